@@ -1,0 +1,209 @@
+//! The engine: what goes in, what comes out, and who takes care of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::DecodeError;
+use crate::link::Connection;
+use crate::retained::Retained;
+use crate::session::{Deadline, Session, SessionId};
+use crate::slab::Slab;
+use crate::timers::Timers;
+use crate::tree::{Subscription, Tree};
+use crate::{BrokerEvent, CloseReason, Config, DisconnectCause, Packet, ReasonCode, Time};
+
+/// A network connection, by the number that the caller gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// What the broker is told.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection was opened, under a number that no open connection has. What is said of a connection that was not
+    /// opened, or is closed again, is ignored.
+    Opened(ConnId),
+    /// A packet came, one that [`codec::decode`](crate::codec::decode) accepts.
+    Packet(ConnId, Packet),
+    /// What came is no packet that MQTT allows.
+    Malformed(ConnId, DecodeError),
+    /// The connection ended, and the broker did not end it.
+    Gone(ConnId),
+    /// It is time, see [`Broker::next_timeout`].
+    Timeout,
+}
+
+/// What the broker wants done, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a packet.
+    Send(ConnId, Packet),
+    /// Close the connection once everything before is sent. The broker has forgotten it: its number is free, no
+    /// [`Input::Gone`] is expected.
+    Close(ConnId, ReasonCode),
+    /// Nothing to be done: something happened.
+    Event(BrokerEvent),
+}
+
+/// How much there is, and how much there was since the broker began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Clients that are connected.
+    pub connections: usize,
+    /// Sessions, of clients that are connected and of others.
+    pub sessions: usize,
+    /// Subscriptions of all sessions.
+    pub subscriptions: usize,
+    /// Retained messages.
+    pub retained_messages: usize,
+    /// Messages that clients published. Wills are not among them, nor is the same QoS 2 message twice.
+    pub messages_received: u64,
+    /// Messages that were sent to clients, each receiver counted. One that is sent again is not.
+    pub messages_delivered: u64,
+    /// Messages that a receiver did not get, each receiver counted; see
+    /// [`DropReason`](crate::DropReason).
+    pub messages_dropped: u64,
+}
+
+/// An MQTT 5 server without input, output and clock.
+///
+/// The same inputs at the same times give the same outputs.
+#[derive(Debug)]
+pub struct Broker {
+    pub(crate) config: Config,
+    pub(crate) connections: BTreeMap<ConnId, Connection>,
+    pub(crate) sessions: Slab<Session>,
+    pub(crate) session_ids: BTreeMap<Arc<str>, SessionId>,
+    pub(crate) tree: Tree,
+    pub(crate) retained: Retained,
+    pub(crate) deadlines: Timers<Deadline>,
+    /// When to look whether a connection is silent.
+    pub(crate) silences: Timers<ConnId>,
+    pub(crate) ids_assigned: u64,
+    /// The counters; what can be counted at any time is not kept here.
+    pub(crate) stats: Stats,
+    /// Empty; kept for its memory.
+    pub(crate) matches: Vec<(SessionId, Subscription)>,
+}
+
+impl Broker {
+    /// A broker without clients, sessions and messages.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config: config.within_limits(),
+            connections: BTreeMap::new(),
+            sessions: Slab::new(),
+            session_ids: BTreeMap::new(),
+            tree: Tree::new(),
+            retained: Retained::new(),
+            deadlines: Timers::new(),
+            silences: Timers::new(),
+            ids_assigned: 0,
+            stats: Stats::default(),
+            matches: Vec::new(),
+        }
+    }
+
+    /// Appends to `out` what is to be done about `input`, after what became due before it: whether a session has expired
+    /// depends on `now`, not on how punctual [`Input::Timeout`] is.
+    ///
+    /// Silent connections are given up at [`Input::Timeout`] only, so that a caller that stood still can first hand over
+    /// what came meanwhile.
+    pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        self.retained.drop_expired(now);
+        self.run_deadlines(now, out);
+        match input {
+            Input::Opened(conn) => self.on_opened(now, conn),
+            Input::Packet(conn, packet) => self.on_packet(now, conn, packet, out),
+            Input::Malformed(conn, error) => self.on_malformed(now, conn, error, out),
+            Input::Gone(conn) => self.on_gone(now, conn, out),
+            Input::Timeout => self.close_silent(now, out),
+        }
+    }
+
+    /// When [`Input::Timeout`] is due, if nothing comes before. It may come early, late or too often.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Time> {
+        let timeouts = [
+            self.silences.next(),
+            self.deadlines.next(),
+            self.retained.next_expiry(),
+        ];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// How much there is now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            sessions: self.sessions.len(),
+            subscriptions: self.tree.len(),
+            retained_messages: self.retained.len(),
+            ..self.stats
+        }
+    }
+
+    fn on_packet(&mut self, now: Time, conn: ConnId, packet: Packet, out: &mut Vec<Output>) {
+        match self.connections.get(&conn) {
+            None => {}
+            Some(Connection::Opened { .. }) => self.on_first_packet(now, conn, packet, out),
+            Some(&Connection::Client(id)) => {
+                if let Err(reason) = self.on_client_packet(now, id, packet, out) {
+                    self.close(now, id, reason, out);
+                }
+            }
+        }
+    }
+
+    fn on_client_packet(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        packet: Packet,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        if let Some(link) = &mut self.sessions[id.0].link {
+            link.heard = now;
+        }
+        match packet {
+            Packet::Connect(_) => Err(CloseReason::SecondConnect),
+            Packet::Publish(publish) => self.on_publish(now, id, publish, out),
+            Packet::PubAck(puback) => self.on_puback(now, id, &puback, out),
+            Packet::PubRec(pubrec) => self.on_pubrec(now, id, &pubrec, out),
+            Packet::PubRel(pubrel) => self.on_pubrel(id, &pubrel, out),
+            Packet::PubComp(pubcomp) => self.on_pubcomp(now, id, &pubcomp, out),
+            Packet::Subscribe(subscribe) => self.on_subscribe(now, id, &subscribe, out),
+            Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(id, &unsubscribe, out),
+            Packet::PingReq => self.sessions[id.0].answer(Packet::PingResp, out),
+            Packet::Disconnect(disconnect) => self.on_disconnect(now, id, &disconnect, out),
+            Packet::Auth(_) => Err(CloseReason::AuthWithoutMethod),
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                Err(CloseReason::ServerPacket {
+                    packet: packet.packet_type_name(),
+                })
+            }
+        }
+    }
+
+    fn on_malformed(&mut self, now: Time, conn: ConnId, error: DecodeError, out: &mut Vec<Output>) {
+        match self.connections.get(&conn) {
+            None => {}
+            Some(Connection::Opened { .. }) => self.on_malformed_first_packet(conn, error, out),
+            Some(&Connection::Client(id)) => {
+                self.close(now, id, CloseReason::Malformed(error), out);
+            }
+        }
+    }
+
+    fn on_gone(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) {
+        match self.connections.get(&conn) {
+            None => {}
+            Some(Connection::Opened { .. }) => self.forget_opened(conn),
+            Some(&Connection::Client(id)) => {
+                self.disconnected(now, id, DisconnectCause::ConnectionLost, out);
+            }
+        }
+    }
+}

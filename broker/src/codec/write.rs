@@ -1,0 +1,307 @@
+//! From packets to bytes.
+
+use mqtt5_protocol::encoding::VARIABLE_INT_MAX;
+use mqtt5_protocol::packet::connect::ConnectPacket;
+use mqtt5_protocol::packet::{MqttPacket, Packet, PacketType};
+use mqtt5_protocol::{ConnAckFlags, ConnectFlags, Properties, PropertyValue, QoS, ReasonCode};
+
+use super::property::PropertyOwner;
+use super::{EncodeError, PROTOCOL_NAME, packet_type};
+
+/// Appends a packet. Nothing is written unless all of it can be.
+pub(super) fn packet(packet: &Packet, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let remaining_length = remaining_length(packet)?;
+    out.reserve(fixed_header_len(remaining_length) + remaining_length);
+    out.u8(u8::from(packet_type(packet)) << 4 | flags(packet));
+    out.variable_byte_integer(remaining_length);
+    body(packet, out)
+}
+
+pub(super) fn encoded_len(packet: &Packet) -> Result<usize, EncodeError> {
+    let remaining_length = remaining_length(packet)?;
+    Ok(fixed_header_len(remaining_length) + remaining_length)
+}
+
+fn remaining_length(packet: &Packet) -> Result<usize, EncodeError> {
+    let mut length = Length(0);
+    body(packet, &mut length)?;
+    let remaining_length = length.0;
+    if remaining_length > VARIABLE_INT_MAX as usize {
+        return Err(EncodeError::PacketTooLarge { remaining_length });
+    }
+    Ok(remaining_length)
+}
+
+fn fixed_header_len(remaining_length: usize) -> usize {
+    let mut length = Length(1);
+    length.variable_byte_integer(remaining_length);
+    length.0
+}
+
+fn flags(packet: &Packet) -> u8 {
+    match packet {
+        Packet::Publish(packet) => packet.flags(),
+        Packet::PubRel(packet) => packet.flags(),
+        Packet::Subscribe(packet) => packet.flags(),
+        Packet::Unsubscribe(packet) => packet.flags(),
+        Packet::Connect(_)
+        | Packet::ConnAck(_)
+        | Packet::PubAck(_)
+        | Packet::PubRec(_)
+        | Packet::PubComp(_)
+        | Packet::SubAck(_)
+        | Packet::UnsubAck(_)
+        | Packet::PingReq
+        | Packet::PingResp
+        | Packet::Disconnect(_)
+        | Packet::Auth(_) => 0,
+    }
+}
+
+/// What bytes go to: memory, or a count of them. One layout serves both, so a length is never another than what is
+/// written.
+trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+
+    fn u8(&mut self, value: u8) {
+        self.put(&[value]);
+    }
+
+    fn u16(&mut self, value: u16) {
+        self.put(&value.to_be_bytes());
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.put(&value.to_be_bytes());
+    }
+
+    fn variable_byte_integer(&mut self, mut value: usize) {
+        while value > 0x7F {
+            self.u8(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.u8(value as u8);
+    }
+
+    fn binary(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        let length = u16::try_from(bytes.len());
+        self.u16(length.map_err(|_| EncodeError::FieldTooLong { bytes: bytes.len() })?);
+        self.put(bytes);
+        Ok(())
+    }
+
+    fn string(&mut self, text: &str) -> Result<(), EncodeError> {
+        match text.find('\0') {
+            Some(offset) => Err(EncodeError::NulCharacter { offset }),
+            None => self.binary(text.as_bytes()),
+        }
+    }
+
+    fn property_value(&mut self, value: &PropertyValue) -> Result<(), EncodeError> {
+        match value {
+            PropertyValue::Byte(value) => self.u8(*value),
+            PropertyValue::TwoByteInteger(value) => self.u16(*value),
+            PropertyValue::FourByteInteger(value) => self.u32(*value),
+            PropertyValue::VariableByteInteger(value) => {
+                self.variable_byte_integer(*value as usize);
+            }
+            PropertyValue::BinaryData(bytes) => self.binary(bytes)?,
+            PropertyValue::Utf8String(text) => self.string(text)?,
+            PropertyValue::Utf8StringPair(name, value) => {
+                self.string(name)?;
+                self.string(value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Properties by ascending identifier, without the length in front.
+    fn properties(&mut self, owner: PropertyOwner, block: &Properties) -> Result<(), EncodeError>;
+
+    fn property_block(
+        &mut self,
+        owner: PropertyOwner,
+        block: &Properties,
+    ) -> Result<(), EncodeError> {
+        if block.is_empty() {
+            self.variable_byte_integer(0);
+            return Ok(());
+        }
+        let mut length = Length(0);
+        length.properties(owner, block)?;
+        self.variable_byte_integer(length.0);
+        self.properties(owner, block)
+    }
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    fn properties(&mut self, owner: PropertyOwner, block: &Properties) -> Result<(), EncodeError> {
+        for &id in owner.allowed() {
+            for value in block.get_all(id).unwrap_or_default() {
+                self.u8(id as u8);
+                self.property_value(value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Length(usize);
+
+impl Sink for Length {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+
+    /// A sum is the same in any order, so the library's random one will do, and it is faster.
+    fn properties(&mut self, _: PropertyOwner, block: &Properties) -> Result<(), EncodeError> {
+        block.iter().try_for_each(|(id, value)| {
+            self.u8(id as u8);
+            self.property_value(value)
+        })
+    }
+}
+
+fn body(packet: &Packet, out: &mut impl Sink) -> Result<(), EncodeError> {
+    let owner = PropertyOwner::Packet(packet_type(packet));
+    match packet {
+        Packet::Connect(packet) => connect(packet, out),
+        Packet::ConnAck(packet) => {
+            let session_present = ConnAckFlags::SessionPresent as u8;
+            out.u8(session_present * u8::from(packet.session_present));
+            out.u8(packet.reason_code.into());
+            out.property_block(owner, &packet.properties)
+        }
+        Packet::Publish(packet) => {
+            out.string(&packet.topic_name)?;
+            if let Some(packet_id) = packet.packet_id {
+                out.u16(packet_id);
+            }
+            out.property_block(owner, &packet.properties)?;
+            out.put(&packet.payload);
+            Ok(())
+        }
+        Packet::PubAck(packet) => {
+            out.u16(packet.packet_id);
+            short_reason(owner, packet.reason_code, &packet.properties, out)
+        }
+        Packet::PubRec(packet) => {
+            out.u16(packet.packet_id);
+            short_reason(owner, packet.reason_code, &packet.properties, out)
+        }
+        Packet::PubRel(packet) => {
+            out.u16(packet.packet_id);
+            short_reason(owner, packet.reason_code, &packet.properties, out)
+        }
+        Packet::PubComp(packet) => {
+            out.u16(packet.packet_id);
+            short_reason(owner, packet.reason_code, &packet.properties, out)
+        }
+        Packet::Subscribe(packet) => {
+            out.u16(packet.packet_id);
+            out.property_block(owner, &packet.properties)?;
+            packet.filters.iter().try_for_each(|subscription| {
+                out.string(&subscription.filter)?;
+                out.u8(subscription.options.encode());
+                Ok(())
+            })
+        }
+        Packet::SubAck(packet) => {
+            out.u16(packet.packet_id);
+            out.property_block(owner, &packet.properties)?;
+            packet
+                .reason_codes
+                .iter()
+                .for_each(|code| out.u8(*code as u8));
+            Ok(())
+        }
+        Packet::Unsubscribe(packet) => {
+            out.u16(packet.packet_id);
+            out.property_block(owner, &packet.properties)?;
+            packet
+                .filters
+                .iter()
+                .try_for_each(|filter| out.string(filter))
+        }
+        Packet::UnsubAck(packet) => {
+            out.u16(packet.packet_id);
+            out.property_block(owner, &packet.properties)?;
+            packet
+                .reason_codes
+                .iter()
+                .for_each(|code| out.u8(*code as u8));
+            Ok(())
+        }
+        Packet::PingReq | Packet::PingResp => Ok(()),
+        Packet::Disconnect(packet) => {
+            short_reason(owner, packet.reason_code, &packet.properties, out)
+        }
+        Packet::Auth(packet) => {
+            if packet.reason_code == ReasonCode::Success && packet.properties.is_empty() {
+                return Ok(());
+            }
+            out.u8(packet.reason_code.into());
+            out.property_block(owner, &packet.properties)
+        }
+    }
+}
+
+fn connect(packet: &ConnectPacket, out: &mut impl Sink) -> Result<(), EncodeError> {
+    out.binary(PROTOCOL_NAME)?;
+    out.u8(packet.protocol_version);
+    out.u8(connect_flags(packet));
+    out.u16(packet.keep_alive);
+    let owner = PropertyOwner::Packet(PacketType::Connect);
+    out.property_block(owner, &packet.properties)?;
+    out.string(&packet.client_id)?;
+    if let Some(will) = &packet.will {
+        out.property_block(PropertyOwner::Will, &packet.will_properties)?;
+        out.string(&will.topic)?;
+        out.binary(&will.payload)?;
+    }
+    if let Some(username) = &packet.username {
+        out.string(username)?;
+    }
+    if let Some(password) = &packet.password {
+        out.binary(password)?;
+    }
+    Ok(())
+}
+
+fn connect_flags(packet: &ConnectPacket) -> u8 {
+    let will = packet.will.as_ref();
+    let will_qos = will.map_or(QoS::AtMostOnce, |will| will.qos);
+    let flags = [
+        (packet.clean_start, ConnectFlags::CleanStart),
+        (will.is_some(), ConnectFlags::WillFlag),
+        (
+            will.is_some_and(|will| will.retain),
+            ConnectFlags::WillRetain,
+        ),
+        (packet.username.is_some(), ConnectFlags::UsernameFlag),
+        (packet.password.is_some(), ConnectFlags::PasswordFlag),
+    ];
+    let set = flags.into_iter().filter(|(is_set, _)| *is_set);
+    let flags = set.fold(0, |flags, (_, flag)| flags | flag as u8);
+    ConnectFlags::with_will_qos(flags, will_qos.into())
+}
+
+/// A reason code and properties, without what may be left out.
+fn short_reason(
+    owner: PropertyOwner,
+    reason_code: ReasonCode,
+    properties: &Properties,
+    out: &mut impl Sink,
+) -> Result<(), EncodeError> {
+    if reason_code != ReasonCode::Success || !properties.is_empty() {
+        out.u8(reason_code.into());
+    }
+    if !properties.is_empty() {
+        out.property_block(owner, properties)?;
+    }
+    Ok(())
+}

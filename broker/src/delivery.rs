@@ -1,0 +1,251 @@
+//! The way of a message from the broker to its receivers.
+
+use std::sync::Arc;
+
+use crate::broker::Stats;
+use crate::message::{Message, max_qos, min_qos};
+use crate::outbound::{Delivery, PubRecOutcome};
+use crate::packet::puback::PubAckPacket;
+use crate::packet::pubcomp::PubCompPacket;
+use crate::packet::pubrec::PubRecPacket;
+use crate::packet::pubrel::PubRelPacket;
+use crate::session::{Session, SessionId};
+use crate::tree::Subscription;
+use crate::{
+    Broker, BrokerEvent, CloseReason, DropReason, Output, Packet, QoS, ReasonCode, Time,
+    TopicFilter,
+};
+
+impl Delivery {
+    /// One copy for all subscriptions of a session that match: with the highest QoS and every identifier.
+    /// [MQTT-3.3.4-2] [MQTT-3.3.4-3] [MQTT-3.3.4-4] [MQTT-3.8.4-8]
+    fn new<'a>(
+        message: &Arc<Message>,
+        subscriptions: impl IntoIterator<Item = &'a Subscription>,
+    ) -> Self {
+        let mut delivery = Self {
+            message: Arc::clone(message),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            subscription_ids: Vec::new(),
+        };
+        for subscription in subscriptions {
+            let qos = min_qos(message.qos, subscription.qos);
+            delivery.qos = max_qos(delivery.qos, qos);
+            // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+            delivery.retain |= message.retain && subscription.retain_as_published;
+            delivery.subscription_ids.extend(subscription.id);
+        }
+        delivery
+    }
+}
+
+impl Broker {
+    /// Routes a message to every session with a matching subscription, and retains it if it is to be retained. Returns
+    /// whether there is such a session. [MQTT-4.5.0-1]
+    pub(crate) fn publish_message(
+        &mut self,
+        now: Time,
+        message: Message,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let message = Arc::new(message);
+        if message.retain {
+            self.retained.set(&message);
+        }
+        let mut matches = core::mem::take(&mut self.matches);
+        self.tree.matches(&message.topic, &mut matches);
+        matches.retain(|&(id, subscription)| {
+            !subscription.no_local || self.sessions[id.0].client_id != message.publisher
+        });
+        // The sort is stable: the subscriptions of a session keep their order.
+        matches.sort_by_key(|&(id, _)| id);
+        let has_receivers = !matches.is_empty();
+        for of_session in matches.chunk_by(|(a, _), (b, _)| a == b) {
+            let [(id, _), ..] = *of_session else { continue };
+            let subscriptions = of_session.iter().map(|(_, subscription)| subscription);
+            self.deliver(now, id, Delivery::new(&message, subscriptions), out);
+        }
+        matches.clear();
+        self.matches = matches;
+        has_receivers
+    }
+
+    /// Sends the retained messages that match a subscription which was just made. [MQTT-3.3.1-9]
+    pub(crate) fn deliver_retained(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        filter: &TopicFilter,
+        subscription: Subscription,
+        out: &mut Vec<Output>,
+    ) {
+        for message in self.retained.matching(filter) {
+            if subscription.no_local && self.sessions[id.0].client_id == message.publisher {
+                continue;
+            }
+            let mut delivery = Delivery::new(&message, [&subscription]);
+            delivery.retain = true;
+            self.deliver(now, id, delivery, out);
+        }
+    }
+
+    /// Sends a message to a session, or lets it wait there. QoS 0 messages do not wait.
+    fn deliver(&mut self, now: Time, id: SessionId, delivery: Delivery, out: &mut Vec<Output>) {
+        let session = &mut self.sessions[id.0];
+        if delivery.qos == QoS::AtMostOnce {
+            session.send_now(now, &delivery, &mut self.stats, out);
+        } else {
+            session.outbound.push(delivery);
+            session.pump(now, &mut self.stats, out);
+            session.shed(self.config.queue_messages_max, now, &mut self.stats, out);
+        }
+    }
+
+    /// Sends a client that came back what it has not acknowledged, in order, and then what waits. [MQTT-4.4.0-1]
+    pub(crate) fn redeliver(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
+        let session = &mut self.sessions[id.0];
+        let release = session.outbound.resume();
+        if let Some(link) = &session.link {
+            // Smaller than the CONNACK which the client just took.
+            out.extend(release.into_iter().map(|packet_id| {
+                Output::Send(link.conn, Packet::PubRel(PubRelPacket::new(packet_id)))
+            }));
+        }
+        session.pump(now, &mut self.stats, out);
+    }
+
+    /// The client has a QoS 1 message, or refuses it; either way it is over.
+    pub(crate) fn on_puback(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        puback: &PubAckPacket,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        let session = &mut self.sessions[id.0];
+        session.outbound.puback(puback.packet_id)?;
+        session.pump(now, &mut self.stats, out);
+        Ok(())
+    }
+
+    /// The client has a QoS 2 message: releases it. [MQTT-4.3.3-4]
+    pub(crate) fn on_pubrec(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        pubrec: &PubRecPacket,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        let session = &mut self.sessions[id.0];
+        let packet_id = pubrec.packet_id;
+        let pubrel = match session.outbound.pubrec(packet_id, pubrec.reason_code)? {
+            PubRecOutcome::Release => PubRelPacket::new(packet_id),
+            PubRecOutcome::Unknown => {
+                PubRelPacket::new_with_reason(packet_id, ReasonCode::PacketIdentifierNotFound)
+            }
+            PubRecOutcome::Over => {
+                session.pump(now, &mut self.stats, out);
+                return Ok(());
+            }
+        };
+        session.answer(Packet::PubRel(pubrel), out)
+    }
+
+    /// The client has forgotten the identifier of a QoS 2 message, and so does the session.
+    pub(crate) fn on_pubcomp(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        pubcomp: &PubCompPacket,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        let session = &mut self.sessions[id.0];
+        session.outbound.pubcomp(pubcomp.packet_id)?;
+        session.pump(now, &mut self.stats, out);
+        Ok(())
+    }
+}
+
+impl Session {
+    fn send_now(&self, now: Time, delivery: &Delivery, stats: &mut Stats, out: &mut Vec<Output>) {
+        let Some(link) = &self.link else { return };
+        let packet = delivery.packet(None, false, now);
+        if link.client.fits(&packet) {
+            stats.messages_delivered += 1;
+            out.push(Output::Send(link.conn, packet));
+        } else {
+            out.push(dropped(
+                &self.client_id,
+                &delivery.message,
+                DropReason::TooLarge,
+                stats,
+            ));
+        }
+    }
+
+    /// Sends as much of what waits as the client takes now.
+    fn pump(&mut self, now: Time, stats: &mut Stats, out: &mut Vec<Output>) {
+        let Some(link) = &self.link else { return };
+        let client_id = &self.client_id;
+        self.outbound
+            .pump(link.client.receive_maximum, |delivery, packet_id, dup| {
+                // What was sent once is sent again, expired or not. [MQTT-4.3.3-7]
+                if !dup && delivery.message.is_expired(now) {
+                    out.push(dropped(
+                        client_id,
+                        &delivery.message,
+                        DropReason::Expired,
+                        stats,
+                    ));
+                    return false;
+                }
+                let packet = delivery.packet(Some(packet_id), dup, now);
+                // What does not fit counts as delivered. [MQTT-3.1.2-25]
+                if !link.client.fits(&packet) {
+                    out.push(dropped(
+                        client_id,
+                        &delivery.message,
+                        DropReason::TooLarge,
+                        stats,
+                    ));
+                    return false;
+                }
+                if !dup {
+                    stats.messages_delivered += 1;
+                }
+                out.push(Output::Send(link.conn, packet));
+                true
+            });
+    }
+
+    /// Drops the newest message if too many wait: the oldest stay.
+    fn shed(&mut self, maximum: usize, now: Time, stats: &mut Stats, out: &mut Vec<Output>) {
+        let client_id = &self.client_id;
+        let newest = self.outbound.shed(maximum, now, |message| {
+            out.push(dropped(client_id, message, DropReason::Expired, stats));
+        });
+        if let Some(newest) = newest {
+            out.push(dropped(
+                client_id,
+                &newest.message,
+                DropReason::QueueFull,
+                stats,
+            ));
+        }
+    }
+}
+
+fn dropped(
+    client_id: &Arc<str>,
+    message: &Message,
+    reason: DropReason,
+    stats: &mut Stats,
+) -> Output {
+    stats.messages_dropped += 1;
+    Output::Event(BrokerEvent::MessageDropped {
+        client_id: Arc::clone(client_id),
+        topic: message.topic.clone(),
+        reason,
+    })
+}

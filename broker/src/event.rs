@@ -1,0 +1,163 @@
+//! What happened, for those who watch.
+
+use core::fmt;
+use std::sync::Arc;
+
+use crate::{CloseReason, ConnId, QoS, ReasonCode, TopicFilter, TopicName};
+
+/// Something that happened in the broker. Nothing depends on it: it is for an event log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokerEvent {
+    /// A client connected.
+    Connected {
+        /// Its connection.
+        conn: ConnId,
+        /// Its client identifier, also when it was assigned here.
+        client_id: Arc<str>,
+        /// Whether it goes on with an earlier session.
+        session_present: bool,
+    },
+    /// A connection was closed before its client was accepted.
+    Refused {
+        /// The connection.
+        conn: ConnId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A client's connection ended.
+    Disconnected {
+        /// The connection.
+        conn: ConnId,
+        /// The client identifier.
+        client_id: Arc<str>,
+        /// By whom, and why.
+        cause: DisconnectCause,
+    },
+    /// A session ended because its client stayed away for its Session Expiry Interval.
+    SessionExpired {
+        /// The client identifier.
+        client_id: Arc<str>,
+    },
+    /// A client subscribed, or changed a subscription.
+    Subscribed {
+        /// The client identifier.
+        client_id: Arc<str>,
+        /// To what.
+        topic_filter: TopicFilter,
+        /// The QoS it was granted.
+        qos: QoS,
+    },
+    /// A client ended a subscription.
+    Unsubscribed {
+        /// The client identifier.
+        client_id: Arc<str>,
+        /// To what.
+        topic_filter: TopicFilter,
+    },
+    /// A client's will was published.
+    WillPublished {
+        /// The client identifier.
+        client_id: Arc<str>,
+        /// The topic of the will.
+        topic: TopicName,
+    },
+    /// A message was not delivered to one of its receivers.
+    MessageDropped {
+        /// The client identifier of the receiver.
+        client_id: Arc<str>,
+        /// The topic of the message.
+        topic: TopicName,
+        /// Why.
+        reason: DropReason,
+    },
+}
+
+/// By whom a connection was ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DisconnectCause {
+    /// By the client, with DISCONNECT.
+    Client(ReasonCode),
+    /// By the broker.
+    Broker(CloseReason),
+    /// By the network: nobody said good-bye.
+    ConnectionLost,
+}
+
+/// Why a message was not delivered to one of its receivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// Its Message Expiry Interval passed while it waited. [MQTT-3.3.2-5]
+    Expired,
+    /// Too many messages waited already.
+    QueueFull,
+    /// It is larger than the receiver accepts. [MQTT-3.1.2-25]
+    TooLarge,
+}
+
+/// A sentence for people.
+impl fmt::Display for BrokerEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected {
+                client_id,
+                session_present: false,
+                ..
+            } => write!(f, "{client_id} connected."),
+            Self::Connected { client_id, .. } => {
+                write!(f, "{client_id} connected and goes on with its session.")
+            }
+            Self::Refused { reason, .. } => write!(f, "A connection was refused: {reason}."),
+            Self::Disconnected {
+                client_id, cause, ..
+            } => write!(f, "{client_id} disconnected: {cause}."),
+            Self::SessionExpired { client_id } => write!(f, "The session of {client_id} expired."),
+            Self::Subscribed {
+                client_id,
+                topic_filter,
+                qos,
+            } => write!(
+                f,
+                "{client_id} subscribed to {topic_filter} with QoS {}.",
+                *qos as u8
+            ),
+            Self::Unsubscribed {
+                client_id,
+                topic_filter,
+            } => write!(f, "{client_id} unsubscribed from {topic_filter}."),
+            Self::WillPublished { client_id, topic } => {
+                write!(f, "The will of {client_id} was published to {topic}.")
+            }
+            Self::MessageDropped {
+                client_id,
+                topic,
+                reason,
+            } => write!(
+                f,
+                "A message on {topic} for {client_id} was dropped: {reason}."
+            ),
+        }
+    }
+}
+
+impl fmt::Display for DisconnectCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(ReasonCode::DisconnectWithWillMessage) => {
+                f.write_str("the client asked, and wants its will published")
+            }
+            Self::Client(_) => f.write_str("the client asked"),
+            Self::Broker(reason) => write!(f, "{reason}"),
+            Self::ConnectionLost => f.write_str("the connection was lost"),
+        }
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "it expired",
+            Self::QueueFull => "too many messages wait already",
+            Self::TooLarge => "it is larger than the client accepts",
+        })
+    }
+}

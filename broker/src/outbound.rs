@@ -1,0 +1,280 @@
+//! What a session has to deliver: the messages that wait and those in flight.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::message::Message;
+use crate::packet::publish::PublishPacket;
+use crate::{CloseReason, Packet, QoS, ReasonCode, Time};
+
+/// One message for one session.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) message: Arc<Message>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// Those of all subscriptions it matches, the same one as often as it occurs. [MQTT-3.3.4-3] [MQTT-3.3.4-4]
+    pub(crate) subscription_ids: Vec<u32>,
+}
+
+impl Delivery {
+    pub(crate) fn packet(&self, packet_id: Option<u16>, dup: bool, now: Time) -> Packet {
+        let message = &*self.message;
+        let mut publish =
+            PublishPacket::new(message.topic.as_str(), message.payload.clone(), self.qos);
+        publish.packet_id = packet_id;
+        publish.dup = dup;
+        publish.retain = self.retain;
+        publish.properties = message.properties.clone();
+        if let Some(remaining_s) = message.remaining_s(now) {
+            publish.properties.set_message_expiry_interval(remaining_s);
+        }
+        for &id in &self.subscription_ids {
+            publish.properties.set_subscription_identifier(id);
+        }
+        Packet::Publish(publish)
+    }
+}
+
+/// The QoS 1 and QoS 2 messages of one session, in the order in which they were published. [MQTT-4.6.0-5] [MQTT-4.6.0-6]
+///
+/// They wait in a queue, then they are in flight: sent, with a packet identifier, until the client has acknowledged them.
+/// Both outlive the connection; how many are unacknowledged is counted anew on each.
+#[derive(Debug, Default)]
+pub(crate) struct Outbound {
+    queue: VecDeque<Delivery>,
+    /// Nothing in the queue expires before; `None` if nothing in it ever does.
+    queue_expires: Option<Time>,
+    /// By position in the order in which they have to be sent again.
+    in_flight: BTreeMap<u64, InFlight>,
+    /// Where a packet identifier stands in `in_flight`.
+    positions: BTreeMap<u16, u64>,
+    next_position: u64,
+    last_packet_id: u16,
+    /// Positions of what has not been sent again on this connection yet.
+    resend: VecDeque<u64>,
+    /// How many are in flight on this connection.
+    unacknowledged: usize,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    packet_id: u16,
+    stage: Stage,
+    /// Whether it was sent on this connection, and so counts against the client's Receive Maximum.
+    counted: bool,
+}
+
+/// What was sent last.
+#[derive(Debug)]
+enum Stage {
+    Publish(Delivery),
+    /// The client has the message, so nothing but its identifier is kept.
+    PubRel,
+}
+
+/// What a PUBREC leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum PubRecOutcome {
+    /// The client has the message: release it.
+    Release,
+    /// The client does not want it: the flow is over. [MQTT-4.4.0-2]
+    Over,
+    /// Nothing with this identifier is in flight.
+    Unknown,
+}
+
+impl Outbound {
+    /// Lets a message wait. [`Outbound::pump`] may send it at once; what then still waits is for [`Outbound::shed`].
+    pub(crate) fn push(&mut self, delivery: Delivery) {
+        self.queue_expires = match (self.queue_expires, delivery.message.expires()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self.queue.push_back(delivery);
+    }
+
+    /// Hands out the newest message if more than `maximum` wait; what has expired makes room first.
+    pub(crate) fn shed(
+        &mut self,
+        maximum: usize,
+        now: Time,
+        mut expired: impl FnMut(&Message),
+    ) -> Option<Delivery> {
+        if self.queue.len() <= maximum {
+            return None;
+        }
+        if self.queue_expires.is_some_and(|at| at <= now) {
+            self.queue.retain(|delivery| {
+                let keep = !delivery.message.is_expired(now);
+                if !keep {
+                    expired(&delivery.message);
+                }
+                keep
+            });
+            self.queue_expires = self.queue.iter().filter_map(|d| d.message.expires()).min();
+        }
+        if self.queue.len() <= maximum {
+            return None;
+        }
+        self.queue.pop_back()
+    }
+
+    /// Starts over on a new connection: returns the identifiers to release again, and lets [`Outbound::pump`] send every
+    /// other message in flight again before anything new. [MQTT-4.4.0-1] [MQTT-4.6.0-5]
+    pub(crate) fn resume(&mut self) -> Vec<u16> {
+        self.resend.clear();
+        self.unacknowledged = 0;
+        let mut release = Vec::new();
+        for (&position, entry) in &mut self.in_flight {
+            match entry.stage {
+                Stage::Publish(_) => {
+                    entry.counted = false;
+                    self.resend.push_back(position);
+                }
+                // A release is never held back, but its message still takes a place at the client.
+                Stage::PubRel => {
+                    entry.counted = true;
+                    self.unacknowledged += 1;
+                    release.push(entry.packet_id);
+                }
+            }
+        }
+        release
+    }
+
+    /// Sends what may be sent now: no more than `receive_maximum` messages are unacknowledged at any time.
+    /// [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
+    ///
+    /// `send` is given a message, its packet identifier and whether it is sent again. It returns whether it was sent;
+    /// if not, it counts as delivered.
+    pub(crate) fn pump(
+        &mut self,
+        receive_maximum: u16,
+        mut send: impl FnMut(&Delivery, u16, bool) -> bool,
+    ) {
+        while self.unacknowledged < usize::from(receive_maximum) {
+            if let Some(position) = self.resend.pop_front() {
+                // It may have been acknowledged before it was sent again.
+                let Some(entry) = self.in_flight.get_mut(&position) else {
+                    continue;
+                };
+                let Stage::Publish(delivery) = &entry.stage else {
+                    continue;
+                };
+                if send(delivery, entry.packet_id, true) {
+                    entry.counted = true;
+                    self.unacknowledged += 1;
+                } else {
+                    self.positions.remove(&entry.packet_id);
+                    self.in_flight.remove(&position);
+                }
+            } else if let Some(delivery) = self.queue.pop_front() {
+                let packet_id = self.free_packet_id();
+                if send(&delivery, packet_id, false) {
+                    self.last_packet_id = packet_id;
+                    self.unacknowledged += 1;
+                    self.insert(InFlight {
+                        packet_id,
+                        stage: Stage::Publish(delivery),
+                        counted: true,
+                    });
+                }
+            } else {
+                break;
+            }
+        }
+        if self.queue.is_empty() {
+            self.queue_expires = None;
+        }
+    }
+
+    /// Ends the flow of a QoS 1 message.
+    pub(crate) fn puback(&mut self, packet_id: u16) -> Result<(), CloseReason> {
+        match self.stage(packet_id) {
+            Some(Stage::Publish(delivery)) if delivery.qos == QoS::AtLeastOnce => {
+                self.finish(packet_id);
+                Ok(())
+            }
+            Some(Stage::Publish(_) | Stage::PubRel) => Err(wrong("PUBACK", packet_id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on with the flow of a QoS 2 message, or ends it if the client refuses the message.
+    pub(crate) fn pubrec(
+        &mut self,
+        packet_id: u16,
+        reason_code: ReasonCode,
+    ) -> Result<PubRecOutcome, CloseReason> {
+        match self.stage(packet_id) {
+            Some(Stage::Publish(delivery)) if delivery.qos != QoS::ExactlyOnce => {
+                Err(wrong("PUBREC", packet_id))
+            }
+            Some(_) if reason_code.is_error() => {
+                self.finish(packet_id);
+                Ok(PubRecOutcome::Over)
+            }
+            Some(Stage::Publish(_)) => {
+                // PUBRELs are sent in the order of the PUBRECs, so it goes to the end.
+                self.finish(packet_id);
+                self.unacknowledged += 1;
+                self.insert(InFlight {
+                    packet_id,
+                    stage: Stage::PubRel,
+                    counted: true,
+                });
+                Ok(PubRecOutcome::Release)
+            }
+            Some(Stage::PubRel) => Ok(PubRecOutcome::Release),
+            None => Ok(PubRecOutcome::Unknown),
+        }
+    }
+
+    /// Ends the flow of a QoS 2 message.
+    pub(crate) fn pubcomp(&mut self, packet_id: u16) -> Result<(), CloseReason> {
+        match self.stage(packet_id) {
+            Some(Stage::PubRel) => {
+                self.finish(packet_id);
+                Ok(())
+            }
+            Some(Stage::Publish(_)) => Err(wrong("PUBCOMP", packet_id)),
+            None => Ok(()),
+        }
+    }
+
+    fn stage(&self, packet_id: u16) -> Option<&Stage> {
+        let position = self.positions.get(&packet_id)?;
+        Some(&self.in_flight.get(position)?.stage)
+    }
+
+    fn insert(&mut self, entry: InFlight) {
+        self.positions.insert(entry.packet_id, self.next_position);
+        self.in_flight.insert(self.next_position, entry);
+        self.next_position += 1;
+    }
+
+    fn finish(&mut self, packet_id: u16) {
+        let position = self.positions.remove(&packet_id);
+        let entry = position.and_then(|position| self.in_flight.remove(&position));
+        if entry.is_some_and(|entry| entry.counted) {
+            self.unacknowledged -= 1;
+        }
+    }
+
+    /// The next identifier that is not in flight. [MQTT-2.2.1-4]
+    fn free_packet_id(&self) -> u16 {
+        let mut packet_id = self.last_packet_id;
+        loop {
+            packet_id = packet_id.checked_add(1).unwrap_or(1);
+            // New messages are sent only when fewer are in flight than a Receive Maximum can say, so one is free.
+            if !self.positions.contains_key(&packet_id) {
+                return packet_id;
+            }
+        }
+    }
+}
+
+fn wrong(packet: &'static str, packet_id: u16) -> CloseReason {
+    CloseReason::WrongAcknowledgement { packet, packet_id }
+}

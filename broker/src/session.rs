@@ -1,0 +1,228 @@
+//! Sessions: what is kept for a client while it is connected, and for some time after.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::link::{Connection, Link};
+use crate::outbound::Outbound;
+use crate::will::Will;
+use crate::{
+    Broker, BrokerEvent, CloseReason, DisconnectCause, Output, Packet, ReasonCode, Time,
+    TopicFilter,
+};
+
+/// A session while it exists; freed ones are given away again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SessionId(pub(crate) usize);
+
+/// The state of one client. [MQTT-4.1.0-1]
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) client_id: Arc<str>,
+    pub(crate) expiry_interval_s: u32,
+    /// The connection, while there is one.
+    pub(crate) link: Option<Link>,
+    /// What it subscribed to; how, says the tree.
+    pub(crate) filters: BTreeSet<TopicFilter>,
+    /// QoS 2 messages that came from the client and are not released yet.
+    pub(crate) inbound: BTreeSet<u16>,
+    pub(crate) outbound: Outbound,
+    pub(crate) will: Option<Will>,
+    /// When the will is published, if that is waited for.
+    pub(crate) will_due: Option<Time>,
+    /// When the session ends, if that is waited for.
+    expires: Option<Time>,
+}
+
+/// What happens to a session whose client is away. Of two at the same moment, the will comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Deadline {
+    Will(SessionId),
+    SessionExpiry(SessionId),
+}
+
+/// The interval that means: never. [MQTT-3.1.2-23]
+const NEVER_EXPIRES: u32 = u32::MAX;
+
+impl Session {
+    fn new(client_id: Arc<str>) -> Self {
+        Self {
+            client_id,
+            expiry_interval_s: 0,
+            link: None,
+            filters: BTreeSet::new(),
+            inbound: BTreeSet::new(),
+            outbound: Outbound::default(),
+            will: None,
+            will_due: None,
+            expires: None,
+        }
+    }
+
+    /// Sends what answers a request. An answer that the client does not accept ends the connection, because the client
+    /// would wait for it for ever. [MQTT-3.1.2-24]
+    pub(crate) fn answer(&self, packet: Packet, out: &mut Vec<Output>) -> Result<(), CloseReason> {
+        let Some(link) = &self.link else {
+            return Ok(());
+        };
+        if let Some(maximum) = link.client.maximum_packet_size
+            && !link.client.fits(&packet)
+        {
+            let packet = packet.packet_type_name();
+            return Err(CloseReason::AnswerTooLarge { packet, maximum });
+        }
+        out.push(Output::Send(link.conn, packet));
+        Ok(())
+    }
+}
+
+impl Broker {
+    /// Starts a session. [MQTT-3.1.2-6]
+    pub(crate) fn new_session(&mut self, client_id: Arc<str>) -> SessionId {
+        let id = SessionId(self.sessions.insert(Session::new(Arc::clone(&client_id))));
+        self.session_ids.insert(client_id, id);
+        id
+    }
+
+    /// Ends a session: it is forgotten with its subscriptions and messages. A will that waits is due now, at the latest.
+    /// [MQTT-3.1.2-8] [MQTT-4.1.0-2]
+    pub(crate) fn end_session(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
+        self.clear_deadlines(id);
+        let session = self.sessions.remove(id.0);
+        self.session_ids.remove(&session.client_id);
+        for filter in &session.filters {
+            self.tree.remove(filter, id);
+        }
+        if let Some(will) = session.will {
+            self.publish_will(now, will, out);
+        }
+    }
+
+    /// Closes a client's connection, after telling it why. [MQTT-4.13.1-1]
+    pub(crate) fn close(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        reason: CloseReason,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(link) = &self.sessions[id.0].link else {
+            return;
+        };
+        if let Some(disconnect) = link.client.disconnect(&reason) {
+            out.push(Output::Send(link.conn, disconnect));
+        }
+        out.push(Output::Close(link.conn, reason.reason_code()));
+        self.disconnected(now, id, DisconnectCause::Broker(reason), out);
+    }
+
+    /// Keeps or ends the session of a client whose connection has ended, and executes its will.
+    pub(crate) fn disconnected(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        cause: DisconnectCause,
+        out: &mut Vec<Output>,
+    ) {
+        let session = &mut self.sessions[id.0];
+        let Some(link) = session.link.take() else {
+            return;
+        };
+        self.stats.connections -= 1;
+        self.connections.remove(&link.conn);
+        if let Some(at) = link.keep_alive_check {
+            self.silences.remove(at, link.conn);
+        }
+        // Only a normal disconnection takes the will back. [MQTT-3.1.2-10] [MQTT-3.14.4-3]
+        if cause == DisconnectCause::Client(ReasonCode::Success) {
+            session.will = None;
+        }
+        let expiry_interval_s = session.expiry_interval_s;
+        out.push(Output::Event(BrokerEvent::Disconnected {
+            conn: link.conn,
+            client_id: Arc::clone(&session.client_id),
+            cause,
+        }));
+        if expiry_interval_s == 0 {
+            self.end_session(now, id, out);
+            return;
+        }
+        if expiry_interval_s != NEVER_EXPIRES {
+            let expires = now.plus_secs(expiry_interval_s.into());
+            session.expires = Some(expires);
+            self.deadlines.insert(expires, Deadline::SessionExpiry(id));
+        }
+        self.execute_will(now, id, out);
+    }
+
+    /// Ends the sessions and publishes the wills that are due, whichever packet or timer comes first after that moment.
+    pub(crate) fn run_deadlines(&mut self, now: Time, out: &mut Vec<Output>) {
+        while let Some(deadline) = self.deadlines.pop_due(now) {
+            match deadline {
+                Deadline::Will(id) => {
+                    let session = &mut self.sessions[id.0];
+                    session.will_due = None;
+                    if let Some(will) = session.will.take() {
+                        self.publish_will(now, will, out);
+                    }
+                }
+                Deadline::SessionExpiry(id) => {
+                    let client_id = Arc::clone(&self.sessions[id.0].client_id);
+                    out.push(Output::Event(BrokerEvent::SessionExpired { client_id }));
+                    self.end_session(now, id, out);
+                }
+            }
+        }
+    }
+
+    /// Gives up the clients from which nothing has come for too long. [MQTT-3.1.2-22]
+    pub(crate) fn close_silent(&mut self, now: Time, out: &mut Vec<Output>) {
+        while let Some(conn) = self.silences.pop_due(now) {
+            match self.connections.get(&conn) {
+                Some(&Connection::Client(id)) => self.check_keep_alive(now, id, out),
+                Some(Connection::Opened { .. }) => {
+                    let after_ms = self.config.connect_timeout_ms;
+                    self.refuse(conn, CloseReason::ConnectTimeout { after_ms }, out);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn check_keep_alive(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
+        let Some(link) = &mut self.sessions[id.0].link else {
+            return;
+        };
+        link.keep_alive_check = None;
+        match link.silent_at() {
+            Some(at) if at <= now => {
+                let keep_alive_s = link.keep_alive_s;
+                self.close(now, id, CloseReason::KeepAliveTimeout { keep_alive_s }, out);
+            }
+            Some(_) => self.watch(id),
+            None => {}
+        }
+    }
+
+    /// Looks after a client again when it may have been silent for too long.
+    pub(crate) fn watch(&mut self, id: SessionId) {
+        let Some(link) = &mut self.sessions[id.0].link else {
+            return;
+        };
+        link.keep_alive_check = link.silent_at();
+        if let Some(at) = link.keep_alive_check {
+            self.silences.insert(at, link.conn);
+        }
+    }
+
+    /// Neither the will of a session nor its end is waited for any more.
+    pub(crate) fn clear_deadlines(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id.0];
+        if let Some(at) = session.will_due.take() {
+            self.deadlines.remove(at, Deadline::Will(id));
+        }
+        if let Some(at) = session.expires.take() {
+            self.deadlines.remove(at, Deadline::SessionExpiry(id));
+        }
+    }
+}

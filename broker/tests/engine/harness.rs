@@ -1,0 +1,396 @@
+//! A broker in virtual time, driven step by step. Each step states everything that the broker sends and closes because
+//! of it: what is left over fails the test, as does what is missing.
+//!
+//! Every packet passes the codec, in both directions, so a test can neither send nor expect what MQTT does not allow.
+
+use broker::packet::connect::ConnectPacket;
+use broker::packet::disconnect::DisconnectPacket;
+use broker::packet::puback::PubAckPacket;
+use broker::packet::pubcomp::PubCompPacket;
+use broker::packet::publish::PublishPacket;
+use broker::packet::pubrec::PubRecPacket;
+use broker::packet::pubrel::PubRelPacket;
+use broker::packet::subscribe::{SubscribePacket, SubscriptionOptions, TopicFilter};
+use broker::packet::unsubscribe::UnsubscribePacket;
+use broker::{
+    Broker, BrokerEvent, Config, ConnId, Input, Output, Packet, Properties, PropertyValue, QoS,
+    ReasonCode, Stats, Time, codec,
+};
+use bytes::Bytes;
+use mqtt5_protocol::{ConnectOptions, WillMessage};
+
+pub(crate) const A: ConnId = ConnId(1);
+pub(crate) const B: ConnId = ConnId(2);
+pub(crate) const C: ConnId = ConnId(3);
+pub(crate) const D: ConnId = ConnId(4);
+
+pub(crate) const QOS0: QoS = QoS::AtMostOnce;
+pub(crate) const QOS1: QoS = QoS::AtLeastOnce;
+pub(crate) const QOS2: QoS = QoS::ExactlyOnce;
+
+/// Limits that need not be announced, so that CONNACK is short.
+pub(crate) fn plain_config() -> Config {
+    Config {
+        receive_maximum: u16::MAX,
+        topic_alias_maximum: 0,
+        maximum_packet_size: 268_435_455,
+        ..Config::default()
+    }
+}
+
+pub(crate) struct World {
+    broker: Broker,
+    now: Time,
+    /// What was sent in the last step.
+    pub(crate) sent: Vec<Packet>,
+    events: Vec<BrokerEvent>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(plain_config())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        Self {
+            broker: Broker::new(config),
+            now: Time::from_ms(1_000_000),
+            sent: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Gives the broker `input` and checks that it does what `expected` says, one output a line.
+    #[track_caller]
+    pub(crate) fn check(&mut self, input: Input, expected: &str) {
+        let mut out = Vec::new();
+        self.broker.handle(self.now, input, &mut out);
+        self.sent.clear();
+        let mut lines = Vec::new();
+        for output in out {
+            match output {
+                Output::Send(conn, packet) => {
+                    lines.push(format!("{} {}", name(conn), show(&through_codec(&packet))));
+                    self.sent.push(packet);
+                }
+                Output::Close(conn, reason) => {
+                    lines.push(format!("{} closed {reason:?}", name(conn)))
+                }
+                Output::Event(event) => self.events.push(event),
+            }
+        }
+        let expected: Vec<&str> = expected
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        assert!(
+            lines == expected,
+            "\n the broker does:\n{}\n\n expected:\n{}\n",
+            lines.join("\n"),
+            expected.join("\n")
+        );
+    }
+
+    #[track_caller]
+    pub(crate) fn open(&mut self, conn: ConnId) {
+        self.check(Input::Opened(conn), "");
+    }
+
+    #[track_caller]
+    pub(crate) fn send(&mut self, conn: ConnId, packet: impl IntoPacket, expected: &str) {
+        let packet = through_codec(&packet.packet());
+        self.check(Input::Packet(conn, packet), expected);
+    }
+
+    /// Sends bytes that are one packet, or none at all.
+    #[track_caller]
+    pub(crate) fn send_bytes(&mut self, conn: ConnId, bytes: &[u8], expected: &str) {
+        let input = match codec::decode(&mut Bytes::copy_from_slice(bytes), 1_000) {
+            Ok(packet) => Input::Packet(conn, packet.expect("a whole packet")),
+            Err(error) => Input::Malformed(conn, error),
+        };
+        self.check(input, expected);
+    }
+
+    /// Opens a connection and connects.
+    #[track_caller]
+    pub(crate) fn connect(&mut self, conn: ConnId, connect: ConnectPacket, expected: &str) {
+        self.open(conn);
+        self.send(conn, connect, expected);
+    }
+
+    /// Opens a connection and connects with a new session, which works.
+    #[track_caller]
+    pub(crate) fn join(&mut self, conn: ConnId, connect: ConnectPacket) {
+        let expected = format!(
+            "{} CONNACK Success SharedSubscriptionAvailable=0",
+            name(conn)
+        );
+        self.connect(conn, connect, &expected);
+    }
+
+    /// Opens a connection and goes on with a session for which nothing waits.
+    #[track_caller]
+    pub(crate) fn rejoin(&mut self, conn: ConnId, connect: ConnectPacket) {
+        let expected = format!(
+            "{} CONNACK Success session SharedSubscriptionAvailable=0",
+            name(conn)
+        );
+        self.connect(conn, connect, &expected);
+    }
+
+    /// Subscribes to one filter, for which nothing is retained.
+    #[track_caller]
+    pub(crate) fn subscribe(&mut self, conn: ConnId, filter: &str, qos: QoS) {
+        let expected = format!("{} SUBACK 99 GrantedQoS{}", name(conn), u8::from(qos));
+        self.send(conn, subscribe(99, filter, qos), &expected);
+    }
+
+    #[track_caller]
+    pub(crate) fn gone(&mut self, conn: ConnId, expected: &str) {
+        self.check(Input::Gone(conn), expected);
+    }
+
+    /// Says good-bye, without will.
+    #[track_caller]
+    pub(crate) fn leave(&mut self, conn: ConnId) {
+        self.send(
+            conn,
+            DisconnectPacket::normal(),
+            &format!("{} closed Success", name(conn)),
+        );
+    }
+
+    /// Lets time pass without telling the broker.
+    pub(crate) fn pass_ms(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+    }
+
+    /// Lets time pass, as a runtime does: the broker is called whenever it asked for it, and nothing else.
+    #[track_caller]
+    pub(crate) fn wait_ms(&mut self, ms: u64, expected: &str) {
+        let end = self.now.plus_ms(ms);
+        while let Some(timeout) = self.broker.next_timeout().filter(|&at| at < end) {
+            self.now = self.now.max(timeout);
+            self.check(Input::Timeout, "");
+        }
+        self.now = end;
+        self.check(Input::Timeout, expected);
+        assert!(
+            self.broker.next_timeout().is_none_or(|at| at > end),
+            "a timeout that is over"
+        );
+    }
+
+    pub(crate) fn ms_to_timeout(&self) -> Option<u64> {
+        self.broker.next_timeout().map(|at| at.ms_since(self.now))
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.broker.stats()
+    }
+
+    /// The events since the last call.
+    pub(crate) fn events(&mut self) -> Vec<BrokerEvent> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+fn through_codec(packet: &Packet) -> Packet {
+    let mut bytes = Vec::new();
+    codec::encode(packet, &mut bytes).expect("a packet that MQTT allows");
+    assert_eq!(codec::encoded_len(packet), Ok(bytes.len()));
+    let decoded = codec::decode(&mut Bytes::from(bytes), 268_435_455);
+    decoded
+        .expect("a packet that MQTT allows")
+        .expect("a whole packet")
+}
+
+fn name(conn: ConnId) -> char {
+    u8::try_from(conn.0).map_or('?', |number| char::from(b'@' + number))
+}
+
+fn show(packet: &Packet) -> String {
+    let mut text = packet.packet_type_name().to_string();
+    match packet {
+        Packet::ConnAck(connack) => {
+            text += &format!(" {:?}", connack.reason_code);
+            if connack.session_present {
+                text += " session";
+            }
+            text += &show_properties(&connack.properties);
+        }
+        Packet::Publish(publish) => {
+            text += &format!(" {}", publish.topic_name);
+            if !publish.payload.is_empty() {
+                text += &format!(" {}", String::from_utf8_lossy(&publish.payload));
+            }
+            if let Some(packet_id) = publish.packet_id {
+                text += &format!(" qos{} #{packet_id}", u8::from(publish.qos));
+            }
+            if publish.dup {
+                text += " dup";
+            }
+            if publish.retain {
+                text += " retain";
+            }
+            text += &show_properties(&publish.properties);
+        }
+        Packet::PubAck(ack) => text += &show_ack(ack.packet_id, ack.reason_code),
+        Packet::PubRec(ack) => text += &show_ack(ack.packet_id, ack.reason_code),
+        Packet::PubRel(ack) => text += &show_ack(ack.packet_id, ack.reason_code),
+        Packet::PubComp(ack) => text += &show_ack(ack.packet_id, ack.reason_code),
+        Packet::SubAck(suback) => {
+            text += &format!(" {}", suback.packet_id);
+            suback
+                .reason_codes
+                .iter()
+                .for_each(|code| text += &format!(" {code:?}"));
+        }
+        Packet::UnsubAck(unsuback) => {
+            text += &format!(" {}", unsuback.packet_id);
+            unsuback
+                .reason_codes
+                .iter()
+                .for_each(|code| text += &format!(" {code:?}"));
+        }
+        // Its words are for people: one test looks at them, the others at the code.
+        Packet::Disconnect(disconnect) => text += &format!(" {:?}", disconnect.reason_code),
+        Packet::PingResp => {}
+        Packet::Connect(_)
+        | Packet::Subscribe(_)
+        | Packet::Unsubscribe(_)
+        | Packet::PingReq
+        | Packet::Auth(_) => {
+            panic!("a server does not send {packet:?}")
+        }
+    }
+    text
+}
+
+fn show_ack(packet_id: u16, reason_code: ReasonCode) -> String {
+    match reason_code {
+        ReasonCode::Success => format!(" {packet_id}"),
+        reason_code => format!(" {packet_id} {reason_code:?}"),
+    }
+}
+
+fn show_properties(properties: &Properties) -> String {
+    let mut all: Vec<_> = properties.iter().collect();
+    // Stable, so that user properties keep their order.
+    all.sort_by_key(|(id, _)| *id as u8);
+    all.into_iter()
+        .map(|(id, value)| match value {
+            PropertyValue::Byte(value) => format!(" {id:?}={value}"),
+            PropertyValue::TwoByteInteger(value) => format!(" {id:?}={value}"),
+            PropertyValue::FourByteInteger(value) | PropertyValue::VariableByteInteger(value) => {
+                format!(" {id:?}={value}")
+            }
+            PropertyValue::BinaryData(value) => format!(" {id:?}={value:?}"),
+            PropertyValue::Utf8String(value) => format!(" {id:?}={value}"),
+            PropertyValue::Utf8StringPair(key, value) => format!(" {key}:{value}"),
+        })
+        .collect()
+}
+
+/// A client that starts clean and has no Keep Alive.
+pub(crate) fn client(client_id: &str) -> ConnectPacket {
+    let mut connect = ConnectPacket::new(ConnectOptions::new(client_id));
+    connect.keep_alive = 0;
+    connect
+}
+
+/// A client that goes on with its session, which outlives its connection by `expiry_interval_s`.
+pub(crate) fn lasting(client_id: &str, expiry_interval_s: u32) -> ConnectPacket {
+    let mut connect = client(client_id);
+    connect.clean_start = false;
+    connect
+        .properties
+        .set_session_expiry_interval(expiry_interval_s);
+    connect
+}
+
+/// Gives a client a will.
+pub(crate) fn with_will(mut connect: ConnectPacket, will: WillMessage) -> ConnectPacket {
+    connect.will_properties = will.properties.clone().into();
+    connect.will = Some(will);
+    connect
+}
+
+pub(crate) fn publish(topic: &str, payload: &str) -> PublishPacket {
+    PublishPacket::new(topic, payload.to_owned(), QOS0)
+}
+
+pub(crate) fn publish1(packet_id: u16, topic: &str, payload: &str) -> PublishPacket {
+    PublishPacket::new(topic, payload.to_owned(), QOS1).with_packet_id(packet_id)
+}
+
+pub(crate) fn publish2(packet_id: u16, topic: &str, payload: &str) -> PublishPacket {
+    PublishPacket::new(topic, payload.to_owned(), QOS2).with_packet_id(packet_id)
+}
+
+pub(crate) fn subscribe(packet_id: u16, filter: &str, qos: QoS) -> SubscribePacket {
+    SubscribePacket::new(packet_id).add_filter(filter, qos)
+}
+
+pub(crate) fn subscribe_with(
+    packet_id: u16,
+    filter: &str,
+    options: SubscriptionOptions,
+) -> SubscribePacket {
+    SubscribePacket::new(packet_id)
+        .add_filter_with_options(TopicFilter::with_options(filter, options))
+}
+
+pub(crate) fn unsubscribe(packet_id: u16, filter: &str) -> UnsubscribePacket {
+    UnsubscribePacket::new(packet_id).add_filter(filter)
+}
+
+pub(crate) fn puback(packet_id: u16) -> PubAckPacket {
+    PubAckPacket::new(packet_id)
+}
+
+pub(crate) fn pubrec(packet_id: u16) -> PubRecPacket {
+    PubRecPacket::new(packet_id)
+}
+
+pub(crate) fn pubrel(packet_id: u16) -> PubRelPacket {
+    PubRelPacket::new(packet_id)
+}
+
+pub(crate) fn pubcomp(packet_id: u16) -> PubCompPacket {
+    PubCompPacket::new(packet_id)
+}
+
+pub(crate) trait IntoPacket {
+    fn packet(self) -> Packet;
+}
+
+macro_rules! into_packet {
+    ($($packet:ident($of:ty)),* $(,)?) => {
+        $(impl IntoPacket for $of {
+            fn packet(self) -> Packet {
+                Packet::$packet(self.into())
+            }
+        })*
+    };
+}
+
+into_packet! {
+    Connect(ConnectPacket),
+    Publish(PublishPacket),
+    PubAck(PubAckPacket),
+    PubRec(PubRecPacket),
+    PubRel(PubRelPacket),
+    PubComp(PubCompPacket),
+    Subscribe(SubscribePacket),
+    Unsubscribe(UnsubscribePacket),
+    Disconnect(DisconnectPacket),
+}
+
+impl IntoPacket for Packet {
+    fn packet(self) -> Packet {
+        self
+    }
+}

@@ -1,0 +1,492 @@
+//! Clients that do random valid things over networks that lose what is on its way. Whatever they do, every message that
+//! the broker accepted reaches every session as often as its QoS promises, in order, and within the client's limits.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use broker::packet::disconnect::DisconnectPacket;
+use broker::packet::publish::PublishPacket;
+use broker::{
+    Broker, Config, ConnId, Input, Output, Packet, QoS, ReasonCode, Time, TopicFilter, TopicName,
+    codec,
+};
+
+use crate::harness::*;
+use crate::random::Random;
+
+const CLIENTS: usize = 4;
+const STEPS: usize = 600;
+const SERVER_RECEIVE_MAXIMUM: usize = 3;
+const TOPICS: [&str; 3] = ["t", "t/a", "t/b"];
+const FILTERS: [&str; 5] = ["t", "t/a", "t/+", "t/#", "#"];
+
+#[test]
+fn every_accepted_message_arrives_as_its_qos_promises() {
+    for seed in 1..=150 {
+        let mut world = Chaos::new(seed);
+        for _ in 0..STEPS {
+            world.step();
+        }
+        world.settle();
+        world.judge();
+    }
+}
+
+#[test]
+fn the_same_inputs_give_the_same_outputs() {
+    let run = || {
+        let mut world = Chaos::new(99);
+        (0..STEPS).for_each(|_| world.step());
+        world.trace
+    };
+    assert!(run() == run());
+}
+
+/// A message that the client publishes: its number is its payload.
+#[derive(Clone)]
+struct Outgoing {
+    packet_id: u16,
+    number: u32,
+    topic: &'static str,
+    qos: QoS,
+    /// Whether PUBREC came, so that only PUBREL is left to do.
+    received: bool,
+}
+
+#[derive(Default)]
+struct Client {
+    conn: Option<ConnId>,
+    /// On the way to the client.
+    inbox: VecDeque<Packet>,
+    /// On the way to the broker.
+    outbox: VecDeque<Packet>,
+    /// What it publishes with QoS 1 and 2, in order, until that is acknowledged.
+    outgoing: Vec<Outgoing>,
+    last_packet_id: u16,
+    /// QoS 2 messages that it has received and that are not released.
+    unreleased: BTreeSet<u16>,
+    delivered: BTreeMap<u8, Vec<u32>>,
+    receive_maximum: usize,
+
+    // The same session as the broker must see it.
+    subscriptions: BTreeMap<&'static str, QoS>,
+    /// QoS 2 messages that the broker has accepted and that the client has not released.
+    accepted: BTreeSet<u16>,
+    /// What the broker must deliver.
+    expected: BTreeMap<u8, Vec<u32>>,
+    /// What the broker has sent on this connection and has seen no final acknowledgement for.
+    in_flight: BTreeSet<u16>,
+}
+
+struct Chaos {
+    random: Random,
+    broker: Broker,
+    now: Time,
+    clients: Vec<Client>,
+    owners: BTreeMap<ConnId, usize>,
+    last_conn: u64,
+    last_number: u32,
+    /// Everything that the broker sent and closed, as bytes.
+    trace: Vec<u8>,
+}
+
+impl Chaos {
+    fn new(seed: u64) -> Self {
+        Self {
+            random: Random::new(seed),
+            broker: Broker::new(Config {
+                receive_maximum: SERVER_RECEIVE_MAXIMUM as u16,
+                queue_messages_max: usize::MAX,
+                ..Config::default()
+            }),
+            now: Time::from_ms(1_000_000),
+            clients: (0..CLIENTS).map(|_| Client::default()).collect(),
+            owners: BTreeMap::new(),
+            last_conn: 0,
+            last_number: 0,
+            trace: Vec::new(),
+        }
+    }
+
+    fn step(&mut self) {
+        let who = self.random.below(CLIENTS);
+        if self.clients[who].conn.is_none() {
+            if self.random.one_in(3) {
+                self.connect(who);
+            }
+            return;
+        }
+        match self.random.below(60) {
+            0 => self.lose(who),
+            1 => {
+                let conn = self.clients[who].conn.unwrap();
+                self.tell(Input::Packet(
+                    conn,
+                    Packet::Disconnect(DisconnectPacket::normal()),
+                ));
+                assert_eq!(self.clients[who].conn, None);
+            }
+            2 => self.connect(who),
+            3..6 => {
+                let ms = self.random.below(5_000) as u64;
+                self.now = self.now.plus_ms(ms);
+                self.tell(Input::Timeout);
+                assert!(self.broker.next_timeout().is_none_or(|at| at > self.now));
+            }
+            6..11 => self.subscribe(who),
+            11..21 => self.publish(who),
+            21..40 => self.read(who),
+            _ => self.write(who),
+        }
+    }
+
+    /// Opens a connection, taking over an old one if there is one. Now and then it starts clean.
+    fn connect(&mut self, who: usize) {
+        self.last_conn += 1;
+        let conn = ConnId(self.last_conn);
+        let client = &mut self.clients[who];
+        let receive_maximum = 1 + self.random.below(4);
+        let mut connect = lasting(&format!("client {who}"), u32::MAX);
+        connect.clean_start = self.random.one_in(8);
+        connect
+            .properties
+            .set_receive_maximum(receive_maximum as u16);
+        if connect.clean_start {
+            *client = Client {
+                conn: client.conn,
+                last_packet_id: client.last_packet_id,
+                ..Client::default()
+            };
+        }
+        self.tell(Input::Opened(conn));
+        // Nothing is sent to a client before its CONNACK, but its old connection may be closed.
+        self.owners.insert(conn, who);
+        let client = &mut self.clients[who];
+        client.receive_maximum = receive_maximum;
+        client.in_flight.clear();
+        let expects_session = !connect.clean_start && client.last_packet_id > 0;
+        self.tell(Input::Packet(conn, connect.packet()));
+        let client = &mut self.clients[who];
+        assert_eq!(client.conn, Some(conn));
+        let Some(Packet::ConnAck(connack)) = client.inbox.pop_front() else {
+            panic!("no CONNACK")
+        };
+        assert_eq!(connack.reason_code, ReasonCode::Success);
+        assert_eq!(connack.session_present, expects_session);
+        client.last_packet_id = client.last_packet_id.max(1);
+        let again: Vec<Packet> = client
+            .outgoing
+            .iter()
+            .map(|message| match message.received {
+                true => pubrel(message.packet_id).packet(),
+                false => Self::packet(message, true),
+            })
+            .collect();
+        client.outbox.extend(again);
+    }
+
+    fn lose(&mut self, who: usize) {
+        let conn = self.clients[who].conn.unwrap();
+        self.disconnected(conn);
+        self.tell(Input::Gone(conn));
+    }
+
+    fn disconnected(&mut self, conn: ConnId) {
+        if let Some(who) = self.owners.remove(&conn) {
+            let client = &mut self.clients[who];
+            client.conn = None;
+            client.inbox.clear();
+            client.outbox.clear();
+        }
+    }
+
+    fn subscribe(&mut self, who: usize) {
+        let filter = FILTERS[self.random.below(FILTERS.len())];
+        let qos = QoS::from(self.random.below(3) as u8);
+        let packet_id = self.free_packet_id(who);
+        let packet = match self.random.one_in(3) {
+            true => unsubscribe(packet_id, filter).packet(),
+            false => subscribe(packet_id, filter, qos).packet(),
+        };
+        self.clients[who].outbox.push_back(packet);
+    }
+
+    fn publish(&mut self, who: usize) {
+        let qos = QoS::from(self.random.below(3) as u8);
+        if qos != QOS0 && self.clients[who].outgoing.len() >= SERVER_RECEIVE_MAXIMUM {
+            return;
+        }
+        self.last_number += 1;
+        let message = Outgoing {
+            packet_id: self.free_packet_id(who),
+            number: self.last_number,
+            topic: TOPICS[self.random.below(TOPICS.len())],
+            qos,
+            received: false,
+        };
+        let client = &mut self.clients[who];
+        client.outbox.push_back(Self::packet(&message, false));
+        if qos != QOS0 {
+            client.outgoing.push(message);
+        }
+    }
+
+    fn packet(message: &Outgoing, dup: bool) -> Packet {
+        let payload = message.number.to_string();
+        let publish = PublishPacket::new(message.topic, payload, message.qos);
+        publish
+            .with_packet_id(message.packet_id)
+            .with_dup(dup)
+            .packet()
+    }
+
+    fn free_packet_id(&mut self, who: usize) -> u16 {
+        let client = &mut self.clients[who];
+        loop {
+            client.last_packet_id = client.last_packet_id % 50 + 1;
+            if client
+                .outgoing
+                .iter()
+                .all(|message| message.packet_id != client.last_packet_id)
+            {
+                return client.last_packet_id;
+            }
+        }
+    }
+
+    /// The client takes the next packet from the network.
+    fn read(&mut self, who: usize) {
+        let client = &mut self.clients[who];
+        match client.inbox.pop_front() {
+            Some(Packet::Publish(publish)) => {
+                let number = number_of(&publish);
+                let qos = u8::from(publish.qos);
+                match publish.packet_id {
+                    Some(packet_id) if publish.qos == QOS2 => {
+                        if client.unreleased.insert(packet_id) {
+                            client.delivered.entry(qos).or_default().push(number);
+                        } else {
+                            assert!(publish.dup, "{packet_id} is used for two messages");
+                        }
+                        client.outbox.push_back(pubrec(packet_id).packet());
+                    }
+                    Some(packet_id) => {
+                        assert!(
+                            !client.unreleased.contains(&packet_id),
+                            "{packet_id} is used for two messages"
+                        );
+                        client.delivered.entry(qos).or_default().push(number);
+                        client.outbox.push_back(puback(packet_id).packet());
+                    }
+                    None => client.delivered.entry(qos).or_default().push(number),
+                }
+            }
+            Some(Packet::PubRel(pubrel)) => {
+                client.unreleased.remove(&pubrel.packet_id);
+                client.outbox.push_back(pubcomp(pubrel.packet_id).packet());
+            }
+            Some(Packet::PubAck(puback)) => client
+                .outgoing
+                .retain(|message| message.packet_id != puback.packet_id),
+            Some(Packet::PubRec(pubrec)) => {
+                for message in &mut client.outgoing {
+                    message.received |= message.packet_id == pubrec.packet_id;
+                }
+                client.outbox.push_back(pubrel(pubrec.packet_id).packet());
+            }
+            Some(Packet::PubComp(pubcomp)) => client
+                .outgoing
+                .retain(|message| message.packet_id != pubcomp.packet_id),
+            Some(Packet::SubAck(_) | Packet::UnsubAck(_)) | None => {}
+            Some(other) => panic!("{other:?}"),
+        }
+    }
+
+    /// The broker takes the next packet from the network.
+    fn write(&mut self, who: usize) {
+        let client = &mut self.clients[who];
+        let Some(packet) = client.outbox.pop_front() else {
+            return;
+        };
+        let conn = client.conn.unwrap();
+        match &packet {
+            Packet::Publish(publish) => {
+                let is_new =
+                    publish.qos != QOS2 || client.accepted.insert(publish.packet_id.unwrap());
+                if is_new {
+                    self.expect(&publish.clone());
+                }
+            }
+            Packet::PubRel(pubrel) => {
+                client.accepted.remove(&pubrel.packet_id);
+            }
+            Packet::PubAck(puback) => {
+                client.in_flight.remove(&puback.packet_id);
+            }
+            Packet::PubComp(pubcomp) => {
+                client.in_flight.remove(&pubcomp.packet_id);
+            }
+            Packet::Subscribe(subscribe) => {
+                for filter in &subscribe.filters {
+                    let known = FILTERS
+                        .iter()
+                        .find(|known| **known == filter.filter)
+                        .unwrap();
+                    client.subscriptions.insert(known, filter.options.qos);
+                }
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                client
+                    .subscriptions
+                    .retain(|filter, _| !unsubscribe.filters.iter().any(|gone| gone == filter));
+            }
+            _ => {}
+        }
+        self.tell(Input::Packet(conn, packet));
+    }
+
+    /// Notes who must get a message that the broker is about to accept.
+    fn expect(&mut self, publish: &PublishPacket) {
+        let topic = TopicName::parse(&publish.topic_name).unwrap();
+        for client in &mut self.clients {
+            let granted = client
+                .subscriptions
+                .iter()
+                .filter(|(filter, _)| TopicFilter::parse(filter).unwrap().matches(&topic))
+                .map(|(_, &qos)| u8::from(qos))
+                .max();
+            if let Some(granted) = granted {
+                let qos = granted.min(publish.qos.into());
+                if qos > 0 || client.conn.is_some() {
+                    client
+                        .expected
+                        .entry(qos)
+                        .or_default()
+                        .push(number_of(publish));
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, input: Input) {
+        let mut out = Vec::new();
+        self.broker.handle(self.now, input, &mut out);
+        for output in out {
+            match output {
+                Output::Send(conn, packet) => {
+                    self.trace.extend(conn.0.to_be_bytes());
+                    codec::encode(&packet, &mut self.trace).unwrap();
+                    self.receive(conn, packet);
+                }
+                Output::Close(conn, reason) => {
+                    assert!(
+                        matches!(reason, ReasonCode::Success | ReasonCode::SessionTakenOver),
+                        "{reason:?}"
+                    );
+                    self.trace.extend(conn.0.to_be_bytes());
+                    self.disconnected(conn);
+                }
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn receive(&mut self, conn: ConnId, packet: Packet) {
+        let who = self.owners[&conn];
+        let client = &mut self.clients[who];
+        match &packet {
+            Packet::ConnAck(_) => client.conn = Some(conn),
+            Packet::Disconnect(_) => return,
+            Packet::Publish(publish) => {
+                if let Some(packet_id) = publish.packet_id {
+                    assert!(
+                        client.in_flight.insert(packet_id),
+                        "{packet_id} is in flight already"
+                    );
+                    assert!(
+                        client.in_flight.len() <= client.receive_maximum,
+                        "more than the Receive Maximum"
+                    );
+                }
+            }
+            _ => {}
+        }
+        client.inbox.push_back(packet);
+    }
+
+    /// Everybody comes back and does what is left to do.
+    fn settle(&mut self) {
+        for who in 0..CLIENTS {
+            if self.clients[who].conn.is_none() {
+                self.connect(who);
+            }
+        }
+        // Far more rounds than there are packets, but not for ever.
+        for _ in 0..100_000 {
+            for who in 0..CLIENTS {
+                self.read(who);
+                self.write(who);
+            }
+            if self
+                .clients
+                .iter()
+                .all(|client| client.inbox.is_empty() && client.outbox.is_empty())
+            {
+                return;
+            }
+        }
+        panic!("packets go round in circles");
+    }
+
+    fn judge(&mut self) {
+        assert_eq!(self.broker.stats().messages_dropped, 0);
+        for client in &self.clients {
+            assert!(
+                client.outgoing.is_empty()
+                    && client.in_flight.is_empty()
+                    && client.unreleased.is_empty()
+            );
+            let delivered = |qos| client.delivered.get(&qos).cloned().unwrap_or_default();
+            let expected = |qos| client.expected.get(&qos).cloned().unwrap_or_default();
+            assert_eq!(delivered(2), expected(2), "QoS 2: exactly once");
+            assert_eq!(
+                first_of_each(&delivered(1)),
+                first_of_each(&expected(1)),
+                "QoS 1: at least once"
+            );
+            let mut at_most = expected(0).into_iter();
+            assert!(
+                delivered(0)
+                    .iter()
+                    .all(|number| at_most.any(|next| next == *number)),
+                "QoS 0: at most once"
+            );
+        }
+        for who in 0..CLIENTS {
+            let conn = self.clients[who].conn.unwrap();
+            let end = DisconnectPacket::normal().with_session_expiry_interval(0);
+            self.tell(Input::Packet(conn, end.packet()));
+        }
+        let stats = self.broker.stats();
+        assert_eq!(
+            (stats.connections, stats.sessions, stats.subscriptions),
+            (0, 0, 0)
+        );
+        assert_eq!(self.broker.next_timeout(), None);
+    }
+}
+
+fn number_of(publish: &PublishPacket) -> u32 {
+    std::str::from_utf8(&publish.payload)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+fn first_of_each(numbers: &[u32]) -> Vec<u32> {
+    let mut seen = BTreeSet::new();
+    numbers
+        .iter()
+        .copied()
+        .filter(|number| seen.insert(*number))
+        .collect()
+}

@@ -1,0 +1,23 @@
+//! What the engine does, feature by feature. Test names state the outcome; where the specification numbers the
+//! statement, the number stands beside the test.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy exempts the tests, but not what they share"
+)]
+
+mod connect;
+mod delivery;
+mod events;
+mod expiry;
+mod harness;
+mod invariants;
+mod lifetimes;
+mod publish;
+mod random;
+mod retained;
+mod session;
+mod subscribe;
+mod will;

@@ -1,0 +1,373 @@
+//! SUBSCRIBE, UNSUBSCRIBE, and which copy of a message a subscriber gets.
+
+use broker::packet::subscribe::{SubscribePacket, SubscriptionOptions, TopicFilter};
+use broker::packet::unsubscribe::UnsubscribePacket;
+
+use crate::harness::*;
+
+fn options(qos: broker::QoS) -> SubscriptionOptions {
+    SubscriptionOptions::new(qos)
+}
+
+fn no_local(qos: broker::QoS) -> SubscriptionOptions {
+    SubscriptionOptions {
+        no_local: true,
+        ..options(qos)
+    }
+}
+
+fn retain_as_published(qos: broker::QoS) -> SubscriptionOptions {
+    SubscriptionOptions {
+        retain_as_published: true,
+        ..options(qos)
+    }
+}
+
+/// A and B are there.
+fn two_clients() -> World {
+    let mut world = World::new();
+    world.join(A, client("a"));
+    world.join(B, client("b"));
+    world
+}
+
+#[test] // MQTT-3.8.4-1, MQTT-3.8.4-2, MQTT-3.8.4-5, MQTT-3.8.4-6, MQTT-3.9.3-1
+fn suback_has_one_reason_code_for_each_filter_in_order() {
+    let mut world = two_clients();
+    let many = subscribe(513, "a", QOS2)
+        .add_filter("$share/g/a", QOS0)
+        .add_filter("b/+", QOS0)
+        .add_filter("#", QOS1);
+    world.send(
+        A,
+        many,
+        "A SUBACK 513 GrantedQoS2 SharedSubscriptionsNotSupported GrantedQoS0 GrantedQoS1",
+    );
+    assert_eq!(world.stats().subscriptions, 3);
+}
+
+#[test]
+fn a_message_reaches_the_subscriptions_that_match_only() {
+    let mut world = two_clients();
+    world.subscribe(A, "a/+/c", QOS0);
+    world.subscribe(B, "a/#", QOS0);
+    world.send(
+        A,
+        publish("a/b/c", "1"),
+        "A PUBLISH a/b/c 1\nB PUBLISH a/b/c 1",
+    );
+    world.send(A, publish("a", "2"), "B PUBLISH a 2");
+    world.send(A, publish("b", "3"), "");
+}
+
+#[test] // MQTT-4.7.2-1
+fn wildcards_in_front_do_not_match_topics_that_start_with_a_dollar() {
+    let mut world = two_clients();
+    world.subscribe(A, "#", QOS0);
+    world.subscribe(A, "+/b", QOS0);
+    world.subscribe(B, "$a/#", QOS0);
+    world.send(A, publish("$a/b", "x"), "B PUBLISH $a/b x");
+}
+
+#[test] // MQTT-1.5.4-3, MQTT-4.7.3-4
+fn topics_are_compared_byte_by_byte() {
+    let mut world = two_clients();
+    world.subscribe(A, "\u{feff}ü/+", QOS0);
+    world.send(
+        B,
+        publish("\u{feff}ü/日本", "x"),
+        "A PUBLISH \u{feff}ü/日本 x",
+    );
+    world.send(B, publish("ü/日本", "x"), "");
+    world.send(B, publish("\u{feff}Ü/日本", "x"), "");
+}
+
+#[test] // MQTT-3.8.4-8
+fn a_message_comes_with_the_lower_of_its_qos_and_the_granted_one() {
+    for (granted, packets) in [
+        (QOS0, ["B PUBLISH t 0", "B PUBLISH t 1", "B PUBLISH t 2"]),
+        (
+            QOS1,
+            [
+                "B PUBLISH t 0",
+                "B PUBLISH t 1 qos1 #1",
+                "B PUBLISH t 2 qos1 #2",
+            ],
+        ),
+        (
+            QOS2,
+            [
+                "B PUBLISH t 0",
+                "B PUBLISH t 1 qos1 #1",
+                "B PUBLISH t 2 qos2 #2",
+            ],
+        ),
+    ] {
+        let mut world = two_clients();
+        world.subscribe(B, "t", granted);
+        let [qos0, qos1, qos2] = packets;
+        world.send(A, publish("t", "0"), qos0);
+        world.send(A, publish1(1, "t", "1"), &format!("{qos1}\nA PUBACK 1"));
+        world.send(A, publish2(2, "t", "2"), &format!("{qos2}\nA PUBREC 2"));
+    }
+}
+
+#[test] // MQTT-3.3.4-2
+fn subscriptions_that_overlap_give_one_copy_with_the_highest_qos() {
+    let mut world = two_clients();
+    world.subscribe(B, "t/+", QOS1);
+    world.subscribe(B, "t/#", QOS2);
+    world.subscribe(B, "#", QOS0);
+    world.send(
+        A,
+        publish2(1, "t/x", "x"),
+        "B PUBLISH t/x x qos2 #1\nA PUBREC 1",
+    );
+    world.send(
+        A,
+        publish2(2, "t", "x"),
+        "B PUBLISH t x qos2 #2\nA PUBREC 2",
+    );
+    world.send(A, publish2(3, "u", "x"), "B PUBLISH u x\nA PUBREC 3");
+}
+
+#[test] // MQTT-3.3.4-3, MQTT-3.3.4-4
+fn one_copy_has_the_identifiers_of_all_subscriptions_that_match() {
+    let mut world = two_clients();
+    for (filter, id) in [
+        ("t/+", Some(10)),
+        ("t/#", Some(268_435_455)),
+        ("#", None),
+        ("t/x", Some(10)),
+        ("u", Some(1)),
+    ] {
+        let mut subscribe = subscribe(1, filter, QOS0);
+        if let Some(id) = id {
+            subscribe = subscribe.with_subscription_identifier(id);
+        }
+        world.send(B, subscribe, "B SUBACK 1 GrantedQoS0");
+    }
+    world.send(
+        A,
+        publish("t/x", "x"),
+        "B PUBLISH t/x x SubscriptionIdentifier=268435455 SubscriptionIdentifier=10 SubscriptionIdentifier=10",
+    );
+}
+
+#[test] // MQTT-3.8.4-3
+fn subscribing_again_replaces_the_subscription() {
+    let mut world = two_clients();
+    world.send(
+        B,
+        subscribe(1, "t", QOS2).with_subscription_identifier(1),
+        "B SUBACK 1 GrantedQoS2",
+    );
+    world.send(
+        B,
+        subscribe(2, "t", QOS0).with_subscription_identifier(2),
+        "B SUBACK 2 GrantedQoS0",
+    );
+    world.send(
+        A,
+        publish1(1, "t", "x"),
+        "B PUBLISH t x SubscriptionIdentifier=2\nA PUBACK 1",
+    );
+    world.send(B, subscribe(3, "t", QOS1), "B SUBACK 3 GrantedQoS1");
+    world.send(
+        A,
+        publish1(1, "t", "x"),
+        "B PUBLISH t x qos1 #1\nA PUBACK 1",
+    );
+    assert_eq!(world.stats().subscriptions, 1);
+}
+
+#[test]
+fn subscription_identifiers_live_as_long_as_the_session() {
+    let mut world = two_clients();
+    world.join(C, lasting("c", 100));
+    world.send(
+        C,
+        subscribe(1, "t", QOS1).with_subscription_identifier(5),
+        "C SUBACK 1 GrantedQoS1",
+    );
+    world.gone(C, "");
+    world.send(A, publish1(1, "t", "x"), "A PUBACK 1");
+    world.connect(
+        C,
+        lasting("c", 100),
+        "C CONNACK Success session SharedSubscriptionAvailable=0
+         C PUBLISH t x qos1 #1 SubscriptionIdentifier=5",
+    );
+    world.send(
+        A,
+        publish("t", "y"),
+        "C PUBLISH t y SubscriptionIdentifier=5",
+    );
+}
+
+#[test] // MQTT-3.8.3-3
+fn no_local_keeps_a_clients_own_messages_away() {
+    let mut world = two_clients();
+    world.send(
+        A,
+        subscribe_with(1, "t", no_local(QOS1)),
+        "A SUBACK 1 GrantedQoS1",
+    );
+    world.send(A, publish1(1, "t", "x"), "A PUBACK 1 NoMatchingSubscribers");
+    world.send(
+        B,
+        publish1(1, "t", "x"),
+        "A PUBLISH t x qos1 #1\nB PUBACK 1",
+    );
+}
+
+#[test] // MQTT-3.8.3-3
+fn no_local_concerns_its_own_subscription_only() {
+    let mut world = two_clients();
+    world.send(
+        A,
+        subscribe_with(1, "t", no_local(QOS1)).with_subscription_identifier(1),
+        "A SUBACK 1 GrantedQoS1",
+    );
+    world.send(
+        A,
+        subscribe(2, "#", QOS0).with_subscription_identifier(2),
+        "A SUBACK 2 GrantedQoS0",
+    );
+    world.send(
+        A,
+        publish1(1, "t", "x"),
+        "A PUBLISH t x SubscriptionIdentifier=2\nA PUBACK 1",
+    );
+}
+
+#[test] // MQTT-3.3.1-12, MQTT-3.3.1-13
+fn retain_arrives_as_published_only_where_that_is_wanted() {
+    let mut world = two_clients();
+    world.subscribe(A, "t", QOS0);
+    world.send(
+        B,
+        subscribe_with(1, "t", retain_as_published(QOS0)),
+        "B SUBACK 1 GrantedQoS0",
+    );
+    world.send(
+        A,
+        publish("t", "x").with_retain(true),
+        "A PUBLISH t x\nB PUBLISH t x retain",
+    );
+    world.send(A, publish("t", "x"), "A PUBLISH t x\nB PUBLISH t x");
+}
+
+#[test]
+fn shared_subscriptions_are_refused_with_0x9e() {
+    let mut world = two_clients();
+    world.send(
+        A,
+        subscribe(1, "$share/g/t", QOS0),
+        "A SUBACK 1 SharedSubscriptionsNotSupported",
+    );
+    world.send(A, publish1(1, "t", "x"), "A PUBACK 1 NoMatchingSubscribers");
+    world.send(
+        A,
+        unsubscribe(2, "$share/g/t"),
+        "A UNSUBACK 2 NoSubscriptionExisted",
+    );
+}
+
+#[test] // MQTT-3.8.3-4
+fn no_local_on_a_shared_subscription_is_a_protocol_error() {
+    let mut world = two_clients();
+    let subscribe = [
+        0x82, 16, 0, 1, 0, 0, 10, b'$', b's', b'h', b'a', b'r', b'e', b'/', b'g', b'/', b't', 4,
+    ];
+    world.send_bytes(
+        A,
+        &subscribe,
+        "A DISCONNECT ProtocolError\nA closed ProtocolError",
+    );
+}
+
+#[test] // MQTT-4.7.1-1, MQTT-4.8.2-2
+fn what_is_no_filter_closes_the_connection() {
+    for (filter, reason) in [
+        ("a/#/b", "MalformedPacket"),
+        ("a+", "MalformedPacket"),
+        ("$share/g", "ProtocolError"),
+    ] {
+        let mut world = two_clients();
+        let mut subscribe = vec![0x82, 6 + filter.len() as u8, 0, 1, 0, 0, filter.len() as u8];
+        subscribe.extend(filter.as_bytes());
+        subscribe.push(0);
+        world.send_bytes(
+            A,
+            &subscribe,
+            &format!("A DISCONNECT {reason}\nA closed {reason}"),
+        );
+    }
+}
+
+#[test] // MQTT-3.10.4-1, MQTT-3.10.4-4, MQTT-3.10.4-5, MQTT-3.10.4-6, MQTT-3.11.3-1, MQTT-3.11.3-2
+fn unsuback_has_one_reason_code_for_each_filter_in_order() {
+    let mut world = two_clients();
+    world.subscribe(A, "a/+", QOS0);
+    world.subscribe(A, "b", QOS0);
+    let many = UnsubscribePacket::new(5)
+        .add_filter("a/b")
+        .add_filter("a/+")
+        .add_filter("a/+")
+        .add_filter("b");
+    world.send(
+        A,
+        many,
+        "A UNSUBACK 5 NoSubscriptionExisted Success NoSubscriptionExisted Success",
+    );
+    world.send(B, publish("a/b", "x"), "");
+    assert_eq!(world.stats().subscriptions, 0);
+}
+
+#[test]
+fn unsubscribing_concerns_one_client_only() {
+    let mut world = two_clients();
+    world.subscribe(A, "t", QOS0);
+    world.subscribe(B, "t", QOS0);
+    world.send(A, unsubscribe(1, "t"), "A UNSUBACK 1 Success");
+    world.send(A, publish("t", "x"), "B PUBLISH t x");
+}
+
+#[test] // MQTT-3.10.4-3
+fn messages_on_their_way_survive_unsubscribing() {
+    let mut world = two_clients();
+    let mut one_at_a_time = client("c");
+    one_at_a_time.properties.set_receive_maximum(1);
+    world.join(C, one_at_a_time);
+    world.subscribe(C, "t", QOS2);
+    world.send(
+        A,
+        publish2(1, "t", "1"),
+        "C PUBLISH t 1 qos2 #1\nA PUBREC 1",
+    );
+    world.send(A, publish2(2, "t", "2"), "A PUBREC 2");
+    world.send(C, unsubscribe(1, "t"), "C UNSUBACK 1 Success");
+    world.send(C, pubrec(1), "C PUBREL 1");
+    world.send(C, pubcomp(1), "C PUBLISH t 2 qos2 #2");
+}
+
+#[test]
+fn two_filters_of_one_subscribe_share_its_identifier() {
+    let mut world = two_clients();
+    let two = SubscribePacket::new(1)
+        .add_filter_with_options(TopicFilter::new("a", QOS0))
+        .add_filter_with_options(TopicFilter::new("+", QOS0))
+        .with_subscription_identifier(3);
+    world.send(A, two, "A SUBACK 1 GrantedQoS0 GrantedQoS0");
+    world.send(
+        B,
+        publish("b", "x"),
+        "A PUBLISH b x SubscriptionIdentifier=3",
+    );
+    world.send(
+        B,
+        publish("a", "x"),
+        "A PUBLISH a x SubscriptionIdentifier=3 SubscriptionIdentifier=3",
+    );
+}
