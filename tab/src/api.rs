@@ -1,0 +1,539 @@
+//! What a page tells its tab, and what it hears from it.
+//!
+//! [`Command`]s go in, [`Notice`]s come out. Both are plain data: in the browser they cross from the page to its worker
+//! and back as bincode.
+
+use core::fmt;
+
+use broker::{Stats, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::names::{ChannelError, TabId};
+
+/// Number of a local client of this tab; chosen by the page.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct ClientNo(pub u32);
+
+/// Number of a request; chosen by the page, echoed in the answer.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct RequestId(pub u64);
+
+/// The number of a broker's reign. A later broker has a higher term, and what an earlier one still says is ignored.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Term(pub u64);
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// MQTT's quality of service.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum QoS {
+    /// QoS 0: delivered at most once, not acknowledged.
+    #[default]
+    AtMostOnce,
+    /// QoS 1: delivered at least once, acknowledged by PUBACK.
+    AtLeastOnce,
+    /// QoS 2: delivered exactly once, acknowledged by PUBREC and PUBCOMP.
+    ExactlyOnce,
+}
+
+/// When retained messages are sent to a new subscription \[MQTT-3.3.1-9..11\].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RetainHandling {
+    /// At every SUBSCRIBE (0).
+    #[default]
+    SendAtSubscribe,
+    /// Only if the subscription is new (1).
+    SendIfNew,
+    /// Never (2).
+    DoNotSend,
+}
+
+/// What the page wants.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all commands are of the large variant"
+)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Joins a channel. Comes first and once; everything before it is refused.
+    Open(OpenOptions),
+    /// The page was shown or hidden.
+    Visibility(Visibility),
+    /// Something for one of this tab's clients.
+    Client(ClientNo, ClientCommand),
+}
+
+/// How a tab joins a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenOptions {
+    /// Name of the channel: 1 to 64 of `A-Z a-z 0-9 . _ -`. Tabs of one origin with the same name share one broker.
+    pub channel: String,
+    /// Whether the page is visible now.
+    pub visibility: Visibility,
+}
+
+/// Whether a person can see the page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// In front.
+    #[default]
+    Visible,
+    /// In the background.
+    Hidden,
+}
+
+/// What the page wants of one client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ClientCommand {
+    /// Connects, and stays connected: when the broker moves, the client follows. An earlier connection ends, with all
+    /// that waited in it.
+    Connect(ConnectOptions),
+    /// Ends the connection; queued publishes are dropped.
+    Disconnect {
+        /// Whether the broker publishes the will (DISCONNECT with reason code 0x04).
+        with_will: bool,
+    },
+    /// Subscribes; kept and renewed while the client lives.
+    Subscribe(RequestId, Vec<Subscription>),
+    /// Unsubscribes from these topic filters.
+    Unsubscribe(RequestId, Vec<String>),
+    /// Publishes. Waits while there is no broker, and goes out in order.
+    Publish(RequestId, Publication),
+}
+
+/// The CONNECT of a client. Its debug output leaves the password out.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConnectOptions {
+    /// Client identifier; empty: `tab-` and the tab's id, and the client's number unless that is 0.
+    pub client_id: String,
+    /// Starts without an earlier session of this client id.
+    pub clean_start: bool,
+    /// Seconds the session outlives the connection; `u32::MAX` never expires.
+    pub session_expiry_interval: u32,
+    /// Seconds between control packets at most; 0 turns keep alive off.
+    pub keep_alive: u16,
+    /// User name.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<Vec<u8>>,
+    /// Published by the broker when the connection ends without DISCONNECT.
+    pub will: Option<Will>,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            client_id: String::new(),
+            clean_start: true,
+            session_expiry_interval: 0,
+            keep_alive: 60,
+            username: None,
+            password: None,
+            will: None,
+        }
+    }
+}
+
+impl fmt::Debug for ConnectOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            client_id,
+            clean_start,
+            session_expiry_interval,
+            keep_alive,
+            username,
+            password,
+            will,
+        } = self;
+        f.debug_struct("ConnectOptions")
+            .field("client_id", client_id)
+            .field("clean_start", clean_start)
+            .field("session_expiry_interval", session_expiry_interval)
+            .field("keep_alive", keep_alive)
+            .field("username", username)
+            .field("password", &password.as_ref().map(|_| "…"))
+            .field("will", will)
+            .finish()
+    }
+}
+
+/// The message a broker publishes on behalf of a lost client.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Will {
+    /// The message.
+    pub publication: Publication,
+    /// Seconds between the loss and the publication.
+    pub delay_interval: u32,
+}
+
+/// One topic filter and its subscription options.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Topic filter with `+` and `#`.
+    pub topic_filter: String,
+    /// Maximum QoS wanted.
+    pub qos: QoS,
+    /// Leaves out what this client itself publishes.
+    pub no_local: bool,
+    /// Keeps the RETAIN flag as it was published.
+    pub retain_as_published: bool,
+    /// When retained messages are sent.
+    pub retain_handling: RetainHandling,
+    /// Subscription Identifier, 1 to 268,435,455.
+    pub identifier: Option<u32>,
+}
+
+/// A message to publish.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Publication {
+    /// Topic name.
+    pub topic: String,
+    /// Payload; bytes, never text.
+    #[serde(with = "serde_bytes")]
+    pub payload: Vec<u8>,
+    /// QoS.
+    pub qos: QoS,
+    /// Whether the broker keeps it as the topic's retained message; an empty payload deletes that.
+    pub retain: bool,
+    /// Properties.
+    pub properties: MessageProperties,
+}
+
+/// Properties of a message that travel end to end (MQTT 5.0, 3.3.2.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageProperties {
+    /// Whether the payload is UTF-8 text; `None` says nothing.
+    pub payload_is_utf8: Option<bool>,
+    /// Seconds until the message is of no more use.
+    pub message_expiry_interval: Option<u32>,
+    /// MIME type or whatever the applications agree on.
+    pub content_type: Option<String>,
+    /// Topic for the answer.
+    pub response_topic: Option<String>,
+    /// Ties an answer to its request.
+    pub correlation_data: Option<Vec<u8>>,
+    /// Names and values, in order; a name may come more than once.
+    pub user_properties: Vec<(String, String)>,
+}
+
+/// What a page hears.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Notice {
+    /// The tab has joined its channel.
+    Opened {
+        /// This tab.
+        tab_id: TabId,
+        /// Build of the worker.
+        build: String,
+    },
+    /// This tab's part on the channel changed.
+    Role(Role),
+    /// The tabs on the channel, this one included, ordered by id; sent when it changed.
+    Roster(Vec<TabInfo>),
+    /// About one of this tab's clients.
+    Client(ClientNo, ClientNotice),
+    /// Something happened.
+    Event(Event),
+    /// A command could not be carried out.
+    Refused(Problem),
+    /// Counters; sent with each announcement.
+    Stats(TabStats),
+}
+
+/// A tab's part on its channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// No broker is known; waiting for one, or to become it.
+    #[default]
+    Waiting,
+    /// Another tab is the broker.
+    Client {
+        /// The broker's tab.
+        broker: TabId,
+        /// Its term.
+        term: Term,
+    },
+    /// This tab is the broker.
+    Broker {
+        /// Its term.
+        term: Term,
+    },
+}
+
+/// What one tab tells the others about itself, and when it was last heard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TabInfo {
+    /// The tab.
+    pub tab_id: TabId,
+    /// Whether it is this very tab.
+    pub is_self: bool,
+    /// Whether it is the broker.
+    pub is_broker: bool,
+    /// The term it knows.
+    pub term: Option<Term>,
+    /// When it joined.
+    pub since: Time,
+    /// When it was last heard.
+    pub last_seen: Time,
+    /// Whether its page is visible.
+    pub visibility: Visibility,
+    /// Number of its local clients.
+    pub clients: u32,
+    /// Build of its worker.
+    pub build: String,
+}
+
+/// What a client hears.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ClientNotice {
+    /// The connection changed.
+    Status(ClientStatus),
+    /// SUBACK: a reason code for each topic filter, in order.
+    Subscribed(RequestId, Vec<u8>),
+    /// UNSUBACK: a reason code for each topic filter, in order.
+    Unsubscribed(RequestId, Vec<u8>),
+    /// QoS 0: on its way. QoS 1 and 2: the exchange is over; the reason code is that of PUBACK or PUBREC.
+    Published(RequestId, u8),
+    /// A request could not be carried out.
+    Refused(RequestId, Problem),
+    /// A message arrived.
+    Message(Message),
+}
+
+/// State of a client's connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientStatus {
+    /// Waits for a broker; connects by itself.
+    Waiting,
+    /// CONNECT is under way.
+    Connecting,
+    /// Connected.
+    Connected {
+        /// The client id in use.
+        client_id: String,
+        /// Whether the broker had a session of this client.
+        session_present: bool,
+        /// The broker's term.
+        term: Term,
+    },
+    /// Not connected, and will not connect by itself.
+    Disconnected(DisconnectCause),
+}
+
+/// Why a client is disconnected for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DisconnectCause {
+    /// The page asked for it.
+    Requested,
+    /// The broker refused the CONNECT with this reason code.
+    Refused(u8),
+    /// The broker ended the connection with this reason code.
+    ByBroker(u8),
+    /// The broker sent what no broker may send; reason code of the violation.
+    BrokerError(u8),
+}
+
+/// A message as it arrived.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Topic name.
+    pub topic: String,
+    /// Payload; bytes, never text.
+    #[serde(with = "serde_bytes")]
+    pub payload: Vec<u8>,
+    /// QoS of this delivery.
+    pub qos: QoS,
+    /// RETAIN flag of this delivery.
+    pub retain: bool,
+    /// DUP flag of this delivery.
+    pub dup: bool,
+    /// Properties.
+    pub properties: MessageProperties,
+    /// Subscription Identifiers of all matching subscriptions that have one.
+    pub subscription_identifiers: Vec<u32>,
+    /// When it reached this tab.
+    pub received_at: Time,
+}
+
+/// Something that happened, for people who want to see what the bus does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened; displays as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventKind {
+    /// This tab joined the channel.
+    Joined,
+    /// Another tab appeared.
+    TabAppeared(TabId),
+    /// Another tab said goodbye.
+    TabLeft(TabId),
+    /// Another tab is gone without a goodbye.
+    TabLost(TabId),
+    /// This tab was elected.
+    Elected {
+        /// Its term.
+        term: Term,
+        /// Milliseconds since the last sign of the broker before, if there was one.
+        after_ms: Option<u64>,
+    },
+    /// This tab is no longer the broker.
+    Deposed {
+        /// The term that ended.
+        term: Term,
+    },
+    /// This tab follows a broker.
+    Following {
+        /// The broker's tab.
+        broker: TabId,
+        /// Its term.
+        term: Term,
+    },
+    /// The broker left; waiting for the next.
+    BrokerLost {
+        /// The term that ended.
+        term: Term,
+    },
+    /// Something arrived that no tab of ours sent; it was dropped.
+    Foreign(Source),
+    /// A lane lost a frame and is set up anew.
+    LaneReset(TabId),
+    /// The broker in this tab reports.
+    Broker(String),
+    /// The browser failed to do something.
+    Runtime(String),
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Joined => f.write_str("This tab joined the channel."),
+            Self::TabAppeared(tab) => write!(f, "Tab {} appeared.", tab.short()),
+            Self::TabLeft(tab) => write!(f, "Tab {} left.", tab.short()),
+            Self::TabLost(tab) => write!(f, "Tab {} is gone without a goodbye.", tab.short()),
+            Self::Elected { after_ms: None, .. } => f.write_str("This tab is the broker now."),
+            Self::Elected {
+                after_ms: Some(ms), ..
+            } => write!(
+                f,
+                "This tab is the broker now, {ms} ms after the last sign of the one before."
+            ),
+            Self::Deposed { .. } => f.write_str("This tab is no longer the broker."),
+            Self::Following { broker, .. } => write!(f, "Tab {} is the broker.", broker.short()),
+            Self::BrokerLost { .. } => f.write_str("The broker is gone. Waiting for the next."),
+            Self::Foreign(source) => write!(f, "Dropped what no tab of ours sent, on {source}."),
+            Self::LaneReset(tab) => write!(
+                f,
+                "The lane to tab {} lost a frame; set up anew.",
+                tab.short()
+            ),
+            Self::Broker(what) | Self::Runtime(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Where something came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Source {
+    /// The control channel.
+    Control,
+    /// A lane.
+    Lane,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Control => "the control channel",
+            Self::Lane => "a lane",
+        })
+    }
+}
+
+/// Why a command or request could not be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Problem {
+    /// The channel's name is not valid.
+    Channel(ChannelError),
+    /// The tab is on a channel already.
+    AlreadyOpen,
+    /// The tab is on no channel yet.
+    NotOpen,
+    /// This client is not connected and not about to be.
+    NotConnected,
+    /// A topic name that cannot be published to.
+    Topic(String),
+    /// A topic filter that cannot be subscribed to.
+    TopicFilter(String),
+    /// A request without a topic filter.
+    NoTopicFilter,
+    /// The packet would be larger than the broker accepts.
+    TooLarge {
+        /// Bytes accepted at most.
+        maximum: u32,
+    },
+    /// A string, a binary or a property that MQTT cannot carry.
+    NotEncodable(String),
+    /// All 65,535 packet identifiers are in use.
+    TooManyInFlight,
+    /// The page asked for another connection before the broker answered.
+    Replaced,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Channel(error) => write!(f, "{error}"),
+            Self::AlreadyOpen => f.write_str("This tab is on a channel already."),
+            Self::NotOpen => f.write_str("This tab is on no channel yet."),
+            Self::NotConnected => f.write_str("The client is not connected."),
+            Self::Topic(error) => write!(f, "Not a topic name: {error}"),
+            Self::TopicFilter(error) => write!(f, "Not a topic filter: {error}"),
+            Self::NoTopicFilter => f.write_str("Name at least one topic filter."),
+            Self::TooLarge { maximum } => write!(
+                f,
+                "The message is larger than the {maximum} bytes that the broker accepts."
+            ),
+            Self::NotEncodable(error) => write!(f, "MQTT cannot carry this: {error}"),
+            Self::TooManyInFlight => {
+                f.write_str("65,535 messages are waiting for their acknowledgement already.")
+            }
+            Self::Replaced => f.write_str("Another connection took the place of this one."),
+        }
+    }
+}
+
+impl core::error::Error for Problem {}
+
+/// Counters of one tab since it joined.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TabStats {
+    /// Things dropped because no tab of ours sent them.
+    pub foreign: u64,
+    /// Frames sent on lanes.
+    pub frames_sent: u64,
+    /// Frames received on lanes.
+    pub frames_received: u64,
+    /// Lanes set up anew after a lost frame.
+    pub lane_resets: u64,
+    /// The broker's own counters, in the tab that holds it.
+    pub broker: Option<Stats>,
+}

@@ -1,0 +1,303 @@
+//! A local client: one MQTT client of this tab, which follows the broker wherever it moves.
+
+mod connection;
+mod publish;
+mod subscribe;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use broker::packet::publish::PublishPacket;
+use broker::{Packet, ReasonCode, Time, codec};
+
+use crate::api::{
+    ClientCommand, ClientNotice, ClientStatus, ConnectOptions, Problem, RequestId, Subscription,
+    Term,
+};
+use crate::lane::ConnectionNo;
+use crate::settings::Settings;
+
+/// What a client is told besides the page's commands.
+#[derive(Debug)]
+pub(crate) enum ClientInput {
+    /// There is a broker to talk to; `ConnectionNo` is free for this client.
+    Up(Term, ConnectionNo),
+    /// The broker is out of reach.
+    Down,
+    /// From the broker.
+    Packet(ConnectionNo, Packet),
+    /// The broker sent what is no packet.
+    Malformed(ConnectionNo, codec::DecodeError),
+    /// The broker has closed the connection.
+    Closed(ConnectionNo),
+    /// See [`Client::next_timeout`].
+    Timeout,
+}
+
+/// What a client wants done.
+#[derive(Debug)]
+pub(crate) enum ClientOutput {
+    /// To the broker.
+    Send(ConnectionNo, Packet),
+    /// This connection is over at this end.
+    Close(ConnectionNo),
+    /// Wants [`ClientInput::Up`] now, if there is a broker.
+    Reconnect,
+    /// The broker has not answered a CONNECT or PINGREQ: the way to it is broken. Wants [`ClientInput::Up`].
+    Silent,
+    /// To the page.
+    Notify(ClientNotice),
+}
+
+/// One MQTT client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    settings: Settings,
+    /// Client id for options without one.
+    default_id: String,
+    /// What the page asked for; `None` after a disconnection for good.
+    wanted: Option<ConnectOptions>,
+    /// Whether this client was connected since the page asked for it: later CONNECTs keep the session.
+    resumes: bool,
+    state: State,
+    subscriptions: BTreeMap<String, Subscription>,
+    /// Not sent yet, in the page's order.
+    waiting: VecDeque<(RequestId, PublishPacket)>,
+    /// Sent and not acknowledged, in the order of sending. [MQTT-4.6.0-1]
+    in_flight: VecDeque<InFlight>,
+    /// SUBSCRIBE and UNSUBSCRIBE with their packet identifiers, until answered, in the order of sending.
+    requests: VecDeque<(u16, Request)>,
+    /// Requests of the page made while there was no connection.
+    waiting_requests: Vec<Request>,
+    /// QoS 2 messages received and not released.
+    received: BTreeSet<u16>,
+    last_packet_id: u16,
+    /// Packet identifiers of `in_flight` and `requests`.
+    packet_ids: BTreeSet<u16>,
+    /// Failed attempts in a row, for the pause before the next.
+    attempts: u32,
+}
+
+#[derive(Debug)]
+enum State {
+    /// No broker in reach, or nothing wanted.
+    Offline,
+    /// The broker closed the connection without a reason; connects again at this time.
+    Pausing(Time),
+    /// CONNECT is under way, and its answer is due at this time.
+    Connecting(ConnectionNo, Term, Time),
+    Connected(Connected),
+}
+
+#[derive(Debug)]
+struct Connected {
+    connection: ConnectionNo,
+    keep_alive_ms: u64,
+    last_sent: Time,
+    ping_sent: Option<Time>,
+    receive_maximum: u16,
+    maximum_packet_size: u32,
+    /// How many in flight, the last ones, are of an earlier connection and not sent again yet.
+    unsent: usize,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    request: RequestId,
+    packet_id: u16,
+    packet: PublishPacket,
+    /// What PUBREC said, once it came; then PUBREL was sent.
+    received: Option<ReasonCode>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Subscribe(Option<RequestId>, Vec<Subscription>),
+    Unsubscribe(RequestId, Vec<String>),
+}
+
+impl Client {
+    pub(crate) fn new(settings: Settings, default_id: String) -> Self {
+        Self {
+            settings,
+            default_id,
+            wanted: None,
+            resumes: false,
+            state: State::Offline,
+            subscriptions: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            requests: VecDeque::new(),
+            waiting_requests: Vec::new(),
+            received: BTreeSet::new(),
+            last_packet_id: 0,
+            packet_ids: BTreeSet::new(),
+            attempts: 0,
+        }
+    }
+
+    /// Whether the page wants it connected.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    pub(crate) fn command(
+        &mut self,
+        now: Time,
+        command: ClientCommand,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        match command {
+            ClientCommand::Connect(options) => self.on_connect(options, out),
+            ClientCommand::Disconnect { with_will } => self.on_disconnect(with_will, out),
+            ClientCommand::Subscribe(request, subscriptions) => {
+                self.on_subscribe(now, request, subscriptions, out);
+            }
+            ClientCommand::Unsubscribe(request, topic_filters) => {
+                self.on_unsubscribe(now, request, topic_filters, out);
+            }
+            ClientCommand::Publish(request, publication) => {
+                self.on_publish(now, request, publication, out);
+            }
+        }
+    }
+
+    pub(crate) fn handle(&mut self, now: Time, input: ClientInput, out: &mut Vec<ClientOutput>) {
+        match input {
+            ClientInput::Up(term, connection) => self.on_up(now, term, connection, out),
+            ClientInput::Down => self.on_down(out),
+            ClientInput::Packet(connection, packet) => {
+                if self.is_current(connection) {
+                    self.on_packet(now, packet, out);
+                }
+            }
+            ClientInput::Malformed(connection, error) => {
+                if self.is_current(connection) {
+                    self.fail(error.reason_code(), out);
+                }
+            }
+            ClientInput::Closed(connection) => {
+                if self.is_current(connection) {
+                    self.on_closed(now, out);
+                }
+            }
+            ClientInput::Timeout => self.on_timeout(now, out),
+        }
+    }
+
+    /// When [`ClientInput::Timeout`] is due, if nothing comes before.
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        match &self.state {
+            State::Pausing(until) | State::Connecting(.., until) => Some(*until),
+            State::Connected(connected) if connected.keep_alive_ms > 0 => {
+                let half = connected.keep_alive_ms / 2;
+                Some(
+                    connected
+                        .ping_sent
+                        .unwrap_or(connected.last_sent)
+                        .plus_ms(half),
+                )
+            }
+            State::Offline | State::Connected(_) => None,
+        }
+    }
+
+    fn is_current(&self, connection: ConnectionNo) -> bool {
+        self.connection() == Some(connection)
+    }
+
+    fn connection(&self) -> Option<ConnectionNo> {
+        match &self.state {
+            State::Connecting(connection, ..) => Some(*connection),
+            State::Connected(connected) => Some(connected.connection),
+            State::Offline | State::Pausing(_) => None,
+        }
+    }
+
+    /// Whether a broker could take this packet: what could not be sent must not wait.
+    fn check(&self, packet: &Packet) -> Result<(), Problem> {
+        codec::encode(packet, &mut Vec::new())
+            .map_err(|error| Problem::NotEncodable(error.to_string()))?;
+        self.check_size(packet)
+    }
+
+    /// Whether the broker takes a packet of this size: another than the one that was there when it began to wait may
+    /// take less. [MQTT-3.2.2-15]
+    fn check_size(&self, packet: &Packet) -> Result<(), Problem> {
+        let maximum = match &self.state {
+            State::Connected(connected) => connected.maximum_packet_size,
+            State::Offline | State::Pausing(_) | State::Connecting(..) => {
+                self.settings.maximum_packet_size
+            }
+        };
+        match codec::encoded_len(packet) {
+            Ok(size) if size <= maximum as usize => Ok(()),
+            Ok(_) | Err(_) => Err(Problem::TooLarge { maximum }),
+        }
+    }
+
+    fn on_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+        match packet {
+            Packet::ConnAck(packet) => self.on_connack(now, &packet, out),
+            Packet::Disconnect(packet) => self.on_broker_disconnect(&packet, out),
+            _ if !matches!(self.state, State::Connected(_)) => {
+                self.fail(ReasonCode::ProtocolError, out);
+            }
+            Packet::Publish(packet) => self.on_message(now, packet, out),
+            Packet::PubAck(packet) => self.on_puback(&packet, out),
+            Packet::PubRec(packet) => self.on_pubrec(now, &packet, out),
+            Packet::PubRel(packet) => self.on_pubrel(now, &packet, out),
+            Packet::PubComp(packet) => self.on_pubcomp(&packet, out),
+            Packet::SubAck(packet) => self.on_suback(packet, out),
+            Packet::UnsubAck(packet) => self.on_unsuback(packet, out),
+            Packet::PingResp => {
+                if let State::Connected(connected) = &mut self.state {
+                    connected.ping_sent = None;
+                }
+            }
+            Packet::Connect(_)
+            | Packet::Subscribe(_)
+            | Packet::Unsubscribe(_)
+            | Packet::PingReq
+            | Packet::Auth(_) => self.fail(ReasonCode::ProtocolError, out),
+        }
+        // Whatever came may have made room.
+        self.send_waiting(now, out);
+    }
+
+    fn send(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+        if let Some(connection) = self.connection() {
+            if let State::Connected(connected) = &mut self.state {
+                connected.last_sent = now;
+            }
+            out.push(ClientOutput::Send(connection, packet));
+        }
+    }
+
+    /// A packet identifier that is not in use, now in use.
+    fn next_packet_id(&mut self) -> Option<u16> {
+        for _ in 0..u16::MAX {
+            self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);
+            if self.packet_ids.insert(self.last_packet_id) {
+                return Some(self.last_packet_id);
+            }
+        }
+        None
+    }
+}
+
+fn notify_status(status: ClientStatus) -> ClientOutput {
+    ClientOutput::Notify(ClientNotice::Status(status))
+}
+
+fn published(request: RequestId, reason_code: ReasonCode) -> ClientOutput {
+    ClientOutput::Notify(ClientNotice::Published(request, reason_code.into()))
+}
+
+fn refuse(request: RequestId, problem: Problem, out: &mut Vec<ClientOutput>) {
+    out.push(ClientOutput::Notify(ClientNotice::Refused(
+        request, problem,
+    )));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! A client's connection: how it begins, goes on with another broker, and ends.
+
+use broker::packet::connack::ConnAckPacket;
+use broker::packet::disconnect::DisconnectPacket;
+use broker::{Packet, PropertyId, PropertyValue, ReasonCode, Time};
+
+use super::{Client, ClientOutput, Connected, Request, State, notify_status, published, refuse};
+use crate::api::{ClientStatus, ConnectOptions, DisconnectCause, Problem, Term};
+use crate::lane::ConnectionNo;
+use crate::packets;
+
+impl Client {
+    pub(super) fn on_connect(&mut self, options: ConnectOptions, out: &mut Vec<ClientOutput>) {
+        self.hang_up(ReasonCode::Success, out);
+        self.forget(&Problem::Replaced, out);
+        if let Err(code) = self.check_connect(&options) {
+            return self.give_up(DisconnectCause::Refused(code.into()), out);
+        }
+        self.wanted = Some(options);
+        out.push(notify_status(ClientStatus::Waiting));
+        out.push(ClientOutput::Reconnect);
+    }
+
+    pub(super) fn on_disconnect(&mut self, with_will: bool, out: &mut Vec<ClientOutput>) {
+        if self.wanted.is_none() {
+            return;
+        }
+        let reason = if with_will {
+            ReasonCode::DisconnectWithWillMessage
+        } else {
+            ReasonCode::Success
+        };
+        self.hang_up(reason, out);
+        self.give_up(DisconnectCause::Requested, out);
+    }
+
+    /// Whether a broker could take this CONNECT.
+    fn check_connect(&self, options: &ConnectOptions) -> Result<(), ReasonCode> {
+        match self.check(&self.connect_packet(options)) {
+            Ok(()) => Ok(()),
+            Err(Problem::TooLarge { .. }) => Err(ReasonCode::PacketTooLarge),
+            Err(_) => Err(ReasonCode::MalformedPacket),
+        }
+    }
+
+    fn connect_packet(&self, options: &ConnectOptions) -> Packet {
+        let client_id = if options.client_id.is_empty() {
+            &self.default_id
+        } else {
+            &options.client_id
+        };
+        Packet::Connect(Box::new(packets::connect(
+            options,
+            client_id,
+            self.starts_clean(options),
+            self.settings.receive_maximum,
+            self.settings.maximum_packet_size,
+        )))
+    }
+
+    /// Only the first CONNECT drops an earlier session; the later ones follow the broker.
+    fn starts_clean(&self, options: &ConnectOptions) -> bool {
+        options.clean_start && !self.resumes
+    }
+
+    pub(super) fn on_up(
+        &mut self,
+        now: Time,
+        term: Term,
+        connection: ConnectionNo,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let options = self.wanted.as_ref().filter(|_| self.connection().is_none());
+        let Some(options) = options else {
+            return out.push(ClientOutput::Close(connection));
+        };
+        let packet = self.connect_packet(options);
+        let until = now.plus_ms(self.settings.connect_timeout_ms);
+        self.state = State::Connecting(connection, term, until);
+        out.push(notify_status(ClientStatus::Connecting));
+        self.send(now, packet, out);
+    }
+
+    pub(super) fn on_down(&mut self, out: &mut Vec<ClientOutput>) {
+        if self.connection().is_some() {
+            out.push(notify_status(ClientStatus::Waiting));
+        }
+        self.state = State::Offline;
+    }
+
+    pub(super) fn on_closed(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+        let pause_ms = self.settings.reconnect_ms << self.attempts.min(5);
+        self.attempts = self.attempts.saturating_add(1);
+        self.state = State::Pausing(now.plus_ms(pause_ms));
+        out.push(notify_status(ClientStatus::Waiting));
+    }
+
+    pub(super) fn on_timeout(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+        if self.next_timeout().is_none_or(|due| due > now) {
+            return;
+        }
+        match &mut self.state {
+            State::Pausing(_) => {
+                self.state = State::Offline;
+                out.push(ClientOutput::Reconnect);
+            }
+            State::Connected(connected) if connected.ping_sent.is_none() => {
+                connected.ping_sent = Some(now);
+                self.send(now, Packet::PingReq, out);
+            }
+            State::Connecting(..) | State::Connected(_) => {
+                out.extend(self.connection().map(ClientOutput::Close));
+                self.on_down(out);
+                out.push(ClientOutput::Silent);
+            }
+            State::Offline => {}
+        }
+    }
+
+    pub(super) fn on_connack(
+        &mut self,
+        now: Time,
+        packet: &ConnAckPacket,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let (State::Connecting(connection, term, _), Some(options)) = (&self.state, &self.wanted)
+        else {
+            return self.fail(ReasonCode::ProtocolError, out);
+        };
+        let (connection, term) = (*connection, *term);
+        // [MQTT-3.2.2-2]
+        if packet.session_present && self.starts_clean(options) {
+            return self.fail(ReasonCode::ProtocolError, out);
+        }
+        if packet.reason_code != ReasonCode::Success {
+            self.state = State::Offline;
+            out.push(ClientOutput::Close(connection));
+            let cause = DisconnectCause::Refused(packet.reason_code.into());
+            return self.give_up(cause, out);
+        }
+        let properties = &packet.properties;
+        let keep_alive = properties
+            .get_server_keep_alive()
+            .unwrap_or(options.keep_alive);
+        let client_id = match properties.get(PropertyId::AssignedClientIdentifier) {
+            Some(PropertyValue::Utf8String(assigned)) => assigned.clone(),
+            _ if options.client_id.is_empty() => self.default_id.clone(),
+            _ => options.client_id.clone(),
+        };
+        self.state = State::Connected(Connected {
+            connection,
+            keep_alive_ms: u64::from(keep_alive) * 1000,
+            last_sent: now,
+            ping_sent: None,
+            receive_maximum: properties.get_receive_maximum().unwrap_or(u16::MAX),
+            maximum_packet_size: properties.get_maximum_packet_size().unwrap_or(u32::MAX),
+            unsent: 0,
+        });
+        self.resumes = true;
+        self.attempts = 0;
+        out.push(notify_status(ClientStatus::Connected {
+            client_id,
+            session_present: packet.session_present,
+            term,
+        }));
+        if packet.session_present {
+            self.resume(now, out);
+        } else {
+            self.start_over(now, out);
+        }
+        for request in core::mem::take(&mut self.waiting_requests) {
+            self.send_request(now, request, out);
+        }
+    }
+
+    /// The broker has the session: goes on where it stopped. [MQTT-4.4.0-1]
+    fn resume(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+        if let State::Connected(connected) = &mut self.state {
+            connected.unsent = self.in_flight.len();
+        }
+        for request in self.take_requests() {
+            self.send_request(now, request, out);
+        }
+    }
+
+    /// The broker knows nothing of this client: subscribes anew, and publishes anew what was not acknowledged.
+    fn start_over(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+        self.received.clear();
+        for in_flight in core::mem::take(&mut self.in_flight).into_iter().rev() {
+            self.packet_ids.remove(&in_flight.packet_id);
+            if let Some(reason_code) = in_flight.received {
+                // The broker before had taken the message over with its PUBREC.
+                out.push(published(in_flight.request, reason_code));
+            } else {
+                let mut packet = in_flight.packet;
+                packet.dup = false;
+                self.waiting.push_front((in_flight.request, packet));
+            }
+        }
+        let requests = self.take_requests();
+        for batch in self.renewals() {
+            self.send_request(now, Request::Subscribe(None, batch), out);
+        }
+        for request in requests {
+            if !matches!(request, Request::Subscribe(None, _)) {
+                self.send_request(now, request, out);
+            }
+        }
+    }
+
+    pub(super) fn on_broker_disconnect(
+        &mut self,
+        packet: &DisconnectPacket,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        if let Some(connection) = self.connection() {
+            out.push(ClientOutput::Close(connection));
+        }
+        self.state = State::Offline;
+        let cause = DisconnectCause::ByBroker(packet.reason_code.into());
+        self.give_up(cause, out);
+    }
+
+    /// Says DISCONNECT, if there is anybody to say it to.
+    pub(super) fn hang_up(&mut self, reason_code: ReasonCode, out: &mut Vec<ClientOutput>) {
+        if let Some(connection) = self.connection() {
+            // Also before CONNACK: the broker may have the CONNECT already, and with it the will. [MQTT-3.1.4-5]
+            let packet = Packet::Disconnect(DisconnectPacket::new(reason_code));
+            out.push(ClientOutput::Send(connection, packet));
+            out.push(ClientOutput::Close(connection));
+        }
+        self.state = State::Offline;
+    }
+
+    /// The broker did what MQTT forbids; there is no use in trying again.
+    pub(super) fn fail(&mut self, reason_code: ReasonCode, out: &mut Vec<ClientOutput>) {
+        self.hang_up(reason_code, out);
+        self.give_up(DisconnectCause::BrokerError(reason_code.into()), out);
+    }
+
+    /// Disconnected until the page asks again.
+    pub(super) fn give_up(&mut self, cause: DisconnectCause, out: &mut Vec<ClientOutput>) {
+        self.wanted = None;
+        self.state = State::Offline;
+        self.forget(&Problem::NotConnected, out);
+        out.push(notify_status(ClientStatus::Disconnected(cause)));
+    }
+
+    /// Forgets the session at this end; whatever waits in it is refused.
+    pub(super) fn forget(&mut self, problem: &Problem, out: &mut Vec<ClientOutput>) {
+        self.resumes = false;
+        self.attempts = 0;
+        self.subscriptions.clear();
+        self.received.clear();
+        self.packet_ids.clear();
+        for in_flight in self.in_flight.drain(..) {
+            refuse(in_flight.request, problem.clone(), out);
+        }
+        for (request, _) in self.waiting.drain(..) {
+            refuse(request, problem.clone(), out);
+        }
+        let waiting = core::mem::take(&mut self.waiting_requests);
+        for request in self.take_requests().into_iter().chain(waiting) {
+            request.refuse(problem, out);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Messages of a client, in both directions.
+
+use broker::packet::puback::PubAckPacket;
+use broker::packet::pubcomp::PubCompPacket;
+use broker::packet::publish::PublishPacket;
+use broker::packet::pubrec::PubRecPacket;
+use broker::packet::pubrel::PubRelPacket;
+use broker::{Packet, QoS, ReasonCode, Time, TopicName};
+
+use super::{Client, ClientOutput, InFlight, State, published, refuse};
+use crate::api::{ClientNotice, Problem, Publication, RequestId};
+use crate::packets;
+
+impl Client {
+    pub(super) fn on_publish(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        publication: Publication,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        if self.wanted.is_none() {
+            return refuse(request, Problem::NotConnected, out);
+        }
+        if let Err(error) = TopicName::parse(&publication.topic) {
+            return refuse(request, Problem::Topic(error.to_string()), out);
+        }
+        let packet = packets::publish(publication);
+        if let Err(problem) = self.check(&Packet::Publish(packet.clone())) {
+            return refuse(request, problem, out);
+        }
+        self.waiting.push_back((request, packet));
+        self.send_waiting(now, out);
+    }
+
+    /// Sends as much as the broker takes now: first what an earlier connection left unacknowledged, then what waits.
+    pub(super) fn send_waiting(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+        while let State::Connected(connected) = &self.state {
+            let unacknowledged = self.in_flight.len() - connected.unsent;
+            // [MQTT-3.3.4-9]
+            let has_room = unacknowledged < usize::from(connected.receive_maximum);
+            let has_sent = if connected.unsent > 0 {
+                has_room && self.send_again(now, unacknowledged, out)
+            } else {
+                self.send_next(now, has_room, out)
+            };
+            if !has_sent {
+                return;
+            }
+        }
+    }
+
+    /// Sends again, with its packet identifier, what was sent first of what has not been sent on this connection yet.
+    /// [MQTT-4.4.0-1] [MQTT-4.6.0-1]
+    fn send_again(&mut self, now: Time, index: usize, out: &mut Vec<ClientOutput>) -> bool {
+        let Some(in_flight) = self.in_flight.get_mut(index) else {
+            return false;
+        };
+        let packet = match in_flight.received {
+            Some(_) => Packet::PubRel(PubRelPacket::new(in_flight.packet_id)),
+            None => {
+                in_flight.packet.dup = true;
+                Packet::Publish(in_flight.packet.clone())
+            }
+        };
+        if let Err(problem) = self.check_size(&packet) {
+            if let Some(in_flight) = self.take_in_flight(index) {
+                refuse(in_flight.request, problem, out);
+            }
+            return true;
+        }
+        if let State::Connected(connected) = &mut self.state {
+            connected.unsent -= 1;
+        }
+        self.send(now, packet, out);
+        true
+    }
+
+    /// Sends what waits longest. QoS 0 messages wait behind others too, so that all go out in the page's order.
+    fn send_next(&mut self, now: Time, has_room: bool, out: &mut Vec<ClientOutput>) -> bool {
+        let Some((_, next)) = self.waiting.front() else {
+            return false;
+        };
+        let packet_id = match next.qos {
+            QoS::AtMostOnce => None,
+            QoS::AtLeastOnce | QoS::ExactlyOnce if !has_room => return false,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => match self.next_packet_id() {
+                Some(packet_id) => Some(packet_id),
+                None => return false,
+            },
+        };
+        let Some((request, mut packet)) = self.waiting.pop_front() else {
+            return false;
+        };
+        packet.packet_id = packet_id;
+        let in_flight = packet_id.map(|packet_id| InFlight {
+            request,
+            packet_id,
+            packet: packet.clone(),
+            received: None,
+        });
+        let packet = Packet::Publish(packet);
+        if let Err(problem) = self.check_size(&packet) {
+            if let Some(packet_id) = packet_id {
+                self.packet_ids.remove(&packet_id);
+            }
+            refuse(request, problem, out);
+            return true;
+        }
+        match in_flight {
+            Some(in_flight) => self.in_flight.push_back(in_flight),
+            None => out.push(published(request, ReasonCode::Success)),
+        }
+        self.send(now, packet, out);
+        true
+    }
+
+    pub(super) fn on_puback(&mut self, packet: &PubAckPacket, out: &mut Vec<ClientOutput>) {
+        let index = self.position(packet.packet_id, QoS::AtLeastOnce);
+        self.complete(index, packet.reason_code, out);
+    }
+
+    pub(super) fn on_pubrec(
+        &mut self,
+        now: Time,
+        packet: &PubRecPacket,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let index = self.position(packet.packet_id, QoS::ExactlyOnce);
+        if packet.reason_code.is_error() {
+            // There is no PUBREL after it. [MQTT-4.3.3-4]
+            return self.complete(index, packet.reason_code, out);
+        }
+        let answer = match index.and_then(|index| self.in_flight.get_mut(index)) {
+            Some(in_flight) => {
+                in_flight.received = Some(packet.reason_code);
+                PubRelPacket::new(packet.packet_id)
+            }
+            None => PubRelPacket::new_with_reason(
+                packet.packet_id,
+                ReasonCode::PacketIdentifierNotFound,
+            ),
+        };
+        self.send(now, Packet::PubRel(answer), out);
+    }
+
+    pub(super) fn on_pubcomp(&mut self, packet: &PubCompPacket, out: &mut Vec<ClientOutput>) {
+        let index = self.position(packet.packet_id, QoS::ExactlyOnce);
+        let in_flight = index.and_then(|index| self.in_flight.get(index));
+        // Its own reason code says at most that the broker had completed the exchange before.
+        if let Some(reason_code) = in_flight.and_then(|it| it.received) {
+            self.complete(index, reason_code, out);
+        }
+    }
+
+    fn position(&self, packet_id: u16, qos: QoS) -> Option<usize> {
+        // Acknowledgements come in order, so that this looks at the first one only.
+        self.in_flight
+            .iter()
+            .position(|it| it.packet_id == packet_id && it.packet.qos == qos)
+    }
+
+    fn complete(
+        &mut self,
+        index: Option<usize>,
+        reason_code: ReasonCode,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        if let Some(in_flight) = index.and_then(|index| self.take_in_flight(index)) {
+            out.push(published(in_flight.request, reason_code));
+        }
+    }
+
+    /// Takes a message out of those in flight; its packet identifier is free again.
+    fn take_in_flight(&mut self, index: usize) -> Option<InFlight> {
+        let in_flight = self.in_flight.remove(index)?;
+        self.packet_ids.remove(&in_flight.packet_id);
+        if let State::Connected(connected) = &mut self.state
+            && index + connected.unsent > self.in_flight.len()
+        {
+            connected.unsent -= 1;
+        }
+        Some(in_flight)
+    }
+
+    pub(super) fn on_message(
+        &mut self,
+        now: Time,
+        packet: PublishPacket,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let (qos, packet_id) = (packet.qos, packet.packet_id.unwrap_or_default());
+        let is_new = qos != QoS::ExactlyOnce || self.received.insert(packet_id);
+        if is_new {
+            let message = packets::message(packet, now);
+            out.push(ClientOutput::Notify(ClientNotice::Message(message)));
+        }
+        match qos {
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => self.send(now, Packet::PubAck(PubAckPacket::new(packet_id)), out),
+            QoS::ExactlyOnce => self.send(now, Packet::PubRec(PubRecPacket::new(packet_id)), out),
+        }
+    }
+
+    pub(super) fn on_pubrel(
+        &mut self,
+        now: Time,
+        packet: &PubRelPacket,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let id = packet.packet_id;
+        let answer = if self.received.remove(&id) {
+            PubCompPacket::new(id)
+        } else {
+            PubCompPacket::new_with_reason(id, ReasonCode::PacketIdentifierNotFound)
+        };
+        self.send(now, Packet::PubComp(answer), out);
+    }
+}

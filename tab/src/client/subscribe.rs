@@ -1,0 +1,182 @@
+//! Subscriptions of a client, and the requests that change them.
+
+use std::collections::BTreeMap;
+
+use broker::packet::suback::SubAckPacket;
+use broker::packet::unsuback::UnsubAckPacket;
+use broker::{Packet, ReasonCode, Time, TopicFilter};
+
+use super::{Client, ClientOutput, Request, State, refuse};
+use crate::api::{ClientNotice, Problem, RequestId, Subscription};
+use crate::packets;
+
+impl Client {
+    pub(super) fn on_subscribe(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        subscriptions: Vec<Subscription>,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let problem = subscriptions
+            .iter()
+            .find_map(|s| TopicFilter::parse(&s.topic_filter).err());
+        if let Some(error) = problem {
+            return refuse(request, Problem::TopicFilter(error.to_string()), out);
+        }
+        let Some(first) = subscriptions.first() else {
+            return refuse(request, Problem::NoTopicFilter, out);
+        };
+        if subscriptions
+            .iter()
+            .any(|s| s.identifier != first.identifier)
+        {
+            let why = "the subscriptions of one request share one identifier".to_owned();
+            return refuse(request, Problem::NotEncodable(why), out);
+        }
+        let probe = packets::subscribe(1, first.identifier, &subscriptions);
+        let probe = Packet::Subscribe(probe);
+        if let Err(problem) = self.check(&probe) {
+            return refuse(request, problem, out);
+        }
+        self.request(now, Request::Subscribe(Some(request), subscriptions), out);
+    }
+
+    pub(super) fn on_unsubscribe(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        topic_filters: Vec<String>,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let problem = topic_filters
+            .iter()
+            .find_map(|filter| TopicFilter::parse(filter).err());
+        if let Some(error) = problem {
+            return refuse(request, Problem::TopicFilter(error.to_string()), out);
+        }
+        if topic_filters.is_empty() {
+            return refuse(request, Problem::NoTopicFilter, out);
+        }
+        let probe = Packet::Unsubscribe(packets::unsubscribe(1, &topic_filters));
+        if let Err(problem) = self.check(&probe) {
+            return refuse(request, problem, out);
+        }
+        self.request(now, Request::Unsubscribe(request, topic_filters), out);
+    }
+
+    pub(super) fn request(&mut self, now: Time, request: Request, out: &mut Vec<ClientOutput>) {
+        match &self.state {
+            State::Connected(_) => self.send_request(now, request, out),
+            _ if self.wanted.is_none() => request.refuse(&Problem::NotConnected, out),
+            State::Offline | State::Pausing(_) | State::Connecting(..) => {
+                self.waiting_requests.push(request);
+            }
+        }
+    }
+
+    pub(super) fn send_request(
+        &mut self,
+        now: Time,
+        request: Request,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let Some(packet_id) = self.next_packet_id() else {
+            return request.refuse(&Problem::TooManyInFlight, out);
+        };
+        let packet = match &request {
+            Request::Subscribe(_, subscriptions) => {
+                let identifier = subscriptions.first().and_then(|s| s.identifier);
+                Packet::Subscribe(packets::subscribe(packet_id, identifier, subscriptions))
+            }
+            Request::Unsubscribe(_, topic_filters) => {
+                Packet::Unsubscribe(packets::unsubscribe(packet_id, topic_filters))
+            }
+        };
+        if let Err(problem) = self.check_size(&packet) {
+            self.packet_ids.remove(&packet_id);
+            return request.refuse(&problem, out);
+        }
+        self.requests.push_back((packet_id, request));
+        self.send(now, packet, out);
+    }
+
+    /// The unanswered requests; their packet identifiers are free again.
+    pub(super) fn take_requests(&mut self) -> Vec<Request> {
+        let requests = core::mem::take(&mut self.requests);
+        for (packet_id, _) in &requests {
+            self.packet_ids.remove(packet_id);
+        }
+        requests.into_iter().map(|(_, request)| request).collect()
+    }
+
+    /// The subscriptions, in batches that share an identifier and fit into one packet.
+    pub(super) fn renewals(&self) -> Vec<Vec<Subscription>> {
+        const FILTERS_MAX: usize = 64;
+        let mut batches: BTreeMap<Option<u32>, Vec<Vec<Subscription>>> = BTreeMap::new();
+        for subscription in self.subscriptions.values() {
+            let batches = batches.entry(subscription.identifier).or_default();
+            match batches.last_mut() {
+                Some(batch) if batch.len() < FILTERS_MAX => batch.push(subscription.clone()),
+                _ => batches.push(vec![subscription.clone()]),
+            }
+        }
+        batches.into_values().flatten().collect()
+    }
+
+    pub(super) fn on_suback(&mut self, packet: SubAckPacket, out: &mut Vec<ClientOutput>) {
+        let codes: Vec<u8> = packet.reason_codes.iter().map(|code| *code as u8).collect();
+        match self.answered(packet.packet_id) {
+            Some(Request::Subscribe(request, subscriptions)) => {
+                for (subscription, code) in subscriptions.into_iter().zip(&codes) {
+                    let filter = subscription.topic_filter.clone();
+                    if *code < 0x80 {
+                        self.subscriptions.insert(filter, subscription);
+                    } else if request.is_none() {
+                        self.subscriptions.remove(&filter);
+                    }
+                }
+                if let Some(request) = request {
+                    let notice = ClientNotice::Subscribed(request, codes);
+                    out.push(ClientOutput::Notify(notice));
+                }
+            }
+            Some(Request::Unsubscribe(..)) | None => self.fail(ReasonCode::ProtocolError, out),
+        }
+    }
+
+    pub(super) fn on_unsuback(&mut self, packet: UnsubAckPacket, out: &mut Vec<ClientOutput>) {
+        let codes: Vec<u8> = packet.reason_codes.iter().map(|code| *code as u8).collect();
+        match self.answered(packet.packet_id) {
+            Some(Request::Unsubscribe(request, topic_filters)) => {
+                for (filter, code) in topic_filters.iter().zip(&codes) {
+                    if *code < 0x80 {
+                        self.subscriptions.remove(filter);
+                    }
+                }
+                let notice = ClientNotice::Unsubscribed(request, codes);
+                out.push(ClientOutput::Notify(notice));
+            }
+            Some(Request::Subscribe(..)) | None => self.fail(ReasonCode::ProtocolError, out),
+        }
+    }
+
+    fn answered(&mut self, packet_id: u16) -> Option<Request> {
+        let index = self.requests.iter().position(|(id, _)| *id == packet_id)?;
+        let (_, request) = self.requests.remove(index)?;
+        self.packet_ids.remove(&packet_id);
+        Some(request)
+    }
+}
+
+impl Request {
+    pub(super) fn refuse(&self, problem: &Problem, out: &mut Vec<ClientOutput>) {
+        match self {
+            Self::Subscribe(Some(request), _) | Self::Unsubscribe(request, _) => {
+                refuse(*request, problem.clone(), out);
+            }
+            // A renewal is the client's own; nobody waits for it.
+            Self::Subscribe(None, _) => {}
+        }
+    }
+}

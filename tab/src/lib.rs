@@ -1,0 +1,23 @@
+//! One tab of TabMQ: election, presence, lanes and local clients.
+//!
+//! [`Tab`] is sans-IO: it is told what happened ([`Input`]) and what time it is, and appends what is to be done
+//! ([`Output`]) to a list, in order. It cannot read a clock, draw a random number or await. The browser's worker and the
+//! simulation are two runtimes for the same `Tab`.
+
+pub mod api;
+pub mod control;
+pub mod names;
+
+mod client;
+mod host;
+mod lane;
+mod link;
+mod packets;
+mod roster;
+mod settings;
+mod tab;
+
+pub use broker::{Stats, Time};
+pub use names::{ChannelName, Lane, Lock, TabId};
+pub use settings::Settings;
+pub use tab::{Input, LockEvent, LockRequest, Output, Tab};

@@ -1,0 +1,111 @@
+//! A tab's way to a broker in another tab.
+
+use broker::{Packet, Time, codec};
+
+use crate::api::Term;
+use crate::control::ControlMessage;
+use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Parcel};
+use crate::names::{Lane, TabId};
+
+/// The client's end of a lane, and how far it is bound.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) broker: TabId,
+    end: LaneEnd,
+    /// When `bind` goes out, again if it did before; `None` once the broker has confirmed it.
+    bind_at: Option<Time>,
+}
+
+/// What an arrived frame means to the tab.
+#[derive(Debug)]
+pub(crate) enum LinkEvent {
+    /// Nothing.
+    Nothing,
+    /// The broker has opened its end: clients can connect.
+    Bound,
+    /// From the broker.
+    Parcels(Vec<Parcel>),
+    /// A frame is missing: the lane has to be bound anew.
+    Broken,
+}
+
+impl Link {
+    /// A link that is to be bound at `bind_at`.
+    pub(crate) fn new(
+        own_tab: TabId,
+        broker: TabId,
+        term: Term,
+        binding: u32,
+        bind_at: Time,
+    ) -> Self {
+        let lane = Lane { tab: own_tab, term };
+        Self {
+            broker,
+            end: LaneEnd::new(lane, binding),
+            bind_at: Some(bind_at),
+        }
+    }
+
+    pub(crate) fn lane(&self) -> Lane {
+        self.end.lane
+    }
+
+    pub(crate) fn binding(&self) -> u32 {
+        self.end.binding
+    }
+
+    pub(crate) fn is_bound(&self) -> bool {
+        self.bind_at.is_none()
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        self.bind_at
+    }
+
+    /// The `bind` to post, if it is due.
+    pub(crate) fn bind_if_due(&mut self, now: Time, retry_ms: u64) -> Option<ControlMessage> {
+        self.bind_at.take_if(|at| *at <= now)?;
+        self.bind_at = Some(now.plus_ms(retry_ms));
+        let Lane { tab, term } = self.end.lane;
+        Some(ControlMessage::Bind {
+            tab_id: tab,
+            term,
+            binding: self.end.binding,
+        })
+    }
+
+    /// Starts again with a new binding at `bind_at`.
+    pub(crate) fn reset(&mut self, binding: u32, bind_at: Time) {
+        self.end = LaneEnd::new(self.end.lane, binding);
+        self.bind_at = Some(bind_at);
+    }
+
+    pub(crate) fn on_frame(&mut self, frame: Frame) -> LinkEvent {
+        match self.end.accept(frame) {
+            Arrival::Stale => LinkEvent::Nothing,
+            Arrival::Gap => LinkEvent::Broken,
+            Arrival::Next(parcels) => match self.bind_at.take() {
+                // The first frame only confirms the `bind`.
+                Some(_) => LinkEvent::Bound,
+                None => LinkEvent::Parcels(parcels),
+            },
+        }
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        connection: ConnectionNo,
+        packet: &Packet,
+    ) -> Result<(), codec::EncodeError> {
+        self.end.push(connection, packet)
+    }
+
+    pub(crate) fn push_closed(&mut self, connection: ConnectionNo) {
+        self.end.push_closed(connection);
+    }
+
+    /// The frames of this turn.
+    pub(crate) fn flush(&mut self, post: impl FnMut(Lane, Vec<u8>)) {
+        self.end.flush(post);
+    }
+}

@@ -1,0 +1,228 @@
+//! Names on the wire: channels, tabs, lanes and locks.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::Term;
+
+/// Major version of the protocol between tabs. It is part of every lane's and lock's name, so that two majors never
+/// speak to each other; two builds of one major share one broker.
+pub const PROTOCOL_MAJOR: u32 = 1;
+
+/// Longest name of a channel in bytes.
+pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
+
+/// Name of a channel; valid by construction.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelName(Box<str>);
+
+impl ChannelName {
+    /// Accepts 1 to 64 of `A-Z a-z 0-9 . _ -`. No `/`, which separates the parts of the names below.
+    ///
+    /// # Errors
+    /// [`ChannelError`] says what is wrong and where.
+    pub fn parse(name: &str) -> Result<Self, ChannelError> {
+        if name.is_empty() {
+            return Err(ChannelError::Empty);
+        }
+        if let Some((offset, found)) = name
+            .char_indices()
+            .find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')))
+        {
+            return Err(ChannelError::Character { offset, found });
+        }
+        if name.len() > CHANNEL_NAME_BYTES_MAX {
+            return Err(ChannelError::TooLong { bytes: name.len() });
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Name of the BroadcastChannel on which the tabs find each other.
+    #[must_use]
+    pub fn control(&self) -> String {
+        format!("{}-control", self.0)
+    }
+
+    /// Name of the BroadcastChannel between one tab and the broker of one term.
+    #[must_use]
+    pub fn lane(&self, lane: Lane) -> String {
+        let Lane { tab, term } = lane;
+        format!("{}/v{PROTOCOL_MAJOR}/c/{tab}/{term}", self.0)
+    }
+
+    /// Name of a Web Lock.
+    #[must_use]
+    pub fn lock(&self, lock: Lock) -> String {
+        match lock {
+            Lock::Broker => format!("{}/v{PROTOCOL_MAJOR}/broker", self.0),
+            Lock::Tab(tab) => format!("{}/v{PROTOCOL_MAJOR}/tab/{tab}", self.0),
+        }
+    }
+}
+
+/// The lane between one tab and the broker of one term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Lane {
+    /// The tab at the client's end.
+    pub tab: TabId,
+    /// The term of the broker at the other end.
+    pub term: Term,
+}
+
+/// A Web Lock of the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Lock {
+    /// Held by the broker; every other tab queues for it.
+    Broker,
+    /// Held by this tab as long as it lives; the broker queues behind it and so learns of a crash.
+    Tab(TabId),
+}
+
+/// What is wrong with a channel's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChannelError {
+    /// It is empty.
+    Empty,
+    /// It is too long.
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It has a character that is not allowed.
+    Character {
+        /// Where, in bytes.
+        offset: usize,
+        /// Which.
+        found: char,
+    },
+}
+
+impl fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("The channel's name is empty."),
+            Self::TooLong { bytes } => write!(
+                f,
+                "The channel's name has {bytes} bytes; {CHANNEL_NAME_BYTES_MAX} are allowed."
+            ),
+            Self::Character { offset, found } => write!(
+                f,
+                "The channel's name has {found:?} at {offset}; only letters, digits and . _ - are allowed."
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ChannelError {}
+
+/// Id of one start of one tab's worker: 64 random bits, written as 16 hex digits. Never stored, because "Duplicate tab"
+/// copies what is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TabId(u64);
+
+impl TabId {
+    /// The id of these random bits.
+    #[must_use]
+    pub const fn from_entropy(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Accepts exactly 16 lower-case hex digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() != 16 || !text.bytes().all(hex) {
+            return None;
+        }
+        u64::from_str_radix(text, 16).ok().map(Self)
+    }
+
+    /// The first four digits: enough for a person to tell tabs apart.
+    #[must_use]
+    pub fn short(self) -> String {
+        format!("{:04x}", self.0 >> 48)
+    }
+}
+
+impl fmt::Display for TabId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for TabId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TabId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            serde::de::Error::invalid_value(
+                serde::de::Unexpected::Str(&text),
+                &"16 lower-case hex digits",
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_name_says_what_is_wrong_with_it() {
+        assert!(ChannelName::parse("mqtt-demo").is_ok());
+        assert_eq!(ChannelName::parse(""), Err(ChannelError::Empty));
+        assert_eq!(
+            ChannelName::parse("a/b"),
+            Err(ChannelError::Character {
+                offset: 1,
+                found: '/'
+            })
+        );
+        assert_eq!(
+            ChannelName::parse(&"x".repeat(65)),
+            Err(ChannelError::TooLong { bytes: 65 })
+        );
+    }
+
+    #[test]
+    fn names_carry_the_major_version_and_cannot_collide() {
+        let channel = ChannelName::parse("c").unwrap();
+        let tab = TabId::from_entropy(0xab);
+        let term = Term(7);
+        assert_eq!(channel.control(), "c-control");
+        assert_eq!(
+            channel.lane(Lane { tab, term }),
+            "c/v1/c/00000000000000ab/7"
+        );
+        assert_eq!(channel.lock(Lock::Broker), "c/v1/broker");
+        assert_eq!(channel.lock(Lock::Tab(tab)), "c/v1/tab/00000000000000ab");
+    }
+
+    #[test]
+    fn a_tab_id_is_sixteen_lower_case_hex_digits() {
+        let id = TabId::from_entropy(0x0123_4567_89ab_cdef);
+        assert_eq!(id.to_string(), "0123456789abcdef");
+        assert_eq!(TabId::parse("0123456789abcdef"), Some(id));
+        for wrong in [
+            "",
+            "0123456789ABCDEF",
+            "123456789abcdef",
+            "+123456789abcdef",
+        ] {
+            assert_eq!(TabId::parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(id.short(), "0123");
+    }
+}

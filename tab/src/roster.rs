@@ -1,0 +1,120 @@
+//! Who is on the channel.
+
+use std::collections::BTreeMap;
+
+use broker::Time;
+
+use crate::api::TabInfo;
+use crate::control::Announcement;
+use crate::names::TabId;
+
+/// The other tabs, as they announced themselves.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    tabs: BTreeMap<TabId, Entry>,
+    tabs_max: usize,
+    changed: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    announcement: Announcement,
+    last_seen: Time,
+}
+
+impl Roster {
+    /// An empty one, that shall be shown; it will not hold more than `tabs_max` tabs.
+    pub(crate) fn new(tabs_max: usize) -> Self {
+        Self {
+            tabs: BTreeMap::new(),
+            tabs_max,
+            changed: true,
+        }
+    }
+
+    /// Notes an announcement; `true` if its tab is new. When the roster is full, a new tab is not noted.
+    pub(crate) fn announced(&mut self, now: Time, announcement: Announcement) -> bool {
+        let tab = announcement.tab_id;
+        let is_new = !self.tabs.contains_key(&tab);
+        if is_new && self.tabs.len() >= self.tabs_max {
+            return false;
+        }
+        let entry = Entry {
+            announcement,
+            last_seen: now,
+        };
+        self.tabs.insert(tab, entry);
+        self.changed = true;
+        is_new
+    }
+
+    /// Forgets a tab; `true` if it was known.
+    pub(crate) fn remove(&mut self, tab: TabId) -> bool {
+        let known = self.tabs.remove(&tab).is_some();
+        self.changed |= known;
+        known
+    }
+
+    pub(crate) fn ids(&self) -> Vec<TabId> {
+        self.tabs.keys().copied().collect()
+    }
+
+    /// Tabs not heard for `silence_ms`.
+    pub(crate) fn silent(&self, now: Time, silence_ms: u64) -> Vec<TabId> {
+        self.tabs
+            .iter()
+            .filter(|(_, entry)| entry.last_seen.plus_ms(silence_ms) <= now)
+            .map(|(tab, _)| *tab)
+            .collect()
+    }
+
+    /// When the next tab will have been silent for `silence_ms`.
+    pub(crate) fn next_silence(&self, silence_ms: u64) -> Option<Time> {
+        let last_seen = self.tabs.values().map(|entry| entry.last_seen);
+        last_seen.min().map(|seen| seen.plus_ms(silence_ms))
+    }
+
+    /// This tab has changed.
+    pub(crate) fn touch(&mut self) {
+        self.changed = true;
+    }
+
+    /// Whether anything changed since the last call.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        core::mem::take(&mut self.changed)
+    }
+
+    /// The whole roster with `own`, ordered by id. Who is the broker, `broker` says: two tabs may both believe to be it.
+    pub(crate) fn tabs_with(&self, own: TabInfo, broker: Option<TabId>) -> Vec<TabInfo> {
+        let others = self.tabs.values();
+        let others = others.map(|entry| info(&entry.announcement, entry.last_seen));
+        let mut tabs: Vec<TabInfo> = others.collect();
+        let place = tabs.partition_point(|tab| tab.tab_id < own.tab_id);
+        tabs.insert(
+            place,
+            TabInfo {
+                is_self: true,
+                ..own
+            },
+        );
+        for tab in &mut tabs {
+            tab.is_broker = Some(tab.tab_id) == broker;
+        }
+        tabs
+    }
+}
+
+/// What the page sees of a tab.
+pub(crate) fn info(announcement: &Announcement, last_seen: Time) -> TabInfo {
+    TabInfo {
+        tab_id: announcement.tab_id,
+        is_self: false,
+        is_broker: announcement.is_broker,
+        term: announcement.term,
+        since: Time::from_ms(announcement.since),
+        last_seen,
+        visibility: announcement.visibility,
+        clients: announcement.clients,
+        build: announcement.build.clone(),
+    }
+}

@@ -1,0 +1,413 @@
+//! The tab: composes election, presence, lanes, clients and, when elected, the broker.
+
+mod election;
+mod presence;
+mod traffic;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use broker::{Packet, Time};
+
+use crate::api::{
+    ClientNo, Command, Event, EventKind, Notice, OpenOptions, Problem, Role, Source, TabStats,
+    Term, Visibility,
+};
+use crate::client::{Client, ClientInput};
+use crate::control::ControlMessage;
+use crate::host::Host;
+use crate::lane::ConnectionNo;
+use crate::link::Link;
+use crate::names::{ChannelName, Lane, Lock, TabId};
+use crate::roster::Roster;
+use crate::settings::Settings;
+
+/// What a tab is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// From the page.
+    Command(Command),
+    /// From the control channel.
+    Control(ControlMessage),
+    /// From a lane.
+    Frame(Lane, Vec<u8>),
+    /// Something that no tab of ours can have sent.
+    Foreign(Source),
+    /// About a Web Lock.
+    Lock(LockEvent),
+    /// The runtime could not carry out an output; a sentence.
+    Trouble(String),
+    /// It is time, see [`Tab::next_timeout`].
+    Timeout,
+}
+
+/// What became of a [`LockRequest::Acquire`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockEvent {
+    /// The lock is held.
+    Granted(Lock),
+    /// The lock was taken away, or the request failed. Not said of a lock that this tab released.
+    Lost(Lock),
+}
+
+/// What a tab wants done, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Listen on this channel's control channel; lanes and locks from here on are this channel's.
+    Join(ChannelName),
+    /// Post on the control channel.
+    Control(ControlMessage),
+    /// Open this end of a lane. One that is open stays open.
+    OpenLane(Lane),
+    /// Post a frame on an open lane.
+    Post(Lane, Vec<u8>),
+    /// Close this end of a lane.
+    CloseLane(Lane),
+    /// About a Web Lock.
+    Lock(LockRequest),
+    /// To the page.
+    Notify(Vec<Notice>),
+}
+
+/// What a tab wants of a Web Lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockRequest {
+    /// Queue for it. One that is held or queued for stays so.
+    Acquire(Lock),
+    /// Let it go, or leave the queue. One that is neither held nor queued for stays so.
+    Release(Lock),
+}
+
+/// One tab.
+#[derive(Debug)]
+pub struct Tab {
+    tab_id: TabId,
+    build: String,
+    settings: Settings,
+    joined: Option<Joined>,
+    notices: Vec<Notice>,
+}
+
+impl Tab {
+    /// A tab that is on no channel yet. `tab_id` must be random; `build` names the build to people.
+    #[must_use]
+    pub fn new(tab_id: TabId, build: String, settings: Settings) -> Self {
+        Self {
+            tab_id,
+            build,
+            settings,
+            joined: None,
+            notices: Vec::new(),
+        }
+    }
+
+    /// Appends to `out` what is to be done about `input`. What goes to lanes and to the page is kept for
+    /// [`Self::flush`].
+    pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        let turn = &mut Turn {
+            now,
+            notices: &mut self.notices,
+            out,
+        };
+        if let Some(joined) = &mut self.joined {
+            return joined.handle(input, turn);
+        }
+        match input {
+            Input::Command(Command::Open(options)) => self.on_open(now, &options, out),
+            Input::Command(_) => turn.notify(Notice::Refused(Problem::NotOpen)),
+            Input::Trouble(what) => turn.event(EventKind::Runtime(what)),
+            Input::Control(_)
+            | Input::Frame(..)
+            | Input::Foreign(_)
+            | Input::Lock(_)
+            | Input::Timeout => {}
+        }
+    }
+
+    /// Ends a turn of the loop: appends one post for each lane that has something to carry, and one batch of notices.
+    pub fn flush(&mut self, now: Time, out: &mut Vec<Output>) {
+        if let Some(joined) = &mut self.joined {
+            joined.flush(&mut Turn {
+                now,
+                notices: &mut self.notices,
+                out,
+            });
+        }
+        if !self.notices.is_empty() {
+            out.push(Output::Notify(core::mem::take(&mut self.notices)));
+        }
+    }
+
+    /// When [`Input::Timeout`] is due, if nothing comes before. It may come early, late or too often.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.joined.as_ref().and_then(Joined::next_timeout)
+    }
+
+    /// This tab's id.
+    #[must_use]
+    pub fn tab_id(&self) -> TabId {
+        self.tab_id
+    }
+
+    /// This tab's part on its channel.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.joined.as_ref().map_or(Role::Waiting, Joined::role)
+    }
+
+    fn on_open(&mut self, now: Time, options: &OpenOptions, out: &mut Vec<Output>) {
+        let mut turn = Turn {
+            now,
+            notices: &mut self.notices,
+            out,
+        };
+        let channel = match ChannelName::parse(&options.channel) {
+            Ok(channel) => channel,
+            Err(error) => return turn.notify(Notice::Refused(Problem::Channel(error))),
+        };
+        turn.out.push(Output::Join(channel));
+        // Before anything else: the broker takes a tab whose lock is free for gone.
+        turn.acquire(Lock::Tab(self.tab_id));
+        turn.notify(Notice::Opened {
+            tab_id: self.tab_id,
+            build: self.build.clone(),
+        });
+        turn.notify(Notice::Role(Role::Waiting));
+        turn.event(EventKind::Joined);
+        self.joined = Some(Joined {
+            tab_id: self.tab_id,
+            build: self.build.clone(),
+            settings: self.settings.clone(),
+            since: now,
+            visibility: options.visibility,
+            announcing: None,
+            roster: Roster::new(self.settings.tabs_max),
+            highest_term: None,
+            broker_seen: None,
+            lock_retries: BTreeMap::new(),
+            part: Part::Waiting,
+            last_binding: 0,
+            clients: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            last_connection: 0,
+            steps: VecDeque::new(),
+            stats: TabStats::default(),
+            event_gaps: BTreeMap::new(),
+        });
+    }
+}
+
+/// A tab on a channel.
+#[derive(Debug)]
+struct Joined {
+    tab_id: TabId,
+    build: String,
+    settings: Settings,
+    since: Time,
+    visibility: Visibility,
+    /// `None` until this tab holds its own lock.
+    announcing: Option<Announcing>,
+    roster: Roster,
+    highest_term: Option<Term>,
+    /// When the last sign of a broker came.
+    broker_seen: Option<Time>,
+    /// Locks that could not be queued for, and when that is tried again.
+    lock_retries: BTreeMap<Lock, Time>,
+    part: Part,
+    /// Counts the attempts to bind, whatever the link: the broker takes a lower number for a late one.
+    last_binding: u32,
+    clients: BTreeMap<ClientNo, Client>,
+    connections: BTreeMap<ConnectionNo, ClientNo>,
+    last_connection: u64,
+    /// What clients and host still have to say to each other in this turn.
+    steps: VecDeque<Step>,
+    stats: TabStats,
+    /// When an event of a kind that somebody else could cause without end was last told.
+    event_gaps: BTreeMap<&'static str, Time>,
+}
+
+#[derive(Debug)]
+struct Announcing {
+    last: Time,
+    due: Time,
+}
+
+/// What this tab is on the channel.
+#[derive(Debug)]
+enum Part {
+    /// No broker is known.
+    Waiting,
+    /// Another tab is the broker.
+    Client(Link),
+    /// This tab is the broker, and watches the locks of these tabs.
+    Broker {
+        host: Box<Host>,
+        watched: BTreeSet<TabId>,
+    },
+}
+
+/// One packet, or end of a connection, on its way within this tab.
+#[derive(Debug)]
+enum Step {
+    ToClient(ClientNo, ClientInput),
+    ToBroker(ConnectionNo, Packet),
+    CloseAtBroker(ConnectionNo),
+}
+
+impl Joined {
+    fn handle(&mut self, input: Input, turn: &mut Turn<'_>) {
+        match input {
+            Input::Command(command) => self.on_command(command, turn),
+            Input::Control(message) => self.on_control(message, turn),
+            Input::Frame(lane, bytes) => self.on_frame(lane, &bytes, turn),
+            Input::Foreign(source) => self.on_foreign(source, turn),
+            Input::Lock(LockEvent::Granted(lock)) => self.on_granted(lock, turn),
+            Input::Lock(LockEvent::Lost(lock)) => self.on_lock_lost(lock, turn),
+            Input::Trouble(what) => self.event_seldom("runtime", turn, || EventKind::Runtime(what)),
+            Input::Timeout => self.on_timeout(turn),
+        }
+        self.run_steps(turn);
+    }
+
+    fn on_command(&mut self, command: Command, turn: &mut Turn<'_>) {
+        match command {
+            Command::Open(_) => turn.notify(Notice::Refused(Problem::AlreadyOpen)),
+            Command::Visibility(visibility) => self.on_visibility(visibility),
+            Command::Client(no, command) => self.on_client_command(no, command, turn),
+        }
+    }
+
+    fn on_control(&mut self, message: ControlMessage, turn: &mut Turn<'_>) {
+        if !message.is_plausible() {
+            return self.on_foreign(Source::Control, turn);
+        }
+        match message {
+            ControlMessage::Who { .. } => self.on_who(turn),
+            ControlMessage::Announce(announcement) => self.on_announce(announcement, turn),
+            ControlMessage::Goodbye { tab_id } => self.on_goodbye(tab_id, turn),
+            ControlMessage::Bind {
+                tab_id,
+                term,
+                binding,
+            } => self.on_bind(Lane { tab: tab_id, term }, binding, turn),
+            ControlMessage::Unbind {
+                tab_id,
+                term,
+                binding,
+            } => self.on_unbind(Lane { tab: tab_id, term }, binding, turn),
+        }
+    }
+
+    fn on_timeout(&mut self, turn: &mut Turn<'_>) {
+        self.announce_if_due(turn);
+        self.drop_silent_tabs(turn);
+        self.retry_locks(turn);
+        self.bind_if_due(turn);
+        self.with_host(turn, |host, now, out| host.on_timeout(now, out));
+        for no in self.clients.keys() {
+            let timeout = Step::ToClient(*no, ClientInput::Timeout);
+            self.steps.push_back(timeout);
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Time> {
+        let part = match &self.part {
+            Part::Waiting => None,
+            Part::Client(link) => link.next_timeout(),
+            Part::Broker { host, .. } => host.next_timeout(),
+        };
+        let clients = self.clients.values().filter_map(Client::next_timeout).min();
+        let announce = self.announcing.as_ref().map(|announcing| announcing.due);
+        let silence = self.roster.next_silence(self.settings.silence_ms);
+        let locks = self.lock_retries.values().min().copied();
+        [part, clients, announce, silence, locks]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn flush(&mut self, turn: &mut Turn<'_>) {
+        let mut frames = 0;
+        let mut post = |lane, frame| {
+            frames += 1;
+            turn.out.push(Output::Post(lane, frame));
+        };
+        match &mut self.part {
+            Part::Waiting => {}
+            Part::Client(link) => link.flush(&mut post),
+            Part::Broker { host, .. } => host.flush(&mut post),
+        }
+        self.stats.frames_sent += frames;
+        self.show_roster(turn);
+    }
+
+    fn role(&self) -> Role {
+        match &self.part {
+            Part::Waiting => Role::Waiting,
+            Part::Client(link) => Role::Client {
+                broker: link.broker,
+                term: link.lane().term,
+            },
+            Part::Broker { host, .. } => Role::Broker { term: host.term },
+        }
+    }
+
+    fn set_part(&mut self, part: Part, turn: &mut Turn<'_>) {
+        self.part = part;
+        self.changed();
+        turn.notify(Notice::Role(self.role()));
+    }
+
+    fn on_foreign(&mut self, source: Source, turn: &mut Turn<'_>) {
+        self.stats.foreign += 1;
+        let kind = match source {
+            Source::Control => "foreign on control",
+            Source::Lane => "foreign on a lane",
+        };
+        self.event_seldom(kind, turn, || EventKind::Foreign(source));
+    }
+
+    /// Tells an event of a kind that somebody else could cause without end.
+    fn event_seldom(
+        &mut self,
+        kind: &'static str,
+        turn: &mut Turn<'_>,
+        what: impl FnOnce() -> EventKind,
+    ) {
+        let gap_ms = self.settings.event_gap_ms;
+        let last = self.event_gaps.get(kind);
+        if last.is_none_or(|last| last.plus_ms(gap_ms) <= turn.now) {
+            self.event_gaps.insert(kind, turn.now);
+            turn.event(what());
+        }
+    }
+}
+
+/// When an input came, and where to put what comes of it.
+struct Turn<'a> {
+    now: Time,
+    notices: &'a mut Vec<Notice>,
+    out: &'a mut Vec<Output>,
+}
+
+impl Turn<'_> {
+    fn notify(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    fn event(&mut self, kind: EventKind) {
+        self.notify(Notice::Event(Event { at: self.now, kind }));
+    }
+
+    fn control(&mut self, message: ControlMessage) {
+        self.out.push(Output::Control(message));
+    }
+
+    fn acquire(&mut self, lock: Lock) {
+        self.out.push(Output::Lock(LockRequest::Acquire(lock)));
+    }
+
+    fn release(&mut self, lock: Lock) {
+        self.out.push(Output::Lock(LockRequest::Release(lock)));
+    }
+}

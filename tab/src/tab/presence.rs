@@ -1,0 +1,154 @@
+//! Presence: which tabs there are, and what this one tells about itself.
+
+use super::{Joined, Part, Turn};
+use crate::api::{EventKind, Notice, Role, Source, Visibility};
+use crate::control::{Announcement, ControlMessage};
+use crate::names::{Lock, PROTOCOL_MAJOR, TabId};
+use crate::roster;
+
+impl Joined {
+    pub(super) fn on_visibility(&mut self, visibility: Visibility) {
+        if self.visibility != visibility {
+            self.visibility = visibility;
+            self.changed();
+        }
+    }
+
+    /// Answers as soon as the gap between two announcements allows.
+    pub(super) fn on_who(&mut self, turn: &mut Turn<'_>) {
+        self.announce_soon();
+        // Whoever asks needs the broker; the others may answer together.
+        if matches!(self.part, Part::Broker { .. }) {
+            self.announce_if_due(turn);
+        }
+    }
+
+    pub(super) fn on_announce(&mut self, announcement: Announcement, turn: &mut Turn<'_>) {
+        let tab = announcement.tab_id;
+        if tab == self.tab_id {
+            return self.on_foreign(Source::Control, turn);
+        }
+        let claim = announcement.term.filter(|_| announcement.is_broker);
+        self.highest_term = self.highest_term.max(announcement.term);
+        if self.roster.announced(turn.now, announcement) {
+            turn.event(EventKind::TabAppeared(tab));
+        }
+        self.watch(tab, turn);
+        if let Some(term) = claim {
+            self.on_claim(tab, term, turn);
+        }
+    }
+
+    pub(super) fn on_goodbye(&mut self, tab: TabId, turn: &mut Turn<'_>) {
+        if tab == self.tab_id {
+            // The broker took this tab for gone, and with it the lane. It might again, so there is no hurry.
+            self.changed();
+            let later = turn.now.plus_ms(self.settings.bind_retry_ms);
+            return self.rebind(later, turn);
+        }
+        self.forget(tab, EventKind::TabLeft(tab), turn);
+    }
+
+    /// A tab is gone.
+    pub(super) fn forget(&mut self, tab: TabId, how: EventKind, turn: &mut Turn<'_>) {
+        if self.roster.remove(tab) {
+            turn.event(how);
+        }
+        match &mut self.part {
+            Part::Waiting => {}
+            Part::Client(link) if link.broker == tab => self.on_broker_gone(turn),
+            Part::Client(_) => {}
+            Part::Broker { watched, .. } => {
+                if watched.remove(&tab) {
+                    turn.release(Lock::Tab(tab));
+                }
+                self.with_host(turn, |host, now, out| host.on_tab_gone(now, tab, out));
+            }
+        }
+    }
+
+    /// Drops the tabs that have not announced themselves for long, until they do. Whether they are gone, their locks say.
+    pub(super) fn drop_silent_tabs(&mut self, turn: &mut Turn<'_>) {
+        for tab in self.roster.silent(turn.now, self.settings.silence_ms) {
+            match &self.part {
+                Part::Client(link) if link.broker == tab => {
+                    self.forget(tab, EventKind::TabLost(tab), turn);
+                    turn.control(ControlMessage::Who {
+                        tab_id: self.tab_id,
+                    });
+                }
+                Part::Client(_) | Part::Waiting | Part::Broker { .. } => {
+                    self.roster.remove(tab);
+                    turn.event(EventKind::TabLost(tab));
+                }
+            }
+        }
+    }
+
+    fn announcement(&self, turn: &Turn<'_>) -> Announcement {
+        let term = match &self.part {
+            Part::Broker { host, .. } => Some(host.term),
+            Part::Client(_) | Part::Waiting => self.highest_term,
+        };
+        let wanted = self.clients.values().filter(|client| client.is_wanted());
+        Announcement {
+            tab_id: self.tab_id,
+            is_broker: matches!(self.part, Part::Broker { .. }),
+            timestamp: turn.now.as_ms(),
+            term,
+            since: self.since.as_ms(),
+            build: self.build.clone(),
+            protocol: (PROTOCOL_MAJOR, PROTOCOL_MAJOR),
+            clients: u32::try_from(wanted.count()).unwrap_or(u32::MAX),
+            visibility: self.visibility,
+        }
+    }
+
+    pub(super) fn announce(&mut self, turn: &mut Turn<'_>) {
+        let announcement = self.announcement(turn);
+        let Some(announcing) = &mut self.announcing else {
+            return;
+        };
+        announcing.last = turn.now;
+        announcing.due = turn.now.plus_ms(self.settings.announce_interval_ms);
+        turn.control(ControlMessage::Announce(announcement));
+        self.stats.broker = match &self.part {
+            Part::Broker { host, .. } => Some(host.stats()),
+            Part::Client(_) | Part::Waiting => None,
+        };
+        turn.notify(Notice::Stats(self.stats.clone()));
+    }
+
+    pub(super) fn announce_if_due(&mut self, turn: &mut Turn<'_>) {
+        let announcing = self.announcing.as_ref();
+        if announcing.is_some_and(|announcing| announcing.due <= turn.now) {
+            self.announce(turn);
+        }
+    }
+
+    pub(super) fn announce_soon(&mut self) {
+        if let Some(announcing) = &mut self.announcing {
+            let soon = announcing.last.plus_ms(self.settings.announce_gap_ms);
+            announcing.due = announcing.due.min(soon);
+        }
+    }
+
+    /// Something that this tab announces has changed.
+    pub(super) fn changed(&mut self) {
+        self.roster.touch();
+        self.announce_soon();
+    }
+
+    pub(super) fn show_roster(&mut self, turn: &mut Turn<'_>) {
+        if !self.roster.take_changed() {
+            return;
+        }
+        let own = roster::info(&self.announcement(turn), turn.now);
+        let broker = match self.role() {
+            Role::Waiting => None,
+            Role::Client { broker, .. } => Some(broker),
+            Role::Broker { .. } => Some(self.tab_id),
+        };
+        turn.notify(Notice::Roster(self.roster.tabs_with(own, broker)));
+    }
+}

@@ -1,0 +1,333 @@
+//! Traffic: packets between this tab's clients and the broker, over a lane or within the tab.
+
+use broker::{BrokerEvent, Packet, Time, codec};
+
+use super::{Joined, Output, Part, Step, Turn};
+use crate::api::{ClientCommand, ClientNo, EventKind, Notice, Source};
+use crate::client::{Client, ClientInput, ClientOutput};
+use crate::control::ControlMessage;
+use crate::host::{Host, HostOutput};
+use crate::lane::{ConnectionNo, Frame, Parcel, each_packet};
+use crate::link::LinkEvent;
+use crate::names::Lane;
+
+// The lane to the broker.
+
+impl Joined {
+    /// The broker has closed its end of the lane.
+    pub(super) fn on_unbind(&mut self, lane: Lane, binding: u32, turn: &mut Turn<'_>) {
+        // An earlier binding's comes late, or for a lane that this tab has given up itself.
+        if let Part::Client(link) = &self.part
+            && (link.lane(), link.binding()) == (lane, binding)
+        {
+            self.rebind(turn.now, turn);
+        }
+    }
+
+    /// Sets the lane to the broker up anew, not before `at`.
+    pub(super) fn rebind(&mut self, at: Time, turn: &mut Turn<'_>) {
+        let binding = self.next_binding();
+        let Part::Client(link) = &mut self.part else {
+            return;
+        };
+        link.reset(binding, at);
+        let broker = link.broker;
+        self.stats.lane_resets += 1;
+        self.event_seldom("lane", turn, || EventKind::LaneReset(broker));
+        self.clients_down();
+        self.bind_if_due(turn);
+    }
+
+    pub(super) fn bind_if_due(&mut self, turn: &mut Turn<'_>) {
+        if let Part::Client(link) = &mut self.part {
+            let bind = link.bind_if_due(turn.now, self.settings.bind_retry_ms);
+            turn.out.extend(bind.map(Output::Control));
+        }
+    }
+
+    pub(super) fn next_binding(&mut self) -> u32 {
+        self.last_binding += 1;
+        self.last_binding
+    }
+
+    pub(super) fn on_frame(&mut self, lane: Lane, bytes: &[u8], turn: &mut Turn<'_>) {
+        let Some(frame) = Frame::decode(bytes) else {
+            return self.on_foreign(Source::Lane, turn);
+        };
+        self.stats.frames_received += 1;
+        match &mut self.part {
+            Part::Waiting => {}
+            Part::Client(link) => {
+                if lane != link.lane() {
+                    return;
+                }
+                self.broker_seen = Some(turn.now);
+                match link.on_frame(frame) {
+                    LinkEvent::Nothing => {}
+                    LinkEvent::Bound => self.clients_up(),
+                    LinkEvent::Broken => self.rebind(turn.now, turn),
+                    LinkEvent::Parcels(parcels) => self.on_parcels(parcels),
+                }
+            }
+            Part::Broker { host, .. } => {
+                if lane.term == host.term {
+                    self.with_host(turn, |host, now, out| {
+                        host.on_frame(now, lane.tab, frame, out);
+                    });
+                }
+            }
+        }
+    }
+
+    fn on_parcels(&mut self, parcels: Vec<Parcel>) {
+        for parcel in parcels {
+            match parcel {
+                Parcel::Packets { connection, bytes } => {
+                    // What comes late for a closed connection.
+                    let Some(no) = self.connections.get(&connection).copied() else {
+                        continue;
+                    };
+                    let maximum = self.settings.maximum_packet_size;
+                    each_packet(bytes, maximum, |packet| {
+                        let input = match packet {
+                            Ok(packet) => ClientInput::Packet(connection, packet),
+                            Err(error) => ClientInput::Malformed(connection, error),
+                        };
+                        self.steps.push_back(Step::ToClient(no, input));
+                    });
+                }
+                Parcel::Closed { connection } => self.on_connection_closed(connection),
+            }
+        }
+    }
+
+    fn on_connection_closed(&mut self, connection: ConnectionNo) {
+        if let Some(no) = self.connections.remove(&connection) {
+            let closed = ClientInput::Closed(connection);
+            self.steps.push_back(Step::ToClient(no, closed));
+        }
+    }
+}
+
+// The clients.
+
+impl Joined {
+    pub(super) fn on_client_command(
+        &mut self,
+        no: ClientNo,
+        command: ClientCommand,
+        turn: &mut Turn<'_>,
+    ) {
+        let (settings, tab_id) = (&self.settings, self.tab_id);
+        self.clients.entry(no).or_insert_with(|| {
+            // Two clients of one id would take each other's session over for ever.
+            let default_id = match no {
+                ClientNo(0) => format!("tab-{tab_id}"),
+                ClientNo(no) => format!("tab-{tab_id}-{no}"),
+            };
+            Client::new(settings.clone(), default_id)
+        });
+        self.with_client(no, turn, |client, now, out| {
+            client.command(now, command, out);
+        });
+    }
+
+    /// There is a broker to talk to.
+    pub(super) fn clients_up(&mut self) {
+        let wanted = self.clients.iter().filter(|(_, it)| it.is_wanted());
+        let wanted: Vec<ClientNo> = wanted.map(|(no, _)| *no).collect();
+        for no in wanted {
+            self.connect(no);
+        }
+    }
+
+    /// The broker is out of reach, and all connections with it.
+    pub(super) fn clients_down(&mut self) {
+        self.connections.clear();
+        // What is still on its way between clients and that broker.
+        self.steps.clear();
+        for no in self.clients.keys() {
+            let down = Step::ToClient(*no, ClientInput::Down);
+            self.steps.push_back(down);
+        }
+    }
+
+    /// Gives a client a connection if there is a broker; if not, [`Self::clients_up`] will.
+    fn connect(&mut self, no: ClientNo) {
+        let term = match &self.part {
+            Part::Broker { host, .. } => host.term,
+            Part::Client(link) if link.is_bound() => link.lane().term,
+            Part::Client(_) | Part::Waiting => return,
+        };
+        self.last_connection += 1;
+        let connection = ConnectionNo(self.last_connection);
+        self.connections.insert(connection, no);
+        let up = ClientInput::Up(term, connection);
+        self.steps.push_back(Step::ToClient(no, up));
+    }
+
+    pub(super) fn run_steps(&mut self, turn: &mut Turn<'_>) {
+        while let Some(step) = self.steps.pop_front() {
+            match step {
+                Step::ToClient(no, input) => {
+                    self.with_client(no, turn, |client, now, out| client.handle(now, input, out));
+                }
+                Step::ToBroker(connection, packet) => self.send_to_broker(connection, packet, turn),
+                Step::CloseAtBroker(connection) => self.close_at_broker(connection, turn),
+            }
+        }
+    }
+
+    fn with_client(
+        &mut self,
+        no: ClientNo,
+        turn: &mut Turn<'_>,
+        act: impl FnOnce(&mut Client, Time, &mut Vec<ClientOutput>),
+    ) {
+        let Some(client) = self.clients.get_mut(&no) else {
+            return;
+        };
+        let was_wanted = client.is_wanted();
+        let mut outputs = Vec::new();
+        act(client, turn.now, &mut outputs);
+        if client.is_wanted() != was_wanted {
+            self.changed();
+        }
+        for output in outputs {
+            match output {
+                ClientOutput::Send(connection, packet) => {
+                    self.steps.push_back(Step::ToBroker(connection, packet));
+                }
+                ClientOutput::Close(connection) => {
+                    self.connections.remove(&connection);
+                    self.steps.push_back(Step::CloseAtBroker(connection));
+                }
+                ClientOutput::Reconnect => self.connect(no),
+                ClientOutput::Silent => self.on_silent(no, turn),
+                ClientOutput::Notify(notice) => turn.notify(Notice::Client(no, notice)),
+            }
+        }
+    }
+
+    /// The broker does not answer a client.
+    fn on_silent(&mut self, no: ClientNo, turn: &mut Turn<'_>) {
+        match &self.part {
+            // Frames got lost, or the broker is stuck: either way no other client fares better.
+            Part::Client(_) => self.rebind(turn.now, turn),
+            Part::Waiting | Part::Broker { .. } => self.connect(no),
+        }
+    }
+
+    fn send_to_broker(&mut self, connection: ConnectionNo, packet: Packet, turn: &mut Turn<'_>) {
+        match &mut self.part {
+            Part::Waiting => {}
+            Part::Client(link) => {
+                if link.is_bound()
+                    && let Err(error) = link.push(connection, &packet)
+                {
+                    self.on_not_encodable(error, turn);
+                }
+            }
+            Part::Broker { .. } => self.with_host(turn, |host, now, out| {
+                host.on_own_packet(now, connection, packet, out);
+            }),
+        }
+    }
+
+    fn on_not_encodable(&mut self, error: codec::EncodeError, turn: &mut Turn<'_>) {
+        self.event_seldom("encode", turn, || {
+            EventKind::Runtime(format!("A packet could not be sent: {error}"))
+        });
+    }
+
+    fn close_at_broker(&mut self, connection: ConnectionNo, turn: &mut Turn<'_>) {
+        match &mut self.part {
+            Part::Waiting => {}
+            Part::Client(link) => {
+                if link.is_bound() {
+                    link.push_closed(connection);
+                }
+            }
+            Part::Broker { .. } => self.with_host(turn, |host, now, out| {
+                host.on_own_closed(now, connection, out);
+            }),
+        }
+    }
+}
+
+// The broker in this tab.
+
+impl Joined {
+    /// A tab has opened its end of a lane.
+    pub(super) fn on_bind(&mut self, lane: Lane, binding: u32, turn: &mut Turn<'_>) {
+        if lane.tab == self.tab_id {
+            return;
+        }
+        self.watch(lane.tab, turn);
+        if let Part::Broker { host, watched } = &self.part
+            && host.term == lane.term
+            && watched.contains(&lane.tab)
+        {
+            self.with_host(turn, |host, now, out| {
+                host.on_bind(now, lane.tab, binding, out);
+            });
+        }
+    }
+
+    /// Lets the host act, if there is one, and carries out what it wants.
+    pub(super) fn with_host(
+        &mut self,
+        turn: &mut Turn<'_>,
+        act: impl FnOnce(&mut Host, Time, &mut Vec<HostOutput>),
+    ) {
+        let Part::Broker { host, .. } = &mut self.part else {
+            return;
+        };
+        let mut outputs = Vec::new();
+        act(host, turn.now, &mut outputs);
+        for output in outputs {
+            match output {
+                HostOutput::ToOwn(connection, packet) => {
+                    if let Some(no) = self.connections.get(&connection) {
+                        let input = ClientInput::Packet(connection, packet);
+                        self.steps.push_back(Step::ToClient(*no, input));
+                    }
+                }
+                HostOutput::CloseOwn(connection) => self.on_connection_closed(connection),
+                HostOutput::OpenLane(lane) => turn.out.push(Output::OpenLane(lane)),
+                HostOutput::Confirm(lane, frame) => {
+                    self.stats.frames_sent += 1;
+                    turn.out.push(Output::Post(lane, frame));
+                }
+                HostOutput::CloseLane(lane) => turn.out.push(Output::CloseLane(lane)),
+                HostOutput::Unbind(lane, binding) => self.on_lane_broken(lane, binding, turn),
+                HostOutput::Event(event) => self.on_broker_event(&event, turn),
+            }
+        }
+    }
+
+    fn on_lane_broken(&mut self, lane: Lane, binding: u32, turn: &mut Turn<'_>) {
+        let Lane { tab, term } = lane;
+        turn.control(ControlMessage::Unbind {
+            tab_id: tab,
+            term,
+            binding,
+        });
+        self.stats.lane_resets += 1;
+        self.event_seldom("lane", turn, || EventKind::LaneReset(tab));
+    }
+
+    fn on_broker_event(&mut self, event: &BrokerEvent, turn: &mut Turn<'_>) {
+        let kind = || EventKind::Broker(event.to_string());
+        match event {
+            BrokerEvent::MessageDropped { .. } => self.event_seldom("dropped", turn, kind),
+            BrokerEvent::Refused { .. } => self.event_seldom("refused", turn, kind),
+            BrokerEvent::Connected { .. }
+            | BrokerEvent::Disconnected { .. }
+            | BrokerEvent::SessionExpired { .. }
+            | BrokerEvent::Subscribed { .. }
+            | BrokerEvent::Unsubscribed { .. }
+            | BrokerEvent::WillPublished { .. } => turn.event(kind()),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Lanes break and are bound again.
+
+use tab::api::{ClientCommand, ConnectOptions, EventKind, QoS, Role, Source, Term};
+use tab::control::ControlMessage;
+use tab::{Input, Lane, TabId};
+
+use crate::world::{World, id};
+
+/// Tab 1 is the broker; the sessions of both clients outlive their connections.
+fn two_tabs() -> World {
+    let mut world = World::with_tabs(2);
+    for tab in [id(1), id(2)] {
+        let options = ConnectOptions {
+            session_expiry_interval: 600,
+            ..ConnectOptions::default()
+        };
+        world.client(tab, ClientCommand::Connect(options));
+    }
+    world
+}
+
+fn lane(world: &World, tab: TabId) -> Lane {
+    let term = world.term(tab);
+    Lane { tab, term }
+}
+
+fn assert_works(world: &mut World) {
+    world.pass(1_000);
+    world.subscribe(id(1), "works");
+    world.publish(id(2), "works", "it works", QoS::AtLeastOnce);
+    let payloads = world.payloads(id(1));
+    assert_eq!(payloads.last().map(String::as_str), Some("it works"));
+}
+
+#[test]
+fn a_frame_lost_on_the_way_to_the_broker_is_made_up_for() {
+    let mut world = two_tabs();
+    world.subscribe(id(1), "a");
+    world.frames_to_lose = 1;
+    world.publish(id(2), "a", "1", QoS::ExactlyOnce);
+    assert!(world.payloads(id(1)).is_empty());
+    world.publish(id(2), "a", "2", QoS::ExactlyOnce);
+    assert_eq!(world.payloads(id(1)), ["1", "2"]);
+    assert!(world.events(id(1)).contains(&&EventKind::LaneReset(id(2))));
+    assert!(world.events(id(2)).contains(&&EventKind::LaneReset(id(1))));
+}
+
+#[test]
+fn a_frame_lost_on_the_way_from_the_broker_is_made_up_for() {
+    let mut world = two_tabs();
+    world.subscribe(id(2), "a");
+    world.frames_to_lose = 1;
+    world.publish(id(1), "a", "1", QoS::ExactlyOnce);
+    assert!(world.payloads(id(2)).is_empty());
+    world.publish(id(1), "a", "2", QoS::ExactlyOnce);
+    assert_eq!(world.payloads(id(2)), ["1", "2"]);
+}
+
+#[test]
+fn a_lost_confirmation_is_repeated() {
+    let mut world = World::with_tabs(1);
+    world.frames_to_lose = 1;
+    world.open(id(2));
+    world.connect(id(1));
+    world.connect(id(2));
+    assert!(!world.is_connected(id(2)));
+    world.pass(300);
+    assert!(world.is_connected(id(2)));
+    assert_works(&mut world);
+}
+
+#[test]
+fn a_connect_that_nobody_hears_is_made_again() {
+    let mut world = World::with_tabs(2);
+    world.connect(id(1));
+    world.frames_to_lose = 1;
+    world.connect(id(2));
+    assert!(!world.is_connected(id(2)));
+    world.pass(10_000);
+    assert!(world.is_connected(id(2)));
+
+    // The broker alone takes tab 2 for gone, and its end of the lane is closed.
+    let mut world = World::with_tabs(2);
+    let goodbye = ControlMessage::Goodbye { tab_id: id(2) };
+    world.input(id(1), Input::Control(goodbye));
+    world.connect(id(2));
+    assert!(!world.is_connected(id(2)));
+    world.pass(10_000);
+    assert!(world.is_connected(id(2)));
+}
+
+#[test]
+fn a_broker_that_is_said_to_be_gone_is_found_again() {
+    let mut world = two_tabs();
+    world.say(ControlMessage::Goodbye { tab_id: id(1) });
+    assert_eq!(world.role(id(2)), Role::Waiting);
+    assert!(matches!(world.role(id(1)), Role::Broker { .. }));
+    assert_works(&mut world);
+}
+
+#[test]
+fn a_goodbye_of_oneself_and_an_unbind_lead_to_a_new_binding() {
+    let mut world = two_tabs();
+    world.say(ControlMessage::Goodbye { tab_id: id(2) });
+    assert!(!world.is_connected(id(2)));
+    assert_works(&mut world);
+
+    let Lane { tab, term } = lane(&world, id(2));
+    let binding = world
+        .control
+        .iter()
+        .filter_map(|(_, message)| match message {
+            ControlMessage::Bind { binding, .. } => Some(*binding),
+            _ => None,
+        })
+        .max()
+        .unwrap();
+    let unbind = |binding| ControlMessage::Unbind {
+        tab_id: tab,
+        term,
+        binding,
+    };
+    world.heard(id(2));
+    world.say(unbind(binding - 1));
+    assert!(world.statuses(id(2)).is_empty(), "an old one is ignored");
+    world.say(unbind(binding));
+    assert!(world.is_connected(id(2)));
+    assert_works(&mut world);
+}
+
+#[test]
+fn a_tab_that_gave_the_broker_up_by_mistake_finds_back_to_it() {
+    let mut world = two_tabs();
+    world.input(
+        id(2),
+        Input::Control(ControlMessage::Goodbye { tab_id: id(1) }),
+    );
+    assert_eq!(world.role(id(2)), Role::Waiting);
+    world.pass(5_000);
+    assert!(matches!(world.role(id(2)), Role::Client { broker, .. } if broker == id(1)));
+    assert_works(&mut world);
+}
+
+#[test]
+fn garbage_is_counted_changes_nothing_and_is_told_once_a_second() {
+    let mut world = two_tabs();
+    let lane = lane(&world, id(2));
+    let roles = [world.role(id(1)), world.role(id(2))];
+    world.heard(id(1));
+    for round in 0..30 {
+        for bytes in [vec![], b"TMQ1".to_vec(), vec![round; 40]] {
+            world.input(id(1), Input::Frame(lane, bytes));
+        }
+        world.input(id(1), Input::Foreign(Source::Control));
+        world.input(
+            id(1),
+            Input::Control(ControlMessage::Unbind {
+                tab_id: id(1),
+                term: Term(u64::MAX),
+                binding: 1,
+            }),
+        );
+        world.pass(100);
+    }
+    let told = |world: &World, source| {
+        let foreign = EventKind::Foreign(source);
+        let events = world.events(id(1));
+        events.into_iter().filter(|kind| **kind == foreign).count()
+    };
+    assert_eq!(told(&world, Source::Lane), 3);
+    assert_eq!(told(&world, Source::Control), 3);
+    world.pass(5_000);
+    assert_eq!(world.stats(id(1)).unwrap().foreign, 150);
+    assert_eq!([world.role(id(1)), world.role(id(2))], roles);
+    assert!(world.statuses(id(1)).is_empty());
+    assert_works(&mut world);
+}

@@ -1,0 +1,7 @@
+//! Two or three tabs on one channel: what the pages hear of it.
+
+mod clients;
+mod lanes;
+mod moves;
+mod presence;
+mod world;

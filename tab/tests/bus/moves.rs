@@ -1,0 +1,191 @@
+//! The broker moves to another tab.
+
+use tab::api::{
+    ClientCommand, ClientStatus, ConnectOptions, EventKind, Publication, QoS, Role, Term, Will,
+};
+use tab::control::{Announcement, ControlMessage, SAFE_INTEGER_MAX};
+use tab::{Input, Lock, LockEvent, TabId};
+
+use crate::world::{World, id};
+
+const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
+
+fn with_connected_tabs(count: u64) -> World {
+    let mut world = World::with_tabs(count);
+    for number in 1..=count {
+        world.connect(id(number));
+    }
+    world
+}
+
+fn claim(tab_id: TabId, term: Term) -> ControlMessage {
+    ControlMessage::Announce(Announcement {
+        tab_id,
+        is_broker: true,
+        timestamp: 0,
+        term: Some(term),
+        since: 0,
+        build: String::new(),
+        protocol: (1, 1),
+        clients: 0,
+        visibility: tab::api::Visibility::Visible,
+    })
+}
+
+#[test]
+fn the_next_tab_takes_over_and_subscriptions_live_on() {
+    for crashes in [false, true] {
+        let mut world = with_connected_tabs(3);
+        world.subscribe(id(3), "a");
+        let before = world.term(id(1));
+        world.pass(1_000);
+        if crashes {
+            world.crash(id(1));
+        } else {
+            world.close(id(1));
+        }
+        let after = world.term(id(2));
+        assert!(after > before);
+        assert_eq!(world.role(id(2)), Role::Broker { term: after });
+        assert_eq!(
+            world.role(id(3)),
+            Role::Client {
+                broker: id(2),
+                term: after
+            }
+        );
+        world.publish(id(2), "a", "still here", QoS::AtLeastOnce);
+        assert_eq!(world.payloads(id(3)), ["still here"]);
+        let (last_sign, _) = world.announcements(id(1)).pop().unwrap();
+        let elected = EventKind::Elected {
+            term: after,
+            after_ms: Some(world.now.ms_since(last_sign)),
+        };
+        assert!(world.events(id(2)).contains(&&elected));
+    }
+}
+
+#[test]
+fn a_move_is_no_disconnection_and_publishes_no_will() {
+    let mut world = World::with_tabs(3);
+    world.connect(id(2));
+    world.subscribe(id(2), "will");
+    let publication = Publication {
+        topic: "will".to_owned(),
+        ..Publication::default()
+    };
+    let will = Some(Will {
+        publication,
+        delay_interval: 0,
+    });
+    let options = ConnectOptions {
+        will,
+        ..ConnectOptions::default()
+    };
+    world.client(id(3), ClientCommand::Connect(options));
+    world.close(id(1));
+    world.pass(60_000);
+    assert!(world.is_connected(id(3)));
+    assert!(world.payloads(id(2)).is_empty());
+    let gone = |status: &&ClientStatus| matches!(status, ClientStatus::Disconnected(_));
+    assert!(!world.statuses(id(3)).iter().any(gone));
+}
+
+#[test]
+fn what_was_not_acknowledged_and_what_waits_goes_to_the_next_broker_in_order() {
+    let mut world = with_connected_tabs(3);
+    world.subscribe(id(2), "a");
+    world.vanish(id(1));
+    let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce];
+    let sent = qos.map(|qos| world.publish(id(3), "a", "sent into the void", qos));
+    world.say(ControlMessage::Goodbye { tab_id: id(1) });
+    assert_eq!(world.role(id(3)), Role::Waiting);
+    let qos = [QoS::AtMostOnce, QoS::AtLeastOnce];
+    let waited = qos.map(|qos| world.publish(id(3), "a", "waited", qos));
+    world.free_locks(id(1));
+    assert_eq!(
+        world.payloads(id(2)),
+        [
+            "sent into the void",
+            "sent into the void",
+            "waited",
+            "waited"
+        ]
+    );
+    let mut published = world.published(id(3));
+    published.sort_unstable();
+    let expected: Vec<_> = sent.into_iter().chain(waited).map(|it| (it, 0)).collect();
+    assert_eq!(published, expected);
+}
+
+#[test]
+fn a_publish_without_receivers_says_so_with_qos_1_and_2() {
+    let mut world = with_connected_tabs(2);
+    let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce];
+    let requests = qos.map(|qos| world.publish(id(2), "a", "", qos));
+    assert_eq!(
+        world.published(id(2)),
+        requests.map(|request| (request, NO_MATCHING_SUBSCRIBERS))
+    );
+}
+
+#[test]
+fn a_broker_that_hears_of_a_higher_term_becomes_a_client() {
+    let mut world = with_connected_tabs(2);
+    let Term(term) = world.term(id(1));
+    let higher = Term(term + 1);
+    world.input(id(1), Input::Control(claim(id(9), higher)));
+    let events = world.events(id(1));
+    assert!(events.contains(&&EventKind::Deposed { term: Term(term) }));
+    assert!(events.contains(&&EventKind::Following {
+        broker: id(9),
+        term: higher
+    }));
+    // It gave the lock back, so that the other tab was elected, with a term that is higher still.
+    assert!(matches!(world.role(id(2)), Role::Broker { term } if term > higher));
+    assert!(matches!(world.role(id(1)), Role::Client { broker, .. } if broker == id(2)));
+    assert!(world.is_connected(id(1)));
+}
+
+#[test]
+fn a_broker_that_loses_the_lock_steps_down() {
+    let mut world = with_connected_tabs(2);
+    let lost = Input::Lock(LockEvent::Lost(Lock::Broker));
+    world.input(id(1), lost);
+    assert_eq!(world.role(id(1)), Role::Waiting);
+}
+
+#[test]
+fn a_lower_claim_is_answered_and_changes_nothing() {
+    let mut world = with_connected_tabs(2);
+    let before = [world.role(id(1)), world.role(id(2))];
+    world.pass(200);
+    let announced = world.announcements(id(1)).len();
+    world.say(claim(id(9), Term(5)));
+    assert_eq!([world.role(id(1)), world.role(id(2))], before);
+    assert_eq!(world.announcements(id(1)).len(), announced + 1);
+    let shown = world.roster(id(2)).iter().filter(|tab| tab.is_broker);
+    assert_eq!(shown.map(|tab| tab.tab_id).collect::<Vec<_>>(), [id(1)]);
+}
+
+#[test]
+fn the_highest_term_there_is_does_not_stop_the_election_for_ever() {
+    let mut world = with_connected_tabs(3);
+    world.say(claim(id(9), Term(SAFE_INTEGER_MAX)));
+    world.crash(id(1));
+    world.pass(40_000);
+    assert!(matches!(world.role(id(2)), Role::Broker { .. }));
+    assert!(world.is_connected(id(2)));
+    assert!(world.is_connected(id(3)));
+}
+
+#[test]
+fn a_lock_that_is_refused_is_not_asked_for_in_a_loop() {
+    let mut world = World::with_tabs(2);
+    world.input(id(2), Input::Lock(LockEvent::Lost(Lock::Broker)));
+    let lock = Lock::Tab(id(2));
+    world.input(id(2), Input::Lock(LockEvent::Lost(lock)));
+    world.pass(1_000);
+    world.crash(id(1));
+    assert!(matches!(world.role(id(2)), Role::Broker { .. }));
+}

@@ -1,0 +1,155 @@
+//! Who is there, and how often it is said.
+
+use tab::api::{ClientCommand, Command, ConnectOptions, EventKind, TabInfo, Visibility};
+use tab::control::{Announcement, ControlMessage};
+use tab::{Input, Settings, TabId, Time};
+
+use crate::world::{World, id};
+
+fn times(world: &World, tab: TabId) -> Vec<Time> {
+    let announcements = world.announcements(tab);
+    announcements.into_iter().map(|(at, _)| at).collect()
+}
+
+fn ids(roster: &[TabInfo]) -> Vec<TabId> {
+    roster.iter().map(|tab| tab.tab_id).collect()
+}
+
+#[test]
+fn the_roster_tells_who_is_there_in_the_order_of_ids() {
+    let mut world = World::with_tabs(0);
+    let since = world.now;
+    world.open(id(2));
+    world.open(id(3));
+    world.open(id(1));
+    world.connect(id(2));
+    world.pass(1_000);
+    for tab in [id(1), id(2), id(3)] {
+        let roster = world.roster(tab);
+        assert_eq!(ids(roster), [id(1), id(2), id(3)]);
+        for info in roster {
+            assert_eq!(info.is_self, info.tab_id == tab);
+            assert_eq!(info.is_broker, info.tab_id == id(2));
+            assert_eq!(info.clients, u32::from(info.tab_id == id(2)));
+            assert_eq!(info.since, since);
+            assert_eq!(info.visibility, Visibility::Visible);
+            assert_eq!(info.build, "test");
+        }
+    }
+}
+
+#[test]
+fn tabs_are_seen_to_come_to_leave_and_to_be_lost() {
+    let mut world = World::with_tabs(3);
+    world.close(id(2));
+    world.crash(id(3));
+    assert_eq!(ids(world.roster(id(1))), [id(1)]);
+    let expected = [
+        EventKind::TabAppeared(id(2)),
+        EventKind::TabAppeared(id(3)),
+        EventKind::TabLeft(id(2)),
+        EventKind::TabLost(id(3)),
+    ];
+    let events = world.events(id(1));
+    let about_tabs: Vec<&EventKind> = events
+        .into_iter()
+        .filter(|kind| expected.contains(kind))
+        .collect();
+    assert_eq!(about_tabs, expected.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_tab_announces_itself_every_five_seconds() {
+    let mut world = World::with_tabs(2);
+    world.pass(1_000);
+    world.control.clear();
+    world.pass(20_000);
+    for tab in [id(1), id(2)] {
+        let times = times(&world, tab);
+        assert_eq!(times.len(), 4);
+        assert!(
+            times
+                .windows(2)
+                .all(|pair| pair[1].ms_since(pair[0]) == 5_000)
+        );
+    }
+}
+
+#[test]
+fn changes_are_announced_soon_and_not_more_often_than_the_gap_allows() {
+    let gap_ms = Settings::default().announce_gap_ms;
+    let mut world = World::with_tabs(2);
+    world.pass(1_000);
+    world.control.clear();
+    for round in 0..50 {
+        let visibility = [Visibility::Hidden, Visibility::Visible][round % 2];
+        for tab in [id(1), id(2)] {
+            world.command(tab, Command::Visibility(visibility));
+        }
+        world.say(ControlMessage::Who { tab_id: id(9) });
+        world.pass(10);
+    }
+    for tab in [id(1), id(2)] {
+        let times = times(&world, tab);
+        assert!((5..=6).contains(&times.len()), "{}", times.len());
+        assert!(
+            times
+                .windows(2)
+                .all(|pair| pair[1].ms_since(pair[0]) >= gap_ms)
+        );
+    }
+    world.pass(gap_ms);
+    let last = world.announcements(id(2)).last().unwrap().1;
+    assert_eq!(last.visibility, Visibility::Visible);
+}
+
+#[test]
+fn a_client_that_disconnects_for_good_is_announced() {
+    let mut world = World::with_tabs(2);
+    world.connect(id(2));
+    world.pass(1_000);
+    assert_eq!(world.announcements(id(2)).last().unwrap().1.clients, 1);
+    // The broker of tab 1 disconnects it, because tab 1 uses its client id.
+    let options = ConnectOptions {
+        client_id: format!("tab-{}", id(2)),
+        ..ConnectOptions::default()
+    };
+    world.client(id(1), ClientCommand::Connect(options));
+    world.pass(200);
+    assert_eq!(world.announcements(id(2)).last().unwrap().1.clients, 0);
+}
+
+fn announcement(tab_id: TabId) -> ControlMessage {
+    ControlMessage::Announce(Announcement {
+        tab_id,
+        is_broker: false,
+        timestamp: 0,
+        term: None,
+        since: 0,
+        build: String::new(),
+        protocol: (1, 1),
+        clients: 0,
+        visibility: Visibility::Hidden,
+    })
+}
+
+#[test]
+fn a_roster_flooded_with_strangers_is_bounded_and_recovers() {
+    let tabs_max = Settings::default().tabs_max;
+    let mut world = World::with_tabs(2);
+    for stranger in 0..2 * tabs_max as u64 {
+        let announcement = announcement(id(1_000 + stranger));
+        world.input(id(2), Input::Control(announcement));
+    }
+    assert_eq!(world.roster(id(2)).len(), tabs_max + 1);
+    world.pass(60_000);
+    assert_eq!(ids(world.roster(id(2))), [id(1), id(2)]);
+}
+
+#[test]
+fn who_holds_no_lock_is_seen_off_by_the_broker() {
+    let mut world = World::with_tabs(2);
+    world.say(announcement(id(9)));
+    assert_eq!(ids(world.roster(id(1))), [id(1), id(2)]);
+    assert_eq!(ids(world.roster(id(2))), [id(1), id(2)]);
+}

@@ -1,0 +1,373 @@
+//! A few tabs on one channel, joined by a wire without delays. Time passes only in [`World::pass`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tab::api::{
+    ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions, EventKind,
+    Message, Notice, OpenOptions, Publication, QoS, RequestId, Role, Subscription, TabInfo,
+    TabStats, Term, Visibility,
+};
+use tab::control::{Announcement, ControlMessage};
+use tab::{Input, Lane, Lock, LockEvent, LockRequest, Output, Settings, Tab, TabId, Time};
+
+pub(crate) const CLIENT: ClientNo = ClientNo(0);
+
+/// A tab that has not settled after so many timeouts at one moment never will.
+const ROUNDS_MAX: usize = 10;
+
+pub(crate) struct World {
+    pub(crate) now: Time,
+    tabs: BTreeMap<TabId, Node>,
+    /// Who holds a lock, and behind it who waits for it.
+    locks: BTreeMap<Lock, VecDeque<TabId>>,
+    arriving: VecDeque<(TabId, Input)>,
+    /// Everything posted on the control channel, and when.
+    pub(crate) control: Vec<(Time, ControlMessage)>,
+    pub(crate) frames_to_lose: usize,
+    requests: u64,
+}
+
+struct Node {
+    tab: Tab,
+    lanes: BTreeSet<Lane>,
+    notices: Vec<Notice>,
+}
+
+pub(crate) fn id(number: u64) -> TabId {
+    TabId::from_entropy(number)
+}
+
+impl World {
+    /// So many tabs with ids from 1, opened one after the other: the first is the broker.
+    pub(crate) fn with_tabs(count: u64) -> Self {
+        let mut world = Self {
+            now: Time::from_ms(1_700_000_000_000),
+            tabs: BTreeMap::new(),
+            locks: BTreeMap::new(),
+            arriving: VecDeque::new(),
+            control: Vec::new(),
+            frames_to_lose: 0,
+            requests: 0,
+        };
+        for number in 1..=count {
+            world.open(id(number));
+            // The broker's answer may wait for the gap between two announcements.
+            world.pass(Settings::default().announce_gap_ms);
+        }
+        world
+    }
+
+    pub(crate) fn start(&mut self, tab_id: TabId) {
+        let node = Node {
+            tab: Tab::new(tab_id, "test".to_owned(), Settings::default()),
+            lanes: BTreeSet::new(),
+            notices: Vec::new(),
+        };
+        self.tabs.insert(tab_id, node);
+    }
+
+    pub(crate) fn open(&mut self, tab_id: TabId) {
+        self.start(tab_id);
+        let options = OpenOptions {
+            channel: "test".to_owned(),
+            visibility: Visibility::Visible,
+        };
+        self.command(tab_id, Command::Open(options));
+    }
+
+    /// The tab is gone, and nobody has noticed yet.
+    pub(crate) fn vanish(&mut self, tab_id: TabId) {
+        self.tabs.remove(&tab_id);
+    }
+
+    /// The browser notices that the tab is gone.
+    pub(crate) fn free_locks(&mut self, tab_id: TabId) {
+        let locks: Vec<Lock> = self.locks.keys().copied().collect();
+        for lock in locks {
+            self.release(tab_id, lock);
+        }
+        self.run();
+    }
+
+    pub(crate) fn crash(&mut self, tab_id: TabId) {
+        self.vanish(tab_id);
+        self.free_locks(tab_id);
+    }
+
+    /// The page says goodbye, and the tab is gone.
+    pub(crate) fn close(&mut self, tab_id: TabId) {
+        self.vanish(tab_id);
+        self.say(ControlMessage::Goodbye { tab_id });
+        self.free_locks(tab_id);
+    }
+
+    /// Somebody who is none of the tabs posts on the control channel.
+    pub(crate) fn say(&mut self, message: ControlMessage) {
+        for tab in self.tabs.keys() {
+            let input = Input::Control(message.clone());
+            self.arriving.push_back((*tab, input));
+        }
+        self.run();
+    }
+
+    pub(crate) fn input(&mut self, tab_id: TabId, input: Input) {
+        self.arriving.push_back((tab_id, input));
+        self.run();
+    }
+
+    pub(crate) fn command(&mut self, tab_id: TabId, command: Command) {
+        self.input(tab_id, Input::Command(command));
+    }
+
+    pub(crate) fn client(&mut self, tab_id: TabId, command: ClientCommand) {
+        self.command(tab_id, Command::Client(CLIENT, command));
+    }
+
+    pub(crate) fn connect(&mut self, tab_id: TabId) {
+        self.client(tab_id, ClientCommand::Connect(ConnectOptions::default()));
+    }
+
+    pub(crate) fn subscribe(&mut self, tab_id: TabId, topic_filter: &str) -> RequestId {
+        let subscription = Subscription {
+            topic_filter: topic_filter.to_owned(),
+            qos: QoS::ExactlyOnce,
+            ..Subscription::default()
+        };
+        let request = self.next_request();
+        self.client(
+            tab_id,
+            ClientCommand::Subscribe(request, vec![subscription]),
+        );
+        request
+    }
+
+    pub(crate) fn publish(
+        &mut self,
+        tab_id: TabId,
+        topic: &str,
+        payload: &str,
+        qos: QoS,
+    ) -> RequestId {
+        let publication = Publication {
+            topic: topic.to_owned(),
+            payload: payload.into(),
+            qos,
+            ..Publication::default()
+        };
+        let request = self.next_request();
+        self.client(tab_id, ClientCommand::Publish(request, publication));
+        request
+    }
+
+    fn next_request(&mut self) -> RequestId {
+        self.requests += 1;
+        RequestId(self.requests)
+    }
+
+    /// Lets time pass; every tab is told at once when its timeout is due.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        let end = self.now.plus_ms(ms);
+        let mut rounds = 0;
+        while let Some((due, tab_id)) = self
+            .tabs
+            .iter()
+            .filter_map(|(tab_id, node)| Some((node.tab.next_timeout()?, *tab_id)))
+            .min()
+            .filter(|(due, _)| *due <= end)
+        {
+            rounds = if due > self.now { 0 } else { rounds + 1 };
+            assert!(
+                rounds <= ROUNDS_MAX * self.tabs.len(),
+                "{tab_id} does not settle"
+            );
+            self.now = self.now.max(due);
+            self.input(tab_id, Input::Timeout);
+        }
+        self.now = end;
+    }
+
+    fn run(&mut self) {
+        while let Some((tab_id, input)) = self.arriving.pop_front() {
+            let Some(node) = self.tabs.get_mut(&tab_id) else {
+                continue;
+            };
+            let mut outputs = Vec::new();
+            node.tab.handle(self.now, input, &mut outputs);
+            node.tab.flush(self.now, &mut outputs);
+            for output in outputs {
+                self.carry_out(tab_id, output);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, from: TabId, output: Output) {
+        let Some(node) = self.tabs.get_mut(&from) else {
+            return;
+        };
+        match output {
+            Output::Join(channel) => assert_eq!(channel.as_str(), "test"),
+            Output::Notify(notices) => node.notices.extend(notices),
+            Output::OpenLane(lane) => {
+                node.lanes.insert(lane);
+            }
+            Output::CloseLane(lane) => assert!(node.lanes.remove(&lane), "{lane:?} is not open"),
+            Output::Lock(LockRequest::Acquire(lock)) => self.acquire(from, lock),
+            Output::Lock(LockRequest::Release(lock)) => self.release(from, lock),
+            Output::Control(message) => {
+                self.control.push((self.now, message.clone()));
+                for tab in self.tabs.keys().filter(|tab| **tab != from) {
+                    let input = Input::Control(message.clone());
+                    self.arriving.push_back((*tab, input));
+                }
+            }
+            Output::Post(lane, bytes) => {
+                assert!(node.lanes.contains(&lane), "{lane:?} is not open");
+                if self.frames_to_lose > 0 {
+                    self.frames_to_lose -= 1;
+                    return;
+                }
+                for (tab, node) in &self.tabs {
+                    if *tab != from && node.lanes.contains(&lane) {
+                        let input = Input::Frame(lane, bytes.clone());
+                        self.arriving.push_back((*tab, input));
+                    }
+                }
+            }
+        }
+    }
+
+    fn acquire(&mut self, tab_id: TabId, lock: Lock) {
+        let queue = self.locks.entry(lock).or_default();
+        if !queue.contains(&tab_id) {
+            queue.push_back(tab_id);
+            if queue.len() == 1 {
+                self.grant(tab_id, lock);
+            }
+        }
+    }
+
+    fn release(&mut self, tab_id: TabId, lock: Lock) {
+        let Some(queue) = self.locks.get_mut(&lock) else {
+            return;
+        };
+        let held = queue.front() == Some(&tab_id);
+        queue.retain(|waiting| *waiting != tab_id);
+        if held && let Some(next) = queue.front().copied() {
+            self.grant(next, lock);
+        }
+    }
+
+    fn grant(&mut self, tab_id: TabId, lock: Lock) {
+        let granted = Input::Lock(LockEvent::Granted(lock));
+        self.arriving.push_back((tab_id, granted));
+    }
+
+    // What the pages heard.
+
+    /// The notices of a tab since this was last asked.
+    pub(crate) fn heard(&mut self, tab_id: TabId) -> Vec<Notice> {
+        let node = self.tabs.get_mut(&tab_id);
+        node.map(|node| core::mem::take(&mut node.notices))
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn role(&self, tab_id: TabId) -> Role {
+        self.tabs[&tab_id].tab.role()
+    }
+
+    fn notices(&self, tab_id: TabId) -> impl Iterator<Item = &Notice> {
+        self.tabs[&tab_id].notices.iter()
+    }
+
+    pub(crate) fn client_notices(&self, tab_id: TabId) -> impl Iterator<Item = &ClientNotice> {
+        self.notices(tab_id).filter_map(|notice| match notice {
+            Notice::Client(CLIENT, notice) => Some(notice),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn messages(&self, tab_id: TabId) -> Vec<&Message> {
+        let messages = self
+            .client_notices(tab_id)
+            .filter_map(|notice| match notice {
+                ClientNotice::Message(message) => Some(message),
+                _ => None,
+            });
+        messages.collect()
+    }
+
+    pub(crate) fn payloads(&self, tab_id: TabId) -> Vec<String> {
+        let messages = self.messages(tab_id).into_iter();
+        let text = |message: &Message| String::from_utf8_lossy(&message.payload).into_owned();
+        messages.map(text).collect()
+    }
+
+    pub(crate) fn published(&self, tab_id: TabId) -> Vec<(RequestId, u8)> {
+        let published = self
+            .client_notices(tab_id)
+            .filter_map(|notice| match notice {
+                ClientNotice::Published(request, code) => Some((*request, *code)),
+                _ => None,
+            });
+        published.collect()
+    }
+
+    pub(crate) fn statuses(&self, tab_id: TabId) -> Vec<&ClientStatus> {
+        let statuses = self
+            .client_notices(tab_id)
+            .filter_map(|notice| match notice {
+                ClientNotice::Status(status) => Some(status),
+                _ => None,
+            });
+        statuses.collect()
+    }
+
+    pub(crate) fn is_connected(&self, tab_id: TabId) -> bool {
+        let statuses = self.statuses(tab_id);
+        matches!(statuses.last(), Some(ClientStatus::Connected { .. }))
+    }
+
+    pub(crate) fn events(&self, tab_id: TabId) -> Vec<&EventKind> {
+        let events = self.notices(tab_id).filter_map(|notice| match notice {
+            Notice::Event(event) => Some(&event.kind),
+            _ => None,
+        });
+        events.collect()
+    }
+
+    pub(crate) fn roster(&self, tab_id: TabId) -> &[TabInfo] {
+        let rosters = self.notices(tab_id).filter_map(|notice| match notice {
+            Notice::Roster(roster) => Some(&roster[..]),
+            _ => None,
+        });
+        rosters.last().unwrap_or_default()
+    }
+
+    pub(crate) fn stats(&self, tab_id: TabId) -> Option<&TabStats> {
+        let stats = self.notices(tab_id).filter_map(|notice| match notice {
+            Notice::Stats(stats) => Some(stats),
+            _ => None,
+        });
+        stats.last()
+    }
+
+    /// When a tab announced itself, and how.
+    pub(crate) fn announcements(&self, tab: TabId) -> Vec<(Time, &Announcement)> {
+        let announcements = self
+            .control
+            .iter()
+            .filter_map(|(at, message)| match message {
+                ControlMessage::Announce(it) if it.tab_id == tab => Some((*at, it)),
+                _ => None,
+            });
+        announcements.collect()
+    }
+
+    /// The term that a tab knows; 0 while it waits.
+    pub(crate) fn term(&self, tab_id: TabId) -> Term {
+        match self.role(tab_id) {
+            Role::Broker { term } | Role::Client { term, .. } => term,
+            Role::Waiting => Term(0),
+        }
+    }
+}
