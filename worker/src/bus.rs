@@ -1,0 +1,277 @@
+//! The page's side.
+
+use core::fmt;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use gloo_worker::WorkerBridge;
+use tab::api::{Command, Notice, OpenOptions, Visibility};
+use tab::control::ControlMessage;
+use tab::{ChannelName, TabId};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{BroadcastChannel, ErrorEvent, Event, PageTransitionEvent, Url, VisibilityState};
+
+use crate::events::Listener;
+use crate::worker::TabWorker;
+use crate::{BUILD, control, spawn};
+
+/// The loader that trunk puts beside the page.
+const LOADER: &str = "worker-loader.js";
+
+/// How a page joins a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusOptions {
+    /// Name of the channel: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    pub channel: String,
+    /// Where the worker's loader is; `None`: `worker-loader.js` beside the page's base URI.
+    pub worker_url: Option<String>,
+}
+
+/// What a page is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Signal {
+    /// From the worker: what one turn of its loop brought, in order.
+    Notices(Vec<Notice>),
+    /// The worker could not be loaded, or it crashed; a sentence for people.
+    Failed(String),
+}
+
+/// One page's hold on its tab's worker. Clones share it; the worker ends with the last of them.
+///
+/// The worker also ends when the page is left, and another one starts when the page comes back out of the back/forward
+/// cache. Each start is a new tab to the others and is heard as [`Notice::Opened`]: connect and subscribe *then*, every
+/// time, and the page works again.
+#[derive(Clone)]
+pub struct Bus(Rc<Inner>);
+
+struct Inner {
+    options: BusOptions,
+    on_signal: Box<dyn Fn(Signal)>,
+    worker: RefCell<Option<Running>>,
+    outbox: RefCell<Vec<Command>>,
+    listeners: RefCell<Vec<Listener>>,
+}
+
+struct Running {
+    bridge: WorkerBridge<TabWorker>,
+    native: web_sys::Worker,
+    _error: Listener,
+    /// The page's own, for the last word: what a worker posts right before its end may be lost.
+    farewell: Option<BroadcastChannel>,
+    tab_id: Cell<Option<TabId>>,
+}
+
+impl Bus {
+    /// Starts the worker and joins the channel. `on_signal` hears how that goes, and everything after it.
+    pub fn open(options: BusOptions, on_signal: impl Fn(Signal) + 'static) -> Self {
+        let inner = Rc::new(Inner {
+            options,
+            on_signal: Box::new(on_signal),
+            worker: RefCell::new(None),
+            outbox: RefCell::new(Vec::new()),
+            listeners: RefCell::new(Vec::new()),
+        });
+        if let Err(error) = Inner::listen(&inner) {
+            inner.failed(&error);
+        }
+        Inner::start(&inner);
+        Self(inner)
+    }
+
+    /// Sends a command. All that are sent in one turn of the loop cross in one message.
+    pub fn send(&self, command: Command) {
+        Inner::send(&self.0, command);
+    }
+
+    /// Name of the build that the page and its worker are of.
+    #[must_use]
+    pub fn build() -> &'static str {
+        BUILD
+    }
+}
+
+impl PartialEq for Bus {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bus").field(&self.0.options).finish()
+    }
+}
+
+impl Inner {
+    /// Follows the page's life.
+    fn listen(this: &Rc<Self>) -> Result<(), JsValue> {
+        let window = gloo_utils::window();
+        let document = gloo_utils::document();
+        let on = |act: fn(&Rc<Self>, Event)| {
+            let this = Rc::downgrade(this);
+            move |event: Event| {
+                if let Some(this) = Weak::upgrade(&this) {
+                    act(&this, event);
+                }
+            }
+        };
+        let listeners = [
+            // A page in the back/forward cache must hold no lock, and says so itself: see `stop`.
+            Listener::new(&window, "pagehide", on(|this, _| this.stop()))?,
+            Listener::new(&window, "pageshow", on(Self::on_page_show))?,
+            Listener::new(&document, "visibilitychange", on(Self::on_visibility))?,
+        ];
+        this.listeners.borrow_mut().extend(listeners);
+        Ok(())
+    }
+
+    fn on_page_show(this: &Rc<Self>, event: Event) {
+        let event: PageTransitionEvent = event.unchecked_into();
+        if event.persisted() {
+            Self::start(this);
+        }
+    }
+
+    fn on_visibility(this: &Rc<Self>, _event: Event) {
+        Self::send(this, Command::Visibility(visibility()));
+    }
+
+    fn start(this: &Rc<Self>) {
+        match Self::spawn(this) {
+            Ok(running) => {
+                this.worker.replace(Some(running));
+                let open = OpenOptions {
+                    channel: this.options.channel.clone(),
+                    visibility: visibility(),
+                };
+                // First, whatever else waits: a tab that is on no channel refuses everything.
+                this.outbox.replace(vec![Command::Open(open)]);
+                Self::flush_soon(this);
+            }
+            Err(error) => this.failed(&error),
+        }
+    }
+
+    fn spawn(this: &Rc<Self>) -> Result<Running, JsValue> {
+        let url = this.worker_url()?;
+        let heard = Rc::downgrade(this);
+        let (bridge, native) = spawn::spawn(url, move |notices| {
+            if let Some(this) = heard.upgrade() {
+                this.on_notices(notices);
+            }
+        })?;
+        let failed = Rc::downgrade(this);
+        let on_error = move |event: Event| {
+            if let Some(this) = failed.upgrade() {
+                this.on_error(event);
+            }
+        };
+        let error = Listener::new(&native, "error", on_error)?;
+        let farewell = match ChannelName::parse(&this.options.channel) {
+            Ok(channel) => Some(BroadcastChannel::new(&channel.control())?),
+            // The worker refuses the name, in words.
+            Err(_) => None,
+        };
+        Ok(Running {
+            bridge,
+            native,
+            _error: error,
+            farewell,
+            tab_id: Cell::new(None),
+        })
+    }
+
+    fn worker_url(&self) -> Result<String, JsValue> {
+        let base = gloo_utils::document().base_uri()?.unwrap_or_default();
+        let loader = self.options.worker_url.as_deref().unwrap_or(LOADER);
+        let url = Url::new_with_base(loader, &base)?;
+        url.search_params().set("v", BUILD);
+        Ok(url.href())
+    }
+
+    /// Says goodbye and ends the worker at once. Asking the worker to end itself is not enough: a hidden page is often
+    /// stopped before its worker has let go of the locks.
+    fn stop(&self) {
+        if let Some(running) = self.worker.take() {
+            running.native.terminate();
+            running.say_goodbye();
+        }
+    }
+
+    fn send(this: &Rc<Self>, command: Command) {
+        let is_first = this.outbox.borrow().is_empty();
+        this.outbox.borrow_mut().push(command);
+        if is_first {
+            Self::flush_soon(this);
+        }
+    }
+
+    fn flush_soon(this: &Rc<Self>) {
+        let this = Rc::downgrade(this);
+        spawn_local(async move {
+            if let Some(this) = this.upgrade() {
+                let commands = this.outbox.take();
+                if let Some(running) = &*this.worker.borrow() {
+                    running.bridge.send(commands);
+                }
+            }
+        });
+    }
+
+    fn on_notices(&self, notices: Vec<Notice>) {
+        for notice in &notices {
+            if let (Notice::Opened { tab_id, .. }, Some(running)) = (notice, &*self.worker.borrow())
+            {
+                running.tab_id.set(Some(*tab_id));
+            }
+        }
+        (self.on_signal)(Signal::Notices(notices));
+    }
+
+    fn on_error(&self, event: Event) {
+        // Chromium reports a script that could not be fetched with a plain Event.
+        let message = event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message);
+        let message = message.filter(|message| !message.is_empty());
+        let what = message.unwrap_or_else(|| {
+            let url = self.worker_url().unwrap_or_default();
+            format!("The worker could not be loaded from {url}. Check that the file is there.")
+        });
+        (self.on_signal)(Signal::Failed(what));
+    }
+
+    fn failed(&self, error: &JsValue) {
+        let error = match error.dyn_ref::<js_sys::Error>() {
+            Some(error) => String::from(error.to_string()),
+            None => format!("{error:?}"),
+        };
+        let what = format!("The worker could not be started: {error}");
+        (self.on_signal)(Signal::Failed(what));
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Running {
+    fn say_goodbye(&self) {
+        let (Some(farewell), Some(tab_id)) = (&self.farewell, self.tab_id.get()) else {
+            return;
+        };
+        if let Ok(goodbye) = control::to_js(&ControlMessage::Goodbye { tab_id }) {
+            // Without it the others learn of the end from the lock, a little later.
+            let _ = farewell.post_message(&goodbye);
+        }
+        farewell.close();
+    }
+}
+
+fn visibility() -> Visibility {
+    match gloo_utils::document().visibility_state() {
+        VisibilityState::Visible => Visibility::Visible,
+        _ => Visibility::Hidden,
+    }
+}

@@ -1,0 +1,22 @@
+//! The browser edge of TabMQ.
+//!
+//! On the page's side there is [`Bus`]: it starts the tab's dedicated worker and talks to it in
+//! [`Command`](api::Command)s and [`Notice`](api::Notice)s. On the worker's side there is [`TabWorker`]: it carries out
+//! what the tab's state machine wants done and tells it what the browser reports. It makes no protocol decision.
+
+mod bus;
+mod channel;
+mod clock;
+mod control;
+mod entropy;
+mod events;
+mod locks;
+mod spawn;
+mod worker;
+
+pub use bus::{Bus, BusOptions, Signal};
+pub use tab::{Stats, TabId, Time, api};
+pub use worker::TabWorker;
+
+/// Name of this build: a hash of the sources that the worker is made of.
+pub const BUILD: &str = env!("TABMQ_BUILD");

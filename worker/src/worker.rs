@@ -1,0 +1,226 @@
+//! The worker: one small loop around the tab's state machine.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use gloo_worker::{HandlerId, Worker, WorkerScope};
+use js_sys::Uint8Array;
+use tab::api::{Command, Notice, Source};
+use tab::{ChannelName, Input, Lane, Lock, LockEvent, LockRequest, Output, Settings, Tab, TabId};
+use wasm_bindgen::prelude::*;
+
+use crate::channel::Channel;
+use crate::clock::{Clock, Timer};
+use crate::locks::{Outcome, WebLock};
+use crate::{BUILD, control, entropy};
+
+/// The dedicated worker of one tab. Its page hears notices and sends commands, both in batches of one turn.
+#[derive(Debug)]
+pub struct TabWorker {
+    tab: Tab,
+    clock: Clock,
+    timer: Timer,
+    page: Option<HandlerId>,
+    /// What came before the page was connected.
+    unheard: Vec<Notice>,
+    joined: Option<Joined>,
+    report: Report,
+}
+
+/// Tells the state machine what the browser reports, in a turn of its own.
+#[derive(Clone)]
+struct Report(Rc<dyn Fn(Input)>);
+
+impl core::fmt::Debug for Report {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Report")
+    }
+}
+
+/// What the browser holds for a tab on a channel.
+#[derive(Debug)]
+struct Joined {
+    channel: ChannelName,
+    control: Channel,
+    lanes: BTreeMap<Lane, Channel>,
+    locks: BTreeMap<Lock, WebLock>,
+}
+
+impl Worker for TabWorker {
+    type Message = Input;
+    type Input = Vec<Command>;
+    type Output = Vec<Notice>;
+
+    fn create(scope: &WorkerScope<Self>) -> Self {
+        let on_timer = scope.clone();
+        let reported = scope.clone();
+        let report = Report(Rc::new(move |input| reported.send_message(input)));
+        let tab_id = entropy::tab_id().unwrap_or_else(|error| {
+            // Without `crypto` there is no secure context and nothing of the rest works; the tab will say so.
+            report.trouble("The browser gives no random numbers", &error);
+            TabId::from_entropy(0)
+        });
+        Self {
+            tab: Tab::new(tab_id, BUILD.to_owned(), Settings::default()),
+            clock: Clock::default(),
+            timer: Timer::new(move || on_timer.send_message(Input::Timeout)),
+            page: None,
+            unheard: Vec::new(),
+            joined: None,
+            report,
+        }
+    }
+
+    fn connected(&mut self, scope: &WorkerScope<Self>, id: HandlerId) {
+        self.page = Some(id);
+        if !self.unheard.is_empty() {
+            scope.respond(id, core::mem::take(&mut self.unheard));
+        }
+    }
+
+    fn update(&mut self, scope: &WorkerScope<Self>, input: Input) {
+        match (&input, &mut self.joined) {
+            (Input::Timeout, _) => self.timer.fired(),
+            (Input::Lock(LockEvent::Lost(lock)), Some(joined)) => {
+                joined.locks.remove(lock);
+            }
+            _ => {}
+        }
+        self.turn(scope, [input]);
+    }
+
+    fn received(&mut self, scope: &WorkerScope<Self>, commands: Vec<Command>, _id: HandlerId) {
+        self.turn(scope, commands.into_iter().map(Input::Command));
+    }
+}
+
+impl TabWorker {
+    fn turn(&mut self, scope: &WorkerScope<Self>, inputs: impl IntoIterator<Item = Input>) {
+        let now = self.clock.now();
+        let mut outputs = Vec::new();
+        for input in inputs {
+            self.tab.handle(now, input, &mut outputs);
+        }
+        self.tab.flush(now, &mut outputs);
+        for output in outputs {
+            self.carry_out(scope, output);
+        }
+        self.timer.set(now, self.tab.next_timeout());
+    }
+
+    fn carry_out(&mut self, scope: &WorkerScope<Self>, output: Output) {
+        let report = &self.report;
+        let done = match output {
+            Output::Join(channel) => Joined::new(channel, report).map(|it| self.joined = Some(it)),
+            Output::Notify(notices) => {
+                match self.page {
+                    Some(page) => scope.respond(page, notices),
+                    None => self.unheard.extend(notices),
+                }
+                Ok(())
+            }
+            output => match &mut self.joined {
+                Some(joined) => joined.carry_out(output, report),
+                None => Ok(()),
+            },
+        };
+        if let Err(error) = done {
+            report.trouble("The browser refused", &error);
+        }
+    }
+}
+
+impl Joined {
+    fn new(channel: ChannelName, report: &Report) -> Result<Self, JsValue> {
+        let report = report.clone();
+        let control = Channel::open(&channel.control(), move |message| {
+            let message = message.as_ref().and_then(control::from_js);
+            report.tell(message.map_or(Input::Foreign(Source::Control), Input::Control));
+        })?;
+        Ok(Self {
+            channel,
+            control,
+            lanes: BTreeMap::new(),
+            locks: BTreeMap::new(),
+        })
+    }
+
+    fn carry_out(&mut self, output: Output, report: &Report) -> Result<(), JsValue> {
+        match output {
+            Output::Control(message) => self.control.post(&control::to_js(&message)?),
+            Output::OpenLane(lane) => self.open_lane(lane, report),
+            Output::Post(lane, frame) => match self.lanes.get(&lane) {
+                Some(channel) => channel.post(&Uint8Array::from(frame.as_slice())),
+                None => Err(JsValue::from_str("a post on a lane that is not open")),
+            },
+            Output::CloseLane(lane) => {
+                self.lanes.remove(&lane);
+                Ok(())
+            }
+            Output::Lock(LockRequest::Acquire(lock)) => self.acquire(lock, report),
+            Output::Lock(LockRequest::Release(lock)) => {
+                self.locks.remove(&lock);
+                Ok(())
+            }
+            // Carried out by the worker itself.
+            Output::Join(_) | Output::Notify(_) => Ok(()),
+        }
+    }
+
+    fn open_lane(&mut self, lane: Lane, report: &Report) -> Result<(), JsValue> {
+        if self.lanes.contains_key(&lane) {
+            return Ok(());
+        }
+        let report = report.clone();
+        let channel = Channel::open(&self.channel.lane(lane), move |message| {
+            let bytes = message.and_then(|message| message.dyn_into::<Uint8Array>().ok());
+            report.tell(match bytes {
+                Some(bytes) => Input::Frame(lane, bytes.to_vec()),
+                None => Input::Foreign(Source::Lane),
+            });
+        })?;
+        self.lanes.insert(lane, channel);
+        Ok(())
+    }
+
+    fn acquire(&mut self, lock: Lock, report: &Report) -> Result<(), JsValue> {
+        if self.locks.contains_key(&lock) {
+            return Ok(());
+        }
+        let outcome = report.clone();
+        let requested = WebLock::request(&self.channel.lock(lock), move |it| {
+            outcome.tell(Input::Lock(match it {
+                Outcome::Granted => LockEvent::Granted(lock),
+                Outcome::Lost => LockEvent::Lost(lock),
+            }));
+        });
+        match requested {
+            Ok(web_lock) => {
+                self.locks.insert(lock, web_lock);
+                Ok(())
+            }
+            Err(error) => {
+                report.tell(Input::Lock(LockEvent::Lost(lock)));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Report {
+    fn tell(&self, input: Input) {
+        (self.0)(input);
+    }
+
+    fn trouble(&self, what: &str, error: &JsValue) {
+        self.tell(Input::Trouble(format!("{what}: {}", describe(error))));
+    }
+}
+
+/// An error of the browser in words.
+fn describe(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => error.to_string().into(),
+        None => error.as_string().unwrap_or_else(|| format!("{error:?}")),
+    }
+}
