@@ -1,0 +1,56 @@
+// Tells a visitor whose browser cannot run TabMQ which features are missing and what to do about it.
+// A classic script in old syntax, because it has to run in the browsers that cannot run the app.
+(function () {
+    "use strict";
+
+    var missing = [
+        ["WebAssembly", typeof WebAssembly === "object", "runs the broker"],
+        ["Worker", typeof Worker === "function", "keeps the broker off the page's own thread"],
+        ["BroadcastChannel", typeof BroadcastChannel === "function", "connects the tabs"],
+        ["navigator.locks", Boolean(navigator.locks), "decides which tab is the broker"]
+    ].filter(function (feature) {
+        return !feature[1];
+    });
+    if (missing.length === 0) {
+        return;
+    }
+
+    // What the parser finds inside a template is inert, and this one is never closed: the app, which stands further down
+    // in this document, is not started.
+    document.write("<body><template>");
+
+    var main = element("main", "");
+    main.setAttribute("data-testid", "unsupported");
+    main.style.cssText = "max-width: 40rem; margin: 4rem auto; padding: 0 1rem; font: 1.125rem/1.5 system-ui, sans-serif";
+    main.appendChild(element("h1", "TabMQ cannot run here"));
+    main.appendChild(element("p", "This browser does not offer:"));
+
+    var list = element("ul", "");
+    missing.forEach(function (feature) {
+        var item = element("li", "");
+        item.appendChild(element("code", feature[0]));
+        item.appendChild(document.createTextNode(", which " + feature[2]));
+        list.appendChild(item);
+    });
+    main.appendChild(list);
+
+    var insecure = !navigator.locks && window.isSecureContext === false;
+    if (insecure) {
+        main.appendChild(element("p",
+            "Browsers offer navigator.locks only to pages on https:// or on localhost, and this page is on "
+            + location.origin + ". Open it on one of those."));
+    }
+    if (!insecure || missing.length > 1) {
+        main.appendChild(element("p",
+            "Update the browser, or open this page in a current Chrome, Edge, Firefox or Safari."));
+    }
+
+    document.title = "TabMQ cannot run here";
+    document.body.insertBefore(main, document.body.firstChild);
+
+    function element(name, text) {
+        var created = document.createElement(name);
+        created.textContent = text;
+        return created;
+    }
+})();

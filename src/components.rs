@@ -1,0 +1,12 @@
+//! What a person sees, one file for each thing on the page.
+
+mod alerts;
+pub(crate) mod app;
+mod connection;
+mod events;
+mod fields;
+mod header;
+mod messages;
+mod publish;
+mod subscriptions;
+mod tabs;

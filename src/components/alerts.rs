@@ -1,0 +1,41 @@
+//! What went wrong, and what to do about it.
+
+use yew::prelude::*;
+
+use crate::page;
+use crate::state::{Action, Worker};
+
+#[derive(PartialEq, Properties)]
+pub(super) struct AlertsProps {
+    pub(super) worker: Worker,
+    pub(super) refusal: Option<String>,
+    pub(super) dispatch: Callback<Action>,
+}
+
+/// The worker's failure outranks a refusal, because nothing works without it.
+#[component]
+pub(super) fn Alerts(props: &AlertsProps) -> Html {
+    let reload = Callback::from(|_: MouseEvent| page::reload());
+    let dismiss = props
+        .dispatch
+        .reform(|_: MouseEvent| Action::DismissRefusal);
+    match (&props.worker, &props.refusal) {
+        (Worker::Failed(why), _) => html! {
+            <div class="alert" role="alert" data-testid="error">
+                <p>
+                    <strong>{ "This tab has left the bus." }</strong>
+                    { " " }{ why }
+                    { " Reload the page to join again; your set-up is in its address." }
+                </p>
+                <button type="button" onclick={reload}>{ "Reload" }</button>
+            </div>
+        },
+        (_, Some(refusal)) => html! {
+            <div class="alert" role="alert" data-testid="error">
+                <p>{ refusal }</p>
+                <button type="button" onclick={dismiss}>{ "Dismiss" }</button>
+            </div>
+        },
+        (_, None) => html! {},
+    }
+}

@@ -1,0 +1,88 @@
+//! Fields that more than one form has.
+
+use tabmq_worker::api::QoS;
+use yew::prelude::*;
+
+use crate::words;
+
+#[derive(PartialEq, Properties)]
+pub(super) struct FieldProps {
+    pub(super) label: AttrValue,
+    /// Said below the field.
+    #[prop_or_default]
+    pub(super) hint: Option<AttrValue>,
+    /// Whether it takes a row of its own among other fields.
+    #[prop_or_default]
+    pub(super) wide: bool,
+    pub(super) children: Html,
+}
+
+/// A label and its control.
+#[component]
+pub(super) fn Field(props: &FieldProps) -> Html {
+    html! {
+        <label class={classes!("field", props.wide.then_some("field-wide"))}>
+            <span class="field-label">{ &props.label }</span>
+            { props.children.clone() }
+            if let Some(hint) = &props.hint {
+                <span class="field-hint">{ hint }</span>
+            }
+        </label>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+pub(super) struct CheckProps {
+    pub(super) name: AttrValue,
+    pub(super) label: AttrValue,
+    #[prop_or_default]
+    pub(super) checked: bool,
+    #[prop_or_default]
+    pub(super) testid: Option<AttrValue>,
+}
+
+/// A check box and its label.
+#[component]
+pub(super) fn Check(props: &CheckProps) -> Html {
+    html! {
+        <label class="check">
+            <input
+                type="checkbox"
+                name={&props.name}
+                ~defaultChecked={props.checked}
+                data-testid={props.testid.clone()}
+            />
+            { &props.label }
+        </label>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+pub(super) struct QosSelectProps {
+    pub(super) name: AttrValue,
+    #[prop_or_default]
+    pub(super) selected: QoS,
+    #[prop_or_default]
+    pub(super) testid: Option<AttrValue>,
+}
+
+/// The three qualities of service.
+#[component]
+pub(super) fn QosSelect(props: &QosSelectProps) -> Html {
+    let options = [
+        (QoS::AtMostOnce, "0, at most once"),
+        (QoS::AtLeastOnce, "1, at least once"),
+        (QoS::ExactlyOnce, "2, exactly once"),
+    ];
+    html! {
+        <Field label="QoS">
+            <select name={&props.name} data-testid={props.testid.clone()}>
+                { for options.map(|(qos, label)| html! {
+                    <option value={words::qos_level(qos).to_string()} selected={qos == props.selected}>
+                        { label }
+                    </option>
+                }) }
+            </select>
+        </Field>
+    }
+}

@@ -1,0 +1,92 @@
+//! The tabs on the channel, and which of them is the broker.
+
+use std::rc::Rc;
+
+use tabmq_worker::api::{TabInfo, Visibility};
+use yew::prelude::*;
+
+use crate::link::Link;
+use crate::{page, words};
+
+/// Ages are in seconds at first.
+const AGE_INTERVAL_MS: i32 = 1_000;
+
+#[derive(PartialEq, Properties)]
+pub(super) struct TabsProps {
+    pub(super) roster: Rc<Vec<TabInfo>>,
+    /// Set-up of the next tab.
+    pub(super) link: Link,
+    /// Whether to tell a newcomer what to do first.
+    pub(super) hint: bool,
+}
+
+#[component]
+pub(super) fn Tabs(props: &TabsProps) -> Html {
+    let now = page::use_now(AGE_INTERVAL_MS);
+    html! {
+        <section class="panel" aria-labelledby="tabs-title">
+            <div class="panel-head">
+                <h2 id="tabs-title">{ "Tabs" }</h2>
+                <span class="panel-count">{ props.roster.len() }</span>
+            </div>
+            // The hint stands where the second tab will, so that nothing moves when it comes.
+            <div class="roster-space">
+                <ul class="roster" data-testid="roster">
+                    { for props.roster.iter().map(|tab| roster_row(tab, now)) }
+                </ul>
+                if props.hint {
+                    <p class="hint" data-testid="hint">
+                        { "Open a second tab: what you publish in one arrives in both. Then close the broker's tab: the other takes over." }
+                    </p>
+                }
+            </div>
+            <a
+                class={classes!("button", props.hint.then_some("primary"))}
+                href={page::address(&props.link.query())}
+                target="_blank"
+                rel="noopener"
+                data-testid="open-tab"
+            >
+                { "Open a tab" }
+            </a>
+        </section>
+    }
+}
+
+fn roster_row(tab: &TabInfo, now: u64) -> Html {
+    let age = words::duration(now.saturating_sub(tab.since.as_ms()));
+    let visibility = match tab.visibility {
+        Visibility::Visible => "visible",
+        Visibility::Hidden => "hidden",
+    };
+    let clients = match tab.clients {
+        1 => "1 client".to_owned(),
+        clients => format!("{clients} clients"),
+    };
+    html! {
+        <li
+            key={tab.tab_id.to_string()}
+            class="roster-row"
+            data-testid="roster-row"
+            data-tab-id={tab.tab_id.to_string()}
+            data-build={tab.build.clone()}
+            data-broker={tab.is_broker.to_string()}
+        >
+            <span class="roster-name">
+                <code title={tab.tab_id.to_string()}>{ tab.tab_id.short() }</code>
+                if tab.is_self {
+                    <span class="roster-self">{ "this tab" }</span>
+                }
+            </span>
+            <span class="roster-role">{ if tab.is_broker { "Broker" } else { "Client" } }</span>
+            <span class="roster-facts">
+                <span title="Since it joined">{ age }</span>
+                <span>{ visibility }</span>
+                <span>{ clients }</span>
+                <span class="roster-build" title={format!("Build {} of its worker", tab.build)}>
+                    { tab.build.get(..7).unwrap_or(&tab.build).to_owned() }
+                </span>
+            </span>
+        </li>
+    }
+}

@@ -1,0 +1,107 @@
+//! What a person typed, read from a form when it is submitted. The fields keep their own text until then, so typing
+//! draws nothing.
+
+use std::str::FromStr;
+
+use tabmq_worker::api::{
+    ConnectOptions, MessageProperties, Publication, QoS, RetainHandling, Subscription, Will,
+};
+use web_sys::{FormData, HtmlFormElement};
+
+/// The fields of a form by name.
+pub(crate) struct Form(FormData);
+
+impl Form {
+    pub(crate) fn of(form: &HtmlFormElement) -> Option<Self> {
+        FormData::new_with_form(form).ok().map(Self)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.0.get(name).as_string().unwrap_or_default()
+    }
+
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        self.0.has(name)
+    }
+
+    pub(crate) fn connect_options(&self) -> ConnectOptions {
+        let default = ConnectOptions::default();
+        ConnectOptions {
+            client_id: self.text("client-id"),
+            clean_start: self.is_on("clean-start"),
+            session_expiry_interval: self
+                .number("session-expiry-interval")
+                .unwrap_or(default.session_expiry_interval),
+            keep_alive: self.number("keep-alive").unwrap_or(default.keep_alive),
+            username: self.optional("username"),
+            password: self.optional("password").map(String::into_bytes),
+            will: self.optional("will-topic").map(|topic| Will {
+                publication: Publication {
+                    topic,
+                    payload: self.text("will-payload").into_bytes(),
+                    qos: self.qos("will-qos"),
+                    retain: self.is_on("will-retain"),
+                    properties: MessageProperties::default(),
+                },
+                delay_interval: self.number("will-delay-interval").unwrap_or_default(),
+            }),
+        }
+    }
+
+    pub(crate) fn subscription(&self) -> Subscription {
+        Subscription {
+            topic_filter: self.text("topic-filter"),
+            qos: self.qos("qos"),
+            no_local: self.is_on("no-local"),
+            retain_as_published: self.is_on("retain-as-published"),
+            retain_handling: match self.text("retain-handling").as_str() {
+                "1" => RetainHandling::SendIfNew,
+                "2" => RetainHandling::DoNotSend,
+                _ => RetainHandling::SendAtSubscribe,
+            },
+            identifier: self.number("identifier"),
+        }
+    }
+
+    pub(crate) fn publication(&self) -> Publication {
+        let names = self.all("user-property-name");
+        let values = self.all("user-property-value");
+        Publication {
+            topic: self.text("topic"),
+            payload: self.text("payload").into_bytes(),
+            qos: self.qos("qos"),
+            retain: self.is_on("retain"),
+            properties: MessageProperties {
+                message_expiry_interval: self.number("message-expiry-interval"),
+                content_type: self.optional("content-type"),
+                response_topic: self.optional("response-topic"),
+                user_properties: names.into_iter().zip(values).collect(),
+                ..MessageProperties::default()
+            },
+        }
+    }
+
+    fn optional(&self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    fn number<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.text(name).parse().ok()
+    }
+
+    fn qos(&self, name: &str) -> QoS {
+        match self.text(name).as_str() {
+            "1" => QoS::AtLeastOnce,
+            "2" => QoS::ExactlyOnce,
+            _ => QoS::AtMostOnce,
+        }
+    }
+
+    fn all(&self, name: &str) -> Vec<String> {
+        let values = self.0.get_all(name);
+        values
+            .iter()
+            .filter_map(|value| value.as_string())
+            .collect()
+    }
+}

@@ -1,0 +1,92 @@
+//! What happened on the channel, newest first.
+
+use std::collections::VecDeque;
+
+use tabmq_worker::api::{Event, EventKind};
+
+/// Events that are kept.
+const EVENTS_MAX: usize = 200;
+
+/// The latest events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EventLog {
+    heard: u64,
+    kept: VecDeque<Heard>,
+}
+
+/// An event and its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) number: u64,
+    pub(crate) event: Event,
+}
+
+/// What an event means to the person who watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Neutral,
+    /// There is a broker.
+    Good,
+    /// Something or someone was lost.
+    Bad,
+}
+
+impl EventLog {
+    pub(crate) fn push(&mut self, event: Event) {
+        self.heard += 1;
+        self.kept.truncate(EVENTS_MAX - 1);
+        self.kept.push_front(Heard {
+            number: self.heard,
+            event,
+        });
+    }
+
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Heard> {
+        self.kept.iter()
+    }
+
+    /// How many are no longer kept.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.heard - self.kept.len() as u64
+    }
+}
+
+impl Heard {
+    pub(crate) fn tone(&self) -> Tone {
+        match self.event.kind {
+            EventKind::Elected { .. } | EventKind::Following { .. } => Tone::Good,
+            EventKind::TabLost(_)
+            | EventKind::Deposed { .. }
+            | EventKind::BrokerLost { .. }
+            | EventKind::Foreign(_)
+            | EventKind::LaneReset(_)
+            | EventKind::Runtime(_) => Tone::Bad,
+            EventKind::Joined
+            | EventKind::TabAppeared(_)
+            | EventKind::TabLeft(_)
+            | EventKind::Broker(_) => Tone::Neutral,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_newest_are_kept_and_the_others_counted() {
+        let mut log = EventLog::default();
+        for _ in 0..EVENTS_MAX + 3 {
+            log.push(Event {
+                at: Default::default(),
+                kind: EventKind::Joined,
+            });
+        }
+        assert_eq!(log.newest_first().count(), EVENTS_MAX);
+        assert_eq!(
+            log.newest_first().next().map(|h| h.number),
+            Some(EVENTS_MAX as u64 + 3)
+        );
+        assert_eq!(log.forgotten(), 3);
+    }
+}

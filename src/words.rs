@@ -1,0 +1,166 @@
+//! The state in words.
+
+use tabmq_worker::api::{ClientStatus, DisconnectCause, QoS, Role};
+
+use crate::reason::Reason;
+use crate::state::publishing::{Outcome, Publishing};
+use crate::state::subscriptions::Grant;
+use crate::state::{State, Worker};
+
+/// A role's name.
+pub(crate) fn role(role: Role) -> &'static str {
+    match role {
+        Role::Waiting => "Waiting",
+        Role::Client { .. } => "Client",
+        Role::Broker { .. } => "Broker",
+    }
+}
+
+/// A status: one word for style sheets and tests, and a sentence.
+pub(crate) fn status(state: &State) -> (&'static str, String) {
+    match &state.worker {
+        Worker::Starting => return ("waiting", "Starting.".to_owned()),
+        Worker::Failed(_) => return ("disconnected", "The worker has stopped.".to_owned()),
+        Worker::OnNoChannel => return ("disconnected", "On no channel.".to_owned()),
+        Worker::Running(_) => {}
+    }
+    match &state.status {
+        ClientStatus::Waiting => ("waiting", "Waiting for a broker.".to_owned()),
+        ClientStatus::Connecting => ("connecting", "Connecting.".to_owned()),
+        ClientStatus::Connected {
+            client_id,
+            session_present,
+            term: _,
+        } => {
+            let session = if *session_present {
+                "resumed its session"
+            } else {
+                "new session"
+            };
+            ("connected", format!("Connected as {client_id}, {session}."))
+        }
+        ClientStatus::Disconnected(cause) => (
+            "disconnected",
+            match cause {
+                DisconnectCause::Requested => "Disconnected.".to_owned(),
+                DisconnectCause::Refused(code) => {
+                    format!("The broker refused the connection: {}.", Reason(*code))
+                }
+                DisconnectCause::ByBroker(code) => {
+                    format!("The broker ended the connection: {}.", Reason(*code))
+                }
+                DisconnectCause::BrokerError(code) => format!(
+                    "Disconnected, because the broker sent what no broker may send: {}.",
+                    Reason(*code)
+                ),
+            },
+        ),
+    }
+}
+
+/// What became of the publishes.
+pub(crate) fn publish_result(publishing: &Publishing, role: Role) -> String {
+    let pending = publishing.pending();
+    if pending > 0 {
+        let messages = if pending == 1 { "message" } else { "messages" };
+        return match role {
+            Role::Waiting => {
+                format!(
+                    "{pending} {messages} waiting for a broker; sent in order when there is one."
+                )
+            }
+            Role::Client { .. } | Role::Broker { .. } => {
+                format!("{pending} {messages} waiting for the acknowledgement.")
+            }
+        };
+    }
+    match publishing.last() {
+        None => "Ctrl+Enter publishes, too.".to_owned(),
+        Some((number, Outcome::Sent)) => format!("Message {number} sent."),
+        Some((number, Outcome::Answered(reason))) if reason.is_failure() => {
+            format!("Message {number} refused: {reason}.")
+        }
+        Some((number, Outcome::Answered(reason))) => {
+            format!("Message {number} acknowledged: {reason}.")
+        }
+        Some((number, Outcome::Refused(why))) => format!("Message {number} not sent. {why}"),
+        Some((number, Outcome::Lost)) => format!(
+            "The connection ended before message {number} was acknowledged; it may or may not have arrived."
+        ),
+    }
+}
+
+/// What the broker said about a subscription.
+pub(crate) fn grant(grant: &Grant) -> String {
+    match grant {
+        Grant::Suspended => "Not connected".to_owned(),
+        Grant::Requested => "Requested".to_owned(),
+        Grant::Granted(qos) => format!("Granted QoS {}", qos_level(*qos)),
+        Grant::Refused(why) => format!("Refused: {why}"),
+    }
+}
+
+/// MQTT's number of a QoS.
+pub(crate) fn qos_level(qos: QoS) -> u8 {
+    match qos {
+        QoS::AtMostOnce => 0,
+        QoS::AtLeastOnce => 1,
+        QoS::ExactlyOnce => 2,
+    }
+}
+
+/// A duration in the largest unit that says something: `7 s`, `12 min`, `3 h`, `2 d`.
+pub(crate) fn duration(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A count with its thousands set apart: `12,345`.
+pub(crate) fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut words = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            words.push(',');
+        }
+        words.push(digit);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_durations_are_short() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(duration(59_999), "59 s");
+        assert_eq!(duration(3_599_999), "59 min");
+        assert_eq!(duration(90_000_000), "1 d");
+    }
+
+    #[test]
+    fn a_publish_says_whether_it_waits_for_a_broker_or_for_its_answer() {
+        let mut publishing = Publishing::default();
+        publishing.begin();
+        publishing.begin();
+        assert_eq!(
+            publish_result(&publishing, Role::Waiting),
+            "2 messages waiting for a broker; sent in order when there is one."
+        );
+        publishing.end(1, Outcome::Answered(Reason(0)));
+        publishing.end(2, Outcome::Answered(Reason(0x10)));
+        assert_eq!(
+            publish_result(&publishing, Role::Waiting),
+            "Message 2 acknowledged: No matching subscribers (0x10)."
+        );
+    }
+}
