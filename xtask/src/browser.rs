@@ -1,0 +1,115 @@
+//! The browser of the tests: Chromium or Chrome, and the driver that steers it.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::apt;
+use crate::error::Error;
+use crate::shell;
+
+/// Both are there.
+pub(crate) struct Browser {
+    pub(crate) chrome: PathBuf,
+    pub(crate) chromedriver: PathBuf,
+}
+
+struct Program {
+    name: &'static str,
+    /// Overrides what is on PATH.
+    variable: &'static str,
+    names: &'static [&'static str],
+    /// Where it is when it is not on PATH.
+    places: &'static [&'static str],
+}
+
+const CHROME: Program = Program {
+    name: "Chromium or Chrome",
+    variable: "CHROME",
+    names: &[
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "google-chrome-stable",
+        "chrome",
+    ],
+    places: &[
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+        "/Applications/Chromium.app/Contents/MacOS/Chromium",
+        r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    ],
+};
+
+const CHROMEDRIVER: Program = Program {
+    name: "ChromeDriver",
+    variable: "CHROMEDRIVER",
+    names: &["chromedriver"],
+    places: &[
+        "/usr/lib/chromium-browser/chromedriver",
+        "/snap/bin/chromium.chromedriver",
+    ],
+};
+
+/// Finds the browser, or installs it where that is possible.
+pub(crate) fn ensure() -> Result<(), Error> {
+    let missing = missing()?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: &[&str] = match apt::distribution().as_deref() {
+        Some("ubuntu") => &["chromium-browser", "chromium-chromedriver"],
+        _ => &["chromium", "chromium-driver"],
+    };
+    apt::install(packages, "about 1 minute, once").map_err(|packages| Error::Browser {
+        missing,
+        packages: Box::new(packages),
+    })?;
+    find().map(drop)
+}
+
+/// The browser that [`ensure`] has seen to.
+pub(crate) fn find() -> Result<Browser, Error> {
+    match (CHROME.find()?, CHROMEDRIVER.find()?) {
+        (Some(chrome), Some(chromedriver)) => Ok(Browser {
+            chrome,
+            chromedriver,
+        }),
+        _ => Err(Error::StillMissing {
+            what: missing()?.join(" and "),
+            place: PathBuf::from("/usr/bin"),
+        }),
+    }
+}
+
+fn missing() -> Result<Vec<&'static str>, Error> {
+    let mut missing = Vec::new();
+    for program in [&CHROME, &CHROMEDRIVER] {
+        if program.find()?.is_none() {
+            missing.push(program.name);
+        }
+    }
+    Ok(missing)
+}
+
+impl Program {
+    fn find(&self) -> Result<Option<PathBuf>, Error> {
+        if let Some(path) = env::var_os(self.variable)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+        {
+            return if path.is_file() {
+                Ok(Some(path))
+            } else {
+                Err(Error::NoProgramAt {
+                    variable: self.variable,
+                    path,
+                })
+            };
+        }
+        let known = self
+            .places
+            .iter()
+            .map(PathBuf::from)
+            .find(|place| place.is_file());
+        Ok(shell::find(self.names).or(known))
+    }
+}

@@ -1,0 +1,240 @@
+//! Every developer command of TabMQ, from a fresh clone: `cargo xtask --help` lists them.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the ban on clocks is for the engines; a developer waits in real time"
+)]
+
+mod apt;
+mod browser;
+mod demo;
+mod error;
+mod setup;
+mod shell;
+mod sizes;
+mod sysroot;
+mod test;
+mod tool;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use error::Error;
+use lexopt::prelude::{Long, Short, Value};
+use setup::Needs;
+
+const HELP: &str = "\
+cargo xtask COMMAND: every developer command of TabMQ
+
+Each command first installs what it needs and does not find, which may take 5 minutes, once: Rust's WebAssembly target
+through rustup; trunk and wasm-bindgen through cargo, in the user's cache folder, one folder for each version, so that
+every clone shares them; Chromium and ChromeDriver for the tests through apt-get. Elsewhere than on Debian and Ubuntu
+the browser is yours to install.
+
+COMMANDS
+  demo [--port PORT] [--no-open]
+      Builds the app in release mode (2 minutes at first, seconds later), serves it on http://localhost:PORT, opens it
+      in a browser where there is a desktop, and rebuilds it when a file changes. Ctrl+C ends it.
+        --port PORT   another port than 8080
+        --no-open     opens no browser
+
+  test [--only STEP]... [--keep-going] [-- ARGUMENTS]
+      Runs every check that a change must pass, as CI does (10 minutes at first, 3 later), and closes with a table.
+        --only STEP   only this step, and the build where the step needs it; may be repeated
+        --keep-going  goes on after a step that failed
+        ARGUMENTS     go to the test programs of a step given by --only: a test's name, --nocapture, …
+      The steps, in their order:
+";
+
+const HELP_REST: &str = "
+  build
+      Builds the app and the worker in release mode into dist/ (2 minutes at first, seconds later).
+
+  sizes
+      Tells the sizes, raw and gzip, of the JavaScript and WebAssembly in dist/. Builds it first if it is missing.
+
+  setup
+      Installs everything that the commands above need, the browser included (5 minutes, once). Plain `trunk serve`
+      needs the tools on PATH, and this tells the line that puts them there.
+
+ENVIRONMENT
+  CHROME, CHROMEDRIVER    the browser and its driver for the tests, instead of those on PATH
+  TABMQ_WASM_TARGET       where the WebAssembly target of Rust comes from: `rustup`, `debian` (a private sysroot built
+                          from Debian's packages in a minute), or `auto` (the default: what is there, then rustup, then
+                          Debian)
+  XDG_CACHE_HOME          where the cache folder is, in place of ~/.cache (Linux and other Unix)
+";
+
+/// One line of the command line, understood.
+#[derive(Debug, PartialEq, Eq)]
+enum Task {
+    Help,
+    Setup,
+    Build,
+    Demo { port: u16, open: bool },
+    Test(test::Selection),
+    Sizes,
+}
+
+fn main() -> ExitCode {
+    match parse(std::env::args_os().skip(1)).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<(), Error> {
+    match task {
+        Task::Help => help(),
+        Task::Setup => setup::all()?,
+        Task::Build => setup::ensure(Needs::Trunk)?.build()?,
+        Task::Demo { port, open } => demo::run(port, open)?,
+        Task::Test(selection) => test::run(&selection)?,
+        Task::Sizes => sizes::run()?,
+    }
+    Ok(())
+}
+
+fn help() {
+    print!("{HELP}");
+    for step in &test::STEPS {
+        println!("          {:<12}{}", step.name, step.promise);
+    }
+    print!("{HELP_REST}");
+}
+
+fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Task, Error> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let command = match parser.next()? {
+        None | Some(Long("help") | Short('h')) => return Ok(Task::Help),
+        Some(Value(command)) => command,
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    let mut task = match command.to_str() {
+        Some("help") => Task::Help,
+        Some("setup") => Task::Setup,
+        Some("build") => Task::Build,
+        Some("demo") => Task::Demo {
+            port: 8080,
+            open: true,
+        },
+        Some("test") => Task::Test(test::Selection::default()),
+        Some("sizes") => Task::Sizes,
+        _ => return Err(Error::UnknownCommand(command)),
+    };
+    while let Some(argument) = parser.next()? {
+        match (argument, &mut task) {
+            (Long("help") | Short('h'), _) => return Ok(Task::Help),
+            (Long("port"), Task::Demo { port, .. }) => *port = parse_port(parser.value()?)?,
+            (Long("no-open"), Task::Demo { open, .. }) => *open = false,
+            (Long("only"), Task::Test(selection)) => selection.add(parser.value()?)?,
+            (Long("keep-going"), Task::Test(selection)) => selection.keep_going = true,
+            // lexopt hands out what follows `--` as values.
+            (Value(value), Task::Test(selection)) => {
+                selection.arguments.push(value);
+                selection.arguments.extend(parser.raw_args()?);
+            }
+            (other, _) => return Err(other.unexpected().into()),
+        }
+    }
+    if let Task::Test(selection) = &task {
+        selection.check()?;
+    }
+    Ok(task)
+}
+
+fn parse_port(value: OsString) -> Result<u16, Error> {
+    match value.to_str().map(str::parse) {
+        Some(Ok(port)) if port != 0 => Ok(port),
+        _ => Err(Error::NotAPort(value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(line: &str) -> Result<Task, Error> {
+        parse(line.split_whitespace())
+    }
+
+    #[test]
+    fn no_command_and_help_anywhere_show_the_help() {
+        for asked in [
+            "",
+            "help",
+            "--help",
+            "-h",
+            "demo --help",
+            "test --only fmt -h",
+        ] {
+            assert_eq!(line(asked).unwrap(), Task::Help, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn demo_serves_8080_and_opens_a_browser_unless_told_otherwise() {
+        assert_eq!(
+            line("demo").unwrap(),
+            Task::Demo {
+                port: 8080,
+                open: true
+            }
+        );
+        assert_eq!(
+            line("demo --port=9000 --no-open").unwrap(),
+            Task::Demo {
+                port: 9000,
+                open: false
+            }
+        );
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_refused() {
+        for port in ["0", "65536", "http", "-1"] {
+            assert!(
+                matches!(
+                    line(&format!("demo --port={port}")),
+                    Err(Error::NotAPort(_))
+                ),
+                "{port}"
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_commands_flags_and_steps_are_refused() {
+        assert!(matches!(line("dmeo"), Err(Error::UnknownCommand(_))));
+        assert!(matches!(line("demo --prot 1"), Err(Error::Arguments(_))));
+        assert!(matches!(line("build --port 1"), Err(Error::Arguments(_))));
+        assert!(matches!(line("build now"), Err(Error::Arguments(_))));
+        assert!(matches!(
+            line("test --only clipy"),
+            Err(Error::UnknownStep(_))
+        ));
+    }
+
+    #[test]
+    fn arguments_after_two_dashes_go_to_the_named_tests() {
+        let Task::Test(selection) = line("test --only native -- takeover --nocapture").unwrap()
+        else {
+            panic!("not a test");
+        };
+        assert_eq!(selection.arguments, ["takeover", "--nocapture"]);
+    }
+
+    #[test]
+    fn arguments_without_a_test_to_give_them_to_are_refused() {
+        assert!(matches!(
+            line("test -- takeover"),
+            Err(Error::ArgumentsForNoTest)
+        ));
+        assert!(matches!(
+            line("test --only fmt -- takeover"),
+            Err(Error::ArgumentsForNoTest)
+        ));
+    }
+}
