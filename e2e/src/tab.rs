@@ -1,0 +1,340 @@
+//! One tab.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use thirtyfour::error::WebDriverResult;
+use thirtyfour::{By, WindowHandle};
+
+use crate::browser::{Browser, brief};
+use crate::message::Message;
+use crate::view::{self, Role, Status, View};
+
+/// How long a test waits for what it wants to see. Far longer than anything takes: it is there to fail, not to measure.
+pub const DEADLINE: Duration = Duration::from_secs(15);
+
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Sets fields and presses a button, as the page would see a person do it: `arguments` are the fields' values by
+/// selector, and the button's selector.
+const SUBMIT: &str = r#"
+const [fields, button] = arguments;
+const find = (selector) => {
+    const found = document.querySelector(selector);
+    if (found === null) throw new Error(`the page has no ${selector}`);
+    return found;
+};
+for (const [selector, value] of Object.entries(fields)) {
+    const field = find(selector);
+    field[field.type === "checkbox" ? "checked" : "value"] = value;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+}
+find(button).click();
+"#;
+
+/// The form with the settings of the connection and the will.
+const CONNECTION: &str = "form:has([name=will-topic])";
+
+/// One tab of a [`Browser`]. It stays open when this goes out of scope.
+#[derive(Debug)]
+pub struct Tab<'b> {
+    browser: &'b Browser,
+    window: WindowHandle,
+}
+
+impl<'b> Tab<'b> {
+    pub(crate) fn new(browser: &'b Browser, window: WindowHandle) -> Self {
+        Self { browser, window }
+    }
+
+    // What the page shows.
+
+    /// What the page shows now.
+    #[track_caller]
+    #[must_use]
+    pub fn view(&self) -> View {
+        match self.try_view() {
+            Ok(view) => view,
+            Err(error) => panic!("the page cannot be read: {}", brief(error)),
+        }
+    }
+
+    pub(crate) fn try_view(&self) -> WebDriverResult<View> {
+        let value = self.try_execute(view::SCRIPT, Vec::new())?;
+        Ok(serde_json::from_value(value)?)
+    }
+
+    /// Waits until the page shows `what`; the page as it is then.
+    #[track_caller]
+    pub fn until(&self, what: &str, is_shown: impl Fn(&View) -> bool) -> View {
+        let start = Instant::now();
+        loop {
+            let view = self.view();
+            if is_shown(&view) {
+                return view;
+            }
+            if start.elapsed() > DEADLINE {
+                let tab_id = view.tab_id.as_deref().unwrap_or("without an id");
+                panic!("tab {tab_id} did not show in {DEADLINE:?}: {what}");
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// Waits until the tab's client is connected and subscribed.
+    #[track_caller]
+    pub fn until_ready(&self) -> View {
+        self.until("connected and subscribed", View::is_ready)
+    }
+
+    /// Waits until the tab is ready in this role.
+    #[track_caller]
+    pub fn until_ready_as(&self, role: Role) -> View {
+        let is_so = |view: &View| view.role == Some(role) && view.is_ready();
+        self.until(&format!("connected and subscribed as {role:?}"), is_so)
+    }
+
+    /// Waits until exactly these messages have arrived since the page was opened, in any order. They are fewer than 100.
+    #[track_caller]
+    pub fn until_received(&self, expected: &[Message]) -> View {
+        let what = format!("{} messages", expected.len());
+        let view = self.until(&what, |view| view.message_count >= expected.len() as u64);
+        let sorted = |messages: &[Message]| {
+            let mut messages = messages.to_vec();
+            messages.sort();
+            messages
+        };
+        assert_eq!(sorted(&view.messages), sorted(expected));
+        view
+    }
+
+    /// The tab's id.
+    #[track_caller]
+    #[must_use]
+    pub fn id(&self) -> String {
+        let view = self.until("a tab id", |view| view.tab_id.is_some());
+        view.tab_id.unwrap_or_default()
+    }
+
+    // What a person does on the page.
+
+    /// Publishes. Whether it is acknowledged, [`View::acknowledged`] tells.
+    #[track_caller]
+    pub fn publish(&self, message: &Message) {
+        let fields = json!({
+            "[data-testid=publish-topic]": message.topic,
+            "[data-testid=publish-payload]": message.payload,
+            "[data-testid=publish-qos]": message.qos.to_string(),
+            "[data-testid=publish-retain]": message.retain,
+        });
+        self.submit(fields, "[data-testid=publish-send]");
+    }
+
+    /// Publishes with QoS 1 or 2 and waits for the acknowledgement.
+    #[track_caller]
+    pub fn publish_acknowledged(&self, message: &Message) {
+        let before = self.view().acknowledged;
+        self.publish(message);
+        self.until("the acknowledgement", |view| view.acknowledged > before);
+    }
+
+    /// Subscribes and waits for the grant.
+    #[track_caller]
+    pub fn subscribe(&self, filter: &str, qos: u8) {
+        let fields = json!({
+            "[data-testid=subscribe-filter]": filter,
+            "[data-testid=subscribe-qos]": qos.to_string(),
+        });
+        self.submit(fields, "[data-testid=subscribe-add]");
+        self.until(&format!("QoS {qos} granted for {filter}"), |view| {
+            let mut subscriptions = view.subscriptions.iter();
+            subscriptions.any(|it| it.filter == filter && it.granted == qos.to_string())
+        });
+    }
+
+    /// Removes a subscription.
+    #[track_caller]
+    pub fn unsubscribe(&self, filter: &str) {
+        let remove = format!(
+            "[data-testid=subscription][data-filter={filter:?}] [data-testid=subscription-remove]"
+        );
+        self.submit(json!({}), &remove);
+        self.until(&format!("no subscription to {filter}"), |view| {
+            view.subscriptions.iter().all(|it| it.filter != filter)
+        });
+    }
+
+    /// Connects anew, with a will.
+    #[track_caller]
+    pub fn connect_with_will(&self, will: &Message) {
+        let fields = json!({
+            "[name=will-topic]": will.topic,
+            "[name=will-payload]": will.payload,
+            "[name=will-qos]": will.qos.to_string(),
+            "[name=will-retain]": will.retain,
+        });
+        self.submit(fields, &format!("{CONNECTION} button[type=submit]"));
+        // The page still shows the connection before for a moment. What is acknowledged now came after it.
+        self.publish_acknowledged(&Message::new("$/connected", "").qos(1));
+        self.until_ready();
+    }
+
+    /// Disconnects, without the will.
+    #[track_caller]
+    pub fn disconnect(&self) {
+        self.submit(
+            json!({}),
+            &format!("{CONNECTION} .actions button[type=button]"),
+        );
+        self.until("disconnected", |view| {
+            view.status == Some(Status::Disconnected)
+        });
+    }
+
+    #[track_caller]
+    fn submit(&self, fields: Value, button: &str) {
+        self.execute(SUBMIT, vec![fields, json!(button)]);
+    }
+
+    /// Types into a field, key by key.
+    #[track_caller]
+    pub fn type_into(&self, testid: &str, text: &str) {
+        let field = By::Css(format!("[data-testid={testid}]"));
+        self.browser.run(&format!("typing into {testid}"), async {
+            self.browser.switch_to(&self.window).await?;
+            let field = self.browser.session().find(field).await?;
+            field.clear().await?;
+            field.send_keys(text).await
+        });
+    }
+
+    /// Clicks with the mouse.
+    #[track_caller]
+    pub fn click(&self, testid: &str) {
+        let button = By::Css(format!("[data-testid={testid}]"));
+        self.browser.run(&format!("a click on {testid}"), async {
+            self.browser.switch_to(&self.window).await?;
+            self.browser.session().find(button).await?.click().await
+        });
+    }
+
+    // What happens to a page.
+
+    /// Runs the body of a function in the page.
+    #[track_caller]
+    pub fn execute(&self, script: &str, arguments: Vec<Value>) -> Value {
+        match self.try_execute(script, arguments) {
+            Ok(value) => value,
+            Err(error) => panic!("a script failed in the page: {}\n{script}", brief(error)),
+        }
+    }
+
+    /// Runs the body of an asynchronous function in the page, and waits for its end.
+    #[track_caller]
+    pub fn execute_async(&self, script: &str) -> Value {
+        let script = format!(
+            "const done = arguments[0];
+            (async () => {{ {script} }})().then((value) => done({{ value }}), (error) => done({{ error: String(error) }}));"
+        );
+        let end = self.browser.run("a script", async {
+            self.browser.switch_to(&self.window).await?;
+            let end = self
+                .browser
+                .session()
+                .execute_async(script, Vec::new())
+                .await?;
+            Ok(end.json().clone())
+        });
+        match end.get("error") {
+            None => end.get("value").cloned().unwrap_or_default(),
+            Some(error) => panic!("a script failed in the page: {error}"),
+        }
+    }
+
+    fn try_execute(&self, script: &str, arguments: Vec<Value>) -> WebDriverResult<Value> {
+        self.browser.block_on(async {
+            self.browser.switch_to(&self.window).await?;
+            let value = self.browser.session().execute(script, arguments).await?;
+            Ok(value.json().clone())
+        })
+    }
+
+    /// Goes to an address.
+    #[track_caller]
+    pub fn go(&self, url: &str) {
+        self.browser.run(&format!("loading {url}"), async {
+            self.browser.switch_to(&self.window).await?;
+            self.browser.session().goto(url).await
+        });
+    }
+
+    /// Goes back in the history.
+    #[track_caller]
+    pub fn back(&self) {
+        self.browser.run("going back", async {
+            self.browser.switch_to(&self.window).await?;
+            self.browser.session().back().await
+        });
+    }
+
+    /// Loads the page anew.
+    #[track_caller]
+    pub fn reload(&self) {
+        self.browser.run("reloading", async {
+            self.browser.switch_to(&self.window).await?;
+            self.browser.session().refresh().await
+        });
+    }
+
+    /// Runs a script in every page this tab loads from now on, before any of the page's own.
+    #[track_caller]
+    pub fn before_each_page(&self, script: &str) {
+        self.browser.run("a script for new pages", async {
+            self.browser.switch_to(&self.window).await?;
+            let cdp = self.browser.session().cdp();
+            let source = json!({ "source": script });
+            cdp.send_raw("Page.addScriptToEvaluateOnNewDocument", source)
+                .await
+        });
+    }
+
+    /// Closes the tab.
+    #[track_caller]
+    pub fn close(self) {
+        self.browser.run("closing a tab", async {
+            self.browser.switch_to(&self.window).await?;
+            self.browser.session().close_window().await
+        });
+        self.browser.go_home();
+    }
+
+    /// Crashes the tab, and makes sure that it has.
+    #[track_caller]
+    pub fn crash(self) {
+        let crashed = self.browser.block_on(async {
+            self.browser.switch_to(&self.window).await?;
+            self.browser
+                .session()
+                .cdp()
+                .send_raw("Page.crash", ())
+                .await
+        });
+        assert_crashed("Page.crash", crashed);
+        assert_crashed(
+            "a script afterwards",
+            self.try_execute("return 1", Vec::new()),
+        );
+        self.browser.go_home();
+    }
+}
+
+#[track_caller]
+fn assert_crashed(what: &str, result: WebDriverResult<Value>) {
+    match result {
+        // ChromeDriver's own error code, which the standard does not know.
+        Err(error) if error.to_string().contains("tab crashed") => {}
+        other => panic!("the tab did not crash; {what} gave {other:?}"),
+    }
+}

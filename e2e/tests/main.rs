@@ -1,0 +1,46 @@
+//! TabMQ in real tabs of a real browser.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests, also where a helper is not marked as one"
+)]
+
+mod election;
+mod foreign;
+mod lifecycle;
+mod messages;
+mod page;
+mod wills;
+
+use e2e::{Role, Tab, View};
+
+/// Waits until every one of these tabs knows exactly these tabs, one of them the broker, and all the same one. That tab.
+#[track_caller]
+fn until_agreed<'t, 'b>(tabs: &'t [Tab<'b>]) -> &'t Tab<'b> {
+    let mut ids: Vec<String> = tabs.iter().map(Tab::id).collect();
+    ids.sort();
+    let views: Vec<View> = tabs
+        .iter()
+        .map(|tab| {
+            let what = format!("{} tabs, one of them the broker", ids.len());
+            tab.until(&what, |view| {
+                view.roster_ids() == ids && view.roster_brokers().len() == 1 && view.is_ready()
+            })
+        })
+        .collect();
+    for view in &views {
+        assert_eq!(view.roster_brokers(), views[0].roster_brokers());
+        let is_broker = view.tab_id.as_deref() == Some(view.roster_brokers()[0]);
+        let role = if is_broker {
+            Role::Broker
+        } else {
+            Role::Client
+        };
+        assert_eq!(view.role, Some(role));
+    }
+    let broker = views[0].roster_brokers()[0];
+    let place = views
+        .iter()
+        .position(|view| view.tab_id.as_deref() == Some(broker));
+    &tabs[place.expect("the broker is one of them")]
+}

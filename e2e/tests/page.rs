@@ -1,0 +1,240 @@
+//! The page around the bus: browsers that cannot run it, places it is served from, builds.
+
+use std::fs;
+use std::path::Path;
+
+use e2e::{Browser, Caching, ConsoleEntry, Message, Role, Server, Setup, Tab, dist};
+use serde_json::Value;
+
+use crate::until_agreed;
+
+/// The worker's files; trunk gives them the same names in every build.
+const WORKER_FILES: [&str; 3] = ["worker-loader.js", "worker.js", "worker_bg.wasm"];
+
+fn complaints(browser: &Browser) -> Vec<ConsoleEntry> {
+    let mut console = browser.console();
+    console.retain(|entry| ["SEVERE", "WARNING"].contains(&entry.level.as_str()));
+    console
+}
+
+/// The builds that the worker's files were asked for by, as `?v=BUILD` says.
+#[track_caller]
+fn builds_asked_for(server: &Server) -> Vec<String> {
+    let requests = server.requests();
+    let targets = requests.iter().map(|request| request.target.as_str());
+    let mut builds: Vec<String> = targets
+        .filter(|target| WORKER_FILES.iter().any(|file| target.contains(file)))
+        .map(|target| match target.split_once("?v=") {
+            Some((_, build)) if !build.is_empty() => build.to_owned(),
+            _ => panic!("{target} does not name its build"),
+        })
+        .collect();
+    builds.dedup();
+    builds
+}
+
+#[test]
+fn a_normal_run_leaves_nothing_on_the_console_and_misses_no_file() {
+    let browser = Browser::start();
+    let mut tabs = vec![browser.open(""), browser.open(""), browser.open("")];
+    for qos in 0..=2 {
+        tabs[1].publish(&Message::new("a", "b").qos(qos));
+    }
+    tabs[2].until("three messages", |view| view.message_count == 3);
+    tabs.remove(0).close();
+    until_agreed(&tabs);
+    tabs[0].publish_acknowledged(&Message::new("a", "b").qos(1));
+    assert_eq!(complaints(&browser), []);
+    for tab in &tabs {
+        assert_eq!(tab.view().errors, [""; 0]);
+    }
+    let mut missed = browser.server().requests();
+    missed.retain(|request| request.status != 200);
+    assert_eq!(missed, []);
+}
+
+#[test]
+fn the_app_works_below_any_path() {
+    let browser = Browser::start_with(Setup {
+        mount: "/some/where/",
+        ..Setup::default()
+    });
+    let tabs = [browser.open(""), browser.open("?channel=mqtt-demo")];
+    until_agreed(&tabs);
+    tabs[1].publish(&Message::new("a", "b"));
+    for tab in &tabs {
+        tab.until_received(&[Message::new("a", "b")]);
+    }
+    for request in browser.server().requests() {
+        assert_eq!(request.status, 200, "{}", request.target);
+    }
+}
+
+#[test]
+fn a_browser_that_lacks_something_is_told_what() {
+    let features = [
+        ("BroadcastChannel", "delete globalThis.BroadcastChannel;"),
+        ("navigator.locks", "delete Navigator.prototype.locks;"),
+        ("WebAssembly", "delete globalThis.WebAssembly;"),
+        ("Worker", "delete globalThis.Worker;"),
+    ];
+    let browser = Browser::start();
+    let each_and_all = features
+        .map(|feature| vec![feature])
+        .into_iter()
+        .chain([features.to_vec()]);
+    for missing in each_and_all {
+        let tab = browser.open_blank();
+        for (_, delete) in &missing {
+            tab.before_each_page(delete);
+        }
+        tab.go(&browser.app(""));
+        let view = tab.until("what is missing", |view| view.unsupported.is_some());
+        assert_eq!(
+            named_as_missing(&tab),
+            missing.iter().map(|(name, _)| *name).collect::<Vec<_>>()
+        );
+        assert_eq!(view.role, None, "the app was started");
+        tab.close();
+    }
+    assert_eq!(complaints(&browser), []);
+}
+
+/// The features that the page names, ordered.
+#[track_caller]
+fn named_as_missing(tab: &Tab) -> Vec<String> {
+    let script = "return [...document.querySelectorAll('[data-testid=unsupported] code')].map((it) => it.textContent)";
+    let names = tab.execute(script, Vec::new());
+    let names = names.as_array().into_iter().flatten();
+    let mut names: Vec<String> = names.filter_map(Value::as_str).map(str::to_owned).collect();
+    names.sort_by_key(|name| name.to_lowercase());
+    names
+}
+
+#[test]
+fn a_page_that_is_not_secure_is_told_to_use_https() {
+    let browser = Browser::start_with(Setup {
+        chrome_arguments: &["--host-resolver-rules=MAP tabmq.test 127.0.0.1"],
+        ..Setup::default()
+    });
+    let tab = browser.open_blank();
+    tab.go(&format!("http://tabmq.test:{}/", browser.server().port()));
+    let view = tab.until("what is missing", |view| view.unsupported.is_some());
+    let told = view.unsupported.unwrap_or_default();
+    assert!(told.contains("https://"), "{told}");
+    assert_eq!(named_as_missing(&tab), ["navigator.locks"]);
+}
+
+#[test]
+fn a_channel_name_that_is_none_is_refused_in_words() {
+    let browser = Browser::start();
+    let tab = browser.open_blank();
+    tab.go(&browser.app("?channel=a/b"));
+    let view = tab.until("an error", |view| !view.errors.is_empty());
+    assert!(view.errors[0].contains("'/'"), "{:?}", view.errors);
+}
+
+#[test]
+fn a_worker_that_was_not_deployed_is_named() {
+    let browser = Browser::start();
+    for file in WORKER_FILES {
+        let folder = tempfile::tempdir().expect("a folder");
+        write_build(&dist(), folder.path(), &[]);
+        fs::remove_file(folder.path().join(file)).expect("the file is in the build");
+        browser.server().deploy(folder.path());
+        let tab = browser.open_blank();
+        tab.go(&browser.app(""));
+        let view = tab.until("an error", |view| !view.errors.is_empty());
+        assert!(view.errors[0].contains(file), "{file}: {:?}", view.errors);
+        tab.close();
+    }
+}
+
+#[test]
+fn a_new_build_gets_its_own_worker_past_a_greedy_cache_and_shares_the_old_ones_broker() {
+    let browser = Browser::start_with(Setup {
+        caching: Caching::Greedy,
+        ..Setup::default()
+    });
+    let old = browser.open("");
+    let builds = builds_asked_for(browser.server());
+    assert_eq!(builds.len(), 1, "{builds:?}");
+    let old_build = &builds[0];
+
+    // Another build: the name of its worker's build and the hashes in trunk's file names differ.
+    let new_build = other_hex(old_build);
+    let index = fs::read_to_string(dist().join("index.html")).expect("index.html");
+    let words = index.split(|c: char| !c.is_ascii_alphanumeric());
+    let hashes =
+        words.filter(|word| word.len() == 16 && word.bytes().all(|b| b.is_ascii_hexdigit()));
+    let mut changes: Vec<(String, String)> =
+        hashes.map(|it| (it.to_owned(), other_hex(it))).collect();
+    changes.push((old_build.clone(), new_build.clone()));
+    let folder = tempfile::tempdir().expect("a folder");
+    write_build(&dist(), folder.path(), &changes);
+    browser.server().deploy(folder.path());
+    let new = browser.open("");
+    let builds = builds_asked_for(browser.server());
+    assert_eq!(builds, [old_build.clone(), new_build.clone()]);
+    for request in browser.server().requests() {
+        assert_eq!(request.status, 200, "{}", request.target);
+    }
+
+    old.until_ready_as(Role::Broker);
+    new.until_ready_as(Role::Client);
+    let tabs = [old, new];
+    until_agreed(&tabs);
+    for (tab, build) in tabs.iter().zip([old_build, &new_build]) {
+        let view = tab.view();
+        let own = view
+            .roster
+            .iter()
+            .find(|row| Some(&row.tab_id) == view.tab_id.as_ref());
+        assert_eq!(own.map(|row| &row.build), Some(build));
+        tab.publish(&Message::new("from", build));
+    }
+    let messages = [
+        Message::new("from", old_build),
+        Message::new("from", new_build),
+    ];
+    for tab in &tabs {
+        tab.until_received(&messages);
+    }
+}
+
+/// Copies a build with changes in file names and contents, each to something as long.
+fn write_build(from: &Path, to: &Path, changes: &[(String, String)]) {
+    for entry in fs::read_dir(from).expect("a build") {
+        let entry = entry.expect("a file");
+        let mut name = entry.file_name().into_string().expect("a name");
+        for (old, new) in changes {
+            name = name.replace(old, new);
+        }
+        if entry.path().is_dir() {
+            fs::create_dir(to.join(&name)).expect("a folder");
+            write_build(&entry.path(), &to.join(name), changes);
+        } else {
+            let mut content = fs::read(entry.path()).expect("a file");
+            for (old, new) in changes {
+                replace(&mut content, old.as_bytes(), new.as_bytes());
+            }
+            fs::write(to.join(name), content).expect("a copy");
+        }
+    }
+}
+
+fn replace(content: &mut [u8], old: &[u8], new: &[u8]) {
+    for start in 0..=content.len().saturating_sub(old.len()) {
+        if content[start..].starts_with(old) {
+            content[start..start + old.len()].copy_from_slice(new);
+        }
+    }
+}
+
+/// Other hexadecimal digits, as many.
+fn other_hex(hex: &str) -> String {
+    let next = |digit: u32| char::from_digit((digit + 1) % 16, 16);
+    hex.chars()
+        .map(|c| c.to_digit(16).and_then(next).unwrap_or(c))
+        .collect()
+}
