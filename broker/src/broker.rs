@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::{Access, AllowAll};
 use crate::codec::DecodeError;
 use crate::link::Connection;
 use crate::retained::Retained;
 use crate::session::{Deadline, Session, SessionId};
+use crate::share::Shares;
 use crate::slab::Slab;
 use crate::timers::Timers;
 use crate::tree::{Subscription, Tree};
@@ -37,7 +39,7 @@ pub enum Input {
 /// What the broker wants done, in this order.
 #[derive(Debug)]
 pub enum Output {
-    /// Send a packet.
+    /// Send a packet. None may be left out: a topic alias in one may be meant for those that follow.
     Send(ConnId, Packet),
     /// Close the connection once everything before is sent. The broker has forgotten it: its number is free, no
     /// [`Input::Gone`] is expected.
@@ -66,21 +68,28 @@ pub struct Stats {
     pub messages_dropped: u64,
 }
 
-/// An MQTT 5 server without input, output and clock.
+/// An MQTT server for 5.0 and 3.1.1 without input, output and clock.
 ///
 /// The same inputs at the same times give the same outputs.
 #[derive(Debug)]
 pub struct Broker {
     pub(crate) config: Config,
+    pub(crate) access: Box<dyn Access>,
     pub(crate) connections: BTreeMap<ConnId, Connection>,
     pub(crate) sessions: Slab<Session>,
     pub(crate) session_ids: BTreeMap<Arc<str>, SessionId>,
     pub(crate) tree: Tree,
+    pub(crate) shares: Shares,
     pub(crate) retained: Retained,
     pub(crate) deadlines: Timers<Deadline>,
     /// When to look whether a connection is silent.
     pub(crate) silences: Timers<ConnId>,
     pub(crate) ids_assigned: u64,
+    pub(crate) exchanges_begun: u64,
+    /// When the broker was first told what time it is, if it tells for how long it has run.
+    pub(crate) began: Option<Time>,
+    /// When the statistics are published again.
+    pub(crate) statistics_due: Option<Time>,
     /// The counters; what can be counted at any time is not kept here.
     pub(crate) stats: Stats,
     /// Empty; kept for its memory.
@@ -88,19 +97,30 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker without clients, sessions and messages.
+    /// A broker without clients, sessions and messages, on which everybody may do everything.
     #[must_use]
     pub fn new(config: Config) -> Self {
+        Self::with_access(config, Box::new(AllowAll))
+    }
+
+    /// A broker without clients, sessions and messages, on which `access` says who may do what.
+    #[must_use]
+    pub fn with_access(config: Config, access: Box<dyn Access>) -> Self {
         Self {
             config: config.within_limits(),
+            access,
             connections: BTreeMap::new(),
             sessions: Slab::new(),
             session_ids: BTreeMap::new(),
             tree: Tree::new(),
+            shares: Shares::new(),
             retained: Retained::new(),
             deadlines: Timers::new(),
             silences: Timers::new(),
             ids_assigned: 0,
+            exchanges_begun: 0,
+            began: None,
+            statistics_due: None,
             stats: Stats::default(),
             matches: Vec::new(),
         }
@@ -114,6 +134,7 @@ impl Broker {
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         self.retained.drop_expired(now);
         self.run_deadlines(now, out);
+        self.publish_statistics(now, out);
         match input {
             Input::Opened(conn) => self.on_opened(now, conn),
             Input::Packet(conn, packet) => self.on_packet(now, conn, packet, out),
@@ -130,6 +151,7 @@ impl Broker {
             self.silences.next(),
             self.deadlines.next(),
             self.retained.next_expiry(),
+            self.statistics_due,
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -139,7 +161,7 @@ impl Broker {
     pub fn stats(&self) -> Stats {
         Stats {
             sessions: self.sessions.len(),
-            subscriptions: self.tree.len(),
+            subscriptions: self.tree.len() + self.shares.len(),
             retained_messages: self.retained.len(),
             ..self.stats
         }
@@ -148,7 +170,12 @@ impl Broker {
     fn on_packet(&mut self, now: Time, conn: ConnId, packet: Packet, out: &mut Vec<Output>) {
         match self.connections.get(&conn) {
             None => {}
-            Some(Connection::Opened { .. }) => self.on_first_packet(now, conn, packet, out),
+            Some(Connection::Opened { pending: None, .. }) => {
+                self.on_first_packet(now, conn, packet, out);
+            }
+            Some(Connection::Opened { .. }) => {
+                self.on_packet_before_connack(now, conn, &packet, out);
+            }
             Some(&Connection::Client(id)) => {
                 if let Err(reason) = self.on_client_packet(now, id, packet, out) {
                     self.close(now, id, reason, out);
@@ -178,7 +205,7 @@ impl Broker {
             Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(id, &unsubscribe, out),
             Packet::PingReq => self.sessions[id.0].answer(Packet::PingResp, out),
             Packet::Disconnect(disconnect) => self.on_disconnect(now, id, &disconnect, out),
-            Packet::Auth(_) => Err(CloseReason::AuthWithoutMethod),
+            Packet::Auth(auth) => self.on_auth(id, &auth, out),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
                 Err(CloseReason::ServerPacket {
                     packet: packet.packet_type_name(),

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::codec::DecodeError;
-use crate::{ConnId, ReasonCode};
+use crate::{ConnId, QoS, ReasonCode};
 
 /// Why the broker closed a connection, with what it takes to understand it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,35 @@ pub enum CloseReason {
         /// The Authentication Method.
         method: String,
     },
+    /// The client may not come in, or not with the will that it has.
+    Refused {
+        /// What it is told.
+        code: ReasonCode,
+    },
+    /// The client could not authenticate. [MQTT-4.12.0-4] [MQTT-4.12.1-2]
+    AuthenticationFailed {
+        /// What it is told.
+        code: ReasonCode,
+    },
+    /// Another packet came where the client has to go on with its authentication.
+    NoAuth {
+        /// The packet's type.
+        packet: &'static str,
+    },
+    /// An AUTH came with another Authentication Method than CONNECT. [MQTT-4.12.0-5] [MQTT-4.12.1-1]
+    AuthenticationMethodChanged,
+    /// An AUTH continues what has not begun, or begins again what has.
+    AuthOutOfTurn {
+        /// Its reason code.
+        code: ReasonCode,
+    },
+    /// A client of MQTT 3.1.1 has no client identifier and wants its session kept. [MQTT-3.1.3-8]
+    ClientIdMissing,
+    /// There is as much as is allowed of something.
+    QuotaExceeded {
+        /// Of what, as the limit is named in [`Config`](crate::Config).
+        limit: &'static str,
+    },
     /// A second CONNECT came. [MQTT-3.1.0-2]
     SecondConnect,
     /// A packet came that only a server sends.
@@ -38,6 +67,21 @@ pub enum CloseReason {
     SubscriptionIdentifierFromClient {
         /// The identifier.
         id: u32,
+    },
+    /// More messages came in a second than a client may publish.
+    MessageRateTooHigh {
+        /// How many it may.
+        maximum: u32,
+    },
+    /// A message came with a higher QoS than the Maximum QoS. [MQTT-3.2.2-11] [MQTT-3.2.2-12]
+    QoSNotSupported {
+        /// The Maximum QoS.
+        maximum: QoS,
+    },
+    /// A QoS 0 message is not as it must be, and nothing but this can tell its client.
+    PublishRefused {
+        /// What is wrong.
+        code: ReasonCode,
     },
     /// A PUBLISH came with a topic alias above the Topic Alias Maximum. [MQTT-3.3.2-9]
     TopicAliasTooHigh {
@@ -94,7 +138,17 @@ impl CloseReason {
         match self {
             Self::Malformed(error) => error.reason_code(),
             Self::AuthenticationMethodUnknown { .. } => ReasonCode::BadAuthenticationMethod,
+            Self::Refused { code }
+            | Self::AuthenticationFailed { code }
+            | Self::PublishRefused { code } => *code,
+            Self::ClientIdMissing => ReasonCode::ClientIdentifierNotValid,
+            Self::QuotaExceeded { .. } => ReasonCode::QuotaExceeded,
+            Self::MessageRateTooHigh { .. } => ReasonCode::MessageRateTooHigh,
+            Self::QoSNotSupported { .. } => ReasonCode::QoSNotSupported,
             Self::NoConnect { .. }
+            | Self::NoAuth { .. }
+            | Self::AuthenticationMethodChanged
+            | Self::AuthOutOfTurn { .. }
             | Self::SecondConnect
             | Self::ServerPacket { .. }
             | Self::AuthWithoutMethod
@@ -128,6 +182,20 @@ impl fmt::Display for CloseReason {
             Self::AuthenticationMethodUnknown { method } => {
                 write!(f, "unknown authentication method {method:?}")
             }
+            Self::Refused { code } => write!(f, "the client was refused with {code:?}"),
+            Self::AuthenticationFailed { code } => write!(f, "authentication failed: {code:?}"),
+            Self::NoAuth { packet } => write!(f, "{packet} instead of AUTH"),
+            Self::AuthenticationMethodChanged => write!(f, "AUTH with another method"),
+            Self::AuthOutOfTurn { code } => write!(f, "AUTH with {code:?} out of turn"),
+            Self::ClientIdMissing => write!(f, "no client identifier for a session to be kept"),
+            Self::QuotaExceeded { limit } => write!(f, "{limit} is reached"),
+            Self::MessageRateTooHigh { maximum } => {
+                write!(f, "more than {maximum} messages in a second")
+            }
+            Self::QoSNotSupported { maximum } => {
+                write!(f, "a QoS higher than {}", u8::from(*maximum))
+            }
+            Self::PublishRefused { code } => write!(f, "a QoS 0 message was refused: {code:?}"),
             Self::SecondConnect => write!(f, "a second CONNECT"),
             Self::ServerPacket { packet } => write!(f, "{packet} from a client"),
             Self::AuthWithoutMethod => {

@@ -1,4 +1,8 @@
-//! The boundary between bytes and packets: what passes it is MQTT 5.0, in both directions and of both sides.
+//! The boundary between bytes and packets: what passes it is MQTT 5.0 or 3.1.1, in both directions and of both sides.
+//!
+//! Inside there is one kind of packet, that of MQTT 5.0. Read from 3.1.1, it lacks properties and reason codes; written
+//! as 3.1.1, it leaves out what has no place there. The syntax of the topic filters in SUBSCRIBE and UNSUBSCRIBE is not
+//! judged here, because a server answers filter by filter.
 //!
 //! The packet types are the library's. Their own decoding is not used, because it leaves much unchecked (which
 //! properties a packet may have, their values, topics, bytes left over) and says what is wrong as text; nor is their
@@ -8,6 +12,7 @@
 mod check;
 mod property;
 mod read;
+mod version;
 mod write;
 
 use core::fmt;
@@ -17,9 +22,15 @@ use mqtt5_protocol::ReasonCode;
 use mqtt5_protocol::packet::{Packet, PacketType};
 
 pub use check::Violation;
+pub(crate) use check::has_reason_code;
 pub use property::PropertyOwner;
+pub use version::ProtocolVersion;
+pub(crate) use version::{V5_LEVEL, V31_LEVEL, V311_LEVEL};
 
 /// Splits the next packet off `bytes`, or says that more bytes are needed (`None`, with `bytes` left as they are).
+///
+/// CONNECT says itself which version it is of: as long as none has come, any `version` will do. After it, give
+/// [`ProtocolVersion::of`] it.
 ///
 /// A packet is refused as early as its fixed header shows what is wrong, so nobody has to buffer what is longer than
 /// `maximum_packet_size`. Payloads and binary data are not copied: they share their memory with `bytes`.
@@ -27,8 +38,12 @@ pub use property::PropertyOwner;
 /// # Errors
 ///
 /// What is wrong with the packet. The stream has no meaning after that: close it, with [`DecodeError::reason_code`].
-pub fn decode(bytes: &mut Bytes, maximum_packet_size: u32) -> Result<Option<Packet>, DecodeError> {
-    let Some((header, header_length)) = read::fixed_header(bytes)? else {
+pub fn decode(
+    bytes: &mut Bytes,
+    version: ProtocolVersion,
+    maximum_packet_size: u32,
+) -> Result<Option<Packet>, DecodeError> {
+    let Some((header, header_length)) = read::fixed_header(bytes, version)? else {
         return Ok(None);
     };
     let body_length = header.remaining_length as usize;
@@ -43,20 +58,30 @@ pub fn decode(bytes: &mut Bytes, maximum_packet_size: u32) -> Result<Option<Pack
         return Ok(None);
     }
     bytes.advance(header_length);
-    let packet = read::packet(header, bytes.split_to(body_length))?;
-    check::packet(&packet)?;
+    let packet = read::packet(header, bytes.split_to(body_length), version)?;
+    check::packet(&packet, version).map_err(|violation| match &packet {
+        Packet::Connect(connect) => {
+            DecodeError::from(violation).in_connect(connect.protocol_version)
+        }
+        _ => violation.into(),
+    })?;
     Ok(Some(packet))
 }
 
-/// Appends `packet` to `out`. The same packet always gives the same bytes: properties go by ascending identifier, user
-/// properties in the order they were added.
+/// Appends `packet` to `out`, as `version` has it; a CONNECT and a CONNACK are of the version that they state themselves.
+/// The same packet always gives the same bytes: properties go by ascending identifier, user properties in the order they
+/// were added.
 ///
 /// # Errors
 ///
 /// Why `packet` cannot be sent; `out` is then as it was.
-pub fn encode(packet: &Packet, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    check::packet(packet)?;
-    write::packet(packet, out)
+pub fn encode(
+    packet: &Packet,
+    version: ProtocolVersion,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    check::packet(packet, version)?;
+    write::packet(packet, version, out)
 }
 
 /// The number of bytes that [`encode`] would append.
@@ -64,12 +89,9 @@ pub fn encode(packet: &Packet, out: &mut Vec<u8>) -> Result<(), EncodeError> {
 /// # Errors
 ///
 /// `packet` has no length, because a part of it cannot be written. Whether its content is allowed, only [`encode`] says.
-pub fn encoded_len(packet: &Packet) -> Result<usize, EncodeError> {
-    write::encoded_len(packet)
+pub fn encoded_len(packet: &Packet, version: ProtocolVersion) -> Result<usize, EncodeError> {
+    write::encoded_len(packet, version)
 }
-
-const PROTOCOL_NAME: &[u8] = b"MQTT";
-const PROTOCOL_VERSION: u8 = 5;
 
 fn packet_type(packet: &Packet) -> PacketType {
     match packet {
@@ -101,9 +123,11 @@ pub enum ErrorKind {
 }
 
 /// Why bytes were refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecodeError {
-    /// The packet type is 0, which is reserved.
+    /// A CONNECT of MQTT 5.0 is wrong: it can still be answered with CONNACK.
+    InConnect(Box<Self>),
+    /// The packet type is 0, which is reserved, or 15 in MQTT 3.1.1.
     ReservedPacketType,
     /// The flags of the fixed header are not those of the packet type. [MQTT-2.1.3-1] [MQTT-3.3.1-4]
     FixedHeaderFlags {
@@ -156,7 +180,7 @@ pub enum DecodeError {
         /// Where the character stands in the string.
         offset: usize,
     },
-    /// The protocol name in CONNECT is not `MQTT`. [MQTT-3.1.2-1]
+    /// The protocol name in CONNECT is neither `MQTT` nor the `MQIsdp` of MQTT 3.1. [MQTT-3.1.2-1]
     ProtocolName,
     /// The flags of CONNECT contradict each other or the specification. [MQTT-3.1.2-3] [MQTT-3.1.2-11]
     ConnectFlags {
@@ -187,6 +211,7 @@ impl DecodeError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::InConnect(error) => error.kind(),
             Self::ReservedPacketType
             | Self::FixedHeaderFlags { .. }
             | Self::VariableByteIntegerTooLong
@@ -213,7 +238,16 @@ impl DecodeError {
         match self {
             Self::PacketTooLarge { .. } => ReasonCode::PacketTooLarge,
             Self::Violation(violation) => violation.reason_code(),
+            Self::InConnect(error) => error.reason_code(),
             _ => self.kind().reason_code(),
+        }
+    }
+
+    /// Remembers that this is about a CONNECT which said that it is of protocol version `level`.
+    fn in_connect(self, level: u8) -> Self {
+        match (level, self) {
+            (V5_LEVEL, error) => Self::InConnect(Box::new(error)),
+            (_, error) => error,
         }
     }
 }
@@ -236,6 +270,7 @@ impl From<Violation> for DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::InConnect(error) => error.fmt(f),
             Self::ReservedPacketType => write!(f, "packet type 0"),
             Self::FixedHeaderFlags { packet_type, flags } => {
                 write!(
@@ -277,7 +312,7 @@ impl fmt::Display for DecodeError {
                 packet_type,
                 offset,
             } => write!(f, "a string in {packet_type:?} has U+0000 at byte {offset}"),
-            Self::ProtocolName => write!(f, "a protocol name other than MQTT"),
+            Self::ProtocolName => write!(f, "a protocol name other than MQTT and MQIsdp"),
             Self::ConnectFlags { flags } => write!(f, "connect flags {flags:#04x}"),
             Self::AcknowledgeFlags { flags } => write!(f, "connect acknowledge flags {flags:#04x}"),
             Self::SubscriptionOptions { options } => {
@@ -304,6 +339,13 @@ pub enum EncodeError {
         /// Where the character stands in the string.
         offset: usize,
     },
+    /// The protocol version has no such packet.
+    NotInVersion {
+        /// The packet's type.
+        packet_type: PacketType,
+        /// The version.
+        version: ProtocolVersion,
+    },
     /// What follows the fixed header is longer than a fixed header can say.
     PacketTooLarge {
         /// Its length.
@@ -324,6 +366,10 @@ impl fmt::Display for EncodeError {
         match self {
             Self::FieldTooLong { bytes } => write!(f, "a field of {bytes} bytes"),
             Self::NulCharacter { offset } => write!(f, "a string has U+0000 at byte {offset}"),
+            Self::NotInVersion {
+                packet_type,
+                version,
+            } => write!(f, "{version} has no such {packet_type:?}"),
             Self::PacketTooLarge { remaining_length } => {
                 write!(f, "{remaining_length} bytes after the fixed header")
             }

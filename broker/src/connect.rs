@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::codec::{DecodeError, Violation};
+use crate::access::{Client, Login};
+use crate::authentication::Identity;
+use crate::codec::{
+    self, DecodeError, ProtocolVersion, V5_LEVEL, V31_LEVEL, V311_LEVEL, Violation,
+};
 use crate::link::{ClientLimits, Connection, Link, ServerLimits};
+use crate::packet::PacketType;
 use crate::packet::connack::ConnAckPacket;
 use crate::packet::connect::ConnectPacket;
 use crate::packet::disconnect::DisconnectPacket;
 use crate::session::SessionId;
 use crate::will::Will;
 use crate::{
-    Broker, BrokerEvent, CloseReason, Config, ConnId, DisconnectCause, Output, Packet, ReasonCode,
-    Time,
+    Broker, BrokerEvent, CloseReason, Config, ConnId, DisconnectCause, Output, Packet, Properties,
+    QoS, ReasonCode, Time,
 };
 
 impl Broker {
@@ -21,7 +26,9 @@ impl Broker {
             return;
         }
         let until = now.plus_ms(self.config.connect_timeout_ms);
-        self.connections.insert(conn, Connection::Opened { until });
+        let pending = None;
+        self.connections
+            .insert(conn, Connection::Opened { until, pending });
         self.silences.insert(until, conn);
     }
 
@@ -38,26 +45,52 @@ impl Broker {
             let packet = packet.packet_type_name();
             return self.refuse(conn, CloseReason::NoConnect { packet }, out);
         };
-        if let Err(reason) = self.connect(now, conn, &connect, out) {
-            let connack = refusal(&reason);
-            if ClientLimits::of(&connect).fits(&connack) {
-                out.push(Output::Send(conn, connack));
-            }
-            self.refuse(conn, reason, out);
+        let limits = ClientLimits::of(&connect, &self.config);
+        if let Err(reason) = self.greet(now, conn, *connect, out) {
+            self.refuse_connect(conn, limits, reason, out);
         }
     }
 
-    /// Closes a connection whose first packet could not be decoded. [MQTT-3.1.2-2] [MQTT-3.1.4-1]
+    /// Closes a connection whose first packet could not be decoded. It is told why if it is known to be a CONNECT, and of
+    /// a version that can be told. [MQTT-3.1.2-2] [MQTT-3.1.4-1]
     pub(crate) fn on_malformed_first_packet(
         &mut self,
         conn: ConnId,
         error: DecodeError,
         out: &mut Vec<Output>,
     ) {
+        let level = match error {
+            DecodeError::Violation(Violation::UnsupportedProtocolVersion { level }) => Some(level),
+            DecodeError::InConnect(_) => Some(V5_LEVEL),
+            _ => None,
+        };
         let reason = CloseReason::Malformed(error);
-        // Of other errors it is not known whether they are in a CONNECT, and only that is answered with CONNACK.
-        if reason.reason_code() == ReasonCode::UnsupportedProtocolVersion {
-            out.push(Output::Send(conn, refusal(&reason)));
+        let connack = level.and_then(|level| refusal(level, &reason));
+        out.extend(connack.map(|connack| Output::Send(conn, Packet::ConnAck(connack))));
+        self.refuse(conn, reason, out);
+    }
+
+    /// Closes a connection after telling its client why it is not accepted, in words too if it wants them and they fit.
+    /// [MQTT-3.1.4-2] [MQTT-3.2.2-7] [MQTT-3.2.2-19]
+    pub(crate) fn refuse_connect(
+        &mut self,
+        conn: ConnId,
+        limits: ClientLimits,
+        reason: CloseReason,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(connack) = refusal(limits.level, &reason) {
+            let mut explained = connack.clone();
+            explained.properties.set_reason_string(reason.to_string());
+            let explained = Packet::ConnAck(explained);
+            let in_words = limits.problem_information && limits.version() == ProtocolVersion::V5;
+            let connack = match in_words && limits.has_room_for(&explained) {
+                true => explained,
+                false => Packet::ConnAck(connack),
+            };
+            if limits.fits(&connack) {
+                out.push(Output::Send(conn, connack));
+            }
         }
         self.refuse(conn, reason, out);
     }
@@ -71,7 +104,7 @@ impl Broker {
 
     /// Ends the wait for the CONNECT of a connection.
     pub(crate) fn forget_opened(&mut self, conn: ConnId) {
-        if let Some(Connection::Opened { until }) = self.connections.remove(&conn) {
+        if let Some(Connection::Opened { until, .. }) = self.connections.remove(&conn) {
             self.silences.remove(until, conn);
         }
     }
@@ -99,38 +132,89 @@ impl Broker {
         Ok(())
     }
 
+    /// Lets the client in by what its CONNECT brings, or begins to authenticate it in more steps.
+    fn greet(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        mut connect: ConnectPacket,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        let level = connect.protocol_version;
+        if ![V31_LEVEL, V311_LEVEL, V5_LEVEL].contains(&level) {
+            return Err(DecodeError::from(Violation::UnsupportedProtocolVersion { level }).into());
+        }
+        if let Some(method) = connect.properties.get_authentication_method().cloned() {
+            return self.begin_authentication(now, conn, &method, connect, out);
+        }
+        let identity = Identity {
+            username: connect.username.take(),
+            authentication: None,
+            properties: Properties::new(),
+        };
+        self.connect(now, conn, &connect, identity, out)
+    }
+
     /// Gives the client its session, and the session its connection. What can refuse the client comes before anything
     /// changes.
-    fn connect(
+    pub(crate) fn connect(
         &mut self,
         now: Time,
         conn: ConnId,
         connect: &ConnectPacket,
+        identity: Identity,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let level = connect.protocol_version;
-        if level != PROTOCOL_VERSION {
-            return Err(DecodeError::from(Violation::UnsupportedProtocolVersion { level }).into());
-        }
-        if let Some(method) = connect.properties.get_authentication_method() {
-            let method = method.clone();
-            return Err(CloseReason::AuthenticationMethodUnknown { method });
+        let client = ClientLimits::of(connect, &self.config);
+        if connect.client_id.is_empty()
+            && client.version() == ProtocolVersion::V311
+            && !connect.clean_start
+        {
+            return Err(CloseReason::ClientIdMissing);
         }
         let assigned_id = connect.client_id.is_empty().then(|| self.assign_id());
-        let client_id = Arc::from(assigned_id.as_ref().unwrap_or(&connect.client_id).as_str());
+        let client_id: Arc<str> =
+            Arc::from(assigned_id.as_ref().unwrap_or(&connect.client_id).as_str());
+        if identity.authentication.is_none() {
+            let login = Login {
+                client_id: &client_id,
+                username: identity.username.as_deref(),
+                password: connect.password.as_deref(),
+            };
+            accepted(self.access.login(&login))?;
+        }
         let will = Will::of(connect, &client_id, now)?;
-        let client = ClientLimits::of(connect);
+        let username = identity.username.as_deref();
+        self.check_will(&client_id, username, will.as_ref(), client.version())?;
+        self.check_room(&client_id)?;
         let Granted {
             expiry_interval_s,
+            keep_alive_s,
             server,
             mut connack,
-        } = Granted::new(&self.config, connect, assigned_id, client)?;
+        } = Granted::new(
+            &self.config,
+            connect,
+            &client_id,
+            assigned_id.is_some(),
+            identity.properties,
+            client,
+        )?;
 
         let (id, session_present) = self.claim_session(now, conn, client_id, connect, out);
         let session = &mut self.sessions[id.0];
         session.expiry_interval_s = expiry_interval_s;
         session.will = will;
-        session.link = Some(Link::new(conn, client, server, connect.keep_alive, now));
+        session.username = identity.username;
+        let authentication = identity.authentication;
+        session.link = Some(Link::new(
+            conn,
+            client,
+            server,
+            keep_alive_s,
+            authentication,
+            now,
+        ));
         let client_id = Arc::clone(&session.client_id);
         self.forget_opened(conn);
         self.connections.insert(conn, Connection::Client(id));
@@ -145,6 +229,48 @@ impl Broker {
             session_present,
         }));
         self.redeliver(now, id, out);
+        Ok(())
+    }
+
+    /// Whether the will may be published, so that a client hears it while it can. [MQTT-3.2.2-12]
+    fn check_will(
+        &mut self,
+        client_id: &str,
+        username: Option<&str>,
+        will: Option<&Will>,
+        version: ProtocolVersion,
+    ) -> Result<(), CloseReason> {
+        let Some(Will { message, .. }) = will else {
+            return Ok(());
+        };
+        let maximum = self.config.maximum_qos;
+        if version == ProtocolVersion::V5 && u8::from(message.qos) > u8::from(maximum) {
+            return Err(CloseReason::QoSNotSupported { maximum });
+        }
+        accepted(self.config.topic_code(&message.topic))?;
+        if self.config.payload_format_checked && !message.is_as_announced() {
+            return accepted(ReasonCode::PayloadFormatInvalid);
+        }
+        let client = Client {
+            client_id,
+            username,
+        };
+        accepted(self.may_publish(&client, &message.topic))
+    }
+
+    /// Whether one more client is as many as there may be, or needs one more session than there may be.
+    fn check_room(&self, client_id: &str) -> Result<(), CloseReason> {
+        let session = self.session_ids.get(client_id);
+        let session = session.map(|id| &self.sessions[id.0]);
+        if session.is_none() && self.sessions.len() >= self.config.sessions_max {
+            let limit = "sessions_max";
+            return Err(CloseReason::QuotaExceeded { limit });
+        }
+        let takes_over = session.is_some_and(|session| session.link.is_some());
+        if !takes_over && self.stats.connections >= self.config.clients_max {
+            let limit = "clients_max";
+            return Err(CloseReason::QuotaExceeded { limit });
+        }
         Ok(())
     }
 
@@ -190,6 +316,7 @@ impl Broker {
 /// What a client is told in CONNACK.
 struct Granted {
     expiry_interval_s: u32,
+    keep_alive_s: u16,
     server: ServerLimits,
     connack: ConnAckPacket,
 }
@@ -198,73 +325,128 @@ impl Granted {
     fn new(
         config: &Config,
         connect: &ConnectPacket,
-        assigned_id: Option<String>,
+        client_id: &str,
+        id_is_assigned: bool,
+        authentication: Properties,
         client: ClientLimits,
     ) -> Result<Self, CloseReason> {
-        let requested_s = connect
-            .properties
-            .get_session_expiry_interval()
-            .unwrap_or(0);
+        let requested_s = match (client.version(), connect.clean_start) {
+            (ProtocolVersion::V5, _) => connect.properties.get_session_expiry_interval(),
+            (ProtocolVersion::V311, true) => None,
+            (ProtocolVersion::V311, false) => Some(u32::MAX),
+        };
+        let requested_s = requested_s.unwrap_or(0);
         let expiry_interval_s = requested_s.min(config.session_expiry_interval_max_s);
         let mut connack = ConnAckPacket::new(false, ReasonCode::Success);
-        if let Some(client_id) = assigned_id {
-            connack = connack.with_assigned_client_id(client_id);
-        }
-        if expiry_interval_s != requested_s {
-            connack = connack.with_session_expiry_interval(expiry_interval_s);
-        }
-        let full = with_limits(connack.clone(), config);
-        if client.fits(&Packet::ConnAck(full.clone())) {
-            let server = ServerLimits {
-                receive_maximum: config.receive_maximum,
-                topic_alias_maximum: config.topic_alias_maximum,
-            };
-            return Ok(Self {
-                expiry_interval_s,
-                server,
-                connack: full,
-            });
-        }
+        connack.protocol_version = client.level;
         // A limit that the client cannot be told is not held against it; the packet size is, where packets are decoded.
-        let server = ServerLimits {
+        let unlimited = ServerLimits {
             receive_maximum: u16::MAX,
             topic_alias_maximum: 0,
+            maximum_qos: QoS::ExactlyOnce,
         };
-        match client.maximum_packet_size {
-            Some(maximum) if !client.fits(&Packet::ConnAck(connack.clone())) => {
-                Err(CloseReason::AnswerTooLarge {
-                    packet: "CONNACK",
-                    maximum,
-                })
-            }
-            _ => Ok(Self {
-                expiry_interval_s,
-                server,
-                connack,
-            }),
+        let mut granted = Self {
+            expiry_interval_s,
+            keep_alive_s: connect.keep_alive,
+            server: unlimited,
+            connack,
+        };
+        if client.version() == ProtocolVersion::V311 {
+            return Ok(granted);
         }
+        granted.connack.properties = authentication;
+        let properties = &mut granted.connack.properties;
+        if id_is_assigned {
+            properties.set_assigned_client_identifier(client_id.to_owned());
+        }
+        if expiry_interval_s != requested_s {
+            properties.set_session_expiry_interval(expiry_interval_s);
+        }
+        let mut full = granted.connack.clone();
+        let keep_alive_s = add_limits(&mut full.properties, config, connect.keep_alive);
+        if client.fits(&Packet::ConnAck(full.clone())) {
+            granted.connack = full;
+            granted.keep_alive_s = keep_alive_s;
+            granted.server = ServerLimits {
+                receive_maximum: config.receive_maximum,
+                topic_alias_maximum: config.topic_alias_maximum,
+                maximum_qos: config.maximum_qos,
+            };
+        }
+        client.check(&Packet::ConnAck(granted.connack.clone()))?;
+        // It may be left out even where it was asked for. [MQTT-3.1.2-28]
+        let asked = connect.properties.get_request_response_information();
+        if let (Some(true), Some(text)) = (asked, &config.response_information) {
+            let mut informed = granted.connack.clone();
+            let text = text.replace("%c", client_id);
+            informed.properties.set_response_information(text);
+            let packet = Packet::ConnAck(informed.clone());
+            if client.has_room_for(&packet) {
+                granted.connack = informed;
+            }
+        }
+        Ok(granted)
     }
 }
 
-/// Adds every limit that differs from what a client assumes anyway.
-fn with_limits(mut connack: ConnAckPacket, config: &Config) -> ConnAckPacket {
-    connack = connack.with_shared_subscription_available(false);
+/// Adds every limit that differs from what a client assumes anyway, and returns its Keep Alive. [MQTT-3.1.2-21]
+fn add_limits(properties: &mut Properties, config: &Config, keep_alive_s: u16) -> u16 {
     if config.receive_maximum < u16::MAX {
-        connack = connack.with_receive_maximum(config.receive_maximum);
+        properties.set_receive_maximum(config.receive_maximum);
     }
     if config.topic_alias_maximum > 0 {
-        connack = connack.with_topic_alias_maximum(config.topic_alias_maximum);
+        properties.set_topic_alias_maximum(config.topic_alias_maximum);
     }
     if config.maximum_packet_size < Config::PACKET_SIZE_LIMIT {
-        connack = connack.with_maximum_packet_size(config.maximum_packet_size);
+        properties.set_maximum_packet_size(config.maximum_packet_size);
     }
-    connack
+    if config.maximum_qos != QoS::ExactlyOnce {
+        properties.set_maximum_qos(config.maximum_qos.into());
+    }
+    let maximum_s = config.keep_alive_max_s;
+    if maximum_s > 0 && !(1..=maximum_s).contains(&keep_alive_s) {
+        properties.set_server_keep_alive(maximum_s);
+        return maximum_s;
+    }
+    keep_alive_s
 }
 
-/// The protocol version of MQTT 5.0, as CONNECT states it.
-const PROTOCOL_VERSION: u8 = 5;
+fn accepted(code: ReasonCode) -> Result<(), CloseReason> {
+    match code {
+        ReasonCode::Success => Ok(()),
+        code => Err(CloseReason::Refused { code }),
+    }
+}
 
-/// [MQTT-3.2.2-6]
-fn refusal(reason: &CloseReason) -> Packet {
-    Packet::ConnAck(ConnAckPacket::new(false, reason.reason_code()))
+/// The CONNACK that refuses a client, if its version has one for `reason`. [MQTT-3.2.2-6]
+fn refusal(level: u8, reason: &CloseReason) -> Option<ConnAckPacket> {
+    let code = match reason.reason_code() {
+        code if code.is_error() && codec::has_reason_code(PacketType::ConnAck, code) => code,
+        _ => ReasonCode::NotAuthorized,
+    };
+    let reason_code = match ProtocolVersion::of_level(level) {
+        ProtocolVersion::V5 => code,
+        ProtocolVersion::V311 => return_code(code)?,
+    };
+    let mut connack = ConnAckPacket::new(false, reason_code);
+    // An unknown level is answered in the nearest that is known.
+    connack.protocol_version = level.clamp(V31_LEVEL, V5_LEVEL);
+    Some(connack)
+}
+
+/// The reason code that stands for `code` among the return codes of MQTT 3.1.1. What is malformed has none: the
+/// connection is closed without a word.
+fn return_code(code: ReasonCode) -> Option<ReasonCode> {
+    match code {
+        ReasonCode::UnsupportedProtocolVersion
+        | ReasonCode::ClientIdentifierNotValid
+        | ReasonCode::ServerUnavailable
+        | ReasonCode::BadUsernameOrPassword
+        | ReasonCode::NotAuthorized => Some(code),
+        ReasonCode::ServerBusy | ReasonCode::QuotaExceeded | ReasonCode::ConnectionRateExceeded => {
+            Some(ReasonCode::ServerUnavailable)
+        }
+        ReasonCode::Banned | ReasonCode::TopicNameInvalid => Some(ReasonCode::NotAuthorized),
+        _ => None,
+    }
 }

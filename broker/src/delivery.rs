@@ -12,14 +12,14 @@ use crate::packet::pubrel::PubRelPacket;
 use crate::session::{Session, SessionId};
 use crate::tree::Subscription;
 use crate::{
-    Broker, BrokerEvent, CloseReason, DropReason, Output, Packet, QoS, ReasonCode, Time,
+    Broker, BrokerEvent, CloseReason, Config, DropReason, Output, Packet, QoS, ReasonCode, Time,
     TopicFilter,
 };
 
 impl Delivery {
     /// One copy for all subscriptions of a session that match: with the highest QoS and every identifier.
     /// [MQTT-3.3.4-2] [MQTT-3.3.4-3] [MQTT-3.3.4-4] [MQTT-3.8.4-8]
-    fn new<'a>(
+    pub(crate) fn new<'a>(
         message: &Arc<Message>,
         subscriptions: impl IntoIterator<Item = &'a Subscription>,
     ) -> Self {
@@ -28,6 +28,7 @@ impl Delivery {
             qos: QoS::AtMostOnce,
             retain: false,
             subscription_ids: Vec::new(),
+            share: None,
         };
         for subscription in subscriptions {
             let qos = min_qos(message.qos, subscription.qos);
@@ -68,7 +69,7 @@ impl Broker {
         }
         matches.clear();
         self.matches = matches;
-        has_receivers
+        self.publish_shared(now, &message, out) || has_receivers
     }
 
     /// Sends the retained messages that match a subscription which was just made. [MQTT-3.3.1-9]
@@ -91,14 +92,20 @@ impl Broker {
     }
 
     /// Sends a message to a session, or lets it wait there. QoS 0 messages do not wait.
-    fn deliver(&mut self, now: Time, id: SessionId, delivery: Delivery, out: &mut Vec<Output>) {
+    pub(crate) fn deliver(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        delivery: Delivery,
+        out: &mut Vec<Output>,
+    ) {
         let session = &mut self.sessions[id.0];
         if delivery.qos == QoS::AtMostOnce {
             session.send_now(now, &delivery, &mut self.stats, out);
         } else {
             session.outbound.push(delivery);
             session.pump(now, &mut self.stats, out);
-            session.shed(self.config.queue_messages_max, now, &mut self.stats, out);
+            session.shed(&self.config, now, &mut self.stats, out);
         }
     }
 
@@ -168,10 +175,15 @@ impl Broker {
 }
 
 impl Session {
-    fn send_now(&self, now: Time, delivery: &Delivery, stats: &mut Stats, out: &mut Vec<Output>) {
-        let Some(link) = &self.link else { return };
-        let packet = delivery.packet(None, false, now);
-        if link.client.fits(&packet) {
+    fn send_now(
+        &mut self,
+        now: Time,
+        delivery: &Delivery,
+        stats: &mut Stats,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(link) = &mut self.link else { return };
+        if let Some(packet) = link.message(delivery.packet(None, false, now)) {
             stats.messages_delivered += 1;
             out.push(Output::Send(link.conn, packet));
         } else {
@@ -186,7 +198,7 @@ impl Session {
 
     /// Sends as much of what waits as the client takes now.
     fn pump(&mut self, now: Time, stats: &mut Stats, out: &mut Vec<Output>) {
-        let Some(link) = &self.link else { return };
+        let Some(link) = &mut self.link else { return };
         let client_id = &self.client_id;
         self.outbound
             .pump(link.client.receive_maximum, |delivery, packet_id, dup| {
@@ -200,9 +212,9 @@ impl Session {
                     ));
                     return false;
                 }
-                let packet = delivery.packet(Some(packet_id), dup, now);
                 // What does not fit counts as delivered. [MQTT-3.1.2-25]
-                if !link.client.fits(&packet) {
+                let packet = delivery.packet(Some(packet_id), dup, now);
+                let Some(packet) = link.message(packet) else {
                     out.push(dropped(
                         client_id,
                         &delivery.message,
@@ -210,7 +222,7 @@ impl Session {
                         stats,
                     ));
                     return false;
-                }
+                };
                 if !dup {
                     stats.messages_delivered += 1;
                 }
@@ -219,10 +231,10 @@ impl Session {
             });
     }
 
-    /// Drops the newest message if too many wait: the oldest stay.
-    fn shed(&mut self, maximum: usize, now: Time, stats: &mut Stats, out: &mut Vec<Output>) {
+    /// Drops the newest message if too many wait, or too many bytes: the oldest stay.
+    fn shed(&mut self, config: &Config, now: Time, stats: &mut Stats, out: &mut Vec<Output>) {
         let client_id = &self.client_id;
-        let newest = self.outbound.shed(maximum, now, |message| {
+        let newest = self.outbound.shed(config, now, |message| {
             out.push(dropped(client_id, message, DropReason::Expired, stats));
         });
         if let Some(newest) = newest {

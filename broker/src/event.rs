@@ -61,6 +61,15 @@ pub enum BrokerEvent {
         /// The topic of the will.
         topic: TopicName,
     },
+    /// A message that a client published was not accepted.
+    PublishRefused {
+        /// The client identifier.
+        client_id: Arc<str>,
+        /// The topic of the message.
+        topic: TopicName,
+        /// Why.
+        reason_code: ReasonCode,
+    },
     /// A message was not delivered to one of its receivers.
     MessageDropped {
         /// The client identifier of the receiver.
@@ -127,6 +136,14 @@ impl fmt::Display for BrokerEvent {
             Self::WillPublished { client_id, topic } => {
                 write!(f, "The will of {client_id} was published to {topic}.")
             }
+            Self::PublishRefused {
+                client_id,
+                topic,
+                reason_code,
+            } => write!(
+                f,
+                "A message of {client_id} on {topic} was refused: {reason_code:?}."
+            ),
             Self::MessageDropped {
                 client_id,
                 topic,

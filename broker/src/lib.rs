@@ -1,8 +1,12 @@
-//! The MQTT 5 engine of TabMQ: connections, sessions, routing, retained messages and wills.
+//! The MQTT engine of TabMQ, for 5.0 and 3.1.1: connections, sessions, routing, retained messages and wills.
 //!
 //! It is sans-IO: [`Broker::handle`] takes one [`Input`] and appends what is to be done to a list of [`Output`]s, in
 //! order. It knows no tab, no browser, no clock and no randomness.
 
+pub mod access;
+mod authentication;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod broker;
 mod close;
 pub mod codec;
@@ -10,13 +14,16 @@ mod config;
 mod connect;
 mod delivery;
 mod event;
+mod hash;
 mod link;
 mod message;
 mod outbound;
 mod publish;
 mod retained;
 mod session;
+mod share;
 mod slab;
+mod statistics;
 mod subscribe;
 mod time;
 mod timers;

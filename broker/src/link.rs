@@ -2,19 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::authentication::{Authentication, Pending};
+use crate::codec::ProtocolVersion;
+use crate::packet::PacketType;
 use crate::packet::connect::ConnectPacket;
 use crate::packet::disconnect::DisconnectPacket;
 use crate::packet::publish::PublishPacket;
 use crate::session::SessionId;
-use crate::{CloseReason, ConnId, Packet, ReasonCode, Time, TopicName, codec};
+use crate::{CloseReason, Config, ConnId, Packet, QoS, ReasonCode, Time, TopicName, codec};
 
 /// A network connection.
 #[derive(Debug)]
 pub(crate) enum Connection {
-    /// Its CONNECT has not come yet.
+    /// Its CONNECT has not come yet, or is not answered yet.
     Opened {
         /// How long that is waited for.
         until: Time,
+        /// The client that has to authenticate first.
+        pending: Option<Box<Pending>>,
     },
     /// Its client was accepted.
     Client(SessionId),
@@ -34,15 +39,26 @@ pub(crate) struct Link {
     pub(crate) keep_alive_check: Option<Time>,
     /// QoS 2 messages that came on this connection and are not released yet.
     pub(crate) unreleased: BTreeSet<u16>,
+    /// How the client authenticates, if it does so in steps.
+    pub(crate) authentication: Option<Authentication>,
+    /// What the client's topic aliases stand for.
     aliases: BTreeMap<u16, TopicName>,
+    /// The topic aliases that the client was told.
+    aliases_told: BTreeMap<TopicName, u16>,
+    /// How many messages the client may publish at `rate_counted`.
+    rate_left: u32,
+    rate_counted: Time,
 }
 
-/// What the client accepts, as it says in CONNECT.
+/// What the client accepts, as it says in CONNECT, or less where the broker wants less.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientLimits {
+    /// The protocol version, as CONNECT states it.
+    pub(crate) level: u8,
     pub(crate) receive_maximum: u16,
     /// In bytes.
     pub(crate) maximum_packet_size: Option<usize>,
+    topic_alias_maximum: u16,
     pub(crate) problem_information: bool,
 }
 
@@ -51,38 +67,69 @@ pub(crate) struct ClientLimits {
 pub(crate) struct ServerLimits {
     pub(crate) receive_maximum: u16,
     pub(crate) topic_alias_maximum: u16,
+    pub(crate) maximum_qos: QoS,
 }
 
 impl ClientLimits {
-    pub(crate) fn of(connect: &ConnectPacket) -> Self {
+    pub(crate) fn of(connect: &ConnectPacket, config: &Config) -> Self {
         let properties = &connect.properties;
+        let receive_maximum = properties.get_receive_maximum().unwrap_or(u16::MAX);
+        let topic_alias_maximum = properties.get_topic_alias_maximum().unwrap_or(0);
         Self {
-            receive_maximum: properties.get_receive_maximum().unwrap_or(u16::MAX),
+            level: connect.protocol_version,
+            receive_maximum: receive_maximum.min(config.in_flight_max),
             maximum_packet_size: properties
                 .get_maximum_packet_size()
                 .map(|bytes| bytes as usize),
+            topic_alias_maximum: topic_alias_maximum.min(config.outbound_topic_alias_maximum),
             problem_information: properties.get_request_problem_information().unwrap_or(true),
         }
     }
 
-    /// Whether the client accepts a packet of this size. [MQTT-3.1.2-24]
-    pub(crate) fn fits(&self, packet: &Packet) -> bool {
-        self.maximum_packet_size
-            .is_none_or(|maximum| codec::encoded_len(packet).is_ok_and(|size| size <= maximum))
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        ProtocolVersion::of_level(self.level)
     }
 
-    /// The DISCONNECT that tells the client `reason`, in words too if it wants them and they fit. [MQTT-3.14.2-3]
+    /// Whether the client accepts a packet of this size. [MQTT-3.1.2-24]
+    pub(crate) fn fits(&self, packet: &Packet) -> bool {
+        self.maximum_packet_size.is_none_or(|maximum| {
+            codec::encoded_len(packet, self.version()).is_ok_and(|size| size <= maximum)
+        })
+    }
+
+    /// Whether a packet with texts of any length can be written, and the client accepts it.
+    pub(crate) fn has_room_for(&self, packet: &Packet) -> bool {
+        codec::encoded_len(packet, self.version()).is_ok() && self.fits(packet)
+    }
+
+    /// Refuses an answer that the client does not accept.
+    pub(crate) fn check(&self, packet: &Packet) -> Result<(), CloseReason> {
+        match self.maximum_packet_size {
+            Some(maximum) if !self.fits(packet) => Err(CloseReason::AnswerTooLarge {
+                packet: packet.packet_type_name(),
+                maximum,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The DISCONNECT that tells the client `reason`, in words too if it wants them and they fit. In MQTT 3.1.1 a server
+    /// sends none. [MQTT-3.14.2-3]
     pub(crate) fn disconnect(&self, reason: &CloseReason) -> Option<Packet> {
+        if self.version() == ProtocolVersion::V311 {
+            return None;
+        }
         let reason_code = match reason.reason_code() {
             // It belongs to CONNACK; what it says about a client that is connected is that it sent nonsense.
             ReasonCode::UnsupportedProtocolVersion => ReasonCode::ProtocolError,
-            reason_code => reason_code,
+            code if codec::has_reason_code(PacketType::Disconnect, code) => code,
+            _ => ReasonCode::NotAuthorized,
         };
         let plain = DisconnectPacket::new(reason_code);
         if self.problem_information {
             let explained = plain.clone().with_reason_string(reason.to_string());
             let explained = Packet::Disconnect(explained);
-            if self.fits(&explained) {
+            if self.has_room_for(&explained) {
                 return Some(explained);
             }
         }
@@ -96,6 +143,7 @@ impl Link {
         client: ClientLimits,
         server: ServerLimits,
         keep_alive_s: u16,
+        authentication: Option<Authentication>,
         now: Time,
     ) -> Self {
         Self {
@@ -106,7 +154,11 @@ impl Link {
             heard: now,
             keep_alive_check: None,
             unreleased: BTreeSet::new(),
+            authentication,
             aliases: BTreeMap::new(),
+            aliases_told: BTreeMap::new(),
+            rate_left: 0,
+            rate_counted: Time::from_ms(0),
         }
     }
 
@@ -141,6 +193,63 @@ impl Link {
             self.aliases.insert(alias, topic.clone());
         }
         Ok(topic)
+    }
+
+    /// The packet that carries a message to the client, with a topic alias as long as there are any; `None` if it is larger
+    /// than the client accepts. [MQTT-3.1.2-26] [MQTT-3.1.2-27]
+    pub(crate) fn message(&mut self, publish: PublishPacket) -> Option<Packet> {
+        let maximum = self.client.topic_alias_maximum;
+        if maximum == 0 {
+            return Some(Packet::Publish(publish)).filter(|packet| self.client.fits(packet));
+        }
+        if let Some(&alias) = TopicName::parse(&publish.topic_name)
+            .ok()
+            .and_then(|topic| self.aliases_told.get(&topic))
+        {
+            let mut packet = publish.with_topic_alias(alias);
+            packet.topic_name.clear();
+            return Some(Packet::Publish(packet)).filter(|packet| self.client.fits(packet));
+        }
+        let told = u16::try_from(self.aliases_told.len()).unwrap_or(u16::MAX);
+        if told < maximum {
+            let packet = Packet::Publish(publish.clone().with_topic_alias(told + 1));
+            if self.client.fits(&packet)
+                && let Ok(topic) = TopicName::parse(&publish.topic_name)
+            {
+                self.aliases_told.insert(topic, told + 1);
+                return Some(packet);
+            }
+        }
+        Some(Packet::Publish(publish)).filter(|packet| self.client.fits(packet))
+    }
+
+    /// Counts a message that the client publishes: as many at once as in a second, and no more in the long run.
+    pub(crate) fn check_rate(&mut self, now: Time, maximum: u32) -> Result<(), CloseReason> {
+        if maximum == 0 {
+            return Ok(());
+        }
+        let earned = now
+            .ms_since(self.rate_counted)
+            .saturating_mul(maximum.into())
+            / 1000;
+        if earned > 0 {
+            let left = earned.saturating_add(self.rate_left.into());
+            self.rate_left = u32::try_from(left).unwrap_or(maximum).min(maximum);
+            // What is left of the time counts for the next one, unless there are as many as there can be.
+            self.rate_counted = match self.rate_left == maximum {
+                true => now,
+                false => self
+                    .rate_counted
+                    .plus_ms(earned * 1000 / u64::from(maximum)),
+            };
+        }
+        match self.rate_left.checked_sub(1) {
+            Some(left) => {
+                self.rate_left = left;
+                Ok(())
+            }
+            None => Err(CloseReason::MessageRateTooHigh { maximum }),
+        }
     }
 
     /// Whether one more QoS 1 or QoS 2 message is as many at once as the client may send. [MQTT-3.3.4-7]

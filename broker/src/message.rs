@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Properties, PropertyId, QoS, Time, TopicName};
+use crate::{Properties, PropertyId, PropertyValue, QoS, Time, TopicName};
 
 /// A message as it was published. All sessions it goes to share one; a packet is made of it only when it is sent.
 #[derive(Debug)]
@@ -26,6 +26,16 @@ impl Message {
     pub(crate) fn expires(&self) -> Option<Time> {
         self.expiry_interval_s
             .map(|interval_s| self.published.plus_secs(interval_s.into()))
+    }
+
+    /// How much memory it takes, by what is long in it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.topic.as_str().len() + self.payload.len()
+    }
+
+    /// Whether the payload is UTF-8 if its Payload Format Indicator says so.
+    pub(crate) fn is_as_announced(&self) -> bool {
+        is_as_announced(&self.payload, &self.properties)
     }
 
     /// Whether delivery must not start any more. [MQTT-3.3.2-5]
@@ -60,6 +70,12 @@ pub(crate) fn forwarded(properties: &Properties) -> Properties {
         }
     }
     kept
+}
+
+/// Whether a payload is UTF-8 if its Payload Format Indicator says so.
+pub(crate) fn is_as_announced(payload: &[u8], properties: &Properties) -> bool {
+    let indicator = properties.get(PropertyId::PayloadFormatIndicator);
+    indicator != Some(&PropertyValue::Byte(1)) || str::from_utf8(payload).is_ok()
 }
 
 /// The lower of two.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::message::Message;
 use crate::packet::publish::PublishPacket;
-use crate::{CloseReason, Packet, QoS, ReasonCode, Time};
+use crate::{CloseReason, Config, QoS, ReasonCode, Time, TopicFilter};
 
 /// One message for one session.
 #[derive(Debug)]
@@ -15,10 +15,12 @@ pub(crate) struct Delivery {
     pub(crate) retain: bool,
     /// Those of all subscriptions it matches, the same one as often as it occurs. [MQTT-3.3.4-3] [MQTT-3.3.4-4]
     pub(crate) subscription_ids: Vec<u32>,
+    /// The shared subscription that it was chosen for.
+    pub(crate) share: Option<TopicFilter>,
 }
 
 impl Delivery {
-    pub(crate) fn packet(&self, packet_id: Option<u16>, dup: bool, now: Time) -> Packet {
+    pub(crate) fn packet(&self, packet_id: Option<u16>, dup: bool, now: Time) -> PublishPacket {
         let message = &*self.message;
         let mut publish =
             PublishPacket::new(message.topic.as_str(), message.payload.clone(), self.qos);
@@ -32,7 +34,7 @@ impl Delivery {
         for &id in &self.subscription_ids {
             publish.properties.set_subscription_identifier(id);
         }
-        Packet::Publish(publish)
+        publish
     }
 }
 
@@ -43,6 +45,8 @@ impl Delivery {
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     queue: VecDeque<Delivery>,
+    /// What waits takes so much memory.
+    queue_bytes: usize,
     /// Nothing in the queue expires before; `None` if nothing in it ever does.
     queue_expires: Option<Time>,
     /// By position in the order in which they have to be sent again.
@@ -63,6 +67,16 @@ struct InFlight {
     stage: Stage,
     /// Whether it was sent on this connection, and so counts against the client's Receive Maximum.
     counted: bool,
+}
+
+impl InFlight {
+    /// The message, if it may be sent to another client of a shared subscription although it was sent to this one.
+    fn movable(&self) -> Option<&Delivery> {
+        match &self.stage {
+            Stage::Publish(delivery) if delivery.qos == QoS::AtLeastOnce => Some(delivery),
+            Stage::Publish(_) | Stage::PubRel => None,
+        }
+    }
 }
 
 /// What was sent last.
@@ -91,33 +105,81 @@ impl Outbound {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        self.queue_bytes += delivery.message.bytes();
         self.queue.push_back(delivery);
     }
 
-    /// Hands out the newest message if more than `maximum` wait; what has expired makes room first.
+    /// Hands out the newest message if more wait than the limits allow; what has expired makes room first.
     pub(crate) fn shed(
         &mut self,
-        maximum: usize,
+        config: &Config,
         now: Time,
         mut expired: impl FnMut(&Message),
     ) -> Option<Delivery> {
-        if self.queue.len() <= maximum {
+        if !self.is_overfull(config) {
             return None;
         }
         if self.queue_expires.is_some_and(|at| at <= now) {
+            let bytes = &mut self.queue_bytes;
             self.queue.retain(|delivery| {
                 let keep = !delivery.message.is_expired(now);
                 if !keep {
+                    *bytes -= delivery.message.bytes();
                     expired(&delivery.message);
                 }
                 keep
             });
             self.queue_expires = self.queue.iter().filter_map(|d| d.message.expires()).min();
         }
-        if self.queue.len() <= maximum {
+        if !self.is_overfull(config) {
             return None;
         }
-        self.queue.pop_back()
+        let newest = self.queue.pop_back()?;
+        self.queue_bytes -= newest.message.bytes();
+        Some(newest)
+    }
+
+    fn is_overfull(&self, config: &Config) -> bool {
+        self.queue.len() > config.queue_messages_max || self.queue_bytes > config.queue_bytes_max
+    }
+
+    /// Whether a message would be sent at once.
+    pub(crate) fn has_room(&self, receive_maximum: u16) -> bool {
+        self.queue.is_empty() && self.unacknowledged < usize::from(receive_maximum)
+    }
+
+    /// The shared subscriptions for which something can be taken back; see [`Outbound::take_shared`].
+    pub(crate) fn shared_filters(&self) -> impl Iterator<Item = &TopicFilter> {
+        let in_flight = self.in_flight.values().filter_map(InFlight::movable);
+        let all = in_flight.chain(&self.queue);
+        all.filter_map(|delivery| delivery.share.as_ref())
+    }
+
+    /// Takes back what was chosen for this session through a shared subscription and can go to another one, in order:
+    /// what waits, and QoS 1 messages in flight. [MQTT-4.8.2-4] [MQTT-4.8.2-6]
+    pub(crate) fn take_shared(&mut self, wanted: impl Fn(&TopicFilter) -> bool) -> Vec<Delivery> {
+        let is_wanted = |delivery: &Delivery| delivery.share.as_ref().is_some_and(&wanted);
+        let packet_ids: Vec<u16> = self
+            .in_flight
+            .values()
+            .filter(|entry| entry.movable().is_some_and(is_wanted))
+            .map(|entry| entry.packet_id)
+            .collect();
+        let mut taken = Vec::new();
+        for packet_id in packet_ids {
+            if let Some(Stage::Publish(delivery)) = self.finish(packet_id) {
+                taken.push(delivery);
+            }
+        }
+        for delivery in core::mem::take(&mut self.queue) {
+            if is_wanted(&delivery) {
+                self.queue_bytes -= delivery.message.bytes();
+                taken.push(delivery);
+            } else {
+                self.queue.push_back(delivery);
+            }
+        }
+        taken
     }
 
     /// Starts over on a new connection: returns the identifiers to release again, and lets [`Outbound::pump`] send every
@@ -170,6 +232,7 @@ impl Outbound {
                     self.in_flight.remove(&position);
                 }
             } else if let Some(delivery) = self.queue.pop_front() {
+                self.queue_bytes -= delivery.message.bytes();
                 let packet_id = self.free_packet_id();
                 if send(&delivery, packet_id, false) {
                     self.last_packet_id = packet_id;
@@ -254,12 +317,13 @@ impl Outbound {
         self.next_position += 1;
     }
 
-    fn finish(&mut self, packet_id: u16) {
-        let position = self.positions.remove(&packet_id);
-        let entry = position.and_then(|position| self.in_flight.remove(&position));
-        if entry.is_some_and(|entry| entry.counted) {
+    fn finish(&mut self, packet_id: u16) -> Option<Stage> {
+        let position = self.positions.remove(&packet_id)?;
+        let entry = self.in_flight.remove(&position)?;
+        if entry.counted {
             self.unacknowledged -= 1;
         }
+        Some(entry.stage)
     }
 
     /// The next identifier that is not in flight. [MQTT-2.2.1-4]

@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::codec::{DecodeError, Violation};
-use crate::message::{Message, forwarded};
+use crate::access::{Access, Client};
+use crate::codec::{self, DecodeError, Violation};
+use crate::message::{Message, forwarded, is_as_announced};
+use crate::packet::PacketType;
 use crate::packet::puback::PubAckPacket;
 use crate::packet::pubcomp::PubCompPacket;
 use crate::packet::publish::PublishPacket;
 use crate::packet::pubrec::PubRecPacket;
 use crate::packet::pubrel::PubRelPacket;
 use crate::session::SessionId;
-use crate::{Broker, CloseReason, Output, Packet, QoS, ReasonCode, Time, TopicName};
+use crate::{
+    Broker, BrokerEvent, CloseReason, Config, Output, Packet, QoS, ReasonCode, Time, TopicName,
+    statistics,
+};
 
 impl Broker {
     /// Routes a message and acknowledges it as its QoS demands. [MQTT-3.3.4-1]
@@ -27,12 +32,14 @@ impl Broker {
         let Some(link) = &mut self.sessions[id.0].link else {
             return Ok(());
         };
+        let maximum = link.server.maximum_qos;
+        if u8::from(publish.qos) > u8::from(maximum) {
+            return Err(CloseReason::QoSNotSupported { maximum });
+        }
+        link.check_rate(now, self.config.publish_rate_max)?;
         let topic = link.topic(&publish)?;
         match (publish.qos, publish.packet_id) {
-            (QoS::AtMostOnce, _) => {
-                self.accept(now, id, topic, publish, out);
-                Ok(())
-            }
+            (QoS::AtMostOnce, _) => self.on_publish_qos0(now, id, topic, publish, out),
             (QoS::AtLeastOnce, Some(packet_id)) => {
                 self.on_publish_qos1(now, id, packet_id, topic, publish, out)
             }
@@ -42,6 +49,26 @@ impl Broker {
             (qos, packet_id) => {
                 Err(DecodeError::from(Violation::PublishPacketId { qos, packet_id }).into())
             }
+        }
+    }
+
+    /// There is no answer: what is not as it must be ends the connection, what is not allowed is dropped.
+    fn on_publish_qos0(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        topic: TopicName,
+        mut publish: PublishPacket,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        if publish.retain && !self.has_room_for_retained(&topic, &publish.payload) {
+            publish.retain = false;
+        }
+        match self.accept(now, id, topic, publish, out) {
+            code @ (ReasonCode::TopicNameInvalid | ReasonCode::PayloadFormatInvalid) => {
+                Err(CloseReason::PublishRefused { code })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -56,7 +83,8 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         let session = &self.sessions[id.0];
-        let reason_code = if session.inbound.contains(&packet_id) {
+        // A client of MQTT 3.1.1 cannot be told, and its message must not be lost.
+        let reason_code = if session.inbound.contains(&packet_id) && session.speaks_v5() {
             ReasonCode::PacketIdentifierInUse
         } else {
             if let Some(link) = &session.link {
@@ -64,12 +92,18 @@ impl Broker {
             }
             self.accept(now, id, topic, publish, out)
         };
+        self.check_quota_can_be_told(id, reason_code)?;
         let puback = PubAckPacket::new_with_reason(packet_id, reason_code);
-        self.sessions[id.0].answer(Packet::PubAck(puback), out)
+        let mut explained = puback.clone();
+        if let Some(text) = in_words(reason_code) {
+            explained.properties.set_reason_string(text.into());
+        }
+        let [explained, plain] = [explained, puback].map(Packet::PubAck);
+        self.sessions[id.0].answer_in_words(explained, plain, out)
     }
 
     /// Answers with PUBREC, and routes the message the first time only: until PUBREL, the same packet identifier means
-    /// the same message. [MQTT-4.3.3-8] [MQTT-4.3.3-10]
+    /// the same message. A message that is refused has no PUBREL. [MQTT-4.3.3-8] [MQTT-4.3.3-9] [MQTT-4.3.3-10]
     fn on_publish_qos2(
         &mut self,
         now: Time,
@@ -91,8 +125,36 @@ impl Broker {
         } else {
             ReasonCode::Success
         };
+        let session = &mut self.sessions[id.0];
+        if reason_code.is_error() && session.speaks_v5() {
+            session.inbound.remove(&packet_id);
+            if let Some(link) = &mut session.link {
+                link.unreleased.remove(&packet_id);
+            }
+        }
+        self.check_quota_can_be_told(id, reason_code)?;
         let pubrec = PubRecPacket::new_with_reason(packet_id, reason_code);
-        self.sessions[id.0].answer(Packet::PubRec(pubrec), out)
+        let mut explained = pubrec.clone();
+        if let Some(text) = in_words(reason_code) {
+            explained.properties.set_reason_string(text.into());
+        }
+        let [explained, plain] = [explained, pubrec].map(Packet::PubRec);
+        self.sessions[id.0].answer_in_words(explained, plain, out)
+    }
+
+    /// A client of MQTT 3.1.1 takes any answer as success, so a message that finds no room is left unanswered: the client
+    /// sends it again.
+    fn check_quota_can_be_told(
+        &mut self,
+        id: SessionId,
+        reason_code: ReasonCode,
+    ) -> Result<(), CloseReason> {
+        let session = &mut self.sessions[id.0];
+        if reason_code == ReasonCode::QuotaExceeded && !session.speaks_v5() {
+            let limit = "retained_messages_max or retained_bytes_max";
+            return Err(CloseReason::QuotaExceeded { limit });
+        }
+        Ok(())
     }
 
     /// Forgets the packet identifier of a QoS 2 message: from now on it is free for another. [MQTT-4.3.3-11]
@@ -116,7 +178,7 @@ impl Broker {
         session.answer(Packet::PubComp(pubcomp), out)
     }
 
-    /// Takes a message over from a client, and says whether anybody is subscribed to it.
+    /// Takes a message over from a client, or says why not; success, too, says whether anybody is subscribed to it.
     fn accept(
         &mut self,
         now: Time,
@@ -125,6 +187,15 @@ impl Broker {
         publish: PublishPacket,
         out: &mut Vec<Output>,
     ) -> ReasonCode {
+        let reason_code = self.publish_code(id, &topic, &publish);
+        if reason_code.is_error() {
+            out.push(Output::Event(BrokerEvent::PublishRefused {
+                client_id: Arc::clone(&self.sessions[id.0].client_id),
+                topic,
+                reason_code,
+            }));
+            return reason_code;
+        }
         self.stats.messages_received += 1;
         let message = Message {
             publisher: Arc::clone(&self.sessions[id.0].client_id),
@@ -141,5 +212,82 @@ impl Broker {
         } else {
             ReasonCode::NoMatchingSubscribers
         }
+    }
+
+    /// Whether a message may be accepted.
+    fn publish_code(
+        &mut self,
+        id: SessionId,
+        topic: &TopicName,
+        publish: &PublishPacket,
+    ) -> ReasonCode {
+        let code = self.config.topic_code(topic);
+        if code != ReasonCode::Success {
+            return code;
+        }
+        let code = self.access_code(id, topic);
+        if code != ReasonCode::Success {
+            return code;
+        }
+        if self.config.payload_format_checked
+            && !is_as_announced(&publish.payload, &publish.properties)
+        {
+            return ReasonCode::PayloadFormatInvalid;
+        }
+        if publish.retain && !self.has_room_for_retained(topic, &publish.payload) {
+            return ReasonCode::QuotaExceeded;
+        }
+        ReasonCode::Success
+    }
+
+    fn access_code(&mut self, id: SessionId, topic: &TopicName) -> ReasonCode {
+        let client = self.sessions[id.0].client();
+        may_publish(&mut *self.access, &self.config, &client, topic)
+    }
+
+    /// Whether a client may publish to a topic: what it is told is a code that PUBACK and CONNACK have.
+    pub(crate) fn may_publish(&mut self, client: &Client<'_>, topic: &TopicName) -> ReasonCode {
+        may_publish(&mut *self.access, &self.config, client, topic)
+    }
+
+    /// Whether a message can be retained within the limits.
+    pub(crate) fn has_room_for_retained(&self, topic: &TopicName, payload: &[u8]) -> bool {
+        if payload.is_empty() {
+            return true;
+        }
+        let former = self.retained.get(topic);
+        let messages = self.retained.len() + usize::from(former.is_none());
+        let former_bytes = former.map_or(0, |message| message.bytes());
+        let bytes = topic.as_str().len() + payload.len();
+        let bytes = (self.retained.bytes() - former_bytes).saturating_add(bytes);
+        messages <= self.config.retained_messages_max && bytes <= self.config.retained_bytes_max
+    }
+}
+
+/// Why a message is refused, for people.
+fn in_words(code: ReasonCode) -> Option<&'static str> {
+    match code {
+        ReasonCode::NotAuthorized => Some("this client may not publish to this topic"),
+        ReasonCode::TopicNameInvalid => Some("the topic is too long or has too many levels"),
+        ReasonCode::PayloadFormatInvalid => Some("the payload is not UTF-8, as it says it is"),
+        ReasonCode::QuotaExceeded => Some("there is no room for another retained message"),
+        ReasonCode::PacketIdentifierInUse => Some("a message of this identifier is not released"),
+        _ => None,
+    }
+}
+
+fn may_publish(
+    access: &mut dyn Access,
+    config: &Config,
+    client: &Client<'_>,
+    topic: &TopicName,
+) -> ReasonCode {
+    if config.sys_interval_s > 0 && topic.as_str().starts_with(statistics::PREFIX) {
+        return ReasonCode::NotAuthorized;
+    }
+    match access.may_publish(client, topic) {
+        ReasonCode::Success => ReasonCode::Success,
+        code if code.is_error() && codec::has_reason_code(PacketType::PubAck, code) => code,
+        _ => ReasonCode::NotAuthorized,
     }
 }

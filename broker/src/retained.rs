@@ -1,7 +1,9 @@
 //! The last message of each topic that is kept for those who subscribe later.
 
+use core::borrow::Borrow;
 use core::ops::Bound;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Range;
 use std::sync::Arc;
 
 use crate::message::Message;
@@ -9,16 +11,31 @@ use crate::timers::Timers;
 use crate::{Time, TopicFilter, TopicName};
 
 /// The retained messages, at most one for each topic.
+///
+/// Their order by topic is all that a wildcard needs: see [`Step`].
 #[derive(Debug)]
 pub(crate) struct Retained {
-    messages: BTreeMap<TopicName, Arc<Message>>,
+    messages: BTreeMap<Topic, Arc<Message>>,
+    /// Of all messages.
+    bytes: usize,
     expiries: Timers<TopicName>,
+}
+
+/// A topic that is found by its text.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Topic(TopicName);
+
+impl Borrow<str> for Topic {
+    fn borrow(&self) -> &str {
+        self.0.as_str()
+    }
 }
 
 impl Retained {
     pub(crate) const fn new() -> Self {
         Self {
             messages: BTreeMap::new(),
+            bytes: 0,
             expiries: Timers::new(),
         }
     }
@@ -27,12 +44,23 @@ impl Retained {
         self.messages.len()
     }
 
+    /// How much memory the messages take, see [`Message::bytes`].
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The message of a topic.
+    pub(crate) fn get(&self, topic: &TopicName) -> Option<&Arc<Message>> {
+        self.messages.get(topic.as_str())
+    }
+
     /// Replaces the message of its topic; an empty payload leaves none. [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
     pub(crate) fn set(&mut self, message: &Arc<Message>) {
-        if let Some(former) = self.messages.remove(&message.topic)
-            && let Some(at) = former.expires()
-        {
-            self.expiries.remove(at, former.topic.clone());
+        if let Some(former) = self.messages.remove(message.topic.as_str()) {
+            self.bytes -= former.bytes();
+            if let Some(at) = former.expires() {
+                self.expiries.remove(at, former.topic.clone());
+            }
         }
         if message.payload.is_empty() {
             return;
@@ -40,32 +68,42 @@ impl Retained {
         if let Some(at) = message.expires() {
             self.expiries.insert(at, message.topic.clone());
         }
+        self.bytes += message.bytes();
         self.messages
-            .insert(message.topic.clone(), Arc::clone(message));
+            .insert(Topic(message.topic.clone()), Arc::clone(message));
     }
 
-    /// The messages whose topic matches `filter`, always in the same order.
+    /// The messages whose topic matches `filter`, in the order of their topics. What it costs depends on how many match
+    /// and on how many levels a `+` may stand for, not on how many there are.
     pub(crate) fn matching(&self, filter: &TopicFilter) -> Vec<Arc<Message>> {
-        let text = filter.as_str();
-        let Some(wildcard) = text.find(['+', '#']) else {
-            return self.get(text).cloned().into_iter().collect();
-        };
-        // Topics that start alike stand together, so only those are looked at that start like the filter. Its parent
-        // stands elsewhere: `a/#` matches `a`.
-        let start = &text[..wildcard];
-        let parent = start.strip_suffix('/').and_then(|parent| self.get(parent));
-        let from = TopicName::parse(start).map_or(Bound::Unbounded, Bound::Included);
-        let below = self
-            .messages
-            .range((from, Bound::Unbounded))
-            .take_while(|(topic, _)| topic.as_str().starts_with(start))
-            .map(|(_, message)| message);
-        parent
-            .into_iter()
-            .chain(below)
-            .filter(|message| filter.matches(&message.topic))
-            .cloned()
-            .collect()
+        let filter = filter.share().map_or(filter.as_str(), |(_, shared)| shared);
+        if !filter.contains(WILDCARDS) {
+            return self.messages.get(filter).cloned().into_iter().collect();
+        }
+        let mut found = Vec::new();
+        let mut target = literals(filter).to_owned();
+        let mut topics = self.starting_at(&target);
+        let mut next = topics.next();
+        while let Some((Topic(topic), message)) = next {
+            next = match Step::after(topic.as_str(), filter, &mut target) {
+                Step::Match => {
+                    found.push(Arc::clone(message));
+                    topics.next()
+                }
+                Step::Next => topics.next(),
+                // Often it is near, and a search begins at the root.
+                Step::Leap => topics
+                    .by_ref()
+                    .take(STEPS_BEFORE_SEARCH)
+                    .find(|(Topic(topic), _)| topic.as_str() >= target.as_str())
+                    .or_else(|| {
+                        topics = self.starting_at(&target);
+                        topics.next()
+                    }),
+                Step::End => None,
+            };
+        }
+        found
     }
 
     pub(crate) fn next_expiry(&self) -> Option<Time> {
@@ -75,12 +113,133 @@ impl Retained {
     /// Forgets what has expired.
     pub(crate) fn drop_expired(&mut self, now: Time) {
         while let Some(topic) = self.expiries.pop_due(now) {
-            self.messages.remove(&topic);
+            if let Some(expired) = self.messages.remove(topic.as_str()) {
+                self.bytes -= expired.bytes();
+            }
         }
     }
 
-    fn get(&self, topic: &str) -> Option<&Arc<Message>> {
-        self.messages.get(&TopicName::parse(topic).ok()?)
+    fn starting_at(&self, topic: &str) -> Range<'_, Topic, Arc<Message>> {
+        self.messages
+            .range::<str, _>((Bound::Included(topic), Bound::Unbounded))
+    }
+}
+
+/// From one topic, how to go on to the next that matches a filter.
+///
+/// The topics that share their first levels stand together in the order of topics, so where one does not match, its text
+/// and the filter's tell the least topic after it that may.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// This one matches; the next one may.
+    Match,
+    /// The next one may match.
+    Next,
+    /// None before the target matches.
+    Leap,
+    /// None after this one matches.
+    End,
+}
+
+impl Step {
+    fn after(topic: &str, filter: &str, target: &mut String) -> Self {
+        // Wildcards in front do not match topics that start with `$`. [MQTT-4.7.2-1]
+        if topic.starts_with('$') && filter.starts_with(WILDCARDS) {
+            return leap(target, [AFTER_DOLLAR]);
+        }
+        // What is still to be compared, and how much of the topic a `+` stood at the end of.
+        let mut wanted = Some(filter);
+        let mut rest = Some(topic);
+        let mut up_to_single = None;
+        let mut after_single = false;
+        while let Some(filter) = wanted {
+            let (level, below) = split_level(filter);
+            if level == MULTI_LEVEL {
+                return Self::Match;
+            }
+            let Some(text) = rest else {
+                // The topic is too short. What goes on like it comes later: after a `+`, so do others.
+                return if after_single {
+                    Self::Next
+                } else {
+                    leap(target, [topic, SEPARATOR, literals(filter)])
+                };
+            };
+            let (found, deeper) = split_level(text);
+            after_single = level == SINGLE_LEVEL;
+            if after_single {
+                up_to_single = Some(&topic[..topic.len() - text.len() + found.len()]);
+            } else if level != found {
+                let start = &topic[..topic.len() - text.len()];
+                let literals = literals(filter);
+                // Where a `#` follows: first its parent, then what is below.
+                let below_literals = match filter.as_bytes().get(literals.len()) {
+                    Some(b'/') => SEPARATOR,
+                    _ => "",
+                };
+                for end in ["", below_literals] {
+                    let leap = leap(target, [start, literals, end]);
+                    if target.as_str() > topic {
+                        return leap;
+                    }
+                }
+                return leap_over(up_to_single, target);
+            }
+            wanted = below;
+            rest = deeper;
+        }
+        match rest {
+            None => Self::Match,
+            // The topic is too long, and so is everything else that starts like it.
+            Some(_) => leap_over(up_to_single, target),
+        }
+    }
+}
+
+/// How many topics are looked at before a search for the target.
+const STEPS_BEFORE_SEARCH: usize = 4;
+const SEPARATOR: &str = "/";
+/// The character after `/`: no topic that starts like another one and goes on with `/` comes after that and this.
+const AFTER_SEPARATOR: &str = "0";
+/// The character after `$`.
+const AFTER_DOLLAR: &str = "%";
+const SINGLE_LEVEL: &str = "+";
+const MULTI_LEVEL: &str = "#";
+const WILDCARDS: [char; 2] = ['+', '#'];
+
+fn leap<const PARTS: usize>(target: &mut String, parts: [&str; PARTS]) -> Step {
+    target.clear();
+    target.extend(parts);
+    Step::Leap
+}
+
+/// Nothing that starts with the levels `up_to_single` matches any more: goes on with another text for the last of them.
+fn leap_over(up_to_single: Option<&str>, target: &mut String) -> Step {
+    match up_to_single {
+        Some(levels) => leap(target, [levels, AFTER_SEPARATOR]),
+        None => Step::End,
+    }
+}
+
+fn split_level(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('/') {
+        Some((level, rest)) => (level, Some(rest)),
+        None => (text, None),
+    }
+}
+
+/// How everything starts that matches `filter`. `#` stands for its parent, too, so that ends without `/`.
+fn literals(filter: &str) -> &str {
+    match filter.find(WILDCARDS) {
+        None => filter,
+        Some(wildcard) => {
+            let start = &filter[..wildcard];
+            if filter[wildcard..].starts_with(MULTI_LEVEL) {
+                start.strip_suffix('/').unwrap_or(start)
+            } else {
+                start
+            }
+        }
     }
 }
 
@@ -136,6 +295,79 @@ mod tests {
                 .filter(|topic| parsed.matches(&TopicName::parse(topic).unwrap()))
                 .collect();
             assert_eq!(topics(&retained, filter), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn every_filter_finds_what_it_matches_among_topics_that_differ_little() {
+        let texts = ["", "!", "$", "%", "+", "a", "a!", "a0", "b", "#"];
+        let all_of = |wildcards: bool| {
+            let usable = texts
+                .into_iter()
+                .filter(move |text| wildcards || !["+", "#"].contains(text));
+            let usable: Vec<&str> = usable.collect();
+            let mut all = vec![String::new()];
+            let mut deeper: Vec<String> = usable.iter().map(ToString::to_string).collect();
+            for _ in 0..3 {
+                all.extend_from_slice(&deeper);
+                deeper = deeper
+                    .iter()
+                    .flat_map(|start| usable.iter().map(move |text| format!("{start}/{text}")))
+                    .collect();
+            }
+            all
+        };
+        let mut retained = Retained::new();
+        let names: Vec<TopicName> = all_of(false)
+            .iter()
+            .filter_map(|text| TopicName::parse(text).ok())
+            // Not every one, so that some filters have to go on.
+            .filter(|name| name.as_str().bytes().map(usize::from).sum::<usize>() % 3 != 0)
+            .collect();
+        for name in &names {
+            retained.set(&message(name.as_str(), "x", None));
+        }
+        for text in all_of(true) {
+            let Ok(filter) = TopicFilter::parse(&text) else {
+                continue;
+            };
+            let mut expected: Vec<&str> = names
+                .iter()
+                .filter(|name| filter.matches(name))
+                .map(TopicName::as_str)
+                .collect();
+            expected.sort_unstable();
+            expected.dedup();
+            let found = retained.matching(&filter);
+            let found: Vec<&str> = found.iter().map(|message| message.topic.as_str()).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn topics_that_cannot_match_are_leapt_over() {
+        let mut target = String::new();
+        for (topic, filter, step, leapt_to) in [
+            ("a/x/b", "a/+/b", Step::Match, ""),
+            ("a/x/a/y", "a/+/b", Step::Leap, "a/x/b"),
+            ("a/x/c", "a/+/b", Step::Leap, "a/x0"),
+            ("a/x", "a/+/b", Step::Next, ""),
+            ("a/x/b/y", "a/+/b", Step::Leap, "a/x0"),
+            ("b", "a/+/b", Step::End, ""),
+            ("a", "a/b/c/#", Step::Leap, "a/b/c"),
+            ("a/b/c!", "a/b/c/#", Step::Leap, "a/b/c/"),
+            ("a/b/d", "a/b/c/#", Step::End, ""),
+            ("$a", "#", Step::Leap, "%"),
+        ] {
+            let after = Step::after(topic, filter, &mut target);
+            if after != Step::Leap {
+                target.clear();
+            }
+            assert_eq!(
+                (after, target.as_str()),
+                (step, leapt_to),
+                "{topic} {filter}"
+            );
         }
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::access::Client;
+use crate::codec::ProtocolVersion;
 use crate::link::{Connection, Link};
 use crate::outbound::Outbound;
 use crate::will::Will;
@@ -19,6 +21,8 @@ pub(crate) struct SessionId(pub(crate) usize);
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client_id: Arc<str>,
+    /// Who the client is, as far as it said or proved.
+    pub(crate) username: Option<String>,
     pub(crate) expiry_interval_s: u32,
     /// The connection, while there is one.
     pub(crate) link: Option<Link>,
@@ -48,6 +52,7 @@ impl Session {
     fn new(client_id: Arc<str>) -> Self {
         Self {
             client_id,
+            username: None,
             expiry_interval_s: 0,
             link: None,
             filters: BTreeSet::new(),
@@ -59,20 +64,42 @@ impl Session {
         }
     }
 
+    /// The client, for those who decide what it may do.
+    pub(crate) fn client(&self) -> Client<'_> {
+        Client {
+            client_id: &self.client_id,
+            username: self.username.as_deref(),
+        }
+    }
+
+    /// Whether the client understands reason codes.
+    pub(crate) fn speaks_v5(&self) -> bool {
+        let link = self.link.as_ref();
+        link.is_none_or(|link| link.client.version() == ProtocolVersion::V5)
+    }
+
     /// Sends what answers a request. An answer that the client does not accept ends the connection, because the client
     /// would wait for it for ever. [MQTT-3.1.2-24]
     pub(crate) fn answer(&self, packet: Packet, out: &mut Vec<Output>) -> Result<(), CloseReason> {
         let Some(link) = &self.link else {
             return Ok(());
         };
-        if let Some(maximum) = link.client.maximum_packet_size
-            && !link.client.fits(&packet)
-        {
-            let packet = packet.packet_type_name();
-            return Err(CloseReason::AnswerTooLarge { packet, maximum });
-        }
+        link.client.check(&packet)?;
         out.push(Output::Send(link.conn, packet));
         Ok(())
+    }
+
+    /// Sends an answer with a Reason String if the client wants one and it fits, else the plain one. [MQTT-3.1.2-29]
+    pub(crate) fn answer_in_words(
+        &self,
+        explained: Packet,
+        plain: Packet,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        let client = self.link.as_ref().map(|link| &link.client);
+        let in_words = client
+            .is_some_and(|client| client.problem_information && client.has_room_for(&explained));
+        self.answer(if in_words { explained } else { plain }, out)
     }
 }
 
@@ -91,8 +118,10 @@ impl Broker {
         let session = self.sessions.remove(id.0);
         self.session_ids.remove(&session.client_id);
         for filter in &session.filters {
-            self.tree.remove(filter, id);
+            self.remove_subscription(filter, id);
         }
+        let mut outbound = session.outbound;
+        self.redistribute(now, outbound.take_shared(|_| true), out);
         if let Some(will) = session.will {
             self.publish_will(now, will, out);
         }
@@ -152,6 +181,7 @@ impl Broker {
             session.expires = Some(expires);
             self.deadlines.insert(expires, Deadline::SessionExpiry(id));
         }
+        self.hand_over(now, id, out);
         self.execute_will(now, id, out);
     }
 

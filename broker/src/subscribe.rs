@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::codec::{DecodeError, Violation};
+use crate::message::min_qos;
 use crate::packet::suback::{SubAckPacket, SubAckReasonCode};
 use crate::packet::subscribe::{RetainHandling, SubscribePacket, SubscriptionOptions};
 use crate::packet::unsuback::{UnsubAckPacket, UnsubAckReasonCode};
 use crate::packet::unsubscribe::UnsubscribePacket;
 use crate::session::SessionId;
 use crate::tree::Subscription;
-use crate::{Broker, BrokerEvent, CloseReason, Output, Packet, QoS, Time, TopicFilter};
+use crate::{Broker, BrokerEvent, CloseReason, Output, Packet, QoS, ReasonCode, Time, TopicFilter};
 
 impl Broker {
     /// Makes or changes subscriptions, answers with one reason code for each, and sends the retained messages that each
@@ -22,7 +22,7 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         let mut suback = SubAckPacket::new(subscribe.packet_id);
-        if self.sessions[id.0].inbound.contains(&subscribe.packet_id) {
+        if self.is_in_use(id, subscribe.packet_id) {
             let in_use = SubAckReasonCode::PacketIdentifierInUse;
             suback.reason_codes = vec![in_use; subscribe.filters.len()];
             return self.sessions[id.0].answer(Packet::SubAck(suback), out);
@@ -30,23 +30,33 @@ impl Broker {
         let subscription_id = subscribe.properties.get_subscription_identifier();
         let mut made = Vec::new();
         for requested in &subscribe.filters {
-            let filter = parse_filter(&requested.filter)?;
-            if filter.share().is_some() {
-                let refused = SubAckReasonCode::SharedSubscriptionsNotSupported;
+            let Ok(filter) = TopicFilter::parse(&requested.filter) else {
+                let invalid = SubAckReasonCode::TopicFilterInvalid;
+                suback.reason_codes.push(invalid);
+                continue;
+            };
+            if let Some(refused) = self.subscribe_code(id, &filter) {
                 suback.reason_codes.push(refused);
                 continue;
             }
             let options = requested.options;
             let subscription = Subscription {
-                qos: options.qos,
+                // [MQTT-3.2.2-9]
+                qos: min_qos(options.qos, self.config.maximum_qos),
                 no_local: options.no_local,
                 retain_as_published: options.retain_as_published,
                 id: subscription_id,
             };
-            let is_new = self.tree.insert(&filter, id, subscription).is_none();
-            self.sessions[id.0].filters.insert(filter.clone());
-            suback.reason_codes.push(granted(options.qos));
-            made.push((filter, subscription, wants_retained(options, is_new)));
+            let is_new = self.sessions[id.0].filters.insert(filter.clone());
+            let is_shared = filter.share().is_some();
+            if is_shared {
+                self.shares.insert(&filter, id, subscription);
+            } else {
+                self.tree.insert(&filter, id, subscription);
+            }
+            suback.reason_codes.push(granted(subscription.qos));
+            let wants_retained = !is_shared && wants_retained(options, is_new);
+            made.push((filter, subscription, wants_retained));
         }
         self.sessions[id.0].answer(Packet::SubAck(suback), out)?;
         for (topic_filter, subscription, wants_retained) in made {
@@ -71,19 +81,23 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         let mut unsuback = UnsubAckPacket::new(unsubscribe.packet_id);
-        if self.sessions[id.0].inbound.contains(&unsubscribe.packet_id) {
+        if self.is_in_use(id, unsubscribe.packet_id) {
             let in_use = UnsubAckReasonCode::PacketIdentifierInUse;
             unsuback.reason_codes = vec![in_use; unsubscribe.filters.len()];
             return self.sessions[id.0].answer(Packet::UnsubAck(unsuback), out);
         }
         let mut ended = Vec::new();
         for filter in &unsubscribe.filters {
-            let topic_filter = parse_filter(filter)?;
-            let session = &mut self.sessions[id.0];
-            if session.filters.remove(&topic_filter) {
-                self.tree.remove(&topic_filter, id);
+            let Ok(topic_filter) = TopicFilter::parse(filter) else {
+                unsuback
+                    .reason_codes
+                    .push(UnsubAckReasonCode::TopicFilterInvalid);
+                continue;
+            };
+            if self.sessions[id.0].filters.remove(&topic_filter) {
+                self.remove_subscription(&topic_filter, id);
                 unsuback.reason_codes.push(UnsubAckReasonCode::Success);
-                let client_id = Arc::clone(&session.client_id);
+                let client_id = Arc::clone(&self.sessions[id.0].client_id);
                 ended.push(BrokerEvent::Unsubscribed {
                     client_id,
                     topic_filter,
@@ -98,10 +112,45 @@ impl Broker {
         out.extend(ended.into_iter().map(Output::Event));
         Ok(())
     }
-}
 
-fn parse_filter(text: &str) -> Result<TopicFilter, DecodeError> {
-    TopicFilter::parse(text).map_err(|error| Violation::TopicFilter(error).into())
+    /// Forgets how a session subscribed to a filter.
+    pub(crate) fn remove_subscription(&mut self, filter: &TopicFilter, id: SessionId) {
+        if filter.share().is_some() {
+            self.shares.remove(filter, id);
+        } else {
+            self.tree.remove(filter, id);
+        }
+    }
+
+    /// Whether a packet identifier is that of a message which the client has not released. A client of MQTT 3.1.1 cannot
+    /// be told. [MQTT-2.2.1-3]
+    fn is_in_use(&self, id: SessionId, packet_id: u16) -> bool {
+        let session = &self.sessions[id.0];
+        session.inbound.contains(&packet_id) && session.speaks_v5()
+    }
+
+    /// Why a session may not subscribe to a filter, if it may not.
+    fn subscribe_code(&mut self, id: SessionId, filter: &TopicFilter) -> Option<SubAckReasonCode> {
+        if self.config.filter_code(filter) != ReasonCode::Success {
+            return Some(SubAckReasonCode::TopicFilterInvalid);
+        }
+        let session = &self.sessions[id.0];
+        match self.access.may_subscribe(&session.client(), filter) {
+            ReasonCode::Success => {}
+            code => {
+                let code = Some(code).filter(ReasonCode::is_error);
+                let code = code.and_then(|code| SubAckReasonCode::from_u8(code.into()));
+                return Some(code.unwrap_or(SubAckReasonCode::NotAuthorized));
+            }
+        }
+        let config = &self.config;
+        let is_full = session.filters.len() >= config.session_subscriptions_max
+            || self.tree.len() + self.shares.len() >= config.subscriptions_max;
+        if is_full && !session.filters.contains(filter) {
+            return Some(SubAckReasonCode::QuotaExceeded);
+        }
+        None
+    }
 }
 
 /// [MQTT-3.8.4-7]

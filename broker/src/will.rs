@@ -12,7 +12,7 @@ use crate::{Broker, BrokerEvent, CloseReason, Output, PropertyId, PropertyValue,
 #[derive(Debug)]
 pub(crate) struct Will {
     pub(crate) delay_interval_s: u32,
-    message: Message,
+    pub(crate) message: Message,
 }
 
 impl Will {
@@ -66,9 +66,12 @@ impl Broker {
 
     /// Publishes a will; it is over with it. [MQTT-3.1.2-10]
     pub(crate) fn publish_will(&mut self, now: Time, will: Will, out: &mut Vec<Output>) {
+        let will = will.message;
         let message = Message {
             published: now,
-            ..will.message
+            // As a QoS 0 message: nobody is left who could be told.
+            retain: will.retain && self.has_room_for_retained(&will.topic, &will.payload),
+            ..will
         };
         out.push(Output::Event(BrokerEvent::WillPublished {
             client_id: Arc::clone(&message.publisher),

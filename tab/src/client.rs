@@ -6,8 +6,9 @@ mod subscribe;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use broker::codec::{self, ProtocolVersion};
 use broker::packet::publish::PublishPacket;
-use broker::{Packet, ReasonCode, Time, codec};
+use broker::{Packet, ReasonCode, Time};
 
 use crate::api::{
     ClientCommand, ClientNotice, ClientStatus, ConnectOptions, Problem, RequestId, Subscription,
@@ -215,7 +216,7 @@ impl Client {
 
     /// Whether a broker could take this packet: what could not be sent must not wait.
     fn check(&self, packet: &Packet) -> Result<(), Problem> {
-        codec::encode(packet, &mut Vec::new())
+        codec::encode(packet, ProtocolVersion::V5, &mut Vec::new())
             .map_err(|error| Problem::NotEncodable(error.to_string()))?;
         self.check_size(packet)
     }
@@ -229,7 +230,7 @@ impl Client {
                 self.settings.maximum_packet_size
             }
         };
-        match codec::encoded_len(packet) {
+        match codec::encoded_len(packet, ProtocolVersion::V5) {
             Ok(size) if size <= maximum as usize => Ok(()),
             Ok(_) | Err(_) => Err(Problem::TooLarge { maximum }),
         }

@@ -6,8 +6,9 @@
 use core::cmp::Ordering;
 
 use bincode::Options as _;
+use broker::Packet;
+use broker::codec::{self, ProtocolVersion};
 use broker::packet::PacketType;
-use broker::{Packet, codec};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -130,11 +131,12 @@ impl LaneEnd {
             && *last == connection
         {
             let before = bytes.len();
-            codec::encode(packet, bytes).inspect_err(|_| bytes.truncate(before))?;
+            codec::encode(packet, ProtocolVersion::V5, bytes)
+                .inspect_err(|_| bytes.truncate(before))?;
             outbox.bytes += bytes.len() - before;
         } else {
             let mut bytes = Vec::new();
-            codec::encode(packet, &mut bytes)?;
+            codec::encode(packet, ProtocolVersion::V5, &mut bytes)?;
             outbox.bytes += bytes.len();
             outbox.parcels.push(Parcel::Packets { connection, bytes });
         }
@@ -202,7 +204,7 @@ pub(crate) fn each_packet(
 ) {
     let mut bytes = Bytes::from(bytes);
     while !bytes.is_empty() {
-        match codec::decode(&mut bytes, maximum_packet_size) {
+        match codec::decode(&mut bytes, ProtocolVersion::V5, maximum_packet_size) {
             Ok(Some(packet)) => take(Ok(packet)),
             Ok(None) => {
                 take(Err(rest(&bytes)));

@@ -10,7 +10,8 @@ use mqtt5_protocol::packet::{
 use mqtt5_protocol::{Properties, PropertyId, QoS, ReasonCode};
 
 use super::property::{self, PropertyOwner};
-use super::{ErrorKind, PROTOCOL_VERSION, packet_type};
+use super::version::{V5_LEVEL, V31_LEVEL, V311_LEVEL};
+use super::{ErrorKind, ProtocolVersion, packet_type};
 use crate::topic::{TopicError, TopicFilter, TopicName};
 
 /// What a packet says that MQTT forbids.
@@ -18,7 +19,7 @@ use crate::topic::{TopicError, TopicFilter, TopicName};
 pub enum Violation {
     /// The packet is of a protocol version that is not spoken here. [MQTT-3.1.2-2]
     UnsupportedProtocolVersion {
-        /// The protocol version as CONNECT states it: 4 is MQTT 3.1.1, 5 is MQTT 5.0.
+        /// The protocol version as CONNECT states it: 3 is MQTT 3.1, 4 is MQTT 3.1.1, 5 is MQTT 5.0.
         level: u8,
     },
     /// The packet identifier is 0. [MQTT-2.2.1-3]
@@ -43,8 +44,6 @@ pub enum Violation {
     WillTopic(TopicError),
     /// A response topic is no topic name. [MQTT-3.3.2-14]
     ResponseTopic(TopicError),
-    /// A SUBSCRIBE or UNSUBSCRIBE has what is no topic filter.
-    TopicFilter(TopicError),
     /// A shared subscription has No Local. [MQTT-3.8.3-4]
     NoLocalOnSharedSubscription,
     /// A list of topic filters or reason codes is empty. [MQTT-3.8.3-2] [MQTT-3.10.3-2]
@@ -98,16 +97,6 @@ impl Violation {
             Self::TopicName(_) | Self::ReasonCode { .. } | Self::PropertyNotAllowed { .. } => {
                 ErrorKind::Malformed
             }
-            Self::TopicFilter(error) => match error {
-                TopicError::ShareGroupEmpty
-                | TopicError::ShareGroupWildcard { .. }
-                | TopicError::ShareWithoutFilter => ErrorKind::ProtocolError,
-                TopicError::Empty
-                | TopicError::TooLong { .. }
-                | TopicError::NulCharacter { .. }
-                | TopicError::Wildcard { .. }
-                | TopicError::MisplacedWildcard { .. } => ErrorKind::Malformed,
-            },
             Self::UnsupportedProtocolVersion { .. }
             | Self::PacketIdZero { .. }
             | Self::PublishPacketId { .. }
@@ -159,7 +148,6 @@ impl fmt::Display for Violation {
             Self::TopicName(error) => write!(f, "topic name: {error}"),
             Self::WillTopic(error) => write!(f, "will topic: {error}"),
             Self::ResponseTopic(error) => write!(f, "response topic: {error}"),
-            Self::TopicFilter(error) => write!(f, "topic filter: {error}"),
             Self::NoLocalOnSharedSubscription => write!(f, "a shared subscription with No Local"),
             Self::EmptyPayload { packet_type } => write!(f, "{packet_type:?} without payload"),
             Self::ReasonCode { packet_type, code } => {
@@ -182,7 +170,7 @@ impl fmt::Display for Violation {
 impl core::error::Error for Violation {}
 
 /// Checks everything that does not depend on who sends the packet and on what was sent before.
-pub(super) fn packet(packet: &Packet) -> Result<(), Violation> {
+pub(super) fn packet(packet: &Packet, version: ProtocolVersion) -> Result<(), Violation> {
     let packet_type = packet_type(packet);
     match packet {
         Packet::Connect(packet) => connect(packet),
@@ -195,7 +183,7 @@ pub(super) fn packet(packet: &Packet) -> Result<(), Violation> {
             }
             properties(packet_type, &packet.properties)
         }
-        Packet::Publish(packet) => publish(packet),
+        Packet::Publish(packet) => publish(packet, version),
         Packet::PubAck(ack) => {
             publish_ack(packet_type, ack.packet_id, ack.reason_code, &ack.properties)
         }
@@ -209,11 +197,9 @@ pub(super) fn packet(packet: &Packet) -> Result<(), Violation> {
             publish_ack(packet_type, ack.packet_id, ack.reason_code, &ack.properties)
         }
         Packet::Subscribe(packet) => {
-            protocol_version(packet.protocol_version)?;
             packet_id(packet_type, packet.packet_id)?;
             properties(packet_type, &packet.properties)?;
             for subscription in &packet.filters {
-                topic_filter(&subscription.filter)?;
                 if subscription.options.no_local && TopicFilter::is_shared(&subscription.filter) {
                     return Err(Violation::NoLocalOnSharedSubscription);
                 }
@@ -221,26 +207,23 @@ pub(super) fn packet(packet: &Packet) -> Result<(), Violation> {
             not_empty(packet_type, &packet.filters)
         }
         Packet::SubAck(packet) => {
-            protocol_version(packet.protocol_version)?;
             packet_id(packet_type, packet.packet_id)?;
             properties(packet_type, &packet.properties)?;
             not_empty(packet_type, &packet.reason_codes)
         }
         Packet::Unsubscribe(packet) => {
-            protocol_version(packet.protocol_version)?;
             packet_id(packet_type, packet.packet_id)?;
             properties(packet_type, &packet.properties)?;
-            packet
-                .filters
-                .iter()
-                .try_for_each(|filter| topic_filter(filter))?;
             not_empty(packet_type, &packet.filters)
         }
         Packet::UnsubAck(packet) => {
-            protocol_version(packet.protocol_version)?;
             packet_id(packet_type, packet.packet_id)?;
             properties(packet_type, &packet.properties)?;
-            not_empty(packet_type, &packet.reason_codes)
+            match version {
+                ProtocolVersion::V5 => not_empty(packet_type, &packet.reason_codes),
+                // There they are not sent.
+                ProtocolVersion::V311 => Ok(()),
+            }
         }
         Packet::PingReq | Packet::PingResp => Ok(()),
         Packet::Disconnect(packet) => {
@@ -275,8 +258,7 @@ fn connect(packet: &ConnectPacket) -> Result<(), Violation> {
     Ok(())
 }
 
-fn publish(packet: &PublishPacket) -> Result<(), Violation> {
-    protocol_version(packet.protocol_version)?;
+fn publish(packet: &PublishPacket, version: ProtocolVersion) -> Result<(), Violation> {
     match (packet.qos, packet.packet_id) {
         (QoS::AtMostOnce, None) => {}
         (QoS::AtLeastOnce | QoS::ExactlyOnce, Some(id)) => packet_id(PacketType::Publish, id)?,
@@ -287,7 +269,9 @@ fn publish(packet: &PublishPacket) -> Result<(), Violation> {
     }
     if !packet.topic_name.is_empty() {
         TopicName::check(&packet.topic_name).map_err(Violation::TopicName)?;
-    } else if !packet.properties.contains(PropertyId::TopicAlias) {
+    } else if version == ProtocolVersion::V311
+        || !packet.properties.contains(PropertyId::TopicAlias)
+    {
         return Err(Violation::TopicMissing);
     }
     properties(PacketType::Publish, &packet.properties)
@@ -306,7 +290,7 @@ fn publish_ack(
 
 fn protocol_version(level: u8) -> Result<(), Violation> {
     match level {
-        PROTOCOL_VERSION => Ok(()),
+        V31_LEVEL | V311_LEVEL | V5_LEVEL => Ok(()),
         _ => Err(Violation::UnsupportedProtocolVersion { level }),
     }
 }
@@ -322,10 +306,6 @@ fn properties(packet_type: PacketType, block: &Properties) -> Result<(), Violati
     property::check(PropertyOwner::Packet(packet_type), block)
 }
 
-fn topic_filter(filter: &str) -> Result<(), Violation> {
-    TopicFilter::check(filter).map_err(Violation::TopicFilter)
-}
-
 fn not_empty<T>(packet_type: PacketType, list: &[T]) -> Result<(), Violation> {
     if list.is_empty() {
         return Err(Violation::EmptyPayload { packet_type });
@@ -334,7 +314,18 @@ fn not_empty<T>(packet_type: PacketType, list: &[T]) -> Result<(), Violation> {
 }
 
 fn reason_code(packet_type: PacketType, code: ReasonCode) -> Result<(), Violation> {
-    let known = match packet_type {
+    if has_reason_code(packet_type, code) {
+        return Ok(());
+    }
+    Err(Violation::ReasonCode {
+        packet_type,
+        code: code.into(),
+    })
+}
+
+/// Whether packets of this type may have this reason code.
+pub(crate) fn has_reason_code(packet_type: PacketType, code: ReasonCode) -> bool {
+    match packet_type {
         PacketType::ConnAck => is_connack_code(code),
         PacketType::PubAck | PacketType::PubRec => is_valid_publish_ack_reason_code(code),
         PacketType::PubRel | PacketType::PubComp => is_valid_pubrel_reason_code(code),
@@ -349,14 +340,7 @@ fn reason_code(packet_type: PacketType, code: ReasonCode) -> Result<(), Violatio
         | PacketType::UnsubAck
         | PacketType::PingReq
         | PacketType::PingResp => true,
-    };
-    if known {
-        return Ok(());
     }
-    Err(Violation::ReasonCode {
-        packet_type,
-        code: code.into(),
-    })
 }
 
 fn is_connack_code(code: ReasonCode) -> bool {

@@ -22,14 +22,21 @@ use mqtt5_protocol::{
 
 use super::check::Violation;
 use super::property::PropertyOwner;
-use super::{DecodeError, PROTOCOL_NAME, PROTOCOL_VERSION};
+use super::version::{self, V5_LEVEL, V31_LEVEL, V311_LEVEL};
+use super::{DecodeError, ProtocolVersion};
 
 /// The fixed header at the start of `bytes` and its length, as soon as all of it is there.
-pub(super) fn fixed_header(bytes: &[u8]) -> Result<Option<(FixedHeader, usize)>, DecodeError> {
+pub(super) fn fixed_header(
+    bytes: &[u8],
+    version: ProtocolVersion,
+) -> Result<Option<(FixedHeader, usize)>, DecodeError> {
     let Some((&first, rest)) = bytes.split_first() else {
         return Ok(None);
     };
     let packet_type = PacketType::from_u8(first >> 4).ok_or(DecodeError::ReservedPacketType)?;
+    if packet_type == PacketType::Auth && version == ProtocolVersion::V311 {
+        return Err(DecodeError::ReservedPacketType);
+    }
     let flags = first & 0x0F;
     let known_qos = packet_type != PacketType::Publish || publish_qos(flags).is_some();
     if !known_qos || !FixedHeader::new(packet_type, flags, 0).validate_flags() {
@@ -43,13 +50,19 @@ pub(super) fn fixed_header(bytes: &[u8]) -> Result<Option<(FixedHeader, usize)>,
 }
 
 /// The packet of a fixed header and all the bytes that it announces.
-pub(super) fn packet(header: FixedHeader, body: Bytes) -> Result<Packet, DecodeError> {
+pub(super) fn packet(
+    header: FixedHeader,
+    body: Bytes,
+    version: ProtocolVersion,
+) -> Result<Packet, DecodeError> {
     let mut body = Body {
         packet_type: header.packet_type,
+        version,
         bytes: body,
     };
     let packet = match header.packet_type {
-        PacketType::Connect => Packet::Connect(Box::new(connect(&mut body)?)),
+        // It ends here, so that what is left over is known to be in a CONNECT, too.
+        PacketType::Connect => return Ok(Packet::Connect(Box::new(connect(body)?))),
         PacketType::ConnAck => Packet::ConnAck(connack(&mut body)?),
         PacketType::Publish => Packet::Publish(publish(header.flags, &mut body)?),
         PacketType::PubAck => {
@@ -88,15 +101,22 @@ pub(super) fn packet(header: FixedHeader, body: Bytes) -> Result<Packet, DecodeE
         PacketType::SubAck => Packet::SubAck(SubAckPacket {
             packet_id: body.u16()?,
             properties: body.properties()?,
-            reason_codes: body.reason_codes(SubAckReasonCode::from_u8)?,
-            protocol_version: PROTOCOL_VERSION,
+            reason_codes: body.reason_codes(match version {
+                ProtocolVersion::V311 => suback_code_311,
+                ProtocolVersion::V5 => SubAckReasonCode::from_u8,
+            })?,
+            protocol_version: V5_LEVEL,
         }),
         PacketType::Unsubscribe => Packet::Unsubscribe(unsubscribe(&mut body)?),
         PacketType::UnsubAck => Packet::UnsubAck(UnsubAckPacket {
             packet_id: body.u16()?,
             properties: body.properties()?,
-            reason_codes: body.reason_codes(UnsubAckReasonCode::from_u8)?,
-            protocol_version: PROTOCOL_VERSION,
+            // In 3.1.1 there are none.
+            reason_codes: match version {
+                ProtocolVersion::V311 => Vec::new(),
+                ProtocolVersion::V5 => body.reason_codes(UnsubAckReasonCode::from_u8)?,
+            },
+            protocol_version: V5_LEVEL,
         }),
         PacketType::PingReq => Packet::PingReq,
         PacketType::PingResp => Packet::PingResp,
@@ -107,24 +127,46 @@ pub(super) fn packet(header: FixedHeader, body: Bytes) -> Result<Packet, DecodeE
     Ok(packet)
 }
 
-fn connect(body: &mut Body) -> Result<ConnectPacket, DecodeError> {
-    if body.binary()? != PROTOCOL_NAME {
+/// The codes that 3.1.1 has: a granted QoS, or a failure of any kind.
+fn suback_code_311(code: u8) -> Option<SubAckReasonCode> {
+    match code {
+        0..=2 | 0x80 => SubAckReasonCode::from_u8(code),
+        _ => None,
+    }
+}
+
+fn connect(mut body: Body) -> Result<ConnectPacket, DecodeError> {
+    let name = body.binary()?;
+    if ![V31_LEVEL, V5_LEVEL].map(version::name).contains(&&*name) {
         return Err(DecodeError::ProtocolName);
     }
     let level = body.u8()?;
-    if level != PROTOCOL_VERSION {
+    let known = [V31_LEVEL, V311_LEVEL, V5_LEVEL].contains(&level);
+    if !known || name != version::name(level) {
         // What follows may be laid out differently.
         return Err(Violation::UnsupportedProtocolVersion { level }.into());
     }
+    body.version = ProtocolVersion::of_level(level);
+    connect_after_level(level, &mut body)
+        .and_then(|connect| body.finish().map(|()| connect))
+        .map_err(|error| error.in_connect(level))
+}
+
+fn connect_after_level(level: u8, body: &mut Body) -> Result<ConnectPacket, DecodeError> {
     let flags = body.u8()?;
     let has = |flag: ConnectFlags| flags & flag as u8 != 0;
-    let bad_flags = DecodeError::ConnectFlags { flags };
+    let bad_flags = || DecodeError::ConnectFlags { flags };
     let has_will = has(ConnectFlags::WillFlag);
     let will_retain = has(ConnectFlags::WillRetain);
-    let will_qos = qos(ConnectFlags::extract_will_qos(flags)).ok_or(bad_flags)?;
+    let will_qos = qos(ConnectFlags::extract_will_qos(flags)).ok_or_else(bad_flags)?;
     let says_nothing_of_will = will_qos == QoS::AtMostOnce && !will_retain;
     if has(ConnectFlags::Reserved) || !(has_will || says_nothing_of_will) {
-        return Err(bad_flags);
+        return Err(bad_flags());
+    }
+    // Only MQTT 5.0 has passwords without user names.
+    let password_alone = has(ConnectFlags::PasswordFlag) && !has(ConnectFlags::UsernameFlag);
+    if password_alone && body.version == ProtocolVersion::V311 {
+        return Err(bad_flags());
     }
     let keep_alive = body.u16()?;
     let properties = body.properties()?;
@@ -188,9 +230,12 @@ fn connack(body: &mut Body) -> Result<ConnAckPacket, DecodeError> {
     }
     Ok(ConnAckPacket {
         session_present: flags == session_present,
-        reason_code: body.reason_code()?,
+        reason_code: match body.version {
+            ProtocolVersion::V5 => body.reason_code()?,
+            ProtocolVersion::V311 => body.return_code()?,
+        },
         properties: body.properties()?,
-        protocol_version: PROTOCOL_VERSION,
+        protocol_version: body.version.level(),
     })
 }
 
@@ -210,7 +255,7 @@ fn publish(flags: u8, body: &mut Body) -> Result<PublishPacket, DecodeError> {
         qos,
         retain: flags & PublishFlags::Retain as u8 != 0,
         dup: flags & PublishFlags::Dup as u8 != 0,
-        protocol_version: PROTOCOL_VERSION,
+        protocol_version: V5_LEVEL,
         stream_id: None,
     })
 }
@@ -227,9 +272,7 @@ fn subscribe(body: &mut Body) -> Result<SubscribePacket, DecodeError> {
     packet.properties = body.properties()?;
     while !body.bytes.is_empty() {
         let filter = body.string()?;
-        let options = body.u8()?;
-        let options = SubscriptionOptions::decode(options)
-            .map_err(|_| DecodeError::SubscriptionOptions { options })?;
+        let options = body.subscription_options()?;
         packet.filters.push(TopicFilter { filter, options });
     }
     Ok(packet)
@@ -266,6 +309,7 @@ fn auth(body: &mut Body) -> Result<AuthPacket, DecodeError> {
 /// What is still unread of a packet after its fixed header, or of a block of properties in it.
 struct Body {
     packet_type: PacketType,
+    version: ProtocolVersion,
     bytes: Bytes,
 }
 
@@ -335,6 +379,24 @@ impl Body {
         ReasonCode::from_u8(code).ok_or(self.unknown_reason_code(code))
     }
 
+    /// What MQTT 3.1.1 has in the place of a reason code in CONNACK.
+    fn return_code(&mut self) -> Result<ReasonCode, DecodeError> {
+        let code = self.u8()?;
+        let known = RETURN_CODES.iter().find(|(known, _)| *known == code);
+        known
+            .map(|(_, reason_code)| *reason_code)
+            .ok_or(self.unknown_reason_code(code))
+    }
+
+    fn subscription_options(&mut self) -> Result<SubscriptionOptions, DecodeError> {
+        let options = self.u8()?;
+        let known = match self.version {
+            ProtocolVersion::V5 => SubscriptionOptions::decode(options).ok(),
+            ProtocolVersion::V311 => qos(options).map(SubscriptionOptions::new),
+        };
+        known.ok_or(DecodeError::SubscriptionOptions { options })
+    }
+
     /// The reason codes that make up the rest of the packet.
     fn reason_codes<T>(&mut self, from_u8: fn(u8) -> Option<T>) -> Result<Vec<T>, DecodeError> {
         let codes = self.rest().into_iter();
@@ -345,6 +407,9 @@ impl Body {
 
     /// A reason code and properties, of which the latter or both may have been left out.
     fn optional_reason(&mut self) -> Result<(ReasonCode, Properties), DecodeError> {
+        if self.version == ProtocolVersion::V311 {
+            return Ok((ReasonCode::Success, Properties::default()));
+        }
         let reason_code = match self.bytes.is_empty() {
             true => ReasonCode::Success,
             false => self.reason_code()?,
@@ -361,9 +426,13 @@ impl Body {
     }
 
     fn property_block(&mut self, owner: PropertyOwner) -> Result<Properties, DecodeError> {
+        if self.version == ProtocolVersion::V311 {
+            return Ok(Properties::default());
+        }
         let length = self.variable_byte_integer()?;
         let mut block = Body {
             packet_type: self.packet_type,
+            version: self.version,
             bytes: self.take(length as usize)?,
         };
         let mut properties = Properties::default();
@@ -419,6 +488,16 @@ impl Body {
         Violation::ReasonCode { packet_type, code }.into()
     }
 }
+
+/// The return codes that CONNACK has in MQTT 3.1.1, and what they are in MQTT 5.0.
+pub(super) const RETURN_CODES: [(u8, ReasonCode); 6] = [
+    (0, ReasonCode::Success),
+    (1, ReasonCode::UnsupportedProtocolVersion),
+    (2, ReasonCode::ClientIdentifierNotValid),
+    (3, ReasonCode::ServerUnavailable),
+    (4, ReasonCode::BadUsernameOrPassword),
+    (5, ReasonCode::NotAuthorized),
+];
 
 /// A variable byte integer at the start of `bytes` and its length, if all of it is there.
 fn variable_byte_integer(bytes: &[u8]) -> Result<Option<(u32, usize)>, DecodeError> {

@@ -1,30 +1,38 @@
 //! From packets to bytes.
 
 use mqtt5_protocol::encoding::VARIABLE_INT_MAX;
+use mqtt5_protocol::packet::connack::ConnAckPacket;
 use mqtt5_protocol::packet::connect::ConnectPacket;
+use mqtt5_protocol::packet::suback::SubAckReasonCode;
 use mqtt5_protocol::packet::{MqttPacket, Packet, PacketType};
 use mqtt5_protocol::{ConnAckFlags, ConnectFlags, Properties, PropertyValue, QoS, ReasonCode};
 
 use super::property::PropertyOwner;
-use super::{EncodeError, PROTOCOL_NAME, packet_type};
+use super::read::RETURN_CODES;
+use super::version::{self, V31_LEVEL};
+use super::{EncodeError, ProtocolVersion, packet_type};
 
 /// Appends a packet. Nothing is written unless all of it can be.
-pub(super) fn packet(packet: &Packet, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let remaining_length = remaining_length(packet)?;
+pub(super) fn packet(
+    packet: &Packet,
+    version: ProtocolVersion,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let remaining_length = remaining_length(packet, version)?;
     out.reserve(fixed_header_len(remaining_length) + remaining_length);
     out.u8(u8::from(packet_type(packet)) << 4 | flags(packet));
     out.variable_byte_integer(remaining_length);
-    body(packet, out)
+    body(packet, version, out)
 }
 
-pub(super) fn encoded_len(packet: &Packet) -> Result<usize, EncodeError> {
-    let remaining_length = remaining_length(packet)?;
+pub(super) fn encoded_len(packet: &Packet, version: ProtocolVersion) -> Result<usize, EncodeError> {
+    let remaining_length = remaining_length(packet, version)?;
     Ok(fixed_header_len(remaining_length) + remaining_length)
 }
 
-fn remaining_length(packet: &Packet) -> Result<usize, EncodeError> {
+fn remaining_length(packet: &Packet, version: ProtocolVersion) -> Result<usize, EncodeError> {
     let mut length = Length(0);
-    body(packet, &mut length)?;
+    body(packet, version, &mut length)?;
     let remaining_length = length.0;
     if remaining_length > VARIABLE_INT_MAX as usize {
         return Err(EncodeError::PacketTooLarge { remaining_length });
@@ -166,16 +174,18 @@ impl Sink for Length {
     }
 }
 
-fn body(packet: &Packet, out: &mut impl Sink) -> Result<(), EncodeError> {
+fn body(packet: &Packet, version: ProtocolVersion, out: &mut impl Sink) -> Result<(), EncodeError> {
+    match version {
+        ProtocolVersion::V311 => body_v311(packet, out),
+        ProtocolVersion::V5 => body_v5(packet, out),
+    }
+}
+
+fn body_v5(packet: &Packet, out: &mut impl Sink) -> Result<(), EncodeError> {
     let owner = PropertyOwner::Packet(packet_type(packet));
     match packet {
         Packet::Connect(packet) => connect(packet, out),
-        Packet::ConnAck(packet) => {
-            let session_present = ConnAckFlags::SessionPresent as u8;
-            out.u8(session_present * u8::from(packet.session_present));
-            out.u8(packet.reason_code.into());
-            out.property_block(owner, &packet.properties)
-        }
+        Packet::ConnAck(packet) => connack(packet, out),
         Packet::Publish(packet) => {
             out.string(&packet.topic_name)?;
             if let Some(packet_id) = packet.packet_id {
@@ -250,16 +260,102 @@ fn body(packet: &Packet, out: &mut impl Sink) -> Result<(), EncodeError> {
     }
 }
 
+/// What MQTT 3.1.1 has no place for is left out: properties, reason codes where nothing but success can be said, the
+/// difference between two failures.
+fn body_v311(packet: &Packet, out: &mut impl Sink) -> Result<(), EncodeError> {
+    match packet {
+        Packet::Connect(packet) => connect(packet, out)?,
+        Packet::ConnAck(packet) => connack(packet, out)?,
+        Packet::Publish(packet) => {
+            out.string(&packet.topic_name)?;
+            if let Some(packet_id) = packet.packet_id {
+                out.u16(packet_id);
+            }
+            out.put(&packet.payload);
+        }
+        Packet::PubAck(packet) => out.u16(packet.packet_id),
+        Packet::PubRec(packet) => out.u16(packet.packet_id),
+        Packet::PubRel(packet) => out.u16(packet.packet_id),
+        Packet::PubComp(packet) => out.u16(packet.packet_id),
+        Packet::Subscribe(packet) => {
+            out.u16(packet.packet_id);
+            for subscription in &packet.filters {
+                out.string(&subscription.filter)?;
+                out.u8(subscription.options.qos.into());
+            }
+        }
+        Packet::SubAck(packet) => {
+            out.u16(packet.packet_id);
+            for code in &packet.reason_codes {
+                out.u8((*code as u8).min(SubAckReasonCode::UnspecifiedError as u8));
+            }
+        }
+        Packet::Unsubscribe(packet) => {
+            out.u16(packet.packet_id);
+            packet
+                .filters
+                .iter()
+                .try_for_each(|filter| out.string(filter))?;
+        }
+        Packet::UnsubAck(packet) => out.u16(packet.packet_id),
+        Packet::PingReq | Packet::PingResp | Packet::Disconnect(_) => {}
+        Packet::Auth(_) => {
+            return Err(EncodeError::NotInVersion {
+                packet_type: PacketType::Auth,
+                version: ProtocolVersion::V311,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// It is of the version that it states.
+fn connack(packet: &ConnAckPacket, out: &mut impl Sink) -> Result<(), EncodeError> {
+    let flags = ConnAckFlags::SessionPresent as u8 * u8::from(packet.session_present);
+    let packet_type = PacketType::ConnAck;
+    match ProtocolVersion::of_level(packet.protocol_version) {
+        ProtocolVersion::V5 => {
+            out.u8(flags);
+            out.u8(packet.reason_code.into());
+            out.property_block(PropertyOwner::Packet(packet_type), &packet.properties)
+        }
+        version @ ProtocolVersion::V311 => {
+            let mut known = RETURN_CODES.iter();
+            let known = known.find(|(_, reason_code)| *reason_code == packet.reason_code);
+            let not_in_version = EncodeError::NotInVersion {
+                packet_type,
+                version,
+            };
+            let (return_code, _) = known.ok_or(not_in_version)?;
+            // MQTT 3.1 reserves the byte.
+            out.u8(if packet.protocol_version == V31_LEVEL {
+                0
+            } else {
+                flags
+            });
+            out.u8(*return_code);
+            Ok(())
+        }
+    }
+}
+
+/// It is of the version that it states.
 fn connect(packet: &ConnectPacket, out: &mut impl Sink) -> Result<(), EncodeError> {
-    out.binary(PROTOCOL_NAME)?;
-    out.u8(packet.protocol_version);
+    let level = packet.protocol_version;
+    let has_properties = ProtocolVersion::of_level(level) == ProtocolVersion::V5;
+    out.binary(version::name(level))?;
+    out.u8(level);
     out.u8(connect_flags(packet));
     out.u16(packet.keep_alive);
-    let owner = PropertyOwner::Packet(PacketType::Connect);
-    out.property_block(owner, &packet.properties)?;
+    if has_properties {
+        let owner = PropertyOwner::Packet(PacketType::Connect);
+        out.property_block(owner, &packet.properties)?;
+    }
     out.string(&packet.client_id)?;
     if let Some(will) = &packet.will {
-        out.property_block(PropertyOwner::Will, &packet.will_properties)?;
+        if has_properties {
+            out.property_block(PropertyOwner::Will, &packet.will_properties)?;
+        }
         out.string(&will.topic)?;
         out.binary(&will.payload)?;
     }

@@ -5,7 +5,7 @@ use broker::packet::connack::ConnAckPacket;
 use broker::packet::connect::ConnectPacket;
 use broker::packet::suback::SubAckPacket;
 use broker::packet::unsuback::UnsubAckPacket;
-use broker::{Config, Input, Packet, ReasonCode};
+use broker::{Config, Input, Packet, Properties, PropertyId, PropertyValue, ReasonCode};
 
 use crate::harness::*;
 
@@ -90,24 +90,50 @@ fn a_connection_without_connect_is_closed_after_the_connect_timeout() {
 
 #[test] // MQTT-3.1.2-2
 fn another_protocol_version_is_refused_with_0x84() {
-    let connect_311 = [
-        0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 0, 0, 1, b'a',
+    let connect_6 = [
+        0x10, 14, 0, 4, b'M', b'Q', b'T', b'T', 6, 2, 0, 0, 0, 0, 1, b'a',
     ];
     let mut world = World::new();
     world.open(A);
     world.send_bytes(
         A,
-        &connect_311,
+        &connect_6,
         "A CONNACK UnsupportedProtocolVersion
          A closed UnsupportedProtocolVersion",
     );
     world.join(B, client("b"));
     world.send_bytes(
         B,
-        &connect_311,
+        &connect_6,
         "B DISCONNECT ProtocolError
          B closed UnsupportedProtocolVersion",
     );
+}
+
+#[test] // MQTT-3.1.4-1, MQTT-3.1.4-2, MQTT-3.1.2-3, MQTT-1.5.4-2
+fn a_connect_that_is_wrong_is_answered_as_soon_as_it_is_known_to_be_one() {
+    let mqtt_5 = [0, 4, b'M', b'Q', b'T', b'T', 5];
+    for (rest, answer) in [
+        // A reserved flag, two Receive Maximums, a client identifier with U+0000, bytes left over.
+        (&[1, 0, 0, 0, 0, 0][..], "MalformedPacket"),
+        (&[2, 0, 0, 6, 0x21, 0, 1, 0x21, 0, 1, 0, 0], "ProtocolError"),
+        (&[2, 0, 0, 0, 0, 1, 0], "MalformedPacket"),
+        (&[2, 0, 0, 0, 0, 0, 7], "MalformedPacket"),
+    ] {
+        let body = [&mqtt_5[..], rest].concat();
+        let mut world = World::new();
+        world.open(A);
+        let packet = [&[0x10, u8::try_from(body.len()).unwrap()][..], &body].concat();
+        world.send_bytes(
+            A,
+            &packet,
+            &format!("A CONNACK {answer}\nA closed {answer}"),
+        );
+    }
+    let mut world = World::new();
+    world.open(A);
+    let other_name = [0x10, 7, 0, 4, b'm', b'q', b't', b't', 5];
+    world.send_bytes(A, &other_name, "A closed MalformedPacket");
 }
 
 #[test] // MQTT-4.13.1-1, MQTT-3.14.0-1
@@ -187,13 +213,12 @@ fn connack_announces_the_limits_that_a_client_would_not_assume() {
     world.connect(
         A,
         lasting("a", 61),
-        "A CONNACK Success SessionExpiryInterval=60 ReceiveMaximum=10 TopicAliasMaximum=5 MaximumPacketSize=1000 \
-         SharedSubscriptionAvailable=0",
+        "A CONNACK Success SessionExpiryInterval=60 ReceiveMaximum=10 TopicAliasMaximum=5 MaximumPacketSize=1000",
     );
     world.connect(
         B,
         lasting("b", 60),
-        "B CONNACK Success ReceiveMaximum=10 TopicAliasMaximum=5 MaximumPacketSize=1000 SharedSubscriptionAvailable=0",
+        "B CONNACK Success ReceiveMaximum=10 TopicAliasMaximum=5 MaximumPacketSize=1000",
     );
 }
 
@@ -204,11 +229,7 @@ fn limits_outside_of_what_mqtt_can_say_count_as_the_nearest() {
         maximum_packet_size: u32::MAX,
         ..plain_config()
     });
-    world.connect(
-        A,
-        client("a"),
-        "A CONNACK Success ReceiveMaximum=1 SharedSubscriptionAvailable=0",
-    );
+    world.connect(A, client("a"), "A CONNACK Success ReceiveMaximum=1");
 }
 
 #[test] // MQTT-3.1.3-6, MQTT-3.1.3-7, MQTT-3.2.2-16
@@ -221,19 +242,19 @@ fn a_client_without_identifier_is_assigned_one_that_nobody_has() {
     world.connect(
         B,
         client(""),
-        "B CONNACK Success AssignedClientIdentifier=x-2 SharedSubscriptionAvailable=0",
+        "B CONNACK Success AssignedClientIdentifier=x-2",
     );
     world.connect(
         C,
         lasting("", 100),
-        "C CONNACK Success AssignedClientIdentifier=x-3 SharedSubscriptionAvailable=0",
+        "C CONNACK Success AssignedClientIdentifier=x-3",
     );
     world.gone(C, "");
     world.rejoin(C, lasting("x-3", 100));
 }
 
 /// The size of CONNACK with all limits of the default configuration.
-const FULL_CONNACK_BYTES: u32 = 18;
+const FULL_CONNACK_BYTES: u32 = 16;
 
 fn small(client_id: &str, maximum_packet_size: u32) -> ConnectPacket {
     let mut connect = client(client_id);
@@ -249,8 +270,7 @@ fn connack_leaves_out_limits_for_a_client_that_takes_only_small_packets() {
     world.connect(
         A,
         small("a", FULL_CONNACK_BYTES),
-        "A CONNACK Success ReceiveMaximum=1024 TopicAliasMaximum=16 MaximumPacketSize=33554432 \
-         SharedSubscriptionAvailable=0",
+        "A CONNACK Success ReceiveMaximum=1024 TopicAliasMaximum=16 MaximumPacketSize=33554432",
     );
     world.connect(B, small("b", FULL_CONNACK_BYTES - 1), "B CONNACK Success");
     world.connect(C, small("c", 5), "C CONNACK Success");
@@ -317,11 +337,7 @@ fn disconnect_says_why_in_words_if_the_client_wants_them_and_they_fit() {
     ] {
         let mut world = World::new();
         world.open(A);
-        world.send(
-            A,
-            connect.clone(),
-            "A CONNACK Success SharedSubscriptionAvailable=0",
-        );
+        world.send(A, connect.clone(), "A CONNACK Success");
         world.send(
             A,
             connect,
@@ -401,4 +417,35 @@ fn a_connection_that_ended_leaves_no_timer() {
     world.join(A, alive("a", 20));
     world.leave(A);
     assert_eq!(world.ms_to_timeout(), None);
+}
+
+#[test] // MQTT-3.1.2-29, MQTT-3.2.2-19
+fn a_refusal_says_why_in_words_if_the_client_wants_them_and_they_fit() {
+    let words = |connect: ConnectPacket| {
+        let mut world = World::with(Config {
+            clients_max: 0,
+            ..plain_config()
+        });
+        world.connect(
+            A,
+            connect,
+            "A CONNACK QuotaExceeded\nA closed QuotaExceeded",
+        );
+        let [Packet::ConnAck(connack)] = &world.sent[..] else {
+            panic!("not one CONNACK");
+        };
+        show_words(&connack.properties)
+    };
+    assert_eq!(words(client("a")), "clients_max is reached");
+    assert_eq!(words(small("a", 10)), "");
+    let mut silent = client("a");
+    silent.properties.set_request_problem_information(false);
+    assert_eq!(words(silent), "");
+}
+
+fn show_words(properties: &Properties) -> String {
+    match properties.get(PropertyId::ReasonString) {
+        Some(PropertyValue::Utf8String(text)) => text.clone(),
+        _ => String::new(),
+    }
 }

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use broker::codec::{self, ProtocolVersion};
 use broker::packet::disconnect::DisconnectPacket;
 use broker::packet::publish::PublishPacket;
 use broker::{
     Broker, Config, ConnId, Input, Output, Packet, QoS, ReasonCode, Time, TopicFilter, TopicName,
-    codec,
 };
 
 use crate::harness::*;
@@ -374,7 +374,7 @@ impl Chaos {
             match output {
                 Output::Send(conn, packet) => {
                     self.trace.extend(conn.0.to_be_bytes());
-                    codec::encode(&packet, &mut self.trace).unwrap();
+                    codec::encode(&packet, ProtocolVersion::V5, &mut self.trace).unwrap();
                     self.receive(conn, packet);
                 }
                 Output::Close(conn, reason) => {

@@ -8,6 +8,10 @@
     reason = "clippy exempts the tests, but not what they share"
 )]
 
+mod access;
+mod aliases;
+mod authentication;
+mod conformance;
 mod connect;
 mod delivery;
 mod events;
@@ -15,9 +19,13 @@ mod expiry;
 mod harness;
 mod invariants;
 mod lifetimes;
+mod limits;
 mod publish;
 mod random;
 mod retained;
 mod session;
+mod shared;
+mod statistics;
 mod subscribe;
+mod v311;
 mod will;

@@ -21,11 +21,7 @@ fn limited(receive_maximum: u16, topic_alias_maximum: u16, limits: &str) -> Worl
         topic_alias_maximum,
         ..plain_config()
     });
-    world.connect(
-        A,
-        client("a"),
-        &format!("A CONNACK Success {limits} SharedSubscriptionAvailable=0"),
-    );
+    world.connect(A, client("a"), &format!("A CONNACK Success {limits}"));
     world
 }
 
@@ -207,7 +203,7 @@ fn pubcomp_makes_room_under_the_receive_maximum() {
 
 #[test] // MQTT-4.9.0-1
 fn the_receive_maximum_counts_anew_on_each_connection() {
-    let limits = "ReceiveMaximum=1 SharedSubscriptionAvailable=0";
+    let limits = "ReceiveMaximum=1";
     let mut world = World::with(Config {
         receive_maximum: 1,
         ..plain_config()
@@ -278,7 +274,7 @@ fn a_topic_alias_without_topic_yet_is_a_protocol_error() {
 
 #[test] // MQTT-3.3.2-7
 fn topic_aliases_are_forgotten_with_the_connection() {
-    let limits = "TopicAliasMaximum=2 SharedSubscriptionAvailable=0";
+    let limits = "TopicAliasMaximum=2";
     let mut world = World::with(Config {
         topic_alias_maximum: 2,
         ..plain_config()

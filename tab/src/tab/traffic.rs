@@ -321,7 +321,9 @@ impl Joined {
         let kind = || EventKind::Broker(event.to_string());
         match event {
             BrokerEvent::MessageDropped { .. } => self.event_seldom("dropped", turn, kind),
-            BrokerEvent::Refused { .. } => self.event_seldom("refused", turn, kind),
+            BrokerEvent::Refused { .. } | BrokerEvent::PublishRefused { .. } => {
+                self.event_seldom("refused", turn, kind);
+            }
             BrokerEvent::Connected { .. }
             | BrokerEvent::Disconnected { .. }
             | BrokerEvent::SessionExpired { .. }

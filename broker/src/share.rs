@@ -1,0 +1,240 @@
+//! Shared subscriptions: of the members of a group, one gets each message.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::message::{Message, min_qos};
+use crate::outbound::Delivery;
+use crate::session::SessionId;
+use crate::slab::Slab;
+use crate::tree::{Subscription, Tree};
+use crate::{Broker, Output, QoS, Time, TopicFilter, TopicName};
+
+/// All shared subscriptions. A share name makes another group for every filter. [MQTT-4.8.2-1]
+#[derive(Debug)]
+pub(crate) struct Shares {
+    groups: Slab<Group>,
+    /// By filter, `$share/` and share name included.
+    ids: BTreeMap<TopicFilter, GroupId>,
+    tree: Tree<GroupId, ()>,
+    members: usize,
+    /// Empty; kept for its memory.
+    matches: Vec<(GroupId, ())>,
+}
+
+/// A group while it has members; freed ones are given away again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct GroupId(usize);
+
+#[derive(Debug)]
+struct Group {
+    filter: TopicFilter,
+    members: Vec<(SessionId, Subscription)>,
+    /// Whose turn it is.
+    next: usize,
+}
+
+impl Shares {
+    pub(crate) fn new() -> Self {
+        Self {
+            groups: Slab::new(),
+            ids: BTreeMap::new(),
+            tree: Tree::new(),
+            members: 0,
+            matches: Vec::new(),
+        }
+    }
+
+    /// How many members all groups have together.
+    pub(crate) fn len(&self) -> usize {
+        self.members
+    }
+
+    /// Adds a session to the group of `filter`, or changes its subscription.
+    pub(crate) fn insert(
+        &mut self,
+        filter: &TopicFilter,
+        session: SessionId,
+        subscription: Subscription,
+    ) {
+        let GroupId(index) = match self.ids.get(filter) {
+            Some(&id) => id,
+            None => {
+                let id = GroupId(self.groups.insert(Group {
+                    filter: filter.clone(),
+                    members: Vec::new(),
+                    next: 0,
+                }));
+                self.ids.insert(filter.clone(), id);
+                self.tree.insert(filter, id, ());
+                id
+            }
+        };
+        let members = &mut self.groups[index].members;
+        match members.iter_mut().find(|(member, _)| *member == session) {
+            Some((_, former)) => *former = subscription,
+            None => {
+                members.push((session, subscription));
+                self.members += 1;
+            }
+        }
+    }
+
+    /// Takes a session out of the group of `filter`; without members, the group is gone.
+    pub(crate) fn remove(&mut self, filter: &TopicFilter, session: SessionId) {
+        let Some(&id) = self.ids.get(filter) else {
+            return;
+        };
+        let group = &mut self.groups[id.0];
+        let position = group
+            .members
+            .iter()
+            .position(|(member, _)| *member == session);
+        let Some(position) = position else { return };
+        group.members.remove(position);
+        self.members -= 1;
+        if position < group.next {
+            group.next -= 1;
+        }
+        if group.members.is_empty() {
+            self.groups.remove(id.0);
+            self.ids.remove(filter);
+            self.tree.remove(filter, id);
+        }
+    }
+
+    /// The groups whose filter matches `topic`, always in the same order.
+    fn matching(&mut self, topic: &TopicName) -> Vec<GroupId> {
+        if self.ids.is_empty() {
+            return Vec::new();
+        }
+        let mut matches = core::mem::take(&mut self.matches);
+        self.tree.matches(topic, &mut matches);
+        let groups = matches.drain(..).map(|(id, ())| id).collect();
+        self.matches = matches;
+        groups
+    }
+}
+
+impl Group {
+    /// The members, beginning with the one whose turn it is.
+    fn in_turn(&self) -> impl Iterator<Item = (usize, SessionId, Subscription)> {
+        let (before, from) = self.members.split_at(self.next.min(self.members.len()));
+        let from = from.iter().zip(self.next..);
+        let before = before.iter().zip(0..);
+        from.chain(before)
+            .map(|(&(session, subscription), position)| (position, session, subscription))
+    }
+}
+
+impl Broker {
+    /// Sends a message to one member of every group whose filter matches. Returns whether there is such a group.
+    pub(crate) fn publish_shared(
+        &mut self,
+        now: Time,
+        message: &Arc<Message>,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let groups = self.shares.matching(&message.topic);
+        let has_receivers = !groups.is_empty();
+        for id in groups {
+            if let Some((session, subscription)) = self.choose(id, message.qos) {
+                let filter = self.shares.groups[id.0].filter.clone();
+                self.deliver_shared(now, session, filter, message, subscription, out);
+            }
+        }
+        has_receivers
+    }
+
+    /// Hands to other members what a session has not delivered to its client: after a break of the connection, while
+    /// one of them is connected; in the end, in any case. A QoS 2 message that was sent stays with its receiver and ends
+    /// with it. [MQTT-4.8.2-4] [MQTT-4.8.2-5]
+    pub(crate) fn hand_over(&mut self, now: Time, from: SessionId, out: &mut Vec<Output>) {
+        let deliveries = {
+            let (sessions, shares) = (&self.sessions, &self.shares);
+            let others_connected = |filter: &TopicFilter| {
+                let group = shares.ids.get(filter).map(|id| &shares.groups[id.0]);
+                let mut members = group.into_iter().flat_map(|group| &group.members);
+                members.any(|&(id, _)| id != from && sessions[id.0].link.is_some())
+            };
+            // Most sessions have none: then nothing is looked at.
+            if shares.members == 0 {
+                return;
+            }
+            let wanted: Vec<TopicFilter> = sessions[from.0]
+                .outbound
+                .shared_filters()
+                .filter(|filter| others_connected(filter))
+                .cloned()
+                .collect();
+            if wanted.is_empty() {
+                return;
+            }
+            self.sessions[from.0]
+                .outbound
+                .take_shared(|filter| wanted.contains(filter))
+        };
+        self.redistribute(now, deliveries, out);
+    }
+
+    /// Gives messages that were meant for a member who is gone to another of the same group.
+    pub(crate) fn redistribute(
+        &mut self,
+        now: Time,
+        deliveries: Vec<Delivery>,
+        out: &mut Vec<Output>,
+    ) {
+        for delivery in deliveries {
+            let Some(filter) = delivery.share else {
+                continue;
+            };
+            let Some(&id) = self.shares.ids.get(&filter) else {
+                continue;
+            };
+            if let Some((session, subscription)) = self.choose(id, delivery.message.qos) {
+                self.deliver_shared(now, session, filter, &delivery.message, subscription, out);
+            }
+        }
+    }
+
+    /// Whose turn it is: first among the members that can take the message at once, then among those that are connected,
+    /// then among those for which it can wait.
+    fn choose(&mut self, id: GroupId, qos: QoS) -> Option<(SessionId, Subscription)> {
+        let group = &self.shares.groups[id.0];
+        let sessions = &self.sessions;
+        let mut second_best = None;
+        let mut third_best = None;
+        let mut best = None;
+        for chosen @ (_, session, subscription) in group.in_turn() {
+            let session = &sessions[session.0];
+            match &session.link {
+                Some(link) if session.outbound.has_room(link.client.receive_maximum) => {
+                    best = Some(chosen);
+                    break;
+                }
+                Some(_) => second_best = second_best.or(Some(chosen)),
+                None if min_qos(qos, subscription.qos) != QoS::AtMostOnce => {
+                    third_best = third_best.or(Some(chosen));
+                }
+                None => {}
+            }
+        }
+        let (position, session, subscription) = best.or(second_best).or(third_best)?;
+        self.shares.groups[id.0].next = position + 1;
+        Some((session, subscription))
+    }
+
+    fn deliver_shared(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        filter: TopicFilter,
+        message: &Arc<Message>,
+        subscription: Subscription,
+        out: &mut Vec<Output>,
+    ) {
+        let mut delivery = Delivery::new(message, [&subscription]);
+        delivery.share = Some(filter);
+        self.deliver(now, session, delivery, out);
+    }
+}

@@ -1,0 +1,90 @@
+//! Topic aliases that the broker uses towards a client.
+
+use broker::Config;
+use broker::packet::connect::ConnectPacket;
+
+use crate::harness::*;
+
+fn with_aliases(mut connect: ConnectPacket, maximum: u16) -> ConnectPacket {
+    connect.properties.set_topic_alias_maximum(maximum);
+    connect
+}
+
+fn world(maximum: u16) -> World {
+    let mut world = World::new();
+    world.join(A, with_aliases(client("a"), maximum));
+    world.subscribe(A, "#", QOS1);
+    world.join(B, client("b"));
+    world
+}
+
+#[test] // MQTT-3.1.2-27
+fn a_client_that_allows_none_gets_none() {
+    let mut world = world(0);
+    world.send(B, publish("t", "1"), "A PUBLISH t 1");
+    world.send(B, publish("t", "2"), "A PUBLISH t 2");
+}
+
+#[test] // MQTT-3.1.2-26, MQTT-3.3.2-11
+fn topics_get_aliases_up_to_the_clients_maximum() {
+    let mut world = world(2);
+    world.send(B, publish("t", "1"), "A PUBLISH t 1 TopicAlias=1");
+    world.send(B, publish("u", "2"), "A PUBLISH u 2 TopicAlias=2");
+    world.send(B, publish("v", "3"), "A PUBLISH v 3");
+    world.send(B, publish("t", "4"), "A PUBLISH  4 TopicAlias=1");
+    world.send(
+        B,
+        publish1(1, "u", "5"),
+        "A PUBLISH  5 qos1 #1 TopicAlias=2\nB PUBACK 1",
+    );
+}
+
+#[test] // MQTT-3.3.2-7
+fn aliases_end_with_the_connection() {
+    let mut world = World::new();
+    world.join(A, with_aliases(lasting("a", 100), 1));
+    world.subscribe(A, "t", QOS1);
+    world.join(B, client("b"));
+    world.send(
+        B,
+        publish1(1, "t", "x"),
+        "A PUBLISH t x qos1 #1 TopicAlias=1\nB PUBACK 1",
+    );
+    world.gone(A, "");
+    world.connect(
+        A,
+        with_aliases(lasting("a", 100), 1),
+        "A CONNACK Success session\nA PUBLISH t x qos1 #1 dup TopicAlias=1",
+    );
+    world.gone(A, "");
+    world.connect(
+        A,
+        lasting("a", 100),
+        "A CONNACK Success session\nA PUBLISH t x qos1 #1 dup",
+    );
+}
+
+#[test]
+fn the_configuration_may_want_fewer() {
+    let mut world = World::with(Config {
+        outbound_topic_alias_maximum: 1,
+        ..plain_config()
+    });
+    world.join(A, with_aliases(client("a"), 9));
+    world.subscribe(A, "#", QOS0);
+    world.send(A, publish("t", "1"), "A PUBLISH t 1 TopicAlias=1");
+    world.send(A, publish("u", "2"), "A PUBLISH u 2");
+}
+
+#[test] // MQTT-3.1.2-24
+fn an_alias_that_would_make_the_packet_too_large_is_left_out() {
+    let mut world = World::new();
+    let mut small = with_aliases(client("a"), 9);
+    small.properties.set_maximum_packet_size(9);
+    world.join(A, small);
+    world.subscribe(A, "#", QOS0);
+    world.send(A, publish("t", "1234"), "");
+    world.send(A, publish("t", "123"), "A PUBLISH t 123");
+    world.send(A, publish("t", ""), "A PUBLISH t TopicAlias=1");
+    world.send(A, publish("t", "1"), "A PUBLISH  1 TopicAlias=1");
+}

@@ -1,0 +1,102 @@
+//! The fuzz targets on the stable toolchain: their corpus and seeded random inputs, a bounded run of both. What they
+//! check is in `fuzz/src`, and `cargo +nightly fuzz run` looks for more.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy exempts the tests, but not what they share"
+)]
+
+use std::fs;
+use std::path::Path;
+
+#[expect(unreachable_pub, reason = "the fuzz targets reach it")]
+#[path = "../../fuzz/src/lib.rs"]
+mod targets;
+
+const RANDOM_PACKETS: usize = 40_000;
+const RANDOM_SCRIPTS: usize = 4_000;
+
+#[test]
+fn no_bytes_of_the_corpus_break_the_packet_boundary() {
+    let corpus = corpus("packets");
+    corpus
+        .iter()
+        .for_each(|bytes| targets::packets::check(bytes));
+    let mut random = Random(1);
+    for _ in 0..RANDOM_PACKETS {
+        let mut bytes = corpus[random.below(corpus.len())].clone();
+        for _ in 0..=random.below(3) {
+            random.mutate(&mut bytes);
+        }
+        targets::packets::check(&bytes);
+    }
+}
+
+#[test]
+fn no_script_of_the_corpus_breaks_the_broker() {
+    let corpus = corpus("broker");
+    corpus
+        .iter()
+        .for_each(|script| targets::script::check(script));
+    let mut random = Random(2);
+    for _ in 0..RANDOM_SCRIPTS / 2 {
+        let mut script = corpus[random.below(corpus.len())].clone();
+        for _ in 0..=random.below(8) {
+            random.mutate(&mut script);
+        }
+        targets::script::check(&script);
+    }
+}
+
+#[test]
+fn no_random_script_breaks_the_broker() {
+    let mut random = Random(3);
+    for _ in 0..RANDOM_SCRIPTS / 2 {
+        let length = random.below(600);
+        let script: Vec<u8> = (0..length).map(|_| random.byte()).collect();
+        targets::script::check(&script);
+    }
+}
+
+/// The files of a corpus, always in the same order.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../fuzz/corpus")
+        .join(target);
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort_unstable();
+    assert!(!paths.is_empty(), "no corpus");
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// Xorshift: the same numbers in every run.
+struct Random(u64);
+
+impl Random {
+    fn byte(&mut self) -> u8 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 32) as u8
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        let number = u32::from_be_bytes([0, self.byte(), self.byte(), self.byte()]);
+        number as usize % bound
+    }
+
+    fn mutate(&mut self, bytes: &mut Vec<u8>) {
+        let at = self.below(bytes.len() + 1);
+        match self.below(5) {
+            0 => bytes.insert(at, self.byte()),
+            1 => bytes.truncate(at),
+            2 if at < bytes.len() => drop(bytes.remove(at)),
+            3 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
+            _ if at < bytes.len() => bytes[at] = self.byte(),
+            _ => bytes.push(self.byte()),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The packet boundary with any bytes: `cargo +nightly fuzz run packets`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| broker_fuzz::packets::check(bytes));

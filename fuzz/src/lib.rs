@@ -1,0 +1,12 @@
+//! What must hold whatever comes in: for the packet boundary and for the broker. Each check takes any bytes and panics
+//! if the promise is broken.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken promise ends the run"
+)]
+
+pub mod packets;
+pub mod script;
+mod wire;
