@@ -51,6 +51,10 @@ pub(crate) enum Error {
         missing: Vec<&'static str>,
         packages: Box<Error>,
     },
+    Outsiders {
+        missing: Vec<&'static str>,
+        packages: Box<Error>,
+    },
     /// An environment variable that names a program which is not there.
     NoProgramAt {
         variable: &'static str,
@@ -64,6 +68,12 @@ pub(crate) enum Error {
         source: io::Error,
     },
     Signals(ctrlc::Error),
+    /// The benchmarks need it.
+    NoNode {
+        program: &'static str,
+    },
+    NoTargetFolder,
+    NoBenchmark,
     NoBuild {
         dist: PathBuf,
     },
@@ -96,7 +106,8 @@ impl fmt::Display for Error {
                     .try_for_each(|step| write!(f, " {}", step.name))
             }
             Self::ArgumentsForNoTest => f.write_str(
-                "arguments go to test programs: say which with `--only native` or `--only browser`",
+                "arguments go to test programs: say which with `--only native`, `--only outsiders` or \
+                 `--only browser`",
             ),
             Self::NotAPort(value) => write!(
                 f,
@@ -152,6 +163,13 @@ impl fmt::Display for Error {
                  to their paths.",
                 missing.join(" and ")
             ),
+            Self::Outsiders { missing, packages } => write!(
+                f,
+                "the tests with other people's MQTT clients need programs that Debian has in {}.\n  \
+                 They cannot be installed from here: {packages}.\n  \
+                 Install them and put them on PATH.",
+                missing.join(" ")
+            ),
             Self::NoProgramAt { variable, path } => {
                 write!(
                     f,
@@ -168,6 +186,13 @@ impl fmt::Display for Error {
             }
             Self::Port { port, source } => write!(f, "cannot serve on port {port}: {source}"),
             Self::Signals(error) => write!(f, "cannot listen for Ctrl+C: {error}"),
+            Self::NoNode { program } => write!(
+                f,
+                "the benchmarks need {program}, not found on PATH: install Node.js 18 or later, which brings npm \
+                 (Debian and Ubuntu: `apt-get install nodejs npm`)"
+            ),
+            Self::NoTargetFolder => f.write_str("cargo does not tell where it builds"),
+            Self::NoBenchmark => f.write_str("say what to measure: `cargo xtask bench engine`"),
             Self::NoBuild { dist } => {
                 write!(f, "no JavaScript or WebAssembly in {}", dist.display())
             }

@@ -5,9 +5,12 @@
 )]
 
 mod apt;
+mod bench;
+mod broker;
 mod browser;
 mod demo;
 mod error;
+mod outsiders;
 mod setup;
 mod shell;
 mod sizes;
@@ -27,8 +30,8 @@ cargo xtask COMMAND: every developer command of TabMQ
 
 Each command first installs what it needs and does not find, which may take 5 minutes, once: Rust's WebAssembly target
 through rustup; trunk and wasm-bindgen through cargo, in the user's cache folder, one folder for each version, so that
-every clone shares them; Chromium and ChromeDriver for the tests through apt-get. Elsewhere than on Debian and Ubuntu
-the browser is yours to install.
+every clone shares them; Chromium, ChromeDriver and other people's MQTT clients for the tests through apt-get, pip and
+npm. Elsewhere than on Debian and Ubuntu what apt-get would bring is yours to install.
 
 COMMANDS
   demo [--port PORT] [--no-open]
@@ -46,11 +49,22 @@ COMMANDS
 ";
 
 const HELP_REST: &str = "
+  bench engine [--rounds NUMBER] [--json FILE]
+      Measures how fast the engine is, natively and as WebAssembly under Node, beside qlobber and rumqttd, and what
+      memory it takes (8 minutes at first, 3 later). It needs node and npm. bench/README.md tells how to read it.
+        --rounds NUMBER   how often all take turns, in place of 7 times
+        --json FILE       writes the figures there, too
+
   build
       Builds the app and the worker in release mode into dist/ (2 minutes at first, seconds later).
 
   sizes
       Tells the sizes, raw and gzip, of the JavaScript and WebAssembly in dist/. Builds it first if it is missing.
+
+  broker [--tcp ADDRESS] [--ws ADDRESS] [--config FILE] [--verbose]
+      Builds the front (1 minute at first) and serves MQTT with it, over TCP on 127.0.0.1:1883 and over WebSocket on
+      127.0.0.1:8083 unless told otherwise: a tool for tests and development. `cargo xtask broker --help` tells the keys
+      of the config file. Ctrl+C ends it.
 
   setup
       Installs everything that the commands above need, the browser included (5 minutes, once). Plain `trunk serve`
@@ -70,9 +84,15 @@ enum Task {
     Help,
     Setup,
     Build,
-    Demo { port: u16, open: bool },
+    Demo {
+        port: u16,
+        open: bool,
+    },
     Test(test::Selection),
+    Bench(bench::Options),
     Sizes,
+    /// Its arguments are the front's.
+    Broker(Vec<OsString>),
 }
 
 fn main() -> ExitCode {
@@ -92,7 +112,9 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Build => setup::ensure(Needs::Trunk)?.build()?,
         Task::Demo { port, open } => demo::run(port, open)?,
         Task::Test(selection) => test::run(&selection)?,
+        Task::Bench(options) => bench::engine(&options)?,
         Task::Sizes => sizes::run()?,
+        Task::Broker(arguments) => broker::run(&arguments)?,
     }
     Ok(())
 }
@@ -122,6 +144,13 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
         },
         Some("test") => Task::Test(test::Selection::default()),
         Some("sizes") => Task::Sizes,
+        Some("bench") => match parser.next()? {
+            Some(Value(what)) if what == "engine" => Task::Bench(bench::Options::default()),
+            Some(Long("help") | Short('h')) => return Ok(Task::Help),
+            Some(other) => return Err(other.unexpected().into()),
+            None => return Err(Error::NoBenchmark),
+        },
+        Some("broker") => return Ok(Task::Broker(parser.raw_args()?.collect())),
         _ => return Err(Error::UnknownCommand(command)),
     };
     while let Some(argument) = parser.next()? {
@@ -130,6 +159,8 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
             (Long("port"), Task::Demo { port, .. }) => *port = parse_port(parser.value()?)?,
             (Long("no-open"), Task::Demo { open, .. }) => *open = false,
             (Long("only"), Task::Test(selection)) => selection.add(parser.value()?)?,
+            (Long("rounds"), Task::Bench(options)) => options.rounds = Some(parser.value()?),
+            (Long("json"), Task::Bench(options)) => options.json = Some(parser.value()?.into()),
             (Long("keep-going"), Task::Test(selection)) => selection.keep_going = true,
             // lexopt hands out what follows `--` as values.
             (Value(value), Task::Test(selection)) => {
@@ -189,6 +220,31 @@ mod tests {
                 port: 9000,
                 open: false
             }
+        );
+    }
+
+    #[test]
+    fn all_that_follows_broker_is_for_the_broker() {
+        assert_eq!(
+            line("broker --help --tcp 127.0.0.1:0").unwrap(),
+            Task::Broker(
+                ["--help", "--tcp", "127.0.0.1:0"]
+                    .map(OsString::from)
+                    .to_vec()
+            )
+        );
+    }
+
+    #[test]
+    fn bench_says_what_it_measures() {
+        assert!(matches!(line("bench"), Err(Error::NoBenchmark)));
+        assert!(matches!(line("bench broker"), Err(Error::Arguments(_))));
+        assert_eq!(
+            line("bench engine --json figures.json").unwrap(),
+            Task::Bench(bench::Options {
+                rounds: None,
+                json: Some("figures.json".into()),
+            })
         );
     }
 

@@ -8,11 +8,12 @@ use std::process::Command;
 
 use crate::browser;
 use crate::error::Error;
+use crate::outsiders;
 use crate::shell;
 use crate::sysroot;
-use crate::tool;
+use crate::tool::{self, Tool};
 
-const WASM: &str = "wasm32-unknown-unknown";
+pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 
 /// How much of the set-up a command needs; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +54,7 @@ pub(crate) fn ensure(needs: Needs) -> Result<Tools, Error> {
 /// `cargo xtask setup`
 pub(crate) fn all() -> Result<(), Error> {
     let tools = ensure(Needs::Browser)?;
+    outsiders::ensure()?;
     println!(
         "\nEverything is there. `cargo xtask demo` and `cargo xtask test` find it by themselves."
     );
@@ -104,7 +106,14 @@ impl Tools {
         cargo
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// Installs one more tool, and finds it from now on.
+    pub(crate) fn add(&mut self, tool: &Tool) -> Result<(), Error> {
+        self.folders.extend(tool.ensure()?);
+        Ok(())
+    }
+
+    /// A command that finds the tools.
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = shell::command(program);
         command.env(
             "PATH",

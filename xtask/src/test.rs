@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::browser;
 use crate::error::Error;
+use crate::outsiders;
 use crate::setup::{self, Needs, Tools};
 use crate::shell;
 use crate::sizes;
@@ -28,7 +29,7 @@ pub(crate) struct Step {
     run: fn(&Tools, &[OsString]) -> Result<(), Error>,
 }
 
-pub(crate) const STEPS: [Step; 10] = [
+pub(crate) const STEPS: [Step; 11] = [
     Step {
         name: "fmt",
         promise: "the code is formatted",
@@ -83,14 +84,30 @@ pub(crate) const STEPS: [Step; 10] = [
     },
     Step {
         name: "native",
-        promise: "all tests pass that need no browser",
+        promise: "all tests pass that need neither a browser nor other people's programs",
         takes: "2 minutes at first",
         needs: Needs::Cargo,
         uses_build: false,
         run: |_, arguments| {
-            let packages = ["test", "--workspace", "--exclude", "e2e", "--"];
+            let packages = [
+                "test",
+                "--workspace",
+                "--exclude",
+                "e2e",
+                "--exclude",
+                "front",
+                "--",
+            ];
             shell::run(shell::cargo(packages).args(arguments))
         },
+    },
+    Step {
+        name: "outsiders",
+        promise: "other people's MQTT clients get what they are promised from the front",
+        takes: "3 minutes at first",
+        needs: Needs::Cargo,
+        uses_build: false,
+        run: |_, arguments| outsiders::test(arguments),
     },
     Step {
         name: "doc",
@@ -154,7 +171,7 @@ impl Selection {
         let takes_arguments = self
             .only
             .iter()
-            .any(|name| ["native", "browser"].contains(name));
+            .any(|name| ["native", "outsiders", "browser"].contains(name));
         if self.arguments.is_empty() || takes_arguments {
             Ok(())
         } else {

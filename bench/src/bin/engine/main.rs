@@ -1,0 +1,70 @@
+//! `cargo xtask bench engine`: how fast the engine is natively and as WebAssembly, beside others, in one run in which
+//! all take turns.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the ban on clocks is for the engines; here time is what is wanted"
+)]
+
+mod error;
+mod measure;
+mod memory;
+mod node;
+mod report;
+mod rumqttd;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use error::Error;
+use lexopt::prelude::{Long, Value};
+use node::Node;
+
+/// What `xtask` tells.
+struct Options {
+    rounds: usize,
+    json: Option<PathBuf>,
+    /// The program for Node, the fast build and the small one.
+    scripts: [PathBuf; 3],
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Error> {
+    let options = parse(lexopt::Parser::from_env())?;
+    let node = Node::start(&options.scripts)?;
+    let measures = measure::all(&node, options.rounds)?;
+    let memory = memory::all()?;
+    print!("{}", report::table(&measures, &memory, options.rounds));
+    if let Some(path) = options.json {
+        report::write(&path, &measures, &memory, options.rounds)?;
+    }
+    Ok(())
+}
+
+fn parse(mut parser: lexopt::Parser) -> Result<Options, Error> {
+    let mut rounds = 7;
+    let mut json = None;
+    let mut scripts = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("rounds") => rounds = lexopt::ValueExt::parse(&parser.value()?)?,
+            Long("json") => json = Some(parser.value()?.into()),
+            Value(script) => scripts.push(script.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let scripts = scripts.try_into().map_err(|_| Error::Scripts)?;
+    Ok(Options {
+        rounds: usize::max(rounds, 1),
+        json,
+        scripts,
+    })
+}

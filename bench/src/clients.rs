@@ -1,0 +1,86 @@
+use broker::packet::connect::ConnectPacket;
+use broker::packet::puback::PubAckPacket;
+use broker::packet::subscribe::SubscribePacket;
+use broker::packet::unsubscribe::UnsubscribePacket;
+use broker::{Broker, Config, ConnId, Input, Output, Packet, QoS, Time};
+use mqtt5_protocol::ConnectOptions;
+
+/// A broker with clients that answer at once and keep nothing.
+#[derive(Debug)]
+pub struct Clients {
+    broker: Broker,
+    out: Vec<Output>,
+}
+
+/// The moment at which everything happens.
+const NOW: Time = Time::from_ms(1_000);
+
+impl Clients {
+    /// A broker with its default limits, and without clients.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            broker: Broker::new(Config::default()),
+            out: Vec::new(),
+        }
+    }
+
+    /// Connects one more client, whose session outlasts its connection.
+    pub fn connect(&mut self, client: usize) {
+        let mut connect = ConnectPacket::new(ConnectOptions::new(format!("client-{client}")));
+        connect.properties.set_session_expiry_interval(3_600);
+        let conn = conn(client);
+        self.broker.handle(NOW, Input::Opened(conn), &mut self.out);
+        self.send(client, Packet::Connect(Box::new(connect)));
+    }
+
+    /// Lets a client's connection break.
+    pub fn lose(&mut self, client: usize) {
+        self.broker
+            .handle(NOW, Input::Gone(conn(client)), &mut self.out);
+        self.out.clear();
+    }
+
+    /// Subscribes a client to one filter; returns how many retained messages came.
+    pub fn subscribe(&mut self, client: usize, filter: &str, qos: QoS) -> usize {
+        let packet = SubscribePacket::new(1).add_filter(filter, qos);
+        self.send(client, Packet::Subscribe(packet))
+    }
+
+    /// Unsubscribes a client from one filter.
+    pub fn unsubscribe(&mut self, client: usize, filter: &str) {
+        let packet = UnsubscribePacket::new(1).add_filter(filter);
+        self.send(client, Packet::Unsubscribe(packet));
+    }
+
+    /// Hands the broker a packet, and then the receivers' PUBACKs; returns how many messages were sent.
+    pub fn send(&mut self, client: usize, packet: Packet) -> usize {
+        self.broker
+            .handle(NOW, Input::Packet(conn(client), packet), &mut self.out);
+        let mut messages = 0;
+        let sent = core::mem::take(&mut self.out);
+        for output in &sent {
+            if let Output::Send(receiver, Packet::Publish(publish)) = output {
+                messages += 1;
+                if let Some(packet_id) = publish.packet_id {
+                    let puback = Packet::PubAck(PubAckPacket::new(packet_id));
+                    self.broker
+                        .handle(NOW, Input::Packet(*receiver, puback), &mut self.out);
+                }
+            }
+        }
+        self.out = sent;
+        self.out.clear();
+        messages
+    }
+
+    /// How much the broker holds.
+    #[must_use]
+    pub fn stats(&self) -> broker::Stats {
+        self.broker.stats()
+    }
+}
+
+const fn conn(client: usize) -> ConnId {
+    ConnId(client as u64)
+}

@@ -1,0 +1,56 @@
+//! The time that the engine is told.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use broker::Time;
+
+/// Unix time that never goes back: read from the wall clock once, at the start, and counted on from there, so that
+/// setting the clock neither ends sessions nor stops time.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    started: Instant,
+    started_at: Time,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        // A clock that is set before 1970 counts from there.
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            started: Instant::now(),
+            started_at: Time::from_ms(whole_ms(since_epoch)),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.started_at.plus_ms(whole_ms(self.started.elapsed()))
+    }
+
+    /// How long it is until `time`; nothing if that has passed.
+    pub(crate) fn until(&self, time: Time) -> Duration {
+        Duration::from_millis(time.ms_since(self.now()))
+    }
+}
+
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_begins_at_the_wall_clock_and_goes_on() {
+        let clock = Clock::start();
+        let begin = clock.now();
+        let wall = whole_ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap());
+        assert!(wall.abs_diff(begin.as_ms()) < 1_000);
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(clock.now() >= begin.plus_ms(5));
+        assert_eq!(clock.until(begin), Duration::ZERO);
+        assert!(clock.until(begin.plus_secs(60)) > Duration::from_secs(50));
+    }
+}

@@ -1,0 +1,213 @@
+//! One connection, whatever carries it: bytes in, packets to the broker; packets from the broker, bytes out.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use broker::codec::{self, DecodeError, ProtocolVersion};
+use broker::{ConnId, Packet};
+use bytes::{Bytes, BytesMut};
+use tokio::time::timeout;
+
+use crate::engine::{Said, ToEngine};
+use crate::outbox::{Outgoing, outbox};
+
+/// How long a client may take to read what was sent before its connection is closed.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How long a client may take to end a connection that is closed. Ended earlier by us, what it has not read might be
+/// lost to it: a socket that is closed with unread bytes takes back what it sent.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// The largest packet that may open a connection, in bytes.
+pub(crate) const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
+
+/// Where bytes come from.
+pub(crate) trait Source: Send {
+    /// Waits for bytes and appends them; false when no more will come.
+    fn read(
+        &mut self,
+        buffer: &mut BytesMut,
+    ) -> impl Future<Output = Result<bool, SourceError>> + Send;
+
+    /// The client has sent its CONNECT: from now on its packets may be large.
+    fn trust(&mut self);
+}
+
+/// Where packets go.
+pub(crate) trait Sink: Send {
+    fn write(&mut self, packets: &[Bytes]) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Says that nothing more follows.
+    fn finish(&mut self, ending: Ending) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+/// Why no more bytes can be had.
+#[derive(Debug)]
+pub(crate) enum SourceError {
+    /// The connection broke.
+    Broken,
+    /// A WebSocket message came that is not binary. [MQTT-6.0.0-1]
+    NotBinary,
+    /// A WebSocket message or frame came that is too long, or against the rules.
+    NotAllowed,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Normal,
+    NotBinary,
+    NotAllowed,
+}
+
+/// What every connection is held to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) maximum_packet_size: u32,
+    pub(crate) outbox_bytes_max: usize,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(
+    conn: ConnId,
+    mut source: impl Source,
+    mut sink: impl Sink,
+    engine: ToEngine,
+    bounds: Bounds,
+) {
+    let (outbox, outgoing, closed) = outbox(bounds.outbox_bytes_max);
+    engine.say(conn, Said::Opened(outbox)).await;
+
+    let mut ending = Ending::Normal;
+    let sent = {
+        let mut reading = pin!(read(conn, &mut source, &engine, bounds));
+        let mut writing = pin!(write(&mut sink, outgoing));
+        tokio::select! {
+            sent = &mut writing => sent,
+            end = &mut reading => {
+                ending = end;
+                // What the broker answers to the last packets is still sent: the client may read on.
+                within(LAST_WORDS, &mut writing).await
+            }
+            _ = closed => within(LAST_WORDS, &mut writing).await,
+        }
+    };
+    // Nothing new to the broker if it closed the connection.
+    engine.say(conn, Said::Gone).await;
+    if sent.is_ok() && within(FAREWELL, sink.finish(ending)).await.is_ok() {
+        // Whether the client ends it or the time does.
+        let _ = timeout(FAREWELL, drain(&mut source)).await;
+    }
+}
+
+async fn within<F: Future<Output = io::Result<()>>>(limit: Duration, task: F) -> io::Result<()> {
+    timeout(limit, task)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn read(conn: ConnId, source: &mut impl Source, engine: &ToEngine, bounds: Bounds) -> Ending {
+    let mut frames = Frames::new(bounds.maximum_packet_size);
+    let ending = loop {
+        match source.read(&mut frames.buffer).await {
+            Ok(true) => {}
+            Ok(false) | Err(SourceError::Broken) => break Ending::Normal,
+            Err(SourceError::NotBinary) => break Ending::NotBinary,
+            Err(SourceError::NotAllowed) => break Ending::NotAllowed,
+        }
+        let mut packets = Vec::new();
+        let decoded = frames.decode(&mut packets);
+        if !packets.is_empty() {
+            source.trust();
+            engine.say(conn, Said::Packets(packets)).await;
+        }
+        if let Err(error) = decoded {
+            engine.say(conn, Said::Malformed(error)).await;
+            return Ending::Normal;
+        }
+    };
+    engine.say(conn, Said::Gone).await;
+    ending
+}
+
+async fn write(sink: &mut impl Sink, mut outgoing: Outgoing) -> io::Result<()> {
+    let mut batch = Vec::new();
+    while outgoing.next(&mut batch).await {
+        sink.write(&batch).await?;
+        outgoing.written(&batch);
+        batch.clear();
+    }
+    Ok(())
+}
+
+async fn drain(source: &mut impl Source) {
+    let mut ignored = BytesMut::new();
+    while let Ok(true) = source.read(&mut ignored).await {
+        ignored.clear();
+    }
+}
+
+/// Splits a stream of bytes into packets.
+#[derive(Debug)]
+struct Frames {
+    buffer: BytesMut,
+    maximum_packet_size: u32,
+    /// None before CONNECT.
+    version: Option<ProtocolVersion>,
+}
+
+impl Frames {
+    fn new(maximum_packet_size: u32) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            maximum_packet_size,
+            version: None,
+        }
+    }
+
+    /// Takes every whole packet out of the buffer.
+    fn decode(&mut self, packets: &mut Vec<Packet>) -> Result<(), DecodeError> {
+        let mut bytes = self.buffer.split().freeze();
+        let chunk = bytes.len();
+        loop {
+            let maximum = match self.version {
+                Some(_) => self.maximum_packet_size,
+                None => self.maximum_packet_size.min(CONNECT_BYTES_MAX),
+            };
+            let version = self.version.unwrap_or_default();
+            let Some(mut packet) = codec::decode(&mut bytes, version, maximum)? else {
+                break;
+            };
+            self.version = Some(match &packet {
+                Packet::Connect(connect) => ProtocolVersion::of(connect),
+                // The broker takes no other first packet.
+                _ => version,
+            });
+            let_go(&mut packet, chunk);
+            packets.push(packet);
+        }
+        // The beginning of a large packet is not copied: nothing else refers to its memory.
+        self.buffer = BytesMut::from(bytes);
+        Ok(())
+    }
+}
+
+/// Gives a small payload memory of its own: a message that is kept for long would else keep all bytes it came with.
+fn let_go(packet: &mut Packet, chunk: usize) {
+    if let Packet::Publish(publish) = packet
+        && publish.payload.len() < chunk / 2
+    {
+        publish.payload = Bytes::copy_from_slice(&publish.payload);
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Normal => "",
+            Self::NotBinary => "MQTT is sent in binary messages",
+            Self::NotAllowed => "a message too long, or against the rules",
+        })
+    }
+}

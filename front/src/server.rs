@@ -1,0 +1,182 @@
+//! Listens, lets connections in, and ends when it is told to.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use broker::ConnId;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::args::Serve;
+use crate::config::Config;
+use crate::connection::{Bounds, serve};
+use crate::engine::{Engine, ToEngine};
+use crate::error::Error;
+use crate::{tcp, websocket};
+
+const TCP: &str = "MQTT over TCP";
+const WEBSOCKET: &str = "MQTT over WebSocket";
+/// How long connections may take to end after Ctrl+C.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// How long to wait after a connection could not be let in, which happens when there are too many.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until Ctrl+C or SIGTERM.
+pub(crate) fn run(options: &Serve) -> Result<(), Error> {
+    let config = read_config(options)?;
+    let runtime = Runtime::new().map_err(Error::Start)?;
+    runtime.block_on(serve_until_asked_to_end(options, &config))?;
+    // A handshake or a farewell that is still under way has had its time.
+    runtime.shutdown_background();
+    println!("The broker has ended.");
+    Ok(())
+}
+
+fn read_config(options: &Serve) -> Result<Config, Error> {
+    let Some(path) = &options.config else {
+        return Ok(Config::default());
+    };
+    let text = fs::read_to_string(path).map_err(|source| Error::ReadConfig {
+        path: path.clone(),
+        source,
+    })?;
+    Config::parse(&text).map_err(|source| Error::Config {
+        path: path.clone(),
+        source,
+    })
+}
+
+async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<(), Error> {
+    // Before anybody is told that it serves.
+    let asked_to_end = asked_to_end().map_err(Error::Start)?;
+    let mut listeners = Vec::new();
+    for (what, address) in [(TCP, options.tcp), (WEBSOCKET, options.ws)] {
+        if let Some(address) = address {
+            listeners.push((what, bind(what, address).await?));
+        }
+    }
+
+    let (engine, to_engine) = Engine::new(config.broker(&fill_randomly), options.verbose);
+    let (end, ended) = oneshot::channel();
+    let engine = tokio::spawn(engine.run(ended));
+
+    let door = Door {
+        to_engine,
+        bounds: config.bounds(),
+        handshake_time: config.connect_timeout(),
+        next: Arc::new(AtomicU64::new(0)),
+    };
+    let mut accepting = JoinSet::new();
+    for (what, listener) in listeners {
+        if let Ok(address) = listener.local_addr() {
+            println!("{what} on {address}");
+        }
+        accepting.spawn(door.clone().accept(what, listener));
+    }
+    drop(door);
+
+    asked_to_end.await;
+    accepting.shutdown().await;
+    drop(end);
+    // Whether all have ended or their time has.
+    let _ = timeout(FAREWELL, engine).await;
+    Ok(())
+}
+
+/// Fills bytes with what nobody else can guess; where the system has no such thing, they stay as they are.
+fn fill_randomly(bytes: &mut [u8]) {
+    if let Err(error) = getrandom::fill(bytes) {
+        eprintln!("The system gives no random numbers ({error}): SCRAM exchanges can be foreseen.");
+    }
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::Bind {
+            what,
+            address,
+            source,
+        })
+}
+
+/// Where connections come in.
+#[derive(Clone, Debug)]
+struct Door {
+    to_engine: ToEngine,
+    bounds: Bounds,
+    handshake_time: Duration,
+    next: Arc<AtomicU64>,
+}
+
+impl Door {
+    async fn accept(self, what: &'static str, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((socket, _)) => {
+                    // Without it small packets wait for one another; a socket that refuses is slow, not wrong.
+                    let _ = socket.set_nodelay(true);
+                    let door = self.clone();
+                    if what == TCP {
+                        tokio::spawn(door.serve_tcp(socket));
+                    } else {
+                        tokio::spawn(door.serve_websocket(socket));
+                    }
+                }
+                Err(error) => {
+                    eprintln!("A connection was not let in: {error}.");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn serve_tcp(self, socket: TcpStream) {
+        let (source, sink) = tcp::split(socket);
+        serve(self.number(), source, sink, self.to_engine, self.bounds).await;
+    }
+
+    async fn serve_websocket(self, socket: TcpStream) {
+        let maximum = self.bounds.maximum_packet_size;
+        if let Some((source, sink)) = websocket::accept(socket, maximum, self.handshake_time).await
+        {
+            serve(self.number(), source, sink, self.to_engine, self.bounds).await;
+        }
+    }
+
+    fn number(&self) -> ConnId {
+        ConnId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Resolves on Ctrl+C and SIGTERM, which are listened for from this call on. Must be called in a runtime.
+#[cfg(unix)]
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Resolves on Ctrl+C, which is listened for from this call on. Must be called in a runtime.
+#[cfg(windows)]
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+    })
+}

@@ -1,0 +1,194 @@
+//! MQTT over WebSocket: binary messages under the subprotocol `mqtt`. Packets may share a message or span several.
+//! [MQTT-6.0.0-1] [MQTT-6.0.0-2] [MQTT-6.0.0-4]
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
+
+use crate::connection::{CONNECT_BYTES_MAX, Ending, Sink, Source, SourceError};
+
+/// What clients call MQTT: since 3.1.1, and before.
+const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
+/// What a message may have besides the largest packet: other packets, whole or in part.
+const MESSAGE_EXTRA_BYTES: usize = 1024 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct WebSocketSource {
+    messages: SplitStream<WebSocketStream<Gate>>,
+    allowance: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+pub(crate) struct WebSocketSink(SplitSink<WebSocketStream<Gate>, Message>);
+
+/// Shakes hands; none if the other side does not speak MQTT over WebSocket, or not in time.
+pub(crate) async fn accept(
+    socket: TcpStream,
+    maximum_packet_size: u32,
+    time: Duration,
+) -> Option<(WebSocketSource, WebSocketSink)> {
+    let allowance = Arc::new(AtomicUsize::new(
+        CONNECT_BYTES_MAX as usize + MESSAGE_EXTRA_BYTES,
+    ));
+    let gate = Gate {
+        socket,
+        allowance: Arc::clone(&allowance),
+    };
+    let message_bytes_max = maximum_packet_size as usize + MESSAGE_EXTRA_BYTES;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max));
+    let handshake = accept_hdr_async_with_config(gate, choose_subprotocol, Some(config));
+    let (sink, messages) = timeout(time, handshake).await.ok()?.ok()?.split();
+    let source = WebSocketSource {
+        messages,
+        allowance,
+    };
+    Some((source, WebSocketSink(sink)))
+}
+
+/// Answers with the first subprotocol of the client's that is MQTT. [MQTT-6.0.0-3] [MQTT-6.0.0-4]
+#[expect(
+    clippy::result_large_err,
+    reason = "the type is the WebSocket library's"
+)]
+fn choose_subprotocol(
+    request: &Request,
+    mut response: Response,
+) -> Result<Response, ErrorResponse> {
+    let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
+    let chosen = offered
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(','))
+        .find_map(|name| SUBPROTOCOLS.into_iter().find(|known| *known == name.trim()));
+    if let Some(name) = chosen {
+        let header = HeaderValue::from_static(name);
+        response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_PROTOCOL, header);
+        Ok(response)
+    } else {
+        let mut refusal = ErrorResponse::new(Some("The subprotocol is mqtt.\n".to_owned()));
+        *refusal.status_mut() = StatusCode::BAD_REQUEST;
+        Err(refusal)
+    }
+}
+
+impl Source for WebSocketSource {
+    async fn read(&mut self, buffer: &mut BytesMut) -> Result<bool, SourceError> {
+        loop {
+            match self.messages.next().await {
+                Some(Ok(Message::Binary(bytes))) => {
+                    buffer.extend_from_slice(&bytes);
+                    return Ok(true);
+                }
+                Some(Ok(Message::Text(_)) | Err(Error::Utf8(_))) => {
+                    return Err(SourceError::NotBinary);
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Close(_))) | None => return Ok(false),
+                Some(Err(Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed)) => {
+                    return Err(SourceError::Broken);
+                }
+                Some(Err(_)) => return Err(SourceError::NotAllowed),
+            }
+        }
+    }
+
+    fn trust(&mut self) {
+        self.allowance.store(usize::MAX, Ordering::Relaxed);
+    }
+}
+
+impl Sink for WebSocketSink {
+    async fn write(&mut self, packets: &[Bytes]) -> io::Result<()> {
+        for packet in packets {
+            let message = Message::Binary(packet.clone());
+            self.0.feed(message).await.map_err(io::Error::other)?;
+        }
+        self.0.flush().await.map_err(io::Error::other)
+    }
+
+    async fn finish(&mut self, ending: Ending) -> io::Result<()> {
+        let code = match ending {
+            Ending::Normal => CloseCode::Normal,
+            Ending::NotBinary => CloseCode::Unsupported,
+            Ending::NotAllowed => CloseCode::Policy,
+        };
+        let frame = CloseFrame {
+            code,
+            reason: ending.to_string().into(),
+        };
+        let closed = self.0.send(Message::Close(Some(frame))).await;
+        match closed {
+            // The client was first.
+            Ok(()) | Err(Error::ConnectionClosed | Error::Protocol(_)) => Ok(()),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+}
+
+/// A socket that yields only so many bytes: the WebSocket library collects a whole message before anyone can look at
+/// it, which no stranger may make large.
+#[derive(Debug)]
+struct Gate {
+    socket: TcpStream,
+    /// What may still be read; `usize::MAX` is no bound.
+    allowance: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Gate {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.socket).poll_read(context, buffer);
+        let count = buffer.filled().len() - before;
+        let allowance = self.allowance.load(Ordering::Relaxed);
+        if allowance != usize::MAX {
+            let Some(left) = allowance.checked_sub(count) else {
+                return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+            };
+            self.allowance.store(left, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Gate {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,19 @@
+//! Other people's clients, and clients that misbehave, against the front as it is started from a command line.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the ban on clocks is for the engines; tests wait in real time"
+)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the helpers of tests fail as tests do"
+)]
+
+mod command;
+mod harness;
+mod mosquitto;
+mod mqttjs;
+mod paho;
+mod rumqtt;
+mod transport;
