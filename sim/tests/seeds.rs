@@ -23,7 +23,7 @@ fn the_same_seed_gives_the_same_trace() {
     for seed in 0..5 {
         let (first, _) = sim::replay(seed);
         let (second, _) = sim::replay(seed);
-        assert!(first.len() > 1_000);
+        assert!(first.len() > 100, "seed {seed}: {} lines", first.len());
         for (line, (first, second)) in first.iter().zip(&second).enumerate() {
             assert_eq!(first, second, "line {line} of seed {seed}");
         }
