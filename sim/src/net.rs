@@ -6,8 +6,11 @@ use tab::{Lane, TabId};
 
 use crate::prng::Prng;
 
-/// How many of the last frames are kept to be sent again.
+/// How many of the last frames that have arrived are kept, to come again.
 const RECENT_FRAMES: usize = 32;
+
+/// How long a frame is held up that others are to overtake.
+const HELD_US: u64 = 100_000;
 
 /// Who listens where, and how long a message takes.
 ///
@@ -23,6 +26,8 @@ pub(crate) struct Net {
     /// When the last message arrives on each way.
     arrivals: BTreeMap<Way, u64>,
     recent: VecDeque<Posted>,
+    /// The next frame is held up, so that later ones overtake it.
+    pub(crate) hold_next: bool,
     /// Deliveries that took longer than usual.
     pub(crate) slow: u64,
 }
@@ -63,6 +68,7 @@ impl Net {
             last_end: 0,
             arrivals: BTreeMap::new(),
             recent: VecDeque::new(),
+            hold_next: false,
             slow: 0,
         }
     }
@@ -122,11 +128,12 @@ impl Net {
                     lane,
                     frame,
                 };
-                if self.recent.len() == RECENT_FRAMES {
-                    self.recent.pop_front();
-                }
-                self.recent.push_back(posted.clone());
-                posts.push((self.arrival(now_us, Way::Lane(own, end)), posted));
+                let arrival = if core::mem::take(&mut self.hold_next) {
+                    now_us + HELD_US
+                } else {
+                    self.arrival(now_us, Way::Lane(own, end))
+                };
+                posts.push((arrival, posted));
             }
         }
         Some(posts)
@@ -138,7 +145,15 @@ impl Net {
         ends.and_then(|ends| ends.get(&posted.to)) == Some(&posted.end)
     }
 
-    /// One of the last frames.
+    /// Keeps a frame that has arrived.
+    pub(crate) fn note_arrived(&mut self, posted: Posted) {
+        if self.recent.len() == RECENT_FRAMES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(posted);
+    }
+
+    /// One of the last frames that have arrived.
     pub(crate) fn recent_frame(&mut self) -> Option<Posted> {
         let recent = self.recent.make_contiguous();
         self.prng.pick(recent).cloned()

@@ -4,8 +4,10 @@
 //! lanes and what the tabs think. State lives in memory in this slice, so a change of broker may lose and repeat what
 //! was not acknowledged, and forgets what was retained.
 
+mod calm;
 mod client;
 mod message;
+mod obligation;
 mod retained;
 mod topic;
 
@@ -17,11 +19,12 @@ use tab::api::{
 };
 use tab::{TabId, Time};
 
-use crate::page::{Act, MessageId, TOPICS};
+use crate::page::{Act, MessageId};
 use crate::tally::Tally;
 use crate::violation::{ClientKey, Violation};
 use client::Client;
 use message::{Kind, Moment, Published};
+use obligation::Obligation;
 
 /// Watches a world, and counts what happens in it.
 #[derive(Debug, Default)]
@@ -68,26 +71,6 @@ enum RequestKind {
     Publish(Option<MessageId>),
     Subscribe,
     Unsubscribe(Vec<String>),
-}
-
-/// An acknowledged message that has to reach a client, as long as the client's session and the broker live.
-#[derive(Debug)]
-struct Obligation {
-    due: Time,
-    client: ClientKey,
-    session: u32,
-    message: MessageId,
-    term: Term,
-    /// Of a will, when its client was lost: it is published somewhat later, if its receiver is subscribed then.
-    lost: Option<Moment>,
-}
-
-/// What became of an obligation.
-enum Fate {
-    Met,
-    Void,
-    Waiting,
-    Broken,
 }
 
 impl Oracle {
@@ -236,6 +219,7 @@ impl Oracle {
         let (request, kind) = match command {
             ClientCommand::Connect(options) => {
                 client.connect();
+                client.has_lasting_session = options.session_expiry_interval > 0;
                 if let Some(will) = &options.will
                     && let Some(id) = MessageId::in_properties(&will.publication.properties)
                 {
@@ -389,6 +373,9 @@ impl Oracle {
                 if !self.reigns.contains_key(&term) {
                     return Err(Violation::TermOfNobody { client: key, term });
                 }
+                if !session_present && client.must_go_on(term) {
+                    return Err(Violation::SessionLost { client: key });
+                }
                 let goes_on = client.connected(now, term, session_present);
                 if goes_on {
                     self.tally.sessions_resumed += 1;
@@ -538,248 +525,6 @@ impl Oracle {
             return Err(Violation::Accepted { client, request });
         }
         Ok(asked)
-    }
-
-    // Obligations.
-
-    /// The broker of this term has a message, which must reach all who are subscribed.
-    fn owe(&mut self, now: Moment, message: MessageId, term: Term, lost: Option<Moment>) {
-        let Some(published) = self.messages.get(&message) else {
-            return;
-        };
-        let since = lost.unwrap_or(published.since);
-        for (tab, view) in &self.tabs {
-            for (no, client) in &view.clients {
-                let key = ClientKey { tab: *tab, no: *no };
-                if client.must_get(key, published, since, term) {
-                    self.obligations.push_back(Obligation {
-                        due: now.at.plus_ms(self.delivery_ms),
-                        client: key,
-                        session: client.session,
-                        message,
-                        term,
-                        lost,
-                    });
-                }
-            }
-        }
-    }
-
-    /// A tab is lost: the broker has to notice, and to publish the wills of its clients.
-    fn owe_wills(&mut self, now: Moment, tab: TabId) {
-        let Some(((_, term), view)) = self.broker.zip(self.tabs.get(&tab)) else {
-            return;
-        };
-        // If its lane broke just before, its wills may have been published then.
-        if now.at <= view.disturbed_until {
-            return;
-        }
-        let clients = view.clients.values();
-        let wills = clients.filter_map(|client| client.certain_will(term));
-        let wills: Vec<MessageId> = wills.collect();
-        for will in wills {
-            let published = self.messages.get(&will);
-            if published.is_some_and(|it| it.publication.qos != QoS::AtMostOnce) {
-                self.tally.wills_due += 1;
-                self.owe(now, will, term, Some(now));
-            }
-        }
-    }
-
-    /// What had to arrive by now has arrived.
-    pub(crate) fn check_due(&mut self, now: Time) -> Result<(), Violation> {
-        while self.obligations.front().is_some_and(|it| it.due <= now)
-            && let Some(due) = self.obligations.pop_front()
-        {
-            match self.fate(&due) {
-                Fate::Met => self.tally.obligations_met += 1,
-                Fate::Void => self.tally.obligations_void += 1,
-                Fate::Waiting => self.obligations.push_back(Obligation {
-                    due: now.plus_ms(self.delivery_ms),
-                    ..due
-                }),
-                Fate::Broken => {
-                    return Err(Violation::Lost {
-                        client: due.client,
-                        message: due.message,
-                        term: due.term,
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn fate(&self, due: &Obligation) -> Fate {
-        let ClientKey { tab, no } = due.client;
-        let client = self.tabs.get(&tab).and_then(|view| view.clients.get(&no));
-        let (Some(client), Some(published)) = (client, self.messages.get(&due.message)) else {
-            return Fate::Void;
-        };
-        let was_subscribed = due
-            .lost
-            .is_none_or(|lost| client.must_get(due.client, published, lost, due.term));
-        if client.session != due.session || self.term() != Some(due.term) {
-            Fate::Void
-        } else if client.copies(due.message) > 0 {
-            Fate::Met
-        } else if client.connection.is_none() {
-            // Its lane is being set up; it comes back.
-            Fate::Waiting
-        } else if was_subscribed {
-            Fate::Broken
-        } else {
-            Fate::Void
-        }
-    }
-
-    // The calm.
-
-    /// There is one broker, all tabs follow it, all clients are connected, every request is answered.
-    pub(crate) fn check_settled(&self) -> Result<(), Violation> {
-        let brokers: Vec<TabId> = self
-            .tabs
-            .iter()
-            .filter(|(_, view)| matches!(view.role, Role::Broker { .. }))
-            .map(|(tab, _)| *tab)
-            .collect();
-        let (&[_], Some((broker, term))) = (&brokers[..], self.broker) else {
-            return Err(Violation::NoOneBroker { brokers });
-        };
-        for (tab, view) in &self.tabs {
-            let tab = *tab;
-            if view.role != (Role::Client { broker, term }) && tab != broker {
-                return Err(Violation::NotFollowing { tab, broker });
-            }
-            for (no, client) in &view.clients {
-                if client.is_wanted && client.connection != Some(term) {
-                    let client = ClientKey { tab, no: *no };
-                    return Err(Violation::ClientNotConnected { client });
-                }
-            }
-            if let Some((no, request)) = view.requests.keys().next() {
-                return Err(Violation::Unanswered {
-                    client: ClientKey { tab, no: *no },
-                    request: *request,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Each client that is subscribed got these messages exactly once.
-    pub(crate) fn check_probes(&mut self, probes: &[MessageId]) -> Result<(), Violation> {
-        for message in probes {
-            let Some(published) = self.messages.get(message) else {
-                continue;
-            };
-            for (tab, view) in &self.tabs {
-                for (no, client) in &view.clients {
-                    let key = ClientKey { tab: *tab, no: *no };
-                    let copies = client.copies(*message);
-                    if copies > 1 || copies == 0 && client.is_subscribed(key, published) {
-                        return Err(Violation::ProbeCopies {
-                            client: key,
-                            message: *message,
-                            copies,
-                        });
-                    }
-                    self.tally.probes_delivered += u64::from(copies);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What a client that has just subscribed to everything got as retained is what the broker of this term has to
-    /// retain.
-    pub(crate) fn check_retained(&mut self, now: Time, key: ClientKey) -> Result<(), Violation> {
-        let now = self.moment(now);
-        let (Some(term), Some(client)) = (self.term(), self.client(key)) else {
-            return Ok(());
-        };
-        let found: Vec<MessageId> = client.retained().collect();
-        for topic in TOPICS {
-            let candidates = retained::candidates(&self.messages, topic, term, now);
-            let of_topic = |id: &&MessageId| {
-                let published = self.messages.get(id);
-                published.is_some_and(|published| published.publication.topic == topic)
-            };
-            let mut found = found.iter().filter(of_topic).copied();
-            let (first, second) = (found.next(), found.next());
-            let is_expected = match first {
-                Some(first) => candidates.messages.contains(&first) && second.is_none(),
-                None => candidates.may_be_none,
-            };
-            if !is_expected {
-                return Err(Violation::Retained {
-                    topic: topic.to_owned(),
-                    found: second.or(first),
-                    expected: candidates.messages,
-                });
-            }
-            match first {
-                Some(_) => self.tally.retained_found += 1,
-                None => self.tally.retained_absent += 1,
-            }
-        }
-        Ok(())
-    }
-
-    /// Every tab shows the same roster: the living tabs, one broker, and what their pages want.
-    pub(crate) fn check_rosters(&mut self) -> Result<(), Violation> {
-        let row = |tab: TabId, is_broker, term, clients, visibility| {
-            format!(
-                "{}:{is_broker}:{term:?}:{clients}:{visibility:?}",
-                tab.short()
-            )
-        };
-        let expected = self.tabs.iter().map(|(tab, view)| {
-            let clients = view.clients.values().filter(|it| it.is_wanted).count() as u64;
-            let is_broker = self.broker() == Some(*tab);
-            row(*tab, is_broker, self.term(), clients, view.visibility)
-        });
-        let expected: Vec<String> = expected.collect();
-        for (tab, view) in &self.tabs {
-            let shown: Vec<String> = view
-                .roster
-                .iter()
-                .map(|it| {
-                    let clients = u64::from(it.clients);
-                    row(it.tab_id, it.is_broker, it.term, clients, it.visibility)
-                })
-                .collect();
-            let knows_itself = view
-                .roster
-                .iter()
-                .all(|it| it.is_self == (it.tab_id == *tab));
-            if shown != expected || !knows_itself {
-                return Err(Violation::WrongRoster {
-                    tab: *tab,
-                    shown: shown.join(", "),
-                    expected: expected.join(", "),
-                });
-            }
-            self.tally.rosters_checked += 1;
-        }
-        Ok(())
-    }
-
-    /// Every tab has counted what no tab of ours sent it.
-    pub(crate) fn check_garbage(&mut self) -> Result<(), Violation> {
-        for (tab, view) in &self.tabs {
-            let counted = view.stats.foreign;
-            if counted != view.garbage {
-                return Err(Violation::GarbageNotCounted {
-                    tab: *tab,
-                    sent: view.garbage,
-                    counted,
-                });
-            }
-            self.tally.garbage_counted += counted;
-            self.tally.lane_resets += view.stats.lane_resets;
-        }
-        Ok(())
     }
 }
 

@@ -60,6 +60,8 @@ tally! {
     slanders,
     /// Frames that came a second time.
     frames_replayed,
+    /// Frames that later ones could overtake, which is as if they had been lost.
+    frames_overtaken,
     /// Lanes that were set up anew.
     lane_resets,
     /// Requests that a tab had to refuse.

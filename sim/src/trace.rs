@@ -1,7 +1,8 @@
 //! What happens in a world, in words.
 
-use tab::api::{ClientCommand, ClientNotice, Command, Notice, Publication};
-use tab::{Input, TabId};
+use tab::api::{ClientCommand, ClientNotice, Command, Notice, Publication, Role};
+use tab::control::ControlMessage;
+use tab::{Input, Lane, Lock, LockEvent, LockRequest, TabId};
 
 use crate::page::MessageId;
 
@@ -49,16 +50,54 @@ impl Trace {
 pub(crate) fn input(input: &Input) -> String {
     match input {
         Input::Command(command) => format!("page: {}", self::command(command)),
-        Input::Control(message) => format!("hears {message:?}"),
-        Input::Frame(lane, bytes) => format!(
-            "frame on {}/{}: {}",
-            lane.tab.short(),
-            lane.term,
-            frame(bytes)
+        Input::Control(message) => format!("hears {}", control(message)),
+        Input::Frame(lane, bytes) => format!("gets on {}: {}", self::lane(*lane), frame(bytes)),
+        Input::Lock(LockEvent::Granted(lock)) => format!("holds {}", self::lock(*lock)),
+        Input::Lock(LockEvent::Lost(lock)) => format!("loses {}", self::lock(*lock)),
+        Input::Foreign(_) | Input::Trouble(_) | Input::Timeout => format!("{input:?}"),
+    }
+}
+
+pub(crate) fn control(message: &ControlMessage) -> String {
+    match message {
+        ControlMessage::Who { tab_id } => format!("who, of {}", tab_id.short()),
+        ControlMessage::Announce(it) => format!(
+            "announce of {}{}, term {:?}, {} clients, {:?}",
+            it.tab_id.short(),
+            if it.is_broker { "*" } else { "" },
+            it.term.map(|term| term.0),
+            it.clients,
+            it.visibility
         ),
-        Input::Foreign(_) | Input::Lock(_) | Input::Trouble(_) | Input::Timeout => {
-            format!("{input:?}")
-        }
+        ControlMessage::Goodbye { tab_id } => format!("goodbye of {}", tab_id.short()),
+        ControlMessage::Bind {
+            tab_id,
+            term,
+            binding,
+        } => format!("bind {}/{term} binding {binding}", tab_id.short()),
+        ControlMessage::Unbind {
+            tab_id,
+            term,
+            binding,
+        } => format!("unbind {}/{term} binding {binding}", tab_id.short()),
+    }
+}
+
+pub(crate) fn lane(lane: Lane) -> String {
+    format!("lane {}/{}", lane.tab.short(), lane.term)
+}
+
+pub(crate) fn lock_request(request: LockRequest) -> String {
+    match request {
+        LockRequest::Acquire(lock) => format!("asks for {}", self::lock(lock)),
+        LockRequest::Release(lock) => format!("lets go of {}", self::lock(lock)),
+    }
+}
+
+fn lock(lock: Lock) -> String {
+    match lock {
+        Lock::Broker => "the broker's lock".to_owned(),
+        Lock::Tab(tab) => format!("the lock of {}", tab.short()),
     }
 }
 
@@ -122,10 +161,12 @@ pub(crate) fn notice(notice: &Notice) -> String {
                 .collect();
             format!("roster {}", tabs.join(" "))
         }
-        Notice::Opened { .. }
-        | Notice::Role(_)
-        | Notice::Event(_)
-        | Notice::Refused(_)
-        | Notice::Stats(_) => format!("{notice:?}"),
+        Notice::Role(Role::Waiting) => "role: waiting".to_owned(),
+        Notice::Role(Role::Client { broker, term }) => {
+            format!("role: client of {}, term {term}", broker.short())
+        }
+        Notice::Role(Role::Broker { term }) => format!("role: broker of term {term}"),
+        Notice::Event(event) => format!("event: {}", event.kind),
+        Notice::Opened { .. } | Notice::Refused(_) | Notice::Stats(_) => format!("{notice:?}"),
     }
 }

@@ -36,6 +36,9 @@ pub(crate) enum Violation {
         client: ClientKey,
         term: Term,
     },
+    SessionLost {
+        client: ClientKey,
+    },
     Ended {
         client: ClientKey,
         cause: DisconnectCause,
@@ -192,6 +195,10 @@ impl fmt::Display for Violation {
                     "{client} is connected in term {term}, which nobody has now"
                 )
             }
+            Self::SessionLost { client } => write!(
+                f,
+                "the broker of {client} has lost its session, which had not expired"
+            ),
             Self::Ended { client, cause } => {
                 write!(
                     f,

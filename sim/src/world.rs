@@ -1,40 +1,29 @@
 //! The world: tabs in virtual time, and what happens to them.
 
+mod calm;
+mod fault;
+
 use std::collections::BTreeMap;
 
-use tab::api::{ClientCommand, ClientNo, Command, QoS};
+use tab::api::{ClientCommand, Command};
 use tab::control::ControlMessage;
 use tab::{Input, LockEvent, LockRequest, Output, Tab, TabId, Time};
 
-use crate::garbage;
 use crate::locks::{Locks, Misuse, Ticket};
 use crate::net::{Net, Posted, Sender};
 use crate::oracle::Oracle;
-use crate::page::{Act, MessageId, PROBER, Page, TOPICS};
+use crate::page::{Act, Page};
 use crate::plan::Plan;
 use crate::prng::Prng;
 use crate::tally::Tally;
 use crate::trace::{self, Trace};
-use crate::violation::{ClientKey, Violation};
+use crate::violation::Violation;
 
 /// When the world begins, in Unix milliseconds.
 const BEGIN_MS: u64 = 1_790_000_000_000;
 
 /// No run needs as many events; one that does never comes to rest.
 const EVENTS_MAX: u64 = 1_000_000;
-
-/// How long after the last fault all must be well again.
-const SETTLE_MS: u64 = 10_000;
-
-/// How long a probe takes at most.
-const PROBE_MS: u64 = 3_000;
-
-/// How long after the last fault every roster must be right. An announcement that overtook the news of its tab's end
-/// keeps that tab in a roster until it has been silent for long.
-const ROSTER_MS: u64 = 45_000;
-
-/// The client that asks for retained messages at the end.
-const RETAINED_PROBER: ClientNo = ClientNo(91);
 
 /// One run.
 #[derive(Debug)]
@@ -84,18 +73,10 @@ enum Event {
     Birth,
     /// The browser notices the end of a tab.
     EndNoticed(TabId),
+    /// One of the faults that come all the time.
     Fault,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Open,
-    Close,
-    Crash,
-    Garbage,
-    Replay,
-    Slander,
-    NeedlessTimeout,
+    /// A fault at a bad moment.
+    Misfortune,
 }
 
 /// Runs the world of this seed, first with faults and then in the calm, and checks it all along.
@@ -202,6 +183,7 @@ impl<'t> World<'t> {
                     self.oracle.tally.messages_to_nobody += 1;
                     return Ok(());
                 }
+                self.net.note_arrived(posted.clone());
                 self.turn(posted.to, Input::Frame(posted.lane, posted.frame))
             }
             Event::Granted(ticket) => {
@@ -234,7 +216,13 @@ impl<'t> World<'t> {
                 }
                 Ok(())
             }
-            Event::Fault => self.on_fault(),
+            Event::Fault => {
+                if !self.is_calm {
+                    self.schedule_fault();
+                }
+                self.on_fault()
+            }
+            Event::Misfortune => self.on_fault(),
         }
     }
 
@@ -312,7 +300,11 @@ impl<'t> World<'t> {
         let mut outputs = Vec::new();
         runtime.tab.handle(now, input, &mut outputs);
         let role = runtime.tab.role();
+        let term = self.oracle.term();
         self.oracle.on_role(tab, role)?;
+        if self.oracle.term() > term && self.prng.chance(self.plan.after_election_per_mille) {
+            self.schedule_in(0, 20_000, Event::Misfortune);
+        }
         self.carry_out(tab, outputs)?;
         if self.prng.chance(self.plan.batch_per_mille) {
             self.oracle.tally.batched_turns += 1;
@@ -371,16 +363,20 @@ impl<'t> World<'t> {
             match output {
                 Output::Join(_) => self.net.join(tab),
                 Output::Control(message) => {
-                    self.trace
-                        .tab(self.now_us, tab, || format!("says {message:?}"));
+                    self.trace.tab(self.now_us, tab, || {
+                        format!("says {}", trace::control(&message))
+                    });
                     self.post_control(Sender::Worker(tab), &message);
                 }
                 Output::OpenLane(lane) => self.net.open(tab, lane),
                 Output::Post(lane, frame) => {
                     self.trace.tab(self.now_us, tab, || {
-                        let to = lane.tab.short();
-                        format!("posts on {to}/{}: {}", lane.term, trace::frame(&frame))
+                        format!("posts on {}: {}", trace::lane(lane), trace::frame(&frame))
                     });
+                    if self.net.hold_next {
+                        self.trace.tab(self.now_us, tab, || "is held up".to_owned());
+                        self.oracle.on_disturbance(self.now(), lane.tab);
+                    }
                     let posts = self.net.post_frame(self.now_us, tab, lane, &frame);
                     let posts = posts.ok_or(Violation::PostedOnClosedLane { tab, lane })?;
                     for (at_us, posted) in posts {
@@ -414,7 +410,8 @@ impl<'t> World<'t> {
     }
 
     fn on_lock_request(&mut self, tab: TabId, request: LockRequest) -> Result<(), Violation> {
-        self.trace.tab(self.now_us, tab, || format!("{request:?}"));
+        self.trace
+            .tab(self.now_us, tab, || trace::lock_request(request));
         let (LockRequest::Acquire(lock) | LockRequest::Release(lock)) = request;
         let granted = match request {
             LockRequest::Acquire(lock) => self.locks.acquire(tab, lock),
@@ -432,212 +429,5 @@ impl<'t> World<'t> {
 
     fn grant(&mut self, ticket: Ticket) {
         self.schedule_in(0, 5_000, Event::Granted(ticket));
-    }
-
-    // Faults.
-
-    fn on_fault(&mut self) -> Result<(), Violation> {
-        if self.is_calm {
-            return Ok(());
-        }
-        self.schedule_fault();
-        let weights = self.plan.faults;
-        let faults = [
-            (Fault::Open, weights.open),
-            (Fault::Close, weights.close),
-            (Fault::Crash, weights.crash),
-            (Fault::Garbage, weights.garbage),
-            (Fault::Replay, weights.replay),
-            (Fault::Slander, weights.slander),
-            (Fault::NeedlessTimeout, weights.needless_timeout),
-        ];
-        let all: u64 = faults.iter().map(|(_, weight)| weight).sum();
-        let mut drawn = self.prng.between(1, all);
-        for (fault, weight) in faults {
-            if drawn <= weight {
-                return self.strike(fault);
-            }
-            drawn -= weight;
-        }
-        Ok(())
-    }
-
-    fn strike(&mut self, fault: Fault) -> Result<(), Violation> {
-        let ids: Vec<TabId> = self.tabs.keys().copied().collect();
-        let victim = self.prng.pick(&ids).copied();
-        let Some(victim) = victim else {
-            self.birth();
-            return Ok(());
-        };
-        match fault {
-            Fault::Open => {
-                if self.tabs.len() < self.plan.tabs_alive_max {
-                    self.birth();
-                }
-            }
-            Fault::Close => {
-                let victim = self.rather_the_broker(victim);
-                self.death(victim, false);
-            }
-            Fault::Crash => {
-                let victim = self.rather_the_broker(victim);
-                self.death(victim, true);
-            }
-            Fault::Garbage => return self.garbage(victim),
-            Fault::Replay => self.replay(),
-            Fault::Slander => {
-                let victim = self.rather_the_broker(victim);
-                self.slander(victim);
-            }
-            Fault::NeedlessTimeout => {
-                self.oracle.tally.needless_timeouts += 1;
-                return self.turn(victim, Input::Timeout);
-            }
-        }
-        Ok(())
-    }
-
-    fn rather_the_broker(&mut self, other: TabId) -> TabId {
-        let broker = self.oracle.broker().filter(|_| self.prng.chance(600));
-        broker.unwrap_or(other)
-    }
-
-    fn garbage(&mut self, victim: TabId) -> Result<(), Violation> {
-        if self.prng.chance(300) {
-            self.oracle.tally.strangers += 1;
-            let term = self.oracle.term().unwrap_or_default();
-            let now_ms = self.now().as_ms();
-            let message = garbage::strange(&mut self.prng, now_ms, term);
-            self.post_as_stranger(&message);
-            return Ok(());
-        }
-        let frame = self.net.recent_frame().map(|posted| posted.frame);
-        let input = garbage::garbage(&mut self.prng, victim, frame);
-        if self.net.has_joined(victim) {
-            self.oracle.on_garbage(victim);
-            self.turn(victim, input)?;
-        }
-        Ok(())
-    }
-
-    /// A frame comes a second time: its receiver sees that the numbers do not fit, and the lane is set up anew.
-    fn replay(&mut self) {
-        if let Some(posted) = self.net.recent_frame()
-            && self.net.is_open(&posted)
-        {
-            self.trace.tab(self.now_us, posted.to, || {
-                let of = posted.lane.tab.short();
-                let frame = trace::frame(&posted.frame);
-                format!("is sent again on {of}/{}: {frame}", posted.lane.term)
-            });
-            self.oracle.tally.frames_replayed += 1;
-            self.oracle.on_disturbance(self.now(), posted.lane.tab);
-            self.schedule_in(0, 5_000, Event::Frame(posted));
-        }
-    }
-
-    /// Somebody says that the broker has left, or that a tab's lane is closed. The tabs must find their way back.
-    fn slander(&mut self, victim: TabId) {
-        let Some(term) = self.oracle.term() else {
-            return;
-        };
-        self.oracle.tally.slanders += 1;
-        for tab in self.living() {
-            self.oracle.on_disturbance(self.now(), tab);
-        }
-        let message = if self.oracle.broker() == Some(victim) {
-            ControlMessage::Goodbye { tab_id: victim }
-        } else {
-            ControlMessage::Unbind {
-                tab_id: victim,
-                term,
-                binding: self.prng.one_of([1, 2, 3]),
-            }
-        };
-        self.post_as_stranger(&message);
-    }
-
-    fn post_as_stranger(&mut self, message: &ControlMessage) {
-        let stranger = TabId::from_entropy(self.prng.next());
-        self.trace.tab(self.now_us, stranger, || {
-            format!("no tab, says {message:?}")
-        });
-        self.post_control(Sender::Page(stranger), message);
-    }
-
-    // The calm.
-
-    /// No more faults, and pages want nothing new: all must be well soon, and stay so.
-    fn calm(&mut self) -> Result<(), Violation> {
-        self.is_calm = true;
-        self.trace
-            .note(self.now_us, || "the calm begins".to_owned());
-        let begin_ms = self.now_us / 1_000;
-        if self.tabs.is_empty() {
-            self.birth();
-        }
-        self.run_for(SETTLE_MS)?;
-        self.oracle.check_settled()?;
-        self.probe_delivery()?;
-        self.probe_retained()?;
-        self.run_until(begin_ms + ROSTER_MS)?;
-        self.oracle.check_settled()?;
-        self.oracle.check_rosters()?;
-        self.oracle.check_garbage()
-    }
-
-    /// Each tab publishes, and each subscriber gets it once.
-    fn probe_delivery(&mut self) -> Result<(), Violation> {
-        for tab in self.living() {
-            self.probe_subscribe(tab, PROBER)?;
-        }
-        self.run_for(PROBE_MS)?;
-        self.oracle.check_settled()?;
-        let mut probes = Vec::new();
-        for tab in self.living() {
-            for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
-                let topic = self.prng.one_of(TOPICS);
-                let Some(runtime) = self.tabs.get_mut(&tab) else {
-                    continue;
-                };
-                let act = runtime.page.probe_publish(topic, qos);
-                if let Command::Client(_, ClientCommand::Publish(_, publication)) = &act.command {
-                    probes.extend(MessageId::in_properties(&publication.properties));
-                }
-                self.act(tab, act)?;
-            }
-        }
-        self.run_for(PROBE_MS)?;
-        self.oracle.check_settled()?;
-        self.oracle.check_probes(&probes)
-    }
-
-    /// A new subscriber gets what the broker has to retain.
-    fn probe_retained(&mut self) -> Result<(), Violation> {
-        let tabs = self.living();
-        let Some(tab) = self.prng.pick(&tabs).copied() else {
-            return Ok(());
-        };
-        self.probe_subscribe(tab, RETAINED_PROBER)?;
-        self.run_for(PROBE_MS)?;
-        self.oracle.check_settled()?;
-        let no = RETAINED_PROBER;
-        self.oracle
-            .check_retained(self.now(), ClientKey { tab, no })
-    }
-
-    fn probe_subscribe(&mut self, tab: TabId, no: ClientNo) -> Result<(), Violation> {
-        let acts = self
-            .tabs
-            .get_mut(&tab)
-            .map(|it| it.page.probe_subscribe(no));
-        for act in acts.into_iter().flatten() {
-            self.act(tab, act)?;
-        }
-        Ok(())
-    }
-
-    fn living(&self) -> Vec<TabId> {
-        self.tabs.keys().copied().collect()
     }
 }

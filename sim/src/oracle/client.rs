@@ -39,6 +39,8 @@ pub(crate) struct Client {
     pub(crate) will: Option<MessageId>,
     /// Whether it is published as soon as the client is lost.
     pub(crate) is_will_prompt: bool,
+    /// Whether the session outlives a connection that broke.
+    pub(crate) has_lasting_session: bool,
 }
 
 /// One topic filter of one SUBSCRIBE.
@@ -141,6 +143,11 @@ impl Client {
             self.resumes += 1;
         }
         goes_on
+    }
+
+    /// Whether the broker of `term` must still have the session.
+    pub(crate) fn must_go_on(&self, term: Term) -> bool {
+        self.has_lasting_session && self.last_term == Some(term)
     }
 
     pub(crate) fn disconnected(&mut self) {
