@@ -7,7 +7,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-const START_MAX: Duration = Duration::from_secs(30);
+const START_MAX: Duration = Duration::from_secs(60);
+const STARTS_MAX: usize = 3;
 
 /// A ChromeDriver on a port of its own. It ends with its owner, and its browser with it: the browser is steered through
 /// a pipe, and ends when the pipe does.
@@ -20,6 +21,18 @@ pub(crate) struct Driver {
 impl Driver {
     /// `folder` is for what the two leave behind.
     pub(crate) fn start(folder: &Path) -> Self {
+        // It takes a free port of one address family and ends if another process has taken the same of the other.
+        let mut failures = Vec::new();
+        for _ in 0..STARTS_MAX {
+            match Self::start_once(folder) {
+                Ok(driver) => return driver,
+                Err(failure) => failures.push(failure),
+            }
+        }
+        panic!("ChromeDriver does not start:\n{}", failures.join("\n"));
+    }
+
+    fn start_once(folder: &Path) -> Result<Self, String> {
         let program = path_in("CHROMEDRIVER");
         let mut process = Command::new(&program)
             .arg("--port=0")
@@ -28,29 +41,35 @@ impl Driver {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
-        let (found, port) = mpsc::channel();
-        if let Some(output) = process.stdout.take() {
+            .map_err(|error| format!("{}: {error}", program.display()))?;
+        let output = process.stdout.take();
+        // Made before the wait, so that the process ends in any case.
+        let mut driver = Self { process, port: 0 };
+        let (said, lines) = mpsc::channel();
+        if let Some(output) = output {
             // Read to the end, or ChromeDriver would stand still once the pipe is full.
             thread::spawn(move || {
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    if let Some(port) = port_in(&line) {
-                        // Nobody waits any more if it came too late.
-                        let _ = found.send(port);
-                    }
+                    // Nobody listens any more once the port is known.
+                    let _ = said.send(line);
                 }
             });
         }
-        // Made before the wait, so that the process ends in any case.
-        let mut driver = Self { process, port: 0 };
-        match port.recv_timeout(START_MAX) {
-            Ok(port) => driver.port = port,
-            Err(_) => panic!(
-                "{} did not tell its port in {START_MAX:?}",
-                program.display()
-            ),
+        let mut heard = Vec::new();
+        loop {
+            match lines.recv_timeout(START_MAX) {
+                Ok(line) => match port_in(&line) {
+                    Some(port) => {
+                        driver.port = port;
+                        return Ok(driver);
+                    }
+                    None => heard.push(line),
+                },
+                Err(why) => {
+                    return Err(format!("{}: {why} after {heard:?}", program.display()));
+                }
+            }
         }
-        driver
     }
 
     pub(crate) fn url(&self) -> String {

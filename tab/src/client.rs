@@ -57,8 +57,8 @@ pub(crate) struct Client {
     default_id: String,
     /// What the page asked for; `None` after a disconnection for good.
     wanted: Option<ConnectOptions>,
-    /// Whether this client was connected since the page asked for it: later CONNECTs keep the session.
-    resumes: bool,
+    /// The term in which this client was connected last since the page asked for it: later CONNECTs keep the session.
+    session: Option<Term>,
     state: State,
     subscriptions: BTreeMap<String, Subscription>,
     /// Not sent yet, in the page's order.
@@ -122,7 +122,7 @@ impl Client {
             settings,
             default_id,
             wanted: None,
-            resumes: false,
+            session: None,
             state: State::Offline,
             subscriptions: BTreeMap::new(),
             waiting: VecDeque::new(),

@@ -60,7 +60,7 @@ impl Client {
 
     /// Only the first CONNECT drops an earlier session; the later ones follow the broker.
     fn starts_clean(&self, options: &ConnectOptions) -> bool {
-        options.clean_start && !self.resumes
+        options.clean_start && self.session.is_none()
     }
 
     pub(super) fn on_up(
@@ -156,14 +156,15 @@ impl Client {
             maximum_packet_size: properties.get_maximum_packet_size().unwrap_or(u32::MAX),
             unsent: 0,
         });
-        self.resumes = true;
+        let session = self.session.replace(term);
         self.attempts = 0;
         out.push(notify_status(ClientStatus::Connected {
             client_id,
             session_present: packet.session_present,
             term,
         }));
-        if packet.session_present {
+        // The session of another broker's may be one that a CONNECT of ours began whose CONNACK got lost: it is empty.
+        if packet.session_present && session.is_none_or(|session| session == term) {
             self.resume(now, out);
         } else {
             self.start_over(now, out);
@@ -248,7 +249,7 @@ impl Client {
 
     /// Forgets the session at this end; whatever waits in it is refused.
     pub(super) fn forget(&mut self, problem: &Problem, out: &mut Vec<ClientOutput>) {
-        self.resumes = false;
+        self.session = None;
         self.attempts = 0;
         self.subscriptions.clear();
         self.received.clear();

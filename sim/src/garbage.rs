@@ -1,0 +1,117 @@
+//! What other scripts of the origin could put on our channels.
+
+use tab::api::{Source, Term, Visibility};
+use tab::control::{Announcement, BUILD_BYTES_MAX, ControlMessage, SAFE_INTEGER_MAX};
+use tab::{Input, Lane, TabId};
+
+use crate::prng::Prng;
+
+/// Start of every frame of ours.
+const MAGIC: &[u8] = b"TMQ1";
+
+/// Something that no tab of ours sends, as `victim` hears it: the tab has to count it and to drop it.
+pub(crate) fn garbage(prng: &mut Prng, victim: TabId, frame: Option<Vec<u8>>) -> Input {
+    match prng.between(0, 4) {
+        0 => Input::Foreign(prng.one_of([Source::Control, Source::Lane])),
+        1 => {
+            let mut bytes = MAGIC.to_vec();
+            // 255 starts no integer of bincode's.
+            bytes.push(255);
+            let len = prng.between(0, 60);
+            bytes.extend(prng.bytes(len));
+            Input::Frame(some_lane(prng, victim), bytes)
+        }
+        2 => {
+            let len = prng.between(0, 60);
+            Input::Frame(some_lane(prng, victim), prng.bytes(len))
+        }
+        3 => {
+            let mut bytes = frame.unwrap_or_default();
+            let cut = prng.between(1, 4) as usize;
+            bytes.truncate(bytes.len().saturating_sub(cut));
+            Input::Frame(some_lane(prng, victim), bytes)
+        }
+        _ => Input::Control(implausible(prng, victim)),
+    }
+}
+
+fn some_lane(prng: &mut Prng, victim: TabId) -> Lane {
+    Lane {
+        tab: victim,
+        term: Term(prng.next()),
+    }
+}
+
+fn implausible(prng: &mut Prng, victim: TabId) -> ControlMessage {
+    let tab_id = TabId::from_entropy(prng.next());
+    let term = Term(SAFE_INTEGER_MAX + 1);
+    let announcement = stranger(tab_id);
+    match prng.between(0, 6) {
+        0 => ControlMessage::Announce(Announcement {
+            build: "x".repeat(BUILD_BYTES_MAX + 1),
+            ..announcement
+        }),
+        1 => ControlMessage::Announce(Announcement {
+            is_broker: true,
+            ..announcement
+        }),
+        2 => ControlMessage::Announce(Announcement {
+            is_broker: true,
+            term: Some(term),
+            ..announcement
+        }),
+        3 => ControlMessage::Announce(Announcement {
+            timestamp: u64::MAX,
+            ..announcement
+        }),
+        4 => ControlMessage::Announce(stranger(victim)),
+        5 => ControlMessage::Unbind {
+            tab_id: victim,
+            term,
+            binding: 1,
+        },
+        _ => ControlMessage::Bind {
+            tab_id,
+            term,
+            binding: 1,
+        },
+    }
+}
+
+/// Something that a tab unknown to us could have sent: it is not counted, and must do no harm.
+pub(crate) fn strange(prng: &mut Prng, now_ms: u64, term: Term) -> ControlMessage {
+    let tab_id = TabId::from_entropy(prng.next());
+    match prng.between(0, 4) {
+        0 => ControlMessage::Who { tab_id },
+        1 => ControlMessage::Goodbye { tab_id },
+        2 => ControlMessage::Unbind {
+            tab_id,
+            term,
+            binding: 1,
+        },
+        3 => ControlMessage::Bind {
+            tab_id,
+            term,
+            binding: 1,
+        },
+        _ => ControlMessage::Announce(Announcement {
+            timestamp: now_ms,
+            since: now_ms,
+            ..stranger(tab_id)
+        }),
+    }
+}
+
+fn stranger(tab_id: TabId) -> Announcement {
+    Announcement {
+        tab_id,
+        is_broker: false,
+        timestamp: 0,
+        term: None,
+        since: 0,
+        build: "stranger".to_owned(),
+        protocol: (1, 1),
+        clients: 0,
+        visibility: Visibility::Hidden,
+    }
+}

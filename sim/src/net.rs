@@ -1,0 +1,226 @@
+//! BroadcastChannels: the control channel and the lanes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tab::{Lane, TabId};
+
+use crate::prng::Prng;
+
+/// How many of the last frames that have arrived are kept, to come again.
+const RECENT_FRAMES: usize = 32;
+
+/// How long a frame is held up that others are to overtake.
+const HELD_US: u64 = 100_000;
+
+/// Who listens where, and how long a message takes.
+///
+/// A message goes to all who listen when it is posted, but its sender. Between one sender and one receiver order is
+/// kept; otherwise it is not. What was posted arrives, also when the sender is gone meanwhile.
+#[derive(Debug)]
+pub(crate) struct Net {
+    prng: Prng,
+    slow_per_mille: u64,
+    on_control: BTreeSet<TabId>,
+    ends: BTreeMap<Lane, BTreeMap<TabId, EndNo>>,
+    last_end: u64,
+    /// When the last message arrives on each way.
+    arrivals: BTreeMap<Way, u64>,
+    recent: VecDeque<Posted>,
+    /// The next frame is held up, so that later ones overtake it.
+    pub(crate) hold_next: bool,
+    /// Deliveries that took longer than usual.
+    pub(crate) slow: u64,
+}
+
+/// One opening of one end of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct EndNo(u64);
+
+/// Who posts on the control channel: a worker and its page have an object each, and no order between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sender {
+    Worker(TabId),
+    Page(TabId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Control(Sender, TabId),
+    Lane(EndNo, EndNo),
+}
+
+/// A frame on its way to one end of a lane.
+#[derive(Clone, Debug)]
+pub(crate) struct Posted {
+    pub(crate) to: TabId,
+    pub(crate) end: EndNo,
+    pub(crate) lane: Lane,
+    pub(crate) frame: Vec<u8>,
+}
+
+impl Net {
+    pub(crate) fn new(prng: Prng, slow_per_mille: u64) -> Self {
+        Self {
+            prng,
+            slow_per_mille,
+            on_control: BTreeSet::new(),
+            ends: BTreeMap::new(),
+            last_end: 0,
+            arrivals: BTreeMap::new(),
+            recent: VecDeque::new(),
+            hold_next: false,
+            slow: 0,
+        }
+    }
+
+    pub(crate) fn join(&mut self, tab: TabId) {
+        self.on_control.insert(tab);
+    }
+
+    pub(crate) fn has_joined(&self, tab: TabId) -> bool {
+        self.on_control.contains(&tab)
+    }
+
+    /// When a message posted now arrives, and where.
+    pub(crate) fn post_control(&mut self, now_us: u64, sender: Sender) -> Vec<(u64, TabId)> {
+        let (Sender::Worker(own) | Sender::Page(own)) = sender;
+        let others: Vec<TabId> = self.on_control.iter().copied().collect();
+        others
+            .into_iter()
+            .filter(|tab| *tab != own)
+            .map(|tab| (self.arrival(now_us, Way::Control(sender, tab)), tab))
+            .collect()
+    }
+
+    /// Opens an end; one that is open stays open.
+    pub(crate) fn open(&mut self, tab: TabId, lane: Lane) {
+        let ends = self.ends.entry(lane).or_default();
+        ends.entry(tab).or_insert_with(|| {
+            self.last_end += 1;
+            EndNo(self.last_end)
+        });
+    }
+
+    /// Whether there was an open end to close.
+    pub(crate) fn close(&mut self, tab: TabId, lane: Lane) -> bool {
+        self.ends
+            .get_mut(&lane)
+            .is_some_and(|ends| ends.remove(&tab).is_some())
+    }
+
+    /// When a frame posted now arrives, and where; `None` if the sender's end is not open.
+    pub(crate) fn post_frame(
+        &mut self,
+        now_us: u64,
+        from: TabId,
+        lane: Lane,
+        frame: &[u8],
+    ) -> Option<Vec<(u64, Posted)>> {
+        let ends = self.ends.get(&lane)?.clone();
+        let own = *ends.get(&from)?;
+        let mut posts = Vec::new();
+        for (to, end) in ends {
+            if to != from {
+                let frame = frame.to_vec();
+                let posted = Posted {
+                    to,
+                    end,
+                    lane,
+                    frame,
+                };
+                let arrival = if core::mem::take(&mut self.hold_next) {
+                    now_us + HELD_US
+                } else {
+                    self.arrival(now_us, Way::Lane(own, end))
+                };
+                posts.push((arrival, posted));
+            }
+        }
+        Some(posts)
+    }
+
+    /// Whether the end that a frame was posted to is still open.
+    pub(crate) fn is_open(&self, posted: &Posted) -> bool {
+        let ends = self.ends.get(&posted.lane);
+        ends.and_then(|ends| ends.get(&posted.to)) == Some(&posted.end)
+    }
+
+    /// Keeps a frame that has arrived.
+    pub(crate) fn note_arrived(&mut self, posted: Posted) {
+        if self.recent.len() == RECENT_FRAMES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(posted);
+    }
+
+    /// One of the last frames that have arrived.
+    pub(crate) fn recent_frame(&mut self) -> Option<Posted> {
+        let recent = self.recent.make_contiguous();
+        self.prng.pick(recent).cloned()
+    }
+
+    /// The tab is gone, and with it all that it listened to.
+    pub(crate) fn gone(&mut self, tab: TabId) {
+        self.on_control.remove(&tab);
+        self.ends.retain(|_, ends| {
+            ends.remove(&tab);
+            !ends.is_empty()
+        });
+    }
+
+    fn arrival(&mut self, now_us: u64, way: Way) -> u64 {
+        let delay_us = if self.prng.chance(self.slow_per_mille) {
+            self.slow += 1;
+            self.prng.between(5_000, 200_000)
+        } else {
+            self.prng.between(0, 5_000)
+        };
+        let last = self.arrivals.entry(way).or_default();
+        *last = (now_us + delay_us).max(*last);
+        *last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tab::api::Term;
+
+    use super::*;
+
+    const A: TabId = TabId::from_entropy(1);
+    const B: TabId = TabId::from_entropy(2);
+    const LANE: Lane = Lane {
+        tab: A,
+        term: Term(1),
+    };
+
+    #[test]
+    fn one_way_keeps_its_order_and_nobody_hears_itself() {
+        let mut net = Net::new(Prng::new(1), 500);
+        net.join(A);
+        net.join(B);
+        let mut last = 0;
+        for now_us in 0..100 {
+            let arrivals = net.post_control(now_us, Sender::Worker(A));
+            assert_eq!(arrivals.len(), 1);
+            assert_eq!(arrivals[0].1, B);
+            assert!(arrivals[0].0 >= last);
+            last = arrivals[0].0;
+        }
+        assert!(net.slow > 0);
+    }
+
+    #[test]
+    fn a_frame_misses_an_end_that_opens_later() {
+        let mut net = Net::new(Prng::new(1), 0);
+        assert!(net.post_frame(0, A, LANE, b"x").is_none());
+        net.open(A, LANE);
+        assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 0);
+        net.open(B, LANE);
+        let posts = net.post_frame(0, A, LANE, b"x").unwrap();
+        assert!(net.is_open(&posts[0].1));
+        assert!(net.close(B, LANE));
+        net.open(B, LANE);
+        assert!(!net.is_open(&posts[0].1));
+    }
+}

@@ -1,0 +1,157 @@
+//! What must hold in the calm, when there are no faults any more.
+
+use tab::api::Role;
+use tab::{TabId, Time};
+
+use super::{Oracle, retained};
+use crate::page::{MessageId, TOPICS};
+use crate::violation::{ClientKey, Violation};
+
+impl Oracle {
+    /// There is one broker, all tabs follow it, all clients are connected, every request is answered.
+    pub(crate) fn check_settled(&self) -> Result<(), Violation> {
+        let brokers: Vec<TabId> = self
+            .tabs
+            .iter()
+            .filter(|(_, view)| matches!(view.role, Role::Broker { .. }))
+            .map(|(tab, _)| *tab)
+            .collect();
+        let (&[_], Some((broker, term))) = (&brokers[..], self.broker) else {
+            return Err(Violation::NoOneBroker { brokers });
+        };
+        for (tab, view) in &self.tabs {
+            let tab = *tab;
+            if view.role != (Role::Client { broker, term }) && tab != broker {
+                return Err(Violation::NotFollowing { tab, broker });
+            }
+            for (no, client) in &view.clients {
+                if client.is_wanted && client.connection != Some(term) {
+                    let client = ClientKey { tab, no: *no };
+                    return Err(Violation::ClientNotConnected { client });
+                }
+            }
+            if let Some((no, request)) = view.requests.keys().next() {
+                return Err(Violation::Unanswered {
+                    client: ClientKey { tab, no: *no },
+                    request: *request,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Each client that is subscribed got these messages exactly once.
+    pub(crate) fn check_probes(&mut self, probes: &[MessageId]) -> Result<(), Violation> {
+        for message in probes {
+            let Some(published) = self.messages.get(message) else {
+                continue;
+            };
+            for (tab, view) in &self.tabs {
+                for (no, client) in &view.clients {
+                    let key = ClientKey { tab: *tab, no: *no };
+                    let copies = client.copies(*message);
+                    if copies > 1 || copies == 0 && client.is_subscribed(key, published) {
+                        return Err(Violation::ProbeCopies {
+                            client: key,
+                            message: *message,
+                            copies,
+                        });
+                    }
+                    self.tally.probes_delivered += u64::from(copies);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a client that has just subscribed to everything got as retained is what the broker of this term has to
+    /// retain.
+    pub(crate) fn check_retained(&mut self, now: Time, key: ClientKey) -> Result<(), Violation> {
+        let now = self.moment(now);
+        let (Some(term), Some(client)) = (self.term(), self.client(key)) else {
+            return Ok(());
+        };
+        let found: Vec<MessageId> = client.retained().collect();
+        for topic in TOPICS {
+            let candidates = retained::candidates(&self.messages, topic, term, now);
+            let of_topic = |id: &&MessageId| {
+                let published = self.messages.get(id);
+                published.is_some_and(|published| published.publication.topic == topic)
+            };
+            let mut found = found.iter().filter(of_topic).copied();
+            let (first, second) = (found.next(), found.next());
+            let is_expected = match first {
+                Some(first) => candidates.messages.contains(&first) && second.is_none(),
+                None => candidates.may_be_none,
+            };
+            if !is_expected {
+                return Err(Violation::Retained {
+                    topic: topic.to_owned(),
+                    found: second.or(first),
+                    expected: candidates.messages,
+                });
+            }
+            match first {
+                Some(_) => self.tally.retained_found += 1,
+                None => self.tally.retained_absent += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Every tab shows the same roster: the living tabs, one broker, and what their pages want.
+    pub(crate) fn check_rosters(&mut self) -> Result<(), Violation> {
+        let row = |tab: TabId, is_broker, term, clients, visibility| {
+            format!(
+                "{}:{is_broker}:{term:?}:{clients}:{visibility:?}",
+                tab.short()
+            )
+        };
+        let expected = self.tabs.iter().map(|(tab, view)| {
+            let clients = view.clients.values().filter(|it| it.is_wanted).count() as u64;
+            let is_broker = self.broker() == Some(*tab);
+            row(*tab, is_broker, self.term(), clients, view.visibility)
+        });
+        let expected: Vec<String> = expected.collect();
+        for (tab, view) in &self.tabs {
+            let shown: Vec<String> = view
+                .roster
+                .iter()
+                .map(|it| {
+                    let clients = u64::from(it.clients);
+                    row(it.tab_id, it.is_broker, it.term, clients, it.visibility)
+                })
+                .collect();
+            let knows_itself = view
+                .roster
+                .iter()
+                .all(|it| it.is_self == (it.tab_id == *tab));
+            if shown != expected || !knows_itself {
+                return Err(Violation::WrongRoster {
+                    tab: *tab,
+                    shown: shown.join(", "),
+                    expected: expected.join(", "),
+                });
+            }
+            self.tally.rosters_checked += 1;
+        }
+        Ok(())
+    }
+
+    /// Every tab has counted what no tab of ours sent it.
+    pub(crate) fn check_garbage(&mut self) -> Result<(), Violation> {
+        for (tab, view) in &self.tabs {
+            let counted = view.stats.foreign;
+            if counted != view.garbage {
+                return Err(Violation::GarbageNotCounted {
+                    tab: *tab,
+                    sent: view.garbage,
+                    counted,
+                });
+            }
+            self.tally.garbage_counted += counted;
+            self.tally.lane_resets += view.stats.lane_resets;
+        }
+        Ok(())
+    }
+}

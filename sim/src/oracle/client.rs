@@ -1,0 +1,439 @@
+//! What is known of one client, and what it may and must receive.
+
+use std::collections::BTreeMap;
+
+use tab::api::{Message, QoS, RequestId, RetainHandling, Subscription, Term};
+
+use super::message::{Kind, Moment, Published};
+use super::topic;
+use crate::page::MessageId;
+use crate::tally::Tally;
+use crate::violation::{ClientKey, Violation};
+
+/// Milliseconds after a connection in which the client's subscriptions have certainly reached the broker again.
+const RENEWAL_MS: u64 = 500;
+
+/// One client, as its page and the notices show it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Client {
+    /// Counts the connections that the page asked for.
+    pub(crate) epoch: u32,
+    /// Whether the page wants it connected.
+    pub(crate) is_wanted: bool,
+    /// The term in which it is connected.
+    pub(crate) connection: Option<Term>,
+    /// Counts the sessions, as far as the client notices.
+    pub(crate) session: u32,
+    /// When the session began.
+    session_since: Option<Moment>,
+    /// The term of the last CONNACK in this epoch.
+    last_term: Option<Term>,
+    /// CONNACKs in this epoch.
+    connects: u32,
+    /// Of these, such that went on with the session of this epoch.
+    resumes: u32,
+    subscriptions: Vec<Subscribed>,
+    seen: BTreeMap<MessageId, Copies>,
+    order: BTreeMap<Stream, MessageId>,
+    /// The will of this epoch.
+    pub(crate) will: Option<MessageId>,
+    /// Whether it is published as soon as the client is lost.
+    pub(crate) is_will_prompt: bool,
+    /// Whether the session outlives a connection that broke.
+    pub(crate) has_lasting_session: bool,
+}
+
+/// One topic filter of one SUBSCRIBE.
+#[derive(Clone, Debug)]
+struct Subscribed {
+    request: RequestId,
+    epoch: u32,
+    options: Subscription,
+    since: Moment,
+    granted: Option<Moment>,
+    /// The page has asked for its end.
+    is_ending: bool,
+    until: Option<Moment>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Copies {
+    /// With RETAIN 0.
+    plain: u32,
+    /// With RETAIN 1.
+    retained: u32,
+    /// Whether any came with QoS 1.
+    is_at_least_once: bool,
+}
+
+/// Messages of which the order is kept: of one publisher, on one topic, with one QoS on either side.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Stream {
+    publisher: ClientKey,
+    topic: String,
+    published: QoS,
+    delivered: QoS,
+}
+
+impl Client {
+    // The page's commands.
+
+    /// The page connects it, anew or for the first time.
+    pub(crate) fn connect(&mut self) {
+        self.epoch += 1;
+        self.is_wanted = true;
+        self.connection = None;
+        self.session += 1;
+        self.session_since = None;
+        self.last_term = None;
+        self.connects = 0;
+        self.resumes = 0;
+        self.seen.clear();
+        self.order.clear();
+        self.will = None;
+    }
+
+    pub(crate) fn subscribe(
+        &mut self,
+        now: Moment,
+        request: RequestId,
+        subscriptions: &[Subscription],
+    ) {
+        let epoch = self.epoch;
+        let made = subscriptions.iter().map(|options| Subscribed {
+            request,
+            epoch,
+            options: options.clone(),
+            since: now,
+            granted: None,
+            is_ending: false,
+            until: None,
+        });
+        self.subscriptions.extend(made);
+    }
+
+    pub(crate) fn unsubscribe(&mut self, topic_filters: &[String]) {
+        for subscription in &mut self.subscriptions {
+            if topic_filters.contains(&subscription.options.topic_filter) {
+                subscription.is_ending = true;
+            }
+        }
+    }
+
+    // Notices.
+
+    /// Returns whether it goes on with its session.
+    pub(crate) fn connected(&mut self, now: Moment, term: Term, session_present: bool) -> bool {
+        // At another broker there can only be a session that an earlier attempt to connect began, unheard.
+        let is_first = self.last_term.is_none();
+        let goes_on = session_present && (is_first || self.last_term == Some(term));
+        self.connection = Some(term);
+        self.last_term = Some(term);
+        self.connects += 1;
+        self.order.clear();
+        if is_first || !goes_on {
+            self.session_since = Some(now);
+        }
+        if !goes_on {
+            self.session += 1;
+            // An earlier session that this client could have gone on with is gone, and what it had subscribed to.
+            let epoch = self.epoch;
+            self.subscriptions.retain(|it| it.epoch == epoch);
+        } else if !is_first {
+            self.resumes += 1;
+        }
+        goes_on
+    }
+
+    /// Whether the broker of `term` must still have the session.
+    pub(crate) fn must_go_on(&self, term: Term) -> bool {
+        self.has_lasting_session && self.last_term == Some(term)
+    }
+
+    pub(crate) fn disconnected(&mut self) {
+        self.connection = None;
+        self.session += 1;
+    }
+
+    /// The subscriptions of this request, by their QoS.
+    pub(crate) fn requested(&self, request: RequestId) -> impl Iterator<Item = QoS> + '_ {
+        self.subscriptions
+            .iter()
+            .filter(move |it| it.request == request)
+            .map(|it| it.options.qos)
+    }
+
+    pub(crate) fn subscribed(&mut self, now: Moment, request: RequestId) {
+        for subscription in &mut self.subscriptions {
+            if subscription.request == request {
+                subscription.granted = Some(now);
+            }
+        }
+    }
+
+    /// An UNSUBSCRIBE that the page asked for at `asked` was answered.
+    pub(crate) fn unsubscribed(&mut self, now: Moment, asked: Moment, topic_filters: &[String]) {
+        for subscription in &mut self.subscriptions {
+            if subscription.since.step < asked.step
+                && topic_filters.contains(&subscription.options.topic_filter)
+            {
+                subscription.until.get_or_insert(now);
+            }
+        }
+    }
+
+    /// A message arrived.
+    pub(crate) fn deliver(
+        &mut self,
+        key: ClientKey,
+        id: MessageId,
+        published: &Published,
+        message: &Message,
+        tally: &mut Tally,
+    ) -> Result<(), Violation> {
+        let Some(term) = self.connection else {
+            let message = id;
+            return Err(Violation::NotConnected {
+                client: key,
+                message,
+            });
+        };
+        if !published.is_intact(message) {
+            return Err(Violation::Altered {
+                client: key,
+                message: id,
+            });
+        }
+        self.check_subscriptions(key, id, published, message)?;
+        let is_first = self.check_copies(key, id, published, message, tally)?;
+        if is_first && !message.retain && published.kind == Kind::Publish {
+            self.check_order(key, id, published, message, term, tally)?;
+        }
+        Ok(())
+    }
+
+    /// It matches a subscription that the client has, or had when the message was published.
+    fn check_subscriptions(
+        &self,
+        client: ClientKey,
+        id: MessageId,
+        published: &Published,
+        message: &Message,
+    ) -> Result<(), Violation> {
+        let matching: Vec<&Subscription> = self
+            .subscriptions
+            .iter()
+            .filter(|it| {
+                it.until
+                    .is_none_or(|until| published.since.step < until.step)
+            })
+            .map(|it| &it.options)
+            .filter(|options| is_match(options, client, published))
+            .collect();
+        let granted = matching.iter().map(|options| options.qos).max();
+        let Some(granted) = granted else {
+            return Err(Violation::NotSubscribed {
+                client,
+                message: id,
+                topic: message.topic.clone(),
+            });
+        };
+        if message.qos > granted.min(published.publication.qos) {
+            return Err(Violation::QoSTooHigh {
+                client,
+                message: id,
+                qos: message.qos,
+            });
+        }
+        let of_none = message
+            .subscription_identifiers
+            .iter()
+            .find(|id| !matching.iter().any(|it| it.identifier == Some(**id)));
+        if let Some(identifier) = of_none {
+            return Err(Violation::ForeignIdentifier {
+                client,
+                message: id,
+                identifier: *identifier,
+            });
+        }
+        Ok(())
+    }
+
+    /// It comes no more often than it may. Returns whether it came for the first time.
+    fn check_copies(
+        &mut self,
+        client: ClientKey,
+        id: MessageId,
+        published: &Published,
+        message: &Message,
+        tally: &mut Tally,
+    ) -> Result<bool, Violation> {
+        let routed = published.copies_max();
+        let retained = if published.publication.retain {
+            self.retained_copies_max(client, published)
+        } else {
+            0
+        };
+        let copies = self.seen.entry(id).or_default();
+        let is_first = copies.plain + copies.retained == 0;
+        copies.is_at_least_once |= message.qos == QoS::AtLeastOnce;
+        // What a client has not acknowledged before its connection broke, it gets again with QoS 1.
+        let sent = if copies.is_at_least_once {
+            1 + self.resumes
+        } else {
+            1
+        };
+        let (copies, allowed) = if message.retain {
+            if !published.publication.retain {
+                return Err(Violation::NotRetained {
+                    client,
+                    message: id,
+                });
+            }
+            copies.retained += 1;
+            (copies.plain + copies.retained, (routed + retained) * sent)
+        } else {
+            copies.plain += 1;
+            (copies.plain, routed * sent)
+        };
+        if copies > allowed {
+            return Err(Violation::Duplicate {
+                client,
+                message: id,
+                qos: message.qos,
+                copies,
+                allowed,
+            });
+        }
+        match message.qos {
+            QoS::AtMostOnce => tally.deliveries_qos0 += 1,
+            QoS::AtLeastOnce => tally.deliveries_qos1 += 1,
+            QoS::ExactlyOnce => tally.deliveries_qos2 += 1,
+        }
+        tally.deliveries_retained += u64::from(message.retain);
+        tally.deliveries_repeated += u64::from(!is_first);
+        tally.wills_delivered += u64::from(published.kind != Kind::Publish);
+        Ok(is_first)
+    }
+
+    /// How often a retained message may be sent because of a subscription, made or renewed.
+    fn retained_copies_max(&self, client: ClientKey, published: &Published) -> u32 {
+        let asks = self.subscriptions.iter().filter(|it| {
+            it.options.retain_handling != RetainHandling::DoNotSend
+                && is_match(&it.options, client, published)
+        });
+        u32::try_from(asks.count()).unwrap_or(u32::MAX) * (1 + self.connects)
+    }
+
+    /// On one connection, what comes for the first time comes in the order in which it was published.
+    fn check_order(
+        &mut self,
+        client: ClientKey,
+        id: MessageId,
+        published: &Published,
+        message: &Message,
+        term: Term,
+        tally: &mut Tally,
+    ) -> Result<(), Violation> {
+        // A client that subscribed in between gets the second copy of one message after the first of the next.
+        if published.is_resent_in(term) {
+            return Ok(());
+        }
+        let stream = Stream {
+            publisher: published.publisher,
+            topic: message.topic.clone(),
+            published: published.publication.qos,
+            delivered: message.qos,
+        };
+        let Some(last) = self.order.insert(stream, id) else {
+            return Ok(());
+        };
+        if last > id {
+            return Err(Violation::OutOfOrder {
+                client,
+                message: id,
+                after: last,
+            });
+        }
+        tally.orders_compared += 1;
+        Ok(())
+    }
+
+    /// Whether a message that the broker of `term` got after `since` must reach this client with QoS 1 or 2.
+    pub(crate) fn must_get(
+        &self,
+        client: ClientKey,
+        published: &Published,
+        since: Moment,
+        term: Term,
+    ) -> bool {
+        let Some(session) = self.session_since else {
+            return false;
+        };
+        let is_renewed = session.at.plus_ms(RENEWAL_MS) <= since.at;
+        self.connection == Some(term)
+            && self.firm_filters(client, published).any(|its| {
+                its.iter().all(|it| it.options.qos != QoS::AtMostOnce)
+                    && its
+                        .iter()
+                        .filter_map(|it| it.granted)
+                        .filter(|granted| granted.step < since.step)
+                        .any(|granted| is_renewed || granted.step > session.step)
+            })
+    }
+
+    /// The will that the broker of `term` has to publish when the client is lost.
+    pub(crate) fn certain_will(&self, term: Term) -> Option<MessageId> {
+        let is_known = self.is_wanted && self.connection == Some(term);
+        self.will.filter(|_| is_known && self.is_will_prompt)
+    }
+
+    /// Whether a message published now, in the calm, must reach this client.
+    pub(crate) fn is_subscribed(&self, client: ClientKey, published: &Published) -> bool {
+        self.is_wanted
+            && self
+                .firm_filters(client, published)
+                .any(|its| its.iter().any(|it| it.granted.is_some()))
+    }
+
+    /// The subscriptions that match, by topic filter, without such filters as the page has touched since.
+    fn firm_filters(
+        &self,
+        client: ClientKey,
+        published: &Published,
+    ) -> impl Iterator<Item = Vec<&Subscribed>> {
+        let mut filters: BTreeMap<&str, Vec<&Subscribed>> = BTreeMap::new();
+        for it in &self.subscriptions {
+            if it.epoch == self.epoch
+                && it.until.is_none()
+                && topic::matches(&it.options.topic_filter, &published.publication.topic)
+            {
+                let filter = it.options.topic_filter.as_str();
+                filters.entry(filter).or_default().push(it);
+            }
+        }
+        let is_own = published.publisher == client;
+        filters.into_values().filter(move |its| {
+            its.iter()
+                .all(|it| !(it.is_ending || is_own && it.options.no_local))
+        })
+    }
+
+    pub(crate) fn copies(&self, id: MessageId) -> u32 {
+        let copies = self.seen.get(&id).copied().unwrap_or_default();
+        copies.plain + copies.retained
+    }
+
+    /// What came with RETAIN 1.
+    pub(crate) fn retained(&self) -> impl Iterator<Item = MessageId> + '_ {
+        self.seen
+            .iter()
+            .filter(|(_, copies)| copies.retained > 0)
+            .map(|(id, _)| *id)
+    }
+}
+
+fn is_match(options: &Subscription, client: ClientKey, published: &Published) -> bool {
+    topic::matches(&options.topic_filter, &published.publication.topic)
+        && !(options.no_local && published.publisher == client)
+}

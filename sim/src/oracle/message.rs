@@ -1,0 +1,144 @@
+//! What was published, and what became of it at its publisher.
+
+use tab::Time;
+use tab::api::{Message, Publication, QoS, Term};
+
+use crate::violation::ClientKey;
+
+/// A place in the course of the world: events of one moment still come one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) step: u64,
+    pub(crate) at: Time,
+}
+
+/// A message, from the page's command on.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    pub(crate) publisher: ClientKey,
+    pub(crate) publication: Publication,
+    /// For a will: the CONNECT that brought it.
+    pub(crate) since: Moment,
+    pub(crate) kind: Kind,
+    /// Terms of the publisher's connections while it waited for an answer.
+    connections: Vec<Term>,
+    /// How often it may have been sent again.
+    resends: u32,
+    /// How often it may have been published again, because the broker had no session.
+    restarts: u32,
+    /// When it was acknowledged or given up.
+    end: Option<Moment>,
+    acknowledged: Option<Term>,
+}
+
+/// Who publishes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The client.
+    Publish,
+    /// The broker.
+    Will {
+        /// Whether the client was lost, or wants it published.
+        is_due: bool,
+    },
+}
+
+impl Published {
+    pub(crate) fn new(
+        publisher: ClientKey,
+        publication: Publication,
+        since: Moment,
+        kind: Kind,
+        connection: Option<Term>,
+    ) -> Self {
+        Self {
+            publisher,
+            publication,
+            since,
+            kind,
+            connections: connection.into_iter().collect(),
+            resends: 0,
+            restarts: 0,
+            end: None,
+            acknowledged: None,
+        }
+    }
+
+    pub(crate) fn is_pending(&self) -> bool {
+        self.kind == Kind::Publish && self.end.is_none()
+    }
+
+    /// A CONNECT brings the will anew.
+    pub(crate) fn brought(&mut self) {
+        self.resends += 1;
+    }
+
+    /// The publisher has connected again.
+    pub(crate) fn reconnected(&mut self, term: Term, goes_on: bool) {
+        self.connections.push(term);
+        self.resends += 1;
+        if !goes_on {
+            self.restarts += 1;
+        }
+    }
+
+    pub(crate) fn acknowledge(&mut self, now: Moment, connection: Option<Term>) {
+        self.end = Some(now);
+        self.acknowledged = connection;
+    }
+
+    pub(crate) fn give_up(&mut self, now: Moment) {
+        self.end.get_or_insert(now);
+    }
+
+    /// Whether the broker of this term, and no other, has had it and acknowledged it.
+    pub(crate) fn is_of(&self, term: Term) -> bool {
+        self.publication.qos != QoS::AtMostOnce
+            && self.acknowledged == Some(term)
+            && !self.connections.is_empty()
+            && self.connections.iter().all(|it| *it == term)
+    }
+
+    /// Whether the broker of this term may have had it.
+    pub(crate) fn may_be_of(&self, term: Term) -> bool {
+        self.kind == Kind::Publish && self.connections.contains(&term)
+    }
+
+    /// Whether it may have been sent more than once to the broker of this term.
+    pub(crate) fn is_resent_in(&self, term: Term) -> bool {
+        self.connections.iter().filter(|it| **it == term).count() > 1
+    }
+
+    /// When it had certainly reached the broker, if ever.
+    pub(crate) fn arrived_by(&self, now: Moment) -> Time {
+        const SLACK_MS: u64 = 1_000;
+        let end = self.end.unwrap_or(now).at;
+        let is_answered_at_arrival =
+            self.publication.qos != QoS::AtMostOnce && self.acknowledged.is_some();
+        end.plus_ms(if is_answered_at_arrival { 0 } else { SLACK_MS })
+    }
+
+    /// How many copies of it the brokers may have routed to a client that stays connected.
+    pub(crate) fn copies_max(&self) -> u32 {
+        match (self.kind, self.publication.qos) {
+            (Kind::Will { .. }, _) => self.resends,
+            (Kind::Publish, QoS::AtMostOnce) => 1,
+            (Kind::Publish, QoS::AtLeastOnce) => 1 + self.resends,
+            (Kind::Publish, QoS::ExactlyOnce) => 1 + self.restarts,
+        }
+    }
+
+    /// Whether `message` is this one.
+    pub(crate) fn is_intact(&self, message: &Message) -> bool {
+        let mut properties = message.properties.clone();
+        let interval = self.publication.properties.message_expiry_interval;
+        // What is left of it is smaller by the whole seconds that the message waited.
+        let is_plausible = properties.message_expiry_interval <= interval
+            && properties.message_expiry_interval.is_some() == interval.is_some();
+        properties.message_expiry_interval = interval;
+        is_plausible
+            && message.topic == self.publication.topic
+            && message.payload == self.publication.payload
+            && properties == self.publication.properties
+    }
+}

@@ -1,0 +1,128 @@
+//! What has to arrive.
+
+use tab::api::{QoS, Term};
+use tab::{TabId, Time};
+
+use super::Oracle;
+use super::message::Moment;
+use crate::page::MessageId;
+use crate::violation::{ClientKey, Violation};
+
+/// An acknowledged message that has to reach a client, as long as the client's session and the broker live.
+#[derive(Debug)]
+pub(super) struct Obligation {
+    due: Time,
+    client: ClientKey,
+    session: u32,
+    message: MessageId,
+    term: Term,
+    /// Of a will, when its client was lost: it is published somewhat later, if its receiver is subscribed then.
+    lost: Option<Moment>,
+}
+
+/// What became of an obligation.
+enum Fate {
+    Met,
+    Void,
+    Waiting,
+    Broken,
+}
+
+impl Oracle {
+    /// The broker of this term has a message, which must reach all who are subscribed.
+    pub(super) fn owe(
+        &mut self,
+        now: Moment,
+        message: MessageId,
+        term: Term,
+        lost: Option<Moment>,
+    ) {
+        let Some(published) = self.messages.get(&message) else {
+            return;
+        };
+        let since = lost.unwrap_or(published.since);
+        for (tab, view) in &self.tabs {
+            for (no, client) in &view.clients {
+                let key = ClientKey { tab: *tab, no: *no };
+                if client.must_get(key, published, since, term) {
+                    self.obligations.push_back(Obligation {
+                        due: now.at.plus_ms(self.delivery_ms),
+                        client: key,
+                        session: client.session,
+                        message,
+                        term,
+                        lost,
+                    });
+                }
+            }
+        }
+    }
+
+    /// A tab is lost: the broker has to notice, and to publish the wills of its clients.
+    pub(super) fn owe_wills(&mut self, now: Moment, tab: TabId) {
+        let Some(((_, term), view)) = self.broker.zip(self.tabs.get(&tab)) else {
+            return;
+        };
+        // If its lane broke just before, its wills may have been published then.
+        if now.at <= view.disturbed_until {
+            return;
+        }
+        let clients = view.clients.values();
+        let wills = clients.filter_map(|client| client.certain_will(term));
+        let wills: Vec<MessageId> = wills.collect();
+        for will in wills {
+            let published = self.messages.get(&will);
+            if published.is_some_and(|it| it.publication.qos != QoS::AtMostOnce) {
+                self.tally.wills_due += 1;
+                self.owe(now, will, term, Some(now));
+            }
+        }
+    }
+
+    /// What had to arrive by now has arrived.
+    pub(crate) fn check_due(&mut self, now: Time) -> Result<(), Violation> {
+        while self.obligations.front().is_some_and(|it| it.due <= now)
+            && let Some(due) = self.obligations.pop_front()
+        {
+            match self.fate(&due) {
+                Fate::Met => self.tally.obligations_met += 1,
+                Fate::Void => self.tally.obligations_void += 1,
+                Fate::Waiting => self.obligations.push_back(Obligation {
+                    due: now.plus_ms(self.delivery_ms),
+                    ..due
+                }),
+                Fate::Broken => {
+                    return Err(Violation::Lost {
+                        client: due.client,
+                        message: due.message,
+                        term: due.term,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fate(&self, due: &Obligation) -> Fate {
+        let ClientKey { tab, no } = due.client;
+        let client = self.tabs.get(&tab).and_then(|view| view.clients.get(&no));
+        let (Some(client), Some(published)) = (client, self.messages.get(&due.message)) else {
+            return Fate::Void;
+        };
+        let was_subscribed = due
+            .lost
+            .is_none_or(|lost| client.must_get(due.client, published, lost, due.term));
+        if client.session != due.session || self.term() != Some(due.term) {
+            Fate::Void
+        } else if client.copies(due.message) > 0 {
+            Fate::Met
+        } else if client.connection.is_none() {
+            // Its lane is being set up; it comes back.
+            Fate::Waiting
+        } else if was_subscribed {
+            Fate::Broken
+        } else {
+            Fate::Void
+        }
+    }
+}

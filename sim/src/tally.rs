@@ -1,0 +1,117 @@
+//! What happened, so that a simulation cannot pass by testing nothing.
+
+use core::fmt;
+
+macro_rules! tally {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// How often what a simulation is for came to pass.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Tally {
+            $($(#[doc = $doc])+ pub $name: u64,)+
+        }
+
+        impl Tally {
+            /// Adds the counts of another run.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)+
+            }
+
+            /// Every count with its name.
+            #[must_use]
+            pub fn counts(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)+]
+            }
+        }
+    };
+}
+
+tally! {
+    /// Tabs that opened.
+    tabs_opened,
+    /// Tabs that closed.
+    tabs_closed,
+    /// Tabs that crashed.
+    tabs_crashed,
+    /// Brokers that closed.
+    brokers_closed,
+    /// Brokers that crashed.
+    brokers_crashed,
+    /// Elections.
+    elections,
+    /// QoS 1 and 2 publications under way when the broker ended.
+    publications_in_flight_at_failover,
+    /// Messages that came late, when their sender had ended.
+    messages_after_the_end,
+    /// Messages whose receiver had ended or closed its end.
+    messages_to_nobody,
+    /// Deliveries that took longer than usual.
+    slow_deliveries,
+    /// Turns of a loop that took up several inputs.
+    batched_turns,
+    /// Timeouts that nobody had asked for.
+    needless_timeouts,
+    /// Things that no tab of ours sent.
+    garbage,
+    /// Of these, counted by the tabs that lived to tell.
+    garbage_counted,
+    /// Messages of tabs that do not exist.
+    strangers,
+    /// Times that somebody said that the broker had left, or that a lane was closed, and it was not so.
+    slanders,
+    /// Frames that came a second time.
+    frames_replayed,
+    /// Frames that later ones could overtake, which is as if they had been lost.
+    frames_overtaken,
+    /// Lanes that were set up anew.
+    lane_resets,
+    /// Requests that a tab had to refuse.
+    invalid_requests_refused,
+    /// Requests that ended with the connection.
+    requests_ended_by_page,
+    /// Subscriptions and unsubscriptions answered.
+    subscriptions_answered,
+    /// QoS 1 and 2 publications acknowledged.
+    publications_acknowledged,
+    /// Connections that went on with a session.
+    sessions_resumed,
+    /// Connections that began a session.
+    sessions_begun,
+    /// Deliveries with QoS 0.
+    deliveries_qos0,
+    /// Deliveries with QoS 1.
+    deliveries_qos1,
+    /// Deliveries with QoS 2.
+    deliveries_qos2,
+    /// Deliveries of retained messages to new subscriptions.
+    deliveries_retained,
+    /// Deliveries of a message that the client had already, and that it may get again.
+    deliveries_repeated,
+    /// Wills of lost clients that the broker had to publish.
+    wills_due,
+    /// Wills delivered.
+    wills_delivered,
+    /// First deliveries that were compared with the one before.
+    orders_compared,
+    /// Acknowledged messages that had to reach a client, and did.
+    obligations_met,
+    /// Acknowledged messages that had to reach a client, until its session or the broker ended.
+    obligations_void,
+    /// Topics whose retained message was found as expected.
+    retained_found,
+    /// Topics that had to have no retained message, or may have had none.
+    retained_absent,
+    /// Deliveries of the probes at the end.
+    probes_delivered,
+    /// Rosters found to be right at the end.
+    rosters_checked,
+}
+
+/// One count to a line.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, count) in self.counts() {
+            writeln!(f, "{count:>10} {}", name.replace('_', " "))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! What happens in a world, in words.
+
+use tab::api::{ClientCommand, ClientNotice, Command, Notice, Publication, Role};
+use tab::control::ControlMessage;
+use tab::{Input, Lane, Lock, LockEvent, LockRequest, TabId};
+
+use crate::page::MessageId;
+
+/// Longest line; longer ones are cut.
+const LINE_CHARS_MAX: usize = 400;
+
+/// The record of a run. It costs time, so that it is off until somebody wants to read it: the same seed gives the same.
+#[derive(Debug)]
+pub(crate) struct Trace(Option<Vec<String>>);
+
+impl Trace {
+    pub(crate) const fn off() -> Self {
+        Self(None)
+    }
+
+    pub(crate) const fn on() -> Self {
+        Self(Some(Vec::new()))
+    }
+
+    pub(crate) fn note(&mut self, now_us: u64, what: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.0 {
+            let mut what = what();
+            if let Some((cut, _)) = what.char_indices().nth(LINE_CHARS_MAX) {
+                what.truncate(cut);
+                what.push('…');
+            }
+            lines.push(format!(
+                "{:>9}.{:03} ms  {what}",
+                now_us / 1_000,
+                now_us % 1_000
+            ));
+        }
+    }
+
+    /// Of a tab.
+    pub(crate) fn tab(&mut self, now_us: u64, tab: TabId, what: impl FnOnce() -> String) {
+        self.note(now_us, || format!("{}  {}", tab.short(), what()));
+    }
+
+    pub(crate) fn into_lines(self) -> Vec<String> {
+        self.0.unwrap_or_default()
+    }
+}
+
+pub(crate) fn input(input: &Input) -> String {
+    match input {
+        Input::Command(command) => format!("page: {}", self::command(command)),
+        Input::Control(message) => format!("hears {}", control(message)),
+        Input::Frame(lane, bytes) => format!("gets on {}: {}", self::lane(*lane), frame(bytes)),
+        Input::Lock(LockEvent::Granted(lock)) => format!("holds {}", self::lock(*lock)),
+        Input::Lock(LockEvent::Lost(lock)) => format!("loses {}", self::lock(*lock)),
+        Input::Foreign(_) | Input::Trouble(_) | Input::Timeout => format!("{input:?}"),
+    }
+}
+
+pub(crate) fn control(message: &ControlMessage) -> String {
+    match message {
+        ControlMessage::Who { tab_id } => format!("who, of {}", tab_id.short()),
+        ControlMessage::Announce(it) => format!(
+            "announce of {}{}, term {:?}, {} clients, {:?}",
+            it.tab_id.short(),
+            if it.is_broker { "*" } else { "" },
+            it.term.map(|term| term.0),
+            it.clients,
+            it.visibility
+        ),
+        ControlMessage::Goodbye { tab_id } => format!("goodbye of {}", tab_id.short()),
+        ControlMessage::Bind {
+            tab_id,
+            term,
+            binding,
+        } => format!("bind {}/{term} binding {binding}", tab_id.short()),
+        ControlMessage::Unbind {
+            tab_id,
+            term,
+            binding,
+        } => format!("unbind {}/{term} binding {binding}", tab_id.short()),
+    }
+}
+
+pub(crate) fn lane(lane: Lane) -> String {
+    format!("lane {}/{}", lane.tab.short(), lane.term)
+}
+
+pub(crate) fn lock_request(request: LockRequest) -> String {
+    match request {
+        LockRequest::Acquire(lock) => format!("asks for {}", self::lock(lock)),
+        LockRequest::Release(lock) => format!("lets go of {}", self::lock(lock)),
+    }
+}
+
+fn lock(lock: Lock) -> String {
+    match lock {
+        Lock::Broker => "the broker's lock".to_owned(),
+        Lock::Tab(tab) => format!("the lock of {}", tab.short()),
+    }
+}
+
+/// Length and checksum, which tell two traces apart whose frames differ.
+pub(crate) fn frame(bytes: &[u8]) -> String {
+    let checksum = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{} bytes {checksum:016x}", bytes.len())
+}
+
+fn command(command: &Command) -> String {
+    match command {
+        Command::Client(no, ClientCommand::Publish(request, publication)) => {
+            format!(
+                "client {} publish #{} {}",
+                no.0,
+                request.0,
+                self::publication(publication)
+            )
+        }
+        Command::Client(no, command) => format!("client {} {command:?}", no.0),
+        Command::Open(_) | Command::Visibility(_) => format!("{command:?}"),
+    }
+}
+
+fn publication(publication: &Publication) -> String {
+    let id = MessageId::in_properties(&publication.properties).map(|id| id.to_string());
+    format!(
+        "message {} on {} {:?}{}, {} bytes",
+        id.unwrap_or_default(),
+        publication.topic,
+        publication.qos,
+        if publication.retain { " retain" } else { "" },
+        publication.payload.len()
+    )
+}
+
+pub(crate) fn notice(notice: &Notice) -> String {
+    match notice {
+        Notice::Client(no, ClientNotice::Message(message)) => {
+            let id = MessageId::of(message).map(|id| id.to_string());
+            format!(
+                "client {} message {} on {} {:?}{}{}",
+                no.0,
+                id.unwrap_or_default(),
+                message.topic,
+                message.qos,
+                if message.retain { " retain" } else { "" },
+                if message.dup { " dup" } else { "" },
+            )
+        }
+        Notice::Client(no, notice) => format!("client {} {notice:?}", no.0),
+        Notice::Roster(tabs) => {
+            let tabs: Vec<String> = tabs
+                .iter()
+                .map(|tab| {
+                    let star = if tab.is_broker { "*" } else { "" };
+                    format!("{}{star}", tab.tab_id.short())
+                })
+                .collect();
+            format!("roster {}", tabs.join(" "))
+        }
+        Notice::Role(Role::Waiting) => "role: waiting".to_owned(),
+        Notice::Role(Role::Client { broker, term }) => {
+            format!("role: client of {}, term {term}", broker.short())
+        }
+        Notice::Role(Role::Broker { term }) => format!("role: broker of term {term}"),
+        Notice::Event(event) => format!("event: {}", event.kind),
+        Notice::Opened { .. } | Notice::Refused(_) | Notice::Stats(_) => format!("{notice:?}"),
+    }
+}

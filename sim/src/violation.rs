@@ -1,0 +1,363 @@
+//! What must not happen.
+
+use core::fmt;
+
+use tab::api::{ClientNo, DisconnectCause, Problem, QoS, RequestId, Term};
+use tab::{Lane, Lock, TabId};
+
+use crate::page::MessageId;
+
+/// A client of the world: its tab, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ClientKey {
+    pub(crate) tab: TabId,
+    pub(crate) no: ClientNo,
+}
+
+impl fmt::Display for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client {} of tab {}", self.no.0, self.tab.short())
+    }
+}
+
+/// The invariant that does not hold; displays as a sentence.
+#[derive(Clone, Debug)]
+pub(crate) enum Violation {
+    TwoBrokers {
+        first: TabId,
+        second: TabId,
+    },
+    TermNotRising {
+        tab: TabId,
+        term: Term,
+        before: Term,
+    },
+    TermOfNobody {
+        client: ClientKey,
+        term: Term,
+    },
+    SessionLost {
+        client: ClientKey,
+    },
+    Ended {
+        client: ClientKey,
+        cause: DisconnectCause,
+    },
+    AnsweredUnasked {
+        client: ClientKey,
+        request: RequestId,
+    },
+    Refused {
+        client: ClientKey,
+        request: RequestId,
+        problem: Problem,
+    },
+    Accepted {
+        client: ClientKey,
+        request: RequestId,
+    },
+    WrongAnswer {
+        client: ClientKey,
+        request: RequestId,
+        codes: Vec<u8>,
+    },
+    Invented {
+        client: ClientKey,
+        topic: String,
+    },
+    Altered {
+        client: ClientKey,
+        message: MessageId,
+    },
+    NotConnected {
+        client: ClientKey,
+        message: MessageId,
+    },
+    NotSubscribed {
+        client: ClientKey,
+        message: MessageId,
+        topic: String,
+    },
+    QoSTooHigh {
+        client: ClientKey,
+        message: MessageId,
+        qos: QoS,
+    },
+    ForeignIdentifier {
+        client: ClientKey,
+        message: MessageId,
+        identifier: u32,
+    },
+    NotRetained {
+        client: ClientKey,
+        message: MessageId,
+    },
+    Duplicate {
+        client: ClientKey,
+        message: MessageId,
+        qos: QoS,
+        copies: u32,
+        allowed: u32,
+    },
+    OutOfOrder {
+        client: ClientKey,
+        message: MessageId,
+        after: MessageId,
+    },
+    WillWithoutLoss {
+        client: ClientKey,
+        message: MessageId,
+    },
+    Lost {
+        client: ClientKey,
+        message: MessageId,
+        term: Term,
+    },
+    ProbeCopies {
+        client: ClientKey,
+        message: MessageId,
+        copies: u32,
+    },
+    Retained {
+        topic: String,
+        found: Option<MessageId>,
+        expected: Vec<MessageId>,
+    },
+    NoOneBroker {
+        brokers: Vec<TabId>,
+    },
+    NotFollowing {
+        tab: TabId,
+        broker: TabId,
+    },
+    ClientNotConnected {
+        client: ClientKey,
+    },
+    Unanswered {
+        client: ClientKey,
+        request: RequestId,
+    },
+    WrongRoster {
+        tab: TabId,
+        shown: String,
+        expected: String,
+    },
+    GarbageNotCounted {
+        tab: TabId,
+        sent: u64,
+        counted: u64,
+    },
+    PostedOnClosedLane {
+        tab: TabId,
+        lane: Lane,
+    },
+    ClosedClosedLane {
+        tab: TabId,
+        lane: Lane,
+    },
+    LockAskedTwice {
+        tab: TabId,
+        lock: Lock,
+    },
+    LockNotAsked {
+        tab: TabId,
+        lock: Lock,
+    },
+    CommandRefused {
+        tab: TabId,
+        problem: Problem,
+    },
+    NoRest {
+        events: u64,
+    },
+    Panicked {
+        message: String,
+    },
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TwoBrokers { first, second } => write!(
+                f,
+                "tabs {} and {} are brokers at the same time",
+                first.short(),
+                second.short()
+            ),
+            Self::TermNotRising { tab, term, before } => write!(
+                f,
+                "tab {} became the broker of term {term} after one of term {before}",
+                tab.short()
+            ),
+            Self::TermOfNobody { client, term } => {
+                write!(
+                    f,
+                    "{client} is connected in term {term}, which nobody has now"
+                )
+            }
+            Self::SessionLost { client } => write!(
+                f,
+                "the broker of {client} has lost its session, which had not expired"
+            ),
+            Self::Ended { client, cause } => {
+                write!(
+                    f,
+                    "{client} was disconnected and nobody had asked: {cause:?}"
+                )
+            }
+            Self::AnsweredUnasked { client, request } => write!(
+                f,
+                "{client} got an answer to request {}, which waits for none",
+                request.0
+            ),
+            Self::Refused {
+                client,
+                request,
+                problem,
+            } => write!(f, "{client} was refused request {}: {problem}", request.0),
+            Self::Accepted { client, request } => {
+                write!(f, "{client} was granted the invalid request {}", request.0)
+            }
+            Self::WrongAnswer {
+                client,
+                request,
+                codes,
+            } => write!(
+                f,
+                "{client} got the reason codes {codes:x?} for request {}",
+                request.0
+            ),
+            Self::Invented { client, topic } => {
+                write!(f, "{client} got a message on {topic} that nobody published")
+            }
+            Self::Altered { client, message } => {
+                write!(f, "{client} got message {message} altered")
+            }
+            Self::NotConnected { client, message } => {
+                write!(
+                    f,
+                    "{client} got message {message} while it was not connected"
+                )
+            }
+            Self::NotSubscribed {
+                client,
+                message,
+                topic,
+            } => write!(
+                f,
+                "{client} got message {message} on {topic} without a subscription"
+            ),
+            Self::QoSTooHigh {
+                client,
+                message,
+                qos,
+            } => write!(
+                f,
+                "{client} got message {message} with {qos:?}, more than message and subscriptions allow"
+            ),
+            Self::ForeignIdentifier {
+                client,
+                message,
+                identifier,
+            } => write!(
+                f,
+                "{client} got message {message} with the identifier {identifier} of no matching subscription"
+            ),
+            Self::NotRetained { client, message } => write!(
+                f,
+                "{client} got message {message} as a retained one, which it cannot be"
+            ),
+            Self::Duplicate {
+                client,
+                message,
+                qos,
+                copies,
+                allowed,
+            } => write!(
+                f,
+                "{client} got message {message} with {qos:?} {copies} times, {allowed} allowed"
+            ),
+            Self::OutOfOrder {
+                client,
+                message,
+                after,
+            } => write!(f, "{client} got message {message} after message {after}"),
+            Self::WillWithoutLoss { client, message } => write!(
+                f,
+                "{client} got the will {message} of a client that was not lost"
+            ),
+            Self::Lost {
+                client,
+                message,
+                term,
+            } => write!(
+                f,
+                "{client} did not get message {message}, acknowledged in term {term}"
+            ),
+            Self::ProbeCopies {
+                client,
+                message,
+                copies,
+            } => write!(f, "{client} got probe {message} {copies} times, not once"),
+            Self::Retained {
+                topic,
+                found,
+                expected,
+            } => {
+                let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+                match found {
+                    Some(found) => write!(f, "the retained message of {topic} is {found}")?,
+                    None => write!(f, "{topic} has no retained message")?,
+                }
+                write!(f, "; expected: {}", expected.join(" or "))
+            }
+            Self::NoOneBroker { brokers } => {
+                let brokers: Vec<String> = brokers.iter().map(|tab| tab.short()).collect();
+                write!(f, "the brokers in the calm: {brokers:?}")
+            }
+            Self::NotFollowing { tab, broker } => write!(
+                f,
+                "tab {} does not follow the broker in tab {}",
+                tab.short(),
+                broker.short()
+            ),
+            Self::ClientNotConnected { client } => {
+                write!(f, "{client} is not connected in the calm")
+            }
+            Self::Unanswered { client, request } => {
+                write!(f, "{client} got no answer to request {}", request.0)
+            }
+            Self::WrongRoster {
+                tab,
+                shown,
+                expected,
+            } => write!(
+                f,
+                "the roster of tab {} is {shown}; expected {expected}",
+                tab.short()
+            ),
+            Self::GarbageNotCounted { tab, sent, counted } => write!(
+                f,
+                "tab {} counted {counted} foreign things, {sent} were sent",
+                tab.short()
+            ),
+            Self::PostedOnClosedLane { tab, lane } => {
+                write!(f, "tab {} posted on {lane:?}, not open", tab.short())
+            }
+            Self::ClosedClosedLane { tab, lane } => {
+                write!(f, "tab {} closed {lane:?}, not open", tab.short())
+            }
+            Self::LockAskedTwice { tab, lock } => {
+                write!(f, "tab {} asked twice for {lock:?}", tab.short())
+            }
+            Self::LockNotAsked { tab, lock } => {
+                write!(f, "tab {} released {lock:?} without asking", tab.short())
+            }
+            Self::CommandRefused { tab, problem } => {
+                write!(f, "tab {} refused a command: {problem}", tab.short())
+            }
+            Self::NoRest { events } => write!(f, "no end after {events} events"),
+            Self::Panicked { message } => write!(f, "panicked: {message}"),
+        }
+    }
+}

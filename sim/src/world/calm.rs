@@ -1,0 +1,98 @@
+//! The end of every world: no more faults, and all must be well soon.
+
+use tab::TabId;
+use tab::api::{ClientCommand, ClientNo, Command, QoS};
+
+use super::World;
+use crate::page::{MessageId, PROBER, TOPICS};
+use crate::violation::{ClientKey, Violation};
+
+/// How long after the last fault all must be well again.
+const SETTLE_MS: u64 = 10_000;
+
+/// How long a probe takes at most.
+const PROBE_MS: u64 = 3_000;
+
+/// How long after the last fault every roster must be right. An announcement that overtook the news of its tab's end
+/// keeps that tab in a roster until it has been silent for long.
+const ROSTER_MS: u64 = 45_000;
+
+/// The client that asks for retained messages at the end.
+const RETAINED_PROBER: ClientNo = ClientNo(91);
+
+impl World<'_> {
+    /// No more faults, and pages want nothing new: all must be well soon, and stay so.
+    pub(super) fn calm(&mut self) -> Result<(), Violation> {
+        self.is_calm = true;
+        self.net.hold_next = false;
+        self.trace
+            .note(self.now_us, || "the calm begins".to_owned());
+        let begin_ms = self.now_us / 1_000;
+        if self.tabs.is_empty() {
+            self.birth();
+        }
+        self.run_for(SETTLE_MS)?;
+        self.oracle.check_settled()?;
+        self.probe_delivery()?;
+        self.probe_retained()?;
+        self.run_until(begin_ms + ROSTER_MS)?;
+        self.oracle.check_settled()?;
+        self.oracle.check_rosters()?;
+        self.oracle.check_garbage()
+    }
+
+    /// Each tab publishes, and each subscriber gets it once.
+    fn probe_delivery(&mut self) -> Result<(), Violation> {
+        for tab in self.living() {
+            self.probe_subscribe(tab, PROBER)?;
+        }
+        self.run_for(PROBE_MS)?;
+        self.oracle.check_settled()?;
+        let mut probes = Vec::new();
+        for tab in self.living() {
+            for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+                let topic = self.prng.one_of(TOPICS);
+                let Some(runtime) = self.tabs.get_mut(&tab) else {
+                    continue;
+                };
+                let act = runtime.page.probe_publish(topic, qos);
+                if let Command::Client(_, ClientCommand::Publish(_, publication)) = &act.command {
+                    probes.extend(MessageId::in_properties(&publication.properties));
+                }
+                self.act(tab, act)?;
+            }
+        }
+        self.run_for(PROBE_MS)?;
+        self.oracle.check_settled()?;
+        self.oracle.check_probes(&probes)
+    }
+
+    /// A new subscriber gets what the broker has to retain.
+    fn probe_retained(&mut self) -> Result<(), Violation> {
+        let tabs = self.living();
+        let Some(tab) = self.prng.pick(&tabs).copied() else {
+            return Ok(());
+        };
+        self.probe_subscribe(tab, RETAINED_PROBER)?;
+        self.run_for(PROBE_MS)?;
+        self.oracle.check_settled()?;
+        let no = RETAINED_PROBER;
+        self.oracle
+            .check_retained(self.now(), ClientKey { tab, no })
+    }
+
+    fn probe_subscribe(&mut self, tab: TabId, no: ClientNo) -> Result<(), Violation> {
+        let acts = self
+            .tabs
+            .get_mut(&tab)
+            .map(|it| it.page.probe_subscribe(no));
+        for act in acts.into_iter().flatten() {
+            self.act(tab, act)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn living(&self) -> Vec<TabId> {
+        self.tabs.keys().copied().collect()
+    }
+}
