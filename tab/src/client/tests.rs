@@ -178,6 +178,19 @@ fn without_a_session_everything_unacknowledged_is_published_anew() {
 }
 
 #[test]
+fn a_session_that_an_unheard_connect_began_at_the_next_broker_is_none() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.publish(1, AtLeastOnce);
+    bench.input(ClientInput::Down);
+    bench.connections += 1;
+    let connection = ConnectionNo(bench.connections);
+    bench.input(ClientInput::Up(Term(TERM.0 + 1), connection));
+    bench.out.clear();
+    bench.packet(Packet::ConnAck(connack(true)));
+    assert_eq!(bench.sent_publishes(), [(Some(2), false)]);
+}
+
+#[test]
 fn pubrec_with_an_error_ends_the_exchange_without_pubrel() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.publish(1, ExactlyOnce);
