@@ -82,6 +82,22 @@ pub struct OpenOptions {
     pub channel: String,
     /// Whether the page is visible now.
     pub visibility: Visibility,
+    /// How the broker keeps its state while this tab is elected.
+    pub durability: Durability,
+}
+
+/// How the broker keeps what it has acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// In IndexedDB; survives the end of tabs, their processes and the browser. What was acknowledged in the last moment
+    /// before a loss of power may be lost.
+    #[default]
+    Relaxed,
+    /// In IndexedDB, flushed to the disk before anything is acknowledged; survives a loss of power. Much slower.
+    Strict,
+    /// In memory; what the broker holds ends with its tab.
+    Memory,
 }
 
 /// Whether a person can see the page.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Term, Visibility};
+use crate::api::{Durability, Term, Visibility};
 use crate::names::TabId;
 
 /// Longest build string accepted from another tab, in bytes.
@@ -27,6 +27,9 @@ pub const FIELDS: &[&str] = &[
     "clients",
     "visibility",
     "binding",
+    "durability",
+    "number",
+    "committed",
 ];
 
 /// One message on the control channel.
@@ -57,6 +60,25 @@ pub enum ControlMessage {
         term: Term,
         /// Number of this attempt; frames of earlier attempts are ignored.
         binding: u32,
+    },
+    /// Whether the broker lives, and its storage: see `pong`.
+    Probe {
+        /// Who asks.
+        tab_id: TabId,
+        /// Tells the probes of a tab apart.
+        number: u32,
+    },
+    /// The broker answers a `probe` when it has written to the log after it came: a broker whose storage is stuck is as
+    /// good as dead.
+    Pong {
+        /// Who asked.
+        tab_id: TabId,
+        /// Which probe it answers.
+        number: u32,
+        /// The broker's term.
+        term: Term,
+        /// The last row of the log that is stored; 0 if there is no log.
+        committed: u64,
     },
     /// The broker has closed its end of a lane; the tab is to bind again.
     Unbind {
@@ -97,6 +119,9 @@ pub struct Announcement {
     /// Whether its page is visible.
     #[serde(default)]
     pub visibility: Visibility,
+    /// How it keeps what it acknowledges while it is the broker; for another tab, what it would do.
+    #[serde(default)]
+    pub durability: Durability,
 }
 
 impl ControlMessage {
@@ -105,7 +130,7 @@ impl ControlMessage {
     pub fn is_plausible(&self) -> bool {
         let term_fits = |term: &Term| term.0 <= SAFE_INTEGER_MAX;
         match self {
-            Self::Who { .. } | Self::Goodbye { .. } => true,
+            Self::Who { .. } | Self::Goodbye { .. } | Self::Probe { .. } => true,
             Self::Announce(announcement) => {
                 announcement.build.len() <= BUILD_BYTES_MAX
                     && announcement.timestamp <= SAFE_INTEGER_MAX
@@ -113,6 +138,9 @@ impl ControlMessage {
                     && announcement.term.as_ref().is_none_or(term_fits)
                     && (!announcement.is_broker || announcement.term.is_some())
             }
+            Self::Pong {
+                term, committed, ..
+            } => term_fits(term) && *committed <= SAFE_INTEGER_MAX,
             Self::Bind { term, .. } | Self::Unbind { term, .. } => term_fits(term),
         }
     }
@@ -137,6 +165,7 @@ mod tests {
             protocol: (1, 1),
             clients: 2,
             visibility: Visibility::Hidden,
+            durability: Durability::Strict,
         }
     }
 
@@ -145,7 +174,23 @@ mod tests {
         let cases = [
             (
                 ControlMessage::Announce(announcement()),
-                r#"{"type":"announce","tabId":"0000000000000001","isBroker":true,"timestamp":5,"term":7,"since":3,"build":"b","protocol":[1,1],"clients":2,"visibility":"hidden"}"#,
+                r#"{"type":"announce","tabId":"0000000000000001","isBroker":true,"timestamp":5,"term":7,"since":3,"build":"b","protocol":[1,1],"clients":2,"visibility":"hidden","durability":"strict"}"#,
+            ),
+            (
+                ControlMessage::Probe {
+                    tab_id: TabId::from_entropy(1),
+                    number: 3,
+                },
+                r#"{"type":"probe","tabId":"0000000000000001","number":3}"#,
+            ),
+            (
+                ControlMessage::Pong {
+                    tab_id: TabId::from_entropy(1),
+                    number: 3,
+                    term: Term(7),
+                    committed: 9,
+                },
+                r#"{"type":"pong","tabId":"0000000000000001","number":3,"term":7,"committed":9}"#,
             ),
             (
                 ControlMessage::Who {
@@ -193,6 +238,7 @@ mod tests {
             protocol: (0, 0),
             clients: 0,
             visibility: Visibility::Visible,
+            durability: Durability::Relaxed,
             ..announcement()
         };
         assert_eq!(parse(short), Some(ControlMessage::Announce(expected)));

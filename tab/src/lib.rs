@@ -7,6 +7,7 @@
 pub mod api;
 pub mod control;
 pub mod names;
+pub mod storage;
 
 mod client;
 mod host;

@@ -10,6 +10,9 @@ use crate::api::Term;
 /// speak to each other; two builds of one major share one broker.
 pub const PROTOCOL_MAJOR: u32 = 1;
 
+/// Version of what the database holds; part of its name.
+pub const SCHEMA: u32 = 1;
+
 /// Longest name of a channel in bytes.
 pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
 
@@ -63,7 +66,15 @@ impl ChannelName {
         match lock {
             Lock::Broker => format!("{}/v{PROTOCOL_MAJOR}/broker", self.0),
             Lock::Tab(tab) => format!("{}/v{PROTOCOL_MAJOR}/tab/{tab}", self.0),
+            Lock::Steal => format!("{}/v{PROTOCOL_MAJOR}/steal", self.0),
         }
+    }
+
+    /// Name of the database that holds the broker's log. Its version is 1 for ever, because an upgrade waits for every
+    /// tab that has it open, frozen ones too: a new schema is a new database.
+    #[must_use]
+    pub fn database(&self) -> String {
+        format!("tabmq/{}/s{SCHEMA}", self.0)
     }
 }
 
@@ -83,6 +94,8 @@ pub enum Lock {
     Broker,
     /// Held by this tab as long as it lives; the broker queues behind it and so learns of a crash.
     Tab(TabId),
+    /// Held by the one tab that takes the broker's lock from a holder that gives no sign of life.
+    Steal,
 }
 
 /// What is wrong with a channel's name.
@@ -208,6 +221,8 @@ mod tests {
         );
         assert_eq!(channel.lock(Lock::Broker), "c/v1/broker");
         assert_eq!(channel.lock(Lock::Tab(tab)), "c/v1/tab/00000000000000ab");
+        assert_eq!(channel.lock(Lock::Steal), "c/v1/steal");
+        assert_eq!(channel.database(), "tabmq/c/s1");
     }
 
     #[test]

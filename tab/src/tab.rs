@@ -20,6 +20,7 @@ use crate::link::Link;
 use crate::names::{ChannelName, Lane, Lock, TabId};
 use crate::roster::Roster;
 use crate::settings::Settings;
+use crate::storage::{StorageEvent, StorageRequest};
 
 /// What a tab is told.
 #[derive(Clone, Debug)]
@@ -34,19 +35,28 @@ pub enum Input {
     Foreign(Source),
     /// About a Web Lock.
     Lock(LockEvent),
+    /// From the database.
+    Storage(StorageEvent),
+    /// From the control channel, as this tab's ear gets it: see [`Output::Ear`].
+    Heard(ControlMessage),
     /// The runtime could not carry out an output; a sentence.
     Trouble(String),
     /// It is time, see [`Tab::next_timeout`].
     Timeout,
 }
 
-/// What became of a [`LockRequest::Acquire`].
+/// What became of a [`LockRequest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockEvent {
     /// The lock is held.
     Granted(Lock),
     /// The lock was taken away, or the request failed. Not said of a lock that this tab released.
     Lost(Lock),
+    /// Another holds the lock, and [`LockRequest::AcquireIfFree`] does not wait.
+    NotFree(Lock),
+    /// This browser has no Web Locks here, and what stands in for them knows neither [`LockRequest::AcquireIfFree`] nor
+    /// [`LockRequest::Steal`].
+    NotSupported(Lock),
 }
 
 /// What a tab wants done, in this order.
@@ -64,6 +74,11 @@ pub enum Output {
     CloseLane(Lane),
     /// About a Web Lock.
     Lock(LockRequest),
+    /// About the database of the channel.
+    Storage(StorageRequest),
+    /// Whether to listen on the control channel through a second BroadcastChannel object, too, which gets what this tab
+    /// itself posts there: each message is an [`Input::Heard`]. A tab that does not hear itself is deaf, not alone.
+    Ear(bool),
     /// To the page.
     Notify(Vec<Notice>),
 }
@@ -73,6 +88,10 @@ pub enum Output {
 pub enum LockRequest {
     /// Queue for it. One that is held or queued for stays so.
     Acquire(Lock),
+    /// Take it if nobody holds it; do not queue.
+    AcquireIfFree(Lock),
+    /// Take it from whoever holds it. One that is queued for leaves the queue; one that is held stays held.
+    Steal(Lock),
     /// Let it go, or leave the queue. One that is neither held nor queued for stays so.
     Release(Lock),
 }
@@ -119,6 +138,8 @@ impl Tab {
             | Input::Frame(..)
             | Input::Foreign(_)
             | Input::Lock(_)
+            | Input::Storage(_)
+            | Input::Heard(_)
             | Input::Timeout => {}
         }
     }
@@ -263,6 +284,8 @@ impl Joined {
             Input::Foreign(source) => self.on_foreign(source, turn),
             Input::Lock(LockEvent::Granted(lock)) => self.on_granted(lock, turn),
             Input::Lock(LockEvent::Lost(lock)) => self.on_lock_lost(lock, turn),
+            Input::Lock(LockEvent::NotFree(_) | LockEvent::NotSupported(_)) => {}
+            Input::Storage(_) | Input::Heard(_) => {}
             Input::Trouble(what) => self.event_seldom("runtime", turn, || EventKind::Runtime(what)),
             Input::Timeout => self.on_timeout(turn),
         }
@@ -290,6 +313,7 @@ impl Joined {
                 term,
                 binding,
             } => self.on_bind(Lane { tab: tab_id, term }, binding, turn),
+            ControlMessage::Probe { .. } | ControlMessage::Pong { .. } => {}
             ControlMessage::Unbind {
                 tab_id,
                 term,

@@ -17,6 +17,7 @@ impl Joined {
             Lock::Tab(tab) if tab == self.tab_id => self.on_own_lock_granted(turn),
             Lock::Tab(tab) => self.on_tab_lost(tab, turn),
             Lock::Broker => self.on_elected(turn),
+            Lock::Steal => {}
         }
     }
 
@@ -85,7 +86,7 @@ impl Joined {
                 watched.remove(&tab);
             }
             (Lock::Tab(tab), _) if tab != self.tab_id => {}
-            (Lock::Broker | Lock::Tab(_), _) => {
+            (Lock::Broker | Lock::Tab(_) | Lock::Steal, _) => {
                 // Not at once: a browser that refuses locks refuses the next request as well.
                 let at = turn.now.plus_ms(self.settings.lock_retry_ms);
                 self.lock_retries.insert(lock, at);

@@ -101,6 +101,7 @@ impl Joined {
             protocol: (PROTOCOL_MAJOR, PROTOCOL_MAJOR),
             clients: u32::try_from(wanted.count()).unwrap_or(u32::MAX),
             visibility: self.visibility,
+            durability: crate::api::Durability::default(),
         }
     }
 

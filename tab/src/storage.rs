@@ -1,0 +1,132 @@
+//! What a tab wants of the database that holds the broker's log, and what it hears from it.
+//!
+//! The log decides who the broker is: rows have contiguous numbers, a number is taken once, and a new broker begins by
+//! taking the next one for its fence. A broker whose reign is over finds the number of its next row taken.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Durability, Term};
+
+/// Number of a row in the log, from 1 without gaps.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// The number after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One row of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The reign that it belongs to.
+    pub term: Term,
+    /// What it is.
+    pub kind: RowKind,
+}
+
+/// What a row of the log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowKind {
+    /// The beginning of a reign. It is never removed: on its number a row of the reign before must fail, however late.
+    Fence,
+    /// What the broker's state changed by, for [`broker::Broker::restore`].
+    Segment(Vec<u8>),
+    /// The state up to here is in the snapshot.
+    Checkpoint,
+}
+
+/// Everything that the broker's state was up to a row, in the pieces that [`broker::Broker::snapshot`] gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The row [`RowKind::Checkpoint`] that was written with it.
+    pub up_to: Seq,
+    /// The pieces, in order.
+    pub pieces: Vec<Vec<u8>>,
+}
+
+/// A checkpoint: one transaction, or nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The number of its row [`RowKind::Checkpoint`].
+    pub seq: Seq,
+    /// The broker's term.
+    pub term: Term,
+    /// Takes the place of every earlier snapshot.
+    pub pieces: Vec<Vec<u8>>,
+    /// The rows that go: from the first number to the second, both included. No fence is among them.
+    pub remove: Vec<(Seq, Seq)>,
+}
+
+/// What a tab wants of the database. One request is under way at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageRequest {
+    /// Open the database of the channel. Answer: [`StorageEvent::Opened`] or [`StorageEvent::Unavailable`].
+    Open(Durability),
+    /// Read everything. Answer: [`StorageEvent::Loaded`] or [`StorageEvent::LoadFailed`].
+    Load,
+    /// Add a row under this number, unless the number is taken. Answer: [`StorageEvent::Committed`] or
+    /// [`StorageEvent::Failed`].
+    Append(Seq, Row),
+    /// Write a checkpoint. Answer: [`StorageEvent::Committed`] or [`StorageEvent::Failed`].
+    Checkpoint(Checkpoint),
+    /// Close the database. There is no answer to this, nor any more to what was under way.
+    Close,
+}
+
+/// What the database says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageEvent {
+    /// It is open.
+    Opened,
+    /// There is none here; a sentence says why.
+    Unavailable(String),
+    /// What it holds.
+    Loaded(Loaded),
+    /// It could not be read; a sentence says why.
+    LoadFailed(String),
+    /// The row of this number is stored, and will be there whoever reads next.
+    Committed(Seq),
+    /// The row of this number was not stored, nor anything else of its transaction.
+    Failed(Seq, StorageError),
+    /// The browser has closed it, and most likely removed what it held. What was under way has failed without further
+    /// word.
+    Closed,
+}
+
+/// Everything that the database holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The newest snapshot.
+    pub snapshot: Option<Snapshot>,
+    /// All rows, by number.
+    pub rows: Vec<(Seq, Row)>,
+    /// What is there but is not of a shape that this build knows; it is left where it is.
+    pub foreign: usize,
+    /// The greatest number taken, also by what is foreign; 0 if none is.
+    pub tail: Seq,
+}
+
+/// Why a row was not stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageError {
+    /// Its number is taken (`ConstraintError`): another broker reigns.
+    Taken,
+    /// There is no more room (`QuotaExceededError`).
+    Full,
+    /// Something else; a sentence.
+    Other(String),
+}
