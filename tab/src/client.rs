@@ -57,8 +57,12 @@ pub(crate) struct Client {
     default_id: String,
     /// What the page asked for; `None` after a disconnection for good.
     wanted: Option<ConnectOptions>,
-    /// The term in which this client was connected last since the page asked for it: later CONNECTs keep the session.
-    session: Option<Term>,
+    /// Whether a broker has accepted this client since the page asked for it: later CONNECTs keep the session.
+    has_session: bool,
+    /// Whether a CONNECT was sent since the last CONNACK came: the session may be one that it began, and empty.
+    is_unsure: bool,
+    /// Since when the broker has owed an answer, without having given another.
+    unanswered_since: Option<Time>,
     state: State,
     subscriptions: BTreeMap<String, Subscription>,
     /// Not sent yet, in the page's order.
@@ -122,7 +126,9 @@ impl Client {
             settings,
             default_id,
             wanted: None,
-            session: None,
+            has_session: false,
+            is_unsure: false,
+            unanswered_since: None,
             state: State::Offline,
             subscriptions: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -134,6 +140,11 @@ impl Client {
             packet_ids: BTreeSet::new(),
             attempts: 0,
         }
+    }
+
+    /// Since when the broker has owed this client an answer, without having given it another.
+    pub(crate) fn unanswered_since(&self) -> Option<Time> {
+        self.unanswered_since
     }
 
     /// Whether the page wants it connected.
@@ -237,6 +248,28 @@ impl Client {
     }
 
     fn on_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+        let is_answer = !matches!(packet, Packet::Publish(_) | Packet::PubRel(_));
+        self.take(now, packet, out);
+        // Whatever came may have made room.
+        self.send_waiting(now, out);
+        if is_answer {
+            self.unanswered_since = self.is_owed_an_answer().then_some(now);
+        }
+    }
+
+    fn is_owed_an_answer(&self) -> bool {
+        match &self.state {
+            State::Connecting(..) => true,
+            State::Connected(connected) => {
+                connected.ping_sent.is_some()
+                    || self.in_flight.len() > connected.unsent
+                    || !self.requests.is_empty()
+            }
+            State::Offline | State::Pausing(_) => false,
+        }
+    }
+
+    fn take(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
         match packet {
             Packet::ConnAck(packet) => self.on_connack(now, &packet, out),
             Packet::Disconnect(packet) => self.on_broker_disconnect(&packet, out),
@@ -261,14 +294,15 @@ impl Client {
             | Packet::PingReq
             | Packet::Auth(_) => self.fail(ReasonCode::ProtocolError, out),
         }
-        // Whatever came may have made room.
-        self.send_waiting(now, out);
     }
 
     fn send(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
         if let Some(connection) = self.connection() {
             if let State::Connected(connected) = &mut self.state {
                 connected.last_sent = now;
+            }
+            if is_answered(&packet) {
+                self.unanswered_since.get_or_insert(now);
             }
             out.push(ClientOutput::Send(connection, packet));
         }
@@ -283,6 +317,19 @@ impl Client {
             }
         }
         None
+    }
+}
+
+/// Whether the broker answers such a packet.
+fn is_answered(packet: &Packet) -> bool {
+    match packet {
+        Packet::Publish(publish) => publish.packet_id.is_some(),
+        Packet::Connect(_)
+        | Packet::PubRel(_)
+        | Packet::Subscribe(_)
+        | Packet::Unsubscribe(_)
+        | Packet::PingReq => true,
+        _ => false,
     }
 }
 

@@ -5,7 +5,9 @@ use broker::packet::disconnect::DisconnectPacket;
 use broker::{Packet, PropertyId, PropertyValue, ReasonCode, Time};
 
 use super::{Client, ClientOutput, Connected, Request, State, notify_status, published, refuse};
-use crate::api::{ClientStatus, ConnectOptions, DisconnectCause, Problem, Term};
+use crate::api::{
+    ClientStatus, ConnectOptions, DisconnectCause, Problem, RetainHandling, Term,
+};
 use crate::lane::ConnectionNo;
 use crate::packets;
 
@@ -60,7 +62,7 @@ impl Client {
 
     /// Only the first CONNECT drops an earlier session; the later ones follow the broker.
     fn starts_clean(&self, options: &ConnectOptions) -> bool {
-        options.clean_start && self.session.is_none()
+        options.clean_start && !self.has_session
     }
 
     pub(super) fn on_up(
@@ -78,6 +80,7 @@ impl Client {
         let until = now.plus_ms(self.settings.connect_timeout_ms);
         self.state = State::Connecting(connection, term, until);
         out.push(notify_status(ClientStatus::Connecting));
+        self.unanswered_since = None;
         self.send(now, packet, out);
     }
 
@@ -85,12 +88,20 @@ impl Client {
         if self.connection().is_some() {
             out.push(notify_status(ClientStatus::Waiting));
         }
+        self.is_unsure |= matches!(self.state, State::Connecting(..));
+        self.be_offline();
+    }
+
+    fn be_offline(&mut self) {
         self.state = State::Offline;
+        self.unanswered_since = None;
     }
 
     pub(super) fn on_closed(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
         let pause_ms = self.settings.reconnect_ms << self.attempts.min(5);
         self.attempts = self.attempts.saturating_add(1);
+        self.is_unsure |= matches!(self.state, State::Connecting(..));
+        self.be_offline();
         self.state = State::Pausing(now.plus_ms(pause_ms));
         out.push(notify_status(ClientStatus::Waiting));
     }
@@ -156,16 +167,16 @@ impl Client {
             maximum_packet_size: properties.get_maximum_packet_size().unwrap_or(u32::MAX),
             unsent: 0,
         });
-        let session = self.session.replace(term);
+        self.has_session = true;
+        let is_unsure = core::mem::take(&mut self.is_unsure);
         self.attempts = 0;
         out.push(notify_status(ClientStatus::Connected {
             client_id,
             session_present: packet.session_present,
             term,
         }));
-        // The session of another broker's may be one that a CONNECT of ours began whose CONNACK got lost: it is empty.
-        if packet.session_present && session.is_none_or(|session| session == term) {
-            self.resume(now, out);
+        if packet.session_present {
+            self.resume(now, is_unsure, out);
         } else {
             self.start_over(now, out);
         }
@@ -175,12 +186,37 @@ impl Client {
     }
 
     /// The broker has the session: goes on where it stopped. [MQTT-4.4.0-1]
-    fn resume(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+    ///
+    /// If it may be one that a CONNECT of this client began whose CONNACK got lost, the subscriptions may be missing in
+    /// it: they are renewed, which changes nothing if they are there.
+    fn resume(&mut self, now: Time, is_unsure: bool, out: &mut Vec<ClientOutput>) {
         if let State::Connected(connected) = &mut self.state {
             connected.unsent = self.in_flight.len();
         }
-        for request in self.take_requests() {
+        let requests = self.take_requests();
+        if is_unsure {
+            return self.renew(now, RetainHandling::SendIfNew, requests, out);
+        }
+        for request in requests {
             self.send_request(now, request, out);
+        }
+    }
+
+    /// Subscribes anew, and sends once more what was not answered.
+    fn renew(
+        &mut self,
+        now: Time,
+        at_most: RetainHandling,
+        unanswered: Vec<Request>,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        for batch in self.renewals(at_most) {
+            self.send_request(now, Request::Subscribe(None, batch), out);
+        }
+        for request in unanswered {
+            if !matches!(request, Request::Subscribe(None, _)) {
+                self.send_request(now, request, out);
+            }
         }
     }
 
@@ -199,14 +235,7 @@ impl Client {
             }
         }
         let requests = self.take_requests();
-        for batch in self.renewals() {
-            self.send_request(now, Request::Subscribe(None, batch), out);
-        }
-        for request in requests {
-            if !matches!(request, Request::Subscribe(None, _)) {
-                self.send_request(now, request, out);
-            }
-        }
+        self.renew(now, RetainHandling::SendAtSubscribe, requests, out);
     }
 
     pub(super) fn on_broker_disconnect(
@@ -230,7 +259,7 @@ impl Client {
             out.push(ClientOutput::Send(connection, packet));
             out.push(ClientOutput::Close(connection));
         }
-        self.state = State::Offline;
+        self.be_offline();
     }
 
     /// The broker did what MQTT forbids; there is no use in trying again.
@@ -242,14 +271,15 @@ impl Client {
     /// Disconnected until the page asks again.
     pub(super) fn give_up(&mut self, cause: DisconnectCause, out: &mut Vec<ClientOutput>) {
         self.wanted = None;
-        self.state = State::Offline;
+        self.be_offline();
         self.forget(&Problem::NotConnected, out);
         out.push(notify_status(ClientStatus::Disconnected(cause)));
     }
 
     /// Forgets the session at this end; whatever waits in it is refused.
     pub(super) fn forget(&mut self, problem: &Problem, out: &mut Vec<ClientOutput>) {
-        self.session = None;
+        self.has_session = false;
+        self.is_unsure = false;
         self.attempts = 0;
         self.subscriptions.clear();
         self.received.clear();

@@ -190,7 +190,9 @@ impl Client {
         out: &mut Vec<ClientOutput>,
     ) {
         let (qos, packet_id) = (packet.qos, packet.packet_id.unwrap_or_default());
-        let is_new = qos != QoS::ExactlyOnce || self.received.insert(packet_id);
+        // What is not sent again is another message, whatever was received under its identifier: the session may be another
+        // one. [MQTT-3.3.1-1]
+        let is_new = qos != QoS::ExactlyOnce || self.received.insert(packet_id) || !packet.dup;
         if is_new {
             let message = packets::message(packet, now);
             out.push(ClientOutput::Notify(ClientNotice::Message(message)));

@@ -7,7 +7,7 @@ use broker::packet::unsuback::UnsubAckPacket;
 use broker::{Packet, ReasonCode, Time, TopicFilter};
 
 use super::{Client, ClientOutput, Request, State, refuse};
-use crate::api::{ClientNotice, Problem, RequestId, Subscription};
+use crate::api::{ClientNotice, Problem, RequestId, RetainHandling, Subscription};
 use crate::packets;
 
 impl Client {
@@ -110,15 +110,20 @@ impl Client {
         requests.into_iter().map(|(_, request)| request).collect()
     }
 
-    /// The subscriptions, in batches that share an identifier and fit into one packet.
-    pub(super) fn renewals(&self) -> Vec<Vec<Subscription>> {
+    /// The subscriptions, in batches that share an identifier and fit into one packet, with no more retained messages
+    /// than `at_most` brings.
+    pub(super) fn renewals(&self, at_most: RetainHandling) -> Vec<Vec<Subscription>> {
         const FILTERS_MAX: usize = 64;
         let mut batches: BTreeMap<Option<u32>, Vec<Vec<Subscription>>> = BTreeMap::new();
         for subscription in self.subscriptions.values() {
+            let mut subscription = subscription.clone();
+            if subscription.retain_handling == RetainHandling::SendAtSubscribe {
+                subscription.retain_handling = at_most;
+            }
             let batches = batches.entry(subscription.identifier).or_default();
             match batches.last_mut() {
-                Some(batch) if batch.len() < FILTERS_MAX => batch.push(subscription.clone()),
-                _ => batches.push(vec![subscription.clone()]),
+                Some(batch) if batch.len() < FILTERS_MAX => batch.push(subscription),
+                _ => batches.push(vec![subscription]),
             }
         }
         batches.into_values().flatten().collect()
@@ -131,7 +136,10 @@ impl Client {
                 for (subscription, code) in subscriptions.into_iter().zip(&codes) {
                     let filter = subscription.topic_filter.clone();
                     if *code < 0x80 {
-                        self.subscriptions.insert(filter, subscription);
+                        // A renewal changes nothing that the page asked for.
+                        if request.is_some() {
+                            self.subscriptions.insert(filter, subscription);
+                        }
                     } else if request.is_none() {
                         self.subscriptions.remove(&filter);
                     }

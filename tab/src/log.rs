@@ -1,0 +1,390 @@
+//! The broker's end of the log: one row under way at a time, and what arrives meanwhile is the next one.
+
+use broker::{BatchId, Time};
+
+use crate::api::Term;
+use crate::names::TabId;
+use crate::settings::Settings;
+use crate::storage::{
+    Checkpoint, Loaded, Row, RowKind, Seq, StorageError, StorageRequest, segment,
+};
+
+/// What a broker writes while it reigns. It writes to the next number only, so that a row which is not its own stops it.
+#[derive(Debug)]
+pub(crate) struct Log {
+    term: Term,
+    /// The last number that is taken, as far as is known.
+    tail: Seq,
+    under_way: Option<UnderWay>,
+    /// What waits for the next segment.
+    segment: Vec<u8>,
+    /// The last batch in it.
+    batch: Option<BatchId>,
+    /// Whoever waits for the next row.
+    probes: Vec<Probe>,
+    /// Whether the next row is written even if nothing is in it.
+    wants_row: bool,
+    /// Whether the next row is a checkpoint.
+    wants_checkpoint: bool,
+    /// Runs of rows that a checkpoint may remove.
+    removable: Vec<(Seq, Seq)>,
+    /// Since the last checkpoint.
+    rows: usize,
+    bytes: usize,
+    snapshot_bytes: usize,
+    /// What could not be written, and when that is tried again.
+    retry: Option<Retry>,
+    is_full: bool,
+    limits: Limits,
+}
+
+/// A tab that asks whether the broker lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Probe {
+    pub(crate) tab: TabId,
+    pub(crate) number: u32,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    seq: Seq,
+    what: What,
+    probes: Vec<Probe>,
+}
+
+#[derive(Debug)]
+enum What {
+    Fence,
+    Segment {
+        /// Kept to be written again.
+        bytes: Vec<u8>,
+        batch: Option<BatchId>,
+    },
+    Checkpoint {
+        /// Everything up to it is in the checkpoint.
+        batch: Option<BatchId>,
+        bytes: usize,
+    },
+}
+
+#[derive(Debug)]
+struct Retry {
+    at: Time,
+    failures: u32,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+struct Limits {
+    checkpoint_bytes: usize,
+    checkpoint_rows: usize,
+    retry_ms: u64,
+    retry_ms_max: u64,
+    failures_max: u32,
+}
+
+/// What became of a row.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is stored: so is everything up to this batch.
+    Stored {
+        batch: Option<BatchId>,
+        /// They are to be told that the broker lives.
+        probes: Vec<Probe>,
+        /// There is room again.
+        has_room_again: bool,
+    },
+    /// Another broker reigns.
+    Fenced,
+    /// There is no room for it: what it promises cannot be kept.
+    Full,
+    /// It is tried again.
+    Later(String),
+    /// It was tried often enough.
+    Broken(String),
+    /// The answer to nothing of this log's.
+    Nothing,
+}
+
+impl Log {
+    /// Goes on after what was loaded, with a fence that is stored under `fence`.
+    pub(crate) fn new(term: Term, fence: Seq, loaded: &Loaded, settings: &Settings) -> Self {
+        let segments = loaded.rows.iter().filter_map(|(_, row)| match &row.kind {
+            RowKind::Segment(bytes) => Some(bytes.len()),
+            RowKind::Fence | RowKind::Checkpoint => None,
+        });
+        let pieces = loaded.snapshot.iter().flat_map(|it| &it.pieces);
+        let mut log = Self {
+            term,
+            tail: fence,
+            under_way: None,
+            segment: Vec::new(),
+            batch: None,
+            probes: Vec::new(),
+            wants_row: false,
+            wants_checkpoint: false,
+            removable: Vec::new(),
+            rows: 0,
+            bytes: segments.sum(),
+            snapshot_bytes: pieces.map(Vec::len).sum(),
+            retry: None,
+            is_full: false,
+            limits: Limits {
+                checkpoint_bytes: settings.checkpoint_bytes,
+                checkpoint_rows: settings.checkpoint_rows,
+                retry_ms: settings.storage_retry_ms,
+                retry_ms_max: settings.storage_retry_ms_max,
+                failures_max: settings.storage_failures_max,
+            },
+        };
+        for (seq, row) in &loaded.rows {
+            match row.kind {
+                RowKind::Segment(_) | RowKind::Checkpoint => log.note_removable(*seq),
+                RowKind::Fence => {}
+            }
+        }
+        log
+    }
+
+    /// Goes on after what was loaded, without room even for a fence: nothing is promised before that is stored.
+    pub(crate) fn without_room(
+        term: Term,
+        loaded: &Loaded,
+        settings: &Settings,
+        now: Time,
+    ) -> Self {
+        let mut log = Self::new(term, loaded.tail, loaded, settings);
+        log.is_full = true;
+        log.try_again(now, What::Fence);
+        log
+    }
+
+    /// The last row that is stored, as far as is known.
+    pub(crate) fn committed(&self) -> Seq {
+        match &self.under_way {
+            Some(under_way) => Seq(under_way.seq.0 - 1),
+            None => self.tail,
+        }
+    }
+
+    /// Whether there is no room, so that nothing can be promised.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Whether everything that was pushed is stored.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.under_way.is_none() && self.retry.is_none() && !self.has_something()
+    }
+
+    /// Adds what the broker's state changed by to the next row.
+    pub(crate) fn push(&mut self, batch: BatchId, bytes: &[u8]) {
+        segment::push(&mut self.segment, bytes);
+        self.batch = Some(batch);
+    }
+
+    /// Answers a probe with the next row.
+    pub(crate) fn probe(&mut self, probe: Probe) {
+        self.probes.push(probe);
+        self.wants_row = true;
+    }
+
+    /// Writes a row even if there is nothing to write: if it is stored, no other broker reigns.
+    pub(crate) fn verify(&mut self) {
+        self.wants_row = true;
+    }
+
+    /// Writes everything anew.
+    pub(crate) fn rewrite(&mut self) {
+        self.wants_checkpoint = true;
+    }
+
+    /// When [`Log::next_request`] has something to write that failed before.
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        let retry = self.retry.as_ref().filter(|_| self.under_way.is_none());
+        retry.map(|retry| retry.at)
+    }
+
+    /// The next row, if there is something to write and nothing under way. `snapshot` is asked for everything if that row
+    /// is a checkpoint.
+    pub(crate) fn next_request(
+        &mut self,
+        now: Time,
+        snapshot: impl FnOnce() -> Vec<Vec<u8>>,
+    ) -> Option<StorageRequest> {
+        if self.under_way.is_some() {
+            return None;
+        }
+        let what = if let Some(retry) = &self.retry {
+            if retry.at > now {
+                return None;
+            }
+            // How often it has failed is kept until something is stored.
+            self.again()
+        } else if self.wants_checkpoint || self.is_long() {
+            self.checkpoint()
+        } else if self.has_something() {
+            What::Segment {
+                bytes: core::mem::take(&mut self.segment),
+                batch: self.batch.take(),
+            }
+        } else {
+            return None;
+        };
+        self.wants_row = false;
+        let (term, seq) = (self.term, self.tail.next());
+        self.tail = seq;
+        let (request, what) = match what {
+            What::Fence => {
+                let kind = RowKind::Fence;
+                (
+                    StorageRequest::Append(seq, Row { term, kind }),
+                    What::Fence,
+                )
+            }
+            What::Segment { bytes, batch } => {
+                let kind = RowKind::Segment(bytes.clone());
+                (
+                    StorageRequest::Append(seq, Row { term, kind }),
+                    What::Segment { bytes, batch },
+                )
+            }
+            What::Checkpoint { batch, .. } => {
+                let pieces = snapshot();
+                let bytes = pieces.iter().map(Vec::len).sum();
+                let request = StorageRequest::Checkpoint(Checkpoint {
+                    seq,
+                    term,
+                    pieces,
+                    remove: self.removable.clone(),
+                });
+                (request, What::Checkpoint { batch, bytes })
+            }
+        };
+        self.under_way = Some(UnderWay {
+            seq,
+            what,
+            probes: core::mem::take(&mut self.probes),
+        });
+        Some(request)
+    }
+
+    /// A row is stored.
+    pub(crate) fn on_committed(&mut self, seq: Seq) -> Written {
+        let Some(UnderWay { what, probes, .. }) =
+            self.under_way.take_if(|under_way| under_way.seq == seq)
+        else {
+            return Written::Nothing;
+        };
+        self.retry = None;
+        let batch = match what {
+            What::Fence => None,
+            What::Segment { bytes, batch } => {
+                self.rows += 1;
+                self.bytes += bytes.len();
+                self.note_removable(seq);
+                batch
+            }
+            What::Checkpoint { batch, bytes } => {
+                self.wants_checkpoint = false;
+                self.rows = 0;
+                self.bytes = 0;
+                self.snapshot_bytes = bytes;
+                self.removable = vec![(seq, seq)];
+                batch
+            }
+        };
+        Written::Stored {
+            batch,
+            probes,
+            has_room_again: core::mem::take(&mut self.is_full),
+        }
+    }
+
+    /// A row is not stored.
+    pub(crate) fn on_failed(&mut self, now: Time, seq: Seq, error: StorageError) -> Written {
+        let Some(UnderWay { what, probes, .. }) =
+            self.under_way.take_if(|under_way| under_way.seq == seq)
+        else {
+            return Written::Nothing;
+        };
+        self.tail = Seq(seq.0 - 1);
+        self.probes.splice(0..0, probes);
+        match error {
+            StorageError::Taken => Written::Fenced,
+            StorageError::Full if self.is_full => {
+                self.try_again(now, what);
+                Written::Later("There is still no room in the storage.".to_owned())
+            }
+            StorageError::Full => Written::Full,
+            StorageError::Other(why) => {
+                let failures = self.try_again(now, what);
+                if failures >= self.limits.failures_max {
+                    return Written::Broken(why);
+                }
+                Written::Later(why)
+            }
+        }
+    }
+
+    fn has_something(&self) -> bool {
+        self.wants_row || self.batch.is_some()
+    }
+
+    fn is_long(&self) -> bool {
+        self.rows >= self.limits.checkpoint_rows
+            || (self.bytes >= self.limits.checkpoint_bytes && self.bytes >= self.snapshot_bytes)
+    }
+
+    /// What is in a checkpoint need not be in a segment, too.
+    fn checkpoint(&mut self) -> What {
+        self.segment.clear();
+        What::Checkpoint {
+            batch: self.batch.take(),
+            bytes: 0,
+        }
+    }
+
+    /// What failed, once more, with what came meanwhile.
+    fn again(&mut self) -> What {
+        let Some(retry) = &mut self.retry else {
+            unreachable!("asked only when there is something");
+        };
+        match core::mem::replace(&mut retry.what, What::Fence) {
+            What::Fence => What::Fence,
+            // A checkpoint takes less room than what it replaces, in the end.
+            What::Segment { batch, .. } if self.is_full => {
+                self.batch = self.batch.or(batch);
+                self.checkpoint()
+            }
+            What::Segment { mut bytes, batch } => {
+                bytes.append(&mut self.segment);
+                let batch = self.batch.take().or(batch);
+                What::Segment { bytes, batch }
+            }
+            What::Checkpoint { batch, .. } => {
+                self.batch = self.batch.or(batch);
+                self.checkpoint()
+            }
+        }
+    }
+
+    fn try_again(&mut self, now: Time, what: What) -> u32 {
+        let failures = self.retry.as_ref().map_or(0, |retry| retry.failures);
+        let limits = &self.limits;
+        let pause_ms = limits.retry_ms << failures.min(16);
+        self.retry = Some(Retry {
+            at: now.plus_ms(pause_ms.min(limits.retry_ms_max)),
+            failures: failures + 1,
+            what,
+        });
+        failures + 1
+    }
+
+    fn note_removable(&mut self, seq: Seq) {
+        match self.removable.last_mut() {
+            Some((_, last)) if last.next() == seq => *last = seq,
+            _ => self.removable.push((seq, seq)),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What is in a row: pieces of records, each behind its length.
+
+/// Bytes of a length.
+const LENGTH_BYTES: usize = size_of::<u32>();
+
+/// Appends a piece.
+pub(crate) fn push(segment: &mut Vec<u8>, piece: &[u8]) {
+    // The engine's packets end far below 4 GiB.
+    let length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+    segment.extend(length.to_le_bytes());
+    segment.extend(piece);
+}
+
+/// The pieces, in order. What follows a length that points beyond the end is one piece, for the engine to report.
+pub(crate) fn pieces(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = segment;
+    core::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let piece = rest.split_first_chunk::<LENGTH_BYTES>();
+        let piece = piece.and_then(|(length, rest)| {
+            rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+        });
+        let (piece, after) = piece.unwrap_or((rest, &[]));
+        rest = after;
+        Some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_come_back_as_they_were() {
+        let mut segment = Vec::new();
+        for piece in [&b"a"[..], b"", b"bcd"] {
+            push(&mut segment, piece);
+        }
+        assert_eq!(pieces(&segment).collect::<Vec<_>>(), [&b"a"[..], b"", b"bcd"]);
+        assert_eq!(pieces(&[]).count(), 0);
+    }
+
+    #[test]
+    fn what_is_cut_off_is_one_last_piece() {
+        let mut segment = Vec::new();
+        push(&mut segment, b"a");
+        push(&mut segment, b"bcd");
+        segment.pop();
+        let found: Vec<&[u8]> = pieces(&segment).collect();
+        assert_eq!(found, [&b"a"[..], b"\x03\0\0\0bc"]);
+    }
+}
