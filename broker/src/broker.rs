@@ -1,6 +1,6 @@
 //! The engine: what goes in, what comes out, and who takes care of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -20,12 +20,23 @@ use crate::{BrokerEvent, CloseReason, Config, DisconnectCause, Packet, ReasonCod
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
+/// Who stands behind connections, and so loses all of them at once: a label that the caller gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Origin(pub u64);
+
+/// A piece of what has to be stored. They are stored in the order of their numbers, each one higher than the one
+/// before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchId(pub u64);
+
 /// What the broker is told.
 #[derive(Debug)]
 pub enum Input {
     /// A connection was opened, under a number that no open connection has. What is said of a connection that was not
     /// opened, or is closed again, is ignored.
     Opened(ConnId),
+    /// A connection was opened, and it is known who stands behind it.
+    OpenedBy(ConnId, Origin),
     /// A packet came, one that [`codec::decode`](crate::codec::decode) accepts.
     Packet(ConnId, Packet),
     /// What came is no packet that MQTT allows.
@@ -34,6 +45,13 @@ pub enum Input {
     Gone(ConnId),
     /// It is time, see [`Broker::next_timeout`].
     Timeout,
+    /// Everything up to this batch, and the batch, is stored.
+    Committed(BatchId),
+    /// Nobody of this origin comes back: its sessions that are [awaited](Broker::awaited) have lost their connections.
+    OriginGone(Origin),
+    /// Whether there is no room to store anything more. As long as there is none, what would have to be stored is
+    /// refused with 0x97.
+    StorageFull(bool),
 }
 
 /// What the broker wants done, in this order.
@@ -44,6 +62,9 @@ pub enum Output {
     /// Close the connection once everything before is sent. The broker has forgotten it: its number is free, no
     /// [`Input::Gone`] is expected.
     Close(ConnId, ReasonCode),
+    /// Store this, after what was to be stored before, and tell [`Input::Committed`]. Only a broker that is
+    /// [durable](Config::durable) wants that.
+    Persist(BatchId, Vec<u8>),
     /// Nothing to be done: something happened.
     Event(BrokerEvent),
 }
@@ -141,6 +162,8 @@ impl Broker {
             Input::Malformed(conn, error) => self.on_malformed(now, conn, error, out),
             Input::Gone(conn) => self.on_gone(now, conn, out),
             Input::Timeout => self.close_silent(now, out),
+            Input::OpenedBy(conn, _) => self.on_opened(now, conn),
+            Input::Committed(_) | Input::OriginGone(_) | Input::StorageFull(_) => {}
         }
     }
 
@@ -154,6 +177,13 @@ impl Broker {
             self.statistics_due,
         ];
         timeouts.into_iter().flatten().min()
+    }
+
+    /// Whose connections are waited for: the sessions that were connected when the log of the broker before ended.
+    /// Tell [`Input::OriginGone`] about those of which nobody is left.
+    #[must_use]
+    pub fn awaited(&self) -> BTreeSet<Origin> {
+        BTreeSet::new()
     }
 
     /// How much there is now.

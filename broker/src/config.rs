@@ -85,6 +85,14 @@ pub struct Config {
     /// How often the statistics are published below `$SYS/broker/`, in seconds; 0 never. If they are, clients cannot
     /// publish there. Default: 0.
     pub sys_interval_s: u32,
+
+    /// Whether everything that is promised is stored first: the broker then gives out
+    /// [`Output::Persist`](crate::Output::Persist), and waits with its answers for
+    /// [`Input::Committed`](crate::Input::Committed). Default: no.
+    pub durable: bool,
+    /// How long clients that were connected when the broker before ended are awaited, in milliseconds; then they count as
+    /// lost. Default: 30,000.
+    pub rebind_grace_ms: u64,
 }
 
 impl Default for Config {
@@ -115,6 +123,8 @@ impl Default for Config {
             payload_format_checked: false,
             response_information: None,
             sys_interval_s: 0,
+            durable: false,
+            rebind_grace_ms: 30_000,
         }
     }
 }

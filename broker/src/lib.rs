@@ -19,10 +19,13 @@ mod link;
 mod message;
 mod outbound;
 mod publish;
+mod record;
+mod restore;
 mod retained;
 mod session;
 mod share;
 mod slab;
+mod snapshot;
 mod statistics;
 mod subscribe;
 mod time;
@@ -31,7 +34,7 @@ mod topic;
 mod tree;
 mod will;
 
-pub use broker::{Broker, ConnId, Input, Output, Stats};
+pub use broker::{BatchId, Broker, ConnId, Input, Origin, Output, Stats};
 pub use close::CloseReason;
 pub use config::Config;
 pub use event::{BrokerEvent, DisconnectCause, DropReason};
@@ -39,5 +42,7 @@ pub use mqtt5_protocol::packet::{self, Packet};
 pub use mqtt5_protocol::{
     Properties, PropertyId, PropertyValue, QoS, ReasonCode, WillMessage, WillProperties,
 };
+pub use record::RecordError;
+pub use restore::Restored;
 pub use time::Time;
 pub use topic::{TopicError, TopicFilter, TopicName};

@@ -153,6 +153,8 @@ impl Engine {
                 Output::Close(conn, _) => {
                     self.links.remove(&conn);
                 }
+                // The broker is not durable.
+                Output::Persist(..) => {}
                 Output::Event(event) => {
                     if self.verbose {
                         eprintln!("{event}");

@@ -301,6 +301,7 @@ impl World {
                     assert!(closed.is_some(), "closed twice");
                 }
                 Output::Event(event) => drop(event.to_string()),
+                Output::Persist(..) => panic!("the broker is not durable"),
             }
         }
         assert!(

@@ -254,6 +254,8 @@ impl Host {
                 Output::Send(id, packet) => self.send(id, packet, out),
                 Output::Close(id, _) => self.close(id, out),
                 Output::Event(event) => out.push(HostOutput::Event(event)),
+                // The broker is not durable.
+                Output::Persist(..) => {}
             }
         }
         self.scratch = outputs;

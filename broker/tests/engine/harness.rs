@@ -98,6 +98,7 @@ impl World {
                     lines.push(format!("{} closed {reason:?}", name(conn)))
                 }
                 Output::Event(event) => self.events.push(event),
+                Output::Persist(..) => panic!("the broker is not durable"),
             }
         }
         let expected: Vec<&str> = expected

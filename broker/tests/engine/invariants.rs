@@ -386,6 +386,7 @@ impl Chaos {
                     self.disconnected(conn);
                 }
                 Output::Event(_) => {}
+                Output::Persist(..) => panic!("the broker is not durable"),
             }
         }
     }

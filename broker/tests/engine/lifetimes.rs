@@ -186,6 +186,7 @@ impl Lifetimes {
                 }
                 Output::Event(BrokerEvent::WillPublished { .. }) => self.wills_published += 1,
                 Output::Event(_) => {}
+                Output::Persist(..) => panic!("the broker is not durable"),
             }
         }
         sent

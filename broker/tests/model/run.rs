@@ -370,6 +370,7 @@ impl Run {
                     }
                 }
                 Output::Event(_) => {}
+                Output::Persist(..) => panic!("the broker is not durable"),
             }
         }
         let missing: Vec<_> = self.answers.values().flatten().collect();

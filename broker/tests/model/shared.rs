@@ -178,6 +178,7 @@ impl Groups {
                 }
                 Output::Close(_, reason) => panic!("closed: {reason:?}"),
                 Output::Event(_) => {}
+                Output::Persist(..) => panic!("the broker is not durable"),
             }
         }
     }
