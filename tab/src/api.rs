@@ -411,6 +411,47 @@ pub enum EventKind {
         /// Milliseconds since the last sign of the broker before, if there was one.
         after_ms: Option<u64>,
     },
+    /// This tab takes the broker's place: it reads what is stored.
+    TakingOver,
+    /// What the broker before knew is back.
+    Restored {
+        /// Milliseconds since this tab began to take over.
+        took_ms: u64,
+        /// Sessions.
+        sessions: usize,
+        /// Retained messages.
+        retained_messages: usize,
+        /// Messages that wait for clients, each receiver counted.
+        messages: usize,
+    },
+    /// Some of what is stored could not be read; it was left out.
+    RecordsSkipped {
+        /// How many records.
+        skipped: u64,
+        /// What is wrong with the first of them.
+        first: Option<String>,
+    },
+    /// There is no database here: what the broker knows ends with its tab. A sentence says why.
+    InMemory(String),
+    /// The database fails; it is tried again. A sentence says how.
+    Storage(String),
+    /// There is no more room in the browser's storage.
+    StorageFull,
+    /// There is room again.
+    StorageHasRoom,
+    /// The browser has removed what was stored.
+    StorageRemoved,
+    /// The broker does not answer; it is asked whether it lives.
+    Suspected,
+    /// The broker gives no sign of life: this tab takes its place.
+    Ousting,
+    /// This tab does not hear what is said on the channel, not even by itself.
+    Deaf,
+    /// This tab stood still, and makes sure that it still is the broker.
+    StoodStill {
+        /// For how many milliseconds.
+        ms: u64,
+    },
     /// This tab is no longer the broker.
     Deposed {
         /// The term that ended.
@@ -451,6 +492,44 @@ impl fmt::Display for EventKind {
             } => write!(
                 f,
                 "This tab is the broker now, {ms} ms after the last sign of the one before."
+            ),
+            Self::TakingOver => f.write_str("This tab is elected and reads what is stored."),
+            Self::Restored {
+                took_ms,
+                sessions,
+                retained_messages,
+                messages,
+            } => write!(
+                f,
+                "Restored in {took_ms} ms: {sessions} sessions, {retained_messages} retained messages, {messages} messages on their way."
+            ),
+            Self::RecordsSkipped { skipped, first } => {
+                write!(f, "Left out {skipped} stored records that cannot be read")?;
+                match first {
+                    Some(first) => write!(f, "; the first: {first}."),
+                    None => f.write_str("."),
+                }
+            }
+            Self::InMemory(why) => write!(
+                f,
+                "The broker keeps its state in memory only, so it ends with this tab: {why}"
+            ),
+            Self::Storage(why) => write!(f, "The database fails; trying again. {why}"),
+            Self::StorageFull => f.write_str(
+                "The browser's storage is full: what would have to be stored is refused.",
+            ),
+            Self::StorageHasRoom => f.write_str("There is room in the browser's storage again."),
+            Self::StorageRemoved => f.write_str(
+                "The browser has removed what was stored. It is written anew from memory; what only the storage held is lost.",
+            ),
+            Self::Suspected => f.write_str("The broker does not answer. Asking whether it lives."),
+            Self::Ousting => {
+                f.write_str("The broker gives no sign of life. This tab takes its place.")
+            }
+            Self::Deaf => f.write_str("This tab does not hear the channel, not even itself."),
+            Self::StoodStill { ms } => write!(
+                f,
+                "This tab stood still for {ms} ms, and makes sure that it still is the broker."
             ),
             Self::Deposed { .. } => f.write_str("This tab is no longer the broker."),
             Self::Following { broker, .. } => write!(f, "Tab {} is the broker.", broker.short()),
@@ -550,6 +629,8 @@ pub struct TabStats {
     pub frames_received: u64,
     /// Lanes set up anew after a lost frame.
     pub lane_resets: u64,
+    /// Stored records that could not be read.
+    pub records_skipped: u64,
     /// The broker's own counters, in the tab that holds it.
     pub broker: Option<Stats>,
 }

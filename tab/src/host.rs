@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use broker::{Broker, BrokerEvent, Config, ConnId, Input, Output, Packet, Stats, Time};
+use broker::access::AllowAll;
+use broker::codec;
+use broker::{
+    BatchId, Broker, BrokerEvent, Config, ConnId, Input, Origin, Output, Packet, Restored, Stats,
+    Time,
+};
 
 use crate::api::Term;
 use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Parcel, each_packet};
@@ -20,6 +25,8 @@ pub(crate) struct Host {
     ids: BTreeMap<(TabId, ConnectionNo), ConnId>,
     connections: BTreeMap<ConnId, (TabId, ConnectionNo)>,
     last_id: u64,
+    /// Connections to which a packet could not be sent.
+    unsendable: Vec<(TabId, ConnectionNo)>,
     /// Empty; kept for its memory.
     scratch: Vec<Output>,
 }
@@ -39,31 +46,80 @@ pub(crate) enum HostOutput {
     CloseLane(Lane),
     /// This binding of a lane lost a frame; its tab is to bind again.
     Unbind(Lane, u32),
+    /// What the broker's state changed by.
+    Persist(BatchId, Vec<u8>),
+    /// A packet cannot be sent: its connection is closed.
+    NotEncodable(codec::EncodeError),
     /// Something happened in the broker.
     Event(BrokerEvent),
 }
 
+/// What a host begins with.
+#[derive(Debug)]
+pub(crate) struct State<'a> {
+    /// Whether what changes is kept: [`HostOutput::Persist`].
+    pub(crate) is_durable: bool,
+    /// What the one before knew.
+    pub(crate) pieces: &'a [Vec<u8>],
+}
+
 impl Host {
-    pub(crate) fn new(term: Term, own_tab: TabId, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        now: Time,
+        term: Term,
+        own_tab: TabId,
+        state: &State<'_>,
+        settings: &Settings,
+    ) -> (Self, Restored) {
         let config = Config {
             // Term and tab are no other broker's, so that the names it gives are no other's.
             assigned_id_prefix: format!("auto-{}-{term}-", own_tab.short()),
             receive_maximum: settings.receive_maximum,
             maximum_packet_size: settings.maximum_packet_size,
             queue_messages_max: settings.queue_messages_max,
+            durable: state.is_durable,
+            rebind_grace_ms: settings.rebind_grace_ms,
             ..Config::default()
         };
-        Self {
+        let pieces = state.pieces.iter().map(Vec::as_slice);
+        let (broker, restored) = Broker::restore(config, Box::new(AllowAll), pieces, now);
+        let host = Self {
             term,
             own_tab,
             maximum_packet_size: settings.maximum_packet_size,
-            broker: Broker::new(config),
+            broker,
             lanes: BTreeMap::new(),
             ids: BTreeMap::new(),
             connections: BTreeMap::new(),
             last_id: 0,
+            unsendable: Vec::new(),
             scratch: Vec::new(),
-        }
+        };
+        (host, restored)
+    }
+
+    /// Everything that the broker knows and that outlives it.
+    pub(crate) fn snapshot(&self) -> Vec<Vec<u8>> {
+        self.broker.snapshot()
+    }
+
+    /// The tabs whose clients are awaited.
+    pub(crate) fn awaited(&self) -> Vec<TabId> {
+        let origins = self.broker.awaited();
+        origins
+            .into_iter()
+            .map(|Origin(bits)| TabId::from_entropy(bits))
+            .collect()
+    }
+
+    /// Everything up to this batch is stored.
+    pub(crate) fn on_committed(&mut self, now: Time, batch: BatchId, out: &mut Vec<HostOutput>) {
+        self.broker(now, Input::Committed(batch), out);
+    }
+
+    /// Whether there is no room to store anything.
+    pub(crate) fn on_full(&mut self, now: Time, is_full: bool, out: &mut Vec<HostOutput>) {
+        self.broker(now, Input::StorageFull(is_full), out);
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -109,6 +165,11 @@ impl Host {
 
     /// The tab is gone: so are its connections, and wills are due.
     pub(crate) fn on_tab_gone(&mut self, now: Time, tab: TabId, out: &mut Vec<HostOutput>) {
+        self.close_lane(now, tab, out);
+        self.broker(now, Input::OriginGone(Origin(tab.bits())), out);
+    }
+
+    fn close_lane(&mut self, now: Time, tab: TabId, out: &mut Vec<HostOutput>) {
         if let Some(end) = self.lanes.remove(&tab) {
             out.push(HostOutput::CloseLane(end.lane));
             self.drop_connections(now, tab, out);
@@ -130,7 +191,7 @@ impl Host {
             Arrival::Stale => {}
             Arrival::Gap => {
                 let (lane, binding) = (end.lane, end.binding);
-                self.on_tab_gone(now, tab, out);
+                self.close_lane(now, tab, out);
                 out.push(HostOutput::Unbind(lane, binding));
             }
             Arrival::Next(parcels) => {
@@ -242,7 +303,7 @@ impl Host {
         let id = ConnId(self.last_id);
         self.ids.insert((tab, connection), id);
         self.connections.insert(id, (tab, connection));
-        self.broker(now, Input::Opened(id), out);
+        self.broker(now, Input::OpenedBy(id, Origin(tab.bits())), out);
         id
     }
 
@@ -253,12 +314,14 @@ impl Host {
             match output {
                 Output::Send(id, packet) => self.send(id, packet, out),
                 Output::Close(id, _) => self.close(id, out),
+                Output::Persist(batch, bytes) => out.push(HostOutput::Persist(batch, bytes)),
                 Output::Event(event) => out.push(HostOutput::Event(event)),
-                // The broker is not durable.
-                Output::Persist(..) => {}
             }
         }
         self.scratch = outputs;
+        for (tab, connection) in core::mem::take(&mut self.unsendable) {
+            self.on_closed(now, tab, connection, out);
+        }
     }
 
     fn send(&mut self, id: ConnId, packet: Packet, out: &mut Vec<HostOutput>) {
@@ -269,8 +332,13 @@ impl Host {
             out.push(HostOutput::ToOwn(connection, packet));
         } else if let Some(end) = self.lanes.get_mut(&tab) {
             // The broker's packets are within what MQTT can carry: they came in as packets, or it made them.
-            let encoded = end.push(connection, &packet);
-            debug_assert!(encoded.is_ok(), "{encoded:?} in {packet:?}");
+            if let Err(error) = end.push(connection, &packet) {
+                debug_assert!(false, "{error} in {packet:?}");
+                // The other end would wait for it for ever.
+                end.push_closed(connection);
+                self.unsendable.push((tab, connection));
+                out.push(HostOutput::NotEncodable(error));
+            }
         }
     }
 

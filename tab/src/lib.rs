@@ -13,10 +13,14 @@ mod client;
 mod host;
 mod lane;
 mod link;
+mod log;
 mod packets;
+mod reign;
 mod roster;
 mod settings;
+mod suspicion;
 mod tab;
+mod takeover;
 
 pub use broker::{Stats, Time};
 pub use names::{ChannelName, Lane, Lock, TabId};

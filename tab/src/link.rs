@@ -14,6 +14,8 @@ pub(crate) struct Link {
     end: LaneEnd,
     /// When `bind` goes out, again if it did before; `None` once the broker has confirmed it.
     bind_at: Option<Time>,
+    /// When `bind` went out first.
+    since: Time,
 }
 
 /// What an arrived frame means to the tab.
@@ -43,6 +45,7 @@ impl Link {
             broker,
             end: LaneEnd::new(lane, binding),
             bind_at: Some(bind_at),
+            since: bind_at,
         }
     }
 
@@ -56,6 +59,11 @@ impl Link {
 
     pub(crate) fn is_bound(&self) -> bool {
         self.bind_at.is_none()
+    }
+
+    /// Since when `bind` has been unanswered.
+    pub(crate) fn unanswered_since(&self) -> Option<Time> {
+        self.bind_at.map(|_| self.since)
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Time> {
@@ -78,6 +86,7 @@ impl Link {
     pub(crate) fn reset(&mut self, binding: u32, bind_at: Time) {
         self.end = LaneEnd::new(self.end.lane, binding);
         self.bind_at = Some(bind_at);
+        self.since = bind_at;
     }
 
     pub(crate) fn on_frame(&mut self, frame: Frame) -> LinkEvent {

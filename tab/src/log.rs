@@ -80,6 +80,7 @@ struct Limits {
     checkpoint_rows: usize,
     retry_ms: u64,
     retry_ms_max: u64,
+    full_retry_ms: u64,
     failures_max: u32,
 }
 
@@ -134,6 +135,7 @@ impl Log {
                 checkpoint_rows: settings.checkpoint_rows,
                 retry_ms: settings.storage_retry_ms,
                 retry_ms_max: settings.storage_retry_ms_max,
+                full_retry_ms: settings.storage_full_retry_ms,
                 failures_max: settings.storage_failures_max,
             },
         };
@@ -159,6 +161,15 @@ impl Log {
         log
     }
 
+    /// Expects that there is still no room, until something has been stored.
+    pub(crate) fn expect_no_room(&mut self, now: Time) {
+        self.is_full = true;
+        if self.retry.is_none() {
+            let batch = None;
+            self.try_again(now, What::Checkpoint { batch, bytes: 0 });
+        }
+    }
+
     /// The last row that is stored, as far as is known.
     pub(crate) fn committed(&self) -> Seq {
         match &self.under_way {
@@ -167,14 +178,14 @@ impl Log {
         }
     }
 
+    /// The last number that was given out.
+    pub(crate) fn last_given(&self) -> Seq {
+        self.tail
+    }
+
     /// Whether there is no room, so that nothing can be promised.
     pub(crate) fn is_full(&self) -> bool {
         self.is_full
-    }
-
-    /// Whether everything that was pushed is stored.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.under_way.is_none() && self.retry.is_none() && !self.has_something()
     }
 
     /// Adds what the broker's state changed by to the next row.
@@ -215,12 +226,13 @@ impl Log {
         if self.under_way.is_some() {
             return None;
         }
-        let what = if let Some(retry) = &self.retry {
+        let what = if let Some(retry) = &mut self.retry {
             if retry.at > now {
                 return None;
             }
             // How often it has failed is kept until something is stored.
-            self.again()
+            let what = core::mem::replace(&mut retry.what, What::Fence);
+            self.again(what)
         } else if self.wants_checkpoint || self.is_long() {
             self.checkpoint()
         } else if self.has_something() {
@@ -346,11 +358,8 @@ impl Log {
     }
 
     /// What failed, once more, with what came meanwhile.
-    fn again(&mut self) -> What {
-        let Some(retry) = &mut self.retry else {
-            unreachable!("asked only when there is something");
-        };
-        match core::mem::replace(&mut retry.what, What::Fence) {
+    fn again(&mut self, what: What) -> What {
+        match what {
             What::Fence => What::Fence,
             // A checkpoint takes less room than what it replaces, in the end.
             What::Segment { batch, .. } if self.is_full => {
@@ -372,7 +381,11 @@ impl Log {
     fn try_again(&mut self, now: Time, what: What) -> u32 {
         let failures = self.retry.as_ref().map_or(0, |retry| retry.failures);
         let limits = &self.limits;
-        let pause_ms = limits.retry_ms << failures.min(16);
+        let first_ms = match self.is_full {
+            true => limits.full_retry_ms,
+            false => limits.retry_ms,
+        };
+        let pause_ms = first_ms << failures.min(16);
         self.retry = Some(Retry {
             at: now.plus_ms(pause_ms.min(limits.retry_ms_max)),
             failures: failures + 1,

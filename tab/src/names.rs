@@ -147,6 +147,12 @@ impl TabId {
         Self(bits)
     }
 
+    /// The bits of this id.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
     /// Accepts exactly 16 lower-case hex digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -19,6 +19,37 @@ pub struct Settings {
     /// Milliseconds before a client connects again whose connection the broker closed without a reason; doubles up to
     /// 32 times that.
     pub reconnect_ms: u64,
+    /// Milliseconds for which an answer is awaited before the broker is asked whether it lives.
+    pub suspect_ms: u64,
+    /// Milliseconds for which no broker is known before somebody asks whether there is one.
+    pub no_broker_ms: u64,
+    /// Milliseconds without a sign of the broker before it is asked whether it lives, even if it owes no answer.
+    pub broker_silence_ms: u64,
+    /// Milliseconds for which a probe's answer is awaited.
+    pub probe_ms: u64,
+    /// Milliseconds by which a timer may be late without being taken for a standstill of this very tab.
+    pub probe_lateness_ms: u64,
+    /// Milliseconds before a suspicion that came to nothing is taken up again; doubles up to 16 times that.
+    pub suspicion_pause_ms: u64,
+    /// Milliseconds for which a tab that takes over answers probes although it is no broker yet.
+    pub takeover_ms: u64,
+    /// Milliseconds between two turns of a broker's loop at most, if it does not stand still; after twice that it makes
+    /// sure that it still is the broker before anything else.
+    pub heartbeat_ms: u64,
+    /// Milliseconds before the database is asked again what it could not do; doubles.
+    pub storage_retry_ms: u64,
+    /// Milliseconds before it is asked again for room that it did not have; doubles.
+    pub storage_full_retry_ms: u64,
+    /// Milliseconds between two such attempts at most.
+    pub storage_retry_ms_max: u64,
+    /// How often in a row the database may fail before a broker gives up on it.
+    pub storage_failures_max: u32,
+    /// Bytes of the log from which on it is replaced by a snapshot, if it is larger than that, too.
+    pub checkpoint_bytes: usize,
+    /// Rows of the log from which on it is replaced by a snapshot.
+    pub checkpoint_rows: usize,
+    /// Milliseconds for which a new broker waits for the clients of living tabs.
+    pub rebind_grace_ms: u64,
     /// Milliseconds between two events of one kind at least, where somebody else could cause them without end.
     pub event_gap_ms: u64,
     /// Tabs that are known of at most; others are not noted, and not served by a broker in this tab.
@@ -42,6 +73,21 @@ impl Default for Settings {
             lock_retry_ms: 200,
             connect_timeout_ms: 10_000,
             reconnect_ms: 500,
+            suspect_ms: 300,
+            no_broker_ms: 1_000,
+            broker_silence_ms: 12_000,
+            probe_ms: 200,
+            probe_lateness_ms: 200,
+            suspicion_pause_ms: 1_000,
+            takeover_ms: 5_000,
+            heartbeat_ms: 1_000,
+            storage_retry_ms: 50,
+            storage_full_retry_ms: 1_000,
+            storage_retry_ms_max: 10_000,
+            storage_failures_max: 6,
+            checkpoint_bytes: 4 << 20,
+            checkpoint_rows: 4_096,
+            rebind_grace_ms: 30_000,
             event_gap_ms: 1_000,
             tabs_max: 512,
             maximum_packet_size: 16 << 20,

@@ -2,25 +2,30 @@
 
 mod election;
 mod presence;
+mod storage;
+mod suspicion;
 mod traffic;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use broker::{Packet, Time};
 
 use crate::api::{
-    ClientNo, Command, Event, EventKind, Notice, OpenOptions, Problem, Role, Source, TabStats,
+    ClientNo, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, Role, Source, TabStats,
     Term, Visibility,
 };
 use crate::client::{Client, ClientInput};
 use crate::control::ControlMessage;
-use crate::host::Host;
 use crate::lane::ConnectionNo;
 use crate::link::Link;
 use crate::names::{ChannelName, Lane, Lock, TabId};
+use crate::reign::Reign;
 use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::storage::{StorageEvent, StorageRequest};
+use crate::suspicion::Suspicion;
+use crate::takeover::Takeover;
+use storage::Database;
 
 /// What a tab is told.
 #[derive(Clone, Debug)]
@@ -201,10 +206,15 @@ impl Tab {
             settings: self.settings.clone(),
             since: now,
             visibility: options.visibility,
+            durability: options.durability,
+            last_turn: now,
             announcing: None,
             roster: Roster::new(self.settings.tabs_max),
             highest_term: None,
             broker_seen: None,
+            waiting_since: now,
+            suspicion: Suspicion::default(),
+            database: Database::default(),
             lock_retries: BTreeMap::new(),
             part: Part::Waiting,
             last_binding: 0,
@@ -226,12 +236,19 @@ struct Joined {
     settings: Settings,
     since: Time,
     visibility: Visibility,
+    durability: Durability,
+    /// When this tab was last told anything.
+    last_turn: Time,
     /// `None` until this tab holds its own lock.
     announcing: Option<Announcing>,
     roster: Roster,
     highest_term: Option<Term>,
     /// When the last sign of a broker came.
     broker_seen: Option<Time>,
+    /// Since when no broker is known, if none is.
+    waiting_since: Time,
+    suspicion: Suspicion,
+    database: Database,
     /// Locks that could not be queued for, and when that is tried again.
     lock_retries: BTreeMap<Lock, Time>,
     part: Part,
@@ -260,11 +277,10 @@ enum Part {
     Waiting,
     /// Another tab is the broker.
     Client(Link),
-    /// This tab is the broker, and watches the locks of these tabs.
-    Broker {
-        host: Box<Host>,
-        watched: BTreeSet<TabId>,
-    },
+    /// This tab is elected, and on the way to be the broker.
+    Taking(Box<Takeover>),
+    /// This tab is the broker.
+    Broker(Box<Reign>),
 }
 
 /// One packet, or end of a connection, on its way within this tab.
@@ -277,6 +293,17 @@ enum Step {
 
 impl Joined {
     fn handle(&mut self, input: Input, turn: &mut Turn<'_>) {
+        self.check_standstill(turn);
+        if let Some(input) = self.hold_back(input) {
+            self.take(input, turn);
+            self.run_steps(turn);
+            self.ask_database(turn);
+            self.suspect(turn);
+        }
+        self.last_turn = turn.now;
+    }
+
+    fn take(&mut self, input: Input, turn: &mut Turn<'_>) {
         match input {
             Input::Command(command) => self.on_command(command, turn),
             Input::Control(message) => self.on_control(message, turn),
@@ -284,12 +311,13 @@ impl Joined {
             Input::Foreign(source) => self.on_foreign(source, turn),
             Input::Lock(LockEvent::Granted(lock)) => self.on_granted(lock, turn),
             Input::Lock(LockEvent::Lost(lock)) => self.on_lock_lost(lock, turn),
-            Input::Lock(LockEvent::NotFree(_) | LockEvent::NotSupported(_)) => {}
-            Input::Storage(_) | Input::Heard(_) => {}
+            Input::Lock(LockEvent::NotFree(lock)) => self.on_lock_not_free(lock, turn),
+            Input::Lock(LockEvent::NotSupported(lock)) => self.on_lock_not_supported(lock, turn),
+            Input::Storage(event) => self.on_storage(event, turn),
+            Input::Heard(message) => self.on_heard(&message),
             Input::Trouble(what) => self.event_seldom("runtime", turn, || EventKind::Runtime(what)),
             Input::Timeout => self.on_timeout(turn),
         }
-        self.run_steps(turn);
     }
 
     fn on_command(&mut self, command: Command, turn: &mut Turn<'_>) {
@@ -313,7 +341,13 @@ impl Joined {
                 term,
                 binding,
             } => self.on_bind(Lane { tab: tab_id, term }, binding, turn),
-            ControlMessage::Probe { .. } | ControlMessage::Pong { .. } => {}
+            ControlMessage::Probe { tab_id, number } => self.on_probe(tab_id, number, turn),
+            ControlMessage::Pong {
+                tab_id,
+                number,
+                term,
+                ..
+            } => self.on_pong(tab_id, number, term, turn),
             ControlMessage::Unbind {
                 tab_id,
                 term,
@@ -335,16 +369,26 @@ impl Joined {
     }
 
     fn next_timeout(&self) -> Option<Time> {
+        let heartbeat = self.last_turn.plus_ms(self.settings.heartbeat_ms);
+        if let Part::Broker(reign) = &self.part
+            && reign.is_in_doubt()
+        {
+            return reign.next_timeout().into_iter().chain([heartbeat]).min();
+        }
         let part = match &self.part {
             Part::Waiting => None,
             Part::Client(link) => link.next_timeout(),
-            Part::Broker { host, .. } => host.next_timeout(),
+            Part::Taking(takeover) => takeover.next_timeout(),
+            Part::Broker(reign) => reign.next_timeout().into_iter().chain([heartbeat]).min(),
         };
         let clients = self.clients.values().filter_map(Client::next_timeout).min();
         let announce = self.announcing.as_ref().map(|announcing| announcing.due);
         let silence = self.roster.next_silence(self.settings.silence_ms);
         let locks = self.lock_retries.values().min().copied();
-        [part, clients, announce, silence, locks]
+        let suspicion = self
+            .suspicion
+            .next_timeout(self.owed_since(), &self.settings);
+        [part, clients, announce, silence, locks, suspicion]
             .into_iter()
             .flatten()
             .min()
@@ -357,27 +401,31 @@ impl Joined {
             turn.out.push(Output::Post(lane, frame));
         };
         match &mut self.part {
-            Part::Waiting => {}
+            Part::Waiting | Part::Taking(_) => {}
             Part::Client(link) => link.flush(&mut post),
-            Part::Broker { host, .. } => host.flush(&mut post),
+            Part::Broker(reign) => reign.host.flush(&mut post),
         }
         self.stats.frames_sent += frames;
+        self.write_log(turn);
         self.show_roster(turn);
     }
 
     fn role(&self) -> Role {
         match &self.part {
-            Part::Waiting => Role::Waiting,
+            Part::Waiting | Part::Taking(_) => Role::Waiting,
             Part::Client(link) => Role::Client {
                 broker: link.broker,
                 term: link.lane().term,
             },
-            Part::Broker { host, .. } => Role::Broker { term: host.term },
+            Part::Broker(reign) => Role::Broker {
+                term: reign.host.term,
+            },
         }
     }
 
     fn set_part(&mut self, part: Part, turn: &mut Turn<'_>) {
         self.part = part;
+        self.waiting_since = turn.now;
         self.changed();
         turn.notify(Notice::Role(self.role()));
     }
@@ -429,6 +477,14 @@ impl Turn<'_> {
 
     fn acquire(&mut self, lock: Lock) {
         self.out.push(Output::Lock(LockRequest::Acquire(lock)));
+    }
+
+    fn lock(&mut self, request: LockRequest) {
+        self.out.push(Output::Lock(request));
+    }
+
+    fn storage(&mut self, request: StorageRequest) {
+        self.out.push(Output::Storage(request));
     }
 
     fn release(&mut self, lock: Lock) {

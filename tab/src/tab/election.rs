@@ -1,15 +1,15 @@
 //! Election: the lock says who may be the broker, and the highest term who is.
 
-use std::collections::BTreeSet;
-
-use super::{Joined, Output, Part, Turn};
-use crate::api::{EventKind, Term};
-use crate::control::{ControlMessage, SAFE_INTEGER_MAX};
-use crate::host::Host;
+use super::{Announcing, Joined, Output, Part, Turn};
+use crate::api::{Durability, EventKind, Term};
+use crate::control::ControlMessage;
+use crate::host::{Host, State};
 use crate::link::Link;
+use crate::log::Log;
 use crate::names::{Lock, TabId};
-
-use super::Announcing;
+use crate::reign::Reign;
+use crate::suspicion::Right;
+use crate::takeover::{self, Beginning, Takeover, Why};
 
 impl Joined {
     pub(super) fn on_granted(&mut self, lock: Lock, turn: &mut Turn<'_>) {
@@ -17,7 +17,7 @@ impl Joined {
             Lock::Tab(tab) if tab == self.tab_id => self.on_own_lock_granted(turn),
             Lock::Tab(tab) => self.on_tab_lost(tab, turn),
             Lock::Broker => self.on_elected(turn),
-            Lock::Steal => {}
+            Lock::Steal => self.on_right(Right::Given, turn),
         }
     }
 
@@ -34,59 +34,121 @@ impl Joined {
         turn.control(ControlMessage::Who {
             tab_id: self.tab_id,
         });
+        self.open_database(turn);
         self.announce(turn);
     }
 
     /// The lock of a tab is free: the tab is gone, with or without a goodbye.
     fn on_tab_lost(&mut self, tab: TabId, turn: &mut Turn<'_>) {
         match &self.part {
-            Part::Broker { watched, .. } if watched.contains(&tab) => {
+            Part::Broker(reign) if reign.watched.contains(&tab) => {
                 turn.control(ControlMessage::Goodbye { tab_id: tab });
                 self.forget(tab, EventKind::TabLost(tab), turn);
             }
-            Part::Broker { .. } | Part::Client(_) | Part::Waiting => turn.release(Lock::Tab(tab)),
+            Part::Broker(_) | Part::Taking(_) | Part::Client(_) | Part::Waiting => {
+                turn.release(Lock::Tab(tab));
+            }
         }
     }
 
     fn on_elected(&mut self, turn: &mut Turn<'_>) {
         match &self.part {
-            Part::Broker { .. } => return,
-            Part::Client(link) => turn.out.push(Output::CloseLane(link.lane())),
-            Part::Waiting => {}
+            Part::Taking(_) | Part::Broker(_) => {}
+            Part::Client(_) | Part::Waiting => self.take_over(Why::Elected, turn),
         }
-        let term = self.next_term(turn);
+    }
+
+    /// Begins to take the broker's place, whoever has it.
+    pub(super) fn take_over(&mut self, why: Why, turn: &mut Turn<'_>) {
+        match &self.part {
+            Part::Client(link) => turn.out.push(Output::CloseLane(link.lane())),
+            Part::Broker(_) => self.end_reign(turn),
+            Part::Waiting | Part::Taking(_) => {}
+        }
+        turn.event(EventKind::TakingOver);
+        let mut takeover = Box::new(Takeover::new(turn.now, self.durability, why));
+        let in_memory = match self.durability {
+            Durability::Memory => {
+                let term = takeover::next_term(turn.now, self.highest_term);
+                Some(takeover.in_memory(term, None))
+            }
+            Durability::Relaxed | Durability::Strict => None,
+        };
+        self.set_part(Part::Taking(takeover), turn);
+        self.clients_down();
+        if let Some(beginning) = in_memory {
+            self.begin_reign(beginning, turn);
+        }
+    }
+
+    /// Becomes the broker.
+    pub(super) fn begin_reign(&mut self, beginning: Beginning, turn: &mut Turn<'_>) {
+        let Part::Taking(takeover) = &self.part else {
+            return;
+        };
+        let took_ms = turn.now.ms_since(takeover.began);
+        let Beginning {
+            term,
+            log,
+            pieces,
+            foreign,
+            trouble,
+            was_removed,
+        } = beginning;
+        let state = State {
+            is_durable: log.is_some(),
+            pieces: &pieces,
+        };
+        let (host, restored) = Host::new(turn.now, term, self.tab_id, &state, &self.settings);
         let after_ms = self.broker_seen.map(|seen| turn.now.ms_since(seen));
         self.highest_term = Some(term);
         turn.event(EventKind::Elected { term, after_ms });
-        let part = Part::Broker {
-            host: Box::new(Host::new(term, self.tab_id, &self.settings)),
-            watched: BTreeSet::new(),
-        };
-        self.set_part(part, turn);
-        for tab in self.roster.ids() {
-            self.watch(tab, turn);
+        if let Some(why) = trouble {
+            turn.event(EventKind::InMemory(why));
         }
+        if was_removed {
+            turn.event(EventKind::StorageRemoved);
+        }
+        if !pieces.is_empty() {
+            turn.event(EventKind::Restored {
+                took_ms,
+                sessions: restored.sessions,
+                retained_messages: restored.retained_messages,
+                messages: restored.messages,
+            });
+        }
+        let skipped = restored.skipped + foreign as u64;
+        if skipped > 0 {
+            self.stats.records_skipped += skipped;
+            let first = restored.errors.first().map(ToString::to_string);
+            turn.event(EventKind::RecordsSkipped { skipped, first });
+        }
+        let is_full = log.as_ref().is_some_and(Log::is_full);
+        let awaited = host.awaited();
+        self.set_part(Part::Broker(Box::new(Reign::new(host, log))), turn);
+        if is_full {
+            turn.event(EventKind::StorageFull);
+            self.with_host(turn, |host, now, out| host.on_full(now, true, out));
+        }
+        for tab in self.roster.ids().into_iter().chain(awaited) {
+            if tab != self.tab_id {
+                self.watch(tab, turn);
+            }
+        }
+        self.calm_down(turn);
         self.announce(turn);
-        self.clients_down();
         self.clients_up();
-    }
-
-    fn next_term(&self, turn: &Turn<'_>) -> Term {
-        // Without a log the clock keeps terms rising also for a tab that never heard of the broker before it.
-        let floor = turn.now.as_ms();
-        let next = self.highest_term.map_or(floor, |Term(term)| term + 1);
-        // Whoever claimed the highest term there is shall not keep later ones from being believed.
-        Term(next.max(floor).min(SAFE_INTEGER_MAX))
     }
 
     pub(super) fn on_lock_lost(&mut self, lock: Lock, turn: &mut Turn<'_>) {
         match (lock, &mut self.part) {
-            (Lock::Broker, Part::Broker { .. }) => self.depose(turn),
-            (Lock::Tab(tab), Part::Broker { watched, .. }) if tab != self.tab_id => {
-                watched.remove(&tab);
+            (Lock::Broker, Part::Broker(_) | Part::Taking(_)) => self.depose(turn),
+            (Lock::Tab(tab), Part::Broker(reign)) if tab != self.tab_id => {
+                reign.watched.remove(&tab);
             }
             (Lock::Tab(tab), _) if tab != self.tab_id => {}
-            (Lock::Broker | Lock::Tab(_) | Lock::Steal, _) => {
+            (Lock::Steal, _) => self.on_right(Right::NotGiven, turn),
+            (Lock::Broker | Lock::Tab(_), _) => {
                 // Not at once: a browser that refuses locks refuses the next request as well.
                 let at = turn.now.plus_ms(self.settings.lock_retry_ms);
                 self.lock_retries.insert(lock, at);
@@ -106,9 +168,9 @@ impl Joined {
 
     /// Queues, as the broker, behind the lock of another tab, to learn when that is gone.
     pub(super) fn watch(&mut self, tab: TabId, turn: &mut Turn<'_>) {
-        if let Part::Broker { watched, .. } = &mut self.part
-            && watched.len() < self.settings.tabs_max
-            && watched.insert(tab)
+        if let Part::Broker(reign) = &mut self.part
+            && reign.watched.len() < self.settings.tabs_max
+            && reign.watched.insert(tab)
         {
             turn.acquire(Lock::Tab(tab));
         }
@@ -120,6 +182,8 @@ impl Joined {
         let rival = (term, tab);
         match &self.part {
             Part::Waiting => self.follow(tab, term, turn),
+            // The log decides: whoever reigns has written its fence, or will find this tab's.
+            Part::Taking(_) => {}
             Part::Client(link) => {
                 let current = (link.lane().term, link.broker);
                 if rival > current {
@@ -128,8 +192,8 @@ impl Joined {
                     self.broker_seen = Some(turn.now);
                 }
             }
-            Part::Broker { host, .. } => {
-                if rival > (host.term, self.tab_id) {
+            Part::Broker(reign) => {
+                if rival > (reign.host.term, self.tab_id) {
                     turn.release(Lock::Broker);
                     self.depose(turn);
                     self.follow(tab, term, turn);
@@ -141,19 +205,40 @@ impl Joined {
         }
     }
 
-    /// Stops being the broker, and queues for the lock again.
-    fn depose(&mut self, turn: &mut Turn<'_>) {
-        let Part::Broker { host, watched } = &self.part else {
-            return;
-        };
-        turn.out.extend(host.lanes().map(Output::CloseLane));
-        for tab in watched {
-            turn.release(Lock::Tab(*tab));
+    /// Stops being the broker, or becoming it, and queues for the lock again.
+    pub(super) fn depose(&mut self, turn: &mut Turn<'_>) {
+        match &self.part {
+            Part::Waiting | Part::Client(_) => return,
+            Part::Taking(_) => {}
+            Part::Broker(reign) => {
+                let term = reign.host.term;
+                turn.event(EventKind::Deposed { term });
+                self.end_reign(turn);
+            }
         }
-        turn.event(EventKind::Deposed { term: host.term });
+        self.database.abandon();
         turn.acquire(Lock::Broker);
         self.set_part(Part::Waiting, turn);
+        self.calm_down(turn);
         self.clients_down();
+    }
+
+    /// Another broker has written to the log.
+    pub(super) fn fenced(&mut self, turn: &mut Turn<'_>) {
+        turn.release(Lock::Broker);
+        self.depose(turn);
+        turn.control(ControlMessage::Who {
+            tab_id: self.tab_id,
+        });
+    }
+
+    fn end_reign(&mut self, turn: &mut Turn<'_>) {
+        if let Part::Broker(reign) = &self.part {
+            turn.out.extend(reign.host.lanes().map(Output::CloseLane));
+            for tab in &reign.watched {
+                turn.release(Lock::Tab(*tab));
+            }
+        }
     }
 
     /// Becomes a client of the broker in `broker`.
@@ -168,6 +253,7 @@ impl Joined {
         self.broker_seen = Some(turn.now);
         turn.event(EventKind::Following { broker, term });
         self.set_part(Part::Client(link), turn);
+        self.calm_down(turn);
         self.bind_if_due(turn);
     }
 

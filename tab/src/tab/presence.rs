@@ -18,7 +18,7 @@ impl Joined {
     pub(super) fn on_who(&mut self, turn: &mut Turn<'_>) {
         self.announce_soon();
         // Whoever asks needs the broker; the others may answer together.
-        if matches!(self.part, Part::Broker { .. }) {
+        if matches!(self.part, Part::Broker(_)) {
             self.announce_if_due(turn);
         }
     }
@@ -55,11 +55,11 @@ impl Joined {
             turn.event(how);
         }
         match &mut self.part {
-            Part::Waiting => {}
+            Part::Waiting | Part::Taking(_) => {}
             Part::Client(link) if link.broker == tab => self.on_broker_gone(turn),
             Part::Client(_) => {}
-            Part::Broker { watched, .. } => {
-                if watched.remove(&tab) {
+            Part::Broker(reign) => {
+                if reign.watched.remove(&tab) {
                     turn.release(Lock::Tab(tab));
                 }
                 self.with_host(turn, |host, now, out| host.on_tab_gone(now, tab, out));
@@ -77,7 +77,7 @@ impl Joined {
                         tab_id: self.tab_id,
                     });
                 }
-                Part::Client(_) | Part::Waiting | Part::Broker { .. } => {
+                Part::Client(_) | Part::Waiting | Part::Taking(_) | Part::Broker(_) => {
                     self.roster.remove(tab);
                     turn.event(EventKind::TabLost(tab));
                 }
@@ -87,13 +87,13 @@ impl Joined {
 
     fn announcement(&self, turn: &Turn<'_>) -> Announcement {
         let term = match &self.part {
-            Part::Broker { host, .. } => Some(host.term),
-            Part::Client(_) | Part::Waiting => self.highest_term,
+            Part::Broker(reign) => Some(reign.host.term),
+            Part::Client(_) | Part::Waiting | Part::Taking(_) => self.highest_term,
         };
         let wanted = self.clients.values().filter(|client| client.is_wanted());
         Announcement {
             tab_id: self.tab_id,
-            is_broker: matches!(self.part, Part::Broker { .. }),
+            is_broker: matches!(self.part, Part::Broker(_)),
             timestamp: turn.now.as_ms(),
             term,
             since: self.since.as_ms(),
@@ -101,7 +101,7 @@ impl Joined {
             protocol: (PROTOCOL_MAJOR, PROTOCOL_MAJOR),
             clients: u32::try_from(wanted.count()).unwrap_or(u32::MAX),
             visibility: self.visibility,
-            durability: crate::api::Durability::default(),
+            durability: self.durability_now(),
         }
     }
 
@@ -114,8 +114,8 @@ impl Joined {
         announcing.due = turn.now.plus_ms(self.settings.announce_interval_ms);
         turn.control(ControlMessage::Announce(announcement));
         self.stats.broker = match &self.part {
-            Part::Broker { host, .. } => Some(host.stats()),
-            Part::Client(_) | Part::Waiting => None,
+            Part::Broker(reign) => Some(reign.host.stats()),
+            Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
         };
         turn.notify(Notice::Stats(self.stats.clone()));
     }

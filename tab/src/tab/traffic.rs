@@ -56,7 +56,7 @@ impl Joined {
         };
         self.stats.frames_received += 1;
         match &mut self.part {
-            Part::Waiting => {}
+            Part::Waiting | Part::Taking(_) => {}
             Part::Client(link) => {
                 if lane != link.lane() {
                     return;
@@ -69,8 +69,8 @@ impl Joined {
                     LinkEvent::Parcels(parcels) => self.on_parcels(parcels),
                 }
             }
-            Part::Broker { host, .. } => {
-                if lane.term == host.term {
+            Part::Broker(reign) => {
+                if lane.term == reign.host.term {
                     self.with_host(turn, |host, now, out| {
                         host.on_frame(now, lane.tab, frame, out);
                     });
@@ -155,9 +155,9 @@ impl Joined {
     /// Gives a client a connection if there is a broker; if not, [`Self::clients_up`] will.
     fn connect(&mut self, no: ClientNo) {
         let term = match &self.part {
-            Part::Broker { host, .. } => host.term,
+            Part::Broker(reign) => reign.host.term,
             Part::Client(link) if link.is_bound() => link.lane().term,
-            Part::Client(_) | Part::Waiting => return,
+            Part::Client(_) | Part::Waiting | Part::Taking(_) => return,
         };
         self.last_connection += 1;
         let connection = ConnectionNo(self.last_connection);
@@ -214,13 +214,13 @@ impl Joined {
         match &self.part {
             // Frames got lost, or the broker is stuck: either way no other client fares better.
             Part::Client(_) => self.rebind(turn.now, turn),
-            Part::Waiting | Part::Broker { .. } => self.connect(no),
+            Part::Waiting | Part::Taking(_) | Part::Broker(_) => self.connect(no),
         }
     }
 
     fn send_to_broker(&mut self, connection: ConnectionNo, packet: Packet, turn: &mut Turn<'_>) {
         match &mut self.part {
-            Part::Waiting => {}
+            Part::Waiting | Part::Taking(_) => {}
             Part::Client(link) => {
                 if link.is_bound()
                     && let Err(error) = link.push(connection, &packet)
@@ -228,7 +228,7 @@ impl Joined {
                     self.on_not_encodable(error, turn);
                 }
             }
-            Part::Broker { .. } => self.with_host(turn, |host, now, out| {
+            Part::Broker(_) => self.with_host(turn, |host, now, out| {
                 host.on_own_packet(now, connection, packet, out);
             }),
         }
@@ -242,13 +242,13 @@ impl Joined {
 
     fn close_at_broker(&mut self, connection: ConnectionNo, turn: &mut Turn<'_>) {
         match &mut self.part {
-            Part::Waiting => {}
+            Part::Waiting | Part::Taking(_) => {}
             Part::Client(link) => {
                 if link.is_bound() {
                     link.push_closed(connection);
                 }
             }
-            Part::Broker { .. } => self.with_host(turn, |host, now, out| {
+            Part::Broker(_) => self.with_host(turn, |host, now, out| {
                 host.on_own_closed(now, connection, out);
             }),
         }
@@ -264,9 +264,9 @@ impl Joined {
             return;
         }
         self.watch(lane.tab, turn);
-        if let Part::Broker { host, watched } = &self.part
-            && host.term == lane.term
-            && watched.contains(&lane.tab)
+        if let Part::Broker(reign) = &self.part
+            && reign.host.term == lane.term
+            && reign.watched.contains(&lane.tab)
         {
             self.with_host(turn, |host, now, out| {
                 host.on_bind(now, lane.tab, binding, out);
@@ -280,11 +280,11 @@ impl Joined {
         turn: &mut Turn<'_>,
         act: impl FnOnce(&mut Host, Time, &mut Vec<HostOutput>),
     ) {
-        let Part::Broker { host, .. } = &mut self.part else {
+        let Part::Broker(reign) = &mut self.part else {
             return;
         };
         let mut outputs = Vec::new();
-        act(host, turn.now, &mut outputs);
+        act(&mut reign.host, turn.now, &mut outputs);
         for output in outputs {
             match output {
                 HostOutput::ToOwn(connection, packet) => {
@@ -301,6 +301,8 @@ impl Joined {
                 }
                 HostOutput::CloseLane(lane) => turn.out.push(Output::CloseLane(lane)),
                 HostOutput::Unbind(lane, binding) => self.on_lane_broken(lane, binding, turn),
+                HostOutput::Persist(batch, bytes) => self.persist(batch, &bytes),
+                HostOutput::NotEncodable(error) => self.on_not_encodable(error, turn),
                 HostOutput::Event(event) => self.on_broker_event(&event, turn),
             }
         }

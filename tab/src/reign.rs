@@ -1,0 +1,101 @@
+//! A reign: what a tab holds while it is the broker.
+
+use std::collections::BTreeSet;
+
+use broker::Time;
+
+use crate::control::ControlMessage;
+use crate::host::Host;
+use crate::log::Log;
+use crate::names::TabId;
+use crate::storage::Seq;
+use crate::tab::Input;
+
+/// The broker, its log, and the tabs whose end it waits for.
+#[derive(Debug)]
+pub(crate) struct Reign {
+    pub(crate) host: Host,
+    /// `None`: the state is in memory.
+    pub(crate) log: Option<Log>,
+    /// The tabs whose locks are queued for.
+    pub(crate) watched: BTreeSet<TabId>,
+    standstill: Option<Standstill>,
+}
+
+/// This tab stood still, and another may be the broker: nothing leaves until a row is stored.
+#[derive(Debug)]
+struct Standstill {
+    /// A row after this one proves it.
+    after: Seq,
+    held: Vec<Input>,
+}
+
+impl Reign {
+    pub(crate) fn new(host: Host, log: Option<Log>) -> Self {
+        Self {
+            host,
+            log,
+            watched: BTreeSet::new(),
+            standstill: None,
+        }
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        let log = self.log.as_ref().and_then(Log::next_timeout);
+        // While it is in doubt, what is due waits as well.
+        let host = self.host.next_timeout().filter(|_| !self.is_in_doubt());
+        [host, log].into_iter().flatten().min()
+    }
+
+    /// This tab stood still: it must make sure that it still reigns. Without a log, or without room in it, nothing could
+    /// prove it, and nothing is promised.
+    pub(crate) fn stood_still(&mut self) {
+        let Some(log) = self.log.as_mut().filter(|log| !log.is_full()) else {
+            return;
+        };
+        if self.standstill.is_none() {
+            log.verify();
+            self.standstill = Some(Standstill {
+                after: log.last_given(),
+                held: Vec::new(),
+            });
+        }
+    }
+
+    /// Whether it is not certain that this tab still reigns.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.standstill.is_some()
+    }
+
+    /// Keeps an input back while it is not certain that this tab still reigns.
+    pub(crate) fn hold_back(&mut self, input: Input) -> Option<Input> {
+        let Some(standstill) = &mut self.standstill else {
+            return Some(input);
+        };
+        match input {
+            // Who else reigns, and what the database says, decide it.
+            Input::Control(ControlMessage::Announce(ref announcement))
+                if announcement.is_broker && announcement.term > Some(self.host.term) =>
+            {
+                Some(input)
+            }
+            Input::Lock(_)
+            | Input::Storage(_)
+            | Input::Heard(_)
+            | Input::Foreign(_)
+            | Input::Trouble(_) => Some(input),
+            Input::Command(_) | Input::Frame(..) | Input::Control(_) => {
+                standstill.held.push(input);
+                None
+            }
+            // There will be another one.
+            Input::Timeout => None,
+        }
+    }
+
+    /// A row is stored: what was held back, if it proves that this tab still reigns.
+    pub(crate) fn proved(&mut self, stored: Seq) -> Vec<Input> {
+        let standstill = self.standstill.take_if(|it| it.after < stored);
+        standstill.map(|it| it.held).unwrap_or_default()
+    }
+}

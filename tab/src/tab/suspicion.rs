@@ -1,0 +1,131 @@
+//! What this tab suspects, and what it does about it.
+
+use broker::Time;
+
+use super::{Joined, LockRequest, Output, Part, Turn};
+use crate::api::{EventKind, Term};
+use crate::client::Client;
+use crate::control::ControlMessage;
+use crate::names::{Lock, TabId};
+use crate::suspicion::{Right, Step};
+use crate::takeover::Why;
+
+impl Joined {
+    /// Since when the broker has owed an answer, or since when there has been none.
+    pub(super) fn owed_since(&self) -> Option<Time> {
+        let settings = &self.settings;
+        let sooner = |at: Time, than_ms: u64| {
+            // The suspicion itself waits a little.
+            at.plus_ms(than_ms.saturating_sub(settings.suspect_ms))
+        };
+        match &self.part {
+            Part::Waiting if self.announcing.is_some() => {
+                Some(sooner(self.waiting_since, settings.no_broker_ms))
+            }
+            Part::Waiting | Part::Taking(_) | Part::Broker(_) => None,
+            Part::Client(link) => {
+                let clients = self.clients.values();
+                let clients = clients.filter_map(Client::unanswered_since);
+                let bind = link.unanswered_since();
+                let silence = self
+                    .broker_seen
+                    .map(|seen| sooner(seen, settings.broker_silence_ms));
+                clients.chain(bind).chain(silence).min()
+            }
+        }
+    }
+
+    /// Suspects whoever is silent although it owes an answer.
+    pub(super) fn suspect(&mut self, turn: &mut Turn<'_>) {
+        let owed_since = self.owed_since();
+        let mut steps = Vec::new();
+        self.suspicion
+            .update(turn.now, owed_since, &self.settings, &mut steps);
+        self.carry_out(steps, turn);
+    }
+
+    /// There is a broker, or this tab's attempt to become it has ended.
+    pub(super) fn calm_down(&mut self, turn: &mut Turn<'_>) {
+        let mut steps = Vec::new();
+        self.suspicion.calm(&mut steps);
+        self.carry_out(steps, turn);
+    }
+
+    /// This tab hears what it said itself.
+    pub(super) fn on_heard(&mut self, message: &ControlMessage) {
+        if let ControlMessage::Probe { tab_id, number } = message
+            && *tab_id == self.tab_id
+        {
+            self.suspicion.on_heard(*number);
+        }
+    }
+
+    /// The broker lives.
+    pub(super) fn on_pong(&mut self, tab: TabId, number: u32, term: Term, turn: &mut Turn<'_>) {
+        let is_current = match &self.part {
+            // One of an earlier term lives in vain.
+            Part::Client(link) => term >= link.lane().term,
+            Part::Waiting => true,
+            Part::Taking(_) | Part::Broker(_) => false,
+        };
+        if tab != self.tab_id || !is_current {
+            return;
+        }
+        self.broker_seen = Some(turn.now);
+        let mut steps = Vec::new();
+        self.suspicion
+            .on_pong(turn.now, number, &self.settings, &mut steps);
+        self.carry_out(steps, turn);
+    }
+
+    pub(super) fn on_lock_not_free(&mut self, lock: Lock, turn: &mut Turn<'_>) {
+        match lock {
+            Lock::Steal => self.on_right(Right::NotGiven, turn),
+            // They are queued for.
+            Lock::Broker | Lock::Tab(_) => {}
+        }
+    }
+
+    pub(super) fn on_lock_not_supported(&mut self, lock: Lock, turn: &mut Turn<'_>) {
+        match lock {
+            Lock::Steal | Lock::Broker => self.on_right(Right::NoLocks, turn),
+            Lock::Tab(_) => {}
+        }
+    }
+
+    pub(super) fn on_right(&mut self, right: Right, turn: &mut Turn<'_>) {
+        let mut steps = Vec::new();
+        self.suspicion
+            .on_right(turn.now, right, &self.settings, &mut steps);
+        self.carry_out(steps, turn);
+    }
+
+    fn carry_out(&mut self, steps: Vec<Step>, turn: &mut Turn<'_>) {
+        for step in steps {
+            match step {
+                Step::Ear(is_wanted) => {
+                    turn.out.push(Output::Ear(is_wanted));
+                    if is_wanted {
+                        self.event_seldom("suspected", turn, || EventKind::Suspected);
+                    }
+                }
+                Step::Probe(number) => turn.control(ControlMessage::Probe {
+                    tab_id: self.tab_id,
+                    number,
+                }),
+                Step::Ask => turn.lock(LockRequest::AcquireIfFree(Lock::Steal)),
+                Step::Steal => {
+                    turn.event(EventKind::Ousting);
+                    turn.lock(LockRequest::Steal(Lock::Broker));
+                }
+                Step::TakeOver => {
+                    turn.event(EventKind::Ousting);
+                    self.take_over(Why::Elected, turn);
+                }
+                Step::LetGo => turn.release(Lock::Steal),
+                Step::Rebind => self.rebind(turn.now, turn),
+                Step::Deaf => self.event_seldom("deaf", turn, || EventKind::Deaf),
+            }
+        }
+    }
+}
