@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tab::api::{Message, QoS, RequestId, RetainHandling, Subscription, Term};
+use tab::api::{Message, Problem, QoS, RequestId, RetainHandling, Subscription, Term};
 
 use super::message::{Kind, Moment, Published};
 use super::topic;
@@ -32,7 +32,7 @@ pub(crate) struct Client {
     connects: u32,
     /// Of these, such that went on with the session of this epoch.
     resumes: u32,
-    subscriptions: Vec<Subscribed>,
+    pub(super) subscriptions: Vec<Subscribed>,
     seen: BTreeMap<MessageId, Copies>,
     order: BTreeMap<Stream, MessageId>,
     /// The will of this epoch.
@@ -41,11 +41,18 @@ pub(crate) struct Client {
     pub(crate) is_will_prompt: bool,
     /// Whether the session outlives a connection that broke.
     pub(crate) has_lasting_session: bool,
+    /// What it calls itself in this epoch.
+    pub(super) client_id: Option<String>,
+    pub(super) is_clean_start: bool,
+    /// Seconds that the session outlives a connection.
+    pub(super) expiry: u32,
+    /// A request that was refused, until it is told that the connection has ended.
+    pub(super) refused: Option<(RequestId, Problem)>,
 }
 
 /// One topic filter of one SUBSCRIBE.
 #[derive(Clone, Debug)]
-struct Subscribed {
+pub(super) struct Subscribed {
     request: RequestId,
     epoch: u32,
     options: Subscription,
@@ -93,6 +100,33 @@ impl Client {
         self.will = None;
     }
 
+    /// Other clients of its client id subscribed to this, or did once.
+    pub(super) fn inherit(&mut self, subscriptions: Vec<Subscribed>) {
+        let inherited = subscriptions.into_iter().map(|it| Subscribed {
+            // Of no request and no epoch of this client's.
+            request: RequestId(u64::MAX),
+            epoch: 0,
+            ..it
+        });
+        self.subscriptions.extend(inherited);
+    }
+
+    /// Whether it was connected since the page asked for it.
+    pub(super) fn was_connected(&self) -> bool {
+        self.last_term.is_some()
+    }
+
+    pub(super) fn last_term(&self) -> Option<Term> {
+        self.last_term
+    }
+
+    /// What was granted to it may be gone.
+    pub(super) fn doubt(&mut self) {
+        for subscription in &mut self.subscriptions {
+            subscription.granted = None;
+        }
+    }
+
     pub(crate) fn subscribe(
         &mut self,
         now: Moment,
@@ -123,14 +157,23 @@ impl Client {
     // Notices.
 
     /// Returns whether it goes on with its session.
-    pub(crate) fn connected(&mut self, now: Moment, term: Term, session_present: bool) -> bool {
-        // At another broker there can only be a session that an earlier attempt to connect began, unheard.
+    pub(crate) fn connected(
+        &mut self,
+        now: Moment,
+        term: Term,
+        session_present: bool,
+        is_durable: bool,
+    ) -> bool {
+        // In memory there can only be a session at another broker that an earlier attempt to connect began, unheard.
         let is_first = self.last_term.is_none();
-        let goes_on = session_present && (is_first || self.last_term == Some(term));
+        let is_same = is_durable || is_first || self.last_term == Some(term);
+        let goes_on = session_present && is_same;
         self.connection = Some(term);
         self.last_term = Some(term);
         self.connects += 1;
-        self.order.clear();
+        if !(is_durable && goes_on) {
+            self.order.clear();
+        }
         if is_first || !goes_on {
             self.session_since = Some(now);
         }
@@ -189,6 +232,7 @@ impl Client {
         id: MessageId,
         published: &Published,
         message: &Message,
+        is_durable: bool,
         tally: &mut Tally,
     ) -> Result<(), Violation> {
         let Some(term) = self.connection else {
@@ -206,8 +250,10 @@ impl Client {
         }
         self.check_subscriptions(key, id, published, message)?;
         let is_first = self.check_copies(key, id, published, message, tally)?;
-        if is_first && !message.retain && published.kind == Kind::Publish {
-            self.check_order(key, id, published, message, term, tally)?;
+        // A client that subscribed in between gets the second copy of one message after the first of the next.
+        let is_resent = published.is_resent_in(term) || is_durable && published.is_resent();
+        if is_first && !is_resent && !message.retain && published.kind == Kind::Publish {
+            self.check_order(key, id, published, message, tally)?;
         }
         Ok(())
     }
@@ -332,13 +378,8 @@ impl Client {
         id: MessageId,
         published: &Published,
         message: &Message,
-        term: Term,
         tally: &mut Tally,
     ) -> Result<(), Violation> {
-        // A client that subscribed in between gets the second copy of one message after the first of the next.
-        if published.is_resent_in(term) {
-            return Ok(());
-        }
         let stream = Stream {
             publisher: published.publisher,
             topic: message.topic.clone(),

@@ -91,6 +91,28 @@ impl Published {
         self.end.get_or_insert(now);
     }
 
+    /// Whether it was acknowledged, whichever broker did.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.publication.qos != QoS::AtMostOnce && self.acknowledged.is_some()
+    }
+
+    /// Whether any broker may have had it.
+    pub(crate) fn may_have_arrived(&self) -> bool {
+        self.kind == Kind::Publish && !self.connections.is_empty()
+    }
+
+    /// Whether it may have been sent on more than one connection.
+    pub(crate) fn is_resent(&self) -> bool {
+        self.connections.len() > 1
+    }
+
+    /// What is stored of it may be gone: it may be missing, and come once more if its publisher still waits.
+    pub(crate) fn forgive(&mut self) {
+        self.acknowledged = None;
+        self.resends += 1;
+        self.restarts += 1;
+    }
+
     /// Whether the broker of this term, and no other, has had it and acknowledged it.
     pub(crate) fn is_of(&self, term: Term) -> bool {
         self.publication.qos != QoS::AtMostOnce
