@@ -249,10 +249,7 @@ impl Log {
         let (request, what) = match what {
             What::Fence => {
                 let kind = RowKind::Fence;
-                (
-                    StorageRequest::Append(seq, Row { term, kind }),
-                    What::Fence,
-                )
+                (StorageRequest::Append(seq, Row { term, kind }), What::Fence)
             }
             What::Segment { bytes, batch } => {
                 let kind = RowKind::Segment(bytes.clone());
