@@ -249,10 +249,7 @@ impl Log {
         let (request, what) = match what {
             What::Fence => {
                 let kind = RowKind::Fence;
-                (
-                    StorageRequest::Append(seq, Row { term, kind }),
-                    What::Fence,
-                )
+                (StorageRequest::Append(seq, Row { term, kind }), What::Fence)
             }
             What::Segment { bytes, batch } => {
                 let kind = RowKind::Segment(bytes.clone());
@@ -399,5 +396,214 @@ impl Log {
             Some((_, last)) if last.next() == seq => *last = seq,
             _ => self.removable.push((seq, seq)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TERM: Term = Term(7);
+
+    fn at(ms: u64) -> Time {
+        Time::from_ms(ms)
+    }
+
+    fn log(settings: &Settings) -> Log {
+        Log::new(TERM, Seq(1), &Loaded::default(), settings)
+    }
+
+    fn next(log: &mut Log, ms: u64) -> Option<StorageRequest> {
+        log.next_request(at(ms), || vec![b"all".to_vec()])
+    }
+
+    fn pieces(request: Option<StorageRequest>) -> (Seq, Vec<Vec<u8>>) {
+        match request {
+            Some(StorageRequest::Append(
+                seq,
+                Row {
+                    term: TERM,
+                    kind: RowKind::Segment(bytes),
+                },
+            )) => {
+                let pieces = segment::pieces(&bytes);
+                (seq, pieces.map(<[u8]>::to_vec).collect())
+            }
+            other => panic!("no segment: {other:?}"),
+        }
+    }
+
+    fn stored(batch: u64) -> Written {
+        Written::Stored {
+            batch: Some(BatchId(batch)),
+            probes: Vec::new(),
+            has_room_again: false,
+        }
+    }
+
+    #[test]
+    fn what_comes_while_a_row_is_under_way_is_the_next_row() {
+        let mut log = log(&Settings::default());
+        assert_eq!(next(&mut log, 0), None);
+        log.push(BatchId(1), b"a");
+        assert_eq!(pieces(next(&mut log, 0)), (Seq(2), vec![b"a".to_vec()]));
+        log.push(BatchId(2), b"b");
+        log.push(BatchId(3), b"c");
+        assert_eq!(next(&mut log, 0), None);
+        assert_eq!(log.committed(), Seq(1));
+        assert_eq!(log.on_committed(Seq(2)), stored(1));
+        let both = vec![b"b".to_vec(), b"c".to_vec()];
+        assert_eq!(pieces(next(&mut log, 0)), (Seq(3), both));
+        assert_eq!(log.on_committed(Seq(3)), stored(3));
+        assert_eq!(log.on_committed(Seq(3)), Written::Nothing);
+        assert_eq!(log.committed(), Seq(3));
+    }
+
+    #[test]
+    fn a_probe_is_answered_with_the_next_row_and_no_earlier_one() {
+        let mut log = log(&Settings::default());
+        log.push(BatchId(1), b"a");
+        pieces(next(&mut log, 0));
+        let probe = Probe {
+            tab: TabId::from_entropy(1),
+            number: 4,
+        };
+        log.probe(probe);
+        assert_eq!(log.on_committed(Seq(2)), stored(1));
+        assert_eq!(pieces(next(&mut log, 0)), (Seq(3), Vec::new()));
+        assert_eq!(
+            log.on_committed(Seq(3)),
+            Written::Stored {
+                batch: None,
+                probes: vec![probe],
+                has_room_again: false,
+            }
+        );
+    }
+
+    #[test]
+    fn a_taken_number_ends_the_reign() {
+        let mut log = log(&Settings::default());
+        log.push(BatchId(1), b"a");
+        pieces(next(&mut log, 0));
+        let written = log.on_failed(at(0), Seq(2), StorageError::Taken);
+        assert_eq!(written, Written::Fenced);
+    }
+
+    #[test]
+    fn what_failed_is_written_again_under_its_number_with_what_came_meanwhile() {
+        let settings = Settings::default();
+        let mut log = log(&settings);
+        log.push(BatchId(1), b"a");
+        pieces(next(&mut log, 0));
+        log.push(BatchId(2), b"b");
+        let error = StorageError::Other("why".to_owned());
+        let written = log.on_failed(at(0), Seq(2), error);
+        assert_eq!(written, Written::Later("why".to_owned()));
+        assert_eq!(next(&mut log, 0), None);
+        let due = log.next_timeout();
+        assert_eq!(due, Some(at(settings.storage_retry_ms)));
+        let both = vec![b"a".to_vec(), b"b".to_vec()];
+        assert_eq!(
+            pieces(next(&mut log, settings.storage_retry_ms)),
+            (Seq(2), both)
+        );
+        assert_eq!(log.on_committed(Seq(2)), stored(2));
+        assert_eq!(log.next_timeout(), None);
+    }
+
+    #[test]
+    fn a_database_that_fails_too_often_is_given_up() {
+        let settings = Settings::default();
+        let mut log = log(&settings);
+        log.push(BatchId(1), b"a");
+        let mut now = 0;
+        for failure in 1..=settings.storage_failures_max {
+            assert!(next(&mut log, now).is_some());
+            let error = StorageError::Other("why".to_owned());
+            let written = log.on_failed(at(now), Seq(2), error);
+            let is_last = failure == settings.storage_failures_max;
+            assert_eq!(written == Written::Broken("why".to_owned()), is_last);
+            now += settings.storage_retry_ms_max;
+        }
+    }
+
+    #[test]
+    fn a_long_log_makes_place_for_a_snapshot_but_keeps_its_fences() {
+        let settings = Settings {
+            checkpoint_rows: 3,
+            ..Settings::default()
+        };
+        let row = |term, kind| Row { term, kind };
+        let loaded = Loaded {
+            rows: vec![
+                (Seq(1), row(Term(5), RowKind::Fence)),
+                (Seq(2), row(Term(5), RowKind::Segment(b"x".to_vec()))),
+                (Seq(3), row(Term(5), RowKind::Segment(b"y".to_vec()))),
+                (Seq(4), row(Term(6), RowKind::Fence)),
+                (Seq(5), row(Term(6), RowKind::Segment(b"z".to_vec()))),
+            ],
+            tail: Seq(5),
+            ..Loaded::default()
+        };
+        let mut log = Log::new(TERM, Seq(6), &loaded, &settings);
+        for batch in 1..=3 {
+            log.push(BatchId(batch), b"a");
+            let (seq, _) = pieces(next(&mut log, 0));
+            assert_eq!(log.on_committed(seq), stored(batch));
+        }
+        log.push(BatchId(4), b"in the snapshot");
+        let checkpoint = next(&mut log, 0);
+        assert_eq!(
+            checkpoint,
+            Some(StorageRequest::Checkpoint(Checkpoint {
+                seq: Seq(10),
+                term: TERM,
+                pieces: vec![b"all".to_vec()],
+                remove: vec![(Seq(2), Seq(3)), (Seq(5), Seq(5)), (Seq(7), Seq(9))],
+            }))
+        );
+        assert_eq!(log.on_committed(Seq(10)), stored(4));
+        assert_eq!(next(&mut log, 0), None);
+    }
+
+    #[test]
+    fn without_room_a_reign_promises_nothing_until_its_fence_is_stored() {
+        let settings = Settings::default();
+        let mut log = Log::without_room(TERM, &Loaded::default(), &settings, at(0));
+        assert!(log.is_full());
+        log.push(BatchId(1), b"a");
+        assert_eq!(next(&mut log, 0), None);
+        let mut now = settings.storage_full_retry_ms;
+        for _ in 0..2 {
+            let fence = Row {
+                term: TERM,
+                kind: RowKind::Fence,
+            };
+            let request = next(&mut log, now);
+            assert_eq!(request, Some(StorageRequest::Append(Seq(1), fence)));
+            let written = log.on_failed(at(now), Seq(1), StorageError::Full);
+            assert!(matches!(written, Written::Later(_)));
+            now += settings.storage_retry_ms_max;
+        }
+        next(&mut log, now);
+        assert_eq!(
+            log.on_committed(Seq(1)),
+            Written::Stored {
+                batch: None,
+                probes: Vec::new(),
+                has_room_again: true,
+            }
+        );
+        assert_eq!(pieces(next(&mut log, now)), (Seq(2), vec![b"a".to_vec()]));
+    }
+
+    #[test]
+    fn the_first_time_without_room_breaks_what_was_to_be_promised() {
+        let mut log = log(&Settings::default());
+        log.push(BatchId(1), b"a");
+        pieces(next(&mut log, 0));
+        let written = log.on_failed(at(0), Seq(2), StorageError::Full);
+        assert_eq!(written, Written::Full);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use broker::Time;
 
+use crate::api::Command;
 use crate::control::ControlMessage;
 use crate::host::Host;
 use crate::log::Log;
@@ -91,6 +92,17 @@ impl Reign {
             // There will be another one.
             Input::Timeout => None,
         }
+    }
+
+    /// What was held back and is not about this reign.
+    pub(crate) fn take_commands(&mut self) -> Vec<Command> {
+        let held = self.standstill.take().map(|it| it.held);
+        let held = held.into_iter().flatten();
+        held.filter_map(|input| match input {
+            Input::Command(command) => Some(command),
+            _ => None,
+        })
+        .collect()
     }
 
     /// A row is stored: what was held back, if it proves that this tab still reigns.

@@ -270,13 +270,15 @@ mod tests {
 
         fn right(&mut self, ms: u64, right: Right) -> Vec<Step> {
             let mut out = Vec::new();
-            self.suspicion.on_right(at(ms), right, &self.settings, &mut out);
+            self.suspicion
+                .on_right(at(ms), right, &self.settings, &mut out);
             out
         }
 
         fn pong(&mut self, ms: u64, number: u32) -> Vec<Step> {
             let mut out = Vec::new();
-            self.suspicion.on_pong(at(ms), number, &self.settings, &mut out);
+            self.suspicion
+                .on_pong(at(ms), number, &self.settings, &mut out);
             out
         }
 

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 use broker::{Packet, Time};
 
 use crate::api::{
-    ClientNo, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, Role, Source, TabStats,
-    Term, Visibility,
+    ClientNo, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, Role, Source,
+    TabStats, Term, Visibility,
 };
 use crate::client::{Client, ClientInput};
 use crate::control::ControlMessage;
@@ -215,6 +215,7 @@ impl Tab {
             waiting_since: now,
             suspicion: Suspicion::default(),
             database: Database::default(),
+            held_commands: Vec::new(),
             lock_retries: BTreeMap::new(),
             part: Part::Waiting,
             last_binding: 0,
@@ -249,6 +250,8 @@ struct Joined {
     waiting_since: Time,
     suspicion: Suspicion,
     database: Database,
+    /// What the page wanted during a reign that was in doubt and is over.
+    held_commands: Vec<Command>,
     /// Locks that could not be queued for, and when that is tried again.
     lock_retries: BTreeMap<Lock, Time>,
     part: Part,
@@ -297,6 +300,10 @@ impl Joined {
         if let Some(input) = self.hold_back(input) {
             self.take(input, turn);
             self.run_steps(turn);
+            for command in core::mem::take(&mut self.held_commands) {
+                self.on_command(command, turn);
+                self.run_steps(turn);
+            }
             self.ask_database(turn);
             self.suspect(turn);
         }

@@ -6,7 +6,9 @@ use crate::api::{Durability, Term};
 use crate::control::SAFE_INTEGER_MAX;
 use crate::log::Log;
 use crate::settings::Settings;
-use crate::storage::{Loaded, Row, RowKind, Seq, StorageError, StorageEvent, StorageRequest, segment};
+use crate::storage::{
+    Loaded, Row, RowKind, Seq, StorageError, StorageEvent, StorageRequest, segment,
+};
 
 /// The way from the lock to the reign.
 #[derive(Debug)]

@@ -5,9 +5,7 @@ use broker::packet::disconnect::DisconnectPacket;
 use broker::{Packet, PropertyId, PropertyValue, ReasonCode, Time};
 
 use super::{Client, ClientOutput, Connected, Request, State, notify_status, published, refuse};
-use crate::api::{
-    ClientStatus, ConnectOptions, DisconnectCause, Problem, RetainHandling, Term,
-};
+use crate::api::{ClientStatus, ConnectOptions, DisconnectCause, Problem, RetainHandling, Term};
 use crate::lane::ConnectionNo;
 use crate::packets;
 

@@ -4,6 +4,8 @@ use broker::packet::puback::PubAckPacket;
 use broker::packet::pubcomp::PubCompPacket;
 use broker::packet::pubrec::PubRecPacket;
 use broker::packet::pubrel::PubRelPacket;
+use broker::packet::suback::{SubAckPacket, SubAckReasonCode};
+use broker::packet::subscribe::RetainHandling;
 
 use super::*;
 use crate::api::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
@@ -178,16 +180,49 @@ fn without_a_session_everything_unacknowledged_is_published_anew() {
 }
 
 #[test]
-fn a_session_that_an_unheard_connect_began_at_the_next_broker_is_none() {
+fn a_session_that_an_unheard_connect_may_have_begun_gets_its_subscriptions_again() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
-    bench.publish(1, AtLeastOnce);
+    let subscription = Subscription {
+        topic_filter: "a".to_owned(),
+        ..Subscription::default()
+    };
+    let subscribe = ClientCommand::Subscribe(RequestId(1), vec![subscription]);
+    bench.command(subscribe);
+    let mut suback = SubAckPacket::new(1);
+    suback.reason_codes = vec![SubAckReasonCode::GrantedQoS0];
+    bench.packet(Packet::SubAck(suback));
+    bench.publish(2, AtLeastOnce);
     bench.input(ClientInput::Down);
     bench.connections += 1;
     let connection = ConnectionNo(bench.connections);
     bench.input(ClientInput::Up(Term(TERM.0 + 1), connection));
+    bench.input(ClientInput::Down);
     bench.out.clear();
-    bench.packet(Packet::ConnAck(connack(true)));
-    assert_eq!(bench.sent_publishes(), [(Some(2), false)]);
+    bench.up(connack(true));
+    let sent = bench.sent();
+    let Some(Packet::Subscribe(renewal)) = sent.first() else {
+        panic!("{sent:?}");
+    };
+    let retain_handling = renewal.filters[0].options.retain_handling;
+    assert_eq!(retain_handling, RetainHandling::SendAtSubscribeIfNew);
+    let Some(Packet::Publish(again)) = sent.last() else {
+        panic!("{sent:?}");
+    };
+    assert!(again.dup);
+}
+
+#[test]
+fn what_is_not_sent_again_is_new_under_a_known_identifier_too() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    let mut message = PublishPacket::new("t", "", QoS::ExactlyOnce);
+    message.packet_id = Some(1);
+    for (dup, messages) in [(false, 1), (true, 0), (false, 1)] {
+        message.dup = dup;
+        bench.packet(Packet::Publish(message.clone()));
+        let heard = bench.heard().into_iter();
+        let heard = heard.filter(|notice| matches!(notice, ClientNotice::Message(_)));
+        assert_eq!(heard.count(), messages, "dup: {dup}");
+    }
 }
 
 #[test]

@@ -19,9 +19,8 @@ pub(crate) fn pieces(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
             return None;
         }
         let piece = rest.split_first_chunk::<LENGTH_BYTES>();
-        let piece = piece.and_then(|(length, rest)| {
-            rest.split_at_checked(u32::from_le_bytes(*length) as usize)
-        });
+        let piece = piece
+            .and_then(|(length, rest)| rest.split_at_checked(u32::from_le_bytes(*length) as usize));
         let (piece, after) = piece.unwrap_or((rest, &[]));
         rest = after;
         Some(piece)
@@ -38,7 +37,10 @@ mod tests {
         for piece in [&b"a"[..], b"", b"bcd"] {
             push(&mut segment, piece);
         }
-        assert_eq!(pieces(&segment).collect::<Vec<_>>(), [&b"a"[..], b"", b"bcd"]);
+        assert_eq!(
+            pieces(&segment).collect::<Vec<_>>(),
+            [&b"a"[..], b"", b"bcd"]
+        );
         assert_eq!(pieces(&[]).count(), 0);
     }
 

@@ -207,7 +207,7 @@ impl Joined {
 
     /// Stops being the broker, or becoming it, and queues for the lock again.
     pub(super) fn depose(&mut self, turn: &mut Turn<'_>) {
-        match &self.part {
+        match &mut self.part {
             Part::Waiting | Part::Client(_) => return,
             Part::Taking(_) => {}
             Part::Broker(reign) => {
@@ -233,11 +233,12 @@ impl Joined {
     }
 
     fn end_reign(&mut self, turn: &mut Turn<'_>) {
-        if let Part::Broker(reign) = &self.part {
+        if let Part::Broker(reign) = &mut self.part {
             turn.out.extend(reign.host.lanes().map(Output::CloseLane));
             for tab in &reign.watched {
                 turn.release(Lock::Tab(*tab));
             }
+            self.held_commands = reign.take_commands();
         }
     }
 

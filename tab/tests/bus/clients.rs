@@ -2,7 +2,7 @@
 
 use tab::api::{
     ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions, DisconnectCause,
-    Notice, OpenOptions, Problem, Publication, QoS, RequestId, Role, Visibility, Will,
+    Durability, Notice, OpenOptions, Problem, Publication, QoS, RequestId, Role, Visibility, Will,
 };
 use tab::{ChannelName, names::ChannelError};
 
@@ -177,6 +177,7 @@ fn a_tab_joins_one_channel_and_one_with_a_valid_name() {
         Command::Open(OpenOptions {
             channel: channel.to_owned(),
             visibility: Visibility::Visible,
+            durability: Durability::Memory,
         })
     };
     world.command(id(1), open("a/b"));

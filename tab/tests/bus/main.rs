@@ -1,6 +1,8 @@
 //! Two or three tabs on one channel: what the pages hear of it.
 
 mod clients;
+mod disk;
+mod failover;
 mod lanes;
 mod moves;
 mod presence;

@@ -29,6 +29,7 @@ fn claim(tab_id: TabId, term: Term) -> ControlMessage {
         protocol: (1, 1),
         clients: 0,
         visibility: tab::api::Visibility::Visible,
+        durability: tab::api::Durability::Memory,
     })
 }
 

@@ -1,6 +1,8 @@
 //! Who is there, and how often it is said.
 
-use tab::api::{ClientCommand, Command, ConnectOptions, EventKind, TabInfo, Visibility};
+use tab::api::{
+    ClientCommand, Command, ConnectOptions, Durability, EventKind, TabInfo, Visibility,
+};
 use tab::control::{Announcement, ControlMessage};
 use tab::{Input, Settings, TabId, Time};
 
@@ -130,6 +132,7 @@ fn announcement(tab_id: TabId) -> ControlMessage {
         protocol: (1, 1),
         clients: 0,
         visibility: Visibility::Hidden,
+        durability: Durability::Memory,
     })
 }
 

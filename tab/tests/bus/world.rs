@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tab::api::{
-    ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions, EventKind,
-    Message, Notice, OpenOptions, Publication, QoS, RequestId, Role, Subscription, TabInfo,
-    TabStats, Term, Visibility,
+    ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions, Durability,
+    EventKind, Message, Notice, OpenOptions, Publication, QoS, RequestId, Role, Subscription,
+    TabInfo, TabStats, Term, Visibility,
 };
 use tab::control::{Announcement, ControlMessage};
+use tab::storage::StorageRequest;
 use tab::{Input, Lane, Lock, LockEvent, LockRequest, Output, Settings, Tab, TabId, Time};
+
+use crate::disk::Disk;
 
 pub(crate) const CLIENT: ClientNo = ClientNo(0);
 
@@ -24,6 +27,15 @@ pub(crate) struct World {
     /// Everything posted on the control channel, and when.
     pub(crate) control: Vec<(Time, ControlMessage)>,
     pub(crate) frames_to_lose: usize,
+    /// What the tabs want of it while they are elected.
+    durability: Durability,
+    pub(crate) disk: Disk,
+    /// Tabs whose database does not answer.
+    pub(crate) stuck: BTreeSet<TabId>,
+    /// Tabs that are told nothing, until they thaw.
+    frozen: BTreeMap<TabId, Vec<Input>>,
+    /// There are no Web Locks, but what stands in for them.
+    pub(crate) has_no_locks: bool,
     requests: u64,
 }
 
@@ -31,6 +43,9 @@ struct Node {
     tab: Tab,
     lanes: BTreeSet<Lane>,
     notices: Vec<Notice>,
+    has_ear: bool,
+    /// What the database was asked and has not answered.
+    asked: Vec<StorageRequest>,
 }
 
 pub(crate) fn id(number: u64) -> TabId {
@@ -38,8 +53,17 @@ pub(crate) fn id(number: u64) -> TabId {
 }
 
 impl World {
-    /// So many tabs with ids from 1, opened one after the other: the first is the broker.
+    /// So many tabs with ids from 1, opened one after the other: the first is the broker, and its state is in memory.
     pub(crate) fn with_tabs(count: u64) -> Self {
+        Self::with(count, Durability::Memory)
+    }
+
+    /// The same with a log.
+    pub(crate) fn durable(count: u64) -> Self {
+        Self::with(count, Durability::Relaxed)
+    }
+
+    fn with(count: u64, durability: Durability) -> Self {
         let mut world = Self {
             now: Time::from_ms(1_700_000_000_000),
             tabs: BTreeMap::new(),
@@ -47,6 +71,11 @@ impl World {
             arriving: VecDeque::new(),
             control: Vec::new(),
             frames_to_lose: 0,
+            durability,
+            disk: Disk::default(),
+            stuck: BTreeSet::new(),
+            frozen: BTreeMap::new(),
+            has_no_locks: false,
             requests: 0,
         };
         for number in 1..=count {
@@ -62,6 +91,8 @@ impl World {
             tab: Tab::new(tab_id, "test".to_owned(), Settings::default()),
             lanes: BTreeSet::new(),
             notices: Vec::new(),
+            has_ear: false,
+            asked: Vec::new(),
         };
         self.tabs.insert(tab_id, node);
     }
@@ -71,8 +102,33 @@ impl World {
         let options = OpenOptions {
             channel: "test".to_owned(),
             visibility: Visibility::Visible,
+            durability: self.durability,
         };
         self.command(tab_id, Command::Open(options));
+    }
+
+    /// The tab stands still: it keeps its locks and hears nothing.
+    pub(crate) fn freeze(&mut self, tab_id: TabId) {
+        self.frozen.insert(tab_id, Vec::new());
+    }
+
+    /// The tab goes on, with what came meanwhile.
+    pub(crate) fn thaw(&mut self, tab_id: TabId) {
+        for input in self.frozen.remove(&tab_id).unwrap_or_default() {
+            self.arriving.push_back((tab_id, input));
+        }
+        self.run();
+    }
+
+    /// The database answers again, if it did not.
+    pub(crate) fn unstick(&mut self, tab_id: TabId) {
+        self.stuck.remove(&tab_id);
+        let node = self.tabs.get_mut(&tab_id);
+        let asked = node.map(|node| core::mem::take(&mut node.asked));
+        for request in asked.into_iter().flatten() {
+            self.ask(tab_id, request);
+        }
+        self.run();
     }
 
     /// The tab is gone, and nobody has noticed yet.
@@ -171,6 +227,7 @@ impl World {
         while let Some((due, tab_id)) = self
             .tabs
             .iter()
+            .filter(|(tab_id, _)| !self.frozen.contains_key(tab_id))
             .filter_map(|(tab_id, node)| Some((node.tab.next_timeout()?, *tab_id)))
             .min()
             .filter(|(due, _)| *due <= end)
@@ -188,6 +245,10 @@ impl World {
 
     fn run(&mut self) {
         while let Some((tab_id, input)) = self.arriving.pop_front() {
+            if let Some(held) = self.frozen.get_mut(&tab_id) {
+                held.push(input);
+                continue;
+            }
             let Some(node) = self.tabs.get_mut(&tab_id) else {
                 continue;
             };
@@ -213,7 +274,15 @@ impl World {
             Output::CloseLane(lane) => assert!(node.lanes.remove(&lane), "{lane:?} is not open"),
             Output::Lock(LockRequest::Acquire(lock)) => self.acquire(from, lock),
             Output::Lock(LockRequest::Release(lock)) => self.release(from, lock),
+            Output::Lock(LockRequest::AcquireIfFree(lock)) => self.acquire_if_free(from, lock),
+            Output::Lock(LockRequest::Steal(lock)) => self.steal(from, lock),
+            Output::Storage(request) => self.ask(from, request),
+            Output::Ear(is_wanted) => node.has_ear = is_wanted,
             Output::Control(message) => {
+                if node.has_ear {
+                    let heard = Input::Heard(message.clone());
+                    self.arriving.push_back((from, heard));
+                }
                 self.control.push((self.now, message.clone()));
                 for tab in self.tabs.keys().filter(|tab| **tab != from) {
                     let input = Input::Control(message.clone());
@@ -244,6 +313,44 @@ impl World {
                 self.grant(tab_id, lock);
             }
         }
+    }
+
+    fn acquire_if_free(&mut self, tab_id: TabId, lock: Lock) {
+        let queue = self.locks.entry(lock).or_default();
+        let event = if self.has_no_locks {
+            LockEvent::NotSupported(lock)
+        } else if queue.is_empty() {
+            queue.push_back(tab_id);
+            LockEvent::Granted(lock)
+        } else {
+            LockEvent::NotFree(lock)
+        };
+        self.arriving.push_back((tab_id, Input::Lock(event)));
+    }
+
+    fn steal(&mut self, tab_id: TabId, lock: Lock) {
+        assert!(!self.has_no_locks);
+        let queue = self.locks.entry(lock).or_default();
+        queue.retain(|waiting| *waiting != tab_id);
+        let holder = queue.pop_front();
+        queue.push_front(tab_id);
+        if let Some(holder) = holder {
+            let lost = Input::Lock(LockEvent::Lost(lock));
+            self.arriving.push_back((holder, lost));
+        }
+        self.grant(tab_id, lock);
+    }
+
+    fn ask(&mut self, tab_id: TabId, request: StorageRequest) {
+        if self.stuck.contains(&tab_id) {
+            if let Some(node) = self.tabs.get_mut(&tab_id) {
+                node.asked.push(request);
+            }
+            return;
+        }
+        let answer = self.disk.answer(request);
+        let answer = answer.map(|event| (tab_id, Input::Storage(event)));
+        self.arriving.extend(answer);
     }
 
     fn release(&mut self, tab_id: TabId, lock: Lock) {

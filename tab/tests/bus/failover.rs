@@ -1,0 +1,234 @@
+//! Brokers that fail in other ways than by going away.
+
+use tab::api::{Durability, EventKind, QoS, Role, Term};
+use tab::control::ControlMessage;
+use tab::storage::{RowKind, Seq, StorageEvent};
+use tab::{Input, Settings, TabId};
+
+use crate::world::{World, id};
+
+fn with_connected_tabs(count: u64) -> World {
+    let mut world = World::durable(count);
+    for number in 1..=count {
+        world.connect(id(number));
+    }
+    world.pass(1_000);
+    world
+}
+
+fn brokers(world: &World, tabs: impl IntoIterator<Item = u64>) -> Vec<TabId> {
+    tabs.into_iter()
+        .map(id)
+        .filter(|tab| matches!(world.role(*tab), Role::Broker { .. }))
+        .collect()
+}
+
+/// The terms of all rows, in order; of fences, too.
+fn terms(world: &World) -> Vec<Term> {
+    world.disk.rows.values().map(|row| row.term).collect()
+}
+
+fn fences(world: &World) -> Vec<(Seq, Term)> {
+    let rows = world.disk.rows.iter();
+    rows.filter(|(_, row)| row.kind == RowKind::Fence)
+        .map(|(seq, row)| (*seq, row.term))
+        .collect()
+}
+
+#[test]
+fn each_broker_begins_with_a_fence_behind_the_last_row() {
+    let mut world = with_connected_tabs(2);
+    assert_eq!(fences(&world), [(Seq(1), world.term(id(1)))]);
+    world.close(id(1));
+    world.pass(100);
+    let [_, (_, second)] = fences(&world)[..] else {
+        panic!("{:?}", fences(&world));
+    };
+    assert_eq!(second, world.term(id(2)));
+    assert!(terms(&world).is_sorted());
+    let rows: Vec<u64> = world.disk.rows.keys().map(|seq| seq.0).collect();
+    assert_eq!(rows, (1..=rows.len() as u64).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_broker_that_stands_still_is_ousted_by_one_of_those_it_owes_an_answer() {
+    let mut world = with_connected_tabs(3);
+    world.freeze(id(1));
+    let requests = [2, 3].map(|number| world.publish(id(number), "a", "x", QoS::AtLeastOnce));
+    world.pass(690);
+    assert!(brokers(&world, 2..=3).is_empty());
+    world.pass(200);
+    assert_eq!(brokers(&world, 2..=3).len(), 1);
+    for (number, request) in [2, 3].into_iter().zip(requests) {
+        assert!(world.published(id(number)).iter().any(|it| it.0 == request));
+    }
+    world.thaw(id(1));
+    world.pass(1_000);
+    assert_eq!(brokers(&world, 1..=3).len(), 1);
+    assert!(matches!(world.role(id(1)), Role::Client { .. }));
+    assert!(terms(&world).is_sorted());
+}
+
+#[test]
+fn whoever_was_ousted_writes_nothing_more_and_its_client_is_answered_by_the_next() {
+    let mut world = with_connected_tabs(2);
+    world.freeze(id(1));
+    let request = world.publish(id(1), "a", "late", QoS::AtLeastOnce);
+    world.publish(id(2), "a", "x", QoS::AtLeastOnce);
+    world.pass(1_500);
+    assert_eq!(brokers(&world, [2]), [id(2)]);
+    let fence = *fences(&world).last().unwrap();
+    world.thaw(id(1));
+    world.pass(500);
+    let after = world.disk.rows.range(fence.0..);
+    assert!(after.map(|(_, row)| row.term).all(|term| term == fence.1));
+    assert!(world.published(id(1)).iter().any(|it| it.0 == request));
+}
+
+#[test]
+fn a_broker_whose_database_is_stuck_is_as_good_as_dead() {
+    let mut world = with_connected_tabs(2);
+    world.stuck.insert(id(1));
+    let request = world.publish(id(2), "a", "x", QoS::AtLeastOnce);
+    let subscribed = world.subscribe(id(2), "b");
+    world.pass(2_000);
+    assert_eq!(brokers(&world, 1..=2), [id(2)]);
+    world.unstick(id(1));
+    world.pass(1_000);
+    assert_eq!(brokers(&world, 1..=2), [id(2)]);
+    assert!(terms(&world).is_sorted());
+    // Whether it needed a row or not.
+    assert!(world.published(id(2)).iter().any(|it| it.0 == request));
+    let _ = subscribed;
+}
+
+#[test]
+fn a_frozen_tab_at_the_head_of_the_queue_is_passed_over() {
+    let mut world = with_connected_tabs(3);
+    world.freeze(id(2));
+    world.close(id(1));
+    world.pass(2_500);
+    assert_eq!(brokers(&world, [2, 3]), [id(3)]);
+    world.thaw(id(2));
+    world.pass(1_000);
+    assert_eq!(brokers(&world, [2, 3]), [id(3)]);
+    assert!(matches!(world.role(id(2)), Role::Client { .. }));
+}
+
+#[test]
+fn without_locks_a_silent_broker_is_fenced_all_the_same() {
+    let mut world = with_connected_tabs(2);
+    world.has_no_locks = true;
+    world.freeze(id(1));
+    world.publish(id(2), "a", "x", QoS::AtLeastOnce);
+    world.pass(1_500);
+    assert_eq!(brokers(&world, [2]), [id(2)]);
+    world.thaw(id(1));
+    world.pass(1_500);
+    assert_eq!(brokers(&world, 1..=2), [id(2)]);
+}
+
+#[test]
+fn a_broker_that_answers_is_left_in_peace() {
+    let mut world = with_connected_tabs(2);
+    let before = world.term(id(1));
+    world.stuck.insert(id(1));
+    world.publish(id(2), "a", "x", QoS::AtLeastOnce);
+    world.pass(400);
+    world.unstick(id(1));
+    world.pass(3_000);
+    assert_eq!(brokers(&world, 1..=2), [id(1)]);
+    assert_eq!(world.term(id(1)), before);
+}
+
+#[test]
+fn after_a_standstill_nothing_leaves_before_a_row_is_stored() {
+    let mut world = with_connected_tabs(1);
+    let tail = world.disk.tail();
+    world.freeze(id(1));
+    world.pass(3_000);
+    world.stuck.insert(id(1));
+    let said = world.control.len();
+    let request = world.publish(id(1), "a", "x", QoS::AtMostOnce);
+    world.thaw(id(1));
+    world.pass(1_000);
+    assert!(!world.published(id(1)).iter().any(|it| it.0 == request));
+    assert_eq!(world.control.len(), said);
+    world.unstick(id(1));
+    assert!(world.published(id(1)).iter().any(|it| it.0 == request));
+    assert!(world.disk.tail() > tail);
+    let stood_still = |event: &&EventKind| matches!(event, EventKind::StoodStill { .. });
+    assert!(world.events(id(1)).iter().any(stood_still));
+}
+
+#[test]
+fn without_a_database_the_broker_says_that_its_state_is_in_memory() {
+    let mut world = World::durable(0);
+    world.disk.is_missing = true;
+    for number in 1..=2 {
+        world.open(id(number));
+        world.pass(200);
+    }
+    assert_eq!(brokers(&world, 1..=2), [id(1)]);
+    let announcements = world.announcements(id(1));
+    let (_, last) = announcements.last().unwrap();
+    assert_eq!(last.durability, Durability::Memory);
+    let in_memory = |event: &&EventKind| matches!(event, EventKind::InMemory(_));
+    assert!(world.events(id(1)).iter().any(in_memory));
+    world.close(id(1));
+    world.pass(200);
+    assert_eq!(brokers(&world, [2]), [id(2)]);
+}
+
+#[test]
+fn a_database_that_fails_for_a_moment_is_tried_again() {
+    let mut world = with_connected_tabs(1);
+    let before = world.term(id(1));
+    world.disk.failures = 2;
+    world.say(ControlMessage::Probe {
+        tab_id: id(9),
+        number: 1,
+    });
+    assert!(!has_pong(&world));
+    world.pass(1_000);
+    assert!(has_pong(&world));
+    assert_eq!(world.term(id(1)), before);
+}
+
+#[test]
+fn a_broker_whose_database_keeps_failing_leaves_the_place_to_another() {
+    let mut world = with_connected_tabs(2);
+    world.disk.failures = Settings::default().storage_failures_max as usize;
+    world.say(ControlMessage::Probe {
+        tab_id: id(9),
+        number: 1,
+    });
+    world.pass(10_000);
+    assert_eq!(brokers(&world, 1..=2), [id(2)]);
+}
+
+fn has_pong(world: &World) -> bool {
+    let is_pong = |message: &ControlMessage| matches!(message, ControlMessage::Pong { tab_id, number: 1, .. } if *tab_id == id(9));
+    world.control.iter().any(|(_, message)| is_pong(message))
+}
+
+#[test]
+fn when_the_browser_removes_what_was_stored_a_new_reign_writes_it_anew() {
+    let mut world = with_connected_tabs(2);
+    let before = world.term(id(1));
+    world.disk.rows.clear();
+    world.disk.snapshot = None;
+    world.input(id(1), Input::Storage(StorageEvent::Closed));
+    world.pass(1_000);
+    assert_eq!(brokers(&world, 1..=2), [id(1)]);
+    assert!(world.term(id(1)) > before);
+    assert!(world.is_connected(id(1)) && world.is_connected(id(2)));
+    let kinds: Vec<&RowKind> = world.disk.rows.values().map(|row| &row.kind).collect();
+    assert!(
+        matches!(kinds[..2], [RowKind::Fence, RowKind::Checkpoint]),
+        "{kinds:?}"
+    );
+    assert!(world.disk.snapshot.is_some());
+    let removed = |event: &&EventKind| matches!(event, EventKind::StorageRemoved);
+    assert!(world.events(id(1)).iter().any(removed));
+}
