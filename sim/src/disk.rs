@@ -223,14 +223,13 @@ impl Disk {
         transaction: u64,
     ) -> Option<Result<Outcome, Misuse>> {
         let Transaction {
-            tab,
             connection,
             request,
             ..
         } = self.under_way.remove(&transaction)?;
         let is_aborted = self.prng.chance(self.manners.abort_per_mille);
         let (answer, change) = match request {
-            StorageRequest::Open(_) => (self.open(tab), None),
+            StorageRequest::Open(_) => (self.open(), None),
             StorageRequest::Load if is_aborted => {
                 let why = "the read was aborted".to_owned();
                 (StorageEvent::LoadFailed(why), None)
@@ -272,9 +271,8 @@ impl Disk {
         }))
     }
 
-    fn open(&mut self, tab: TabId) -> StorageEvent {
+    fn open(&mut self) -> StorageEvent {
         if self.prng.chance(self.manners.unavailable_per_mille) {
-            self.connections.remove(&tab);
             return StorageEvent::Unavailable("denied".to_owned());
         }
         StorageEvent::Opened
@@ -367,10 +365,21 @@ impl Disk {
     }
 
     /// Whether the tab still listens to this opening; if so, it may ask for the next thing.
-    pub(crate) fn hears(&mut self, tab: TabId, connection: ConnectionNo) -> bool {
+    pub(crate) fn hears(
+        &mut self,
+        tab: TabId,
+        connection: ConnectionNo,
+        answer: &StorageEvent,
+    ) -> bool {
         let open = self.connections.get_mut(&tab);
-        let open = open.filter(|open| open.no == connection);
-        open.map(|open| open.is_busy = false).is_some()
+        let Some(open) = open.filter(|open| open.no == connection) else {
+            return false;
+        };
+        open.is_busy = false;
+        if let StorageEvent::Unavailable(_) = answer {
+            self.connections.remove(&tab);
+        }
+        true
     }
 
     /// The tab hears that the browser has closed its database.
@@ -501,7 +510,7 @@ mod tests {
     fn ask(disk: &mut Disk, tab: TabId, request: StorageRequest) -> Result<StorageEvent, Misuse> {
         let (at_us, no) = disk.request(disk.free_us, tab, request)?.expect("no turn");
         let outcome = disk.carry_out(at_us, no).expect("no outcome")?;
-        assert!(disk.hears(tab, outcome.connection));
+        assert!(disk.hears(tab, outcome.connection, &outcome.answer));
         Ok(outcome.answer)
     }
 

@@ -122,6 +122,11 @@ impl Oracle {
         self.plan.promise == Promise::Durable
     }
 
+    /// Whether a session can be found again at another broker, or in another tab.
+    fn may_outlive_brokers(&self) -> bool {
+        self.plan.promise != Promise::Memory
+    }
+
     fn moment(&mut self, at: Time) -> Moment {
         self.step += 1;
         Moment {
@@ -236,11 +241,13 @@ impl Oracle {
             return;
         };
         let client = view.clients.entry(key.no).or_default();
+        let epoch = client.epoch;
         let is_accepted = is_valid && client.is_wanted;
         let (request, kind) = match command {
             ClientCommand::Subscribe(request, subscriptions) => {
                 if is_accepted {
                     client.subscribe(now, *request, subscriptions);
+                    self.share_with_siblings(key, now, subscriptions);
                 }
                 (*request, RequestKind::Subscribe(subscriptions.clone()))
             }
@@ -263,7 +270,6 @@ impl Oracle {
             }
             ClientCommand::Connect(_) | ClientCommand::Disconnect { .. } => return,
         };
-        let epoch = client.epoch;
         let ask = self.ask(key, &kind, is_accepted);
         let asked = Request {
             epoch,
@@ -285,12 +291,12 @@ impl Oracle {
         };
         let inherited = self.inherited(key, &client_id);
         self.take_session(now, key, &client_id, options);
-        let is_durable = self.is_durable();
+        let may_outlive = self.may_outlive_brokers();
         let Some(view) = self.tabs.get_mut(&key.tab) else {
             return;
         };
         let client = view.clients.entry(key.no).or_default();
-        let old_will = client.will.filter(|_| is_durable);
+        let old_will = client.will.filter(|_| may_outlive);
         client.connect();
         client.inherit(inherited);
         client.client_id = Some(client_id);
@@ -317,7 +323,7 @@ impl Oracle {
 
     fn on_disconnect(&mut self, now: Moment, key: ClientKey, with_will: bool) {
         // Where the broker may change meanwhile, the DISCONNECT may find none.
-        let is_due = with_will || self.is_durable();
+        let is_due = with_will || self.may_outlive_brokers();
         self.leave_session(now, key);
         let Some(client) = self.client(key) else {
             return;
@@ -463,11 +469,11 @@ impl Oracle {
                 if !is_kept {
                     return Err(Violation::SessionLost { client: key });
                 }
-                let is_durable = self.is_durable();
+                let may_go_on = self.may_outlive_brokers();
                 let Some(client) = self.client(key) else {
                     return Ok(());
                 };
-                let goes_on = client.connected(now, term, session_present, is_durable);
+                let goes_on = client.connected(now, term, session_present, may_go_on);
                 if goes_on {
                     self.tally.sessions_resumed += 1;
                 } else {
@@ -632,8 +638,8 @@ impl Oracle {
             return Ok(());
         };
         let client = view.clients.entry(key.no).or_default();
-        let is_durable = self.plan.promise == Promise::Durable;
-        client.deliver(key, id, published, message, is_durable, &mut self.tally)?;
+        let may_go_on = self.plan.promise != Promise::Memory;
+        client.deliver(key, id, published, message, may_go_on, &mut self.tally)?;
         let session = client.client_id.as_ref();
         if let Some(session) = session.and_then(|id| self.sessions.get_mut(id)) {
             session.got(id);

@@ -111,6 +111,20 @@ impl Client {
         self.subscriptions.extend(inherited);
     }
 
+    /// Another client of its client id subscribes to this.
+    pub(super) fn inherit_new(&mut self, since: Moment, subscriptions: &[Subscription]) {
+        let made = subscriptions.iter().map(|options| Subscribed {
+            request: RequestId(u64::MAX),
+            epoch: 0,
+            options: options.clone(),
+            since,
+            granted: None,
+            is_ending: false,
+            until: None,
+        });
+        self.subscriptions.extend(made);
+    }
+
     /// Whether it was connected since the page asked for it.
     pub(super) fn was_connected(&self) -> bool {
         self.last_term.is_some()
@@ -162,16 +176,16 @@ impl Client {
         now: Moment,
         term: Term,
         session_present: bool,
-        is_durable: bool,
+        may_go_on: bool,
     ) -> bool {
         // In memory there can only be a session at another broker that an earlier attempt to connect began, unheard.
         let is_first = self.last_term.is_none();
-        let is_same = is_durable || is_first || self.last_term == Some(term);
+        let is_same = may_go_on || is_first || self.last_term == Some(term);
         let goes_on = session_present && is_same;
         self.connection = Some(term);
         self.last_term = Some(term);
         self.connects += 1;
-        if !(is_durable && goes_on) {
+        if !(may_go_on && goes_on) {
             self.order.clear();
         }
         if is_first || !goes_on {
@@ -232,7 +246,7 @@ impl Client {
         id: MessageId,
         published: &Published,
         message: &Message,
-        is_durable: bool,
+        may_go_on: bool,
         tally: &mut Tally,
     ) -> Result<(), Violation> {
         let Some(term) = self.connection else {
@@ -249,9 +263,9 @@ impl Client {
             });
         }
         self.check_subscriptions(key, id, published, message)?;
-        let is_first = self.check_copies(key, id, published, message, tally)?;
+        let is_first = self.check_copies(key, id, published, message, may_go_on, tally)?;
         // A client that subscribed in between gets the second copy of one message after the first of the next.
-        let is_resent = published.is_resent_in(term) || is_durable && published.is_resent();
+        let is_resent = published.is_resent_in(term) || may_go_on && published.is_resent();
         if is_first && !is_resent && !message.retain && published.kind == Kind::Publish {
             self.check_order(key, id, published, message, tally)?;
         }
@@ -312,9 +326,10 @@ impl Client {
         id: MessageId,
         published: &Published,
         message: &Message,
+        may_go_on: bool,
         tally: &mut Tally,
     ) -> Result<bool, Violation> {
-        let routed = published.copies_max();
+        let routed = published.copies_max(message.qos, may_go_on);
         let retained = if published.publication.retain {
             self.retained_copies_max(client, published)
         } else {

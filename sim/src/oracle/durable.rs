@@ -1,6 +1,6 @@
 //! Nothing acknowledged is lost: what holds where the broker's state is on the disk, whichever tab is the broker.
 
-use tab::api::{ConnectOptions, DisconnectCause, QoS};
+use tab::api::{ConnectOptions, DisconnectCause, QoS, Subscription};
 use tab::{TabId, Time};
 
 use super::client::Subscribed;
@@ -36,20 +36,25 @@ impl Oracle {
         client_id: &str,
         options: &ConnectOptions,
     ) {
-        if !self.is_durable() {
+        if !self.may_outlive_brokers() {
             return;
         }
         self.leave_session(now, key);
         self.debts
             .retain(|debt| debt.lost.as_deref() != Some(client_id));
         let session = self.sessions.entry(client_id.to_owned()).or_default();
-        let is_alone = session.holders.is_empty();
+        let rivals = session.holders.clone();
+        let is_alone = rivals.is_empty();
         session.holders.insert(key);
         if options.clean_start || !session.is_lasting || !is_alone {
             session.end();
         }
         // It lasts again once its CONNACK says so.
         session.is_lasting &= options.session_expiry_interval == u32::MAX;
+        // Whoever loses its connection to another client has lost it.
+        for rival in rivals {
+            self.may_publish_wills(rival.tab);
+        }
     }
 
     /// The client is not connected any more, and will not be unless its page asks for it.
@@ -130,7 +135,7 @@ impl Oracle {
 
     /// What other clients of this id subscribed to: it may get what matches that.
     pub(super) fn inherited(&self, key: ClientKey, client_id: &str) -> Vec<Subscribed> {
-        if !self.is_durable() {
+        if !self.may_outlive_brokers() {
             return Vec::new();
         }
         let legacy = self.legacy.get(client_id).into_iter().flatten();
@@ -143,6 +148,27 @@ impl Oracle {
         });
         let others = others.flat_map(|client| &client.subscriptions);
         legacy.chain(others).cloned().collect()
+    }
+
+    /// Other clients of this id may get what it subscribes to, if they take its session over.
+    pub(super) fn share_with_siblings(
+        &mut self,
+        key: ClientKey,
+        now: Moment,
+        subscriptions: &[Subscription],
+    ) {
+        if !self.may_outlive_brokers() {
+            return;
+        }
+        let client_id = self.client(key).and_then(|client| client.client_id.clone());
+        let siblings = self.tabs.iter_mut().flat_map(|(tab, view)| {
+            let tab = *tab;
+            let clients = view.clients.iter_mut();
+            clients.filter(move |(no, _)| ClientKey { tab, no: **no } != key)
+        });
+        for (_, sibling) in siblings.filter(|(_, it)| it.client_id == client_id) {
+            sibling.inherit_new(now, subscriptions);
+        }
     }
 
     /// Notes which session a request is for.

@@ -140,9 +140,14 @@ impl Published {
         end.plus_ms(if is_answered_at_arrival { 0 } else { SLACK_MS })
     }
 
-    /// How many copies of it the brokers may have routed to a client that stays connected.
-    pub(crate) fn copies_max(&self) -> u32 {
-        match (self.kind, self.publication.qos) {
+    /// How many copies of it the brokers may have routed to a client that stays connected and gets it with this QoS.
+    pub(crate) fn copies_max(&self, delivered: QoS, may_go_on: bool) -> u32 {
+        // What goes out with QoS 0 does not wait for the disk: it may go out again from the next broker.
+        let qos = match (may_go_on, delivered) {
+            (true, QoS::AtMostOnce) => self.publication.qos.min(QoS::AtLeastOnce),
+            (true, QoS::AtLeastOnce | QoS::ExactlyOnce) | (false, _) => self.publication.qos,
+        };
+        match (self.kind, qos) {
             (Kind::Will { .. }, _) => self.resends,
             (Kind::Publish, QoS::AtMostOnce) => 1,
             (Kind::Publish, QoS::AtLeastOnce) => 1 + self.resends,

@@ -100,7 +100,7 @@ impl World<'_> {
                 Some(_) | None => Ok(()),
             },
             Arrival::Stored(connection, answer) => {
-                if self.disk.hears(tab, connection) {
+                if self.disk.hears(tab, connection, &answer) {
                     self.turn(tab, Input::Storage(answer))?;
                 }
                 Ok(())
