@@ -9,7 +9,7 @@ use crate::{Properties, PropertyId, PropertyValue, QoS, Time, TopicName};
 /// A message as it was published. All sessions it goes to share one; a packet is made of it only when it is sent.
 #[derive(Debug)]
 pub(crate) struct Message {
-    /// The client that published it, for No Local.
+    /// The client that published it, for No Local; empty, as no client identifier is, for the broker itself.
     pub(crate) publisher: Arc<str>,
     pub(crate) published: Time,
     pub(crate) topic: TopicName,
@@ -31,6 +31,11 @@ impl Message {
     /// How much memory it takes, by what is long in it.
     pub(crate) fn bytes(&self) -> usize {
         self.topic.as_str().len() + self.payload.len()
+    }
+
+    /// Whether a client published it, and not the broker itself.
+    pub(crate) fn is_of_client(&self) -> bool {
+        !self.publisher.is_empty()
     }
 
     /// Whether the payload is UTF-8 if its Payload Format Indicator says so.
