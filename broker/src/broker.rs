@@ -34,6 +34,9 @@ pub enum Input {
     Gone(ConnId),
     /// It is time, see [`Broker::next_timeout`].
     Timeout,
+    /// The server ends: every connection is closed, with 0x8B for those that can be told. Sessions and wills go on as
+    /// after any connection that the broker closes, for a server that keeps the broker or its state.
+    Shutdown,
 }
 
 /// What the broker wants done, in this order.
@@ -141,6 +144,7 @@ impl Broker {
             Input::Malformed(conn, error) => self.on_malformed(now, conn, error, out),
             Input::Gone(conn) => self.on_gone(now, conn, out),
             Input::Timeout => self.close_silent(now, out),
+            Input::Shutdown => self.on_shutdown(now, out),
         }
     }
 

@@ -129,6 +129,8 @@ pub enum CloseReason {
         /// Its new connection.
         by: ConnId,
     },
+    /// The server ends.
+    ShuttingDown,
 }
 
 impl CloseReason {
@@ -163,6 +165,7 @@ impl CloseReason {
                 ReasonCode::KeepAliveTimeout
             }
             Self::TakenOver { .. } => ReasonCode::SessionTakenOver,
+            Self::ShuttingDown => ReasonCode::ServerShuttingDown,
         }
     }
 }
@@ -227,6 +230,7 @@ impl fmt::Display for CloseReason {
                 write!(f, "nothing came for 1.5 times {keep_alive_s} s")
             }
             Self::TakenOver { .. } => write!(f, "the client connected again"),
+            Self::ShuttingDown => write!(f, "the server shuts down"),
         }
     }
 }

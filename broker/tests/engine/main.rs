@@ -25,6 +25,7 @@ mod random;
 mod retained;
 mod session;
 mod shared;
+mod shutdown;
 mod statistics;
 mod subscribe;
 mod v311;
