@@ -12,6 +12,7 @@ mod access;
 mod aliases;
 mod authentication;
 mod conformance;
+mod conformance_311;
 mod connect;
 mod delivery;
 mod events;
