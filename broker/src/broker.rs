@@ -55,6 +55,9 @@ pub enum Input {
     /// Whether there is no room to store anything more. As long as there is none, what would have to be stored is
     /// refused with 0x97.
     StorageFull(bool),
+    /// The server ends: every connection is closed, with 0x8B for those that can be told. Sessions and wills go on as
+    /// after any connection that the broker closes, for a server that keeps the broker or its state.
+    Shutdown,
 }
 
 /// What the broker wants done, in this order.
@@ -167,9 +170,10 @@ impl Broker {
         if !self.config.durable {
             return self.carry_out(now, input, out);
         }
-        match &input {
-            Input::Committed(batch) => self.gate.commit(*batch, out),
-            Input::Gone(conn) => self.gate.forget(*conn),
+        match input {
+            // It changes nothing, so nothing that is due happens for it.
+            Input::Committed(batch) => return self.gate.commit(batch, out),
+            Input::Gone(conn) => self.gate.forget(conn),
             _ => {}
         }
         let mut outputs = core::mem::take(&mut self.gate.scratch);
@@ -192,12 +196,13 @@ impl Broker {
             Input::Gone(conn) => self.on_gone(now, conn, out),
             Input::OriginGone(origin) => self.on_origin_gone(now, origin, out),
             Input::StorageFull(is_full) => self.storage_full = is_full,
-            // What waited for it has left already.
+            // Without a log nothing waits for it.
             Input::Committed(_) => {}
             Input::Timeout => {
                 self.give_up_awaited(now, out);
                 self.close_silent(now, out);
             }
+            Input::Shutdown => self.on_shutdown(now, out),
         }
     }
 

@@ -12,6 +12,7 @@ mod access;
 mod aliases;
 mod authentication;
 mod conformance;
+mod conformance_311;
 mod connect;
 mod delivery;
 mod events;
@@ -25,7 +26,13 @@ mod random;
 mod retained;
 mod session;
 mod shared;
+mod shutdown;
 mod statistics;
+#[path = "../support/stored.rs"]
+mod stored;
 mod subscribe;
 mod v311;
 mod will;
+
+/// Whether the broker stores what it promises. The tests are the same if it does: see `durable`.
+const DURABLE: bool = false;
