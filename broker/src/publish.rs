@@ -39,11 +39,6 @@ impl Broker {
         }
         link.check_rate(now, self.config.publish_rate_max)?;
         let topic = link.topic(&publish)?;
-        if let Some(packet_id) = publish.packet_id
-            && !publish.dup
-        {
-            self.forget_if_stale(id, packet_id);
-        }
         match (publish.qos, publish.packet_id) {
             (QoS::AtMostOnce, _) => self.on_publish_qos0(now, id, topic, publish, out),
             (QoS::AtLeastOnce, Some(packet_id)) => {
@@ -173,23 +168,6 @@ impl Broker {
             return Err(CloseReason::QuotaExceeded { limit });
         }
         Ok(())
-    }
-
-    /// Forgets the packet identifier of a QoS 2 message that came on an earlier connection, because the client uses it for
-    /// something new: it goes on with its session and has lost its own half of it, as a reloaded page has. A client that
-    /// has not would set DUP [MQTT-3.3.1-1]. Were the identifier kept, a new message with it would be taken for the old
-    /// one, acknowledged, and lost.
-    pub(crate) fn forget_if_stale(&mut self, id: SessionId, packet_id: u16) {
-        let session = &mut self.sessions[id.0];
-        let is_of_this_connection = session
-            .link
-            .as_ref()
-            .is_some_and(|link| link.unreleased.contains(&packet_id));
-        if !is_of_this_connection && session.inbound.remove(&packet_id) {
-            let session = session.number;
-            self.journal
-                .record(|| Record::Forgotten { session, packet_id });
-        }
     }
 
     /// Forgets the packet identifier of a QoS 2 message: from now on it is free for another. [MQTT-4.3.3-11]

@@ -176,8 +176,7 @@ impl Broker {
 
     /// Whether a packet identifier is that of a message which the client has not released. A client of MQTT 3.1.1 cannot
     /// be told. [MQTT-2.2.1-3]
-    fn is_in_use(&mut self, id: SessionId, packet_id: u16) -> bool {
-        self.forget_if_stale(id, packet_id);
+    fn is_in_use(&self, id: SessionId, packet_id: u16) -> bool {
         let session = &self.sessions[id.0];
         session.inbound.contains(&packet_id) && session.speaks_v5()
     }

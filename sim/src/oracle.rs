@@ -328,6 +328,7 @@ impl Oracle {
         let Some(client) = self.client(key) else {
             return;
         };
+        client.is_in_question = client.connection.is_some();
         client.is_wanted = false;
         let will = client.will.filter(|_| is_due);
         if let Some(published) = will.and_then(|id| self.messages.get_mut(&id)) {
@@ -447,11 +448,13 @@ impl Oracle {
         };
         let client = view.clients.entry(key.no).or_default();
         match status {
-            ClientStatus::Waiting => client.connection = None,
+            ClientStatus::Waiting => client.lost(),
             ClientStatus::Connecting => {
-                client.connection = None;
+                client.lost();
+                // A CONNECT that began a session, unheard, is followed by one that begins another.
+                let may_end_one = client.is_clean_start && !client.was_connected();
                 let will = client.will.and_then(|id| self.messages.get_mut(&id));
-                will.into_iter().for_each(Published::brought);
+                will.into_iter().for_each(|will| will.brought(may_end_one));
             }
             ClientStatus::Connected {
                 session_present,

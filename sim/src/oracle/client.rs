@@ -41,6 +41,8 @@ pub(crate) struct Client {
     pub(crate) is_will_prompt: bool,
     /// Whether the session outlives a connection that broke.
     pub(crate) has_lasting_session: bool,
+    /// The page has ended its connection, and has not heard yet that it is over: what had come before may be told still.
+    pub(super) is_in_question: bool,
     /// What it calls itself in this epoch.
     pub(super) client_id: Option<String>,
     pub(super) is_clean_start: bool,
@@ -65,7 +67,9 @@ pub(super) struct Subscribed {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Copies {
-    /// With RETAIN 0.
+    /// With RETAIN 0, and with QoS 0 where that does not wait for the disk.
+    at_most_once: u32,
+    /// With RETAIN 0, otherwise.
     plain: u32,
     /// With RETAIN 1.
     retained: u32,
@@ -82,11 +86,18 @@ struct Stream {
     delivered: QoS,
 }
 
+impl Copies {
+    fn all(self) -> u32 {
+        self.at_most_once + self.plain + self.retained
+    }
+}
+
 impl Client {
     // The page's commands.
 
     /// The page connects it, anew or for the first time.
     pub(crate) fn connect(&mut self) {
+        self.is_in_question |= self.connection.is_some();
         self.epoch += 1;
         self.is_wanted = true;
         self.connection = None;
@@ -207,8 +218,14 @@ impl Client {
         self.has_lasting_session && self.last_term == Some(term)
     }
 
-    pub(crate) fn disconnected(&mut self) {
+    /// It is not connected now.
+    pub(super) fn lost(&mut self) {
         self.connection = None;
+        self.is_in_question = false;
+    }
+
+    pub(crate) fn disconnected(&mut self) {
+        self.lost();
         self.session += 1;
     }
 
@@ -249,6 +266,15 @@ impl Client {
         may_go_on: bool,
         tally: &mut Tally,
     ) -> Result<(), Violation> {
+        if !published.is_intact(message) {
+            return Err(Violation::Altered {
+                client: key,
+                message: id,
+            });
+        }
+        if self.is_in_question && may_go_on {
+            return Ok(());
+        }
         let Some(term) = self.connection else {
             let message = id;
             return Err(Violation::NotConnected {
@@ -256,12 +282,6 @@ impl Client {
                 message,
             });
         };
-        if !published.is_intact(message) {
-            return Err(Violation::Altered {
-                client: key,
-                message: id,
-            });
-        }
         self.check_subscriptions(key, id, published, message)?;
         let is_first = self.check_copies(key, id, published, message, may_go_on, tally)?;
         // A client that subscribed in between gets the second copy of one message after the first of the next.
@@ -336,7 +356,7 @@ impl Client {
             0
         };
         let copies = self.seen.entry(id).or_default();
-        let is_first = copies.plain + copies.retained == 0;
+        let is_first = copies.all() == 0;
         copies.is_at_least_once |= message.qos == QoS::AtLeastOnce;
         // What a client has not acknowledged before its connection broke, it gets again with QoS 1.
         let sent = if copies.is_at_least_once {
@@ -353,6 +373,9 @@ impl Client {
             }
             copies.retained += 1;
             (copies.plain + copies.retained, (routed + retained) * sent)
+        } else if message.qos == QoS::AtMostOnce && may_go_on {
+            copies.at_most_once += 1;
+            (copies.at_most_once, routed)
         } else {
             copies.plain += 1;
             (copies.plain, routed * sent)
@@ -477,7 +500,7 @@ impl Client {
 
     pub(crate) fn copies(&self, id: MessageId) -> u32 {
         let copies = self.seen.get(&id).copied().unwrap_or_default();
-        copies.plain + copies.retained
+        copies.all()
     }
 
     /// What came with RETAIN 1.

@@ -68,8 +68,11 @@ impl Published {
         self.kind == Kind::Publish && self.end.is_none()
     }
 
-    /// A CONNECT brings the will anew.
-    pub(crate) fn brought(&mut self) {
+    /// A CONNECT brings the will, for the first time or anew.
+    pub(crate) fn brought(&mut self, may_end_session: bool) {
+        if may_end_session && self.resends > 0 {
+            self.kind = Kind::Will { is_due: true };
+        }
         self.resends += 1;
     }
 

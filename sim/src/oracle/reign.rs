@@ -1,6 +1,6 @@
 //! Reigns: who takes itself for the broker, and whose rows are stored.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tab::api::{Role, Term};
 use tab::storage::{RowKind, StorageError, StorageEvent, StorageRequest};
@@ -17,6 +17,8 @@ use crate::violation::Violation;
 pub(super) struct Log {
     /// The highest term that has a fence.
     fence: Option<Term>,
+    /// Whose fences were stored at any time.
+    fences: BTreeMap<Term, TabId>,
     /// Messages that were stored at any time.
     stored: BTreeSet<MessageId>,
 }
@@ -59,8 +61,12 @@ impl Oracle {
     fn check_term(&self, tab: TabId, term: Term) -> Result<(), Violation> {
         let before = match self.plan.promise {
             Promise::Memory => self.reigns.last_key_value().map(|(before, _)| *before),
-            // Whoever had its fence stored first may hear of it last. The order of the fences is what counts.
-            Promise::Durable | Promise::Calm => self.reigns.contains_key(&term).then_some(term),
+            // The order of the fences is what counts: whoever had its own stored first may hear of it last, and a broker
+            // without room for a fence promises nothing.
+            Promise::Durable | Promise::Calm => {
+                let other = self.log.fences.get(&term).filter(|other| **other != tab);
+                other.map(|_| term)
+            }
         };
         match before {
             Some(before) if before >= term => Err(Violation::TermNotRising { tab, term, before }),
@@ -127,6 +133,7 @@ impl Oracle {
                 }
                 self.tally.fences += 1;
                 self.log.fence = Some(term);
+                self.log.fences.insert(term, tab);
             }
             Change::Row(..) | Change::Checkpoint(_) if fence != Some(term) => {
                 return Err(Violation::StaleCommit { tab, term, fence });
@@ -154,5 +161,6 @@ impl Oracle {
     /// Nothing is stored any more, and nothing says how high terms were.
     pub(super) fn forget_log(&mut self) {
         self.log.fence = None;
+        self.log.fences.clear();
     }
 }
