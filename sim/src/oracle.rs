@@ -180,10 +180,15 @@ impl Oracle {
 
     /// The lane of this tab breaks now, or when what is on its way has arrived.
     pub(crate) fn on_disturbance(&mut self, now: Time, tab: TabId) {
-        const SLACK_MS: u64 = 1_000;
+        // A gap is noticed with the next frame, which may come much later where brokers stand still.
+        let slack_ms = if self.may_outlive_brokers() {
+            60_000
+        } else {
+            1_000
+        };
         self.may_publish_wills(tab);
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.disturbed_until = now.plus_ms(SLACK_MS);
+            view.disturbed_until = view.disturbed_until.max(now.plus_ms(slack_ms));
         }
     }
 
@@ -292,6 +297,7 @@ impl Oracle {
         let inherited = self.inherited(key, &client_id);
         self.take_session(now, key, &client_id, options);
         let may_outlive = self.may_outlive_brokers();
+        let may_be_lost = self.may_lose_connection(now, &client_id, options);
         let Some(view) = self.tabs.get_mut(&key.tab) else {
             return;
         };
@@ -314,7 +320,7 @@ impl Oracle {
             client.is_will_prompt =
                 will.delay_interval == 0 || options.session_expiry_interval == 0;
             let publication = will.publication.clone();
-            let is_due = now.at <= view.disturbed_until || view.health.is_ill();
+            let is_due = may_be_lost || now.at <= view.disturbed_until || view.health.is_ill();
             let kind = Kind::Will { is_due };
             let published = Published::new(key, publication, now, kind, None);
             self.messages.insert(id, published);

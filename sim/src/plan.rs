@@ -121,6 +121,9 @@ impl Plan {
             },
             settings: Settings {
                 receive_maximum,
+                // So small that there are checkpoints.
+                checkpoint_rows: prng.one_of([8, 40, 4_096]),
+                checkpoint_bytes: prng.one_of([500, 10_000, 4 << 20]),
                 ..Settings::default()
             },
         };

@@ -372,13 +372,16 @@ impl Client {
                 });
             }
             copies.retained += 1;
-            (copies.plain + copies.retained, (routed + retained) * sent)
+            (
+                copies.plain + copies.retained,
+                routed.saturating_add(retained).saturating_mul(sent),
+            )
         } else if message.qos == QoS::AtMostOnce && may_go_on {
             copies.at_most_once += 1;
             (copies.at_most_once, routed)
         } else {
             copies.plain += 1;
-            (copies.plain, routed * sent)
+            (copies.plain, routed.saturating_mul(sent))
         };
         if copies > allowed {
             return Err(Violation::Duplicate {

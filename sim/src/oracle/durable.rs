@@ -57,6 +57,22 @@ impl Oracle {
         }
     }
 
+    /// Whether a client can be lost though nothing befalls its tab.
+    pub(super) fn may_lose_connection(
+        &self,
+        now: Moment,
+        client_id: &str,
+        options: &ConnectOptions,
+    ) -> bool {
+        /// A client that is silent for as long as brokers may be away, or messages on their way.
+        const SHORT_KEEP_ALIVE_S: u16 = 2;
+        let session = self.sessions.get(client_id);
+        let is_short = (1..=SHORT_KEEP_ALIVE_S).contains(&options.keep_alive);
+        self.may_outlive_brokers()
+            && (session.is_some_and(|it| it.is_contested(now))
+                || is_short && !self.plan.is_gentle())
+    }
+
     /// The client is not connected any more, and will not be unless its page asks for it.
     pub(super) fn leave_session(&mut self, now: Moment, key: ClientKey) {
         let sessions = self.sessions.values_mut();
@@ -229,6 +245,9 @@ impl Oracle {
         let Some(published) = self.messages.get(&id) else {
             return Ok(());
         };
+        if published.is_forgiven {
+            return Ok(());
+        }
         let since = published.since;
         let publisher = published.publisher;
         let client_ids = self.debtors(now, id, publisher, since);

@@ -29,6 +29,8 @@ pub(crate) struct Published {
     /// When it was acknowledged or given up.
     end: Option<Moment>,
     acknowledged: Option<Term>,
+    /// What was stored of it may be gone, whatever its publisher is told.
+    pub(super) is_forgiven: bool,
 }
 
 /// Who publishes it.
@@ -61,6 +63,7 @@ impl Published {
             restarts: 0,
             end: None,
             acknowledged: None,
+            is_forgiven: false,
         }
     }
 
@@ -96,7 +99,7 @@ impl Published {
 
     /// Whether it was acknowledged, whichever broker did.
     pub(crate) fn is_acknowledged(&self) -> bool {
-        self.publication.qos != QoS::AtMostOnce && self.acknowledged.is_some()
+        self.publication.qos != QoS::AtMostOnce && self.acknowledged.is_some() && !self.is_forgiven
     }
 
     /// Whether any broker may have had it.
@@ -111,7 +114,7 @@ impl Published {
 
     /// What is stored of it may be gone: it may be missing, and come once more if its publisher still waits.
     pub(crate) fn forgive(&mut self) {
-        self.acknowledged = None;
+        self.is_forgiven = true;
         self.resends += 1;
         self.restarts += 1;
     }
@@ -151,6 +154,7 @@ impl Published {
             (true, QoS::AtLeastOnce | QoS::ExactlyOnce) | (false, _) => self.publication.qos,
         };
         match (self.kind, qos) {
+            (Kind::Will { .. }, _) if may_go_on && delivered == QoS::AtMostOnce => u32::MAX,
             (Kind::Will { .. }, _) => self.resends,
             (Kind::Publish, QoS::AtMostOnce) => 1,
             (Kind::Publish, QoS::AtLeastOnce) => 1 + self.resends,
