@@ -10,10 +10,10 @@ use broker::{BatchId, Broker, Config, Input, Output, Packet, QoS, ReasonCode, Ti
 const CHECKED_AT_FIRST: u64 = 40;
 
 pub(crate) struct Stored {
-    broker: Broker,
-    is_durable: bool,
-    log: Vec<Vec<u8>>,
-    last_batch: u64,
+    pub(crate) broker: Broker,
+    pub(crate) config: Config,
+    pub(crate) log: Vec<Vec<u8>>,
+    pub(crate) last_batch: u64,
     inputs: u64,
     next_check: u64,
 }
@@ -25,8 +25,8 @@ impl Stored {
 
     pub(crate) fn with_access(config: Config, access: Box<dyn Access>) -> Self {
         Self {
-            is_durable: config.durable,
-            broker: Broker::with_access(config, access),
+            broker: Broker::with_access(config.clone(), access),
+            config,
             log: Vec::new(),
             last_batch: 0,
             inputs: 0,
@@ -35,7 +35,7 @@ impl Stored {
     }
 
     pub(crate) fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
-        if !self.is_durable {
+        if !self.config.durable {
             return self.broker.handle(now, input, out);
         }
         let mut outputs = Vec::new();
