@@ -49,6 +49,7 @@ mod stored;
 mod awaited;
 mod cuts;
 mod damage;
+mod failover;
 mod full;
 mod gate;
 mod restore;

@@ -71,7 +71,7 @@ impl Stored {
                 false => self.inputs / 4,
             };
             // From time to time the log begins again.
-            if self.inputs % 4 == 0 {
+            if self.inputs.is_multiple_of(4) {
                 self.log = self.broker.snapshot();
             }
         }
