@@ -190,7 +190,7 @@ impl Failover {
     /// The log begins again with what the broker has now, stored at once.
     fn checkpoint(&mut self) {
         self.log = self.broker.snapshot();
-        if let Some((last, _)) = self.issued.drain(..).last() {
+        if let Some((last, _)) = self.issued.drain(..).next_back() {
             self.tell(Input::Committed(BatchId(last)));
         }
     }
