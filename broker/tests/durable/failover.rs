@@ -190,7 +190,9 @@ impl Failover {
     /// The log begins again with what the broker has now, stored at once.
     fn checkpoint(&mut self) {
         self.log = self.broker.snapshot();
-        if let Some((last, _)) = self.issued.drain(..).next_back() {
+        let last = self.issued.back().map(|(batch, _)| *batch);
+        self.issued.clear();
+        if let Some(last) = last {
             self.tell(Input::Committed(BatchId(last)));
         }
     }
