@@ -479,9 +479,11 @@ impl Oracle {
                     return Err(Violation::SessionLost { client: key });
                 }
                 let may_go_on = self.may_outlive_brokers();
+                let may_be_full = self.may_be_full(now);
                 let Some(client) = self.client(key) else {
                     return Ok(());
                 };
+                client.is_will_unstored = may_be_full;
                 let goes_on = client.connected(now, term, session_present, may_go_on);
                 if goes_on {
                     self.tally.sessions_resumed += 1;

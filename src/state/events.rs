@@ -54,8 +54,20 @@ impl EventLog {
 impl Heard {
     pub(crate) fn tone(&self) -> Tone {
         match self.event.kind {
-            EventKind::Elected { .. } | EventKind::Following { .. } => Tone::Good,
+            EventKind::Elected { .. }
+            | EventKind::Following { .. }
+            | EventKind::Restored { .. }
+            | EventKind::StorageHasRoom => Tone::Good,
             EventKind::TabLost(_)
+            | EventKind::RecordsSkipped { .. }
+            | EventKind::InMemory(_)
+            | EventKind::Storage(_)
+            | EventKind::StorageFull
+            | EventKind::StorageRemoved
+            | EventKind::Suspected
+            | EventKind::Ousting
+            | EventKind::Deaf
+            | EventKind::StoodStill { .. }
             | EventKind::Deposed { .. }
             | EventKind::BrokerLost { .. }
             | EventKind::Foreign(_)
@@ -64,6 +76,7 @@ impl Heard {
             EventKind::Joined
             | EventKind::TabAppeared(_)
             | EventKind::TabLeft(_)
+            | EventKind::TakingOver
             | EventKind::Broker(_) => Tone::Neutral,
         }
     }

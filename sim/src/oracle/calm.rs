@@ -51,7 +51,9 @@ impl Oracle {
                 for (no, client) in &view.clients {
                     let key = ClientKey { tab: *tab, no: *no };
                     let copies = client.copies(*message);
-                    if copies > 1 || copies == 0 && client.is_subscribed(key, published) {
+                    let must_come = client.is_subscribed(key, published)
+                        && !self.has_rivals(client.client_id.as_deref());
+                    if copies > 1 || copies == 0 && must_come {
                         return Err(Violation::ProbeCopies {
                             client: key,
                             message: *message,

@@ -37,6 +37,8 @@ pub(crate) struct Client {
     order: BTreeMap<Stream, MessageId>,
     /// The will of this epoch.
     pub(crate) will: Option<MessageId>,
+    /// Whether it came when there may have been no room for it.
+    pub(super) is_will_unstored: bool,
     /// Whether it is published as soon as the client is lost.
     pub(crate) is_will_prompt: bool,
     /// Whether the session outlives a connection that broke.

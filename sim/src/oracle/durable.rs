@@ -51,10 +51,30 @@ impl Oracle {
         }
         // It lasts again once its CONNACK says so.
         session.is_lasting &= options.session_expiry_interval == u32::MAX;
-        // Whoever loses its connection to another client has lost it.
+        // Whoever loses its connection to another client has lost it, and may find another session.
         for rival in rivals {
             self.may_publish_wills(rival.tab);
+            self.doubt_subscriptions(client_id);
         }
+    }
+
+    /// What clients of this id have subscribed to may be gone.
+    fn doubt_subscriptions(&mut self, client_id: &str) {
+        let clients = self
+            .tabs
+            .values_mut()
+            .flat_map(|it| it.clients.values_mut());
+        for client in clients {
+            if client.client_id.as_deref() == Some(client_id) {
+                client.doubt();
+            }
+        }
+    }
+
+    /// Whether several clients take the session of this client from each other.
+    pub(super) fn has_rivals(&self, client_id: Option<&str>) -> bool {
+        let session = client_id.and_then(|id| self.sessions.get(id));
+        session.is_some_and(|session| session.holders.len() > 1)
     }
 
     /// Whether a client can be lost though nothing befalls its tab.
@@ -75,13 +95,22 @@ impl Oracle {
 
     /// The client is not connected any more, and will not be unless its page asks for it.
     pub(super) fn leave_session(&mut self, now: Moment, key: ClientKey) {
-        let sessions = self.sessions.values_mut();
-        for session in sessions.filter(|it| it.holders.contains(&key)) {
+        let mut contested = Vec::new();
+        for (client_id, session) in &mut self.sessions {
+            if !session.holders.contains(&key) {
+                continue;
+            }
             let was_contested = session.is_contested(now);
             session.holders.remove(&key);
             if was_contested || !session.is_lasting {
                 session.end();
             }
+            if was_contested {
+                contested.push(client_id.clone());
+            }
+        }
+        for client_id in contested {
+            self.doubt_subscriptions(&client_id);
         }
     }
 
@@ -199,6 +228,11 @@ impl Oracle {
         }
         let client_id = self.client(key)?.client_id.clone()?;
         let session = self.sessions.get_mut(&client_id)?;
+        // A will goes to whoever is subscribed when it is published, which is not known.
+        if !matches!(kind, RequestKind::Publish(_)) {
+            self.debts
+                .retain(|debt| debt.lost.is_none() || debt.client_id != client_id);
+        }
         match kind {
             RequestKind::Publish(_) => return None,
             RequestKind::Subscribe(subscriptions) => {
@@ -273,7 +307,7 @@ impl Oracle {
             .clients
             .values()
             .filter(|client| client.is_wanted && client.connection.is_some())
-            .filter(|client| client.is_will_prompt)
+            .filter(|client| client.is_will_prompt && !client.is_will_unstored)
             .filter_map(|client| client.will.zip(client.client_id.clone()))
             .collect();
         for (will, client_id) in wills {

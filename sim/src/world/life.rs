@@ -6,6 +6,7 @@ use tab::{Tab, TabId, Time};
 use super::{Event, Runtime, World};
 use crate::net::Sender;
 use crate::page::Page;
+use crate::plan::Promise;
 use crate::violation::Violation;
 
 /// How long a person stays away at least. What a tab had posted before its end has arrived by then.
@@ -57,7 +58,9 @@ impl World<'_> {
             .map(|(person, _)| *person)
             .collect();
         let person = self.prng.pick(&back).copied();
-        let person = person.filter(|_| self.prng.chance(600));
+        // Where the broker's memory is all there is, whoever comes back finds nothing that could be told in advance.
+        let may_return = self.plan.promise != Promise::Memory;
+        let person = person.filter(|_| may_return && self.prng.chance(600));
         self.birth(person)
     }
 

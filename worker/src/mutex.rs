@@ -1,0 +1,301 @@
+//! Mutual exclusion by IndexedDB, where browsers offer no Web Locks: in a page that is not secure.
+//!
+//! A database gets a new version only when nobody has it open at the old one any more. So a lock is a database: whoever
+//! raised its version holds the lock as long as the connection lives, at most as long as the tab, and whoever asks for
+//! the next version waits for that. The browser keeps the requests for one database in a queue.
+
+use core::fmt;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::Event;
+
+use crate::error::is;
+use crate::events::Listener;
+use crate::indexeddb::{self, Database};
+use crate::locks::{Outcome, Standing};
+
+/// A lock that is held or queued for; dropped, it is released or leaves the queue.
+///
+/// Its place in the queue it cannot give up: when that comes to the front, it takes the lock and releases it.
+#[derive(Debug)]
+pub(crate) struct Mutex(Rc<State>);
+
+struct State {
+    tell: Box<dyn Fn(Outcome)>,
+    is_dropped: Cell<bool>,
+    standing: Cell<Standing>,
+    held: RefCell<Option<Held>>,
+}
+
+/// A connection whose life is that of the lock. That others want it closed (`versionchange`) is none of its business.
+struct Held {
+    _close: Listener,
+    _database: Database,
+}
+
+impl Mutex {
+    /// Queues for the lock of this name.
+    pub(crate) fn acquire(name: String, on_outcome: impl Fn(Outcome) + 'static) -> Self {
+        let state = State::new(on_outcome);
+        let queued = Rc::clone(&state);
+        spawn_local(async move {
+            let database = acquire(&name, &queued.is_dropped).await;
+            match database.and_then(|database| Held::new(database, &queued)) {
+                Ok(held) => queued.granted(Some(held)),
+                Err(_) => queued.lost(),
+            }
+        });
+        Self(state)
+    }
+
+    /// Waits until nobody holds the lock of this name, which nobody asks for a second time, and removes its database.
+    pub(crate) fn outlive(name: String, on_outcome: impl Fn(Outcome) + 'static) -> Self {
+        let state = State::new(on_outcome);
+        let queued = Rc::clone(&state);
+        spawn_local(async move {
+            match indexeddb::delete(&name).await {
+                Ok(()) => queued.granted(None),
+                Err(_) => queued.lost(),
+            }
+        });
+        Self(state)
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        self.0.standing.get()
+    }
+}
+
+impl Drop for Mutex {
+    fn drop(&mut self) {
+        self.0.is_dropped.set(true);
+        self.0.held.take();
+    }
+}
+
+/// Removes the databases of locks that nobody holds any more, if `is_of_lock` says by its name that a database is one;
+/// of locks that are still held, when they are not.
+pub(crate) fn clean_up(is_of_lock: impl Fn(&str) -> bool + 'static) {
+    spawn_local(async move {
+        // A browser that does not tell its databases leaves empty ones behind, which is no trouble to anybody.
+        let names = indexeddb::names().await.unwrap_or_default();
+        for name in names.into_iter().filter(|name| is_of_lock(name)) {
+            // What cannot be removed now is found again by the next broker.
+            spawn_local(async move { indexeddb::delete(&name).await.unwrap_or_default() });
+        }
+    });
+}
+
+async fn acquire(name: &str, is_dropped: &Cell<bool>) -> Result<Database, JsValue> {
+    let mut version = None;
+    while !is_dropped.get() {
+        match indexeddb::open(name, version, |_| Ok(())).await {
+            Ok(opened) if opened.is_upgraded => return Ok(opened.database),
+            // As it was, it is open to anybody: whoever raised it to this version may hold the lock.
+            Ok(opened) => version = Some(opened.database.version() + 1.0),
+            // Others raised it further meanwhile.
+            Err(error) if is(&error, "VersionError") => version = None,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(JsValue::from_str("it is not wanted any more"))
+}
+
+impl State {
+    fn new(tell: impl Fn(Outcome) + 'static) -> Rc<Self> {
+        Rc::new(Self {
+            tell: Box::new(tell),
+            is_dropped: Cell::new(false),
+            standing: Cell::new(Standing::Requested),
+            held: RefCell::new(None),
+        })
+    }
+
+    fn granted(&self, held: Option<Held>) {
+        // Else the connection is dropped, and with it the lock.
+        if !self.is_dropped.get() {
+            self.held.replace(held);
+            self.standing.set(Standing::Held);
+            (self.tell)(Outcome::Granted);
+        }
+    }
+
+    fn lost(&self) {
+        if !self.is_dropped.get() {
+            self.held.take();
+            self.standing.set(Standing::Over);
+            (self.tell)(Outcome::Lost);
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("State");
+        debug.field("is_dropped", &self.is_dropped);
+        debug.field("standing", &self.standing);
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl Held {
+    fn new(database: Database, state: &Rc<State>) -> Result<Self, JsValue> {
+        let lost = Rc::downgrade(state);
+        // The browser closes it when a person clears the site's data.
+        let close = Listener::new(&database, "close", move |_: Event| {
+            if let Some(state) = lost.upgrade() {
+                state.lost();
+            }
+        })?;
+        Ok(Self {
+            _close: close,
+            _database: database,
+        })
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+    use crate::clock::pause;
+    use crate::testing::Told;
+
+    fn acquire(name: &str) -> (Mutex, Told<Outcome>) {
+        let told = Told::new();
+        (Mutex::acquire(name.to_owned(), told.tell()), told)
+    }
+
+    #[wasm_bindgen_test]
+    async fn the_lock_goes_round_among_waiters_and_is_never_held_twice() {
+        let holder = acquire("tabmq/test/round");
+        assert_eq!(holder.1.next().await, Outcome::Granted);
+        let mut waiters = vec![
+            acquire("tabmq/test/round"),
+            acquire("tabmq/test/round"),
+            acquire("tabmq/test/round"),
+        ];
+        for (_, told) in &waiters {
+            told.nothing().await;
+        }
+        drop(holder);
+        while !waiters.is_empty() {
+            let mut held = Vec::new();
+            while held.is_empty() {
+                pause(2).await;
+                held = (0..waiters.len())
+                    .filter(|it| waiters[*it].0.standing() == Standing::Held)
+                    .collect();
+            }
+            // Long enough for a second one to be granted as well.
+            pause(100).await;
+            let is_held = |(mutex, _): &&(Mutex, _)| mutex.standing() == Standing::Held;
+            assert_eq!(waiters.iter().filter(is_held).count(), 1);
+            let (mutex, told) = waiters.remove(held[0]);
+            assert_eq!(told.next().await, Outcome::Granted);
+            drop(mutex);
+            told.nothing().await;
+        }
+    }
+
+    #[wasm_bindgen_test]
+    async fn who_left_the_queue_is_in_nobodys_way() {
+        let holder = acquire("tabmq/test/left");
+        assert_eq!(holder.1.next().await, Outcome::Granted);
+        let left = [acquire("tabmq/test/left"), acquire("tabmq/test/left")];
+        let waiter = acquire("tabmq/test/left");
+        waiter.1.nothing().await;
+        let left = left.map(|(mutex, told)| {
+            drop(mutex);
+            told
+        });
+        waiter.1.nothing().await;
+        drop(holder);
+        assert_eq!(waiter.1.next().await, Outcome::Granted);
+        for told in left {
+            told.nothing().await;
+        }
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_lock_whose_database_the_browser_closes_is_lost() {
+        let (holder, told) = acquire("tabmq/test/closed");
+        assert_eq!(told.next().await, Outcome::Granted);
+        let database = holder
+            .0
+            .held
+            .borrow()
+            .as_ref()
+            .map(|it| (*it._database).clone());
+        let close = Event::new("close").unwrap();
+        database.unwrap().dispatch_event(&close).unwrap();
+        assert_eq!(told.next().await, Outcome::Lost);
+        assert_eq!(holder.standing(), Standing::Over);
+        // It does not hold what it has lost.
+        let next = acquire("tabmq/test/closed");
+        assert_eq!(next.1.next().await, Outcome::Granted);
+    }
+
+    #[wasm_bindgen_test]
+    async fn simultaneous_requests_have_one_winner() {
+        let all: Vec<_> = (0..6).map(|_| acquire("tabmq/test/start")).collect();
+        pause(500).await;
+        let is_held = |(mutex, _): &&(Mutex, _)| mutex.standing() == Standing::Held;
+        assert_eq!(all.iter().filter(is_held).count(), 1);
+    }
+
+    #[wasm_bindgen_test]
+    async fn who_outlives_a_holder_leaves_no_database_behind() {
+        let name = "tabmq/test/outlived";
+        let holder = acquire(name);
+        assert_eq!(holder.1.next().await, Outcome::Granted);
+        let told = [Told::new(), Told::new()];
+        let watchers = [
+            Mutex::outlive(name.to_owned(), told[0].tell()),
+            Mutex::outlive(name.to_owned(), told[1].tell()),
+        ];
+        told[0].nothing().await;
+        assert_eq!(watchers[0].standing(), Standing::Requested);
+        let [_first, second] = watchers;
+        drop(second);
+        drop(holder);
+        assert_eq!(told[0].next().await, Outcome::Granted);
+        told[1].nothing().await;
+        let names = indexeddb::names().await.unwrap();
+        assert!(!names.contains(&name.to_owned()), "{names:?}");
+    }
+
+    #[wasm_bindgen_test]
+    async fn only_databases_of_locks_that_nobody_holds_are_cleaned_up() {
+        let gone = acquire("tabmq/test/clean/gone");
+        let held = acquire("tabmq/test/clean/held");
+        let other = acquire("tabmq/test/other");
+        for (_, told) in [&gone, &held, &other] {
+            assert_eq!(told.next().await, Outcome::Granted);
+        }
+        drop(gone);
+        drop(other);
+        let left = async || {
+            let names = indexeddb::names().await.unwrap();
+            let ours = [
+                "tabmq/test/clean/gone",
+                "tabmq/test/clean/held",
+                "tabmq/test/other",
+            ];
+            ours.map(|name| names.iter().any(|it| it == name))
+        };
+        assert_eq!(left().await, [true, true, true]);
+        clean_up(|name| name.starts_with("tabmq/test/clean/"));
+        held.1.nothing().await;
+        assert_eq!(held.0.standing(), Standing::Held);
+        assert_eq!(left().await, [false, true, true]);
+        drop(held);
+        pause(100).await;
+        assert_eq!(left().await, [false, false, true]);
+    }
+}

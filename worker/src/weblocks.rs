@@ -1,0 +1,216 @@
+//! Web Locks. web-sys keeps them behind its unstable APIs, so the two calls needed are declared here.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use js_sys::{Function, Object, Promise, Reflect};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{AbortController, WorkerGlobalScope, WorkerNavigator};
+
+use crate::locks::{Outcome, Standing};
+
+#[wasm_bindgen]
+extern "C" {
+    type LockManager;
+
+    /// <https://w3c.github.io/web-locks/#dom-lockmanager-request>
+    #[wasm_bindgen(method, catch)]
+    fn request(
+        this: &LockManager,
+        name: &str,
+        options: &JsValue,
+        callback: &Function,
+    ) -> Result<Promise, JsValue>;
+}
+
+/// How a lock is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// In turn.
+    Queue,
+    /// Only if nobody holds it.
+    IfFree,
+    /// Now; whoever holds it loses it.
+    Steal,
+}
+
+/// A lock that is held or asked for; dropped, it is released or leaves the queue.
+#[derive(Debug)]
+pub(crate) struct WebLock {
+    state: Rc<State>,
+    /// Takes the request back; the browser knows that only of one that queues.
+    abort: Option<AbortController>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    is_dropped: Cell<bool>,
+    is_over: Cell<bool>,
+    /// Ends the promise for whose life the lock is held.
+    release: RefCell<Option<Function>>,
+}
+
+/// Whether this browser offers Web Locks here. Browsers do not in pages that are not secure.
+pub(crate) fn are_offered() -> bool {
+    manager().is_some()
+}
+
+fn manager() -> Option<LockManager> {
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let navigator: WorkerNavigator = scope.navigator();
+    let locks = Reflect::get(&navigator, &JsValue::from_str("locks")).ok()?;
+    locks.is_object().then(|| locks.unchecked_into())
+}
+
+impl WebLock {
+    pub(crate) fn request(
+        name: &str,
+        how: How,
+        on_outcome: impl Fn(Outcome) + Clone + 'static,
+    ) -> Result<Self, JsValue> {
+        let locks = manager().ok_or("this browser offers no Web Locks here")?;
+        let options = Object::new();
+        let set = |option: &str, value: &JsValue| {
+            Reflect::set(&options, &JsValue::from_str(option), value).map(drop)
+        };
+        let mut abort = None;
+        match how {
+            How::Queue => {
+                let controller = AbortController::new()?;
+                set("signal", &controller.signal())?;
+                abort = Some(controller);
+            }
+            How::IfFree => set("ifAvailable", &JsValue::TRUE)?,
+            How::Steal => set("steal", &JsValue::TRUE)?,
+        }
+
+        let state = Rc::new(State::default());
+        let held = Rc::clone(&state);
+        let granted = on_outcome.clone();
+        let callback = Closure::once_into_js(move |lock: JsValue| -> Promise {
+            if held.is_dropped.get() {
+                return Promise::resolve(&JsValue::UNDEFINED);
+            }
+            if lock.is_null() {
+                held.is_over.set(true);
+                granted(Outcome::NotFree);
+                return Promise::resolve(&JsValue::UNDEFINED);
+            }
+            granted(Outcome::Granted);
+            Promise::new(&mut |resolve, _reject| {
+                held.release.replace(Some(resolve));
+            })
+        });
+        let ended = locks.request(name, &options, callback.unchecked_ref())?;
+
+        let requested = Rc::clone(&state);
+        spawn_local(async move {
+            let ended = JsFuture::from(ended).await;
+            if ended.is_err() && !requested.is_dropped.get() {
+                requested.is_over.set(true);
+                on_outcome(Outcome::Lost);
+            }
+        });
+        Ok(Self { state, abort })
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        if self.state.is_over.get() {
+            Standing::Over
+        } else if self.state.release.borrow().is_some() {
+            Standing::Held
+        } else {
+            Standing::Requested
+        }
+    }
+}
+
+impl Drop for WebLock {
+    fn drop(&mut self) {
+        self.state.is_dropped.set(true);
+        match (self.state.release.take(), &self.abort) {
+            // A resolving function does not throw.
+            (Some(release), _) => drop(release.call0(&JsValue::UNDEFINED)),
+            (None, Some(abort)) => abort.abort(),
+            // Granted all the same, it is released at once.
+            (None, None) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+    use crate::testing::Told;
+
+    fn ask(name: &str, how: How) -> (WebLock, Told<Outcome>) {
+        let told = Told::new();
+        (WebLock::request(name, how, told.tell()).unwrap(), told)
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_lock_goes_to_the_next_when_it_is_released_and_past_who_left_the_queue() {
+        let first = ask("test/queue", How::Queue);
+        let second = ask("test/queue", How::Queue);
+        let third = ask("test/queue", How::Queue);
+        assert_eq!(first.1.next().await, Outcome::Granted);
+        assert_eq!(first.0.standing(), Standing::Held);
+        assert_eq!(third.0.standing(), Standing::Requested);
+        drop(second.0);
+        drop(first.0);
+        assert_eq!(third.1.next().await, Outcome::Granted);
+        first.1.nothing().await;
+        second.1.nothing().await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn who_does_not_wait_is_told_that_the_lock_is_not_free() {
+        let holder = ask("test/if-free", How::IfFree);
+        assert_eq!(holder.1.next().await, Outcome::Granted);
+        let other = ask("test/if-free", How::IfFree);
+        assert_eq!(other.1.next().await, Outcome::NotFree);
+        assert_eq!(other.0.standing(), Standing::Over);
+        drop(holder);
+        other.1.nothing().await;
+        let other = ask("test/if-free", How::IfFree);
+        assert_eq!(other.1.next().await, Outcome::Granted);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_thief_gets_the_lock_and_the_holder_is_told_and_the_queue_stays() {
+        let holder = ask("test/steal", How::Queue);
+        assert_eq!(holder.1.next().await, Outcome::Granted);
+        let waiter = ask("test/steal", How::Queue);
+        let thief = ask("test/steal", How::Steal);
+        assert_eq!(thief.1.next().await, Outcome::Granted);
+        assert_eq!(holder.1.next().await, Outcome::Lost);
+        assert_eq!(holder.0.standing(), Standing::Over);
+        waiter.1.nothing().await;
+        drop(thief.0);
+        assert_eq!(waiter.1.next().await, Outcome::Granted);
+        thief.1.nothing().await;
+        // What is lost already is not released a second time.
+        drop(holder);
+        assert_eq!(
+            ask("test/steal", How::IfFree).1.next().await,
+            Outcome::NotFree
+        );
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_request_that_is_dropped_at_once_holds_nothing() {
+        for how in [How::Queue, How::IfFree, How::Steal] {
+            let (lock, told) = ask("test/dropped", how);
+            drop(lock);
+            told.nothing().await;
+        }
+        assert_eq!(
+            ask("test/dropped", How::IfFree).1.next().await,
+            Outcome::Granted
+        );
+    }
+}
