@@ -334,7 +334,7 @@ impl Oracle {
         let Some(client) = self.client(key) else {
             return;
         };
-        client.is_in_question = client.connection.is_some();
+        client.is_in_question |= client.connection.is_some();
         client.is_wanted = false;
         let will = client.will.filter(|_| is_due);
         if let Some(published) = will.and_then(|id| self.messages.get_mut(&id)) {
@@ -649,8 +649,8 @@ impl Oracle {
             return Ok(());
         };
         let client = view.clients.entry(key.no).or_default();
-        let may_go_on = self.plan.promise != Promise::Memory;
-        client.deliver(key, id, published, message, may_go_on, &mut self.tally)?;
+        let promise = self.plan.promise;
+        client.deliver(key, id, published, message, promise, &mut self.tally)?;
         let session = client.client_id.as_ref();
         if let Some(session) = session.and_then(|id| self.sessions.get_mut(id)) {
             session.got(id);

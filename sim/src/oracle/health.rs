@@ -66,7 +66,7 @@ impl Oracle {
 
     fn check_replaced(&mut self, now: Time, tab: TabId, ms: u64) -> Result<(), Violation> {
         /// By then a tab that waits has become the broker, whatever else it had to wait for.
-        const REPLACED_MS: u64 = 8_000;
+        const REPLACED_MS: u64 = 4_000;
         let is_hindered = [Fault::Clock, Fault::Full, Fault::Delay, Fault::Clear]
             .iter()
             .any(|fault| self.plan.has(*fault))
