@@ -59,6 +59,8 @@ pub(crate) struct Oracle {
     legacy: BTreeMap<String, Vec<Subscribed>>,
     /// Until when there may be no room on the disk.
     full_until: Time,
+    /// When something last kept tabs from noticing that a broker is silent.
+    hindered: Option<Time>,
 }
 
 /// Reason code: there is no room for it.
@@ -115,6 +117,7 @@ impl Oracle {
             debts: Vec::new(),
             legacy: BTreeMap::new(),
             full_until: Time::default(),
+            hindered: None,
         }
     }
 

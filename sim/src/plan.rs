@@ -95,7 +95,7 @@ impl Plan {
             tabs_alive_max: scenario
                 .tabs
                 .map_or(5, |tabs| usize::try_from(tabs).unwrap_or(5).min(5)),
-            chaos_ms: scenario.chaos_ms.unwrap_or(chaos_ms).min(chaos_ms),
+            chaos_ms: scenario.chaos_ms.unwrap_or(chaos_ms),
             fault_gap_ms,
             act_gap_ms: if is_crowd { 300 } else { act_gap_ms },
             faults: Vec::new(),

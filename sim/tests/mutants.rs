@@ -1,26 +1,35 @@
 //! The simulation notices what is done wrong: each mutant is caught, by what it breaks.
 
-use sim::{Failure, Mutant, Scenario};
+use sim::{Failure, Fault, Mutant, Scenario};
 
 /// How many worlds may pass before a mutant is caught.
 const SEEDS_MAX: u64 = 600;
 
-/// The first world, from `from` on, in which something goes wrong.
-fn catch(mutant: Mutant) -> Failure {
+/// The first of the worlds like this one in which something goes wrong.
+fn catch(world: &Scenario) -> Failure {
     (0..SEEDS_MAX)
         .find_map(|seed| {
-            let scenario = Scenario {
-                mutant: Some(mutant),
-                ..Scenario::of(seed)
+            let world = Scenario {
+                seed,
+                ..world.clone()
             };
-            sim::run(&scenario).err()
+            sim::run(&world).err()
         })
-        .unwrap_or_else(|| panic!("{SEEDS_MAX} worlds did not notice {}", mutant.name()))
+        .unwrap_or_else(|| panic!("{SEEDS_MAX} worlds did not notice: {world}"))
 }
 
 #[track_caller]
 fn is_caught_as(mutant: Mutant, kinds: &[&str]) {
-    let failure = catch(mutant);
+    let world = Scenario {
+        mutant: Some(mutant),
+        ..Scenario::default()
+    };
+    is_caught_in(&world, kinds);
+}
+
+#[track_caller]
+fn is_caught_in(world: &Scenario, kinds: &[&str]) {
+    let failure = catch(world);
     let kind = failure.kind();
     assert!(kinds.contains(&kind.as_str()), "{kind}:\n{failure}");
 }
@@ -72,7 +81,25 @@ fn a_deaf_tab_that_takes_over_is_noticed() {
 
 #[test]
 fn a_broker_that_stands_still_and_is_not_replaced_is_noticed() {
-    is_caught_as(Mutant::PongForged, &["NotReplaced"]);
+    // For so long that somebody must have missed it, and nothing excuses that nobody did.
+    let world = Scenario {
+        mutant: Some(Mutant::PongForged),
+        chaos_ms: Some(15_000),
+        without: [
+            Fault::Close,
+            Fault::Crash,
+            Fault::Cache,
+            Fault::Restart,
+            Fault::Clock,
+            Fault::Delay,
+            Fault::Full,
+            Fault::Clear,
+            Fault::StuckDisk,
+        ]
+        .into(),
+        ..Scenario::default()
+    };
+    is_caught_in(&world, &["NotReplaced"]);
 }
 
 #[test]

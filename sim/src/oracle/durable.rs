@@ -443,6 +443,7 @@ impl Oracle {
     /// There is no room on the disk; brokers notice later that there is again.
     pub(crate) fn on_full(&mut self, now: Time) {
         const NOTICED_MS: u64 = 20_000;
+        self.on_hindrance(now);
         self.full_until = self.full_until.max(now.plus_ms(NOTICED_MS));
     }
 
@@ -451,7 +452,8 @@ impl Oracle {
     }
 
     /// Everything that was stored is gone. What the broker has in mind may be, too, if it ends.
-    pub(crate) fn on_clear(&mut self) {
+    pub(crate) fn on_clear(&mut self, now: Time) {
+        self.on_hindrance(now);
         self.tally.sites_cleared += 1;
         self.forget_log();
         self.forgive_all();

@@ -3,7 +3,6 @@
 use tab::{TabId, Time};
 
 use super::{Oracle, RequestKind};
-use crate::scenario::Fault;
 use crate::violation::Violation;
 
 /// How long a tab needs, after it went on, to notice what has changed.
@@ -67,11 +66,12 @@ impl Oracle {
     fn check_replaced(&mut self, now: Time, tab: TabId, ms: u64) -> Result<(), Violation> {
         /// By then a tab that waits has become the broker, whatever else it had to wait for.
         const REPLACED_MS: u64 = 4_000;
-        let is_hindered = [Fault::Clock, Fault::Full, Fault::Delay, Fault::Clear]
-            .iter()
-            .any(|fault| self.plan.has(*fault))
-            || self.plan.disk.stuck_per_mille > 0
-            || self.plan.disk.abort_per_mille > 0;
+        // What keeps a tab from noticing, or the next broker from beginning, and how long that may last.
+        const HINDERED_MS: u64 = 5_000;
+        let is_hindered = self.plan.disk.stuck_per_mille > 0
+            || self
+                .hindered
+                .is_some_and(|at| now < at.plus_ms(ms + HINDERED_MS));
         if ms < REPLACED_MS || self.broker() != Some(tab) || is_hindered {
             return Ok(());
         }
@@ -114,8 +114,14 @@ impl Oracle {
         }
     }
 
+    /// Timers, the ways or the disk are not as they should be.
+    pub(crate) fn on_hindrance(&mut self, now: Time) {
+        self.hindered = Some(now);
+    }
+
     /// Everything to this tab takes long.
     pub(crate) fn on_delayed(&mut self, now: Time, tab: TabId) {
+        self.on_hindrance(now);
         self.disturb_all(now);
         if let Some(view) = self.tabs.get_mut(&tab) {
             view.health.recovered = now;

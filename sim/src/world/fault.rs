@@ -153,6 +153,7 @@ impl World<'_> {
         self.trace
             .note(self.now_us, || format!("the clock is set by {by_ms} ms"));
         self.oracle.tally.clock_jumps += 1;
+        self.oracle.on_hindrance(self.now());
     }
 
     fn delay(&mut self, victim: TabId) {
@@ -248,7 +249,7 @@ impl World<'_> {
         for tab in self.disk.clear() {
             self.schedule_in(0, 5_000, Event::Arrival(tab, Arrival::Closed));
         }
-        self.oracle.on_clear();
+        self.oracle.on_clear(self.now());
     }
 
     /// Half of the time it is known what is hit: then all else must be there.
