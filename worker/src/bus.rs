@@ -5,13 +5,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use gloo_worker::WorkerBridge;
-use tab::api::{Command, Notice, OpenOptions, Visibility};
+use tab::api::{Command, Durability, Notice, OpenOptions, Visibility};
 use tab::control::ControlMessage;
 use tab::{ChannelName, TabId};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{BroadcastChannel, ErrorEvent, Event, PageTransitionEvent, Url, VisibilityState};
 
+use crate::error::describe;
 use crate::events::Listener;
 use crate::worker::TabWorker;
 use crate::{BUILD, control, spawn};
@@ -26,6 +27,8 @@ pub struct BusOptions {
     pub channel: String,
     /// Where the worker's loader is; `None`: `worker-loader.js` beside the page's base URI.
     pub worker_url: Option<String>,
+    /// How the broker keeps its state while it is in this page's tab.
+    pub durability: Durability,
 }
 
 /// What a page is told.
@@ -39,9 +42,9 @@ pub enum Signal {
 
 /// One page's hold on its tab's worker. Clones share it; the worker ends with the last of them.
 ///
-/// The worker also ends when the page is left, and another one starts when the page comes back out of the back/forward
-/// cache. Each start is a new tab to the others and is heard as [`Notice::Opened`]: connect and subscribe *then*, every
-/// time, and the page works again.
+/// The worker also ends when the page is left or frozen, and another one starts when the page comes back out of the
+/// back/forward cache or is resumed. Each start is a new tab to the others and is heard as [`Notice::Opened`]: connect and
+/// subscribe *then*, every time, and the page works again.
 #[derive(Clone)]
 pub struct Bus(Rc<Inner>);
 
@@ -117,9 +120,12 @@ impl Inner {
             }
         };
         let listeners = [
-            // A page in the back/forward cache must hold no lock, and says so itself: see `stop`.
+            // A page whose worker may stand still must hold no lock, and says so itself: see `stop`. One that is frozen
+            // on its way into the back/forward cache hears of both.
             Listener::new(&window, "pagehide", on(|this, _| this.stop()))?,
             Listener::new(&window, "pageshow", on(Self::on_page_show))?,
+            Listener::new(&document, "freeze", on(|this, _| this.stop()))?,
+            Listener::new(&document, "resume", on(|this, _| Self::start(this)))?,
             Listener::new(&document, "visibilitychange", on(Self::on_visibility))?,
         ];
         this.listeners.borrow_mut().extend(listeners);
@@ -137,13 +143,18 @@ impl Inner {
         Self::send(this, Command::Visibility(visibility()));
     }
 
+    /// Starts the worker, unless it runs.
     fn start(this: &Rc<Self>) {
+        if this.worker.borrow().is_some() {
+            return;
+        }
         match Self::spawn(this) {
             Ok(running) => {
                 this.worker.replace(Some(running));
                 let open = OpenOptions {
                     channel: this.options.channel.clone(),
                     visibility: visibility(),
+                    durability: this.options.durability,
                 };
                 // First, whatever else waits: a tab that is on no channel refuses everything.
                 this.outbox.replace(vec![Command::Open(open)]);
@@ -190,7 +201,7 @@ impl Inner {
         Ok(url.href())
     }
 
-    /// Says goodbye and ends the worker at once. Asking the worker to end itself is not enough: a hidden page is often
+    /// Says goodbye and ends the worker at once, if it runs. Asking the worker to end itself is not enough: a hidden page is often
     /// stopped before its worker has let go of the locks.
     fn stop(&self) {
         if let Some(running) = self.worker.take() {
@@ -241,11 +252,7 @@ impl Inner {
     }
 
     fn failed(&self, error: &JsValue) {
-        let error = match error.dyn_ref::<js_sys::Error>() {
-            Some(error) => String::from(error.to_string()),
-            None => format!("{error:?}"),
-        };
-        let what = format!("The worker could not be started: {error}");
+        let what = format!("The worker could not be started: {}", describe(error));
         (self.on_signal)(Signal::Failed(what));
     }
 }

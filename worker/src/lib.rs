@@ -9,9 +9,14 @@ mod channel;
 mod clock;
 mod control;
 mod entropy;
+mod error;
 mod events;
+mod indexeddb;
 mod locks;
+mod mutex;
 mod spawn;
+mod storage;
+mod weblocks;
 mod worker;
 
 pub use bus::{Bus, BusOptions, Signal};

@@ -6,12 +6,14 @@ use std::rc::Rc;
 use gloo_worker::{HandlerId, Worker, WorkerScope};
 use js_sys::Uint8Array;
 use tab::api::{Command, Notice, Source};
-use tab::{ChannelName, Input, Lane, Lock, LockEvent, LockRequest, Output, Settings, Tab, TabId};
+use tab::{ChannelName, Input, Lane, Output, Settings, Tab, TabId};
 use wasm_bindgen::prelude::*;
 
 use crate::channel::Channel;
 use crate::clock::{Clock, Timer};
-use crate::locks::{Outcome, WebLock};
+use crate::error::describe;
+use crate::locks::Locks;
+use crate::storage::Storage;
 use crate::{BUILD, control, entropy};
 
 /// The dedicated worker of one tab. Its page hears notices and sends commands, both in batches of one turn.
@@ -42,8 +44,11 @@ impl core::fmt::Debug for Report {
 struct Joined {
     channel: ChannelName,
     control: Channel,
+    /// Hears what `control` hears, and what `control` posts.
+    ear: Option<Channel>,
     lanes: BTreeMap<Lane, Channel>,
-    locks: BTreeMap<Lock, WebLock>,
+    locks: Locks,
+    storage: Storage,
 }
 
 impl Worker for TabWorker {
@@ -56,7 +61,7 @@ impl Worker for TabWorker {
         let reported = scope.clone();
         let report = Report(Rc::new(move |input| reported.send_message(input)));
         let tab_id = entropy::tab_id().unwrap_or_else(|error| {
-            // Without `crypto` there is no secure context and nothing of the rest works; the tab will say so.
+            // The tab will say so, and the others will not take two tabs of one id for long.
             report.trouble("The browser gives no random numbers", &error);
             TabId::from_entropy(0)
         });
@@ -81,8 +86,10 @@ impl Worker for TabWorker {
     fn update(&mut self, scope: &WorkerScope<Self>, input: Input) {
         match (&input, &mut self.joined) {
             (Input::Timeout, _) => self.timer.fired(),
-            (Input::Lock(LockEvent::Lost(lock)), Some(joined)) => {
-                joined.locks.remove(lock);
+            (Input::Lock(event), Some(joined)) => {
+                if !joined.locks.is_current(*event) {
+                    return;
+                }
             }
             _ => {}
         }
@@ -111,7 +118,10 @@ impl TabWorker {
     fn carry_out(&mut self, scope: &WorkerScope<Self>, output: Output) {
         let report = &self.report;
         let done = match output {
-            Output::Join(channel) => Joined::new(channel, report).map(|it| self.joined = Some(it)),
+            Output::Join(channel) => {
+                let joined = Joined::new(channel, self.tab.tab_id(), report);
+                joined.map(|it| self.joined = Some(it))
+            }
             Output::Notify(notices) => {
                 match self.page {
                     Some(page) => scope.respond(page, notices),
@@ -131,17 +141,25 @@ impl TabWorker {
 }
 
 impl Joined {
-    fn new(channel: ChannelName, report: &Report) -> Result<Self, JsValue> {
-        let report = report.clone();
+    fn new(channel: ChannelName, tab_id: TabId, report: &Report) -> Result<Self, JsValue> {
+        let heard = report.clone();
         let control = Channel::open(&channel.control(), move |message| {
             let message = message.as_ref().and_then(control::from_js);
-            report.tell(message.map_or(Input::Foreign(Source::Control), Input::Control));
+            heard.tell(message.map_or(Input::Foreign(Source::Control), Input::Control));
         })?;
+        let of_locks = report.clone();
+        let of_storage = report.clone();
         Ok(Self {
-            channel,
             control,
+            ear: None,
             lanes: BTreeMap::new(),
-            locks: BTreeMap::new(),
+            locks: Locks::new(channel.clone(), tab_id, move |event| {
+                of_locks.tell(Input::Lock(event));
+            }),
+            storage: Storage::new(channel.database(), move |event| {
+                of_storage.tell(Input::Storage(event));
+            }),
+            channel,
         })
     }
 
@@ -157,9 +175,14 @@ impl Joined {
                 self.lanes.remove(&lane);
                 Ok(())
             }
-            Output::Lock(LockRequest::Acquire(lock)) => self.acquire(lock, report),
-            Output::Lock(LockRequest::Release(lock)) => {
-                self.locks.remove(&lock);
+            Output::Lock(request) => self.locks.handle(request),
+            Output::Storage(request) => {
+                self.storage.handle(request);
+                Ok(())
+            }
+            Output::Ear(true) => self.listen_to_itself(report),
+            Output::Ear(false) => {
+                self.ear = None;
                 Ok(())
             }
             // Carried out by the worker itself.
@@ -183,27 +206,17 @@ impl Joined {
         Ok(())
     }
 
-    fn acquire(&mut self, lock: Lock, report: &Report) -> Result<(), JsValue> {
-        if self.locks.contains_key(&lock) {
-            return Ok(());
+    fn listen_to_itself(&mut self, report: &Report) -> Result<(), JsValue> {
+        if self.ear.is_none() {
+            let report = report.clone();
+            self.ear = Some(Channel::open(&self.channel.control(), move |message| {
+                // What is foreign, `control` has told already.
+                if let Some(message) = message.as_ref().and_then(control::from_js) {
+                    report.tell(Input::Heard(message));
+                }
+            })?);
         }
-        let outcome = report.clone();
-        let requested = WebLock::request(&self.channel.lock(lock), move |it| {
-            outcome.tell(Input::Lock(match it {
-                Outcome::Granted => LockEvent::Granted(lock),
-                Outcome::Lost => LockEvent::Lost(lock),
-            }));
-        });
-        match requested {
-            Ok(web_lock) => {
-                self.locks.insert(lock, web_lock);
-                Ok(())
-            }
-            Err(error) => {
-                report.tell(Input::Lock(LockEvent::Lost(lock)));
-                Err(error)
-            }
-        }
+        Ok(())
     }
 }
 
@@ -214,13 +227,5 @@ impl Report {
 
     fn trouble(&self, what: &str, error: &JsValue) {
         self.tell(Input::Trouble(format!("{what}: {}", describe(error))));
-    }
-}
-
-/// An error of the browser in words.
-fn describe(error: &JsValue) -> String {
-    match error.dyn_ref::<js_sys::Error>() {
-        Some(error) => error.to_string().into(),
-        None => error.as_string().unwrap_or_else(|| format!("{error:?}")),
     }
 }

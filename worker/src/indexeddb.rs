@@ -1,0 +1,223 @@
+//! IndexedDB: how its requests are made and answered, whatever is in the database.
+//!
+//! Nothing here can be taken back: a future is to be run to its end, and who does not want the outcome any more drops it.
+
+use core::ops::Deref;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use js_sys::{Array, JsString, Object, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    Event, IdbDatabase, IdbFactory, IdbRequest, IdbTransaction, IdbTransactionMode,
+    WorkerGlobalScope,
+};
+
+use crate::events::Listener;
+
+// Missing in web-sys, behind its unstable APIs, or deprecated there for what was long ago.
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = IdbFactory)]
+    type Factory;
+
+    /// <https://w3c.github.io/IndexedDB/#dom-idbfactory-databases>
+    #[wasm_bindgen(method, catch)]
+    fn databases(this: &Factory) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(extends = Object)]
+    type DatabaseInfo;
+
+    #[wasm_bindgen(method, getter)]
+    fn name(this: &DatabaseInfo) -> Option<String>;
+
+    #[wasm_bindgen(extends = Object)]
+    type TransactionOptions;
+
+    #[wasm_bindgen(method, setter)]
+    fn set_durability(this: &TransactionOptions, durability: &str);
+
+    #[wasm_bindgen(extends = IdbDatabase)]
+    type TransactionSource;
+
+    /// <https://w3c.github.io/IndexedDB/#dom-idbdatabase-transaction>
+    #[wasm_bindgen(method, catch)]
+    fn transaction(
+        this: &TransactionSource,
+        stores: &Array,
+        mode: IdbTransactionMode,
+        options: &TransactionOptions,
+    ) -> Result<CommittableTransaction, JsValue>;
+
+    #[derive(Debug)]
+    #[wasm_bindgen(extends = IdbTransaction)]
+    type CommittableTransaction;
+
+    /// <https://w3c.github.io/IndexedDB/#dom-idbtransaction-commit>
+    #[wasm_bindgen(method, catch)]
+    fn commit(this: &CommittableTransaction) -> Result<(), JsValue>;
+}
+
+/// An open database; closed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Database(IdbDatabase);
+
+/// A database that was asked for.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) database: Database,
+    /// Whether this very request made it or raised its version; nobody else had it open then.
+    pub(crate) is_upgraded: bool,
+}
+
+/// A transaction for which everything has been asked.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    inner: CommittableTransaction,
+    requests: Vec<IdbRequest>,
+    ended: Promise,
+}
+
+/// Opens a database at this version; `None`: as it is, or a new one. `upgrade` makes its object stores, if it is new or
+/// was of a lower version.
+///
+/// Waits as long as others have it open at a lower version.
+pub(crate) async fn open(
+    name: &str,
+    version: Option<f64>,
+    upgrade: impl Fn(&IdbDatabase) -> Result<(), JsValue> + 'static,
+) -> Result<Opened, JsValue> {
+    let factory = factory()?;
+    let request = match version {
+        Some(version) => factory.open_with_f64(name, version)?,
+        None => factory.open(name)?,
+    };
+    let upgraded = Rc::new(RefCell::new(None));
+    let outcome = Rc::clone(&upgraded);
+    let upgrading = request.clone();
+    let _upgrade = Listener::new(&request, "upgradeneeded", move |_: Event| {
+        let database = upgrading.result();
+        let done = database.and_then(|database| upgrade(database.unchecked_ref()));
+        // Without its object stores the database must not be.
+        if let (Err(_), Some(transaction)) = (&done, upgrading.transaction()) {
+            // Fails only if it has come to its end already.
+            let _ = transaction.abort();
+        }
+        outcome.replace(Some(done));
+    })?;
+    let answer = answer(&request).await;
+    let is_upgraded = match upgraded.take() {
+        Some(Err(error)) => return Err(error),
+        Some(Ok(())) => true,
+        None => false,
+    };
+    Ok(Opened {
+        database: Database(answer?.unchecked_into()),
+        is_upgraded,
+    })
+}
+
+/// Deletes a database, if there is one. Waits until nobody has it open.
+pub(crate) async fn delete(name: &str) -> Result<(), JsValue> {
+    let request = factory()?.delete_database(name)?;
+    answer(&request).await.map(drop)
+}
+
+/// Names of all databases of this origin.
+pub(crate) async fn names() -> Result<Vec<String>, JsValue> {
+    let factory: Factory = factory()?.unchecked_into();
+    let databases: Array = JsFuture::from(factory.databases()?).await?.unchecked_into();
+    let databases = databases.iter().map(JsCast::unchecked_into::<DatabaseInfo>);
+    Ok(databases.filter_map(|info| info.name()).collect())
+}
+
+/// Whether there is an IndexedDB to ask at all.
+pub(crate) fn is_offered() -> bool {
+    factory().is_ok()
+}
+
+fn factory() -> Result<IdbFactory, JsValue> {
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let factory = scope.indexed_db()?;
+    factory.ok_or_else(|| JsValue::from_str("this browser offers no IndexedDB here"))
+}
+
+/// What a request brings.
+async fn answer(request: &IdbRequest) -> Result<JsValue, JsValue> {
+    let answered = Promise::new(&mut |resolve, _reject| {
+        request.set_onsuccess(Some(&resolve));
+        request.set_onerror(Some(&resolve));
+    });
+    JsFuture::from(answered).await?;
+    match request.error()? {
+        Some(error) => Err(error.into()),
+        None => request.result(),
+    }
+}
+
+impl Database {
+    /// Makes a transaction over these object stores, lets `ask` ask for everything, and commits it, all in this turn of
+    /// the loop: a worker that stands still holds up nobody else's transactions.
+    pub(crate) fn transaction(
+        &self,
+        stores: &[&str],
+        mode: IdbTransactionMode,
+        durability: &str,
+        ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
+    ) -> Result<Transaction, JsValue> {
+        let stores = stores.iter().map(|store| JsString::from(*store)).collect();
+        let options: TransactionOptions = Object::new().unchecked_into();
+        options.set_durability(durability);
+        let source: &TransactionSource = self.0.unchecked_ref();
+        let inner = source.transaction(&stores, mode, &options)?;
+        let asked = ask(&inner).and_then(|requests| inner.commit().map(|()| requests));
+        let requests = asked.inspect_err(|_| {
+            // Else what was asked for so far would be stored without the rest. Fails only if nothing of it is any more.
+            let _ = inner.abort();
+        })?;
+        let ended = Promise::new(&mut |resolve, reject| {
+            inner.set_oncomplete(Some(&resolve));
+            inner.set_onabort(Some(&reject));
+        });
+        Ok(Transaction {
+            inner,
+            requests,
+            ended,
+        })
+    }
+}
+
+impl Deref for Database {
+    type Target = IdbDatabase;
+
+    fn deref(&self) -> &IdbDatabase {
+        &self.0
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Transaction {
+    /// Waits for its end: what the requests brought, or every error that had a part in its failure.
+    pub(crate) async fn end(self) -> Result<Vec<JsValue>, Vec<JsValue>> {
+        let Self {
+            inner,
+            requests,
+            ended,
+        } = self;
+        if JsFuture::from(ended).await.is_ok() {
+            let results = requests.iter().map(IdbRequest::result);
+            return results
+                .collect::<Result<_, _>>()
+                .map_err(|error| vec![error]);
+        }
+        let of_requests = requests.iter().filter_map(|request| request.error().ok()?);
+        let errors = inner.error().into_iter().chain(of_requests);
+        Err(errors.map(JsValue::from).collect())
+    }
+}

@@ -1,0 +1,158 @@
+//! Mutual exclusion by IndexedDB, where browsers offer no Web Locks: in a page that is not secure.
+//!
+//! A database gets a new version only when nobody has it open at the old one any more. So a lock is a database: whoever
+//! raised its version holds the lock as long as the connection lives, at most as long as the tab, and whoever asks for
+//! the next version waits for that. The browser keeps the requests for one database in a queue.
+
+use core::fmt;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::Event;
+
+use crate::error::is;
+use crate::events::Listener;
+use crate::indexeddb::{self, Database};
+use crate::locks::{Outcome, Standing};
+
+/// A lock that is held or queued for; dropped, it is released or leaves the queue.
+///
+/// Its place in the queue it cannot give up: when that comes to the front, it takes the lock and releases it.
+#[derive(Debug)]
+pub(crate) struct Mutex(Rc<State>);
+
+struct State {
+    tell: Box<dyn Fn(Outcome)>,
+    is_dropped: Cell<bool>,
+    standing: Cell<Standing>,
+    held: RefCell<Option<Held>>,
+}
+
+/// A connection whose life is that of the lock. That others want it closed (`versionchange`) is none of its business.
+struct Held {
+    _close: Listener,
+    _database: Database,
+}
+
+impl Mutex {
+    /// Queues for the lock of this name.
+    pub(crate) fn acquire(name: String, on_outcome: impl Fn(Outcome) + 'static) -> Self {
+        let state = State::new(on_outcome);
+        let queued = Rc::clone(&state);
+        spawn_local(async move {
+            let database = acquire(&name, &queued.is_dropped).await;
+            match database.and_then(|database| Held::new(database, &queued)) {
+                Ok(held) => queued.granted(Some(held)),
+                Err(_) => queued.lost(),
+            }
+        });
+        Self(state)
+    }
+
+    /// Waits until nobody holds the lock of this name, which nobody asks for a second time, and removes its database.
+    pub(crate) fn outlive(name: String, on_outcome: impl Fn(Outcome) + 'static) -> Self {
+        let state = State::new(on_outcome);
+        let queued = Rc::clone(&state);
+        spawn_local(async move {
+            match indexeddb::delete(&name).await {
+                Ok(()) => queued.granted(None),
+                Err(_) => queued.lost(),
+            }
+        });
+        Self(state)
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        self.0.standing.get()
+    }
+}
+
+impl Drop for Mutex {
+    fn drop(&mut self) {
+        self.0.is_dropped.set(true);
+        self.0.held.take();
+    }
+}
+
+/// Removes the databases of locks that nobody holds any more, if `is_of_lock` says by its name that a database is one;
+/// of locks that are still held, when they are not.
+pub(crate) fn clean_up(is_of_lock: impl Fn(&str) -> bool + 'static) {
+    spawn_local(async move {
+        // A browser that does not tell its databases leaves empty ones behind, which is no trouble to anybody.
+        let names = indexeddb::names().await.unwrap_or_default();
+        for name in names.into_iter().filter(|name| is_of_lock(name)) {
+            // What cannot be removed now is found again by the next broker.
+            spawn_local(async move { indexeddb::delete(&name).await.unwrap_or_default() });
+        }
+    });
+}
+
+async fn acquire(name: &str, is_dropped: &Cell<bool>) -> Result<Database, JsValue> {
+    let mut version = None;
+    while !is_dropped.get() {
+        match indexeddb::open(name, version, |_| Ok(())).await {
+            Ok(opened) if opened.is_upgraded => return Ok(opened.database),
+            // As it was, it is open to anybody: whoever raised it to this version may hold the lock.
+            Ok(opened) => version = Some(opened.database.version() + 1.0),
+            // Others raised it further meanwhile.
+            Err(error) if is(&error, "VersionError") => version = None,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(JsValue::from_str("it is not wanted any more"))
+}
+
+impl State {
+    fn new(tell: impl Fn(Outcome) + 'static) -> Rc<Self> {
+        Rc::new(Self {
+            tell: Box::new(tell),
+            is_dropped: Cell::new(false),
+            standing: Cell::new(Standing::Requested),
+            held: RefCell::new(None),
+        })
+    }
+
+    fn granted(&self, held: Option<Held>) {
+        // Else the connection is dropped, and with it the lock.
+        if !self.is_dropped.get() {
+            self.held.replace(held);
+            self.standing.set(Standing::Held);
+            (self.tell)(Outcome::Granted);
+        }
+    }
+
+    fn lost(&self) {
+        if !self.is_dropped.get() {
+            self.held.take();
+            self.standing.set(Standing::Over);
+            (self.tell)(Outcome::Lost);
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("State");
+        debug.field("is_dropped", &self.is_dropped);
+        debug.field("standing", &self.standing);
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl Held {
+    fn new(database: Database, state: &Rc<State>) -> Result<Self, JsValue> {
+        let lost = Rc::downgrade(state);
+        // The browser closes it when a person clears the site's data.
+        let close = Listener::new(&database, "close", move |_: Event| {
+            if let Some(state) = lost.upgrade() {
+                state.lost();
+            }
+        })?;
+        Ok(Self {
+            _close: close,
+            _database: database,
+        })
+    }
+}
