@@ -6,6 +6,7 @@ use crate::access::{Entropy, Exchange, Step};
 use crate::link::{ClientLimits, Connection};
 use crate::packet::auth::AuthPacket;
 use crate::packet::connect::ConnectPacket;
+use crate::record::Record;
 use crate::session::SessionId;
 use crate::{Broker, CloseReason, ConnId, Output, Packet, Properties, ReasonCode, Time};
 
@@ -190,6 +191,10 @@ impl Broker {
             Step::Success { username, data } => {
                 authentication.exchange = None;
                 session.username = username;
+                self.journal.record(|| Record::Reauthenticated {
+                    session: session.number,
+                    username: session.username.as_deref(),
+                });
                 authentication.auth(ReasonCode::Success, data)
             }
             Step::Failure(code) => return Err(CloseReason::AuthenticationFailed { code }),

@@ -1,12 +1,15 @@
 //! The engine: what goes in, what comes out, and who takes care of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, AllowAll};
+use crate::awaited::Awaited;
 use crate::codec::DecodeError;
+use crate::gate::Gate;
+use crate::journal::Journal;
 use crate::link::Connection;
 use crate::retained::Retained;
 use crate::session::{Deadline, Session, SessionId};
@@ -107,6 +110,10 @@ pub struct Broker {
     pub(crate) silences: Timers<ConnId>,
     pub(crate) ids_assigned: u64,
     pub(crate) exchanges_begun: u64,
+    pub(crate) awaited: Awaited,
+    pub(crate) storage_full: bool,
+    pub(crate) journal: Journal,
+    gate: Gate,
     /// When the broker was first told what time it is, if it tells for how long it has run.
     pub(crate) began: Option<Time>,
     /// When the statistics are published again.
@@ -128,6 +135,8 @@ impl Broker {
     #[must_use]
     pub fn with_access(config: Config, access: Box<dyn Access>) -> Self {
         Self {
+            journal: Journal::new(config.durable),
+            gate: Gate::new(),
             config: config.within_limits(),
             access,
             connections: BTreeMap::new(),
@@ -140,6 +149,8 @@ impl Broker {
             silences: Timers::new(),
             ids_assigned: 0,
             exchanges_begun: 0,
+            awaited: Awaited::nobody(),
+            storage_full: false,
             began: None,
             statistics_due: None,
             stats: Stats::default(),
@@ -150,20 +161,43 @@ impl Broker {
     /// Appends to `out` what is to be done about `input`, after what became due before it: whether a session has expired
     /// depends on `now`, not on how punctual [`Input::Timeout`] is.
     ///
-    /// Silent connections are given up at [`Input::Timeout`] only, so that a caller that stood still can first hand over
-    /// what came meanwhile.
+    /// Silent connections, and clients that are [awaited](Broker::awaited), are given up at [`Input::Timeout`] only, so
+    /// that a caller that stood still can first hand over what came meanwhile.
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        if !self.config.durable {
+            return self.carry_out(now, input, out);
+        }
+        match &input {
+            Input::Committed(batch) => self.gate.commit(*batch, out),
+            Input::Gone(conn) => self.gate.forget(*conn),
+            _ => {}
+        }
+        let mut outputs = core::mem::take(&mut self.gate.scratch);
+        self.carry_out(now, input, &mut outputs);
+        let batch = self.journal.batch();
+        out.extend(batch.map(|(id, bytes)| Output::Persist(id, bytes)));
+        self.gate.pass(self.journal.last_batch(), &mut outputs, out);
+        self.gate.scratch = outputs;
+    }
+
+    fn carry_out(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         self.retained.drop_expired(now);
         self.run_deadlines(now, out);
         self.publish_statistics(now, out);
         match input {
-            Input::Opened(conn) => self.on_opened(now, conn),
+            Input::Opened(conn) => self.on_opened(now, conn, None),
+            Input::OpenedBy(conn, origin) => self.on_opened(now, conn, Some(origin)),
             Input::Packet(conn, packet) => self.on_packet(now, conn, packet, out),
             Input::Malformed(conn, error) => self.on_malformed(now, conn, error, out),
             Input::Gone(conn) => self.on_gone(now, conn, out),
-            Input::Timeout => self.close_silent(now, out),
-            Input::OpenedBy(conn, _) => self.on_opened(now, conn),
-            Input::Committed(_) | Input::OriginGone(_) | Input::StorageFull(_) => {}
+            Input::OriginGone(origin) => self.on_origin_gone(now, origin, out),
+            Input::StorageFull(is_full) => self.storage_full = is_full,
+            // What waited for it has left already.
+            Input::Committed(_) => {}
+            Input::Timeout => {
+                self.give_up_awaited(now, out);
+                self.close_silent(now, out);
+            }
         }
     }
 
@@ -173,17 +207,11 @@ impl Broker {
         let timeouts = [
             self.silences.next(),
             self.deadlines.next(),
+            self.awaited.until(),
             self.retained.next_expiry(),
             self.statistics_due,
         ];
         timeouts.into_iter().flatten().min()
-    }
-
-    /// Whose connections are waited for: the sessions that were connected when the log of the broker before ended.
-    /// Tell [`Input::OriginGone`] about those of which nobody is left.
-    #[must_use]
-    pub fn awaited(&self) -> BTreeSet<Origin> {
-        BTreeSet::new()
     }
 
     /// How much there is now.
@@ -257,7 +285,9 @@ impl Broker {
     fn on_gone(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) {
         match self.connections.get(&conn) {
             None => {}
-            Some(Connection::Opened { .. }) => self.forget_opened(conn),
+            Some(Connection::Opened { .. }) => {
+                self.forget_opened(conn);
+            }
             Some(&Connection::Client(id)) => {
                 self.disconnected(now, id, DisconnectCause::ConnectionLost, out);
             }

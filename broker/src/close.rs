@@ -54,6 +54,8 @@ pub enum CloseReason {
         /// Of what, as the limit is named in [`Config`](crate::Config).
         limit: &'static str,
     },
+    /// There is no room to store what the client wants stored.
+    StorageFull,
     /// A second CONNECT came. [MQTT-3.1.0-2]
     SecondConnect,
     /// A packet came that only a server sends.
@@ -142,7 +144,7 @@ impl CloseReason {
             | Self::AuthenticationFailed { code }
             | Self::PublishRefused { code } => *code,
             Self::ClientIdMissing => ReasonCode::ClientIdentifierNotValid,
-            Self::QuotaExceeded { .. } => ReasonCode::QuotaExceeded,
+            Self::QuotaExceeded { .. } | Self::StorageFull => ReasonCode::QuotaExceeded,
             Self::MessageRateTooHigh { .. } => ReasonCode::MessageRateTooHigh,
             Self::QoSNotSupported { .. } => ReasonCode::QoSNotSupported,
             Self::NoConnect { .. }
@@ -189,6 +191,7 @@ impl fmt::Display for CloseReason {
             Self::AuthOutOfTurn { code } => write!(f, "AUTH with {code:?} out of turn"),
             Self::ClientIdMissing => write!(f, "no client identifier for a session to be kept"),
             Self::QuotaExceeded { limit } => write!(f, "{limit} is reached"),
+            Self::StorageFull => write!(f, "there is no room to store it"),
             Self::MessageRateTooHigh { maximum } => {
                 write!(f, "more than {maximum} messages in a second")
             }

@@ -15,20 +15,23 @@ use crate::packet::disconnect::DisconnectPacket;
 use crate::session::SessionId;
 use crate::will::Will;
 use crate::{
-    Broker, BrokerEvent, CloseReason, Config, ConnId, DisconnectCause, Output, Packet, Properties,
-    QoS, ReasonCode, Time,
+    Broker, BrokerEvent, CloseReason, Config, ConnId, DisconnectCause, Origin, Output, Packet,
+    Properties, QoS, ReasonCode, Time,
 };
 
 impl Broker {
     /// Waits for the CONNECT of a new connection.
-    pub(crate) fn on_opened(&mut self, now: Time, conn: ConnId) {
+    pub(crate) fn on_opened(&mut self, now: Time, conn: ConnId, origin: Option<Origin>) {
         if self.connections.contains_key(&conn) {
             return;
         }
         let until = now.plus_ms(self.config.connect_timeout_ms);
-        let pending = None;
-        self.connections
-            .insert(conn, Connection::Opened { until, pending });
+        let opened = Connection::Opened {
+            until,
+            pending: None,
+            origin,
+        };
+        self.connections.insert(conn, opened);
         self.silences.insert(until, conn);
     }
 
@@ -102,11 +105,13 @@ impl Broker {
         out.push(Output::Event(BrokerEvent::Refused { conn, reason }));
     }
 
-    /// Ends the wait for the CONNECT of a connection.
-    pub(crate) fn forget_opened(&mut self, conn: ConnId) {
-        if let Some(Connection::Opened { until, .. }) = self.connections.remove(&conn) {
-            self.silences.remove(until, conn);
-        }
+    /// Ends the wait for the CONNECT of a connection; returns who stands behind it.
+    pub(crate) fn forget_opened(&mut self, conn: ConnId) -> Option<Origin> {
+        let Some(Connection::Opened { until, origin, .. }) = self.connections.remove(&conn) else {
+            return None;
+        };
+        self.silences.remove(until, conn);
+        origin
     }
 
     /// Ends the connection as the client wishes.
@@ -201,7 +206,10 @@ impl Broker {
             client,
         )?;
 
+        self.check_storage(&client_id, connect, expiry_interval_s)?;
+
         let (id, session_present) = self.claim_session(now, conn, client_id, connect, out);
+        let origin = self.forget_opened(conn);
         let session = &mut self.sessions[id.0];
         session.expiry_interval_s = expiry_interval_s;
         session.will = will;
@@ -215,8 +223,13 @@ impl Broker {
             authentication,
             now,
         ));
+        session.origin = origin;
+        self.journal.record(|| session.connected());
+        if assigned_id.is_some() {
+            self.journal.ids_assigned = self.ids_assigned;
+            self.journal.record_numbers();
+        }
         let client_id = Arc::clone(&session.client_id);
-        self.forget_opened(conn);
         self.connections.insert(conn, Connection::Client(id));
         self.stats.connections += 1;
         self.watch(id);
@@ -274,6 +287,20 @@ impl Broker {
         Ok(())
     }
 
+    /// Whether what the client needs to be stored can be.
+    fn check_storage(
+        &self,
+        client_id: &str,
+        connect: &ConnectPacket,
+        expiry_interval_s: u32,
+    ) -> Result<(), CloseReason> {
+        let keeps_session = !connect.clean_start && self.session_ids.contains_key(client_id);
+        if self.storage_full && (expiry_interval_s > 0 || !keeps_session) {
+            return Err(CloseReason::StorageFull);
+        }
+        Ok(())
+    }
+
     /// The client's session, and whether it had one: it loses that to Clean Start, and with a connection that is taken
     /// over if it was to last no longer. [MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.4-3]
     fn claim_session(
@@ -291,6 +318,7 @@ impl Broker {
             Some(&id) if !connect.clean_start => {
                 // The will of this CONNECT takes the place of the one that waited. [MQTT-3.1.3-9]
                 self.clear_deadlines(id);
+                self.stop_awaiting(id);
                 (id, true)
             }
             Some(&id) => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::broker::Stats;
+use crate::journal::DeliveryLog;
 use crate::message::{Message, max_qos, min_qos};
 use crate::outbound::{Delivery, PubRecOutcome};
 use crate::packet::puback::PubAckPacket;
@@ -25,6 +26,7 @@ impl Delivery {
     ) -> Self {
         let mut delivery = Self {
             message: Arc::clone(message),
+            position: 0,
             qos: QoS::AtMostOnce,
             retain: false,
             subscription_ids: Vec::new(),
@@ -50,7 +52,26 @@ impl Broker {
         message: Message,
         out: &mut Vec<Output>,
     ) -> bool {
+        self.publish_message_of(now, None, message, out)
+    }
+
+    /// Publishes a message; `publisher` is the number of its publisher's session, if that stays for now.
+    pub(crate) fn publish_message_of(
+        &mut self,
+        now: Time,
+        publisher: Option<u64>,
+        mut message: Message,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        // What nobody published is the broker's own word, which it says again when it comes back.
+        let is_recorded = !message.publisher.is_empty();
+        if is_recorded {
+            message.number = self.journal.number_message();
+        }
         let message = Arc::new(message);
+        if is_recorded {
+            self.journal.begin(&message, publisher);
+        }
         if message.retain {
             self.retained.set(&message);
         }
@@ -69,7 +90,11 @@ impl Broker {
         }
         matches.clear();
         self.matches = matches;
-        self.publish_shared(now, &message, out) || has_receivers
+        let has_shared = self.publish_shared(now, &message, out);
+        if is_recorded {
+            self.journal.end();
+        }
+        has_shared || has_receivers
     }
 
     /// Sends the retained messages that match a subscription which was just made. [MQTT-3.3.1-9]
@@ -103,9 +128,10 @@ impl Broker {
         if delivery.qos == QoS::AtMostOnce {
             session.send_now(now, &delivery, &mut self.stats, out);
         } else {
-            session.outbound.push(delivery);
-            session.pump(now, &mut self.stats, out);
-            session.shed(&self.config, now, &mut self.stats, out);
+            let log = &mut self.journal.of(session.number);
+            session.outbound.push(delivery, log);
+            session.pump(now, &mut self.stats, log, out);
+            session.shed(&self.config, now, &mut self.stats, log, out);
         }
     }
 
@@ -119,7 +145,8 @@ impl Broker {
                 Output::Send(link.conn, Packet::PubRel(PubRelPacket::new(packet_id)))
             }));
         }
-        session.pump(now, &mut self.stats, out);
+        let log = &mut self.journal.of(session.number);
+        session.pump(now, &mut self.stats, log, out);
     }
 
     /// The client has a QoS 1 message, or refuses it; either way it is over.
@@ -131,8 +158,9 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         let session = &mut self.sessions[id.0];
-        session.outbound.puback(puback.packet_id)?;
-        session.pump(now, &mut self.stats, out);
+        let log = &mut self.journal.of(session.number);
+        session.outbound.puback(puback.packet_id, log)?;
+        session.pump(now, &mut self.stats, log, out);
         Ok(())
     }
 
@@ -145,14 +173,18 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         let session = &mut self.sessions[id.0];
+        let log = &mut self.journal.of(session.number);
         let packet_id = pubrec.packet_id;
-        let pubrel = match session.outbound.pubrec(packet_id, pubrec.reason_code)? {
+        let outcome = session
+            .outbound
+            .pubrec(packet_id, pubrec.reason_code, log)?;
+        let pubrel = match outcome {
             PubRecOutcome::Release => PubRelPacket::new(packet_id),
             PubRecOutcome::Unknown => {
                 PubRelPacket::new_with_reason(packet_id, ReasonCode::PacketIdentifierNotFound)
             }
             PubRecOutcome::Over => {
-                session.pump(now, &mut self.stats, out);
+                session.pump(now, &mut self.stats, log, out);
                 return Ok(());
             }
         };
@@ -168,8 +200,9 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         let session = &mut self.sessions[id.0];
-        session.outbound.pubcomp(pubcomp.packet_id)?;
-        session.pump(now, &mut self.stats, out);
+        let log = &mut self.journal.of(session.number);
+        session.outbound.pubcomp(pubcomp.packet_id, log)?;
+        session.pump(now, &mut self.stats, log, out);
         Ok(())
     }
 }
@@ -197,11 +230,19 @@ impl Session {
     }
 
     /// Sends as much of what waits as the client takes now.
-    fn pump(&mut self, now: Time, stats: &mut Stats, out: &mut Vec<Output>) {
+    fn pump(
+        &mut self,
+        now: Time,
+        stats: &mut Stats,
+        log: &mut DeliveryLog<'_>,
+        out: &mut Vec<Output>,
+    ) {
         let Some(link) = &mut self.link else { return };
         let client_id = &self.client_id;
-        self.outbound
-            .pump(link.client.receive_maximum, |delivery, packet_id, dup| {
+        self.outbound.pump(
+            link.client.receive_maximum,
+            log,
+            |delivery, packet_id, dup| {
                 // What was sent once is sent again, expired or not. [MQTT-4.3.3-7]
                 if !dup && delivery.message.is_expired(now) {
                     out.push(dropped(
@@ -228,13 +269,21 @@ impl Session {
                 }
                 out.push(Output::Send(link.conn, packet));
                 true
-            });
+            },
+        );
     }
 
     /// Drops the newest message if too many wait, or too many bytes: the oldest stay.
-    fn shed(&mut self, config: &Config, now: Time, stats: &mut Stats, out: &mut Vec<Output>) {
+    fn shed(
+        &mut self,
+        config: &Config,
+        now: Time,
+        stats: &mut Stats,
+        log: &mut DeliveryLog<'_>,
+        out: &mut Vec<Output>,
+    ) {
         let client_id = &self.client_id;
-        let newest = self.outbound.shed(config, now, |message| {
+        let newest = self.outbound.shed(config, now, log, |message| {
             out.push(dropped(client_id, message, DropReason::Expired, stats));
         });
         if let Some(newest) = newest {

@@ -33,6 +33,11 @@ pub enum BrokerEvent {
         /// By whom, and why.
         cause: DisconnectCause,
     },
+    /// A client that was awaited after a change of the broker did not come back: its connection counts as lost.
+    NotBack {
+        /// The client identifier.
+        client_id: Arc<str>,
+    },
     /// A session ended because its client stayed away for its Session Expiry Interval.
     SessionExpired {
         /// The client identifier.
@@ -119,6 +124,7 @@ impl fmt::Display for BrokerEvent {
             Self::Disconnected {
                 client_id, cause, ..
             } => write!(f, "{client_id} disconnected: {cause}."),
+            Self::NotBack { client_id } => write!(f, "{client_id} did not come back."),
             Self::SessionExpired { client_id } => write!(f, "The session of {client_id} expired."),
             Self::Subscribed {
                 client_id,

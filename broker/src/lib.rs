@@ -5,6 +5,7 @@
 
 pub mod access;
 mod authentication;
+mod awaited;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod broker;
@@ -14,10 +15,13 @@ mod config;
 mod connect;
 mod delivery;
 mod event;
+mod gate;
 mod hash;
+mod journal;
 mod link;
 mod message;
 mod outbound;
+mod piece;
 mod publish;
 mod record;
 mod restore;

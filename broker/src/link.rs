@@ -9,7 +9,7 @@ use crate::packet::connect::ConnectPacket;
 use crate::packet::disconnect::DisconnectPacket;
 use crate::packet::publish::PublishPacket;
 use crate::session::SessionId;
-use crate::{CloseReason, Config, ConnId, Packet, QoS, ReasonCode, Time, TopicName, codec};
+use crate::{CloseReason, Config, ConnId, Origin, Packet, QoS, ReasonCode, Time, TopicName, codec};
 
 /// A network connection.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) enum Connection {
         until: Time,
         /// The client that has to authenticate first.
         pending: Option<Box<Pending>>,
+        /// Who stands behind it, if that is known.
+        origin: Option<Origin>,
     },
     /// Its client was accepted.
     Client(SessionId),

@@ -9,6 +9,8 @@ use crate::{Properties, PropertyId, PropertyValue, QoS, Time, TopicName};
 /// A message as it was published. All sessions it goes to share one; a packet is made of it only when it is sent.
 #[derive(Debug)]
 pub(crate) struct Message {
+    /// Its name in the log; 0 if it is not meant to be there.
+    pub(crate) number: u64,
     /// The client that published it, for No Local.
     pub(crate) publisher: Arc<str>,
     pub(crate) published: Time,
@@ -94,6 +96,7 @@ mod tests {
 
     fn message(expiry_interval_s: Option<u32>) -> Message {
         Message {
+            number: 0,
             publisher: "a".into(),
             published: Time::from_ms(1_000),
             topic: TopicName::parse("t").unwrap(),

@@ -1,8 +1,11 @@
 //! What a session has to deliver: the messages that wait and those in flight.
 
+mod replay;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crate::journal::DeliveryLog;
 use crate::message::Message;
 use crate::packet::publish::PublishPacket;
 use crate::{CloseReason, Config, QoS, ReasonCode, Time, TopicFilter};
@@ -11,6 +14,8 @@ use crate::{CloseReason, Config, QoS, ReasonCode, Time, TopicFilter};
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) message: Arc<Message>,
+    /// Where it stands in the order of its session; as long as it has none, 0.
+    pub(crate) position: u64,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     /// Those of all subscriptions it matches, the same one as often as it occurs. [MQTT-3.3.4-3] [MQTT-3.3.4-4]
@@ -49,7 +54,7 @@ pub(crate) struct Outbound {
     queue_bytes: usize,
     /// Nothing in the queue expires before; `None` if nothing in it ever does.
     queue_expires: Option<Time>,
-    /// By position in the order in which they have to be sent again.
+    /// By position in the order in which they have to be sent again, which is that in which they waited.
     in_flight: BTreeMap<u64, InFlight>,
     /// Where a packet identifier stands in `in_flight`.
     positions: BTreeMap<u16, u64>,
@@ -70,6 +75,14 @@ struct InFlight {
 }
 
 impl InFlight {
+    const fn sent(packet_id: u16, stage: Stage) -> Self {
+        Self {
+            packet_id,
+            stage,
+            counted: true,
+        }
+    }
+
     /// The message, if it may be sent to another client of a shared subscription although it was sent to this one.
     fn movable(&self) -> Option<&Delivery> {
         match &self.stage {
@@ -100,13 +113,20 @@ pub(crate) enum PubRecOutcome {
 
 impl Outbound {
     /// Lets a message wait. [`Outbound::pump`] may send it at once; what then still waits is for [`Outbound::shed`].
-    pub(crate) fn push(&mut self, delivery: Delivery) {
+    pub(crate) fn push(&mut self, mut delivery: Delivery, log: &mut DeliveryLog<'_>) {
+        delivery.position = self.next_position;
+        self.next_position += 1;
+        log.added(&delivery);
+        self.note_expiry(&delivery);
+        self.queue_bytes += delivery.message.bytes();
+        self.queue.push_back(delivery);
+    }
+
+    fn note_expiry(&mut self, delivery: &Delivery) {
         self.queue_expires = match (self.queue_expires, delivery.message.expires()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        self.queue_bytes += delivery.message.bytes();
-        self.queue.push_back(delivery);
     }
 
     /// Hands out the newest message if more wait than the limits allow; what has expired makes room first.
@@ -114,6 +134,7 @@ impl Outbound {
         &mut self,
         config: &Config,
         now: Time,
+        log: &mut DeliveryLog<'_>,
         mut expired: impl FnMut(&Message),
     ) -> Option<Delivery> {
         if !self.is_overfull(config) {
@@ -121,9 +142,13 @@ impl Outbound {
         }
         if self.queue_expires.is_some_and(|at| at <= now) {
             let bytes = &mut self.queue_bytes;
+            let next_position = &mut self.next_position;
             self.queue.retain(|delivery| {
                 let keep = !delivery.message.is_expired(now);
                 if !keep {
+                    if log.done(delivery.position) {
+                        *next_position = delivery.position;
+                    }
                     *bytes -= delivery.message.bytes();
                     expired(&delivery.message);
                 }
@@ -135,6 +160,9 @@ impl Outbound {
             return None;
         }
         let newest = self.queue.pop_back()?;
+        if log.done(newest.position) {
+            self.next_position = newest.position;
+        }
         self.queue_bytes -= newest.message.bytes();
         Some(newest)
     }
@@ -213,6 +241,7 @@ impl Outbound {
     pub(crate) fn pump(
         &mut self,
         receive_maximum: u16,
+        log: &mut DeliveryLog<'_>,
         mut send: impl FnMut(&Delivery, u16, bool) -> bool,
     ) {
         while self.unacknowledged < usize::from(receive_maximum) {
@@ -228,20 +257,22 @@ impl Outbound {
                     entry.counted = true;
                     self.unacknowledged += 1;
                 } else {
+                    log.done(position);
                     self.positions.remove(&entry.packet_id);
                     self.in_flight.remove(&position);
                 }
             } else if let Some(delivery) = self.queue.pop_front() {
                 self.queue_bytes -= delivery.message.bytes();
                 let packet_id = self.free_packet_id();
+                let position = delivery.position;
                 if send(&delivery, packet_id, false) {
+                    log.sent(position, packet_id);
                     self.last_packet_id = packet_id;
                     self.unacknowledged += 1;
-                    self.insert(InFlight {
-                        packet_id,
-                        stage: Stage::Publish(delivery),
-                        counted: true,
-                    });
+                    let stage = Stage::Publish(delivery);
+                    self.insert(position, InFlight::sent(packet_id, stage));
+                } else if log.done(position) {
+                    self.next_position = position;
                 }
             } else {
                 break;
@@ -253,10 +284,14 @@ impl Outbound {
     }
 
     /// Ends the flow of a QoS 1 message.
-    pub(crate) fn puback(&mut self, packet_id: u16) -> Result<(), CloseReason> {
+    pub(crate) fn puback(
+        &mut self,
+        packet_id: u16,
+        log: &mut DeliveryLog<'_>,
+    ) -> Result<(), CloseReason> {
         match self.stage(packet_id) {
             Some(Stage::Publish(delivery)) if delivery.qos == QoS::AtLeastOnce => {
-                self.finish(packet_id);
+                self.end(packet_id, log);
                 Ok(())
             }
             Some(Stage::Publish(_) | Stage::PubRel) => Err(wrong("PUBACK", packet_id)),
@@ -269,24 +304,24 @@ impl Outbound {
         &mut self,
         packet_id: u16,
         reason_code: ReasonCode,
+        log: &mut DeliveryLog<'_>,
     ) -> Result<PubRecOutcome, CloseReason> {
         match self.stage(packet_id) {
             Some(Stage::Publish(delivery)) if delivery.qos != QoS::ExactlyOnce => {
                 Err(wrong("PUBREC", packet_id))
             }
             Some(_) if reason_code.is_error() => {
-                self.finish(packet_id);
+                self.end(packet_id, log);
                 Ok(PubRecOutcome::Over)
             }
             Some(Stage::Publish(_)) => {
                 // PUBRELs are sent in the order of the PUBRECs, so it goes to the end.
                 self.finish(packet_id);
                 self.unacknowledged += 1;
-                self.insert(InFlight {
-                    packet_id,
-                    stage: Stage::PubRel,
-                    counted: true,
-                });
+                let position = self.next_position;
+                self.next_position += 1;
+                log.released(packet_id, position);
+                self.insert(position, InFlight::sent(packet_id, Stage::PubRel));
                 Ok(PubRecOutcome::Release)
             }
             Some(Stage::PubRel) => Ok(PubRecOutcome::Release),
@@ -295,10 +330,14 @@ impl Outbound {
     }
 
     /// Ends the flow of a QoS 2 message.
-    pub(crate) fn pubcomp(&mut self, packet_id: u16) -> Result<(), CloseReason> {
+    pub(crate) fn pubcomp(
+        &mut self,
+        packet_id: u16,
+        log: &mut DeliveryLog<'_>,
+    ) -> Result<(), CloseReason> {
         match self.stage(packet_id) {
             Some(Stage::PubRel) => {
-                self.finish(packet_id);
+                self.end(packet_id, log);
                 Ok(())
             }
             Some(Stage::Publish(_)) => Err(wrong("PUBCOMP", packet_id)),
@@ -311,10 +350,16 @@ impl Outbound {
         Some(&self.in_flight.get(position)?.stage)
     }
 
-    fn insert(&mut self, entry: InFlight) {
-        self.positions.insert(entry.packet_id, self.next_position);
-        self.in_flight.insert(self.next_position, entry);
-        self.next_position += 1;
+    fn insert(&mut self, position: u64, entry: InFlight) {
+        self.positions.insert(entry.packet_id, position);
+        self.in_flight.insert(position, entry);
+    }
+
+    fn end(&mut self, packet_id: u16, log: &mut DeliveryLog<'_>) {
+        if let Some(&position) = self.positions.get(&packet_id) {
+            log.done(position);
+            self.finish(packet_id);
+        }
     }
 
     fn finish(&mut self, packet_id: u16) -> Option<Stage> {

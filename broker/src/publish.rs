@@ -11,6 +11,7 @@ use crate::packet::pubcomp::PubCompPacket;
 use crate::packet::publish::PublishPacket;
 use crate::packet::pubrec::PubRecPacket;
 use crate::packet::pubrel::PubRelPacket;
+use crate::record::Record;
 use crate::session::SessionId;
 use crate::{
     Broker, BrokerEvent, CloseReason, Config, Output, Packet, QoS, ReasonCode, Time, TopicName,
@@ -61,7 +62,9 @@ impl Broker {
         mut publish: PublishPacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        if publish.retain && !self.has_room_for_retained(&topic, &publish.payload) {
+        if publish.retain
+            && (self.storage_full || !self.has_room_for_retained(&topic, &publish.payload))
+        {
             publish.retain = false;
         }
         match self.accept(now, id, topic, publish, out) {
@@ -120,17 +123,24 @@ impl Broker {
             link.check_receive_maximum()?;
             link.unreleased.insert(packet_id);
         }
-        let reason_code = if session.inbound.insert(packet_id) {
+        let is_new = session.inbound.insert(packet_id);
+        let reason_code = if is_new {
             self.accept(now, id, topic, publish, out)
         } else {
             ReasonCode::Success
         };
         let session = &mut self.sessions[id.0];
-        if reason_code.is_error() && session.speaks_v5() {
+        // A client of MQTT 3.1.1 goes on as if it had been accepted, but for what `check_quota_can_be_told` refuses.
+        let is_refused = session.speaks_v5() || reason_code == ReasonCode::QuotaExceeded;
+        if reason_code.is_error() && is_refused {
             session.inbound.remove(&packet_id);
             if let Some(link) = &mut session.link {
                 link.unreleased.remove(&packet_id);
             }
+        } else if is_new {
+            let session = session.number;
+            self.journal
+                .record(|| Record::Received { session, packet_id });
         }
         self.check_quota_can_be_told(id, reason_code)?;
         let pubrec = PubRecPacket::new_with_reason(packet_id, reason_code);
@@ -151,6 +161,9 @@ impl Broker {
     ) -> Result<(), CloseReason> {
         let session = &mut self.sessions[id.0];
         if reason_code == ReasonCode::QuotaExceeded && !session.speaks_v5() {
+            if self.storage_full {
+                return Err(CloseReason::StorageFull);
+            }
             let limit = "retained_messages_max or retained_bytes_max";
             return Err(CloseReason::QuotaExceeded { limit });
         }
@@ -170,6 +183,10 @@ impl Broker {
             link.unreleased.remove(&packet_id);
         }
         let reason_code = if session.inbound.remove(&packet_id) {
+            self.journal.record(|| Record::Forgotten {
+                session: session.number,
+                packet_id,
+            });
             ReasonCode::Success
         } else {
             ReasonCode::PacketIdentifierNotFound
@@ -198,6 +215,7 @@ impl Broker {
         }
         self.stats.messages_received += 1;
         let message = Message {
+            number: 0,
             publisher: Arc::clone(&self.sessions[id.0].client_id),
             published: now,
             topic,
@@ -207,7 +225,8 @@ impl Broker {
             properties: forwarded(&publish.properties),
             payload: publish.payload,
         };
-        if self.publish_message(now, message, out) {
+        let publisher = self.sessions[id.0].number;
+        if self.publish_message_of(now, Some(publisher), message, out) {
             ReasonCode::Success
         } else {
             ReasonCode::NoMatchingSubscribers
@@ -235,6 +254,9 @@ impl Broker {
             return ReasonCode::PayloadFormatInvalid;
         }
         if publish.retain && !self.has_room_for_retained(topic, &publish.payload) {
+            return ReasonCode::QuotaExceeded;
+        }
+        if self.storage_full && (publish.retain || publish.qos != QoS::AtMostOnce) {
             return ReasonCode::QuotaExceeded;
         }
         ReasonCode::Success
@@ -270,7 +292,7 @@ fn in_words(code: ReasonCode) -> Option<&'static str> {
         ReasonCode::NotAuthorized => Some("this client may not publish to this topic"),
         ReasonCode::TopicNameInvalid => Some("the topic is too long or has too many levels"),
         ReasonCode::PayloadFormatInvalid => Some("the payload is not UTF-8, as it says it is"),
-        ReasonCode::QuotaExceeded => Some("there is no room for another retained message"),
+        ReasonCode::QuotaExceeded => Some("there is no room to keep it"),
         ReasonCode::PacketIdentifierInUse => Some("a message of this identifier is not released"),
         _ => None,
     }

@@ -106,6 +106,11 @@ impl Retained {
         found
     }
 
+    /// All messages, in the order of their topics.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.messages.values()
+    }
+
     pub(crate) fn next_expiry(&self) -> Option<Time> {
         self.expiries.next()
     }
@@ -252,6 +257,7 @@ mod tests {
 
     fn message(topic: &str, payload: &'static str, expiry_interval_s: Option<u32>) -> Arc<Message> {
         Arc::new(Message {
+            number: 0,
             publisher: "a".into(),
             published: Time::from_ms(0),
             topic: TopicName::parse(topic).unwrap(),

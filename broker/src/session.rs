@@ -7,9 +7,10 @@ use crate::access::Client;
 use crate::codec::ProtocolVersion;
 use crate::link::{Connection, Link};
 use crate::outbound::Outbound;
+use crate::record::Record;
 use crate::will::Will;
 use crate::{
-    Broker, BrokerEvent, CloseReason, DisconnectCause, Output, Packet, ReasonCode, Time,
+    Broker, BrokerEvent, CloseReason, DisconnectCause, Origin, Output, Packet, ReasonCode, Time,
     TopicFilter,
 };
 
@@ -20,7 +21,11 @@ pub(crate) struct SessionId(pub(crate) usize);
 /// The state of one client. [MQTT-4.1.0-1]
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// Its name in the log, which no other session ever has.
+    pub(crate) number: u64,
     pub(crate) client_id: Arc<str>,
+    /// Who stands behind its connection, or the last one, if that is known.
+    pub(crate) origin: Option<Origin>,
     /// Who the client is, as far as it said or proved.
     pub(crate) username: Option<String>,
     pub(crate) expiry_interval_s: u32,
@@ -35,7 +40,7 @@ pub(crate) struct Session {
     /// When the will is published, if that is waited for.
     pub(crate) will_due: Option<Time>,
     /// When the session ends, if that is waited for.
-    expires: Option<Time>,
+    pub(crate) expires: Option<Time>,
 }
 
 /// What happens to a session whose client is away. Of two at the same moment, the will comes first.
@@ -49,9 +54,11 @@ pub(crate) enum Deadline {
 const NEVER_EXPIRES: u32 = u32::MAX;
 
 impl Session {
-    fn new(client_id: Arc<str>) -> Self {
+    fn new(number: u64, client_id: Arc<str>) -> Self {
         Self {
+            number,
             client_id,
+            origin: None,
             username: None,
             expiry_interval_s: 0,
             link: None,
@@ -69,6 +76,27 @@ impl Session {
         Client {
             client_id: &self.client_id,
             username: self.username.as_deref(),
+        }
+    }
+
+    /// For the log: its client is connected.
+    pub(crate) fn connected(&self) -> Record<'_> {
+        Record::Connected {
+            session: self.number,
+            origin: self.origin,
+            username: self.username.as_deref(),
+            expiry_interval_s: self.expiry_interval_s,
+            will: self.will.as_ref().map(|will| will.recorded(self.number)),
+        }
+    }
+
+    /// For the log: its client is away.
+    pub(crate) fn away(&self) -> Record<'_> {
+        Record::Away {
+            session: self.number,
+            expiry_interval_s: self.expiry_interval_s,
+            expires: self.expires,
+            will_due: self.will_due,
         }
     }
 
@@ -106,7 +134,17 @@ impl Session {
 impl Broker {
     /// Starts a session. [MQTT-3.1.2-6]
     pub(crate) fn new_session(&mut self, client_id: Arc<str>) -> SessionId {
-        let id = SessionId(self.sessions.insert(Session::new(Arc::clone(&client_id))));
+        let number = self.journal.number_session();
+        self.journal.record(|| Record::SessionBegun {
+            session: number,
+            client_id: &client_id,
+        });
+        self.add_session(number, client_id)
+    }
+
+    pub(crate) fn add_session(&mut self, number: u64, client_id: Arc<str>) -> SessionId {
+        let session = Session::new(number, Arc::clone(&client_id));
+        let id = SessionId(self.sessions.insert(session));
         self.session_ids.insert(client_id, id);
         id
     }
@@ -114,17 +152,27 @@ impl Broker {
     /// Ends a session: it is forgotten with its subscriptions and messages. A will that waits is due now, at the latest.
     /// [MQTT-3.1.2-8] [MQTT-4.1.0-2]
     pub(crate) fn end_session(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
-        self.clear_deadlines(id);
-        let session = self.sessions.remove(id.0);
-        self.session_ids.remove(&session.client_id);
-        for filter in &session.filters {
-            self.remove_subscription(filter, id);
-        }
+        let session = self.remove_session(id);
+        self.journal.record(|| Record::SessionEnded {
+            session: session.number,
+        });
         let mut outbound = session.outbound;
         self.redistribute(now, outbound.take_shared(|_| true), out);
         if let Some(will) = session.will {
             self.publish_will(now, will, out);
         }
+    }
+
+    /// Takes a session out of everything that knows it.
+    pub(crate) fn remove_session(&mut self, id: SessionId) -> Session {
+        self.clear_deadlines(id);
+        self.stop_awaiting(id);
+        let session = self.sessions.remove(id.0);
+        self.session_ids.remove(&session.client_id);
+        for filter in &session.filters {
+            self.remove_subscription(filter, id);
+        }
+        session
     }
 
     /// Closes a client's connection, after telling it why. [MQTT-4.13.1-1]
@@ -145,7 +193,7 @@ impl Broker {
         self.disconnected(now, id, DisconnectCause::Broker(reason), out);
     }
 
-    /// Keeps or ends the session of a client whose connection has ended, and executes its will.
+    /// Forgets the connection of a client, which has ended.
     pub(crate) fn disconnected(
         &mut self,
         now: Time,
@@ -166,12 +214,18 @@ impl Broker {
         if cause == DisconnectCause::Client(ReasonCode::Success) {
             session.will = None;
         }
-        let expiry_interval_s = session.expiry_interval_s;
         out.push(Output::Event(BrokerEvent::Disconnected {
             conn: link.conn,
             client_id: Arc::clone(&session.client_id),
             cause,
         }));
+        self.left(now, id, out);
+    }
+
+    /// Keeps or ends the session of a client that is connected no more, and executes its will.
+    pub(crate) fn left(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
+        let session = &mut self.sessions[id.0];
+        let expiry_interval_s = session.expiry_interval_s;
         if expiry_interval_s == 0 {
             self.end_session(now, id, out);
             return;
@@ -183,6 +237,8 @@ impl Broker {
         }
         self.hand_over(now, id, out);
         self.execute_will(now, id, out);
+        let session = &self.sessions[id.0];
+        self.journal.record(|| session.away());
     }
 
     /// Ends the sessions and publishes the wills that are due, whichever packet or timer comes first after that moment.
@@ -192,7 +248,11 @@ impl Broker {
                 Deadline::Will(id) => {
                     let session = &mut self.sessions[id.0];
                     session.will_due = None;
-                    if let Some(will) = session.will.take() {
+                    let will = session.will.take();
+                    self.journal.record(|| Record::WillOver {
+                        session: session.number,
+                    });
+                    if let Some(will) = will {
                         self.publish_will(now, will, out);
                     }
                 }

@@ -80,6 +80,15 @@ impl Shares {
         }
     }
 
+    /// How a session subscribed to `filter`.
+    pub(crate) fn get(&self, filter: &TopicFilter, session: SessionId) -> Option<Subscription> {
+        let GroupId(index) = *self.ids.get(filter)?;
+        let mut members = self.groups[index].members.iter();
+        members
+            .find(|(member, _)| *member == session)
+            .map(|&(_, subscription)| subscription)
+    }
+
     /// Takes a session out of the group of `filter`; without members, the group is gone.
     pub(crate) fn remove(&mut self, filter: &TopicFilter, session: SessionId) {
         let Some(&id) = self.ids.get(filter) else {
@@ -170,9 +179,15 @@ impl Broker {
             if wanted.is_empty() {
                 return;
             }
-            self.sessions[from.0]
+            let session = &mut self.sessions[from.0];
+            let taken = session
                 .outbound
-                .take_shared(|filter| wanted.contains(filter))
+                .take_shared(|filter| wanted.contains(filter));
+            let mut log = self.journal.of(session.number);
+            for delivery in &taken {
+                log.done(delivery.position);
+            }
+            taken
         };
         self.redistribute(now, deliveries, out);
     }

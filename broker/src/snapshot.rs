@@ -1,12 +1,150 @@
 //! Everything that is to be stored, at once.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::Broker;
+use crate::message::Message;
+use crate::piece::Piece;
+use crate::record::{Receiver, Record, RecordedMessage};
+use crate::session::{Session, SessionId};
+
+/// When a piece is full.
+const PIECE_BYTES: usize = 256 * 1024;
+/// How many receivers stand in one record at most.
+const RECEIVERS_MAX: usize = 4096;
 
 impl Broker {
-    /// Everything that must survive, in pieces of about 256 KiB for [`Broker::restore`]. Batches that were issued before
-    /// it, committed or not, are not needed any more once it is stored.
+    /// Everything that must survive, in pieces of about 256 KiB for [`Broker::restore`]: what is committed, and what is
+    /// not yet. Once it is stored, the batches that were issued before it are not needed any more.
+    ///
+    /// Brokers with the same state give the same bytes.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Vec<u8>> {
-        Vec::new()
+        let mut snapshot = Snapshot {
+            pieces: Vec::new(),
+            piece: Piece::new(),
+        };
+        snapshot.push(&self.journal.numbers());
+        let ids = self.session_ids.values().copied();
+        let sessions: BTreeMap<u64, SessionId> =
+            ids.map(|id| (self.sessions[id.0].number, id)).collect();
+        let mut messages = BTreeMap::new();
+        for message in self.retained.iter() {
+            // The broker's own words are not stored.
+            if message.number > 0 {
+                messages.insert(message.number, (message, true, Vec::new()));
+            }
+        }
+        for &id in sessions.values() {
+            self.write_session(id, &mut snapshot);
+            let session = &self.sessions[id.0];
+            for (packet_id, delivery) in session.outbound.deliveries() {
+                let message = &delivery.message;
+                let entry = messages.entry(message.number);
+                let (_, _, receivers) = entry.or_insert_with(|| (message, false, Vec::new()));
+                receivers.push(Receiver {
+                    packet_id,
+                    ..Receiver::new(session.number, delivery)
+                });
+            }
+        }
+        for (message, is_retained, receivers) in messages.values() {
+            snapshot.message(message, *is_retained, receivers);
+        }
+        // Last, because what is in flight counts the packet identifiers on.
+        for id in sessions.into_values() {
+            let session = &self.sessions[id.0];
+            let (next_position, last_packet_id) = session.outbound.counters();
+            if next_position > 0 {
+                snapshot.push(&Record::Outbound {
+                    session: session.number,
+                    next_position,
+                    last_packet_id,
+                });
+            }
+        }
+        snapshot.finish()
+    }
+
+    fn write_session(&self, id: SessionId, snapshot: &mut Snapshot) {
+        let session = &self.sessions[id.0];
+        let number = session.number;
+        snapshot.push(&Record::SessionBegun {
+            session: number,
+            client_id: &session.client_id,
+        });
+        snapshot.push(&session.connected());
+        if session.link.is_none() && !self.awaited.contains(session.origin, id) {
+            snapshot.push(&session.away());
+        }
+        for filter in &session.filters {
+            let subscription = match filter.share() {
+                Some(_) => self.shares.get(filter, id),
+                None => self.tree.get(filter, id),
+            };
+            if let Some(subscription) = subscription {
+                snapshot.push(&Record::Subscribed {
+                    session: number,
+                    filter: filter.as_str(),
+                    subscription: subscription.into(),
+                });
+            }
+        }
+        snapshot.identifiers(session);
+    }
+}
+
+struct Snapshot {
+    pieces: Vec<Vec<u8>>,
+    piece: Piece,
+}
+
+impl Snapshot {
+    fn push(&mut self, record: &Record<'_>) {
+        self.piece.push(record);
+        if self.piece.len() >= PIECE_BYTES {
+            self.pieces.extend(self.piece.take());
+        }
+    }
+
+    /// The packet identifiers that are in use, but for those of messages to the client.
+    fn identifiers(&mut self, session: &Session) {
+        let number = session.number;
+        for &packet_id in &session.inbound {
+            self.push(&Record::Received {
+                session: number,
+                packet_id,
+            });
+        }
+        for (packet_id, position) in session.outbound.releases() {
+            self.push(&Record::Released {
+                session: number,
+                packet_id,
+                position,
+            });
+        }
+    }
+
+    fn message(&mut self, message: &Arc<Message>, is_retained: bool, receivers: &[Receiver]) {
+        let (first, more) = receivers.split_at(receivers.len().min(RECEIVERS_MAX));
+        self.push(&Record::Message {
+            number: message.number,
+            message: RecordedMessage::new(message, None),
+            is_retained,
+            receivers: Cow::Borrowed(first),
+        });
+        for receivers in more.chunks(RECEIVERS_MAX) {
+            self.push(&Record::Delivered {
+                message: message.number,
+                receivers: Cow::Borrowed(receivers),
+            });
+        }
+    }
+
+    fn finish(mut self) -> Vec<Vec<u8>> {
+        self.pieces.extend(self.piece.take());
+        self.pieces
     }
 }

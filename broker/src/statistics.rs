@@ -40,6 +40,7 @@ impl Broker {
                 continue;
             };
             let message = Message {
+                number: 0,
                 publisher: Arc::clone(&publisher),
                 published: now,
                 topic,

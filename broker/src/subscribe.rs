@@ -7,6 +7,7 @@ use crate::packet::suback::{SubAckPacket, SubAckReasonCode};
 use crate::packet::subscribe::{RetainHandling, SubscribePacket, SubscriptionOptions};
 use crate::packet::unsuback::{UnsubAckPacket, UnsubAckReasonCode};
 use crate::packet::unsubscribe::UnsubscribePacket;
+use crate::record::Record;
 use crate::session::SessionId;
 use crate::tree::Subscription;
 use crate::{Broker, BrokerEvent, CloseReason, Output, Packet, QoS, ReasonCode, Time, TopicFilter};
@@ -49,11 +50,13 @@ impl Broker {
             };
             let is_new = self.sessions[id.0].filters.insert(filter.clone());
             let is_shared = filter.share().is_some();
-            if is_shared {
-                self.shares.insert(&filter, id, subscription);
-            } else {
-                self.tree.insert(&filter, id, subscription);
-            }
+            self.insert_subscription(&filter, id, subscription);
+            let session = self.sessions[id.0].number;
+            self.journal.record(|| Record::Subscribed {
+                session,
+                filter: filter.as_str(),
+                subscription: subscription.into(),
+            });
             suback.reason_codes.push(granted(subscription.qos));
             let wants_retained = !is_shared && wants_retained(options, is_new);
             made.push((filter, subscription, wants_retained));
@@ -96,6 +99,9 @@ impl Broker {
             };
             if self.sessions[id.0].filters.remove(&topic_filter) {
                 self.remove_subscription(&topic_filter, id);
+                let session = self.sessions[id.0].number;
+                self.journal
+                    .record(|| Record::Unsubscribed { session, filter });
                 unsuback.reason_codes.push(UnsubAckReasonCode::Success);
                 let client_id = Arc::clone(&self.sessions[id.0].client_id);
                 ended.push(BrokerEvent::Unsubscribed {
@@ -111,6 +117,20 @@ impl Broker {
         self.sessions[id.0].answer(Packet::UnsubAck(unsuback), out)?;
         out.extend(ended.into_iter().map(Output::Event));
         Ok(())
+    }
+
+    /// Remembers how a session subscribed to a filter.
+    pub(crate) fn insert_subscription(
+        &mut self,
+        filter: &TopicFilter,
+        id: SessionId,
+        subscription: Subscription,
+    ) {
+        if filter.share().is_some() {
+            self.shares.insert(filter, id, subscription);
+        } else {
+            self.tree.insert(filter, id, subscription);
+        }
     }
 
     /// Forgets how a session subscribed to a filter.
@@ -142,6 +162,9 @@ impl Broker {
                 let code = code.and_then(|code| SubAckReasonCode::from_u8(code.into()));
                 return Some(code.unwrap_or(SubAckReasonCode::NotAuthorized));
             }
+        }
+        if self.storage_full {
+            return Some(SubAckReasonCode::QuotaExceeded);
         }
         let config = &self.config;
         let is_full = session.filters.len() >= config.session_subscriptions_max

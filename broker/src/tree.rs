@@ -114,6 +114,14 @@ impl<K: Copy + Ord, V: Copy> Tree<K, V> {
         former
     }
 
+    /// The subscription to a filter.
+    pub(crate) fn get(&self, filter: &TopicFilter, key: K) -> Option<V> {
+        match &self.lists[self.find(filter)?.index()] {
+            &List::One(only, value) => (only == key).then_some(value),
+            List::Many(all) => all.get(&key).copied(),
+        }
+    }
+
     /// Removes a subscription, and the levels that nobody needs any more. Returns whether it was there.
     pub(crate) fn remove(&mut self, filter: &TopicFilter, key: K) -> bool {
         let Some(list) = self.find(filter) else {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::codec;
 use crate::message::{Message, forwarded};
 use crate::packet::connect::ConnectPacket;
+use crate::record::{RecordedMessage, RecordedWill};
 use crate::session::{Deadline, SessionId};
 use crate::{Broker, BrokerEvent, CloseReason, Output, PropertyId, PropertyValue, Time, TopicName};
 
@@ -35,6 +36,7 @@ impl Will {
         Ok(Some(Self {
             delay_interval_s,
             message: Message {
+                number: 0,
                 publisher: Arc::clone(client_id),
                 published: now,
                 topic,
@@ -45,6 +47,16 @@ impl Will {
                 properties: forwarded(properties),
             },
         }))
+    }
+}
+
+impl Will {
+    /// For the log: the will of the session with this number.
+    pub(crate) fn recorded(&self, session: u64) -> RecordedWill<'_> {
+        RecordedWill {
+            delay_interval_s: self.delay_interval_s,
+            message: RecordedMessage::new(&self.message, Some(session)),
+        }
     }
 }
 

@@ -328,6 +328,7 @@ impl Joined {
             }
             BrokerEvent::Connected { .. }
             | BrokerEvent::Disconnected { .. }
+            | BrokerEvent::NotBack { .. }
             | BrokerEvent::SessionExpired { .. }
             | BrokerEvent::Subscribed { .. }
             | BrokerEvent::Unsubscribed { .. }

@@ -1,0 +1,103 @@
+//! The gate: what promises something leaves only after it is stored.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::packet::suback::SubAckReasonCode;
+use crate::{BatchId, ConnId, Output, Packet, QoS, ReasonCode};
+
+/// Holds back what waits for a batch to be stored, and what comes after it on the same connection. Nothing else waits.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    committed: BatchId,
+    waiting: BTreeMap<ConnId, VecDeque<Waiting>>,
+    /// Empty; kept for its memory.
+    pub(crate) scratch: Vec<Output>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// It leaves when this one is stored, or is stored already; and not before what is in front of it.
+    batch: BatchId,
+    output: Output,
+}
+
+impl Gate {
+    pub(crate) const fn new() -> Self {
+        Self {
+            committed: BatchId(0),
+            waiting: BTreeMap::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Lets out what need not wait for `last_batch`, and keeps the rest.
+    pub(crate) fn pass(
+        &mut self,
+        last_batch: BatchId,
+        outputs: &mut Vec<Output>,
+        out: &mut Vec<Output>,
+    ) {
+        for output in outputs.drain(..) {
+            let (conn, must_wait) = match &output {
+                Output::Send(conn, packet) => {
+                    (*conn, last_batch > self.committed && is_promise(packet))
+                }
+                Output::Close(conn, _) => (*conn, false),
+                Output::Persist(..) | Output::Event(_) => {
+                    out.push(output);
+                    continue;
+                }
+            };
+            let batch = if must_wait {
+                last_batch
+            } else {
+                self.committed
+            };
+            let waiting = Waiting { batch, output };
+            match self.waiting.entry(conn) {
+                Entry::Occupied(mut queue) => queue.get_mut().push_back(waiting),
+                Entry::Vacant(place) if must_wait => drop(place.insert([waiting].into())),
+                Entry::Vacant(_) => out.push(waiting.output),
+            }
+        }
+    }
+
+    /// Everything up to `batch` is stored: lets out what waited for it.
+    pub(crate) fn commit(&mut self, batch: BatchId, out: &mut Vec<Output>) {
+        self.committed = self.committed.max(batch);
+        let committed = self.committed;
+        self.waiting.retain(|_, queue| {
+            while let Some(first) = queue.front()
+                && first.batch <= committed
+            {
+                out.extend(queue.pop_front().map(|first| first.output));
+            }
+            !queue.is_empty()
+        });
+    }
+
+    /// Drops what waits for a connection that is gone.
+    pub(crate) fn forget(&mut self, conn: ConnId) {
+        self.waiting.remove(&conn);
+    }
+}
+
+/// Whether a client may rely on what a packet says. One that only refuses promises nothing.
+fn is_promise(packet: &Packet) -> bool {
+    match packet {
+        Packet::ConnAck(connack) => connack.reason_code == ReasonCode::Success,
+        Packet::Publish(publish) => publish.qos != QoS::AtMostOnce,
+        Packet::PubAck(puback) => !puback.reason_code.is_error(),
+        Packet::PubRec(pubrec) => !pubrec.reason_code.is_error(),
+        Packet::SubAck(suback) => suback.reason_codes.iter().any(SubAckReasonCode::is_success),
+        Packet::PubRel(_) | Packet::PubComp(_) | Packet::UnsubAck(_) => true,
+        Packet::Connect(_)
+        | Packet::Subscribe(_)
+        | Packet::Unsubscribe(_)
+        | Packet::PingReq
+        | Packet::PingResp
+        | Packet::Disconnect(_)
+        | Packet::Auth(_) => false,
+    }
+}
