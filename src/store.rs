@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
+use tabmq_worker::api::Durability;
 use tabmq_worker::{Bus, BusOptions};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
@@ -55,6 +56,7 @@ impl Store {
         let options = BusOptions {
             channel,
             worker_url: None,
+            durability: Durability::default(),
         };
         let bus = Bus::open(options, move |signal| {
             if let Some(shared) = weak.upgrade() {

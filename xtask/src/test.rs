@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::browser;
 use crate::error::Error;
 use crate::outsiders;
+use crate::page;
 use crate::setup::{self, Needs, Tools};
 use crate::shell;
 use crate::sizes;
@@ -62,7 +63,7 @@ pub(crate) const STEPS: [Step; 11] = [
         needs: Needs::WasmTarget,
         uses_build: false,
         run: |tools, _| {
-            let packages = ["clippy", "-p", "tabmq", "-p", "tabmq-worker"];
+            let packages = ["clippy", "-p", "tabmq", "-p", "tabmq-worker", "-p", "e2e-page"];
             shell::run(tools.wasm_cargo(packages).args(["--", "-D", "warnings"]))
         },
     },
@@ -142,7 +143,7 @@ pub(crate) const STEPS: [Step; 11] = [
         takes: "3 minutes at first",
         needs: Needs::Browser,
         uses_build: true,
-        run: |_, arguments| test_in_browser(arguments),
+        run: test_in_browser,
     },
 ];
 
@@ -311,11 +312,13 @@ fn impure(listed: &str) -> Vec<&'static str> {
     found.into_iter().collect()
 }
 
-fn test_in_browser(arguments: &[OsString]) -> Result<(), Error> {
+fn test_in_browser(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {
     let browser = browser::find()?;
+    let page = page::build(tools)?;
     let mut test = shell::cargo(["test", "-p", "e2e", "--"]);
     test.args(arguments);
     test.env("TABMQ_DIST", setup::dist())
+        .env("TABMQ_PAGE", page)
         .env("CHROME", browser.chrome)
         .env("CHROMEDRIVER", browser.chromedriver);
     shell::run(&mut test)
