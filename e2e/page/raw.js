@@ -8,6 +8,20 @@ const answer = (worker, question) => new Promise((resolve, reject) => {
     worker.postMessage(question);
 });
 
+const result = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+});
+
+async function inDatabase(channel, mode, stores, work) {
+    const database = await result(indexedDB.open(`tabmq/${channel}/s1`, 1));
+    try {
+        return await work(database.transaction(stores, mode));
+    } finally {
+        database.close();
+    }
+}
+
 let echo;
 
 globalThis.raw = {
@@ -70,21 +84,31 @@ globalThis.raw = {
         };
     `), [count, bytes, durability]),
 
+    /** The rows of a channel's log, by number. */
+    rows: (channel) => inDatabase(channel, "readonly", ["log"], async (transaction) => {
+        const log = transaction.objectStore("log");
+        const [keys, rows] = await Promise.all([result(log.getAllKeys()), result(log.getAll())]);
+        return keys.map((key, index) => ({ key, term: rows[index].term, kind: rows[index].kind, bytes: rows[index].bytes?.length }));
+    }),
+
+    /** Puts what `change(row)` returns in the place of each row of a channel's log that it returns something for. */
+    change: (channel, change) => inDatabase(channel, "readwrite", ["log"], async (transaction) => {
+        const log = transaction.objectStore("log");
+        const [keys, rows] = await Promise.all([result(log.getAllKeys()), result(log.getAll())]);
+        const changed = keys.map((key, index) => [key, change(rows[index])]).filter(([, row]) => row !== undefined);
+        await Promise.all(changed.map(([key, row]) => result(log.put(row, key))));
+        return changed.length;
+    }),
+
+    /** Puts something into a channel's log. */
+    put: (channel, key, row) => inDatabase(channel, "readwrite", ["log"], (transaction) =>
+        result(transaction.objectStore("log").put(row, key))),
+
     /** What a channel's database holds: rows and bytes of the log, pieces and bytes of the snapshot. */
-    sizes: async (channel) => {
-        const database = await new Promise((resolve, reject) => {
-            const request = indexedDB.open(`tabmq/${channel}/s1`, 1);
-            request.onsuccess = () => resolve(request.result);
-            request.onerror = () => reject(request.error);
-        });
-        const all = (store) => new Promise((resolve, reject) => {
-            const request = database.transaction(store).objectStore(store).getAll();
-            request.onsuccess = () => resolve(request.result);
-            request.onerror = () => reject(request.error);
-        });
-        const [log, snap] = [await all("log"), await all("snap")];
-        database.close();
+    sizes: (channel) => inDatabase(channel, "readonly", ["log", "snap"], async (transaction) => {
+        const all = (store) => result(transaction.objectStore(store).getAll());
+        const [log, snap] = await Promise.all([all("log"), all("snap")]);
         const bytes = (rows) => rows.reduce((sum, row) => sum + (row.bytes?.length ?? 0), 0);
         return { rows: log.length, logBytes: bytes(log), pieces: snap.length, snapBytes: bytes(snap) };
-    },
+    }),
 };

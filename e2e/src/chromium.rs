@@ -187,6 +187,16 @@ impl Chromium {
         Rc::clone(&self.server)
     }
 
+    /// Lets a site store so many bytes and no more; none: as many as the browser sees fit.
+    #[track_caller]
+    pub fn override_quota(&self, page: &Page<'_>, origin: &Value, bytes: Option<u64>) {
+        let mut params = json!({ "origin": origin });
+        if let Some(bytes) = bytes {
+            params["quotaSize"] = bytes.into();
+        }
+        page.command("Storage.overrideQuotaForOrigin", params);
+    }
+
     /// A command to the browser itself.
     #[track_caller]
     pub fn call(&self, method: &str, params: Value) -> Value {

@@ -94,6 +94,11 @@ impl<'c> Page<'c> {
         self.until_true("another page", &format!("location.href === {url}"));
     }
 
+    /// Begins to go to an address, and waits for nothing; see [`Self::end`].
+    pub fn begin_navigation(&self, url: &str) -> Ticket {
+        self.begin_call("Page.navigate", &json!({ "url": url }))
+    }
+
     /// Goes back in the history, and waits until the page before is there.
     #[track_caller]
     pub fn back(&self) {
@@ -144,7 +149,7 @@ impl<'c> Page<'c> {
     /// Begins to evaluate an expression; [`Self::end`] gets its value.
     pub fn begin(&self, expression: &str) -> Ticket {
         let params = expression_params(expression);
-        self.chromium.begin(&self.session, "Runtime.evaluate", &params)
+        self.begin_call("Runtime.evaluate", &params)
     }
 
     /// Gets the value of what was begun.
@@ -243,28 +248,36 @@ impl<'c> Page<'c> {
     /// Ends the page, and makes sure that it has ended so.
     #[track_caller]
     pub fn end_by(self, ending: Ending) {
-        let target = self.target.clone();
-        let chromium = self.chromium;
-        let method = match ending {
+        match ending {
             Ending::Close => {
                 self.close();
-                "Target.targetDestroyed"
+                self.until_event("Target.targetDestroyed");
             }
             Ending::Crash => {
                 // Nobody is left to answer it.
-                let _ = chromium.begin(&self.session, "Page.crash", &json!({}));
-                "Target.targetCrashed"
+                let _ = self.begin_call("Page.crash", &json!({}));
+                self.until_crashed();
             }
-        };
-        chromium.event(method, |event| {
-            let is_it = event.method == method && event.params["targetId"] == *target;
+        }
+    }
+
+    /// Waits until the page has crashed.
+    #[track_caller]
+    pub fn until_crashed(&self) {
+        self.until_event("Target.targetCrashed");
+    }
+
+    #[track_caller]
+    fn until_event(&self, method: &str) {
+        self.chromium.event(method, |event| {
+            let is_it = event.method == method && event.params["targetId"] == *self.target;
             is_it.then_some(())
         });
     }
 
     /// Closes the tab.
     #[track_caller]
-    pub fn close(self) {
+    pub fn close(&self) {
         let params = json!({ "targetId": self.target });
         self.chromium.call("Target.closeTarget", params);
     }
@@ -343,6 +356,16 @@ impl<'c> Page<'c> {
             Some((id, _)) => Process { id },
             None => panic!("the browser has no processes for pages"),
         }
+    }
+
+    /// A command of the protocol to this page.
+    #[track_caller]
+    pub fn command(&self, method: &str, params: Value) -> Value {
+        self.call(method, params)
+    }
+
+    fn begin_call(&self, method: &str, params: &Value) -> Ticket {
+        self.chromium.begin(&self.session, method, params)
     }
 
     #[track_caller]
