@@ -55,6 +55,9 @@ pub enum Input {
     /// Whether there is no room to store anything more. As long as there is none, what would have to be stored is
     /// refused with 0x97.
     StorageFull(bool),
+    /// The server ends: every connection is closed, with 0x8B for those that can be told. Sessions and wills go on as
+    /// after any connection that the broker closes, for a server that keeps the broker or its state.
+    Shutdown,
 }
 
 /// What the broker wants done, in this order.
@@ -198,6 +201,7 @@ impl Broker {
                 self.give_up_awaited(now, out);
                 self.close_silent(now, out);
             }
+            Input::Shutdown => self.on_shutdown(now, out),
         }
     }
 

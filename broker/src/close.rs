@@ -131,6 +131,8 @@ pub enum CloseReason {
         /// Its new connection.
         by: ConnId,
     },
+    /// The server ends.
+    ShuttingDown,
 }
 
 impl CloseReason {
@@ -165,6 +167,7 @@ impl CloseReason {
                 ReasonCode::KeepAliveTimeout
             }
             Self::TakenOver { .. } => ReasonCode::SessionTakenOver,
+            Self::ShuttingDown => ReasonCode::ServerShuttingDown,
         }
     }
 }
@@ -230,6 +233,7 @@ impl fmt::Display for CloseReason {
                 write!(f, "nothing came for 1.5 times {keep_alive_s} s")
             }
             Self::TakenOver { .. } => write!(f, "the client connected again"),
+            Self::ShuttingDown => write!(f, "the server shuts down"),
         }
     }
 }

@@ -39,8 +39,8 @@ pub struct Config {
     pub session_subscriptions_max: usize,
     /// How many subscriptions all sessions together may have. One more is refused with 0x97. Default: no limit.
     pub subscriptions_max: usize,
-    /// How many retained messages there may be. A message for one more topic is refused with 0x97; if its QoS is 0, it
-    /// is routed and not retained. Default: no limit.
+    /// How many retained messages there may be, the statistics of [`Config::sys_interval_s`] not counted. A message for
+    /// one more topic is refused with 0x97; if its QoS is 0, it is routed and not retained. Default: no limit.
     pub retained_messages_max: usize,
     /// How many bytes the topics and payloads of retained messages may have together. What would exceed it is treated
     /// as by [`Config::retained_messages_max`]. Default: no limit.

@@ -449,6 +449,8 @@ fn accepted(code: ReasonCode) -> Result<(), CloseReason> {
 /// The CONNACK that refuses a client, if its version has one for `reason`. [MQTT-3.2.2-6]
 fn refusal(level: u8, reason: &CloseReason) -> Option<ConnAckPacket> {
     let code = match reason.reason_code() {
+        // Only a DISCONNECT can say it, section 2.4.
+        ReasonCode::ServerShuttingDown => ReasonCode::ServerUnavailable,
         code if code.is_error() && codec::has_reason_code(PacketType::ConnAck, code) => code,
         _ => ReasonCode::NotAuthorized,
     };

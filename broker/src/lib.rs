@@ -4,6 +4,7 @@
 //! order. It knows no tab, no browser, no clock and no randomness.
 
 pub mod access;
+mod aliases;
 mod authentication;
 mod awaited;
 #[cfg(feature = "bench")]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::aliases::Aliases;
 use crate::authentication::{Authentication, Pending};
 use crate::codec::ProtocolVersion;
 use crate::packet::PacketType;
@@ -46,7 +47,7 @@ pub(crate) struct Link {
     /// What the client's topic aliases stand for.
     aliases: BTreeMap<u16, TopicName>,
     /// The topic aliases that the client was told.
-    aliases_told: BTreeMap<TopicName, u16>,
+    aliases_told: Aliases,
     /// How many messages the client may publish at `rate_counted`.
     rate_left: u32,
     rate_counted: Time,
@@ -158,7 +159,7 @@ impl Link {
             unreleased: BTreeSet::new(),
             authentication,
             aliases: BTreeMap::new(),
-            aliases_told: BTreeMap::new(),
+            aliases_told: Aliases::new(client.topic_alias_maximum),
             rate_left: 0,
             rate_counted: Time::from_ms(0),
         }
@@ -197,31 +198,26 @@ impl Link {
         Ok(topic)
     }
 
-    /// The packet that carries a message to the client, with a topic alias as long as there are any; `None` if it is larger
+    /// The packet that carries a message to the client, with a topic alias if the client allows any; `None` if it is larger
     /// than the client accepts. [MQTT-3.1.2-26] [MQTT-3.1.2-27]
     pub(crate) fn message(&mut self, publish: PublishPacket) -> Option<Packet> {
-        let maximum = self.client.topic_alias_maximum;
-        if maximum == 0 {
-            return Some(Packet::Publish(publish)).filter(|packet| self.client.fits(packet));
-        }
-        if let Some(&alias) = TopicName::parse(&publish.topic_name)
-            .ok()
-            .and_then(|topic| self.aliases_told.get(&topic))
+        if !self.aliases_told.is_empty()
+            && let Ok(topic) = TopicName::parse(&publish.topic_name)
         {
-            let mut packet = publish.with_topic_alias(alias);
-            packet.topic_name.clear();
-            return Some(Packet::Publish(packet)).filter(|packet| self.client.fits(packet));
-        }
-        let told = u16::try_from(self.aliases_told.len()).unwrap_or(u16::MAX);
-        if told < maximum {
-            let packet = Packet::Publish(publish.clone().with_topic_alias(told + 1));
-            if self.client.fits(&packet)
-                && let Ok(topic) = TopicName::parse(&publish.topic_name)
-            {
-                self.aliases_told.insert(topic, told + 1);
-                return Some(packet);
+            let known = self.aliases_told.get(&topic);
+            if let Some(alias) = known.or_else(|| self.aliases_told.next()) {
+                let mut packet = publish.clone().with_topic_alias(alias);
+                if known.is_some() {
+                    packet.topic_name.clear();
+                }
+                let packet = Packet::Publish(packet);
+                if self.client.fits(&packet) {
+                    self.aliases_told.sent(topic, alias);
+                    return Some(packet);
+                }
             }
         }
+        // A topic that is new to the client, or of one or two bytes, takes less without one.
         Some(Packet::Publish(publish)).filter(|packet| self.client.fits(packet))
     }
 

@@ -11,7 +11,7 @@ use crate::{Properties, PropertyId, PropertyValue, QoS, Time, TopicName};
 pub(crate) struct Message {
     /// Its name in the log; 0 if it is not meant to be there.
     pub(crate) number: u64,
-    /// The client that published it, for No Local.
+    /// The client that published it, for No Local; empty, as no client identifier is, for the broker itself.
     pub(crate) publisher: Arc<str>,
     pub(crate) published: Time,
     pub(crate) topic: TopicName,
@@ -33,6 +33,11 @@ impl Message {
     /// How much memory it takes, by what is long in it.
     pub(crate) fn bytes(&self) -> usize {
         self.topic.as_str().len() + self.payload.len()
+    }
+
+    /// Whether a client published it, and not the broker itself.
+    pub(crate) fn is_of_client(&self) -> bool {
+        !self.publisher.is_empty()
     }
 
     /// Whether the payload is UTF-8 if its Payload Format Indicator says so.

@@ -277,12 +277,9 @@ impl Broker {
         if payload.is_empty() {
             return true;
         }
-        let former = self.retained.get(topic);
-        let messages = self.retained.len() + usize::from(former.is_none());
-        let former_bytes = former.map_or(0, |message| message.bytes());
-        let bytes = topic.as_str().len() + payload.len();
-        let bytes = (self.retained.bytes() - former_bytes).saturating_add(bytes);
-        messages <= self.config.retained_messages_max && bytes <= self.config.retained_bytes_max
+        let usage = self.retained.usage_with(topic, payload);
+        usage.messages <= self.config.retained_messages_max
+            && usage.bytes <= self.config.retained_bytes_max
     }
 }
 

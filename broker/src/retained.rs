@@ -16,9 +16,40 @@ use crate::{Time, TopicFilter, TopicName};
 #[derive(Debug)]
 pub(crate) struct Retained {
     messages: BTreeMap<Topic, Arc<Message>>,
-    /// Of all messages.
-    bytes: usize,
+    /// What of it clients published.
+    of_clients: Usage,
     expiries: Timers<TopicName>,
+}
+
+/// How much there is of something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) messages: usize,
+    /// See [`Message::bytes`].
+    pub(crate) bytes: usize,
+}
+
+impl Usage {
+    /// The broker's own statistics are nobody's: they take no room from clients.
+    fn of(message: &Message) -> Self {
+        match message.is_of_client() {
+            true => Self {
+                messages: 1,
+                bytes: message.bytes(),
+            },
+            false => Self::default(),
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.messages -= other.messages;
+        self.bytes -= other.bytes;
+    }
 }
 
 /// A topic that is found by its text.
@@ -35,7 +66,10 @@ impl Retained {
     pub(crate) const fn new() -> Self {
         Self {
             messages: BTreeMap::new(),
-            bytes: 0,
+            of_clients: Usage {
+                messages: 0,
+                bytes: 0,
+            },
             expiries: Timers::new(),
         }
     }
@@ -44,20 +78,23 @@ impl Retained {
         self.messages.len()
     }
 
-    /// How much memory the messages take, see [`Message::bytes`].
-    pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// The message of a topic.
-    pub(crate) fn get(&self, topic: &TopicName) -> Option<&Arc<Message>> {
-        self.messages.get(topic.as_str())
+    /// How much clients would have here if one published `payload` to `topic`.
+    pub(crate) fn usage_with(&self, topic: &TopicName, payload: &[u8]) -> Usage {
+        let mut usage = self.of_clients;
+        if let Some(former) = self.messages.get(topic.as_str()) {
+            usage.subtract(Usage::of(former));
+        }
+        usage.add(Usage {
+            messages: 1,
+            bytes: topic.as_str().len() + payload.len(),
+        });
+        usage
     }
 
     /// Replaces the message of its topic; an empty payload leaves none. [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
     pub(crate) fn set(&mut self, message: &Arc<Message>) {
         if let Some(former) = self.messages.remove(message.topic.as_str()) {
-            self.bytes -= former.bytes();
+            self.of_clients.subtract(Usage::of(&former));
             if let Some(at) = former.expires() {
                 self.expiries.remove(at, former.topic.clone());
             }
@@ -68,7 +105,7 @@ impl Retained {
         if let Some(at) = message.expires() {
             self.expiries.insert(at, message.topic.clone());
         }
-        self.bytes += message.bytes();
+        self.of_clients.add(Usage::of(message));
         self.messages
             .insert(Topic(message.topic.clone()), Arc::clone(message));
     }
@@ -119,7 +156,7 @@ impl Retained {
     pub(crate) fn drop_expired(&mut self, now: Time) {
         while let Some(topic) = self.expiries.pop_due(now) {
             if let Some(expired) = self.messages.remove(topic.as_str()) {
-                self.bytes -= expired.bytes();
+                self.of_clients.subtract(Usage::of(&expired));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::access::Client;
 use crate::codec::ProtocolVersion;
-use crate::link::{Connection, Link};
+use crate::link::{ClientLimits, Connection, Link};
 use crate::outbound::Outbound;
 use crate::record::Record;
 use crate::will::Will;
@@ -191,6 +191,30 @@ impl Broker {
         }
         out.push(Output::Close(link.conn, reason.reason_code()));
         self.disconnected(now, id, DisconnectCause::Broker(reason), out);
+    }
+
+    /// Closes every connection: first those without a client, which no will can reach.
+    pub(crate) fn on_shutdown(&mut self, now: Time, out: &mut Vec<Output>) {
+        let (mut clients, mut opened) = (Vec::new(), Vec::new());
+        for (&conn, connection) in &self.connections {
+            match connection {
+                Connection::Client(id) => clients.push(*id),
+                Connection::Opened { pending, .. } => {
+                    let connect = pending.as_ref().map(|pending| &pending.connect);
+                    opened.push((conn, connect.map(|c| ClientLimits::of(c, &self.config))));
+                }
+            }
+        }
+        for (conn, limits) in opened {
+            match limits {
+                // It has sent its CONNECT, and waits for an answer.
+                Some(limits) => self.refuse_connect(conn, limits, CloseReason::ShuttingDown, out),
+                None => self.refuse(conn, CloseReason::ShuttingDown, out),
+            }
+        }
+        for id in clients {
+            self.close(now, id, CloseReason::ShuttingDown, out);
+        }
     }
 
     /// Forgets the connection of a client, which has ended.

@@ -26,7 +26,7 @@ impl Broker {
         if self.is_in_use(id, subscribe.packet_id) {
             let in_use = SubAckReasonCode::PacketIdentifierInUse;
             suback.reason_codes = vec![in_use; subscribe.filters.len()];
-            return self.sessions[id.0].answer(Packet::SubAck(suback), out);
+            return self.answer_subscribe(id, suback, out);
         }
         let subscription_id = subscribe.properties.get_subscription_identifier();
         let mut made = Vec::new();
@@ -61,7 +61,7 @@ impl Broker {
             let wants_retained = !is_shared && wants_retained(options, is_new);
             made.push((filter, subscription, wants_retained));
         }
-        self.sessions[id.0].answer(Packet::SubAck(suback), out)?;
+        self.answer_subscribe(id, suback, out)?;
         for (topic_filter, subscription, wants_retained) in made {
             if wants_retained {
                 self.deliver_retained(now, id, &topic_filter, subscription, out);
@@ -87,7 +87,7 @@ impl Broker {
         if self.is_in_use(id, unsubscribe.packet_id) {
             let in_use = UnsubAckReasonCode::PacketIdentifierInUse;
             unsuback.reason_codes = vec![in_use; unsubscribe.filters.len()];
-            return self.sessions[id.0].answer(Packet::UnsubAck(unsuback), out);
+            return self.answer_unsubscribe(id, unsuback, out);
         }
         let mut ended = Vec::new();
         for filter in &unsubscribe.filters {
@@ -114,7 +114,7 @@ impl Broker {
                     .push(UnsubAckReasonCode::NoSubscriptionExisted);
             }
         }
-        self.sessions[id.0].answer(Packet::UnsubAck(unsuback), out)?;
+        self.answer_unsubscribe(id, unsuback, out)?;
         out.extend(ended.into_iter().map(Output::Event));
         Ok(())
     }
@@ -131,6 +131,38 @@ impl Broker {
         } else {
             self.tree.insert(filter, id, subscription);
         }
+    }
+
+    /// Says in words, too, why filters were refused. [MQTT-3.9.2-1]
+    fn answer_subscribe(
+        &self,
+        id: SessionId,
+        suback: SubAckPacket,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        let mut explained = suback.clone();
+        let words = suback.reason_codes.iter().copied().filter_map(refused);
+        if let Some(text) = joined(words) {
+            explained.properties.set_reason_string(text);
+        }
+        let [explained, plain] = [explained, suback].map(Packet::SubAck);
+        self.sessions[id.0].answer_in_words(explained, plain, out)
+    }
+
+    /// Says in words, too, why filters were refused. [MQTT-3.11.2-1]
+    fn answer_unsubscribe(
+        &self,
+        id: SessionId,
+        unsuback: UnsubAckPacket,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        let mut explained = unsuback.clone();
+        let words = unsuback.reason_codes.iter().copied().filter_map(not_ended);
+        if let Some(text) = joined(words) {
+            explained.properties.set_reason_string(text);
+        }
+        let [explained, plain] = [explained, unsuback].map(Packet::UnsubAck);
+        self.sessions[id.0].answer_in_words(explained, plain, out)
     }
 
     /// Forgets how a session subscribed to a filter.
@@ -183,6 +215,53 @@ const fn granted(qos: QoS) -> SubAckReasonCode {
         QoS::AtLeastOnce => SubAckReasonCode::GrantedQoS1,
         QoS::ExactlyOnce => SubAckReasonCode::GrantedQoS2,
     }
+}
+
+/// Why a filter was not subscribed to, for people.
+const fn refused(code: SubAckReasonCode) -> Option<&'static str> {
+    match code {
+        SubAckReasonCode::NotAuthorized => Some("this client may not subscribe to this filter"),
+        SubAckReasonCode::TopicFilterInvalid => {
+            Some("this is no topic filter, or it is too long or has too many levels")
+        }
+        SubAckReasonCode::PacketIdentifierInUse => Some(IN_USE),
+        SubAckReasonCode::QuotaExceeded => Some("there is no room for another subscription"),
+        SubAckReasonCode::GrantedQoS0
+        | SubAckReasonCode::GrantedQoS1
+        | SubAckReasonCode::GrantedQoS2
+        // What `Access` says for reasons of its own.
+        | SubAckReasonCode::UnspecifiedError
+        | SubAckReasonCode::ImplementationSpecificError
+        | SubAckReasonCode::SharedSubscriptionsNotSupported
+        | SubAckReasonCode::SubscriptionIdentifiersNotSupported
+        | SubAckReasonCode::WildcardSubscriptionsNotSupported => None,
+    }
+}
+
+/// Why a subscription was not ended, for people.
+const fn not_ended(code: UnsubAckReasonCode) -> Option<&'static str> {
+    match code {
+        UnsubAckReasonCode::TopicFilterInvalid => Some("this is no topic filter"),
+        UnsubAckReasonCode::PacketIdentifierInUse => Some(IN_USE),
+        UnsubAckReasonCode::Success
+        | UnsubAckReasonCode::NoSubscriptionExisted
+        | UnsubAckReasonCode::UnspecifiedError
+        | UnsubAckReasonCode::ImplementationSpecificError
+        | UnsubAckReasonCode::NotAuthorized => None,
+    }
+}
+
+const IN_USE: &str = "a message of this identifier is not released";
+
+/// One Reason String for all filters of a packet: every reason once, in the order of the filters.
+fn joined(words: impl Iterator<Item = &'static str>) -> Option<String> {
+    let mut reasons: Vec<&str> = Vec::new();
+    for reason in words {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 /// [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]

@@ -1,5 +1,5 @@
-//! Every normative statement of MQTT 5.0 that binds a server is tested, or cannot apply: `conformance.toml` says which
-//! by what, and this checks that it is complete and that the tests exist.
+//! Every normative statement of MQTT 5.0 and of 3.1.1 that binds a server is tested, or cannot apply: `conformance.toml`
+//! says which by what, and this checks that it is complete and that the tests exist.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// How many statements each section of the specification numbers, as its appendix B lists them.
+/// How many statements each section of MQTT 5.0 numbers, as its appendix B lists them.
 const STATEMENTS: [(&str, u32); 56] = [
     ("1.5.4", 3),
     ("1.5.5", 1),
@@ -72,7 +72,50 @@ const STATEMENTS: [(&str, u32); 56] = [
     ("6.0.0", 4),
 ];
 
-/// Where the numbers of a section do not begin with 1.
+/// The same of MQTT 3.1.1.
+const STATEMENTS_311: [(&str, u32); 39] = [
+    ("1.5.3", 3),
+    ("2.2.2", 2),
+    ("2.3.1", 7),
+    ("3.1.0", 2),
+    ("3.1.2", 24),
+    ("3.1.3", 11),
+    ("3.1.4", 5),
+    ("3.2.0", 1),
+    ("3.2.2", 6),
+    ("3.3.1", 12),
+    ("3.3.2", 3),
+    ("3.3.4", 1),
+    ("3.3.5", 2),
+    ("3.6.1", 1),
+    ("3.8.1", 1),
+    ("3.8.3", 4),
+    ("3.8.4", 6),
+    ("3.9.3", 2),
+    ("3.10.1", 1),
+    ("3.10.3", 2),
+    ("3.10.4", 6),
+    ("3.12.4", 1),
+    ("3.14.1", 1),
+    ("3.14.4", 3),
+    ("4.1.0", 2),
+    ("4.3.1", 1),
+    ("4.3.2", 2),
+    ("4.3.3", 2),
+    ("4.4.0", 1),
+    ("4.5.0", 2),
+    ("4.6.0", 6),
+    ("4.7.1", 3),
+    ("4.7.2", 1),
+    ("4.7.3", 4),
+    ("4.8.0", 2),
+    ("6.0.0", 4),
+    ("7.0.0", 2),
+    ("7.1.1", 1),
+    ("7.1.2", 1),
+];
+
+/// Where the numbers of a section of MQTT 5.0 do not begin with 1.
 const FIRST_OF: [(&str, u32); 1] = [("2.2.1", 2)];
 
 #[derive(Deserialize)]
@@ -101,14 +144,15 @@ fn statements() -> BTreeMap<String, Statement> {
 
 #[test]
 fn every_statement_has_a_row() {
-    let expected: BTreeSet<String> = STATEMENTS
-        .into_iter()
-        .flat_map(|(section, count)| {
-            let first = FIRST_OF.iter().find(|(known, _)| *known == section);
-            let first = first.map_or(1, |&(_, first)| first);
-            (first..first + count).map(move |number| format!("MQTT-{section}-{number}"))
-        })
-        .collect();
+    let of_5 = STATEMENTS.into_iter().flat_map(|(section, count)| {
+        let first = FIRST_OF.iter().find(|(known, _)| *known == section);
+        let first = first.map_or(1, |&(_, first)| first);
+        (first..first + count).map(move |number| format!("MQTT-{section}-{number}"))
+    });
+    let of_311 = STATEMENTS_311.into_iter().flat_map(|(section, count)| {
+        (1..=count).map(move |number| format!("3.1.1/MQTT-{section}-{number}"))
+    });
+    let expected: BTreeSet<String> = of_5.chain(of_311).collect();
     let rows: BTreeSet<String> = statements().into_keys().collect();
     let missing: Vec<_> = expected.difference(&rows).collect();
     let unknown: Vec<_> = rows.difference(&expected).collect();
@@ -139,16 +183,13 @@ fn what_binds_a_server_has_a_test_or_a_reason() {
 #[test]
 fn every_test_that_is_named_exists() {
     let mut sources = BTreeMap::new();
-    let packets = fs::read_to_string(tests_folder().join("mqtt5-packets.tsv")).unwrap();
-    let packets: BTreeSet<&str> = packets
-        .lines()
-        .filter_map(|row| row.split('\t').nth(2))
-        .collect();
+    let [of_5, of_311] = ["mqtt5-packets.tsv", "mqtt311-packets.tsv"].map(packets);
     let mut wrong = Vec::new();
     for (id, statement) in statements() {
         for test in statement.tests {
             let exists = match test.rsplit_once("::") {
-                Some(("packet", name)) => packets.contains(name),
+                Some(("packet", name)) => of_5.contains(name),
+                Some(("packet311", name)) => of_311.contains(name),
                 Some((module, name)) => {
                     let source = sources
                         .entry(module.to_owned())
@@ -183,7 +224,7 @@ fn a_test_that_names_a_statement_is_in_its_row() {
                 .trim_start_matches("fn ")
                 .trim_end_matches("() {");
             let test = format!("{module}::{name}");
-            for id in ids.split(", ").filter(|id| id.starts_with("MQTT-")) {
+            for id in ids.split(", ").filter(|id| id.contains("MQTT-")) {
                 let row = statements.get(id);
                 if !row.is_some_and(|statement| statement.tests.contains(&test)) {
                     wrong.push(format!("{id}: {test}"));
@@ -192,6 +233,13 @@ fn a_test_that_names_a_statement_is_in_its_row() {
         }
     }
     assert!(wrong.is_empty(), "not in conformance.toml: {wrong:#?}");
+}
+
+/// The names of the packets in a table.
+fn packets(table: &str) -> BTreeSet<String> {
+    let table = fs::read_to_string(tests_folder().join(table)).unwrap();
+    let names = table.lines().filter_map(|row| row.split('\t').nth(2));
+    names.map(str::to_owned).collect()
 }
 
 fn tests_folder() -> PathBuf {

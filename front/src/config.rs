@@ -121,7 +121,8 @@ impl Default for Config {
             receive_maximum: NonZeroU16::MIN.saturating_add(19),
             topic_alias_maximum: 10,
             outbound_topic_alias_maximum: broker.outbound_topic_alias_maximum,
-            maximum_packet_size: broker.maximum_packet_size,
+            // All that MQTT has, so that CONNACK need not tell it.
+            maximum_packet_size: PACKET_SIZE_LIMIT,
             keep_alive_max_s: broker.keep_alive_max_s,
             session_expiry_interval_max_s: broker.session_expiry_interval_max_s,
             response_information: broker.response_information,

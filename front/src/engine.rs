@@ -74,7 +74,7 @@ impl Engine {
         (engine, ToEngine(sender))
     }
 
-    /// Runs until `end` is given or dropped, and returns when all connections have ended as well.
+    /// Runs until `end` is given or dropped; then tells the clients, and returns when all connections have ended as well.
     pub(crate) async fn run(mut self, mut end: oneshot::Receiver<()>) {
         let mut said = Vec::with_capacity(INBOX);
         let mut out = Vec::new();
@@ -104,6 +104,7 @@ impl Engine {
                 self.handle(Input::Timeout, &mut out);
             }
         }
+        self.handle(Input::Shutdown, &mut out);
         self.links.clear();
         while self.inbox.recv_many(&mut said, INBOX).await > 0 {
             said.clear();

@@ -30,13 +30,24 @@ fn topics_get_aliases_up_to_the_clients_maximum() {
     let mut world = world(2);
     world.send(B, publish("t", "1"), "A PUBLISH t 1 TopicAlias=1");
     world.send(B, publish("u", "2"), "A PUBLISH u 2 TopicAlias=2");
-    world.send(B, publish("v", "3"), "A PUBLISH v 3");
-    world.send(B, publish("t", "4"), "A PUBLISH  4 TopicAlias=1");
+    world.send(B, publish("t", "3"), "A PUBLISH  3 TopicAlias=1");
     world.send(
         B,
-        publish1(1, "u", "5"),
-        "A PUBLISH  5 qos1 #1 TopicAlias=2\nB PUBACK 1",
+        publish1(1, "u", "4"),
+        "A PUBLISH  4 qos1 #1 TopicAlias=2\nB PUBACK 1",
     );
+}
+
+#[test] // MQTT-3.1.2-26
+fn when_all_aliases_are_given_away_a_new_topic_takes_the_one_longest_unused() {
+    let mut world = world(2);
+    world.send(B, publish("t", "1"), "A PUBLISH t 1 TopicAlias=1");
+    world.send(B, publish("u", "2"), "A PUBLISH u 2 TopicAlias=2");
+    world.send(B, publish("t", "3"), "A PUBLISH  3 TopicAlias=1");
+    world.send(B, publish("v", "4"), "A PUBLISH v 4 TopicAlias=2");
+    world.send(B, publish("v", "5"), "A PUBLISH  5 TopicAlias=2");
+    world.send(B, publish("t", "6"), "A PUBLISH  6 TopicAlias=1");
+    world.send(B, publish("u", "7"), "A PUBLISH u 7 TopicAlias=2");
 }
 
 #[test] // MQTT-3.3.2-7
@@ -73,7 +84,7 @@ fn the_configuration_may_want_fewer() {
     world.join(A, with_aliases(client("a"), 9));
     world.subscribe(A, "#", QOS0);
     world.send(A, publish("t", "1"), "A PUBLISH t 1 TopicAlias=1");
-    world.send(A, publish("u", "2"), "A PUBLISH u 2");
+    world.send(A, publish("u", "2"), "A PUBLISH u 2 TopicAlias=1");
 }
 
 #[test] // MQTT-3.1.2-24

@@ -225,7 +225,8 @@ impl World {
     }
 }
 
-fn through_codec(packet: &Packet, version: ProtocolVersion) -> Packet {
+/// What arrives of a packet at the other end.
+pub(crate) fn through_codec(packet: &Packet, version: ProtocolVersion) -> Packet {
     let version = match packet {
         Packet::ConnAck(connack) if connack.protocol_version < 5 => ProtocolVersion::V311,
         _ => version,

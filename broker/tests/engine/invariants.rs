@@ -1,5 +1,6 @@
-//! Clients that do random valid things over networks that lose what is on its way. Whatever they do, every message that
-//! the broker accepted reaches every session as often as its QoS promises, in order, and within the client's limits.
+//! Clients that do random valid things over networks that lose what is on its way, now with MQTT 5.0 and now with 3.1.1.
+//! Whatever they do, every message that the broker accepted reaches every session as often as its QoS promises, in order,
+//! and within the client's limits; and of every group of a shared subscription one member.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,9 +19,15 @@ const STEPS: usize = 600;
 const SERVER_RECEIVE_MAXIMUM: usize = 3;
 const TOPICS: [&str; 3] = ["t", "t/a", "t/b"];
 const FILTERS: [&str; 5] = ["t", "t/a", "t/+", "t/#", "#"];
+/// Shared subscriptions: their filter, the QoS they are granted, and a topic that matches no other filter.
+const GROUPS: [(&str, QoS, &str); 2] = [
+    ("$share/g/$g/+", QOS2, "$g/a"),
+    ("$share/h/$h/#", QOS1, "$h"),
+];
 
 #[test]
 fn every_accepted_message_arrives_as_its_qos_promises() {
+    let (mut promised, mut may_be_lost) = (0, 0);
     for seed in 1..=150 {
         let mut world = Chaos::new(seed);
         for _ in 0..STEPS {
@@ -28,7 +35,17 @@ fn every_accepted_message_arrives_as_its_qos_promises() {
         }
         world.settle();
         world.judge();
+        let shared = world.shared.values().filter(|message| message.qos > 0);
+        let (lost, kept): (Vec<_>, Vec<_>) = shared.partition(|message| message.may_be_lost);
+        promised += kept.len();
+        may_be_lost += lost.len();
     }
+    // Else it would promise little of groups.
+    assert!(
+        promised > 1_000 && promised > may_be_lost,
+        "{promised} of {}",
+        promised + may_be_lost
+    );
 }
 
 #[test]
@@ -52,9 +69,25 @@ struct Outgoing {
     received: bool,
 }
 
+/// A message for one member of a group.
+struct Shared {
+    group: usize,
+    qos: u8,
+    /// Who was sent it last.
+    member: Option<usize>,
+    /// How often a member got it, a QoS 2 message that was sent again not counted.
+    delivered: usize,
+    /// Whether it may be lost: the group was without members meanwhile, or the session ended that had begun to receive
+    /// it with QoS 2.
+    may_be_lost: bool,
+}
+
 #[derive(Default)]
 struct Client {
     conn: Option<ConnId>,
+    has_session: bool,
+    /// Whether the session ends with its connection.
+    is_clean: bool,
     /// On the way to the client.
     inbox: VecDeque<Packet>,
     /// On the way to the broker.
@@ -82,9 +115,12 @@ struct Chaos {
     broker: Broker,
     now: Time,
     clients: Vec<Client>,
-    owners: BTreeMap<ConnId, usize>,
+    /// Whose each connection is, and what it speaks.
+    owners: BTreeMap<ConnId, (usize, ProtocolVersion)>,
     last_conn: u64,
     last_number: u32,
+    /// By number.
+    shared: BTreeMap<u32, Shared>,
     /// Everything that the broker sent and closed, as bytes.
     trace: Vec<u8>,
 }
@@ -103,6 +139,7 @@ impl Chaos {
             owners: BTreeMap::new(),
             last_conn: 0,
             last_number: 0,
+            shared: BTreeMap::new(),
             trace: Vec::new(),
         }
     }
@@ -139,40 +176,53 @@ impl Chaos {
         }
     }
 
-    /// Opens a connection, taking over an old one if there is one. Now and then it starts clean.
+    /// Connects with one version or the other. Now and then the session starts clean.
     fn connect(&mut self, who: usize) {
+        let version = match self.random.one_in(2) {
+            true => ProtocolVersion::V5,
+            false => ProtocolVersion::V311,
+        };
+        let clean_start = self.random.one_in(8);
+        self.connect_with(who, version, clean_start);
+    }
+
+    /// Opens a connection, taking over an old one if there is one.
+    fn connect_with(&mut self, who: usize, version: ProtocolVersion, clean_start: bool) {
         self.last_conn += 1;
         let conn = ConnId(self.last_conn);
-        let client = &mut self.clients[who];
-        let receive_maximum = 1 + self.random.below(4);
-        let mut connect = lasting(&format!("client {who}"), u32::MAX);
-        connect.clean_start = self.random.one_in(8);
-        connect
-            .properties
-            .set_receive_maximum(receive_maximum as u16);
-        if connect.clean_start {
-            *client = Client {
-                conn: client.conn,
-                last_packet_id: client.last_packet_id,
-                ..Client::default()
-            };
+        let client_id = format!("client {who}");
+        let mut receive_maximum = usize::MAX;
+        let mut connect = match version {
+            ProtocolVersion::V5 => lasting(&client_id, u32::MAX),
+            ProtocolVersion::V311 => lasting_311(&client_id),
+        };
+        connect.clean_start = clean_start;
+        if version == ProtocolVersion::V5 {
+            receive_maximum = 1 + self.random.below(4);
+            connect
+                .properties
+                .set_receive_maximum(receive_maximum as u16);
+        }
+        if clean_start || self.clients[who].is_clean {
+            self.end_session(who);
         }
         self.tell(Input::Opened(conn));
         // Nothing is sent to a client before its CONNACK, but its old connection may be closed.
-        self.owners.insert(conn, who);
+        self.owners.insert(conn, (who, version));
         let client = &mut self.clients[who];
+        let expects_session = client.has_session;
+        client.has_session = true;
         client.receive_maximum = receive_maximum;
         client.in_flight.clear();
-        let expects_session = !connect.clean_start && client.last_packet_id > 0;
         self.tell(Input::Packet(conn, connect.packet()));
         let client = &mut self.clients[who];
         assert_eq!(client.conn, Some(conn));
+        client.is_clean = clean_start && version == ProtocolVersion::V311;
         let Some(Packet::ConnAck(connack)) = client.inbox.pop_front() else {
             panic!("no CONNACK")
         };
         assert_eq!(connack.reason_code, ReasonCode::Success);
         assert_eq!(connack.session_present, expects_session);
-        client.last_packet_id = client.last_packet_id.max(1);
         let again: Vec<Packet> = client
             .outgoing
             .iter()
@@ -184,6 +234,33 @@ impl Chaos {
         client.outbox.extend(again);
     }
 
+    /// The session of a client is over, or will be with the next packet; its connection is not, so far.
+    fn end_session(&mut self, who: usize) {
+        let client = &mut self.clients[who];
+        *client = Client {
+            conn: client.conn,
+            last_packet_id: client.last_packet_id,
+            ..Client::default()
+        };
+        for message in self.shared.values_mut() {
+            let had_begun = message.qos == 2 && message.member == Some(who);
+            message.may_be_lost |= had_begun && message.delivered == 0;
+        }
+        self.excuse_groups_without_members();
+    }
+
+    fn excuse_groups_without_members(&mut self) {
+        for (group, (filter, ..)) in GROUPS.iter().enumerate() {
+            let mut clients = self.clients.iter();
+            if clients.all(|client| !client.subscriptions.contains_key(filter)) {
+                let messages = self.shared.values_mut();
+                messages
+                    .filter(|message| message.group == group && message.delivered == 0)
+                    .for_each(|message| message.may_be_lost = true);
+            }
+        }
+    }
+
     fn lose(&mut self, who: usize) {
         let conn = self.clients[who].conn.unwrap();
         self.disconnected(conn);
@@ -191,17 +268,28 @@ impl Chaos {
     }
 
     fn disconnected(&mut self, conn: ConnId) {
-        if let Some(who) = self.owners.remove(&conn) {
+        if let Some((who, _)) = self.owners.remove(&conn) {
             let client = &mut self.clients[who];
             client.conn = None;
             client.inbox.clear();
             client.outbox.clear();
+            if client.is_clean {
+                self.end_session(who);
+            }
         }
     }
 
     fn subscribe(&mut self, who: usize) {
-        let filter = FILTERS[self.random.below(FILTERS.len())];
-        let qos = QoS::from(self.random.below(3) as u8);
+        let (filter, qos) = match self.random.one_in(2) {
+            true => {
+                let (filter, qos, _) = GROUPS[self.random.below(GROUPS.len())];
+                (filter, qos)
+            }
+            false => {
+                let filter = FILTERS[self.random.below(FILTERS.len())];
+                (filter, QoS::from(self.random.below(3) as u8))
+            }
+        };
         let packet_id = self.free_packet_id(who);
         let packet = match self.random.one_in(3) {
             true => unsubscribe(packet_id, filter).packet(),
@@ -216,10 +304,14 @@ impl Chaos {
             return;
         }
         self.last_number += 1;
+        let topic = match self.random.one_in(3) {
+            true => GROUPS[self.random.below(GROUPS.len())].2,
+            false => TOPICS[self.random.below(TOPICS.len())],
+        };
         let message = Outgoing {
             packet_id: self.free_packet_id(who),
             number: self.last_number,
-            topic: TOPICS[self.random.below(TOPICS.len())],
+            topic,
             qos,
             received: false,
         };
@@ -259,14 +351,14 @@ impl Chaos {
         match client.inbox.pop_front() {
             Some(Packet::Publish(publish)) => {
                 let number = number_of(&publish);
-                let qos = u8::from(publish.qos);
+                let mut is_new = true;
                 match publish.packet_id {
                     Some(packet_id) if publish.qos == QOS2 => {
-                        if client.unreleased.insert(packet_id) {
-                            client.delivered.entry(qos).or_default().push(number);
-                        } else {
-                            assert!(publish.dup, "{packet_id} is used for two messages");
-                        }
+                        is_new = client.unreleased.insert(packet_id);
+                        assert!(
+                            is_new || publish.dup,
+                            "{packet_id} is used for two messages"
+                        );
                         client.outbox.push_back(pubrec(packet_id).packet());
                     }
                     Some(packet_id) => {
@@ -274,10 +366,15 @@ impl Chaos {
                             !client.unreleased.contains(&packet_id),
                             "{packet_id} is used for two messages"
                         );
-                        client.delivered.entry(qos).or_default().push(number);
                         client.outbox.push_back(puback(packet_id).packet());
                     }
-                    None => client.delivered.entry(qos).or_default().push(number),
+                    None => {}
+                }
+                if let Some(message) = self.shared.get_mut(&number) {
+                    message.delivered += usize::from(is_new);
+                } else if is_new {
+                    let of_qos = client.delivered.entry(publish.qos.into());
+                    of_qos.or_default().push(number);
                 }
             }
             Some(Packet::PubRel(pubrel)) => {
@@ -327,17 +424,19 @@ impl Chaos {
             }
             Packet::Subscribe(subscribe) => {
                 for filter in &subscribe.filters {
-                    let known = FILTERS
-                        .iter()
-                        .find(|known| **known == filter.filter)
-                        .unwrap();
-                    client.subscriptions.insert(known, filter.options.qos);
+                    let shared = GROUPS.iter().map(|(filter, ..)| filter);
+                    let known = FILTERS.iter().chain(shared);
+                    let known = known.copied().find(|known| *known == filter.filter);
+                    client
+                        .subscriptions
+                        .insert(known.unwrap(), filter.options.qos);
                 }
             }
             Packet::Unsubscribe(unsubscribe) => {
                 client
                     .subscriptions
                     .retain(|filter, _| !unsubscribe.filters.iter().any(|gone| gone == filter));
+                self.excuse_groups_without_members();
             }
             _ => {}
         }
@@ -346,6 +445,21 @@ impl Chaos {
 
     /// Notes who must get a message that the broker is about to accept.
     fn expect(&mut self, publish: &PublishPacket) {
+        let group = GROUPS
+            .iter()
+            .position(|(_, _, topic)| *topic == publish.topic_name);
+        if let Some(group) = group {
+            // A QoS 1 message that is sent again is another message, of the same number.
+            let message = self.shared.entry(number_of(publish)).or_insert(Shared {
+                group,
+                qos: u8::from(publish.qos).min(GROUPS[group].1.into()),
+                member: None,
+                delivered: 0,
+                may_be_lost: false,
+            });
+            message.may_be_lost = false;
+            return self.excuse_groups_without_members();
+        }
         let topic = TopicName::parse(&publish.topic_name).unwrap();
         for client in &mut self.clients {
             let granted = client
@@ -367,15 +481,20 @@ impl Chaos {
         }
     }
 
-    fn tell(&mut self, input: Input) {
+    fn tell(&mut self, mut input: Input) {
         let mut out = Vec::new();
+        if let Input::Packet(conn, packet) = &mut input {
+            let (_, version) = self.owners[conn];
+            *packet = through_codec(packet, version);
+        }
         self.broker.handle(self.now, input, &mut out);
         for output in out {
             match output {
                 Output::Send(conn, packet) => {
                     self.trace.extend(conn.0.to_be_bytes());
-                    codec::encode(&packet, ProtocolVersion::V5, &mut self.trace).unwrap();
-                    self.receive(conn, packet);
+                    let (_, version) = self.owners[&conn];
+                    codec::encode(&packet, version, &mut self.trace).unwrap();
+                    self.receive(conn, through_codec(&packet, version));
                 }
                 Output::Close(conn, reason) => {
                     assert!(
@@ -392,12 +511,18 @@ impl Chaos {
     }
 
     fn receive(&mut self, conn: ConnId, packet: Packet) {
-        let who = self.owners[&conn];
+        let (who, version) = self.owners[&conn];
         let client = &mut self.clients[who];
         match &packet {
             Packet::ConnAck(_) => client.conn = Some(conn),
-            Packet::Disconnect(_) => return,
+            Packet::Disconnect(_) => {
+                assert_eq!(version, ProtocolVersion::V5, "3.1.1 has none from a server");
+                return;
+            }
             Packet::Publish(publish) => {
+                if let Some(message) = self.shared.get_mut(&number_of(publish)) {
+                    message.member = Some(who);
+                }
                 if let Some(packet_id) = publish.packet_id {
                     assert!(
                         client.in_flight.insert(packet_id),
@@ -462,7 +587,18 @@ impl Chaos {
                 "QoS 0: at most once"
             );
         }
+        for (number, message) in &self.shared {
+            let Shared { qos, delivered, .. } = *message;
+            let promised = match qos {
+                0 => delivered <= 1,
+                1 => delivered >= 1 || message.may_be_lost,
+                _ => delivered == 1 || (message.may_be_lost && delivered == 0),
+            };
+            assert!(promised, "{number} of QoS {qos} came {delivered} times");
+        }
         for who in 0..CLIENTS {
+            // Only here a session can be told to end.
+            self.connect_with(who, ProtocolVersion::V5, false);
             let conn = self.clients[who].conn.unwrap();
             let end = DisconnectPacket::normal().with_session_expiry_interval(0);
             self.tell(Input::Packet(conn, end.packet()));

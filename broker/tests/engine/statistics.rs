@@ -60,3 +60,37 @@ fn without_an_interval_there_are_none() {
     assert_eq!(world.ms_to_timeout(), None);
     world.send(A, publish("$SYS/a", "x"), "A PUBLISH $SYS/a x");
 }
+
+#[test]
+fn statistics_take_no_room_from_what_clients_retain() {
+    let mut world = World::with(Config {
+        sys_interval_s: 10,
+        retained_messages_max: 1,
+        retained_bytes_max: 6,
+        ..plain_config()
+    });
+    world.join(A, client("a"));
+    world.subscribe(A, "no/matter", QOS0);
+    let statistics = world.stats().retained_messages;
+    assert!(statistics > 1);
+    let retained =
+        |packet_id, topic, payload| publish1(packet_id, topic, payload).with_retain(true);
+    world.send(
+        A,
+        retained(1, "t", "12345"),
+        "A PUBACK 1 NoMatchingSubscribers",
+    );
+    assert_eq!(world.stats().retained_messages, statistics + 1);
+    world.send(A, retained(2, "u", ""), "A PUBACK 2 NoMatchingSubscribers");
+    world.send(A, retained(3, "u", "1"), "A PUBACK 3 QuotaExceeded");
+    world.send(A, retained(4, "t", "123456"), "A PUBACK 4 QuotaExceeded");
+    // They are published again, longer than before, and change nothing.
+    world.wait_ms(100_000, "");
+    world.send(A, retained(5, "u", "1"), "A PUBACK 5 QuotaExceeded");
+    world.send(A, retained(6, "t", ""), "A PUBACK 6 NoMatchingSubscribers");
+    world.send(
+        A,
+        retained(7, "u", "12345"),
+        "A PUBACK 7 NoMatchingSubscribers",
+    );
+}

@@ -1,7 +1,9 @@
 //! SUBSCRIBE, UNSUBSCRIBE, and which copy of a message a subscriber gets.
 
+use broker::packet::connect::ConnectPacket;
 use broker::packet::subscribe::{SubscribePacket, SubscriptionOptions, TopicFilter};
 use broker::packet::unsubscribe::UnsubscribePacket;
+use broker::{Config, Packet, Properties, PropertyId, PropertyValue};
 
 use crate::harness::*;
 
@@ -361,4 +363,66 @@ fn two_filters_of_one_subscribe_share_its_identifier() {
         publish("a", "x"),
         "A PUBLISH a x SubscriptionIdentifier=3 SubscriptionIdentifier=3",
     );
+}
+
+fn words(properties: &Properties) -> Option<&str> {
+    match properties.get(PropertyId::ReasonString) {
+        Some(PropertyValue::Utf8String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+#[test] // MQTT-3.1.2-29, MQTT-3.9.2-1, MQTT-3.11.2-1
+fn refused_filters_are_explained_to_those_who_want_it_and_can_take_it() {
+    let explained = |connect: ConnectPacket| {
+        let mut world = World::with(Config {
+            session_subscriptions_max: 1,
+            ..plain_config()
+        });
+        world.join(A, connect);
+        let many = subscribe(1, "a/#/b", QOS0)
+            .add_filter("ok", QOS0)
+            .add_filter("a+", QOS0)
+            .add_filter("more", QOS0);
+        world.send(
+            A,
+            many,
+            "A SUBACK 1 TopicFilterInvalid GrantedQoS0 TopicFilterInvalid QuotaExceeded",
+        );
+        let [Packet::SubAck(suback)] = &world.sent[..] else {
+            panic!("not one SUBACK");
+        };
+        let of_suback = words(&suback.properties).map(str::to_owned);
+        world.send(A, unsubscribe(2, "a+"), "A UNSUBACK 2 TopicFilterInvalid");
+        let [Packet::UnsubAck(unsuback)] = &world.sent[..] else {
+            panic!("not one UNSUBACK");
+        };
+        [of_suback, words(&unsuback.properties).map(str::to_owned)]
+    };
+    // Each reason once, in the order of the filters.
+    let suback = "this is no topic filter, or it is too long or has too many levels; \
+                  there is no room for another subscription";
+    let expected = [suback, "this is no topic filter"].map(|text| Some(text.to_owned()));
+    assert_eq!(explained(client("a")), expected);
+    let mut small = client("a");
+    small.properties.set_maximum_packet_size(20);
+    assert_eq!(explained(small), [None, None]);
+    let mut silent = client("a");
+    silent.properties.set_request_problem_information(false);
+    assert_eq!(explained(silent), [None, None]);
+}
+
+#[test]
+fn what_is_granted_needs_no_words() {
+    let mut world = two_clients();
+    world.subscribe(A, "t", QOS1);
+    let [Packet::SubAck(suback)] = &world.sent[..] else {
+        panic!("not one SUBACK");
+    };
+    assert_eq!(words(&suback.properties), None);
+    world.send(A, unsubscribe(1, "u"), "A UNSUBACK 1 NoSubscriptionExisted");
+    let [Packet::UnsubAck(unsuback)] = &world.sent[..] else {
+        panic!("not one UNSUBACK");
+    };
+    assert_eq!(words(&unsuback.properties), None);
 }

@@ -6,7 +6,7 @@ use broker::{Config, Input, Packet, Properties, WillMessage};
 
 use crate::harness::*;
 
-#[test]
+#[test] // 3.1.1/MQTT-3.1.2-4, 3.1.1/MQTT-3.1.2-5, 3.1.1/MQTT-3.1.2-6, 3.1.1/MQTT-4.1.0-2
 fn a_clean_session_ends_with_its_connection_and_another_one_lasts() {
     let mut world = World::new();
     world.join(A, client_311("a"));
@@ -86,7 +86,7 @@ fn a_topic_alias_is_resolved_for_those_who_know_none() {
     world.send(B, publish("", "y").with_topic_alias(1), "A PUBLISH t y");
 }
 
-#[test]
+#[test] // 3.1.1/MQTT-3.9.3-2, 3.1.1/MQTT-3.10.4-5
 fn suback_knows_one_failure() {
     let mut world = World::new();
     world.join(A, client_311("a"));
@@ -98,7 +98,7 @@ fn suback_knows_one_failure() {
     world.send(A, unsubscribe(3, "a"), "A UNSUBACK 3");
 }
 
-#[test]
+#[test] // 3.1.1/MQTT-3.1.3-6, 3.1.1/MQTT-3.1.3-7, 3.1.1/MQTT-3.1.3-8, 3.1.1/MQTT-3.1.3-9, 3.1.1/MQTT-3.2.2-4, 3.1.1/MQTT-3.2.2-5
 fn an_empty_identifier_is_taken_for_a_clean_session_only() {
     let mut world = World::new();
     world.join(A, client_311(""));
@@ -110,7 +110,7 @@ fn an_empty_identifier_is_taken_for_a_clean_session_only() {
     );
 }
 
-#[test]
+#[test] // 3.1.1/MQTT-4.8.0-1
 fn errors_close_the_connection_without_a_word() {
     for (bytes, reason) in [
         // SUBSCRIBE with No Local, PUBLISH without topic, PUBACK with a reason code, AUTH, CONNACK.
@@ -126,7 +126,7 @@ fn errors_close_the_connection_without_a_word() {
     }
 }
 
-#[test]
+#[test] // 3.1.1/MQTT-3.1.4-2
 fn a_takeover_tells_only_those_who_can_be_told() {
     let mut world = World::new();
     world.join(A, client_311("a"));
@@ -144,7 +144,7 @@ fn a_takeover_tells_only_those_who_can_be_told() {
     );
 }
 
-#[test]
+#[test] // 3.1.1/MQTT-3.1.2-8, 3.1.1/MQTT-3.1.2-24
 fn a_will_is_published_for_a_client_that_is_lost_or_silent() {
     let mut world = World::new();
     world.join(B, client("b"));
@@ -176,7 +176,7 @@ fn mqtt_3_1_is_served_like_3_1_1() {
     assert_eq!(connack.properties, Properties::default());
 }
 
-#[test]
+#[test] // 3.1.1/MQTT-3.1.2-2, 3.1.1/MQTT-3.2.2-5
 fn older_levels_and_names_that_do_not_fit_are_refused_with_return_code_1() {
     for connect in [
         &[
@@ -200,7 +200,7 @@ fn older_levels_and_names_that_do_not_fit_are_refused_with_return_code_1() {
     }
 }
 
-#[test]
+#[test] // 3.1.1/MQTT-3.1.2-22, 3.1.1/MQTT-3.1.4-1
 fn a_connect_that_is_malformed_has_no_answer() {
     let password_alone = [
         0x10, 16, 0, 4, b'M', b'Q', b'T', b'T', 4, 0x42, 0, 0, 0, 1, b'a', 0, 1, b'p',

@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+#[cfg(unix)]
+use std::thread;
 use std::time::Instant;
 
 use crate::harness::{Front, PATIENCE};
@@ -88,6 +90,41 @@ fn the_reason_arrives_before_the_end() {
     let disconnect = packet(&mut socket);
     assert_eq!((disconnect[0], disconnect[2]), (0xe0, 0x82));
     assert!(has_ended(&mut socket));
+}
+
+#[test]
+fn by_default_clients_are_told_two_limits_and_nothing_else() {
+    let front = Front::start();
+    let mut socket = connect(front.tcp);
+    socket.write_all(CONNECT).unwrap();
+    // Receive Maximum 20, Topic Alias Maximum 10.
+    assert_eq!(
+        packet(&mut socket),
+        b"\x20\x09\x00\x00\x06\x21\x00\x14\x22\x00\x0a"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_tells_clients_that_the_server_shuts_down() {
+    let front = Front::start();
+    let mut over_tcp = connect(front.tcp);
+    over_tcp.write_all(CONNECT).unwrap();
+    assert_eq!(packet(&mut over_tcp)[0], 0x20);
+    let mut over_websocket = handshake(front.ws, "mqtt").0;
+    let other = CONNECT.strip_suffix(b"a").unwrap();
+    over_websocket
+        .write_all(&frame(0x82, &[other, b"b"].concat()))
+        .unwrap();
+    assert_eq!(next_frame(&mut over_websocket).1[0], 0x20);
+
+    let ending = thread::spawn(|| front.interrupt());
+    let disconnect = packet(&mut over_tcp);
+    assert_eq!((disconnect[0], disconnect[2]), (0xe0, 0x8b));
+    assert!(has_ended(&mut over_tcp));
+    let (_, disconnect) = next_frame(&mut over_websocket);
+    assert_eq!((disconnect[0], disconnect[2]), (0xe0, 0x8b));
+    assert!(ending.join().unwrap().success());
 }
 
 #[test]
