@@ -36,7 +36,11 @@ struct Redraw {
 impl Store {
     /// Joins the channel of this link.
     pub(crate) fn open(link: Link) -> Self {
-        let channel = link.channel.clone();
+        let options = BusOptions {
+            channel: link.channel.clone(),
+            worker_url: None,
+            durability: link.durability,
+        };
         let store = Self(Rc::new_cyclic(|weak: &Weak<Shared>| {
             let weak = weak.clone();
             Shared {
@@ -52,10 +56,6 @@ impl Store {
             }
         }));
         let weak = Rc::downgrade(&store.0);
-        let options = BusOptions {
-            channel,
-            worker_url: None,
-        };
         let bus = Bus::open(options, move |signal| {
             if let Some(shared) = weak.upgrade() {
                 Self(shared).dispatch(Action::Heard(signal));
