@@ -241,7 +241,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_left_at_the_default() {
-        let query = "?keep_alive=99999&clean_start=maybe&session_expiry=-1&durability=eternal&x=y&&=&%";
+        let query =
+            "?keep_alive=99999&clean_start=maybe&session_expiry=-1&durability=eternal&x=y&&=&%";
         assert_eq!(Link::parse(query), Link::default());
     }
 

@@ -84,14 +84,14 @@ impl Worker for TabWorker {
     }
 
     fn update(&mut self, scope: &WorkerScope<Self>, input: Input) {
-        match (&input, &mut self.joined) {
-            (Input::Timeout, _) => self.timer.fired(),
-            (Input::Lock(event), Some(joined)) => {
-                if !joined.locks.is_current(*event) {
-                    return;
-                }
-            }
-            _ => {}
+        if matches!(input, Input::Timeout) {
+            self.timer.fired();
+        }
+        // Between an event and its turn its lock may have been let go, and asked for anew.
+        if let (Input::Lock(event), Some(joined)) = (&input, &mut self.joined)
+            && !joined.locks.is_current(*event)
+        {
+            return;
         }
         self.turn(scope, [input]);
     }
