@@ -43,7 +43,8 @@ fn is_plain(value: &JsValue) -> bool {
     is_scalar(value)
 }
 
-#[cfg(all(test, target_arch = "wasm32"))]
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
 mod tests {
     use tab::TabId;
     use tab::api::{Durability, Term, Visibility};

@@ -16,7 +16,8 @@ mod locks;
 mod mutex;
 mod spawn;
 mod storage;
-#[cfg(all(test, target_arch = "wasm32"))]
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
 mod testing;
 mod weblocks;
 mod worker;
@@ -28,5 +29,6 @@ pub use worker::TabWorker;
 /// Name of this build: a hash of the sources that the worker is made of.
 pub const BUILD: &str = env!("TABMQ_BUILD");
 
-#[cfg(all(test, target_arch = "wasm32"))]
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);

@@ -182,7 +182,8 @@ impl fmt::Debug for Locks {
     }
 }
 
-#[cfg(all(test, target_arch = "wasm32"))]
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
 mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
     use web_sys::WorkerGlobalScope;

@@ -485,7 +485,8 @@ fn loaded(results: Vec<JsValue>) -> Loaded {
     loaded
 }
 
-#[cfg(all(test, target_arch = "wasm32"))]
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
 mod tests {
     use js_sys::Reflect;
     use wasm_bindgen_test::wasm_bindgen_test;

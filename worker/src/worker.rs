@@ -230,7 +230,8 @@ impl Report {
     }
 }
 
-#[cfg(all(test, target_arch = "wasm32"))]
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
 mod tests {
     use tab::control::ControlMessage;
     use wasm_bindgen_test::wasm_bindgen_test;
