@@ -163,7 +163,8 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
-    use crate::testing::{Told, sleep};
+    use crate::clock::pause;
+    use crate::testing::Told;
 
     fn acquire(name: &str) -> (Mutex, Told<Outcome>) {
         let told = Told::new();
@@ -186,13 +187,13 @@ mod tests {
         while !waiters.is_empty() {
             let mut held = Vec::new();
             while held.is_empty() {
-                sleep(2).await;
+                pause(2).await;
                 held = (0..waiters.len())
                     .filter(|it| waiters[*it].0.standing() == Standing::Held)
                     .collect();
             }
             // Long enough for a second one to be granted as well.
-            sleep(100).await;
+            pause(100).await;
             let is_held = |(mutex, _): &&(Mutex, _)| mutex.standing() == Standing::Held;
             assert_eq!(waiters.iter().filter(is_held).count(), 1);
             let (mutex, told) = waiters.remove(held[0]);
@@ -222,9 +223,28 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
+    async fn a_lock_whose_database_the_browser_closes_is_lost() {
+        let (holder, told) = acquire("tabmq/test/closed");
+        assert_eq!(told.next().await, Outcome::Granted);
+        let database = holder
+            .0
+            .held
+            .borrow()
+            .as_ref()
+            .map(|it| (*it._database).clone());
+        let close = Event::new("close").unwrap();
+        database.unwrap().dispatch_event(&close).unwrap();
+        assert_eq!(told.next().await, Outcome::Lost);
+        assert_eq!(holder.standing(), Standing::Over);
+        // It does not hold what it has lost.
+        let next = acquire("tabmq/test/closed");
+        assert_eq!(next.1.next().await, Outcome::Granted);
+    }
+
+    #[wasm_bindgen_test]
     async fn simultaneous_requests_have_one_winner() {
         let all: Vec<_> = (0..6).map(|_| acquire("tabmq/test/start")).collect();
-        sleep(500).await;
+        pause(500).await;
         let is_held = |(mutex, _): &&(Mutex, _)| mutex.standing() == Standing::Held;
         assert_eq!(all.iter().filter(is_held).count(), 1);
     }
@@ -275,7 +295,7 @@ mod tests {
         assert_eq!(held.0.standing(), Standing::Held);
         assert_eq!(left().await, [false, true, true]);
         drop(held);
-        sleep(100).await;
+        pause(100).await;
         assert_eq!(left().await, [false, false, true]);
     }
 }

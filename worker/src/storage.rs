@@ -17,12 +17,16 @@ use web_sys::{
     IdbVersionChangeEvent,
 };
 
+use crate::clock;
 use crate::error::{describe, is};
 use crate::events::Listener;
 use crate::indexeddb::{self, Database, Transaction};
 
 /// For ever: see [`tab::ChannelName::database`].
 const VERSION: f64 = 1.0;
+
+/// How long a failure without a known cause may have to wait for a `close` of the database that explains it.
+const CLOSE_MS: i32 = 20;
 
 /// Rows by number.
 const LOG: &str = "log";
@@ -198,7 +202,7 @@ impl Storage {
                 Err(error) => Err(vec![error]),
             };
             match session {
-                Some(session) => session.ended(ended, event),
+                Some(session) => session.ended(ended, event).await,
                 None => tell(event(ended)),
             }
         });
@@ -230,16 +234,23 @@ impl Session {
         }
     }
 
-    fn ended(
+    /// Tells how a transaction ended.
+    async fn ended(
         &self,
         ended: Result<Vec<JsValue>, Vec<JsValue>>,
         event: impl FnOnce(Result<Vec<JsValue>, Vec<JsValue>>) -> StorageEvent,
     ) {
-        match ended {
-            // Nobody here aborts transactions. The browser does, when it closes the database.
-            Err(errors) if errors.iter().all(|error| is(error, "AbortError")) => self.lost(),
-            ended => self.tell(event(ended)),
+        let event = event(ended);
+        let is_unexplained = matches!(
+            event,
+            StorageEvent::LoadFailed(_) | StorageEvent::Failed(_, StorageError::Other(_))
+        );
+        if is_unexplained {
+            // A browser that closes the database fails first what is under way, and of the two only that it is closed is
+            // to be told.
+            clock::pause(CLOSE_MS).await;
         }
+        self.tell(event);
     }
 
     /// The database is no longer ours, or no longer there.
@@ -488,9 +499,11 @@ fn loaded(results: Vec<JsValue>) -> Loaded {
 #[cfg(test)]
 #[cfg(target_arch = "wasm32")]
 mod tests {
+    use core::ops::Deref as _;
+
     use js_sys::Reflect;
     use wasm_bindgen_test::wasm_bindgen_test;
-    use web_sys::DomException;
+    use web_sys::{DomException, EventTarget};
 
     use super::*;
     use crate::testing::Told;
@@ -796,6 +809,24 @@ mod tests {
         storage.0.handle(StorageRequest::Open(Durability::Strict));
         assert_eq!(storage.1.next().await, StorageEvent::Opened);
         assert_eq!(load(&mut storage).await, Loaded::default());
+    }
+
+    #[wasm_bindgen_test]
+    async fn what_fails_with_the_end_of_the_database_is_not_told_of_by_itself() {
+        let (mut storage, told) = open("closed").await;
+        storage.handle(StorageRequest::Append(Seq(u64::MAX), fence(1)));
+        told.nothing_for(CLOSE_MS / 2).await;
+        let session = storage.session.clone().unwrap();
+        let database: Option<EventTarget> = {
+            let connection = session.connection.borrow();
+            connection
+                .as_ref()
+                .map(|it| it.database.deref().clone().into())
+        };
+        let close = Event::new("close").unwrap();
+        database.unwrap().dispatch_event(&close).unwrap();
+        assert_eq!(told.next().await, StorageEvent::Closed);
+        told.nothing().await;
     }
 
     #[wasm_bindgen_test]

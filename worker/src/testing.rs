@@ -1,30 +1,19 @@
 //! What the tests in a browser share.
 
+use core::fmt::Debug;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use core::fmt::Debug;
-
-use js_sys::{Function, Object, Promise, Reflect};
+use js_sys::{Object, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(callback: &Function, delay_ms: i32);
-}
+use crate::clock::pause;
 
 const POLL_MS: i32 = 2;
 const DEADLINE_MS: i32 = 10_000;
 /// Long enough for what must not happen.
 const QUIET_MS: i32 = 100;
-
-pub(crate) async fn sleep(ms: i32) {
-    let slept = Promise::new(&mut |resolve, _reject| set_timeout(&resolve, ms));
-    JsFuture::from(slept).await.unwrap();
-}
 
 /// What was told, in order.
 #[derive(Debug)]
@@ -53,14 +42,18 @@ impl<T: Debug + 'static> Told<T> {
             if let Some(next) = self.0.borrow_mut().pop_front() {
                 return next;
             }
-            sleep(POLL_MS).await;
+            pause(POLL_MS).await;
         }
         panic!("nothing was told in {DEADLINE_MS} ms");
     }
 
     /// Nothing is told, for some time.
     pub(crate) async fn nothing(&self) {
-        sleep(QUIET_MS).await;
+        self.nothing_for(QUIET_MS).await;
+    }
+
+    pub(crate) async fn nothing_for(&self, ms: i32) {
+        pause(ms).await;
         assert_eq!(self.0.borrow().len(), 0, "{:?}", self.0.borrow());
     }
 }
