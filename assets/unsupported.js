@@ -7,7 +7,8 @@
         ["WebAssembly", typeof WebAssembly === "object", "runs the broker"],
         ["Worker", typeof Worker === "function", "keeps the broker off the page's own thread"],
         ["BroadcastChannel", typeof BroadcastChannel === "function", "connects the tabs"],
-        ["navigator.locks", Boolean(navigator.locks), "decides which tab is the broker"]
+        // Browsers keep the locks from pages that are not secure; the database can stand in for them.
+        ["navigator.locks", Boolean(navigator.locks || hasDatabase()), "decides which tab is the broker"]
     ].filter(function (feature) {
         return !feature[1];
     });
@@ -47,6 +48,14 @@
 
     document.title = "TabMQ cannot run here";
     document.body.insertBefore(main, document.body.firstChild);
+
+    function hasDatabase() {
+        try {
+            return Boolean(window.indexedDB);
+        } catch (denied) {
+            return false;
+        }
+    }
 
     function element(name, text) {
         var created = document.createElement(name);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tabmq_worker::api::ConnectOptions;
+use tabmq_worker::api::{ConnectOptions, Durability};
 
 /// Channel of a page whose link names none.
 const CHANNEL_DEFAULT: &str = "mqtt-demo";
@@ -10,7 +10,7 @@ const CHANNEL_DEFAULT: &str = "mqtt-demo";
 /// Topic filter of a page whose link says nothing about subscriptions.
 const TOPIC_FILTER_DEFAULT: &str = "#";
 
-/// A set-up as a query string: `?channel=name&client_id=…&subscribe=filter,filter`.
+/// A set-up as a query string: `?channel=name&durability=strict&client_id=…&subscribe=filter,filter`.
 ///
 /// An empty `subscribe=` subscribes to nothing. Within `subscribe`, a comma or a percent sign that belongs to a filter is
 /// itself percent-encoded before the whole value is, so that any standard tool may write or read the link. A `+` is
@@ -18,6 +18,7 @@ const TOPIC_FILTER_DEFAULT: &str = "#";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) channel: String,
+    pub(crate) durability: Durability,
     pub(crate) client_id: String,
     pub(crate) clean_start: bool,
     pub(crate) session_expiry_interval: u32,
@@ -36,6 +37,7 @@ impl Default for Link {
         } = ConnectOptions::default();
         Self {
             channel: CHANNEL_DEFAULT.to_owned(),
+            durability: Durability::default(),
             client_id,
             clean_start,
             session_expiry_interval,
@@ -55,6 +57,7 @@ impl Link {
             let value = decode(value);
             match name {
                 "channel" => link.channel = value,
+                "durability" => link.durability = durability(&value).unwrap_or(link.durability),
                 "client_id" => link.client_id = value,
                 "clean_start" => link.clean_start = value.parse().unwrap_or(link.clean_start),
                 "session_expiry" => {
@@ -78,6 +81,9 @@ impl Link {
         let mut pairs = Vec::new();
         if self.channel != default.channel {
             pairs.push(format!("channel={}", encode(&self.channel)));
+        }
+        if self.durability != default.durability {
+            pairs.push(format!("durability={}", durability_name(self.durability)));
         }
         if self.client_id != default.client_id {
             pairs.push(format!("client_id={}", encode(&self.client_id)));
@@ -113,6 +119,25 @@ impl Link {
         self.client_id.clear();
         self
     }
+}
+
+/// Every durability, from the one of a link that names none.
+pub(crate) const DURABILITIES: [Durability; 3] =
+    [Durability::Relaxed, Durability::Strict, Durability::Memory];
+
+/// Its name in a link.
+pub(crate) fn durability_name(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Relaxed => "relaxed",
+        Durability::Strict => "strict",
+        Durability::Memory => "memory",
+    }
+}
+
+/// The durability of this name.
+pub(crate) fn durability(name: &str) -> Option<Durability> {
+    let mut all = DURABILITIES.into_iter();
+    all.find(|durability| durability_name(*durability) == name)
 }
 
 fn encode(text: &str) -> String {
@@ -201,6 +226,7 @@ mod tests {
     fn every_set_up_survives_the_way_through_a_link() {
         let link = Link {
             channel: "a.b-c_d".to_owned(),
+            durability: Durability::Memory,
             client_id: "me & you=100% + ü".to_owned(),
             clean_start: false,
             session_expiry_interval: u32::MAX,
@@ -215,7 +241,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_left_at_the_default() {
-        let query = "?keep_alive=99999&clean_start=maybe&session_expiry=-1&x=y&&=&%";
+        let query =
+            "?keep_alive=99999&clean_start=maybe&session_expiry=-1&durability=eternal&x=y&&=&%";
         assert_eq!(Link::parse(query), Link::default());
     }
 

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use tabmq_worker::api::{
     ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions, DisconnectCause,
-    Notice, Problem, Publication, QoS, RequestId, Role, Subscription, TabInfo,
+    Durability, Notice, Problem, Publication, QoS, RequestId, Role, Subscription, TabInfo,
 };
 use tabmq_worker::{Signal, TabId};
 
@@ -28,6 +28,8 @@ const CLIENT: ClientNo = ClientNo(0);
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) channel: String,
+    /// How the broker keeps its state while it is in this tab.
+    durability: Durability,
     pub(crate) connect_options: ConnectOptions,
     /// Whether a person wants to be connected; the client keeps up with that whatever happens to tabs and workers.
     wants_connection: bool,
@@ -94,6 +96,7 @@ impl State {
         }
         Self {
             channel: link.channel,
+            durability: link.durability,
             connect_options: ConnectOptions {
                 client_id: link.client_id,
                 clean_start: link.clean_start,
@@ -121,6 +124,7 @@ impl State {
     pub(crate) fn link(&self) -> Link {
         Link {
             channel: self.channel.clone(),
+            durability: self.durability,
             client_id: self.connect_options.client_id.clone(),
             clean_start: self.connect_options.clean_start,
             session_expiry_interval: self.connect_options.session_expiry_interval,
@@ -186,6 +190,12 @@ impl State {
             Action::ClearMessages => Rc::make_mut(&mut self.messages).clear(),
             Action::DismissRefusal => self.refusal = None,
         }
+    }
+
+    /// How the broker keeps its state, if there is one.
+    pub(crate) fn kept(&self) -> Option<Durability> {
+        let broker = self.roster.iter().find(|tab| tab.is_broker);
+        broker.map(|tab| tab.durability)
     }
 
     fn hear(&mut self, notice: Notice, out: &mut Vec<Command>) {
@@ -416,6 +426,7 @@ mod tests {
             visibility: Visibility::Visible,
             clients: 1,
             build: String::new(),
+            durability: Durability::Strict,
         }
     }
 
@@ -574,6 +585,20 @@ mod tests {
             .collect();
         assert_eq!(counts, [0, 1]);
         assert_eq!(page.state.messages.received(), 1);
+    }
+
+    #[test]
+    fn how_the_state_is_kept_the_broker_tells() {
+        let mut page = Page::connected();
+        assert_eq!(page.state.kept(), None);
+        page.hear(Notice::Roster(vec![
+            tab(1),
+            TabInfo {
+                durability: Durability::Memory,
+                ..tab(2)
+            },
+        ]));
+        assert_eq!(page.state.kept(), Some(Durability::Strict));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
-use tabmq_worker::api::Durability;
 use tabmq_worker::{Bus, BusOptions};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
@@ -37,7 +36,11 @@ struct Redraw {
 impl Store {
     /// Joins the channel of this link.
     pub(crate) fn open(link: Link) -> Self {
-        let channel = link.channel.clone();
+        let options = BusOptions {
+            channel: link.channel.clone(),
+            worker_url: None,
+            durability: link.durability,
+        };
         let store = Self(Rc::new_cyclic(|weak: &Weak<Shared>| {
             let weak = weak.clone();
             Shared {
@@ -53,11 +56,6 @@ impl Store {
             }
         }));
         let weak = Rc::downgrade(&store.0);
-        let options = BusOptions {
-            channel,
-            worker_url: None,
-            durability: Durability::default(),
-        };
         let bus = Bus::open(options, move |signal| {
             if let Some(shared) = weak.upgrade() {
                 Self(shared).dispatch(Action::Heard(signal));

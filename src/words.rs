@@ -1,6 +1,6 @@
 //! The state in words.
 
-use tabmq_worker::api::{ClientStatus, DisconnectCause, QoS, Role};
+use tabmq_worker::api::{ClientStatus, DisconnectCause, Durability, QoS, Role};
 
 use crate::reason::Reason;
 use crate::state::publishing::{Outcome, Publishing};
@@ -55,6 +55,31 @@ pub(crate) fn status(state: &State) -> (&'static str, String) {
                 ),
             },
         ),
+    }
+}
+
+/// What a person chooses between.
+pub(crate) fn durability(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Relaxed => "Relaxed: on disk",
+        Durability::Strict => "Strict: on disk, flushed",
+        Durability::Memory => "Memory: until its tab ends",
+    }
+}
+
+/// How the broker keeps its state; `None`: there is none that could.
+pub(crate) fn kept(durability: Option<Durability>) -> &'static str {
+    match durability {
+        None => "No broker keeps anything yet.",
+        Some(Durability::Relaxed) => {
+            "The broker keeps its state on disk: it outlives tabs and the browser."
+        }
+        Some(Durability::Strict) => {
+            "The broker keeps its state on disk, flushed: it outlives a power failure."
+        }
+        Some(Durability::Memory) => {
+            "The broker keeps its state in memory: it ends with the broker's tab."
+        }
     }
 }
 

@@ -36,6 +36,9 @@ const CHROME_ARGUMENTS: [&str; 10] = [
     "--no-first-run",
 ];
 
+/// A host that is the server's as well, and not local to the browser.
+const INSECURE_HOST: &str = "tabmq.test";
+
 /// With these, ChromeDriver would treat tabs in the background better than people's browsers do.
 const CHROMEDRIVER_ARGUMENTS_NOT_WANTED: [&str; 2] = [
     "disable-background-timer-throttling",
@@ -55,6 +58,7 @@ pub struct Browser {
     home: WindowHandle,
     console: RefCell<Vec<ConsoleEntry>>,
     server: Server,
+    is_secure: bool,
     // In this order: the folder can be removed once nothing uses it.
     _driver: Driver,
     _folder: TempDir,
@@ -67,6 +71,8 @@ pub struct Setup {
     pub mount: &'static str,
     /// What the server says about caching.
     pub caching: Caching,
+    /// Whether the app is on a host that browsers take for secure, which one that is not local is only by https.
+    pub is_secure: bool,
     /// More command line arguments for Chromium.
     pub chrome_arguments: &'static [&'static str],
 }
@@ -76,6 +82,7 @@ impl Default for Setup {
         Self {
             mount: "/",
             caching: Caching::Unsaid,
+            is_secure: true,
             chrome_arguments: &[],
         }
     }
@@ -129,11 +136,12 @@ impl Browser {
             "--user-data-dir={}",
             folder.path().join("profile").display()
         );
+        let resolve = &format!("--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1");
         let arguments: Vec<&str> = CHROME_ARGUMENTS
             .iter()
             .chain(setup.chrome_arguments)
             .copied()
-            .chain([profile.as_str()])
+            .chain([profile.as_str(), resolve])
             .collect();
         let mut capabilities = Capabilities::new();
         let chrome_options = json!({
@@ -165,6 +173,7 @@ impl Browser {
             home,
             console: RefCell::default(),
             server,
+            is_secure: setup.is_secure,
             _driver: driver,
             _folder: folder,
         }
@@ -179,7 +188,12 @@ impl Browser {
     /// Address of the app with this query.
     #[must_use]
     pub fn app(&self, query: &str) -> String {
-        format!("{}{query}", self.server.url())
+        let url = self.server.url();
+        if self.is_secure {
+            format!("{url}{query}")
+        } else {
+            format!("{}{query}", url.replacen("127.0.0.1", INSECURE_HOST, 1))
+        }
     }
 
     /// Opens the app with this query (`?channel=…`, or nothing) in a new tab, and waits until it is connected and

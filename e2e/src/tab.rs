@@ -300,6 +300,18 @@ impl<'b> Tab<'b> {
         });
     }
 
+    /// Freezes the page, as browsers do with one that nobody looked at for long; or wakes it up again.
+    #[track_caller]
+    pub fn set_frozen(&self, is_frozen: bool) {
+        let state = if is_frozen { "frozen" } else { "active" };
+        self.browser.run(&format!("a page that is {state}"), async {
+            self.browser.switch_to(&self.window).await?;
+            let cdp = self.browser.session().cdp();
+            cdp.send_raw("Page.setWebLifecycleState", json!({ "state": state }))
+                .await
+        });
+    }
+
     /// Closes the tab.
     #[track_caller]
     pub fn close(self) {

@@ -13,6 +13,7 @@ return {
         isBroker: row.dataset.broker === "true",
         build: row.dataset.build,
     })),
+    kept: one("kept")?.dataset.durability ?? null,
     subscriptions: all("subscription").map((item) => ({
         filter: item.dataset.filter,
         granted: item.dataset.granted,

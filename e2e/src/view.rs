@@ -23,6 +23,8 @@ pub struct View {
     pub status_text: String,
     /// The tabs on the channel.
     pub roster: Vec<RosterRow>,
+    /// How the broker keeps its state: `relaxed`, `strict` or `memory`.
+    pub kept: Option<String>,
     /// The subscriptions.
     pub subscriptions: Vec<Subscription>,
     /// The messages that are drawn: the newest 100.

@@ -1,6 +1,6 @@
 //! Which tab is the broker.
 
-use e2e::{Browser, Message, Role, Tab};
+use e2e::{Browser, Message, Role, Setup, Tab};
 
 use crate::until_agreed;
 
@@ -49,7 +49,35 @@ fn eight_tabs_opened_at_once_elect_one_broker_and_all_hear_a_message() {
 
 #[test]
 fn another_tab_takes_over_when_the_brokers_is_closed_or_crashes_and_subscriptions_live_on() {
-    let browser = Browser::start();
+    assert_taken_over(&Browser::start());
+}
+
+#[test]
+fn so_it_does_in_a_page_that_is_not_secure_where_browsers_offer_no_locks() {
+    let browser = Browser::start_with(Setup {
+        is_secure: false,
+        ..Setup::default()
+    });
+    let tab = browser.open("");
+    let offered = "return [isSecureContext, 'locks' in navigator, 'indexedDB' in window]";
+    let offered = tab.execute(offered, Vec::new());
+    assert_eq!(offered, serde_json::json!([false, false, true]));
+    tab.close();
+    assert_taken_over(&browser);
+
+    // The broker sees to it that no tab that is gone leaves a database behind.
+    let tab = browser.open("?channel=another");
+    let count = "for (let tries = 0; tries < 250; tries += 1) {
+            const databases = await indexedDB.databases();
+            if (databases.filter(({ name }) => name.includes('/tab/')).length === 3) return true;
+            await new Promise((done) => setTimeout(done, 20));
+        }";
+    // Of two tabs there, and of this one.
+    assert_eq!(tab.execute_async(count), true);
+}
+
+#[track_caller]
+fn assert_taken_over(browser: &Browser) {
     let mut tabs: Vec<Tab> = (0..4).map(|_| browser.open("?subscribe=")).collect();
     for tab in &tabs {
         tab.subscribe("sensors/+", 1);

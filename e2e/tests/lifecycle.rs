@@ -53,6 +53,50 @@ fn a_page_out_of_the_back_forward_cache_joins_again() {
 }
 
 #[test]
+fn a_frozen_page_leaves_and_joins_again_once_when_it_is_resumed() {
+    let browser = Browser::start();
+    let tabs = [browser.open(""), browser.open("")];
+    tabs[0].until_ready_as(Role::Broker);
+    let id = tabs[0].id();
+    let listen = "window.heard = [];
+        for (const type of ['freeze', 'resume'])
+            document.addEventListener(type, () => window.heard.push(type));";
+    tabs[0].execute(listen, Vec::new());
+    // The other one in front, so that this one is hidden, as every page that a browser freezes.
+    tabs[1].execute("return 1", Vec::new());
+    tabs[0].set_frozen(true);
+    tabs[1].until_ready_as(Role::Broker);
+    tabs[1].until("no other tab", |view| view.roster.len() == 1);
+
+    tabs[0].set_frozen(false);
+    tabs[0].until_ready_as(Role::Client);
+    let heard = tabs[0].execute("return window.heard.join()", Vec::new());
+    assert_eq!(heard, "freeze,resume");
+    assert_ne!(tabs[0].id(), id);
+    // One worker, not two: else there were three tabs.
+    assert_working(&tabs);
+}
+
+#[test]
+fn a_page_that_hears_of_its_end_and_of_its_return_twice_has_one_worker() {
+    let browser = Browser::start();
+    let tabs = [browser.open(""), browser.open("")];
+    tabs[0].until_ready_as(Role::Broker);
+    for _ in 0..2 {
+        let dispatch = "document.dispatchEvent(new Event('freeze'));
+            window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));";
+        tabs[0].execute(dispatch, Vec::new());
+        tabs[1].until_ready_as(Role::Broker);
+        tabs[1].until("no other tab", |view| view.roster.len() == 1);
+        let dispatch = "document.dispatchEvent(new Event('resume'));
+            window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));";
+        tabs[0].execute(dispatch, Vec::new());
+        tabs[0].until_ready_as(Role::Client);
+        assert_working(&tabs);
+    }
+}
+
+#[test]
 fn a_page_that_is_loaded_again_on_the_way_back_joins_again() {
     let browser = Browser::start_with(Setup {
         chrome_arguments: &["--disable-features=BackForwardCache"],

@@ -74,7 +74,10 @@ fn the_app_works_below_any_path() {
 fn a_browser_that_lacks_something_is_told_what() {
     let features = [
         ("BroadcastChannel", "delete globalThis.BroadcastChannel;"),
-        ("navigator.locks", "delete Navigator.prototype.locks;"),
+        (
+            "navigator.locks",
+            "delete Navigator.prototype.locks; delete globalThis.indexedDB;",
+        ),
         ("WebAssembly", "delete globalThis.WebAssembly;"),
         ("Worker", "delete globalThis.Worker;"),
     ];
@@ -112,13 +115,14 @@ fn named_as_missing(tab: &Tab) -> Vec<String> {
 }
 
 #[test]
-fn a_page_that_is_not_secure_is_told_to_use_https() {
+fn a_page_that_is_not_secure_and_has_no_database_is_told_to_use_https() {
     let browser = Browser::start_with(Setup {
-        chrome_arguments: &["--host-resolver-rules=MAP tabmq.test 127.0.0.1"],
+        is_secure: false,
         ..Setup::default()
     });
     let tab = browser.open_blank();
-    tab.go(&format!("http://tabmq.test:{}/", browser.server().port()));
+    tab.before_each_page("delete globalThis.indexedDB;");
+    tab.go(&browser.app(""));
     let view = tab.until("what is missing", |view| view.unsupported.is_some());
     let told = view.unsupported.unwrap_or_default();
     assert!(told.contains("https://"), "{told}");
@@ -237,4 +241,18 @@ fn other_hex(hex: &str) -> String {
     hex.chars()
         .map(|c| c.to_digit(16).and_then(next).unwrap_or(c))
         .collect()
+}
+
+#[test]
+fn how_the_broker_keeps_its_state_is_chosen_in_its_own_tab_and_shown_in_all() {
+    let browser = Browser::start();
+    let broker = browser.open("?durability=strict");
+    broker.until_ready_as(Role::Broker);
+    let client = browser.open("?durability=memory");
+    client.until_ready_as(Role::Client);
+    let tabs = [broker, client];
+    until_agreed(&tabs);
+    for tab in &tabs {
+        tab.until("strict", |view| view.kept.as_deref() == Some("strict"));
+    }
 }

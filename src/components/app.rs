@@ -46,6 +46,7 @@ pub(crate) fn App(props: &AppProps) -> Html {
                 <div class="column column-bus">
                     <Tabs
                         roster={state.roster.clone()}
+                        kept={state.kept()}
                         link={link.clone().for_another_tab()}
                         hint={!state.met_another_tab}
                     />

@@ -6,9 +6,9 @@ use yew::prelude::*;
 
 use super::fields::{Check, Field, QosSelect};
 use crate::form::Form;
-use crate::link::Link;
-use crate::page;
+use crate::link::{DURABILITIES, Link, durability_name};
 use crate::state::Action;
+use crate::{link, page, words};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct ConnectionProps {
@@ -24,14 +24,15 @@ pub(super) struct ConnectionProps {
 #[component]
 pub(super) fn Connection(props: &ConnectionProps) -> Html {
     let form = use_node_ref();
-    let join = use_callback(props.link.clone(), |event: SubmitEvent, link| {
+    let join = use_callback(props.link.clone(), |event: SubmitEvent, set_up| {
         event.prevent_default();
         if let Some(form) = submitted(&event) {
-            let channel = form.text("channel");
+            let durability = form.text("durability");
             page::go(
                 &Link {
-                    channel,
-                    ..link.clone()
+                    channel: form.text("channel"),
+                    durability: link::durability(&durability).unwrap_or_default(),
+                    ..set_up.clone()
                 }
                 .query(),
             );
@@ -76,6 +77,18 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                         spellcheck="false"
                         data-testid="channel"
                     />
+                </Field>
+                <Field label="The broker in this tab keeps its state">
+                    <select name="durability" data-testid="durability">
+                        { for DURABILITIES.map(|durability| html! {
+                            <option
+                                value={durability_name(durability)}
+                                selected={durability == props.link.durability}
+                            >
+                                { words::durability(durability) }
+                            </option>
+                        }) }
+                    </select>
                 </Field>
                 <button type="submit">{ "Join" }</button>
             </form>

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use tabmq_worker::api::{TabInfo, Visibility};
+use tabmq_worker::api::{Durability, TabInfo, Visibility};
 use yew::prelude::*;
 
-use crate::link::Link;
+use crate::link::{Link, durability_name};
 use crate::{page, words};
 
 /// Ages are in seconds at first.
@@ -14,6 +14,8 @@ const AGE_INTERVAL_MS: i32 = 1_000;
 #[derive(PartialEq, Properties)]
 pub(super) struct TabsProps {
     pub(super) roster: Rc<Vec<TabInfo>>,
+    /// How the broker keeps its state, if there is one.
+    pub(super) kept: Option<Durability>,
     /// Set-up of the next tab.
     pub(super) link: Link,
     /// Whether to tell a newcomer what to do first.
@@ -40,6 +42,9 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
                     </p>
                 }
             </div>
+            <p class="kept" data-testid="kept" data-durability={props.kept.map(durability_name)}>
+                { words::kept(props.kept) }
+            </p>
             <a
                 class={classes!("button", props.hint.then_some("primary"))}
                 href={page::address(&props.link.query())}

@@ -54,14 +54,27 @@ impl EventLog {
 impl Heard {
     pub(crate) fn tone(&self) -> Tone {
         match self.event.kind {
-            EventKind::Elected { .. } | EventKind::Following { .. } => Tone::Good,
+            EventKind::Elected { .. }
+            | EventKind::Following { .. }
+            | EventKind::Restored { .. }
+            | EventKind::StorageHasRoom => Tone::Good,
             EventKind::TabLost(_)
             | EventKind::Deposed { .. }
             | EventKind::BrokerLost { .. }
             | EventKind::Foreign(_)
             | EventKind::LaneReset(_)
+            | EventKind::RecordsSkipped { .. }
+            | EventKind::InMemory(_)
+            | EventKind::Storage(_)
+            | EventKind::StorageFull
+            | EventKind::StorageRemoved
+            | EventKind::Suspected
+            | EventKind::Deaf
             | EventKind::Runtime(_) => Tone::Bad,
             EventKind::Joined
+            | EventKind::TakingOver
+            | EventKind::Ousting
+            | EventKind::StoodStill { .. }
             | EventKind::TabAppeared(_)
             | EventKind::TabLeft(_)
             | EventKind::Broker(_) => Tone::Neutral,

@@ -310,6 +310,8 @@ pub struct TabInfo {
     pub clients: u32,
     /// Build of its worker.
     pub build: String,
+    /// How the broker keeps its state while it is in this tab; for another tab, how it would.
+    pub durability: Durability,
 }
 
 /// What a client hears.

@@ -116,5 +116,6 @@ pub(crate) fn info(announcement: &Announcement, last_seen: Time) -> TabInfo {
         visibility: announcement.visibility,
         clients: announcement.clients,
         build: announcement.build.clone(),
+        durability: announcement.durability,
     }
 }

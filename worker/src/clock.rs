@@ -1,7 +1,9 @@
 //! The clock, and the one timer.
 
+use js_sys::{Function, Promise};
 use tab::Time;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 /// Longest delay that `setTimeout` takes; a longer one would fire at once.
 const DELAY_MS_MAX: u64 = i32::MAX as u64;
@@ -9,7 +11,7 @@ const DELAY_MS_MAX: u64 = i32::MAX as u64;
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(callback: &Closure<dyn Fn()>, delay_ms: i32) -> JsValue;
+    fn set_timeout(callback: &Function, delay_ms: i32) -> JsValue;
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(handle: &JsValue);
 }
@@ -26,6 +28,15 @@ impl Clock {
         self.0 = self.0.max(now);
         self.0
     }
+}
+
+/// Waits.
+pub(crate) async fn pause(ms: i32) {
+    let paused = Promise::new(&mut |resolve, _reject| {
+        set_timeout(&resolve, ms);
+    });
+    // Nothing rejects it.
+    let _ = JsFuture::from(paused).await;
 }
 
 /// One timer that calls back at the time it was last set to.
@@ -56,7 +67,8 @@ impl Timer {
         if let Some(due) = due {
             let delay_ms = due.ms_since(now).min(DELAY_MS_MAX);
             let delay_ms = i32::try_from(delay_ms).unwrap_or(i32::MAX);
-            self.armed = Some((due, set_timeout(&self.callback, delay_ms)));
+            let callback = self.callback.as_ref().unchecked_ref();
+            self.armed = Some((due, set_timeout(callback, delay_ms)));
         }
     }
 

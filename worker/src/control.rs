@@ -42,3 +42,56 @@ fn is_plain(value: &JsValue) -> bool {
     }
     is_scalar(value)
 }
+
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
+mod tests {
+    use tab::TabId;
+    use tab::api::{Durability, Term, Visibility};
+    use tab::control::Announcement;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test]
+    fn every_message_is_read_as_it_was_written() {
+        let tab_id = TabId::from_entropy(7);
+        let (term, binding, number) = (Term(3), 2, 5);
+        let messages = [
+            ControlMessage::Who { tab_id },
+            ControlMessage::Announce(Announcement {
+                tab_id,
+                is_broker: true,
+                timestamp: 1 << 40,
+                term: Some(term),
+                since: 2,
+                build: "build".to_owned(),
+                protocol: (1, 2),
+                clients: 4,
+                visibility: Visibility::Hidden,
+                durability: Durability::Memory,
+            }),
+            ControlMessage::Goodbye { tab_id },
+            ControlMessage::Bind {
+                tab_id,
+                term,
+                binding,
+            },
+            ControlMessage::Probe { tab_id, number },
+            ControlMessage::Pong {
+                tab_id,
+                number,
+                term,
+                committed: 9,
+            },
+            ControlMessage::Unbind {
+                tab_id,
+                term,
+                binding,
+            },
+        ];
+        for message in messages {
+            assert_eq!(from_js(&to_js(&message).unwrap()), Some(message));
+        }
+    }
+}

@@ -221,3 +221,36 @@ impl Transaction {
         Err(errors.map(JsValue::from).collect())
     }
 }
+
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
+mod tests {
+    use js_sys::Reflect;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test]
+    async fn a_transaction_is_as_durable_as_was_asked_for() {
+        let opened = open("tabmq/test/durability", Some(1.0), |database| {
+            database.create_object_store("store").map(drop)
+        });
+        let database = opened.await.unwrap().database;
+        for durability in ["strict", "relaxed"] {
+            let mode = IdbTransactionMode::Readwrite;
+            let transaction = database.transaction(&["store"], mode, durability, |_| Ok(vec![]));
+            let transaction = transaction.unwrap();
+            let own = Reflect::get(&transaction.inner, &"durability".into()).unwrap();
+            assert_eq!(own.as_string().as_deref(), Some(durability));
+            assert_eq!(transaction.end().await.unwrap().len(), 0);
+        }
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_database_without_its_object_stores_is_not_left_behind() {
+        let name = "tabmq/test/half";
+        let failed = open(name, Some(1.0), |_| Err(JsValue::from_str("no"))).await;
+        assert_eq!(failed.map(drop).unwrap_err(), JsValue::from_str("no"));
+        assert!(!names().await.unwrap().contains(&name.to_owned()));
+    }
+}

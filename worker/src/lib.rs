@@ -16,6 +16,9 @@ mod locks;
 mod mutex;
 mod spawn;
 mod storage;
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
+mod testing;
 mod weblocks;
 mod worker;
 
@@ -25,3 +28,7 @@ pub use worker::TabWorker;
 
 /// Name of this build: a hash of the sources that the worker is made of.
 pub const BUILD: &str = env!("TABMQ_BUILD");
+
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);

@@ -181,3 +181,168 @@ impl fmt::Debug for Locks {
         debug.field("asked", &self.asked).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+    use web_sys::WorkerGlobalScope;
+
+    use super::*;
+    use crate::testing::{Lacking, Told};
+
+    const TABS: [TabId; 2] = [TabId::from_entropy(1), TabId::from_entropy(2)];
+
+    fn locks_of(tab_id: TabId, channel: &str) -> (Locks, Told<LockEvent>) {
+        let told = Told::new();
+        let channel = ChannelName::parse(channel).unwrap();
+        (Locks::new(channel, tab_id, told.tell()), told)
+    }
+
+    async fn granted((locks, told): &mut (Locks, Told<LockEvent>), request: LockRequest) {
+        let lock = match request {
+            LockRequest::Acquire(lock)
+            | LockRequest::AcquireIfFree(lock)
+            | LockRequest::Steal(lock)
+            | LockRequest::Release(lock) => lock,
+        };
+        locks.handle(request).unwrap();
+        let event = told.next().await;
+        assert_eq!(event, LockEvent::Granted(lock));
+        assert!(locks.is_current(event));
+    }
+
+    fn without_web_locks() -> Lacking {
+        let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+        Lacking::new(scope.navigator(), "locks")
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_tab_that_steals_what_it_queues_for_leaves_the_queue_and_loses_nothing() {
+        let mut holder = locks_of(TABS[0], "test-steal");
+        let mut thief = locks_of(TABS[1], "test-steal");
+        granted(&mut holder, LockRequest::Acquire(Lock::Broker)).await;
+        thief.0.handle(LockRequest::Acquire(Lock::Broker)).unwrap();
+        thief.1.nothing().await;
+        granted(&mut thief, LockRequest::Steal(Lock::Broker)).await;
+        let lost = holder.1.next().await;
+        assert_eq!(lost, LockEvent::Lost(Lock::Broker));
+        assert!(holder.0.is_current(lost));
+        // Held, it stays held, whatever is asked for.
+        for request in [
+            LockRequest::Steal,
+            LockRequest::Acquire,
+            LockRequest::AcquireIfFree,
+        ] {
+            thief.0.handle(request(Lock::Broker)).unwrap();
+        }
+        thief.1.nothing().await;
+        thief.0.handle(LockRequest::Release(Lock::Broker)).unwrap();
+        thief.1.nothing().await;
+        granted(&mut holder, LockRequest::AcquireIfFree(Lock::Broker)).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_lock_that_is_not_free_may_be_asked_for_again() {
+        let mut holder = locks_of(TABS[0], "test-free");
+        let mut other = locks_of(TABS[1], "test-free");
+        granted(&mut holder, LockRequest::AcquireIfFree(Lock::Steal)).await;
+        other
+            .0
+            .handle(LockRequest::AcquireIfFree(Lock::Steal))
+            .unwrap();
+        let event = other.1.next().await;
+        assert_eq!(event, LockEvent::NotFree(Lock::Steal));
+        assert!(other.0.is_current(event));
+        holder.0.handle(LockRequest::Release(Lock::Steal)).unwrap();
+        other.1.nothing().await;
+        granted(&mut other, LockRequest::AcquireIfFree(Lock::Steal)).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn what_is_told_of_a_lock_that_was_let_go_meanwhile_counts_no_more() {
+        let mut own = locks_of(TABS[0], "test-late");
+        let mut other = locks_of(TABS[1], "test-late");
+        own.0.handle(LockRequest::Acquire(Lock::Broker)).unwrap();
+        let event = own.1.next().await;
+        own.0.handle(LockRequest::Release(Lock::Broker)).unwrap();
+        assert!(!own.0.is_current(event));
+
+        granted(&mut own, LockRequest::Acquire(Lock::Broker)).await;
+        granted(&mut other, LockRequest::Steal(Lock::Broker)).await;
+        let event = own.1.next().await;
+        assert_eq!(event, LockEvent::Lost(Lock::Broker));
+        own.0.handle(LockRequest::Release(Lock::Broker)).unwrap();
+        own.0.handle(LockRequest::Acquire(Lock::Broker)).unwrap();
+        assert!(!own.0.is_current(event));
+        other.0.handle(LockRequest::Release(Lock::Broker)).unwrap();
+        assert_eq!(own.1.next().await, LockEvent::Granted(Lock::Broker));
+    }
+
+    #[wasm_bindgen_test]
+    async fn without_web_locks_a_broker_is_found_and_followed_all_the_same() {
+        let _lacking = without_web_locks();
+        let mut tabs = TABS.map(|tab| locks_of(tab, "test-insecure"));
+        let [first, second] = &mut tabs;
+        for (tab, tab_id) in [&mut *first, &mut *second].into_iter().zip(TABS) {
+            granted(tab, LockRequest::Acquire(Lock::Tab(tab_id))).await;
+        }
+        granted(first, LockRequest::Acquire(Lock::Broker)).await;
+        first
+            .0
+            .handle(LockRequest::Acquire(Lock::Tab(TABS[1])))
+            .unwrap();
+        second.0.handle(LockRequest::Acquire(Lock::Broker)).unwrap();
+        second
+            .0
+            .handle(LockRequest::AcquireIfFree(Lock::Steal))
+            .unwrap();
+        assert_eq!(second.1.next().await, LockEvent::NotSupported(Lock::Steal));
+        // What it queues for it still queues for.
+        second.0.handle(LockRequest::Steal(Lock::Broker)).unwrap();
+        assert_eq!(second.1.next().await, LockEvent::NotSupported(Lock::Broker));
+        second.1.nothing().await;
+        first.1.nothing().await;
+
+        first.0.handle(LockRequest::Release(Lock::Broker)).unwrap();
+        assert_eq!(second.1.next().await, LockEvent::Granted(Lock::Broker));
+        second
+            .0
+            .handle(LockRequest::Release(Lock::Tab(TABS[1])))
+            .unwrap();
+        let event = first.1.next().await;
+        assert_eq!(event, LockEvent::Granted(Lock::Tab(TABS[1])));
+        assert!(first.0.is_current(event));
+    }
+
+    #[wasm_bindgen_test]
+    async fn with_neither_a_lock_is_lost_and_the_reason_told() {
+        let _locks = without_web_locks();
+        let _databases = Lacking::new(js_sys::global(), "indexedDB");
+        let (mut locks, told) = locks_of(TABS[0], "test-neither");
+        let error = locks
+            .handle(LockRequest::Acquire(Lock::Broker))
+            .unwrap_err();
+        assert!(error.as_string().unwrap().contains("neither"), "{error:?}");
+        let event = told.next().await;
+        assert_eq!(event, LockEvent::Lost(Lock::Broker));
+        assert!(locks.is_current(event));
+        assert!(!locks.is_current(event));
+    }
+
+    #[wasm_bindgen_test]
+    fn the_databases_of_other_tabs_locks_are_told_from_all_others() {
+        let (locks, _) = locks_of(TABS[0], "c");
+        let is_of_other_tab = locks.is_of_other_tab();
+        assert!(is_of_other_tab("tabmq/c/v1/tab/0000000000000002"));
+        for other in [
+            "tabmq/c/v1/tab/0000000000000001",
+            "tabmq/c/v1/tab/2",
+            "tabmq/d/v1/tab/0000000000000002",
+            "tabmq/c/v1/broker",
+            "tabmq/c/s1",
+        ] {
+            assert!(!is_of_other_tab(other), "{other}");
+        }
+    }
+}

@@ -156,3 +156,146 @@ impl Held {
         })
     }
 }
+
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+    use crate::clock::pause;
+    use crate::testing::Told;
+
+    fn acquire(name: &str) -> (Mutex, Told<Outcome>) {
+        let told = Told::new();
+        (Mutex::acquire(name.to_owned(), told.tell()), told)
+    }
+
+    #[wasm_bindgen_test]
+    async fn the_lock_goes_round_among_waiters_and_is_never_held_twice() {
+        let holder = acquire("tabmq/test/round");
+        assert_eq!(holder.1.next().await, Outcome::Granted);
+        let mut waiters = vec![
+            acquire("tabmq/test/round"),
+            acquire("tabmq/test/round"),
+            acquire("tabmq/test/round"),
+        ];
+        for (_, told) in &waiters {
+            told.nothing().await;
+        }
+        drop(holder);
+        while !waiters.is_empty() {
+            let mut held = Vec::new();
+            while held.is_empty() {
+                pause(2).await;
+                held = (0..waiters.len())
+                    .filter(|it| waiters[*it].0.standing() == Standing::Held)
+                    .collect();
+            }
+            // Long enough for a second one to be granted as well.
+            pause(100).await;
+            let is_held = |(mutex, _): &&(Mutex, _)| mutex.standing() == Standing::Held;
+            assert_eq!(waiters.iter().filter(is_held).count(), 1);
+            let (mutex, told) = waiters.remove(held[0]);
+            assert_eq!(told.next().await, Outcome::Granted);
+            drop(mutex);
+            told.nothing().await;
+        }
+    }
+
+    #[wasm_bindgen_test]
+    async fn who_left_the_queue_is_in_nobodys_way() {
+        let holder = acquire("tabmq/test/left");
+        assert_eq!(holder.1.next().await, Outcome::Granted);
+        let left = [acquire("tabmq/test/left"), acquire("tabmq/test/left")];
+        let waiter = acquire("tabmq/test/left");
+        waiter.1.nothing().await;
+        let left = left.map(|(mutex, told)| {
+            drop(mutex);
+            told
+        });
+        waiter.1.nothing().await;
+        drop(holder);
+        assert_eq!(waiter.1.next().await, Outcome::Granted);
+        for told in left {
+            told.nothing().await;
+        }
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_lock_whose_database_the_browser_closes_is_lost() {
+        let (holder, told) = acquire("tabmq/test/closed");
+        assert_eq!(told.next().await, Outcome::Granted);
+        let database = holder
+            .0
+            .held
+            .borrow()
+            .as_ref()
+            .map(|it| (*it._database).clone());
+        let close = Event::new("close").unwrap();
+        database.unwrap().dispatch_event(&close).unwrap();
+        assert_eq!(told.next().await, Outcome::Lost);
+        assert_eq!(holder.standing(), Standing::Over);
+        // It does not hold what it has lost.
+        let next = acquire("tabmq/test/closed");
+        assert_eq!(next.1.next().await, Outcome::Granted);
+    }
+
+    #[wasm_bindgen_test]
+    async fn simultaneous_requests_have_one_winner() {
+        let all: Vec<_> = (0..6).map(|_| acquire("tabmq/test/start")).collect();
+        pause(500).await;
+        let is_held = |(mutex, _): &&(Mutex, _)| mutex.standing() == Standing::Held;
+        assert_eq!(all.iter().filter(is_held).count(), 1);
+    }
+
+    #[wasm_bindgen_test]
+    async fn who_outlives_a_holder_leaves_no_database_behind() {
+        let name = "tabmq/test/outlived";
+        let holder = acquire(name);
+        assert_eq!(holder.1.next().await, Outcome::Granted);
+        let told = [Told::new(), Told::new()];
+        let watchers = [
+            Mutex::outlive(name.to_owned(), told[0].tell()),
+            Mutex::outlive(name.to_owned(), told[1].tell()),
+        ];
+        told[0].nothing().await;
+        assert_eq!(watchers[0].standing(), Standing::Requested);
+        let [_first, second] = watchers;
+        drop(second);
+        drop(holder);
+        assert_eq!(told[0].next().await, Outcome::Granted);
+        told[1].nothing().await;
+        let names = indexeddb::names().await.unwrap();
+        assert!(!names.contains(&name.to_owned()), "{names:?}");
+    }
+
+    #[wasm_bindgen_test]
+    async fn only_databases_of_locks_that_nobody_holds_are_cleaned_up() {
+        let gone = acquire("tabmq/test/clean/gone");
+        let held = acquire("tabmq/test/clean/held");
+        let other = acquire("tabmq/test/other");
+        for (_, told) in [&gone, &held, &other] {
+            assert_eq!(told.next().await, Outcome::Granted);
+        }
+        drop(gone);
+        drop(other);
+        let left = async || {
+            let names = indexeddb::names().await.unwrap();
+            let ours = [
+                "tabmq/test/clean/gone",
+                "tabmq/test/clean/held",
+                "tabmq/test/other",
+            ];
+            ours.map(|name| names.iter().any(|it| it == name))
+        };
+        assert_eq!(left().await, [true, true, true]);
+        clean_up(|name| name.starts_with("tabmq/test/clean/"));
+        held.1.nothing().await;
+        assert_eq!(held.0.standing(), Standing::Held);
+        assert_eq!(left().await, [false, true, true]);
+        drop(held);
+        pause(100).await;
+        assert_eq!(left().await, [false, false, true]);
+    }
+}

@@ -138,3 +138,79 @@ impl Drop for WebLock {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+    use crate::testing::Told;
+
+    fn ask(name: &str, how: How) -> (WebLock, Told<Outcome>) {
+        let told = Told::new();
+        (WebLock::request(name, how, told.tell()).unwrap(), told)
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_lock_goes_to_the_next_when_it_is_released_and_past_who_left_the_queue() {
+        let first = ask("test/queue", How::Queue);
+        let second = ask("test/queue", How::Queue);
+        let third = ask("test/queue", How::Queue);
+        assert_eq!(first.1.next().await, Outcome::Granted);
+        assert_eq!(first.0.standing(), Standing::Held);
+        assert_eq!(third.0.standing(), Standing::Requested);
+        drop(second.0);
+        drop(first.0);
+        assert_eq!(third.1.next().await, Outcome::Granted);
+        first.1.nothing().await;
+        second.1.nothing().await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn who_does_not_wait_is_told_that_the_lock_is_not_free() {
+        let holder = ask("test/if-free", How::IfFree);
+        assert_eq!(holder.1.next().await, Outcome::Granted);
+        let other = ask("test/if-free", How::IfFree);
+        assert_eq!(other.1.next().await, Outcome::NotFree);
+        assert_eq!(other.0.standing(), Standing::Over);
+        drop(holder);
+        other.1.nothing().await;
+        let other = ask("test/if-free", How::IfFree);
+        assert_eq!(other.1.next().await, Outcome::Granted);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_thief_gets_the_lock_and_the_holder_is_told_and_the_queue_stays() {
+        let holder = ask("test/steal", How::Queue);
+        assert_eq!(holder.1.next().await, Outcome::Granted);
+        let waiter = ask("test/steal", How::Queue);
+        let thief = ask("test/steal", How::Steal);
+        assert_eq!(thief.1.next().await, Outcome::Granted);
+        assert_eq!(holder.1.next().await, Outcome::Lost);
+        assert_eq!(holder.0.standing(), Standing::Over);
+        waiter.1.nothing().await;
+        drop(thief.0);
+        assert_eq!(waiter.1.next().await, Outcome::Granted);
+        thief.1.nothing().await;
+        // What is lost already is not released a second time.
+        drop(holder);
+        assert_eq!(
+            ask("test/steal", How::IfFree).1.next().await,
+            Outcome::NotFree
+        );
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_request_that_is_dropped_at_once_holds_nothing() {
+        for how in [How::Queue, How::IfFree, How::Steal] {
+            let (lock, told) = ask("test/dropped", how);
+            drop(lock);
+            told.nothing().await;
+        }
+        assert_eq!(
+            ask("test/dropped", How::IfFree).1.next().await,
+            Outcome::Granted
+        );
+    }
+}

@@ -84,14 +84,14 @@ impl Worker for TabWorker {
     }
 
     fn update(&mut self, scope: &WorkerScope<Self>, input: Input) {
-        match (&input, &mut self.joined) {
-            (Input::Timeout, _) => self.timer.fired(),
-            (Input::Lock(event), Some(joined)) => {
-                if !joined.locks.is_current(*event) {
-                    return;
-                }
-            }
-            _ => {}
+        if matches!(input, Input::Timeout) {
+            self.timer.fired();
+        }
+        // Between an event and its turn its lock may have been let go, and asked for anew.
+        if let (Input::Lock(event), Some(joined)) = (&input, &mut self.joined)
+            && !joined.locks.is_current(*event)
+        {
+            return;
         }
         self.turn(scope, [input]);
     }
@@ -227,5 +227,48 @@ impl Report {
 
     fn trouble(&self, what: &str, error: &JsValue) {
         self.tell(Input::Trouble(format!("{what}: {}", describe(error))));
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
+mod tests {
+    use tab::control::ControlMessage;
+    use wasm_bindgen_test::wasm_bindgen_test;
+    use web_sys::BroadcastChannel;
+
+    use super::*;
+    use crate::testing::Told;
+
+    #[wasm_bindgen_test]
+    async fn the_ear_hears_what_this_tab_posts_and_nothing_foreign_while_it_is_there() {
+        let told = Told::new();
+        let report = Report(Rc::new(told.tell()));
+        let channel = ChannelName::parse("test-ear").unwrap();
+        let mut joined = Joined::new(channel, TabId::from_entropy(1), &report).unwrap();
+        let probe = ControlMessage::Probe {
+            tab_id: TabId::from_entropy(1),
+            number: 1,
+        };
+        for _ in 0..2 {
+            joined.carry_out(Output::Ear(true), &report).unwrap();
+        }
+        joined
+            .carry_out(Output::Control(probe.clone()), &report)
+            .unwrap();
+        match told.next().await {
+            Input::Heard(heard) => assert_eq!(heard, probe),
+            other => panic!("{other:?}"),
+        }
+        let stranger = BroadcastChannel::new("test-ear-control").unwrap();
+        stranger.post_message(&JsValue::from_str("boo")).unwrap();
+        match told.next().await {
+            Input::Foreign(Source::Control) => {}
+            other => panic!("{other:?}"),
+        }
+        joined.carry_out(Output::Ear(false), &report).unwrap();
+        joined.carry_out(Output::Control(probe), &report).unwrap();
+        told.nothing().await;
+        stranger.close();
     }
 }

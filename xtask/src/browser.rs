@@ -1,7 +1,8 @@
 //! The browser of the tests: Chromium or Chrome, and the driver that steers it.
 
 use std::env;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::apt;
 use crate::error::Error;
@@ -11,6 +12,23 @@ use crate::shell;
 pub(crate) struct Browser {
     pub(crate) chrome: PathBuf,
     pub(crate) chromedriver: PathBuf,
+}
+
+impl Browser {
+    /// Writes down which browser the test runner of wasm-bindgen is to ask ChromeDriver for; the file.
+    pub(crate) fn write_capabilities(&self) -> Result<PathBuf, Error> {
+        let folder = shell::root().join("target");
+        let file = folder.join("webdriver.json");
+        fs::create_dir_all(&folder).map_err(Error::at(&folder))?;
+        fs::write(&file, capabilities(&self.chrome)).map_err(Error::at(&file))?;
+        Ok(file)
+    }
+}
+
+fn capabilities(chrome: &Path) -> String {
+    let chrome = chrome.to_string_lossy();
+    let chrome = chrome.replace('\\', r"\\").replace('"', "\\\"");
+    format!(r#"{{"goog:chromeOptions":{{"binary":"{chrome}"}}}}"#)
 }
 
 struct Program {
@@ -111,5 +129,18 @@ impl Program {
             .map(PathBuf::from)
             .find(|place| place.is_file());
         Ok(shell::find(self.names).or(known))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_backslashes_is_written_as_json_wants_it() {
+        assert_eq!(
+            capabilities(Path::new(r#"C:\a "b"\chrome.exe"#)),
+            r#"{"goog:chromeOptions":{"binary":"C:\\a \"b\"\\chrome.exe"}}"#
+        );
     }
 }

@@ -107,8 +107,8 @@ impl fmt::Display for Error {
                     .try_for_each(|step| write!(f, " {}", step.name))
             }
             Self::ArgumentsForNoTest => f.write_str(
-                "arguments go to test programs: say which with `--only native`, `--only outsiders` or \
-                 `--only browser`",
+                "arguments go to test programs: say which with `--only native`, `--only outsiders`, \
+                 `--only edge` or `--only browser`",
             ),
             Self::NotAPort(value) => write!(
                 f,

@@ -30,7 +30,7 @@ pub(crate) struct Step {
     run: fn(&Tools, &[OsString]) -> Result<(), Error>,
 }
 
-pub(crate) const STEPS: [Step; 11] = [
+pub(crate) const STEPS: [Step; 12] = [
     Step {
         name: "fmt",
         promise: "the code is formatted",
@@ -58,12 +58,21 @@ pub(crate) const STEPS: [Step; 11] = [
     },
     Step {
         name: "clippy-wasm",
-        promise: "clippy finds nothing in what is compiled for the browser",
+        promise: "clippy finds nothing in what is compiled for the browser and its tests",
         takes: "1 minute at first",
         needs: Needs::WasmTarget,
         uses_build: false,
         run: |tools, _| {
-            let packages = ["clippy", "-p", "tabmq", "-p", "tabmq-worker", "-p", "e2e-page"];
+            let packages = [
+                "clippy",
+                "-p",
+                "tabmq",
+                "-p",
+                "tabmq-worker",
+                "-p",
+                "e2e-page",
+                "--all-targets",
+            ];
             shell::run(tools.wasm_cargo(packages).args(["--", "-D", "warnings"]))
         },
     },
@@ -138,6 +147,14 @@ pub(crate) const STEPS: [Step; 11] = [
         run: |_, _| sizes::report(),
     },
     Step {
+        name: "edge",
+        promise: "in a real browser, the worker gets of its database and its locks what it asks for",
+        takes: "1 minute at first",
+        needs: Needs::Browser,
+        uses_build: false,
+        run: test_edge,
+    },
+    Step {
         name: "browser",
         promise: "all tests pass in a real browser with real tabs",
         takes: "3 minutes at first",
@@ -172,7 +189,7 @@ impl Selection {
         let takes_arguments = self
             .only
             .iter()
-            .any(|name| ["native", "outsiders", "browser"].contains(name));
+            .any(|name| ["native", "outsiders", "edge", "browser"].contains(name));
         if self.arguments.is_empty() || takes_arguments {
             Ok(())
         } else {
@@ -310,6 +327,19 @@ fn impure(listed: &str) -> Vec<&'static str> {
         found.extend(BROWSER_CRATES.iter().find(|browser| **browser == name));
     }
     found.into_iter().collect()
+}
+
+/// Runs the tests of the worker's own crate in a worker, each for itself and without the app.
+fn test_edge(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {
+    let browser = browser::find()?;
+    let mut test = tools.wasm_cargo(["test", "-p", "tabmq-worker", "--lib"]);
+    test.arg("--").args(arguments);
+    test.env(
+        "WASM_BINDGEN_TEST_WEBDRIVER_JSON",
+        browser.write_capabilities()?,
+    )
+    .env("CHROMEDRIVER", browser.chromedriver);
+    shell::run(&mut test)
 }
 
 fn test_in_browser(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {

@@ -13,6 +13,8 @@ use crate::shell;
 pub(crate) struct Tool {
     /// The program, which answers `--version` with its name and version.
     pub(crate) name: &'static str,
+    /// Other programs that are wanted, too, and that come with it.
+    pub(crate) companions: &'static [&'static str],
     pub(crate) package: &'static str,
     pub(crate) version: String,
     pub(crate) options: &'static [&'static str],
@@ -23,6 +25,7 @@ pub(crate) struct Tool {
 pub(crate) fn trunk() -> Tool {
     Tool {
         name: "trunk",
+        companions: &[],
         package: "trunk",
         version: "0.21.14".to_owned(),
         // Its default features are TLS and a search for updates; nothing here needs either.
@@ -42,6 +45,8 @@ pub(crate) fn wasm_bindgen() -> Result<Tool, Error> {
         .to_owned();
     Ok(Tool {
         name: package,
+        // Runs the tests that need a browser and nothing of the app.
+        companions: &["wasm-bindgen-test-runner"],
         package: "wasm-bindgen-cli",
         version,
         // Not --locked: its lock file names versions that were withdrawn.
@@ -72,8 +77,15 @@ impl Tool {
     }
 
     fn is(&self, program: &Path) -> bool {
+        let has = |companion: &&str| {
+            let companion = program.with_file_name(shell::executable(companion));
+            companion.is_file()
+        };
         let answer = shell::ask(shell::command(program).arg("--version"));
-        answer.is_some_and(|answer| answer.split_whitespace().nth(1) == Some(self.version.as_str()))
+        self.companions.iter().all(has)
+            && answer.is_some_and(|answer| {
+                answer.split_whitespace().nth(1) == Some(self.version.as_str())
+            })
     }
 
     /// Builds without optimisation: that takes a third of the time, and costs two seconds in each build of the app.

@@ -1,0 +1,95 @@
+//! What the tests in a browser share.
+
+use core::fmt::Debug;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use js_sys::{Object, Reflect};
+use wasm_bindgen::prelude::*;
+
+use crate::clock::pause;
+
+const POLL_MS: i32 = 2;
+const DEADLINE_MS: i32 = 10_000;
+/// Long enough for what must not happen.
+const QUIET_MS: i32 = 100;
+
+/// What was told, in order.
+#[derive(Debug)]
+pub(crate) struct Told<T>(Rc<RefCell<VecDeque<T>>>);
+
+impl<T> Clone for Told<T> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<T: Debug + 'static> Told<T> {
+    pub(crate) fn new() -> Self {
+        Self(Rc::default())
+    }
+
+    /// Where to tell it.
+    pub(crate) fn tell(&self) -> impl Fn(T) + Clone + use<T> {
+        let told = self.clone();
+        move |it| told.0.borrow_mut().push_back(it)
+    }
+
+    /// The next that is told, or was.
+    pub(crate) async fn next(&self) -> T {
+        for _ in 0..DEADLINE_MS / POLL_MS {
+            if let Some(next) = self.0.borrow_mut().pop_front() {
+                return next;
+            }
+            pause(POLL_MS).await;
+        }
+        panic!("nothing was told in {DEADLINE_MS} ms");
+    }
+
+    /// Nothing is told, for some time.
+    pub(crate) async fn nothing(&self) {
+        self.nothing_for(QUIET_MS).await;
+    }
+
+    pub(crate) async fn nothing_for(&self, ms: i32) {
+        pause(ms).await;
+        assert_eq!(self.0.borrow().len(), 0, "{:?}", self.0.borrow());
+    }
+}
+
+/// Something that this browser lacks until this is dropped.
+pub(crate) struct Lacking {
+    object: Object,
+    property: JsValue,
+    /// How it was, if it was the object's own.
+    descriptor: JsValue,
+}
+
+impl Lacking {
+    pub(crate) fn new(object: impl AsRef<Object>, property: &str) -> Self {
+        let object = object.as_ref().clone();
+        let property = JsValue::from_str(property);
+        let descriptor = Reflect::get_own_property_descriptor(&object, &property).unwrap();
+        let nothing = Object::new();
+        Reflect::set(&nothing, &"value".into(), &JsValue::UNDEFINED).unwrap();
+        Reflect::set(&nothing, &"configurable".into(), &JsValue::TRUE).unwrap();
+        assert!(Reflect::define_property(&object, &property, &nothing).unwrap());
+        assert!(Reflect::get(&object, &property).unwrap().is_undefined());
+        Self {
+            object,
+            property,
+            descriptor,
+        }
+    }
+}
+
+impl Drop for Lacking {
+    fn drop(&mut self) {
+        match self.descriptor.dyn_ref::<Object>() {
+            Some(own) => Reflect::define_property(&self.object, &self.property, own),
+            None => Reflect::delete_property(&self.object, &self.property),
+        }
+        .unwrap();
+    }
+}
