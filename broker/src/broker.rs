@@ -170,9 +170,10 @@ impl Broker {
         if !self.config.durable {
             return self.carry_out(now, input, out);
         }
-        match &input {
-            Input::Committed(batch) => self.gate.commit(*batch, out),
-            Input::Gone(conn) => self.gate.forget(*conn),
+        match input {
+            // It changes nothing, so nothing that is due happens for it.
+            Input::Committed(batch) => return self.gate.commit(batch, out),
+            Input::Gone(conn) => self.gate.forget(conn),
             _ => {}
         }
         let mut outputs = core::mem::take(&mut self.gate.scratch);
@@ -195,7 +196,7 @@ impl Broker {
             Input::Gone(conn) => self.on_gone(now, conn, out),
             Input::OriginGone(origin) => self.on_origin_gone(now, origin, out),
             Input::StorageFull(is_full) => self.storage_full = is_full,
-            // What waited for it has left already.
+            // Without a log nothing waits for it.
             Input::Committed(_) => {}
             Input::Timeout => {
                 self.give_up_awaited(now, out);

@@ -8,11 +8,12 @@ use broker::codec::{self, ProtocolVersion};
 use broker::packet::disconnect::DisconnectPacket;
 use broker::packet::publish::PublishPacket;
 use broker::{
-    Broker, Config, ConnId, Input, Output, Packet, QoS, ReasonCode, Time, TopicFilter, TopicName,
+    Config, ConnId, Input, Output, Packet, QoS, ReasonCode, Time, TopicFilter, TopicName,
 };
 
 use crate::harness::*;
 use crate::random::Random;
+use crate::stored::Stored;
 
 const CLIENTS: usize = 4;
 const STEPS: usize = 600;
@@ -112,7 +113,7 @@ struct Client {
 
 struct Chaos {
     random: Random,
-    broker: Broker,
+    broker: Stored,
     now: Time,
     clients: Vec<Client>,
     /// Whose each connection is, and what it speaks.
@@ -129,7 +130,8 @@ impl Chaos {
     fn new(seed: u64) -> Self {
         Self {
             random: Random::new(seed),
-            broker: Broker::new(Config {
+            broker: Stored::new(Config {
+                durable: DURABLE,
                 receive_maximum: SERVER_RECEIVE_MAXIMUM as u16,
                 queue_messages_max: usize::MAX,
                 ..Config::default()
@@ -505,7 +507,7 @@ impl Chaos {
                     self.disconnected(conn);
                 }
                 Output::Event(_) => {}
-                Output::Persist(..) => panic!("the broker is not durable"),
+                Output::Persist(..) => panic!("it is stored already"),
             }
         }
     }

@@ -2,11 +2,12 @@
 //! Interval and retained messages. Every session, every will and every timer ends when it has to, and none twice.
 
 use broker::packet::disconnect::DisconnectPacket;
-use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, ReasonCode, Time};
+use broker::{BrokerEvent, Config, ConnId, Input, Output, Packet, ReasonCode, Time};
 use mqtt5_protocol::WillMessage;
 
 use crate::harness::*;
 use crate::random::Random;
+use crate::stored::Stored;
 
 const CLIENTS: usize = 3;
 const STEPS: usize = 400;
@@ -38,7 +39,7 @@ struct Client {
 
 struct Lifetimes {
     random: Random,
-    broker: Broker,
+    broker: Stored,
     now: Time,
     clients: Vec<Client>,
     last_conn: u64,
@@ -50,7 +51,10 @@ impl Lifetimes {
     fn new(seed: u64) -> Self {
         Self {
             random: Random::new(seed),
-            broker: Broker::new(plain_config()),
+            broker: Stored::new(Config {
+                durable: DURABLE,
+                ..plain_config()
+            }),
             now: Time::from_ms(1_000_000),
             clients: vec![Client::default(); CLIENTS],
             last_conn: 0,
@@ -186,7 +190,7 @@ impl Lifetimes {
                 }
                 Output::Event(BrokerEvent::WillPublished { .. }) => self.wills_published += 1,
                 Output::Event(_) => {}
-                Output::Persist(..) => panic!("the broker is not durable"),
+                Output::Persist(..) => panic!("it is stored already"),
             }
         }
         sent

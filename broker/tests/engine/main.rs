@@ -28,6 +28,11 @@ mod session;
 mod shared;
 mod shutdown;
 mod statistics;
+#[path = "../support/stored.rs"]
+mod stored;
 mod subscribe;
 mod v311;
 mod will;
+
+/// Whether the broker stores what it promises. The tests are the same if it does: see `durable`.
+const DURABLE: bool = false;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use broker::packet::subscribe::SubscribePacket;
-use broker::{Broker, ConnId, Input, Output, Packet, QoS, Time};
+use broker::{Config, ConnId, Input, Output, Packet, QoS, Time};
 
 use crate::harness::*;
 use crate::random::Random;
+use crate::stored::Stored;
 
 /// A publishes; B and C are members of `$share/g/t`.
 fn group() -> World {
@@ -233,7 +234,7 @@ fn wildcards_of_a_shared_filter_do_not_match_dollar_topics() {
 
 /// Members of one group that come, go and acknowledge as they like; all have sessions that last.
 struct Crowd {
-    broker: Broker,
+    broker: Stored,
     now: Time,
     random: Random,
     connected: [bool; 3],
@@ -248,7 +249,10 @@ const PUBLISHER: ConnId = ConnId(9);
 impl Crowd {
     fn new(seed: u64) -> Self {
         let mut crowd = Self {
-            broker: Broker::new(plain_config()),
+            broker: Stored::new(Config {
+                durable: DURABLE,
+                ..plain_config()
+            }),
             now: Time::from_ms(1_000),
             random: Random::new(seed),
             connected: [false; 3],

@@ -12,6 +12,8 @@
 mod reference;
 mod run;
 mod shared;
+#[path = "../support/stored.rs"]
+mod stored;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -230,9 +232,10 @@ proptest! {
 
     #[test]
     fn the_broker_does_what_the_reference_says(
-        commands in prop::collection::vec(command(), 0..120)
+        commands in prop::collection::vec(command(), 0..120),
+        durable: bool,
     ) {
-        let mut run = Run::new();
+        let mut run = Run::new(durable);
         for command in &commands {
             run.apply(command);
         }

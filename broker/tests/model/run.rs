@@ -18,17 +18,17 @@ use broker::packet::subscribe::{
 use broker::packet::unsuback::UnsubAckReasonCode;
 use broker::packet::unsubscribe::UnsubscribePacket;
 use broker::{
-    Broker, Config, ConnId, Input, Output, Properties, PropertyId, PropertyValue, QoS, ReasonCode,
-    Time,
+    Config, ConnId, Input, Output, Properties, PropertyId, PropertyValue, QoS, ReasonCode, Time,
 };
 use bytes::Bytes;
 use mqtt5_protocol::{ConnectOptions, WillMessage};
 
 use crate::reference::{Answer, Message, Received, Reference};
+use crate::stored::Stored;
 use crate::{CLIENTS, Command, Options, Will};
 
 pub(crate) struct Run {
-    broker: Broker,
+    broker: Stored,
     reference: Reference,
     connections: BTreeMap<usize, ConnId>,
     owners: BTreeMap<ConnId, usize>,
@@ -41,8 +41,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new() -> Self {
-        let broker = Broker::new(Config {
+    pub(crate) fn new(durable: bool) -> Self {
+        let broker = Stored::new(Config {
+            durable,
             receive_maximum: u16::MAX,
             ..Config::default()
         });
@@ -370,7 +371,7 @@ impl Run {
                     }
                 }
                 Output::Event(_) => {}
-                Output::Persist(..) => panic!("the broker is not durable"),
+                Output::Persist(..) => panic!("it is stored already"),
             }
         }
         let missing: Vec<_> = self.answers.values().flatten().collect();

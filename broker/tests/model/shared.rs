@@ -12,13 +12,14 @@ use broker::packet::publish::PublishPacket;
 use broker::packet::pubrec::PubRecPacket;
 use broker::packet::pubrel::PubRelPacket;
 use broker::packet::subscribe::SubscribePacket;
-use broker::{Broker, Config, ConnId, Input, Output, QoS, Time};
+use broker::{Config, ConnId, Input, Output, QoS, Time};
 use mqtt5_protocol::ConnectOptions;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, RngSeed};
 
 use crate::FOREVER;
 use crate::run::through_codec;
+use crate::stored::Stored;
 
 const MEMBERS: usize = 3;
 const PUBLISHER: usize = MEMBERS;
@@ -60,8 +61,9 @@ proptest! {
     fn every_message_reaches_each_group_and_with_qos_2_once(
         commands in prop::collection::vec(command(), 0..100),
         receive_maximum in 1..4_u16,
+        durable: bool,
     ) {
-        let mut groups = Groups::new(receive_maximum);
+        let mut groups = Groups::new(receive_maximum, durable);
         for command in &commands {
             match *command {
                 Command::Publish { qos } => groups.publish(qos),
@@ -82,7 +84,7 @@ struct Member {
 }
 
 struct Groups {
-    broker: Broker,
+    broker: Stored,
     members: Vec<Member>,
     receive_maximum: u16,
     last_conn: u64,
@@ -96,9 +98,12 @@ struct Groups {
 }
 
 impl Groups {
-    fn new(receive_maximum: u16) -> Self {
+    fn new(receive_maximum: u16, durable: bool) -> Self {
         let mut groups = Self {
-            broker: Broker::new(Config::default()),
+            broker: Stored::new(Config {
+                durable,
+                ..Config::default()
+            }),
             members: (0..=MEMBERS).map(|_| Member::default()).collect(),
             receive_maximum,
             last_conn: 0,
@@ -178,7 +183,7 @@ impl Groups {
                 }
                 Output::Close(_, reason) => panic!("closed: {reason:?}"),
                 Output::Event(_) => {}
-                Output::Persist(..) => panic!("the broker is not durable"),
+                Output::Persist(..) => panic!("it is stored already"),
             }
         }
     }

@@ -1,0 +1,56 @@
+//! What the engine does if it stores what it promises: everything that it does else, and what comes back.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy exempts the tests, but not what they share"
+)]
+
+#[path = "../engine/access.rs"]
+mod access;
+#[path = "../engine/aliases.rs"]
+mod aliases;
+#[path = "../engine/authentication.rs"]
+mod authentication;
+#[path = "../engine/conformance.rs"]
+mod conformance;
+#[path = "../engine/connect.rs"]
+mod connect;
+#[path = "../engine/delivery.rs"]
+mod delivery;
+#[path = "../engine/events.rs"]
+mod events;
+#[path = "../engine/expiry.rs"]
+mod expiry;
+#[path = "../engine/harness.rs"]
+mod harness;
+#[path = "../engine/invariants.rs"]
+mod invariants;
+#[path = "../engine/lifetimes.rs"]
+mod lifetimes;
+#[path = "../engine/limits.rs"]
+mod limits;
+#[path = "../engine/publish.rs"]
+mod publish;
+#[path = "../engine/random.rs"]
+mod random;
+#[path = "../engine/retained.rs"]
+mod retained;
+#[path = "../engine/session.rs"]
+mod session;
+#[path = "../engine/shared.rs"]
+mod shared;
+#[path = "../engine/statistics.rs"]
+mod statistics;
+#[path = "../support/stored.rs"]
+mod stored;
+#[path = "../engine/subscribe.rs"]
+mod subscribe;
+#[path = "../engine/v311.rs"]
+mod v311;
+#[path = "../engine/will.rs"]
+mod will;
+
+/// Whether the broker stores what it promises.
+const DURABLE: bool = true;
