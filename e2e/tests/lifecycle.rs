@@ -83,6 +83,7 @@ fn a_page_that_hears_of_its_end_and_of_its_return_twice_has_one_worker() {
     let tabs = [browser.open(""), browser.open("")];
     tabs[0].until_ready_as(Role::Broker);
     for _ in 0..2 {
+        let id = tabs[0].id();
         let dispatch = "document.dispatchEvent(new Event('freeze'));
             window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));";
         tabs[0].execute(dispatch, Vec::new());
@@ -91,6 +92,9 @@ fn a_page_that_hears_of_its_end_and_of_its_return_twice_has_one_worker() {
         let dispatch = "document.dispatchEvent(new Event('resume'));
             window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));";
         tabs[0].execute(dispatch, Vec::new());
+        tabs[0].until("another tab id", |view| {
+            view.tab_id.as_ref().is_some_and(|new| *new != id)
+        });
         tabs[0].until_ready_as(Role::Client);
         assert_working(&tabs);
     }

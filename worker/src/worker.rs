@@ -61,7 +61,7 @@ impl Worker for TabWorker {
         let reported = scope.clone();
         let report = Report(Rc::new(move |input| reported.send_message(input)));
         let tab_id = entropy::tab_id().unwrap_or_else(|error| {
-            // The tab will say so, and the others will not take two tabs of one id for long.
+            // Browsers offer `crypto` wherever they offer workers. Should one not, the tab says so.
             report.trouble("The browser gives no random numbers", &error);
             TabId::from_entropy(0)
         });
