@@ -125,7 +125,7 @@ impl Log {
             wants_row: false,
             wants_checkpoint: false,
             removable: Vec::new(),
-            rows: 0,
+            rows: segments.clone().count(),
             bytes: segments.sum(),
             snapshot_bytes: pieces.map(Vec::len).sum(),
             retry: None,
