@@ -1,23 +1,26 @@
 //! Clients that were connected when the broker before ended: a change of broker is not a disconnection.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::link::Connection;
 use crate::session::SessionId;
-use crate::{Broker, BrokerEvent, Origin, Output, Time};
+use crate::{Broker, BrokerEvent, ConnId, Origin, Output, Time};
 
 /// The sessions whose clients are awaited, and for how long. As long as they are, neither their Session Expiry Interval
 /// nor their Will Delay Interval begins.
 #[derive(Debug)]
 pub(crate) struct Awaited {
-    sessions: BTreeSet<(Option<Origin>, SessionId)>,
+    /// Until when; nobody knows yet while the log is read.
+    sessions: BTreeMap<(Option<Origin>, SessionId), Option<Time>>,
+    /// Nobody is given up before.
     until: Option<Time>,
 }
 
 impl Awaited {
     pub(crate) const fn nobody() -> Self {
         Self {
-            sessions: BTreeSet::new(),
+            sessions: BTreeMap::new(),
             until: None,
         }
     }
@@ -27,15 +30,19 @@ impl Awaited {
     }
 
     pub(crate) fn insert(&mut self, origin: Option<Origin>, id: SessionId) {
-        self.sessions.insert((origin, id));
+        self.sessions.insert((origin, id), None);
     }
 
     pub(crate) fn contains(&self, origin: Option<Origin>, id: SessionId) -> bool {
-        self.sessions.contains(&(origin, id))
+        self.sessions.contains_key(&(origin, id))
     }
 
+    /// Those of whom it was not known yet are awaited until then.
     pub(crate) fn wait_until(&mut self, until: Time) {
-        self.until = Some(until);
+        for place in self.sessions.values_mut() {
+            place.get_or_insert(until);
+        }
+        self.until = Some(self.until.map_or(until, |earlier| earlier.min(until)));
     }
 
     /// When they are given up.
@@ -50,7 +57,7 @@ impl Broker {
     #[must_use]
     pub fn awaited(&self) -> BTreeSet<Origin> {
         let origins = self.awaited.sessions.iter();
-        origins.filter_map(|(origin, _)| *origin).collect()
+        origins.filter_map(|((origin, _), _)| *origin).collect()
     }
 
     /// Nobody of an origin comes back.
@@ -58,8 +65,8 @@ impl Broker {
         let origin = Some(origin);
         let first = (origin, SessionId(0));
         let of_origin = self.awaited.sessions.range(first..);
-        let of_origin = of_origin.take_while(|(of, _)| *of == origin);
-        let sessions: Vec<SessionId> = of_origin.map(|&(_, id)| id).collect();
+        let of_origin = of_origin.take_while(|((of, _), _)| *of == origin);
+        let sessions: Vec<SessionId> = of_origin.map(|(&(_, id), _)| id).collect();
         for id in sessions {
             self.give_up(now, id, out);
         }
@@ -70,10 +77,30 @@ impl Broker {
         if self.awaited.until.is_none_or(|until| until > now) {
             return;
         }
-        self.awaited.until = None;
-        while let Some(&(_, id)) = self.awaited.sessions.first() {
+        let sessions = self.awaited.sessions.iter();
+        let late = sessions.filter(|(_, until)| until.is_none_or(|until| until <= now));
+        let late: Vec<SessionId> = late.map(|(&(_, id), _)| id).collect();
+        for id in late {
             self.give_up(now, id, out);
         }
+        self.awaited.until = self.awaited.sessions.values().filter_map(|at| *at).min();
+    }
+
+    /// The connection of a client is interrupted, not lost: whoever stands behind it is still there, and it comes back on
+    /// another one.
+    pub(crate) fn on_interrupted(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) {
+        let Some(&Connection::Client(id)) = self.connections.get(&conn) else {
+            return self.on_gone(now, conn, out);
+        };
+        self.unlink(id);
+        let origin = self.sessions[id.0].origin;
+        self.awaited.insert(origin, id);
+        let grace_ms = self.config.rebind_grace_ms;
+        self.awaited.wait_until(now.plus_ms(grace_ms));
+        out.push(Output::Event(BrokerEvent::Interrupted {
+            conn,
+            client_id: Arc::clone(&self.sessions[id.0].client_id),
+        }));
     }
 
     /// The client came back, or its session is over.

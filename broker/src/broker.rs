@@ -46,6 +46,9 @@ pub enum Input {
     Malformed(ConnId, DecodeError),
     /// The connection ended, and the broker did not end it.
     Gone(ConnId),
+    /// The connection ended, but whoever stands behind it is there and comes back: as after a change of broker, the client
+    /// is [awaited](Broker::awaited).
+    Interrupted(ConnId),
     /// It is time, see [`Broker::next_timeout`].
     Timeout,
     /// Everything up to this batch, and the batch, is stored.
@@ -173,14 +176,16 @@ impl Broker {
         match input {
             // It changes nothing, so nothing that is due happens for it.
             Input::Committed(batch) => return self.gate.commit(batch, out),
-            Input::Gone(conn) => self.gate.forget(conn),
+            Input::Gone(conn) | Input::Interrupted(conn) => self.gate.forget(conn),
             _ => {}
         }
         let mut outputs = core::mem::take(&mut self.gate.scratch);
         self.carry_out(now, input, &mut outputs);
         let batch = self.journal.batch();
         out.extend(batch.map(|(id, bytes)| Output::Persist(id, bytes)));
-        self.gate.pass(self.journal.last_batch(), &mut outputs, out);
+        let last_batch = self.journal.last_batch();
+        self.gate
+            .pass(last_batch, self.storage_full, &mut outputs, out);
         self.gate.scratch = outputs;
     }
 
@@ -194,6 +199,7 @@ impl Broker {
             Input::Packet(conn, packet) => self.on_packet(now, conn, packet, out),
             Input::Malformed(conn, error) => self.on_malformed(now, conn, error, out),
             Input::Gone(conn) => self.on_gone(now, conn, out),
+            Input::Interrupted(conn) => self.on_interrupted(now, conn, out),
             Input::OriginGone(origin) => self.on_origin_gone(now, origin, out),
             Input::StorageFull(is_full) => self.storage_full = is_full,
             // Without a log nothing waits for it.
@@ -287,7 +293,7 @@ impl Broker {
         }
     }
 
-    fn on_gone(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) {
+    pub(crate) fn on_gone(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) {
         match self.connections.get(&conn) {
             None => {}
             Some(Connection::Opened { .. }) => {

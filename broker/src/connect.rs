@@ -206,7 +206,7 @@ impl Broker {
             client,
         )?;
 
-        self.check_storage(&client_id, connect, expiry_interval_s)?;
+        self.check_storage(&client_id, connect)?;
 
         let (id, session_present) = self.claim_session(now, conn, client_id, connect, out);
         let origin = self.forget_opened(conn);
@@ -287,15 +287,10 @@ impl Broker {
         Ok(())
     }
 
-    /// Whether what the client needs to be stored can be.
-    fn check_storage(
-        &self,
-        client_id: &str,
-        connect: &ConnectPacket,
-        expiry_interval_s: u32,
-    ) -> Result<(), CloseReason> {
+    /// Whether what the client needs to be stored can be: a session that is stored already needs no room.
+    fn check_storage(&self, client_id: &str, connect: &ConnectPacket) -> Result<(), CloseReason> {
         let keeps_session = !connect.clean_start && self.session_ids.contains_key(client_id);
-        if self.storage_full && (expiry_interval_s > 0 || !keeps_session) {
+        if self.storage_full && !keeps_session {
             return Err(CloseReason::StorageFull);
         }
         Ok(())

@@ -33,7 +33,14 @@ pub enum BrokerEvent {
         /// By whom, and why.
         cause: DisconnectCause,
     },
-    /// A client that was awaited after a change of the broker did not come back: its connection counts as lost.
+    /// A client's connection was interrupted; it is awaited on another one.
+    Interrupted {
+        /// The connection.
+        conn: ConnId,
+        /// The client identifier.
+        client_id: Arc<str>,
+    },
+    /// A client that was awaited did not come back: its connection counts as lost.
     NotBack {
         /// The client identifier.
         client_id: Arc<str>,
@@ -124,6 +131,9 @@ impl fmt::Display for BrokerEvent {
             Self::Disconnected {
                 client_id, cause, ..
             } => write!(f, "{client_id} disconnected: {cause}."),
+            Self::Interrupted { client_id, .. } => {
+                write!(f, "The connection of {client_id} was interrupted.")
+            }
             Self::NotBack { client_id } => write!(f, "{client_id} did not come back."),
             Self::SessionExpired { client_id } => write!(f, "The session of {client_id} expired."),
             Self::Subscribed {

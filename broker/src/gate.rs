@@ -35,13 +35,16 @@ impl Gate {
     pub(crate) fn pass(
         &mut self,
         last_batch: BatchId,
+        is_full: bool,
         outputs: &mut Vec<Output>,
         out: &mut Vec<Output>,
     ) {
+        let is_stored = last_batch <= self.committed;
         for output in outputs.drain(..) {
             let (conn, must_wait) = match &output {
                 Output::Send(conn, packet) => {
-                    (*conn, last_batch > self.committed && is_promise(packet))
+                    let is_bearable = is_full && is_bearable(packet);
+                    (*conn, !is_stored && is_promise(packet) && !is_bearable)
                 }
                 Output::Close(conn, _) => (*conn, false),
                 Output::Persist(..) | Output::Event(_) => {
@@ -56,7 +59,16 @@ impl Gate {
             };
             let waiting = Waiting { batch, output };
             match self.waiting.entry(conn) {
-                Entry::Occupied(mut queue) => queue.get_mut().push_back(waiting),
+                Entry::Occupied(mut queue) => {
+                    if is_full && !must_wait && may_overtake(&waiting.output, queue.get()) {
+                        if matches!(waiting.output, Output::Close(..)) {
+                            queue.remove();
+                        }
+                        out.push(waiting.output);
+                    } else {
+                        queue.get_mut().push_back(waiting);
+                    }
+                }
                 Entry::Vacant(place) if must_wait => drop(place.insert([waiting].into())),
                 Entry::Vacant(_) => out.push(waiting.output),
             }
@@ -100,4 +112,21 @@ fn is_promise(packet: &Packet) -> bool {
         | Packet::Disconnect(_)
         | Packet::Auth(_) => false,
     }
+}
+
+/// Whether nothing that was promised is broken if a packet leaves and what led to it is never stored: the session is known, and
+/// a QoS 1 message may come twice. Without room there may be no other way for long.
+fn is_bearable(packet: &Packet) -> bool {
+    match packet {
+        Packet::ConnAck(connack) => connack.session_present,
+        Packet::Publish(publish) => publish.qos == QoS::AtLeastOnce,
+        _ => false,
+    }
+}
+
+/// Whether an output may leave before what may wait for room for long. A message may not leave before another one, whose topic
+/// alias it may use.
+fn may_overtake(output: &Output, queue: &VecDeque<Waiting>) -> bool {
+    let is_message = |output: &Output| matches!(output, Output::Send(_, Packet::Publish(_)));
+    !is_message(output) || !queue.iter().any(|waiting| is_message(&waiting.output))
 }

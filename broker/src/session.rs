@@ -225,15 +225,10 @@ impl Broker {
         cause: DisconnectCause,
         out: &mut Vec<Output>,
     ) {
-        let session = &mut self.sessions[id.0];
-        let Some(link) = session.link.take() else {
+        let Some(link) = self.unlink(id) else {
             return;
         };
-        self.stats.connections -= 1;
-        self.connections.remove(&link.conn);
-        if let Some(at) = link.keep_alive_check {
-            self.silences.remove(at, link.conn);
-        }
+        let session = &mut self.sessions[id.0];
         // Only a normal disconnection takes the will back. [MQTT-3.1.2-10] [MQTT-3.14.4-3]
         if cause == DisconnectCause::Client(ReasonCode::Success) {
             session.will = None;
@@ -244,6 +239,17 @@ impl Broker {
             cause,
         }));
         self.left(now, id, out);
+    }
+
+    /// Takes a session's connection away.
+    pub(crate) fn unlink(&mut self, id: SessionId) -> Option<Link> {
+        let link = self.sessions[id.0].link.take()?;
+        self.stats.connections -= 1;
+        self.connections.remove(&link.conn);
+        if let Some(at) = link.keep_alive_check {
+            self.silences.remove(at, link.conn);
+        }
+        Some(link)
     }
 
     /// Keeps or ends the session of a client that is connected no more, and executes its will.

@@ -80,13 +80,13 @@ impl Shares {
         }
     }
 
-    /// How a session subscribed to `filter`.
-    pub(crate) fn get(&self, filter: &TopicFilter, session: SessionId) -> Option<Subscription> {
-        let GroupId(index) = *self.ids.get(filter)?;
-        let mut members = self.groups[index].members.iter();
-        members
-            .find(|(member, _)| *member == session)
-            .map(|&(_, subscription)| subscription)
+    /// All members, in the order of their filters and in that of each group.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicFilter, SessionId, Subscription)> {
+        let groups = self.ids.values().map(|id| &self.groups[id.0]);
+        groups.flat_map(|group| {
+            let members = group.members.iter();
+            members.map(|&(session, subscription)| (&group.filter, session, subscription))
+        })
     }
 
     /// Takes a session out of the group of `filter`; without members, the group is gone.

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::Broker;
 use crate::message::Message;
 use crate::piece::Piece;
 use crate::record::{Receiver, Record, RecordedMessage};
 use crate::session::{Session, SessionId};
+use crate::tree::Subscription;
+use crate::{Broker, TopicFilter};
 
 /// When a piece is full.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -50,6 +51,10 @@ impl Broker {
                 });
             }
         }
+        for (filter, id, subscription) in self.shares.iter() {
+            let session = self.sessions[id.0].number;
+            snapshot.subscribed(session, filter, subscription);
+        }
         for (message, is_retained, receivers) in messages.values() {
             snapshot.message(message, *is_retained, receivers);
         }
@@ -80,16 +85,11 @@ impl Broker {
             snapshot.push(&session.away());
         }
         for filter in &session.filters {
-            let subscription = match filter.share() {
-                Some(_) => self.shares.get(filter, id),
-                None => self.tree.get(filter, id),
-            };
-            if let Some(subscription) = subscription {
-                snapshot.push(&Record::Subscribed {
-                    session: number,
-                    filter: filter.as_str(),
-                    subscription: subscription.into(),
-                });
+            // The order of a group's members counts: they follow group by group.
+            if filter.share().is_none()
+                && let Some(subscription) = self.tree.get(filter, id)
+            {
+                snapshot.subscribed(number, filter, subscription);
             }
         }
         snapshot.identifiers(session);
@@ -107,6 +107,14 @@ impl Snapshot {
         if self.piece.len() >= PIECE_BYTES {
             self.pieces.extend(self.piece.take());
         }
+    }
+
+    fn subscribed(&mut self, session: u64, filter: &TopicFilter, subscription: Subscription) {
+        self.push(&Record::Subscribed {
+            session,
+            filter: filter.as_str(),
+            subscription: subscription.into(),
+        });
     }
 
     /// The packet identifiers that are in use, but for those of messages to the client.

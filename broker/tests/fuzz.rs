@@ -1,4 +1,4 @@
-//! The fuzz targets on the stable toolchain: their corpus and seeded random inputs, a bounded run of both. What they
+//! The fuzz targets on the stable toolchain: their corpus and seeded random inputs, a bounded run of all. What they
 //! check is in `fuzz/src`, and `cargo +nightly fuzz run` looks for more.
 
 #![expect(
@@ -15,6 +15,7 @@ mod targets;
 
 const RANDOM_PACKETS: usize = 40_000;
 const RANDOM_SCRIPTS: usize = 4_000;
+const RANDOM_LOGS: usize = 3_000;
 
 #[test]
 fn no_bytes_of_the_corpus_break_the_packet_boundary() {
@@ -55,6 +56,20 @@ fn no_random_script_breaks_the_broker() {
         let length = random.below(600);
         let script: Vec<u8> = (0..length).map(|_| random.byte()).collect();
         targets::script::check(&script);
+    }
+}
+
+#[test]
+fn no_log_of_the_corpus_breaks_a_restored_broker() {
+    let corpus = corpus("log");
+    corpus.iter().for_each(|input| targets::log::check(input));
+    let mut random = Random(4);
+    for _ in 0..RANDOM_LOGS {
+        let mut input = corpus[random.below(corpus.len())].clone();
+        for _ in 0..=random.below(8) {
+            random.mutate(&mut input);
+        }
+        targets::log::check(&input);
     }
 }
 

@@ -99,8 +99,15 @@ function until(look) {
     });
 }
 
-// Timers of a hidden page tick once a second; those of a worker go on.
-const metronome = new Worker(URL.createObjectURL(new Blob(["setInterval(() => postMessage(0), 2)"])));
+// Timers of a hidden page tick once a second; those of a worker go on. It ticks only while something is published at a
+// rate, because the ticks of many tabs would keep the machine busy.
+const metronome = new Worker(URL.createObjectURL(new Blob([`
+    let timer;
+    onmessage = ({ data: isWanted }) => {
+        clearInterval(timer);
+        if (isWanted) timer = setInterval(() => postMessage(0), 4);
+    };
+`])));
 metronome.onmessage = () => driver?.tick();
 
 const qosNames = ["AtMostOnce", "AtLeastOnce", "ExactlyOnce"];
@@ -181,8 +188,12 @@ globalThis.tab = {
     /** Begins to publish many; see Plan in load.rs. */
     start({ client = 0, topic, topics = false, retain = false, bytes = 64, count = null, rate = null, window = 1000 }) {
         driver.start({ client, topic, topics, retain, bytes, count, rate, window });
+        metronome.postMessage(rate !== null);
     },
-    stop: () => driver.stop(),
+    stop() {
+        driver.stop();
+        metronome.postMessage(false);
+    },
     isDone: () => driver.isDone(),
     async done() {
         while (!driver.isDone()) await new Promise((resolve) => setTimeout(resolve, 20));

@@ -1,6 +1,6 @@
 //! A Chromium without a driver: real tabs in the background, real freezing, the real back/forward cache.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,6 +20,13 @@ use crate::tab::{DEADLINE, POLL_INTERVAL};
 /// Starts a program whose pipes are where Chromium wants those of the protocol: 3 and 4.
 #[cfg(unix)]
 const WITH_PIPES: &str = r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>/dev/null"#;
+
+/// What a page without a view knows, in words.
+const REPORT: &str = r#"typeof tab === "undefined" ? location.href : [
+    `${tab.state.tabId} ${JSON.stringify(tab.state.role)} ${document.visibilityState}`,
+    JSON.stringify(tab.state.statuses),
+    ...tab.log.slice(-30).map((it) => `  ${(it.told ?? it.at).toFixed(0)} ${it.kind}: ${it.words}`),
+].join("\n")"#;
 
 const ARGUMENTS: [&str; 13] = [
     "--headless=new",
@@ -51,6 +58,8 @@ pub struct Chromium {
     server: Rc<Server>,
     process: Child,
     longest: Cell<Duration>,
+    /// Of the pages that were attached to.
+    sessions: RefCell<Vec<String>>,
     profile: Profile,
 }
 
@@ -132,6 +141,7 @@ impl Chromium {
             server,
             process,
             longest: Cell::new(DEADLINE),
+            sessions: RefCell::default(),
             profile,
         };
         chromium.call("Target.setDiscoverTargets", json!({ "discover": true }));
@@ -246,6 +256,29 @@ impl Chromium {
         self.devtools.events(is_wanted)
     }
 
+    pub(crate) fn note_page(&self, session: &str) {
+        self.sessions.borrow_mut().push(session.to_owned());
+    }
+
+    /// What every page without a view knows, and what went wrong in it.
+    fn report(&self) {
+        self.longest.set(Duration::from_secs(2));
+        for (index, session) in self.sessions.borrow().iter().enumerate() {
+            let params = json!({ "expression": REPORT, "returnByValue": true });
+            let told = match self.try_command(session, "Runtime.evaluate", &params) {
+                Ok(told) => word(&told["result"]["value"]),
+                Err(error) => error.to_string(),
+            };
+            eprintln!("--- Page {}\n{told}", index + 1);
+        }
+        for thrown in self.events(|event| {
+            let is_it = event.method == "Runtime.exceptionThrown";
+            is_it.then(|| event.params["exceptionDetails"]["exception"]["description"].clone())
+        }) {
+            eprintln!("--- Thrown\n{thrown}");
+        }
+    }
+
     /// The processes of pages, and the seconds of processor time that each has had.
     #[track_caller]
     pub(crate) fn renderers(&self) -> Vec<(u32, f64)> {
@@ -276,6 +309,9 @@ impl Chromium {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
+        if thread::panicking() {
+            self.report();
+        }
         // Both fail only if it has ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();

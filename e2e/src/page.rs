@@ -65,6 +65,7 @@ impl<'c> Page<'c> {
             target: target.to_owned(),
             session: word(&attached["sessionId"]),
         };
+        chromium.note_page(&page.session);
         page.call("Page.enable", json!({}));
         page.call("Runtime.enable", json!({}));
         page

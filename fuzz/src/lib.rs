@@ -1,4 +1,4 @@
-//! What must hold whatever comes in: for the packet boundary and for the broker. Each check takes any bytes and panics
+//! What must hold whatever comes in: for the packet boundary, for the broker and for its log. Each check takes any bytes and panics
 //! if the promise is broken.
 
 #![expect(
@@ -7,6 +7,7 @@
     reason = "a broken promise ends the run"
 )]
 
+pub mod log;
 pub mod packets;
 pub mod script;
 mod wire;

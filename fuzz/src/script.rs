@@ -6,6 +6,8 @@
 //!   above its Maximum Packet Size or a topic alias it cannot resolve,
 //! - time that was waited for is over,
 //! - no connection is left when the server shuts down,
+//! - if the broker is durable, nothing that it promises leaves before it is stored, and a broker restored from what is
+//!   stored is the same,
 //! - and when everybody has left for good and every retained message is cleared, nothing is left in the broker.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -53,17 +55,29 @@ const AUTHENTICATION_DATA: [&str; 4] = [
 const WAITS_MS: [u64; 8] = [0, 1, 500, 999, 1_500, 10_000, 3_600_000, 1 << 42];
 const INTERVALS_S: [u32; 4] = [0, 1, 20, u32::MAX];
 
-/// Runs a script.
+/// Runs a script: every other one on a broker that is durable.
 pub fn check(script: &[u8]) {
+    let durable = script.len() % 2 == 1;
     let mut script = Script(script);
-    let mut world = World::new(&mut script);
-    for _ in 0..STEPS_MAX {
-        if script.is_over() {
-            break;
-        }
-        world.step(&mut script);
-    }
+    let mut world = World::new(&mut script, durable);
+    world.run(script);
+    world.check_log();
     world.leave_for_good();
+    world.check_log();
+}
+
+/// Runs a script on a broker that was restored from anything.
+pub(crate) fn check_restored(broker: Broker, now: Time, script: &[u8]) {
+    let mut world = World::of(broker, now);
+    world.run(Script(script));
+}
+
+/// The bytes of a broker's state.
+pub(crate) fn restore_and_snapshot(pieces: &[Vec<u8>], now: Time) -> Vec<Vec<u8>> {
+    let pieces = pieces.iter().map(Vec::as_slice);
+    let (broker, restored) = Broker::restore(Config::default(), Box::new(users()), pieces, now);
+    assert_eq!((restored.skipped, &restored.errors[..]), (0, &[][..]));
+    broker.snapshot()
 }
 
 /// Decisions. When it is over, the first choice is taken.
@@ -96,7 +110,7 @@ impl<'a> Script<'a> {
 }
 
 /// Everybody is let in; one user may authenticate, and one topic and filter are closed.
-fn users() -> Users {
+pub(crate) fn users() -> Users {
     let rules = [Permission::Publish, Permission::Subscribe]
         .map(|permission| Rule::deny(permission, "u").expect("a filter"));
     let mut users = Users::new().with_anonymous(true).with_rules(rules.into());
@@ -163,10 +177,14 @@ struct World {
     connections: BTreeMap<ConnId, Connection>,
     client_ids: BTreeSet<String>,
     topics: BTreeSet<String>,
+    /// Sessions and retained messages that were there before.
+    restored: [usize; 2],
+    /// What is stored, if the broker is durable.
+    log: Vec<Vec<u8>>,
 }
 
 impl World {
-    fn new(script: &mut Script<'_>) -> Self {
+    fn new(script: &mut Script<'_>, durable: bool) -> Self {
         let maximum_packet_size = script.choose(&[1_000, 60]);
         let config = Config {
             receive_maximum: script.choose(&[2, 1, u16::MAX]),
@@ -175,16 +193,50 @@ impl World {
             queue_messages_max: script.choose(&[3, 0, 1_000]),
             session_expiry_interval_max_s: script.choose(&[u32::MAX, 10]),
             maximum_packet_size,
+            durable,
             ..limits(script)
         };
+        let broker = Broker::with_access(config, Box::new(users()));
         Self {
-            broker: Broker::with_access(config, Box::new(users())),
-            now: Time::from_ms(1_000_000),
             maximum_packet_size,
+            ..Self::of(broker, Time::from_ms(1_000_000))
+        }
+    }
+
+    fn of(broker: Broker, now: Time) -> Self {
+        let stats = broker.stats();
+        Self {
+            restored: [stats.sessions, stats.retained_messages],
+            broker,
+            now,
+            maximum_packet_size: 1_000,
             connections: BTreeMap::new(),
             client_ids: BTreeSet::new(),
             topics: BTreeSet::new(),
+            log: Vec::new(),
         }
+    }
+
+    fn run(&mut self, mut script: Script<'_>) {
+        for _ in 0..STEPS_MAX {
+            if script.is_over() {
+                break;
+            }
+            self.step(&mut script);
+        }
+    }
+
+    fn check_log(&self) {
+        if self.log.is_empty() {
+            return;
+        }
+        let stored = self.broker.snapshot();
+        let restored = restore_and_snapshot(&self.log, self.now);
+        // What is retained for this moment only may be there still.
+        assert!(
+            restored == stored || restored == restore_and_snapshot(&stored, self.now),
+            "a restored broker is not the same"
+        );
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
@@ -288,7 +340,7 @@ impl World {
     fn handle(&mut self, input: Input) {
         let mut out = Vec::new();
         self.broker.handle(self.now, input, &mut out);
-        for output in out {
+        for output in self.store(out) {
             match output {
                 Output::Send(conn, packet) => {
                     let Some(connection) = self.connections.get_mut(&conn) else {
@@ -302,7 +354,7 @@ impl World {
                     assert!(closed.is_some(), "closed twice");
                 }
                 Output::Event(event) => drop(event.to_string()),
-                Output::Persist(..) => panic!("the broker is not durable"),
+                Output::Persist(..) => panic!("it is stored already"),
             }
         }
         assert!(
@@ -313,9 +365,36 @@ impl World {
         let accepted = self.connections.values().filter(|c| c.accepted).count();
         assert_eq!(stats.connections, accepted);
         let nameless = self.connections.values().filter(|c| c.nameless).count();
-        assert!(stats.sessions <= self.client_ids.len() + nameless);
+        let [sessions, retained_messages] = self.restored;
+        assert!(stats.sessions <= self.client_ids.len() + nameless + sessions);
         assert!(stats.connections <= stats.sessions);
-        assert!(stats.retained_messages <= self.topics.len());
+        // Each of the sessions may have had a will.
+        assert!(stats.retained_messages <= self.topics.len() + retained_messages + sessions);
+    }
+
+    /// Stores what is to be stored, and returns everything else, with what waited for that.
+    fn store(&mut self, out: Vec<Output>) -> Vec<Output> {
+        let mut others = Vec::new();
+        let mut last = None;
+        for output in out {
+            match output {
+                Output::Persist(batch, bytes) => {
+                    self.log.push(bytes);
+                    last = Some(batch);
+                }
+                Output::Send(_, ref packet) => {
+                    let waits = last.is_some() && is_promise(packet);
+                    assert!(!waits, "{packet:?} before it is stored");
+                    others.push(output);
+                }
+                Output::Close(..) | Output::Event(_) => others.push(output),
+            }
+        }
+        if let Some(batch) = last {
+            let input = Input::Committed(batch);
+            self.broker.handle(self.now, input, &mut others);
+        }
+        others
     }
 
     /// Ends every session and clears every retained message: nothing must be left.
@@ -443,6 +522,19 @@ impl Connection {
             0x50
         };
         self.replies.push_back(acknowledge(first, packet_id));
+    }
+}
+
+/// Whether a client may rely on what a packet says.
+fn is_promise(packet: &Packet) -> bool {
+    match packet {
+        Packet::ConnAck(packet) => packet.reason_code == ReasonCode::Success,
+        Packet::Publish(packet) => packet.qos != QoS::AtMostOnce,
+        Packet::PubAck(packet) => !packet.reason_code.is_error(),
+        Packet::PubRec(packet) => !packet.reason_code.is_error(),
+        Packet::SubAck(packet) => packet.reason_codes.iter().any(|code| code.is_success()),
+        Packet::PubRel(_) | Packet::PubComp(_) | Packet::UnsubAck(_) => true,
+        _ => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The broker's side of a tab: what it holds while it is elected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::access::AllowAll;
 use broker::codec;
@@ -25,6 +25,11 @@ pub(crate) struct Host {
     ids: BTreeMap<(TabId, ConnectionNo), ConnId>,
     connections: BTreeMap<ConnId, (TabId, ConnectionNo)>,
     last_id: u64,
+    /// Tabs that are gone, while others are still on their way to this broker: what their clients leave behind shall reach
+    /// everybody.
+    departed: BTreeSet<TabId>,
+    /// When nobody is waited for any more.
+    settled: Time,
     /// Connections to which a packet could not be sent.
     unsendable: Vec<(TabId, ConnectionNo)>,
     /// Empty; kept for its memory.
@@ -44,7 +49,9 @@ pub(crate) enum HostOutput {
     Confirm(Lane, Vec<u8>),
     /// The broker's end of a lane is to be closed.
     CloseLane(Lane),
-    /// This binding of a lane lost a frame; its tab is to bind again.
+    /// A lane lost a frame.
+    Broken(TabId),
+    /// This end of this binding is closed; if its tab lives it is to bind again.
     Unbind(Lane, u32),
     /// What the broker's state changed by.
     Persist(BatchId, Vec<u8>),
@@ -92,6 +99,8 @@ impl Host {
             ids: BTreeMap::new(),
             connections: BTreeMap::new(),
             last_id: 0,
+            departed: BTreeSet::new(),
+            settled: now.plus_ms(settings.settle_ms),
             unsendable: Vec::new(),
             scratch: Vec::new(),
         };
@@ -127,13 +136,15 @@ impl Host {
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Time> {
-        self.broker.next_timeout()
+        let settled = Some(self.settled).filter(|_| !self.departed.is_empty());
+        self.broker.next_timeout().into_iter().chain(settled).min()
     }
 
     pub(crate) fn on_timeout(&mut self, now: Time, out: &mut Vec<HostOutput>) {
-        if self.next_timeout().is_some_and(|due| due <= now) {
+        if self.broker.next_timeout().is_some_and(|due| due <= now) {
             self.broker(now, Input::Timeout, out);
         }
+        self.settle(now, out);
     }
 
     /// A tab has opened its end of the lane.
@@ -154,7 +165,7 @@ impl Host {
                 // Asked again because the confirmation is late or lost.
                 return out.push(HostOutput::Confirm(lane, end.confirmation()));
             }
-            Some(_) => self.drop_connections(now, tab, out),
+            Some(_) => self.end_connections(now, tab, Input::Interrupted, out),
             None => {}
         }
         let mut end = LaneEnd::new(lane, binding);
@@ -165,18 +176,35 @@ impl Host {
 
     /// The tab is gone: so are its connections, and wills are due.
     pub(crate) fn on_tab_gone(&mut self, now: Time, tab: TabId, out: &mut Vec<HostOutput>) {
-        self.close_lane(now, tab, out);
-        self.broker(now, Input::OriginGone(Origin(tab.bits())), out);
+        self.close_lane(tab, out);
+        self.end_connections(now, tab, Input::Gone, out);
+        self.departed.insert(tab);
+        self.settle(now, out);
     }
 
-    fn close_lane(&mut self, now: Time, tab: TabId, out: &mut Vec<HostOutput>) {
-        if let Some(end) = self.lanes.remove(&tab) {
-            out.push(HostOutput::CloseLane(end.lane));
-            self.drop_connections(now, tab, out);
+    /// Gives up the clients of tabs that are gone, as soon as all others are back or had time enough.
+    fn settle(&mut self, now: Time, out: &mut Vec<HostOutput>) {
+        if self.departed.is_empty() {
+            return;
+        }
+        let is_settled =
+            now >= self.settled || self.awaited().iter().all(|tab| self.departed.contains(tab));
+        if is_settled {
+            for tab in core::mem::take(&mut self.departed) {
+                self.broker(now, Input::OriginGone(Origin(tab.bits())), out);
+            }
         }
     }
 
-    /// A frame came from a tab. If one before it is missing, the lane is closed, and its connections are lost.
+    /// The tab is told, for the case that it lives.
+    fn close_lane(&mut self, tab: TabId, out: &mut Vec<HostOutput>) {
+        if let Some(end) = self.lanes.remove(&tab) {
+            out.push(HostOutput::CloseLane(end.lane));
+            out.push(HostOutput::Unbind(end.lane, end.binding));
+        }
+    }
+
+    /// A frame came from a tab. If one before it is missing, the lane is closed, and its connections are interrupted.
     pub(crate) fn on_frame(
         &mut self,
         now: Time,
@@ -190,9 +218,9 @@ impl Host {
         match end.accept(frame) {
             Arrival::Stale => {}
             Arrival::Gap => {
-                let (lane, binding) = (end.lane, end.binding);
-                self.close_lane(now, tab, out);
-                out.push(HostOutput::Unbind(lane, binding));
+                out.push(HostOutput::Broken(tab));
+                self.close_lane(tab, out);
+                self.end_connections(now, tab, Input::Interrupted, out);
             }
             Arrival::Next(parcels) => {
                 for parcel in parcels {
@@ -266,6 +294,7 @@ impl Host {
             (None, _) => return,
         };
         self.broker(now, Input::Packet(id, packet), out);
+        self.settle(now, out);
     }
 
     fn on_closed(
@@ -281,11 +310,20 @@ impl Host {
         }
     }
 
-    fn drop_connections(&mut self, now: Time, tab: TabId, out: &mut Vec<HostOutput>) {
+    fn end_connections(
+        &mut self,
+        now: Time,
+        tab: TabId,
+        how: fn(ConnId) -> Input,
+        out: &mut Vec<HostOutput>,
+    ) {
         let all = (tab, ConnectionNo(0))..=(tab, ConnectionNo(u64::MAX));
         let connections: Vec<ConnectionNo> = self.ids.range(all).map(|((_, no), _)| *no).collect();
         for connection in connections {
-            self.on_closed(now, tab, connection, out);
+            if let Some(id) = self.ids.remove(&(tab, connection)) {
+                self.connections.remove(&id);
+                self.broker(now, how(id), out);
+            }
         }
     }
 

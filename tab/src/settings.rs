@@ -48,6 +48,9 @@ pub struct Settings {
     pub checkpoint_bytes: usize,
     /// Rows of the log from which on it is replaced by a snapshot.
     pub checkpoint_rows: usize,
+    /// Milliseconds for which what the clients of a lost tab leave behind waits for the clients of the others to come to a
+    /// new broker.
+    pub settle_ms: u64,
     /// Milliseconds for which a new broker waits for the clients of living tabs.
     pub rebind_grace_ms: u64,
     /// Milliseconds between two events of one kind at least, where somebody else could cause them without end.
@@ -87,6 +90,7 @@ impl Default for Settings {
             storage_failures_max: 6,
             checkpoint_bytes: 4 << 20,
             checkpoint_rows: 1_024,
+            settle_ms: 1_000,
             rebind_grace_ms: 30_000,
             event_gap_ms: 1_000,
             tabs_max: 512,

@@ -45,8 +45,17 @@ mod shared;
 mod statistics;
 #[path = "../support/stored.rs"]
 mod stored;
+
+mod awaited;
+mod cuts;
+mod damage;
+mod failover;
+mod full;
+mod gate;
+mod restore;
 #[path = "../engine/subscribe.rs"]
 mod subscribe;
+mod takeover;
 #[path = "../engine/v311.rs"]
 mod v311;
 #[path = "../engine/will.rs"]

@@ -48,10 +48,10 @@ pub(crate) fn plain_config() -> Config {
 }
 
 pub(crate) struct World {
-    broker: Stored,
+    pub(crate) broker: Stored,
     /// Of those that are not of MQTT 5.0.
     versions: BTreeMap<ConnId, ProtocolVersion>,
-    now: Time,
+    pub(crate) now: Time,
     /// What was sent in the last step.
     pub(crate) sent: Vec<Packet>,
     events: Vec<BrokerEvent>,
@@ -249,11 +249,11 @@ pub(crate) fn through_codec(packet: &Packet, version: ProtocolVersion) -> Packet
         .expect("a whole packet")
 }
 
-fn name(conn: ConnId) -> char {
+pub(crate) fn name(conn: ConnId) -> char {
     u8::try_from(conn.0).map_or('?', |number| char::from(b'@' + number))
 }
 
-fn show(packet: &Packet) -> String {
+pub(crate) fn show(packet: &Packet) -> String {
     let mut text = packet.packet_type_name().to_string();
     match packet {
         Packet::ConnAck(connack) => {

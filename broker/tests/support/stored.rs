@@ -10,12 +10,13 @@ use broker::{BatchId, Broker, Config, Input, Output, Packet, QoS, ReasonCode, Ti
 const CHECKED_AT_FIRST: u64 = 40;
 
 pub(crate) struct Stored {
-    broker: Broker,
-    is_durable: bool,
-    log: Vec<Vec<u8>>,
-    last_batch: u64,
+    pub(crate) broker: Broker,
+    pub(crate) config: Config,
+    pub(crate) log: Vec<Vec<u8>>,
+    pub(crate) last_batch: u64,
     inputs: u64,
     next_check: u64,
+    is_full: bool,
 }
 
 impl Stored {
@@ -25,18 +26,22 @@ impl Stored {
 
     pub(crate) fn with_access(config: Config, access: Box<dyn Access>) -> Self {
         Self {
-            is_durable: config.durable,
-            broker: Broker::with_access(config, access),
+            broker: Broker::with_access(config.clone(), access),
+            config,
             log: Vec::new(),
             last_batch: 0,
             inputs: 0,
             next_check: 1,
+            is_full: false,
         }
     }
 
     pub(crate) fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
-        if !self.is_durable {
+        if !self.config.durable {
             return self.broker.handle(now, input, out);
+        }
+        if let Input::StorageFull(is_full) = input {
+            self.is_full = is_full;
         }
         let mut outputs = Vec::new();
         self.broker.handle(now, input, &mut outputs);
@@ -49,7 +54,11 @@ impl Stored {
                     self.log.push(bytes);
                     is_stored = false;
                 }
-                Output::Send(_, packet) if !is_stored && is_promise(&packet) => {
+                Output::Send(_, packet)
+                    if !is_stored
+                        && is_promise(&packet)
+                        && !(self.is_full && is_bearable(&packet)) =>
+                {
                     panic!("{packet:?} before it is stored")
                 }
                 Output::Send(..) | Output::Close(..) | Output::Event(_) => out.push(output),
@@ -71,7 +80,7 @@ impl Stored {
                 false => self.inputs / 4,
             };
             // From time to time the log begins again.
-            if self.inputs % 4 == 0 {
+            if self.inputs.is_multiple_of(4) {
                 self.log = self.broker.snapshot();
             }
         }
@@ -103,6 +112,15 @@ impl Deref for Stored {
 
     fn deref(&self) -> &Broker {
         &self.broker
+    }
+}
+
+/// Whether a packet may be sent before what it says is stored while there is no room: it breaks no promise.
+pub(crate) fn is_bearable(packet: &Packet) -> bool {
+    match packet {
+        Packet::ConnAck(connack) => connack.session_present,
+        Packet::Publish(publish) => publish.qos == QoS::AtLeastOnce,
+        _ => false,
     }
 }
 

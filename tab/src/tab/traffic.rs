@@ -9,7 +9,7 @@ use crate::control::ControlMessage;
 use crate::host::{Host, HostOutput};
 use crate::lane::{ConnectionNo, Frame, Parcel, each_packet};
 use crate::link::LinkEvent;
-use crate::names::Lane;
+use crate::names::{Lane, TabId};
 
 // The lane to the broker.
 
@@ -300,7 +300,14 @@ impl Joined {
                     turn.out.push(Output::Post(lane, frame));
                 }
                 HostOutput::CloseLane(lane) => turn.out.push(Output::CloseLane(lane)),
-                HostOutput::Unbind(lane, binding) => self.on_lane_broken(lane, binding, turn),
+                HostOutput::Broken(tab) => self.on_lane_broken(tab, turn),
+                HostOutput::Unbind(Lane { tab, term }, binding) => {
+                    turn.control(ControlMessage::Unbind {
+                        tab_id: tab,
+                        term,
+                        binding,
+                    });
+                }
                 HostOutput::Persist(batch, bytes) => self.persist(batch, &bytes),
                 HostOutput::NotEncodable(error) => self.on_not_encodable(error, turn),
                 HostOutput::Event(event) => self.on_broker_event(&event, turn),
@@ -308,13 +315,7 @@ impl Joined {
         }
     }
 
-    fn on_lane_broken(&mut self, lane: Lane, binding: u32, turn: &mut Turn<'_>) {
-        let Lane { tab, term } = lane;
-        turn.control(ControlMessage::Unbind {
-            tab_id: tab,
-            term,
-            binding,
-        });
+    fn on_lane_broken(&mut self, tab: TabId, turn: &mut Turn<'_>) {
         self.stats.lane_resets += 1;
         self.event_seldom("lane", turn, || EventKind::LaneReset(tab));
     }
@@ -328,6 +329,7 @@ impl Joined {
             }
             BrokerEvent::Connected { .. }
             | BrokerEvent::Disconnected { .. }
+            | BrokerEvent::Interrupted { .. }
             | BrokerEvent::NotBack { .. }
             | BrokerEvent::SessionExpired { .. }
             | BrokerEvent::Subscribed { .. }

@@ -78,15 +78,16 @@ fn a_connect_that_nobody_hears_is_made_again() {
     assert!(!world.is_connected(id(2)));
     world.pass(10_000);
     assert!(world.is_connected(id(2)));
+}
 
-    // The broker alone takes tab 2 for gone, and its end of the lane is closed.
-    let mut world = World::with_tabs(2);
+#[test]
+fn a_tab_that_the_broker_alone_takes_for_gone_hears_of_it_and_binds_anew() {
+    let mut world = two_tabs();
     let goodbye = ControlMessage::Goodbye { tab_id: id(2) };
     world.input(id(1), Input::Control(goodbye));
-    world.connect(id(2));
-    assert!(!world.is_connected(id(2)));
-    world.pass(10_000);
+    world.pass(300);
     assert!(world.is_connected(id(2)));
+    assert_works(&mut world);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod clients;
 mod disk;
+mod durability;
 mod failover;
 mod lanes;
 mod moves;

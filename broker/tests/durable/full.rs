@@ -1,0 +1,145 @@
+//! There is no room to store anything more: what would have to be stored is refused before it is promised.
+
+use broker::Input;
+use mqtt5_protocol::WillMessage;
+
+use crate::harness::*;
+
+const LONG: u32 = 1_000;
+
+/// A and B are connected, B has subscribed to `t`, and the storage is full.
+fn full() -> World {
+    let mut world = World::new();
+    world.join(A, lasting("a", LONG));
+    world.join(B, lasting("b", LONG));
+    world.subscribe(B, "t", QOS2);
+    world.check(Input::StorageFull(true), "");
+    world
+}
+
+#[test]
+fn messages_that_would_have_to_be_stored_are_refused() {
+    let mut world = full();
+    world.send(A, publish1(1, "t", "x"), "A PUBACK 1 QuotaExceeded");
+    world.send(A, publish2(2, "t", "x"), "A PUBREC 2 QuotaExceeded");
+    world.send(
+        A,
+        publish1(3, "t", "x").with_retain(true),
+        "A PUBACK 3 QuotaExceeded",
+    );
+    assert_eq!(world.stats().retained_messages, 0);
+    world.check(Input::StorageFull(false), "");
+    world.send(
+        A,
+        publish2(2, "t", "y"),
+        "A PUBREC 2\nB PUBLISH t y qos2 #1",
+    );
+}
+
+#[test]
+fn qos_0_goes_on_and_is_not_retained() {
+    let mut world = full();
+    world.send(A, publish("t", "x"), "B PUBLISH t x");
+    world.send(A, publish("t", "y").with_retain(true), "B PUBLISH t y");
+    assert_eq!(world.stats().retained_messages, 0);
+}
+
+#[test]
+fn a_qos_2_message_that_is_stored_already_is_answered() {
+    let mut world = World::new();
+    world.join(A, client("a"));
+    world.send(A, publish2(1, "t", "x"), "A PUBREC 1 NoMatchingSubscribers");
+    world.check(Input::StorageFull(true), "");
+    world.send(A, publish2(1, "t", "x").with_dup(true), "A PUBREC 1");
+    world.send(A, pubrel(1), "A PUBCOMP 1");
+}
+
+#[test]
+fn acknowledgements_go_on_and_are_stored() {
+    let mut world = World::new();
+    world.join(A, client("a"));
+    world.join(B, lasting("b", LONG));
+    world.subscribe(B, "t", QOS2);
+    world.send(
+        A,
+        publish1(1, "t", "x"),
+        "A PUBACK 1\nB PUBLISH t x qos1 #1",
+    );
+    world.send(
+        A,
+        publish2(2, "t", "y"),
+        "A PUBREC 2\nB PUBLISH t y qos2 #2",
+    );
+    world.check(Input::StorageFull(true), "");
+    world.send(B, puback(1), "");
+    world.send(B, pubrec(2), "B PUBREL 2");
+    world.send(B, pubcomp(2), "");
+    assert_eq!(world.change_broker().messages, 0);
+}
+
+#[test]
+fn subscriptions_are_refused_and_can_be_ended() {
+    let mut world = full();
+    world.send(B, subscribe(1, "u", QOS0), "B SUBACK 1 QuotaExceeded");
+    world.send(B, unsubscribe(2, "t"), "B UNSUBACK 2 Success");
+}
+
+#[test]
+fn clients_that_need_a_session_to_be_stored_are_refused() {
+    let mut world = full();
+    let refused = "C CONNACK QuotaExceeded\nC closed QuotaExceeded";
+    world.connect(C, client("c"), refused);
+    world.connect(C, lasting("c", LONG), refused);
+    let mut clean = lasting("a", 0);
+    clean.clean_start = true;
+    world.connect(C, clean, refused);
+    // What was refused took nothing from A.
+    world.send(A, publish("t", "x"), "B PUBLISH t x");
+    world.gone(A, "");
+    // Its session is stored, whatever becomes of this CONNECT.
+    world.rejoin(A, lasting("a", LONG));
+}
+
+#[test]
+fn a_client_of_mqtt_3_1_1_is_refused_in_the_words_that_it_knows() {
+    let mut world = World::new();
+    world.join(A, client_311("a"));
+    world.join(B, client_311("b"));
+    world.check(Input::StorageFull(true), "");
+    world.send(A, subscribe(1, "t", QOS0), "A SUBACK 1 UnspecifiedError");
+    world.send(A, publish1(1, "t", "x"), "A closed QuotaExceeded");
+    world.send(B, publish2(1, "t", "x"), "B closed QuotaExceeded");
+    world.connect(
+        C,
+        client_311("c"),
+        "C CONNACK ServerUnavailable\nC closed QuotaExceeded",
+    );
+}
+
+#[test]
+fn a_qos_2_message_of_mqtt_3_1_1_that_found_no_room_is_routed_when_it_comes_again() {
+    let mut world = World::new();
+    world.join(A, lasting_311("a"));
+    world.join(B, client("b"));
+    world.subscribe(B, "t", QOS0);
+    world.check(Input::StorageFull(true), "");
+    world.send(A, publish2(1, "t", "x"), "A closed QuotaExceeded");
+    world.check(Input::StorageFull(false), "");
+    world.rejoin(A, lasting_311("a"));
+    world.send(
+        A,
+        publish2(1, "t", "x").with_dup(true),
+        "A PUBREC 1\nB PUBLISH t x",
+    );
+}
+
+#[test]
+fn a_will_is_published_all_the_same() {
+    let mut world = World::new();
+    world.join(B, client("b"));
+    world.subscribe(B, "will", QOS1);
+    let will = WillMessage::new("will", "gone").with_qos(QOS1);
+    world.join(A, with_will(client("a"), will));
+    world.check(Input::StorageFull(true), "");
+    world.gone(A, "B PUBLISH will gone qos1 #1");
+}

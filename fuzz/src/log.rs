@@ -1,0 +1,77 @@
+//! The log with any bytes: a broker restored from them is one that can be stored and restored again, and that does nothing
+//! which the broker must not do. The first two bytes say how long the log is; a script for the restored broker follows.
+//!
+//! Bytes that are changed anywhere have a wrong check sum, and are skipped. So the log is taken a second time, with check
+//! sums that are right: then it says what nobody wrote.
+
+use broker::{Broker, Config, Time};
+
+use super::script::{check_restored, restore_and_snapshot, users};
+
+const NOW: Time = Time::from_ms(1_000_000);
+const HEADER_BYTES: usize = 8;
+
+/// Restores a broker from `input`, and runs the script that follows.
+pub fn check(input: &[u8]) {
+    let Some((length, rest)) = input.split_first_chunk() else {
+        return;
+    };
+    let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());
+    let (log, script) = rest.split_at(length);
+    check_log(log, script);
+    check_log(&with_check_sums(log), script);
+}
+
+fn check_log(log: &[u8], script: &[u8]) {
+    // As one piece, and as two.
+    let (first, second) = log.split_at(log.len() / 2);
+    let _ = restore(&[first, second]);
+    let broker = restore(&[log]);
+    let snapshot = broker.snapshot();
+    let again = restore_and_snapshot(&snapshot, NOW);
+    assert!(again == snapshot, "a snapshot is not what it is of");
+    check_restored(broker, NOW, script);
+}
+
+fn restore(pieces: &[&[u8]]) -> Broker {
+    let access = Box::new(users());
+    let config = Config::default();
+    let (broker, restored) = Broker::restore(config, access, pieces.iter().copied(), NOW);
+    assert!(restored.errors.len() as u64 <= restored.skipped);
+    assert_eq!(restored.sessions, broker.stats().sessions);
+    restored
+        .errors
+        .iter()
+        .for_each(|error| drop(error.to_string()));
+    broker
+}
+
+/// Corrects the frames of a log, as far as it has any.
+fn with_check_sums(log: &[u8]) -> Vec<u8> {
+    let mut log = log.to_vec();
+    if let Some(version) = log.first_mut() {
+        *version = 0xF1;
+    }
+    let mut at = 1;
+    while at + HEADER_BYTES <= log.len() {
+        if log[at] >= 0xF0 {
+            log[at] = 0xF1;
+            at += 1;
+            continue;
+        }
+        // One that is too long ends where the log does.
+        let left = log.len() - at - HEADER_BYTES;
+        let length = log[at..at + 4]
+            .iter()
+            .fold(0, |n, byte| n << 8 | u32::from(*byte));
+        let length = length.min(left as u32).to_be_bytes();
+        let end = at + HEADER_BYTES + u32::from_be_bytes(length) as usize;
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&length);
+        hasher.update(&log[at + HEADER_BYTES..end]);
+        log[at..at + 4].copy_from_slice(&length);
+        log[at + 4..at + HEADER_BYTES].copy_from_slice(&hasher.finalize().to_be_bytes());
+        at = end;
+    }
+    log
+}
