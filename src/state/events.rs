@@ -59,6 +59,15 @@ impl Heard {
             | EventKind::Restored { .. }
             | EventKind::StorageHasRoom => Tone::Good,
             EventKind::TabLost(_)
+            | EventKind::RecordsSkipped { .. }
+            | EventKind::InMemory(_)
+            | EventKind::Storage(_)
+            | EventKind::StorageFull
+            | EventKind::StorageRemoved
+            | EventKind::Suspected
+            | EventKind::Ousting
+            | EventKind::Deaf
+            | EventKind::StoodStill { .. }
             | EventKind::Deposed { .. }
             | EventKind::BrokerLost { .. }
             | EventKind::Foreign(_)
@@ -77,6 +86,7 @@ impl Heard {
             | EventKind::StoodStill { .. }
             | EventKind::TabAppeared(_)
             | EventKind::TabLeft(_)
+            | EventKind::TakingOver
             | EventKind::Broker(_) => Tone::Neutral,
         }
     }
