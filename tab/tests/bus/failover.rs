@@ -232,7 +232,11 @@ fn when_the_browser_removes_what_was_stored_a_new_reign_writes_it_anew() {
     let before = world.term(id(1));
     world.disk.rows.clear();
     world.disk.snapshot = None;
+    // While the browser is about it, there is none to be had.
+    world.disk.is_missing = true;
     world.input(id(1), Input::Storage(StorageEvent::Closed));
+    world.pass(50);
+    world.disk.is_missing = false;
     world.pass(1_000);
     assert_eq!(brokers(&world, 1..=2), [id(1)]);
     assert!(world.term(id(1)) > before);
