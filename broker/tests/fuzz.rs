@@ -15,7 +15,7 @@ mod targets;
 
 const RANDOM_PACKETS: usize = 40_000;
 const RANDOM_SCRIPTS: usize = 4_000;
-const RANDOM_LOGS: usize = 3_000;
+const RANDOM_LOGS: usize = 2_000;
 
 #[test]
 fn no_bytes_of_the_corpus_break_the_packet_boundary() {

@@ -12,14 +12,24 @@
 )]
 
 mod browser;
+#[cfg(unix)]
+mod chromium;
+#[cfg(unix)]
+mod devtools;
 mod driver;
 mod message;
+#[cfg(unix)]
+mod page;
 mod server;
 mod tab;
 mod view;
 
 pub use browser::{Browser, ConsoleEntry, Setup, dist};
+#[cfg(unix)]
+pub use chromium::{Chromium, ChromiumSetup, page_dist};
 pub use message::Message;
+#[cfg(unix)]
+pub use page::{Ending, Life, Page, Process, Worker};
 pub use server::{Caching, Request, Server};
 pub use tab::{DEADLINE, Tab};
 pub use view::{Role, RosterRow, Status, Subscription, View};

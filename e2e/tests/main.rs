@@ -6,11 +6,19 @@
 )]
 
 mod election;
+#[cfg(unix)]
+mod fallback;
+#[cfg(unix)]
+mod faults;
 mod foreign;
 mod lifecycle;
 mod messages;
 mod page;
+#[cfg(unix)]
+mod storage;
 mod wills;
+#[cfg(unix)]
+mod work;
 
 use e2e::{Role, Tab, View};
 

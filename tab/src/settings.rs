@@ -89,7 +89,7 @@ impl Default for Settings {
             storage_retry_ms_max: 10_000,
             storage_failures_max: 6,
             checkpoint_bytes: 4 << 20,
-            checkpoint_rows: 4_096,
+            checkpoint_rows: 1_024,
             settle_ms: 1_000,
             rebind_grace_ms: 30_000,
             event_gap_ms: 1_000,

@@ -119,6 +119,12 @@ impl Takeover {
     ) -> Option<Beginning> {
         match (core::mem::replace(&mut self.step, Step::Begin), event) {
             (Step::Opening, StorageEvent::Opened) => None,
+            // There was one a moment ago, and the browser is still about to remove it.
+            (Step::Opening, StorageEvent::Unavailable(why))
+                if matches!(self.why, Why::Removed(_)) =>
+            {
+                self.pause(now, heard, why, settings)
+            }
             (Step::Opening, StorageEvent::Unavailable(why)) => {
                 Some(self.in_memory(next_term(now, heard), Some(why)))
             }
@@ -142,16 +148,7 @@ impl Takeover {
             (
                 Step::Loading | Step::Fencing(..),
                 StorageEvent::LoadFailed(why) | StorageEvent::Failed(_, StorageError::Other(why)),
-            ) => {
-                self.failures += 1;
-                if self.failures >= settings.storage_failures_max {
-                    return Some(self.in_memory(next_term(now, heard), Some(why)));
-                }
-                let pause_ms = settings.storage_retry_ms << self.failures.min(16);
-                let until = now.plus_ms(pause_ms.min(settings.storage_retry_ms_max));
-                self.step = Step::Pausing(until);
-                None
-            }
+            ) => self.pause(now, heard, why, settings),
             // From the beginning.
             (_, StorageEvent::Closed) => None,
             // The answer to nothing that was asked.
@@ -160,6 +157,24 @@ impl Takeover {
                 None
             }
         }
+    }
+
+    /// Begins again after a pause, unless that was done often enough.
+    fn pause(
+        &mut self,
+        now: Time,
+        heard: Option<Term>,
+        why: String,
+        settings: &Settings,
+    ) -> Option<Beginning> {
+        self.failures += 1;
+        if self.failures >= settings.storage_failures_max {
+            return Some(self.in_memory(next_term(now, heard), Some(why)));
+        }
+        let pause_ms = settings.storage_retry_ms << self.failures.min(16);
+        let until = now.plus_ms(pause_ms.min(settings.storage_retry_ms_max));
+        self.step = Step::Pausing(until);
+        None
     }
 
     fn begin(

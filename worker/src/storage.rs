@@ -13,8 +13,7 @@ use tab::storage::{
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{
-    Event, IdbKeyRange, IdbObjectStore, IdbRequest, IdbTransaction, IdbTransactionMode,
-    IdbVersionChangeEvent,
+    Event, IdbKeyRange, IdbRequest, IdbTransaction, IdbTransactionMode, IdbVersionChangeEvent,
 };
 
 use crate::clock;
@@ -141,7 +140,9 @@ impl Storage {
     fn load(&self) {
         self.ask(
             IdbTransactionMode::Readonly,
-            |log, snap| {
+            |transaction| {
+                let log = transaction.object_store(LOG)?;
+                let snap = transaction.object_store(SNAP)?;
                 Ok(vec![
                     log.get_all_keys()?,
                     log.get_all()?,
@@ -159,27 +160,36 @@ impl Storage {
     }
 
     fn append(&self, seq: Seq, row: &Row) {
+        let prepared = stored_row(row).and_then(|row| Ok((row, number(seq.0)?)));
         self.ask(
             IdbTransactionMode::Readwrite,
-            |log, _snap| Ok(vec![log.add_with_key(&stored_row(row)?, &number(seq.0)?)?]),
+            |transaction| {
+                let (row, key) = prepared?;
+                let log = transaction.object_store(LOG)?;
+                Ok(vec![log.add_with_key(&row, &key)?])
+            },
             move |ended| written(seq, ended),
         );
     }
 
     fn checkpoint(&self, checkpoint: &Checkpoint) {
         let seq = checkpoint.seq;
+        let prepared = PreparedCheckpoint::new(checkpoint);
         self.ask(
             IdbTransactionMode::Readwrite,
-            |log, snap| write(checkpoint, log, snap),
+            |transaction| prepared?.write(transaction),
             move |ended| written(seq, ended),
         );
     }
 
     /// Makes a transaction of what `ask` asks of the two object stores, and tells its outcome as `event` words it.
+    ///
+    /// A browser may freeze a worker in the middle of a turn, and a transaction that is not committed by then holds up
+    /// every tab for a minute: so `ask` does nothing but ask, and what that takes is made before.
     fn ask(
         &self,
         mode: IdbTransactionMode,
-        ask: impl FnOnce(&IdbObjectStore, &IdbObjectStore) -> Result<Vec<IdbRequest>, JsValue>,
+        ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
         event: impl FnOnce(Result<Vec<JsValue>, Vec<JsValue>>) -> StorageEvent + 'static,
     ) {
         let session = self
@@ -313,14 +323,8 @@ impl Connection {
     fn transaction(
         &self,
         mode: IdbTransactionMode,
-        ask: impl FnOnce(&IdbObjectStore, &IdbObjectStore) -> Result<Vec<IdbRequest>, JsValue>,
+        ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
     ) -> Result<Transaction, JsValue> {
-        let ask = |transaction: &IdbTransaction| {
-            ask(
-                &transaction.object_store(LOG)?,
-                &transaction.object_store(SNAP)?,
-            )
-        };
         let stores = [LOG, SNAP];
         self.database
             .transaction(&stores, mode, self.durability, ask)
@@ -333,36 +337,59 @@ fn lost(session: &Weak<Session>) {
     }
 }
 
-fn write(
-    checkpoint: &Checkpoint,
-    log: &IdbObjectStore,
-    snap: &IdbObjectStore,
-) -> Result<Vec<IdbRequest>, JsValue> {
-    let Checkpoint {
-        seq,
-        term,
-        pieces,
-        remove,
-    } = checkpoint;
-    let row = Row {
-        term: *term,
-        kind: RowKind::Checkpoint,
-    };
-    let up_to = number(seq.0)?;
-    let of = number(pieces.len() as u64)?;
-    let mut requests = vec![log.add_with_key(&stored_row(&row)?, &up_to)?, snap.clear()?];
-    for (index, bytes) in (0..).zip(pieces) {
-        let piece: StoredPiece = Object::new().unchecked_into();
-        piece.set_up_to(&up_to);
-        piece.set_of(&of);
-        piece.set_bytes(&Uint8Array::from(bytes.as_slice()));
-        requests.push(snap.put_with_key(&piece, &number(index)?)?);
+/// A checkpoint as it will be stored.
+struct PreparedCheckpoint {
+    seq: JsValue,
+    row: JsValue,
+    pieces: Vec<(JsValue, StoredPiece)>,
+    remove: Vec<IdbKeyRange>,
+}
+
+impl PreparedCheckpoint {
+    fn new(checkpoint: &Checkpoint) -> Result<Self, JsValue> {
+        let Checkpoint {
+            seq,
+            term,
+            pieces,
+            remove,
+        } = checkpoint;
+        let seq = number(seq.0)?;
+        let of = number(pieces.len() as u64)?;
+        let piece = |(index, bytes): (u64, &Vec<u8>)| {
+            let piece: StoredPiece = Object::new().unchecked_into();
+            piece.set_up_to(&seq);
+            piece.set_of(&of);
+            piece.set_bytes(&Uint8Array::from(bytes.as_slice()));
+            Ok((number(index)?, piece))
+        };
+        let range =
+            |(first, last): &(Seq, Seq)| IdbKeyRange::bound(&number(first.0)?, &number(last.0)?);
+        Ok(Self {
+            row: stored_row(&Row {
+                term: *term,
+                kind: RowKind::Checkpoint,
+            })?,
+            pieces: (0..)
+                .zip(pieces)
+                .map(piece)
+                .collect::<Result<_, JsValue>>()?,
+            remove: remove.iter().map(range).collect::<Result<_, JsValue>>()?,
+            seq,
+        })
     }
-    for (first, last) in remove {
-        let range = IdbKeyRange::bound(&number(first.0)?, &number(last.0)?)?;
-        requests.push(log.delete(&range)?);
+
+    fn write(&self, transaction: &IdbTransaction) -> Result<Vec<IdbRequest>, JsValue> {
+        let log = transaction.object_store(LOG)?;
+        let snap = transaction.object_store(SNAP)?;
+        let mut requests = vec![log.add_with_key(&self.row, &self.seq)?, snap.clear()?];
+        for (index, piece) in &self.pieces {
+            requests.push(snap.put_with_key(piece, index)?);
+        }
+        for range in &self.remove {
+            requests.push(log.delete(range)?);
+        }
+        Ok(requests)
     }
-    Ok(requests)
 }
 
 fn written(seq: Seq, ended: Result<Vec<JsValue>, Vec<JsValue>>) -> StorageEvent {

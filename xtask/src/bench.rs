@@ -1,10 +1,13 @@
-//! `cargo xtask bench engine`: the engine's speed and memory, beside others.
+//! `cargo xtask bench`: the engine beside others, and the whole in real tabs.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use crate::browser;
 use crate::error::Error;
+use crate::page;
 use crate::setup::{self, Needs, Tools};
 use crate::shell;
 use crate::tool;
@@ -12,10 +15,34 @@ use crate::tool;
 /// What to measure, and where to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// Each contender's turns; nothing means the program's own choice.
+    pub(crate) what: What,
+    /// How often each is measured; nothing means the program's own choice.
     pub(crate) rounds: Option<OsString>,
     /// Where the figures go for programs.
     pub(crate) json: Option<PathBuf>,
+}
+
+/// One benchmark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The engine, natively and as WebAssembly.
+    #[default]
+    Engine,
+    /// How long nothing is acknowledged when the broker moves.
+    Failover,
+    /// What is acknowledged once it is stored, and how fast.
+    Durable,
+}
+
+impl What {
+    pub(crate) fn named(name: &std::ffi::OsStr) -> Option<Self> {
+        match name.to_str()? {
+            "engine" => Some(Self::Engine),
+            "failover" => Some(Self::Failover),
+            "durable" => Some(Self::Durable),
+            _ => None,
+        }
+    }
 }
 
 /// The profile that is fast natively and as WebAssembly.
@@ -23,8 +50,46 @@ const FAST: &str = "speed";
 /// The profile in which the page's WebAssembly is built.
 const SMALL: &str = "release";
 
+/// `cargo xtask bench`
+pub(crate) fn run(options: &Options) -> Result<(), Error> {
+    match options.what {
+        What::Engine => engine(options),
+        What::Failover => in_tabs("failover", "10 minutes", options),
+        What::Durable => in_tabs("durable", "5 minutes", options),
+    }
+}
+
+/// Builds the app, as visitors get it, and lets a program drive real tabs.
+fn in_tabs(program: &str, takes: &str, options: &Options) -> Result<(), Error> {
+    let tools = setup::ensure(Needs::Browser)?;
+    let browser = browser::find()?;
+    tools.build()?;
+    let folder = page::build(&tools)?;
+    shell::announce("Measuring", &format!("{takes}; leave the machine alone"));
+    let mut run = shell::cargo(["run", "-p", "bench-browser", "--bin", program, "--"]);
+    options.pass_on(&mut run)?;
+    run.env("TABMQ_PAGE", folder)
+        .env("CHROME", browser.chrome)
+        .env("CHROMEDRIVER", browser.chromedriver);
+    shell::run(&mut run)
+}
+
+impl Options {
+    fn pass_on(&self, command: &mut Command) -> Result<(), Error> {
+        if let Some(rounds) = &self.rounds {
+            command.arg("--rounds").arg(rounds);
+        }
+        if let Some(json) = &self.json {
+            // Relative to where the developer stands, not to the workspace.
+            let path = std::path::absolute(json).map_err(Error::at(json))?;
+            command.arg("--json").arg(path);
+        }
+        Ok(())
+    }
+}
+
 /// Builds everything, installs what it is compared to, and runs it.
-pub(crate) fn engine(options: &Options) -> Result<(), Error> {
+fn engine(options: &Options) -> Result<(), Error> {
     let node = node()?;
     let mut tools = setup::ensure(Needs::WasmTarget)?;
     tools.add(&tool::wasm_bindgen()?)?;
@@ -37,14 +102,7 @@ pub(crate) fn engine(options: &Options) -> Result<(), Error> {
     shell::run(&mut shell::cargo(bins))?;
     shell::announce("Measuring", "3 minutes; leave the machine alone");
     let mut engine = shell::command(target.join(FAST).join(shell::executable("engine")));
-    if let Some(rounds) = &options.rounds {
-        engine.arg("--rounds").arg(rounds);
-    }
-    if let Some(json) = &options.json {
-        // Relative to where the developer stands, not to the workspace.
-        let path = std::path::absolute(json).map_err(Error::at(json))?;
-        engine.arg("--json").arg(path);
-    }
+    options.pass_on(&mut engine)?;
     engine.arg(node.join("engine.mjs")).args([fast, small]);
     shell::run(&mut engine)
 }
@@ -77,7 +135,7 @@ fn install_rivals(node: &Path) -> Result<(), Error> {
 }
 
 /// Where cargo builds, which a developer may have moved.
-fn target_folder() -> Result<PathBuf, Error> {
+pub(crate) fn target_folder() -> Result<PathBuf, Error> {
     let mut metadata = shell::cargo(["metadata", "--no-deps", "--format-version", "1"]);
     let metadata = shell::read(&mut metadata)?;
     named_target(&metadata).ok_or(Error::NoTargetFolder)

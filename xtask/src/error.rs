@@ -74,6 +74,7 @@ pub(crate) enum Error {
     },
     NoTargetFolder,
     NoBenchmark,
+    UnknownBenchmark(OsString),
     NoBuild {
         dist: PathBuf,
     },
@@ -192,7 +193,14 @@ impl fmt::Display for Error {
                  (Debian and Ubuntu: `apt-get install nodejs npm`)"
             ),
             Self::NoTargetFolder => f.write_str("cargo does not tell where it builds"),
-            Self::NoBenchmark => f.write_str("say what to measure: `cargo xtask bench engine`"),
+            Self::NoBenchmark => f.write_str(
+                "say what to measure: `cargo xtask bench engine`, `bench failover` or `bench durable`",
+            ),
+            Self::UnknownBenchmark(name) => write!(
+                f,
+                "there is no benchmark {}; there are engine, failover and durable",
+                name.display()
+            ),
             Self::NoBuild { dist } => {
                 write!(f, "no JavaScript or WebAssembly in {}", dist.display())
             }

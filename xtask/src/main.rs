@@ -11,6 +11,7 @@ mod browser;
 mod demo;
 mod error;
 mod outsiders;
+mod page;
 mod setup;
 mod shell;
 mod sim;
@@ -55,6 +56,15 @@ const HELP_REST: &str = "
       memory it takes (8 minutes at first, 3 later). It needs node and npm. bench/README.md tells how to read it.
         --rounds NUMBER   how often all take turns, in place of 7 times
         --json FILE       writes the figures there, too
+
+  bench failover [--rounds NUMBER] [--json FILE]
+      Measures in real Chromium how long nothing is acknowledged when the tab with the broker is closed, crashes, is
+      frozen, hangs or is left (10 minutes), and fails if anything is lost that was acknowledged.
+        --rounds NUMBER   how often each of them happens, in place of 5 times
+
+  bench durable [--rounds NUMBER] [--json FILE]
+      Measures in real Chromium how fast messages are acknowledged that are stored first, how long a takeover with
+      10,000 retained messages takes, and what the browser would give at most (5 minutes).
 
   build
       Builds the app and the worker in release mode into dist/ (2 minutes at first, seconds later).
@@ -121,7 +131,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Build => setup::ensure(Needs::Trunk)?.build()?,
         Task::Demo { port, open } => demo::run(port, open)?,
         Task::Test(selection) => test::run(&selection)?,
-        Task::Bench(options) => bench::engine(&options)?,
+        Task::Bench(options) => bench::run(&options)?,
         Task::Sizes => sizes::run()?,
         Task::Broker(arguments) => broker::run(&arguments)?,
         Task::Sim(arguments) => sim::run(&arguments)?,
@@ -155,7 +165,13 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
         Some("test") => Task::Test(test::Selection::default()),
         Some("sizes") => Task::Sizes,
         Some("bench") => match parser.next()? {
-            Some(Value(what)) if what == "engine" => Task::Bench(bench::Options::default()),
+            Some(Value(name)) => match bench::What::named(&name) {
+                Some(what) => Task::Bench(bench::Options {
+                    what,
+                    ..bench::Options::default()
+                }),
+                None => return Err(Error::UnknownBenchmark(name)),
+            },
             Some(Long("help") | Short('h')) => return Ok(Task::Help),
             Some(other) => return Err(other.unexpected().into()),
             None => return Err(Error::NoBenchmark),
@@ -257,12 +273,24 @@ mod tests {
     #[test]
     fn bench_says_what_it_measures() {
         assert!(matches!(line("bench"), Err(Error::NoBenchmark)));
-        assert!(matches!(line("bench broker"), Err(Error::Arguments(_))));
+        assert!(matches!(
+            line("bench broker"),
+            Err(Error::UnknownBenchmark(_))
+        ));
         assert_eq!(
             line("bench engine --json figures.json").unwrap(),
             Task::Bench(bench::Options {
+                what: bench::What::Engine,
                 rounds: None,
                 json: Some("figures.json".into()),
+            })
+        );
+        assert_eq!(
+            line("bench failover --rounds 3").unwrap(),
+            Task::Bench(bench::Options {
+                what: bench::What::Failover,
+                rounds: Some("3".into()),
+                json: None,
             })
         );
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::browser;
 use crate::error::Error;
 use crate::outsiders;
+use crate::page;
 use crate::setup::{self, Needs, Tools};
 use crate::shell;
 use crate::sizes;
@@ -68,6 +69,8 @@ pub(crate) const STEPS: [Step; 12] = [
                 "tabmq",
                 "-p",
                 "tabmq-worker",
+                "-p",
+                "e2e-page",
                 "--all-targets",
             ];
             shell::run(tools.wasm_cargo(packages).args(["--", "-D", "warnings"]))
@@ -157,7 +160,7 @@ pub(crate) const STEPS: [Step; 12] = [
         takes: "3 minutes at first",
         needs: Needs::Browser,
         uses_build: true,
-        run: |_, arguments| test_in_browser(arguments),
+        run: test_in_browser,
     },
 ];
 
@@ -339,11 +342,13 @@ fn test_edge(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {
     shell::run(&mut test)
 }
 
-fn test_in_browser(arguments: &[OsString]) -> Result<(), Error> {
+fn test_in_browser(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {
     let browser = browser::find()?;
+    let page = page::build(tools)?;
     let mut test = shell::cargo(["test", "-p", "e2e", "--"]);
     test.args(arguments);
     test.env("TABMQ_DIST", setup::dist())
+        .env("TABMQ_PAGE", page)
         .env("CHROME", browser.chrome)
         .env("CHROMEDRIVER", browser.chromedriver);
     shell::run(&mut test)

@@ -104,6 +104,19 @@ fn an_origin_that_is_gone_takes_only_what_is_awaited_of_it() {
 }
 
 #[test]
+fn other_origins_are_awaited_on() {
+    let mut world = World::new();
+    for (origin, conn, client_id) in [(1, A, "a"), (2, B, "b"), (3, C, "c")] {
+        world.join_from(origin, conn, client(client_id));
+    }
+    world.join(D, client("d"));
+    world.change_broker();
+    world.check(Input::OriginGone(Origin(2)), "");
+    assert_eq!((world.awaited(), world.stats().sessions), (vec![1, 3], 3));
+    world.rejoin(D, lasting("d", 0));
+}
+
+#[test]
 fn a_client_that_does_not_come_back_is_lost_after_the_grace_period() {
     let mut world = changed(mortal(0, 0));
     world.wait_ms(29_999, "");

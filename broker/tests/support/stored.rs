@@ -77,7 +77,7 @@ impl Stored {
             self.check_log(now);
             self.next_check += match self.inputs < CHECKED_AT_FIRST {
                 true => 1,
-                false => self.inputs / 4,
+                false => self.inputs / 2,
             };
             // From time to time the log begins again.
             if self.inputs.is_multiple_of(4) {

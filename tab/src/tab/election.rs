@@ -75,6 +75,8 @@ impl Joined {
             Durability::Relaxed | Durability::Strict => None,
         };
         self.set_part(Part::Taking(takeover), turn);
+        // The right to take the lock is of use to others, should this tab never come to reign.
+        self.calm_down(turn);
         self.clients_down();
         if let Some(beginning) = in_memory {
             self.begin_reign(beginning, turn);
@@ -135,7 +137,6 @@ impl Joined {
                 self.watch(tab, turn);
             }
         }
-        self.calm_down(turn);
         self.announce(turn);
         self.clients_up();
     }

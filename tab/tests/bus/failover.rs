@@ -103,6 +103,20 @@ fn a_broker_whose_database_is_stuck_is_as_good_as_dead() {
 }
 
 #[test]
+fn a_tab_that_took_the_lock_and_cannot_read_the_log_is_ousted_in_turn() {
+    let mut world = with_connected_tabs(3);
+    world.freeze(id(1));
+    let request = world.publish(id(2), "a", "x", QoS::AtLeastOnce);
+    world.stuck.insert(id(2));
+    world.pass(1_000);
+    assert!(brokers(&world, [2, 3]).is_empty());
+    world.publish(id(3), "a", "y", QoS::AtLeastOnce);
+    world.pass(8_000);
+    assert_eq!(brokers(&world, [2, 3]), [id(3)]);
+    assert!(world.published(id(2)).iter().any(|it| it.0 == request));
+}
+
+#[test]
 fn a_frozen_tab_at_the_head_of_the_queue_is_passed_over() {
     let mut world = with_connected_tabs(3);
     world.freeze(id(2));
@@ -218,7 +232,11 @@ fn when_the_browser_removes_what_was_stored_a_new_reign_writes_it_anew() {
     let before = world.term(id(1));
     world.disk.rows.clear();
     world.disk.snapshot = None;
+    // While the browser is about it, there is none to be had.
+    world.disk.is_missing = true;
     world.input(id(1), Input::Storage(StorageEvent::Closed));
+    world.pass(50);
+    world.disk.is_missing = false;
     world.pass(1_000);
     assert_eq!(brokers(&world, 1..=2), [id(1)]);
     assert!(world.term(id(1)) > before);

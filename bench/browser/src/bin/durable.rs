@@ -1,0 +1,413 @@
+//! `cargo xtask bench durable`: how fast what is stored first is acknowledged, in real Chromium with real tabs, and how
+//! long it takes to read it all again.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "it waits in real time, and stops by panicking, as the harness does"
+)]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bench_browser::{Options, Series, end_progress, progress, write_json};
+use e2e::{Chromium, Ending, Page};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+const ROUNDS: usize = 3;
+const LATENCY_MESSAGES: usize = 500;
+const PIPELINED_MESSAGES: usize = 40_000;
+/// Unacknowledged messages of each tab.
+const WINDOW: usize = 2_000;
+const BYTES: usize = 64;
+const RETAINED: usize = 10_000;
+/// Messages in one row, for the browser's own limit.
+const ROW_MESSAGES: usize = 1_000;
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// One figure, measured several times.
+#[derive(Debug)]
+struct Figure {
+    what: String,
+    unit: &'static str,
+    values: Series,
+    goal: Option<Goal>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+fn main() -> ExitCode {
+    let options = match Options::from_env(ROUNDS) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut figures = Vec::new();
+    if options.wants("raw") {
+        raw(&options, &mut figures);
+    }
+    for durability in ["relaxed", "strict", "memory"] {
+        if options.wants("latency") {
+            latency(durability, &options, &mut figures);
+        }
+    }
+    for receiver in [Receiver::Away, Receiver::Live, Receiver::None] {
+        for tabs in [1, 4] {
+            if options.wants("pipelined") {
+                pipelined("relaxed", receiver, tabs, &options, &mut figures);
+            }
+        }
+    }
+    if options.wants("pipelined") {
+        for durability in ["strict", "memory"] {
+            pipelined(durability, Receiver::Away, 1, &options, &mut figures);
+        }
+    }
+    if options.wants("takeover") {
+        takeover(&options, &mut figures);
+    }
+    end_progress();
+    print_table(&figures, options.rounds);
+    if let Some(path) = &options.json
+        && let Err(error) = write_json(path, &to_json(&figures, options.rounds))
+    {
+        eprintln!("error: {}: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn start() -> Chromium {
+    let chromium = Chromium::start();
+    chromium.wait_at_most(LONGEST);
+    chromium
+}
+
+/// What the browser gives without TabMQ.
+fn raw(options: &Options, figures: &mut Vec<Figure>) {
+    let chromium = start();
+    let pages = [chromium.open_blank(), chromium.open_blank()];
+    for page in &pages {
+        page.load(chromium.server().url().as_str());
+    }
+    pages[0].evaluate("raw.echo()");
+    let mut echo = figure("raw: message there and back, p50", "ms", None);
+    let mut adds = ["relaxed", "strict"].map(|durability| {
+        let what = format!("raw: row of {BYTES} bytes stored, {durability}, p50");
+        (durability, figure(what, "ms", None))
+    });
+    let what = format!("raw: messages stored, {ROW_MESSAGES} in a row, relaxed");
+    let mut bulk = figure(what, "per s", None);
+    for round in 1..=options.rounds {
+        progress(&format!("raw: round {round} of {}", options.rounds));
+        let times: Vec<f64> =
+            pages[1].evaluate_as(&format!("raw.ping({LATENCY_MESSAGES}, {BYTES})"));
+        echo.values.push(Series::from_iter(times).median());
+        for (durability, figure) in &mut adds {
+            let add = format!("raw.add({LATENCY_MESSAGES}, {BYTES}, '{durability}')");
+            let times: Vec<f64> = pages[1].evaluate_as(&add);
+            figure.values.push(Series::from_iter(times).median());
+        }
+        let bytes = ROW_MESSAGES * BYTES;
+        let times: Vec<f64> = pages[1].evaluate_as(&format!("raw.add(50, {bytes}, 'relaxed')"));
+        let count = u32::try_from(times.len() * ROW_MESSAGES).unwrap_or(u32::MAX);
+        bulk.values
+            .push(f64::from(count) * 1_000.0 / times.iter().sum::<f64>());
+    }
+    figures.push(echo);
+    figures.extend(adds.map(|(_, figure)| figure));
+    figures.push(bulk);
+}
+
+/// A broker's tab, and others that are connected.
+fn tabs<'c>(chromium: &'c Chromium, channel: &str, durability: &str, count: usize) -> Vec<Page<'c>> {
+    let pages: Vec<Page<'_>> = (0..count)
+        .map(|_| chromium.join(&format!("{channel}&durability={durability}")))
+        .collect();
+    pages[0].until_broker();
+    for page in &pages {
+        page.evaluate("tab.connect()");
+    }
+    pages
+}
+
+fn latency(durability: &str, options: &Options, figures: &mut Vec<Figure>) {
+    let chromium = start();
+    let pages = tabs(&chromium, "latency", durability, 3);
+    pages[2].evaluate("tab.subscribe('load/#')");
+    let goal = (durability == "relaxed").then_some(Goal::AtMost(1.0));
+    let across = format!("publish to PUBACK across tabs, {durability}, p50");
+    let within = format!("publish to PUBACK in the broker's tab, {durability}, p50");
+    let mut across = figure(across, "ms", goal);
+    let mut within = figure(within, "ms", None);
+    for round in 1..=options.rounds {
+        progress(&format!("latency, {durability}: round {round} of {}", options.rounds));
+        for (page, figure) in [(&pages[1], &mut across), (&pages[0], &mut within)] {
+            let report = publish(page, &format!("load/{round}"), LATENCY_MESSAGES, 1);
+            let times = report.sent.iter().zip(&report.acknowledged);
+            let times: Series = times.map(|(sent, at)| at - sent).collect();
+            figure.values.push(times.median());
+        }
+    }
+    figures.extend([across, within]);
+}
+
+/// For whom messages are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Receiver {
+    /// A session whose client is away.
+    Away,
+    /// A client of another tab, with QoS 1.
+    Live,
+    /// Nobody: nothing is stored.
+    None,
+}
+
+impl Receiver {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Away => "for a client that is away",
+            Self::Live => "for a client in another tab",
+            Self::None => "for nobody, so not stored",
+        }
+    }
+}
+
+fn pipelined(
+    durability: &str,
+    receiver: Receiver,
+    publishers: usize,
+    options: &Options,
+    figures: &mut Vec<Figure>,
+) {
+    let from = match publishers {
+        1 => "from 1 tab".to_owned(),
+        count => format!("from {count} tabs"),
+    };
+    let what = format!("acknowledged, {durability}, {from}, {}", receiver.name());
+    let is_goal = durability == "relaxed" && receiver == Receiver::Away;
+    let goal = is_goal.then_some(Goal::AtLeast(50_000.0));
+    let mut rate = figure(what.clone(), "per s", goal);
+    for round in 1..=options.rounds {
+        progress(&format!("{what}: round {round} of {}", options.rounds));
+        // Each round has a database of its own, because what waits for a client that is away would fill it.
+        let chromium = start();
+        let pages = tabs(&chromium, "pipelined", durability, publishers + 2);
+        let keeper = &pages[publishers + 1];
+        match receiver {
+            Receiver::Away => {
+                keeper.evaluate(
+                    "tab.connect({ client: 1, clientId: 'keeper', clean: false, expiry: 3600 })
+                        .then(() => tab.subscribe('load/#', { client: 1 }))
+                        .then(() => tab.disconnect({ client: 1 }))",
+                );
+            }
+            Receiver::Live => {
+                keeper.evaluate("tab.subscribe('load/#')");
+            }
+            Receiver::None => {}
+        }
+        // What is compiled lazily is compiled.
+        publish(&pages[1], "load/warm", 2_000, WINDOW);
+        let each = PIPELINED_MESSAGES / publishers;
+        let publishing = &pages[1..=publishers];
+        let begun: Vec<_> = publishing
+            .iter()
+            .enumerate()
+            .map(|(index, page)| {
+                let expression = start_load(&format!("load/{index}"), each, WINDOW);
+                (page, page.begin(&expression))
+            })
+            .collect();
+        let reports: Vec<Report> = begun
+            .into_iter()
+            .map(|(page, ticket)| match serde_json::from_value(page.end(ticket, "publishing")) {
+                Ok(report) => report,
+                Err(error) => panic!("not a report: {error}"),
+            })
+            .collect();
+        let refused = reports.iter().map(|it| it.refused.len()).sum::<usize>();
+        assert_eq!(refused, 0, "refused");
+        let begin = reports.iter().map(|it| it.started).fold(f64::MAX, f64::min);
+        let ends = reports.iter().flat_map(|it| &it.acknowledged);
+        let end = ends.copied().fold(0.0, f64::max);
+        let count = u32::try_from(each * publishers).unwrap_or(u32::MAX);
+        rate.values.push(f64::from(count) * 1_000.0 / (end - begin));
+    }
+    figures.push(rate);
+}
+
+fn takeover(options: &Options, figures: &mut Vec<Figure>) {
+    let chromium = start();
+    let mut pages = tabs(&chromium, "takeover", "relaxed", 2);
+    progress("takeover: filling");
+    pages[1].evaluate(&format!(
+        "tab.start({{ topic: 'load/kept/', topics: true, retain: true, bytes: {BYTES}, count: {RETAINED}, window: {WINDOW} }}); tab.done()"
+    ));
+    let what = format!("from the lock to the reign, {RETAINED} retained messages");
+    let mut took = figure(what, "ms", Some(Goal::AtMost(150.0)));
+    let mut sizes = Vec::new();
+    for round in 1..=options.rounds {
+        progress(&format!("takeover: round {round} of {}", options.rounds));
+        let size: Sizes = pages[0].evaluate_as("raw.sizes('takeover')");
+        sizes.push(size);
+        pages[1].evaluate("tab.log.length = 0");
+        pages.remove(0).end_by(Ending::Close);
+        pages[0].until_broker();
+        let times: [Option<f64>; 2] = pages[0].evaluate_as(
+            "['TakingOver', 'Elected'].map((kind) => tab.log.find((it) => it.kind === kind)?.told)",
+        );
+        let [Some(lock), Some(reign)] = times else {
+            panic!("the new broker did not say how it came to reign: {times:?}");
+        };
+        let restored: String = pages[0].evaluate_as(
+            "tab.log.find((it) => it.kind === 'Restored')?.words ?? ''",
+        );
+        assert!(
+            restored.contains(&format!("{RETAINED} retained")),
+            "not all is there again: {restored:?}"
+        );
+        took.values.push(reign - lock);
+        pages.push(chromium.join("takeover"));
+        pages[1].evaluate("tab.connect()");
+    }
+    figures.push(took);
+    let mut size = |what: &str, of: fn(&Sizes) -> f64, unit| {
+        let mut figure = figure(what, unit, None);
+        figure.values = sizes.iter().map(of).collect();
+        figures.push(figure);
+    };
+    size("rows of the log", |it| it.rows, "rows");
+    size("the log", |it| it.log_bytes, "bytes");
+    size("pieces of the snapshot", |it| it.pieces, "pieces");
+    size("the snapshot", |it| it.snap_bytes, "bytes");
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sizes {
+    rows: f64,
+    log_bytes: f64,
+    pieces: f64,
+    snap_bytes: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Report {
+    started: f64,
+    sent: Vec<f64>,
+    acknowledged: Vec<f64>,
+    refused: Vec<(usize, u8)>,
+}
+
+fn start_load(topic: &str, count: usize, window: usize) -> String {
+    format!(
+        "tab.start({{ topic: '{topic}', bytes: {BYTES}, count: {count}, window: {window} }}); tab.done()"
+    )
+}
+
+/// Publishes and waits for every acknowledgement.
+fn publish(page: &Page<'_>, topic: &str, count: usize, window: usize) -> Report {
+    page.evaluate_as(&start_load(topic, count, window))
+}
+
+fn figure(what: impl Into<String>, unit: &'static str, goal: Option<Goal>) -> Figure {
+    Figure {
+        what: what.into(),
+        unit,
+        values: Series::default(),
+        goal,
+    }
+}
+
+impl Goal {
+    fn is_met(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(most) => value <= most,
+            Self::AtLeast(least) => value >= least,
+        }
+    }
+
+    fn words(self) -> String {
+        match self {
+            Self::AtMost(most) => format!("<= {most}"),
+            Self::AtLeast(least) => format!(">= {least}"),
+        }
+    }
+}
+
+fn print_table(figures: &[Figure], rounds: usize) {
+    println!("{rounds} rounds; {BYTES} bytes each.\n");
+    println!(
+        "{:<72}{:>7}{:>11}{:>11}{:>11}{:>11}",
+        "what", "unit", "min", "median", "max", "goal"
+    );
+    for it in figures {
+        let number = |value: f64| match value >= 100.0 {
+            true => format!("{value:.0}"),
+            false => format!("{value:.2}"),
+        };
+        print!(
+            "{:<72}{:>7}{:>11}{:>11}{:>11}",
+            it.what,
+            it.unit,
+            number(it.values.min()),
+            number(it.values.median()),
+            number(it.values.max())
+        );
+        match it.goal {
+            Some(goal) if goal.is_met(it.values.median()) => println!("{:>11} met", goal.words()),
+            Some(goal) => println!("{:>11} MISSED", goal.words()),
+            None => println!(),
+        }
+    }
+    let median = |word: &str| {
+        let found = figures.iter().find(|it| it.what.starts_with(word));
+        found.map(|it| it.values.median())
+    };
+    let raw = [
+        median("raw: message there"),
+        median(&format!("raw: row of {BYTES} bytes stored, relaxed")),
+    ];
+    if let ([Some(echo), Some(add)], Some(across)) =
+        (raw, median("publish to PUBACK across tabs, relaxed"))
+    {
+        let least = echo + add;
+        println!(
+            "\nA publish takes {:.1} times what a message there and back and a stored row take ({least:.2} ms).",
+            across / least
+        );
+    }
+    if let (Some(raw), Some(ours)) = (
+        median("raw: messages stored"),
+        median("acknowledged, relaxed, from 1 tab"),
+    ) {
+        println!(
+            "Acknowledged are {:.0} % of what the database stores of the same bytes.",
+            ours / raw * 100.0
+        );
+    }
+}
+
+fn to_json(figures: &[Figure], rounds: usize) -> Value {
+    let figures: Vec<Value> = figures
+        .iter()
+        .map(|it| {
+            json!({
+                "what": it.what,
+                "unit": it.unit,
+                "min": it.values.min(),
+                "median": it.values.median(),
+                "max": it.values.max(),
+                "goal": it.goal.map(Goal::words),
+            })
+        })
+        .collect();
+    json!({ "rounds": rounds, "bytes": BYTES, "figures": figures })
+}

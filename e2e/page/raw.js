@@ -1,0 +1,114 @@
+// What the browser gives at most, without TabMQ: a message there and back, a row added to a database.
+// Workers do it, as with TabMQ.
+
+const start = (body) => new Worker(URL.createObjectURL(new Blob([body])));
+const answer = (worker, question) => new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => reject(new Error(message));
+    worker.postMessage(question);
+});
+
+const result = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+});
+
+async function inDatabase(channel, mode, stores, work) {
+    const database = await result(indexedDB.open(`tabmq/${channel}/s1`, 1));
+    try {
+        return await work(database.transaction(stores, mode));
+    } finally {
+        database.close();
+    }
+}
+
+let echo;
+
+globalThis.raw = {
+    /** Sends back from now on what `ping` in another tab posts. */
+    echo: async () => {
+        echo = start(`
+            onmessage = () => {
+                const there = new BroadcastChannel("raw/there");
+                const back = new BroadcastChannel("raw/back");
+                there.onmessage = ({ data }) => back.postMessage(data);
+                postMessage("ready");
+            };
+        `);
+        return answer(echo, null);
+    },
+
+    /** Milliseconds that each of so many bytes took there and back. */
+    ping: async (count, bytes) => answer(start(`
+        onmessage = async ({ data: [count, bytes] }) => {
+            const there = new BroadcastChannel("raw/there");
+            const back = new BroadcastChannel("raw/back");
+            const times = [];
+            for (let i = 0; i < count; i++) {
+                const begin = performance.now();
+                const arrived = new Promise((resolve) => { back.onmessage = resolve; });
+                there.postMessage(new Uint8Array(bytes));
+                await arrived;
+                times.push(performance.now() - begin);
+            }
+            postMessage(times);
+        };
+    `), [count, bytes]),
+
+    /** Milliseconds that each row of so many bytes took, one transaction each, one after the other. */
+    add: async (count, bytes, durability) => answer(start(`
+        const open = (name) => new Promise((resolve, reject) => {
+            const request = indexedDB.open(name, 1);
+            request.onupgradeneeded = () => request.result.createObjectStore("log");
+            request.onsuccess = () => resolve(request.result);
+            request.onerror = () => reject(request.error);
+        });
+        onmessage = async ({ data: [count, bytes, durability] }) => {
+            const name = "raw/" + Math.random();
+            const database = await open(name);
+            const times = [];
+            for (let i = 0; i < count; i++) {
+                const begin = performance.now();
+                await new Promise((resolve, reject) => {
+                    const transaction = database.transaction("log", "readwrite", { durability });
+                    transaction.oncomplete = resolve;
+                    transaction.onabort = () => reject(transaction.error);
+                    transaction.objectStore("log").add({ bytes: new Uint8Array(bytes) }, i);
+                    transaction.commit();
+                });
+                times.push(performance.now() - begin);
+            }
+            database.close();
+            indexedDB.deleteDatabase(name);
+            postMessage(times);
+        };
+    `), [count, bytes, durability]),
+
+    /** The rows of a channel's log, by number. */
+    rows: (channel) => inDatabase(channel, "readonly", ["log"], async (transaction) => {
+        const log = transaction.objectStore("log");
+        const [keys, rows] = await Promise.all([result(log.getAllKeys()), result(log.getAll())]);
+        return keys.map((key, index) => ({ key, term: rows[index].term, kind: rows[index].kind, bytes: rows[index].bytes?.length }));
+    }),
+
+    /** Puts what `change(row)` returns in the place of each row of a channel's log that it returns something for. */
+    change: (channel, change) => inDatabase(channel, "readwrite", ["log"], async (transaction) => {
+        const log = transaction.objectStore("log");
+        const [keys, rows] = await Promise.all([result(log.getAllKeys()), result(log.getAll())]);
+        const changed = keys.map((key, index) => [key, change(rows[index])]).filter(([, row]) => row !== undefined);
+        await Promise.all(changed.map(([key, row]) => result(log.put(row, key))));
+        return changed.length;
+    }),
+
+    /** Puts something into a channel's log. */
+    put: (channel, key, row) => inDatabase(channel, "readwrite", ["log"], (transaction) =>
+        result(transaction.objectStore("log").put(row, key))),
+
+    /** What a channel's database holds: rows and bytes of the log, pieces and bytes of the snapshot. */
+    sizes: (channel) => inDatabase(channel, "readonly", ["log", "snap"], async (transaction) => {
+        const all = (store) => result(transaction.objectStore(store).getAll());
+        const [log, snap] = await Promise.all([all("log"), all("snap")]);
+        const bytes = (rows) => rows.reduce((sum, row) => sum + (row.bytes?.length ?? 0), 0);
+        return { rows: log.length, logBytes: bytes(log), pieces: snap.length, snapBytes: bytes(snap) };
+    }),
+};

@@ -1,0 +1,233 @@
+//! A page without a view: one tab's [`Bus`], driven by tests and benchmarks from outside.
+//!
+//! [`Driver`] hands commands to the bus and what it hears to `driver.js`, which keeps the promises. What comes by the
+//! thousand stays here: the messages and acknowledgements of a [`Load`].
+
+mod load;
+mod tally;
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use serde::Serialize as _;
+use serde_wasm_bindgen::Serializer;
+use tabmq_worker::api::{
+    ClientCommand, ClientNo, ClientNotice, Command, Durability, EventKind, Notice, RequestId,
+};
+use tabmq_worker::{Bus, BusOptions, Signal};
+use wasm_bindgen::prelude::*;
+
+use load::{Load, Plan};
+use tally::Tally;
+
+/// The page's only way to its tab.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Driver(Rc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Empty while the bus is opened.
+    bus: OnceCell<Bus>,
+    book: RefCell<Book>,
+}
+
+/// What is kept of what was heard.
+#[derive(Debug, Default)]
+struct Book {
+    load: Option<Load>,
+    tally: Tally,
+}
+
+#[wasm_bindgen]
+impl Driver {
+    /// Joins a channel. `hear(at, notice)` gets every notice but those that are counted here.
+    ///
+    /// # Errors
+    /// `durability` is none.
+    #[wasm_bindgen(constructor)]
+    pub fn open(
+        channel: String,
+        durability: JsValue,
+        hear: js_sys::Function,
+    ) -> Result<Self, JsValue> {
+        let durability: Durability = serde_wasm_bindgen::from_value(durability)?;
+        let options = BusOptions {
+            channel,
+            worker_url: None,
+            durability,
+        };
+        let inner = Rc::new(Inner::default());
+        let hearing = Rc::downgrade(&inner);
+        let bus = Bus::open(options, move |signal| {
+            let now = now();
+            match signal {
+                Signal::Notices(notices) => {
+                    let Some(inner) = hearing.upgrade() else {
+                        return;
+                    };
+                    for notice in notices {
+                        let rest = inner.book.borrow_mut().take(now, notice);
+                        if let Some(notice) = rest {
+                            tell(&hear, now, &notice);
+                        }
+                    }
+                    inner.publish(now);
+                }
+                Signal::Failed(why) => {
+                    let failed = js_sys::Object::new();
+                    set(&failed, "Failed", &why.into());
+                    call(&hear, now, &failed);
+                }
+            }
+        });
+        // Only here is it filled.
+        let _ = inner.bus.set(bus);
+        Ok(Self(inner))
+    }
+
+    /// Sends a command for a client, in the shape of [`ClientCommand`].
+    ///
+    /// # Errors
+    /// It is of another shape.
+    pub fn command(&self, client: u32, command: JsValue) -> Result<(), JsValue> {
+        let command: ClientCommand = serde_wasm_bindgen::from_value(command)?;
+        self.0.send(Command::Client(ClientNo(client), command));
+        Ok(())
+    }
+
+    /// Begins to publish, as a [`Plan`] says; the one before must be over.
+    ///
+    /// # Errors
+    /// The plan is of another shape.
+    pub fn start(&self, plan: JsValue) -> Result<(), JsValue> {
+        let plan: Plan = serde_wasm_bindgen::from_value(plan)?;
+        let now = now();
+        self.0.book.borrow_mut().load = Some(Load::new(plan, now));
+        self.0.publish(now);
+        Ok(())
+    }
+
+    /// Publishes what is due.
+    pub fn tick(&self) {
+        self.0.publish(now());
+    }
+
+    /// Publishes no more.
+    pub fn stop(&self) {
+        if let Some(load) = &mut self.0.book.borrow_mut().load {
+            load.stop();
+        }
+    }
+
+    /// Whether everything that was published is acknowledged, and no more will be published.
+    #[wasm_bindgen(js_name = isDone)]
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.0.book.borrow().load.as_ref().is_none_or(Load::is_done)
+    }
+
+    /// What became of the load so far: see [`load::Report`].
+    ///
+    /// # Errors
+    /// Never.
+    pub fn report(&self) -> Result<JsValue, JsValue> {
+        let book = self.0.book.borrow();
+        let report = book.load.as_ref().map(Load::report);
+        Ok(report.serialize(&Serializer::json_compatible())?)
+    }
+
+    /// How often each number of a load arrived, by number.
+    #[must_use]
+    pub fn counts(&self, topic: &str) -> Vec<u32> {
+        self.0.book.borrow().tally.counts(topic)
+    }
+
+    /// How many messages of loads arrived, copies included.
+    #[wasm_bindgen(js_name = countAll)]
+    #[must_use]
+    pub fn count_all(&self) -> f64 {
+        self.0.book.borrow().tally.all()
+    }
+
+    /// Forgets what arrived.
+    #[wasm_bindgen(js_name = forgetCounts)]
+    pub fn forget_counts(&self) {
+        self.0.book.borrow_mut().tally = Tally::default();
+    }
+}
+
+impl Inner {
+    fn send(&self, command: Command) {
+        if let Some(bus) = self.bus.get() {
+            bus.send(command);
+        }
+    }
+
+    fn publish(&self, now: f64) {
+        if let Some(load) = &mut self.book.borrow_mut().load {
+            load.publish(now, &mut |command| self.send(command));
+        }
+    }
+}
+
+impl Book {
+    /// Takes what is counted here; the rest comes back.
+    fn take(&mut self, now: f64, notice: Notice) -> Option<Notice> {
+        match notice {
+            Notice::Client(_, ClientNotice::Published(request, reason_code))
+                if load::is_of_load(request) =>
+            {
+                if let Some(load) = &mut self.load {
+                    load.on_acknowledged(now, request, reason_code);
+                }
+                None
+            }
+            Notice::Client(client, ClientNotice::Message(message)) => {
+                if self.tally.take(&message) {
+                    return None;
+                }
+                Some(Notice::Client(client, ClientNotice::Message(message)))
+            }
+            other => Some(other),
+        }
+    }
+}
+
+/// Milliseconds since the epoch, with fractions.
+fn now() -> f64 {
+    web_sys::window()
+        .and_then(|window| window.performance())
+        .map_or_else(js_sys::Date::now, |it| it.time_origin() + it.now())
+}
+
+fn tell(hear: &js_sys::Function, now: f64, notice: &Notice) {
+    let Ok(value) = notice.serialize(&Serializer::json_compatible()) else {
+        return;
+    };
+    if let Notice::Event(event) = notice {
+        set(&value, "kind", &kind(&event.kind).into());
+        set(&value, "words", &event.kind.to_string().into());
+    }
+    call(hear, now, &value);
+}
+
+/// The name of an event's variant.
+fn kind(kind: &EventKind) -> String {
+    let debug = format!("{kind:?}");
+    let end = debug.find(|c: char| !c.is_ascii_alphanumeric());
+    debug.get(..end.unwrap_or(debug.len())).unwrap_or_default().to_owned()
+}
+
+fn set(object: &JsValue, field: &str, value: &JsValue) {
+    // Only frozen objects refuse it.
+    let _ = js_sys::Reflect::set(object, &field.into(), value);
+}
+
+fn call(hear: &js_sys::Function, now: f64, value: &JsValue) {
+    // What it throws shows up on the console.
+    let _ = hear.call2(&JsValue::UNDEFINED, &now.into(), value);
+}
+
+/// Numbers of requests from here on belong to loads; those below to `driver.js`.
+const LOADS: RequestId = RequestId(1 << 40);

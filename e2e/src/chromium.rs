@@ -1,0 +1,330 @@
+//! A Chromium without a driver: real tabs in the background, real freezing, the real back/forward cache.
+
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::devtools::{DevTools, Event, Failure, Ticket};
+use crate::driver::path_in;
+use crate::page::Page;
+use crate::server::{Caching, Server};
+use crate::tab::{DEADLINE, POLL_INTERVAL};
+
+/// Starts a program whose pipes are where Chromium wants those of the protocol: 3 and 4.
+#[cfg(unix)]
+const WITH_PIPES: &str = r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>/dev/null"#;
+
+/// What a page without a view knows, in words.
+const REPORT: &str = r#"typeof tab === "undefined" ? location.href : [
+    `${tab.state.tabId} ${JSON.stringify(tab.state.role)} ${document.visibilityState}`,
+    JSON.stringify(tab.state.statuses),
+    ...tab.log.slice(-30).map((it) => `  ${(it.told ?? it.at).toFixed(0)} ${it.kind}: ${it.words}`),
+].join("\n")"#;
+
+const ARGUMENTS: [&str; 13] = [
+    "--headless=new",
+    "--remote-debugging-pipe",
+    // Containers: the sandbox refuses to start as root, and shared memory is scarce.
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    // Nothing but the page uses the network.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-default-browser-check",
+    // A host that is not this machine by name, so that a page on it is not secure.
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
+];
+
+/// A Chromium that is spoken to through nothing but the DevTools protocol, and a server for pages without a view. Both
+/// end with it.
+///
+/// An automation driver makes tabs in the background look as if they were in front, and keeps them awake. Here a tab is
+/// hidden when another one is opened or shown, and freezing and the back/forward cache are the browser's own.
+#[derive(Debug)]
+pub struct Chromium {
+    devtools: DevTools,
+    server: Rc<Server>,
+    process: Child,
+    longest: Cell<Duration>,
+    /// Of the pages that were attached to.
+    sessions: RefCell<Vec<String>>,
+    profile: Profile,
+}
+
+/// What is not as usual.
+#[derive(Debug, Default)]
+pub struct ChromiumSetup<'a> {
+    /// The folder of the profile, which stays; none: a fresh one.
+    pub profile: Option<&'a Path>,
+    /// The server of an earlier browser, because what a site has stored goes by its address, the port included.
+    pub server: Option<Rc<Server>>,
+    /// More command line arguments.
+    pub arguments: &'a [&'a str],
+}
+
+#[derive(Debug)]
+enum Profile {
+    Fresh(TempDir),
+    Given,
+}
+
+/// The folder with the page without a view.
+#[must_use]
+#[track_caller]
+pub fn page_dist() -> PathBuf {
+    let folder = path_in("TABMQ_PAGE");
+    let is_there = folder.join("index.html").is_file();
+    assert!(is_there, "no page in {}: run `cargo xtask test`", folder.display());
+    folder
+}
+
+impl Chromium {
+    /// Starts a browser with no page of ours yet.
+    #[track_caller]
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(ChromiumSetup::default())
+    }
+
+    /// Starts a browser that is not as usual.
+    #[track_caller]
+    #[must_use]
+    pub fn start_with(setup: ChromiumSetup<'_>) -> Self {
+        let server = setup.server.unwrap_or_else(|| {
+            match Server::start(&page_dist(), "/", Caching::Unsaid) {
+                Ok(server) => Rc::new(server),
+                Err(error) => panic!("no server: {error}"),
+            }
+        });
+        let profile = match setup.profile {
+            Some(_) => Profile::Given,
+            None => match tempfile::tempdir() {
+                Ok(folder) => Profile::Fresh(folder),
+                Err(error) => panic!("no folder for the profile: {error}"),
+            },
+        };
+        let folder = match (&profile, setup.profile) {
+            (Profile::Fresh(folder), _) => folder.path(),
+            (Profile::Given, folder) => folder.unwrap_or(Path::new("")),
+        };
+        let chrome = path_in("CHROME");
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", WITH_PIPES])
+            .arg(&chrome)
+            .args(ARGUMENTS)
+            .args(setup.arguments)
+            .arg(format!("--user-data-dir={}", folder.display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut process = match command.spawn() {
+            Ok(process) => process,
+            Err(error) => panic!("{} does not start: {error}", chrome.display()),
+        };
+        let (Some(writer), Some(reader)) = (process.stdin.take(), process.stdout.take()) else {
+            panic!("{} has no pipes", chrome.display());
+        };
+        let chromium = Self {
+            devtools: DevTools::new(writer, reader),
+            server,
+            process,
+            longest: Cell::new(DEADLINE),
+            sessions: RefCell::default(),
+            profile,
+        };
+        chromium.call("Target.setDiscoverTargets", json!({ "discover": true }));
+        chromium
+    }
+
+    /// The server of the page without a view.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// How long an answer is waited for from now on.
+    pub fn wait_at_most(&self, longest: Duration) {
+        self.longest.set(longest);
+    }
+
+    /// Opens a page in a new tab, in front of the others, and waits for nothing.
+    #[track_caller]
+    pub fn open(&self, url: &str) -> Page<'_> {
+        let target = self.call("Target.createTarget", json!({ "url": url }));
+        Page::attach(self, &word(&target["targetId"]))
+    }
+
+    /// Opens an empty tab, to be prepared before anything is loaded.
+    #[track_caller]
+    pub fn open_blank(&self) -> Page<'_> {
+        self.open("about:blank")
+    }
+
+    /// Opens a page without a view on a channel, and waits until it has joined.
+    #[track_caller]
+    pub fn join(&self, channel: &str) -> Page<'_> {
+        let page = self.open_blank();
+        page.join(channel);
+        page
+    }
+
+    /// Ends the browser as a person does, and returns its server.
+    #[track_caller]
+    pub fn quit(mut self) -> Rc<Server> {
+        self.call("Browser.close", json!({}));
+        // It has been asked to end; how it does so is its affair.
+        let _ = self.process.wait();
+        Rc::clone(&self.server)
+    }
+
+    /// Ends all processes of the browser at once, as a crash of the machine's user session would, and returns its server.
+    #[track_caller]
+    pub fn kill(mut self) -> Rc<Server> {
+        let killed = self.process.kill().and_then(|()| self.process.wait());
+        assert!(killed.is_ok(), "the browser cannot be killed: {killed:?}");
+        Rc::clone(&self.server)
+    }
+
+    /// Lets a site store so many bytes and no more; none: as many as the browser sees fit.
+    #[track_caller]
+    pub fn override_quota(&self, page: &Page<'_>, origin: &Value, bytes: Option<u64>) {
+        let mut params = json!({ "origin": origin });
+        if let Some(bytes) = bytes {
+            params["quotaSize"] = bytes.into();
+        }
+        page.command("Storage.overrideQuotaForOrigin", params);
+    }
+
+    /// A command to the browser itself.
+    #[track_caller]
+    pub fn call(&self, method: &str, params: Value) -> Value {
+        self.command("", method, &params)
+    }
+
+    #[track_caller]
+    pub(crate) fn command(&self, session: &str, method: &str, params: &Value) -> Value {
+        match self.try_command(session, method, params) {
+            Ok(value) => value,
+            Err(error) => panic!("{method} failed: {error}"),
+        }
+    }
+
+    pub(crate) fn try_command(
+        &self,
+        session: &str,
+        method: &str,
+        params: &Value,
+    ) -> Result<Value, Failure> {
+        let ticket = self.devtools.send(session, method, params);
+        self.devtools.wait(ticket, self.longest.get())
+    }
+
+    pub(crate) fn begin(&self, session: &str, method: &str, params: &Value) -> Ticket {
+        self.devtools.send(session, method, params)
+    }
+
+    pub(crate) fn end(&self, ticket: Ticket) -> Result<Value, Failure> {
+        self.devtools.wait(ticket, self.longest.get())
+    }
+
+    /// Waits for an event.
+    #[track_caller]
+    pub(crate) fn event<T>(
+        &self,
+        what: &str,
+        is_wanted: impl FnMut(&Event) -> Option<T>,
+    ) -> T {
+        match self.devtools.event(self.longest.get(), is_wanted) {
+            Ok(value) => value,
+            Err(error) => panic!("{what}: {error}"),
+        }
+    }
+
+    pub(crate) fn events<T>(&self, is_wanted: impl FnMut(&Event) -> Option<T>) -> Vec<T> {
+        self.devtools.events(is_wanted)
+    }
+
+    pub(crate) fn note_page(&self, session: &str) {
+        self.sessions.borrow_mut().push(session.to_owned());
+    }
+
+    /// What every page without a view knows, and what went wrong in it.
+    fn report(&self) {
+        self.longest.set(Duration::from_secs(2));
+        for (index, session) in self.sessions.borrow().iter().enumerate() {
+            let params = json!({ "expression": REPORT, "returnByValue": true });
+            let told = match self.try_command(session, "Runtime.evaluate", &params) {
+                Ok(told) => word(&told["result"]["value"]),
+                Err(error) => error.to_string(),
+            };
+            eprintln!("--- Page {}\n{told}", index + 1);
+        }
+        for thrown in self.events(|event| {
+            let is_it = event.method == "Runtime.exceptionThrown";
+            is_it.then(|| event.params["exceptionDetails"]["exception"]["description"].clone())
+        }) {
+            eprintln!("--- Thrown\n{thrown}");
+        }
+    }
+
+    /// The processes of pages, and the seconds of processor time that each has had.
+    #[track_caller]
+    pub(crate) fn renderers(&self) -> Vec<(u32, f64)> {
+        let answer = self.call("SystemInfo.getProcessInfo", json!({}));
+        let processes = answer["processInfo"].as_array().into_iter().flatten();
+        processes
+            .filter(|process| process["type"] == "renderer")
+            .filter_map(|process| {
+                let id = u32::try_from(process["id"].as_u64()?).ok()?;
+                Some((id, process["cpuTime"].as_f64()?))
+            })
+            .collect()
+    }
+
+    /// Looks again and again, until `look` has found what it looks for.
+    #[track_caller]
+    pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(start.elapsed() < DEADLINE, "not in {DEADLINE:?}: {what}");
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.report();
+        }
+        // Both fail only if it has ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if let Profile::Fresh(folder) = &self.profile {
+            // Its other processes end a moment later, and may still write.
+            let start = Instant::now();
+            while fs::remove_dir_all(folder.path()).is_err() && start.elapsed() < DEADLINE {
+                thread::sleep(POLL_INTERVAL);
+            }
+        }
+    }
+}
+
+pub(crate) fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

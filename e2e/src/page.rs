@@ -1,0 +1,449 @@
+//! One page without a view.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::chromium::{Chromium, word};
+use crate::devtools::{Failure, Ticket};
+use crate::tab::{DEADLINE, POLL_INTERVAL};
+
+/// How long a page keeps its process busy, to tell it from the others.
+const BUSY_MS: u32 = 400;
+
+/// A page in a tab of a [`Chromium`], attached to by the DevTools protocol. It stays open when this goes out of scope.
+#[derive(Debug)]
+pub struct Page<'c> {
+    chromium: &'c Chromium,
+    target: String,
+    session: String,
+}
+
+/// A page's dedicated worker, attached to.
+#[derive(Debug)]
+pub struct Worker<'c> {
+    chromium: &'c Chromium,
+    session: String,
+}
+
+/// How a page or its process ends, or is kept from doing anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The tab is closed.
+    Close,
+    /// The page's process crashes.
+    Crash,
+}
+
+/// Something in the life of a page, as it noted it itself.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Life {
+    /// The name of the event.
+    pub what: String,
+    /// When, in milliseconds since the epoch.
+    pub at: f64,
+    /// Whether the page comes out of the back/forward cache, or may go there.
+    #[serde(default)]
+    pub persisted: bool,
+    /// `visible` or `hidden`, where that was noted.
+    #[serde(default)]
+    pub visibility: String,
+}
+
+impl<'c> Page<'c> {
+    #[track_caller]
+    pub(crate) fn attach(chromium: &'c Chromium, target: &str) -> Self {
+        let params = json!({ "targetId": target, "flatten": true });
+        let attached = chromium.call("Target.attachToTarget", params);
+        let page = Self {
+            chromium,
+            target: target.to_owned(),
+            session: word(&attached["sessionId"]),
+        };
+        chromium.note_page(&page.session);
+        page.call("Page.enable", json!({}));
+        page.call("Runtime.enable", json!({}));
+        page
+    }
+
+    /// Loads the page without a view and joins a channel, as the query says.
+    #[track_caller]
+    pub fn join(&self, channel: &str) {
+        self.load(&format!("{}?channel={channel}", self.chromium.server().url()));
+        self.evaluate("tab.open()");
+    }
+
+    /// Loads a page without a view, which joins nothing yet.
+    #[track_caller]
+    pub fn load(&self, url: &str) {
+        self.navigate(url);
+        self.until_true("the page", "typeof tab === 'object'");
+    }
+
+    /// Goes to an address; waits until the page is another one.
+    #[track_caller]
+    pub fn navigate(&self, url: &str) {
+        let answer = self.call("Page.navigate", json!({ "url": url }));
+        let trouble = &answer["errorText"];
+        assert!(trouble.is_null(), "{url}: {trouble}");
+        let url = json!(url);
+        self.until_true("another page", &format!("location.href === {url}"));
+    }
+
+    /// Begins to go to an address, and waits for nothing; see [`Self::end`].
+    pub fn begin_navigation(&self, url: &str) -> Ticket {
+        self.begin_call("Page.navigate", &json!({ "url": url }))
+    }
+
+    /// Goes back in the history, and waits until the page before is there.
+    #[track_caller]
+    pub fn back(&self) {
+        let history = self.call("Page.getNavigationHistory", json!({}));
+        let current = history["currentIndex"].as_u64().unwrap_or_default();
+        let before = usize::try_from(current.saturating_sub(1)).unwrap_or_default();
+        let entry = &history["entries"][before];
+        let params = json!({ "entryId": entry["id"] });
+        self.call("Page.navigateToHistoryEntry", params);
+        let is_back = format!("location.href === {}", entry["url"]);
+        self.until_true("the page before", &is_back);
+    }
+
+    /// Loads the page anew, and joins its channel again.
+    #[track_caller]
+    pub fn reload(&self) {
+        self.evaluate("globalThis.isOld = true");
+        self.call("Page.reload", json!({}));
+        let is_new = "globalThis.isOld === undefined && typeof tab === 'object'";
+        self.until_true("the page anew", is_new);
+        self.evaluate("tab.open()");
+    }
+
+    /// Runs a script in every page this tab loads from now on, before any of the page's own.
+    #[track_caller]
+    pub fn before_each_page(&self, script: &str) {
+        let params = json!({ "source": script });
+        self.call("Page.addScriptToEvaluateOnNewDocument", params);
+    }
+
+    /// The value of an expression in the page; a promise is awaited.
+    #[track_caller]
+    pub fn evaluate(&self, expression: &str) -> Value {
+        let ticket = self.begin(expression);
+        self.end(ticket, expression)
+    }
+
+    /// The value of an expression, in a shape of ours.
+    #[track_caller]
+    pub fn evaluate_as<T: DeserializeOwned>(&self, expression: &str) -> T {
+        let value = self.evaluate(expression);
+        match serde_json::from_value(value) {
+            Ok(value) => value,
+            Err(error) => panic!("{expression}: {error}"),
+        }
+    }
+
+    /// Begins to evaluate an expression; [`Self::end`] gets its value.
+    pub fn begin(&self, expression: &str) -> Ticket {
+        let params = expression_params(expression);
+        self.begin_call("Runtime.evaluate", &params)
+    }
+
+    /// Gets the value of what was begun.
+    #[track_caller]
+    pub fn end(&self, ticket: Ticket, expression: &str) -> Value {
+        match self.chromium.end(ticket).and_then(value) {
+            Ok(value) => value,
+            Err(error) => panic!("{expression}: {error}"),
+        }
+    }
+
+    fn try_evaluate(&self, expression: &str) -> Result<Value, Failure> {
+        self.chromium.end(self.begin(expression)).and_then(value)
+    }
+
+    /// Waits until an expression is true. A page that is loaded meanwhile is no reason to stop.
+    #[track_caller]
+    pub fn until_true(&self, what: &str, expression: &str) {
+        let start = Instant::now();
+        loop {
+            let value = self.try_evaluate(expression);
+            if value == Ok(Value::Bool(true)) {
+                return;
+            }
+            assert!(
+                start.elapsed() < DEADLINE,
+                "not in {DEADLINE:?}: {what}; {expression} is {value:?}"
+            );
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// What the page has gone through.
+    #[track_caller]
+    pub fn life(&self) -> Vec<Life> {
+        self.evaluate_as("life")
+    }
+
+    /// This tab's id, for which it waits.
+    #[track_caller]
+    pub fn id(&self) -> String {
+        self.evaluate_as("tab.until(() => tab.state.tabId)")
+    }
+
+    /// Whether the broker is in this tab.
+    #[track_caller]
+    pub fn is_broker(&self) -> bool {
+        self.evaluate("tab.state.role?.Broker !== undefined") == true
+    }
+
+    /// Waits until the broker is in this tab, and returns its term.
+    #[track_caller]
+    pub fn until_broker(&self) -> u64 {
+        self.evaluate_as("tab.until(() => tab.state.role?.Broker?.term)")
+    }
+
+    /// Waits until the broker is in another tab, and returns its term.
+    #[track_caller]
+    pub fn until_client(&self) -> u64 {
+        self.evaluate_as("tab.until(() => tab.state.role?.Client?.term)")
+    }
+
+    /// Puts the tab in front of the others, which are hidden then.
+    #[track_caller]
+    pub fn show(&self) {
+        self.call("Page.bringToFront", json!({}));
+        self.until_true("a visible page", "document.visibilityState === 'visible'");
+    }
+
+    /// Waits until the tab is hidden.
+    #[track_caller]
+    pub fn until_hidden(&self) {
+        self.until_true("a hidden page", "document.visibilityState === 'hidden'");
+    }
+
+    /// Freezes the page as Chromium does with a tab that was long in the background. It must be hidden.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.until_hidden();
+        self.begin_freeze();
+    }
+
+    /// Freezes the page without looking at it.
+    #[track_caller]
+    pub fn begin_freeze(&self) {
+        self.call("Page.setWebLifecycleState", json!({ "state": "frozen" }));
+    }
+
+    /// Ends the freezing.
+    #[track_caller]
+    pub fn thaw(&self) {
+        self.call("Page.setWebLifecycleState", json!({ "state": "active" }));
+        self.show();
+    }
+
+    /// Ends the page, and makes sure that it has ended so.
+    #[track_caller]
+    pub fn end_by(self, ending: Ending) {
+        match ending {
+            Ending::Close => {
+                self.close();
+                self.until_event("Target.targetDestroyed");
+            }
+            Ending::Crash => {
+                // Nobody is left to answer it.
+                let _ = self.begin_call("Page.crash", &json!({}));
+                self.until_crashed();
+            }
+        }
+    }
+
+    /// Waits until the page has crashed.
+    #[track_caller]
+    pub fn until_crashed(&self) {
+        self.until_event("Target.targetCrashed");
+    }
+
+    #[track_caller]
+    fn until_event(&self, method: &str) {
+        self.chromium.event(method, |event| {
+            let is_it = event.method == method && event.params["targetId"] == *self.target;
+            is_it.then_some(())
+        });
+    }
+
+    /// Closes the tab.
+    #[track_caller]
+    pub fn close(&self) {
+        let params = json!({ "targetId": self.target });
+        self.chromium.call("Target.closeTarget", params);
+    }
+
+    /// Attaches to the tab's worker, the newest if there were several.
+    #[track_caller]
+    pub fn worker(&self) -> Worker<'c> {
+        self.attach_workers(false);
+        let session = self.chromium.event("the tab's worker", |event| {
+            let is_it = event.session == self.session
+                && event.method == "Target.attachedToTarget"
+                && word(&event.params["targetInfo"]["url"]).contains("worker-loader");
+            is_it.then(|| word(&event.params["sessionId"]))
+        });
+        Worker {
+            chromium: self.chromium,
+            session,
+        }
+    }
+
+    /// Loads the page and joins a channel; a script runs in each of the page's workers before anything else there.
+    #[track_caller]
+    pub fn join_with_worker_script(&self, channel: &str, script: &str) {
+        let url = format!("{}?channel={channel}", self.chromium.server().url());
+        self.attach_workers(true);
+        self.navigate(&url);
+        let mut prepared = BTreeSet::new();
+        let start = Instant::now();
+        while self.try_evaluate("typeof tab") != Ok(json!("object")) {
+            self.prepare_workers(script, &mut prepared);
+            assert!(start.elapsed() < DEADLINE, "no page in {DEADLINE:?}");
+        }
+        let joined = "tab.open().then(() => { globalThis.hasJoined = true; }), true";
+        self.evaluate(joined);
+        while self.evaluate("globalThis.hasJoined === true") != true {
+            self.prepare_workers(script, &mut prepared);
+            assert!(start.elapsed() < DEADLINE, "not joined in {DEADLINE:?}");
+        }
+    }
+
+    fn attach_workers(&self, wait: bool) {
+        let params = json!({ "autoAttach": true, "waitForDebuggerOnStart": wait, "flatten": true });
+        self.call("Target.setAutoAttach", params);
+    }
+
+    fn prepare_workers(&self, script: &str, prepared: &mut BTreeSet<String>) {
+        let attached = self.chromium.events(|event| {
+            let is_it =
+                event.session == self.session && event.method == "Target.attachedToTarget";
+            is_it.then(|| word(&event.params["sessionId"]))
+        });
+        for session in attached {
+            if prepared.insert(session.clone()) {
+                let params = expression_params(script);
+                let ran = self.chromium.command(&session, "Runtime.evaluate", &params);
+                let trouble = &ran["exceptionDetails"];
+                assert!(trouble.is_null(), "{script}: {trouble}");
+                let go = "Runtime.runIfWaitingForDebugger";
+                self.chromium.command(&session, go, &json!({}));
+            }
+        }
+    }
+
+    /// The process that runs the page. It is kept busy for a moment.
+    #[track_caller]
+    pub fn process(&self) -> Process {
+        let before = self.chromium.renderers();
+        let busy = format!("for (const end = Date.now() + {BUSY_MS}; Date.now() < end;);");
+        self.evaluate(&busy);
+        let gain = |(id, after): (u32, f64)| {
+            let earlier = before.iter().find(|(other, _)| *other == id);
+            (id, after - earlier.map_or(0.0, |(_, seconds)| *seconds))
+        };
+        let gains = self.chromium.renderers().into_iter().map(gain);
+        match gains.max_by(|a, b| a.1.total_cmp(&b.1)) {
+            Some((id, _)) => Process { id },
+            None => panic!("the browser has no processes for pages"),
+        }
+    }
+
+    /// A command of the protocol to this page.
+    #[track_caller]
+    pub fn command(&self, method: &str, params: Value) -> Value {
+        self.call(method, params)
+    }
+
+    fn begin_call(&self, method: &str, params: &Value) -> Ticket {
+        self.chromium.begin(&self.session, method, params)
+    }
+
+    #[track_caller]
+    fn call(&self, method: &str, params: Value) -> Value {
+        self.chromium.command(&self.session, method, &params)
+    }
+}
+
+impl Worker<'_> {
+    /// Keeps the worker from doing anything else for so long, from now on.
+    pub fn hang(&self, duration: Duration) {
+        let ms = duration.as_millis();
+        let busy = format!("for (const end = Date.now() + {ms}; Date.now() < end;);");
+        let params = expression_params(&busy);
+        // Nobody waits for its end.
+        let _ = self.chromium.begin(&self.session, "Runtime.evaluate", &params);
+    }
+
+    /// The value of an expression in the worker; a promise is awaited.
+    #[track_caller]
+    pub fn evaluate(&self, expression: &str) -> Value {
+        let params = expression_params(expression);
+        let answer = self.chromium.try_command(&self.session, "Runtime.evaluate", &params);
+        match answer.and_then(value) {
+            Ok(value) => value,
+            Err(error) => panic!("{expression}: {error}"),
+        }
+    }
+}
+
+/// The process of a page. If it still stands when this goes out of scope, it goes on.
+#[derive(Debug)]
+pub struct Process {
+    id: u32,
+}
+
+impl Process {
+    /// Stops it, whatever it is doing: page, worker and all.
+    #[track_caller]
+    pub fn stop(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    #[track_caller]
+    pub fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    /// Ends it at once.
+    #[track_caller]
+    pub fn kill(&self) {
+        self.signal("-KILL");
+    }
+
+    #[track_caller]
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.id.to_string()]).status();
+        assert!(
+            status.as_ref().is_ok_and(|it| it.success()),
+            "kill {name} {}: {status:?}",
+            self.id
+        );
+    }
+}
+
+fn expression_params(expression: &str) -> Value {
+    json!({ "expression": expression, "awaitPromise": true, "returnByValue": true })
+}
+
+/// The value in an answer to `Runtime.evaluate`, or what was thrown.
+fn value(mut answer: Value) -> Result<Value, Failure> {
+    let thrown = &answer["exceptionDetails"];
+    if thrown.is_null() {
+        return Ok(answer["result"]["value"].take());
+    }
+    let exception = &thrown["exception"]["description"];
+    let text = exception.as_str().or_else(|| thrown["text"].as_str());
+    Err(Failure::Refused(text.unwrap_or("an exception").to_owned()))
+}

@@ -1,0 +1,58 @@
+//! A page that is not secure: without Web Locks the database stands in for them.
+
+use e2e::{Chromium, Ending, Page};
+
+use crate::work::{Work, agreed, connect};
+
+#[track_caller]
+fn join(chromium: &Chromium) -> Page<'_> {
+    let page = chromium.open_blank();
+    page.load(&format!("http://tabmq.test:{}/?channel=insecure", chromium.server().port()));
+    assert_eq!(page.evaluate("[isSecureContext, typeof navigator.locks].join()"), "false,undefined");
+    page.evaluate("tab.open()");
+    page
+}
+
+#[test]
+fn without_locks_one_tab_is_the_broker_and_another_takes_over_when_it_goes() {
+    let chromium = Chromium::start();
+    let mut pages: Vec<Page<'_>> = (0..4).map(|_| join(&chromium)).collect();
+    pages[0].until_broker();
+    for page in &pages {
+        connect(page);
+    }
+    chromium.until("one broker", || agreed(&pages).map(|_| ()));
+    pages[0].evaluate("tab.publish('kept', 'as it was', { retain: true })");
+    for ending in [Ending::Close, Ending::Crash] {
+        let place = chromium.until("a broker", || pages.iter().position(Page::is_broker));
+        let broker = pages.remove(place);
+        let others: Vec<&Page<'_>> = pages.iter().collect();
+        let work = Work::begin(others[0], others[1]);
+        broker.end_by(ending);
+        work.goes_on();
+        chromium.until("another broker", || agreed(&pages).map(|_| ()));
+        work.end();
+    }
+    pages[0].evaluate("tab.subscribe('kept')");
+    pages[0].until_true("the retained message", "tab.messages.some((it) => it.payload === 'as it was')");
+}
+
+#[test]
+fn without_locks_a_broker_that_stands_still_is_taken_over_from() {
+    let chromium = Chromium::start();
+    let broker = join(&chromium);
+    broker.until_broker();
+    let pages = [join(&chromium), join(&chromium)];
+    for page in &pages {
+        page.until_client();
+        connect(page);
+    }
+    let work = Work::begin(&pages[0], &pages[1]);
+    let process = broker.process();
+    process.stop();
+    work.goes_on();
+    chromium.until("another broker", || agreed(&pages).map(|_| ()));
+    process.go_on();
+    broker.until_client();
+    work.end();
+}

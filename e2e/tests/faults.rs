@@ -1,0 +1,338 @@
+//! What can happen to the tab with the broker: each time another one goes on from what is stored, and nothing is lost
+//! that was acknowledged. That it really happened is made sure of, too.
+
+use std::thread;
+use std::time::Duration;
+
+use e2e::{Chromium, Ending, Life, Page};
+
+use crate::work::{Work, agreed, connect, tabs};
+
+/// Keeps a page from hearing of its freezing, so that its worker keeps the lock and stands still with it; and notes it.
+const UNHANDLED_FREEZE: &str = "
+    globalThis.unheard = [];
+    for (const what of ['freeze', 'resume']) {
+        document.addEventListener(what, (event) => {
+            unheard.push({ what, at: 0, visibility: document.visibilityState });
+            event.stopImmediatePropagation();
+        }, true);
+    }
+";
+
+/// The same of the back/forward cache.
+const UNHANDLED_CACHE: &str = "
+    globalThis.unheard = [];
+    for (const what of ['pagehide', 'pageshow']) {
+        window.addEventListener(what, (event) => {
+            unheard.push({ what, at: 0, persisted: event.persisted });
+            event.stopImmediatePropagation();
+        }, true);
+    }
+";
+
+/// Three tabs at work, and what happens to the broker's.
+#[track_caller]
+fn hit<'c>(chromium: &'c Chromium, prepare: impl Fn(&Page<'c>), strike: impl FnOnce(Page<'c>)) -> Vec<Page<'c>> {
+    let broker = chromium.open_blank();
+    prepare(&broker);
+    broker.join("faults");
+    let term = broker.until_broker();
+    connect(&broker);
+    let others = vec![chromium.join("faults"), chromium.join("faults")];
+    for page in &others {
+        page.until_client();
+        connect(page);
+    }
+    others[0].evaluate("tab.publish('kept', 'as it was', { retain: true })");
+    let work = Work::begin(&others[1], &others[0]);
+    broker.until_hidden();
+    strike(broker);
+    work.goes_on();
+    let next = chromium.until("another broker", || agreed(&others));
+    assert!(next.until_broker() > term, "terms rise");
+    work.end();
+    assert_kept(&others[1]);
+    others
+}
+
+#[track_caller]
+fn assert_kept(page: &Page<'_>) {
+    page.evaluate("tab.messages.length = 0");
+    page.evaluate("tab.connect({ client: 7 }).then(() => tab.subscribe('kept', { client: 7 }))");
+    page.until_true(
+        "the retained message",
+        "tab.messages.some((it) => it.topic === 'kept' && it.payload === 'as it was' && it.retain)",
+    );
+}
+
+#[track_caller]
+fn assert_unheard(page: &Page<'_>, is_it: impl Fn(&Life) -> bool) {
+    let life: Vec<Life> = page.evaluate_as("unheard");
+    assert!(life.iter().any(is_it), "it did not happen: {life:?}");
+}
+
+#[test]
+fn nothing_is_lost_when_the_broker_is_closed() {
+    let chromium = Chromium::start();
+    hit(&chromium, |_| {}, |broker| broker.end_by(Ending::Close));
+}
+
+#[test]
+fn nothing_is_lost_when_the_broker_crashes() {
+    let chromium = Chromium::start();
+    hit(&chromium, |_| {}, |broker| broker.end_by(Ending::Crash));
+}
+
+#[test]
+fn nothing_is_lost_when_the_brokers_process_is_killed() {
+    let chromium = Chromium::start();
+    hit(&chromium, |_| {}, |broker| {
+        broker.process().kill();
+        broker.until_crashed();
+    });
+}
+
+#[test]
+fn nothing_is_lost_when_the_broker_is_reloaded() {
+    let chromium = Chromium::start();
+    hit(&chromium, |_| {}, |broker| {
+        let before = broker.id();
+        broker.reload();
+        assert_ne!(broker.id(), before);
+    });
+}
+
+#[test]
+fn nothing_is_lost_when_the_broker_is_left_for_another_page_and_comes_back_out_of_the_cache() {
+    let chromium = Chromium::start();
+    hit(&chromium, |_| {}, |broker| {
+        let before = broker.id();
+        broker.navigate("about:blank");
+        thread::sleep(Duration::from_millis(500));
+        broker.back();
+        let life = broker.life();
+        let shown = life.iter().rfind(|it| it.what == "pageshow");
+        assert!(shown.is_some_and(|it| it.persisted), "not out of the cache: {life:?}");
+        broker.until_true("a new worker", &format!("tab.state.tabId !== '{before}'"));
+        broker.until_client();
+    });
+}
+
+#[test]
+fn nothing_is_lost_when_a_broker_goes_into_the_cache_that_does_not_hear_of_it() {
+    let chromium = Chromium::start();
+    hit(&chromium, |page| page.before_each_page(UNHANDLED_CACHE), |broker| {
+        broker.navigate("about:blank");
+        thread::sleep(Duration::from_millis(2_500));
+        broker.back();
+        // Whether the browser lets such a page into its cache is its own affair; if it does not, the page is another one.
+        let was_cached = broker.evaluate("typeof unheard === 'object' && unheard.some((it) => it.what === 'pageshow' && it.persisted)");
+        if was_cached == true {
+            broker.until_client();
+        }
+    });
+}
+
+#[test]
+fn nothing_is_lost_when_the_broker_is_frozen() {
+    let chromium = Chromium::start();
+    hit(&chromium, |_| {}, |broker| {
+        let before = broker.id();
+        broker.freeze();
+        thread::sleep(Duration::from_millis(500));
+        broker.thaw();
+        let life = broker.life();
+        let frozen = life.iter().find(|it| it.what == "freeze");
+        assert!(
+            frozen.is_some_and(|it| it.visibility == "hidden"),
+            "not hidden and frozen: {life:?}"
+        );
+        broker.until_true("a new worker", &format!("tab.state.tabId !== '{before}'"));
+        broker.until_client();
+    });
+}
+
+#[test]
+fn nothing_is_lost_when_a_broker_is_frozen_that_does_not_hear_of_it() {
+    let chromium = Chromium::start();
+    hit(&chromium, |page| page.before_each_page(UNHANDLED_FREEZE), |broker| {
+        let id = broker.id();
+        broker.freeze();
+        thread::sleep(Duration::from_millis(2_500));
+        broker.thaw();
+        assert_unheard(&broker, |it| it.what == "freeze" && it.visibility == "hidden");
+        // The same worker learns that its reign is over.
+        broker.until_client();
+        assert_eq!(broker.id(), id);
+    });
+}
+
+#[test]
+fn nothing_is_lost_when_the_brokers_process_stands_still() {
+    let chromium = Chromium::start();
+    hit(&chromium, |_| {}, |broker| {
+        let process = broker.process();
+        process.stop();
+        thread::sleep(Duration::from_millis(2_500));
+        process.go_on();
+        broker.until_client();
+    });
+}
+
+#[test]
+fn nothing_is_lost_when_the_broker_hangs() {
+    let chromium = Chromium::start();
+    hit(&chromium, |_| {}, |broker| {
+        let worker = broker.worker();
+        worker.hang(Duration::from_millis(2_500));
+        let id = broker.id();
+        // It does nothing before that.
+        let ms = worker.evaluate("performance.now()");
+        assert!(ms.as_f64() > Some(2_500.0));
+        broker.until_client();
+        assert_eq!(broker.id(), id);
+    });
+}
+
+#[test]
+fn a_frozen_tab_at_the_head_of_the_queue_does_not_keep_the_others_from_reigning() {
+    let chromium = Chromium::start();
+    let broker = chromium.join("faults");
+    broker.until_broker();
+    let frozen = chromium.open_blank();
+    frozen.before_each_page(UNHANDLED_FREEZE);
+    frozen.join("faults");
+    frozen.until_client();
+    let others = [chromium.join("faults"), chromium.join("faults")];
+    for page in &others {
+        page.until_client();
+        connect(page);
+    }
+    let work = Work::begin(&others[1], &others[0]);
+    frozen.freeze();
+    broker.end_by(Ending::Close);
+    work.goes_on();
+    let next = chromium.until("another broker", || agreed(&others));
+    let term = next.until_broker();
+
+    frozen.thaw();
+    assert_unheard(&frozen, |it| it.what == "freeze" && it.visibility == "hidden");
+    frozen.until_true(
+        "the reign of the other",
+        &format!("tab.state.role?.Client?.term >= {term}"),
+    );
+    work.end();
+}
+
+#[test]
+fn a_broker_that_wakes_after_a_takeover_and_a_checkpoint_writes_nothing_more() {
+    let chromium = Chromium::start();
+    let stale = chromium.open_blank();
+    stale.before_each_page(UNHANDLED_FREEZE);
+    stale.join("faults");
+    let old_term = stale.until_broker();
+    connect(&stale);
+    let others = [chromium.join("faults"), chromium.join("faults")];
+    for page in &others {
+        page.until_client();
+        connect(page);
+    }
+    // It publishes itself, so that it has something to say the moment it wakes.
+    let work = Work::begin(&stale, &others[0]);
+    stale.freeze();
+    // Nobody suspects a broker of which nobody wants anything.
+    others[0].evaluate("tab.publish('a', 'b')");
+    let next = chromium.until("another broker", || agreed(&others));
+    assert!(next.until_broker() > old_term);
+    // More than the log may grow to.
+    others[1].evaluate(
+        "tab.start({ topic: 'big/', topics: true, retain: true, bytes: 100000, count: 60, window: 10 }); tab.done()",
+    );
+    chromium.until("a checkpoint", || {
+        let pieces = others[1].evaluate("raw.sizes('faults').then((it) => it.pieces)");
+        (pieces.as_u64() > Some(0)).then_some(())
+    });
+
+    stale.thaw();
+    assert_unheard(&stale, |it| it.what == "freeze" && it.visibility == "hidden");
+    stale.until_client();
+    work.goes_on();
+    work.end();
+    // By number, terms never fall: what the stale broker wrote came before the fence.
+    let terms: Vec<u64> = others[1].evaluate_as("raw.rows('faults').then((rows) => rows.map((row) => row.term))");
+    assert!(terms.is_sorted(), "{terms:?}");
+}
+
+#[test]
+fn a_deaf_tab_takes_nothing() {
+    let chromium = Chromium::start();
+    let broker = chromium.join("faults");
+    let term = broker.until_broker();
+    let deaf = chromium.open_blank();
+    deaf.join_with_worker_script(
+        "faults",
+        "const listen = BroadcastChannel.prototype.addEventListener;
+        BroadcastChannel.prototype.addEventListener = function (type, listener, ...rest) {
+            const hear = (event) => globalThis.isDeaf || listener(event);
+            return listen.call(this, type, hear, ...rest);
+        };",
+    );
+    deaf.until_client();
+    connect(&deaf);
+    deaf.worker().evaluate("globalThis.isDeaf = true");
+    // It waits for an answer that it will not hear.
+    deaf.evaluate("tab.publish('a', 'b'), true");
+    deaf.until_true("the suspicion", "tab.log.some((it) => it.kind === 'Deaf')");
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(broker.until_broker(), term);
+    assert_eq!(broker.evaluate("tab.log.some((it) => it.kind === 'Deposed')"), false);
+    assert_eq!(deaf.evaluate("tab.log.some((it) => it.kind === 'Ousting')"), false);
+}
+
+#[test]
+fn thirty_two_tabs_that_start_at_once_agree_on_one_broker() {
+    let chromium = Chromium::start();
+    let pages: Vec<Page<'_>> = (0..32).map(|_| chromium.open_blank()).collect();
+    let url = format!("{}?channel=faults", chromium.server().url());
+    let loading: Vec<_> = pages.iter().map(|page| page.begin_navigation(&url)).collect();
+    for (page, ticket) in pages.iter().zip(loading) {
+        page.end(ticket, "navigation");
+        page.until_true("the page", "typeof tab === 'object'");
+    }
+    let joining: Vec<_> = pages.iter().map(|page| page.begin("tab.open()")).collect();
+    for (page, ticket) in pages.iter().zip(joining) {
+        page.end(ticket, "joining");
+    }
+    chromium.until("one broker", || agreed(&pages));
+    let brokers = pages.iter().filter(|page| {
+        page.evaluate("tab.log.some((it) => it.kind === 'Elected')") == true
+    });
+    assert_eq!(brokers.count(), 1, "elected in all");
+    for page in &pages {
+        connect(page);
+    }
+}
+
+#[test]
+fn a_change_of_broker_is_no_disconnection_and_sends_no_will() {
+    let chromium = Chromium::start();
+    let mut pages = tabs(&chromium, 3, "faults");
+    let with_will = pages.pop().expect("three");
+    with_will.evaluate("tab.connect({ will: { topic: 'will', payload: 'gone' } })");
+    with_will.evaluate("tab.subscribe('news')");
+    let watcher = &pages[1];
+    watcher.evaluate("tab.subscribe('will')");
+    let broker = pages.remove(0);
+    broker.end_by(Ending::Crash);
+    let watcher = &pages[0];
+    watcher.until_broker();
+    with_will.until_client();
+    with_will.evaluate("tab.settled()");
+    // The subscription lives on without being made again by anybody: it is in the session.
+    watcher.evaluate("tab.publish('news', 'from the new broker')");
+    with_will.until_true("the news", "tab.messages.some((it) => it.topic === 'news')");
+    assert_eq!(watcher.evaluate("tab.messages.length"), 0);
+
+    with_will.end_by(Ending::Crash);
+    watcher.until_true("the will", "tab.messages.some((it) => it.topic === 'will')");
+}

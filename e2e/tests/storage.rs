@@ -1,0 +1,248 @@
+//! What the browser does to what is stored: keeps it, refuses more of it, removes it, spoils it, has none.
+
+use e2e::{Chromium, ChromiumSetup, Ending, Page};
+use serde_json::{Value, json};
+
+use crate::work::{connect, tabs};
+
+/// A session of a client that is away, with a subscription and a message that waits; and a retained message.
+#[track_caller]
+fn leave_things(page: &Page<'_>) {
+    page.evaluate(
+        "(async () => {
+            await tab.connect({ client: 1, clientId: 'away', clean: false, expiry: 3600 });
+            await tab.subscribe('letters/#', { client: 1 });
+            tab.disconnect({ client: 1 });
+            await tab.publish('letters/1', 'waits');
+            await tab.publish('kept', 'as it was', { retain: true });
+        })()",
+    );
+}
+
+/// Everything of [`leave_things`] is there.
+#[track_caller]
+fn assert_things(page: &Page<'_>) {
+    page.evaluate("tab.messages.length = 0");
+    let connected =
+        page.evaluate("tab.connect({ client: 1, clientId: 'away', clean: false, expiry: 3600 })");
+    assert_eq!(connected["session_present"], true, "{connected}");
+    page.until_true("the message that waited", "tab.messages.some((it) => it.payload === 'waits')");
+    page.evaluate("tab.publish('letters/2', 'comes later')");
+    page.until_true(
+        "a message by the subscription of old",
+        "tab.messages.some((it) => it.client === 1 && it.payload === 'comes later')",
+    );
+    page.evaluate("tab.connect({ client: 2 }).then(() => tab.subscribe('kept', { client: 2 }))");
+    page.until_true(
+        "the retained message",
+        "tab.messages.some((it) => it.client === 2 && it.payload === 'as it was' && it.retain)",
+    );
+}
+
+/// Nothing of [`leave_things`] is there.
+#[track_caller]
+fn assert_nothing(page: &Page<'_>) {
+    page.evaluate("tab.messages.length = 0");
+    let connected =
+        page.evaluate("tab.connect({ client: 1, clientId: 'away', clean: false, expiry: 3600 })");
+    assert_eq!(connected["session_present"], false, "{connected}");
+    page.evaluate("tab.connect({ client: 2 }).then(() => tab.subscribe('#', { client: 2 }))");
+    page.evaluate("tab.publish('last', '')");
+    page.until_true("a message", "tab.messages.some((it) => it.topic === 'last')");
+    let kept = "tab.messages.some((it) => it.topic === 'kept' || it.payload === 'waits')";
+    assert_eq!(page.evaluate(kept), false);
+}
+
+#[track_caller]
+fn until_told(page: &Page<'_>, kind: &str) -> String {
+    let look = format!("tab.until(() => tab.log.find((it) => it.kind === '{kind}')?.words)");
+    page.evaluate_as(&look)
+}
+
+#[track_caller]
+fn was_told(page: &Page<'_>, kind: &str) -> bool {
+    page.evaluate(&format!("tab.log.some((it) => it.kind === '{kind}')")) == true
+}
+
+#[test]
+fn sessions_subscriptions_and_messages_survive_the_end_of_the_browser() {
+    let profile = tempfile::tempdir().expect("a folder");
+    let mut server = None;
+    for end in [Chromium::quit, Chromium::kill] {
+        let chromium = Chromium::start_with(ChromiumSetup {
+            profile: Some(profile.path()),
+            server: server.take(),
+            ..ChromiumSetup::default()
+        });
+        let pages = tabs(&chromium, 2, "storage");
+        leave_things(&pages[1]);
+        server = Some(end(chromium));
+
+        let chromium = Chromium::start_with(ChromiumSetup {
+            profile: Some(profile.path()),
+            server: server.take(),
+            ..ChromiumSetup::default()
+        });
+        let page = chromium.join("storage");
+        let term = page.until_broker();
+        connect(&page);
+        assert_things(&page);
+        let restored = until_told(&page, "Restored");
+        assert!(restored.contains("retained"), "{restored}");
+        assert!(term > 0);
+        server = Some(chromium.quit());
+    }
+}
+
+#[test]
+fn the_last_tab_that_is_reloaded_finds_everything_again() {
+    let chromium = Chromium::start();
+    let page = chromium.join("storage");
+    page.until_broker();
+    connect(&page);
+    leave_things(&page);
+    page.reload();
+    page.until_broker();
+    connect(&page);
+    assert_things(&page);
+}
+
+#[test]
+fn a_full_storage_refuses_with_quota_exceeded_what_would_have_to_be_stored_until_there_is_room() {
+    let chromium = Chromium::start();
+    let pages = tabs(&chromium, 2, "storage");
+    leave_things(&pages[1]);
+    pages[1].evaluate("tab.subscribe('#')");
+    let origin = pages[0].evaluate("location.origin");
+    chromium.override_quota(&pages[0], &origin, Some(200_000));
+    // Noise, because what the browser stores it compresses.
+    let noise = "[...crypto.getRandomValues(new Uint8Array(50_000))].map((it) => String.fromCharCode(33 + it % 90)).join('')";
+    let refused = chromium.until("a refusal", || {
+        let code = pages[1].evaluate(&format!("tab.publish('big', {noise}, {{ retain: true }})"));
+        (code != 0 && code != 16).then_some(code)
+    });
+    assert_eq!(refused, 0x97, "quota exceeded");
+    until_told(&pages[0], "StorageFull");
+    // What need not be stored goes on, also in what stands for the broker after that.
+    pages[1].evaluate("tab.settled()");
+    pages[1].evaluate("tab.publish('small', 'goes on', { qos: 0 })");
+    pages[1].until_true("QoS 0", "tab.messages.some((it) => it.payload === 'goes on')");
+
+    chromium.override_quota(&pages[0], &origin, None);
+    let accepted = chromium.until("room", || {
+        let code = pages[1].evaluate("tab.publish('big', 'not so big', { retain: true })");
+        (code == 0 || code == 16).then_some(code)
+    });
+    assert!(accepted.is_number());
+    until_told(&pages[0], "StorageHasRoom");
+    let mut pages = pages;
+    pages.remove(0).end_by(Ending::Close);
+    pages[0].until_broker();
+    assert_things(&pages[0]);
+}
+
+#[test]
+fn what_a_person_removes_is_written_anew_from_memory_and_that_is_told() {
+    let chromium = Chromium::start();
+    let mut pages = tabs(&chromium, 2, "storage");
+    leave_things(&pages[1]);
+    let term = pages[0].until_broker();
+    let origin = pages[0].evaluate("location.origin");
+    pages[0].command(
+        "Storage.clearDataForOrigin",
+        json!({ "origin": origin, "storageTypes": "indexeddb" }),
+    );
+    until_told(&pages[0], "StorageRemoved");
+    pages[0].until_true("a new reign", &format!("tab.state.role?.Broker?.term > {term}"));
+    pages[1].evaluate("tab.publish('a', 'b')");
+    pages.remove(0).end_by(Ending::Crash);
+    pages[0].until_broker();
+    assert_things(&pages[0]);
+}
+
+#[test]
+fn rows_that_cannot_be_read_are_left_out_and_told_and_the_rest_is_there() {
+    let chromium = Chromium::start();
+    let mut pages = tabs(&chromium, 2, "storage");
+    leave_things(&pages[1]);
+    pages[1].evaluate("tab.publish('spoilt', 'marker', { retain: true })");
+    pages[1].evaluate("tab.publish('kept', 'as it was', { retain: true })");
+    let changed = pages[1].evaluate(
+        "raw.change('storage', (row) => {
+            const at = row.bytes && new TextDecoder('latin1').decode(row.bytes).indexOf('marker');
+            if (!(at >= 0)) return undefined;
+            row.bytes[at] ^= 1;
+            return row;
+        })",
+    );
+    assert_eq!(changed, 1, "rows that were spoilt");
+    pages[1].evaluate(
+        "raw.put('storage', 0, 'not a row')",
+    );
+    pages.remove(0).end_by(Ending::Crash);
+    pages[0].until_broker();
+    let told = until_told(&pages[0], "RecordsSkipped");
+    assert!(told.contains('2'), "{told}");
+    assert_things(&pages[0]);
+    let spoilt = "tab.messages.some((it) => it.topic === 'spoilt')";
+    pages[0].evaluate("tab.connect({ client: 3 }).then(() => tab.subscribe('#', { client: 3 }))");
+    pages[0].until_true("what is kept", "tab.messages.some((it) => it.client === 3)");
+    assert_eq!(pages[0].evaluate(spoilt), false);
+}
+
+#[test]
+fn a_broker_without_a_database_says_so_and_works_until_its_tab_ends() {
+    let chromium = Chromium::start();
+    let no_database = "Object.defineProperty(globalThis, 'indexedDB', { value: undefined })";
+    assert_volatile(
+        &chromium,
+        || {
+            let page = chromium.open_blank();
+            page.join_with_worker_script("storage", no_database);
+            page
+        },
+        |broker| {
+            let why = until_told(broker, "InMemory");
+            assert!(why.contains("memory only"), "{why}");
+        },
+    );
+}
+
+#[test]
+fn a_broker_that_is_to_keep_everything_in_memory_stores_nothing() {
+    let chromium = Chromium::start();
+    assert_volatile(
+        &chromium,
+        || chromium.join("storage&durability=memory"),
+        |broker| {
+            assert!(!was_told(broker, "InMemory"), "that is not news");
+            let databases: Value = broker.evaluate("indexedDB.databases().then((all) => all.length)");
+            assert_eq!(databases, 0);
+        },
+    );
+}
+
+#[track_caller]
+fn assert_volatile<'c>(
+    chromium: &'c Chromium,
+    join: impl Fn() -> Page<'c>,
+    assert_broker: impl Fn(&Page<'c>),
+) {
+    let mut pages = vec![join(), join()];
+    pages[0].until_broker();
+    for page in &pages {
+        connect(page);
+    }
+    leave_things(&pages[1]);
+    assert_broker(&pages[0]);
+    let announced = chromium.until("the broker's announcement", || {
+        let roster = pages[1].evaluate("tab.state.roster.find((it) => it.is_broker)?.durability");
+        (!roster.is_null()).then_some(roster)
+    });
+    assert_eq!(announced, "memory");
+    pages.remove(0).end_by(Ending::Close);
+    pages[0].until_broker();
+    assert_broker(&pages[0]);
+    connect(&pages[0]);
+    assert_nothing(&pages[0]);
+}

@@ -1,0 +1,112 @@
+//! Tabs at work: one publishes all the time, and one keeps what arrives.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Chromium, DEADLINE, Page};
+use serde::Deserialize;
+
+/// Messages a second.
+const RATE: u32 = 100;
+/// No fault may stop everything for longer. The benchmark measures; this only tells a failover from none.
+const GAP_MS_MAX: f64 = 8_000.0;
+
+/// A tab that publishes without end, and one with a session that keeps what arrives.
+pub(crate) struct Work<'p, 'c> {
+    publisher: &'p Page<'c>,
+    keeper: &'p Page<'c>,
+}
+
+/// What became of the messages.
+#[derive(Debug, Deserialize)]
+struct Report {
+    sent: Vec<f64>,
+    acknowledged: Vec<f64>,
+    refused: Vec<(usize, u8)>,
+}
+
+/// So many tabs on a channel, connected; the first is the broker, and they queue for its place in this order.
+#[track_caller]
+pub(crate) fn tabs<'c>(chromium: &'c Chromium, count: usize, channel: &str) -> Vec<Page<'c>> {
+    let pages: Vec<Page<'_>> = (0..count).map(|_| chromium.join(channel)).collect();
+    pages[0].until_broker();
+    for page in &pages {
+        connect(page);
+    }
+    pages
+}
+
+#[track_caller]
+pub(crate) fn connect(page: &Page<'_>) {
+    page.evaluate("tab.connect()");
+}
+
+impl<'p, 'c> Work<'p, 'c> {
+    /// Begins to publish with QoS 1.
+    #[track_caller]
+    pub(crate) fn begin(publisher: &'p Page<'c>, keeper: &'p Page<'c>) -> Self {
+        keeper.evaluate(
+            "tab.connect({ client: 1, clientId: 'keeper', clean: false, expiry: 3600 })
+                .then(() => tab.subscribe('load/#', { client: 1 }))",
+        );
+        publisher.evaluate(&format!(
+            "tab.start({{ topic: 'load/work', rate: {RATE}, window: 60000 }})"
+        ));
+        let work = Self { publisher, keeper };
+        work.goes_on();
+        work
+    }
+
+    /// Waits until what is published from now on is acknowledged.
+    #[track_caller]
+    pub(crate) fn goes_on(&self) {
+        self.publisher.evaluate("globalThis.mark = tab.report().sent.length");
+        let is_there = "tab.report().acknowledged.slice(mark).filter((at) => at > 0).length >= 3";
+        self.publisher
+            .until_true("an acknowledgement of what was published just now", is_there);
+    }
+
+    /// Ends the work, and makes sure that everything arrived that was acknowledged, and everything was acknowledged.
+    #[track_caller]
+    pub(crate) fn end(self) {
+        self.publisher.evaluate("tab.stop()");
+        let report: Report = self.publisher.evaluate_as("tab.done()");
+        assert_eq!(report.refused, []);
+        assert_eq!(report.sent.len(), report.acknowledged.len());
+        let start = Instant::now();
+        loop {
+            let counts: Vec<u32> = self.keeper.evaluate_as("tab.counts('load/work')");
+            let lost: Vec<usize> = (0..report.sent.len())
+                .filter(|number| counts.get(*number).copied().unwrap_or_default() == 0)
+                .collect();
+            if lost.is_empty() {
+                break;
+            }
+            assert!(
+                start.elapsed() < DEADLINE,
+                "of {} messages were acknowledged and lost: {lost:?}",
+                report.sent.len()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let mut at = report.acknowledged;
+        at.sort_by(f64::total_cmp);
+        let gaps = at.windows(2).map(|pair| pair[1] - pair[0]);
+        let longest = gaps.fold(0.0, f64::max);
+        assert!(longest < GAP_MS_MAX, "nothing acknowledged for {longest} ms");
+    }
+}
+
+/// The tab that is the broker, if exactly one says so and all others follow that reign.
+#[track_caller]
+pub(crate) fn agreed<'p, 'c>(pages: &'p [Page<'c>]) -> Option<&'p Page<'c>> {
+    let terms: Vec<Option<u64>> = pages
+        .iter()
+        .map(|page| page.evaluate_as("tab.state.role?.Broker?.term ?? tab.state.role?.Client?.term ?? null"))
+        .collect();
+    let is_one_reign = terms.iter().all(|term| term.is_some() && *term == terms[0]);
+    let brokers: Vec<&Page<'_>> = pages.iter().filter(|page| page.is_broker()).collect();
+    match brokers.as_slice() {
+        [broker] if is_one_reign => Some(broker),
+        _ => None,
+    }
+}

@@ -1,0 +1,34 @@
+//! The page without a view: what tests and benchmarks of real tabs drive.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::bench::target_folder;
+use crate::error::Error;
+use crate::setup::{self, Tools};
+use crate::shell;
+
+/// What stands in the repository as it is served.
+const FILES: [&str; 3] = ["index.html", "driver.js", "raw.js"];
+/// What the build of the app has made, and what visitors get.
+const WORKER: [&str; 3] = ["worker-loader.js", "worker.js", "worker_bg.wasm"];
+
+/// Builds the page beside the worker of the app, which is built already. Returns the folder to serve.
+pub(crate) fn build(tools: &Tools) -> Result<PathBuf, Error> {
+    let target = target_folder()?;
+    shell::run(&mut tools.wasm_cargo(["build", "-p", "e2e-page", "--lib", "--release"]))?;
+    let folder = target.join("e2e-page");
+    let mut bindgen = tools.command("wasm-bindgen");
+    bindgen
+        .args(["--target", "web", "--no-typescript", "--out-name", "page", "--out-dir"])
+        .arg(&folder)
+        .arg(target.join(setup::WASM).join("release").join("e2e_page.wasm"));
+    shell::run(&mut bindgen)?;
+    let sources = shell::root().join("e2e").join("page");
+    let files = FILES.map(|name| (sources.join(name), name));
+    let worker = WORKER.map(|name| (setup::dist().join(name), name));
+    for (file, name) in files.into_iter().chain(worker) {
+        fs::copy(&file, folder.join(name)).map_err(Error::at(&file))?;
+    }
+    Ok(folder)
+}
