@@ -148,8 +148,8 @@ tally! {
     tabs_frozen,
     /// Of these, hung.
     workers_hung,
-    /// Brokers that stood still for long and that nobody missed.
-    stalled_brokers_not_missed,
+    /// Brokers that stood still, and woke up when another one reigned.
+    stalled_brokers_replaced,
     /// Times that a tab took itself for the broker when another one was.
     stale_brokers,
     /// Tabs that heard nothing for a while.

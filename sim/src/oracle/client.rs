@@ -116,13 +116,20 @@ impl Client {
 
     /// Other clients of its client id subscribed to this, or did once.
     pub(super) fn inherit(&mut self, subscriptions: Vec<Subscribed>) {
-        let inherited = subscriptions.into_iter().map(|it| Subscribed {
-            // Of no request and no epoch of this client's.
-            request: RequestId(u64::MAX),
-            epoch: 0,
-            ..it
-        });
-        self.subscriptions.extend(inherited);
+        for it in subscriptions {
+            // Two clients that inherit from each other again and again have no more than both had.
+            let is_known = self.subscriptions.iter().any(|known| {
+                known.options == it.options && (known.until.is_none() || known.until == it.until)
+            });
+            if !is_known {
+                self.subscriptions.push(Subscribed {
+                    // Of no request and no epoch of this client's.
+                    request: RequestId(u64::MAX),
+                    epoch: 0,
+                    ..it
+                });
+            }
+        }
     }
 
     /// Another client of its client id subscribes to this.

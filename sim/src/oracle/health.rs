@@ -56,6 +56,8 @@ impl Oracle {
     /// A tab goes on. If it was the broker for long and nobody answered meanwhile, another one is.
     pub(crate) fn on_wake(&mut self, now: Time, tab: TabId, ms: u64) -> Result<(), Violation> {
         self.check_replaced(now, tab, ms)?;
+        let is_stale = self.brokers.contains_key(&tab) && self.broker() != Some(tab);
+        self.tally.stalled_brokers_replaced += u64::from(is_stale);
         if let Some(view) = self.tabs.get_mut(&tab) {
             view.health.is_stalled = false;
             view.health.recovered = now;
@@ -90,7 +92,6 @@ impl Oracle {
                 });
             }
         }
-        self.tally.stalled_brokers_not_missed += 1;
         Ok(())
     }
 
