@@ -12,12 +12,18 @@ use crate::packet::PacketType;
 use crate::packet::connack::ConnAckPacket;
 use crate::packet::connect::ConnectPacket;
 use crate::packet::disconnect::DisconnectPacket;
+use crate::record::Record;
 use crate::session::SessionId;
 use crate::will::Will;
 use crate::{
     Broker, BrokerEvent, CloseReason, Config, ConnId, DisconnectCause, Origin, Output, Packet,
     Properties, QoS, ReasonCode, Time,
 };
+
+/// The User Property of a CONNECT in which a client says that it goes on with its session and has no state of it: a page
+/// that was loaded anew, for example. MQTT would have it close the connection [MQTT-3.2.2-4]; but then what waits for it
+/// would be lost.
+pub const NO_SESSION_STATE: (&str, &str) = ("session-state", "none");
 
 impl Broker {
     /// Waits for the CONNECT of a new connection.
@@ -314,6 +320,13 @@ impl Broker {
                 // The will of this CONNECT takes the place of the one that waited. [MQTT-3.1.3-9]
                 self.clear_deadlines(id);
                 self.stop_awaiting(id);
+                if connect
+                    .properties
+                    .get_user_property_value(NO_SESSION_STATE.0)
+                    == Some(NO_SESSION_STATE.1)
+                {
+                    self.forget_inbound(id);
+                }
                 (id, true)
             }
             Some(&id) => {
@@ -321,6 +334,20 @@ impl Broker {
                 (self.new_session(client_id), false)
             }
             None => (self.new_session(client_id), false),
+        }
+    }
+
+    /// Forgets the packet identifiers of QoS 2 messages that the client will not release, because it does not know of
+    /// them. Otherwise it would use them anew, and its messages would be taken for the former ones, acknowledged, and
+    /// lost.
+    fn forget_inbound(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id.0];
+        let number = session.number;
+        for packet_id in core::mem::take(&mut session.inbound) {
+            self.journal.record(|| Record::Forgotten {
+                session: number,
+                packet_id,
+            });
         }
     }
 

@@ -42,6 +42,7 @@ mod will;
 pub use broker::{BatchId, Broker, ConnId, Input, Origin, Output, Stats};
 pub use close::CloseReason;
 pub use config::Config;
+pub use connect::NO_SESSION_STATE;
 pub use event::{BrokerEvent, DisconnectCause, DropReason};
 pub use mqtt5_protocol::packet::{self, Packet};
 pub use mqtt5_protocol::{

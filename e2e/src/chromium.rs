@@ -86,7 +86,11 @@ enum Profile {
 pub fn page_dist() -> PathBuf {
     let folder = path_in("TABMQ_PAGE");
     let is_there = folder.join("index.html").is_file();
-    assert!(is_there, "no page in {}: run `cargo xtask test`", folder.display());
+    assert!(
+        is_there,
+        "no page in {}: run `cargo xtask test`",
+        folder.display()
+    );
     folder
 }
 
@@ -241,11 +245,7 @@ impl Chromium {
 
     /// Waits for an event.
     #[track_caller]
-    pub(crate) fn event<T>(
-        &self,
-        what: &str,
-        is_wanted: impl FnMut(&Event) -> Option<T>,
-    ) -> T {
+    pub(crate) fn event<T>(&self, what: &str, is_wanted: impl FnMut(&Event) -> Option<T>) -> T {
         match self.devtools.event(self.longest.get(), is_wanted) {
             Ok(value) => value,
             Err(error) => panic!("{what}: {error}"),

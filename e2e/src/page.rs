@@ -74,7 +74,10 @@ impl<'c> Page<'c> {
     /// Loads the page without a view and joins a channel, as the query says.
     #[track_caller]
     pub fn join(&self, channel: &str) {
-        self.load(&format!("{}?channel={channel}", self.chromium.server().url()));
+        self.load(&format!(
+            "{}?channel={channel}",
+            self.chromium.server().url()
+        ));
         self.evaluate("tab.open()");
     }
 
@@ -326,8 +329,7 @@ impl<'c> Page<'c> {
 
     fn prepare_workers(&self, script: &str, prepared: &mut BTreeSet<String>) {
         let attached = self.chromium.events(|event| {
-            let is_it =
-                event.session == self.session && event.method == "Target.attachedToTarget";
+            let is_it = event.session == self.session && event.method == "Target.attachedToTarget";
             is_it.then(|| word(&event.params["sessionId"]))
         });
         for session in attached {
@@ -382,14 +384,18 @@ impl Worker<'_> {
         let busy = format!("for (const end = Date.now() + {ms}; Date.now() < end;);");
         let params = expression_params(&busy);
         // Nobody waits for its end.
-        let _ = self.chromium.begin(&self.session, "Runtime.evaluate", &params);
+        let _ = self
+            .chromium
+            .begin(&self.session, "Runtime.evaluate", &params);
     }
 
     /// The value of an expression in the worker; a promise is awaited.
     #[track_caller]
     pub fn evaluate(&self, expression: &str) -> Value {
         let params = expression_params(expression);
-        let answer = self.chromium.try_command(&self.session, "Runtime.evaluate", &params);
+        let answer = self
+            .chromium
+            .try_command(&self.session, "Runtime.evaluate", &params);
         match answer.and_then(value) {
             Ok(value) => value,
             Err(error) => panic!("{expression}: {error}"),
@@ -424,7 +430,9 @@ impl Process {
 
     #[track_caller]
     fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([name, &self.id.to_string()]).status();
+        let status = Command::new("kill")
+            .args([name, &self.id.to_string()])
+            .status();
         assert!(
             status.as_ref().is_ok_and(|it| it.success()),
             "kill {name} {}: {status:?}",

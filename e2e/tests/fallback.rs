@@ -7,8 +7,14 @@ use crate::work::{Work, agreed, connect};
 #[track_caller]
 fn join(chromium: &Chromium) -> Page<'_> {
     let page = chromium.open_blank();
-    page.load(&format!("http://tabmq.test:{}/?channel=insecure", chromium.server().port()));
-    assert_eq!(page.evaluate("[isSecureContext, typeof navigator.locks].join()"), "false,undefined");
+    page.load(&format!(
+        "http://tabmq.test:{}/?channel=insecure",
+        chromium.server().port()
+    ));
+    assert_eq!(
+        page.evaluate("[isSecureContext, typeof navigator.locks].join()"),
+        "false,undefined"
+    );
     page.evaluate("tab.open()");
     page
 }
@@ -34,7 +40,10 @@ fn without_locks_one_tab_is_the_broker_and_another_takes_over_when_it_goes() {
         work.end();
     }
     pages[0].evaluate("tab.subscribe('kept')");
-    pages[0].until_true("the retained message", "tab.messages.some((it) => it.payload === 'as it was')");
+    pages[0].until_true(
+        "the retained message",
+        "tab.messages.some((it) => it.payload === 'as it was')",
+    );
 }
 
 #[test]

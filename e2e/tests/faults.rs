@@ -32,7 +32,11 @@ const UNHANDLED_CACHE: &str = "
 
 /// Three tabs at work, and what happens to the broker's.
 #[track_caller]
-fn hit<'c>(chromium: &'c Chromium, prepare: impl Fn(&Page<'c>), strike: impl FnOnce(Page<'c>)) -> Vec<Page<'c>> {
+fn hit<'c>(
+    chromium: &'c Chromium,
+    prepare: impl Fn(&Page<'c>),
+    strike: impl FnOnce(Page<'c>),
+) -> Vec<Page<'c>> {
     let broker = chromium.open_blank();
     prepare(&broker);
     broker.join("faults");
@@ -86,112 +90,149 @@ fn nothing_is_lost_when_the_broker_crashes() {
 #[test]
 fn nothing_is_lost_when_the_brokers_process_is_killed() {
     let chromium = Chromium::start();
-    hit(&chromium, |_| {}, |broker| {
-        broker.process().kill();
-        broker.until_crashed();
-    });
+    hit(
+        &chromium,
+        |_| {},
+        |broker| {
+            broker.process().kill();
+            broker.until_crashed();
+        },
+    );
 }
 
 #[test]
 fn nothing_is_lost_when_the_broker_is_reloaded() {
     let chromium = Chromium::start();
-    hit(&chromium, |_| {}, |broker| {
-        let before = broker.id();
-        broker.reload();
-        assert_ne!(broker.id(), before);
-    });
+    hit(
+        &chromium,
+        |_| {},
+        |broker| {
+            let before = broker.id();
+            broker.reload();
+            assert_ne!(broker.id(), before);
+        },
+    );
 }
 
 #[test]
 fn nothing_is_lost_when_the_broker_is_left_for_another_page_and_comes_back_out_of_the_cache() {
     let chromium = Chromium::start();
-    hit(&chromium, |_| {}, |broker| {
-        let before = broker.id();
-        broker.navigate("about:blank");
-        thread::sleep(Duration::from_millis(500));
-        broker.back();
-        let life = broker.life();
-        let shown = life.iter().rfind(|it| it.what == "pageshow");
-        assert!(shown.is_some_and(|it| it.persisted), "not out of the cache: {life:?}");
-        broker.until_true("a new worker", &format!("tab.state.tabId !== '{before}'"));
-        broker.until_client();
-    });
+    hit(
+        &chromium,
+        |_| {},
+        |broker| {
+            let before = broker.id();
+            broker.navigate("about:blank");
+            thread::sleep(Duration::from_millis(500));
+            broker.back();
+            let life = broker.life();
+            let shown = life.iter().rfind(|it| it.what == "pageshow");
+            assert!(
+                shown.is_some_and(|it| it.persisted),
+                "not out of the cache: {life:?}"
+            );
+            broker.until_true("a new worker", &format!("tab.state.tabId !== '{before}'"));
+            broker.until_client();
+        },
+    );
 }
 
 #[test]
 fn nothing_is_lost_when_a_broker_goes_into_the_cache_that_does_not_hear_of_it() {
     let chromium = Chromium::start();
-    hit(&chromium, |page| page.before_each_page(UNHANDLED_CACHE), |broker| {
-        broker.navigate("about:blank");
-        thread::sleep(Duration::from_millis(2_500));
-        broker.back();
-        // Whether the browser lets such a page into its cache is its own affair; if it does not, the page is another one.
-        let was_cached = broker.evaluate("typeof unheard === 'object' && unheard.some((it) => it.what === 'pageshow' && it.persisted)");
-        if was_cached == true {
-            broker.until_client();
-        }
-    });
+    hit(
+        &chromium,
+        |page| page.before_each_page(UNHANDLED_CACHE),
+        |broker| {
+            broker.navigate("about:blank");
+            thread::sleep(Duration::from_millis(2_500));
+            broker.back();
+            // Whether the browser lets such a page into its cache is its own affair; if it does not, the page is another one.
+            let was_cached = broker.evaluate("typeof unheard === 'object' && unheard.some((it) => it.what === 'pageshow' && it.persisted)");
+            if was_cached == true {
+                broker.until_client();
+            }
+        },
+    );
 }
 
 #[test]
 fn nothing_is_lost_when_the_broker_is_frozen() {
     let chromium = Chromium::start();
-    hit(&chromium, |_| {}, |broker| {
-        let before = broker.id();
-        broker.freeze();
-        thread::sleep(Duration::from_millis(500));
-        broker.thaw();
-        let life = broker.life();
-        let frozen = life.iter().find(|it| it.what == "freeze");
-        assert!(
-            frozen.is_some_and(|it| it.visibility == "hidden"),
-            "not hidden and frozen: {life:?}"
-        );
-        broker.until_true("a new worker", &format!("tab.state.tabId !== '{before}'"));
-        broker.until_client();
-    });
+    hit(
+        &chromium,
+        |_| {},
+        |broker| {
+            let before = broker.id();
+            broker.freeze();
+            thread::sleep(Duration::from_millis(500));
+            broker.thaw();
+            let life = broker.life();
+            let frozen = life.iter().find(|it| it.what == "freeze");
+            assert!(
+                frozen.is_some_and(|it| it.visibility == "hidden"),
+                "not hidden and frozen: {life:?}"
+            );
+            broker.until_true("a new worker", &format!("tab.state.tabId !== '{before}'"));
+            broker.until_client();
+        },
+    );
 }
 
 #[test]
 fn nothing_is_lost_when_a_broker_is_frozen_that_does_not_hear_of_it() {
     let chromium = Chromium::start();
-    hit(&chromium, |page| page.before_each_page(UNHANDLED_FREEZE), |broker| {
-        let id = broker.id();
-        broker.freeze();
-        thread::sleep(Duration::from_millis(2_500));
-        broker.thaw();
-        assert_unheard(&broker, |it| it.what == "freeze" && it.visibility == "hidden");
-        // The same worker learns that its reign is over.
-        broker.until_client();
-        assert_eq!(broker.id(), id);
-    });
+    hit(
+        &chromium,
+        |page| page.before_each_page(UNHANDLED_FREEZE),
+        |broker| {
+            let id = broker.id();
+            broker.freeze();
+            thread::sleep(Duration::from_millis(2_500));
+            broker.thaw();
+            assert_unheard(&broker, |it| {
+                it.what == "freeze" && it.visibility == "hidden"
+            });
+            // The same worker learns that its reign is over.
+            broker.until_client();
+            assert_eq!(broker.id(), id);
+        },
+    );
 }
 
 #[test]
 fn nothing_is_lost_when_the_brokers_process_stands_still() {
     let chromium = Chromium::start();
-    hit(&chromium, |_| {}, |broker| {
-        let process = broker.process();
-        process.stop();
-        thread::sleep(Duration::from_millis(2_500));
-        process.go_on();
-        broker.until_client();
-    });
+    hit(
+        &chromium,
+        |_| {},
+        |broker| {
+            let process = broker.process();
+            process.stop();
+            thread::sleep(Duration::from_millis(2_500));
+            process.go_on();
+            broker.until_client();
+        },
+    );
 }
 
 #[test]
 fn nothing_is_lost_when_the_broker_hangs() {
     let chromium = Chromium::start();
-    hit(&chromium, |_| {}, |broker| {
-        let worker = broker.worker();
-        worker.hang(Duration::from_millis(2_500));
-        let id = broker.id();
-        // It does nothing before that.
-        let ms = worker.evaluate("performance.now()");
-        assert!(ms.as_f64() > Some(2_500.0));
-        broker.until_client();
-        assert_eq!(broker.id(), id);
-    });
+    hit(
+        &chromium,
+        |_| {},
+        |broker| {
+            let worker = broker.worker();
+            worker.hang(Duration::from_millis(2_500));
+            let id = broker.id();
+            // It does nothing before that.
+            let ms = worker.evaluate("performance.now()");
+            assert!(ms.as_f64() > Some(2_500.0));
+            broker.until_client();
+            assert_eq!(broker.id(), id);
+        },
+    );
 }
 
 #[test]
@@ -216,7 +257,9 @@ fn a_frozen_tab_at_the_head_of_the_queue_does_not_keep_the_others_from_reigning(
     let term = next.until_broker();
 
     frozen.thaw();
-    assert_unheard(&frozen, |it| it.what == "freeze" && it.visibility == "hidden");
+    assert_unheard(&frozen, |it| {
+        it.what == "freeze" && it.visibility == "hidden"
+    });
     frozen.until_true(
         "the reign of the other",
         &format!("tab.state.role?.Client?.term >= {term}"),
@@ -254,12 +297,15 @@ fn a_broker_that_wakes_after_a_takeover_and_a_checkpoint_writes_nothing_more() {
     });
 
     stale.thaw();
-    assert_unheard(&stale, |it| it.what == "freeze" && it.visibility == "hidden");
+    assert_unheard(&stale, |it| {
+        it.what == "freeze" && it.visibility == "hidden"
+    });
     stale.until_client();
     work.goes_on();
     work.end();
     // By number, terms never fall: what the stale broker wrote came before the fence.
-    let terms: Vec<u64> = others[1].evaluate_as("raw.rows('faults').then((rows) => rows.map((row) => row.term))");
+    let terms: Vec<u64> =
+        others[1].evaluate_as("raw.rows('faults').then((rows) => rows.map((row) => row.term))");
     assert!(terms.is_sorted(), "{terms:?}");
 }
 
@@ -285,8 +331,14 @@ fn a_deaf_tab_takes_nothing() {
     deaf.until_true("the suspicion", "tab.log.some((it) => it.kind === 'Deaf')");
     thread::sleep(Duration::from_secs(3));
     assert_eq!(broker.until_broker(), term);
-    assert_eq!(broker.evaluate("tab.log.some((it) => it.kind === 'Deposed')"), false);
-    assert_eq!(deaf.evaluate("tab.log.some((it) => it.kind === 'Ousting')"), false);
+    assert_eq!(
+        broker.evaluate("tab.log.some((it) => it.kind === 'Deposed')"),
+        false
+    );
+    assert_eq!(
+        deaf.evaluate("tab.log.some((it) => it.kind === 'Ousting')"),
+        false
+    );
 }
 
 #[test]
@@ -294,7 +346,10 @@ fn thirty_two_tabs_that_start_at_once_agree_on_one_broker() {
     let chromium = Chromium::start();
     let pages: Vec<Page<'_>> = (0..32).map(|_| chromium.open_blank()).collect();
     let url = format!("{}?channel=faults", chromium.server().url());
-    let loading: Vec<_> = pages.iter().map(|page| page.begin_navigation(&url)).collect();
+    let loading: Vec<_> = pages
+        .iter()
+        .map(|page| page.begin_navigation(&url))
+        .collect();
     for (page, ticket) in pages.iter().zip(loading) {
         page.end(ticket, "navigation");
         page.until_true("the page", "typeof tab === 'object'");
@@ -304,9 +359,9 @@ fn thirty_two_tabs_that_start_at_once_agree_on_one_broker() {
         page.end(ticket, "joining");
     }
     chromium.until("one broker", || agreed(&pages));
-    let brokers = pages.iter().filter(|page| {
-        page.evaluate("tab.log.some((it) => it.kind === 'Elected')") == true
-    });
+    let brokers = pages
+        .iter()
+        .filter(|page| page.evaluate("tab.log.some((it) => it.kind === 'Elected')") == true);
     assert_eq!(brokers.count(), 1, "elected in all");
     for page in &pages {
         connect(page);

@@ -26,7 +26,10 @@ fn assert_things(page: &Page<'_>) {
     let connected =
         page.evaluate("tab.connect({ client: 1, clientId: 'away', clean: false, expiry: 3600 })");
     assert_eq!(connected["session_present"], true, "{connected}");
-    page.until_true("the message that waited", "tab.messages.some((it) => it.payload === 'waits')");
+    page.until_true(
+        "the message that waited",
+        "tab.messages.some((it) => it.payload === 'waits')",
+    );
     page.evaluate("tab.publish('letters/2', 'comes later')");
     page.until_true(
         "a message by the subscription of old",
@@ -48,7 +51,10 @@ fn assert_nothing(page: &Page<'_>) {
     assert_eq!(connected["session_present"], false, "{connected}");
     page.evaluate("tab.connect({ client: 2 }).then(() => tab.subscribe('#', { client: 2 }))");
     page.evaluate("tab.publish('last', '')");
-    page.until_true("a message", "tab.messages.some((it) => it.topic === 'last')");
+    page.until_true(
+        "a message",
+        "tab.messages.some((it) => it.topic === 'last')",
+    );
     let kept = "tab.messages.some((it) => it.topic === 'kept' || it.payload === 'waits')";
     assert_eq!(page.evaluate(kept), false);
 }
@@ -129,7 +135,10 @@ fn a_full_storage_refuses_with_quota_exceeded_what_would_have_to_be_stored_until
     // What need not be stored goes on, also in what stands for the broker after that.
     pages[1].evaluate("tab.settled()");
     pages[1].evaluate("tab.publish('small', 'goes on', { qos: 0 })");
-    pages[1].until_true("QoS 0", "tab.messages.some((it) => it.payload === 'goes on')");
+    pages[1].until_true(
+        "QoS 0",
+        "tab.messages.some((it) => it.payload === 'goes on')",
+    );
 
     chromium.override_quota(&aside, &origin, None);
     let accepted = chromium.until("room", || {
@@ -156,7 +165,10 @@ fn what_a_person_removes_is_written_anew_from_memory_and_that_is_told() {
         json!({ "origin": origin, "storageTypes": "indexeddb" }),
     );
     until_told(&pages[0], "StorageRemoved");
-    pages[0].until_true("a new reign", &format!("tab.state.role?.Broker?.term > {term}"));
+    pages[0].until_true(
+        "a new reign",
+        &format!("tab.state.role?.Broker?.term > {term}"),
+    );
     pages[1].evaluate("tab.publish('a', 'b')");
     pages.remove(0).end_by(Ending::Crash);
     pages[0].until_broker();
@@ -179,9 +191,7 @@ fn rows_that_cannot_be_read_are_left_out_and_told_and_the_rest_is_there() {
         })",
     );
     assert_eq!(changed, 1, "rows that were spoilt");
-    pages[1].evaluate(
-        "raw.put('storage', 0, 'not a row')",
-    );
+    pages[1].evaluate("raw.put('storage', 0, 'not a row')");
     pages.remove(0).end_by(Ending::Crash);
     pages[0].until_broker();
     let told = until_told(&pages[0], "RecordsSkipped");
@@ -219,7 +229,8 @@ fn a_broker_that_is_to_keep_everything_in_memory_stores_nothing() {
         || chromium.join("storage&durability=memory"),
         |broker| {
             assert!(!was_told(broker, "InMemory"), "that is not news");
-            let databases: Value = broker.evaluate("indexedDB.databases().then((all) => all.length)");
+            let databases: Value =
+                broker.evaluate("indexedDB.databases().then((all) => all.length)");
             assert_eq!(databases, 0);
         },
     );

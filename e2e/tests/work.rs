@@ -59,10 +59,13 @@ impl<'p, 'c> Work<'p, 'c> {
     /// Waits until what is published from now on is acknowledged.
     #[track_caller]
     pub(crate) fn goes_on(&self) {
-        self.publisher.evaluate("globalThis.mark = tab.report().sent.length");
-        let is_there = "tab.report().acknowledged.slice(mark).filter((at) => at > 0).length >= 3";
         self.publisher
-            .until_true("an acknowledgement of what was published just now", is_there);
+            .evaluate("globalThis.mark = tab.report().sent.length");
+        let is_there = "tab.report().acknowledged.slice(mark).filter((at) => at > 0).length >= 3";
+        self.publisher.until_true(
+            "an acknowledgement of what was published just now",
+            is_there,
+        );
     }
 
     /// Ends the work, and makes sure that everything arrived that was acknowledged, and everything was acknowledged.
@@ -92,7 +95,10 @@ impl<'p, 'c> Work<'p, 'c> {
         at.sort_by(f64::total_cmp);
         let gaps = at.windows(2).map(|pair| pair[1] - pair[0]);
         let longest = gaps.fold(0.0, f64::max);
-        assert!(longest < GAP_MS_MAX, "nothing acknowledged for {longest} ms");
+        assert!(
+            longest < GAP_MS_MAX,
+            "nothing acknowledged for {longest} ms"
+        );
     }
 }
 
@@ -101,7 +107,9 @@ impl<'p, 'c> Work<'p, 'c> {
 pub(crate) fn agreed<'p, 'c>(pages: &'p [Page<'c>]) -> Option<&'p Page<'c>> {
     let terms: Vec<Option<u64>> = pages
         .iter()
-        .map(|page| page.evaluate_as("tab.state.role?.Broker?.term ?? tab.state.role?.Client?.term ?? null"))
+        .map(|page| {
+            page.evaluate_as("tab.state.role?.Broker?.term ?? tab.state.role?.Client?.term ?? null")
+        })
         .collect();
     let is_one_reign = terms.iter().all(|term| term.is_some() && *term == terms[0]);
     let brokers: Vec<&Page<'_>> = pages.iter().filter(|page| page.is_broker()).collect();

@@ -1,6 +1,6 @@
 //! What other scripts of the origin could put on our channels.
 
-use tab::api::{Source, Term, Visibility};
+use tab::api::{Durability, Source, Term, Visibility};
 use tab::control::{Announcement, BUILD_BYTES_MAX, ControlMessage, SAFE_INTEGER_MAX};
 use tab::{Input, Lane, TabId};
 
@@ -113,5 +113,6 @@ fn stranger(tab_id: TabId) -> Announcement {
         protocol: (1, 1),
         clients: 0,
         visibility: Visibility::Hidden,
+        durability: Durability::default(),
     }
 }

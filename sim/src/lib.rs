@@ -1,22 +1,27 @@
 //! A deterministic world of real [`tab::Tab`]s in virtual time.
 //!
-//! A seed decides everything: how many tabs there are, when they open, close and crash, how long each message takes, what
-//! the pages want, and what nonsense others put on the channels. An oracle watches the pages' commands and notices and
-//! the tabs' roles: at most one broker at a time and terms that rise, delivery as MQTT promises it, every request
-//! answered once. In the end faults cease, and within seconds all must be well: one broker, every client connected, every
-//! message delivered once, every roster right.
+//! A seed decides everything: how many tabs there are, when they open, close, crash, freeze and hang, how long each
+//! message and each write to the disk takes, what the pages want, and what nonsense others put on the channels. An
+//! oracle watches the pages' commands and notices, the tabs' roles and what is stored: one reign at a time and terms that
+//! rise, nothing acknowledged lost, delivery as MQTT promises it, every request answered once. In the end faults cease,
+//! and within seconds all must be well: one broker, every client connected, every message delivered once, every roster
+//! right.
 //!
-//! The same seed gives the same trace; [`Failure`] says how to replay it.
+//! The same [`Scenario`] gives the same trace; [`Failure`] says how to replay it.
 
 #![forbid(unsafe_code)]
 
+mod disk;
 mod garbage;
 mod locks;
+mod mutant;
 mod net;
 mod oracle;
 mod page;
 mod plan;
 mod prng;
+mod scenario;
+mod shrink;
 mod tally;
 mod trace;
 mod violation;
@@ -25,6 +30,9 @@ mod world;
 use core::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use mutant::Mutant;
+pub use scenario::{Fault, Scenario};
+pub use shrink::shrink;
 pub use tally::Tally;
 use trace::Trace;
 use violation::Violation;
@@ -32,31 +40,31 @@ use violation::Violation;
 /// How many of the last lines of a trace a [`Failure`] shows.
 const LINES_SHOWN: usize = 80;
 
-/// Runs the world of this seed.
+/// Runs a world.
 ///
 /// # Errors
 /// The first violation that the oracle found.
-pub fn run(seed: u64) -> Result<Tally, Failure> {
-    observe(seed, &mut Trace::off()).map_err(|violation| {
+pub fn run(scenario: &Scenario) -> Result<Tally, Failure> {
+    observe(scenario, &mut Trace::off()).map_err(|violation| {
         // A trace costs time, so that it is made only when somebody wants to read it.
         let mut trace = Trace::on();
-        let _ = observe(seed, &mut trace);
-        Failure::new(seed, violation, &trace.into_lines())
+        let _ = observe(scenario, &mut trace);
+        Failure::new(scenario, violation, &trace.into_lines())
     })
 }
 
-/// Runs the world of this seed and records every event in words.
-pub fn replay(seed: u64) -> (Vec<String>, Result<Tally, Failure>) {
+/// Runs a world and records every event in words.
+pub fn replay(scenario: &Scenario) -> (Vec<String>, Result<Tally, Failure>) {
     let mut trace = Trace::on();
-    let outcome = observe(seed, &mut trace);
+    let outcome = observe(scenario, &mut trace);
     let lines = trace.into_lines();
-    let outcome = outcome.map_err(|violation| Failure::new(seed, violation, &lines));
+    let outcome = outcome.map_err(|violation| Failure::new(scenario, violation, &lines));
     (lines, outcome)
 }
 
-fn observe(seed: u64, trace: &mut Trace) -> Result<Tally, Violation> {
+fn observe(scenario: &Scenario, trace: &mut Trace) -> Result<Tally, Violation> {
     // A panic in a tab is a finding like any other, and whatever it leaves behind is dropped here.
-    catch_unwind(AssertUnwindSafe(|| world::run(seed, trace))).unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(|| world::run(scenario, trace))).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<&str>()
             .map(ToString::to_string)
@@ -69,19 +77,40 @@ fn observe(seed: u64, trace: &mut Trace) -> Result<Tally, Violation> {
 /// An invariant did not hold.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    seed: u64,
+    scenario: Scenario,
     violation: Violation,
+    /// How long the whole trace is.
+    lines: usize,
     last_lines: Vec<String>,
 }
 
 impl Failure {
-    fn new(seed: u64, violation: Violation, lines: &[String]) -> Self {
+    fn new(scenario: &Scenario, violation: Violation, lines: &[String]) -> Self {
         let shown = lines.len().saturating_sub(LINES_SHOWN);
         Self {
-            seed,
+            scenario: scenario.clone(),
             violation,
+            lines: lines.len(),
             last_lines: lines.iter().skip(shown).cloned().collect(),
         }
+    }
+
+    /// The world in which it happened.
+    #[must_use]
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// The kind of what is wrong: two failures of one kind most likely have one cause.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        self.violation.kind()
+    }
+
+    /// What is wrong, in one sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        self.violation.to_string()
     }
 }
 
@@ -91,11 +120,16 @@ impl fmt::Display for Failure {
         for line in &self.last_lines {
             writeln!(f, "{line}")?;
         }
-        writeln!(f, "seed {}: {}", self.seed, self.violation)?;
+        let Self {
+            scenario,
+            violation,
+            lines,
+            ..
+        } = self;
+        writeln!(f, "seed {}: {violation}", scenario.seed)?;
         write!(
             f,
-            "replay: cargo run -p sim -- --seed {} --trace",
-            self.seed
+            "replay ({lines} lines): cargo xtask sim {scenario} --trace"
         )
     }
 }
@@ -110,11 +144,13 @@ mod tests {
     fn a_failure_says_what_is_wrong_and_how_to_replay_it() {
         let lines: Vec<String> = (0..200).map(|line| format!("line {line}")).collect();
         let violation = Violation::NoRest { events: 5 };
-        let text = Failure::new(7, violation, &lines).to_string();
+        let failure = Failure::new(&Scenario::of(7), violation, &lines);
+        assert_eq!(failure.kind(), "NoRest");
+        let text = failure.to_string();
         assert!(!text.contains("line 119\n") && text.contains("line 120\n"));
         assert!(text.ends_with(
             "line 199\nseed 7: no end after 5 events\n\
-             replay: cargo run -p sim -- --seed 7 --trace"
+             replay (200 lines): cargo xtask sim --seed 7 --trace"
         ));
     }
 }

@@ -1,67 +1,177 @@
-//! Web Locks: exclusive, first come first served.
+//! Web Locks: exclusive, first come first served, and to be stolen.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use tab::{Lock, TabId};
+use tab::{Lock, LockEvent, TabId};
 
 /// All locks of the origin. Whoever stands first in a queue holds the lock.
-#[derive(Debug, Default)]
+///
+/// A tab that is frozen keeps what it holds and its place in a queue, and may be granted a lock that it cannot use.
+#[derive(Debug)]
 pub(crate) struct Locks {
+    has_web_locks: bool,
+    /// Broken on purpose: whoever asks is granted it.
+    is_shared: bool,
     queues: BTreeMap<Lock, VecDeque<Ticket>>,
+    /// Tickets whose locks were stolen and whose tabs have not heard it yet.
+    stolen: BTreeSet<Ticket>,
     last_ticket: u64,
 }
 
 /// One request for a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket {
     pub(crate) tab: TabId,
     pub(crate) lock: Lock,
     no: u64,
 }
 
-/// What a tab must not do with a lock.
+/// Something that a tab is to be told about its ticket, if it still holds by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Misuse {
-    /// It asked for a lock that it holds or queues for already.
-    AskedTwice,
-    /// It released a lock that it did not ask for.
-    NotAsked,
+pub(crate) struct Word {
+    pub(crate) ticket: Ticket,
+    pub(crate) event: LockEvent,
+}
+
+impl Ticket {
+    fn granted(self) -> Word {
+        let event = LockEvent::Granted(self.lock);
+        Word {
+            ticket: self,
+            event,
+        }
+    }
 }
 
 impl Locks {
-    /// Queues; the ticket comes back if the lock is granted with it.
-    pub(crate) fn acquire(&mut self, tab: TabId, lock: Lock) -> Result<Option<Ticket>, Misuse> {
-        let queue = self.queues.entry(lock).or_default();
-        if queue.iter().any(|ticket| ticket.tab == tab) {
-            return Err(Misuse::AskedTwice);
+    /// Without Web Locks what stands in for them is a mutex that passes on when its holder ends, and no more.
+    pub(crate) fn new(has_web_locks: bool, is_shared: bool) -> Self {
+        Self {
+            has_web_locks,
+            is_shared,
+            queues: BTreeMap::new(),
+            stolen: BTreeSet::new(),
+            last_ticket: 0,
         }
-        self.last_ticket += 1;
-        let no = self.last_ticket;
-        queue.push_back(Ticket { tab, lock, no });
-        Ok(queue.front().copied().filter(|first| first.no == no))
     }
 
-    /// Leaves the queue; returns who holds the lock now, if that has changed.
-    pub(crate) fn release(&mut self, tab: TabId, lock: Lock) -> Result<Option<Ticket>, Misuse> {
-        let queue = self.queues.get_mut(&lock).ok_or(Misuse::NotAsked)?;
-        let place = queue.iter().position(|ticket| ticket.tab == tab);
-        let place = place.ok_or(Misuse::NotAsked)?;
-        queue.remove(place);
-        Ok(queue.front().copied().filter(|_| place == 0))
+    /// Queues; one that is held or queued for stays so.
+    pub(crate) fn acquire(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
+        if self.has_asked(tab, lock) {
+            return Vec::new();
+        }
+        let ticket = self.ticket(tab, lock);
+        let queue = self.queues.entry(lock).or_default();
+        queue.push_back(ticket);
+        let is_first = queue.len() == 1 || self.is_shared;
+        is_first.then(|| ticket.granted()).into_iter().collect()
     }
 
-    /// The browser has noticed the end of a tab; returns who holds its locks now.
-    pub(crate) fn gone(&mut self, tab: TabId) -> Vec<Ticket> {
+    /// Takes the lock if nobody holds it.
+    pub(crate) fn acquire_if_free(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
+        if self.has_asked(tab, lock) {
+            return Vec::new();
+        }
+        let ticket = self.ticket(tab, lock);
+        let queue = self.queues.entry(lock).or_default();
+        let event = match (self.has_web_locks, queue.is_empty()) {
+            (false, _) => LockEvent::NotSupported(lock),
+            (true, false) => LockEvent::NotFree(lock),
+            (true, true) => {
+                queue.push_back(ticket);
+                LockEvent::Granted(lock)
+            }
+        };
+        vec![Word { ticket, event }]
+    }
+
+    /// Takes the lock from whoever holds it, ahead of all who queue.
+    pub(crate) fn steal(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
+        let ticket = self.ticket(tab, lock);
+        if !self.has_web_locks {
+            let event = LockEvent::NotSupported(lock);
+            return vec![Word { ticket, event }];
+        }
+        let queue = self.queues.entry(lock).or_default();
+        let holder = queue.front().copied();
+        if holder.is_some_and(|holder| holder.tab == tab) {
+            return Vec::new();
+        }
+        let mut words = Vec::new();
+        if let Some(holder) = holder {
+            queue.pop_front();
+            self.stolen.insert(holder);
+            let event = LockEvent::Lost(lock);
+            words.push(Word {
+                ticket: holder,
+                event,
+            });
+        }
+        queue.retain(|ticket| ticket.tab != tab);
+        queue.push_front(ticket);
+        words.push(ticket.granted());
+        words
+    }
+
+    /// Lets go of the lock, or leaves the queue; one that is neither held nor queued for stays so.
+    pub(crate) fn release(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
+        // What a tab has let go of is not said to be lost.
+        self.stolen
+            .retain(|ticket| (ticket.tab, ticket.lock) != (tab, lock));
+        let Some(queue) = self.queues.get_mut(&lock) else {
+            return Vec::new();
+        };
+        let was_held = queue.front().is_some_and(|holder| holder.tab == tab);
+        queue.retain(|ticket| ticket.tab != tab);
+        let next = queue.front().filter(|_| was_held);
+        next.map(|ticket| ticket.granted()).into_iter().collect()
+    }
+
+    /// The browser has noticed the end of a tab: its locks pass on.
+    pub(crate) fn gone(&mut self, tab: TabId) -> Vec<Word> {
         let locks: Vec<Lock> = self.queues.keys().copied().collect();
         locks
             .into_iter()
-            .filter_map(|lock| self.release(tab, lock).ok().flatten())
+            .flat_map(|lock| self.release(tab, lock))
             .collect()
     }
 
-    pub(crate) fn is_held(&self, ticket: &Ticket) -> bool {
-        let queue = self.queues.get(&ticket.lock);
-        queue.and_then(VecDeque::front) == Some(ticket)
+    /// Whether a word still holds when its tab hears it; what was stolen is heard of once.
+    pub(crate) fn is_true(&mut self, word: &Word) -> bool {
+        match word.event {
+            LockEvent::Granted(lock) => self.is_shared || self.holder(lock) == Some(&word.ticket),
+            LockEvent::Lost(_) => self.stolen.remove(&word.ticket),
+            LockEvent::NotFree(_) | LockEvent::NotSupported(_) => true,
+        }
+    }
+
+    pub(crate) fn is_held_by(&self, tab: TabId, lock: Lock) -> bool {
+        self.holder(lock).is_some_and(|ticket| ticket.tab == tab)
+    }
+
+    /// The tab that holds a lock, and the one that is to get it next.
+    pub(crate) fn first_two(&self, lock: Lock) -> (Option<TabId>, Option<TabId>) {
+        let tabs = self.queues.get(&lock).into_iter().flatten();
+        let mut tabs = tabs.map(|ticket| ticket.tab);
+        (tabs.next(), tabs.next())
+    }
+
+    fn holder(&self, lock: Lock) -> Option<&Ticket> {
+        self.queues.get(&lock)?.front()
+    }
+
+    fn has_asked(&self, tab: TabId, lock: Lock) -> bool {
+        let queue = self.queues.get(&lock).into_iter().flatten();
+        // Whoever has not heard yet of its loss believes that it holds the lock.
+        queue
+            .chain(&self.stolen)
+            .any(|ticket| (ticket.tab, ticket.lock) == (tab, lock))
+    }
+
+    fn ticket(&mut self, tab: TabId, lock: Lock) -> Ticket {
+        self.last_ticket += 1;
+        let no = self.last_ticket;
+        Ticket { tab, lock, no }
     }
 }
 
@@ -72,19 +182,75 @@ mod tests {
     const A: TabId = TabId::from_entropy(1);
     const B: TabId = TabId::from_entropy(2);
     const C: TabId = TabId::from_entropy(3);
+    const LOCK: Lock = Lock::Broker;
+
+    fn told(words: &[Word]) -> Vec<(TabId, LockEvent)> {
+        words
+            .iter()
+            .map(|word| (word.ticket.tab, word.event))
+            .collect()
+    }
+
+    fn queue() -> (Locks, Word) {
+        let mut locks = Locks::new(true, false);
+        let granted = locks.acquire(A, LOCK)[0];
+        assert!(locks.acquire(B, LOCK).is_empty());
+        assert!(locks.acquire(C, LOCK).is_empty());
+        (locks, granted)
+    }
 
     #[test]
     fn a_lock_passes_in_the_order_of_the_queue() {
-        let mut locks = Locks::default();
-        let a = locks.acquire(A, Lock::Broker).unwrap().unwrap();
-        assert_eq!(locks.acquire(B, Lock::Broker), Ok(None));
-        assert_eq!(locks.acquire(C, Lock::Broker), Ok(None));
-        assert_eq!(locks.acquire(C, Lock::Broker), Err(Misuse::AskedTwice));
-        assert!(locks.is_held(&a));
-        assert_eq!(locks.release(B, Lock::Broker), Ok(None));
-        let passed = locks.gone(A);
-        assert_eq!(passed.iter().map(|t| t.tab).collect::<Vec<_>>(), [C]);
-        assert!(!locks.is_held(&a));
-        assert_eq!(locks.release(B, Lock::Broker), Err(Misuse::NotAsked));
+        let (mut locks, granted) = queue();
+        assert!(locks.is_true(&granted));
+        assert!(locks.acquire(C, LOCK).is_empty());
+        assert!(locks.release(B, LOCK).is_empty());
+        assert_eq!(told(&locks.gone(A)), [(C, LockEvent::Granted(LOCK))]);
+        assert!(!locks.is_true(&granted));
+        assert!(locks.release(B, LOCK).is_empty());
+        assert!(locks.is_held_by(C, LOCK));
+    }
+
+    #[test]
+    fn a_thief_goes_ahead_of_the_queue_and_the_holder_hears_of_it_once() {
+        let (mut locks, granted) = queue();
+        let words = locks.steal(C, LOCK);
+        let (lost, got) = (LockEvent::Lost(LOCK), LockEvent::Granted(LOCK));
+        assert_eq!(told(&words), [(A, lost), (C, got)]);
+        assert!(!locks.is_true(&granted));
+        assert!(locks.acquire(A, LOCK).is_empty(), "A still believes");
+        assert!(locks.is_true(&words[0]) && !locks.is_true(&words[0]));
+        assert!(locks.acquire(A, LOCK).is_empty());
+        assert_eq!(locks.first_two(LOCK), (Some(C), Some(B)));
+    }
+
+    #[test]
+    fn what_was_let_go_is_not_lost() {
+        let (mut locks, _) = queue();
+        let words = locks.steal(B, LOCK);
+        assert!(locks.release(A, LOCK).is_empty());
+        assert!(!locks.is_true(&words[0]));
+        assert!(locks.is_held_by(B, LOCK));
+    }
+
+    #[test]
+    fn who_does_not_wait_gets_a_lock_only_if_it_is_free() {
+        let (mut locks, _) = queue();
+        let words = locks.acquire_if_free(B, Lock::Steal);
+        assert_eq!(told(&words), [(B, LockEvent::Granted(Lock::Steal))]);
+        let words = locks.acquire_if_free(C, Lock::Steal);
+        assert_eq!(told(&words), [(C, LockEvent::NotFree(Lock::Steal))]);
+    }
+
+    #[test]
+    fn without_web_locks_nothing_is_stolen() {
+        let mut locks = Locks::new(false, false);
+        assert_eq!(locks.acquire(A, LOCK).len(), 1);
+        assert!(locks.acquire(B, LOCK).is_empty());
+        let words = locks.steal(B, LOCK);
+        assert_eq!(told(&words), [(B, LockEvent::NotSupported(LOCK))]);
+        let words = locks.acquire_if_free(B, Lock::Steal);
+        assert_eq!(told(&words), [(B, LockEvent::NotSupported(Lock::Steal))]);
+        assert_eq!(told(&locks.gone(A)), [(B, LockEvent::Granted(LOCK))]);
     }
 }

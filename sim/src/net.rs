@@ -28,6 +28,12 @@ pub(crate) struct Net {
     recent: VecDeque<Posted>,
     /// The next frame is held up, so that later ones overtake it.
     pub(crate) hold_next: bool,
+    /// The next frame does not arrive.
+    pub(crate) lose_next: bool,
+    /// Tabs that get nothing, and whether what they post gets lost, too.
+    deaf: BTreeMap<TabId, bool>,
+    /// Tabs to which everything takes seconds.
+    delayed: BTreeSet<TabId>,
     /// Deliveries that took longer than usual.
     pub(crate) slow: u64,
 }
@@ -69,6 +75,9 @@ impl Net {
             arrivals: BTreeMap::new(),
             recent: VecDeque::new(),
             hold_next: false,
+            lose_next: false,
+            deaf: BTreeMap::new(),
+            delayed: BTreeSet::new(),
             slow: 0,
         }
     }
@@ -84,11 +93,14 @@ impl Net {
     /// When a message posted now arrives, and where.
     pub(crate) fn post_control(&mut self, now_us: u64, sender: Sender) -> Vec<(u64, TabId)> {
         let (Sender::Worker(own) | Sender::Page(own)) = sender;
+        if self.is_mute(own) {
+            return Vec::new();
+        }
         let others: Vec<TabId> = self.on_control.iter().copied().collect();
         others
             .into_iter()
             .filter(|tab| *tab != own)
-            .map(|tab| (self.arrival(now_us, Way::Control(sender, tab)), tab))
+            .map(|tab| (self.arrival(now_us, Way::Control(sender, tab), tab), tab))
             .collect()
     }
 
@@ -119,6 +131,9 @@ impl Net {
         let ends = self.ends.get(&lane)?.clone();
         let own = *ends.get(&from)?;
         let mut posts = Vec::new();
+        if core::mem::take(&mut self.lose_next) || self.is_mute(from) {
+            return Some(posts);
+        }
         for (to, end) in ends {
             if to != from {
                 let frame = frame.to_vec();
@@ -131,12 +146,56 @@ impl Net {
                 let arrival = if core::mem::take(&mut self.hold_next) {
                     now_us + HELD_US
                 } else {
-                    self.arrival(now_us, Way::Lane(own, end))
+                    self.arrival(now_us, Way::Lane(own, end), to)
                 };
                 posts.push((arrival, posted));
             }
         }
         Some(posts)
+    }
+
+    /// Whose lane breaks if this tab posts on it now, because the frame gets lost or too late.
+    pub(crate) fn disturbs(&self, from: TabId, lane: Lane) -> Option<TabId> {
+        let ends = self.ends.get(&lane).into_iter().flatten();
+        let is_unheard = ends.into_iter().any(|(to, _)| self.is_deaf(*to));
+        let is_disturbed = self.lose_next || self.hold_next || self.is_mute(from) || is_unheard;
+        is_disturbed.then_some(lane.tab)
+    }
+
+    // Tabs that do not hear.
+
+    pub(crate) fn deafen(&mut self, tab: TabId, is_mute: bool) {
+        self.deaf.insert(tab, is_mute);
+    }
+
+    /// Returns whether it was deaf.
+    pub(crate) fn hear_again(&mut self, tab: TabId) -> bool {
+        self.deaf.remove(&tab).is_some()
+    }
+
+    pub(crate) fn is_deaf(&self, tab: TabId) -> bool {
+        self.deaf.contains_key(&tab)
+    }
+
+    pub(crate) fn is_mute(&self, tab: TabId) -> bool {
+        self.deaf.get(&tab).is_some_and(|is_mute| *is_mute)
+    }
+
+    /// From now on everything that is posted to this tab takes seconds.
+    pub(crate) fn delay(&mut self, tab: TabId) {
+        self.delayed.insert(tab);
+    }
+
+    pub(crate) fn hurry(&mut self, tab: TabId) {
+        self.delayed.remove(&tab);
+    }
+
+    /// From now on everything arrives, and soon.
+    pub(crate) fn calm(&mut self) {
+        self.hold_next = false;
+        self.lose_next = false;
+        self.deaf.clear();
+        self.delayed.clear();
     }
 
     /// Whether the end that a frame was posted to is still open.
@@ -162,14 +221,19 @@ impl Net {
     /// The tab is gone, and with it all that it listened to.
     pub(crate) fn gone(&mut self, tab: TabId) {
         self.on_control.remove(&tab);
+        self.deaf.remove(&tab);
+        self.delayed.remove(&tab);
         self.ends.retain(|_, ends| {
             ends.remove(&tab);
             !ends.is_empty()
         });
     }
 
-    fn arrival(&mut self, now_us: u64, way: Way) -> u64 {
-        let delay_us = if self.prng.chance(self.slow_per_mille) {
+    fn arrival(&mut self, now_us: u64, way: Way, to: TabId) -> u64 {
+        let delay_us = if self.delayed.contains(&to) {
+            self.slow += 1;
+            self.prng.between(500_000, 3_000_000)
+        } else if self.prng.chance(self.slow_per_mille) {
             self.slow += 1;
             self.prng.between(5_000, 200_000)
         } else {
@@ -208,6 +272,26 @@ mod tests {
             last = arrivals[0].0;
         }
         assert!(net.slow > 0);
+    }
+
+    #[test]
+    fn a_deaf_tab_may_still_be_heard_and_a_mute_one_is_not() {
+        let mut net = Net::new(Prng::new(1), 0);
+        for tab in [A, B] {
+            net.join(tab);
+            net.open(tab, LANE);
+        }
+        net.deafen(A, false);
+        assert_eq!(net.disturbs(B, LANE), Some(A));
+        assert_eq!(net.post_control(0, Sender::Worker(A)).len(), 1);
+        net.deafen(A, true);
+        assert!(net.post_control(0, Sender::Worker(A)).is_empty());
+        assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 0);
+        assert!(net.hear_again(A) && !net.hear_again(A));
+        assert_eq!(net.disturbs(B, LANE), None);
+        net.lose_next = true;
+        assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 0);
+        assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 1);
     }
 
     #[test]

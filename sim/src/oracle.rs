@@ -1,46 +1,70 @@
 //! What must hold: one broker per term, and what MQTT promises about delivery.
 //!
-//! The oracle sees what the pages see, the commands and the notices, and each tab's role. It knows nothing of packets,
-//! lanes and what the tabs think. State lives in memory in this slice, so a change of broker may lose and repeat what
-//! was not acknowledged, and forgets what was retained.
+//! The oracle sees what the pages see, the commands and the notices, each tab's role, and what is stored. It knows
+//! nothing of packets, lanes and what the tabs think. Where the broker's state is in memory, a change of broker may lose
+//! and repeat what was not acknowledged, and forgets what was retained; where it is on the disk, it may not.
 
 mod calm;
 mod client;
+mod durable;
+mod health;
 mod message;
 mod obligation;
+mod reign;
 mod retained;
+mod session;
 mod topic;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use tab::api::{
     ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, DisconnectCause, Message, Notice,
-    QoS, RequestId, Role, TabInfo, TabStats, Term, Visibility,
+    Problem, QoS, RequestId, Role, Subscription, TabInfo, TabStats, Term, Visibility,
 };
 use tab::{TabId, Time};
 
 use crate::page::{Act, MessageId};
+use crate::plan::{Plan, Promise};
 use crate::tally::Tally;
 use crate::violation::{ClientKey, Violation};
-use client::Client;
+use client::{Client, Subscribed};
+use durable::Debt;
+use health::Health;
 use message::{Kind, Moment, Published};
 use obligation::Obligation;
+use reign::Log;
+use session::{Ask, Session};
 
 /// Watches a world, and counts what happens in it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Oracle {
     pub(crate) tally: Tally,
-    /// Milliseconds after its acknowledgement in which a message reaches its receivers.
-    delivery_ms: u64,
+    plan: Plan,
     /// Counts what the oracle was told.
     step: u64,
     reigns: BTreeMap<Term, TabId>,
+    /// The broker of the highest term.
     broker: Option<(TabId, Term)>,
+    /// All tabs that take themselves for the broker.
+    brokers: BTreeMap<TabId, Term>,
+    log: Log,
     tabs: BTreeMap<TabId, TabView>,
     messages: BTreeMap<MessageId, Published>,
     /// In the order in which they are due.
     obligations: VecDeque<Obligation>,
+    /// By client id; where the broker's state is on the disk.
+    sessions: BTreeMap<String, Session>,
+    debts: Vec<Debt>,
+    /// What clients of tabs that are gone had subscribed to, by client id.
+    legacy: BTreeMap<String, Vec<Subscribed>>,
+    /// Until when there may be no room on the disk.
+    full_until: Time,
+    /// When something last kept tabs from noticing that a broker is silent.
+    hindered: Option<Time>,
 }
+
+/// Reason code: there is no room for it.
+const QUOTA_EXCEEDED: u8 = 0x97;
 
 /// A living tab.
 #[derive(Debug, Default)]
@@ -55,6 +79,7 @@ struct TabView {
     garbage: u64,
     /// Until when its lane may break.
     disturbed_until: Time,
+    health: Health,
 }
 
 /// A request that waits for its answer.
@@ -64,21 +89,45 @@ struct Request {
     is_valid: bool,
     asked: Moment,
     kind: RequestKind,
+    /// The session that it is for, where that outlives brokers.
+    ask: Option<Ask>,
 }
 
 #[derive(Debug)]
 enum RequestKind {
     Publish(Option<MessageId>),
-    Subscribe,
+    Subscribe(Vec<Subscription>),
     Unsubscribe(Vec<String>),
 }
 
 impl Oracle {
-    pub(crate) fn new(delivery_ms: u64) -> Self {
+    pub(crate) fn new(plan: Plan) -> Self {
         Self {
-            delivery_ms,
-            ..Self::default()
+            tally: Tally::default(),
+            plan,
+            step: 0,
+            reigns: BTreeMap::new(),
+            broker: None,
+            brokers: BTreeMap::new(),
+            log: Log::default(),
+            tabs: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            obligations: VecDeque::new(),
+            sessions: BTreeMap::new(),
+            debts: Vec::new(),
+            legacy: BTreeMap::new(),
+            full_until: Time::default(),
+            hindered: None,
         }
+    }
+
+    fn is_durable(&self) -> bool {
+        self.plan.promise == Promise::Durable
+    }
+
+    /// Whether a session can be found again at another broker, or in another tab.
+    fn may_outlive_brokers(&self) -> bool {
+        self.plan.promise != Promise::Memory
     }
 
     fn moment(&mut self, at: Time) -> Moment {
@@ -98,7 +147,8 @@ impl Oracle {
 
     pub(crate) fn on_death(&mut self, now: Time, tab: TabId, is_crash: bool) {
         let now = self.moment(now);
-        let was_broker = self.broker.take_if(|(broker, _)| *broker == tab).is_some();
+        let was_broker = self.brokers.remove(&tab).is_some();
+        self.broker.take_if(|(broker, _)| *broker == tab);
         if was_broker {
             let in_flight = self
                 .messages
@@ -119,17 +169,29 @@ impl Oracle {
                 published.give_up(now);
             }
         }
+        self.leave_sessions(now, tab);
         if let Some(view) = self.tabs.remove(&tab) {
             self.tally.lane_resets += view.stats.lane_resets;
+            for client in view.clients.into_values() {
+                if let Some(id) = client.client_id {
+                    let legacy = self.legacy.entry(id).or_default();
+                    legacy.extend(client.subscriptions);
+                }
+            }
         }
     }
 
     /// The lane of this tab breaks now, or when what is on its way has arrived.
     pub(crate) fn on_disturbance(&mut self, now: Time, tab: TabId) {
-        const SLACK_MS: u64 = 1_000;
+        // A gap is noticed with the next frame, which may come much later where brokers stand still.
+        let slack_ms = if self.may_outlive_brokers() {
+            60_000
+        } else {
+            1_000
+        };
         self.may_publish_wills(tab);
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.disturbed_until = now.plus_ms(SLACK_MS);
+            view.disturbed_until = view.disturbed_until.max(now.plus_ms(slack_ms));
         }
     }
 
@@ -148,43 +210,6 @@ impl Oracle {
         if let Some(view) = self.tabs.get_mut(&tab) {
             view.garbage += 1;
         }
-    }
-
-    /// At most one tab is the broker, and terms rise.
-    pub(crate) fn on_role(&mut self, tab: TabId, role: Role) -> Result<(), Violation> {
-        let Some(view) = self.tabs.get_mut(&tab) else {
-            return Ok(());
-        };
-        if core::mem::replace(&mut view.role, role) == role {
-            return Ok(());
-        }
-        self.broker.take_if(|(broker, _)| *broker == tab);
-        let Role::Broker { term } = role else {
-            return Ok(());
-        };
-        if let Some((first, _)) = self.broker {
-            let second = tab;
-            return Err(Violation::TwoBrokers { first, second });
-        }
-        if let Some((before, _)) = self.reigns.last_key_value()
-            && *before >= term
-        {
-            let before = *before;
-            return Err(Violation::TermNotRising { tab, term, before });
-        }
-        self.tally.elections += 1;
-        self.reigns.insert(term, tab);
-        self.broker = Some((tab, term));
-        Ok(())
-    }
-
-    /// The term of the broker, if there is one.
-    pub(crate) fn term(&self) -> Option<Term> {
-        self.broker.map(|(_, term)| term)
-    }
-
-    pub(crate) fn broker(&self) -> Option<TabId> {
-        self.broker.map(|(tab, _)| tab)
     }
 
     // The page's commands.
@@ -211,43 +236,28 @@ impl Oracle {
         command: &ClientCommand,
         is_valid: bool,
     ) {
+        match command {
+            ClientCommand::Connect(options) => return self.on_connect(now, key, options),
+            ClientCommand::Disconnect { with_will } => {
+                return self.on_disconnect(now, key, *with_will);
+            }
+            ClientCommand::Subscribe(..)
+            | ClientCommand::Unsubscribe(..)
+            | ClientCommand::Publish(..) => {}
+        }
         let Some(view) = self.tabs.get_mut(&key.tab) else {
             return;
         };
         let client = view.clients.entry(key.no).or_default();
+        let epoch = client.epoch;
         let is_accepted = is_valid && client.is_wanted;
         let (request, kind) = match command {
-            ClientCommand::Connect(options) => {
-                client.connect();
-                client.has_lasting_session = options.session_expiry_interval > 0;
-                if let Some(will) = &options.will
-                    && let Some(id) = MessageId::in_properties(&will.publication.properties)
-                {
-                    client.will = Some(id);
-                    client.is_will_prompt =
-                        will.delay_interval == 0 || options.session_expiry_interval == 0;
-                    let publication = will.publication.clone();
-                    let kind = Kind::Will {
-                        is_due: now.at <= view.disturbed_until,
-                    };
-                    let published = Published::new(key, publication, now, kind, None);
-                    self.messages.insert(id, published);
-                }
-                return;
-            }
-            ClientCommand::Disconnect { with_will } => {
-                client.is_wanted = false;
-                let will = client.will.filter(|_| *with_will);
-                if let Some(published) = will.and_then(|id| self.messages.get_mut(&id)) {
-                    published.kind = Kind::Will { is_due: true };
-                }
-                return;
-            }
             ClientCommand::Subscribe(request, subscriptions) => {
                 if is_accepted {
                     client.subscribe(now, *request, subscriptions);
+                    self.share_with_siblings(key, now, subscriptions);
                 }
-                (*request, RequestKind::Subscribe)
+                (*request, RequestKind::Subscribe(subscriptions.clone()))
             }
             ClientCommand::Unsubscribe(request, topic_filters) => {
                 if is_accepted {
@@ -266,29 +276,95 @@ impl Oracle {
                 }
                 (*request, RequestKind::Publish(id))
             }
+            ClientCommand::Connect(_) | ClientCommand::Disconnect { .. } => return,
         };
+        let ask = self.ask(key, &kind, is_accepted);
         let asked = Request {
-            epoch: client.epoch,
+            epoch,
             is_valid,
             asked: now,
             kind,
+            ask,
         };
-        view.requests.insert((key.no, request), asked);
+        if let Some(view) = self.tabs.get_mut(&key.tab) {
+            view.requests.insert((key.no, request), asked);
+        }
+    }
+
+    fn on_connect(&mut self, now: Moment, key: ClientKey, options: &tab::api::ConnectOptions) {
+        let client_id = if options.client_id.is_empty() {
+            default_client_id(key)
+        } else {
+            options.client_id.clone()
+        };
+        let inherited = self.inherited(key, &client_id);
+        self.take_session(now, key, &client_id, options);
+        let may_outlive = self.may_outlive_brokers();
+        let may_be_lost = self.may_lose_connection(now, &client_id, options);
+        let Some(view) = self.tabs.get_mut(&key.tab) else {
+            return;
+        };
+        let client = view.clients.entry(key.no).or_default();
+        let old_will = client.will.filter(|_| may_outlive);
+        client.connect();
+        client.inherit(inherited);
+        client.client_id = Some(client_id);
+        client.is_clean_start = options.clean_start;
+        client.expiry = options.session_expiry_interval;
+        client.has_lasting_session = options.session_expiry_interval > 0;
+        // The DISCONNECT of the connection before may find no broker.
+        if let Some(published) = old_will.and_then(|id| self.messages.get_mut(&id)) {
+            published.kind = Kind::Will { is_due: true };
+        }
+        if let Some(will) = &options.will
+            && let Some(id) = MessageId::in_properties(&will.publication.properties)
+        {
+            client.will = Some(id);
+            client.is_will_prompt =
+                will.delay_interval == 0 || options.session_expiry_interval == 0;
+            let publication = will.publication.clone();
+            let is_due = may_be_lost || now.at <= view.disturbed_until || view.health.is_ill();
+            let kind = Kind::Will { is_due };
+            let published = Published::new(key, publication, now, kind, None);
+            self.messages.insert(id, published);
+        }
+    }
+
+    fn on_disconnect(&mut self, now: Moment, key: ClientKey, with_will: bool) {
+        // Where the broker may change meanwhile, the DISCONNECT may find none.
+        let is_due = with_will || self.may_outlive_brokers();
+        self.leave_session(now, key);
+        let Some(client) = self.client(key) else {
+            return;
+        };
+        client.is_in_question |= client.connection.is_some();
+        client.is_wanted = false;
+        let will = client.will.filter(|_| is_due);
+        if let Some(published) = will.and_then(|id| self.messages.get_mut(&id)) {
+            published.kind = Kind::Will { is_due: true };
+        }
     }
 
     // Notices.
 
+    /// Returns the client that was disconnected for good, as it may be.
     pub(crate) fn on_notice(
         &mut self,
         now: Time,
         tab: TabId,
         notice: Notice,
-    ) -> Result<(), Violation> {
+    ) -> Result<Option<ClientNo>, Violation> {
         let now = self.moment(now);
         match notice {
             Notice::Client(no, notice) => {
                 let key = ClientKey { tab, no };
+                let is_end = matches!(
+                    &notice,
+                    ClientNotice::Status(ClientStatus::Disconnected(cause))
+                        if *cause != DisconnectCause::Requested
+                );
                 self.on_client_notice(now, key, notice)?;
+                return Ok(is_end.then_some(no));
             }
             Notice::Roster(roster) => {
                 if let Some(view) = self.tabs.get_mut(&tab) {
@@ -302,6 +378,23 @@ impl Oracle {
             }
             Notice::Refused(problem) => return Err(Violation::CommandRefused { tab, problem }),
             Notice::Opened { .. } | Notice::Role(_) | Notice::Event(_) => {}
+        }
+        Ok(None)
+    }
+
+    /// What was refused because the connection ended: that it has ended was told, too.
+    pub(crate) fn check_refusals(&mut self, tab: TabId) -> Result<(), Violation> {
+        let Some(view) = self.tabs.get_mut(&tab) else {
+            return Ok(());
+        };
+        for (no, client) in &mut view.clients {
+            if let Some((request, problem)) = client.refused.take() {
+                return Err(Violation::Refused {
+                    client: ClientKey { tab, no: *no },
+                    request,
+                    problem,
+                });
+            }
         }
         Ok(())
     }
@@ -326,11 +419,16 @@ impl Oracle {
                 let current = self.client(client).filter(|it| it.is_wanted);
                 let is_current = current.is_some_and(|it| it.epoch == asked.epoch);
                 if asked.is_valid && is_current {
-                    return Err(Violation::Refused {
-                        client,
-                        request,
-                        problem,
-                    });
+                    if problem != Problem::NotConnected {
+                        return Err(Violation::Refused {
+                            client,
+                            request,
+                            problem,
+                        });
+                    }
+                    if let Some(client) = self.client(client) {
+                        client.refused = Some((request, problem));
+                    }
                 }
                 if asked.is_valid {
                     self.tally.requests_ended_by_page += 1;
@@ -359,11 +457,13 @@ impl Oracle {
         };
         let client = view.clients.entry(key.no).or_default();
         match status {
-            ClientStatus::Waiting => client.connection = None,
+            ClientStatus::Waiting => client.lost(),
             ClientStatus::Connecting => {
-                client.connection = None;
+                client.lost();
+                // A CONNECT that began a session, unheard, is followed by one that begins another.
+                let may_end_one = client.is_clean_start && !client.was_connected();
                 let will = client.will.and_then(|id| self.messages.get_mut(&id));
-                will.into_iter().for_each(Published::brought);
+                will.into_iter().for_each(|will| will.brought(may_end_one));
             }
             ClientStatus::Connected {
                 session_present,
@@ -373,10 +473,21 @@ impl Oracle {
                 if !self.reigns.contains_key(&term) {
                     return Err(Violation::TermOfNobody { client: key, term });
                 }
-                if !session_present && client.must_go_on(term) {
+                let is_kept = match self.plan.promise {
+                    Promise::Memory => session_present || !client.must_go_on(term),
+                    Promise::Durable => self.find_session(now, key, session_present),
+                    Promise::Calm => true,
+                };
+                if !is_kept {
                     return Err(Violation::SessionLost { client: key });
                 }
-                let goes_on = client.connected(now, term, session_present);
+                let may_go_on = self.may_outlive_brokers();
+                let may_be_full = self.may_be_full(now);
+                let Some(client) = self.client(key) else {
+                    return Ok(());
+                };
+                client.is_will_unstored = may_be_full;
+                let goes_on = client.connected(now, term, session_present, may_go_on);
                 if goes_on {
                     self.tally.sessions_resumed += 1;
                 } else {
@@ -390,7 +501,17 @@ impl Oracle {
             }
             ClientStatus::Disconnected(DisconnectCause::Requested) => client.disconnected(),
             ClientStatus::Disconnected(cause) => {
-                return Err(Violation::Ended { client: key, cause });
+                if !self.may_end(now, key, &cause) {
+                    return Err(Violation::Ended { client: key, cause });
+                }
+                self.tally.connections_ended += 1;
+                self.leave_session(now, key);
+                if let Some(client) = self.client(key) {
+                    client.is_wanted = false;
+                    client.refused = None;
+                    client.disconnected();
+                }
+                self.may_publish_wills(key.tab);
             }
         }
         Ok(())
@@ -403,10 +524,15 @@ impl Oracle {
         request: RequestId,
         codes: Vec<u8>,
     ) -> Result<(), Violation> {
-        self.granted(key, request)?;
+        let asked = self.granted(key, request)?;
+        let may_be_full = self.may_be_full(now);
         let Some(client) = self.client(key) else {
             return Ok(());
         };
+        let is_refused = may_be_full && codes.iter().all(|code| *code == QUOTA_EXCEEDED);
+        if is_refused {
+            return Ok(());
+        }
         if !client
             .requested(request)
             .map(|qos| qos as u8)
@@ -420,6 +546,7 @@ impl Oracle {
         }
         client.subscribed(now, request);
         self.tally.subscriptions_answered += 1;
+        self.on_answered(now, &asked);
         Ok(())
     }
 
@@ -432,11 +559,15 @@ impl Oracle {
     ) -> Result<(), Violation> {
         const NO_SUBSCRIPTION_EXISTED: u8 = 0x11;
         let asked = self.granted(key, request)?;
+        let may_be_full = self.may_be_full(now);
         let (Some(client), RequestKind::Unsubscribe(topic_filters)) =
-            (self.client(key), asked.kind)
+            (self.client(key), &asked.kind)
         else {
             return Ok(());
         };
+        if may_be_full && codes.iter().all(|code| *code == QUOTA_EXCEEDED) {
+            return Ok(());
+        }
         let is_expected = codes
             .iter()
             .all(|it| matches!(*it, 0 | NO_SUBSCRIPTION_EXISTED));
@@ -447,8 +578,9 @@ impl Oracle {
                 codes,
             });
         }
-        client.unsubscribed(now, asked.asked, &topic_filters);
+        client.unsubscribed(now, asked.asked, topic_filters);
         self.tally.subscriptions_answered += 1;
+        self.on_answered(now, &asked);
         Ok(())
     }
 
@@ -461,6 +593,15 @@ impl Oracle {
     ) -> Result<(), Violation> {
         const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
         let asked = self.granted(key, request)?;
+        if code == QUOTA_EXCEEDED && self.may_be_full(now) {
+            if let RequestKind::Publish(Some(id)) = asked.kind
+                && let Some(published) = self.messages.get_mut(&id)
+            {
+                published.give_up(now);
+            }
+            self.tally.publications_without_room += 1;
+            return Ok(());
+        }
         if !matches!(code, 0 | NO_MATCHING_SUBSCRIBERS) {
             return Err(Violation::WrongAnswer {
                 client: key,
@@ -480,7 +621,13 @@ impl Oracle {
             return Ok(());
         }
         self.tally.publications_acknowledged += 1;
-        let Some((_, term)) = self.broker.filter(|(_, term)| published.is_of(*term)) else {
+        let of_this_broker = self.broker.filter(|(_, term)| published.is_of(*term));
+        match self.plan.promise {
+            Promise::Memory => {}
+            Promise::Durable => return self.owe_for_good(now, id),
+            Promise::Calm => return Ok(()),
+        }
+        let Some((_, term)) = of_this_broker else {
             return Ok(());
         };
         self.owe(now, id, term, None);
@@ -505,7 +652,13 @@ impl Oracle {
             return Ok(());
         };
         let client = view.clients.entry(key.no).or_default();
-        client.deliver(key, id, published, message, &mut self.tally)
+        let promise = self.plan.promise;
+        client.deliver(key, id, published, message, promise, &mut self.tally)?;
+        let session = client.client_id.as_ref();
+        if let Some(session) = session.and_then(|id| self.sessions.get_mut(id)) {
+            session.got(id);
+        }
+        Ok(())
     }
 
     fn client(&mut self, key: ClientKey) -> Option<&mut Client> {
@@ -525,6 +678,14 @@ impl Oracle {
             return Err(Violation::Accepted { client, request });
         }
         Ok(asked)
+    }
+}
+
+/// The client id of a client whose page names none.
+fn default_client_id(key: ClientKey) -> String {
+    match key.no {
+        ClientNo(0) => format!("tab-{}", key.tab),
+        ClientNo(no) => format!("tab-{}-{no}", key.tab),
     }
 }
 

@@ -5,10 +5,11 @@ use core::str::FromStr;
 use std::collections::BTreeMap;
 
 use tab::api::{
-    ClientCommand, ClientNo, Command, ConnectOptions, Message, MessageProperties, OpenOptions,
-    Publication, QoS, RequestId, RetainHandling, Subscription, Visibility, Will,
+    ClientCommand, ClientNo, Command, ConnectOptions, Durability, Message, MessageProperties,
+    OpenOptions, Publication, QoS, RequestId, RetainHandling, Subscription, Visibility, Will,
 };
 
+use crate::plan::Promise;
 use crate::prng::Prng;
 
 /// The channel that all tabs join.
@@ -33,7 +34,7 @@ const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 /// Who published a message, and which of the publisher's it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MessageId {
-    /// Number of the page.
+    /// Number of the tab.
     page: u32,
     client: u32,
     /// Rises with every message of the page.
@@ -46,6 +47,18 @@ impl MessageId {
         Self::in_properties(&message.properties)
     }
 
+    /// All ids in some bytes.
+    pub(crate) fn all_in(bytes: &[u8]) -> impl Iterator<Item = Self> + '_ {
+        bytes
+            .split(|byte| *byte == b'~')
+            .skip(1)
+            .filter_map(|rest| {
+                let end = rest.iter().position(|byte| *byte == b';')?;
+                let id = core::str::from_utf8(rest.get(..end)?).ok()?;
+                format!("~{id};").parse().ok()
+            })
+    }
+
     pub(crate) fn in_properties(properties: &MessageProperties) -> Option<Self> {
         let mut ids = properties
             .user_properties
@@ -55,9 +68,10 @@ impl MessageId {
     }
 }
 
+/// With a beginning and an end, so that none is part of another one: they are searched for in what is stored.
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.page, self.client, self.no)
+        write!(f, "~{}.{}.{};", self.page, self.client, self.no)
     }
 }
 
@@ -65,6 +79,8 @@ impl FromStr for MessageId {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
+        let text = text.strip_prefix('~').ok_or(())?;
+        let text = text.strip_suffix(';').ok_or(())?;
         let mut parts = text.split('.');
         let mut part = || parts.next()?.parse::<u64>().ok();
         let (page, client, no) = part()
@@ -100,7 +116,12 @@ impl Act {
 #[derive(Debug)]
 pub(crate) struct Page {
     prng: Prng,
+    /// Whose it is: client ids are made of it.
+    person: u32,
+    /// Which tab it is: message ids are made of it.
     no: u32,
+    promise: Promise,
+    durability: Durability,
     opened: bool,
     visibility: Visibility,
     /// Whether each client is meant to be connected.
@@ -109,15 +130,33 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn new(prng: Prng, no: u32) -> Self {
+    pub(crate) fn new(
+        prng: Prng,
+        person: u32,
+        no: u32,
+        promise: Promise,
+        durability: Durability,
+    ) -> Self {
         Self {
             prng,
+            person,
             no,
+            promise,
+            durability,
             opened: false,
             visibility: Visibility::Visible,
             clients: BTreeMap::new(),
             last_no: 0,
         }
+    }
+
+    pub(crate) fn person(&self) -> u32 {
+        self.person
+    }
+
+    /// A client was disconnected for good, and the page had not asked for it.
+    pub(crate) fn on_ended(&mut self, no: ClientNo) {
+        self.clients.insert(no, false);
     }
 
     /// Joins the channel, unless it did.
@@ -129,6 +168,7 @@ impl Page {
         Some(Act::valid(Command::Open(OpenOptions {
             channel: CHANNEL.to_owned(),
             visibility: self.visibility,
+            durability: self.durability,
         })))
     }
 
@@ -174,8 +214,9 @@ impl Page {
         let client_id = if no == ClientNo(0) {
             String::new()
         } else {
-            format!("client-{}-{}", self.no, no.0)
+            format!("client-{}-{}", self.person, no.0)
         };
+        let is_durable = self.promise == Promise::Durable;
         let will = self.prng.chance(300).then(|| Will {
             publication: Publication {
                 retain: false,
@@ -185,8 +226,12 @@ impl Page {
         });
         let options = ConnectOptions {
             client_id,
-            clean_start: self.prng.chance(600),
-            session_expiry_interval: self.prng.one_of([0, 0, 30, u32::MAX]),
+            clean_start: self.prng.chance(if is_durable { 250 } else { 600 }),
+            session_expiry_interval: if is_durable {
+                self.prng.one_of([0, 30, u32::MAX, u32::MAX])
+            } else {
+                self.prng.one_of([0, 0, 30, u32::MAX])
+            },
             keep_alive: self.prng.one_of([0, 2, 10, 60]),
             username: self.prng.chance(200).then(|| "user".to_owned()),
             password: None,
@@ -324,6 +369,17 @@ impl Page {
                 ClientCommand::Subscribe(self.request(), vec![everything]),
             ),
         ]
+    }
+
+    /// Connects with a client id of somebody's, and goes on with the session.
+    pub(crate) fn collect(&mut self, no: ClientNo, client_id: String) -> Act {
+        let options = ConnectOptions {
+            client_id,
+            clean_start: false,
+            session_expiry_interval: u32::MAX,
+            ..ConnectOptions::default()
+        };
+        client(no, ClientCommand::Connect(options))
     }
 
     pub(crate) fn probe_publish(&mut self, topic: &str, qos: QoS) -> Act {

@@ -1,13 +1,19 @@
 //! What a seed decides before the world begins.
 
 use tab::Settings;
+use tab::api::Durability;
 
+use crate::disk::Manners;
 use crate::prng::Prng;
+use crate::scenario::{Fault, Scenario};
 
 /// How one world differs from another. Some faults are absent from some worlds, so that a rare one is not always hidden
 /// behind a frequent one.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    pub(crate) promise: Promise,
+    pub(crate) durability: Durability,
+    pub(crate) has_web_locks: bool,
     pub(crate) tabs_at_start: u64,
     /// The first tabs open within this time.
     pub(crate) start_ms: u64,
@@ -18,33 +24,45 @@ pub(crate) struct Plan {
     pub(crate) fault_gap_ms: u64,
     /// Average time between two acts of a page.
     pub(crate) act_gap_ms: u64,
-    pub(crate) faults: FaultWeights,
+    /// How often each fault comes, relative to the others.
+    pub(crate) faults: Vec<(Fault, u64)>,
     /// How many of 1,000 elections are followed by a fault within a few milliseconds.
     pub(crate) after_election_per_mille: u64,
+    /// How many of 1,000 rows are asked for or stored just before their tab ends or hangs.
+    pub(crate) at_commit_per_mille: u64,
     /// How many of 1,000 deliveries take longer than usual.
     pub(crate) slow_per_mille: u64,
     /// How many of 1,000 turns of a worker's loop take up more than one input.
     pub(crate) batch_per_mille: u64,
-    /// Time after its acknowledgement in which a message reaches its receivers.
+    /// How many of 1,000 tabs are of another build.
+    pub(crate) other_build_per_mille: u64,
+    /// Time after its acknowledgement in which a message reaches its receivers, where the broker's memory is all there
+    /// is.
     pub(crate) delivery_ms: u64,
+    pub(crate) disk: Manners,
     pub(crate) settings: Settings,
 }
 
-/// How often each fault comes, relative to the others.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FaultWeights {
-    pub(crate) open: u64,
-    pub(crate) close: u64,
-    pub(crate) crash: u64,
-    pub(crate) garbage: u64,
-    pub(crate) replay: u64,
-    pub(crate) overtake: u64,
-    pub(crate) slander: u64,
-    pub(crate) needless_timeout: u64,
+/// What the oracle may expect of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promise {
+    /// Nothing acknowledged is lost.
+    Durable,
+    /// The broker keeps what it has acknowledged while it lives.
+    Memory,
+    /// In the end all is well. Brokers may be deposed while they live, or hold their state in memory or on the disk as
+    /// it comes.
+    Calm,
 }
 
 impl Plan {
-    pub(crate) fn new(prng: &mut Prng) -> Self {
+    pub(crate) fn new(prng: &mut Prng, scenario: &Scenario) -> Self {
+        let promise = match prng.between(0, 99) {
+            0..65 => Promise::Durable,
+            65..85 => Promise::Memory,
+            _ => Promise::Calm,
+        };
+        let is_rough = promise != Promise::Memory;
         let slow_per_mille = prng.one_of([0, 20, 100]);
         // Where deliveries are slow and few may be under way at once, queues grow without end.
         let receive_maximum = match slow_per_mille {
@@ -52,41 +70,131 @@ impl Plan {
             _ => prng.one_of([4, 32, 1_024]),
         };
         let is_crowd = prng.chance(30);
-        let rare = |prng: &mut Prng, weight| if prng.chance(400) { 0 } else { weight };
-        Self {
-            tabs_at_start: if is_crowd { 12 } else { prng.between(1, 5) },
-            start_ms: prng.one_of([0, 100, 1_500]),
-            tabs_alive_max: 5,
-            chaos_ms: prng.between(1_000, 4_000),
-            fault_gap_ms: prng.one_of([60, 200, 700]),
-            act_gap_ms: if is_crowd {
-                300
-            } else {
-                prng.one_of([30, 100])
-            },
-            faults: FaultWeights {
-                open: 4,
-                close: rare(prng, 2),
-                crash: rare(prng, 3),
-                garbage: rare(prng, 4),
-                replay: rare(prng, 1),
-                overtake: rare(prng, 1),
-                slander: rare(prng, 1),
-                needless_timeout: rare(prng, 3),
-            },
-            after_election_per_mille: prng.one_of([0, 400]),
-            slow_per_mille,
-            batch_per_mille: prng.one_of([0, 300, 700]),
+        let durability = match promise {
+            Promise::Durable => prng.one_of([Durability::Relaxed, Durability::Strict]),
+            Promise::Memory => Durability::Memory,
+            Promise::Calm => prng.one_of([Durability::Relaxed, Durability::Memory]),
+        };
+        let tabs_at_start = if is_crowd { 12 } else { prng.between(1, 5) };
+        let chaos_ms = if is_rough {
+            prng.between(1_500, 8_000)
+        } else {
+            prng.between(1_000, 4_000)
+        };
+        let has = |fault| !scenario.without.contains(&fault);
+        let when = |fault, per_mille| if has(fault) { per_mille } else { 0 };
+        let start_ms = prng.one_of([0, 100, 1_500]);
+        let fault_gap_ms = prng.one_of([60, 200, 700]);
+        let act_gap_ms = prng.one_of([30, 100]);
+        let mut plan = Self {
+            promise,
+            durability,
+            has_web_locks: !is_rough || !prng.chance(150),
+            tabs_at_start: scenario.tabs.unwrap_or(tabs_at_start).min(tabs_at_start),
+            start_ms,
+            tabs_alive_max: scenario
+                .tabs
+                .map_or(5, |tabs| usize::try_from(tabs).unwrap_or(5).min(5)),
+            chaos_ms: scenario.chaos_ms.unwrap_or(chaos_ms),
+            fault_gap_ms,
+            act_gap_ms: if is_crowd { 300 } else { act_gap_ms },
+            faults: Vec::new(),
+            after_election_per_mille: when(Fault::AfterElection, prng.one_of([0, 400])),
+            at_commit_per_mille: when(Fault::AtCommit, prng.one_of([0, 0, 2, 20])),
+            slow_per_mille: when(Fault::SlowNet, slow_per_mille),
+            batch_per_mille: when(Fault::Batch, prng.one_of([0, 300, 700])),
+            other_build_per_mille: when(Fault::TwoBuilds, prng.one_of([0, 500])),
             delivery_ms: match (slow_per_mille, receive_maximum) {
                 (0, 4) => 2_000,
                 (0, _) => 300,
                 (_, 4) => 8_000,
                 (_, _) => 2_000,
             },
+            disk: Manners {
+                slow_per_mille: when(Fault::SlowDisk, prng.one_of([0, 20, 200])),
+                stuck_per_mille: when(Fault::StuckDisk, prng.one_of([0, 0, 0, 3])),
+                abort_per_mille: when(Fault::Abort, prng.one_of([0, 0, 10, 50])),
+                unavailable_per_mille: match promise {
+                    Promise::Calm => prng.one_of([0, 300, 1_000]),
+                    Promise::Durable | Promise::Memory => 0,
+                },
+            },
             settings: Settings {
                 receive_maximum,
+                // So small that there are checkpoints.
+                checkpoint_rows: prng.one_of([8, 40, 4_096]),
+                checkpoint_bytes: prng.one_of([500, 10_000, 4 << 20]),
                 ..Settings::default()
             },
+        };
+        plan.faults = weights(prng, is_rough);
+        plan.faults.retain(|(fault, _)| has(*fault));
+        plan
+    }
+
+    /// Whether this fault can come.
+    pub(crate) fn has(&self, fault: Fault) -> bool {
+        self.faults
+            .iter()
+            .any(|(it, weight)| *it == fault && *weight > 0)
+    }
+
+    /// Whether tabs end and nothing else befalls them or what they talk to: then no connection is lost but with its tab.
+    pub(crate) fn is_gentle(&self) -> bool {
+        self.faults.iter().all(|(fault, weight)| {
+            *weight == 0
+                || matches!(
+                    fault,
+                    Fault::Open
+                        | Fault::Close
+                        | Fault::Crash
+                        | Fault::Cache
+                        | Fault::Restart
+                        | Fault::Replay
+                        | Fault::Garbage
+                        | Fault::NeedlessTimeout
+                )
+        }) && self.disk.stuck_per_mille == 0
+            && self.at_commit_per_mille == 0
+    }
+}
+
+fn weights(prng: &mut Prng, is_rough: bool) -> Vec<(Fault, u64)> {
+    let mut faults = vec![(Fault::Open, 4)];
+    let mut draw = |fault, weight, absent_per_mille| {
+        let is_absent = prng.chance(absent_per_mille);
+        faults.push((fault, if is_absent { 0 } else { weight }));
+    };
+    for (fault, weight) in [
+        (Fault::Close, 2),
+        (Fault::Crash, 3),
+        (Fault::Garbage, 4),
+        (Fault::Replay, 1),
+        (Fault::Overtake, 1),
+        (Fault::Slander, 1),
+        (Fault::NeedlessTimeout, 3),
+    ] {
+        draw(fault, weight, 400);
+    }
+    if is_rough {
+        for (fault, weight, absent_per_mille) in [
+            (Fault::Cache, 1, 600),
+            (Fault::Restart, 1, 700),
+            (Fault::Duplicate, 1, 700),
+            (Fault::Freeze, 2, 600),
+            (Fault::Hang, 3, 600),
+            (Fault::Deaf, 2, 700),
+            (Fault::Throttle, 2, 600),
+            (Fault::Clock, 1, 800),
+            (Fault::Lose, 1, 700),
+            (Fault::Delay, 1, 700),
+            (Fault::Full, 1, 800),
+            (Fault::Clear, 1, 900),
+            (Fault::Flip, 1, 900),
+            (Fault::ForeignRow, 1, 900),
+        ] {
+            draw(fault, weight, absent_per_mille);
         }
     }
+    faults
 }

@@ -100,6 +100,84 @@ tally! {
     retained_found,
     /// Topics that had to have no retained message, or may have had none.
     retained_absent,
+    /// Acknowledged messages that had to reach a session, whatever became of brokers, and did.
+    debts_met,
+    /// Acknowledged messages that had to reach a session, until it ended.
+    debts_void,
+    /// Sessions whose clients were away in the end, and what waited for them.
+    sessions_collected,
+    /// Fences stored.
+    fences,
+    /// Fences of tabs that took the reign over without the lock.
+    fences_without_lock,
+    /// Segments stored.
+    segments,
+    /// Checkpoints stored.
+    checkpoints,
+    /// Rows whose number was taken.
+    rows_fenced_off,
+    /// Rows for which there was no room.
+    rows_without_room,
+    /// Publications refused because there was no room.
+    publications_without_room,
+    /// Writes that were aborted.
+    writes_aborted,
+    /// Reads that were aborted.
+    reads_failed,
+    /// Times that a database could not be opened.
+    databases_unavailable,
+    /// Transactions that ended with their tab.
+    transactions_lost,
+    /// Transactions carried out when their tab had ended.
+    transactions_after_the_end,
+    /// Brokers that crashed while a row of theirs was on its way.
+    crashes_in_mid_commit,
+    /// Brokers that stood still while a row of theirs was on its way.
+    hangs_in_mid_commit,
+    /// Times that the browser removed the site's data.
+    sites_cleared,
+    /// Bits that flipped anywhere in what is stored.
+    bits_flipped,
+    /// Bits that flipped in the record of one message.
+    messages_damaged,
+    /// Rows of the log that this build does not know.
+    foreign_rows,
+    /// Tabs that stood still.
+    tabs_stalled,
+    /// Of these, frozen.
+    tabs_frozen,
+    /// Of these, hung.
+    workers_hung,
+    /// Brokers that stood still for long and that nobody missed.
+    stalled_brokers_not_missed,
+    /// Times that a tab took itself for the broker when another one was.
+    stale_brokers,
+    /// Tabs that heard nothing for a while.
+    tabs_deafened,
+    /// Tabs with throttled timers.
+    tabs_throttled,
+    /// Tabs that got everything late.
+    ways_delayed,
+    /// Times that the clock was set.
+    clock_jumps,
+    /// Frames that did not arrive.
+    frames_lost,
+    /// Pages that went into the back/forward cache.
+    pages_cached,
+    /// Times that the browser ended with all tabs.
+    browser_restarts,
+    /// Tabs opened with another one's client ids.
+    tabs_duplicated,
+    /// Tabs of another build.
+    tabs_of_another_build,
+    /// Connections that ended for good without the page's asking.
+    connections_ended,
+    /// Probes.
+    probes,
+    /// Messages that a tab's own ear heard.
+    own_messages_heard,
+    /// Locks stolen.
+    locks_stolen,
     /// Deliveries of the probes at the end.
     probes_delivered,
     /// Rosters found to be right at the end.

@@ -2,6 +2,7 @@
 
 use tab::api::{ClientCommand, ClientNotice, Command, Notice, Publication, Role};
 use tab::control::ControlMessage;
+use tab::storage::{Loaded, RowKind, StorageEvent, StorageRequest};
 use tab::{Input, Lane, Lock, LockEvent, LockRequest, TabId};
 
 use crate::page::MessageId;
@@ -54,6 +55,12 @@ pub(crate) fn input(input: &Input) -> String {
         Input::Frame(lane, bytes) => format!("gets on {}: {}", self::lane(*lane), frame(bytes)),
         Input::Lock(LockEvent::Granted(lock)) => format!("holds {}", self::lock(*lock)),
         Input::Lock(LockEvent::Lost(lock)) => format!("loses {}", self::lock(*lock)),
+        Input::Lock(LockEvent::NotFree(lock)) => format!("does not get {}", self::lock(*lock)),
+        Input::Lock(LockEvent::NotSupported(lock)) => {
+            format!("cannot get {} so", self::lock(*lock))
+        }
+        Input::Storage(event) => format!("hears from the disk: {}", stored(event)),
+        Input::Heard(message) => format!("hears itself: {}", control(message)),
         Input::Foreign(_) | Input::Trouble(_) | Input::Timeout => format!("{input:?}"),
     }
 }
@@ -75,6 +82,18 @@ pub(crate) fn control(message: &ControlMessage) -> String {
             term,
             binding,
         } => format!("bind {}/{term} binding {binding}", tab_id.short()),
+        ControlMessage::Probe { tab_id, number } => {
+            format!("probe {number} of {}", tab_id.short())
+        }
+        ControlMessage::Pong {
+            tab_id,
+            number,
+            term,
+            committed,
+        } => format!(
+            "pong for probe {number} of {}, term {term}, row {committed}",
+            tab_id.short()
+        ),
         ControlMessage::Unbind {
             tab_id,
             term,
@@ -90,13 +109,61 @@ pub(crate) fn lane(lane: Lane) -> String {
 pub(crate) fn lock_request(request: LockRequest) -> String {
     match request {
         LockRequest::Acquire(lock) => format!("asks for {}", self::lock(lock)),
+        LockRequest::AcquireIfFree(lock) => format!("asks for {} if free", self::lock(lock)),
+        LockRequest::Steal(lock) => format!("steals {}", self::lock(lock)),
         LockRequest::Release(lock) => format!("lets go of {}", self::lock(lock)),
+    }
+}
+
+pub(crate) fn storage_request(request: &StorageRequest) -> String {
+    match request {
+        StorageRequest::Open(_) | StorageRequest::Load | StorageRequest::Close => {
+            format!("asks the disk: {request:?}")
+        }
+        StorageRequest::Append(seq, row) => format!(
+            "writes row {seq} of term {}: {}",
+            row.term,
+            match &row.kind {
+                RowKind::Fence => "fence".to_owned(),
+                RowKind::Checkpoint => "checkpoint".to_owned(),
+                RowKind::Segment(bytes) => format!("segment, {}", frame(bytes)),
+            }
+        ),
+        StorageRequest::Checkpoint(it) => format!(
+            "writes checkpoint {} of term {}: {} pieces, removes {:?}",
+            it.seq,
+            it.term,
+            it.pieces.len(),
+            it.remove
+        ),
+    }
+}
+
+pub(crate) fn stored(event: &StorageEvent) -> String {
+    match event {
+        StorageEvent::Loaded(Loaded {
+            snapshot,
+            rows,
+            foreign,
+            tail,
+        }) => format!(
+            "loaded: snapshot {:?}, {} rows, {foreign} foreign, tail {tail}",
+            snapshot.as_ref().map(|it| it.up_to.0),
+            rows.len()
+        ),
+        StorageEvent::Opened
+        | StorageEvent::Unavailable(_)
+        | StorageEvent::LoadFailed(_)
+        | StorageEvent::Committed(_)
+        | StorageEvent::Failed(..)
+        | StorageEvent::Closed => format!("{event:?}"),
     }
 }
 
 fn lock(lock: Lock) -> String {
     match lock {
         Lock::Broker => "the broker's lock".to_owned(),
+        Lock::Steal => "the thieves' lock".to_owned(),
         Lock::Tab(tab) => format!("the lock of {}", tab.short()),
     }
 }

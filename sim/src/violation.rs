@@ -3,8 +3,9 @@
 use core::fmt;
 
 use tab::api::{ClientNo, DisconnectCause, Problem, QoS, RequestId, Term};
-use tab::{Lane, Lock, TabId};
+use tab::{Lane, TabId};
 
+use crate::disk::Misuse;
 use crate::page::MessageId;
 
 /// A client of the world: its tab, and its number there.
@@ -155,13 +156,30 @@ pub(crate) enum Violation {
         tab: TabId,
         lane: Lane,
     },
-    LockAskedTwice {
+    StaleCommit {
         tab: TabId,
-        lock: Lock,
+        term: Term,
+        fence: Option<Term>,
     },
-    LockNotAsked {
+    StorageMisused {
         tab: TabId,
-        lock: Lock,
+        misuse: Misuse,
+    },
+    AcknowledgedUnstored {
+        client: ClientKey,
+        message: MessageId,
+    },
+    LostForGood {
+        client_id: String,
+        message: MessageId,
+    },
+    TheftByDeaf {
+        tab: TabId,
+    },
+    NotReplaced {
+        broker: TabId,
+        waiting: TabId,
+        ms: u64,
     },
     CommandRefused {
         tab: TabId,
@@ -173,6 +191,15 @@ pub(crate) enum Violation {
     Panicked {
         message: String,
     },
+}
+
+impl Violation {
+    /// Its kind: two violations of one kind most likely have one cause.
+    pub(crate) fn kind(&self) -> String {
+        let debug = format!("{self:?}");
+        let end = debug.find([' ', '(', '{']).unwrap_or(debug.len());
+        debug.get(..end).unwrap_or_default().to_owned()
+    }
 }
 
 impl fmt::Display for Violation {
@@ -347,12 +374,38 @@ impl fmt::Display for Violation {
             Self::ClosedClosedLane { tab, lane } => {
                 write!(f, "tab {} closed {lane:?}, not open", tab.short())
             }
-            Self::LockAskedTwice { tab, lock } => {
-                write!(f, "tab {} asked twice for {lock:?}", tab.short())
+            Self::StaleCommit { tab, term, fence } => write!(
+                f,
+                "a row of term {term}, of tab {}, was stored behind the fence of term {:?}",
+                tab.short(),
+                fence.map(|fence| fence.0)
+            ),
+            Self::StorageMisused { tab, misuse } => {
+                write!(f, "tab {} misused the database: {misuse:?}", tab.short())
             }
-            Self::LockNotAsked { tab, lock } => {
-                write!(f, "tab {} released {lock:?} without asking", tab.short())
-            }
+            Self::AcknowledgedUnstored { client, message } => write!(
+                f,
+                "message {message} of {client} was acknowledged and is not stored"
+            ),
+            Self::LostForGood { client_id, message } => write!(
+                f,
+                "the session of {client_id} never got message {message}, which was acknowledged"
+            ),
+            Self::TheftByDeaf { tab } => write!(
+                f,
+                "tab {} takes the reign over and hears nothing",
+                tab.short()
+            ),
+            Self::NotReplaced {
+                broker,
+                waiting,
+                ms,
+            } => write!(
+                f,
+                "the broker in tab {} stood still for {ms} ms, and tab {}, which waits for it, did nothing",
+                broker.short(),
+                waiting.short()
+            ),
             Self::CommandRefused { tab, problem } => {
                 write!(f, "tab {} refused a command: {problem}", tab.short())
             }

@@ -21,10 +21,15 @@ pub(crate) fn connect(
     options: &ConnectOptions,
     client_id: &str,
     clean_start: bool,
+    has_session: bool,
     receive_maximum: u16,
     maximum_packet_size: u32,
 ) -> ConnectPacket {
     let mut properties = Properties::new();
+    if !clean_start && !has_session {
+        let (name, value) = broker::NO_SESSION_STATE;
+        properties.add_user_property(name.to_owned(), value.to_owned());
+    }
     properties.set_session_expiry_interval(options.session_expiry_interval);
     properties.set_receive_maximum(receive_maximum);
     properties.set_maximum_packet_size(maximum_packet_size);

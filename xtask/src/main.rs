@@ -14,6 +14,7 @@ mod outsiders;
 mod page;
 mod setup;
 mod shell;
+mod sim;
 mod sizes;
 mod sysroot;
 mod test;
@@ -76,6 +77,12 @@ const HELP_REST: &str = "
       127.0.0.1:8083 unless told otherwise: a tool for tests and development. `cargo xtask broker --help` tells the keys
       of the config file. Ctrl+C ends it.
 
+  sim [--seeds NUMBER] [--from SEED] [--minutes NUMBER]
+  sim --seed SEED [--trace]
+      Runs tabs in virtual time through every fault there is, in as many worlds as told (2,000 take 2 minutes), and
+      checks what must hold; or one world, and prints what happens in it. A world in which something goes wrong is
+      made as small as may be, and told with the command that runs it again. `cargo xtask sim --help` tells the rest.
+
   setup
       Installs everything that the commands above need, the browser included (5 minutes, once). Plain `trunk serve`
       needs the tools on PATH, and this tells the line that puts them there.
@@ -103,6 +110,8 @@ enum Task {
     Sizes,
     /// Its arguments are the front's.
     Broker(Vec<OsString>),
+    /// Its arguments are the simulation's.
+    Sim(Vec<OsString>),
 }
 
 fn main() -> ExitCode {
@@ -125,6 +134,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Bench(options) => bench::run(&options)?,
         Task::Sizes => sizes::run()?,
         Task::Broker(arguments) => broker::run(&arguments)?,
+        Task::Sim(arguments) => sim::run(&arguments)?,
     }
     Ok(())
 }
@@ -167,6 +177,7 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
             None => return Err(Error::NoBenchmark),
         },
         Some("broker") => return Ok(Task::Broker(parser.raw_args()?.collect())),
+        Some("sim") => return Ok(Task::Sim(parser.raw_args()?.collect())),
         _ => return Err(Error::UnknownCommand(command)),
     };
     while let Some(argument) = parser.next()? {
@@ -248,6 +259,14 @@ mod tests {
                     .map(OsString::from)
                     .to_vec()
             )
+        );
+    }
+
+    #[test]
+    fn all_that_follows_sim_is_for_the_simulation() {
+        assert_eq!(
+            line("sim --seed 7 --trace").unwrap(),
+            Task::Sim(["--seed", "7", "--trace"].map(OsString::from).to_vec())
         );
     }
 

@@ -20,9 +20,21 @@ pub(crate) fn build(tools: &Tools) -> Result<PathBuf, Error> {
     let folder = target.join("e2e-page");
     let mut bindgen = tools.command("wasm-bindgen");
     bindgen
-        .args(["--target", "web", "--no-typescript", "--out-name", "page", "--out-dir"])
+        .args([
+            "--target",
+            "web",
+            "--no-typescript",
+            "--out-name",
+            "page",
+            "--out-dir",
+        ])
         .arg(&folder)
-        .arg(target.join(setup::WASM).join("release").join("e2e_page.wasm"));
+        .arg(
+            target
+                .join(setup::WASM)
+                .join("release")
+                .join("e2e_page.wasm"),
+        );
     shell::run(&mut bindgen)?;
     let sources = shell::root().join("e2e").join("page");
     let files = FILES.map(|name| (sources.join(name), name));

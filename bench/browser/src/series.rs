@@ -62,7 +62,10 @@ mod tests {
     #[test]
     fn a_percentile_is_one_of_the_values() {
         let series: Series = [3.0, 1.0, 2.0, 4.0].into_iter().collect();
-        assert_eq!((series.min(), series.median(), series.max()), (1.0, 2.0, 4.0));
+        assert_eq!(
+            (series.min(), series.median(), series.max()),
+            (1.0, 2.0, 4.0)
+        );
         assert_eq!(series.percentile(99), 4.0);
         assert!(Series::default().median().is_nan());
     }

@@ -124,6 +124,29 @@ fn qos_2_sent_again_on_a_new_connection_is_not_delivered_again() {
 }
 
 #[test]
+fn a_client_that_lost_its_half_of_the_session_uses_packet_identifiers_anew() {
+    let mut world = publisher_and_subscriber();
+    world.join(C, lasting("c", 100));
+    world.send(
+        C,
+        publish2(7, "t", "x"),
+        "B PUBLISH t x qos2 #1\nC PUBREC 7",
+    );
+    world.gone(C, "");
+    let mut connect = lasting("c", 100);
+    let (name, value) = broker::NO_SESSION_STATE;
+    connect
+        .properties
+        .add_user_property(name.to_owned(), value.to_owned());
+    world.rejoin(C, connect);
+    world.send(
+        C,
+        publish2(7, "t", "y").with_dup(true),
+        "B PUBLISH t y qos2 #2\nC PUBREC 7",
+    );
+}
+
+#[test]
 fn an_unknown_pubrel_is_answered_with_0x92() {
     let mut world = publisher_and_subscriber();
     world.send(A, pubrel(7), "A PUBCOMP 7 PacketIdentifierNotFound");

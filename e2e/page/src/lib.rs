@@ -216,7 +216,10 @@ fn tell(hear: &js_sys::Function, now: f64, notice: &Notice) {
 fn kind(kind: &EventKind) -> String {
     let debug = format!("{kind:?}");
     let end = debug.find(|c: char| !c.is_ascii_alphanumeric());
-    debug.get(..end.unwrap_or(debug.len())).unwrap_or_default().to_owned()
+    debug
+        .get(..end.unwrap_or(debug.len()))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn set(object: &JsValue, field: &str, value: &JsValue) {

@@ -5,6 +5,7 @@ use tab::{TabId, Time};
 
 use super::{Oracle, retained};
 use crate::page::{MessageId, TOPICS};
+use crate::plan::Promise;
 use crate::violation::{ClientKey, Violation};
 
 impl Oracle {
@@ -50,7 +51,9 @@ impl Oracle {
                 for (no, client) in &view.clients {
                     let key = ClientKey { tab: *tab, no: *no };
                     let copies = client.copies(*message);
-                    if copies > 1 || copies == 0 && client.is_subscribed(key, published) {
+                    let must_come = client.is_subscribed(key, published)
+                        && !self.has_rivals(client.client_id.as_deref());
+                    if copies > 1 || copies == 0 && must_come {
                         return Err(Violation::ProbeCopies {
                             client: key,
                             message: *message,
@@ -68,7 +71,13 @@ impl Oracle {
     /// retain.
     pub(crate) fn check_retained(&mut self, now: Time, key: ClientKey) -> Result<(), Violation> {
         let now = self.moment(now);
-        let (Some(term), Some(client)) = (self.term(), self.client(key)) else {
+        let term = match self.plan.promise {
+            Promise::Memory => self.term(),
+            Promise::Durable => None,
+            // State that is gone with its broker, or not, is no state to be checked.
+            Promise::Calm => return Ok(()),
+        };
+        let Some(client) = self.client(key) else {
             return Ok(());
         };
         let found: Vec<MessageId> = client.retained().collect();

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tab::api::{Message, QoS, RequestId, RetainHandling, Subscription, Term};
+use tab::api::{Message, Problem, QoS, RequestId, RetainHandling, Subscription, Term};
 
 use super::message::{Kind, Moment, Published};
 use super::topic;
 use crate::page::MessageId;
+use crate::plan::Promise;
 use crate::tally::Tally;
 use crate::violation::{ClientKey, Violation};
 
@@ -32,20 +33,31 @@ pub(crate) struct Client {
     connects: u32,
     /// Of these, such that went on with the session of this epoch.
     resumes: u32,
-    subscriptions: Vec<Subscribed>,
+    pub(super) subscriptions: Vec<Subscribed>,
     seen: BTreeMap<MessageId, Copies>,
     order: BTreeMap<Stream, MessageId>,
     /// The will of this epoch.
     pub(crate) will: Option<MessageId>,
+    /// Whether it came when there may have been no room for it.
+    pub(super) is_will_unstored: bool,
     /// Whether it is published as soon as the client is lost.
     pub(crate) is_will_prompt: bool,
     /// Whether the session outlives a connection that broke.
     pub(crate) has_lasting_session: bool,
+    /// The page has ended its connection, and has not heard yet that it is over: what had come before may be told still.
+    pub(super) is_in_question: bool,
+    /// What it calls itself in this epoch.
+    pub(super) client_id: Option<String>,
+    pub(super) is_clean_start: bool,
+    /// Seconds that the session outlives a connection.
+    pub(super) expiry: u32,
+    /// A request that was refused, until it is told that the connection has ended.
+    pub(super) refused: Option<(RequestId, Problem)>,
 }
 
 /// One topic filter of one SUBSCRIBE.
 #[derive(Clone, Debug)]
-struct Subscribed {
+pub(super) struct Subscribed {
     request: RequestId,
     epoch: u32,
     options: Subscription,
@@ -58,7 +70,9 @@ struct Subscribed {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Copies {
-    /// With RETAIN 0.
+    /// With RETAIN 0, and with QoS 0 where that does not wait for the disk.
+    at_most_once: u32,
+    /// With RETAIN 0, otherwise.
     plain: u32,
     /// With RETAIN 1.
     retained: u32,
@@ -75,11 +89,18 @@ struct Stream {
     delivered: QoS,
 }
 
+impl Copies {
+    fn all(self) -> u32 {
+        self.at_most_once + self.plain + self.retained
+    }
+}
+
 impl Client {
     // The page's commands.
 
     /// The page connects it, anew or for the first time.
     pub(crate) fn connect(&mut self) {
+        self.is_in_question |= self.connection.is_some();
         self.epoch += 1;
         self.is_wanted = true;
         self.connection = None;
@@ -91,6 +112,47 @@ impl Client {
         self.seen.clear();
         self.order.clear();
         self.will = None;
+    }
+
+    /// Other clients of its client id subscribed to this, or did once.
+    pub(super) fn inherit(&mut self, subscriptions: Vec<Subscribed>) {
+        let inherited = subscriptions.into_iter().map(|it| Subscribed {
+            // Of no request and no epoch of this client's.
+            request: RequestId(u64::MAX),
+            epoch: 0,
+            ..it
+        });
+        self.subscriptions.extend(inherited);
+    }
+
+    /// Another client of its client id subscribes to this.
+    pub(super) fn inherit_new(&mut self, since: Moment, subscriptions: &[Subscription]) {
+        let made = subscriptions.iter().map(|options| Subscribed {
+            request: RequestId(u64::MAX),
+            epoch: 0,
+            options: options.clone(),
+            since,
+            granted: None,
+            is_ending: false,
+            until: None,
+        });
+        self.subscriptions.extend(made);
+    }
+
+    /// Whether it was connected since the page asked for it.
+    pub(super) fn was_connected(&self) -> bool {
+        self.last_term.is_some()
+    }
+
+    pub(super) fn last_term(&self) -> Option<Term> {
+        self.last_term
+    }
+
+    /// What was granted to it may be gone.
+    pub(super) fn doubt(&mut self) {
+        for subscription in &mut self.subscriptions {
+            subscription.granted = None;
+        }
     }
 
     pub(crate) fn subscribe(
@@ -123,14 +185,23 @@ impl Client {
     // Notices.
 
     /// Returns whether it goes on with its session.
-    pub(crate) fn connected(&mut self, now: Moment, term: Term, session_present: bool) -> bool {
-        // At another broker there can only be a session that an earlier attempt to connect began, unheard.
+    pub(crate) fn connected(
+        &mut self,
+        now: Moment,
+        term: Term,
+        session_present: bool,
+        may_go_on: bool,
+    ) -> bool {
+        // In memory there can only be a session at another broker that an earlier attempt to connect began, unheard.
         let is_first = self.last_term.is_none();
-        let goes_on = session_present && (is_first || self.last_term == Some(term));
+        let is_same = may_go_on || is_first || self.last_term == Some(term);
+        let goes_on = session_present && is_same;
         self.connection = Some(term);
         self.last_term = Some(term);
         self.connects += 1;
-        self.order.clear();
+        if !(may_go_on && goes_on) {
+            self.order.clear();
+        }
         if is_first || !goes_on {
             self.session_since = Some(now);
         }
@@ -150,8 +221,14 @@ impl Client {
         self.has_lasting_session && self.last_term == Some(term)
     }
 
-    pub(crate) fn disconnected(&mut self) {
+    /// It is not connected now.
+    pub(super) fn lost(&mut self) {
         self.connection = None;
+        self.is_in_question = false;
+    }
+
+    pub(crate) fn disconnected(&mut self) {
+        self.lost();
         self.session += 1;
     }
 
@@ -189,8 +266,19 @@ impl Client {
         id: MessageId,
         published: &Published,
         message: &Message,
+        promise: Promise,
         tally: &mut Tally,
     ) -> Result<(), Violation> {
+        let may_go_on = promise != Promise::Memory;
+        if !published.is_intact(message) {
+            return Err(Violation::Altered {
+                client: key,
+                message: id,
+            });
+        }
+        if self.is_in_question && may_go_on {
+            return Ok(());
+        }
         let Some(term) = self.connection else {
             let message = id;
             return Err(Violation::NotConnected {
@@ -198,16 +286,15 @@ impl Client {
                 message,
             });
         };
-        if !published.is_intact(message) {
-            return Err(Violation::Altered {
-                client: key,
-                message: id,
-            });
+        // A broker with a disk may find a session that one without knew nothing of.
+        if promise != Promise::Calm {
+            self.check_subscriptions(key, id, published, message)?;
         }
-        self.check_subscriptions(key, id, published, message)?;
-        let is_first = self.check_copies(key, id, published, message, tally)?;
-        if is_first && !message.retain && published.kind == Kind::Publish {
-            self.check_order(key, id, published, message, term, tally)?;
+        let is_first = self.check_copies(key, id, published, message, may_go_on, tally)?;
+        // A client that subscribed in between gets the second copy of one message after the first of the next.
+        let is_resent = published.is_resent_in(term) || may_go_on && published.is_resent();
+        if is_first && !is_resent && !message.retain && published.kind == Kind::Publish {
+            self.check_order(key, id, published, message, tally)?;
         }
         Ok(())
     }
@@ -266,16 +353,17 @@ impl Client {
         id: MessageId,
         published: &Published,
         message: &Message,
+        may_go_on: bool,
         tally: &mut Tally,
     ) -> Result<bool, Violation> {
-        let routed = published.copies_max();
+        let routed = published.copies_max(message.qos, may_go_on);
         let retained = if published.publication.retain {
             self.retained_copies_max(client, published)
         } else {
             0
         };
         let copies = self.seen.entry(id).or_default();
-        let is_first = copies.plain + copies.retained == 0;
+        let is_first = copies.all() == 0;
         copies.is_at_least_once |= message.qos == QoS::AtLeastOnce;
         // What a client has not acknowledged before its connection broke, it gets again with QoS 1.
         let sent = if copies.is_at_least_once {
@@ -291,10 +379,16 @@ impl Client {
                 });
             }
             copies.retained += 1;
-            (copies.plain + copies.retained, (routed + retained) * sent)
+            (
+                copies.plain + copies.retained,
+                routed.saturating_add(retained).saturating_mul(sent),
+            )
+        } else if message.qos == QoS::AtMostOnce && may_go_on {
+            copies.at_most_once += 1;
+            (copies.at_most_once, routed)
         } else {
             copies.plain += 1;
-            (copies.plain, routed * sent)
+            (copies.plain, routed.saturating_mul(sent))
         };
         if copies > allowed {
             return Err(Violation::Duplicate {
@@ -332,13 +426,8 @@ impl Client {
         id: MessageId,
         published: &Published,
         message: &Message,
-        term: Term,
         tally: &mut Tally,
     ) -> Result<(), Violation> {
-        // A client that subscribed in between gets the second copy of one message after the first of the next.
-        if published.is_resent_in(term) {
-            return Ok(());
-        }
         let stream = Stream {
             publisher: published.publisher,
             topic: message.topic.clone(),
@@ -421,7 +510,7 @@ impl Client {
 
     pub(crate) fn copies(&self, id: MessageId) -> u32 {
         let copies = self.seen.get(&id).copied().unwrap_or_default();
-        copies.plain + copies.retained
+        copies.all()
     }
 
     /// What came with RETAIN 1.

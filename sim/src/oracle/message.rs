@@ -29,6 +29,8 @@ pub(crate) struct Published {
     /// When it was acknowledged or given up.
     end: Option<Moment>,
     acknowledged: Option<Term>,
+    /// What was stored of it may be gone, whatever its publisher is told.
+    pub(super) is_forgiven: bool,
 }
 
 /// Who publishes it.
@@ -61,6 +63,7 @@ impl Published {
             restarts: 0,
             end: None,
             acknowledged: None,
+            is_forgiven: false,
         }
     }
 
@@ -68,8 +71,11 @@ impl Published {
         self.kind == Kind::Publish && self.end.is_none()
     }
 
-    /// A CONNECT brings the will anew.
-    pub(crate) fn brought(&mut self) {
+    /// A CONNECT brings the will, for the first time or anew.
+    pub(crate) fn brought(&mut self, may_end_session: bool) {
+        if may_end_session && self.resends > 0 {
+            self.kind = Kind::Will { is_due: true };
+        }
         self.resends += 1;
     }
 
@@ -89,6 +95,28 @@ impl Published {
 
     pub(crate) fn give_up(&mut self, now: Moment) {
         self.end.get_or_insert(now);
+    }
+
+    /// Whether it was acknowledged, whichever broker did.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.publication.qos != QoS::AtMostOnce && self.acknowledged.is_some() && !self.is_forgiven
+    }
+
+    /// Whether any broker may have had it.
+    pub(crate) fn may_have_arrived(&self) -> bool {
+        self.kind == Kind::Publish && !self.connections.is_empty()
+    }
+
+    /// Whether it may have been sent on more than one connection.
+    pub(crate) fn is_resent(&self) -> bool {
+        self.connections.len() > 1
+    }
+
+    /// What is stored of it may be gone: it may be missing, and come once more if its publisher still waits.
+    pub(crate) fn forgive(&mut self) {
+        self.is_forgiven = true;
+        self.resends += 1;
+        self.restarts += 1;
     }
 
     /// Whether the broker of this term, and no other, has had it and acknowledged it.
@@ -118,9 +146,15 @@ impl Published {
         end.plus_ms(if is_answered_at_arrival { 0 } else { SLACK_MS })
     }
 
-    /// How many copies of it the brokers may have routed to a client that stays connected.
-    pub(crate) fn copies_max(&self) -> u32 {
-        match (self.kind, self.publication.qos) {
+    /// How many copies of it the brokers may have routed to a client that stays connected and gets it with this QoS.
+    pub(crate) fn copies_max(&self, delivered: QoS, may_go_on: bool) -> u32 {
+        // What goes out with QoS 0 does not wait for the disk: it may go out again from the next broker.
+        let qos = match (may_go_on, delivered) {
+            (true, QoS::AtMostOnce) => self.publication.qos.min(QoS::AtLeastOnce),
+            (true, QoS::AtLeastOnce | QoS::ExactlyOnce) | (false, _) => self.publication.qos,
+        };
+        match (self.kind, qos) {
+            (Kind::Will { .. }, _) if may_go_on && delivered == QoS::AtMostOnce => u32::MAX,
             (Kind::Will { .. }, _) => self.resends,
             (Kind::Publish, QoS::AtMostOnce) => 1,
             (Kind::Publish, QoS::AtLeastOnce) => 1 + self.resends,

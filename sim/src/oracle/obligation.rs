@@ -6,6 +6,7 @@ use tab::{TabId, Time};
 use super::Oracle;
 use super::message::Moment;
 use crate::page::MessageId;
+use crate::plan::Promise;
 use crate::violation::{ClientKey, Violation};
 
 /// An acknowledged message that has to reach a client, as long as the client's session and the broker live.
@@ -46,7 +47,7 @@ impl Oracle {
                 let key = ClientKey { tab: *tab, no: *no };
                 if client.must_get(key, published, since, term) {
                     self.obligations.push_back(Obligation {
-                        due: now.at.plus_ms(self.delivery_ms),
+                        due: now.at.plus_ms(self.plan.delivery_ms),
                         client: key,
                         session: client.session,
                         message,
@@ -60,6 +61,11 @@ impl Oracle {
 
     /// A tab is lost: the broker has to notice, and to publish the wills of its clients.
     pub(super) fn owe_wills(&mut self, now: Moment, tab: TabId) {
+        match self.plan.promise {
+            Promise::Memory => {}
+            Promise::Durable => return self.owe_wills_for_good(now, tab),
+            Promise::Calm => return,
+        }
         let Some(((_, term), view)) = self.broker.zip(self.tabs.get(&tab)) else {
             return;
         };
@@ -88,7 +94,7 @@ impl Oracle {
                 Fate::Met => self.tally.obligations_met += 1,
                 Fate::Void => self.tally.obligations_void += 1,
                 Fate::Waiting => self.obligations.push_back(Obligation {
-                    due: now.plus_ms(self.delivery_ms),
+                    due: now.plus_ms(self.plan.delivery_ms),
                     ..due
                 }),
                 Fate::Broken => {

@@ -1,12 +1,22 @@
-use tab::api::{Message, Publication};
+use tab::api::{Durability, Message, Publication};
 
 use super::*;
 use crate::page::{PROBER, Page};
+use crate::plan::Plan;
 use crate::prng::Prng;
+use crate::scenario::Scenario;
 
 const A: TabId = TabId::from_entropy(1);
 const B: TabId = TabId::from_entropy(2);
 const TERM: Term = Term(1);
+
+fn plan(promise: Promise) -> Plan {
+    Plan {
+        promise,
+        delivery_ms: 1_000,
+        ..Plan::new(&mut Prng::new(1), &Scenario::default())
+    }
+}
 
 /// A world of two tabs, told by hand; both pages have one client.
 struct Story {
@@ -19,15 +29,18 @@ impl Story {
     /// Tab A is the broker, and both clients are connected and subscribed to everything.
     fn new() -> Self {
         let mut story = Self {
-            oracle: Oracle::new(1_000),
-            pages: [0, 1].map(|no| Page::new(Prng::new(1), no)),
+            oracle: Oracle::new(plan(Promise::Memory)),
+            pages: [0, 1].map(|no| {
+                let prng = Prng::new(1);
+                Page::new(prng, no, no, Promise::Memory, Durability::Memory)
+            }),
             now_ms: 0,
         };
         for (page, tab) in [A, B].into_iter().enumerate() {
             story.oracle.on_birth(tab);
             if tab == A {
                 let role = Role::Broker { term: TERM };
-                story.oracle.on_role(A, role).unwrap();
+                story.oracle.on_role(story.now(), A, role).unwrap();
             }
             for act in story.pages[page].probe_subscribe(PROBER) {
                 story.oracle.on_act(story.now(), tab, &act);
@@ -48,7 +61,8 @@ impl Story {
 
     fn tell(&mut self, tab: TabId, notice: ClientNotice) -> Result<(), Violation> {
         let notice = Notice::Client(PROBER, notice);
-        self.oracle.on_notice(self.now(), tab, notice)
+        self.oracle.on_notice(self.now(), tab, notice)?;
+        self.oracle.check_refusals(tab)
     }
 
     fn connected(
@@ -105,23 +119,25 @@ impl Story {
 fn a_second_broker_and_a_term_that_does_not_rise_are_found() {
     let mut story = Story::new();
     let broker = |term| Role::Broker { term: Term(term) };
-    let outcome = story.oracle.on_role(B, broker(2));
+    let outcome = story.oracle.on_role(story.now(), B, broker(2));
     assert!(matches!(outcome, Err(Violation::TwoBrokers { .. })));
     let mut story = Story::new();
     story.oracle.on_death(story.now(), A, true);
-    let outcome = story.oracle.on_role(B, broker(1));
+    let outcome = story.oracle.on_role(story.now(), B, broker(1));
     assert!(matches!(outcome, Err(Violation::TermNotRising { .. })));
-    assert!(story.oracle.on_role(B, Role::Waiting).is_ok());
-    assert!(story.oracle.on_role(B, broker(2)).is_ok());
+    assert!(story.oracle.on_role(story.now(), B, Role::Waiting).is_ok());
+    assert!(story.oracle.on_role(story.now(), B, broker(2)).is_ok());
 }
 
 #[test]
 fn a_request_is_answered_exactly_once() {
     let mut story = Story::new();
     let (request, _) = story.publish(QoS::AtLeastOnce, false);
+    let now = story.now();
     story
         .oracle
         .on_role(
+            now,
             B,
             Role::Client {
                 broker: A,

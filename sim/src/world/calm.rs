@@ -5,10 +5,14 @@ use tab::api::{ClientCommand, ClientNo, Command, QoS};
 
 use super::World;
 use crate::page::{MessageId, PROBER, TOPICS};
+use crate::plan::Promise;
 use crate::violation::{ClientKey, Violation};
 
 /// How long after the last fault all must be well again.
 const SETTLE_MS: u64 = 10_000;
+
+/// How much longer where tabs may have stood still or had no disk: pauses between attempts have grown by then.
+const SETTLE_ROUGH_MS: u64 = 15_000;
 
 /// How long a probe takes at most.
 const PROBE_MS: u64 = 3_000;
@@ -20,23 +24,42 @@ const ROSTER_MS: u64 = 45_000;
 /// The client that asks for retained messages at the end.
 const RETAINED_PROBER: ClientNo = ClientNo(91);
 
+/// From this number on clients collect what waits for sessions whose clients are away.
+const COLLECTORS: u32 = 100;
+
 impl World<'_> {
     /// No more faults, and pages want nothing new: all must be well soon, and stay so.
     pub(super) fn calm(&mut self) -> Result<(), Violation> {
         self.is_calm = true;
-        self.net.hold_next = false;
         self.trace
             .note(self.now_us, || "the calm begins".to_owned());
         let begin_ms = self.now_us / 1_000;
-        if self.tabs.is_empty() {
-            self.birth();
+        self.wake_all()?;
+        for tab in self.living() {
+            self.relieve(tab)?;
         }
-        self.run_for(SETTLE_MS)?;
+        self.net.calm();
+        self.disk.calm();
+        if self.tabs.is_empty() {
+            self.birth(None)?;
+        }
+        let settle_ms = match self.plan.promise {
+            Promise::Memory => SETTLE_MS,
+            Promise::Durable | Promise::Calm => SETTLE_ROUGH_MS,
+        };
+        // The timers of a tab whose clock is ahead stand still until all clocks have come to the same time.
+        let wall_ms = self.wall_ms();
+        let ahead = self.tabs.values().map(|it| it.clock.as_ms()).max();
+        let ahead_ms = ahead.map_or(0, |ahead| ahead.saturating_sub(wall_ms));
+        let settle_ms = settle_ms + ahead_ms;
+        self.run_for(settle_ms)?;
         self.oracle.check_settled()?;
         self.probe_delivery()?;
         self.probe_retained()?;
-        self.run_until(begin_ms + ROSTER_MS)?;
+        self.run_until(begin_ms + settle_ms + ROSTER_MS)?;
+        self.collect()?;
         self.oracle.check_settled()?;
+        self.oracle.check_drained()?;
         self.oracle.check_rosters()?;
         self.oracle.check_garbage()
     }
@@ -92,7 +115,20 @@ impl World<'_> {
         Ok(())
     }
 
-    pub(super) fn living(&self) -> Vec<TabId> {
-        self.tabs.keys().copied().collect()
+    /// Somebody connects for every session whose client is away, and gets what waits for it.
+    fn collect(&mut self) -> Result<(), Violation> {
+        let tabs = self.living();
+        let Some(tab) = self.prng.pick(&tabs).copied() else {
+            return Ok(());
+        };
+        for (client_id, no) in self.oracle.sessions_away().into_iter().zip(COLLECTORS..) {
+            self.oracle.tally.sessions_collected += 1;
+            let page = self.tabs.get_mut(&tab).map(|it| &mut it.page);
+            let act = page.map(|page| page.collect(ClientNo(no), client_id));
+            if let Some(act) = act {
+                self.act(tab, act)?;
+            }
+        }
+        self.run_for(PROBE_MS)
     }
 }

@@ -1,49 +1,30 @@
-//! Faults: what befalls the tabs.
+//! Faults: what befalls the tabs, their channels and the disk.
 
 use tab::control::ControlMessage;
-use tab::{Input, TabId};
+use tab::{Input, Lock, TabId};
 
+use super::stall::Arrival;
 use super::{Event, World};
 use crate::garbage;
 use crate::net::Sender;
+use crate::scenario::Fault;
 use crate::trace;
 use crate::violation::Violation;
 
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Open,
-    Close,
-    Crash,
-    /// Something comes that no tab of ours sends.
-    Garbage,
-    /// A frame comes twice.
-    Replay,
-    /// A frame is held up, and later ones overtake it.
-    Overtake,
-    /// A stranger says of a tab what is not so.
-    Slander,
-    NeedlessTimeout,
-}
+/// How far the wall clock is set forward in one world: no further than what messages and grace periods allow for.
+const CLOCK_AHEAD_MS_MAX: i64 = 60_000;
 
 impl World<'_> {
     pub(super) fn on_fault(&mut self) -> Result<(), Violation> {
         if self.is_calm {
             return Ok(());
         }
-        let weights = self.plan.faults;
-        let faults = [
-            (Fault::Open, weights.open),
-            (Fault::Close, weights.close),
-            (Fault::Crash, weights.crash),
-            (Fault::Garbage, weights.garbage),
-            (Fault::Replay, weights.replay),
-            (Fault::Overtake, weights.overtake),
-            (Fault::Slander, weights.slander),
-            (Fault::NeedlessTimeout, weights.needless_timeout),
-        ];
-        let all: u64 = faults.iter().map(|(_, weight)| weight).sum();
+        let all: u64 = self.plan.faults.iter().map(|(_, weight)| weight).sum();
+        if all == 0 {
+            return Ok(());
+        }
         let mut drawn = self.prng.between(1, all);
-        for (fault, weight) in faults {
+        for (fault, weight) in self.plan.faults.clone() {
             if drawn <= weight {
                 return self.strike(fault);
             }
@@ -53,18 +34,12 @@ impl World<'_> {
     }
 
     fn strike(&mut self, fault: Fault) -> Result<(), Violation> {
-        let ids: Vec<TabId> = self.tabs.keys().copied().collect();
-        let victim = self.prng.pick(&ids).copied();
-        let Some(victim) = victim else {
-            self.birth();
-            return Ok(());
+        let ids = self.living();
+        let Some(victim) = self.prng.pick(&ids).copied() else {
+            return self.open_some_tab();
         };
         match fault {
-            Fault::Open => {
-                if self.tabs.len() < self.plan.tabs_alive_max {
-                    self.birth();
-                }
-            }
+            Fault::Open => return self.open(),
             Fault::Close => {
                 let victim = self.rather_the_broker(victim);
                 self.death(victim, false);
@@ -73,41 +48,141 @@ impl World<'_> {
                 let victim = self.rather_the_broker(victim);
                 self.death(victim, true);
             }
+            Fault::Cache => {
+                let victim = self.rather_the_broker(victim);
+                self.cache(victim);
+            }
+            Fault::Restart => self.restart(),
+            Fault::Duplicate => return self.duplicate(victim),
+            Fault::Freeze => return self.freeze(victim),
+            Fault::Hang => return self.hang(victim),
+            Fault::Deaf => {
+                let victim = self.rather_the_broker(victim);
+                self.deafen(victim);
+            }
+            Fault::Throttle => self.throttle(victim),
+            Fault::Clock => self.set_clock(),
             Fault::Garbage => return self.garbage(victim),
             Fault::Replay => self.replay(),
             Fault::Overtake => {
                 self.oracle.tally.frames_overtaken += 1;
                 self.net.hold_next = true;
             }
+            Fault::Lose => {
+                self.oracle.tally.frames_lost += 1;
+                self.net.lose_next = true;
+            }
+            Fault::Delay => self.delay(victim),
             Fault::Slander => {
                 let victim = self.rather_the_broker(victim);
                 self.slander(victim);
             }
             Fault::NeedlessTimeout => {
                 self.oracle.tally.needless_timeouts += 1;
-                return self.turn(victim, Input::Timeout);
+                let stalled = self.tabs.get(&victim).is_some_and(|it| it.stall.is_some());
+                if !stalled {
+                    return self.turn(victim, Input::Timeout);
+                }
             }
+            Fault::Full => self.fill_up(),
+            Fault::Clear => self.clear(),
+            Fault::Flip => self.flip(),
+            Fault::ForeignRow => self.foreign_row(),
+            // What befalls a world all along is no single event.
+            Fault::SlowNet
+            | Fault::Batch
+            | Fault::SlowDisk
+            | Fault::StuckDisk
+            | Fault::Abort
+            | Fault::AtCommit
+            | Fault::AfterElection
+            | Fault::TwoBuilds => {}
         }
         Ok(())
     }
 
     fn rather_the_broker(&mut self, other: TabId) -> TabId {
         let broker = self.oracle.broker().filter(|_| self.prng.chance(600));
+        let broker = broker.filter(|broker| self.tabs.contains_key(broker));
         broker.unwrap_or(other)
     }
+
+    fn open(&mut self) -> Result<(), Violation> {
+        if self.tabs.len() < self.plan.tabs_alive_max {
+            return self.open_some_tab();
+        }
+        Ok(())
+    }
+
+    /// A tab with the client ids of another.
+    fn duplicate(&mut self, victim: TabId) -> Result<(), Violation> {
+        let person = self.tabs.get(&victim).map(|it| it.page.person());
+        if self.tabs.len() < self.plan.tabs_alive_max {
+            self.oracle.tally.tabs_duplicated += 1;
+            return self.birth(person);
+        }
+        Ok(())
+    }
+
+    /// Often the broker, or the tab that is to be the next one.
+    fn freeze(&mut self, victim: TabId) -> Result<(), Violation> {
+        let (holder, waiter) = self.locks.first_two(Lock::Broker);
+        let victim = match self.prng.between(0, 3) {
+            0 => waiter.unwrap_or(victim),
+            1 => victim,
+            _ => holder.unwrap_or(victim),
+        };
+        self.oracle.tally.tabs_frozen += 1;
+        let ms = self.prng.one_of([900, 3_000, 10_000, 60_000]);
+        self.stall(victim, ms)
+    }
+
+    fn hang(&mut self, victim: TabId) -> Result<(), Violation> {
+        let victim = self.rather_the_broker(victim);
+        self.oracle.tally.workers_hung += 1;
+        let ms = self.prng.one_of([500, 1_500, 2_500, 60_000]);
+        self.stall(victim, ms)
+    }
+
+    fn set_clock(&mut self) {
+        let by_ms = self.prng.one_of([-20_000, -300, 300, 5_000, 20_000]);
+        if self.clock_ms + by_ms > CLOCK_AHEAD_MS_MAX {
+            return;
+        }
+        self.clock_ms += by_ms;
+        self.trace
+            .note(self.now_us, || format!("the clock is set by {by_ms} ms"));
+        self.oracle.tally.clock_jumps += 1;
+        self.oracle.on_hindrance(self.now());
+    }
+
+    fn delay(&mut self, victim: TabId) {
+        let victim = self.rather_the_broker(victim);
+        let ms = self.prng.between(500, 5_000);
+        self.trace.tab(self.now_us, victim, || {
+            format!("gets everything late, for {ms} ms")
+        });
+        self.oracle.tally.ways_delayed += 1;
+        self.oracle.on_delayed(self.now(), victim);
+        self.net.delay(victim);
+        self.schedule(self.now_us + ms * 1_000, Event::Relief(victim));
+    }
+
+    // The channels.
 
     fn garbage(&mut self, victim: TabId) -> Result<(), Violation> {
         if self.prng.chance(300) {
             self.oracle.tally.strangers += 1;
             let term = self.oracle.term().unwrap_or_default();
-            let now_ms = self.now().as_ms();
+            let now_ms = self.wall_ms();
             let message = garbage::strange(&mut self.prng, now_ms, term);
             self.post_as_stranger(&message);
             return Ok(());
         }
         let frame = self.net.recent_frame().map(|posted| posted.frame);
         let input = garbage::garbage(&mut self.prng, victim, frame);
-        if self.net.has_joined(victim) {
+        let stalled = self.tabs.get(&victim).is_some_and(|it| it.stall.is_some());
+        if self.net.has_joined(victim) && !stalled {
             self.oracle.on_garbage(victim);
             self.turn(victim, input)?;
         }
@@ -124,7 +199,8 @@ impl World<'_> {
                 format!("is sent again on {}: {frame}", trace::lane(posted.lane))
             });
             self.oracle.tally.frames_replayed += 1;
-            self.schedule_in(0, 5_000, Event::Frame(posted));
+            let again = Event::Arrival(posted.to, Arrival::Frame(posted));
+            self.schedule_in(0, 5_000, again);
         }
     }
 
@@ -155,5 +231,49 @@ impl World<'_> {
             format!("no tab, says {}", trace::control(message))
         });
         self.post_control(Sender::Page(stranger), message);
+    }
+
+    // The disk.
+
+    fn fill_up(&mut self) {
+        let ms = self.prng.one_of([100, 1_000, 5_000]);
+        self.trace
+            .note(self.now_us, || format!("the disk is full for {ms} ms"));
+        self.disk.fill_up(self.now_us + ms * 1_000);
+        self.oracle.on_full(self.now());
+    }
+
+    fn clear(&mut self) {
+        self.trace
+            .note(self.now_us, || "the site's data is removed".to_owned());
+        for tab in self.disk.clear() {
+            self.schedule_in(0, 5_000, Event::Arrival(tab, Arrival::Closed));
+        }
+        self.oracle.on_clear(self.now());
+    }
+
+    /// Half of the time it is known what is hit: then all else must be there.
+    fn flip(&mut self) {
+        if self.prng.chance(500) {
+            let oracle = &self.oracle;
+            let hit = self.disk.damage(|message| oracle.stands_alone(message));
+            let Some(message) = hit else {
+                return;
+            };
+            self.trace
+                .note(self.now_us, || format!("a bit of message {message} flips"));
+            self.oracle.on_flip_of(message);
+        } else if self.disk.flip_a_bit() {
+            self.trace
+                .note(self.now_us, || "a bit on the disk flips".to_owned());
+            self.oracle.on_flip();
+        }
+    }
+
+    fn foreign_row(&mut self) {
+        let seq = self.disk.add_foreign();
+        self.trace
+            .note(self.now_us, || format!("row {seq} is somebody else's"));
+        self.oracle.tally.foreign_rows += 1;
     }
 }

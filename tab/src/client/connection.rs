@@ -53,6 +53,7 @@ impl Client {
             options,
             client_id,
             self.starts_clean(options),
+            self.has_session,
             self.settings.receive_maximum,
             self.settings.maximum_packet_size,
         )))

@@ -126,7 +126,12 @@ fn raw(options: &Options, figures: &mut Vec<Figure>) {
 }
 
 /// A broker's tab, and others that are connected.
-fn tabs<'c>(chromium: &'c Chromium, channel: &str, durability: &str, count: usize) -> Vec<Page<'c>> {
+fn tabs<'c>(
+    chromium: &'c Chromium,
+    channel: &str,
+    durability: &str,
+    count: usize,
+) -> Vec<Page<'c>> {
     let pages: Vec<Page<'_>> = (0..count)
         .map(|_| chromium.join(&format!("{channel}&durability={durability}")))
         .collect();
@@ -147,7 +152,10 @@ fn latency(durability: &str, options: &Options, figures: &mut Vec<Figure>) {
     let mut across = figure(across, "ms", goal);
     let mut within = figure(within, "ms", None);
     for round in 1..=options.rounds {
-        progress(&format!("latency, {durability}: round {round} of {}", options.rounds));
+        progress(&format!(
+            "latency, {durability}: round {round} of {}",
+            options.rounds
+        ));
         for (page, figure) in [(&pages[1], &mut across), (&pages[0], &mut within)] {
             let report = publish(page, &format!("load/{round}"), LATENCY_MESSAGES, 1);
             let times = report.sent.iter().zip(&report.acknowledged);
@@ -227,10 +235,12 @@ fn pipelined(
             .collect();
         let reports: Vec<Report> = begun
             .into_iter()
-            .map(|(page, ticket)| match serde_json::from_value(page.end(ticket, "publishing")) {
-                Ok(report) => report,
-                Err(error) => panic!("not a report: {error}"),
-            })
+            .map(
+                |(page, ticket)| match serde_json::from_value(page.end(ticket, "publishing")) {
+                    Ok(report) => report,
+                    Err(error) => panic!("not a report: {error}"),
+                },
+            )
             .collect();
         let refused = reports.iter().map(|it| it.refused.len()).sum::<usize>();
         assert_eq!(refused, 0, "refused");
@@ -266,9 +276,8 @@ fn takeover(options: &Options, figures: &mut Vec<Figure>) {
         let [Some(lock), Some(reign)] = times else {
             panic!("the new broker did not say how it came to reign: {times:?}");
         };
-        let restored: String = pages[0].evaluate_as(
-            "tab.log.find((it) => it.kind === 'Restored')?.words ?? ''",
-        );
+        let restored: String =
+            pages[0].evaluate_as("tab.log.find((it) => it.kind === 'Restored')?.words ?? ''");
         assert!(
             restored.contains(&format!("{RETAINED} retained")),
             "not all is there again: {restored:?}"

@@ -234,7 +234,9 @@ fn one_round<'c>(
     for (index, report) in reports.iter().enumerate() {
         let mut at: Vec<f64> = report.acknowledged.clone();
         at.sort_by(f64::total_cmp);
-        figures.gap_ms.push(longest_gap(&at, begin - 20.0, f64::MAX));
+        figures
+            .gap_ms
+            .push(longest_gap(&at, begin - 20.0, f64::MAX));
         let calm_from = begin - CALM.as_secs_f64() * 500.0;
         figures.calm_gap_ms.push(longest_gap(&at, calm_from, begin));
         figures.acknowledged += at.len();
@@ -357,7 +359,8 @@ fn arrived(keeper: &Page<'_>, topic: &str, report: &Report) -> (usize, usize) {
     loop {
         let counts: Vec<usize> = keeper.evaluate_as(&format!("tab.counts('{topic}')"));
         let count = |number: usize| counts.get(number).copied().unwrap_or_default();
-        let acknowledged = (0..report.acknowledged.len()).filter(|it| report.acknowledged[*it] > 0.0);
+        let acknowledged =
+            (0..report.acknowledged.len()).filter(|it| report.acknowledged[*it] > 0.0);
         let lost = acknowledged.filter(|it| count(*it) == 0).count();
         if lost == 0 || start.elapsed() > SETTLE {
             let copies = counts.iter().map(|it| it.saturating_sub(1)).sum();
@@ -469,7 +472,9 @@ fn print_table(all: &[(Fault, usize, Figures)], rounds: usize) {
             it.acknowledged,
         );
     }
-    println!("\nMedians from the fault to each step, in ms; those of the tab that publishes and is not the next broker.\n");
+    println!(
+        "\nMedians from the fault to each step, in ms; those of the tab that publishes and is not the next broker.\n"
+    );
     print!("{:<20}{:>7}", "fault", "others");
     for step in STEPS {
         print!("{step:>11}");

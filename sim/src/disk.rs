@@ -1,0 +1,620 @@
+//! The database of the channel, as all tabs of the origin share it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tab::TabId;
+use tab::storage::{
+    Checkpoint, Loaded, Row, RowKind, Seq, Snapshot, StorageError, StorageEvent, StorageRequest,
+};
+
+use crate::mutant::Mutant;
+use crate::page::MessageId;
+use crate::prng::Prng;
+
+/// How the database behaves in one world.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manners {
+    /// How many of 1,000 transactions take up to 80 ms.
+    pub(crate) slow_per_mille: u64,
+    /// How many of 1,000 transactions take up to 3 s, and all others wait.
+    pub(crate) stuck_per_mille: u64,
+    /// How many of 1,000 transactions are aborted.
+    pub(crate) abort_per_mille: u64,
+    /// How many of 1,000 attempts to open it fail.
+    pub(crate) unavailable_per_mille: u64,
+}
+
+/// One IndexedDB database. Transactions run one after the other.
+///
+/// A transaction is handed over when its tab has told the browser to commit it: before, it ends with its tab; later, it
+/// is carried out, whether its tab lives to hear it or not.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    prng: Prng,
+    mutant: Option<Mutant>,
+    manners: Manners,
+    rows: BTreeMap<Seq, Stored>,
+    snapshot: Option<Snapshot>,
+    connections: BTreeMap<TabId, Connection>,
+    /// Tabs whose connections the browser has closed and that have not heard it yet.
+    closing: BTreeSet<TabId>,
+    last_connection: u64,
+    under_way: BTreeMap<u64, Transaction>,
+    last_transaction: u64,
+    /// When the last transaction ends.
+    free_us: u64,
+    /// Until when there is no more room.
+    full_until_us: u64,
+}
+
+/// What a number of the log is taken by.
+#[derive(Clone, Debug)]
+enum Stored {
+    Row(Row),
+    /// Nothing that this build knows.
+    Foreign,
+}
+
+/// One opening of the database by one tab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionNo(u64);
+
+#[derive(Debug)]
+struct Connection {
+    no: ConnectionNo,
+    is_busy: bool,
+}
+
+/// Something that a tab asked for and that has its time.
+#[derive(Debug)]
+struct Transaction {
+    tab: TabId,
+    connection: ConnectionNo,
+    handed_us: u64,
+    request: StorageRequest,
+}
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) connection: ConnectionNo,
+    /// What is stored now and was not before.
+    pub(crate) change: Option<Change>,
+    pub(crate) answer: StorageEvent,
+}
+
+/// A change of what is stored.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Row(Row),
+    Checkpoint(Checkpoint),
+}
+
+/// What a tab must not ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misuse {
+    /// The request before has not been answered.
+    TwoAtATime,
+    /// The database is not open.
+    NotOpen,
+    /// It would leave a number out.
+    Gap { seq: Seq, tail: Seq },
+    /// A fence would be removed.
+    FenceRemoved { fence: Seq },
+}
+
+impl Disk {
+    pub(crate) fn new(prng: Prng, manners: Manners, mutant: Option<Mutant>) -> Self {
+        Self {
+            prng,
+            mutant,
+            manners,
+            rows: BTreeMap::new(),
+            snapshot: None,
+            connections: BTreeMap::new(),
+            closing: BTreeSet::new(),
+            last_connection: 0,
+            under_way: BTreeMap::new(),
+            last_transaction: 0,
+            free_us: 0,
+            full_until_us: 0,
+        }
+    }
+
+    // What tabs ask for.
+
+    /// Returns which transaction is to be carried out, and when.
+    pub(crate) fn request(
+        &mut self,
+        now_us: u64,
+        tab: TabId,
+        request: StorageRequest,
+    ) -> Result<Option<(u64, u64)>, Misuse> {
+        match &request {
+            StorageRequest::Close => {
+                self.connections.remove(&tab);
+                self.closing.remove(&tab);
+                return Ok(None);
+            }
+            StorageRequest::Open(_) => {
+                self.last_connection += 1;
+                let no = ConnectionNo(self.last_connection);
+                self.closing.remove(&tab);
+                let is_busy = false;
+                let before = self.connections.insert(tab, Connection { no, is_busy });
+                if before.is_some_and(|before| before.is_busy) {
+                    return Err(Misuse::TwoAtATime);
+                }
+            }
+            StorageRequest::Checkpoint(checkpoint) => self.check_fences(checkpoint)?,
+            StorageRequest::Append(..) | StorageRequest::Load => {}
+        }
+        // What is asked of a database that was closed has failed, as the tab will hear.
+        if self.closing.contains(&tab) {
+            return Ok(None);
+        }
+        let connection = self.connections.get_mut(&tab).ok_or(Misuse::NotOpen)?;
+        if core::mem::replace(&mut connection.is_busy, true) {
+            return Err(Misuse::TwoAtATime);
+        }
+        let connection = connection.no;
+        let is_held = self.mutant == Some(Mutant::AckBeforeCommit)
+            && matches!(request, StorageRequest::Append(..));
+        let handed_us = if is_held {
+            now_us + 50_000
+        } else {
+            now_us + self.prng.between(50, 1_000)
+        };
+        let takes_us = self.takes_us(&request);
+        self.free_us = self.free_us.max(handed_us) + takes_us;
+        self.last_transaction += 1;
+        let transaction = Transaction {
+            tab,
+            connection,
+            handed_us,
+            request,
+        };
+        self.under_way.insert(self.last_transaction, transaction);
+        Ok(Some((self.free_us, self.last_transaction)))
+    }
+
+    fn takes_us(&mut self, request: &StorageRequest) -> u64 {
+        let drawn = self.prng.between(0, 999);
+        if drawn < self.manners.stuck_per_mille {
+            return self.prng.between(300_000, 3_000_000);
+        }
+        if drawn < self.manners.stuck_per_mille + self.manners.slow_per_mille {
+            return self.prng.between(5_000, 80_000);
+        }
+        match request {
+            StorageRequest::Append(..) | StorageRequest::Close => self.prng.between(200, 1_500),
+            StorageRequest::Load | StorageRequest::Checkpoint(_) => self.prng.between(500, 5_000),
+            StorageRequest::Open(_) => self.prng.between(500, 8_000),
+        }
+    }
+
+    fn check_fences(&self, checkpoint: &Checkpoint) -> Result<(), Misuse> {
+        let removed = checkpoint
+            .remove
+            .iter()
+            .filter(|(first, last)| first <= last)
+            .flat_map(|(first, last)| self.rows.range(*first..=*last));
+        for (seq, stored) in removed {
+            if let Stored::Row(row) = stored
+                && row.kind == RowKind::Fence
+            {
+                return Err(Misuse::FenceRemoved { fence: *seq });
+            }
+        }
+        Ok(())
+    }
+
+    // What becomes of it.
+
+    /// Whose transaction it is; `None` if it ended with its tab or with the database.
+    pub(crate) fn whose(&self, transaction: u64) -> Option<TabId> {
+        self.under_way.get(&transaction).map(|it| it.tab)
+    }
+
+    /// A transaction has its turn; `None` if it ended with its tab or with the database.
+    pub(crate) fn carry_out(
+        &mut self,
+        now_us: u64,
+        transaction: u64,
+    ) -> Option<Result<Outcome, Misuse>> {
+        let Transaction {
+            connection,
+            request,
+            ..
+        } = self.under_way.remove(&transaction)?;
+        let is_aborted = self.prng.chance(self.manners.abort_per_mille);
+        let (answer, change) = match request {
+            StorageRequest::Open(_) => (self.open(), None),
+            StorageRequest::Load if is_aborted => {
+                let why = "the read was aborted".to_owned();
+                (StorageEvent::LoadFailed(why), None)
+            }
+            StorageRequest::Load => (StorageEvent::Loaded(self.load()), None),
+            StorageRequest::Append(seq, row) => {
+                let size = match &row.kind {
+                    RowKind::Fence | RowKind::Checkpoint => 16,
+                    RowKind::Segment(bytes) => bytes.len(),
+                };
+                match self.check(now_us, seq, size, is_aborted) {
+                    Err(misuse) => return Some(Err(misuse)),
+                    Ok(Some(error)) => (self.failed(seq, error), None),
+                    Ok(None) => {
+                        self.rows.insert(seq, Stored::Row(row.clone()));
+                        (StorageEvent::Committed(seq), Some(Change::Row(row)))
+                    }
+                }
+            }
+            StorageRequest::Checkpoint(checkpoint) => {
+                let seq = checkpoint.seq;
+                let size = checkpoint.pieces.iter().map(Vec::len).sum();
+                match self.check(now_us, seq, size, is_aborted) {
+                    Err(misuse) => return Some(Err(misuse)),
+                    Ok(Some(error)) => (self.failed(seq, error), None),
+                    Ok(None) => {
+                        self.checkpoint(&checkpoint);
+                        let change = Change::Checkpoint(checkpoint);
+                        (StorageEvent::Committed(seq), Some(change))
+                    }
+                }
+            }
+            StorageRequest::Close => return None,
+        };
+        Some(Ok(Outcome {
+            connection,
+            change,
+            answer,
+        }))
+    }
+
+    fn open(&mut self) -> StorageEvent {
+        if self.prng.chance(self.manners.unavailable_per_mille) {
+            return StorageEvent::Unavailable("denied".to_owned());
+        }
+        StorageEvent::Opened
+    }
+
+    fn failed(&self, seq: Seq, error: StorageError) -> StorageEvent {
+        if self.mutant == Some(Mutant::FailureIgnored) && error != StorageError::Taken {
+            return StorageEvent::Committed(seq);
+        }
+        StorageEvent::Failed(seq, error)
+    }
+
+    /// Why a row cannot be stored, if it cannot.
+    fn check(
+        &mut self,
+        now_us: u64,
+        seq: Seq,
+        size: usize,
+        is_aborted: bool,
+    ) -> Result<Option<StorageError>, Misuse> {
+        /// A row as small as this may find room where others do not.
+        const SMALL_BYTES: usize = 64;
+        let is_taken = self.rows.contains_key(&seq);
+        if is_taken && self.mutant != Some(Mutant::FenceOverwritten) {
+            return Ok(Some(StorageError::Taken));
+        }
+        // A number below the tail that was removed is free, as it is in IndexedDB.
+        let tail = self.tail();
+        if seq > tail.next() && !self.rows.is_empty() {
+            return Err(Misuse::Gap { seq, tail });
+        }
+        let is_full = now_us < self.full_until_us;
+        if is_full && (size > SMALL_BYTES || self.prng.chance(300)) {
+            return Ok(Some(StorageError::Full));
+        }
+        Ok(is_aborted.then(|| StorageError::Other("the write was aborted".to_owned())))
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) {
+        let mut pieces = checkpoint.pieces.clone();
+        if self.mutant == Some(Mutant::FenceTruncated) {
+            self.rows.retain(|seq, _| *seq >= checkpoint.seq);
+        }
+        if self.mutant == Some(Mutant::SnapshotTorn) {
+            pieces.pop();
+        }
+        let row = Row {
+            term: checkpoint.term,
+            kind: RowKind::Checkpoint,
+        };
+        for (first, last) in &checkpoint.remove {
+            self.rows.retain(|seq, _| !(first..=last).contains(&seq));
+        }
+        self.rows.insert(checkpoint.seq, Stored::Row(row));
+        self.snapshot = Some(Snapshot {
+            up_to: checkpoint.seq,
+            pieces,
+        });
+    }
+
+    /// Everything that is stored.
+    fn load(&self) -> Loaded {
+        let rows = self.rows.iter().filter_map(|(seq, stored)| match stored {
+            Stored::Row(row) => Some((*seq, row.clone())),
+            Stored::Foreign => None,
+        });
+        let mut rows: Vec<(Seq, Row)> = rows.collect();
+        let foreign = self.rows.len() - rows.len();
+        if self.mutant == Some(Mutant::LastRowMissed)
+            && let Some(at) = rows.iter().rposition(|(_, row)| is_segment(row))
+        {
+            rows.remove(at);
+        }
+        Loaded {
+            snapshot: self.snapshot.clone(),
+            foreign,
+            rows,
+            tail: self.tail(),
+        }
+    }
+
+    fn tail(&self) -> Seq {
+        let last = self.rows.last_key_value();
+        last.map_or(Seq(0), |(seq, _)| *seq)
+    }
+
+    /// The connection through which a tab has the database open.
+    pub(crate) fn connection(&self, tab: TabId) -> Option<ConnectionNo> {
+        self.connections.get(&tab).map(|open| open.no)
+    }
+
+    /// Whether the tab still listens to this opening; if so, it may ask for the next thing.
+    pub(crate) fn hears(
+        &mut self,
+        tab: TabId,
+        connection: ConnectionNo,
+        answer: &StorageEvent,
+    ) -> bool {
+        let open = self.connections.get_mut(&tab);
+        let Some(open) = open.filter(|open| open.no == connection) else {
+            return false;
+        };
+        open.is_busy = false;
+        if let StorageEvent::Unavailable(_) = answer {
+            self.connections.remove(&tab);
+        }
+        true
+    }
+
+    /// The tab hears that the browser has closed its database.
+    pub(crate) fn hears_of_closing(&mut self, tab: TabId) -> bool {
+        self.closing.remove(&tab)
+    }
+
+    // What befalls it.
+
+    /// The tab is gone, and what it had not handed over.
+    pub(crate) fn gone(&mut self, now_us: u64, tab: TabId) {
+        self.connections.remove(&tab);
+        self.closing.remove(&tab);
+        self.under_way
+            .retain(|_, it| it.tab != tab || it.handed_us <= now_us);
+    }
+
+    /// The browser removes all data of the site. Returns which tabs had the database open.
+    pub(crate) fn clear(&mut self) -> Vec<TabId> {
+        self.rows.clear();
+        self.snapshot = None;
+        self.under_way.clear();
+        let open = core::mem::take(&mut self.connections);
+        self.closing.extend(open.keys().copied());
+        open.into_keys().collect()
+    }
+
+    /// There is no more room, until then.
+    pub(crate) fn fill_up(&mut self, until_us: u64) {
+        self.full_until_us = until_us;
+    }
+
+    /// From now on it does as it should, and fast.
+    pub(crate) fn calm(&mut self) {
+        self.full_until_us = 0;
+        self.manners = Manners::default();
+    }
+
+    /// Somebody puts something into the log that this build does not know. Returns its number.
+    pub(crate) fn add_foreign(&mut self) -> Seq {
+        let seq = self.tail().next();
+        self.rows.insert(seq, Stored::Foreign);
+        seq
+    }
+
+    /// A bit flips in the payload of a message that `may_go`, in the segment that brought it. Returns which.
+    pub(crate) fn damage(&mut self, may_go: impl Fn(MessageId) -> bool) -> Option<MessageId> {
+        let mut found = Vec::new();
+        for (seq, stored) in &self.rows {
+            if let Stored::Row(row) = stored
+                && let RowKind::Segment(bytes) = &row.kind
+            {
+                let ids = MessageId::all_in(bytes).filter(|id| may_go(*id));
+                found.extend(ids.map(|id| (*seq, id)));
+            }
+        }
+        let (seq, message) = *self.prng.pick(&found)?;
+        let Some(Stored::Row(Row {
+            kind: RowKind::Segment(bytes),
+            ..
+        })) = self.rows.get_mut(&seq)
+        else {
+            return None;
+        };
+        let text = message.to_string();
+        let at = bytes
+            .windows(text.len())
+            .position(|window| window == text.as_bytes())?;
+        flip(bytes, at, self.prng.between(0, 7));
+        Some(message)
+    }
+
+    /// One bit of what is stored flips, if there is any.
+    pub(crate) fn flip_a_bit(&mut self) -> bool {
+        let segments = self.rows.values_mut().filter_map(|stored| match stored {
+            Stored::Row(Row {
+                kind: RowKind::Segment(bytes),
+                ..
+            }) => Some(bytes),
+            Stored::Row(_) | Stored::Foreign => None,
+        });
+        let pieces = self.snapshot.iter_mut().flat_map(|it| &mut it.pieces);
+        let mut all: Vec<&mut Vec<u8>> = segments.chain(pieces).collect();
+        all.retain(|bytes| !bytes.is_empty());
+        let Some(last) = all.len().checked_sub(1) else {
+            return false;
+        };
+        let chosen = self.prng.between(0, last as u64);
+        let chosen = usize::try_from(chosen).ok();
+        let Some(bytes) = chosen.and_then(|chosen| all.into_iter().nth(chosen)) else {
+            return false;
+        };
+        let at = self.prng.between(0, bytes.len() as u64 - 1);
+        let bit = self.prng.between(0, 7);
+        flip(bytes, usize::try_from(at).unwrap_or(0), bit);
+        true
+    }
+}
+
+fn flip(bytes: &mut [u8], at: usize, bit: u64) {
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte ^= 1 << bit;
+    }
+}
+
+fn is_segment(row: &Row) -> bool {
+    matches!(row.kind, RowKind::Segment(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use tab::api::{Durability, Term};
+
+    use super::*;
+
+    const A: TabId = TabId::from_entropy(1);
+    const B: TabId = TabId::from_entropy(2);
+
+    fn disk() -> Disk {
+        let mut disk = Disk::new(Prng::new(1), Manners::default(), None);
+        for tab in [A, B] {
+            ask(&mut disk, tab, StorageRequest::Open(Durability::Relaxed)).unwrap();
+        }
+        disk
+    }
+
+    /// Asks, waits, and hears the answer.
+    fn ask(disk: &mut Disk, tab: TabId, request: StorageRequest) -> Result<StorageEvent, Misuse> {
+        let (at_us, no) = disk.request(disk.free_us, tab, request)?.expect("no turn");
+        let outcome = disk.carry_out(at_us, no).expect("no outcome")?;
+        assert!(disk.hears(tab, outcome.connection, &outcome.answer));
+        Ok(outcome.answer)
+    }
+
+    fn segment(term: u64) -> Row {
+        Row {
+            term: Term(term),
+            kind: RowKind::Segment(vec![0; 100]),
+        }
+    }
+
+    fn fence(term: u64) -> Row {
+        Row {
+            term: Term(term),
+            kind: RowKind::Fence,
+        }
+    }
+
+    #[test]
+    fn a_number_is_taken_once_and_none_is_left_out() {
+        let mut disk = disk();
+        let append = |seq, row| StorageRequest::Append(Seq(seq), row);
+        let answer = ask(&mut disk, A, append(1, fence(1)));
+        assert_eq!(answer, Ok(StorageEvent::Committed(Seq(1))));
+        let answer = ask(&mut disk, B, append(1, fence(2)));
+        let taken = StorageEvent::Failed(Seq(1), StorageError::Taken);
+        assert_eq!(answer, Ok(taken));
+        let (seq, tail) = (Seq(3), Seq(1));
+        assert_eq!(
+            ask(&mut disk, B, append(3, fence(2))),
+            Err(Misuse::Gap { seq, tail })
+        );
+    }
+
+    #[test]
+    fn what_was_handed_over_outlives_its_tab_and_nothing_else_does() {
+        for (waits_us, lands) in [(0, false), (1_000, true)] {
+            let mut disk = disk();
+            let begin_us = disk.free_us;
+            let request = StorageRequest::Append(Seq(1), segment(1));
+            let (at_us, no) = disk.request(begin_us, A, request).unwrap().unwrap();
+            disk.gone(begin_us + waits_us, A);
+            assert_eq!(disk.carry_out(at_us, no).is_some(), lands);
+            assert_eq!(disk.tail(), Seq(u64::from(lands)));
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_takes_the_place_of_rows_but_never_of_a_fence() {
+        let mut disk = disk();
+        ask(&mut disk, A, StorageRequest::Append(Seq(1), fence(1))).unwrap();
+        ask(&mut disk, A, StorageRequest::Append(Seq(2), segment(1))).unwrap();
+        let checkpoint = |first| {
+            StorageRequest::Checkpoint(Checkpoint {
+                seq: Seq(3),
+                term: Term(1),
+                pieces: vec![vec![7]],
+                remove: vec![(Seq(first), Seq(2))],
+            })
+        };
+        let refused = ask(&mut disk, A, checkpoint(1));
+        assert_eq!(refused, Err(Misuse::FenceRemoved { fence: Seq(1) }));
+        ask(&mut disk, A, checkpoint(2)).unwrap();
+        let StorageEvent::Loaded(loaded) = ask(&mut disk, B, StorageRequest::Load).unwrap() else {
+            panic!("not loaded");
+        };
+        let numbers: Vec<u64> = loaded.rows.iter().map(|(seq, _)| seq.0).collect();
+        assert_eq!((numbers, loaded.tail), (vec![1, 3], Seq(3)));
+        assert_eq!(loaded.snapshot.unwrap().up_to, Seq(3));
+    }
+
+    #[test]
+    fn a_full_disk_takes_no_segment_and_a_cleared_one_is_closed() {
+        let mut disk = disk();
+        disk.fill_up(u64::MAX);
+        let append = StorageRequest::Append(Seq(1), segment(1));
+        let full = StorageEvent::Failed(Seq(1), StorageError::Full);
+        assert_eq!(ask(&mut disk, A, append.clone()), Ok(full));
+        assert_eq!(disk.clear(), [A, B]);
+        assert_eq!(disk.request(0, A, append.clone()), Ok(None));
+        assert!(disk.hears_of_closing(A));
+        assert_eq!(disk.request(0, A, append), Err(Misuse::NotOpen));
+    }
+
+    #[test]
+    fn a_tab_asks_for_one_thing_at_a_time() {
+        let mut disk = disk();
+        disk.request(0, A, StorageRequest::Load).unwrap();
+        let second = disk.request(0, A, StorageRequest::Load);
+        assert_eq!(second, Err(Misuse::TwoAtATime));
+    }
+
+    #[test]
+    fn a_flipped_bit_stays_in_its_row() {
+        let mut disk = disk();
+        assert!(!disk.flip_a_bit());
+        ask(&mut disk, A, StorageRequest::Append(Seq(1), segment(1))).unwrap();
+        assert!(disk.flip_a_bit());
+        assert_eq!(disk.add_foreign(), Seq(2));
+        let loaded = disk.load();
+        assert_eq!((loaded.foreign, loaded.tail), (1, Seq(2)));
+        let RowKind::Segment(bytes) = &loaded.rows[0].1.kind else {
+            panic!("no segment");
+        };
+        let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
+        assert_eq!(ones, 1);
+    }
+}

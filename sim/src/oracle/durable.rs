@@ -1,0 +1,500 @@
+//! Nothing acknowledged is lost: what holds where the broker's state is on the disk, whichever tab is the broker.
+
+use tab::api::{ConnectOptions, DisconnectCause, QoS, Subscription};
+use tab::{TabId, Time};
+
+use super::client::Subscribed;
+use super::message::{Kind, Moment};
+use super::session::{Ask, Session};
+use super::{Oracle, QUOTA_EXCEEDED, Request, RequestKind};
+use crate::page::MessageId;
+use crate::plan::Promise;
+use crate::scenario::Fault;
+use crate::violation::{ClientKey, Violation};
+
+/// How long after the end of a tab what it had posted may still be on its way.
+const LATE_MS: u64 = 70_000;
+
+/// An acknowledged message that has to reach a session, sooner or later.
+#[derive(Debug)]
+pub(super) struct Debt {
+    client_id: String,
+    generation: u32,
+    message: MessageId,
+    /// Of a will: the client that was lost, if nobody has connected with its id since.
+    lost: Option<String>,
+}
+
+impl Oracle {
+    // Sessions begin, go on and end.
+
+    /// A page connects a client with this id.
+    pub(super) fn take_session(
+        &mut self,
+        now: Moment,
+        key: ClientKey,
+        client_id: &str,
+        options: &ConnectOptions,
+    ) {
+        if !self.may_outlive_brokers() {
+            return;
+        }
+        self.leave_session(now, key);
+        self.debts
+            .retain(|debt| debt.lost.as_deref() != Some(client_id));
+        let session = self.sessions.entry(client_id.to_owned()).or_default();
+        let rivals = session.holders.clone();
+        let is_alone = rivals.is_empty();
+        session.holders.insert(key);
+        if options.clean_start || !session.is_lasting || !is_alone {
+            session.end();
+        }
+        // It lasts again once its CONNACK says so.
+        session.is_lasting &= options.session_expiry_interval == u32::MAX;
+        // Whoever loses its connection to another client has lost it, and may find another session.
+        for rival in rivals {
+            self.may_publish_wills(rival.tab);
+            self.doubt_subscriptions(client_id);
+        }
+    }
+
+    /// What clients of this id have subscribed to may be gone.
+    fn doubt_subscriptions(&mut self, client_id: &str) {
+        let clients = self
+            .tabs
+            .values_mut()
+            .flat_map(|it| it.clients.values_mut());
+        for client in clients {
+            if client.client_id.as_deref() == Some(client_id) {
+                client.doubt();
+            }
+        }
+    }
+
+    /// Whether several clients take the session of this client from each other.
+    pub(super) fn has_rivals(&self, client_id: Option<&str>) -> bool {
+        let session = client_id.and_then(|id| self.sessions.get(id));
+        session.is_some_and(|session| session.holders.len() > 1)
+    }
+
+    /// Whether a client can be lost though nothing befalls its tab.
+    pub(super) fn may_lose_connection(
+        &self,
+        now: Moment,
+        client_id: &str,
+        options: &ConnectOptions,
+    ) -> bool {
+        /// A client that is silent for as long as brokers may be away, or messages on their way.
+        const SHORT_KEEP_ALIVE_S: u16 = 2;
+        let session = self.sessions.get(client_id);
+        let is_short = (1..=SHORT_KEEP_ALIVE_S).contains(&options.keep_alive);
+        self.may_outlive_brokers()
+            && (session.is_some_and(|it| it.is_contested(now))
+                || is_short && !self.plan.is_gentle())
+    }
+
+    /// The client is not connected any more, and will not be unless its page asks for it.
+    pub(super) fn leave_session(&mut self, now: Moment, key: ClientKey) {
+        let mut contested = Vec::new();
+        for (client_id, session) in &mut self.sessions {
+            if !session.holders.contains(&key) {
+                continue;
+            }
+            let was_contested = session.is_contested(now);
+            session.holders.remove(&key);
+            if was_contested || !session.is_lasting {
+                session.end();
+            }
+            if was_contested {
+                contested.push(client_id.clone());
+            }
+        }
+        for client_id in contested {
+            self.doubt_subscriptions(&client_id);
+        }
+    }
+
+    /// All clients of this tab are gone.
+    pub(super) fn leave_sessions(&mut self, now: Moment, tab: TabId) {
+        let keys: Vec<ClientKey> = self
+            .sessions
+            .values()
+            .flat_map(|session| &session.holders)
+            .filter(|key| key.tab == tab)
+            .copied()
+            .collect();
+        for key in keys {
+            let is_connecting = self
+                .client(key)
+                .is_some_and(|client| client.connection.is_none());
+            let client_id = self.client(key).and_then(|client| client.client_id.clone());
+            self.leave_session(now, key);
+            // Its CONNECT may be on its way, and do what it asks for.
+            if is_connecting
+                && let Some(session) = client_id.and_then(|id| self.sessions.get_mut(&id))
+            {
+                session.end();
+                session.unsettled_until = now.at.plus_ms(LATE_MS).as_ms();
+            }
+        }
+    }
+
+    /// A CONNACK came. Returns whether the session is there, if it has to be.
+    pub(super) fn find_session(
+        &mut self,
+        now: Moment,
+        key: ClientKey,
+        session_present: bool,
+    ) -> bool {
+        let is_gentle = self.plan.is_gentle();
+        let was_ill = self
+            .tabs
+            .get(&key.tab)
+            .is_none_or(|view| view.health.was_ill || view.disturbed_until != Time::default());
+        let Some(client) = self.client(key) else {
+            return true;
+        };
+        let (is_first, expiry) = (!client.was_connected(), client.expiry);
+        let has_moved = client.last_term().is_some();
+        let Some(client_id) = client.client_id.clone() else {
+            return true;
+        };
+        let Some(session) = self.sessions.get_mut(&client_id) else {
+            return true;
+        };
+        let is_certain = session.since.is_some() && !session.is_contested(now);
+        // A change of broker is not a disconnection: while its tab lives, the session does, whatever its expiry.
+        let is_only_moved = has_moved && is_gentle && !was_ill;
+        let must_be_there = is_certain && (session.is_lasting || !is_first && is_only_moved);
+        if !session_present {
+            session.end();
+        }
+        if !session_present || session.since.is_none() {
+            session.since = Some(now);
+        }
+        session.is_lasting = expiry == u32::MAX;
+        session_present || !must_be_there
+    }
+
+    // Subscriptions.
+
+    /// What other clients of this id subscribed to: it may get what matches that.
+    pub(super) fn inherited(&self, key: ClientKey, client_id: &str) -> Vec<Subscribed> {
+        if !self.may_outlive_brokers() {
+            return Vec::new();
+        }
+        let legacy = self.legacy.get(client_id).into_iter().flatten();
+        let others = self.tabs.iter().flat_map(|(tab, view)| {
+            let tab = *tab;
+            view.clients.iter().filter_map(move |(no, client)| {
+                let is_other = ClientKey { tab, no: *no } != key;
+                (is_other && client.client_id.as_deref() == Some(client_id)).then_some(client)
+            })
+        });
+        let others = others.flat_map(|client| &client.subscriptions);
+        legacy.chain(others).cloned().collect()
+    }
+
+    /// Other clients of this id may get what it subscribes to, if they take its session over.
+    pub(super) fn share_with_siblings(
+        &mut self,
+        key: ClientKey,
+        now: Moment,
+        subscriptions: &[Subscription],
+    ) {
+        if !self.may_outlive_brokers() {
+            return;
+        }
+        let client_id = self.client(key).and_then(|client| client.client_id.clone());
+        let siblings = self.tabs.iter_mut().flat_map(|(tab, view)| {
+            let tab = *tab;
+            let clients = view.clients.iter_mut();
+            clients.filter(move |(no, _)| ClientKey { tab, no: **no } != key)
+        });
+        for (_, sibling) in siblings.filter(|(_, it)| it.client_id == client_id) {
+            sibling.inherit_new(now, subscriptions);
+        }
+    }
+
+    /// Notes which session a request is for.
+    pub(super) fn ask(
+        &mut self,
+        key: ClientKey,
+        kind: &RequestKind,
+        is_accepted: bool,
+    ) -> Option<Ask> {
+        if !is_accepted || !self.is_durable() {
+            return None;
+        }
+        let client_id = self.client(key)?.client_id.clone()?;
+        let session = self.sessions.get_mut(&client_id)?;
+        // A will goes to whoever is subscribed when it is published, which is not known.
+        if !matches!(kind, RequestKind::Publish(_)) {
+            self.debts
+                .retain(|debt| debt.lost.is_none() || debt.client_id != client_id);
+        }
+        match kind {
+            RequestKind::Publish(_) => return None,
+            RequestKind::Subscribe(subscriptions) => {
+                session.asked(subscriptions.iter().map(|it| it.topic_filter.as_str()));
+            }
+            RequestKind::Unsubscribe(filters) => {
+                session.asked(filters.iter().map(String::as_str));
+            }
+        }
+        Some(Ask {
+            client_id,
+            generation: session.generation,
+        })
+    }
+
+    /// A SUBSCRIBE or UNSUBSCRIBE was answered, and not refused.
+    pub(super) fn on_answered(&mut self, now: Moment, asked: &Request) {
+        let Some(ask) = &asked.ask else {
+            return;
+        };
+        let session = self.sessions.get_mut(&ask.client_id);
+        let Some(session) = session.filter(|it| it.generation == ask.generation) else {
+            return;
+        };
+        match &asked.kind {
+            RequestKind::Publish(_) => {}
+            RequestKind::Subscribe(subscriptions) => {
+                for subscription in subscriptions {
+                    session.answered(now, &subscription.topic_filter, Some(subscription));
+                }
+            }
+            RequestKind::Unsubscribe(filters) => {
+                for filter in filters {
+                    session.answered(now, filter, None);
+                }
+            }
+        }
+    }
+
+    // Debts.
+
+    /// A message was acknowledged: it is stored, and reaches every session that is subscribed.
+    pub(super) fn owe_for_good(&mut self, now: Moment, id: MessageId) -> Result<(), Violation> {
+        let Some(published) = self.messages.get(&id) else {
+            return Ok(());
+        };
+        if published.is_forgiven {
+            return Ok(());
+        }
+        let since = published.since;
+        let publisher = published.publisher;
+        let client_ids = self.debtors(now, id, publisher, since);
+        if !client_ids.is_empty() && !self.is_stored(id) {
+            return Err(Violation::AcknowledgedUnstored {
+                client: publisher,
+                message: id,
+            });
+        }
+        self.owe_to(client_ids, id, None);
+        Ok(())
+    }
+
+    /// A tab is lost: wills of its clients are published, at the latest when no broker expects them any more.
+    pub(super) fn owe_wills_for_good(&mut self, now: Moment, tab: TabId) {
+        let Some(view) = self.tabs.get(&tab) else {
+            return;
+        };
+        if now.at <= view.disturbed_until || view.health.was_ill {
+            return;
+        }
+        let wills: Vec<(MessageId, String)> = view
+            .clients
+            .values()
+            .filter(|client| client.is_wanted && client.connection.is_some())
+            .filter(|client| client.is_will_prompt && !client.is_will_unstored)
+            .filter_map(|client| client.will.zip(client.client_id.clone()))
+            .collect();
+        for (will, client_id) in wills {
+            let Some(published) = self.messages.get(&will) else {
+                continue;
+            };
+            let is_contested = self
+                .sessions
+                .get(&client_id)
+                .is_none_or(|session| session.is_contested(now));
+            if published.publication.qos == QoS::AtMostOnce || is_contested {
+                continue;
+            }
+            self.tally.wills_due += 1;
+            let publisher = published.publisher;
+            let client_ids = self.debtors(now, will, publisher, now);
+            let client_ids = client_ids.into_iter().filter(|it| {
+                // What ends with its tab cannot get what comes of that end.
+                let session = self.sessions.get(it);
+                session.is_some_and(|it| it.holders.iter().all(|key| key.tab != tab))
+            });
+            let client_ids: Vec<String> = client_ids.collect();
+            self.owe_to(client_ids, will, Some(client_id));
+        }
+    }
+
+    /// The sessions that must get a message published after `since`.
+    fn debtors(
+        &self,
+        now: Moment,
+        id: MessageId,
+        publisher: ClientKey,
+        since: Moment,
+    ) -> Vec<String> {
+        let Some(published) = self.messages.get(&id) else {
+            return Vec::new();
+        };
+        let publisher = self.tabs.get(&publisher.tab).and_then(|view| {
+            let client = view.clients.get(&publisher.no)?;
+            client.client_id.as_deref()
+        });
+        self.sessions
+            .iter()
+            .filter(|(client_id, session)| {
+                session.must_get(now, client_id, publisher, published, since)
+            })
+            .map(|(client_id, _)| client_id.clone())
+            .collect()
+    }
+
+    fn owe_to(&mut self, client_ids: Vec<String>, message: MessageId, lost: Option<String>) {
+        for client_id in client_ids {
+            let generation = self.sessions.get(&client_id).map_or(0, |it| it.generation);
+            self.debts.push(Debt {
+                client_id,
+                generation,
+                message,
+                lost: lost.clone(),
+            });
+        }
+    }
+
+    fn debtor(&self, debt: &Debt) -> Option<&Session> {
+        let session = self.sessions.get(&debt.client_id);
+        session.filter(|it| it.generation == debt.generation)
+    }
+
+    /// The sessions that have something to get and whose clients are away.
+    pub(crate) fn sessions_away(&self) -> Vec<String> {
+        let mut away: Vec<String> = self
+            .debts
+            .iter()
+            .filter(|debt| {
+                self.debtor(debt).is_some_and(|session| {
+                    session.holders.is_empty() && !session.has_got(debt.message)
+                })
+            })
+            .map(|debt| debt.client_id.clone())
+            .collect();
+        away.sort();
+        away.dedup();
+        away
+    }
+
+    /// Whatever was owed has arrived.
+    pub(crate) fn check_drained(&mut self) -> Result<(), Violation> {
+        for debt in core::mem::take(&mut self.debts) {
+            match self.debtor(&debt) {
+                None => self.tally.debts_void += 1,
+                Some(session) if session.has_got(debt.message) => self.tally.debts_met += 1,
+                Some(_) => {
+                    return Err(Violation::LostForGood {
+                        client_id: debt.client_id,
+                        message: debt.message,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // What may go wrong.
+
+    /// Whether a client may be disconnected for good though its page did not ask for it.
+    pub(super) fn may_end(&self, now: Moment, key: ClientKey, cause: &DisconnectCause) -> bool {
+        const KEEP_ALIVE_TIMEOUT: u8 = 0x8D;
+        const SESSION_TAKEN_OVER: u8 = 0x8E;
+        let client = self
+            .tabs
+            .get(&key.tab)
+            .and_then(|it| it.clients.get(&key.no));
+        let session = client
+            .and_then(|client| client.client_id.as_ref())
+            .and_then(|id| self.sessions.get(id));
+        match cause {
+            DisconnectCause::ByBroker(KEEP_ALIVE_TIMEOUT) => {
+                self.plan.promise != Promise::Memory
+                    && (!self.plan.is_gentle() || self.plan.slow_per_mille > 0)
+            }
+            DisconnectCause::ByBroker(SESSION_TAKEN_OVER) => {
+                self.plan.has(Fault::Duplicate)
+                    || session.is_some_and(|session| session.is_contested(now))
+            }
+            DisconnectCause::ByBroker(QUOTA_EXCEEDED)
+            | DisconnectCause::Refused(QUOTA_EXCEEDED) => self.may_be_full(now),
+            DisconnectCause::Requested
+            | DisconnectCause::ByBroker(_)
+            | DisconnectCause::Refused(_)
+            | DisconnectCause::BrokerError(_) => false,
+        }
+    }
+
+    /// There is no room on the disk; brokers notice later that there is again.
+    pub(crate) fn on_full(&mut self, now: Time) {
+        const NOTICED_MS: u64 = 20_000;
+        self.on_hindrance(now);
+        self.full_until = self.full_until.max(now.plus_ms(NOTICED_MS));
+    }
+
+    pub(super) fn may_be_full(&self, now: Moment) -> bool {
+        now.at < self.full_until
+    }
+
+    /// Everything that was stored is gone. What the broker has in mind may be, too, if it ends.
+    pub(crate) fn on_clear(&mut self, now: Time) {
+        self.on_hindrance(now);
+        self.tally.sites_cleared += 1;
+        self.forget_log();
+        self.forgive_all();
+    }
+
+    /// A bit flipped in the only record of this message.
+    pub(crate) fn on_flip_of(&mut self, message: MessageId) {
+        self.tally.messages_damaged += 1;
+        if let Some(published) = self.messages.get_mut(&message) {
+            published.forgive();
+        }
+        self.debts.retain(|debt| debt.message != message);
+    }
+
+    /// Whether a message can be damaged without harm to anything else: it is in records of its own, and no packet
+    /// identifier of an unfinished exchange goes with it.
+    pub(crate) fn stands_alone(&self, message: MessageId) -> bool {
+        self.messages.get(&message).is_some_and(|published| {
+            published.kind == Kind::Publish && published.publication.qos == QoS::AtLeastOnce
+        })
+    }
+
+    /// A bit flipped somewhere.
+    pub(crate) fn on_flip(&mut self) {
+        self.tally.bits_flipped += 1;
+        self.forgive_all();
+    }
+
+    /// Nothing that was promised so far is certain.
+    fn forgive_all(&mut self) {
+        self.debts.clear();
+        for session in self.sessions.values_mut() {
+            session.end();
+        }
+        for published in self.messages.values_mut() {
+            published.forgive();
+        }
+        for view in self.tabs.values_mut() {
+            for client in view.clients.values_mut() {
+                client.doubt();
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Reigns: who takes itself for the broker, and whose rows are stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tab::api::{Role, Term};
+use tab::storage::{RowKind, StorageError, StorageEvent, StorageRequest};
+use tab::{TabId, Time};
+
+use super::Oracle;
+use crate::disk::Change;
+use crate::page::MessageId;
+use crate::plan::Promise;
+use crate::violation::Violation;
+
+/// What the disk has of reigns and messages.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// The highest term that has a fence.
+    fence: Option<Term>,
+    /// Whose fences were stored at any time.
+    fences: BTreeMap<Term, TabId>,
+    /// Messages that were stored at any time.
+    stored: BTreeSet<MessageId>,
+}
+
+impl Oracle {
+    /// At most one tab is the broker, and terms rise.
+    pub(crate) fn on_role(&mut self, now: Time, tab: TabId, role: Role) -> Result<(), Violation> {
+        let Some(view) = self.tabs.get_mut(&tab) else {
+            return Ok(());
+        };
+        if core::mem::replace(&mut view.role, role) == role {
+            return Ok(());
+        }
+        self.brokers.remove(&tab);
+        self.broker.take_if(|(broker, _)| *broker == tab);
+        let Role::Broker { term } = role else {
+            view.health.is_robbed = false;
+            return Ok(());
+        };
+        for first in self.brokers.keys() {
+            let health = self.tabs.get(first).map(|view| &view.health);
+            let is_excused =
+                !self.plan.has_web_locks || health.is_none_or(|health| health.is_excused(now));
+            if !is_excused {
+                let (first, second) = (*first, tab);
+                return Err(Violation::TwoBrokers { first, second });
+            }
+            self.tally.stale_brokers += 1;
+        }
+        self.check_term(tab, term)?;
+        self.tally.elections += 1;
+        self.reigns.insert(term, tab);
+        self.brokers.insert(tab, term);
+        if self.broker.is_none_or(|(_, highest)| highest < term) {
+            self.broker = Some((tab, term));
+        }
+        Ok(())
+    }
+
+    fn check_term(&self, tab: TabId, term: Term) -> Result<(), Violation> {
+        let before = match self.plan.promise {
+            Promise::Memory => self.reigns.last_key_value().map(|(before, _)| *before),
+            // The order of the fences is what counts: whoever had its own stored first may hear of it last, and a broker
+            // without room for a fence promises nothing.
+            Promise::Durable | Promise::Calm => {
+                let other = self.log.fences.get(&term).filter(|other| **other != tab);
+                other.map(|_| term)
+            }
+        };
+        match before {
+            Some(before) if before >= term => Err(Violation::TermNotRising { tab, term, before }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The term of the broker, if there is one.
+    pub(crate) fn term(&self) -> Option<Term> {
+        self.broker.map(|(_, term)| term)
+    }
+
+    pub(crate) fn broker(&self) -> Option<TabId> {
+        self.broker.map(|(tab, _)| tab)
+    }
+
+    // The disk.
+
+    pub(crate) fn on_storage_request(
+        &mut self,
+        now: Time,
+        tab: TabId,
+        request: &StorageRequest,
+        has_lock: bool,
+    ) -> Result<(), Violation> {
+        if let StorageRequest::Append(_, row) = request
+            && row.kind == RowKind::Fence
+            && !has_lock
+            && self.reigns.values().next_back() != Some(&tab)
+        {
+            // It takes the reign over, and that without the lock.
+            self.check_hears(now, tab)?;
+            self.tally.fences_without_lock += 1;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn on_answer(&mut self, now: Time, answer: &StorageEvent) {
+        match answer {
+            StorageEvent::Opened | StorageEvent::Loaded(_) | StorageEvent::Committed(_) => {}
+            StorageEvent::Unavailable(_) => self.tally.databases_unavailable += 1,
+            StorageEvent::LoadFailed(_) => self.tally.reads_failed += 1,
+            StorageEvent::Failed(_, StorageError::Taken) => self.tally.rows_fenced_off += 1,
+            StorageEvent::Failed(_, StorageError::Full) => {
+                self.tally.rows_without_room += 1;
+                self.on_full(now);
+            }
+            StorageEvent::Failed(_, StorageError::Other(_)) => self.tally.writes_aborted += 1,
+            // It answers no transaction.
+            StorageEvent::Closed => {}
+        }
+    }
+
+    /// Only the reign of the last fence has rows after it.
+    pub(crate) fn on_change(&mut self, tab: TabId, change: &Change) -> Result<(), Violation> {
+        let term = match change {
+            Change::Row(row) => row.term,
+            Change::Checkpoint(checkpoint) => checkpoint.term,
+        };
+        let fence = self.log.fence;
+        match change {
+            Change::Row(row) if row.kind == RowKind::Fence => {
+                if let Some(before) = fence.filter(|before| *before >= term) {
+                    return Err(Violation::TermNotRising { tab, term, before });
+                }
+                self.tally.fences += 1;
+                self.log.fence = Some(term);
+                self.log.fences.insert(term, tab);
+            }
+            Change::Row(..) | Change::Checkpoint(_) if fence != Some(term) => {
+                return Err(Violation::StaleCommit { tab, term, fence });
+            }
+            Change::Row(row) => {
+                self.tally.segments += 1;
+                if let RowKind::Segment(bytes) = &row.kind {
+                    self.log.stored.extend(MessageId::all_in(bytes));
+                }
+            }
+            Change::Checkpoint(checkpoint) => {
+                self.tally.checkpoints += 1;
+                for piece in &checkpoint.pieces {
+                    self.log.stored.extend(MessageId::all_in(piece));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_stored(&self, message: MessageId) -> bool {
+        self.log.stored.contains(&message)
+    }
+
+    /// Nothing is stored any more, and nothing says how high terms were.
+    pub(super) fn forget_log(&mut self) {
+        self.log.fence = None;
+        self.log.fences.clear();
+    }
+}

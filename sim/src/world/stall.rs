@@ -1,0 +1,242 @@
+//! What arrives at a tab, and when a tab that stood still hears of it.
+
+use tab::control::ControlMessage;
+use tab::storage::StorageEvent;
+use tab::{Input, TabId};
+
+use super::{Event, World};
+use crate::disk::ConnectionNo;
+use crate::locks::Word;
+use crate::net::{Posted, Sender};
+use crate::trace;
+use crate::violation::Violation;
+
+/// Something on its way to a tab.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Control(Sender, ControlMessage),
+    /// What the tab itself posted, as its ear gets it.
+    Heard(ControlMessage),
+    Frame(Posted),
+    /// The one timer, if it has not been set anew.
+    Timer(u64),
+    Stored(ConnectionNo, StorageEvent),
+    /// The browser has closed the database.
+    Closed,
+    Lock(Word),
+    /// What comes of a [`crate::mutant::Mutant`] only.
+    Forged(Input),
+}
+
+impl Arrival {
+    /// A tab that wakes hears first what came on channels, then its timer, then all else.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Control(..) | Self::Heard(_) | Self::Frame(_) | Self::Forged(_) => 0,
+            Self::Timer(_) => 1,
+            Self::Stored(..) | Self::Closed | Self::Lock(_) => 2,
+        }
+    }
+}
+
+/// A tab stands still: frozen, or its worker is busy. What comes meanwhile waits.
+#[derive(Debug, Default)]
+pub(super) struct Stall {
+    since_us: u64,
+    inbox: Vec<Arrival>,
+}
+
+impl World<'_> {
+    pub(super) fn arrive(&mut self, tab: TabId, arrival: Arrival) -> Result<(), Violation> {
+        let is_reachable = match &arrival {
+            Arrival::Control(..) | Arrival::Heard(_) => {
+                self.net.has_joined(tab) && !self.net.is_deaf(tab)
+            }
+            Arrival::Frame(posted) => self.net.is_open(posted) && !self.net.is_deaf(tab),
+            Arrival::Timer(_)
+            | Arrival::Stored(..)
+            | Arrival::Closed
+            | Arrival::Lock(_)
+            | Arrival::Forged(_) => true,
+        };
+        if !is_reachable {
+            self.oracle.tally.messages_to_nobody += 1;
+            return Ok(());
+        }
+        let stalled = self.tabs.get_mut(&tab).and_then(|it| it.stall.as_mut());
+        if let Some(stall) = stalled {
+            stall.inbox.push(arrival);
+            return Ok(());
+        }
+        self.hear(tab, arrival)
+    }
+
+    /// The tab hears of it now.
+    fn hear(&mut self, tab: TabId, arrival: Arrival) -> Result<(), Violation> {
+        match arrival {
+            Arrival::Control(from, message) => {
+                let (Sender::Worker(sender) | Sender::Page(sender)) = from;
+                if !self.tabs.contains_key(&sender) {
+                    self.oracle.tally.messages_after_the_end += 1;
+                }
+                self.turn(tab, Input::Control(message))
+            }
+            Arrival::Heard(message) => {
+                self.oracle.tally.own_messages_heard += 1;
+                self.turn(tab, Input::Heard(message))
+            }
+            Arrival::Frame(posted) => {
+                if !self.net.is_open(&posted) {
+                    return Ok(());
+                }
+                self.net.note_arrived(posted.clone());
+                self.turn(tab, Input::Frame(posted.lane, posted.frame))
+            }
+            Arrival::Timer(no) => match self.tabs.get_mut(&tab) {
+                Some(runtime) if runtime.timers == no => {
+                    runtime.armed = None;
+                    self.turn(tab, Input::Timeout)
+                }
+                Some(_) | None => Ok(()),
+            },
+            Arrival::Stored(connection, answer) => {
+                if self.disk.hears(tab, connection, &answer) {
+                    self.turn(tab, Input::Storage(answer))?;
+                }
+                Ok(())
+            }
+            Arrival::Closed => {
+                if self.disk.hears_of_closing(tab) {
+                    self.turn(tab, Input::Storage(StorageEvent::Closed))?;
+                }
+                Ok(())
+            }
+            Arrival::Forged(input) => self.turn(tab, input),
+            Arrival::Lock(word) => {
+                if self.locks.is_true(&word) {
+                    self.turn(tab, Input::Lock(word.event))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    // Standing still.
+
+    /// The tab stands still for so long.
+    pub(super) fn stall(&mut self, tab: TabId, ms: u64) -> Result<(), Violation> {
+        // Whatever it is in the middle of, it ends: a turn is never cut in two.
+        self.flush(tab)?;
+        let since_us = self.now_us;
+        let Some(runtime) = self.tabs.get_mut(&tab) else {
+            return Ok(());
+        };
+        if runtime.stall.is_some() {
+            return Ok(());
+        }
+        runtime.stalls += 1;
+        let no = runtime.stalls;
+        runtime.stall = Some(Stall {
+            since_us,
+            inbox: Vec::new(),
+        });
+        self.trace
+            .tab(self.now_us, tab, || format!("stands still for {ms} ms"));
+        self.oracle.on_stall(self.now(), tab, ms);
+        self.schedule(self.now_us + ms * 1_000, Event::Wake(tab, no));
+        Ok(())
+    }
+
+    /// The tab goes on, if it still stands as it did then.
+    pub(super) fn wake(&mut self, tab: TabId, no: u64) -> Result<(), Violation> {
+        let runtime = self.tabs.get_mut(&tab).filter(|it| it.stalls == no);
+        let Some(stall) = runtime.and_then(|it| it.stall.take()) else {
+            return Ok(());
+        };
+        let ms = (self.now_us - stall.since_us) / 1_000;
+        self.trace
+            .tab(self.now_us, tab, || format!("goes on after {ms} ms"));
+        self.oracle.on_wake(self.now(), tab, ms)?;
+        let mut inbox = stall.inbox;
+        inbox.sort_by_key(Arrival::rank);
+        for arrival in inbox {
+            self.hear(tab, arrival)?;
+        }
+        Ok(())
+    }
+
+    /// All tabs go on.
+    pub(super) fn wake_all(&mut self) -> Result<(), Violation> {
+        for tab in self.living() {
+            let no = self.tabs.get(&tab).map_or(0, |it| it.stalls);
+            self.wake(tab, no)?;
+        }
+        Ok(())
+    }
+
+    // What a tab does not hear, and when.
+
+    pub(super) fn deafen(&mut self, tab: TabId) {
+        let is_mute = self.prng.chance(500);
+        let ms = self.prng.between(500, 15_000);
+        self.trace.tab(self.now_us, tab, || {
+            let mute = if is_mute { " and mute" } else { "" };
+            format!("is deaf{mute} for {ms} ms")
+        });
+        self.net.deafen(tab, is_mute);
+        self.oracle.on_deaf(self.now(), tab, true);
+        self.schedule(self.now_us + ms * 1_000, Event::Relief(tab));
+    }
+
+    pub(super) fn throttle(&mut self, tab: TabId) {
+        let ms = self.prng.between(1_000, 20_000);
+        self.trace
+            .tab(self.now_us, tab, || "has throttled timers".to_owned());
+        if let Some(runtime) = self.tabs.get_mut(&tab) {
+            runtime.is_throttled = true;
+        }
+        self.oracle.on_throttled(tab, true);
+        self.schedule(self.now_us + ms * 1_000, Event::Relief(tab));
+    }
+
+    pub(super) fn relieve(&mut self, tab: TabId) -> Result<(), Violation> {
+        self.trace
+            .tab(self.now_us, tab, || "is as it should be again".to_owned());
+        if self.net.hear_again(tab) {
+            self.oracle.on_deaf(self.now(), tab, false);
+        }
+        self.net.hurry(tab);
+        if let Some(runtime) = self.tabs.get_mut(&tab) {
+            runtime.is_throttled = false;
+        }
+        self.oracle.on_throttled(tab, false);
+        Ok(())
+    }
+
+    /// Tabs are told about their locks.
+    pub(super) fn tell(&mut self, words: Vec<Word>) {
+        for word in words {
+            let tab = word.ticket.tab;
+            self.schedule_in(0, 5_000, Event::Arrival(tab, Arrival::Lock(word)));
+        }
+    }
+
+    pub(super) fn post_control(&mut self, from: Sender, message: &ControlMessage) {
+        for (at_us, to) in self.net.post_control(self.now_us, from) {
+            let arrival = Arrival::Control(from, message.clone());
+            self.schedule(at_us, Event::Arrival(to, arrival));
+        }
+        if let Sender::Worker(own) = from
+            && self.tabs.get(&own).is_some_and(|it| it.has_ear)
+        {
+            let heard = Event::Arrival(own, Arrival::Heard(message.clone()));
+            self.schedule_in(100, 4_000, heard);
+        }
+    }
+
+    pub(super) fn note_frame(&mut self, tab: TabId, lane: tab::Lane, frame: &[u8]) {
+        self.trace.tab(self.now_us, tab, || {
+            format!("posts on {}: {}", trace::lane(lane), trace::frame(frame))
+        });
+    }
+}

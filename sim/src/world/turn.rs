@@ -1,0 +1,274 @@
+//! One turn of a worker's loop, and what its tab wants done.
+
+use tab::api::Role;
+use tab::control::ControlMessage;
+use tab::storage::{StorageEvent, StorageRequest};
+use tab::{Input, Lock, LockRequest, Output, TabId};
+
+use super::stall::Arrival;
+use super::{Event, World};
+use crate::mutant::Mutant;
+use crate::net::Sender;
+use crate::scenario::Fault;
+use crate::trace;
+use crate::violation::Violation;
+
+impl World<'_> {
+    /// One turn of a worker's loop; the next inputs may still belong to it.
+    pub(super) fn turn(&mut self, tab: TabId, input: Input) -> Result<(), Violation> {
+        let now = self.clock(tab);
+        let Some(runtime) = self.tabs.get_mut(&tab) else {
+            return Ok(());
+        };
+        self.trace.tab(self.now_us, tab, || trace::input(&input));
+        let mut outputs = Vec::new();
+        runtime.tab.handle(now, input, &mut outputs);
+        let role = runtime.tab.role();
+        let term = self.oracle.term();
+        self.oracle.on_role(self.now(), tab, role)?;
+        if self.oracle.term() > term && self.prng.chance(self.plan.after_election_per_mille) {
+            self.schedule_in(0, 20_000, Event::Misfortune);
+        }
+        self.carry_out(tab, outputs)?;
+        if self.prng.chance(self.plan.batch_per_mille) {
+            self.oracle.tally.batched_turns += 1;
+            self.flush_soon(tab);
+        } else {
+            self.flush(tab)?;
+        }
+        self.arm(tab);
+        Ok(())
+    }
+
+    fn flush_soon(&mut self, tab: TabId) {
+        if let Some(runtime) = self.tabs.get_mut(&tab)
+            && !runtime.is_flush_due
+        {
+            runtime.is_flush_due = true;
+            self.schedule_in(0, 4_000, Event::Flush(tab));
+        }
+    }
+
+    pub(super) fn flush_now(&mut self, tab: TabId) -> Result<(), Violation> {
+        let is_due = self.tabs.get(&tab).is_some_and(|it| it.is_flush_due);
+        if is_due {
+            self.flush(tab)?;
+            self.arm(tab);
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush(&mut self, tab: TabId) -> Result<(), Violation> {
+        let now = self.clock(tab);
+        let Some(runtime) = self.tabs.get_mut(&tab) else {
+            return Ok(());
+        };
+        runtime.is_flush_due = false;
+        let mut outputs = Vec::new();
+        runtime.tab.flush(now, &mut outputs);
+        self.carry_out(tab, outputs)
+    }
+
+    /// Sets the one timer, which may run late.
+    fn arm(&mut self, tab: TabId) {
+        const THROTTLED_US: u64 = 1_000_000;
+        let late_us = if self.prng.chance(200) { 50_000 } else { 2_000 };
+        let now = self.clock(tab);
+        let Some(runtime) = self.tabs.get_mut(&tab) else {
+            return;
+        };
+        let due = runtime.tab.next_timeout();
+        if runtime.armed == due {
+            return;
+        }
+        runtime.armed = due;
+        runtime.timers += 1;
+        let (no, is_throttled) = (runtime.timers, runtime.is_throttled);
+        if let Some(due) = due {
+            let mut at_us = self.now_us + due.ms_since(now) * 1_000;
+            if is_throttled {
+                at_us = at_us.next_multiple_of(THROTTLED_US);
+            }
+            let at_us = at_us + self.prng.between(0, late_us);
+            self.schedule(at_us, Event::Arrival(tab, Arrival::Timer(no)));
+        }
+    }
+
+    // What tabs want.
+
+    fn carry_out(&mut self, tab: TabId, outputs: Vec<Output>) -> Result<(), Violation> {
+        for output in outputs {
+            match output {
+                Output::Join(_) => self.net.join(tab),
+                Output::Control(message) => self.on_control(tab, &message),
+                Output::OpenLane(lane) => self.net.open(tab, lane),
+                Output::Post(lane, frame) => {
+                    self.note_frame(tab, lane, &frame);
+                    if let Some(victim) = self.net.disturbs(tab, lane) {
+                        self.trace.tab(self.now_us, tab, || "is lost".to_owned());
+                        self.oracle.on_disturbance(self.now(), victim);
+                    }
+                    let posts = self.net.post_frame(self.now_us, tab, lane, &frame);
+                    let posts = posts.ok_or(Violation::PostedOnClosedLane { tab, lane })?;
+                    for (at_us, posted) in posts {
+                        let arrival = Event::Arrival(posted.to, Arrival::Frame(posted));
+                        self.schedule(at_us, arrival);
+                    }
+                }
+                Output::CloseLane(lane) => {
+                    if !self.net.close(tab, lane) {
+                        return Err(Violation::ClosedClosedLane { tab, lane });
+                    }
+                }
+                Output::Lock(request) => self.on_lock_request(tab, request)?,
+                Output::Storage(request) => self.on_storage_request(tab, request)?,
+                Output::Ear(has_ear) => {
+                    if let Some(runtime) = self.tabs.get_mut(&tab) {
+                        runtime.has_ear = has_ear;
+                    }
+                }
+                Output::Notify(notices) => {
+                    for notice in notices {
+                        self.trace.tab(self.now_us, tab, || {
+                            format!("tells its page: {}", trace::notice(&notice))
+                        });
+                        let ended = self.oracle.on_notice(self.now(), tab, notice)?;
+                        if let (Some(no), Some(runtime)) = (ended, self.tabs.get_mut(&tab)) {
+                            runtime.page.on_ended(no);
+                        }
+                    }
+                    self.oracle.check_refusals(tab)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_control(&mut self, tab: TabId, message: &ControlMessage) {
+        self.trace.tab(self.now_us, tab, || {
+            format!("says {}", trace::control(message))
+        });
+        self.post_control(Sender::Worker(tab), message);
+        let ControlMessage::Probe { tab_id, number } = *message else {
+            return;
+        };
+        self.oracle.tally.probes += 1;
+        if self.mutant == Some(Mutant::EarLies) {
+            let heard = Input::Heard(message.clone());
+            let forged = Arrival::Forged(heard);
+            self.schedule_in(100, 4_000, Event::Arrival(tab, forged));
+        }
+        if self.mutant == Some(Mutant::PongForged)
+            && let Some(Role::Client { term, .. }) = self.tabs.get(&tab).map(|it| it.tab.role())
+        {
+            let pong = Input::Control(ControlMessage::Pong {
+                tab_id,
+                number,
+                term,
+                committed: 1,
+            });
+            let forged = Arrival::Forged(pong);
+            self.schedule_in(100, 4_000, Event::Arrival(tab, forged));
+        }
+    }
+
+    fn on_lock_request(&mut self, tab: TabId, request: LockRequest) -> Result<(), Violation> {
+        self.trace
+            .tab(self.now_us, tab, || trace::lock_request(request));
+        let words = match request {
+            LockRequest::Acquire(lock) => self.locks.acquire(tab, lock),
+            LockRequest::AcquireIfFree(lock) => self.locks.acquire_if_free(tab, lock),
+            LockRequest::Steal(lock) => {
+                let holder = self.locks.first_two(lock).0;
+                self.oracle.on_steal(self.now(), tab, holder)?;
+                self.locks.steal(tab, lock)
+            }
+            LockRequest::Release(lock) => self.locks.release(tab, lock),
+        };
+        self.tell(words);
+        Ok(())
+    }
+
+    // The database.
+
+    fn on_storage_request(&mut self, tab: TabId, request: StorageRequest) -> Result<(), Violation> {
+        self.trace
+            .tab(self.now_us, tab, || trace::storage_request(&request));
+        let has_lock = self.locks.is_held_by(tab, Lock::Broker);
+        self.oracle
+            .on_storage_request(self.now(), tab, &request, has_lock)?;
+        let row = match &request {
+            StorageRequest::Append(seq, _) => Some(*seq),
+            StorageRequest::Open(_)
+            | StorageRequest::Load
+            | StorageRequest::Checkpoint(_)
+            | StorageRequest::Close => None,
+        };
+        let is_promised = row.is_some() && self.mutant == Some(Mutant::AckBeforeCommit);
+        let due = self.disk.request(self.now_us, tab, request);
+        let due = due.map_err(|misuse| Violation::StorageMisused { tab, misuse })?;
+        if let Some((at_us, transaction)) = due {
+            self.schedule(at_us, Event::Disk(transaction));
+            if row.is_some() && self.prng.chance(self.plan.at_commit_per_mille) {
+                // Before it is handed over, while it is written, or before its tab hears of it.
+                self.schedule_in(0, 3_000, Event::MidCommit(tab));
+            }
+            if let (true, Some(seq), Some(connection)) =
+                (is_promised, row, self.disk.connection(tab))
+            {
+                let answer = Arrival::Stored(connection, StorageEvent::Committed(seq));
+                self.schedule_in(100, 500, Event::Arrival(tab, answer));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_disk(&mut self, transaction: u64) -> Result<(), Violation> {
+        let Some(tab) = self.disk.whose(transaction) else {
+            self.oracle.tally.transactions_lost += 1;
+            return Ok(());
+        };
+        let outcome = self.disk.carry_out(self.now_us, transaction);
+        let Some(outcome) = outcome
+            .transpose()
+            .map_err(|misuse| Violation::StorageMisused { tab, misuse })?
+        else {
+            return Ok(());
+        };
+        self.trace
+            .tab(self.now_us, tab, || trace::stored(&outcome.answer));
+        if !self.tabs.contains_key(&tab) {
+            self.oracle.tally.transactions_after_the_end += 1;
+        }
+        self.oracle.on_answer(self.now(), &outcome.answer);
+        let is_row = matches!(
+            outcome.answer,
+            StorageEvent::Committed(_) | StorageEvent::Failed(..)
+        );
+        if let Some(change) = &outcome.change {
+            self.oracle.on_change(tab, change)?;
+        }
+        let is_promised = is_row
+            && self.mutant == Some(Mutant::AckBeforeCommit)
+            && !matches!(outcome.change, Some(crate::disk::Change::Checkpoint(_)));
+        if !is_promised {
+            let answer = Arrival::Stored(outcome.connection, outcome.answer);
+            self.schedule_in(50, 1_000, Event::Arrival(tab, answer));
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_mid_commit(&mut self, tab: TabId) -> Result<(), Violation> {
+        if self.is_calm || !self.tabs.contains_key(&tab) {
+            return Ok(());
+        }
+        if self.plan.has(Fault::Hang) && self.prng.chance(500) {
+            self.oracle.tally.hangs_in_mid_commit += 1;
+            let ms = self.prng.one_of([500, 2_500, 6_000]);
+            return self.stall(tab, ms);
+        }
+        self.oracle.tally.crashes_in_mid_commit += 1;
+        self.death(tab, true);
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! The simulation notices what is done wrong: each mutant is caught, by what it breaks.
+
+use sim::{Failure, Fault, Mutant, Scenario};
+
+/// How many worlds may pass before a mutant is caught.
+const SEEDS_MAX: u64 = 600;
+
+/// The first of the worlds like this one in which something goes wrong.
+fn catch(world: &Scenario) -> Failure {
+    (0..SEEDS_MAX)
+        .find_map(|seed| {
+            let world = Scenario {
+                seed,
+                ..world.clone()
+            };
+            sim::run(&world).err()
+        })
+        .unwrap_or_else(|| panic!("{SEEDS_MAX} worlds did not notice: {world}"))
+}
+
+#[track_caller]
+fn is_caught_as(mutant: Mutant, kinds: &[&str]) {
+    let world = Scenario {
+        mutant: Some(mutant),
+        ..Scenario::default()
+    };
+    is_caught_in(&world, kinds);
+}
+
+#[track_caller]
+fn is_caught_in(world: &Scenario, kinds: &[&str]) {
+    let failure = catch(world);
+    let kind = failure.kind();
+    assert!(kinds.contains(&kind.as_str()), "{kind}:\n{failure}");
+}
+#[test]
+fn an_acknowledgement_before_the_commit_is_noticed() {
+    // Whoever believes what is not so writes on behind a row that is not there.
+    let kinds = ["AcknowledgedUnstored", "StorageMisused"];
+    is_caught_as(Mutant::AckBeforeCommit, &kinds);
+}
+
+#[test]
+fn a_failed_write_that_is_taken_for_stored_is_noticed() {
+    let kinds = ["StorageMisused", "AcknowledgedUnstored"];
+    is_caught_as(Mutant::FailureIgnored, &kinds);
+}
+
+#[test]
+fn a_fence_that_stops_nobody_is_noticed() {
+    is_caught_as(Mutant::FenceOverwritten, &["StaleCommit", "TermNotRising"]);
+}
+
+#[test]
+fn a_fence_that_was_removed_is_noticed() {
+    is_caught_as(Mutant::FenceTruncated, &["StaleCommit", "TermNotRising"]);
+}
+
+#[test]
+fn a_snapshot_that_is_not_whole_is_noticed() {
+    let kinds = [
+        "SessionLost",
+        "LostForGood",
+        "NotSubscribed",
+        "Retained",
+        "AcknowledgedUnstored",
+    ];
+    is_caught_as(Mutant::SnapshotTorn, &kinds);
+}
+
+#[test]
+fn a_restore_that_misses_a_row_is_noticed() {
+    let kinds = ["SessionLost", "LostForGood", "NotSubscribed", "Duplicate"];
+    is_caught_as(Mutant::LastRowMissed, &kinds);
+}
+
+#[test]
+fn a_deaf_tab_that_takes_over_is_noticed() {
+    is_caught_as(Mutant::EarLies, &["TheftByDeaf"]);
+}
+
+#[test]
+fn a_broker_that_stands_still_and_is_not_replaced_is_noticed() {
+    // For so long that somebody must have missed it, and nothing excuses that nobody did.
+    let world = Scenario {
+        mutant: Some(Mutant::PongForged),
+        chaos_ms: Some(15_000),
+        without: [
+            Fault::Close,
+            Fault::Crash,
+            Fault::Cache,
+            Fault::Restart,
+            Fault::Clock,
+            Fault::Delay,
+            Fault::Full,
+            Fault::Clear,
+            Fault::StuckDisk,
+        ]
+        .into(),
+        ..Scenario::default()
+    };
+    is_caught_in(&world, &["NotReplaced"]);
+}
+
+#[test]
+fn two_holders_of_one_lock_are_noticed() {
+    is_caught_as(Mutant::LockShared, &["TwoBrokers"]);
+}
