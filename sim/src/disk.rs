@@ -243,6 +243,11 @@ impl Disk {
                 match self.check(now_us, seq, size, is_aborted) {
                     Err(misuse) => return Some(Err(misuse)),
                     Ok(Some(error)) => (self.failed(seq, error), None),
+                    // It stays where it is, and stops nobody.
+                    Ok(None) if row.kind == RowKind::Fence && seq < self.tail() => {
+                        self.rows.insert(seq, Stored::Row(row));
+                        (StorageEvent::Failed(seq, StorageError::Taken), None)
+                    }
                     Ok(None) => {
                         self.rows.insert(seq, Stored::Row(row.clone()));
                         (StorageEvent::Committed(seq), Some(Change::Row(row)))
@@ -579,6 +584,23 @@ mod tests {
         let numbers: Vec<u64> = loaded.rows.iter().map(|(seq, _)| seq.0).collect();
         assert_eq!((numbers, loaded.tail), (vec![1, 3], Seq(3)));
         assert_eq!(loaded.snapshot.unwrap().up_to, Seq(3));
+    }
+
+    #[test]
+    fn a_fence_in_the_place_of_a_removed_row_comes_too_late() {
+        let mut disk = disk();
+        ask(&mut disk, A, StorageRequest::Append(Seq(1), fence(1))).unwrap();
+        ask(&mut disk, A, StorageRequest::Append(Seq(2), segment(1))).unwrap();
+        let checkpoint = Checkpoint {
+            seq: Seq(3),
+            term: Term(1),
+            pieces: Vec::new(),
+            remove: vec![(Seq(2), Seq(2))],
+        };
+        ask(&mut disk, A, StorageRequest::Checkpoint(checkpoint)).unwrap();
+        let answer = ask(&mut disk, B, StorageRequest::Append(Seq(2), fence(2)));
+        let taken = StorageEvent::Failed(Seq(2), StorageError::Taken);
+        assert_eq!(answer, Ok(taken));
     }
 
     #[test]

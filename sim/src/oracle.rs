@@ -63,6 +63,9 @@ pub(crate) struct Oracle {
     hindered: Option<Time>,
 }
 
+/// Reason code: a QoS 2 message that was not released has it.
+const PACKET_IDENTIFIER_IN_USE: u8 = 0x91;
+
 /// Reason code: there is no room for it.
 const QUOTA_EXCEEDED: u8 = 0x97;
 
@@ -270,8 +273,11 @@ impl Oracle {
                 if let Some(id) = id {
                     let publication = publication.clone();
                     let connection = client.connection;
-                    let published =
+                    let mut published =
                         Published::new(key, publication, now, Kind::Publish, connection);
+                    if self.was_shared(key) {
+                        published.forgive();
+                    }
                     self.messages.insert(id, published);
                 }
                 (*request, RequestKind::Publish(id))
@@ -525,14 +531,12 @@ impl Oracle {
         codes: Vec<u8>,
     ) -> Result<(), Violation> {
         let asked = self.granted(key, request)?;
-        let may_be_full = self.may_be_full(now);
+        if self.may_be_refused(now, key, &codes) {
+            return Ok(());
+        }
         let Some(client) = self.client(key) else {
             return Ok(());
         };
-        let is_refused = may_be_full && codes.iter().all(|code| *code == QUOTA_EXCEEDED);
-        if is_refused {
-            return Ok(());
-        }
         if !client
             .requested(request)
             .map(|qos| qos as u8)
@@ -559,13 +563,13 @@ impl Oracle {
     ) -> Result<(), Violation> {
         const NO_SUBSCRIPTION_EXISTED: u8 = 0x11;
         let asked = self.granted(key, request)?;
-        let may_be_full = self.may_be_full(now);
+        let may_be_refused = self.may_be_refused(now, key, &codes);
         let (Some(client), RequestKind::Unsubscribe(topic_filters)) =
             (self.client(key), &asked.kind)
         else {
             return Ok(());
         };
-        if may_be_full && codes.iter().all(|code| *code == QUOTA_EXCEEDED) {
+        if may_be_refused {
             return Ok(());
         }
         let is_expected = codes
@@ -593,13 +597,13 @@ impl Oracle {
     ) -> Result<(), Violation> {
         const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
         let asked = self.granted(key, request)?;
-        if code == QUOTA_EXCEEDED && self.may_be_full(now) {
+        if self.may_be_refused(now, key, &[code]) {
             if let RequestKind::Publish(Some(id)) = asked.kind
                 && let Some(published) = self.messages.get_mut(&id)
             {
                 published.give_up(now);
             }
-            self.tally.publications_without_room += 1;
+            self.tally.publications_without_room += u64::from(code == QUOTA_EXCEEDED);
             return Ok(());
         }
         if !matches!(code, 0 | NO_MATCHING_SUBSCRIBERS) {

@@ -81,7 +81,8 @@ pub enum StorageRequest {
     /// Read everything. Answer: [`StorageEvent::Loaded`] or [`StorageEvent::LoadFailed`].
     Load,
     /// Add a row under this number, unless the number is taken. Answer: [`StorageEvent::Committed`] or
-    /// [`StorageEvent::Failed`].
+    /// [`StorageEvent::Failed`]. A fence behind which there are rows already comes too late, as if its number were taken:
+    /// a checkpoint has removed the row that it found there when it looked, and it would stop nobody.
     Append(Seq, Row),
     /// Write a checkpoint. Answer: [`StorageEvent::Committed`] or [`StorageEvent::Failed`].
     Checkpoint(Checkpoint),

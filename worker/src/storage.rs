@@ -160,15 +160,29 @@ impl Storage {
     }
 
     fn append(&self, seq: Seq, row: &Row) {
-        let prepared = stored_row(row).and_then(|row| Ok((row, number(seq.0)?)));
+        let is_fence = row.kind == RowKind::Fence;
+        let prepared = stored_row(row).and_then(|row| {
+            let key = number(seq.0)?;
+            let later = IdbKeyRange::lower_bound_with_open(&key, true)?;
+            Ok((row, key, later))
+        });
         self.ask(
             IdbTransactionMode::Readwrite,
             |transaction| {
-                let (row, key) = prepared?;
+                let (row, key, later) = prepared?;
                 let log = transaction.object_store(LOG)?;
-                Ok(vec![log.add_with_key(&row, &key)?])
+                let mut requests = vec![log.add_with_key(&row, &key)?];
+                if is_fence {
+                    requests.push(log.count_with_key(&later)?);
+                }
+                Ok(requests)
             },
-            move |ended| written(seq, ended),
+            move |ended| match ended {
+                Ok(results) if results.get(1).is_some_and(|later| *later != 0.0) => {
+                    StorageEvent::Failed(seq, StorageError::Taken)
+                }
+                ended => written(seq, ended),
+            },
         );
     }
 
@@ -713,6 +727,19 @@ mod tests {
             pieces: vec![b"d".to_vec()],
         };
         assert_eq!((loaded.snapshot, loaded.foreign), (Some(snapshot), 0));
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_fence_in_the_place_of_a_removed_row_comes_too_late() {
+        let mut old = open("late").await;
+        append(&mut old, 1, fence(1)).await;
+        append(&mut old, 2, segment(1, &[1])).await;
+        write(&mut old, checkpoint(3, &[b"a"], &[(2, 2)])).await;
+        // Of a tab that has read the log before the second row came.
+        let mut new = open("late").await;
+        let taken = StorageEvent::Failed(Seq(2), StorageError::Taken);
+        assert_eq!(append(&mut new, 2, fence(2)).await, taken);
+        assert_eq!(load(&mut new).await.tail, Seq(3));
     }
 
     #[wasm_bindgen_test]

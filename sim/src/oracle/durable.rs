@@ -6,7 +6,7 @@ use tab::{TabId, Time};
 use super::client::Subscribed;
 use super::message::{Kind, Moment};
 use super::session::{Ask, Session};
-use super::{Oracle, QUOTA_EXCEEDED, Request, RequestKind};
+use super::{Oracle, PACKET_IDENTIFIER_IN_USE, QUOTA_EXCEEDED, Request, RequestKind};
 use crate::page::MessageId;
 use crate::plan::Promise;
 use crate::scenario::Fault;
@@ -51,10 +51,36 @@ impl Oracle {
         }
         // It lasts again once its CONNACK says so.
         session.is_lasting &= options.session_expiry_interval == u32::MAX;
+        session.was_shared |= !is_alone;
         // Whoever loses its connection to another client has lost it, and may find another session.
         for rival in rivals {
             self.may_publish_wills(rival.tab);
             self.doubt_subscriptions(client_id);
+            self.forgive_publications(client_id);
+        }
+    }
+
+    /// Whether several clients ever had this session in turn.
+    pub(super) fn was_shared(&self, key: ClientKey) -> bool {
+        let client = self
+            .tabs
+            .get(&key.tab)
+            .and_then(|it| it.clients.get(&key.no));
+        let client_id = client.and_then(|client| client.client_id.as_ref());
+        let session = client_id.and_then(|id| self.sessions.get(id));
+        session.is_some_and(|session| session.was_shared)
+    }
+
+    /// What clients of this id have published and is not acknowledged yet may be taken for something else, or be routed
+    /// again.
+    fn forgive_publications(&mut self, client_id: &str) {
+        for published in self.messages.values_mut() {
+            let ClientKey { tab, no } = published.publisher;
+            let client = self.tabs.get(&tab).and_then(|it| it.clients.get(&no));
+            let is_of_id = client.is_some_and(|it| it.client_id.as_deref() == Some(client_id));
+            if is_of_id && published.is_pending() {
+                published.forgive();
+            }
         }
     }
 
@@ -445,6 +471,13 @@ impl Oracle {
         const NOTICED_MS: u64 = 20_000;
         self.on_hindrance(now);
         self.full_until = self.full_until.max(now.plus_ms(NOTICED_MS));
+    }
+
+    /// Whether a request may be refused with these codes.
+    pub(super) fn may_be_refused(&self, now: Moment, key: ClientKey, codes: &[u8]) -> bool {
+        let is_all = |code| codes.iter().all(|it| *it == code);
+        self.may_be_full(now) && is_all(QUOTA_EXCEEDED)
+            || self.was_shared(key) && is_all(PACKET_IDENTIFIER_IN_USE)
     }
 
     pub(super) fn may_be_full(&self, now: Moment) -> bool {

@@ -23,6 +23,8 @@ pub(super) struct Session {
     seen: BTreeSet<MessageId>,
     /// The living clients that are meant to be connected with this id.
     pub(super) holders: BTreeSet<ClientKey>,
+    /// Whether several clients ever had it in turn: each may have left packet identifiers that the others do not know of.
+    pub(super) was_shared: bool,
     /// Until when a CONNECT of a client that is gone may still come.
     pub(super) unsettled_until: u64,
 }
