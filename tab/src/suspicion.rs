@@ -21,7 +21,7 @@ pub(crate) struct Suspicion {
     pongs: u32,
     /// When the reign began that is the latest known.
     reign_began: Option<Time>,
-    /// How many reigns were short, less those that were not.
+    /// How many reigns were short; one that was not halves it.
     short_reigns: u32,
 }
 
@@ -231,7 +231,7 @@ impl Suspicion {
         self.short_reigns = if self.reign_began.is_some_and(is_soon) {
             SHORT_REIGNS_MAX.min(self.short_reigns + 1)
         } else {
-            self.short_reigns.saturating_sub(1)
+            self.short_reigns / 2
         };
         self.reign_began = Some(now);
     }
