@@ -1,8 +1,9 @@
 //! TabMQ in real tabs of a real browser.
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
-    reason = "these are tests, also where a helper is not marked as one"
+    reason = "these are tests, also where a helper is not marked as one, and a browser takes its time"
 )]
 
 mod election;

@@ -77,7 +77,7 @@ fn observe(scenario: &Scenario, trace: &mut Trace) -> Result<Tally, Violation> {
 /// An invariant did not hold.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    scenario: Scenario,
+    scenario: Box<Scenario>,
     violation: Violation,
     /// How long the whole trace is.
     lines: usize,
@@ -88,7 +88,7 @@ impl Failure {
     fn new(scenario: &Scenario, violation: Violation, lines: &[String]) -> Self {
         let shown = lines.len().saturating_sub(LINES_SHOWN);
         Self {
-            scenario: scenario.clone(),
+            scenario: Box::new(scenario.clone()),
             violation,
             lines: lines.len(),
             last_lines: lines.iter().skip(shown).cloned().collect(),

@@ -14,7 +14,7 @@ const CHAOS_MS: [u64; 8] = [200, 400, 800, 1_200, 1_800, 2_500, 3_500, 5_000];
 pub fn shrink(failure: &Failure, runs_max: usize) -> Failure {
     let mut search = Search {
         kind: failure.kind(),
-        best: failure.scenario.clone(),
+        best: failure.scenario().clone(),
         lines: failure.lines,
         runs_left: runs_max,
         found: failure.clone(),

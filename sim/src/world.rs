@@ -74,6 +74,10 @@ struct Runtime {
     is_throttled: bool,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all events are of the large variant"
+)]
 #[derive(Debug)]
 enum Event {
     Arrival(TabId, Arrival),

@@ -72,18 +72,8 @@ impl Heard {
             | EventKind::BrokerLost { .. }
             | EventKind::Foreign(_)
             | EventKind::LaneReset(_)
-            | EventKind::RecordsSkipped { .. }
-            | EventKind::InMemory(_)
-            | EventKind::Storage(_)
-            | EventKind::StorageFull
-            | EventKind::StorageRemoved
-            | EventKind::Suspected
-            | EventKind::Deaf
             | EventKind::Runtime(_) => Tone::Bad,
             EventKind::Joined
-            | EventKind::TakingOver
-            | EventKind::Ousting
-            | EventKind::StoodStill { .. }
             | EventKind::TabAppeared(_)
             | EventKind::TabLeft(_)
             | EventKind::TakingOver

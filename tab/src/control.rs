@@ -101,7 +101,7 @@ pub struct Announcement {
     pub is_broker: bool,
     /// When it said so, in Unix milliseconds.
     pub timestamp: u64,
-    /// The highest term it knows; the broker's own.
+    /// The broker's term, its own or that of the broker it follows; without a broker, the highest it has heard of.
     #[serde(default)]
     pub term: Option<Term>,
     /// When it joined, in Unix milliseconds.

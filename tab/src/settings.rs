@@ -25,8 +25,10 @@ pub struct Settings {
     pub no_broker_ms: u64,
     /// Milliseconds without a sign of the broker before it is asked whether it lives, even if it owes no answer.
     pub broker_silence_ms: u64,
-    /// Milliseconds for which a probe's answer is awaited.
+    /// Milliseconds for which a probe's answer is awaited; doubles with every short reign.
     pub probe_ms: u64,
+    /// Milliseconds that a reign lasts at least, unless it is short.
+    pub short_reign_ms: u64,
     /// Milliseconds by which a timer may be late without being taken for a standstill of this very tab.
     pub probe_lateness_ms: u64,
     /// Milliseconds before a suspicion that came to nothing is taken up again; doubles up to 16 times that.
@@ -80,6 +82,7 @@ impl Default for Settings {
             no_broker_ms: 1_000,
             broker_silence_ms: 12_000,
             probe_ms: 200,
+            short_reign_ms: 5_000,
             probe_lateness_ms: 200,
             suspicion_pause_ms: 1_000,
             takeover_ms: 5_000,

@@ -19,6 +19,10 @@ pub(crate) struct Suspicion {
     late: u32,
     /// How often in a row the broker said that it lives although it owes an answer.
     pongs: u32,
+    /// When the reign began that is the latest known.
+    reign_began: Option<Time>,
+    /// How many reigns were short; one that was not halves it.
+    short_reigns: u32,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +81,9 @@ pub(crate) enum Right {
 /// After how many probes without an answer the broker's place is taken.
 const PROBES: usize = 2;
 
+/// How many short reigns make a tab more patient, at most.
+const SHORT_REIGNS_MAX: u32 = 4;
+
 /// After how many answers to probes the lane is bound anew.
 const PONGS: u32 = 2;
 
@@ -109,7 +116,7 @@ impl Suspicion {
                     out.push(Step::Deaf);
                     self.rest(now, settings, out);
                 } else if probing.probes.len() < PROBES {
-                    probing.due = now.plus_ms(settings.probe_ms);
+                    probing.due = now.plus_ms(settings.probe_ms << self.short_reigns);
                     self.number += 1;
                     probing.probes.push(self.number);
                     out.push(Step::Probe(self.number));
@@ -211,8 +218,22 @@ impl Suspicion {
     fn calmed(&self) -> Self {
         Self {
             number: self.number,
+            reign_began: self.reign_began,
+            short_reigns: self.short_reigns,
             ..Self::default()
         }
+    }
+
+    /// Another reign begins. One that follows soon after another shows that the machine is slow, not that the brokers are
+    /// dead: if nobody became more patient then, each new broker would be ousted while it takes over.
+    pub(crate) fn on_reign(&mut self, now: Time, settings: &Settings) {
+        let is_soon = |began: Time| began.plus_ms(settings.short_reign_ms) > now;
+        self.short_reigns = if self.reign_began.is_some_and(is_soon) {
+            SHORT_REIGNS_MAX.min(self.short_reigns + 1)
+        } else {
+            self.short_reigns / 2
+        };
+        self.reign_began = Some(now);
     }
 
     fn begin(&mut self, now: Time, settings: &Settings, out: &mut Vec<Step>) {
@@ -220,7 +241,7 @@ impl Suspicion {
         self.state = State::Probing(Probing {
             probes: vec![self.number],
             heard: 0,
-            due: now.plus_ms(settings.probe_ms),
+            due: now.plus_ms(settings.probe_ms << self.short_reigns),
         });
         out.push(Step::Probe(self.number));
     }
@@ -302,6 +323,22 @@ mod tests {
         let mut out = Vec::new();
         case.suspicion.calm(&mut out);
         assert_eq!(out, [Step::Ear(false), Step::LetGo]);
+    }
+
+    #[test]
+    fn reigns_that_end_soon_make_patient_and_one_that_lasts_makes_less_so() {
+        let mut case = Case::new();
+        let mut on_reign = |ms| {
+            case.suspicion.on_reign(at(ms), &case.settings);
+            case.suspicion.short_reigns
+        };
+        assert_eq!([0, 1_000, 2_000].map(&mut on_reign), [0, 1, 2]);
+        assert_eq!(on_reign(7_000), 1);
+        case.owed_since = Some(at(7_000));
+        assert_eq!(case.update(7_300), [Step::Ear(true), Step::Probe(1)]);
+        case.suspicion.on_heard(1);
+        assert_eq!(case.update(7_699), []);
+        assert_eq!(case.update(7_700), [Step::Probe(2)]);
     }
 
     #[test]

@@ -104,6 +104,7 @@ impl Joined {
         let (host, restored) = Host::new(turn.now, term, self.tab_id, &state, &self.settings);
         let after_ms = self.broker_seen.map(|seen| turn.now.ms_since(seen));
         self.highest_term = Some(term);
+        self.suspicion.on_reign(turn.now, &self.settings);
         turn.event(EventKind::Elected { term, after_ms });
         if let Some(why) = trouble {
             turn.event(EventKind::InMemory(why));
@@ -253,6 +254,7 @@ impl Joined {
         let link = Link::new(self.tab_id, broker, term, binding, turn.now);
         turn.out.push(Output::OpenLane(link.lane()));
         self.broker_seen = Some(turn.now);
+        self.suspicion.on_reign(turn.now, &self.settings);
         turn.event(EventKind::Following { broker, term });
         self.set_part(Part::Client(link), turn);
         self.calm_down(turn);

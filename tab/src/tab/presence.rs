@@ -88,7 +88,8 @@ impl Joined {
     fn announcement(&self, turn: &Turn<'_>) -> Announcement {
         let term = match &self.part {
             Part::Broker(reign) => Some(reign.host.term),
-            Part::Client(_) | Part::Waiting | Part::Taking(_) => self.highest_term,
+            Part::Client(link) => Some(link.lane().term),
+            Part::Waiting | Part::Taking(_) => self.highest_term,
         };
         let wanted = self.clients.values().filter(|client| client.is_wanted());
         Announcement {

@@ -24,6 +24,8 @@ const RETAINED: usize = 1_000;
 const RATE: u32 = 200;
 /// How long is published before the fault, and after everything is well again.
 const CALM: Duration = Duration::from_millis(1_000);
+/// How long a reign lasts before one fault that only silence tells of: tabs suspect less eagerly what is new.
+const LONG_REIGN: Duration = Duration::from_secs(5);
 const HANG: Duration = Duration::from_millis(2_500);
 /// Longest time that is waited for the last acknowledgement and the last message.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -175,6 +177,9 @@ fn one_round<'c>(
     figures: &mut Figures,
 ) {
     let place = chromium.until("a broker", || pages.iter().position(Page::is_broker));
+    if matches!(fault, Fault::FreezeUnhandled | Fault::Hang) {
+        thread::sleep(LONG_REIGN);
+    }
     let broker = pages.remove(place);
     for page in pages.iter() {
         page.until_client();
@@ -327,7 +332,10 @@ fn recover<'c>(
             assert_new(&page, before);
         }
     }
-    page.until_client();
+    // Whoever only hangs may go on in the end, if the others were patient; that shows in the gap.
+    if fault != Fault::Hang {
+        page.until_client();
+    }
     connect(&page);
     pages.push(page);
 }
