@@ -632,8 +632,8 @@ mod tests {
         let session = storage.session.clone().unwrap();
         let transaction = session.connection.borrow().as_ref().unwrap().transaction(
             IdbTransactionMode::Readwrite,
-            |log, snap| {
-                let store = if store == LOG { log } else { snap };
+            |transaction| {
+                let store = transaction.object_store(store)?;
                 Ok(vec![store.put_with_key(&value, &key)?])
             },
         );
