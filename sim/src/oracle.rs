@@ -487,6 +487,12 @@ impl Oracle {
                 if !is_kept {
                     return Err(Violation::SessionLost { client: key });
                 }
+                // What others did to a session that several clients have in turn.
+                let client_id = self.client(key).and_then(|client| client.client_id.clone());
+                let inherited = client_id
+                    .filter(|_| session_present && self.was_shared(key))
+                    .map(|client_id| self.inherited(key, &client_id))
+                    .unwrap_or_default();
                 let may_go_on = self.may_outlive_brokers();
                 let may_be_full = self.may_be_full(now);
                 let Some(client) = self.client(key) else {
@@ -494,6 +500,7 @@ impl Oracle {
                 };
                 client.is_will_unstored = may_be_full;
                 let goes_on = client.connected(now, term, session_present, may_go_on);
+                client.inherit(inherited);
                 if goes_on {
                     self.tally.sessions_resumed += 1;
                 } else {

@@ -173,6 +173,7 @@ impl Oracle {
         session_present: bool,
     ) -> bool {
         let is_gentle = self.plan.is_gentle();
+        let may_be_full = self.may_be_full(now);
         let was_ill = self
             .tabs
             .get(&key.tab)
@@ -195,7 +196,8 @@ impl Oracle {
         if !session_present {
             session.end();
         }
-        if !session_present || session.since.is_none() {
+        // Without room what begins is not stored, and what is there may have been written by nobody yet.
+        if (!session_present || session.since.is_none()) && !may_be_full {
             session.since = Some(now);
         }
         session.is_lasting = expiry == u32::MAX;
