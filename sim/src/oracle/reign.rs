@@ -52,7 +52,7 @@ impl Oracle {
         self.tally.elections += 1;
         self.reigns.insert(term, tab);
         self.brokers.insert(tab, term);
-        if self.broker.is_none_or(|(_, highest)| highest < term) {
+        if self.broker.is_none_or(|(_, highest)| highest <= term) {
             self.broker = Some((tab, term));
         }
         Ok(())
