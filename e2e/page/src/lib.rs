@@ -1,7 +1,7 @@
 //! A page without a view: one tab's [`Bus`], driven by tests and benchmarks from outside.
 //!
 //! [`Driver`] hands commands to the bus and what it hears to `driver.js`, which keeps the promises. What comes by the
-//! thousand stays here: the messages and acknowledgements of a [`Load`].
+//! thousand stays here: the messages and acknowledgements of a load.
 
 mod load;
 mod tally;
@@ -96,7 +96,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Begins to publish, as a [`Plan`] says; the one before must be over.
+    /// Begins to publish, as the plan says; the one before must be over.
     ///
     /// # Errors
     /// The plan is of another shape.
@@ -127,7 +127,7 @@ impl Driver {
         self.0.book.borrow().load.as_ref().is_none_or(Load::is_done)
     }
 
-    /// What became of the load so far: see [`load::Report`].
+    /// What became of the load so far: the fields of `load::Report`.
     ///
     /// # Errors
     /// Never.
