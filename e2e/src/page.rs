@@ -344,21 +344,24 @@ impl<'c> Page<'c> {
         }
     }
 
-    /// The process that runs the page. It is kept busy for a moment.
+    /// The process that runs the page. It is kept busy for a moment, and is the one that then was by far the busiest.
     #[track_caller]
     pub fn process(&self) -> Process {
-        let before = self.chromium.renderers();
         let busy = format!("for (const end = Date.now() + {BUSY_MS}; Date.now() < end;);");
-        self.evaluate(&busy);
-        let gain = |(id, after): (u32, f64)| {
-            let earlier = before.iter().find(|(other, _)| *other == id);
-            (id, after - earlier.map_or(0.0, |(_, seconds)| *seconds))
-        };
-        let gains = self.chromium.renderers().into_iter().map(gain);
-        match gains.max_by(|a, b| a.1.total_cmp(&b.1)) {
-            Some((id, _)) => Process { id },
-            None => panic!("the browser has no processes for pages"),
-        }
+        let id = self.chromium.until("the process of a page", || {
+            let before = self.chromium.renderers();
+            self.evaluate(&busy);
+            let gain = |(id, after): (u32, f64)| {
+                let earlier = before.iter().find(|(other, _)| *other == id);
+                (id, after - earlier.map_or(0.0, |(_, seconds)| *seconds))
+            };
+            let mut gains: Vec<_> = self.chromium.renderers().into_iter().map(gain).collect();
+            gains.sort_by(|a, b| b.1.total_cmp(&a.1));
+            let (id, busiest) = *gains.first()?;
+            let next = gains.get(1).map_or(0.0, |(_, seconds)| *seconds);
+            (busiest > 2.0 * next).then_some(id)
+        });
+        Process { id }
     }
 
     /// A command of the protocol to this page.

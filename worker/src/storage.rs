@@ -551,7 +551,7 @@ mod tests {
 
     fn named(test: &str) -> (Storage, Told<StorageEvent>) {
         let told = Told::new();
-        let storage = Storage::new(format!("tabmq/test/{test}"), told.tell());
+        let storage = Storage::new(format!("tabmq/test/storage/{test}"), told.tell());
         (storage, told)
     }
 
@@ -848,7 +848,9 @@ mod tests {
         let mut storage = open("deleted").await;
         append(&mut storage, 1, fence(1)).await;
         storage.0.handle(StorageRequest::Append(Seq(2), fence(1)));
-        indexeddb::delete("tabmq/test/deleted").await.unwrap();
+        indexeddb::delete("tabmq/test/storage/deleted")
+            .await
+            .unwrap();
         let mut event = storage.1.next().await;
         if event == StorageEvent::Committed(Seq(2)) {
             event = storage.1.next().await;
@@ -889,7 +891,7 @@ mod tests {
         let opened = Told::new();
         let tell = opened.tell();
         spawn_local(async move {
-            let opened = indexeddb::open("tabmq/test/version", Some(2.0), |_| Ok(())).await;
+            let opened = indexeddb::open("tabmq/test/storage/version", Some(2.0), |_| Ok(())).await;
             tell(opened.unwrap().database.version());
         });
         opened.nothing().await;
@@ -924,12 +926,12 @@ mod tests {
         assert_eq!(seqs(&load(&mut open("close").await).await), [1]);
         // Both connections are closed: nobody is in the way.
         drop(storage);
-        indexeddb::delete("tabmq/test/close").await.unwrap();
+        indexeddb::delete("tabmq/test/storage/close").await.unwrap();
     }
 
     #[wasm_bindgen_test]
     async fn a_database_of_others_is_none_of_ours() {
-        let others = indexeddb::open("tabmq/test/others", Some(1.0), |_| Ok(()));
+        let others = indexeddb::open("tabmq/test/storage/others", Some(1.0), |_| Ok(()));
         drop(others.await.unwrap());
         let (mut storage, told) = named("others");
         storage.handle(StorageRequest::Open(Durability::Relaxed));
