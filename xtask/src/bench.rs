@@ -98,7 +98,16 @@ fn engine(options: &Options) -> Result<(), Error> {
     let target = target_folder()?;
     let fast = build_wasm(&tools, &target, FAST)?;
     let small = build_wasm(&tools, &target, SMALL)?;
-    let bins = ["build", "-p", "bench", "--bins", "--profile", FAST];
+    let bins = [
+        "build",
+        "-p",
+        "bench",
+        "--bins",
+        "--features",
+        "peers",
+        "--profile",
+        FAST,
+    ];
     shell::run(&mut shell::cargo(bins))?;
     shell::announce("Measuring", "3 minutes; leave the machine alone");
     let mut engine = shell::command(target.join(FAST).join(shell::executable("engine")));

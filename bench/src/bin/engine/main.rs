@@ -10,6 +10,7 @@ mod measure;
 mod memory;
 mod node;
 mod report;
+#[cfg(feature = "peers")]
 mod rumqttd;
 
 use std::path::PathBuf;

@@ -5,7 +5,6 @@ use broker::{QoS, TopicFilter, TopicName};
 
 use crate::error::Error;
 use crate::node::Node;
-use crate::rumqttd::Rumqttd;
 
 /// One loop, and all who ran it.
 pub(crate) struct Measure {
@@ -30,7 +29,7 @@ pub(crate) enum Unit {
 }
 
 /// What is run once in each round: how much was done in how many seconds.
-type Run<'a> = Box<dyn FnMut() -> Result<(usize, f64), Error> + 'a>;
+pub(crate) type Run<'a> = Box<dyn FnMut() -> Result<(usize, f64), Error> + 'a>;
 
 struct Contest<'a> {
     name: &'static str,
@@ -41,7 +40,6 @@ struct Contest<'a> {
 /// The topics of one round of matching; less for qlobber, which takes longer.
 const TOPICS: usize = workload::TOPICS;
 const TOPICS_FOR_QLOBBER: usize = 200_000;
-const TOPICS_NEW_TO_RUMQTTD: usize = 100;
 const MESSAGES_TO_ONE: usize = 100_000;
 const MESSAGES_TO_MANY: usize = 200;
 const MANY: usize = 1_000;
@@ -113,7 +111,7 @@ impl Unit {
     }
 }
 
-fn timed<T>(run: impl FnOnce() -> T) -> (T, f64) {
+pub(crate) fn timed<T>(run: impl FnOnce() -> T) -> (T, f64) {
     let start = Instant::now();
     let result = run();
     (result, start.elapsed().as_secs_f64())
@@ -122,66 +120,38 @@ fn timed<T>(run: impl FnOnce() -> T) -> (T, f64) {
 fn matching(node: &Node) -> Result<Contest<'_>, Error> {
     let name = "match a topic";
     let mut native = Matching::new();
-    let mut rumqttd = Rumqttd::new(&mut native);
-    // Everyone must find the same in the same topics, or the times mean nothing.
-    let agrees = |who, found: usize, expected: usize| {
-        if found == expected {
-            Ok(())
-        } else {
-            Err(Error::Disagreement {
-                measure: name,
-                who,
-                found,
-                expected,
-            })
-        }
-    };
-    let by_new = native.run(TOPICS_NEW_TO_RUMQTTD);
-    agrees("rumqttd", rumqttd.match_new(TOPICS_NEW_TO_RUMQTTD), by_new)?;
-    let by_qlobber = by_new + native.run(TOPICS_FOR_QLOBBER - TOPICS_NEW_TO_RUMQTTD);
+    let by_qlobber = native.run(TOPICS_FOR_QLOBBER);
     let request = format!("matching qlobber {TOPICS_FOR_QLOBBER}");
-    agrees("qlobber", node.ask(&request)?.1, by_qlobber)?;
+    agrees(name, "qlobber", node.ask(&request)?.1, by_qlobber)?;
     let all = by_qlobber + native.run(TOPICS - TOPICS_FOR_QLOBBER);
     for who in ["fast", "small"] {
         let found = node.ask(&format!("matching {who} {TOPICS}"))?.1;
-        agrees(who, found, all)?;
+        agrees(name, who, found, all)?;
     }
     eprintln!("{:.2} filters match a topic", all as f64 / TOPICS as f64);
+    #[cfg(feature = "peers")]
+    let rumqttd = crate::rumqttd::contenders(name)?;
 
-    let rumqttd = std::rc::Rc::new(std::cell::RefCell::new(rumqttd));
-    let known = rumqttd.clone();
+    let contenders = vec![
+        (
+            "native",
+            Box::new(move || Ok((TOPICS, timed(|| native.run(TOPICS)).1))) as Run<'_>,
+        ),
+        asking(node, "wasm", format!("matching fast {TOPICS}"), TOPICS),
+        asking(
+            node,
+            "wasm, small",
+            format!("matching small {TOPICS}"),
+            TOPICS,
+        ),
+        asking(node, "qlobber", request, TOPICS_FOR_QLOBBER),
+    ];
+    #[cfg(feature = "peers")]
+    let contenders = contenders.into_iter().chain(rumqttd).collect();
     Ok(Contest {
         name,
         unit: Unit::NanosecondsEach,
-        contenders: vec![
-            (
-                "native",
-                Box::new(move || Ok((TOPICS, timed(|| native.run(TOPICS)).1))),
-            ),
-            asking(node, "wasm", format!("matching fast {TOPICS}"), TOPICS),
-            asking(
-                node,
-                "wasm, small",
-                format!("matching small {TOPICS}"),
-                TOPICS,
-            ),
-            asking(node, "qlobber", request, TOPICS_FOR_QLOBBER),
-            (
-                "rumqttd, topic new",
-                Box::new(move || {
-                    let (_, seconds) =
-                        timed(|| rumqttd.borrow_mut().match_new(TOPICS_NEW_TO_RUMQTTD));
-                    Ok((TOPICS_NEW_TO_RUMQTTD, seconds))
-                }),
-            ),
-            (
-                "rumqttd, topic seen",
-                Box::new(move || {
-                    let ((topics, _), seconds) = timed(|| known.borrow().match_known());
-                    Ok((topics, seconds))
-                }),
-            ),
-        ],
+        contenders,
     })
 }
 
@@ -289,7 +259,7 @@ fn routing<'a>(
                 "native",
                 Box::new(move || {
                     let (delivered, seconds) = timed(|| native.run(messages));
-                    delivered_all(name, "native", delivered, messages * receivers)?;
+                    agrees(name, "native", delivered, messages * receivers)?;
                     Ok((messages, seconds))
                 }),
             ),
@@ -304,7 +274,8 @@ fn routing<'a>(
     }
 }
 
-fn delivered_all(
+/// Everyone must find the same, or the times mean nothing.
+pub(crate) fn agrees(
     measure: &'static str,
     who: &'static str,
     found: usize,
