@@ -1,13 +1,13 @@
 //! What is measured from outside, and of no use else.
 
+use crate::routes::{Routes, Subscription};
 use crate::session::SessionId;
-use crate::tree::{Subscription, Tree};
 use crate::{QoS, TopicFilter, TopicName};
 
-/// Which subscriptions match a topic: the broker's own tree of them, without a broker.
+/// Which subscriptions match a topic: the broker's own table of them, without a broker.
 #[derive(Debug)]
 pub struct Matcher {
-    tree: Tree,
+    routes: Routes,
     found: Vec<(SessionId, Subscription)>,
 }
 
@@ -16,7 +16,7 @@ impl Matcher {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            tree: Tree::new(),
+            routes: Routes::new(),
             found: Vec::new(),
         }
     }
@@ -29,13 +29,13 @@ impl Matcher {
             retain_as_published: false,
             id: None,
         };
-        self.tree.insert(filter, SessionId(session), subscription);
+        self.routes.insert(filter, SessionId(session), subscription);
     }
 
     /// The sessions of all subscriptions that match, each as often as it has some.
     pub fn matches(&mut self, topic: &TopicName) -> impl ExactSizeIterator<Item = usize> {
         self.found.clear();
-        self.tree.matches(topic, &mut self.found);
+        self.routes.matches(topic, &mut self.found);
         self.found.iter().map(|(session, _)| session.0)
     }
 }

@@ -12,11 +12,11 @@ use crate::gate::Gate;
 use crate::journal::Journal;
 use crate::link::Connection;
 use crate::retained::Retained;
+use crate::routes::{Routes, Subscription};
 use crate::session::{Deadline, Session, SessionId};
 use crate::share::Shares;
 use crate::slab::Slab;
 use crate::timers::Timers;
-use crate::tree::{Subscription, Tree};
 use crate::{BrokerEvent, CloseReason, Config, DisconnectCause, Packet, ReasonCode, Time};
 
 /// A network connection, by the number that the caller gave it.
@@ -108,7 +108,7 @@ pub struct Broker {
     pub(crate) connections: BTreeMap<ConnId, Connection>,
     pub(crate) sessions: Slab<Session>,
     pub(crate) session_ids: BTreeMap<Arc<str>, SessionId>,
-    pub(crate) tree: Tree,
+    pub(crate) routes: Routes,
     pub(crate) shares: Shares,
     pub(crate) retained: Retained,
     pub(crate) deadlines: Timers<Deadline>,
@@ -148,7 +148,7 @@ impl Broker {
             connections: BTreeMap::new(),
             sessions: Slab::new(),
             session_ids: BTreeMap::new(),
-            tree: Tree::new(),
+            routes: Routes::new(),
             shares: Shares::new(),
             retained: Retained::new(),
             deadlines: Timers::new(),
@@ -230,7 +230,7 @@ impl Broker {
     pub fn stats(&self) -> Stats {
         Stats {
             sessions: self.sessions.len(),
-            subscriptions: self.tree.len() + self.shares.len(),
+            subscriptions: self.routes.len() + self.shares.len(),
             retained_messages: self.retained.len(),
             ..self.stats
         }

@@ -10,8 +10,8 @@ use crate::packet::puback::PubAckPacket;
 use crate::packet::pubcomp::PubCompPacket;
 use crate::packet::pubrec::PubRecPacket;
 use crate::packet::pubrel::PubRelPacket;
+use crate::routes::Subscription;
 use crate::session::{Session, SessionId};
-use crate::tree::Subscription;
 use crate::{
     Broker, BrokerEvent, CloseReason, Config, DropReason, Output, Packet, QoS, ReasonCode, Time,
     TopicFilter,
@@ -76,7 +76,7 @@ impl Broker {
             self.retained.set(&message);
         }
         let mut matches = core::mem::take(&mut self.matches);
-        self.tree.matches(&message.topic, &mut matches);
+        self.routes.matches(&message.topic, &mut matches);
         matches.retain(|&(id, subscription)| {
             !subscription.no_local || self.sessions[id.0].client_id != message.publisher
         });

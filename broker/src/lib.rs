@@ -27,6 +27,7 @@ mod publish;
 mod record;
 mod restore;
 mod retained;
+mod routes;
 mod session;
 mod share;
 mod slab;
@@ -36,7 +37,6 @@ mod subscribe;
 mod time;
 mod timers;
 mod topic;
-mod tree;
 mod will;
 
 pub use broker::{BatchId, Broker, ConnId, Input, Origin, Output, Stats};

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
     use crate::message::Message;
     use crate::record::{Receiver, RecordedMessage, RecordedWill};
-    use crate::tree::Subscription;
+    use crate::routes::Subscription;
     use crate::{Origin, Properties, QoS, Time, TopicFilter, TopicName};
 
     fn message(properties: Properties) -> Message {

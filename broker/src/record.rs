@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::message::Message;
 use crate::outbound::Delivery;
 use crate::packet::publish::PublishPacket;
-use crate::tree::Subscription;
+use crate::routes::Subscription;
 use crate::will::Will;
 use crate::{
     Origin, Packet, Properties, PropertyId, PropertyValue, QoS, Time, TopicFilter, TopicName, codec,

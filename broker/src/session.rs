@@ -31,7 +31,7 @@ pub(crate) struct Session {
     pub(crate) expiry_interval_s: u32,
     /// The connection, while there is one.
     pub(crate) link: Option<Link>,
-    /// What it subscribed to; how, says the tree.
+    /// What it subscribed to; how, say the routes.
     pub(crate) filters: BTreeSet<TopicFilter>,
     /// QoS 2 messages that came from the client and are not released yet.
     pub(crate) inbound: BTreeSet<u16>,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::message::{Message, min_qos};
 use crate::outbound::Delivery;
+use crate::routes::{Routes, Subscription};
 use crate::session::SessionId;
 use crate::slab::Slab;
-use crate::tree::{Subscription, Tree};
 use crate::{Broker, Output, QoS, Time, TopicFilter, TopicName};
 
 /// All shared subscriptions. A share name makes another group for every filter. [MQTT-4.8.2-1]
@@ -16,7 +16,7 @@ pub(crate) struct Shares {
     groups: Slab<Group>,
     /// By filter, `$share/` and share name included.
     ids: BTreeMap<TopicFilter, GroupId>,
-    tree: Tree<GroupId, ()>,
+    routes: Routes<GroupId, ()>,
     members: usize,
     /// Empty; kept for its memory.
     matches: Vec<(GroupId, ())>,
@@ -39,7 +39,7 @@ impl Shares {
         Self {
             groups: Slab::new(),
             ids: BTreeMap::new(),
-            tree: Tree::new(),
+            routes: Routes::new(),
             members: 0,
             matches: Vec::new(),
         }
@@ -66,7 +66,7 @@ impl Shares {
                     next: 0,
                 }));
                 self.ids.insert(filter.clone(), id);
-                self.tree.insert(filter, id, ());
+                self.routes.insert(filter, id, ());
                 id
             }
         };
@@ -108,7 +108,7 @@ impl Shares {
         if group.members.is_empty() {
             self.groups.remove(id.0);
             self.ids.remove(filter);
-            self.tree.remove(filter, id);
+            self.routes.remove(filter, id);
         }
     }
 
@@ -118,7 +118,7 @@ impl Shares {
             return Vec::new();
         }
         let mut matches = core::mem::take(&mut self.matches);
-        self.tree.matches(topic, &mut matches);
+        self.routes.matches(topic, &mut matches);
         let groups = matches.drain(..).map(|(id, ())| id).collect();
         self.matches = matches;
         groups

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::message::Message;
 use crate::piece::Piece;
 use crate::record::{Receiver, Record, RecordedMessage};
+use crate::routes::Subscription;
 use crate::session::{Session, SessionId};
-use crate::tree::Subscription;
 use crate::{Broker, TopicFilter};
 
 /// When a piece is full.
@@ -87,7 +87,7 @@ impl Broker {
         for filter in &session.filters {
             // The order of a group's members counts: they follow group by group.
             if filter.share().is_none()
-                && let Some(subscription) = self.tree.get(filter, id)
+                && let Some(subscription) = self.routes.get(filter, id)
             {
                 snapshot.subscribed(number, filter, subscription);
             }

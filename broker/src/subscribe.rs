@@ -8,8 +8,8 @@ use crate::packet::subscribe::{RetainHandling, SubscribePacket, SubscriptionOpti
 use crate::packet::unsuback::{UnsubAckPacket, UnsubAckReasonCode};
 use crate::packet::unsubscribe::UnsubscribePacket;
 use crate::record::Record;
+use crate::routes::Subscription;
 use crate::session::SessionId;
-use crate::tree::Subscription;
 use crate::{Broker, BrokerEvent, CloseReason, Output, Packet, QoS, ReasonCode, Time, TopicFilter};
 
 impl Broker {
@@ -129,7 +129,7 @@ impl Broker {
         if filter.share().is_some() {
             self.shares.insert(filter, id, subscription);
         } else {
-            self.tree.insert(filter, id, subscription);
+            self.routes.insert(filter, id, subscription);
         }
     }
 
@@ -170,7 +170,7 @@ impl Broker {
         if filter.share().is_some() {
             self.shares.remove(filter, id);
         } else {
-            self.tree.remove(filter, id);
+            self.routes.remove(filter, id);
         }
     }
 
@@ -200,7 +200,7 @@ impl Broker {
         }
         let config = &self.config;
         let is_full = session.filters.len() >= config.session_subscriptions_max
-            || self.tree.len() + self.shares.len() >= config.subscriptions_max;
+            || self.routes.len() + self.shares.len() >= config.subscriptions_max;
         if is_full && !session.filters.contains(filter) {
             return Some(SubAckReasonCode::QuotaExceeded);
         }

@@ -127,7 +127,14 @@ impl TopicFilter {
         levels.next().is_none()
     }
 
-    fn without_share(&self) -> &str {
+    /// Whether it may match more than one name.
+    pub(crate) fn has_wildcards(&self) -> bool {
+        // They stand in no share group.
+        self.0.contains(WILDCARDS)
+    }
+
+    /// What a topic name is held against.
+    pub(crate) fn without_share(&self) -> &str {
         self.share().map_or(self.as_str(), |(_, filter)| filter)
     }
 }
@@ -193,9 +200,9 @@ impl fmt::Display for TopicError {
 
 impl core::error::Error for TopicError {}
 
-const SEPARATOR: char = '/';
-const SINGLE_LEVEL: &str = "+";
-const MULTI_LEVEL: &str = "#";
+pub(crate) const SEPARATOR: char = '/';
+pub(crate) const SINGLE_LEVEL: &str = "+";
+pub(crate) const MULTI_LEVEL: &str = "#";
 const WILDCARDS: [char; 2] = ['+', '#'];
 const SHARE_PREFIX: &str = "$share/";
 const BYTES_MAX: usize = u16::MAX as usize;
