@@ -52,6 +52,10 @@ impl Hasher for FixedHasher {
         self.add(number.into());
     }
 
+    fn write_usize(&mut self, number: usize) {
+        self.add(number as u64);
+    }
+
     fn finish(&self) -> u64 {
         // A table takes its place from the low bits, and a product mixes its high bits best.
         self.0 ^ (self.0 >> 32)

@@ -200,7 +200,7 @@ impl fmt::Display for TopicError {
 
 impl core::error::Error for TopicError {}
 
-pub(crate) const SEPARATOR: char = '/';
+const SEPARATOR: char = '/';
 pub(crate) const SINGLE_LEVEL: &str = "+";
 pub(crate) const MULTI_LEVEL: &str = "#";
 const WILDCARDS: [char; 2] = ['+', '#'];

@@ -28,10 +28,10 @@ impl Level {
     }
 }
 
-/// The text of every level that filters name, once, under a number from 1 for as long as one of them uses it.
+/// The text of every level that filters name (its bytes, which is what topics are split by), once, under a number from 1 for as long as one of them uses it.
 #[derive(Debug)]
 pub(super) struct Numbers {
-    by_text: HashMap<Box<str>, Number, FixedState>,
+    by_text: HashMap<Box<[u8]>, Number, FixedState>,
     taken: Slab<()>,
 }
 
@@ -50,12 +50,12 @@ impl Numbers {
     }
 
     /// The number of a text, if a filter uses it.
-    pub(super) fn get(&self, text: &str) -> Option<u32> {
+    pub(super) fn get(&self, text: &[u8]) -> Option<u32> {
         self.by_text.get(text).map(|number| number.number)
     }
 
     /// The number of a text, for one more use.
-    pub(super) fn take(&mut self, text: &str) -> u32 {
+    pub(super) fn take(&mut self, text: &[u8]) -> u32 {
         if let Some(number) = self.by_text.get_mut(text) {
             number.uses += 1;
             return number.number;
@@ -69,7 +69,7 @@ impl Numbers {
     }
 
     /// One use less has the number of a text.
-    pub(super) fn give_back(&mut self, text: &str) {
+    pub(super) fn give_back(&mut self, text: &[u8]) {
         let Some(number) = self.by_text.get_mut(text) else {
             return;
         };

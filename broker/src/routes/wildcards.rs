@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use super::levels::{Level, Numbers};
 use super::{List, Removed};
 use crate::slab::Slab;
-use crate::topic::{MULTI_LEVEL, SEPARATOR, SINGLE_LEVEL};
+use crate::topic::{MULTI_LEVEL, SINGLE_LEVEL};
 use crate::{TopicFilter, TopicName};
 
 /// The subscriptions to filters with wildcards, in a table for each *shape*, which is where the wildcards stand.
@@ -53,11 +54,22 @@ struct Parts<'a> {
     depth: usize,
     below: bool,
     named: Named,
-    texts: Vec<&'a str>,
+    texts: Vec<&'a [u8]>,
 }
 
-/// Most topics have no more levels than this, so the stack has room for them.
+/// A row with the hash of a topic's levels: it matches, unless two hashes look alike.
+struct Candidate<'a, K, V> {
+    named: &'a [u32],
+    shape: &'a Shape<K, V>,
+    row: u32,
+}
+
+/// Between the levels of a topic; no part of any other character in UTF-8.
+const SEPARATOR: u8 = b'/';
+
+/// Most topics have no more levels than this, and no more candidates, so the stack has room for them.
 const LEVELS_USUALLY: usize = 16;
+const CANDIDATES_USUALLY: usize = 8;
 
 impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
     pub(super) fn new() -> Self {
@@ -130,33 +142,32 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
         true
     }
 
-    pub(super) fn matches(&self, topic: &TopicName, found: &mut Vec<(K, V)>) {
+    pub(super) fn matches<'a>(&'a self, topic: &TopicName, found: &mut Vec<(K, V)>) {
         let Some((&deepest, _)) = self.depths.last_key_value() else {
             return;
         };
-        let topic = topic.as_str();
-        let count = topic.bytes().filter(|&byte| byte == b'/').count() + 1;
+        let topic = topic.as_str().as_bytes();
+        let count = topic.iter().filter(|&&byte| byte == SEPARATOR).count() + 1;
         // No filter names a level below its own last one.
-        let looked_up = count.min(deepest);
-        let mut few = [Level::UNKNOWN; LEVELS_USUALLY];
-        let mut many;
-        let levels = if let Some(few) = few.get_mut(..looked_up) {
-            few
-        } else {
-            many = vec![Level::UNKNOWN; looked_up];
-            &mut many
-        };
-        for ((level, text), place) in levels.iter_mut().zip(topic.split(SEPARATOR)).zip(0..) {
-            if let Some(number) = self.numbers.get(text) {
-                *level = Level::new(number, place);
-            }
-        }
+        let texts = topic.split(|&byte| byte == SEPARATOR).take(deepest);
+        let levels: SmallVec<[Level; LEVELS_USUALLY]> = texts
+            .zip(0..)
+            .map(|(text, place)| match self.numbers.get(text) {
+                Some(number) => Level::new(number, place),
+                None => Level::UNKNOWN,
+            })
+            .collect();
         // Wildcards in front do not match topics that start with `$`. [MQTT-4.7.2-1]
-        let named_in_front = topic.starts_with('$');
-        let mut look_up = |shapes: &BTreeMap<Named, Shape<K, V>>| {
+        let named_in_front = topic.first() == Some(&b'$');
+        // All candidates are looked up before the first is looked at: so the processor fetches them side by side, and
+        // waiting for memory is most of what a match takes.
+        let mut candidates: SmallVec<[Candidate<'_, K, V>; CANDIDATES_USUALLY]> = SmallVec::new();
+        let mut look_up = |shapes: &'a BTreeMap<Named, Shape<K, V>>| {
             for (named, shape) in shapes {
                 if !named_in_front || named.first() == Some(&0) {
-                    shape.matches(named, levels, found);
+                    let hash = sum(named.iter().map(|&place| levels[place as usize]));
+                    let rows = shape.rows.iter_hash(hash);
+                    candidates.extend(rows.map(|&row| Candidate { named, shape, row }));
                 }
             }
         };
@@ -165,6 +176,12 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
             look_up(&shapes.below);
             if depth == count {
                 look_up(&shapes.here);
+            }
+        }
+        for Candidate { named, shape, row } in candidates {
+            let levels = named.iter().map(|&place| levels[place as usize]);
+            if shape.is_row(row, levels) {
+                shape.lists[row as usize].append_to(found);
             }
         }
     }
@@ -205,29 +222,18 @@ impl<K: Copy + Ord, V: Copy> Shape<K, V> {
         }
     }
 
-    /// Appends the subscriptions of the filter that matches a topic with these levels.
-    fn matches(&self, named: &[u32], topic: &[Level], found: &mut Vec<(K, V)>) {
-        let named = || named.iter().map(|&place| &topic[place as usize]);
-        if let Some(row) = self.row(named) {
-            self.lists[row as usize].append_to(found);
-        }
-    }
-
     /// The row of a filter with these named levels.
     fn find(&self, levels: &[Level]) -> Option<u32> {
-        self.row(|| levels.iter())
+        let rows = &self.rows;
+        rows.find(sum(levels.iter().copied()), |&row| {
+            self.is_row(row, levels.iter().copied())
+        })
+        .copied()
     }
 
-    fn row<'a, L: ExactSizeIterator<Item = &'a Level>>(
-        &self,
-        levels: impl Fn() -> L,
-    ) -> Option<u32> {
-        let row = self.rows.find(sum(levels()), |&row| {
-            let levels = levels();
-            let numbers = row_of(&self.numbers, row, levels.len());
-            core::iter::zip(numbers, levels).all(|(&number, level)| number == level.number)
-        });
-        row.copied()
+    fn is_row(&self, row: u32, levels: impl ExactSizeIterator<Item = Level>) -> bool {
+        let numbers = row_of(&self.numbers, row, levels.len());
+        core::iter::zip(numbers, levels).all(|(&number, level)| number == level.number)
     }
 
     fn add(&mut self, named: &[u32], levels: &[Level], list: List<K, V>) {
@@ -241,18 +247,19 @@ impl<K: Copy + Ord, V: Copy> Shape<K, V> {
         for (number, level) in self.numbers[start..].iter_mut().zip(levels) {
             *number = level.number;
         }
-        self.rows.insert_unique(sum(levels), row, |&row| {
-            let numbers = row_of(&self.numbers, row, named.len());
-            let levels = core::iter::zip(numbers, named);
-            sum(levels.map(|(&number, &place)| Level::new(number, place)))
-        });
+        self.rows
+            .insert_unique(sum(levels.iter().copied()), row, |&row| {
+                let numbers = row_of(&self.numbers, row, named.len());
+                let levels = core::iter::zip(numbers, named);
+                sum(levels.map(|(&number, &place)| Level::new(number, place)))
+            });
     }
 
     fn remove(&mut self, levels: &[Level]) {
         let row = self.find(levels);
         if let Ok(entry) = self
             .rows
-            .find_entry(sum(levels), |&other| Some(other) == row)
+            .find_entry(sum(levels.iter().copied()), |&other| Some(other) == row)
         {
             let (row, _) = entry.remove();
             self.lists.remove(row as usize);
@@ -265,9 +272,8 @@ fn row_of(numbers: &[u32], row: u32, width: usize) -> &[u32] {
 }
 
 /// The hash of a filter with these named levels.
-fn sum<L: core::borrow::Borrow<Level>>(levels: impl IntoIterator<Item = L>) -> u64 {
-    let hashes = levels.into_iter().map(|level| level.borrow().hash);
-    hashes.fold(0, u64::wrapping_add)
+fn sum(levels: impl Iterator<Item = Level>) -> u64 {
+    levels.fold(0, |sum, level| sum.wrapping_add(level.hash))
 }
 
 impl<'a> Parts<'a> {
@@ -287,7 +293,7 @@ impl<'a> Parts<'a> {
             parts.depth += 1;
             if text != SINGLE_LEVEL {
                 named.push(place);
-                parts.texts.push(text);
+                parts.texts.push(text.as_bytes());
             }
         }
         parts.named = named.into();
