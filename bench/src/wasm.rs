@@ -1,5 +1,7 @@
 //! The loops for Node, which times them.
 
+#![allow(unreachable_pub, reason = "JavaScript reaches it")]
+
 use broker::QoS;
 use wasm_bindgen::prelude::wasm_bindgen;
 

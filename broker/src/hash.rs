@@ -52,6 +52,10 @@ impl Hasher for FixedHasher {
         self.add(number.into());
     }
 
+    fn write_u64(&mut self, number: u64) {
+        self.add(number);
+    }
+
     fn write_usize(&mut self, number: usize) {
         self.add(number as u64);
     }

@@ -1,6 +1,6 @@
 //! The texts between the slashes, as numbers.
 
-use core::hash::BuildHasher;
+use core::hash::{BuildHasher, Hash, Hasher};
 use std::collections::HashMap;
 
 use crate::hash::FixedState;
@@ -28,10 +28,13 @@ impl Level {
     }
 }
 
-/// The text of every level that filters name (its bytes, which is what topics are split by), once, under a number from 1 for as long as one of them uses it.
+/// The text of every level that filters name, once, under a number from 1 for as long as one of them uses it.
+///
+/// Texts are bytes here, because that is how topics are split.
 #[derive(Debug)]
 pub(super) struct Numbers {
-    by_text: HashMap<Box<[u8]>, Number, FixedState>,
+    short: HashMap<Short, Number, FixedState>,
+    long: HashMap<Box<[u8]>, Number, FixedState>,
     taken: Slab<()>,
 }
 
@@ -41,22 +44,40 @@ struct Number {
     uses: u32,
 }
 
+/// A text of at most 16 bytes, as nearly all are: compared without a loop, and without memory of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Short {
+    /// Texts of one length differ in these. From 8 bytes on they are the first and the last 8, which may overlap.
+    words: [u64; 2],
+    length: u8,
+}
+
 impl Numbers {
     pub(super) fn new() -> Self {
         Self {
-            by_text: HashMap::default(),
+            short: HashMap::default(),
+            long: HashMap::default(),
             taken: Slab::new(),
         }
     }
 
     /// The number of a text, if a filter uses it.
     pub(super) fn get(&self, text: &[u8]) -> Option<u32> {
-        self.by_text.get(text).map(|number| number.number)
+        let number = match Short::new(text) {
+            Some(short) => self.short.get(&short),
+            None => self.long.get(text),
+        };
+        number.map(|number| number.number)
     }
 
     /// The number of a text, for one more use.
     pub(super) fn take(&mut self, text: &[u8]) -> u32 {
-        if let Some(number) = self.by_text.get_mut(text) {
+        let short = Short::new(text);
+        let known = match &short {
+            Some(short) => self.short.get_mut(short),
+            None => self.long.get_mut(text),
+        };
+        if let Some(number) = known {
             number.uses += 1;
             return number.number;
         }
@@ -64,25 +85,94 @@ impl Numbers {
         let Ok(number) = u32::try_from(index + 1) else {
             unreachable!("memory for {index} texts")
         };
-        self.by_text.insert(text.into(), Number { number, uses: 1 });
+        let first_use = Number { number, uses: 1 };
+        match short {
+            Some(short) => self.short.insert(short, first_use),
+            None => self.long.insert(text.into(), first_use),
+        };
         number
     }
 
     /// One use less has the number of a text.
     pub(super) fn give_back(&mut self, text: &[u8]) {
-        let Some(number) = self.by_text.get_mut(text) else {
+        let short = Short::new(text);
+        let known = match &short {
+            Some(short) => self.short.get_mut(short),
+            None => self.long.get_mut(text),
+        };
+        let Some(number) = known else {
             return;
         };
         number.uses -= 1;
         if number.uses == 0 {
-            let number = number.number;
-            self.taken.remove(number as usize - 1);
-            self.by_text.remove(text);
+            self.taken.remove(number.number as usize - 1);
+            match &short {
+                Some(short) => self.short.remove(short),
+                None => self.long.remove(text),
+            };
         }
     }
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.by_text.is_empty() && self.taken.len() == 0
+        self.short.is_empty() && self.long.is_empty() && self.taken.len() == 0
+    }
+}
+
+impl Short {
+    fn new(text: &[u8]) -> Option<Self> {
+        let length = u8::try_from(text.len()).ok().filter(|&it| it <= 16)?;
+        let words = if let (Some(&first), Some(&last)) = (text.first_chunk(), text.last_chunk()) {
+            [u64::from_le_bytes(first), u64::from_le_bytes(last)]
+        } else if let (Some(&first), Some(&last)) = (text.first_chunk(), text.last_chunk()) {
+            let halves = [u32::from_le_bytes(first), u32::from_le_bytes(last)];
+            halves.map(u64::from)
+        } else {
+            let word = text
+                .iter()
+                .fold(0, |word, &byte| (word << 8) | u64::from(byte));
+            [word, 0]
+        };
+        Some(Self { words, length })
+    }
+}
+
+impl Hash for Short {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [first, last] = self.words;
+        state.write_u64(first);
+        state.write_u64(last ^ (u64::from(self.length) << 40));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_every_length_have_numbers_of_their_own() {
+        let mut texts: Vec<Vec<u8>> = Vec::new();
+        for length in 0..40 {
+            let plain = vec![b'a'; length];
+            for place in 0..length {
+                let mut other = plain.clone();
+                other[place] = b'b';
+                texts.push(other);
+            }
+            texts.push(plain);
+        }
+        let mut numbers = Numbers::new();
+        for round in 0..2 {
+            let taken: Vec<u32> = texts.iter().map(|text| numbers.take(text)).collect();
+            assert!(taken.iter().copied().eq(1..=taken.len() as u32), "{round}");
+        }
+        for (text, number) in texts.iter().zip(1..) {
+            assert_eq!(numbers.get(text), Some(number));
+            numbers.give_back(text);
+            assert_eq!(numbers.get(text), Some(number));
+            numbers.give_back(text);
+            assert_eq!(numbers.get(text), None);
+        }
+        assert!(numbers.is_empty());
     }
 }

@@ -147,16 +147,18 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
             return;
         };
         let topic = topic.as_str().as_bytes();
-        let count = topic.iter().filter(|&&byte| byte == SEPARATOR).count() + 1;
-        // No filter names a level below its own last one.
-        let texts = topic.split(|&byte| byte == SEPARATOR).take(deepest);
-        let levels: SmallVec<[Level; LEVELS_USUALLY]> = texts
-            .zip(0..)
-            .map(|(text, place)| match self.numbers.get(text) {
-                Some(number) => Level::new(number, place),
-                None => Level::UNKNOWN,
-            })
-            .collect();
+        let mut count = 0_usize;
+        let mut levels: SmallVec<[Level; LEVELS_USUALLY]> = SmallVec::new();
+        for (text, place) in topic.split(|&byte| byte == SEPARATOR).zip(0..) {
+            // No filter names a level below its own last one.
+            if count < deepest {
+                levels.push(match self.numbers.get(text) {
+                    Some(number) => Level::new(number, place),
+                    None => Level::UNKNOWN,
+                });
+            }
+            count += 1;
+        }
         // Wildcards in front do not match topics that start with `$`. [MQTT-4.7.2-1]
         let named_in_front = topic.first() == Some(&b'$');
         // All candidates are looked up before the first is looked at: so the processor fetches them side by side, and
