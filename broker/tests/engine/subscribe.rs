@@ -152,7 +152,7 @@ fn one_copy_has_the_identifiers_of_all_subscriptions_that_match() {
     world.send(
         A,
         publish("t/x", "x"),
-        "B PUBLISH t/x x SubscriptionIdentifier=268435455 SubscriptionIdentifier=10 SubscriptionIdentifier=10",
+        "B PUBLISH t/x x SubscriptionIdentifier=10 SubscriptionIdentifier=268435455 SubscriptionIdentifier=10",
     );
 }
 
