@@ -17,6 +17,8 @@ pub(crate) struct Takeover {
     durability: Durability,
     why: Why,
     step: Step,
+    /// A fence that took so long to be stored that somebody may have written behind it.
+    late: Option<(Seq, Term)>,
     failures: u32,
 }
 
@@ -36,7 +38,8 @@ enum Step {
     Begin,
     Opening,
     Loading,
-    Fencing(Loaded, Term),
+    /// Since this time.
+    Fencing(Loaded, Term, Time),
     /// Begins again at this time.
     Pausing(Time),
 }
@@ -64,6 +67,7 @@ impl Takeover {
             durability,
             why,
             step: Step::Begin,
+            late: None,
             failures: 0,
         }
     }
@@ -129,20 +133,33 @@ impl Takeover {
                 Some(self.in_memory(next_term(now, heard), Some(why)))
             }
             (Step::Loading, StorageEvent::Loaded(loaded)) => {
+                let newest = loaded.rows.last().map(|(seq, row)| (*seq, row.term));
+                if let Some((fence, term)) = self.late.take()
+                    && newest == Some((fence, term))
+                {
+                    return Some(self.begin(now, loaded, term, Some(fence), settings));
+                }
                 let last = loaded.rows.last().map(|(_, row)| row.term);
                 let term = next_term(now, heard.max(last));
                 let kind = RowKind::Fence;
                 let fence = StorageRequest::Append(loaded.tail.next(), Row { term, kind });
                 out.push(fence);
-                self.step = Step::Fencing(loaded, term);
+                self.step = Step::Fencing(loaded, term, now);
                 None
             }
-            (Step::Fencing(loaded, term), StorageEvent::Committed(seq)) => {
+            // This tab, or the database, stood still for long enough to be ousted: only the log knows whether it was.
+            (Step::Fencing(_, term, since), StorageEvent::Committed(seq))
+                if now.ms_since(since) > settings.suspect_ms =>
+            {
+                self.late = Some((seq, term));
+                None
+            }
+            (Step::Fencing(loaded, term, _), StorageEvent::Committed(seq)) => {
                 Some(self.begin(now, loaded, term, Some(seq), settings))
             }
             // Somebody wrote between the two: what that was must be read.
             (Step::Fencing(..), StorageEvent::Failed(_, StorageError::Taken)) => None,
-            (Step::Fencing(loaded, term), StorageEvent::Failed(_, StorageError::Full)) => {
+            (Step::Fencing(loaded, term, _), StorageEvent::Failed(_, StorageError::Full)) => {
                 Some(self.begin(now, loaded, term, None, settings))
             }
             (
