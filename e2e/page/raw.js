@@ -104,6 +104,12 @@ globalThis.raw = {
     put: (channel, key, row) => inDatabase(channel, "readwrite", ["log"], (transaction) =>
         result(transaction.objectStore("log").put(row, key))),
 
+    /** Whether the log of a channel can be read, which it cannot while somebody has begun to write it and not committed. */
+    isReadable: (channel, ms) => Promise.race([
+        inDatabase(channel, "readonly", ["log"], (transaction) => result(transaction.objectStore("log").count())).then(() => true),
+        new Promise((resolve) => setTimeout(resolve, ms, false)),
+    ]),
+
     /** What a channel's database holds: rows and bytes of the log, pieces and bytes of the snapshot. */
     sizes: (channel) => inDatabase(channel, "readonly", ["log", "snap"], async (transaction) => {
         const all = (store) => result(transaction.objectStore(store).getAll());

@@ -2,7 +2,7 @@
 
 use e2e::{Chromium, Ending, Page};
 
-use crate::work::{Work, agreed, connect};
+use crate::work::{Work, agreed, connect, stop_between_transactions};
 
 #[track_caller]
 fn join(chromium: &Chromium) -> Page<'_> {
@@ -57,8 +57,7 @@ fn without_locks_a_broker_that_stands_still_is_taken_over_from() {
         connect(page);
     }
     let work = Work::begin(&pages[0], &pages[1]);
-    let process = broker.process();
-    process.stop();
+    let process = stop_between_transactions(&broker, &pages[0], "insecure");
     work.goes_on();
     chromium.until("another broker", || agreed(&pages).map(|_| ()));
     process.go_on();

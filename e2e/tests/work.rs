@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Chromium, DEADLINE, Page};
+use e2e::{Chromium, DEADLINE, Page, Process};
 use serde::Deserialize;
 
 /// Messages a second.
@@ -33,6 +33,28 @@ pub(crate) fn tabs<'c>(chromium: &'c Chromium, count: usize, channel: &str) -> V
         connect(page);
     }
     pages
+}
+
+/// Stops the process of a broker, but not between the beginning and the commit of a transaction.
+///
+/// It may happen there in life as well, once in a hundred times at this rate, and then nobody can read the log until the
+/// browser has given the transaction up. How long that takes is the browser's affair.
+#[track_caller]
+pub(crate) fn stop_between_transactions(
+    broker: &Page<'_>,
+    other: &Page<'_>,
+    channel: &str,
+) -> Process {
+    let process = broker.process();
+    for _ in 0..10 {
+        process.stop();
+        if other.evaluate(&format!("raw.isReadable('{channel}', 300)")) == true {
+            return process;
+        }
+        process.go_on();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("the log of {channel} can never be read");
 }
 
 #[track_caller]

@@ -10,7 +10,7 @@ use js_sys::{Array, JsString, Object, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    Event, IdbDatabase, IdbFactory, IdbRequest, IdbTransaction, IdbTransactionMode,
+    Event, IdbDatabase, IdbFactory, IdbKeyRange, IdbRequest, IdbTransaction, IdbTransactionMode,
     WorkerGlobalScope,
 };
 
@@ -32,6 +32,7 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn name(this: &DatabaseInfo) -> Option<String>;
 
+    #[derive(Debug)]
     #[wasm_bindgen(extends = Object)]
     type TransactionOptions;
 
@@ -59,6 +60,47 @@ extern "C" {
     fn commit(this: &CommittableTransaction) -> Result<(), JsValue>;
 }
 
+// V8 freezes a worker where it calls a function of JavaScript, as every call out of WebAssembly does, or begins a loop
+// anew. There is no such place within this function, so a transaction that it begins is committed.
+#[wasm_bindgen(inline_js = r#"
+export function add(database, stores, options, store, value, key, later) {
+    const transaction = database.transaction(stores, "readwrite", options);
+    try {
+        const target = transaction.objectStore(store);
+        const requests = [target.add(value, key)];
+        if (later !== undefined) {
+            requests[1] = target.count(later);
+        }
+        transaction.commit();
+        return { transaction, requests };
+    } catch (error) {
+        transaction.abort();
+        throw error;
+    }
+}
+"#)]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn add(
+        database: &IdbDatabase,
+        stores: &Array,
+        options: &TransactionOptions,
+        store: &str,
+        value: &JsValue,
+        key: &JsValue,
+        later: Option<&IdbKeyRange>,
+    ) -> Result<Added, JsValue>;
+
+    #[wasm_bindgen(extends = Object)]
+    type Added;
+
+    #[wasm_bindgen(method, getter)]
+    fn transaction(this: &Added) -> CommittableTransaction;
+
+    #[wasm_bindgen(method, getter)]
+    fn requests(this: &Added) -> Array;
+}
+
 /// An open database; closed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Database(IdbDatabase);
@@ -69,6 +111,13 @@ pub(crate) struct Opened {
     pub(crate) database: Database,
     /// Whether this very request made it or raised its version; nobody else had it open then.
     pub(crate) is_upgraded: bool,
+}
+
+/// Which object stores a transaction is over, and how durable it is.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    stores: Array,
+    options: TransactionOptions,
 }
 
 /// A transaction for which everything has been asked.
@@ -156,35 +205,50 @@ async fn answer(request: &IdbRequest) -> Result<JsValue, JsValue> {
     }
 }
 
-impl Database {
-    /// Makes a transaction over these object stores, lets `ask` ask for everything, and commits it, all in this turn of
-    /// the loop: a worker that stands still holds up nobody else's transactions.
-    pub(crate) fn transaction(
-        &self,
-        stores: &[&str],
-        mode: IdbTransactionMode,
-        durability: &str,
-        ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
-    ) -> Result<Transaction, JsValue> {
-        let stores = stores.iter().map(|store| JsString::from(*store)).collect();
+impl Scope {
+    pub(crate) fn new(stores: &[&str], durability: &str) -> Self {
         let options: TransactionOptions = Object::new().unchecked_into();
         options.set_durability(durability);
+        Self {
+            stores: stores.iter().map(|store| JsString::from(*store)).collect(),
+            options,
+        }
+    }
+}
+
+impl Database {
+    /// Makes a transaction, lets `ask` ask for everything, and commits it, all in this turn of the loop.
+    pub(crate) fn transaction(
+        &self,
+        scope: &Scope,
+        mode: IdbTransactionMode,
+        ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
+    ) -> Result<Transaction, JsValue> {
         let source: &TransactionSource = self.0.unchecked_ref();
-        let inner = source.transaction(&stores, mode, &options)?;
+        let inner = source.transaction(&scope.stores, mode, &scope.options)?;
         let asked = ask(&inner).and_then(|requests| inner.commit().map(|()| requests));
         let requests = asked.inspect_err(|_| {
             // Else what was asked for so far would be stored without the rest. Fails only if nothing of it is any more.
             let _ = inner.abort();
         })?;
-        let ended = Promise::new(&mut |resolve, reject| {
-            inner.set_oncomplete(Some(&resolve));
-            inner.set_onabort(Some(&reject));
-        });
-        Ok(Transaction {
-            inner,
-            requests,
-            ended,
-        })
+        Ok(Transaction::new(inner, requests))
+    }
+
+    /// A transaction that adds a value to a store and, if there is a range `later`, counts what is in that then.
+    ///
+    /// It is done at one stroke: whenever the worker is frozen, this holds up nobody else's transactions.
+    pub(crate) fn add(
+        &self,
+        scope: &Scope,
+        store: &str,
+        value: &JsValue,
+        key: &JsValue,
+        later: Option<&IdbKeyRange>,
+    ) -> Result<Transaction, JsValue> {
+        let Scope { stores, options } = scope;
+        let added = add(&self.0, stores, options, store, value, key, later)?;
+        let requests = added.requests().into_iter().map(JsCast::unchecked_into);
+        Ok(Transaction::new(added.transaction(), requests.collect()))
     }
 }
 
@@ -203,6 +267,18 @@ impl Drop for Database {
 }
 
 impl Transaction {
+    fn new(inner: CommittableTransaction, requests: Vec<IdbRequest>) -> Self {
+        let ended = Promise::new(&mut |resolve, reject| {
+            inner.set_oncomplete(Some(&resolve));
+            inner.set_onabort(Some(&reject));
+        });
+        Self {
+            inner,
+            requests,
+            ended,
+        }
+    }
+
     /// Waits for its end: what the requests brought, or every error that had a part in its failure.
     pub(crate) async fn end(self) -> Result<Vec<JsValue>, Vec<JsValue>> {
         let Self {
@@ -237,9 +313,9 @@ mod tests {
         });
         let database = opened.await.unwrap().database;
         for durability in ["strict", "relaxed"] {
+            let scope = Scope::new(&["store"], durability);
             let mode = IdbTransactionMode::Readwrite;
-            let transaction = database.transaction(&["store"], mode, durability, |_| Ok(vec![]));
-            let transaction = transaction.unwrap();
+            let transaction = database.transaction(&scope, mode, |_| Ok(vec![])).unwrap();
             let own = Reflect::get(&transaction.inner, &"durability".into()).unwrap();
             assert_eq!(own.as_string().as_deref(), Some(durability));
             assert_eq!(transaction.end().await.unwrap().len(), 0);

@@ -19,7 +19,7 @@ use web_sys::{
 use crate::clock;
 use crate::error::{describe, is};
 use crate::events::Listener;
-use crate::indexeddb::{self, Database, Transaction};
+use crate::indexeddb::{self, Database, Scope, Transaction};
 
 /// For ever: see [`tab::ChannelName::database`].
 const VERSION: f64 = 1.0;
@@ -84,8 +84,8 @@ struct Session {
 
 struct Connection {
     database: Database,
-    /// As transactions are told.
-    durability: &'static str,
+    /// Of all transactions.
+    scope: Scope,
     _close: Listener,
     _version_change: Listener,
 }
@@ -138,18 +138,18 @@ impl Storage {
     }
 
     fn load(&self) {
-        self.ask(
-            IdbTransactionMode::Readonly,
-            |transaction| {
-                let log = transaction.object_store(LOG)?;
-                let snap = transaction.object_store(SNAP)?;
-                Ok(vec![
-                    log.get_all_keys()?,
-                    log.get_all()?,
-                    snap.get_all_keys()?,
-                    snap.get_all()?,
-                ])
-            },
+        let ask = |transaction: &IdbTransaction| {
+            let log = transaction.object_store(LOG)?;
+            let snap = transaction.object_store(SNAP)?;
+            Ok(vec![
+                log.get_all_keys()?,
+                log.get_all()?,
+                snap.get_all_keys()?,
+                snap.get_all()?,
+            ])
+        };
+        self.run(
+            |connection| connection.transaction(IdbTransactionMode::Readonly, ask),
             |ended| match ended {
                 Ok(results) => StorageEvent::Loaded(loaded(results)),
                 Err(errors) => {
@@ -160,23 +160,9 @@ impl Storage {
     }
 
     fn append(&self, seq: Seq, row: &Row) {
-        let is_fence = row.kind == RowKind::Fence;
-        let prepared = stored_row(row).and_then(|row| {
-            let key = number(seq.0)?;
-            let later = IdbKeyRange::lower_bound_with_open(&key, true)?;
-            Ok((row, key, later))
-        });
-        self.ask(
-            IdbTransactionMode::Readwrite,
-            |transaction| {
-                let (row, key, later) = prepared?;
-                let log = transaction.object_store(LOG)?;
-                let mut requests = vec![log.add_with_key(&row, &key)?];
-                if is_fence {
-                    requests.push(log.count_with_key(&later)?);
-                }
-                Ok(requests)
-            },
+        let prepared = PreparedRow::new(seq, row);
+        self.run(
+            |connection| connection.append(prepared?),
             move |ended| match ended {
                 Ok(results) if results.get(1).is_some_and(|later| *later != 0.0) => {
                     StorageEvent::Failed(seq, StorageError::Taken)
@@ -189,21 +175,21 @@ impl Storage {
     fn checkpoint(&self, checkpoint: &Checkpoint) {
         let seq = checkpoint.seq;
         let prepared = PreparedCheckpoint::new(checkpoint);
-        self.ask(
-            IdbTransactionMode::Readwrite,
-            |transaction| prepared?.write(transaction),
+        let ask = |transaction: &IdbTransaction| prepared?.write(transaction);
+        self.run(
+            |connection| connection.transaction(IdbTransactionMode::Readwrite, ask),
             move |ended| written(seq, ended),
         );
     }
 
-    /// Makes a transaction of what `ask` asks of the two object stores, and tells its outcome as `event` words it.
+    /// Begins a transaction, and tells its outcome as `event` words it.
     ///
-    /// A browser may freeze a worker in the middle of a turn, and a transaction that is not committed by then holds up
-    /// every tab for a minute: so `ask` does nothing but ask, and what that takes is made before.
-    fn ask(
+    /// A worker may be stopped in the middle of a turn, and a transaction that is not committed by then holds up every tab
+    /// until the browser gives it up, which takes Chromium a minute: so `begin` does nothing but ask, and what that takes
+    /// is made before.
+    fn run(
         &self,
-        mode: IdbTransactionMode,
-        ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
+        begin: impl FnOnce(&Connection) -> Result<Transaction, JsValue>,
         event: impl FnOnce(Result<Vec<JsValue>, Vec<JsValue>>) -> StorageEvent + 'static,
     ) {
         let session = self
@@ -215,7 +201,7 @@ impl Storage {
             .as_ref()
             .and_then(|connection| connection.as_ref())
         {
-            Some(connection) => connection.transaction(mode, ask),
+            Some(connection) => begin(connection),
             None => Err(JsValue::from_str("the database is not open")),
         };
         drop(connection);
@@ -330,7 +316,7 @@ impl Connection {
             _close: Listener::new(&database, "close", close)?,
             _version_change: Listener::new(&database, "versionchange", version_change)?,
             database,
-            durability,
+            scope: Scope::new(&[LOG, SNAP], durability),
         })
     }
 
@@ -339,9 +325,13 @@ impl Connection {
         mode: IdbTransactionMode,
         ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
     ) -> Result<Transaction, JsValue> {
-        let stores = [LOG, SNAP];
+        self.database.transaction(&self.scope, mode, ask)
+    }
+
+    fn append(&self, row: PreparedRow) -> Result<Transaction, JsValue> {
+        let PreparedRow { key, row, later } = row;
         self.database
-            .transaction(&stores, mode, self.durability, ask)
+            .add(&self.scope, LOG, &row, &key, later.as_ref())
     }
 }
 
@@ -351,12 +341,35 @@ fn lost(session: &Weak<Session>) {
     }
 }
 
+/// A row as it will be stored.
+struct PreparedRow {
+    key: JsValue,
+    row: JsValue,
+    /// Where there must be nothing, if this is a fence.
+    later: Option<IdbKeyRange>,
+}
+
 /// A checkpoint as it will be stored.
 struct PreparedCheckpoint {
     seq: JsValue,
     row: JsValue,
     pieces: Vec<(JsValue, StoredPiece)>,
     remove: Vec<IdbKeyRange>,
+}
+
+impl PreparedRow {
+    fn new(seq: Seq, row: &Row) -> Result<Self, JsValue> {
+        let key = number(seq.0)?;
+        let later = match row.kind {
+            RowKind::Fence => Some(IdbKeyRange::lower_bound_with_open(&key, true)?),
+            _ => None,
+        };
+        Ok(Self {
+            row: stored_row(row)?,
+            key,
+            later,
+        })
+    }
 }
 
 impl PreparedCheckpoint {
