@@ -45,6 +45,13 @@ impl Awaited {
         self.until = Some(self.until.map_or(until, |earlier| earlier.min(until)));
     }
 
+    /// All are awaited for longer by so much.
+    pub(crate) fn postpone(&mut self, ms: u64) {
+        for place in self.sessions.values_mut().chain([&mut self.until]) {
+            *place = place.map(|until| until.plus_ms(ms));
+        }
+    }
+
     /// When they are given up.
     pub(crate) fn until(&self) -> Option<Time> {
         self.until.filter(|_| !self.sessions.is_empty())

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::{Access, AllowAll};
 use crate::awaited::Awaited;
 use crate::codec::DecodeError;
-use crate::gate::Gate;
+use crate::gate::{self, Gate};
 use crate::journal::Journal;
 use crate::link::Connection;
 use crate::retained::Retained;
@@ -51,6 +51,9 @@ pub enum Input {
     Interrupted(ConnId),
     /// It is time, see [`Broker::next_timeout`].
     Timeout,
+    /// For so many milliseconds, which have just ended, nobody can be blamed for silence: the caller stood still, the
+    /// machine slept, or the clock was set.
+    StoodStill(u64),
     /// Everything up to this batch, and the batch, is stored.
     Committed(BatchId),
     /// Nobody of this origin comes back: its sessions that are [awaited](Broker::awaited) have lost their connections.
@@ -72,7 +75,8 @@ pub enum Output {
     /// [`Input::Gone`] is expected.
     Close(ConnId, ReasonCode),
     /// Store this, after what was to be stored before, and tell [`Input::Committed`]. Only a broker that is
-    /// [durable](Config::durable) wants that.
+    /// [durable](Config::durable) wants that. Of no bytes: nothing is to be stored, but whether this broker still may
+    /// store something is to be found out.
     Persist(BatchId, Vec<u8>),
     /// Nothing to be done: something happened.
     Event(BrokerEvent),
@@ -181,7 +185,11 @@ impl Broker {
         }
         let mut outputs = core::mem::take(&mut self.gate.scratch);
         self.carry_out(now, input, &mut outputs);
-        let batch = self.journal.batch();
+        let batch = self.journal.batch().or_else(|| {
+            // Another broker may have taken over unnoticed, with sessions that this one does not know of.
+            let is_unfounded = !self.storage_full && outputs.iter().any(gate::is_answer);
+            is_unfounded.then(|| self.journal.empty_batch())
+        });
         out.extend(batch.map(|(id, bytes)| Output::Persist(id, bytes)));
         let last_batch = self.journal.last_batch();
         self.gate
@@ -208,6 +216,7 @@ impl Broker {
                 self.give_up_awaited(now, out);
                 self.close_silent(now, out);
             }
+            Input::StoodStill(ms) => self.on_stood_still(ms),
             Input::Shutdown => self.on_shutdown(now, out),
         }
     }

@@ -25,6 +25,12 @@ use crate::{
 /// would be lost.
 pub const NO_SESSION_STATE: (&str, &str) = ("session-state", "none");
 
+/// Whether the client does not say that it has [none](NO_SESSION_STATE).
+fn has_session_state(connect: &ConnectPacket) -> bool {
+    let (name, value) = NO_SESSION_STATE;
+    connect.properties.get_user_property_value(name) != Some(value)
+}
+
 impl Broker {
     /// Waits for the CONNECT of a new connection.
     pub(crate) fn on_opened(&mut self, now: Time, conn: ConnId, origin: Option<Origin>) {
@@ -293,10 +299,14 @@ impl Broker {
         Ok(())
     }
 
-    /// Whether what the client needs to be stored can be: a session that is stored already needs no room.
+    /// Whether what the client needs to be stored can be: a session that is stored already needs no room, unless something
+    /// in it is to be forgotten.
     fn check_storage(&self, client_id: &str, connect: &ConnectPacket) -> Result<(), CloseReason> {
-        let keeps_session = !connect.clean_start && self.session_ids.contains_key(client_id);
-        if self.storage_full && !keeps_session {
+        let session = self.session_ids.get(client_id);
+        let session = session.filter(|_| !connect.clean_start);
+        let is_kept = session
+            .is_some_and(|id| has_session_state(connect) || self.sessions[id.0].inbound.is_empty());
+        if self.storage_full && !is_kept {
             return Err(CloseReason::StorageFull);
         }
         Ok(())
@@ -320,11 +330,7 @@ impl Broker {
                 // The will of this CONNECT takes the place of the one that waited. [MQTT-3.1.3-9]
                 self.clear_deadlines(id);
                 self.stop_awaiting(id);
-                if connect
-                    .properties
-                    .get_user_property_value(NO_SESSION_STATE.0)
-                    == Some(NO_SESSION_STATE.1)
-                {
+                if !has_session_state(connect) {
                     self.forget_inbound(id);
                 }
                 (id, true)

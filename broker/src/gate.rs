@@ -114,6 +114,15 @@ fn is_promise(packet: &Packet) -> bool {
     }
 }
 
+/// Whether it promises something in answer to a packet.
+pub(crate) fn is_answer(output: &Output) -> bool {
+    match output {
+        Output::Send(_, Packet::Publish(_) | Packet::PubRel(_)) => false,
+        Output::Send(_, packet) => is_promise(packet),
+        Output::Close(..) | Output::Persist(..) | Output::Event(_) => false,
+    }
+}
+
 /// Whether nothing that was promised is broken if a packet leaves and what led to it is never stored: the session is known, and
 /// a QoS 1 message may come twice. Without room there may be no other way for long.
 fn is_bearable(packet: &Packet) -> bool {

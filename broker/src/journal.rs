@@ -124,6 +124,12 @@ impl Journal {
         Some((self.last_batch, bytes))
     }
 
+    /// One that stores nothing.
+    pub(crate) fn empty_batch(&mut self) -> (BatchId, Vec<u8>) {
+        self.last_batch.0 += 1;
+        (self.last_batch, Vec::new())
+    }
+
     pub(crate) fn last_batch(&self) -> BatchId {
         self.last_batch
     }

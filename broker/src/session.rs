@@ -309,6 +309,26 @@ impl Broker {
         }
     }
 
+    /// Everybody gets the time anew in which nothing could be heard of them.
+    pub(crate) fn on_stood_still(&mut self, ms: u64) {
+        for (conn, connection) in &mut self.connections {
+            match connection {
+                // When that was to be checked it is only seen that there is time left.
+                Connection::Client(id) => {
+                    if let Some(link) = &mut self.sessions[id.0].link {
+                        link.heard = link.heard.plus_ms(ms);
+                    }
+                }
+                Connection::Opened { until, .. } => {
+                    self.silences.remove(*until, *conn);
+                    *until = until.plus_ms(ms);
+                    self.silences.insert(*until, *conn);
+                }
+            }
+        }
+        self.awaited.postpone(ms);
+    }
+
     fn check_keep_alive(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
         let Some(link) = &mut self.sessions[id.0].link else {
             return;

@@ -18,8 +18,9 @@ mod topic;
 use std::collections::{BTreeMap, VecDeque};
 
 use tab::api::{
-    ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, DisconnectCause, Message, Notice,
-    Problem, QoS, RequestId, Role, Subscription, TabInfo, TabStats, Term, Visibility,
+    ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, DisconnectCause, EventKind,
+    Message, Notice, Problem, QoS, RequestId, Role, Subscription, TabInfo, TabStats, Term,
+    Visibility,
 };
 use tab::{TabId, Time};
 
@@ -45,6 +46,8 @@ pub(crate) struct Oracle {
     reigns: BTreeMap<Term, TabId>,
     /// The broker of the highest term.
     broker: Option<(TabId, Term)>,
+    /// The latest term in which the log was removed or damaged.
+    doubted: Option<Term>,
     /// All tabs that take themselves for the broker.
     brokers: BTreeMap<TabId, Term>,
     log: Log,
@@ -73,6 +76,8 @@ const QUOTA_EXCEEDED: u8 = 0x97;
 #[derive(Debug, Default)]
 struct TabView {
     role: Role,
+    /// Whether it was the broker, and has neither given that up nor followed another one: it may be about to go on.
+    claims_the_reign: bool,
     visibility: Visibility,
     clients: BTreeMap<ClientNo, Client>,
     requests: BTreeMap<(ClientNo, RequestId), Request>,
@@ -111,6 +116,7 @@ impl Oracle {
             step: 0,
             reigns: BTreeMap::new(),
             broker: None,
+            doubted: None,
             brokers: BTreeMap::new(),
             log: Log::default(),
             tabs: BTreeMap::new(),
@@ -150,8 +156,7 @@ impl Oracle {
 
     pub(crate) fn on_death(&mut self, now: Time, tab: TabId, is_crash: bool) {
         let now = self.moment(now);
-        let was_broker = self.brokers.remove(&tab).is_some();
-        self.broker.take_if(|(broker, _)| *broker == tab);
+        let was_broker = self.end_reign(tab);
         if was_broker {
             let in_flight = self
                 .messages
@@ -383,7 +388,14 @@ impl Oracle {
                 }
             }
             Notice::Refused(problem) => return Err(Violation::CommandRefused { tab, problem }),
-            Notice::Opened { .. } | Notice::Role(_) | Notice::Event(_) => {}
+            Notice::Event(event) => {
+                if let EventKind::Deposed { .. } = event.kind
+                    && let Some(view) = self.tabs.get_mut(&tab)
+                {
+                    view.claims_the_reign = false;
+                }
+            }
+            Notice::Opened { .. } | Notice::Role(_) => {}
         }
         Ok(None)
     }
@@ -481,7 +493,7 @@ impl Oracle {
                 }
                 let is_kept = match self.plan.promise {
                     Promise::Memory => session_present || !client.must_go_on(term),
-                    Promise::Durable => self.find_session(now, key, session_present),
+                    Promise::Durable => self.find_session(now, key, term, session_present),
                     Promise::Calm => true,
                 };
                 if !is_kept {
@@ -494,13 +506,24 @@ impl Oracle {
                     .map(|client_id| self.inherited(key, &client_id))
                     .unwrap_or_default();
                 let may_go_on = self.may_outlive_brokers();
+                // A broker without storage begins all sessions anew, and the next with storage goes on with the old ones.
+                let may_have_been_away = self.plan.promise == Promise::Calm;
                 let may_be_full = self.may_be_full(now);
                 let Some(client) = self.client(key) else {
                     return Ok(());
                 };
                 client.is_will_unstored = may_be_full;
-                let goes_on = client.connected(now, term, session_present, may_go_on);
+                // Another client of its id may still be told of what it got before this one began anew.
+                let dropped = client.client_id.clone().filter(|_| !session_present);
+                let dropped = dropped.map(|id| (id, client.of_earlier_epochs()));
+                let goes_on =
+                    client.connected(now, term, session_present, may_go_on, may_have_been_away);
                 client.inherit(inherited);
+                if let Some((client_id, dropped)) = dropped
+                    && may_go_on
+                {
+                    self.legacy.entry(client_id).or_default().extend(dropped);
+                }
                 if goes_on {
                     self.tally.sessions_resumed += 1;
                 } else {

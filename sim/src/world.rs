@@ -65,8 +65,8 @@ struct Runtime {
     is_flush_due: bool,
     armed: Option<Time>,
     timers: u64,
-    /// Its clock never goes back.
-    clock: Time,
+    /// By how much its clock is ahead of the course of the world: that never goes back, and never stands still.
+    ahead_ms: i64,
     has_ear: bool,
     stall: Option<Stall>,
     /// Counts the stalls, so that nothing is ended that began later.
@@ -155,12 +155,11 @@ impl<'t> World<'t> {
 
     /// The time of a tab.
     fn clock(&mut self, tab: TabId) -> Time {
-        let wall = Time::from_ms(self.wall_ms());
-        let Some(runtime) = self.tabs.get_mut(&tab) else {
-            return wall;
-        };
-        runtime.clock = runtime.clock.max(wall);
-        runtime.clock
+        let ahead_ms = self.tabs.get_mut(&tab).map_or(self.clock_ms, |runtime| {
+            runtime.ahead_ms = runtime.ahead_ms.max(self.clock_ms);
+            runtime.ahead_ms
+        });
+        Time::from_ms(self.now().as_ms().saturating_add_signed(ahead_ms))
     }
 
     // The course of events.

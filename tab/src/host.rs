@@ -131,6 +131,11 @@ impl Host {
         self.broker(now, Input::StorageFull(is_full), out);
     }
 
+    /// For so many milliseconds this tab stood still, or the clock was set.
+    pub(crate) fn on_stood_still(&mut self, now: Time, ms: u64, out: &mut Vec<HostOutput>) {
+        self.broker(now, Input::StoodStill(ms), out);
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         self.broker.stats()
     }

@@ -188,9 +188,11 @@ impl Log {
         self.is_full
     }
 
-    /// Adds what the broker's state changed by to the next row.
+    /// Adds what the broker's state changed by to the next row, which is written even if that is nothing.
     pub(crate) fn push(&mut self, batch: BatchId, bytes: &[u8]) {
-        segment::push(&mut self.segment, bytes);
+        if !bytes.is_empty() {
+            segment::push(&mut self.segment, bytes);
+        }
         self.batch = Some(batch);
     }
 

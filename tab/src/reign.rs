@@ -21,6 +21,8 @@ pub(crate) struct Reign {
     /// The tabs whose locks are queued for.
     pub(crate) watched: BTreeSet<TabId>,
     standstill: Option<Standstill>,
+    /// How long this tab stood still, which the broker has not been told.
+    missed_ms: u64,
 }
 
 /// This tab stood still, and another may be the broker: nothing leaves until a row is stored.
@@ -38,6 +40,7 @@ impl Reign {
             log,
             watched: BTreeSet::new(),
             standstill: None,
+            missed_ms: 0,
         }
     }
 
@@ -50,7 +53,8 @@ impl Reign {
 
     /// This tab stood still: it must make sure that it still reigns. Without a log, or without room in it, nothing could
     /// prove it, and nothing is promised.
-    pub(crate) fn stood_still(&mut self) {
+    pub(crate) fn stood_still(&mut self, ms: u64) {
+        self.missed_ms += ms;
         let Some(log) = self.log.as_mut().filter(|log| !log.is_full()) else {
             return;
         };
@@ -61,6 +65,11 @@ impl Reign {
                 held: Vec::new(),
             });
         }
+    }
+
+    /// How long this tab stood still since this was asked last.
+    pub(crate) fn take_missed_ms(&mut self) -> u64 {
+        core::mem::take(&mut self.missed_ms)
     }
 
     /// Whether it is not certain that this tab still reigns.
@@ -106,8 +115,8 @@ impl Reign {
     }
 
     /// A row is stored: what was held back, if it proves that this tab still reigns.
-    pub(crate) fn proved(&mut self, stored: Seq) -> Vec<Input> {
+    pub(crate) fn proved(&mut self, stored: Seq) -> Option<Vec<Input>> {
         let standstill = self.standstill.take_if(|it| it.after < stored);
-        standstill.map(|it| it.held).unwrap_or_default()
+        standstill.map(|it| it.held)
     }
 }

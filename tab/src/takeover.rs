@@ -10,6 +10,9 @@ use crate::storage::{
     Loaded, Row, RowKind, Seq, StorageError, StorageEvent, StorageRequest, segment,
 };
 
+/// How long the news may be under way that another tab took the lock by force.
+const HESITATION_MS: u64 = 50;
+
 /// The way from the lock to the reign.
 #[derive(Debug)]
 pub(crate) struct Takeover {
@@ -19,29 +22,45 @@ pub(crate) struct Takeover {
     step: Step,
     /// A fence that took so long to be stored that somebody may have written behind it.
     late: Option<(Seq, Term)>,
+    /// Whether it has let pass a moment because an answer took long.
+    has_hesitated: bool,
+    /// The last row that was read before that.
+    read_before: Option<Seq>,
     failures: u32,
 }
 
 /// What led to it.
 #[derive(Debug)]
 pub(crate) enum Why {
-    /// This tab was elected.
+    /// This tab has the broker's lock.
     Elected,
-    /// This tab reigned, and there was no room for what it had to store: it goes on from what is stored.
-    Full,
-    /// This tab reigned, and the browser removed what was stored: it goes on from what it knows.
-    Removed(Vec<Vec<u8>>),
+    /// There are no locks, and the broker gave no sign of life.
+    Suspected,
+    /// This tab reigned this term, and there was no room for what it had to store: it goes on from what is stored.
+    Full(Term),
+    /// This tab reigned this term, and the browser removed what was stored: it goes on from what it knows.
+    Removed(Term, Vec<Vec<u8>>),
 }
 
 #[derive(Debug)]
 enum Step {
     Begin,
     Opening,
-    Loading,
+    /// Since this time.
+    Loading(Time),
     /// Since this time.
     Fencing(Loaded, Term, Time),
     /// Begins again at this time.
     Pausing(Time),
+}
+
+/// What a takeover comes to.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// This tab is the broker.
+    Reign(Box<Beginning>),
+    /// Another tab is.
+    Ousted,
 }
 
 /// What the new broker begins with.
@@ -68,7 +87,17 @@ impl Takeover {
             why,
             step: Step::Begin,
             late: None,
+            has_hesitated: false,
+            read_before: None,
             failures: 0,
+        }
+    }
+
+    /// The last term of this tab's reign, if it is about to go on with that.
+    pub(crate) fn reigned(&self) -> Option<Term> {
+        match self.why {
+            Why::Elected | Why::Suspected => None,
+            Why::Full(term) | Why::Removed(term, _) => Some(term),
         }
     }
 
@@ -77,7 +106,7 @@ impl Takeover {
         match &self.step {
             Step::Pausing(until) if *until > now => None,
             Step::Begin | Step::Pausing(_) if is_open => {
-                self.step = Step::Loading;
+                self.step = Step::Loading(now);
                 Some(StorageRequest::Load)
             }
             Step::Begin | Step::Pausing(_) => {
@@ -85,22 +114,22 @@ impl Takeover {
                 Some(StorageRequest::Open(self.durability))
             }
             // A request that was given out before this takeover is answered now.
-            Step::Opening | Step::Loading | Step::Fencing(..) => None,
+            Step::Opening | Step::Loading(_) | Step::Fencing(..) => None,
         }
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Time> {
         match self.step {
             Step::Pausing(until) => Some(until),
-            Step::Begin | Step::Opening | Step::Loading | Step::Fencing(..) => None,
+            Step::Begin | Step::Opening | Step::Loading(_) | Step::Fencing(..) => None,
         }
     }
 
     /// A reign that begins at once, with nothing but what is in memory.
     pub(crate) fn in_memory(&mut self, term: Term, trouble: Option<String>) -> Beginning {
         let (pieces, was_removed) = match &mut self.why {
-            Why::Elected | Why::Full => (Vec::new(), false),
-            Why::Removed(pieces) => (core::mem::take(pieces), true),
+            Why::Elected | Why::Suspected | Why::Full(_) => (Vec::new(), false),
+            Why::Removed(_, pieces) => (core::mem::take(pieces), true),
         };
         Beginning {
             term,
@@ -120,26 +149,47 @@ impl Takeover {
         heard: Option<Term>,
         settings: &Settings,
         out: &mut Vec<StorageRequest>,
-    ) -> Option<Beginning> {
-        match (core::mem::replace(&mut self.step, Step::Begin), event) {
+    ) -> Option<Outcome> {
+        let beginning = match (core::mem::replace(&mut self.step, Step::Begin), event) {
             (Step::Opening, StorageEvent::Opened) => None,
             // There was one a moment ago, and the browser is still about to remove it.
             (Step::Opening, StorageEvent::Unavailable(why))
-                if matches!(self.why, Why::Removed(_)) =>
+                if matches!(self.why, Why::Removed(..)) =>
             {
                 self.pause(now, heard, why, settings)
+            }
+            (Step::Opening, StorageEvent::Unavailable(_))
+                if self.hesitates(self.began, now, settings) =>
+            {
+                None
             }
             (Step::Opening, StorageEvent::Unavailable(why)) => {
                 Some(self.in_memory(next_term(now, heard), Some(why)))
             }
-            (Step::Loading, StorageEvent::Loaded(loaded)) => {
+            (Step::Loading(since), StorageEvent::Loaded(loaded))
+                if self.hesitates(since, now, settings) =>
+            {
+                self.read_before = Some(loaded.tail);
+                None
+            }
+            (Step::Loading(_), StorageEvent::Loaded(loaded)) => {
                 let newest = loaded.rows.last().map(|(seq, row)| (*seq, row.term));
                 if let Some((fence, term)) = self.late.take()
                     && newest == Some((fence, term))
                 {
-                    return Some(self.begin(now, loaded, term, Some(fence), settings));
+                    let beginning = self.begin(now, loaded, term, Some(fence), settings);
+                    return Some(Outcome::Reign(Box::new(beginning)));
                 }
                 let last = loaded.rows.last().map(|(_, row)| row.term);
+                // Somebody has written meanwhile, which is a sign of life.
+                let is_stale = self.read_before.is_some_and(|tail| tail < loaded.tail);
+                if is_stale && matches!(self.why, Why::Suspected) {
+                    return Some(Outcome::Ousted);
+                }
+                let reigned = self.reigned();
+                if reigned.is_some() && last > reigned {
+                    return Some(Outcome::Ousted);
+                }
                 let term = next_term(now, heard.max(last));
                 let kind = RowKind::Fence;
                 let fence = StorageRequest::Append(loaded.tail.next(), Row { term, kind });
@@ -163,7 +213,7 @@ impl Takeover {
                 Some(self.begin(now, loaded, term, None, settings))
             }
             (
-                Step::Loading | Step::Fencing(..),
+                Step::Loading(_) | Step::Fencing(..),
                 StorageEvent::LoadFailed(why) | StorageEvent::Failed(_, StorageError::Other(why)),
             ) => self.pause(now, heard, why, settings),
             // From the beginning.
@@ -173,7 +223,19 @@ impl Takeover {
                 self.step = step;
                 None
             }
+        };
+        beginning.map(|beginning| Outcome::Reign(Box::new(beginning)))
+    }
+
+    /// Lets pass a moment, once, if an answer took long: this tab may have stood still, and whoever did may have been robbed
+    /// of the lock, and hears that only after everything else.
+    fn hesitates(&mut self, since: Time, now: Time, settings: &Settings) -> bool {
+        if now.ms_since(since) <= settings.suspect_ms || self.has_hesitated {
+            return false;
         }
+        self.has_hesitated = true;
+        self.step = Step::Pausing(now.plus_ms(HESITATION_MS));
+        true
     }
 
     /// Begins again after a pause, unless that was done often enough.
@@ -209,12 +271,12 @@ impl Takeover {
         let foreign = loaded.foreign;
         let mut was_removed = false;
         let pieces = match &mut self.why {
-            Why::Elected => into_pieces(loaded),
-            Why::Full => {
+            Why::Elected | Why::Suspected => into_pieces(loaded),
+            Why::Full(_) => {
                 log.expect_no_room(now);
                 into_pieces(loaded)
             }
-            Why::Removed(pieces) => {
+            Why::Removed(_, pieces) => {
                 log.rewrite();
                 was_removed = true;
                 core::mem::take(pieces)

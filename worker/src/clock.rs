@@ -10,23 +10,40 @@ const DELAY_MS_MAX: u64 = i32::MAX as u64;
 
 #[wasm_bindgen]
 extern "C" {
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn monotonic_ms() -> f64;
     #[wasm_bindgen(js_name = setTimeout)]
     fn set_timeout(callback: &Function, delay_ms: i32) -> JsValue;
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(handle: &JsValue);
 }
 
-/// The wall clock, kept from going back.
-#[derive(Debug, Default)]
-pub(crate) struct Clock(Time);
+/// The wall clock, kept from going back and from standing still: when it is set back, time goes on from where it was,
+/// because a keep alive that waited for it to come there again would be too late.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    /// By how much time is ahead of the monotonic clock.
+    ahead_ms: f64,
+}
 
 impl Clock {
+    pub(crate) fn new() -> Self {
+        Self {
+            ahead_ms: f64::NEG_INFINITY,
+        }
+    }
+
     pub(crate) fn now(&mut self) -> Time {
+        self.tell(monotonic_ms(), js_sys::Date::now())
+    }
+
+    fn tell(&mut self, monotonic_ms: f64, wall_ms: f64) -> Time {
+        // The wall clock jumps ahead when it is set, or when a machine wakes whose monotonic clock has slept, too.
+        self.ahead_ms = self.ahead_ms.max(wall_ms - monotonic_ms);
         // Unix milliseconds are positive and far below 2^53.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let now = Time::from_ms(js_sys::Date::now() as u64);
-        self.0 = self.0.max(now);
-        self.0
+        let now = (monotonic_ms + self.ahead_ms) as u64;
+        Time::from_ms(now)
     }
 }
 
@@ -82,5 +99,41 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test]
+    fn it_goes_ahead_with_the_wall_clock_and_never_back_nor_stands_still() {
+        let mut clock = Clock::new();
+        let mut told = Vec::new();
+        // The monotonic clock, and the wall clock: as it should be, set ahead, set back, and caught up.
+        for (monotonic_ms, wall_ms) in [
+            (10.0, 1_000.0),
+            (20.0, 1_010.0),
+            (30.0, 9_000.0),
+            (40.0, 2_000.0),
+            (50.0, 2_010.0),
+            (60.0, 9_030.0),
+            (70.0, 9_041.0),
+        ] {
+            told.push(clock.tell(monotonic_ms, wall_ms).as_ms());
+        }
+        assert_eq!(told, [1_000, 1_010, 9_000, 9_010, 9_020, 9_030, 9_041]);
+    }
+
+    #[wasm_bindgen_test]
+    fn it_tells_unix_time() {
+        let wall_ms = js_sys::Date::now();
+        let now = Clock::new().now().as_ms();
+        #[allow(clippy::cast_precision_loss)]
+        let off_ms = (now as f64 - wall_ms).abs();
+        assert!(off_ms < 1_000.0, "{off_ms} ms");
     }
 }

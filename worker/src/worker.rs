@@ -67,7 +67,7 @@ impl Worker for TabWorker {
         });
         Self {
             tab: Tab::new(tab_id, BUILD.to_owned(), Settings::default()),
-            clock: Clock::default(),
+            clock: Clock::new(),
             timer: Timer::new(move || on_timer.send_message(Input::Timeout)),
             page: None,
             unheard: Vec::new(),

@@ -174,6 +174,16 @@ fn an_awaited_session_that_was_lost_stays_lost_for_the_next_broker() {
 }
 
 #[test]
+fn a_client_is_awaited_for_longer_if_the_broker_stood_still() {
+    let mut world = changed(mortal(LONG, 0));
+    world.pass_ms(60_000);
+    world.check(Input::StoodStill(60_000), "");
+    world.check(Input::Timeout, "");
+    world.wait_ms(29_999, "");
+    world.wait_ms(1, "B PUBLISH will gone");
+}
+
+#[test]
 fn nobody_is_awaited_by_the_first_broker() {
     let mut world = World::new();
     world.join_from(1, A, client("a"));

@@ -101,6 +101,32 @@ fn clients_that_need_a_session_to_be_stored_are_refused() {
 }
 
 #[test]
+fn a_client_without_session_state_is_refused_if_its_session_has_something_to_forget() {
+    let mut world = World::new();
+    for (conn, id) in [(A, "a"), (B, "b")] {
+        world.join(conn, lasting(id, LONG));
+    }
+    world.send(A, publish2(1, "t", "x"), "A PUBREC 1 NoMatchingSubscribers");
+    world.gone(A, "");
+    world.gone(B, "");
+    world.check(Input::StorageFull(true), "");
+    let stateless = |id| {
+        let mut connect = lasting(id, LONG);
+        let (name, value) = broker::NO_SESSION_STATE;
+        connect
+            .properties
+            .add_user_property(name.to_owned(), value.to_owned());
+        connect
+    };
+    let refused = "A CONNACK QuotaExceeded\nA closed QuotaExceeded";
+    world.connect(A, stateless("a"), refused);
+    world.rejoin(B, stateless("b"));
+    world.check(Input::StorageFull(false), "");
+    world.rejoin(A, stateless("a"));
+    world.send(A, publish2(1, "t", "y"), "A PUBREC 1 NoMatchingSubscribers");
+}
+
+#[test]
 fn a_client_of_mqtt_3_1_1_is_refused_in_the_words_that_it_knows() {
     let mut world = World::new();
     world.join(A, client_311("a"));

@@ -410,6 +410,23 @@ fn after_standing_still_packets_that_waited_come_before_keep_alive() {
 }
 
 #[test]
+fn nobody_is_blamed_for_silence_while_the_caller_stood_still() {
+    let mut world = World::new();
+    world.join(A, alive("a", 10));
+    world.check(Input::Opened(B), "");
+    world.pass_ms(60_000);
+    world.check(Input::StoodStill(60_000), "");
+    world.check(Input::Timeout, "");
+    world.wait_ms(9_999, "");
+    world.wait_ms(1, "B closed KeepAliveTimeout");
+    world.wait_ms(4_999, "");
+    world.wait_ms(
+        1,
+        "A DISCONNECT KeepAliveTimeout\nA closed KeepAliveTimeout",
+    );
+}
+
+#[test]
 fn a_connection_that_ended_leaves_no_timer() {
     let mut world = World::new();
     world.join(A, alive("a", 10));

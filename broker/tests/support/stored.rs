@@ -14,6 +14,8 @@ pub(crate) struct Stored {
     pub(crate) config: Config,
     pub(crate) log: Vec<Vec<u8>>,
     pub(crate) last_batch: u64,
+    /// Batches in which there was something.
+    pub(crate) stored: u64,
     inputs: u64,
     next_check: u64,
     is_full: bool,
@@ -30,6 +32,7 @@ impl Stored {
             config,
             log: Vec::new(),
             last_batch: 0,
+            stored: 0,
             inputs: 0,
             next_check: 1,
             is_full: false,
@@ -51,7 +54,10 @@ impl Stored {
                 Output::Persist(BatchId(batch), bytes) => {
                     self.last_batch += 1;
                     assert_eq!(batch, self.last_batch);
-                    self.log.push(bytes);
+                    if !bytes.is_empty() {
+                        self.log.push(bytes);
+                        self.stored += 1;
+                    }
                     is_stored = false;
                 }
                 Output::Send(_, packet)
@@ -60,6 +66,9 @@ impl Stored {
                         && !(self.is_full && is_bearable(&packet)) =>
                 {
                     panic!("{packet:?} before it is stored")
+                }
+                Output::Send(_, packet) if is_stored && is_answer(&packet) && !self.is_full => {
+                    panic!("{packet:?} though another broker may reign")
                 }
                 Output::Send(..) | Output::Close(..) | Output::Event(_) => out.push(output),
             }
@@ -122,6 +131,10 @@ pub(crate) fn is_bearable(packet: &Packet) -> bool {
         Packet::Publish(publish) => publish.qos == QoS::AtLeastOnce,
         _ => false,
     }
+}
+
+fn is_answer(packet: &Packet) -> bool {
+    is_promise(packet) && !matches!(packet, Packet::Publish(_) | Packet::PubRel(_))
 }
 
 /// Whether a packet must not be sent before what it says is stored.

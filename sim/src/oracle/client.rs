@@ -100,7 +100,7 @@ impl Client {
 
     /// The page connects it, anew or for the first time.
     pub(crate) fn connect(&mut self) {
-        self.is_in_question |= self.connection.is_some();
+        self.is_in_question |= self.connection.is_some() || self.is_wanted;
         self.epoch += 1;
         self.is_wanted = true;
         self.connection = None;
@@ -155,10 +155,26 @@ impl Client {
         self.last_term
     }
 
+    /// What it had subscribed to before the page connected it anew.
+    pub(super) fn of_earlier_epochs(&self) -> Vec<Subscribed> {
+        let earlier = self
+            .subscriptions
+            .iter()
+            .filter(|it| it.epoch != self.epoch);
+        earlier.cloned().collect()
+    }
+
     /// What was granted to it may be gone.
     pub(super) fn doubt(&mut self) {
         for subscription in &mut self.subscriptions {
             subscription.granted = None;
+        }
+    }
+
+    /// What ended its subscriptions may be gone.
+    pub(super) fn revive(&mut self) {
+        for subscription in &mut self.subscriptions {
+            subscription.until = None;
         }
     }
 
@@ -198,16 +214,22 @@ impl Client {
         term: Term,
         session_present: bool,
         may_go_on: bool,
+        may_have_been_away: bool,
     ) -> bool {
         // In memory there can only be a session at another broker that an earlier attempt to connect began, unheard.
         let is_first = self.last_term.is_none();
         let is_same = may_go_on || is_first || self.last_term == Some(term);
         let goes_on = session_present && is_same;
+        let has_moved = self.last_term != Some(term);
         self.connection = Some(term);
         self.last_term = Some(term);
         self.connects += 1;
-        if !(may_go_on && goes_on) {
+        let was_away = has_moved && may_have_been_away;
+        if !(may_go_on && goes_on) || was_away {
             self.order.clear();
+        }
+        if was_away {
+            self.seen.clear();
         }
         if is_first || !goes_on {
             self.session_since = Some(now);

@@ -1,6 +1,6 @@
 //! Nothing acknowledged is lost: what holds where the broker's state is on the disk, whichever tab is the broker.
 
-use tab::api::{ConnectOptions, DisconnectCause, QoS, Subscription};
+use tab::api::{ConnectOptions, DisconnectCause, QoS, Subscription, Term};
 use tab::{TabId, Time};
 
 use super::client::Subscribed;
@@ -170,8 +170,11 @@ impl Oracle {
         &mut self,
         now: Moment,
         key: ClientKey,
+        term: Term,
         session_present: bool,
     ) -> bool {
+        // What is heard of a reign in which the log was harmed may have been said before that.
+        let may_be_gone = self.doubted.is_some_and(|doubted| term <= doubted);
         let is_gentle = self.plan.is_gentle();
         let may_be_full = self.may_be_full(now);
         let was_ill = self
@@ -181,6 +184,8 @@ impl Oracle {
         let Some(client) = self.client(key) else {
             return true;
         };
+        // It may be told what became of the connection that the page wanted before.
+        let is_in_question = client.is_in_question;
         let (is_first, expiry) = (!client.was_connected(), client.expiry);
         let has_moved = client.last_term().is_some();
         let Some(client_id) = client.client_id.clone() else {
@@ -197,7 +202,11 @@ impl Oracle {
             session.end();
         }
         // Without room what begins is not stored, and what is there may have been written by nobody yet.
-        if (!session_present || session.since.is_none()) && !may_be_full {
+        if (!session_present || session.since.is_none())
+            && !may_be_full
+            && !may_be_gone
+            && !is_in_question
+        {
             session.since = Some(now);
         }
         session.is_lasting = expiry == u32::MAX;
@@ -490,6 +499,7 @@ impl Oracle {
     pub(crate) fn on_clear(&mut self, now: Time) {
         self.on_hindrance(now);
         self.tally.sites_cleared += 1;
+        self.doubted = self.reigns.last_key_value().map(|(term, _)| *term);
         self.forget_log();
         self.forgive_all();
     }
@@ -514,7 +524,13 @@ impl Oracle {
     /// A bit flipped somewhere.
     pub(crate) fn on_flip(&mut self) {
         self.tally.bits_flipped += 1;
+        self.doubted = self.reigns.last_key_value().map(|(term, _)| *term);
         self.forgive_all();
+        // The record of an end is a record, too.
+        let views = self.tabs.values_mut();
+        for client in views.flat_map(|view| view.clients.values_mut()) {
+            client.revive();
+        }
     }
 
     /// Nothing that was promised so far is certain.

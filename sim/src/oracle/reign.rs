@@ -32,10 +32,14 @@ impl Oracle {
         if core::mem::replace(&mut view.role, role) == role {
             return Ok(());
         }
-        self.brokers.remove(&tab);
-        self.broker.take_if(|(broker, _)| *broker == tab);
+        match role {
+            Role::Broker { .. } => view.claims_the_reign = true,
+            Role::Client { .. } => view.claims_the_reign = false,
+            Role::Waiting => {}
+        }
+        view.health.is_robbed &= matches!(role, Role::Broker { .. });
+        self.end_reign(tab);
         let Role::Broker { term } = role else {
-            view.health.is_robbed = false;
             return Ok(());
         };
         for first in self.brokers.keys() {
@@ -56,6 +60,18 @@ impl Oracle {
             self.broker = Some((tab, term));
         }
         Ok(())
+    }
+
+    /// The tab does not take itself for the broker any more; whether it did.
+    pub(super) fn end_reign(&mut self, tab: TabId) -> bool {
+        let has_ended = self.brokers.remove(&tab).is_some();
+        let was_latest = self.broker.take_if(|(broker, _)| *broker == tab).is_some();
+        if was_latest && self.plan.promise != Promise::Durable {
+            // Without a log an earlier broker that has not heard of the later one never will.
+            let left = self.brokers.iter().map(|(tab, term)| (*tab, *term));
+            self.broker = left.max_by_key(|(_, term)| *term);
+        }
+        has_ended
     }
 
     fn check_term(&self, tab: TabId, term: Term) -> Result<(), Violation> {
@@ -95,9 +111,10 @@ impl Oracle {
         if let StorageRequest::Append(_, row) = request
             && row.kind == RowKind::Fence
             && !has_lock
-            && self.reigns.values().next_back() != Some(&tab)
+            && self.tabs.get(&tab).is_some_and(|it| !it.claims_the_reign)
         {
-            // It takes the reign over, and that without the lock.
+            // It takes the reign over, and that without the lock. A broker that goes on, because it had no room for a fence
+            // or because the log was removed, asks nobody: its fence fails if another one came after it.
             self.check_hears(now, tab)?;
             self.tally.fences_without_lock += 1;
         }

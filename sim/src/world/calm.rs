@@ -47,11 +47,6 @@ impl World<'_> {
             Promise::Memory => SETTLE_MS,
             Promise::Durable | Promise::Calm => SETTLE_ROUGH_MS,
         };
-        // The timers of a tab whose clock is ahead stand still until all clocks have come to the same time.
-        let wall_ms = self.wall_ms();
-        let ahead = self.tabs.values().map(|it| it.clock.as_ms()).max();
-        let ahead_ms = ahead.map_or(0, |ahead| ahead.saturating_sub(wall_ms));
-        let settle_ms = settle_ms + ahead_ms;
         self.run_for(settle_ms)?;
         self.oracle.check_settled()?;
         self.probe_delivery()?;

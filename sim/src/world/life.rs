@@ -1,7 +1,7 @@
 //! Births and deaths of tabs.
 
 use tab::control::ControlMessage;
-use tab::{Tab, TabId, Time};
+use tab::{Tab, TabId};
 
 use super::{Event, Runtime, World};
 use crate::net::Sender;
@@ -38,7 +38,7 @@ impl World<'_> {
             is_flush_due: false,
             armed: None,
             timers: 0,
-            clock: Time::default(),
+            ahead_ms: self.clock_ms,
             has_ear: false,
             stall: None,
             stalls: 0,

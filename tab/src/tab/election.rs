@@ -211,7 +211,11 @@ impl Joined {
     pub(super) fn depose(&mut self, turn: &mut Turn<'_>) {
         match &mut self.part {
             Part::Waiting | Part::Client(_) => return,
-            Part::Taking(_) => {}
+            Part::Taking(takeover) => {
+                if let Some(term) = takeover.reigned() {
+                    turn.event(EventKind::Deposed { term });
+                }
+            }
             Part::Broker(reign) => {
                 let term = reign.host.term;
                 turn.event(EventKind::Deposed { term });

@@ -8,7 +8,7 @@ use crate::control::ControlMessage;
 use crate::log::{Log, Probe, Written};
 use crate::names::TabId;
 use crate::storage::{Seq, StorageEvent, StorageRequest};
-use crate::takeover::Why;
+use crate::takeover::{Outcome, Why};
 
 /// What is known of the database.
 #[derive(Debug, Default)]
@@ -123,13 +123,15 @@ impl Joined {
             Part::Taking(takeover) => {
                 let mut requests = Vec::new();
                 let heard = self.highest_term;
-                let beginning =
+                let outcome =
                     takeover.on_event(turn.now, event, heard, &self.settings, &mut requests);
                 for request in requests {
                     self.ask(request, turn);
                 }
-                if let Some(beginning) = beginning {
-                    self.begin_reign(beginning, turn);
+                match outcome {
+                    Some(Outcome::Reign(beginning)) => self.begin_reign(*beginning, turn),
+                    Some(Outcome::Ousted) => self.fenced(turn),
+                    None => {}
                 }
             }
             Part::Broker(reign) => {
@@ -176,7 +178,10 @@ impl Joined {
             }
             Written::Fenced => self.fenced(turn),
             Written::Full => {
-                self.take_over(Why::Full, turn);
+                if let Part::Broker(reign) = &self.part {
+                    let why = Why::Full(reign.host.term);
+                    self.take_over(why, turn);
+                }
             }
             Written::Later(why) => self.event_seldom("storage", turn, || EventKind::Storage(why)),
             // Another tab may fare better.
@@ -197,8 +202,8 @@ impl Joined {
                 takeover.on_event(turn.now, closed, None, settings, &mut Vec::new());
             }
             Part::Broker(reign) if reign.log.is_some() => {
-                let pieces = reign.host.snapshot();
-                self.take_over(Why::Removed(pieces), turn);
+                let why = Why::Removed(reign.host.term, reign.host.snapshot());
+                self.take_over(why, turn);
             }
             Part::Broker(_) => {}
         }
@@ -246,12 +251,22 @@ impl Joined {
         let ms = turn.now.ms_since(self.last_turn);
         if let Part::Broker(reign) = &mut self.part
             && ms > 2 * self.settings.heartbeat_ms
-            && !reign.is_in_doubt()
         {
-            reign.stood_still();
-            if reign.is_in_doubt() {
+            let was_in_doubt = reign.is_in_doubt();
+            reign.stood_still(ms);
+            if !reign.is_in_doubt() {
+                self.blame_nobody(turn);
+            } else if !was_in_doubt {
                 turn.event(EventKind::StoodStill { ms });
             }
+        }
+    }
+
+    /// While this tab stood still nothing was heard of its clients, whatever they said.
+    fn blame_nobody(&mut self, turn: &mut Turn<'_>) {
+        if let Part::Broker(reign) = &mut self.part {
+            let ms = reign.take_missed_ms();
+            self.with_host(turn, |host, now, out| host.on_stood_still(now, ms, out));
         }
     }
 
@@ -267,7 +282,11 @@ impl Joined {
         let Part::Broker(reign) = &mut self.part else {
             return;
         };
-        for input in reign.proved(stored) {
+        let Some(held) = reign.proved(stored) else {
+            return;
+        };
+        self.blame_nobody(turn);
+        for input in held {
             self.take(input, turn);
             self.run_steps(turn);
         }

@@ -120,7 +120,7 @@ impl Joined {
                 }
                 Step::TakeOver => {
                     turn.event(EventKind::Ousting);
-                    self.take_over(Why::Elected, turn);
+                    self.take_over(Why::Suspected, turn);
                 }
                 Step::LetGo => turn.release(Lock::Steal),
                 Step::Rebind => self.rebind(turn.now, turn),
