@@ -14,6 +14,8 @@ pub(crate) struct Roster {
     tabs: BTreeMap<TabId, Entry>,
     tabs_max: usize,
     changed: bool,
+    /// When it was shown last.
+    shown: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -29,6 +31,7 @@ impl Roster {
             tabs: BTreeMap::new(),
             tabs_max,
             changed: true,
+            shown: None,
         }
     }
 
@@ -79,9 +82,23 @@ impl Roster {
         self.changed = true;
     }
 
-    /// Whether anything changed since the last call.
-    pub(crate) fn take_changed(&mut self) -> bool {
-        core::mem::take(&mut self.changed)
+    /// Whether it is to be shown now: something has changed, and the last time was `gap_ms` ago. While many tabs tell what
+    /// is new, as when the broker changes, nobody could follow, and everybody has other things to do.
+    pub(crate) fn take_due(&mut self, now: Time, gap_ms: u64) -> bool {
+        let is_due = self.next_show(gap_ms).is_some_and(|at| at <= now);
+        if is_due {
+            self.changed = false;
+            self.shown = Some(now);
+        }
+        is_due
+    }
+
+    /// When it is to be shown next.
+    pub(crate) fn next_show(&self, gap_ms: u64) -> Option<Time> {
+        let earliest = self
+            .shown
+            .map_or(Time::default(), |shown| shown.plus_ms(gap_ms));
+        self.changed.then_some(earliest)
     }
 
     /// The whole roster with `own`, ordered by id. Who is the broker, `broker` says: two tabs may both believe to be it.

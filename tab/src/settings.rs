@@ -7,6 +7,8 @@ pub struct Settings {
     pub announce_interval_ms: u64,
     /// Milliseconds between two announcements at least, but for a new broker's, which goes out at once.
     pub announce_gap_ms: u64,
+    /// Milliseconds between two rosters for the page at least.
+    pub roster_gap_ms: u64,
     /// Milliseconds without an announcement after which a tab leaves the roster. Several intervals long, because the
     /// timers of a tab in the background run late.
     pub silence_ms: u64,
@@ -73,6 +75,7 @@ impl Default for Settings {
         Self {
             announce_interval_ms: 5_000,
             announce_gap_ms: 100,
+            roster_gap_ms: 100,
             silence_ms: 30_000,
             bind_retry_ms: 300,
             lock_retry_ms: 200,

@@ -391,11 +391,12 @@ impl Joined {
         let clients = self.clients.values().filter_map(Client::next_timeout).min();
         let announce = self.announcing.as_ref().map(|announcing| announcing.due);
         let silence = self.roster.next_silence(self.settings.silence_ms);
+        let roster = self.roster.next_show(self.settings.roster_gap_ms);
         let locks = self.lock_retries.values().min().copied();
         let suspicion = self
             .suspicion
             .next_timeout(self.owed_since(), &self.settings);
-        [part, clients, announce, silence, locks, suspicion]
+        [part, clients, announce, silence, roster, locks, suspicion]
             .into_iter()
             .flatten()
             .min()
@@ -431,9 +432,15 @@ impl Joined {
     }
 
     fn set_part(&mut self, part: Part, turn: &mut Turn<'_>) {
+        let was_broker = matches!(self.part, Part::Broker(_));
         self.part = part;
         self.waiting_since = turn.now;
-        self.changed();
+        self.roster.touch();
+        // That a tab waits, or follows, can wait: if all of twenty told all others at once, nobody had time for the new
+        // broker.
+        if was_broker || matches!(self.part, Part::Broker(_)) {
+            self.announce_soon();
+        }
         turn.notify(Notice::Role(self.role()));
     }
 

@@ -142,7 +142,7 @@ impl Joined {
     }
 
     pub(super) fn show_roster(&mut self, turn: &mut Turn<'_>) {
-        if !self.roster.take_changed() {
+        if !self.roster.take_due(turn.now, self.settings.roster_gap_ms) {
             return;
         }
         let own = roster::info(&self.announcement(turn), turn.now);

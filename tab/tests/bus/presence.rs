@@ -45,6 +45,7 @@ fn tabs_are_seen_to_come_to_leave_and_to_be_lost() {
     let mut world = World::with_tabs(3);
     world.close(id(2));
     world.crash(id(3));
+    world.pass(Settings::default().roster_gap_ms);
     assert_eq!(ids(world.roster(id(1))), [id(1)]);
     let expected = [
         EventKind::TabAppeared(id(2)),
@@ -144,6 +145,9 @@ fn a_roster_flooded_with_strangers_is_bounded_and_recovers() {
         let announcement = announcement(id(1_000 + stranger));
         world.input(id(2), Input::Control(announcement));
     }
+    // However many come, the page is told from time to time.
+    assert_eq!(world.roster(id(2)).len(), 2);
+    world.pass(Settings::default().roster_gap_ms);
     assert_eq!(world.roster(id(2)).len(), tabs_max + 1);
     world.pass(60_000);
     assert_eq!(ids(world.roster(id(2))), [id(1), id(2)]);
