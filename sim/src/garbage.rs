@@ -114,5 +114,6 @@ fn stranger(tab_id: TabId) -> Announcement {
         clients: 0,
         visibility: Visibility::Hidden,
         durability: Durability::default(),
+        lanes: Vec::new(),
     }
 }

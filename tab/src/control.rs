@@ -30,7 +30,11 @@ pub const FIELDS: &[&str] = &[
     "durability",
     "number",
     "committed",
+    "lanes",
 ];
+
+/// How many values a field may have at most.
+pub const VALUES_MAX: usize = 512;
 
 /// One message on the control channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +126,9 @@ pub struct Announcement {
     /// How it keeps what it acknowledges while it is the broker; for another tab, what it would do.
     #[serde(default)]
     pub durability: Durability,
+    /// Of a new broker, the tabs to which its end of a lane is open already. They need not `bind`: the binding is 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<TabId>,
 }
 
 impl ControlMessage {
@@ -133,6 +140,7 @@ impl ControlMessage {
             Self::Who { .. } | Self::Goodbye { .. } | Self::Probe { .. } => true,
             Self::Announce(announcement) => {
                 announcement.build.len() <= BUILD_BYTES_MAX
+                    && announcement.lanes.len() <= VALUES_MAX
                     && announcement.timestamp <= SAFE_INTEGER_MAX
                     && announcement.since <= SAFE_INTEGER_MAX
                     && announcement.term.as_ref().is_none_or(term_fits)
@@ -166,6 +174,7 @@ mod tests {
             clients: 2,
             visibility: Visibility::Hidden,
             durability: Durability::Strict,
+            lanes: Vec::new(),
         }
     }
 
@@ -286,6 +295,10 @@ mod tests {
             },
             Announcement {
                 build: "x".repeat(BUILD_BYTES_MAX + 1),
+                ..announcement()
+            },
+            Announcement {
+                lanes: vec![TabId::from_entropy(1); VALUES_MAX + 1],
                 ..announcement()
             },
         ] {

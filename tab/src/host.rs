@@ -10,7 +10,7 @@ use broker::{
 };
 
 use crate::api::Term;
-use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Parcel, each_packet};
+use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, OPENED, Parcel, each_packet};
 use crate::names::{Lane, TabId};
 use crate::settings::Settings;
 
@@ -150,6 +150,18 @@ impl Host {
             self.broker(now, Input::Timeout, out);
         }
         self.settle(now, out);
+    }
+
+    /// Opens this end of the lanes to tabs that have not asked for it.
+    pub(crate) fn open_lanes(&mut self, tabs: &[TabId], out: &mut Vec<HostOutput>) {
+        for tab in tabs {
+            let lane = Lane {
+                tab: *tab,
+                term: self.term,
+            };
+            self.lanes.insert(*tab, LaneEnd::new(lane, OPENED));
+            out.push(HostOutput::OpenLane(lane));
+        }
     }
 
     /// A tab has opened its end of the lane.

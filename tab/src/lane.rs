@@ -24,6 +24,9 @@ const FRAME_BYTES_FULL: usize = 1 << 20;
 /// Largest frame accepted: a full one and one packet of the greatest size MQTT knows.
 const FRAME_BYTES_MAX: u64 = FRAME_BYTES_FULL as u64 + (256 << 20);
 
+/// The binding of a lane that a new broker opened before it was asked to. Those that are asked for are higher.
+pub(crate) const OPENED: u32 = 0;
+
 /// Number of one MQTT connection of a tab. A number is used once, so that a late answer to an earlier connection is
 /// never taken for one to a later connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use broker::{Packet, Time, codec};
 
 use crate::api::Term;
 use crate::control::ControlMessage;
-use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Parcel};
+use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, OPENED, Parcel};
 use crate::names::{Lane, TabId};
 
 /// The client's end of a lane, and how far it is bound.
@@ -46,6 +46,14 @@ impl Link {
             end: LaneEnd::new(lane, binding),
             bind_at: Some(bind_at),
             since: bind_at,
+        }
+    }
+
+    /// A link to a broker whose end is open already. Should that not be so, nothing is answered, and it is bound anew.
+    pub(crate) fn bound(own_tab: TabId, broker: TabId, term: Term, now: Time) -> Self {
+        Self {
+            bind_at: None,
+            ..Self::new(own_tab, broker, term, OPENED, now)
         }
     }
 

@@ -3,7 +3,7 @@
 use js_sys::{Array, Object, Reflect};
 use serde::Serialize as _;
 use serde_wasm_bindgen::Serializer;
-use tab::control::{ControlMessage, FIELDS};
+use tab::control::{ControlMessage, FIELDS, VALUES_MAX};
 use wasm_bindgen::prelude::*;
 
 /// A plain object with string field names.
@@ -32,13 +32,13 @@ pub(crate) fn from_js(value: &JsValue) -> Option<ControlMessage> {
     serde_wasm_bindgen::from_value(known.into()).ok()
 }
 
-/// A value without parts, or a pair of such values.
+/// A value without parts, or a few such values.
 fn is_plain(value: &JsValue) -> bool {
     let is_scalar = |value: &JsValue| {
         value.as_f64().is_some() || value.as_bool().is_some() || value.is_string()
     };
     if let Some(array) = value.dyn_ref::<Array>() {
-        return array.length() == 2 && array.iter().all(|part| is_scalar(&part));
+        return array.length() as usize <= VALUES_MAX && array.iter().all(|part| is_scalar(&part));
     }
     is_scalar(value)
 }
@@ -70,6 +70,7 @@ mod tests {
                 clients: 4,
                 visibility: Visibility::Hidden,
                 durability: Durability::Memory,
+                lanes: vec![TabId::from_entropy(8), TabId::from_entropy(9)],
             }),
             ControlMessage::Goodbye { tab_id },
             ControlMessage::Bind {

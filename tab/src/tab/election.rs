@@ -2,7 +2,7 @@
 
 use super::{Announcing, Joined, Output, Part, Turn};
 use crate::api::{Durability, EventKind, Term};
-use crate::control::ControlMessage;
+use crate::control::{ControlMessage, VALUES_MAX};
 use crate::host::{Host, State};
 use crate::link::Link;
 use crate::log::Log;
@@ -138,7 +138,15 @@ impl Joined {
                 self.watch(tab, turn);
             }
         }
-        self.announce(turn);
+        // Before it is announced, so that whoever hears of it can connect at once: to bind, every tab would have to speak to
+        // all others when there is most to do.
+        let mut lanes: Vec<TabId> = match &self.part {
+            Part::Broker(reign) => reign.watched.iter().copied().collect(),
+            Part::Waiting | Part::Client(_) | Part::Taking(_) => Vec::new(),
+        };
+        lanes.truncate(VALUES_MAX);
+        self.with_host(turn, |host, _, out| host.open_lanes(&lanes, out));
+        self.announce_with(lanes, turn);
         self.clients_up();
     }
 
@@ -179,17 +187,19 @@ impl Joined {
     }
 
     /// A tab says that it is the broker of `term`: the highest term counts.
-    pub(super) fn on_claim(&mut self, tab: TabId, term: Term, turn: &mut Turn<'_>) {
+    ///
+    /// `has_lane`: its end of the lane to this tab is open.
+    pub(super) fn on_claim(&mut self, tab: TabId, term: Term, has_lane: bool, turn: &mut Turn<'_>) {
         // Equal terms of two tabs cannot come from the lock; the higher id is as good a choice as any, if all make it.
         let rival = (term, tab);
         match &self.part {
-            Part::Waiting => self.follow(tab, term, turn),
+            Part::Waiting => self.follow(tab, term, has_lane, turn),
             // The log decides: whoever reigns has written its fence, or will find this tab's.
             Part::Taking(_) => {}
             Part::Client(link) => {
                 let current = (link.lane().term, link.broker);
                 if rival > current {
-                    self.follow(tab, term, turn);
+                    self.follow(tab, term, has_lane, turn);
                 } else if rival == current {
                     self.broker_seen = Some(turn.now);
                 }
@@ -198,7 +208,7 @@ impl Joined {
                 if rival > (reign.host.term, self.tab_id) {
                     turn.release(Lock::Broker);
                     self.depose(turn);
-                    self.follow(tab, term, turn);
+                    self.follow(tab, term, has_lane, turn);
                 } else {
                     self.announce_soon();
                     self.announce_if_due(turn);
@@ -249,19 +259,26 @@ impl Joined {
     }
 
     /// Becomes a client of the broker in `broker`.
-    fn follow(&mut self, broker: TabId, term: Term, turn: &mut Turn<'_>) {
+    fn follow(&mut self, broker: TabId, term: Term, has_lane: bool, turn: &mut Turn<'_>) {
         if let Part::Client(link) = &self.part {
             turn.out.push(Output::CloseLane(link.lane()));
             self.clients_down();
         }
-        let binding = self.next_binding();
-        let link = Link::new(self.tab_id, broker, term, binding, turn.now);
+        let link = if has_lane {
+            Link::bound(self.tab_id, broker, term, turn.now)
+        } else {
+            let binding = self.next_binding();
+            Link::new(self.tab_id, broker, term, binding, turn.now)
+        };
         turn.out.push(Output::OpenLane(link.lane()));
         self.broker_seen = Some(turn.now);
         self.suspicion.on_reign(turn.now, &self.settings);
         turn.event(EventKind::Following { broker, term });
         self.set_part(Part::Client(link), turn);
         self.calm_down(turn);
+        if has_lane {
+            self.clients_up();
+        }
         self.bind_if_due(turn);
     }
 

@@ -29,13 +29,14 @@ impl Joined {
             return self.on_foreign(Source::Control, turn);
         }
         let claim = announcement.term.filter(|_| announcement.is_broker);
+        let has_lane = announcement.lanes.contains(&self.tab_id);
         self.highest_term = self.highest_term.max(announcement.term);
         if self.roster.announced(turn.now, announcement) {
             turn.event(EventKind::TabAppeared(tab));
         }
         self.watch(tab, turn);
         if let Some(term) = claim {
-            self.on_claim(tab, term, turn);
+            self.on_claim(tab, term, has_lane, turn);
         }
     }
 
@@ -103,11 +104,20 @@ impl Joined {
             clients: u32::try_from(wanted.count()).unwrap_or(u32::MAX),
             visibility: self.visibility,
             durability: self.durability_now(),
+            lanes: Vec::new(),
         }
     }
 
     pub(super) fn announce(&mut self, turn: &mut Turn<'_>) {
-        let announcement = self.announcement(turn);
+        self.announce_with(Vec::new(), turn);
+    }
+
+    /// Announces this tab, which is the broker now, with the tabs to which a lane is open.
+    pub(super) fn announce_with(&mut self, lanes: Vec<TabId>, turn: &mut Turn<'_>) {
+        let announcement = Announcement {
+            lanes,
+            ..self.announcement(turn)
+        };
         let Some(announcing) = &mut self.announcing else {
             return;
         };

@@ -30,6 +30,7 @@ fn claim(tab_id: TabId, term: Term) -> ControlMessage {
         clients: 0,
         visibility: tab::api::Visibility::Visible,
         durability: tab::api::Durability::Memory,
+        lanes: Vec::new(),
     })
 }
 

@@ -134,6 +134,7 @@ fn announcement(tab_id: TabId) -> ControlMessage {
         clients: 0,
         visibility: Visibility::Hidden,
         durability: Durability::Memory,
+        lanes: Vec::new(),
     })
 }
 
