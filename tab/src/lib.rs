@@ -14,6 +14,7 @@ mod host;
 mod lane;
 mod link;
 mod log;
+mod notices;
 mod packets;
 mod reign;
 mod roster;
@@ -24,5 +25,6 @@ mod takeover;
 
 pub use broker::{Stats, Time};
 pub use names::{ChannelName, Lane, Lock, TabId};
+pub use notices::Notices;
 pub use settings::Settings;
 pub use tab::{Input, LockEvent, LockRequest, Output, Tab};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use gloo_worker::{HandlerId, Worker, WorkerScope};
 use js_sys::Uint8Array;
 use tab::api::{Command, Notice, Source};
-use tab::{ChannelName, Input, Lane, Output, Settings, Tab, TabId};
+use tab::{ChannelName, Input, Lane, Notices, Output, Settings, Tab, TabId, Time};
 use wasm_bindgen::prelude::*;
 
 use crate::channel::Channel;
@@ -23,6 +23,7 @@ pub struct TabWorker {
     clock: Clock,
     timer: Timer,
     page: Option<HandlerId>,
+    notices: Notices,
     /// What came before the page was connected.
     unheard: Vec<Notice>,
     joined: Option<Joined>,
@@ -70,6 +71,7 @@ impl Worker for TabWorker {
             clock: Clock::new(),
             timer: Timer::new(move || on_timer.send_message(Input::Timeout)),
             page: None,
+            notices: Notices::default(),
             unheard: Vec::new(),
             joined: None,
             report,
@@ -97,6 +99,8 @@ impl Worker for TabWorker {
     }
 
     fn received(&mut self, scope: &WorkerScope<Self>, commands: Vec<Command>, _id: HandlerId) {
+        let notices = self.notices.take();
+        self.tell(scope, notices);
         self.turn(scope, commands.into_iter().map(Input::Command));
     }
 }
@@ -109,33 +113,41 @@ impl TabWorker {
             self.tab.handle(now, input, &mut outputs);
         }
         self.tab.flush(now, &mut outputs);
+        let notices = self.notices.take_due(now);
+        self.tell(scope, notices);
         for output in outputs {
-            self.carry_out(scope, output);
+            self.carry_out(scope, now, output);
         }
-        self.timer.set(now, self.tab.next_timeout());
+        let due = self.tab.next_timeout().into_iter();
+        self.timer.set(now, due.chain(self.notices.due()).min());
     }
 
-    fn carry_out(&mut self, scope: &WorkerScope<Self>, output: Output) {
-        let report = &self.report;
+    fn tell(&mut self, scope: &WorkerScope<Self>, notices: Vec<Notice>) {
+        match self.page {
+            _ if notices.is_empty() => {}
+            Some(page) => scope.respond(page, notices),
+            None => self.unheard.extend(notices),
+        }
+    }
+
+    fn carry_out(&mut self, scope: &WorkerScope<Self>, now: Time, output: Output) {
         let done = match output {
             Output::Join(channel) => {
-                let joined = Joined::new(channel, self.tab.tab_id(), report);
+                let joined = Joined::new(channel, self.tab.tab_id(), &self.report);
                 joined.map(|it| self.joined = Some(it))
             }
             Output::Notify(notices) => {
-                match self.page {
-                    Some(page) => scope.respond(page, notices),
-                    None => self.unheard.extend(notices),
-                }
+                let notices = self.notices.add(now, notices);
+                self.tell(scope, notices);
                 Ok(())
             }
             output => match &mut self.joined {
-                Some(joined) => joined.carry_out(output, report),
+                Some(joined) => joined.carry_out(output, &self.report),
                 None => Ok(()),
             },
         };
         if let Err(error) = done {
-            report.trouble("The browser refused", &error);
+            self.report.trouble("The browser refused", &error);
         }
     }
 }

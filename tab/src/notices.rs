@@ -1,0 +1,123 @@
+//! When the page is told what.
+
+use broker::Time;
+
+use crate::api::{ClientNotice, ClientStatus, Notice, Role};
+
+/// Milliseconds for which notices on which nobody waits may wait for others.
+const GAP_MS: u64 = 100;
+
+/// Notices on their way to the page. While the broker changes, each tab has several in a few milliseconds; pages that are
+/// woken for each of them would take the time from the new broker.
+#[derive(Debug, Default)]
+pub struct Notices {
+    waiting: Vec<Notice>,
+    due: Option<Time>,
+    /// Whether the last part that the page was told of is the broker's.
+    is_broker: bool,
+}
+
+impl Notices {
+    /// Adds those of one turn; returns what is to be told now, in order.
+    #[must_use]
+    pub fn add(&mut self, now: Time, notices: Vec<Notice>) -> Vec<Notice> {
+        let is_urgent = !notices.iter().all(|notice| self.can_wait(notice));
+        self.waiting.extend(notices);
+        if is_urgent {
+            return self.take();
+        }
+        if !self.waiting.is_empty() {
+            self.due.get_or_insert(now.plus_ms(GAP_MS));
+        }
+        self.take_due(now)
+    }
+
+    /// What has waited for long enough.
+    #[must_use]
+    pub fn take_due(&mut self, now: Time) -> Vec<Notice> {
+        match self.due {
+            Some(due) if due <= now => self.take(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Everything: the page is told what was before it asked for something before what comes of that.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<Notice> {
+        self.due = None;
+        for notice in &self.waiting {
+            if let Notice::Role(role) = notice {
+                self.is_broker = matches!(role, Role::Broker { .. });
+            }
+        }
+        core::mem::take(&mut self.waiting)
+    }
+
+    /// When [`Notices::take_due`] has something.
+    #[must_use]
+    pub fn due(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// Whether a notice is about how this tab is getting on. That it is the broker, or is not any more, is told at once.
+    fn can_wait(&self, notice: &Notice) -> bool {
+        match notice {
+            Notice::Client(_, ClientNotice::Status(status)) => {
+                matches!(status, ClientStatus::Waiting | ClientStatus::Connecting)
+            }
+            Notice::Role(role) => !self.is_broker && !matches!(role, Role::Broker { .. }),
+            Notice::Roster(_) | Notice::Event(_) | Notice::Stats(_) => true,
+            Notice::Client(..) | Notice::Opened { .. } | Notice::Refused(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{ClientNo, Problem, Term};
+
+    const WAITING: Notice =
+        Notice::Client(ClientNo(1), ClientNotice::Status(ClientStatus::Waiting));
+    const REFUSED: Notice = Notice::Refused(Problem::NotOpen);
+
+    fn at(ms: u64) -> Time {
+        Time::from_ms(ms)
+    }
+
+    #[test]
+    fn what_can_wait_is_told_with_what_cannot_and_before_it() {
+        let mut notices = Notices::default();
+        assert_eq!(notices.add(at(0), vec![WAITING]), []);
+        assert_eq!(notices.due(), Some(at(100)));
+        let told = notices.add(at(10), vec![Notice::Roster(Vec::new()), REFUSED]);
+        assert_eq!(told, [WAITING, Notice::Roster(Vec::new()), REFUSED]);
+        assert_eq!(notices.due(), None);
+        assert_eq!(notices.take_due(at(1_000)), []);
+    }
+
+    #[test]
+    fn nothing_waits_for_longer_than_the_first() {
+        let mut notices = Notices::default();
+        assert_eq!(notices.add(at(0), Vec::new()), []);
+        assert_eq!(notices.due(), None);
+        assert_eq!(notices.add(at(0), vec![WAITING]), []);
+        assert_eq!(notices.add(at(60), vec![WAITING]), []);
+        assert_eq!(notices.take_due(at(99)), []);
+        assert_eq!(notices.take_due(at(100)), [WAITING, WAITING]);
+        assert_eq!(notices.add(at(120), vec![WAITING]), []);
+        assert_eq!(notices.due(), Some(at(220)));
+        assert_eq!(notices.take(), [WAITING]);
+    }
+
+    #[test]
+    fn that_a_tab_is_or_was_the_broker_is_told_at_once() {
+        let mut notices = Notices::default();
+        let broker = || Notice::Role(Role::Broker { term: Term(1) });
+        let waiting = || Notice::Role(Role::Waiting);
+        assert_eq!(notices.add(at(0), vec![waiting()]), []);
+        assert_eq!(notices.add(at(1), vec![broker()]), [waiting(), broker()]);
+        assert_eq!(notices.add(at(2), vec![waiting()]), [waiting()]);
+        assert_eq!(notices.add(at(3), vec![waiting()]), []);
+    }
+}
