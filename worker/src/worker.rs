@@ -8,13 +8,17 @@ use js_sys::Uint8Array;
 use tab::api::{Command, Notice, Source};
 use tab::{ChannelName, Input, Lane, Notices, Output, Settings, Tab, TabId, Time};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
 
 use crate::channel::Channel;
-use crate::clock::{Clock, Timer};
+use crate::clock::{self, Clock, Timer};
 use crate::error::describe;
 use crate::locks::Locks;
 use crate::storage::Storage;
 use crate::{BUILD, control, entropy};
+
+/// How long after it joined, when nobody waits for it to start any more, a tab rehearses to be the broker.
+const REHEARSAL_MS: i32 = 1_000;
 
 /// The dedicated worker of one tab. Its page hears notices and sends commands, both in batches of one turn.
 #[derive(Debug)]
@@ -133,6 +137,11 @@ impl TabWorker {
     fn carry_out(&mut self, scope: &WorkerScope<Self>, now: Time, output: Output) {
         let done = match output {
             Output::Join(channel) => {
+                spawn_local(async move {
+                    clock::pause(REHEARSAL_MS).await;
+                    // What was called once is compiled when it counts.
+                    let _ = tab::rehearse(now);
+                });
                 let joined = Joined::new(channel, self.tab.tab_id(), &self.report);
                 joined.map(|it| self.joined = Some(it))
             }
