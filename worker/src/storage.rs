@@ -84,8 +84,10 @@ struct Session {
 
 struct Connection {
     database: Database,
-    /// Of all transactions.
-    scope: Scope,
+    /// Of transactions that add a row, which then wait for nothing else.
+    log: Scope,
+    /// Of all others.
+    both: Scope,
     _close: Listener,
     _version_change: Listener,
 }
@@ -316,7 +318,8 @@ impl Connection {
             _close: Listener::new(&database, "close", close)?,
             _version_change: Listener::new(&database, "versionchange", version_change)?,
             database,
-            scope: Scope::new(&[LOG, SNAP], durability),
+            log: Scope::new(&[LOG], durability),
+            both: Scope::new(&[LOG, SNAP], durability),
         })
     }
 
@@ -325,13 +328,13 @@ impl Connection {
         mode: IdbTransactionMode,
         ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
     ) -> Result<Transaction, JsValue> {
-        self.database.transaction(&self.scope, mode, ask)
+        self.database.transaction(&self.both, mode, ask)
     }
 
     fn append(&self, row: PreparedRow) -> Result<Transaction, JsValue> {
         let PreparedRow { key, row, later } = row;
         self.database
-            .add(&self.scope, LOG, &row, &key, later.as_ref())
+            .add(&self.log, LOG, &row, &key, later.as_ref())
     }
 }
 
