@@ -9,7 +9,7 @@ use e2e::{Chromium, Ending, Life, Page};
 use crate::work::{Work, agreed, connect, tabs};
 
 /// Keeps a page from hearing of its freezing, so that its worker keeps the lock and stands still with it; and notes it.
-const UNHANDLED_FREEZE: &str = "
+pub(crate) const UNHANDLED_FREEZE: &str = "
     globalThis.unheard = [];
     for (const what of ['freeze', 'resume']) {
         document.addEventListener(what, (event) => {
@@ -70,7 +70,7 @@ fn assert_kept(page: &Page<'_>) {
 }
 
 #[track_caller]
-fn assert_unheard(page: &Page<'_>, is_it: impl Fn(&Life) -> bool) {
+pub(crate) fn assert_unheard(page: &Page<'_>, is_it: impl Fn(&Life) -> bool) {
     let life: Vec<Life> = page.evaluate_as("unheard");
     assert!(life.iter().any(is_it), "it did not happen: {life:?}");
 }
@@ -147,11 +147,9 @@ fn nothing_is_lost_when_a_broker_goes_into_the_cache_that_does_not_hear_of_it() 
             broker.navigate("about:blank");
             thread::sleep(Duration::from_millis(2_500));
             broker.back();
-            // Whether the browser lets such a page into its cache is its own affair; if it does not, the page is another one.
-            let was_cached = broker.evaluate("typeof unheard === 'object' && unheard.some((it) => it.what === 'pageshow' && it.persisted)");
-            if was_cached == true {
-                broker.until_client();
-            }
+            assert_unheard(&broker, |it| it.what == "pagehide");
+            assert_unheard(&broker, |it| it.what == "pageshow" && it.persisted);
+            broker.until_client();
         },
     );
 }

@@ -1,36 +1,17 @@
 //! The page around the bus: browsers that cannot run it, places it is served from, builds.
 
 use std::fs;
-use std::path::Path;
 
-use e2e::{Browser, Caching, ConsoleEntry, Message, Role, Server, Setup, Tab, dist};
+use e2e::{Browser, ConsoleEntry, Message, Role, Setup, Tab, dist};
 use serde_json::Value;
 
+use crate::builds::{WORKER_FILES, write_build};
 use crate::until_agreed;
-
-/// The worker's files; trunk gives them the same names in every build.
-const WORKER_FILES: [&str; 3] = ["worker-loader.js", "worker.js", "worker_bg.wasm"];
 
 fn complaints(browser: &Browser) -> Vec<ConsoleEntry> {
     let mut console = browser.console();
     console.retain(|entry| ["SEVERE", "WARNING"].contains(&entry.level.as_str()));
     console
-}
-
-/// The builds that the worker's files were asked for by, as `?v=BUILD` says.
-#[track_caller]
-fn builds_asked_for(server: &Server) -> Vec<String> {
-    let requests = server.requests();
-    let targets = requests.iter().map(|request| request.target.as_str());
-    let mut builds: Vec<String> = targets
-        .filter(|target| WORKER_FILES.iter().any(|file| target.contains(file)))
-        .map(|target| match target.split_once("?v=") {
-            Some((_, build)) if !build.is_empty() => build.to_owned(),
-            _ => panic!("{target} does not name its build"),
-        })
-        .collect();
-    builds.dedup();
-    builds
 }
 
 #[test]
@@ -152,97 +133,6 @@ fn a_worker_that_was_not_deployed_is_named() {
         assert!(view.errors[0].contains(file), "{file}: {:?}", view.errors);
         tab.close();
     }
-}
-
-#[test]
-fn a_new_build_gets_its_own_worker_past_a_greedy_cache_and_shares_the_old_ones_broker() {
-    let browser = Browser::start_with(Setup {
-        caching: Caching::Greedy,
-        ..Setup::default()
-    });
-    let old = browser.open("");
-    let builds = builds_asked_for(browser.server());
-    assert_eq!(builds.len(), 1, "{builds:?}");
-    let old_build = &builds[0];
-
-    // Another build: the name of its worker's build and the hashes in trunk's file names differ.
-    let new_build = other_hex(old_build);
-    let index = fs::read_to_string(dist().join("index.html")).expect("index.html");
-    let words = index.split(|c: char| !c.is_ascii_alphanumeric());
-    // Trunk leaves leading zeros out.
-    let hashes = words.filter(|word| {
-        (12..=16).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_hexdigit())
-    });
-    let mut changes: Vec<(String, String)> =
-        hashes.map(|it| (it.to_owned(), other_hex(it))).collect();
-    changes.push((old_build.clone(), new_build.clone()));
-    let folder = tempfile::tempdir().expect("a folder");
-    write_build(&dist(), folder.path(), &changes);
-    browser.server().deploy(folder.path());
-    let new = browser.open("");
-    let builds = builds_asked_for(browser.server());
-    assert_eq!(builds, [old_build.clone(), new_build.clone()]);
-    for request in browser.server().requests() {
-        assert_eq!(request.status, 200, "{}", request.target);
-    }
-
-    old.until_ready_as(Role::Broker);
-    new.until_ready_as(Role::Client);
-    let tabs = [old, new];
-    until_agreed(&tabs);
-    for (tab, build) in tabs.iter().zip([old_build, &new_build]) {
-        let view = tab.view();
-        let own = view
-            .roster
-            .iter()
-            .find(|row| Some(&row.tab_id) == view.tab_id.as_ref());
-        assert_eq!(own.map(|row| &row.build), Some(build));
-        tab.publish(&Message::new("from", build));
-    }
-    let messages = [
-        Message::new("from", old_build),
-        Message::new("from", new_build),
-    ];
-    for tab in &tabs {
-        tab.until_received(&messages);
-    }
-}
-
-/// Copies a build with changes in file names and contents, each to something as long.
-fn write_build(from: &Path, to: &Path, changes: &[(String, String)]) {
-    for entry in fs::read_dir(from).expect("a build") {
-        let entry = entry.expect("a file");
-        let mut name = entry.file_name().into_string().expect("a name");
-        for (old, new) in changes {
-            name = name.replace(old, new);
-        }
-        if entry.path().is_dir() {
-            fs::create_dir(to.join(&name)).expect("a folder");
-            write_build(&entry.path(), &to.join(name), changes);
-        } else {
-            let mut content = fs::read(entry.path()).expect("a file");
-            for (old, new) in changes {
-                replace(&mut content, old.as_bytes(), new.as_bytes());
-            }
-            fs::write(to.join(name), content).expect("a copy");
-        }
-    }
-}
-
-fn replace(content: &mut [u8], old: &[u8], new: &[u8]) {
-    for start in 0..=content.len().saturating_sub(old.len()) {
-        if content[start..].starts_with(old) {
-            content[start..start + old.len()].copy_from_slice(new);
-        }
-    }
-}
-
-/// Other hexadecimal digits, as many.
-fn other_hex(hex: &str) -> String {
-    let next = |digit: u32| char::from_digit((digit + 1) % 16, 16);
-    hex.chars()
-        .map(|c| c.to_digit(16).and_then(next).unwrap_or(c))
-        .collect()
 }
 
 #[test]

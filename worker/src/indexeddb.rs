@@ -61,7 +61,8 @@ extern "C" {
 }
 
 // V8 freezes a worker where it calls a function of JavaScript, as every call out of WebAssembly does, or begins a loop
-// anew. There is no such place within this function, so a transaction that it begins is committed.
+// anew. There is no such place within this function, so a transaction that it begins is committed. Its file has the same
+// name in every build of a version, and a cache that goes by names gives an old build's: it may change with the version only.
 #[wasm_bindgen(inline_js = r#"
 export function add(database, stores, options, store, value, key, later) {
     const transaction = database.transaction(stores, "readwrite", options);
