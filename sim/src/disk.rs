@@ -1,5 +1,7 @@
 //! The database of the channel, as all tabs of the origin share it.
 
+mod harm;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tab::TabId;
@@ -8,7 +10,6 @@ use tab::storage::{
 };
 
 use crate::mutant::Mutant;
-use crate::page::MessageId;
 use crate::prng::Prng;
 
 /// How the database behaves in one world.
@@ -391,103 +392,6 @@ impl Disk {
     pub(crate) fn hears_of_closing(&mut self, tab: TabId) -> bool {
         self.closing.remove(&tab)
     }
-
-    // What befalls it.
-
-    /// The tab is gone, and what it had not handed over.
-    pub(crate) fn gone(&mut self, now_us: u64, tab: TabId) {
-        self.connections.remove(&tab);
-        self.closing.remove(&tab);
-        self.under_way
-            .retain(|_, it| it.tab != tab || it.handed_us <= now_us);
-    }
-
-    /// The browser removes all data of the site. Returns which tabs had the database open.
-    pub(crate) fn clear(&mut self) -> Vec<TabId> {
-        self.rows.clear();
-        self.snapshot = None;
-        self.under_way.clear();
-        let open = core::mem::take(&mut self.connections);
-        self.closing.extend(open.keys().copied());
-        open.into_keys().collect()
-    }
-
-    /// There is no more room, until then.
-    pub(crate) fn fill_up(&mut self, until_us: u64) {
-        self.full_until_us = until_us;
-    }
-
-    /// From now on it does as it should, and fast.
-    pub(crate) fn calm(&mut self) {
-        self.full_until_us = 0;
-        self.manners = Manners::default();
-    }
-
-    /// Somebody puts something into the log that this build does not know. Returns its number.
-    pub(crate) fn add_foreign(&mut self) -> Seq {
-        let seq = self.tail().next();
-        self.rows.insert(seq, Stored::Foreign);
-        seq
-    }
-
-    /// A bit flips in the payload of a message that `may_go`, in the segment that brought it. Returns which.
-    pub(crate) fn damage(&mut self, may_go: impl Fn(MessageId) -> bool) -> Option<MessageId> {
-        let mut found = Vec::new();
-        for (seq, stored) in &self.rows {
-            if let Stored::Row(row) = stored
-                && let RowKind::Segment(bytes) = &row.kind
-            {
-                let ids = MessageId::all_in(bytes).filter(|id| may_go(*id));
-                found.extend(ids.map(|id| (*seq, id)));
-            }
-        }
-        let (seq, message) = *self.prng.pick(&found)?;
-        let Some(Stored::Row(Row {
-            kind: RowKind::Segment(bytes),
-            ..
-        })) = self.rows.get_mut(&seq)
-        else {
-            return None;
-        };
-        let text = message.to_string();
-        let at = bytes
-            .windows(text.len())
-            .position(|window| window == text.as_bytes())?;
-        flip(bytes, at, self.prng.between(0, 7));
-        Some(message)
-    }
-
-    /// One bit of what is stored flips, if there is any.
-    pub(crate) fn flip_a_bit(&mut self) -> bool {
-        let segments = self.rows.values_mut().filter_map(|stored| match stored {
-            Stored::Row(Row {
-                kind: RowKind::Segment(bytes),
-                ..
-            }) => Some(bytes),
-            Stored::Row(_) | Stored::Foreign => None,
-        });
-        let pieces = self.snapshot.iter_mut().flat_map(|it| &mut it.pieces);
-        let mut all: Vec<&mut Vec<u8>> = segments.chain(pieces).collect();
-        all.retain(|bytes| !bytes.is_empty());
-        let Some(last) = all.len().checked_sub(1) else {
-            return false;
-        };
-        let chosen = self.prng.between(0, last as u64);
-        let chosen = usize::try_from(chosen).ok();
-        let Some(bytes) = chosen.and_then(|chosen| all.into_iter().nth(chosen)) else {
-            return false;
-        };
-        let at = self.prng.between(0, bytes.len() as u64 - 1);
-        let bit = self.prng.between(0, 7);
-        flip(bytes, usize::try_from(at).unwrap_or(0), bit);
-        true
-    }
-}
-
-fn flip(bytes: &mut [u8], at: usize, bit: u64) {
-    if let Some(byte) = bytes.get_mut(at) {
-        *byte ^= 1 << bit;
-    }
 }
 
 fn is_segment(row: &Row) -> bool {
@@ -495,148 +399,4 @@ fn is_segment(row: &Row) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use tab::api::{Durability, Term};
-
-    use super::*;
-
-    const A: TabId = TabId::from_entropy(1);
-    const B: TabId = TabId::from_entropy(2);
-
-    fn disk() -> Disk {
-        let mut disk = Disk::new(Prng::new(1), Manners::default(), None);
-        for tab in [A, B] {
-            ask(&mut disk, tab, StorageRequest::Open(Durability::Relaxed)).unwrap();
-        }
-        disk
-    }
-
-    /// Asks, waits, and hears the answer.
-    fn ask(disk: &mut Disk, tab: TabId, request: StorageRequest) -> Result<StorageEvent, Misuse> {
-        let (at_us, no) = disk.request(disk.free_us, tab, request)?.expect("no turn");
-        let outcome = disk.carry_out(at_us, no).expect("no outcome")?;
-        assert!(disk.hears(tab, outcome.connection, &outcome.answer));
-        Ok(outcome.answer)
-    }
-
-    fn segment(term: u64) -> Row {
-        Row {
-            term: Term(term),
-            kind: RowKind::Segment(vec![0; 100]),
-        }
-    }
-
-    fn fence(term: u64) -> Row {
-        Row {
-            term: Term(term),
-            kind: RowKind::Fence,
-        }
-    }
-
-    #[test]
-    fn a_number_is_taken_once_and_none_is_left_out() {
-        let mut disk = disk();
-        let append = |seq, row| StorageRequest::Append(Seq(seq), row);
-        let answer = ask(&mut disk, A, append(1, fence(1)));
-        assert_eq!(answer, Ok(StorageEvent::Committed(Seq(1))));
-        let answer = ask(&mut disk, B, append(1, fence(2)));
-        let taken = StorageEvent::Failed(Seq(1), StorageError::Taken);
-        assert_eq!(answer, Ok(taken));
-        let (seq, tail) = (Seq(3), Seq(1));
-        assert_eq!(
-            ask(&mut disk, B, append(3, fence(2))),
-            Err(Misuse::Gap { seq, tail })
-        );
-    }
-
-    #[test]
-    fn what_was_handed_over_outlives_its_tab_and_nothing_else_does() {
-        for (waits_us, lands) in [(0, false), (1_000, true)] {
-            let mut disk = disk();
-            let begin_us = disk.free_us;
-            let request = StorageRequest::Append(Seq(1), segment(1));
-            let (at_us, no) = disk.request(begin_us, A, request).unwrap().unwrap();
-            disk.gone(begin_us + waits_us, A);
-            assert_eq!(disk.carry_out(at_us, no).is_some(), lands);
-            assert_eq!(disk.tail(), Seq(u64::from(lands)));
-        }
-    }
-
-    #[test]
-    fn a_checkpoint_takes_the_place_of_rows_but_never_of_a_fence() {
-        let mut disk = disk();
-        ask(&mut disk, A, StorageRequest::Append(Seq(1), fence(1))).unwrap();
-        ask(&mut disk, A, StorageRequest::Append(Seq(2), segment(1))).unwrap();
-        let checkpoint = |first| {
-            StorageRequest::Checkpoint(Checkpoint {
-                seq: Seq(3),
-                term: Term(1),
-                pieces: vec![vec![7]],
-                remove: vec![(Seq(first), Seq(2))],
-            })
-        };
-        let refused = ask(&mut disk, A, checkpoint(1));
-        assert_eq!(refused, Err(Misuse::FenceRemoved { fence: Seq(1) }));
-        ask(&mut disk, A, checkpoint(2)).unwrap();
-        let StorageEvent::Loaded(loaded) = ask(&mut disk, B, StorageRequest::Load).unwrap() else {
-            panic!("not loaded");
-        };
-        let numbers: Vec<u64> = loaded.rows.iter().map(|(seq, _)| seq.0).collect();
-        assert_eq!((numbers, loaded.tail), (vec![1, 3], Seq(3)));
-        assert_eq!(loaded.snapshot.unwrap().up_to, Seq(3));
-    }
-
-    #[test]
-    fn a_fence_in_the_place_of_a_removed_row_comes_too_late() {
-        let mut disk = disk();
-        ask(&mut disk, A, StorageRequest::Append(Seq(1), fence(1))).unwrap();
-        ask(&mut disk, A, StorageRequest::Append(Seq(2), segment(1))).unwrap();
-        let checkpoint = Checkpoint {
-            seq: Seq(3),
-            term: Term(1),
-            pieces: Vec::new(),
-            remove: vec![(Seq(2), Seq(2))],
-        };
-        ask(&mut disk, A, StorageRequest::Checkpoint(checkpoint)).unwrap();
-        let answer = ask(&mut disk, B, StorageRequest::Append(Seq(2), fence(2)));
-        let taken = StorageEvent::Failed(Seq(2), StorageError::Taken);
-        assert_eq!(answer, Ok(taken));
-    }
-
-    #[test]
-    fn a_full_disk_takes_no_segment_and_a_cleared_one_is_closed() {
-        let mut disk = disk();
-        disk.fill_up(u64::MAX);
-        let append = StorageRequest::Append(Seq(1), segment(1));
-        let full = StorageEvent::Failed(Seq(1), StorageError::Full);
-        assert_eq!(ask(&mut disk, A, append.clone()), Ok(full));
-        assert_eq!(disk.clear(), [A, B]);
-        assert_eq!(disk.request(0, A, append.clone()), Ok(None));
-        assert!(disk.hears_of_closing(A));
-        assert_eq!(disk.request(0, A, append), Err(Misuse::NotOpen));
-    }
-
-    #[test]
-    fn a_tab_asks_for_one_thing_at_a_time() {
-        let mut disk = disk();
-        disk.request(0, A, StorageRequest::Load).unwrap();
-        let second = disk.request(0, A, StorageRequest::Load);
-        assert_eq!(second, Err(Misuse::TwoAtATime));
-    }
-
-    #[test]
-    fn a_flipped_bit_stays_in_its_row() {
-        let mut disk = disk();
-        assert!(!disk.flip_a_bit());
-        ask(&mut disk, A, StorageRequest::Append(Seq(1), segment(1))).unwrap();
-        assert!(disk.flip_a_bit());
-        assert_eq!(disk.add_foreign(), Seq(2));
-        let loaded = disk.load();
-        assert_eq!((loaded.foreign, loaded.tail), (1, Seq(2)));
-        let RowKind::Segment(bytes) = &loaded.rows[0].1.kind else {
-            panic!("no segment");
-        };
-        let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
-        assert_eq!(ones, 1);
-    }
-}
+mod tests;

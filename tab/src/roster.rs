@@ -82,6 +82,12 @@ impl Roster {
         self.changed = true;
     }
 
+    /// This tab has changed so much that it is to be shown at once.
+    pub(crate) fn touch_urgently(&mut self) {
+        self.changed = true;
+        self.shown = None;
+    }
+
     /// Whether it is to be shown now: something has changed, and the last time was `gap_ms` ago. While many tabs tell what
     /// is new, as when the broker changes, nobody could follow, and everybody has other things to do.
     pub(crate) fn take_due(&mut self, now: Time, gap_ms: u64) -> bool {

@@ -435,11 +435,13 @@ impl Joined {
         let was_broker = matches!(self.part, Part::Broker(_));
         self.part = part;
         self.waiting_since = turn.now;
-        self.roster.touch();
         // That a tab waits, or follows, can wait: if all of twenty told all others at once, nobody had time for the new
         // broker.
         if was_broker || matches!(self.part, Part::Broker(_)) {
+            self.roster.touch_urgently();
             self.announce_soon();
+        } else {
+            self.roster.touch();
         }
         turn.notify(Notice::Role(self.role()));
     }

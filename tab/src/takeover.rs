@@ -174,9 +174,10 @@ impl Takeover {
             }
             (Step::Loading(_), StorageEvent::Loaded(loaded)) => {
                 let newest = loaded.rows.last().map(|(seq, row)| (*seq, row.term));
-                if let Some((fence, term)) = self.late.take()
-                    && newest == Some((fence, term))
-                {
+                if let Some((fence, term)) = self.late.take() {
+                    if newest != Some((fence, term)) {
+                        return Some(Outcome::Ousted);
+                    }
                     let beginning = self.begin(now, loaded, term, Some(fence), settings);
                     return Some(Outcome::Reign(Box::new(beginning)));
                 }
@@ -197,9 +198,10 @@ impl Takeover {
                 self.step = Step::Fencing(loaded, term, now);
                 None
             }
-            // This tab, or the database, stood still for long enough to be ousted: only the log knows whether it was.
+            // This tab, or the database, stood still for long enough to be ousted, or another tab says that it reigns: only
+            // the log knows.
             (Step::Fencing(_, term, since), StorageEvent::Committed(seq))
-                if now.ms_since(since) > settings.suspect_ms =>
+                if now.ms_since(since) > settings.suspect_ms || heard > Some(term) =>
             {
                 self.late = Some((seq, term));
                 None

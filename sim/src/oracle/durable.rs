@@ -194,7 +194,9 @@ impl Oracle {
         let Some(session) = self.sessions.get_mut(&client_id) else {
             return true;
         };
-        let is_certain = session.since.is_some() && !session.is_contested(now);
+        // What one client of several is told last need not be what happened last.
+        let is_certain =
+            session.since.is_some() && !session.is_contested(now) && !session.was_shared;
         // A change of broker is not a disconnection: while its tab lives, the session does, whatever its expiry.
         let is_only_moved = has_moved && is_gentle && !was_ill;
         let must_be_there = is_certain && (session.is_lasting || !is_first && is_only_moved);

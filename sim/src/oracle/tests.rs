@@ -1,4 +1,6 @@
-use tab::api::{Durability, Message, Publication};
+use tab::api::{
+    ClientCommand, ClientNotice, ClientStatus, Command, Durability, Message, Notice, Publication,
+};
 
 use super::*;
 use crate::page::{PROBER, Page};

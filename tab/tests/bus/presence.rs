@@ -158,6 +158,7 @@ fn a_roster_flooded_with_strangers_is_bounded_and_recovers() {
 fn who_holds_no_lock_is_seen_off_by_the_broker() {
     let mut world = World::with_tabs(2);
     world.say(announcement(id(9)));
+    world.pass(Settings::default().roster_gap_ms);
     assert_eq!(ids(world.roster(id(1))), [id(1), id(2)]);
     assert_eq!(ids(world.roster(id(2))), [id(1), id(2)]);
 }

@@ -1,0 +1,104 @@
+//! What befalls the disk.
+
+use tab::TabId;
+use tab::storage::{Row, RowKind, Seq};
+
+use super::{Disk, Manners, Stored};
+use crate::page::MessageId;
+
+impl Disk {
+    /// The tab is gone, and what it had not handed over.
+    pub(crate) fn gone(&mut self, now_us: u64, tab: TabId) {
+        self.connections.remove(&tab);
+        self.closing.remove(&tab);
+        self.under_way
+            .retain(|_, it| it.tab != tab || it.handed_us <= now_us);
+    }
+
+    /// The browser removes all data of the site. Returns which tabs had the database open.
+    pub(crate) fn clear(&mut self) -> Vec<TabId> {
+        self.rows.clear();
+        self.snapshot = None;
+        self.under_way.clear();
+        let open = core::mem::take(&mut self.connections);
+        self.closing.extend(open.keys().copied());
+        open.into_keys().collect()
+    }
+
+    /// There is no more room, until then.
+    pub(crate) fn fill_up(&mut self, until_us: u64) {
+        self.full_until_us = until_us;
+    }
+
+    /// From now on it does as it should, and fast.
+    pub(crate) fn calm(&mut self) {
+        self.full_until_us = 0;
+        self.manners = Manners::default();
+    }
+
+    /// Somebody puts something into the log that this build does not know. Returns its number.
+    pub(crate) fn add_foreign(&mut self) -> Seq {
+        let seq = self.tail().next();
+        self.rows.insert(seq, Stored::Foreign);
+        seq
+    }
+
+    /// A bit flips in the payload of a message that `may_go`, in the segment that brought it. Returns which.
+    pub(crate) fn damage(&mut self, may_go: impl Fn(MessageId) -> bool) -> Option<MessageId> {
+        let mut found = Vec::new();
+        for (seq, stored) in &self.rows {
+            if let Stored::Row(row) = stored
+                && let RowKind::Segment(bytes) = &row.kind
+            {
+                let ids = MessageId::all_in(bytes).filter(|id| may_go(*id));
+                found.extend(ids.map(|id| (*seq, id)));
+            }
+        }
+        let (seq, message) = *self.prng.pick(&found)?;
+        let Some(Stored::Row(Row {
+            kind: RowKind::Segment(bytes),
+            ..
+        })) = self.rows.get_mut(&seq)
+        else {
+            return None;
+        };
+        let text = message.to_string();
+        let at = bytes
+            .windows(text.len())
+            .position(|window| window == text.as_bytes())?;
+        flip(bytes, at, self.prng.between(0, 7));
+        Some(message)
+    }
+
+    /// One bit of what is stored flips, if there is any.
+    pub(crate) fn flip_a_bit(&mut self) -> bool {
+        let segments = self.rows.values_mut().filter_map(|stored| match stored {
+            Stored::Row(Row {
+                kind: RowKind::Segment(bytes),
+                ..
+            }) => Some(bytes),
+            Stored::Row(_) | Stored::Foreign => None,
+        });
+        let pieces = self.snapshot.iter_mut().flat_map(|it| &mut it.pieces);
+        let mut all: Vec<&mut Vec<u8>> = segments.chain(pieces).collect();
+        all.retain(|bytes| !bytes.is_empty());
+        let Some(last) = all.len().checked_sub(1) else {
+            return false;
+        };
+        let chosen = self.prng.between(0, last as u64);
+        let chosen = usize::try_from(chosen).ok();
+        let Some(bytes) = chosen.and_then(|chosen| all.into_iter().nth(chosen)) else {
+            return false;
+        };
+        let at = self.prng.between(0, bytes.len() as u64 - 1);
+        let bit = self.prng.between(0, 7);
+        flip(bytes, usize::try_from(at).unwrap_or(0), bit);
+        true
+    }
+}
+
+fn flip(bytes: &mut [u8], at: usize, bit: u64) {
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte ^= 1 << bit;
+    }
+}

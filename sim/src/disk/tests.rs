@@ -1,0 +1,143 @@
+use tab::api::{Durability, Term};
+
+use super::*;
+
+const A: TabId = TabId::from_entropy(1);
+const B: TabId = TabId::from_entropy(2);
+
+fn disk() -> Disk {
+    let mut disk = Disk::new(Prng::new(1), Manners::default(), None);
+    for tab in [A, B] {
+        ask(&mut disk, tab, StorageRequest::Open(Durability::Relaxed)).unwrap();
+    }
+    disk
+}
+
+/// Asks, waits, and hears the answer.
+fn ask(disk: &mut Disk, tab: TabId, request: StorageRequest) -> Result<StorageEvent, Misuse> {
+    let (at_us, no) = disk.request(disk.free_us, tab, request)?.expect("no turn");
+    let outcome = disk.carry_out(at_us, no).expect("no outcome")?;
+    assert!(disk.hears(tab, outcome.connection, &outcome.answer));
+    Ok(outcome.answer)
+}
+
+fn segment(term: u64) -> Row {
+    Row {
+        term: Term(term),
+        kind: RowKind::Segment(vec![0; 100]),
+    }
+}
+
+fn fence(term: u64) -> Row {
+    Row {
+        term: Term(term),
+        kind: RowKind::Fence,
+    }
+}
+
+#[test]
+fn a_number_is_taken_once_and_none_is_left_out() {
+    let mut disk = disk();
+    let append = |seq, row| StorageRequest::Append(Seq(seq), row);
+    let answer = ask(&mut disk, A, append(1, fence(1)));
+    assert_eq!(answer, Ok(StorageEvent::Committed(Seq(1))));
+    let answer = ask(&mut disk, B, append(1, fence(2)));
+    let taken = StorageEvent::Failed(Seq(1), StorageError::Taken);
+    assert_eq!(answer, Ok(taken));
+    let (seq, tail) = (Seq(3), Seq(1));
+    assert_eq!(
+        ask(&mut disk, B, append(3, fence(2))),
+        Err(Misuse::Gap { seq, tail })
+    );
+}
+
+#[test]
+fn what_was_handed_over_outlives_its_tab_and_nothing_else_does() {
+    for (waits_us, lands) in [(0, false), (1_000, true)] {
+        let mut disk = disk();
+        let begin_us = disk.free_us;
+        let request = StorageRequest::Append(Seq(1), segment(1));
+        let (at_us, no) = disk.request(begin_us, A, request).unwrap().unwrap();
+        disk.gone(begin_us + waits_us, A);
+        assert_eq!(disk.carry_out(at_us, no).is_some(), lands);
+        assert_eq!(disk.tail(), Seq(u64::from(lands)));
+    }
+}
+
+#[test]
+fn a_checkpoint_takes_the_place_of_rows_but_never_of_a_fence() {
+    let mut disk = disk();
+    ask(&mut disk, A, StorageRequest::Append(Seq(1), fence(1))).unwrap();
+    ask(&mut disk, A, StorageRequest::Append(Seq(2), segment(1))).unwrap();
+    let checkpoint = |first| {
+        StorageRequest::Checkpoint(Checkpoint {
+            seq: Seq(3),
+            term: Term(1),
+            pieces: vec![vec![7]],
+            remove: vec![(Seq(first), Seq(2))],
+        })
+    };
+    let refused = ask(&mut disk, A, checkpoint(1));
+    assert_eq!(refused, Err(Misuse::FenceRemoved { fence: Seq(1) }));
+    ask(&mut disk, A, checkpoint(2)).unwrap();
+    let StorageEvent::Loaded(loaded) = ask(&mut disk, B, StorageRequest::Load).unwrap() else {
+        panic!("not loaded");
+    };
+    let numbers: Vec<u64> = loaded.rows.iter().map(|(seq, _)| seq.0).collect();
+    assert_eq!((numbers, loaded.tail), (vec![1, 3], Seq(3)));
+    assert_eq!(loaded.snapshot.unwrap().up_to, Seq(3));
+}
+
+#[test]
+fn a_fence_in_the_place_of_a_removed_row_comes_too_late() {
+    let mut disk = disk();
+    ask(&mut disk, A, StorageRequest::Append(Seq(1), fence(1))).unwrap();
+    ask(&mut disk, A, StorageRequest::Append(Seq(2), segment(1))).unwrap();
+    let checkpoint = Checkpoint {
+        seq: Seq(3),
+        term: Term(1),
+        pieces: Vec::new(),
+        remove: vec![(Seq(2), Seq(2))],
+    };
+    ask(&mut disk, A, StorageRequest::Checkpoint(checkpoint)).unwrap();
+    let answer = ask(&mut disk, B, StorageRequest::Append(Seq(2), fence(2)));
+    let taken = StorageEvent::Failed(Seq(2), StorageError::Taken);
+    assert_eq!(answer, Ok(taken));
+}
+
+#[test]
+fn a_full_disk_takes_no_segment_and_a_cleared_one_is_closed() {
+    let mut disk = disk();
+    disk.fill_up(u64::MAX);
+    let append = StorageRequest::Append(Seq(1), segment(1));
+    let full = StorageEvent::Failed(Seq(1), StorageError::Full);
+    assert_eq!(ask(&mut disk, A, append.clone()), Ok(full));
+    assert_eq!(disk.clear(), [A, B]);
+    assert_eq!(disk.request(0, A, append.clone()), Ok(None));
+    assert!(disk.hears_of_closing(A));
+    assert_eq!(disk.request(0, A, append), Err(Misuse::NotOpen));
+}
+
+#[test]
+fn a_tab_asks_for_one_thing_at_a_time() {
+    let mut disk = disk();
+    disk.request(0, A, StorageRequest::Load).unwrap();
+    let second = disk.request(0, A, StorageRequest::Load);
+    assert_eq!(second, Err(Misuse::TwoAtATime));
+}
+
+#[test]
+fn a_flipped_bit_stays_in_its_row() {
+    let mut disk = disk();
+    assert!(!disk.flip_a_bit());
+    ask(&mut disk, A, StorageRequest::Append(Seq(1), segment(1))).unwrap();
+    assert!(disk.flip_a_bit());
+    assert_eq!(disk.add_foreign(), Seq(2));
+    let loaded = disk.load();
+    assert_eq!((loaded.foreign, loaded.tail), (1, Seq(2)));
+    let RowKind::Segment(bytes) = &loaded.rows[0].1.kind else {
+        panic!("no segment");
+    };
+    let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
+    assert_eq!(ones, 1);
+}

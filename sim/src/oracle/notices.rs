@@ -1,0 +1,354 @@
+//! What tabs tell their pages.
+
+use tab::api::{
+    ClientNo, ClientNotice, ClientStatus, DisconnectCause, EventKind, Message, Notice, Problem,
+    QoS, RequestId,
+};
+use tab::{TabId, Time};
+
+use super::message::{Kind, Moment};
+use super::{Oracle, QUOTA_EXCEEDED, RequestKind};
+use crate::page::MessageId;
+use crate::plan::Promise;
+use crate::violation::{ClientKey, Violation};
+
+impl Oracle {
+    /// Returns the client that was disconnected for good, as it may be.
+    pub(crate) fn on_notice(
+        &mut self,
+        now: Time,
+        tab: TabId,
+        notice: Notice,
+    ) -> Result<Option<ClientNo>, Violation> {
+        let now = self.moment(now);
+        match notice {
+            Notice::Client(no, notice) => {
+                let key = ClientKey { tab, no };
+                let is_end = matches!(
+                    &notice,
+                    ClientNotice::Status(ClientStatus::Disconnected(cause))
+                        if *cause != DisconnectCause::Requested
+                );
+                self.on_client_notice(now, key, notice)?;
+                return Ok(is_end.then_some(no));
+            }
+            Notice::Roster(roster) => {
+                if let Some(view) = self.tabs.get_mut(&tab) {
+                    view.roster = roster;
+                }
+            }
+            Notice::Stats(stats) => {
+                if let Some(view) = self.tabs.get_mut(&tab) {
+                    view.stats = stats;
+                }
+            }
+            Notice::Refused(problem) => return Err(Violation::CommandRefused { tab, problem }),
+            Notice::Event(event) => {
+                if let EventKind::Deposed { .. } = event.kind
+                    && let Some(view) = self.tabs.get_mut(&tab)
+                {
+                    view.claims_the_reign = false;
+                }
+            }
+            Notice::Opened { .. } | Notice::Role(_) => {}
+        }
+        Ok(None)
+    }
+
+    /// What was refused because the connection ended: that it has ended was told, too.
+    pub(crate) fn check_refusals(&mut self, tab: TabId) -> Result<(), Violation> {
+        let Some(view) = self.tabs.get_mut(&tab) else {
+            return Ok(());
+        };
+        for (no, client) in &mut view.clients {
+            if let Some((request, problem)) = client.refused.take() {
+                return Err(Violation::Refused {
+                    client: ClientKey { tab, no: *no },
+                    request,
+                    problem,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn on_client_notice(
+        &mut self,
+        now: Moment,
+        client: ClientKey,
+        notice: ClientNotice,
+    ) -> Result<(), Violation> {
+        match notice {
+            ClientNotice::Status(status) => self.on_status(now, client, status),
+            ClientNotice::Subscribed(request, codes) => {
+                self.on_subscribed(now, client, request, codes)
+            }
+            ClientNotice::Unsubscribed(request, codes) => {
+                self.on_unsubscribed(now, client, request, codes)
+            }
+            ClientNotice::Published(request, code) => self.on_published(now, client, request, code),
+            ClientNotice::Refused(request, problem) => {
+                let asked = self.answered(client, request)?;
+                let current = self.client(client).filter(|it| it.is_wanted);
+                let is_current = current.is_some_and(|it| it.epoch == asked.epoch);
+                if asked.is_valid && is_current {
+                    if problem != Problem::NotConnected {
+                        return Err(Violation::Refused {
+                            client,
+                            request,
+                            problem,
+                        });
+                    }
+                    if let Some(client) = self.client(client) {
+                        client.refused = Some((request, problem));
+                    }
+                }
+                if asked.is_valid {
+                    self.tally.requests_ended_by_page += 1;
+                } else {
+                    self.tally.invalid_requests_refused += 1;
+                }
+                if let RequestKind::Publish(Some(id)) = asked.kind
+                    && let Some(published) = self.messages.get_mut(&id)
+                {
+                    published.give_up(now);
+                }
+                Ok(())
+            }
+            ClientNotice::Message(message) => self.on_message(client, &message),
+        }
+    }
+
+    fn on_status(
+        &mut self,
+        now: Moment,
+        key: ClientKey,
+        status: ClientStatus,
+    ) -> Result<(), Violation> {
+        let Some(view) = self.tabs.get_mut(&key.tab) else {
+            return Ok(());
+        };
+        let client = view.clients.entry(key.no).or_default();
+        match status {
+            ClientStatus::Waiting => client.lost(),
+            ClientStatus::Connecting => {
+                client.lost();
+                // A CONNECT that began a session, unheard, is followed by one that begins another.
+                let may_end_one = client.is_clean_start && !client.was_connected();
+                let will = client.will.and_then(|id| self.messages.get_mut(&id));
+                will.into_iter().for_each(|will| will.brought(may_end_one));
+            }
+            ClientStatus::Connected {
+                session_present,
+                term,
+                ..
+            } => {
+                if !self.reigns.contains_key(&term) {
+                    return Err(Violation::TermOfNobody { client: key, term });
+                }
+                let is_kept = match self.plan.promise {
+                    Promise::Memory => session_present || !client.must_go_on(term),
+                    Promise::Durable => self.find_session(now, key, term, session_present),
+                    Promise::Calm => true,
+                };
+                if !is_kept {
+                    return Err(Violation::SessionLost { client: key });
+                }
+                // What others did to a session that several clients have in turn.
+                let client_id = self.client(key).and_then(|client| client.client_id.clone());
+                let inherited = client_id
+                    .filter(|_| session_present && self.was_shared(key))
+                    .map(|client_id| self.inherited(key, &client_id))
+                    .unwrap_or_default();
+                let may_go_on = self.may_outlive_brokers();
+                // A broker without storage begins all sessions anew, and the next with storage goes on with the old ones.
+                let may_have_been_away = self.plan.promise == Promise::Calm;
+                let may_be_full = self.may_be_full(now);
+                let Some(client) = self.client(key) else {
+                    return Ok(());
+                };
+                client.is_will_unstored = may_be_full;
+                // Another client of its id may still be told of what it got before this one began anew.
+                let dropped = client.client_id.clone().filter(|_| !session_present);
+                let dropped = dropped.map(|id| (id, client.of_earlier_epochs()));
+                let goes_on =
+                    client.connected(now, term, session_present, may_go_on, may_have_been_away);
+                client.inherit(inherited);
+                if let Some((client_id, dropped)) = dropped
+                    && may_go_on
+                {
+                    self.legacy.entry(client_id).or_default().extend(dropped);
+                }
+                if goes_on {
+                    self.tally.sessions_resumed += 1;
+                } else {
+                    self.tally.sessions_begun += 1;
+                }
+                for published in self.messages.values_mut() {
+                    if published.publisher == key && published.is_pending() {
+                        published.reconnected(term, goes_on);
+                    }
+                }
+            }
+            ClientStatus::Disconnected(DisconnectCause::Requested) => client.disconnected(),
+            ClientStatus::Disconnected(cause) => {
+                if !self.may_end(now, key, &cause) {
+                    return Err(Violation::Ended { client: key, cause });
+                }
+                self.tally.connections_ended += 1;
+                self.leave_session(now, key);
+                if let Some(client) = self.client(key) {
+                    client.is_wanted = false;
+                    client.refused = None;
+                    client.disconnected();
+                }
+                self.may_publish_wills(key.tab);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_subscribed(
+        &mut self,
+        now: Moment,
+        key: ClientKey,
+        request: RequestId,
+        codes: Vec<u8>,
+    ) -> Result<(), Violation> {
+        let asked = self.granted(key, request)?;
+        if self.may_be_refused(now, key, &codes) {
+            return Ok(());
+        }
+        let Some(client) = self.client(key) else {
+            return Ok(());
+        };
+        if !client
+            .requested(request)
+            .map(|qos| qos as u8)
+            .eq(codes.iter().copied())
+        {
+            return Err(Violation::WrongAnswer {
+                client: key,
+                request,
+                codes,
+            });
+        }
+        client.subscribed(now, request);
+        self.tally.subscriptions_answered += 1;
+        self.on_answered(now, &asked);
+        Ok(())
+    }
+
+    fn on_unsubscribed(
+        &mut self,
+        now: Moment,
+        key: ClientKey,
+        request: RequestId,
+        codes: Vec<u8>,
+    ) -> Result<(), Violation> {
+        const NO_SUBSCRIPTION_EXISTED: u8 = 0x11;
+        let asked = self.granted(key, request)?;
+        let may_be_refused = self.may_be_refused(now, key, &codes);
+        let (Some(client), RequestKind::Unsubscribe(topic_filters)) =
+            (self.client(key), &asked.kind)
+        else {
+            return Ok(());
+        };
+        if may_be_refused {
+            return Ok(());
+        }
+        let is_expected = codes
+            .iter()
+            .all(|it| matches!(*it, 0 | NO_SUBSCRIPTION_EXISTED));
+        if !is_expected || codes.len() != topic_filters.len() {
+            return Err(Violation::WrongAnswer {
+                client: key,
+                request,
+                codes,
+            });
+        }
+        client.unsubscribed(now, asked.asked, topic_filters);
+        self.tally.subscriptions_answered += 1;
+        self.on_answered(now, &asked);
+        Ok(())
+    }
+
+    fn on_published(
+        &mut self,
+        now: Moment,
+        key: ClientKey,
+        request: RequestId,
+        code: u8,
+    ) -> Result<(), Violation> {
+        const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
+        let asked = self.granted(key, request)?;
+        if self.may_be_refused(now, key, &[code]) {
+            if let RequestKind::Publish(Some(id)) = asked.kind
+                && let Some(published) = self.messages.get_mut(&id)
+            {
+                published.give_up(now);
+            }
+            self.tally.publications_without_room += u64::from(code == QUOTA_EXCEEDED);
+            return Ok(());
+        }
+        if !matches!(code, 0 | NO_MATCHING_SUBSCRIBERS) {
+            return Err(Violation::WrongAnswer {
+                client: key,
+                request,
+                codes: vec![code],
+            });
+        }
+        let connection = self.client(key).and_then(|client| client.connection);
+        let RequestKind::Publish(Some(id)) = asked.kind else {
+            return Ok(());
+        };
+        let Some(published) = self.messages.get_mut(&id) else {
+            return Ok(());
+        };
+        published.acknowledge(now, connection);
+        if published.publication.qos == QoS::AtMostOnce {
+            return Ok(());
+        }
+        self.tally.publications_acknowledged += 1;
+        let of_this_broker = self.broker.filter(|(_, term)| published.is_of(*term));
+        match self.plan.promise {
+            Promise::Memory => {}
+            Promise::Durable => return self.owe_for_good(now, id),
+            Promise::Calm => return Ok(()),
+        }
+        let Some((_, term)) = of_this_broker else {
+            return Ok(());
+        };
+        self.owe(now, id, term, None);
+        Ok(())
+    }
+
+    fn on_message(&mut self, key: ClientKey, message: &Message) -> Result<(), Violation> {
+        let published = MessageId::of(message).and_then(|id| Some((id, self.messages.get(&id)?)));
+        let Some((id, published)) = published else {
+            return Err(Violation::Invented {
+                client: key,
+                topic: message.topic.clone(),
+            });
+        };
+        // Where some brokers have no disk, one that has may know clients as connected that have left since.
+        let is_lost = published.kind != (Kind::Will { is_due: false });
+        if !is_lost && self.plan.promise != Promise::Calm {
+            return Err(Violation::WillWithoutLoss {
+                client: key,
+                message: id,
+            });
+        }
+        let Some(view) = self.tabs.get_mut(&key.tab) else {
+            return Ok(());
+        };
+        let client = view.clients.entry(key.no).or_default();
+        let promise = self.plan.promise;
+        client.deliver(key, id, published, message, promise, &mut self.tally)?;
+        let session = client.client_id.as_ref();
+        if let Some(session) = session.and_then(|id| self.sessions.get_mut(id)) {
+            session.got(id);
+        }
+        Ok(())
+    }
+}
