@@ -211,6 +211,12 @@ impl Takeover {
             }
             // Somebody wrote between the two: what that was must be read.
             (Step::Fencing(..), StorageEvent::Failed(_, StorageError::Taken)) => None,
+            (Step::Fencing(_, term, since), StorageEvent::Failed(_, StorageError::Full))
+                if heard > Some(term) && self.hesitate(now)
+                    || self.hesitates(since, now, settings) =>
+            {
+                None
+            }
             (Step::Fencing(loaded, term, _), StorageEvent::Failed(_, StorageError::Full)) => {
                 Some(self.begin(now, loaded, term, None, settings))
             }
@@ -232,7 +238,11 @@ impl Takeover {
     /// Lets pass a moment, once, if an answer took long: this tab may have stood still, and whoever did may have been robbed
     /// of the lock, and hears that only after everything else.
     fn hesitates(&mut self, since: Time, now: Time, settings: &Settings) -> bool {
-        if now.ms_since(since) <= settings.suspect_ms || self.has_hesitated {
+        now.ms_since(since) > settings.suspect_ms && self.hesitate(now)
+    }
+
+    fn hesitate(&mut self, now: Time) -> bool {
+        if self.has_hesitated {
             return false;
         }
         self.has_hesitated = true;
