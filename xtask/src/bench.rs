@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) rounds: Option<OsString>,
     /// Where the figures go for programs.
     pub(crate) json: Option<PathBuf>,
+    /// Parts of the names of what is measured; none: everything.
+    pub(crate) only: Vec<OsString>,
 }
 
 /// One benchmark.
@@ -76,6 +78,7 @@ fn in_tabs(program: &str, takes: &str, options: &Options) -> Result<(), Error> {
 
 impl Options {
     fn pass_on(&self, command: &mut Command) -> Result<(), Error> {
+        command.args(&self.only);
         if let Some(rounds) = &self.rounds {
             command.arg("--rounds").arg(rounds);
         }

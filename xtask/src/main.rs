@@ -57,14 +57,16 @@ const HELP_REST: &str = "
         --rounds NUMBER   how often all take turns, in place of 7 times
         --json FILE       writes the figures there, too
 
-  bench failover [--rounds NUMBER] [--json FILE]
+  bench failover [--rounds NUMBER] [--json FILE] [PART...]
       Measures in real Chromium how long nothing is acknowledged when the tab with the broker is closed, crashes, is
       frozen, hangs or is left (10 minutes), and fails if anything is lost that was acknowledged.
         --rounds NUMBER   how often each of them happens, in place of 5 times
+        PART              measures only what has this in its name, such as crash, or 'close, 19'
 
-  bench durable [--rounds NUMBER] [--json FILE]
+  bench durable [--rounds NUMBER] [--json FILE] [PART...]
       Measures in real Chromium how fast messages are acknowledged that are stored first, how long a takeover with
       10,000 retained messages takes, and what the browser would give at most (5 minutes).
+        PART              one of raw, latency, pipelined, takeover
 
   build
       Builds the app and the worker in release mode into dist/ (2 minutes at first, seconds later).
@@ -188,6 +190,9 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
             (Long("only"), Task::Test(selection)) => selection.add(parser.value()?)?,
             (Long("rounds"), Task::Bench(options)) => options.rounds = Some(parser.value()?),
             (Long("json"), Task::Bench(options)) => options.json = Some(parser.value()?.into()),
+            (Value(part), Task::Bench(options)) if options.what != bench::What::Engine => {
+                options.only.push(part);
+            }
             (Long("keep-going"), Task::Test(selection)) => selection.keep_going = true,
             // lexopt hands out what follows `--` as values.
             (Value(value), Task::Test(selection)) => {
@@ -283,16 +288,19 @@ mod tests {
                 what: bench::What::Engine,
                 rounds: None,
                 json: Some("figures.json".into()),
+                only: Vec::new(),
             })
         );
         assert_eq!(
-            line("bench failover --rounds 3").unwrap(),
+            line("bench failover --rounds 3 crash hang").unwrap(),
             Task::Bench(bench::Options {
                 what: bench::What::Failover,
                 rounds: Some("3".into()),
                 json: None,
+                only: vec!["crash".into(), "hang".into()],
             })
         );
+        assert!(line("bench engine crash").is_err());
     }
 
     #[test]
