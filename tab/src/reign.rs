@@ -7,6 +7,7 @@ use broker::Time;
 use crate::api::Command;
 use crate::control::ControlMessage;
 use crate::host::Host;
+use crate::lane::Frame;
 use crate::log::Log;
 use crate::names::TabId;
 use crate::storage::Seq;
@@ -89,6 +90,9 @@ impl Reign {
             {
                 Some(input)
             }
+            // What no tab of ours sent is counted, whoever reigns.
+            Input::Control(ref message) if !message.is_plausible() => Some(input),
+            Input::Frame(_, ref bytes) if Frame::decode(bytes).is_none() => Some(input),
             Input::Lock(_)
             | Input::Storage(_)
             | Input::Heard(_)
