@@ -61,8 +61,8 @@ extern "C" {
 }
 
 // V8 freezes a worker where it calls a function of JavaScript, as every call out of WebAssembly does, or begins a loop
-// anew. There is no such place within this function, so a transaction that it begins is committed. Its file has the same
-// name in every build of a version, and a cache that goes by names gives an old build's: it may change with the version only.
+// anew. There is no such place within these functions, so a transaction that they begin is committed. Their file has the same
+// name in every build of a version, and a cache that goes by names gives an old build's: they change with the version only.
 #[wasm_bindgen(inline_js = r#"
 export function add(database, stores, options, store, value, key, later) {
     const transaction = database.transaction(stores, "readwrite", options);
@@ -72,6 +72,20 @@ export function add(database, stores, options, store, value, key, later) {
         if (later !== undefined) {
             requests[1] = target.count(later);
         }
+        transaction.commit();
+        return { transaction, requests };
+    } catch (error) {
+        transaction.abort();
+        throw error;
+    }
+}
+
+export function read(database, stores, options) {
+    const transaction = database.transaction(stores, "readonly", options);
+    try {
+        const first = transaction.objectStore(stores[0]);
+        const second = transaction.objectStore(stores[1]);
+        const requests = [first.getAllKeys(), first.getAll(), second.getAllKeys(), second.getAll()];
         transaction.commit();
         return { transaction, requests };
     } catch (error) {
@@ -90,16 +104,23 @@ extern "C" {
         value: &JsValue,
         key: &JsValue,
         later: Option<&IdbKeyRange>,
-    ) -> Result<Added, JsValue>;
+    ) -> Result<Begun, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    fn read(
+        database: &IdbDatabase,
+        stores: &Array,
+        options: &TransactionOptions,
+    ) -> Result<Begun, JsValue>;
 
     #[wasm_bindgen(extends = Object)]
-    type Added;
+    type Begun;
 
     #[wasm_bindgen(method, getter)]
-    fn transaction(this: &Added) -> CommittableTransaction;
+    fn transaction(this: &Begun) -> CommittableTransaction;
 
     #[wasm_bindgen(method, getter)]
-    fn requests(this: &Added) -> Array;
+    fn requests(this: &Begun) -> Array;
 }
 
 /// An open database; closed when it is dropped.
@@ -247,9 +268,12 @@ impl Database {
         later: Option<&IdbKeyRange>,
     ) -> Result<Transaction, JsValue> {
         let Scope { stores, options } = scope;
-        let added = add(&self.0, stores, options, store, value, key, later)?;
-        let requests = added.requests().into_iter().map(JsCast::unchecked_into);
-        Ok(Transaction::new(added.transaction(), requests.collect()))
+        add(&self.0, stores, options, store, value, key, later).map(Transaction::begun)
+    }
+
+    /// A transaction that reads all keys and all values of two stores: four results. It, too, is done at one stroke.
+    pub(crate) fn read(&self, scope: &Scope) -> Result<Transaction, JsValue> {
+        read(&self.0, &scope.stores, &scope.options).map(Transaction::begun)
     }
 }
 
@@ -268,6 +292,11 @@ impl Drop for Database {
 }
 
 impl Transaction {
+    fn begun(begun: Begun) -> Self {
+        let requests = begun.requests().into_iter().map(JsCast::unchecked_into);
+        Self::new(begun.transaction(), requests.collect())
+    }
+
     fn new(inner: CommittableTransaction, requests: Vec<IdbRequest>) -> Self {
         let ended = Promise::new(&mut |resolve, reject| {
             inner.set_oncomplete(Some(&resolve));

@@ -140,18 +140,8 @@ impl Storage {
     }
 
     fn load(&self) {
-        let ask = |transaction: &IdbTransaction| {
-            let log = transaction.object_store(LOG)?;
-            let snap = transaction.object_store(SNAP)?;
-            Ok(vec![
-                log.get_all_keys()?,
-                log.get_all()?,
-                snap.get_all_keys()?,
-                snap.get_all()?,
-            ])
-        };
         self.run(
-            |connection| connection.transaction(IdbTransactionMode::Readonly, ask),
+            |connection| connection.database.read(&connection.both),
             |ended| match ended {
                 Ok(results) => StorageEvent::Loaded(loaded(results)),
                 Err(errors) => {
@@ -187,8 +177,8 @@ impl Storage {
     /// Begins a transaction, and tells its outcome as `event` words it.
     ///
     /// A worker may be stopped in the middle of a turn, and a transaction that is not committed by then holds up every tab
-    /// until the browser gives it up, which takes Chromium a minute: so `begin` does nothing but ask, and what that takes
-    /// is made before.
+    /// until the browser gives it up, which takes Chromium a minute: so `begin` does nothing but ask, at one stroke if it
+    /// can, and what that takes is made before.
     fn run(
         &self,
         begin: impl FnOnce(&Connection) -> Result<Transaction, JsValue>,
