@@ -152,7 +152,10 @@ impl Joined {
 
     pub(super) fn on_lock_lost(&mut self, lock: Lock, turn: &mut Turn<'_>) {
         match (lock, &mut self.part) {
-            (Lock::Broker, Part::Broker(_) | Part::Taking(_)) => self.depose(turn),
+            (Lock::Broker, Part::Broker(_) | Part::Taking(_)) => {
+                self.depose(turn);
+                self.ask_who(turn);
+            }
             (Lock::Tab(tab), Part::Broker(reign)) if tab != self.tab_id => {
                 reign.watched.remove(&tab);
             }
@@ -243,6 +246,11 @@ impl Joined {
     pub(super) fn fenced(&mut self, turn: &mut Turn<'_>) {
         turn.release(Lock::Broker);
         self.depose(turn);
+        self.ask_who(turn);
+    }
+
+    /// Whoever is the broker now has announced itself already.
+    fn ask_who(&self, turn: &mut Turn<'_>) {
         turn.control(ControlMessage::Who {
             tab_id: self.tab_id,
         });
