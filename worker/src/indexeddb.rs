@@ -239,14 +239,14 @@ impl Scope {
 }
 
 impl Database {
-    /// Makes a transaction, lets `ask` ask for everything, and commits it, all in this turn of the loop.
-    pub(crate) fn transaction(
+    /// Makes a transaction that may write, lets `ask` ask for everything, and commits it, all in this turn of the loop.
+    pub(crate) fn write(
         &self,
         scope: &Scope,
-        mode: IdbTransactionMode,
         ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
     ) -> Result<Transaction, JsValue> {
         let source: &TransactionSource = self.0.unchecked_ref();
+        let mode = IdbTransactionMode::Readwrite;
         let inner = source.transaction(&scope.stores, mode, &scope.options)?;
         let asked = ask(&inner).and_then(|requests| inner.commit().map(|()| requests));
         let requests = asked.inspect_err(|_| {
@@ -344,8 +344,7 @@ mod tests {
         let database = opened.await.unwrap().database;
         for durability in ["strict", "relaxed"] {
             let scope = Scope::new(&["store"], durability);
-            let mode = IdbTransactionMode::Readwrite;
-            let transaction = database.transaction(&scope, mode, |_| Ok(vec![])).unwrap();
+            let transaction = database.write(&scope, |_| Ok(vec![])).unwrap();
             let own = Reflect::get(&transaction.inner, &"durability".into()).unwrap();
             assert_eq!(own.as_string().as_deref(), Some(durability));
             assert_eq!(transaction.end().await.unwrap().len(), 0);

@@ -12,9 +12,7 @@ use tab::storage::{
 };
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{
-    Event, IdbKeyRange, IdbRequest, IdbTransaction, IdbTransactionMode, IdbVersionChangeEvent,
-};
+use web_sys::{Event, IdbKeyRange, IdbRequest, IdbTransaction, IdbVersionChangeEvent};
 
 use crate::clock;
 use crate::error::{describe, is};
@@ -140,15 +138,10 @@ impl Storage {
     }
 
     fn load(&self) {
-        self.run(
-            |connection| connection.database.read(&connection.both),
-            |ended| match ended {
-                Ok(results) => StorageEvent::Loaded(loaded(results)),
-                Err(errors) => {
-                    StorageEvent::LoadFailed(sentence("The log cannot be read", &errors))
-                }
-            },
-        );
+        self.run(Connection::read, |ended| match ended {
+            Ok(results) => StorageEvent::Loaded(loaded(results)),
+            Err(errors) => StorageEvent::LoadFailed(sentence("The log cannot be read", &errors)),
+        });
     }
 
     fn append(&self, seq: Seq, row: &Row) {
@@ -169,7 +162,7 @@ impl Storage {
         let prepared = PreparedCheckpoint::new(checkpoint);
         let ask = |transaction: &IdbTransaction| prepared?.write(transaction);
         self.run(
-            |connection| connection.transaction(IdbTransactionMode::Readwrite, ask),
+            |connection| connection.write(ask),
             move |ended| written(seq, ended),
         );
     }
@@ -313,12 +306,15 @@ impl Connection {
         })
     }
 
-    fn transaction(
+    fn read(&self) -> Result<Transaction, JsValue> {
+        self.database.read(&self.both)
+    }
+
+    fn write(
         &self,
-        mode: IdbTransactionMode,
         ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
     ) -> Result<Transaction, JsValue> {
-        self.database.transaction(&self.both, mode, ask)
+        self.database.write(&self.both, ask)
     }
 
     fn append(&self, row: PreparedRow) -> Result<Transaction, JsValue> {
@@ -636,13 +632,15 @@ mod tests {
     /// Puts something into a store that is open already.
     async fn put(storage: &Storage, store: &str, key: JsValue, value: JsValue) {
         let session = storage.session.clone().unwrap();
-        let transaction = session.connection.borrow().as_ref().unwrap().transaction(
-            IdbTransactionMode::Readwrite,
-            |transaction| {
+        let transaction = session
+            .connection
+            .borrow()
+            .as_ref()
+            .unwrap()
+            .write(|transaction| {
                 let store = transaction.object_store(store)?;
                 Ok(vec![store.put_with_key(&value, &key)?])
-            },
-        );
+            });
         transaction.unwrap().end().await.unwrap();
     }
 

@@ -25,10 +25,14 @@ fn lane(world: &World, tab: TabId) -> Lane {
 }
 
 fn assert_works(world: &mut World) {
+    assert_works_between(world, id(1), id(2));
+}
+
+fn assert_works_between(world: &mut World, subscriber: TabId, publisher: TabId) {
     world.pass(1_000);
-    world.subscribe(id(1), "works");
-    world.publish(id(2), "works", "it works", QoS::AtLeastOnce);
-    let payloads = world.payloads(id(1));
+    world.subscribe(subscriber, "works");
+    world.publish(publisher, "works", "it works", QoS::AtLeastOnce);
+    let payloads = world.payloads(subscriber);
     assert_eq!(payloads.last().map(String::as_str), Some("it works"));
 }
 
@@ -54,6 +58,46 @@ fn a_frame_lost_on_the_way_from_the_broker_is_made_up_for() {
     assert!(world.payloads(id(2)).is_empty());
     world.publish(id(1), "a", "2", QoS::ExactlyOnce);
     assert_eq!(world.payloads(id(2)), ["1", "2"]);
+}
+
+#[test]
+fn a_new_broker_has_opened_the_lanes_of_those_it_knows_and_nobody_has_to_ask() {
+    let mut world = World::with_tabs(3);
+    for tab in [id(1), id(2), id(3)] {
+        world.connect(tab);
+    }
+    world.pass(1_000);
+    let said = world.control.len();
+    world.close(id(1));
+    assert!(matches!(world.role(id(2)), Role::Broker { .. }));
+    assert!(world.is_connected(id(3)));
+    let news = || world.control[said..].iter().map(|(_, message)| message);
+    assert!(!news().any(|message| matches!(message, ControlMessage::Bind { .. })));
+    let lanes = news().find_map(|message| match message {
+        ControlMessage::Announce(it) if it.is_broker => Some(&it.lanes[..]),
+        _ => None,
+    });
+    assert_eq!(lanes.map(|lanes| lanes.contains(&id(3))), Some(true));
+    assert_works_between(&mut world, id(2), id(3));
+}
+
+#[test]
+fn a_lane_that_is_said_to_be_open_and_is_not_is_bound() {
+    let mut world = two_tabs();
+    world.say(ControlMessage::Goodbye { tab_id: id(1) });
+    assert_eq!(world.role(id(2)), Role::Waiting);
+    // As it was announced once; the broker has another binding by now.
+    let mut announcement = world.announcements(id(1)).last().unwrap().1.clone();
+    announcement.lanes = vec![id(2)];
+    world.input(
+        id(2),
+        Input::Control(ControlMessage::Announce(announcement)),
+    );
+    assert!(!world.is_connected(id(2)));
+    // The broker says twice that it lives, and still owes an answer.
+    world.pass(3_000);
+    assert!(world.is_connected(id(2)));
+    assert_works(&mut world);
 }
 
 #[test]

@@ -191,3 +191,12 @@ fn a_lock_that_is_refused_is_not_asked_for_in_a_loop() {
     world.crash(id(1));
     assert!(matches!(world.role(id(2)), Role::Broker { .. }));
 }
+
+#[test]
+fn a_tab_that_lost_the_brokers_lock_asks_who_has_it() {
+    let mut world = with_connected_tabs(2);
+    let said = world.control.len();
+    world.input(id(1), Input::Lock(LockEvent::Lost(Lock::Broker)));
+    let asks = |message: &ControlMessage| *message == ControlMessage::Who { tab_id: id(1) };
+    assert!(world.control[said..].iter().any(|(_, it)| asks(it)));
+}

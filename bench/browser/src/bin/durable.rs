@@ -183,7 +183,7 @@ impl Receiver {
         match self {
             Self::Away => "for a client that is away",
             Self::Live => "for a client in another tab",
-            Self::None => "for nobody, so not stored",
+            Self::None => "for nobody, so nothing to store",
         }
     }
 
