@@ -22,7 +22,24 @@ async function inDatabase(channel, mode, stores, work) {
     }
 }
 
+const OPEN = `
+    const open = (name) => new Promise((resolve, reject) => {
+        const request = indexedDB.open(name, 1);
+        request.onupgradeneeded = () => request.result.createObjectStore("log");
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+    });
+    const add = (database, durability, key, bytes) => new Promise((resolve, reject) => {
+        const transaction = database.transaction("log", "readwrite", { durability });
+        transaction.oncomplete = resolve;
+        transaction.onabort = () => reject(transaction.error);
+        transaction.objectStore("log").add({ bytes }, key);
+        transaction.commit();
+    });
+`;
+
 let echo;
+let keeper;
 
 globalThis.raw = {
     /** Sends back from now on what `ping` in another tab posts. */
@@ -57,25 +74,14 @@ globalThis.raw = {
 
     /** Milliseconds that each row of so many bytes took, one transaction each, one after the other. */
     add: async (count, bytes, durability) => answer(start(`
-        const open = (name) => new Promise((resolve, reject) => {
-            const request = indexedDB.open(name, 1);
-            request.onupgradeneeded = () => request.result.createObjectStore("log");
-            request.onsuccess = () => resolve(request.result);
-            request.onerror = () => reject(request.error);
-        });
+        ${OPEN}
         onmessage = async ({ data: [count, bytes, durability] }) => {
             const name = "raw/" + Math.random();
             const database = await open(name);
             const times = [];
             for (let i = 0; i < count; i++) {
                 const begin = performance.now();
-                await new Promise((resolve, reject) => {
-                    const transaction = database.transaction("log", "readwrite", { durability });
-                    transaction.oncomplete = resolve;
-                    transaction.onabort = () => reject(transaction.error);
-                    transaction.objectStore("log").add({ bytes: new Uint8Array(bytes) }, i);
-                    transaction.commit();
-                });
+                await add(database, durability, i, new Uint8Array(bytes));
                 times.push(performance.now() - begin);
             }
             database.close();
@@ -83,6 +89,43 @@ globalThis.raw = {
             postMessage(times);
         };
     `), [count, bytes, durability]),
+
+    /** Stores from now on what `hand` in another tab posts, each in a row of its own, and sends it back. */
+    keep: async (durability) => {
+        keeper = start(`
+            ${OPEN}
+            onmessage = async ({ data: durability }) => {
+                const database = await open("raw/kept/" + Math.random());
+                const there = new BroadcastChannel("raw/kept/there");
+                const back = new BroadcastChannel("raw/kept/back");
+                let key = 0;
+                there.onmessage = async ({ data }) => {
+                    await add(database, durability, key++, data);
+                    back.postMessage(data);
+                };
+                postMessage("ready");
+            };
+        `);
+        return answer(keeper, durability);
+    },
+
+    /** Milliseconds that each of so many bytes took from this page through its worker to another tab's, into a row there, and back. */
+    hand: async (count, bytes) => {
+        const worker = start(`
+            const there = new BroadcastChannel("raw/kept/there");
+            const back = new BroadcastChannel("raw/kept/back");
+            onmessage = ({ data }) => there.postMessage(data);
+            back.onmessage = ({ data }) => postMessage(data);
+        `);
+        const times = [];
+        for (let i = 0; i < count; i++) {
+            const begin = performance.now();
+            await answer(worker, new Uint8Array(bytes));
+            times.push(performance.now() - begin);
+        }
+        worker.terminate();
+        return times;
+    },
 
     /** The rows of a channel's log, by number. */
     rows: (channel) => inDatabase(channel, "readonly", ["log"], async (transaction) => {

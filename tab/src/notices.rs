@@ -1,8 +1,10 @@
 //! When the page is told what.
 
+use std::collections::BTreeSet;
+
 use broker::Time;
 
-use crate::api::{ClientNotice, ClientStatus, Notice, Role};
+use crate::api::{ClientNo, ClientNotice, ClientStatus, Notice, Role};
 
 /// Milliseconds for which notices on which nobody waits may wait for others.
 const GAP_MS: u64 = 100;
@@ -15,6 +17,8 @@ pub struct Notices {
     due: Option<Time>,
     /// Whether the last part that the page was told of is the broker's.
     is_broker: bool,
+    /// The clients that the page takes for connected.
+    connected: BTreeSet<ClientNo>,
 }
 
 impl Notices {
@@ -46,8 +50,15 @@ impl Notices {
     pub fn take(&mut self) -> Vec<Notice> {
         self.due = None;
         for notice in &self.waiting {
-            if let Notice::Role(role) = notice {
-                self.is_broker = matches!(role, Role::Broker { .. });
+            match notice {
+                Notice::Role(role) => self.is_broker = matches!(role, Role::Broker { .. }),
+                Notice::Client(no, ClientNotice::Status(status)) => {
+                    match status {
+                        ClientStatus::Connected { .. } => self.connected.insert(*no),
+                        _ => self.connected.remove(no),
+                    };
+                }
+                _ => {}
             }
         }
         core::mem::take(&mut self.waiting)
@@ -62,9 +73,14 @@ impl Notices {
     /// Whether a notice is about how this tab is getting on. That it is the broker, or is not any more, is told at once.
     fn can_wait(&self, notice: &Notice) -> bool {
         match notice {
-            Notice::Client(_, ClientNotice::Status(status)) => {
-                matches!(status, ClientStatus::Waiting | ClientStatus::Connecting)
-            }
+            Notice::Client(no, ClientNotice::Status(status)) => match status {
+                ClientStatus::Waiting | ClientStatus::Connecting => true,
+                // Nothing has changed as far as the page knows.
+                ClientStatus::Connected {
+                    session_present, ..
+                } => *session_present && self.connected.contains(no),
+                ClientStatus::Disconnected(_) => false,
+            },
             Notice::Role(role) => !self.is_broker && !matches!(role, Role::Broker { .. }),
             Notice::Roster(_) | Notice::Event(_) | Notice::Stats(_) => true,
             Notice::Client(..) | Notice::Opened { .. } | Notice::Refused(_) => false,
@@ -108,6 +124,38 @@ mod tests {
         assert_eq!(notices.add(at(120), vec![WAITING]), []);
         assert_eq!(notices.due(), Some(at(220)));
         assert_eq!(notices.take(), [WAITING]);
+    }
+
+    #[test]
+    fn that_a_client_is_connected_is_told_at_once_unless_the_page_never_heard_that_it_was_not() {
+        let mut notices = Notices::default();
+        let connected = |session_present| {
+            let status = ClientStatus::Connected {
+                client_id: "c".to_owned(),
+                session_present,
+                term: Term(1),
+            };
+            Notice::Client(ClientNo(1), ClientNotice::Status(status))
+        };
+        assert_eq!(notices.add(at(0), vec![WAITING]), []);
+        let told = notices.add(at(1), vec![connected(true)]);
+        assert_eq!(told, [WAITING, connected(true)]);
+
+        assert_eq!(notices.add(at(2), vec![WAITING]), []);
+        assert_eq!(notices.add(at(3), vec![connected(true)]), []);
+        assert_eq!(notices.take_due(at(102)), [WAITING, connected(true)]);
+
+        assert_eq!(notices.add(at(200), vec![WAITING]), []);
+        assert_eq!(notices.take_due(at(300)), [WAITING]);
+        assert_eq!(
+            notices.add(at(301), vec![connected(true)]),
+            [connected(true)]
+        );
+        // Its session is gone, which the page has to know.
+        assert_eq!(
+            notices.add(at(302), vec![connected(false)]),
+            [connected(false)]
+        );
     }
 
     #[test]

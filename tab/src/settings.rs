@@ -23,8 +23,11 @@ pub struct Settings {
     pub reconnect_ms: u64,
     /// Milliseconds for which an answer is awaited before the broker is asked whether it lives.
     pub suspect_ms: u64,
-    /// Milliseconds for which no broker is known before somebody asks whether there is one.
+    /// Milliseconds for which a new tab knows of no broker before it asks whether there is one.
     pub no_broker_ms: u64,
+    /// Milliseconds for which the next broker is awaited after one that has gone, before somebody asks whether there is
+    /// one: whoever is granted the lock may be frozen.
+    pub next_broker_ms: u64,
     /// Milliseconds without a sign of the broker before it is asked whether it lives, even if it owes no answer.
     pub broker_silence_ms: u64,
     /// Milliseconds for which a probe's answer is awaited; doubles with every short reign.
@@ -83,6 +86,7 @@ impl Default for Settings {
             reconnect_ms: 500,
             suspect_ms: 300,
             no_broker_ms: 1_000,
+            next_broker_ms: 300,
             broker_silence_ms: 12_000,
             probe_ms: 200,
             short_reign_ms: 5_000,

@@ -38,12 +38,15 @@ enum State {
     Resting(Time),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Probing {
     /// Those of this suspicion.
     probes: Vec<u32>,
-    /// How many of them this tab heard itself.
-    heard: usize,
+    /// After how many of them this tab was there to hear an answer, and heard none.
+    silent: usize,
+    /// Whether this tab heard the last one itself.
+    is_heard: bool,
+    /// Until when an answer to the last one is awaited.
     due: Time,
 }
 
@@ -101,7 +104,8 @@ impl Suspicion {
             State::Calm => {
                 if is_owed {
                     out.push(Step::Ear(true));
-                    self.begin(now, settings, out);
+                    self.state = State::Probing(Probing::default());
+                    self.probe(now, settings, out);
                 }
             }
             State::Probing(_) | State::Asking if !is_owed => self.calm(out),
@@ -109,17 +113,16 @@ impl Suspicion {
             State::Probing(probing) if probing.due <= now => {
                 let tolerance_ms = settings.probe_lateness_ms << self.late.min(4);
                 if probing.due.plus_ms(tolerance_ms) < now {
-                    // This tab stood still, and what came meanwhile has not been heard yet.
+                    // This tab stood still, and what came meanwhile has not been heard yet: the silence after this probe
+                    // tells nothing. That after the one before it still does.
                     self.late += 1;
-                    self.begin(now, settings, out);
-                } else if probing.heard < probing.probes.len() {
+                    self.probe(now, settings, out);
+                } else if !probing.is_heard {
                     out.push(Step::Deaf);
                     self.rest(now, settings, out);
-                } else if probing.probes.len() < PROBES {
-                    probing.due = now.plus_ms(settings.probe_ms << self.short_reigns);
-                    self.number += 1;
-                    probing.probes.push(self.number);
-                    out.push(Step::Probe(self.number));
+                } else if probing.silent + 1 < PROBES {
+                    probing.silent += 1;
+                    self.probe(now, settings, out);
                 } else {
                     self.state = State::Asking;
                     out.push(Step::Ask);
@@ -150,9 +153,9 @@ impl Suspicion {
     /// This tab hears its own probe.
     pub(crate) fn on_heard(&mut self, number: u32) {
         if let State::Probing(probing) = &mut self.state
-            && probing.probes.contains(&number)
+            && self.number == number
         {
-            probing.heard += 1;
+            probing.is_heard = true;
         }
     }
 
@@ -236,13 +239,14 @@ impl Suspicion {
         self.reign_began = Some(now);
     }
 
-    fn begin(&mut self, now: Time, settings: &Settings, out: &mut Vec<Step>) {
+    fn probe(&mut self, now: Time, settings: &Settings, out: &mut Vec<Step>) {
+        let State::Probing(probing) = &mut self.state else {
+            return;
+        };
         self.number += 1;
-        self.state = State::Probing(Probing {
-            probes: vec![self.number],
-            heard: 0,
-            due: now.plus_ms(settings.probe_ms << self.short_reigns),
-        });
+        probing.probes.push(self.number);
+        probing.is_heard = false;
+        probing.due = now.plus_ms(settings.probe_ms << self.short_reigns);
         out.push(Step::Probe(self.number));
     }
 
@@ -365,13 +369,36 @@ mod tests {
     }
 
     #[test]
-    fn a_tab_that_stood_still_begins_again() {
+    fn a_tab_that_stood_still_asks_once_more() {
         let mut case = Case::new();
         case.update(300);
         case.suspicion.on_heard(1);
         assert_eq!(case.update(5_000), [Step::Probe(2)]);
         case.suspicion.on_heard(2);
         assert_eq!(case.update(5_200), [Step::Probe(3)]);
+        case.suspicion.on_heard(3);
+        assert_eq!(case.update(6_000), [Step::Probe(4)]);
+        case.suspicion.on_heard(4);
+        assert_eq!(case.update(6_200), [Step::Ask]);
+    }
+
+    #[test]
+    fn an_answer_to_a_probe_before_a_standstill_counts() {
+        let mut case = Case::new();
+        case.update(300);
+        case.suspicion.on_heard(1);
+        assert_eq!(case.update(5_000), [Step::Probe(2)]);
+        assert_eq!(case.pong(5_001, 1), [Step::Ear(false)]);
+    }
+
+    #[test]
+    fn a_tab_that_hears_only_what_it_said_before_is_deaf() {
+        let mut case = Case::new();
+        case.update(300);
+        case.suspicion.on_heard(1);
+        assert_eq!(case.update(500), [Step::Probe(2)]);
+        case.suspicion.on_heard(1);
+        assert_eq!(case.update(700), [Step::Deaf, Step::Ear(false)]);
     }
 
     #[test]

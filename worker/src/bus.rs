@@ -60,8 +60,8 @@ struct Running {
     bridge: WorkerBridge<TabWorker>,
     native: web_sys::Worker,
     _error: Listener,
-    /// The page's own, for the last word: what a worker posts right before its end may be lost.
-    farewell: Option<BroadcastChannel>,
+    /// Where the last word is said; `None` if the worker refuses the name, in words.
+    channel: Option<ChannelName>,
     tab_id: Cell<Option<TabId>>,
 }
 
@@ -179,16 +179,11 @@ impl Inner {
             }
         };
         let error = Listener::new(&native, "error", on_error)?;
-        let farewell = match ChannelName::parse(&this.options.channel) {
-            Ok(channel) => Some(BroadcastChannel::new(&channel.control())?),
-            // The worker refuses the name, in words.
-            Err(_) => None,
-        };
         Ok(Running {
             bridge,
             native,
             _error: error,
-            farewell,
+            channel: ChannelName::parse(&this.options.channel).ok(),
             tab_id: Cell::new(None),
         })
     }
@@ -264,15 +259,18 @@ impl Drop for Inner {
 }
 
 impl Running {
+    /// Says it on a BroadcastChannel of the page: what a worker posts right before its end may be lost. It is opened no
+    /// sooner, because every message would wake this page then, and each change of the broker has many.
     fn say_goodbye(&self) {
-        let (Some(farewell), Some(tab_id)) = (&self.farewell, self.tab_id.get()) else {
+        let (Some(channel), Some(tab_id)) = (&self.channel, self.tab_id.get()) else {
             return;
         };
-        if let Ok(goodbye) = control::to_js(&ControlMessage::Goodbye { tab_id }) {
-            // Without it the others learn of the end from the lock, a little later.
-            let _ = farewell.post_message(&goodbye);
-        }
-        farewell.close();
+        // Without it the others learn of the end from the lock, a little later.
+        let _ = BroadcastChannel::new(&channel.control()).and_then(|control| {
+            control.post_message(&control::to_js(&ControlMessage::Goodbye { tab_id })?)?;
+            control.close();
+            Ok(())
+        });
     }
 }
 

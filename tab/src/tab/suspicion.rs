@@ -19,9 +19,13 @@ impl Joined {
             at.plus_ms(than_ms.saturating_sub(settings.suspect_ms))
         };
         match &self.part {
-            Part::Waiting if self.announcing.is_some() => {
-                Some(sooner(self.waiting_since, settings.no_broker_ms))
-            }
+            Part::Waiting if self.announcing.is_some() => Some(sooner(
+                self.waiting_since,
+                match self.broker_seen {
+                    Some(_) => settings.next_broker_ms,
+                    None => settings.no_broker_ms,
+                },
+            )),
             Part::Waiting | Part::Taking(_) | Part::Broker(_) => None,
             Part::Client(link) => {
                 let clients = self.clients.values();

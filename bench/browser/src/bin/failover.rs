@@ -46,6 +46,8 @@ const UNHANDLED: &str = "
 enum Fault {
     Close,
     Crash,
+    /// The tab is closed, and the one that is granted the lock next is frozen.
+    CloseFrozenNext,
     Freeze,
     FreezeUnhandled,
     Hang,
@@ -53,9 +55,10 @@ enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Close,
         Self::Crash,
+        Self::CloseFrozenNext,
         Self::Freeze,
         Self::FreezeUnhandled,
         Self::Hang,
@@ -66,6 +69,7 @@ impl Fault {
         match self {
             Self::Close => "close",
             Self::Crash => "crash",
+            Self::CloseFrozenNext => "close, next frozen",
             Self::Freeze => "freeze",
             Self::FreezeUnhandled => "freeze, unhandled",
             Self::Hang => "hang of 2.5 s",
@@ -77,7 +81,11 @@ impl Fault {
     const fn goal_ms(self) -> (f64, f64) {
         match self {
             Self::Close | Self::Crash => (100.0, 300.0),
-            Self::Freeze | Self::FreezeUnhandled | Self::Hang | Self::Cache => (1_000.0, 1_000.0),
+            Self::CloseFrozenNext
+            | Self::Freeze
+            | Self::FreezeUnhandled
+            | Self::Hang
+            | Self::Cache => (1_000.0, 1_000.0),
         }
     }
 }
@@ -156,7 +164,7 @@ fn measure(fault: Fault, others: usize, name: &str, rounds: usize) -> Figures {
 /// A tab that is connected and subscribed, as the others are.
 fn join<'c>(chromium: &'c Chromium, fault: Fault) -> Page<'c> {
     let page = chromium.open_blank();
-    if fault == Fault::FreezeUnhandled {
+    if matches!(fault, Fault::FreezeUnhandled | Fault::CloseFrozenNext) {
         // As if the page did not know of freezing: then its worker keeps the lock and stands still with the page.
         page.before_each_page(UNHANDLED);
     }
@@ -177,10 +185,17 @@ fn one_round<'c>(
     figures: &mut Figures,
 ) {
     let place = chromium.until("a broker", || pages.iter().position(Page::is_broker));
-    if matches!(fault, Fault::FreezeUnhandled | Fault::Hang) {
+    if matches!(
+        fault,
+        Fault::FreezeUnhandled | Fault::CloseFrozenNext | Fault::Hang
+    ) {
         thread::sleep(LONG_REIGN);
     }
     let broker = pages.remove(place);
+    let waiter = (fault == Fault::CloseFrozenNext).then(|| {
+        let next = chromium.until("a queue", || next_in_queue(pages));
+        pages.remove(next)
+    });
     for page in pages.iter() {
         page.until_client();
         page.evaluate("tab.settled()");
@@ -209,6 +224,9 @@ fn one_round<'c>(
     }
     thread::sleep(CALM);
 
+    if let Some(waiter) = &waiter {
+        waiter.freeze();
+    }
     let before = broker.id();
     let begin = now_ms();
     let hit = strike(broker, fault);
@@ -252,6 +270,24 @@ fn one_round<'c>(
     trace(pages, publishers, &reports, begin, figures);
     figures.retained_lost += retained_lost(keeper);
     recover(chromium, pages, hit, fault, &before);
+    if let Some(waiter) = waiter {
+        thaw_unheard(&waiter);
+        waiter.until_client();
+        connect(&waiter);
+        pages.push(waiter);
+    }
+}
+
+/// Whose request for the broker's lock is the oldest that is not granted.
+fn next_in_queue(pages: &[Page<'_>]) -> Option<usize> {
+    let lock: Option<String> = pages[0].evaluate_as(
+        "navigator.locks.query().then(({ held, pending }) => {
+            const next = pending.find((it) => it.name.endsWith('/broker'))?.clientId;
+            return held.find((it) => it.clientId === next && it.name.includes('/tab/'))?.name;
+        })",
+    );
+    let lock = lock?;
+    pages.iter().position(|page| lock.ends_with(&page.id()))
 }
 
 /// What is left of the broker's tab.
@@ -263,7 +299,7 @@ enum Hit<'c> {
 /// Lets it happen, and makes sure that it does.
 fn strike(broker: Page<'_>, fault: Fault) -> Hit<'_> {
     match fault {
-        Fault::Close => {
+        Fault::Close | Fault::CloseFrozenNext => {
             broker.end_by(Ending::Close);
             Hit::Gone
         }
@@ -299,7 +335,7 @@ fn recover<'c>(
         Hit::Left(page) => page,
     };
     match fault {
-        Fault::Close | Fault::Crash => {}
+        Fault::Close | Fault::Crash | Fault::CloseFrozenNext => {}
         Fault::Freeze => {
             page.thaw();
             let life = page.life();
@@ -310,15 +346,7 @@ fn recover<'c>(
             );
             assert_new(&page, before);
         }
-        Fault::FreezeUnhandled => {
-            page.thaw();
-            let life: Vec<Life> = page.evaluate_as("unheard");
-            let frozen = life.iter().find(|it| it.what == "freeze");
-            assert!(
-                frozen.is_some_and(|it| it.visibility == "hidden"),
-                "the page was not hidden and frozen: {life:?}"
-            );
-        }
+        Fault::FreezeUnhandled => thaw_unheard(&page),
         Fault::Hang => {}
         Fault::Cache => {
             page.back();
@@ -338,6 +366,17 @@ fn recover<'c>(
     }
     connect(&page);
     pages.push(page);
+}
+
+/// Wakes a page that does not know that it was frozen, and makes sure that it was.
+fn thaw_unheard(page: &Page<'_>) {
+    page.thaw();
+    let life: Vec<Life> = page.evaluate_as("unheard");
+    let frozen = life.iter().find(|it| it.what == "freeze");
+    assert!(
+        frozen.is_some_and(|it| it.visibility == "hidden"),
+        "the page was not hidden and frozen: {life:?}"
+    );
 }
 
 /// Waits until the tab's worker is another one.
