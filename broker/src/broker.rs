@@ -40,6 +40,10 @@ pub enum Input {
     Opened(ConnId),
     /// A connection was opened, and it is known who stands behind it.
     OpenedBy(ConnId, Origin),
+    /// A connection was opened that goes on where one of the same origin was [interrupted](Self::Interrupted), or ended
+    /// with the broker before: its client knows nothing of that. The CONNECT is the one that the client sent when it
+    /// began, and its Clean Start was obeyed then.
+    GoesOn(ConnId, Origin),
     /// A packet came, one that [`codec::decode`](crate::codec::decode) accepts.
     Packet(ConnId, Packet),
     /// What came is no packet that MQTT allows.
@@ -202,8 +206,9 @@ impl Broker {
         self.run_deadlines(now, out);
         self.publish_statistics(now, out);
         match input {
-            Input::Opened(conn) => self.on_opened(now, conn, None),
-            Input::OpenedBy(conn, origin) => self.on_opened(now, conn, Some(origin)),
+            Input::Opened(conn) => self.on_opened(now, conn, None, false),
+            Input::OpenedBy(conn, origin) => self.on_opened(now, conn, Some(origin), false),
+            Input::GoesOn(conn, origin) => self.on_opened(now, conn, Some(origin), true),
             Input::Packet(conn, packet) => self.on_packet(now, conn, packet, out),
             Input::Malformed(conn, error) => self.on_malformed(now, conn, error, out),
             Input::Gone(conn) => self.on_gone(now, conn, out),

@@ -25,6 +25,17 @@ use crate::{
 /// would be lost.
 pub const NO_SESSION_STATE: (&str, &str) = ("session-state", "none");
 
+/// With which session a client begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// A new one: Clean Start, and not on a connection that [goes on](crate::Input::GoesOn).
+    Clean,
+    /// The one it had, whose state it has, too.
+    WithState,
+    /// The one it had, with [`NO_SESSION_STATE`].
+    WithoutState,
+}
+
 /// Whether the client does not say that it has [none](NO_SESSION_STATE).
 fn has_session_state(connect: &ConnectPacket) -> bool {
     let (name, value) = NO_SESSION_STATE;
@@ -33,7 +44,13 @@ fn has_session_state(connect: &ConnectPacket) -> bool {
 
 impl Broker {
     /// Waits for the CONNECT of a new connection.
-    pub(crate) fn on_opened(&mut self, now: Time, conn: ConnId, origin: Option<Origin>) {
+    pub(crate) fn on_opened(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        origin: Option<Origin>,
+        goes_on: bool,
+    ) {
         if self.connections.contains_key(&conn) {
             return;
         }
@@ -42,6 +59,7 @@ impl Broker {
             until,
             pending: None,
             origin,
+            goes_on,
         };
         self.connections.insert(conn, opened);
         self.silences.insert(until, conn);
@@ -218,9 +236,18 @@ impl Broker {
             client,
         )?;
 
-        self.check_storage(&client_id, connect)?;
+        let goes_on = matches!(
+            self.connections.get(&conn),
+            Some(Connection::Opened { goes_on: true, .. })
+        );
+        let start = match connect.clean_start && !goes_on {
+            true => Start::Clean,
+            false if has_session_state(connect) => Start::WithState,
+            false => Start::WithoutState,
+        };
+        self.check_storage(&client_id, start)?;
 
-        let (id, session_present) = self.claim_session(now, conn, client_id, connect, out);
+        let (id, session_present) = self.claim_session(now, conn, client_id, start, out);
         let origin = self.forget_opened(conn);
         let session = &mut self.sessions[id.0];
         session.expiry_interval_s = expiry_interval_s;
@@ -301,11 +328,13 @@ impl Broker {
 
     /// Whether what the client needs to be stored can be: a session that is stored already needs no room, unless something
     /// in it is to be forgotten.
-    fn check_storage(&self, client_id: &str, connect: &ConnectPacket) -> Result<(), CloseReason> {
+    fn check_storage(&self, client_id: &str, start: Start) -> Result<(), CloseReason> {
         let session = self.session_ids.get(client_id);
-        let session = session.filter(|_| !connect.clean_start);
-        let is_kept = session
-            .is_some_and(|id| has_session_state(connect) || self.sessions[id.0].inbound.is_empty());
+        let is_kept = session.is_some_and(|id| match start {
+            Start::Clean => false,
+            Start::WithState => true,
+            Start::WithoutState => self.sessions[id.0].inbound.is_empty(),
+        });
         if self.storage_full && !is_kept {
             return Err(CloseReason::StorageFull);
         }
@@ -319,18 +348,18 @@ impl Broker {
         now: Time,
         conn: ConnId,
         client_id: Arc<str>,
-        connect: &ConnectPacket,
+        start: Start,
         out: &mut Vec<Output>,
     ) -> (SessionId, bool) {
         if let Some(&id) = self.session_ids.get(&client_id) {
             self.close(now, id, CloseReason::TakenOver { by: conn }, out);
         }
         match self.session_ids.get(&client_id) {
-            Some(&id) if !connect.clean_start => {
+            Some(&id) if start != Start::Clean => {
                 // The will of this CONNECT takes the place of the one that waited. [MQTT-3.1.3-9]
                 self.clear_deadlines(id);
                 self.stop_awaiting(id);
-                if !has_session_state(connect) {
+                if start == Start::WithoutState {
                     self.forget_inbound(id);
                 }
                 (id, true)

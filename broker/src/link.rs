@@ -23,6 +23,8 @@ pub(crate) enum Connection {
         pending: Option<Box<Pending>>,
         /// Who stands behind it, if that is known.
         origin: Option<Origin>,
+        /// Whether it goes on where another one was interrupted.
+        goes_on: bool,
     },
     /// Its client was accepted.
     Client(SessionId),

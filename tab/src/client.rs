@@ -15,6 +15,7 @@ use crate::api::{
     Term,
 };
 use crate::lane::ConnectionNo;
+use crate::port::PortOutput;
 use crate::settings::Settings;
 
 /// What a client is told besides the page's commands.
@@ -37,6 +38,8 @@ pub(crate) enum ClientInput {
 /// What a client wants done.
 #[derive(Debug)]
 pub(crate) enum ClientOutput {
+    /// This connection, of which nothing was said yet, goes on where an earlier one was interrupted.
+    GoesOn(ConnectionNo),
     /// To the broker.
     Send(ConnectionNo, Packet),
     /// This connection is over at this end.
@@ -47,6 +50,8 @@ pub(crate) enum ClientOutput {
     Silent,
     /// To the page.
     Notify(ClientNotice),
+    /// To the port, if the client is behind one.
+    ToPort(PortOutput),
 }
 
 /// One MQTT client.

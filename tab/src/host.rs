@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker::access::AllowAll;
-use broker::codec;
+use broker::codec::{self, ProtocolVersion};
 use broker::{
     BatchId, Broker, BrokerEvent, Config, ConnId, Input, Origin, Output, Packet, Restored, Stats,
     Time,
@@ -23,7 +23,7 @@ pub(crate) struct Host {
     broker: Broker,
     lanes: BTreeMap<TabId, LaneEnd>,
     ids: BTreeMap<(TabId, ConnectionNo), ConnId>,
-    connections: BTreeMap<ConnId, (TabId, ConnectionNo)>,
+    connections: BTreeMap<ConnId, Peer>,
     last_id: u64,
     /// Tabs that are gone, while others are still on their way to this broker: what their clients leave behind shall reach
     /// everybody.
@@ -34,6 +34,15 @@ pub(crate) struct Host {
     unsendable: Vec<(TabId, ConnectionNo)>,
     /// Empty; kept for its memory.
     scratch: Vec<Output>,
+}
+
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    tab: TabId,
+    connection: ConnectionNo,
+    /// What its CONNECT says, once that has come.
+    version: Option<ProtocolVersion>,
 }
 
 /// What the host wants done.
@@ -250,12 +259,16 @@ impl Host {
     fn on_parcel(&mut self, now: Time, tab: TabId, parcel: Parcel, out: &mut Vec<HostOutput>) {
         match parcel {
             Parcel::Closed { connection } => self.on_closed(now, tab, connection, out),
+            Parcel::GoesOn { connection } => self.on_goes_on(now, tab, connection, out),
             Parcel::Packets { connection, bytes } => {
+                let id = self.ids.get(&(tab, connection));
+                let version = id.and_then(|id| self.connections.get(id)?.version);
+                let version = version.unwrap_or_default();
                 let maximum = self.maximum_packet_size;
-                each_packet(bytes, maximum, |packet| match packet {
+                each_packet(bytes, version, maximum, |packet| match packet {
                     Ok(packet) => self.on_packet(now, tab, connection, packet, out),
                     Err(error) => {
-                        let id = self.id(now, tab, connection, out);
+                        let id = self.id(now, tab, connection, Input::OpenedBy, out);
                         self.broker(now, Input::Malformed(id, error), out);
                     }
                 });
@@ -272,6 +285,16 @@ impl Host {
         out: &mut Vec<HostOutput>,
     ) {
         self.on_packet(now, self.own_tab, connection, packet, out);
+    }
+
+    /// A connection of this very tab goes on where another was interrupted.
+    pub(crate) fn on_own_goes_on(
+        &mut self,
+        now: Time,
+        connection: ConnectionNo,
+        out: &mut Vec<HostOutput>,
+    ) {
+        self.on_goes_on(now, self.own_tab, connection, out);
     }
 
     /// A client of this very tab has closed its connection.
@@ -307,11 +330,27 @@ impl Host {
         // Only CONNECT opens a connection: what comes late for a closed one is dropped here.
         let id = match (self.ids.get(&(tab, connection)), &packet) {
             (Some(id), _) => *id,
-            (None, Packet::Connect(_)) => self.id(now, tab, connection, out),
+            (None, Packet::Connect(_)) => self.id(now, tab, connection, Input::OpenedBy, out),
             (None, _) => return,
         };
+        if let Packet::Connect(connect) = &packet
+            && let Some(peer) = self.connections.get_mut(&id)
+        {
+            peer.version
+                .get_or_insert_with(|| ProtocolVersion::of(connect));
+        }
         self.broker(now, Input::Packet(id, packet), out);
         self.settle(now, out);
+    }
+
+    fn on_goes_on(
+        &mut self,
+        now: Time,
+        tab: TabId,
+        connection: ConnectionNo,
+        out: &mut Vec<HostOutput>,
+    ) {
+        self.id(now, tab, connection, Input::GoesOn, out);
     }
 
     fn on_closed(
@@ -349,6 +388,7 @@ impl Host {
         now: Time,
         tab: TabId,
         connection: ConnectionNo,
+        how: fn(ConnId, Origin) -> Input,
         out: &mut Vec<HostOutput>,
     ) -> ConnId {
         if let Some(id) = self.ids.get(&(tab, connection)) {
@@ -357,8 +397,13 @@ impl Host {
         self.last_id += 1;
         let id = ConnId(self.last_id);
         self.ids.insert((tab, connection), id);
-        self.connections.insert(id, (tab, connection));
-        self.broker(now, Input::OpenedBy(id, Origin(tab.bits())), out);
+        let peer = Peer {
+            tab,
+            connection,
+            version: None,
+        };
+        self.connections.insert(id, peer);
+        self.broker(now, how(id, Origin(tab.bits())), out);
         id
     }
 
@@ -380,14 +425,19 @@ impl Host {
     }
 
     fn send(&mut self, id: ConnId, packet: Packet, out: &mut Vec<HostOutput>) {
-        let Some((tab, connection)) = self.connections.get(&id).copied() else {
+        let Some(peer) = self.connections.get(&id).copied() else {
             return;
         };
+        let Peer {
+            tab,
+            connection,
+            version,
+        } = peer;
         if tab == self.own_tab {
             out.push(HostOutput::ToOwn(connection, packet));
         } else if let Some(end) = self.lanes.get_mut(&tab) {
             // The broker's packets are within what MQTT can carry: they came in as packets, or it made them.
-            if let Err(error) = end.push(connection, &packet) {
+            if let Err(error) = end.push(connection, version.unwrap_or_default(), &packet) {
                 debug_assert!(false, "{error} in {packet:?}");
                 // The other end would wait for it for ever.
                 end.push_closed(connection);
@@ -398,9 +448,12 @@ impl Host {
     }
 
     fn close(&mut self, id: ConnId, out: &mut Vec<HostOutput>) {
-        let Some((tab, connection)) = self.connections.remove(&id) else {
+        let Some(peer) = self.connections.remove(&id) else {
             return;
         };
+        let Peer {
+            tab, connection, ..
+        } = peer;
         self.ids.remove(&(tab, connection));
         if tab == self.own_tab {
             out.push(HostOutput::CloseOwn(connection));

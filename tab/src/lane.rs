@@ -56,6 +56,8 @@ pub(crate) enum Parcel {
     },
     /// The connection has ended at the sender.
     Closed { connection: ConnectionNo },
+    /// The connection goes on where an earlier one of this tab was interrupted; its CONNECT is the client's first one.
+    GoesOn { connection: ConnectionNo },
 }
 
 fn options() -> impl bincode::Options {
@@ -124,6 +126,7 @@ impl LaneEnd {
     pub(crate) fn push(
         &mut self,
         connection: ConnectionNo,
+        version: ProtocolVersion,
         packet: &Packet,
     ) -> Result<(), codec::EncodeError> {
         let outbox = &mut self.outbox;
@@ -134,12 +137,11 @@ impl LaneEnd {
             && *last == connection
         {
             let before = bytes.len();
-            codec::encode(packet, ProtocolVersion::V5, bytes)
-                .inspect_err(|_| bytes.truncate(before))?;
+            codec::encode(packet, version, bytes).inspect_err(|_| bytes.truncate(before))?;
             outbox.bytes += bytes.len() - before;
         } else {
             let mut bytes = Vec::new();
-            codec::encode(packet, ProtocolVersion::V5, &mut bytes)?;
+            codec::encode(packet, version, &mut bytes)?;
             outbox.bytes += bytes.len();
             outbox.parcels.push(Parcel::Packets { connection, bytes });
         }
@@ -153,6 +155,11 @@ impl LaneEnd {
     /// Tells the other end that this connection has ended here.
     pub(crate) fn push_closed(&mut self, connection: ConnectionNo) {
         self.outbox.parcels.push(Parcel::Closed { connection });
+    }
+
+    /// Tells the other end that this connection, of which nothing was said yet, goes on where another was interrupted.
+    pub(crate) fn push_goes_on(&mut self, connection: ConnectionNo) {
+        self.outbox.parcels.push(Parcel::GoesOn { connection });
     }
 
     /// Hands the frames of this turn to `post`, in order.
@@ -202,13 +209,19 @@ impl LaneEnd {
 /// A frame carries whole packets, so a rest that is no whole packet is malformed too.
 pub(crate) fn each_packet(
     bytes: Vec<u8>,
+    mut version: ProtocolVersion,
     maximum_packet_size: u32,
     mut take: impl FnMut(Result<Packet, codec::DecodeError>),
 ) {
     let mut bytes = Bytes::from(bytes);
     while !bytes.is_empty() {
-        match codec::decode(&mut bytes, ProtocolVersion::V5, maximum_packet_size) {
-            Ok(Some(packet)) => take(Ok(packet)),
+        match codec::decode(&mut bytes, version, maximum_packet_size) {
+            Ok(Some(packet)) => {
+                if let Packet::Connect(connect) = &packet {
+                    version = ProtocolVersion::of(connect);
+                }
+                take(Ok(packet));
+            }
             Ok(None) => {
                 take(Err(rest(&bytes)));
                 return;
@@ -252,16 +265,20 @@ mod tests {
     }
 
     fn next_frame(end: &mut LaneEnd) -> Frame {
-        end.push(ConnectionNo(1), &Packet::PingReq).unwrap();
+        end.push(ConnectionNo(1), ProtocolVersion::V5, &Packet::PingReq)
+            .unwrap();
         flushed(end).remove(0)
     }
 
     #[test]
     fn one_turn_is_one_frame_and_one_connection_is_one_parcel() {
         let mut end = LaneEnd::new(LANE, 1);
-        end.push(ConnectionNo(1), &Packet::PingReq).unwrap();
-        end.push(ConnectionNo(1), &Packet::PingReq).unwrap();
-        end.push(ConnectionNo(2), &Packet::PingReq).unwrap();
+        end.push(ConnectionNo(1), ProtocolVersion::V5, &Packet::PingReq)
+            .unwrap();
+        end.push(ConnectionNo(1), ProtocolVersion::V5, &Packet::PingReq)
+            .unwrap();
+        end.push(ConnectionNo(2), ProtocolVersion::V5, &Packet::PingReq)
+            .unwrap();
         end.push_closed(ConnectionNo(2));
         assert_eq!(
             flushed(&mut end),
@@ -352,9 +369,11 @@ mod tests {
     fn whatever_decodes_encodes_to_the_same_frame() {
         let mut below = numbers();
         let mut end = LaneEnd::new(LANE, 1);
-        end.push(ConnectionNo(300), &Packet::PingReq).unwrap();
+        end.push(ConnectionNo(300), ProtocolVersion::V5, &Packet::PingReq)
+            .unwrap();
         end.push_closed(ConnectionNo(70_000));
-        end.push(ConnectionNo(2), &Packet::PingResp).unwrap();
+        end.push(ConnectionNo(2), ProtocolVersion::V5, &Packet::PingResp)
+            .unwrap();
         let mut frames = Vec::new();
         end.flush(|_, bytes| frames.push(bytes));
         let (mut accepted, mut refused) = (0, 0);
@@ -391,7 +410,8 @@ mod tests {
             broker::QoS::AtMostOnce,
         ));
         for _ in 0..3 {
-            end.push(ConnectionNo(1), &large).unwrap();
+            end.push(ConnectionNo(1), ProtocolVersion::V5, &large)
+                .unwrap();
         }
         assert_eq!(flushed(&mut end).len(), 2);
     }

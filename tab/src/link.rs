@@ -1,6 +1,7 @@
 //! A tab's way to a broker in another tab.
 
-use broker::{Packet, Time, codec};
+use broker::codec::{self, ProtocolVersion};
+use broker::{Packet, Time};
 
 use crate::api::Term;
 use crate::control::ControlMessage;
@@ -112,9 +113,14 @@ impl Link {
     pub(crate) fn push(
         &mut self,
         connection: ConnectionNo,
+        version: ProtocolVersion,
         packet: &Packet,
     ) -> Result<(), codec::EncodeError> {
-        self.end.push(connection, packet)
+        self.end.push(connection, version, packet)
+    }
+
+    pub(crate) fn push_goes_on(&mut self, connection: ConnectionNo) {
+        self.end.push_goes_on(connection);
     }
 
     pub(crate) fn push_closed(&mut self, connection: ConnectionNo) {

@@ -165,7 +165,8 @@ impl Stage {
             | Output::OpenLane(_)
             | Output::CloseLane(_)
             | Output::Lock(_)
-            | Output::Ear(_) => {}
+            | Output::Ear(_)
+            | Output::Port(..) => {}
         }
     }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use broker::Time;
 
-use crate::api::Command;
 use crate::control::ControlMessage;
 use crate::host::Host;
 use crate::lane::Frame;
@@ -98,7 +97,7 @@ impl Reign {
             | Input::Heard(_)
             | Input::Foreign(_)
             | Input::Trouble(_) => Some(input),
-            Input::Command(_) | Input::Frame(..) | Input::Control(_) => {
+            Input::Command(_) | Input::Port(..) | Input::Frame(..) | Input::Control(_) => {
                 standstill.held.push(input);
                 None
             }
@@ -108,14 +107,11 @@ impl Reign {
     }
 
     /// What was held back and is not about this reign.
-    pub(crate) fn take_commands(&mut self) -> Vec<Command> {
+    pub(crate) fn take_own(&mut self) -> Vec<Input> {
         let held = self.standstill.take().map(|it| it.held);
         let held = held.into_iter().flatten();
-        held.filter_map(|input| match input {
-            Input::Command(command) => Some(command),
-            _ => None,
-        })
-        .collect()
+        held.filter(|input| matches!(input, Input::Command(_) | Input::Port(..)))
+            .collect()
     }
 
     /// A row is stored: what was held back, if it proves that this tab still reigns.

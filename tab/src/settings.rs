@@ -64,6 +64,8 @@ pub struct Settings {
     pub event_gap_ms: u64,
     /// Tabs that are known of at most; others are not noted, and not served by a broker in this tab.
     pub tabs_max: usize,
+    /// Bytes that wait at one port for a broker at most; a client that sends more is disconnected.
+    pub port_waiting_bytes_max: usize,
     /// Bytes of one MQTT packet at most, in both directions.
     pub maximum_packet_size: u32,
     /// QoS 1 and 2 publications under way at most in each direction of a connection.
@@ -104,6 +106,7 @@ impl Default for Settings {
             rebind_grace_ms: 30_000,
             event_gap_ms: 1_000,
             tabs_max: 512,
+            port_waiting_bytes_max: 64 << 20,
             maximum_packet_size: 16 << 20,
             receive_maximum: 1_024,
             queue_messages_max: 100_000,

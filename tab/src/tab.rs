@@ -8,17 +8,20 @@ mod traffic;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use broker::codec::ProtocolVersion;
 use broker::{Packet, Time};
 
 use crate::api::{
-    ClientNo, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, Role, Source,
-    TabStats, Term, Visibility,
+    Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, Role, Source, TabStats,
+    Term, Visibility,
 };
-use crate::client::{Client, ClientInput};
+use crate::client::ClientInput;
 use crate::control::ControlMessage;
 use crate::lane::ConnectionNo;
 use crate::link::Link;
+use crate::local::{Local, LocalNo};
 use crate::names::{ChannelName, Lane, Lock, TabId};
+use crate::port::{PortInput, PortNo, PortOutput};
 use crate::reign::Reign;
 use crate::roster::Roster;
 use crate::settings::Settings;
@@ -42,6 +45,8 @@ pub enum Input {
     Lock(LockEvent),
     /// From the database.
     Storage(StorageEvent),
+    /// From a port.
+    Port(PortNo, PortInput),
     /// From the control channel, as this tab's ear gets it: see [`Output::Ear`].
     Heard(ControlMessage),
     /// The runtime could not carry out an output; a sentence.
@@ -86,6 +91,8 @@ pub enum Output {
     Ear(bool),
     /// To the page.
     Notify(Vec<Notice>),
+    /// To a port.
+    Port(PortNo, PortOutput),
 }
 
 /// What a tab wants of a Web Lock.
@@ -146,6 +153,9 @@ impl Tab {
             | Input::Storage(_)
             | Input::Heard(_)
             | Input::Timeout => {}
+            // There is no broker that it could wait for.
+            Input::Port(_, PortInput::Closed) => {}
+            Input::Port(no, _) => out.push(Output::Port(no, PortOutput::Closed)),
         }
     }
 
@@ -215,11 +225,11 @@ impl Tab {
             waiting_since: now,
             suspicion: Suspicion::default(),
             database: Database::default(),
-            held_commands: Vec::new(),
+            held: Vec::new(),
             lock_retries: BTreeMap::new(),
             part: Part::Waiting,
             last_binding: 0,
-            clients: BTreeMap::new(),
+            locals: BTreeMap::new(),
             connections: BTreeMap::new(),
             last_connection: 0,
             steps: VecDeque::new(),
@@ -250,17 +260,17 @@ struct Joined {
     waiting_since: Time,
     suspicion: Suspicion,
     database: Database,
-    /// What the page wanted during a reign that was in doubt and is over.
-    held_commands: Vec<Command>,
+    /// What the page and the ports wanted during a reign that was in doubt and is over.
+    held: Vec<Input>,
     /// Locks that could not be queued for, and when that is tried again.
     lock_retries: BTreeMap<Lock, Time>,
     part: Part,
     /// Counts the attempts to bind, whatever the link: the broker takes a lower number for a late one.
     last_binding: u32,
-    clients: BTreeMap<ClientNo, Client>,
-    connections: BTreeMap<ConnectionNo, ClientNo>,
+    locals: BTreeMap<LocalNo, Local>,
+    connections: BTreeMap<ConnectionNo, LocalNo>,
     last_connection: u64,
-    /// What clients and host still have to say to each other in this turn.
+    /// What they and the host still have to say to each other in this turn.
     steps: VecDeque<Step>,
     stats: TabStats,
     /// When an event of a kind that somebody else could cause without end was last told.
@@ -289,8 +299,9 @@ enum Part {
 /// One packet, or end of a connection, on its way within this tab.
 #[derive(Debug)]
 enum Step {
-    ToClient(ClientNo, ClientInput),
-    ToBroker(ConnectionNo, Packet),
+    ToLocal(LocalNo, ClientInput),
+    GoesOnAtBroker(ConnectionNo),
+    ToBroker(ConnectionNo, ProtocolVersion, Packet),
     CloseAtBroker(ConnectionNo),
 }
 
@@ -300,8 +311,8 @@ impl Joined {
         if let Some(input) = self.hold_back(input) {
             self.take(input, turn);
             self.run_steps(turn);
-            for command in core::mem::take(&mut self.held_commands) {
-                self.on_command(command, turn);
+            for input in core::mem::take(&mut self.held) {
+                self.take(input, turn);
                 self.run_steps(turn);
             }
             self.ask_database(turn);
@@ -321,6 +332,7 @@ impl Joined {
             Input::Lock(LockEvent::NotFree(lock)) => self.on_lock_not_free(lock, turn),
             Input::Lock(LockEvent::NotSupported(lock)) => self.on_lock_not_supported(lock, turn),
             Input::Storage(event) => self.on_storage(event, turn),
+            Input::Port(no, input) => self.on_port(no, input, turn),
             Input::Heard(message) => self.on_heard(&message),
             Input::Trouble(what) => self.event_seldom("runtime", turn, || EventKind::Runtime(what)),
             Input::Timeout => self.on_timeout(turn),
@@ -369,8 +381,8 @@ impl Joined {
         self.retry_locks(turn);
         self.bind_if_due(turn);
         self.with_host(turn, |host, now, out| host.on_timeout(now, out));
-        for no in self.clients.keys() {
-            let timeout = Step::ToClient(*no, ClientInput::Timeout);
+        for no in self.locals.keys() {
+            let timeout = Step::ToLocal(*no, ClientInput::Timeout);
             self.steps.push_back(timeout);
         }
     }
@@ -388,7 +400,7 @@ impl Joined {
             Part::Taking(takeover) => takeover.next_timeout(),
             Part::Broker(reign) => reign.next_timeout().into_iter().chain([heartbeat]).min(),
         };
-        let clients = self.clients.values().filter_map(Client::next_timeout).min();
+        let locals = self.locals.values().filter_map(Local::next_timeout).min();
         let announce = self.announcing.as_ref().map(|announcing| announcing.due);
         let silence = self.roster.next_silence(self.settings.silence_ms);
         let roster = self.roster.next_show(self.settings.roster_gap_ms);
@@ -396,7 +408,7 @@ impl Joined {
         let suspicion = self
             .suspicion
             .next_timeout(self.owed_since(), &self.settings);
-        [part, clients, announce, silence, roster, locks, suspicion]
+        [part, locals, announce, silence, roster, locks, suspicion]
             .into_iter()
             .flatten()
             .min()

@@ -3,7 +3,11 @@
 //! On the page's side there is [`Bus`]: it starts the tab's dedicated worker and talks to it in
 //! [`Command`](api::Command)s and [`Notice`](api::Notice)s. On the worker's side there is [`TabWorker`]: it carries out
 //! what the tab's state machine wants done and tells it what the browser reports. It makes no protocol decision.
+//!
+//! A page without WebAssembly of its own attaches `MessagePort`s to the worker instead: one on which it says the same
+//! commands and hears the same notices, in bincode, and any number on which MQTT is spoken.
 
+mod attach;
 mod bus;
 mod channel;
 mod clock;
@@ -14,6 +18,8 @@ mod events;
 mod indexeddb;
 mod locks;
 mod mutex;
+mod page;
+mod ports;
 mod spawn;
 mod storage;
 #[cfg(test)]

@@ -6,14 +6,18 @@ use std::rc::Rc;
 use gloo_worker::{HandlerId, Worker, WorkerScope};
 use js_sys::Uint8Array;
 use tab::api::{Command, Notice, Source};
-use tab::{ChannelName, Input, Lane, Notices, Output, Settings, Tab, TabId, Time};
+use tab::{ChannelName, Input, Lane, Notices, Output, PortInput, Settings, Tab, TabId, Time};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
+use crate::attach::{self, Attached};
 use crate::channel::Channel;
 use crate::clock::{self, Clock, Timer};
 use crate::error::describe;
+use crate::events::Listener;
 use crate::locks::Locks;
+use crate::page::{Page, PagePort};
+use crate::ports::Ports;
 use crate::storage::Storage;
 use crate::{BUILD, control, entropy};
 
@@ -26,13 +30,30 @@ pub struct TabWorker {
     tab: Tab,
     clock: Clock,
     timer: Timer,
-    page: Option<HandlerId>,
+    page: Option<Page>,
+    ports: Ports,
+    _attaching: Option<Listener>,
     notices: Notices,
     /// What came before the page was connected.
     unheard: Vec<Notice>,
     joined: Option<Joined>,
     report: Report,
 }
+
+/// What the worker is told, each in a turn of its own.
+#[derive(Debug)]
+pub enum Told {
+    /// For the state machine.
+    Input(Input),
+    /// Commands of a page that has attached itself.
+    Commands(Vec<Command>),
+    /// Something is attached.
+    Attached(Offered),
+}
+
+/// Something that a page attaches.
+#[derive(Debug)]
+pub struct Offered(Attached);
 
 /// Tells the state machine what the browser reports, in a turn of its own.
 #[derive(Clone)]
@@ -57,14 +78,22 @@ struct Joined {
 }
 
 impl Worker for TabWorker {
-    type Message = Input;
+    type Message = Told;
     type Input = Vec<Command>;
     type Output = Vec<Notice>;
 
     fn create(scope: &WorkerScope<Self>) -> Self {
         let on_timer = scope.clone();
         let reported = scope.clone();
-        let report = Report(Rc::new(move |input| reported.send_message(input)));
+        let report = Report(Rc::new(move |input| {
+            reported.send_message(Told::Input(input))
+        }));
+        let attached = scope.clone();
+        let attaching =
+            attach::listen(move |it| attached.send_message(Told::Attached(Offered(it))));
+        let attaching = attaching
+            .inspect_err(|error| report.trouble("Nothing can be attached", error))
+            .ok();
         let tab_id = entropy::tab_id().unwrap_or_else(|error| {
             // Browsers offer `crypto` wherever they offer workers. Should one not, the tab says so.
             report.trouble("The browser gives no random numbers", &error);
@@ -73,8 +102,10 @@ impl Worker for TabWorker {
         Self {
             tab: Tab::new(tab_id, BUILD.to_owned(), Settings::default()),
             clock: Clock::new(),
-            timer: Timer::new(move || on_timer.send_message(Input::Timeout)),
+            timer: Timer::new(move || on_timer.send_message(Told::Input(Input::Timeout))),
             page: None,
+            ports: Ports::default(),
+            _attaching: attaching,
             notices: Notices::default(),
             unheard: Vec::new(),
             joined: None,
@@ -83,33 +114,82 @@ impl Worker for TabWorker {
     }
 
     fn connected(&mut self, scope: &WorkerScope<Self>, id: HandlerId) {
-        self.page = Some(id);
-        if !self.unheard.is_empty() {
-            scope.respond(id, core::mem::take(&mut self.unheard));
-        }
+        self.page_is(scope, Page::Bridge(id));
     }
 
-    fn update(&mut self, scope: &WorkerScope<Self>, input: Input) {
-        if matches!(input, Input::Timeout) {
-            self.timer.fired();
+    fn update(&mut self, scope: &WorkerScope<Self>, told: Told) {
+        match told {
+            Told::Input(input) => self.on_input(scope, input),
+            Told::Commands(commands) => self.on_commands(scope, commands),
+            Told::Attached(Offered(attached)) => self.on_attached(scope, attached),
         }
-        // Between an event and its turn its lock may have been let go, and asked for anew.
-        if let (Input::Lock(event), Some(joined)) = (&input, &mut self.joined)
-            && !joined.locks.is_current(*event)
-        {
-            return;
-        }
-        self.turn(scope, [input]);
     }
 
     fn received(&mut self, scope: &WorkerScope<Self>, commands: Vec<Command>, _id: HandlerId) {
-        let notices = self.notices.take();
-        self.tell(scope, notices);
-        self.turn(scope, commands.into_iter().map(Input::Command));
+        self.on_commands(scope, commands);
     }
 }
 
 impl TabWorker {
+    fn page_is(&mut self, scope: &WorkerScope<Self>, page: Page) {
+        self.page = Some(page);
+        let unheard = core::mem::take(&mut self.unheard);
+        self.tell(scope, unheard);
+    }
+
+    fn on_input(&mut self, scope: &WorkerScope<Self>, input: Input) {
+        match &input {
+            Input::Timeout => self.timer.fired(),
+            Input::Port(no, PortInput::Closed) => self.ports.forget(*no),
+            // Between an event and its turn its lock may have been let go, and asked for anew.
+            Input::Lock(event) => {
+                let mut joined = self.joined.as_mut();
+                if joined
+                    .as_mut()
+                    .is_some_and(|it| !it.locks.is_current(*event))
+                {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.turn(scope, [input]);
+    }
+
+    fn on_commands(&mut self, scope: &WorkerScope<Self>, commands: Vec<Command>) {
+        let notices = self.notices.take();
+        self.tell(scope, notices);
+        self.turn(scope, commands.into_iter().map(Input::Command));
+    }
+
+    fn on_attached(&mut self, scope: &WorkerScope<Self>, attached: Attached) {
+        let report = self.report.clone();
+        let done = match attached {
+            Attached::Page(port) => {
+                let told = scope.clone();
+                let page = PagePort::open(port, move |commands| match commands {
+                    Some(commands) => told.send_message(Told::Commands(commands)),
+                    None => {
+                        let why = JsValue::from_str("they are not of this build");
+                        report.trouble("The page's commands cannot be read", &why);
+                    }
+                });
+                page.map(|page| self.page_is(scope, Page::Port(page)))
+            }
+            Attached::Mqtt { port, wants_credit } => {
+                let opened = self.ports.open(port, wants_credit, move |no, input| {
+                    report.tell(Input::Port(no, input));
+                });
+                opened.map(|no| self.turn(scope, [Input::Port(no, PortInput::Opened)]))
+            }
+            Attached::Unknown => Err(JsValue::from_str("it is neither \"page\" nor \"mqtt\"")),
+        };
+        if let Err(error) = done {
+            self.report
+                .trouble("The page attached nothing of use", &error);
+        }
+    }
+
     fn turn(&mut self, scope: &WorkerScope<Self>, inputs: impl IntoIterator<Item = Input>) {
         let now = self.clock.now();
         let mut outputs = Vec::new();
@@ -127,9 +207,13 @@ impl TabWorker {
     }
 
     fn tell(&mut self, scope: &WorkerScope<Self>, notices: Vec<Notice>) {
-        match self.page {
+        match &self.page {
             _ if notices.is_empty() => {}
-            Some(page) => scope.respond(page, notices),
+            Some(page) => {
+                if let Err(error) = page.tell(scope, notices) {
+                    self.report.trouble("The page cannot be told", &error);
+                }
+            }
             None => self.unheard.extend(notices),
         }
     }
@@ -150,6 +234,7 @@ impl TabWorker {
                 self.tell(scope, notices);
                 Ok(())
             }
+            Output::Port(no, output) => self.ports.carry_out(no, &output),
             output => match &mut self.joined {
                 Some(joined) => joined.carry_out(output, &self.report),
                 None => Ok(()),
@@ -207,7 +292,7 @@ impl Joined {
                 Ok(())
             }
             // Carried out by the worker itself.
-            Output::Join(_) | Output::Notify(_) => Ok(()),
+            Output::Join(_) | Output::Notify(_) | Output::Port(..) => Ok(()),
         }
     }
 

@@ -74,6 +74,33 @@ fn clean_start_ends_an_awaited_session_as_it_ends_a_connected_one() {
 }
 
 #[test]
+fn a_connection_that_goes_on_has_its_clean_start_behind_it() {
+    for connect in [client("a"), client_311("a")] {
+        assert!(connect.clean_start);
+        let mut world = changed(connect.clone());
+        world.send(B, publish1(1, "t", "x"), "B PUBACK 1");
+        world.check(Input::GoesOn(A, Origin(1)), "");
+        world.send(
+            A,
+            connect,
+            "A CONNACK Success session\nA PUBLISH t x qos1 #1",
+        );
+        assert_eq!(world.awaited(), [0; 0]);
+        // Its session lasts no longer than it was to from the beginning.
+        world.leave(A);
+        assert_eq!(world.stats().sessions, 1);
+    }
+}
+
+#[test]
+fn a_connection_that_goes_on_without_its_session_is_told_so() {
+    let mut world = changed(client_311("a"));
+    world.check(Input::OriginGone(Origin(1)), "");
+    world.check(Input::GoesOn(A, Origin(1)), "");
+    world.send(A, client_311("a"), "A CONNACK Success");
+}
+
+#[test]
 fn the_sessions_of_an_origin_that_is_gone_are_lost_from_then_on() {
     let mut world = changed(mortal(100, 20));
     world.wait_ms(10_000, "");

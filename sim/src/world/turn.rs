@@ -127,6 +127,8 @@ impl World<'_> {
                         runtime.has_ear = has_ear;
                     }
                 }
+                // No page has one.
+                Output::Port(..) => {}
                 Output::Notify(notices) => {
                     for notice in notices {
                         self.trace.tab(self.now_us, tab, || {

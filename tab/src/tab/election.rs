@@ -262,7 +262,7 @@ impl Joined {
             for tab in &reign.watched {
                 turn.release(Lock::Tab(*tab));
             }
-            self.held_commands = reign.take_commands();
+            self.held = reign.take_own();
         }
     }
 

@@ -92,7 +92,7 @@ impl Joined {
             Part::Client(link) => Some(link.lane().term),
             Part::Waiting | Part::Taking(_) => self.highest_term,
         };
-        let wanted = self.clients.values().filter(|client| client.is_wanted());
+        let wanted = self.locals.values().filter(|local| local.is_wanted());
         Announcement {
             tab_id: self.tab_id,
             is_broker: matches!(self.part, Part::Broker(_)),

@@ -4,8 +4,8 @@ use broker::Time;
 
 use super::{Joined, LockRequest, Output, Part, Turn};
 use crate::api::{EventKind, Term};
-use crate::client::Client;
 use crate::control::ControlMessage;
+use crate::local::Local;
 use crate::names::{Lock, TabId};
 use crate::suspicion::{Right, Step};
 use crate::takeover::Why;
@@ -28,8 +28,8 @@ impl Joined {
             )),
             Part::Waiting | Part::Taking(_) | Part::Broker(_) => None,
             Part::Client(link) => {
-                let clients = self.clients.values();
-                let clients = clients.filter_map(Client::unanswered_since);
+                let clients = self.locals.values();
+                let clients = clients.filter_map(Local::unanswered_since);
                 let bind = link.unanswered_since();
                 let silence = self
                     .broker_seen

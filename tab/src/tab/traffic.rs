@@ -1,6 +1,7 @@
 //! Traffic: packets between this tab's clients and the broker, over a lane or within the tab.
 
-use broker::{BrokerEvent, Packet, Time, codec};
+use broker::codec::{self, ProtocolVersion};
+use broker::{BrokerEvent, Packet, Time};
 
 use super::{Joined, Output, Part, Step, Turn};
 use crate::api::{ClientCommand, ClientNo, EventKind, Notice, Source};
@@ -9,7 +10,9 @@ use crate::control::ControlMessage;
 use crate::host::{Host, HostOutput};
 use crate::lane::{ConnectionNo, Frame, Parcel, each_packet};
 use crate::link::LinkEvent;
+use crate::local::{Local, LocalNo};
 use crate::names::{Lane, TabId};
+use crate::port::{Port, PortInput, PortNo};
 
 // The lane to the broker.
 
@@ -87,16 +90,20 @@ impl Joined {
                     let Some(no) = self.connections.get(&connection).copied() else {
                         continue;
                     };
+                    let version = self.locals.get(&no).map(Local::version);
+                    let version = version.unwrap_or_default();
                     let maximum = self.settings.maximum_packet_size;
-                    each_packet(bytes, maximum, |packet| {
+                    each_packet(bytes, version, maximum, |packet| {
                         let input = match packet {
                             Ok(packet) => ClientInput::Packet(connection, packet),
                             Err(error) => ClientInput::Malformed(connection, error),
                         };
-                        self.steps.push_back(Step::ToClient(no, input));
+                        self.steps.push_back(Step::ToLocal(no, input));
                     });
                 }
                 Parcel::Closed { connection } => self.on_connection_closed(connection),
+                // Said to brokers only.
+                Parcel::GoesOn { .. } => {}
             }
         }
     }
@@ -104,7 +111,7 @@ impl Joined {
     fn on_connection_closed(&mut self, connection: ConnectionNo) {
         if let Some(no) = self.connections.remove(&connection) {
             let closed = ClientInput::Closed(connection);
-            self.steps.push_back(Step::ToClient(no, closed));
+            self.steps.push_back(Step::ToLocal(no, closed));
         }
     }
 }
@@ -119,23 +126,44 @@ impl Joined {
         turn: &mut Turn<'_>,
     ) {
         let (settings, tab_id) = (&self.settings, self.tab_id);
-        self.clients.entry(no).or_insert_with(|| {
+        let local_no = LocalNo::Client(no);
+        self.locals.entry(local_no).or_insert_with(|| {
             // Two clients of one id would take each other's session over for ever.
             let default_id = match no {
                 ClientNo(0) => format!("tab-{tab_id}"),
                 ClientNo(no) => format!("tab-{tab_id}-{no}"),
             };
-            Client::new(settings.clone(), default_id)
+            Local::Client(Client::new(settings.clone(), default_id))
         });
-        self.with_client(no, turn, |client, now, out| {
-            client.command(now, command, out);
+        self.with_local(local_no, turn, |local, now, out| {
+            if let Local::Client(client) = local {
+                client.command(now, command, out);
+            }
+        });
+    }
+
+    pub(super) fn on_port(&mut self, no: PortNo, input: PortInput, turn: &mut Turn<'_>) {
+        let local_no = LocalNo::Port(no);
+        if input == PortInput::Opened {
+            let default_id = format!("tab-{}-port-{}", self.tab_id, no.0);
+            let port = Port::new(self.settings.clone(), default_id);
+            self.locals.insert(local_no, Local::Port(port));
+            return;
+        }
+        self.with_local(local_no, turn, |local, now, out| {
+            if let Local::Port(port) = local {
+                match input {
+                    PortInput::Bytes(bytes) => port.on_bytes(now, bytes, out),
+                    PortInput::Opened | PortInput::Closed => port.on_closed_by_page(out),
+                }
+            }
         });
     }
 
     /// There is a broker to talk to.
     pub(super) fn clients_up(&mut self) {
-        let wanted = self.clients.iter().filter(|(_, it)| it.is_wanted());
-        let wanted: Vec<ClientNo> = wanted.map(|(no, _)| *no).collect();
+        let wanted = self.locals.iter().filter(|(_, it)| it.is_wanted());
+        let wanted: Vec<LocalNo> = wanted.map(|(no, _)| *no).collect();
         for no in wanted {
             self.connect(no);
         }
@@ -146,14 +174,14 @@ impl Joined {
         self.connections.clear();
         // What is still on its way between clients and that broker.
         self.steps.clear();
-        for no in self.clients.keys() {
-            let down = Step::ToClient(*no, ClientInput::Down);
+        for no in self.locals.keys() {
+            let down = Step::ToLocal(*no, ClientInput::Down);
             self.steps.push_back(down);
         }
     }
 
     /// Gives a client a connection if there is a broker; if not, [`Self::clients_up`] will.
-    fn connect(&mut self, no: ClientNo) {
+    fn connect(&mut self, no: LocalNo) {
         let term = match &self.part {
             Part::Broker(reign) => reign.host.term,
             Part::Client(link) if link.is_bound() => link.lane().term,
@@ -163,40 +191,51 @@ impl Joined {
         let connection = ConnectionNo(self.last_connection);
         self.connections.insert(connection, no);
         let up = ClientInput::Up(term, connection);
-        self.steps.push_back(Step::ToClient(no, up));
+        self.steps.push_back(Step::ToLocal(no, up));
     }
 
     pub(super) fn run_steps(&mut self, turn: &mut Turn<'_>) {
         while let Some(step) = self.steps.pop_front() {
             match step {
-                Step::ToClient(no, input) => {
-                    self.with_client(no, turn, |client, now, out| client.handle(now, input, out));
+                Step::ToLocal(no, input) => {
+                    self.with_local(no, turn, |local, now, out| local.handle(now, input, out));
                 }
-                Step::ToBroker(connection, packet) => self.send_to_broker(connection, packet, turn),
+                Step::GoesOnAtBroker(connection) => self.go_on_at_broker(connection, turn),
+                Step::ToBroker(connection, version, packet) => {
+                    self.send_to_broker(connection, version, packet, turn);
+                }
                 Step::CloseAtBroker(connection) => self.close_at_broker(connection, turn),
             }
         }
     }
 
-    fn with_client(
+    fn with_local(
         &mut self,
-        no: ClientNo,
+        no: LocalNo,
         turn: &mut Turn<'_>,
-        act: impl FnOnce(&mut Client, Time, &mut Vec<ClientOutput>),
+        act: impl FnOnce(&mut Local, Time, &mut Vec<ClientOutput>),
     ) {
-        let Some(client) = self.clients.get_mut(&no) else {
+        let Some(local) = self.locals.get_mut(&no) else {
             return;
         };
-        let was_wanted = client.is_wanted();
+        let was_wanted = local.is_wanted();
         let mut outputs = Vec::new();
-        act(client, turn.now, &mut outputs);
-        if client.is_wanted() != was_wanted {
+        act(local, turn.now, &mut outputs);
+        let (is_wanted, version) = (local.is_wanted(), local.version());
+        if local.is_over() {
+            self.locals.remove(&no);
+        }
+        if is_wanted != was_wanted {
             self.changed();
         }
         for output in outputs {
             match output {
+                ClientOutput::GoesOn(connection) => {
+                    self.steps.push_back(Step::GoesOnAtBroker(connection));
+                }
                 ClientOutput::Send(connection, packet) => {
-                    self.steps.push_back(Step::ToBroker(connection, packet));
+                    self.steps
+                        .push_back(Step::ToBroker(connection, version, packet));
                 }
                 ClientOutput::Close(connection) => {
                     self.connections.remove(&connection);
@@ -204,13 +243,22 @@ impl Joined {
                 }
                 ClientOutput::Reconnect => self.connect(no),
                 ClientOutput::Silent => self.on_silent(no, turn),
-                ClientOutput::Notify(notice) => turn.notify(Notice::Client(no, notice)),
+                ClientOutput::Notify(notice) => {
+                    if let LocalNo::Client(no) = no {
+                        turn.notify(Notice::Client(no, notice));
+                    }
+                }
+                ClientOutput::ToPort(output) => {
+                    if let LocalNo::Port(no) = no {
+                        turn.out.push(Output::Port(no, output));
+                    }
+                }
             }
         }
     }
 
     /// The broker does not answer a client.
-    fn on_silent(&mut self, no: ClientNo, turn: &mut Turn<'_>) {
+    fn on_silent(&mut self, no: LocalNo, turn: &mut Turn<'_>) {
         match &self.part {
             // Frames got lost, or the broker is stuck: either way no other client fares better.
             Part::Client(_) => self.rebind(turn.now, turn),
@@ -218,18 +266,38 @@ impl Joined {
         }
     }
 
-    fn send_to_broker(&mut self, connection: ConnectionNo, packet: Packet, turn: &mut Turn<'_>) {
+    fn send_to_broker(
+        &mut self,
+        connection: ConnectionNo,
+        version: ProtocolVersion,
+        packet: Packet,
+        turn: &mut Turn<'_>,
+    ) {
         match &mut self.part {
             Part::Waiting | Part::Taking(_) => {}
             Part::Client(link) => {
                 if link.is_bound()
-                    && let Err(error) = link.push(connection, &packet)
+                    && let Err(error) = link.push(connection, version, &packet)
                 {
                     self.on_not_encodable(error, turn);
                 }
             }
             Part::Broker(_) => self.with_host(turn, |host, now, out| {
                 host.on_own_packet(now, connection, packet, out);
+            }),
+        }
+    }
+
+    fn go_on_at_broker(&mut self, connection: ConnectionNo, turn: &mut Turn<'_>) {
+        match &mut self.part {
+            Part::Waiting | Part::Taking(_) => {}
+            Part::Client(link) => {
+                if link.is_bound() {
+                    link.push_goes_on(connection);
+                }
+            }
+            Part::Broker(_) => self.with_host(turn, |host, now, out| {
+                host.on_own_goes_on(now, connection, out);
             }),
         }
     }
@@ -290,7 +358,7 @@ impl Joined {
                 HostOutput::ToOwn(connection, packet) => {
                     if let Some(no) = self.connections.get(&connection) {
                         let input = ClientInput::Packet(connection, packet);
-                        self.steps.push_back(Step::ToClient(*no, input));
+                        self.steps.push_back(Step::ToLocal(*no, input));
                     }
                 }
                 HostOutput::CloseOwn(connection) => self.on_connection_closed(connection),

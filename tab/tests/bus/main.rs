@@ -6,5 +6,6 @@ mod durability;
 mod failover;
 mod lanes;
 mod moves;
+mod ports;
 mod presence;
 mod world;

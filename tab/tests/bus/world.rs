@@ -9,7 +9,10 @@ use tab::api::{
 };
 use tab::control::{Announcement, ControlMessage};
 use tab::storage::StorageRequest;
-use tab::{Input, Lane, Lock, LockEvent, LockRequest, Output, Settings, Tab, TabId, Time};
+use tab::{
+    Input, Lane, Lock, LockEvent, LockRequest, Output, PortNo, PortOutput, Settings, Tab, TabId,
+    Time,
+};
 
 use crate::disk::Disk;
 
@@ -43,6 +46,8 @@ struct Node {
     tab: Tab,
     lanes: BTreeSet<Lane>,
     notices: Vec<Notice>,
+    /// What went to ports.
+    ports: Vec<(PortNo, PortOutput)>,
     has_ear: bool,
     /// What the database was asked and has not answered.
     asked: Vec<StorageRequest>,
@@ -91,6 +96,7 @@ impl World {
             tab: Tab::new(tab_id, "test".to_owned(), Settings::default()),
             lanes: BTreeSet::new(),
             notices: Vec::new(),
+            ports: Vec::new(),
             has_ear: false,
             asked: Vec::new(),
         };
@@ -268,6 +274,7 @@ impl World {
         match output {
             Output::Join(channel) => assert_eq!(channel.as_str(), "test"),
             Output::Notify(notices) => node.notices.extend(notices),
+            Output::Port(no, output) => node.ports.push((no, output)),
             Output::OpenLane(lane) => {
                 node.lanes.insert(lane);
             }
@@ -376,6 +383,19 @@ impl World {
         let node = self.tabs.get_mut(&tab_id);
         node.map(|node| core::mem::take(&mut node.notices))
             .unwrap_or_default()
+    }
+
+    /// What went to a port since this was last asked.
+    pub(crate) fn port_outputs(&mut self, tab_id: TabId, no: PortNo) -> Vec<PortOutput> {
+        let node = self.tabs.get_mut(&tab_id);
+        let ports = node.map(|node| &mut node.ports);
+        let of_this = ports.map(|it| it.extract_if(.., |(port, _)| *port == no).collect());
+        let of_this: Vec<_> = of_this.unwrap_or_default();
+        of_this.into_iter().map(|(_, output)| output).collect()
+    }
+
+    pub(crate) fn has(&self, tab_id: TabId) -> bool {
+        self.tabs.contains_key(&tab_id)
     }
 
     pub(crate) fn role(&self, tab_id: TabId) -> Role {

@@ -1,0 +1,74 @@
+//! Who has connections in this tab: clients that the page commands, and ports that speak MQTT themselves.
+
+use broker::Time;
+use broker::codec::ProtocolVersion;
+
+use crate::api::ClientNo;
+use crate::client::{Client, ClientInput, ClientOutput};
+use crate::port::{Port, PortNo};
+
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LocalNo {
+    Client(ClientNo),
+    Port(PortNo),
+}
+
+/// One of them.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "both are large, and there are few"
+)]
+pub(crate) enum Local {
+    Client(Client),
+    Port(Port),
+}
+
+impl Local {
+    pub(crate) fn handle(&mut self, now: Time, input: ClientInput, out: &mut Vec<ClientOutput>) {
+        match self {
+            Self::Client(client) => client.handle(now, input, out),
+            Self::Port(port) => port.handle(now, input, out),
+        }
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        match self {
+            Self::Client(client) => client.next_timeout(),
+            Self::Port(port) => port.next_timeout(),
+        }
+    }
+
+    /// Since when the broker has owed it an answer, without having given it another.
+    pub(crate) fn unanswered_since(&self) -> Option<Time> {
+        match self {
+            Self::Client(client) => client.unanswered_since(),
+            Self::Port(port) => port.unanswered_since(),
+        }
+    }
+
+    /// Whether it is to be connected.
+    pub(crate) fn is_wanted(&self) -> bool {
+        match self {
+            Self::Client(client) => client.is_wanted(),
+            Self::Port(port) => port.is_wanted(),
+        }
+    }
+
+    /// Whether nothing can come of it any more.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Client(_) => false,
+            Self::Port(port) => port.is_closed(),
+        }
+    }
+
+    /// Of its packets.
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        match self {
+            Self::Client(_) => ProtocolVersion::V5,
+            Self::Port(port) => port.version(),
+        }
+    }
+}

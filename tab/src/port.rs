@@ -1,0 +1,543 @@
+//! A port: a client of this tab that speaks MQTT itself, in bytes, and does not notice when the broker moves.
+//!
+//! What goes through is looked at, because somebody has to remember what a broker that is gone did not answer: the next
+//! one gets the CONNECT once more, and then what was not answered, and the client hears nothing of it. If the next broker
+//! does not have the session, the client is told by the end of its connection.
+
+mod answers;
+mod requests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use broker::codec::{self, DecodeError, ProtocolVersion};
+use broker::packet::connack::ConnAckPacket;
+use broker::packet::connect::ConnectPacket;
+use broker::packet::disconnect::DisconnectPacket;
+use broker::packet::publish::PublishPacket;
+use broker::{Packet, ReasonCode, Time};
+use bytes::Bytes;
+
+use crate::client::{ClientInput, ClientOutput};
+use crate::lane::ConnectionNo;
+use crate::settings::Settings;
+
+use answers::{Answers, Came};
+use requests::Requests;
+
+/// Number of a port of this tab; chosen by the runtime, and used once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortNo(pub u32);
+
+/// What came from a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortInput {
+    /// It is there. Comes first.
+    Opened,
+    /// Part of a stream of MQTT packets, of version 5.0, 3.1.1 or 3.1 as CONNECT says, cut anywhere.
+    Bytes(Vec<u8>),
+    /// The client is gone. The last input of a port.
+    Closed,
+}
+
+/// What goes to a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortOutput {
+    /// One whole packet.
+    Bytes(Vec<u8>),
+    /// So many more bytes are on their way to the broker. Those that wait for a broker are not.
+    Taken(usize),
+    /// The connection is over. The last output to a port.
+    Closed,
+}
+
+/// One port, from its opening to its end.
+#[derive(Debug)]
+pub(crate) struct Port {
+    settings: Settings,
+    /// For a client that leaves it to the broker, which could not know it again by that.
+    default_id: String,
+    state: State,
+    /// As the client sent it, and with a client id.
+    connect: Option<Box<ConnectPacket>>,
+    /// Whether the client has no id of its own.
+    id_is_assigned: bool,
+    version: ProtocolVersion,
+    /// Whether a broker has accepted the client.
+    is_accepted: bool,
+    /// The beginning of a packet.
+    rest: Vec<u8>,
+    /// Of what came, how many bytes have not been taken.
+    untaken: usize,
+    /// What came and cannot be sent yet.
+    waiting: VecDeque<Packet>,
+    requests: Requests,
+    answers: Answers,
+    /// What the client's topic aliases stand for: they end with a connection, and the client's does not.
+    aliases: BTreeMap<u16, String>,
+    /// PINGREQs that the broker has not answered.
+    pings: usize,
+    /// Since when the broker has owed an answer, without having given another.
+    unanswered_since: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// CONNECT has not come.
+    New,
+    /// No broker in reach.
+    Waiting,
+    /// CONNECT is under way, and its answer is due at this time.
+    Connecting(ConnectionNo, Time),
+    Connected(ConnectionNo),
+    /// The client has said DISCONNECT while there was no broker, which is to hear it still.
+    Leaving,
+    /// Over.
+    Closed,
+}
+
+impl Port {
+    pub(crate) fn new(settings: Settings, default_id: String) -> Self {
+        Self {
+            settings,
+            default_id,
+            state: State::New,
+            connect: None,
+            id_is_assigned: false,
+            version: ProtocolVersion::default(),
+            is_accepted: false,
+            rest: Vec::new(),
+            untaken: 0,
+            waiting: VecDeque::new(),
+            requests: Requests::default(),
+            answers: Answers::default(),
+            aliases: BTreeMap::new(),
+            pings: 0,
+            unanswered_since: None,
+        }
+    }
+
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        self.version
+    }
+
+    /// Since when the broker has owed this client an answer, without having given it another.
+    pub(crate) fn unanswered_since(&self) -> Option<Time> {
+        self.unanswered_since
+    }
+
+    /// Whether it wants a connection.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !matches!(self.state, State::New | State::Closed)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        match self.state {
+            State::Connecting(_, until) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Bytes came from the client, any number of packets or parts of them.
+    pub(crate) fn on_bytes(&mut self, now: Time, bytes: Vec<u8>, out: &mut Vec<ClientOutput>) {
+        if matches!(self.state, State::Leaving | State::Closed) {
+            return;
+        }
+        self.untaken += bytes.len();
+        let mut bytes = match self.rest.is_empty() {
+            true => Bytes::from(bytes),
+            false => {
+                self.rest.extend_from_slice(&bytes);
+                Bytes::from(core::mem::take(&mut self.rest))
+            }
+        };
+        while !bytes.is_empty() && !matches!(self.state, State::Leaving | State::Closed) {
+            let maximum = self.settings.maximum_packet_size;
+            match codec::decode(&mut bytes, self.version, maximum) {
+                Ok(Some(packet)) => self.on_client_packet(now, packet, out),
+                Ok(None) => {
+                    self.rest = bytes.into();
+                    break;
+                }
+                Err(error) => self.on_malformed(&error, out),
+            }
+        }
+        if self.untaken > self.settings.port_waiting_bytes_max {
+            self.fail(ReasonCode::QuotaExceeded, out);
+        }
+        self.take_bytes(out);
+    }
+
+    /// The page has closed its end. Without DISCONNECT, the broker takes the client for lost.
+    pub(crate) fn on_closed_by_page(&mut self, out: &mut Vec<ClientOutput>) {
+        if self.state == State::Leaving {
+            return;
+        }
+        out.extend(self.connection().map(ClientOutput::Close));
+        self.state = State::Closed;
+    }
+
+    pub(crate) fn handle(&mut self, now: Time, input: ClientInput, out: &mut Vec<ClientOutput>) {
+        match input {
+            ClientInput::Up(_, connection) => self.on_up(now, connection, out),
+            ClientInput::Down => self.on_down(out),
+            ClientInput::Packet(connection, packet) => {
+                if self.connection() == Some(connection) {
+                    self.on_broker_packet(now, packet, out);
+                    self.take_bytes(out);
+                }
+            }
+            ClientInput::Malformed(connection, error) => {
+                if self.connection() == Some(connection) {
+                    self.fail(error.reason_code(), out);
+                }
+            }
+            ClientInput::Closed(connection) => {
+                if self.connection() == Some(connection) {
+                    self.close(out);
+                }
+            }
+            ClientInput::Timeout => {
+                if let State::Connecting(connection, until) = self.state
+                    && until <= now
+                {
+                    out.push(ClientOutput::Close(connection));
+                    self.on_down(out);
+                    out.push(ClientOutput::Silent);
+                }
+            }
+        }
+    }
+
+    fn connection(&self) -> Option<ConnectionNo> {
+        match self.state {
+            State::Connecting(connection, _) | State::Connected(connection) => Some(connection),
+            State::New | State::Waiting | State::Leaving | State::Closed => None,
+        }
+    }
+
+    fn on_up(&mut self, now: Time, connection: ConnectionNo, out: &mut Vec<ClientOutput>) {
+        let is_expected = matches!(self.state, State::Waiting | State::Leaving);
+        let Some(connect) = self.connect.clone().filter(|_| is_expected) else {
+            return out.push(ClientOutput::Close(connection));
+        };
+        if self.is_accepted {
+            out.push(ClientOutput::GoesOn(connection));
+        }
+        out.push(ClientOutput::Send(connection, Packet::Connect(connect)));
+        if self.state == State::Leaving {
+            return self.leave(connection, out);
+        }
+        let until = now.plus_ms(self.settings.connect_timeout_ms);
+        self.state = State::Connecting(connection, until);
+        self.unanswered_since = Some(now);
+    }
+
+    /// Says on a new connection what the client had still to say, DISCONNECT last. Nobody waits for an answer.
+    fn leave(&mut self, connection: ConnectionNo, out: &mut Vec<ClientOutput>) {
+        let packets = self
+            .requests
+            .resend()
+            .into_iter()
+            .chain(self.waiting.drain(..));
+        out.extend(packets.map(|packet| ClientOutput::Send(connection, packet)));
+        out.push(ClientOutput::Close(connection));
+        self.state = State::Closed;
+    }
+
+    fn on_down(&mut self, out: &mut Vec<ClientOutput>) {
+        if self.connection().is_none() {
+            return;
+        }
+        self.unanswered_since = None;
+        let connect = self.connect.as_ref();
+        let method = connect.and_then(|it| it.properties.get_authentication_method());
+        if self.is_accepted && method.is_some() {
+            // Nobody but the client could authenticate it to the next broker.
+            return self.fail(ReasonCode::ServerShuttingDown, out);
+        }
+        self.state = State::Waiting;
+        for _ in 0..core::mem::take(&mut self.pings) {
+            self.pass_to_client(Packet::PingResp, out);
+        }
+    }
+
+    /// The next broker has the session: goes on where the one before stopped. [MQTT-4.4.0-1]
+    fn resume(&mut self, now: Time, connection: ConnectionNo, out: &mut Vec<ClientOutput>) {
+        self.state = State::Connected(connection);
+        for packet in self.requests.resend() {
+            out.push(ClientOutput::Send(connection, packet));
+        }
+        self.send_waiting(now, out);
+    }
+
+    fn send_waiting(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+        while matches!(self.state, State::Connected(_))
+            && let Some(packet) = self.waiting.pop_front()
+        {
+            self.send(now, packet, out);
+        }
+    }
+
+    // From the client.
+
+    fn on_client_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+        match (packet, self.state) {
+            (Packet::Connect(connect), State::New) => self.on_connect(connect, out),
+            (_, State::New) => self.close(out),
+            (packet, State::Connected(_)) => {
+                let packet = self.without_alias(packet);
+                self.send(now, packet, out);
+            }
+            (packet, _) => {
+                let packet = self.without_alias(packet);
+                self.keep(packet, out);
+            }
+        }
+    }
+
+    fn on_connect(&mut self, mut connect: Box<ConnectPacket>, out: &mut Vec<ClientOutput>) {
+        self.version = ProtocolVersion::of(&connect);
+        // MQTT 3.1.1 has the broker refuse the other case. [MQTT-3.1.3-8]
+        if connect.client_id.is_empty()
+            && (self.version == ProtocolVersion::V5 || connect.clean_start)
+        {
+            connect.client_id.clone_from(&self.default_id);
+            self.id_is_assigned = true;
+        }
+        self.connect = Some(connect);
+        self.state = State::Waiting;
+        out.push(ClientOutput::Reconnect);
+    }
+
+    /// Keeps for later what there is nobody to send to now.
+    fn keep(&mut self, packet: Packet, out: &mut Vec<ClientOutput>) {
+        match packet {
+            Packet::PingReq if self.is_accepted => self.pass_to_client(Packet::PingResp, out),
+            // The next broker sends again what these answer.
+            Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) if self.is_accepted => {
+                self.answers.answered(packet, None);
+            }
+            Packet::Disconnect(_) if self.is_accepted => {
+                self.waiting.push_back(packet);
+                match self.connection() {
+                    Some(connection) => self.leave(connection, out),
+                    None => self.state = State::Leaving,
+                }
+                out.push(ClientOutput::ToPort(PortOutput::Closed));
+            }
+            Packet::Disconnect(_) => {
+                out.extend(self.connection().map(ClientOutput::Close));
+                self.close(out);
+            }
+            packet => self.waiting.push_back(packet),
+        }
+    }
+
+    /// Sends a packet of the client.
+    fn send(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+        let State::Connected(connection) = self.state else {
+            return self.waiting.push_front(packet);
+        };
+        let packet = match packet {
+            Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) => {
+                match self.answers.answered(packet, Some(connection)) {
+                    Some(packet) => packet,
+                    None => return,
+                }
+            }
+            packet => packet,
+        };
+        if matches!(packet, Packet::PingReq) {
+            self.pings += 1;
+        }
+        if self.requests.sent(&packet) || matches!(packet, Packet::PingReq) {
+            self.unanswered_since.get_or_insert(now);
+        }
+        let is_last = matches!(packet, Packet::Disconnect(_));
+        out.push(ClientOutput::Send(connection, packet));
+        if is_last {
+            out.push(ClientOutput::Close(connection));
+            self.close(out);
+        }
+    }
+
+    /// A PUBLISH with its topic in words.
+    fn without_alias(&mut self, packet: Packet) -> Packet {
+        let Packet::Publish(mut publish) = packet else {
+            return packet;
+        };
+        if let Some(alias) = publish.properties.get_topic_alias() {
+            let known = self.aliases.get(&alias);
+            if !publish.topic_name.is_empty() {
+                self.aliases.insert(alias, publish.topic_name.clone());
+                publish.properties.remove_topic_alias();
+            } else if let Some(topic) = known {
+                publish.topic_name.clone_from(topic);
+                publish.properties.remove_topic_alias();
+            }
+            // One that stands for nothing is left to the broker, which has the right words for it.
+        }
+        Packet::Publish(publish)
+    }
+
+    fn on_malformed(&mut self, error: &DecodeError, out: &mut Vec<ClientOutput>) {
+        if self.state == State::New && matches!(error, DecodeError::InConnect(_)) {
+            let connack = ConnAckPacket::new(false, error.reason_code());
+            self.pass_to_client(Packet::ConnAck(connack), out);
+            return self.close(out);
+        }
+        self.fail(error.reason_code(), out);
+    }
+
+    // From the broker.
+
+    fn on_broker_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+        let is_answer = !matches!(
+            packet,
+            Packet::Publish(_) | Packet::PubRel(_) | Packet::Disconnect(_)
+        );
+        self.pass_on(now, packet, out);
+        if is_answer && self.connection().is_some() {
+            let owes = self.pings > 0 || !self.requests.is_empty();
+            self.unanswered_since = owes.then_some(now);
+        }
+    }
+
+    fn pass_on(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+        match packet {
+            Packet::ConnAck(connack) => self.on_connack(now, connack, out),
+            Packet::Publish(publish) => self.on_publish(publish, out),
+            Packet::PubRel(pubrel) => {
+                let came = self.answers.came(pubrel.packet_id, self.connection());
+                self.pass_unless_known(came, Packet::PubRel(pubrel), out);
+            }
+            Packet::PingResp => {
+                self.pings = self.pings.saturating_sub(1);
+                self.pass_to_client(Packet::PingResp, out);
+            }
+            Packet::Disconnect(packet) => {
+                out.extend(self.connection().map(ClientOutput::Close));
+                self.say_disconnect(packet, out);
+                self.close(out);
+            }
+            packet => {
+                let packet = self.requests.answered(packet);
+                self.pass_to_client(packet, out);
+            }
+        }
+    }
+
+    fn on_connack(&mut self, now: Time, mut packet: ConnAckPacket, out: &mut Vec<ClientOutput>) {
+        let State::Connecting(connection, _) = self.state else {
+            return self.fail(ReasonCode::ProtocolError, out);
+        };
+        let is_success = packet.reason_code == ReasonCode::Success;
+        match (self.is_accepted, is_success) {
+            (true, true) if packet.session_present => self.resume(now, connection, out),
+            (true, true) => {
+                // Whoever was to be remembered is not: the client shall begin anew, and nothing of it remain.
+                let good_bye = DisconnectPacket::new(ReasonCode::Success);
+                let good_bye = Packet::Disconnect(good_bye);
+                out.push(ClientOutput::Send(connection, good_bye));
+                self.fail(ReasonCode::ServerShuttingDown, out);
+            }
+            (true, false) => self.fail(packet.reason_code, out),
+            (false, true) => {
+                if self.id_is_assigned && self.version == ProtocolVersion::V5 {
+                    let id = self.default_id.clone();
+                    packet.properties.set_assigned_client_identifier(id);
+                }
+                self.is_accepted = true;
+                self.state = State::Connected(connection);
+                self.pass_to_client(Packet::ConnAck(packet), out);
+                self.send_waiting(now, out);
+            }
+            (false, false) => {
+                self.pass_to_client(Packet::ConnAck(packet), out);
+                out.push(ClientOutput::Close(connection));
+                self.close(out);
+            }
+        }
+    }
+
+    fn on_publish(&mut self, publish: PublishPacket, out: &mut Vec<ClientOutput>) {
+        let came = match publish.packet_id {
+            // The number of one that is not sent again is free: the answer that was owed has arrived.
+            Some(packet_id) if !publish.dup => {
+                self.answers.forget(packet_id);
+                self.answers.came(packet_id, self.connection())
+            }
+            Some(packet_id) => self.answers.came(packet_id, self.connection()),
+            None => Came::New,
+        };
+        self.pass_unless_known(came, Packet::Publish(publish), out);
+    }
+
+    /// Passes on what came, unless the client has it from the broker before: then the client's answer is enough.
+    fn pass_unless_known(&mut self, came: Came, packet: Packet, out: &mut Vec<ClientOutput>) {
+        match (came, self.connection()) {
+            (Came::New, _) => self.pass_to_client(packet, out),
+            (Came::Answered(answer), Some(connection)) => {
+                out.push(ClientOutput::Send(connection, *answer));
+            }
+            (Came::Known | Came::Answered(_), _) => {}
+        }
+    }
+
+    // To the client.
+
+    fn pass_to_client(&mut self, packet: Packet, out: &mut Vec<ClientOutput>) {
+        let mut bytes = Vec::new();
+        match codec::encode(&packet, self.version, &mut bytes) {
+            Ok(()) => out.push(ClientOutput::ToPort(PortOutput::Bytes(bytes))),
+            // The broker knows what this client understands.
+            Err(_) => self.fail(ReasonCode::ImplementationSpecificError, out),
+        }
+    }
+
+    fn say_disconnect(&mut self, packet: DisconnectPacket, out: &mut Vec<ClientOutput>) {
+        // MQTT 3.1.1 has no word for it.
+        if self.version == ProtocolVersion::V5 && self.is_accepted {
+            let mut bytes = Vec::new();
+            let packet = Packet::Disconnect(packet);
+            if codec::encode(&packet, self.version, &mut bytes).is_ok() {
+                out.push(ClientOutput::ToPort(PortOutput::Bytes(bytes)));
+            }
+        }
+    }
+
+    /// Ends the connection at both sides, and tells the client why if it can be told.
+    fn fail(&mut self, reason_code: ReasonCode, out: &mut Vec<ClientOutput>) {
+        out.extend(self.connection().map(ClientOutput::Close));
+        self.say_disconnect(DisconnectPacket::new(reason_code), out);
+        self.close(out);
+    }
+
+    fn close(&mut self, out: &mut Vec<ClientOutput>) {
+        if self.state != State::Closed {
+            self.state = State::Closed;
+            self.unanswered_since = None;
+            out.push(ClientOutput::ToPort(PortOutput::Closed));
+        }
+    }
+
+    /// Tells how many bytes have been taken, as soon as nothing waits.
+    fn take_bytes(&mut self, out: &mut Vec<ClientOutput>) {
+        if self.waiting.is_empty() && self.untaken > 0 && self.state != State::Closed {
+            let taken = core::mem::take(&mut self.untaken);
+            out.push(ClientOutput::ToPort(PortOutput::Taken(taken)));
+        }
+    }
+}
+
+/// Whether the broker said that it knows no such exchange.
+fn is_unknown(code: ReasonCode) -> bool {
+    code == ReasonCode::PacketIdentifierNotFound
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+use broker::packet::connack::ConnAckPacket;
+use broker::packet::puback::PubAckPacket;
+use broker::packet::pubcomp::PubCompPacket;
+use broker::packet::pubrel::PubRelPacket;
+use broker::packet::subscribe::{SubscribePacket, TopicFilter};
+use broker::{Properties, QoS};
+
+use super::*;
+
+const NOW: Time = Time::from_ms(1_000);
+
+/// A port, and both sides of it.
+struct Case {
+    port: Port,
+    connection: u64,
+}
+
+impl Case {
+    /// A client that is connected over connection 1.
+    fn connected() -> Self {
+        let port = Port::new(Settings::default(), "default".to_owned());
+        let mut case = Self {
+            port,
+            connection: 0,
+        };
+        case.client(Packet::Connect(Box::new(ConnectPacket {
+            protocol_version: 5,
+            clean_start: true,
+            keep_alive: 0,
+            client_id: "c".to_owned(),
+            username: None,
+            password: None,
+            will: None,
+            properties: Properties::new(),
+            will_properties: Properties::new(),
+        })));
+        assert_eq!(case.up()[0][0], 0x10);
+        case.broker(Packet::ConnAck(ConnAckPacket::new(
+            false,
+            ReasonCode::Success,
+        )));
+        case
+    }
+
+    fn up(&mut self) -> Vec<Vec<u8>> {
+        self.connection += 1;
+        let connection = ConnectionNo(self.connection);
+        self.input(ClientInput::Up(crate::api::Term(1), connection))
+            .0
+    }
+
+    /// The broker moves, and has the session. Returns what the new one gets after CONNECT.
+    fn moved(&mut self) -> Vec<Vec<u8>> {
+        self.input(ClientInput::Down);
+        self.up();
+        self.broker(Packet::ConnAck(ConnAckPacket::new(
+            true,
+            ReasonCode::Success,
+        )))
+        .0
+    }
+
+    fn input(&mut self, input: ClientInput) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let mut out = Vec::new();
+        self.port.handle(NOW, input, &mut out);
+        sides(out)
+    }
+
+    fn broker(&mut self, packet: Packet) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        self.input(ClientInput::Packet(ConnectionNo(self.connection), packet))
+    }
+
+    fn client(&mut self, packet: Packet) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let mut out = Vec::new();
+        self.port.on_bytes(NOW, wire(packet), &mut out);
+        sides(out)
+    }
+}
+
+fn wire(packet: Packet) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    codec::encode(&packet, ProtocolVersion::V5, &mut bytes).unwrap();
+    bytes
+}
+
+/// What goes to the broker, and to the client.
+fn sides(outputs: Vec<ClientOutput>) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let (mut broker, mut client) = (Vec::new(), Vec::new());
+    for output in outputs {
+        match output {
+            ClientOutput::Send(_, packet) => broker.push(wire(packet)),
+            ClientOutput::ToPort(PortOutput::Bytes(bytes)) => client.push(bytes),
+            _ => {}
+        }
+    }
+    (broker, client)
+}
+
+fn publish(packet_id: u16, qos: QoS) -> PublishPacket {
+    PublishPacket::new("t", "x", qos).with_packet_id(packet_id)
+}
+
+fn subscribe(packet_id: u16) -> Packet {
+    let mut packet = SubscribePacket::new(packet_id);
+    packet.filters.push(TopicFilter::new("t", QoS::AtMostOnce));
+    Packet::Subscribe(packet)
+}
+
+#[test]
+fn what_was_not_answered_is_sent_again_in_order_and_marked() {
+    let mut case = Case::connected();
+    case.client(Packet::Publish(publish(1, QoS::AtLeastOnce)));
+    case.client(subscribe(2));
+    case.client(Packet::PubRel(PubRelPacket::new(3)));
+    case.client(Packet::Publish(publish(4, QoS::ExactlyOnce)));
+    case.client(Packet::Publish(publish(5, QoS::AtLeastOnce)));
+    case.broker(Packet::PubAck(PubAckPacket::new(5)));
+    let again = |packet_id, qos| {
+        let mut packet = publish(packet_id, qos);
+        packet.dup = true;
+        Packet::Publish(packet)
+    };
+    for _ in 0..2 {
+        assert_eq!(
+            case.moved(),
+            [
+                again(1, QoS::AtLeastOnce),
+                subscribe(2),
+                Packet::PubRel(PubRelPacket::new(3)),
+                again(4, QoS::ExactlyOnce),
+            ]
+            .map(wire)
+        );
+    }
+}
+
+#[test]
+fn a_release_that_the_broker_before_took_is_complete() {
+    let unknown = |packet_id| {
+        let code = ReasonCode::PacketIdentifierNotFound;
+        Packet::PubComp(PubCompPacket::new_with_reason(packet_id, code))
+    };
+    let mut case = Case::connected();
+    case.client(Packet::PubRel(PubRelPacket::new(3)));
+    case.moved();
+    let (_, client) = case.broker(unknown(3));
+    assert_eq!(client, [wire(Packet::PubComp(PubCompPacket::new(3)))]);
+    // The first broker that is asked says what it says.
+    case.client(Packet::PubRel(PubRelPacket::new(4)));
+    assert_eq!(case.broker(unknown(4)).1, [wire(unknown(4))]);
+}
+
+#[test]
+fn an_identifier_that_stands_for_another_message_is_no_repetition() {
+    let mut case = Case::connected();
+    let first = Packet::Publish(publish(1, QoS::AtLeastOnce));
+    assert_eq!(case.broker(first.clone()).1, [wire(first.clone())]);
+    case.moved();
+    // The next broker has dropped the first, whose time was over.
+    assert_eq!(case.broker(first.clone()).1, [wire(first)]);
+}
+
+#[test]
+fn an_answer_waits_for_the_broker_that_asks() {
+    let mut case = Case::connected();
+    let mut message = publish(1, QoS::AtLeastOnce);
+    case.broker(Packet::Publish(message.clone()));
+    case.moved();
+    let answer = Packet::PubAck(PubAckPacket::new(1));
+    // The next broker may have freed the number already, and given it to another message.
+    assert_eq!(case.client(answer.clone()), (vec![], vec![]));
+    message.dup = true;
+    let again = Packet::Publish(message);
+    assert_eq!(
+        case.broker(again.clone()),
+        (vec![wire(answer.clone())], vec![])
+    );
+    // That one may not have arrived; the client has forgotten it.
+    case.moved();
+    assert_eq!(case.broker(again.clone()), (vec![], vec![wire(again)]));
+    assert_eq!(case.client(answer.clone()), (vec![wire(answer)], vec![]));
+}
+
+#[test]
+fn who_sends_too_much_while_nobody_takes_it_is_disconnected() {
+    let mut case = Case::connected();
+    case.port.settings.port_waiting_bytes_max = 1_000;
+    case.input(ClientInput::Down);
+    let packet = PublishPacket::new("t", vec![0; 400], QoS::AtMostOnce);
+    for _ in 0..2 {
+        assert_eq!(
+            case.client(Packet::Publish(packet.clone())),
+            (vec![], vec![])
+        );
+    }
+    let (_, client) = case.client(Packet::Publish(packet));
+    let reason = DisconnectPacket::new(ReasonCode::QuotaExceeded);
+    assert_eq!(client, [wire(Packet::Disconnect(reason))]);
+    assert!(case.port.is_closed());
+}

@@ -1,0 +1,534 @@
+//! Clients that speak MQTT themselves, and what they notice when the broker moves: nothing.
+
+use broker::codec::{self, ProtocolVersion};
+use broker::packet::connack::ConnAckPacket;
+use broker::packet::connect::ConnectPacket;
+use broker::packet::disconnect::DisconnectPacket;
+use broker::packet::puback::PubAckPacket;
+use broker::packet::pubcomp::PubCompPacket;
+use broker::packet::publish::PublishPacket;
+use broker::packet::pubrec::PubRecPacket;
+use broker::packet::pubrel::PubRelPacket;
+use broker::packet::subscribe::{SubscribePacket, TopicFilter};
+use broker::packet::subscribe_options::SubscriptionOptions;
+use broker::packet::unsubscribe::UnsubscribePacket;
+use broker::{Packet, Properties, PropertyId, PropertyValue, QoS, ReasonCode, WillMessage};
+use bytes::{Bytes, BytesMut};
+use tab::api::Role;
+use tab::{Input, PortInput, PortNo, PortOutput, TabId};
+
+use crate::world::{World, id};
+
+const V5: ProtocolVersion = ProtocolVersion::V5;
+const V311: ProtocolVersion = ProtocolVersion::V311;
+
+/// A client behind a port.
+struct Raw {
+    tab: TabId,
+    no: PortNo,
+    version: ProtocolVersion,
+    taken: usize,
+    sent: usize,
+    is_closed: bool,
+}
+
+impl Raw {
+    fn open(world: &mut World, tab: TabId, no: u32, version: ProtocolVersion) -> Self {
+        let no = PortNo(no);
+        world.input(tab, Input::Port(no, PortInput::Opened));
+        Self {
+            tab,
+            no,
+            version,
+            taken: 0,
+            sent: 0,
+            is_closed: false,
+        }
+    }
+
+    /// One that is connected with a clean start.
+    fn connected(world: &mut World, tab: TabId, no: u32, version: ProtocolVersion) -> Self {
+        let mut raw = Self::open(world, tab, no, version);
+        raw.send(world, connect(version, &format!("raw-{no}")));
+        let connack = raw.connack(world);
+        assert_eq!(
+            (connack.reason_code, connack.session_present),
+            (ReasonCode::Success, false)
+        );
+        raw
+    }
+
+    fn bytes(&mut self, world: &mut World, bytes: Vec<u8>) {
+        self.sent += bytes.len();
+        world.input(self.tab, Input::Port(self.no, PortInput::Bytes(bytes)));
+    }
+
+    fn send(&mut self, world: &mut World, packet: impl Into<Packet>) {
+        let mut bytes = Vec::new();
+        codec::encode(&packet.into(), self.version, &mut bytes).unwrap();
+        self.bytes(world, bytes);
+    }
+
+    fn heard(&mut self, world: &mut World) -> Vec<Packet> {
+        let mut stream = BytesMut::new();
+        for output in world.port_outputs(self.tab, self.no) {
+            assert!(!self.is_closed, "{output:?} after the end");
+            match output {
+                PortOutput::Bytes(bytes) => stream.extend_from_slice(&bytes),
+                PortOutput::Taken(count) => self.taken += count,
+                PortOutput::Closed => self.is_closed = true,
+            }
+        }
+        let mut stream = Bytes::from(stream);
+        core::iter::from_fn(|| codec::decode(&mut stream, self.version, u32::MAX).unwrap())
+            .collect()
+    }
+
+    /// What it heard, a line each.
+    fn lines(&mut self, world: &mut World) -> Vec<String> {
+        self.heard(world).iter().map(line).collect()
+    }
+
+    fn connack(&mut self, world: &mut World) -> ConnAckPacket {
+        match &self.heard(world)[..] {
+            [Packet::ConnAck(connack)] => connack.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn subscribe(&mut self, world: &mut World, packet_id: u16, filter: &str) {
+        self.send(world, subscribe(packet_id, filter));
+        assert_eq!(self.lines(world), [format!("SUBACK {packet_id}")]);
+    }
+}
+
+fn line(packet: &Packet) -> String {
+    match packet {
+        Packet::Publish(it) => {
+            let payload = String::from_utf8_lossy(&it.payload);
+            let qos = u8::from(it.qos);
+            let id = it.packet_id.map(|id| format!(" #{id}")).unwrap_or_default();
+            let dup = if it.dup { " dup" } else { "" };
+            format!("PUBLISH {} {payload} qos{qos}{id}{dup}", it.topic_name)
+        }
+        Packet::PubAck(it) => format!("PUBACK {}", it.packet_id),
+        Packet::PubRec(it) => format!("PUBREC {}", it.packet_id),
+        Packet::PubRel(it) => format!("PUBREL {}", it.packet_id),
+        Packet::PubComp(it) => format!("PUBCOMP {} {:?}", it.packet_id, it.reason_code),
+        Packet::SubAck(it) => format!("SUBACK {}", it.packet_id),
+        Packet::UnsubAck(it) => format!("UNSUBACK {}", it.packet_id),
+        Packet::Disconnect(it) => format!("DISCONNECT {:?}", it.reason_code),
+        other => other.packet_type_name().to_owned(),
+    }
+}
+
+fn connect(version: ProtocolVersion, client_id: &str) -> Packet {
+    Packet::Connect(Box::new(ConnectPacket {
+        protocol_version: match version {
+            V5 => 5,
+            V311 => 4,
+        },
+        clean_start: true,
+        keep_alive: 0,
+        client_id: client_id.to_owned(),
+        username: None,
+        password: None,
+        will: None,
+        properties: Properties::new(),
+        will_properties: Properties::new(),
+    }))
+}
+
+fn subscribe(packet_id: u16, filter: &str) -> Packet {
+    let mut packet = SubscribePacket::new(packet_id);
+    packet.filters.push(TopicFilter {
+        filter: filter.to_owned(),
+        options: SubscriptionOptions {
+            qos: QoS::ExactlyOnce,
+            ..SubscriptionOptions::default()
+        },
+    });
+    Packet::Subscribe(packet)
+}
+
+fn publish(packet_id: u16, topic: &str, payload: &str, qos: QoS) -> Packet {
+    let packet = PublishPacket::new(topic, payload.to_owned().into_bytes(), qos);
+    Packet::Publish(match qos {
+        QoS::AtMostOnce => packet,
+        _ => packet.with_packet_id(packet_id),
+    })
+}
+
+const QOS1: QoS = QoS::AtLeastOnce;
+const QOS2: QoS = QoS::ExactlyOnce;
+
+fn puback(packet_id: u16) -> Packet {
+    Packet::PubAck(PubAckPacket::new(packet_id))
+}
+
+fn pubrec(packet_id: u16) -> Packet {
+    Packet::PubRec(PubRecPacket::new(packet_id))
+}
+
+fn pubrel(packet_id: u16) -> Packet {
+    Packet::PubRel(PubRelPacket::new(packet_id))
+}
+
+fn pubcomp(packet_id: u16) -> Packet {
+    Packet::PubComp(PubCompPacket::new(packet_id))
+}
+
+fn disconnect() -> Packet {
+    Packet::Disconnect(DisconnectPacket::new(ReasonCode::Success))
+}
+
+/// Three tabs, the first of which is the broker; a client of each version in the third, and one in the second.
+fn world(version: ProtocolVersion) -> (World, Raw, Raw) {
+    let mut world = World::durable(3);
+    let receiver = Raw::connected(&mut world, id(3), 1, version);
+    let sender = Raw::connected(&mut world, id(2), 2, V5);
+    (world, receiver, sender)
+}
+
+/// The broker's tab closes, and another one takes over at once.
+fn move_broker(world: &mut World) {
+    let broker = (1..).map(id).find(|it| is_broker(world, *it)).unwrap();
+    world.close(broker);
+    world.pass(100);
+}
+
+fn is_broker(world: &World, tab: TabId) -> bool {
+    world.has(tab) && matches!(world.role(tab), Role::Broker { .. })
+}
+
+#[test]
+fn both_versions_are_spoken_in_any_tab_and_between_them() {
+    for (tab, version) in [(1, V5), (1, V311), (3, V5), (3, V311)] {
+        let mut world = World::durable(3);
+        let mut one = Raw::connected(&mut world, id(tab), 1, version);
+        let mut other = Raw::connected(&mut world, id(2), 2, V5);
+        one.subscribe(&mut world, 1, "to/one");
+        other.subscribe(&mut world, 1, "to/other");
+        one.send(&mut world, publish(7, "to/other", "x", QOS2));
+        assert_eq!(one.lines(&mut world), ["PUBREC 7"]);
+        one.send(&mut world, pubrel(7));
+        assert_eq!(one.lines(&mut world), ["PUBCOMP 7 Success"]);
+        assert_eq!(other.lines(&mut world), ["PUBLISH to/other x qos2 #1"]);
+        other.send(&mut world, publish(1, "to/one", "y", QOS1));
+        assert_eq!(one.lines(&mut world), ["PUBLISH to/one y qos1 #1"]);
+        one.send(&mut world, puback(1));
+        one.send(&mut world, Packet::PingReq);
+        assert_eq!(one.lines(&mut world), ["PINGRESP"]);
+        one.send(
+            &mut world,
+            Packet::Unsubscribe({
+                let mut packet = UnsubscribePacket::new(9);
+                packet.filters.push("to/one".to_owned());
+                packet
+            }),
+        );
+        assert_eq!(one.lines(&mut world), ["UNSUBACK 9"]);
+        assert_eq!(one.taken, one.sent);
+        one.send(&mut world, disconnect());
+        one.heard(&mut world);
+        assert!(one.is_closed);
+    }
+}
+
+#[test]
+fn packets_may_be_cut_anywhere() {
+    let (mut world, mut receiver, _) = world(V311);
+    let mut bytes = Vec::new();
+    for packet in [subscribe(1, "a"), publish(2, "a", "x", QOS1)] {
+        codec::encode(&packet, V311, &mut bytes).unwrap();
+    }
+    for byte in bytes {
+        receiver.bytes(&mut world, vec![byte]);
+    }
+    assert_eq!(
+        receiver.lines(&mut world),
+        ["SUBACK 1", "PUBLISH a x qos1 #1", "PUBACK 2"]
+    );
+}
+
+#[test]
+fn a_client_notices_nothing_of_a_change_of_broker() {
+    for version in [V5, V311] {
+        let (mut world, mut receiver, mut sender) = world(version);
+        receiver.subscribe(&mut world, 1, "a");
+        for round in 1..=2 {
+            move_broker(&mut world);
+            sender.send(&mut world, publish(round, "a", "x", QOS1));
+            assert_eq!(sender.lines(&mut world), [format!("PUBACK {round}")]);
+            if world.has(receiver.tab) {
+                assert_eq!(
+                    receiver.lines(&mut world),
+                    [format!("PUBLISH a x qos1 #{round}")]
+                );
+                receiver.send(&mut world, puback(round));
+            }
+            if round == 1 {
+                // The sender's tab is the broker's now, and the next one to close.
+                sender = Raw::connected(&mut world, id(3), 3, V5);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_published_without_a_broker_goes_out_in_order_and_is_taken_then() {
+    let (mut world, mut receiver, mut sender) = world(V311);
+    receiver.subscribe(&mut world, 1, "a");
+    world.freeze(id(2));
+    world.close(id(1));
+    // The lock is the frozen tab's.
+    for number in 1..=3 {
+        receiver.send(&mut world, publish(number, "a", &number.to_string(), QOS1));
+    }
+    receiver.send(&mut world, publish(0, "a", "zero", QoS::AtMostOnce));
+    receiver.send(&mut world, Packet::PingReq);
+    assert_eq!(receiver.lines(&mut world), ["PINGRESP"]);
+    assert!(receiver.taken < receiver.sent);
+    world.thaw(id(2));
+    world.pass(100);
+    assert_eq!(
+        receiver.lines(&mut world),
+        [
+            "PUBLISH a 1 qos1 #1",
+            "PUBACK 1",
+            "PUBLISH a 2 qos1 #2",
+            "PUBACK 2",
+            "PUBLISH a 3 qos1 #3",
+            "PUBACK 3",
+            "PUBLISH a zero qos0",
+        ]
+    );
+    assert_eq!(receiver.taken, receiver.sent);
+    assert!(sender.heard(&mut world).is_empty());
+}
+
+/// The broker stands still, then its tab is gone: what it was told last, it never answered.
+fn ask_in_vain(world: &mut World, raw: &mut Raw, packets: Vec<Packet>) {
+    world.freeze(id(1));
+    for packet in packets {
+        raw.send(world, packet);
+    }
+    assert!(raw.heard(world).is_empty());
+    world.crash(id(1));
+    world.pass(100);
+}
+
+#[test]
+fn what_the_broker_did_not_answer_the_next_one_answers() {
+    for version in [V5, V311] {
+        let (mut world, mut receiver, mut sender) = world(version);
+        sender.subscribe(&mut world, 1, "a");
+        receiver.send(&mut world, publish(3, "a", "before", QOS2));
+        assert_eq!(receiver.lines(&mut world), ["PUBREC 3"]);
+        ask_in_vain(
+            &mut world,
+            &mut receiver,
+            vec![
+                publish(4, "a", "once", QOS1),
+                publish(5, "a", "exactly", QOS2),
+                subscribe(6, "b"),
+                pubrel(3),
+                Packet::PingReq,
+            ],
+        );
+        let mut lines = receiver.lines(&mut world);
+        lines.sort();
+        assert_eq!(
+            lines,
+            [
+                "PINGRESP",
+                "PUBACK 4",
+                "PUBCOMP 3 Success",
+                "PUBREC 5",
+                "SUBACK 6"
+            ]
+        );
+        receiver.send(&mut world, pubrel(5));
+        assert_eq!(receiver.lines(&mut world), ["PUBCOMP 5 Success"]);
+        assert_eq!(
+            sender.lines(&mut world),
+            [
+                "PUBLISH a before qos2 #1",
+                "PUBLISH a once qos1 #2",
+                "PUBLISH a exactly qos2 #3"
+            ]
+        );
+    }
+}
+
+#[test]
+fn what_the_client_has_it_does_not_get_again_and_its_answer_reaches_the_broker_that_asks() {
+    for version in [V5, V311] {
+        for answers_early in [true, false] {
+            let (mut world, mut receiver, mut sender) = world(version);
+            receiver.subscribe(&mut world, 1, "a");
+            sender.send(&mut world, publish(1, "a", "one", QOS1));
+            sender.send(&mut world, publish(2, "a", "two", QOS2));
+            assert_eq!(
+                receiver.lines(&mut world),
+                ["PUBLISH a one qos1 #1", "PUBLISH a two qos2 #2"]
+            );
+            // The lock goes to a tab that cannot use it yet.
+            world.freeze(id(2));
+            world.close(id(1));
+            if answers_early {
+                receiver.send(&mut world, puback(1));
+                receiver.send(&mut world, pubrec(2));
+            }
+            world.thaw(id(2));
+            world.pass(100);
+            if !answers_early {
+                assert!(receiver.heard(&mut world).is_empty());
+                receiver.send(&mut world, puback(1));
+                receiver.send(&mut world, pubrec(2));
+            }
+            assert_eq!(receiver.lines(&mut world), ["PUBREL 2"]);
+            receiver.send(&mut world, pubcomp(2));
+            // Nothing is owed any more: the next broker says nothing of it.
+            world.open(id(4));
+            move_broker(&mut world);
+            assert!(receiver.heard(&mut world).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_client_whose_session_is_lost_is_told_by_the_end_of_its_connection() {
+    for version in [V5, V311] {
+        let mut world = World::with_tabs(2);
+        let mut raw = Raw::connected(&mut world, id(2), 1, version);
+        world.close(id(1));
+        world.pass(100);
+        let heard = raw.lines(&mut world);
+        assert!(raw.is_closed);
+        match version {
+            V5 => assert_eq!(heard, ["DISCONNECT ServerShuttingDown"]),
+            V311 => assert_eq!(heard, [""; 0]),
+        }
+        Raw::connected(&mut world, id(2), 2, version);
+    }
+}
+
+#[test]
+fn a_will_is_sent_for_a_client_that_is_cut_off_and_not_for_one_that_says_goodbye() {
+    for is_polite in [true, false] {
+        for is_late in [true, false] {
+            let (mut world, mut receiver, _) = world(V5);
+            receiver.subscribe(&mut world, 1, "will");
+            let mut mortal = Raw::open(&mut world, id(3), 4, V311);
+            let Packet::Connect(mut packet) = connect(V311, "mortal") else {
+                unreachable!()
+            };
+            packet.will = Some(WillMessage::new("will", "gone"));
+            mortal.send(&mut world, Packet::Connect(packet));
+            mortal.connack(&mut world);
+            if is_late {
+                // There is no broker to hear it.
+                world.freeze(id(2));
+                world.close(id(1));
+            }
+            if is_polite {
+                mortal.send(&mut world, disconnect());
+            } else {
+                world.input(id(3), Input::Port(PortNo(4), PortInput::Closed));
+            }
+            mortal.heard(&mut world);
+            assert_eq!(mortal.is_closed, is_polite);
+            if is_late {
+                world.thaw(id(2));
+            }
+            world.pass(31_000);
+            let expected: &[&str] = if is_polite {
+                &[]
+            } else {
+                &["PUBLISH will gone qos0"]
+            };
+            assert_eq!(receiver.lines(&mut world), expected, "{is_late}");
+        }
+    }
+}
+
+#[test]
+fn a_client_without_an_id_gets_one_that_outlives_the_broker() {
+    let mut world = World::durable(3);
+    let mut raw = Raw::open(&mut world, id(3), 1, V5);
+    raw.send(&mut world, connect(V5, ""));
+    let connack = raw.connack(&mut world);
+    let assigned = connack.properties.get(PropertyId::AssignedClientIdentifier);
+    let expected = PropertyValue::Utf8String(format!("tab-{}-port-1", id(3)));
+    assert_eq!(assigned, Some(&expected));
+    let mut old = Raw::open(&mut world, id(3), 2, V311);
+    old.send(&mut world, connect(V311, ""));
+    old.connack(&mut world);
+    move_broker(&mut world);
+    for raw in [&mut raw, &mut old] {
+        raw.subscribe(&mut world, 1, "a");
+    }
+}
+
+#[test]
+fn topic_aliases_mean_the_same_to_the_next_broker() {
+    let (mut world, mut receiver, mut sender) = world(V5);
+    receiver.subscribe(&mut world, 1, "a");
+    let aliased = |topic: &str, payload: &str| {
+        Packet::Publish(
+            PublishPacket::new(topic, payload.to_owned().into_bytes(), QoS::AtMostOnce)
+                .with_topic_alias(1),
+        )
+    };
+    sender.send(&mut world, aliased("a", "1"));
+    sender.send(&mut world, aliased("", "2"));
+    move_broker(&mut world);
+    let mut sender_line = receiver.lines(&mut world);
+    assert_eq!(sender_line, ["PUBLISH a 1 qos0", "PUBLISH a 2 qos0"]);
+    sender.send(&mut world, aliased("", "3"));
+    sender_line = receiver.lines(&mut world);
+    assert_eq!(sender_line, ["PUBLISH a 3 qos0"]);
+    assert!(!sender.is_closed);
+}
+
+#[test]
+fn garbage_ends_the_connection_and_nothing_else() {
+    for version in [V5, V311] {
+        let (mut world, mut receiver, mut sender) = world(version);
+        receiver.bytes(&mut world, vec![0xff; 10]);
+        let heard = receiver.lines(&mut world);
+        assert!(receiver.is_closed);
+        assert_eq!(heard.len(), usize::from(version == V5), "{heard:?}");
+        receiver.bytes(&mut world, vec![0xff; 10]);
+        assert!(receiver.heard(&mut world).is_empty());
+        sender.subscribe(&mut world, 1, "a");
+    }
+    let mut world = World::durable(1);
+    for first in [vec![0u8; 4], vec![0xc0, 0], vec![0x10, 2, 0, 0]] {
+        let mut raw = Raw::open(&mut world, id(1), 1, V5);
+        raw.bytes(&mut world, first);
+        raw.heard(&mut world);
+        assert!(raw.is_closed);
+    }
+}
+
+#[test]
+fn a_port_without_a_channel_is_closed() {
+    let mut world = World::durable(1);
+    world.start(id(2));
+    let mut raw = Raw::open(&mut world, id(2), 1, V5);
+    raw.heard(&mut world);
+    assert!(raw.is_closed);
+}
+
+#[test]
+fn a_broker_that_does_not_answer_a_port_is_suspected() {
+    let (mut world, mut receiver, _) = world(V311);
+    world.pass(10_000);
+    world.freeze(id(1));
+    receiver.send(&mut world, publish(1, "a", "x", QOS1));
+    world.pass(1_000);
+    assert!(is_broker(&world, id(2)) || is_broker(&world, id(3)));
+    assert_eq!(receiver.lines(&mut world), ["PUBACK 1"]);
+}

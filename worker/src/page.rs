@@ -1,0 +1,74 @@
+//! The page at the other end: gloo's bridge, or a port on which the same is said.
+
+use bincode::Options as _;
+use gloo_worker::{HandlerId, WorkerScope};
+use js_sys::Uint8Array;
+use tab::api::{Command, Notice};
+use wasm_bindgen::prelude::*;
+use web_sys::{Event, MessageEvent, MessagePort};
+
+use crate::events::Listener;
+use crate::worker::TabWorker;
+
+/// Largest batch of commands that is read.
+const BYTES_MAX: u64 = 512 << 20;
+
+/// Where notices go.
+#[derive(Debug)]
+pub(crate) enum Page {
+    Bridge(HandlerId),
+    Port(PagePort),
+}
+
+/// A port on which commands come and notices go, batches of both in bincode: numbers of a fixed size, lowest byte first.
+#[derive(Debug)]
+pub(crate) struct PagePort {
+    port: MessagePort,
+    _message: Listener,
+}
+
+impl Page {
+    pub(crate) fn tell(
+        &self,
+        scope: &WorkerScope<TabWorker>,
+        notices: Vec<Notice>,
+    ) -> Result<(), JsValue> {
+        match self {
+            Self::Bridge(id) => {
+                scope.respond(*id, notices);
+                Ok(())
+            }
+            Self::Port(it) => {
+                let bytes = options().serialize(&notices).map_err(|error| {
+                    JsValue::from_str(&format!("notices cannot be written: {error}"))
+                })?;
+                it.port.post_message(&Uint8Array::from(bytes.as_slice()))
+            }
+        }
+    }
+}
+
+impl PagePort {
+    /// `on_commands` gets what could be read, `None` for what could not.
+    pub(crate) fn open(
+        port: MessagePort,
+        on_commands: impl Fn(Option<Vec<Command>>) + 'static,
+    ) -> Result<Self, JsValue> {
+        let message = Listener::new(&port, "message", move |event: Event| {
+            let data = event.unchecked_ref::<MessageEvent>().data();
+            let bytes = data.dyn_into::<Uint8Array>().ok();
+            on_commands(bytes.and_then(|bytes| options().deserialize(&bytes.to_vec()).ok()));
+        })?;
+        port.start();
+        Ok(Self {
+            port,
+            _message: message,
+        })
+    }
+}
+
+fn options() -> impl bincode::Options {
+    bincode::DefaultOptions::new()
+        .with_fixint_encoding()
+        .with_limit(BYTES_MAX)
+}

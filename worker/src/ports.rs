@@ -1,0 +1,92 @@
+//! Ports on which MQTT is spoken: the streams between `MessagePort`s and the tab.
+
+use std::collections::BTreeMap;
+
+use js_sys::{ArrayBuffer, Uint8Array};
+use tab::{PortInput, PortNo, PortOutput};
+use wasm_bindgen::prelude::*;
+use web_sys::{Event, MessageEvent, MessagePort};
+
+use crate::events::Listener;
+
+/// All that are open.
+#[derive(Debug, Default)]
+pub(crate) struct Ports {
+    open: BTreeMap<PortNo, Port>,
+    last: u32,
+}
+
+#[derive(Debug)]
+struct Port {
+    port: MessagePort,
+    wants_credit: bool,
+    _message: Listener,
+    _close: Listener,
+}
+
+impl Ports {
+    /// Opens a port: bytes come as `Uint8Array` or `ArrayBuffer`, cut anywhere; `null` is the end. Returns its number;
+    /// what comes is told later.
+    pub(crate) fn open(
+        &mut self,
+        port: MessagePort,
+        wants_credit: bool,
+        tell: impl Fn(PortNo, PortInput) + Clone + 'static,
+    ) -> Result<PortNo, JsValue> {
+        self.last += 1;
+        let no = PortNo(self.last);
+        let closed = tell.clone();
+        let message = Listener::new(&port, "message", move |event: Event| {
+            let data = event.unchecked_ref::<MessageEvent>().data();
+            let bytes = if let Some(buffer) = data.dyn_ref::<ArrayBuffer>() {
+                Some(Uint8Array::new(buffer).to_vec())
+            } else {
+                data.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
+            };
+            // Anything else is an end, too: a stream with a hole in it has no meaning.
+            tell(no, bytes.map_or(PortInput::Closed, PortInput::Bytes));
+        })?;
+        // Where there is such an event, it tells of a page that is gone without a word.
+        let close = Listener::new(&port, "close", move |_: Event| {
+            closed(no, PortInput::Closed);
+        })?;
+        port.start();
+        let port = Port {
+            port,
+            wants_credit,
+            _message: message,
+            _close: close,
+        };
+        self.open.insert(no, port);
+        Ok(no)
+    }
+
+    /// The page has closed its end.
+    pub(crate) fn forget(&mut self, no: PortNo) {
+        if let Some(it) = self.open.remove(&no) {
+            it.port.close();
+        }
+    }
+
+    /// Bytes go as a `Uint8Array`, one packet each; how many have been taken as a number, if that is wanted; the end as
+    /// `null`.
+    pub(crate) fn carry_out(&mut self, no: PortNo, output: &PortOutput) -> Result<(), JsValue> {
+        let Some(it) = self.open.get(&no) else {
+            return Ok(());
+        };
+        match output {
+            PortOutput::Bytes(bytes) => it.port.post_message(&Uint8Array::from(bytes.as_slice())),
+            PortOutput::Taken(_) if !it.wants_credit => Ok(()),
+            PortOutput::Taken(count) =>
+            {
+                #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+                it.port.post_message(&JsValue::from_f64(*count as f64))
+            }
+            PortOutput::Closed => {
+                let told = it.port.post_message(&JsValue::NULL);
+                self.forget(no);
+                told
+            }
+        }
+    }
+}
