@@ -87,7 +87,8 @@ impl Drop for Driver {
 
 /// The path that an environment variable names.
 #[track_caller]
-pub(crate) fn path_in(variable: &str) -> PathBuf {
+#[must_use]
+pub fn path_in(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) if !path.is_empty() => PathBuf::from(path),
         _ => panic!("{variable} is not set: run `cargo xtask test`"),

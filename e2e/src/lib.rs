@@ -27,6 +27,7 @@ mod view;
 pub use browser::{Browser, ConsoleEntry, Setup, dist};
 #[cfg(unix)]
 pub use chromium::{Chromium, ChromiumSetup, page_dist};
+pub use driver::path_in;
 pub use message::Message;
 #[cfg(unix)]
 pub use page::{Ending, Life, Page, Process, Worker};

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// A browser opens connections that it may never use.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 
-/// Serves a folder on a free port of 127.0.0.1 until it is dropped. What is not in the folder is a 404.
+/// Serves a folder on a free port of 127.0.0.1 until it is dropped, to pages of any origin. What is not in the folder is a 404.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
@@ -46,6 +46,8 @@ struct Shared {
     mount: String,
     caching: Caching,
     folder: Mutex<PathBuf>,
+    /// Sent with every answer, each with its line's end.
+    headers: Mutex<String>,
     requests: Mutex<Vec<Request>>,
     ended: AtomicBool,
 }
@@ -68,6 +70,7 @@ impl Server {
             mount: mount.to_owned(),
             caching,
             folder: Mutex::new(folder.to_owned()),
+            headers: Mutex::default(),
             requests: Mutex::default(),
             ended: AtomicBool::new(false),
         });
@@ -100,6 +103,11 @@ impl Server {
     /// Serves another folder from now on.
     pub fn deploy(&self, folder: &Path) {
         folder.clone_into(&mut lock(&self.shared.folder));
+    }
+
+    /// Sends this header with everything from now on.
+    pub fn add_header(&self, name: &str, value: &str) {
+        lock(&self.shared.headers).push_str(&format!("{name}: {value}\r\n"));
     }
 
     /// The requests so far.
@@ -143,8 +151,9 @@ impl Shared {
             }
             Caching::Greedy | Caching::Unsaid => "",
         };
+        let headers = lock(&self.headers).clone();
         let head = format!(
-            "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{cache_control}Connection: close\r\n\r\n",
+            "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{cache_control}{headers}Access-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n",
             answer.status,
             answer.content_type,
             answer.body.len()

@@ -9,6 +9,8 @@
 mod builds;
 mod election;
 #[cfg(unix)]
+mod embed;
+#[cfg(unix)]
 mod fallback;
 #[cfg(unix)]
 mod faults;

@@ -61,7 +61,9 @@ pub(crate) fn input(input: &Input) -> String {
         }
         Input::Storage(event) => format!("hears from the disk: {}", stored(event)),
         Input::Heard(message) => format!("hears itself: {}", control(message)),
-        Input::Foreign(_) | Input::Trouble(_) | Input::Timeout => format!("{input:?}"),
+        Input::Port(..) | Input::Foreign(_) | Input::Trouble(_) | Input::Timeout => {
+            format!("{input:?}")
+        }
     }
 }
 

@@ -176,15 +176,20 @@ impl fmt::Display for TabId {
     }
 }
 
+/// How a tab id travels: as text, under its own name for those who look at the types.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "TabId")]
+struct TabIdText(String);
+
 impl Serialize for TabId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        TabIdText(self.to_string()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for TabId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let TabIdText(text) = TabIdText::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
             serde::de::Error::invalid_value(
                 serde::de::Unexpected::Str(&text),

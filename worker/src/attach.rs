@@ -1,5 +1,8 @@
 //! What a page attaches to the worker: `worker.postMessage({ tabmq: "page" | "mqtt", port }, [port])`.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, EventTarget, MessageEvent, MessagePort};
 
@@ -37,19 +40,47 @@ pub(crate) enum Attached {
     Unknown,
 }
 
-/// Hears of what is attached from now on.
+/// What came before there was anybody to tell, and who is told now.
+#[derive(Default)]
+struct Desk {
+    waiting: Vec<Attached>,
+    tell: Option<Rc<dyn Fn(Attached)>>,
+}
+
+thread_local! {
+    static DESK: RefCell<Desk> = RefCell::default();
+}
+
+/// Hears of what is attached. To be called before gloo listens.
 ///
 /// Whatever else the page posts is gloo's and consists of bytes. Anything that does not must not reach it: it would take
 /// the whole worker down.
-pub(crate) fn listen(on_attached: impl Fn(Attached) + 'static) -> Result<Listener, JsValue> {
+pub fn listen_for_ports() {
     let scope: EventTarget = js_sys::global().unchecked_into();
-    Listener::new(&scope, "message", move |event: Event| {
+    let listener = Listener::new(&scope, "message", move |event: Event| {
         let data = event.unchecked_ref::<MessageEvent>().data();
         if !data.is_instance_of::<js_sys::Uint8Array>() {
             event.stop_immediate_propagation();
             on_attached(attached(&data));
         }
-    })
+    });
+    // As long as the worker. A scope that does not take listeners has no messages either.
+    core::mem::forget(listener);
+}
+
+fn on_attached(attached: Attached) {
+    let tell = DESK.with_borrow(|desk| desk.tell.clone());
+    match tell {
+        Some(tell) => tell(attached),
+        None => DESK.with_borrow_mut(|desk| desk.waiting.push(attached)),
+    }
+}
+
+/// Tells what has been attached, and what will be.
+pub(crate) fn tell(tell: impl Fn(Attached) + 'static) {
+    let waiting = DESK.with_borrow_mut(|desk| core::mem::take(&mut desk.waiting));
+    waiting.into_iter().for_each(&tell);
+    DESK.with_borrow_mut(|desk| desk.tell = Some(Rc::new(tell)));
 }
 
 fn attached(data: &JsValue) -> Attached {

@@ -28,7 +28,9 @@ mod testing;
 mod weblocks;
 mod worker;
 
+pub use attach::listen_for_ports;
 pub use bus::{Bus, BusOptions, Signal};
+pub use page::NOT_FOR_PORTS;
 pub use tab::{Stats, TabId, Time, api};
 pub use worker::TabWorker;
 

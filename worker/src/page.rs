@@ -1,6 +1,5 @@
 //! The page at the other end: gloo's bridge, or a port on which the same is said.
 
-use bincode::Options as _;
 use gloo_worker::{HandlerId, WorkerScope};
 use js_sys::Uint8Array;
 use tab::api::{Command, Notice};
@@ -10,8 +9,9 @@ use web_sys::{Event, MessageEvent, MessagePort};
 use crate::events::Listener;
 use crate::worker::TabWorker;
 
-/// Largest batch of commands that is read.
-const BYTES_MAX: u64 = 512 << 20;
+/// The notices that a page does not get on a port: what happened and how often is for people who watch the bus itself, and
+/// pages that do not should not be woken.
+pub const NOT_FOR_PORTS: [&str; 2] = ["Event", "Stats"];
 
 /// Where notices go.
 #[derive(Debug)]
@@ -20,7 +20,8 @@ pub(crate) enum Page {
     Port(PagePort),
 }
 
-/// A port on which commands come and notices go, batches of both in bincode: numbers of a fixed size, lowest byte first.
+/// A port on which commands come and notices go, batches of both in bincode as gloo's bridge has it, whose code it shares:
+/// numbers of a fixed size, lowest byte first.
 #[derive(Debug)]
 pub(crate) struct PagePort {
     port: MessagePort,
@@ -31,7 +32,7 @@ impl Page {
     pub(crate) fn tell(
         &self,
         scope: &WorkerScope<TabWorker>,
-        notices: Vec<Notice>,
+        mut notices: Vec<Notice>,
     ) -> Result<(), JsValue> {
         match self {
             Self::Bridge(id) => {
@@ -39,7 +40,12 @@ impl Page {
                 Ok(())
             }
             Self::Port(it) => {
-                let bytes = options().serialize(&notices).map_err(|error| {
+                // Those that `NOT_FOR_PORTS` names.
+                notices.retain(|it| !matches!(it, Notice::Event(_) | Notice::Stats(_)));
+                if notices.is_empty() {
+                    return Ok(());
+                }
+                let bytes = bincode::serialize(&notices).map_err(|error| {
                     JsValue::from_str(&format!("notices cannot be written: {error}"))
                 })?;
                 it.port.post_message(&Uint8Array::from(bytes.as_slice()))
@@ -57,7 +63,7 @@ impl PagePort {
         let message = Listener::new(&port, "message", move |event: Event| {
             let data = event.unchecked_ref::<MessageEvent>().data();
             let bytes = data.dyn_into::<Uint8Array>().ok();
-            on_commands(bytes.and_then(|bytes| options().deserialize(&bytes.to_vec()).ok()));
+            on_commands(bytes.and_then(|bytes| bincode::deserialize(&bytes.to_vec()).ok()));
         })?;
         port.start();
         Ok(Self {
@@ -65,10 +71,4 @@ impl PagePort {
             _message: message,
         })
     }
-}
-
-fn options() -> impl bincode::Options {
-    bincode::DefaultOptions::new()
-        .with_fixint_encoding()
-        .with_limit(BYTES_MAX)
 }

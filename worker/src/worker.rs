@@ -14,7 +14,6 @@ use crate::attach::{self, Attached};
 use crate::channel::Channel;
 use crate::clock::{self, Clock, Timer};
 use crate::error::describe;
-use crate::events::Listener;
 use crate::locks::Locks;
 use crate::page::{Page, PagePort};
 use crate::ports::Ports;
@@ -32,7 +31,6 @@ pub struct TabWorker {
     timer: Timer,
     page: Option<Page>,
     ports: Ports,
-    _attaching: Option<Listener>,
     notices: Notices,
     /// What came before the page was connected.
     unheard: Vec<Notice>,
@@ -41,6 +39,10 @@ pub struct TabWorker {
 }
 
 /// What the worker is told, each in a turn of its own.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the large variant"
+)]
 #[derive(Debug)]
 pub enum Told {
     /// For the state machine.
@@ -89,11 +91,7 @@ impl Worker for TabWorker {
             reported.send_message(Told::Input(input))
         }));
         let attached = scope.clone();
-        let attaching =
-            attach::listen(move |it| attached.send_message(Told::Attached(Offered(it))));
-        let attaching = attaching
-            .inspect_err(|error| report.trouble("Nothing can be attached", error))
-            .ok();
+        attach::tell(move |it| attached.send_message(Told::Attached(Offered(it))));
         let tab_id = entropy::tab_id().unwrap_or_else(|error| {
             // Browsers offer `crypto` wherever they offer workers. Should one not, the tab says so.
             report.trouble("The browser gives no random numbers", &error);
@@ -105,7 +103,6 @@ impl Worker for TabWorker {
             timer: Timer::new(move || on_timer.send_message(Told::Input(Input::Timeout))),
             page: None,
             ports: Ports::default(),
-            _attaching: attaching,
             notices: Notices::default(),
             unheard: Vec::new(),
             joined: None,

@@ -1,12 +1,12 @@
 //! `cargo xtask bench`: the engine beside others, and the whole in real tabs.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::browser;
 use crate::error::Error;
+use crate::npm;
 use crate::page;
 use crate::setup::{self, Needs, Tools};
 use crate::shell;
@@ -96,7 +96,7 @@ fn engine(options: &Options) -> Result<(), Error> {
     let node = node()?;
     let mut tools = setup::ensure(Needs::WasmTarget)?;
     tools.add(&tool::wasm_bindgen()?)?;
-    install_rivals(&node)?;
+    npm::install(&node, "qlobber", "a few seconds, once")?;
     shell::announce("Building the benchmarks", "3 minutes at first");
     let target = target_folder()?;
     let fast = build_wasm(&tools, &target, FAST)?;
@@ -127,23 +127,6 @@ fn node() -> Result<PathBuf, Error> {
         }
     }
     Ok(shell::root().join("bench").join("node"))
-}
-
-fn install_rivals(node: &Path) -> Result<(), Error> {
-    // npm writes it last, and it is as old as the lock it was made from.
-    let installed = node.join("node_modules").join(".package-lock.json");
-    let lock = node.join("package-lock.json");
-    let age = |path: &Path| fs::metadata(path).and_then(|file| file.modified());
-    let is_current =
-        age(&installed).is_ok_and(|installed| age(&lock).is_ok_and(|lock| lock <= installed));
-    if is_current {
-        return Ok(());
-    }
-    shell::announce("Installing qlobber", "a few seconds, once");
-    let mut npm = shell::command("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"])
-        .current_dir(node);
-    shell::run(&mut npm)
 }
 
 /// Where cargo builds, which a developer may have moved.

@@ -43,6 +43,14 @@ pub(crate) enum Error {
         debian: Box<Error>,
     },
     NotDebian,
+    OldNode {
+        version: String,
+        least: u32,
+    },
+    /// What page and worker say to each other is written down as it was.
+    OldWire {
+        path: PathBuf,
+    },
     /// Packages are missing, and the user may not install any.
     Packages {
         names: Vec<&'static str>,
@@ -125,6 +133,15 @@ impl fmt::Display for Error {
             Self::Start { program, source } => {
                 write!(f, "{} does not start: {source}", program.display())
             }
+            Self::OldNode { version, least } => write!(
+                f,
+                "node is {version}, and what builds the npm package needs {least} or later: install a newer Node.js"
+            ),
+            Self::OldWire { path } => write!(
+                f,
+                "{} is not what the crate `tab` says: run `cargo xtask embed`",
+                path.display()
+            ),
             Self::Failed { command, status } => write!(f, "`{command}` failed ({status})"),
             Self::File { path, source } => write!(f, "{}: {source}", path.display()),
             Self::NoCacheFolder { variable } => {

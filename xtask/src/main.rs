@@ -9,7 +9,9 @@ mod bench;
 mod broker;
 mod browser;
 mod demo;
+mod embed;
 mod error;
+mod npm;
 mod outsiders;
 mod page;
 mod setup;
@@ -71,6 +73,10 @@ const HELP_REST: &str = "
   build
       Builds the app and the worker in release mode into dist/ (2 minutes at first, seconds later).
 
+  embed
+      Builds the npm package into embed/dist, from the worker and embed/src, and checks it: types, contents, sizes (2
+      minutes at first, 20 s later). It needs node and npm.
+
   sizes
       Tells the sizes, raw and gzip, of the JavaScript and WebAssembly in dist/. Builds it first if it is missing.
 
@@ -103,6 +109,7 @@ enum Task {
     Help,
     Setup,
     Build,
+    Embed,
     Demo {
         port: u16,
         open: bool,
@@ -131,6 +138,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Help => help(),
         Task::Setup => setup::all()?,
         Task::Build => setup::ensure(Needs::Trunk)?.build()?,
+        Task::Embed => embed::run()?,
         Task::Demo { port, open } => demo::run(port, open)?,
         Task::Test(selection) => test::run(&selection)?,
         Task::Bench(options) => bench::run(&options)?,
@@ -160,6 +168,7 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
         Some("help") => Task::Help,
         Some("setup") => Task::Setup,
         Some("build") => Task::Build,
+        Some("embed") => Task::Embed,
         Some("demo") => Task::Demo {
             port: 8080,
             open: true,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::apt;
 use crate::error::Error;
+use crate::npm;
 use crate::shell;
 use crate::tool;
 
@@ -135,16 +136,9 @@ fn ensure_mqttjs(source: &Path) -> Result<PathBuf, Error> {
     let files = ["package.json", "package-lock.json"];
     ensure_copy_of(source, &files, &folder, |unfinished| {
         shell::announce("Installing MQTT.js", "about 10 s, once");
-        // On Windows npm is a script, which only its shell finds.
-        let mut npm = if cfg!(windows) {
-            let mut cmd = shell::command("cmd");
-            cmd.args(["/C", "npm"]);
-            cmd
-        } else {
-            shell::command("npm")
-        };
+        let mut npm = npm::npm(unfinished);
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
-        shell::run(npm.current_dir(unfinished))
+        shell::run(&mut npm)
     })?;
     Ok(folder.join("node_modules"))
 }

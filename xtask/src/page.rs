@@ -49,7 +49,7 @@ pub(crate) fn build(tools: &Tools) -> Result<PathBuf, Error> {
 }
 
 /// Copies what is in a folder, beside what the other has already.
-fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
     fs::create_dir_all(to).map_err(Error::at(to))?;
     for entry in fs::read_dir(from).map_err(Error::at(from))? {
         let entry = entry.map_err(Error::at(from))?.path();

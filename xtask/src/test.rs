@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use crate::browser;
+use crate::embed;
 use crate::error::Error;
 use crate::outsiders;
 use crate::page;
@@ -30,7 +31,7 @@ pub(crate) struct Step {
     run: fn(&Tools, &[OsString]) -> Result<(), Error>,
 }
 
-pub(crate) const STEPS: [Step; 12] = [
+pub(crate) const STEPS: [Step; 13] = [
     Step {
         name: "fmt",
         promise: "the code is formatted",
@@ -145,6 +146,14 @@ pub(crate) const STEPS: [Step; 12] = [
         needs: Needs::Trunk,
         uses_build: true,
         run: |_, _| sizes::report(),
+    },
+    Step {
+        name: "embed",
+        promise: "the npm package builds, has what it should have, and is within its limits",
+        takes: "2 minutes at first",
+        needs: Needs::Trunk,
+        uses_build: true,
+        run: |tools, _| embed::check(tools),
     },
     Step {
         name: "edge",
@@ -345,10 +354,13 @@ fn test_edge(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {
 fn test_in_browser(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {
     let browser = browser::find()?;
     let page = page::build(tools)?;
+    embed::check(tools)?;
+    let examples = embed::examples(tools)?;
     let mut test = shell::cargo(["test", "-p", "e2e", "--"]);
     test.args(arguments);
     test.env("TABMQ_DIST", setup::dist())
         .env("TABMQ_PAGE", page)
+        .env("TABMQ_EXAMPLES", examples)
         .env("CHROME", browser.chrome)
         .env("CHROMEDRIVER", browser.chromedriver);
     shell::run(&mut test)

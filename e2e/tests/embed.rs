@@ -1,0 +1,498 @@
+//! The npm package in other people's apps: each example in two tabs, and what MQTT.js's users count on.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use e2e::{Caching, Chromium, ChromiumSetup, Ending, Page, Server, path_in};
+
+const BEHAVIOUR: &str = include_str!("embed/mqttjs.js");
+
+/// All examples, below a path that is not the root.
+fn start() -> Chromium {
+    let examples = path_in("TABMQ_EXAMPLES");
+    let server = Server::start(&examples, "/below/a/path/", Caching::Unsaid).expect("a server");
+    Chromium::start_with(ChromiumSetup {
+        server: Some(Rc::new(server)),
+        ..ChromiumSetup::default()
+    })
+}
+
+fn url(chromium: &Chromium, example: &str) -> String {
+    format!("{}{example}/dist/index.html", chromium.server().url())
+}
+
+fn open<'c>(chromium: &'c Chromium, example: &str) -> Page<'c> {
+    let page = chromium.open(&url(chromium, example));
+    page.until_true(
+        "the example",
+        "document.body?.dataset.ready === 'true' || document.querySelector('#status')?.value === 'subscribed'
+            || !!document.querySelector('#error')?.textContent",
+    );
+    assert_eq!(
+        page.evaluate("document.querySelector('#error').textContent"),
+        ""
+    );
+    page
+}
+
+/// Types a text and sends it, as a person does.
+fn send(page: &Page<'_>, text: &str) {
+    page.evaluate(&format!(
+        "{{
+            const input = document.querySelector('#text');
+            Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(input, '{text}');
+            input.dispatchEvent(new Event('input', {{ bubbles: true }}));
+        }}
+        new Promise((resolve) => setTimeout(resolve, 0)).then(() => document.querySelector('#send').click())"
+    ));
+}
+
+fn until_messages(page: &Page<'_>, expected: &[&str]) {
+    let expected = serde_json::to_string(expected).expect("texts");
+    page.until_true(
+        "the messages",
+        &format!(
+            "JSON.stringify([...document.querySelectorAll('#messages li')].map((it) => it.textContent)) === '{expected}'"
+        ),
+    );
+}
+
+/// Both tabs hear what either says, also after the broker's tab was closed.
+fn chat(example: &str) {
+    let chromium = start();
+    let [first, second] = [(); 2].map(|()| open(&chromium, example));
+    send(&first, "from the first");
+    for page in [&first, &second] {
+        until_messages(page, &["from the first"]);
+    }
+    send(&second, "from the second");
+    for page in [&first, &second] {
+        until_messages(page, &["from the first", "from the second"]);
+    }
+    first.end_by(Ending::Close);
+    send(&second, "alone");
+    until_messages(&second, &["from the first", "from the second", "alone"]);
+    let third = open(&chromium, example);
+    send(&third, "from the third");
+    until_messages(&third, &["from the third"]);
+    let seen = [
+        "from the first",
+        "from the second",
+        "alone",
+        "from the third",
+    ];
+    until_messages(&second, &seen);
+}
+
+#[test]
+fn a_plain_page_with_a_strict_policy_needs_no_tool() {
+    chat("plain");
+}
+
+#[test]
+fn vite_finds_the_worker() {
+    chat("vite-ts");
+}
+
+#[test]
+fn webpack_finds_the_worker() {
+    chat("webpack");
+}
+
+#[test]
+fn parcel_finds_the_worker() {
+    chat("parcel");
+}
+
+#[test]
+fn esbuild_is_told_where_the_worker_is() {
+    chat("esbuild");
+}
+
+#[test]
+fn react_has_hooks() {
+    chat("react");
+}
+
+#[test]
+fn mqttjs_works_unmodified() {
+    chat("mqttjs");
+}
+
+#[test]
+fn react_unsubscribes_what_is_unmounted_and_opens_it_anew() {
+    let chromium = start();
+    let [first, second] = [(); 2].map(|()| open(&chromium, "react"));
+    for page in [&first, &second] {
+        page.until_true("both tabs", "document.querySelector('#tabs').value === '2'");
+    }
+    send(&first, "kept");
+    first.evaluate("document.querySelector('#keep').click()");
+    second.until_true(
+        "a retained message",
+        "document.querySelector('#kept').value === 'kept'",
+    );
+    second.evaluate("document.querySelector('#toggle').click()");
+    first.until_true("one tab", "document.querySelector('#tabs').value === '1'");
+    send(&first, "unheard");
+    until_messages(&first, &["kept", "unheard"]);
+    second.evaluate("document.querySelector('#toggle').click()");
+    second.until_true(
+        "a retained message",
+        "document.querySelector('#kept')?.value === 'kept'",
+    );
+    second.until_true(
+        "a subscription",
+        "document.querySelector('#status').value === 'subscribed'",
+    );
+    send(&first, "heard");
+    until_messages(&second, &["heard"]);
+    second.evaluate("document.querySelector('#clear').click()");
+    until_messages(&second, &[]);
+}
+
+#[test]
+fn mqttjs_keeps_its_promises_in_both_versions() {
+    let chromium = start();
+    let page = open(&chromium, "mqttjs");
+    page.evaluate(BEHAVIOUR);
+    for (version, checks) in [(4, 22), (5, 25)] {
+        let passed: Vec<String> = page.evaluate_as(&format!("behaviour({version})"));
+        assert_eq!(passed.len(), checks, "{passed:?}");
+    }
+}
+
+#[test]
+fn mqttjs_loses_nothing_acknowledged_when_the_brokers_tab_is_killed() {
+    for (version, ending) in [(4, Ending::Close), (5, Ending::Crash), (4, Ending::Crash)] {
+        let chromium = start();
+        let pages = [(); 4].map(|()| open(&chromium, "mqttjs"));
+        let [broker, publisher, subscriber, _next] = pages;
+        for page in [&publisher, &subscriber] {
+            page.evaluate(BEHAVIOUR);
+            page.evaluate(&format!(
+                "globalThis.endings = 0;
+                 globalThis.own = mqtt.connect('ws://tabs.local', {{ ...tabs({{ channel: 'chat' }}), protocolVersion: {version} }});
+                 own.on('close', () => {{ endings += 1; }});
+                 new Promise((resolve) => own.once('connect', () => resolve(true)))"
+            ));
+        }
+        subscriber.evaluate(
+            "globalThis.came = []; own.on('message', (topic, payload) => came.push(Number(payload)));
+             own.subscribeAsync('load/#', { qos: 2 })",
+        );
+        // The timers of a hidden page are late.
+        publisher.show();
+        publisher.evaluate("globalThis.work = load({ client: own, topic: 'load/1' }); 1");
+        publisher.until_true("a load", "work.acknowledged.length > 100");
+        broker.end_by(ending);
+        publisher.until_true("a load that goes on", "work.acknowledged.length > 400");
+        publisher.evaluate("work.stop()");
+        publisher.until_true("all acknowledged", "work.acknowledged.length === work.sent");
+        let sent: usize = publisher.evaluate_as("work.sent");
+        subscriber.until_true(
+            "all that was acknowledged",
+            &format!("new Set(came).size === {sent}"),
+        );
+        assert_eq!(publisher.evaluate("work.failed").to_string(), "[]");
+        // The even ones have QoS 1; those of QoS 2 come once, and in order.
+        let odd: Vec<u32> = subscriber.evaluate_as("came.filter((it) => it % 2 === 1)");
+        assert!(odd.windows(2).all(|pair| pair[0] < pair[1]), "{odd:?}");
+        for page in [&publisher, &subscriber] {
+            assert_eq!(
+                page.evaluate("endings"),
+                0,
+                "a connection was noticed to move"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_port_speaks_mqtt_in_bytes_and_stays_open_when_the_broker_moves() {
+    let chromium = start();
+    let [broker, other] = [(); 2].map(|()| open(&chromium, "plain"));
+    other.evaluate(
+        "import('./tabmq/index.js').then(async ({ open }) => {
+            globalThis.bus = await open({ channel: 'chat' });
+            globalThis.port = await bus.openPort();
+            globalThis.heard = [];
+            port.onmessage = ({ data }) => heard.push(data === null ? null : [...data]);
+            // CONNECT of MQTT 3.1.1 with a clean session, cut in two.
+            port.postMessage(new Uint8Array([0x10, 13, 0, 4, 0x4d, 0x51, 0x54]));
+            port.postMessage(new Uint8Array([0x54, 4, 2, 0, 0, 0, 1, 0x78]).buffer);
+            // SUBSCRIBE to t with QoS 1.
+            port.postMessage(new Uint8Array([0x82, 6, 0, 1, 0, 1, 0x74, 1]));
+        })",
+    );
+    other.until_true(
+        "CONNACK and SUBACK",
+        "JSON.stringify(heard) === '[[32,2,0,0],[144,3,0,1,1]]'",
+    );
+    broker.end_by(Ending::Close);
+    other.until_true("another broker", "bus.role === 'broker'");
+    // PUBLISH of t with QoS 1.
+    other.evaluate(
+        "heard.length = 0; port.postMessage(new Uint8Array([0x32, 6, 0, 1, 0x74, 0, 2, 0x21]))",
+    );
+    other.until_true(
+        "the message and PUBACK",
+        "JSON.stringify(heard.toSorted()) === '[[50,6,0,1,116,0,1,33],[64,2,0,2]]'",
+    );
+    other.evaluate("heard.length = 0; port.postMessage(new Uint8Array([0xf0, 0]))");
+    other.until_true("the end", "JSON.stringify(heard) === '[null]'");
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    let chromium = start();
+    let page = open(&chromium, "esbuild");
+    let plain = chromium.open(&url(&chromium, "plain"));
+    plain.until_true("the example", "document.body?.dataset.ready === 'true'");
+    let failure = |page: &Page<'_>, package: &str, options: &str| -> [String; 2] {
+        page.evaluate_as(&format!(
+            "import('{package}').then(({{ open }}) => open({{ channel: 'x', {options} }}))
+                .then(() => ['nothing', ''], (error) => [error.code, error.message])"
+        ))
+    };
+    let package = "./../../plain/dist/tabmq/index.js";
+    for (options, code, words) in [
+        (
+            "workerUrl: 'nowhere.js'",
+            "worker-missing",
+            "worker.js is there",
+        ),
+        // Served as a page.
+        (
+            "workerUrl: 'index.html'",
+            "worker-missing",
+            "text/javascript",
+        ),
+        ("wasmUrl: 'nowhere.wasm'", "wasm-missing", "404"),
+        ("wasmUrl: 'index.html'", "wasm-missing", "text/html"),
+        ("wasmUrl: 'main.js'", "wasm-missing", "no WebAssembly"),
+        ("channel: 'a b'", "invalid-option", "channel name"),
+        ("durability: 'some'", "invalid-option", "relaxed"),
+        ("signal: AbortSignal.abort()", "aborted", "gave it up"),
+    ] {
+        let [actual, message] = failure(&page, package, options);
+        assert_eq!(actual, code, "{options}: {message}");
+        assert!(message.contains(words), "{options}: {message}");
+    }
+    // A policy that knows no other origin.
+    let elsewhere = "workerUrl: 'https://elsewhere.test/worker.js'";
+    let [code, message] = failure(&plain, "./tabmq/index.js", elsewhere);
+    assert_eq!(code, "blocked-by-csp", "{message}");
+    let older = chromium.open_blank();
+    older.before_each_page("delete globalThis.BroadcastChannel");
+    older.navigate(&url(&chromium, "plain"));
+    older.until_true("an error", "document.querySelector('#error')?.textContent.startsWith('unsupported: This browser has no BroadcastChannel')");
+}
+
+/// What the package's README says.
+const POLICY: &str = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'";
+
+#[test]
+fn the_documented_policy_is_enough_and_one_that_forbids_more_is_named() {
+    for (policy, words) in [
+        (POLICY.to_owned(), ""),
+        (
+            POLICY.replace(" 'wasm-unsafe-eval'", ""),
+            "needs script-src 'wasm-unsafe-eval'",
+        ),
+        (
+            POLICY.replace("worker-src 'self'", "worker-src 'none'"),
+            "worker-src",
+        ),
+    ] {
+        let chromium = start();
+        chromium
+            .server()
+            .add_header("Content-Security-Policy", &policy);
+        let page = chromium.open(&url(&chromium, "vite-ts"));
+        page.until_true(
+            "an end",
+            "document.body?.dataset.ready === 'true' || !!document.querySelector('#error')?.textContent",
+        );
+        let error: String = page.evaluate_as("document.querySelector('#error').textContent");
+        match words {
+            "" => assert_eq!(error, ""),
+            words => assert!(
+                error.starts_with("blocked-by-csp: ") && error.contains(words),
+                "{policy}: {error}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_package_of_another_origin_starts_its_worker_through_one_of_this() {
+    let chromium = start();
+    let folder: PathBuf = path_in("TABMQ_EXAMPLES").join("plain/dist/tabmq");
+    let elsewhere = Server::start(&folder, "/cdn/", Caching::Unsaid).expect("a server");
+    let page = open(&chromium, "esbuild");
+    let role: String = page.evaluate_as(&format!(
+        "import('{}index.js').then(async ({{ open }}) => {{
+            const bus = await open({{ channel: 'elsewhere' }});
+            const client = await bus.connect();
+            await client.subscribeAsync('t');
+            const came = new Promise((resolve) => client.once('message', (topic, payload, message) => resolve(message.text())));
+            await client.publishAsync('t', 'over there', {{ qos: 1 }});
+            return came;
+        }})",
+        elsewhere.url()
+    ));
+    assert_eq!(role, "over there");
+}
+
+#[test]
+fn everything_in_one_file_needs_no_other() {
+    let chromium = start();
+    let page = open(&chromium, "esbuild");
+    let package = "./../../plain/dist/tabmq/inline.js";
+    let roles: Vec<String> = page.evaluate_as(&format!(
+        "import('{package}').then(async ({{ open }}) => {{
+            const [one, two] = await Promise.all([open({{ channel: 'inline' }}), open({{ channel: 'inline' }})]);
+            const client = await one.connect();
+            const roles = [one.role, two.role];
+            await one.close();
+            await one.close();
+            const failed = await client.publishAsync('t', 'x').catch((error) => error.code);
+            const other = await two.connect();
+            const code = await other.publishAsync('t', 'x', {{ qos: 1 }});
+            await two.close();
+            return [...roles, failed, String(code)];
+        }})"
+    ));
+    assert_eq!(roles, ["broker", "broker", "closed", "16"]);
+}
+
+#[test]
+fn clients_have_what_mqttjs_has_and_more() {
+    let chromium = start();
+    let page = open(&chromium, "esbuild");
+    let package = "./../../plain/dist/tabmq/index.js";
+    page.evaluate(&format!(
+        "import('{package}').then((it) => {{ globalThis.tabmq = it; }})"
+    ));
+    let text = |expression: &str| -> String { page.evaluate_as(expression) };
+    page.evaluate(
+        "tabmq.open({ channel: 'clients' }).then(async (it) => {
+            globalThis.bus = it;
+            globalThis.one = await it.connect({ clientId: 'one' });
+            globalThis.two = await it.connect();
+        })",
+    );
+    assert_eq!(
+        text("`${one.clientId} ${two.clientId.startsWith('tab-')}`"),
+        "one true"
+    );
+    // Reads until it has enough, and then is subscribed no more.
+    assert_eq!(
+        text(
+            "(async () => {
+                const read = [];
+                const reading = (async () => {
+                    for await (const message of one.messages('m/#', { qos: 1 })) {
+                        read.push(message.json());
+                        if (read.length === 3) break;
+                    }
+                })();
+                for (let i = 0; i < 3; i++) {
+                    while (await two.publishAsync('m/x', String(i), { qos: 1 }) !== 0) ;
+                }
+                await reading;
+                return JSON.stringify([read, await two.publishAsync('m/x', '3', { qos: 1 })]);
+            })()"
+        ),
+        "[[0,1,2],16]"
+    );
+    // A question and its answer.
+    assert_eq!(
+        text(
+            "(async () => {
+                two.on('message', (topic, payload, { properties }) => {
+                    const { responseTopic, correlationData } = properties;
+                    if (topic === 'question') two.publish(responseTopic, 'answer', { properties: { correlationData } });
+                });
+                await two.subscribeAsync('question');
+                const response = await one.request('question', '?');
+                const late = await one.request('nobody', '?', { timeout: 50 }).catch((error) => error.code);
+                return `${response.text()} ${late}`;
+            })()"
+        ),
+        "answer timeout"
+    );
+    for (expression, code) in [
+        ("one.publishAsync('a/#', 'x')", "invalid-topic"),
+        ("one.subscribeAsync('a/#/b')", "invalid-topic"),
+        (
+            "one.publishAsync('a', new Uint8Array(17 << 20), { qos: 1 })",
+            "too-large",
+        ),
+        ("one.publishAsync('a', 'x', { qos: 3 })", "invalid-option"),
+        ("one.publishAsync('a', 5)", "invalid-option"),
+        (
+            "one.publishAsync('a', 'x', { signal: AbortSignal.abort() })",
+            "aborted",
+        ),
+        ("bus.connect({ signal: AbortSignal.abort() })", "aborted"),
+        (
+            "tabmq.open({ channel: 'clients', durability: 'strict' })",
+            "invalid-option",
+        ),
+        // Another client of its id.
+        (
+            "new Promise((_, reject) => { one.once('error', reject); bus.connect({ clientId: 'one' }); })",
+            "disconnected",
+        ),
+        ("one.publishAsync('a', 'x')", "disconnected"),
+    ] {
+        assert_eq!(
+            text(&format!(
+                "{expression}.then(() => 'nothing', (error) => error.code)"
+            )),
+            code,
+            "{expression}"
+        );
+    }
+    // Whoever publishes faster than is acknowledged waits.
+    assert_eq!(
+        text(
+            "(async () => {
+                let most = 0;
+                const all = Array.from({ length: 100 }, async () => {
+                    await two.publishAsync('bulk', new Uint8Array(100_000), { qos: 1 });
+                });
+                for (const it of all) { most = Math.max(most, two.bufferedAmount); await it; }
+                return `${most < 1_000_000} ${two.bufferedAmount}`;
+            })()"
+        ),
+        "true 0"
+    );
+    page.evaluate("(async () => { await using it = await tabmq.open({ channel: 'clients' }); })()");
+    assert_eq!(
+        text("bus.close().then(() => two.publishAsync('a', 'x')).catch((error) => error.code)"),
+        "closed"
+    );
+}
+
+#[test]
+fn a_page_that_comes_out_of_the_cache_goes_on() {
+    let chromium = start();
+    let [first, second] = [(); 2].map(|()| open(&chromium, "vite-ts"));
+    first.show();
+    first.navigate("about:blank");
+    send(&second, "while it was away");
+    until_messages(&second, &["while it was away"]);
+    first.back();
+    first.until_true(
+        "its role",
+        "document.querySelector('#role').value === 'client'",
+    );
+    chromium.until("a message for both", || {
+        send(&second, "again");
+        let count = first.evaluate("document.querySelectorAll('#messages li').length");
+        (count.as_u64() > Some(0)).then_some(())
+    });
+}

@@ -1,0 +1,78 @@
+// Builds the package into `dist`, from `src` and from the worker in `glue`: node build.mjs BUILD VERSION
+
+import { execFileSync } from 'node:child_process';
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import esbuild from 'esbuild';
+
+const [BUILD, version] = process.argv.slice(2);
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const dist = here('dist');
+await rm(dist, { recursive: true, force: true });
+await mkdir(dist, { recursive: true });
+
+const common = {
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    minify: true,
+    legalComments: 'none',
+    define: { BUILD: JSON.stringify(BUILD) },
+    logLevel: 'warning',
+};
+
+// One file, so that a cache cannot mix parts of two builds.
+await esbuild.build({ ...common, entryPoints: [here('src/worker.js')], outfile: `${dist}/worker.js` });
+const script = await readFile(`${dist}/worker.js`, 'utf8');
+
+await esbuild.build({
+    ...common,
+    entryPoints: ['index.ts', 'mqttjs.ts', 'react.tsx'].map((it) => here(`src/${it}`)),
+    outdir: dist,
+    splitting: true,
+    chunkNames: 'shared-[hash]',
+    external: ['react'],
+});
+await esbuild.build({
+    ...common,
+    entryPoints: [here('src/inline.ts')],
+    outfile: `${dist}/inline.js`,
+    loader: { '.wasm': 'dataurl' },
+    plugins: [{
+        name: 'worker',
+        setup(build) {
+            build.onResolve({ filter: /^tabmq-worker-script$/ }, ({ path }) => ({ path, namespace: 'worker' }));
+            build.onLoad({ filter: /./, namespace: 'worker' }, () => ({ contents: script, loader: 'text' }));
+        },
+    }],
+});
+await copyFile(here('glue/worker_bg.wasm'), `${dist}/worker_bg.wasm`);
+
+const manifest = JSON.parse(await readFile(here('package.dist.json'), 'utf8'));
+await writeFile(`${dist}/package.json`, `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
+for (const name of ['LICENSE-MIT', 'LICENSE-APACHE']) {
+    await copyFile(here(`../${name}`), `${dist}/${name}`);
+}
+
+// The types.
+execFileSync(process.execPath, [here('node_modules/typescript/bin/tsc'), '-p', here('.')], { stdio: 'inherit' });
+
+// The sizes, as a server sends them, and what they may be at most.
+const gzip = async (name) => gzipSync(await readFile(`${dist}/${name}`), { level: 9 }).length;
+const sum = async (names) => (await Promise.all(names.map(gzip))).reduce((a, b) => a + b, 0);
+const shared = (await readdir(dist)).filter((name) => /^shared-.*\.js$/.test(name));
+const sizes = [
+    ['FACADE', 'the page', await sum(['index.js', ...shared]), 10_000],
+    ['WORKER', 'the worker and its WebAssembly', await sum(['worker.js', 'worker_bg.wasm']), 250_000],
+];
+let readme = await readFile(here('README.md'), 'utf8');
+for (const [name, what, size, most] of sizes) {
+    const shown = `${(size / 1000).toFixed(1)} kB`;
+    readme = readme.replace(`@${name}@`, shown);
+    console.log(`${what}: ${shown} gzip (at most ${most / 1000} kB)`);
+    if (size > most) {
+        process.exitCode = 1;
+    }
+}
+await writeFile(`${dist}/README.md`, readme);

@@ -1,0 +1,9 @@
+// Nothing is built: the package lies beside the page as it is.
+import { cp, mkdir, rm } from 'node:fs/promises';
+
+await rm('dist', { recursive: true, force: true });
+await mkdir('dist');
+for (const file of ['index.html', 'main.js']) {
+    await cp(file, `dist/${file}`);
+}
+await cp('../../node_modules/tabmq', 'dist/tabmq', { recursive: true });

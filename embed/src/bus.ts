@@ -1,0 +1,317 @@
+// The bus of a channel, as an app sees it.
+
+import { Client, type ConnectOptions } from './client.js';
+import { Emitter } from './emitter.js';
+import { TabmqError, aborted } from './errors.js';
+import { Hub, type HubListener } from './hub.js';
+import { PortSocket } from './socket.js';
+import type { Durability, Role, TabInfo } from './wire.js';
+import type { ScriptUrl } from './worker-url.js';
+
+/** How a page joins a channel. */
+export interface OpenOptions {
+    /** 1 to 64 of `A-Z a-z 0-9 . _ -`. Tabs of one origin with the same name share one broker. */
+    channel: string;
+    /** Where `worker.js` is, if it is not where the bundler put it. A `TrustedScriptURL` will do. */
+    workerUrl?: ScriptUrl;
+    /** Where `worker_bg.wasm` is, if it is not beside `worker.js`. */
+    wasmUrl?: string | URL;
+    /**
+     * How the broker keeps what it acknowledged while it is in this tab: in IndexedDB (`relaxed`, the default), in IndexedDB and
+     * flushed to the disk first (`strict`, for loss of power), or in memory, which ends with its tab (`memory`).
+     */
+    durability?: Durability;
+    /** Gives up waiting, and closes what was opened. */
+    signal?: AbortSignal;
+}
+
+/** What this tab is on the channel. */
+export type BusRole = 'waiting' | 'client' | 'broker';
+
+/** One tab of the channel. */
+export interface Tab {
+    readonly tabId: string;
+    readonly isSelf: boolean;
+    readonly isBroker: boolean;
+    /** When it joined and when it was last heard, in Unix milliseconds. */
+    readonly since: number;
+    readonly lastSeen: number;
+    readonly visible: boolean;
+    /** Number of its clients. */
+    readonly clients: number;
+    readonly build: string;
+    readonly durability: Durability;
+}
+
+/** Another tab became the broker. */
+export interface Failover {
+    /** Rises with every broker. */
+    readonly term: number;
+    readonly broker: string | undefined;
+}
+
+export interface BusEvents {
+    role: [BusRole];
+    roster: [readonly Tab[]];
+    failover: [Failover];
+    error: [TabmqError];
+    /** A new worker took the place of one that ended with a hidden page. */
+    reopen: [];
+    close: [];
+}
+
+interface Shared {
+    hub: Hub;
+    users: number;
+}
+
+/** One worker for each channel of a page. */
+const shared = new Map<string, Shared>();
+
+/**
+ * Joins a channel. Resolves once the worker runs; the broker may still be on its way. Each call has to be closed; the worker ends
+ * with the last.
+ *
+ * @throws {TabmqError} `invalid-option`, `unsupported`, `worker-missing`, `wasm-missing`, `blocked-by-csp`, `build-mismatch`,
+ * `worker-failed` or `aborted`.
+ */
+export async function open(options: OpenOptions): Promise<Bus> {
+    const { channel, signal } = options;
+    if (typeof channel !== 'string' || !/^[A-Za-z0-9._-]{1,64}$/.test(channel)) {
+        throw new TabmqError('invalid-option', `Not a channel name: ${JSON.stringify(channel)}. It has 1 to 64 of A-Z a-z 0-9 . _ -`);
+    }
+    const durability = options.durability ?? 'relaxed';
+    if (!['relaxed', 'strict', 'memory'].includes(durability)) {
+        throw new TabmqError('invalid-option', `durability is relaxed, strict or memory, not ${JSON.stringify(durability)}.`);
+    }
+    if (signal?.aborted) {
+        throw aborted(signal);
+    }
+    let it = shared.get(channel);
+    if (it === undefined || it.hub.failure !== undefined) {
+        const { workerUrl, wasmUrl } = options;
+        it = { hub: new Hub({ channel, workerUrl, wasmUrl, durability }), users: 0 };
+        shared.set(channel, it);
+    } else if (it.hub.options.durability !== durability) {
+        throw new TabmqError('invalid-option', `This page has ${channel} open with durability ${it.hub.options.durability} already.`);
+    }
+    it.users += 1;
+    const bus = new Bus(it.hub);
+    try {
+        await bus.opened(signal);
+    } catch (error) {
+        await bus.close();
+        throw error;
+    }
+    return bus;
+}
+
+function release(hub: Hub): void {
+    const it = shared.get(hub.options.channel);
+    if (it?.hub !== hub) {
+        return hub.close();
+    }
+    it.users -= 1;
+    if (it.users === 0) {
+        shared.delete(hub.options.channel);
+        hub.close();
+    }
+}
+
+/** A page's part in a channel. */
+export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
+    readonly #hub: Hub;
+    readonly #listener: HubListener;
+    readonly #clients = new Set<Client>();
+    readonly #ports = new Set<MessagePort>();
+    #term: number | undefined;
+    #isClosed = false;
+
+    /** @internal */
+    constructor(hub: Hub) {
+        super();
+        this.#hub = hub;
+        let opened = 0;
+        this.#listener = {
+            opened: () => {
+                opened += 1;
+                if (opened > 1) {
+                    this.emit('reopen');
+                }
+            },
+            role: (role, before) => {
+                if (nameOf(role) !== nameOf(before)) {
+                    this.emit('role', nameOf(role));
+                }
+                this.#onTerm(role);
+            },
+            roster: (tabs) => this.emit('roster', tabs.map(tab)),
+            stopped: () => this.#endPorts(),
+            failed: (error) => this.emit('error', error),
+        };
+        hub.listeners.add(this.#listener);
+        if (hub.isOpen) {
+            opened = 1;
+        }
+        this.#onTerm(hub.role);
+    }
+
+    get channel(): string {
+        return this.#hub.options.channel;
+    }
+
+    /** This tab's id on the channel; another one after the page was hidden in the back/forward cache, or frozen. */
+    get tabId(): string | undefined {
+        return this.#hub.tabId;
+    }
+
+    /** What this tab is: the broker, a client of another tab's, or waiting for one. */
+    get role(): BusRole {
+        return nameOf(this.#hub.role);
+    }
+
+    /** All tabs of the channel that this one knows, itself included. */
+    get roster(): readonly Tab[] {
+        return this.#hub.roster.map(tab);
+    }
+
+    /**
+     * Connects a client, which then follows the broker wherever it moves.
+     *
+     * @throws {TabmqError} `refused`, `invalid-option`, `too-large`, `aborted` or `closed`.
+     */
+    async connect(options: ConnectOptions = {}): Promise<Client> {
+        this.#check();
+        const client = new Client(this.#hub, options, () => this.#clients.delete(client));
+        this.#clients.add(client);
+        await client.connected(options.signal);
+        return client;
+    }
+
+    /**
+     * A port on which MQTT 5.0, 3.1.1 or 3.1 is spoken: post packets as `Uint8Array` or `ArrayBuffer`, cut anywhere, and hear whole
+     * packets as `Uint8Array`. `null` is the end, in both directions. It stays open when the broker moves, as long as the next
+     * broker has the session.
+     */
+    async openPort({ signal }: { signal?: AbortSignal } = {}): Promise<MessagePort> {
+        await this.opened(signal);
+        return this.attach(false);
+    }
+
+    /** What MQTT.js wants: `mqtt.connect('ws://tabs.local', { createWebsocket: bus.createWebsocket })`. */
+    readonly createWebsocket = (url: string, _protocols?: string | string[], _options?: unknown): PortSocket =>
+        new PortSocket(this.opened().then(() => this), url);
+
+    /** Closes all clients and ports of this bus. The tab leaves the channel with its last bus. May be called again. */
+    async close(): Promise<void> {
+        if (this.#isClosed) {
+            return;
+        }
+        this.#isClosed = true;
+        await Promise.all([...this.#clients].map((client) => client.endAsync().catch(() => undefined)));
+        this.#endPorts();
+        this.#hub.listeners.delete(this.#listener);
+        release(this.#hub);
+        this.emit('close');
+    }
+
+    [Symbol.asyncDispose](): Promise<void> {
+        return this.close();
+    }
+
+    /** @internal Resolves as soon as there is a worker on the channel. */
+    opened(signal?: AbortSignal): Promise<void> {
+        return new Promise((resolve, reject) => {
+            const hub = this.#hub;
+            const settle = (): boolean => {
+                if (hub.failure !== undefined) {
+                    reject(hub.failure);
+                } else if (this.#isClosed) {
+                    reject(new TabmqError('closed', 'The bus is closed.'));
+                } else if (signal?.aborted) {
+                    reject(aborted(signal));
+                } else if (hub.isOpen) {
+                    resolve();
+                } else {
+                    return false;
+                }
+                hub.listeners.delete(listener);
+                signal?.removeEventListener('abort', settle);
+                this.off('close', settle);
+                return true;
+            };
+            const listener: HubListener = { opened: settle, failed: settle };
+            if (!settle()) {
+                hub.listeners.add(listener);
+                signal?.addEventListener('abort', settle);
+                this.on('close', settle);
+            }
+        });
+    }
+
+    /** @internal A port of the worker; `credit`: it says how many bytes it has taken. */
+    attach(credit: boolean): MessagePort {
+        this.#check();
+        const { port1, port2 } = new MessageChannel();
+        if (!this.#hub.attach(port2, credit)) {
+            throw this.#hub.failure ?? new TabmqError('closed', 'There is no worker while the page is hidden.');
+        }
+        this.#ports.add(port1);
+        port1.addEventListener('message', ({ data }) => data === null && this.#ports.delete(port1));
+        return port1;
+    }
+
+    /** @internal The port is closed at this end. */
+    forget(port: MessagePort): void {
+        this.#ports.delete(port);
+    }
+
+    #onTerm(role: Role): void {
+        const it = typeof role === 'string' ? undefined : 'Broker' in role
+            ? { term: role.Broker.term, broker: this.#hub.tabId }
+            : { term: role.Client.term, broker: role.Client.broker };
+        if (it !== undefined && it.term !== this.#term) {
+            const isFirst = this.#term === undefined;
+            this.#term = it.term;
+            if (!isFirst) {
+                this.emit('failover', it);
+            }
+        }
+    }
+
+    /** Their other ends are gone with the worker, which cannot say so any more. */
+    #endPorts(): void {
+        for (const port of this.#ports) {
+            port.dispatchEvent(new MessageEvent('message', { data: null }));
+            port.close();
+        }
+        this.#ports.clear();
+    }
+
+    #check(): void {
+        if (this.#hub.failure !== undefined) {
+            throw this.#hub.failure;
+        }
+        if (this.#isClosed) {
+            throw new TabmqError('closed', 'The bus is closed.');
+        }
+    }
+}
+
+function nameOf(role: Role): BusRole {
+    return typeof role === 'string' ? 'waiting' : 'Broker' in role ? 'broker' : 'client';
+}
+
+function tab(it: TabInfo): Tab {
+    return {
+        tabId: it.tab_id,
+        isSelf: it.is_self,
+        isBroker: it.is_broker,
+        since: it.since,
+        lastSeen: it.last_seen,
+        visible: it.visibility === 'visible',
+        clients: it.clients,
+        build: it.build,
+        durability: it.durability,
+    };
+}

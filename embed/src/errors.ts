@@ -1,0 +1,97 @@
+// What can go wrong, by a code for programs and a sentence for people.
+
+import type { Problem } from './wire.js';
+
+/**
+ * - `invalid-option`: an option or argument has no meaning; the sentence says which.
+ * - `unsupported`: this browser lacks something that TabMQ needs.
+ * - `worker-missing`: the worker's script could not be loaded.
+ * - `wasm-missing`: the worker's WebAssembly could not be loaded.
+ * - `blocked-by-csp`: the page's Content Security Policy forbids the worker or its WebAssembly.
+ * - `build-mismatch`: page and worker are of different builds.
+ * - `worker-failed`: the worker ended with an error.
+ * - `refused`: the broker refused; `reasonCode` is MQTT's.
+ * - `disconnected`: the broker ended the connection; `reasonCode` is MQTT's.
+ * - `not-connected`: the client is not connected and not about to be.
+ * - `invalid-topic`: not a topic name, or not a topic filter.
+ * - `too-large`: larger than what the broker accepts, or than MQTT can carry.
+ * - `too-many`: 65,535 messages wait for their acknowledgement already.
+ * - `timeout`: no answer in time.
+ * - `aborted`: the caller's `AbortSignal` said so.
+ * - `closed`: the bus or the client was closed meanwhile.
+ */
+export type TabmqErrorCode =
+    | 'invalid-option'
+    | 'unsupported'
+    | 'worker-missing'
+    | 'wasm-missing'
+    | 'blocked-by-csp'
+    | 'build-mismatch'
+    | 'worker-failed'
+    | 'refused'
+    | 'disconnected'
+    | 'not-connected'
+    | 'invalid-topic'
+    | 'too-large'
+    | 'too-many'
+    | 'timeout'
+    | 'aborted'
+    | 'closed';
+
+/** Everything that TabMQ throws or rejects with. */
+export class TabmqError extends Error {
+    override readonly name = 'TabmqError';
+    readonly code: TabmqErrorCode;
+    /** MQTT's reason code, where the broker gave one. */
+    readonly reasonCode: number | undefined;
+
+    constructor(code: TabmqErrorCode, message: string, options: { reasonCode?: number; cause?: unknown } = {}) {
+        super(message, options.cause === undefined ? undefined : { cause: options.cause });
+        this.code = code;
+        this.reasonCode = options.reasonCode;
+    }
+}
+
+/** What the caller's signal says. */
+export function aborted(signal: AbortSignal): TabmqError {
+    return new TabmqError('aborted', 'The caller gave it up.', { cause: signal.reason });
+}
+
+/** The broker's refusal. */
+export function refused(what: string, reasonCode: number): TabmqError {
+    return new TabmqError('refused', `${what} was refused with reason code ${hex(reasonCode)}.`, { reasonCode });
+}
+
+export function hex(reasonCode: number): string {
+    return `0x${reasonCode.toString(16).padStart(2, '0').toUpperCase()}`;
+}
+
+const PROBLEMS: Record<Extract<Problem, string>, [TabmqErrorCode, string]> = {
+    NotConnected: ['not-connected', 'The client is not connected.'],
+    Replaced: ['closed', 'Another connection took the place of this one.'],
+    NoTopicFilter: ['invalid-topic', 'Name at least one topic filter.'],
+    TooManyInFlight: ['too-many', '65,535 messages are waiting for their acknowledgement already.'],
+    NotOpen: ['worker-failed', 'The worker is on no channel.'],
+    AlreadyOpen: ['worker-failed', 'The worker is on a channel already.'],
+};
+
+/** Why a command could not be carried out. */
+export function problem(it: Problem): TabmqError {
+    if (typeof it === 'string') {
+        const [code, message] = PROBLEMS[it];
+        return new TabmqError(code, message);
+    }
+    if ('Channel' in it) {
+        return new TabmqError('invalid-option', `Not a channel name: ${JSON.stringify(it.Channel)}`);
+    }
+    if ('Topic' in it) {
+        return new TabmqError('invalid-topic', `Not a topic name: ${it.Topic}`);
+    }
+    if ('TopicFilter' in it) {
+        return new TabmqError('invalid-topic', `Not a topic filter: ${it.TopicFilter}`);
+    }
+    if ('TooLarge' in it) {
+        return new TabmqError('too-large', `The message is larger than the ${it.TooLarge.maximum} bytes that the broker accepts.`);
+    }
+    return new TabmqError('too-large', `MQTT cannot carry this: ${it.NotEncodable}`);
+}

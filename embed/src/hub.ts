@@ -1,0 +1,258 @@
+// One page's hold on the worker of its tab, shared by all buses of a channel.
+
+import { decode, encode } from './bincode.js';
+import { TabmqError, problem } from './errors.js';
+import type { Command, ClientNotice, Durability, Notice, Role, TabInfo } from './wire.js';
+import { type ScriptUrl, checkBrowser, startWorker } from './worker-url.js';
+
+/** Name of the build that this page and its worker have to be of. */
+declare const BUILD: string;
+
+const COMMANDS = { $list: 'Command' };
+const NOTICES = { $list: 'Notice' };
+
+export interface HubOptions {
+    readonly channel: string;
+    readonly workerUrl: ScriptUrl | undefined;
+    readonly wasmUrl: string | URL | undefined;
+    readonly durability: Durability;
+}
+
+/** Who hears what of the worker. */
+export interface HubListener {
+    /** There is a worker, a new one if there was one before: whoever wants something of it says so now. */
+    opened?(): void;
+    role?(role: Role, before: Role): void;
+    roster?(tabs: readonly TabInfo[]): void;
+    /** There is no worker any more, and for as long as the page is hidden there will not be. */
+    stopped?(): void;
+    failed?(error: TabmqError): void;
+}
+
+/** What a client of this page hears. */
+export type ClientListener = (notice: ClientNotice) => void;
+
+export class Hub {
+    readonly options: HubOptions;
+    tabId: string | undefined;
+    role: Role = 'Waiting';
+    roster: readonly TabInfo[] = [];
+    failure: TabmqError | undefined;
+    readonly listeners = new Set<HubListener>();
+    readonly #clients = new Map<number, ClientListener>();
+    #running: { worker: Worker; port: MessagePort } | undefined;
+    #outbox: Command[] = [];
+    #lastClient = 0;
+    #lastRequest = 0;
+    readonly #ending = new AbortController();
+    #policyViolation: string | undefined;
+
+    constructor(options: HubOptions) {
+        this.options = options;
+        checkBrowser();
+        const { signal } = this.#ending;
+        // A page whose worker may stand still must hold no lock, so it ends the worker, and says so itself.
+        addEventListener('pagehide', () => this.#stop(), { signal });
+        document.addEventListener('freeze', () => this.#stop(), { signal });
+        addEventListener('pageshow', (event) => event.persisted && this.#start(), { signal });
+        document.addEventListener('resume', () => this.#start(), { signal });
+        document.addEventListener('visibilitychange', () => this.send({ Visibility: visibility() }), { signal });
+        document.addEventListener('securitypolicyviolation', (event) => {
+            if (/^(worker|script|child|default)-src/.test(event.effectiveDirective)) {
+                this.#policyViolation = event.effectiveDirective;
+            }
+        }, { signal });
+        this.#start();
+    }
+
+    get isOpen(): boolean {
+        return this.tabId !== undefined;
+    }
+
+    /** Ends it for good. */
+    close(): void {
+        this.#ending.abort();
+        this.#stop();
+        this.listeners.clear();
+        this.#clients.clear();
+    }
+
+    /** All that is sent in one turn of the loop crosses in one message. */
+    send(command: Command): void {
+        if (this.#outbox.push(command) === 1) {
+            queueMicrotask(() => this.#flush());
+        }
+    }
+
+    /** A number for a client of this page, whose notices are heard until it is let go. */
+    addClient(listener: ClientListener): number {
+        this.#lastClient += 1;
+        this.#clients.set(this.#lastClient, listener);
+        return this.#lastClient;
+    }
+
+    removeClient(no: number): void {
+        this.#clients.delete(no);
+    }
+
+    nextRequest(): number {
+        this.#lastRequest += 1;
+        return this.#lastRequest;
+    }
+
+    /** Attaches a port on which MQTT is spoken. Without a worker there is nobody to attach it to. */
+    attach(port: MessagePort, credit: boolean): boolean {
+        if (this.#running === undefined || !this.isOpen) {
+            return false;
+        }
+        this.#running.worker.postMessage({ tabmq: 'mqtt', port, credit }, [port]);
+        return true;
+    }
+
+    #start(): void {
+        if (this.#running !== undefined || this.#ending.signal.aborted) {
+            return;
+        }
+        let worker: Worker;
+        try {
+            worker = startWorker(this.options.workerUrl);
+        } catch (cause) {
+            const blocked = cause instanceof DOMException && cause.name === 'SecurityError';
+            const code = blocked ? 'blocked-by-csp' : 'worker-missing';
+            return this.#fail(new TabmqError(code, `The worker could not be started: ${String(cause)}`, { cause }));
+        }
+        const { port1, port2 } = new MessageChannel();
+        const running = { worker, port: port1 };
+        this.#running = running;
+        const isCurrent = (): boolean => this.#running === running;
+        worker.addEventListener('error', (event) => isCurrent() && this.#onWorkerError(event));
+        port1.onmessage = ({ data }) => isCurrent() && this.#onMessage(data);
+        const wasmUrl = this.options.wasmUrl;
+        worker.postMessage({ tabmq: 'start', wasmUrl: wasmUrl === undefined ? undefined : String(new URL(wasmUrl, document.baseURI)), port: port2 }, [port2]);
+        const { channel, durability } = this.options;
+        this.#outbox = [];
+        this.send({ Open: { channel, visibility: visibility(), durability } });
+    }
+
+    #stop(): void {
+        const running = this.#running;
+        if (running === undefined) {
+            return;
+        }
+        this.#running = undefined;
+        running.worker.terminate();
+        running.port.close();
+        if (this.tabId !== undefined) {
+            // What a worker posts right before its end may be lost.
+            const control = new BroadcastChannel(`${this.options.channel}-control`);
+            control.postMessage({ type: 'goodbye', tabId: this.tabId });
+            control.close();
+        }
+        this.tabId = undefined;
+        this.#setRole('Waiting');
+        this.#tell((it) => it.stopped?.());
+    }
+
+    #flush(): void {
+        const commands = this.#outbox;
+        this.#outbox = [];
+        if (commands.length > 0) {
+            const bytes = encode(COMMANDS, commands);
+            this.#running?.port.postMessage(bytes, [bytes.buffer]);
+        }
+    }
+
+    #onMessage(data: unknown): void {
+        if (!(data instanceof Uint8Array)) {
+            const { code, message } = data as { code: TabmqError['code']; message: string };
+            return this.#fail(new TabmqError(code, message));
+        }
+        let notices: Notice[];
+        try {
+            notices = decode(NOTICES, data) as Notice[];
+        } catch (cause) {
+            return this.#fail(mismatch(cause));
+        }
+        for (const notice of notices) {
+            this.#onNotice(notice);
+        }
+    }
+
+    #onNotice(notice: Notice): void {
+        if (typeof notice === 'string') {
+            return;
+        }
+        if ('Client' in notice) {
+            const [no, client] = notice.Client;
+            this.#clients.get(no)?.(client);
+        } else if ('Opened' in notice) {
+            const { tab_id, build } = notice.Opened;
+            if (build !== BUILD) {
+                return this.#fail(mismatch());
+            }
+            this.tabId = tab_id;
+            this.#tell((it) => it.opened?.());
+        } else if ('Role' in notice) {
+            this.#setRole(notice.Role);
+        } else if ('Roster' in notice) {
+            this.roster = notice.Roster;
+            this.#tell((it) => it.roster?.(this.roster));
+        } else if ('Refused' in notice) {
+            const error = problem(notice.Refused);
+            return this.isOpen ? this.#tell((it) => it.failed?.(error)) : this.#fail(error);
+        }
+    }
+
+    #setRole(role: Role): void {
+        const before = this.role;
+        this.role = role;
+        if (JSON.stringify(role) !== JSON.stringify(before)) {
+            this.#tell((it) => it.role?.(role, before));
+        }
+    }
+
+    #onWorkerError(event: ErrorEvent): void {
+        event.preventDefault();
+        const where = this.options.workerUrl === undefined ? '' : ` from ${String(this.options.workerUrl)}`;
+        // One that could not be loaded has no message. The violation is reported later than the error.
+        setTimeout(() => {
+            if (event.message) {
+                this.#fail(new TabmqError('worker-failed', `The worker ended with an error: ${event.message}`));
+            } else if (this.#policyViolation !== undefined) {
+                this.#fail(new TabmqError('blocked-by-csp', `The Content Security Policy (${this.#policyViolation}) forbids TabMQ's worker. `
+                    + "It needs: script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'."));
+            } else {
+                this.#fail(new TabmqError('worker-missing', `TabMQ's worker could not be loaded${where}. Check that worker.js is there, that the server `
+                    + 'sends it as text/javascript, and that worker-src in the Content Security Policy allows it; or say where it is with workerUrl.'));
+            }
+        }, 50);
+    }
+
+    #fail(error: TabmqError): void {
+        if (this.failure !== undefined || this.#ending.signal.aborted) {
+            return;
+        }
+        this.failure = error;
+        this.#running?.worker.terminate();
+        this.#running?.port.close();
+        this.#running = undefined;
+        this.tabId = undefined;
+        this.#tell((it) => it.failed?.(error));
+        this.#tell((it) => it.stopped?.());
+    }
+
+    #tell(how: (listener: HubListener) => void): void {
+        for (const listener of [...this.listeners]) {
+            how(listener);
+        }
+    }
+}
+
+function mismatch(cause?: unknown): TabmqError {
+    return new TabmqError('build-mismatch', "TabMQ's page and worker are of different builds. Deploy both from one version of the "
+        + 'package, and see that no cache keeps an old worker.js or worker_bg.wasm.', { cause });
+}
+
+function visibility(): 'visible' | 'hidden' {
+    return document.visibilityState === 'visible' ? 'visible' : 'hidden';
+}

@@ -1,0 +1,140 @@
+// What a page tells its worker and what it hears, as types and as a layout of bytes (see bincode.ts).
+// Written by `cargo xtask embed` from the types of the crate `tab`; changes are made there.
+
+export type ChannelError = 
+    | 'Empty'
+    | { TooLong: { bytes: number } }
+    | { Character: { offset: number; found: string } };
+
+export type ClientCommand = 
+    | { Connect: ConnectOptions }
+    | { Disconnect: { with_will: boolean } }
+    | { Subscribe: [RequestId, Array<Subscription>] }
+    | { Unsubscribe: [RequestId, Array<string>] }
+    | { Publish: [RequestId, Publication] };
+
+export type ClientNo = number;
+
+export type ClientNotice = 
+    | { Status: ClientStatus }
+    | { Subscribed: [RequestId, Uint8Array] }
+    | { Unsubscribed: [RequestId, Uint8Array] }
+    | { Published: [RequestId, number] }
+    | { Refused: [RequestId, Problem] }
+    | { Message: Message };
+
+export type ClientStatus = 
+    | 'Waiting'
+    | 'Connecting'
+    | { Connected: { client_id: string; session_present: boolean; term: Term } }
+    | { Disconnected: DisconnectCause };
+
+export type Command = 
+    | { Open: OpenOptions }
+    | { Visibility: Visibility }
+    | { Client: [ClientNo, ClientCommand] };
+
+export type ConnectOptions = { client_id: string; clean_start: boolean; session_expiry_interval: number; keep_alive: number; username: string | null; password: Uint8Array | null; will: Will | null };
+
+export type DisconnectCause = 
+    | 'Requested'
+    | { Refused: number }
+    | { ByBroker: number }
+    | { BrokerError: number };
+
+export type Durability = 
+    | 'relaxed'
+    | 'strict'
+    | 'memory';
+
+export type Message = { topic: string; payload: Uint8Array; qos: QoS; retain: boolean; dup: boolean; properties: MessageProperties; subscription_identifiers: Array<number>; received_at: Time };
+
+export type MessageProperties = { payload_is_utf8: boolean | null; message_expiry_interval: number | null; content_type: string | null; response_topic: string | null; correlation_data: Uint8Array | null; user_properties: Array<[string, string]> };
+
+export type Notice = 
+    | { Opened: { tab_id: TabId; build: string } }
+    | { Role: Role }
+    | { Roster: Array<TabInfo> }
+    | { Client: [ClientNo, ClientNotice] }
+    | 'Event'
+    | { Refused: Problem }
+    | 'Stats';
+
+export type OpenOptions = { channel: string; visibility: Visibility; durability: Durability };
+
+export type Problem = 
+    | { Channel: ChannelError }
+    | 'AlreadyOpen'
+    | 'NotOpen'
+    | 'NotConnected'
+    | { Topic: string }
+    | { TopicFilter: string }
+    | 'NoTopicFilter'
+    | { TooLarge: { maximum: number } }
+    | { NotEncodable: string }
+    | 'TooManyInFlight'
+    | 'Replaced';
+
+export type Publication = { topic: string; payload: Uint8Array; qos: QoS; retain: boolean; properties: MessageProperties };
+
+export type QoS = 
+    | 'AtMostOnce'
+    | 'AtLeastOnce'
+    | 'ExactlyOnce';
+
+export type RequestId = number;
+
+export type RetainHandling = 
+    | 'SendAtSubscribe'
+    | 'SendIfNew'
+    | 'DoNotSend';
+
+export type Role = 
+    | 'Waiting'
+    | { Client: { broker: TabId; term: Term } }
+    | { Broker: { term: Term } };
+
+export type Subscription = { topic_filter: string; qos: QoS; no_local: boolean; retain_as_published: boolean; retain_handling: RetainHandling; identifier: number | null };
+
+export type TabId = string;
+
+export type TabInfo = { tab_id: TabId; is_self: boolean; is_broker: boolean; term: Term | null; since: Time; last_seen: Time; visibility: Visibility; clients: number; build: string; durability: Durability };
+
+export type Term = number;
+
+export type Time = number;
+
+export type Visibility = 
+    | 'visible'
+    | 'hidden';
+
+export type Will = { publication: Publication; delay_interval: number };
+
+export const LAYOUT = {
+    ChannelError: { $enum: { Empty: 0, TooLong: { bytes: 'u64' }, Character: { offset: 'u64', found: 'char' } } },
+    ClientCommand: { $enum: { Connect: 'ConnectOptions', Disconnect: { with_will: 'bool' }, Subscribe: ['RequestId', { $list: 'Subscription' }], Unsubscribe: ['RequestId', { $list: 'str' }], Publish: ['RequestId', 'Publication'] } },
+    ClientNo: 'u32',
+    ClientNotice: { $enum: { Status: 'ClientStatus', Subscribed: ['RequestId', 'bytes'], Unsubscribed: ['RequestId', 'bytes'], Published: ['RequestId', 'u8'], Refused: ['RequestId', 'Problem'], Message: 'Message' } },
+    ClientStatus: { $enum: { Waiting: 0, Connecting: 0, Connected: { client_id: 'str', session_present: 'bool', term: 'Term' }, Disconnected: 'DisconnectCause' } },
+    Command: { $enum: { Open: 'OpenOptions', Visibility: 'Visibility', Client: ['ClientNo', 'ClientCommand'] } },
+    ConnectOptions: { client_id: 'str', clean_start: 'bool', session_expiry_interval: 'u32', keep_alive: 'u16', username: { $option: 'str' }, password: { $option: 'bytes' }, will: { $option: 'Will' } },
+    DisconnectCause: { $enum: { Requested: 0, Refused: 'u8', ByBroker: 'u8', BrokerError: 'u8' } },
+    Durability: { $enum: { relaxed: 0, strict: 0, memory: 0 } },
+    Message: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', dup: 'bool', properties: 'MessageProperties', subscription_identifiers: { $list: 'u32' }, received_at: 'Time' },
+    MessageProperties: { payload_is_utf8: { $option: 'bool' }, message_expiry_interval: { $option: 'u32' }, content_type: { $option: 'str' }, response_topic: { $option: 'str' }, correlation_data: { $option: 'bytes' }, user_properties: { $list: ['str', 'str'] } },
+    Notice: { $enum: { Opened: { tab_id: 'TabId', build: 'str' }, Role: 'Role', Roster: { $list: 'TabInfo' }, Client: ['ClientNo', 'ClientNotice'], Event: 0, Refused: 'Problem', Stats: 0 } },
+    OpenOptions: { channel: 'str', visibility: 'Visibility', durability: 'Durability' },
+    Problem: { $enum: { Channel: 'ChannelError', AlreadyOpen: 0, NotOpen: 0, NotConnected: 0, Topic: 'str', TopicFilter: 'str', NoTopicFilter: 0, TooLarge: { maximum: 'u32' }, NotEncodable: 'str', TooManyInFlight: 0, Replaced: 0 } },
+    Publication: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', properties: 'MessageProperties' },
+    QoS: { $enum: { AtMostOnce: 0, AtLeastOnce: 0, ExactlyOnce: 0 } },
+    RequestId: 'u64',
+    RetainHandling: { $enum: { SendAtSubscribe: 0, SendIfNew: 0, DoNotSend: 0 } },
+    Role: { $enum: { Waiting: 0, Client: { broker: 'TabId', term: 'Term' }, Broker: { term: 'Term' } } },
+    Subscription: { topic_filter: 'str', qos: 'QoS', no_local: 'bool', retain_as_published: 'bool', retain_handling: 'RetainHandling', identifier: { $option: 'u32' } },
+    TabId: 'str',
+    TabInfo: { tab_id: 'TabId', is_self: 'bool', is_broker: 'bool', term: { $option: 'Term' }, since: 'Time', last_seen: 'Time', visibility: 'Visibility', clients: 'u32', build: 'str', durability: 'Durability' },
+    Term: 'u64',
+    Time: 'u64',
+    Visibility: { $enum: { visible: 0, hidden: 0 } },
+    Will: { publication: 'Publication', delay_interval: 'u32' },
+} as const;

@@ -1,0 +1,84 @@
+//! Writes `wire.ts`: the commands and notices of a tab as TypeScript types, and how they are laid out in bytes.
+//!
+//! Both come from the types of `tab::api` themselves, so page and worker cannot drift apart. `cargo xtask embed` runs it
+//! before it builds the package, and the tests fail if the file in the repository is another. With the argument `build` it
+//! tells the name of the worker's build instead.
+
+mod typescript;
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use serde_reflection::{
+    ContainerFormat, Error, Format, FormatHolder as _, Registry, Samples, Tracer, TracerConfig,
+    VariantFormat,
+};
+use tab::TabId;
+use tab::api::{
+    ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause, Durability, EventKind,
+    Notice, Problem, QoS, RetainHandling, Role, Source, Visibility,
+};
+use tab::names::ChannelError;
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("build") {
+        println!("{}", tabmq_worker::BUILD);
+        return ExitCode::SUCCESS;
+    }
+    match registry() {
+        Ok(registry) => {
+            print!("{}", typescript::write(&pages_part(registry)));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a page that is attached by a port gets to see: not what is meant for people who watch the bus itself.
+fn pages_part(mut registry: Registry) -> Registry {
+    if let Some(ContainerFormat::Enum(variants)) = registry.get_mut("Notice") {
+        for variant in variants.values_mut() {
+            if tabmq_worker::NOT_FOR_PORTS.contains(&variant.name.as_str()) {
+                variant.value = VariantFormat::Unit;
+            }
+        }
+    }
+    let mut reached = BTreeSet::new();
+    let mut next = vec!["Command".to_owned(), "Notice".to_owned()];
+    while let Some(name) = next.pop() {
+        if let Some(container) = registry.get(&name)
+            && reached.insert(name)
+        {
+            // Its errors are about formats that are not known yet, and all are.
+            let _ = container.visit(&mut |format| {
+                if let Format::TypeName(name) = format {
+                    next.push(name.clone());
+                }
+                Ok(())
+            });
+        }
+    }
+    registry.retain(|name, _| reached.contains(name));
+    registry
+}
+
+fn registry() -> Result<Registry, Error> {
+    let mut tracer = Tracer::new(TracerConfig::default());
+    let mut samples = Samples::new();
+    // Not every string is one.
+    tracer.trace_value(&mut samples, &TabId::from_entropy(1))?;
+    macro_rules! trace {
+        ($($kind:ty),*) => {$(tracer.trace_type::<$kind>(&samples)?;)*};
+    }
+    // Enums first: what they are part of is traced with one of their variants.
+    trace![
+        ChannelError,
+        Durability, QoS, RetainHandling, Role, Source, Visibility
+    ];
+    trace![Problem, DisconnectCause, ClientStatus, EventKind];
+    trace![ClientCommand, ClientNotice, Command, Notice];
+    tracer.registry()
+}

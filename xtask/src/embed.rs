@@ -1,0 +1,110 @@
+//! `cargo xtask embed`: the npm package for other people's apps, and its examples.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::npm;
+use crate::page;
+use crate::setup::{self, Needs, Tools};
+use crate::shell;
+
+/// What the page and the worker say to each other, in TypeScript.
+const WIRE: &str = "src/wire.ts";
+/// What the build of the app has made, and the package's worker is made of.
+const GLUE: [&str; 2] = ["worker.js", "worker_bg.wasm"];
+const SNIPPETS: &str = "snippets";
+/// Those that npm scripts build.
+const EXAMPLES: [&str; 7] = [
+    "plain", "vite-ts", "webpack", "parcel", "esbuild", "react", "mqttjs",
+];
+
+/// `cargo xtask embed`
+pub(crate) fn run() -> Result<(), Error> {
+    let tools = setup::ensure(Needs::Trunk)?;
+    tools.build()?;
+    let text = wire()?;
+    let path = folder().join(WIRE);
+    if fs::read_to_string(&path).ok().as_deref() != Some(&text) {
+        fs::write(&path, text).map_err(Error::at(&path))?;
+    }
+    package(&tools)?;
+    println!("\nThe package is in {}.", folder().join("dist").display());
+    Ok(())
+}
+
+/// The step of the tests: builds the package of what is there, and fails if what is written down is of another build.
+pub(crate) fn check(tools: &Tools) -> Result<(), Error> {
+    let path = folder().join(WIRE);
+    if fs::read_to_string(&path).map_err(Error::at(&path))? != wire()? {
+        return Err(Error::OldWire { path });
+    }
+    package(tools)
+}
+
+/// Where everything about the package is.
+pub(crate) fn folder() -> PathBuf {
+    shell::root().join("embed")
+}
+
+/// Builds the examples with the package that has been built. Returns the folder of all of them.
+pub(crate) fn examples(tools: &Tools) -> Result<PathBuf, Error> {
+    let examples = folder().join("examples");
+    for name in EXAMPLES {
+        let mut npm = npm::npm(&examples.join(name));
+        // A tool that asks its makers whether there is a newer one would not say so, and wait.
+        npm.args(["run", "--silent", "build"]).env("CI", "1");
+        shell::run(&mut npm)?;
+    }
+    let _ = tools;
+    Ok(examples)
+}
+
+fn package(_: &Tools) -> Result<(), Error> {
+    npm::ensure()?;
+    npm::install(
+        &folder(),
+        "what builds and checks the package",
+        "1 minute, once",
+    )?;
+    copy_glue(&folder().join("glue"))?;
+    let build = shell::read(&mut wire_command(&["build"]))?;
+    let mut npm = npm::npm(&folder());
+    npm.args([
+        "run",
+        "--silent",
+        "build",
+        "--",
+        build.trim(),
+        env!("CARGO_PKG_VERSION"),
+    ]);
+    shell::run(&mut npm)?;
+    let mut npm = npm::npm(&folder());
+    shell::run(npm.args(["run", "--silent", "check"]))
+}
+
+fn wire() -> Result<String, Error> {
+    shell::read(&mut wire_command(&[]))
+}
+
+fn wire_command(arguments: &[&str]) -> std::process::Command {
+    let mut wire = shell::cargo(["run", "--quiet", "-p", "embed-wire", "--"]);
+    wire.args(arguments);
+    wire
+}
+
+fn copy_glue(to: &Path) -> Result<(), Error> {
+    // Without what an earlier build had and this one has not.
+    match fs::remove_dir_all(to) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::at(to)(error));
+        }
+        _ => {}
+    }
+    fs::create_dir_all(to).map_err(Error::at(to))?;
+    for name in GLUE {
+        let from = setup::dist().join(name);
+        fs::copy(&from, to.join(name)).map_err(Error::at(&from))?;
+    }
+    page::copy_folder(&setup::dist().join(SNIPPETS), &to.join(SNIPPETS))
+}
