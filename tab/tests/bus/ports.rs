@@ -1,5 +1,11 @@
 //! Clients that speak MQTT themselves, and what they notice when the broker moves: nothing.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy exempts the tests, but not what they share"
+)]
+
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::connack::ConnAckPacket;
 use broker::packet::connect::ConnectPacket;
