@@ -6,6 +6,8 @@
     reason = "clippy exempts the tests, but not what they share"
 )]
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::connack::ConnAckPacket;
 use broker::packet::connect::ConnectPacket;
@@ -537,4 +539,191 @@ fn a_broker_that_does_not_answer_a_port_is_suspected() {
     world.pass(1_000);
     assert!(is_broker(&world, id(2)) || is_broker(&world, id(3)));
     assert_eq!(receiver.lines(&mut world), ["PUBACK 1"]);
+}
+
+/// A client that publishes numbers, and hears those of everybody.
+struct Chatter {
+    raw: Raw,
+    /// Its own, by packet identifier; `true` once PUBREC came.
+    open: BTreeMap<u16, (u32, bool)>,
+    acknowledged: BTreeSet<u32>,
+    /// What came, and how.
+    came: Vec<(u32, QoS)>,
+    /// QoS 2 messages that came and are not released.
+    unreleased: BTreeSet<u16>,
+    /// Answers that it has not given yet.
+    owed: Vec<Packet>,
+}
+
+impl Chatter {
+    fn new(world: &mut World, tab: TabId, no: u32, version: ProtocolVersion) -> Self {
+        let mut raw = Raw::connected(world, tab, no, version);
+        raw.subscribe(world, 1, "t/#");
+        Self {
+            raw,
+            open: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
+            came: Vec::new(),
+            unreleased: BTreeSet::new(),
+            owed: Vec::new(),
+        }
+    }
+
+    fn publish(&mut self, world: &mut World, number: u32, qos: QoS) {
+        let packet_id = (1..).find(|id| !self.open.contains_key(id)).unwrap();
+        self.open.insert(packet_id, (number, false));
+        let topic = format!("t/{}", self.raw.no.0);
+        let packet = publish(packet_id, &topic, &number.to_string(), qos);
+        self.raw.send(world, packet);
+    }
+
+    fn hear(&mut self, world: &mut World) {
+        for packet in self.raw.heard(world) {
+            match packet {
+                Packet::Publish(it) => {
+                    let number = core::str::from_utf8(&it.payload).unwrap().parse().unwrap();
+                    let packet_id = it.packet_id.unwrap();
+                    let is_new = it.qos == QOS1 || self.unreleased.insert(packet_id);
+                    if is_new {
+                        self.came.push((number, it.qos));
+                    }
+                    self.owed.push(match it.qos {
+                        QOS1 => puback(packet_id),
+                        _ => pubrec(packet_id),
+                    });
+                }
+                Packet::PubRel(it) => {
+                    self.unreleased.remove(&it.packet_id);
+                    self.owed.push(pubcomp(it.packet_id));
+                }
+                Packet::PubRec(it) => {
+                    let (_, is_received) = self.open.get_mut(&it.packet_id).unwrap();
+                    *is_received = true;
+                    self.owed.push(pubrel(it.packet_id));
+                }
+                Packet::PubAck(it) => self.is_acknowledged(it.packet_id),
+                Packet::PingResp => {}
+                Packet::PubComp(it) => {
+                    assert_eq!(it.reason_code, ReasonCode::Success);
+                    assert!(self.open[&it.packet_id].1);
+                    self.is_acknowledged(it.packet_id);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn is_acknowledged(&mut self, packet_id: u16) {
+        let (number, _) = self.open.remove(&packet_id).unwrap();
+        assert!(self.acknowledged.insert(number));
+    }
+
+    fn answer(&mut self, world: &mut World) {
+        for packet in core::mem::take(&mut self.owed) {
+            self.raw.send(world, packet);
+        }
+    }
+}
+
+/// Numbers without an order, the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, count: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % count
+    }
+}
+
+#[test]
+fn whatever_happens_to_brokers_nothing_is_lost_and_qos_2_comes_once_and_in_order() {
+    for seed in 1..=1_000 {
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (seed << 20));
+        let mut world = World::durable(6);
+        let mut chatters = [(4, V5), (5, V311), (6, V311)].map(|(tab, version)| {
+            let no = u32::try_from(tab).unwrap();
+            Chatter::new(&mut world, id(tab), no, version)
+        });
+        let mut published: Vec<Vec<(u32, QoS)>> = vec![Vec::new(); chatters.len()];
+        let (mut number, mut next_tab) = (0, 7);
+        let mut mortal: Vec<u64> = vec![1, 2, 3];
+        let mut frozen: Vec<u64> = Vec::new();
+        for _ in 0..150 {
+            let who = usize::try_from(dice.below(3)).unwrap();
+            match dice.below(16) {
+                0..=5 => {
+                    number += 1;
+                    let qos = [QOS1, QOS2][usize::from(dice.below(2) == 0)];
+                    published[who].push((number, qos));
+                    chatters[who].publish(&mut world, number, qos);
+                }
+                6..=7 => chatters[who].hear(&mut world),
+                8..=9 => chatters[who].answer(&mut world),
+                10 => world.frames_to_lose = 1,
+                11 if frozen.len() < 2 => {
+                    // Also one that clients live in.
+                    let tab = dice.below(next_tab - 1) + 1;
+                    if world.has(id(tab)) && !frozen.contains(&tab) {
+                        world.freeze(id(tab));
+                        frozen.push(tab);
+                    }
+                }
+                12 if !frozen.is_empty() => world.thaw(id(frozen.remove(0))),
+                13 if mortal.len() > 1 => {
+                    let place = dice.below(mortal.len() as u64);
+                    let tab = mortal.remove(usize::try_from(place).unwrap());
+                    frozen.retain(|it| *it != tab);
+                    match dice.below(2) {
+                        0 => world.close(id(tab)),
+                        _ => world.crash(id(tab)),
+                    }
+                    world.open(id(next_tab));
+                    mortal.push(next_tab);
+                    next_tab += 1;
+                }
+                _ => world.pass(dice.below(800)),
+            }
+        }
+        for tab in frozen {
+            world.thaw(id(tab));
+        }
+        world.frames_to_lose = 0;
+        for _ in 0..60 {
+            world.pass(1_000);
+            for chatter in &mut chatters {
+                // That the last frame on a lane is lost, only the next one tells.
+                chatter.raw.send(&mut world, Packet::PingReq);
+                chatter.hear(&mut world);
+                chatter.answer(&mut world);
+            }
+        }
+        for (chatter, published) in chatters.iter().zip(&published) {
+            assert!(!chatter.raw.is_closed, "seed {seed}: a port was closed");
+            let own: BTreeSet<u32> = published.iter().map(|(number, _)| *number).collect();
+            assert_eq!(chatter.acknowledged, own, "seed {seed}: acknowledged");
+            assert_eq!(
+                chatter.raw.taken, chatter.raw.sent,
+                "seed {seed}: bytes taken"
+            );
+        }
+        for chatter in &chatters {
+            for published in &published {
+                let came: Vec<_> = chatter
+                    .came
+                    .iter()
+                    .filter(|it| published.contains(it))
+                    .collect();
+                let all: BTreeSet<_> = came.iter().map(|(number, _)| number).collect();
+                assert_eq!(all.len(), published.len(), "seed {seed}: lost");
+                let exactly = |all: &[&(u32, QoS)]| -> Vec<u32> {
+                    let exactly = all.iter().filter(|(_, qos)| *qos == QOS2);
+                    exactly.map(|(number, _)| *number).collect()
+                };
+                let published: Vec<_> = published.iter().collect();
+                assert_eq!(exactly(&came), exactly(&published), "seed {seed}: QoS 2");
+            }
+        }
+    }
 }
