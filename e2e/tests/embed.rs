@@ -273,6 +273,7 @@ fn errors_say_what_is_wrong() {
         ("wasmUrl: 'main.js'", "wasm-missing", "no WebAssembly"),
         ("channel: 'a b'", "invalid-option", "channel name"),
         ("durability: 'some'", "invalid-option", "relaxed"),
+        ("role: 'king'", "invalid-option", "auto or client"),
         ("signal: AbortSignal.abort()", "aborted", "gave it up"),
     ] {
         let [actual, message] = failure(&page, package, options);
@@ -365,6 +366,13 @@ fn everything_in_one_file_needs_no_other() {
         }})"
     ));
     assert_eq!(roles, ["broker", "broker", "closed", "16"]);
+    let waits: String = page.evaluate_as(&format!(
+        "import('{package}').then(async ({{ open }}) => {{
+            const bus = await open({{ channel: 'nobody', role: 'client' }});
+            return bus.connect({{ signal: AbortSignal.timeout(500) }}).then(() => 'connected', (error) => `${{bus.role}} ${{error.code}}`);
+        }})"
+    ));
+    assert_eq!(waits, "waiting aborted");
 }
 
 #[test]

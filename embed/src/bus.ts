@@ -21,6 +21,11 @@ export interface OpenOptions {
      * flushed to the disk first (`strict`, for loss of power), or in memory, which ends with its tab (`memory`).
      */
     durability?: Durability;
+    /**
+     * `auto`, the default: this tab becomes the broker when it is its turn. `client`: never, which suits a page that lives shortly or works
+     * hard; without another tab there is no broker then.
+     */
+    role?: 'auto' | 'client';
     /** Gives up waiting, and closes what was opened. */
     signal?: AbortSignal;
 }
@@ -80,20 +85,20 @@ export async function open(options: OpenOptions): Promise<Bus> {
     if (typeof channel !== 'string' || !/^[A-Za-z0-9._-]{1,64}$/.test(channel)) {
         throw new TabmqError('invalid-option', `Not a channel name: ${JSON.stringify(channel)}. It has 1 to 64 of A-Z a-z 0-9 . _ -`);
     }
-    const durability = options.durability ?? 'relaxed';
-    if (!['relaxed', 'strict', 'memory'].includes(durability)) {
-        throw new TabmqError('invalid-option', `durability is relaxed, strict or memory, not ${JSON.stringify(durability)}.`);
-    }
+    const { durability = 'relaxed', role = 'auto' } = options;
+    check('durability', durability, ['relaxed', 'strict', 'memory']);
+    check('role', role, ['auto', 'client']);
     if (signal?.aborted) {
         throw aborted(signal);
     }
     let it = shared.get(channel);
     if (it === undefined || it.hub.failure !== undefined) {
         const { workerUrl, wasmUrl } = options;
-        it = { hub: new Hub({ channel, workerUrl, wasmUrl, durability }), users: 0 };
+        it = { hub: new Hub({ channel, workerUrl, wasmUrl, durability, role }), users: 0 };
         shared.set(channel, it);
-    } else if (it.hub.options.durability !== durability) {
-        throw new TabmqError('invalid-option', `This page has ${channel} open with durability ${it.hub.options.durability} already.`);
+    } else if (it.hub.options.durability !== durability || it.hub.options.role !== role) {
+        const there = it.hub.options;
+        throw new TabmqError('invalid-option', `This page has ${channel} open already, with durability ${there.durability} and role ${there.role}.`);
     }
     it.users += 1;
     const bus = new Bus(it.hub);
@@ -104,6 +109,12 @@ export async function open(options: OpenOptions): Promise<Bus> {
         throw error;
     }
     return bus;
+}
+
+function check(name: string, value: string, allowed: string[]): void {
+    if (!allowed.includes(value)) {
+        throw new TabmqError('invalid-option', `${name} is ${allowed.join(' or ')}, not ${JSON.stringify(value)}.`);
+    }
 }
 
 function release(hub: Hub): void {

@@ -2,7 +2,7 @@
 
 import { decode, encode } from './bincode.js';
 import { TabmqError, problem } from './errors.js';
-import type { Command, ClientNotice, Durability, Notice, Role, TabInfo } from './wire.js';
+import type { Candidacy, Command, ClientNotice, Durability, Notice, Role, TabInfo } from './wire.js';
 import { type ScriptUrl, checkBrowser, startWorker } from './worker-url.js';
 
 /** Name of the build that this page and its worker have to be of. */
@@ -16,6 +16,7 @@ export interface HubOptions {
     readonly workerUrl: ScriptUrl | undefined;
     readonly wasmUrl: string | URL | undefined;
     readonly durability: Durability;
+    readonly role: Candidacy;
 }
 
 /** Who hears what of the worker. */
@@ -129,9 +130,9 @@ export class Hub {
         port1.onmessage = ({ data }) => isCurrent() && this.#onMessage(data);
         const wasmUrl = this.options.wasmUrl;
         worker.postMessage({ tabmq: 'start', wasmUrl: wasmUrl === undefined ? undefined : String(new URL(wasmUrl, document.baseURI)), port: port2 }, [port2]);
-        const { channel, durability } = this.options;
+        const { channel, durability, role } = this.options;
         this.#outbox = [];
-        this.send({ Open: { channel, visibility: visibility(), durability } });
+        this.send({ Open: { channel, visibility: visibility(), durability, candidacy: role } });
     }
 
     #stop(): void {

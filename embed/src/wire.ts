@@ -1,6 +1,10 @@
 // What a page tells its worker and what it hears, as types and as a layout of bytes (see bincode.ts).
 // Written by `cargo xtask embed` from the types of the crate `tab`; changes are made there.
 
+export type Candidacy = 
+    | 'auto'
+    | 'client';
+
 export type ChannelError = 
     | 'Empty'
     | { TooLong: { bytes: number } }
@@ -60,7 +64,7 @@ export type Notice =
     | { Refused: Problem }
     | 'Stats';
 
-export type OpenOptions = { channel: string; visibility: Visibility; durability: Durability };
+export type OpenOptions = { channel: string; visibility: Visibility; durability: Durability; candidacy: Candidacy };
 
 export type Problem = 
     | { Channel: ChannelError }
@@ -111,6 +115,7 @@ export type Visibility =
 export type Will = { publication: Publication; delay_interval: number };
 
 export const LAYOUT = {
+    Candidacy: { $enum: { auto: 0, client: 0 } },
     ChannelError: { $enum: { Empty: 0, TooLong: { bytes: 'u64' }, Character: { offset: 'u64', found: 'char' } } },
     ClientCommand: { $enum: { Connect: 'ConnectOptions', Disconnect: { with_will: 'bool' }, Subscribe: ['RequestId', { $list: 'Subscription' }], Unsubscribe: ['RequestId', { $list: 'str' }], Publish: ['RequestId', 'Publication'] } },
     ClientNo: 'u32',
@@ -123,7 +128,7 @@ export const LAYOUT = {
     Message: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', dup: 'bool', properties: 'MessageProperties', subscription_identifiers: { $list: 'u32' }, received_at: 'Time' },
     MessageProperties: { payload_is_utf8: { $option: 'bool' }, message_expiry_interval: { $option: 'u32' }, content_type: { $option: 'str' }, response_topic: { $option: 'str' }, correlation_data: { $option: 'bytes' }, user_properties: { $list: ['str', 'str'] } },
     Notice: { $enum: { Opened: { tab_id: 'TabId', build: 'str' }, Role: 'Role', Roster: { $list: 'TabInfo' }, Client: ['ClientNo', 'ClientNotice'], Event: 0, Refused: 'Problem', Stats: 0 } },
-    OpenOptions: { channel: 'str', visibility: 'Visibility', durability: 'Durability' },
+    OpenOptions: { channel: 'str', visibility: 'Visibility', durability: 'Durability', candidacy: 'Candidacy' },
     Problem: { $enum: { Channel: 'ChannelError', AlreadyOpen: 0, NotOpen: 0, NotConnected: 0, Topic: 'str', TopicFilter: 'str', NoTopicFilter: 0, TooLarge: { maximum: 'u32' }, NotEncodable: 'str', TooManyInFlight: 0, Replaced: 0 } },
     Publication: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', properties: 'MessageProperties' },
     QoS: { $enum: { AtMostOnce: 0, AtLeastOnce: 0, ExactlyOnce: 0 } },

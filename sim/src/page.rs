@@ -5,8 +5,9 @@ use core::str::FromStr;
 use std::collections::BTreeMap;
 
 use tab::api::{
-    ClientCommand, ClientNo, Command, ConnectOptions, Durability, Message, MessageProperties,
-    OpenOptions, Publication, QoS, RequestId, RetainHandling, Subscription, Visibility, Will,
+    Candidacy, ClientCommand, ClientNo, Command, ConnectOptions, Durability, Message,
+    MessageProperties, OpenOptions, Publication, QoS, RequestId, RetainHandling, Subscription,
+    Visibility, Will,
 };
 
 use crate::plan::Promise;
@@ -169,6 +170,7 @@ impl Page {
             channel: CHANNEL.to_owned(),
             visibility: self.visibility,
             durability: self.durability,
+            candidacy: Candidacy::Auto,
         })))
     }
 

@@ -84,6 +84,19 @@ pub struct OpenOptions {
     pub visibility: Visibility,
     /// How the broker keeps its state while this tab is elected.
     pub durability: Durability,
+    /// Whether this tab may be elected.
+    pub candidacy: Candidacy,
+}
+
+/// Whether a tab may become the broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Candidacy {
+    /// When it is its turn.
+    #[default]
+    Auto,
+    /// Never: it waits until another tab is. That suits a page which lives shortly or works hard.
+    Client,
 }
 
 /// How the broker keeps what it has acknowledged.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use broker::Time;
 
 use crate::api::{
-    ClientCommand, ClientNo, ClientNotice, Command, ConnectOptions, Durability, Notice,
+    Candidacy, ClientCommand, ClientNo, ClientNotice, Command, ConnectOptions, Durability, Notice,
     OpenOptions, Publication, QoS, RequestId, Subscription, Visibility,
 };
 use crate::control::ControlMessage;
@@ -65,6 +65,7 @@ impl Stage {
             channel: "rehearsal".to_owned(),
             visibility: Visibility::default(),
             durability: Durability::default(),
+            candidacy: Candidacy::Auto,
         });
         self.input(place, Input::Command(open));
         let topic_filter = "rehearsal/+".to_owned();

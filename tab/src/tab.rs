@@ -12,8 +12,8 @@ use broker::codec::ProtocolVersion;
 use broker::{Packet, Time};
 
 use crate::api::{
-    Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, Role, Source, TabStats,
-    Term, Visibility,
+    Candidacy, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, Role, Source,
+    TabStats, Term, Visibility,
 };
 use crate::client::ClientInput;
 use crate::control::ControlMessage;
@@ -217,6 +217,7 @@ impl Tab {
             since: now,
             visibility: options.visibility,
             durability: options.durability,
+            candidacy: options.candidacy,
             last_turn: now,
             announcing: None,
             roster: Roster::new(self.settings.tabs_max),
@@ -248,6 +249,7 @@ struct Joined {
     since: Time,
     visibility: Visibility,
     durability: Durability,
+    candidacy: Candidacy,
     /// When this tab was last told anything.
     last_turn: Time,
     /// `None` until this tab holds its own lock.

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use gloo_worker::WorkerBridge;
-use tab::api::{Command, Durability, Notice, OpenOptions, Visibility};
+use tab::api::{Candidacy, Command, Durability, Notice, OpenOptions, Visibility};
 use tab::control::ControlMessage;
 use tab::{ChannelName, TabId};
 use wasm_bindgen::prelude::*;
@@ -155,6 +155,7 @@ impl Inner {
                     channel: this.options.channel.clone(),
                     visibility: visibility(),
                     durability: this.options.durability,
+                    candidacy: Candidacy::Auto,
                 };
                 // First, whatever else waits: a tab that is on no channel refuses everything.
                 this.outbox.replace(vec![Command::Open(open)]);

@@ -15,8 +15,8 @@ use serde_reflection::{
 };
 use tab::TabId;
 use tab::api::{
-    ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause, Durability, EventKind,
-    Notice, Problem, QoS, RetainHandling, Role, Source, Visibility,
+    Candidacy, ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause, Durability,
+    EventKind, Notice, Problem, QoS, RetainHandling, Role, Source, Visibility,
 };
 use tab::names::ChannelError;
 
@@ -75,8 +75,8 @@ fn registry() -> Result<Registry, Error> {
     }
     // Enums first: what they are part of is traced with one of their variants.
     trace![
-        ChannelError,
-        Durability, QoS, RetainHandling, Role, Source, Visibility
+        Candidacy,
+        ChannelError, Durability, QoS, RetainHandling, Role, Source, Visibility
     ];
     trace![Problem, DisconnectCause, ClientStatus, EventKind];
     trace![ClientCommand, ClientNotice, Command, Notice];

@@ -1,7 +1,7 @@
 //! Election: the lock says who may be the broker, and the highest term who is.
 
 use super::{Announcing, Joined, Output, Part, Turn};
-use crate::api::{Durability, EventKind, Term};
+use crate::api::{Candidacy, Durability, EventKind, Term};
 use crate::control::{ControlMessage, VALUES_MAX};
 use crate::host::{Host, State};
 use crate::link::Link;
@@ -30,11 +30,13 @@ impl Joined {
             last: turn.now,
             due: turn.now,
         });
-        turn.acquire(Lock::Broker);
+        if self.candidacy == Candidacy::Auto {
+            turn.acquire(Lock::Broker);
+            self.open_database(turn);
+        }
         turn.control(ControlMessage::Who {
             tab_id: self.tab_id,
         });
-        self.open_database(turn);
         self.announce(turn);
     }
 

@@ -3,7 +3,7 @@
 use broker::Time;
 
 use super::{Joined, LockRequest, Output, Part, Turn};
-use crate::api::{EventKind, Term};
+use crate::api::{Candidacy, EventKind, Term};
 use crate::control::ControlMessage;
 use crate::local::Local;
 use crate::names::{Lock, TabId};
@@ -117,7 +117,11 @@ impl Joined {
                     tab_id: self.tab_id,
                     number,
                 }),
-                Step::Ask => turn.lock(LockRequest::AcquireIfFree(Lock::Steal)),
+                Step::Ask => match self.candidacy {
+                    Candidacy::Auto => turn.lock(LockRequest::AcquireIfFree(Lock::Steal)),
+                    // It is for others to take the broker's place.
+                    Candidacy::Client => self.on_right(Right::NotGiven, turn),
+                },
                 Step::Steal => {
                     turn.event(EventKind::Ousting);
                     turn.lock(LockRequest::Steal(Lock::Broker));

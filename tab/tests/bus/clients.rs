@@ -1,8 +1,9 @@
 //! Clients of several tabs and one broker.
 
 use tab::api::{
-    ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions, DisconnectCause,
-    Durability, Notice, OpenOptions, Problem, Publication, QoS, RequestId, Role, Visibility, Will,
+    Candidacy, ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions,
+    DisconnectCause, Durability, Notice, OpenOptions, Problem, Publication, QoS, RequestId, Role,
+    Visibility, Will,
 };
 use tab::{ChannelName, names::ChannelError};
 
@@ -178,6 +179,7 @@ fn a_tab_joins_one_channel_and_one_with_a_valid_name() {
             channel: channel.to_owned(),
             visibility: Visibility::Visible,
             durability: Durability::Memory,
+            candidacy: Candidacy::Auto,
         })
     };
     world.command(id(1), open("a/b"));

@@ -1,6 +1,6 @@
 //! Brokers that fail in other ways than by going away.
 
-use tab::api::{Durability, EventKind, QoS, Role, Term};
+use tab::api::{Candidacy, Durability, EventKind, QoS, Role, Term};
 use tab::control::ControlMessage;
 use tab::storage::{RowKind, Seq, StorageEvent};
 use tab::{Input, Settings, TabId};
@@ -249,4 +249,32 @@ fn when_the_browser_removes_what_was_stored_a_new_reign_writes_it_anew() {
     assert!(world.disk.snapshot.is_some());
     let removed = |event: &&EventKind| matches!(event, EventKind::StorageRemoved);
     assert!(world.events(id(1)).iter().any(removed));
+}
+
+#[test]
+fn a_tab_that_shall_not_be_the_broker_waits_for_one_and_never_is() {
+    let mut world = World::durable(0);
+    world.open_as(id(1), Candidacy::Client);
+    world.connect(id(1));
+    let request = world.publish(id(1), "a", "x", QoS::AtLeastOnce);
+    world.pass(20_000);
+    assert_eq!(world.role(id(1)), Role::Waiting);
+    assert!(world.published(id(1)).is_empty());
+
+    world.open(id(2));
+    world.pass(1_000);
+    assert!(matches!(world.role(id(2)), Role::Broker { .. }));
+    assert_eq!(world.published(id(1)), [(request, 0x10)]);
+
+    // Whoever is left, and even if the broker does not answer it.
+    world.freeze(id(2));
+    world.publish(id(1), "a", "y", QoS::AtLeastOnce);
+    world.pass(20_000);
+    assert!(brokers(&world, [1]).is_empty());
+    world.thaw(id(2));
+    world.pass(10_000);
+    assert_eq!(world.published(id(1)).len(), 2);
+    world.crash(id(2));
+    world.pass(20_000);
+    assert!(brokers(&world, [1]).is_empty());
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tab::api::{
-    ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions, Durability,
-    EventKind, Message, Notice, OpenOptions, Publication, QoS, RequestId, Role, Subscription,
-    TabInfo, TabStats, Term, Visibility,
+    Candidacy, ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions,
+    Durability, EventKind, Message, Notice, OpenOptions, Publication, QoS, RequestId, Role,
+    Subscription, TabInfo, TabStats, Term, Visibility,
 };
 use tab::control::{Announcement, ControlMessage};
 use tab::storage::StorageRequest;
@@ -104,11 +104,16 @@ impl World {
     }
 
     pub(crate) fn open(&mut self, tab_id: TabId) {
+        self.open_as(tab_id, Candidacy::Auto);
+    }
+
+    pub(crate) fn open_as(&mut self, tab_id: TabId, candidacy: Candidacy) {
         self.start(tab_id);
         let options = OpenOptions {
             channel: "test".to_owned(),
             visibility: Visibility::Visible,
             durability: self.durability,
+            candidacy,
         };
         self.command(tab_id, Command::Open(options));
     }
