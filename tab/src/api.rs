@@ -124,6 +124,35 @@ pub enum Visibility {
     Hidden,
 }
 
+impl Durability {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Relaxed => "relaxed",
+            Self::Strict => "strict",
+            Self::Memory => "memory",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let all = [Self::Relaxed, Self::Strict, Self::Memory];
+        all.into_iter().find(|it| it.name() == name)
+    }
+}
+
+impl Visibility {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Visible => "visible",
+            Self::Hidden => "hidden",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let all = [Self::Visible, Self::Hidden];
+        all.into_iter().find(|it| it.name() == name)
+    }
+}
+
 /// What the page wants of one client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ClientCommand {

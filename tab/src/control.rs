@@ -3,8 +3,6 @@
 //! In the browser they are plain objects with string field names, readable in its developer tools. Fields that are not
 //! known are ignored, and so are types that are not known: a later build of the same major version may send them.
 
-use serde::{Deserialize, Serialize};
-
 use crate::api::{Durability, Term, Visibility};
 use crate::names::TabId;
 
@@ -14,35 +12,35 @@ pub const BUILD_BYTES_MAX: usize = 64;
 /// Greatest integer that a number in JavaScript holds exactly; terms and times beyond it are refused.
 pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
 
-/// Every field that a control message can have. A runtime that gets objects from the browser looks at no others.
-pub const FIELDS: &[&str] = &[
-    "type",
-    "tabId",
-    "isBroker",
-    "timestamp",
-    "term",
-    "since",
-    "build",
-    "protocol",
-    "clients",
-    "visibility",
-    "binding",
-    "durability",
-    "number",
-    "committed",
-    "lanes",
-];
-
 /// How many values a field may have at most.
 pub const VALUES_MAX: usize = 512;
 
+/// Value of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A string.
+    Text(String),
+    /// A whole number from 0 to [`SAFE_INTEGER_MAX`].
+    Number(u64),
+    /// A boolean.
+    Truth(bool),
+    /// An array of such values.
+    List(Vec<Self>),
+}
+
+/// What an object has for a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Nothing, `undefined` or `null`.
+    Missing,
+    /// A value.
+    Value(Value),
+    /// Something that is no [`Value`].
+    Foreign,
+}
+
 /// One message on the control channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "lowercase",
-    rename_all_fields = "camelCase"
-)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ControlMessage {
     /// Who is there? Every tab answers with an announcement.
     Who {
@@ -96,8 +94,7 @@ pub enum ControlMessage {
 }
 
 /// What a tab tells about itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
     /// Who.
     pub tab_id: TabId,
@@ -106,32 +103,165 @@ pub struct Announcement {
     /// When it said so, in Unix milliseconds.
     pub timestamp: u64,
     /// The broker's term, its own or that of the broker it follows; without a broker, the highest it has heard of.
-    #[serde(default)]
     pub term: Option<Term>,
     /// When it joined, in Unix milliseconds.
-    #[serde(default)]
     pub since: u64,
     /// Build of its worker.
-    #[serde(default)]
     pub build: String,
     /// Versions of the protocol it speaks: lowest and highest major.
-    #[serde(default)]
     pub protocol: (u32, u32),
     /// Number of its local clients.
-    #[serde(default)]
     pub clients: u32,
     /// Whether its page is visible.
-    #[serde(default)]
     pub visibility: Visibility,
     /// How it keeps what it acknowledges while it is the broker; for another tab, what it would do.
-    #[serde(default)]
     pub durability: Durability,
     /// Of a new broker, the tabs to which its end of a lane is open already. They need not `bind`: the binding is 0.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lanes: Vec<TabId>,
 }
 
 impl ControlMessage {
+    /// Its fields, in the order in which people read them.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, Value)> {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let tab = |tab: &TabId| Value::Text(tab.to_string());
+        let number = |number: &u32| Value::Number(u64::from(*number));
+        let kind = |kind: &str, tab_id: &TabId| vec![("type", text(kind)), ("tabId", tab(tab_id))];
+        match self {
+            Self::Who { tab_id } => kind("who", tab_id),
+            Self::Goodbye { tab_id } => kind("goodbye", tab_id),
+            Self::Announce(it) => {
+                let mut fields = kind("announce", &it.tab_id);
+                fields.push(("isBroker", Value::Truth(it.is_broker)));
+                fields.push(("timestamp", Value::Number(it.timestamp)));
+                fields.extend(it.term.map(|term| ("term", Value::Number(term.0))));
+                let (lowest, highest) = &it.protocol;
+                fields.extend([
+                    ("since", Value::Number(it.since)),
+                    ("build", text(&it.build)),
+                    (
+                        "protocol",
+                        Value::List(vec![number(lowest), number(highest)]),
+                    ),
+                    ("clients", number(&it.clients)),
+                    ("visibility", text(it.visibility.name())),
+                    ("durability", text(it.durability.name())),
+                ]);
+                if !it.lanes.is_empty() {
+                    fields.push(("lanes", Value::List(it.lanes.iter().map(tab).collect())));
+                }
+                fields
+            }
+            Self::Bind {
+                tab_id,
+                term,
+                binding,
+            } => {
+                let mut fields = kind("bind", tab_id);
+                fields.extend([
+                    ("term", Value::Number(term.0)),
+                    ("binding", number(binding)),
+                ]);
+                fields
+            }
+            Self::Unbind {
+                tab_id,
+                term,
+                binding,
+            } => {
+                let mut fields = kind("unbind", tab_id);
+                fields.extend([
+                    ("term", Value::Number(term.0)),
+                    ("binding", number(binding)),
+                ]);
+                fields
+            }
+            Self::Probe { tab_id, number: no } => {
+                let mut fields = kind("probe", tab_id);
+                fields.push(("number", number(no)));
+                fields
+            }
+            Self::Pong {
+                tab_id,
+                number: no,
+                term,
+                committed,
+            } => {
+                let mut fields = kind("pong", tab_id);
+                fields.extend([
+                    ("number", number(no)),
+                    ("term", Value::Number(term.0)),
+                    ("committed", Value::Number(*committed)),
+                ]);
+                fields
+            }
+        }
+    }
+
+    /// Reads a message whose fields `field` gives. `None` for what no tab of ours can have sent.
+    pub fn from_fields(field: &dyn Fn(&'static str) -> Field) -> Option<Self> {
+        let fields = Fields(field);
+        let tab_id = fields.tab("tabId")?;
+        Some(match fields.text("type")??.as_str() {
+            "who" => Self::Who { tab_id },
+            "goodbye" => Self::Goodbye { tab_id },
+            "announce" => Self::Announce(Announcement {
+                tab_id,
+                is_broker: fields.truth("isBroker")??,
+                timestamp: fields.number("timestamp")??,
+                term: fields.number("term")?.map(Term),
+                since: fields.number("since")?.unwrap_or_default(),
+                build: fields.text("build")?.unwrap_or_default(),
+                protocol: match &fields.list("protocol")?[..] {
+                    [] => (0, 0),
+                    [Value::Number(lowest), Value::Number(highest)] => {
+                        ((*lowest).try_into().ok()?, (*highest).try_into().ok()?)
+                    }
+                    _ => return None,
+                },
+                clients: fields.small("clients")?.unwrap_or_default(),
+                visibility: match fields.text("visibility")? {
+                    Some(name) => Visibility::named(&name)?,
+                    None => Visibility::default(),
+                },
+                durability: match fields.text("durability")? {
+                    Some(name) => Durability::named(&name)?,
+                    None => Durability::default(),
+                },
+                lanes: fields
+                    .list("lanes")?
+                    .into_iter()
+                    .map(|lane| match lane {
+                        Value::Text(text) => TabId::parse(&text),
+                        _ => None,
+                    })
+                    .collect::<Option<_>>()?,
+            }),
+            "bind" => Self::Bind {
+                tab_id,
+                term: Term(fields.number("term")??),
+                binding: fields.small("binding")??,
+            },
+            "unbind" => Self::Unbind {
+                tab_id,
+                term: Term(fields.number("term")??),
+                binding: fields.small("binding")??,
+            },
+            "probe" => Self::Probe {
+                tab_id,
+                number: fields.small("number")??,
+            },
+            "pong" => Self::Pong {
+                tab_id,
+                number: fields.small("number")??,
+                term: Term(fields.number("term")??),
+                committed: fields.number("committed")??,
+            },
+            _ => return None,
+        })
+    }
+
     /// Whether every value is in its range. What is not was sent by no tab of ours.
     #[must_use]
     pub fn is_plausible(&self) -> bool {
@@ -154,12 +284,112 @@ impl ControlMessage {
     }
 }
 
+/// Reads fields: the outer `None` is for what no tab of ours can have sent, the inner one for nothing.
+struct Fields<'a>(&'a dyn Fn(&'static str) -> Field);
+
+impl Fields<'_> {
+    fn value(&self, name: &'static str) -> Option<Option<Value>> {
+        match (self.0)(name) {
+            Field::Missing => Some(None),
+            Field::Value(value) => Some(Some(value)),
+            Field::Foreign => None,
+        }
+    }
+
+    fn text(&self, name: &'static str) -> Option<Option<String>> {
+        match self.value(name)? {
+            Some(Value::Text(text)) => Some(Some(text)),
+            Some(_) => None,
+            None => Some(None),
+        }
+    }
+
+    fn number(&self, name: &'static str) -> Option<Option<u64>> {
+        match self.value(name)? {
+            Some(Value::Number(number)) => Some(Some(number)),
+            Some(_) => None,
+            None => Some(None),
+        }
+    }
+
+    fn small(&self, name: &'static str) -> Option<Option<u32>> {
+        match self.number(name)? {
+            Some(number) => u32::try_from(number).ok().map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn truth(&self, name: &'static str) -> Option<Option<bool>> {
+        match self.value(name)? {
+            Some(Value::Truth(truth)) => Some(Some(truth)),
+            Some(_) => None,
+            None => Some(None),
+        }
+    }
+
+    fn list(&self, name: &'static str) -> Option<Vec<Value>> {
+        match self.value(name)? {
+            Some(Value::List(values)) => Some(values),
+            Some(_) => None,
+            None => Some(Vec::new()),
+        }
+    }
+
+    fn tab(&self, name: &'static str) -> Option<TabId> {
+        TabId::parse(&self.text(name)??)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::Value as Json;
+
     use super::*;
 
     fn parse(json: &str) -> Option<ControlMessage> {
-        serde_json::from_str(json).ok()
+        let json: Json = serde_json::from_str(json).unwrap();
+        ControlMessage::from_fields(&|name| field(&json[name]))
+    }
+
+    fn field(json: &Json) -> Field {
+        match json {
+            Json::Null => Field::Missing,
+            json => value(json).map_or(Field::Foreign, Field::Value),
+        }
+    }
+
+    fn value(json: &Json) -> Option<Value> {
+        match json {
+            Json::Null | Json::Object(_) => None,
+            Json::Bool(truth) => Some(Value::Truth(*truth)),
+            Json::Number(number) => number.as_u64().map(Value::Number),
+            Json::String(text) => Some(Value::Text(text.clone())),
+            Json::Array(values) => values
+                .iter()
+                .map(value)
+                .collect::<Option<_>>()
+                .map(Value::List),
+        }
+    }
+
+    /// The object as a browser would print it.
+    fn print(message: &ControlMessage) -> String {
+        fn value(it: &Value) -> String {
+            match it {
+                Value::Text(text) => format!("{text:?}"),
+                Value::Number(number) => number.to_string(),
+                Value::Truth(truth) => truth.to_string(),
+                Value::List(values) => {
+                    let values: Vec<String> = values.iter().map(value).collect();
+                    format!("[{}]", values.join(","))
+                }
+            }
+        }
+        let fields = message.fields();
+        let fields = fields
+            .iter()
+            .map(|(name, it)| format!("{name:?}:{}", value(it)));
+        format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
     }
 
     fn announcement() -> Announcement {
@@ -231,7 +461,7 @@ mod tests {
             ),
         ];
         for (message, json) in cases {
-            assert_eq!(serde_json::to_string(&message).unwrap(), json);
+            assert_eq!(print(&message), json);
             assert_eq!(parse(json), Some(message));
         }
     }
@@ -264,6 +494,12 @@ mod tests {
             r#"{"type":"announce","tabId":"0000000000000001","isBroker":1,"timestamp":5}"#,
             r#"{"type":"bind","tabId":"0000000000000001","term":-7,"binding":2}"#,
             r#"{"type":"bind","tabId":"0000000000000001","term":7,"binding":4294967296}"#,
+            r#"{"type":"bind","tabId":"0000000000000001","term":7.5,"binding":2}"#,
+            r#"{"type":"probe","tabId":"0000000000000001","number":"3"}"#,
+            r#"{"type":"announce","tabId":"0000000000000001","isBroker":false,"timestamp":5,"protocol":[1]}"#,
+            r#"{"type":"announce","tabId":"0000000000000001","isBroker":false,"timestamp":5,"lanes":["x"]}"#,
+            r#"{"type":"announce","tabId":"0000000000000001","isBroker":false,"timestamp":5,"lanes":{}}"#,
+            r#"{"type":"announce","tabId":"0000000000000001","isBroker":false,"timestamp":5,"visibility":"blue"}"#,
             r#""who""#,
             "null",
         ] {

@@ -1,46 +1,73 @@
 //! Control messages as the plain objects that cross the control channel.
 
 use js_sys::{Array, Object, Reflect};
-use serde::Serialize as _;
-use serde_wasm_bindgen::Serializer;
-use tab::control::{ControlMessage, FIELDS, VALUES_MAX};
+use tab::control::{ControlMessage, Field, SAFE_INTEGER_MAX, VALUES_MAX, Value};
 use wasm_bindgen::prelude::*;
 
 /// A plain object with string field names.
 pub(crate) fn to_js(message: &ControlMessage) -> Result<JsValue, JsValue> {
-    Ok(message.serialize(&Serializer::json_compatible())?)
+    let object = Object::new();
+    for (name, value) in message.fields() {
+        Reflect::set(&object, &JsValue::from_str(name), &value_to_js(&value))?;
+    }
+    Ok(object.into())
 }
 
-/// `None` for what no tab of ours can have sent.
-pub(crate) fn from_js(value: &JsValue) -> Option<ControlMessage> {
-    if !value.is_object() {
+fn value_to_js(value: &Value) -> JsValue {
+    match value {
+        Value::Text(text) => JsValue::from_str(text),
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "terms and times are far smaller"
+        )]
+        Value::Number(number) => JsValue::from_f64(*number as f64),
+        Value::Truth(truth) => JsValue::from_bool(*truth),
+        Value::List(values) => values.iter().map(value_to_js).collect::<Array>().into(),
+    }
+}
+
+/// `None` for what no tab of ours can have sent. Only known fields with plain values are looked at: a foreign object may be
+/// cyclic, or as deep as the stack.
+pub(crate) fn from_js(object: &JsValue) -> Option<ControlMessage> {
+    if !object.is_object() {
         return None;
     }
-    // Only known fields with plain values are looked at: a foreign object may be cyclic or as deep as the stack.
-    let known = Object::new();
-    for field in FIELDS {
-        let field = JsValue::from_str(field);
-        let value = Reflect::get(value, &field).ok()?;
-        if value.is_undefined() || value.is_null() {
-            continue;
-        }
-        if !is_plain(&value) {
-            return None;
-        }
-        Reflect::set(&known, &field, &value).ok()?;
-    }
-    serde_wasm_bindgen::from_value(known.into()).ok()
+    ControlMessage::from_fields(
+        &|name| match Reflect::get(object, &JsValue::from_str(name)) {
+            Ok(value) if value.is_undefined() || value.is_null() => Field::Missing,
+            Ok(value) => match value.dyn_ref::<Array>() {
+                Some(array) if array.length() as usize <= VALUES_MAX => {
+                    let values = array
+                        .iter()
+                        .map(|part| scalar(&part))
+                        .collect::<Option<_>>();
+                    values.map_or(Field::Foreign, |values| Field::Value(Value::List(values)))
+                }
+                Some(_) => Field::Foreign,
+                None => scalar(&value).map_or(Field::Foreign, Field::Value),
+            },
+            Err(_) => Field::Foreign,
+        },
+    )
 }
 
-/// A value without parts, or a few such values.
-fn is_plain(value: &JsValue) -> bool {
-    let is_scalar = |value: &JsValue| {
-        value.as_f64().is_some() || value.as_bool().is_some() || value.is_string()
-    };
-    if let Some(array) = value.dyn_ref::<Array>() {
-        return array.length() as usize <= VALUES_MAX && array.iter().all(|part| is_scalar(&part));
+/// A value without parts.
+fn scalar(value: &JsValue) -> Option<Value> {
+    if let Some(text) = value.as_string() {
+        return Some(Value::Text(text));
     }
-    is_scalar(value)
+    if let Some(truth) = value.as_bool() {
+        return Some(Value::Truth(truth));
+    }
+    let number = value.as_f64()?;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "only whole numbers in the range pass"
+    )]
+    let is_whole = number >= 0.0 && number <= SAFE_INTEGER_MAX as f64 && number.trunc() == number;
+    is_whole.then_some(Value::Number(number as u64))
 }
 
 #[cfg(test)]
