@@ -1,17 +1,16 @@
 //! The topic aliases that a client was told: what stands for a topic towards it.
 
-use std::collections::BTreeMap;
-
 use crate::TopicName;
+use crate::sorted::Map;
 
 /// The aliases of one connection, at most as many as the client allows. When all are given away, the topic that was not
 /// sent for the longest time loses its own: what is sent often keeps one, whenever it began. [MQTT-3.1.2-26]
 #[derive(Debug)]
 pub(crate) struct Aliases {
     maximum: u16,
-    by_topic: BTreeMap<TopicName, Alias>,
+    by_topic: Map<TopicName, Alias>,
     /// The topics with an alias, by when they were sent last.
-    by_use: BTreeMap<u64, TopicName>,
+    by_use: Map<u64, TopicName>,
     uses: u64,
 }
 
@@ -25,8 +24,8 @@ impl Aliases {
     pub(crate) const fn new(maximum: u16) -> Self {
         Self {
             maximum,
-            by_topic: BTreeMap::new(),
-            by_use: BTreeMap::new(),
+            by_topic: Map::new(),
+            by_use: Map::new(),
             uses: 0,
         }
     }
@@ -84,7 +83,7 @@ mod tests {
     #[test]
     fn an_alias_stands_for_one_topic_whatever_is_sent() {
         let mut aliases = Aliases::new(3);
-        let mut told = BTreeMap::new();
+        let mut told = Map::new();
         for step in 0..500_u32 {
             let topic = format!("t{}", step * step % 7);
             let (number, known) = send(&mut aliases, &topic);

@@ -1,7 +1,7 @@
 //! The gate: what promises something leaves only after it is stored.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
+use crate::sorted::Map;
+use std::collections::VecDeque;
 
 use crate::packet::suback::SubAckReasonCode;
 use crate::{BatchId, ConnId, Output, Packet, QoS, ReasonCode};
@@ -10,7 +10,7 @@ use crate::{BatchId, ConnId, Output, Packet, QoS, ReasonCode};
 #[derive(Debug)]
 pub(crate) struct Gate {
     committed: BatchId,
-    waiting: BTreeMap<ConnId, VecDeque<Waiting>>,
+    waiting: Map<ConnId, VecDeque<Waiting>>,
     /// Empty; kept for its memory.
     pub(crate) scratch: Vec<Output>,
 }
@@ -26,7 +26,7 @@ impl Gate {
     pub(crate) const fn new() -> Self {
         Self {
             committed: BatchId(0),
-            waiting: BTreeMap::new(),
+            waiting: Map::new(),
             scratch: Vec::new(),
         }
     }
@@ -58,19 +58,16 @@ impl Gate {
                 self.committed
             };
             let waiting = Waiting { batch, output };
-            match self.waiting.entry(conn) {
-                Entry::Occupied(mut queue) => {
-                    if is_full && !must_wait && may_overtake(&waiting.output, queue.get()) {
-                        if matches!(waiting.output, Output::Close(..)) {
-                            queue.remove();
-                        }
-                        out.push(waiting.output);
-                    } else {
-                        queue.get_mut().push_back(waiting);
+            match self.waiting.get_mut(&conn) {
+                Some(queue) if is_full && !must_wait && may_overtake(&waiting.output, queue) => {
+                    if matches!(waiting.output, Output::Close(..)) {
+                        self.waiting.remove(&conn);
                     }
+                    out.push(waiting.output);
                 }
-                Entry::Vacant(place) if must_wait => drop(place.insert([waiting].into())),
-                Entry::Vacant(_) => out.push(waiting.output),
+                Some(queue) => queue.push_back(waiting),
+                None if must_wait => drop(self.waiting.insert(conn, [waiting].into())),
+                None => out.push(waiting.output),
             }
         }
     }

@@ -32,6 +32,7 @@ mod session;
 mod share;
 mod slab;
 mod snapshot;
+pub mod sorted;
 mod statistics;
 mod subscribe;
 mod time;

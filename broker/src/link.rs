@@ -1,7 +1,5 @@
 //! Network connections: what is known of them, and forgotten with them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::aliases::Aliases;
 use crate::authentication::{Authentication, Pending};
 use crate::codec::ProtocolVersion;
@@ -10,6 +8,7 @@ use crate::packet::connect::ConnectPacket;
 use crate::packet::disconnect::DisconnectPacket;
 use crate::packet::publish::PublishPacket;
 use crate::session::SessionId;
+use crate::sorted::{Map, Set};
 use crate::{CloseReason, Config, ConnId, Origin, Packet, QoS, ReasonCode, Time, TopicName, codec};
 
 /// A network connection.
@@ -43,11 +42,11 @@ pub(crate) struct Link {
     /// falls due and a packet has come meanwhile, it is set again.
     pub(crate) keep_alive_check: Option<Time>,
     /// QoS 2 messages that came on this connection and are not released yet.
-    pub(crate) unreleased: BTreeSet<u16>,
+    pub(crate) unreleased: Set<u16>,
     /// How the client authenticates, if it does so in steps.
     pub(crate) authentication: Option<Authentication>,
     /// What the client's topic aliases stand for.
-    aliases: BTreeMap<u16, TopicName>,
+    aliases: Map<u16, TopicName>,
     /// The topic aliases that the client was told.
     aliases_told: Aliases,
     /// How many messages the client may publish at `rate_counted`.
@@ -158,9 +157,9 @@ impl Link {
             keep_alive_s,
             heard: now,
             keep_alive_check: None,
-            unreleased: BTreeSet::new(),
+            unreleased: Set::new(),
             authentication,
-            aliases: BTreeMap::new(),
+            aliases: Map::new(),
             aliases_told: Aliases::new(client.topic_alias_maximum),
             rate_left: 0,
             rate_counted: Time::from_ms(0),

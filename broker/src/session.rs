@@ -1,6 +1,6 @@
 //! Sessions: what is kept for a client while it is connected, and for some time after.
 
-use std::collections::BTreeSet;
+use crate::sorted::Set;
 use std::sync::Arc;
 
 use crate::access::Client;
@@ -32,9 +32,9 @@ pub(crate) struct Session {
     /// The connection, while there is one.
     pub(crate) link: Option<Link>,
     /// What it subscribed to; how, say the routes.
-    pub(crate) filters: BTreeSet<TopicFilter>,
+    pub(crate) filters: Set<TopicFilter>,
     /// QoS 2 messages that came from the client and are not released yet.
-    pub(crate) inbound: BTreeSet<u16>,
+    pub(crate) inbound: Set<u16>,
     pub(crate) outbound: Outbound,
     pub(crate) will: Option<Will>,
     /// When the will is published, if that is waited for.
@@ -62,8 +62,8 @@ impl Session {
             username: None,
             expiry_interval_s: 0,
             link: None,
-            filters: BTreeSet::new(),
-            inbound: BTreeSet::new(),
+            filters: Set::new(),
+            inbound: Set::new(),
             outbound: Outbound::default(),
             will: None,
             will_due: None,

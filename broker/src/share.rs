@@ -1,6 +1,6 @@
 //! Shared subscriptions: of the members of a group, one gets each message.
 
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::sync::Arc;
 
 use crate::message::{Message, min_qos};
@@ -15,7 +15,7 @@ use crate::{Broker, Output, QoS, Time, TopicFilter, TopicName};
 pub(crate) struct Shares {
     groups: Slab<Group>,
     /// By filter, `$share/` and share name included.
-    ids: BTreeMap<TopicFilter, GroupId>,
+    ids: Map<TopicFilter, GroupId>,
     routes: Routes<GroupId, ()>,
     members: usize,
     /// Empty; kept for its memory.
@@ -38,7 +38,7 @@ impl Shares {
     pub(crate) fn new() -> Self {
         Self {
             groups: Slab::new(),
-            ids: BTreeMap::new(),
+            ids: Map::new(),
             routes: Routes::new(),
             members: 0,
             matches: Vec::new(),

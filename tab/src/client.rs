@@ -4,7 +4,8 @@ mod connection;
 mod publish;
 mod subscribe;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use broker::sorted::{Map, Set};
+use std::collections::VecDeque;
 
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::publish::PublishPacket;
@@ -69,7 +70,7 @@ pub(crate) struct Client {
     /// Since when the broker has owed an answer, without having given another.
     unanswered_since: Option<Time>,
     state: State,
-    subscriptions: BTreeMap<String, Subscription>,
+    subscriptions: Map<String, Subscription>,
     /// Not sent yet, in the page's order.
     waiting: VecDeque<(RequestId, PublishPacket)>,
     /// Sent and not acknowledged, in the order of sending. [MQTT-4.6.0-1]
@@ -79,10 +80,10 @@ pub(crate) struct Client {
     /// Requests of the page made while there was no connection.
     waiting_requests: Vec<Request>,
     /// QoS 2 messages received and not released.
-    received: BTreeSet<u16>,
+    received: Set<u16>,
     last_packet_id: u16,
     /// Packet identifiers of `in_flight` and `requests`.
-    packet_ids: BTreeSet<u16>,
+    packet_ids: Set<u16>,
     /// Failed attempts in a row, for the pause before the next.
     attempts: u32,
 }
@@ -135,14 +136,14 @@ impl Client {
             is_unsure: false,
             unanswered_since: None,
             state: State::Offline,
-            subscriptions: BTreeMap::new(),
+            subscriptions: Map::new(),
             waiting: VecDeque::new(),
             in_flight: VecDeque::new(),
             requests: VecDeque::new(),
             waiting_requests: Vec::new(),
-            received: BTreeSet::new(),
+            received: Set::new(),
             last_packet_id: 0,
-            packet_ids: BTreeSet::new(),
+            packet_ids: Set::new(),
             attempts: 0,
         }
     }

@@ -1,9 +1,8 @@
 //! The broker's side of a tab: what it holds while it is elected.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use broker::access::AllowAll;
 use broker::codec::{self, ProtocolVersion};
+use broker::sorted::{Map, Set};
 use broker::{
     BatchId, Broker, BrokerEvent, Config, ConnId, Input, Origin, Output, Packet, Restored, Stats,
     Time,
@@ -21,13 +20,13 @@ pub(crate) struct Host {
     own_tab: TabId,
     maximum_packet_size: u32,
     broker: Broker,
-    lanes: BTreeMap<TabId, LaneEnd>,
-    ids: BTreeMap<(TabId, ConnectionNo), ConnId>,
-    connections: BTreeMap<ConnId, Peer>,
+    lanes: Map<TabId, LaneEnd>,
+    ids: Map<(TabId, ConnectionNo), ConnId>,
+    connections: Map<ConnId, Peer>,
     last_id: u64,
     /// Tabs that are gone, while others are still on their way to this broker: what their clients leave behind shall reach
     /// everybody.
-    departed: BTreeSet<TabId>,
+    departed: Set<TabId>,
     /// When nobody is waited for any more.
     settled: Time,
     /// Connections to which a packet could not be sent.
@@ -104,11 +103,11 @@ impl Host {
             own_tab,
             maximum_packet_size: settings.maximum_packet_size,
             broker,
-            lanes: BTreeMap::new(),
-            ids: BTreeMap::new(),
-            connections: BTreeMap::new(),
+            lanes: Map::new(),
+            ids: Map::new(),
+            connections: Map::new(),
             last_id: 0,
-            departed: BTreeSet::new(),
+            departed: Set::new(),
             settled: now.plus_ms(settings.settle_ms),
             unsendable: Vec::new(),
             scratch: Vec::new(),

@@ -1,8 +1,7 @@
 //! When the page is told what.
 
-use std::collections::BTreeSet;
-
 use broker::Time;
+use broker::sorted::Set;
 
 use crate::api::{ClientNo, ClientNotice, ClientStatus, Notice, Role};
 
@@ -18,7 +17,7 @@ pub struct Notices {
     /// Whether the last part that the page was told of is the broker's.
     is_broker: bool,
     /// The clients that the page takes for connected.
-    connected: BTreeSet<ClientNo>,
+    connected: Set<ClientNo>,
 }
 
 impl Notices {

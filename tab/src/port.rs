@@ -7,7 +7,8 @@
 mod answers;
 mod requests;
 
-use std::collections::{BTreeMap, VecDeque};
+use broker::sorted::Map;
+use std::collections::VecDeque;
 
 use broker::codec::{self, DecodeError, ProtocolVersion};
 use broker::packet::connack::ConnAckPacket;
@@ -73,7 +74,7 @@ pub(crate) struct Port {
     requests: Requests,
     answers: Answers,
     /// What the client's topic aliases stand for: they end with a connection, and the client's does not.
-    aliases: BTreeMap<u16, String>,
+    aliases: Map<u16, String>,
     /// PINGREQs that the broker has not answered.
     pings: usize,
     /// Since when the broker has owed an answer, without having given another.
@@ -110,7 +111,7 @@ impl Port {
             waiting: VecDeque::new(),
             requests: Requests::default(),
             answers: Answers::default(),
-            aliases: BTreeMap::new(),
+            aliases: Map::new(),
             pings: 0,
             unanswered_since: None,
         }

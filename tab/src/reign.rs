@@ -1,8 +1,7 @@
 //! A reign: what a tab holds while it is the broker.
 
-use std::collections::BTreeSet;
-
 use broker::Time;
+use broker::sorted::Set;
 
 use crate::control::ControlMessage;
 use crate::host::Host;
@@ -19,7 +18,7 @@ pub(crate) struct Reign {
     /// `None`: the state is in memory.
     pub(crate) log: Option<Log>,
     /// The tabs whose locks are queued for.
-    pub(crate) watched: BTreeSet<TabId>,
+    pub(crate) watched: Set<TabId>,
     standstill: Option<Standstill>,
     /// How long this tab stood still, which the broker has not been told.
     missed_ms: u64,
@@ -38,7 +37,7 @@ impl Reign {
         Self {
             host,
             log,
-            watched: BTreeSet::new(),
+            watched: Set::new(),
             standstill: None,
             missed_ms: 0,
         }

@@ -1,8 +1,7 @@
 //! Who is on the channel.
 
-use std::collections::BTreeMap;
-
 use broker::Time;
+use broker::sorted::Map;
 
 use crate::api::TabInfo;
 use crate::control::Announcement;
@@ -11,7 +10,7 @@ use crate::names::TabId;
 /// The other tabs, as they announced themselves.
 #[derive(Debug)]
 pub(crate) struct Roster {
-    tabs: BTreeMap<TabId, Entry>,
+    tabs: Map<TabId, Entry>,
     tabs_max: usize,
     changed: bool,
     /// When it was shown last.
@@ -28,7 +27,7 @@ impl Roster {
     /// An empty one, that shall be shown; it will not hold more than `tabs_max` tabs.
     pub(crate) fn new(tabs_max: usize) -> Self {
         Self {
-            tabs: BTreeMap::new(),
+            tabs: Map::new(),
             tabs_max,
             changed: true,
             shown: None,

@@ -6,7 +6,8 @@ mod storage;
 mod suspicion;
 mod traffic;
 
-use std::collections::{BTreeMap, VecDeque};
+use broker::sorted::Map;
+use std::collections::VecDeque;
 
 use broker::codec::ProtocolVersion;
 use broker::{Packet, Time};
@@ -227,15 +228,15 @@ impl Tab {
             suspicion: Suspicion::default(),
             database: Database::default(),
             held: Vec::new(),
-            lock_retries: BTreeMap::new(),
+            lock_retries: Map::new(),
             part: Part::Waiting,
             last_binding: 0,
-            locals: BTreeMap::new(),
-            connections: BTreeMap::new(),
+            locals: Map::new(),
+            connections: Map::new(),
             last_connection: 0,
             steps: VecDeque::new(),
             stats: TabStats::default(),
-            event_gaps: BTreeMap::new(),
+            event_gaps: Map::new(),
         });
     }
 }
@@ -265,18 +266,18 @@ struct Joined {
     /// What the page and the ports wanted during a reign that was in doubt and is over.
     held: Vec<Input>,
     /// Locks that could not be queued for, and when that is tried again.
-    lock_retries: BTreeMap<Lock, Time>,
+    lock_retries: Map<Lock, Time>,
     part: Part,
     /// Counts the attempts to bind, whatever the link: the broker takes a lower number for a late one.
     last_binding: u32,
-    locals: BTreeMap<LocalNo, Local>,
-    connections: BTreeMap<ConnectionNo, LocalNo>,
+    locals: Map<LocalNo, Local>,
+    connections: Map<ConnectionNo, LocalNo>,
     last_connection: u64,
     /// What they and the host still have to say to each other in this turn.
     steps: VecDeque<Step>,
     stats: TabStats,
     /// When an event of a kind that somebody else could cause without end was last told.
-    event_gaps: BTreeMap<&'static str, Time>,
+    event_gaps: Map<&'static str, Time>,
 }
 
 #[derive(Debug)]

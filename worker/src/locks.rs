@@ -1,8 +1,8 @@
 //! The locks of one tab, by whichever means the browser has for them here.
 
 use core::fmt;
-use std::collections::BTreeMap;
 use std::rc::Rc;
+use tab::sorted::Map;
 
 use tab::{ChannelName, Lock, LockEvent, LockRequest, TabId};
 use wasm_bindgen::prelude::*;
@@ -38,7 +38,7 @@ pub(crate) struct Locks {
     channel: ChannelName,
     tab_id: TabId,
     tell: Rc<dyn Fn(LockEvent)>,
-    asked: BTreeMap<Lock, Asked>,
+    asked: Map<Lock, Asked>,
 }
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Locks {
             channel,
             tab_id,
             tell: Rc::new(on_event),
-            asked: BTreeMap::new(),
+            asked: Map::new(),
         }
     }
 

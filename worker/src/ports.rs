@@ -1,8 +1,7 @@
 //! Ports on which MQTT is spoken: the streams between `MessagePort`s and the tab.
 
-use std::collections::BTreeMap;
-
 use js_sys::{ArrayBuffer, Uint8Array};
+use tab::sorted::Map;
 use tab::{PortInput, PortNo, PortOutput};
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, MessageEvent, MessagePort};
@@ -12,7 +11,7 @@ use crate::events::Listener;
 /// All that are open.
 #[derive(Debug, Default)]
 pub(crate) struct Ports {
-    open: BTreeMap<PortNo, Port>,
+    open: Map<PortNo, Port>,
     last: u32,
 }
 

@@ -1,7 +1,7 @@
 //! The worker: one small loop around the tab's state machine.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
+use tab::sorted::Map;
 
 use gloo_worker::{HandlerId, Worker, WorkerScope};
 use js_sys::Uint8Array;
@@ -74,7 +74,7 @@ struct Joined {
     control: Channel,
     /// Hears what `control` hears, and what `control` posts.
     ear: Option<Channel>,
-    lanes: BTreeMap<Lane, Channel>,
+    lanes: Map<Lane, Channel>,
     locks: Locks,
     storage: Storage,
 }
@@ -255,7 +255,7 @@ impl Joined {
         Ok(Self {
             control,
             ear: None,
-            lanes: BTreeMap::new(),
+            lanes: Map::new(),
             locks: Locks::new(channel.clone(), tab_id, move |event| {
                 of_locks.tell(Input::Lock(event));
             }),

@@ -1,9 +1,8 @@
 //! Subscriptions of a client, and the requests that change them.
 
-use std::collections::BTreeMap;
-
 use broker::packet::suback::SubAckPacket;
 use broker::packet::unsuback::UnsubAckPacket;
+use broker::sorted::Map;
 use broker::{Packet, ReasonCode, Time, TopicFilter};
 
 use super::{Client, ClientOutput, Request, State, refuse};
@@ -114,13 +113,13 @@ impl Client {
     /// than `at_most` brings.
     pub(super) fn renewals(&self, at_most: RetainHandling) -> Vec<Vec<Subscription>> {
         const FILTERS_MAX: usize = 64;
-        let mut batches: BTreeMap<Option<u32>, Vec<Vec<Subscription>>> = BTreeMap::new();
+        let mut batches: Map<Option<u32>, Vec<Vec<Subscription>>> = Map::new();
         for subscription in self.subscriptions.values() {
             let mut subscription = subscription.clone();
             if subscription.retain_handling == RetainHandling::SendAtSubscribe {
                 subscription.retain_handling = at_most;
             }
-            let batches = batches.entry(subscription.identifier).or_default();
+            let batches = batches.get_or_insert_with(subscription.identifier, Vec::new);
             match batches.last_mut() {
                 Some(batch) if batch.len() < FILTERS_MAX => batch.push(subscription),
                 _ => batches.push(vec![subscription]),

@@ -1,8 +1,7 @@
 //! What the broker wants of the client and has no answer to.
 
-use std::collections::BTreeMap;
-
 use broker::Packet;
+use broker::sorted::Map;
 
 use crate::lane::ConnectionNo;
 
@@ -11,7 +10,7 @@ use crate::lane::ConnectionNo;
 /// What the broker before sent, the next one sends again, and the client has it already. The client answers once, whenever
 /// it likes, and the answer goes to the broker that asked last: any other would take it for one to something else.
 #[derive(Debug, Default)]
-pub(super) struct Answers(BTreeMap<u16, Owed>);
+pub(super) struct Answers(Map<u16, Owed>);
 
 #[derive(Debug)]
 struct Owed {

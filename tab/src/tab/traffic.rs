@@ -127,7 +127,7 @@ impl Joined {
     ) {
         let (settings, tab_id) = (&self.settings, self.tab_id);
         let local_no = LocalNo::Client(no);
-        self.locals.entry(local_no).or_insert_with(|| {
+        self.locals.get_or_insert_with(local_no, || {
             // Two clients of one id would take each other's session over for ever.
             let default_id = match no {
                 ClientNo(0) => format!("tab-{tab_id}"),
