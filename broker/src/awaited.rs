@@ -1,10 +1,10 @@
 //! Clients that were connected when the broker before ended: a change of broker is not a disconnection.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::link::Connection;
 use crate::session::SessionId;
+use crate::sorted::{Map, Set};
 use crate::{Broker, BrokerEvent, ConnId, Origin, Output, Time};
 
 /// The sessions whose clients are awaited, and for how long. As long as they are, neither their Session Expiry Interval
@@ -12,7 +12,7 @@ use crate::{Broker, BrokerEvent, ConnId, Origin, Output, Time};
 #[derive(Debug)]
 pub(crate) struct Awaited {
     /// Until when; nobody knows yet while the log is read.
-    sessions: BTreeMap<(Option<Origin>, SessionId), Option<Time>>,
+    sessions: Map<(Option<Origin>, SessionId), Option<Time>>,
     /// Nobody is given up before.
     until: Option<Time>,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Awaited {
 impl Awaited {
     pub(crate) const fn nobody() -> Self {
         Self {
-            sessions: BTreeMap::new(),
+            sessions: Map::new(),
             until: None,
         }
     }
@@ -62,7 +62,7 @@ impl Broker {
     /// Whose connections are waited for: those of sessions that were connected when the log of the broker before ended.
     /// Tell [`Input::OriginGone`](crate::Input::OriginGone) about those of which nobody is left.
     #[must_use]
-    pub fn awaited(&self) -> BTreeSet<Origin> {
+    pub fn awaited(&self) -> Set<Origin> {
         let origins = self.awaited.sessions.iter();
         origins.filter_map(|((origin, _), _)| *origin).collect()
     }

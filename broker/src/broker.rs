@@ -16,6 +16,7 @@ use crate::routes::{Routes, Subscription};
 use crate::session::{Deadline, Session, SessionId};
 use crate::share::Shares;
 use crate::slab::Slab;
+use crate::sorted::Map;
 use crate::timers::Timers;
 use crate::{BrokerEvent, CloseReason, Config, DisconnectCause, Packet, ReasonCode, Time};
 
@@ -113,7 +114,7 @@ pub struct Stats {
 pub struct Broker {
     pub(crate) config: Config,
     pub(crate) access: Box<dyn Access>,
-    pub(crate) connections: BTreeMap<ConnId, Connection>,
+    pub(crate) connections: Map<ConnId, Connection>,
     pub(crate) sessions: Slab<Session>,
     pub(crate) session_ids: BTreeMap<Arc<str>, SessionId>,
     pub(crate) routes: Routes,
@@ -153,7 +154,7 @@ impl Broker {
             gate: Gate::new(),
             config: config.within_limits(),
             access,
-            connections: BTreeMap::new(),
+            connections: Map::new(),
             sessions: Slab::new(),
             session_ids: BTreeMap::new(),
             routes: Routes::new(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::journal::DeliveryLog;
 use crate::message::Message;
 use crate::packet::publish::PublishPacket;
+use crate::sorted::Map;
 use crate::{CloseReason, Config, QoS, ReasonCode, Time, TopicFilter};
 
 /// One message for one session.
@@ -57,7 +58,7 @@ pub(crate) struct Outbound {
     /// By position in the order in which they have to be sent again, which is that in which they waited.
     in_flight: BTreeMap<u64, InFlight>,
     /// Where a packet identifier stands in `in_flight`.
-    positions: BTreeMap<u16, u64>,
+    positions: Map<u16, u64>,
     next_position: u64,
     last_packet_id: u16,
     /// Positions of what has not been sent again on this connection yet.

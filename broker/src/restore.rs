@@ -8,6 +8,7 @@ use crate::message::Message;
 use crate::piece::Records;
 use crate::record::{Publisher, Receiver, Record, RecordError};
 use crate::session::{Deadline, Session, SessionId};
+use crate::sorted::Map;
 use crate::{Broker, Config, Time, TopicFilter};
 
 /// What came back with a broker that was restored.
@@ -55,7 +56,7 @@ impl Broker {
         let mut replay = Replay {
             broker: Self::with_access(config, access),
             restored: Restored::default(),
-            sessions: BTreeMap::new(),
+            sessions: Map::new(),
             messages: BTreeMap::new(),
             messages_kept: 0,
         };
@@ -70,7 +71,7 @@ impl Broker {
 struct Replay {
     broker: Broker,
     restored: Restored,
-    sessions: BTreeMap<u64, SessionId>,
+    sessions: Map<u64, SessionId>,
     /// What later records may still be about, and more.
     messages: BTreeMap<u64, Arc<Message>>,
     messages_kept: usize,

@@ -311,7 +311,7 @@ impl Broker {
 
     /// Everybody gets the time anew in which nothing could be heard of them.
     pub(crate) fn on_stood_still(&mut self, ms: u64) {
-        for (conn, connection) in &mut self.connections {
+        for (conn, connection) in self.connections.iter_mut() {
             match connection {
                 // When that was to be checked it is only seen that there is time left.
                 Connection::Client(id) => {

@@ -29,8 +29,9 @@ impl Broker {
         };
         snapshot.push(&self.journal.numbers());
         let ids = self.session_ids.values().copied();
-        let sessions: BTreeMap<u64, SessionId> =
+        let mut sessions: Vec<(u64, SessionId)> =
             ids.map(|id| (self.sessions[id.0].number, id)).collect();
+        sessions.sort_unstable();
         let mut messages = BTreeMap::new();
         for message in self.retained.iter() {
             // The broker's own words are not stored.
@@ -38,7 +39,7 @@ impl Broker {
                 messages.insert(message.number, (message, true, Vec::new()));
             }
         }
-        for &id in sessions.values() {
+        for &(_, id) in &sessions {
             self.write_session(id, &mut snapshot);
             let session = &self.sessions[id.0];
             for (packet_id, delivery) in session.outbound.deliveries() {
@@ -59,7 +60,7 @@ impl Broker {
             snapshot.message(message, *is_retained, receivers);
         }
         // Last, because what is in flight counts the packet identifiers on.
-        for id in sessions.into_values() {
+        for (_, id) in sessions {
             let session = &self.sessions[id.0];
             let (next_position, last_packet_id) = session.outbound.counters();
             if next_position > 0 {

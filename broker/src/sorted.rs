@@ -85,6 +85,12 @@ impl<K, V> Map<K, V> {
         self.0.retain_mut(|(key, value)| keep(key, value));
     }
 
+    /// The last.
+    #[must_use]
+    pub fn last_key_value(&self) -> Option<(&K, &V)> {
+        self.0.last().map(|(key, value)| (key, value))
+    }
+
     /// Removes the first.
     pub fn pop_first(&mut self) -> Option<(K, V)> {
         (!self.0.is_empty()).then(|| self.0.remove(0))
@@ -352,6 +358,7 @@ mod tests {
             }
             assert_eq!(map.get(&key), tree.get(&key));
             assert_eq!(map.len(), tree.len());
+            assert_eq!(map.last_key_value(), tree.last_key_value());
             assert!(map.iter().eq(tree.iter()));
         }
         map.retain(|key, _| key % 2 == 0);

@@ -1,12 +1,12 @@
 //! The subscriptions to one filter.
 
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// The subscriptions to one filter, at least one. Most filters have just one, so that needs no memory of its own.
 #[derive(Debug)]
 pub(super) enum List<K, V> {
     One(K, V),
-    Many(BTreeMap<K, V>),
+    Many(Map<K, V>),
 }
 
 /// What a list lost.
@@ -21,7 +21,10 @@ impl<K: Copy + Ord, V: Copy> List<K, V> {
         match self {
             Self::One(only, former) if *only == key => Some(core::mem::replace(former, value)),
             &mut Self::One(other, former) => {
-                *self = Self::Many(BTreeMap::from([(other, former), (key, value)]));
+                let mut many = Map::new();
+                many.insert(other, former);
+                many.insert(key, value);
+                *self = Self::Many(many);
                 None
             }
             Self::Many(all) => all.insert(key, value),

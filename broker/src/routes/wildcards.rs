@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::levels::{Level, Numbers};
 use super::{List, Removed};
 use crate::slab::Slab;
+use crate::sorted::Map;
 use crate::topic::{MULTI_LEVEL, SINGLE_LEVEL};
 use crate::{TopicFilter, TopicName};
 
@@ -22,7 +23,7 @@ use crate::{TopicFilter, TopicName};
 #[derive(Debug)]
 pub(super) struct Wildcards<K, V> {
     /// By how many levels their filters have, `#` not counted.
-    depths: BTreeMap<usize, Depth<K, V>>,
+    depths: Map<usize, Depth<K, V>>,
     numbers: Numbers,
 }
 
@@ -74,14 +75,14 @@ const CANDIDATES_USUALLY: usize = 8;
 impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
     pub(super) fn new() -> Self {
         Self {
-            depths: BTreeMap::new(),
+            depths: Map::new(),
             numbers: Numbers::new(),
         }
     }
 
     pub(super) fn insert(&mut self, filter: &TopicFilter, key: K, value: V) -> Option<V> {
         let parts = Parts::of(filter);
-        let depth = self.depths.entry(parts.depth).or_insert_with(Depth::new);
+        let depth = self.depths.get_or_insert_with(parts.depth, Depth::new);
         let shapes = depth.shapes(parts.below);
         let shape = shapes.entry(parts.named.clone()).or_insert_with(Shape::new);
         let known = parts
