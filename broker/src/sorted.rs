@@ -4,7 +4,7 @@
 //! slower up to some hundreds of elements. In and out at the end costs nothing, in the middle as much as there is behind it.
 
 use core::borrow::Borrow;
-use core::ops::{Bound, Index, RangeBounds};
+use core::ops::{Bound, RangeBounds};
 
 /// A map in the order of its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,19 +216,6 @@ impl<'a, K, V> IntoIterator for &'a Map<K, V> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.iter().map(|(key, value)| (key, value))
-    }
-}
-
-impl<K: Ord, V> Index<&K> for Map<K, V> {
-    type Output = V;
-
-    /// # Panics
-    /// There is no such key.
-    fn index(&self, key: &K) -> &V {
-        match self.place(key) {
-            Ok(place) => &self.0[place].1,
-            Err(_) => panic!("no such key"),
-        }
     }
 }
 
