@@ -213,12 +213,12 @@ impl ControlMessage {
                 term: fields.number("term")?.map(Term),
                 since: fields.number("since")?.unwrap_or_default(),
                 build: fields.text("build")?.unwrap_or_default(),
-                protocol: match &fields.list("protocol")?[..] {
-                    [] => (0, 0),
-                    [Value::Number(lowest), Value::Number(highest)] => {
+                protocol: match fields.list("protocol")?.as_deref() {
+                    None => (0, 0),
+                    Some([Value::Number(lowest), Value::Number(highest)]) => {
                         ((*lowest).try_into().ok()?, (*highest).try_into().ok()?)
                     }
-                    _ => return None,
+                    Some(_) => return None,
                 },
                 clients: fields.small("clients")?.unwrap_or_default(),
                 visibility: match fields.text("visibility")? {
@@ -231,6 +231,7 @@ impl ControlMessage {
                 },
                 lanes: fields
                     .list("lanes")?
+                    .unwrap_or_default()
                     .into_iter()
                     .map(|lane| match lane {
                         Value::Text(text) => TabId::parse(&text),
@@ -327,11 +328,11 @@ impl Fields<'_> {
         }
     }
 
-    fn list(&self, name: &'static str) -> Option<Vec<Value>> {
+    fn list(&self, name: &'static str) -> Option<Option<Vec<Value>>> {
         match self.value(name)? {
-            Some(Value::List(values)) => Some(values),
+            Some(Value::List(values)) => Some(Some(values)),
             Some(_) => None,
-            None => Some(Vec::new()),
+            None => Some(None),
         }
     }
 
@@ -497,6 +498,7 @@ mod tests {
             r#"{"type":"bind","tabId":"0000000000000001","term":7.5,"binding":2}"#,
             r#"{"type":"probe","tabId":"0000000000000001","number":"3"}"#,
             r#"{"type":"announce","tabId":"0000000000000001","isBroker":false,"timestamp":5,"protocol":[1]}"#,
+            r#"{"type":"announce","tabId":"0000000000000001","isBroker":false,"timestamp":5,"protocol":[]}"#,
             r#"{"type":"announce","tabId":"0000000000000001","isBroker":false,"timestamp":5,"lanes":["x"]}"#,
             r#"{"type":"announce","tabId":"0000000000000001","isBroker":false,"timestamp":5,"lanes":{}}"#,
             r#"{"type":"announce","tabId":"0000000000000001","isBroker":false,"timestamp":5,"visibility":"blue"}"#,

@@ -269,6 +269,7 @@ impl Port {
     /// The next broker has the session: goes on where the one before stopped. [MQTT-4.4.0-1]
     fn resume(&mut self, now: Time, connection: ConnectionNo, out: &mut Vec<ClientOutput>) {
         self.state = State::Connected(connection);
+        self.answers.begin();
         for packet in self.requests.resend() {
             out.push(ClientOutput::Send(connection, packet));
         }
@@ -320,7 +321,7 @@ impl Port {
             Packet::PingReq if self.is_accepted => self.pass_to_client(Packet::PingResp, out),
             // The next broker sends again what these answer.
             Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) if self.is_accepted => {
-                self.answers.answered(packet, None);
+                let _ = self.answers.answered(packet, None);
             }
             Packet::Disconnect(_) if self.is_accepted => {
                 self.waiting.push_back(packet);
@@ -343,15 +344,11 @@ impl Port {
         let State::Connected(connection) = self.state else {
             return self.waiting.push_front(packet);
         };
-        let packet = match packet {
-            Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) => {
-                match self.answers.answered(packet, Some(connection)) {
-                    Some(packet) => packet,
-                    None => return,
-                }
-            }
-            packet => packet,
-        };
+        if let Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) = packet {
+            let answers = self.answers.answered(packet, Some(connection)).into_iter();
+            out.extend(answers.map(|answer| ClientOutput::Send(connection, answer)));
+            return;
+        }
         if matches!(packet, Packet::PingReq) {
             self.pings += 1;
         }
@@ -413,7 +410,9 @@ impl Port {
             Packet::ConnAck(connack) => self.on_connack(now, connack, out),
             Packet::Publish(publish) => self.on_publish(publish, out),
             Packet::PubRel(pubrel) => {
-                let came = self.answers.came(pubrel.packet_id, self.connection());
+                let came = self
+                    .answers
+                    .came(pubrel.packet_id, self.connection(), false);
                 self.pass_unless_known(came, Packet::PubRel(pubrel), out);
             }
             Packet::PingResp => {
@@ -467,12 +466,13 @@ impl Port {
 
     fn on_publish(&mut self, publish: PublishPacket, out: &mut Vec<ClientOutput>) {
         let came = match publish.packet_id {
-            // The number of one that is not sent again is free: the answer that was owed has arrived.
-            Some(packet_id) if !publish.dup => {
-                self.answers.forget(packet_id);
-                self.answers.came(packet_id, self.connection())
+            Some(packet_id) => {
+                if !publish.dup {
+                    // The identifier of one that is not sent again is free: the answer that was owed has arrived.
+                    self.answers.forget(packet_id);
+                }
+                self.answers.came(packet_id, self.connection(), publish.dup)
             }
-            Some(packet_id) => self.answers.came(packet_id, self.connection()),
             None => Came::New,
         };
         self.pass_unless_known(came, Packet::Publish(publish), out);
@@ -482,10 +482,11 @@ impl Port {
     fn pass_unless_known(&mut self, came: Came, packet: Packet, out: &mut Vec<ClientOutput>) {
         match (came, self.connection()) {
             (Came::New, _) => self.pass_to_client(packet, out),
-            (Came::Answered(answer), Some(connection)) => {
-                out.push(ClientOutput::Send(connection, *answer));
+            (Came::Known(answers), Some(connection)) => {
+                let answers = answers.into_iter();
+                out.extend(answers.map(|answer| ClientOutput::Send(connection, answer)));
             }
-            (Came::Known | Came::Answered(_), _) => {}
+            (Came::Known(_), None) => {}
         }
     }
 

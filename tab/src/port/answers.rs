@@ -1,5 +1,7 @@
 //! What the broker wants of the client and has no answer to.
 
+use std::collections::VecDeque;
+
 use broker::Packet;
 use broker::sorted::Map;
 
@@ -10,14 +12,19 @@ use crate::lane::ConnectionNo;
 /// What the broker before sent, the next one sends again, and the client has it already. The client answers once, whenever
 /// it likes, and the answer goes to the broker that asked last: any other would take it for one to something else.
 #[derive(Debug, Default)]
-pub(super) struct Answers(Map<u16, Owed>);
+pub(super) struct Answers {
+    owed: Map<u16, Owed>,
+    /// The PUBLISHes that the present broker sent again, in its order, which is that of the answers, too. [MQTT-4.6.0-2]
+    /// [MQTT-4.6.0-3] The client may have seen them in another one: some before the broker moved, others now.
+    again: VecDeque<u16>,
+}
 
 #[derive(Debug)]
 struct Owed {
     /// The connection on which it came last.
     connection: Option<ConnectionNo>,
-    /// What the client answered since it was cut off.
-    answer: Option<Box<Packet>>,
+    /// What the client has answered, if that could not be passed on yet.
+    answer: Option<Packet>,
 }
 
 /// What the client knows of something that the broker sent.
@@ -25,65 +32,97 @@ struct Owed {
 pub(super) enum Came {
     /// Nothing.
     New,
-    /// It has it, and has not answered yet.
-    Known,
-    /// It has it, and this is the answer.
-    Answered(Box<Packet>),
+    /// It has it. These answers can be passed on now.
+    Known(Vec<Packet>),
 }
 
 impl Answers {
-    /// The broker sent a PUBLISH or a PUBREL with this identifier.
-    pub(super) fn came(&mut self, packet_id: u16, connection: Option<ConnectionNo>) -> Came {
-        match self.0.get_mut(&packet_id) {
-            Some(owed) => match owed.answer.take() {
-                Some(answer) => {
-                    self.0.remove(&packet_id);
-                    Came::Answered(answer)
-                }
-                None => {
-                    owed.connection = connection;
-                    Came::Known
-                }
-            },
+    /// Another broker goes on.
+    pub(super) fn begin(&mut self) {
+        self.again.clear();
+    }
+
+    /// The broker sent a PUBLISH or, as `is_again` never is, a PUBREL with this identifier.
+    pub(super) fn came(
+        &mut self,
+        packet_id: u16,
+        connection: Option<ConnectionNo>,
+        is_again: bool,
+    ) -> Came {
+        if is_again {
+            self.again.push_back(packet_id);
+        }
+        match self.owed.get_mut(&packet_id) {
+            Some(owed) => {
+                owed.connection = connection;
+                let answers = match owed.answer.take_if(|_| !is_again) {
+                    Some(answer) => {
+                        self.owed.remove(&packet_id);
+                        vec![answer]
+                    }
+                    None => self.due(),
+                };
+                Came::Known(answers)
+            }
             None => {
                 let owed = Owed {
                     connection,
                     answer: None,
                 };
-                self.0.insert(packet_id, owed);
+                self.owed.insert(packet_id, owed);
                 Came::New
             }
         }
     }
 
-    /// The client answers. Returns the answer if it is for the broker on this connection.
+    /// The client answers. Returns what can be passed on now, if there is a broker on this connection.
     pub(super) fn answered(
         &mut self,
         packet: Packet,
         connection: Option<ConnectionNo>,
-    ) -> Option<Packet> {
+    ) -> Vec<Packet> {
         let packet_id = match &packet {
             Packet::PubAck(it) => it.packet_id,
             Packet::PubRec(it) => it.packet_id,
             Packet::PubComp(it) => it.packet_id,
-            _ => return Some(packet),
+            _ => return vec![packet],
         };
-        match self.0.get_mut(&packet_id) {
+        match self.owed.get_mut(&packet_id) {
             Some(owed) if connection.is_none() || owed.connection != connection => {
-                owed.answer = Some(Box::new(packet));
-                None
+                owed.answer = Some(packet);
+                Vec::new()
+            }
+            Some(owed) if self.again.contains(&packet_id) => {
+                owed.answer = Some(packet);
+                self.due()
             }
             Some(_) => {
-                self.0.remove(&packet_id);
-                Some(packet)
+                self.owed.remove(&packet_id);
+                vec![packet]
             }
             // To nothing that was asked: without a broker nobody's, and with one the broker's to judge.
-            None => connection.map(|_| packet),
+            None => connection.map(|_| packet).into_iter().collect(),
         }
     }
 
     /// The identifier stands for something else now.
     pub(super) fn forget(&mut self, packet_id: u16) {
-        self.0.remove(&packet_id);
+        self.owed.remove(&packet_id);
+        self.again.retain(|it| *it != packet_id);
+    }
+
+    /// The answers to what was sent again, up to the first that is missing.
+    fn due(&mut self) -> Vec<Packet> {
+        let mut answers = Vec::new();
+        while let Some(packet_id) = self.again.front() {
+            let owed = self.owed.get_mut(packet_id);
+            let Some(answer) = owed.and_then(|owed| owed.answer.take()) else {
+                break;
+            };
+            self.owed.remove(packet_id);
+            self.again.pop_front();
+            answers.push(answer);
+        }
+        answers
     }
 }

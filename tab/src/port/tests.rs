@@ -198,3 +198,38 @@ fn who_sends_too_much_while_nobody_takes_it_is_disconnected() {
     assert_eq!(client, [wire(Packet::Disconnect(reason))]);
     assert!(case.port.is_closed());
 }
+
+#[test]
+fn answers_go_out_in_the_order_in_which_the_broker_asks_again() {
+    let message = |packet_id, dup| {
+        let mut packet = publish(packet_id, QoS::ExactlyOnce);
+        packet.dup = dup;
+        Packet::Publish(packet)
+    };
+    let answer = |packet_id| Packet::PubRec(broker::packet::pubrec::PubRecPacket::new(packet_id));
+    let mut case = Case::connected();
+    for packet_id in 1..=4 {
+        case.broker(message(packet_id, false));
+    }
+    // The first answer is lost with the broker; the second comes when there is none.
+    case.client(answer(1));
+    case.input(ClientInput::Down);
+    case.client(answer(2));
+    case.up();
+    case.broker(Packet::ConnAck(ConnAckPacket::new(
+        true,
+        ReasonCode::Success,
+    )));
+    assert_eq!(
+        case.broker(message(1, true)),
+        (vec![], vec![wire(message(1, true))])
+    );
+    for packet_id in 2..=4 {
+        assert_eq!(case.broker(message(packet_id, true)), (vec![], vec![]));
+    }
+    // The client has had the third for longer than it has the first anew.
+    assert_eq!(case.client(answer(3)), (vec![], vec![]));
+    let three = [1, 2, 3].map(|packet_id| wire(answer(packet_id)));
+    assert_eq!(case.client(answer(1)), (three.to_vec(), vec![]));
+    assert_eq!(case.client(answer(4)), (vec![wire(answer(4))], vec![]));
+}

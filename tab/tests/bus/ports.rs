@@ -549,8 +549,8 @@ struct Chatter {
     acknowledged: BTreeSet<u32>,
     /// What came, and how.
     came: Vec<(u32, QoS)>,
-    /// QoS 2 messages that came and are not released.
-    unreleased: BTreeSet<u16>,
+    /// QoS 2 messages that came and are not released, which is when this client takes them up.
+    unreleased: BTreeMap<u16, u32>,
     /// Answers that it has not given yet.
     owed: Vec<Packet>,
 }
@@ -564,7 +564,7 @@ impl Chatter {
             open: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             came: Vec::new(),
-            unreleased: BTreeSet::new(),
+            unreleased: BTreeMap::new(),
             owed: Vec::new(),
         }
     }
@@ -583,9 +583,9 @@ impl Chatter {
                 Packet::Publish(it) => {
                     let number = core::str::from_utf8(&it.payload).unwrap().parse().unwrap();
                     let packet_id = it.packet_id.unwrap();
-                    let is_new = it.qos == QOS1 || self.unreleased.insert(packet_id);
-                    if is_new {
-                        self.came.push((number, it.qos));
+                    match it.qos {
+                        QOS1 => self.came.push((number, QOS1)),
+                        _ => drop(self.unreleased.insert(packet_id, number)),
                     }
                     self.owed.push(match it.qos {
                         QOS1 => puback(packet_id),
@@ -593,7 +593,8 @@ impl Chatter {
                     });
                 }
                 Packet::PubRel(it) => {
-                    self.unreleased.remove(&it.packet_id);
+                    let number = self.unreleased.remove(&it.packet_id);
+                    self.came.extend(number.map(|number| (number, QOS2)));
                     self.owed.push(pubcomp(it.packet_id));
                 }
                 Packet::PubRec(it) => {
