@@ -18,7 +18,7 @@ mod events;
 mod indexeddb;
 mod locks;
 mod mutex;
-mod page;
+mod peer;
 mod ports;
 mod spawn;
 mod storage;
@@ -30,7 +30,7 @@ mod worker;
 
 pub use attach::listen_for_ports;
 pub use bus::{Bus, BusOptions, Signal};
-pub use page::NOT_FOR_PORTS;
+pub use peer::NOT_FOR_PORTS;
 pub use tab::{Stats, TabId, Time, api};
 pub use worker::TabWorker;
 

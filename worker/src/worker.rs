@@ -15,7 +15,7 @@ use crate::channel::Channel;
 use crate::clock::{self, Clock, Timer};
 use crate::error::describe;
 use crate::locks::Locks;
-use crate::page::{Page, PagePort};
+use crate::peer::{Peer, PeerPort};
 use crate::ports::Ports;
 use crate::storage::Storage;
 use crate::{BUILD, control, entropy};
@@ -29,7 +29,7 @@ pub struct TabWorker {
     tab: Tab,
     clock: Clock,
     timer: Timer,
-    page: Option<Page>,
+    page: Option<Peer>,
     ports: Ports,
     notices: Notices,
     /// What came before the page was connected.
@@ -111,7 +111,7 @@ impl Worker for TabWorker {
     }
 
     fn connected(&mut self, scope: &WorkerScope<Self>, id: HandlerId) {
-        self.page_is(scope, Page::Bridge(id));
+        self.page_is(scope, Peer::Bridge(id));
     }
 
     fn update(&mut self, scope: &WorkerScope<Self>, told: Told) {
@@ -128,7 +128,7 @@ impl Worker for TabWorker {
 }
 
 impl TabWorker {
-    fn page_is(&mut self, scope: &WorkerScope<Self>, page: Page) {
+    fn page_is(&mut self, scope: &WorkerScope<Self>, page: Peer) {
         self.page = Some(page);
         let unheard = core::mem::take(&mut self.unheard);
         self.tell(scope, unheard);
@@ -164,14 +164,14 @@ impl TabWorker {
         let done = match attached {
             Attached::Page(port) => {
                 let told = scope.clone();
-                let page = PagePort::open(port, move |commands| match commands {
+                let page = PeerPort::open(port, move |commands| match commands {
                     Some(commands) => told.send_message(Told::Commands(commands)),
                     None => {
                         let why = JsValue::from_str("they are not of this build");
                         report.trouble("The page's commands cannot be read", &why);
                     }
                 });
-                page.map(|page| self.page_is(scope, Page::Port(page)))
+                page.map(|page| self.page_is(scope, Peer::Port(page)))
             }
             Attached::Mqtt { port, wants_credit } => {
                 let opened = self.ports.open(port, wants_credit, move |no, input| {

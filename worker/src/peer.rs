@@ -15,20 +15,20 @@ pub const NOT_FOR_PORTS: [&str; 2] = ["Event", "Stats"];
 
 /// Where notices go.
 #[derive(Debug)]
-pub(crate) enum Page {
+pub(crate) enum Peer {
     Bridge(HandlerId),
-    Port(PagePort),
+    Port(PeerPort),
 }
 
 /// A port on which commands come and notices go, batches of both in bincode as gloo's bridge has it, whose code it shares:
 /// numbers of a fixed size, lowest byte first.
 #[derive(Debug)]
-pub(crate) struct PagePort {
+pub(crate) struct PeerPort {
     port: MessagePort,
     _message: Listener,
 }
 
-impl Page {
+impl Peer {
     pub(crate) fn tell(
         &self,
         scope: &WorkerScope<TabWorker>,
@@ -54,7 +54,7 @@ impl Page {
     }
 }
 
-impl PagePort {
+impl PeerPort {
     /// `on_commands` gets what could be read, `None` for what could not.
     pub(crate) fn open(
         port: MessagePort,
