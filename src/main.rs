@@ -9,7 +9,6 @@ mod icon;
 mod link;
 mod page;
 mod payload;
-mod reason;
 mod state;
 mod store;
 mod words;

@@ -15,11 +15,11 @@ use tabmq_worker::api::{
 use tabmq_worker::{Signal, TabId};
 
 use crate::link::Link;
-use crate::reason::Reason;
 use events::EventLog;
 use messages::MessageLog;
 use publishing::{Outcome, Publishing};
 use subscriptions::{Grant, Subscriptions};
+use tabmq_worker::Reason;
 
 /// The one client of this page.
 const CLIENT: ClientNo = ClientNo(0);

@@ -2,10 +2,10 @@
 
 use tabmq_worker::api::{ClientStatus, DisconnectCause, Durability, QoS, Role};
 
-use crate::reason::Reason;
 use crate::state::publishing::{Outcome, Publishing};
 use crate::state::subscriptions::Grant;
 use crate::state::{State, Worker};
+use tabmq_worker::Reason;
 
 /// A role's name.
 pub(crate) fn role(role: Role) -> &'static str {

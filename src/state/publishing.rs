@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::reason::Reason;
+use tabmq_worker::Reason;
 
 /// The publishes of this page. Each has a number, so that two with the same outcome can be told apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

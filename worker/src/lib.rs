@@ -1,8 +1,11 @@
 //! The browser edge of TabMQ.
 //!
-//! On the page's side there is [`Bus`]: it starts the tab's dedicated worker and talks to it in
-//! [`Command`](api::Command)s and [`Notice`](api::Notice)s. On the worker's side there is [`TabWorker`]: it carries out
-//! what the tab's state machine wants done and tells it what the browser reports. It makes no protocol decision.
+//! On the page's side there is [`BusHandle`], for any app that is compiled to WebAssembly: [`Client`]s that publish and
+//! subscribe, the tab's role, the roster. With the feature `yew` there are [hooks] for Yew, too. Below them is [`Bus`]: it
+//! starts the tab's dedicated worker and talks to it in [`Command`](api::Command)s and [`Notice`](api::Notice)s.
+//!
+//! On the worker's side there is [`TabWorker`]: it carries out what the tab's state machine wants done and tells it what
+//! the browser reports. It makes no protocol decision.
 
 mod bus;
 mod channel;
@@ -14,6 +17,7 @@ mod events;
 mod indexeddb;
 mod locks;
 mod mutex;
+mod page;
 mod spawn;
 mod storage;
 #[cfg(test)]
@@ -23,6 +27,10 @@ mod weblocks;
 mod worker;
 
 pub use bus::{Bus, BusOptions, Signal};
+pub use page::{
+    BusHandle, BusStatus, Client, Frame, Listening, Messages, Reason, Request, RequestError, Ring,
+    Subscriber, SubscriptionStatus, topic_matches,
+};
 pub use tab::{Stats, TabId, Time, api};
 pub use worker::TabWorker;
 
