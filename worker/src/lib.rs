@@ -14,6 +14,8 @@ mod control;
 mod entropy;
 mod error;
 mod events;
+#[cfg(feature = "yew")]
+pub mod hooks;
 mod indexeddb;
 mod locks;
 mod mutex;

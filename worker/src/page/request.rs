@@ -26,6 +26,16 @@ impl Request {
     }
 }
 
+impl Request {
+    /// One that there was nothing to do for.
+    #[cfg(feature = "yew")]
+    pub(crate) fn done() -> Self {
+        let (request, answer) = Self::new();
+        answer(Ok(Reason(0)));
+        request
+    }
+}
+
 impl Future for Request {
     type Output = Result<Reason, RequestError>;
 

@@ -49,6 +49,12 @@ impl<T> Ring<T> {
         self.dropped = 0;
     }
 
+    /// How many it keeps at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Keeps so many from now on.
     pub fn set_capacity(&mut self, capacity: usize) {
         self.capacity = capacity;
