@@ -40,6 +40,17 @@ pub struct BusProviderProps {
 /// Joins a channel for the components below it, and gives them one client to share.
 ///
 /// Providers on the same channel share one worker, which ends with the last of them, and have a client each.
+///
+/// ```no_run
+/// # use tabmq_worker::{BusOptions, api::{ConnectOptions, Durability}, hooks::BusProvider};
+/// # use yew::prelude::*;
+/// #[component]
+/// fn App() -> Html {
+///     let options = BusOptions { durability: Durability::Strict, ..BusOptions::new("kitchen") };
+///     let connect = ConnectOptions { keep_alive: 0, ..ConnectOptions::default() };
+///     html! { <BusProvider {options} {connect}>{ "components with hooks" }</BusProvider> }
+/// }
+/// ```
 #[component]
 pub fn BusProvider(props: &BusProviderProps) -> Html {
     let bus = use_memo(props.options.clone(), |options| {

@@ -96,12 +96,13 @@ impl Filters {
         if !is_alive {
             return None;
         }
-        let has_them_all = match filter.status {
-            SubscriptionStatus::Requested => !filter.has_retained,
-            SubscriptionStatus::Granted(_) => handling != RetainHandling::SendAtSubscribe,
+        let wants_all = handling == RetainHandling::SendAtSubscribe;
+        let misses_nothing = match filter.status {
+            SubscriptionStatus::Requested => !wants_all || !filter.has_retained,
+            SubscriptionStatus::Granted(_) => !wants_all,
             SubscriptionStatus::Suspended | SubscriptionStatus::Refused(_) => false,
         };
-        if has_them_all && filter.is_asked() {
+        if misses_nothing && filter.is_asked() {
             return None;
         }
         let handling = match (&filter.status, handling) {

@@ -52,6 +52,15 @@ impl<T: ?Sized + 'static> Listeners<T> {
 }
 
 /// Somebody listens, until this is dropped.
+///
+/// ```no_run
+/// # use tabmq_worker::BusHandle;
+/// # fn example(bus: &BusHandle) {
+/// let listening = bus.on_failure(|why| { /* a sentence for people */ });
+/// // Keep it as long as that matters.
+/// drop(listening);
+/// # }
+/// ```
 #[must_use = "nobody listens any more when it is dropped"]
 pub struct Listening(Option<Box<dyn FnOnce()>>);
 

@@ -14,6 +14,17 @@ use super::session::Answer;
 ///
 /// It ends with the reason code of the acknowledgement if that is one of success, below 0x80, and with a
 /// [`RequestError`] if not. It waits as long as there is no broker.
+///
+/// ```no_run
+/// # use tabmq_worker::{Request, RequestError};
+/// # async fn example(request: Request) {
+/// match request.await {
+///     Ok(reason) => { /* 0x00, or 0x10: nobody is subscribed */ }
+///     Err(RequestError::Closed) => { /* it may have arrived; ask again if twice does no harm */ }
+///     Err(error) => { /* not carried out; `error` displays as a sentence */ }
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Request(oneshot::Receiver<Answer>);
 

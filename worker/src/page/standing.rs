@@ -6,6 +6,18 @@ use tab::TabId;
 use tab::api::{Notice, Problem, Role, TabInfo};
 
 /// What has become of the worker of this page.
+///
+/// ```no_run
+/// # use tabmq_worker::{BusHandle, BusStatus};
+/// # fn example(bus: &BusHandle) -> String {
+/// match bus.status() {
+///     BusStatus::Starting => "Joining.".to_owned(),
+///     BusStatus::Open(tab_id) => format!("Joined as tab {tab_id}."),
+///     BusStatus::Refused(problem) => problem.to_string(),
+///     BusStatus::Failed(why) => why,
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum BusStatus {
     /// It has not been heard of yet.
