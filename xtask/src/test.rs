@@ -71,6 +71,8 @@ pub(crate) const STEPS: [Step; 12] = [
                 "tabmq-worker",
                 "-p",
                 "e2e-page",
+                "-p",
+                "tabmq-example-yew",
                 "--all-targets",
             ];
             shell::run(tools.wasm_cargo(packages).args(["--", "-D", "warnings"]))
