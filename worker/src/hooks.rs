@@ -22,7 +22,7 @@
 //!     let chat = use_subscription("chat/#");
 //!     let publish = use_publish();
 //!     let say = move |_: MouseEvent| drop(publish.publish("chat/all", "Hello, tabs!"));
-//!     let text = |payload| String::from_utf8_lossy(payload).into_owned();
+//!     let text = |payload: &[u8]| String::from_utf8_lossy(payload).into_owned();
 //!     let line = |message: &Rc<Message>| html! { <p>{ text(&message.payload) }</p> };
 //!     let lines: Html = chat.messages().map(line).collect();
 //!     html! { <><button onclick={say}>{ "Hello" }</button>{ lines }</> }
