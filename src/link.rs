@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use tabmq_worker::BusOptions;
 use tabmq_worker::api::{ConnectOptions, Durability};
 
 /// Channel of a page whose link names none.
@@ -73,6 +74,25 @@ impl Link {
         }
         link.topic_filters = topic_filters.unwrap_or(link.topic_filters);
         link
+    }
+
+    /// How to join the channel.
+    pub(crate) fn bus_options(&self) -> BusOptions {
+        BusOptions {
+            durability: self.durability,
+            ..BusOptions::new(&self.channel)
+        }
+    }
+
+    /// How to connect to its broker.
+    pub(crate) fn connect_options(&self) -> ConnectOptions {
+        ConnectOptions {
+            client_id: self.client_id.clone(),
+            clean_start: self.clean_start,
+            session_expiry_interval: self.session_expiry_interval,
+            keep_alive: self.keep_alive,
+            ..ConnectOptions::default()
+        }
     }
 
     /// The query string, with its `?`; empty if everything is as it is without one.

@@ -1,80 +1,73 @@
 //! Joins state, bus and view: actions change the state at once, the view is redrawn once per animation frame.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
-use tabmq_worker::{Bus, BusOptions};
-use wasm_bindgen::JsCast;
-use wasm_bindgen::closure::Closure;
+use tabmq_worker::api::Notice;
+use tabmq_worker::hooks::use_client;
+use tabmq_worker::{Client, Frame, Listening};
 use yew::prelude::*;
 
 use crate::link::Link;
 use crate::state::{Action, State};
 
-/// A hidden page gets no animation frames, but its title and icon must still tell its role.
-const REDRAW_LATEST_MS: i32 = 250;
-
-/// The state of the page and the bus that feeds it. Clones share it.
+/// The state of the page. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Store(Rc<Shared>);
 
 struct Shared {
     state: RefCell<Rc<State>>,
-    bus: OnceCell<Bus>,
+    frame: Frame,
     view: RefCell<Option<Box<dyn Fn()>>>,
-    redraw: Closure<dyn FnMut()>,
-    redraw_due: Cell<Option<Redraw>>,
-}
-
-/// A redraw that was asked for: by an animation frame or by a timer, whichever comes first.
-#[derive(Clone, Copy)]
-struct Redraw {
-    frame: Option<i32>,
-    timer: Option<i32>,
+    /// To every event and every message, in their order: a log leaves nothing out.
+    listening: OnceCell<[Listening; 2]>,
 }
 
 impl Store {
-    /// Joins the channel of this link.
-    pub(crate) fn open(link: Link) -> Self {
-        let options = BusOptions {
-            channel: link.channel.clone(),
-            worker_url: None,
-            durability: link.durability,
-        };
+    fn new(link: &Link, client: &Client) -> Self {
         let store = Self(Rc::new_cyclic(|weak: &Weak<Shared>| {
             let weak = weak.clone();
             Shared {
                 state: RefCell::new(Rc::new(State::new(link))),
-                bus: OnceCell::new(),
-                view: RefCell::new(None),
-                redraw: Closure::new(move || {
-                    if let Some(shared) = weak.upgrade() {
-                        shared.redraw();
+                frame: Frame::new(move || {
+                    if let Some(shared) = weak.upgrade()
+                        && let Some(view) = &*shared.view.borrow()
+                    {
+                        view();
                     }
                 }),
-                redraw_due: Cell::new(None),
+                view: RefCell::new(None),
+                listening: OnceCell::new(),
             }
         }));
-        let weak = Rc::downgrade(&store.0);
-        let bus = Bus::open(options, move |signal| {
+        let dispatch = |weak: &Weak<Shared>, action| {
             if let Some(shared) = weak.upgrade() {
-                Self(shared).dispatch(Action::Heard(signal));
+                Self(shared).dispatch(action);
             }
-        });
+        };
+        let (noticed, received) = (Rc::downgrade(&store.0), Rc::downgrade(&store.0));
+        let listening = [
+            client.bus().on_notice(move |notice| match notice {
+                Notice::Event(event) => dispatch(&noticed, Action::Event(event.clone())),
+                Notice::Refused(problem) => dispatch(&noticed, Action::Refused(problem.clone())),
+                Notice::Opened { .. }
+                | Notice::Role(_)
+                | Notice::Roster(_)
+                | Notice::Client(..)
+                | Notice::Stats(_) => {}
+            }),
+            client.on_message(move |message| {
+                dispatch(&received, Action::Message(Rc::clone(message)));
+            }),
+        ];
         // The cell is empty: this is the only place that fills it.
-        let _ = store.0.bus.set(bus);
+        let _ = store.0.listening.set(listening);
         store
     }
 
     pub(crate) fn dispatch(&self, action: Action) {
-        let mut commands = Vec::new();
-        Rc::make_mut(&mut self.0.state.borrow_mut()).reduce(action, &mut commands);
-        if let Some(bus) = self.0.bus.get() {
-            for command in commands {
-                bus.send(command);
-            }
-        }
-        self.0.ask_for_redraw();
+        Rc::make_mut(&mut self.0.state.borrow_mut()).reduce(action);
+        self.0.frame.ask();
     }
 }
 
@@ -84,37 +77,12 @@ impl PartialEq for Store {
     }
 }
 
-impl Shared {
-    fn ask_for_redraw(&self) {
-        if self.redraw_due.get().is_some() {
-            return;
-        }
-        let Some(window) = web_sys::window() else {
-            return;
-        };
-        let redraw = self.redraw.as_ref().unchecked_ref();
-        self.redraw_due.set(Some(Redraw {
-            frame: window.request_animation_frame(redraw).ok(),
-            timer: window
-                .set_timeout_with_callback_and_timeout_and_arguments_0(redraw, REDRAW_LATEST_MS)
-                .ok(),
-        }));
-    }
-
-    fn redraw(&self) {
-        if let (Some(due), Some(window)) = (self.redraw_due.take(), web_sys::window()) {
-            if let Some(frame) = due.frame {
-                // Fails only for a number that was never given out.
-                let _ = window.cancel_animation_frame(frame);
-            }
-            if let Some(timer) = due.timer {
-                window.clear_timeout_with_handle(timer);
-            }
-        }
-        if let Some(view) = &*self.view.borrow() {
-            view();
-        }
-    }
+/// The store of a page that is about to do what its link says. It hears everything from its first drawing on.
+#[hook]
+pub(crate) fn use_store(link: &Link) -> Store {
+    let client = use_client();
+    let store = use_memo(client, |client| Store::new(link, client));
+    (*store).clone()
 }
 
 /// The state; the component is drawn again, at most once per animation frame, when it changed.
@@ -124,7 +92,7 @@ pub(crate) fn use_state_of(store: &Store) -> Rc<State> {
     use_effect_with(store.clone(), move |store| {
         *store.0.view.borrow_mut() = Some(Box::new(move || update.force_update()));
         // What came between the first drawing and now was announced to nobody.
-        store.0.ask_for_redraw();
+        store.0.frame.ask();
     });
     let state = store.0.state.borrow();
     Rc::clone(&state)

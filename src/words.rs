@@ -1,11 +1,8 @@
 //! The state in words.
 
 use tabmq_worker::api::{ClientStatus, DisconnectCause, Durability, QoS, Role};
-
-use crate::reason::Reason;
-use crate::state::publishing::{Outcome, Publishing};
-use crate::state::subscriptions::Grant;
-use crate::state::{State, Worker};
+use tabmq_worker::hooks::{PublishStatus, Published};
+use tabmq_worker::{BusStatus, Reason, RequestError, SubscriptionStatus};
 
 /// A role's name.
 pub(crate) fn role(role: Role) -> &'static str {
@@ -17,14 +14,14 @@ pub(crate) fn role(role: Role) -> &'static str {
 }
 
 /// A status: one word for style sheets and tests, and a sentence.
-pub(crate) fn status(state: &State) -> (&'static str, String) {
-    match &state.worker {
-        Worker::Starting => return ("waiting", "Starting.".to_owned()),
-        Worker::Failed(_) => return ("disconnected", "The worker has stopped.".to_owned()),
-        Worker::OnNoChannel => return ("disconnected", "On no channel.".to_owned()),
-        Worker::Running(_) => {}
+pub(crate) fn status(bus: &BusStatus, client: &ClientStatus) -> (&'static str, String) {
+    match bus {
+        BusStatus::Starting => return ("waiting", "Starting.".to_owned()),
+        BusStatus::Failed(_) => return ("disconnected", "The worker has stopped.".to_owned()),
+        BusStatus::Refused(_) => return ("disconnected", "On no channel.".to_owned()),
+        BusStatus::Open(_) => {}
     }
-    match &state.status {
+    match client {
         ClientStatus::Waiting => ("waiting", "Waiting for a broker.".to_owned()),
         ClientStatus::Connecting => ("connecting", "Connecting.".to_owned()),
         ClientStatus::Connected {
@@ -84,8 +81,8 @@ pub(crate) fn kept(durability: Option<Durability>) -> &'static str {
 }
 
 /// What became of the publishes.
-pub(crate) fn publish_result(publishing: &Publishing, role: Role) -> String {
-    let pending = publishing.pending();
+pub(crate) fn publish_result(status: &PublishStatus, role: Role) -> String {
+    let pending = status.pending;
     if pending > 0 {
         let messages = if pending == 1 { "message" } else { "messages" };
         return match role {
@@ -99,29 +96,34 @@ pub(crate) fn publish_result(publishing: &Publishing, role: Role) -> String {
             }
         };
     }
-    match publishing.last() {
-        None => "Ctrl+Enter publishes, too.".to_owned(),
-        Some((number, Outcome::Sent)) => format!("Message {number} sent."),
-        Some((number, Outcome::Answered(reason))) if reason.is_failure() => {
-            format!("Message {number} refused: {reason}.")
-        }
-        Some((number, Outcome::Answered(reason))) => {
+    let Some(Published {
+        number,
+        qos,
+        result,
+    }) = &status.last
+    else {
+        return "Ctrl+Enter publishes, too.".to_owned();
+    };
+    match (result, qos) {
+        (Ok(_), QoS::AtMostOnce) => format!("Message {number} sent."),
+        (Ok(reason), QoS::AtLeastOnce | QoS::ExactlyOnce) => {
             format!("Message {number} acknowledged: {reason}.")
         }
-        Some((number, Outcome::Refused(why))) => format!("Message {number} not sent. {why}"),
-        Some((number, Outcome::Lost)) => format!(
+        (Err(RequestError::Reason(reason)), _) => format!("Message {number} refused: {reason}."),
+        (Err(RequestError::Problem(why)), _) => format!("Message {number} not sent. {why}"),
+        (Err(RequestError::Closed), _) => format!(
             "The connection ended before message {number} was acknowledged; it may or may not have arrived."
         ),
     }
 }
 
 /// What the broker said about a subscription.
-pub(crate) fn grant(grant: &Grant) -> String {
-    match grant {
-        Grant::Suspended => "Not connected".to_owned(),
-        Grant::Requested => "Requested".to_owned(),
-        Grant::Granted(qos) => format!("Granted QoS {}", qos_level(*qos)),
-        Grant::Refused(why) => format!("Refused: {why}"),
+pub(crate) fn grant(status: &SubscriptionStatus) -> String {
+    match status {
+        SubscriptionStatus::Suspended => "Not connected".to_owned(),
+        SubscriptionStatus::Requested => "Requested".to_owned(),
+        SubscriptionStatus::Granted(qos) => format!("Granted QoS {}", qos_level(*qos)),
+        SubscriptionStatus::Refused(why) => format!("Refused: {why}"),
     }
 }
 
@@ -174,17 +176,24 @@ mod tests {
 
     #[test]
     fn a_publish_says_whether_it_waits_for_a_broker_or_for_its_answer() {
-        let mut publishing = Publishing::default();
-        publishing.begin();
-        publishing.begin();
+        let waiting = PublishStatus {
+            pending: 2,
+            ..PublishStatus::default()
+        };
         assert_eq!(
-            publish_result(&publishing, Role::Waiting),
+            publish_result(&waiting, Role::Waiting),
             "2 messages waiting for a broker; sent in order when there is one."
         );
-        publishing.end(1, Outcome::Answered(Reason(0)));
-        publishing.end(2, Outcome::Answered(Reason(0x10)));
+        let answered = PublishStatus {
+            last: Some(Published {
+                number: 2,
+                qos: QoS::AtLeastOnce,
+                result: Ok(Reason(0x10)),
+            }),
+            ..PublishStatus::default()
+        };
         assert_eq!(
-            publish_result(&publishing, Role::Waiting),
+            publish_result(&answered, Role::Waiting),
             "Message 2 acknowledged: No matching subscribers (0x10)."
         );
     }

@@ -1,13 +1,14 @@
 //! What went wrong, and what to do about it.
 
+use tabmq_worker::BusStatus;
 use yew::prelude::*;
 
 use crate::page;
-use crate::state::{Action, Worker};
+use crate::state::Action;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct AlertsProps {
-    pub(super) worker: Worker,
+    pub(super) bus: BusStatus,
     pub(super) refusal: Option<String>,
     pub(super) dispatch: Callback<Action>,
 }
@@ -19,8 +20,8 @@ pub(super) fn Alerts(props: &AlertsProps) -> Html {
     let dismiss = props
         .dispatch
         .reform(|_: MouseEvent| Action::DismissRefusal);
-    match (&props.worker, &props.refusal) {
-        (Worker::Failed(why), _) => html! {
+    match (&props.bus, &props.refusal) {
+        (BusStatus::Failed(why), _) => html! {
             <div class="alert" role="alert" data-testid="error">
                 <p>
                     <strong>{ "This tab has left the bus." }</strong>

@@ -1,6 +1,7 @@
 //! The channel of this tab, and the connection of its client.
 
 use tabmq_worker::api::ConnectOptions;
+use tabmq_worker::hooks::use_client;
 use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
@@ -38,22 +39,25 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
             );
         }
     });
-    let connect = use_callback(props.dispatch.clone(), |event: SubmitEvent, dispatch| {
-        event.prevent_default();
-        if let Some(form) = submitted(&event) {
-            dispatch.emit(Action::Connect(form.connect_options()));
-        }
-    });
-    let disconnect = use_callback(
-        (form.clone(), props.dispatch.clone()),
-        |_: MouseEvent, (form, dispatch)| {
-            let form = form
-                .cast::<HtmlFormElement>()
-                .and_then(|form| Form::of(&form));
-            let with_will = form.is_some_and(|form| form.is_on("with-will"));
-            dispatch.emit(Action::Disconnect { with_will });
+    let client = use_client();
+    let connect = use_callback(
+        (client.clone(), props.dispatch.clone()),
+        |event: SubmitEvent, (client, dispatch)| {
+            event.prevent_default();
+            if let Some(form) = submitted(&event) {
+                let options = form.connect_options();
+                client.connect(options.clone());
+                dispatch.emit(Action::Connect(options));
+            }
         },
     );
+    let disconnect = use_callback((form.clone(), client), |_: MouseEvent, (form, client)| {
+        let form = form
+            .cast::<HtmlFormElement>()
+            .and_then(|form| Form::of(&form));
+        let with_will = form.is_some_and(|form| form.is_on("with-will"));
+        client.disconnect(with_will);
+    });
     let is_disconnected = props.status == "disconnected";
     html! {
         <section class="panel" aria-labelledby="connection-title">

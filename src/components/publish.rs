@@ -1,28 +1,25 @@
 //! The form that publishes.
 
+use tabmq_worker::hooks::{use_publish, use_role};
 use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
 use super::fields::{Check, Field, QosSelect};
 use crate::form::Form;
-use crate::state::Action;
-
-#[derive(PartialEq, Properties)]
-pub(super) struct PublishProps {
-    /// What became of the publishes, in words.
-    pub(super) result: String,
-    /// How many were answered with success.
-    pub(super) acknowledged: u64,
-    pub(super) dispatch: Callback<Action>,
-}
+use crate::words;
 
 #[component]
-pub(super) fn Publish(props: &PublishProps) -> Html {
-    let publish = use_callback(props.dispatch.clone(), |event: SubmitEvent, dispatch| {
+pub(super) fn Publish() -> Html {
+    let publish = use_publish();
+    let role = use_role();
+    let result = words::publish_result(publish.status(), role);
+    let acknowledged = publish.status().acknowledged;
+    let on_submit = use_callback(publish, |event: SubmitEvent, publish| {
         event.prevent_default();
         let form = event.target_dyn_into::<HtmlFormElement>();
         if let Some(form) = form.and_then(|form| Form::of(&form)) {
-            dispatch.emit(Action::Publish(form.publication()));
+            // The status tells how it ends.
+            drop(publish.publish_with_options(form.publication()));
         }
     });
     let form = use_node_ref();
@@ -40,7 +37,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
             <div class="panel-head">
                 <h2 id="publish-title">{ "Publish" }</h2>
             </div>
-            <form ref={form} onsubmit={publish} onkeydown={on_key}>
+            <form ref={form} onsubmit={on_submit} onkeydown={on_key}>
                 <Field label="Topic">
                     <input
                         name="topic"
@@ -68,9 +65,9 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
                         class="publish-result"
                         role="status"
                         data-testid="publish-result"
-                        data-acknowledged={props.acknowledged.to_string()}
+                        data-acknowledged={acknowledged.to_string()}
                     >
-                        { &props.result }
+                        { result }
                     </p>
                     <button
                         type="submit"

@@ -3,13 +3,16 @@
 use std::rc::Rc;
 
 use tabmq_worker::api::{QoS, RetainHandling, Subscription};
+use tabmq_worker::hooks::{SubscriptionOptions, use_subscription_with_options};
+use tabmq_worker::{RequestError, SubscriptionStatus};
 use web_sys::HtmlFormElement;
+use yew::platform::spawn_local;
 use yew::prelude::*;
 
 use super::fields::{Check, Field, QosSelect};
 use crate::form::Form;
 use crate::state::Action;
-use crate::state::subscriptions::{Grant, Subscriptions, Wanted};
+use crate::state::subscriptions::{Subscriptions, Wanted};
 use crate::words;
 
 #[derive(PartialEq, Properties)]
@@ -72,36 +75,83 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
                 <p class="empty">{ "Subscribed to nothing. The topic filter # matches every topic." }</p>
             }
             <ul class="subscriptions">
-                { for props.subscriptions.iter().map(|wanted| row(wanted, &props.dispatch)) }
+                { for props.subscriptions.iter().map(|wanted| html! {
+                    <Row
+                        key={wanted.subscription.topic_filter.clone()}
+                        wanted={wanted.clone()}
+                        dispatch={props.dispatch.clone()}
+                    />
+                }) }
             </ul>
         </section>
     }
 }
 
-fn row(wanted: &Wanted, dispatch: &Callback<Action>) -> Html {
-    let topic_filter = &wanted.subscription.topic_filter;
-    let granted = match &wanted.grant {
-        Grant::Suspended => "suspended".to_owned(),
-        Grant::Requested => "requested".to_owned(),
-        Grant::Granted(qos) => words::qos_level(*qos).to_string(),
-        Grant::Refused(_) => "refused".to_owned(),
+#[derive(PartialEq, Properties)]
+struct RowProps {
+    wanted: Wanted,
+    dispatch: Callback<Action>,
+}
+
+/// One subscription: it is subscribed to as long as its row is there.
+#[component]
+fn Row(props: &RowProps) -> Html {
+    let Wanted {
+        subscription,
+        colour,
+        renewals,
+    } = &props.wanted;
+    let options = SubscriptionOptions {
+        qos: subscription.qos,
+        no_local: subscription.no_local,
+        retain_as_published: subscription.retain_as_published,
+        retain_handling: subscription.retain_handling,
+        identifier: subscription.identifier,
+        // The messages are in the log of all.
+        buffer: 0,
     };
-    let remove = dispatch.reform({
+    let topic_filter = &subscription.topic_filter;
+    let messages = use_subscription_with_options(topic_filter, options);
+    {
+        let messages = messages.clone();
+        use_effect_with(*renewals, move |renewals| {
+            if *renewals > 0 {
+                messages.renew();
+            }
+        });
+    }
+    let granted = match messages.status() {
+        SubscriptionStatus::Suspended => "suspended".to_owned(),
+        SubscriptionStatus::Requested => "requested".to_owned(),
+        SubscriptionStatus::Granted(qos) => words::qos_level(*qos).to_string(),
+        SubscriptionStatus::Refused(_) => "refused".to_owned(),
+    };
+    let remove = {
+        let (messages, dispatch) = (messages.clone(), props.dispatch.clone());
         let topic_filter = topic_filter.clone();
-        move |_: MouseEvent| Action::Unsubscribe(topic_filter.clone())
-    });
+        move |_: MouseEvent| {
+            let request = messages.unsubscribe();
+            dispatch.emit(Action::Unsubscribe(topic_filter.clone()));
+            let (dispatch, topic_filter) = (dispatch.clone(), topic_filter.clone());
+            spawn_local(async move {
+                match request.await {
+                    Ok(_) | Err(RequestError::Closed) => {}
+                    Err(why) => dispatch.emit(Action::StillSubscribed(topic_filter, why)),
+                }
+            });
+        }
+    };
     html! {
         <li
-            key={topic_filter.clone()}
             class="subscription"
             data-testid="subscription"
             data-filter={topic_filter.clone()}
             data-granted={granted}
         >
-            <span class={format!("swatch colour-{}", wanted.colour.0)} />
+            <span class={format!("swatch colour-{}", colour.0)} />
             <code class="subscription-filter">{ topic_filter }</code>
             <span class="subscription-count" title="Messages that matched">
-                { words::count(wanted.messages) }
+                { words::count(messages.received()) }
             </span>
             <button
                 type="button"
@@ -114,9 +164,9 @@ fn row(wanted: &Wanted, dispatch: &Callback<Action>) -> Html {
                 { "×" }
             </button>
             <span class="subscription-grant">
-                { words::grant(&wanted.grant) }
-                { for options(&wanted.subscription).iter().map(|option| html! {
-                    <span class="badge">{ option }</span>
+                { words::grant(messages.status()) }
+                { for badges(subscription).iter().map(|badge| html! {
+                    <span class="badge">{ badge }</span>
                 }) }
             </span>
         </li>
@@ -124,21 +174,21 @@ fn row(wanted: &Wanted, dispatch: &Callback<Action>) -> Html {
 }
 
 /// The options that differ from the default.
-fn options(subscription: &Subscription) -> Vec<String> {
-    let mut options = Vec::new();
+fn badges(subscription: &Subscription) -> Vec<String> {
+    let mut badges = Vec::new();
     if subscription.no_local {
-        options.push("No Local".to_owned());
+        badges.push("No Local".to_owned());
     }
     if subscription.retain_as_published {
-        options.push("Retain As Published".to_owned());
+        badges.push("Retain As Published".to_owned());
     }
     match subscription.retain_handling {
         RetainHandling::SendAtSubscribe => {}
-        RetainHandling::SendIfNew => options.push("Retain Handling 1".to_owned()),
-        RetainHandling::DoNotSend => options.push("Retain Handling 2".to_owned()),
+        RetainHandling::SendIfNew => badges.push("Retain Handling 1".to_owned()),
+        RetainHandling::DoNotSend => badges.push("Retain Handling 2".to_owned()),
     }
     if let Some(identifier) = subscription.identifier {
-        options.push(format!("id {identifier}"));
+        badges.push(format!("id {identifier}"));
     }
-    options
+    badges
 }

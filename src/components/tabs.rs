@@ -1,8 +1,7 @@
 //! The tabs on the channel, and which of them is the broker.
 
-use std::rc::Rc;
-
-use tabmq_worker::api::{Durability, TabInfo, Visibility};
+use tabmq_worker::api::{TabInfo, Visibility};
+use tabmq_worker::hooks::use_roster;
 use yew::prelude::*;
 
 use crate::link::{Link, durability_name};
@@ -13,40 +12,45 @@ const AGE_INTERVAL_MS: i32 = 1_000;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct TabsProps {
-    pub(super) roster: Rc<Vec<TabInfo>>,
-    /// How the broker keeps its state, if there is one.
-    pub(super) kept: Option<Durability>,
     /// Set-up of the next tab.
     pub(super) link: Link,
-    /// Whether to tell a newcomer what to do first.
-    pub(super) hint: bool,
 }
 
 #[component]
 pub(super) fn Tabs(props: &TabsProps) -> Html {
     let now = page::use_now(AGE_INTERVAL_MS);
+    let roster = use_roster();
+    let met_another_tab = use_mut_ref(|| false);
+    // A newcomer is told what to do until there was a second tab.
+    let hint = {
+        let mut met = met_another_tab.borrow_mut();
+        *met |= roster.len() > 1;
+        !*met
+    };
+    let broker = roster.iter().find(|tab| tab.is_broker);
+    let kept = broker.map(|tab| tab.durability);
     html! {
         <section class="panel" aria-labelledby="tabs-title">
             <div class="panel-head">
                 <h2 id="tabs-title">{ "Tabs" }</h2>
-                <span class="panel-count">{ props.roster.len() }</span>
+                <span class="panel-count">{ roster.len() }</span>
             </div>
             // The hint stands where the second tab will, so that nothing moves when it comes.
             <div class="roster-space">
                 <ul class="roster" data-testid="roster">
-                    { for props.roster.iter().map(|tab| roster_row(tab, now)) }
+                    { for roster.iter().map(|tab| roster_row(tab, now)) }
                 </ul>
-                if props.hint {
+                if hint {
                     <p class="hint" data-testid="hint">
                         { "Open a second tab: what you publish in one arrives in both. Then close the broker's tab: the other takes over." }
                     </p>
                 }
             </div>
-            <p class="kept" data-testid="kept" data-durability={props.kept.map(durability_name)}>
-                { words::kept(props.kept) }
+            <p class="kept" data-testid="kept" data-durability={kept.map(durability_name)}>
+                { words::kept(kept) }
             </p>
             <a
-                class={classes!("button", props.hint.then_some("primary"))}
+                class={classes!("button", hint.then_some("primary"))}
                 href={page::address(&props.link.query())}
                 target="_blank"
                 rel="noopener"

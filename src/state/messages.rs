@@ -31,14 +31,14 @@ pub(crate) struct MessageLog {
 pub(crate) struct Received {
     /// 1 for the first message of this page.
     pub(crate) number: u64,
-    pub(crate) message: Message,
+    pub(crate) message: Rc<Message>,
     /// Colours of the subscriptions it matched when it arrived.
     pub(crate) colours: Vec<Colour>,
     search_text: OnceCell<String>,
 }
 
 impl MessageLog {
-    pub(crate) fn push(&mut self, message: Message, colours: Vec<Colour>) {
+    pub(crate) fn push(&mut self, message: Rc<Message>, colours: Vec<Colour>) {
         self.received += 1;
         self.bytes += message.payload.len();
         self.kept.push_front(Rc::new(Received {
@@ -106,8 +106,8 @@ mod tests {
     use super::*;
     use tabmq_worker::api::{MessageProperties, QoS};
 
-    fn message(topic: &str, payload: &[u8]) -> Message {
-        Message {
+    fn message(topic: &str, payload: &[u8]) -> Rc<Message> {
+        Rc::new(Message {
             topic: topic.to_owned(),
             payload: payload.to_vec(),
             qos: QoS::AtMostOnce,
@@ -116,7 +116,7 @@ mod tests {
             properties: MessageProperties::default(),
             subscription_identifiers: Vec::new(),
             received_at: Default::default(),
-        }
+        })
     }
 
     #[test]

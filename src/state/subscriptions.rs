@@ -1,8 +1,7 @@
-//! The subscriptions a person wants, and what the broker said about each.
+//! The subscriptions a person wants.
 
-use tabmq_worker::api::{QoS, Subscription};
-
-use crate::reason::Reason;
+use tabmq_worker::api::Subscription;
+use tabmq_worker::topic_matches;
 
 /// Colours to tell subscriptions apart; the style sheet has as many.
 const COLOURS: u8 = 8;
@@ -20,48 +19,24 @@ pub(crate) struct Subscriptions(Vec<Wanted>);
 pub(crate) struct Wanted {
     pub(crate) subscription: Subscription,
     pub(crate) colour: Colour,
-    pub(crate) grant: Grant,
-    /// Messages that arrived and match the topic filter.
-    pub(crate) messages: u64,
-}
-
-/// What the broker said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Grant {
-    /// Not asked: there is no connection.
-    Suspended,
-    /// Asked.
-    Requested,
-    /// Yes, with this maximum QoS.
-    Granted(QoS),
-    /// No, and why in words.
-    Refused(String),
-}
-
-impl Grant {
-    /// The grant in a SUBACK.
-    pub(crate) fn of(reason: Reason) -> Self {
-        match reason.0 {
-            0x00 => Self::Granted(QoS::AtMostOnce),
-            0x01 => Self::Granted(QoS::AtLeastOnce),
-            0x02 => Self::Granted(QoS::ExactlyOnce),
-            _ => Self::Refused(reason.to_string()),
-        }
-    }
+    /// How often the very same was wanted again.
+    pub(crate) renewals: u32,
 }
 
 impl Subscriptions {
     /// Adds a subscription, or gives an existing one new options.
     pub(crate) fn want(&mut self, subscription: Subscription) {
-        match self.find(&subscription.topic_filter) {
+        let topic_filter = &subscription.topic_filter;
+        let mut all = self.0.iter_mut();
+        match all.find(|w| w.subscription.topic_filter == *topic_filter) {
+            Some(wanted) if wanted.subscription == subscription => wanted.renewals += 1,
             Some(wanted) => wanted.subscription = subscription,
             None => {
                 let colour = self.free_colour();
                 self.0.push(Wanted {
                     subscription,
                     colour,
-                    grant: Grant::Suspended,
-                    messages: 0,
+                    renewals: 0,
                 });
             }
         }
@@ -72,30 +47,12 @@ impl Subscriptions {
             .retain(|w| w.subscription.topic_filter != topic_filter);
     }
 
-    pub(crate) fn answer(&mut self, topic_filter: &str, grant: Grant) {
-        if let Some(wanted) = self.find(topic_filter) {
-            wanted.grant = grant;
-        }
-    }
-
-    /// The connection ended: nothing is granted any more.
-    pub(crate) fn suspend(&mut self) {
-        for wanted in &mut self.0 {
-            wanted.grant = Grant::Suspended;
-        }
-    }
-
-    /// Counts a message for every subscription it matches; their colours.
-    pub(crate) fn count(&mut self, topic: &str) -> Vec<Colour> {
-        let matching = self
-            .0
-            .iter_mut()
-            .filter(|w| matches_topic(&w.subscription.topic_filter, topic));
+    /// The colours of all that a topic matches.
+    pub(crate) fn colours_of(&self, topic: &str) -> Vec<Colour> {
+        let matching = self.0.iter();
         matching
-            .map(|wanted| {
-                wanted.messages += 1;
-                wanted.colour
-            })
+            .filter(|w| topic_matches(&w.subscription.topic_filter, topic))
+            .map(|w| w.colour)
             .collect()
     }
 
@@ -107,12 +64,6 @@ impl Subscriptions {
         self.0.is_empty()
     }
 
-    fn find(&mut self, topic_filter: &str) -> Option<&mut Wanted> {
-        self.0
-            .iter_mut()
-            .find(|w| w.subscription.topic_filter == topic_filter)
-    }
-
     /// The colour that is used least.
     fn free_colour(&self) -> Colour {
         let uses = |colour: &Colour| self.0.iter().filter(|w| w.colour == *colour).count();
@@ -121,28 +72,6 @@ impl Subscriptions {
             .min_by_key(uses)
             .unwrap_or(Colour(0))
     }
-}
-
-/// Whether a topic name matches a topic filter (MQTT 5.0, 4.7); for a shared subscription, the filter in it.
-fn matches_topic(topic_filter: &str, topic: &str) -> bool {
-    let topic_filter = topic_filter
-        .strip_prefix("$share/")
-        .and_then(|shared| shared.split_once('/'))
-        .map_or(topic_filter, |(_group, filter)| filter);
-    if topic.starts_with('$') && topic_filter.starts_with(['#', '+']) {
-        return false;
-    }
-    let mut levels = topic.split('/');
-    for wanted in topic_filter.split('/') {
-        match (wanted, levels.next()) {
-            // Also matches the parent: "a/#" matches "a".
-            ("#", _) => return true,
-            ("+", Some(_)) => {}
-            (wanted, Some(level)) if wanted == level => {}
-            _ => return false,
-        }
-    }
-    levels.next().is_none()
 }
 
 #[cfg(test)]
@@ -157,45 +86,19 @@ mod tests {
     }
 
     #[test]
-    fn topics_match_filters_as_the_specification_says() {
-        for (filter, topic) in [
-            ("#", "a/b"),
-            ("a/#", "a"),
-            ("a/#", "a/b/c"),
-            ("a/+", "a/b"),
-            ("+/+", "/b"),
-            ("a/+/c", "a//c"),
-            ("$SYS/#", "$SYS/x"),
-            ("$share/g/a/+", "a/b"),
-        ] {
-            assert!(matches_topic(filter, topic), "{filter} matches {topic}");
-        }
-        for (filter, topic) in [
-            ("a", "a/b"),
-            ("a/b", "a"),
-            ("a/+", "a"),
-            ("a/+", "a/b/c"),
-            ("#", "$SYS/x"),
-            ("+/x", "$SYS/x"),
-            ("$share/g/#", "$SYS/x"),
-        ] {
-            assert!(!matches_topic(filter, topic), "{filter} leaves out {topic}");
-        }
-    }
-
-    #[test]
-    fn a_filter_that_is_wanted_again_keeps_its_colour_and_count() {
+    fn a_filter_that_is_wanted_again_keeps_its_colour() {
         let mut subscriptions = Subscriptions::default();
         subscriptions.want(to("a"));
         subscriptions.want(to("b"));
-        assert_eq!(subscriptions.count("b"), [Colour(1)]);
-        subscriptions.want(Subscription {
+        subscriptions.want(to("b"));
+        let other = Subscription {
             no_local: true,
             ..to("b")
-        });
+        };
+        subscriptions.want(other.clone());
+        assert_eq!(subscriptions.colours_of("b"), [Colour(1)]);
         let b = subscriptions.iter().nth(1).unwrap();
-        assert_eq!((b.colour, b.messages), (Colour(1), 1));
-        assert!(b.subscription.no_local);
+        assert_eq!((&b.subscription, b.renewals), (&other, 1));
     }
 
     #[test]
@@ -206,6 +109,6 @@ mod tests {
         }
         subscriptions.remove("b");
         subscriptions.want(to("d"));
-        assert_eq!(subscriptions.count("d"), [Colour(1)]);
+        assert_eq!(subscriptions.colours_of("d"), [Colour(1)]);
     }
 }

@@ -1,8 +1,11 @@
 //! The browser edge of TabMQ.
 //!
-//! On the page's side there is [`Bus`]: it starts the tab's dedicated worker and talks to it in
-//! [`Command`](api::Command)s and [`Notice`](api::Notice)s. On the worker's side there is [`TabWorker`]: it carries out
-//! what the tab's state machine wants done and tells it what the browser reports. It makes no protocol decision.
+//! On the page's side there is [`BusHandle`], for any app that is compiled to WebAssembly: [`Client`]s that publish and
+//! subscribe, the tab's role, the roster. With the feature `yew` there are [hooks] for Yew, too. Below them is [`Bus`]: it
+//! starts the tab's dedicated worker and talks to it in [`Command`](api::Command)s and [`Notice`](api::Notice)s.
+//!
+//! On the worker's side there is [`TabWorker`]: it carries out what the tab's state machine wants done and tells it what
+//! the browser reports. It makes no protocol decision.
 //!
 //! A page without WebAssembly of its own attaches `MessagePort`s to the worker instead: one on which it says the same
 //! commands and hears the same notices, in bincode, and any number on which MQTT is spoken.
@@ -15,9 +18,12 @@ mod control;
 mod entropy;
 mod error;
 mod events;
+#[cfg(feature = "yew")]
+pub mod hooks;
 mod indexeddb;
 mod locks;
 mod mutex;
+mod page;
 mod peer;
 mod ports;
 mod spawn;
@@ -30,6 +36,10 @@ mod worker;
 
 pub use attach::listen_for_ports;
 pub use bus::{Bus, BusOptions, Signal};
+pub use page::{
+    BusHandle, BusStatus, Client, Frame, Listening, Messages, Reason, Request, RequestError, Ring,
+    Subscriber, SubscriptionStatus, topic_matches,
+};
 pub use peer::NOT_FOR_PORTS;
 pub use tab::{Stats, TabId, Time, api};
 pub use worker::TabWorker;

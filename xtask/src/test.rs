@@ -72,6 +72,8 @@ pub(crate) const STEPS: [Step; 13] = [
                 "tabmq-worker",
                 "-p",
                 "e2e-page",
+                "-p",
+                "tabmq-example-yew",
                 "--all-targets",
             ];
             shell::run(tools.wasm_cargo(packages).args(["--", "-D", "warnings"]))
@@ -157,7 +159,7 @@ pub(crate) const STEPS: [Step; 13] = [
     },
     Step {
         name: "edge",
-        promise: "in a real browser, the worker gets of its database and its locks what it asks for",
+        promise: "in a real browser, the worker gets of its database and its locks what it asks for, and a page of its worker",
         takes: "1 minute at first",
         needs: Needs::Browser,
         uses_build: false,
@@ -338,10 +340,12 @@ fn impure(listed: &str) -> Vec<&'static str> {
     found.into_iter().collect()
 }
 
-/// Runs the tests of the worker's own crate in a worker, each for itself and without the app.
+/// Runs the tests of the worker's own crate, each for itself and without the app: the edge's in a worker, the handles' and
+/// hooks' in a page.
 fn test_edge(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {
     let browser = browser::find()?;
-    let mut test = tools.wasm_cargo(["test", "-p", "tabmq-worker", "--lib"]);
+    let mut test = tools.wasm_cargo(["test", "-p", "tabmq-worker", "--features", "yew"]);
+    test.args(["--lib", "--test", "page"]);
     test.arg("--").args(arguments);
     test.env(
         "WASM_BINDGEN_TEST_WEBDRIVER_JSON",

@@ -1,14 +1,20 @@
 //! Reason codes in words.
 
-use std::fmt;
+use core::fmt;
 
-/// An MQTT 5 reason code; displays as its name in the specification and its number.
+/// An MQTT 5 reason code (2.4); displays as its name in the specification and its number.
+///
+/// ```
+/// # use tabmq_worker::Reason;
+/// assert_eq!(Reason(0x87).to_string(), "Not authorized (0x87)");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reason(pub(crate) u8);
+pub struct Reason(pub u8);
 
 impl Reason {
     /// Codes from 0x80 on say that something was refused or failed.
-    pub(crate) fn is_failure(self) -> bool {
+    #[must_use]
+    pub fn is_failure(self) -> bool {
         self.0 >= 0x80
     }
 

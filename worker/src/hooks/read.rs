@@ -1,0 +1,160 @@
+//! What a component reads of the bus.
+
+use std::rc::Rc;
+
+use tab::api::{ClientStatus, Role, TabInfo};
+use yew::prelude::*;
+
+use super::provider::{Place, use_place};
+use crate::page::{BusHandle, BusStatus, Client, Frame};
+
+/// The bus of the [`BusProvider`](super::BusProvider) above: for listening, and for clients beside the shared one.
+///
+/// ```no_run
+/// # use tabmq_worker::hooks::use_bus;
+/// # use yew::prelude::*;
+/// #[component]
+/// fn ChannelName() -> Html {
+///     let bus = use_bus();
+///     html! { <b>{ bus.channel() }</b> }
+/// }
+/// ```
+#[hook]
+pub fn use_bus() -> BusHandle {
+    use_place().bus
+}
+
+/// The client that the hooks below a [`BusProvider`](super::BusProvider) share.
+///
+/// ```no_run
+/// # use tabmq_worker::hooks::use_client;
+/// # use yew::prelude::*;
+/// #[component]
+/// fn Leave() -> Html {
+///     let client = use_client();
+///     html! { <button onclick={move |_| client.disconnect(false)}>{ "Leave" }</button> }
+/// }
+/// ```
+#[hook]
+pub fn use_client() -> Client {
+    use_place().client
+}
+
+/// What has become of the worker: whether the page is on its channel, and what keeps it off.
+///
+/// ```no_run
+/// # use tabmq_worker::{BusStatus, hooks::use_bus_status};
+/// # use yew::prelude::*;
+/// #[component]
+/// fn Alert() -> Html {
+///     let status = use_bus_status();
+///     match status {
+///         BusStatus::Failed(why) => html! { <p role="alert">{ why }</p> },
+///         BusStatus::Refused(problem) => html! { <p role="alert">{ problem.to_string() }</p> },
+///         BusStatus::Starting | BusStatus::Open(_) => html! {},
+///     }
+/// }
+/// ```
+#[hook]
+pub fn use_bus_status() -> BusStatus {
+    use_read(|place| place.bus.status())
+}
+
+/// State of the shared client's connection.
+///
+/// ```no_run
+/// # use tabmq_worker::{api::ClientStatus, hooks::use_client_status};
+/// # use yew::prelude::*;
+/// #[component]
+/// fn Online() -> Html {
+///     let status = use_client_status();
+///     let is_online = matches!(status, ClientStatus::Connected { .. });
+///     html! { { if is_online { "online" } else { "offline" } } }
+/// }
+/// ```
+#[hook]
+pub fn use_client_status() -> ClientStatus {
+    use_read(|place| place.client.status())
+}
+
+/// This tab's part on the channel.
+///
+/// ```no_run
+/// # use tabmq_worker::{api::Role, hooks::use_role};
+/// # use yew::prelude::*;
+/// #[component]
+/// fn Badge() -> Html {
+///     let role = use_role();
+///     html! { { if matches!(role, Role::Broker { .. }) { "Broker" } else { "Client" } } }
+/// }
+/// ```
+#[hook]
+pub fn use_role() -> Role {
+    use_read(|place| place.bus.role())
+}
+
+/// The tabs on the channel, this one included, ordered by id.
+///
+/// ```no_run
+/// # use tabmq_worker::hooks::use_roster;
+/// # use yew::prelude::*;
+/// #[component]
+/// fn Tabs() -> Html {
+///     let roster = use_roster();
+///     roster.iter().map(|tab| html! { <li>{ tab.tab_id.short() }</li> }).collect()
+/// }
+/// ```
+#[hook]
+pub fn use_roster() -> Rc<[TabInfo]> {
+    use_read(|place| place.bus.roster())
+}
+
+/// Something that changes with notices; the component is drawn again when it has.
+#[hook]
+fn use_read<T: Clone + PartialEq + 'static>(read: fn(&Place) -> T) -> T {
+    let place = use_place();
+    let redraw = use_redraw();
+    let drawn = use_mut_ref(|| None);
+    {
+        let drawn = Rc::clone(&drawn);
+        use_effect_with(place.clone(), move |place| {
+            let check = {
+                let place = place.clone();
+                Rc::new(move || {
+                    if drawn.borrow().as_ref() != Some(&read(&place)) {
+                        redraw.ask();
+                    }
+                })
+            };
+            // What came between the drawing and now was told to nobody.
+            check();
+            let listening = (
+                place.bus.on_notice({
+                    let check = Rc::clone(&check);
+                    move |_| check()
+                }),
+                place.bus.on_failure({
+                    let check = Rc::clone(&check);
+                    move |_| check()
+                }),
+                place.client.on_status(move |_| check()),
+            );
+            move || drop(listening)
+        });
+    }
+    let value = read(&place);
+    drawn.replace(Some(value.clone()));
+    value
+}
+
+/// Draws the component again in the next animation frame after it was asked to.
+#[hook]
+pub(super) fn use_redraw() -> Rc<Frame> {
+    let update = use_force_update();
+    let frame = use_memo((), |()| Frame::new(move || update.force_update()));
+    {
+        let frame = Rc::clone(&frame);
+        use_effect_with((), move |()| move || frame.cancel());
+    }
+    frame
+}

@@ -1,0 +1,284 @@
+//! One MQTT client of a page.
+
+use core::fmt;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use tab::api::{
+    ClientCommand, ClientNo, ClientNotice, ClientStatus, ConnectOptions, Message, Publication,
+    RequestId, Subscription,
+};
+
+use super::error::RequestError;
+use super::filters::SubscriberId;
+use super::handle::BusHandle;
+use super::listeners::{Listeners, Listening};
+use super::messages::Messages;
+use super::request::Request;
+use super::session::{Answer, Effect, Session};
+use super::subscriber::{Slot, Subscriber};
+
+/// One MQTT client of this page. Clones share it; it disconnects, without its will, when the last of them and of its
+/// [`Subscriber`]s is dropped.
+///
+/// It connects by itself and stays connected, whatever becomes of brokers and workers. When the broker moves, its session
+/// goes on. When the *worker* is another one, because the page was frozen or in the back/forward cache, it connects and
+/// subscribes again; what was published and not acknowledged until then ends with [`RequestError::Closed`].
+///
+/// ```no_run
+/// use tabmq_worker::api::{ConnectOptions, Publication, QoS, Subscription};
+/// use tabmq_worker::{BusHandle, BusOptions, RequestError};
+///
+/// # async fn example() -> Result<(), RequestError> {
+/// let client = BusHandle::open(BusOptions::new("kitchen")).client(ConnectOptions::default());
+/// let wanted = Subscription { topic_filter: "oven/+".into(), ..Default::default() };
+/// let subscriber = client.subscribe(wanted, |message| {
+///     // `message.topic`, `message.payload`
+/// });
+/// assert_eq!(subscriber.granted().await?, QoS::AtMostOnce);
+/// let message = Publication {
+///     topic: "oven/door".into(),
+///     payload: b"open".into(),
+///     qos: QoS::AtLeastOnce,
+///     ..Default::default()
+/// };
+/// // The reason code of the PUBACK: 0x00, or 0x10 if nobody gets it.
+/// let reason = client.publish(message).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client(Rc<Core>);
+
+type Waiting = Box<dyn FnOnce(Answer)>;
+
+/// What the handles share, and the bus feeds.
+pub(crate) struct Core {
+    bus: BusHandle,
+    no: ClientNo,
+    session: RefCell<Session>,
+    answers: RefCell<BTreeMap<RequestId, Waiting>>,
+    subscribers: RefCell<BTreeMap<SubscriberId, Rc<Slot>>>,
+    on_status: Listeners<ClientStatus>,
+    on_message: Listeners<Rc<Message>>,
+}
+
+impl Client {
+    pub(crate) fn new(bus: BusHandle, no: ClientNo, options: ConnectOptions) -> Self {
+        Self(Rc::new(Core {
+            bus,
+            no,
+            session: RefCell::new(Session::new(options)),
+            answers: RefCell::default(),
+            subscribers: RefCell::default(),
+            on_status: Listeners::default(),
+            on_message: Listeners::default(),
+        }))
+    }
+
+    pub(crate) fn core(&self) -> &Rc<Core> {
+        &self.0
+    }
+
+    /// The bus it belongs to.
+    #[must_use]
+    pub fn bus(&self) -> &BusHandle {
+        &self.0.bus
+    }
+
+    /// State of the connection (MQTT 5.0, 3.1 and 3.2).
+    #[must_use]
+    pub fn status(&self) -> ClientStatus {
+        self.0.session.borrow().status().clone()
+    }
+
+    /// Tells every change of the connection.
+    pub fn on_status(&self, callback: impl Fn(&ClientStatus) + 'static) -> Listening {
+        self.0.on_status.add(callback)
+    }
+
+    /// Connects anew, with other options. An earlier connection ends, and requests without an answer with it; what is
+    /// subscribed to is subscribed to again.
+    pub fn connect(&self, options: ConnectOptions) {
+        self.0.act(|session, out| session.connect(options, out));
+    }
+
+    /// Disconnects until [`connect`](Self::connect). With its will (DISCONNECT with reason code 0x04, MQTT 5.0, 3.14.2.1)
+    /// or without.
+    pub fn disconnect(&self, with_will: bool) {
+        self.0
+            .act(|session, out| session.disconnect(with_will, out));
+    }
+
+    /// Publishes (MQTT 5.0, 3.3). Waits while there is no broker; all that a client publishes goes out in order.
+    ///
+    /// # Errors
+    /// The request ends at once for QoS 0, and for QoS 1 and 2 with the reason code of PUBACK or PUBREC. It fails with a
+    /// [`Problem`](crate::api::Problem) if the client is disconnected or MQTT cannot carry the message, with a reason
+    /// code from 0x80 if the broker refuses it (0x97: the storage is full), and see [`RequestError::Closed`].
+    pub fn publish(&self, publication: Publication) -> Request {
+        let (request, answer) = Request::new();
+        self.publish_then(publication, answer);
+        request
+    }
+
+    pub(crate) fn publish_then(
+        &self,
+        publication: Publication,
+        answer: impl FnOnce(Answer) + 'static,
+    ) {
+        self.0
+            .request(answer, |session, out| session.publish(publication, out));
+    }
+
+    /// Subscribes (MQTT 5.0, 3.8), as long as the subscriber is kept. `on_message` gets each message that matches once for
+    /// this filter, also where filters overlap.
+    ///
+    /// All who subscribe to the same filter share one subscription, with the highest QoS and the most that any of them
+    /// wants: No Local holds only if all want it, and Retain As Published if one does. Who comes later gets the retained
+    /// messages without the others getting them again, except with Retain As Published. The Subscription Identifiers on the
+    /// wire are this client's; messages carry the identifiers that were asked for here.
+    pub fn subscribe(
+        &self,
+        subscription: Subscription,
+        on_message: impl Fn(Rc<Message>) + 'static,
+    ) -> Subscriber {
+        let slot = Rc::new(Slot::new(on_message));
+        let id = self.0.subscribe(subscription, None, Rc::clone(&slot));
+        Subscriber::new(self.clone(), id, slot)
+    }
+
+    /// Subscribes, and keeps the newest messages, so many at most, until they are taken.
+    #[must_use]
+    pub fn messages(&self, subscription: Subscription, capacity: usize) -> Messages {
+        Messages::new(self, subscription, capacity)
+    }
+
+    /// Tells every message that reaches this client, once, whoever subscribed to it, and before the subscribers hear it.
+    pub fn on_message(&self, callback: impl Fn(&Rc<Message>) + 'static) -> Listening {
+        self.0.on_message.add(callback)
+    }
+}
+
+impl PartialEq for Client {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Client").field(&self.0.no).finish()
+    }
+}
+
+impl Core {
+    pub(crate) fn open(&self) {
+        self.act(Session::open);
+    }
+
+    pub(crate) fn close(&self, why: &RequestError) {
+        self.act(|session, out| session.close(why.clone(), out));
+    }
+
+    pub(crate) fn hear(&self, notice: ClientNotice) {
+        self.act(|session, out| session.hear(notice, out));
+    }
+
+    /// Somebody subscribes, in the place of another.
+    pub(crate) fn subscribe(
+        &self,
+        subscription: Subscription,
+        replaced: Option<SubscriberId>,
+        slot: Rc<Slot>,
+    ) -> SubscriberId {
+        let mut effects = Vec::new();
+        let mut session = self.session.borrow_mut();
+        let id = session.subscribe(subscription, replaced, &mut effects);
+        drop(session);
+        let mut subscribers = self.subscribers.borrow_mut();
+        subscribers.insert(id, slot);
+        // Its slot lives on: it is the same one.
+        replaced.and_then(|replaced| subscribers.remove(&replaced));
+        drop(subscribers);
+        self.carry_out(effects);
+        id
+    }
+
+    pub(crate) fn unsubscribe(&self, id: SubscriberId, answer: impl FnOnce(Answer) + 'static) {
+        let slot = self.subscribers.borrow_mut().remove(&id);
+        self.request(answer, |session, out| session.unsubscribe(id, out));
+        // At last, when nothing is borrowed: what its callback holds may act, too.
+        drop(slot);
+    }
+
+    /// Asks for something that is answered.
+    fn request(
+        &self,
+        answer: impl FnOnce(Answer) + 'static,
+        ask: impl FnOnce(&mut Session, &mut Vec<Effect>) -> RequestId,
+    ) {
+        let mut effects = Vec::new();
+        let id = ask(&mut self.session.borrow_mut(), &mut effects);
+        self.answers.borrow_mut().insert(id, Box::new(answer));
+        self.carry_out(effects);
+    }
+
+    fn act(&self, act: impl FnOnce(&mut Session, &mut Vec<Effect>)) {
+        let mut effects = Vec::new();
+        act(&mut self.session.borrow_mut(), &mut effects);
+        self.carry_out(effects);
+    }
+
+    /// Commands first: a callback may send more, which come after them.
+    fn carry_out(&self, effects: Vec<Effect>) {
+        let mut told = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Send(command) => self.bus.send(self.no, command),
+                other => told.push(other),
+            }
+        }
+        for effect in told {
+            match effect {
+                Effect::Send(command) => self.bus.send(self.no, command),
+                Effect::Answer(id, answer) => {
+                    let waiting = self.answers.borrow_mut().remove(&id);
+                    if let Some(waiting) = waiting {
+                        waiting(answer);
+                    }
+                }
+                Effect::Message(message, subscribers) => {
+                    self.on_message.tell(&message);
+                    for id in subscribers {
+                        if let Some(slot) = self.slot(id) {
+                            slot.tell(&message);
+                        }
+                    }
+                }
+                Effect::Subscription(id, status) => {
+                    if let Some(slot) = self.slot(id) {
+                        slot.set_status(status);
+                    }
+                }
+                Effect::Status(status) => self.on_status.tell(&status),
+            }
+        }
+    }
+
+    /// Who has gone meanwhile is told nothing.
+    fn slot(&self, id: SubscriberId) -> Option<Rc<Slot>> {
+        self.subscribers.borrow().get(&id).cloned()
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.bus.forget(self.no);
+        if self.session.get_mut().is_alive() {
+            let goodbye = ClientCommand::Disconnect { with_will: false };
+            self.bus.send(self.no, goodbye);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Why a request of an app was not carried out.
+
+use core::fmt;
+
+use tab::api::Problem;
+
+use super::reason::Reason;
+
+/// Why a request was not carried out; displays as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestError {
+    /// The broker refused it with this reason code, 0x80 or higher (MQTT 5.0, 2.4).
+    Reason(Reason),
+    /// It could not be sent: no broker has seen it.
+    Problem(Problem),
+    /// The connection or the worker ended before the answer came; it may or may not have been carried out.
+    Closed,
+}
+
+impl RequestError {
+    /// The reason code as a result.
+    pub(crate) fn check(reason_code: u8) -> Result<Reason, Self> {
+        match Reason(reason_code) {
+            reason if reason.is_failure() => Err(Self::Reason(reason)),
+            reason => Ok(reason),
+        }
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reason(reason) => write!(f, "{reason}"),
+            Self::Problem(problem) => write!(f, "{problem}"),
+            Self::Closed => f.write_str("The connection ended before the answer came."),
+        }
+    }
+}
+
+impl core::error::Error for RequestError {}

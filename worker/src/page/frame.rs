@@ -1,0 +1,134 @@
+//! The next animation frame.
+
+use core::fmt;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use wasm_bindgen::prelude::*;
+use web_sys::Window;
+
+/// A hidden page gets no animation frames, but its title and icon may have something to tell.
+const LATEST_MS: i32 = 250;
+
+thread_local! {
+    static NEXT: Next = Next::new();
+}
+
+/// Calls back in the next animation frame after it was asked to, once, however often it was asked; in a page that gets
+/// no frames after 250 ms. Never once it is dropped.
+///
+/// All that were asked for the same frame are called in one turn of the loop, so that nobody sees half of a change.
+///
+/// ```no_run
+/// # use tabmq_worker::Frame;
+/// let frame = Frame::new(|| { /* draw */ });
+/// for _ in 0..1_000 {
+///     frame.ask();
+/// }
+/// ```
+pub struct Frame(Rc<Inner>);
+
+struct Inner {
+    callback: Box<dyn Fn()>,
+    is_asked: Cell<bool>,
+}
+
+/// The next frame of this page.
+struct Next {
+    asked: RefCell<Vec<Weak<Inner>>>,
+    due: Cell<Option<Due>>,
+    callback: Closure<dyn Fn()>,
+}
+
+/// By an animation frame or by a timer, whichever comes first.
+#[derive(Clone, Copy)]
+struct Due {
+    frame: Option<i32>,
+    timer: Option<i32>,
+}
+
+impl Frame {
+    /// One that has not been asked yet.
+    #[must_use]
+    pub fn new(callback: impl Fn() + 'static) -> Self {
+        Self(Rc::new(Inner {
+            callback: Box::new(callback),
+            is_asked: Cell::new(false),
+        }))
+    }
+
+    /// Asks for the next frame.
+    pub fn ask(&self) {
+        if !self.0.is_asked.replace(true) {
+            NEXT.with(|next| next.ask(Rc::downgrade(&self.0)));
+        }
+    }
+
+    /// Calls off what was asked for.
+    pub fn cancel(&self) {
+        self.0.is_asked.set(false);
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Frame")
+            .field(&self.0.is_asked.get())
+            .finish()
+    }
+}
+
+impl Next {
+    fn new() -> Self {
+        Self {
+            asked: RefCell::default(),
+            due: Cell::new(None),
+            callback: Closure::new(|| NEXT.with(Self::come)),
+        }
+    }
+
+    fn ask(&self, inner: Weak<Inner>) {
+        self.asked.borrow_mut().push(inner);
+        if self.due.get().is_none()
+            && let Some(window) = web_sys::window()
+        {
+            self.due.set(Some(Due::ask(&window, &self.callback)));
+        }
+    }
+
+    fn come(&self) {
+        if let (Some(due), Some(window)) = (self.due.take(), web_sys::window()) {
+            due.cancel(&window);
+        }
+        // Those that are asked meanwhile are for the frame after this one.
+        for inner in self.asked.take() {
+            if let Some(inner) = inner.upgrade()
+                && inner.is_asked.replace(false)
+            {
+                (inner.callback)();
+            }
+        }
+    }
+}
+
+impl Due {
+    fn ask(window: &Window, callback: &Closure<dyn Fn()>) -> Self {
+        let callback = callback.as_ref().unchecked_ref();
+        Self {
+            frame: window.request_animation_frame(callback).ok(),
+            timer: window
+                .set_timeout_with_callback_and_timeout_and_arguments_0(callback, LATEST_MS)
+                .ok(),
+        }
+    }
+
+    fn cancel(self, window: &Window) {
+        if let Some(frame) = self.frame {
+            // Fails only for a number that was never given out.
+            let _ = window.cancel_animation_frame(frame);
+        }
+        if let Some(timer) = self.timer {
+            window.clear_timeout_with_handle(timer);
+        }
+    }
+}

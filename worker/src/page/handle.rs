@@ -1,0 +1,258 @@
+//! The bus, as an app holds it.
+
+use core::fmt;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+use tab::TabId;
+use tab::api::{
+    ClientCommand, ClientNo, Command, ConnectOptions, Durability, Notice, Problem, Role, TabInfo,
+};
+
+use super::client::{Client, Core};
+use super::error::RequestError;
+use super::listeners::{Listeners, Listening};
+use super::standing::{BusStatus, Standing};
+use crate::bus::{Bus, BusOptions, Signal};
+
+thread_local! {
+    static OPEN: RefCell<BTreeMap<String, Weak<Inner>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// A page's part in a channel: what an app of any framework holds. Clones share it, and so do all that are opened on
+/// one channel; the worker ends with the last of them and of their clients.
+///
+/// It outlives workers. When the page comes back out of the back/forward cache or from being frozen, a new worker
+/// starts, and every [`Client`] connects and subscribes again by itself.
+///
+/// ```no_run
+/// use tabmq_worker::api::{ConnectOptions, Notice, Publication, Role};
+/// use tabmq_worker::{BusHandle, BusOptions};
+///
+/// let bus = BusHandle::open(BusOptions::new("kitchen"));
+/// let listening = bus.on_notice(|notice| match notice {
+///     Notice::Role(Role::Broker { term }) => { /* this tab is the broker now */ }
+///     Notice::Event(event) => { /* `event.kind` displays as a sentence */ }
+///     _ => {}
+/// });
+/// let client = bus.client(ConnectOptions::default());
+/// client.publish(Publication { topic: "oven".into(), payload: b"on".into(), ..Default::default() });
+/// ```
+#[derive(Clone)]
+pub struct BusHandle(Rc<Inner>);
+
+struct Inner {
+    channel: String,
+    /// Empty while it is opened, and where there is none.
+    bus: OnceCell<Bus>,
+    standing: RefCell<Standing>,
+    clients: RefCell<BTreeMap<ClientNo, Weak<Core>>>,
+    /// Numbers are not given twice, so that nothing of an earlier client reaches a later one.
+    next_client: Cell<u32>,
+    on_notice: Listeners<Notice>,
+    on_failure: Listeners<str>,
+}
+
+impl BusOptions {
+    /// Joins this channel, with a loader beside the page and relaxed durability.
+    #[must_use]
+    pub fn new(channel: impl Into<String>) -> Self {
+        Self {
+            channel: channel.into(),
+            worker_url: None,
+            durability: Durability::default(),
+        }
+    }
+}
+
+impl BusHandle {
+    /// Joins the channel. If this page has joined it already, that is shared and the other options stay as they are.
+    ///
+    /// It cannot fail here; what goes wrong is told by [`status`](Self::status) and [`on_failure`](Self::on_failure).
+    #[must_use]
+    pub fn open(options: BusOptions) -> Self {
+        let channel = options.channel.clone();
+        let shared = OPEN.with_borrow(|open| open.get(&channel).and_then(Weak::upgrade));
+        if let Some(shared) = shared {
+            return Self(shared);
+        }
+        let inner = Rc::new(Inner::new(channel.clone()));
+        OPEN.with_borrow_mut(|open| open.insert(channel, Rc::downgrade(&inner)));
+        let hearing = Rc::downgrade(&inner);
+        let bus = Bus::open(options, move |signal| {
+            if let Some(inner) = hearing.upgrade() {
+                inner.hear(signal);
+            }
+        });
+        // The cell is empty: this is the only place that fills it.
+        let _ = inner.bus.set(bus);
+        Self(inner)
+    }
+
+    /// A bus that has failed from the beginning.
+    #[cfg(feature = "yew")]
+    pub(crate) fn failed(why: &str) -> Self {
+        let inner = Inner::new(String::new());
+        inner.standing.borrow_mut().fail(why);
+        Self(Rc::new(inner))
+    }
+
+    /// A client of its own, which connects by itself; see [`Client`].
+    #[must_use]
+    pub fn client(&self, options: ConnectOptions) -> Client {
+        let no = ClientNo(self.0.next_client.get());
+        self.0.next_client.set(no.0.wrapping_add(1));
+        let client = Client::new(self.clone(), no, options);
+        let mut clients = self.0.clients.borrow_mut();
+        clients.insert(no, Rc::downgrade(client.core()));
+        drop(clients);
+        match self.status() {
+            BusStatus::Starting => {}
+            BusStatus::Open(_) => client.core().open(),
+            BusStatus::Refused(problem) => client.core().close(&RequestError::Problem(problem)),
+            BusStatus::Failed(_) => client.core().close(&RequestError::Closed),
+        }
+        client
+    }
+
+    /// Name of the channel.
+    #[must_use]
+    pub fn channel(&self) -> &str {
+        &self.0.channel
+    }
+
+    /// What has become of the worker.
+    #[must_use]
+    pub fn status(&self) -> BusStatus {
+        self.0.standing.borrow().status.clone()
+    }
+
+    /// The id of this tab, once it is on the channel; another one for each worker.
+    #[must_use]
+    pub fn tab_id(&self) -> Option<TabId> {
+        match self.0.standing.borrow().status {
+            BusStatus::Open(tab_id) => Some(tab_id),
+            BusStatus::Starting | BusStatus::Refused(_) | BusStatus::Failed(_) => None,
+        }
+    }
+
+    /// This tab's part on the channel.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.0.standing.borrow().role
+    }
+
+    /// The tabs on the channel, this one included, ordered by id; at most ten times a second another one.
+    #[must_use]
+    pub fn roster(&self) -> Rc<[TabInfo]> {
+        Rc::clone(&self.0.standing.borrow().roster)
+    }
+
+    /// Tells whatever is heard of this tab and its channel, in order and after it has taken effect here: role, roster,
+    /// events, refused commands, counters. What is about a client the client tells.
+    pub fn on_notice(&self, callback: impl Fn(&Notice) + 'static) -> Listening {
+        self.0.on_notice.add(callback)
+    }
+
+    /// Tells that the worker could not be loaded or has crashed, in a sentence for people.
+    pub fn on_failure(&self, callback: impl Fn(&str) + 'static) -> Listening {
+        self.0.on_failure.add(callback)
+    }
+
+    pub(crate) fn send(&self, no: ClientNo, command: ClientCommand) {
+        if let Some(bus) = self.0.bus.get() {
+            bus.send(Command::Client(no, command));
+        }
+    }
+
+    pub(crate) fn forget(&self, no: ClientNo) {
+        self.0.clients.borrow_mut().remove(&no);
+    }
+}
+
+impl PartialEq for BusHandle {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for BusHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BusHandle").field(&self.0.channel).finish()
+    }
+}
+
+impl Inner {
+    fn new(channel: String) -> Self {
+        Self {
+            channel,
+            bus: OnceCell::new(),
+            standing: RefCell::default(),
+            clients: RefCell::default(),
+            next_client: Cell::new(0),
+            on_notice: Listeners::default(),
+            on_failure: Listeners::default(),
+        }
+    }
+
+    fn hear(&self, signal: Signal) {
+        match signal {
+            Signal::Notices(notices) => {
+                for notice in notices {
+                    self.hear_notice(notice);
+                }
+            }
+            Signal::Failed(why) => {
+                self.standing.borrow_mut().fail(&why);
+                for client in self.clients() {
+                    client.close(&RequestError::Closed);
+                }
+                self.on_failure.tell(&why);
+            }
+        }
+    }
+
+    fn hear_notice(&self, notice: Notice) {
+        self.standing.borrow_mut().hear(&notice);
+        match &notice {
+            Notice::Client(no, _) => {
+                let client = self.clients.borrow().get(no).and_then(Weak::upgrade);
+                if let (Some(client), Notice::Client(_, notice)) = (client, notice) {
+                    client.hear(notice);
+                }
+                return;
+            }
+            Notice::Opened { .. } => self.clients().iter().for_each(|client| client.open()),
+            Notice::Refused(problem @ Problem::Channel(_)) => {
+                let error = RequestError::Problem(problem.clone());
+                self.clients().iter().for_each(|it| it.close(&error));
+            }
+            Notice::Role(_)
+            | Notice::Roster(_)
+            | Notice::Event(_)
+            | Notice::Refused(_)
+            | Notice::Stats(_) => {}
+        }
+        self.on_notice.tell(&notice);
+    }
+
+    fn clients(&self) -> Vec<Rc<Core>> {
+        let clients = self.clients.borrow();
+        clients.values().filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Unless another one has been opened since.
+        OPEN.with_borrow_mut(|open| {
+            if open
+                .get(&self.channel)
+                .is_some_and(|it| it.strong_count() == 0)
+            {
+                open.remove(&self.channel);
+            }
+        });
+    }
+}

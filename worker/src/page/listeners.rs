@@ -1,0 +1,120 @@
+//! Several who listen to one thing.
+
+use core::fmt;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+type Callbacks<T> = RefCell<(u64, BTreeMap<u64, Rc<dyn Fn(&T)>>)>;
+
+/// Who listens.
+pub(crate) struct Listeners<T: ?Sized>(Rc<Callbacks<T>>);
+
+impl<T: ?Sized> Default for Listeners<T> {
+    fn default() -> Self {
+        Self(Rc::default())
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Listeners<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listeners")
+    }
+}
+
+impl<T: ?Sized + 'static> Listeners<T> {
+    pub(crate) fn add(&self, callback: impl Fn(&T) + 'static) -> Listening {
+        let number = {
+            let (last, callbacks) = &mut *self.0.borrow_mut();
+            *last += 1;
+            callbacks.insert(*last, Rc::new(callback));
+            *last
+        };
+        let callbacks = Rc::downgrade(&self.0);
+        Listening(Some(Box::new(move || {
+            // Dropped at the end, when nothing is borrowed: what the callback holds may listen, too.
+            let _removed = callbacks
+                .upgrade()
+                .and_then(|it| it.borrow_mut().1.remove(&number));
+        })))
+    }
+
+    /// Tells all. They may come and go meanwhile; who has gone is told nothing.
+    pub(crate) fn tell(&self, it: &T) {
+        let numbers: Vec<_> = self.0.borrow().1.keys().copied().collect();
+        for number in numbers {
+            let callback = self.0.borrow().1.get(&number).cloned();
+            if let Some(callback) = callback {
+                callback(it);
+            }
+        }
+    }
+}
+
+/// Somebody listens, until this is dropped.
+///
+/// ```no_run
+/// # use tabmq_worker::BusHandle;
+/// # fn example(bus: &BusHandle) {
+/// let listening = bus.on_failure(|why| { /* a sentence for people */ });
+/// // Keep it as long as that matters.
+/// drop(listening);
+/// # }
+/// ```
+#[must_use = "nobody listens any more when it is dropped"]
+pub struct Listening(Option<Box<dyn FnOnce()>>);
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listening")
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if let Some(stop) = self.0.take() {
+            stop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn all_hear_until_they_stop_listening() {
+        let listeners = Listeners::<u32>::default();
+        let heard = Rc::new(Cell::new(0));
+        let listen = |factor| {
+            let heard = Rc::clone(&heard);
+            listeners.add(move |it| heard.set(heard.get() + it * factor))
+        };
+        let (one, _ten) = (listen(1), listen(10));
+        listeners.tell(&1);
+        drop(one);
+        listeners.tell(&1);
+        assert_eq!(heard.get(), 21);
+    }
+
+    #[test]
+    fn one_may_stop_another_and_start_more_while_they_are_told() {
+        let listeners = Rc::new(Listeners::<()>::default());
+        let heard = Rc::new(Cell::new(0));
+        let other = Rc::new(RefCell::new(None));
+        let _first = listeners.add({
+            let (listeners, other) = (Rc::clone(&listeners), Rc::clone(&other));
+            move |()| {
+                let more = listeners.add(|()| {});
+                drop(other.replace(Some(more)));
+            }
+        });
+        let counting = Rc::clone(&heard);
+        let second = listeners.add(move |()| counting.set(counting.get() + 1));
+        other.replace(Some(second));
+        listeners.tell(&());
+        assert_eq!(heard.get(), 0);
+    }
+}

@@ -1,0 +1,130 @@
+//! A buffer that forgets the oldest.
+
+use std::collections::VecDeque;
+
+/// The newest items, as many as fit, newest last; the others are only counted.
+///
+/// ```
+/// # use tabmq_worker::Ring;
+/// let mut ring = Ring::new(2);
+/// ring.extend(["a", "b", "c"]);
+/// assert_eq!(ring.iter().collect::<Vec<_>>(), [&"b", &"c"]);
+/// assert_eq!((ring.received(), ring.dropped()), (3, 1));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ring<T> {
+    kept: VecDeque<T>,
+    capacity: usize,
+    received: u64,
+    dropped: u64,
+}
+
+impl<T> Ring<T> {
+    /// An empty one for so many items; one for none only counts.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            kept: VecDeque::new(),
+            capacity,
+            received: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Keeps an item; the oldest makes room.
+    pub fn push(&mut self, item: T) {
+        self.received += 1;
+        self.kept.push_back(item);
+        self.make_room();
+    }
+
+    /// Takes the oldest out.
+    pub fn pop(&mut self) -> Option<T> {
+        self.kept.pop_front()
+    }
+
+    /// Forgets the items; the count of all that came stays.
+    pub fn clear(&mut self) {
+        self.kept.clear();
+        self.dropped = 0;
+    }
+
+    /// How many it keeps at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Keeps so many from now on.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
+        self.make_room();
+    }
+
+    /// The kept items, newest last.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator {
+        self.kept.iter()
+    }
+
+    /// The newest item.
+    #[must_use]
+    pub fn latest(&self) -> Option<&T> {
+        self.kept.back()
+    }
+
+    /// How many have come.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// How many have had to make room since the last [`clear`](Self::clear).
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn make_room(&mut self) {
+        while self.kept.len() > self.capacity {
+            self.kept.pop_front();
+            self.dropped += 1;
+        }
+    }
+}
+
+impl<T> Extend<T> for Ring<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
+        items.into_iter().for_each(|item| self.push(item));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_smaller_ring_keeps_the_newest() {
+        let mut ring = Ring::new(3);
+        ring.extend([1, 2, 3]);
+        ring.set_capacity(1);
+        assert_eq!((ring.latest(), ring.dropped()), (Some(&3), 2));
+        assert_eq!((ring.pop(), ring.pop()), (Some(3), None));
+    }
+
+    #[test]
+    fn a_cleared_ring_still_knows_how_many_came() {
+        let mut ring = Ring::new(1);
+        ring.extend([1, 2]);
+        ring.clear();
+        ring.push(3);
+        assert_eq!((ring.received(), ring.dropped()), (3, 0));
+        assert_eq!(ring.iter().len(), 1);
+    }
+
+    #[test]
+    fn one_for_none_only_counts() {
+        let mut ring = Ring::new(0);
+        ring.push(1);
+        assert_eq!((ring.received(), ring.latest()), (1, None));
+    }
+}

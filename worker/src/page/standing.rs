@@ -1,0 +1,116 @@
+//! How this tab stands on its channel.
+
+use std::rc::Rc;
+
+use tab::TabId;
+use tab::api::{Notice, Problem, Role, TabInfo};
+
+/// What has become of the worker of this page.
+///
+/// ```no_run
+/// # use tabmq_worker::{BusHandle, BusStatus};
+/// # fn example(bus: &BusHandle) -> String {
+/// match bus.status() {
+///     BusStatus::Starting => "Joining.".to_owned(),
+///     BusStatus::Open(tab_id) => format!("Joined as tab {tab_id}."),
+///     BusStatus::Refused(problem) => problem.to_string(),
+///     BusStatus::Failed(why) => why,
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum BusStatus {
+    /// It has not been heard of yet.
+    #[default]
+    Starting,
+    /// It is on the channel, as this tab.
+    Open(TabId),
+    /// It is there, but not on the channel, because the channel's name is none.
+    Refused(Problem),
+    /// It could not be loaded, or it crashed; a sentence for people.
+    Failed(String),
+}
+
+/// What was heard of this tab last.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) status: BusStatus,
+    pub(crate) role: Role,
+    pub(crate) roster: Rc<[TabInfo]>,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self::new(BusStatus::Starting)
+    }
+}
+
+impl Standing {
+    fn new(status: BusStatus) -> Self {
+        Self {
+            status,
+            role: Role::Waiting,
+            roster: Rc::new([]),
+        }
+    }
+
+    pub(crate) fn hear(&mut self, notice: &Notice) {
+        match notice {
+            // A new worker is a new tab: what the one before knew of the others is void.
+            Notice::Opened { tab_id, build: _ } => *self = Self::new(BusStatus::Open(*tab_id)),
+            Notice::Role(role) => self.role = *role,
+            Notice::Roster(roster) => self.roster = roster.as_slice().into(),
+            Notice::Refused(problem @ Problem::Channel(_)) => {
+                self.status = BusStatus::Refused(problem.clone());
+            }
+            Notice::Refused(_) | Notice::Client(..) | Notice::Event(_) | Notice::Stats(_) => {}
+        }
+    }
+
+    pub(crate) fn fail(&mut self, why: &str) {
+        *self = Self::new(BusStatus::Failed(why.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tab::api::Term;
+
+    use super::*;
+
+    fn opened(tab: u64) -> Notice {
+        Notice::Opened {
+            tab_id: TabId::from_entropy(tab),
+            build: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_new_or_failed_worker_knows_no_role() {
+        let mut standing = Standing::default();
+        assert_eq!(standing.status, BusStatus::Starting);
+        standing.hear(&opened(1));
+        standing.hear(&Notice::Role(Role::Broker { term: Term(1) }));
+        assert_eq!(standing.role, Role::Broker { term: Term(1) });
+
+        standing.hear(&opened(2));
+        assert_eq!(standing.status, BusStatus::Open(TabId::from_entropy(2)));
+        assert_eq!(standing.role, Role::Waiting);
+
+        standing.hear(&Notice::Role(Role::Broker { term: Term(2) }));
+        standing.fail("It crashed.");
+        assert_eq!(standing.status, BusStatus::Failed("It crashed.".to_owned()));
+        assert_eq!(standing.role, Role::Waiting);
+    }
+
+    #[test]
+    fn only_a_refused_channel_keeps_a_tab_off_it() {
+        let mut standing = Standing::default();
+        standing.hear(&opened(1));
+        standing.hear(&Notice::Refused(Problem::AlreadyOpen));
+        assert_eq!(standing.status, BusStatus::Open(TabId::from_entropy(1)));
+        let error = tab::ChannelName::parse("a/b").unwrap_err();
+        standing.hear(&Notice::Refused(Problem::Channel(error.clone())));
+        assert_eq!(standing.status, BusStatus::Refused(Problem::Channel(error)));
+    }
+}

@@ -1,0 +1,230 @@
+//! Clients of a bus.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use tabmq_worker::api::{
+    ClientStatus, ConnectOptions, Message, Notice, Problem, QoS, RetainHandling, Subscription,
+};
+use tabmq_worker::{BusOptions, BusStatus, Reason, RequestError, SubscriptionStatus};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::{dispatch, message, open, options, retained, to, until};
+
+type Heard = Rc<RefCell<Vec<String>>>;
+
+/// Where payloads go.
+fn hear(heard: &Heard) -> impl Fn(Rc<Message>) + 'static {
+    let heard = Rc::clone(heard);
+    move |message| {
+        let payload = String::from_utf8_lossy(&message.payload).into_owned();
+        heard.borrow_mut().push(payload);
+    }
+}
+
+#[wasm_bindgen_test]
+async fn what_is_published_arrives_and_is_answered() {
+    let client = open("answers").client(ConnectOptions::default());
+    let heard = Heard::default();
+    let subscriber = client.subscribe(to("a/+"), hear(&heard));
+    assert_eq!(subscriber.granted().await, Ok(QoS::ExactlyOnce));
+    assert_eq!(client.publish(message("a/b", "1")).await, Ok(Reason(0)));
+    assert_eq!(client.publish(message("c", "2")).await, Ok(Reason(0x10)));
+    until("a message", || *heard.borrow() == ["1"]).await;
+
+    assert_eq!(subscriber.unsubscribe().await, Ok(Reason(0)));
+    assert_eq!(client.publish(message("a/b", "3")).await, Ok(Reason(0x10)));
+    assert_eq!(*heard.borrow(), ["1"]);
+}
+
+#[wasm_bindgen_test]
+async fn what_cannot_be_carried_out_says_why() {
+    let client = open("problems").client(ConnectOptions::default());
+    let answer = client.publish(message("a/#", "")).await;
+    assert!(
+        matches!(answer, Err(RequestError::Problem(Problem::Topic(_)))),
+        "{answer:?}"
+    );
+    let subscriber = client.subscribe(to("a#"), |_| {});
+    let answer = subscriber.granted().await;
+    assert!(
+        matches!(answer, Err(RequestError::Problem(Problem::TopicFilter(_)))),
+        "{answer:?}"
+    );
+    client.disconnect(false);
+    let refused = Err(RequestError::Problem(Problem::NotConnected));
+    assert_eq!(client.publish(message("a", "")).await, refused);
+    assert_eq!(subscriber.status(), SubscriptionStatus::Suspended);
+}
+
+#[wasm_bindgen_test]
+async fn filters_that_overlap_deliver_once_each_and_late_ones_get_what_is_retained() {
+    let client = open("overlap").client(ConnectOptions::default());
+    let (all, one, late) = (Heard::default(), Heard::default(), Heard::default());
+    let first = client.subscribe(to("#"), hear(&all));
+    let second = client.subscribe(to("a"), hear(&one));
+    assert!(first.granted().await.is_ok() && second.granted().await.is_ok());
+    assert!(client.publish(retained("a", "1")).await.is_ok());
+    until("both", || {
+        all.borrow().len() == 1 && one.borrow().len() == 1
+    })
+    .await;
+
+    let third = client.subscribe(to("a"), hear(&late));
+    until("what is retained", || *late.borrow() == ["1"]).await;
+    assert!(client.publish(message("a", "2")).await.is_ok());
+    for heard in [&all, &one, &late] {
+        until("both messages", || *heard.borrow() == ["1", "2"]).await;
+    }
+    // Two share the filter, so the first to go takes nothing from the other.
+    drop(second);
+    assert!(client.publish(message("a", "3")).await.is_ok());
+    until("the third", || late.borrow().len() == 3).await;
+    assert_eq!(one.borrow().len(), 2);
+    drop(third);
+}
+
+#[wasm_bindgen_test]
+async fn messages_carry_the_identifiers_of_the_app() {
+    let client = open("identifiers").client(ConnectOptions::default());
+    let wanted = Subscription {
+        identifier: Some(42),
+        ..to("a")
+    };
+    let mut messages = client.messages(wanted, 1);
+    let _other = client.subscribe(to("#"), |_| {});
+    for payload in ["1", "2"] {
+        assert!(client.publish(message("a", payload)).await.is_ok());
+    }
+    until("one too many", || messages.dropped() == 1).await;
+    let newest = messages.recv().await;
+    assert_eq!(
+        (&*newest.payload, &*newest.subscription_identifiers),
+        (&b"2"[..], &[42][..])
+    );
+}
+
+#[wasm_bindgen_test]
+async fn a_client_lives_through_the_end_of_its_worker() {
+    let bus = open("workers");
+    let client = bus.client(ConnectOptions::default());
+    let heard = Heard::default();
+    let subscriber = client.subscribe(to("a"), hear(&heard));
+    assert!(subscriber.granted().await.is_ok());
+    let tab_id = bus.tab_id();
+    assert!(tab_id.is_some());
+
+    // The worker ends before it hears of this.
+    let lost = client.publish(message("a", "lost"));
+    dispatch("freeze");
+    dispatch("resume");
+    assert_eq!(lost.await, Err(RequestError::Closed));
+    assert_ne!(bus.tab_id(), tab_id);
+    assert_eq!(subscriber.granted().await, Ok(QoS::ExactlyOnce));
+    assert_eq!(client.publish(message("a", "1")).await, Ok(Reason(0)));
+    until("a message", || *heard.borrow() == ["1"]).await;
+}
+
+#[wasm_bindgen_test]
+async fn one_channel_has_one_worker_until_the_last_handle_is_gone() {
+    let (first, second) = (open("shared"), open("shared"));
+    assert_eq!(first, second);
+    let client = second.client(ConnectOptions::default());
+    drop((first, second));
+    let connected = || matches!(client.status(), ClientStatus::Connected { .. });
+    until("a connection", connected).await;
+    let bus = client.bus().clone();
+    until("a roster", || bus.roster().len() == 1).await;
+    let tab_id = bus.tab_id();
+    drop((client, bus));
+
+    let again = open("shared");
+    until("another tab", || again.tab_id().is_some()).await;
+    assert_ne!(again.tab_id(), tab_id);
+}
+
+#[wasm_bindgen_test]
+async fn several_listen_until_they_do_not_any_more() {
+    let bus = open("listeners");
+    let (roles, others) = (Heard::default(), Heard::default());
+    let listening = bus.on_notice({
+        let others = Rc::clone(&others);
+        move |_| others.borrow_mut().push(String::new())
+    });
+    drop(listening);
+    let _listening = bus.on_notice({
+        let roles = Rc::clone(&roles);
+        move |notice| {
+            if let Notice::Role(role) = notice {
+                roles.borrow_mut().push(format!("{role:?}"));
+            }
+        }
+    });
+    until("a role", || !roles.borrow().is_empty()).await;
+    assert_eq!(
+        *roles.borrow().last().expect("one"),
+        format!("{:?}", bus.role())
+    );
+    assert!(others.borrow().is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn a_client_that_is_dropped_disconnects() {
+    let bus = open("dropped");
+    let client = bus.client(ConnectOptions::default());
+    let other = bus.client(ConnectOptions::default());
+    let subscriber = other.subscribe(to("a"), |_| {});
+    assert!(subscriber.granted().await.is_ok());
+    drop(other);
+    assert_eq!(client.publish(message("a", "")).await, Ok(Reason(0)));
+    drop(subscriber);
+    until("no client", || {
+        bus.roster()
+            .iter()
+            .all(|tab| !tab.is_self || tab.clients == 1)
+    })
+    .await;
+    assert_eq!(client.publish(message("a", "")).await, Ok(Reason(0x10)));
+}
+
+#[wasm_bindgen_test]
+async fn who_wants_no_retained_messages_joins_in_silence() {
+    let client = open("silence").client(ConnectOptions::default());
+    assert!(client.publish(retained("a", "1")).await.is_ok());
+    let (loud, quiet) = (Heard::default(), Heard::default());
+    let _loud = client.subscribe(to("a"), hear(&loud));
+    let wanted = Subscription {
+        retain_handling: RetainHandling::DoNotSend,
+        ..to("a")
+    };
+    let _quiet = client.subscribe(wanted, hear(&quiet));
+    assert!(client.publish(message("a", "2")).await.is_ok());
+    until("both", || *loud.borrow() == ["1", "2"]).await;
+    assert_eq!(*quiet.borrow(), ["2"]);
+}
+
+#[wasm_bindgen_test]
+async fn a_channel_that_is_none_or_a_worker_that_is_not_there_ends_requests() {
+    let bus = open("no channel");
+    let client = bus.client(ConnectOptions::default());
+    let answer = client.publish(message("a", "")).await;
+    assert!(
+        matches!(answer, Err(RequestError::Problem(Problem::Channel(_)))),
+        "{answer:?}"
+    );
+    assert!(matches!(bus.status(), BusStatus::Refused(_)));
+
+    let bus = tabmq_worker::BusHandle::open(BusOptions {
+        worker_url: Some("/tests/nothing.js".to_owned()),
+        ..options("no-worker")
+    });
+    let told = Heard::default();
+    let _listening = bus.on_failure({
+        let told = Rc::clone(&told);
+        move |why| told.borrow_mut().push(why.to_owned())
+    });
+    let client = bus.client(ConnectOptions::default());
+    let answer = client.publish(message("a", "")).await;
+    assert_eq!(answer, Err(RequestError::Closed));
+    assert_eq!(bus.status(), BusStatus::Failed(told.borrow()[0].clone()));
+}
