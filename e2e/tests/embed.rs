@@ -120,6 +120,43 @@ fn mqttjs_works_unmodified() {
 }
 
 #[test]
+fn yew_has_hooks() {
+    let chromium = start();
+    let open = || {
+        let page = chromium.open(&url(&chromium, "yew"));
+        page.until_true(
+            "its role",
+            "['broker', 'client'].includes(document.querySelector('#role')?.textContent)",
+        );
+        page
+    };
+    let [first, second] = [open(), open()];
+    for page in [&first, &second] {
+        page.until_true(
+            "both tabs",
+            "document.querySelector('#tabs').textContent === '2'",
+        );
+    }
+    first.evaluate("document.querySelector('#lamp').click()");
+    second.until_true(
+        "a lamp that is on",
+        "document.querySelector('#lamp').textContent === 'on'",
+    );
+    send(&second, "from the second");
+    for page in [&first, &second] {
+        until_messages(page, &["from the second"]);
+    }
+    first.end_by(Ending::Close);
+    let third = open();
+    third.until_true(
+        "a lamp that is on",
+        "document.querySelector('#lamp').textContent === 'on'",
+    );
+    send(&third, "from the third");
+    until_messages(&second, &["from the second", "from the third"]);
+}
+
+#[test]
 fn react_unsubscribes_what_is_unmounted_and_opens_it_anew() {
     let chromium = start();
     let [first, second] = [(); 2].map(|()| open(&chromium, "react"));

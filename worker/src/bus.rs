@@ -29,6 +29,8 @@ pub struct BusOptions {
     pub worker_url: Option<String>,
     /// How the broker keeps its state while it is in this page's tab.
     pub durability: Durability,
+    /// Whether the broker may be in this page's tab at all.
+    pub candidacy: Candidacy,
 }
 
 /// What a page is told.
@@ -155,7 +157,7 @@ impl Inner {
                     channel: this.options.channel.clone(),
                     visibility: visibility(),
                     durability: this.options.durability,
-                    candidacy: Candidacy::Auto,
+                    candidacy: this.options.candidacy,
                 };
                 // First, whatever else waits: a tab that is on no channel refuses everything.
                 this.outbox.replace(vec![Command::Open(open)]);

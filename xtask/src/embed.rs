@@ -56,7 +56,8 @@ pub(crate) fn examples(tools: &Tools) -> Result<PathBuf, Error> {
         npm.args(["run", "--silent", "build"]).env("CI", "1");
         shell::run(&mut npm)?;
     }
-    let _ = tools;
+    let mut trunk = tools.trunk_build();
+    shell::run(trunk.current_dir(examples.join("yew")))?;
     Ok(examples)
 }
 

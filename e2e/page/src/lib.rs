@@ -53,9 +53,8 @@ impl Driver {
     ) -> Result<Self, JsValue> {
         let durability: Durability = serde_wasm_bindgen::from_value(durability)?;
         let options = BusOptions {
-            channel,
-            worker_url: None,
             durability,
+            ..BusOptions::new(channel)
         };
         let inner = Rc::new(Inner::default());
         let hearing = Rc::downgrade(&inner);

@@ -7,7 +7,8 @@ use std::rc::{Rc, Weak};
 
 use tab::TabId;
 use tab::api::{
-    ClientCommand, ClientNo, Command, ConnectOptions, Durability, Notice, Problem, Role, TabInfo,
+    Candidacy, ClientCommand, ClientNo, Command, ConnectOptions, Durability, Notice, Problem, Role,
+    TabInfo,
 };
 
 use super::client::{Client, Core};
@@ -62,6 +63,7 @@ impl BusOptions {
             channel: channel.into(),
             worker_url: None,
             durability: Durability::default(),
+            candidacy: Candidacy::default(),
         }
     }
 }
