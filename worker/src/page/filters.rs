@@ -191,6 +191,15 @@ impl Filters {
         })
     }
 
+    /// Who shares this one's filter, itself included.
+    pub(crate) fn sharers(&self, id: SubscriberId) -> Vec<SubscriberId> {
+        let filter = self
+            .subscribers
+            .get(&id)
+            .and_then(|it| self.filters.get(it));
+        filter.map_or_else(Vec::new, |it| it.holders.keys().copied().collect())
+    }
+
     pub(crate) fn subscribers(&self) -> Vec<SubscriberId> {
         self.subscribers.keys().copied().collect()
     }

@@ -160,7 +160,7 @@ impl Session {
         if let Some(asked) = self.filters.add(id, replaced, subscription, is_alive) {
             self.send_subscribe(asked, out);
         }
-        self.tell_subscribers(out);
+        self.tell(self.filters.sharers(id), out);
         if let Some(replaced) = replaced {
             self.unsubscribe(replaced, out);
         }
@@ -259,7 +259,7 @@ impl Session {
         for asked in self.filters.ask_all() {
             self.send_subscribe(asked, out);
         }
-        self.tell_subscribers(out);
+        self.tell(self.filters.subscribers(), out);
         for (id, publication) in core::mem::take(&mut self.waiting) {
             self.send_publish(id, publication, out);
         }
@@ -292,7 +292,7 @@ impl Session {
             }
         }
         self.filters.suspend();
-        self.tell_subscribers(out);
+        self.tell(self.filters.subscribers(), out);
     }
 
     fn end_waiting(&mut self, error: &RequestError, out: &mut Vec<Effect>) {
@@ -304,8 +304,8 @@ impl Session {
         );
     }
 
-    fn tell_subscribers(&self, out: &mut Vec<Effect>) {
-        for id in self.filters.subscribers() {
+    fn tell(&self, subscribers: Vec<SubscriberId>, out: &mut Vec<Effect>) {
+        for id in subscribers {
             out.push(Effect::Subscription(id, self.filters.status(id)));
         }
     }

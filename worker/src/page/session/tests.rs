@@ -227,6 +227,21 @@ fn another_filter_takes_the_place_of_one_without_a_gap() {
 }
 
 #[test]
+fn only_those_who_share_a_filter_are_told_of_it() {
+    let mut page = Page::open();
+    let (a, b) = (page.subscribe("a"), page.subscribe("b"));
+    page.effects.clear();
+    let late = page.subscribe("a");
+    let told = |effect: &Effect| match effect {
+        Effect::Subscription(id, _) => Some(*id),
+        _ => None,
+    };
+    let told: Vec<_> = page.effects.iter().filter_map(told).collect();
+    assert_eq!(told, [a, late]);
+    assert_ne!(b, late);
+}
+
+#[test]
 fn a_refused_subscription_says_why() {
     let mut page = Page::open();
     let a = page.subscribe("a");
