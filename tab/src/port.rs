@@ -75,6 +75,8 @@ pub(crate) struct Port {
     answers: Answers,
     /// What the client's topic aliases stand for: they end with a connection, and the client's does not.
     aliases: Map<u16, String>,
+    /// The highest topic alias that the broker allows. [MQTT-3.2.2-17]
+    alias_maximum: u16,
     /// PINGREQs that the broker has not answered.
     pings: usize,
     /// Since when the broker has owed an answer, without having given another.
@@ -112,6 +114,7 @@ impl Port {
             requests: Requests::default(),
             answers: Answers::default(),
             aliases: Map::new(),
+            alias_maximum: 0,
             pings: 0,
             unanswered_since: None,
         }
@@ -335,6 +338,11 @@ impl Port {
                 out.extend(self.connection().map(ClientOutput::Close));
                 self.close(out);
             }
+            // It comes before CONNACK, which waits for it. [MQTT-4.12.0-2]
+            Packet::Auth(_) => match self.connection() {
+                Some(connection) => out.push(ClientOutput::Send(connection, packet)),
+                None => self.waiting.push_back(packet),
+            },
             packet => self.waiting.push_back(packet),
         }
     }
@@ -368,7 +376,9 @@ impl Port {
         let Packet::Publish(mut publish) = packet else {
             return packet;
         };
-        if let Some(alias) = publish.properties.get_topic_alias() {
+        if let Some(alias) = publish.properties.get_topic_alias()
+            && (1..=self.alias_maximum).contains(&alias)
+        {
             let known = self.aliases.get(&alias);
             if !publish.topic_name.is_empty() {
                 self.aliases.insert(alias, publish.topic_name.clone());
@@ -377,8 +387,8 @@ impl Port {
                 publish.topic_name.clone_from(topic);
                 publish.properties.remove_topic_alias();
             }
-            // One that stands for nothing is left to the broker, which has the right words for it.
         }
+        // One that stands for nothing, or must not be, is left to the broker, which has the right words for it.
         Packet::Publish(publish)
     }
 
@@ -451,6 +461,8 @@ impl Port {
                     let id = self.default_id.clone();
                     packet.properties.set_assigned_client_identifier(id);
                 }
+                let maximum = packet.properties.get_topic_alias_maximum();
+                self.alias_maximum = maximum.unwrap_or_default();
                 self.is_accepted = true;
                 self.state = State::Connected(connection);
                 self.pass_to_client(Packet::ConnAck(packet), out);

@@ -1,3 +1,4 @@
+use broker::packet::auth::AuthPacket;
 use broker::packet::connack::ConnAckPacket;
 use broker::packet::puback::PubAckPacket;
 use broker::packet::pubcomp::PubCompPacket;
@@ -18,6 +19,13 @@ struct Case {
 impl Case {
     /// A client that is connected over connection 1.
     fn connected() -> Self {
+        let mut case = Self::connecting();
+        case.broker(Packet::ConnAck(connack(false)));
+        case
+    }
+
+    /// A client whose CONNECT is under way.
+    fn connecting() -> Self {
         let port = Port::new(Settings::default(), "default".to_owned());
         let mut case = Self {
             port,
@@ -35,10 +43,6 @@ impl Case {
             will_properties: Properties::new(),
         })));
         assert_eq!(case.up()[0][0], 0x10);
-        case.broker(Packet::ConnAck(ConnAckPacket::new(
-            false,
-            ReasonCode::Success,
-        )));
         case
     }
 
@@ -53,11 +57,7 @@ impl Case {
     fn moved(&mut self) -> Vec<Vec<u8>> {
         self.input(ClientInput::Down);
         self.up();
-        self.broker(Packet::ConnAck(ConnAckPacket::new(
-            true,
-            ReasonCode::Success,
-        )))
-        .0
+        self.broker(Packet::ConnAck(connack(true))).0
     }
 
     fn input(&mut self, input: ClientInput) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
@@ -94,6 +94,10 @@ fn sides(outputs: Vec<ClientOutput>) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         }
     }
     (broker, client)
+}
+
+fn connack(session_present: bool) -> ConnAckPacket {
+    ConnAckPacket::new(session_present, ReasonCode::Success)
 }
 
 fn publish(packet_id: u16, qos: QoS) -> PublishPacket {
@@ -216,10 +220,7 @@ fn answers_go_out_in_the_order_in_which_the_broker_asks_again() {
     case.input(ClientInput::Down);
     case.client(answer(2));
     case.up();
-    case.broker(Packet::ConnAck(ConnAckPacket::new(
-        true,
-        ReasonCode::Success,
-    )));
+    case.broker(Packet::ConnAck(connack(true)));
     assert_eq!(
         case.broker(message(1, true)),
         (vec![], vec![wire(message(1, true))])
@@ -232,4 +233,43 @@ fn answers_go_out_in_the_order_in_which_the_broker_asks_again() {
     let three = [1, 2, 3].map(|packet_id| wire(answer(packet_id)));
     assert_eq!(case.client(answer(1)), (three.to_vec(), vec![]));
     assert_eq!(case.client(answer(4)), (vec![wire(answer(4))], vec![]));
+}
+
+#[test]
+fn authentication_goes_on_before_connack() {
+    let mut case = Case::connecting();
+    let mut challenge = AuthPacket::new(ReasonCode::ContinueAuthentication);
+    let properties = &mut challenge.properties;
+    properties.set_authentication_method("method".to_owned());
+    let challenge = Packet::Auth(challenge);
+    assert_eq!(
+        case.broker(challenge.clone()),
+        (vec![], vec![wire(challenge.clone())])
+    );
+    assert_eq!(
+        case.client(challenge.clone()),
+        (vec![wire(challenge)], vec![])
+    );
+}
+
+#[test]
+fn a_topic_alias_that_the_broker_does_not_allow_is_left_to_it() {
+    let mut case = Case::connecting();
+    let mut allows_two = connack(false);
+    allows_two.properties.set_topic_alias_maximum(2);
+    case.broker(Packet::ConnAck(allows_two));
+    let aliased = |topic: &str, alias| {
+        Packet::Publish(PublishPacket::new(topic, "x", QoS::AtMostOnce).with_topic_alias(alias))
+    };
+    let plain = Packet::Publish(PublishPacket::new("t", "x", QoS::AtMostOnce));
+    let plain = (vec![wire(plain)], vec![]);
+    assert_eq!(case.client(aliased("t", 2)), plain);
+    assert_eq!(case.client(aliased("", 2)), plain);
+    for (topic, alias) in [("t", 3), ("", 3), ("", 1)] {
+        let untouched = wire(aliased(topic, alias));
+        assert_eq!(
+            case.client(aliased(topic, alias)),
+            (vec![untouched], vec![])
+        );
+    }
 }
