@@ -52,4 +52,4 @@ pub use mqtt5_protocol::{
 pub use record::RecordError;
 pub use restore::Restored;
 pub use time::Time;
-pub use topic::{TopicError, TopicFilter, TopicName};
+pub use topic::{TopicError, TopicFilter, TopicName, topic_matches};

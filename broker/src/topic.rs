@@ -98,7 +98,7 @@ impl TopicFilter {
     /// The group of a shared subscription and the filter that its members share.
     #[must_use]
     pub fn share(&self) -> Option<(&str, &str)> {
-        self.0.strip_prefix(SHARE_PREFIX)?.split_once(SEPARATOR)
+        share(&self.0)
     }
 
     /// The levels that a topic name is held against, from left to right, wildcards included. `$share/group/` is not
@@ -107,24 +107,10 @@ impl TopicFilter {
         self.without_share().split(SEPARATOR)
     }
 
-    /// Whether a message to `name` is meant for this filter. A wildcard in front never matches a name that starts
-    /// with `$`; `a/#` matches `a` too. [MQTT-4.7.2-1]
+    /// Whether a message to `name` is meant for this filter: see [`topic_matches`].
     #[must_use]
     pub fn matches(&self, name: &TopicName) -> bool {
-        if name.0.starts_with('$') && self.without_share().starts_with(WILDCARDS) {
-            return false;
-        }
-        let mut levels = name.levels();
-        for wanted in self.levels() {
-            if wanted == MULTI_LEVEL {
-                return true;
-            }
-            match levels.next() {
-                Some(level) if wanted == SINGLE_LEVEL || wanted == level => {}
-                _ => return false,
-            }
-        }
-        levels.next().is_none()
+        topic_matches(&self.0, &name.0)
     }
 
     /// Whether it may match more than one name.
@@ -135,7 +121,7 @@ impl TopicFilter {
 
     /// What a topic name is held against.
     pub(crate) fn without_share(&self) -> &str {
-        self.share().map_or(self.as_str(), |(_, filter)| filter)
+        without_share(&self.0)
     }
 }
 
@@ -143,6 +129,41 @@ impl fmt::Display for TopicFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+fn share(filter: &str) -> Option<(&str, &str)> {
+    filter.strip_prefix(SHARE_PREFIX)?.split_once(SEPARATOR)
+}
+
+fn without_share(filter: &str) -> &str {
+    share(filter).map_or(filter, |(_, filter)| filter)
+}
+
+/// Whether a topic name matches a topic filter, which are taken for valid; for a shared subscription, the filter in it. A
+/// wildcard in front never matches a name that starts with `$`; `a/#` matches `a` too. [MQTT-4.7.2-1]
+///
+/// ```
+/// # use broker::topic_matches;
+/// assert!(topic_matches("home/+/temperature", "home/kitchen/temperature"));
+/// assert!(!topic_matches("#", "$SYS/broker/uptime"));
+/// ```
+#[must_use]
+pub fn topic_matches(filter: &str, name: &str) -> bool {
+    let filter = without_share(filter);
+    if name.starts_with('$') && filter.starts_with(WILDCARDS) {
+        return false;
+    }
+    let mut levels = name.split(SEPARATOR);
+    for wanted in filter.split(SEPARATOR) {
+        if wanted == MULTI_LEVEL {
+            return true;
+        }
+        match levels.next() {
+            Some(level) if wanted == SINGLE_LEVEL || wanted == level => {}
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
 }
 
 /// Why a text is no topic name or no topic filter. Offsets count bytes from its start.
@@ -389,5 +410,32 @@ mod tests {
         assert!(!matches("$share/g/a/+", "$share/g/a/b"));
         assert_eq!(filter("$share").share(), None);
         assert_eq!(filter("a/+").share(), None);
+    }
+
+    #[test]
+    fn topics_match_filters_as_the_specification_says() {
+        for (filter, topic) in [
+            ("#", "a/b"),
+            ("a/#", "a"),
+            ("a/#", "a/b/c"),
+            ("a/+", "a/b"),
+            ("+/+", "/b"),
+            ("a/+/c", "a//c"),
+            ("$SYS/#", "$SYS/x"),
+            ("$share/g/a/+", "a/b"),
+        ] {
+            assert!(topic_matches(filter, topic), "{filter} matches {topic}");
+        }
+        for (filter, topic) in [
+            ("a", "a/b"),
+            ("a/b", "a"),
+            ("a/+", "a"),
+            ("a/+", "a/b/c"),
+            ("#", "$SYS/x"),
+            ("+/x", "$SYS/x"),
+            ("$share/g/#", "$SYS/x"),
+        ] {
+            assert!(!topic_matches(filter, topic), "{filter} leaves out {topic}");
+        }
     }
 }

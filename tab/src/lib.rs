@@ -26,7 +26,7 @@ mod suspicion;
 mod tab;
 mod takeover;
 
-pub use broker::{Stats, Time, sorted};
+pub use broker::{Stats, Time, sorted, topic_matches};
 pub use names::{ChannelName, Lane, Lock, TabId};
 pub use notices::Notices;
 pub use port::{PortInput, PortNo, PortOutput};

@@ -38,10 +38,10 @@ pub use attach::listen_for_ports;
 pub use bus::{Bus, BusOptions, Signal};
 pub use page::{
     BusHandle, BusStatus, Client, Frame, Listening, Messages, Reason, Request, RequestError, Ring,
-    Subscriber, SubscriptionStatus, topic_matches,
+    Subscriber, SubscriptionStatus,
 };
 pub use peer::NOT_FOR_PORTS;
-pub use tab::{Stats, TabId, Time, api};
+pub use tab::{Stats, TabId, Time, api, topic_matches};
 pub use worker::TabWorker;
 
 /// Name of this build: a hash of the sources that the worker is made of.

@@ -17,7 +17,6 @@ mod ring;
 mod session;
 mod standing;
 mod subscriber;
-mod topic;
 
 pub use client::Client;
 pub use error::RequestError;
@@ -31,4 +30,3 @@ pub use request::Request;
 pub use ring::Ring;
 pub use standing::BusStatus;
 pub use subscriber::Subscriber;
-pub use topic::topic_matches;

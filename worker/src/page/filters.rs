@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tab::api::{Message, QoS, RetainHandling, Subscription};
 
 use super::error::RequestError;
-use super::topic::topic_matches;
+use tab::topic_matches;
 
 /// Largest Subscription Identifier (MQTT 5.0, 3.8.2.1.2).
 const IDENTIFIER_MAX: u32 = 268_435_455;
