@@ -128,6 +128,12 @@ impl ControlMessage {
         let tab = |tab: &TabId| Value::Text(tab.to_string());
         let number = |number: &u32| Value::Number(u64::from(*number));
         let kind = |kind: &str, tab_id: &TabId| vec![("type", text(kind)), ("tabId", tab(tab_id))];
+        let lane = |which: &str, tab_id: &TabId, term: &Term, binding: &u32| {
+            let mut fields = kind(which, tab_id);
+            fields.push(("term", Value::Number(term.0)));
+            fields.push(("binding", number(binding)));
+            fields
+        };
         match self {
             Self::Who { tab_id } => kind("who", tab_id),
             Self::Goodbye { tab_id } => kind("goodbye", tab_id),
@@ -157,26 +163,12 @@ impl ControlMessage {
                 tab_id,
                 term,
                 binding,
-            } => {
-                let mut fields = kind("bind", tab_id);
-                fields.extend([
-                    ("term", Value::Number(term.0)),
-                    ("binding", number(binding)),
-                ]);
-                fields
-            }
+            } => lane("bind", tab_id, term, binding),
             Self::Unbind {
                 tab_id,
                 term,
                 binding,
-            } => {
-                let mut fields = kind("unbind", tab_id);
-                fields.extend([
-                    ("term", Value::Number(term.0)),
-                    ("binding", number(binding)),
-                ]);
-                fields
-            }
+            } => lane("unbind", tab_id, term, binding),
             Self::Probe { tab_id, number: no } => {
                 let mut fields = kind("probe", tab_id);
                 fields.push(("number", number(no)));
@@ -289,51 +281,51 @@ impl ControlMessage {
 struct Fields<'a>(&'a dyn Fn(&'static str) -> Field);
 
 impl Fields<'_> {
-    fn value(&self, name: &'static str) -> Option<Option<Value>> {
+    fn read<T>(
+        &self,
+        name: &'static str,
+        take: impl FnOnce(Value) -> Option<T>,
+    ) -> Option<Option<T>> {
         match (self.0)(name) {
             Field::Missing => Some(None),
-            Field::Value(value) => Some(Some(value)),
+            Field::Value(value) => take(value).map(Some),
             Field::Foreign => None,
         }
     }
 
     fn text(&self, name: &'static str) -> Option<Option<String>> {
-        match self.value(name)? {
-            Some(Value::Text(text)) => Some(Some(text)),
-            Some(_) => None,
-            None => Some(None),
-        }
+        self.read(name, |value| match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        })
     }
 
     fn number(&self, name: &'static str) -> Option<Option<u64>> {
-        match self.value(name)? {
-            Some(Value::Number(number)) => Some(Some(number)),
-            Some(_) => None,
-            None => Some(None),
-        }
+        self.read(name, |value| match value {
+            Value::Number(number) => Some(number),
+            _ => None,
+        })
     }
 
     fn small(&self, name: &'static str) -> Option<Option<u32>> {
-        match self.number(name)? {
-            Some(number) => u32::try_from(number).ok().map(Some),
-            None => Some(None),
-        }
+        self.read(name, |value| match value {
+            Value::Number(number) => number.try_into().ok(),
+            _ => None,
+        })
     }
 
     fn truth(&self, name: &'static str) -> Option<Option<bool>> {
-        match self.value(name)? {
-            Some(Value::Truth(truth)) => Some(Some(truth)),
-            Some(_) => None,
-            None => Some(None),
-        }
+        self.read(name, |value| match value {
+            Value::Truth(truth) => Some(truth),
+            _ => None,
+        })
     }
 
     fn list(&self, name: &'static str) -> Option<Option<Vec<Value>>> {
-        match self.value(name)? {
-            Some(Value::List(values)) => Some(Some(values)),
-            Some(_) => None,
-            None => Some(None),
-        }
+        self.read(name, |value| match value {
+            Value::List(values) => Some(values),
+            _ => None,
+        })
     }
 
     fn tab(&self, name: &'static str) -> Option<TabId> {
