@@ -10,6 +10,7 @@ use broker::{
 
 use crate::api::Term;
 use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, OPENED, Parcel, each_packet};
+use crate::local::ToBroker;
 use crate::names::{Lane, TabId};
 use crate::settings::Settings;
 
@@ -275,35 +276,20 @@ impl Host {
         }
     }
 
-    /// A packet of a client of this very tab.
-    pub(crate) fn on_own_packet(
+    /// From a connection of this very tab.
+    pub(crate) fn on_own(
         &mut self,
         now: Time,
         connection: ConnectionNo,
-        packet: Packet,
+        what: ToBroker,
         out: &mut Vec<HostOutput>,
     ) {
-        self.on_packet(now, self.own_tab, connection, packet, out);
-    }
-
-    /// A connection of this very tab goes on where another was interrupted.
-    pub(crate) fn on_own_goes_on(
-        &mut self,
-        now: Time,
-        connection: ConnectionNo,
-        out: &mut Vec<HostOutput>,
-    ) {
-        self.on_goes_on(now, self.own_tab, connection, out);
-    }
-
-    /// A client of this very tab has closed its connection.
-    pub(crate) fn on_own_closed(
-        &mut self,
-        now: Time,
-        connection: ConnectionNo,
-        out: &mut Vec<HostOutput>,
-    ) {
-        self.on_closed(now, self.own_tab, connection, out);
+        let tab = self.own_tab;
+        match what {
+            ToBroker::GoesOn => self.on_goes_on(now, tab, connection, out),
+            ToBroker::Packet(_, packet) => self.on_packet(now, tab, connection, packet, out),
+            ToBroker::Closed => self.on_closed(now, tab, connection, out),
+        }
     }
 
     /// The frames of this turn.

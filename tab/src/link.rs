@@ -1,11 +1,11 @@
 //! A tab's way to a broker in another tab.
 
-use broker::codec::{self, ProtocolVersion};
-use broker::{Packet, Time};
+use broker::{Time, codec};
 
 use crate::api::Term;
 use crate::control::ControlMessage;
 use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, OPENED, Parcel};
+use crate::local::ToBroker;
 use crate::names::{Lane, TabId};
 
 /// The client's end of a lane, and how far it is bound.
@@ -110,21 +110,21 @@ impl Link {
         }
     }
 
+    /// Until the lane is bound there is nobody to hear it.
     pub(crate) fn push(
         &mut self,
         connection: ConnectionNo,
-        version: ProtocolVersion,
-        packet: &Packet,
+        what: &ToBroker,
     ) -> Result<(), codec::EncodeError> {
-        self.end.push(connection, version, packet)
-    }
-
-    pub(crate) fn push_goes_on(&mut self, connection: ConnectionNo) {
-        self.end.push_goes_on(connection);
-    }
-
-    pub(crate) fn push_closed(&mut self, connection: ConnectionNo) {
-        self.end.push_closed(connection);
+        if !self.is_bound() {
+            return Ok(());
+        }
+        match what {
+            ToBroker::GoesOn => self.end.push_goes_on(connection),
+            ToBroker::Packet(version, packet) => self.end.push(connection, *version, packet)?,
+            ToBroker::Closed => self.end.push_closed(connection),
+        }
+        Ok(())
     }
 
     /// The frames of this turn.

@@ -1,7 +1,7 @@
 //! Who has connections in this tab: clients that the page commands, and ports that speak MQTT themselves.
 
-use broker::Time;
 use broker::codec::ProtocolVersion;
+use broker::{Packet, Time};
 
 use crate::api::ClientNo;
 use crate::client::{Client, ClientInput, ClientOutput};
@@ -12,6 +12,16 @@ use crate::port::{Port, PortNo};
 pub(crate) enum LocalNo {
     Client(ClientNo),
     Port(PortNo),
+}
+
+/// What goes to the broker over a connection.
+#[derive(Debug)]
+pub(crate) enum ToBroker {
+    /// It goes on where an earlier one was interrupted; comes first.
+    GoesOn,
+    Packet(ProtocolVersion, Packet),
+    /// It is over; comes last.
+    Closed,
 }
 
 /// One of them.

@@ -9,8 +9,7 @@ mod traffic;
 use broker::sorted::Map;
 use std::collections::VecDeque;
 
-use broker::codec::ProtocolVersion;
-use broker::{Packet, Time};
+use broker::Time;
 
 use crate::api::{
     Candidacy, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, Role, Source,
@@ -20,7 +19,7 @@ use crate::client::ClientInput;
 use crate::control::ControlMessage;
 use crate::lane::ConnectionNo;
 use crate::link::Link;
-use crate::local::{Local, LocalNo};
+use crate::local::{Local, LocalNo, ToBroker};
 use crate::names::{ChannelName, Lane, Lock, TabId};
 use crate::port::{PortInput, PortNo, PortOutput};
 use crate::reign::Reign;
@@ -303,9 +302,7 @@ enum Part {
 #[derive(Debug)]
 enum Step {
     ToLocal(LocalNo, ClientInput),
-    GoesOnAtBroker(ConnectionNo),
-    ToBroker(ConnectionNo, ProtocolVersion, Packet),
-    CloseAtBroker(ConnectionNo),
+    ToBroker(ConnectionNo, ToBroker),
 }
 
 impl Joined {

@@ -1,7 +1,6 @@
 //! Traffic: packets between this tab's clients and the broker, over a lane or within the tab.
 
-use broker::codec::{self, ProtocolVersion};
-use broker::{BrokerEvent, Packet, Time};
+use broker::{BrokerEvent, Time, codec};
 
 use super::{Joined, Output, Part, Step, Turn};
 use crate::api::{ClientCommand, ClientNo, EventKind, Notice, Source};
@@ -10,7 +9,7 @@ use crate::control::ControlMessage;
 use crate::host::{Host, HostOutput};
 use crate::lane::{ConnectionNo, Frame, Parcel, each_packet};
 use crate::link::LinkEvent;
-use crate::local::{Local, LocalNo};
+use crate::local::{Local, LocalNo, ToBroker};
 use crate::names::{Lane, TabId};
 use crate::port::{Port, PortInput, PortNo};
 
@@ -200,11 +199,7 @@ impl Joined {
                 Step::ToLocal(no, input) => {
                     self.with_local(no, turn, |local, now, out| local.handle(now, input, out));
                 }
-                Step::GoesOnAtBroker(connection) => self.go_on_at_broker(connection, turn),
-                Step::ToBroker(connection, version, packet) => {
-                    self.send_to_broker(connection, version, packet, turn);
-                }
-                Step::CloseAtBroker(connection) => self.close_at_broker(connection, turn),
+                Step::ToBroker(connection, what) => self.tell_broker(connection, what, turn),
             }
         }
     }
@@ -231,15 +226,17 @@ impl Joined {
         for output in outputs {
             match output {
                 ClientOutput::GoesOn(connection) => {
-                    self.steps.push_back(Step::GoesOnAtBroker(connection));
+                    let goes_on = Step::ToBroker(connection, ToBroker::GoesOn);
+                    self.steps.push_back(goes_on);
                 }
                 ClientOutput::Send(connection, packet) => {
-                    self.steps
-                        .push_back(Step::ToBroker(connection, version, packet));
+                    let packet = ToBroker::Packet(version, packet);
+                    self.steps.push_back(Step::ToBroker(connection, packet));
                 }
                 ClientOutput::Close(connection) => {
                     self.connections.remove(&connection);
-                    self.steps.push_back(Step::CloseAtBroker(connection));
+                    let closed = Step::ToBroker(connection, ToBroker::Closed);
+                    self.steps.push_back(closed);
                 }
                 ClientOutput::Reconnect => self.connect(no),
                 ClientOutput::Silent => self.on_silent(no, turn),
@@ -266,38 +263,16 @@ impl Joined {
         }
     }
 
-    fn send_to_broker(
-        &mut self,
-        connection: ConnectionNo,
-        version: ProtocolVersion,
-        packet: Packet,
-        turn: &mut Turn<'_>,
-    ) {
+    fn tell_broker(&mut self, connection: ConnectionNo, what: ToBroker, turn: &mut Turn<'_>) {
         match &mut self.part {
             Part::Waiting | Part::Taking(_) => {}
             Part::Client(link) => {
-                if link.is_bound()
-                    && let Err(error) = link.push(connection, version, &packet)
-                {
+                if let Err(error) = link.push(connection, &what) {
                     self.on_not_encodable(error, turn);
                 }
             }
             Part::Broker(_) => self.with_host(turn, |host, now, out| {
-                host.on_own_packet(now, connection, packet, out);
-            }),
-        }
-    }
-
-    fn go_on_at_broker(&mut self, connection: ConnectionNo, turn: &mut Turn<'_>) {
-        match &mut self.part {
-            Part::Waiting | Part::Taking(_) => {}
-            Part::Client(link) => {
-                if link.is_bound() {
-                    link.push_goes_on(connection);
-                }
-            }
-            Part::Broker(_) => self.with_host(turn, |host, now, out| {
-                host.on_own_goes_on(now, connection, out);
+                host.on_own(now, connection, what, out);
             }),
         }
     }
@@ -306,20 +281,6 @@ impl Joined {
         self.event_seldom("encode", turn, || {
             EventKind::Runtime(format!("A packet could not be sent: {error}"))
         });
-    }
-
-    fn close_at_broker(&mut self, connection: ConnectionNo, turn: &mut Turn<'_>) {
-        match &mut self.part {
-            Part::Waiting | Part::Taking(_) => {}
-            Part::Client(link) => {
-                if link.is_bound() {
-                    link.push_closed(connection);
-                }
-            }
-            Part::Broker(_) => self.with_host(turn, |host, now, out| {
-                host.on_own_closed(now, connection, out);
-            }),
-        }
     }
 }
 
