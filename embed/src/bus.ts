@@ -219,6 +219,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
             return;
         }
         this.#isClosed = true;
+        // One that cannot say goodbye any more is closed all the same.
         await Promise.all([...this.#clients].map((client) => client.endAsync().catch(() => undefined)));
         this.#endPorts();
         this.#hub.listeners.delete(this.#listener);

@@ -460,6 +460,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         }
         this.#readers.delete(filter);
         if (!this.#wanted.has(filter) && this.#state !== 'ended') {
+            // Without a connection there is no subscription either.
             await this.#unsubscribe([filter]).catch(() => undefined);
         }
     }
@@ -635,6 +636,7 @@ function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefined): Pr
     return new Promise((resolve, reject) => {
         const abort = (): void => reject(aborted(signal));
         if (signal.aborted) {
+            // Nobody is left to hear of it.
             promise.catch(() => undefined);
             return abort();
         }

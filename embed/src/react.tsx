@@ -41,7 +41,7 @@ export function BusProvider({ children, client: clientOptions, ...options }: Ope
         let bus: Bus | undefined;
         const run = async (): Promise<void> => {
             const { signal } = ending;
-            const { options: { ...openOptions }, clientOptions: connectOptions } = given.current;
+            const { options: openOptions, clientOptions: connectOptions } = given.current;
             bus = await open({ ...openOptions, signal });
             if (signal.aborted) {
                 return bus.close();
@@ -78,7 +78,11 @@ export function useBus(): BusState {
 /** What this tab is: the broker, a client of another tab's, or waiting for one. */
 export function useRole(): BusRole {
     const { bus } = useBus();
-    return useSyncExternalStore(useOn(bus, 'role'), () => bus?.role ?? 'waiting', () => 'waiting');
+    const subscribe = useCallback((hear: () => void) => {
+        bus?.on('role', hear);
+        return () => void bus?.off('role', hear);
+    }, [bus]);
+    return useSyncExternalStore(subscribe, () => bus?.role ?? 'waiting', () => 'waiting');
 }
 
 /** All tabs of the channel. */
@@ -193,11 +197,4 @@ function schedule(run: () => void): () => void {
     const frame = requestAnimationFrame(once);
     const timer = setTimeout(once, 250);
     return cancel;
-}
-
-function useOn(bus: Bus | undefined, name: 'role'): (hear: () => void) => () => void {
-    return useCallback((hear) => {
-        bus?.on(name, hear);
-        return () => void bus?.off(name, hear);
-    }, [bus, name]);
 }

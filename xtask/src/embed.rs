@@ -28,18 +28,20 @@ pub(crate) fn run() -> Result<(), Error> {
     if fs::read_to_string(&path).ok().as_deref() != Some(&text) {
         fs::write(&path, text).map_err(Error::at(&path))?;
     }
-    package(&tools)?;
+    package()?;
+    lint()?;
     println!("\nThe package is in {}.", folder().join("dist").display());
     Ok(())
 }
 
 /// The step of the tests: builds the package of what is there, and fails if what is written down is of another build.
-pub(crate) fn check(tools: &Tools) -> Result<(), Error> {
+pub(crate) fn check() -> Result<(), Error> {
     let path = folder().join(WIRE);
     if fs::read_to_string(&path).map_err(Error::at(&path))? != wire()? {
         return Err(Error::OldWire { path });
     }
-    package(tools)
+    package()?;
+    lint()
 }
 
 /// Where everything about the package is.
@@ -47,21 +49,20 @@ pub(crate) fn folder() -> PathBuf {
     shell::root().join("embed")
 }
 
-/// Builds the examples with the package that has been built. Returns the folder of all of them.
+/// Builds the package, and the examples with it. Returns the folder of all of them.
 pub(crate) fn examples(tools: &Tools) -> Result<PathBuf, Error> {
+    package()?;
     let examples = folder().join("examples");
     for name in EXAMPLES {
-        let mut npm = npm::npm(&examples.join(name));
-        // A tool that asks its makers whether there is a newer one would not say so, and wait.
-        npm.args(["run", "--silent", "build"]).env("CI", "1");
-        shell::run(&mut npm)?;
+        npm_run(&examples.join(name), &["build"])?;
     }
     let mut trunk = tools.trunk_build();
     shell::run(trunk.current_dir(examples.join("yew")))?;
     Ok(examples)
 }
 
-fn package(_: &Tools) -> Result<(), Error> {
+/// Builds the package of the worker that is there, packs it, and unpacks it for the examples.
+fn package() -> Result<(), Error> {
     npm::ensure()?;
     npm::install(
         &folder(),
@@ -70,18 +71,25 @@ fn package(_: &Tools) -> Result<(), Error> {
     )?;
     copy_glue(&folder().join("glue"))?;
     let build = shell::read(&mut wire_command(&["build"]))?;
-    let mut npm = npm::npm(&folder());
-    npm.args([
-        "run",
-        "--silent",
-        "build",
-        "--",
-        build.trim(),
-        env!("CARGO_PKG_VERSION"),
-    ]);
-    shell::run(&mut npm)?;
-    let mut npm = npm::npm(&folder());
-    shell::run(npm.args(["run", "--silent", "check"]))
+    npm_run(
+        &folder(),
+        &["build", "--", build.trim(), env!("CARGO_PKG_VERSION")],
+    )?;
+    npm_run(&folder(), &["pack"])
+}
+
+/// What those say whose business it is how packages have to be. Bundlers and browsers only: nobody requires it, and neither
+/// the worker nor its WebAssembly has types.
+fn lint() -> Result<(), Error> {
+    npm_run(&folder(), &["lint"])
+}
+
+/// Runs a script of a folder's package.json.
+fn npm_run(folder: &Path, script: &[&str]) -> Result<(), Error> {
+    let mut npm = npm::npm(folder);
+    // Parcel and others ask their makers whether there is a newer one, unless nobody looks on.
+    npm.args(["run", "--silent"]).args(script).env("CI", "1");
+    shell::run(&mut npm)
 }
 
 fn wire() -> Result<String, Error> {

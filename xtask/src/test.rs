@@ -155,7 +155,7 @@ pub(crate) const STEPS: [Step; 13] = [
         takes: "2 minutes at first",
         needs: Needs::Trunk,
         uses_build: true,
-        run: |tools, _| embed::check(tools),
+        run: |_, _| embed::check(),
     },
     Step {
         name: "edge",
@@ -358,7 +358,6 @@ fn test_edge(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {
 fn test_in_browser(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {
     let browser = browser::find()?;
     let page = page::build(tools)?;
-    embed::check(tools)?;
     let examples = embed::examples(tools)?;
     let mut test = shell::cargo(["test", "-p", "e2e", "--"]);
     test.args(arguments);
