@@ -61,8 +61,10 @@ extern "C" {
 }
 
 // V8 freezes a worker where it calls a function of JavaScript, as every call out of WebAssembly does, or begins a loop
-// anew. There is no such place within these functions, so a transaction that they begin is committed. Their file has the same
-// name in every build of a version, and a cache that goes by names gives an old build's: they change with the version only.
+// anew. There is no such place within these functions, so a transaction that they begin is committed: what is to be done for
+// each element, `map` does, which is no JavaScript, by calling the browser's own function with the element and its index.
+// Their file has the same name in every build of a version, and a cache that goes by names gives an old build's: they change
+// with the version only.
 #[wasm_bindgen(inline_js = r#"
 export function add(database, stores, options, store, value, key, later) {
     const transaction = database.transaction(stores, "readwrite", options);
@@ -74,6 +76,22 @@ export function add(database, stores, options, store, value, key, later) {
         }
         transaction.commit();
         return { transaction, requests };
+    } catch (error) {
+        transaction.abort();
+        throw error;
+    }
+}
+
+export function replace(database, stores, options, value, key, ranges, values) {
+    const transaction = database.transaction(stores, "readwrite", options);
+    try {
+        const first = transaction.objectStore(stores[0]);
+        const second = transaction.objectStore(stores[1]);
+        const requests = [first.add(value, key), second.clear()];
+        const puts = values.map(IDBObjectStore.prototype.put, second);
+        const deletes = ranges.map(IDBObjectStore.prototype.delete, first);
+        transaction.commit();
+        return { transaction, requests: requests.concat(puts, deletes) };
     } catch (error) {
         transaction.abort();
         throw error;
@@ -104,6 +122,17 @@ extern "C" {
         value: &JsValue,
         key: &JsValue,
         later: Option<&IdbKeyRange>,
+    ) -> Result<Begun, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    fn replace(
+        database: &IdbDatabase,
+        stores: &Array,
+        options: &TransactionOptions,
+        value: &JsValue,
+        key: &JsValue,
+        ranges: &Array,
+        values: &Array,
     ) -> Result<Begun, JsValue>;
 
     #[wasm_bindgen(catch)]
@@ -239,7 +268,9 @@ impl Scope {
 }
 
 impl Database {
-    /// Makes a transaction that may write, lets `ask` ask for everything, and commits it, all in this turn of the loop.
+    /// Makes a transaction that may write, lets `ask` ask for everything, and commits it, all in this turn of the loop, but
+    /// not at one stroke.
+    #[cfg(test)]
     pub(crate) fn write(
         &self,
         scope: &Scope,
@@ -269,6 +300,20 @@ impl Database {
     ) -> Result<Transaction, JsValue> {
         let Scope { stores, options } = scope;
         add(&self.0, stores, options, store, value, key, later).map(Transaction::begun)
+    }
+
+    /// A transaction that adds a value to the first of two stores, deletes what is in these `ranges` there, and puts `values`
+    /// under the numbers from 0 in the place of everything that is in the second. It, too, is done at one stroke.
+    pub(crate) fn replace(
+        &self,
+        scope: &Scope,
+        value: &JsValue,
+        key: &JsValue,
+        ranges: &Array,
+        values: &Array,
+    ) -> Result<Transaction, JsValue> {
+        let Scope { stores, options } = scope;
+        replace(&self.0, stores, options, value, key, ranges, values).map(Transaction::begun)
     }
 
     /// A transaction that reads all keys and all values of two stores: four results. It, too, is done at one stroke.

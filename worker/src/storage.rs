@@ -12,7 +12,7 @@ use tab::storage::{
 };
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{Event, IdbKeyRange, IdbRequest, IdbTransaction, IdbVersionChangeEvent};
+use web_sys::{Event, IdbKeyRange, IdbVersionChangeEvent};
 
 use crate::clock;
 use crate::error::{describe, is};
@@ -160,9 +160,8 @@ impl Storage {
     fn checkpoint(&self, checkpoint: &Checkpoint) {
         let seq = checkpoint.seq;
         let prepared = PreparedCheckpoint::new(checkpoint);
-        let ask = |transaction: &IdbTransaction| prepared?.write(transaction);
         self.run(
-            |connection| connection.write(ask),
+            |connection| connection.checkpoint(&prepared?),
             move |ended| written(seq, ended),
         );
     }
@@ -170,8 +169,8 @@ impl Storage {
     /// Begins a transaction, and tells its outcome as `event` words it.
     ///
     /// A worker may be stopped in the middle of a turn, and a transaction that is not committed by then holds up every tab
-    /// until the browser gives it up, which takes Chromium a minute: so `begin` does nothing but ask, at one stroke if it
-    /// can, and what that takes is made before.
+    /// until the browser gives it up, which takes Chromium a minute: so `begin` does nothing but ask, at one stroke, and what
+    /// that takes is made before.
     fn run(
         &self,
         begin: impl FnOnce(&Connection) -> Result<Transaction, JsValue>,
@@ -310,11 +309,14 @@ impl Connection {
         self.database.read(&self.both)
     }
 
-    fn write(
-        &self,
-        ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
-    ) -> Result<Transaction, JsValue> {
-        self.database.write(&self.both, ask)
+    fn checkpoint(&self, checkpoint: &PreparedCheckpoint) -> Result<Transaction, JsValue> {
+        let PreparedCheckpoint {
+            seq,
+            row,
+            pieces,
+            remove,
+        } = checkpoint;
+        self.database.replace(&self.both, row, seq, remove, pieces)
     }
 
     fn append(&self, row: PreparedRow) -> Result<Transaction, JsValue> {
@@ -342,8 +344,9 @@ struct PreparedRow {
 struct PreparedCheckpoint {
     seq: JsValue,
     row: JsValue,
-    pieces: Vec<(JsValue, StoredPiece)>,
-    remove: Vec<IdbKeyRange>,
+    /// By index.
+    pieces: Array,
+    remove: Array,
 }
 
 impl PreparedRow {
@@ -371,12 +374,12 @@ impl PreparedCheckpoint {
         } = checkpoint;
         let seq = number(seq.0)?;
         let of = number(pieces.len() as u64)?;
-        let piece = |(index, bytes): (u64, &Vec<u8>)| {
+        let piece = |bytes: &Vec<u8>| {
             let piece: StoredPiece = Object::new().unchecked_into();
             piece.set_up_to(&seq);
             piece.set_of(&of);
             piece.set_bytes(&Uint8Array::from(bytes.as_slice()));
-            Ok((number(index)?, piece))
+            piece
         };
         let range =
             |(first, last): &(Seq, Seq)| IdbKeyRange::bound(&number(first.0)?, &number(last.0)?);
@@ -385,26 +388,10 @@ impl PreparedCheckpoint {
                 term: *term,
                 kind: RowKind::Checkpoint,
             })?,
-            pieces: (0..)
-                .zip(pieces)
-                .map(piece)
-                .collect::<Result<_, JsValue>>()?,
+            pieces: pieces.iter().map(piece).collect(),
             remove: remove.iter().map(range).collect::<Result<_, JsValue>>()?,
             seq,
         })
-    }
-
-    fn write(&self, transaction: &IdbTransaction) -> Result<Vec<IdbRequest>, JsValue> {
-        let log = transaction.object_store(LOG)?;
-        let snap = transaction.object_store(SNAP)?;
-        let mut requests = vec![log.add_with_key(&self.row, &self.seq)?, snap.clear()?];
-        for (index, piece) in &self.pieces {
-            requests.push(snap.put_with_key(piece, index)?);
-        }
-        for range in &self.remove {
-            requests.push(log.delete(range)?);
-        }
-        Ok(requests)
     }
 }
 
@@ -632,15 +619,13 @@ mod tests {
     /// Puts something into a store that is open already.
     async fn put(storage: &Storage, store: &str, key: JsValue, value: JsValue) {
         let session = storage.session.clone().unwrap();
-        let transaction = session
-            .connection
-            .borrow()
-            .as_ref()
-            .unwrap()
-            .write(|transaction| {
-                let store = transaction.object_store(store)?;
-                Ok(vec![store.put_with_key(&value, &key)?])
-            });
+        let connection = session.connection.borrow();
+        let Connection { database, both, .. } = connection.as_ref().unwrap();
+        let transaction = database.write(both, |transaction| {
+            let store = transaction.object_store(store)?;
+            Ok(vec![store.put_with_key(&value, &key)?])
+        });
+        drop(connection);
         transaction.unwrap().end().await.unwrap();
     }
 

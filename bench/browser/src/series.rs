@@ -9,6 +9,12 @@ impl Series {
         self.0.sort_by(f64::total_cmp);
     }
 
+    /// Adds the values of another series.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+        self.0.sort_by(f64::total_cmp);
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -17,6 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 5;
+/// Times as many rounds at most, if not each of them brings what it shall.
+const TRIES: usize = 3;
 /// Tabs beside the broker's.
 const OTHERS: [usize; 2] = [5, 19];
 const RETAINED: usize = 1_000;
@@ -154,11 +156,37 @@ fn measure(fault: Fault, others: usize, name: &str, rounds: usize) -> Figures {
         "tab.start({{ topic: 'load/kept/', topics: true, retain: true, count: {RETAINED}, window: 200 }}); tab.done()"
     ));
     let mut figures = Figures::default();
-    for round in 1..=rounds {
-        progress(&format!("{name}: round {round} of {rounds}"));
-        one_round(&chromium, &mut pages, fault, round, &mut figures);
+    let mut counted = 0;
+    for round in 1..=rounds * TRIES {
+        progress(&format!("{name}: round {} of {rounds}", counted + 1));
+        let mut found = Figures::default();
+        if one_round(&chromium, &mut pages, fault, round, &mut found) {
+            figures.add(found);
+            counted += 1;
+        }
+        if counted == rounds {
+            return figures;
+        }
     }
-    figures
+    panic!(
+        "{name}: it happened in {counted} of {} rounds",
+        rounds * TRIES
+    );
+}
+
+impl Figures {
+    /// Adds those of one round.
+    fn add(&mut self, round: Self) {
+        self.gap_ms.extend(round.gap_ms);
+        self.calm_gap_ms.extend(round.calm_gap_ms);
+        self.acknowledged += round.acknowledged;
+        self.lost += round.lost;
+        self.duplicates += round.duplicates;
+        self.retained_lost += round.retained_lost;
+        for (step, ms) in round.steps_ms {
+            self.steps_ms.entry(step).or_default().extend(ms);
+        }
+    }
 }
 
 /// A tab that is connected and subscribed, as the others are.
@@ -177,13 +205,14 @@ fn connect(page: &Page<'_>) {
     page.evaluate("tab.connect().then(() => tab.subscribe('others/#'))");
 }
 
+/// Whether it happened: a browser may drop a page from its back/forward cache whenever it likes.
 fn one_round<'c>(
     chromium: &'c Chromium,
     pages: &mut Vec<Page<'c>>,
     fault: Fault,
     round: usize,
     figures: &mut Figures,
-) {
+) -> bool {
     let place = chromium.until("a broker", || pages.iter().position(Page::is_broker));
     if matches!(
         fault,
@@ -269,13 +298,14 @@ fn one_round<'c>(
     }
     trace(pages, publishers, &reports, begin, figures);
     figures.retained_lost += retained_lost(keeper);
-    recover(chromium, pages, hit, fault, &before);
+    let has_happened = recover(chromium, pages, hit, fault, &before);
     if let Some(waiter) = waiter {
         thaw_unheard(&waiter);
         waiter.until_client();
         connect(&waiter);
         pages.push(waiter);
     }
+    has_happened
 }
 
 /// Whose request for the broker's lock is the oldest that is not granted.
@@ -322,18 +352,22 @@ fn strike(broker: Page<'_>, fault: Fault) -> Hit<'_> {
     }
 }
 
-/// Brings the channel back to as many tabs as before, and makes sure of what has happened to the broker's.
+/// Brings the channel back to as many tabs as before, and makes sure of what has happened to the broker's. Whether it did.
 fn recover<'c>(
     chromium: &'c Chromium,
     pages: &mut Vec<Page<'c>>,
     hit: Hit<'c>,
     fault: Fault,
     before: &str,
-) {
+) -> bool {
     let page = match hit {
-        Hit::Gone => return pages.push(join(chromium, fault)),
+        Hit::Gone => {
+            pages.push(join(chromium, fault));
+            return true;
+        }
         Hit::Left(page) => page,
     };
+    let mut has_happened = true;
     match fault {
         Fault::Close | Fault::Crash | Fault::CloseFrozenNext => {}
         Fault::Freeze => {
@@ -353,11 +387,12 @@ fn recover<'c>(
             page.show();
             let life = page.life();
             let shown = life.iter().rfind(|it| it.what == "pageshow");
-            assert!(
-                shown.is_some_and(|it| it.persisted),
-                "the page did not come out of the cache: {life:?}"
-            );
-            assert_new(&page, before);
+            has_happened = shown.is_some_and(|it| it.persisted);
+            if has_happened {
+                assert_new(&page, before);
+            } else {
+                page.join("failover");
+            }
         }
     }
     // Whoever only hangs may go on in the end, if the others were patient; that shows in the gap.
@@ -366,6 +401,7 @@ fn recover<'c>(
     }
     connect(&page);
     pages.push(page);
+    has_happened
 }
 
 /// Wakes a page that does not know that it was frozen, and makes sure that it was.
