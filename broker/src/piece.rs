@@ -6,6 +6,7 @@
 //! ```
 
 use bincode::Options;
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
 use crate::record::{Record, RecordError};
 
@@ -130,11 +131,14 @@ fn layout() -> impl Options {
     bincode::DefaultOptions::new()
 }
 
+/// The CRC-32 of zip and PNG, with a table of 1 kB.
+static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+
 fn check(length: u32, body: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&length.to_be_bytes());
-    hasher.update(body);
-    hasher.finalize()
+    let mut digest = CRC.digest();
+    digest.update(&length.to_be_bytes());
+    digest.update(body);
+    digest.finalize()
 }
 
 fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
@@ -144,6 +148,13 @@ fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_check_sum_is_the_one_that_logs_have_had_from_the_beginning() {
+        // The check value of the catalogue: of "123456789", whose first four characters stand for the length.
+        let length = u32::from_be_bytes(*b"1234");
+        assert_eq!(super::check(length, b"56789"), 0xCBF4_3926);
+    }
+
     use std::borrow::Cow;
     use std::sync::Arc;
 

@@ -5,10 +5,12 @@
 //! sums that are right: then it says what nobody wrote.
 
 use broker::{Broker, Config, Time};
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
 use super::script::{check_restored, restore_and_snapshot, users};
 
 const NOW: Time = Time::from_ms(1_000_000);
+static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 const HEADER_BYTES: usize = 8;
 
 /// Restores a broker from `input`, and runs the script that follows.
@@ -66,11 +68,11 @@ fn with_check_sums(log: &[u8]) -> Vec<u8> {
             .fold(0, |n, byte| n << 8 | u32::from(*byte));
         let length = length.min(left as u32).to_be_bytes();
         let end = at + HEADER_BYTES + u32::from_be_bytes(length) as usize;
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&length);
-        hasher.update(&log[at + HEADER_BYTES..end]);
+        let mut digest = CRC.digest();
+        digest.update(&length);
+        digest.update(&log[at + HEADER_BYTES..end]);
         log[at..at + 4].copy_from_slice(&length);
-        log[at + 4..at + HEADER_BYTES].copy_from_slice(&hasher.finalize().to_be_bytes());
+        log[at + 4..at + HEADER_BYTES].copy_from_slice(&digest.finalize().to_be_bytes());
         at = end;
     }
     log
