@@ -18,6 +18,7 @@ mod delivery;
 mod event;
 mod gate;
 mod hash;
+mod inspect;
 mod journal;
 mod link;
 mod message;
@@ -45,6 +46,7 @@ pub use close::CloseReason;
 pub use config::Config;
 pub use connect::NO_SESSION_STATE;
 pub use event::{BrokerEvent, DisconnectCause, DropReason};
+pub use inspect::{SessionView, SubscriptionView};
 pub use mqtt5_protocol::packet::{self, Packet};
 pub use mqtt5_protocol::{
     Properties, PropertyId, PropertyValue, QoS, ReasonCode, WillMessage, WillProperties,

@@ -113,6 +113,16 @@ pub(crate) enum PubRecOutcome {
 }
 
 impl Outbound {
+    /// How many messages wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How many were sent and are not acknowledged.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
     /// Lets a message wait. [`Outbound::pump`] may send it at once; what then still waits is for [`Outbound::shed`].
     pub(crate) fn push(&mut self, mut delivery: Delivery, log: &mut DeliveryLog<'_>) {
         delivery.position = self.next_position;

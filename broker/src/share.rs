@@ -80,6 +80,14 @@ impl Shares {
         }
     }
 
+    /// The subscription of a member.
+    pub(crate) fn get(&self, filter: &TopicFilter, session: SessionId) -> Option<Subscription> {
+        let group = &self.groups[self.ids.get(filter)?.0];
+        let mut members = group.members.iter();
+        let member = members.find(|(member, _)| *member == session);
+        member.map(|(_, subscription)| *subscription)
+    }
+
     /// All members, in the order of their filters and in that of each group.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicFilter, SessionId, Subscription)> {
         let groups = self.ids.values().map(|id| &self.groups[id.0]);

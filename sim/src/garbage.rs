@@ -115,5 +115,6 @@ fn stranger(tab_id: TabId) -> Announcement {
         visibility: Visibility::Hidden,
         durability: Durability::default(),
         lanes: Vec::new(),
+        reign: None,
     }
 }

@@ -189,7 +189,9 @@ fn command(command: &Command) -> String {
             )
         }
         Command::Client(no, command) => format!("client {} {command:?}", no.0),
-        Command::Open(_) | Command::Visibility(_) => format!("{command:?}"),
+        Command::Open(_) | Command::Visibility(_) | Command::Ask(..) | Command::Hang { .. } => {
+            format!("{command:?}")
+        }
     }
 }
 
@@ -236,6 +238,8 @@ pub(crate) fn notice(notice: &Notice) -> String {
         }
         Notice::Role(Role::Broker { term }) => format!("role: broker of term {term}"),
         Notice::Event(event) => format!("event: {}", event.kind),
-        Notice::Opened { .. } | Notice::Refused(_) | Notice::Stats(_) => format!("{notice:?}"),
+        Notice::Opened { .. } | Notice::Refused(_) | Notice::Stats(_) | Notice::Answer(..) => {
+            format!("{notice:?}")
+        }
     }
 }

@@ -3,6 +3,10 @@
 //! [`Command`]s go in, [`Notice`]s come out. Both are plain data: in the browser they cross from the page to its worker
 //! and back as bincode.
 
+mod questions;
+
+pub use questions::{Answer, Granted, Load, Question, Receiver, SessionInfo};
+
 use core::fmt;
 
 use broker::{Stats, Time};
@@ -73,6 +77,14 @@ pub enum Command {
     Visibility(Visibility),
     /// Something for one of this tab's clients.
     Client(ClientNo, ClientCommand),
+    /// Asks the broker, wherever it is; answered by [`Notice::Answer`], at once with [`Problem::NoBroker`] if there is none.
+    Ask(RequestId, Question),
+    /// Does nothing for so many milliseconds, 60,000 at most, as a tab that hangs: for trying what others do then. It is the
+    /// worker's to carry out.
+    Hang {
+        /// For how long.
+        ms: u32,
+    },
 }
 
 /// How a tab joins a channel.
@@ -309,6 +321,8 @@ pub enum Notice {
     Refused(Problem),
     /// Counters; sent with each announcement.
     Stats(TabStats),
+    /// What the broker says to [`Command::Ask`].
+    Answer(RequestId, Answer),
 }
 
 /// A tab's part on its channel.
@@ -437,6 +451,15 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// How a broker came to reign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReignTimes {
+    /// When its tab began to take over.
+    pub elected: Time,
+    /// When it knew what the broker before knew.
+    pub restored: Time,
+}
+
 /// What happened; displays as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EventKind {
@@ -507,6 +530,8 @@ pub enum EventKind {
         broker: TabId,
         /// Its term.
         term: Term,
+        /// When its tab was elected, and when it had restored the state, as it says.
+        reign: Option<ReignTimes>,
     },
     /// The broker left; waiting for the next.
     BrokerLost {
@@ -635,6 +660,8 @@ pub enum Problem {
     TooManyInFlight,
     /// The page asked for another connection before the broker answered.
     Replaced,
+    /// There is nobody to ask.
+    NoBroker,
 }
 
 impl fmt::Display for Problem {
@@ -655,6 +682,7 @@ impl fmt::Display for Problem {
             Self::TooManyInFlight => {
                 f.write_str("65,535 messages are waiting for their acknowledgement already.")
             }
+            Self::NoBroker => f.write_str("There is no broker at the moment."),
             Self::Replaced => f.write_str("Another connection took the place of this one."),
         }
     }
@@ -675,6 +703,11 @@ pub struct TabStats {
     pub lane_resets: u64,
     /// Stored records that could not be read.
     pub records_skipped: u64,
+    /// PUBLISH packets with DUP that left this tab: its clients and ports sent them again, because the broker or the
+    /// connection was another one.
+    pub resent: u64,
+    /// Microseconds that the worker has worked; 0 where nobody tells the tab.
+    pub worked_us: u64,
     /// The broker's own counters, in the tab that holds it.
     pub broker: Option<Stats>,
 }

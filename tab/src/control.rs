@@ -3,7 +3,9 @@
 //! In the browser they are plain objects with string field names, readable in its developer tools. Fields that are not
 //! known are ignored, and so are types that are not known: a later build of the same major version may send them.
 
-use crate::api::{Durability, Term, Visibility};
+use broker::Time;
+
+use crate::api::{Durability, ReignTimes, Term, Visibility};
 use crate::names::TabId;
 
 /// Longest build string accepted from another tab, in bytes.
@@ -118,6 +120,8 @@ pub struct Announcement {
     pub durability: Durability,
     /// Of a new broker, the tabs to which its end of a lane is open already. They need not `bind`: the binding is 0.
     pub lanes: Vec<TabId>,
+    /// Of a broker, how it came to be it.
+    pub reign: Option<ReignTimes>,
 }
 
 impl ControlMessage {
@@ -154,6 +158,10 @@ impl ControlMessage {
                     ("visibility", text(it.visibility.name())),
                     ("durability", text(it.durability.name())),
                 ]);
+                if let Some(reign) = it.reign {
+                    fields.push(("elected", Value::Number(reign.elected.as_ms())));
+                    fields.push(("restored", Value::Number(reign.restored.as_ms())));
+                }
                 if !it.lanes.is_empty() {
                     fields.push(("lanes", Value::List(it.lanes.iter().map(tab).collect())));
                 }
@@ -230,6 +238,13 @@ impl ControlMessage {
                         _ => None,
                     })
                     .collect::<Option<_>>()?,
+                reign: match (fields.number("elected")?, fields.number("restored")?) {
+                    (Some(elected), Some(restored)) => Some(ReignTimes {
+                        elected: Time::from_ms(elected),
+                        restored: Time::from_ms(restored),
+                    }),
+                    _ => None,
+                },
             }),
             "bind" => Self::Bind {
                 tab_id,
@@ -266,6 +281,9 @@ impl ControlMessage {
                     && announcement.lanes.len() <= VALUES_MAX
                     && announcement.timestamp <= SAFE_INTEGER_MAX
                     && announcement.since <= SAFE_INTEGER_MAX
+                    && announcement.reign.is_none_or(|it| {
+                        it.elected.as_ms().max(it.restored.as_ms()) <= SAFE_INTEGER_MAX
+                    })
                     && announcement.term.as_ref().is_none_or(term_fits)
                     && (!announcement.is_broker || announcement.term.is_some())
             }
@@ -398,6 +416,7 @@ mod tests {
             visibility: Visibility::Hidden,
             durability: Durability::Strict,
             lanes: Vec::new(),
+            reign: None,
         }
     }
 
@@ -509,6 +528,13 @@ mod tests {
         for announcement in [
             Announcement {
                 timestamp: beyond,
+                ..announcement()
+            },
+            Announcement {
+                reign: Some(ReignTimes {
+                    elected: Time::from_ms(0),
+                    restored: Time::from_ms(beyond),
+                }),
                 ..announcement()
             },
             Announcement {

@@ -8,7 +8,8 @@ use broker::{
     Time,
 };
 
-use crate::api::Term;
+use crate::api::{Answer, Question, Term};
+use crate::inspect;
 use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, OPENED, Parcel, each_packet};
 use crate::local::ToBroker;
 use crate::names::{Lane, TabId};
@@ -260,6 +261,14 @@ impl Host {
         match parcel {
             Parcel::Closed { connection } => self.on_closed(now, tab, connection, out),
             Parcel::GoesOn { connection } => self.on_goes_on(now, tab, connection, out),
+            Parcel::Question { no, question } => {
+                let answer = self.answer(&question);
+                if let Some(end) = self.lanes.get_mut(&tab) {
+                    end.push_answer(no, answer);
+                }
+            }
+            // Said by brokers only.
+            Parcel::Answer { .. } => {}
             Parcel::Packets { connection, bytes } => {
                 let id = self.ids.get(&(tab, connection));
                 let version = id.and_then(|id| self.connections.get(id)?.version);
@@ -274,6 +283,12 @@ impl Host {
                 });
             }
         }
+    }
+
+    /// What the broker says to a question.
+    pub(crate) fn answer(&self, question: &Question) -> Answer {
+        let tab_of = |conn| self.connections.get(&conn).map(|peer| peer.tab);
+        inspect::answer(&self.broker, question, tab_of)
     }
 
     /// From a connection of this very tab.

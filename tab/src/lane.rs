@@ -12,7 +12,7 @@ use broker::packet::PacketType;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::api::Term;
+use crate::api::{Answer, Question, RequestId, Term};
 use crate::names::Lane;
 
 /// First bytes of every frame: what does not start with them was sent by no tab of ours.
@@ -58,6 +58,10 @@ pub(crate) enum Parcel {
     Closed { connection: ConnectionNo },
     /// The connection goes on where an earlier one of this tab was interrupted; its CONNECT is the client's first one.
     GoesOn { connection: ConnectionNo },
+    /// The tab's page asks the broker.
+    Question { no: RequestId, question: Question },
+    /// What the broker says to that.
+    Answer { no: RequestId, answer: Answer },
 }
 
 fn options() -> impl bincode::Options {
@@ -160,6 +164,16 @@ impl LaneEnd {
     /// Tells the other end that this connection, of which nothing was said yet, goes on where another was interrupted.
     pub(crate) fn push_goes_on(&mut self, connection: ConnectionNo) {
         self.outbox.parcels.push(Parcel::GoesOn { connection });
+    }
+
+    /// Asks the broker at the other end.
+    pub(crate) fn push_question(&mut self, no: RequestId, question: Question) {
+        self.outbox.parcels.push(Parcel::Question { no, question });
+    }
+
+    /// Tells the tab at the other end what it asked for.
+    pub(crate) fn push_answer(&mut self, no: RequestId, answer: Answer) {
+        self.outbox.parcels.push(Parcel::Answer { no, answer });
     }
 
     /// Hands the frames of this turn to `post`, in order.

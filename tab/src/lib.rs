@@ -11,6 +11,7 @@ pub mod storage;
 
 mod client;
 mod host;
+mod inspect;
 mod lane;
 mod link;
 mod local;

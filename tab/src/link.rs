@@ -2,7 +2,7 @@
 
 use broker::{Time, codec};
 
-use crate::api::Term;
+use crate::api::{Question, RequestId, Term};
 use crate::control::ControlMessage;
 use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, OPENED, Parcel};
 use crate::local::ToBroker;
@@ -125,6 +125,14 @@ impl Link {
             ToBroker::Closed => self.end.push_closed(connection),
         }
         Ok(())
+    }
+
+    /// Asks the broker; `false` while nobody would hear it.
+    pub(crate) fn ask(&mut self, no: RequestId, question: Question) -> bool {
+        if self.is_bound() {
+            self.end.push_question(no, question);
+        }
+        self.is_bound()
     }
 
     /// The frames of this turn.

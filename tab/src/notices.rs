@@ -82,7 +82,10 @@ impl Notices {
             },
             Notice::Role(role) => !self.is_broker && !matches!(role, Role::Broker { .. }),
             Notice::Roster(_) | Notice::Event(_) | Notice::Stats(_) => true,
-            Notice::Client(..) | Notice::Opened { .. } | Notice::Refused(_) => false,
+            Notice::Client(..)
+            | Notice::Opened { .. }
+            | Notice::Refused(_)
+            | Notice::Answer(..) => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 use broker::Time;
 use broker::sorted::Set;
 
+use crate::api::ReignTimes;
 use crate::control::ControlMessage;
 use crate::host::Host;
 use crate::lane::Frame;
@@ -19,6 +20,7 @@ pub(crate) struct Reign {
     pub(crate) log: Option<Log>,
     /// The tabs whose locks are queued for.
     pub(crate) watched: Set<TabId>,
+    pub(crate) times: ReignTimes,
     standstill: Option<Standstill>,
     /// How long this tab stood still, which the broker has not been told.
     missed_ms: u64,
@@ -33,11 +35,12 @@ struct Standstill {
 }
 
 impl Reign {
-    pub(crate) fn new(host: Host, log: Option<Log>) -> Self {
+    pub(crate) fn new(host: Host, log: Option<Log>, times: ReignTimes) -> Self {
         Self {
             host,
             log,
             watched: Set::new(),
+            times,
             standstill: None,
             missed_ms: 0,
         }

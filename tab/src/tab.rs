@@ -6,14 +6,14 @@ mod storage;
 mod suspicion;
 mod traffic;
 
-use broker::sorted::Map;
+use broker::sorted::{Map, Set};
 use std::collections::VecDeque;
 
 use broker::Time;
 
 use crate::api::{
-    Candidacy, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, Role, Source,
-    TabStats, Term, Visibility,
+    Candidacy, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, RequestId,
+    Role, Source, TabStats, Term, Visibility,
 };
 use crate::client::ClientInput;
 use crate::control::ControlMessage;
@@ -173,6 +173,13 @@ impl Tab {
         }
     }
 
+    /// The runtime has worked for so many more microseconds; they are told with the counters.
+    pub fn worked(&mut self, us: u64) {
+        if let Some(joined) = &mut self.joined {
+            joined.stats.worked_us += us;
+        }
+    }
+
     /// When [`Input::Timeout`] is due, if nothing comes before. It may come early, late or too often.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
@@ -233,9 +240,11 @@ impl Tab {
             locals: Map::new(),
             connections: Map::new(),
             last_connection: 0,
+            asked: Set::new(),
             steps: VecDeque::new(),
             stats: TabStats::default(),
             event_gaps: Map::new(),
+            resent_told: 0,
         });
     }
 }
@@ -272,11 +281,15 @@ struct Joined {
     locals: Map<LocalNo, Local>,
     connections: Map<ConnectionNo, LocalNo>,
     last_connection: u64,
+    /// What the page has asked the broker.
+    asked: Set<RequestId>,
     /// What they and the host still have to say to each other in this turn.
     steps: VecDeque<Step>,
     stats: TabStats,
     /// When an event of a kind that somebody else could cause without end was last told.
     event_gaps: Map<&'static str, Time>,
+    /// As many packets sent again as the page knows of.
+    resent_told: u64,
 }
 
 #[derive(Debug)]
@@ -344,6 +357,9 @@ impl Joined {
             Command::Open(_) => turn.notify(Notice::Refused(Problem::AlreadyOpen)),
             Command::Visibility(visibility) => self.on_visibility(visibility),
             Command::Client(no, command) => self.on_client_command(no, command, turn),
+            Command::Ask(no, question) => self.on_ask(no, question, turn),
+            // The worker's to carry out; it does not come this far.
+            Command::Hang { .. } => {}
         }
     }
 
@@ -428,6 +444,11 @@ impl Joined {
         self.stats.frames_sent += frames;
         self.write_log(turn);
         self.show_roster(turn);
+        // A failover has just cost that: the next announcement may be seconds away.
+        if self.stats.resent > self.resent_told {
+            self.resent_told = self.stats.resent;
+            turn.notify(Notice::Stats(self.stats.clone()));
+        }
     }
 
     fn role(&self) -> Role {

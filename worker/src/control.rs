@@ -98,6 +98,10 @@ mod tests {
                 visibility: Visibility::Hidden,
                 durability: Durability::Memory,
                 lanes: vec![TabId::from_entropy(8), TabId::from_entropy(9)],
+                reign: Some(tab::api::ReignTimes {
+                    elected: tab::Time::from_ms(3),
+                    restored: tab::Time::from_ms(1 << 40),
+                }),
             }),
             ControlMessage::Goodbye { tab_id },
             ControlMessage::Bind {

@@ -1,7 +1,7 @@
 //! Election: the lock says who may be the broker, and the highest term who is.
 
 use super::{Announcing, Joined, Output, Part, Turn};
-use crate::api::{Candidacy, Durability, EventKind, Term};
+use crate::api::{Candidacy, Durability, EventKind, ReignTimes, Term};
 use crate::control::{ControlMessage, VALUES_MAX};
 use crate::host::{Host, State};
 use crate::link::Link;
@@ -10,6 +10,16 @@ use crate::names::{Lock, TabId};
 use crate::reign::Reign;
 use crate::suspicion::Right;
 use crate::takeover::{self, Beginning, Takeover, Why};
+
+/// A tab says that it is the broker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) tab: TabId,
+    pub(super) term: Term,
+    /// Whether its end of the lane to this tab is open.
+    pub(super) has_lane: bool,
+    pub(super) reign: Option<ReignTimes>,
+}
 
 impl Joined {
     pub(super) fn on_granted(&mut self, lock: Lock, turn: &mut Turn<'_>) {
@@ -79,7 +89,7 @@ impl Joined {
         self.set_part(Part::Taking(takeover), turn);
         // The right to take the lock is of use to others, should this tab never come to reign.
         self.calm_down(turn);
-        self.clients_down();
+        self.clients_down(turn);
         if let Some(beginning) = in_memory {
             self.begin_reign(beginning, turn);
         }
@@ -130,7 +140,11 @@ impl Joined {
         }
         let is_full = log.as_ref().is_some_and(Log::is_full);
         let awaited = host.awaited();
-        self.set_part(Part::Broker(Box::new(Reign::new(host, log))), turn);
+        let times = ReignTimes {
+            elected: takeover.began,
+            restored: turn.now,
+        };
+        self.set_part(Part::Broker(Box::new(Reign::new(host, log, times))), turn);
         if is_full {
             turn.event(EventKind::StorageFull);
             self.with_host(turn, |host, now, out| host.on_full(now, true, out));
@@ -191,20 +205,19 @@ impl Joined {
         }
     }
 
-    /// A tab says that it is the broker of `term`: the highest term counts.
-    ///
-    /// `has_lane`: its end of the lane to this tab is open.
-    pub(super) fn on_claim(&mut self, tab: TabId, term: Term, has_lane: bool, turn: &mut Turn<'_>) {
+    /// A tab says that it is the broker: the highest term counts.
+    pub(super) fn on_claim(&mut self, claim: Claim, turn: &mut Turn<'_>) {
+        let Claim { tab, term, .. } = claim;
         // Equal terms of two tabs cannot come from the lock; the higher id is as good a choice as any, if all make it.
         let rival = (term, tab);
         match &self.part {
-            Part::Waiting => self.follow(tab, term, has_lane, turn),
+            Part::Waiting => self.follow(claim, turn),
             // The log decides: whoever reigns has written its fence, or will find this tab's.
             Part::Taking(_) => {}
             Part::Client(link) => {
                 let current = (link.lane().term, link.broker);
                 if rival > current {
-                    self.follow(tab, term, has_lane, turn);
+                    self.follow(claim, turn);
                 } else if rival == current {
                     self.broker_seen = Some(turn.now);
                 }
@@ -213,7 +226,7 @@ impl Joined {
                 if rival > (reign.host.term, self.tab_id) {
                     turn.release(Lock::Broker);
                     self.depose(turn);
-                    self.follow(tab, term, has_lane, turn);
+                    self.follow(claim, turn);
                 } else {
                     self.announce_soon();
                     self.announce_if_due(turn);
@@ -241,7 +254,7 @@ impl Joined {
         turn.acquire(Lock::Broker);
         self.set_part(Part::Waiting, turn);
         self.calm_down(turn);
-        self.clients_down();
+        self.clients_down(turn);
     }
 
     /// Another broker has written to the log.
@@ -269,10 +282,16 @@ impl Joined {
     }
 
     /// Becomes a client of the broker in `broker`.
-    fn follow(&mut self, broker: TabId, term: Term, has_lane: bool, turn: &mut Turn<'_>) {
+    fn follow(&mut self, claim: Claim, turn: &mut Turn<'_>) {
+        let Claim {
+            tab: broker,
+            term,
+            has_lane,
+            reign,
+        } = claim;
         if let Part::Client(link) = &self.part {
             turn.out.push(Output::CloseLane(link.lane()));
-            self.clients_down();
+            self.clients_down(turn);
         }
         let link = if has_lane {
             Link::bound(self.tab_id, broker, term, turn.now)
@@ -283,7 +302,11 @@ impl Joined {
         turn.out.push(Output::OpenLane(link.lane()));
         self.broker_seen = Some(turn.now);
         self.suspicion.on_reign(turn.now, &self.settings);
-        turn.event(EventKind::Following { broker, term });
+        turn.event(EventKind::Following {
+            broker,
+            term,
+            reign,
+        });
         self.set_part(Part::Client(link), turn);
         self.calm_down(turn);
         if has_lane {
@@ -301,6 +324,6 @@ impl Joined {
         turn.event(EventKind::BrokerLost { term: lane.term });
         turn.out.push(Output::CloseLane(lane));
         self.set_part(Part::Waiting, turn);
-        self.clients_down();
+        self.clients_down(turn);
     }
 }

@@ -1,5 +1,6 @@
 //! Presence: which tabs there are, and what this one tells about itself.
 
+use super::election::Claim;
 use super::{Joined, Part, Turn};
 use crate::api::{EventKind, Notice, Role, Source, Visibility};
 use crate::control::{Announcement, ControlMessage};
@@ -28,15 +29,20 @@ impl Joined {
         if tab == self.tab_id {
             return self.on_foreign(Source::Control, turn);
         }
-        let claim = announcement.term.filter(|_| announcement.is_broker);
-        let has_lane = announcement.lanes.contains(&self.tab_id);
+        let term = announcement.term.filter(|_| announcement.is_broker);
+        let claim = term.map(|term| Claim {
+            tab,
+            term,
+            has_lane: announcement.lanes.contains(&self.tab_id),
+            reign: announcement.reign,
+        });
         self.highest_term = self.highest_term.max(announcement.term);
         if self.roster.announced(turn.now, announcement) {
             turn.event(EventKind::TabAppeared(tab));
         }
         self.watch(tab, turn);
-        if let Some(term) = claim {
-            self.on_claim(tab, term, has_lane, turn);
+        if let Some(claim) = claim {
+            self.on_claim(claim, turn);
         }
     }
 
@@ -105,6 +111,10 @@ impl Joined {
             visibility: self.visibility,
             durability: self.durability_now(),
             lanes: Vec::new(),
+            reign: match &self.part {
+                Part::Broker(reign) => Some(reign.times),
+                Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
+            },
         }
     }
 

@@ -1,9 +1,11 @@
 //! Traffic: packets between this tab's clients and the broker, over a lane or within the tab.
 
-use broker::{BrokerEvent, Time, codec};
+use broker::{BrokerEvent, Packet, Time, codec};
 
 use super::{Joined, Output, Part, Step, Turn};
-use crate::api::{ClientCommand, ClientNo, EventKind, Notice, Source};
+use crate::api::{
+    Answer, ClientCommand, ClientNo, EventKind, Notice, Problem, Question, RequestId, Source,
+};
 use crate::client::{Client, ClientInput, ClientOutput};
 use crate::control::ControlMessage;
 use crate::host::{Host, HostOutput};
@@ -36,7 +38,7 @@ impl Joined {
         let broker = link.broker;
         self.stats.lane_resets += 1;
         self.event_seldom("lane", turn, || EventKind::LaneReset(broker));
-        self.clients_down();
+        self.clients_down(turn);
         self.bind_if_due(turn);
     }
 
@@ -68,7 +70,7 @@ impl Joined {
                     LinkEvent::Nothing => {}
                     LinkEvent::Bound => self.clients_up(),
                     LinkEvent::Broken => self.rebind(turn.now, turn),
-                    LinkEvent::Parcels(parcels) => self.on_parcels(parcels),
+                    LinkEvent::Parcels(parcels) => self.on_parcels(parcels, turn),
                 }
             }
             Part::Broker(reign) => {
@@ -81,7 +83,7 @@ impl Joined {
         }
     }
 
-    fn on_parcels(&mut self, parcels: Vec<Parcel>) {
+    fn on_parcels(&mut self, parcels: Vec<Parcel>, turn: &mut Turn<'_>) {
         for parcel in parcels {
             match parcel {
                 Parcel::Packets { connection, bytes } => {
@@ -101,9 +103,39 @@ impl Joined {
                     });
                 }
                 Parcel::Closed { connection } => self.on_connection_closed(connection),
+                Parcel::Answer { no, answer } => {
+                    // It was answered already, when the lane was interrupted.
+                    if self.asked.remove(&no) {
+                        turn.notify(Notice::Answer(no, answer));
+                    }
+                }
                 // Said to brokers only.
-                Parcel::GoesOn { .. } => {}
+                Parcel::GoesOn { .. } | Parcel::Question { .. } => {}
             }
+        }
+    }
+
+    /// Asks the broker for the page.
+    pub(super) fn on_ask(&mut self, no: RequestId, question: Question, turn: &mut Turn<'_>) {
+        let answer = match &mut self.part {
+            Part::Broker(reign) => reign.host.answer(&question),
+            Part::Client(link) => {
+                if link.ask(no, question) {
+                    self.asked.insert(no);
+                    return;
+                }
+                Answer::Refused(Problem::NoBroker)
+            }
+            Part::Waiting | Part::Taking(_) => Answer::Refused(Problem::NoBroker),
+        };
+        turn.notify(Notice::Answer(no, answer));
+    }
+
+    /// The broker that was asked does not answer any more.
+    fn give_up_questions(&mut self, turn: &mut Turn<'_>) {
+        for no in core::mem::take(&mut self.asked) {
+            let refused = Answer::Refused(Problem::NoBroker);
+            turn.notify(Notice::Answer(no, refused));
         }
     }
 
@@ -169,7 +201,8 @@ impl Joined {
     }
 
     /// The broker is out of reach, and all connections with it.
-    pub(super) fn clients_down(&mut self) {
+    pub(super) fn clients_down(&mut self, turn: &mut Turn<'_>) {
+        self.give_up_questions(turn);
         self.connections.clear();
         // What is still on its way between clients and that broker.
         self.steps.clear();
@@ -264,6 +297,9 @@ impl Joined {
     }
 
     fn tell_broker(&mut self, connection: ConnectionNo, what: ToBroker, turn: &mut Turn<'_>) {
+        if let ToBroker::Packet(_, Packet::Publish(publish)) = &what {
+            self.stats.resent += u64::from(publish.dup);
+        }
         match &mut self.part {
             Part::Waiting | Part::Taking(_) => {}
             Part::Client(link) => {

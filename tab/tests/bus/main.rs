@@ -8,4 +8,5 @@ mod lanes;
 mod moves;
 mod ports;
 mod presence;
+mod questions;
 mod world;

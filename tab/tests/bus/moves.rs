@@ -31,6 +31,7 @@ fn claim(tab_id: TabId, term: Term) -> ControlMessage {
         visibility: tab::api::Visibility::Visible,
         durability: tab::api::Durability::Memory,
         lanes: Vec::new(),
+        reign: None,
     })
 }
 
@@ -141,7 +142,8 @@ fn a_broker_that_hears_of_a_higher_term_becomes_a_client() {
     assert!(events.contains(&&EventKind::Deposed { term: Term(term) }));
     assert!(events.contains(&&EventKind::Following {
         broker: id(9),
-        term: higher
+        term: higher,
+        reign: None,
     }));
     // It gave the lock back, so that the other tab was elected, with a term that is higher still.
     assert!(matches!(world.role(id(2)), Role::Broker { term } if term > higher));

@@ -135,6 +135,7 @@ fn announcement(tab_id: TabId) -> ControlMessage {
         visibility: Visibility::Hidden,
         durability: Durability::Memory,
         lanes: Vec::new(),
+        reign: None,
     })
 }
 

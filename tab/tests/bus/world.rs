@@ -407,7 +407,7 @@ impl World {
         self.tabs[&tab_id].tab.role()
     }
 
-    fn notices(&self, tab_id: TabId) -> impl Iterator<Item = &Notice> {
+    pub(crate) fn notices(&self, tab_id: TabId) -> impl Iterator<Item = &Notice> {
         self.tabs[&tab_id].notices.iter()
     }
 

@@ -1,0 +1,106 @@
+//! What the broker knows, for those who want to see it. Looking changes nothing.
+
+use crate::routes::Subscription;
+use crate::session::{Session, SessionId};
+use crate::{Broker, ConnId, QoS, TopicFilter, TopicName};
+
+/// One session as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionView<'a> {
+    /// Client identifier.
+    pub client_id: &'a str,
+    /// The connection, while there is one.
+    pub conn: Option<ConnId>,
+    /// Session Expiry Interval in seconds; `u32::MAX` never expires.
+    pub expiry_interval_s: u32,
+    /// Messages that wait.
+    pub queued: usize,
+    /// Messages that were sent and are not acknowledged.
+    pub in_flight: usize,
+    /// What it is subscribed to, ordered by topic filter.
+    pub subscriptions: Vec<SubscriptionView<'a>>,
+}
+
+/// One subscription as the broker granted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubscriptionView<'a> {
+    /// Topic filter; of a shared subscription with `$share/` and the share name.
+    pub topic_filter: &'a TopicFilter,
+    /// Maximum QoS.
+    pub qos: QoS,
+    /// Whether what the client itself publishes is left out.
+    pub no_local: bool,
+    /// Whether the RETAIN flag stays as it was published.
+    pub retain_as_published: bool,
+    /// Subscription Identifier.
+    pub id: Option<u32>,
+}
+
+impl Broker {
+    /// The sessions, ordered by client identifier.
+    pub fn sessions(&self) -> impl ExactSizeIterator<Item = SessionView<'_>> {
+        self.session_ids.values().map(|id| self.view(*id))
+    }
+
+    /// The sessions with a subscription that matches this topic, and with no others of their subscriptions, ordered by client
+    /// identifier. Of the members of a share, one gets each message.
+    #[must_use]
+    pub fn receivers(&self, topic: &TopicName) -> Vec<SessionView<'_>> {
+        let mut found = Vec::new();
+        self.routes.matches(topic, &mut found);
+        let mut ids: Vec<SessionId> = found.into_iter().map(|(id, _)| id).collect();
+        let shared = self.shares.iter();
+        ids.extend(
+            shared
+                .filter(|(filter, ..)| filter.matches(topic))
+                .map(|(_, id, _)| id),
+        );
+        ids.sort_by_key(|id| &self.sessions[id.0].client_id);
+        ids.dedup();
+        let views = ids.into_iter().map(|id| {
+            let mut view = self.view(id);
+            view.subscriptions
+                .retain(|it| it.topic_filter.matches(topic));
+            view
+        });
+        views.collect()
+    }
+
+    /// How many messages wait for clients, and how many were sent and are not acknowledged, each receiver counted.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        let sessions = self.session_ids.values().map(|id| &self.sessions[id.0]);
+        sessions.fold((0, 0), |(queued, in_flight), session| {
+            let outbound = &session.outbound;
+            (queued + outbound.queued(), in_flight + outbound.in_flight())
+        })
+    }
+
+    fn view(&self, id: SessionId) -> SessionView<'_> {
+        let session: &Session = &self.sessions[id.0];
+        let subscription = |topic_filter| {
+            let routes = self.routes.get(topic_filter, id);
+            let Subscription {
+                qos,
+                no_local,
+                retain_as_published,
+                id,
+            } = routes.or_else(|| self.shares.get(topic_filter, id))?;
+            Some(SubscriptionView {
+                topic_filter,
+                qos,
+                no_local,
+                retain_as_published,
+                id,
+            })
+        };
+        SessionView {
+            client_id: &session.client_id,
+            conn: session.link.as_ref().map(|link| link.conn),
+            expiry_interval_s: session.expiry_interval_s,
+            queued: session.outbound.queued(),
+            in_flight: session.outbound.in_flight(),
+            subscriptions: session.filters.iter().filter_map(subscription).collect(),
+        }
+    }
+}

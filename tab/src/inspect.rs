@@ -1,0 +1,103 @@
+//! What the broker answers to questions.
+
+use broker::{Broker, ConnId, SessionView, SubscriptionView, TopicName};
+
+use crate::api::{Answer, Granted, Load, Problem, QoS, Question, Receiver, SessionInfo};
+use crate::names::TabId;
+
+/// Sessions, or receivers, of one answer: it is one frame, which holds up all others.
+const ENTRIES_MAX: usize = 1_000;
+
+/// Subscriptions of one answer.
+const SUBSCRIPTIONS_MAX: usize = 10_000;
+
+/// The answer to a question; `tab_of` tells whose a connection is.
+pub(crate) fn answer(
+    broker: &Broker,
+    question: &Question,
+    tab_of: impl Fn(ConnId) -> Option<TabId>,
+) -> Answer {
+    match question {
+        Question::Load => {
+            let (queued, in_flight) = broker.waiting();
+            Answer::Load(Load {
+                stats: broker.stats(),
+                queued: queued as u64,
+                in_flight: in_flight as u64,
+            })
+        }
+        Question::Sessions { at_most } => {
+            let all = broker.sessions().len();
+            let at_most = usize::try_from(*at_most).unwrap_or(usize::MAX);
+            let mut room = SUBSCRIPTIONS_MAX;
+            let sessions: Vec<SessionInfo> = broker
+                .sessions()
+                .take(at_most.min(ENTRIES_MAX))
+                .map_while(|view| {
+                    room = room.checked_sub(view.subscriptions.len())?;
+                    Some(session(&view, &tab_of))
+                })
+                .collect();
+            Answer::Sessions {
+                left_out: small(all - sessions.len()),
+                sessions,
+            }
+        }
+        Question::Receivers { topic } => match TopicName::parse(topic) {
+            Ok(topic) => receivers(broker, &topic, tab_of),
+            Err(error) => Answer::Refused(Problem::Topic(error.to_string())),
+        },
+    }
+}
+
+fn receivers(
+    broker: &Broker,
+    topic: &TopicName,
+    tab_of: impl Fn(ConnId) -> Option<TabId>,
+) -> Answer {
+    let sessions = broker.receivers(topic);
+    let all: usize = sessions.iter().map(|view| view.subscriptions.len()).sum();
+    let each = sessions.iter().flat_map(|view| {
+        let subscriptions = view.subscriptions.iter();
+        subscriptions.map(move |subscription| (view, subscription))
+    });
+    let receiver = |(view, subscription): (&SessionView<'_>, &SubscriptionView<'_>)| Receiver {
+        client_id: view.client_id.to_owned(),
+        tab: view.conn.and_then(&tab_of),
+        subscription: granted(subscription),
+    };
+    let receivers: Vec<Receiver> = each.take(ENTRIES_MAX).map(receiver).collect();
+    Answer::Receivers {
+        left_out: small(all - receivers.len()),
+        receivers,
+    }
+}
+
+fn session(view: &SessionView<'_>, tab_of: impl Fn(ConnId) -> Option<TabId>) -> SessionInfo {
+    SessionInfo {
+        client_id: view.client_id.to_owned(),
+        tab: view.conn.and_then(tab_of),
+        session_expiry_interval: view.expiry_interval_s,
+        queued: small(view.queued),
+        in_flight: small(view.in_flight),
+        subscriptions: view.subscriptions.iter().map(granted).collect(),
+    }
+}
+
+fn granted(view: &SubscriptionView<'_>) -> Granted {
+    Granted {
+        topic_filter: view.topic_filter.as_str().to_owned(),
+        qos: match view.qos {
+            broker::QoS::AtMostOnce => QoS::AtMostOnce,
+            broker::QoS::AtLeastOnce => QoS::AtLeastOnce,
+            broker::QoS::ExactlyOnce => QoS::ExactlyOnce,
+        },
+        no_local: view.no_local,
+        retain_as_published: view.retain_as_published,
+        identifier: view.id,
+    }
+}
+
+fn small(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,245 @@
+//! What the broker says when a page asks.
+
+use tab::api::{
+    Answer, Command, EventKind, Notice, Problem, QoS, Question, RequestId, Subscription,
+};
+use tab::{Input, TabId};
+
+use crate::world::{World, id};
+
+const QUESTION: Question = Question::Sessions { at_most: 10 };
+
+fn ask(world: &mut World, tab: TabId, question: Question) -> RequestId {
+    let no = RequestId(1_000 + answers(world, tab).len() as u64);
+    world.command(tab, Command::Ask(no, question));
+    no
+}
+
+fn answers(world: &World, tab: TabId) -> Vec<(RequestId, Answer)> {
+    let answers = world.notices(tab).filter_map(|notice| match notice {
+        Notice::Answer(no, answer) => Some((*no, answer.clone())),
+        _ => None,
+    });
+    answers.collect()
+}
+
+/// The answer to the only question that was asked since.
+fn told(world: &mut World, tab: TabId, question: Question) -> Answer {
+    let before = answers(world, tab).len();
+    let no = ask(world, tab, question);
+    let answers = answers(world, tab).split_off(before);
+    match &answers[..] {
+        [(answered, answer)] if *answered == no => answer.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn clients(answer: &Answer) -> Vec<(&str, Option<TabId>)> {
+    match answer {
+        Answer::Sessions { sessions, .. } => sessions
+            .iter()
+            .map(|it| (it.client_id.as_str(), it.tab))
+            .collect(),
+        Answer::Receivers { receivers, .. } => receivers
+            .iter()
+            .map(|it| (it.client_id.as_str(), it.tab))
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn connected(tabs: u64) -> World {
+    let mut world = World::with_tabs(tabs);
+    for number in 1..=tabs {
+        world.connect(id(number));
+    }
+    world
+}
+
+#[test]
+fn every_tab_is_told_the_same_whose_broker_it_may_be() {
+    let mut world = connected(3);
+    world.subscribe(id(3), "a/+");
+    let all: Vec<Answer> = (1..=3)
+        .map(|number| told(&mut world, id(number), QUESTION))
+        .collect();
+    assert!(all.iter().all(|answer| *answer == all[0]));
+    let names: Vec<String> = (1..=3)
+        .map(|number| format!("tab-{}", id(number)))
+        .collect();
+    let expected: Vec<_> = names
+        .iter()
+        .zip(1..)
+        .map(|(name, number)| (name.as_str(), Some(id(number))))
+        .collect();
+    assert_eq!(clients(&all[0]), expected);
+    let Answer::Sessions { sessions, left_out } = &all[0] else {
+        panic!("{:?}", all[0])
+    };
+    assert_eq!(*left_out, 0);
+    let filters = sessions[2].subscriptions.iter();
+    let filters: Vec<&str> = filters.map(|it| it.topic_filter.as_str()).collect();
+    assert_eq!(filters, ["a/+"]);
+}
+
+#[test]
+fn who_would_receive_a_message_is_who_does() {
+    let mut world = connected(3);
+    for (number, filter) in [
+        (1, "b"),
+        (2, "a/+"),
+        (2, "#"),
+        (3, "$share/g/a/b"),
+        (1, "$share/g/a/b"),
+    ] {
+        world.subscribe(id(number), filter);
+    }
+    let topic = "a/b".to_owned();
+    let answer = told(&mut world, id(3), Question::Receivers { topic });
+    let Answer::Receivers { receivers, .. } = &answer else {
+        panic!("{answer:?}")
+    };
+    let told: Vec<_> = receivers
+        .iter()
+        .map(|it| (it.tab, it.subscription.topic_filter.as_str()))
+        .collect();
+    let expected = [
+        (1, "$share/g/a/b"),
+        (2, "#"),
+        (2, "a/+"),
+        (3, "$share/g/a/b"),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(number, filter)| (Some(id(number)), filter))
+    );
+    world.publish(id(1), "a/b", "x", QoS::AtMostOnce);
+    let received = (1..=3).map(|number| world.messages(id(number)).len());
+    let received: Vec<usize> = received.collect();
+    // One member of the share, and everybody else once.
+    assert_eq!((received[0] + received[2], received[1]), (1, 1));
+}
+
+#[test]
+fn an_answer_is_as_long_as_was_asked_for() {
+    let mut world = connected(3);
+    let Answer::Sessions { sessions, left_out } =
+        told(&mut world, id(2), Question::Sessions { at_most: 1 })
+    else {
+        panic!("no sessions")
+    };
+    assert_eq!((sessions.len(), left_out), (1, 2));
+}
+
+#[test]
+fn a_topic_that_cannot_be_published_to_has_no_receivers() {
+    let mut world = connected(2);
+    for number in [1, 2] {
+        let topic = "a/#".to_owned();
+        let answer = told(&mut world, id(number), Question::Receivers { topic });
+        assert!(
+            matches!(answer, Answer::Refused(Problem::Topic(_))),
+            "{answer:?}"
+        );
+    }
+}
+
+#[test]
+fn what_waits_and_what_is_dropped_is_counted() {
+    let mut world = connected(2);
+    let away = tab::api::ClientNo(7);
+    let options = tab::api::ConnectOptions {
+        client_id: "away".to_owned(),
+        session_expiry_interval: 60,
+        ..Default::default()
+    };
+    let wanted = Subscription {
+        topic_filter: "a".to_owned(),
+        qos: QoS::AtLeastOnce,
+        ..Default::default()
+    };
+    for command in [
+        tab::api::ClientCommand::Connect(options),
+        tab::api::ClientCommand::Subscribe(RequestId(1), vec![wanted]),
+        tab::api::ClientCommand::Disconnect { with_will: false },
+    ] {
+        world.command(id(1), Command::Client(away, command));
+    }
+    for _ in 0..3 {
+        world.publish(id(2), "a", "x", QoS::AtLeastOnce);
+    }
+    match told(&mut world, id(2), Question::Load) {
+        Answer::Load(load) => {
+            assert_eq!((load.queued, load.in_flight), (3, 0));
+            assert_eq!(load.stats.sessions, 3);
+        }
+        other => panic!("{other:?}"),
+    }
+    let answer = told(&mut world, id(2), QUESTION);
+    assert_eq!(clients(&answer)[0], ("away", None));
+}
+
+#[test]
+fn without_a_broker_that_hears_it_a_question_is_refused_at_once() {
+    let mut world = connected(2);
+    let refused = Answer::Refused(Problem::NoBroker);
+    // It hangs: the question is on its way when another tab takes over.
+    world.freeze(id(1));
+    ask(&mut world, id(2), QUESTION);
+    assert_eq!(answers(&world, id(2)), []);
+    world.crash(id(1));
+    assert_eq!(answers(&world, id(2)).pop().map(|it| it.1), Some(refused));
+    world.pass(1_000);
+    let answer = told(&mut world, id(2), QUESTION);
+    assert!(matches!(answer, Answer::Sessions { .. }), "{answer:?}");
+}
+
+#[test]
+fn before_it_has_joined_a_tab_asks_nobody() {
+    let mut world = World::with_tabs(1);
+    world.start(id(5));
+    world.input(id(5), Input::Command(Command::Ask(RequestId(1), QUESTION)));
+    let refused = Notice::Refused(Problem::NotOpen);
+    assert!(world.notices(id(5)).any(|it| *it == refused));
+}
+
+#[test]
+fn a_new_broker_tells_when_it_was_elected_and_when_it_knew_everything() {
+    let mut world = World::durable(3);
+    for number in 1..=3 {
+        world.connect(id(number));
+    }
+    world.pass(1_000);
+    let lost = world.now;
+    world.crash(id(1));
+    world.pass(1_000);
+    let followed = world
+        .events(id(3))
+        .into_iter()
+        .rev()
+        .find_map(|it| match it {
+            EventKind::Following { reign, .. } => *reign,
+            _ => None,
+        });
+    let times = followed.unwrap();
+    assert!(
+        lost <= times.elected && times.elected <= times.restored && times.restored <= world.now
+    );
+}
+
+#[test]
+fn what_is_sent_again_is_counted() {
+    let mut world = World::durable(2);
+    for number in [1, 2] {
+        world.connect(id(number));
+    }
+    world.freeze(id(1));
+    for _ in 0..3 {
+        world.publish(id(2), "a", "x", QoS::AtLeastOnce);
+    }
+    let resent = |world: &World| world.stats(id(2)).map_or(0, |it| it.resent);
+    assert_eq!(resent(&world), 0);
+    world.crash(id(1));
+    world.pass(1_000);
+    assert_eq!((resent(&world), world.published(id(2)).len()), (3, 3));
+}
