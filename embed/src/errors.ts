@@ -68,6 +68,7 @@ export function hex(reasonCode: number): string {
 
 const PROBLEMS: Record<Extract<Problem, string>, [TabmqErrorCode, string]> = {
     NotConnected: ['not-connected', 'The client is not connected.'],
+    NoBroker: ['not-connected', 'There is no broker at the moment.'],
     Replaced: ['closed', 'Another connection took the place of this one.'],
     NoTopicFilter: ['invalid-topic', 'Name at least one topic filter.'],
     TooManyInFlight: ['too-many', '65,535 messages are waiting for their acknowledgement already.'],

@@ -42,6 +42,18 @@ pub enum Signal {
     Failed(String),
 }
 
+/// Something bad that can be made to happen to this page's worker, for trying what the other tabs do then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It ends at once and without a goodbye, as when its process crashes.
+    Crash,
+    /// It does nothing for so many milliseconds, 60,000 at most, as when it hangs.
+    Hang {
+        /// For how long.
+        ms: u32,
+    },
+}
+
 /// One page's hold on its tab's worker. Clones share it; the worker ends with the last of them.
 ///
 /// The worker also ends when the page is left or frozen, and another one starts when the page comes back out of the
@@ -87,6 +99,14 @@ impl Bus {
     /// Sends a command. All that are sent in one turn of the loop cross in one message.
     pub fn send(&self, command: Command) {
         Inner::send(&self.0, command);
+    }
+
+    /// Makes something bad happen to the worker, if it runs. A crash is heard as [`Signal::Failed`].
+    pub fn cause(&self, fault: Fault) {
+        match fault {
+            Fault::Crash => self.0.crash(),
+            Fault::Hang { ms } => self.send(Command::Hang { ms }),
+        }
     }
 
     /// Name of the build that the page and its worker are of.
@@ -205,6 +225,15 @@ impl Inner {
         if let Some(running) = self.worker.take() {
             running.native.terminate();
             running.say_goodbye();
+        }
+    }
+
+    /// Ends the worker without a word to anybody but this page.
+    fn crash(&self) {
+        if let Some(running) = self.worker.take() {
+            running.native.terminate();
+            let why = "The worker was made to crash.".to_owned();
+            (self.on_signal)(Signal::Failed(why));
         }
     }
 

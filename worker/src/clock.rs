@@ -10,8 +10,9 @@ const DELAY_MS_MAX: u64 = i32::MAX as u64;
 
 #[wasm_bindgen]
 extern "C" {
+    /// Milliseconds of a clock that nobody sets.
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
-    fn monotonic_ms() -> f64;
+    pub(crate) fn monotonic_ms() -> f64;
     #[wasm_bindgen(js_name = setTimeout)]
     fn set_timeout(callback: &Function, delay_ms: i32) -> JsValue;
     #[wasm_bindgen(js_name = clearTimeout)]
@@ -45,6 +46,12 @@ impl Clock {
         let now = (monotonic_ms + self.ahead_ms) as u64;
         Time::from_ms(now)
     }
+}
+
+/// Does nothing, and lets nobody else do anything in this thread.
+pub(crate) fn stand_still(ms: u32) {
+    let end = monotonic_ms() + f64::from(ms);
+    while monotonic_ms() < end {}
 }
 
 /// Waits.

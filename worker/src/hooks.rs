@@ -30,6 +30,7 @@
 //! # fn main() { yew::Renderer::<App>::new().render(); }
 //! ```
 
+mod ask;
 mod inbox;
 mod provider;
 mod publish;
@@ -37,9 +38,12 @@ mod read;
 mod retained;
 mod subscription;
 
+pub use ask::use_answer;
 pub use provider::{BusProvider, BusProviderProps};
 pub use publish::{PublishHandle, PublishStatus, Published, use_publish};
-pub use read::{use_bus, use_bus_status, use_client, use_client_status, use_role, use_roster};
+pub use read::{
+    use_bus, use_bus_status, use_client, use_client_status, use_redraw, use_role, use_roster,
+};
 pub use retained::{RetainedHandle, RetainedOptions, use_retained, use_retained_with_options};
 pub use subscription::{
     SubscriptionHandle, SubscriptionOptions, use_subscription, use_subscription_with_options,

@@ -270,7 +270,7 @@ impl Scope {
 impl Database {
     /// Makes a transaction that may write, lets `ask` ask for everything, and commits it, all in this turn of the loop, but
     /// not at one stroke.
-    #[cfg(test)]
+    #[cfg(all(test, target_arch = "wasm32"))]
     pub(crate) fn write(
         &self,
         scope: &Scope,

@@ -35,7 +35,7 @@ mod weblocks;
 mod worker;
 
 pub use attach::listen_for_ports;
-pub use bus::{Bus, BusOptions, Signal};
+pub use bus::{Bus, BusOptions, Fault, Signal};
 pub use page::{
     BusHandle, BusStatus, Client, Frame, Listening, Messages, Reason, Request, RequestError, Ring,
     Subscriber, SubscriptionStatus,

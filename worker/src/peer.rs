@@ -9,9 +9,9 @@ use web_sys::{Event, MessageEvent, MessagePort};
 use crate::events::Listener;
 use crate::worker::TabWorker;
 
-/// The notices that a page does not get on a port: what happened and how often is for people who watch the bus itself, and
-/// pages that do not should not be woken.
-pub const NOT_FOR_PORTS: [&str; 2] = ["Event", "Stats"];
+/// The notices that a page does not get on a port: what happened, how often, and what the broker was asked is for people
+/// who watch the bus itself, and pages that do not should not be woken.
+pub const NOT_FOR_PORTS: [&str; 3] = ["Event", "Stats", "Answer"];
 
 /// Where notices go.
 #[derive(Debug)]
@@ -41,7 +41,9 @@ impl Peer {
             }
             Self::Port(it) => {
                 // Those that `NOT_FOR_PORTS` names.
-                notices.retain(|it| !matches!(it, Notice::Event(_) | Notice::Stats(_)));
+                notices.retain(|it| {
+                    !matches!(it, Notice::Event(_) | Notice::Stats(_) | Notice::Answer(..))
+                });
                 if notices.is_empty() {
                     return Ok(());
                 }

@@ -23,6 +23,9 @@ use crate::{BUILD, control, entropy};
 /// How long after it joined, when nobody waits for it to start any more, a tab rehearses to be the broker.
 const REHEARSAL_MS: i32 = 1_000;
 
+/// Longest time for which a page may have its worker do nothing.
+const HANG_MS_MAX: u32 = 60_000;
+
 /// The dedicated worker of one tab. Its page hears notices and sends commands, both in batches of one turn.
 #[derive(Debug)]
 pub struct TabWorker {
@@ -156,7 +159,19 @@ impl TabWorker {
     fn on_commands(&mut self, scope: &WorkerScope<Self>, commands: Vec<Command>) {
         let notices = self.notices.take();
         self.tell(scope, notices);
+        let mut hang_ms = 0;
+        let commands = commands.into_iter().filter(|command| match command {
+            Command::Hang { ms } => {
+                hang_ms = hang_ms.max(*ms);
+                false
+            }
+            _ => true,
+        });
+        let commands: Vec<Command> = commands.collect();
         self.turn(scope, commands.into_iter().map(Input::Command));
+        if hang_ms > 0 {
+            clock::stand_still(hang_ms.min(HANG_MS_MAX));
+        }
     }
 
     fn on_attached(&mut self, scope: &WorkerScope<Self>, attached: Attached) {
@@ -188,6 +203,7 @@ impl TabWorker {
     }
 
     fn turn(&mut self, scope: &WorkerScope<Self>, inputs: impl IntoIterator<Item = Input>) {
+        let began = clock::monotonic_ms();
         let now = self.clock.now();
         let mut outputs = Vec::new();
         for input in inputs {
@@ -201,6 +217,13 @@ impl TabWorker {
         }
         let due = self.tab.next_timeout().into_iter();
         self.timer.set(now, due.chain(self.notices.due()).min());
+        let worked_us = (clock::monotonic_ms() - began) * 1e3;
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the clock never goes back, and no turn takes centuries"
+        )]
+        self.tab.worked(worked_us as u64);
     }
 
     fn tell(&mut self, scope: &WorkerScope<Self>, notices: Vec<Notice>) {

@@ -15,8 +15,9 @@ use serde_reflection::{
 };
 use tab::TabId;
 use tab::api::{
-    Candidacy, ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause, Durability,
-    EventKind, Notice, Problem, QoS, RetainHandling, Role, Source, Visibility,
+    Answer, Candidacy, ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause,
+    Durability, EventKind, Notice, Problem, QoS, Question, RetainHandling, Role, Source,
+    Visibility,
 };
 use tab::names::ChannelError;
 
@@ -79,6 +80,7 @@ fn registry() -> Result<Registry, Error> {
         ChannelError, Durability, QoS, RetainHandling, Role, Source, Visibility
     ];
     trace![Problem, DisconnectCause, ClientStatus, EventKind];
+    trace![Answer, Question];
     trace![ClientCommand, ClientNotice, Command, Notice];
     tracer.registry()
 }

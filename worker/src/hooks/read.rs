@@ -147,9 +147,21 @@ fn use_read<T: Clone + PartialEq + 'static>(read: fn(&Place) -> T) -> T {
     value
 }
 
-/// Draws the component again in the next animation frame after it was asked to.
+/// Draws the component again in the next animation frame after it was asked to, for what changes without Yew's knowledge.
+///
+/// ```no_run
+/// # use tabmq_worker::hooks::use_redraw;
+/// # use yew::prelude::*;
+/// #[component]
+/// fn Clock() -> Html {
+///     let redraw = use_redraw();
+///     // From whatever ticks: `redraw.ask()`.
+///     # drop(redraw);
+///     html! { "noon" }
+/// }
+/// ```
 #[hook]
-pub(super) fn use_redraw() -> Rc<Frame> {
+pub fn use_redraw() -> Rc<Frame> {
     let update = use_force_update();
     let frame = use_memo((), |()| Frame::new(move || update.force_update()));
     {

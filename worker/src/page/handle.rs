@@ -5,17 +5,19 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
+use futures_channel::oneshot;
+
 use tab::TabId;
 use tab::api::{
-    Candidacy, ClientCommand, ClientNo, Command, ConnectOptions, Durability, Notice, Problem, Role,
-    TabInfo,
+    Answer, Candidacy, ClientCommand, ClientNo, Command, ConnectOptions, Durability, Notice,
+    Problem, Question, RequestId, Role, TabInfo,
 };
 
 use super::client::{Client, Core};
 use super::error::RequestError;
 use super::listeners::{Listeners, Listening};
 use super::standing::{BusStatus, Standing};
-use crate::bus::{Bus, BusOptions, Signal};
+use crate::bus::{Bus, BusOptions, Fault, Signal};
 
 thread_local! {
     static OPEN: RefCell<BTreeMap<String, Weak<Inner>>> = const { RefCell::new(BTreeMap::new()) };
@@ -51,6 +53,9 @@ struct Inner {
     clients: RefCell<BTreeMap<ClientNo, Weak<Core>>>,
     /// Numbers are not given twice, so that nothing of an earlier client reaches a later one.
     next_client: Cell<u32>,
+    /// Questions without an answer; those of a worker that has ended go unanswered.
+    asked: RefCell<BTreeMap<RequestId, oneshot::Sender<Answer>>>,
+    next_question: Cell<u64>,
     on_notice: Listeners<Notice>,
     on_failure: Listeners<str>,
 }
@@ -162,6 +167,50 @@ impl BusHandle {
         self.0.on_failure.add(callback)
     }
 
+    /// Asks the broker, in whichever tab it is. Dropping the future forgets the question.
+    ///
+    /// ```no_run
+    /// # use tabmq_worker::api::{Answer, Question};
+    /// # use tabmq_worker::{BusHandle, RequestError};
+    /// # async fn example(bus: BusHandle) -> Result<(), RequestError> {
+    /// let topic = "oven/door".to_owned();
+    /// if let Answer::Receivers { receivers, .. } = bus.ask(Question::Receivers { topic }).await? {
+    ///     // `receivers[0].client_id`
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Problem::NoBroker`] if there is none, or none that answers; [`RequestError::Closed`] if the worker has ended.
+    pub fn ask(
+        &self,
+        question: Question,
+    ) -> impl Future<Output = Result<Answer, RequestError>> + use<> {
+        let (answer, answered) = oneshot::channel();
+        let no = RequestId(self.0.next_question.get());
+        self.0.next_question.set(no.0 + 1);
+        let has_worker = !matches!(self.status(), BusStatus::Failed(_));
+        if let Some(bus) = self.0.bus.get().filter(|_| has_worker) {
+            self.0.asked.borrow_mut().insert(no, answer);
+            bus.send(Command::Ask(no, question));
+        }
+        async move {
+            match answered.await {
+                Ok(Answer::Refused(problem)) => Err(RequestError::Problem(problem)),
+                Ok(answer) => Ok(answer),
+                Err(_) => Err(RequestError::Closed),
+            }
+        }
+    }
+
+    /// Makes something bad happen to this page's worker, for trying what the other tabs do then.
+    pub fn cause(&self, fault: Fault) {
+        if let Some(bus) = self.0.bus.get() {
+            bus.cause(fault);
+        }
+    }
+
     pub(crate) fn send(&self, no: ClientNo, command: ClientCommand) {
         if let Some(bus) = self.0.bus.get() {
             bus.send(Command::Client(no, command));
@@ -193,6 +242,8 @@ impl Inner {
             standing: RefCell::default(),
             clients: RefCell::default(),
             next_client: Cell::new(0),
+            asked: RefCell::default(),
+            next_question: Cell::new(0),
             on_notice: Listeners::default(),
             on_failure: Listeners::default(),
         }
@@ -207,6 +258,7 @@ impl Inner {
             }
             Signal::Failed(why) => {
                 self.standing.borrow_mut().fail(&why);
+                drop(self.asked.take());
                 for client in self.clients() {
                     client.close(&RequestError::Closed);
                 }
@@ -216,6 +268,10 @@ impl Inner {
     }
 
     fn hear_notice(&self, notice: Notice) {
+        let had_worker = self.standing.borrow().status != BusStatus::Starting;
+        if had_worker && matches!(notice, Notice::Opened { .. }) {
+            drop(self.asked.take());
+        }
         self.standing.borrow_mut().hear(&notice);
         match &notice {
             Notice::Client(no, _) => {
@@ -226,6 +282,14 @@ impl Inner {
                 return;
             }
             Notice::Opened { .. } => self.clients().iter().for_each(|client| client.open()),
+            Notice::Answer(no, answer) => {
+                let asked = self.asked.borrow_mut().remove(no);
+                if let Some(asked) = asked {
+                    // Whoever asked may have gone.
+                    let _ = asked.send(answer.clone());
+                }
+                return;
+            }
             Notice::Refused(problem @ Problem::Channel(_)) => {
                 let error = RequestError::Problem(problem.clone());
                 self.clients().iter().for_each(|it| it.close(&error));

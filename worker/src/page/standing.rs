@@ -63,7 +63,11 @@ impl Standing {
             Notice::Refused(problem @ Problem::Channel(_)) => {
                 self.status = BusStatus::Refused(problem.clone());
             }
-            Notice::Refused(_) | Notice::Client(..) | Notice::Event(_) | Notice::Stats(_) => {}
+            Notice::Refused(_)
+            | Notice::Client(..)
+            | Notice::Event(_)
+            | Notice::Stats(_)
+            | Notice::Answer(..) => {}
         }
     }
 
