@@ -21,6 +21,7 @@ mod sizes;
 mod sysroot;
 mod test;
 mod tool;
+mod vendor;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -34,8 +35,8 @@ cargo xtask COMMAND: every developer command of TabMQ
 
 Each command first installs what it needs and does not find, which may take 5 minutes, once: Rust's WebAssembly target
 through rustup; trunk and wasm-bindgen through cargo, in the user's cache folder, one folder for each version, so that
-every clone shares them; Chromium, ChromeDriver and other people's MQTT clients for the tests through apt-get, pip and
-npm. Elsewhere than on Debian and Ubuntu what apt-get would bring is yours to install.
+every clone shares them; uPlot through npm; Chromium, ChromeDriver and other people's MQTT clients for the tests through
+apt-get, pip and npm. Elsewhere than on Debian and Ubuntu what apt-get would bring is yours to install.
 
 COMMANDS
   demo [--port PORT] [--no-open]
@@ -77,6 +78,10 @@ const HELP_REST: &str = "
       Builds the npm package into embed/dist, from the worker and embed/src, and checks it: types, contents, sizes (2
       minutes at first, 20 s later). It needs node and npm.
 
+  vendor
+      Brings from npm what the page has of other people's JavaScript (uPlot), where it is missing or of another version
+      than the lock file's. Trunk runs this before each build, so nobody else has to.
+
   sizes
       Tells the sizes, raw and gzip, of the JavaScript and WebAssembly in dist/. Builds it first if it is missing.
 
@@ -116,6 +121,7 @@ enum Task {
     },
     Test(test::Selection),
     Bench(bench::Options),
+    Vendor,
     Sizes,
     /// Its arguments are the front's.
     Broker(Vec<OsString>),
@@ -142,6 +148,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Demo { port, open } => demo::run(port, open)?,
         Task::Test(selection) => test::run(&selection)?,
         Task::Bench(options) => bench::run(&options)?,
+        Task::Vendor => vendor::ensure()?,
         Task::Sizes => sizes::run()?,
         Task::Broker(arguments) => broker::run(&arguments)?,
         Task::Sim(arguments) => sim::run(&arguments)?,
@@ -174,6 +181,7 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
             open: true,
         },
         Some("test") => Task::Test(test::Selection::default()),
+        Some("vendor") => Task::Vendor,
         Some("sizes") => Task::Sizes,
         Some("bench") => match parser.next()? {
             Some(Value(name)) => match bench::What::named(&name) {
