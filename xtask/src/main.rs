@@ -35,7 +35,7 @@ cargo xtask COMMAND: every developer command of TabMQ
 
 Each command first installs what it needs and does not find, which may take 5 minutes, once: Rust's WebAssembly target
 through rustup; trunk and wasm-bindgen through cargo, in the user's cache folder, one folder for each version, so that
-every clone shares them; uPlot through npm; Chromium, ChromeDriver and other people's MQTT clients for the tests through
+every clone shares them; uPlot and axe-core through npm; Chromium, ChromeDriver and other people's MQTT clients for the tests through
 apt-get, pip and npm. Elsewhere than on Debian and Ubuntu what apt-get would bring is yours to install.
 
 COMMANDS
