@@ -257,23 +257,36 @@ impl<'b> Tab<'b> {
         }
     }
 
-    /// Selects something in this view that has more to show, where there is such a thing.
+    /// Does in this view what gives it something to show, where there is such a thing.
     #[track_caller]
-    pub fn select_in(&self, view: &str) {
-        let select = match view {
+    pub fn fill(&self, view: &str) {
+        let fill = match view {
             "messages" => "await press('[data-testid=message]');",
             "topics" => {
                 "await press('button', 'Open all'); await press('[data-testid=topic][data-name=temperature]');"
             }
+            "routing" => "await type('[data-testid=receivers-topic]', 'home/kitchen/temperature');",
+            "performance" => {
+                "await type('[data-testid=load-rate]', 500); await type('[data-testid=load-seconds]', 60);
+                await press('[data-testid=load-start]');"
+            }
             _ => return,
         };
         self.execute_async(&format!(
-            "const press = async (selector, words = '') => {{
-                const found = [...document.querySelectorAll(selector)].find((it) => it.textContent.includes(words));
-                found?.click();
+            "const drawn = async () => {{
                 for (let frames = 0; frames < 3; frames++) await new Promise(requestAnimationFrame);
             }};
-            {select}"
+            const press = (selector, words = '') => {{
+                [...document.querySelectorAll(selector)].find((it) => it.textContent.includes(words))?.click();
+                return drawn();
+            }};
+            const type = (selector, value) => {{
+                const field = document.querySelector(selector);
+                if (field !== null) field.value = value;
+                field?.dispatchEvent(new Event('input', {{ bubbles: true }}));
+                return drawn();
+            }};
+            {fill}"
         ));
     }
 
@@ -301,6 +314,26 @@ impl<'b> Tab<'b> {
         self.execute_async(
             "for (let frames = 0; frames < 3; frames++) await new Promise(requestAnimationFrame);",
         );
+    }
+
+    /// The page as a picture, a PNG: what is in the window, or the whole page, however long it is.
+    #[track_caller]
+    #[must_use]
+    pub fn picture(&self, appearance: Appearance, is_whole: bool) -> Vec<u8> {
+        self.appear(appearance);
+        if is_whole {
+            let length = self.execute("return document.documentElement.scrollHeight", Vec::new());
+            let length = length.as_u64().and_then(|it| u32::try_from(it).ok());
+            let height = length.unwrap_or(0).max(appearance.height);
+            self.appear(Appearance {
+                height,
+                ..appearance
+            });
+        }
+        self.browser.run("a picture", async {
+            self.browser.switch_to(&self.window).await?;
+            self.browser.session().screenshot_as_png().await
+        })
     }
 
     // What happens to a page.

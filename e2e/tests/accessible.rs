@@ -55,7 +55,7 @@ fn axe_finds_nothing_in_any_view_light_or_dark_narrow_or_wide() {
     let mut found = Vec::new();
     for view in shown.views() {
         shown.show(view);
-        shown.select_in(view);
+        shown.fill(view);
         for appearance in Appearance::ALL {
             shown.appear(appearance);
             for violation in violations(shown) {
