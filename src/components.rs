@@ -2,6 +2,8 @@
 
 mod alerts;
 pub(crate) mod app;
+#[allow(dead_code, reason = "the views that show charts come next")]
+mod chart;
 mod connection;
 mod events;
 mod fields;

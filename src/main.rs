@@ -11,6 +11,8 @@ mod page;
 mod payload;
 mod state;
 mod store;
+#[allow(dead_code, reason = "the views that show charts come next")]
+mod uplot;
 mod words;
 
 use components::app::{App, AppProps};

@@ -20,6 +20,12 @@ pub(crate) fn address(query: &str) -> String {
     format!("{path}{query}")
 }
 
+/// Whether something is on its way that the page's own document names.
+pub(crate) fn is_loading() -> bool {
+    let document = web_sys::window().and_then(|window| window.document());
+    document.is_some_and(|document| document.ready_state() != "complete")
+}
+
 /// Puts the query string into the address bar; neither loads anything nor adds to the history.
 pub(crate) fn show_query(query: &str) {
     if let Some(history) = web_sys::window().and_then(|window| window.history().ok()) {

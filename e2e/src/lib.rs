@@ -11,12 +11,14 @@
     reason = "the harness waits in real time, and fails tests by panicking; the engines do neither"
 )]
 
+mod appearance;
 mod browser;
 #[cfg(unix)]
 mod chromium;
 #[cfg(unix)]
 mod devtools;
 mod driver;
+mod home;
 mod message;
 #[cfg(unix)]
 mod page;
@@ -24,13 +26,15 @@ mod server;
 mod tab;
 mod view;
 
+pub use appearance::Appearance;
 pub use browser::{Browser, ConsoleEntry, Setup, dist};
 #[cfg(unix)]
 pub use chromium::{Chromium, ChromiumSetup, page_dist};
 pub use driver::path_in;
+pub use home::home;
 pub use message::Message;
 #[cfg(unix)]
 pub use page::{Ending, Life, Page, Process, Worker};
 pub use server::{Caching, Request, Server};
 pub use tab::{DEADLINE, Tab};
-pub use view::{Role, RosterRow, Status, Subscription, View};
+pub use view::{Role, RosterRow, Status, Subscription, VIEWS, View};

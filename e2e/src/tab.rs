@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use thirtyfour::error::WebDriverResult;
 use thirtyfour::{By, WindowHandle};
 
+use crate::appearance::Appearance;
 use crate::browser::{Browser, brief};
 use crate::message::Message;
-use crate::view::{self, Role, Status, View};
+use crate::view::{self, Role, Status, VIEWS, View};
 
 /// How long a test waits for what it wants to see. Far longer than anything takes: it is there to fail, not to measure.
 pub const DEADLINE: Duration = Duration::from_secs(15);
@@ -218,6 +219,121 @@ impl<'b> Tab<'b> {
             self.browser.switch_to(&self.window).await?;
             self.browser.session().find(button).await?.click().await
         });
+    }
+
+    /// The views that the page leads to.
+    #[track_caller]
+    #[must_use]
+    pub fn views(&self) -> Vec<&'static str> {
+        let leads_to = |view: &&str| {
+            let link =
+                format!("return document.querySelector('[data-testid=view-{view}]') !== null");
+            self.execute(&link, Vec::new()) == true
+        };
+        let mut views = VIEWS.to_vec();
+        if leads_to(&VIEWS[0]) {
+            let missing: Vec<_> = views.iter().filter(|view| !leads_to(view)).collect();
+            assert!(missing.is_empty(), "nothing leads to {missing:?}");
+        } else {
+            // A page with a single view.
+            views.truncate(1);
+        }
+        views
+    }
+
+    /// Follows the link to a view, if there are several, and waits until it is there.
+    #[track_caller]
+    pub fn show(&self, view: &str) {
+        let follow = format!("document.querySelector('[data-testid=view-{view}]')?.click()");
+        self.execute(&follow, Vec::new());
+        let is_there = format!(
+            "return document.querySelector('[data-testid=view-{view}]') === null
+                || document.querySelector('[data-testid={view}-view]') !== null"
+        );
+        let start = Instant::now();
+        while self.execute(&is_there, Vec::new()) != true {
+            assert!(start.elapsed() < DEADLINE, "no view {view} in {DEADLINE:?}");
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// Does in this view what gives it something to show, where there is such a thing.
+    #[track_caller]
+    pub fn fill(&self, view: &str) {
+        let fill = match view {
+            "messages" => "await press('[data-testid=message]');",
+            "topics" => {
+                "await press('button', 'Open all'); await press('[data-testid=topic][data-name=temperature]');"
+            }
+            "routing" => "await type('[data-testid=receivers-topic]', 'home/kitchen/temperature');",
+            "performance" => {
+                "await type('[data-testid=load-rate]', 500); await type('[data-testid=load-seconds]', 60);
+                await press('[data-testid=load-start]');"
+            }
+            _ => return,
+        };
+        self.execute_async(&format!(
+            "const drawn = async () => {{
+                for (let frames = 0; frames < 3; frames++) await new Promise(requestAnimationFrame);
+            }};
+            const press = (selector, words = '') => {{
+                [...document.querySelectorAll(selector)].find((it) => it.textContent.includes(words))?.click();
+                return drawn();
+            }};
+            const type = (selector, value) => {{
+                const field = document.querySelector(selector);
+                if (field !== null) field.value = value;
+                field?.dispatchEvent(new Event('input', {{ bubbles: true }}));
+                return drawn();
+            }};
+            {fill}"
+        ));
+    }
+
+    /// Has the page looked at like this from now on.
+    #[track_caller]
+    pub fn appear(&self, appearance: Appearance) {
+        let media = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": appearance.scheme() },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
+        let size = json!({
+            "width": appearance.width,
+            "height": appearance.height,
+            "deviceScaleFactor": 1,
+            "mobile": false,
+        });
+        self.browser.run("another appearance", async {
+            self.browser.switch_to(&self.window).await?;
+            let cdp = self.browser.session().cdp();
+            cdp.send_raw("Emulation.setEmulatedMedia", media).await?;
+            cdp.send_raw("Emulation.setDeviceMetricsOverride", size)
+                .await
+        });
+        // What follows the size of the window does so in the next frames.
+        self.execute_async(
+            "for (let frames = 0; frames < 3; frames++) await new Promise(requestAnimationFrame);",
+        );
+    }
+
+    /// The page as a picture, a PNG: what is in the window, or the whole page, however long it is.
+    #[track_caller]
+    #[must_use]
+    pub fn picture(&self, appearance: Appearance, is_whole: bool) -> Vec<u8> {
+        self.appear(appearance);
+        if is_whole {
+            let length = self.execute("return document.documentElement.scrollHeight", Vec::new());
+            let length = length.as_u64().and_then(|it| u32::try_from(it).ok());
+            let height = length.unwrap_or(0).max(appearance.height);
+            self.appear(Appearance {
+                height,
+                ..appearance
+            });
+        }
+        self.browser.run("a picture", async {
+            self.browser.switch_to(&self.window).await?;
+            self.browser.session().screenshot_as_png().await
+        })
     }
 
     // What happens to a page.

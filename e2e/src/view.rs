@@ -9,6 +9,10 @@ use crate::message::Message;
 /// The script that reads a [`View`].
 pub(crate) const SCRIPT: &str = include_str!("view.js");
 
+/// What of the bus a page can show: names in its address and in its `data-testid`s. The first is shown unless another is
+/// asked for.
+pub const VIEWS: [&str; 5] = ["messages", "topics", "routing", "failover", "performance"];
+
 /// What a page of the app shows at one moment. What a page has in order of time, the oldest is first here.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]

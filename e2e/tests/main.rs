@@ -6,6 +6,7 @@
     reason = "these are tests, also where a helper is not marked as one, and a browser takes its time"
 )]
 
+mod accessible;
 mod builds;
 mod election;
 #[cfg(unix)]

@@ -76,7 +76,6 @@ pub(crate) enum Error {
         source: io::Error,
     },
     Signals(ctrlc::Error),
-    /// The benchmarks need it.
     NoNode {
         program: &'static str,
     },
@@ -135,7 +134,7 @@ impl fmt::Display for Error {
             }
             Self::OldNode { version, least } => write!(
                 f,
-                "node is {version}, and what builds the npm package needs {least} or later: install a newer Node.js"
+                "node is {version}, and what npm brings for the build needs {least} or later: install a newer Node.js"
             ),
             Self::OldWire { path } => write!(
                 f,
@@ -206,7 +205,7 @@ impl fmt::Display for Error {
             Self::Signals(error) => write!(f, "cannot listen for Ctrl+C: {error}"),
             Self::NoNode { program } => write!(
                 f,
-                "the benchmarks need {program}, not found on PATH: install Node.js 18 or later, which brings npm \
+                "it takes {program}, not found on PATH: install Node.js 20 or later, which brings npm \
                  (Debian and Ubuntu: `apt-get install nodejs npm`)"
             ),
             Self::NoTargetFolder => f.write_str("cargo does not tell where it builds"),

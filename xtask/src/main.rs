@@ -14,6 +14,7 @@ mod error;
 mod npm;
 mod outsiders;
 mod page;
+mod screenshots;
 mod setup;
 mod shell;
 mod sim;
@@ -21,8 +22,10 @@ mod sizes;
 mod sysroot;
 mod test;
 mod tool;
+mod vendor;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use error::Error;
@@ -34,8 +37,8 @@ cargo xtask COMMAND: every developer command of TabMQ
 
 Each command first installs what it needs and does not find, which may take 5 minutes, once: Rust's WebAssembly target
 through rustup; trunk and wasm-bindgen through cargo, in the user's cache folder, one folder for each version, so that
-every clone shares them; Chromium, ChromeDriver and other people's MQTT clients for the tests through apt-get, pip and
-npm. Elsewhere than on Debian and Ubuntu what apt-get would bring is yours to install.
+every clone shares them; uPlot and axe-core through npm; Chromium, ChromeDriver and other people's MQTT clients for the tests through
+apt-get, pip and npm. Elsewhere than on Debian and Ubuntu what apt-get would bring is yours to install.
 
 COMMANDS
   demo [--port PORT] [--no-open]
@@ -77,6 +80,15 @@ const HELP_REST: &str = "
       Builds the npm package into embed/dist, from the worker and embed/src, and checks it: types, contents, sizes (2
       minutes at first, 20 s later). It needs node and npm.
 
+  screenshots [--out FOLDER]
+      Takes pictures of every view of the app, with a few tabs and the traffic of a home, light and dark, 390 and 1440
+      pixels wide: messages-dark-1440.png and so on (1 minute).
+        --out FOLDER      where they go, in place of target/screenshots
+
+  vendor
+      Brings from npm what the page has of other people's JavaScript (uPlot), where it is missing or of another version
+      than the lock file's. Trunk runs this before each build, so nobody else has to.
+
   sizes
       Tells the sizes, raw and gzip, of the JavaScript and WebAssembly in dist/. Builds it first if it is missing.
 
@@ -116,6 +128,10 @@ enum Task {
     },
     Test(test::Selection),
     Bench(bench::Options),
+    Screenshots {
+        out: Option<PathBuf>,
+    },
+    Vendor,
     Sizes,
     /// Its arguments are the front's.
     Broker(Vec<OsString>),
@@ -142,6 +158,8 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Demo { port, open } => demo::run(port, open)?,
         Task::Test(selection) => test::run(&selection)?,
         Task::Bench(options) => bench::run(&options)?,
+        Task::Screenshots { out } => screenshots::run(out.as_deref())?,
+        Task::Vendor => vendor::ensure()?,
         Task::Sizes => sizes::run()?,
         Task::Broker(arguments) => broker::run(&arguments)?,
         Task::Sim(arguments) => sim::run(&arguments)?,
@@ -174,6 +192,8 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
             open: true,
         },
         Some("test") => Task::Test(test::Selection::default()),
+        Some("screenshots") => Task::Screenshots { out: None },
+        Some("vendor") => Task::Vendor,
         Some("sizes") => Task::Sizes,
         Some("bench") => match parser.next()? {
             Some(Value(name)) => match bench::What::named(&name) {
@@ -202,6 +222,7 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
             (Value(part), Task::Bench(options)) if options.what != bench::What::Engine => {
                 options.only.push(part);
             }
+            (Long("out"), Task::Screenshots { out }) => *out = Some(parser.value()?.into()),
             (Long("keep-going"), Task::Test(selection)) => selection.keep_going = true,
             // lexopt hands out what follows `--` as values.
             (Value(value), Task::Test(selection)) => {
@@ -310,6 +331,17 @@ mod tests {
             })
         );
         assert!(line("bench engine crash").is_err());
+    }
+
+    #[test]
+    fn screenshots_go_where_they_are_told() {
+        let out = |line_of| match line(line_of).unwrap() {
+            Task::Screenshots { out } => out,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(out("screenshots"), None);
+        assert_eq!(out("screenshots --out a/b"), Some("a/b".into()));
+        assert!(line("demo --out a").is_err());
     }
 
     #[test]

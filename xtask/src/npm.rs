@@ -35,7 +35,7 @@ pub(crate) fn ensure() -> Result<(), Error> {
     }
 }
 
-/// What builds the package asks for no older one.
+/// What builds the npm package asks for no older one.
 const MAJOR_LEAST: u32 = 20;
 
 fn check_version() -> Result<(), Error> {
@@ -64,15 +64,18 @@ pub(crate) fn npm(folder: &Path) -> Command {
     npm
 }
 
-/// Installs what the lock file of a folder names, unless that has been done. No package runs scripts of its own.
-pub(crate) fn install(folder: &Path, what: &str, takes: &str) -> Result<(), Error> {
+/// Whether all that the lock file of a folder names is there.
+pub(crate) fn is_installed(folder: &Path) -> bool {
     // npm writes it last, and it is as old as the lock it was made from.
     let installed = folder.join("node_modules").join(".package-lock.json");
     let lock = folder.join("package-lock.json");
     let age = |path: &Path| fs::metadata(path).and_then(|file| file.modified());
-    let is_current =
-        age(&installed).is_ok_and(|installed| age(&lock).is_ok_and(|lock| lock <= installed));
-    if is_current {
+    age(&installed).is_ok_and(|installed| age(&lock).is_ok_and(|lock| lock <= installed))
+}
+
+/// Installs what the lock file of a folder names, unless that has been done. No package runs scripts of its own.
+pub(crate) fn install(folder: &Path, what: &str, takes: &str) -> Result<(), Error> {
+    if is_installed(folder) {
         return Ok(());
     }
     shell::announce(&format!("Installing {what}"), takes);

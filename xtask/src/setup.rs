@@ -1,4 +1,4 @@
-//! What has to be on the machine: the WebAssembly target of Rust, trunk, wasm-bindgen, a browser.
+//! What has to be on the machine: the WebAssembly target of Rust, trunk, wasm-bindgen, uPlot, a browser.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,6 +12,7 @@ use crate::outsiders;
 use crate::shell;
 use crate::sysroot;
 use crate::tool::{self, Tool};
+use crate::vendor;
 
 pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 
@@ -47,6 +48,8 @@ pub(crate) fn ensure(needs: Needs) -> Result<Tools, Error> {
         for tool in [tool::trunk(), tool::wasm_bindgen()?] {
             tools.folders.extend(tool.ensure()?);
         }
+        // The build would do it by itself; this says so beforehand.
+        vendor::ensure()?;
     }
     Ok(tools)
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::browser;
 use crate::embed;
 use crate::error::Error;
+use crate::npm;
 use crate::outsiders;
 use crate::page;
 use crate::setup::{self, Needs, Tools};
@@ -359,14 +361,27 @@ fn test_in_browser(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {
     let browser = browser::find()?;
     let page = page::build(tools)?;
     let examples = embed::examples(tools)?;
+    let axe = ensure_axe()?;
     let mut test = shell::cargo(["test", "-p", "e2e", "--"]);
     test.args(arguments);
     test.env("TABMQ_DIST", setup::dist())
         .env("TABMQ_PAGE", page)
         .env("TABMQ_EXAMPLES", examples)
+        .env("TABMQ_AXE", axe)
         .env("CHROME", browser.chrome)
         .env("CHROMEDRIVER", browser.chromedriver);
     shell::run(&mut test)
+}
+
+/// The script that looks in a page for what keeps people out.
+fn ensure_axe() -> Result<PathBuf, Error> {
+    let folder = shell::root().join("e2e");
+    if !npm::is_installed(&folder) {
+        npm::ensure()?;
+        let what = "axe-core, which looks for what keeps people out of a page";
+        npm::install(&folder, what, "a few seconds, once")?;
+    }
+    Ok(folder.join("node_modules/axe-core/axe.min.js"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,84 @@
+//! `cargo xtask screenshots`: every view of the app, with the traffic of a home in it, light and dark, narrow and wide.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the ban on clocks is for the engines; traffic that is to look real takes its time"
+)]
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use e2e::{Appearance, Browser, Message, Tab, home};
+
+/// Rounds of what a home publishes.
+const ROUNDS: u32 = 24;
+/// From one round to the next.
+const ROUND: Duration = Duration::from_millis(250);
+/// How long the load generator runs before its charts are looked at.
+const LOAD: Duration = Duration::from_secs(12);
+
+fn main() -> ExitCode {
+    let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
+        eprintln!("error: say which folder the pictures go to");
+        return ExitCode::FAILURE;
+    };
+    match run(&folder) {
+        Ok(()) => {
+            println!("The pictures are in {}.", folder.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {}: {error}", folder.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let browser = Browser::start();
+    let first = browser.open("");
+    let shown = browser.open("?subscribe=%23,home/%2B/temperature,alarms/%23");
+    let others = [browser.open("?subscribe=home/%23"), browser.open("")];
+    live(first, &shown, &others);
+    for view in shown.views() {
+        shown.show(view);
+        shown.fill(view);
+        if view == "performance" {
+            println!("{view}: waiting for its charts to fill");
+            thread::sleep(LOAD);
+        }
+        for appearance in Appearance::ALL {
+            let name = format!("{view}-{appearance}.png");
+            println!("{name}");
+            let picture = shown.picture(appearance, appearance.is_narrow());
+            fs::write(folder.join(name), picture)?;
+        }
+    }
+    Ok(())
+}
+
+/// A home's traffic among the tabs, and a broker that is closed meanwhile.
+fn live(broker: Tab<'_>, shown: &Tab<'_>, others: &[Tab<'_>]) {
+    println!("a home of {} tabs, for {ROUNDS} rounds", others.len() + 2);
+    let mut broker = Some(broker);
+    for (round, publisher) in (0..ROUNDS).zip(others.iter().cycle()) {
+        for message in home(round) {
+            publisher.publish(&message);
+        }
+        if round == ROUNDS / 2
+            && let Some(broker) = broker.take()
+        {
+            broker.close();
+        }
+        thread::sleep(ROUND);
+    }
+    let last = Message::new("home/hall/last-seen", "just now").qos(1);
+    others[0].publish_acknowledged(&last);
+    shown.until("the last message", |view| {
+        view.messages.iter().any(|it| it.topic == last.topic)
+    });
+}

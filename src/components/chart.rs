@@ -1,0 +1,587 @@
+//! Lines over time, and the same in words for those who do not see them.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use tabmq_worker::Frame;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use web_sys::{CssStyleDeclaration, HtmlElement, MediaQueryList, ResizeObserver, Window};
+use yew::prelude::*;
+
+use crate::uplot::{self, Look, Plot, Size, Words};
+use crate::{page, words};
+
+/// Height in pixels of the style sheet, without the legend.
+const HEIGHT: u32 = 200;
+
+/// Colours that the style sheet has for lines.
+const COLOURS: u8 = 8;
+
+/// What one line shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SeriesSpec {
+    pub(super) name: Rc<str>,
+    /// Which of the style sheet's colours it has: `--colour-0` and so on.
+    pub(super) colour: u8,
+}
+
+impl SeriesSpec {
+    pub(super) fn new(name: impl Into<Rc<str>>, colour: u8) -> Self {
+        Self {
+            name: name.into(),
+            colour,
+        }
+    }
+}
+
+/// What is drawn. It does not change: other values are another `ChartData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct ChartData {
+    /// Unix seconds, ascending.
+    pub(super) x: Vec<f64>,
+    /// Of each series a value for each `x`. NaN is a gap, and so is what is missing at the end.
+    pub(super) series: Vec<Vec<f64>>,
+}
+
+#[derive(Clone, Properties)]
+pub(super) struct ChartProps {
+    /// What it shows, for those who do not see it.
+    pub(super) label: AttrValue,
+    /// Of all values: `messages/s`, `ms`, `B`; empty if they have none.
+    pub(super) unit: AttrValue,
+    pub(super) series: Rc<[SeriesSpec]>,
+    pub(super) data: Rc<ChartData>,
+    /// Whether the values stand on a logarithmic axis, which has no place for those that are not above zero.
+    #[prop_or_default]
+    pub(super) is_logarithmic: bool,
+}
+
+/// Values are the same if they are in the same place: NaN equals nothing, and thousands take long to compare.
+impl PartialEq for ChartProps {
+    fn eq(&self, other: &Self) -> bool {
+        self.label == other.label
+            && self.unit == other.unit
+            && self.series == other.series
+            && self.is_logarithmic == other.is_logarithmic
+            && Rc::ptr_eq(&self.data, &other.data)
+    }
+}
+
+/// A chart as wide as what it is in. New values are drawn at most once per animation frame.
+#[component]
+pub(super) fn Chart(props: &ChartProps) -> Html {
+    let place = use_node_ref();
+    let drawing = use_mut_ref(|| None::<Drawing>);
+    let is_missing = use_state(|| false);
+    {
+        let (place, drawing, is_missing) = (place.clone(), drawing.clone(), is_missing.clone());
+        let kind = Kind {
+            series: Rc::clone(&props.series),
+            unit: props.unit.clone(),
+            is_logarithmic: props.is_logarithmic,
+        };
+        use_effect_with(kind, move |kind| {
+            let place = place.cast::<HtmlElement>();
+            let missing = move || is_missing.set(true);
+            drawing.replace(place.map(|place| Drawing::new(place, kind.clone(), missing)));
+            move || drop(drawing.take())
+        });
+    }
+    let data = Rc::clone(&props.data);
+    use_effect(move || {
+        if let Some(drawing) = &*drawing.borrow() {
+            drawing.show(data);
+        }
+    });
+
+    let summaries = summaries(&props.series, &props.data);
+    let is_empty = summaries.iter().all(|it| it.latest.is_none());
+    html! {
+        <div class="chart" data-testid="chart">
+            if *is_missing {
+                <p class="chart-note" data-testid="chart-missing">
+                    { "The chart cannot be drawn here, because the script that draws it was not loaded. Its values:" }
+                </p>
+            } else {
+                <div
+                    class="chart-plot"
+                    role="img"
+                    aria-label={in_words(&props.label, &props.unit, &summaries)}
+                >
+                    <div ref={place} class="chart-canvas" style={format!("min-height: {HEIGHT}px")} />
+                    // Bytes have theirs at each number.
+                    if !props.unit.is_empty() && props.unit != BYTES {
+                        <span class="chart-unit">{ &props.unit }</span>
+                    }
+                    if is_empty {
+                        <span class="chart-note chart-empty">{ "No values yet." }</span>
+                    }
+                </div>
+            }
+            { table(props, &summaries, *is_missing) }
+        </div>
+    }
+}
+
+/// The values as a table, which is seen only where the chart is not.
+fn table(props: &ChartProps, summaries: &[Summary], is_seen: bool) -> Html {
+    let cell = |value: Option<f64>| html! { <td>{ with_unit(value, &props.unit) }</td> };
+    html! {
+        <div class={if is_seen { "chart-values" } else { "chart-values chart-unseen" }}>
+            <table>
+                <caption>{ &props.label }</caption>
+                <thead>
+                    <tr>
+                        { for ["Series", "Latest", "Least", "Greatest"].map(|it| html! { <th scope="col">{ it }</th> }) }
+                    </tr>
+                </thead>
+                <tbody>
+                    { for summaries.iter().map(|it| html! {
+                        <tr>
+                            <th scope="row">{ &*it.name }</th>
+                            { cell(it.latest) }
+                            { cell(it.least) }
+                            { cell(it.greatest) }
+                        </tr>
+                    }) }
+                </tbody>
+            </table>
+        </div>
+    }
+}
+
+/// What a plot is made for; another kind takes another plot.
+#[derive(Clone, Debug, PartialEq)]
+struct Kind {
+    series: Rc<[SeriesSpec]>,
+    unit: AttrValue,
+    is_logarithmic: bool,
+}
+
+/// A chart in the page. It ends with this.
+struct Drawing {
+    shared: Rc<Shared>,
+    /// Anything that may change how it looks: the width, the colours, uPlot that is loaded at last.
+    look_again: Closure<dyn Fn()>,
+    width: Option<ResizeObserver>,
+    scheme: Option<MediaQueryList>,
+    window: Option<Window>,
+}
+
+struct Shared {
+    place: HtmlElement,
+    kind: Kind,
+    frame: Frame,
+    data: Rc<RefCell<Rc<ChartData>>>,
+    drawn: RefCell<Option<Drawn>>,
+    missing: Box<dyn Fn()>,
+    is_given_up: Cell<bool>,
+}
+
+/// What is there to see.
+struct Drawn {
+    plot: Plot,
+    look: Look,
+    size: Size,
+    data: Rc<ChartData>,
+}
+
+impl Drawing {
+    /// `missing` is called if there will be nothing to see.
+    fn new(place: HtmlElement, kind: Kind, missing: impl Fn() + 'static) -> Self {
+        let shared = Rc::new_cyclic(|weak: &Weak<Shared>| {
+            let weak = weak.clone();
+            Shared {
+                place,
+                kind,
+                frame: Frame::new(move || {
+                    if let Some(shared) = weak.upgrade() {
+                        shared.draw();
+                    }
+                }),
+                data: Rc::default(),
+                drawn: RefCell::new(None),
+                missing: Box::new(missing),
+                is_given_up: Cell::new(false),
+            }
+        });
+        let looking = Rc::downgrade(&shared);
+        let look_again = Closure::<dyn Fn()>::new(move || {
+            if let Some(shared) = looking.upgrade() {
+                shared.frame.ask();
+            }
+        });
+        let callback = look_again.as_ref().unchecked_ref();
+        // Whatever is not there is not listened to; the chart is drawn all the same.
+        let width = ResizeObserver::new(callback).ok();
+        if let Some(width) = &width {
+            width.observe(&shared.place);
+        }
+        let window = web_sys::window();
+        let scheme = window
+            .as_ref()
+            .and_then(|it| it.match_media("(prefers-color-scheme: dark)").ok()?);
+        if let Some(scheme) = &scheme {
+            let _ = scheme.add_event_listener_with_callback("change", callback);
+        }
+        if let Some(window) = &window {
+            let _ = window.add_event_listener_with_callback("load", callback);
+        }
+        shared.frame.ask();
+        Self {
+            shared,
+            look_again,
+            width,
+            scheme,
+            window,
+        }
+    }
+
+    fn show(&self, data: Rc<ChartData>) {
+        self.shared.data.replace(data);
+        self.shared.frame.ask();
+    }
+}
+
+impl Drop for Drawing {
+    fn drop(&mut self) {
+        let callback = self.look_again.as_ref().unchecked_ref();
+        if let Some(width) = &self.width {
+            width.disconnect();
+        }
+        if let Some(scheme) = &self.scheme {
+            let _ = scheme.remove_event_listener_with_callback("change", callback);
+        }
+        if let Some(window) = &self.window {
+            let _ = window.remove_event_listener_with_callback("load", callback);
+        }
+    }
+}
+
+impl Shared {
+    /// Makes what is there to see what it should be.
+    fn draw(&self) {
+        let width = u32::try_from(self.place.client_width()).unwrap_or(0);
+        if width == 0 || self.is_given_up.get() {
+            return;
+        }
+        let size = Size {
+            width,
+            height: HEIGHT,
+        };
+        let look = self.look();
+        let data = Rc::clone(&self.data.borrow());
+        let mut drawn = self.drawn.borrow_mut();
+        if drawn.as_ref().is_none_or(|it| it.look != look) {
+            // One after the other, or both would be in the page.
+            drop(drawn.take());
+            *drawn = self.begin(size, look);
+        }
+        let Some(drawn) = &mut *drawn else {
+            return;
+        };
+        if drawn.size != size {
+            drawn.plot.resize(size);
+            drawn.size = size;
+        }
+        if !Rc::ptr_eq(&drawn.data, &data) {
+            drawn.plot.show(&data.x, &data.series);
+            drawn.data = data;
+        }
+    }
+
+    /// A plot without values yet, or nothing if uPlot is not there.
+    fn begin(&self, size: Size, look: Look) -> Option<Drawn> {
+        let plot = uplot::is_loaded().then(|| {
+            let names = self.kind.series.iter().map(|series| &*series.name);
+            let is_logarithmic = self.kind.is_logarithmic;
+            Plot::new(
+                &self.place,
+                names,
+                size,
+                is_logarithmic,
+                &look,
+                self.words(),
+            )
+        });
+        match plot {
+            Some(Some(plot)) => Some(Drawn {
+                plot,
+                look,
+                size,
+                data: Rc::default(),
+            }),
+            // It is still on its way, and the window's load event will tell.
+            None if page::is_loading() => None,
+            Some(None) | None => {
+                self.is_given_up.set(true);
+                (self.missing)();
+                None
+            }
+        }
+    }
+
+    fn look(&self) -> Look {
+        let window = web_sys::window();
+        let style = window.and_then(|it| it.get_computed_style(&self.place).ok().flatten());
+        let value = |name: &str| {
+            let value = |style: &CssStyleDeclaration| style.get_property_value(name).ok();
+            let value = style.as_ref().and_then(value).unwrap_or_default();
+            value.trim().to_owned()
+        };
+        let colours = self.kind.series.iter();
+        Look {
+            ink: value("--ink-soft"),
+            grid: value("--line"),
+            font: font(&value("font-size"), &value("font-family")),
+            colours: colours
+                .map(|it| value(&format!("--colour-{}", it.colour % COLOURS)))
+                .collect(),
+        }
+    }
+
+    fn words(&self) -> Words {
+        let unit = self.kind.unit.clone();
+        let tick_unit = unit.clone();
+        let data = Rc::clone(&self.data);
+        Words {
+            value_tick: Box::new(move |value| tick(value, &tick_unit)),
+            time_tick: Box::new(time_tick),
+            // Without a pointer, the legend tells what is the latest.
+            legend: Box::new(move |line, moment| {
+                let data = data.borrow();
+                let moment = moment.or(data.x.len().checked_sub(1));
+                let at = |values: &Vec<f64>| values.get(moment?).copied();
+                match line.checked_sub(1) {
+                    None => at(&data.x).map_or(NONE.to_owned(), |it| time_tick(it, 1.0)),
+                    Some(line) => with_unit(data.series.get(line).and_then(at), &unit),
+                }
+            }),
+        }
+    }
+}
+
+/// In whole pixels: of `11.25px` uPlot would make `11.50px` for a screen that is twice as fine.
+fn font(size: &str, family: &str) -> String {
+    let pixels = size.strip_suffix("px").and_then(|it| it.parse().ok());
+    format!("{:.0}px {family}", pixels.unwrap_or(12.0))
+}
+
+/// The unit that is told in thousands and millions.
+const BYTES: &str = "B";
+
+/// What takes the place of a value that is not there.
+const NONE: &str = "–";
+
+/// One series in numbers; none if it has no values.
+#[derive(Clone, Debug, PartialEq)]
+struct Summary {
+    name: Rc<str>,
+    latest: Option<f64>,
+    least: Option<f64>,
+    greatest: Option<f64>,
+}
+
+fn summaries(series: &[SeriesSpec], data: &ChartData) -> Vec<Summary> {
+    let lines = series.iter().enumerate();
+    lines
+        .map(|(index, series)| {
+            let all = data.series.get(index).map_or(&[][..], Vec::as_slice);
+            let values = || all.iter().copied().filter(|value| value.is_finite());
+            Summary {
+                name: Rc::clone(&series.name),
+                latest: values().next_back(),
+                least: values().min_by(f64::total_cmp),
+                greatest: values().max_by(f64::total_cmp),
+            }
+        })
+        .collect()
+}
+
+/// `Throughput in messages/s. received: latest 12, greatest 30.`
+fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
+    let mut words = match unit {
+        "" => format!("{label}."),
+        unit => format!("{label}, in {unit}."),
+    };
+    for Summary {
+        name,
+        latest,
+        greatest,
+        least: _,
+    } in summaries
+    {
+        words.push_str(&match (latest, greatest) {
+            (Some(latest), Some(greatest)) => format!(
+                " {name}: latest {}, greatest {}.",
+                number(*latest),
+                number(*greatest)
+            ),
+            (_, None) | (None, _) => format!(" {name}: no values yet."),
+        });
+    }
+    words
+}
+
+/// A value where there is room: four digits that count, thousands set apart, its unit.
+fn with_unit(value: Option<f64>, unit: &str) -> String {
+    match (value.filter(|it| it.is_finite()), unit) {
+        (None, _) => NONE.to_owned(),
+        (Some(value), "") => number(value),
+        (Some(value), BYTES) => {
+            let (value, prefix) = with_prefix(value);
+            format!("{} {prefix}B", number(value))
+        }
+        (Some(value), unit) => format!("{} {unit}", number(value)),
+    }
+}
+
+/// A value at its axis, where there is little room: to its last digit, because its neighbours may differ in no other.
+fn tick(value: f64, unit: &str) -> String {
+    let (scaled, prefix) = match value.abs() {
+        0.0..10_000.0 if unit != BYTES => (value, ""),
+        _ => with_prefix(value),
+    };
+    // Without what the division leaves behind.
+    let scaled = (scaled * 1e9).round() / 1e9;
+    match unit {
+        BYTES => format!("{scaled} {prefix}B"),
+        _ => format!("{scaled}{prefix}"),
+    }
+}
+
+fn with_prefix(value: f64) -> (f64, &'static str) {
+    match value.abs() {
+        1e12.. => (value / 1e12, "T"),
+        1e9.. => (value / 1e9, "G"),
+        1e6.. => (value / 1e6, "M"),
+        1e3.. => (value / 1e3, "k"),
+        _ => (value, ""),
+    }
+}
+
+/// A number with four digits that count, or all of those before its point.
+fn number(value: f64) -> String {
+    let places = match value.abs() {
+        1e15.. => return format!("{value:.3e}"),
+        1_000.0.. | 0.0 => 0,
+        100.0.. => 1,
+        10.0.. => 2,
+        1.0.. => 3,
+        0.001.. => 4,
+        _ => return format!("{value:.3e}"),
+    };
+    let digits = format!("{:.places$}", value.abs());
+    let (whole, rest) = digits.split_once('.').unwrap_or((&digits, ""));
+    let whole = words::count(whole.parse().unwrap_or_default());
+    let sign = if value < 0.0 { "-" } else { "" };
+    match rest.trim_end_matches('0') {
+        "" => format!("{sign}{whole}"),
+        rest => format!("{sign}{whole}.{rest}"),
+    }
+}
+
+/// A moment, as exact as the next one is near: `14:03`, `14:03:07`, `14:03:07.250`.
+fn time_tick(seconds: f64, step: f64) -> String {
+    let mut time = page::time_of_day((seconds * 1e3).max(0.0).round() as u64);
+    if step >= 60.0 {
+        time.truncate("14:03".len());
+    } else if step >= 1.0 {
+        time.truncate("14:03:07".len());
+    }
+    time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(names: &[&str]) -> Vec<SeriesSpec> {
+        names.iter().map(|name| SeriesSpec::new(*name, 0)).collect()
+    }
+
+    #[test]
+    fn numbers_have_four_digits_that_count() {
+        for (value, shown) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (0.000_012_34, "1.234e-5"),
+            (0.012_345, "0.0123"),
+            (1.5, "1.5"),
+            (21.456, "21.46"),
+            (1_013.25, "1,013"),
+            (-1_234_567.8, "-1,234,568"),
+            (999.96, "1,000"),
+            (2e15, "2.000e15"),
+        ] {
+            assert_eq!(number(value), shown, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_font_is_of_whole_pixels() {
+        assert_eq!(font("11.25px", "serif"), "11px serif");
+        assert_eq!(font("", "serif"), "12px serif");
+    }
+
+    #[test]
+    fn a_value_has_its_unit_and_a_gap_has_none() {
+        assert_eq!(with_unit(Some(12_345.6), "messages/s"), "12,346 messages/s");
+        assert_eq!(with_unit(Some(5_123_456.0), "B"), "5.123 MB");
+        assert_eq!(with_unit(Some(7.0), ""), "7");
+        assert_eq!(with_unit(Some(f64::NAN), "ms"), NONE);
+        assert_eq!(with_unit(None, "ms"), NONE);
+    }
+
+    #[test]
+    fn ticks_that_are_near_each_other_differ() {
+        assert_eq!(tick(1_013.25, ""), "1013.25");
+        assert_eq!(tick(1_013.5, ""), "1013.5");
+        assert_eq!(tick(12_500.0, "messages/s"), "12.5k");
+        assert_eq!(tick(-2_000_000.0, ""), "-2M");
+        assert_eq!(tick(1_500.0, "B"), "1.5 kB");
+        assert_eq!(tick(0.0, "B"), "0 B");
+        assert_eq!(tick(f64::NAN, ""), "NaN");
+    }
+
+    #[test]
+    fn a_series_is_told_by_its_latest_and_its_greatest_value() {
+        let data = ChartData {
+            x: vec![1.0, 2.0, 3.0],
+            series: vec![vec![3.0, 30.0, f64::NAN], vec![f64::NAN]],
+        };
+        let summaries = summaries(&spec(&["received", "sent", "none"]), &data);
+        assert_eq!(
+            in_words("Throughput", "messages/s", &summaries),
+            "Throughput, in messages/s. received: latest 30, greatest 30. sent: no values yet. none: no values yet."
+        );
+        assert_eq!(summaries[0].least, Some(3.0));
+        assert_eq!(in_words("Numbers on a", "", &[]), "Numbers on a.");
+    }
+
+    #[test]
+    fn a_chart_is_the_same_while_its_values_are_in_the_same_place() {
+        let data = || {
+            Rc::new(ChartData {
+                x: vec![1.0],
+                series: vec![vec![f64::NAN]],
+            })
+        };
+        let props = ChartProps {
+            label: "a".into(),
+            unit: "".into(),
+            series: spec(&["a"]).into(),
+            data: data(),
+            is_logarithmic: false,
+        };
+        assert!(props == props.clone());
+        assert!(
+            props
+                != ChartProps {
+                    data: data(),
+                    ..props.clone()
+                }
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! uPlot, which draws lines over time into a canvas: all that the app says to it. index.html loads its script.
+
+use js_sys::{Array, Object, Reflect};
+use wasm_bindgen::prelude::*;
+use web_sys::HtmlElement;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = uPlot)]
+    type UPlot;
+
+    #[wasm_bindgen(constructor, js_class = "uPlot", catch)]
+    fn new(options: &Object, data: &Array, place: &HtmlElement) -> Result<UPlot, JsValue>;
+
+    #[wasm_bindgen(method, js_name = setData, catch)]
+    fn set_data(this: &UPlot, data: &Array) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, js_name = setSize, catch)]
+    fn set_size(this: &UPlot, size: &Object) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn destroy(this: &UPlot) -> Result<(), JsValue>;
+}
+
+/// How a plot looks, in what a canvas understands: it knows no custom properties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Of the numbers at the axes.
+    pub(crate) ink: String,
+    pub(crate) grid: String,
+    pub(crate) font: String,
+    /// Of the series, in their order.
+    pub(crate) colours: Vec<String>,
+}
+
+/// Width and height in pixels of the style sheet, without the legend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+/// How numbers become words.
+pub(crate) struct Words {
+    /// At the axis of values.
+    pub(crate) value_tick: Box<dyn Fn(f64) -> String>,
+    /// At the axis of time: Unix seconds, and those from one tick to the next.
+    pub(crate) time_tick: Box<dyn Fn(f64, f64) -> String>,
+    /// In the legend: which series, 0 being the time, and the index of the moment that the pointer is on.
+    pub(crate) legend: Box<dyn Fn(usize, Option<usize>) -> String>,
+}
+
+/// A plot in the page; it is gone when this is.
+pub(crate) struct Plot {
+    uplot: UPlot,
+    series: usize,
+    called: Option<Called>,
+}
+
+/// What uPlot calls.
+struct Called {
+    value_ticks: Closure<ValueTicks>,
+    time_ticks: Closure<TimeTicks>,
+    legend: Closure<Legend>,
+}
+
+type ValueTicks = dyn Fn(JsValue, Array) -> Array;
+type TimeTicks = dyn Fn(JsValue, Array, JsValue, JsValue, JsValue) -> Array;
+type Legend = dyn Fn(JsValue, JsValue, JsValue, JsValue) -> String;
+
+/// Whether its script has run.
+pub(crate) fn is_loaded() -> bool {
+    Reflect::get(&js_sys::global(), &"uPlot".into()).is_ok_and(|it| it.is_function())
+}
+
+impl Plot {
+    /// Draws into `place` what has these names; nothing if that cannot be.
+    pub(crate) fn new<'a>(
+        place: &HtmlElement,
+        names: impl ExactSizeIterator<Item = &'a str>,
+        size: Size,
+        is_logarithmic: bool,
+        look: &Look,
+        words: Words,
+    ) -> Option<Self> {
+        let called = Called::of(words);
+        let count = names.len();
+        let options = options(names, size, is_logarithmic, look, &called);
+        let uplot = UPlot::new(&options, &table(&[], &[], count), place).ok()?;
+        Some(Self {
+            uplot,
+            series: count,
+            called: Some(called),
+        })
+    }
+
+    /// Draws these values: for each of the Unix seconds, in their order, one of each series. What is no number is a gap.
+    pub(crate) fn show(&self, seconds: &[f64], series: &[Vec<f64>]) {
+        // One that fails leaves what was drawn.
+        let _ = self.uplot.set_data(&table(seconds, series, self.series));
+    }
+
+    pub(crate) fn resize(&self, size: Size) {
+        let _ = self.uplot.set_size(&object([
+            ("width", size.width.into()),
+            ("height", size.height.into()),
+        ]));
+    }
+}
+
+impl Drop for Plot {
+    fn drop(&mut self) {
+        // It is out of the page's reach in any case.
+        let _ = self.uplot.destroy();
+        // It draws in a microtask, and one that is under way must not find its functions gone.
+        let called = self.called.take();
+        yew::platform::spawn_local(async move { drop(called) });
+    }
+}
+
+impl Called {
+    fn of(words: Words) -> Self {
+        let Words {
+            value_tick,
+            time_tick,
+            legend,
+        } = words;
+        Self {
+            value_ticks: Closure::new(move |_uplot, ticks: Array| each_number(&ticks, &value_tick)),
+            time_ticks: Closure::new(move |_uplot, ticks: Array, _axis, _space, step: JsValue| {
+                let step = step.as_f64().unwrap_or(1.0);
+                each_number(&ticks, |seconds| time_tick(seconds, step))
+            }),
+            legend: Closure::new(move |_uplot, _value, series: JsValue, moment: JsValue| {
+                let series = index(&series).unwrap_or(0);
+                legend(series, index(&moment))
+            }),
+        }
+    }
+}
+
+/// What it leaves out at a logarithmic axis is null.
+fn each_number(ticks: &Array, word: impl Fn(f64) -> String) -> Array {
+    let words = ticks.iter().map(|tick| match tick.as_f64() {
+        Some(tick) => word(tick).into(),
+        None => JsValue::NULL,
+    });
+    words.collect()
+}
+
+fn index(value: &JsValue) -> Option<usize> {
+    value.as_f64().map(|number| number as usize)
+}
+
+fn options<'a>(
+    names: impl Iterator<Item = &'a str>,
+    size: Size,
+    is_logarithmic: bool,
+    look: &Look,
+    called: &Called,
+) -> Object {
+    let legend = called.legend.as_ref();
+    let time = object([("label", "time".into()), ("value", legend.clone())]);
+    let lines = names.zip(&look.colours).map(|(name, colour)| {
+        object([
+            ("label", name.into()),
+            ("stroke", colour.into()),
+            ("width", 1.5.into()),
+            ("value", legend.clone()),
+        ])
+    });
+    let series: Array = std::iter::once(time).chain(lines).collect();
+    let axis = |values: &JsValue, room: u32| {
+        let lines = || object([("stroke", look.grid.as_str().into()), ("width", 1.into())]);
+        object([
+            ("stroke", look.ink.as_str().into()),
+            ("font", look.font.as_str().into()),
+            ("grid", lines().into()),
+            ("ticks", lines().into()),
+            ("size", room.into()),
+            ("values", values.clone()),
+        ])
+    };
+    let axes = Array::of2(
+        &axis(called.time_ticks.as_ref(), 32),
+        &axis(called.value_ticks.as_ref(), 64),
+    );
+    // 1 is linear, 3 logarithmic.
+    let distribution = if is_logarithmic { 3 } else { 1 };
+    let y = object([("distr", distribution.into())]);
+    // Nothing to drag: what is drawn moves on by itself.
+    let drag = object([("x", false.into()), ("y", false.into())]);
+    object([
+        ("width", size.width.into()),
+        ("height", size.height.into()),
+        ("series", series.into()),
+        ("axes", axes.into()),
+        ("scales", object([("y", y.into())]).into()),
+        ("cursor", object([("drag", drag.into())]).into()),
+    ])
+}
+
+/// What uPlot draws: the moments and each series, all of one length.
+fn table(seconds: &[f64], series: &[Vec<f64>], count: usize) -> Array {
+    let number = |value: Option<&f64>| match value {
+        Some(value) if value.is_finite() => JsValue::from_f64(*value),
+        Some(_) | None => JsValue::NULL,
+    };
+    let moments: Array = seconds.iter().map(|it| number(Some(it))).collect();
+    let table = Array::of1(&moments);
+    for line in 0..count {
+        let values = series.get(line);
+        let column: Array = (0..seconds.len())
+            .map(|row| number(values.and_then(|values| values.get(row))))
+            .collect();
+        table.push(&column);
+    }
+    table
+}
+
+fn object<const N: usize>(entries: [(&str, JsValue); N]) -> Object {
+    let object = Object::new();
+    for (name, value) in entries {
+        // A new object takes every property.
+        let _ = Reflect::set(&object, &name.into(), &value);
+    }
+    object
+}
