@@ -2,13 +2,20 @@
 
 mod alerts;
 pub(crate) mod app;
-#[allow(dead_code, reason = "the views that show charts come next")]
 mod chart;
 mod connection;
+mod copy;
 mod events;
+mod failover;
 mod fields;
 mod header;
+mod message;
 mod messages;
+mod performance;
 mod publish;
+mod routing;
+mod rows;
 mod subscriptions;
 mod tabs;
+mod topics;
+mod trial;

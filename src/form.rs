@@ -8,6 +8,8 @@ use tabmq_worker::api::{
 };
 use web_sys::{FormData, HtmlFormElement};
 
+use crate::payload::Format;
+
 /// The fields of a form by name.
 pub(crate) struct Form(FormData);
 
@@ -63,33 +65,48 @@ impl Form {
         }
     }
 
-    pub(crate) fn publication(&self) -> Publication {
-        let names = self.all("user-property-name");
-        let values = self.all("user-property-value");
-        Publication {
+    /// The message to publish, or what is wrong with its payload, in words.
+    pub(crate) fn publication(&self) -> Result<Publication, String> {
+        let names = self.all("user-property-name").into_iter();
+        let user_properties = names.zip(self.all("user-property-value"));
+        let is_given = |pair: &(String, String)| !(pair.0.is_empty() && pair.1.is_empty());
+        let correlation_data = self.optional("correlation-data");
+        Ok(Publication {
             topic: self.text("topic"),
-            payload: self.text("payload").into_bytes(),
+            payload: self.payload_format().parse(&self.text("payload"))?,
             qos: self.qos("qos"),
             retain: self.is_on("retain"),
             properties: MessageProperties {
+                payload_is_utf8: self.is_on("payload-is-utf8").then_some(true),
                 message_expiry_interval: self.number("message-expiry-interval"),
                 content_type: self.optional("content-type"),
                 response_topic: self.optional("response-topic"),
-                user_properties: names.into_iter().zip(values).collect(),
-                ..MessageProperties::default()
+                correlation_data: match correlation_data {
+                    Some(typed) => Some(Format::Hex.parse(&typed)?),
+                    None => None,
+                },
+                user_properties: user_properties.filter(is_given).collect(),
             },
-        }
+        })
+    }
+
+    pub(crate) fn payload_format(&self) -> Format {
+        Format::named(&self.text("payload-format")).unwrap_or_default()
+    }
+
+    pub(crate) fn repeat_rate(&self) -> u32 {
+        self.number("repeat-rate").unwrap_or(1)
     }
 
     fn optional(&self, name: &str) -> Option<String> {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 
-    fn number<T: FromStr>(&self, name: &str) -> Option<T> {
+    pub(crate) fn number<T: FromStr>(&self, name: &str) -> Option<T> {
         self.text(name).parse().ok()
     }
 
-    fn qos(&self, name: &str) -> QoS {
+    pub(crate) fn qos(&self, name: &str) -> QoS {
         match self.text(name).as_str() {
             "1" => QoS::AtLeastOnce,
             "2" => QoS::ExactlyOnce,

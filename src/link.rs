@@ -11,7 +11,7 @@ const CHANNEL_DEFAULT: &str = "mqtt-demo";
 /// Topic filter of a page whose link says nothing about subscriptions.
 const TOPIC_FILTER_DEFAULT: &str = "#";
 
-/// A set-up as a query string: `?channel=name&durability=strict&client_id=…&subscribe=filter,filter`.
+/// A set-up as a query string: `?channel=name&durability=strict&client_id=…&subscribe=filter,filter&view=topics`.
 ///
 /// An empty `subscribe=` subscribes to nothing. Within `subscribe`, a comma or a percent sign that belongs to a filter is
 /// itself percent-encoded before the whole value is, so that any standard tool may write or read the link. A `+` is
@@ -25,6 +25,43 @@ pub(crate) struct Link {
     pub(crate) session_expiry_interval: u32,
     pub(crate) keep_alive: u16,
     pub(crate) topic_filters: Vec<String>,
+    pub(crate) view: View,
+}
+
+/// What of the bus the page shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum View {
+    #[default]
+    Messages,
+    Topics,
+    Routing,
+    Failover,
+    Performance,
+}
+
+impl View {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Messages,
+        Self::Topics,
+        Self::Routing,
+        Self::Failover,
+        Self::Performance,
+    ];
+
+    /// Its name in a link.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Topics => "topics",
+            Self::Routing => "routing",
+            Self::Failover => "failover",
+            Self::Performance => "performance",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|view| view.name() == name)
+    }
 }
 
 impl Default for Link {
@@ -44,6 +81,7 @@ impl Default for Link {
             session_expiry_interval,
             keep_alive,
             topic_filters: vec![TOPIC_FILTER_DEFAULT.to_owned()],
+            view: View::default(),
         }
     }
 }
@@ -69,6 +107,7 @@ impl Link {
                 "subscribe" => topic_filters
                     .get_or_insert_with(Vec::new)
                     .extend(value.split(',').filter(|f| !f.is_empty()).map(decode)),
+                "view" => link.view = View::named(&value).unwrap_or(link.view),
                 _ => {}
             }
         }
@@ -125,6 +164,9 @@ impl Link {
                 .map(|f| encode(&escape(f)))
                 .collect();
             pairs.push(format!("subscribe={}", filters.join(",")));
+        }
+        if self.view != default.view {
+            pairs.push(format!("view={}", self.view.name()));
         }
         if pairs.is_empty() {
             String::new()
@@ -254,6 +296,7 @@ mod tests {
             topic_filters: ["a,b", "50%2C/+/#", "$share/g/x y", "ü"]
                 .map(str::to_owned)
                 .to_vec(),
+            view: View::Failover,
         };
         assert_eq!(Link::parse(&link.query()), link);
         assert!(link.query().is_ascii());
@@ -261,8 +304,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_left_at_the_default() {
-        let query =
-            "?keep_alive=99999&clean_start=maybe&session_expiry=-1&durability=eternal&x=y&&=&%";
+        let query = "?keep_alive=99999&clean_start=maybe&session_expiry=-1&durability=eternal&view=none&x=y&&=&%";
         assert_eq!(Link::parse(query), Link::default());
     }
 

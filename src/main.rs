@@ -4,14 +4,18 @@
 //! feeds. Nothing here touches a channel, a lock or a database: that is the worker's.
 
 mod components;
+mod diff;
+mod export;
 mod form;
 mod icon;
 mod link;
+mod load;
+mod orders;
 mod page;
 mod payload;
+mod sampler;
 mod state;
 mod store;
-#[allow(dead_code, reason = "the views that show charts come next")]
 mod uplot;
 mod words;
 

@@ -1,8 +1,10 @@
 //! The few things of the browser's page that the app needs besides what Yew draws.
 
-use js_sys::Date;
+use js_sys::{Date, Promise};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 use yew::prelude::*;
 
 /// The query string of the page's address, with its `?`.
@@ -47,6 +49,35 @@ pub(crate) fn go(query: &str) {
     }
 }
 
+/// Closes this tab. A browser that closes only what a script has opened leaves the page instead, which ends as much.
+pub(crate) fn close() {
+    let Some(window) = web_sys::window() else {
+        return;
+    };
+    // Where it is not allowed, nothing happens.
+    let _ = window.close();
+    yew::platform::spawn_local(async move {
+        next_task().await;
+        let _ = window.location().replace("about:blank");
+    });
+}
+
+/// Opens this page in so many more tabs. A browser may allow only one at a time.
+pub(crate) fn open_tabs(query: &str, tabs: u32) {
+    let document = web_sys::window().and_then(|window| window.document());
+    let link = document.and_then(|it| it.create_element("a").ok());
+    let Some(link) = link.and_then(|it| it.dyn_into::<HtmlAnchorElement>().ok()) else {
+        return;
+    };
+    link.set_href(&address(query));
+    link.set_target("_blank");
+    // Else they would share a process with this page.
+    link.set_rel("noopener");
+    for _ in 0..tabs {
+        link.click();
+    }
+}
+
 /// Loads this page anew.
 pub(crate) fn reload() {
     go(&query());
@@ -75,14 +106,103 @@ pub(crate) fn time_of_day(unix_ms: u64) -> String {
     )
 }
 
+/// Unix milliseconds in the format of ISO 8601: `2026-11-26T14:03:07.250Z`.
+pub(crate) fn iso_time(unix_ms: u64) -> String {
+    let date = Date::new(&JsValue::from_f64(unix_ms as f64));
+    date.to_iso_string().into()
+}
+
+/// Unix milliseconds now.
+pub(crate) fn unix_ms() -> f64 {
+    Date::now()
+}
+
+/// Milliseconds of a clock that nobody sets, since the page was opened.
+pub(crate) fn now_ms() -> f64 {
+    let performance = web_sys::window().and_then(|window| window.performance());
+    performance.map_or_else(Date::now, |performance| performance.now())
+}
+
+/// Lets the browser do what it has to do in between.
+pub(crate) async fn next_task() {
+    pause(0).await;
+}
+
+/// Waits for so many milliseconds, or longer in a hidden page.
+pub(crate) async fn pause(ms: u32) {
+    let waited = Promise::new(&mut |resolve, _| {
+        let ms = i32::try_from(ms).unwrap_or(i32::MAX);
+        let window = web_sys::window();
+        let timer =
+            window.map(|it| it.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms));
+        if !matches!(timer, Some(Ok(_))) {
+            // Without a timer there is nothing to wait for.
+            let _ = resolve.call0(&JsValue::NULL);
+        }
+    });
+    // It is never rejected.
+    let _ = JsFuture::from(waited).await;
+}
+
+/// Copies text to the clipboard, if the browser allows it.
+pub(crate) async fn copy(text: &str) -> bool {
+    let Some(window) = web_sys::window() else {
+        return false;
+    };
+    // Missing where the page is not secure.
+    let navigator: JsValue = window.navigator().into();
+    let has_clipboard = js_sys::Reflect::get(&navigator, &"clipboard".into())
+        .is_ok_and(|clipboard| clipboard.is_object());
+    has_clipboard
+        && JsFuture::from(window.navigator().clipboard().write_text(text))
+            .await
+            .is_ok()
+}
+
+/// Has the browser save a file of these parts.
+pub(crate) fn save(name: &str, mime_type: &str, parts: &[String]) {
+    let parts: js_sys::Array = parts.iter().map(|part| JsValue::from_str(part)).collect();
+    let options = BlobPropertyBag::new();
+    options.set_type(mime_type);
+    let document = web_sys::window().and_then(|window| window.document());
+    let link = document.and_then(|it| it.create_element("a").ok());
+    let link = link.and_then(|it| it.dyn_into::<HtmlAnchorElement>().ok());
+    let url = Blob::new_with_str_sequence_and_options(&parts, &options)
+        .and_then(|blob| Url::create_object_url_with_blob(&blob));
+    if let (Some(link), Ok(url)) = (link, url) {
+        link.set_href(&url);
+        link.set_download(name);
+        link.click();
+        // The browser has taken what it needs. It fails for no URL of ours.
+        let _ = Url::revoke_object_url(&url);
+    }
+}
+
 /// Unix milliseconds now; the component is drawn again every `interval_ms`.
 #[hook]
-pub(crate) fn use_now(interval_ms: i32) -> u64 {
+pub(crate) fn use_now(interval_ms: u32) -> u64 {
     let update = use_force_update();
+    use_interval(Some(interval_ms), move || update.force_update());
+    Date::now() as u64
+}
+
+/// Calls `tick` every so many milliseconds as long as the component is there; `None`: not. It is always the latest one that
+/// is called.
+#[hook]
+pub(crate) fn use_interval(interval_ms: Option<u32>, tick: impl Fn() + 'static) {
+    let latest = use_mut_ref(|| None::<std::rc::Rc<dyn Fn()>>);
+    latest.replace(Some(std::rc::Rc::new(tick)));
     use_effect_with(interval_ms, move |&interval_ms| {
-        let tick = Closure::<dyn FnMut()>::new(move || update.force_update());
-        let window = web_sys::window();
-        let timer = window.as_ref().and_then(|window| {
+        let tick = Closure::<dyn FnMut()>::new(move || {
+            // Nothing is borrowed while it runs.
+            let tick = latest.borrow().clone();
+            if let Some(tick) = tick {
+                tick();
+            }
+        });
+        let window = web_sys::window().zip(interval_ms);
+        let timer = window.as_ref().and_then(|(window, interval_ms)| {
+            let interval_ms = i32::try_from(*interval_ms).unwrap_or(i32::MAX);
             window
                 .set_interval_with_callback_and_timeout_and_arguments_0(
                     tick.as_ref().unchecked_ref(),
@@ -91,13 +211,12 @@ pub(crate) fn use_now(interval_ms: i32) -> u64 {
                 .ok()
         });
         move || {
-            if let Some((window, timer)) = window.zip(timer) {
+            if let Some(((window, _), timer)) = window.zip(timer) {
                 window.clear_interval_with_handle(timer);
             }
             drop(tick);
         }
     });
-    Date::now() as u64
 }
 
 /// Moves the focus to `target` when this key is pressed anywhere but in a field.

@@ -2,18 +2,31 @@
 //! the bus itself knows, the components read with hooks.
 
 pub(crate) mod events;
+pub(crate) mod failover;
+pub(crate) mod load;
 pub(crate) mod messages;
+pub(crate) mod numbers;
+pub(crate) mod samples;
+pub(crate) mod search;
+pub(crate) mod stream;
 pub(crate) mod subscriptions;
+pub(crate) mod topics;
 
+use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
-use tabmq_worker::RequestError;
-use tabmq_worker::api::{ConnectOptions, Durability, Event, Message, Problem, QoS, Subscription};
+use tabmq_worker::api::{
+    ClientStatus, ConnectOptions, Durability, Event, Message, Problem, QoS, Subscription,
+};
+use tabmq_worker::{RequestError, TabId};
 
-use crate::link::Link;
+use crate::link::{Link, View};
 use events::EventLog;
+use failover::{Failovers, Sign, StreamFigures};
 use messages::MessageLog;
+use samples::{Sample, Samples};
 use subscriptions::Subscriptions;
+use topics::{NodeId, Topics};
 
 /// The parts that grow are shared, so that a clone for drawing is cheap.
 #[derive(Clone)]
@@ -21,25 +34,53 @@ pub(crate) struct State {
     pub(crate) channel: String,
     /// How the broker keeps its state while it is in this tab.
     durability: Durability,
+    pub(crate) view: View,
     pub(crate) connect_options: ConnectOptions,
     pub(crate) subscriptions: Rc<Subscriptions>,
     pub(crate) messages: Rc<MessageLog>,
+    /// The topic filter of the messages that are shown; empty: all.
+    pub(crate) topic_filter: String,
+    pub(crate) topics: SharedTopics,
     pub(crate) events: Rc<EventLog>,
+    pub(crate) failovers: Rc<Failovers>,
+    pub(crate) samples: Rc<Samples>,
     /// What could not be carried out, in words, until someone dismisses it.
     pub(crate) refusal: Option<String>,
 }
 
+/// The tree of topics, as it is now and not as it was when it was drawn: a copy of it would cost too much.
+#[derive(Clone, Default)]
+pub(crate) struct SharedTopics {
+    topics: Rc<RefCell<Topics>>,
+    /// How often it has changed.
+    version: u64,
+}
+
 /// What changes the state.
 pub(crate) enum Action {
-    Event(Event),
+    /// An event, heard by a tab.
+    Event(Event, Option<TabId>),
     Message(Rc<Message>),
     Refused(Problem),
+    /// The client's connection has changed, at this time in Unix milliseconds.
+    Status(ClientStatus, f64),
+    /// So many packets were sent again by this tab's clients.
+    Resent(u64),
+    /// A stream of numbered messages ran from this time on, in Unix milliseconds.
+    Streamed(f64, StreamFigures),
+    Sample(Sample),
+    Show(View),
     Connect(ConnectOptions),
     Subscribe(Subscription),
     Unsubscribe(String),
     /// The broker did not unsubscribe from this topic filter.
     StillSubscribed(String, RequestError),
+    FilterMessages(String),
     ClearMessages,
+    OpenTopic(NodeId, bool),
+    OpenAllTopics(bool),
+    /// Something could not be done; a sentence.
+    Problem(String),
     DismissRefusal,
 }
 
@@ -52,16 +93,23 @@ impl State {
                 topic_filter: topic_filter.clone(),
                 // The most, so that every message arrives with the QoS it was published with.
                 qos: QoS::ExactlyOnce,
+                // So that the tree of topics knows what is retained.
+                retain_as_published: true,
                 ..Subscription::default()
             });
         }
         Self {
             channel: link.channel.clone(),
             durability: link.durability,
+            view: link.view,
             connect_options: link.connect_options(),
             subscriptions: Rc::new(subscriptions),
             messages: Rc::default(),
+            topic_filter: String::new(),
+            topics: SharedTopics::default(),
             events: Rc::default(),
+            failovers: Rc::default(),
+            samples: Rc::default(),
             refusal: None,
         }
     }
@@ -80,21 +128,35 @@ impl State {
                 .iter()
                 .map(|s| s.subscription.topic_filter.clone())
                 .collect(),
+            view: self.view,
         }
     }
 
     /// Applies one action.
     pub(crate) fn reduce(&mut self, action: Action) {
         match action {
-            Action::Event(event) => Rc::make_mut(&mut self.events).push(event),
+            Action::Event(event, own) => {
+                let at = event.at.as_ms() as f64;
+                self.sign(at, &Sign::Event(&event.kind, own));
+                Rc::make_mut(&mut self.events).push(event);
+            }
             Action::Message(message) => {
                 let colours = self.subscriptions.colours_of(&message.topic);
+                self.topics.change(|topics| topics.push(&message));
                 Rc::make_mut(&mut self.messages).push(message, colours);
             }
             Action::Refused(problem @ Problem::Channel(_)) => {
                 self.refusal = Some(format!("{problem} Join another one under “Connection”."));
             }
             Action::Refused(problem) => self.refusal = Some(problem.to_string()),
+            Action::Status(ClientStatus::Connected { .. }, at) => self.sign(at, &Sign::Connected),
+            Action::Status(..) => {}
+            Action::Resent(total) => self.sign(0.0, &Sign::Resent(total)),
+            Action::Streamed(since, figures) => {
+                Rc::make_mut(&mut self.failovers).streamed(since, figures);
+            }
+            Action::Sample(sample) => Rc::make_mut(&mut self.samples).push(sample),
+            Action::Show(view) => self.view = view,
             Action::Connect(options) => self.connect_options = options,
             Action::Subscribe(subscription) => {
                 Rc::make_mut(&mut self.subscriptions).want(subscription);
@@ -105,9 +167,38 @@ impl State {
             Action::StillSubscribed(topic_filter, why) => {
                 self.refusal = Some(format!("Still subscribed to {topic_filter}: {why}"));
             }
+            Action::FilterMessages(topic_filter) => self.topic_filter = topic_filter,
             Action::ClearMessages => Rc::make_mut(&mut self.messages).clear(),
+            Action::OpenTopic(node, is_open) => {
+                self.topics.change(|topics| topics.set_open(node, is_open));
+            }
+            Action::OpenAllTopics(is_open) => {
+                self.topics.change(|topics| topics.set_all_open(is_open));
+            }
+            Action::Problem(why) => self.refusal = Some(why),
             Action::DismissRefusal => self.refusal = None,
         }
+    }
+
+    fn sign(&mut self, at: f64, sign: &Sign<'_>) {
+        Rc::make_mut(&mut self.failovers).hear(at, sign);
+    }
+}
+
+impl SharedTopics {
+    pub(crate) fn get(&self) -> Ref<'_, Topics> {
+        self.topics.borrow()
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Topics)) {
+        change(&mut self.topics.borrow_mut());
+        self.version += 1;
+    }
+}
+
+impl PartialEq for SharedTopics {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.topics, &other.topics) && self.version == other.version
     }
 }
 
@@ -155,8 +246,9 @@ mod tests {
             subscription_identifiers: Vec::new(),
             received_at: Default::default(),
         })));
-        let logged = page.messages.newest_first().next().unwrap();
+        let logged = page.messages.get(1).unwrap();
         let second = page.subscriptions.iter().nth(1).unwrap();
         assert_eq!(logged.colours, [second.colour]);
+        assert!(page.topics.get().find("b/c").is_some());
     }
 }

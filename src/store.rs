@@ -1,15 +1,17 @@
 //! Joins state, bus and view: actions change the state at once, the view is redrawn once per animation frame.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
 use tabmq_worker::api::Notice;
 use tabmq_worker::hooks::use_client;
 use tabmq_worker::{Client, Frame, Listening};
+use yew::platform::spawn_local;
 use yew::prelude::*;
 
 use crate::link::Link;
 use crate::state::{Action, State};
+use crate::{orders, page};
 
 /// The state of the page. Clones share it.
 #[derive(Clone)]
@@ -20,8 +22,24 @@ struct Shared {
     frame: Frame,
     view: RefCell<Option<Box<dyn Fn()>>>,
     /// To every event and every message, in their order: a log leaves nothing out.
-    listening: OnceCell<[Listening; 2]>,
+    listening: OnceCell<[Listening; 3]>,
+    /// Milliseconds that this page's own code has worked.
+    worked_ms: Cell<f64>,
+    /// The worker's share of the time between its last two reports, in percent, and when the last one came.
+    worker: Cell<Option<WorkerReport>>,
 }
+
+/// What a worker has told of its work, at a time of [`page::now_ms`].
+#[derive(Clone, Copy, Debug)]
+struct WorkerReport {
+    at: f64,
+    worked_us: u64,
+    /// Since the report before.
+    busy_percent: Option<f64>,
+}
+
+/// A report is true for as long; workers report every 5 s.
+const REPORT_MS: f64 = 12_000.0;
 
 impl Store {
     fn new(link: &Link, client: &Client) -> Self {
@@ -30,14 +48,14 @@ impl Store {
             Shared {
                 state: RefCell::new(Rc::new(State::new(link))),
                 frame: Frame::new(move || {
-                    if let Some(shared) = weak.upgrade()
-                        && let Some(view) = &*shared.view.borrow()
-                    {
-                        view();
+                    if let Some(shared) = weak.upgrade() {
+                        Self(shared).draw();
                     }
                 }),
                 view: RefCell::new(None),
                 listening: OnceCell::new(),
+                worked_ms: Cell::default(),
+                worker: Cell::default(),
             }
         }));
         let dispatch = |weak: &Weak<Shared>, action| {
@@ -46,18 +64,33 @@ impl Store {
             }
         };
         let (noticed, received) = (Rc::downgrade(&store.0), Rc::downgrade(&store.0));
+        let changed = Rc::downgrade(&store.0);
+        let bus = client.bus().clone();
         let listening = [
             client.bus().on_notice(move |notice| match notice {
-                Notice::Event(event) => dispatch(&noticed, Action::Event(event.clone())),
+                Notice::Event(event) => {
+                    dispatch(&noticed, Action::Event(event.clone(), bus.tab_id()));
+                }
                 Notice::Refused(problem) => dispatch(&noticed, Action::Refused(problem.clone())),
+                Notice::Stats(stats) => {
+                    if let Some(shared) = noticed.upgrade() {
+                        shared.hear_worker(stats.worked_us);
+                    }
+                    dispatch(&noticed, Action::Resent(stats.resent));
+                }
                 Notice::Opened { .. }
                 | Notice::Role(_)
                 | Notice::Roster(_)
                 | Notice::Client(..)
-                | Notice::Stats(_) => {}
+                | Notice::Answer(..) => {}
             }),
             client.on_message(move |message| {
-                dispatch(&received, Action::Message(Rc::clone(message)));
+                if !orders::is_own(&message.topic) {
+                    dispatch(&received, Action::Message(Rc::clone(message)));
+                }
+            }),
+            client.on_status(move |status| {
+                dispatch(&changed, Action::Status(status.clone(), page::unix_ms()));
             }),
         ];
         // The cell is empty: this is the only place that fills it.
@@ -66,8 +99,60 @@ impl Store {
     }
 
     pub(crate) fn dispatch(&self, action: Action) {
+        let began = page::now_ms();
         Rc::make_mut(&mut self.0.state.borrow_mut()).reduce(action);
         self.0.frame.ask();
+        self.0.worked(began);
+    }
+
+    fn draw(&self) {
+        let began = page::now_ms();
+        if let Some(view) = &*self.0.view.borrow() {
+            view();
+        }
+        let shared = Rc::clone(&self.0);
+        // Yew draws in a microtask that it has just queued; this one comes after that.
+        spawn_local(async move { shared.worked(began) });
+    }
+
+    /// Messages that have arrived since the page was opened.
+    pub(crate) fn received(&self) -> u64 {
+        self.0.state.borrow().messages.received()
+    }
+
+    /// Milliseconds that this page's own code has worked since the page was opened.
+    pub(crate) fn worked_ms(&self) -> f64 {
+        self.0.worked_ms.get()
+    }
+
+    /// How busy the worker was lately, in percent, if it said so.
+    pub(crate) fn worker_busy(&self) -> Option<f64> {
+        let report = self.0.worker.get();
+        let report = report.filter(|it| it.at + REPORT_MS > page::now_ms());
+        report.and_then(|it| it.busy_percent)
+    }
+}
+
+impl Shared {
+    fn worked(&self, began: f64) {
+        let worked = page::now_ms() - began;
+        self.worked_ms.set(self.worked_ms.get() + worked);
+    }
+
+    fn hear_worker(&self, worked_us: u64) {
+        let at = page::now_ms();
+        let before = self.worker.get();
+        // Another worker begins anew, and two reports at once tell nothing of the time between.
+        let since = before.filter(|it| it.worked_us <= worked_us && at - it.at > 500.0);
+        let busy = |it: WorkerReport| (worked_us - it.worked_us) as f64 / 10.0 / (at - it.at);
+        let is_too_soon = before.is_some_and(|it| it.worked_us <= worked_us) && since.is_none();
+        if !is_too_soon {
+            self.worker.set(Some(WorkerReport {
+                at,
+                worked_us,
+                busy_percent: since.map(|it| busy(it).min(100.0)),
+            }));
+        }
     }
 }
 

@@ -4,12 +4,26 @@ use tabmq_worker::api::{ClientStatus, DisconnectCause, Durability, QoS, Role};
 use tabmq_worker::hooks::{PublishStatus, Published};
 use tabmq_worker::{BusStatus, Reason, RequestError, SubscriptionStatus};
 
+use crate::link::View;
+use crate::state::failover::{Failover, StreamFigures};
+
 /// A role's name.
 pub(crate) fn role(role: Role) -> &'static str {
     match role {
         Role::Waiting => "Waiting",
         Role::Client { .. } => "Client",
         Role::Broker { .. } => "Broker",
+    }
+}
+
+/// A view's name.
+pub(crate) fn view(view: View) -> &'static str {
+    match view {
+        View::Messages => "Messages",
+        View::Topics => "Topics",
+        View::Routing => "Routing",
+        View::Failover => "Failover",
+        View::Performance => "Performance",
     }
 }
 
@@ -133,6 +147,49 @@ pub(crate) fn qos_level(qos: QoS) -> u8 {
         QoS::AtMostOnce => 0,
         QoS::AtLeastOnce => 1,
         QoS::ExactlyOnce => 2,
+    }
+}
+
+pub(crate) fn yes_or_no(is_so: bool) -> &'static str {
+    if is_so { "yes" } else { "no" }
+}
+
+/// When a session ends.
+pub(crate) fn expiry(interval_s: u32) -> String {
+    match interval_s {
+        0 => "with its connection".to_owned(),
+        u32::MAX => "never".to_owned(),
+        seconds => format!("{} after it", duration(u64::from(seconds) * 1_000)),
+    }
+}
+
+/// What a failover cost.
+pub(crate) fn failover_counts(failover: &Failover) -> String {
+    let resent = match failover.resent {
+        None => "Not known yet what was sent again.".to_owned(),
+        Some(1) => "This tab sent 1 packet again.".to_owned(),
+        Some(resent) => format!("This tab sent {} packets again.", count(resent)),
+    };
+    match failover.stream {
+        None => resent,
+        Some(StreamFigures {
+            acknowledged,
+            lost,
+            duplicates,
+            gap_ms,
+        }) => format!(
+            "{resent} Of {} acknowledged messages {} lost and {} came twice; the longest gap between two acknowledgements was {gap_ms:.0} ms.",
+            count(acknowledged),
+            were(lost),
+            count(duplicates),
+        ),
+    }
+}
+
+fn were(number: u64) -> String {
+    match number {
+        1 => "1 was".to_owned(),
+        number => format!("{} were", count(number)),
     }
 }
 

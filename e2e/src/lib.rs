@@ -37,4 +37,5 @@ pub use message::Message;
 pub use page::{Ending, Life, Page, Process, Worker};
 pub use server::{Caching, Request, Server};
 pub use tab::{DEADLINE, Tab};
+pub use thirtyfour::Key;
 pub use view::{Role, RosterRow, Status, Subscription, VIEWS, View};

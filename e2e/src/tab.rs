@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use thirtyfour::error::WebDriverResult;
-use thirtyfour::{By, WindowHandle};
+use thirtyfour::{By, Key, WindowHandle};
 
 use crate::appearance::Appearance;
 use crate::browser::{Browser, brief};
@@ -37,6 +37,9 @@ find(button).click();
 
 /// The form with the settings of the connection and the will.
 const CONNECTION: &str = "form:has([name=will-topic])";
+
+/// No page has so many elements that take the focus.
+const STOPS_MAX: usize = 300;
 
 /// One tab of a [`Browser`]. It stays open when this goes out of scope.
 #[derive(Debug)]
@@ -209,6 +212,51 @@ impl<'b> Tab<'b> {
             field.clear().await?;
             field.send_keys(text).await
         });
+    }
+
+    /// Presses keys, one after the other, wherever the focus is.
+    #[track_caller]
+    pub fn press(&self, keys: &str) {
+        self.browser.run(&format!("pressing {keys:?}"), async {
+            self.browser.switch_to(&self.window).await?;
+            let session = self.browser.session();
+            session.active_element().await?.send_keys(keys).await
+        });
+    }
+
+    /// Brings the focus to an element as somebody without a mouse does: from the top of the page on, with the Tab key.
+    #[track_caller]
+    pub fn reach(&self, testid: &str) {
+        self.execute(
+            "document.activeElement?.blur(); document.body.focus()",
+            Vec::new(),
+        );
+        let script = "return document.activeElement?.dataset.testid ?? ''";
+        for _ in 0..STOPS_MAX {
+            if self.execute(script, Vec::new()) == testid {
+                return;
+            }
+            self.press(&Key::Tab.value().to_string());
+        }
+        panic!("the Tab key does not reach {testid}");
+    }
+
+    /// Waits until a script in the page returns something true.
+    #[track_caller]
+    pub fn until_true(&self, what: &str, script: &str) {
+        self.until_true_or(what, script, String::new);
+    }
+
+    /// The same; what there is instead is told if it does not.
+    #[track_caller]
+    pub fn until_true_or(&self, what: &str, script: &str, instead: impl Fn() -> String) {
+        let start = Instant::now();
+        while self.execute(script, Vec::new()) != true {
+            if start.elapsed() > DEADLINE {
+                panic!("not in {DEADLINE:?}: {what}; {}", instead());
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
     }
 
     /// Clicks with the mouse.

@@ -7,6 +7,7 @@
 )]
 
 mod accessible;
+mod app;
 mod builds;
 mod election;
 #[cfg(unix)]

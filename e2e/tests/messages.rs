@@ -131,7 +131,8 @@ fn two_channels_do_not_hear_each_other() {
     }
     for (name, pair) in ["one", "two"].iter().zip(&tabs) {
         for tab in pair {
-            tab.until_received(&[Message::new("name", *name)]);
+            // The page subscribes with Retain As Published.
+            tab.until_received(&[Message::new("name", *name).retained()]);
         }
     }
     let late = browser.open("?channel=two");

@@ -1,18 +1,27 @@
 //! The page.
 
+use std::rc::Rc;
+
 use tabmq_worker::BusStatus;
-use tabmq_worker::hooks::{BusProvider, use_bus_status, use_client_status, use_role};
+use tabmq_worker::hooks::{BusProvider, use_bus_status, use_client, use_client_status, use_role};
 use yew::prelude::*;
 
 use super::alerts::Alerts;
 use super::connection::Connection;
 use super::events::Events;
+use super::failover::Timeline;
 use super::header::Header;
 use super::messages::Messages;
+use super::performance::Performance;
 use super::publish::Publish;
+use super::routing::Routing;
 use super::subscriptions::SubscriptionList;
 use super::tabs::Tabs;
-use crate::link::Link;
+use super::topics::TopicTree;
+use crate::link::{Link, View};
+use crate::load::LoadGenerator;
+use crate::orders::use_orders;
+use crate::sampler::use_samples;
 use crate::state::Action;
 use crate::store::{use_state_of, use_store};
 use crate::{icon, page, words};
@@ -36,6 +45,12 @@ pub(crate) fn App(props: &AppProps) -> Html {
 fn Page(props: &AppProps) -> Html {
     let store = use_store(&props.link);
     let state = use_state_of(&store);
+    let shared_client = use_client();
+    let load = use_memo(shared_client, |client| {
+        LoadGenerator::new(client.clone(), "load")
+    });
+    use_samples(&store, &load, state.view);
+    use_orders();
     let dispatch = use_callback(store, |action: Action, store| store.dispatch(action));
     let role = use_role();
     use_effect_with((role, state.channel.clone()), |(role, channel)| {
@@ -52,12 +67,15 @@ fn Page(props: &AppProps) -> Html {
         BusStatus::Starting | BusStatus::Refused(_) | BusStatus::Failed(_) => None,
     };
     let (status, status_words) = words::status(&bus, &client);
+    let view = state.view;
+    // What subscribes or is being typed stays while another view is shown.
+    let is_hidden = view != View::Messages;
     html! {
         <>
-            <Header channel={state.channel.clone()} {tab_id} {role} />
-            <main class="page">
+            <Header link={link.clone()} {tab_id} {role} dispatch={dispatch.clone()} />
+            <main class="page" data-view={view.name()}>
                 <div class="column column-bus">
-                    <Tabs link={link.clone().for_another_tab()} />
+                    <Tabs link={link.clone().for_another_tab()} dispatch={dispatch.clone()} />
                     <Connection
                         {link}
                         {status}
@@ -67,16 +85,49 @@ fn Page(props: &AppProps) -> Html {
                         dispatch={dispatch.clone()}
                     />
                 </div>
-                <div class="column column-talk">
+                <div class="column column-talk" hidden={is_hidden}>
                     <Publish />
-                    <Messages log={state.messages.clone()} dispatch={dispatch.clone()} />
+                    if view == View::Messages {
+                        <Messages
+                            log={Rc::clone(&state.messages)}
+                            topic_filter={state.topic_filter.clone()}
+                            dispatch={dispatch.clone()}
+                        />
+                    }
                 </div>
-                <div class="column column-watch">
+                <div class="column column-watch" hidden={is_hidden}>
                     <SubscriptionList
-                        subscriptions={state.subscriptions.clone()}
+                        subscriptions={Rc::clone(&state.subscriptions)}
                         dispatch={dispatch.clone()}
                     />
-                    <Events log={state.events.clone()} />
+                    if view == View::Messages {
+                        <Events log={Rc::clone(&state.events)} />
+                    }
+                </div>
+                <div class="column column-view" hidden={view == View::Messages}>
+                    { match view {
+                        View::Messages => html! {},
+                        View::Topics => html! {
+                            <TopicTree
+                                topics={state.topics.clone()}
+                                log={Rc::clone(&state.messages)}
+                                dispatch={dispatch.clone()}
+                            />
+                        },
+                        View::Routing => html! { <Routing /> },
+                        View::Failover => html! {
+                            <div class="two">
+                                <Timeline failovers={Rc::clone(&state.failovers)} />
+                                <Events log={Rc::clone(&state.events)} />
+                            </div>
+                        },
+                        View::Performance => html! {
+                            <Performance
+                                samples={Rc::clone(&state.samples)}
+                                load={(*load).clone()}
+                            />
+                        },
+                    } }
                 </div>
             </main>
             <Alerts {bus} refusal={state.refusal.clone()} {dispatch} />

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use yew::prelude::*;
 
 use crate::state::events::{EventLog, Heard, Tone};
-use crate::{page, words};
+use crate::{export, page, words};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct EventsProps {
@@ -15,10 +15,23 @@ pub(super) struct EventsProps {
 #[component]
 pub(super) fn Events(props: &EventsProps) -> Html {
     let forgotten = props.log.forgotten();
+    let export = {
+        let log = Rc::clone(&props.log);
+        move |_: MouseEvent| export::events(&log)
+    };
     html! {
         <section class="panel panel-events" aria-labelledby="events-title">
             <div class="panel-head">
                 <h2 id="events-title">{ "Events" }</h2>
+                <button
+                    type="button"
+                    class="quiet at-end"
+                    onclick={export}
+                    title="Writes the events into a file of JSON Lines"
+                    data-testid="events-export"
+                >
+                    { "Export" }
+                </button>
             </div>
             <div class="log" role="log" aria-labelledby="events-title" tabindex="0">
                 <ul class="events">

@@ -1,16 +1,19 @@
-//! Which tab this is, on which channel, in which role.
+//! Which tab this is, on which channel, in which role; and what of the bus the page shows.
 
 use tabmq_worker::TabId;
 use tabmq_worker::api::Role;
 use yew::prelude::*;
 
-use crate::words;
+use crate::link::{Link, View};
+use crate::state::Action;
+use crate::{page, words};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct HeaderProps {
-    pub(super) channel: String,
+    pub(super) link: Link,
     pub(super) tab_id: Option<TabId>,
     pub(super) role: Role,
+    pub(super) dispatch: Callback<Action>,
 }
 
 #[component]
@@ -22,7 +25,10 @@ pub(super) fn Header(props: &HeaderProps) -> Html {
                 <img src="icon.svg" alt="" width="28" height="28" />
                 { "TabMQ" }
             </h1>
-            <p class="header-channel" title="Channel">{ &props.channel }</p>
+            <p class="header-channel" title="Channel">{ &props.link.channel }</p>
+            <nav class="views" aria-label="Views">
+                { for View::ALL.map(|view| view_link(props, view)) }
+            </nav>
             <p
                 class="header-tab"
                 data-testid="tab-id"
@@ -42,5 +48,32 @@ pub(super) fn Header(props: &HeaderProps) -> Html {
                 { role }
             </p>
         </header>
+    }
+}
+
+/// A link, so that a view can be opened in another tab and sent to somebody.
+fn view_link(props: &HeaderProps, view: View) -> Html {
+    let link = Link {
+        view,
+        ..props.link.clone()
+    };
+    let show = props.dispatch.clone();
+    let onclick = Callback::from(move |event: MouseEvent| {
+        let wants_another_tab = event.ctrl_key() || event.meta_key() || event.shift_key();
+        if !wants_another_tab {
+            event.prevent_default();
+            show.emit(Action::Show(view));
+        }
+    });
+    html! {
+        <a
+            key={view.name()}
+            href={page::address(&link.query())}
+            aria-current={(view == props.link.view).then_some("page")}
+            {onclick}
+            data-testid={format!("view-{}", view.name())}
+        >
+            { words::view(view) }
+        </a>
     }
 }

@@ -2,18 +2,29 @@
 
 use tabmq_worker::api::{TabInfo, Visibility};
 use tabmq_worker::hooks::use_roster;
+use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
+use super::trial::Trial;
+use crate::form::Form;
 use crate::link::{Link, durability_name};
+use crate::state::Action;
 use crate::{page, words};
 
+/// Tabs that can be opened at once.
+const TABS_MAX: u32 = 50;
+
+/// How long opened tabs may take to join, in milliseconds, before it is told that fewer came.
+const JOIN_MS: u32 = 8_000;
+
 /// Ages are in seconds at first.
-const AGE_INTERVAL_MS: i32 = 1_000;
+const AGE_INTERVAL_MS: u32 = 1_000;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct TabsProps {
     /// Set-up of the next tab.
     pub(super) link: Link,
+    pub(super) dispatch: Callback<Action>,
 }
 
 #[component]
@@ -49,15 +60,23 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
             <p class="kept" data-testid="kept" data-durability={kept.map(durability_name)}>
                 { words::kept(kept) }
             </p>
-            <a
-                class={classes!("button", hint.then_some("primary"))}
-                href={page::address(&props.link.query())}
-                target="_blank"
-                rel="noopener"
-                data-testid="open-tab"
-            >
-                { "Open a tab" }
-            </a>
+            <div class="open-tabs">
+                <a
+                    class={classes!("button", hint.then_some("primary"))}
+                    href={page::address(&props.link.query())}
+                    target="_blank"
+                    rel="noopener"
+                    data-testid="open-tab"
+                >
+                    { "Open a tab" }
+                </a>
+                <OpenTabs link={props.link.clone()} tabs={roster.len()} dispatch={props.dispatch.clone()} />
+            </div>
+            <Trial
+                broker={broker.map(|tab| tab.tab_id)}
+                is_own={broker.is_some_and(|tab| tab.is_self)}
+                dispatch={props.dispatch.clone()}
+            />
         </section>
     }
 }
@@ -97,5 +116,63 @@ fn roster_row(tab: &TabInfo, now: u64) -> Html {
                 </span>
             </span>
         </li>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct OpenTabsProps {
+    link: Link,
+    /// Tabs on the channel.
+    tabs: usize,
+    dispatch: Callback<Action>,
+}
+
+/// Opens many tabs at once, and tells if the browser let fewer open.
+#[component]
+fn OpenTabs(props: &OpenTabsProps) -> Html {
+    // How many there were, and how many were asked for.
+    let asked = use_state(|| None::<(usize, u32)>);
+    let open = {
+        let (asked, tabs, link) = (asked.clone(), props.tabs, props.link.clone());
+        Callback::from(move |event: SubmitEvent| {
+            event.prevent_default();
+            let form = event.target_dyn_into::<HtmlFormElement>();
+            if let Some(form) = form.and_then(|form| Form::of(&form)) {
+                let wanted = form.number("tabs").unwrap_or(1).clamp(1, TABS_MAX);
+                page::open_tabs(&link.query(), wanted);
+                asked.set(Some((tabs, wanted)));
+            }
+        })
+    };
+    let check = {
+        let (asked, tabs, dispatch) = (asked.clone(), props.tabs, props.dispatch.clone());
+        move || {
+            if let Some((before, wanted)) = *asked {
+                asked.set(None);
+                let came = tabs.saturating_sub(before);
+                if came < wanted as usize {
+                    dispatch.emit(Action::Problem(format!(
+                        "{came} of {wanted} tabs have joined. A browser opens one tab for a click unless this page is allowed to open more (pop-ups)."
+                    )));
+                }
+            }
+        }
+    };
+    page::use_interval(asked.map(|_| JOIN_MS), check);
+    html! {
+        <form class="open-many" onsubmit={open}>
+            <span>{ "or" }</span>
+            <input
+                type="number"
+                name="tabs"
+                aria-label="Tabs to open at once"
+                ~defaultValue={"5"}
+                min="1"
+                max={TABS_MAX.to_string()}
+                required=true
+                data-testid="tabs-number"
+            />
+            <button type="submit" data-testid="tabs-open">{ "at once" }</button>
+        </form>
     }
 }

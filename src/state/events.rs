@@ -45,6 +45,10 @@ impl EventLog {
         self.kept.iter()
     }
 
+    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = &Heard> {
+        self.kept.iter().rev()
+    }
+
     /// How many are no longer kept.
     pub(crate) fn forgotten(&self) -> u64 {
         self.heard - self.kept.len() as u64

@@ -1,6 +1,5 @@
 //! The messages that arrived, newest first.
 
-use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -10,19 +9,37 @@ use super::subscriptions::Colour;
 use crate::payload::Readable;
 
 /// Messages that are kept.
-pub(crate) const MESSAGES_MAX: usize = 1_000;
+pub(crate) const MESSAGES_MAX: usize = 100_000;
 
-/// Mebibytes of payload that are kept; the newest message always is.
-pub(crate) const MEBIBYTES_MAX: usize = 16;
+/// Mebibytes of topics and payloads that are kept; the newest message always is.
+pub(crate) const MEBIBYTES_MAX: usize = 64;
 
-const BYTES_MAX: usize = MEBIBYTES_MAX * 1024 * 1024;
+const BYTES_MAX: usize = MEBIBYTES_MAX << 20;
+
+/// Messages that stand together. They make room together, too, so fewer may be kept than fit, by so many.
+const CHUNK_MESSAGES_MAX: usize = 256;
+
+/// A chunk with so many bytes takes no more.
+const CHUNK_BYTES_FULL: usize = 1 << 20;
 
 /// The latest messages, bounded in number and bytes, so that a page may stay open for days.
+///
+/// A clone shares all chunks, and the log goes on with a copy of the last one: whoever draws or pauses has the log as it
+/// was, at the cost of one chunk.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct MessageLog {
     received: u64,
     cleared: u64,
-    kept: VecDeque<Rc<Received>>,
+    /// The oldest first.
+    chunks: VecDeque<Rc<Chunk>>,
+    kept: usize,
+    bytes: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Chunk {
+    /// Their numbers have no gaps.
+    messages: Vec<Rc<Received>>,
     bytes: usize,
 }
 
@@ -34,61 +51,107 @@ pub(crate) struct Received {
     pub(crate) message: Rc<Message>,
     /// Colours of the subscriptions it matched when it arrived.
     pub(crate) colours: Vec<Colour>,
-    search_text: OnceCell<String>,
 }
 
 impl MessageLog {
     pub(crate) fn push(&mut self, message: Rc<Message>, colours: Vec<Colour>) {
         self.received += 1;
-        self.bytes += message.payload.len();
-        self.kept.push_front(Rc::new(Received {
+        let bytes = message.topic.len() + message.payload.len();
+        let received = Rc::new(Received {
             number: self.received,
             message,
             colours,
-            search_text: OnceCell::new(),
-        }));
-        while self.kept.len() > MESSAGES_MAX || (self.bytes > BYTES_MAX && self.kept.len() > 1) {
-            if let Some(oldest) = self.kept.pop_back() {
-                self.bytes -= oldest.message.payload.len();
+        });
+        match self.chunks.back_mut() {
+            Some(last) if last.has_room() => Rc::make_mut(last).push(received, bytes),
+            _ => {
+                let mut chunk = Chunk::default();
+                chunk.push(received, bytes);
+                self.chunks.push_back(Rc::new(chunk));
+            }
+        }
+        self.kept += 1;
+        self.bytes += bytes;
+        while (self.kept > MESSAGES_MAX || self.bytes > BYTES_MAX) && self.chunks.len() > 1 {
+            if let Some(oldest) = self.chunks.pop_front() {
+                self.kept -= oldest.messages.len();
+                self.bytes -= oldest.bytes;
             }
         }
     }
 
     /// Forgets the messages; the count of all that arrived stays.
     pub(crate) fn clear(&mut self) {
-        self.kept.clear();
-        self.bytes = 0;
-        self.cleared = self.received;
+        *self = Self {
+            received: self.received,
+            cleared: self.received,
+            ..Self::default()
+        };
     }
 
-    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Rc<Received>> {
-        self.kept.iter()
+    /// The message with this number, if it is kept.
+    pub(crate) fn get(&self, number: u64) -> Option<&Rc<Received>> {
+        let after = self
+            .chunks
+            .partition_point(|chunk| chunk.first() <= Some(number));
+        let chunk = self.chunks.get(after.checked_sub(1)?)?;
+        let place = number.checked_sub(chunk.first()?)?;
+        chunk.messages.get(usize::try_from(place).ok()?)
     }
 
-    /// How many arrived since the page was opened.
+    /// Number of the newest message, kept or not; 0 before the first one.
     pub(crate) fn received(&self) -> u64 {
         self.received
     }
 
+    /// Number of the oldest message that is kept; if none is, that of the next one.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.received + 1 - self.kept as u64
+    }
+
     pub(crate) fn kept(&self) -> usize {
-        self.kept.len()
+        self.kept
     }
 
     /// How many arrived since the log was cleared and had to make room for newer ones.
     pub(crate) fn forgotten(&self) -> u64 {
-        self.received - self.cleared - self.kept.len() as u64
+        self.received - self.cleared - self.kept as u64
+    }
+
+    /// The message before this one on the same topic, if it is kept.
+    pub(crate) fn previous(&self, received: &Received) -> Option<&Rc<Received>> {
+        let topic = &received.message.topic;
+        let earlier = (self.oldest()..received.number).rev();
+        earlier
+            .filter_map(|number| self.get(number))
+            .find(|it| it.message.topic == *topic)
+    }
+}
+
+impl Chunk {
+    fn has_room(&self) -> bool {
+        self.messages.len() < CHUNK_MESSAGES_MAX && self.bytes < CHUNK_BYTES_FULL
+    }
+
+    fn push(&mut self, received: Rc<Received>, bytes: usize) {
+        self.messages.push(received);
+        self.bytes += bytes;
+    }
+
+    /// Number of its first message.
+    fn first(&self) -> Option<u64> {
+        self.messages.first().map(|received| received.number)
     }
 }
 
 impl Received {
     /// Whether the topic or the readable part of the payload has this text, given in lower case.
     pub(crate) fn contains(&self, lower_case: &str) -> bool {
-        self.search_text
-            .get_or_init(|| {
-                let payload = Readable::of(&self.message.payload).text;
-                format!("{}\n{payload}", self.message.topic).to_lowercase()
-            })
-            .contains(lower_case)
+        self.message.topic.to_lowercase().contains(lower_case)
+            || Readable::of(&self.message.payload)
+                .text
+                .to_lowercase()
+                .contains(lower_case)
     }
 }
 
@@ -102,11 +165,11 @@ impl PartialEq for Received {
 impl Eq for Received {}
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use tabmq_worker::api::{MessageProperties, QoS};
 
-    fn message(topic: &str, payload: &[u8]) -> Rc<Message> {
+    pub(crate) fn message(topic: &str, payload: &[u8]) -> Rc<Message> {
         Rc::new(Message {
             topic: topic.to_owned(),
             payload: payload.to_vec(),
@@ -119,43 +182,80 @@ mod tests {
         })
     }
 
-    #[test]
-    fn the_oldest_make_room_and_are_counted() {
+    /// A log of so many messages.
+    fn log(messages: usize) -> MessageLog {
         let mut log = MessageLog::default();
-        for _ in 0..MESSAGES_MAX + 5 {
+        for _ in 0..messages {
             log.push(message("t", b"x"), Vec::new());
         }
-        assert_eq!((log.kept(), log.forgotten()), (MESSAGES_MAX, 5));
-        assert_eq!(
-            log.newest_first().next().map(|m| m.number),
-            Some(log.received())
-        );
+        log
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_are_counted() {
+        let log = log(MESSAGES_MAX + 5);
+        assert!((MESSAGES_MAX - CHUNK_MESSAGES_MAX..=MESSAGES_MAX).contains(&log.kept()));
+        assert_eq!(log.forgotten() + log.kept() as u64, log.received());
+        assert_eq!(log.oldest(), log.forgotten() + 1);
+    }
+
+    #[test]
+    fn every_kept_message_is_found_by_its_number_and_no_other() {
+        let mut log = log(MESSAGES_MAX + 5);
+        let numbers = log.oldest()..=log.received();
+        assert!(numbers.clone().all(|it| log.get(it).unwrap().number == it));
+        assert!(log.get(log.oldest() - 1).is_none() && log.get(log.received() + 1).is_none());
+        log.clear();
+        assert!(log.get(log.received()).is_none());
+        log.push(message("t", b"x"), Vec::new());
+        assert_eq!(log.get(log.oldest()).unwrap().number, log.received());
     }
 
     #[test]
     fn large_messages_make_room_by_their_bytes_but_the_newest_stays() {
-        let mut log = MessageLog::default();
-        log.push(message("t", b"x"), Vec::new());
+        let mut log = log(1);
+        log.push(message("t", &vec![0; CHUNK_BYTES_FULL]), Vec::new());
         log.push(message("t", &vec![0; BYTES_MAX]), Vec::new());
-        assert_eq!((log.kept(), log.forgotten()), (1, 1));
-        log.push(message("t", &vec![0; BYTES_MAX + 1]), Vec::new());
         assert_eq!((log.kept(), log.forgotten()), (1, 2));
+        log.push(message("t", &vec![0; BYTES_MAX + 1]), Vec::new());
+        assert_eq!((log.kept(), log.forgotten()), (1, 3));
+    }
+
+    #[test]
+    fn a_clone_stays_as_it_was() {
+        let mut log = log(3);
+        let before = log.clone();
+        log.push(message("t", b"x"), Vec::new());
+        assert_eq!((before.kept(), log.kept()), (3, 4));
+        assert!(before.get(4).is_none());
     }
 
     #[test]
     fn a_cleared_log_still_knows_how_many_arrived() {
-        let mut log = MessageLog::default();
-        log.push(message("t", b"x"), Vec::new());
+        let mut log = log(1);
         log.clear();
         log.push(message("t", b"x"), Vec::new());
         assert_eq!((log.received(), log.kept(), log.forgotten()), (2, 1, 0));
     }
 
     #[test]
+    fn the_message_before_is_of_the_same_topic() {
+        let mut log = MessageLog::default();
+        for (topic, payload) in [("a", b"1"), ("b", b"2"), ("a", b"3")] {
+            log.push(message(topic, payload), Vec::new());
+        }
+        let previous = |number| log.previous(log.get(number).unwrap()).map(|it| it.number);
+        assert_eq!(
+            (previous(3), previous(2), previous(1)),
+            (Some(1), None, None)
+        );
+    }
+
+    #[test]
     fn topic_and_payload_are_searched_in_any_case() {
         let mut log = MessageLog::default();
         log.push(message("Home/Kitchen", "Größe".as_bytes()), Vec::new());
-        let newest = log.newest_first().next().unwrap();
+        let newest = log.get(1).unwrap();
         assert!(newest.contains("kitchen") && newest.contains("größe"));
         assert!(!newest.contains("cellar"));
     }

@@ -57,7 +57,7 @@ globalThis.behaviour = async (protocolVersion) => {
             equal(grant.qos, qos, 'granted');
             const arriving = next(subscriber);
             const packet = await publisher.publishAsync(`qos/${qos}`, 'payload', { qos });
-            equal(packet?.cmd, { 0: undefined, 1: 'puback', 2: 'pubcomp' }[qos], 'last packet');
+            equal(packet?.cmd, { 0: undefined, 1: 'publish', 2: 'pubrel' }[qos], 'packet');
             const { topic, payload, packet: arrived } = await arriving;
             equal([topic, text(payload), arrived.qos, arrived.retain, arrived.dup], [`qos/${qos}`, 'payload', qos, false, false], 'message');
         });

@@ -1,0 +1,231 @@
+//! How fast, how busy; and the load generator.
+
+use std::rc::Rc;
+
+use web_sys::HtmlFormElement;
+use yew::prelude::*;
+
+use super::chart::{Chart, ChartData, SeriesSpec};
+use super::fields::{Check, Field, QosSelect};
+use crate::form::Form;
+use crate::load::{LoadGenerator, Progress};
+use crate::page;
+use crate::state::load::Plan;
+use crate::state::samples::{Sample, Samples};
+use crate::words;
+
+/// Greatest rate that can be asked for, in messages a second.
+const RATE_MAX: u32 = 100_000;
+
+/// Longest payload that can be asked for, in bytes.
+const PAYLOAD_MAX: usize = 1 << 20;
+
+/// How often the load generator's figures are drawn.
+const PROGRESS_MS: u32 = 250;
+
+#[derive(PartialEq, Properties)]
+pub(super) struct PerformanceProps {
+    pub(super) samples: Rc<Samples>,
+    pub(super) load: LoadGenerator,
+}
+
+#[component]
+pub(super) fn Performance(props: &PerformanceProps) -> Html {
+    let samples = &props.samples;
+    html! {
+        <div class="performance" data-testid="performance-view">
+            <LoadPanel load={props.load.clone()} />
+            <div class="charts">
+                { plot(samples, "Throughput of this page", "messages/s", &[
+                    ("received", 0, |it| Some(it.received)),
+                    ("published by the load generator", 1, |it| Some(it.published)),
+                ]) }
+                { plot(samples, "Latency of the load generator’s messages, there and back", "ms", &[
+                    ("p50", 2, |it| it.latency.map(|it| it.p50_ms)),
+                    ("p99", 3, |it| it.latency.map(|it| it.p99_ms)),
+                ]) }
+                { plot(samples, "Busy", "%", &[
+                    ("this tab’s worker", 0, |it| it.worker_busy),
+                    ("this page", 4, |it| Some(it.page_busy)),
+                ]) }
+                { plot(samples, "Queues of the broker", "messages", &[
+                    ("queued", 5, |it| it.broker.map(|it| it.queued)),
+                    ("in flight", 6, |it| it.broker.map(|it| it.in_flight)),
+                    ("dropped in all", 3, |it| it.broker.map(|it| it.dropped)),
+                ]) }
+            </div>
+        </div>
+    }
+}
+
+type Line = (&'static str, u8, fn(&Sample) -> Option<f64>);
+
+fn plot(samples: &Samples, title: &'static str, unit: &'static str, lines: &[Line]) -> Html {
+    let data = ChartData {
+        x: samples.times(),
+        series: lines
+            .iter()
+            .map(|(.., value)| samples.values(value))
+            .collect(),
+    };
+    let series: Rc<[SeriesSpec]> = lines
+        .iter()
+        .map(|(name, colour, _)| SeriesSpec::new(*name, *colour))
+        .collect();
+    html! {
+        <section class="panel" aria-label={title}>
+            <div class="panel-head"><h2>{ title }</h2></div>
+            <Chart label={title} {unit} {series} data={Rc::new(data)} />
+        </section>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct LoadPanelProps {
+    load: LoadGenerator,
+}
+
+#[component]
+fn LoadPanel(props: &LoadPanelProps) -> Html {
+    page::use_now(PROGRESS_MS);
+    let progress = props.load.progress();
+    let is_running = progress.as_ref().is_some_and(|it| it.is_running);
+    let start = use_callback(props.load.clone(), |event: SubmitEvent, load| {
+        event.prevent_default();
+        let form = event.target_dyn_into::<HtmlFormElement>();
+        if let Some(form) = form.and_then(|form| Form::of(&form)) {
+            load.start(form.plan());
+        }
+    });
+    let stop = use_callback(props.load.clone(), |_: MouseEvent, load| load.stop());
+    let plan = progress
+        .as_ref()
+        .map(|it| it.plan.clone())
+        .unwrap_or_default();
+    html! {
+        <section class="panel" aria-labelledby="load-title">
+            <div class="panel-head">
+                <h2 id="load-title">{ "Load generator" }</h2>
+            </div>
+            <form onsubmit={start}>
+                <div class="fields">
+                    <Field label="Messages a second">
+                        <input
+                            type="number"
+                            name="load-rate"
+                            ~defaultValue={plan.rate.unwrap_or(1_000).to_string()}
+                            min="1"
+                            max={RATE_MAX.to_string()}
+                            required=true
+                            data-testid="load-rate"
+                        />
+                    </Field>
+                    <Field label="Payload, bytes">
+                        <input
+                            type="number"
+                            name="load-payload"
+                            ~defaultValue={plan.payload_bytes.to_string()}
+                            min="1"
+                            max={PAYLOAD_MAX.to_string()}
+                            required=true
+                        />
+                    </Field>
+                    <Field label="Topics">
+                        <input
+                            type="number"
+                            name="load-topics"
+                            ~defaultValue={plan.topics.to_string()}
+                            min="1"
+                            max="10000"
+                            required=true
+                        />
+                    </Field>
+                    <Field label="Seconds" hint="0: until stopped.">
+                        <input
+                            type="number"
+                            name="load-seconds"
+                            ~defaultValue={plan.seconds.unwrap_or(0).to_string()}
+                            min="0"
+                            max="86400"
+                            required=true
+                            data-testid="load-seconds"
+                        />
+                    </Field>
+                    <QosSelect name="load-qos" selected={plan.qos} testid="load-qos" />
+                    <Check name="load-max" label="As fast as it goes" checked={plan.rate.is_none()} />
+                </div>
+                <div class="actions">
+                    <button type="submit" class="primary" data-testid="load-start">
+                        { if is_running { "Start anew" } else { "Start" } }
+                    </button>
+                    <button type="button" onclick={stop} disabled={!is_running} data-testid="load-stop">{ "Stop" }</button>
+                </div>
+            </form>
+            { figures(progress.as_ref()) }
+        </section>
+    }
+}
+
+fn figures(progress: Option<&Progress>) -> Html {
+    let Some(Progress {
+        plan,
+        is_running,
+        seconds,
+        totals,
+        on_their_way,
+    }) = progress
+    else {
+        return html! {
+            <p class="empty">
+                { "Publishes numbered messages below load/ with this page’s client and receives them itself. The other tabs get them, too, if they are subscribed." }
+            </p>
+        };
+    };
+    let pairs = [
+        ("Published", words::count(totals.sent)),
+        ("Acknowledged", words::count(totals.acknowledged)),
+        ("Arrived", words::count(totals.arrived)),
+        ("On their way", words::count(*on_their_way as u64)),
+        ("Failed", words::count(totals.failed)),
+        ("Lost", words::count(totals.lost)),
+        ("Twice", words::count(totals.duplicates)),
+        ("Longest gap", format!("{:.0} ms", totals.gap_ms)),
+    ];
+    let whole = plan.seconds.map(f64::from);
+    html! {
+        <>
+            <p class="load-progress" role="status">
+                { if *is_running { format!("Running for {seconds:.0} s.") } else { format!("Ran for {seconds:.1} s.") } }
+            </p>
+            if let Some(whole) = whole.filter(|_| *is_running) {
+                <progress max={whole.to_string()} value={format!("{:.1}", seconds.min(whole))} aria-label="Progress of the load" />
+            }
+            <dl class="figures" data-testid="load-figures">
+                { for pairs.into_iter().map(|(name, value)| html! {
+                    <div><dt>{ name }</dt><dd data-figure={name.to_lowercase()}>{ value }</dd></div>
+                }) }
+            </dl>
+        </>
+    }
+}
+
+impl Form {
+    /// What the load generator is to do.
+    fn plan(&self) -> Plan {
+        let default = Plan::default();
+        let rate = self.number("load-rate").or(default.rate);
+        let seconds = self.number("load-seconds").or(default.seconds);
+        let payload_bytes = self.number("load-payload");
+        Plan {
+            rate: rate
+                .filter(|_| !self.is_on("load-max"))
+                .map(|it| it.min(RATE_MAX)),
+            payload_bytes: payload_bytes
+                .unwrap_or(default.payload_bytes)
+                .min(PAYLOAD_MAX),
+            qos: self.qos("load-qos"),
+            topics: self.number("load-topics").unwrap_or(default.topics),
+            seconds: seconds.filter(|seconds| *seconds > 0),
+        }
+    }
+}

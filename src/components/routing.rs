@@ -1,0 +1,197 @@
+//! The broker's table: who is subscribed to what, and who would receive a message.
+
+use tabmq_worker::TabId;
+use tabmq_worker::api::{Answer, Granted, Question, Receiver, SessionInfo};
+use tabmq_worker::hooks::use_answer;
+use web_sys::HtmlInputElement;
+use yew::prelude::*;
+
+use super::fields::Field;
+use crate::words;
+
+/// How often the broker is asked again.
+const INTERVAL_MS: u32 = 1_000;
+
+/// Sessions that are drawn.
+const SESSIONS_MAX: u32 = 500;
+
+#[component]
+pub(super) fn Routing() -> Html {
+    html! {
+        <div class="routing" data-testid="routing-view">
+            <Receivers />
+            <Sessions />
+        </div>
+    }
+}
+
+#[component]
+fn Receivers() -> Html {
+    let topic = use_state(|| "hello".to_owned());
+    let set_topic = use_callback(topic.clone(), |event: InputEvent, topic| {
+        let input: HtmlInputElement = event.target_unchecked_into();
+        topic.set(input.value());
+    });
+    let question = (!topic.is_empty()).then(|| Question::Receivers {
+        topic: (*topic).clone(),
+    });
+    let answer = use_answer(question, INTERVAL_MS);
+    html! {
+        <section class="panel" aria-labelledby="receivers-title">
+            <div class="panel-head">
+                <h2 id="receivers-title">{ "Who would receive a message?" }</h2>
+            </div>
+            <Field label="Topic">
+                <input
+                    class="mono"
+                    value={(*topic).clone()}
+                    oninput={set_topic}
+                    autocomplete="off"
+                    autocapitalize="none"
+                    spellcheck="false"
+                    data-testid="receivers-topic"
+                />
+            </Field>
+            { match answer.as_ref().map(|answer| answer.as_deref()) {
+                None => html! { <p class="empty">{ "Name a topic." }</p> },
+                Some(Err(why)) => html! { <p class="empty" data-testid="receivers-none">{ why.to_string() }</p> },
+                Some(Ok(Answer::Receivers { receivers, left_out })) => receivers_table(receivers, *left_out),
+                Some(Ok(_)) => html! {},
+            } }
+        </section>
+    }
+}
+
+fn receivers_table(receivers: &[Receiver], left_out: u32) -> Html {
+    if receivers.is_empty() {
+        return html! { <p class="empty" data-testid="receivers-none">{ "Nobody: no topic filter matches." }</p> };
+    }
+    let row = |it: &Receiver| {
+        let mut facts = facts(&it.subscription);
+        if it.subscription.topic_filter.starts_with("$share/") {
+            facts.push("or another of its share".to_owned());
+        }
+        html! {
+            <tr data-testid="receiver" data-client={it.client_id.clone()}>
+                <td><code>{ &it.client_id }</code></td>
+                <td>{ tab(it.tab) }</td>
+                <td><code>{ &it.subscription.topic_filter }</code></td>
+                <td>{ for facts.iter().map(|fact| html! { <span class="badge">{ fact }</span> }) }</td>
+            </tr>
+        }
+    };
+    html! {
+        <>
+            <div class="table-space" tabindex="0" role="region" aria-label="Table of receivers">
+                <table>
+                    <thead>
+                        <tr>
+                            <th scope="col">{ "Client" }</th>
+                            <th scope="col">{ "Tab" }</th>
+                            <th scope="col">{ "By topic filter" }</th>
+                            <th scope="col">{ "Options" }</th>
+                        </tr>
+                    </thead>
+                    <tbody>{ for receivers.iter().map(row) }</tbody>
+                </table>
+            </div>
+            { more(left_out) }
+        </>
+    }
+}
+
+#[component]
+fn Sessions() -> Html {
+    let answer = use_answer(
+        Some(Question::Sessions {
+            at_most: SESSIONS_MAX,
+        }),
+        INTERVAL_MS,
+    );
+    html! {
+        <section class="panel panel-sessions" aria-labelledby="sessions-title">
+            <div class="panel-head">
+                <h2 id="sessions-title">{ "Sessions of the broker" }</h2>
+                if let Some(Ok(Answer::Sessions { sessions, left_out })) = answer.as_ref().map(|answer| answer.as_deref()) {
+                    <span class="panel-count">{ words::count(sessions.len() as u64 + u64::from(*left_out)) }</span>
+                }
+            </div>
+            { match answer.as_ref().map(|answer| answer.as_deref()) {
+                None => html! { <p class="empty">{ "Asking the broker." }</p> },
+                Some(Err(why)) => html! { <p class="empty">{ why.to_string() }</p> },
+                Some(Ok(Answer::Sessions { sessions, left_out })) => sessions_table(sessions, *left_out),
+                Some(Ok(_)) => html! {},
+            } }
+        </section>
+    }
+}
+
+fn sessions_table(sessions: &[SessionInfo], left_out: u32) -> Html {
+    let row = |it: &SessionInfo| {
+        let filters = it.subscriptions.iter().map(|subscription| {
+            html! {
+                <li>
+                    <code>{ &subscription.topic_filter }</code>
+                    { for facts(subscription).iter().map(|fact| html! { <span class="badge">{ fact }</span> }) }
+                </li>
+            }
+        });
+        html! {
+            <tr data-testid="session" data-client={it.client_id.clone()}>
+                <td><code>{ &it.client_id }</code></td>
+                <td>{ tab(it.tab) }</td>
+                <td><ul class="filters">{ for filters }</ul></td>
+                <td class="number">{ words::count(it.queued.into()) }</td>
+                <td class="number">{ words::count(it.in_flight.into()) }</td>
+                <td>{ words::expiry(it.session_expiry_interval) }</td>
+            </tr>
+        }
+    };
+    html! {
+        <>
+            <div class="table-space" tabindex="0" role="region" aria-label="Table of sessions">
+                <table>
+                    <thead>
+                        <tr>
+                            <th scope="col">{ "Client" }</th>
+                            <th scope="col">{ "Tab" }</th>
+                            <th scope="col">{ "Subscriptions" }</th>
+                            <th scope="col" class="number">{ "Queued" }</th>
+                            <th scope="col" class="number">{ "In flight" }</th>
+                            <th scope="col">{ "Session ends" }</th>
+                        </tr>
+                    </thead>
+                    <tbody>{ for sessions.iter().map(row) }</tbody>
+                </table>
+            </div>
+            { more(left_out) }
+        </>
+    }
+}
+
+/// How it is subscribed to.
+fn facts(subscription: &Granted) -> Vec<String> {
+    let qos = words::qos_level(subscription.qos);
+    let mut facts = vec![format!("QoS {qos}")];
+    facts.extend(subscription.no_local.then(|| "No Local".to_owned()));
+    let as_published = subscription.retain_as_published;
+    facts.extend(as_published.then(|| "Retain As Published".to_owned()));
+    facts.extend(subscription.identifier.map(|id| format!("id {id}")));
+    facts
+}
+
+fn tab(tab: Option<TabId>) -> Html {
+    match tab {
+        Some(tab) => html! { <code title={tab.to_string()}>{ tab.short() }</code> },
+        None => html! { <span class="away">{ "away" }</span> },
+    }
+}
+
+fn more(left_out: u32) -> Html {
+    match left_out {
+        0 => html! {},
+        left_out => {
+            html! { <p class="older">{ format!("{} more not shown.", words::count(left_out.into())) }</p> }
+        }
+    }
+}

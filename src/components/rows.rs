@@ -1,0 +1,214 @@
+//! A list of which only what can be seen is drawn, however long it is.
+
+use js_sys::Array;
+use tabmq_worker::Frame;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use web_sys::{HtmlElement, ResizeObserver};
+use yew::prelude::*;
+
+/// Rows that are drawn above and below what can be seen, so that a quick scroll meets no gap.
+const MARGIN: usize = 20;
+
+/// Narrower lists, in CSS pixels, have rows of two lines.
+const NARROW: i32 = 560;
+
+/// Height of a row in CSS pixels, of one line and of two.
+const ROW_HEIGHTS: [usize; 2] = [32, 54];
+
+/// What a list is to assistive technology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListRole {
+    /// One of its options may be selected.
+    ListBox,
+    /// Rows that have rows below them.
+    Tree,
+}
+
+#[derive(PartialEq, Properties)]
+pub(super) struct RowsProps {
+    pub(super) role: ListRole,
+    pub(super) label: AttrValue,
+    pub(super) testid: AttrValue,
+    pub(super) len: usize,
+    /// Grows by one for each row that came on top, so that those in sight stay where they are.
+    #[prop_or_default]
+    pub(super) added: u64,
+    pub(super) selected: Option<usize>,
+    /// The id that `row` gives to the selected row's element.
+    #[prop_or_default]
+    pub(super) selected_id: Option<AttrValue>,
+    pub(super) onselect: Callback<Option<usize>>,
+    /// Keys other than those that move the selection.
+    #[prop_or_default]
+    pub(super) onkey: Callback<KeyboardEvent>,
+    /// Draws a row.
+    pub(super) row: Callback<usize, Html>,
+    /// Stands behind the last row.
+    #[prop_or_default]
+    pub(super) children: Html,
+}
+
+/// What the browser's layout says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Window {
+    first: usize,
+    rows: usize,
+    is_narrow: bool,
+}
+
+#[component]
+pub(super) fn Rows(props: &RowsProps) -> Html {
+    let list = use_node_ref();
+    let window = use_state(Window::default);
+    let measure = use_measure(&list, &window);
+    let height = ROW_HEIGHTS[usize::from(window.is_narrow)];
+    let on_scroll = Callback::from(move |_: Event| measure.ask());
+    use_anchor(&list, props.added, height);
+    use_in_sight(&list, props.selected, props.selected_id.as_ref(), height);
+
+    let on_key = {
+        let (len, selected) = (props.len, props.selected);
+        let page = window.rows.max(2) - 1;
+        let (select, other) = (props.onselect.clone(), props.onkey.clone());
+        Callback::from(move |event: KeyboardEvent| {
+            let last = len.saturating_sub(1);
+            let to = match event.key().as_str() {
+                "ArrowDown" => selected.map_or(0, |it| (it + 1).min(last)),
+                "ArrowUp" => selected.map_or(0, |it| it.saturating_sub(1)),
+                "PageDown" => selected.map_or(0, |it| (it + page).min(last)),
+                "PageUp" => selected.map_or(0, |it| it.saturating_sub(page)),
+                "Home" => 0,
+                "End" => last,
+                "Escape" if selected.is_some() => {
+                    event.prevent_default();
+                    return select.emit(None);
+                }
+                _ => return other.emit(event),
+            };
+            event.prevent_default();
+            if len > 0 {
+                select.emit(Some(to));
+            }
+        })
+    };
+    let first = window.first.saturating_sub(MARGIN).min(props.len);
+    let end = (window.first + window.rows + MARGIN).min(props.len);
+    let role = match props.role {
+        ListRole::ListBox => "listbox",
+        ListRole::Tree => "tree",
+    };
+    html! {
+        <div
+            ref={list}
+            class={classes!("rows", window.is_narrow.then_some("rows-narrow"))}
+            {role}
+            aria-label={&props.label}
+            aria-activedescendant={props.selected_id.clone()}
+            tabindex="0"
+            onscroll={on_scroll}
+            onkeydown={on_key}
+            data-testid={&props.testid}
+        >
+            <div class="rows-space" role="presentation" style={format!("height:{}px", props.len * height)}>
+                <div
+                    class="rows-drawn"
+                    role="presentation"
+                    style={format!("transform:translateY({}px);--row-height:{height}px", first * height)}
+                >
+                    { for (first..end).map(|index| props.row.emit(index)) }
+                </div>
+            </div>
+            { props.children.clone() }
+        </div>
+    }
+}
+
+/// Reads the layout in the next frame after it was asked to, and whenever the list's size changes.
+#[hook]
+fn use_measure(list: &NodeRef, window: &UseStateHandle<Window>) -> std::rc::Rc<Frame> {
+    let set = window.setter();
+    let frame = {
+        let list = list.clone();
+        use_memo((), move |()| {
+            let last = std::cell::Cell::new(Window::default());
+            Frame::new(move || {
+                let Some(list) = list.cast::<HtmlElement>() else {
+                    return;
+                };
+                let is_narrow = list.client_width() < NARROW;
+                let height = ROW_HEIGHTS[usize::from(is_narrow)];
+                let top = usize::try_from(list.scroll_top()).unwrap_or_default();
+                let inner = usize::try_from(list.client_height()).unwrap_or_default();
+                let now = Window {
+                    first: top / height,
+                    rows: inner.div_ceil(height) + 1,
+                    is_narrow,
+                };
+                if last.replace(now) != now {
+                    set.set(now);
+                }
+            })
+        })
+    };
+    {
+        let (list, frame) = (list.clone(), frame.clone());
+        use_effect_with((), move |()| {
+            frame.ask();
+            let asked = frame.clone();
+            let resized = Closure::<dyn FnMut(Array)>::new(move |_| asked.ask());
+            let observer = ResizeObserver::new(resized.as_ref().unchecked_ref()).ok();
+            if let Some((observer, list)) = observer.as_ref().zip(list.cast::<web_sys::Element>()) {
+                observer.observe(&list);
+            }
+            move || {
+                if let Some(observer) = observer {
+                    observer.disconnect();
+                }
+                frame.cancel();
+                drop(resized);
+            }
+        });
+    }
+    frame
+}
+
+/// Keeps in sight what was in sight, unless that is the top.
+#[hook]
+fn use_anchor(list: &NodeRef, added: u64, height: usize) {
+    let before = use_mut_ref(|| added);
+    let list = list.clone();
+    use_effect_with(added, move |added| {
+        let more = added.saturating_sub(before.replace(*added));
+        if let Some(list) = list.cast::<HtmlElement>()
+            && more > 0
+            && list.scroll_top() > 0
+        {
+            let more = i32::try_from(more as usize * height).unwrap_or(i32::MAX);
+            list.set_scroll_top(list.scroll_top().saturating_add(more));
+        }
+    });
+}
+
+/// Scrolls to the row that was selected, when another one is; not when it moves because others come.
+#[hook]
+fn use_in_sight(
+    list: &NodeRef,
+    selected: Option<usize>,
+    selected_id: Option<&AttrValue>,
+    height: usize,
+) {
+    let list = list.clone();
+    use_effect_with(selected_id.cloned(), move |_| {
+        if let Some((list, selected)) = list.cast::<HtmlElement>().zip(selected) {
+            let top = i32::try_from(selected * height).unwrap_or(i32::MAX);
+            let height = i32::try_from(height).unwrap_or_default();
+            let lowest = top.saturating_add(height) - list.client_height();
+            if list.scroll_top() > top {
+                list.set_scroll_top(top);
+            } else if list.scroll_top() < lowest {
+                list.set_scroll_top(lowest);
+            }
+        }
+    });
+}

@@ -1,0 +1,201 @@
+//! The load generator: publishes by a plan, and follows what becomes of each message.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use tabmq_worker::api::{Message, Publication, QoS, Subscription};
+use tabmq_worker::{Client, Frame, Subscriber};
+use yew::platform::spawn_local;
+
+use crate::page;
+use crate::state::load::{Plan, Run};
+use crate::state::stream::{Latency, Totals};
+
+/// Publishes and receives numbered messages with a page's client. Clones share it; it ends with the last of them.
+#[derive(Clone)]
+pub(crate) struct LoadGenerator(Rc<Inner>);
+
+struct Inner {
+    client: Client,
+    /// First level of its topics.
+    name: &'static str,
+    run: RefCell<Option<Run>>,
+    /// What it receives; as long as there is a run.
+    subscriber: RefCell<Option<Subscriber>>,
+    /// Publishes without an answer, of every run.
+    pending: Cell<usize>,
+    runs: Cell<u32>,
+    tick: Frame,
+}
+
+/// How far a run has come.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Progress {
+    pub(crate) plan: Plan,
+    pub(crate) is_running: bool,
+    pub(crate) seconds: f64,
+    pub(crate) totals: Totals,
+    pub(crate) on_their_way: usize,
+}
+
+impl LoadGenerator {
+    /// One that publishes below the topic `name`.
+    pub(crate) fn new(client: Client, name: &'static str) -> Self {
+        Self(Rc::new_cyclic(|weak: &Weak<Inner>| {
+            let weak = weak.clone();
+            Inner {
+                client,
+                name,
+                run: RefCell::default(),
+                subscriber: RefCell::default(),
+                pending: Cell::default(),
+                runs: Cell::default(),
+                tick: Frame::new(move || {
+                    if let Some(inner) = weak.upgrade() {
+                        inner.tick();
+                    }
+                }),
+            }
+        }))
+    }
+
+    /// Begins a run, once the broker has granted the subscription; an earlier run ends.
+    pub(crate) fn start(&self, plan: Plan) {
+        let inner = Rc::clone(&self.0);
+        inner.runs.set(inner.runs.get() + 1);
+        let number = inner.runs.get();
+        let topic_filter = format!("{}/#", inner.topic());
+        let hearing = Rc::downgrade(&inner);
+        let wanted = Subscription {
+            topic_filter,
+            qos: QoS::ExactlyOnce,
+            ..Subscription::default()
+        };
+        let subscriber = inner.client.subscribe(wanted, move |message| {
+            if let Some(inner) = hearing.upgrade() {
+                inner.arrived(&message);
+            }
+        });
+        let granted = subscriber.granted();
+        // Dropped when nothing is borrowed, because what it tells may come back here.
+        drop(inner.subscriber.replace(Some(subscriber)));
+        drop(inner.run.take());
+        spawn_local(async move {
+            // Refused or not: the numbers tell what has not arrived.
+            let _ = granted.await;
+            if inner.runs.get() == number {
+                inner
+                    .run
+                    .replace(Some(Run::begin(plan, number, page::now_ms())));
+                inner.tick.ask();
+            }
+        });
+    }
+
+    pub(crate) fn stop(&self) {
+        if let Some(run) = &mut *self.0.run.borrow_mut() {
+            run.stop(page::now_ms());
+        }
+    }
+
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        let run = self.0.run.borrow();
+        run.as_ref().map(|run| Progress {
+            plan: run.plan.clone(),
+            is_running: run.is_running(),
+            seconds: run.seconds(page::now_ms()),
+            totals: run.stream.totals(),
+            on_their_way: run.stream.on_their_way(),
+        })
+    }
+
+    /// Messages that were acknowledged and have not arrived.
+    pub(crate) fn missing(&self) -> u64 {
+        let run = self.0.run.borrow();
+        run.as_ref().map_or(0, |run| run.stream.missing())
+    }
+
+    /// The latency of what arrived since the last time this was asked.
+    pub(crate) fn take_latency(&self) -> Option<Latency> {
+        self.0.run.borrow_mut().as_mut()?.stream.take_latency()
+    }
+}
+
+impl PartialEq for LoadGenerator {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Inner {
+    /// Two tabs do not share topics, so that each measures its own messages.
+    fn topic(&self) -> String {
+        let tab_id = self.client.bus().tab_id();
+        format!(
+            "{}/{}",
+            self.name,
+            tab_id.map_or("?".to_owned(), |it| it.short())
+        )
+    }
+
+    fn tick(self: &Rc<Self>) {
+        let now = page::now_ms();
+        let topic = self.topic();
+        let mut publications = Vec::new();
+        let is_through = {
+            let mut run = self.run.borrow_mut();
+            let Some(run) = &mut *run else { return };
+            for _ in 0..run.due(now, self.pending.get()) {
+                let number = run.stream.send(now);
+                let publication = Publication {
+                    topic: format!("{topic}/{}", number % u64::from(run.plan.topics.max(1))),
+                    payload: run.payload(number),
+                    qos: run.plan.qos,
+                    ..Publication::default()
+                };
+                publications.push((run.number, number, publication));
+            }
+            run.stream.settle(now);
+            !run.is_running() && run.stream.on_their_way() == 0
+        };
+        for (run, number, publication) in publications {
+            self.publish(run, number, publication);
+        }
+        if !is_through {
+            self.tick.ask();
+        }
+    }
+
+    fn publish(self: &Rc<Self>, run: u32, number: u64, publication: Publication) {
+        self.pending.set(self.pending.get() + 1);
+        let request = self.client.publish(publication);
+        let inner = Rc::downgrade(self);
+        spawn_local(async move {
+            let result = request.await;
+            if let Some(inner) = inner.upgrade() {
+                inner.pending.set(inner.pending.get() - 1);
+                inner.answered(run, number, result.is_ok());
+            }
+        });
+    }
+
+    fn answered(&self, number_of_run: u32, number: u64, is_acknowledged: bool) {
+        let mut run = self.run.borrow_mut();
+        let Some(run) = run.as_mut().filter(|it| it.number == number_of_run) else {
+            return;
+        };
+        if is_acknowledged {
+            run.stream.acknowledge(page::now_ms(), number);
+        } else {
+            run.stream.fail(number);
+        }
+    }
+
+    fn arrived(&self, message: &Message) {
+        if let Some(run) = &mut *self.run.borrow_mut()
+            && let Some(number) = run.number_of(&message.payload)
+        {
+            run.stream.arrive(page::now_ms(), number);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a person does to a tab from any other one. The order is a message on the bus itself: `$demo/tabs/` and the id of the
+//! tab, with the order's name.
+
+use tabmq_worker::api::{Publication, QoS, Subscription};
+use tabmq_worker::hooks::{use_bus, use_bus_status, use_client};
+use tabmq_worker::{BusHandle, BusStatus, Client, Fault, TabId};
+use yew::prelude::*;
+
+use crate::page;
+
+/// How long a frozen worker does nothing. The others wait for a second at most.
+pub(crate) const FREEZE_MS: u32 = 10_000;
+
+/// What a tab can be told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Closes, as by its cross.
+    Close,
+    /// Its worker ends without a goodbye, as in a crash.
+    Crash,
+    /// Its worker does nothing for [`FREEZE_MS`].
+    Freeze,
+}
+
+impl Order {
+    pub(crate) const ALL: [Self; 3] = [Self::Close, Self::Crash, Self::Freeze];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Crash => "crash",
+            Self::Freeze => "freeze",
+        }
+    }
+
+    fn carry_out(self, bus: &BusHandle) {
+        match self {
+            Self::Close => page::close(),
+            Self::Crash => bus.cause(Fault::Crash),
+            Self::Freeze => bus.cause(Fault::Hang { ms: FREEZE_MS }),
+        }
+    }
+}
+
+/// Beginning of the topics on which the app talks to itself. Topics with a $ are not matched by #.
+const OWN_TOPICS: &str = "$demo/";
+
+/// Whether a message is the app's own business, and not for people to look at.
+pub(crate) fn is_own(topic: &str) -> bool {
+    topic.starts_with(OWN_TOPICS)
+}
+
+fn topic(tab: TabId) -> String {
+    format!("{OWN_TOPICS}tabs/{tab}")
+}
+
+/// Gives a tab an order.
+pub(crate) fn give(client: &Client, tab: TabId, order: Order) {
+    let bus = client.bus();
+    if bus.tab_id() == Some(tab) {
+        return order.carry_out(bus);
+    }
+    // Whether it was carried out is seen in the roster.
+    drop(client.publish(Publication {
+        topic: topic(tab),
+        payload: order.name().into(),
+        qos: QoS::AtLeastOnce,
+        ..Publication::default()
+    }));
+}
+
+/// Carries out what this tab is told to do.
+#[hook]
+pub(crate) fn use_orders() {
+    let (bus, client, status) = (use_bus(), use_client(), use_bus_status());
+    let tab = match status {
+        BusStatus::Open(tab) => Some(tab),
+        BusStatus::Starting | BusStatus::Refused(_) | BusStatus::Failed(_) => None,
+    };
+    use_effect_with((bus, client, tab), |(bus, client, tab)| {
+        let subscriber = tab.map(|tab| {
+            let wanted = Subscription {
+                topic_filter: topic(tab),
+                qos: QoS::AtLeastOnce,
+                ..Subscription::default()
+            };
+            let bus = bus.clone();
+            client.subscribe(wanted, move |message| {
+                let mut orders = Order::ALL.into_iter();
+                let order = orders.find(|order| order.name().as_bytes() == message.payload);
+                if let Some(order) = order {
+                    order.carry_out(&bus);
+                }
+            })
+        });
+        move || drop(subscriber)
+    });
+}

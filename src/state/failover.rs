@@ -1,0 +1,356 @@
+//! What became of the broker, and how fast there was another one.
+
+use std::collections::VecDeque;
+
+use tabmq_worker::api::EventKind;
+use tabmq_worker::{TabId, Time};
+
+/// Changes of broker that are kept.
+const KEPT_MAX: usize = 50;
+
+/// The changes of broker that this page has seen, newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Failovers {
+    kept: VecDeque<Failover>,
+    seen: u64,
+    /// Where the broker is.
+    broker: Option<TabId>,
+    /// Packets that this tab has sent again in all.
+    resent: u64,
+}
+
+/// One change of broker. Times are in Unix milliseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Failover {
+    pub(crate) number: u64,
+    /// The tab that had the broker.
+    pub(crate) from: Option<TabId>,
+    /// The tab that has it since.
+    pub(crate) to: Option<TabId>,
+    pub(crate) cause: Cause,
+    /// When this tab knew that the broker was lost.
+    pub(crate) lost: f64,
+    /// When a tab began to take its place.
+    pub(crate) elected: Option<f64>,
+    /// When that tab had read what is stored.
+    pub(crate) restored: Option<f64>,
+    /// When this page's client was connected again.
+    pub(crate) resumed: Option<f64>,
+    /// Packets that this tab sent again.
+    pub(crate) resent: Option<u64>,
+    /// What a stream of numbered messages found out, if there was one.
+    pub(crate) stream: Option<StreamFigures>,
+}
+
+/// How this tab learned that the broker is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It said goodbye, or its lock was free.
+    Left,
+    /// It did not answer.
+    Silent,
+    /// This very tab was the broker.
+    Deposed,
+}
+
+/// What became of a stream of numbered messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct StreamFigures {
+    pub(crate) acknowledged: u64,
+    /// Acknowledged, but not arrived.
+    pub(crate) lost: u64,
+    /// Arrived more than once.
+    pub(crate) duplicates: u64,
+    /// The longest time between two acknowledgements, in milliseconds.
+    pub(crate) gap_ms: f64,
+}
+
+/// Something that a change of broker is made of.
+#[derive(Clone, Debug)]
+pub(crate) enum Sign<'a> {
+    /// An event, and this tab.
+    Event(&'a EventKind, Option<TabId>),
+    /// The page's client is connected.
+    Connected,
+    /// So many packets were sent again since the page was opened.
+    Resent(u64),
+}
+
+impl Failovers {
+    /// Takes note of a sign that came at this time.
+    pub(crate) fn hear(&mut self, at: f64, sign: &Sign<'_>) {
+        match sign {
+            Sign::Event(event, own) => self.hear_event(at, event, *own),
+            Sign::Connected => {
+                if let Some(open) = self.open() {
+                    open.resumed = Some(at);
+                }
+            }
+            Sign::Resent(total) => self.resent(*total),
+        }
+    }
+
+    fn hear_event(&mut self, at: f64, event: &EventKind, own: Option<TabId>) {
+        match event {
+            EventKind::BrokerLost { .. } => self.lost(at, Cause::Left),
+            EventKind::Ousting => {
+                self.lost(at, Cause::Silent);
+                if let Some(open) = self.open() {
+                    open.cause = Cause::Silent;
+                }
+            }
+            EventKind::Deposed { .. } => self.lost(at, Cause::Deposed),
+            EventKind::TakingOver => {
+                // The lock may be granted before the goodbye is heard. Whoever takes its own place anew lost nobody.
+                if self.broker.is_some() && self.broker != own {
+                    self.lost(at, Cause::Left);
+                }
+                if let Some(open) = self.open() {
+                    open.elected = Some(at);
+                }
+            }
+            EventKind::Restored { .. } => {
+                if let Some(open) = self.open() {
+                    open.restored = Some(at);
+                }
+            }
+            EventKind::Elected { .. } => {
+                self.follows(own);
+                if let Some(open) = self.open() {
+                    // Where nothing is stored, nothing is restored.
+                    open.restored.get_or_insert(at);
+                }
+            }
+            EventKind::Following { broker, reign, .. } => {
+                // The new broker may be heard of before the loss of the one before; it was elected because of that.
+                if self.broker.is_some_and(|before| before != *broker) {
+                    let elected = reign.map_or(at, |it| it.elected.as_ms() as f64);
+                    self.lost(elected.min(at), Cause::Left);
+                }
+                self.follows(Some(*broker));
+                if let (Some(open), Some(reign)) = (self.open(), reign) {
+                    // A takeover may have begun before this tab knew of the loss.
+                    let since_lost = |time: Time| Some((time.as_ms() as f64).max(open.lost));
+                    (open.elected, open.restored) =
+                        (since_lost(reign.elected), since_lost(reign.restored));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn lost(&mut self, at: f64, cause: Cause) {
+        if self.open().is_some() {
+            return;
+        }
+        self.seen += 1;
+        self.kept.truncate(KEPT_MAX - 1);
+        self.kept.push_front(Failover {
+            number: self.seen,
+            from: self.broker.take(),
+            to: None,
+            cause,
+            lost: at,
+            elected: None,
+            restored: None,
+            resumed: None,
+            resent: None,
+            stream: None,
+        });
+    }
+
+    fn follows(&mut self, broker: Option<TabId>) {
+        self.broker = broker;
+        if let Some(open) = self.open() {
+            open.to = broker;
+        }
+    }
+
+    /// The change that is under way.
+    fn open(&mut self) -> Option<&mut Failover> {
+        self.kept.front_mut().filter(|it| it.resumed.is_none())
+    }
+
+    fn resent(&mut self, total: u64) {
+        let more = total.saturating_sub(self.resent);
+        self.resent = total;
+        if let Some(last) = self.kept.front_mut() {
+            last.resent = Some(last.resent.unwrap_or_default() + more);
+        }
+    }
+
+    /// What a stream found out that ran during the last change of broker since this time.
+    pub(crate) fn streamed(&mut self, since: f64, figures: StreamFigures) {
+        if let Some(last) = self.kept.front_mut()
+            && last.lost >= since
+        {
+            last.stream = Some(figures);
+        }
+    }
+
+    pub(crate) fn newest_first(&self) -> impl ExactSizeIterator<Item = &Failover> {
+        self.kept.iter()
+    }
+
+    /// How many are no longer kept.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.seen - self.kept.len() as u64
+    }
+
+    /// Number of the newest; 0 if there was none.
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen
+    }
+}
+
+impl Failover {
+    /// The steps that were taken and how many milliseconds after the loss, in order.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
+        let steps = [
+            ("elected", self.elected),
+            ("restored", self.restored),
+            ("resumed", self.resumed),
+        ];
+        let lost = self.lost;
+        let taken = steps.into_iter();
+        taken.filter_map(move |(name, at)| Some((name, at? - lost)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tabmq_worker::api::{ReignTimes, Term};
+
+    const TERM: Term = Term(1);
+
+    fn tab(bits: u64) -> TabId {
+        TabId::from_entropy(bits)
+    }
+
+    fn heard(signs: &[(f64, EventKind)]) -> Failovers {
+        let mut failovers = Failovers::default();
+        for (at, event) in signs {
+            failovers.hear(*at, &Sign::Event(event, Some(tab(1))));
+        }
+        failovers
+    }
+
+    fn following(bits: u64, times: Option<(u64, u64)>) -> EventKind {
+        EventKind::Following {
+            broker: tab(bits),
+            term: TERM,
+            reign: times.map(|(elected, restored)| ReignTimes {
+                elected: Time::from_ms(elected),
+                restored: Time::from_ms(restored),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_tab_that_follows_learns_the_steps_from_the_new_broker() {
+        let mut failovers = heard(&[
+            (10.0, following(2, None)),
+            (100.0, EventKind::BrokerLost { term: TERM }),
+            (150.0, following(3, Some((99, 140)))),
+        ]);
+        failovers.hear(160.0, &Sign::Connected);
+        failovers.hear(161.0, &Sign::Resent(7));
+        let last = failovers.newest_first().next().unwrap();
+        assert_eq!((last.from, last.to), (Some(tab(2)), Some(tab(3))));
+        let steps: Vec<_> = last.steps().collect();
+        assert_eq!(
+            steps,
+            [("elected", 0.0), ("restored", 40.0), ("resumed", 60.0)]
+        );
+        assert_eq!((last.cause, last.resent), (Cause::Left, Some(7)));
+    }
+
+    #[test]
+    fn a_tab_that_ousts_a_silent_broker_takes_the_steps_itself() {
+        let restored = EventKind::Restored {
+            took_ms: 5,
+            sessions: 0,
+            retained_messages: 0,
+            messages: 0,
+        };
+        let elected = EventKind::Elected {
+            term: TERM,
+            after_ms: None,
+        };
+        let failovers = heard(&[
+            (10.0, following(2, None)),
+            (100.0, EventKind::Ousting),
+            (101.0, EventKind::TakingOver),
+            (102.0, EventKind::BrokerLost { term: TERM }),
+            (106.0, elected),
+            (106.0, restored),
+        ]);
+        let last = failovers.newest_first().next().unwrap();
+        assert_eq!((last.cause, last.to), (Cause::Silent, Some(tab(1))));
+        assert_eq!(last.steps().last(), Some(("restored", 6.0)));
+        assert_eq!(failovers.newest_first().len(), 1);
+    }
+
+    #[test]
+    fn a_tab_that_hears_of_the_new_broker_first_knows_of_the_loss_by_that() {
+        let signs = [
+            (10.0, following(2, None)),
+            (150.0, following(3, Some((99, 140)))),
+        ];
+        let failovers = heard(&signs);
+        let last = failovers.newest_first().next().unwrap();
+        assert_eq!((last.from, last.to), (Some(tab(2)), Some(tab(3))));
+        let steps: Vec<_> = last.steps().collect();
+        assert_eq!(steps, [("elected", 0.0), ("restored", 41.0)]);
+    }
+
+    #[test]
+    fn a_tab_that_is_elected_before_it_hears_of_the_loss_knows_of_it_by_that() {
+        let elected = EventKind::Elected {
+            term: TERM,
+            after_ms: None,
+        };
+        let signs = [
+            (10.0, following(2, None)),
+            (100.0, EventKind::TakingOver),
+            (101.0, EventKind::TabLeft(tab(2))),
+            (105.0, elected.clone()),
+            // Because the storage was full.
+            (200.0, EventKind::TakingOver),
+            (201.0, elected),
+        ];
+        let mut failovers = heard(&signs[..4]);
+        failovers.hear(106.0, &Sign::Connected);
+        for (at, event) in &signs[4..] {
+            failovers.hear(*at, &Sign::Event(event, Some(tab(1))));
+        }
+        assert_eq!(failovers.newest_first().len(), 1);
+        let last = failovers.newest_first().next().unwrap();
+        assert_eq!((last.from, last.to), (Some(tab(2)), Some(tab(1))));
+        assert_eq!(last.steps().next(), Some(("elected", 0.0)));
+    }
+
+    #[test]
+    fn the_first_broker_of_a_channel_is_no_failover() {
+        let mut failovers = heard(&[(1.0, EventKind::TakingOver), (2.0, following(2, None))]);
+        failovers.hear(3.0, &Sign::Connected);
+        assert_eq!(failovers.newest_first().len(), 0);
+    }
+
+    #[test]
+    fn a_stream_belongs_to_the_change_that_it_saw() {
+        let mut failovers = heard(&[(100.0, EventKind::BrokerLost { term: TERM })]);
+        let figures = StreamFigures {
+            acknowledged: 5,
+            ..StreamFigures::default()
+        };
+        failovers.streamed(150.0, figures);
+        assert_eq!(failovers.newest_first().next().unwrap().stream, None);
+        failovers.streamed(90.0, figures);
+        assert_eq!(
+            failovers.newest_first().next().unwrap().stream,
+            Some(figures)
+        );
+    }
+}

@@ -1,0 +1,221 @@
+//! A stream of numbered messages that a page publishes and receives itself: what arrives late, twice or not at all, it finds
+//! out by their numbers.
+
+use std::collections::VecDeque;
+
+/// How long a message may be on its way before it counts as lost.
+const PATIENCE_MS: f64 = 30_000.0;
+
+/// Latencies of one interval that are kept; of more, every second is left out, and so on.
+const LATENCIES_MAX: usize = 20_000;
+
+/// What is known of a stream. Times are in milliseconds of one clock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stream {
+    /// Number of the first message that may still be on its way.
+    first: u64,
+    on_their_way: VecDeque<Numbered>,
+    totals: Totals,
+    /// When the last acknowledgement came.
+    acknowledged_at: Option<f64>,
+    latencies: Vec<f64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Numbered {
+    sent: f64,
+    is_acknowledged: bool,
+    has_arrived: bool,
+    has_failed: bool,
+}
+
+/// What became of the messages so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Totals {
+    pub(crate) sent: u64,
+    /// With QoS 0: handed over.
+    pub(crate) acknowledged: u64,
+    /// Ended with an error.
+    pub(crate) failed: u64,
+    pub(crate) arrived: u64,
+    /// Acknowledged, but not arrived after 30 s; with QoS 0 that may happen.
+    pub(crate) lost: u64,
+    /// Arrived once more.
+    pub(crate) duplicates: u64,
+    /// The longest time between two acknowledgements, in milliseconds.
+    pub(crate) gap_ms: f64,
+}
+
+/// Half of the messages of an interval took at most `p50_ms`, all but one of a hundred at most `p99_ms`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Latency {
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+impl Stream {
+    /// The number of the message that is published now.
+    pub(crate) fn send(&mut self, now: f64) -> u64 {
+        self.totals.sent += 1;
+        self.on_their_way.push_back(Numbered {
+            sent: now,
+            is_acknowledged: false,
+            has_arrived: false,
+            has_failed: false,
+        });
+        self.first + self.on_their_way.len() as u64 - 1
+    }
+
+    /// The broker has acknowledged the message.
+    pub(crate) fn acknowledge(&mut self, now: f64, number: u64) {
+        self.totals.acknowledged += 1;
+        if let Some(before) = self.acknowledged_at.replace(now) {
+            self.totals.gap_ms = self.totals.gap_ms.max(now - before);
+        }
+        if let Some(message) = self.get(number) {
+            message.is_acknowledged = true;
+        }
+    }
+
+    /// The message was refused, or nobody knows what became of it.
+    pub(crate) fn fail(&mut self, number: u64) {
+        self.totals.failed += 1;
+        if let Some(message) = self.get(number) {
+            message.has_failed = true;
+        }
+    }
+
+    /// The message has arrived.
+    pub(crate) fn arrive(&mut self, now: f64, number: u64) {
+        let sent = match self.get(number) {
+            Some(message) if !message.has_arrived => {
+                message.has_arrived = true;
+                message.sent
+            }
+            Some(_) | None => {
+                self.totals.duplicates += 1;
+                return;
+            }
+        };
+        self.totals.arrived += 1;
+        if self.latencies.len() == LATENCIES_MAX {
+            let mut place = 0;
+            self.latencies.retain(|_| {
+                place += 1;
+                place % 2 == 0
+            });
+        }
+        self.latencies.push(now - sent);
+    }
+
+    fn get(&mut self, number: u64) -> Option<&mut Numbered> {
+        let place = number.checked_sub(self.first)?;
+        self.on_their_way.get_mut(usize::try_from(place).ok()?)
+    }
+
+    /// Gives up what has been on its way for too long.
+    pub(crate) fn settle(&mut self, now: f64) {
+        while let Some(oldest) = self.on_their_way.front() {
+            let is_through = oldest.has_arrived && (oldest.is_acknowledged || oldest.has_failed);
+            if !is_through && oldest.sent + PATIENCE_MS > now {
+                return;
+            }
+            if oldest.is_acknowledged && !oldest.has_arrived {
+                self.totals.lost += 1;
+            }
+            self.on_their_way.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// Messages of which something is still to be heard.
+    pub(crate) fn on_their_way(&self) -> usize {
+        let on_their_way = self.on_their_way.iter();
+        on_their_way
+            .filter(|it| !(it.has_failed || it.has_arrived && it.is_acknowledged))
+            .count()
+    }
+
+    /// Messages that were acknowledged and have not arrived, whether they are given up or not.
+    pub(crate) fn missing(&self) -> u64 {
+        let on_their_way = self.on_their_way.iter();
+        let missing = on_their_way.filter(|it| it.is_acknowledged && !it.has_arrived);
+        self.totals.lost + missing.count() as u64
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The latency of what arrived since the last time this was asked.
+    pub(crate) fn take_latency(&mut self) -> Option<Latency> {
+        let mut latencies = core::mem::take(&mut self.latencies);
+        latencies.sort_unstable_by(f64::total_cmp);
+        let at = |part: usize| {
+            latencies
+                .get((latencies.len() * part / 100).min(latencies.len().checked_sub(1)?))
+                .copied()
+        };
+        Some(Latency {
+            p50_ms: at(50)?,
+            p99_ms: at(99)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_acknowledged_and_does_not_arrive_is_lost_and_what_arrives_again_a_duplicate() {
+        let mut stream = Stream::default();
+        let numbers: Vec<u64> = (0..4).map(|it| stream.send(f64::from(it))).collect();
+        assert_eq!(numbers, [0, 1, 2, 3]);
+        stream.acknowledge(10.0, 0);
+        stream.acknowledge(250.0, 1);
+        stream.arrive(12.0, 0);
+        stream.arrive(13.0, 0);
+        stream.fail(2);
+        stream.settle(100.0);
+        stream.arrive(14.0, 0);
+        assert_eq!((stream.on_their_way(), stream.missing()), (2, 1));
+        stream.settle(1e6);
+        let totals = Totals {
+            sent: 4,
+            acknowledged: 2,
+            failed: 1,
+            arrived: 1,
+            lost: 1,
+            duplicates: 2,
+            gap_ms: 240.0,
+        };
+        assert_eq!((stream.totals(), stream.on_their_way()), (totals, 0));
+        assert_eq!(stream.send(0.0), 4);
+    }
+
+    #[test]
+    fn latencies_are_of_one_interval() {
+        let mut stream = Stream::default();
+        for took in 1..=100 {
+            let number = stream.send(0.0);
+            stream.arrive(f64::from(took), number);
+        }
+        let latency = Latency {
+            p50_ms: 51.0,
+            p99_ms: 100.0,
+        };
+        assert_eq!(stream.take_latency(), Some(latency));
+        assert_eq!(stream.take_latency(), None);
+    }
+
+    #[test]
+    fn the_latencies_of_a_long_interval_are_thinned_out() {
+        let mut stream = Stream::default();
+        for _ in 0..3 * LATENCIES_MAX {
+            let number = stream.send(0.0);
+            stream.arrive(1.0, number);
+        }
+        assert!(stream.latencies.len() <= LATENCIES_MAX);
+    }
+}
