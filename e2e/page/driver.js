@@ -186,8 +186,10 @@ globalThis.tab = {
         request(client, (number) => ({ Publish: [number, publication({ topic, payload, qos, retain })] })),
 
     /** Begins to publish many; see Plan in load.rs. */
-    start({ client = 0, topic, topics = false, retain = false, bytes = 64, count = null, rate = null, window = 1000 }) {
-        driver.start({ client, topic, topics, retain, bytes, count, rate, window });
+    start({
+        client = 0, topic, topics = false, retain = false, qos = 1, bytes = 64, count = null, rate = null, window = 1000,
+    }) {
+        driver.start({ client, topic, topics, retain, qos, bytes, count, rate, window });
         metronome.postMessage(rate !== null);
     },
     stop() {

@@ -186,6 +186,40 @@ impl<'c> Page<'c> {
         }
     }
 
+    // What a person does.
+
+    /// Turns the mouse wheel over a place in the window, by so many pixels.
+    #[track_caller]
+    pub fn wheel(&self, (x, y): (f64, f64), pixels: f64) {
+        let params = json!({ "type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": pixels });
+        self.call("Input.dispatchMouseEvent", params);
+    }
+
+    /// Clicks at a place in the window.
+    #[track_caller]
+    pub fn click(&self, (x, y): (f64, f64)) {
+        for what in ["mousePressed", "mouseReleased"] {
+            let params = json!({ "type": what, "x": x, "y": y, "button": "left", "clickCount": 1 });
+            self.call("Input.dispatchMouseEvent", params);
+        }
+    }
+
+    /// Presses a key that writes nothing, by its name and its old number.
+    #[track_caller]
+    pub fn press(&self, key: &str, code: u32) {
+        for what in ["rawKeyDown", "keyUp"] {
+            let params =
+                json!({ "type": what, "key": key, "code": key, "windowsVirtualKeyCode": code });
+            self.call("Input.dispatchKeyEvent", params);
+        }
+    }
+
+    /// Frees what the page's scripts no longer hold.
+    #[track_caller]
+    pub fn collect_garbage(&self) {
+        self.call("HeapProfiler.collectGarbage", json!({}));
+    }
+
     /// What the page has gone through.
     #[track_caller]
     pub fn life(&self) -> Vec<Life> {

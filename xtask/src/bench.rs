@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the engine beside others, and the whole in real tabs.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) what: What,
     /// How often each is measured; nothing means the program's own choice.
     pub(crate) rounds: Option<OsString>,
+    /// How long a load lasts; nothing means the program's own choice.
+    pub(crate) seconds: Option<OsString>,
     /// Where the figures go for programs.
     pub(crate) json: Option<PathBuf>,
     /// Parts of the names of what is measured; none: everything.
@@ -34,6 +37,8 @@ pub(crate) enum What {
     Failover,
     /// What is acknowledged once it is stored, and how fast.
     Durable,
+    /// How free the app's page stays under load, and how soon it is there.
+    Ui,
 }
 
 impl What {
@@ -42,8 +47,14 @@ impl What {
             "engine" => Some(Self::Engine),
             "failover" => Some(Self::Failover),
             "durable" => Some(Self::Durable),
+            "ui" => Some(Self::Ui),
             _ => None,
         }
+    }
+
+    /// Whether it is repeated as often as told, and has parts to choose from.
+    pub(crate) fn has_parts(self) -> bool {
+        matches!(self, Self::Failover | Self::Durable)
     }
 }
 
@@ -58,6 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         What::Engine => engine(options),
         What::Failover => in_tabs("failover", "10 minutes", options),
         What::Durable => in_tabs("durable", "5 minutes", options),
+        What::Ui => in_tabs("ui", "2 minutes", options),
     }
 }
 
@@ -67,13 +79,27 @@ fn in_tabs(program: &str, takes: &str, options: &Options) -> Result<(), Error> {
     let browser = browser::find()?;
     tools.build()?;
     let folder = page::build(&tools)?;
+    let site = site(&folder)?;
     shell::announce("Measuring", &format!("{takes}; leave the machine alone"));
     let mut run = shell::cargo(["run", "-p", "bench-browser", "--bin", program, "--"]);
     options.pass_on(&mut run)?;
     run.env("TABMQ_PAGE", folder)
+        .env("TABMQ_DIST", site)
         .env("CHROME", browser.chrome)
         .env("CHROMEDRIVER", browser.chromedriver);
     shell::run(&mut run)
+}
+
+/// The app with the page without a view below it, in `load`: of one origin, and so on one bus.
+fn site(page: &Path) -> Result<PathBuf, Error> {
+    let site = target_folder()?.join("bench").join("site");
+    // Without what an earlier build had.
+    if site.exists() {
+        fs::remove_dir_all(&site).map_err(Error::at(&site))?;
+    }
+    page::copy_folder(&setup::dist(), &site)?;
+    page::copy_folder(page, &site.join("load"))?;
+    Ok(site)
 }
 
 impl Options {
@@ -81,6 +107,9 @@ impl Options {
         command.args(&self.only);
         if let Some(rounds) = &self.rounds {
             command.arg("--rounds").arg(rounds);
+        }
+        if let Some(seconds) = &self.seconds {
+            command.arg("--seconds").arg(seconds);
         }
         if let Some(json) = &self.json {
             // Relative to where the developer stands, not to the workspace.

@@ -210,11 +210,11 @@ impl fmt::Display for Error {
             ),
             Self::NoTargetFolder => f.write_str("cargo does not tell where it builds"),
             Self::NoBenchmark => f.write_str(
-                "say what to measure: `cargo xtask bench engine`, `bench failover` or `bench durable`",
+                "say what to measure: `cargo xtask bench engine`, `bench failover`, `bench durable` or `bench ui`",
             ),
             Self::UnknownBenchmark(name) => write!(
                 f,
-                "there is no benchmark {}; there are engine, failover and durable",
+                "there is no benchmark {}; there are engine, failover, durable and ui",
                 name.display()
             ),
             Self::NoBuild { dist } => {

@@ -73,6 +73,12 @@ const HELP_REST: &str = "
       10,000 retained messages takes, and what the browser would give at most (5 minutes).
         PART              one of raw, latency, pipelined, takeover
 
+  bench ui [--seconds NUMBER] [--json FILE]
+      Measures in real Chromium how free the app's page stays while another tab publishes 10,000 messages a second, how
+      smoothly its log scrolls after that, what memory it takes, and how soon a page is there (2 minutes). Fails if a
+      message is lost or the memory has no bounds.
+        --seconds NUMBER  how long the other tab publishes, in place of 20 seconds
+
   build
       Builds the app and the worker in release mode into dist/ (2 minutes at first, seconds later).
 
@@ -217,9 +223,14 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
             (Long("port"), Task::Demo { port, .. }) => *port = parse_port(parser.value()?)?,
             (Long("no-open"), Task::Demo { open, .. }) => *open = false,
             (Long("only"), Task::Test(selection)) => selection.add(parser.value()?)?,
-            (Long("rounds"), Task::Bench(options)) => options.rounds = Some(parser.value()?),
+            (Long("rounds"), Task::Bench(options)) if options.what != bench::What::Ui => {
+                options.rounds = Some(parser.value()?);
+            }
+            (Long("seconds"), Task::Bench(options)) if options.what == bench::What::Ui => {
+                options.seconds = Some(parser.value()?);
+            }
             (Long("json"), Task::Bench(options)) => options.json = Some(parser.value()?.into()),
-            (Value(part), Task::Bench(options)) if options.what != bench::What::Engine => {
+            (Value(part), Task::Bench(options)) if options.what.has_parts() => {
                 options.only.push(part);
             }
             (Long("out"), Task::Screenshots { out }) => *out = Some(parser.value()?.into()),
@@ -316,9 +327,8 @@ mod tests {
             line("bench engine --json figures.json").unwrap(),
             Task::Bench(bench::Options {
                 what: bench::What::Engine,
-                rounds: None,
                 json: Some("figures.json".into()),
-                only: Vec::new(),
+                ..bench::Options::default()
             })
         );
         assert_eq!(
@@ -326,11 +336,26 @@ mod tests {
             Task::Bench(bench::Options {
                 what: bench::What::Failover,
                 rounds: Some("3".into()),
-                json: None,
                 only: vec!["crash".into(), "hang".into()],
+                ..bench::Options::default()
             })
         );
-        assert!(line("bench engine crash").is_err());
+        assert_eq!(
+            line("bench ui --seconds 5").unwrap(),
+            Task::Bench(bench::Options {
+                what: bench::What::Ui,
+                seconds: Some("5".into()),
+                ..bench::Options::default()
+            })
+        );
+        for refused in [
+            "bench engine crash",
+            "bench ui scroll",
+            "bench ui --rounds 3",
+            "bench durable --seconds 5",
+        ] {
+            assert!(line(refused).is_err(), "{refused}");
+        }
     }
 
     #[test]

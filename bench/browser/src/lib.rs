@@ -4,9 +4,11 @@
     reason = "the ban on clocks is for the engines; here time is what is wanted"
 )]
 
+mod figure;
 mod options;
 mod series;
 
+pub use figure::{Figure, Goal, print_figures};
 pub use options::{Options, OptionsError};
 pub use series::Series;
 

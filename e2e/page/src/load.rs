@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     /// Whether each message has a topic of its own.
     topics: bool,
     retain: bool,
+    /// 0, 1 or 2. With 0, what has been sent counts as acknowledged.
+    qos: u8,
     /// Length of each payload. It begins with the message's number.
     bytes: usize,
     /// How many in all; none: until it is stopped.
@@ -81,7 +83,11 @@ impl Load {
             let publication = Publication {
                 topic,
                 payload,
-                qos: QoS::AtLeastOnce,
+                qos: match plan.qos {
+                    0 => QoS::AtMostOnce,
+                    1 => QoS::AtLeastOnce,
+                    _ => QoS::ExactlyOnce,
+                },
                 retain: plan.retain,
                 properties: MessageProperties::default(),
             };

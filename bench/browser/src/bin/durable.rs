@@ -9,7 +9,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bench_browser::{Options, Series, end_progress, progress, write_json};
+use bench_browser::{
+    Figure, Goal, Options, Series, end_progress, print_figures, progress, write_json,
+};
 use e2e::{Chromium, Ending, Page};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,21 +28,6 @@ const ROW_MESSAGES: usize = 1_000;
 /// The way of a publish and of its PUBACK without TabMQ.
 const RAW_HAND: &str = "raw: page, worker, other tab's worker, row, and back, p50";
 const LONGEST: Duration = Duration::from_secs(120);
-
-/// One figure, measured several times.
-#[derive(Debug)]
-struct Figure {
-    what: String,
-    unit: &'static str,
-    values: Series,
-    goal: Option<Goal>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Goal {
-    AtMost(f64),
-    AtLeast(f64),
-}
 
 fn main() -> ExitCode {
     let options = match Options::from_env(ROUNDS) {
@@ -100,13 +87,13 @@ fn raw(options: &Options, figures: &mut Vec<Figure>) {
         page.load(chromium.server().url().as_str());
     }
     pages[0].evaluate("raw.echo()");
-    let mut echo = figure("raw: message there and back, p50", "ms", None);
+    let mut echo = Figure::new("raw: message there and back, p50", "ms", None);
     let mut adds = ["relaxed", "strict"].map(|durability| {
         let what = format!("raw: row of {BYTES} bytes stored, {durability}, p50");
-        (durability, figure(what, "ms", None))
+        (durability, Figure::new(what, "ms", None))
     });
     let what = format!("raw: messages stored, {ROW_MESSAGES} in a row, relaxed");
-    let mut bulk = figure(what, "per s", None);
+    let mut bulk = Figure::new(what, "per s", None);
     for round in 1..=options.rounds {
         progress(&format!("raw: round {round} of {}", options.rounds));
         let times: Vec<f64> =
@@ -151,14 +138,14 @@ fn latency(durability: &str, receiver: Receiver, options: &Options, figures: &mu
     receiver.subscribe(&pages[2]);
     let is_goal = durability == "relaxed" && receiver == Receiver::Away;
     // In turn with ours, because the machine is not the same from minute to minute.
-    let mut hand = is_goal.then(|| figure(RAW_HAND, "ms", None));
+    let mut hand = is_goal.then(|| Figure::new(RAW_HAND, "ms", None));
     if hand.is_some() {
         pages[0].evaluate(&format!("raw.keep('{durability}')"));
     }
     let goal = is_goal.then_some(Goal::AtMost(1.0));
     let what = |place| format!("to PUBACK {place}, {durability}, {}", receiver.name());
-    let mut across = figure(what("across tabs"), "ms", goal);
-    let mut within = figure(what("in the broker's tab"), "ms", None);
+    let mut across = Figure::new(what("across tabs"), "ms", goal);
+    let mut within = Figure::new(what("in the broker's tab"), "ms", None);
     for round in 1..=options.rounds {
         progress(&format!(
             "latency, {durability}: round {round} of {}",
@@ -231,7 +218,7 @@ fn pipelined(
     let what = format!("acknowledged, {durability}, {from}, {}", receiver.name());
     let is_goal = durability == "relaxed" && receiver == Receiver::Away;
     let goal = is_goal.then_some(Goal::AtLeast(50_000.0));
-    let mut rate = figure(what.clone(), "per s", goal);
+    let mut rate = Figure::new(what.clone(), "per s", goal);
     for round in 1..=options.rounds {
         progress(&format!("{what}: round {round} of {}", options.rounds));
         // Each round has a database of its own, because what waits for a client that is away would fill it.
@@ -279,7 +266,7 @@ fn takeover(options: &Options, figures: &mut Vec<Figure>) {
         "tab.start({{ topic: 'load/kept/', topics: true, retain: true, bytes: {BYTES}, count: {RETAINED}, window: {WINDOW} }}); tab.done()"
     ));
     let what = format!("from the lock to the reign, {RETAINED} retained messages");
-    let mut took = figure(what, "ms", Some(Goal::AtMost(150.0)));
+    let mut took = Figure::new(what, "ms", Some(Goal::AtMost(150.0)));
     let mut sizes = Vec::new();
     for round in 1..=options.rounds {
         progress(&format!("takeover: round {round} of {}", options.rounds));
@@ -306,7 +293,7 @@ fn takeover(options: &Options, figures: &mut Vec<Figure>) {
     }
     figures.push(took);
     let mut size = |what: &str, of: fn(&Sizes) -> f64, unit| {
-        let mut figure = figure(what, unit, None);
+        let mut figure = Figure::new(what, unit, None);
         figure.values = sizes.iter().map(of).collect();
         figures.push(figure);
     };
@@ -344,56 +331,9 @@ fn publish(page: &Page<'_>, topic: &str, count: usize, window: usize) -> Report 
     page.evaluate_as(&start_load(topic, count, window))
 }
 
-fn figure(what: impl Into<String>, unit: &'static str, goal: Option<Goal>) -> Figure {
-    Figure {
-        what: what.into(),
-        unit,
-        values: Series::default(),
-        goal,
-    }
-}
-
-impl Goal {
-    fn is_met(self, value: f64) -> bool {
-        match self {
-            Self::AtMost(most) => value <= most,
-            Self::AtLeast(least) => value >= least,
-        }
-    }
-
-    fn words(self) -> String {
-        match self {
-            Self::AtMost(most) => format!("<= {most}"),
-            Self::AtLeast(least) => format!(">= {least}"),
-        }
-    }
-}
-
 fn print_table(figures: &[Figure], rounds: usize) {
     println!("{rounds} rounds; {BYTES} bytes each.\n");
-    println!(
-        "{:<72}{:>7}{:>11}{:>11}{:>11}{:>11}",
-        "what", "unit", "min", "median", "max", "goal"
-    );
-    for it in figures {
-        let number = |value: f64| match value >= 100.0 {
-            true => format!("{value:.0}"),
-            false => format!("{value:.2}"),
-        };
-        print!(
-            "{:<72}{:>7}{:>11}{:>11}{:>11}",
-            it.what,
-            it.unit,
-            number(it.values.min()),
-            number(it.values.median()),
-            number(it.values.max())
-        );
-        match it.goal {
-            Some(goal) if goal.is_met(it.values.median()) => println!("{:>11} met", goal.words()),
-            Some(goal) => println!("{:>11} MISSED", goal.words()),
-            None => println!(),
-        }
-    }
+    print_figures(figures);
     let median = |word: &str| {
         let found = figures.iter().find(|it| it.what.starts_with(word));
         found.map(|it| it.values.median())
@@ -417,18 +357,6 @@ fn print_table(figures: &[Figure], rounds: usize) {
 }
 
 fn to_json(figures: &[Figure], rounds: usize) -> Value {
-    let figures: Vec<Value> = figures
-        .iter()
-        .map(|it| {
-            json!({
-                "what": it.what,
-                "unit": it.unit,
-                "min": it.values.min(),
-                "median": it.values.median(),
-                "max": it.values.max(),
-                "goal": it.goal.map(Goal::words),
-            })
-        })
-        .collect();
+    let figures: Vec<Value> = figures.iter().map(Figure::to_json).collect();
     json!({ "rounds": rounds, "bytes": BYTES, "figures": figures })
 }
