@@ -23,6 +23,12 @@ struct Shared {
     view: RefCell<Option<Box<dyn Fn()>>>,
     /// To every event and every message, in their order: a log leaves nothing out.
     listening: OnceCell<[Listening; 3]>,
+    /// When the page was drawn last, at a time of [`page::now_ms`].
+    drawn_at: Cell<f64>,
+    /// Messages that have come since.
+    undrawn: Cell<u32>,
+    /// Something else than messages has changed since.
+    is_urgent: Cell<bool>,
     /// Milliseconds that this page's own code has worked.
     worked_ms: Cell<f64>,
     /// The worker's share of the time between its last two reports, in percent, and when the last one came.
@@ -37,6 +43,13 @@ struct WorkerReport {
     /// Since the report before.
     busy_percent: Option<f64>,
 }
+
+/// So many messages between two drawings are more than anybody reads.
+const FLOOD: u32 = 10;
+
+/// How often a flood is drawn: more often nobody would see more of it, and the browser would have more to lay out and paint
+/// than a machine with few cores has time for.
+const FLOOD_INTERVAL_MS: f64 = 100.0;
 
 /// A report is true for as long; workers report every 5 s.
 const REPORT_MS: f64 = 12_000.0;
@@ -54,6 +67,9 @@ impl Store {
                 }),
                 view: RefCell::new(None),
                 listening: OnceCell::new(),
+                drawn_at: Cell::default(),
+                undrawn: Cell::default(),
+                is_urgent: Cell::default(),
                 worked_ms: Cell::default(),
                 worker: Cell::default(),
             }
@@ -100,6 +116,10 @@ impl Store {
 
     pub(crate) fn dispatch(&self, action: Action) {
         let began = page::now_ms();
+        match action {
+            Action::Message(_) => self.0.undrawn.set(self.0.undrawn.get() + 1),
+            _ => self.0.is_urgent.set(true),
+        }
         Rc::make_mut(&mut self.0.state.borrow_mut()).reduce(action);
         self.0.frame.ask();
         self.0.worked(began);
@@ -107,6 +127,13 @@ impl Store {
 
     fn draw(&self) {
         let began = page::now_ms();
+        let is_flood = self.0.undrawn.get() >= FLOOD && !self.0.is_urgent.get();
+        if is_flood && began - self.0.drawn_at.get() < FLOOD_INTERVAL_MS {
+            return self.0.frame.ask();
+        }
+        self.0.drawn_at.set(began);
+        self.0.undrawn.set(0);
+        self.0.is_urgent.set(false);
         if let Some(view) = &*self.0.view.borrow() {
             view();
         }

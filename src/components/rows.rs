@@ -50,11 +50,23 @@ pub(super) struct RowsProps {
 }
 
 /// What the browser's layout says.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Window {
     first: usize,
     rows: usize,
     is_narrow: bool,
+    is_at_top: bool,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            first: 0,
+            rows: 0,
+            is_narrow: false,
+            is_at_top: true,
+        }
+    }
 }
 
 #[component]
@@ -64,7 +76,7 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
     let measure = use_measure(&list, &window);
     let height = ROW_HEIGHTS[usize::from(window.is_narrow)];
     let on_scroll = Callback::from(move |_: Event| measure.ask());
-    use_anchor(&list, props.added, height);
+    use_anchor(&list, props.added, height, window.is_at_top);
     use_in_sight(&list, props.selected, props.selected_id.as_ref(), height);
 
     let on_key = {
@@ -144,6 +156,7 @@ fn use_measure(list: &NodeRef, window: &UseStateHandle<Window>) -> std::rc::Rc<F
                     first: top / height,
                     rows: inner.div_ceil(height) + 1,
                     is_narrow,
+                    is_at_top: top == 0,
                 };
                 if last.replace(now) != now {
                     set.set(now);
@@ -175,14 +188,15 @@ fn use_measure(list: &NodeRef, window: &UseStateHandle<Window>) -> std::rc::Rc<F
 
 /// Keeps in sight what was in sight, unless that is the top.
 #[hook]
-fn use_anchor(list: &NodeRef, added: u64, height: usize) {
+fn use_anchor(list: &NodeRef, added: u64, height: usize, is_at_top: bool) {
     let before = use_mut_ref(|| added);
     let list = list.clone();
     use_effect_with(added, move |added| {
         let more = added.saturating_sub(before.replace(*added));
+        // To ask a list where it stands has the browser lay it out at once, so one that is at its top is not asked.
         if let Some(list) = list.cast::<HtmlElement>()
             && more > 0
-            && list.scroll_top() > 0
+            && !is_at_top
         {
             let more = i32::try_from(more as usize * height).unwrap_or(i32::MAX);
             list.set_scroll_top(list.scroll_top().saturating_add(more));
