@@ -117,7 +117,6 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                 <div class="tools">
                     <input
                         type="text"
-                        class="mono"
                         aria-label="Show topics that match this topic filter"
                         placeholder="Topic filter"
                         value={props.topic_filter.clone()}
@@ -132,7 +131,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                         type="search"
                         aria-label="Search topics and payloads"
                         aria-keyshortcuts="/"
-                        placeholder="Search  ( / )"
+                        placeholder="Search (/)"
                         oninput={set_text}
                         autocomplete="off"
                         spellcheck="false"

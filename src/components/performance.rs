@@ -23,6 +23,9 @@ const PAYLOAD_MAX: usize = 1 << 20;
 /// How often the load generator's figures are drawn.
 const PROGRESS_MS: u32 = 250;
 
+/// The unit of latencies, of which a few may be a hundred times the others.
+const MS: &str = "ms";
+
 #[derive(PartialEq, Properties)]
 pub(super) struct PerformanceProps {
     pub(super) samples: Rc<Samples>,
@@ -40,7 +43,7 @@ pub(super) fn Performance(props: &PerformanceProps) -> Html {
                     ("received", 0, |it| Some(it.received)),
                     ("published by the load generator", 1, |it| Some(it.published)),
                 ]) }
-                { plot(samples, "Latency of the load generator’s messages, there and back", "ms", &[
+                { plot(samples, "Latency of the load generator’s messages, there and back", MS, &[
                     ("p50", 2, |it| it.latency.map(|it| it.p50_ms)),
                     ("p99", 3, |it| it.latency.map(|it| it.p99_ms)),
                 ]) }
@@ -75,7 +78,7 @@ fn plot(samples: &Samples, title: &'static str, unit: &'static str, lines: &[Lin
     html! {
         <section class="panel" aria-label={title}>
             <div class="panel-head"><h2>{ title }</h2></div>
-            <Chart label={title} {unit} {series} data={Rc::new(data)} />
+            <Chart label={title} {unit} {series} data={Rc::new(data)} is_logarithmic={unit == MS} />
         </section>
     }
 }

@@ -121,7 +121,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                             type="search"
                             aria-label="Search topics"
                             aria-keyshortcuts="/"
-                            placeholder="Search  ( / )"
+                            placeholder="Search (/)"
                             oninput={set_wanted}
                             autocomplete="off"
                             spellcheck="false"

@@ -113,7 +113,7 @@ mod tests {
     /// Every third message is about a.
     fn fill(log: &mut MessageLog, messages: usize) {
         for _ in 0..messages {
-            let topic = if log.received() % 3 == 0 {
+            let topic = if log.received().is_multiple_of(3) {
                 "a/x"
             } else {
                 "b/x"

@@ -619,13 +619,14 @@ mod tests {
     /// Puts something into a store that is open already.
     async fn put(storage: &Storage, store: &str, key: JsValue, value: JsValue) {
         let session = storage.session.clone().unwrap();
-        let connection = session.connection.borrow();
-        let Connection { database, both, .. } = connection.as_ref().unwrap();
-        let transaction = database.write(both, |transaction| {
-            let store = transaction.object_store(store)?;
-            Ok(vec![store.put_with_key(&value, &key)?])
-        });
-        drop(connection);
+        let transaction = {
+            let connection = session.connection.borrow();
+            let Connection { database, both, .. } = connection.as_ref().unwrap();
+            database.write(both, |transaction| {
+                let store = transaction.object_store(store)?;
+                Ok(vec![store.put_with_key(&value, &key)?])
+            })
+        };
         transaction.unwrap().end().await.unwrap();
     }
 
