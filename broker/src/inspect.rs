@@ -1,6 +1,5 @@
 //! What the broker knows, for those who want to see it. Looking changes nothing.
 
-use crate::routes::Subscription;
 use crate::session::{Session, SessionId};
 use crate::{Broker, ConnId, QoS, TopicFilter, TopicName};
 
@@ -78,29 +77,33 @@ impl Broker {
 
     fn view(&self, id: SessionId) -> SessionView<'_> {
         let session: &Session = &self.sessions[id.0];
-        let subscription = |topic_filter| {
-            let routes = self.routes.get(topic_filter, id);
-            let Subscription {
-                qos,
-                no_local,
-                retain_as_published,
-                id,
-            } = routes.or_else(|| self.shares.get(topic_filter, id))?;
-            Some(SubscriptionView {
-                topic_filter,
-                qos,
-                no_local,
-                retain_as_published,
-                id,
-            })
-        };
+        let filters = session.filters.iter();
         SessionView {
             client_id: &session.client_id,
             conn: session.link.as_ref().map(|link| link.conn),
             expiry_interval_s: session.expiry_interval_s,
             queued: session.outbound.queued(),
             in_flight: session.outbound.in_flight(),
-            subscriptions: session.filters.iter().filter_map(subscription).collect(),
+            subscriptions: filters.filter_map(|it| self.granted(it, id)).collect(),
         }
+    }
+
+    fn granted<'a>(
+        &self,
+        topic_filter: &'a TopicFilter,
+        session: SessionId,
+    ) -> Option<SubscriptionView<'a>> {
+        // The routes know no share names: there it would be the session's subscription to the same filter for itself.
+        let found = match topic_filter.share() {
+            Some(_) => self.shares.get(topic_filter, session),
+            None => self.routes.get(topic_filter, session),
+        };
+        found.map(|it| SubscriptionView {
+            topic_filter,
+            qos: it.qos,
+            no_local: it.no_local,
+            retain_as_published: it.retain_as_published,
+            id: it.id,
+        })
     }
 }

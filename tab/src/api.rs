@@ -703,8 +703,8 @@ pub struct TabStats {
     pub lane_resets: u64,
     /// Stored records that could not be read.
     pub records_skipped: u64,
-    /// PUBLISH packets with DUP that left this tab: its clients and ports sent them again, because the broker or the
-    /// connection was another one.
+    /// PUBLISH and PUBREL packets that this tab's clients and ports sent again, because the broker or the connection was
+    /// another one.
     pub resent: u64,
     /// Microseconds that the worker has worked; 0 where nobody tells the tab.
     pub worked_us: u64,

@@ -43,6 +43,8 @@ pub(crate) enum ClientOutput {
     GoesOn(ConnectionNo),
     /// To the broker.
     Send(ConnectionNo, Packet),
+    /// So many PUBLISH and PUBREL packets go out that an earlier connection had carried.
+    Again(usize),
     /// This connection is over at this end.
     Close(ConnectionNo),
     /// Wants [`ClientInput::Up`] now, if there is a broker.

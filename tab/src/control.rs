@@ -239,10 +239,15 @@ impl ControlMessage {
                     })
                     .collect::<Option<_>>()?,
                 reign: match (fields.number("elected")?, fields.number("restored")?) {
-                    (Some(elected), Some(restored)) => Some(ReignTimes {
-                        elected: Time::from_ms(elected),
-                        restored: Time::from_ms(restored),
-                    }),
+                    // Nobody needs them: what cannot be is left out, and the rest of the announcement counts.
+                    (Some(elected), Some(restored))
+                        if elected <= restored && restored <= SAFE_INTEGER_MAX =>
+                    {
+                        Some(ReignTimes {
+                            elected: Time::from_ms(elected),
+                            restored: Time::from_ms(restored),
+                        })
+                    }
                     _ => None,
                 },
             }),
@@ -281,9 +286,6 @@ impl ControlMessage {
                     && announcement.lanes.len() <= VALUES_MAX
                     && announcement.timestamp <= SAFE_INTEGER_MAX
                     && announcement.since <= SAFE_INTEGER_MAX
-                    && announcement.reign.is_none_or(|it| {
-                        it.elected.as_ms().max(it.restored.as_ms()) <= SAFE_INTEGER_MAX
-                    })
                     && announcement.term.as_ref().is_none_or(term_fits)
                     && (!announcement.is_broker || announcement.term.is_some())
             }
@@ -521,6 +523,32 @@ mod tests {
     }
 
     #[test]
+    fn a_reign_whose_times_cannot_be_is_announced_without_them() {
+        let parse_times = |times: &str| {
+            let json = format!(
+                r#"{{"type":"announce","tabId":"0000000000000001","isBroker":true,"timestamp":5,"term":7{times}}}"#
+            );
+            match parse(&json) {
+                Some(ControlMessage::Announce(announcement)) => announcement.reign,
+                other => panic!("{other:?}"),
+            }
+        };
+        let times = ReignTimes {
+            elected: Time::from_ms(3),
+            restored: Time::from_ms(4),
+        };
+        assert_eq!(parse_times(r#","elected":3,"restored":4"#), Some(times));
+        for times in [
+            "",
+            r#","elected":3"#,
+            r#","restored":4"#,
+            r#","elected":5,"restored":4"#,
+        ] {
+            assert_eq!(parse_times(times), None, "{times}");
+        }
+    }
+
+    #[test]
     fn values_out_of_range_are_not_plausible() {
         let beyond = SAFE_INTEGER_MAX + 1;
         let plausible = |announcement| ControlMessage::Announce(announcement).is_plausible();
@@ -528,13 +556,6 @@ mod tests {
         for announcement in [
             Announcement {
                 timestamp: beyond,
-                ..announcement()
-            },
-            Announcement {
-                reign: Some(ReignTimes {
-                    elected: Time::from_ms(0),
-                    restored: Time::from_ms(beyond),
-                }),
                 ..announcement()
             },
             Announcement {

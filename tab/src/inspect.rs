@@ -8,8 +8,11 @@ use crate::names::TabId;
 /// Sessions, or receivers, of one answer: it is one frame, which holds up all others.
 const ENTRIES_MAX: usize = 1_000;
 
-/// Subscriptions of one answer.
-const SUBSCRIPTIONS_MAX: usize = 10_000;
+/// Bytes of one answer, about: names may be 65,535 bytes long. [MQTT-1.5.4]
+const BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of an entry beside its names, at most.
+const ENTRY_BYTES: usize = 64;
 
 /// The answer to a question; `tab_of` tells whose a connection is.
 pub(crate) fn answer(
@@ -29,12 +32,13 @@ pub(crate) fn answer(
         Question::Sessions { at_most } => {
             let all = broker.sessions().len();
             let at_most = usize::try_from(*at_most).unwrap_or(usize::MAX);
-            let mut room = SUBSCRIPTIONS_MAX;
+            let mut room = BYTES_MAX;
             let sessions: Vec<SessionInfo> = broker
                 .sessions()
                 .take(at_most.min(ENTRIES_MAX))
-                .map_while(|view| {
-                    room = room.checked_sub(view.subscriptions.len())?;
+                .filter_map(|view| {
+                    let names = view.subscriptions.iter().map(bytes).sum::<usize>();
+                    room = room.checked_sub(names + view.client_id.len() + ENTRY_BYTES)?;
                     Some(session(&view, &tab_of))
                 })
                 .collect();
@@ -61,12 +65,16 @@ fn receivers(
         let subscriptions = view.subscriptions.iter();
         subscriptions.map(move |subscription| (view, subscription))
     });
-    let receiver = |(view, subscription): (&SessionView<'_>, &SubscriptionView<'_>)| Receiver {
-        client_id: view.client_id.to_owned(),
-        tab: view.conn.and_then(&tab_of),
-        subscription: granted(subscription),
+    let mut room = BYTES_MAX;
+    let receiver = |(view, subscription): (&SessionView<'_>, &SubscriptionView<'_>)| {
+        room = room.checked_sub(bytes(subscription) + view.client_id.len())?;
+        Some(Receiver {
+            client_id: view.client_id.to_owned(),
+            tab: view.conn.and_then(&tab_of),
+            subscription: granted(subscription),
+        })
     };
-    let receivers: Vec<Receiver> = each.take(ENTRIES_MAX).map(receiver).collect();
+    let receivers: Vec<Receiver> = each.take(ENTRIES_MAX).filter_map(receiver).collect();
     Answer::Receivers {
         left_out: small(all - receivers.len()),
         receivers,
@@ -96,6 +104,10 @@ fn granted(view: &SubscriptionView<'_>) -> Granted {
         retain_as_published: view.retain_as_published,
         identifier: view.id,
     }
+}
+
+fn bytes(view: &SubscriptionView<'_>) -> usize {
+    view.topic_filter.as_str().len() + ENTRY_BYTES
 }
 
 fn small(count: usize) -> u32 {

@@ -273,9 +273,14 @@ impl Port {
     fn resume(&mut self, now: Time, connection: ConnectionNo, out: &mut Vec<ClientOutput>) {
         self.state = State::Connected(connection);
         self.answers.begin();
-        for packet in self.requests.resend() {
-            out.push(ClientOutput::Send(connection, packet));
-        }
+        let packets = self.requests.resend();
+        let counts = |packet: &&Packet| matches!(packet, Packet::Publish(_) | Packet::PubRel(_));
+        out.push(ClientOutput::Again(packets.iter().filter(counts).count()));
+        out.extend(
+            packets
+                .into_iter()
+                .map(|packet| ClientOutput::Send(connection, packet)),
+        );
         self.send_waiting(now, out);
     }
 

@@ -18,6 +18,8 @@ pub struct Settings {
     pub lock_retry_ms: u64,
     /// Milliseconds after which an unanswered CONNECT shows that the lane is broken.
     pub connect_timeout_ms: u64,
+    /// Milliseconds for which the answer to a page's question is awaited.
+    pub answer_ms: u64,
     /// Milliseconds before a client connects again whose connection the broker closed without a reason; doubles up to
     /// 32 times that.
     pub reconnect_ms: u64,
@@ -85,6 +87,7 @@ impl Default for Settings {
             bind_retry_ms: 300,
             lock_retry_ms: 200,
             connect_timeout_ms: 10_000,
+            answer_ms: 10_000,
             reconnect_ms: 500,
             suspect_ms: 300,
             no_broker_ms: 1_000,

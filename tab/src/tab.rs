@@ -6,7 +6,7 @@ mod storage;
 mod suspicion;
 mod traffic;
 
-use broker::sorted::{Map, Set};
+use broker::sorted::Map;
 use std::collections::VecDeque;
 
 use broker::Time;
@@ -240,7 +240,7 @@ impl Tab {
             locals: Map::new(),
             connections: Map::new(),
             last_connection: 0,
-            asked: Set::new(),
+            asked: Map::new(),
             steps: VecDeque::new(),
             stats: TabStats::default(),
             event_gaps: Map::new(),
@@ -281,8 +281,8 @@ struct Joined {
     locals: Map<LocalNo, Local>,
     connections: Map<ConnectionNo, LocalNo>,
     last_connection: u64,
-    /// What the page has asked the broker.
-    asked: Set<RequestId>,
+    /// What the page has asked the broker, and when it is given up.
+    asked: Map<RequestId, Time>,
     /// What they and the host still have to say to each other in this turn.
     steps: VecDeque<Step>,
     stats: TabStats,
@@ -396,6 +396,7 @@ impl Joined {
         self.drop_silent_tabs(turn);
         self.retry_locks(turn);
         self.bind_if_due(turn);
+        self.give_up_old_questions(turn);
         self.with_host(turn, |host, now, out| host.on_timeout(now, out));
         for no in self.locals.keys() {
             let timeout = Step::ToLocal(*no, ClientInput::Timeout);
@@ -421,13 +422,14 @@ impl Joined {
         let silence = self.roster.next_silence(self.settings.silence_ms);
         let roster = self.roster.next_show(self.settings.roster_gap_ms);
         let locks = self.lock_retries.values().min().copied();
+        let questions = self.asked.values().min().copied();
         let suspicion = self
             .suspicion
             .next_timeout(self.owed_since(), &self.settings);
-        [part, locals, announce, silence, roster, locks, suspicion]
-            .into_iter()
-            .flatten()
-            .min()
+        let all = [
+            part, locals, announce, silence, roster, locks, questions, suspicion,
+        ];
+        all.into_iter().flatten().min()
     }
 
     fn flush(&mut self, turn: &mut Turn<'_>) {

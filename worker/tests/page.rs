@@ -6,6 +6,8 @@
 mod clients;
 #[path = "page/hooks.rs"]
 mod hooks;
+#[path = "page/questions.rs"]
+mod questions;
 
 use std::time::Duration;
 

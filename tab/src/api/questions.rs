@@ -13,7 +13,7 @@ pub enum Question {
     Load,
     /// The sessions and what they are subscribed to, ordered by client id. Answer: [`Answer::Sessions`].
     Sessions {
-        /// So many at most; never more than 1,000 are told.
+        /// So many at most; never more than 1,000, or 1 MiB, are told.
         at_most: u32,
     },
     /// Who would receive a message that is published to this topic now. Answer: [`Answer::Receivers`].

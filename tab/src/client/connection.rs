@@ -222,6 +222,7 @@ impl Client {
     /// The broker knows nothing of this client: subscribes anew, and publishes anew what was not acknowledged.
     fn start_over(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
         self.received.clear();
+        let mut again = 0;
         for in_flight in core::mem::take(&mut self.in_flight).into_iter().rev() {
             self.packet_ids.remove(&in_flight.packet_id);
             if let Some(reason_code) = in_flight.received {
@@ -230,9 +231,11 @@ impl Client {
             } else {
                 let mut packet = in_flight.packet;
                 packet.dup = false;
+                again += 1;
                 self.waiting.push_front((in_flight.request, packet));
             }
         }
+        out.push(ClientOutput::Again(again));
         let requests = self.take_requests();
         self.renew(now, RetainHandling::SendAtSubscribe, requests, out);
     }

@@ -72,6 +72,7 @@ impl Client {
         if let State::Connected(connected) = &mut self.state {
             connected.unsent -= 1;
         }
+        out.push(ClientOutput::Again(1));
         self.send(now, packet, out);
         true
     }

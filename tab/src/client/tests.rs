@@ -180,6 +180,30 @@ fn without_a_session_everything_unacknowledged_is_published_anew() {
 }
 
 #[test]
+fn what_an_earlier_connection_had_carried_is_counted_when_it_goes_out_again() {
+    for (session_present, expected) in [(true, 3), (false, 2)] {
+        let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+        for (request, qos) in [(1, ExactlyOnce), (2, ExactlyOnce), (3, AtLeastOnce)] {
+            bench.publish(request, qos);
+        }
+        // With a session this is PUBREL's turn; without one the message is the former broker's, and done.
+        bench.packet(Packet::PubRec(PubRecPacket::new(1)));
+        bench.input(ClientInput::Down);
+        bench.publish(4, AtLeastOnce);
+        bench.out.clear();
+        bench.connections += 1;
+        let connection = ConnectionNo(bench.connections);
+        bench.input(ClientInput::Up(TERM, connection));
+        bench.packet(Packet::ConnAck(connack(session_present)));
+        let again = bench.out.iter().map(|output| match output {
+            ClientOutput::Again(packets) => *packets,
+            _ => 0,
+        });
+        assert_eq!(again.sum::<usize>(), expected);
+    }
+}
+
+#[test]
 fn a_session_that_an_unheard_connect_may_have_begun_gets_its_subscriptions_again() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     let subscription = Subscription {

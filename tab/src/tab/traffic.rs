@@ -1,6 +1,6 @@
 //! Traffic: packets between this tab's clients and the broker, over a lane or within the tab.
 
-use broker::{BrokerEvent, Packet, Time, codec};
+use broker::{BrokerEvent, Time, codec};
 
 use super::{Joined, Output, Part, Step, Turn};
 use crate::api::{
@@ -105,7 +105,7 @@ impl Joined {
                 Parcel::Closed { connection } => self.on_connection_closed(connection),
                 Parcel::Answer { no, answer } => {
                     // It was answered already, when the lane was interrupted.
-                    if self.asked.remove(&no) {
+                    if self.asked.remove(&no).is_some() {
                         turn.notify(Notice::Answer(no, answer));
                     }
                 }
@@ -121,7 +121,8 @@ impl Joined {
             Part::Broker(reign) => reign.host.answer(&question),
             Part::Client(link) => {
                 if link.ask(no, question) {
-                    self.asked.insert(no);
+                    let due = turn.now.plus_ms(self.settings.answer_ms);
+                    self.asked.insert(no, due);
                     return;
                 }
                 Answer::Refused(Problem::NoBroker)
@@ -133,10 +134,20 @@ impl Joined {
 
     /// The broker that was asked does not answer any more.
     fn give_up_questions(&mut self, turn: &mut Turn<'_>) {
-        for no in core::mem::take(&mut self.asked) {
-            let refused = Answer::Refused(Problem::NoBroker);
-            turn.notify(Notice::Answer(no, refused));
+        for (no, _) in core::mem::take(&mut self.asked).iter() {
+            turn.notify(unanswered(*no));
         }
+    }
+
+    /// A frame that got lost, with the question or the answer, is noticed when the next one comes: maybe never.
+    pub(super) fn give_up_old_questions(&mut self, turn: &mut Turn<'_>) {
+        self.asked.retain(|no, due| {
+            let is_due = *due <= turn.now;
+            if is_due {
+                turn.notify(unanswered(*no));
+            }
+            !is_due
+        });
     }
 
     fn on_connection_closed(&mut self, connection: ConnectionNo) {
@@ -145,6 +156,10 @@ impl Joined {
             self.steps.push_back(Step::ToLocal(no, closed));
         }
     }
+}
+
+fn unanswered(no: RequestId) -> Notice {
+    Notice::Answer(no, Answer::Refused(Problem::NoBroker))
 }
 
 // The clients.
@@ -266,6 +281,7 @@ impl Joined {
                     let packet = ToBroker::Packet(version, packet);
                     self.steps.push_back(Step::ToBroker(connection, packet));
                 }
+                ClientOutput::Again(packets) => self.stats.resent += packets as u64,
                 ClientOutput::Close(connection) => {
                     self.connections.remove(&connection);
                     let closed = Step::ToBroker(connection, ToBroker::Closed);
@@ -297,9 +313,6 @@ impl Joined {
     }
 
     fn tell_broker(&mut self, connection: ConnectionNo, what: ToBroker, turn: &mut Turn<'_>) {
-        if let ToBroker::Packet(_, Packet::Publish(publish)) = &what {
-            self.stats.resent += u64::from(publish.dup);
-        }
         match &mut self.part {
             Part::Waiting | Part::Taking(_) => {}
             Part::Client(link) => {

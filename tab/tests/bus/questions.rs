@@ -3,7 +3,7 @@
 use tab::api::{
     Answer, Command, EventKind, Notice, Problem, QoS, Question, RequestId, Subscription,
 };
-use tab::{Input, TabId};
+use tab::{Input, Settings, TabId};
 
 use crate::world::{World, id};
 
@@ -195,6 +195,90 @@ fn without_a_broker_that_hears_it_a_question_is_refused_at_once() {
 }
 
 #[test]
+fn a_question_that_got_lost_ends_although_nothing_else_is_said() {
+    let mut world = connected(2);
+    for lost in ["the question", "the answer"] {
+        let before = answers(&world, id(2)).len();
+        if lost == "the question" {
+            world.frames_to_lose = 1;
+            ask(&mut world, id(2), QUESTION);
+        } else {
+            world.freeze(id(1));
+            ask(&mut world, id(2), QUESTION);
+            world.frames_to_lose = 1;
+            world.thaw(id(1));
+        }
+        assert_eq!(world.frames_to_lose, 0);
+        world.pass(Settings::default().answer_ms - 1);
+        assert_eq!(answers(&world, id(2)).len(), before, "{lost}");
+        world.pass(1);
+        let (_, last) = answers(&world, id(2)).pop().unwrap();
+        assert_eq!(last, Answer::Refused(Problem::NoBroker), "{lost}");
+        // The gap is noticed now, and mended.
+        ask(&mut world, id(2), QUESTION);
+        world.pass(1_000);
+        let answer = told(&mut world, id(2), QUESTION);
+        assert!(matches!(answer, Answer::Sessions { .. }), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_shared_subscription_is_shown_as_it_was_granted() {
+    let mut world = connected(1);
+    let own = Subscription {
+        topic_filter: "a".to_owned(),
+        no_local: true,
+        ..Default::default()
+    };
+    let shared = Subscription {
+        topic_filter: "$share/g/a".to_owned(),
+        qos: QoS::ExactlyOnce,
+        ..Default::default()
+    };
+    let subscribe = tab::api::ClientCommand::Subscribe(RequestId(1), vec![own, shared]);
+    world.client(id(1), subscribe);
+    let topic = "a".to_owned();
+    let Answer::Receivers { receivers, .. } =
+        told(&mut world, id(1), Question::Receivers { topic })
+    else {
+        panic!("no receivers")
+    };
+    let granted: Vec<_> = receivers
+        .iter()
+        .map(|it| {
+            let it = &it.subscription;
+            (it.topic_filter.as_str(), it.qos, it.no_local)
+        })
+        .collect();
+    let expected = [
+        ("$share/g/a", QoS::ExactlyOnce, false),
+        ("a", QoS::AtMostOnce, true),
+    ];
+    assert_eq!(granted, expected);
+}
+
+#[test]
+fn an_answer_does_not_hold_up_the_lane_however_long_the_names_are() {
+    let mut world = connected(2);
+    let filters = |from: usize| {
+        let wanted = (from..from + 20).map(|number| Subscription {
+            topic_filter: format!("{number:x>65000}"),
+            ..Default::default()
+        });
+        wanted.collect::<Vec<_>>()
+    };
+    // More than a MiB in the first session; the second is told all the same.
+    let subscribe = tab::api::ClientCommand::Subscribe(RequestId(1), filters(0));
+    world.client(id(1), subscribe);
+    let Answer::Sessions { sessions, left_out } = told(&mut world, id(2), QUESTION) else {
+        panic!("no sessions")
+    };
+    let second = format!("tab-{}", id(2));
+    let told: Vec<&str> = sessions.iter().map(|it| it.client_id.as_str()).collect();
+    assert_eq!((told, left_out), (vec![second.as_str()], 1));
+}
+
+#[test]
 fn before_it_has_joined_a_tab_asks_nobody() {
     let mut world = World::with_tabs(1);
     world.start(id(5));
@@ -227,19 +311,25 @@ fn a_new_broker_tells_when_it_was_elected_and_when_it_knew_everything() {
     );
 }
 
+fn resent(world: &World, tab: TabId) -> u64 {
+    world.stats(tab).map_or(0, |it| it.resent)
+}
+
 #[test]
 fn what_is_sent_again_is_counted() {
-    let mut world = World::durable(2);
-    for number in [1, 2] {
-        world.connect(id(number));
+    // With a log the session goes on; without one, everything is published anew to a broker that knows nothing.
+    for mut world in [World::durable(2), World::with_tabs(2)] {
+        for number in [1, 2] {
+            world.connect(id(number));
+        }
+        world.freeze(id(1));
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            world.publish(id(2), "a", "x", qos);
+        }
+        assert_eq!(resent(&world, id(2)), 0);
+        world.crash(id(1));
+        world.pass(1_000);
+        let published = world.published(id(2)).len();
+        assert_eq!((resent(&world, id(2)), published), (2, 3));
     }
-    world.freeze(id(1));
-    for _ in 0..3 {
-        world.publish(id(2), "a", "x", QoS::AtLeastOnce);
-    }
-    let resent = |world: &World| world.stats(id(2)).map_or(0, |it| it.resent);
-    assert_eq!(resent(&world), 0);
-    world.crash(id(1));
-    world.pass(1_000);
-    assert_eq!((resent(&world), world.published(id(2)).len()), (3, 3));
 }

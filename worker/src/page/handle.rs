@@ -182,7 +182,8 @@ impl BusHandle {
     /// ```
     ///
     /// # Errors
-    /// [`Problem::NoBroker`] if there is none, or none that answers; [`RequestError::Closed`] if the worker has ended.
+    /// [`Problem::NoBroker`] if there is none, or none that answers; [`Problem::Channel`] if the channel's name is none;
+    /// [`RequestError::Closed`] if the worker has ended.
     pub fn ask(
         &self,
         question: Question,
@@ -190,10 +191,16 @@ impl BusHandle {
         let (answer, answered) = oneshot::channel();
         let no = RequestId(self.0.next_question.get());
         self.0.next_question.set(no.0 + 1);
-        let has_worker = !matches!(self.status(), BusStatus::Failed(_));
-        if let Some(bus) = self.0.bus.get().filter(|_| has_worker) {
-            self.0.asked.borrow_mut().insert(no, answer);
-            bus.send(Command::Ask(no, question));
+        match (self.status(), self.0.bus.get()) {
+            (BusStatus::Starting | BusStatus::Open(_), Some(bus)) => {
+                self.0.asked.borrow_mut().insert(no, answer);
+                bus.send(Command::Ask(no, question));
+            }
+            (BusStatus::Refused(problem), _) => {
+                // Whoever asks holds the other end still.
+                let _ = answer.send(Answer::Refused(problem));
+            }
+            (BusStatus::Failed(_), _) | (_, None) => {}
         }
         async move {
             match answered.await {
@@ -293,6 +300,9 @@ impl Inner {
             Notice::Refused(problem @ Problem::Channel(_)) => {
                 let error = RequestError::Problem(problem.clone());
                 self.clients().iter().for_each(|it| it.close(&error));
+                for (_, asked) in self.asked.take() {
+                    let _ = asked.send(Answer::Refused(problem.clone()));
+                }
             }
             Notice::Role(_)
             | Notice::Roster(_)

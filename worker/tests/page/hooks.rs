@@ -2,17 +2,19 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
-use tabmq_worker::api::{ConnectOptions, Publication, QoS, Role};
+use tabmq_worker::api::{Answer, ConnectOptions, Publication, QoS, Question, Role};
 use tabmq_worker::hooks::{
-    BusProvider, SubscriptionOptions, use_bus_status, use_publish, use_retained, use_role,
-    use_roster, use_subscription, use_subscription_with_options,
+    BusProvider, SubscriptionOptions, use_answer, use_bus_status, use_publish, use_retained,
+    use_role, use_roster, use_subscription, use_subscription_with_options,
 };
 use tabmq_worker::{BusStatus, Client, Reason, SubscriptionStatus};
 use wasm_bindgen_test::wasm_bindgen_test;
+use yew::platform::time::sleep;
 use yew::prelude::*;
 
-use super::{message, open, options, retained, until};
+use super::{message, open, options, retained, to, until};
 
 /// What the components have drawn, and how often.
 #[derive(Clone, Default)]
@@ -280,4 +282,56 @@ async fn hooks_without_a_provider_say_so_and_do_nothing() {
         props.drawn.0.borrow().0.contains("BusProvider")
     })
     .await;
+}
+
+/// The filters of those who would receive a message on the topic.
+#[component]
+fn Receivers(props: &Props) -> Html {
+    let question = (!props.topic_filter.is_empty()).then(|| Question::Receivers {
+        topic: props.topic_filter.to_owned(),
+    });
+    let words = match use_answer(question, 20) {
+        None => "nothing".to_owned(),
+        Some(Err(why)) => why.to_string(),
+        Some(Ok(answer)) => match &*answer {
+            Answer::Receivers { receivers, .. } => receivers
+                .iter()
+                .map(|it| it.subscription.topic_filter.as_str())
+                .collect::<Vec<_>>()
+                .join(","),
+            other => format!("{other:?}"),
+        },
+    };
+    props.drawn.draw(words)
+}
+
+#[wasm_bindgen_test]
+async fn an_answer_follows_the_question_and_what_has_changed() {
+    let mut props = props("questions", "a/b");
+    let drawn = props.drawn.clone();
+    let mut app = App::<Receivers>::mount(&props);
+    until("an answer", || drawn.is("")).await;
+    let client = client("questions");
+    let subscriber = client.subscribe(to("a/#"), |_| {});
+    until("another answer", || drawn.is("a/#")).await;
+
+    // What is no other answer is not drawn again.
+    let count = drawn.count();
+    assert!(client.publish(message("c", "1")).await.is_ok());
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(drawn.count(), count);
+
+    props.topic_filter = "c";
+    app.update(props.clone());
+    until("the answer to the other question", || drawn.is("")).await;
+    props.topic_filter = "a/#";
+    app.update(props.clone());
+    until("what is wrong with it", || {
+        drawn.0.borrow().0.contains("wildcard")
+    })
+    .await;
+    props.topic_filter = "";
+    app.update(props);
+    until("no answer", || drawn.is("nothing")).await;
+    drop(subscriber);
 }
