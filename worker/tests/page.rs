@@ -1,6 +1,6 @@
 //! Pages and their workers in a real browser: [`BusHandle`], its clients and the hooks.
 #![cfg(target_arch = "wasm32")]
-#![allow(clippy::expect_used, reason = "a test may fail")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 #[path = "page/clients.rs"]
 mod clients;
