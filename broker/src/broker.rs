@@ -66,6 +66,9 @@ pub enum Input {
     /// Whether there is no room to store anything more. As long as there is none, what would have to be stored is
     /// refused with 0x97.
     StorageFull(bool),
+    /// Whether the way to the client of this connection is full, because it takes what it is sent slower than that comes.
+    /// As long as it is, messages of QoS 0 are dropped for it, those of QoS 1 and 2 wait in its session, and answers go on.
+    Congested(ConnId, bool),
     /// The server ends: every connection is closed, with 0x8B for those that can be told. Sessions and wills go on as
     /// after any connection that the broker closes, for a server that keeps the broker or its state.
     Shutdown,
@@ -216,6 +219,7 @@ impl Broker {
             Input::Interrupted(conn) => self.on_interrupted(now, conn, out),
             Input::OriginGone(origin) => self.on_origin_gone(now, origin, out),
             Input::StorageFull(is_full) => self.storage_full = is_full,
+            Input::Congested(conn, is_congested) => self.on_congested(now, conn, is_congested, out),
             // Without a log nothing waits for it.
             Input::Committed(_) => {}
             Input::Timeout => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::broker::Stats;
 use crate::journal::DeliveryLog;
+use crate::link::Connection;
 use crate::message::{Message, max_qos, min_qos};
 use crate::outbound::{Delivery, PubRecOutcome};
 use crate::packet::puback::PubAckPacket;
@@ -13,9 +14,20 @@ use crate::packet::pubrel::PubRelPacket;
 use crate::routes::Subscription;
 use crate::session::{Session, SessionId};
 use crate::{
-    Broker, BrokerEvent, CloseReason, Config, DropReason, Output, Packet, QoS, ReasonCode, Time,
-    TopicFilter,
+    Broker, BrokerEvent, CloseReason, Config, ConnId, DropReason, Output, Packet, QoS, ReasonCode,
+    Time, TopicFilter,
 };
+
+/// What has become of a message: the best of what has become of it at its receivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Routed {
+    /// Nobody is subscribed to it.
+    NoReceiver,
+    /// Too much waits already for whoever is.
+    NoRoom,
+    /// It was sent, waits, or was left out as its QoS or its receiver allows.
+    Delivered,
+}
 
 impl Delivery {
     /// One copy for all subscriptions of a session that match: with the highest QoS and every identifier.
@@ -44,14 +56,14 @@ impl Delivery {
 }
 
 impl Broker {
-    /// Routes a message to every session with a matching subscription, and retains it if it is to be retained. Returns
-    /// whether there is such a session. [MQTT-4.5.0-1]
+    /// Routes a message to every session with a matching subscription, and retains it if it is to be retained.
+    /// [MQTT-4.5.0-1]
     pub(crate) fn publish_message(
         &mut self,
         now: Time,
         message: Message,
         out: &mut Vec<Output>,
-    ) -> bool {
+    ) -> Routed {
         self.publish_message_of(now, None, message, out)
     }
 
@@ -62,7 +74,7 @@ impl Broker {
         publisher: Option<u64>,
         mut message: Message,
         out: &mut Vec<Output>,
-    ) -> bool {
+    ) -> Routed {
         // What nobody published is the broker's own word, which it says again when it comes back.
         let is_recorded = !message.publisher.is_empty();
         if is_recorded {
@@ -82,19 +94,20 @@ impl Broker {
         });
         // The sort is stable: the subscriptions of a session keep their order.
         matches.sort_by_key(|&(id, _)| id);
-        let has_receivers = !matches.is_empty();
+        let mut routed = Routed::NoReceiver;
         for of_session in matches.chunk_by(|(a, _), (b, _)| a == b) {
             let [(id, _), ..] = *of_session else { continue };
             let subscriptions = of_session.iter().map(|(_, subscription)| subscription);
-            self.deliver(now, id, Delivery::new(&message, subscriptions), out);
+            let delivery = Delivery::new(&message, subscriptions);
+            routed = routed.max(self.deliver(now, id, delivery, out));
         }
         matches.clear();
         self.matches = matches;
-        let has_shared = self.publish_shared(now, &message, out);
+        routed = routed.max(self.publish_shared(now, &message, out));
         if is_recorded {
             self.journal.end();
         }
-        has_shared || has_receivers
+        routed
     }
 
     /// Sends the retained messages that match a subscription which was just made. [MQTT-3.3.1-9]
@@ -123,16 +136,36 @@ impl Broker {
         id: SessionId,
         delivery: Delivery,
         out: &mut Vec<Output>,
-    ) {
+    ) -> Routed {
         let session = &mut self.sessions[id.0];
         if delivery.qos == QoS::AtMostOnce {
             session.send_now(now, &delivery, &mut self.stats, out);
+            Routed::Delivered
         } else {
             let log = &mut self.journal.of(session.number);
             session.outbound.push(delivery, log);
             session.pump(now, &mut self.stats, log, out);
-            session.shed(&self.config, now, &mut self.stats, log, out);
+            session.shed(&self.config, now, &mut self.stats, log, out)
         }
+    }
+
+    /// The way to a client is full, or has room again: then it gets what has waited.
+    pub(crate) fn on_congested(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        is_congested: bool,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(&Connection::Client(id)) = self.connections.get(&conn) else {
+            return;
+        };
+        let session = &mut self.sessions[id.0];
+        if let Some(link) = &mut session.link {
+            link.is_congested = is_congested;
+        }
+        let log = &mut self.journal.of(session.number);
+        session.pump(now, &mut self.stats, log, out);
     }
 
     /// Sends a client that came back what it has not acknowledged, in order, and then what waits. [MQTT-4.4.0-1]
@@ -216,17 +249,15 @@ impl Session {
         out: &mut Vec<Output>,
     ) {
         let Some(link) = &mut self.link else { return };
-        if let Some(packet) = link.message(delivery.packet(None, false, now)) {
+        let reason = if link.is_congested {
+            DropReason::Congested
+        } else if let Some(packet) = link.message(delivery.packet(None, false, now)) {
             stats.messages_delivered += 1;
-            out.push(Output::Send(link.conn, packet));
+            return out.push(Output::Send(link.conn, packet));
         } else {
-            out.push(dropped(
-                &self.client_id,
-                &delivery.message,
-                DropReason::TooLarge,
-                stats,
-            ));
-        }
+            DropReason::TooLarge
+        };
+        out.push(dropped(&self.client_id, &delivery.message, reason, stats));
     }
 
     /// Sends as much of what waits as the client takes now.
@@ -238,6 +269,9 @@ impl Session {
         out: &mut Vec<Output>,
     ) {
         let Some(link) = &mut self.link else { return };
+        if link.is_congested {
+            return;
+        }
         let client_id = &self.client_id;
         self.outbound.pump(
             link.client.receive_maximum,
@@ -281,19 +315,21 @@ impl Session {
         stats: &mut Stats,
         log: &mut DeliveryLog<'_>,
         out: &mut Vec<Output>,
-    ) {
+    ) -> Routed {
         let client_id = &self.client_id;
         let newest = self.outbound.shed(config, now, log, |message| {
             out.push(dropped(client_id, message, DropReason::Expired, stats));
         });
-        if let Some(newest) = newest {
-            out.push(dropped(
-                client_id,
-                &newest.message,
-                DropReason::QueueFull,
-                stats,
-            ));
-        }
+        let Some(newest) = newest else {
+            return Routed::Delivered;
+        };
+        out.push(dropped(
+            client_id,
+            &newest.message,
+            DropReason::QueueFull,
+            stats,
+        ));
+        Routed::NoRoom
     }
 }
 

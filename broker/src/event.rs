@@ -113,6 +113,8 @@ pub enum DropReason {
     QueueFull,
     /// It is larger than the receiver accepts. [MQTT-3.1.2-25]
     TooLarge,
+    /// It has QoS 0, and the way to the receiver is full.
+    Congested,
 }
 
 /// A sentence for people.
@@ -191,6 +193,7 @@ impl fmt::Display for DropReason {
             Self::Expired => "it expired",
             Self::QueueFull => "too many messages wait already",
             Self::TooLarge => "it is larger than the client accepts",
+            Self::Congested => "the client takes what it is sent too slowly",
         })
     }
 }

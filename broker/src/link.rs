@@ -36,6 +36,8 @@ pub(crate) struct Link {
     pub(crate) client: ClientLimits,
     pub(crate) server: ServerLimits,
     pub(crate) keep_alive_s: u16,
+    /// Whether the way to the client is full.
+    pub(crate) is_congested: bool,
     /// When the last packet came.
     pub(crate) heard: Time,
     /// When to look whether the client is silent, if it promised not to be. It is not moved by every packet: when it
@@ -155,6 +157,7 @@ impl Link {
             client,
             server,
             keep_alive_s,
+            is_congested: false,
             heard: now,
             keep_alive_check: None,
             unreleased: Set::new(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::access::{Access, Client};
 use crate::codec::{self, DecodeError, Violation};
+use crate::delivery::Routed;
 use crate::message::{Message, forwarded, is_as_announced};
 use crate::packet::PacketType;
 use crate::packet::puback::PubAckPacket;
@@ -225,11 +226,15 @@ impl Broker {
             properties: forwarded(&publish.properties),
             payload: publish.payload,
         };
+        let is_retained = message.retain;
         let publisher = self.sessions[id.0].number;
-        if self.publish_message_of(now, Some(publisher), message, out) {
-            ReasonCode::Success
-        } else {
-            ReasonCode::NoMatchingSubscribers
+        match self.publish_message_of(now, Some(publisher), message, out) {
+            Routed::NoReceiver => ReasonCode::NoMatchingSubscribers,
+            // A client of MQTT 3.1.1 that was cut off would send it again at once, and again.
+            Routed::NoRoom if !is_retained && self.sessions[id.0].speaks_v5() => {
+                ReasonCode::QuotaExceeded
+            }
+            Routed::NoRoom | Routed::Delivered => ReasonCode::Success,
         }
     }
 

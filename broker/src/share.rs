@@ -3,6 +3,7 @@
 use crate::sorted::Map;
 use std::sync::Arc;
 
+use crate::delivery::Routed;
 use crate::message::{Message, min_qos};
 use crate::outbound::Delivery;
 use crate::routes::{Routes, Subscription};
@@ -145,22 +146,24 @@ impl Group {
 }
 
 impl Broker {
-    /// Sends a message to one member of every group whose filter matches. Returns whether there is such a group.
+    /// Sends a message to one member of every group whose filter matches.
     pub(crate) fn publish_shared(
         &mut self,
         now: Time,
         message: &Arc<Message>,
         out: &mut Vec<Output>,
-    ) -> bool {
-        let groups = self.shares.matching(&message.topic);
-        let has_receivers = !groups.is_empty();
-        for id in groups {
+    ) -> Routed {
+        let mut routed = Routed::NoReceiver;
+        for id in self.shares.matching(&message.topic) {
+            // A group of which nobody can have it has it all the same.
+            let mut of_group = Routed::Delivered;
             if let Some((session, subscription)) = self.choose(id, message.qos) {
                 let filter = self.shares.groups[id.0].filter.clone();
-                self.deliver_shared(now, session, filter, message, subscription, out);
+                of_group = self.deliver_shared(now, session, filter, message, subscription, out);
             }
+            routed = routed.max(of_group);
         }
-        has_receivers
+        routed
     }
 
     /// Hands to other members what a session has not delivered to its client: after a break of the connection, while
@@ -231,7 +234,10 @@ impl Broker {
         for chosen @ (_, session, subscription) in group.in_turn() {
             let session = &sessions[session.0];
             match &session.link {
-                Some(link) if session.outbound.has_room(link.client.receive_maximum) => {
+                Some(link)
+                    if !link.is_congested
+                        && session.outbound.has_room(link.client.receive_maximum) =>
+                {
                     best = Some(chosen);
                     break;
                 }
@@ -255,9 +261,9 @@ impl Broker {
         message: &Arc<Message>,
         subscription: Subscription,
         out: &mut Vec<Output>,
-    ) {
+    ) -> Routed {
         let mut delivery = Delivery::new(message, [&subscription]);
         delivery.share = Some(filter);
-        self.deliver(now, session, delivery, out);
+        self.deliver(now, session, delivery, out)
     }
 }

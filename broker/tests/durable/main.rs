@@ -15,6 +15,8 @@ mod aliases;
 mod authentication;
 #[path = "../engine/conformance.rs"]
 mod conformance;
+#[path = "../engine/congestion.rs"]
+mod congestion;
 #[path = "../engine/connect.rs"]
 mod connect;
 #[path = "../engine/delivery.rs"]

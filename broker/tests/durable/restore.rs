@@ -547,7 +547,7 @@ fn what_finds_no_room_in_a_queue_is_not_stored() {
     world.join(B, client("b"));
     world.send(B, publish1(1, "t", "x"), "B PUBACK 1");
     let stored = world.broker.stored;
-    world.send(B, publish1(2, "t", "y"), "B PUBACK 2");
+    world.send(B, publish1(2, "t", "y"), "B PUBACK 2 QuotaExceeded");
     assert_eq!(world.broker.stored, stored);
     assert_eq!(world.change_broker().messages, 1);
 }

@@ -43,6 +43,12 @@ fn publish_all(world: &mut World, payloads: &[&str], expected: &[&str]) {
     }
 }
 
+/// Publishes with QoS 1 what the only receiver has no room for.
+#[track_caller]
+fn refused(world: &mut World, payload: &str) {
+    world.send(A, publish1(1, "t", payload), "A PUBACK 1 QuotaExceeded");
+}
+
 #[test] // MQTT-4.3.3-4, MQTT-4.3.3-5
 fn qos_2_takes_four_steps() {
     let mut world = with_subscriber(client("b"));
@@ -345,7 +351,10 @@ fn a_full_queue_keeps_the_oldest_and_reports_the_rest() {
     world.subscribe(B, "t", QOS1);
     world.gone(B, "");
     world.events();
-    publish_all(&mut world, &["1", "2", "3", "4"], &[]);
+    publish_all(&mut world, &["1", "2"], &[]);
+    for payload in ["3", "4"] {
+        refused(&mut world, payload);
+    }
     let dropped = || BrokerEvent::MessageDropped {
         client_id: "b".into(),
         topic: TopicName::parse("t").unwrap(),
@@ -369,7 +378,8 @@ fn a_message_that_can_be_sent_at_once_needs_no_queue() {
     world.join(A, client("a"));
     world.join(B, receiving(client("b"), 1));
     world.subscribe(B, "t", QOS1);
-    publish_all(&mut world, &["1", "2"], &["B PUBLISH t 1 qos1 #1"]);
+    publish_all(&mut world, &["1"], &["B PUBLISH t 1 qos1 #1"]);
+    refused(&mut world, "2");
     world.send(B, puback(1), "");
     publish_all(&mut world, &["3"], &["B PUBLISH t 3 qos1 #2"]);
 }
@@ -391,7 +401,8 @@ fn what_expired_makes_room_in_a_full_queue() {
         "A PUBACK 1",
     );
     world.pass_ms(5_000);
-    publish_all(&mut world, &["3", "4"], &[]);
+    publish_all(&mut world, &["3"], &[]);
+    refused(&mut world, "4");
     assert_eq!(world.stats().messages_dropped, 2);
     world.connect(
         B,

@@ -182,8 +182,14 @@ fn what_waits_in_a_session_has_a_limit_in_bytes() {
     world.subscribe(A, "t", QOS1);
     world.gone(A, "");
     world.join(B, client("b"));
-    for (packet_id, payload) in [(1, "123"), (2, "1234"), (3, "12"), (4, "1")] {
-        let expected = format!("B PUBACK {packet_id}");
+    let full = " QuotaExceeded";
+    for (packet_id, payload, code) in [
+        (1, "123", ""),
+        (2, "1234", full),
+        (3, "12", ""),
+        (4, "1", full),
+    ] {
+        let expected = format!("B PUBACK {packet_id}{code}");
         world.send(B, publish1(packet_id, "t", payload), &expected);
     }
     assert_eq!(world.stats().messages_dropped, 2);

@@ -13,6 +13,7 @@ mod aliases;
 mod authentication;
 mod conformance;
 mod conformance_311;
+mod congestion;
 mod connect;
 mod delivery;
 mod events;

@@ -1,0 +1,153 @@
+//! Clients that take what they are sent slower than it comes.
+
+use broker::{BrokerEvent, Config, DropReason, Input, TopicName};
+
+use crate::harness::*;
+
+/// A publishes; B and C have subscribed to `t` with QoS 2, and keep two messages at most.
+fn world() -> World {
+    let mut world = World::with(Config {
+        queue_messages_max: 2,
+        ..plain_config()
+    });
+    world.join(A, client("a"));
+    for (conn, client_id) in [(B, "b"), (C, "c")] {
+        world.join(conn, lasting(client_id, 100));
+        world.subscribe(conn, "t", QOS2);
+    }
+    world.events();
+    world
+}
+
+fn dropped(reason: DropReason) -> BrokerEvent {
+    BrokerEvent::MessageDropped {
+        client_id: "b".into(),
+        topic: TopicName::parse("t").unwrap(),
+        reason,
+    }
+}
+
+#[test]
+fn for_a_congested_client_qos_0_is_dropped_and_the_rest_waits() {
+    let mut world = world();
+    world.check(Input::Congested(B, true), "");
+    world.send(A, publish("t", "1"), "C PUBLISH t 1");
+    assert_eq!(world.events(), [dropped(DropReason::Congested)]);
+    world.send(
+        A,
+        publish1(1, "t", "2"),
+        "C PUBLISH t 2 qos1 #1\nA PUBACK 1",
+    );
+    world.send(
+        A,
+        publish2(2, "t", "3"),
+        "C PUBLISH t 3 qos2 #2\nA PUBREC 2",
+    );
+    // It is answered all the same.
+    world.subscribe(B, "u", QOS1);
+    let waiting = "B PUBLISH t 2 qos1 #1\nB PUBLISH t 3 qos2 #2";
+    world.check(Input::Congested(B, false), waiting);
+    world.send(A, publish("t", "4"), "B PUBLISH t 4\nC PUBLISH t 4");
+    assert_eq!(world.stats().messages_dropped, 1);
+}
+
+#[test]
+fn what_is_acknowledged_makes_no_room_for_a_congested_client() {
+    let mut world = world();
+    world.send(
+        A,
+        publish1(1, "t", "1"),
+        "B PUBLISH t 1 qos1 #1\nC PUBLISH t 1 qos1 #1\nA PUBACK 1",
+    );
+    world.check(Input::Congested(B, true), "");
+    world.send(
+        A,
+        publish1(1, "t", "2"),
+        "C PUBLISH t 2 qos1 #2\nA PUBACK 1",
+    );
+    world.send(B, puback(1), "");
+    world.check(Input::Congested(B, true), "");
+    world.check(Input::Congested(B, false), "B PUBLISH t 2 qos1 #2");
+}
+
+#[test]
+fn a_connection_that_is_new_is_not_congested() {
+    let mut world = world();
+    world.check(Input::Congested(B, true), "");
+    world.send(
+        A,
+        publish1(1, "t", "1"),
+        "C PUBLISH t 1 qos1 #1\nA PUBACK 1",
+    );
+    world.gone(B, "");
+    // Nobody is behind it any more.
+    world.check(Input::Congested(B, false), "");
+    world.connect(
+        B,
+        lasting("b", 100),
+        "B CONNACK Success session\nB PUBLISH t 1 qos1 #1",
+    );
+    world.send(A, publish("t", "2"), "B PUBLISH t 2\nC PUBLISH t 2");
+}
+
+#[test]
+fn a_message_for_which_nobody_has_room_is_refused() {
+    let mut world = world();
+    for conn in [B, C] {
+        world.check(Input::Congested(conn, true), "");
+    }
+    for payload in ["1", "2"] {
+        world.send(A, publish1(1, "t", payload), "A PUBACK 1");
+    }
+    world.send(A, publish1(1, "t", "3"), "A PUBACK 1 QuotaExceeded");
+    world.send(A, publish2(2, "t", "4"), "A PUBREC 2 QuotaExceeded");
+    // Its identifier is free again, and nothing is to be released.
+    world.send(A, publish2(2, "t", "5"), "A PUBREC 2 QuotaExceeded");
+    // QoS 0 is never kept, and has no answer.
+    world.send(A, publish("t", "6"), "");
+    // What is retained is kept, and can be had.
+    world.send(A, publish1(1, "t", "7").with_retain(true), "A PUBACK 1");
+    // One who has room is enough, however slow the others are.
+    let waiting = "C PUBLISH t 1 qos1 #1\nC PUBLISH t 2 qos1 #2";
+    world.check(Input::Congested(C, false), waiting);
+    world.send(
+        A,
+        publish1(1, "t", "8"),
+        "C PUBLISH t 8 qos1 #3\nA PUBACK 1",
+    );
+    let waiting = "B PUBLISH t 1 qos1 #1\nB PUBLISH t 2 qos1 #2";
+    world.check(Input::Congested(B, false), waiting);
+}
+
+#[test]
+fn a_client_of_mqtt_311_that_cannot_be_told_is_not_cut_off() {
+    let mut world = world();
+    for conn in [B, C] {
+        world.check(Input::Congested(conn, true), "");
+    }
+    world.leave(A);
+    world.join(A, client_311("a"));
+    for payload in ["1", "2", "3"] {
+        world.send(A, publish1(1, "t", payload), "A PUBACK 1");
+    }
+    assert_eq!(world.stats().messages_dropped, 2);
+}
+
+#[test]
+fn a_congested_member_of_a_share_is_passed_over() {
+    let mut world = World::new();
+    world.join(A, client("a"));
+    for (conn, client_id) in [(B, "b"), (C, "c")] {
+        world.join(conn, client(client_id));
+        world.subscribe(conn, "$share/g/t", QOS1);
+    }
+    world.check(Input::Congested(B, true), "");
+    for payload in ["1", "2"] {
+        world.send(A, publish("t", payload), &format!("C PUBLISH t {payload}"));
+    }
+    // If all are, it waits for the one whose turn it is.
+    world.check(Input::Congested(C, true), "");
+    world.send(A, publish1(1, "t", "3"), "A PUBACK 1");
+    world.check(Input::Congested(C, false), "");
+    world.check(Input::Congested(B, false), "B PUBLISH t 3 qos1 #1");
+}
