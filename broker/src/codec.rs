@@ -19,6 +19,7 @@ use core::fmt;
 
 use bytes::{Buf, Bytes};
 use mqtt5_protocol::ReasonCode;
+use mqtt5_protocol::packet::publish::PublishPacket;
 use mqtt5_protocol::packet::{Packet, PacketType};
 
 pub use check::Violation;
@@ -82,6 +83,23 @@ pub fn encode(
 ) -> Result<(), EncodeError> {
     check::packet(packet, version)?;
     write::packet(packet, version, out)
+}
+
+/// Appends a PUBLISH up to its payload, and returns that: [`encode`] would append it, for which there may be a better place.
+///
+/// # Errors
+///
+/// Why `publish` cannot be sent; `out` is then as it was.
+pub fn encode_head(
+    mut publish: PublishPacket,
+    version: ProtocolVersion,
+    out: &mut Vec<u8>,
+) -> Result<Bytes, EncodeError> {
+    let packet = Packet::Publish(publish.clone());
+    check::packet(&packet, version)?;
+    let payload = core::mem::take(&mut publish.payload);
+    write::head(&Packet::Publish(publish), payload.len(), version, out)?;
+    Ok(payload)
 }
 
 /// The number of bytes that [`encode`] would append.

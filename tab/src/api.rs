@@ -79,6 +79,8 @@ pub enum Command {
     Client(ClientNo, ClientCommand),
     /// Asks the broker, wherever it is; answered by [`Notice::Answer`], at once with [`Problem::NoBroker`] if there is none.
     Ask(RequestId, Question),
+    /// The page has come as far as this [`Notice::Mark`].
+    Heard(u64),
     /// Does nothing for so many milliseconds, 60,000 at most, as a tab that hangs: for trying what others do then. It is the
     /// worker's to carry out.
     Hang {
@@ -323,6 +325,9 @@ pub enum Notice {
     Stats(TabStats),
     /// What the broker says to [`Command::Ask`].
     Answer(RequestId, Answer),
+    /// The page has been told so much, and is to say [`Command::Heard`] once it is there. If it does not, the broker keeps
+    /// messages back, and drops those of QoS 0.
+    Mark(u64),
 }
 
 /// A tab's part on its channel.
@@ -662,6 +667,11 @@ pub enum Problem {
     Replaced,
     /// There is nobody to ask.
     NoBroker,
+    /// What this client has to publish comes faster than it can go out, and too much waits already.
+    TooMuchWaiting {
+        /// Bytes that wait at most.
+        maximum: usize,
+    },
 }
 
 impl fmt::Display for Problem {
@@ -683,6 +693,10 @@ impl fmt::Display for Problem {
                 f.write_str("65,535 messages are waiting for their acknowledgement already.")
             }
             Self::NoBroker => f.write_str("There is no broker at the moment."),
+            Self::TooMuchWaiting { maximum } => write!(
+                f,
+                "More than {maximum} bytes of messages wait to be published already."
+            ),
             Self::Replaced => f.write_str("Another connection took the place of this one."),
         }
     }
@@ -706,6 +720,8 @@ pub struct TabStats {
     /// PUBLISH and PUBREL packets that this tab's clients and ports sent again, because the broker or the connection was
     /// another one.
     pub resent: u64,
+    /// Messages that the clients of this tab have to publish and that wait, for a broker or for room on the way to it.
+    pub waiting: u64,
     /// Microseconds that the worker has worked; 0 where nobody tells the tab.
     pub worked_us: u64,
     /// The broker's own counters, in the tab that holds it.

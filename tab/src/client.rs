@@ -19,6 +19,9 @@ use crate::lane::ConnectionNo;
 use crate::port::PortOutput;
 use crate::settings::Settings;
 
+/// What a message costs beside topic and payload, about.
+const MESSAGE_OVERHEAD_BYTES: usize = 64;
+
 /// What a client is told besides the page's commands.
 #[derive(Debug)]
 pub(crate) enum ClientInput {
@@ -26,6 +29,8 @@ pub(crate) enum ClientInput {
     Up(Term, ConnectionNo),
     /// The broker is out of reach.
     Down,
+    /// There is room again on the way to the broker.
+    Room,
     /// From the broker.
     Packet(ConnectionNo, Packet),
     /// The broker sent what is no packet.
@@ -75,6 +80,10 @@ pub(crate) struct Client {
     subscriptions: Map<String, Subscription>,
     /// Not sent yet, in the page's order.
     waiting: VecDeque<(RequestId, PublishPacket)>,
+    /// What all that waits costs.
+    waiting_bytes: usize,
+    /// Bytes of messages that the way to the broker takes now.
+    room: usize,
     /// Sent and not acknowledged, in the order of sending. [MQTT-4.6.0-1]
     in_flight: VecDeque<InFlight>,
     /// SUBSCRIBE and UNSUBSCRIBE with their packet identifiers, until answered, in the order of sending.
@@ -140,6 +149,8 @@ impl Client {
             state: State::Offline,
             subscriptions: Map::new(),
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            room: usize::MAX,
             in_flight: VecDeque::new(),
             requests: VecDeque::new(),
             waiting_requests: Vec::new(),
@@ -153,6 +164,22 @@ impl Client {
     /// Since when the broker has owed this client an answer, without having given it another.
     pub(crate) fn unanswered_since(&self) -> Option<Time> {
         self.unanswered_since
+    }
+
+    /// Tells how many bytes of messages the way to the broker takes.
+    pub(crate) fn set_room(&mut self, bytes: usize) {
+        self.room = bytes;
+    }
+
+    /// Whether something waits for room on the way to the broker.
+    pub(crate) fn wants_room(&self) -> bool {
+        let waits = |connected: &Connected| connected.unsent > 0 || !self.waiting.is_empty();
+        matches!(&self.state, State::Connected(connected) if self.room == 0 && waits(connected))
+    }
+
+    /// How many messages wait to go out.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Whether the page wants it connected.
@@ -185,6 +212,7 @@ impl Client {
         match input {
             ClientInput::Up(term, connection) => self.on_up(now, term, connection, out),
             ClientInput::Down => self.on_down(out),
+            ClientInput::Room => self.send_waiting(now, out),
             ClientInput::Packet(connection, packet) => {
                 if self.is_current(connection) {
                     self.on_packet(now, packet, out);
@@ -312,6 +340,10 @@ impl Client {
             if is_answered(&packet) {
                 self.unanswered_since.get_or_insert(now);
             }
+            if let Packet::Publish(publish) = &packet {
+                let cost = cost(publish).min(self.settings.to_broker().cost_max());
+                self.room = self.room.saturating_sub(cost);
+            }
             out.push(ClientOutput::Send(connection, packet));
         }
     }
@@ -326,6 +358,11 @@ impl Client {
         }
         None
     }
+}
+
+/// What a message costs on its way or while it waits, in bytes.
+pub(crate) fn cost(publish: &PublishPacket) -> usize {
+    publish.payload.len() + publish.topic_name.len() + MESSAGE_OVERHEAD_BYTES
 }
 
 /// Whether the broker answers such a packet.

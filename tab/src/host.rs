@@ -10,7 +10,7 @@ use broker::{
 
 use crate::api::{Answer, Question, Term};
 use crate::inspect;
-use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, OPENED, Parcel, each_packet};
+use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Limits, OPENED, Parcel, each_packet};
 use crate::local::ToBroker;
 use crate::names::{Lane, TabId};
 use crate::settings::Settings;
@@ -20,7 +20,7 @@ use crate::settings::Settings;
 pub(crate) struct Host {
     pub(crate) term: Term,
     own_tab: TabId,
-    maximum_packet_size: u32,
+    limits: Limits,
     broker: Broker,
     lanes: Map<TabId, LaneEnd>,
     ids: Map<(TabId, ConnectionNo), ConnId>,
@@ -33,6 +33,10 @@ pub(crate) struct Host {
     settled: Time,
     /// Connections to which a packet could not be sent.
     unsendable: Vec<(TabId, ConnectionNo)>,
+    /// Tabs whose lane has just become full, or got a connection while it was.
+    congested: Vec<TabId>,
+    /// Whether the page of this very tab does not come after.
+    own_is_full: bool,
     /// Empty; kept for its memory.
     scratch: Vec<Output>,
 }
@@ -44,6 +48,8 @@ struct Peer {
     connection: ConnectionNo,
     /// What its CONNECT says, once that has come.
     version: Option<ProtocolVersion>,
+    /// Whether the broker was told that the way to it is full.
+    is_congested: bool,
 }
 
 /// What the host wants done.
@@ -103,7 +109,7 @@ impl Host {
         let host = Self {
             term,
             own_tab,
-            maximum_packet_size: settings.maximum_packet_size,
+            limits: settings.to_tab(),
             broker,
             lanes: Map::new(),
             ids: Map::new(),
@@ -112,6 +118,8 @@ impl Host {
             departed: Set::new(),
             settled: now.plus_ms(settings.settle_ms),
             unsendable: Vec::new(),
+            congested: Vec::new(),
+            own_is_full: false,
             scratch: Vec::new(),
         };
         (host, restored)
@@ -169,7 +177,8 @@ impl Host {
                 tab: *tab,
                 term: self.term,
             };
-            self.lanes.insert(*tab, LaneEnd::new(lane, OPENED));
+            let end = LaneEnd::new(lane, OPENED, self.limits);
+            self.lanes.insert(*tab, end);
             out.push(HostOutput::OpenLane(lane));
         }
     }
@@ -195,7 +204,7 @@ impl Host {
             Some(_) => self.end_connections(now, tab, Input::Interrupted, out),
             None => {}
         }
-        let mut end = LaneEnd::new(lane, binding);
+        let mut end = LaneEnd::new(lane, binding, self.limits);
         out.push(HostOutput::OpenLane(lane));
         out.push(HostOutput::Confirm(lane, end.confirmation()));
         self.lanes.insert(tab, end);
@@ -231,18 +240,23 @@ impl Host {
         }
     }
 
-    /// A frame came from a tab. If one before it is missing, the lane is closed, and its connections are interrupted.
+    /// A frame of so many bytes came from a tab. If one before it is missing, the lane is closed, and its connections are interrupted.
     pub(crate) fn on_frame(
         &mut self,
         now: Time,
         tab: TabId,
-        frame: Frame,
+        (frame, bytes): (Frame, usize),
         out: &mut Vec<HostOutput>,
     ) {
         let Some(end) = self.lanes.get_mut(&tab) else {
             return;
         };
-        match end.accept(frame) {
+        let was_full = end.is_full();
+        let arrival = end.accept(frame, bytes);
+        if was_full && !end.is_full() {
+            self.tell_congestion(now, tab, out);
+        }
+        match arrival {
             Arrival::Stale => {}
             Arrival::Gap => {
                 out.push(HostOutput::Broken(tab));
@@ -267,13 +281,13 @@ impl Host {
                     end.push_answer(no, answer);
                 }
             }
-            // Said by brokers only.
-            Parcel::Answer { .. } => {}
+            // Said by brokers only; and the lane hands on whole packets.
+            Parcel::Answer { .. } | Parcel::Part { .. } => {}
             Parcel::Packets { connection, bytes } => {
                 let id = self.ids.get(&(tab, connection));
                 let version = id.and_then(|id| self.connections.get(id)?.version);
                 let version = version.unwrap_or_default();
-                let maximum = self.maximum_packet_size;
+                let maximum = self.limits.maximum_packet_size;
                 each_packet(bytes, version, maximum, |packet| match packet {
                     Ok(packet) => self.on_packet(now, tab, connection, packet, out),
                     Err(error) => {
@@ -309,8 +323,37 @@ impl Host {
 
     /// The frames of this turn.
     pub(crate) fn flush(&mut self, mut post: impl FnMut(Lane, Vec<u8>)) {
-        for end in self.lanes.values_mut() {
+        for (tab, end) in self.lanes.iter_mut() {
+            let was_full = end.is_full();
             end.flush(&mut post);
+            if end.is_full() && !was_full {
+                self.congested.push(*tab);
+            }
+        }
+    }
+
+    /// Whether the page of this very tab does not come after with what its clients get.
+    pub(crate) fn hold_own(&mut self, now: Time, is_full: bool, out: &mut Vec<HostOutput>) {
+        self.own_is_full = is_full;
+        self.tell_congestion(now, self.own_tab, out);
+    }
+
+    /// Tells the broker whether the way to the connections of a tab is full.
+    fn tell_congestion(&mut self, now: Time, tab: TabId, out: &mut Vec<HostOutput>) {
+        let all = (tab, ConnectionNo(0))..=(tab, ConnectionNo(u64::MAX));
+        let ids: Vec<ConnId> = self.ids.range(all).map(|(_, id)| *id).collect();
+        for id in ids {
+            // What one gets now may fill it again.
+            let is_full = match tab == self.own_tab {
+                true => self.own_is_full,
+                false => self.lanes.get(&tab).is_some_and(LaneEnd::is_full),
+            };
+            if let Some(peer) = self.connections.get_mut(&id)
+                && peer.is_congested != is_full
+            {
+                peer.is_congested = is_full;
+                self.broker(now, Input::Congested(id, is_full), out);
+            }
         }
     }
 
@@ -339,7 +382,15 @@ impl Host {
             peer.version
                 .get_or_insert_with(|| ProtocolVersion::of(connect));
         }
+        let may_begin = matches!(packet, Packet::Connect(_) | Packet::Auth(_));
         self.broker(now, Input::Packet(id, packet), out);
+        if may_begin {
+            // It is news to the broker for a client that was accepted only now.
+            if let Some(peer) = self.connections.get_mut(&id) {
+                peer.is_congested = false;
+            }
+            self.tell_congestion(now, tab, out);
+        }
         self.settle(now, out);
     }
 
@@ -401,6 +452,7 @@ impl Host {
             tab,
             connection,
             version: None,
+            is_congested: false,
         };
         self.connections.insert(id, peer);
         self.broker(now, how(id, Origin(tab.bits())), out);
@@ -422,6 +474,9 @@ impl Host {
         for (tab, connection) in core::mem::take(&mut self.unsendable) {
             self.on_closed(now, tab, connection, out);
         }
+        for tab in core::mem::take(&mut self.congested) {
+            self.tell_congestion(now, tab, out);
+        }
     }
 
     fn send(&mut self, id: ConnId, packet: Packet, out: &mut Vec<HostOutput>) {
@@ -432,10 +487,12 @@ impl Host {
             tab,
             connection,
             version,
+            ..
         } = peer;
         if tab == self.own_tab {
             out.push(HostOutput::ToOwn(connection, packet));
         } else if let Some(end) = self.lanes.get_mut(&tab) {
+            let was_full = end.is_full();
             // The broker's packets are within what MQTT can carry: they came in as packets, or it made them.
             if let Err(error) = end.push(connection, version.unwrap_or_default(), &packet) {
                 debug_assert!(false, "{error} in {packet:?}");
@@ -443,6 +500,8 @@ impl Host {
                 end.push_closed(connection);
                 self.unsendable.push((tab, connection));
                 out.push(HostOutput::NotEncodable(error));
+            } else if end.is_full() && !was_full {
+                self.congested.push(tab);
             }
         }
     }

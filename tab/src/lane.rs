@@ -1,25 +1,38 @@
 //! Frames, and one end of a lane.
 //!
 //! A lane has exactly two ends: a tab and the broker. What goes to the other end in one turn of the loop leaves as one
-//! [`Frame`] of whole MQTT packets, untouched. Frames are numbered, so that a lost one is noticed.
+//! [`Frame`] of whole MQTT packets, untouched; long ones go in parts, so that others pass them. Frames are numbered, so that
+//! a lost one is noticed, and each says how many have been taken in the other direction: the browser's channels take whatever
+//! is posted, so a sender has to know itself how much is on its way.
+
+mod outbox;
 
 use core::cmp::Ordering;
+use std::collections::VecDeque;
 
 use bincode::Options as _;
 use broker::Packet;
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::PacketType;
+use broker::sorted::Map;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Answer, Question, RequestId, Term};
 use crate::names::Lane;
+use outbox::{FRAME_BYTES_FULL, Outbox};
 
 /// First bytes of every frame: what does not start with them was sent by no tab of ours.
 const MAGIC: [u8; 4] = *b"TMQ1";
 
-/// A frame that has grown to this many bytes is full; the next packet starts another.
-const FRAME_BYTES_FULL: usize = 1 << 20;
+/// Bytes that were taken and not told of from which on the other end is told without waiting for something to say.
+const UNTOLD_BYTES: usize = 128 << 10;
+
+/// Bytes of a fixed header at most. (MQTT 5.0, 2.1)
+const FIXED_HEADER_BYTES_MAX: usize = 5;
+
+/// What a frame costs beside its bytes, so that a great number of small ones is bounded, too.
+const FRAME_OVERHEAD_BYTES: usize = 64;
 
 /// Largest frame accepted: a full one and one packet of the greatest size MQTT knows.
 const FRAME_BYTES_MAX: u64 = FRAME_BYTES_FULL as u64 + (256 << 20);
@@ -41,6 +54,8 @@ pub(crate) struct Frame {
     pub(crate) binding: u32,
     /// Number of this frame in its direction, from 0.
     pub(crate) seq: u64,
+    /// How many frames of the other direction have been taken.
+    pub(crate) taken: u64,
     /// What it carries; nothing in the frame with which the broker confirms a `bind`.
     pub(crate) parcels: Vec<Parcel>,
 }
@@ -51,6 +66,13 @@ pub(crate) enum Parcel {
     /// Whole MQTT packets of one connection.
     Packets {
         connection: ConnectionNo,
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+    },
+    /// Bytes of a packet that does not go at once. The end that gets them hands on whole packets only.
+    Part {
+        connection: ConnectionNo,
+        is_last: bool,
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
@@ -87,6 +109,22 @@ impl Frame {
     }
 }
 
+/// How much one end of a lane lets pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes on their way to the other end from which on the lane is full. What is posted in one turn may be more.
+    pub(crate) window_bytes: usize,
+    /// Bytes of a packet that is taken in parts, at most.
+    pub(crate) maximum_packet_size: u32,
+}
+
+impl Limits {
+    /// What a message counts at most, so that a long one does not take all the room: there may be a few of them.
+    pub(crate) const fn cost_max(self) -> usize {
+        self.window_bytes / 4
+    }
+}
+
 /// One end of a lane.
 #[derive(Debug)]
 pub(crate) struct LaneEnd {
@@ -95,13 +133,20 @@ pub(crate) struct LaneEnd {
     next_out: u64,
     next_in: u64,
     outbox: Outbox,
-}
-
-#[derive(Debug, Default)]
-struct Outbox {
-    full: Vec<Vec<Parcel>>,
-    parcels: Vec<Parcel>,
-    bytes: usize,
+    /// What each of the last frames cost that the other end has not taken yet, as far as it has told.
+    on_way: VecDeque<usize>,
+    /// All of them.
+    on_way_bytes: usize,
+    /// Whether the other end is slow: it became full, and has no room again yet.
+    is_full: bool,
+    /// How many frames the other end was told of as taken, and what those have cost that it was not told of.
+    told: u64,
+    untold_bytes: usize,
+    /// Whether nothing is told of as taken, because whoever it is for does not come after.
+    is_held: bool,
+    /// Packets that have come in part.
+    parts: Map<ConnectionNo, Vec<u8>>,
+    limits: Limits,
 }
 
 /// What an arrived frame means to this end.
@@ -116,14 +161,49 @@ pub(crate) enum Arrival {
 }
 
 impl LaneEnd {
-    pub(crate) fn new(lane: Lane, binding: u32) -> Self {
+    pub(crate) fn new(lane: Lane, binding: u32, limits: Limits) -> Self {
         Self {
             lane,
             binding,
             next_out: 0,
             next_in: 0,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(limits.cost_max()),
+            on_way: VecDeque::new(),
+            on_way_bytes: 0,
+            is_full: false,
+            told: 0,
+            untold_bytes: 0,
+            is_held: false,
+            parts: Map::new(),
+            limits,
         }
+    }
+
+    /// How many bytes may be pushed before the lane is full.
+    pub(crate) fn room(&self) -> usize {
+        self.limits
+            .window_bytes
+            .saturating_sub(self.unsettled_bytes())
+    }
+
+    /// Whether the lane is full: from when too much is on its way until not much is.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Whether what this end takes counts as taken: not while whoever it is for does not come after.
+    pub(crate) fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
+    }
+
+    fn unsettled_bytes(&self) -> usize {
+        self.on_way_bytes + self.outbox.waiting_cost()
+    }
+
+    fn settle(&mut self) {
+        let bytes = self.unsettled_bytes();
+        let window = self.limits.window_bytes;
+        self.is_full = bytes >= window || (self.is_full && bytes > window / 2);
     }
 
     /// Puts a packet into the frame that leaves at the end of this turn.
@@ -133,77 +213,85 @@ impl LaneEnd {
         version: ProtocolVersion,
         packet: &Packet,
     ) -> Result<(), codec::EncodeError> {
-        let outbox = &mut self.outbox;
-        if let Some(Parcel::Packets {
-            connection: last,
-            bytes,
-        }) = outbox.parcels.last_mut()
-            && *last == connection
-        {
-            let before = bytes.len();
-            codec::encode(packet, version, bytes).inspect_err(|_| bytes.truncate(before))?;
-            outbox.bytes += bytes.len() - before;
-        } else {
-            let mut bytes = Vec::new();
-            codec::encode(packet, version, &mut bytes)?;
-            outbox.bytes += bytes.len();
-            outbox.parcels.push(Parcel::Packets { connection, bytes });
-        }
-        if outbox.bytes >= FRAME_BYTES_FULL {
-            outbox.full.push(core::mem::take(&mut outbox.parcels));
-            outbox.bytes = 0;
-        }
+        self.outbox.push_packet(connection, version, packet)?;
+        self.settle();
         Ok(())
     }
 
     /// Tells the other end that this connection has ended here.
     pub(crate) fn push_closed(&mut self, connection: ConnectionNo) {
-        self.outbox.parcels.push(Parcel::Closed { connection });
+        let closed = Parcel::Closed { connection };
+        self.outbox.push(Some(connection), closed);
     }
 
     /// Tells the other end that this connection, of which nothing was said yet, goes on where another was interrupted.
     pub(crate) fn push_goes_on(&mut self, connection: ConnectionNo) {
-        self.outbox.parcels.push(Parcel::GoesOn { connection });
+        self.outbox.push(None, Parcel::GoesOn { connection });
     }
 
     /// Asks the broker at the other end.
     pub(crate) fn push_question(&mut self, no: RequestId, question: Question) {
-        self.outbox.parcels.push(Parcel::Question { no, question });
+        self.outbox.push(None, Parcel::Question { no, question });
     }
 
     /// Tells the tab at the other end what it asked for.
     pub(crate) fn push_answer(&mut self, no: RequestId, answer: Answer) {
-        self.outbox.parcels.push(Parcel::Answer { no, answer });
+        self.outbox.push(None, Parcel::Answer { no, answer });
     }
 
     /// Hands the frames of this turn to `post`, in order.
     pub(crate) fn flush(&mut self, mut post: impl FnMut(Lane, Vec<u8>)) {
-        let Outbox { full, parcels, .. } = core::mem::take(&mut self.outbox);
-        let last = Some(parcels).filter(|parcels| !parcels.is_empty());
-        for parcels in full.into_iter().chain(last) {
-            let frame = self.frame(self.next_out, parcels);
-            self.next_out += 1;
-            post(self.lane, frame);
+        for parcels in self.outbox.take_whole() {
+            self.post(parcels, &mut post);
         }
+        // Long packets leave room for others.
+        while self.on_way_bytes < self.limits.window_bytes / 2
+            && let Some(parcels) = self.outbox.take_part()
+        {
+            self.post(parcels, &mut post);
+        }
+        if self.untold_bytes >= UNTOLD_BYTES && !self.is_held {
+            self.post(Vec::new(), &mut post);
+        }
+        self.settle();
+    }
+
+    fn post(&mut self, parcels: Vec<Parcel>, post: &mut impl FnMut(Lane, Vec<u8>)) {
+        let frame = self.frame(self.next_out, parcels);
+        self.next_out += 1;
+        let cost = frame.len() + FRAME_OVERHEAD_BYTES;
+        self.on_way.push_back(cost);
+        self.on_way_bytes += cost;
+        post(self.lane, frame);
     }
 
     /// The empty first frame, with which the broker confirms a `bind`, as often as it is asked to.
     pub(crate) fn confirmation(&mut self) -> Vec<u8> {
-        self.next_out = self.next_out.max(1);
+        if self.next_out == 0 {
+            self.next_out = 1;
+            // As small as it is, it may be told of as taken like any other.
+            self.on_way.push_back(0);
+        }
         self.frame(0, Vec::new())
     }
 
-    fn frame(&self, seq: u64, parcels: Vec<Parcel>) -> Vec<u8> {
+    fn frame(&mut self, seq: u64, parcels: Vec<Parcel>) -> Vec<u8> {
+        if !self.is_held {
+            self.told = self.next_in;
+            self.untold_bytes = 0;
+        }
         Frame {
             term: self.lane.term,
             binding: self.binding,
             seq,
+            taken: self.told,
             parcels,
         }
         .encode()
     }
 
-    pub(crate) fn accept(&mut self, frame: Frame) -> Arrival {
+    /// Takes a frame that had so many bytes.
+    pub(crate) fn accept(&mut self, frame: Frame, bytes: usize) -> Arrival {
         if frame.term != self.lane.term || frame.binding != self.binding {
             return Arrival::Stale;
         }
@@ -211,10 +299,52 @@ impl LaneEnd {
             Ordering::Less => Arrival::Stale,
             Ordering::Equal => {
                 self.next_in += 1;
-                Arrival::Next(frame.parcels)
+                self.untold_bytes += bytes + FRAME_OVERHEAD_BYTES;
+                self.on_taken(frame.taken);
+                Arrival::Next(self.whole(frame.parcels))
             }
             Ordering::Greater => Arrival::Gap,
         }
+    }
+
+    /// The other end has taken so many frames.
+    fn on_taken(&mut self, taken: u64) {
+        // More than there are says no end of ours.
+        let left = usize::try_from(self.next_out.saturating_sub(taken)).unwrap_or(usize::MAX);
+        while self.on_way.len() > left {
+            self.on_way_bytes -= self.on_way.pop_front().unwrap_or_default();
+        }
+        self.settle();
+    }
+
+    /// Keeps parts until their packets are whole.
+    fn whole(&mut self, parcels: Vec<Parcel>) -> Vec<Parcel> {
+        let is_whole = |parcel: &Parcel| !matches!(parcel, Parcel::Part { .. });
+        if self.parts.is_empty() && parcels.iter().all(is_whole) {
+            return parcels;
+        }
+        let parcels = parcels.into_iter().filter_map(|parcel| match parcel {
+            Parcel::Part {
+                connection,
+                is_last,
+                bytes,
+            } => {
+                let part = self.parts.get_or_insert_with(connection, Vec::new);
+                part.extend_from_slice(&bytes);
+                // Too long a packet is one already: whoever decodes it finds that out from its beginning.
+                let is_over = is_last
+                    || part.len()
+                        > self.limits.maximum_packet_size as usize + FIXED_HEADER_BYTES_MAX;
+                let bytes = is_over.then(|| self.parts.remove(&connection))??;
+                Some(Parcel::Packets { connection, bytes })
+            }
+            Parcel::Closed { connection } => {
+                self.parts.remove(&connection);
+                Some(parcel)
+            }
+            parcel => Some(parcel),
+        });
+        parcels.collect()
     }
 }
 
@@ -272,6 +402,17 @@ mod tests {
         term: Term(5),
     };
 
+    const WINDOW_BYTES: usize = 4 << 20;
+
+    const LIMITS: Limits = Limits {
+        window_bytes: WINDOW_BYTES,
+        maximum_packet_size: 16 << 20,
+    };
+
+    fn end(binding: u32) -> LaneEnd {
+        LaneEnd::new(LANE, binding, LIMITS)
+    }
+
     fn flushed(end: &mut LaneEnd) -> Vec<Frame> {
         let mut frames = Vec::new();
         end.flush(|_, bytes| frames.push(Frame::decode(&bytes).unwrap()));
@@ -286,7 +427,7 @@ mod tests {
 
     #[test]
     fn one_turn_is_one_frame_and_one_connection_is_one_parcel() {
-        let mut end = LaneEnd::new(LANE, 1);
+        let mut end = end(1);
         end.push(ConnectionNo(1), ProtocolVersion::V5, &Packet::PingReq)
             .unwrap();
         end.push(ConnectionNo(1), ProtocolVersion::V5, &Packet::PingReq)
@@ -300,6 +441,7 @@ mod tests {
                 term: Term(5),
                 binding: 1,
                 seq: 0,
+                taken: 0,
                 parcels: vec![
                     Parcel::Packets {
                         connection: ConnectionNo(1),
@@ -320,42 +462,46 @@ mod tests {
 
     #[test]
     fn frames_arrive_in_order_or_the_lane_is_broken() {
-        let mut from = LaneEnd::new(LANE, 1);
-        let mut to = LaneEnd::new(LANE, 1);
+        let mut from = end(1);
+        let mut to = end(1);
         let first = Frame::decode(&from.confirmation()).unwrap();
         let (second, third) = (next_frame(&mut from), next_frame(&mut from));
-        assert_eq!(to.accept(first.clone()), Arrival::Next(vec![]));
-        assert_eq!(to.accept(third), Arrival::Gap);
+        assert_eq!(to.accept(first.clone(), 100), Arrival::Next(vec![]));
+        assert_eq!(to.accept(third, 100), Arrival::Gap);
         let parcels = second.parcels.clone();
-        assert_eq!(to.accept(second), Arrival::Next(parcels));
-        assert_eq!(to.accept(first.clone()), Arrival::Stale);
-        let mut later_binding = LaneEnd::new(LANE, 2);
-        assert_eq!(later_binding.accept(first.clone()), Arrival::Stale);
+        assert_eq!(to.accept(second, 100), Arrival::Next(parcels));
+        assert_eq!(to.accept(first.clone(), 100), Arrival::Stale);
+        let mut later_binding = end(2);
+        assert_eq!(later_binding.accept(first.clone(), 100), Arrival::Stale);
         let mut later_term = LaneEnd::new(
             Lane {
                 term: Term(6),
                 ..LANE
             },
             1,
+            LIMITS,
         );
-        assert_eq!(later_term.accept(first), Arrival::Stale);
+        assert_eq!(later_term.accept(first, 100), Arrival::Stale);
     }
 
     #[test]
     fn a_bind_that_is_repeated_is_confirmed_again_without_a_gap() {
-        let mut from = LaneEnd::new(LANE, 1);
-        let mut to = LaneEnd::new(LANE, 1);
+        let mut from = end(1);
+        let mut to = end(1);
         let lost = from.confirmation();
         let again = from.confirmation();
         assert_eq!(lost, again);
         let confirmation = Frame::decode(&again).unwrap();
-        assert_eq!(to.accept(confirmation), Arrival::Next(vec![]));
-        assert!(matches!(to.accept(next_frame(&mut from)), Arrival::Next(_)));
+        assert_eq!(to.accept(confirmation, 100), Arrival::Next(vec![]));
+        assert!(matches!(
+            to.accept(next_frame(&mut from), 100),
+            Arrival::Next(_)
+        ));
     }
 
     #[test]
     fn foreign_bytes_are_no_frame() {
-        let frame = LaneEnd::new(LANE, 1).confirmation();
+        let frame = end(1).confirmation();
         for end in 0..frame.len() {
             assert_eq!(Frame::decode(&frame[..end]), None);
         }
@@ -382,7 +528,7 @@ mod tests {
     #[test]
     fn whatever_decodes_encodes_to_the_same_frame() {
         let mut below = numbers();
-        let mut end = LaneEnd::new(LANE, 1);
+        let mut end = end(1);
         end.push(ConnectionNo(300), ProtocolVersion::V5, &Packet::PingReq)
             .unwrap();
         end.push_closed(ConnectionNo(70_000));
@@ -414,19 +560,216 @@ mod tests {
         assert!(accepted > 100 && refused > 100, "{accepted}, {refused}");
     }
 
+    fn publish(payload: usize) -> Packet {
+        use broker::packet::publish::PublishPacket;
+        Packet::Publish(PublishPacket::new(
+            "t",
+            vec![7; payload],
+            broker::QoS::AtMostOnce,
+        ))
+    }
+
+    fn push(end: &mut LaneEnd, connection: u64, packet: &Packet) {
+        let connection = ConnectionNo(connection);
+        end.push(connection, ProtocolVersion::V5, packet).unwrap();
+    }
+
+    fn posted(end: &mut LaneEnd) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        end.flush(|_, bytes| frames.push(bytes));
+        frames
+    }
+
+    /// The other end takes these frames; what it hands on.
+    fn take(end: &mut LaneEnd, frames: Vec<Vec<u8>>) -> Vec<Parcel> {
+        let arrivals = frames.into_iter().map(|bytes| {
+            match end.accept(Frame::decode(&bytes).unwrap(), bytes.len()) {
+                Arrival::Next(parcels) => parcels,
+                other => panic!("{other:?}"),
+            }
+        });
+        arrivals.flatten().collect()
+    }
+
+    /// What a connection said, as far as it has arrived.
+    fn said(parcels: &[Parcel], by: u64) -> Vec<u8> {
+        let of_it = parcels.iter().flat_map(|parcel| match parcel {
+            Parcel::Packets { connection, bytes } if *connection == ConnectionNo(by) => bytes,
+            _ => &[][..],
+        });
+        of_it.copied().collect()
+    }
+
+    fn encoded(packets: &[Packet]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for packet in packets {
+            codec::encode(packet, ProtocolVersion::V5, &mut bytes).unwrap();
+        }
+        bytes
+    }
+
     #[test]
     fn a_large_turn_is_split_between_packets() {
-        use broker::packet::publish::PublishPacket;
-        let mut end = LaneEnd::new(LANE, 1);
-        let large = Packet::Publish(PublishPacket::new(
-            "t",
-            vec![0; 700_000],
-            broker::QoS::AtMostOnce,
-        ));
-        for _ in 0..3 {
-            end.push(ConnectionNo(1), ProtocolVersion::V5, &large)
-                .unwrap();
+        let mut end = end(1);
+        for _ in 0..40 {
+            push(&mut end, 1, &publish(60_000));
         }
-        assert_eq!(flushed(&mut end).len(), 2);
+        let sizes: Vec<usize> = posted(&mut end).iter().map(Vec::len).collect();
+        assert_eq!(sizes.len(), 3, "{sizes:?}");
+    }
+
+    #[test]
+    fn a_long_packet_goes_in_parts_and_others_pass_it() {
+        let (mut from, mut to) = (end(1), end(1));
+        push(&mut from, 1, &publish(16_000_000));
+        push(&mut from, 1, &Packet::PingReq);
+        push(&mut from, 2, &Packet::PingReq);
+        from.push_closed(ConnectionNo(1));
+        let first = posted(&mut from);
+        assert!(first.iter().all(|frame| frame.len() < 300_000));
+        let mut parcels = take(&mut to, first);
+        assert_eq!(said(&parcels, 2), [0xc0, 0]);
+        assert!(said(&parcels, 1).is_empty());
+        assert!(!from.is_full() && from.room() >= WINDOW_BYTES / 4 - 300_000);
+        // It goes on as the other end comes after, and so does what comes meanwhile.
+        let mut rounds = 0;
+        while said(&parcels, 1).is_empty() {
+            rounds += 1;
+            assert!(rounds < 40);
+            take(&mut from, posted(&mut to));
+            push(&mut from, 2, &Packet::PingReq);
+            let more = posted(&mut from);
+            assert!(more.iter().map(Vec::len).sum::<usize>() <= WINDOW_BYTES + 300_000);
+            parcels.extend(take(&mut to, more));
+        }
+        assert_eq!(said(&parcels, 2).len(), 2 + 2 * rounds);
+        let expected = encoded(&[publish(16_000_000), Packet::PingReq]);
+        assert!(said(&parcels, 1) == expected);
+        let closed = Parcel::Closed {
+            connection: ConnectionNo(1),
+        };
+        assert_eq!(parcels.last(), Some(&closed));
+        take(&mut from, posted(&mut to));
+        assert!(!from.is_full());
+    }
+
+    #[test]
+    fn an_end_that_takes_nothing_gets_no_more_than_half_a_window_of_parts() {
+        let mut from = end(1);
+        for connection in 1..=8 {
+            push(&mut from, connection, &publish(4_000_000));
+        }
+        let posted_bytes = |end: &mut LaneEnd| posted(end).iter().map(Vec::len).sum::<usize>();
+        let first = posted_bytes(&mut from);
+        let half = WINDOW_BYTES / 2;
+        assert!((half..half + 300_000).contains(&first), "{first}");
+        assert_eq!(posted_bytes(&mut from), 0);
+        assert!(from.is_full());
+    }
+
+    #[test]
+    fn what_is_held_does_not_count_as_taken_until_it_is_let_go() {
+        let (mut from, mut to) = (end(1), end(1));
+        to.hold(true);
+        while !from.is_full() {
+            push(&mut from, 1, &publish(50_000));
+            let frames = posted(&mut from);
+            take(&mut to, frames);
+            let silence = posted(&mut to);
+            assert!(silence.is_empty());
+        }
+        // Other news tells nothing of it.
+        push(&mut to, 1, &Packet::PingResp);
+        take(&mut from, posted(&mut to));
+        assert!(from.is_full());
+        to.hold(false);
+        take(&mut from, posted(&mut to));
+        assert!(!from.is_full());
+        assert!(from.room() > WINDOW_BYTES / 2);
+    }
+
+    #[test]
+    fn no_more_frames_are_on_their_way_than_were_posted() {
+        let (mut from, mut to) = (end(1), end(1));
+        push(&mut from, 1, &publish(1_000));
+        let frames = posted(&mut from);
+        take(&mut to, frames);
+        push(&mut to, 1, &Packet::PingResp);
+        let mut answer = Frame::decode(&posted(&mut to)[0]).unwrap();
+        answer.taken = u64::MAX;
+        assert!(matches!(from.accept(answer, 100), Arrival::Next(_)));
+        assert_eq!(from.room(), WINDOW_BYTES);
+        push(&mut from, 1, &publish(1_000));
+        assert!(from.room() < WINDOW_BYTES);
+    }
+
+    #[test]
+    fn a_packet_in_parts_that_is_too_long_is_handed_on_as_soon_as_it_is() {
+        let mut to = LaneEnd::new(
+            LANE,
+            1,
+            Limits {
+                maximum_packet_size: 1_000,
+                ..LIMITS
+            },
+        );
+        let part = |seq| Frame {
+            term: LANE.term,
+            binding: 1,
+            seq,
+            taken: 0,
+            parcels: vec![Parcel::Part {
+                connection: ConnectionNo(1),
+                is_last: false,
+                bytes: vec![0x30; 600],
+            }],
+        };
+        assert_eq!(to.accept(part(0), 700), Arrival::Next(vec![]));
+        let Arrival::Next(parcels) = to.accept(part(1), 700) else {
+            panic!("it is the next one")
+        };
+        assert_eq!(said(&parcels, 1).len(), 1_200);
+        assert!(to.parts.is_empty());
+    }
+
+    #[test]
+    fn whatever_is_pushed_arrives_whole_and_in_the_order_of_its_connection() {
+        let mut below = numbers();
+        for _ in 0..30 {
+            let (mut from, mut to) = (end(1), end(1));
+            let mut pushed = vec![Vec::new(); 4];
+            let mut parcels = Vec::new();
+            let mut on_way: Vec<Vec<u8>> = Vec::new();
+            for _ in 0..200 {
+                match below(6) {
+                    0..3 => {
+                        let by = below(pushed.len());
+                        let packet = publish([10, 1_000, 70_000, 900_000][below(4)]);
+                        push(&mut from, by as u64, &packet);
+                        pushed[by].push(packet);
+                    }
+                    3 => on_way.extend(posted(&mut from)),
+                    4 => {
+                        let some = on_way.drain(..below(on_way.len() + 1)).collect();
+                        parcels.extend(take(&mut to, some));
+                    }
+                    _ => drop(take(&mut from, posted(&mut to))),
+                }
+            }
+            // Each turn of both ends, until nothing is left to say.
+            loop {
+                on_way.extend(posted(&mut from));
+                let is_over = on_way.is_empty() && from.outbox.waiting_cost() == 0;
+                parcels.extend(take(&mut to, core::mem::take(&mut on_way)));
+                take(&mut from, posted(&mut to));
+                if is_over {
+                    break;
+                }
+            }
+            for (by, packets) in pushed.iter().enumerate() {
+                assert!(said(&parcels, by as u64) == encoded(packets));
+            }
+            assert!(!from.is_full());
+        }
     }
 }

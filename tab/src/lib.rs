@@ -10,6 +10,7 @@ pub mod names;
 pub mod storage;
 
 mod client;
+mod hearing;
 mod host;
 mod inspect;
 mod lane;

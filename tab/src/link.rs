@@ -4,7 +4,7 @@ use broker::{Time, codec};
 
 use crate::api::{Question, RequestId, Term};
 use crate::control::ControlMessage;
-use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, OPENED, Parcel};
+use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Limits, OPENED, Parcel};
 use crate::local::ToBroker;
 use crate::names::{Lane, TabId};
 
@@ -13,6 +13,7 @@ use crate::names::{Lane, TabId};
 pub(crate) struct Link {
     pub(crate) broker: TabId,
     end: LaneEnd,
+    limits: Limits,
     /// When `bind` goes out, again if it did before; `None` once the broker has confirmed it.
     bind_at: Option<Time>,
     /// When `bind` went out first.
@@ -40,21 +41,29 @@ impl Link {
         term: Term,
         binding: u32,
         bind_at: Time,
+        limits: Limits,
     ) -> Self {
         let lane = Lane { tab: own_tab, term };
         Self {
             broker,
-            end: LaneEnd::new(lane, binding),
+            end: LaneEnd::new(lane, binding, limits),
+            limits,
             bind_at: Some(bind_at),
             since: bind_at,
         }
     }
 
     /// A link to a broker whose end is open already. Should that not be so, nothing is answered, and it is bound anew.
-    pub(crate) fn bound(own_tab: TabId, broker: TabId, term: Term, now: Time) -> Self {
+    pub(crate) fn bound(
+        own_tab: TabId,
+        broker: TabId,
+        term: Term,
+        now: Time,
+        limits: Limits,
+    ) -> Self {
         Self {
             bind_at: None,
-            ..Self::new(own_tab, broker, term, OPENED, now)
+            ..Self::new(own_tab, broker, term, OPENED, now, limits)
         }
     }
 
@@ -93,13 +102,24 @@ impl Link {
 
     /// Starts again with a new binding at `bind_at`.
     pub(crate) fn reset(&mut self, binding: u32, bind_at: Time) {
-        self.end = LaneEnd::new(self.end.lane, binding);
+        self.end = LaneEnd::new(self.end.lane, binding, self.limits);
         self.bind_at = Some(bind_at);
         self.since = bind_at;
     }
 
-    pub(crate) fn on_frame(&mut self, frame: Frame) -> LinkEvent {
-        match self.end.accept(frame) {
+    /// How many bytes of messages the broker takes now.
+    pub(crate) fn room(&self) -> usize {
+        self.end.room()
+    }
+
+    /// Whether the broker is not to send more, because the page does not come after.
+    pub(crate) fn hold(&mut self, is_held: bool) {
+        self.end.hold(is_held);
+    }
+
+    /// A frame of so many bytes came.
+    pub(crate) fn on_frame(&mut self, frame: Frame, bytes: usize) -> LinkEvent {
+        match self.end.accept(frame, bytes) {
             Arrival::Stale => LinkEvent::Nothing,
             Arrival::Gap => LinkEvent::Broken,
             Arrival::Next(parcels) => match self.bind_at.take() {

@@ -50,6 +50,30 @@ impl Local {
         }
     }
 
+    /// Tells how many bytes of messages the way to the broker takes.
+    pub(crate) fn set_room(&mut self, bytes: usize) {
+        match self {
+            Self::Client(client) => client.set_room(bytes),
+            Self::Port(port) => port.set_room(bytes),
+        }
+    }
+
+    /// Whether something waits for room on the way to the broker.
+    pub(crate) fn wants_room(&self) -> bool {
+        match self {
+            Self::Client(client) => client.wants_room(),
+            Self::Port(port) => port.wants_room(),
+        }
+    }
+
+    /// How many of its messages wait to go out.
+    pub(crate) fn waiting(&self) -> usize {
+        match self {
+            Self::Client(client) => client.waiting(),
+            Self::Port(port) => port.waiting(),
+        }
+    }
+
     /// Since when the broker has owed it an answer, without having given it another.
     pub(crate) fn unanswered_since(&self) -> Option<Time> {
         match self {

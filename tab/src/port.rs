@@ -18,7 +18,7 @@ use broker::packet::publish::PublishPacket;
 use broker::{Packet, ReasonCode, Time};
 use bytes::Bytes;
 
-use crate::client::{ClientInput, ClientOutput};
+use crate::client::{self, ClientInput, ClientOutput};
 use crate::lane::ConnectionNo;
 use crate::settings::Settings;
 
@@ -81,6 +81,8 @@ pub(crate) struct Port {
     pings: usize,
     /// Since when the broker has owed an answer, without having given another.
     unanswered_since: Option<Time>,
+    /// Bytes of messages that the way to the broker takes now.
+    room: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +119,18 @@ impl Port {
             alias_maximum: 0,
             pings: 0,
             unanswered_since: None,
+            room: usize::MAX,
         }
+    }
+
+    /// Tells how many bytes of messages the way to the broker takes.
+    pub(crate) fn set_room(&mut self, bytes: usize) {
+        self.room = bytes;
+    }
+
+    /// Whether something waits for room on the way to the broker.
+    pub(crate) fn wants_room(&self) -> bool {
+        matches!(self.state, State::Connected(_)) && !self.waiting.is_empty()
     }
 
     pub(crate) fn version(&self) -> ProtocolVersion {
@@ -145,6 +158,14 @@ impl Port {
         }
     }
 
+    /// How many messages wait to go out.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+            .iter()
+            .filter(|packet| is_message(packet))
+            .count()
+    }
+
     /// Bytes came from the client, any number of packets or parts of them.
     pub(crate) fn on_bytes(&mut self, now: Time, bytes: Vec<u8>, out: &mut Vec<ClientOutput>) {
         if matches!(self.state, State::Leaving | State::Closed) {
@@ -169,7 +190,7 @@ impl Port {
                 Err(error) => self.on_malformed(&error, out),
             }
         }
-        if self.untaken > self.settings.port_waiting_bytes_max {
+        if self.untaken > self.settings.waiting_bytes_max {
             self.fail(ReasonCode::QuotaExceeded, out);
         }
         self.take_bytes(out);
@@ -188,6 +209,10 @@ impl Port {
         match input {
             ClientInput::Up(_, connection) => self.on_up(now, connection, out),
             ClientInput::Down => self.on_down(out),
+            ClientInput::Room => {
+                self.send_waiting(now, out);
+                self.take_bytes(out);
+            }
             ClientInput::Packet(connection, packet) => {
                 if self.connection() == Some(connection) {
                     self.on_broker_packet(now, packet, out);
@@ -286,7 +311,9 @@ impl Port {
 
     fn send_waiting(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
         while matches!(self.state, State::Connected(_))
-            && let Some(packet) = self.waiting.pop_front()
+            && let Some(packet) = self
+                .waiting
+                .pop_front_if(|it| self.room > 0 || !is_message(it))
         {
             self.send(now, packet, out);
         }
@@ -300,7 +327,20 @@ impl Port {
             (_, State::New) => self.close(out),
             (packet, State::Connected(_)) => {
                 let packet = self.without_alias(packet);
-                self.send(now, packet, out);
+                match packet {
+                    // Nobody waits for room any more.
+                    Packet::Disconnect(_) => self.room = usize::MAX,
+                    // Whatever waits, these keep the exchanges going, and stand in no order with it.
+                    Packet::PubAck(_)
+                    | Packet::PubRec(_)
+                    | Packet::PubRel(_)
+                    | Packet::PubComp(_)
+                    | Packet::PingReq
+                    | Packet::Auth(_) => return self.send(now, packet, out),
+                    _ => {}
+                }
+                self.waiting.push_back(packet);
+                self.send_waiting(now, out);
             }
             (packet, _) => {
                 let packet = self.without_alias(packet);
@@ -369,6 +409,10 @@ impl Port {
             self.unanswered_since.get_or_insert(now);
         }
         let is_last = matches!(packet, Packet::Disconnect(_));
+        if let Packet::Publish(publish) = &packet {
+            let cost = client::cost(publish).min(self.settings.to_broker().cost_max());
+            self.room = self.room.saturating_sub(cost);
+        }
         out.push(ClientOutput::Send(connection, packet));
         if is_last {
             out.push(ClientOutput::Close(connection));
@@ -551,6 +595,10 @@ impl Port {
             out.push(ClientOutput::ToPort(PortOutput::Taken(taken)));
         }
     }
+}
+
+fn is_message(packet: &Packet) -> bool {
+    matches!(packet, Packet::Publish(_))
 }
 
 /// Whether the broker said that it knows no such exchange.

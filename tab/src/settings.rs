@@ -1,5 +1,7 @@
 //! Named limits and intervals of a tab.
 
+use crate::lane::Limits;
+
 /// Limits and intervals, with defaults fit for a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -66,8 +68,16 @@ pub struct Settings {
     pub event_gap_ms: u64,
     /// Tabs that are known of at most; others are not noted, and not served by a broker in this tab.
     pub tabs_max: usize,
-    /// Bytes that wait at one port for a broker at most; a client that sends more is disconnected.
-    pub port_waiting_bytes_max: usize,
+    /// Bytes of what one client wants to publish that wait at most, because there is no broker or it takes them slower than
+    /// they come. More is refused; a port that sends more is disconnected.
+    pub waiting_bytes_max: usize,
+    /// Bytes on their way from a tab to the broker from which on messages wait in the tab.
+    pub to_broker_window_bytes: usize,
+    /// Bytes on their way from the broker to a tab from which on that tab is slow: QoS 0 is dropped for it, and the rest waits.
+    /// More than in the other direction, so that no single tab can send as much at once.
+    pub to_tab_window_bytes: usize,
+    /// Bytes on their way from a tab's worker to its page from which on the tab is slow, too.
+    pub to_page_window_bytes: usize,
     /// Bytes of one MQTT packet at most, in both directions.
     pub maximum_packet_size: u32,
     /// QoS 1 and 2 publications under way at most in each direction of a connection.
@@ -75,6 +85,24 @@ pub struct Settings {
     /// QoS 1 and 2 messages that wait at the broker for one session at most. Enough for a client that subscribes to many
     /// retained messages at once.
     pub queue_messages_max: usize,
+}
+
+impl Settings {
+    /// Of the end of a lane at a tab.
+    pub(crate) fn to_broker(&self) -> Limits {
+        Limits {
+            window_bytes: self.to_broker_window_bytes,
+            maximum_packet_size: self.maximum_packet_size,
+        }
+    }
+
+    /// Of the end of a lane at the broker.
+    pub(crate) fn to_tab(&self) -> Limits {
+        Limits {
+            window_bytes: self.to_tab_window_bytes,
+            maximum_packet_size: self.maximum_packet_size,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -109,7 +137,10 @@ impl Default for Settings {
             rebind_grace_ms: 30_000,
             event_gap_ms: 1_000,
             tabs_max: 512,
-            port_waiting_bytes_max: 64 << 20,
+            waiting_bytes_max: 64 << 20,
+            to_broker_window_bytes: 1 << 20,
+            to_tab_window_bytes: 4 << 20,
+            to_page_window_bytes: 4 << 20,
             maximum_packet_size: 16 << 20,
             receive_maximum: 1_024,
             queue_messages_max: 100_000,

@@ -17,6 +17,7 @@ use crate::api::{
 };
 use crate::client::ClientInput;
 use crate::control::ControlMessage;
+use crate::hearing::Hearing;
 use crate::lane::ConnectionNo;
 use crate::link::Link;
 use crate::local::{Local, LocalNo, ToBroker};
@@ -116,18 +117,21 @@ pub struct Tab {
     settings: Settings,
     joined: Option<Joined>,
     notices: Vec<Notice>,
+    hearing: Hearing,
 }
 
 impl Tab {
     /// A tab that is on no channel yet. `tab_id` must be random; `build` names the build to people.
     #[must_use]
     pub fn new(tab_id: TabId, build: String, settings: Settings) -> Self {
+        let hearing = Hearing::new(settings.to_page_window_bytes);
         Self {
             tab_id,
             build,
             settings,
             joined: None,
             notices: Vec::new(),
+            hearing,
         }
     }
 
@@ -139,11 +143,15 @@ impl Tab {
             notices: &mut self.notices,
             out,
         };
+        if let Input::Command(Command::Heard(mark)) = input {
+            self.hearing.heard(mark);
+        }
         if let Some(joined) = &mut self.joined {
-            return joined.handle(input, turn);
+            return joined.handle(input, self.hearing.is_behind(), turn);
         }
         match input {
             Input::Command(Command::Open(options)) => self.on_open(now, &options, out),
+            Input::Command(Command::Heard(_)) => {}
             Input::Command(_) => turn.notify(Notice::Refused(Problem::NotOpen)),
             Input::Trouble(what) => turn.event(EventKind::Runtime(what)),
             Input::Control(_)
@@ -169,6 +177,7 @@ impl Tab {
             });
         }
         if !self.notices.is_empty() {
+            self.hearing.tell(&mut self.notices);
             out.push(Output::Notify(core::mem::take(&mut self.notices)));
         }
     }
@@ -241,6 +250,10 @@ impl Tab {
             connections: Map::new(),
             last_connection: 0,
             asked: Map::new(),
+            page_is_behind: false,
+            short_of_room: false,
+            served_last: None,
+            to_broker_bytes: 0,
             steps: VecDeque::new(),
             stats: TabStats::default(),
             event_gaps: Map::new(),
@@ -283,6 +296,14 @@ struct Joined {
     last_connection: u64,
     /// What the page has asked the broker, and when it is given up.
     asked: Map<RequestId, Time>,
+    /// Whether the page is slow to take what it is told.
+    page_is_behind: bool,
+    /// Whether something waits for room on the way to the broker.
+    short_of_room: bool,
+    /// Who got that first when there was some.
+    served_last: Option<LocalNo>,
+    /// What the messages among `steps` that go to the broker cost.
+    to_broker_bytes: usize,
     /// What they and the host still have to say to each other in this turn.
     steps: VecDeque<Step>,
     stats: TabStats,
@@ -319,8 +340,12 @@ enum Step {
 }
 
 impl Joined {
-    fn handle(&mut self, input: Input, turn: &mut Turn<'_>) {
+    fn handle(&mut self, input: Input, page_is_behind: bool, turn: &mut Turn<'_>) {
         self.check_standstill(turn);
+        if page_is_behind != self.page_is_behind {
+            self.page_is_behind = page_is_behind;
+            self.mind_page(turn);
+        }
         if let Some(input) = self.hold_back(input) {
             self.take(input, turn);
             self.run_steps(turn);
@@ -358,8 +383,8 @@ impl Joined {
             Command::Visibility(visibility) => self.on_visibility(visibility),
             Command::Client(no, command) => self.on_client_command(no, command, turn),
             Command::Ask(no, question) => self.on_ask(no, question, turn),
-            // The worker's to carry out; it does not come this far.
-            Command::Hang { .. } => {}
+            // Taken note of already; and the worker's to carry out.
+            Command::Heard(_) | Command::Hang { .. } => {}
         }
     }
 
@@ -469,6 +494,7 @@ impl Joined {
     fn set_part(&mut self, part: Part, turn: &mut Turn<'_>) {
         let was_broker = matches!(self.part, Part::Broker(_));
         self.part = part;
+        self.mind_page(turn);
         self.waiting_since = turn.now;
         // That a tab waits, or follows, can wait: if all of twenty told all others at once, nobody had time for the new
         // broker.

@@ -18,8 +18,19 @@ pub(super) fn packet(
     version: ProtocolVersion,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let remaining_length = remaining_length(packet, version)?;
-    out.reserve(fixed_header_len(remaining_length) + remaining_length);
+    head(packet, 0, version, out)
+}
+
+/// Appends a packet to which so many bytes more belong, which the caller has.
+pub(super) fn head(
+    packet: &Packet,
+    rest: usize,
+    version: ProtocolVersion,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let length = remaining_length(packet, version)?;
+    let remaining_length = within_limit(length + rest)?;
+    out.reserve(fixed_header_len(remaining_length) + length);
     out.u8(u8::from(packet_type(packet)) << 4 | flags(packet));
     out.variable_byte_integer(remaining_length);
     body(packet, version, out)
@@ -33,7 +44,10 @@ pub(super) fn encoded_len(packet: &Packet, version: ProtocolVersion) -> Result<u
 fn remaining_length(packet: &Packet, version: ProtocolVersion) -> Result<usize, EncodeError> {
     let mut length = Length(0);
     body(packet, version, &mut length)?;
-    let remaining_length = length.0;
+    within_limit(length.0)
+}
+
+fn within_limit(remaining_length: usize) -> Result<usize, EncodeError> {
     if remaining_length > VARIABLE_INT_MAX as usize {
         return Err(EncodeError::PacketTooLarge { remaining_length });
     }

@@ -4,7 +4,9 @@ use broker::packet::connack::ConnAckPacket;
 use broker::packet::disconnect::DisconnectPacket;
 use broker::{Packet, PropertyId, PropertyValue, ReasonCode, Time};
 
-use super::{Client, ClientOutput, Connected, Request, State, notify_status, published, refuse};
+use super::{
+    Client, ClientOutput, Connected, Request, State, cost, notify_status, published, refuse,
+};
 use crate::api::{ClientStatus, ConnectOptions, DisconnectCause, Problem, RetainHandling, Term};
 use crate::lane::ConnectionNo;
 use crate::packets;
@@ -232,6 +234,7 @@ impl Client {
                 let mut packet = in_flight.packet;
                 packet.dup = false;
                 again += 1;
+                self.waiting_bytes += cost(&packet);
                 self.waiting.push_front((in_flight.request, packet));
             }
         }
@@ -289,6 +292,7 @@ impl Client {
         for in_flight in self.in_flight.drain(..) {
             refuse(in_flight.request, problem.clone(), out);
         }
+        self.waiting_bytes = 0;
         for (request, _) in self.waiting.drain(..) {
             refuse(request, problem.clone(), out);
         }

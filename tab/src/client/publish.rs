@@ -7,7 +7,7 @@ use broker::packet::pubrec::PubRecPacket;
 use broker::packet::pubrel::PubRelPacket;
 use broker::{Packet, QoS, ReasonCode, Time, TopicName};
 
-use super::{Client, ClientOutput, InFlight, State, published, refuse};
+use super::{Client, ClientOutput, InFlight, State, cost, published, refuse};
 use crate::api::{ClientNotice, Problem, Publication, RequestId};
 use crate::packets;
 
@@ -29,6 +29,11 @@ impl Client {
         if let Err(problem) = self.check(&Packet::Publish(packet.clone())) {
             return refuse(request, problem, out);
         }
+        let maximum = self.settings.waiting_bytes_max;
+        if self.waiting_bytes + cost(&packet) > maximum && !self.waiting.is_empty() {
+            return refuse(request, Problem::TooMuchWaiting { maximum }, out);
+        }
+        self.waiting_bytes += cost(&packet);
         self.waiting.push_back((request, packet));
         self.send_waiting(now, out);
     }
@@ -38,7 +43,9 @@ impl Client {
         while let State::Connected(connected) = &self.state {
             let unacknowledged = self.in_flight.len() - connected.unsent;
             // [MQTT-3.3.4-9]
-            let has_room = unacknowledged < usize::from(connected.receive_maximum);
+            let may_be_unacknowledged = unacknowledged < usize::from(connected.receive_maximum);
+            // What was released costs nothing, but stands in the same order.
+            let has_room = may_be_unacknowledged && self.room > 0;
             let has_sent = if connected.unsent > 0 {
                 has_room && self.send_again(now, unacknowledged, out)
             } else {
@@ -83,6 +90,7 @@ impl Client {
             return false;
         };
         let packet_id = match next.qos {
+            QoS::AtMostOnce if self.room == 0 => return false,
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce | QoS::ExactlyOnce if !has_room => return false,
             QoS::AtLeastOnce | QoS::ExactlyOnce => match self.next_packet_id() {
@@ -93,6 +101,7 @@ impl Client {
         let Some((request, mut packet)) = self.waiting.pop_front() else {
             return false;
         };
+        self.waiting_bytes -= cost(&packet);
         packet.packet_id = packet_id;
         let in_flight = packet_id.map(|packet_id| InFlight {
             request,

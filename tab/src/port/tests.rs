@@ -188,7 +188,7 @@ fn an_answer_waits_for_the_broker_that_asks() {
 #[test]
 fn who_sends_too_much_while_nobody_takes_it_is_disconnected() {
     let mut case = Case::connected();
-    case.port.settings.port_waiting_bytes_max = 1_000;
+    case.port.settings.waiting_bytes_max = 1_000;
     case.input(ClientInput::Down);
     let packet = PublishPacket::new("t", vec![0; 400], QoS::AtMostOnce);
     for _ in 0..2 {

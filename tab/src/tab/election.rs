@@ -293,11 +293,12 @@ impl Joined {
             turn.out.push(Output::CloseLane(link.lane()));
             self.clients_down(turn);
         }
+        let (tab, limits) = (self.tab_id, self.settings.to_broker());
         let link = if has_lane {
-            Link::bound(self.tab_id, broker, term, turn.now)
+            Link::bound(tab, broker, term, turn.now, limits)
         } else {
             let binding = self.next_binding();
-            Link::new(self.tab_id, broker, term, binding, turn.now)
+            Link::new(tab, broker, term, binding, turn.now, limits)
         };
         turn.out.push(Output::OpenLane(link.lane()));
         self.broker_seen = Some(turn.now);

@@ -1,12 +1,12 @@
 //! Traffic: packets between this tab's clients and the broker, over a lane or within the tab.
 
-use broker::{BrokerEvent, Time, codec};
+use broker::{BrokerEvent, Packet, Time, codec};
 
 use super::{Joined, Output, Part, Step, Turn};
 use crate::api::{
     Answer, ClientCommand, ClientNo, EventKind, Notice, Problem, Question, RequestId, Source,
 };
-use crate::client::{Client, ClientInput, ClientOutput};
+use crate::client::{self, Client, ClientInput, ClientOutput};
 use crate::control::ControlMessage;
 use crate::host::{Host, HostOutput};
 use crate::lane::{ConnectionNo, Frame, Parcel, each_packet};
@@ -66,17 +66,18 @@ impl Joined {
                     return;
                 }
                 self.broker_seen = Some(turn.now);
-                match link.on_frame(frame) {
+                match link.on_frame(frame, bytes.len()) {
                     LinkEvent::Nothing => {}
                     LinkEvent::Bound => self.clients_up(),
                     LinkEvent::Broken => self.rebind(turn.now, turn),
                     LinkEvent::Parcels(parcels) => self.on_parcels(parcels, turn),
                 }
+                self.give_room();
             }
             Part::Broker(reign) => {
                 if lane.term == reign.host.term {
                     self.with_host(turn, |host, now, out| {
-                        host.on_frame(now, lane.tab, frame, out);
+                        host.on_frame(now, lane.tab, (frame, bytes.len()), out);
                     });
                 }
             }
@@ -109,8 +110,8 @@ impl Joined {
                         turn.notify(Notice::Answer(no, answer));
                     }
                 }
-                // Said to brokers only.
-                Parcel::GoesOn { .. } | Parcel::Question { .. } => {}
+                // Said to brokers only; and the lane hands on whole packets.
+                Parcel::GoesOn { .. } | Parcel::Question { .. } | Parcel::Part { .. } => {}
             }
         }
     }
@@ -221,6 +222,8 @@ impl Joined {
         self.connections.clear();
         // What is still on its way between clients and that broker.
         self.steps.clear();
+        self.to_broker_bytes = 0;
+        self.short_of_room = false;
         for no in self.locals.keys() {
             let down = Step::ToLocal(*no, ClientInput::Down);
             self.steps.push_back(down);
@@ -247,8 +250,65 @@ impl Joined {
                 Step::ToLocal(no, input) => {
                     self.with_local(no, turn, |local, now, out| local.handle(now, input, out));
                 }
-                Step::ToBroker(connection, what) => self.tell_broker(connection, what, turn),
+                Step::ToBroker(connection, what) => {
+                    if let ToBroker::Packet(_, packet) = &what {
+                        let cost = self.cost(packet);
+                        self.to_broker_bytes = self.to_broker_bytes.saturating_sub(cost);
+                    }
+                    self.tell_broker(connection, what, turn);
+                }
             }
+        }
+    }
+
+    /// What a packet costs on the way to the broker, if it is one that waits for room there.
+    fn cost(&self, packet: &Packet) -> usize {
+        match packet {
+            Packet::Publish(publish) => {
+                client::cost(publish).min(self.settings.to_broker().cost_max())
+            }
+            _ => 0,
+        }
+    }
+
+    /// How many bytes of messages the way to the broker takes now.
+    fn room(&self) -> usize {
+        match &self.part {
+            Part::Waiting | Part::Taking(_) => 0,
+            Part::Client(link) => link.room().saturating_sub(self.to_broker_bytes),
+            // There is no way.
+            Part::Broker(_) => usize::MAX,
+        }
+    }
+
+    /// Lets those go on that wait for room, if there is some: first the one after whoever was first the last time.
+    fn give_room(&mut self) {
+        // For less it is not worth to wake them.
+        if !self.short_of_room || self.room() < self.settings.to_broker_window_bytes / 4 {
+            return;
+        }
+        self.short_of_room = false;
+        let wanting = self.locals.iter().filter(|(_, it)| it.wants_room());
+        let mut wanting: Vec<LocalNo> = wanting.map(|(no, _)| *no).collect();
+        let first = wanting.partition_point(|no| Some(*no) <= self.served_last);
+        let turns = first.checked_rem(wanting.len()).unwrap_or_default();
+        wanting.rotate_left(turns);
+        self.served_last = wanting.first().copied();
+        let room = wanting
+            .into_iter()
+            .map(|no| Step::ToLocal(no, ClientInput::Room));
+        self.steps.extend(room);
+    }
+
+    /// Lets the broker know whether the page comes after.
+    pub(super) fn mind_page(&mut self, turn: &mut Turn<'_>) {
+        let is_behind = self.page_is_behind;
+        match &mut self.part {
+            Part::Waiting | Part::Taking(_) => {}
+            Part::Client(link) => link.hold(is_behind),
+            Part::Broker(_) => self.with_host(turn, |host, now, out| {
+                host.hold_own(now, is_behind, out);
+            }),
         }
     }
 
@@ -258,12 +318,15 @@ impl Joined {
         turn: &mut Turn<'_>,
         act: impl FnOnce(&mut Local, Time, &mut Vec<ClientOutput>),
     ) {
+        let room = self.room();
         let Some(local) = self.locals.get_mut(&no) else {
             return;
         };
         let was_wanted = local.is_wanted();
         let mut outputs = Vec::new();
+        local.set_room(room);
         act(local, turn.now, &mut outputs);
+        self.short_of_room |= local.wants_room();
         let (is_wanted, version) = (local.is_wanted(), local.version());
         if local.is_over() {
             self.locals.remove(&no);
@@ -278,6 +341,7 @@ impl Joined {
                     self.steps.push_back(goes_on);
                 }
                 ClientOutput::Send(connection, packet) => {
+                    self.to_broker_bytes += self.cost(&packet);
                     let packet = ToBroker::Packet(version, packet);
                     self.steps.push_back(Step::ToBroker(connection, packet));
                 }

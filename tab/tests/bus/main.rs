@@ -8,5 +8,6 @@ mod lanes;
 mod moves;
 mod ports;
 mod presence;
+mod pressure;
 mod questions;
 mod world;

@@ -728,3 +728,23 @@ fn whatever_happens_to_brokers_nothing_is_lost_and_qos_2_comes_once_and_in_order
         }
     }
 }
+
+#[test]
+fn a_client_is_told_what_was_taken_only_when_there_is_room_for_more() {
+    let mut world = World::with_tabs(3);
+    let mut publisher = Raw::connected(&mut world, id(2), 1, V5);
+    let mut subscriber = Raw::connected(&mut world, id(3), 2, V5);
+    subscriber.subscribe(&mut world, 1, "#");
+    world.freeze(id(1));
+    let message = PublishPacket::new("a", vec![b'x'; 100_000], QoS::AtMostOnce);
+    for _ in 0..100 {
+        publisher.send(&mut world, Packet::Publish(message.clone()));
+    }
+    publisher.heard(&mut world);
+    let early = publisher.taken;
+    assert!((1_000_000..2_000_000).contains(&early), "{early}");
+    world.thaw(id(1));
+    publisher.heard(&mut world);
+    assert_eq!(publisher.taken, publisher.sent);
+    assert_eq!(subscriber.heard(&mut world).len(), 100);
+}

@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) stuck: BTreeSet<TabId>,
     /// Tabs that are told nothing, until they thaw.
     frozen: BTreeMap<TabId, Vec<Input>>,
+    /// Tabs whose pages do not say how far they have come.
+    pub(crate) silent_pages: BTreeSet<TabId>,
     /// There are no Web Locks, but what stands in for them.
     pub(crate) has_no_locks: bool,
     requests: u64,
@@ -80,6 +82,7 @@ impl World {
             disk: Disk::default(),
             stuck: BTreeSet::new(),
             frozen: BTreeMap::new(),
+            silent_pages: BTreeSet::new(),
             has_no_locks: false,
             requests: 0,
         };
@@ -278,7 +281,12 @@ impl World {
         };
         match output {
             Output::Join(channel) => assert_eq!(channel.as_str(), "test"),
-            Output::Notify(notices) => node.notices.extend(notices),
+            Output::Notify(notices) => {
+                node.notices.extend(notices);
+                if !self.silent_pages.contains(&from) {
+                    self.mark(from);
+                }
+            }
             Output::Port(no, output) => node.ports.push((no, output)),
             Output::OpenLane(lane) => {
                 node.lanes.insert(lane);
@@ -315,6 +323,35 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The page says how far it has come.
+    fn mark(&mut self, tab_id: TabId) {
+        let marks = self.notices(tab_id).filter_map(|it| match it {
+            Notice::Mark(mark) => Some(*mark),
+            _ => None,
+        });
+        if let Some(mark) = marks.last() {
+            let heard = Input::Command(Command::Heard(mark));
+            self.arriving.push_back((tab_id, heard));
+        }
+    }
+
+    /// A page that has said nothing of how far it has come says so from now on.
+    pub(crate) fn answer_marks(&mut self, tab_id: TabId) {
+        self.silent_pages.remove(&tab_id);
+        self.mark(tab_id);
+        self.run();
+    }
+
+    /// What waits for a frozen tab on its lanes, in bytes.
+    pub(crate) fn held_bytes(&self, tab_id: TabId) -> usize {
+        let held = self.frozen.get(&tab_id).into_iter().flatten();
+        let bytes = held.map(|input| match input {
+            Input::Frame(_, bytes) => bytes.len(),
+            _ => 0,
+        });
+        bytes.sum()
     }
 
     fn acquire(&mut self, tab_id: TabId, lock: Lock) {

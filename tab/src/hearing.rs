@@ -1,0 +1,129 @@
+//! How far the page has come with what it was told.
+//!
+//! A worker may tell its page as much as it likes, and the browser keeps it all until the page gets to it. So the page is
+//! asked now and then to say how far it has come; if that is too little, the broker is let know by way of the lane.
+
+use crate::api::{ClientNotice, Notice};
+
+/// Bytes after which the page is asked again.
+const MARK_BYTES: u64 = 256 << 10;
+
+/// What a notice costs beside a topic and a payload, about.
+const NOTICE_BYTES: usize = 64;
+
+/// Counts of bytes, each from the beginning.
+#[derive(Debug)]
+pub(crate) struct Hearing {
+    window_bytes: u64,
+    told: u64,
+    marked: u64,
+    heard: u64,
+    is_behind: bool,
+}
+
+impl Hearing {
+    /// A page that is behind when so many bytes are on their way to it.
+    pub(crate) fn new(window_bytes: usize) -> Self {
+        Self {
+            window_bytes: window_bytes as u64,
+            told: 0,
+            marked: 0,
+            heard: 0,
+            is_behind: false,
+        }
+    }
+
+    /// Counts what the page is about to be told, and adds a mark if it is time for one.
+    pub(crate) fn tell(&mut self, notices: &mut Vec<Notice>) {
+        // A long message does not keep all that come after it away.
+        let cost_max = self.window_bytes / 4;
+        let costs = notices.iter().map(|it| (cost(it) as u64).min(cost_max));
+        self.told += costs.sum::<u64>();
+        if self.told - self.marked >= MARK_BYTES {
+            self.marked = self.told;
+            notices.push(Notice::Mark(self.marked));
+        }
+        self.settle();
+    }
+
+    /// The page has come as far as this mark.
+    pub(crate) fn heard(&mut self, mark: u64) {
+        self.heard = self.heard.max(mark.min(self.marked));
+        self.settle();
+    }
+
+    /// Whether the page is slow: from when too much is on its way to it until not much is.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    fn settle(&mut self) {
+        let on_way = self.told - self.heard;
+        let window = self.window_bytes;
+        self.is_behind = on_way >= window || (self.is_behind && on_way > window / 2);
+    }
+}
+
+fn cost(notice: &Notice) -> usize {
+    match notice {
+        Notice::Client(_, ClientNotice::Message(message)) => {
+            message.payload.len() + message.topic.len() + NOTICE_BYTES
+        }
+        _ => NOTICE_BYTES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use broker::Time;
+
+    use crate::api::{ClientNo, Message, MessageProperties, QoS};
+
+    fn message(bytes: usize) -> Notice {
+        let message = Message {
+            topic: "t".to_owned(),
+            payload: vec![0; bytes],
+            qos: QoS::AtMostOnce,
+            retain: false,
+            dup: false,
+            properties: MessageProperties::default(),
+            subscription_identifiers: Vec::new(),
+            received_at: Time::from_ms(0),
+        };
+        Notice::Client(ClientNo(0), ClientNotice::Message(message))
+    }
+
+    /// Tells the page a message; its mark, if it got one.
+    fn tell(hearing: &mut Hearing, bytes: usize) -> Option<u64> {
+        let mut notices = vec![message(bytes)];
+        hearing.tell(&mut notices);
+        match notices.last() {
+            Some(Notice::Mark(mark)) => Some(*mark),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_page_is_asked_now_and_then_and_is_behind_when_it_says_nothing() {
+        let mut hearing = Hearing::new(4 << 20);
+        assert_eq!(tell(&mut hearing, 1_000), None);
+        let mut marks = Vec::new();
+        while !hearing.is_behind() {
+            marks.extend(tell(&mut hearing, 100_000));
+        }
+        assert_eq!(marks.len(), 14, "{marks:?}");
+        let half = marks[marks.len() / 2 - 1];
+        hearing.heard(half);
+        assert!(hearing.is_behind(), "more than half is still on its way");
+        hearing.heard(marks[marks.len() - 1]);
+        assert!(!hearing.is_behind());
+        // Late, early and never said.
+        hearing.heard(half);
+        hearing.heard(u64::MAX);
+        assert!(!hearing.is_behind());
+        while !hearing.is_behind() {
+            tell(&mut hearing, 100_000);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Who is slow costs the others nothing, and no more memory than is his.
+
+use tab::api::{
+    Answer, ClientCommand, ClientNo, ClientNotice, Command, ConnectOptions, Notice, Problem,
+    Publication, QoS, Question, RequestId, Subscription,
+};
+use tab::{Settings, TabId};
+
+use crate::world::{World, id};
+
+/// Bytes that are on their way to somebody who takes nothing, at most: what a lane lets pass, and what was said in the turn in
+/// which it became full.
+const ON_WAY_MAX: usize = 6 << 20;
+
+const KB: usize = 1_000;
+
+fn connected(tabs: u64) -> World {
+    let mut world = World::with_tabs(tabs);
+    for number in 1..=tabs {
+        world.connect(id(number));
+    }
+    world
+}
+
+fn publish(world: &mut World, tab: TabId, client: u32, topic: &str, bytes: usize, qos: QoS) {
+    let publication = Publication {
+        topic: topic.to_owned(),
+        payload: vec![b'x'; bytes],
+        qos,
+        ..Publication::default()
+    };
+    let no = RequestId(1_000 + u64::from(client));
+    let publish = ClientCommand::Publish(no, publication);
+    world.command(tab, Command::Client(ClientNo(client), publish));
+}
+
+fn subscribe(world: &mut World, tab: TabId, topic_filter: &str, qos: QoS) {
+    let subscription = Subscription {
+        topic_filter: topic_filter.to_owned(),
+        qos,
+        ..Subscription::default()
+    };
+    let subscribe = ClientCommand::Subscribe(RequestId(1), vec![subscription]);
+    world.client(tab, subscribe);
+}
+
+fn received(world: &World, tab: TabId, topic: &str) -> usize {
+    let messages = world.messages(tab);
+    messages.iter().filter(|it| it.topic == topic).count()
+}
+
+fn dropped(world: &mut World, broker: TabId) -> u64 {
+    world.command(broker, Command::Ask(RequestId(9), Question::Load));
+    let load = world.notices(broker).filter_map(|it| match it {
+        Notice::Answer(_, Answer::Load(load)) => Some(load.stats.messages_dropped),
+        _ => None,
+    });
+    load.last().unwrap_or_default()
+}
+
+#[test]
+fn a_frozen_subscriber_costs_a_window_and_the_others_get_everything() {
+    let mut world = connected(3);
+    for tab in [id(1), id(2)] {
+        subscribe(&mut world, tab, "#", QoS::ExactlyOnce);
+    }
+    world.freeze(id(2));
+    for _ in 0..300 {
+        publish(&mut world, id(3), 0, "some", 100 * KB, QoS::AtMostOnce);
+        publish(&mut world, id(3), 0, "all", KB, QoS::AtLeastOnce);
+    }
+    assert_eq!(received(&world, id(1), "some"), 300);
+    assert_eq!(received(&world, id(1), "all"), 300);
+    assert!(world.held_bytes(id(2)) < ON_WAY_MAX);
+
+    world.thaw(id(2));
+    assert_eq!(received(&world, id(2), "all"), 300);
+    let came = received(&world, id(2), "some");
+    assert!((10..200).contains(&came), "{came}");
+    assert_eq!(dropped(&mut world, id(1)), 300 - came as u64);
+    // From then on it gets everything again.
+    publish(&mut world, id(3), 0, "some", 100 * KB, QoS::AtMostOnce);
+    assert_eq!(received(&world, id(2), "some"), came + 1);
+}
+
+#[test]
+fn who_publishes_faster_than_the_broker_takes_waits_and_nothing_is_lost() {
+    let mut world = connected(3);
+    subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
+    world.freeze(id(1));
+    for _ in 0..200 {
+        publish(&mut world, id(2), 0, "a", 100 * KB, QoS::AtMostOnce);
+    }
+    // The page knows which ones have gone out.
+    let gone = world.published(id(2)).len();
+    assert!((10..15).contains(&gone), "{gone}");
+    assert!(world.held_bytes(id(1)) < ON_WAY_MAX);
+    world.thaw(id(1));
+    assert_eq!(world.published(id(2)).len(), 200);
+    assert_eq!(received(&world, id(3), "a"), 200);
+}
+
+#[test]
+fn what_waits_for_room_goes_to_the_next_broker_if_there_is_another() {
+    let mut world = World::durable(3);
+    for number in 1..=3 {
+        world.connect(id(number));
+    }
+    subscribe(&mut world, id(3), "#", QoS::ExactlyOnce);
+    world.freeze(id(1));
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        for _ in 0..50 {
+            publish(&mut world, id(2), 0, "a", 100 * KB, qos);
+        }
+    }
+    world.crash(id(1));
+    world.pass(1_000);
+    assert_eq!(world.published(id(2)).len(), 100);
+    assert_eq!(received(&world, id(3), "a"), 100);
+}
+
+#[test]
+fn who_has_much_to_say_leaves_room_for_the_other_clients_of_its_tab() {
+    let mut world = connected(3);
+    subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
+    for client in [1, 2] {
+        let connect = ClientCommand::Connect(ConnectOptions::default());
+        world.command(id(2), Command::Client(ClientNo(client), connect));
+    }
+    world.freeze(id(1));
+    for _ in 0..500 {
+        publish(&mut world, id(2), 1, "much", 100 * KB, QoS::AtMostOnce);
+    }
+    publish(&mut world, id(2), 2, "little", 10, QoS::AtMostOnce);
+    assert_eq!(received(&world, id(3), "little"), 0);
+    world.thaw(id(1));
+    let topics: Vec<&str> = world
+        .messages(id(3))
+        .iter()
+        .map(|it| it.topic.as_str())
+        .collect();
+    assert_eq!(topics.len(), 501);
+    let place = topics.iter().position(|it| *it == "little");
+    // Behind what was on its way and the next share of the other one.
+    assert!(place.is_some_and(|it| it < 40), "{place:?}");
+}
+
+#[test]
+fn a_long_message_lets_the_short_ones_of_others_pass() {
+    let mut world = connected(2);
+    for client in [1, 2] {
+        let connect = ClientCommand::Connect(ConnectOptions::default());
+        world.command(id(2), Command::Client(ClientNo(client), connect));
+    }
+    subscribe(&mut world, id(1), "#", QoS::AtMostOnce);
+    world.freeze(id(1));
+    publish(&mut world, id(2), 1, "long", 16_000 * KB, QoS::AtLeastOnce);
+    publish(&mut world, id(2), 1, "after", 1, QoS::AtLeastOnce);
+    publish(&mut world, id(2), 2, "short", 1, QoS::AtLeastOnce);
+    world.thaw(id(1));
+    let messages = world.messages(id(1));
+    let topics: Vec<_> = messages
+        .iter()
+        .map(|it| (it.topic.as_str(), it.payload.len()))
+        .collect();
+    // A client's own messages stay in their order.
+    assert_eq!(topics, [("short", 1), ("long", 16_000 * KB), ("after", 1)]);
+}
+
+#[test]
+fn a_page_that_does_not_come_after_is_spared_qos_0_and_gets_the_rest_later() {
+    // The broker is in another tab, or in its own.
+    for slow in [id(2), id(1)] {
+        let mut world = connected(3);
+        for tab in [slow, id(3)] {
+            subscribe(&mut world, tab, "#", QoS::ExactlyOnce);
+        }
+        world.silent_pages.insert(slow);
+        for _ in 0..300 {
+            publish(&mut world, id(3), 0, "some", 100 * KB, QoS::AtMostOnce);
+            publish(&mut world, id(3), 0, "all", KB, QoS::AtLeastOnce);
+        }
+        assert_eq!(received(&world, id(3), "some"), 300);
+        let came = received(&world, slow, "some");
+        assert!((30..200).contains(&came), "{came} at {slow}");
+        assert!(received(&world, slow, "all") < 300);
+        world.answer_marks(slow);
+        assert_eq!(received(&world, slow, "all"), 300);
+        // With what was on its way.
+        let came = received(&world, slow, "some");
+        assert_eq!(dropped(&mut world, id(1)), 300 - came as u64);
+    }
+}
+
+#[test]
+fn what_a_page_publishes_without_waiting_has_a_limit() {
+    let mut world = connected(2);
+    world.freeze(id(1));
+    let maximum = Settings::default().waiting_bytes_max;
+    for _ in 0..(maximum / (1_000 * KB) + 10) {
+        publish(&mut world, id(2), 0, "a", 1_000 * KB, QoS::AtMostOnce);
+    }
+    let refused = |world: &World| {
+        let notices = world.client_notices(id(2));
+        let refused = notices.filter(|it| match it {
+            ClientNotice::Refused(_, problem) => *problem == Problem::TooMuchWaiting { maximum },
+            _ => false,
+        });
+        refused.count()
+    };
+    // Ten more than wait, and some have gone out.
+    assert!((1..10).contains(&refused(&world)), "{}", refused(&world));
+    world.thaw(id(1));
+    let before = refused(&world);
+    publish(&mut world, id(2), 0, "a", 1_000 * KB, QoS::AtMostOnce);
+    assert_eq!(refused(&world), before);
+}
