@@ -98,7 +98,8 @@ impl Store {
                 | Notice::Role(_)
                 | Notice::Roster(_)
                 | Notice::Client(..)
-                | Notice::Answer(..) => {}
+                | Notice::Answer(..)
+                | Notice::Mark(_) => {}
             }),
             client.on_message(move |message| {
                 if !orders::is_own(&message.topic) {

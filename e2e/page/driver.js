@@ -42,6 +42,9 @@ function hear(at, notice) {
         case "Stats":
             state.stats = value;
             break;
+        case "Answer":
+            answer(value[0], value[1]);
+            break;
         case "Failed":
             state.failed = value;
             note("Failed", value);
@@ -78,11 +81,15 @@ function answer(request, value) {
 }
 
 function request(client, make) {
+    return numbered((number) => driver.command(client, make(number)));
+}
+
+function numbered(send) {
     lastRequest += 1;
     const number = lastRequest;
     return new Promise((resolve) => {
         requests.set(number, resolve);
-        driver.command(client, make(number));
+        send(number);
     });
 }
 
@@ -136,9 +143,13 @@ globalThis.tab = {
     now: () => performance.timeOrigin + performance.now(),
 
     /** Joins the channel; resolves once this tab has an id. */
-    async open({ channel = query.get("channel") ?? "test", durability = query.get("durability") ?? "relaxed" } = {}) {
+    async open({
+        channel = query.get("channel") ?? "test",
+        durability = query.get("durability") ?? "relaxed",
+        role = query.get("role") ?? "auto",
+    } = {}) {
         await loaded;
-        driver = new Driver(channel, durability, hear);
+        driver = new Driver(channel, durability, role, hear);
         return until(() => state.tabId ?? state.failed);
     },
 
@@ -185,6 +196,9 @@ globalThis.tab = {
     publish: (topic, payload, { client = 0, qos = 1, retain = false } = {}) =>
         request(client, (number) => ({ Publish: [number, publication({ topic, payload, qos, retain })] })),
 
+    /** Resolves with the broker's answer. */
+    ask: (question) => numbered((number) => driver.ask(number, question)),
+
     /** Begins to publish many; see Plan in load.rs. */
     start({
         client = 0, topic, topics = false, retain = false, qos = 1, bytes = 64, count = null, rate = null, window = 1000,
@@ -205,6 +219,21 @@ globalThis.tab = {
     counts: (topic) => [...driver.counts(topic)],
     countAll: () => driver.countAll(),
     forgetCounts: () => driver.forgetCounts(),
+
+    /** The traffic of load tests; see traffic.rs. */
+    traffic: {
+        start({ name, topics = 1, qos = 1, bytes = 64, rate = null, window = 1000 }) {
+            driver.startTraffic({ name, topics, qos, bytes, rate, window });
+            metronome.postMessage(rate !== null);
+        },
+        stop() {
+            driver.stopTraffic();
+            metronome.postMessage(false);
+        },
+        isDone: () => driver.isTrafficDone(),
+        sample: () => driver.trafficSample(),
+        outcome: () => driver.trafficOutcome(),
+    },
 };
 
 // What the page went through, for those who have to be sure of it. The database of a frozen page would be frozen, too.

@@ -281,7 +281,8 @@ impl Chromium {
 
     /// The processes of pages, and the seconds of processor time that each has had.
     #[track_caller]
-    pub(crate) fn renderers(&self) -> Vec<(u32, f64)> {
+    #[must_use]
+    pub fn renderers(&self) -> Vec<(u32, f64)> {
         let answer = self.call("SystemInfo.getProcessInfo", json!({}));
         let processes = answer["processInfo"].as_array().into_iter().flatten();
         processes

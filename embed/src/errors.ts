@@ -15,7 +15,7 @@ import type { Problem } from './wire.js';
  * - `not-connected`: the client is not connected and not about to be.
  * - `invalid-topic`: not a topic name, or not a topic filter.
  * - `too-large`: larger than what the broker accepts, or than MQTT can carry.
- * - `too-many`: 65,535 messages wait for their acknowledgement already.
+ * - `too-many`: 65,535 messages wait for their acknowledgement already, or 64 MiB to be published.
  * - `timeout`: no answer in time.
  * - `aborted`: the caller's `AbortSignal` said so.
  * - `closed`: the bus or the client was closed meanwhile.
@@ -71,6 +71,7 @@ const PROBLEMS: Record<Extract<Problem, string>, [TabmqErrorCode, string]> = {
     NoBroker: ['not-connected', 'There is no broker at the moment.'],
     Replaced: ['closed', 'Another connection took the place of this one.'],
     NoTopicFilter: ['invalid-topic', 'Name at least one topic filter.'],
+    TooMuchWaiting: ['too-many', 'Too much waits to be published already.'],
     TooManyInFlight: ['too-many', '65,535 messages are waiting for their acknowledgement already.'],
     NotOpen: ['worker-failed', 'The worker is on no channel.'],
     AlreadyOpen: ['worker-failed', 'The worker is on a channel already.'],

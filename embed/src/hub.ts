@@ -201,6 +201,8 @@ export class Hub {
         } else if ('Refused' in notice) {
             const error = problem(notice.Refused);
             return this.isOpen ? this.#tell((it) => it.failed?.(error)) : this.#fail(error);
+        } else if ('Mark' in notice) {
+            this.send({ Heard: notice.Mark });
         }
     }
 

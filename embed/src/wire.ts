@@ -37,8 +37,9 @@ export type Command =
     | { Open: OpenOptions }
     | { Visibility: Visibility }
     | { Client: [ClientNo, ClientCommand] }
-    | { Ask: [RequestId, Question] }
-    | { Hang: { ms: number } };
+    | 'Ask'
+    | { Heard: number }
+    | 'Hang';
 
 export type ConnectOptions = { client_id: string; clean_start: boolean; session_expiry_interval: number; keep_alive: number; username: string | null; password: Uint8Array | null; will: Will | null };
 
@@ -65,7 +66,8 @@ export type Notice =
     | 'Event'
     | { Refused: Problem }
     | 'Stats'
-    | 'Answer';
+    | 'Answer'
+    | { Mark: number };
 
 export type OpenOptions = { channel: string; visibility: Visibility; durability: Durability; candidacy: Candidacy };
 
@@ -81,7 +83,8 @@ export type Problem =
     | { NotEncodable: string }
     | 'TooManyInFlight'
     | 'Replaced'
-    | 'NoBroker';
+    | 'NoBroker'
+    | 'TooMuchWaiting';
 
 export type Publication = { topic: string; payload: Uint8Array; qos: QoS; retain: boolean; properties: MessageProperties };
 
@@ -89,11 +92,6 @@ export type QoS =
     | 'AtMostOnce'
     | 'AtLeastOnce'
     | 'ExactlyOnce';
-
-export type Question = 
-    | 'Load'
-    | { Sessions: { at_most: number } }
-    | { Receivers: { topic: string } };
 
 export type RequestId = number;
 
@@ -130,18 +128,17 @@ export const LAYOUT = {
     ClientNo: 'u32',
     ClientNotice: { $enum: { Status: 'ClientStatus', Subscribed: ['RequestId', 'bytes'], Unsubscribed: ['RequestId', 'bytes'], Published: ['RequestId', 'u8'], Refused: ['RequestId', 'Problem'], Message: 'Message' } },
     ClientStatus: { $enum: { Waiting: 0, Connecting: 0, Connected: { client_id: 'str', session_present: 'bool', term: 'Term' }, Disconnected: 'DisconnectCause' } },
-    Command: { $enum: { Open: 'OpenOptions', Visibility: 'Visibility', Client: ['ClientNo', 'ClientCommand'], Ask: ['RequestId', 'Question'], Hang: { ms: 'u32' } } },
+    Command: { $enum: { Open: 'OpenOptions', Visibility: 'Visibility', Client: ['ClientNo', 'ClientCommand'], Ask: 0, Heard: 'u64', Hang: 0 } },
     ConnectOptions: { client_id: 'str', clean_start: 'bool', session_expiry_interval: 'u32', keep_alive: 'u16', username: { $option: 'str' }, password: { $option: 'bytes' }, will: { $option: 'Will' } },
     DisconnectCause: { $enum: { Requested: 0, Refused: 'u8', ByBroker: 'u8', BrokerError: 'u8' } },
     Durability: { $enum: { relaxed: 0, strict: 0, memory: 0 } },
     Message: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', dup: 'bool', properties: 'MessageProperties', subscription_identifiers: { $list: 'u32' }, received_at: 'Time' },
     MessageProperties: { payload_is_utf8: { $option: 'bool' }, message_expiry_interval: { $option: 'u32' }, content_type: { $option: 'str' }, response_topic: { $option: 'str' }, correlation_data: { $option: 'bytes' }, user_properties: { $list: ['str', 'str'] } },
-    Notice: { $enum: { Opened: { tab_id: 'TabId', build: 'str' }, Role: 'Role', Roster: { $list: 'TabInfo' }, Client: ['ClientNo', 'ClientNotice'], Event: 0, Refused: 'Problem', Stats: 0, Answer: 0 } },
+    Notice: { $enum: { Opened: { tab_id: 'TabId', build: 'str' }, Role: 'Role', Roster: { $list: 'TabInfo' }, Client: ['ClientNo', 'ClientNotice'], Event: 0, Refused: 'Problem', Stats: 0, Answer: 0, Mark: 'u64' } },
     OpenOptions: { channel: 'str', visibility: 'Visibility', durability: 'Durability', candidacy: 'Candidacy' },
-    Problem: { $enum: { Channel: 'ChannelError', AlreadyOpen: 0, NotOpen: 0, NotConnected: 0, Topic: 'str', TopicFilter: 'str', NoTopicFilter: 0, TooLarge: { maximum: 'u32' }, NotEncodable: 'str', TooManyInFlight: 0, Replaced: 0, NoBroker: 0 } },
+    Problem: { $enum: { Channel: 'ChannelError', AlreadyOpen: 0, NotOpen: 0, NotConnected: 0, Topic: 'str', TopicFilter: 'str', NoTopicFilter: 0, TooLarge: { maximum: 'u32' }, NotEncodable: 'str', TooManyInFlight: 0, Replaced: 0, NoBroker: 0, TooMuchWaiting: 0 } },
     Publication: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', properties: 'MessageProperties' },
     QoS: { $enum: { AtMostOnce: 0, AtLeastOnce: 0, ExactlyOnce: 0 } },
-    Question: { $enum: { Load: 0, Sessions: { at_most: 'u32' }, Receivers: { topic: 'str' } } },
     RequestId: 'u64',
     RetainHandling: { $enum: { SendAtSubscribe: 0, SendIfNew: 0, DoNotSend: 0 } },
     Role: { $enum: { Waiting: 0, Client: { broker: 'TabId', term: 'Term' }, Broker: { term: 'Term' } } },

@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     /// is.
     pub(crate) delivery_ms: u64,
     pub(crate) disk: Manners,
+    /// Milliseconds that a page takes at most to come after with what it was told.
+    pub(crate) page_ms: u64,
     pub(crate) settings: Settings,
 }
 
@@ -119,6 +121,7 @@ impl Plan {
                     Promise::Durable | Promise::Memory => 0,
                 },
             },
+            page_ms: 0,
             settings: Settings {
                 receive_maximum,
                 // So small that there are checkpoints.
@@ -129,7 +132,26 @@ impl Plan {
         };
         plan.faults = weights(prng, is_rough);
         plan.faults.retain(|(fault, _)| has(*fault));
+        if prng.chance(300) && has(Fault::Narrow) {
+            // Where deliveries are slow, too narrow a way would never let all pass.
+            let least = if plan.slow_per_mille > 0 {
+                16_000
+            } else {
+                2_000
+            };
+            plan.settings.to_broker_window_bytes = prng.one_of([least, 16_000]);
+            plan.settings.to_tab_window_bytes = prng.one_of([2 * least, 32_000]);
+            plan.settings.to_page_window_bytes = prng.one_of([2 * least, 32_000]);
+            plan.page_ms = prng.one_of([1, 20, 200]);
+            // What is long takes many turns, and after each interruption all of them again.
+            plan.delivery_ms = plan.delivery_ms.max(8_000);
+        }
         plan
+    }
+
+    /// Whether next to nothing may be on its way on a lane.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.settings.to_broker_window_bytes < Settings::default().to_broker_window_bytes
     }
 
     /// Whether this fault can come.

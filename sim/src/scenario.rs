@@ -89,6 +89,8 @@ faults! {
     AfterElection = "after-election",
     /// The tabs are of two builds.
     TwoBuilds = "two-builds",
+    /// Next to nothing may be on its way on a lane or to a page, and some pages are slow.
+    Narrow = "narrow",
 }
 
 impl Fault {

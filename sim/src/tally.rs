@@ -46,6 +46,8 @@ tally! {
     messages_to_nobody,
     /// Deliveries that took longer than usual.
     slow_deliveries,
+    /// Times that a page was asked how far it has come.
+    marks,
     /// Turns of a loop that took up several inputs.
     batched_turns,
     /// Timeouts that nobody had asked for.

@@ -189,7 +189,11 @@ fn command(command: &Command) -> String {
             )
         }
         Command::Client(no, command) => format!("client {} {command:?}", no.0),
-        Command::Open(_) | Command::Visibility(_) | Command::Ask(..) | Command::Hang { .. } => {
+        Command::Open(_)
+        | Command::Visibility(_)
+        | Command::Ask(..)
+        | Command::Heard(_)
+        | Command::Hang { .. } => {
             format!("{command:?}")
         }
     }
@@ -238,8 +242,10 @@ pub(crate) fn notice(notice: &Notice) -> String {
         }
         Notice::Role(Role::Broker { term }) => format!("role: broker of term {term}"),
         Notice::Event(event) => format!("event: {}", event.kind),
-        Notice::Opened { .. } | Notice::Refused(_) | Notice::Stats(_) | Notice::Answer(..) => {
-            format!("{notice:?}")
-        }
+        Notice::Opened { .. }
+        | Notice::Refused(_)
+        | Notice::Stats(_)
+        | Notice::Answer(..)
+        | Notice::Mark(_) => format!("{notice:?}"),
     }
 }

@@ -668,10 +668,7 @@ pub enum Problem {
     /// There is nobody to ask.
     NoBroker,
     /// What this client has to publish comes faster than it can go out, and too much waits already.
-    TooMuchWaiting {
-        /// Bytes that wait at most.
-        maximum: usize,
-    },
+    TooMuchWaiting,
 }
 
 impl fmt::Display for Problem {
@@ -693,10 +690,7 @@ impl fmt::Display for Problem {
                 f.write_str("65,535 messages are waiting for their acknowledgement already.")
             }
             Self::NoBroker => f.write_str("There is no broker at the moment."),
-            Self::TooMuchWaiting { maximum } => write!(
-                f,
-                "More than {maximum} bytes of messages wait to be published already."
-            ),
+            Self::TooMuchWaiting => f.write_str("Too much waits to be published already."),
             Self::Replaced => f.write_str("Another connection took the place of this one."),
         }
     }
@@ -720,8 +714,6 @@ pub struct TabStats {
     /// PUBLISH and PUBREL packets that this tab's clients and ports sent again, because the broker or the connection was
     /// another one.
     pub resent: u64,
-    /// Messages that the clients of this tab have to publish and that wait, for a broker or for room on the way to it.
-    pub waiting: u64,
     /// Microseconds that the worker has worked; 0 where nobody tells the tab.
     pub worked_us: u64,
     /// The broker's own counters, in the tab that holds it.

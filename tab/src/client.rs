@@ -177,11 +177,6 @@ impl Client {
         matches!(&self.state, State::Connected(connected) if self.room == 0 && waits(connected))
     }
 
-    /// How many messages wait to go out.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
     /// Whether the page wants it connected.
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.is_some()

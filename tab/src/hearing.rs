@@ -5,9 +5,6 @@
 
 use crate::api::{ClientNotice, Notice};
 
-/// Bytes after which the page is asked again.
-const MARK_BYTES: u64 = 256 << 10;
-
 /// What a notice costs beside a topic and a payload, about.
 const NOTICE_BYTES: usize = 64;
 
@@ -39,7 +36,7 @@ impl Hearing {
         let cost_max = self.window_bytes / 4;
         let costs = notices.iter().map(|it| (cost(it) as u64).min(cost_max));
         self.told += costs.sum::<u64>();
-        if self.told - self.marked >= MARK_BYTES {
+        if self.told - self.marked >= self.window_bytes / 16 {
             self.marked = self.told;
             notices.push(Notice::Mark(self.marked));
         }

@@ -25,9 +25,6 @@ use outbox::{FRAME_BYTES_FULL, Outbox};
 /// First bytes of every frame: what does not start with them was sent by no tab of ours.
 const MAGIC: [u8; 4] = *b"TMQ1";
 
-/// Bytes that were taken and not told of from which on the other end is told without waiting for something to say.
-const UNTOLD_BYTES: usize = 128 << 10;
-
 /// Bytes of a fixed header at most. (MQTT 5.0, 2.1)
 const FIXED_HEADER_BYTES_MAX: usize = 5;
 
@@ -86,6 +83,19 @@ pub(crate) enum Parcel {
     Answer { no: RequestId, answer: Answer },
 }
 
+impl Parcel {
+    /// Bytes of packets in it.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Packets { bytes, .. } | Self::Part { bytes, .. } => bytes.len(),
+            Self::Closed { .. }
+            | Self::GoesOn { .. }
+            | Self::Question { .. }
+            | Self::Answer { .. } => 0,
+        }
+    }
+}
+
 fn options() -> impl bincode::Options {
     bincode::DefaultOptions::new()
         .with_limit(FRAME_BYTES_MAX)
@@ -114,6 +124,8 @@ impl Frame {
 pub(crate) struct Limits {
     /// Bytes on their way to the other end from which on the lane is full. What is posted in one turn may be more.
     pub(crate) window_bytes: usize,
+    /// Bytes that were taken and not told of from which on the other end is told without waiting for something to say.
+    pub(crate) untold_bytes: usize,
     /// Bytes of a packet that is taken in parts, at most.
     pub(crate) maximum_packet_size: u32,
 }
@@ -122,6 +134,15 @@ impl Limits {
     /// What a message counts at most, so that a long one does not take all the room: there may be a few of them.
     pub(crate) const fn cost_max(self) -> usize {
         self.window_bytes / 4
+    }
+
+    /// A payload of so many bytes makes a packet long: it goes in parts, between which others pass it.
+    const fn long_bytes(self) -> usize {
+        self.window_bytes / 16
+    }
+
+    const fn part_bytes(self) -> usize {
+        self.window_bytes / 8
     }
 }
 
@@ -167,7 +188,7 @@ impl LaneEnd {
             binding,
             next_out: 0,
             next_in: 0,
-            outbox: Outbox::new(limits.cost_max()),
+            outbox: Outbox::new(limits),
             on_way: VecDeque::new(),
             on_way_bytes: 0,
             is_full: false,
@@ -220,23 +241,22 @@ impl LaneEnd {
 
     /// Tells the other end that this connection has ended here.
     pub(crate) fn push_closed(&mut self, connection: ConnectionNo) {
-        let closed = Parcel::Closed { connection };
-        self.outbox.push(Some(connection), closed);
+        self.outbox.push_closed(connection);
     }
 
     /// Tells the other end that this connection, of which nothing was said yet, goes on where another was interrupted.
     pub(crate) fn push_goes_on(&mut self, connection: ConnectionNo) {
-        self.outbox.push(None, Parcel::GoesOn { connection });
+        self.outbox.push(Parcel::GoesOn { connection });
     }
 
     /// Asks the broker at the other end.
     pub(crate) fn push_question(&mut self, no: RequestId, question: Question) {
-        self.outbox.push(None, Parcel::Question { no, question });
+        self.outbox.push(Parcel::Question { no, question });
     }
 
     /// Tells the tab at the other end what it asked for.
     pub(crate) fn push_answer(&mut self, no: RequestId, answer: Answer) {
-        self.outbox.push(None, Parcel::Answer { no, answer });
+        self.outbox.push(Parcel::Answer { no, answer });
     }
 
     /// Hands the frames of this turn to `post`, in order.
@@ -250,7 +270,7 @@ impl LaneEnd {
         {
             self.post(parcels, &mut post);
         }
-        if self.untold_bytes >= UNTOLD_BYTES && !self.is_held {
+        if self.untold_bytes >= self.limits.untold_bytes && !self.is_held {
             self.post(Vec::new(), &mut post);
         }
         self.settle();
@@ -406,6 +426,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         window_bytes: WINDOW_BYTES,
+        untold_bytes: WINDOW_BYTES / 32,
         maximum_packet_size: 16 << 20,
     };
 
@@ -624,13 +645,12 @@ mod tests {
         push(&mut from, 1, &publish(16_000_000));
         push(&mut from, 1, &Packet::PingReq);
         push(&mut from, 2, &Packet::PingReq);
-        from.push_closed(ConnectionNo(1));
         let first = posted(&mut from);
-        assert!(first.iter().all(|frame| frame.len() < 300_000));
+        assert!(first.iter().all(|frame| frame.len() < 600_000));
         let mut parcels = take(&mut to, first);
         assert_eq!(said(&parcels, 2), [0xc0, 0]);
         assert!(said(&parcels, 1).is_empty());
-        assert!(!from.is_full() && from.room() >= WINDOW_BYTES / 4 - 300_000);
+        assert!(!from.is_full() && from.room() >= WINDOW_BYTES / 4 - 600_000);
         // It goes on as the other end comes after, and so does what comes meanwhile.
         let mut rounds = 0;
         while said(&parcels, 1).is_empty() {
@@ -639,18 +659,41 @@ mod tests {
             take(&mut from, posted(&mut to));
             push(&mut from, 2, &Packet::PingReq);
             let more = posted(&mut from);
-            assert!(more.iter().map(Vec::len).sum::<usize>() <= WINDOW_BYTES + 300_000);
+            assert!(more.iter().map(Vec::len).sum::<usize>() <= WINDOW_BYTES + 600_000);
             parcels.extend(take(&mut to, more));
         }
         assert_eq!(said(&parcels, 2).len(), 2 + 2 * rounds);
         let expected = encoded(&[publish(16_000_000), Packet::PingReq]);
         assert!(said(&parcels, 1) == expected);
-        let closed = Parcel::Closed {
-            connection: ConnectionNo(1),
-        };
-        assert_eq!(parcels.last(), Some(&closed));
         take(&mut from, posted(&mut to));
         assert!(!from.is_full());
+    }
+
+    #[test]
+    fn nothing_overtakes_what_a_connection_says_in_the_end() {
+        let (mut from, mut to) = (end(1), end(1));
+        let said_last = [publish(9_000_000), Packet::PingReq, publish(3_000_000)];
+        for packet in &said_last {
+            push(&mut from, 1, packet);
+        }
+        from.push_closed(ConnectionNo(1));
+        push(&mut from, 2, &Packet::PingReq);
+        let parcels = take(&mut to, posted(&mut from));
+        assert!(said(&parcels, 1) == encoded(&said_last));
+        let [.., closed, next] = &parcels[..] else {
+            panic!("{} parcels", parcels.len())
+        };
+        let connection = ConnectionNo(1);
+        assert_eq!(*closed, Parcel::Closed { connection });
+        assert!(matches!(
+            next,
+            Parcel::Packets {
+                connection: ConnectionNo(2),
+                ..
+            }
+        ));
+        // What the other end does not take makes the lane full all the same.
+        assert!(from.is_full());
     }
 
     #[test]
@@ -662,7 +705,7 @@ mod tests {
         let posted_bytes = |end: &mut LaneEnd| posted(end).iter().map(Vec::len).sum::<usize>();
         let first = posted_bytes(&mut from);
         let half = WINDOW_BYTES / 2;
-        assert!((half..half + 300_000).contains(&first), "{first}");
+        assert!((half..half + 600_000).contains(&first), "{first}");
         assert_eq!(posted_bytes(&mut from), 0);
         assert!(from.is_full());
     }

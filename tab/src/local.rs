@@ -66,14 +66,6 @@ impl Local {
         }
     }
 
-    /// How many of its messages wait to go out.
-    pub(crate) fn waiting(&self) -> usize {
-        match self {
-            Self::Client(client) => client.waiting(),
-            Self::Port(port) => port.waiting(),
-        }
-    }
-
     /// Since when the broker has owed it an answer, without having given it another.
     pub(crate) fn unanswered_since(&self) -> Option<Time> {
         match self {

@@ -158,14 +158,6 @@ impl Port {
         }
     }
 
-    /// How many messages wait to go out.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting
-            .iter()
-            .filter(|packet| is_message(packet))
-            .count()
-    }
-
     /// Bytes came from the client, any number of packets or parts of them.
     pub(crate) fn on_bytes(&mut self, now: Time, bytes: Vec<u8>, out: &mut Vec<ClientOutput>) {
         if matches!(self.state, State::Leaving | State::Closed) {
@@ -311,11 +303,17 @@ impl Port {
 
     fn send_waiting(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
         while matches!(self.state, State::Connected(_))
-            && let Some(packet) = self
-                .waiting
-                .pop_front_if(|it| self.room > 0 || !is_message(it))
+            && let Some(packet) = self.next_waiting()
         {
             self.send(now, packet, out);
+        }
+    }
+
+    /// What waits longest, if it may go out now.
+    fn next_waiting(&mut self) -> Option<Packet> {
+        match self.waiting.front() {
+            Some(Packet::Publish(_)) if self.room == 0 => None,
+            _ => self.waiting.pop_front(),
         }
     }
 
@@ -595,10 +593,6 @@ impl Port {
             out.push(ClientOutput::ToPort(PortOutput::Taken(taken)));
         }
     }
-}
-
-fn is_message(packet: &Packet) -> bool {
-    matches!(packet, Packet::Publish(_))
 }
 
 /// Whether the broker said that it knows no such exchange.

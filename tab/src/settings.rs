@@ -90,16 +90,20 @@ pub struct Settings {
 impl Settings {
     /// Of the end of a lane at a tab.
     pub(crate) fn to_broker(&self) -> Limits {
-        Limits {
-            window_bytes: self.to_broker_window_bytes,
-            maximum_packet_size: self.maximum_packet_size,
-        }
+        self.limits(self.to_broker_window_bytes)
     }
 
     /// Of the end of a lane at the broker.
     pub(crate) fn to_tab(&self) -> Limits {
+        self.limits(self.to_tab_window_bytes)
+    }
+
+    fn limits(&self, window_bytes: usize) -> Limits {
+        // Of either direction, so that who waits for room hears of it in time.
+        let window_min = self.to_broker_window_bytes.min(self.to_tab_window_bytes);
         Limits {
-            window_bytes: self.to_tab_window_bytes,
+            window_bytes,
+            untold_bytes: window_min / 8,
             maximum_packet_size: self.maximum_packet_size,
         }
     }

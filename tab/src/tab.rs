@@ -325,7 +325,7 @@ enum Part {
     /// No broker is known.
     Waiting,
     /// Another tab is the broker.
-    Client(Link),
+    Client(Box<Link>),
     /// This tab is elected, and on the way to be the broker.
     Taking(Box<Takeover>),
     /// This tab is the broker.

@@ -192,7 +192,7 @@ impl Inner {
         let heard = Rc::downgrade(this);
         let (bridge, native) = spawn::spawn(url, move |notices| {
             if let Some(this) = heard.upgrade() {
-                this.on_notices(notices);
+                Self::on_notices(&this, notices);
             }
         })?;
         let failed = Rc::downgrade(this);
@@ -257,7 +257,23 @@ impl Inner {
         });
     }
 
-    fn on_notices(&self, notices: Vec<Notice>) {
+    fn on_notices(this: &Rc<Self>, mut notices: Vec<Notice>) {
+        let mut mark = None;
+        notices.retain(|notice| match notice {
+            Notice::Mark(latest) => {
+                mark = Some(*latest);
+                false
+            }
+            _ => true,
+        });
+        this.tell(notices);
+        // Once all before it has been heard.
+        if let Some(mark) = mark {
+            Self::send(this, Command::Heard(mark));
+        }
+    }
+
+    fn tell(&self, notices: Vec<Notice>) {
         for notice in &notices {
             if let (Notice::Opened { tab_id, .. }, Some(running)) = (notice, &*self.worker.borrow())
             {

@@ -11,6 +11,7 @@ mod browser;
 mod demo;
 mod embed;
 mod error;
+mod loadtest;
 mod npm;
 mod outsiders;
 mod page;
@@ -79,6 +80,12 @@ const HELP_REST: &str = "
       message is lost or the memory has no bounds.
         --seconds NUMBER  how long the other tab publishes, in place of 20 seconds
 
+  loadtest [--tabs NUMBER] [--publishers NUMBER] [--subscribers NUMBER] [--rate NUMBER|max] [--seconds NUMBER]
+           [--qos NUMBER] [--payload BYTES] [--churn NUMBER] [--kill-broker-every SECONDS] [--html FILE] [--json FILE]...
+      Lets real tabs in real Chromium publish and receive for as long as told, while others come and go and brokers are
+      killed, and tells what came of it (30 s). Fails if a guarantee is broken. `cargo xtask loadtest --help` tells all
+      options.
+
   build
       Builds the app and the worker in release mode into dist/ (2 minutes at first, seconds later).
 
@@ -143,6 +150,8 @@ enum Task {
     Broker(Vec<OsString>),
     /// Its arguments are the simulation's.
     Sim(Vec<OsString>),
+    /// Its arguments are the load test's.
+    Loadtest(Vec<OsString>),
 }
 
 fn main() -> ExitCode {
@@ -169,6 +178,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Sizes => sizes::run()?,
         Task::Broker(arguments) => broker::run(&arguments)?,
         Task::Sim(arguments) => sim::run(&arguments)?,
+        Task::Loadtest(arguments) => loadtest::run(&arguments)?,
     }
     Ok(())
 }
@@ -215,6 +225,7 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
         },
         Some("broker") => return Ok(Task::Broker(parser.raw_args()?.collect())),
         Some("sim") => return Ok(Task::Sim(parser.raw_args()?.collect())),
+        Some("loadtest") => return Ok(Task::Loadtest(parser.raw_args()?.collect())),
         _ => return Err(Error::UnknownCommand(command)),
     };
     while let Some(argument) = parser.next()? {
@@ -313,6 +324,14 @@ mod tests {
         assert_eq!(
             line("sim --seed 7 --trace").unwrap(),
             Task::Sim(["--seed", "7", "--trace"].map(OsString::from).to_vec())
+        );
+    }
+
+    #[test]
+    fn all_that_follows_loadtest_is_for_the_load_test() {
+        assert_eq!(
+            line("loadtest --tabs 3 --help").unwrap(),
+            Task::Loadtest(["--tabs", "3", "--help"].map(OsString::from).to_vec())
         );
     }
 

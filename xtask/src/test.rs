@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::browser;
 use crate::embed;
 use crate::error::Error;
+use crate::loadtest;
 use crate::npm;
 use crate::outsiders;
 use crate::page;
@@ -33,7 +34,7 @@ pub(crate) struct Step {
     run: fn(&Tools, &[OsString]) -> Result<(), Error>,
 }
 
-pub(crate) const STEPS: [Step; 13] = [
+pub(crate) const STEPS: [Step; 14] = [
     Step {
         name: "fmt",
         promise: "the code is formatted",
@@ -174,6 +175,14 @@ pub(crate) const STEPS: [Step; 13] = [
         needs: Needs::Browser,
         uses_build: true,
         run: test_in_browser,
+    },
+    Step {
+        name: "load",
+        promise: "32 tabs lose nothing under load while tabs are replaced and brokers killed, and take no more memory",
+        takes: "3 minutes",
+        needs: Needs::Browser,
+        uses_build: false,
+        run: |tools, _| loadtest::test(tools),
     },
 ];
 

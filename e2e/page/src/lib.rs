@@ -5,6 +5,7 @@
 
 mod load;
 mod tally;
+mod traffic;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -12,13 +13,15 @@ use std::rc::Rc;
 use serde::Serialize as _;
 use serde_wasm_bindgen::Serializer;
 use tabmq_worker::api::{
-    ClientCommand, ClientNo, ClientNotice, Command, Durability, EventKind, Notice, RequestId,
+    Candidacy, ClientCommand, ClientNo, ClientNotice, Command, Durability, EventKind, Notice,
+    Question, RequestId,
 };
 use tabmq_worker::{Bus, BusOptions, Signal};
 use wasm_bindgen::prelude::*;
 
 use load::{Load, Plan};
 use tally::Tally;
+use traffic::Traffic;
 
 /// The page's only way to its tab.
 #[wasm_bindgen]
@@ -37,6 +40,7 @@ struct Inner {
 struct Book {
     load: Option<Load>,
     tally: Tally,
+    traffic: Traffic,
 }
 
 #[wasm_bindgen]
@@ -44,16 +48,19 @@ impl Driver {
     /// Joins a channel. `hear(at, notice)` gets every notice but those that are counted here.
     ///
     /// # Errors
-    /// `durability` is none.
+    /// `durability` or `candidacy` is none.
     #[wasm_bindgen(constructor)]
     pub fn open(
         channel: String,
         durability: JsValue,
+        candidacy: JsValue,
         hear: js_sys::Function,
     ) -> Result<Self, JsValue> {
         let durability: Durability = serde_wasm_bindgen::from_value(durability)?;
+        let candidacy: Candidacy = serde_wasm_bindgen::from_value(candidacy)?;
         let options = BusOptions {
             durability,
+            candidacy,
             ..BusOptions::new(channel)
         };
         let inner = Rc::new(Inner::default());
@@ -92,6 +99,17 @@ impl Driver {
     pub fn command(&self, client: u32, command: JsValue) -> Result<(), JsValue> {
         let command: ClientCommand = serde_wasm_bindgen::from_value(command)?;
         self.0.send(Command::Client(ClientNo(client), command));
+        Ok(())
+    }
+
+    /// Asks the broker, in the shape of [`Question`].
+    ///
+    /// # Errors
+    /// It is of another shape.
+    pub fn ask(&self, request: u32, question: JsValue) -> Result<(), JsValue> {
+        let question: Question = serde_wasm_bindgen::from_value(question)?;
+        self.0
+            .send(Command::Ask(RequestId(request.into()), question));
         Ok(())
     }
 
@@ -149,6 +167,57 @@ impl Driver {
         self.0.book.borrow().tally.all()
     }
 
+    // The traffic of load tests.
+
+    /// Begins to publish: the fields of `traffic::Plan`. What was published before must be over.
+    ///
+    /// # Errors
+    /// The plan is of another shape.
+    #[wasm_bindgen(js_name = startTraffic)]
+    pub fn start_traffic(&self, plan: JsValue) -> Result<(), JsValue> {
+        let plan: traffic::Plan = serde_wasm_bindgen::from_value(plan)?;
+        let now = now();
+        self.0.book.borrow_mut().traffic.start(plan, now);
+        self.0.publish(now);
+        Ok(())
+    }
+
+    /// Publishes no more.
+    #[wasm_bindgen(js_name = stopTraffic)]
+    pub fn stop_traffic(&self) {
+        self.0.book.borrow_mut().traffic.stop();
+    }
+
+    /// Whether everything is answered, and no more will be published.
+    #[wasm_bindgen(js_name = isTrafficDone)]
+    #[must_use]
+    pub fn is_traffic_done(&self) -> bool {
+        self.0.book.borrow().traffic.is_done()
+    }
+
+    /// Counts so far: the fields of `traffic::Sample`.
+    ///
+    /// # Errors
+    /// Never.
+    #[wasm_bindgen(js_name = trafficSample)]
+    pub fn traffic_sample(&self) -> Result<JsValue, JsValue> {
+        let sample = self.0.book.borrow_mut().traffic.sample(now());
+        Ok(sample.serialize(&Serializer::json_compatible())?)
+    }
+
+    /// Which messages were acknowledged and which have arrived: the fields of `traffic::Outcome`.
+    ///
+    /// # Errors
+    /// Never.
+    #[wasm_bindgen(js_name = trafficOutcome)]
+    pub fn traffic_outcome(&self) -> Result<JsValue, JsValue> {
+        let book = self.0.book.borrow();
+        Ok(book
+            .traffic
+            .outcome()
+            .serialize(&Serializer::json_compatible())?)
+    }
+
     /// Forgets what arrived.
     #[wasm_bindgen(js_name = forgetCounts)]
     pub fn forget_counts(&self) {
@@ -164,9 +233,11 @@ impl Inner {
     }
 
     fn publish(&self, now: f64) {
-        if let Some(load) = &mut self.book.borrow_mut().load {
+        let book = &mut *self.book.borrow_mut();
+        if let Some(load) = &mut book.load {
             load.publish(now, &mut |command| self.send(command));
         }
+        book.traffic.publish(now, &mut |command| self.send(command));
     }
 }
 
@@ -174,6 +245,18 @@ impl Book {
     /// Takes what is counted here; the rest comes back.
     fn take(&mut self, now: f64, notice: Notice) -> Option<Notice> {
         match notice {
+            Notice::Client(_, ClientNotice::Published(request, reason_code))
+                if traffic::is_of_traffic(request) =>
+            {
+                self.traffic.on_answer(now, request, Some(reason_code));
+                None
+            }
+            Notice::Client(_, ClientNotice::Refused(request, _))
+                if traffic::is_of_traffic(request) =>
+            {
+                self.traffic.on_answer(now, request, None);
+                None
+            }
             Notice::Client(_, ClientNotice::Published(request, reason_code))
                 if load::is_of_load(request) =>
             {
@@ -183,7 +266,7 @@ impl Book {
                 None
             }
             Notice::Client(client, ClientNotice::Message(message)) => {
-                if self.tally.take(&message) {
+                if self.traffic.take(now, &message) || self.tally.take(&message) {
                     return None;
                 }
                 Some(Notice::Client(client, ClientNotice::Message(message)))

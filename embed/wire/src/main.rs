@@ -21,6 +21,9 @@ use tab::api::{
 };
 use tab::names::ChannelError;
 
+/// Commands that the package never gives; what they look like would be bytes in every page.
+const NOT_SAID: [&str; 2] = ["Ask", "Hang"];
+
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("build") {
         println!("{}", tabmq_worker::BUILD);
@@ -40,10 +43,15 @@ fn main() -> ExitCode {
 
 /// What a page that is attached by a port gets to see: not what is meant for people who watch the bus itself.
 fn pages_part(mut registry: Registry) -> Registry {
-    if let Some(ContainerFormat::Enum(variants)) = registry.get_mut("Notice") {
-        for variant in variants.values_mut() {
-            if tabmq_worker::NOT_FOR_PORTS.contains(&variant.name.as_str()) {
-                variant.value = VariantFormat::Unit;
+    for (name, left_out) in [
+        ("Notice", &tabmq_worker::NOT_FOR_PORTS[..]),
+        ("Command", &NOT_SAID),
+    ] {
+        if let Some(ContainerFormat::Enum(variants)) = registry.get_mut(name) {
+            for variant in variants.values_mut() {
+                if left_out.contains(&variant.name.as_str()) {
+                    variant.value = VariantFormat::Unit;
+                }
             }
         }
     }

@@ -17,7 +17,7 @@ impl Oracle {
         match &act.command {
             Command::Open(options) => view.visibility = options.visibility,
             Command::Visibility(visibility) => view.visibility = *visibility,
-            Command::Ask(..) | Command::Hang { .. } => {}
+            Command::Ask(..) | Command::Heard(_) | Command::Hang { .. } => {}
             Command::Client(no, command) => {
                 let key = ClientKey { tab, no: *no };
                 self.on_client_command(now, key, command, act.valid);

@@ -50,7 +50,7 @@ impl Oracle {
                     view.claims_the_reign = false;
                 }
             }
-            Notice::Opened { .. } | Notice::Role(_) | Notice::Answer(..) => {}
+            Notice::Opened { .. } | Notice::Role(_) | Notice::Answer(..) | Notice::Mark(_) => {}
         }
         Ok(None)
     }

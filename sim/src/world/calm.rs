@@ -17,6 +17,9 @@ const SETTLE_ROUGH_MS: u64 = 15_000;
 /// How long a probe takes at most.
 const PROBE_MS: u64 = 3_000;
 
+/// The same where next to nothing may be on its way at once.
+const PROBE_NARROW_MS: u64 = 20_000;
+
 /// How long after the last fault every roster must be right. An announcement that overtook the news of its tab's end
 /// keeps that tab in a roster until it has been silent for long.
 const ROSTER_MS: u64 = 45_000;
@@ -28,6 +31,13 @@ const RETAINED_PROBER: ClientNo = ClientNo(91);
 const COLLECTORS: u32 = 100;
 
 impl World<'_> {
+    fn probe_ms(&self) -> u64 {
+        match self.plan.is_narrow() {
+            true => PROBE_NARROW_MS,
+            false => PROBE_MS,
+        }
+    }
+
     /// No more faults, and pages want nothing new: all must be well soon, and stay so.
     pub(super) fn calm(&mut self) -> Result<(), Violation> {
         self.is_calm = true;
@@ -64,7 +74,7 @@ impl World<'_> {
         for tab in self.living() {
             self.probe_subscribe(tab, PROBER)?;
         }
-        self.run_for(PROBE_MS)?;
+        self.run_for(self.probe_ms())?;
         self.oracle.check_settled()?;
         let mut probes = Vec::new();
         for tab in self.living() {
@@ -80,7 +90,7 @@ impl World<'_> {
                 self.act(tab, act)?;
             }
         }
-        self.run_for(PROBE_MS)?;
+        self.run_for(self.probe_ms())?;
         self.oracle.check_settled()?;
         self.oracle.check_probes(&probes)
     }
@@ -92,7 +102,7 @@ impl World<'_> {
             return Ok(());
         };
         self.probe_subscribe(tab, RETAINED_PROBER)?;
-        self.run_for(PROBE_MS)?;
+        self.run_for(self.probe_ms())?;
         self.oracle.check_settled()?;
         let no = RETAINED_PROBER;
         self.oracle
@@ -124,6 +134,6 @@ impl World<'_> {
                 self.act(tab, act)?;
             }
         }
-        self.run_for(PROBE_MS)
+        self.run_for(self.probe_ms())
     }
 }

@@ -96,7 +96,8 @@ impl World<'_> {
             | Fault::Abort
             | Fault::AtCommit
             | Fault::AfterElection
-            | Fault::TwoBuilds => {}
+            | Fault::TwoBuilds
+            | Fault::Narrow => {}
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What arrives at a tab, and when a tab that stood still hears of it.
 
+use tab::api::Command;
 use tab::control::ControlMessage;
 use tab::storage::StorageEvent;
 use tab::{Input, TabId};
@@ -24,6 +25,8 @@ pub(super) enum Arrival {
     /// The browser has closed the database.
     Closed,
     Lock(Word),
+    /// The page has come so far.
+    Marked(u64),
     /// What comes of a [`crate::mutant::Mutant`] only.
     Forged(Input),
 }
@@ -34,7 +37,7 @@ impl Arrival {
         match self {
             Self::Control(..) | Self::Heard(_) | Self::Frame(_) | Self::Forged(_) => 0,
             Self::Timer(_) => 1,
-            Self::Stored(..) | Self::Closed | Self::Lock(_) => 2,
+            Self::Stored(..) | Self::Closed | Self::Lock(_) | Self::Marked(_) => 2,
         }
     }
 }
@@ -57,6 +60,7 @@ impl World<'_> {
             | Arrival::Stored(..)
             | Arrival::Closed
             | Arrival::Lock(_)
+            | Arrival::Marked(_)
             | Arrival::Forged(_) => true,
         };
         if !is_reachable {
@@ -111,6 +115,7 @@ impl World<'_> {
                 }
                 Ok(())
             }
+            Arrival::Marked(mark) => self.turn(tab, Input::Command(Command::Heard(mark))),
             Arrival::Forged(input) => self.turn(tab, input),
             Arrival::Lock(word) => {
                 if self.locks.is_true(&word) {

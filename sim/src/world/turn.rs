@@ -1,6 +1,6 @@
 //! One turn of a worker's loop, and what its tab wants done.
 
-use tab::api::Role;
+use tab::api::{Notice, Role};
 use tab::control::ControlMessage;
 use tab::storage::{StorageEvent, StorageRequest};
 use tab::{Input, Lock, LockRequest, Output, TabId};
@@ -131,6 +131,12 @@ impl World<'_> {
                 Output::Port(..) => {}
                 Output::Notify(notices) => {
                     for notice in notices {
+                        if let Notice::Mark(mark) = notice {
+                            self.oracle.tally.marks += 1;
+                            let late_us = self.plan.page_ms * 1_000;
+                            let marked = Event::Arrival(tab, Arrival::Marked(mark));
+                            self.schedule_in(0, late_us, marked);
+                        }
                         self.trace.tab(self.now_us, tab, || {
                             format!("tells its page: {}", trace::notice(&notice))
                         });

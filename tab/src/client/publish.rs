@@ -31,7 +31,7 @@ impl Client {
         }
         let maximum = self.settings.waiting_bytes_max;
         if self.waiting_bytes + cost(&packet) > maximum && !self.waiting.is_empty() {
-            return refuse(request, Problem::TooMuchWaiting { maximum }, out);
+            return refuse(request, Problem::TooMuchWaiting, out);
         }
         self.waiting_bytes += cost(&packet);
         self.waiting.push_back((request, packet));

@@ -6,16 +6,10 @@ use broker::Packet;
 use broker::codec::{self, ProtocolVersion};
 use bytes::Bytes;
 
-use super::{ConnectionNo, Parcel};
+use super::{ConnectionNo, Limits, Parcel};
 
 /// A frame that has grown to this many bytes is full; the next packet starts another.
 pub(super) const FRAME_BYTES_FULL: usize = 1 << 20;
-
-/// A message with a payload of so many bytes goes in parts, between which others pass it.
-const LONG_BYTES: usize = 64 << 10;
-
-/// Bytes of one part.
-const PART_BYTES: usize = 128 << 10;
 
 /// Whole packets, which leave at the end of the turn, and long ones, which leave as there is room.
 #[derive(Debug)]
@@ -26,8 +20,7 @@ pub(super) struct Outbox {
     bytes: usize,
     /// At most one of each connection, in turn.
     long: VecDeque<Long>,
-    /// What a long packet counts at most.
-    long_cost_max: usize,
+    limits: Limits,
     /// What `full`, `parcels` and `long` count.
     waiting_cost: usize,
 }
@@ -50,13 +43,13 @@ enum Behind {
 }
 
 impl Outbox {
-    pub(super) fn new(long_cost_max: usize) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             full: Vec::new(),
             parcels: Vec::new(),
             bytes: 0,
             long: VecDeque::new(),
-            long_cost_max,
+            limits,
             waiting_cost: 0,
         }
     }
@@ -73,7 +66,7 @@ impl Outbox {
         packet: &Packet,
     ) -> Result<(), codec::EncodeError> {
         if let Packet::Publish(publish) = packet
-            && publish.payload.len() >= LONG_BYTES
+            && publish.payload.len() >= self.limits.long_bytes()
         {
             let mut head = Vec::new();
             let payload = codec::encode_head(publish.clone(), version, &mut head)?;
@@ -108,16 +101,29 @@ impl Outbox {
         Ok(())
     }
 
-    /// What is no packet: of a connection that has a long one to say it comes behind that.
-    pub(super) fn push(&mut self, connection: Option<ConnectionNo>, parcel: Parcel) {
-        match connection.and_then(|it| self.long_of(it)) {
-            Some(long) => long.behind(parcel),
-            None => self.parcels.push(parcel),
+    /// What is no packet and waits for none.
+    pub(super) fn push(&mut self, parcel: Parcel) {
+        self.parcels.push(parcel);
+    }
+
+    /// A connection is over, and what it has to say with it: that leaves at the end of this turn, however long. The same
+    /// client's next connection must not overtake it.
+    pub(super) fn push_closed(&mut self, connection: ConnectionNo) {
+        let place = self.long.iter().position(|it| it.connection == connection);
+        if let Some(mut long) = place.and_then(|place| self.long.remove(place)) {
+            while let Some(parcels) = long.next(self.limits.part_bytes()) {
+                for parcel in parcels {
+                    let bytes = parcel.bytes();
+                    self.parcels.push(parcel);
+                    self.count(bytes);
+                }
+            }
         }
+        self.parcels.push(Parcel::Closed { connection });
     }
 
     fn push_long(&mut self, connection: ConnectionNo, head: Bytes, payload: Bytes) {
-        self.waiting_cost += (head.len() + payload.len()).min(self.long_cost_max);
+        self.waiting_cost += (head.len() + payload.len()).min(self.limits.cost_max());
         match self.long_of(connection) {
             Some(long) => long.behind.push_back(Behind::Long(head, payload)),
             None => self.long.push_back(Long {
@@ -147,7 +153,7 @@ impl Outbox {
         frames.push(core::mem::take(&mut self.parcels));
         self.bytes = 0;
         frames.retain(|parcels| !parcels.is_empty());
-        let long = self.long.iter().map(|it| it.cost(self.long_cost_max));
+        let long = self.long.iter().map(|it| it.cost(self.limits.cost_max()));
         self.waiting_cost = long.sum();
         frames
     }
@@ -155,29 +161,13 @@ impl Outbox {
     /// The next part of a long packet, those of all connections in turn. With the last one comes what stands behind it.
     pub(super) fn take_part(&mut self) -> Option<Vec<Parcel>> {
         let mut long = self.long.pop_front()?;
-        let connection = long.connection;
-        let before = long.cost(self.long_cost_max);
-        let bytes = long.take_part();
-        let is_last = long.head.is_empty() && long.payload.is_empty();
-        let mut parcels = vec![Parcel::Part {
-            connection,
-            is_last,
-            bytes,
-        }];
-        self.waiting_cost -= before;
-        while is_last {
-            match long.behind.pop_front() {
-                Some(Behind::Parcel(parcel)) => parcels.push(parcel),
-                Some(Behind::Long(head, payload)) => {
-                    (long.head, long.payload) = (head, payload);
-                    break;
-                }
-                None => return Some(parcels),
-            }
+        self.waiting_cost -= long.cost(self.limits.cost_max());
+        let parcels = long.next(self.limits.part_bytes());
+        if !long.is_over() {
+            self.waiting_cost += long.cost(self.limits.cost_max());
+            self.long.push_back(long);
         }
-        self.waiting_cost += long.cost(self.long_cost_max);
-        self.long.push_back(long);
-        Some(parcels)
+        parcels
     }
 }
 
@@ -186,19 +176,45 @@ impl Long {
         self.behind.push_back(Behind::Parcel(parcel));
     }
 
+    fn is_over(&self) -> bool {
+        self.head.is_empty() && self.payload.is_empty()
+    }
+
+    /// The next part; with the last one what stands behind it, up to the next long one. None if nothing is left.
+    fn next(&mut self, part_bytes: usize) -> Option<Vec<Parcel>> {
+        if self.is_over() {
+            return None;
+        }
+        let bytes = self.take_part(part_bytes);
+        let is_last = self.is_over();
+        let mut parcels = vec![Parcel::Part {
+            connection: self.connection,
+            is_last,
+            bytes,
+        }];
+        while self.is_over()
+            && let Some(behind) = self.behind.pop_front()
+        {
+            match behind {
+                Behind::Parcel(parcel) => parcels.push(parcel),
+                Behind::Long(head, payload) => (self.head, self.payload) = (head, payload),
+            }
+        }
+        Some(parcels)
+    }
+
     fn cost(&self, max: usize) -> usize {
         let long = |head: &Bytes, payload: &Bytes| (head.len() + payload.len()).min(max);
         let behind = self.behind.iter().map(|it| match it {
-            Behind::Parcel(Parcel::Packets { bytes, .. }) => bytes.len(),
-            Behind::Parcel(_) => 0,
+            Behind::Parcel(parcel) => parcel.bytes(),
             Behind::Long(head, payload) => long(head, payload),
         });
         long(&self.head, &self.payload) + behind.sum::<usize>()
     }
 
-    fn take_part(&mut self) -> Vec<u8> {
-        let mut part = self.head.split_to(self.head.len().min(PART_BYTES)).to_vec();
-        let room = PART_BYTES - part.len();
+    fn take_part(&mut self, bytes: usize) -> Vec<u8> {
+        let mut part = self.head.split_to(self.head.len().min(bytes)).to_vec();
+        let room = bytes - part.len();
         part.extend_from_slice(&self.payload.split_to(self.payload.len().min(room)));
         part
     }

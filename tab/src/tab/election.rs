@@ -308,7 +308,7 @@ impl Joined {
             term,
             reign,
         });
-        self.set_part(Part::Client(link), turn);
+        self.set_part(Part::Client(Box::new(link)), turn);
         self.calm_down(turn);
         if has_lane {
             self.clients_up();

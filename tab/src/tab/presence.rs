@@ -4,7 +4,6 @@ use super::election::Claim;
 use super::{Joined, Part, Turn};
 use crate::api::{EventKind, Notice, Role, Source, Visibility};
 use crate::control::{Announcement, ControlMessage};
-use crate::local::Local;
 use crate::names::{Lock, PROTOCOL_MAJOR, TabId};
 use crate::roster;
 
@@ -139,8 +138,6 @@ impl Joined {
             Part::Broker(reign) => Some(reign.host.stats()),
             Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
         };
-        let waiting = self.locals.values().map(Local::waiting).sum::<usize>();
-        self.stats.waiting = waiting as u64;
         turn.notify(Notice::Stats(self.stats.clone()));
     }
 

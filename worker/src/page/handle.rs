@@ -308,7 +308,8 @@ impl Inner {
             | Notice::Roster(_)
             | Notice::Event(_)
             | Notice::Refused(_)
-            | Notice::Stats(_) => {}
+            | Notice::Stats(_)
+            | Notice::Mark(_) => {}
         }
         self.on_notice.tell(&notice);
     }

@@ -67,7 +67,8 @@ impl Standing {
             | Notice::Client(..)
             | Notice::Event(_)
             | Notice::Stats(_)
-            | Notice::Answer(..) => {}
+            | Notice::Answer(..)
+            | Notice::Mark(_) => {}
         }
     }
 

@@ -76,7 +76,7 @@ globalThis.watch = (() => {
                 frames: since.length,
                 longestFrame: gaps.reduce((a, b) => Math.max(a, b), 0),
                 arrivedMs: arrived.at - from,
-                tasks: tasks.filter(({ at }) => at >= from).map(({ ms }) => ms),
+                tasks: tasks.filter(({ at }) => at >= from).map(({ at, ms }) => ({ at: at - from, ms })),
             };
         },
         ready() {
@@ -231,13 +231,26 @@ struct Told {
     longest_frame: f64,
     /// Until the last message was shown.
     arrived_ms: f64,
-    /// Of those over 50 ms.
-    tasks: Vec<f64>,
+    /// Those over 50 ms.
+    tasks: Vec<LongTask>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct LongTask {
+    /// When it began, in ms.
+    at: f64,
+    ms: f64,
 }
 
 impl Told {
     fn longest_task(&self) -> f64 {
-        self.tasks.iter().copied().fold(0.0, f64::max)
+        self.tasks.iter().map(|it| it.ms).fold(0.0, f64::max)
+    }
+
+    /// When the longest task began, in ms; NaN if there is none.
+    fn longest_task_at(&self) -> f64 {
+        let longest = self.tasks.iter().max_by(|a, b| a.ms.total_cmp(&b.ms));
+        longest.map_or(f64::NAN, |it| it.at)
     }
 
     fn frames_per_second(&self) -> f64 {
@@ -334,6 +347,8 @@ fn under_load<'c>(
     #[allow(clippy::cast_precision_loss, reason = "there are not that many")]
     let tasks = told.tasks.len() as f64;
     add("tasks over 50 ms", "", tasks, Some(Goal::AtMost(0.0)));
+    let at_s = told.longest_task_at() / 1e3;
+    add("the longest began after", "s", at_s, None);
     add("frames", "per s", told.frames_per_second(), None);
     add("longest frame", "ms", told.longest_frame, None);
     for (when, memory) in [

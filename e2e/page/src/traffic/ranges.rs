@@ -1,0 +1,59 @@
+//! A set of numbers that mostly come one after the other.
+
+use serde::Serialize;
+
+/// From and up to, the latter not included; ascending, and none touches the next.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Ranges(Vec<(u64, u64)>);
+
+impl Ranges {
+    /// Adds a number; whether it is new.
+    pub(super) fn insert(&mut self, number: u64) -> bool {
+        // Those that begin at or before it; nearly always it belongs to the last one.
+        let place = match self.0.last() {
+            Some((from, _)) if *from <= number => self.0.len(),
+            _ => self.0.partition_point(|(from, _)| *from <= number),
+        };
+        let follows = match place.checked_sub(1).and_then(|it| self.0.get_mut(it)) {
+            Some((_, to)) if number < *to => return false,
+            Some((_, to)) if number == *to => {
+                *to += 1;
+                true
+            }
+            _ => false,
+        };
+        let touches = self
+            .0
+            .get(place)
+            .is_some_and(|(from, _)| *from == number + 1);
+        match (follows, touches) {
+            (true, true) => {
+                let (_, to) = self.0.remove(place);
+                self.0[place - 1].1 = to;
+            }
+            (true, false) => {}
+            (false, true) => self.0[place].0 = number,
+            (false, false) => self.0.insert(place, (number, number + 1)),
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_any_order_are_as_few_ranges_as_can_be() {
+        let mut ranges = Ranges::default();
+        for number in [1, 2, 5, 0, 4, 9] {
+            assert!(ranges.insert(number), "{number}");
+        }
+        assert_eq!(ranges.0, [(0, 3), (4, 6), (9, 10)]);
+        for number in [0, 2, 4, 5, 9] {
+            assert!(!ranges.insert(number), "{number}");
+        }
+        assert!(ranges.insert(3) && ranges.insert(8) && ranges.insert(10));
+        assert_eq!(ranges.0, [(0, 6), (8, 11)]);
+    }
+}

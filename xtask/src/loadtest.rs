@@ -1,0 +1,95 @@
+//! `cargo xtask loadtest`: many real tabs, for as long as is wanted.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::browser;
+use crate::error::Error;
+use crate::page;
+use crate::setup::{self, Needs, Tools};
+use crate::shell;
+use crate::vendor;
+
+/// Options of the program that name a file.
+const FILES: [&str; 2] = ["--json", "--html"];
+
+/// What `cargo xtask test` runs: for two minutes, the most that this project promises for ten.
+const IN_TESTS: &[&str] = &[
+    "--tabs",
+    "32",
+    "--publishers",
+    "4",
+    "--subscribers",
+    "2",
+    "--rate",
+    "2000",
+    "--minutes",
+    "2",
+    "--churn",
+    "6",
+    "--kill-broker-every",
+    "20",
+];
+
+/// Builds what it needs and runs it; it has its own help.
+pub(crate) fn run(arguments: &[OsString]) -> Result<(), Error> {
+    let tools = setup::ensure(Needs::Browser)?;
+    vendor::ensure()?;
+    let folder = page::build(&tools)?;
+    drive(&folder, &absolute(arguments)?)
+}
+
+/// The load of the tests.
+pub(crate) fn test(tools: &Tools) -> Result<(), Error> {
+    let folder = page::build(tools)?;
+    let arguments: Vec<OsString> = IN_TESTS.iter().map(OsString::from).collect();
+    drive(&folder, &arguments)
+}
+
+fn drive(page: &Path, arguments: &[OsString]) -> Result<(), Error> {
+    let browser = browser::find()?;
+    let mut run = shell::cargo(["run", "-p", "bench-browser", "--bin", "loadtest", "--"]);
+    run.args(arguments)
+        .env("TABMQ_PAGE", page)
+        .env("TABMQ_UPLOT", vendor::uplot())
+        .env("CHROME", browser.chrome)
+        .env("CHROMEDRIVER", browser.chromedriver);
+    shell::run(&mut run)
+}
+
+/// Files are meant relative to where the developer stands, not to the workspace.
+fn absolute(arguments: &[OsString]) -> Result<Vec<OsString>, Error> {
+    let mut is_file = false;
+    let all = arguments.iter().map(|argument| {
+        let was_file = is_file;
+        is_file = FILES.iter().any(|name| argument == name);
+        if !was_file {
+            return Ok(argument.clone());
+        }
+        let path = PathBuf::from(argument);
+        let absolute = std::path::absolute(&path).map_err(Error::at(&path))?;
+        Ok(absolute.into())
+    });
+    all.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_where_the_developer_stands() {
+        let arguments = ["--html", "a.html", "--qos", "1"].map(OsString::from);
+        let all = absolute(&arguments).unwrap();
+        let here = std::env::current_dir().unwrap().join("a.html");
+        assert_eq!(
+            all,
+            [
+                OsString::from("--html"),
+                here.into(),
+                "--qos".into(),
+                "1".into()
+            ]
+        );
+    }
+}
