@@ -171,10 +171,11 @@ impl Client {
         self.room = bytes;
     }
 
-    /// Whether something waits for room on the way to the broker.
+    /// Whether something waits that more room on the way to the broker may let go out. How much there was when it was told last
+    /// says nothing of that: it may have had no reason to look.
     pub(crate) fn wants_room(&self) -> bool {
         let waits = |connected: &Connected| connected.unsent > 0 || !self.waiting.is_empty();
-        matches!(&self.state, State::Connected(connected) if self.room == 0 && waits(connected))
+        matches!(&self.state, State::Connected(connected) if waits(connected))
     }
 
     /// Whether the page wants it connected.

@@ -101,6 +101,19 @@ fn who_publishes_faster_than_the_broker_takes_waits_and_nothing_is_lost() {
 }
 
 #[test]
+fn who_waits_for_room_is_not_forgotten_when_a_timer_runs_meanwhile() {
+    let mut world = connected(3);
+    subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
+    world.restless.insert(id(2));
+    world.freeze(id(1));
+    for _ in 0..200 {
+        publish(&mut world, id(2), 0, "a", 65_536, QoS::AtMostOnce);
+    }
+    world.thaw(id(1));
+    assert_eq!(received(&world, id(3), "a"), 200);
+}
+
+#[test]
 fn what_waits_for_room_goes_to_the_next_broker_if_there_is_another() {
     let mut world = World::durable(3);
     for number in 1..=3 {

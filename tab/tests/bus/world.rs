@@ -39,6 +39,8 @@ pub(crate) struct World {
     frozen: BTreeMap<TabId, Vec<Input>>,
     /// Tabs whose pages do not say how far they have come.
     pub(crate) silent_pages: BTreeSet<TabId>,
+    /// Tabs whose timer runs after each of their turns.
+    pub(crate) restless: BTreeSet<TabId>,
     /// There are no Web Locks, but what stands in for them.
     pub(crate) has_no_locks: bool,
     requests: u64,
@@ -83,6 +85,7 @@ impl World {
             stuck: BTreeSet::new(),
             frozen: BTreeMap::new(),
             silent_pages: BTreeSet::new(),
+            restless: BTreeSet::new(),
             has_no_locks: false,
             requests: 0,
         };
@@ -269,6 +272,10 @@ impl World {
             let mut outputs = Vec::new();
             node.tab.handle(self.now, input, &mut outputs);
             node.tab.flush(self.now, &mut outputs);
+            if self.restless.contains(&tab_id) {
+                node.tab.handle(self.now, Input::Timeout, &mut outputs);
+                node.tab.flush(self.now, &mut outputs);
+            }
             for output in outputs {
                 self.carry_out(tab_id, output);
             }
