@@ -2,6 +2,7 @@
 
 use js_sys::Array;
 use tabmq_worker::Frame;
+use tabmq_worker::hooks::use_redraw;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{HtmlElement, ResizeObserver};
@@ -9,6 +10,9 @@ use yew::prelude::*;
 
 /// Rows that are drawn above and below what can be seen, so that a quick scroll meets no gap.
 const MARGIN: usize = 20;
+
+/// Rows that are new in one frame at most: to make a whole screen of them at once would keep the page busy for too long.
+const STEP: usize = 8;
 
 /// Narrower lists, in CSS pixels, have rows of two lines.
 const NARROW: i32 = 560;
@@ -106,6 +110,7 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
     };
     let first = window.first.saturating_sub(MARGIN).min(props.len);
     let end = (window.first + window.rows + MARGIN).min(props.len);
+    let end = first + use_gradual(end - first);
     let role = match props.role {
         ListRole::ListBox => "listbox",
         ListRole::Tree => "tree",
@@ -184,6 +189,19 @@ fn use_measure(list: &NodeRef, window: &UseStateHandle<Window>) -> std::rc::Rc<F
         });
     }
     frame
+}
+
+/// As many of so many rows as may be drawn now; the others follow, frame by frame.
+#[hook]
+fn use_gradual(wanted: usize) -> usize {
+    let redraw = use_redraw();
+    let drawn = use_mut_ref(|| 0);
+    let now = wanted.min(*drawn.borrow() + STEP);
+    drawn.replace(now);
+    if now < wanted {
+        redraw.ask();
+    }
+    now
 }
 
 /// Keeps in sight what was in sight, unless that is the top.
