@@ -5,22 +5,28 @@ import { LAYOUT } from './wire.js';
 
 type Layout = string | { readonly [name: string]: unknown } | readonly unknown[];
 
+/** How values of one layout are written and read; one is missing where a page never does it. */
+interface Codec {
+    write?(to: Writer, value: any): void;
+    read?(from: Reader): any;
+}
+
 const text = new TextEncoder();
 const utf8 = new TextDecoder();
 
 /** Writes a value of the type of this name, or a list of them. */
 export function encode(layout: Layout, value: unknown): Uint8Array<ArrayBuffer> {
-    const writer = new Writer();
-    writer.write(layout, value);
+    writer.begin();
+    codec(layout).write!(writer, value);
     return writer.bytes();
 }
 
 /** Reads what `encode` wrote. Throws a RangeError if it is something else. */
 export function decode(layout: Layout, bytes: Uint8Array): unknown {
     const reader = new Reader(bytes);
-    const value = reader.read(layout);
+    const value = codec(layout).read!(reader);
     if (reader.left() > 0) {
-        throw new RangeError(`${reader.left()} bytes too many`);
+        throw new RangeError(`${reader.left()} bytes left`);
     }
     return value;
 }
@@ -30,80 +36,37 @@ class Writer {
     #view = new DataView(this.#buffer.buffer);
     #length = 0;
 
+    /** Begins anew, with the room that there is. */
+    begin(): void {
+        this.#length = 0;
+    }
+
     bytes(): Uint8Array<ArrayBuffer> {
         return this.#buffer.slice(0, this.#length);
     }
 
-    write(layout: Layout, value: any): void {
-        if (typeof layout === 'string') {
-            this.#named(layout, value);
-            return;
-        }
-        if (Array.isArray(layout)) {
-            return layout.forEach((part, index) => this.write(part, value[index]));
-        }
-        const { $option, $list, $enum, ...fields } = layout as any;
-        if ($option !== undefined) {
-            this.#u8(value == null ? 0 : 1);
-            if (value != null) {
-                this.write($option, value);
-            }
-        } else if ($list !== undefined) {
-            this.#u64(value.length);
-            for (const item of value) {
-                this.write($list, item);
-            }
-        } else if ($enum !== undefined) {
-            const name = typeof value === 'string' ? value : Object.keys(value)[0]!;
-            this.#u32(Object.keys($enum).indexOf(name));
-            if ($enum[name] !== 0) {
-                this.write($enum[name], value[name]);
-            }
-        } else {
-            for (const [name, part] of Object.entries(fields)) {
-                this.write(part as Layout, value[name]);
-            }
-        }
-    }
-
-    #named(name: string, value: any): void {
-        switch (name) {
-            case 'bool': return this.#u8(value ? 1 : 0);
-            case 'u8': return this.#u8(value);
-            case 'u16': {
-                const at = this.#grow(2);
-                return this.#view.setUint16(at, value, true);
-            }
-            case 'u32': return this.#u32(value);
-            case 'u64': return this.#u64(value);
-            case 'str': return this.#sized(text.encode(value));
-            case 'bytes': return this.#sized(value);
-            case 'char': return this.#put(text.encode(value));
-            default: return this.write(LAYOUT[name as keyof typeof LAYOUT], value);
-        }
-    }
-
-    #u8(value: number): void {
+    u8(value: number): void {
         const at = this.#grow(1);
         this.#view.setUint8(at, value);
     }
 
-    #u32(value: number): void {
+    u16(value: number): void {
+        const at = this.#grow(2);
+        this.#view.setUint16(at, value, true);
+    }
+
+    u32(value: number): void {
         const at = this.#grow(4);
         this.#view.setUint32(at, value, true);
     }
 
-    #u64(value: number): void {
-        this.#u32(value % 2 ** 32);
-        this.#u32(Math.floor(value / 2 ** 32));
+    u64(value: number): void {
+        this.u32(value % 2 ** 32);
+        this.u32(Math.floor(value / 2 ** 32));
     }
 
-    #sized(bytes: Uint8Array): void {
-        this.#u64(bytes.length);
-        this.#put(bytes);
-    }
-
-    #put(bytes: Uint8Array): void {
+    sized(bytes: Uint8Array): void {
+        this.u64(bytes.length);
         const at = this.#grow(bytes.length);
         this.#buffer.set(bytes, at);
     }
@@ -122,6 +85,8 @@ class Writer {
     }
 }
 
+const writer = new Writer();
+
 class Reader {
     readonly #bytes: Uint8Array;
     readonly #view: DataView;
@@ -136,74 +101,35 @@ class Reader {
         return this.#bytes.length - this.#at;
     }
 
-    read(layout: Layout): any {
-        if (typeof layout === 'string') {
-            return this.#named(layout);
-        }
-        if (Array.isArray(layout)) {
-            return layout.map((part) => this.read(part));
-        }
-        const { $option, $list, $enum, ...fields } = layout as any;
-        if ($option !== undefined) {
-            return this.#u8() === 0 ? null : this.read($option);
-        }
-        if ($list !== undefined) {
-            return Array.from({ length: this.#length() }, () => this.read($list));
-        }
-        if ($enum !== undefined) {
-            const [name, content] = Object.entries($enum)[this.#u32()] ?? [];
-            if (name === undefined) {
-                throw new RangeError('there is no such variant');
-            }
-            return content === 0 ? name : { [name]: this.read(content as Layout) };
-        }
-        return Object.fromEntries(Object.entries(fields).map(([name, part]) => [name, this.read(part as Layout)]));
-    }
-
-    #named(name: string): any {
-        switch (name) {
-            case 'bool': return this.#u8() !== 0;
-            case 'u8': return this.#u8();
-            case 'u16': return this.#view.getUint16(this.#take(2), true);
-            case 'u32': return this.#u32();
-            case 'u64': return this.#u64();
-            case 'str': return utf8.decode(this.#sized());
-            case 'bytes': return this.#sized().slice();
-            case 'char': {
-                // As long as its first byte says.
-                const first = this.#view.getUint8(this.#at);
-                const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-                const at = this.#take(length);
-                return utf8.decode(this.#bytes.subarray(at, at + length));
-            }
-            default: return this.read(LAYOUT[name as keyof typeof LAYOUT]);
-        }
-    }
-
-    #u8(): number {
+    u8(): number {
         return this.#view.getUint8(this.#take(1));
     }
 
-    #u32(): number {
+    u32(): number {
         return this.#view.getUint32(this.#take(4), true);
     }
 
-    #u64(): number {
-        return this.#u32() + this.#u32() * 2 ** 32;
+    u64(): number {
+        return this.u32() + this.u32() * 2 ** 32;
     }
 
-    #length(): number {
-        const length = this.#u64();
+    length(): number {
+        const length = this.u64();
         if (length > this.left()) {
-            throw new RangeError(`${length} of something in ${this.left()} bytes`);
+            throw new RangeError(`${length} bytes wanted, ${this.left()} left`);
         }
         return length;
     }
 
-    #sized(): Uint8Array {
-        const length = this.#length();
+    bytes(length: number): Uint8Array {
         const at = this.#take(length);
         return this.#bytes.subarray(at, at + length);
+    }
+
+    char(): string {
+        // As long as its first byte says.
+        const first = this.#view.getUint8(this.#at);
+        return utf8.decode(this.bytes(first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4));
     }
 
     #take(count: number): number {
@@ -213,4 +139,90 @@ class Reader {
         this.#at += count;
         return this.#at - count;
     }
+}
+
+/** Made once for each layout: to look a layout up for each value would take most of the time. */
+const made = new Map<Layout, Codec>(Object.entries({
+    bool: { write: (to, value) => to.u8(value ? 1 : 0), read: (from) => from.u8() !== 0 },
+    u8: { write: (to, value) => to.u8(value), read: (from) => from.u8() },
+    u16: { write: (to, value) => to.u16(value) },
+    u32: { write: (to, value) => to.u32(value), read: (from) => from.u32() },
+    u64: { write: (to, value) => to.u64(value), read: (from) => from.u64() },
+    str: { write: (to, value) => to.sized(text.encode(value)), read: (from) => utf8.decode(from.bytes(from.length())) },
+    bytes: { write: (to, value) => to.sized(value), read: (from) => from.bytes(from.length()).slice() },
+    char: { read: (from) => from.char() },
+} satisfies Record<string, Codec>));
+
+function codec(layout: Layout): Codec {
+    let it = made.get(layout);
+    if (it === undefined) {
+        it = make(layout);
+        made.set(layout, it);
+    }
+    return it;
+}
+
+function make(layout: any): Codec {
+    if (typeof layout === 'string') {
+        return codec(LAYOUT[layout as keyof typeof LAYOUT]);
+    }
+    const { $option, $list, $enum } = layout;
+    if ($option !== undefined) {
+        const some = codec($option);
+        return {
+            write(to, value) {
+                to.u8(value == null ? 0 : 1);
+                if (value != null) {
+                    some.write!(to, value);
+                }
+            },
+            read: (from) => (from.u8() === 0 ? null : some.read!(from)),
+        };
+    }
+    if ($list !== undefined) {
+        const item = codec($list);
+        return {
+            write(to, value) {
+                to.u64(value.length);
+                for (const it of value) {
+                    item.write!(to, it);
+                }
+            },
+            read: (from) => Array.from({ length: from.length() }, () => item.read!(from)),
+        };
+    }
+    const fields = $enum ?? layout;
+    const names = Object.keys(fields);
+    const parts = names.map((name) => (fields[name] === 0 ? undefined : codec(fields[name])));
+    if ($enum !== undefined) {
+        return {
+            write(to, value) {
+                const name = typeof value === 'string' ? value : Object.keys(value)[0]!;
+                const index = names.indexOf(name);
+                to.u32(index);
+                parts[index]?.write!(to, value[name]);
+            },
+            read(from) {
+                const index = from.u32();
+                const name = names[index];
+                if (name === undefined) {
+                    throw new RangeError('no such variant');
+                }
+                return parts[index] === undefined ? name : { [name]: parts[index].read!(from) };
+            },
+        };
+    }
+    // Of a tuple, the names are 0, 1, …
+    return {
+        write(to, value) {
+            parts.forEach((part, index) => part!.write!(to, value[names[index]!]));
+        },
+        read(from) {
+            const value: any = Array.isArray(layout) ? [] : {};
+            parts.forEach((part, index) => {
+                value[names[index]!] = part!.read!(from);
+            });
+            return value;
+        },
+    };
 }

@@ -114,7 +114,7 @@ interface Waiting {
 }
 
 /** Unacknowledged bytes from which on `publishAsync` waits before it sends. */
-const HIGH_WATER = 512 << 10;
+const HIGH_WATER = 2 << 20;
 const QOS: readonly wire.QoS[] = ['AtMostOnce', 'AtLeastOnce', 'ExactlyOnce'];
 const RETAIN_HANDLING: readonly wire.RetainHandling[] = ['SendAtSubscribe', 'SendIfNew', 'DoNotSend'];
 const text = new TextEncoder();
@@ -185,7 +185,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     /**
-     * Publishes. Waits first while more than 512 KiB are not acknowledged. Resolves with the reason code: with QoS 0 when the
+     * Publishes. Waits first while more than 2 MiB are not acknowledged. Resolves with the reason code: with QoS 0 when the
      * message is on its way, else when the broker has it for good.
      *
      * @throws {TabmqError} `refused`, `invalid-topic`, `too-large`, `too-many`, `not-connected`, `aborted` or `closed`.
@@ -401,33 +401,42 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     #ask(make: (request: number) => wire.ClientCommand): Promise<Uint8Array | number> {
-        if (this.#state === 'ended') {
-            return Promise.reject(this.#failure ?? new TabmqError('closed', 'The client was ended.'));
-        }
-        if (!this.#hub.isOpen) {
-            return Promise.reject(new TabmqError('not-connected', 'There is no worker while the page is hidden.'));
-        }
-        const request = this.#hub.nextRequest();
-        return new Promise((resolve, reject) => {
-            this.#waiting.set(request, { resolve, reject });
-            this.#send(make(request));
-        });
+        return new Promise((resolve, reject) => this.#request(make, { resolve, reject }));
     }
 
-    async #publish(topic: string, payload: Uint8Array | string, options: PublishOptions): Promise<number> {
-        const publication = publicationOf(topic, payload, options);
-        const size = publication.payload.length + topic.length;
-        this.#buffered += size;
-        try {
-            const code = await this.#ask((request) => ({ Publish: [request, publication] })) as number;
-            if (code >= 0x80) {
-                throw refused(`The message on ${topic}`, code);
-            }
-            return code;
-        } finally {
-            this.#buffered -= size;
-            this.#next();
+    #request(make: (request: number) => wire.ClientCommand, waiting: Waiting): void {
+        if (this.#state === 'ended') {
+            return waiting.reject(this.#failure ?? new TabmqError('closed', 'The client was ended.'));
         }
+        if (!this.#hub.isOpen) {
+            return waiting.reject(new TabmqError('not-connected', 'There is no worker while the page is hidden.'));
+        }
+        const request = this.#hub.nextRequest();
+        this.#waiting.set(request, waiting);
+        this.#send(make(request));
+    }
+
+    /** One promise and no more: there may be a hundred thousand in a second. */
+    #publish(topic: string, payload: Uint8Array | string, options: PublishOptions): Promise<number> {
+        return new Promise((resolve, reject) => {
+            const publication = publicationOf(topic, payload, options);
+            const size = publication.payload.length + topic.length;
+            const over = (): void => {
+                this.#buffered -= size;
+                this.#next();
+            };
+            this.#buffered += size;
+            this.#request((request) => ({ Publish: [request, publication] }), {
+                resolve: (code) => {
+                    over();
+                    code as number < 0x80 ? resolve(code as number) : reject(refused(`The message on ${topic}`, code as number));
+                },
+                reject: (error) => {
+                    over();
+                    reject(error);
+                },
+            });
+        });
     }
 
     async #subscribe(subscriptions: wire.Subscription[]): Promise<Grant[]> {
@@ -576,9 +585,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     #next(): void {
-        const turns = this.#turns;
-        this.#turns = [];
-        turns.forEach((wake) => wake());
+        this.#turns.splice(0).forEach((wake) => wake());
     }
 
     #refuseAll(error: TabmqError): void {
@@ -675,7 +682,7 @@ function publicationOf(topic: string, payload: Uint8Array | string, options: Pub
         payload: bytesOf(payload, 'The payload'),
         qos: qosOf(options.qos),
         retain: options.retain ?? false,
-        properties: propertiesOf(options.properties ?? {}),
+        properties: options.properties === undefined ? NO_PROPERTIES : propertiesOf(options.properties),
     };
 }
 
@@ -691,6 +698,8 @@ function propertiesOf(it: MessageProperties): wire.MessageProperties {
         user_properties: user.flatMap(([name, values]) => [values].flat().map((value): [string, string] => [name, value])),
     };
 }
+
+const NO_PROPERTIES = propertiesOf({});
 
 function propertiesFrom(it: wire.MessageProperties): Message['properties'] {
     const user: Record<string, string | string[]> = {};

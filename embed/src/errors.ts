@@ -66,21 +66,20 @@ export function hex(reasonCode: number): string {
     return `0x${reasonCode.toString(16).padStart(2, '0').toUpperCase()}`;
 }
 
-const PROBLEMS: Record<Extract<Problem, string>, [TabmqErrorCode, string]> = {
+const PROBLEMS: Partial<Record<Extract<Problem, string>, [TabmqErrorCode, string]>> = {
     NotConnected: ['not-connected', 'The client is not connected.'],
     NoBroker: ['not-connected', 'There is no broker at the moment.'],
-    Replaced: ['closed', 'Another connection took the place of this one.'],
-    NoTopicFilter: ['invalid-topic', 'Name at least one topic filter.'],
+    Replaced: ['closed', 'Another connection took its place.'],
+    NoTopicFilter: ['invalid-topic', 'No topic filter.'],
     TooMuchWaiting: ['too-many', 'Too much waits to be published already.'],
-    TooManyInFlight: ['too-many', '65,535 messages are waiting for their acknowledgement already.'],
-    NotOpen: ['worker-failed', 'The worker is on no channel.'],
-    AlreadyOpen: ['worker-failed', 'The worker is on a channel already.'],
+    TooManyInFlight: ['too-many', '65,535 messages wait for an acknowledgement already.'],
 };
 
 /** Why a command could not be carried out. */
 export function problem(it: Problem): TabmqError {
     if (typeof it === 'string') {
-        const [code, message] = PROBLEMS[it];
+        // The rest are mistakes of this package.
+        const [code, message] = PROBLEMS[it] ?? ['worker-failed', it];
         return new TabmqError(code, message);
     }
     if ('Channel' in it) {

@@ -225,8 +225,8 @@ export class Hub {
                 this.#fail(new TabmqError('blocked-by-csp', `The Content Security Policy (${this.#policyViolation}) forbids TabMQ's worker. `
                     + "It needs: script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'."));
             } else {
-                this.#fail(new TabmqError('worker-missing', `TabMQ's worker could not be loaded${where}. Check that worker.js is there, that the server `
-                    + 'sends it as text/javascript, and that worker-src in the Content Security Policy allows it; or say where it is with workerUrl.'));
+                this.#fail(new TabmqError('worker-missing', `TabMQ's worker could not be loaded${where}. Check that worker.js is there, sent `
+                    + "as text/javascript and allowed by the Content Security Policy's worker-src; or say where it is with workerUrl."));
             }
         }, 50);
     }
@@ -252,8 +252,8 @@ export class Hub {
 }
 
 function mismatch(cause?: unknown): TabmqError {
-    return new TabmqError('build-mismatch', "TabMQ's page and worker are of different builds. Deploy both from one version of the "
-        + 'package, and see that no cache keeps an old worker.js or worker_bg.wasm.', { cause });
+    return new TabmqError('build-mismatch', "TabMQ's page and worker are of different builds. Deploy both of one version, "
+        + 'and see that no cache keeps an old one.', { cause });
 }
 
 function visibility(): 'visible' | 'hidden' {
