@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::apt;
 use crate::browser;
+use crate::embed;
 use crate::error::Error;
 use crate::npm;
 use crate::page;
@@ -23,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) seconds: Option<OsString>,
     /// Where the figures go for programs.
     pub(crate) json: Option<PathBuf>,
+    /// Where a picture goes.
+    pub(crate) svg: Option<PathBuf>,
     /// Parts of the names of what is measured; none: everything.
     pub(crate) only: Vec<OsString>,
 }
@@ -30,8 +34,10 @@ pub(crate) struct Options {
 /// One benchmark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum What {
-    /// The engine, natively and as WebAssembly.
+    /// The whole beside what else there is.
     #[default]
+    Peers,
+    /// The engine, natively and as WebAssembly.
     Engine,
     /// How long nothing is acknowledged when the broker moves.
     Failover,
@@ -44,6 +50,7 @@ pub(crate) enum What {
 impl What {
     pub(crate) fn named(name: &std::ffi::OsStr) -> Option<Self> {
         match name.to_str()? {
+            "peers" => Some(Self::Peers),
             "engine" => Some(Self::Engine),
             "failover" => Some(Self::Failover),
             "durable" => Some(Self::Durable),
@@ -54,7 +61,7 @@ impl What {
 
     /// Whether it is repeated as often as told, and has parts to choose from.
     pub(crate) fn has_parts(self) -> bool {
-        matches!(self, Self::Failover | Self::Durable)
+        matches!(self, Self::Peers | Self::Failover | Self::Durable)
     }
 }
 
@@ -66,6 +73,7 @@ const SMALL: &str = "release";
 /// `cargo xtask bench`
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     match options.what {
+        What::Peers => peers(options),
         What::Engine => engine(options),
         What::Failover => in_tabs("failover", "10 minutes", options),
         What::Durable => in_tabs("durable", "5 minutes", options),
@@ -90,6 +98,90 @@ fn in_tabs(program: &str, takes: &str, options: &Options) -> Result<(), Error> {
     shell::run(&mut run)
 }
 
+/// Builds what is compared, and lets a program drive real tabs with each.
+fn peers(options: &Options) -> Result<(), Error> {
+    let tools = setup::ensure(Needs::Browser)?;
+    let browser = browser::find()?;
+    let mosquitto = mosquitto()?;
+    tools.build()?;
+    let package = embed::build()?;
+    let folder = contest(&tools, &package)?;
+    shell::announce("Measuring", "15 minutes; leave the machine alone");
+    let mut run = shell::cargo(["run", "-p", "bench-browser", "--bin", "peers", "--"]);
+    options.pass_on(&mut run)?;
+    run.env("TABMQ_PAGE", folder)
+        .env("MOSQUITTO", mosquitto)
+        .env("CHROME", browser.chrome)
+        .env("CHROMEDRIVER", browser.chromedriver);
+    shell::run(&mut run)
+}
+
+/// The page of the contest, and all that takes part in it.
+fn contest(tools: &Tools, package: &Path) -> Result<PathBuf, Error> {
+    let sources = shell::root().join("bench").join("peers");
+    npm::ensure()?;
+    npm::install(
+        &sources,
+        "MQTT.js and broadcast-channel",
+        "a few seconds, once",
+    )?;
+    shell::announce("Building what is compared", "3 minutes at first");
+    let target = target_folder()?.join("bench").join("peers");
+    let site = target.join("site");
+    fs::create_dir_all(&site).map_err(Error::at(&site))?;
+    for name in ["index.html", "contest.js", "systems.js", "shared.js"] {
+        fs::copy(sources.join(name), site.join(name)).map_err(Error::at(&sources))?;
+    }
+    page::copy_folder(package, &site.join("tabmq"))?;
+    let mut bundle = npm::npm(&sources);
+    bundle
+        .args(["exec", "--offline", "--", "esbuild", "npm.js"])
+        .args([
+            "--bundle",
+            "--minify",
+            "--format=esm",
+            "--log-level=warning",
+        ])
+        .arg(format!("--outfile={}", site.join("npm.js").display()));
+    shell::run(&mut bundle)?;
+    let peer = sources.join("mqtt5-wasm");
+    let mut build = tools.wasm_cargo(["build", "--release", "--locked"]);
+    build.arg("--target-dir").arg(&target).current_dir(&peer);
+    shell::run(&mut build)?;
+    let wasm = target.join(setup::WASM).join("release");
+    let mut bindgen = tools.command("wasm-bindgen");
+    bindgen
+        .args([
+            "--target",
+            "web",
+            "--no-typescript",
+            "--out-name",
+            "mqtt5",
+            "--out-dir",
+        ])
+        .arg(site.join("mqtt5"))
+        .arg(wasm.join("bench_peer_mqtt5_wasm.wasm"));
+    shell::run(&mut bindgen)?;
+    Ok(site)
+}
+
+/// Where Mosquitto is, or is after this.
+fn mosquitto() -> Result<PathBuf, Error> {
+    // Debian keeps it from the users' PATH.
+    let find = || {
+        shell::find(&["mosquitto"])
+            .or_else(|| Some(PathBuf::from("/usr/sbin/mosquitto")).filter(|it| it.is_file()))
+    };
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    apt::install(&["mosquitto"], "1 minute, once")?;
+    find().ok_or_else(|| Error::StillMissing {
+        what: "mosquitto".to_owned(),
+        place: "/usr/sbin".into(),
+    })
+}
+
 /// The app with the page without a view below it, in `load`: of one origin, and so on one bus.
 fn site(page: &Path) -> Result<PathBuf, Error> {
     let site = target_folder()?.join("bench").join("site");
@@ -111,10 +203,12 @@ impl Options {
         if let Some(seconds) = &self.seconds {
             command.arg("--seconds").arg(seconds);
         }
-        if let Some(json) = &self.json {
-            // Relative to where the developer stands, not to the workspace.
-            let path = std::path::absolute(json).map_err(Error::at(json))?;
-            command.arg("--json").arg(path);
+        for (name, file) in [("--json", &self.json), ("--svg", &self.svg)] {
+            if let Some(file) = file {
+                // Relative to where the developer stands, not to the workspace.
+                let path = std::path::absolute(file).map_err(Error::at(file))?;
+                command.arg(name).arg(path);
+            }
         }
         Ok(())
     }

@@ -61,6 +61,12 @@ pub(crate) fn examples(tools: &Tools) -> Result<PathBuf, Error> {
     Ok(examples)
 }
 
+/// Builds the package of the worker that is there. Returns its folder.
+pub(crate) fn build() -> Result<PathBuf, Error> {
+    package()?;
+    Ok(folder().join("dist"))
+}
+
 /// Builds the package of the worker that is there, packs it, and unpacks it for the examples.
 fn package() -> Result<(), Error> {
     npm::ensure()?;

@@ -80,7 +80,6 @@ pub(crate) enum Error {
         program: &'static str,
     },
     NoTargetFolder,
-    NoBenchmark,
     UnknownBenchmark(OsString),
     NoBuild {
         dist: PathBuf,
@@ -209,12 +208,9 @@ impl fmt::Display for Error {
                  (Debian and Ubuntu: `apt-get install nodejs npm`)"
             ),
             Self::NoTargetFolder => f.write_str("cargo does not tell where it builds"),
-            Self::NoBenchmark => f.write_str(
-                "say what to measure: `cargo xtask bench engine`, `bench failover`, `bench durable` or `bench ui`",
-            ),
             Self::UnknownBenchmark(name) => write!(
                 f,
-                "there is no benchmark {}; there are engine, failover, durable and ui",
+                "there is no benchmark {}; there are peers, engine, failover, durable and ui",
                 name.display()
             ),
             Self::NoBuild { dist } => {

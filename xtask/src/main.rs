@@ -57,6 +57,15 @@ COMMANDS
 ";
 
 const HELP_REST: &str = "
+  bench [peers] [--rounds NUMBER] [--json FILE] [--svg FILE] [SYSTEM...]
+      Measures TabMQ in real Chromium beside the bare BroadcastChannel, mqtt5-wasm with its broker in a SharedWorker, MQTT.js
+      with Mosquitto over WebSocket, and the package broadcast-channel, in turns: throughput, echo, fan-out, many tabs, many
+      topics, start (20 minutes).
+        --rounds NUMBER   how often all take turns, in place of 3 times
+        --json FILE       writes the figures there, too
+        --svg FILE        writes a picture of the ratios
+        SYSTEM            measures only what has this in its name, such as TabMQ
+
   bench engine [--rounds NUMBER] [--json FILE]
       Measures how fast the engine is, natively and as WebAssembly under Node, beside qlobber and rumqttd, and what
       memory it takes (8 minutes at first, 3 later). It needs node and npm. bench/README.md tells how to read it.
@@ -211,18 +220,10 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
         Some("screenshots") => Task::Screenshots { out: None },
         Some("vendor") => Task::Vendor,
         Some("sizes") => Task::Sizes,
-        Some("bench") => match parser.next()? {
-            Some(Value(name)) => match bench::What::named(&name) {
-                Some(what) => Task::Bench(bench::Options {
-                    what,
-                    ..bench::Options::default()
-                }),
-                None => return Err(Error::UnknownBenchmark(name)),
-            },
-            Some(Long("help") | Short('h')) => return Ok(Task::Help),
-            Some(other) => return Err(other.unexpected().into()),
-            None => return Err(Error::NoBenchmark),
-        },
+        Some("bench") => Task::Bench(bench::Options {
+            what: parse_benchmark(&mut parser)?,
+            ..bench::Options::default()
+        }),
         Some("broker") => return Ok(Task::Broker(parser.raw_args()?.collect())),
         Some("sim") => return Ok(Task::Sim(parser.raw_args()?.collect())),
         Some("loadtest") => return Ok(Task::Loadtest(parser.raw_args()?.collect())),
@@ -241,6 +242,9 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
                 options.seconds = Some(parser.value()?);
             }
             (Long("json"), Task::Bench(options)) => options.json = Some(parser.value()?.into()),
+            (Long("svg"), Task::Bench(options)) if options.what == bench::What::Peers => {
+                options.svg = Some(parser.value()?.into());
+            }
             (Value(part), Task::Bench(options)) if options.what.has_parts() => {
                 options.only.push(part);
             }
@@ -258,6 +262,18 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
         selection.check()?;
     }
     Ok(task)
+}
+
+/// The name after `bench`, if there is one before the options.
+fn parse_benchmark(parser: &mut lexopt::Parser) -> Result<bench::What, Error> {
+    let next = parser.raw_args()?.peek().map(ToOwned::to_owned);
+    match next.filter(|word| !word.to_string_lossy().starts_with('-')) {
+        Some(name) => {
+            let _ = parser.next()?;
+            bench::What::named(&name).ok_or(Error::UnknownBenchmark(name))
+        }
+        None => Ok(bench::What::default()),
+    }
 }
 
 fn parse_port(value: OsString) -> Result<u16, Error> {
@@ -337,7 +353,19 @@ mod tests {
 
     #[test]
     fn bench_says_what_it_measures() {
-        assert!(matches!(line("bench"), Err(Error::NoBenchmark)));
+        assert_eq!(
+            line("bench").unwrap(),
+            Task::Bench(bench::Options::default())
+        );
+        assert_eq!(
+            line("bench --rounds 2 --svg ratios.svg TabMQ").unwrap(),
+            Task::Bench(bench::Options {
+                rounds: Some("2".into()),
+                svg: Some("ratios.svg".into()),
+                only: vec!["TabMQ".into()],
+                ..bench::Options::default()
+            })
+        );
         assert!(matches!(
             line("bench broker"),
             Err(Error::UnknownBenchmark(_))

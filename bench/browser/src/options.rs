@@ -10,6 +10,8 @@ pub struct Options {
     pub rounds: usize,
     /// Where the figures go for programs.
     pub json: Option<PathBuf>,
+    /// Where a picture of them goes, from the programs that draw one.
+    pub svg: Option<PathBuf>,
     /// Only what has one of these words in its name; none: all.
     pub only: Vec<String>,
 }
@@ -31,6 +33,7 @@ impl Options {
         let mut options = Self {
             rounds,
             json: None,
+            svg: None,
             only: Vec::new(),
         };
         while let Some(argument) = parser.next()? {
@@ -40,6 +43,7 @@ impl Options {
                     options.rounds = rounds.max(1);
                 }
                 Long("json") => options.json = Some(parser.value()?.into()),
+                Long("svg") => options.svg = Some(parser.value()?.into()),
                 Value(word) => options.only.push(lexopt::ValueExt::string(word)?),
                 other => return Err(other.unexpected()),
             }

@@ -54,9 +54,14 @@ function markIncidents(plot) {
 function draw() {
     drawn.forEach((it) => it.destroy());
     main.replaceChildren();
-    drawn = plots.map(([title, lines, { log = false, quiet = false } = {}]) => {
+    // All first: how wide one is depends on how many there are.
+    const sections = plots.map(([title]) => {
         const section = main.appendChild(document.createElement("section"));
         section.appendChild(document.createElement("h2")).textContent = title;
+        return section;
+    });
+    drawn = plots.map(([, lines, { log = false, quiet = false } = {}], place) => {
+        const section = sections[place];
         const axis = { stroke: colour("quiet"), grid: { stroke: colour("grid") }, ticks: { stroke: colour("grid") } };
         const colours = palette();
         const plot = new uPlot({

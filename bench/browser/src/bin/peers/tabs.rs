@@ -1,0 +1,99 @@
+//! The tabs of the contest.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use e2e::{Chromium, Page};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// After so long without a message no more are waited for.
+const QUIET: Duration = Duration::from_millis(1_500);
+const POLL: Duration = Duration::from_millis(10);
+
+/// One of them, in a system or in none.
+#[derive(Debug)]
+pub(crate) struct ContestTab<'c>(pub(crate) Page<'c>);
+
+/// What one of them has counted of a flood; times in ms since the epoch.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Counted {
+    pub(crate) count: u64,
+    pub(crate) last: f64,
+}
+
+impl<'c> ContestTab<'c> {
+    pub(crate) fn open(chromium: &'c Chromium) -> Self {
+        let page = chromium.open_blank();
+        page.navigate(&chromium.server().url());
+        page.until_true("the contest", "typeof contest === 'object'");
+        Self(page)
+    }
+
+    pub(crate) fn join(&self, system: &str, options: &Value) {
+        self.0
+            .evaluate(&format!("contest.open({}, {options})", json!(system)));
+    }
+
+    pub(crate) fn leave(&self) {
+        self.0.evaluate("contest.close()");
+    }
+
+    pub(crate) fn count(&self, topic: &str) {
+        self.0.evaluate(&format!("contest.count({})", json!(topic)));
+    }
+
+    pub(crate) fn counted(&self, topic: &str) -> Counted {
+        self.0
+            .evaluate_as(&format!("contest.counted({})", json!(topic)))
+    }
+
+    pub(crate) fn forget(&self, topic: &str) {
+        self.0
+            .evaluate(&format!("contest.forget({})", json!(topic)));
+    }
+}
+
+/// What came of a flood.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flood {
+    /// Messages that arrived, each receiver counted, per second from the first publish to the last arrival.
+    pub(crate) per_s: f64,
+    /// Messages that did not arrive, each receiver counted.
+    pub(crate) missing: u64,
+}
+
+/// One tab publishes, others receive.
+pub(crate) fn flood(
+    from: &ContestTab<'_>,
+    to: &[ContestTab<'_>],
+    (topic, filter): (&str, &str),
+    (count, bytes, topics): (u64, usize, u32),
+) -> Flood {
+    for tab in to {
+        tab.forget(filter);
+    }
+    let begin: f64 = from.0.evaluate_as(&format!(
+        "contest.flood({}, {count}, {bytes}, {topics})",
+        json!(topic)
+    ));
+    let wanted = count * to.len() as u64;
+    let all = || -> Vec<Counted> { to.iter().map(|tab| tab.counted(filter)).collect() };
+    let sum = |all: &[Counted]| all.iter().map(|it| it.count).sum::<u64>();
+    let mut counted = all();
+    let mut since = Instant::now();
+    while sum(&counted) < wanted && since.elapsed() < QUIET {
+        thread::sleep(POLL);
+        let now = all();
+        if sum(&now) > sum(&counted) {
+            since = Instant::now();
+        }
+        counted = now;
+    }
+    let last = counted.iter().map(|it| it.last).fold(0.0, f64::max);
+    let arrived = sum(&counted);
+    Flood {
+        per_s: arrived as f64 / (last - begin) * 1e3,
+        missing: wanted - arrived,
+    }
+}
