@@ -21,6 +21,8 @@ mod lifecycle;
 mod messages;
 mod page;
 #[cfg(unix)]
+mod pressure;
+#[cfg(unix)]
 mod storage;
 mod wills;
 #[cfg(unix)]
