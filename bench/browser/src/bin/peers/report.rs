@@ -39,8 +39,10 @@ impl Results {
         cases
     }
 
+    /// None if one of them lost messages: then there is nothing to compare.
     fn ratio(&self, case: &str, system: &str) -> Option<f64> {
-        Some(ratio(self.find(case, OURS)?, self.find(case, system)?))
+        let (ours, other) = (self.find(case, OURS)?, self.find(case, system)?);
+        (ours.missing + other.missing == 0).then(|| ratio(ours, other))
     }
 
     fn goals(&self) -> Vec<Goal> {

@@ -93,7 +93,11 @@ pub(crate) fn flood(
     let last = counted.iter().map(|it| it.last).fold(0.0, f64::max);
     let arrived = sum(&counted);
     Flood {
-        per_s: arrived as f64 / (last - begin) * 1e3,
+        // If none has, there is no last one.
+        per_s: match arrived {
+            0 => 0.0,
+            _ => arrived as f64 / (last - begin) * 1e3,
+        },
         missing: wanted - arrived,
     }
 }
