@@ -337,7 +337,7 @@ impl Client {
                 self.unanswered_since.get_or_insert(now);
             }
             if let Packet::Publish(publish) = &packet {
-                let cost = cost(publish).min(self.settings.to_broker().cost_max());
+                let cost = cost_to_broker(publish, &self.settings);
                 self.room = self.room.saturating_sub(cost);
             }
             out.push(ClientOutput::Send(connection, packet));
@@ -359,6 +359,11 @@ impl Client {
 /// What a message costs on its way or while it waits, in bytes.
 pub(crate) fn cost(publish: &PublishPacket) -> usize {
     publish.payload.len() + publish.topic_name.len() + MESSAGE_OVERHEAD_BYTES
+}
+
+/// What a message takes of the room on the way to the broker: a long one does not take it all.
+pub(crate) fn cost_to_broker(publish: &PublishPacket, settings: &Settings) -> usize {
+    cost(publish).min(settings.to_broker().cost_max())
 }
 
 /// Whether the broker answers such a packet.

@@ -408,7 +408,7 @@ impl Port {
         }
         let is_last = matches!(packet, Packet::Disconnect(_));
         if let Packet::Publish(publish) = &packet {
-            let cost = client::cost(publish).min(self.settings.to_broker().cost_max());
+            let cost = client::cost_to_broker(publish, &self.settings);
             self.room = self.room.saturating_sub(cost);
         }
         out.push(ClientOutput::Send(connection, packet));

@@ -264,9 +264,7 @@ impl Joined {
     /// What a packet costs on the way to the broker, if it is one that waits for room there.
     fn cost(&self, packet: &Packet) -> usize {
         match packet {
-            Packet::Publish(publish) => {
-                client::cost(publish).min(self.settings.to_broker().cost_max())
-            }
+            Packet::Publish(publish) => client::cost_to_broker(publish, &self.settings),
             _ => 0,
         }
     }
