@@ -93,8 +93,7 @@ fn in_tabs(program: &str, takes: &str, options: &Options) -> Result<(), Error> {
     options.pass_on(&mut run)?;
     run.env("TABMQ_PAGE", folder)
         .env("TABMQ_DIST", site)
-        .env("CHROME", browser.chrome)
-        .env("CHROMEDRIVER", browser.chromedriver);
+        .envs(browser.variables());
     shell::run(&mut run)
 }
 
@@ -111,8 +110,7 @@ fn peers(options: &Options) -> Result<(), Error> {
     options.pass_on(&mut run)?;
     run.env("TABMQ_PAGE", folder)
         .env("MOSQUITTO", mosquitto)
-        .env("CHROME", browser.chrome)
-        .env("CHROMEDRIVER", browser.chromedriver);
+        .envs(browser.variables());
     shell::run(&mut run)
 }
 
@@ -149,19 +147,11 @@ fn contest(tools: &Tools, package: &Path) -> Result<PathBuf, Error> {
     build.arg("--target-dir").arg(&target).current_dir(&peer);
     shell::run(&mut build)?;
     let wasm = target.join(setup::WASM).join("release");
-    let mut bindgen = tools.command("wasm-bindgen");
-    bindgen
-        .args([
-            "--target",
-            "web",
-            "--no-typescript",
-            "--out-name",
-            "mqtt5",
-            "--out-dir",
-        ])
-        .arg(site.join("mqtt5"))
-        .arg(wasm.join("bench_peer_mqtt5_wasm.wasm"));
-    shell::run(&mut bindgen)?;
+    tools.web_module(
+        &wasm.join("bench_peer_mqtt5_wasm.wasm"),
+        "mqtt5",
+        &site.join("mqtt5"),
+    )?;
     Ok(site)
 }
 

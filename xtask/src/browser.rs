@@ -15,6 +15,14 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
+    /// What tells a program that drives real tabs which browser to take.
+    pub(crate) fn variables(&self) -> [(&'static str, &Path); 2] {
+        [
+            (CHROME.variable, &self.chrome),
+            (CHROMEDRIVER.variable, &self.chromedriver),
+        ]
+    }
+
     /// Writes down which browser the test runner of wasm-bindgen is to ask ChromeDriver for; the file.
     pub(crate) fn write_capabilities(&self) -> Result<PathBuf, Error> {
         let folder = shell::root().join("target");

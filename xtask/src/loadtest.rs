@@ -52,8 +52,7 @@ fn drive(page: &Path, arguments: &[OsString]) -> Result<(), Error> {
     run.args(arguments)
         .env("TABMQ_PAGE", page)
         .env("TABMQ_UPLOT", vendor::uplot())
-        .env("CHROME", browser.chrome)
-        .env("CHROMEDRIVER", browser.chromedriver);
+        .envs(browser.variables());
     shell::run(&mut run)
 }
 

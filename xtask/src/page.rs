@@ -20,24 +20,8 @@ pub(crate) fn build(tools: &Tools) -> Result<PathBuf, Error> {
     let target = target_folder()?;
     shell::run(&mut tools.wasm_cargo(["build", "-p", "e2e-page", "--lib", "--release"]))?;
     let folder = target.join("e2e-page");
-    let mut bindgen = tools.command("wasm-bindgen");
-    bindgen
-        .args([
-            "--target",
-            "web",
-            "--no-typescript",
-            "--out-name",
-            "page",
-            "--out-dir",
-        ])
-        .arg(&folder)
-        .arg(
-            target
-                .join(setup::WASM)
-                .join("release")
-                .join("e2e_page.wasm"),
-        );
-    shell::run(&mut bindgen)?;
+    let wasm = target.join(setup::WASM).join("release");
+    tools.web_module(&wasm.join("e2e_page.wasm"), "page", &folder)?;
     let sources = shell::root().join("e2e").join("page");
     let files = FILES.map(|name| (sources.join(name), name));
     let worker = WORKER.map(|name| (setup::dist().join(name), name));

@@ -22,7 +22,6 @@ pub(crate) fn run(out: Option<&Path>) -> Result<(), Error> {
     let mut run = shell::cargo(["run", "-p", "e2e", "--bin", "screenshots", "--"]);
     run.arg(folder)
         .env("TABMQ_DIST", setup::dist())
-        .env("CHROME", browser.chrome)
-        .env("CHROMEDRIVER", browser.chromedriver);
+        .envs(browser.variables());
     shell::run(&mut run)
 }

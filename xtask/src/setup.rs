@@ -109,6 +109,17 @@ impl Tools {
         cargo
     }
 
+    /// Makes of a library's WebAssembly a module for pages, `name.js`, in a folder.
+    pub(crate) fn web_module(&self, wasm: &Path, name: &str, folder: &Path) -> Result<(), Error> {
+        let mut bindgen = self.command("wasm-bindgen");
+        bindgen
+            .args(["--target", "web", "--no-typescript", "--out-name", name])
+            .arg("--out-dir")
+            .arg(folder)
+            .arg(wasm);
+        shell::run(&mut bindgen)
+    }
+
     /// Installs one more tool, and finds it from now on.
     pub(crate) fn add(&mut self, tool: &Tool) -> Result<(), Error> {
         self.folders.extend(tool.ensure()?);

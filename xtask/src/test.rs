@@ -377,8 +377,7 @@ fn test_in_browser(tools: &Tools, arguments: &[OsString]) -> Result<(), Error> {
         .env("TABMQ_PAGE", page)
         .env("TABMQ_EXAMPLES", examples)
         .env("TABMQ_AXE", axe)
-        .env("CHROME", browser.chrome)
-        .env("CHROMEDRIVER", browser.chromedriver);
+        .envs(browser.variables());
     shell::run(&mut test)
 }
 
