@@ -27,6 +27,8 @@ const LOADS: usize = 5;
 /// Turns of the wheel from one end of the log to the other; a few more are made, so that it gets there.
 const TURNS: u32 = 250;
 const PAGES_DOWN: usize = 100;
+/// From the app's being ready to the first message of the load.
+const REST: Duration = Duration::from_secs(2);
 /// Longest time that is waited for the last message after the last one that came.
 const SETTLE: Duration = Duration::from_secs(5);
 /// A task that takes longer is felt.
@@ -303,8 +305,11 @@ fn under_load<'c>(
     app.until_true("the app is subscribed", IS_SUBSCRIBED);
     app.show();
     publisher.until_hidden();
+    // What a page and its worker do once they are there, `loads` measures.
+    thread::sleep(REST);
     app.command("Performance.enable", json!({}));
-    app.collect_garbage();
+    // Without collecting garbage, with which the browser also throws away what it has compiled of WebAssembly: the load would
+    // begin with a page that compiles everything anew, as no visitor's does.
     let at_start = memory(&app);
 
     let count = RATE * seconds;
