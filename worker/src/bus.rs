@@ -67,6 +67,8 @@ struct Inner {
     on_signal: Box<dyn Fn(Signal)>,
     worker: RefCell<Option<Running>>,
     outbox: RefCell<Vec<Command>>,
+    /// Whether notices are being heard: what the page sends meanwhile goes as soon as it has heard them.
+    is_hearing: Cell<bool>,
     listeners: RefCell<Vec<Listener>>,
 }
 
@@ -87,6 +89,7 @@ impl Bus {
             on_signal: Box::new(on_signal),
             worker: RefCell::new(None),
             outbox: RefCell::new(Vec::new()),
+            is_hearing: Cell::new(false),
             listeners: RefCell::new(Vec::new()),
         });
         if let Err(error) = Inner::listen(&inner) {
@@ -96,7 +99,7 @@ impl Bus {
         Self(inner)
     }
 
-    /// Sends a command. All that are sent in one turn of the loop cross in one message.
+    /// Sends a command. All that are sent in one turn of the loop, or while a batch of notices is heard, cross in one message.
     pub fn send(&self, command: Command) {
         Inner::send(&self.0, command);
     }
@@ -240,7 +243,7 @@ impl Inner {
     fn send(this: &Rc<Self>, command: Command) {
         let is_first = this.outbox.borrow().is_empty();
         this.outbox.borrow_mut().push(command);
-        if is_first {
+        if is_first && !this.is_hearing.get() {
             Self::flush_soon(this);
         }
     }
@@ -249,12 +252,18 @@ impl Inner {
         let this = Rc::downgrade(this);
         spawn_local(async move {
             if let Some(this) = this.upgrade() {
-                let commands = this.outbox.take();
-                if let Some(running) = &*this.worker.borrow() {
-                    running.bridge.send(commands);
-                }
+                this.flush();
             }
         });
+    }
+
+    fn flush(&self) {
+        let commands = self.outbox.take();
+        if let Some(running) = &*self.worker.borrow()
+            && !commands.is_empty()
+        {
+            running.bridge.send(commands);
+        }
     }
 
     fn on_notices(this: &Rc<Self>, mut notices: Vec<Notice>) {
@@ -266,10 +275,17 @@ impl Inner {
             }
             _ => true,
         });
+        this.is_hearing.set(true);
         this.tell(notices);
+        this.is_hearing.set(false);
+        let has_answered = !this.outbox.borrow().is_empty();
         // Once all before it has been heard.
         if let Some(mark) = mark {
             Self::send(this, Command::Heard(mark));
+        }
+        // What else the page has to say it says in microtasks, and a mark alone waits for that.
+        if has_answered {
+            this.flush();
         }
     }
 

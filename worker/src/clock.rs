@@ -34,8 +34,9 @@ impl Clock {
         }
     }
 
-    pub(crate) fn now(&mut self) -> Time {
-        self.tell(monotonic_ms(), js_sys::Date::now())
+    /// What it is when the monotonic clock, which was just looked at, says `monotonic_ms`.
+    pub(crate) fn at(&mut self, monotonic_ms: f64) -> Time {
+        self.tell(monotonic_ms, js_sys::Date::now())
     }
 
     fn tell(&mut self, monotonic_ms: f64, wall_ms: f64) -> Time {
@@ -63,7 +64,10 @@ pub(crate) async fn pause(ms: i32) {
     let _ = JsFuture::from(paused).await;
 }
 
-/// One timer that calls back at the time it was last set to.
+/// One timer that calls back at the time it was last set to, or earlier.
+///
+/// Most times come to nothing, because what was waited for happens, and to take one back and set the next costs more than
+/// the turn that does it. So it is left as it is when there is more time: it calls back once, and is set anew then.
 #[derive(Debug)]
 pub(crate) struct Timer {
     callback: Closure<dyn Fn()>,
@@ -84,16 +88,15 @@ impl Timer {
     }
 
     pub(crate) fn set(&mut self, now: Time, due: Option<Time>) {
-        if self.armed.as_ref().map(|(armed, _)| *armed) == due {
+        let armed = self.armed.as_ref().map(|(armed, _)| *armed);
+        let Some(due) = due.filter(|due| armed.is_none_or(|armed| *due < armed)) else {
             return;
-        }
+        };
         self.clear();
-        if let Some(due) = due {
-            let delay_ms = due.ms_since(now).min(DELAY_MS_MAX);
-            let delay_ms = i32::try_from(delay_ms).unwrap_or(i32::MAX);
-            let callback = self.callback.as_ref().unchecked_ref();
-            self.armed = Some((due, set_timeout(callback, delay_ms)));
-        }
+        let delay_ms = due.ms_since(now).min(DELAY_MS_MAX);
+        let delay_ms = i32::try_from(delay_ms).unwrap_or(i32::MAX);
+        let callback = self.callback.as_ref().unchecked_ref();
+        self.armed = Some((due, set_timeout(callback, delay_ms)));
     }
 
     fn clear(&mut self) {
@@ -138,7 +141,7 @@ mod tests {
     #[wasm_bindgen_test]
     fn it_tells_unix_time() {
         let wall_ms = js_sys::Date::now();
-        let now = Clock::new().now().as_ms();
+        let now = Clock::new().at(monotonic_ms()).as_ms();
         #[allow(clippy::cast_precision_loss)]
         let off_ms = (now as f64 - wall_ms).abs();
         assert!(off_ms < 1_000.0, "{off_ms} ms");

@@ -1,6 +1,6 @@
 //! IndexedDB: how its requests are made and answered, whatever is in the database.
 //!
-//! Nothing here can be taken back: a future is to be run to its end, and who does not want the outcome any more drops it.
+//! Nothing here can be taken back: what was begun runs to its end, and who does not want the outcome any more drops it.
 
 use core::ops::Deref;
 use std::cell::RefCell;
@@ -176,8 +176,10 @@ pub(crate) struct Scope {
 pub(crate) struct Transaction {
     inner: CommittableTransaction,
     requests: Vec<IdbRequest>,
-    ended: Promise,
 }
+
+/// What the requests of a transaction brought, or every error that had a part in its failure.
+pub(crate) type Ended = Result<Vec<JsValue>, Vec<JsValue>>;
 
 /// Opens a database at this version; `None`: as it is, or a new one. `upgrade` makes its object stores, if it is new or
 /// was of a lower version.
@@ -284,7 +286,7 @@ impl Database {
             // Else what was asked for so far would be stored without the rest. Fails only if nothing of it is any more.
             let _ = inner.abort();
         })?;
-        Ok(Transaction::new(inner, requests))
+        Ok(Transaction { inner, requests })
     }
 
     /// A transaction that adds a value to a store and, if there is a range `later`, counts what is in that then.
@@ -339,38 +341,41 @@ impl Drop for Database {
 impl Transaction {
     fn begun(begun: Begun) -> Self {
         let requests = begun.requests().into_iter().map(JsCast::unchecked_into);
-        Self::new(begun.transaction(), requests.collect())
-    }
-
-    fn new(inner: CommittableTransaction, requests: Vec<IdbRequest>) -> Self {
-        let ended = Promise::new(&mut |resolve, reject| {
-            inner.set_oncomplete(Some(&resolve));
-            inner.set_onabort(Some(&reject));
-        });
         Self {
-            inner,
-            requests,
-            ended,
+            inner: begun.transaction(),
+            requests: requests.collect(),
         }
     }
 
-    /// Waits for its end: what the requests brought, or every error that had a part in its failure.
-    pub(crate) async fn end(self) -> Result<Vec<JsValue>, Vec<JsValue>> {
-        let Self {
-            inner,
-            requests,
-            ended,
-        } = self;
-        if JsFuture::from(ended).await.is_ok() {
-            let results = requests.iter().map(IdbRequest::result);
-            return results
-                .collect::<Result<_, _>>()
-                .map_err(|error| vec![error]);
-        }
-        let of_requests = requests.iter().filter_map(|request| request.error().ok()?);
-        let errors = inner.error().into_iter().chain(of_requests);
-        Err(errors.map(JsValue::from).collect())
+    /// Tells how it ends, in the very task in which the browser says so: a future would hear of it two microtasks later, and
+    /// acknowledgements wait for this.
+    pub(crate) fn on_end(self, tell: impl FnOnce(Ended) + 'static) {
+        let Self { inner, requests } = self;
+        let transaction = inner.clone();
+        let ended = Closure::once_into_js(move |event: Event| {
+            tell(match event.type_().as_str() {
+                "complete" => results(&requests),
+                _ => Err(errors(&inner, &requests)),
+            });
+        });
+        let ended = ended.unchecked_ref();
+        // One of the two comes, and once.
+        transaction.set_oncomplete(Some(ended));
+        transaction.set_onabort(Some(ended));
     }
+}
+
+fn results(requests: &[IdbRequest]) -> Ended {
+    let results = requests.iter().map(IdbRequest::result);
+    results
+        .collect::<Result<_, _>>()
+        .map_err(|error| vec![error])
+}
+
+fn errors(transaction: &IdbTransaction, requests: &[IdbRequest]) -> Vec<JsValue> {
+    let of_requests = requests.iter().filter_map(|request| request.error().ok()?);
+    let all = transaction.error().into_iter().chain(of_requests);
+    all.map(JsValue::from).collect()
 }
 
 #[cfg(test)]
@@ -380,6 +385,13 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
+    use crate::testing::Told;
+
+    async fn end(transaction: Transaction) -> Ended {
+        let told = Told::new();
+        transaction.on_end(told.tell());
+        told.next().await
+    }
 
     #[wasm_bindgen_test]
     async fn a_transaction_is_as_durable_as_was_asked_for() {
@@ -392,7 +404,7 @@ mod tests {
             let transaction = database.write(&scope, |_| Ok(vec![])).unwrap();
             let own = Reflect::get(&transaction.inner, &"durability".into()).unwrap();
             assert_eq!(own.as_string().as_deref(), Some(durability));
-            assert_eq!(transaction.end().await.unwrap().len(), 0);
+            assert_eq!(end(transaction).await.unwrap().len(), 0);
         }
     }
 

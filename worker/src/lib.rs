@@ -31,6 +31,7 @@ mod storage;
 #[cfg(test)]
 #[cfg(target_arch = "wasm32")]
 mod testing;
+mod turns;
 mod weblocks;
 mod worker;
 

@@ -62,8 +62,8 @@ impl Locks {
         }
     }
 
-    /// Begins to carry out a request. The answer comes as an event; that is told later than what it says, so before it is
-    /// believed, see [`Self::is_current`].
+    /// Begins to carry out a request. The answer comes as an event; that may be told later than what it says, so before it
+    /// is believed, see [`Self::is_current`].
     pub(crate) fn handle(&mut self, request: LockRequest) -> Result<(), JsValue> {
         match request {
             LockRequest::Acquire(lock) if self.asked.contains_key(&lock) => Ok(()),

@@ -16,7 +16,7 @@ pub const NOT_FOR_PORTS: [&str; 3] = ["Event", "Stats", "Answer"];
 /// Where notices go.
 #[derive(Debug)]
 pub(crate) enum Peer {
-    Bridge(HandlerId),
+    Bridge(WorkerScope<TabWorker>, HandlerId),
     Port(PeerPort),
 }
 
@@ -29,13 +29,9 @@ pub(crate) struct PeerPort {
 }
 
 impl Peer {
-    pub(crate) fn tell(
-        &self,
-        scope: &WorkerScope<TabWorker>,
-        mut notices: Vec<Notice>,
-    ) -> Result<(), JsValue> {
+    pub(crate) fn tell(&self, mut notices: Vec<Notice>) -> Result<(), JsValue> {
         match self {
-            Self::Bridge(id) => {
+            Self::Bridge(scope, id) => {
                 scope.respond(*id, notices);
                 Ok(())
             }

@@ -17,7 +17,7 @@ use web_sys::{Event, IdbKeyRange, IdbVersionChangeEvent};
 use crate::clock;
 use crate::error::{describe, is};
 use crate::events::Listener;
-use crate::indexeddb::{self, Database, Scope, Transaction};
+use crate::indexeddb::{self, Database, Ended, Scope, Transaction};
 
 /// For ever: see [`tab::ChannelName::database`].
 const VERSION: f64 = 1.0;
@@ -174,7 +174,7 @@ impl Storage {
     fn run(
         &self,
         begin: impl FnOnce(&Connection) -> Result<Transaction, JsValue>,
-        event: impl FnOnce(Result<Vec<JsValue>, Vec<JsValue>>) -> StorageEvent + 'static,
+        event: impl FnOnce(Ended) -> StorageEvent + 'static,
     ) {
         let session = self
             .session
@@ -190,16 +190,14 @@ impl Storage {
         };
         drop(connection);
         let tell = Rc::clone(&self.tell);
-        spawn_local(async move {
-            let ended = match transaction {
-                Ok(transaction) => transaction.end().await,
-                Err(error) => Err(vec![error]),
-            };
-            match session {
-                Some(session) => session.ended(ended, event).await,
-                None => tell(event(ended)),
-            }
-        });
+        let told = move |ended| match session {
+            Some(session) => session.ended(event(ended)),
+            None => tell(event(ended)),
+        };
+        match transaction {
+            Ok(transaction) => transaction.on_end(told),
+            Err(error) => spawn_local(async move { told(Err(vec![error])) }),
+        }
     }
 }
 
@@ -229,22 +227,20 @@ impl Session {
     }
 
     /// Tells how a transaction ended.
-    async fn ended(
-        &self,
-        ended: Result<Vec<JsValue>, Vec<JsValue>>,
-        event: impl FnOnce(Result<Vec<JsValue>, Vec<JsValue>>) -> StorageEvent,
-    ) {
-        let event = event(ended);
+    fn ended(self: Rc<Self>, event: StorageEvent) {
         let is_unexplained = matches!(
             event,
             StorageEvent::LoadFailed(_) | StorageEvent::Failed(_, StorageError::Other(_))
         );
-        if is_unexplained {
-            // A browser that closes the database fails first what is under way, and of the two only that it is closed is
-            // to be told.
-            clock::pause(CLOSE_MS).await;
+        if !is_unexplained {
+            return self.tell(event);
         }
-        self.tell(event);
+        // A browser that closes the database fails first what is under way, and of the two only that it is closed is to be
+        // told.
+        spawn_local(async move {
+            clock::pause(CLOSE_MS).await;
+            self.tell(event);
+        });
     }
 
     /// The database is no longer ours, or no longer there.
@@ -395,7 +391,7 @@ impl PreparedCheckpoint {
     }
 }
 
-fn written(seq: Seq, ended: Result<Vec<JsValue>, Vec<JsValue>>) -> StorageEvent {
+fn written(seq: Seq, ended: Ended) -> StorageEvent {
     let Err(errors) = ended else {
         return StorageEvent::Committed(seq);
     };
@@ -627,7 +623,9 @@ mod tests {
                 Ok(vec![store.put_with_key(&value, &key)?])
             })
         };
-        transaction.unwrap().end().await.unwrap();
+        let told = Told::new();
+        transaction.unwrap().on_end(told.tell());
+        told.next().await.unwrap();
     }
 
     #[wasm_bindgen_test]

@@ -97,10 +97,12 @@ impl WebLock {
                 granted(Outcome::NotFree);
                 return Promise::resolve(&JsValue::UNDEFINED);
             }
-            granted(Outcome::Granted);
-            Promise::new(&mut |resolve, _reject| {
+            let life = Promise::new(&mut |resolve, _reject| {
                 held.release.replace(Some(resolve));
-            })
+            });
+            // Whoever is told may let it go again at once.
+            granted(Outcome::Granted);
+            life
         });
         let ended = locks.request(name, &options, callback.unchecked_ref())?;
 

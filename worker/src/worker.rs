@@ -1,11 +1,11 @@
 //! The worker: one small loop around the tab's state machine.
 
-use std::rc::Rc;
-use tab::sorted::Map;
+use core::convert::Infallible;
 
 use gloo_worker::{HandlerId, Worker, WorkerScope};
 use js_sys::Uint8Array;
 use tab::api::{Command, Notice, Source};
+use tab::sorted::Map;
 use tab::{ChannelName, Input, Lane, Notices, Output, PortInput, Settings, Tab, TabId, Time};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -18,6 +18,7 @@ use crate::locks::Locks;
 use crate::peer::{Peer, PeerPort};
 use crate::ports::Ports;
 use crate::storage::Storage;
+use crate::turns::Turns;
 use crate::{BUILD, control, entropy};
 
 /// How long after it joined, when nobody waits for it to start any more, a tab rehearses to be the broker.
@@ -29,6 +30,31 @@ const HANG_MS_MAX: u32 = 60_000;
 /// The dedicated worker of one tab. Its page hears notices and sends commands, both in batches of one turn.
 #[derive(Debug)]
 pub struct TabWorker {
+    turns: Turns<Told>,
+}
+
+/// What the worker is told, each in a turn of its own.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the large variant"
+)]
+enum Told {
+    /// For the state machine.
+    Input(Input),
+    /// Commands of the page.
+    Commands(Vec<Command>),
+    /// The page is there.
+    Page(Peer),
+    /// Something is attached.
+    Attached(Attached),
+}
+
+/// Tells the state machine what the browser reports.
+#[derive(Clone, Debug)]
+struct Report(Turns<Told>);
+
+/// The state machine, and what the browser holds for it.
+struct Turning {
     tab: Tab,
     clock: Clock,
     timer: Timer,
@@ -39,35 +65,6 @@ pub struct TabWorker {
     unheard: Vec<Notice>,
     joined: Option<Joined>,
     report: Report,
-}
-
-/// What the worker is told, each in a turn of its own.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "nearly all are of the large variant"
-)]
-#[derive(Debug)]
-pub enum Told {
-    /// For the state machine.
-    Input(Input),
-    /// Commands of a page that has attached itself.
-    Commands(Vec<Command>),
-    /// Something is attached.
-    Attached(Offered),
-}
-
-/// Something that a page attaches.
-#[derive(Debug)]
-pub struct Offered(Attached);
-
-/// Tells the state machine what the browser reports, in a turn of its own.
-#[derive(Clone)]
-struct Report(Rc<dyn Fn(Input)>);
-
-impl core::fmt::Debug for Report {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Report")
-    }
 }
 
 /// What the browser holds for a tab on a channel.
@@ -83,27 +80,52 @@ struct Joined {
 }
 
 impl Worker for TabWorker {
-    type Message = Told;
+    /// gloo would let each wait for a microtask, which takes as long as the turn itself: see [`Turns`].
+    type Message = Infallible;
     type Input = Vec<Command>;
     type Output = Vec<Notice>;
 
-    fn create(scope: &WorkerScope<Self>) -> Self {
-        let on_timer = scope.clone();
-        let reported = scope.clone();
-        let report = Report(Rc::new(move |input| {
-            reported.send_message(Told::Input(input))
-        }));
-        let attached = scope.clone();
-        attach::tell(move |it| attached.send_message(Told::Attached(Offered(it))));
+    fn create(_scope: &WorkerScope<Self>) -> Self {
+        let turns = Turns::new();
+        let mut turning = Turning::new(Report(turns.clone()));
+        turns.begin(move |told| turning.take(told));
+        let attached = turns.clone();
+        attach::tell(move |it| attached.tell(Told::Attached(it)));
+        Self { turns }
+    }
+
+    fn connected(&mut self, scope: &WorkerScope<Self>, id: HandlerId) {
+        let page = Peer::Bridge(scope.clone(), id);
+        self.turns.tell(Told::Page(page));
+    }
+
+    fn update(&mut self, _scope: &WorkerScope<Self>, message: Infallible) {
+        match message {}
+    }
+
+    fn received(&mut self, _scope: &WorkerScope<Self>, commands: Vec<Command>, _id: HandlerId) {
+        self.turns.tell(Told::Commands(commands));
+    }
+}
+
+impl Drop for TabWorker {
+    fn drop(&mut self) {
+        self.turns.end();
+    }
+}
+
+impl Turning {
+    fn new(report: Report) -> Self {
         let tab_id = entropy::tab_id().unwrap_or_else(|error| {
             // Browsers offer `crypto` wherever they offer workers. Should one not, the tab says so.
             report.trouble("The browser gives no random numbers", &error);
             TabId::from_entropy(0)
         });
+        let on_timer = report.clone();
         Self {
             tab: Tab::new(tab_id, BUILD.to_owned(), Settings::default()),
             clock: Clock::new(),
-            timer: Timer::new(move || on_timer.send_message(Told::Input(Input::Timeout))),
+            timer: Timer::new(move || on_timer.tell(Input::Timeout)),
             page: None,
             ports: Ports::default(),
             notices: Notices::default(),
@@ -113,31 +135,22 @@ impl Worker for TabWorker {
         }
     }
 
-    fn connected(&mut self, scope: &WorkerScope<Self>, id: HandlerId) {
-        self.page_is(scope, Peer::Bridge(id));
-    }
-
-    fn update(&mut self, scope: &WorkerScope<Self>, told: Told) {
+    fn take(&mut self, told: Told) {
         match told {
-            Told::Input(input) => self.on_input(scope, input),
-            Told::Commands(commands) => self.on_commands(scope, commands),
-            Told::Attached(Offered(attached)) => self.on_attached(scope, attached),
+            Told::Input(input) => self.on_input(input),
+            Told::Commands(commands) => self.on_commands(commands),
+            Told::Page(page) => self.page_is(page),
+            Told::Attached(attached) => self.on_attached(attached),
         }
     }
 
-    fn received(&mut self, scope: &WorkerScope<Self>, commands: Vec<Command>, _id: HandlerId) {
-        self.on_commands(scope, commands);
-    }
-}
-
-impl TabWorker {
-    fn page_is(&mut self, scope: &WorkerScope<Self>, page: Peer) {
+    fn page_is(&mut self, page: Peer) {
         self.page = Some(page);
         let unheard = core::mem::take(&mut self.unheard);
-        self.tell(scope, unheard);
+        self.tell(unheard);
     }
 
-    fn on_input(&mut self, scope: &WorkerScope<Self>, input: Input) {
+    fn on_input(&mut self, input: Input) {
         match &input {
             Input::Timeout => self.timer.fired(),
             Input::Port(no, PortInput::Closed) => self.ports.forget(*no),
@@ -153,12 +166,12 @@ impl TabWorker {
             }
             _ => {}
         }
-        self.turn(scope, [input]);
+        self.turn([input]);
     }
 
-    fn on_commands(&mut self, scope: &WorkerScope<Self>, commands: Vec<Command>) {
+    fn on_commands(&mut self, commands: Vec<Command>) {
         let notices = self.notices.take();
-        self.tell(scope, notices);
+        self.tell(notices);
         let mut hang_ms = 0;
         let commands = commands.into_iter().filter(|command| match command {
             Command::Hang { ms } => {
@@ -168,31 +181,30 @@ impl TabWorker {
             _ => true,
         });
         let commands: Vec<Command> = commands.collect();
-        self.turn(scope, commands.into_iter().map(Input::Command));
+        self.turn(commands.into_iter().map(Input::Command));
         if hang_ms > 0 {
             clock::stand_still(hang_ms.min(HANG_MS_MAX));
         }
     }
 
-    fn on_attached(&mut self, scope: &WorkerScope<Self>, attached: Attached) {
+    fn on_attached(&mut self, attached: Attached) {
         let report = self.report.clone();
         let done = match attached {
             Attached::Page(port) => {
-                let told = scope.clone();
                 let page = PeerPort::open(port, move |commands| match commands {
-                    Some(commands) => told.send_message(Told::Commands(commands)),
+                    Some(commands) => report.0.tell(Told::Commands(commands)),
                     None => {
                         let why = JsValue::from_str("they are not of this build");
                         report.trouble("The page's commands cannot be read", &why);
                     }
                 });
-                page.map(|page| self.page_is(scope, Peer::Port(page)))
+                page.map(|page| self.page_is(Peer::Port(page)))
             }
             Attached::Mqtt { port, wants_credit } => {
                 let opened = self.ports.open(port, wants_credit, move |no, input| {
                     report.tell(Input::Port(no, input));
                 });
-                opened.map(|no| self.turn(scope, [Input::Port(no, PortInput::Opened)]))
+                opened.map(|no| self.turn([Input::Port(no, PortInput::Opened)]))
             }
             Attached::Unknown => Err(JsValue::from_str("it is neither \"page\" nor \"mqtt\"")),
         };
@@ -202,18 +214,18 @@ impl TabWorker {
         }
     }
 
-    fn turn(&mut self, scope: &WorkerScope<Self>, inputs: impl IntoIterator<Item = Input>) {
+    fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) {
         let began = clock::monotonic_ms();
-        let now = self.clock.now();
+        let now = self.clock.at(began);
         let mut outputs = Vec::new();
         for input in inputs {
             self.tab.handle(now, input, &mut outputs);
         }
         self.tab.flush(now, &mut outputs);
         let notices = self.notices.take_due(now);
-        self.tell(scope, notices);
+        self.tell(notices);
         for output in outputs {
-            self.carry_out(scope, now, output);
+            self.carry_out(now, output);
         }
         let due = self.tab.next_timeout().into_iter();
         self.timer.set(now, due.chain(self.notices.due()).min());
@@ -226,11 +238,11 @@ impl TabWorker {
         self.tab.worked(worked_us as u64);
     }
 
-    fn tell(&mut self, scope: &WorkerScope<Self>, notices: Vec<Notice>) {
+    fn tell(&mut self, notices: Vec<Notice>) {
         match &self.page {
             _ if notices.is_empty() => {}
             Some(page) => {
-                if let Err(error) = page.tell(scope, notices) {
+                if let Err(error) = page.tell(notices) {
                     self.report.trouble("The page cannot be told", &error);
                 }
             }
@@ -238,7 +250,7 @@ impl TabWorker {
         }
     }
 
-    fn carry_out(&mut self, scope: &WorkerScope<Self>, now: Time, output: Output) {
+    fn carry_out(&mut self, now: Time, output: Output) {
         let done = match output {
             Output::Join(channel) => {
                 spawn_local(async move {
@@ -251,7 +263,7 @@ impl TabWorker {
             }
             Output::Notify(notices) => {
                 let notices = self.notices.add(now, notices);
-                self.tell(scope, notices);
+                self.tell(notices);
                 Ok(())
             }
             Output::Port(no, output) => self.ports.carry_out(no, &output),
@@ -348,7 +360,7 @@ impl Joined {
 
 impl Report {
     fn tell(&self, input: Input) {
-        (self.0)(input);
+        self.0.tell(Told::Input(input));
     }
 
     fn trouble(&self, what: &str, error: &JsValue) {
@@ -369,7 +381,12 @@ mod tests {
     #[wasm_bindgen_test]
     async fn the_ear_hears_what_this_tab_posts_and_nothing_foreign_while_it_is_there() {
         let told = Told::new();
-        let report = Report(Rc::new(told.tell()));
+        let (turns, tell) = (Turns::new(), told.tell());
+        turns.begin(move |it| match it {
+            super::Told::Input(input) => tell(input),
+            _ => panic!("only inputs are reported"),
+        });
+        let report = Report(turns);
         let channel = ChannelName::parse("test-ear").unwrap();
         let mut joined = Joined::new(channel, TabId::from_entropy(1), &report).unwrap();
         let probe = ControlMessage::Probe {
