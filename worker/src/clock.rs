@@ -115,9 +115,41 @@ impl Drop for Timer {
 #[cfg(test)]
 #[cfg(target_arch = "wasm32")]
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
+
+    /// Long after what is due in some milliseconds, and long before what is due in `LATER_MS`.
+    const SOON_MS: i32 = 500;
+    const LATER_MS: u64 = 60_000;
+
+    #[wasm_bindgen_test]
+    async fn the_timer_calls_back_early_rather_than_late_and_once_each_time_it_is_set() {
+        let count = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&count);
+        let mut timer = Timer::new(move || counted.set(counted.get() + 1));
+        let now = Time::from_ms(1_000);
+        // More time, or no need any more: it is left as it is.
+        timer.set(now, Some(now.plus_ms(10)));
+        timer.set(now, Some(now.plus_ms(LATER_MS)));
+        timer.set(now, None);
+        pause(SOON_MS).await;
+        assert_eq!(count.get(), 1);
+        timer.fired();
+        // Less time: it is set anew.
+        timer.set(now, Some(now.plus_ms(LATER_MS)));
+        timer.set(now, Some(now.plus_ms(10)));
+        pause(SOON_MS).await;
+        assert_eq!(count.get(), 2);
+        timer.fired();
+        timer.set(now, Some(now.plus_ms(10)));
+        drop(timer);
+        pause(SOON_MS).await;
+        assert_eq!(count.get(), 2);
+    }
 
     #[wasm_bindgen_test]
     fn it_goes_ahead_with_the_wall_clock_and_never_back_nor_stands_still() {
