@@ -244,6 +244,13 @@ impl Broker {
         timeouts.into_iter().flatten().min()
     }
 
+    /// Whether something is held back until a batch is [stored](Input::Committed). A batch for which nothing is may be stored
+    /// later, with the next.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.gate.is_waiting()
+    }
+
     /// How much there is now.
     #[must_use]
     pub fn stats(&self) -> Stats {

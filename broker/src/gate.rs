@@ -86,6 +86,11 @@ impl Gate {
         });
     }
 
+    /// Whether something waits.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Drops what waits for a connection that is gone.
     pub(crate) fn forget(&mut self, conn: ConnId) {
         self.waiting.remove(&conn);

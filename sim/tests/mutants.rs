@@ -70,7 +70,13 @@ fn a_snapshot_that_is_not_whole_is_noticed() {
 
 #[test]
 fn a_restore_that_misses_a_row_is_noticed() {
-    let kinds = ["SessionLost", "LostForGood", "NotSubscribed", "Duplicate"];
+    let kinds = [
+        "SessionLost",
+        "LostForGood",
+        "NotSubscribed",
+        "Retained",
+        "Duplicate",
+    ];
     is_caught_as(Mutant::LastRowMissed, &kinds);
 }
 

@@ -139,6 +139,11 @@ impl Host {
             .collect()
     }
 
+    /// Whether something is held back until what the broker's state changed by is stored.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.broker.is_waiting()
+    }
+
     /// Everything up to this batch is stored.
     pub(crate) fn on_committed(&mut self, now: Time, batch: BatchId, out: &mut Vec<HostOutput>) {
         self.broker(now, Input::Committed(batch), out);

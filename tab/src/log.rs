@@ -22,6 +22,8 @@ pub(crate) struct Log {
     batch: Option<BatchId>,
     /// Whoever waits for the next row.
     probes: Vec<Probe>,
+    /// Since when there is something to write that nobody waits for.
+    unawaited_since: Option<Time>,
     /// Whether the next row is written even if nothing is in it.
     wants_row: bool,
     /// Whether the next row is a checkpoint.
@@ -76,6 +78,8 @@ struct Retry {
 
 #[derive(Clone, Debug)]
 struct Limits {
+    unawaited_ms: u64,
+    unawaited_bytes: usize,
     checkpoint_bytes: usize,
     checkpoint_rows: usize,
     retry_ms: u64,
@@ -122,6 +126,7 @@ impl Log {
             segment: Vec::new(),
             batch: None,
             probes: Vec::new(),
+            unawaited_since: None,
             wants_row: false,
             wants_checkpoint: false,
             removable: Vec::new(),
@@ -131,6 +136,8 @@ impl Log {
             retry: None,
             is_full: false,
             limits: Limits {
+                unawaited_ms: settings.unawaited_ms,
+                unawaited_bytes: settings.unawaited_bytes,
                 checkpoint_bytes: settings.checkpoint_bytes,
                 checkpoint_rows: settings.checkpoint_rows,
                 retry_ms: settings.storage_retry_ms,
@@ -212,17 +219,28 @@ impl Log {
         self.wants_checkpoint = true;
     }
 
-    /// When [`Log::next_request`] has something to write that failed before.
+    /// When [`Log::next_request`] has something to write that failed before, or that nobody waits for.
     pub(crate) fn next_timeout(&self) -> Option<Time> {
-        let retry = self.retry.as_ref().filter(|_| self.under_way.is_none());
-        retry.map(|retry| retry.at)
+        if self.under_way.is_some() {
+            return None;
+        }
+        match &self.retry {
+            Some(retry) => Some(retry.at),
+            None => self.unawaited_since.map(|since| self.unawaited_due(since)),
+        }
     }
 
-    /// The next row, if there is something to write and nothing under way. `snapshot` is asked for everything if that row
-    /// is a checkpoint.
+    fn unawaited_due(&self, since: Time) -> Time {
+        since.plus_ms(self.limits.unawaited_ms)
+    }
+
+    /// The next row, if there is something to write and nothing under way. `is_awaited`: whether somebody waits for what was
+    /// pushed; a little for which nobody does is written later, with what comes next. `snapshot` is asked for everything if that row is a
+    /// checkpoint.
     pub(crate) fn next_request(
         &mut self,
         now: Time,
+        is_awaited: bool,
         snapshot: impl FnOnce() -> Vec<Vec<u8>>,
     ) -> Option<StorageRequest> {
         if self.under_way.is_some() {
@@ -237,7 +255,7 @@ impl Log {
             self.again(what)
         } else if self.wants_checkpoint || self.is_long() {
             self.checkpoint()
-        } else if self.has_something() {
+        } else if self.is_due(now, is_awaited) {
             What::Segment {
                 bytes: core::mem::take(&mut self.segment),
                 batch: self.batch.take(),
@@ -246,6 +264,7 @@ impl Log {
             return None;
         };
         self.wants_row = false;
+        self.unawaited_since = None;
         let (term, seq) = (self.term, self.tail.next());
         self.tail = seq;
         let (request, what) = match what {
@@ -338,8 +357,14 @@ impl Log {
         }
     }
 
-    fn has_something(&self) -> bool {
-        self.wants_row || self.batch.is_some()
+    /// Whether there is something to write now.
+    fn is_due(&mut self, now: Time, is_awaited: bool) -> bool {
+        let is_small = self.segment.len() < self.limits.unawaited_bytes;
+        if self.wants_row || is_awaited || !is_small || self.batch.is_none() {
+            return self.wants_row || self.batch.is_some();
+        }
+        let since = *self.unawaited_since.get_or_insert(now);
+        self.unawaited_due(since) <= now
     }
 
     fn is_long(&self) -> bool {
@@ -416,7 +441,7 @@ mod tests {
     }
 
     fn next(log: &mut Log, ms: u64) -> Option<StorageRequest> {
-        log.next_request(at(ms), || vec![b"all".to_vec()])
+        log.next_request(at(ms), true, || vec![b"all".to_vec()])
     }
 
     fn pieces(request: Option<StorageRequest>) -> (Seq, Vec<Vec<u8>>) {
@@ -459,6 +484,61 @@ mod tests {
         assert_eq!(log.on_committed(Seq(3)), stored(3));
         assert_eq!(log.on_committed(Seq(3)), Written::Nothing);
         assert_eq!(log.committed(), Seq(3));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_written_with_the_next_that_somebody_waits_for() {
+        let settings = Settings::default();
+        let mut log = log(&settings);
+        let unawaited = |log: &mut Log, ms| log.next_request(at(ms), false, Vec::new);
+        log.push(BatchId(1), b"a");
+        assert_eq!(unawaited(&mut log, 0), None);
+        log.push(BatchId(2), b"b");
+        let both = vec![b"a".to_vec(), b"b".to_vec()];
+        assert_eq!(pieces(next(&mut log, 1)), (Seq(2), both));
+        assert_eq!(log.on_committed(Seq(2)), stored(2));
+        assert_eq!(log.next_timeout(), None);
+        // An answer that changes nothing needs its row, and so does a probe.
+        log.push(BatchId(3), b"");
+        assert_eq!(pieces(next(&mut log, 2)), (Seq(3), Vec::new()));
+        assert_eq!(log.on_committed(Seq(3)), stored(3));
+        log.push(BatchId(4), b"c");
+        log.verify();
+        let row = unawaited(&mut log, 3);
+        assert_eq!(pieces(row), (Seq(4), vec![b"c".to_vec()]));
+        assert_eq!(log.on_committed(Seq(4)), stored(4));
+        // Whoever came next would wait for much.
+        let much = vec![b'd'; settings.unawaited_bytes];
+        log.push(BatchId(5), &much);
+        assert_eq!(pieces(unawaited(&mut log, 4)), (Seq(5), vec![much]));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_written_after_a_while() {
+        let settings = Settings::default();
+        let mut log = log(&settings);
+        let due = 7 + settings.unawaited_ms;
+        let unawaited = |log: &mut Log, ms| log.next_request(at(ms), false, Vec::new);
+        assert_eq!((unawaited(&mut log, 7), log.next_timeout()), (None, None));
+        log.push(BatchId(1), b"a");
+        assert_eq!(unawaited(&mut log, 7), None);
+        log.push(BatchId(2), b"b");
+        assert_eq!(unawaited(&mut log, due - 1), None);
+        assert_eq!(log.next_timeout(), Some(at(due)));
+        let both = vec![b"a".to_vec(), b"b".to_vec()];
+        assert_eq!(pieces(unawaited(&mut log, due)), (Seq(2), both));
+        assert_eq!(log.next_timeout(), None);
+        // What comes while that is under way waits from when it is stored.
+        log.push(BatchId(3), b"c");
+        assert_eq!(unawaited(&mut log, due), None);
+        assert_eq!(log.on_committed(Seq(2)), stored(2));
+        assert_eq!(unawaited(&mut log, due + 1), None);
+        let due = due + 1 + settings.unawaited_ms;
+        assert_eq!(log.next_timeout(), Some(at(due)));
+        assert_eq!(
+            pieces(unawaited(&mut log, due)),
+            (Seq(3), vec![b"c".to_vec()])
+        );
     }
 
     #[test]

@@ -47,6 +47,11 @@ pub struct Settings {
     /// Milliseconds between two turns of a broker's loop at most, if it does not stand still; after twice that it makes
     /// sure that it still is the broker before anything else.
     pub heartbeat_ms: u64,
+    /// Milliseconds for which a change that nobody waits for, as an acknowledgement by a subscriber, waits for one to be
+    /// stored with.
+    pub unawaited_ms: u64,
+    /// Bytes of such changes from which on they are stored at once, because whoever comes next would wait for them.
+    pub unawaited_bytes: usize,
     /// Milliseconds before the database is asked again what it could not do; doubles.
     pub storage_retry_ms: u64,
     /// Milliseconds before it is asked again for room that it did not have; doubles.
@@ -131,6 +136,8 @@ impl Default for Settings {
             suspicion_pause_ms: 1_000,
             takeover_ms: 5_000,
             heartbeat_ms: 1_000,
+            unawaited_ms: 2,
+            unawaited_bytes: 1_024,
             storage_retry_ms: 50,
             storage_full_retry_ms: 1_000,
             storage_retry_ms_max: 10_000,

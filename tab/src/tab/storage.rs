@@ -92,7 +92,8 @@ impl Joined {
         let Some(log) = &mut reign.log else {
             return;
         };
-        if let Some(request) = log.next_request(turn.now, || reign.host.snapshot()) {
+        let is_awaited = reign.host.is_waiting();
+        if let Some(request) = log.next_request(turn.now, is_awaited, || reign.host.snapshot()) {
             self.ask(request, turn);
         }
     }
