@@ -235,8 +235,8 @@ impl Log {
     }
 
     /// The next row, if there is something to write and nothing under way. `is_awaited`: whether somebody waits for what was
-    /// pushed; a little for which nobody does is written later, with what comes next. `snapshot` is asked for everything if that row is a
-    /// checkpoint.
+    /// pushed; a little for which nobody does is written later, with what comes next. `snapshot` is asked for everything if
+    /// that row is a checkpoint.
     pub(crate) fn next_request(
         &mut self,
         now: Time,
@@ -359,9 +359,11 @@ impl Log {
 
     /// Whether there is something to write now.
     fn is_due(&mut self, now: Time, is_awaited: bool) -> bool {
-        let is_small = self.segment.len() < self.limits.unawaited_bytes;
-        if self.wants_row || is_awaited || !is_small || self.batch.is_none() {
-            return self.wants_row || self.batch.is_some();
+        if self.wants_row || self.batch.is_none() {
+            return self.wants_row;
+        }
+        if is_awaited || self.segment.len() >= self.limits.unawaited_bytes {
+            return true;
         }
         let since = *self.unawaited_since.get_or_insert(now);
         self.unawaited_due(since) <= now

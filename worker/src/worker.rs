@@ -80,7 +80,7 @@ struct Joined {
 }
 
 impl Worker for TabWorker {
-    // gloo would let each wait for a microtask, which takes as long as the turn itself: see `Turns`.
+    // None: gloo would let each wait for a microtask of its own. See `Turns`.
     type Message = Infallible;
     type Input = Vec<Command>;
     type Output = Vec<Notice>;
