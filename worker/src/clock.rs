@@ -66,8 +66,8 @@ pub(crate) async fn pause(ms: i32) {
 
 /// One timer that calls back at the time it was last set to, or earlier.
 ///
-/// Most times come to nothing, because what was waited for happens, and to take one back and set the next costs more than
-/// the turn that does it. So it is left as it is when there is more time: it calls back once, and is set anew then.
+/// Most times come to nothing, because what was waited for happens. To take one back and set the next with each message costs
+/// more than a turn for nothing now and then, so it is left as it is when there is more time, and set anew once it has called.
 #[derive(Debug)]
 pub(crate) struct Timer {
     callback: Closure<dyn Fn()>,

@@ -23,21 +23,6 @@ use load::{Load, Plan};
 use tally::Tally;
 use traffic::Traffic;
 
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = performance, js_name = now)]
-    fn monotonic_ms() -> f64;
-}
-
-/// When the page's monotonic clock began, in milliseconds since the epoch.
-fn time_origin() -> f64 {
-    let performance = web_sys::window().and_then(|window| window.performance());
-    performance.map_or_else(
-        || js_sys::Date::now() - monotonic_ms(),
-        |it| it.time_origin(),
-    )
-}
-
 /// The page's only way to its tab.
 #[wasm_bindgen]
 #[derive(Debug)]
@@ -294,10 +279,14 @@ impl Book {
 /// Milliseconds since the epoch, with fractions.
 fn now() -> f64 {
     thread_local! {
-        // To ask for it each time would be a part of what is measured.
-        static ORIGIN: f64 = time_origin();
+        // To ask the window for it each time would be a part of what is measured.
+        static PERFORMANCE: Option<web_sys::Performance> =
+            web_sys::window().and_then(|window| window.performance());
     }
-    ORIGIN.with(|origin| origin + monotonic_ms())
+    PERFORMANCE.with(|performance| match performance {
+        Some(performance) => performance.time_origin() + performance.now(),
+        None => js_sys::Date::now(),
+    })
 }
 
 fn tell(hear: &js_sys::Function, now: f64, notice: &Notice) {
