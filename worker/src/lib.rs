@@ -14,6 +14,7 @@ mod attach;
 mod bus;
 mod channel;
 mod clock;
+mod compaction;
 mod control;
 mod entropy;
 mod error;

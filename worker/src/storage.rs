@@ -15,6 +15,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{Event, IdbKeyRange, IdbVersionChangeEvent};
 
 use crate::clock;
+use crate::compaction::Compaction;
 use crate::error::{describe, is};
 use crate::events::Listener;
 use crate::indexeddb::{self, Database, Ended, Scope, Transaction};
@@ -78,6 +79,7 @@ struct Session {
     /// Nothing is told any more.
     is_over: Cell<bool>,
     connection: RefCell<Option<Connection>>,
+    compaction: Option<Compaction>,
 }
 
 struct Connection {
@@ -117,6 +119,7 @@ impl Storage {
             tell: Rc::clone(&self.tell),
             is_over: Cell::new(false),
             connection: RefCell::new(None),
+            compaction: Compaction::of(&self.name),
         });
         self.session = Some(Rc::clone(&session));
         let name = self.name.clone();
@@ -226,14 +229,15 @@ impl Session {
         }
     }
 
-    /// Tells how a transaction ended.
+    /// A transaction has ended, as `event` tells.
     fn ended(self: Rc<Self>, event: StorageEvent) {
         let is_unexplained = matches!(
             event,
             StorageEvent::LoadFailed(_) | StorageEvent::Failed(_, StorageError::Other(_))
         );
         if !is_unexplained {
-            return self.tell(event);
+            self.tell(event);
+            return self.compact();
         }
         // A browser that closes the database fails first what is under way, and of the two only that it is closed is to be
         // told.
@@ -241,6 +245,14 @@ impl Session {
             clock::pause(CLOSE_MS).await;
             self.tell(event);
         });
+    }
+
+    fn compact(&self) {
+        if let Some(compaction) = &self.compaction
+            && !self.is_over.get()
+        {
+            compaction.count();
+        }
     }
 
     /// The database is no longer ours, or no longer there.
@@ -650,6 +662,29 @@ mod tests {
             tail: Seq(4),
         };
         assert_eq!(loaded, expected);
+    }
+
+    #[wasm_bindgen_test]
+    async fn the_browser_is_made_to_compact_now_and_then() {
+        let scratch = "tabmq/test/storage/compact/compaction";
+        let opened = indexeddb::open(scratch, Some(1.0), |_| Ok(())).await;
+        let opened = opened.unwrap().database;
+        let (deleted, is_deleted) = (Told::new(), Rc::new(Cell::new(false)));
+        let (tell, told) = (deleted.tell(), Rc::clone(&is_deleted));
+        let _listener = Listener::new(&opened, "versionchange", move |_: Event| {
+            told.set(true);
+            tell(());
+        });
+        let mut storage = open("compact").await;
+        append(&mut storage, 1, fence(1)).await;
+        assert!(!is_deleted.get());
+        let mut seq = 1;
+        while !is_deleted.get() && seq < 1_000 {
+            seq += 1;
+            append(&mut storage, seq, segment(1, &[1])).await;
+        }
+        deleted.next().await;
+        assert!(seq > 100, "after {seq} transactions");
     }
 
     #[wasm_bindgen_test]
