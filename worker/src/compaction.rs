@@ -10,8 +10,8 @@ use web_sys::WorkerGlobalScope;
 
 use crate::indexeddb;
 
-/// After so many transactions. Half as many made nothing faster and twice as many were felt: see `bench/NOTES.md`.
-const TRANSACTIONS: u32 = 256;
+/// After so many transactions. Each time costs three `fdatasync` and a few milliseconds of the browser; see `bench/NOTES.md`.
+const TRANSACTIONS: u32 = 128;
 
 /// Counts the transactions of a database, and now and then has the browser compact what they leave behind.
 ///

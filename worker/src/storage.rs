@@ -684,7 +684,7 @@ mod tests {
             append(&mut storage, seq, segment(1, &[1])).await;
         }
         deleted.next().await;
-        assert!(seq > 100, "after {seq} transactions");
+        assert!(seq > 50, "after {seq} transactions");
     }
 
     #[wasm_bindgen_test]
