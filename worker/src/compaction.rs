@@ -10,20 +10,21 @@ use web_sys::WorkerGlobalScope;
 
 use crate::indexeddb;
 
-/// After so many transactions. Each time costs three `fdatasync` and a few milliseconds of the browser; see `bench/NOTES.md`.
-const TRANSACTIONS: u32 = 128;
+/// After so many rows that were added or removed. Each time costs three `fdatasync` and a few milliseconds of the browser; see
+/// `bench/NOTES.md`.
+const ROWS: u64 = 128;
 
-/// Counts the transactions of a database, and now and then has the browser compact what they leave behind.
+/// Counts what transactions do to a database, and now and then has the browser compact what they leave behind.
 ///
 /// Chromium deletes what would have undone a transaction once that is committed, and walks over all that it deleted before:
-/// 0.04 ms of processor time at first, 0.9 ms some thousand transactions later. It does so in a thread of its own, but whoever
+/// 0.04 ms of processor time at first, 0.9 ms some thousand rows later. It does so in a thread of its own, but whoever
 /// publishes next shares the processors with that. The walk is short again when LevelDB, beneath, has merged its files, and
 /// that is what Chromium has it do when a database is deleted. So one is made, with nothing in it, and deleted.
 #[derive(Debug)]
 pub(crate) struct Compaction {
     /// Name of the database that is made and deleted.
     scratch: String,
-    transactions: Cell<u32>,
+    rows: Cell<u64>,
     is_under_way: Rc<Cell<bool>>,
 }
 
@@ -32,19 +33,19 @@ impl Compaction {
     pub(crate) fn of(database: &str) -> Option<Self> {
         is_chromium().then(|| Self {
             scratch: format!("{database}/compaction"),
-            transactions: Cell::new(0),
+            rows: Cell::new(0),
             is_under_way: Rc::default(),
         })
     }
 
-    /// One more transaction has ended.
-    pub(crate) fn count(&self) {
-        let transactions = self.transactions.get() + 1;
-        self.transactions.set(transactions % TRANSACTIONS);
-        // A frozen tab that has the database open keeps it from its end; another one would wait, too.
-        if transactions < TRANSACTIONS || self.is_under_way.replace(true) {
+    /// A transaction has added or removed so many rows.
+    pub(crate) fn count(&self, rows: u64) {
+        self.rows.set(self.rows.get().saturating_add(rows));
+        // A frozen tab that has the database open keeps it from its end, and another one would wait as well.
+        if self.rows.get() < ROWS || self.is_under_way.replace(true) {
             return;
         }
+        self.rows.set(0);
         let (scratch, is_under_way) = (self.scratch.clone(), Rc::clone(&self.is_under_way));
         spawn_local(async move {
             // If it fails, everything is as slow as it would be without.
@@ -76,45 +77,39 @@ mod tests {
     use super::*;
     use crate::clock::pause;
     use crate::events::Listener;
+    use crate::indexeddb::Database;
     use crate::testing::{Lacking, Told};
 
-    fn count(compaction: &Compaction, transactions: u32) {
-        for _ in 0..transactions {
-            compaction.count();
-        }
+    /// A connection, whose holder is told when it is to be deleted.
+    async fn opened(name: &str) -> (Listener, Database, Told<()>) {
+        let opened = indexeddb::open(name, Some(1.0), |_| Ok(())).await;
+        let database = opened.unwrap().database;
+        let told = Told::new();
+        let tell = told.tell();
+        let listener = Listener::new(&database, "versionchange", move |_: Event| tell(()));
+        (listener.unwrap(), database, told)
     }
 
     #[wasm_bindgen_test]
     async fn a_database_is_made_and_deleted_now_and_then_and_never_two_at_once() {
-        let database = "tabmq/test/compaction";
-        let scratch = "tabmq/test/compaction/compaction";
-        let compaction = Compaction::of(database).unwrap();
-        for _ in 0..2 {
-            // Whoever has it open is told that it is to be deleted.
-            let opened = indexeddb::open(scratch, Some(1.0), |_| Ok(())).await;
-            let opened = opened.unwrap().database;
-            let (told, deleted) = (Told::new(), Told::new());
-            let tell = told.tell();
-            let on_change = move |_: Event| tell(());
-            let listener = Listener::new(&opened, "versionchange", on_change).unwrap();
-            count(&compaction, TRANSACTIONS - 1);
-            told.nothing().await;
-            count(&compaction, 1);
-            told.next().await;
-            count(&compaction, 3 * TRANSACTIONS);
-            told.nothing().await;
-            drop((listener, opened));
-            let tell = deleted.tell();
-            let is_under_way = Rc::clone(&compaction.is_under_way);
-            spawn_local(async move {
-                while is_under_way.get() {
-                    pause(1).await;
-                }
-                tell(());
-            });
-            deleted.next().await;
-            assert!(!indexeddb::names().await.unwrap().contains(&scratch.into()));
+        let compaction = Compaction::of("tabmq/test").unwrap();
+        let scratch = "tabmq/test/compaction";
+        let (_listener, database, told) = opened(scratch).await;
+        compaction.count(ROWS - 1);
+        told.nothing().await;
+        compaction.count(1);
+        told.next().await;
+        compaction.count(ROWS);
+        told.nothing().await;
+        drop(database);
+        while compaction.is_under_way.get() {
+            pause(1).await;
         }
+        assert!(!indexeddb::names().await.unwrap().contains(&scratch.into()));
+        // What was counted meanwhile counts.
+        let (_listener, _database, told) = opened(scratch).await;
+        compaction.count(1);
+        told.next().await;
     }
 
     #[wasm_bindgen_test]

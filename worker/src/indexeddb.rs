@@ -9,10 +9,7 @@ use std::rc::Rc;
 use js_sys::{Array, JsString, Object, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    Event, IdbDatabase, IdbFactory, IdbKeyRange, IdbRequest, IdbTransaction, IdbTransactionMode,
-    WorkerGlobalScope,
-};
+use web_sys::{Event, IdbDatabase, IdbFactory, IdbKeyRange, IdbRequest, WorkerGlobalScope};
 
 use crate::events::Listener;
 
@@ -38,26 +35,6 @@ extern "C" {
 
     #[wasm_bindgen(method, setter)]
     fn set_durability(this: &TransactionOptions, durability: &str);
-
-    #[wasm_bindgen(extends = IdbDatabase)]
-    type TransactionSource;
-
-    /// <https://w3c.github.io/IndexedDB/#dom-idbdatabase-transaction>
-    #[wasm_bindgen(method, catch)]
-    fn transaction(
-        this: &TransactionSource,
-        stores: &Array,
-        mode: IdbTransactionMode,
-        options: &TransactionOptions,
-    ) -> Result<CommittableTransaction, JsValue>;
-
-    #[derive(Debug)]
-    #[wasm_bindgen(extends = IdbTransaction)]
-    type CommittableTransaction;
-
-    /// <https://w3c.github.io/IndexedDB/#dom-idbtransaction-commit>
-    #[wasm_bindgen(method, catch)]
-    fn commit(this: &CommittableTransaction) -> Result<(), JsValue>;
 }
 
 // V8 freezes a worker where it calls a function of JavaScript, as every call out of WebAssembly does, or begins a loop
@@ -111,6 +88,15 @@ export function read(database, stores, options) {
         throw error;
     }
 }
+
+export function hear({ transaction, requests }, ended) {
+    transaction.oncomplete = () => ended(requests.map(({ result }) => result), undefined);
+    transaction.onabort = () => {
+        // Whoever is asked for the error of a request that is under way throws.
+        const done = requests.filter(({ readyState }) => readyState === "done");
+        ended(undefined, [transaction, ...done].map(({ error }) => error));
+    };
+}
 "#)]
 extern "C" {
     #[wasm_bindgen(catch)]
@@ -122,7 +108,7 @@ extern "C" {
         value: &JsValue,
         key: &JsValue,
         later: Option<&IdbKeyRange>,
-    ) -> Result<Begun, JsValue>;
+    ) -> Result<Transaction, JsValue>;
 
     #[wasm_bindgen(catch)]
     fn replace(
@@ -133,23 +119,22 @@ extern "C" {
         key: &JsValue,
         ranges: &Array,
         values: &Array,
-    ) -> Result<Begun, JsValue>;
+    ) -> Result<Transaction, JsValue>;
 
     #[wasm_bindgen(catch)]
     fn read(
         database: &IdbDatabase,
         stores: &Array,
         options: &TransactionOptions,
-    ) -> Result<Begun, JsValue>;
+    ) -> Result<Transaction, JsValue>;
 
+    /// Of the two arrays that `ended` gets, once, the first has what the requests brought; or the second has the errors.
+    fn hear(transaction: &Transaction, ended: &JsValue);
+
+    /// A transaction for which everything has been asked, and its requests.
+    #[derive(Debug)]
     #[wasm_bindgen(extends = Object)]
-    type Begun;
-
-    #[wasm_bindgen(method, getter)]
-    fn transaction(this: &Begun) -> CommittableTransaction;
-
-    #[wasm_bindgen(method, getter)]
-    fn requests(this: &Begun) -> Array;
+    pub(crate) type Transaction;
 }
 
 /// An open database; closed when it is dropped.
@@ -171,15 +156,8 @@ pub(crate) struct Scope {
     options: TransactionOptions,
 }
 
-/// A transaction for which everything has been asked.
-#[derive(Debug)]
-pub(crate) struct Transaction {
-    inner: CommittableTransaction,
-    requests: Vec<IdbRequest>,
-}
-
 /// What the requests of a transaction brought, or every error that had a part in its failure.
-pub(crate) type Ended = Result<Vec<JsValue>, Vec<JsValue>>;
+pub(crate) type Ended = Result<Array, Vec<JsValue>>;
 
 /// Opens a database at this version; `None`: as it is, or a new one. `upgrade` makes its object stores, if it is new or
 /// was of a lower version.
@@ -270,25 +248,6 @@ impl Scope {
 }
 
 impl Database {
-    /// Makes a transaction that may write, lets `ask` ask for everything, and commits it, all in this turn of the loop, but
-    /// not at one stroke.
-    #[cfg(all(test, target_arch = "wasm32"))]
-    pub(crate) fn write(
-        &self,
-        scope: &Scope,
-        ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
-    ) -> Result<Transaction, JsValue> {
-        let source: &TransactionSource = self.0.unchecked_ref();
-        let mode = IdbTransactionMode::Readwrite;
-        let inner = source.transaction(&scope.stores, mode, &scope.options)?;
-        let asked = ask(&inner).and_then(|requests| inner.commit().map(|()| requests));
-        let requests = asked.inspect_err(|_| {
-            // Else what was asked for so far would be stored without the rest. Fails only if nothing of it is any more.
-            let _ = inner.abort();
-        })?;
-        Ok(Transaction { inner, requests })
-    }
-
     /// A transaction that adds a value to a store and, if there is a range `later`, counts what is in that then.
     ///
     /// It is done at one stroke: whenever the worker is frozen, this holds up nobody else's transactions.
@@ -301,7 +260,7 @@ impl Database {
         later: Option<&IdbKeyRange>,
     ) -> Result<Transaction, JsValue> {
         let Scope { stores, options } = scope;
-        add(&self.0, stores, options, store, value, key, later).map(Transaction::begun)
+        add(&self.0, stores, options, store, value, key, later)
     }
 
     /// A transaction that adds a value to the first of two stores, deletes what is in these `ranges` there, and puts `values`
@@ -315,12 +274,12 @@ impl Database {
         values: &Array,
     ) -> Result<Transaction, JsValue> {
         let Scope { stores, options } = scope;
-        replace(&self.0, stores, options, value, key, ranges, values).map(Transaction::begun)
+        replace(&self.0, stores, options, value, key, ranges, values)
     }
 
     /// A transaction that reads all keys and all values of two stores: four results. It, too, is done at one stroke.
     pub(crate) fn read(&self, scope: &Scope) -> Result<Transaction, JsValue> {
-        read(&self.0, &scope.stores, &scope.options).map(Transaction::begun)
+        read(&self.0, &scope.stores, &scope.options)
     }
 }
 
@@ -339,43 +298,18 @@ impl Drop for Database {
 }
 
 impl Transaction {
-    fn begun(begun: Begun) -> Self {
-        let requests = begun.requests().into_iter().map(JsCast::unchecked_into);
-        Self {
-            inner: begun.transaction(),
-            requests: requests.collect(),
-        }
-    }
-
     /// Tells how it ends, in the very task in which the browser says so: a future would hear of it two microtasks later, and
     /// acknowledgements wait for this.
-    pub(crate) fn on_end(self, tell: impl FnOnce(Ended) + 'static) {
-        let Self { inner, requests } = self;
-        let transaction = inner.clone();
-        let ended = Closure::once_into_js(move |event: Event| {
-            tell(match event.type_().as_str() {
-                "complete" => results(&requests),
-                _ => Err(errors(&inner, &requests)),
-            });
-        });
-        let ended = ended.unchecked_ref();
-        // One of the two comes, and once.
-        transaction.set_oncomplete(Some(ended));
-        transaction.set_onabort(Some(ended));
+    pub(crate) fn on_end(&self, tell: impl FnOnce(Ended) + 'static) {
+        let ended = move |results: Option<Array>, errors: Option<Array>| {
+            tell(results.ok_or_else(|| {
+                // Of the requests, only some have failed.
+                let errors = errors.into_iter().flatten();
+                errors.filter(|error| !error.is_null()).collect()
+            }));
+        };
+        hear(self, &Closure::once_into_js(ended));
     }
-}
-
-fn results(requests: &[IdbRequest]) -> Ended {
-    let results = requests.iter().map(IdbRequest::result);
-    results
-        .collect::<Result<_, _>>()
-        .map_err(|error| vec![error])
-}
-
-fn errors(transaction: &IdbTransaction, requests: &[IdbRequest]) -> Vec<JsValue> {
-    let of_requests = requests.iter().filter_map(|request| request.error().ok()?);
-    let all = transaction.error().into_iter().chain(of_requests);
-    all.map(JsValue::from).collect()
 }
 
 #[cfg(test)]
@@ -383,9 +317,53 @@ fn errors(transaction: &IdbTransaction, requests: &[IdbRequest]) -> Vec<JsValue>
 mod tests {
     use js_sys::Reflect;
     use wasm_bindgen_test::wasm_bindgen_test;
+    use web_sys::{IdbTransaction, IdbTransactionMode};
 
     use super::*;
     use crate::testing::Told;
+
+    #[wasm_bindgen]
+    extern "C" {
+        #[wasm_bindgen(extends = IdbDatabase)]
+        type TransactionSource;
+
+        /// <https://w3c.github.io/IndexedDB/#dom-idbdatabase-transaction>
+        #[wasm_bindgen(method, catch)]
+        fn transaction(
+            this: &TransactionSource,
+            stores: &Array,
+            mode: IdbTransactionMode,
+            options: &TransactionOptions,
+        ) -> Result<CommittableTransaction, JsValue>;
+
+        #[derive(Debug)]
+        #[wasm_bindgen(extends = IdbTransaction)]
+        type CommittableTransaction;
+
+        /// <https://w3c.github.io/IndexedDB/#dom-idbtransaction-commit>
+        #[wasm_bindgen(method, catch)]
+        fn commit(this: &CommittableTransaction) -> Result<(), JsValue>;
+    }
+
+    impl Database {
+        /// Makes a transaction that may write, lets `ask` ask for everything, and commits it, all in this turn of the loop, but
+        /// not at one stroke.
+        pub(crate) fn write(
+            &self,
+            scope: &Scope,
+            ask: impl FnOnce(&IdbTransaction) -> Result<Vec<IdbRequest>, JsValue>,
+        ) -> Result<Transaction, JsValue> {
+            let source: &TransactionSource = self.0.unchecked_ref();
+            let mode = IdbTransactionMode::Readwrite;
+            let transaction = source.transaction(&scope.stores, mode, &scope.options)?;
+            let requests: Array = ask(&transaction)?.into_iter().collect();
+            transaction.commit()?;
+            let begun = Object::new();
+            Reflect::set(&begun, &"transaction".into(), &transaction)?;
+            Reflect::set(&begun, &"requests".into(), &requests)?;
+            Ok(begun.unchecked_into())
+        }
+    }
 
     async fn end(transaction: Transaction) -> Ended {
         let told = Told::new();
@@ -402,9 +380,10 @@ mod tests {
         for durability in ["strict", "relaxed"] {
             let scope = Scope::new(&["store"], durability);
             let transaction = database.write(&scope, |_| Ok(vec![])).unwrap();
-            let own = Reflect::get(&transaction.inner, &"durability".into()).unwrap();
+            let inner = Reflect::get(&transaction, &"transaction".into()).unwrap();
+            let own = Reflect::get(&inner, &"durability".into()).unwrap();
             assert_eq!(own.as_string().as_deref(), Some(durability));
-            assert_eq!(end(transaction).await.unwrap().len(), 0);
+            assert_eq!(end(transaction).await.unwrap().length(), 0);
         }
     }
 

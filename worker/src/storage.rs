@@ -141,18 +141,20 @@ impl Storage {
     }
 
     fn load(&self) {
-        self.run(Connection::read, |ended| match ended {
-            Ok(results) => StorageEvent::Loaded(loaded(results)),
+        self.run(0, Connection::read, |ended| match ended {
+            Ok(results) => StorageEvent::Loaded(loaded(&results)),
             Err(errors) => StorageEvent::LoadFailed(sentence("The log cannot be read", &errors)),
         });
     }
 
     fn append(&self, seq: Seq, row: &Row) {
         let prepared = PreparedRow::new(seq, row);
+        let is_fence = matches!(row.kind, RowKind::Fence);
         self.run(
+            1,
             |connection| connection.append(prepared?),
             move |ended| match ended {
-                Ok(results) if results.get(1).is_some_and(|later| *later != 0.0) => {
+                Ok(results) if is_fence && results.get(1) != 0.0 => {
                     StorageEvent::Failed(seq, StorageError::Taken)
                 }
                 ended => written(seq, ended),
@@ -163,19 +165,23 @@ impl Storage {
     fn checkpoint(&self, checkpoint: &Checkpoint) {
         let seq = checkpoint.seq;
         let prepared = PreparedCheckpoint::new(checkpoint);
+        let removed = checkpoint.remove.iter();
+        let removed = removed.map(|(first, last)| last.0.saturating_sub(first.0) + 1);
         self.run(
+            removed.sum::<u64>() + 1,
             |connection| connection.checkpoint(&prepared?),
             move |ended| written(seq, ended),
         );
     }
 
-    /// Begins a transaction, and tells its outcome as `event` words it.
+    /// Begins a transaction that adds or removes so many rows, and tells its outcome as `event` words it.
     ///
     /// A worker may be stopped in the middle of a turn, and a transaction that is not committed by then holds up every tab
     /// until the browser gives it up, which takes Chromium a minute: so `begin` does nothing but ask, at one stroke, and what
     /// that takes is made before.
     fn run(
         &self,
+        rows: u64,
         begin: impl FnOnce(&Connection) -> Result<Transaction, JsValue>,
         event: impl FnOnce(Ended) -> StorageEvent + 'static,
     ) {
@@ -194,7 +200,7 @@ impl Storage {
         drop(connection);
         let tell = Rc::clone(&self.tell);
         let told = move |ended| match session {
-            Some(session) => session.ended(event(ended)),
+            Some(session) => session.ended(event(ended), rows),
             None => tell(event(ended)),
         };
         match transaction {
@@ -230,14 +236,14 @@ impl Session {
     }
 
     /// A transaction has ended, as `event` tells.
-    fn ended(self: Rc<Self>, event: StorageEvent) {
+    fn ended(self: Rc<Self>, event: StorageEvent, rows: u64) {
         let is_unexplained = matches!(
             event,
             StorageEvent::LoadFailed(_) | StorageEvent::Failed(_, StorageError::Other(_))
         );
         if !is_unexplained {
             self.tell(event);
-            return self.compact();
+            return self.compact(rows);
         }
         // A browser that closes the database fails first what is under way, and of the two only that it is closed is to be
         // told.
@@ -247,11 +253,11 @@ impl Session {
         });
     }
 
-    fn compact(&self) {
+    fn compact(&self, rows: u64) {
         if let Some(compaction) = &self.compaction
             && !self.is_over.get()
         {
-            compaction.count();
+            compaction.count(rows);
         }
     }
 
@@ -496,9 +502,9 @@ fn piece(index: Option<u64>, value: JsValue) -> Option<Piece> {
 }
 
 /// What [`Storage::load`] asked for.
-fn loaded(results: Vec<JsValue>) -> Loaded {
+fn loaded(results: &Array) -> Loaded {
     let mut loaded = Loaded::default();
-    let mut results = results.iter().map(Array::from);
+    let mut results = results.iter().map(|result| Array::from(&result));
     let mut store = || {
         let keys = results.next().unwrap_or_default();
         let values = results.next().unwrap_or_default();
