@@ -14,6 +14,19 @@ use crate::indexeddb;
 /// `bench/NOTES.md`.
 const ROWS: u64 = 128;
 
+/// If rows are so large together, LevelDB merges its files often enough by itself, and to have it do more would slow down whoever
+/// publishes as fast as possible.
+const BYTES: usize = 1 << 20;
+
+/// What a transaction does to a database.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Change {
+    /// Rows added or removed.
+    pub(crate) rows: u64,
+    /// Of the rows added. Values of more than 64 KiB do not count: Chromium keeps them in files beside LevelDB.
+    pub(crate) bytes: usize,
+}
+
 /// Counts what transactions do to a database, and now and then has the browser compact what they leave behind.
 ///
 /// Chromium deletes what would have undone a transaction once that is committed, and walks over all that it deleted before:
@@ -24,7 +37,7 @@ const ROWS: u64 = 128;
 pub(crate) struct Compaction {
     /// Name of the database that is made and deleted.
     scratch: String,
-    rows: Cell<u64>,
+    since: Cell<Change>,
     is_under_way: Rc<Cell<bool>>,
 }
 
@@ -33,19 +46,25 @@ impl Compaction {
     pub(crate) fn of(database: &str) -> Option<Self> {
         is_chromium().then(|| Self {
             scratch: format!("{database}/compaction"),
-            rows: Cell::new(0),
+            since: Cell::default(),
             is_under_way: Rc::default(),
         })
     }
 
-    /// A transaction has added or removed so many rows.
-    pub(crate) fn count(&self, rows: u64) {
-        self.rows.set(self.rows.get().saturating_add(rows));
+    /// A transaction has done this.
+    pub(crate) fn count(&self, change: Change) {
+        let mut since = self.since.get();
+        since.rows = since.rows.saturating_add(change.rows);
+        since.bytes = since.bytes.saturating_add(change.bytes);
+        if since.bytes >= BYTES {
+            since = Change::default();
+        }
+        self.since.set(since);
         // A frozen tab that has the database open keeps it from its end, and another one would wait as well.
-        if self.rows.get() < ROWS || self.is_under_way.replace(true) {
+        if since.rows < ROWS || self.is_under_way.replace(true) {
             return;
         }
-        self.rows.set(0);
+        self.since.take();
         let (scratch, is_under_way) = (self.scratch.clone(), Rc::clone(&self.is_under_way));
         spawn_local(async move {
             // If it fails, everything is as slow as it would be without.
@@ -95,11 +114,14 @@ mod tests {
         let compaction = Compaction::of("tabmq/test").unwrap();
         let scratch = "tabmq/test/compaction";
         let (_listener, database, told) = opened(scratch).await;
-        compaction.count(ROWS - 1);
+        let count = |rows, bytes| compaction.count(Change { rows, bytes });
+        count(ROWS - 1, BYTES - 1);
+        count(1, 1);
+        count(ROWS - 1, 0);
         told.nothing().await;
-        compaction.count(1);
+        count(1, 0);
         told.next().await;
-        compaction.count(ROWS);
+        count(ROWS, 0);
         told.nothing().await;
         drop(database);
         while compaction.is_under_way.get() {
@@ -108,7 +130,7 @@ mod tests {
         assert!(!indexeddb::names().await.unwrap().contains(&scratch.into()));
         // What was counted meanwhile counts.
         let (_listener, _database, told) = opened(scratch).await;
-        compaction.count(1);
+        count(1, 0);
         told.next().await;
     }
 

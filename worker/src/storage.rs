@@ -15,7 +15,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{Event, IdbKeyRange, IdbVersionChangeEvent};
 
 use crate::clock;
-use crate::compaction::Compaction;
+use crate::compaction::{Change, Compaction};
 use crate::error::{describe, is};
 use crate::events::Listener;
 use crate::indexeddb::{self, Database, Ended, Scope, Transaction};
@@ -141,7 +141,7 @@ impl Storage {
     }
 
     fn load(&self) {
-        self.run(0, Connection::read, |ended| match ended {
+        self.run(Change::default(), Connection::read, |ended| match ended {
             Ok(results) => StorageEvent::Loaded(loaded(&results)),
             Err(errors) => StorageEvent::LoadFailed(sentence("The log cannot be read", &errors)),
         });
@@ -150,8 +150,15 @@ impl Storage {
     fn append(&self, seq: Seq, row: &Row) {
         let prepared = PreparedRow::new(seq, row);
         let is_fence = matches!(row.kind, RowKind::Fence);
+        let change = Change {
+            rows: 1,
+            bytes: match &row.kind {
+                RowKind::Segment(bytes) => bytes.len(),
+                RowKind::Fence | RowKind::Checkpoint => 0,
+            },
+        };
         self.run(
-            1,
+            change,
             |connection| connection.append(prepared?),
             move |ended| match ended {
                 Ok(results) if is_fence && results.get(1) != 0.0 => {
@@ -167,21 +174,25 @@ impl Storage {
         let prepared = PreparedCheckpoint::new(checkpoint);
         let removed = checkpoint.remove.iter();
         let removed = removed.map(|(first, last)| last.0.saturating_sub(first.0) + 1);
+        let change = Change {
+            rows: removed.sum::<u64>() + 1,
+            bytes: 0,
+        };
         self.run(
-            removed.sum::<u64>() + 1,
+            change,
             |connection| connection.checkpoint(&prepared?),
             move |ended| written(seq, ended),
         );
     }
 
-    /// Begins a transaction that adds or removes so many rows, and tells its outcome as `event` words it.
+    /// Begins a transaction that makes this change, and tells its outcome as `event` words it.
     ///
     /// A worker may be stopped in the middle of a turn, and a transaction that is not committed by then holds up every tab
     /// until the browser gives it up, which takes Chromium a minute: so `begin` does nothing but ask, at one stroke, and what
     /// that takes is made before.
     fn run(
         &self,
-        rows: u64,
+        change: Change,
         begin: impl FnOnce(&Connection) -> Result<Transaction, JsValue>,
         event: impl FnOnce(Ended) -> StorageEvent + 'static,
     ) {
@@ -200,7 +211,7 @@ impl Storage {
         drop(connection);
         let tell = Rc::clone(&self.tell);
         let told = move |ended| match session {
-            Some(session) => session.ended(event(ended), rows),
+            Some(session) => session.ended(event(ended), change),
             None => tell(event(ended)),
         };
         match transaction {
@@ -236,14 +247,14 @@ impl Session {
     }
 
     /// A transaction has ended, as `event` tells.
-    fn ended(self: Rc<Self>, event: StorageEvent, rows: u64) {
+    fn ended(self: Rc<Self>, event: StorageEvent, change: Change) {
         let is_unexplained = matches!(
             event,
             StorageEvent::LoadFailed(_) | StorageEvent::Failed(_, StorageError::Other(_))
         );
         if !is_unexplained {
             self.tell(event);
-            return self.compact(rows);
+            return self.compact(change);
         }
         // A browser that closes the database fails first what is under way, and of the two only that it is closed is to be
         // told.
@@ -253,11 +264,11 @@ impl Session {
         });
     }
 
-    fn compact(&self, rows: u64) {
+    fn compact(&self, change: Change) {
         if let Some(compaction) = &self.compaction
             && !self.is_over.get()
         {
-            compaction.count(rows);
+            compaction.count(change);
         }
     }
 
