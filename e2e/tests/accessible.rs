@@ -21,19 +21,43 @@ return violations.flatMap(({ id, help, nodes }) => nodes.map(({ target, failureS
 /// The violations on the page as it is now.
 #[track_caller]
 fn violations(tab: &Tab) -> Vec<String> {
-    let found = tab.execute_async(LOOK);
-    let found = found.as_array().expect("what axe found");
-    found
-        .iter()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
+    lines(tab.execute_async(LOOK))
 }
 
-/// Each view, in each appearance, with something in it.
-#[test]
-fn axe_finds_nothing_in_any_view_light_or_dark_narrow_or_wide() {
-    let browser = Browser::start();
+#[track_caller]
+fn lines(found: Value) -> Vec<String> {
+    serde_json::from_value(found).expect("an array of lines")
+}
+
+/// The narrowest and the widest window that the page is made for.
+const LIMITS: [Appearance; 2] = [
+    Appearance {
+        is_dark: false,
+        width: 360,
+        height: 640,
+    },
+    Appearance {
+        is_dark: true,
+        width: 3840,
+        height: 2160,
+    },
+];
+
+/// What reaches beyond the right edge of the window and can neither be scrolled to nor is cut off on purpose. One line each.
+const BEYOND: &str = r#"
+const edge = document.documentElement.clientWidth;
+const isShut = (element) => element !== document.documentElement
+    && (getComputedStyle(element).overflowX !== "visible" || isShut(element.parentElement));
+const beyond = [...document.body.querySelectorAll("*")].filter((element) =>
+    element.checkVisibility() && element.getBoundingClientRect().right > edge + 0.5
+        && !isShut(element.parentElement));
+const lines = beyond.map((element) => `${element.outerHTML.slice(0, 100)} to ${element.getBoundingClientRect().right} of ${edge}`);
+return document.documentElement.scrollWidth > edge ? ["the page itself", ...lines] : lines;
+"#;
+
+/// A page with something in it, and the one that it comes from.
+#[track_caller]
+fn filled(browser: &Browser) -> [Tab<'_>; 2] {
     let first = browser.open("?subscribe=home/%23");
     let shown = browser.open("?subscribe=%23,home/%2B/temperature,alarms/%23");
     let other = browser.open("");
@@ -48,7 +72,39 @@ fn axe_finds_nothing_in_any_view_light_or_dark_narrow_or_wide() {
     shown.until("the last message", |view| {
         view.messages.iter().any(|it| it.topic == "home/last")
     });
+    tabs
+}
 
+#[test]
+fn nothing_is_out_of_reach_in_any_view_from_360_pixels_to_4k() {
+    let browser = Browser::start();
+    let [shown, _other] = &filled(&browser);
+    let beyond = || lines(shown.execute(BEYOND, Vec::new()));
+    let mut found = Vec::new();
+    for view in shown.views() {
+        shown.show(view);
+        shown.fill(view);
+        for appearance in LIMITS {
+            shown.appear(appearance);
+            for line in beyond() {
+                found.push(format!("{view}, {appearance}: {line}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+
+    // It would have found something.
+    let wrong = "document.querySelector('main').append(Object.assign(document.createElement('hr'), { style: 'width: 5000px' }))";
+    shown.execute(wrong, Vec::new());
+    let found = beyond();
+    assert!(found.iter().any(|line| line.contains("<hr")), "{found:?}");
+}
+
+/// Each view, in each appearance, with something in it.
+#[test]
+fn axe_finds_nothing_in_any_view_light_or_dark_narrow_or_wide() {
+    let browser = Browser::start();
+    let [shown, _other] = &filled(&browser);
     let axe = path_in("TABMQ_AXE");
     let axe = fs::read_to_string(&axe).expect("axe-core");
     shown.execute(&axe, Vec::new());
