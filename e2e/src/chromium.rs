@@ -1,6 +1,7 @@
 //! A Chromium without a driver: real tabs in the background, real freezing, the real back/forward cache.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -27,6 +28,9 @@ const REPORT: &str = r#"typeof tab === "undefined" ? location.href : [
     JSON.stringify(tab.state.statuses),
     ...tab.log.slice(-30).map((it) => `  ${(it.told ?? it.at).toFixed(0)} ${it.kind}: ${it.words}`),
 ].join("\n")"#;
+
+/// Has Chromium keep new databases in SQLite instead of LevelDB, as it will by itself one day.
+pub const SQLITE: &str = "--enable-features=IdbSqliteBackingStore";
 
 const ARGUMENTS: [&str; 13] = [
     "--headless=new",
@@ -77,7 +81,16 @@ pub struct ChromiumSetup<'a> {
 #[derive(Debug)]
 enum Profile {
     Fresh(TempDir),
-    Given,
+    Given(PathBuf),
+}
+
+impl Profile {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Fresh(folder) => folder.path(),
+            Self::Given(folder) => folder,
+        }
+    }
 }
 
 /// The folder with the page without a view.
@@ -113,15 +126,11 @@ impl Chromium {
             }
         });
         let profile = match setup.profile {
-            Some(_) => Profile::Given,
+            Some(folder) => Profile::Given(folder.to_owned()),
             None => match tempfile::tempdir() {
                 Ok(folder) => Profile::Fresh(folder),
                 Err(error) => panic!("no folder for the profile: {error}"),
             },
-        };
-        let folder = match (&profile, setup.profile) {
-            (Profile::Fresh(folder), _) => folder.path(),
-            (Profile::Given, folder) => folder.unwrap_or(Path::new("")),
         };
         let chrome = path_in("CHROME");
         let mut command = Command::new("sh");
@@ -130,7 +139,7 @@ impl Chromium {
             .arg(&chrome)
             .args(ARGUMENTS)
             .args(setup.arguments)
-            .arg(format!("--user-data-dir={}", folder.display()))
+            .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut process = match command.spawn() {
@@ -161,6 +170,22 @@ impl Chromium {
     /// How long an answer is waited for from now on.
     pub fn wait_at_most(&self, longest: Duration) {
         self.longest.set(longest);
+    }
+
+    /// Makes sure that all databases there are are in SQLite: of [`SQLITE`] another version may know nothing.
+    #[track_caller]
+    pub fn assert_sqlite(&self) {
+        let folder = self.profile.path().join("Default").join("IndexedDB");
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries.filter_map(Result::ok),
+            Err(error) => panic!("no databases in {}: {error}", folder.display()),
+        };
+        let names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        let is_leveldb = |name: &OsString| name.to_string_lossy().ends_with(".leveldb");
+        assert!(
+            !names.is_empty() && !names.iter().any(is_leveldb),
+            "not in SQLite: {names:?}"
+        );
     }
 
     /// Opens a page in a new tab, in front of the others, and waits for nothing.

@@ -29,7 +29,7 @@ mod view;
 pub use appearance::Appearance;
 pub use browser::{Browser, ConsoleEntry, Setup, dist};
 #[cfg(unix)]
-pub use chromium::{Chromium, ChromiumSetup, page_dist};
+pub use chromium::{Chromium, ChromiumSetup, SQLITE, page_dist};
 pub use driver::path_in;
 pub use home::home;
 pub use message::Message;

@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
-use e2e::{Chromium, Ending, Life, Page};
+use e2e::{Chromium, ChromiumSetup, Ending, Life, Page, SQLITE};
 
 use crate::work::{Work, agreed, connect, tabs};
 
@@ -88,6 +88,18 @@ fn nothing_is_lost_when_the_broker_is_closed() {
 fn nothing_is_lost_when_the_broker_crashes() {
     let chromium = Chromium::start();
     hit(&chromium, |_| {}, |broker| broker.end_by(Ending::Crash));
+}
+
+#[test]
+fn nothing_is_lost_in_databases_of_sqlite_either() {
+    for ending in [Ending::Close, Ending::Crash] {
+        let chromium = Chromium::start_with(ChromiumSetup {
+            arguments: &[SQLITE],
+            ..ChromiumSetup::default()
+        });
+        hit(&chromium, |_| {}, |broker| broker.end_by(ending));
+        chromium.assert_sqlite();
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the browser does to what is stored: keeps it, refuses more of it, removes it, spoils it, has none.
 
-use e2e::{Chromium, ChromiumSetup, Ending, Page};
+use e2e::{Chromium, ChromiumSetup, Ending, Page, SQLITE};
 use serde_json::{Value, json};
 
 use crate::work::{connect, tabs};
@@ -72,13 +72,23 @@ fn was_told(page: &Page<'_>, kind: &str) -> bool {
 
 #[test]
 fn sessions_subscriptions_and_messages_survive_the_end_of_the_browser() {
+    assert_survive(&[], |_| {});
+}
+
+#[test]
+fn so_they_do_in_databases_of_sqlite() {
+    assert_survive(&[SQLITE], Chromium::assert_sqlite);
+}
+
+#[track_caller]
+fn assert_survive(arguments: &[&str], assert: fn(&Chromium)) {
     let profile = tempfile::tempdir().expect("a folder");
     let mut server = None;
     for end in [Chromium::quit, Chromium::kill] {
         let chromium = Chromium::start_with(ChromiumSetup {
             profile: Some(profile.path()),
             server: server.take(),
-            ..ChromiumSetup::default()
+            arguments,
         });
         let pages = tabs(&chromium, 2, "storage");
         leave_things(&pages[1]);
@@ -87,7 +97,7 @@ fn sessions_subscriptions_and_messages_survive_the_end_of_the_browser() {
         let chromium = Chromium::start_with(ChromiumSetup {
             profile: Some(profile.path()),
             server: server.take(),
-            ..ChromiumSetup::default()
+            arguments,
         });
         let page = chromium.join("storage");
         let term = page.until_broker();
@@ -96,6 +106,7 @@ fn sessions_subscriptions_and_messages_survive_the_end_of_the_browser() {
         let restored = until_told(&page, "Restored");
         assert!(restored.contains("retained"), "{restored}");
         assert!(term > 0);
+        assert(&chromium);
         server = Some(chromium.quit());
     }
 }

@@ -12,15 +12,15 @@ use std::time::Duration;
 use bench_browser::{
     Figure, Goal, Options, Series, end_progress, print_figures, progress, write_json,
 };
-use e2e::{Chromium, Ending, Page};
+use e2e::{Chromium, ChromiumSetup, Ending, Page, SQLITE};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 3;
 const LATENCY_MESSAGES: usize = 500;
 const PIPELINED_MESSAGES: usize = 40_000;
-/// Before anything is measured: what the browser compiles and optimizes while it runs, it has.
-const WARM_UP_MESSAGES: usize = 5_000;
+/// Before anything is measured, in the way in which it will be: what the browser compiles and optimizes while it runs, it has.
+const WARM_UP_MESSAGES: usize = 2_000;
 /// Unacknowledged messages of each tab.
 const WINDOW: usize = 2_000;
 const BYTES: usize = 64;
@@ -45,9 +45,16 @@ fn main() -> ExitCode {
     }
     if options.wants("latency") {
         for durability in ["relaxed", "strict", "memory"] {
-            latency(durability, Receiver::Away, &options, &mut figures);
+            latency(durability, Receiver::Away, None, &options, &mut figures);
         }
-        latency("relaxed", Receiver::Live, &options, &mut figures);
+        latency("relaxed", Receiver::Live, None, &options, &mut figures);
+        latency(
+            "relaxed",
+            Receiver::Away,
+            Some(SQLITE),
+            &options,
+            &mut figures,
+        );
     }
     for receiver in [Receiver::Away, Receiver::Live, Receiver::None] {
         for tabs in [1, 4] {
@@ -76,7 +83,14 @@ fn main() -> ExitCode {
 }
 
 fn start() -> Chromium {
-    let chromium = Chromium::start();
+    start_with(None)
+}
+
+fn start_with(argument: Option<&str>) -> Chromium {
+    let chromium = Chromium::start_with(ChromiumSetup {
+        arguments: argument.as_slice(),
+        ..ChromiumSetup::default()
+    });
     chromium.wait_at_most(LONGEST);
     chromium
 }
@@ -134,33 +148,49 @@ fn tabs<'c>(
     pages
 }
 
-fn latency(durability: &str, receiver: Receiver, options: &Options, figures: &mut Vec<Figure>) {
-    let chromium = start();
+/// In turn with the browser's own time, where there is a goal: the machine is not the same from minute to minute.
+fn latency(
+    durability: &str,
+    receiver: Receiver,
+    argument: Option<&str>,
+    options: &Options,
+    figures: &mut Vec<Figure>,
+) {
+    let chromium = start_with(argument);
     let pages = tabs(&chromium, "latency", durability, 3);
     receiver.subscribe(&pages[2]);
-    let is_goal = durability == "relaxed" && receiver == Receiver::Away;
-    // In turn with ours, because the machine is not the same from minute to minute.
+    if argument == Some(SQLITE) {
+        chromium.assert_sqlite();
+    }
+    let is_goal = durability == "relaxed" && receiver == Receiver::Away && argument.is_none();
     let mut hand = is_goal.then(|| Figure::new(RAW_HAND, "ms", None));
     if hand.is_some() {
         pages[0].evaluate(&format!("raw.keep('{durability}')"));
     }
     let goal = is_goal.then_some(Goal::AtMost(1.0));
-    let what = |place| format!("to PUBACK {place}, {durability}, {}", receiver.name());
+    let store = argument.map_or("", |_| ", SQLite");
+    let what = |place| {
+        format!(
+            "to PUBACK {place}, {durability}, {}{store}",
+            receiver.name()
+        )
+    };
+    let mut first = Figure::new(what("across tabs at first"), "ms", None);
     let mut across = Figure::new(what("across tabs"), "ms", goal);
     let mut within = Figure::new(what("in the broker's tab"), "ms", None);
-    for page in &pages[..2] {
-        warm_up(page);
-    }
+    progress(&format!("latency, {durability}{store}: warming up"));
+    first
+        .values
+        .push(publish_one_by_one(&pages[1], "warm", WARM_UP_MESSAGES));
+    publish_one_by_one(&pages[0], "warm", WARM_UP_MESSAGES);
     for round in 1..=options.rounds {
         progress(&format!(
-            "latency, {durability}: round {round} of {}",
+            "latency, {durability}{store}: round {round} of {}",
             options.rounds
         ));
         for (page, figure) in [(&pages[1], &mut across), (&pages[0], &mut within)] {
-            let report = publish(page, &format!("load/{round}"), LATENCY_MESSAGES, 1);
-            let times = report.sent.iter().zip(&report.acknowledged);
-            let times: Series = times.map(|(sent, at)| at - sent).collect();
-            figure.values.push(times.median());
+            let took = publish_one_by_one(page, &round.to_string(), LATENCY_MESSAGES);
+            figure.values.push(took);
         }
         if let Some(hand) = &mut hand {
             let expression = format!("raw.hand({LATENCY_MESSAGES}, {BYTES})");
@@ -169,7 +199,18 @@ fn latency(durability: &str, receiver: Receiver, options: &Options, figures: &mu
         }
     }
     figures.extend(hand);
+    if is_goal {
+        figures.push(first);
+    }
     figures.extend([across, within]);
+}
+
+/// The median of the times from each message to its acknowledgement, in ms.
+fn publish_one_by_one(page: &Page<'_>, topic: &str, count: usize) -> f64 {
+    let report = publish(page, &format!("load/{topic}"), count, 1);
+    let times = report.sent.iter().zip(&report.acknowledged);
+    let times: Series = times.map(|(sent, at)| at - sent).collect();
+    times.median()
 }
 
 /// For whom messages are stored.
@@ -231,7 +272,7 @@ fn pipelined(
         let pages = tabs(&chromium, "pipelined", durability, publishers + 2);
         let keeper = &pages[publishers + 1];
         receiver.subscribe(keeper);
-        warm_up(&pages[1]);
+        publish(&pages[1], "load/warm", WARM_UP_MESSAGES, WINDOW);
         let each = PIPELINED_MESSAGES / publishers;
         let publishing = &pages[1..=publishers];
         let begun: Vec<_> = publishing
@@ -328,10 +369,6 @@ fn start_load(topic: &str, count: usize, window: usize) -> String {
     format!(
         "tab.start({{ topic: '{topic}', bytes: {BYTES}, count: {count}, window: {window} }}); tab.done()"
     )
-}
-
-fn warm_up(page: &Page<'_>) {
-    publish(page, "load/warm", WARM_UP_MESSAGES, WINDOW);
 }
 
 /// Publishes and waits for every acknowledgement.
