@@ -23,7 +23,7 @@ const BYTES: usize = 1 << 20;
 pub(crate) struct Change {
     /// Rows added or removed.
     pub(crate) rows: u64,
-    /// Of the rows added. Values of more than 64 KiB do not count: Chromium keeps them in files beside LevelDB.
+    /// Of the rows added. A snapshot does not count: Chromium keeps values as large as its pieces in files beside LevelDB.
     pub(crate) bytes: usize,
 }
 
@@ -80,7 +80,8 @@ async fn compact(scratch: &str) -> Result<(), JsValue> {
     indexeddb::delete(scratch).await
 }
 
-/// No other browser offers this, and none keeps its databases in LevelDB.
+/// No other browser offers this, and none keeps its databases in LevelDB. Those that Chromium makes in SQLite, as it is about to do,
+/// have no use for compaction; it costs them little, and a page cannot tell.
 fn is_chromium() -> bool {
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
     let data = Reflect::get(&scope.navigator(), &JsValue::from_str("userAgentData"));
