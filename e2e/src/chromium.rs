@@ -172,7 +172,7 @@ impl Chromium {
         self.longest.set(longest);
     }
 
-    /// Makes sure that all databases there are are in SQLite: of [`SQLITE`] another version may know nothing.
+    /// Makes sure that [`SQLITE`] was understood, and all databases are there.
     #[track_caller]
     pub fn assert_sqlite(&self) {
         let folder = self.profile.path().join("Default").join("IndexedDB");
@@ -184,7 +184,7 @@ impl Chromium {
         let is_leveldb = |name: &OsString| name.to_string_lossy().ends_with(".leveldb");
         assert!(
             !names.is_empty() && !names.iter().any(is_leveldb),
-            "not in SQLite: {names:?}"
+            "not in SQLite, for which this browser may be too old: {names:?}"
         );
     }
 

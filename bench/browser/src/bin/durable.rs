@@ -44,17 +44,14 @@ fn main() -> ExitCode {
         raw(&options, &mut figures);
     }
     if options.wants("latency") {
+        let mut latency = |durability, receiver, store| {
+            latency(durability, receiver, store, &options, &mut figures);
+        };
         for durability in ["relaxed", "strict", "memory"] {
-            latency(durability, Receiver::Away, None, &options, &mut figures);
+            latency(durability, Receiver::Away, Store::AsItIs);
         }
-        latency("relaxed", Receiver::Live, None, &options, &mut figures);
-        latency(
-            "relaxed",
-            Receiver::Away,
-            Some(SQLITE),
-            &options,
-            &mut figures,
-        );
+        latency("relaxed", Receiver::Live, Store::AsItIs);
+        latency("relaxed", Receiver::Away, Store::Sqlite);
     }
     for receiver in [Receiver::Away, Receiver::Live, Receiver::None] {
         for tabs in [1, 4] {
@@ -83,16 +80,36 @@ fn main() -> ExitCode {
 }
 
 fn start() -> Chromium {
-    start_with(None)
+    start_with(Store::AsItIs)
 }
 
-fn start_with(argument: Option<&str>) -> Chromium {
+fn start_with(store: Store) -> Chromium {
     let chromium = Chromium::start_with(ChromiumSetup {
-        arguments: argument.as_slice(),
+        arguments: match store {
+            Store::AsItIs => &[],
+            Store::Sqlite => &[SQLITE],
+        },
         ..ChromiumSetup::default()
     });
     chromium.wait_at_most(LONGEST);
     chromium
+}
+
+/// Where the browser keeps databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Store {
+    /// Where this version does by itself.
+    AsItIs,
+    Sqlite,
+}
+
+impl Store {
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::AsItIs => "",
+            Self::Sqlite => ", SQLite",
+        }
+    }
 }
 
 /// What the browser gives without TabMQ.
@@ -148,44 +165,39 @@ fn tabs<'c>(
     pages
 }
 
-/// In turn with the browser's own time, where there is a goal: the machine is not the same from minute to minute.
 fn latency(
     durability: &str,
     receiver: Receiver,
-    argument: Option<&str>,
+    store: Store,
     options: &Options,
     figures: &mut Vec<Figure>,
 ) {
-    let chromium = start_with(argument);
+    let chromium = start_with(store);
     let pages = tabs(&chromium, "latency", durability, 3);
     receiver.subscribe(&pages[2]);
-    if argument == Some(SQLITE) {
+    if store == Store::Sqlite {
         chromium.assert_sqlite();
     }
-    let is_goal = durability == "relaxed" && receiver == Receiver::Away && argument.is_none();
+    let is_goal = durability == "relaxed" && receiver == Receiver::Away && store == Store::AsItIs;
+    // In turn with ours, because the machine is not the same from minute to minute.
     let mut hand = is_goal.then(|| Figure::new(RAW_HAND, "ms", None));
     if hand.is_some() {
         pages[0].evaluate(&format!("raw.keep('{durability}')"));
     }
     let goal = is_goal.then_some(Goal::AtMost(1.0));
-    let store = argument.map_or("", |_| ", SQLite");
-    let what = |place| {
-        format!(
-            "to PUBACK {place}, {durability}, {}{store}",
-            receiver.name()
-        )
-    };
+    let of = format!("{durability}, {}{}", receiver.name(), store.suffix());
+    let what = |place| format!("to PUBACK {place}, {of}");
     let mut first = Figure::new(what("across tabs at first"), "ms", None);
     let mut across = Figure::new(what("across tabs"), "ms", goal);
     let mut within = Figure::new(what("in the broker's tab"), "ms", None);
-    progress(&format!("latency, {durability}{store}: warming up"));
+    progress(&format!("latency, {of}: warming up"));
     first
         .values
         .push(publish_one_by_one(&pages[1], "warm", WARM_UP_MESSAGES));
     publish_one_by_one(&pages[0], "warm", WARM_UP_MESSAGES);
     for round in 1..=options.rounds {
         progress(&format!(
-            "latency, {durability}{store}: round {round} of {}",
+            "latency, {of}: round {round} of {}",
             options.rounds
         ));
         for (page, figure) in [(&pages[1], &mut across), (&pages[0], &mut within)] {
