@@ -92,29 +92,16 @@ fn is_chromium() -> bool {
 #[cfg(target_arch = "wasm32")]
 mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
-    use web_sys::Event;
 
     use super::*;
     use crate::clock::pause;
-    use crate::events::Listener;
-    use crate::indexeddb::Database;
-    use crate::testing::{Lacking, Told};
-
-    /// A connection, whose holder is told when it is to be deleted.
-    async fn opened(name: &str) -> (Listener, Database, Told<()>) {
-        let opened = indexeddb::open(name, Some(1.0), |_| Ok(())).await;
-        let database = opened.unwrap().database;
-        let told = Told::new();
-        let tell = told.tell();
-        let listener = Listener::new(&database, "versionchange", move |_: Event| tell(()));
-        (listener.unwrap(), database, told)
-    }
+    use crate::testing::{Lacking, held_open};
 
     #[wasm_bindgen_test]
     async fn a_database_is_made_and_deleted_now_and_then_and_never_two_at_once() {
         let compaction = Compaction::of("tabmq/test").unwrap();
         let scratch = "tabmq/test/compaction";
-        let (_listener, database, told) = opened(scratch).await;
+        let (database, told, _listener) = held_open(scratch).await;
         let count = |rows, bytes| compaction.count(Change { rows, bytes });
         count(ROWS - 1, BYTES - 1);
         count(1, 1);
@@ -130,7 +117,7 @@ mod tests {
         }
         assert!(!indexeddb::names().await.unwrap().contains(&scratch.into()));
         // What was counted meanwhile counts.
-        let (_listener, _database, told) = opened(scratch).await;
+        let (_database, told, _listener) = held_open(scratch).await;
         count(1, 0);
         told.next().await;
     }

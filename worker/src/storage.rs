@@ -561,7 +561,7 @@ mod tests {
     use web_sys::{DomException, EventTarget};
 
     use super::*;
-    use crate::testing::Told;
+    use crate::testing::{Told, held_open};
 
     fn named(test: &str) -> (Storage, Told<StorageEvent>) {
         let told = Told::new();
@@ -684,19 +684,12 @@ mod tests {
     #[wasm_bindgen_test]
     async fn the_browser_is_made_to_compact_now_and_then() {
         let scratch = "tabmq/test/storage/compact/compaction";
-        let opened = indexeddb::open(scratch, Some(1.0), |_| Ok(())).await;
-        let opened = opened.unwrap().database;
-        let (deleted, is_deleted) = (Told::new(), Rc::new(Cell::new(false)));
-        let (tell, told) = (deleted.tell(), Rc::clone(&is_deleted));
-        let _listener = Listener::new(&opened, "versionchange", move |_: Event| {
-            told.set(true);
-            tell(());
-        });
+        let (_database, deleted, _listener) = held_open(scratch).await;
         let mut storage = open("compact").await;
         append(&mut storage, 1, fence(1)).await;
-        assert!(!is_deleted.get());
+        assert!(!deleted.has_more());
         let mut seq = 1;
-        while !is_deleted.get() && seq < 1_000 {
+        while !deleted.has_more() && seq < 1_000 {
             seq += 1;
             append(&mut storage, seq, segment(1, &[1])).await;
         }

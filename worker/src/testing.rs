@@ -7,8 +7,11 @@ use std::rc::Rc;
 
 use js_sys::{Object, Reflect};
 use wasm_bindgen::prelude::*;
+use web_sys::Event;
 
 use crate::clock::pause;
+use crate::events::Listener;
+use crate::indexeddb::{self, Database};
 
 const POLL_MS: i32 = 2;
 const DEADLINE_MS: i32 = 10_000;
@@ -47,6 +50,11 @@ impl<T: Debug + 'static> Told<T> {
         panic!("nothing was told in {DEADLINE_MS} ms");
     }
 
+    /// Whether something was told that nobody has taken yet.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.0.borrow().is_empty()
+    }
+
     /// Nothing is told, for some time.
     pub(crate) async fn nothing(&self) {
         self.nothing_for(QUIET_MS).await;
@@ -56,6 +64,16 @@ impl<T: Debug + 'static> Told<T> {
         pause(ms).await;
         assert_eq!(self.0.borrow().len(), 0, "{:?}", self.0.borrow());
     }
+}
+
+/// A connection to a database, and what is told when that is to be deleted, which waits until the connection is dropped.
+pub(crate) async fn held_open(name: &str) -> (Database, Told<()>, Listener) {
+    let opened = indexeddb::open(name, Some(1.0), |_| Ok(())).await;
+    let database = opened.unwrap().database;
+    let told = Told::new();
+    let tell = told.tell();
+    let listener = Listener::new(&database, "versionchange", move |_: Event| tell(()));
+    (database, told, listener.unwrap())
 }
 
 /// Something that this browser lacks until this is dropped.
