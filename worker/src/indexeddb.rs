@@ -90,7 +90,23 @@ export function read(database, stores, options) {
 }
 
 export function hear({ transaction, requests }, ended) {
-    transaction.oncomplete = () => ended(requests.map(({ result }) => result), undefined);
+    // Chromium keeps a value above 64 KiB in a file of its own, and reads that file after it reported the transaction as
+    // complete. Until then the request is pending, and reading its result throws.
+    const settle = () => {
+        const pending = requests.find(({ readyState }) => readyState !== "done");
+        if (pending !== undefined) {
+            pending.onsuccess = settle;
+            pending.onerror = settle;
+            return;
+        }
+        const errors = requests.map(({ error }) => error);
+        if (errors.every((error) => error === null)) {
+            ended(requests.map(({ result }) => result), undefined);
+        } else {
+            ended(undefined, errors);
+        }
+    };
+    transaction.oncomplete = settle;
     transaction.onabort = () => {
         // Whoever is asked for the error of a request that is under way throws.
         const done = requests.filter(({ readyState }) => readyState === "done");
