@@ -131,7 +131,7 @@ pub struct Broker {
     pub(crate) awaited: Awaited,
     pub(crate) storage_full: bool,
     pub(crate) journal: Journal,
-    gate: Gate,
+    pub(crate) gate: Gate,
     /// When the broker was first told what time it is, if it tells for how long it has run.
     pub(crate) began: Option<Time>,
     /// When the statistics are published again.

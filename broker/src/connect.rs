@@ -245,7 +245,11 @@ impl Broker {
             false if has_session_state(connect) => Start::WithState,
             false => Start::WithoutState,
         };
-        self.check_storage(&client_id, start)?;
+        let needs_storage = expiry_interval_s > 0 || will.is_some();
+        self.check_storage(&client_id, start, needs_storage)?;
+        if self.storage_full && !needs_storage {
+            self.gate.promise_nothing_to(conn);
+        }
 
         let (id, session_present) = self.claim_session(now, conn, client_id, start, out);
         let origin = self.forget_opened(conn);
@@ -327,14 +331,21 @@ impl Broker {
     }
 
     /// Whether what the client needs to be stored can be: a session that is stored already needs no room, unless something
-    /// in it is to be forgotten.
-    fn check_storage(&self, client_id: &str, start: Start) -> Result<(), CloseReason> {
-        let session = self.session_ids.get(client_id);
-        let is_kept = session.is_some_and(|id| match start {
-            Start::Clean => false,
-            Start::WithState => true,
-            Start::WithoutState => self.sessions[id.0].inbound.is_empty(),
-        });
+    /// in it is to be forgotten; nor does a new one that ends with its connection and leaves no will.
+    fn check_storage(
+        &self,
+        client_id: &str,
+        start: Start,
+        needs_storage: bool,
+    ) -> Result<(), CloseReason> {
+        let is_kept = match self.session_ids.get(client_id) {
+            None => !needs_storage,
+            Some(id) => match start {
+                Start::Clean => false,
+                Start::WithState => true,
+                Start::WithoutState => self.sessions[id.0].inbound.is_empty(),
+            },
+        };
         if self.storage_full && !is_kept {
             return Err(CloseReason::StorageFull);
         }

@@ -11,6 +11,8 @@ use crate::{BatchId, ConnId, Output, Packet, QoS, ReasonCode};
 pub(crate) struct Gate {
     committed: BatchId,
     waiting: Map<ConnId, VecDeque<Waiting>>,
+    /// A connection whose CONNACK promises nothing that would have to be stored.
+    unstored: Option<ConnId>,
     /// Empty; kept for its memory.
     pub(crate) scratch: Vec<Output>,
 }
@@ -27,8 +29,15 @@ impl Gate {
         Self {
             committed: BatchId(0),
             waiting: Map::new(),
+            unstored: None,
             scratch: Vec::new(),
         }
+    }
+
+    /// The CONNACK that this input leads to is for a session that is new and ends with its connection: should it never be stored,
+    /// the next broker says that there is none, and the client begins anew.
+    pub(crate) fn promise_nothing_to(&mut self, conn: ConnId) {
+        self.unstored = Some(conn);
     }
 
     /// Lets out what need not wait for `last_batch`, and keeps the rest.
@@ -40,10 +49,13 @@ impl Gate {
         out: &mut Vec<Output>,
     ) {
         let is_stored = last_batch <= self.committed;
+        let unstored = self.unstored.take();
         for output in outputs.drain(..) {
             let (conn, must_wait) = match &output {
                 Output::Send(conn, packet) => {
-                    let is_bearable = is_full && is_bearable(packet);
+                    let is_unstored =
+                        unstored == Some(*conn) && matches!(packet, Packet::ConnAck(_));
+                    let is_bearable = is_full && (is_unstored || is_bearable(packet));
                     (*conn, !is_stored && is_promise(packet) && !is_bearable)
                 }
                 Output::Close(conn, _) => (*conn, false),

@@ -88,7 +88,6 @@ fn subscriptions_are_refused_and_can_be_ended() {
 fn clients_that_need_a_session_to_be_stored_are_refused() {
     let mut world = full();
     let refused = "C CONNACK QuotaExceeded\nC closed QuotaExceeded";
-    world.connect(C, client("c"), refused);
     world.connect(C, lasting("c", LONG), refused);
     let mut clean = lasting("a", 0);
     clean.clean_start = true;
@@ -98,6 +97,22 @@ fn clients_that_need_a_session_to_be_stored_are_refused() {
     world.gone(A, "");
     // Its session is stored, whatever becomes of this CONNECT.
     world.rejoin(A, lasting("a", LONG));
+}
+
+#[test]
+fn a_client_whose_session_ends_with_its_connection_needs_nothing_stored() {
+    let mut world = full();
+    world.connect(C, client("c"), "C CONNACK Success");
+    world.send(C, publish("t", "x"), "B PUBLISH t x");
+    let messages = world.stats().messages_received;
+    assert_eq!(messages, 1);
+    // A will is to be published even if this broker ends.
+    let with_will = with_will(client("d"), WillMessage::new("w", "x"));
+    world.connect(
+        D,
+        with_will,
+        "D CONNACK QuotaExceeded\nD closed QuotaExceeded",
+    );
 }
 
 #[test]
@@ -137,9 +152,10 @@ fn a_client_of_mqtt_3_1_1_is_refused_in_the_words_that_it_knows() {
     world.send(B, publish2(1, "t", "x"), "B closed QuotaExceeded");
     world.connect(
         C,
-        client_311("c"),
+        lasting_311("c"),
         "C CONNACK ServerUnavailable\nC closed QuotaExceeded",
     );
+    world.connect(D, client_311("d"), "D CONNACK Success");
 }
 
 #[test]

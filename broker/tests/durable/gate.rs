@@ -196,8 +196,28 @@ fn a_refusal_promises_nothing_and_does_not_wait() {
     );
     slow.does(Input::Opened(C));
     assert_eq!(
-        slow.send(C, client("c")),
+        slow.send(C, lasting("c", 1)),
         ["C CONNACK QuotaExceeded", "C closed"]
+    );
+}
+
+#[test]
+fn without_room_a_session_that_ends_with_its_connection_begins_at_once() {
+    let mut slow = Slow::new();
+    slow.does(Input::StorageFull(true));
+    slow.does(Input::Opened(C));
+    let outputs = slow.send(C, client("c"));
+    assert!(
+        outputs.contains(&"C CONNACK Success".to_owned()),
+        "{outputs:?}"
+    );
+    // The same CONNACK is held back where a session is to be kept.
+    slow.does(Input::StorageFull(false));
+    slow.does(Input::Opened(D));
+    let outputs = slow.send(D, client("d"));
+    assert!(
+        !outputs.contains(&"D CONNACK Success".to_owned()),
+        "{outputs:?}"
     );
 }
 
