@@ -61,13 +61,17 @@ impl Heard {
             EventKind::Elected { .. }
             | EventKind::Following { .. }
             | EventKind::Restored { .. }
-            | EventKind::StorageHasRoom => Tone::Good,
+            | EventKind::StorageHasRoom
+            | EventKind::StorageWorks => Tone::Good,
             EventKind::TabLost(_)
             | EventKind::RecordsSkipped { .. }
             | EventKind::InMemory(_)
             | EventKind::Storage(_)
             | EventKind::StorageFull
             | EventKind::StorageRemoved
+            | EventKind::StorageFailing(_)
+            | EventKind::StorageLost
+            | EventKind::StorageDamaged { .. }
             | EventKind::Suspected
             | EventKind::Ousting
             | EventKind::Deaf

@@ -100,6 +100,8 @@ pub struct OpenOptions {
     pub durability: Durability,
     /// Whether this tab may be elected.
     pub candidacy: Candidacy,
+    /// The last [`Notice::Log`] that any page of this channel was told, if it is remembered.
+    pub known_log: Option<u64>,
 }
 
 /// Whether a tab may become the broker.
@@ -328,6 +330,12 @@ pub enum Notice {
     /// The page has been told so much, and is to say [`Command::Heard`] once it is there. If it does not, the broker keeps
     /// messages back, and drops those of QoS 0.
     Mark(u64),
+    /// Which log the broker keeps its state in; sent when this tab learns it. A page that keeps the number, and gives it as
+    /// [`OpenOptions::known_log`] next time, learns that the browser has lost the log ([`EventKind::StorageLost`]).
+    Log {
+        /// Another number for each log that was made anew.
+        identity: u64,
+    },
 }
 
 /// A tab's part on its channel.
@@ -551,6 +559,20 @@ pub enum EventKind {
     Broker(String),
     /// The browser failed to do something.
     Runtime(String),
+    /// The database fails again and again: until it works, the broker refuses what it would have to store. A sentence says how.
+    StorageFailing(String),
+    /// The database works again.
+    StorageWorks,
+    /// The log that was known before is gone, and with it what was stored there: the browser evicted it, somebody cleared the
+    /// site's data, or the browser dropped a damaged profile.
+    StorageLost,
+    /// Parts of the log are missing.
+    StorageDamaged {
+        /// How many rows.
+        rows: u64,
+        /// Whether a snapshot is missing.
+        snapshot: bool,
+    },
 }
 
 impl fmt::Display for EventKind {
@@ -592,6 +614,18 @@ impl fmt::Display for EventKind {
             Self::StorageFull => f.write_str(
                 "The browser's storage is full: what would have to be stored is refused.",
             ),
+            Self::StorageFailing(why) => write!(
+                f,
+                "The database fails again and again: what would have to be stored is refused until it works. {why}"
+            ),
+            Self::StorageWorks => f.write_str("The database works again."),
+            Self::StorageLost => f.write_str(
+                "The browser has lost what was stored here: sessions, retained messages and messages that waited are gone.",
+            ),
+            Self::StorageDamaged { rows, snapshot } => {
+                write!(f, "Parts of the stored log are missing: {rows} rows")?;
+                f.write_str(if *snapshot { " and the snapshot." } else { "." })
+            }
             Self::StorageHasRoom => f.write_str("There is room in the browser's storage again."),
             Self::StorageRemoved => f.write_str(
                 "The browser has removed what was stored. It is written anew from memory; what only the storage held is lost.",

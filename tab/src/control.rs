@@ -122,6 +122,8 @@ pub struct Announcement {
     pub lanes: Vec<TabId>,
     /// Of a broker, how it came to be it.
     pub reign: Option<ReignTimes>,
+    /// Of a broker that keeps its state in a log, which log that is: see [`Notice::Log`](crate::api::Notice::Log).
+    pub log: Option<u64>,
 }
 
 impl ControlMessage {
@@ -162,6 +164,7 @@ impl ControlMessage {
                     fields.push(("elected", Value::Number(reign.elected.as_ms())));
                     fields.push(("restored", Value::Number(reign.restored.as_ms())));
                 }
+                fields.extend(it.log.map(|log| ("log", Value::Number(log))));
                 if !it.lanes.is_empty() {
                     fields.push(("lanes", Value::List(it.lanes.iter().map(tab).collect())));
                 }
@@ -250,6 +253,7 @@ impl ControlMessage {
                     }
                     _ => None,
                 },
+                log: fields.number("log")?.filter(|log| *log <= SAFE_INTEGER_MAX),
             }),
             "bind" => Self::Bind {
                 tab_id,
@@ -419,6 +423,7 @@ mod tests {
             durability: Durability::Strict,
             lanes: Vec::new(),
             reign: None,
+            log: None,
         }
     }
 

@@ -100,6 +100,7 @@ impl Host {
             receive_maximum: settings.receive_maximum,
             maximum_packet_size: settings.maximum_packet_size,
             queue_messages_max: settings.queue_messages_max,
+            retained_bytes_max: settings.retained_bytes_max,
             durable: state.is_durable,
             rebind_grace_ms: settings.rebind_grace_ms,
             ..Config::default()

@@ -9,6 +9,9 @@ use crate::storage::{
     Checkpoint, Loaded, Row, RowKind, Seq, StorageError, StorageRequest, segment,
 };
 
+/// How fast a checkpoint is written at least: a slow disk on a busy machine.
+const CHECKPOINT_BYTES_PER_MS: usize = 2_000;
+
 /// What a broker writes while it reigns. It writes to the next number only, so that a row which is not its own stops it.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -36,8 +39,17 @@ pub(crate) struct Log {
     snapshot_bytes: usize,
     /// What could not be written, and when that is tried again.
     retry: Option<Retry>,
-    is_full: bool,
+    trouble: Option<Trouble>,
     limits: Limits,
+}
+
+/// Why the log takes no rows at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The browser's storage has no room.
+    Full,
+    /// The database fails, again and again.
+    Failing,
 }
 
 /// A tab that asks whether the broker lives.
@@ -85,6 +97,7 @@ struct Limits {
     retry_ms: u64,
     retry_ms_max: u64,
     full_retry_ms: u64,
+    full_retry_ms_max: u64,
     failures_max: u32,
 }
 
@@ -96,8 +109,8 @@ pub(crate) enum Written {
         batch: Option<BatchId>,
         /// They are to be told that the broker lives.
         probes: Vec<Probe>,
-        /// There is room again.
-        has_room_again: bool,
+        /// What is over with it.
+        ended: Option<Trouble>,
     },
     /// Another broker reigns.
     Fenced,
@@ -105,8 +118,9 @@ pub(crate) enum Written {
     Full,
     /// It is tried again.
     Later(String),
-    /// It was tried often enough.
-    Broken(String),
+    /// It is tried again and again, and the database should be [checked](StorageRequest::Check): if that works, there is
+    /// something about this row.
+    Failing(String),
     /// The answer to nothing of this log's.
     Nothing,
 }
@@ -134,7 +148,7 @@ impl Log {
             bytes: segments.sum(),
             snapshot_bytes: pieces.map(Vec::len).sum(),
             retry: None,
-            is_full: false,
+            trouble: None,
             limits: Limits {
                 unawaited_ms: settings.unawaited_ms,
                 unawaited_bytes: settings.unawaited_bytes,
@@ -143,6 +157,7 @@ impl Log {
                 retry_ms: settings.storage_retry_ms,
                 retry_ms_max: settings.storage_retry_ms_max,
                 full_retry_ms: settings.storage_full_retry_ms,
+                full_retry_ms_max: settings.storage_full_retry_ms_max,
                 failures_max: settings.storage_failures_max,
             },
         };
@@ -155,22 +170,23 @@ impl Log {
         log
     }
 
-    /// Goes on after what was loaded, without room even for a fence: nothing is promised before that is stored.
-    pub(crate) fn without_room(
+    /// Goes on after what was loaded, although not even a fence could be stored: nothing is promised before that is.
+    pub(crate) fn without_fence(
+        trouble: Trouble,
         term: Term,
         loaded: &Loaded,
         settings: &Settings,
         now: Time,
     ) -> Self {
         let mut log = Self::new(term, loaded.tail, loaded, settings);
-        log.is_full = true;
+        log.trouble = Some(trouble);
         log.try_again(now, What::Fence);
         log
     }
 
     /// Expects that there is still no room, until something has been stored.
     pub(crate) fn expect_no_room(&mut self, now: Time) {
-        self.is_full = true;
+        self.trouble = Some(Trouble::Full);
         if self.retry.is_none() {
             let batch = None;
             self.try_again(now, What::Checkpoint { batch, bytes: 0 });
@@ -190,9 +206,9 @@ impl Log {
         self.tail
     }
 
-    /// Whether there is no room, so that nothing can be promised.
-    pub(crate) fn is_full(&self) -> bool {
-        self.is_full
+    /// Why nothing can be promised at present, if it cannot.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        self.trouble
     }
 
     /// Adds what the broker's state changed by to the next row, which is written even if that is nothing.
@@ -203,8 +219,9 @@ impl Log {
         self.batch = Some(batch);
     }
 
-    /// Answers a probe with the next row.
+    /// Answers a probe with the next row. Of one tab, the last counts: rows may fail for long.
     pub(crate) fn probe(&mut self, probe: Probe) {
+        self.probes.retain(|earlier| earlier.tab != probe.tab);
         self.probes.push(probe);
         self.wants_row = true;
     }
@@ -327,7 +344,7 @@ impl Log {
         Written::Stored {
             batch,
             probes,
-            has_room_again: core::mem::take(&mut self.is_full),
+            ended: self.trouble.take(),
         }
     }
 
@@ -342,18 +359,53 @@ impl Log {
         self.probes.splice(0..0, probes);
         match error {
             StorageError::Taken => Written::Fenced,
-            StorageError::Full if self.is_full => {
+            StorageError::Full if self.trouble == Some(Trouble::Full) => {
                 self.try_again(now, what);
                 Written::Later("There is still no room in the storage.".to_owned())
             }
             StorageError::Full => Written::Full,
             StorageError::Other(why) => {
                 let failures = self.try_again(now, what);
-                if failures >= self.limits.failures_max {
-                    return Written::Broken(why);
-                }
-                Written::Later(why)
+                self.failed(failures, why)
             }
+        }
+    }
+
+    /// The database cannot be opened, or does not work: what failed waits longer.
+    pub(crate) fn put_off(&mut self, now: Time, why: String) -> Written {
+        let Some(Retry { what, .. }) = &mut self.retry else {
+            return Written::Nothing;
+        };
+        let what = core::mem::replace(what, What::Fence);
+        let failures = self.try_again(now, what);
+        self.failed(failures, why)
+    }
+
+    fn failed(&mut self, failures: u32, why: String) -> Written {
+        // Without room nothing is promised anyway.
+        if failures < self.limits.failures_max || self.trouble == Some(Trouble::Full) {
+            return Written::Later(why);
+        }
+        self.trouble = Some(Trouble::Failing);
+        Written::Failing(why)
+    }
+
+    /// Whether what failed is to be tried again later than now.
+    pub(crate) fn is_pausing(&self, now: Time) -> bool {
+        self.retry.as_ref().is_some_and(|retry| retry.at > now)
+    }
+
+    /// Whether a large checkpoint is under way, since then, for no longer than may be expected.
+    pub(crate) fn is_busy(&self, since: Time, now: Time) -> bool {
+        match &self.under_way {
+            Some(UnderWay {
+                what: What::Checkpoint { bytes, .. },
+                ..
+            }) => {
+                let expected_ms = (*bytes / CHECKPOINT_BYTES_PER_MS) as u64;
+                since.plus_ms(expected_ms) > now
+            }
+            Some(_) | None => false,
         }
     }
 
@@ -388,7 +440,7 @@ impl Log {
         match what {
             What::Fence => What::Fence,
             // A checkpoint takes less room than what it replaces, in the end.
-            What::Segment { batch, .. } if self.is_full => {
+            What::Segment { batch, .. } if self.trouble == Some(Trouble::Full) => {
                 self.batch = self.batch.or(batch);
                 self.checkpoint()
             }
@@ -407,17 +459,18 @@ impl Log {
     fn try_again(&mut self, now: Time, what: What) -> u32 {
         let failures = self.retry.as_ref().map_or(0, |retry| retry.failures);
         let limits = &self.limits;
-        let first_ms = match self.is_full {
-            true => limits.full_retry_ms,
-            false => limits.retry_ms,
+        let (first_ms, last_ms) = match self.trouble {
+            Some(Trouble::Full) => (limits.full_retry_ms, limits.full_retry_ms_max),
+            Some(Trouble::Failing) | None => (limits.retry_ms, limits.retry_ms_max),
         };
         let pause_ms = first_ms << failures.min(16);
+        let failures = failures.saturating_add(1);
         self.retry = Some(Retry {
-            at: now.plus_ms(pause_ms.min(limits.retry_ms_max)),
-            failures: failures + 1,
+            at: now.plus_ms(pause_ms.min(last_ms)),
+            failures,
             what,
         });
-        failures + 1
+        failures
     }
 
     fn note_removable(&mut self, seq: Seq) {
@@ -466,7 +519,7 @@ mod tests {
         Written::Stored {
             batch: Some(BatchId(batch)),
             probes: Vec::new(),
-            has_room_again: false,
+            ended: None,
         }
     }
 
@@ -560,7 +613,7 @@ mod tests {
             Written::Stored {
                 batch: None,
                 probes: vec![probe],
-                has_room_again: false,
+                ended: None,
             }
         );
     }
@@ -597,19 +650,53 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_fails_too_often_is_given_up() {
+    fn a_database_that_fails_again_and_again_is_tried_for_ever_and_success_forgives_all() {
         let settings = Settings::default();
         let mut log = log(&settings);
-        log.push(BatchId(1), b"a");
         let mut now = 0;
-        for failure in 1..=settings.storage_failures_max {
-            assert!(next(&mut log, now).is_some());
-            let error = StorageError::Other("why".to_owned());
-            let written = log.on_failed(at(now), Seq(2), error);
-            let is_last = failure == settings.storage_failures_max;
-            assert_eq!(written == Written::Broken("why".to_owned()), is_last);
-            now += settings.storage_retry_ms_max;
+        for round in 1..=2 {
+            log.push(BatchId(round), b"a");
+            for failure in 1..=3 * settings.storage_failures_max {
+                assert_eq!(
+                    pieces(next(&mut log, now)),
+                    (Seq(1 + round), vec![b"a".to_vec()])
+                );
+                let error = StorageError::Other("why".to_owned());
+                let written = log.on_failed(at(now), Seq(1 + round), error);
+                let is_failing = failure >= settings.storage_failures_max;
+                assert_eq!(written == Written::Failing("why".to_owned()), is_failing);
+                assert_eq!(log.trouble(), is_failing.then_some(Trouble::Failing));
+                assert!(log.next_timeout() <= Some(at(now + settings.storage_retry_ms_max)));
+                now += settings.storage_retry_ms_max;
+            }
+            next(&mut log, now);
+            let stored = Written::Stored {
+                batch: Some(BatchId(round)),
+                probes: Vec::new(),
+                ended: Some(Trouble::Failing),
+            };
+            assert_eq!(log.on_committed(Seq(1 + round)), stored);
+            assert_eq!((log.trouble(), log.next_timeout()), (None, None));
         }
+    }
+
+    #[test]
+    fn a_database_that_cannot_be_opened_again_puts_off_what_failed() {
+        let settings = Settings::default();
+        let mut log = log(&settings);
+        assert_eq!(log.put_off(at(0), "why".to_owned()), Written::Nothing);
+        log.push(BatchId(1), b"a");
+        next(&mut log, 0);
+        log.on_failed(at(0), Seq(2), StorageError::Other("why".to_owned()));
+        let first = settings.storage_retry_ms;
+        assert!(log.is_pausing(at(first - 1)) && !log.is_pausing(at(first)));
+        let written = log.put_off(at(first), "gone".to_owned());
+        assert_eq!(written, Written::Later("gone".to_owned()));
+        assert_eq!(log.next_timeout(), Some(at(3 * first)));
+        assert_eq!(
+            pieces(next(&mut log, 3 * first)),
+            (Seq(2), vec![b"a".to_vec()])
+        );
     }
 
     #[test]
@@ -655,8 +742,8 @@ mod tests {
     #[test]
     fn without_room_a_reign_promises_nothing_until_its_fence_is_stored() {
         let settings = Settings::default();
-        let mut log = Log::without_room(TERM, &Loaded::default(), &settings, at(0));
-        assert!(log.is_full());
+        let mut log = Log::without_fence(Trouble::Full, TERM, &Loaded::default(), &settings, at(0));
+        assert_eq!(log.trouble(), Some(Trouble::Full));
         log.push(BatchId(1), b"a");
         assert_eq!(next(&mut log, 0), None);
         let mut now = settings.storage_full_retry_ms;
@@ -669,7 +756,7 @@ mod tests {
             assert_eq!(request, Some(StorageRequest::Append(Seq(1), fence)));
             let written = log.on_failed(at(now), Seq(1), StorageError::Full);
             assert!(matches!(written, Written::Later(_)));
-            now += settings.storage_retry_ms_max;
+            now += settings.storage_full_retry_ms_max;
         }
         next(&mut log, now);
         assert_eq!(
@@ -677,7 +764,7 @@ mod tests {
             Written::Stored {
                 batch: None,
                 probes: Vec::new(),
-                has_room_again: true,
+                ended: Some(Trouble::Full),
             }
         );
         assert_eq!(pieces(next(&mut log, now)), (Seq(2), vec![b"a".to_vec()]));

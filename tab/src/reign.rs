@@ -57,7 +57,7 @@ impl Reign {
     /// prove it, and nothing is promised.
     pub(crate) fn stood_still(&mut self, ms: u64) {
         self.missed_ms += ms;
-        let Some(log) = self.log.as_mut().filter(|log| !log.is_full()) else {
+        let Some(log) = self.log.as_mut().filter(|log| log.trouble().is_none()) else {
             return;
         };
         if self.standstill.is_none() {

@@ -56,10 +56,17 @@ pub struct Settings {
     pub storage_retry_ms: u64,
     /// Milliseconds before it is asked again for room that it did not have; doubles.
     pub storage_full_retry_ms: u64,
-    /// Milliseconds between two such attempts at most.
+    /// Milliseconds between two attempts to find room at most.
+    pub storage_full_retry_ms_max: u64,
+    /// Milliseconds between two attempts at most while the database fails in other ways.
     pub storage_retry_ms_max: u64,
-    /// How often in a row the database may fail before a broker gives up on it.
+    /// How often in a row the database may fail before the broker refuses what it would have to store.
     pub storage_failures_max: u32,
+    /// Milliseconds without an answer of the database before that is told.
+    pub storage_silence_ms: u64,
+    /// Milliseconds for which an elected tab that never had the database open tries to open it, before its broker keeps
+    /// the state in memory.
+    pub storage_open_ms: u64,
     /// Bytes of the log from which on it is replaced by a snapshot, if it is larger than that, too.
     pub checkpoint_bytes: usize,
     /// Rows of the log from which on it is replaced by a snapshot.
@@ -90,6 +97,9 @@ pub struct Settings {
     /// QoS 1 and 2 messages that wait at the broker for one session at most. Enough for a client that subscribes to many
     /// retained messages at once.
     pub queue_messages_max: usize,
+    /// Bytes of retained messages, of topics and payloads, that the broker keeps at most: each new broker has to read all of
+    /// them before it begins.
+    pub retained_bytes_max: usize,
 }
 
 impl Settings {
@@ -134,14 +144,17 @@ impl Default for Settings {
             short_reign_ms: 5_000,
             probe_lateness_ms: 200,
             suspicion_pause_ms: 1_000,
-            takeover_ms: 5_000,
+            takeover_ms: 15_000,
             heartbeat_ms: 1_000,
             unawaited_ms: 2,
             unawaited_bytes: 1_024,
             storage_retry_ms: 50,
             storage_full_retry_ms: 1_000,
-            storage_retry_ms_max: 10_000,
+            storage_full_retry_ms_max: 10_000,
+            storage_retry_ms_max: 1_000,
             storage_failures_max: 6,
+            storage_silence_ms: 3_000,
+            storage_open_ms: 15_000,
             checkpoint_bytes: 4 << 20,
             checkpoint_rows: 1_024,
             settle_ms: 1_000,
@@ -155,6 +168,7 @@ impl Default for Settings {
             maximum_packet_size: 16 << 20,
             receive_maximum: 1_024,
             queue_messages_max: 100_000,
+            retained_bytes_max: 64 << 20,
         }
     }
 }

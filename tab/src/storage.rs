@@ -86,6 +86,9 @@ pub enum StorageRequest {
     Append(Seq, Row),
     /// Write a checkpoint. Answer: [`StorageEvent::Committed`] or [`StorageEvent::Failed`].
     Checkpoint(Checkpoint),
+    /// Write a little and remove it again, which shows whether the database works at this moment; the log is not touched.
+    /// Answer: [`StorageEvent::Checked`] or [`StorageEvent::CheckFailed`].
+    Check,
     /// Close the database. There is no answer to this, nor any more to what was under way.
     Close,
 }
@@ -95,8 +98,13 @@ pub enum StorageRequest {
 pub enum StorageEvent {
     /// It is open.
     Opened,
-    /// There is none here; a sentence says why.
-    Unavailable(String),
+    /// The database could not be opened.
+    Unavailable {
+        /// A sentence.
+        why: String,
+        /// Whether a later attempt would fail in the same way: this browser offers no database here, or forbids it.
+        is_lasting: bool,
+    },
     /// What it holds.
     Loaded(Loaded),
     /// It could not be read; a sentence says why.
@@ -108,6 +116,10 @@ pub enum StorageEvent {
     /// The browser has closed it, and most likely removed what it held. What was under way has failed without further
     /// word.
     Closed,
+    /// The database works.
+    Checked,
+    /// The database does not work; a sentence says how.
+    CheckFailed(String),
 }
 
 /// Everything that the database holds.
@@ -123,6 +135,40 @@ pub struct Loaded {
     pub tail: Seq,
 }
 
+/// Parts of a log that should be there and are not: somebody, or a damaged disk, took them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// How many rows are missing.
+    pub(crate) rows: u64,
+    /// Whether there is a checkpoint without its snapshot.
+    pub(crate) snapshot: bool,
+}
+
+impl Loaded {
+    /// Tells this log from one that was made anew after it was lost: its first fence, which is never removed, and whose term
+    /// no other log's first fence has.
+    pub(crate) fn identity(&self) -> Option<Term> {
+        let mut fences = self.rows.iter().map(|(_, row)| row);
+        let first = fences.find(|row| row.kind == RowKind::Fence);
+        first.map(|row| row.term)
+    }
+
+    /// What is missing: rows have numbers without gaps, but for those that a checkpoint has removed.
+    pub(crate) fn damage(&self) -> Damage {
+        let is_checkpoint = |row: &Row| row.kind == RowKind::Checkpoint;
+        let checkpoint = self.rows.iter().rfind(|(_, row)| is_checkpoint(row));
+        let checkpoint = checkpoint.map(|(seq, _)| *seq);
+        let up_to = self.snapshot.as_ref().map(|snapshot| snapshot.up_to);
+        let first = up_to.max(checkpoint).unwrap_or(Seq(1));
+        let rows = self.rows.iter().filter(|(seq, _)| *seq >= first).count();
+        let taken = rows.saturating_add(self.foreign) as u64;
+        Damage {
+            rows: (self.tail.0 + 1).saturating_sub(first.0 + taken),
+            snapshot: checkpoint > up_to,
+        }
+    }
+}
+
 /// Why a row was not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageError {
@@ -132,4 +178,65 @@ pub enum StorageError {
     Full,
     /// Something else; a sentence.
     Other(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(rows: &[(u64, RowKind)], snapshot: Option<u64>) -> Loaded {
+        let row = |(seq, kind): &(u64, RowKind)| {
+            let term = Term(100 + seq);
+            let kind = kind.clone();
+            (Seq(*seq), Row { term, kind })
+        };
+        Loaded {
+            snapshot: snapshot.map(|up_to| Snapshot {
+                up_to: Seq(up_to),
+                pieces: Vec::new(),
+            }),
+            rows: rows.iter().map(row).collect(),
+            foreign: 0,
+            tail: Seq(rows.last().map_or(0, |(seq, _)| *seq)),
+        }
+    }
+
+    #[test]
+    fn a_log_is_known_by_its_first_fence() {
+        assert_eq!(Loaded::default().identity(), None);
+        let log = loaded(&[(1, RowKind::Fence), (5, RowKind::Fence)], None);
+        assert_eq!(log.identity(), Some(Term(101)));
+    }
+
+    #[test]
+    fn rows_and_snapshots_that_are_missing_are_noticed() {
+        let segment = || RowKind::Segment(Vec::new());
+        let damage = |rows: &[(u64, RowKind)], snapshot| {
+            let Damage { rows, snapshot } = loaded(rows, snapshot).damage();
+            (rows, snapshot)
+        };
+        assert_eq!(damage(&[], None), (0, false));
+        let whole = [(1, RowKind::Fence), (2, segment()), (3, segment())];
+        assert_eq!(damage(&whole, None), (0, false));
+        let gap = [(1, RowKind::Fence), (2, segment()), (5, segment())];
+        assert_eq!(damage(&gap, None), (2, false));
+        assert_eq!(damage(&[(3, segment())], None), (2, false));
+        // A checkpoint removes all but the fences before it.
+        let checkpoint = [
+            (1, RowKind::Fence),
+            (9, RowKind::Checkpoint),
+            (10, segment()),
+        ];
+        assert_eq!(damage(&checkpoint, Some(9)), (0, false));
+        assert_eq!(damage(&checkpoint, None), (0, true));
+        assert_eq!(damage(&checkpoint, Some(4)), (0, true));
+        let gap = [
+            (1, RowKind::Fence),
+            (9, RowKind::Checkpoint),
+            (11, segment()),
+        ];
+        assert_eq!(damage(&gap, Some(9)), (1, false));
+        let row_of_checkpoint_gone = [(1, RowKind::Fence), (10, segment())];
+        assert_eq!(damage(&row_of_checkpoint_gone, Some(9)), (1, false));
+    }
 }

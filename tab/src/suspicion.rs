@@ -208,6 +208,11 @@ impl Suspicion {
         }
     }
 
+    /// Whether [`Step::Ask`] has not been answered by [`Suspicion::on_right`].
+    pub(crate) fn is_asking(&self) -> bool {
+        matches!(self.state, State::Asking)
+    }
+
     /// There is a broker, or this tab's attempt to become it has ended.
     pub(crate) fn calm(&mut self, out: &mut Vec<Step>) {
         match self.state {

@@ -242,6 +242,7 @@ impl Tab {
             waiting_since: now,
             suspicion: Suspicion::default(),
             database: Database::default(),
+            known_log: options.known_log,
             held: Vec::new(),
             lock_retries: Map::new(),
             part: Part::Waiting,
@@ -284,6 +285,8 @@ struct Joined {
     waiting_since: Time,
     suspicion: Suspicion,
     database: Database,
+    /// Identity of the log, as far as is known.
+    known_log: Option<u64>,
     /// What the page and the ports wanted during a reign that was in doubt and is over.
     held: Vec<Input>,
     /// Locks that could not be queued for, and when that is tried again.
@@ -353,8 +356,8 @@ impl Joined {
                 self.take(input, turn);
                 self.run_steps(turn);
             }
-            self.ask_database(turn);
             self.suspect(turn);
+            self.ask_database(turn);
         }
         self.last_turn = turn.now;
     }
@@ -418,6 +421,7 @@ impl Joined {
 
     fn on_timeout(&mut self, turn: &mut Turn<'_>) {
         self.announce_if_due(turn);
+        self.mind_silence(turn);
         self.drop_silent_tabs(turn);
         self.retry_locks(turn);
         self.bind_if_due(turn);
@@ -451,8 +455,9 @@ impl Joined {
         let suspicion = self
             .suspicion
             .next_timeout(self.owed_since(), &self.settings);
+        let database = self.database.next_timeout();
         let all = [
-            part, locals, announce, silence, roster, locks, questions, suspicion,
+            part, locals, announce, silence, roster, locks, questions, suspicion, database,
         ];
         all.into_iter().flatten().min()
     }

@@ -4,10 +4,10 @@ use broker::Time;
 
 use crate::api::{Durability, Term};
 use crate::control::SAFE_INTEGER_MAX;
-use crate::log::Log;
+use crate::log::{Log, Trouble};
 use crate::settings::Settings;
 use crate::storage::{
-    Loaded, Row, RowKind, Seq, StorageError, StorageEvent, StorageRequest, segment,
+    Damage, Loaded, Row, RowKind, Seq, StorageError, StorageEvent, StorageRequest, segment,
 };
 
 /// How long the news may be under way that another tab took the lock by force.
@@ -26,7 +26,12 @@ pub(crate) struct Takeover {
     has_hesitated: bool,
     /// The last row that was read before that.
     read_before: Option<Seq>,
+    /// Whether this tab ever had the database open. If it never could, there may be none to wait for.
+    has_had_database: bool,
+    /// How often in a row the database failed.
     failures: u32,
+    /// How it failed last, until somebody is told.
+    untold: Option<String>,
 }
 
 /// What led to it.
@@ -77,10 +82,14 @@ pub(crate) struct Beginning {
     pub(crate) trouble: Option<String>,
     /// Whether what was stored has been removed by the browser.
     pub(crate) was_removed: bool,
+    /// Parts of the log that are not there.
+    pub(crate) damage: Damage,
+    /// The log's, which a log that was made anew does not have.
+    pub(crate) identity: Option<u64>,
 }
 
 impl Takeover {
-    pub(crate) fn new(now: Time, durability: Durability, why: Why) -> Self {
+    pub(crate) fn new(now: Time, durability: Durability, why: Why, has_had_database: bool) -> Self {
         Self {
             began: now,
             durability,
@@ -89,8 +98,37 @@ impl Takeover {
             late: None,
             has_hesitated: false,
             read_before: None,
+            has_had_database,
             failures: 0,
+            untold: None,
         }
+    }
+
+    /// Whether the database fails: another tab may fare better.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Whether it has failed so often that people should know.
+    pub(crate) fn has_failed_often(&self, settings: &Settings) -> bool {
+        self.failures >= settings.storage_failures_max
+    }
+
+    /// How the database failed, once; a sentence.
+    pub(crate) fn take_untold(&mut self) -> Option<String> {
+        self.untold.take()
+    }
+
+    /// The database has not answered for long, and was asked to open. Another attempt may fare better.
+    pub(crate) fn on_silence(
+        &mut self,
+        now: Time,
+        heard: Option<Term>,
+        why: String,
+        settings: &Settings,
+    ) -> Option<Outcome> {
+        let beginning = self.pause(now, heard, why, settings);
+        beginning.map(|beginning| Outcome::Reign(Box::new(beginning)))
     }
 
     /// The last term of this tab's reign, if it is about to go on with that.
@@ -138,6 +176,8 @@ impl Takeover {
             foreign: 0,
             trouble,
             was_removed,
+            damage: Damage::default(),
+            identity: None,
         }
     }
 
@@ -151,20 +191,26 @@ impl Takeover {
         out: &mut Vec<StorageRequest>,
     ) -> Option<Outcome> {
         let beginning = match (core::mem::replace(&mut self.step, Step::Begin), event) {
-            (Step::Opening, StorageEvent::Opened) => None,
-            // There was one a moment ago, and the browser is still about to remove it.
-            (Step::Opening, StorageEvent::Unavailable(why))
-                if matches!(self.why, Why::Removed(..)) =>
-            {
-                self.pause(now, heard, why, settings)
+            (Step::Opening, StorageEvent::Opened) => {
+                self.has_had_database = true;
+                None
             }
-            (Step::Opening, StorageEvent::Unavailable(_))
+            (Step::Opening, StorageEvent::Unavailable { .. })
                 if self.hesitates(self.began, now, settings) =>
             {
                 None
             }
-            (Step::Opening, StorageEvent::Unavailable(why)) => {
-                Some(self.in_memory(next_term(now, heard), Some(why)))
+            (Step::Opening, StorageEvent::Unavailable { why, is_lasting }) => {
+                // Of a database that was removed everything is in memory. The browser may still be about to remove it.
+                let is_over = match self.why {
+                    Why::Removed(..) => self.failures >= settings.storage_failures_max,
+                    Why::Elected | Why::Suspected | Why::Full(_) => !self.has_had_database,
+                };
+                if is_lasting && is_over {
+                    Some(self.in_memory(next_term(now, heard), Some(why)))
+                } else {
+                    self.pause(now, heard, why, settings)
+                }
             }
             (Step::Loading(since), StorageEvent::Loaded(loaded))
                 if self.hesitates(since, now, settings) =>
@@ -178,7 +224,8 @@ impl Takeover {
                     if newest != Some((fence, term)) {
                         return Some(Outcome::Ousted);
                     }
-                    let beginning = self.begin(now, loaded, term, Some(fence), settings);
+                    let log = Log::new(term, fence, &loaded, settings);
+                    let beginning = self.begin(now, loaded, term, log);
                     return Some(Outcome::Reign(Box::new(beginning)));
                 }
                 let last = loaded.rows.last().map(|(_, row)| row.term);
@@ -207,7 +254,8 @@ impl Takeover {
                 None
             }
             (Step::Fencing(loaded, term, _), StorageEvent::Committed(seq)) => {
-                Some(self.begin(now, loaded, term, Some(seq), settings))
+                let log = Log::new(term, seq, &loaded, settings);
+                Some(self.begin(now, loaded, term, log))
             }
             // Somebody wrote between the two: what that was must be read.
             (Step::Fencing(..), StorageEvent::Failed(_, StorageError::Taken)) => None,
@@ -218,7 +266,20 @@ impl Takeover {
                 None
             }
             (Step::Fencing(loaded, term, _), StorageEvent::Failed(_, StorageError::Full)) => {
-                Some(self.begin(now, loaded, term, None, settings))
+                let log = Log::without_fence(Trouble::Full, term, &loaded, settings, now);
+                Some(self.begin(now, loaded, term, log))
+            }
+            // What is stored can be read. With that, what need not be stored goes on.
+            (
+                Step::Fencing(loaded, term, since),
+                StorageEvent::Failed(_, StorageError::Other(why)),
+            ) if self.failures + 1 >= settings.storage_failures_max
+                && !(heard > Some(term) && self.hesitate(now))
+                && !self.hesitates(since, now, settings) =>
+            {
+                self.untold = Some(why);
+                let log = Log::without_fence(Trouble::Failing, term, &loaded, settings, now);
+                Some(self.begin(now, loaded, term, log))
             }
             (
                 Step::Loading(_) | Step::Fencing(..),
@@ -250,7 +311,8 @@ impl Takeover {
         true
     }
 
-    /// Begins again after a pause, unless that was done often enough.
+    /// Begins again after a pause, unless there was never a database and most likely will be none. What is stored is not
+    /// given up for less: a broker without it would forget what was acknowledged.
     fn pause(
         &mut self,
         now: Time,
@@ -258,29 +320,22 @@ impl Takeover {
         why: String,
         settings: &Settings,
     ) -> Option<Beginning> {
-        self.failures += 1;
-        if self.failures >= settings.storage_failures_max {
+        self.failures = self.failures.saturating_add(1);
+        let is_late = self.began.plus_ms(settings.storage_open_ms) <= now;
+        if is_late && !self.has_had_database {
             return Some(self.in_memory(next_term(now, heard), Some(why)));
         }
+        self.untold = Some(why);
         let pause_ms = settings.storage_retry_ms << self.failures.min(16);
         let until = now.plus_ms(pause_ms.min(settings.storage_retry_ms_max));
         self.step = Step::Pausing(until);
         None
     }
 
-    fn begin(
-        &mut self,
-        now: Time,
-        loaded: Loaded,
-        term: Term,
-        fence: Option<Seq>,
-        settings: &Settings,
-    ) -> Beginning {
-        let mut log = match fence {
-            Some(fence) => Log::new(term, fence, &loaded, settings),
-            None => Log::without_room(term, &loaded, settings, now),
-        };
+    fn begin(&mut self, now: Time, loaded: Loaded, term: Term, mut log: Log) -> Beginning {
         let foreign = loaded.foreign;
+        let damage = loaded.damage();
+        let identity = loaded.identity().unwrap_or(term);
         let mut was_removed = false;
         let pieces = match &mut self.why {
             Why::Elected | Why::Suspected => into_pieces(loaded),
@@ -301,6 +356,8 @@ impl Takeover {
             foreign,
             trouble: None,
             was_removed,
+            damage,
+            identity: Some(identity.0),
         }
     }
 }

@@ -181,6 +181,7 @@ impl Inner {
                     visibility: visibility(),
                     durability: this.options.durability,
                     candidacy: this.options.candidacy,
+                    known_log: None,
                 };
                 // First, whatever else waits: a tab that is on no channel refuses everything.
                 this.outbox.replace(vec![Command::Open(open)]);

@@ -102,6 +102,7 @@ mod tests {
                     elected: tab::Time::from_ms(3),
                     restored: tab::Time::from_ms(1 << 40),
                 }),
+                log: Some(6),
             }),
             ControlMessage::Goodbye { tab_id },
             ControlMessage::Bind {

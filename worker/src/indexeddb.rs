@@ -89,6 +89,19 @@ export function read(database, stores, options) {
     }
 }
 
+export function check(database, stores, options) {
+    const transaction = database.transaction(stores, "readwrite", options);
+    try {
+        const store = transaction.objectStore(stores[0]);
+        const requests = [store.put(0, "check"), store.delete("check")];
+        transaction.commit();
+        return { transaction, requests };
+    } catch (error) {
+        transaction.abort();
+        throw error;
+    }
+}
+
 export function hear({ transaction, requests }, ended) {
     // Chromium keeps a value above 64 KiB in a file of its own, and reads that file after it reported the transaction as
     // complete. Until then the request is pending, and reading its result throws.
@@ -139,6 +152,13 @@ extern "C" {
 
     #[wasm_bindgen(catch)]
     fn read(
+        database: &IdbDatabase,
+        stores: &Array,
+        options: &TransactionOptions,
+    ) -> Result<Transaction, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    fn check(
         database: &IdbDatabase,
         stores: &Array,
         options: &TransactionOptions,
@@ -291,6 +311,11 @@ impl Database {
     ) -> Result<Transaction, JsValue> {
         let Scope { stores, options } = scope;
         replace(&self.0, stores, options, value, key, ranges, values)
+    }
+
+    /// A transaction that puts a value into the first of these stores and deletes it again. It, too, is done at one stroke.
+    pub(crate) fn check(&self, scope: &Scope) -> Result<Transaction, JsValue> {
+        check(&self.0, &scope.stores, &scope.options)
     }
 
     /// A transaction that reads all keys and all values of two stores: four results. It, too, is done at one stroke.

@@ -86,6 +86,8 @@ struct Connection {
     database: Database,
     /// Of transactions that add a row, which then wait for nothing else.
     log: Scope,
+    /// Of those that leave the log alone.
+    snap: Scope,
     /// Of all others.
     both: Scope,
     _close: Listener,
@@ -109,6 +111,7 @@ impl Storage {
             StorageRequest::Load => self.load(),
             StorageRequest::Append(seq, row) => self.append(seq, &row),
             StorageRequest::Checkpoint(checkpoint) => self.checkpoint(&checkpoint),
+            StorageRequest::Check => self.check(),
             StorageRequest::Close => self.close(),
         }
     }
@@ -127,8 +130,10 @@ impl Storage {
             match Connection::open(&name, durability, &session).await {
                 Ok(connection) => session.opened(connection),
                 Err(error) => {
-                    let why = format!("The database cannot be used: {}", describe(&error));
-                    session.tell(StorageEvent::Unavailable(why));
+                    session.tell(StorageEvent::Unavailable {
+                        why: format!("The database cannot be used: {}", describe(&error)),
+                        is_lasting: is_lasting(&error),
+                    });
                 }
             }
         });
@@ -144,6 +149,13 @@ impl Storage {
         self.run(Change::default(), Connection::read, |ended| match ended {
             Ok(results) => StorageEvent::Loaded(loaded(&results)),
             Err(errors) => StorageEvent::LoadFailed(sentence("The log cannot be read", &errors)),
+        });
+    }
+
+    fn check(&self) {
+        self.run(Change::default(), Connection::check, |ended| match ended {
+            Ok(_) => StorageEvent::Checked,
+            Err(errors) => StorageEvent::CheckFailed(sentence("The database fails", &errors)),
         });
     }
 
@@ -250,7 +262,9 @@ impl Session {
     fn ended(self: Rc<Self>, event: StorageEvent, change: Change) {
         let is_unexplained = matches!(
             event,
-            StorageEvent::LoadFailed(_) | StorageEvent::Failed(_, StorageError::Other(_))
+            StorageEvent::LoadFailed(_)
+                | StorageEvent::CheckFailed(_)
+                | StorageEvent::Failed(_, StorageError::Other(_))
         );
         if !is_unexplained {
             self.tell(event);
@@ -326,12 +340,17 @@ impl Connection {
             _version_change: Listener::new(&database, "versionchange", version_change)?,
             database,
             log: Scope::new(&[LOG], durability),
+            snap: Scope::new(&[SNAP], durability),
             both: Scope::new(&[LOG, SNAP], durability),
         })
     }
 
     fn read(&self) -> Result<Transaction, JsValue> {
         self.database.read(&self.both)
+    }
+
+    fn check(&self) -> Result<Transaction, JsValue> {
+        self.database.check(&self.snap)
     }
 
     fn checkpoint(&self, checkpoint: &PreparedCheckpoint) -> Result<Transaction, JsValue> {
@@ -349,6 +368,18 @@ impl Connection {
         self.database
             .add(&self.log, LOG, &row, &key, later.as_ref())
     }
+}
+
+/// Whether a database that cannot be opened now cannot be opened later either: errors that say that there is none to be had here.
+/// One without a name is our own.
+fn is_lasting(error: &JsValue) -> bool {
+    let names = [
+        "SecurityError",
+        "NotSupportedError",
+        "InvalidStateError",
+        "VersionError",
+    ];
+    error.is_string() || names.iter().any(|name| is(error, name))
 }
 
 fn lost(session: &Weak<Session>) {
@@ -698,6 +729,28 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
+    async fn a_check_leaves_nothing_behind_and_fails_on_a_closed_connection() {
+        let mut storage = open("check").await;
+        append(&mut storage, 1, fence(1)).await;
+        storage.0.handle(StorageRequest::Check);
+        assert_eq!(storage.1.next().await, StorageEvent::Checked);
+        let session = storage.0.session.clone().unwrap();
+        let connection = session.connection.borrow();
+        connection.as_ref().unwrap().database.close();
+        drop(connection);
+        storage.0.handle(StorageRequest::Check);
+        match storage.1.next().await {
+            StorageEvent::CheckFailed(why) => assert!(why.contains("InvalidStateError"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        // A new connection works.
+        storage.0.handle(StorageRequest::Open(Durability::Relaxed));
+        assert_eq!(storage.1.next().await, StorageEvent::Opened);
+        let loaded = load(&mut storage).await;
+        assert_eq!((seqs(&loaded), loaded.foreign), (vec![1], 0));
+    }
+
+    #[wasm_bindgen_test]
     async fn a_number_is_taken_once() {
         let mut old = open("taken").await;
         let mut new = open("taken").await;
@@ -938,7 +991,10 @@ mod tests {
 
         storage.0.handle(StorageRequest::Open(Durability::Relaxed));
         match storage.1.next().await {
-            StorageEvent::Unavailable(why) => assert!(why.contains("VersionError"), "{why}"),
+            StorageEvent::Unavailable {
+                why,
+                is_lasting: true,
+            } => assert!(why.contains("VersionError"), "{why}"),
             other => panic!("{other:?}"),
         }
     }
@@ -969,9 +1025,10 @@ mod tests {
         let (mut storage, told) = named("others");
         storage.handle(StorageRequest::Open(Durability::Relaxed));
         match told.next().await {
-            StorageEvent::Unavailable(why) => {
-                assert!(why.contains("not of TabMQ's making"), "{why}")
-            }
+            StorageEvent::Unavailable {
+                why,
+                is_lasting: true,
+            } => assert!(why.contains("not of TabMQ's making"), "{why}"),
             other => panic!("{other:?}"),
         }
     }

@@ -5,9 +5,10 @@ use crate::api::{Candidacy, Durability, EventKind, ReignTimes, Term};
 use crate::control::{ControlMessage, VALUES_MAX};
 use crate::host::{Host, State};
 use crate::link::Link;
-use crate::log::Log;
+use crate::log::{Log, Trouble};
 use crate::names::{Lock, TabId};
 use crate::reign::Reign;
+use crate::storage::Damage;
 use crate::suspicion::Right;
 use crate::takeover::{self, Beginning, Takeover, Why};
 
@@ -78,7 +79,9 @@ impl Joined {
             Part::Waiting | Part::Taking(_) => {}
         }
         turn.event(EventKind::TakingOver);
-        let mut takeover = Box::new(Takeover::new(turn.now, self.durability, why));
+        self.database.forget_check();
+        let was_open = self.database.was_open();
+        let mut takeover = Box::new(Takeover::new(turn.now, self.durability, why, was_open));
         let in_memory = match self.durability {
             Durability::Memory => {
                 let term = takeover::next_term(turn.now, self.highest_term);
@@ -100,7 +103,8 @@ impl Joined {
         let Part::Taking(takeover) = &self.part else {
             return;
         };
-        let took_ms = turn.now.ms_since(takeover.began);
+        let began = takeover.began;
+        let took_ms = turn.now.ms_since(began);
         let Beginning {
             term,
             log,
@@ -108,6 +112,8 @@ impl Joined {
             foreign,
             trouble,
             was_removed,
+            damage,
+            identity,
         } = beginning;
         let state = State {
             is_durable: log.is_some(),
@@ -138,15 +144,26 @@ impl Joined {
             let first = restored.errors.first().map(ToString::to_string);
             turn.event(EventKind::RecordsSkipped { skipped, first });
         }
-        let is_full = log.as_ref().is_some_and(Log::is_full);
+        if damage != Damage::default() {
+            let Damage { rows, snapshot } = damage;
+            turn.event(EventKind::StorageDamaged { rows, snapshot });
+        }
+        if let Some(identity) = identity {
+            self.on_identity(identity, !was_removed, turn);
+        }
+        let log_trouble = log.as_ref().and_then(Log::trouble);
         let awaited = host.awaited();
         let times = ReignTimes {
-            elected: takeover.began,
+            elected: began,
             restored: turn.now,
         };
         self.set_part(Part::Broker(Box::new(Reign::new(host, log, times))), turn);
-        if is_full {
-            turn.event(EventKind::StorageFull);
+        match log_trouble {
+            None => self.tell_working(turn),
+            Some(Trouble::Full) => turn.event(EventKind::StorageFull),
+            Some(Trouble::Failing) => {}
+        }
+        if log_trouble.is_some() {
             self.with_host(turn, |host, now, out| host.on_full(now, true, out));
         }
         for tab in self.roster.ids().into_iter().chain(awaited) {

@@ -12,6 +12,10 @@ impl Joined {
         if self.visibility != visibility {
             self.visibility = visibility;
             self.changed();
+            // Browsers end connections to databases of tabs in the background, and say nothing.
+            if visibility == Visibility::Visible {
+                self.check_database();
+            }
         }
     }
 
@@ -29,6 +33,7 @@ impl Joined {
         if tab == self.tab_id {
             return self.on_foreign(Source::Control, turn);
         }
+        let log = announcement.log;
         let term = announcement.term.filter(|_| announcement.is_broker);
         let claim = term.map(|term| Claim {
             tab,
@@ -43,6 +48,12 @@ impl Joined {
         self.watch(tab, turn);
         if let Some(claim) = claim {
             self.on_claim(claim, turn);
+        }
+        if let Part::Client(link) = &self.part
+            && link.broker == tab
+            && let Some(identity) = log
+        {
+            self.on_identity(identity, true, turn);
         }
     }
 
@@ -115,6 +126,22 @@ impl Joined {
                 Part::Broker(reign) => Some(reign.times),
                 Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
             },
+            log: match &self.part {
+                Part::Broker(reign) if reign.log.is_some() => self.known_log,
+                Part::Broker(_) | Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
+            },
+        }
+    }
+
+    /// The broker's log has this identity. `is_news`: whether nobody was told yet if it is another log than before.
+    pub(super) fn on_identity(&mut self, identity: u64, is_news: bool, turn: &mut Turn<'_>) {
+        let before = self.known_log.replace(identity);
+        if before == Some(identity) {
+            return;
+        }
+        turn.notify(Notice::Log { identity });
+        if before.is_some() && is_news {
+            self.event_seldom("lost", turn, || EventKind::StorageLost);
         }
     }
 

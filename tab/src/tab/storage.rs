@@ -1,30 +1,77 @@
 //! The database: who asks it what, and where its answers go.
 
 use broker::BatchId;
+use broker::Time;
 
-use super::{Input, Joined, Part, Turn};
 use crate::api::{Durability, EventKind};
 use crate::control::ControlMessage;
-use crate::log::{Log, Probe, Written};
-use crate::names::TabId;
-use crate::storage::{Seq, StorageEvent, StorageRequest};
+use crate::log::{Log, Probe, Trouble, Written};
+use crate::names::{Lock, TabId};
+use crate::storage::{Seq, StorageError, StorageEvent, StorageRequest};
+use crate::suspicion::Right;
 use crate::takeover::{Outcome, Why};
+
+use super::{Input, Joined, LockRequest, Part, Turn};
 
 /// What is known of the database.
 #[derive(Debug, Default)]
 pub(super) struct Database {
     is_open: bool,
-    /// Why there is none.
+    /// Whether this tab ever had it open.
+    was_open: bool,
+    /// Why there is none, and will be none.
     unavailable: Option<String>,
-    is_asked: bool,
+    asked: Option<Asked>,
     /// Whether nobody waits for the answer any more.
     is_abandoned: bool,
+    /// Whether it is to be seen whether it works.
+    wants_check: bool,
+    /// Whether a check has failed and is repeated on a new connection.
+    is_rechecked: bool,
+    /// Whether the page was told that it fails again and again, and not yet that it works.
+    is_failing: bool,
+}
+
+/// A request that has no answer yet.
+#[derive(Debug)]
+struct Asked {
+    since: Time,
+    /// When the silence is told, or told again.
+    silence_due: Time,
+    is_told: bool,
 }
 
 impl Database {
     /// Nobody waits for the answer to what is under way.
     pub(super) fn abandon(&mut self) {
-        self.is_abandoned = self.is_asked;
+        self.is_abandoned = self.asked.is_some();
+    }
+
+    /// What a takeover asks shows whether it works.
+    pub(super) fn forget_check(&mut self) {
+        self.wants_check = false;
+    }
+
+    /// Whether this tab ever had it open.
+    pub(super) fn was_open(&self) -> bool {
+        self.was_open
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Time> {
+        self.asked.as_ref().map(|asked| asked.silence_due)
+    }
+
+    /// Whether it has not answered for long.
+    fn is_silent(&self) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.is_told)
+    }
+
+    /// Opens it, if it is not open, and sees whether it works.
+    fn check(&self, durability: Durability) -> StorageRequest {
+        match self.is_open {
+            true => StorageRequest::Check,
+            false => StorageRequest::Open(durability),
+        }
     }
 
     /// Notes an answer; whether somebody waits for it.
@@ -32,16 +79,24 @@ impl Database {
         match event {
             StorageEvent::Opened => {
                 self.is_open = true;
+                self.was_open = true;
                 self.unavailable = None;
             }
-            StorageEvent::Unavailable(why) => self.unavailable = Some(why.clone()),
-            StorageEvent::Closed => self.is_open = false,
-            StorageEvent::Loaded(_)
+            StorageEvent::Unavailable { why, is_lasting } => {
+                self.is_open = false;
+                self.unavailable = is_lasting.then(|| why.clone());
+            }
+            // A browser may end a connection without a word, and every transaction fails from then on: a new one may work.
+            StorageEvent::Closed
             | StorageEvent::LoadFailed(_)
+            | StorageEvent::CheckFailed(_)
+            | StorageEvent::Failed(_, StorageError::Other(_)) => self.is_open = false,
+            StorageEvent::Loaded(_)
+            | StorageEvent::Checked
             | StorageEvent::Committed(_)
-            | StorageEvent::Failed(..) => {}
+            | StorageEvent::Failed(_, StorageError::Taken | StorageError::Full) => {}
         }
-        self.is_asked = false;
+        self.asked = None;
         !core::mem::take(&mut self.is_abandoned)
     }
 }
@@ -69,21 +124,26 @@ impl Joined {
         }
     }
 
-    /// Asks what a takeover wants next.
+    /// Asks what a takeover wants next, or whether the database works.
     pub(super) fn ask_database(&mut self, turn: &mut Turn<'_>) {
-        if self.database.is_asked {
+        if self.database.asked.is_some() {
             return;
         }
-        if let Part::Taking(takeover) = &mut self.part
-            && let Some(request) = takeover.next_request(turn.now, self.database.is_open)
-        {
+        let request = match &mut self.part {
+            Part::Taking(takeover) => takeover.next_request(turn.now, self.database.is_open),
+            Part::Waiting | Part::Client(_) if self.database.wants_check => {
+                Some(self.database.check(self.durability))
+            }
+            Part::Waiting | Part::Client(_) | Part::Broker(_) => None,
+        };
+        if let Some(request) = request {
             self.ask(request, turn);
         }
     }
 
     /// Writes the next row, if there is something to write.
     pub(super) fn write_log(&mut self, turn: &mut Turn<'_>) {
-        if self.database.is_asked {
+        if self.database.asked.is_some() {
             return;
         }
         let Part::Broker(reign) = &mut self.part else {
@@ -92,15 +152,149 @@ impl Joined {
         let Some(log) = &mut reign.log else {
             return;
         };
-        let is_awaited = reign.host.is_waiting();
-        if let Some(request) = log.next_request(turn.now, is_awaited, || reign.host.snapshot()) {
+        let request = if self.database.wants_check {
+            Some(self.database.check(self.durability))
+        } else if self.database.is_open {
+            let is_awaited = reign.host.is_waiting();
+            log.next_request(turn.now, is_awaited, || reign.host.snapshot())
+        } else {
+            (!log.is_pausing(turn.now)).then_some(StorageRequest::Open(self.durability))
+        };
+        if let Some(request) = request {
             self.ask(request, turn);
         }
     }
 
     fn ask(&mut self, request: StorageRequest, turn: &mut Turn<'_>) {
-        self.database.is_asked = true;
+        self.database.asked = Some(Asked {
+            since: turn.now,
+            silence_due: turn.now.plus_ms(self.settings.storage_silence_ms),
+            is_told: false,
+        });
         turn.storage(request);
+    }
+
+    // Whether it works.
+
+    /// Sees whether the database works, if this tab keeps anything there.
+    pub(super) fn check_database(&mut self) {
+        if self.durability == Durability::Memory || self.database.unavailable.is_some() {
+            return;
+        }
+        match &mut self.part {
+            Part::Waiting | Part::Client(_) => self.database.wants_check = true,
+            // It shows by itself.
+            Part::Taking(_) => {}
+            Part::Broker(reign) => {
+                if let Some(log) = &mut reign.log {
+                    log.verify();
+                }
+            }
+        }
+    }
+
+    /// Takes the broker's lock by force, or asks for the right to, once it is certain that this tab can do what the broker cannot:
+    /// of two tabs whose databases fail, neither should take the other's place.
+    pub(super) fn ask_for_right(&mut self, turn: &mut Turn<'_>) {
+        if self.durability == Durability::Memory || self.database.unavailable.is_some() {
+            return turn.lock(LockRequest::AcquireIfFree(Lock::Steal));
+        }
+        self.database.wants_check = true;
+        if self.database.is_silent() {
+            self.on_right(Right::NotGiven, turn);
+        }
+    }
+
+    /// A step of a check has been answered; the next one may be wanted.
+    fn on_checked(&mut self, event: &StorageEvent, turn: &mut Turn<'_>) {
+        let works = match event {
+            StorageEvent::Checked => true,
+            // Perhaps it is the connection that does not work.
+            StorageEvent::CheckFailed(_) if !self.database.is_rechecked => {
+                self.database.is_rechecked = true;
+                self.database.wants_check = true;
+                return;
+            }
+            StorageEvent::CheckFailed(why) | StorageEvent::Unavailable { why, .. } => {
+                self.event_seldom("storage", turn, || EventKind::Storage(why.clone()));
+                false
+            }
+            // It is open now, or what was asked before has been answered.
+            StorageEvent::Opened
+            | StorageEvent::Loaded(_)
+            | StorageEvent::LoadFailed(_)
+            | StorageEvent::Committed(_)
+            | StorageEvent::Failed(..)
+            | StorageEvent::Closed => {
+                self.database.wants_check = true;
+                return;
+            }
+        };
+        self.database.is_rechecked = false;
+        match &self.part {
+            Part::Waiting | Part::Client(_) if self.suspicion.is_asking() => match works {
+                true => turn.lock(LockRequest::AcquireIfFree(Lock::Steal)),
+                false => self.on_right(Right::NotGiven, turn),
+            },
+            Part::Waiting | Part::Client(_) | Part::Taking(_) => {}
+            // The database works, but it does not take what the broker has to store: that is as good as no room.
+            Part::Broker(reign)
+                if works && reign.log.as_ref().and_then(Log::trouble) == Some(Trouble::Failing) =>
+            {
+                let why = Why::Full(reign.host.term);
+                self.database.is_failing = false;
+                self.take_over(why, turn);
+            }
+            Part::Broker(_) => {}
+        }
+    }
+
+    /// Tells that the database does not answer, if it does not.
+    pub(super) fn mind_silence(&mut self, turn: &mut Turn<'_>) {
+        let silence_ms = self.settings.storage_silence_ms;
+        let Some(asked) = &mut self.database.asked else {
+            return;
+        };
+        if asked.silence_due > turn.now {
+            return;
+        }
+        // A tab that stood still hears its timer first, and the answer after that.
+        let is_late = asked.silence_due.plus_ms(self.settings.probe_lateness_ms) < turn.now;
+        asked.silence_due = turn.now.plus_ms(silence_ms);
+        if is_late {
+            return;
+        }
+        asked.is_told = true;
+        let seconds = turn.now.ms_since(asked.since) / 1_000;
+        let why = format!("The database has not answered for {seconds} s.");
+        if self.suspicion.is_asking() {
+            self.on_right(Right::NotGiven, turn);
+        }
+        if !self.database.is_open {
+            // It was asked to open. Another attempt may fare better, and this one is given up with that.
+            self.database.asked = None;
+        }
+        if let Part::Taking(takeover) = &mut self.part
+            && self.database.asked.is_none()
+        {
+            let heard = self.highest_term;
+            let outcome = takeover.on_silence(turn.now, heard, why, &self.settings);
+            return self.on_outcome(outcome, turn);
+        }
+        self.event_seldom("storage", turn, || EventKind::Storage(why));
+    }
+
+    fn tell_failing(&mut self, why: String, turn: &mut Turn<'_>) {
+        if !core::mem::replace(&mut self.database.is_failing, true) {
+            turn.event(EventKind::StorageFailing(why));
+        }
+    }
+
+    /// Tells that the database works, if it was told that it does not.
+    pub(super) fn tell_working(&mut self, turn: &mut Turn<'_>) {
+        if core::mem::take(&mut self.database.is_failing) {
+            turn.event(EventKind::StorageWorks);
+        }
     }
 
     pub(super) fn persist(&mut self, batch: BatchId, bytes: &[u8]) {
@@ -119,8 +313,14 @@ impl Joined {
         if !is_awaited {
             return;
         }
+        if core::mem::take(&mut self.database.wants_check) {
+            self.on_checked(&event, turn);
+        }
         match &mut self.part {
-            Part::Waiting | Part::Client(_) => self.changed(),
+            Part::Waiting | Part::Client(_) => match event {
+                StorageEvent::Opened | StorageEvent::Unavailable { .. } => self.changed(),
+                _ => {}
+            },
             Part::Taking(takeover) => {
                 let mut requests = Vec::new();
                 let heard = self.highest_term;
@@ -129,11 +329,7 @@ impl Joined {
                 for request in requests {
                     self.ask(request, turn);
                 }
-                match outcome {
-                    Some(Outcome::Reign(beginning)) => self.begin_reign(*beginning, turn),
-                    Some(Outcome::Ousted) => self.fenced(turn),
-                    None => {}
-                }
+                self.on_outcome(outcome, turn);
             }
             Part::Broker(reign) => {
                 let Some(log) = &mut reign.log else {
@@ -146,15 +342,42 @@ impl Joined {
                     }
                     StorageEvent::Failed(seq, error) => {
                         let written = log.on_failed(turn.now, seq, error);
+                        self.database.wants_check = log.trouble() == Some(Trouble::Failing);
                         self.on_written(seq, written, turn);
                     }
+                    // What failed before waits for another attempt already.
+                    StorageEvent::Unavailable { .. } if log.is_pausing(turn.now) => {}
+                    StorageEvent::Unavailable { why, .. } => {
+                        let written = log.put_off(turn.now, why);
+                        self.on_written(Seq::default(), written, turn);
+                    }
                     StorageEvent::Opened
-                    | StorageEvent::Unavailable(_)
                     | StorageEvent::Loaded(_)
                     | StorageEvent::LoadFailed(_)
-                    | StorageEvent::Closed => {}
+                    | StorageEvent::Closed
+                    | StorageEvent::Checked
+                    | StorageEvent::CheckFailed(_) => {}
                 }
             }
+        }
+    }
+
+    /// What a takeover has come to, and what it met on its way.
+    fn on_outcome(&mut self, outcome: Option<Outcome>, turn: &mut Turn<'_>) {
+        if let Part::Taking(takeover) = &mut self.part
+            && let Some(why) = takeover.take_untold()
+        {
+            let is_lasting = takeover.has_failed_often(&self.settings);
+            if is_lasting {
+                self.tell_failing(why, turn);
+            } else {
+                self.event_seldom("storage", turn, || EventKind::Storage(why));
+            }
+        }
+        match outcome {
+            Some(Outcome::Reign(beginning)) => self.begin_reign(*beginning, turn),
+            Some(Outcome::Ousted) => self.fenced(turn),
+            None => {}
         }
     }
 
@@ -163,10 +386,14 @@ impl Joined {
             Written::Stored {
                 batch,
                 probes,
-                has_room_again,
+                ended,
             } => {
-                if has_room_again {
-                    turn.event(EventKind::StorageHasRoom);
+                match ended {
+                    Some(Trouble::Full) => turn.event(EventKind::StorageHasRoom),
+                    Some(Trouble::Failing) => self.tell_working(turn),
+                    None => {}
+                }
+                if ended.is_some() {
                     self.with_host(turn, |host, now, out| host.on_full(now, false, out));
                 }
                 if let Some(batch) = batch {
@@ -185,10 +412,9 @@ impl Joined {
                 }
             }
             Written::Later(why) => self.event_seldom("storage", turn, || EventKind::Storage(why)),
-            // Another tab may fare better.
-            Written::Broken(why) => {
-                turn.event(EventKind::Storage(why));
-                self.fenced(turn);
+            Written::Failing(why) => {
+                self.tell_failing(why, turn);
+                self.with_host(turn, |host, now, out| host.on_full(now, true, out));
             }
             Written::Nothing => {}
         }
@@ -215,16 +441,26 @@ impl Joined {
         let probe = Probe { tab, number };
         match &mut self.part {
             Part::Waiting | Part::Client(_) => {}
-            // It takes time to read a long log; for ever it must not.
+            // It takes time to read a long log; for ever it must not. A tab whose database works shall take over from one whose
+            // database fails.
             Part::Taking(takeover) => {
-                if takeover.began.plus_ms(self.settings.takeover_ms) > turn.now {
+                let is_late = takeover.began.plus_ms(self.settings.takeover_ms) <= turn.now;
+                if !is_late && !takeover.is_failing() && !self.database.is_silent() {
                     self.pong(probe, turn);
                 }
             }
-            Part::Broker(reign) => match reign.log.as_mut().filter(|log| !log.is_full()) {
-                Some(log) => log.probe(probe),
-                // Storage without room cures no other tab.
+            Part::Broker(reign) => match &mut reign.log {
                 None => self.pong(probe, turn),
+                // Storage without room cures no other tab.
+                Some(log) if log.trouble() == Some(Trouble::Full) => self.pong(probe, turn),
+                Some(log) => {
+                    let since = self.database.asked.as_ref().map(|asked| asked.since);
+                    if since.is_some_and(|since| log.is_busy(since, turn.now)) {
+                        self.pong(probe, turn);
+                    } else {
+                        log.probe(probe);
+                    }
+                }
             },
         }
     }

@@ -118,7 +118,7 @@ impl Joined {
                     number,
                 }),
                 Step::Ask => match self.candidacy {
-                    Candidacy::Auto => turn.lock(LockRequest::AcquireIfFree(Lock::Steal)),
+                    Candidacy::Auto => self.ask_for_right(turn),
                     // It is for others to take the broker's place.
                     Candidacy::Client => self.on_right(Right::NotGiven, turn),
                 },

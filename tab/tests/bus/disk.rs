@@ -14,6 +14,10 @@ pub(crate) struct Disk {
     pub(crate) is_missing: bool,
     /// Nothing more finds room.
     pub(crate) is_full: bool,
+    /// Nothing works for the moment.
+    pub(crate) is_down: bool,
+    /// Rows that are not small fail.
+    pub(crate) refuses_large: bool,
     /// So many writes fail.
     pub(crate) failures: usize,
 }
@@ -21,10 +25,18 @@ pub(crate) struct Disk {
 impl Disk {
     pub(crate) fn answer(&mut self, request: StorageRequest) -> Option<StorageEvent> {
         Some(match request {
-            StorageRequest::Open(_) if self.is_missing => {
-                StorageEvent::Unavailable("there is none".to_owned())
-            }
+            StorageRequest::Open(_) if self.is_missing => StorageEvent::Unavailable {
+                why: "there is none".to_owned(),
+                is_lasting: true,
+            },
+            StorageRequest::Open(_) if self.is_down => StorageEvent::Unavailable {
+                why: "it is down".to_owned(),
+                is_lasting: false,
+            },
             StorageRequest::Open(_) => StorageEvent::Opened,
+            StorageRequest::Load if self.is_down => {
+                StorageEvent::LoadFailed("it is down".to_owned())
+            }
             StorageRequest::Load => StorageEvent::Loaded(Loaded {
                 snapshot: self.snapshot.clone(),
                 rows: self
@@ -36,6 +48,9 @@ impl Disk {
                 tail: self.tail(),
             }),
             StorageRequest::Append(seq, row) => match self.check(seq) {
+                Ok(()) if self.refuses_large && is_large(&row.kind) => {
+                    StorageEvent::Failed(seq, StorageError::Other("too large".to_owned()))
+                }
                 Ok(()) => {
                     self.rows.insert(seq, row);
                     StorageEvent::Committed(seq)
@@ -67,6 +82,10 @@ impl Disk {
                     Err(error) => StorageEvent::Failed(seq, error),
                 }
             }
+            StorageRequest::Check if self.is_down => {
+                StorageEvent::CheckFailed("it is down".to_owned())
+            }
+            StorageRequest::Check => StorageEvent::Checked,
             StorageRequest::Close => return None,
         })
     }
@@ -79,8 +98,8 @@ impl Disk {
     }
 
     fn check(&mut self, seq: Seq) -> Result<(), StorageError> {
-        if self.failures > 0 {
-            self.failures -= 1;
+        if self.failures > 0 || self.is_down {
+            self.failures = self.failures.saturating_sub(1);
             return Err(StorageError::Other("it failed".to_owned()));
         }
         if self.rows.contains_key(&seq) {
@@ -91,4 +110,8 @@ impl Disk {
         }
         Ok(())
     }
+}
+
+fn is_large(kind: &RowKind) -> bool {
+    matches!(kind, RowKind::Segment(bytes) if bytes.len() > 1_000)
 }

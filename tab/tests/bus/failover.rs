@@ -3,7 +3,7 @@
 use tab::api::{Candidacy, Durability, EventKind, QoS, Role, Term};
 use tab::control::ControlMessage;
 use tab::storage::{RowKind, Seq, StorageEvent};
-use tab::{Input, Settings, TabId};
+use tab::{Input, TabId};
 
 use crate::world::{World, id};
 
@@ -207,18 +207,6 @@ fn a_database_that_fails_for_a_moment_is_tried_again() {
     world.pass(1_000);
     assert!(has_pong(&world));
     assert_eq!(world.term(id(1)), before);
-}
-
-#[test]
-fn a_broker_whose_database_keeps_failing_leaves_the_place_to_another() {
-    let mut world = with_connected_tabs(2);
-    world.disk.failures = Settings::default().storage_failures_max as usize;
-    world.say(ControlMessage::Probe {
-        tab_id: id(9),
-        number: 1,
-    });
-    world.pass(10_000);
-    assert_eq!(brokers(&world, 1..=2), [id(2)]);
 }
 
 fn has_pong(world: &World) -> bool {

@@ -10,4 +10,5 @@ mod ports;
 mod presence;
 mod pressure;
 mod questions;
+mod storage;
 mod world;

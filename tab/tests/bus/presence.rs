@@ -136,6 +136,7 @@ fn announcement(tab_id: TabId) -> ControlMessage {
         durability: Durability::Memory,
         lanes: Vec::new(),
         reign: None,
+        log: None,
     })
 }
 

@@ -35,6 +35,14 @@ pub(crate) struct World {
     pub(crate) disk: Disk,
     /// Tabs whose database does not answer.
     pub(crate) stuck: BTreeSet<TabId>,
+    /// Tabs whose connection to the database fails, until they open a new one.
+    pub(crate) dead: BTreeSet<TabId>,
+    /// Tabs whose database fails, whatever they ask of it.
+    pub(crate) down: BTreeSet<TabId>,
+    /// How often tabs have opened the database.
+    pub(crate) opened: usize,
+    /// What pages remember of the log from an earlier visit.
+    pub(crate) known_log: Option<u64>,
     /// Tabs that are told nothing, until they thaw.
     frozen: BTreeMap<TabId, Vec<Input>>,
     /// Tabs whose pages do not say how far they have come.
@@ -83,6 +91,10 @@ impl World {
             durability,
             disk: Disk::default(),
             stuck: BTreeSet::new(),
+            dead: BTreeSet::new(),
+            down: BTreeSet::new(),
+            opened: 0,
+            known_log: None,
             frozen: BTreeMap::new(),
             silent_pages: BTreeSet::new(),
             restless: BTreeSet::new(),
@@ -120,6 +132,7 @@ impl World {
             visibility: Visibility::Visible,
             durability: self.durability,
             candidacy,
+            known_log: self.known_log,
         };
         self.command(tab_id, Command::Open(options));
     }
@@ -145,6 +158,27 @@ impl World {
         for request in asked.into_iter().flatten() {
             self.ask(tab_id, request);
         }
+        self.run();
+    }
+
+    /// Whether the database, which does not answer this tab, has been asked to write a checkpoint.
+    pub(crate) fn is_asked_for_checkpoint(&self, tab_id: TabId) -> bool {
+        let asked = self.tabs.get(&tab_id).map(|node| &node.asked);
+        let asked = asked.into_iter().flatten();
+        asked
+            .into_iter()
+            .any(|it| matches!(it, StorageRequest::Checkpoint(_)))
+    }
+
+    /// The database, which does not answer this tab, answers one request all the same.
+    pub(crate) fn answer_one(&mut self, tab_id: TabId) {
+        let asked = self.tabs.get_mut(&tab_id);
+        let request = asked.map(|node| node.asked.remove(0));
+        self.stuck.remove(&tab_id);
+        if let Some(request) = request {
+            self.ask(tab_id, request);
+        }
+        self.stuck.insert(tab_id);
         self.run();
     }
 
@@ -404,7 +438,14 @@ impl World {
             }
             return;
         }
+        if let StorageRequest::Open(_) = request {
+            self.opened += 1;
+            self.dead.remove(&tab_id);
+        }
+        let is_down = self.disk.is_down;
+        self.disk.is_down |= self.dead.contains(&tab_id) || self.down.contains(&tab_id);
         let answer = self.disk.answer(request);
+        self.disk.is_down = is_down;
         let answer = answer.map(|event| (tab_id, Input::Storage(event)));
         self.arriving.extend(answer);
     }
