@@ -46,6 +46,14 @@ pub(crate) struct Disk {
     free_us: u64,
     /// Until when there is no more room.
     full_until_us: u64,
+    /// Connections that fail, whatever is asked of them.
+    dead: BTreeSet<ConnectionNo>,
+    /// Until when everything fails.
+    down_until_us: u64,
+    /// But not for this tab.
+    spared: Option<TabId>,
+    /// Until when there is no answer to those who open it.
+    silent_until_us: u64,
 }
 
 /// What a number of the log is taken by.
@@ -57,13 +65,15 @@ enum Stored {
 }
 
 /// One opening of the database by one tab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ConnectionNo(u64);
 
 #[derive(Debug)]
 struct Connection {
     no: ConnectionNo,
     is_busy: bool,
+    /// Whether it is the answer to this very opening that is under way.
+    is_opening: bool,
 }
 
 /// Something that a tab asked for and that has its time.
@@ -119,6 +129,10 @@ impl Disk {
             last_transaction: 0,
             free_us: 0,
             full_until_us: 0,
+            dead: BTreeSet::new(),
+            down_until_us: 0,
+            spared: None,
+            silent_until_us: 0,
         }
     }
 
@@ -141,14 +155,25 @@ impl Disk {
                 self.last_connection += 1;
                 let no = ConnectionNo(self.last_connection);
                 self.closing.remove(&tab);
-                let is_busy = false;
-                let before = self.connections.insert(tab, Connection { no, is_busy });
-                if before.is_some_and(|before| before.is_busy) {
+                let connection = Connection {
+                    no,
+                    is_busy: false,
+                    is_opening: true,
+                };
+                let before = self.connections.insert(tab, connection);
+                // An opening that is not answered may be given up for another one.
+                if before.is_some_and(|before| before.is_busy && !before.is_opening) {
                     return Err(Misuse::TwoAtATime);
+                }
+                if now_us < self.silent_until_us {
+                    if let Some(connection) = self.connections.get_mut(&tab) {
+                        connection.is_busy = true;
+                    }
+                    return Ok(None);
                 }
             }
             StorageRequest::Checkpoint(checkpoint) => self.check_fences(checkpoint)?,
-            StorageRequest::Append(..) | StorageRequest::Load => {}
+            StorageRequest::Append(..) | StorageRequest::Load | StorageRequest::Check => {}
         }
         // What is asked of a database that was closed has failed, as the tab will hear.
         if self.closing.contains(&tab) {
@@ -188,7 +213,9 @@ impl Disk {
             return self.prng.between(5_000, 80_000);
         }
         match request {
-            StorageRequest::Append(..) | StorageRequest::Close => self.prng.between(200, 1_500),
+            StorageRequest::Append(..) | StorageRequest::Check | StorageRequest::Close => {
+                self.prng.between(200, 1_500)
+            }
             StorageRequest::Load | StorageRequest::Checkpoint(_) => self.prng.between(500, 5_000),
             StorageRequest::Open(_) => self.prng.between(500, 8_000),
         }
@@ -224,18 +251,34 @@ impl Disk {
         transaction: u64,
     ) -> Option<Result<Outcome, Misuse>> {
         let Transaction {
+            tab,
             connection,
             request,
             ..
         } = self.under_way.remove(&transaction)?;
-        let is_aborted = self.prng.chance(self.manners.abort_per_mille);
+        let is_down = now_us < self.down_until_us && self.spared != Some(tab);
+        let is_aborted = self.prng.chance(self.manners.abort_per_mille)
+            || is_down
+            || self.dead.contains(&connection);
         let (answer, change) = match request {
+            StorageRequest::Open(_) if is_down => {
+                let answer = StorageEvent::Unavailable {
+                    why: "it is down".to_owned(),
+                    is_lasting: false,
+                };
+                (answer, None)
+            }
             StorageRequest::Open(_) => (self.open(), None),
             StorageRequest::Load if is_aborted => {
                 let why = "the read was aborted".to_owned();
                 (StorageEvent::LoadFailed(why), None)
             }
             StorageRequest::Load => (StorageEvent::Loaded(self.load()), None),
+            StorageRequest::Check if is_aborted => {
+                let why = "the check was aborted".to_owned();
+                (StorageEvent::CheckFailed(why), None)
+            }
+            StorageRequest::Check => (StorageEvent::Checked, None),
             StorageRequest::Append(seq, row) => {
                 let size = match &row.kind {
                     RowKind::Fence | RowKind::Checkpoint => 16,
@@ -279,7 +322,10 @@ impl Disk {
 
     fn open(&mut self) -> StorageEvent {
         if self.prng.chance(self.manners.unavailable_per_mille) {
-            return StorageEvent::Unavailable("denied".to_owned());
+            return StorageEvent::Unavailable {
+                why: "denied".to_owned(),
+                is_lasting: true,
+            };
         }
         StorageEvent::Opened
     }
@@ -382,7 +428,8 @@ impl Disk {
             return false;
         };
         open.is_busy = false;
-        if let StorageEvent::Unavailable(_) = answer {
+        open.is_opening = false;
+        if let StorageEvent::Unavailable { .. } = answer {
             self.connections.remove(&tab);
         }
         true

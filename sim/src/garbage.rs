@@ -116,5 +116,6 @@ fn stranger(tab_id: TabId) -> Announcement {
         durability: Durability::default(),
         lanes: Vec::new(),
         reign: None,
+        log: None,
     }
 }

@@ -214,6 +214,9 @@ fn weights(prng: &mut Prng, is_rough: bool) -> Vec<(Fault, u64)> {
             (Fault::Clear, 1, 900),
             (Fault::Flip, 1, 900),
             (Fault::ForeignRow, 1, 900),
+            (Fault::DeadHandle, 2, 700),
+            (Fault::DiskDown, 1, 800),
+            (Fault::SilentOpen, 1, 900),
         ] {
             draw(fault, weight, absent_per_mille);
         }

@@ -73,6 +73,12 @@ faults! {
     Flip = "flip",
     /// Somebody takes a number of the log for what this build does not know.
     ForeignRow = "foreign-row",
+    /// A tab's connection to the database fails, until the tab opens a new one.
+    DeadHandle = "dead-handle",
+    /// Everything that some tabs, or all, ask of the database fails for a while.
+    DiskDown = "disk-down",
+    /// Whoever opens the database gets no answer for a while.
+    SilentOpen = "silent-open",
     /// Messages take up to 200 ms.
     SlowNet = "slow-net",
     /// Turns of the loop take up several inputs.

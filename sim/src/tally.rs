@@ -120,6 +120,16 @@ tally! {
     rows_fenced_off,
     /// Rows for which there was no room.
     rows_without_room,
+    /// Connections to the database that failed from then on.
+    handles_killed,
+    /// Times that the database failed for a while.
+    disks_down,
+    /// Attempts to open the database that got no answer.
+    openings_unanswered,
+    /// Checks that showed that the database works.
+    checks_passed,
+    /// Checks that showed that it does not.
+    checks_failed,
     /// Publications refused because there was no room.
     publications_without_room,
     /// Writes that were aborted.

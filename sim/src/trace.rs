@@ -119,9 +119,10 @@ pub(crate) fn lock_request(request: LockRequest) -> String {
 
 pub(crate) fn storage_request(request: &StorageRequest) -> String {
     match request {
-        StorageRequest::Open(_) | StorageRequest::Load | StorageRequest::Close => {
-            format!("asks the disk: {request:?}")
-        }
+        StorageRequest::Open(_)
+        | StorageRequest::Load
+        | StorageRequest::Check
+        | StorageRequest::Close => format!("asks the disk: {request:?}"),
         StorageRequest::Append(seq, row) => format!(
             "writes row {seq} of term {}: {}",
             row.term,
@@ -154,7 +155,9 @@ pub(crate) fn stored(event: &StorageEvent) -> String {
             rows.len()
         ),
         StorageEvent::Opened
-        | StorageEvent::Unavailable(_)
+        | StorageEvent::Unavailable { .. }
+        | StorageEvent::Checked
+        | StorageEvent::CheckFailed(_)
         | StorageEvent::LoadFailed(_)
         | StorageEvent::Committed(_)
         | StorageEvent::Failed(..)
@@ -246,6 +249,7 @@ pub(crate) fn notice(notice: &Notice) -> String {
         | Notice::Refused(_)
         | Notice::Stats(_)
         | Notice::Answer(..)
-        | Notice::Mark(_) => format!("{notice:?}"),
+        | Notice::Mark(_)
+        | Notice::Log { .. } => format!("{notice:?}"),
     }
 }

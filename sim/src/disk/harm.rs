@@ -30,9 +30,28 @@ impl Disk {
         self.full_until_us = until_us;
     }
 
+    /// The tab's connection fails from now on, if it has one; a new one will not.
+    pub(crate) fn kill_handle(&mut self, tab: TabId) -> bool {
+        let connection = self.connections.get(&tab).filter(|it| !it.is_opening);
+        connection.is_some_and(|it| self.dead.insert(it.no))
+    }
+
+    /// Everything fails until then, for all tabs but this one.
+    pub(crate) fn take_down(&mut self, until_us: u64, spared: Option<TabId>) {
+        self.down_until_us = until_us;
+        self.spared = spared;
+    }
+
+    /// Nobody gets an answer who opens it until then.
+    pub(crate) fn silence_opening(&mut self, until_us: u64) {
+        self.silent_until_us = until_us;
+    }
+
     /// From now on it does as it should, and fast.
     pub(crate) fn calm(&mut self) {
         self.full_until_us = 0;
+        self.down_until_us = 0;
+        self.silent_until_us = 0;
         self.manners = Manners::default();
     }
 

@@ -486,6 +486,13 @@ impl Oracle {
         self.full_until = self.full_until.max(now.plus_ms(NOTICED_MS));
     }
 
+    /// The database fails for so long: a broker refuses what it would have to store, and notices later that it works again.
+    pub(crate) fn on_disk_down(&mut self, now: Time, ms: u64) {
+        self.tally.disks_down += 1;
+        self.on_full(now.plus_ms(ms));
+        self.on_hindrance(now);
+    }
+
     /// Whether a request may be refused with these codes.
     pub(super) fn may_be_refused(&self, now: Moment, key: ClientKey, codes: &[u8]) -> bool {
         let is_all = |code| codes.iter().all(|it| *it == code);

@@ -124,8 +124,19 @@ impl Oracle {
     pub(crate) fn on_answer(&mut self, now: Time, answer: &StorageEvent) {
         match answer {
             StorageEvent::Opened | StorageEvent::Loaded(_) | StorageEvent::Committed(_) => {}
-            StorageEvent::Unavailable(_) => self.tally.databases_unavailable += 1,
-            StorageEvent::LoadFailed(_) => self.tally.reads_failed += 1,
+            StorageEvent::Checked => self.tally.checks_passed += 1,
+            StorageEvent::CheckFailed(_) => {
+                self.tally.checks_failed += 1;
+                self.on_hindrance(now);
+            }
+            StorageEvent::Unavailable { is_lasting, .. } => {
+                self.tally.databases_unavailable += u64::from(*is_lasting);
+                self.on_hindrance(now);
+            }
+            StorageEvent::LoadFailed(_) => {
+                self.tally.reads_failed += 1;
+                self.on_hindrance(now);
+            }
             StorageEvent::Failed(_, StorageError::Taken) => self.tally.rows_fenced_off += 1,
             StorageEvent::Failed(_, StorageError::Full) => {
                 self.tally.rows_without_room += 1;

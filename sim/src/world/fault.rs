@@ -88,6 +88,9 @@ impl World<'_> {
             Fault::Clear => self.clear(),
             Fault::Flip => self.flip(),
             Fault::ForeignRow => self.foreign_row(),
+            Fault::DeadHandle => self.kill_handle(victim),
+            Fault::DiskDown => self.take_disk_down(&ids),
+            Fault::SilentOpen => self.silence_opening(),
             // What befalls a world all along is no single event.
             Fault::SlowNet
             | Fault::Batch
@@ -242,6 +245,39 @@ impl World<'_> {
             .note(self.now_us, || format!("the disk is full for {ms} ms"));
         self.disk.fill_up(self.now_us + ms * 1_000);
         self.oracle.on_full(self.now());
+    }
+
+    fn kill_handle(&mut self, victim: TabId) {
+        let victim = self.rather_the_broker(victim);
+        if self.disk.kill_handle(victim) {
+            self.oracle.tally.handles_killed += 1;
+            self.trace
+                .tab(self.now_us, victim, || "has a dead handle".to_owned());
+            self.oracle.on_hindrance(self.now());
+        }
+    }
+
+    /// For all tabs, or for all but one.
+    fn take_disk_down(&mut self, ids: &[TabId]) {
+        let ms = self.prng.one_of([100, 1_000, 3_000, 6_000]);
+        let spared = self.prng.chance(500).then(|| self.prng.pick(ids).copied());
+        let spared = spared.flatten();
+        self.trace.note(self.now_us, || {
+            let spared = spared.map(|tab| format!(" for all but tab {}", tab.short()));
+            let spared = spared.unwrap_or_default();
+            format!("the database fails for {ms} ms{spared}")
+        });
+        self.disk.take_down(self.now_us + ms * 1_000, spared);
+        self.oracle.on_disk_down(self.now(), ms);
+    }
+
+    fn silence_opening(&mut self) {
+        let ms = self.prng.one_of([1_000, 5_000, 20_000]);
+        self.trace.note(self.now_us, || {
+            format!("nobody can open the database for {ms} ms")
+        });
+        self.disk.silence_opening(self.now_us + ms * 1_000);
+        self.oracle.on_hindrance(self.now());
     }
 
     fn clear(&mut self) {

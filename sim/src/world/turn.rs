@@ -209,12 +209,15 @@ impl World<'_> {
             StorageRequest::Append(seq, _) => Some(*seq),
             StorageRequest::Open(_)
             | StorageRequest::Load
+            | StorageRequest::Check
             | StorageRequest::Checkpoint(_)
             | StorageRequest::Close => None,
         };
         let is_promised = row.is_some() && self.mutant == Some(Mutant::AckBeforeCommit);
+        let is_opening = matches!(request, StorageRequest::Open(_));
         let due = self.disk.request(self.now_us, tab, request);
         let due = due.map_err(|misuse| Violation::StorageMisused { tab, misuse })?;
+        self.oracle.tally.openings_unanswered += u64::from(is_opening && due.is_none());
         if let Some((at_us, transaction)) = due {
             self.schedule(at_us, Event::Disk(transaction));
             if row.is_some() && self.prng.chance(self.plan.at_commit_per_mille) {
