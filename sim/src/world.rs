@@ -198,7 +198,8 @@ impl<'t> World<'t> {
             self.oracle.check_due(self.now())?;
             self.happen(event)?;
         }
-        self.now_us = end_us;
+        // That moment may be over already, and time does not go back.
+        self.now_us = self.now_us.max(end_us);
         Ok(())
     }
 
@@ -254,5 +255,20 @@ impl<'t> World<'t> {
         }
         self.oracle.on_act(self.now(), tab, &act);
         self.turn(tab, Input::Command(act.command))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_does_not_go_back() {
+        let mut trace = Trace::off();
+        let mut world = World::new(&Scenario::of(0), &mut trace);
+        for until_ms in [50, 20] {
+            world.run_until(until_ms).unwrap();
+            assert_eq!(world.now_us, 50_000);
+        }
     }
 }
