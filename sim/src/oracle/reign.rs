@@ -66,9 +66,15 @@ impl Oracle {
     pub(super) fn end_reign(&mut self, tab: TabId) -> bool {
         let has_ended = self.brokers.remove(&tab).is_some();
         let was_latest = self.broker.take_if(|(broker, _)| *broker == tab).is_some();
-        if was_latest && self.plan.promise != Promise::Durable {
-            // Without a log an earlier broker that has not heard of the later one never will.
+        if was_latest {
+            // A fence stops the brokers of lower terms. A later broker that stored none, because it had no log or no room,
+            // stops nobody: an earlier one that has not heard of it never will.
+            let fence = match self.plan.promise {
+                Promise::Durable => self.log.fence,
+                Promise::Memory | Promise::Calm => None,
+            };
             let left = self.brokers.iter().map(|(tab, term)| (*tab, *term));
+            let left = left.filter(|(_, term)| Some(*term) >= fence);
             self.broker = left.max_by_key(|(_, term)| *term);
         }
         has_ended

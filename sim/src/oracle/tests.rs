@@ -1,8 +1,10 @@
 use tab::api::{
     ClientCommand, ClientNotice, ClientStatus, Command, Durability, Message, Notice, Publication,
 };
+use tab::storage::{Row, RowKind};
 
 use super::*;
+use crate::disk::Change;
 use crate::page::{PROBER, Page};
 use crate::plan::Plan;
 use crate::prng::Prng;
@@ -265,4 +267,29 @@ fn a_roster_that_misses_a_tab_is_found() {
         outcome,
         Err(Violation::WrongRoster { tab: A, .. })
     ));
+}
+
+#[test]
+fn a_broker_goes_on_when_a_later_one_ends_whose_fence_was_not_stored() {
+    for is_fenced in [false, true] {
+        let mut oracle = Oracle::new(Plan {
+            has_web_locks: false,
+            ..plan(Promise::Durable)
+        });
+        for (tab, term, is_stored) in [(A, Term(1), true), (B, Term(2), is_fenced)] {
+            oracle.on_birth(tab);
+            let kind = RowKind::Fence;
+            if is_stored {
+                oracle
+                    .on_change(tab, &Change::Row(Row { term, kind }))
+                    .unwrap();
+            }
+            oracle
+                .on_role(Time::from_ms(0), tab, Role::Broker { term })
+                .unwrap();
+        }
+        assert_eq!(oracle.broker(), Some(B));
+        oracle.on_death(Time::from_ms(1), B, false);
+        assert_eq!(oracle.broker(), Some(A).filter(|_| !is_fenced));
+    }
 }
