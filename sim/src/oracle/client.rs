@@ -98,9 +98,16 @@ impl Copies {
 impl Client {
     // The page's commands.
 
+    /// The page ends its connection. A worker that stands still, or makes sure that it is the broker, learns of it later, and
+    /// may first tell of the connection that it has set up meanwhile.
+    pub(crate) fn end(&mut self) {
+        self.is_in_question |= self.connection.is_some() || self.is_wanted;
+        self.is_wanted = false;
+    }
+
     /// The page connects it, anew or for the first time.
     pub(crate) fn connect(&mut self) {
-        self.is_in_question |= self.connection.is_some() || self.is_wanted;
+        self.end();
         self.epoch += 1;
         self.is_wanted = true;
         self.connection = None;

@@ -136,8 +136,7 @@ impl Oracle {
         let Some(client) = self.client(key) else {
             return;
         };
-        client.is_in_question |= client.connection.is_some();
-        client.is_wanted = false;
+        client.end();
         let will = client.will.filter(|_| is_due);
         if let Some(published) = will.and_then(|id| self.messages.get_mut(&id)) {
             published.kind = Kind::Will { is_due: true };

@@ -1,11 +1,12 @@
 use tab::api::{
-    ClientCommand, ClientNotice, ClientStatus, Command, Durability, Message, Notice, Publication,
+    ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause, Durability, Message,
+    Notice, Publication,
 };
 use tab::storage::{Row, RowKind};
 
 use super::*;
 use crate::disk::Change;
-use crate::page::{PROBER, Page};
+use crate::page::{Act, PROBER, Page};
 use crate::plan::Plan;
 use crate::prng::Prng;
 use crate::scenario::Scenario;
@@ -291,5 +292,42 @@ fn a_broker_goes_on_when_a_later_one_ends_whose_fence_was_not_stored() {
         assert_eq!(oracle.broker(), Some(B));
         oracle.on_death(Time::from_ms(1), B, false);
         assert_eq!(oracle.broker(), Some(A).filter(|_| !is_fenced));
+    }
+}
+
+#[test]
+fn a_page_may_hear_of_the_connection_that_it_gave_up_before_it_connected_again() {
+    let key = ClientKey { tab: A, no: PROBER };
+    for gives_up in [false, true] {
+        let mut story = Story::new();
+        story.oracle = Oracle::new(plan(Promise::Durable));
+        story.oracle.on_birth(A);
+        story.oracle.on_birth(B);
+        let role = Role::Broker { term: TERM };
+        story.oracle.on_role(story.now(), A, role).unwrap();
+        let connect = story.pages[0].collect(PROBER, "id".to_owned());
+        story.oracle.on_act(story.now(), A, &connect);
+        story
+            .tell(A, ClientNotice::Status(ClientStatus::Connecting))
+            .unwrap();
+        if gives_up {
+            let command = ClientCommand::Disconnect { with_will: false };
+            let disconnect = Act {
+                command: Command::Client(PROBER, command),
+                valid: true,
+            };
+            story.oracle.on_act(story.now(), A, &disconnect);
+            story.oracle.on_act(story.now(), A, &connect);
+        }
+        story.connected(A, false, TERM).unwrap();
+        let is_certain = story.oracle.sessions["id"].since.is_some();
+        assert_eq!(is_certain, !gives_up);
+        if gives_up {
+            let ended = ClientStatus::Disconnected(DisconnectCause::Requested);
+            story.tell(A, ClientNotice::Status(ended)).unwrap();
+            story.connected(A, false, TERM).unwrap();
+        }
+        let outcome = story.connected(A, false, TERM);
+        assert!(matches!(outcome, Err(Violation::SessionLost { client }) if client == key));
     }
 }
