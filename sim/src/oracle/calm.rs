@@ -54,7 +54,7 @@ impl Oracle {
                     let copies = client.copies(*message);
                     // A broker with a disk may go on with an older session than one without it had.
                     let must_come = self.plan.disk.unavailable_per_mille == 0
-                        && client.is_subscribed(key, published)
+                        && client.is_subscribed(key, published, self.plan.is_narrow())
                         && !self.has_rivals(client.client_id.as_deref());
                     if copies > 1 || copies == 0 && must_come {
                         return Err(Violation::ProbeCopies {

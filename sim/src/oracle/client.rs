@@ -513,12 +513,20 @@ impl Client {
         self.will.filter(|_| is_known && self.is_will_prompt)
     }
 
-    /// Whether a message published now, in the calm, must reach this client.
-    pub(crate) fn is_subscribed(&self, client: ClientKey, published: &Published) -> bool {
+    /// Whether a message published now, in the calm, must reach this client. `is_narrow`: the way to it may be full, and then
+    /// the broker drops what is QoS 0.
+    pub(crate) fn is_subscribed(
+        &self,
+        client: ClientKey,
+        published: &Published,
+        is_narrow: bool,
+    ) -> bool {
         self.is_wanted
-            && self
-                .firm_filters(client, published)
-                .any(|its| its.iter().any(|it| it.granted.is_some()))
+            && self.firm_filters(client, published).any(|its| {
+                let may_be_dropped = |it: &&Subscribed| it.options.qos == QoS::AtMostOnce;
+                its.iter().any(|it| it.granted.is_some())
+                    && !(is_narrow && its.iter().any(may_be_dropped))
+            })
     }
 
     /// The subscriptions that match, by topic filter, without such filters as the page has touched since.

@@ -331,3 +331,34 @@ fn a_page_may_hear_of_the_connection_that_it_gave_up_before_it_connected_again()
         assert!(matches!(outcome, Err(Violation::SessionLost { client }) if client == key));
     }
 }
+
+#[test]
+fn a_message_may_be_dropped_on_a_narrow_way_only_where_it_is_qos_0() {
+    let key = ClientKey { tab: B, no: PROBER };
+    let mut story = Story::new();
+    let (_, publication) = story.publish(QoS::AtLeastOnce, false);
+    let id = MessageId::in_properties(&publication.properties).unwrap();
+    let published = &story.oracle.messages[&id];
+    let now = Moment {
+        step: 0,
+        at: story.now(),
+    };
+    let mut client = Client::default();
+    client.connect();
+    for (no, qos, must_come_if_narrow) in [(1, QoS::AtMostOnce, false), (2, QoS::AtLeastOnce, true)]
+    {
+        let subscription = Subscription {
+            topic_filter: ["+", "#"][no - 1].to_owned(),
+            qos,
+            ..Subscription::default()
+        };
+        let request = RequestId(no as u64);
+        client.subscribe(now, request, &[subscription]);
+        client.subscribed(now, request);
+        assert!(client.is_subscribed(key, published, false));
+        assert_eq!(
+            client.is_subscribed(key, published, true),
+            must_come_if_narrow
+        );
+    }
+}
