@@ -130,6 +130,11 @@ pub struct Broker {
     pub(crate) exchanges_begun: u64,
     pub(crate) awaited: Awaited,
     pub(crate) storage_full: bool,
+    /// The last session that began before the storage was full.
+    pub(crate) last_before_full: u64,
+    /// Clients whose session has ended in a batch that is not stored yet: should this broker end before that, the next one goes on
+    /// with the session.
+    pub(crate) unstored_ends: BTreeMap<Arc<str>, BatchId>,
     pub(crate) journal: Journal,
     pub(crate) gate: Gate,
     /// When the broker was first told what time it is, if it tells for how long it has run.
@@ -169,6 +174,8 @@ impl Broker {
             exchanges_begun: 0,
             awaited: Awaited::nobody(),
             storage_full: false,
+            last_before_full: 0,
+            unstored_ends: BTreeMap::new(),
             began: None,
             statistics_due: None,
             stats: Stats::default(),
@@ -187,7 +194,10 @@ impl Broker {
         }
         match input {
             // It changes nothing, so nothing that is due happens for it.
-            Input::Committed(batch) => return self.gate.commit(batch, out),
+            Input::Committed(batch) => {
+                self.unstored_ends.retain(|_, ended| *ended > batch);
+                return self.gate.commit(batch, out);
+            }
             Input::Gone(conn) | Input::Interrupted(conn) => self.gate.forget(conn),
             _ => {}
         }
@@ -218,7 +228,12 @@ impl Broker {
             Input::Gone(conn) => self.on_gone(now, conn, out),
             Input::Interrupted(conn) => self.on_interrupted(now, conn, out),
             Input::OriginGone(origin) => self.on_origin_gone(now, origin, out),
-            Input::StorageFull(is_full) => self.storage_full = is_full,
+            Input::StorageFull(is_full) => {
+                if !self.storage_full {
+                    self.last_before_full = self.journal.sessions;
+                }
+                self.storage_full = is_full;
+            }
             Input::Congested(conn, is_congested) => self.on_congested(now, conn, is_congested, out),
             // Without a log nothing waits for it.
             Input::Committed(_) => {}

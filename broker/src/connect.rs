@@ -339,7 +339,7 @@ impl Broker {
         needs_storage: bool,
     ) -> Result<(), CloseReason> {
         let is_kept = match self.session_ids.get(client_id) {
-            None => !needs_storage,
+            None => !needs_storage && !self.unstored_ends.contains_key(client_id),
             Some(id) => match start {
                 Start::Clean => false,
                 Start::WithState => true,

@@ -130,6 +130,11 @@ impl Journal {
         (self.last_batch, Vec::new())
     }
 
+    /// The batch that holds what is recorded now.
+    pub(crate) fn next_batch(&self) -> BatchId {
+        BatchId(self.last_batch.0 + 1)
+    }
+
     pub(crate) fn last_batch(&self) -> BatchId {
         self.last_batch
     }

@@ -156,6 +156,12 @@ impl Broker {
         self.journal.record(|| Record::SessionEnded {
             session: session.number,
         });
+        // Of one that began without room, nobody else knows.
+        if self.config.durable && !(self.storage_full && session.number > self.last_before_full) {
+            let batch = self.journal.next_batch();
+            self.unstored_ends
+                .insert(Arc::clone(&session.client_id), batch);
+        }
         let mut outbound = session.outbound;
         self.redistribute(now, outbound.take_shared(|_| true), out);
         if let Some(will) = session.will {

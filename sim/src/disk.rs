@@ -173,7 +173,7 @@ impl Disk {
                 }
             }
             StorageRequest::Checkpoint(checkpoint) => self.check_fences(checkpoint)?,
-            StorageRequest::Append(..) | StorageRequest::Load | StorageRequest::Check => {}
+            StorageRequest::Append(..) | StorageRequest::Load | StorageRequest::Check(_) => {}
         }
         // What is asked of a database that was closed has failed, as the tab will hear.
         if self.closing.contains(&tab) {
@@ -213,7 +213,7 @@ impl Disk {
             return self.prng.between(5_000, 80_000);
         }
         match request {
-            StorageRequest::Append(..) | StorageRequest::Check | StorageRequest::Close => {
+            StorageRequest::Append(..) | StorageRequest::Check(_) | StorageRequest::Close => {
                 self.prng.between(200, 1_500)
             }
             StorageRequest::Load | StorageRequest::Checkpoint(_) => self.prng.between(500, 5_000),
@@ -274,11 +274,14 @@ impl Disk {
                 (StorageEvent::LoadFailed(why), None)
             }
             StorageRequest::Load => (StorageEvent::Loaded(self.load()), None),
-            StorageRequest::Check if is_aborted => {
+            StorageRequest::Check(_) if is_aborted => {
                 let why = "the check was aborted".to_owned();
                 (StorageEvent::CheckFailed(why), None)
             }
-            StorageRequest::Check => (StorageEvent::Checked, None),
+            StorageRequest::Check(seq) => {
+                let is_there = seq.is_none_or(|seq| self.rows.contains_key(&seq));
+                (StorageEvent::Checked { is_there }, None)
+            }
             StorageRequest::Append(seq, row) => {
                 let size = match &row.kind {
                     RowKind::Fence | RowKind::Checkpoint => 16,

@@ -121,7 +121,7 @@ pub(crate) fn storage_request(request: &StorageRequest) -> String {
     match request {
         StorageRequest::Open(_)
         | StorageRequest::Load
-        | StorageRequest::Check
+        | StorageRequest::Check(_)
         | StorageRequest::Close => format!("asks the disk: {request:?}"),
         StorageRequest::Append(seq, row) => format!(
             "writes row {seq} of term {}: {}",
@@ -156,7 +156,7 @@ pub(crate) fn stored(event: &StorageEvent) -> String {
         ),
         StorageEvent::Opened
         | StorageEvent::Unavailable { .. }
-        | StorageEvent::Checked
+        | StorageEvent::Checked { .. }
         | StorageEvent::CheckFailed(_)
         | StorageEvent::LoadFailed(_)
         | StorageEvent::Committed(_)

@@ -187,7 +187,7 @@ impl Stage {
                 Some(StorageEvent::Committed(seq))
             }
             StorageRequest::Checkpoint(checkpoint) => Some(StorageEvent::Committed(checkpoint.seq)),
-            StorageRequest::Check => Some(StorageEvent::Checked),
+            StorageRequest::Check(_) => Some(StorageEvent::Checked { is_there: true }),
             StorageRequest::Close => None,
         }
     }

@@ -86,9 +86,9 @@ pub enum StorageRequest {
     Append(Seq, Row),
     /// Write a checkpoint. Answer: [`StorageEvent::Committed`] or [`StorageEvent::Failed`].
     Checkpoint(Checkpoint),
-    /// Write a little and remove it again, which shows whether the database works at this moment; the log is not touched.
-    /// Answer: [`StorageEvent::Checked`] or [`StorageEvent::CheckFailed`].
-    Check,
+    /// Write a little and remove it again, which shows whether the database works at this moment, and look for the row of this
+    /// number. Answer: [`StorageEvent::Checked`] or [`StorageEvent::CheckFailed`].
+    Check(Option<Seq>),
     /// Close the database. There is no answer to this, nor any more to what was under way.
     Close,
 }
@@ -117,7 +117,10 @@ pub enum StorageEvent {
     /// word.
     Closed,
     /// The database works.
-    Checked,
+    Checked {
+        /// Whether it has the row that was asked for; true if none was.
+        is_there: bool,
+    },
     /// The database does not work; a sentence says how.
     CheckFailed(String),
 }

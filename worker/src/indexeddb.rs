@@ -89,11 +89,14 @@ export function read(database, stores, options) {
     }
 }
 
-export function check(database, stores, options) {
+export function check(database, stores, options, key) {
     const transaction = database.transaction(stores, "readwrite", options);
     try {
         const store = transaction.objectStore(stores[0]);
         const requests = [store.put(0, "check"), store.delete("check")];
+        if (key !== undefined) {
+            requests[2] = transaction.objectStore(stores[1]).count(key);
+        }
         transaction.commit();
         return { transaction, requests };
     } catch (error) {
@@ -162,6 +165,7 @@ extern "C" {
         database: &IdbDatabase,
         stores: &Array,
         options: &TransactionOptions,
+        key: &JsValue,
     ) -> Result<Transaction, JsValue>;
 
     /// Of the two arrays that `ended` gets, once, the first has what the requests brought; or the second has the errors.
@@ -313,9 +317,10 @@ impl Database {
         replace(&self.0, stores, options, value, key, ranges, values)
     }
 
-    /// A transaction that puts a value into the first of these stores and deletes it again. It, too, is done at one stroke.
-    pub(crate) fn check(&self, scope: &Scope) -> Result<Transaction, JsValue> {
-        check(&self.0, &scope.stores, &scope.options)
+    /// A transaction that puts a value into the first of these stores and deletes it again, and counts what is in the second under
+    /// this key, unless it is undefined. It, too, is done at one stroke.
+    pub(crate) fn check(&self, scope: &Scope, key: &JsValue) -> Result<Transaction, JsValue> {
+        check(&self.0, &scope.stores, &scope.options, key)
     }
 
     /// A transaction that reads all keys and all values of two stores: four results. It, too, is done at one stroke.

@@ -88,6 +88,7 @@ struct Connection {
     log: Scope,
     /// Of those that leave the log alone.
     snap: Scope,
+    snap_and_log: Scope,
     /// Of all others.
     both: Scope,
     _close: Listener,
@@ -111,7 +112,7 @@ impl Storage {
             StorageRequest::Load => self.load(),
             StorageRequest::Append(seq, row) => self.append(seq, &row),
             StorageRequest::Checkpoint(checkpoint) => self.checkpoint(&checkpoint),
-            StorageRequest::Check => self.check(),
+            StorageRequest::Check(row) => self.check(row),
             StorageRequest::Close => self.close(),
         }
     }
@@ -152,9 +153,12 @@ impl Storage {
         });
     }
 
-    fn check(&self) {
-        self.run(Change::default(), Connection::check, |ended| match ended {
-            Ok(_) => StorageEvent::Checked,
+    fn check(&self, row: Option<Seq>) {
+        let check = |connection: &Connection| connection.check(row);
+        self.run(Change::default(), check, |ended| match ended {
+            Ok(results) => StorageEvent::Checked {
+                is_there: results.get(2) != 0.0,
+            },
             Err(errors) => StorageEvent::CheckFailed(sentence("The database fails", &errors)),
         });
     }
@@ -341,6 +345,7 @@ impl Connection {
             database,
             log: Scope::new(&[LOG], durability),
             snap: Scope::new(&[SNAP], durability),
+            snap_and_log: Scope::new(&[SNAP, LOG], durability),
             both: Scope::new(&[LOG, SNAP], durability),
         })
     }
@@ -349,8 +354,12 @@ impl Connection {
         self.database.read(&self.both)
     }
 
-    fn check(&self) -> Result<Transaction, JsValue> {
-        self.database.check(&self.snap)
+    /// Leaves the log alone, so that nobody waits for it who writes there, unless a row of it is asked for.
+    fn check(&self, row: Option<Seq>) -> Result<Transaction, JsValue> {
+        match row {
+            None => self.database.check(&self.snap, &JsValue::UNDEFINED),
+            Some(seq) => self.database.check(&self.snap_and_log, &number(seq.0)?),
+        }
     }
 
     fn checkpoint(&self, checkpoint: &PreparedCheckpoint) -> Result<Transaction, JsValue> {
@@ -732,13 +741,15 @@ mod tests {
     async fn a_check_leaves_nothing_behind_and_fails_on_a_closed_connection() {
         let mut storage = open("check").await;
         append(&mut storage, 1, fence(1)).await;
-        storage.0.handle(StorageRequest::Check);
-        assert_eq!(storage.1.next().await, StorageEvent::Checked);
+        for (row, is_there) in [(None, true), (Some(Seq(1)), true), (Some(Seq(2)), false)] {
+            storage.0.handle(StorageRequest::Check(row));
+            assert_eq!(storage.1.next().await, StorageEvent::Checked { is_there });
+        }
         let session = storage.0.session.clone().unwrap();
         let connection = session.connection.borrow();
         connection.as_ref().unwrap().database.close();
         drop(connection);
-        storage.0.handle(StorageRequest::Check);
+        storage.0.handle(StorageRequest::Check(None));
         match storage.1.next().await {
             StorageEvent::CheckFailed(why) => assert!(why.contains("InvalidStateError"), "{why}"),
             other => panic!("{other:?}"),

@@ -222,6 +222,20 @@ fn without_room_a_session_that_ends_with_its_connection_begins_at_once() {
 }
 
 #[test]
+fn without_room_no_session_begins_whose_predecessor_may_come_back() {
+    let mut slow = Slow::new();
+    slow.join(A, "a");
+    slow.does(Input::StorageFull(true));
+    // The session ends with the connection, but that is not stored: the next broker would go on with it.
+    slow.does(Input::Gone(A));
+    slow.does(Input::Opened(C));
+    assert_eq!(
+        slow.send(C, client("a")),
+        ["C CONNACK QuotaExceeded", "C closed"]
+    );
+}
+
+#[test]
 fn a_message_to_a_client_waits_with_its_packet_identifier() {
     let mut slow = Slow::new();
     slow.join(A, "a");

@@ -130,7 +130,7 @@ impl Oracle {
     pub(crate) fn on_answer(&mut self, now: Time, answer: &StorageEvent) {
         match answer {
             StorageEvent::Opened | StorageEvent::Loaded(_) | StorageEvent::Committed(_) => {}
-            StorageEvent::Checked => self.tally.checks_passed += 1,
+            StorageEvent::Checked { .. } => self.tally.checks_passed += 1,
             StorageEvent::CheckFailed(_) => {
                 self.tally.checks_failed += 1;
                 self.on_hindrance(now);

@@ -209,7 +209,7 @@ impl World<'_> {
             StorageRequest::Append(seq, _) => Some(*seq),
             StorageRequest::Open(_)
             | StorageRequest::Load
-            | StorageRequest::Check
+            | StorageRequest::Check(_)
             | StorageRequest::Checkpoint(_)
             | StorageRequest::Close => None,
         };

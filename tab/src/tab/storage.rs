@@ -28,6 +28,10 @@ pub(super) struct Database {
     wants_check: bool,
     /// Whether a check has failed and is repeated on a new connection.
     is_rechecked: bool,
+    /// Whether a row has failed so often that there may be something about it.
+    suspects_row: bool,
+    /// Whether the broker in this tab has opened it anew, and what it finds may be another log than before.
+    is_reopened: bool,
     /// Whether the page was told that it fails again and again, and not yet that it works.
     is_failing: bool,
 }
@@ -50,6 +54,8 @@ impl Database {
     /// What a takeover asks shows whether it works.
     pub(super) fn forget_check(&mut self) {
         self.wants_check = false;
+        self.suspects_row = false;
+        self.is_reopened = false;
     }
 
     /// Whether this tab ever had it open.
@@ -66,10 +72,10 @@ impl Database {
         self.asked.as_ref().is_some_and(|asked| asked.is_told)
     }
 
-    /// Opens it, if it is not open, and sees whether it works.
-    fn check(&self, durability: Durability) -> StorageRequest {
+    /// Opens it, if it is not open, and sees whether it works and has this row.
+    fn check(&self, durability: Durability, row: Option<Seq>) -> StorageRequest {
         match self.is_open {
-            true => StorageRequest::Check,
+            true => StorageRequest::Check(row),
             false => StorageRequest::Open(durability),
         }
     }
@@ -92,7 +98,7 @@ impl Database {
             | StorageEvent::CheckFailed(_)
             | StorageEvent::Failed(_, StorageError::Other(_)) => self.is_open = false,
             StorageEvent::Loaded(_)
-            | StorageEvent::Checked
+            | StorageEvent::Checked { .. }
             | StorageEvent::Committed(_)
             | StorageEvent::Failed(_, StorageError::Taken | StorageError::Full) => {}
         }
@@ -132,7 +138,7 @@ impl Joined {
         let request = match &mut self.part {
             Part::Taking(takeover) => takeover.next_request(turn.now, self.database.is_open),
             Part::Waiting | Part::Client(_) if self.database.wants_check => {
-                Some(self.database.check(self.durability))
+                Some(self.database.check(self.durability, None))
             }
             Part::Waiting | Part::Client(_) | Part::Broker(_) => None,
         };
@@ -152,13 +158,17 @@ impl Joined {
         let Some(log) = &mut reign.log else {
             return;
         };
-        let request = if self.database.wants_check {
-            Some(self.database.check(self.durability))
+        let last = Some(log.committed()).filter(|last| *last > Seq::default());
+        let is_pausing = log.is_pausing(turn.now);
+        let request = if self.database.wants_check || self.database.is_reopened && !is_pausing {
+            self.database.wants_check = true;
+            Some(self.database.check(self.durability, last))
         } else if self.database.is_open {
             let is_awaited = reign.host.is_waiting();
             log.next_request(turn.now, is_awaited, || reign.host.snapshot())
         } else {
-            (!log.is_pausing(turn.now)).then_some(StorageRequest::Open(self.durability))
+            self.database.is_reopened = true;
+            (!is_pausing).then_some(StorageRequest::Open(self.durability))
         };
         if let Some(request) = request {
             self.ask(request, turn);
@@ -208,7 +218,9 @@ impl Joined {
     /// A step of a check has been answered; the next one may be wanted.
     fn on_checked(&mut self, event: &StorageEvent, turn: &mut Turn<'_>) {
         let works = match event {
-            StorageEvent::Checked => true,
+            // Somebody has removed the log, and this is another one.
+            StorageEvent::Checked { is_there: false } => return self.on_database_closed(turn),
+            StorageEvent::Checked { is_there: true } => true,
             // Perhaps it is the connection that does not work.
             StorageEvent::CheckFailed(_) if !self.database.is_rechecked => {
                 self.database.is_rechecked = true;
@@ -231,6 +243,8 @@ impl Joined {
             }
         };
         self.database.is_rechecked = false;
+        self.database.is_reopened &= !works;
+        let suspects_row = core::mem::take(&mut self.database.suspects_row);
         match &self.part {
             Part::Waiting | Part::Client(_) if self.suspicion.is_asking() => match works {
                 true => turn.lock(LockRequest::AcquireIfFree(Lock::Steal)),
@@ -238,9 +252,7 @@ impl Joined {
             },
             Part::Waiting | Part::Client(_) | Part::Taking(_) => {}
             // The database works, but it does not take what the broker has to store: that is as good as no room.
-            Part::Broker(reign)
-                if works && reign.log.as_ref().and_then(Log::trouble) == Some(Trouble::Failing) =>
-            {
+            Part::Broker(reign) if works && suspects_row => {
                 let why = Why::Full(reign.host.term);
                 self.database.is_failing = false;
                 self.take_over(why, turn);
@@ -342,7 +354,9 @@ impl Joined {
                     }
                     StorageEvent::Failed(seq, error) => {
                         let written = log.on_failed(turn.now, seq, error);
-                        self.database.wants_check = log.trouble() == Some(Trouble::Failing);
+                        let is_failing = log.trouble() == Some(Trouble::Failing);
+                        self.database.wants_check = is_failing;
+                        self.database.suspects_row = is_failing;
                         self.on_written(seq, written, turn);
                     }
                     // What failed before waits for another attempt already.
@@ -355,7 +369,7 @@ impl Joined {
                     | StorageEvent::Loaded(_)
                     | StorageEvent::LoadFailed(_)
                     | StorageEvent::Closed
-                    | StorageEvent::Checked
+                    | StorageEvent::Checked { .. }
                     | StorageEvent::CheckFailed(_) => {}
                 }
             }

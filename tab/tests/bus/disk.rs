@@ -82,10 +82,12 @@ impl Disk {
                     Err(error) => StorageEvent::Failed(seq, error),
                 }
             }
-            StorageRequest::Check if self.is_down => {
+            StorageRequest::Check(_) if self.is_down => {
                 StorageEvent::CheckFailed("it is down".to_owned())
             }
-            StorageRequest::Check => StorageEvent::Checked,
+            StorageRequest::Check(seq) => StorageEvent::Checked {
+                is_there: seq.is_none_or(|seq| self.rows.contains_key(&seq)),
+            },
             StorageRequest::Close => return None,
         })
     }
