@@ -46,6 +46,8 @@ pub(crate) struct Oracle {
     broker: Option<(TabId, Term)>,
     /// The latest term in which the log was removed or damaged.
     doubted: Option<Term>,
+    /// The latest term in which it was damaged.
+    damaged: Option<Term>,
     /// All tabs that take themselves for the broker.
     brokers: BTreeMap<TabId, Term>,
     log: Log,
@@ -115,6 +117,7 @@ impl Oracle {
             reigns: BTreeMap::new(),
             broker: None,
             doubted: None,
+            damaged: None,
             brokers: BTreeMap::new(),
             log: Log::default(),
             tabs: BTreeMap::new(),

@@ -566,7 +566,7 @@ impl Client {
     }
 }
 
-fn is_match(options: &Subscription, client: ClientKey, published: &Published) -> bool {
+pub(super) fn is_match(options: &Subscription, client: ClientKey, published: &Published) -> bool {
     topic::matches(&options.topic_filter, &published.publication.topic)
-        && !(options.no_local && published.publisher == client)
+        && !(options.no_local && published.publisher == client && !published.is_anonymous)
 }

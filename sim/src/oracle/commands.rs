@@ -71,6 +71,7 @@ impl Oracle {
                     if self.was_shared(key) {
                         published.forgive();
                     }
+                    published.is_anonymous = self.may_lose_publisher(connection);
                     self.messages.insert(id, published);
                 }
                 (*request, RequestKind::Publish(id))

@@ -534,12 +534,21 @@ impl Oracle {
     pub(crate) fn on_flip(&mut self) {
         self.tally.bits_flipped += 1;
         self.doubted = self.reigns.last_key_value().map(|(term, _)| *term);
+        self.damaged = self.doubted;
         self.forgive_all();
+        for published in self.messages.values_mut() {
+            published.is_anonymous = true;
+        }
         // The record of an end is a record, too.
         let views = self.tabs.values_mut();
         for client in views.flat_map(|view| view.clients.values_mut()) {
             client.revive();
         }
+    }
+
+    /// Whether what is published in this term may be of a session whose record is damaged.
+    pub(super) fn may_lose_publisher(&self, term: Option<Term>) -> bool {
+        term.is_some() && term <= self.damaged
     }
 
     /// Nothing that was promised so far is certain.

@@ -31,6 +31,8 @@ pub(crate) struct Published {
     acknowledged: Option<Term>,
     /// What was stored of it may be gone, whatever its publisher is told.
     pub(super) is_forgiven: bool,
+    /// Whether the record of the session that published it may be damaged: then nobody knows whose it is.
+    pub(super) is_anonymous: bool,
 }
 
 /// Who publishes it.
@@ -64,6 +66,7 @@ impl Published {
             end: None,
             acknowledged: None,
             is_forgiven: false,
+            is_anonymous: false,
         }
     }
 

@@ -188,8 +188,10 @@ impl Oracle {
                 } else {
                     self.tally.sessions_begun += 1;
                 }
+                let is_anonymous = self.may_lose_publisher(Some(term));
                 for published in self.messages.values_mut() {
                     if published.publisher == key && published.is_pending() {
+                        published.is_anonymous |= is_anonymous;
                         published.reconnected(term, goes_on);
                     }
                 }

@@ -362,3 +362,26 @@ fn a_message_may_be_dropped_on_a_narrow_way_only_where_it_is_qos_0() {
         );
     }
 }
+
+#[test]
+fn a_client_may_get_its_own_message_back_only_if_the_record_of_its_session_may_be_damaged() {
+    let key = ClientKey { tab: A, no: PROBER };
+    let mut story = Story::new();
+    let (_, before) = story.publish(QoS::AtLeastOnce, false);
+    story.oracle.on_flip();
+    let (_, after) = story.publish(QoS::AtLeastOnce, false);
+    let role = Role::Broker { term: Term(2) };
+    story.oracle.on_role(story.now(), A, role).unwrap();
+    story.connected(A, true, Term(2)).unwrap();
+    let (_, in_the_next_term) = story.publish(QoS::AtLeastOnce, false);
+    let options = Subscription {
+        topic_filter: "#".to_owned(),
+        no_local: true,
+        ..Subscription::default()
+    };
+    for (publication, is_match) in [(before, true), (after, true), (in_the_next_term, false)] {
+        let id = MessageId::in_properties(&publication.properties).unwrap();
+        let published = &story.oracle.messages[&id];
+        assert_eq!(client::is_match(&options, key, published), is_match);
+    }
+}
