@@ -172,12 +172,18 @@ impl Disk {
                     return Ok(None);
                 }
             }
-            StorageRequest::Checkpoint(checkpoint) => self.check_fences(checkpoint)?,
-            StorageRequest::Append(..) | StorageRequest::Load | StorageRequest::Check(_) => {}
+            StorageRequest::Append(..)
+            | StorageRequest::Load
+            | StorageRequest::Check(_)
+            | StorageRequest::Checkpoint(_) => {}
         }
-        // What is asked of a database that was closed has failed, as the tab will hear.
+        // What is asked of a database that was closed has failed, as the tab will hear. It is about nothing in the database
+        // that has taken its place.
         if self.closing.contains(&tab) {
             return Ok(None);
+        }
+        if let StorageRequest::Checkpoint(checkpoint) = &request {
+            self.check_fences(checkpoint)?;
         }
         let connection = self.connections.get_mut(&tab).ok_or(Misuse::NotOpen)?;
         if core::mem::replace(&mut connection.is_busy, true) {

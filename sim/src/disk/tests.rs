@@ -119,6 +119,25 @@ fn a_full_disk_takes_no_segment_and_a_cleared_one_is_closed() {
 }
 
 #[test]
+fn what_is_asked_of_a_removed_database_is_not_about_the_next_one() {
+    let mut disk = disk();
+    disk.clear();
+    assert!(disk.hears_of_closing(B));
+    ask(&mut disk, B, StorageRequest::Open(Durability::Relaxed)).unwrap();
+    ask(&mut disk, B, StorageRequest::Append(Seq(1), fence(2))).unwrap();
+    let checkpoint = StorageRequest::Checkpoint(Checkpoint {
+        seq: Seq(2),
+        term: Term(1),
+        pieces: Vec::new(),
+        remove: vec![(Seq(1), Seq(1))],
+    });
+    // Of the same numbers, and of rows that are gone.
+    assert_eq!(disk.request(0, A, checkpoint.clone()), Ok(None));
+    let refused = disk.request(0, B, checkpoint);
+    assert_eq!(refused, Err(Misuse::FenceRemoved { fence: Seq(1) }));
+}
+
+#[test]
 fn a_tab_asks_for_one_thing_at_a_time() {
     let mut disk = disk();
     disk.request(0, A, StorageRequest::Load).unwrap();
