@@ -146,6 +146,9 @@ impl Plan {
             // What is long takes many turns, and after each interruption all of them again.
             plan.delivery_ms = plan.delivery_ms.max(8_000);
         }
+        let neighbours = neighbours(prng, is_rough).into_iter();
+        plan.faults
+            .extend(neighbours.filter(|(fault, _)| has(*fault)));
         plan
     }
 
@@ -175,10 +178,25 @@ impl Plan {
                         | Fault::Replay
                         | Fault::Garbage
                         | Fault::NeedlessTimeout
+                        | Fault::FalseGoodbye
                 )
         }) && self.disk.stuck_per_mille == 0
             && self.at_commit_per_mille == 0
     }
+}
+
+/// What other scripts of the origin say and do as if they were a tab.
+fn neighbours(prng: &mut Prng, is_rough: bool) -> Vec<(Fault, u64)> {
+    [
+        (Fault::FalseGoodbye, 3, true, 600),
+        (Fault::FalseClaim, 2, is_rough, 700),
+        (Fault::FarRow, 1, is_rough, 800),
+        (Fault::FarTerm, 1, is_rough, 800),
+    ]
+    .into_iter()
+    .filter(|(_, _, may_be, absent_per_mille)| !prng.chance(*absent_per_mille) && *may_be)
+    .map(|(fault, weight, ..)| (fault, weight))
+    .collect()
 }
 
 fn weights(prng: &mut Prng, is_rough: bool) -> Vec<(Fault, u64)> {

@@ -551,6 +551,8 @@ pub enum EventKind {
     Broker(String),
     /// The browser failed to do something.
     Runtime(String),
+    /// There is no broker, and this tab cannot become it, because somebody else holds the lock of this name.
+    LockHeld(String),
 }
 
 impl fmt::Display for EventKind {
@@ -615,6 +617,10 @@ impl fmt::Display for EventKind {
                 tab.short()
             ),
             Self::Broker(what) | Self::Runtime(what) => f.write_str(what),
+            Self::LockHeld(lock) => write!(
+                f,
+                "Another script of this origin holds the lock {lock}, and no broker answers. Waiting for either."
+            ),
         }
     }
 }
