@@ -330,9 +330,6 @@ fn errors_say_what_is_wrong() {
 #[test]
 fn a_sandboxed_frame_without_an_origin_is_told_so() {
     let chromium = start();
-    // Else it may not even import the package.
-    let any = ("Access-Control-Allow-Origin", "*");
-    chromium.server().add_header(any.0, any.1);
     let page = open(&chromium, "esbuild");
     let [code, message]: [String; 2] = page.evaluate_as(
         "new Promise((told) => {
