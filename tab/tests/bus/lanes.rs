@@ -83,10 +83,11 @@ fn a_new_broker_has_opened_the_lanes_of_those_it_knows_and_nobody_has_to_ask() {
 
 /// The second tab, and nobody else, hears that the first is not the broker any more.
 fn say_that_there_is_no_broker(world: &mut World) {
-    let announcement = world.announcements(id(1)).last().unwrap().1.clone();
+    let announcement = world.announcements(id(1)).pop();
+    let (_, announcement) = announcement.unwrap_or_else(|| unreachable!("it is the broker"));
     let disclaimer = ControlMessage::Announce(Announcement {
         is_broker: false,
-        ..announcement
+        ..announcement.clone()
     });
     world.input(id(2), Input::Control(disclaimer));
     assert_eq!(world.role(id(2)), Role::Waiting);
