@@ -327,6 +327,28 @@ fn errors_say_what_is_wrong() {
     older.until_true("an error", "document.querySelector('#error')?.textContent.startsWith('unsupported: This browser has no BroadcastChannel')");
 }
 
+#[test]
+fn a_sandboxed_frame_without_an_origin_is_told_so() {
+    let chromium = start();
+    let page = open(&chromium, "esbuild");
+    let [code, message]: [String; 2] = page.evaluate_as(
+        "new Promise((told) => {
+            addEventListener('message', ({ data }) => told(data));
+            const frame = document.createElement('iframe');
+            frame.sandbox = 'allow-scripts';
+            const script = new URL('../../plain/dist/tabmq/index.js', location.href).href;
+            frame.srcdoc = `<script type='module'>
+                const tell = (it) => parent.postMessage(it, '*');
+                import('${script}').then(({ open }) => open({ channel: 'x' }))
+                    .then(() => tell(['nothing', '']), (error) => tell([error.code ?? '', error.message]));
+            </` + `script>`;
+            document.body.append(frame);
+        })",
+    );
+    assert_eq!(code, "unsupported", "{message}");
+    assert!(message.contains("opaque origin"), "{message}");
+}
+
 /// What the package's README says.
 const POLICY: &str = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'";
 

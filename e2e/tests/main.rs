@@ -19,6 +19,8 @@ mod faults;
 mod foreign;
 mod lifecycle;
 mod messages;
+#[cfg(unix)]
+mod neighbours;
 mod page;
 #[cfg(unix)]
 mod pressure;

@@ -4,7 +4,7 @@ import type { Problem } from './wire.js';
 
 /**
  * - `invalid-option`: an option or argument has no meaning; the sentence says which.
- * - `unsupported`: this browser lacks something that TabMQ needs.
+ * - `unsupported`: this browser lacks something that TabMQ needs, or the page has no origin of its own.
  * - `worker-missing`: the worker's script could not be loaded.
  * - `wasm-missing`: the worker's WebAssembly could not be loaded.
  * - `blocked-by-csp`: the page's Content Security Policy forbids the worker or its WebAssembly.

@@ -37,11 +37,17 @@ function isElsewhere(url: string): boolean {
     return /^https?:$/.test(protocol) && origin !== location.origin;
 }
 
-/** What this browser lacks, if it lacks anything. */
+/** What this browser or this page lacks, if it lacks anything. */
 export function checkBrowser(): void {
     const needed = ['Worker', 'WebAssembly', 'BroadcastChannel', 'MessageChannel'] as const;
     const missing = needed.filter((name) => typeof globalThis[name] === 'undefined');
     if (missing.length > 0) {
         throw new TabmqError('unsupported', `This browser has no ${missing.join(', ')}. TabMQ needs one of 2023 or later.`);
+    }
+    if (globalThis.origin === 'null') {
+        throw new TabmqError(
+            'unsupported',
+            'This page has an opaque origin, so it shares nothing with other tabs. It is a sandboxed frame without allow-same-origin, a data: URL or a file.',
+        );
     }
 }

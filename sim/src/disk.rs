@@ -5,6 +5,7 @@ mod harm;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tab::TabId;
+use tab::api::Term;
 use tab::storage::{
     Checkpoint, Loaded, Row, RowKind, Seq, Snapshot, StorageError, StorageEvent, StorageRequest,
 };
@@ -35,6 +36,8 @@ pub(crate) struct Disk {
     mutant: Option<Mutant>,
     manners: Manners,
     rows: BTreeMap<Seq, Stored>,
+    /// Far behind the last of the rows.
+    strays: BTreeSet<Seq>,
     snapshot: Option<Snapshot>,
     connections: BTreeMap<TabId, Connection>,
     /// Tabs whose connections the browser has closed and that have not heard it yet.
@@ -121,6 +124,7 @@ impl Disk {
             mutant,
             manners,
             rows: BTreeMap::new(),
+            strays: BTreeSet::new(),
             snapshot: None,
             connections: BTreeMap::new(),
             closing: BTreeSet::new(),
@@ -356,7 +360,7 @@ impl Disk {
     ) -> Result<Option<StorageError>, Misuse> {
         /// A row as small as this may find room where others do not.
         const SMALL_BYTES: usize = 64;
-        let is_taken = self.rows.contains_key(&seq);
+        let is_taken = self.rows.contains_key(&seq) || self.strays.contains(&seq);
         if is_taken && self.mutant != Some(Mutant::FenceOverwritten) {
             return Ok(Some(StorageError::Taken));
         }
@@ -396,23 +400,31 @@ impl Disk {
 
     /// Everything that is stored.
     fn load(&self) -> Loaded {
-        let rows = self.rows.iter().filter_map(|(seq, stored)| match stored {
-            Stored::Row(row) => Some((*seq, row.clone())),
-            Stored::Foreign => None,
-        });
-        let mut rows: Vec<(Seq, Row)> = rows.collect();
-        let foreign = self.rows.len() - rows.len();
+        let mut loaded = Loaded {
+            snapshot: self.snapshot.clone(),
+            ..Loaded::default()
+        };
+        for (seq, stored) in &self.rows {
+            let row = match stored {
+                Stored::Row(row) => Some(row.clone()),
+                Stored::Foreign => None,
+            };
+            loaded.add(*seq, row);
+        }
+        for seq in &self.strays {
+            let row = Row {
+                term: Term(1),
+                kind: RowKind::Fence,
+            };
+            loaded.add(*seq, Some(row));
+        }
+        let rows = &mut loaded.rows;
         if self.mutant == Some(Mutant::LastRowMissed)
             && let Some(at) = rows.iter().rposition(|(_, row)| is_segment(row))
         {
             rows.remove(at);
         }
-        Loaded {
-            snapshot: self.snapshot.clone(),
-            foreign,
-            rows,
-            tail: self.tail(),
-        }
+        loaded
     }
 
     fn tail(&self) -> Seq {

@@ -44,7 +44,8 @@ fn some_lane(prng: &mut Prng, victim: TabId) -> Lane {
 
 fn implausible(prng: &mut Prng, victim: TabId) -> ControlMessage {
     let tab_id = TabId::from_entropy(prng.next());
-    let term = Term(SAFE_INTEGER_MAX + 1);
+    // Beyond what a number holds, or what a clock will ever say.
+    let term = Term(SAFE_INTEGER_MAX + 1 - tab_id.bits() % 3);
     let announcement = stranger(tab_id);
     match prng.between(0, 6) {
         0 => ControlMessage::Announce(Announcement {
@@ -100,6 +101,23 @@ pub(crate) fn strange(prng: &mut Prng, now_ms: u64, term: Term) -> ControlMessag
             ..stranger(tab_id)
         }),
     }
+}
+
+/// An announcement in the name of this tab; a claim, if there is a term, with lanes to these tabs.
+pub(crate) fn announcement(
+    tab_id: TabId,
+    now_ms: u64,
+    claim: Option<(Term, Vec<TabId>)>,
+) -> ControlMessage {
+    let is_broker = claim.is_some();
+    let (term, lanes) = claim.unzip();
+    ControlMessage::Announce(Announcement {
+        is_broker,
+        timestamp: now_ms,
+        term,
+        lanes: lanes.unwrap_or_default(),
+        ..stranger(tab_id)
+    })
 }
 
 fn stranger(tab_id: TabId) -> Announcement {

@@ -33,7 +33,22 @@ pub(crate) struct Word {
     pub(crate) event: LockEvent,
 }
 
+/// Who holds a lock among those who asked for it, in this order: all who queue behind a tab share its lock.
+fn holders(queue: &VecDeque<Ticket>) -> Vec<Ticket> {
+    match queue.front() {
+        Some(first) if !first.is_shared() => vec![*first],
+        _ => {
+            let all = queue.iter().copied();
+            all.take_while(|it| it.is_shared()).collect()
+        }
+    }
+}
+
 impl Ticket {
+    fn is_shared(&self) -> bool {
+        matches!(self.lock, Lock::Tab(own) if own != self.tab)
+    }
+
     fn granted(self) -> Word {
         let event = LockEvent::Granted(self.lock);
         Word {
@@ -61,10 +76,9 @@ impl Locks {
             return Vec::new();
         }
         let ticket = self.ticket(tab, lock);
-        let queue = self.queues.entry(lock).or_default();
-        queue.push_back(ticket);
-        let is_first = queue.len() == 1 || self.is_shared;
-        is_first.then(|| ticket.granted()).into_iter().collect()
+        self.queues.entry(lock).or_default().push_back(ticket);
+        let is_granted = self.holds(&ticket) || self.is_shared;
+        is_granted.then(|| ticket.granted()).into_iter().collect()
     }
 
     /// Takes the lock if nobody holds it.
@@ -121,10 +135,11 @@ impl Locks {
         let Some(queue) = self.queues.get_mut(&lock) else {
             return Vec::new();
         };
-        let was_held = queue.front().is_some_and(|holder| holder.tab == tab);
+        let before = holders(queue);
         queue.retain(|ticket| ticket.tab != tab);
-        let next = queue.front().filter(|_| was_held);
-        next.map(|ticket| ticket.granted()).into_iter().collect()
+        let after = holders(queue).into_iter();
+        let next = after.filter(|it| !before.contains(it));
+        next.map(Ticket::granted).collect()
     }
 
     /// The browser has noticed the end of a tab: its locks pass on.
@@ -139,14 +154,15 @@ impl Locks {
     /// Whether a word still holds when its tab hears it; what was stolen is heard of once.
     pub(crate) fn is_true(&mut self, word: &Word) -> bool {
         match word.event {
-            LockEvent::Granted(lock) => self.is_shared || self.holder(lock) == Some(&word.ticket),
+            LockEvent::Granted(_) => self.is_shared || self.holds(&word.ticket),
             LockEvent::Lost(_) => self.stolen.remove(&word.ticket),
             LockEvent::NotFree(_) | LockEvent::NotSupported(_) => true,
         }
     }
 
     pub(crate) fn is_held_by(&self, tab: TabId, lock: Lock) -> bool {
-        self.holder(lock).is_some_and(|ticket| ticket.tab == tab)
+        let first = self.queues.get(&lock).and_then(VecDeque::front);
+        first.is_some_and(|ticket| ticket.tab == tab)
     }
 
     /// The tab that holds a lock, and the one that is to get it next.
@@ -156,8 +172,9 @@ impl Locks {
         (tabs.next(), tabs.next())
     }
 
-    fn holder(&self, lock: Lock) -> Option<&Ticket> {
-        self.queues.get(&lock)?.front()
+    fn holds(&self, ticket: &Ticket) -> bool {
+        let queue = self.queues.get(&ticket.lock);
+        queue.is_some_and(|queue| holders(queue).contains(ticket))
     }
 
     fn has_asked(&self, tab: TabId, lock: Lock) -> bool {
@@ -222,6 +239,19 @@ mod tests {
         assert!(locks.is_true(&words[0]) && !locks.is_true(&words[0]));
         assert!(locks.acquire(A, LOCK).is_empty());
         assert_eq!(locks.first_two(LOCK), (Some(C), Some(B)));
+    }
+
+    #[test]
+    fn all_who_queue_behind_a_tab_get_its_lock_together() {
+        let lock = Lock::Tab(A);
+        let mut locks = Locks::new(true, false);
+        assert_eq!(locks.acquire(A, lock).len(), 1);
+        assert!(locks.acquire(B, lock).is_empty());
+        assert!(locks.acquire(C, lock).is_empty());
+        let granted = LockEvent::Granted(lock);
+        assert_eq!(told(&locks.gone(A)), [(B, granted), (C, granted)]);
+        assert!(locks.gone(B).is_empty());
+        assert_eq!(told(&locks.acquire(B, lock)), [(B, granted)]);
     }
 
     #[test]

@@ -146,6 +146,8 @@ impl Plan {
             // What is long takes many turns, and after each interruption all of them again.
             plan.delivery_ms = plan.delivery_ms.max(8_000);
         }
+        let later = later_faults(prng, is_rough).into_iter();
+        plan.faults.extend(later.filter(|(fault, _)| has(*fault)));
         plan
     }
 
@@ -175,10 +177,29 @@ impl Plan {
                         | Fault::Replay
                         | Fault::Garbage
                         | Fault::NeedlessTimeout
+                        | Fault::FalseGoodbye
                 )
         }) && self.disk.stuck_per_mille == 0
             && self.at_commit_per_mille == 0
     }
+}
+
+/// What other scripts of the origin say and do as if they were a tab, and how the database fails. They are drawn last, so that
+/// the world of a seed stays as it was where they are left out.
+fn later_faults(prng: &mut Prng, is_rough: bool) -> Vec<(Fault, u64)> {
+    [
+        (Fault::FalseGoodbye, 3, true, 600),
+        (Fault::FalseClaim, 2, is_rough, 700),
+        (Fault::FarRow, 1, is_rough, 800),
+        (Fault::FarTerm, 1, is_rough, 800),
+        (Fault::DeadHandle, 2, is_rough, 700),
+        (Fault::DiskDown, 1, is_rough, 800),
+        (Fault::SilentOpen, 1, is_rough, 900),
+    ]
+    .into_iter()
+    .filter(|(_, _, may_be, absent_per_mille)| !prng.chance(*absent_per_mille) && *may_be)
+    .map(|(fault, weight, ..)| (fault, weight))
+    .collect()
 }
 
 fn weights(prng: &mut Prng, is_rough: bool) -> Vec<(Fault, u64)> {
@@ -214,9 +235,6 @@ fn weights(prng: &mut Prng, is_rough: bool) -> Vec<(Fault, u64)> {
             (Fault::Clear, 1, 900),
             (Fault::Flip, 1, 900),
             (Fault::ForeignRow, 1, 900),
-            (Fault::DeadHandle, 2, 700),
-            (Fault::DiskDown, 1, 800),
-            (Fault::SilentOpen, 1, 900),
         ] {
             draw(fault, weight, absent_per_mille);
         }

@@ -97,6 +97,14 @@ faults! {
     TwoBuilds = "two-builds",
     /// Next to nothing may be on its way on a lane or to a page, and some pages are slow.
     Narrow = "narrow",
+    /// A stranger says goodbye for a tab that lives.
+    FalseGoodbye = "false-goodbye",
+    /// A stranger claims a term in the broker's name that it does not have.
+    FalseClaim = "false-claim",
+    /// Somebody adds a row to the log far behind the last.
+    FarRow = "far-row",
+    /// Somebody adds a row to the log with a term that no broker comes to.
+    FarTerm = "far-term",
 }
 
 impl Fault {

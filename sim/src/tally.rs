@@ -58,8 +58,16 @@ tally! {
     garbage_counted,
     /// Messages of tabs that do not exist.
     strangers,
-    /// Times that somebody said that the broker had left, or that a lane was closed, and it was not so.
+    /// Times that somebody said that the broker was none, or that a lane was closed, and it was not so.
     slanders,
+    /// Goodbyes for tabs that live.
+    false_goodbyes,
+    /// Terms claimed in the name of a broker that has another one.
+    false_claims,
+    /// Rows far behind the last one of the log.
+    far_rows,
+    /// Rows with a term that no broker comes to.
+    far_terms,
     /// Frames that came a second time.
     frames_replayed,
     /// Frames that later ones could overtake, which is as if they had been lost.

@@ -80,7 +80,8 @@ impl Heard {
             | EventKind::BrokerLost { .. }
             | EventKind::Foreign(_)
             | EventKind::LaneReset(_)
-            | EventKind::Runtime(_) => Tone::Bad,
+            | EventKind::Runtime(_)
+            | EventKind::LockHeld(_) => Tone::Bad,
             EventKind::Joined
             | EventKind::TabAppeared(_)
             | EventKind::TabLeft(_)

@@ -573,6 +573,8 @@ pub enum EventKind {
         /// Whether a snapshot is missing.
         snapshot: bool,
     },
+    /// There is no broker, and this tab cannot become it, because somebody else holds the lock of this name.
+    LockHeld(String),
 }
 
 impl fmt::Display for EventKind {
@@ -649,6 +651,10 @@ impl fmt::Display for EventKind {
                 tab.short()
             ),
             Self::Broker(what) | Self::Runtime(what) => f.write_str(what),
+            Self::LockHeld(lock) => write!(
+                f,
+                "Another script of this origin holds the lock {lock}, and no broker answers. Waiting for either."
+            ),
         }
     }
 }

@@ -279,6 +279,18 @@ impl ControlMessage {
         })
     }
 
+    /// The term that it names, if it does.
+    #[must_use]
+    pub fn term(&self) -> Option<Term> {
+        match self {
+            Self::Who { .. } | Self::Goodbye { .. } | Self::Probe { .. } => None,
+            Self::Announce(announcement) => announcement.term,
+            Self::Bind { term, .. } | Self::Unbind { term, .. } | Self::Pong { term, .. } => {
+                Some(*term)
+            }
+        }
+    }
+
     /// Whether every value is in its range. What is not was sent by no tab of ours.
     #[must_use]
     pub fn is_plausible(&self) -> bool {

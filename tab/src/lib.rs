@@ -27,6 +27,7 @@ mod settings;
 mod suspicion;
 mod tab;
 mod takeover;
+mod terms;
 
 pub use broker::{Stats, Time, sorted, topic_matches};
 pub use names::{ChannelName, Lane, Lock, TabId};

@@ -12,6 +12,10 @@ use crate::names::{Lane, TabId};
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) broker: TabId,
+    /// When its tab was elected, as it says.
+    pub(crate) elected: Option<Time>,
+    /// Whether this tab queues for the lock of the broker's tab, because that is said to leave.
+    pub(crate) is_watched: bool,
     end: LaneEnd,
     limits: Limits,
     /// When `bind` goes out, again if it did before; `None` once the broker has confirmed it.
@@ -46,6 +50,8 @@ impl Link {
         let lane = Lane { tab: own_tab, term };
         Self {
             broker,
+            elected: None,
+            is_watched: false,
             end: LaneEnd::new(lane, binding, limits),
             limits,
             bind_at: Some(bind_at),

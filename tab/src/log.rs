@@ -163,6 +163,8 @@ impl Log {
         };
         for (seq, row) in &loaded.rows {
             match row.kind {
+                // One of a term that cannot be is nobody's, and may have the place where a late row must fail.
+                RowKind::Segment(_) | RowKind::Checkpoint if row.term > term => {}
                 RowKind::Segment(_) | RowKind::Checkpoint => log.note_removable(*seq),
                 RowKind::Fence => {}
             }

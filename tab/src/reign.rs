@@ -92,7 +92,6 @@ impl Reign {
                 Some(input)
             }
             // What no tab of ours sent is counted, whoever reigns.
-            Input::Control(ref message) if !message.is_plausible() => Some(input),
             Input::Frame(_, ref bytes) if Frame::decode(bytes).is_none() => Some(input),
             Input::Lock(_)
             | Input::Storage(_)

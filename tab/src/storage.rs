@@ -23,6 +23,12 @@ impl Seq {
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    /// The last number that a row after this one can have, if this one is the last that is known.
+    #[must_use]
+    pub const fn reach(self) -> Self {
+        Self(self.0.saturating_add(GAP_MAX))
+    }
 }
 
 impl fmt::Display for Seq {
@@ -81,8 +87,9 @@ pub enum StorageRequest {
     /// Read everything. Answer: [`StorageEvent::Loaded`] or [`StorageEvent::LoadFailed`].
     Load,
     /// Add a row under this number, unless the number is taken. Answer: [`StorageEvent::Committed`] or
-    /// [`StorageEvent::Failed`]. A fence behind which there are rows already comes too late, as if its number were taken:
-    /// a checkpoint has removed the row that it found there when it looked, and it would stop nobody.
+    /// [`StorageEvent::Failed`]. A fence behind which there are rows already, within the [reach](Seq::reach) of the row
+    /// before it, comes too late, as if its number were taken: a checkpoint has removed the row that it found there when it
+    /// looked, and it would stop nobody.
     Append(Seq, Row),
     /// Write a checkpoint. Answer: [`StorageEvent::Committed`] or [`StorageEvent::Failed`].
     Checkpoint(Checkpoint),
@@ -134,7 +141,7 @@ pub struct Loaded {
     pub rows: Vec<(Seq, Row)>,
     /// What is there but is not of a shape that this build knows; it is left where it is.
     pub foreign: usize,
-    /// The greatest number taken, also by what is foreign; 0 if none is.
+    /// The greatest number of the log that is taken, also by what is foreign; 0 if none is.
     pub tail: Seq,
 }
 
@@ -168,6 +175,28 @@ impl Loaded {
         Damage {
             rows: (self.tail.0 + 1).saturating_sub(first.0 + taken),
             snapshot: checkpoint > up_to,
+        }
+    }
+}
+
+/// How far a row may be behind the one before it. Rows have contiguous numbers; more of them than this are not lost.
+const GAP_MAX: u64 = 1 << 20;
+
+impl Loaded {
+    /// Takes the next of what the log holds, in the order of the numbers, once the snapshot is known; `None` for what is not
+    /// of a shape that this build knows.
+    ///
+    /// What is far behind the last row is not of the log, and no row comes after it. A checkpoint removes rows, so that there
+    /// may be as many between two that are left up to its own.
+    pub fn add(&mut self, seq: Seq, row: Option<Row>) {
+        let up_to = self.snapshot.as_ref().map(|snapshot| snapshot.up_to);
+        let is_ours = seq <= self.tail.max(up_to.unwrap_or_default()).reach();
+        if is_ours {
+            self.tail = seq;
+        }
+        match row.filter(|_| is_ours) {
+            Some(row) => self.rows.push((seq, row)),
+            None => self.foreign += 1,
         }
     }
 }
@@ -241,5 +270,53 @@ mod tests {
         assert_eq!(damage(&gap, Some(9)), (1, false));
         let row_of_checkpoint_gone = [(1, RowKind::Fence), (10, segment())];
         assert_eq!(damage(&row_of_checkpoint_gone, Some(9)), (1, false));
+    }
+
+    fn added(up_to: Option<u64>, seqs: &[u64]) -> (Vec<u64>, usize, u64) {
+        let mut loaded = Loaded {
+            snapshot: up_to.map(|up_to| Snapshot {
+                up_to: Seq(up_to),
+                pieces: Vec::new(),
+            }),
+            ..Loaded::default()
+        };
+        for seq in seqs {
+            let row = Row {
+                term: Term(1),
+                kind: RowKind::Fence,
+            };
+            loaded.add(Seq(*seq), Some(row));
+        }
+        let seqs = loaded.rows.iter().map(|(seq, _)| seq.0).collect();
+        (seqs, loaded.foreign, loaded.tail.0)
+    }
+
+    #[test]
+    fn a_row_far_behind_the_one_before_is_foreign_and_the_log_goes_on_before_it() {
+        let last = u64::MAX;
+        assert_eq!(added(None, &[1, 2, last]), (vec![1, 2], 1, 2));
+        assert_eq!(added(None, &[last]), (vec![], 1, 0));
+        let reach = 2 + GAP_MAX;
+        assert_eq!(added(None, &[1, 2, reach]), (vec![1, 2, reach], 0, reach));
+        assert_eq!(added(None, &[1, 2, reach + 1]), (vec![1, 2], 1, 2));
+    }
+
+    #[test]
+    fn a_checkpoint_may_have_removed_any_number_of_rows_before_its_own() {
+        let (fences, up_to) = ([1, 4_000_000], 9_000_000);
+        let [first, second] = fences;
+        let seqs = [first, second, up_to, up_to + 1];
+        assert_eq!(added(Some(up_to), &seqs), (seqs.to_vec(), 0, up_to + 1));
+        // Its own row may be missing.
+        let seqs = [first, second, up_to + 1, u64::MAX];
+        let ours = seqs[..3].to_vec();
+        assert_eq!(added(Some(up_to), &seqs), (ours, 1, up_to + 1));
+    }
+
+    #[test]
+    fn a_number_is_taken_by_what_is_of_no_known_shape_too() {
+        let mut loaded = Loaded::default();
+        loaded.add(Seq(1), None);
+        assert_eq!((loaded.foreign, loaded.tail), (1, Seq(1)));
     }
 }

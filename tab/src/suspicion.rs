@@ -90,6 +90,33 @@ const SHORT_REIGNS_MAX: u32 = 4;
 /// After how many answers to probes the lane is bound anew.
 const PONGS: u32 = 2;
 
+/// Brokers that this tab followed because they said that they are it, while none of them gave a proof.
+///
+/// A new broker is given time before it is suspected. If each claim did that, somebody who claims the reign again and again
+/// could keep a dead broker in its place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unproven {
+    claims: u32,
+    since: Option<Time>,
+}
+
+/// So many brokers may follow one after the other before one of them gives a proof.
+const UNPROVEN_MAX: u32 = 2;
+
+impl Unproven {
+    /// This tab follows one more; whether that is given time.
+    pub(crate) fn follow(&mut self, now: Time) -> bool {
+        self.since.get_or_insert(now);
+        self.claims += 1;
+        self.claims <= UNPROVEN_MAX
+    }
+
+    /// Since when a proof has been owed, if too many have owed it.
+    pub(crate) fn owed_since(self) -> Option<Time> {
+        self.since.filter(|_| self.claims > UNPROVEN_MAX)
+    }
+}
+
 impl Suspicion {
     /// Goes on. `owed_since`: since when the broker has owed an answer, or has been missing.
     pub(crate) fn update(
@@ -148,6 +175,11 @@ impl Suspicion {
             State::Resting(until) => Some(*until),
             State::Asking | State::Taking => None,
         }
+    }
+
+    /// Whether it has come to nothing before, and nobody has answered since.
+    pub(crate) fn is_in_vain(&self) -> bool {
+        self.in_vain > 0
     }
 
     /// This tab hears its own probe.

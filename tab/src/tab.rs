@@ -27,8 +27,9 @@ use crate::reign::Reign;
 use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::storage::{StorageEvent, StorageRequest};
-use crate::suspicion::Suspicion;
+use crate::suspicion::{Suspicion, Unproven};
 use crate::takeover::Takeover;
+use crate::terms;
 use storage::Database;
 
 /// What a tab is told.
@@ -99,7 +100,8 @@ pub enum Output {
 /// What a tab wants of a Web Lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockRequest {
-    /// Queue for it. One that is held or queued for stays so.
+    /// Queue for it. One that is held or queued for stays so. All who queue for the lock of another tab get it together, when
+    /// that is gone: none of them keeps it from the others.
     Acquire(Lock),
     /// Take it if nobody holds it; do not queue.
     AcquireIfFree(Lock),
@@ -217,7 +219,7 @@ impl Tab {
             Ok(channel) => channel,
             Err(error) => return turn.notify(Notice::Refused(Problem::Channel(error))),
         };
-        turn.out.push(Output::Join(channel));
+        turn.out.push(Output::Join(channel.clone()));
         // Before anything else: the broker takes a tab whose lock is free for gone.
         turn.acquire(Lock::Tab(self.tab_id));
         turn.notify(Notice::Opened {
@@ -228,6 +230,7 @@ impl Tab {
         turn.event(EventKind::Joined);
         self.joined = Some(Joined {
             tab_id: self.tab_id,
+            channel,
             build: self.build.clone(),
             settings: self.settings.clone(),
             since: now,
@@ -241,6 +244,7 @@ impl Tab {
             broker_seen: None,
             waiting_since: now,
             suspicion: Suspicion::default(),
+            unproven: Unproven::default(),
             database: Database::default(),
             known_log: options.known_log,
             held: Vec::new(),
@@ -267,6 +271,7 @@ impl Tab {
 #[derive(Debug)]
 struct Joined {
     tab_id: TabId,
+    channel: ChannelName,
     build: String,
     settings: Settings,
     since: Time,
@@ -284,6 +289,7 @@ struct Joined {
     /// Since when no broker is known, if none is.
     waiting_since: Time,
     suspicion: Suspicion,
+    unproven: Unproven,
     database: Database,
     /// Identity of the log, as far as is known.
     known_log: Option<u64>,
@@ -349,7 +355,7 @@ impl Joined {
             self.page_is_behind = page_is_behind;
             self.mind_page(turn);
         }
-        if let Some(input) = self.hold_back(input) {
+        if let Some(input) = self.hold_back(input, turn.now) {
             self.take(input, turn);
             self.run_steps(turn);
             for input in core::mem::take(&mut self.held) {
@@ -392,7 +398,10 @@ impl Joined {
     }
 
     fn on_control(&mut self, message: ControlMessage, turn: &mut Turn<'_>) {
-        if !message.is_plausible() {
+        if !self.is_plausible(&message, turn.now) {
+            if self.is_own(&message) {
+                self.contradict(turn);
+            }
             return self.on_foreign(Source::Control, turn);
         }
         match message {
@@ -417,6 +426,18 @@ impl Joined {
                 binding,
             } => self.on_unbind(Lane { tab: tab_id, term }, binding, turn),
         }
+    }
+
+    /// Whether a tab of ours can have said this now.
+    fn is_plausible(&self, message: &ControlMessage, now: Time) -> bool {
+        let known = self.highest_term;
+        let can_be = |term| terms::is_plausible(term, now, known);
+        message.is_plausible() && message.term().is_none_or(can_be) && !self.is_own(message)
+    }
+
+    /// Whether it is what only this tab says; a tab does not hear itself.
+    fn is_own(&self, message: &ControlMessage) -> bool {
+        matches!(message, ControlMessage::Announce(it) if it.tab_id == self.tab_id)
     }
 
     fn on_timeout(&mut self, turn: &mut Turn<'_>) {
@@ -567,6 +588,14 @@ impl Turn<'_> {
 
     fn storage(&mut self, request: StorageRequest) {
         self.out.push(Output::Storage(request));
+    }
+
+    /// Gives the way to a broker up.
+    fn leave(&mut self, link: &Link) {
+        self.out.push(Output::CloseLane(link.lane()));
+        if link.is_watched {
+            self.release(Lock::Tab(link.broker));
+        }
     }
 
     fn release(&mut self, lock: Lock) {

@@ -9,6 +9,7 @@ use crate::settings::Settings;
 use crate::storage::{
     Damage, Loaded, Row, RowKind, Seq, StorageError, StorageEvent, StorageRequest, segment,
 };
+use crate::terms;
 
 /// How long the news may be under way that another tab took the lock by force.
 const HESITATION_MS: u64 = 50;
@@ -228,7 +229,9 @@ impl Takeover {
                     let beginning = self.begin(now, loaded, term, log);
                     return Some(Outcome::Reign(Box::new(beginning)));
                 }
-                let last = loaded.rows.last().map(|(_, row)| row.term);
+                // A row of a term that cannot be has its place in the log, and what it says may have been acknowledged.
+                let terms = loaded.rows.iter().map(|(_, row)| row.term);
+                let last = terms::highest(terms, now, heard);
                 // Somebody has written meanwhile, which is a sign of life.
                 let is_stale = self.read_before.is_some_and(|tail| tail < loaded.tail);
                 if is_stale && matches!(self.why, Why::Suspected) {

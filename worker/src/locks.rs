@@ -67,6 +67,10 @@ impl Locks {
     pub(crate) fn handle(&mut self, request: LockRequest) -> Result<(), JsValue> {
         match request {
             LockRequest::Acquire(lock) if self.asked.contains_key(&lock) => Ok(()),
+            // It is the end of that tab that is waited for.
+            LockRequest::Acquire(lock @ Lock::Tab(tab)) if tab != self.tab_id => {
+                self.ask(lock, How::Behind)
+            }
             LockRequest::Acquire(lock) => self.ask(lock, How::Queue),
             LockRequest::AcquireIfFree(lock) if self.asked.contains_key(&lock) => Ok(()),
             LockRequest::AcquireIfFree(lock) => self.ask(lock, How::IfFree),
@@ -124,9 +128,7 @@ impl Locks {
                     on_outcome(outcome);
                 }
             }),
-            (How::Queue, Lock::Tab(tab)) if tab != self.tab_id => {
-                Mutex::outlive(self.database(lock), on_outcome)
-            }
+            (How::Behind, _) => Mutex::outlive(self.database(lock), on_outcome),
             (How::Queue, Lock::Tab(_) | Lock::Steal) => {
                 Mutex::acquire(self.database(lock), on_outcome)
             }
@@ -277,6 +279,26 @@ mod tests {
         assert!(!own.0.is_current(event));
         other.0.handle(LockRequest::Release(Lock::Broker)).unwrap();
         assert_eq!(own.1.next().await, LockEvent::Granted(Lock::Broker));
+    }
+
+    #[wasm_bindgen_test]
+    async fn all_who_queue_behind_a_tab_get_its_lock_together() {
+        const THIRD: TabId = TabId::from_entropy(3);
+        let lock = Lock::Tab(TABS[0]);
+        let mut own = locks_of(TABS[0], "test-behind");
+        granted(&mut own, LockRequest::Acquire(lock)).await;
+        let mut others = [TABS[1], THIRD].map(|tab| locks_of(tab, "test-behind"));
+        for (locks, told) in &mut others {
+            locks.handle(LockRequest::Acquire(lock)).unwrap();
+            told.nothing().await;
+        }
+        own.0.handle(LockRequest::Release(lock)).unwrap();
+        // The first has it and keeps it, as one that stands still would.
+        for (locks, told) in &mut others {
+            let event = told.next().await;
+            assert_eq!(event, LockEvent::Granted(lock));
+            assert!(locks.is_current(event));
+        }
     }
 
     #[wasm_bindgen_test]

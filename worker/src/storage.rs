@@ -418,7 +418,7 @@ impl PreparedRow {
     fn new(seq: Seq, row: &Row) -> Result<Self, JsValue> {
         let key = number(seq.0)?;
         let later = match row.kind {
-            RowKind::Fence => Some(IdbKeyRange::lower_bound_with_open(&key, true)?),
+            RowKind::Fence => Some(later(seq, &key)?),
             _ => None,
         };
         Ok(Self {
@@ -427,6 +427,14 @@ impl PreparedRow {
             later,
         })
     }
+}
+
+/// Where rows are that come after this one, if any do: what is further off is not of the log.
+fn later(seq: Seq, key: &JsValue) -> Result<IdbKeyRange, JsValue> {
+    let reach = Seq(seq.0.saturating_sub(1)).reach();
+    #[allow(clippy::cast_precision_loss, reason = "it need not be exact")]
+    let reach = JsValue::from_f64(reach.0 as f64);
+    IdbKeyRange::bound_with_lower_open(key, &reach, true)
 }
 
 impl PreparedCheckpoint {
@@ -561,14 +569,7 @@ fn loaded(results: &Array) -> Loaded {
         let values = results.next().unwrap_or_default();
         (0..keys.length()).map(move |place| (integer(&keys.get(place)), values.get(place)))
     };
-    for (key, value) in store() {
-        let seq = key.filter(|key| *key > 0).map(Seq);
-        loaded.tail = loaded.tail.max(seq.unwrap_or_default());
-        match seq.zip(row(value)) {
-            Some(row) => loaded.rows.push(row),
-            None => loaded.foreign += 1,
-        }
-    }
+    let rows = store();
     let stored: Vec<_> = store().collect();
     let in_snap = stored.len();
     let stored = stored.into_iter();
@@ -587,6 +588,12 @@ fn loaded(results: &Array) -> Loaded {
         });
     } else {
         loaded.foreign += in_snap;
+    }
+    for (key, value) in rows {
+        match key.filter(|key| *key > 0) {
+            Some(key) => loaded.add(Seq(key), row(value)),
+            None => loaded.foreign += 1,
+        }
     }
     loaded
 }
@@ -1058,8 +1065,38 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[wasm_bindgen_test]
+    async fn what_is_far_behind_the_last_row_is_not_of_the_log_and_stays_where_it_is() {
+        let mut storage = open("far").await;
+        append(&mut storage, 1, fence(1)).await;
+        let far = Seq(1).reach().next();
+        for seq in [far, Seq(SAFE_INTEGER_MAX)] {
+            append(&mut storage, seq.0, segment(1, &[1])).await;
+        }
         let loaded = load(&mut storage).await;
-        assert_eq!(loaded.rows, [(Seq(last), fence(last))]);
+        assert_eq!((seqs(&loaded), loaded.foreign), (vec![1], 2));
+        assert_eq!(loaded.tail, Seq(1));
+        // They stop no fence, not even one that comes just before.
+        let committed = StorageEvent::Committed(Seq(2));
+        assert_eq!(append(&mut storage, 2, fence(2)).await, committed);
+        let taken = StorageEvent::Failed(far, StorageError::Taken);
+        assert_eq!(append(&mut storage, far.0, fence(3)).await, taken);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_checkpoint_may_have_removed_any_number_of_rows() {
+        let mut storage = open("long").await;
+        append(&mut storage, 1, fence(1)).await;
+        for seq in [4_000_000, 8_000_000] {
+            append(&mut storage, seq, fence(2)).await;
+            write(&mut storage, checkpoint(seq + 1, &[b"a"], &[])).await;
+        }
+        append(&mut storage, 8_000_002, segment(2, &[1])).await;
+        let loaded = load(&mut storage).await;
+        assert_eq!(seqs(&loaded).len(), 6);
+        assert_eq!((loaded.foreign, loaded.tail), (0, Seq(8_000_002)));
     }
 
     #[wasm_bindgen_test]

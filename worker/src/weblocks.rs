@@ -29,6 +29,8 @@ extern "C" {
 pub(crate) enum How {
     /// In turn.
     Queue,
+    /// Behind who holds it alone, together with all others who ask like this.
+    Behind,
     /// Only if nobody holds it.
     IfFree,
     /// Now; whoever holds it loses it.
@@ -75,8 +77,11 @@ impl WebLock {
             Reflect::set(&options, &JsValue::from_str(option), value).map(drop)
         };
         let mut abort = None;
+        if how == How::Behind {
+            set("mode", &JsValue::from_str("shared"))?;
+        }
         match how {
-            How::Queue => {
+            How::Queue | How::Behind => {
                 let controller = AbortController::new()?;
                 set("signal", &controller.signal())?;
                 abort = Some(controller);

@@ -1,6 +1,8 @@
 //! What befalls the disk.
 
 use tab::TabId;
+use tab::api::Term;
+use tab::control::SAFE_INTEGER_MAX;
 use tab::storage::{Row, RowKind, Seq};
 
 use super::{Disk, Manners, Stored};
@@ -18,6 +20,7 @@ impl Disk {
     /// The browser removes all data of the site. Returns which tabs had the database open.
     pub(crate) fn clear(&mut self) -> Vec<TabId> {
         self.rows.clear();
+        self.strays.clear();
         self.snapshot = None;
         self.under_way.clear();
         let open = core::mem::take(&mut self.connections);
@@ -59,6 +62,21 @@ impl Disk {
     pub(crate) fn add_foreign(&mut self) -> Seq {
         let seq = self.tail().next();
         self.rows.insert(seq, Stored::Foreign);
+        seq
+    }
+
+    /// Somebody adds a row under a number that the log never comes to. Returns its number.
+    pub(crate) fn add_far(&mut self) -> Seq {
+        let seq = Seq(SAFE_INTEGER_MAX - self.prng.between(0, 1_000));
+        self.strays.insert(seq);
+        seq
+    }
+
+    /// Somebody adds a row of this term. Returns its number.
+    pub(crate) fn add_row_of(&mut self, term: Term) -> Seq {
+        let seq = self.tail().next();
+        let kind = RowKind::Segment(Vec::new());
+        self.rows.insert(seq, Stored::Row(Row { term, kind }));
         seq
     }
 

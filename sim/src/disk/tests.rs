@@ -1,4 +1,4 @@
-use tab::api::{Durability, Term};
+use tab::api::Durability;
 
 use super::*;
 

@@ -1,6 +1,7 @@
 //! Faults: what befalls the tabs, their channels and the disk.
 
-use tab::control::ControlMessage;
+use tab::api::Term;
+use tab::control::{ControlMessage, SAFE_INTEGER_MAX};
 use tab::{Input, Lock, TabId};
 
 use super::stall::Arrival;
@@ -91,6 +92,24 @@ impl World<'_> {
             Fault::DeadHandle => self.kill_handle(victim),
             Fault::DiskDown => self.take_disk_down(&ids),
             Fault::SilentOpen => self.silence_opening(),
+            Fault::FalseGoodbye => {
+                self.oracle.tally.false_goodbyes += 1;
+                let victim = self.rather_the_broker(victim);
+                self.post_as_stranger(&ControlMessage::Goodbye { tab_id: victim });
+            }
+            Fault::FalseClaim => self.false_claim(),
+            Fault::FarRow => {
+                let seq = self.disk.add_far();
+                self.trace
+                    .note(self.now_us, || format!("row {seq} is far behind the last"));
+                self.oracle.tally.far_rows += 1;
+            }
+            Fault::FarTerm => {
+                let seq = self.disk.add_row_of(Term(SAFE_INTEGER_MAX));
+                self.trace
+                    .note(self.now_us, || format!("row {seq} has the highest term"));
+                self.oracle.tally.far_terms += 1;
+            }
             // What befalls a world all along is no single event.
             Fault::SlowNet
             | Fault::Batch
@@ -208,7 +227,7 @@ impl World<'_> {
         }
     }
 
-    /// Somebody says that the broker has left, or that a tab's lane is closed. The tabs must find their way back.
+    /// Somebody says that the broker is none, or that a tab's lane is closed. The tabs must find their way back.
     fn slander(&mut self, victim: TabId) {
         let Some(term) = self.oracle.term() else {
             return;
@@ -218,7 +237,8 @@ impl World<'_> {
             self.oracle.on_disturbance(self.now(), tab);
         }
         let message = if self.oracle.broker() == Some(victim) {
-            ControlMessage::Goodbye { tab_id: victim }
+            let now_ms = self.wall_ms();
+            garbage::announcement(victim, now_ms, None)
         } else {
             ControlMessage::Unbind {
                 tab_id: victim,
@@ -227,6 +247,27 @@ impl World<'_> {
             }
         };
         self.post_as_stranger(&message);
+    }
+
+    /// Somebody says of the broker that it has a higher term, with or without lanes to the others.
+    fn false_claim(&mut self) {
+        let (Some(broker), Some(Term(term))) = (self.oracle.broker(), self.oracle.term()) else {
+            return;
+        };
+        self.oracle.tally.false_claims += 1;
+        let tabs = self.living();
+        for tab in &tabs {
+            self.oracle.on_disturbance(self.now(), *tab);
+        }
+        let term = Term(term + self.prng.between(1, 50));
+        let now_ms = self.wall_ms();
+        let lanes = if self.prng.chance(500) {
+            tabs
+        } else {
+            Vec::new()
+        };
+        let claim = garbage::announcement(broker, now_ms, Some((term, lanes)));
+        self.post_as_stranger(&claim);
     }
 
     fn post_as_stranger(&mut self, message: &ControlMessage) {

@@ -83,6 +83,10 @@ impl World<'_> {
                 if !self.tabs.contains_key(&sender) {
                     self.oracle.tally.messages_after_the_end += 1;
                 }
+                // Only a stranger says something in the name of the tab that hears it.
+                if matches!(&message, ControlMessage::Announce(it) if it.tab_id == tab) {
+                    self.oracle.on_garbage(tab);
+                }
                 self.turn(tab, Input::Control(message))
             }
             Arrival::Heard(message) => {

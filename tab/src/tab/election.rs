@@ -9,7 +9,7 @@ use crate::log::{Log, Trouble};
 use crate::names::{Lock, TabId};
 use crate::reign::Reign;
 use crate::storage::Damage;
-use crate::suspicion::Right;
+use crate::suspicion::{Right, Unproven};
 use crate::takeover::{self, Beginning, Takeover, Why};
 
 /// A tab says that it is the broker.
@@ -58,6 +58,7 @@ impl Joined {
                 turn.control(ControlMessage::Goodbye { tab_id: tab });
                 self.forget(tab, EventKind::TabLost(tab), turn);
             }
+            Part::Client(link) if link.broker == tab => self.on_broker_gone(turn),
             Part::Broker(_) | Part::Taking(_) | Part::Client(_) | Part::Waiting => {
                 turn.release(Lock::Tab(tab));
             }
@@ -74,7 +75,7 @@ impl Joined {
     /// Begins to take the broker's place, whoever has it.
     pub(super) fn take_over(&mut self, why: Why, turn: &mut Turn<'_>) {
         match &self.part {
-            Part::Client(link) => turn.out.push(Output::CloseLane(link.lane())),
+            Part::Client(link) => turn.leave(link),
             Part::Broker(_) => self.end_reign(turn),
             Part::Waiting | Part::Taking(_) => {}
         }
@@ -122,6 +123,7 @@ impl Joined {
         let (host, restored) = Host::new(turn.now, term, self.tab_id, &state, &self.settings);
         let after_ms = self.broker_seen.map(|seen| turn.now.ms_since(seen));
         self.highest_term = Some(term);
+        self.unproven = Unproven::default();
         self.suspicion.on_reign(turn.now, &self.settings);
         turn.event(EventKind::Elected { term, after_ms });
         if let Some(why) = trouble {
@@ -224,23 +226,29 @@ impl Joined {
 
     /// A tab says that it is the broker: the highest term counts.
     pub(super) fn on_claim(&mut self, claim: Claim, turn: &mut Turn<'_>) {
-        let Claim { tab, term, .. } = claim;
-        // Equal terms of two tabs cannot come from the lock; the higher id is as good a choice as any, if all make it.
-        let rival = (term, tab);
+        let Claim {
+            tab, term, reign, ..
+        } = claim;
+        // Of two brokers of one term the one elected later counts. Should that be equal, too, the higher id is as good a
+        // choice as any, if all make it.
+        let elected = reign.map(|it| it.elected);
+        let rival = (term, elected, tab);
         match &self.part {
             Part::Waiting => self.follow(claim, turn),
             // The log decides: whoever reigns has written its fence, or will find this tab's.
             Part::Taking(_) => {}
+            Part::Client(link) if link.broker == tab && link.lane().term == term => {
+                self.broker_seen = Some(turn.now);
+            }
             Part::Client(link) => {
-                let current = (link.lane().term, link.broker);
-                if rival > current {
+                // What a tab said last of itself counts: its terms rise, unless one of them was said by somebody else.
+                if link.broker == tab || rival > (link.lane().term, link.elected, link.broker) {
                     self.follow(claim, turn);
-                } else if rival == current {
-                    self.broker_seen = Some(turn.now);
                 }
             }
             Part::Broker(reign) => {
-                if rival > (reign.host.term, self.tab_id) {
+                let own = (reign.host.term, Some(reign.times.elected), self.tab_id);
+                if rival > own {
                     turn.release(Lock::Broker);
                     self.depose(turn);
                     self.follow(claim, turn);
@@ -249,6 +257,15 @@ impl Joined {
                     self.announce_if_due(turn);
                 }
             }
+        }
+    }
+
+    /// A tab says that it is not the broker.
+    pub(super) fn on_disclaimer(&mut self, tab: TabId, turn: &mut Turn<'_>) {
+        if let Part::Client(link) = &self.part
+            && link.broker == tab
+        {
+            self.on_broker_gone(turn);
         }
     }
 
@@ -307,26 +324,32 @@ impl Joined {
             reign,
         } = claim;
         if let Part::Client(link) = &self.part {
-            turn.out.push(Output::CloseLane(link.lane()));
+            turn.leave(link);
             self.clients_down(turn);
         }
         let (tab, limits) = (self.tab_id, self.settings.to_broker());
-        let link = if has_lane {
+        let mut link = if has_lane {
             Link::bound(tab, broker, term, turn.now, limits)
         } else {
             let binding = self.next_binding();
             Link::new(tab, broker, term, binding, turn.now, limits)
         };
+        link.elected = reign.map(|it| it.elected);
         turn.out.push(Output::OpenLane(link.lane()));
         self.broker_seen = Some(turn.now);
-        self.suspicion.on_reign(turn.now, &self.settings);
+        let is_believed = self.unproven.follow(turn.now);
+        if is_believed {
+            self.suspicion.on_reign(turn.now, &self.settings);
+        }
         turn.event(EventKind::Following {
             broker,
             term,
             reign,
         });
         self.set_part(Part::Client(Box::new(link)), turn);
-        self.calm_down(turn);
+        if is_believed {
+            self.calm_down(turn);
+        }
         if has_lane {
             self.clients_up();
         }
@@ -338,9 +361,10 @@ impl Joined {
         let Part::Client(link) = &self.part else {
             return;
         };
-        let lane = link.lane();
-        turn.event(EventKind::BrokerLost { term: lane.term });
-        turn.out.push(Output::CloseLane(lane));
+        turn.event(EventKind::BrokerLost {
+            term: link.lane().term,
+        });
+        turn.leave(link);
         self.set_part(Part::Waiting, turn);
         self.clients_down(turn);
     }

@@ -2,7 +2,7 @@
 
 use super::election::Claim;
 use super::{Joined, Part, Turn};
-use crate::api::{EventKind, Notice, Role, Source, Visibility};
+use crate::api::{EventKind, Notice, Role, Visibility};
 use crate::control::{Announcement, ControlMessage};
 use crate::names::{Lock, PROTOCOL_MAJOR, TabId};
 use crate::roster;
@@ -30,9 +30,6 @@ impl Joined {
 
     pub(super) fn on_announce(&mut self, announcement: Announcement, turn: &mut Turn<'_>) {
         let tab = announcement.tab_id;
-        if tab == self.tab_id {
-            return self.on_foreign(Source::Control, turn);
-        }
         let log = announcement.log;
         let term = announcement.term.filter(|_| announcement.is_broker);
         let claim = term.map(|term| Claim {
@@ -46,8 +43,9 @@ impl Joined {
             turn.event(EventKind::TabAppeared(tab));
         }
         self.watch(tab, turn);
-        if let Some(claim) = claim {
-            self.on_claim(claim, turn);
+        match claim {
+            Some(claim) => self.on_claim(claim, turn),
+            None => self.on_disclaimer(tab, turn),
         }
         if let Part::Client(link) = &self.part
             && link.broker == tab
@@ -57,14 +55,32 @@ impl Joined {
         }
     }
 
+    /// A page says that its tab leaves, or somebody says so. Whether that is true, the tab's lock decides, behind which the
+    /// broker queues: no session ends with a word.
     pub(super) fn on_goodbye(&mut self, tab: TabId, turn: &mut Turn<'_>) {
         if tab == self.tab_id {
-            // The broker took this tab for gone, and with it the lane. It might again, so there is no hurry.
-            self.changed();
-            let later = turn.now.plus_ms(self.settings.bind_retry_ms);
-            return self.rebind(later, turn);
+            // If the broker took this tab for gone, it closed the lane and said so.
+            return self.contradict(turn);
         }
-        self.forget(tab, EventKind::TabLeft(tab), turn);
+        if self.roster.remove(tab) {
+            turn.event(EventKind::TabLeft(tab));
+        }
+        if let Part::Client(link) = &mut self.part
+            && link.broker == tab
+            && !core::mem::replace(&mut link.is_watched, true)
+        {
+            turn.acquire(Lock::Tab(tab));
+        }
+    }
+
+    /// Somebody said of this tab what is not so, and others may believe it: its own word comes after that.
+    pub(super) fn contradict(&mut self, turn: &mut Turn<'_>) {
+        self.changed();
+        if let Part::Broker(reign) = &self.part
+            && !reign.is_in_doubt()
+        {
+            self.announce_if_due(turn);
+        }
     }
 
     /// A tab is gone.

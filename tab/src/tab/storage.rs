@@ -1,7 +1,6 @@
 //! The database: who asks it what, and where its answers go.
 
-use broker::BatchId;
-use broker::Time;
+use broker::{BatchId, Time};
 
 use crate::api::{Durability, EventKind};
 use crate::control::ControlMessage;
@@ -521,7 +520,13 @@ impl Joined {
         }
     }
 
-    pub(super) fn hold_back(&mut self, input: Input) -> Option<Input> {
+    pub(super) fn hold_back(&mut self, input: Input, now: Time) -> Option<Input> {
+        // What no tab of ours said is counted, whoever reigns.
+        if let Input::Control(message) = &input
+            && !self.is_plausible(message, now)
+        {
+            return Some(input);
+        }
         match &mut self.part {
             Part::Broker(reign) => reign.hold_back(input),
             Part::Waiting | Part::Client(_) | Part::Taking(_) => Some(input),

@@ -7,7 +7,7 @@ use crate::api::{Candidacy, EventKind, Term};
 use crate::control::ControlMessage;
 use crate::local::Local;
 use crate::names::{Lock, TabId};
-use crate::suspicion::{Right, Step};
+use crate::suspicion::{Right, Step, Unproven};
 use crate::takeover::Why;
 
 impl Joined {
@@ -18,14 +18,18 @@ impl Joined {
             // The suspicion itself waits a little.
             at.plus_ms(than_ms.saturating_sub(settings.suspect_ms))
         };
+        let unproven = self.unproven.owed_since();
         match &self.part {
-            Part::Waiting if self.announcing.is_some() => Some(sooner(
-                self.waiting_since,
-                match self.broker_seen {
-                    Some(_) => settings.next_broker_ms,
-                    None => settings.no_broker_ms,
-                },
-            )),
+            Part::Waiting if self.announcing.is_some() => {
+                let waiting = sooner(
+                    self.waiting_since,
+                    match self.broker_seen {
+                        Some(_) => settings.next_broker_ms,
+                        None => settings.no_broker_ms,
+                    },
+                );
+                unproven.into_iter().chain([waiting]).min()
+            }
             Part::Waiting | Part::Taking(_) | Part::Broker(_) => None,
             Part::Client(link) => {
                 let clients = self.locals.values();
@@ -34,7 +38,8 @@ impl Joined {
                 let silence = self
                     .broker_seen
                     .map(|seen| sooner(seen, settings.broker_silence_ms));
-                clients.chain(bind).chain(silence).min()
+                let others = [bind, silence, unproven];
+                clients.chain(others.into_iter().flatten()).min()
             }
         }
     }
@@ -75,16 +80,29 @@ impl Joined {
         if tab != self.tab_id || !is_current {
             return;
         }
-        self.broker_seen = Some(turn.now);
+        self.broker_lives(turn.now);
         let mut steps = Vec::new();
         self.suspicion
             .on_pong(turn.now, number, &self.settings, &mut steps);
         self.carry_out(steps, turn);
     }
 
+    /// Not only its word says so.
+    pub(super) fn broker_lives(&mut self, now: Time) {
+        self.broker_seen = Some(now);
+        self.unproven = Unproven::default();
+    }
+
     pub(super) fn on_lock_not_free(&mut self, lock: Lock, turn: &mut Turn<'_>) {
         match lock {
-            Lock::Steal => self.on_right(Right::NotGiven, turn),
+            Lock::Steal => {
+                // A tab of ours that takes over holds it for a moment.
+                if self.suspicion.is_in_vain() {
+                    let name = self.channel.lock(lock);
+                    self.event_seldom("lock", turn, || EventKind::LockHeld(name));
+                }
+                self.on_right(Right::NotGiven, turn);
+            }
             // They are queued for.
             Lock::Broker | Lock::Tab(_) => {}
         }

@@ -65,8 +65,9 @@ impl Joined {
                 if lane != link.lane() {
                     return;
                 }
-                self.broker_seen = Some(turn.now);
-                match link.on_frame(frame, bytes.len()) {
+                let event = link.on_frame(frame, bytes.len());
+                self.broker_lives(turn.now);
+                match event {
                     LinkEvent::Nothing => {}
                     LinkEvent::Bound => self.clients_up(),
                     LinkEvent::Broken => self.rebind(turn.now, turn),

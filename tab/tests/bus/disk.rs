@@ -37,16 +37,7 @@ impl Disk {
             StorageRequest::Load if self.is_down => {
                 StorageEvent::LoadFailed("it is down".to_owned())
             }
-            StorageRequest::Load => StorageEvent::Loaded(Loaded {
-                snapshot: self.snapshot.clone(),
-                rows: self
-                    .rows
-                    .iter()
-                    .map(|(seq, row)| (*seq, row.clone()))
-                    .collect(),
-                foreign: 0,
-                tail: self.tail(),
-            }),
+            StorageRequest::Load => StorageEvent::Loaded(self.load()),
             StorageRequest::Append(seq, row) => match self.check(seq) {
                 Ok(()) if self.refuses_large && is_large(&row.kind) => {
                     StorageEvent::Failed(seq, StorageError::Other("too large".to_owned()))
@@ -92,11 +83,19 @@ impl Disk {
         })
     }
 
+    fn load(&self) -> Loaded {
+        let mut loaded = Loaded {
+            snapshot: self.snapshot.clone(),
+            ..Loaded::default()
+        };
+        for (seq, row) in &self.rows {
+            loaded.add(*seq, Some(row.clone()));
+        }
+        loaded
+    }
+
     pub(crate) fn tail(&self) -> Seq {
-        self.rows
-            .last_key_value()
-            .map(|(seq, _)| *seq)
-            .unwrap_or_default()
+        self.load().tail
     }
 
     fn check(&mut self, seq: Seq) -> Result<(), StorageError> {

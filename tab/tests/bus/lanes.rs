@@ -1,8 +1,8 @@
 //! Lanes break and are bound again.
 
 use tab::api::{ClientCommand, ConnectOptions, EventKind, QoS, Role, Source, Term};
-use tab::control::ControlMessage;
-use tab::{Input, Lane, TabId};
+use tab::control::{Announcement, ControlMessage};
+use tab::{Input, Lane, Lock, LockEvent, TabId};
 
 use crate::world::{World, id};
 
@@ -81,17 +81,30 @@ fn a_new_broker_has_opened_the_lanes_of_those_it_knows_and_nobody_has_to_ask() {
     assert_works_between(&mut world, id(2), id(3));
 }
 
+/// The second tab, and nobody else, hears that the first is not the broker any more.
+fn say_that_there_is_no_broker(world: &mut World) {
+    let announcement = world.announcements(id(1)).pop();
+    let (_, announcement) = announcement.unwrap_or_else(|| unreachable!("it is the broker"));
+    let disclaimer = ControlMessage::Announce(Announcement {
+        is_broker: false,
+        ..announcement.clone()
+    });
+    world.input(id(2), Input::Control(disclaimer));
+    assert_eq!(world.role(id(2)), Role::Waiting);
+}
+
 #[test]
 fn a_lane_that_is_said_to_be_open_and_is_not_is_bound() {
     let mut world = two_tabs();
-    world.say(ControlMessage::Goodbye { tab_id: id(1) });
-    assert_eq!(world.role(id(2)), Role::Waiting);
     // As it was announced once; the broker has another binding by now.
-    let mut announcement = world.announcements(id(1)).last().unwrap().1.clone();
-    announcement.lanes = vec![id(2)];
+    let announcement = world.announcements(id(1)).last().unwrap().1.clone();
+    say_that_there_is_no_broker(&mut world);
     world.input(
         id(2),
-        Input::Control(ControlMessage::Announce(announcement)),
+        Input::Control(ControlMessage::Announce(Announcement {
+            lanes: vec![id(2)],
+            ..announcement
+        })),
     );
     assert!(!world.is_connected(id(2)));
     // The broker says twice that it lives, and still owes an answer.
@@ -125,30 +138,32 @@ fn a_connect_that_nobody_hears_is_made_again() {
 }
 
 #[test]
-fn a_tab_that_the_broker_alone_takes_for_gone_hears_of_it_and_binds_anew() {
+fn a_tab_that_the_broker_takes_for_gone_hears_of_it_and_binds_anew() {
     let mut world = two_tabs();
-    let goodbye = ControlMessage::Goodbye { tab_id: id(2) };
-    world.input(id(1), Input::Control(goodbye));
-    world.pass(300);
+    // Its lock was taken from it.
+    let granted = LockEvent::Granted(Lock::Tab(id(2)));
+    world.input(id(1), Input::Lock(granted));
+    let resets = |world: &World| world.stats(id(2)).unwrap().lane_resets;
+    world.pass(5_000);
+    assert_eq!(resets(&world), 1);
     assert!(world.is_connected(id(2)));
     assert_works(&mut world);
 }
 
 #[test]
-fn a_broker_that_is_said_to_be_gone_is_found_again() {
+fn a_broker_that_is_said_to_be_gone_stays_the_broker() {
     let mut world = two_tabs();
+    let roles = [world.role(id(1)), world.role(id(2))];
+    world.heard(id(2));
     world.say(ControlMessage::Goodbye { tab_id: id(1) });
-    assert_eq!(world.role(id(2)), Role::Waiting);
-    assert!(matches!(world.role(id(1)), Role::Broker { .. }));
+    assert_eq!([world.role(id(1)), world.role(id(2))], roles);
+    assert!(world.statuses(id(2)).is_empty());
     assert_works(&mut world);
 }
 
 #[test]
-fn a_goodbye_of_oneself_and_an_unbind_lead_to_a_new_binding() {
+fn an_unbind_leads_to_a_new_binding() {
     let mut world = two_tabs();
-    world.say(ControlMessage::Goodbye { tab_id: id(2) });
-    assert!(!world.is_connected(id(2)));
-    assert_works(&mut world);
 
     let Lane { tab, term } = lane(&world, id(2));
     let binding = world
@@ -176,11 +191,7 @@ fn a_goodbye_of_oneself_and_an_unbind_lead_to_a_new_binding() {
 #[test]
 fn a_tab_that_gave_the_broker_up_by_mistake_finds_back_to_it() {
     let mut world = two_tabs();
-    world.input(
-        id(2),
-        Input::Control(ControlMessage::Goodbye { tab_id: id(1) }),
-    );
-    assert_eq!(world.role(id(2)), Role::Waiting);
+    say_that_there_is_no_broker(&mut world);
     world.pass(5_000);
     assert!(matches!(world.role(id(2)), Role::Client { broker, .. } if broker == id(1)));
     assert_works(&mut world);

@@ -6,6 +6,7 @@ mod durability;
 mod failover;
 mod lanes;
 mod moves;
+mod neighbours;
 mod ports;
 mod presence;
 mod pressure;

@@ -100,13 +100,16 @@ fn what_was_not_acknowledged_and_what_waits_goes_to_the_next_broker_in_order() {
     let mut world = with_connected_tabs(3);
     world.subscribe(id(2), "a");
     world.vanish(id(1));
+    // It is next, and cannot know yet.
+    world.freeze(id(2));
     let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce];
     let sent = qos.map(|qos| world.publish(id(3), "a", "sent into the void", qos));
     world.say(ControlMessage::Goodbye { tab_id: id(1) });
+    world.free_locks(id(1));
     assert_eq!(world.role(id(3)), Role::Waiting);
     let qos = [QoS::AtMostOnce, QoS::AtLeastOnce];
     let waited = qos.map(|qos| world.publish(id(3), "a", "waited", qos));
-    world.free_locks(id(1));
+    world.thaw(id(2));
     assert_eq!(
         world.payloads(id(2)),
         [

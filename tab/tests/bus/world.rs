@@ -65,6 +65,15 @@ struct Node {
     asked: Vec<StorageRequest>,
 }
 
+/// Who holds a lock among those who asked for it, in this order: all who queue behind a tab share its lock.
+fn holders(lock: Lock, queue: &VecDeque<TabId>) -> Vec<TabId> {
+    let is_shared = |tab: &TabId| matches!(lock, Lock::Tab(own) if own != *tab);
+    match queue.front() {
+        Some(first) if !is_shared(first) => vec![*first],
+        _ => queue.iter().copied().take_while(is_shared).collect(),
+    }
+}
+
 pub(crate) fn id(number: u64) -> TabId {
     TabId::from_entropy(number)
 }
@@ -185,6 +194,23 @@ impl World {
     /// The tab is gone, and nobody has noticed yet.
     pub(crate) fn vanish(&mut self, tab_id: TabId) {
         self.tabs.remove(&tab_id);
+    }
+
+    /// Somebody who is none of the tabs takes a lock that is free.
+    pub(crate) fn hold(&mut self, stranger: TabId, lock: Lock) {
+        let queue = self.locks.entry(lock).or_default();
+        assert!(queue.is_empty(), "{lock:?} is not free");
+        queue.push_back(stranger);
+    }
+
+    /// Who holds a lock, and who waits for it.
+    pub(crate) fn queue(&self, lock: Lock) -> Vec<TabId> {
+        self.locks
+            .get(&lock)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
     }
 
     /// The browser notices that the tab is gone.
@@ -399,7 +425,7 @@ impl World {
         let queue = self.locks.entry(lock).or_default();
         if !queue.contains(&tab_id) {
             queue.push_back(tab_id);
-            if queue.len() == 1 {
+            if holders(lock, queue).contains(&tab_id) {
                 self.grant(tab_id, lock);
             }
         }
@@ -454,10 +480,12 @@ impl World {
         let Some(queue) = self.locks.get_mut(&lock) else {
             return;
         };
-        let held = queue.front() == Some(&tab_id);
+        let before = holders(lock, queue);
         queue.retain(|waiting| *waiting != tab_id);
-        if held && let Some(next) = queue.front().copied() {
-            self.grant(next, lock);
+        for next in holders(lock, queue) {
+            if !before.contains(&next) {
+                self.grant(next, lock);
+            }
         }
     }
 

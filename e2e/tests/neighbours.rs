@@ -1,0 +1,183 @@
+//! Other scripts of the origin, which say and do things as if they were a tab.
+
+use e2e::{Chromium, Page};
+use serde_json::json;
+
+use crate::work::tabs;
+
+const SCRIPT: &str = include_str!("neighbours.js");
+
+/// The greatest integer that a number holds exactly.
+const HIGHEST: u64 = (1 << 53) - 1;
+
+/// A page that has not joined the channel, and knows how to disturb it.
+#[track_caller]
+fn neighbour<'c>(chromium: &'c Chromium, channel: &str) -> Page<'c> {
+    let page = chromium.open_blank();
+    page.load(&chromium.server().url());
+    page.evaluate(&SCRIPT.replace("CHANNEL", &json!(channel).to_string()));
+    page
+}
+
+/// Publishes so many messages one after the other, each when the one before is acknowledged.
+#[track_caller]
+fn publish(page: &Page<'_>, topic: &str, count: usize) {
+    page.evaluate(&format!(
+        "(async () => {{
+            for (let no = 0; no < {count}; no++) {{
+                await tab.publish('{topic}', String(no));
+                await new Promise((done) => setTimeout(done, 20));
+            }}
+        }})()"
+    ));
+}
+
+/// Waits until a page has all of these messages.
+#[track_caller]
+fn until_received(page: &Page<'_>, topic: &str, count: usize) {
+    page.until_true(
+        "every message",
+        &format!(
+            "new Set(tab.messages.filter((it) => it.topic === '{topic}').map((it) => it.payload)).size === {count}"
+        ),
+    );
+}
+
+#[track_caller]
+fn until_told(page: &Page<'_>, kind: &str) -> String {
+    let look = format!("tab.until(() => tab.log.find((it) => it.kind === '{kind}')?.words)");
+    page.evaluate_as(&look)
+}
+
+#[track_caller]
+fn was_told(page: &Page<'_>, kind: &str) -> bool {
+    page.evaluate(&format!("tab.log.some((it) => it.kind === '{kind}')")) == true
+}
+
+#[test]
+fn the_highest_term_there_is_leads_nobody_astray() {
+    let chromium = Chromium::start();
+    let neighbour = neighbour(&chromium, "far-term");
+    let mut pages = tabs(&chromium, 3, "far-term");
+    let last = pages.pop().expect("a tab");
+    last.evaluate("tab.subscribe('a')");
+    for is_broker in [true, false] {
+        neighbour.evaluate(&format!(
+            "neighbour.say({{ type: 'announce', tabId: '0123456789abcdef', isBroker: {is_broker}, term: {HIGHEST} }})"
+        ));
+    }
+    let mut terms = vec![pages[0].until_broker()];
+    until_told(&pages[0], "Foreign");
+    for page in pages {
+        publish(&page, "a", 5);
+        page.close();
+        let term = last.evaluate_as(
+            "tab.until(() => {
+                const role = tab.state.role;
+                const term = role?.Broker?.term ?? role?.Client?.term;
+                return term > globalThis.before ? term : undefined;
+            })"
+            .replace("globalThis.before", &terms[terms.len() - 1].to_string())
+            .as_str(),
+        );
+        terms.push(term);
+        publish(&last, "b", 1);
+    }
+    assert!(terms.iter().all(|term| *term < HIGHEST / 2), "{terms:?}");
+    until_received(&last, "a", 5);
+}
+
+#[test]
+fn a_row_under_the_highest_number_is_none_of_the_logs() {
+    let chromium = Chromium::start();
+    let pages = tabs(&chromium, 1, "far-row");
+    pages[0].evaluate("tab.publish('kept', 'as it was', { retain: true })");
+    pages[0].evaluate(&format!(
+        "raw.put('far-row', {HIGHEST}, {{ term: 1, kind: 'fence' }})"
+    ));
+    for page in pages {
+        page.close();
+    }
+    // Each later tab.
+    for _ in 0..2 {
+        let page = chromium.join("far-row");
+        page.until_broker();
+        page.evaluate("tab.connect().then(() => tab.subscribe('kept'))");
+        until_received(&page, "kept", 1);
+        assert!(!was_told(&page, "InMemory"));
+        until_told(&page, "RecordsSkipped");
+        page.close();
+    }
+}
+
+#[test]
+fn locks_that_another_page_holds_are_told_and_used_when_they_are_free() {
+    let chromium = Chromium::start();
+    let neighbour = neighbour(&chromium, "locks");
+    neighbour.evaluate("neighbour.holdLocks()");
+    let page = chromium.join("locks");
+    let words = until_told(&page, "LockHeld");
+    assert!(words.contains("locks/v1/steal"), "{words}");
+    assert!(!page.is_broker());
+    neighbour.evaluate("neighbour.stop()");
+    page.until_broker();
+    page.evaluate("tab.connect()");
+    publish(&page, "a", 1);
+}
+
+#[test]
+fn a_goodbye_for_a_living_tab_is_no_end_of_it() {
+    let chromium = Chromium::start();
+    let neighbour = neighbour(&chromium, "goodbye");
+    let pages = tabs(&chromium, 3, "goodbye");
+    pages[1].evaluate("tab.subscribe('#')");
+    pages[2].evaluate(
+        "tab.connect({ client: 1, clientId: 'mortal', will: { topic: 'will', payload: 'gone' } })",
+    );
+    let ids: Vec<String> = pages.iter().map(Page::id).collect();
+    neighbour.evaluate(&format!("neighbour.sayGoodbyeFor({})", json!(ids)));
+    for page in &pages {
+        publish(page, "a", 50);
+    }
+    until_received(&pages[1], "a", 50);
+    neighbour.evaluate("neighbour.stop()");
+    let has_will = "tab.messages.some((it) => it.topic === 'will')";
+    assert_eq!(pages[1].evaluate(has_will), false);
+    assert!(pages[0].is_broker());
+    for page in &pages {
+        assert!(!was_told(page, "BrokerLost"));
+        assert!(!was_told(page, "LaneReset"));
+    }
+}
+
+#[test]
+fn claims_in_the_brokers_name_do_not_stop_the_service() {
+    for lanes in [false, true] {
+        let chromium = Chromium::start();
+        let neighbour = neighbour(&chromium, "claims");
+        let pages = tabs(&chromium, 3, "claims");
+        pages[1].evaluate("tab.subscribe('a')");
+        let ids: Vec<String> = pages.iter().map(Page::id).filter(|_| lanes).collect();
+        neighbour.evaluate(&format!("neighbour.claimForBroker({})", json!(ids)));
+        until_told(&pages[0], "Foreign");
+        for page in &pages[1..] {
+            publish(page, "a", 50);
+        }
+        until_received(&pages[1], "a", 50);
+        neighbour.evaluate("neighbour.stop()");
+    }
+}
+
+#[test]
+fn a_transaction_that_another_page_holds_open_is_told_and_loses_nothing() {
+    let chromium = Chromium::start();
+    let neighbour = neighbour(&chromium, "held");
+    let pages = tabs(&chromium, 1, "held");
+    pages[0].evaluate("tab.subscribe('a')");
+    neighbour.evaluate("neighbour.holdLog()");
+    pages[0].evaluate("void (globalThis.published = tab.publish('a', '0'))");
+    until_told(&pages[0], "Storage");
+    neighbour.evaluate("neighbour.stop()");
+    pages[0].evaluate("globalThis.published");
+    until_received(&pages[0], "a", 1);
+}

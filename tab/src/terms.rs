@@ -1,0 +1,66 @@
+//! Which terms a tab of ours can have come to.
+
+use broker::Time;
+
+use crate::api::Term;
+
+/// How far a term may be ahead of the clock, in milliseconds: 139 years. A clock that is set wrong is not further off.
+const AHEAD_MS: u64 = 1 << 42;
+
+/// How far a term may be ahead of the highest one that is known: so many brokers are not missed.
+const STEPS: u64 = 1 << 20;
+
+/// Whether a broker of ours can have this term. Each takes the one after the highest that it knows, or the clock's time. A
+/// term without a bound could be the highest that there is, after which no later broker has a higher one.
+pub(crate) fn is_plausible(term: Term, now: Time, known: Option<Term>) -> bool {
+    let by_clock = now.as_ms().saturating_add(AHEAD_MS);
+    let by_known = known.map_or(0, |Term(known)| known.saturating_add(STEPS));
+    term.0 <= by_clock.max(by_known)
+}
+
+/// The highest of these terms that can be believed, in the order in which they came to be; `heard` is known already.
+pub(crate) fn highest(
+    terms: impl Iterator<Item = Term>,
+    now: Time,
+    heard: Option<Term>,
+) -> Option<Term> {
+    terms.fold(None, |highest, term| {
+        match is_plausible(term, now, highest.max(heard)) {
+            true => highest.max(Some(term)),
+            false => highest,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::SAFE_INTEGER_MAX;
+
+    const NOW: Time = Time::from_ms(1_800_000_000_000);
+
+    fn term(ahead: u64) -> Term {
+        Term(NOW.as_ms() + ahead)
+    }
+
+    #[test]
+    fn a_term_is_bounded_by_the_clock_or_by_what_is_known() {
+        assert!(is_plausible(Term(0), NOW, None));
+        assert!(is_plausible(term(AHEAD_MS), NOW, None));
+        assert!(!is_plausible(term(AHEAD_MS + 1), NOW, None));
+        assert!(!is_plausible(Term(SAFE_INTEGER_MAX), NOW, Some(term(0))));
+        // A term that is known is no lie for being far ahead, nor are those soon after it.
+        let known = term(2 * AHEAD_MS);
+        assert!(is_plausible(Term(known.0 + STEPS), NOW, Some(known)));
+        assert!(!is_plausible(Term(known.0 + STEPS + 1), NOW, Some(known)));
+        // A clock that begins in 1970 still believes the terms of this century.
+        assert!(is_plausible(Term(NOW.as_ms()), Time::from_ms(0), None));
+    }
+
+    #[test]
+    fn a_term_that_cannot_be_does_not_count_among_others() {
+        let terms = [term(1), Term(SAFE_INTEGER_MAX), term(2)];
+        assert_eq!(highest(terms.into_iter(), NOW, None), Some(term(2)));
+        assert_eq!(highest(terms.into_iter().take(0), NOW, Some(term(3))), None);
+    }
+}
