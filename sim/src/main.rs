@@ -4,6 +4,7 @@
     reason = "worlds run in virtual time; whoever waits for them does not"
 )]
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -14,14 +15,17 @@ use std::time::{Duration, Instant};
 use sim::{Failure, Scenario, Tally};
 
 const USAGE: &str = "\
-Usage: sim [--seed S] [--trace]      runs the world of one seed, and prints its trace
-       sim [--seeds N] [--from S]    runs N worlds, 2,000 unless told otherwise, from seed S or 0 on
-       sim --minutes M [--from S]    runs worlds for M minutes
-Of one world things can be left out, as a failure tells:
-       --without FAULT,FAULT…  --tabs NUMBER  --chaos-ms NUMBER
-and something can be broken on purpose, to see that it is noticed:
-       --mutant NAME
-A failure comes with a smaller world in which the same goes wrong; --no-shrink leaves that out.";
+Usage: sim --seed SEED [--trace]             runs the world of one seed; --trace prints all that happens in it
+       sim [--seeds NUMBER] [--from SEED]    runs as many worlds, 2,000 unless told otherwise
+       sim --minutes NUMBER [--from SEED]    runs worlds for so many minutes
+Without --from, worlds begin at a random seed, which is printed. The first failure ends the run, unless told otherwise:
+       --keep-going   runs all worlds, and lists each seed that fails
+A failure prints the command that runs its world again. It also looks for a smaller world with the same failure:
+       --no-shrink    does not look for one
+Worlds can be smaller than their seeds make them, as the command of a failure may say:
+       --without FAULT,FAULT...   --tabs NUMBER   --chaos-ms NUMBER
+and something can be broken on purpose, to see that the simulation notices:
+       --mutant NAME";
 
 /// How many worlds are run to find a smaller one.
 const SHRINK_RUNS_MAX: usize = 400;
@@ -52,7 +56,8 @@ struct Task {
     is_one: bool,
     trace: bool,
     no_shrink: bool,
-    from: u64,
+    keep_going: bool,
+    from: Option<u64>,
     count: Option<u64>,
     minutes: Option<u64>,
 }
@@ -65,8 +70,9 @@ impl Task {
             match argument.as_str() {
                 "--trace" => task.trace = true,
                 "--no-shrink" => task.no_shrink = true,
+                "--keep-going" => task.keep_going = true,
                 "--seeds" => task.count = Some(arguments.next()?.parse().ok()?),
-                "--from" => task.from = arguments.next()?.parse().ok()?,
+                "--from" => task.from = Some(arguments.next()?.parse().ok()?),
                 "--minutes" => task.minutes = Some(arguments.next()?.parse().ok()?),
                 name => {
                     task.is_one |= name == "--seed";
@@ -74,7 +80,10 @@ impl Task {
                 }
             }
         }
-        let is_plain = task.count.is_none() && task.minutes.is_none() && task.from == 0;
+        let is_plain = task.count.is_none()
+            && task.minutes.is_none()
+            && task.from.is_none()
+            && !task.keep_going;
         (if task.is_one { is_plain } else { !task.trace }).then_some(task)
     }
 }
@@ -116,8 +125,16 @@ fn fail(failure: &Failure, no_shrink: bool) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// A seed below 2^40, which is short enough to type.
+fn random_seed() -> u64 {
+    // The standard library has no other source of randomness.
+    RandomState::new().build_hasher().finish() >> 24
+}
+
 /// Runs worlds on all cores, and tells how far it is.
 fn many(task: &Task) -> ExitCode {
+    let from = task.from.unwrap_or_else(random_seed);
+    eprintln!("Worlds from seed {from} on");
     let begin = Instant::now();
     let count = match (task.count, task.minutes) {
         (Some(count), _) => count,
@@ -143,14 +160,14 @@ fn many(task: &Task) -> ExitCode {
                             break;
                         }
                         let scenario = Scenario {
-                            seed: task.from + no,
+                            seed: from.wrapping_add(no),
                             ..task.scenario.clone()
                         };
                         match sim::run(&scenario) {
                             Ok(counts) => lock(&tally).add(&counts),
                             Err(failure) => {
                                 lock(&failures).push(failure);
-                                is_over.store(true, Ordering::Relaxed);
+                                is_over.store(!task.keep_going, Ordering::Relaxed);
                             }
                         }
                         done.fetch_add(1, Ordering::Relaxed);
@@ -170,11 +187,28 @@ fn many(task: &Task) -> ExitCode {
     });
     let mut failures = failures.into_inner().unwrap_or_default();
     failures.sort_by_key(|failure| failure.scenario().seed);
+    if task.keep_going && !failures.is_empty() {
+        return list(&failures, done.into_inner());
+    }
     if let Some(failure) = failures.first() {
         return fail(failure, task.no_shrink);
     }
     print!("{}", lock(&tally));
     ExitCode::SUCCESS
+}
+
+/// Tells every failure in a line, with the command that runs its world again.
+fn list(failures: &[Failure], worlds: u64) -> ExitCode {
+    for failure in failures {
+        eprintln!(
+            "cargo xtask sim {}  # {}: {}",
+            failure.scenario(),
+            failure.kind(),
+            failure.sentence()
+        );
+    }
+    eprintln!("{} of {worlds} worlds failed", failures.len());
+    ExitCode::FAILURE
 }
 
 /// A thread that panicked has told so itself; what it had counted is still right.

@@ -1,26 +1,80 @@
-//! The worlds of many seeds.
+//! The worlds of many seeds: some that never change, and some that each commit has for itself.
 
+use std::env;
+use std::io::Write;
+use std::ops::Range;
+use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use sim::{Scenario, Tally};
 
-const SEEDS: u64 = 2_000;
+/// The seeds that every commit runs.
+const FIXED: Range<u64> = 0..2_000;
+
+/// How many more seeds a commit runs.
+const OF_COMMIT: u64 = 1_000;
+
+/// Name of the environment variable with the hash of the commit. `cargo xtask test` sets it.
+const COMMIT: &str = "TABMQ_COMMIT";
+
+/// The seeds of a commit begin at the number that the first twelve hexadecimal digits of its hash make.
+fn seeds_of(commit: &str) -> Option<Range<u64>> {
+    let digits = commit.get(..12)?;
+    let is_hash = commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let first = u64::from_str_radix(digits, 16).ok().filter(|_| is_hash)?;
+    Some(first..first + OF_COMMIT)
+}
+
+/// The commit that is tested: of the environment variable, or else of the repository.
+fn commit() -> Option<String> {
+    if let Ok(commit) = env::var(COMMIT) {
+        return Some(commit);
+    }
+    let mut git = Command::new("git");
+    git.args(["rev-parse", "HEAD"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = git.output().ok().filter(|it| it.status.success())?;
+    let commit = String::from_utf8(output.stdout).ok()?;
+    Some(commit.trim().to_owned())
+}
+
+/// Tells it even if the test passes, when the test harness shows no output of `println!`.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[test]
+fn the_hash_of_a_commit_names_its_seeds() {
+    let hash = "00000000001f2c3d4e5f60718293a4b5c6d7e8f9";
+    assert_eq!(seeds_of(hash), Some(31..1_031));
+    assert_eq!(seeds_of("00000000001"), None);
+    assert_eq!(seeds_of("00000000001f-dirty"), None);
+}
 
 #[test]
 fn all_is_well_in_every_world_and_nothing_goes_untested() {
-    let next = AtomicU64::new(0);
+    let mut seeds: Vec<u64> = FIXED.collect();
+    tell(&format!("seeds {FIXED:?}"));
+    match commit() {
+        Some(commit) => {
+            let of_commit = seeds_of(&commit)
+                .unwrap_or_else(|| panic!("{COMMIT} is the hash of no commit: {commit}"));
+            tell(&format!("seeds {of_commit:?}, of commit {commit}"));
+            seeds.extend(of_commit);
+        }
+        None => tell(&format!(
+            "no seeds of a commit: neither {COMMIT} nor git tells its hash"
+        )),
+    }
+    let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= SEEDS {
-                        break;
-                    }
-                    match sim::run(&Scenario::of(seed)) {
+                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match sim::run(&Scenario::of(*seed)) {
                         Ok(counts) => tally.lock().unwrap().add(&counts),
                         Err(failure) => panic!("\n{failure}\n"),
                     }
@@ -30,7 +84,7 @@ fn all_is_well_in_every_world_and_nothing_goes_untested() {
     });
     let tally = tally.into_inner().unwrap();
     for (name, count) in tally.counts() {
-        assert!(count > 0, "{SEEDS} worlds without {name}:\n{tally}");
+        assert!(count > 0, "{} worlds without {name}:\n{tally}", seeds.len());
     }
 }
 

@@ -119,11 +119,13 @@ const HELP_REST: &str = "
       127.0.0.1:8083 unless told otherwise: a tool for tests and development. `cargo xtask broker --help` tells the keys
       of the config file. Ctrl+C ends it.
 
-  sim [--seeds NUMBER] [--from SEED] [--minutes NUMBER]
+  sim [--seeds NUMBER] [--from SEED] [--minutes NUMBER] [--keep-going]
   sim --seed SEED [--trace]
       Runs tabs in virtual time through every fault there is, in as many worlds as told (2,000 take 2 minutes), and
-      checks what must hold; or one world, and prints what happens in it. A world in which something goes wrong is
-      made as small as may be, and told with the command that runs it again. `cargo xtask sim --help` tells the rest.
+      checks what must hold; or runs one world, and prints what happens in it. Without --from it begins at a random
+      seed, and says which. A failure comes with a smaller world that fails in the same way, and with the command that
+      runs it again. `cargo xtask sim --help` tells the rest.
+        --keep-going      runs all worlds, and lists each seed that fails
 
   setup
       Installs everything that the commands above need, the browser included (5 minutes, once). Plain `trunk serve`
@@ -131,6 +133,8 @@ const HELP_REST: &str = "
 
 ENVIRONMENT
   CHROME, CHROMEDRIVER    the browser and its driver for the tests, instead of those on PATH
+  TABMQ_COMMIT            the hash of the commit whose 1,000 seeds `test` runs in the simulation beside the 2,000 that
+                          never change, instead of what `git rev-parse HEAD` tells
   TABMQ_WASM_TARGET       where the WebAssembly target of Rust comes from: `rustup`, `debian` (a private sysroot built
                           from Debian's packages in a minute), or `auto` (the default: what is there, then rustup, then
                           Debian)

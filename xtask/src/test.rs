@@ -22,6 +22,9 @@ const BROWSER_CRATES: [&str; 3] = ["js-sys", "wasm-bindgen", "web-sys"];
 const TOLERATED: &str = "web-time";
 const ENGINES: [&str; 3] = ["broker", "tab", "sim"];
 
+/// The hash of the commit that is tested: the simulation runs seeds that follow from it.
+const COMMIT: &str = "TABMQ_COMMIT";
+
 /// One check.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
@@ -114,7 +117,11 @@ pub(crate) const STEPS: [Step; 14] = [
                 "front",
                 "--",
             ];
-            shell::run(shell::cargo(packages).args(arguments))
+            let mut test = shell::cargo(packages);
+            if let Some(commit) = commit() {
+                test.env(COMMIT, commit);
+            }
+            shell::run(test.args(arguments))
         },
     },
     Step {
@@ -304,6 +311,15 @@ fn table(results: &[(&str, Outcome)]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The commit of the repository, unless the developer names another one.
+fn commit() -> Option<String> {
+    if std::env::var_os(COMMIT).is_some() {
+        return None;
+    }
+    let commit = shell::ask(shell::command("git").args(["rev-parse", "HEAD"]))?;
+    Some(commit.trim().to_owned())
 }
 
 fn check_purity(package: &'static str) -> Result<(), Error> {
