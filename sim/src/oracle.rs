@@ -12,6 +12,7 @@ mod health;
 mod message;
 mod notices;
 mod obligation;
+mod port;
 mod reign;
 mod retained;
 mod session;
@@ -20,7 +21,7 @@ mod topic;
 use std::collections::{BTreeMap, VecDeque};
 
 use tab::api::{ClientNo, QoS, RequestId, Role, Subscription, TabInfo, TabStats, Term, Visibility};
-use tab::{TabId, Time};
+use tab::{PortNo, TabId, Time};
 
 use crate::page::MessageId;
 use crate::plan::{Plan, Promise};
@@ -31,6 +32,7 @@ use durable::Debt;
 use health::Health;
 use message::{Kind, Moment, Published};
 use obligation::Obligation;
+use port::Port;
 use reign::Log;
 use session::{Ask, Session};
 
@@ -79,6 +81,7 @@ struct TabView {
     visibility: Visibility,
     clients: BTreeMap<ClientNo, Client>,
     requests: BTreeMap<(ClientNo, RequestId), Request>,
+    ports: BTreeMap<PortNo, Port>,
     roster: Vec<TabInfo>,
     stats: TabStats,
     /// Things it was sent that it has to count as foreign.
@@ -177,6 +180,8 @@ impl Oracle {
         }
         self.leave_sessions(now, tab);
         if let Some(view) = self.tabs.remove(&tab) {
+            let ports = view.ports.values();
+            self.tally.port_debts_void += ports.map(Port::debts).sum::<u64>();
             self.tally.lane_resets += view.stats.lane_resets;
             for client in view.clients.into_values() {
                 if let Some(id) = client.client_id {

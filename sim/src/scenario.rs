@@ -91,6 +91,8 @@ faults! {
     TwoBuilds = "two-builds",
     /// Next to nothing may be on its way on a lane or to a page, and some pages are slow.
     Narrow = "narrow",
+    /// Pages open ports and speak MQTT on them.
+    Ports = "ports",
 }
 
 impl Fault {

@@ -39,7 +39,7 @@ impl Oracle {
                 });
             }
         }
-        Ok(())
+        self.check_ports()
     }
 
     /// Each client that is subscribed got these messages exactly once.
@@ -123,7 +123,9 @@ impl Oracle {
             )
         };
         let expected = self.tabs.iter().map(|(tab, view)| {
-            let clients = view.clients.values().filter(|it| it.is_wanted).count() as u64;
+            let clients = view.clients.values().filter(|it| it.is_wanted).count();
+            let ports = view.ports.values().filter(|it| it.is_wanted()).count();
+            let clients = (clients + ports) as u64;
             let is_broker = self.broker() == Some(*tab);
             row(*tab, is_broker, self.term(), clients, view.visibility)
         });

@@ -82,11 +82,11 @@ struct Copies {
 
 /// Messages of which the order is kept: of one publisher, on one topic, with one QoS on either side.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Stream {
-    publisher: ClientKey,
-    topic: String,
-    published: QoS,
-    delivered: QoS,
+pub(super) struct Stream {
+    pub(super) publisher: ClientKey,
+    pub(super) topic: String,
+    pub(super) published: QoS,
+    pub(super) delivered: QoS,
 }
 
 impl Copies {

@@ -31,6 +31,8 @@ pub(crate) struct Published {
     acknowledged: Option<Term>,
     /// What was stored of it may be gone, whatever its publisher is told.
     pub(super) is_forgiven: bool,
+    /// Whether a port published it: its tab sends again what has no answer, and its client does not notice.
+    is_of_port: bool,
 }
 
 /// Who publishes it.
@@ -64,7 +66,26 @@ impl Published {
             end: None,
             acknowledged: None,
             is_forgiven: false,
+            is_of_port: false,
         }
+    }
+
+    /// A port publishes it while this broker reigns.
+    pub(crate) fn at_port(
+        publisher: ClientKey,
+        publication: Publication,
+        since: Moment,
+        term: Option<Term>,
+    ) -> Self {
+        Self {
+            is_of_port: true,
+            ..Self::new(publisher, publication, since, Kind::Publish, term)
+        }
+    }
+
+    /// Whether it may have been sent more than once and routed each time, and its publisher does not know.
+    fn may_be_repeated(&self) -> bool {
+        self.is_of_port && self.publication.qos == QoS::AtLeastOnce
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -109,7 +130,7 @@ impl Published {
 
     /// Whether it may have been sent on more than one connection.
     pub(crate) fn is_resent(&self) -> bool {
-        self.connections.len() > 1
+        self.connections.len() > 1 || self.may_be_repeated()
     }
 
     /// What is stored of it may be gone: it may be missing, and come once more if its publisher still waits.
@@ -134,7 +155,7 @@ impl Published {
 
     /// Whether it may have been sent more than once to the broker of this term.
     pub(crate) fn is_resent_in(&self, term: Term) -> bool {
-        self.connections.iter().filter(|it| **it == term).count() > 1
+        self.connections.iter().filter(|it| **it == term).count() > 1 || self.may_be_repeated()
     }
 
     /// When it had certainly reached the broker, if ever.
@@ -157,6 +178,7 @@ impl Published {
             (Kind::Will { .. }, _) if may_go_on && delivered == QoS::AtMostOnce => u32::MAX,
             (Kind::Will { .. }, _) => self.resends,
             (Kind::Publish, QoS::AtMostOnce) => 1,
+            (Kind::Publish, QoS::AtLeastOnce) if self.is_of_port => u32::MAX,
             (Kind::Publish, QoS::AtLeastOnce) => 1 + self.resends,
             (Kind::Publish, QoS::ExactlyOnce) => 1 + self.restarts,
         }

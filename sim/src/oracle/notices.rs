@@ -311,6 +311,7 @@ impl Oracle {
         }
         self.tally.publications_acknowledged += 1;
         let of_this_broker = self.broker.filter(|(_, term)| published.is_of(*term));
+        self.owe_to_ports(id);
         match self.plan.promise {
             Promise::Memory => {}
             Promise::Durable => return self.owe_for_good(now, id),

@@ -65,6 +65,7 @@ impl World<'_> {
         self.collect()?;
         self.oracle.check_settled()?;
         self.oracle.check_drained()?;
+        self.oracle.check_ports_drained()?;
         self.oracle.check_rosters()?;
         self.oracle.check_garbage()
     }

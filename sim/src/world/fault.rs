@@ -97,7 +97,8 @@ impl World<'_> {
             | Fault::AtCommit
             | Fault::AfterElection
             | Fault::TwoBuilds
-            | Fault::Narrow => {}
+            | Fault::Narrow
+            | Fault::Ports => {}
         }
         Ok(())
     }

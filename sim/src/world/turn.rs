@@ -127,8 +127,7 @@ impl World<'_> {
                         runtime.has_ear = has_ear;
                     }
                 }
-                // No page has one.
-                Output::Port(..) => {}
+                Output::Port(no, output) => self.deliver_to_port(tab, no, output)?,
                 Output::Notify(notices) => {
                     for notice in notices {
                         if let Notice::Mark(mark) = notice {
