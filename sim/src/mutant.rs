@@ -49,6 +49,8 @@ mutants! {
     PortMessageLost = "port-message-lost",
     /// A packet for a port comes twice.
     PortPacketTwice = "port-packet-twice",
+    /// An answer to a page's question does not get there.
+    AnswerLost = "answer-lost",
 }
 
 impl Mutant {

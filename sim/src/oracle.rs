@@ -13,6 +13,7 @@ mod message;
 mod notices;
 mod obligation;
 mod port;
+mod questions;
 mod reign;
 mod retained;
 mod session;
@@ -20,7 +21,10 @@ mod topic;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tab::api::{ClientNo, QoS, RequestId, Role, Subscription, TabInfo, TabStats, Term, Visibility};
+use tab::api::{
+    Answer, ClientNo, QoS, Question, RequestId, Role, Subscription, TabInfo, TabStats, Term,
+    Visibility,
+};
 use tab::{PortNo, TabId, Time};
 
 use crate::page::MessageId;
@@ -60,6 +64,10 @@ pub(crate) struct Oracle {
     debts: Vec<Debt>,
     /// What clients of tabs that are gone had subscribed to, by client id.
     legacy: BTreeMap<String, Vec<Subscribed>>,
+    /// How many messages a new subscriber got as retained in the calm.
+    retained: Option<usize>,
+    /// What pages were told.
+    answers: Vec<(TabId, Question, Answer)>,
     /// Until when there may be no room on the disk.
     full_until: Time,
     /// When something last kept tabs from noticing that a broker is silent.
@@ -82,6 +90,7 @@ struct TabView {
     clients: BTreeMap<ClientNo, Client>,
     requests: BTreeMap<(ClientNo, RequestId), Request>,
     ports: BTreeMap<PortNo, Port>,
+    questions: BTreeMap<RequestId, questions::Asked>,
     roster: Vec<TabInfo>,
     stats: TabStats,
     /// Things it was sent that it has to count as foreign.
@@ -126,6 +135,8 @@ impl Oracle {
             sessions: BTreeMap::new(),
             debts: Vec::new(),
             legacy: BTreeMap::new(),
+            retained: None,
+            answers: Vec::new(),
             full_until: Time::default(),
             hindered: None,
         }

@@ -48,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) settings: Settings,
     /// Whether pages open ports.
     pub(crate) has_ports: bool,
+    /// Whether pages ask the broker.
+    pub(crate) has_questions: bool,
 }
 
 /// What the oracle may expect of a world.
@@ -135,10 +137,12 @@ impl Plan {
                 ..Settings::default()
             },
             has_ports: false,
+            has_questions: false,
         };
         // Streams of their own: a world without these is the same as if there were none in any.
         let mut more = Prng::new(scenario.seed ^ MORE);
-        plan.has_ports = has(Fault::Ports) && more.chance(500);
+        plan.has_ports = has(Fault::Ports) & more.chance(500);
+        plan.has_questions = has(Fault::Questions) & more.chance(500);
         plan.faults = weights(prng, is_rough);
         plan.faults.retain(|(fault, _)| has(*fault));
         if prng.chance(300) && has(Fault::Narrow) {

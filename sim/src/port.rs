@@ -117,6 +117,10 @@ impl Port {
         }
     }
 
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
     pub(crate) fn version(&self) -> ProtocolVersion {
         self.version
     }

@@ -93,6 +93,8 @@ faults! {
     Narrow = "narrow",
     /// Pages open ports and speak MQTT on them.
     Ports = "ports",
+    /// Pages ask the broker.
+    Questions = "questions",
 }
 
 impl Fault {

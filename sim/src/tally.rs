@@ -216,6 +216,20 @@ tally! {
     port_debts_met,
     /// Acknowledged messages that had to reach a port, until it ended.
     port_debts_void,
+    /// Questions asked.
+    questions,
+    /// Questions answered.
+    questions_answered,
+    /// Of these, such that no broker was there to answer.
+    questions_without_broker,
+    /// Tabs that were told in the calm what is so.
+    answers_checked,
+    /// Subscriptions that the broker told as they were granted.
+    subscriptions_told,
+    /// Receivers that the broker told, and that are those of the sessions.
+    receivers_told,
+    /// Times that the broker told how many messages it retains, and it was as many as a new subscriber got.
+    retained_told,
     /// Rosters found to be right at the end.
     rosters_checked,
 }

@@ -236,6 +236,19 @@ pub(crate) enum Violation {
         port: ClientKey,
         message: MessageId,
     },
+    QuestionNotAsked {
+        tab: TabId,
+        no: RequestId,
+    },
+    QuestionUnanswered {
+        tab: TabId,
+        no: RequestId,
+    },
+    WrongAnswerTo {
+        tab: TabId,
+        question: String,
+        wrong: String,
+    },
     CommandRefused {
         tab: TabId,
         problem: Problem,
@@ -483,6 +496,27 @@ impl fmt::Display for Violation {
             Self::PortMissed { port, message } => write!(
                 f,
                 "{port} did not get message {message}, which was acknowledged"
+            ),
+            Self::QuestionNotAsked { tab, no } => write!(
+                f,
+                "tab {} got an answer to question {}, which waits for none",
+                tab.short(),
+                no.0
+            ),
+            Self::QuestionUnanswered { tab, no } => write!(
+                f,
+                "tab {} got no answer to question {} in time",
+                tab.short(),
+                no.0
+            ),
+            Self::WrongAnswerTo {
+                tab,
+                question,
+                wrong,
+            } => write!(
+                f,
+                "the answer to {question} in tab {} is wrong about {wrong}",
+                tab.short()
             ),
             Self::CommandRefused { tab, problem } => {
                 write!(f, "tab {} refused a command: {problem}", tab.short())

@@ -4,6 +4,7 @@ mod calm;
 mod fault;
 mod life;
 mod ports;
+mod questions;
 mod stall;
 mod turn;
 
@@ -43,6 +44,9 @@ pub(crate) struct World<'t> {
     /// For the ports only: what is drawn here changes nothing else.
     port_prng: Prng,
     last_port: u32,
+    /// For the questions only.
+    question_prng: Prng,
+    last_question: u64,
     now_us: u64,
     /// By how much the wall clock is ahead of the course of the world.
     clock_ms: i64,
@@ -96,6 +100,8 @@ enum Event {
     PortTurn(TabId),
     /// The client behind a port reads.
     PortTick(TabId, PortNo),
+    /// A page asks something.
+    QuestionTurn(TabId),
     Birth(Option<Person>),
     /// The browser notices the end of a tab.
     EndNoticed(TabId),
@@ -136,6 +142,8 @@ impl<'t> World<'t> {
             prng,
             port_prng: Prng::new(!scenario.seed ^ MORE),
             last_port: 0,
+            question_prng: Prng::new(scenario.seed.rotate_left(32) ^ MORE),
+            last_question: 0,
             now_us: 0,
             clock_ms: 0,
             queue: BTreeMap::new(),
@@ -223,6 +231,7 @@ impl<'t> World<'t> {
             Event::Page(tab) => self.on_page(tab),
             Event::PortTurn(tab) => self.on_port_turn(tab),
             Event::PortTick(tab, no) => self.on_port_tick(tab, no),
+            Event::QuestionTurn(tab) => self.on_question_turn(tab),
             Event::Birth(person) => self.birth(person),
             Event::EndNoticed(tab) => self.on_end_noticed(tab),
             Event::Wake(tab, stall) => self.wake(tab, stall),

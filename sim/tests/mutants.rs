@@ -114,6 +114,11 @@ fn two_holders_of_one_lock_are_noticed() {
 }
 
 #[test]
+fn an_answer_that_does_not_come_is_noticed() {
+    is_caught_as(Mutant::AnswerLost, &["QuestionUnanswered"]);
+}
+
+#[test]
 fn a_message_that_a_port_does_not_get_is_noticed() {
     let kinds = ["PortMissed", "PortUnanswered"];
     is_caught_as(Mutant::PortMessageLost, &kinds);

@@ -11,7 +11,7 @@ use crate::violation::{ClientKey, Violation};
 
 impl Oracle {
     /// There is one broker, all tabs follow it, all clients are connected, every request is answered.
-    pub(crate) fn check_settled(&self) -> Result<(), Violation> {
+    pub(crate) fn check_settled(&self, now: Time) -> Result<(), Violation> {
         let brokers: Vec<TabId> = self
             .tabs
             .iter()
@@ -39,6 +39,7 @@ impl Oracle {
                 });
             }
         }
+        self.check_questions(now)?;
         self.check_ports()
     }
 
@@ -84,6 +85,7 @@ impl Oracle {
             return Ok(());
         };
         let found: Vec<MessageId> = client.retained().collect();
+        self.retained = Some(found.len());
         for topic in TOPICS {
             let candidates = retained::candidates(&self.messages, topic, term, now);
             let of_topic = |id: &&MessageId| {

@@ -537,6 +537,25 @@ impl Client {
         })
     }
 
+    /// What the broker has certainly granted to it, by topic filter.
+    pub(super) fn certain_subscriptions(&self) -> impl Iterator<Item = (&str, &Subscription)> {
+        let mut filters: BTreeMap<&str, Vec<&Subscribed>> = BTreeMap::new();
+        for it in self.subscriptions.iter().filter(|it| it.until.is_none()) {
+            filters
+                .entry(&it.options.topic_filter)
+                .or_default()
+                .push(it);
+        }
+        let is_known = self.is_wanted && self.connection.is_some();
+        filters.into_iter().filter_map(move |(filter, its)| {
+            let last = its.last()?;
+            let is_certain = its
+                .iter()
+                .all(|it| it.epoch == self.epoch && !it.is_ending && it.granted.is_some());
+            (is_certain && is_known).then_some((filter, &last.options))
+        })
+    }
+
     pub(crate) fn copies(&self, id: MessageId) -> u32 {
         let copies = self.seen.get(&id).copied().unwrap_or_default();
         copies.all()

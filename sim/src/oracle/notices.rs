@@ -50,7 +50,10 @@ impl Oracle {
                     view.claims_the_reign = false;
                 }
             }
-            Notice::Opened { .. } | Notice::Role(_) | Notice::Answer(..) | Notice::Mark(_) => {}
+            Notice::Answer(no, answer) => {
+                self.on_question_answered(now.at, tab, no, answer)?;
+            }
+            Notice::Opened { .. } | Notice::Role(_) | Notice::Mark(_) => {}
         }
         Ok(None)
     }

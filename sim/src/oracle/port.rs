@@ -22,6 +22,7 @@ const ERRORS: u8 = 0x80;
 /// One port that is open.
 #[derive(Debug)]
 pub(super) struct Port {
+    client_id: String,
     version: ProtocolVersion,
     /// Whether CONNECT has been sent and has no answer.
     is_connecting: bool,
@@ -76,8 +77,9 @@ struct Subscribed {
 }
 
 impl Port {
-    fn new(version: ProtocolVersion) -> Self {
+    fn new(client_id: String, version: ProtocolVersion) -> Self {
         Self {
+            client_id,
             version,
             is_connecting: false,
             accepted: None,
@@ -100,6 +102,11 @@ impl Port {
 
     pub(super) fn debts(&self) -> u64 {
         self.debts.len() as u64
+    }
+
+    /// What its client calls itself, once it is connected.
+    pub(super) fn client_id(&self) -> Option<&str> {
+        self.accepted.map(|_| self.client_id.as_str())
     }
 
     /// Whether the tab counts its client among those that are meant to be connected.
@@ -228,11 +235,17 @@ impl Oracle {
 
     // The client.
 
-    pub(crate) fn on_port_opened(&mut self, tab: TabId, no: PortNo, version: ProtocolVersion) {
+    pub(crate) fn on_port_opened(
+        &mut self,
+        tab: TabId,
+        no: PortNo,
+        client_id: String,
+        version: ProtocolVersion,
+    ) {
         self.tally.ports_opened += 1;
         self.tally.ports_v311 += u64::from(version == ProtocolVersion::V311);
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.ports.insert(no, Port::new(version));
+            view.ports.insert(no, Port::new(client_id, version));
         }
     }
 

@@ -147,10 +147,10 @@ fn a_request_is_answered_exactly_once() {
             },
         )
         .unwrap();
-    let outcome = story.oracle.check_settled();
+    let outcome = story.oracle.check_settled(story.now());
     assert!(matches!(outcome, Err(Violation::Unanswered { .. })));
     story.acknowledge(request).unwrap();
-    assert!(story.oracle.check_settled().is_ok());
+    assert!(story.oracle.check_settled(story.now()).is_ok());
     let outcome = story.acknowledge(request);
     assert!(matches!(outcome, Err(Violation::AnsweredUnasked { .. })));
 }

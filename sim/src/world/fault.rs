@@ -98,7 +98,8 @@ impl World<'_> {
             | Fault::AfterElection
             | Fault::TwoBuilds
             | Fault::Narrow
-            | Fault::Ports => {}
+            | Fault::Ports
+            | Fault::Questions => {}
         }
         Ok(())
     }

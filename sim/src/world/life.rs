@@ -52,6 +52,9 @@ impl World<'_> {
         if self.plan.has_ports {
             self.schedule(self.now_us, Event::PortTurn(id));
         }
+        if self.plan.has_questions {
+            self.schedule(self.now_us, Event::QuestionTurn(id));
+        }
         Ok(())
     }
 

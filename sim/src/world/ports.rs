@@ -48,7 +48,9 @@ impl World<'_> {
         };
         let client = ClientKey::of_port(tab, no).no.0;
         let port = Port::new(prng, runtime.page.no(), no.0, client);
-        self.oracle.on_port_opened(tab, no, port.version());
+        let client_id = port.client_id().to_owned();
+        self.oracle
+            .on_port_opened(tab, no, client_id, port.version());
         runtime.ports.insert(no, port);
         self.send_to_tab(tab, no, PortInput::Opened);
         self.act_on_port(tab, no);

@@ -136,6 +136,12 @@ impl World<'_> {
                             let marked = Event::Arrival(tab, Arrival::Marked(mark));
                             self.schedule_in(0, late_us, marked);
                         }
+                        if matches!(notice, Notice::Answer(..))
+                            && self.mutant == Some(Mutant::AnswerLost)
+                            && self.question_prng.chance(100)
+                        {
+                            continue;
+                        }
                         self.trace.tab(self.now_us, tab, || {
                             format!("tells its page: {}", trace::notice(&notice))
                         });
