@@ -506,12 +506,18 @@ impl Client {
         self.will.filter(|_| is_known && self.is_will_prompt)
     }
 
-    /// Whether a message published now, in the calm, must reach this client.
-    pub(crate) fn is_subscribed(&self, client: ClientKey, published: &Published) -> bool {
+    /// Whether a message published now, in the calm, must reach this client by a subscription with at least this QoS.
+    pub(crate) fn is_subscribed(
+        &self,
+        client: ClientKey,
+        published: &Published,
+        least: QoS,
+    ) -> bool {
         self.is_wanted
-            && self
-                .firm_filters(client, published)
-                .any(|its| its.iter().any(|it| it.granted.is_some()))
+            && self.firm_filters(client, published).any(|its| {
+                its.iter().any(|it| it.granted.is_some())
+                    && its.iter().all(|it| it.options.qos >= least)
+            })
     }
 
     /// The subscriptions that match, by topic filter, without such filters as the page has touched since.
