@@ -56,6 +56,8 @@ pub enum CloseReason {
     },
     /// There is no room to store what the client wants stored.
     StorageFull,
+    /// A connection [goes on](crate::Input::GoesOn), and its session is not there.
+    SessionGone,
     /// A second CONNECT came. [MQTT-3.1.0-2]
     SecondConnect,
     /// A packet came that only a server sends.
@@ -147,6 +149,7 @@ impl CloseReason {
             | Self::PublishRefused { code } => *code,
             Self::ClientIdMissing => ReasonCode::ClientIdentifierNotValid,
             Self::QuotaExceeded { .. } | Self::StorageFull => ReasonCode::QuotaExceeded,
+            Self::SessionGone => ReasonCode::ServerUnavailable,
             Self::MessageRateTooHigh { .. } => ReasonCode::MessageRateTooHigh,
             Self::QoSNotSupported { .. } => ReasonCode::QoSNotSupported,
             Self::NoConnect { .. }
@@ -202,6 +205,7 @@ impl fmt::Display for CloseReason {
                 write!(f, "a QoS higher than {}", u8::from(*maximum))
             }
             Self::PublishRefused { code } => write!(f, "a QoS 0 message was refused: {code:?}"),
+            Self::SessionGone => write!(f, "the session to go on with is not there"),
             Self::SecondConnect => write!(f, "a second CONNECT"),
             Self::ServerPacket { packet } => write!(f, "{packet} from a client"),
             Self::AuthWithoutMethod => {

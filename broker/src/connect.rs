@@ -28,7 +28,10 @@ pub const NO_SESSION_STATE: (&str, &str) = ("session-state", "none");
 /// With which session a client begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
-    /// A new one: Clean Start, and not on a connection that [goes on](crate::Input::GoesOn).
+    /// The one it had, or none: its connection [goes on](crate::Input::GoesOn), and what CONNECT asks for was obeyed when it
+    /// began.
+    GoesOn,
+    /// A new one: Clean Start.
     Clean,
     /// The one it had, whose state it has, too.
     WithState,
@@ -240,7 +243,8 @@ impl Broker {
             self.connections.get(&conn),
             Some(Connection::Opened { goes_on: true, .. })
         );
-        let start = match connect.clean_start && !goes_on {
+        let start = match connect.clean_start {
+            _ if goes_on => Start::GoesOn,
             true => Start::Clean,
             false if has_session_state(connect) => Start::WithState,
             false => Start::WithoutState,
@@ -251,7 +255,7 @@ impl Broker {
             self.gate.promise_nothing_to(conn);
         }
 
-        let (id, session_present) = self.claim_session(now, conn, client_id, start, out);
+        let (id, session_present) = self.claim_session(now, conn, client_id, start, out)?;
         let origin = self.forget_opened(conn);
         let session = &mut self.sessions[id.0];
         session.expiry_interval_s = expiry_interval_s;
@@ -342,7 +346,7 @@ impl Broker {
             None => !needs_storage && !self.unstored_ends.contains_key(client_id),
             Some(id) => match start {
                 Start::Clean => false,
-                Start::WithState => true,
+                Start::GoesOn | Start::WithState => true,
                 Start::WithoutState => self.sessions[id.0].inbound.is_empty(),
             },
         };
@@ -354,6 +358,8 @@ impl Broker {
 
     /// The client's session, and whether it had one: it loses that to Clean Start, and with a connection that is taken
     /// over if it was to last no longer. [MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.4-3]
+    ///
+    /// A connection that goes on begins no session: if its CONNACK got lost, the next one would go on with that.
     fn claim_session(
         &mut self,
         now: Time,
@@ -361,7 +367,7 @@ impl Broker {
         client_id: Arc<str>,
         start: Start,
         out: &mut Vec<Output>,
-    ) -> (SessionId, bool) {
+    ) -> Result<(SessionId, bool), CloseReason> {
         if let Some(&id) = self.session_ids.get(&client_id) {
             self.close(now, id, CloseReason::TakenOver { by: conn }, out);
         }
@@ -373,13 +379,14 @@ impl Broker {
                 if start == Start::WithoutState {
                     self.forget_inbound(id);
                 }
-                (id, true)
+                Ok((id, true))
             }
             Some(&id) => {
                 self.end_session(now, id, out);
-                (self.new_session(client_id), false)
+                Ok((self.new_session(client_id), false))
             }
-            None => (self.new_session(client_id), false),
+            None if start == Start::GoesOn => Err(CloseReason::SessionGone),
+            None => Ok((self.new_session(client_id), false)),
         }
     }
 

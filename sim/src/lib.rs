@@ -3,9 +3,10 @@
 //! A seed decides everything: how many tabs there are, when they open, close, crash, freeze and hang, how long each
 //! message and each write to the disk takes, what the pages want, and what nonsense others put on the channels. An
 //! oracle watches the pages' commands and notices, the tabs' roles and what is stored: one reign at a time and terms that
-//! rise, nothing acknowledged lost, delivery as MQTT promises it, every request answered once. In the end faults cease,
-//! and within seconds all must be well: one broker, every client connected, every message delivered once, every roster
-//! right.
+//! rise, nothing acknowledged lost, delivery as MQTT promises it, every request answered once. Some pages speak MQTT
+//! themselves, in bytes on ports, and must not notice when the broker moves; some ask the broker, and are answered. In
+//! the end faults cease, and within seconds all must be well: one broker, every client connected, every message delivered
+//! once, every roster right.
 //!
 //! The same [`Scenario`] gives the same trace; [`Failure`] says how to replay it.
 
@@ -19,6 +20,7 @@ mod net;
 mod oracle;
 mod page;
 mod plan;
+mod port;
 mod prng;
 mod scenario;
 mod shrink;

@@ -45,6 +45,12 @@ mutants! {
     PongForged = "pong-forged",
     /// A lock that somebody holds is granted to the next who asks.
     LockShared = "lock-shared",
+    /// A message for a port does not get there.
+    PortMessageLost = "port-message-lost",
+    /// A packet for a port comes twice.
+    PortPacketTwice = "port-packet-twice",
+    /// An answer to a page's question does not get there.
+    AnswerLost = "answer-lost",
 }
 
 impl Mutant {

@@ -12,6 +12,8 @@ mod health;
 mod message;
 mod notices;
 mod obligation;
+mod port;
+mod questions;
 mod reign;
 mod retained;
 mod session;
@@ -19,8 +21,11 @@ mod topic;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tab::api::{ClientNo, QoS, RequestId, Role, Subscription, TabInfo, TabStats, Term, Visibility};
-use tab::{TabId, Time};
+use tab::api::{
+    Answer, ClientNo, QoS, Question, RequestId, Role, Subscription, TabInfo, TabStats, Term,
+    Visibility,
+};
+use tab::{PortNo, TabId, Time};
 
 use crate::page::MessageId;
 use crate::plan::{Plan, Promise};
@@ -31,6 +36,7 @@ use durable::Debt;
 use health::Health;
 use message::{Kind, Moment, Published};
 use obligation::Obligation;
+use port::Port;
 use reign::Log;
 use session::{Ask, Session};
 
@@ -60,6 +66,10 @@ pub(crate) struct Oracle {
     debts: Vec<Debt>,
     /// What clients of tabs that are gone had subscribed to, by client id.
     legacy: BTreeMap<String, Vec<Subscribed>>,
+    /// How many messages a new subscriber got as retained in the calm.
+    retained: Option<usize>,
+    /// What pages were told.
+    answers: Vec<(TabId, Question, Answer)>,
     /// Until when there may be no room on the disk.
     full_until: Time,
     /// When something last kept tabs from noticing that a broker is silent.
@@ -81,6 +91,8 @@ struct TabView {
     visibility: Visibility,
     clients: BTreeMap<ClientNo, Client>,
     requests: BTreeMap<(ClientNo, RequestId), Request>,
+    ports: BTreeMap<PortNo, Port>,
+    questions: BTreeMap<RequestId, questions::Asked>,
     roster: Vec<TabInfo>,
     stats: TabStats,
     /// Things it was sent that it has to count as foreign.
@@ -126,6 +138,8 @@ impl Oracle {
             sessions: BTreeMap::new(),
             debts: Vec::new(),
             legacy: BTreeMap::new(),
+            retained: None,
+            answers: Vec::new(),
             full_until: Time::default(),
             hindered: None,
         }
@@ -180,6 +194,8 @@ impl Oracle {
         }
         self.leave_sessions(now, tab);
         if let Some(view) = self.tabs.remove(&tab) {
+            let ports = view.ports.values();
+            self.tally.port_debts_void += ports.map(Port::debts).sum::<u64>();
             self.tally.lane_resets += view.stats.lane_resets;
             for client in view.clients.into_values() {
                 if let Some(id) = client.client_id {

@@ -18,7 +18,7 @@ const CHANNEL: &str = "sim";
 
 pub(crate) const TOPICS: [&str; 8] = ["a", "a/b", "a/b/c", "a/d", "b", "b/c", "b/c/d", "c/d"];
 
-const TOPIC_FILTERS: [&str; 14] = [
+pub(crate) const TOPIC_FILTERS: [&str; 14] = [
     "#", "+", "+/+", "a", "a/#", "a/+", "a/b", "a/+/c", "+/b/#", "b/#", "b/c", "b/+/d", "c/d",
     "d/#",
 ];
@@ -28,7 +28,7 @@ const CLIENTS: u64 = 3;
 pub(crate) const PROBER: ClientNo = ClientNo(90);
 
 /// Name of the user property that carries a [`MessageId`].
-const ID_PROPERTY: &str = "id";
+pub(crate) const ID_PROPERTY: &str = "id";
 
 const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
@@ -43,9 +43,13 @@ pub(crate) struct MessageId {
 }
 
 impl MessageId {
-    /// The id that this message carries.
+    pub(crate) const fn new(page: u32, client: u32, no: u64) -> Self {
+        Self { page, client, no }
+    }
+
+    /// The id that this message carries; MQTT 3.1.1 has no properties, and only the payload has it.
     pub(crate) fn of(message: &Message) -> Option<Self> {
-        Self::in_properties(&message.properties)
+        Self::in_properties(&message.properties).or_else(|| Self::all_in(&message.payload).next())
     }
 
     /// All ids in some bytes.
@@ -149,6 +153,14 @@ impl Page {
             clients: BTreeMap::new(),
             last_no: 0,
         }
+    }
+
+    pub(crate) fn no(&self) -> u32 {
+        self.no
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.opened
     }
 
     pub(crate) fn person(&self) -> u32 {

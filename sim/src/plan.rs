@@ -7,6 +7,9 @@ use crate::disk::Manners;
 use crate::prng::Prng;
 use crate::scenario::{Fault, Scenario};
 
+/// Sets the choices apart that must not change the others.
+pub(crate) const MORE: u64 = 0x7061_6765_735f_6d6f;
+
 /// How one world differs from another. Some faults are absent from some worlds, so that a rare one is not always hidden
 /// behind a frequent one.
 #[derive(Clone, Debug)]
@@ -43,6 +46,10 @@ pub(crate) struct Plan {
     /// Milliseconds that a page takes at most to come after with what it was told.
     pub(crate) page_ms: u64,
     pub(crate) settings: Settings,
+    /// Whether pages open ports.
+    pub(crate) has_ports: bool,
+    /// Whether pages ask the broker.
+    pub(crate) has_questions: bool,
 }
 
 /// What the oracle may expect of a world.
@@ -129,7 +136,13 @@ impl Plan {
                 checkpoint_bytes: prng.one_of([500, 10_000, 4 << 20]),
                 ..Settings::default()
             },
+            has_ports: false,
+            has_questions: false,
         };
+        // Streams of their own: a world without these is the same as if there were none in any.
+        let mut more = Prng::new(scenario.seed ^ MORE);
+        plan.has_ports = has(Fault::Ports) & more.chance(500);
+        plan.has_questions = has(Fault::Questions) & more.chance(500);
         plan.faults = weights(prng, is_rough);
         plan.faults.retain(|(fault, _)| has(*fault));
         if prng.chance(300) && has(Fault::Narrow) {

@@ -105,6 +105,10 @@ faults! {
     FarRow = "far-row",
     /// Somebody adds a row to the log with a term that no broker comes to.
     FarTerm = "far-term",
+    /// Pages open ports and speak MQTT on them.
+    Ports = "ports",
+    /// Pages ask the broker.
+    Questions = "questions",
 }
 
 impl Fault {

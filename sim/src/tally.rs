@@ -200,6 +200,54 @@ tally! {
     locks_stolen,
     /// Deliveries of the probes at the end.
     probes_delivered,
+    /// Ports opened.
+    ports_opened,
+    /// Of these, such that speak MQTT 3.1.1.
+    ports_v311,
+    /// Ports that their pages closed without a word.
+    ports_closed_by_page,
+    /// Ports whose clients said DISCONNECT.
+    ports_left,
+    /// Ports that ended because their clients sent what no client may send.
+    ports_malformed,
+    /// Ports that ended because their sessions were lost.
+    ports_ended_by_tab,
+    /// Ports that were open from one broker to the next, and to the end.
+    ports_moved,
+    /// Packets that were cut on their way to a tab.
+    port_packets_cut,
+    /// QoS 1 and 2 publications of ports acknowledged.
+    port_publications_acknowledged,
+    /// SUBACK and UNSUBACK of ports.
+    port_subscriptions_answered,
+    /// PINGRESP of ports.
+    port_pings_answered,
+    /// Deliveries to ports with QoS 0.
+    port_deliveries_qos0,
+    /// Deliveries to ports with QoS 1.
+    port_deliveries_qos1,
+    /// Deliveries to ports with QoS 2.
+    port_deliveries_qos2,
+    /// First deliveries to ports that were compared with the one before.
+    port_orders_compared,
+    /// Acknowledged messages that had to reach a port, and did.
+    port_debts_met,
+    /// Acknowledged messages that had to reach a port, until it ended.
+    port_debts_void,
+    /// Questions asked.
+    questions,
+    /// Questions answered.
+    questions_answered,
+    /// Of these, such that no broker was there to answer.
+    questions_without_broker,
+    /// Tabs that were told in the calm what is so.
+    answers_checked,
+    /// Subscriptions that the broker told as they were granted.
+    subscriptions_told,
+    /// Receivers that the broker told, and that are those of the sessions.
+    receivers_told,
+    /// Times that the broker told how many messages it retains, and it was as many as a new subscriber got.
+    retained_told,
     /// Rosters found to be right at the end.
     rosters_checked,
 }

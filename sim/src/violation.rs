@@ -3,7 +3,7 @@
 use core::fmt;
 
 use tab::api::{ClientNo, DisconnectCause, Problem, QoS, RequestId, Term};
-use tab::{Lane, TabId};
+use tab::{Lane, PortNo, TabId};
 
 use crate::disk::Misuse;
 use crate::page::MessageId;
@@ -15,9 +15,29 @@ pub(crate) struct ClientKey {
     pub(crate) no: ClientNo,
 }
 
+/// Ports have the numbers of clients from here on.
+const PORTS: u32 = 1_000;
+
+impl ClientKey {
+    /// The client behind a port.
+    pub(crate) const fn of_port(tab: TabId, PortNo(port): PortNo) -> Self {
+        let no = ClientNo(PORTS + port);
+        Self { tab, no }
+    }
+
+    /// The port, if it is one's client.
+    fn port(self) -> Option<PortNo> {
+        self.no.0.checked_sub(PORTS).map(PortNo)
+    }
+}
+
 impl fmt::Display for ClientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "client {} of tab {}", self.no.0, self.tab.short())
+        let tab = self.tab.short();
+        match self.port() {
+            Some(PortNo(port)) => write!(f, "port {port} of tab {tab}"),
+            None => write!(f, "client {} of tab {tab}", self.no.0),
+        }
     }
 }
 
@@ -180,6 +200,54 @@ pub(crate) enum Violation {
         broker: TabId,
         waiting: TabId,
         ms: u64,
+    },
+    PortUnasked {
+        port: ClientKey,
+        packet: String,
+    },
+    PortRefused {
+        port: ClientKey,
+        packet: String,
+    },
+    PortAfterEnd {
+        port: ClientKey,
+    },
+    PortNotWhole {
+        port: ClientKey,
+        len: usize,
+    },
+    PortEnded {
+        port: ClientKey,
+        reason: Option<u8>,
+    },
+    PortNotEnded {
+        port: ClientKey,
+    },
+    PortUnanswered {
+        port: ClientKey,
+        what: String,
+    },
+    PortNotTaken {
+        port: ClientKey,
+        sent: usize,
+        taken: usize,
+    },
+    PortMissed {
+        port: ClientKey,
+        message: MessageId,
+    },
+    QuestionNotAsked {
+        tab: TabId,
+        no: RequestId,
+    },
+    QuestionUnanswered {
+        tab: TabId,
+        no: RequestId,
+    },
+    WrongAnswerTo {
+        tab: TabId,
+        question: String,
+        wrong: String,
     },
     CommandRefused {
         tab: TabId,
@@ -405,6 +473,50 @@ impl fmt::Display for Violation {
                 "the broker in tab {} stood still for {ms} ms, and tab {}, which waits for it, did nothing",
                 broker.short(),
                 waiting.short()
+            ),
+            Self::PortUnasked { port, packet } => {
+                write!(f, "{port} got {packet}, for which it had not asked")
+            }
+            Self::PortRefused { port, packet } => write!(f, "{port} was refused: {packet}"),
+            Self::PortAfterEnd { port } => write!(f, "{port} got something after its end"),
+            Self::PortNotWhole { port, len } => {
+                write!(f, "{port} got {len} bytes that are not one packet")
+            }
+            Self::PortEnded { port, reason } => write!(
+                f,
+                "the tab closed {port}, which nobody had asked for, with the reason {reason:x?}"
+            ),
+            Self::PortNotEnded { port } => {
+                write!(f, "{port} is open, though its client has ended it")
+            }
+            Self::PortUnanswered { port, what } => write!(f, "{port} got no answer to {what}"),
+            Self::PortNotTaken { port, sent, taken } => {
+                write!(f, "{port} sent {sent} bytes, and {taken} were taken")
+            }
+            Self::PortMissed { port, message } => write!(
+                f,
+                "{port} did not get message {message}, which was acknowledged"
+            ),
+            Self::QuestionNotAsked { tab, no } => write!(
+                f,
+                "tab {} got an answer to question {}, which waits for none",
+                tab.short(),
+                no.0
+            ),
+            Self::QuestionUnanswered { tab, no } => write!(
+                f,
+                "tab {} got no answer to question {} in time",
+                tab.short(),
+                no.0
+            ),
+            Self::WrongAnswerTo {
+                tab,
+                question,
+                wrong,
+            } => write!(
+                f,
+                "the answer to {question} in tab {} is wrong about {wrong}",
+                tab.short()
             ),
             Self::CommandRefused { tab, problem } => {
                 write!(f, "tab {} refused a command: {problem}", tab.short())

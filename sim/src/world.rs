@@ -3,13 +3,15 @@
 mod calm;
 mod fault;
 mod life;
+mod ports;
+mod questions;
 mod stall;
 mod turn;
 
 use std::collections::BTreeMap;
 
 use tab::api::{ClientCommand, Command};
-use tab::{Input, Tab, TabId, Time};
+use tab::{Input, PortNo, Tab, TabId, Time};
 
 use crate::disk::Disk;
 use crate::locks::Locks;
@@ -17,7 +19,8 @@ use crate::mutant::Mutant;
 use crate::net::Net;
 use crate::oracle::Oracle;
 use crate::page::{Act, Page};
-use crate::plan::Plan;
+use crate::plan::{MORE, Plan};
+use crate::port::Port;
 use crate::prng::Prng;
 use crate::scenario::Scenario;
 use crate::tally::Tally;
@@ -38,6 +41,12 @@ pub(crate) struct World<'t> {
     plan: Plan,
     mutant: Option<Mutant>,
     prng: Prng,
+    /// For the ports only: what is drawn here changes nothing else.
+    port_prng: Prng,
+    last_port: u32,
+    /// For the questions only.
+    question_prng: Prng,
+    last_question: u64,
     now_us: u64,
     /// By how much the wall clock is ahead of the course of the world.
     clock_ms: i64,
@@ -72,6 +81,8 @@ struct Runtime {
     /// Counts the stalls, so that nothing is ended that began later.
     stalls: u64,
     is_throttled: bool,
+    /// The clients behind the ports that are open.
+    ports: BTreeMap<PortNo, Port>,
 }
 
 #[allow(
@@ -85,6 +96,12 @@ enum Event {
     Disk(u64),
     Flush(TabId),
     Page(TabId),
+    /// A page does something with its ports.
+    PortTurn(TabId),
+    /// The client behind a port reads.
+    PortTick(TabId, PortNo),
+    /// A page asks something.
+    QuestionTurn(TabId),
     Birth(Option<Person>),
     /// The browser notices the end of a tab.
     EndNoticed(TabId),
@@ -123,6 +140,10 @@ impl<'t> World<'t> {
             plan,
             mutant,
             prng,
+            port_prng: Prng::new(!scenario.seed ^ MORE),
+            last_port: 0,
+            question_prng: Prng::new(scenario.seed.rotate_left(32) ^ MORE),
+            last_question: 0,
             now_us: 0,
             clock_ms: 0,
             queue: BTreeMap::new(),
@@ -209,6 +230,9 @@ impl<'t> World<'t> {
             Event::Disk(transaction) => self.on_disk(transaction),
             Event::Flush(tab) => self.flush_now(tab),
             Event::Page(tab) => self.on_page(tab),
+            Event::PortTurn(tab) => self.on_port_turn(tab),
+            Event::PortTick(tab, no) => self.on_port_tick(tab, no),
+            Event::QuestionTurn(tab) => self.on_question_turn(tab),
             Event::Birth(person) => self.birth(person),
             Event::EndNoticed(tab) => self.on_end_noticed(tab),
             Event::Wake(tab, stall) => self.wake(tab, stall),

@@ -112,3 +112,20 @@ fn a_broker_that_stands_still_and_is_not_replaced_is_noticed() {
 fn two_holders_of_one_lock_are_noticed() {
     is_caught_as(Mutant::LockShared, &["TwoBrokers"]);
 }
+
+#[test]
+fn an_answer_that_does_not_come_is_noticed() {
+    is_caught_as(Mutant::AnswerLost, &["QuestionUnanswered"]);
+}
+
+#[test]
+fn a_message_that_a_port_does_not_get_is_noticed() {
+    let kinds = ["PortMissed", "PortUnanswered"];
+    is_caught_as(Mutant::PortMessageLost, &kinds);
+}
+
+#[test]
+fn a_packet_that_a_port_gets_twice_is_noticed() {
+    let kinds = ["PortUnasked", "Duplicate"];
+    is_caught_as(Mutant::PortPacketTwice, &kinds);
+}

@@ -502,7 +502,14 @@ impl Port {
                 out.push(ClientOutput::Send(connection, good_bye));
                 self.fail(ReasonCode::ServerShuttingDown, out);
             }
-            (true, false) => self.fail(packet.reason_code, out),
+            (true, false) => {
+                // The broker does not have the session, which only a CONNACK says so.
+                let reason = match packet.reason_code {
+                    ReasonCode::ServerUnavailable => ReasonCode::ServerShuttingDown,
+                    reason => reason,
+                };
+                self.fail(reason, out);
+            }
             (false, true) => {
                 if self.id_is_assigned && self.version == ProtocolVersion::V5 {
                     let id = self.default_id.clone();

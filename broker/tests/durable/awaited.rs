@@ -96,8 +96,17 @@ fn a_connection_that_goes_on_has_its_clean_start_behind_it() {
 fn a_connection_that_goes_on_without_its_session_is_told_so() {
     let mut world = changed(client_311("a"));
     world.check(Input::OriginGone(Origin(1)), "");
-    world.check(Input::GoesOn(A, Origin(1)), "");
-    world.send(A, client_311("a"), "A CONNACK Success");
+    let sessions = world.stats().sessions;
+    // Each time: the first begins no session that the second could go on with.
+    for _ in 0..2 {
+        world.check(Input::GoesOn(A, Origin(1)), "");
+        world.send(
+            A,
+            client_311("a"),
+            "A CONNACK ServerUnavailable\nA closed ServerUnavailable",
+        );
+        assert_eq!(world.stats().sessions, sessions);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What must hold in the calm, when there are no faults any more.
 
-use tab::api::{Role, Term};
+use tab::api::{QoS, Role, Term};
 use tab::{TabId, Time};
 
 use super::{Oracle, retained};
@@ -11,7 +11,7 @@ use crate::violation::{ClientKey, Violation};
 
 impl Oracle {
     /// There is one broker, all tabs follow it, all clients are connected, every request is answered.
-    pub(crate) fn check_settled(&self) -> Result<(), Violation> {
+    pub(crate) fn check_settled(&self, now: Time) -> Result<(), Violation> {
         let brokers: Vec<TabId> = self
             .tabs
             .iter()
@@ -39,11 +39,17 @@ impl Oracle {
                 });
             }
         }
-        Ok(())
+        self.check_questions(now)?;
+        self.check_ports()
     }
 
     /// Each client that is subscribed got these messages exactly once.
     pub(crate) fn check_probes(&mut self, probes: &[MessageId]) -> Result<(), Violation> {
+        // Where next to nothing may be on its way, brokers drop QoS 0.
+        let least = match self.plan.is_narrow() {
+            true => QoS::AtLeastOnce,
+            false => QoS::AtMostOnce,
+        };
         for message in probes {
             let Some(published) = self.messages.get(message) else {
                 continue;
@@ -54,7 +60,7 @@ impl Oracle {
                     let copies = client.copies(*message);
                     // A broker with a disk may go on with an older session than one without it had.
                     let must_come = self.plan.disk.unavailable_per_mille == 0
-                        && client.is_subscribed(key, published, self.plan.is_narrow())
+                        && client.is_subscribed(key, published, least)
                         && !self.has_rivals(client.client_id.as_deref());
                     if copies > 1 || copies == 0 && must_come {
                         return Err(Violation::ProbeCopies {
@@ -84,6 +90,7 @@ impl Oracle {
             return Ok(());
         };
         let found: Vec<MessageId> = client.retained().collect();
+        self.retained = Some(found.len());
         for topic in TOPICS {
             let candidates = retained::candidates(&self.messages, topic, term, now);
             let of_topic = |id: &&MessageId| {
@@ -123,7 +130,9 @@ impl Oracle {
             )
         };
         let expected = self.tabs.iter().map(|(tab, view)| {
-            let clients = view.clients.values().filter(|it| it.is_wanted).count() as u64;
+            let clients = view.clients.values().filter(|it| it.is_wanted).count();
+            let ports = view.ports.values().filter(|it| it.is_wanted()).count();
+            let clients = (clients + ports) as u64;
             let is_broker = self.broker() == Some(*tab);
             row(*tab, is_broker, self.term(), clients, view.visibility)
         });

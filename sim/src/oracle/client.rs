@@ -82,11 +82,11 @@ struct Copies {
 
 /// Messages of which the order is kept: of one publisher, on one topic, with one QoS on either side.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Stream {
-    publisher: ClientKey,
-    topic: String,
-    published: QoS,
-    delivered: QoS,
+pub(super) struct Stream {
+    pub(super) publisher: ClientKey,
+    pub(super) topic: String,
+    pub(super) published: QoS,
+    pub(super) delivered: QoS,
 }
 
 impl Copies {
@@ -513,19 +513,17 @@ impl Client {
         self.will.filter(|_| is_known && self.is_will_prompt)
     }
 
-    /// Whether a message published now, in the calm, must reach this client. `is_narrow`: the way to it may be full, and then
-    /// the broker drops what is QoS 0.
+    /// Whether a message published now, in the calm, must reach this client by a subscription with at least this QoS.
     pub(crate) fn is_subscribed(
         &self,
         client: ClientKey,
         published: &Published,
-        is_narrow: bool,
+        least: QoS,
     ) -> bool {
         self.is_wanted
             && self.firm_filters(client, published).any(|its| {
-                let may_be_dropped = |it: &&Subscribed| it.options.qos == QoS::AtMostOnce;
                 its.iter().any(|it| it.granted.is_some())
-                    && !(is_narrow && its.iter().any(may_be_dropped))
+                    && its.iter().all(|it| it.options.qos >= least)
             })
     }
 
@@ -549,6 +547,25 @@ impl Client {
         filters.into_values().filter(move |its| {
             its.iter()
                 .all(|it| !(it.is_ending || is_own && it.options.no_local))
+        })
+    }
+
+    /// What the broker has certainly granted to it, by topic filter.
+    pub(super) fn certain_subscriptions(&self) -> impl Iterator<Item = (&str, &Subscription)> {
+        let mut filters: BTreeMap<&str, Vec<&Subscribed>> = BTreeMap::new();
+        for it in self.subscriptions.iter().filter(|it| it.until.is_none()) {
+            filters
+                .entry(&it.options.topic_filter)
+                .or_default()
+                .push(it);
+        }
+        let is_known = self.is_wanted && self.connection.is_some();
+        filters.into_iter().filter_map(move |(filter, its)| {
+            let last = its.last()?;
+            let is_certain = its
+                .iter()
+                .all(|it| it.epoch == self.epoch && !it.is_ending && it.granted.is_some());
+            (is_certain && is_known).then_some((filter, &last.options))
         })
     }
 

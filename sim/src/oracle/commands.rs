@@ -17,6 +17,7 @@ impl Oracle {
         match &act.command {
             Command::Open(options) => view.visibility = options.visibility,
             Command::Visibility(visibility) => view.visibility = *visibility,
+            // Told apart from the acts of a page.
             Command::Ask(..) | Command::Heard(_) | Command::Hang { .. } => {}
             Command::Client(no, command) => {
                 let key = ClientKey { tab, no: *no };

@@ -520,6 +520,7 @@ impl Oracle {
             published.forgive();
         }
         self.debts.retain(|debt| debt.message != message);
+        self.forgive_at_ports(message);
     }
 
     /// Whether a message can be damaged without harm to anything else: it is in records of its own, and no packet
@@ -553,6 +554,7 @@ impl Oracle {
 
     /// Nothing that was promised so far is certain.
     fn forgive_all(&mut self) {
+        self.doubt_ports();
         self.debts.clear();
         for session in self.sessions.values_mut() {
             session.end();

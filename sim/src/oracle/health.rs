@@ -43,6 +43,7 @@ impl Oracle {
         /// Shorter than half of the shortest keep alive.
         const HARMLESS_MS: u64 = 900;
         self.tally.tabs_stalled += 1;
+        self.excuse_answers(tab, ms);
         self.on_disturbance(now.plus_ms(ms), tab);
         if ms > HARMLESS_MS && self.broker() == Some(tab) {
             self.disturb_all(now.plus_ms(ms));

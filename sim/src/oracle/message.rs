@@ -33,6 +33,8 @@ pub(crate) struct Published {
     pub(super) is_forgiven: bool,
     /// Whether the record of the session that published it may be damaged: then nobody knows whose it is.
     pub(super) is_anonymous: bool,
+    /// Whether a port published it: its tab sends again what has no answer, and its client does not notice.
+    is_of_port: bool,
 }
 
 /// Who publishes it.
@@ -67,7 +69,26 @@ impl Published {
             acknowledged: None,
             is_forgiven: false,
             is_anonymous: false,
+            is_of_port: false,
         }
+    }
+
+    /// A port publishes it while this broker reigns.
+    pub(crate) fn at_port(
+        publisher: ClientKey,
+        publication: Publication,
+        since: Moment,
+        term: Option<Term>,
+    ) -> Self {
+        Self {
+            is_of_port: true,
+            ..Self::new(publisher, publication, since, Kind::Publish, term)
+        }
+    }
+
+    /// Whether it may have been sent more than once and routed each time, and its publisher does not know.
+    fn may_be_repeated(&self) -> bool {
+        self.is_of_port && self.publication.qos == QoS::AtLeastOnce
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -112,7 +133,7 @@ impl Published {
 
     /// Whether it may have been sent on more than one connection.
     pub(crate) fn is_resent(&self) -> bool {
-        self.connections.len() > 1
+        self.connections.len() > 1 || self.may_be_repeated()
     }
 
     /// What is stored of it may be gone: it may be missing, and come once more if its publisher still waits.
@@ -137,7 +158,7 @@ impl Published {
 
     /// Whether it may have been sent more than once to the broker of this term.
     pub(crate) fn is_resent_in(&self, term: Term) -> bool {
-        self.connections.iter().filter(|it| **it == term).count() > 1
+        self.connections.iter().filter(|it| **it == term).count() > 1 || self.may_be_repeated()
     }
 
     /// When it had certainly reached the broker, if ever.
@@ -160,6 +181,7 @@ impl Published {
             (Kind::Will { .. }, _) if may_go_on && delivered == QoS::AtMostOnce => u32::MAX,
             (Kind::Will { .. }, _) => self.resends,
             (Kind::Publish, QoS::AtMostOnce) => 1,
+            (Kind::Publish, QoS::AtLeastOnce) if self.is_of_port => u32::MAX,
             (Kind::Publish, QoS::AtLeastOnce) => 1 + self.resends,
             (Kind::Publish, QoS::ExactlyOnce) => 1 + self.restarts,
         }

@@ -50,11 +50,10 @@ impl Oracle {
                     view.claims_the_reign = false;
                 }
             }
-            Notice::Opened { .. }
-            | Notice::Role(_)
-            | Notice::Answer(..)
-            | Notice::Mark(_)
-            | Notice::Log { .. } => {}
+            Notice::Answer(no, answer) => {
+                self.on_question_answered(now.at, tab, no, answer)?;
+            }
+            Notice::Opened { .. } | Notice::Role(_) | Notice::Mark(_) | Notice::Log { .. } => {}
         }
         Ok(None)
     }
@@ -317,6 +316,7 @@ impl Oracle {
         }
         self.tally.publications_acknowledged += 1;
         let of_this_broker = self.broker.filter(|(_, term)| published.is_of(*term));
+        self.owe_to_ports(id);
         match self.plan.promise {
             Promise::Memory => {}
             Promise::Durable => return self.owe_for_good(now, id),

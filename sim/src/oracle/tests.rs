@@ -150,10 +150,10 @@ fn a_request_is_answered_exactly_once() {
             },
         )
         .unwrap();
-    let outcome = story.oracle.check_settled();
+    let outcome = story.oracle.check_settled(story.now());
     assert!(matches!(outcome, Err(Violation::Unanswered { .. })));
     story.acknowledge(request).unwrap();
-    assert!(story.oracle.check_settled().is_ok());
+    assert!(story.oracle.check_settled(story.now()).is_ok());
     let outcome = story.acknowledge(request);
     assert!(matches!(outcome, Err(Violation::AnsweredUnasked { .. })));
 }
@@ -355,9 +355,9 @@ fn a_message_may_be_dropped_on_a_narrow_way_only_where_it_is_qos_0() {
         let request = RequestId(no as u64);
         client.subscribe(now, request, &[subscription]);
         client.subscribed(now, request);
-        assert!(client.is_subscribed(key, published, false));
+        assert!(client.is_subscribed(key, published, QoS::AtMostOnce));
         assert_eq!(
-            client.is_subscribed(key, published, true),
+            client.is_subscribed(key, published, QoS::AtLeastOnce),
             must_come_if_narrow
         );
     }

@@ -58,13 +58,15 @@ impl World<'_> {
             Promise::Durable | Promise::Calm => SETTLE_ROUGH_MS,
         };
         self.run_for(settle_ms)?;
-        self.oracle.check_settled()?;
+        self.oracle.check_settled(self.now())?;
         self.probe_delivery()?;
         self.probe_retained()?;
         self.run_until(begin_ms + settle_ms + ROSTER_MS)?;
         self.collect()?;
-        self.oracle.check_settled()?;
+        self.oracle.check_settled(self.now())?;
         self.oracle.check_drained()?;
+        self.probe_questions()?;
+        self.oracle.check_ports_drained()?;
         self.oracle.check_rosters()?;
         self.oracle.check_garbage()
     }
@@ -75,7 +77,7 @@ impl World<'_> {
             self.probe_subscribe(tab, PROBER)?;
         }
         self.run_for(self.probe_ms())?;
-        self.oracle.check_settled()?;
+        self.oracle.check_settled(self.now())?;
         let mut probes = Vec::new();
         for tab in self.living() {
             for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
@@ -91,7 +93,7 @@ impl World<'_> {
             }
         }
         self.run_for(self.probe_ms())?;
-        self.oracle.check_settled()?;
+        self.oracle.check_settled(self.now())?;
         self.oracle.check_probes(&probes)
     }
 
@@ -103,7 +105,7 @@ impl World<'_> {
         };
         self.probe_subscribe(tab, RETAINED_PROBER)?;
         self.run_for(self.probe_ms())?;
-        self.oracle.check_settled()?;
+        self.oracle.check_settled(self.now())?;
         let no = RETAINED_PROBER;
         self.oracle
             .check_retained(self.now(), ClientKey { tab, no })

@@ -119,7 +119,9 @@ impl World<'_> {
             | Fault::AtCommit
             | Fault::AfterElection
             | Fault::TwoBuilds
-            | Fault::Narrow => {}
+            | Fault::Narrow
+            | Fault::Ports
+            | Fault::Questions => {}
         }
         Ok(())
     }

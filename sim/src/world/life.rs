@@ -1,5 +1,7 @@
 //! Births and deaths of tabs.
 
+use std::collections::BTreeMap;
+
 use tab::control::ControlMessage;
 use tab::{Tab, TabId};
 
@@ -43,9 +45,16 @@ impl World<'_> {
             stall: None,
             stalls: 0,
             is_throttled: false,
+            ports: BTreeMap::new(),
         };
         self.tabs.insert(id, runtime);
         self.schedule_in(0, 5_000, Event::Page(id));
+        if self.plan.has_ports {
+            self.schedule(self.now_us, Event::PortTurn(id));
+        }
+        if self.plan.has_questions {
+            self.schedule(self.now_us, Event::QuestionTurn(id));
+        }
         Ok(())
     }
 

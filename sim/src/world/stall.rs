@@ -3,7 +3,7 @@
 use tab::api::Command;
 use tab::control::ControlMessage;
 use tab::storage::StorageEvent;
-use tab::{Input, TabId};
+use tab::{Input, PortInput, PortNo, TabId};
 
 use super::{Event, World};
 use crate::disk::ConnectionNo;
@@ -27,6 +27,8 @@ pub(super) enum Arrival {
     Lock(Word),
     /// The page has come so far.
     Marked(u64),
+    /// Of a page's port.
+    Port(PortNo, PortInput),
     /// What comes of a [`crate::mutant::Mutant`] only.
     Forged(Input),
 }
@@ -37,7 +39,7 @@ impl Arrival {
         match self {
             Self::Control(..) | Self::Heard(_) | Self::Frame(_) | Self::Forged(_) => 0,
             Self::Timer(_) => 1,
-            Self::Stored(..) | Self::Closed | Self::Lock(_) | Self::Marked(_) => 2,
+            Self::Stored(..) | Self::Closed | Self::Lock(_) | Self::Marked(_) | Self::Port(..) => 2,
         }
     }
 }
@@ -61,6 +63,7 @@ impl World<'_> {
             | Arrival::Closed
             | Arrival::Lock(_)
             | Arrival::Marked(_)
+            | Arrival::Port(..)
             | Arrival::Forged(_) => true,
         };
         if !is_reachable {
@@ -120,6 +123,12 @@ impl World<'_> {
                 Ok(())
             }
             Arrival::Marked(mark) => self.turn(tab, Input::Command(Command::Heard(mark))),
+            Arrival::Port(no, input) => {
+                if input == PortInput::Closed {
+                    self.oracle.on_port_closed_by_page(self.now(), tab, no);
+                }
+                self.turn(tab, Input::Port(no, input))
+            }
             Arrival::Forged(input) => self.turn(tab, input),
             Arrival::Lock(word) => {
                 if self.locks.is_true(&word) {

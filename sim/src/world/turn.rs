@@ -127,8 +127,7 @@ impl World<'_> {
                         runtime.has_ear = has_ear;
                     }
                 }
-                // No page has one.
-                Output::Port(..) => {}
+                Output::Port(no, output) => self.deliver_to_port(tab, no, output)?,
                 Output::Notify(notices) => {
                     for notice in notices {
                         if let Notice::Mark(mark) = notice {
@@ -136,6 +135,12 @@ impl World<'_> {
                             let late_us = self.plan.page_ms * 1_000;
                             let marked = Event::Arrival(tab, Arrival::Marked(mark));
                             self.schedule_in(0, late_us, marked);
+                        }
+                        if matches!(notice, Notice::Answer(..))
+                            && self.mutant == Some(Mutant::AnswerLost)
+                            && self.question_prng.chance(100)
+                        {
+                            continue;
                         }
                         self.trace.tab(self.now_us, tab, || {
                             format!("tells its page: {}", trace::notice(&notice))

@@ -1,0 +1,756 @@
+//! What a port promises: its client speaks MQTT, and does not notice when the broker moves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use broker::codec::ProtocolVersion;
+use broker::packet::publish::PublishPacket;
+use broker::{Packet, ReasonCode};
+use tab::api::{MessageProperties, Publication, QoS, Term};
+use tab::{PortNo, TabId, Time};
+
+use super::client::Stream;
+use super::message::{Kind, Moment, Published};
+use super::{Oracle, topic};
+use crate::page::{ID_PROPERTY, MessageId};
+use crate::plan::Promise;
+use crate::port::Wish;
+use crate::violation::{ClientKey, Violation};
+
+/// Reason codes from here on are errors.
+const ERRORS: u8 = 0x80;
+
+/// One port that is open.
+#[derive(Debug)]
+pub(super) struct Port {
+    client_id: String,
+    version: ProtocolVersion,
+    /// Whether CONNECT has been sent and has no answer.
+    is_connecting: bool,
+    /// The broker when CONNACK came.
+    accepted: Option<Option<Term>>,
+    /// Whether the session has certainly been stored.
+    is_certain: bool,
+    /// The client has said DISCONNECT.
+    is_leaving: bool,
+    /// The client has sent bytes that are no packet.
+    is_malformed: bool,
+    /// The client has sent what no client may send. The broker that gets it ends the connection; the next one does not get
+    /// it again.
+    is_wrong: bool,
+    /// What DISCONNECT said.
+    reason: Option<u8>,
+    requests: BTreeMap<u16, Asked>,
+    pings: u64,
+    subscriptions: Vec<Subscribed>,
+    /// QoS 2 messages that came and were not released.
+    received: BTreeSet<u16>,
+    /// How often each message came with which QoS, without such as came as retained ones.
+    copies: BTreeMap<(MessageId, QoS), u32>,
+    order: BTreeMap<Stream, MessageId>,
+    /// Messages that have to come.
+    debts: BTreeSet<MessageId>,
+    sent: usize,
+    taken: usize,
+}
+
+/// What has no answer, by its packet identifier.
+#[derive(Debug)]
+enum Asked {
+    Publish(MessageId, QoS),
+    /// PUBREC came, and the client has not answered it yet.
+    Received,
+    Release,
+    Subscribe(QoS),
+    Unsubscribe(String),
+}
+
+#[derive(Debug)]
+struct Subscribed {
+    /// The SUBSCRIBE, until it is answered.
+    packet_id: Option<u16>,
+    filter: String,
+    qos: QoS,
+    granted: Option<Moment>,
+    /// The client has asked for its end.
+    is_ending: bool,
+    until: Option<Moment>,
+}
+
+impl Port {
+    fn new(client_id: String, version: ProtocolVersion) -> Self {
+        Self {
+            client_id,
+            version,
+            is_connecting: false,
+            accepted: None,
+            is_certain: false,
+            is_leaving: false,
+            is_malformed: false,
+            is_wrong: false,
+            reason: None,
+            requests: BTreeMap::new(),
+            pings: 0,
+            subscriptions: Vec::new(),
+            received: BTreeSet::new(),
+            copies: BTreeMap::new(),
+            order: BTreeMap::new(),
+            debts: BTreeSet::new(),
+            sent: 0,
+            taken: 0,
+        }
+    }
+
+    pub(super) fn debts(&self) -> u64 {
+        self.debts.len() as u64
+    }
+
+    /// What its client calls itself, once it is connected.
+    pub(super) fn client_id(&self) -> Option<&str> {
+        self.accepted.map(|_| self.client_id.as_str())
+    }
+
+    /// Whether the tab counts its client among those that are meant to be connected.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.is_connecting || self.accepted.is_some()
+    }
+
+    /// What was promised may be gone.
+    pub(super) fn doubt(&mut self) {
+        self.is_certain = false;
+        self.debts.clear();
+        for subscription in &mut self.subscriptions {
+            subscription.granted = None;
+            subscription.until = None;
+        }
+    }
+
+    fn ask(&mut self, wish: &Wish) {
+        match wish {
+            Wish::Connect => self.is_connecting = true,
+            Wish::Publish { id, packet } => {
+                if let Some(packet_id) = packet.packet_id {
+                    let qos = quality(packet.qos);
+                    self.requests.insert(packet_id, Asked::Publish(*id, qos));
+                }
+            }
+            Wish::Release(packet_id) => drop(self.requests.insert(*packet_id, Asked::Release)),
+            Wish::Subscribe {
+                packet_id,
+                filter,
+                qos,
+            } => {
+                let qos = quality(*qos);
+                self.requests.insert(*packet_id, Asked::Subscribe(qos));
+                self.subscriptions.push(Subscribed {
+                    packet_id: Some(*packet_id),
+                    filter: filter.clone(),
+                    qos,
+                    granted: None,
+                    is_ending: false,
+                    until: None,
+                });
+            }
+            Wish::Unsubscribe { packet_id, filter } => {
+                let asked = Asked::Unsubscribe(filter.clone());
+                self.requests.insert(*packet_id, asked);
+                let its = self.subscriptions.iter_mut();
+                its.filter(|it| it.filter == *filter)
+                    .for_each(|it| it.is_ending = true);
+            }
+            Wish::Ping => self.pings += 1,
+            Wish::Disconnect => self.is_leaving = true,
+            Wish::Malformed => {
+                self.is_malformed = true;
+                self.is_wrong = true;
+            }
+            Wish::Misuse => self.is_wrong = true,
+        }
+    }
+
+    /// Whether a message published after `since` must reach it with QoS 1 or 2.
+    fn must_get(&self, published: &Published, since: Moment) -> bool {
+        let mut filters: BTreeMap<&str, Vec<&Subscribed>> = BTreeMap::new();
+        for it in self.subscriptions.iter().filter(|it| it.until.is_none()) {
+            if topic::matches(&it.filter, &published.publication.topic) {
+                filters.entry(&it.filter).or_default().push(it);
+            }
+        }
+        let is_old = |it: &&Subscribed| it.granted.is_some_and(|it| it.step < since.step);
+        // MQTT 3.1.1 does not tell which message it is that has no payload.
+        let is_known =
+            self.version == ProtocolVersion::V5 || !published.publication.payload.is_empty();
+        self.is_certain
+            && is_known
+            && !self.is_leaving
+            && !self.is_wrong
+            && filters.values().any(|its| {
+                its.iter()
+                    .all(|it| !it.is_ending && it.qos != QoS::AtMostOnce)
+                    && its.iter().any(is_old)
+            })
+    }
+
+    /// The highest QoS with which it may get a message.
+    fn granted(&self, published: &Published) -> Option<QoS> {
+        let is_over = |it: &Subscribed| {
+            it.until
+                .is_some_and(|until| until.step <= published.since.step)
+        };
+        self.subscriptions
+            .iter()
+            .filter(|it| !is_over(it) && topic::matches(&it.filter, &published.publication.topic))
+            .map(|it| it.qos)
+            .max()
+    }
+
+    fn has_got(&self, id: MessageId) -> bool {
+        let each = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+        each.iter().any(|qos| self.copies.contains_key(&(id, *qos)))
+    }
+
+    /// What it waits for.
+    fn open_request(&self) -> Option<String> {
+        let request = self.requests.iter().next();
+        request
+            .map(|(packet_id, asked)| format!("{asked:?}, number {packet_id}"))
+            .or_else(|| (self.pings > 0).then(|| "PINGREQ".to_owned()))
+            .or_else(|| self.is_connecting.then(|| "CONNECT".to_owned()))
+            .or_else(|| {
+                let first = self.received.first();
+                first.map(|packet_id| format!("PUBREC {packet_id}"))
+            })
+    }
+}
+
+impl Oracle {
+    fn port(&mut self, key: (TabId, PortNo)) -> Option<&mut Port> {
+        self.tabs.get_mut(&key.0)?.ports.get_mut(&key.1)
+    }
+
+    /// How the client of a port that is open speaks.
+    pub(crate) fn port_version(&self, tab: TabId, no: PortNo) -> Option<ProtocolVersion> {
+        let port = self.tabs.get(&tab)?.ports.get(&no)?;
+        Some(port.version)
+    }
+
+    // The client.
+
+    pub(crate) fn on_port_opened(
+        &mut self,
+        tab: TabId,
+        no: PortNo,
+        client_id: String,
+        version: ProtocolVersion,
+    ) {
+        self.tally.ports_opened += 1;
+        self.tally.ports_v311 += u64::from(version == ProtocolVersion::V311);
+        if let Some(view) = self.tabs.get_mut(&tab) {
+            view.ports.insert(no, Port::new(client_id, version));
+        }
+    }
+
+    /// The tab has heard that the client is gone.
+    pub(crate) fn on_port_closed_by_page(&mut self, now: Time, tab: TabId, no: PortNo) {
+        let now = self.moment(now);
+        if self.end_port(now, tab, no).is_some() {
+            self.tally.ports_closed_by_page += 1;
+        }
+    }
+
+    fn end_port(&mut self, now: Moment, tab: TabId, no: PortNo) -> Option<Port> {
+        let port = self.tabs.get_mut(&tab)?.ports.remove(&no)?;
+        self.tally.port_debts_void += port.debts();
+        let key = ClientKey::of_port(tab, no);
+        for published in self.messages.values_mut() {
+            if published.publisher == key {
+                published.give_up(now);
+            }
+        }
+        Some(port)
+    }
+
+    pub(crate) fn on_port_wish(&mut self, now: Time, tab: TabId, no: PortNo, wish: &Wish) {
+        let now = self.moment(now);
+        let term = self.term();
+        let Some(port) = self.port((tab, no)) else {
+            return;
+        };
+        port.ask(wish);
+        let version = port.version;
+        if let Wish::Publish { id, packet } = wish {
+            let key = ClientKey::of_port(tab, no);
+            let publication = publication(*id, packet, version);
+            let published = Published::at_port(key, publication, now, term);
+            self.messages.insert(*id, published);
+        }
+    }
+
+    pub(crate) fn on_port_sent(&mut self, tab: TabId, no: PortNo, bytes: usize) {
+        if let Some(port) = self.port((tab, no)) {
+            port.sent += bytes;
+        }
+    }
+
+    // The tab.
+
+    pub(crate) fn on_port_taken(
+        &mut self,
+        tab: TabId,
+        no: PortNo,
+        bytes: usize,
+    ) -> Result<(), Violation> {
+        let key = ClientKey::of_port(tab, no);
+        let port = self.port((tab, no));
+        let port = port.ok_or(Violation::PortAfterEnd { port: key })?;
+        port.taken += bytes;
+        let (sent, taken) = (port.sent, port.taken);
+        if taken > sent {
+            let port = key;
+            return Err(Violation::PortNotTaken { port, sent, taken });
+        }
+        Ok(())
+    }
+
+    /// The tab has closed a port.
+    pub(crate) fn on_port_closed(
+        &mut self,
+        now: Time,
+        tab: TabId,
+        no: PortNo,
+    ) -> Result<(), Violation> {
+        let now = self.moment(now);
+        let key = ClientKey::of_port(tab, no);
+        let may_end = self.may_end_port(now, tab, no);
+        let port = self.end_port(now, tab, no);
+        let port = port.ok_or(Violation::PortAfterEnd { port: key })?;
+        self.check_copies(key, &port)?;
+        if port.is_wrong {
+            self.tally.ports_malformed += 1;
+        } else if port.is_leaving {
+            self.tally.ports_left += 1;
+        } else if may_end {
+            self.tally.ports_ended_by_tab += 1;
+        } else {
+            return Err(Violation::PortEnded {
+                port: key,
+                reason: port.reason,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether a port may end though its client has not asked for it.
+    fn may_end_port(&self, now: Moment, tab: TabId, no: PortNo) -> bool {
+        const QUOTA_EXCEEDED: u8 = 0x97;
+        const SERVER_SHUTTING_DOWN: u8 = 0x8B;
+        let Some(view) = self.tabs.get(&tab) else {
+            return true;
+        };
+        let Some(port) = view.ports.get(&no) else {
+            return true;
+        };
+        let is_full = self.may_be_full(now);
+        let is_excused = is_full
+            || self.doubted.is_some()
+            || !self.plan.is_gentle()
+            || view.health.was_ill
+            || view.disturbed_until != Time::default();
+        // A broker that is gone may have said CONNACK.
+        let has_moved = port
+            .accepted
+            .flatten()
+            .is_none_or(|term| self.term() != Some(term));
+        let may_lose_session = match self.plan.promise {
+            Promise::Durable => is_excused,
+            Promise::Memory => has_moved,
+            Promise::Calm => true,
+        };
+        match (port.version, port.reason) {
+            (_, Some(SERVER_SHUTTING_DOWN)) => may_lose_session,
+            (_, Some(QUOTA_EXCEEDED)) => is_full,
+            (_, Some(_)) => false,
+            // Only MQTT 5.0, and only after CONNACK, has a word for it.
+            (ProtocolVersion::V5, None) => port.accepted.is_none() && is_full,
+            (ProtocolVersion::V311, None) => is_full || may_lose_session,
+        }
+    }
+
+    /// A packet goes to the client.
+    pub(crate) fn on_port_packet(
+        &mut self,
+        now: Time,
+        tab: TabId,
+        no: PortNo,
+        packet: &Packet,
+    ) -> Result<(), Violation> {
+        let now = self.moment(now);
+        let key = ClientKey::of_port(tab, no);
+        let (may_be_full, term) = (self.may_be_full(now), self.term());
+        let port = self.port((tab, no));
+        let port = port.ok_or(Violation::PortAfterEnd { port: key })?;
+        let named = || format!("{packet:?}");
+        let unasked = || Violation::PortUnasked {
+            port: key,
+            packet: named(),
+        };
+        let refused = |code: u8| match code >= ERRORS && !may_be_full {
+            true => Err(Violation::PortRefused {
+                port: key,
+                packet: named(),
+            }),
+            false => Ok(()),
+        };
+        match packet {
+            Packet::ConnAck(it) => {
+                if !core::mem::take(&mut port.is_connecting) || it.session_present {
+                    return Err(unasked());
+                }
+                refused(u8::from(it.reason_code))?;
+                if it.reason_code == ReasonCode::Success {
+                    port.accepted = Some(term);
+                    port.is_certain = !may_be_full;
+                }
+                Ok(())
+            }
+            Packet::PubAck(it) => {
+                refused(u8::from(it.reason_code))?;
+                match port.requests.remove(&it.packet_id) {
+                    Some(Asked::Publish(id, QoS::AtLeastOnce)) => {
+                        self.on_port_published(now, id, u8::from(it.reason_code))
+                    }
+                    _ => Err(unasked()),
+                }
+            }
+            Packet::PubRec(it) => {
+                let code = u8::from(it.reason_code);
+                refused(code)?;
+                match port.requests.remove(&it.packet_id) {
+                    Some(Asked::Publish(id, QoS::ExactlyOnce)) => {
+                        if code < ERRORS {
+                            port.requests.insert(it.packet_id, Asked::Received);
+                        }
+                        self.on_port_published(now, id, code)
+                    }
+                    _ => Err(unasked()),
+                }
+            }
+            Packet::PubComp(it) => match port.requests.remove(&it.packet_id) {
+                Some(Asked::Release) => match self.doubted {
+                    None => refused(u8::from(it.reason_code)),
+                    Some(_) => Ok(()),
+                },
+                _ => Err(unasked()),
+            },
+            Packet::SubAck(it) => {
+                let Some(Asked::Subscribe(qos)) = port.requests.remove(&it.packet_id) else {
+                    return Err(unasked());
+                };
+                let codes: Vec<u8> = it.reason_codes.iter().map(|it| *it as u8).collect();
+                let made = port
+                    .subscriptions
+                    .iter_mut()
+                    .find(|made| made.packet_id == Some(it.packet_id));
+                if let Some(made) = made {
+                    made.packet_id = None;
+                    made.granted = (codes == [qos as u8]).then_some(now);
+                }
+                self.tally.port_subscriptions_answered += 1;
+                match codes[..] {
+                    [code] if code == qos as u8 => Ok(()),
+                    [code] if code >= ERRORS => refused(code),
+                    _ => Err(unasked()),
+                }
+            }
+            Packet::UnsubAck(it) => {
+                let Some(Asked::Unsubscribe(filter)) = port.requests.remove(&it.packet_id) else {
+                    return Err(unasked());
+                };
+                let has_failed = it.reason_codes.iter().any(|it| *it as u8 >= ERRORS);
+                let its = port.subscriptions.iter_mut();
+                // A later SUBSCRIBE to the same filter is not what ended.
+                let its = its.filter(|it| it.filter == filter && it.is_ending && !has_failed);
+                its.for_each(|it| it.until = it.until.or(Some(now)));
+                self.tally.port_subscriptions_answered += 1;
+                match has_failed {
+                    true => refused(ERRORS),
+                    false => Ok(()),
+                }
+            }
+            Packet::PingResp => {
+                port.pings = port.pings.checked_sub(1).ok_or_else(unasked)?;
+                self.tally.port_pings_answered += 1;
+                Ok(())
+            }
+            Packet::PubRel(it) => {
+                port.received.remove(&it.packet_id);
+                Ok(())
+            }
+            Packet::Disconnect(it) => {
+                port.reason = Some(u8::from(it.reason_code));
+                Ok(())
+            }
+            Packet::Publish(it) => self.on_port_message(key, (tab, no), it),
+            Packet::Connect(_)
+            | Packet::Subscribe(_)
+            | Packet::Unsubscribe(_)
+            | Packet::PingReq
+            | Packet::Auth(_) => Err(unasked()),
+        }
+    }
+
+    /// A publication of a port was answered.
+    fn on_port_published(&mut self, now: Moment, id: MessageId, code: u8) -> Result<(), Violation> {
+        let term = self.term();
+        let Some(published) = self.messages.get_mut(&id) else {
+            return Ok(());
+        };
+        if code >= ERRORS {
+            published.give_up(now);
+            return Ok(());
+        }
+        published.acknowledge(now, term);
+        self.tally.port_publications_acknowledged += 1;
+        let of_this_broker = term.filter(|term| published.is_of(*term));
+        self.owe_to_ports(id);
+        match (self.plan.promise, of_this_broker) {
+            (Promise::Durable, _) => self.owe_for_good(now, id)?,
+            (Promise::Memory, Some(term)) => self.owe(now, id, term, None),
+            (Promise::Memory, None) | (Promise::Calm, _) => {}
+        }
+        Ok(())
+    }
+
+    /// A message was acknowledged, whoever published it: every port that is subscribed gets it.
+    pub(super) fn owe_to_ports(&mut self, id: MessageId) {
+        let Some(published) = self.messages.get(&id) else {
+            return;
+        };
+        if self.plan.promise == Promise::Calm || published.is_forgiven {
+            return;
+        }
+        for port in self.tabs.values_mut().flat_map(|it| it.ports.values_mut()) {
+            if !port.must_get(published, published.since) {
+                continue;
+            }
+            match port.has_got(id) {
+                true => self.tally.port_debts_met += 1,
+                false => drop(port.debts.insert(id)),
+            }
+        }
+    }
+
+    fn on_port_message(
+        &mut self,
+        key: ClientKey,
+        port: (TabId, PortNo),
+        message: &PublishPacket,
+    ) -> Result<(), Violation> {
+        let promise = self.plan.promise;
+        let id = message.properties.get_user_property_value(ID_PROPERTY);
+        let id = id.and_then(|id| id.parse().ok());
+        let Some(id) = id.or_else(|| MessageId::all_in(&message.payload).next()) else {
+            // MQTT 3.1.1 tells nothing of a message without a payload.
+            return match message.payload.is_empty() {
+                true => Ok(()),
+                false => Err(Violation::Invented {
+                    client: key,
+                    topic: message.topic_name.clone(),
+                }),
+            };
+        };
+        let Some(published) = self.messages.get(&id) else {
+            return Err(Violation::Invented {
+                client: key,
+                topic: message.topic_name.clone(),
+            });
+        };
+        let view = self.tabs.get_mut(&port.0);
+        let Some(port) = view.and_then(|view| view.ports.get_mut(&port.1)) else {
+            return Ok(());
+        };
+        let (client, message_id) = (key, id);
+        if message.topic_name != published.publication.topic
+            || message.payload != published.publication.payload
+        {
+            return Err(Violation::Altered {
+                client,
+                message: id,
+            });
+        }
+        if published.kind == (Kind::Will { is_due: false }) && promise != Promise::Calm {
+            return Err(Violation::WillWithoutLoss {
+                client,
+                message: id,
+            });
+        }
+        let qos = quality(message.qos);
+        let Some(granted) = port.granted(published) else {
+            return Err(Violation::NotSubscribed {
+                client,
+                message: id,
+                topic: message.topic_name.clone(),
+            });
+        };
+        if qos > granted.min(published.publication.qos) {
+            return Err(Violation::QoSTooHigh {
+                client,
+                message: id,
+                qos,
+            });
+        }
+        // The client has it, and has not been told that the broker has its PUBREC.
+        if let (QoS::ExactlyOnce, Some(packet_id)) = (qos, message.packet_id)
+            && !port.received.insert(packet_id)
+        {
+            return Ok(());
+        }
+        match qos {
+            QoS::AtMostOnce => self.tally.port_deliveries_qos0 += 1,
+            QoS::AtLeastOnce => self.tally.port_deliveries_qos1 += 1,
+            QoS::ExactlyOnce => self.tally.port_deliveries_qos2 += 1,
+        }
+        if message.retain {
+            return match published.publication.retain {
+                true => Ok(()),
+                false => Err(Violation::NotRetained {
+                    client,
+                    message: id,
+                }),
+            };
+        }
+        if port.debts.remove(&id) {
+            self.tally.port_debts_met += 1;
+        }
+        let is_first = !port.has_got(id);
+        *port.copies.entry((id, qos)).or_default() += 1;
+        if !is_first || published.kind != Kind::Publish || published.is_resent() {
+            return Ok(());
+        }
+        let stream = Stream {
+            publisher: published.publisher,
+            topic: message.topic_name.clone(),
+            published: published.publication.qos,
+            delivered: qos,
+        };
+        let last = port.order.insert(stream, message_id);
+        if let Some(after) = last {
+            if after > id {
+                return Err(Violation::OutOfOrder {
+                    client,
+                    message: id,
+                    after,
+                });
+            }
+            self.tally.port_orders_compared += 1;
+        }
+        Ok(())
+    }
+
+    /// No message came more often than it may. In the end, because what publishers are told in the same turn of a tab's
+    /// loop, they are told later than ports get something.
+    fn check_copies(&self, key: ClientKey, port: &Port) -> Result<(), Violation> {
+        let may_go_on = self.may_outlive_brokers();
+        for ((message, qos), copies) in &port.copies {
+            let allowed = match (qos, self.messages.get(message)) {
+                // What the broker before did not hear of comes again.
+                (QoS::AtLeastOnce, _) | (_, None) => u32::MAX,
+                (QoS::AtMostOnce | QoS::ExactlyOnce, Some(it)) => it.copies_max(*qos, may_go_on),
+            };
+            if *copies > allowed {
+                return Err(Violation::Duplicate {
+                    client: key,
+                    message: *message,
+                    qos: *qos,
+                    copies: *copies,
+                    allowed,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing that ports were promised is certain any more.
+    pub(super) fn doubt_ports(&mut self) {
+        let views = self.tabs.values_mut();
+        views
+            .flat_map(|view| view.ports.values_mut())
+            .for_each(Port::doubt);
+    }
+
+    /// A message may be gone.
+    pub(super) fn forgive_at_ports(&mut self, message: MessageId) {
+        for port in self.tabs.values_mut().flat_map(|it| it.ports.values_mut()) {
+            port.debts.remove(&message);
+        }
+    }
+
+    // The calm.
+
+    /// Every port has its answers, and is closed if it has to be.
+    pub(crate) fn check_ports(&self) -> Result<(), Violation> {
+        for (key, port) in self.ports() {
+            let (sent, taken) = (port.sent, port.taken);
+            if port.is_malformed || port.is_leaving {
+                return Err(Violation::PortNotEnded { port: key });
+            }
+            if port.is_wrong {
+                continue;
+            }
+            if let Some(what) = port.open_request() {
+                return Err(Violation::PortUnanswered { port: key, what });
+            }
+            if sent != taken {
+                let port = key;
+                return Err(Violation::PortNotTaken { port, sent, taken });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every port that is open has what was owed to it.
+    pub(crate) fn check_ports_drained(&mut self) -> Result<(), Violation> {
+        let mut moved = 0;
+        for (key, port) in self.ports() {
+            self.check_copies(key, port)?;
+            if let Some(message) = port.debts.first() {
+                return Err(Violation::PortMissed {
+                    port: key,
+                    message: *message,
+                });
+            }
+            moved += u64::from(port.accepted.is_some_and(|term| term != self.term()));
+        }
+        self.tally.ports_moved += moved;
+        Ok(())
+    }
+
+    fn ports(&self) -> impl Iterator<Item = (ClientKey, &Port)> {
+        self.tabs.iter().flat_map(|(tab, view)| {
+            let ports = view.ports.iter();
+            ports.map(|(no, port)| (ClientKey::of_port(*tab, *no), port))
+        })
+    }
+}
+
+const fn quality(qos: broker::QoS) -> QoS {
+    match qos {
+        broker::QoS::AtMostOnce => QoS::AtMostOnce,
+        broker::QoS::AtLeastOnce => QoS::AtLeastOnce,
+        broker::QoS::ExactlyOnce => QoS::ExactlyOnce,
+    }
+}
+
+/// What others get of a message that a port publishes.
+fn publication(id: MessageId, packet: &PublishPacket, version: ProtocolVersion) -> Publication {
+    let mut properties = MessageProperties::default();
+    if version == ProtocolVersion::V5 {
+        properties.user_properties = vec![(ID_PROPERTY.to_owned(), id.to_string())];
+    }
+    Publication {
+        topic: packet.topic_name.clone(),
+        payload: packet.payload.to_vec(),
+        qos: quality(packet.qos),
+        retain: false,
+        properties,
+    }
+}

@@ -1,0 +1,183 @@
+//! Ports: how pages that speak MQTT themselves talk to their tabs.
+
+use broker::Packet;
+use broker::codec;
+use bytes::Bytes;
+use tab::{PortInput, PortNo, PortOutput, TabId};
+
+use super::stall::Arrival;
+use super::{Event, World};
+use crate::mutant::Mutant;
+use crate::port::{Port, Wish};
+use crate::violation::{ClientKey, Violation};
+
+/// Ports of one tab that are open at the same time.
+const PORTS_MAX: usize = 2;
+
+impl World<'_> {
+    /// A page does something with one of its ports, or opens one.
+    pub(super) fn on_port_turn(&mut self, tab: TabId) -> Result<(), Violation> {
+        let Some(runtime) = self.tabs.get_mut(&tab) else {
+            return Ok(());
+        };
+        if self.is_calm {
+            return Ok(());
+        }
+        let gap_us = self.plan.act_gap_ms * 1_000;
+        let at_us = self.now_us + self.port_prng.between(0, 2 * gap_us);
+        if runtime.stall.is_none() && runtime.page.is_open() {
+            let open: Vec<PortNo> = runtime.ports.keys().copied().collect();
+            let is_new = open.len() < PORTS_MAX && self.port_prng.chance(100);
+            match self.port_prng.pick(&open).copied() {
+                Some(_) | None if is_new => self.open_port(tab),
+                Some(no) if self.port_prng.chance(15) => self.close_port(tab, no),
+                Some(no) => self.act_on_port(tab, no),
+                None => {}
+            }
+        }
+        self.schedule(at_us, Event::PortTurn(tab));
+        Ok(())
+    }
+
+    fn open_port(&mut self, tab: TabId) {
+        let prng = self.port_prng.fork();
+        self.last_port += 1;
+        let no = PortNo(self.last_port);
+        let Some(runtime) = self.tabs.get_mut(&tab) else {
+            return;
+        };
+        let client = ClientKey::of_port(tab, no).no.0;
+        let port = Port::new(prng, runtime.page.no(), no.0, client);
+        let client_id = port.client_id().to_owned();
+        self.oracle
+            .on_port_opened(tab, no, client_id, port.version());
+        runtime.ports.insert(no, port);
+        self.send_to_tab(tab, no, PortInput::Opened);
+        self.act_on_port(tab, no);
+    }
+
+    /// The page ends a port without a word.
+    fn close_port(&mut self, tab: TabId, no: PortNo) {
+        self.send_to_tab(tab, no, PortInput::Closed);
+        if let Some(runtime) = self.tabs.get_mut(&tab) {
+            runtime.ports.remove(&no);
+        }
+    }
+
+    fn act_on_port(&mut self, tab: TabId, no: PortNo) {
+        let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
+        let wishes: Vec<Wish> = port.and_then(Port::act).into_iter().collect();
+        self.wish(tab, no, &wishes);
+    }
+
+    /// The client reads what has come, and sends what it may.
+    pub(super) fn on_port_tick(&mut self, tab: TabId, no: PortNo) -> Result<(), Violation> {
+        let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
+        let Some(port) = port else {
+            return Ok(());
+        };
+        port.is_tick_due = false;
+        let wishes = port.read();
+        if port.has_unread() {
+            self.tick_soon(tab, no);
+        }
+        self.wish(tab, no, &wishes);
+        Ok(())
+    }
+
+    fn tick_soon(&mut self, tab: TabId, no: PortNo) {
+        let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
+        if let Some(port) = port.filter(|port| !port.is_tick_due) {
+            port.is_tick_due = true;
+            let at_us = self.now_us + port.reads_in_us();
+            self.schedule(at_us, Event::PortTick(tab, no));
+        }
+    }
+
+    /// The oracle is told what the client wants, and the tab is sent the bytes.
+    fn wish(&mut self, tab: TabId, no: PortNo, wishes: &[Wish]) {
+        for wish in wishes {
+            self.trace
+                .tab(self.now_us, tab, || format!("port {}: {wish:?}", no.0));
+            self.oracle.on_port_wish(self.now(), tab, no, wish);
+        }
+        let mut parts = 0;
+        while let Some(port) = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no))
+            && let Some(bytes) = port.send()
+        {
+            parts += 1;
+            self.oracle.tally.port_packets_cut += u64::from(parts == 2);
+            self.oracle.on_port_sent(tab, no, bytes.len());
+            self.send_to_tab(tab, no, PortInput::Bytes(bytes));
+        }
+    }
+
+    /// Something goes to the tab, behind what went before.
+    fn send_to_tab(&mut self, tab: TabId, no: PortNo, input: PortInput) {
+        let now_us = self.now_us;
+        let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
+        let Some(port) = port else {
+            return;
+        };
+        port.last_us = port.last_us.max(now_us + port.way_us());
+        let at_us = port.last_us;
+        self.schedule(at_us, Event::Arrival(tab, Arrival::Port(no, input)));
+    }
+
+    /// Something goes from the tab to the client.
+    pub(super) fn deliver_to_port(
+        &mut self,
+        tab: TabId,
+        no: PortNo,
+        output: PortOutput,
+    ) -> Result<(), Violation> {
+        match output {
+            PortOutput::Bytes(bytes) => {
+                let key = ClientKey::of_port(tab, no);
+                let is_twice =
+                    self.mutant == Some(Mutant::PortPacketTwice) && self.port_prng.chance(100);
+                for _ in 0..=u64::from(is_twice) {
+                    let len = bytes.len();
+                    let version = self.oracle.port_version(tab, no);
+                    let version = version.ok_or(Violation::PortAfterEnd { port: key })?;
+                    let mut bytes = Bytes::from(bytes.clone());
+                    let packet = codec::decode(&mut bytes, version, u32::MAX);
+                    let Some(packet) = packet.ok().flatten().filter(|_| bytes.is_empty()) else {
+                        return Err(Violation::PortNotWhole { port: key, len });
+                    };
+                    self.trace.tab(self.now_us, tab, || {
+                        format!("port {} gets {packet:?}", no.0)
+                    });
+                    let is_lost = self.mutant == Some(Mutant::PortMessageLost)
+                        && matches!(packet, Packet::Publish(_))
+                        && self.port_prng.chance(100);
+                    if is_lost {
+                        continue;
+                    }
+                    self.oracle.on_port_packet(self.now(), tab, no, &packet)?;
+                    let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
+                    if let Some(port) = port {
+                        port.on_packet(packet);
+                    }
+                }
+            }
+            PortOutput::Taken(count) => {
+                self.oracle.on_port_taken(tab, no, count)?;
+                let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
+                if let Some(port) = port {
+                    port.on_taken(count);
+                }
+            }
+            PortOutput::Closed => {
+                self.trace
+                    .tab(self.now_us, tab, || format!("closes port {}", no.0));
+                self.oracle.on_port_closed(self.now(), tab, no)?;
+                if let Some(runtime) = self.tabs.get_mut(&tab) {
+                    runtime.ports.remove(&no);
+                }
+            }
+        }
+        self.tick_soon(tab, no);
+        Ok(())
+    }
+}
