@@ -171,6 +171,7 @@ impl Page {
             visibility: self.visibility,
             durability: self.durability,
             candidacy: Candidacy::Auto,
+            known_log: None,
         })))
     }
 

@@ -246,6 +246,7 @@ pub(crate) fn notice(notice: &Notice) -> String {
         | Notice::Refused(_)
         | Notice::Stats(_)
         | Notice::Answer(..)
-        | Notice::Mark(_) => format!("{notice:?}"),
+        | Notice::Mark(_)
+        | Notice::Log { .. } => format!("{notice:?}"),
     }
 }

@@ -61,7 +61,8 @@ impl Heard {
             EventKind::Elected { .. }
             | EventKind::Following { .. }
             | EventKind::Restored { .. }
-            | EventKind::StorageHasRoom => Tone::Good,
+            | EventKind::StorageHasRoom
+            | EventKind::StorageWorks => Tone::Good,
             EventKind::TabLost(_)
             | EventKind::RecordsSkipped { .. }
             | EventKind::InMemory(_)
@@ -76,7 +77,10 @@ impl Heard {
             | EventKind::BrokerLost { .. }
             | EventKind::Foreign(_)
             | EventKind::LaneReset(_)
-            | EventKind::Runtime(_) => Tone::Bad,
+            | EventKind::Runtime(_)
+            | EventKind::StorageFailing(_)
+            | EventKind::StorageLost { .. }
+            | EventKind::StorageDamaged { .. } => Tone::Bad,
             EventKind::Joined
             | EventKind::TabAppeared(_)
             | EventKind::TabLeft(_)

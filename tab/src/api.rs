@@ -100,6 +100,8 @@ pub struct OpenOptions {
     pub durability: Durability,
     /// Whether this tab may be elected.
     pub candidacy: Candidacy,
+    /// The identity of the log that the page knows of this channel, see [`Notice::Log`].
+    pub known_log: Option<u64>,
 }
 
 /// Whether a tab may become the broker.
@@ -150,6 +152,39 @@ impl Durability {
     pub(crate) fn named(name: &str) -> Option<Self> {
         let all = [Self::Relaxed, Self::Strict, Self::Memory];
         all.into_iter().find(|it| it.name() == name)
+    }
+}
+
+/// State of the broker's storage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StorageState {
+    /// It works; also where nothing is known of it.
+    #[default]
+    Ok,
+    /// It has no room: the broker refuses what it would have to store.
+    Full,
+    /// It fails, and the broker tries again.
+    Failing,
+    /// The broker keeps its state in memory.
+    Memory,
+}
+
+impl StorageState {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Full => "full",
+            Self::Failing => "failing",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// The state of this name; a name that this build does not know tells nothing.
+    pub(crate) fn named(name: &str) -> Self {
+        let all = [Self::Full, Self::Failing, Self::Memory];
+        let named = all.into_iter().find(|it| it.name() == name);
+        named.unwrap_or_default()
     }
 }
 
@@ -328,6 +363,12 @@ pub enum Notice {
     /// The page has been told so much, and is to say [`Command::Heard`] once it is there. If it does not, the broker keeps
     /// messages back, and drops those of QoS 0.
     Mark(u64),
+    /// The broker's log has this identity, which stays the same for as long as the browser keeps the log. The page keeps it
+    /// outside the database, and says it with the next [`OpenOptions::known_log`].
+    Log {
+        /// The identity.
+        identity: u64,
+    },
 }
 
 /// A tab's part on its channel.
@@ -373,6 +414,8 @@ pub struct TabInfo {
     pub build: String,
     /// How the broker keeps its state while it is in this tab; for another tab, how it would.
     pub durability: Durability,
+    /// State of its storage, if it is the broker.
+    pub storage: StorageState,
 }
 
 /// What a client hears.
@@ -551,6 +594,20 @@ pub enum EventKind {
     Broker(String),
     /// The browser failed to do something.
     Runtime(String),
+    /// The broker's storage fails, and goes on failing: what would have to be stored is refused. A sentence says how.
+    StorageFailing(String),
+    /// The broker's storage works again.
+    StorageWorks,
+    /// The log that this page knew is gone: the browser has lost what was stored.
+    StorageLost {
+        /// Identity of the log that is gone.
+        known: u64,
+    },
+    /// A part of the log is missing.
+    StorageDamaged {
+        /// How many rows are missing; 0 if it is the snapshot.
+        rows: u64,
+    },
 }
 
 impl fmt::Display for EventKind {
@@ -615,6 +672,21 @@ impl fmt::Display for EventKind {
                 tab.short()
             ),
             Self::Broker(what) | Self::Runtime(what) => f.write_str(what),
+            Self::StorageFailing(why) => write!(
+                f,
+                "The database fails: the broker refuses what it would have to store. {why}"
+            ),
+            Self::StorageWorks => f.write_str("The database works again."),
+            Self::StorageLost { .. } => f.write_str(
+                "The browser has lost what was stored here before. This channel starts empty.",
+            ),
+            Self::StorageDamaged { rows: 0 } => {
+                f.write_str("The stored snapshot is missing, and what only it held is lost.")
+            }
+            Self::StorageDamaged { rows } => write!(
+                f,
+                "Of what was stored {rows} rows are missing, and what only they held is lost."
+            ),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use broker::Time;
 
-use crate::api::{Durability, ReignTimes, Term, Visibility};
+use crate::api::{Durability, ReignTimes, StorageState, Term, Visibility};
 use crate::names::TabId;
 
 /// Longest build string accepted from another tab, in bytes.
@@ -122,6 +122,8 @@ pub struct Announcement {
     pub lanes: Vec<TabId>,
     /// Of a broker, how it came to be it.
     pub reign: Option<ReignTimes>,
+    /// Of a broker, the state of its storage.
+    pub storage: StorageState,
 }
 
 impl ControlMessage {
@@ -161,6 +163,9 @@ impl ControlMessage {
                 if let Some(reign) = it.reign {
                     fields.push(("elected", Value::Number(reign.elected.as_ms())));
                     fields.push(("restored", Value::Number(reign.restored.as_ms())));
+                }
+                if it.storage != StorageState::default() {
+                    fields.push(("storage", text(it.storage.name())));
                 }
                 if !it.lanes.is_empty() {
                     fields.push(("lanes", Value::List(it.lanes.iter().map(tab).collect())));
@@ -249,6 +254,11 @@ impl ControlMessage {
                         })
                     }
                     _ => None,
+                },
+                // Only people need it: what is not known, and what is no name, tells nothing.
+                storage: match (fields.0)("storage") {
+                    Field::Value(Value::Text(name)) => StorageState::named(&name),
+                    Field::Value(_) | Field::Missing | Field::Foreign => StorageState::default(),
                 },
             }),
             "bind" => Self::Bind {
@@ -419,6 +429,7 @@ mod tests {
             durability: Durability::Strict,
             lanes: Vec::new(),
             reign: None,
+            storage: StorageState::Ok,
         }
     }
 
@@ -545,6 +556,41 @@ mod tests {
             r#","elected":5,"restored":4"#,
         ] {
             assert_eq!(parse_times(times), None, "{times}");
+        }
+    }
+
+    #[test]
+    fn the_state_of_the_storage_is_announced_and_what_is_no_state_tells_nothing() {
+        let parse_state = |storage: &str| {
+            let json = format!(
+                r#"{{"type":"announce","tabId":"0000000000000001","isBroker":true,"timestamp":5,"term":7{storage}}}"#
+            );
+            match parse(&json) {
+                Some(ControlMessage::Announce(announcement)) => announcement.storage,
+                other => panic!("{other:?}"),
+            }
+        };
+        for state in [
+            StorageState::Ok,
+            StorageState::Full,
+            StorageState::Failing,
+            StorageState::Memory,
+        ] {
+            let announced = ControlMessage::Announce(Announcement {
+                storage: state,
+                ..announcement()
+            });
+            assert_eq!(parse(&print(&announced)), Some(announced));
+            let named = parse_state(&format!(r#","storage":{:?}"#, state.name()));
+            assert_eq!(named, state);
+        }
+        for garbage in [
+            "",
+            r#","storage":"on fire""#,
+            r#","storage":7"#,
+            r#","storage":{}"#,
+        ] {
+            assert_eq!(parse_state(garbage), StorageState::Ok, "{garbage}");
         }
     }
 

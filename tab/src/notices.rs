@@ -81,7 +81,11 @@ impl Notices {
                 ClientStatus::Disconnected(_) => false,
             },
             Notice::Role(role) => !self.is_broker && !matches!(role, Role::Broker { .. }),
-            Notice::Roster(_) | Notice::Event(_) | Notice::Stats(_) | Notice::Mark(_) => true,
+            Notice::Roster(_)
+            | Notice::Event(_)
+            | Notice::Stats(_)
+            | Notice::Mark(_)
+            | Notice::Log { .. } => true,
             Notice::Client(..)
             | Notice::Opened { .. }
             | Notice::Refused(_)

@@ -68,6 +68,7 @@ impl Stage {
             visibility: Visibility::default(),
             durability: Durability::default(),
             candidacy: Candidacy::Auto,
+            known_log: None,
         });
         self.input(place, Input::Command(open));
         let topic_filter = "rehearsal/+".to_owned();

@@ -102,6 +102,7 @@ mod tests {
                     elected: tab::Time::from_ms(3),
                     restored: tab::Time::from_ms(1 << 40),
                 }),
+                storage: tab::api::StorageState::Full,
             }),
             ControlMessage::Goodbye { tab_id },
             ControlMessage::Bind {

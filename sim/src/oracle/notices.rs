@@ -50,7 +50,11 @@ impl Oracle {
                     view.claims_the_reign = false;
                 }
             }
-            Notice::Opened { .. } | Notice::Role(_) | Notice::Answer(..) | Notice::Mark(_) => {}
+            Notice::Opened { .. }
+            | Notice::Role(_)
+            | Notice::Answer(..)
+            | Notice::Mark(_)
+            | Notice::Log { .. } => {}
         }
         Ok(None)
     }

@@ -1,7 +1,7 @@
 //! Election: the lock says who may be the broker, and the highest term who is.
 
 use super::{Announcing, Joined, Output, Part, Turn};
-use crate::api::{Candidacy, Durability, EventKind, ReignTimes, Term};
+use crate::api::{Candidacy, Durability, EventKind, ReignTimes, StorageState, Term};
 use crate::control::{ControlMessage, VALUES_MAX};
 use crate::host::{Host, State};
 use crate::link::Link;
@@ -32,13 +32,14 @@ impl Joined {
     }
 
     /// Others may know of this tab now: whoever queues behind its lock waits until it is gone.
-    fn on_own_lock_granted(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn on_own_lock_granted(&mut self, turn: &mut Turn<'_>) {
         if self.announcing.is_some() {
             return;
         }
         self.announcing = Some(Announcing {
             last: turn.now,
             due: turn.now,
+            storage: StorageState::default(),
         });
         if self.candidacy == Candidacy::Auto {
             turn.acquire(Lock::Broker);

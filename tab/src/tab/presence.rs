@@ -2,7 +2,7 @@
 
 use super::election::Claim;
 use super::{Joined, Part, Turn};
-use crate::api::{EventKind, Notice, Role, Source, Visibility};
+use crate::api::{EventKind, Notice, Role, Source, StorageState, Visibility};
 use crate::control::{Announcement, ControlMessage};
 use crate::names::{Lock, PROTOCOL_MAJOR, TabId};
 use crate::roster;
@@ -115,6 +115,30 @@ impl Joined {
                 Part::Broker(reign) => Some(reign.times),
                 Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
             },
+            storage: self.storage_state(),
+        }
+    }
+
+    /// State of the storage of the broker in this tab.
+    fn storage_state(&self) -> StorageState {
+        match &self.part {
+            Part::Broker(reign) => match &reign.log {
+                None => StorageState::Memory,
+                Some(log) if log.is_full() => StorageState::Full,
+                Some(_) => StorageState::Ok,
+            },
+            Part::Waiting | Part::Client(_) | Part::Taking(_) => StorageState::Ok,
+        }
+    }
+
+    /// Announces soon that the state of this tab's storage has changed, if it has.
+    pub(super) fn mind_storage(&mut self) {
+        let state = self.storage_state();
+        if let Some(announcing) = &mut self.announcing
+            && announcing.storage != state
+        {
+            announcing.storage = state;
+            self.changed();
         }
     }
 
@@ -132,6 +156,7 @@ impl Joined {
             return;
         };
         announcing.last = turn.now;
+        announcing.storage = announcement.storage;
         announcing.due = turn.now.plus_ms(self.settings.announce_interval_ms);
         turn.control(ControlMessage::Announce(announcement));
         self.stats.broker = match &self.part {

@@ -180,6 +180,7 @@ fn a_tab_joins_one_channel_and_one_with_a_valid_name() {
             visibility: Visibility::Visible,
             durability: Durability::Memory,
             candidacy: Candidacy::Auto,
+            known_log: None,
         })
     };
     world.command(id(1), open("a/b"));

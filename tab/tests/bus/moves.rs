@@ -32,6 +32,7 @@ fn claim(tab_id: TabId, term: Term) -> ControlMessage {
         durability: tab::api::Durability::Memory,
         lanes: Vec::new(),
         reign: None,
+        storage: tab::api::StorageState::Ok,
     })
 }
 

@@ -309,7 +309,8 @@ impl Inner {
             | Notice::Event(_)
             | Notice::Refused(_)
             | Notice::Stats(_)
-            | Notice::Mark(_) => {}
+            | Notice::Mark(_)
+            | Notice::Log { .. } => {}
         }
         self.on_notice.tell(&notice);
     }
