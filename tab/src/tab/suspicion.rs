@@ -93,6 +93,8 @@ impl Joined {
     pub(super) fn on_lock_not_supported(&mut self, lock: Lock, turn: &mut Turn<'_>) {
         match lock {
             Lock::Steal | Lock::Broker => self.on_right(Right::NoLocks, turn),
+            // There are no locks at all: nobody could wait for this one.
+            Lock::Tab(tab) if tab == self.tab_id => self.on_own_lock_granted(turn),
             Lock::Tab(_) => {}
         }
     }
