@@ -61,12 +61,13 @@ pub enum Input {
 pub enum LockEvent {
     /// The lock is held.
     Granted(Lock),
-    /// The lock was taken away, or the request failed. Not said of a lock that this tab released.
+    /// The lock was taken away. Not said of a lock that this tab released.
     Lost(Lock),
     /// Another holds the lock, and [`LockRequest::AcquireIfFree`] does not wait.
     NotFree(Lock),
     /// This browser has no Web Locks here, and what stands in for them knows neither [`LockRequest::AcquireIfFree`] nor
-    /// [`LockRequest::Steal`]; or nothing stands in for them, and it is the answer to [`LockRequest::Acquire`], too.
+    /// [`LockRequest::Steal`]. It is also the answer to [`LockRequest::Acquire`] where nothing stands in for them, or the
+    /// browser refuses.
     NotSupported(Lock),
 }
 

@@ -180,10 +180,14 @@ impl Joined {
             (Lock::Steal, _) => self.on_right(Right::NotGiven, turn),
             (Lock::Broker | Lock::Tab(_), _) => {
                 // Not at once: a browser that refuses locks refuses the next request as well.
-                let at = turn.now.plus_ms(self.settings.lock_retry_ms);
-                self.lock_retries.insert(lock, at);
+                self.ask_again(lock, self.settings.lock_retry_ms, turn);
             }
         }
+    }
+
+    /// Asks for a lock again after so many milliseconds.
+    pub(super) fn ask_again(&mut self, lock: Lock, after_ms: u64, turn: &Turn<'_>) {
+        self.lock_retries.insert(lock, turn.now.plus_ms(after_ms));
     }
 
     pub(super) fn retry_locks(&mut self, turn: &mut Turn<'_>) {
