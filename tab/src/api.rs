@@ -610,6 +610,43 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// Whether it is about the broker's storage.
+    #[must_use]
+    pub const fn is_of_storage(&self) -> bool {
+        match self {
+            Self::RecordsSkipped { .. }
+            | Self::InMemory(_)
+            | Self::Storage(_)
+            | Self::StorageFull
+            | Self::StorageHasRoom
+            | Self::StorageRemoved
+            | Self::StorageFailing(_)
+            | Self::StorageWorks
+            | Self::StorageLost { .. }
+            | Self::StorageDamaged { .. } => true,
+            Self::Joined
+            | Self::TabAppeared(_)
+            | Self::TabLeft(_)
+            | Self::TabLost(_)
+            | Self::Elected { .. }
+            | Self::TakingOver
+            | Self::Restored { .. }
+            | Self::Suspected
+            | Self::Ousting
+            | Self::Deaf
+            | Self::StoodStill { .. }
+            | Self::Deposed { .. }
+            | Self::Following { .. }
+            | Self::BrokerLost { .. }
+            | Self::Foreign(_)
+            | Self::LaneReset(_)
+            | Self::Broker(_)
+            | Self::Runtime(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
