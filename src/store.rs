@@ -99,7 +99,8 @@ impl Store {
                 | Notice::Roster(_)
                 | Notice::Client(..)
                 | Notice::Answer(..)
-                | Notice::Mark(_) => {}
+                | Notice::Mark(_)
+                | Notice::Log { .. } => {}
             }),
             client.on_message(move |message| {
                 if !orders::is_own(&message.topic) {

@@ -1,8 +1,8 @@
 //! The state in words.
 
-use tabmq_worker::api::{ClientStatus, DisconnectCause, Durability, QoS, Role};
+use tabmq_worker::api::{ClientStatus, DisconnectCause, Durability, QoS, Role, StorageState};
 use tabmq_worker::hooks::{PublishStatus, Published};
-use tabmq_worker::{BusStatus, Reason, RequestError, SubscriptionStatus};
+use tabmq_worker::{BusStatus, Reason, RequestError, StorageStatus, SubscriptionStatus};
 
 use crate::link::View;
 use crate::state::failover::{Failover, StreamFigures};
@@ -79,19 +79,47 @@ pub(crate) fn durability(durability: Durability) -> &'static str {
 }
 
 /// How the broker keeps its state; `None`: there is none that could.
-pub(crate) fn kept(durability: Option<Durability>) -> &'static str {
-    match durability {
-        None => "No broker keeps anything yet.",
-        Some(Durability::Relaxed) => {
-            "The broker keeps its state on disk: it outlives tabs and the browser."
+pub(crate) fn kept(durability: Option<Durability>, state: StorageState) -> &'static str {
+    match (durability, state) {
+        (None, _) => "No broker keeps anything yet.",
+        (Some(_), StorageState::Full) => {
+            "The browser's storage is full: the broker refuses what it would have to store."
         }
-        Some(Durability::Strict) => {
-            "The broker keeps its state on disk, flushed: it outlives a power failure."
+        (Some(_), StorageState::Failing) => {
+            "The browser's database fails: the broker refuses what it would have to store."
         }
-        Some(Durability::Memory) => {
+        (Some(_), StorageState::Memory) | (Some(Durability::Memory), StorageState::Ok) => {
             "The broker keeps its state in memory: it ends with the broker's tab."
         }
+        (Some(Durability::Relaxed), StorageState::Ok) => {
+            "The broker keeps its state on disk, for as long as the browser keeps this site's data."
+        }
+        (Some(Durability::Strict), StorageState::Ok) => {
+            "The broker keeps its state on disk, flushed, for as long as the browser keeps this site's data."
+        }
     }
+}
+
+/// For how long the browser keeps what the broker stores; `None`: nothing is known, or nothing is stored.
+pub(crate) fn persistence(status: &StorageStatus) -> Option<String> {
+    let keeps = match status.is_persistent? {
+        true => "It does so until a person clears it",
+        false => "It may remove it when space runs low; a private window ends with it",
+    };
+    Some(match (status.usage_bytes, status.quota_bytes) {
+        (Some(usage), Some(quota)) => {
+            format!(
+                "{keeps}. {} MB of {} MB are used.",
+                megabytes(usage),
+                megabytes(quota)
+            )
+        }
+        (Some(_) | None, _) => format!("{keeps}."),
+    })
+}
+
+fn megabytes(bytes: u64) -> String {
+    count(bytes.div_ceil(1_000_000))
 }
 
 /// What became of the publishes.
@@ -229,6 +257,27 @@ mod tests {
         assert_eq!(duration(59_999), "59 s");
         assert_eq!(duration(3_599_999), "59 min");
         assert_eq!(duration(90_000_000), "1 d");
+    }
+
+    #[test]
+    fn what_is_promised_of_the_storage_is_what_is_known() {
+        let kept = |state| kept(Some(Durability::Relaxed), state);
+        assert!(kept(StorageState::Ok).contains("as long as the browser"));
+        assert!(kept(StorageState::Memory).contains("in memory"));
+        assert!(kept(StorageState::Full).contains("full"));
+        assert_eq!(persistence(&StorageStatus::default()), None);
+        let status = StorageStatus {
+            is_persistent: Some(false),
+            usage_bytes: Some(1),
+            quota_bytes: Some(2_000_000_000),
+            ..StorageStatus::default()
+        };
+        assert_eq!(
+            persistence(&status).as_deref(),
+            Some(
+                "It may remove it when space runs low; a private window ends with it. 1 MB of 2,000 MB are used."
+            )
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The app: what a person sees of the bus and does to it, without a mouse.
 
-use e2e::{Browser, Key, Message, Role, Tab};
+use std::rc::Rc;
+
+use e2e::{Browser, Caching, Chromium, ChromiumSetup, Key, Message, Role, Server, Tab, path_in};
 
 use crate::until_agreed;
 
@@ -438,4 +440,31 @@ fn events_are_saved_as_json_lines() {
     let first: serde_json::Value =
         serde_json::from_str(file.lines().next().expect("a line")).expect("JSON");
     assert_eq!(first["event"], "This tab joined the channel.");
+}
+
+#[test]
+fn charts_are_drawn_in_a_browser_whose_language_is_none() {
+    let server = Server::start(&path_in("TABMQ_DIST"), "/", Caching::Unsaid).expect("a server");
+    let chromium = Chromium::start_with(ChromiumSetup {
+        server: Some(Rc::new(server)),
+        ..ChromiumSetup::default()
+    });
+    let page = chromium.open_blank();
+    page.before_each_page(
+        "Object.defineProperty(navigator, 'language', { value: 'C', configurable: true });
+         Object.defineProperty(navigator, 'languages', { value: ['C', 'de'], configurable: true });",
+    );
+    page.navigate(&format!("{}?view=performance", chromium.server().url()));
+    page.until_true(
+        "a chart",
+        "!!document.querySelector('[data-testid=chart] canvas')",
+    );
+    assert_eq!(page.evaluate("navigator.language"), "de");
+    assert_eq!(
+        page.evaluate("document.querySelectorAll('[data-testid=chart-missing]').length"),
+        0
+    );
+    // The WebAssembly is fetched once.
+    let fetches = "performance.getEntriesByType('resource').filter((it) => /tabmq.*[.]wasm$/.test(it.name)).length";
+    assert_eq!(page.evaluate(fetches), 1);
 }

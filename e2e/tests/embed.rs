@@ -544,6 +544,134 @@ fn clients_have_what_mqttjs_has_and_more() {
     );
 }
 
+/// What the browser stores it compresses, but not noise.
+const NOISE: &str = "crypto.getRandomValues(new Uint8Array(50_000))";
+
+#[test]
+fn every_tab_is_told_that_storage_is_full_and_that_there_is_room_again() {
+    let chromium = start();
+    let package = "./../../plain/dist/tabmq/index.js";
+    let [broker, other] = [(); 2].map(|()| chromium.open(&url(&chromium, "esbuild")));
+    let origin = other.evaluate("location.origin");
+    chromium.override_quota(&other, &origin, Some(400_000));
+    for page in [&broker, &other] {
+        page.evaluate(&format!(
+            "globalThis.said = [];
+             console.error = (error) => said.push(error.code);
+             import('{package}').then(async ({{ open }}) => {{
+                globalThis.bus = await open({{ channel: 'full' }});
+                globalThis.kinds = [];
+                bus.on('storage', ({{ kind }}) => kinds.push(kind));
+                globalThis.client = await bus.connect();
+             }})"
+        ));
+    }
+    broker.evaluate("globalThis.codes = []; bus.on('error', ({ code }) => codes.push(code))");
+    broker.until_true("the broker", "bus.role === 'broker'");
+    let publish = |payload: &str| -> u64 {
+        other.evaluate_as(&format!(
+            "client.publishAsync('big', {payload}, {{ qos: 1, retain: true }}).catch((error) => error.reasonCode)"
+        ))
+    };
+    chromium.until("a refusal", || (publish(NOISE) == 0x97).then_some(()));
+    for page in [&broker, &other] {
+        page.until_true("that it is full", "kinds.includes('full')");
+        assert_eq!(page.evaluate("bus.storage.state"), "full");
+    }
+    assert_eq!(broker.evaluate("codes.join()"), "storage-full");
+    // Nobody listens there.
+    assert_eq!(other.evaluate("said.join()"), "storage-full");
+    assert_eq!(broker.evaluate("said.join()"), "");
+
+    chromium.override_quota(&other, &origin, None);
+    chromium.until("room", || (publish("'small'") != 0x97).then_some(()));
+    for page in [&broker, &other] {
+        page.until_true("that there is room", "kinds.at(-1) === 'room'");
+        assert_eq!(page.evaluate("bus.storage.state"), "ok");
+    }
+}
+
+#[test]
+fn the_browser_is_asked_once_to_keep_the_data_and_not_where_it_would_ask_the_person() {
+    let chromium = start();
+    let package = "./../../plain/dist/tabmq/index.js";
+    let gecko = "Object.defineProperty(navigator, 'userAgent', { value: 'Mozilla/5.0 Gecko/20100101 Firefox/153.0' });";
+    for (preparation, options, asked, persistent) in [
+        ("", "", 1, "true"),
+        ("", "persist: 'never'", 0, "false"),
+        ("", "durability: 'memory'", 0, "undefined"),
+        (gecko, "", 0, "false"),
+        (gecko, "persist: 'ask'", 1, "true"),
+        // Where the page may keep nothing beside the database, or somebody else has.
+        (
+            "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } });",
+            "",
+            1,
+            "true",
+        ),
+        (
+            "localStorage.setItem('tabmq/persist/log', 'garbage');",
+            "",
+            1,
+            "true",
+        ),
+    ] {
+        let page = chromium.open(&url(&chromium, "esbuild"));
+        page.evaluate(&format!(
+            "{preparation}
+             globalThis.asked = 0;
+             StorageManager.prototype.persisted = async () => false;
+             StorageManager.prototype.persist = async () => {{ asked += 1; return true; }};
+             import('{package}').then(async ({{ open }}) => {{
+                globalThis.buses = await Promise.all(['persist', 'other'].map((channel) => open({{ channel, {options} }})));
+             }})"
+        ));
+        let look = format!("buses.every((it) => `${{it.storage.persistent}}` === '{persistent}')");
+        page.until_true("whether data is kept", &look);
+        assert_eq!(page.evaluate("asked"), asked, "{preparation} {options}");
+        page.close();
+    }
+}
+
+#[test]
+fn bytes_of_a_frame_are_taken() {
+    let chromium = start();
+    let page = open(&chromium, "esbuild");
+    let package = "./../../plain/dist/tabmq/index.js";
+    let came: Vec<String> = page.evaluate_as(&format!(
+        "import('{package}').then(async ({{ open }}) => {{
+            const frame = document.body.appendChild(document.createElement('iframe')).contentWindow;
+            const bytes = frame.Uint8Array.from([97, 98, 99, 100]);
+            if (bytes instanceof Uint8Array) throw new Error('it is of this realm');
+            const bus = await open({{ channel: 'frame' }});
+            const client = await bus.connect({{ password: bytes, username: 'u' }});
+            const came = [];
+            client.on('message', (topic, payload, it) => came.push(`${{it.text()}} ${{it.properties.correlationData ?? ''}}`));
+            await client.subscribeAsync('t');
+            const publish = (payload, properties) => client.publishAsync('t', payload, {{ qos: 1, properties }});
+            await publish(bytes);
+            await publish(bytes.subarray(1, 3));
+            await publish(bytes.buffer);
+            await publish(new frame.DataView(bytes.buffer, 2));
+            await publish('x', {{ correlationData: bytes }});
+            const refused = await publish({{ length: 2 }}).catch((error) => error.code);
+            while (came.length < 5) await new Promise((resolve) => setTimeout(resolve, 5));
+            return [...came, refused];
+        }})"
+    ));
+    assert_eq!(
+        came,
+        [
+            "abcd ",
+            "bc ",
+            "abcd ",
+            "cd ",
+            "x 97,98,99,100",
+            "invalid-option"
+        ]
+    );
+}
+
 #[test]
 fn a_page_that_comes_out_of_the_cache_goes_on() {
     let chromium = start();

@@ -47,6 +47,33 @@ fn without_locks_one_tab_is_the_broker_and_another_takes_over_when_it_goes() {
 }
 
 #[test]
+fn without_locks_and_without_a_database_tabs_lead_in_memory_one_after_the_other() {
+    let chromium = Chromium::start();
+    let join = || {
+        let page = chromium.open_blank();
+        let script = "Object.defineProperty(navigator, 'locks', { value: undefined });
+            Object.defineProperty(self, 'indexedDB', { value: undefined })";
+        page.join_with_worker_script("neither", script);
+        page
+    };
+    let mut pages = vec![join()];
+    pages[0].until_broker();
+    pages.push(join());
+    pages[1].until_client();
+    for page in &pages {
+        connect(page);
+    }
+    pages[1].until_true(
+        "that the state is in memory",
+        "tab.state.roster.find((it) => it.is_broker)?.storage === 'memory'",
+    );
+    pages.remove(0).end_by(Ending::Close);
+    pages[0].until_broker();
+    pages.push(join());
+    pages[1].until_client();
+}
+
+#[test]
 fn without_locks_a_broker_that_stands_still_is_taken_over_from() {
     let chromium = Chromium::start();
     let broker = join(&chromium);

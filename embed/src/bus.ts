@@ -2,10 +2,11 @@
 
 import { Client, type ConnectOptions } from './client.js';
 import { Emitter } from './emitter.js';
-import { TabmqError, aborted } from './errors.js';
+import { TabmqError, aborted, storageFault } from './errors.js';
 import { Hub, type HubListener } from './hub.js';
 import { PortSocket } from './socket.js';
-import type { Durability, Role, TabInfo } from './wire.js';
+import type { BusStorage, BusStorageEvent, Persist } from './storage.js';
+import type { Durability, Role, StorageState, TabInfo } from './wire.js';
 import type { ScriptUrl } from './worker-url.js';
 
 /** How a page joins a channel. */
@@ -26,6 +27,12 @@ export interface OpenOptions {
      * hard; without another tab there is no broker then.
      */
     role?: 'auto' | 'client';
+    /**
+     * Whether this page asks the browser, once, to keep this site's data even when space runs low (`navigator.storage.persist()`).
+     * `auto`, the default: where the browser decides by itself. `ask`: also in Firefox, which shows a question. `never`: the app
+     * does it, or nobody.
+     */
+    persist?: Persist;
     /** Gives up waiting, and closes what was opened. */
     signal?: AbortSignal;
 }
@@ -45,7 +52,10 @@ export interface Tab {
     /** Number of its clients. */
     readonly clients: number;
     readonly build: string;
+    /** How the broker keeps its state while it is in this tab. `relaxed` instead of `strict` where the browser does not know that. */
     readonly durability: Durability;
+    /** State of the broker's storage, of the tab that is the broker. */
+    readonly storage: StorageState;
 }
 
 /** Another tab became the broker. */
@@ -59,6 +69,9 @@ export interface BusEvents {
     role: [BusRole];
     roster: [readonly Tab[]];
     failover: [Failover];
+    /** Something happened to the broker's storage. Faults are told as `error`, too. */
+    storage: [BusStorageEvent];
+    /** Without a listener, each code is reported on the console, once. */
     error: [TabmqError];
     /** A new worker took the place of one that ended with a hidden page. */
     reopen: [];
@@ -85,16 +98,17 @@ export async function open(options: OpenOptions): Promise<Bus> {
     if (typeof channel !== 'string' || !/^[A-Za-z0-9._-]{1,64}$/.test(channel)) {
         throw new TabmqError('invalid-option', `Not a channel name: ${JSON.stringify(channel)}. It has 1 to 64 of A-Z a-z 0-9 . _ -`);
     }
-    const { durability = 'relaxed', role = 'auto' } = options;
+    const { durability = 'relaxed', role = 'auto', persist = 'auto' } = options;
     check('durability', durability, ['relaxed', 'strict', 'memory']);
     check('role', role, ['auto', 'client']);
+    check('persist', persist, ['auto', 'ask', 'never']);
     if (signal?.aborted) {
         throw aborted(signal);
     }
     let it = shared.get(channel);
     if (it === undefined || it.hub.failure !== undefined) {
         const { workerUrl, wasmUrl } = options;
-        it = { hub: new Hub({ channel, workerUrl, wasmUrl, durability, role }), users: 0 };
+        it = { hub: new Hub({ channel, workerUrl, wasmUrl, durability, role, persist }), users: 0 };
         shared.set(channel, it);
     } else if (it.hub.options.durability !== durability || it.hub.options.role !== role) {
         const there = it.hub.options;
@@ -157,8 +171,16 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
                 this.#onTerm(role);
             },
             roster: (tabs) => this.emit('roster', tabs.map(tab)),
+            storage: (event) => {
+                this.emit('storage', event);
+                const fault = storageFault(event);
+                if (fault !== undefined) {
+                    this.#fault(fault);
+                }
+            },
             stopped: () => this.#endPorts(),
-            failed: (error) => this.emit('error', error),
+            // What keeps it from opening, `open` is rejected with.
+            failed: (error) => opened > 0 && this.#fault(error),
         };
         hub.listeners.add(this.#listener);
         if (hub.isOpen) {
@@ -184,6 +206,11 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
     /** All tabs of the channel that this one knows, itself included. */
     get roster(): readonly Tab[] {
         return this.#hub.roster.map(tab);
+    }
+
+    /** What is known of the storage: of the broker's, and of this site's in the browser. */
+    get storage(): BusStorage {
+        return { state: this.#hub.storage, ...this.#hub.persistence };
     }
 
     /**
@@ -278,6 +305,17 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
         this.#ports.delete(port);
     }
 
+    #fault(error: TabmqError): void {
+        if (this.hears('error')) {
+            return this.emit('error', error);
+        }
+        const { reported } = this.#hub;
+        if (!reported.has(error.code)) {
+            reported.add(error.code);
+            console.error(error);
+        }
+    }
+
     #onTerm(role: Role): void {
         const it = typeof role === 'string' ? undefined : 'Broker' in role
             ? { term: role.Broker.term, broker: this.#hub.tabId }
@@ -325,5 +363,6 @@ function tab(it: TabInfo): Tab {
         clients: it.clients,
         build: it.build,
         durability: it.durability,
+        storage: it.storage,
     };
 }

@@ -8,6 +8,9 @@ import type * as wire from './wire.js';
 
 export type QoS = 0 | 1 | 2;
 
+/** Bytes to send, also of another realm, such as a frame. */
+export type Bytes = ArrayBufferView | ArrayBuffer;
+
 /** Properties of a message that travel end to end (MQTT 5.0, 3.3.2.3). */
 export interface MessageProperties {
     /** Whether the payload is UTF-8 text. */
@@ -29,7 +32,7 @@ export interface PublishOptions {
 
 export interface Will extends PublishOptions {
     topic: string;
-    payload: Uint8Array | string;
+    payload: Bytes | string;
     properties?: MessageProperties & {
         /** Seconds between the loss of the client and the will. */
         willDelayInterval?: number;
@@ -44,7 +47,7 @@ export interface ConnectOptions {
     /** Seconds; 0, the default, turns it off: inside a browser nothing needs it. */
     keepalive?: number;
     username?: string;
-    password?: Uint8Array | string;
+    password?: Bytes | string;
     will?: Will;
     properties?: {
         /** Seconds for which the session outlives its client. */
@@ -178,7 +181,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     /** Publishes, whether or not the client is connected: what waits goes out in order. */
-    publish(topic: string, payload: Uint8Array | string, options?: PublishOptions | Callback<number>, callback?: Callback<number>): this {
+    publish(topic: string, payload: Bytes | string, options?: PublishOptions | Callback<number>, callback?: Callback<number>): this {
         const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback];
         this.#publish(topic, payload, given).then((code) => done?.(null, code), (error) => this.#tell(error, done));
         return this;
@@ -190,7 +193,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
      *
      * @throws {TabmqError} `refused`, `invalid-topic`, `too-large`, `too-many`, `not-connected`, `aborted` or `closed`.
      */
-    async publishAsync(topic: string, payload: Uint8Array | string, options: PublishOptions & { signal?: AbortSignal } = {}): Promise<number> {
+    async publishAsync(topic: string, payload: Bytes | string, options: PublishOptions & { signal?: AbortSignal } = {}): Promise<number> {
         const { signal } = options;
         while (this.#buffered > HIGH_WATER && this.#state !== 'ended') {
             await withSignal(new Promise<void>((resolve) => this.#turns.push(resolve)), signal);
@@ -294,7 +297,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
      *
      * @throws {TabmqError} `timeout` after so many milliseconds (10,000 if it is left out).
      */
-    async request(topic: string, payload: Uint8Array | string,
+    async request(topic: string, payload: Bytes | string,
         { timeout = 10_000, signal, ...options }: PublishOptions & { timeout?: number; signal?: AbortSignal } = {}): Promise<Message> {
         const responseTopic = `response/${this.#clientId}`;
         this.#responses ??= this.subscribeAsync(responseTopic, { qos: 1 });
@@ -417,7 +420,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     /** One promise and no more: there may be a hundred thousand in a second. */
-    #publish(topic: string, payload: Uint8Array | string, options: PublishOptions): Promise<number> {
+    #publish(topic: string, payload: Bytes | string, options: PublishOptions): Promise<number> {
         return new Promise((resolve, reject) => {
             const publication = publicationOf(topic, payload, options);
             const size = publication.payload.length + topic.length;
@@ -652,14 +655,21 @@ function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefined): Pr
     });
 }
 
-function bytesOf(payload: Uint8Array | string, what: string): Uint8Array {
+function bytesOf(payload: Bytes | string, what: string): Uint8Array {
     if (typeof payload === 'string') {
         return text.encode(payload);
     }
     if (payload instanceof Uint8Array) {
         return payload;
     }
-    throw new TabmqError('invalid-option', `${what} is a string or a Uint8Array.`);
+    // Those of a frame are of other classes.
+    if (ArrayBuffer.isView(payload)) {
+        return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+    }
+    if (Object.prototype.toString.call(payload) === '[object ArrayBuffer]') {
+        return new Uint8Array(payload);
+    }
+    throw new TabmqError('invalid-option', `${what} is a string, a Uint8Array or an ArrayBuffer.`);
 }
 
 function integer(value: number | undefined, maximum: number, what: string): number {
@@ -676,7 +686,7 @@ function qosOf(qos: QoS | undefined): wire.QoS {
     return QOS[integer(qos, 2, 'qos')]!;
 }
 
-function publicationOf(topic: string, payload: Uint8Array | string, options: PublishOptions): wire.Publication {
+function publicationOf(topic: string, payload: Bytes | string, options: PublishOptions): wire.Publication {
     return {
         topic: String(topic),
         payload: bytesOf(payload, 'The payload'),
@@ -694,7 +704,7 @@ function propertiesOf(it: MessageProperties): wire.MessageProperties {
         message_expiry_interval: expiry === undefined ? null : integer(expiry, 0xffff_ffff, 'messageExpiryInterval'),
         content_type: it.contentType ?? null,
         response_topic: it.responseTopic ?? null,
-        correlation_data: it.correlationData ?? null,
+        correlation_data: it.correlationData == null ? null : bytesOf(it.correlationData, 'correlationData'),
         user_properties: user.flatMap(([name, values]) => [values].flat().map((value): [string, string] => [name, value])),
     };
 }

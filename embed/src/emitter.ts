@@ -33,6 +33,10 @@ export class Emitter<Events extends { [name in keyof Events]: unknown[] }> {
         return this.off(name, listener);
     }
 
+    protected hears(name: keyof Events): boolean {
+        return (this.#listeners.get(name)?.size ?? 0) > 0;
+    }
+
     protected emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void {
         for (const listener of [...(this.#listeners.get(name) ?? [])]) {
             try {

@@ -1,5 +1,6 @@
 // What can go wrong, by a code for programs and a sentence for people.
 
+import { type BusStorageEvent, isFault } from './storage.js';
 import type { Problem } from './wire.js';
 
 /**
@@ -19,6 +20,8 @@ import type { Problem } from './wire.js';
  * - `timeout`: no answer in time.
  * - `aborted`: the caller's `AbortSignal` said so.
  * - `closed`: the bus or the client was closed meanwhile.
+ * - `storage-full`, `storage-failing`, `storage-memory`, `storage-removed`, `storage-lost`, `storage-damaged`, `storage-skipped`: the
+ *   fault that the event `storage` tells with the same word.
  */
 export type TabmqErrorCode =
     | 'invalid-option'
@@ -36,7 +39,14 @@ export type TabmqErrorCode =
     | 'too-many'
     | 'timeout'
     | 'aborted'
-    | 'closed';
+    | 'closed'
+    | 'storage-full'
+    | 'storage-failing'
+    | 'storage-memory'
+    | 'storage-removed'
+    | 'storage-lost'
+    | 'storage-damaged'
+    | 'storage-skipped';
 
 /** Everything that TabMQ throws or rejects with. */
 export class TabmqError extends Error {
@@ -50,6 +60,11 @@ export class TabmqError extends Error {
         this.code = code;
         this.reasonCode = options.reasonCode;
     }
+}
+
+/** The error that an event of the storage is, if it is one. */
+export function storageFault({ kind, message }: BusStorageEvent): TabmqError | undefined {
+    return isFault(kind) ? new TabmqError(`storage-${kind}`, message) : undefined;
 }
 
 /** What the caller's signal says. */

@@ -2,7 +2,10 @@
 
 import { decode, encode } from './bincode.js';
 import { TabmqError, problem } from './errors.js';
-import type { Candidacy, Command, ClientNotice, Durability, Notice, Role, TabInfo } from './wire.js';
+import {
+    type BusStorageEvent, type Persist, changeOf, fromWorker, keepLog, knownLog, persistence, stateAfter, storageEvent,
+} from './storage.js';
+import type { Candidacy, Command, ClientNotice, Durability, Notice, Role, StorageState, TabInfo } from './wire.js';
 import { type ScriptUrl, checkBrowser, startWorker } from './worker-url.js';
 
 /** Name of the build that this page and its worker have to be of. */
@@ -17,6 +20,7 @@ export interface HubOptions {
     readonly wasmUrl: string | URL | undefined;
     readonly durability: Durability;
     readonly role: Candidacy;
+    readonly persist: Persist;
 }
 
 /** Who hears what of the worker. */
@@ -25,6 +29,7 @@ export interface HubListener {
     opened?(): void;
     role?(role: Role, before: Role): void;
     roster?(tabs: readonly TabInfo[]): void;
+    storage?(event: BusStorageEvent): void;
     /** There is no worker any more, and for as long as the page is hidden there will not be. */
     stopped?(): void;
     failed?(error: TabmqError): void;
@@ -39,6 +44,11 @@ export class Hub {
     role: Role = 'Waiting';
     roster: readonly TabInfo[] = [];
     failure: TabmqError | undefined;
+    /** State of the broker's storage, as the listeners know it. */
+    storage: StorageState = 'ok';
+    persistence: Awaited<ReturnType<typeof persistence>> = { persistent: undefined, usage: undefined, quota: undefined };
+    /** Codes of errors that nobody listened for. */
+    readonly reported = new Set<string>();
     readonly listeners = new Set<HubListener>();
     readonly #clients = new Map<number, ClientListener>();
     #running: { worker: Worker; port: MessagePort } | undefined;
@@ -118,7 +128,7 @@ export class Hub {
         try {
             worker = startWorker(this.options.workerUrl);
         } catch (cause) {
-            const blocked = cause instanceof DOMException && cause.name === 'SecurityError';
+            const blocked = (cause as Partial<DOMException> | undefined)?.name === 'SecurityError';
             const code = blocked ? 'blocked-by-csp' : 'worker-missing';
             return this.#fail(new TabmqError(code, `The worker could not be started: ${String(cause)}`, { cause }));
         }
@@ -132,7 +142,8 @@ export class Hub {
         worker.postMessage({ tabmq: 'start', wasmUrl: wasmUrl === undefined ? undefined : String(new URL(wasmUrl, document.baseURI)), port: port2 }, [port2]);
         const { channel, durability, role } = this.options;
         this.#outbox = [];
-        this.send({ Open: { channel, visibility: visibility(), durability, candidacy: role } });
+        this.send({ Open: { channel, visibility: visibility(), durability, candidacy: role, known_log: knownLog(channel) } });
+        this.#lookAtPersistence();
     }
 
     #stop(): void {
@@ -150,6 +161,7 @@ export class Hub {
             control.close();
         }
         this.tabId = undefined;
+        this.storage = 'ok';
         this.#setRole('Waiting');
         this.#tell((it) => it.stopped?.());
     }
@@ -164,13 +176,13 @@ export class Hub {
     }
 
     #onMessage(data: unknown): void {
-        if (!(data instanceof Uint8Array)) {
+        if (!ArrayBuffer.isView(data)) {
             const { code, message } = data as { code: TabmqError['code']; message: string };
             return this.#fail(new TabmqError(code, message));
         }
         let notices: Notice[];
         try {
-            notices = decode(NOTICES, data) as Notice[];
+            notices = decode(NOTICES, data as Uint8Array) as Notice[];
         } catch (cause) {
             return this.#fail(mismatch(cause));
         }
@@ -197,12 +209,45 @@ export class Hub {
             this.#setRole(notice.Role);
         } else if ('Roster' in notice) {
             this.roster = notice.Roster;
+            this.#onBroker(this.roster.find((it) => it.is_broker));
             this.#tell((it) => it.roster?.(this.roster));
+        } else if ('Event' in notice) {
+            const event = fromWorker(notice.Event.kind);
+            if (event !== undefined) {
+                this.storage = stateAfter(event.kind) ?? this.storage;
+                this.#onStorage(event);
+            }
+        } else if ('Log' in notice) {
+            keepLog(this.options.channel, notice.Log.identity);
         } else if ('Refused' in notice) {
             const error = problem(notice.Refused);
             return this.isOpen ? this.#tell((it) => it.failed?.(error)) : this.#fail(error);
         } else if ('Mark' in notice) {
             this.send({ Heard: notice.Mark });
+        }
+    }
+
+    /** The broker tells all tabs the state of its storage. Its own tab has heard what happened already. */
+    #onBroker(broker: TabInfo | undefined): void {
+        const before = this.storage;
+        const state = broker?.storage ?? before;
+        if (state !== before) {
+            this.storage = state;
+            // Nobody misses what is not wanted.
+            if (this.options.durability !== 'memory') {
+                this.#onStorage(storageEvent(changeOf(before, state)));
+            }
+        }
+    }
+
+    #onStorage(event: BusStorageEvent): void {
+        this.#lookAtPersistence();
+        this.#tell((it) => it.storage?.(event));
+    }
+
+    #lookAtPersistence(): void {
+        if (this.options.durability !== 'memory') {
+            void persistence(this.options.persist).then((it) => { this.persistence = it; });
         }
     }
 

@@ -4,11 +4,12 @@ export { Bus, open } from './bus.js';
 export type { BusEvents, BusRole, Failover, OpenOptions, Tab } from './bus.js';
 export { Client } from './client.js';
 export type {
-    ClientEvents, Connack, ConnectOptions, Filters, Grant, Message, MessageProperties, PublishOptions, QoS, SubscribeOptions, Will,
+    Bytes, ClientEvents, Connack, ConnectOptions, Filters, Grant, Message, MessageProperties, PublishOptions, QoS, SubscribeOptions, Will,
 } from './client.js';
 export { TabmqError } from './errors.js';
 export type { TabmqErrorCode } from './errors.js';
 export type { PortSocket } from './socket.js';
 export { matches } from './topics.js';
-export type { Durability } from './wire.js';
+export type { BusStorage, BusStorageEvent, Persist, StorageEventKind } from './storage.js';
+export type { Durability, StorageState } from './wire.js';
 export type { ScriptUrl } from './worker-url.js';

@@ -3,7 +3,7 @@
 import { type ReactNode, createContext, createElement, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 
 import { type Bus, type BusRole, type OpenOptions, type Tab, open } from './bus.js';
-import type { Client, ConnectOptions, Message, PublishOptions, SubscribeOptions } from './client.js';
+import type { Bytes, Client, ConnectOptions, Message, PublishOptions, SubscribeOptions } from './client.js';
 import { TabmqError } from './errors.js';
 import { matches } from './topics.js';
 
@@ -101,7 +101,7 @@ export function useRoster(): readonly Tab[] {
 }
 
 /** Publishes on the bus; rejects with `not-connected` as long as there is no client. */
-export function usePublish(): (topic: string, payload: Uint8Array | string, options?: PublishOptions) => Promise<number> {
+export function usePublish(): (topic: string, payload: Bytes | string, options?: PublishOptions) => Promise<number> {
     const { client } = useBus();
     return useCallback(async (topic, payload, options) => {
         if (client === undefined) {

@@ -54,6 +54,39 @@ export type Durability =
     | 'strict'
     | 'memory';
 
+export type Event = { at: Time; kind: EventKind };
+
+export type EventKind = 
+    | 'Joined'
+    | 'TabAppeared'
+    | 'TabLeft'
+    | 'TabLost'
+    | 'Elected'
+    | 'TakingOver'
+    | 'Restored'
+    | { RecordsSkipped: { skipped: number; first: string | null } }
+    | { InMemory: string }
+    | { Storage: string }
+    | 'StorageFull'
+    | 'StorageHasRoom'
+    | 'StorageRemoved'
+    | 'Suspected'
+    | 'Ousting'
+    | 'Deaf'
+    | 'StoodStill'
+    | 'Deposed'
+    | 'Following'
+    | 'BrokerLost'
+    | 'Foreign'
+    | 'LaneReset'
+    | 'Broker'
+    | 'Runtime'
+    | { StorageFailing: string }
+    | 'StorageWorks'
+    | 'StorageLost'
+    | { StorageDamaged: { rows: number; snapshot: boolean } }
+    | 'LockHeld';
+
 export type Message = { topic: string; payload: Uint8Array; qos: QoS; retain: boolean; dup: boolean; properties: MessageProperties; subscription_identifiers: Array<number>; received_at: Time };
 
 export type MessageProperties = { payload_is_utf8: boolean | null; message_expiry_interval: number | null; content_type: string | null; response_topic: string | null; correlation_data: Uint8Array | null; user_properties: Array<[string, string]> };
@@ -63,13 +96,14 @@ export type Notice =
     | { Role: Role }
     | { Roster: Array<TabInfo> }
     | { Client: [ClientNo, ClientNotice] }
-    | 'Event'
+    | { Event: Event }
     | { Refused: Problem }
     | 'Stats'
     | 'Answer'
-    | { Mark: number };
+    | { Mark: number }
+    | { Log: { identity: number } };
 
-export type OpenOptions = { channel: string; visibility: Visibility; durability: Durability; candidacy: Candidacy };
+export type OpenOptions = { channel: string; visibility: Visibility; durability: Durability; candidacy: Candidacy; known_log: number | null };
 
 export type Problem = 
     | { Channel: ChannelError }
@@ -105,11 +139,17 @@ export type Role =
     | { Client: { broker: TabId; term: Term } }
     | { Broker: { term: Term } };
 
+export type StorageState = 
+    | 'ok'
+    | 'full'
+    | 'failing'
+    | 'memory';
+
 export type Subscription = { topic_filter: string; qos: QoS; no_local: boolean; retain_as_published: boolean; retain_handling: RetainHandling; identifier: number | null };
 
 export type TabId = string;
 
-export type TabInfo = { tab_id: TabId; is_self: boolean; is_broker: boolean; term: Term | null; since: Time; last_seen: Time; visibility: Visibility; clients: number; build: string; durability: Durability };
+export type TabInfo = { tab_id: TabId; is_self: boolean; is_broker: boolean; term: Term | null; since: Time; last_seen: Time; visibility: Visibility; clients: number; build: string; durability: Durability; storage: StorageState };
 
 export type Term = number;
 
@@ -132,19 +172,22 @@ export const LAYOUT = {
     ConnectOptions: { client_id: 'str', clean_start: 'bool', session_expiry_interval: 'u32', keep_alive: 'u16', username: { $option: 'str' }, password: { $option: 'bytes' }, will: { $option: 'Will' } },
     DisconnectCause: { $enum: { Requested: 0, Refused: 'u8', ByBroker: 'u8', BrokerError: 'u8' } },
     Durability: { $enum: { relaxed: 0, strict: 0, memory: 0 } },
+    Event: { at: 'Time', kind: 'EventKind' },
+    EventKind: { $enum: { Joined: 0, TabAppeared: 0, TabLeft: 0, TabLost: 0, Elected: 0, TakingOver: 0, Restored: 0, RecordsSkipped: { skipped: 'u64', first: { $option: 'str' } }, InMemory: 'str', Storage: 'str', StorageFull: 0, StorageHasRoom: 0, StorageRemoved: 0, Suspected: 0, Ousting: 0, Deaf: 0, StoodStill: 0, Deposed: 0, Following: 0, BrokerLost: 0, Foreign: 0, LaneReset: 0, Broker: 0, Runtime: 0, StorageFailing: 'str', StorageWorks: 0, StorageLost: 0, StorageDamaged: { rows: 'u64', snapshot: 'bool' }, LockHeld: 0 } },
     Message: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', dup: 'bool', properties: 'MessageProperties', subscription_identifiers: { $list: 'u32' }, received_at: 'Time' },
     MessageProperties: { payload_is_utf8: { $option: 'bool' }, message_expiry_interval: { $option: 'u32' }, content_type: { $option: 'str' }, response_topic: { $option: 'str' }, correlation_data: { $option: 'bytes' }, user_properties: { $list: ['str', 'str'] } },
-    Notice: { $enum: { Opened: { tab_id: 'TabId', build: 'str' }, Role: 'Role', Roster: { $list: 'TabInfo' }, Client: ['ClientNo', 'ClientNotice'], Event: 0, Refused: 'Problem', Stats: 0, Answer: 0, Mark: 'u64' } },
-    OpenOptions: { channel: 'str', visibility: 'Visibility', durability: 'Durability', candidacy: 'Candidacy' },
+    Notice: { $enum: { Opened: { tab_id: 'TabId', build: 'str' }, Role: 'Role', Roster: { $list: 'TabInfo' }, Client: ['ClientNo', 'ClientNotice'], Event: 'Event', Refused: 'Problem', Stats: 0, Answer: 0, Mark: 'u64', Log: { identity: 'u64' } } },
+    OpenOptions: { channel: 'str', visibility: 'Visibility', durability: 'Durability', candidacy: 'Candidacy', known_log: { $option: 'u64' } },
     Problem: { $enum: { Channel: 'ChannelError', AlreadyOpen: 0, NotOpen: 0, NotConnected: 0, Topic: 'str', TopicFilter: 'str', NoTopicFilter: 0, TooLarge: { maximum: 'u32' }, NotEncodable: 'str', TooManyInFlight: 0, Replaced: 0, NoBroker: 0, TooMuchWaiting: 0 } },
     Publication: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', properties: 'MessageProperties' },
     QoS: { $enum: { AtMostOnce: 0, AtLeastOnce: 0, ExactlyOnce: 0 } },
     RequestId: 'u64',
     RetainHandling: { $enum: { SendAtSubscribe: 0, SendIfNew: 0, DoNotSend: 0 } },
     Role: { $enum: { Waiting: 0, Client: { broker: 'TabId', term: 'Term' }, Broker: { term: 'Term' } } },
+    StorageState: { $enum: { ok: 0, full: 0, failing: 0, memory: 0 } },
     Subscription: { topic_filter: 'str', qos: 'QoS', no_local: 'bool', retain_as_published: 'bool', retain_handling: 'RetainHandling', identifier: { $option: 'u32' } },
     TabId: 'str',
-    TabInfo: { tab_id: 'TabId', is_self: 'bool', is_broker: 'bool', term: { $option: 'Term' }, since: 'Time', last_seen: 'Time', visibility: 'Visibility', clients: 'u32', build: 'str', durability: 'Durability' },
+    TabInfo: { tab_id: 'TabId', is_self: 'bool', is_broker: 'bool', term: { $option: 'Term' }, since: 'Time', last_seen: 'Time', visibility: 'Visibility', clients: 'u32', build: 'str', durability: 'Durability', storage: 'StorageState' },
     Term: 'u64',
     Time: 'u64',
     Visibility: { $enum: { visible: 0, hidden: 0 } },

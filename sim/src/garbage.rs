@@ -1,6 +1,6 @@
 //! What other scripts of the origin could put on our channels.
 
-use tab::api::{Durability, Source, Term, Visibility};
+use tab::api::{Durability, Source, StorageState, Term, Visibility};
 use tab::control::{Announcement, BUILD_BYTES_MAX, ControlMessage, SAFE_INTEGER_MAX};
 use tab::{Input, Lane, TabId};
 
@@ -135,5 +135,6 @@ fn stranger(tab_id: TabId) -> Announcement {
         lanes: Vec::new(),
         reign: None,
         log: None,
+        storage: StorageState::Ok,
     }
 }

@@ -73,9 +73,9 @@ impl PartialEq for ChartProps {
 pub(super) fn Chart(props: &ChartProps) -> Html {
     let place = use_node_ref();
     let drawing = use_mut_ref(|| None::<Drawing>);
-    let is_missing = use_state(|| false);
+    let missing = use_state(|| None::<Missing>);
     {
-        let (place, drawing, is_missing) = (place.clone(), drawing.clone(), is_missing.clone());
+        let (place, drawing, missing) = (place.clone(), drawing.clone(), missing.clone());
         let kind = Kind {
             series: Rc::clone(&props.series),
             unit: props.unit.clone(),
@@ -83,7 +83,7 @@ pub(super) fn Chart(props: &ChartProps) -> Html {
         };
         use_effect_with(kind, move |kind| {
             let place = place.cast::<HtmlElement>();
-            let missing = move || is_missing.set(true);
+            let missing = move |why| missing.set(Some(why));
             drawing.replace(place.map(|place| Drawing::new(place, kind.clone(), missing)));
             move || drop(drawing.take())
         });
@@ -99,9 +99,12 @@ pub(super) fn Chart(props: &ChartProps) -> Html {
     let is_empty = summaries.iter().all(|it| it.latest.is_none());
     html! {
         <div class="chart" data-testid="chart">
-            if *is_missing {
+            if let Some(why) = *missing {
                 <p class="chart-note" data-testid="chart-missing">
-                    { "The chart cannot be drawn here, because the script that draws it was not loaded. Its values:" }
+                    { match why {
+                        Missing::NotLoaded => "The chart cannot be drawn here, because the script that draws it was not loaded. Its values:",
+                        Missing::Failed => "The chart cannot be drawn in this browser. Its values:",
+                    } }
                 </p>
             } else {
                 <div
@@ -119,7 +122,7 @@ pub(super) fn Chart(props: &ChartProps) -> Html {
                     }
                 </div>
             }
-            { table(props, &summaries, *is_missing) }
+            { table(props, &summaries, missing.is_some()) }
         </div>
     }
 }
@@ -151,6 +154,15 @@ fn table(props: &ChartProps, summaries: &[Summary], is_seen: bool) -> Html {
     }
 }
 
+/// Why there is nothing to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    /// uPlot's script is not there, or ended with an error.
+    NotLoaded,
+    /// uPlot is there and cannot draw.
+    Failed,
+}
+
 /// What a plot is made for; another kind takes another plot.
 #[derive(Clone, Debug, PartialEq)]
 struct Kind {
@@ -175,7 +187,7 @@ struct Shared {
     frame: Frame,
     data: Rc<RefCell<Rc<ChartData>>>,
     drawn: RefCell<Option<Drawn>>,
-    missing: Box<dyn Fn()>,
+    missing: Box<dyn Fn(Missing)>,
     is_given_up: Cell<bool>,
 }
 
@@ -189,7 +201,7 @@ struct Drawn {
 
 impl Drawing {
     /// `missing` is called if there will be nothing to see.
-    fn new(place: HtmlElement, kind: Kind, missing: impl Fn() + 'static) -> Self {
+    fn new(place: HtmlElement, kind: Kind, missing: impl Fn(Missing) + 'static) -> Self {
         let shared = Rc::new_cyclic(|weak: &Weak<Shared>| {
             let weak = weak.clone();
             Shared {
@@ -314,9 +326,12 @@ impl Shared {
             }),
             // It is still on its way, and the window's load event will tell.
             None if page::is_loading() => None,
-            Some(None) | None => {
+            nothing => {
                 self.is_given_up.set(true);
-                (self.missing)();
+                (self.missing)(match nothing {
+                    Some(_) => Missing::Failed,
+                    None => Missing::NotLoaded,
+                });
                 None
             }
         }

@@ -1,7 +1,7 @@
 //! The tabs on the channel, and which of them is the broker.
 
-use tabmq_worker::api::{TabInfo, Visibility};
-use tabmq_worker::hooks::use_roster;
+use tabmq_worker::api::{StorageState, TabInfo, Visibility};
+use tabmq_worker::hooks::{use_roster, use_storage};
 use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
@@ -40,6 +40,8 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
     };
     let broker = roster.iter().find(|tab| tab.is_broker);
     let kept = broker.map(|tab| tab.durability);
+    let storage = use_storage();
+    let is_stored = broker.is_some() && storage.state != StorageState::Memory;
     html! {
         <section class="panel" aria-labelledby="tabs-title">
             <div class="panel-head">
@@ -58,7 +60,10 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
                 }
             </div>
             <p class="kept" data-testid="kept" data-durability={kept.map(durability_name)}>
-                { words::kept(kept) }
+                { words::kept(kept, storage.state) }
+                if let Some(persistence) = words::persistence(&storage).filter(|_| is_stored) {
+                    <span data-testid="persistence">{ format!(" {persistence}") }</span>
+                }
             </p>
             <div class="open-tabs">
                 <a

@@ -155,6 +155,39 @@ impl Durability {
     }
 }
 
+/// State of the broker's storage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StorageState {
+    /// It works; also where nothing is known of it.
+    #[default]
+    Ok,
+    /// It has no room: the broker refuses what it would have to store.
+    Full,
+    /// It fails, and the broker tries again.
+    Failing,
+    /// The broker keeps its state in memory.
+    Memory,
+}
+
+impl StorageState {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Full => "full",
+            Self::Failing => "failing",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// The state of this name; a name that this build does not know tells nothing.
+    pub(crate) fn named(name: &str) -> Self {
+        let all = [Self::Full, Self::Failing, Self::Memory];
+        let named = all.into_iter().find(|it| it.name() == name);
+        named.unwrap_or_default()
+    }
+}
+
 impl Visibility {
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -381,6 +414,8 @@ pub struct TabInfo {
     pub build: String,
     /// How the broker keeps its state while it is in this tab; for another tab, how it would.
     pub durability: Durability,
+    /// State of its storage, if it is the broker.
+    pub storage: StorageState,
 }
 
 /// What a client hears.
@@ -575,6 +610,44 @@ pub enum EventKind {
     },
     /// There is no broker, and this tab cannot become it, because somebody else holds the lock of this name.
     LockHeld(String),
+}
+
+impl EventKind {
+    /// Whether it is about the broker's storage.
+    #[must_use]
+    pub const fn is_of_storage(&self) -> bool {
+        match self {
+            Self::RecordsSkipped { .. }
+            | Self::InMemory(_)
+            | Self::Storage(_)
+            | Self::StorageFull
+            | Self::StorageHasRoom
+            | Self::StorageRemoved
+            | Self::StorageFailing(_)
+            | Self::StorageWorks
+            | Self::StorageLost
+            | Self::StorageDamaged { .. } => true,
+            Self::Joined
+            | Self::TabAppeared(_)
+            | Self::TabLeft(_)
+            | Self::TabLost(_)
+            | Self::Elected { .. }
+            | Self::TakingOver
+            | Self::Restored { .. }
+            | Self::Suspected
+            | Self::Ousting
+            | Self::Deaf
+            | Self::StoodStill { .. }
+            | Self::Deposed { .. }
+            | Self::Following { .. }
+            | Self::BrokerLost { .. }
+            | Self::Foreign(_)
+            | Self::LaneReset(_)
+            | Self::Broker(_)
+            | Self::Runtime(_)
+            | Self::LockHeld(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for EventKind {

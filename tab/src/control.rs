@@ -5,7 +5,7 @@
 
 use broker::Time;
 
-use crate::api::{Durability, ReignTimes, Term, Visibility};
+use crate::api::{Durability, ReignTimes, StorageState, Term, Visibility};
 use crate::names::TabId;
 
 /// Longest build string accepted from another tab, in bytes.
@@ -124,6 +124,8 @@ pub struct Announcement {
     pub reign: Option<ReignTimes>,
     /// Of a broker that keeps its state in a log, which log that is: see [`Notice::Log`](crate::api::Notice::Log).
     pub log: Option<u64>,
+    /// Of a broker, the state of its storage.
+    pub storage: StorageState,
 }
 
 impl ControlMessage {
@@ -165,6 +167,9 @@ impl ControlMessage {
                     fields.push(("restored", Value::Number(reign.restored.as_ms())));
                 }
                 fields.extend(it.log.map(|log| ("log", Value::Number(log))));
+                if it.storage != StorageState::default() {
+                    fields.push(("storage", text(it.storage.name())));
+                }
                 if !it.lanes.is_empty() {
                     fields.push(("lanes", Value::List(it.lanes.iter().map(tab).collect())));
                 }
@@ -254,6 +259,11 @@ impl ControlMessage {
                     _ => None,
                 },
                 log: fields.number("log")?.filter(|log| *log <= SAFE_INTEGER_MAX),
+                // Only people need it: what is not known, and what is no name, tells nothing.
+                storage: match (fields.0)("storage") {
+                    Field::Value(Value::Text(name)) => StorageState::named(&name),
+                    Field::Value(_) | Field::Missing | Field::Foreign => StorageState::default(),
+                },
             }),
             "bind" => Self::Bind {
                 tab_id,
@@ -436,6 +446,7 @@ mod tests {
             lanes: Vec::new(),
             reign: None,
             log: None,
+            storage: StorageState::Ok,
         }
     }
 
@@ -562,6 +573,41 @@ mod tests {
             r#","elected":5,"restored":4"#,
         ] {
             assert_eq!(parse_times(times), None, "{times}");
+        }
+    }
+
+    #[test]
+    fn the_state_of_the_storage_is_announced_and_what_is_no_state_tells_nothing() {
+        let parse_state = |storage: &str| {
+            let json = format!(
+                r#"{{"type":"announce","tabId":"0000000000000001","isBroker":true,"timestamp":5,"term":7{storage}}}"#
+            );
+            match parse(&json) {
+                Some(ControlMessage::Announce(announcement)) => announcement.storage,
+                other => panic!("{other:?}"),
+            }
+        };
+        for state in [
+            StorageState::Ok,
+            StorageState::Full,
+            StorageState::Failing,
+            StorageState::Memory,
+        ] {
+            let announced = ControlMessage::Announce(Announcement {
+                storage: state,
+                ..announcement()
+            });
+            assert_eq!(parse(&print(&announced)), Some(announced));
+            let named = parse_state(&format!(r#","storage":{:?}"#, state.name()));
+            assert_eq!(named, state);
+        }
+        for garbage in [
+            "",
+            r#","storage":"on fire""#,
+            r#","storage":7"#,
+            r#","storage":{}"#,
+        ] {
+            assert_eq!(parse_state(garbage), StorageState::Ok, "{garbage}");
         }
     }
 

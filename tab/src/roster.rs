@@ -139,5 +139,6 @@ pub(crate) fn info(announcement: &Announcement, last_seen: Time) -> TabInfo {
         clients: announcement.clients,
         build: announcement.build.clone(),
         durability: announcement.durability,
+        storage: announcement.storage,
     }
 }

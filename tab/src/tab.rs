@@ -13,7 +13,7 @@ use broker::Time;
 
 use crate::api::{
     Candidacy, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, RequestId,
-    Role, Source, TabStats, Term, Visibility,
+    Role, Source, StorageState, TabStats, Term, Visibility,
 };
 use crate::client::ClientInput;
 use crate::control::ControlMessage;
@@ -62,12 +62,13 @@ pub enum Input {
 pub enum LockEvent {
     /// The lock is held.
     Granted(Lock),
-    /// The lock was taken away, or the request failed. Not said of a lock that this tab released.
+    /// The lock was taken away. Not said of a lock that this tab released.
     Lost(Lock),
     /// Another holds the lock, and [`LockRequest::AcquireIfFree`] does not wait.
     NotFree(Lock),
     /// This browser has no Web Locks here, and what stands in for them knows neither [`LockRequest::AcquireIfFree`] nor
-    /// [`LockRequest::Steal`].
+    /// [`LockRequest::Steal`]. It is also the answer to [`LockRequest::Acquire`] where nothing stands in for them, or the
+    /// browser refuses.
     NotSupported(Lock),
 }
 
@@ -326,6 +327,8 @@ struct Joined {
 struct Announcing {
     last: Time,
     due: Time,
+    /// State of the storage that was announced, or is about to be.
+    storage: StorageState,
 }
 
 /// What this tab is on the channel.
@@ -496,6 +499,7 @@ impl Joined {
         }
         self.stats.frames_sent += frames;
         self.write_log(turn);
+        self.mind_storage();
         self.show_roster(turn);
         // A failover has just cost that: the next announcement may be seconds away.
         if self.stats.resent > self.resent_told {

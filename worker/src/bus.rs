@@ -14,6 +14,7 @@ use web_sys::{BroadcastChannel, ErrorEvent, Event, PageTransitionEvent, Url, Vis
 
 use crate::error::describe;
 use crate::events::Listener;
+use crate::page::persistence;
 use crate::worker::TabWorker;
 use crate::{BUILD, control, spawn};
 
@@ -31,6 +32,21 @@ pub struct BusOptions {
     pub durability: Durability,
     /// Whether the broker may be in this page's tab at all.
     pub candidacy: Candidacy,
+    /// Whether a [`BusHandle`](crate::BusHandle) asks the browser to keep this site's data.
+    pub persist: Persist,
+}
+
+/// Whether a page asks the browser, once, to keep this site's data even when space runs low
+/// (`navigator.storage.persist()`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Persist {
+    /// Where the browser decides by itself.
+    #[default]
+    Auto,
+    /// Also in Firefox, which shows a question.
+    Ask,
+    /// The app does it, or nobody.
+    Never,
 }
 
 /// What a page is told.
@@ -181,7 +197,7 @@ impl Inner {
                     visibility: visibility(),
                     durability: this.options.durability,
                     candidacy: this.options.candidacy,
-                    known_log: None,
+                    known_log: persistence::known_log(&this.options.channel),
                 };
                 // First, whatever else waits: a tab that is on no channel refuses everything.
                 this.outbox.replace(vec![Command::Open(open)]);
@@ -292,6 +308,9 @@ impl Inner {
 
     fn tell(&self, notices: Vec<Notice>) {
         for notice in &notices {
+            if let Notice::Log { identity } = notice {
+                persistence::keep_log(&self.options.channel, *identity);
+            }
             if let (Notice::Opened { tab_id, .. }, Some(running)) = (notice, &*self.worker.borrow())
             {
                 running.tab_id.set(Some(*tab_id));

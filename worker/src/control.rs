@@ -103,6 +103,7 @@ mod tests {
                     restored: tab::Time::from_ms(1 << 40),
                 }),
                 log: Some(6),
+                storage: tab::api::StorageState::Full,
             }),
             ControlMessage::Goodbye { tab_id },
             ControlMessage::Bind {

@@ -37,12 +37,12 @@ mod weblocks;
 mod worker;
 
 pub use attach::listen_for_ports;
-pub use bus::{Bus, BusOptions, Fault, Signal};
+pub use bus::{Bus, BusOptions, Fault, Persist, Signal};
 pub use page::{
     BusHandle, BusStatus, Client, Frame, Listening, Messages, Reason, Request, RequestError, Ring,
-    Subscriber, SubscriptionStatus,
+    StorageStatus, Subscriber, SubscriptionStatus,
 };
-pub use peer::NOT_FOR_PORTS;
+pub use peer::{EVENTS_FOR_PORTS, NOT_FOR_PORTS};
 pub use tab::{Stats, TabId, Time, api, topic_matches};
 pub use worker::TabWorker;
 

@@ -16,8 +16,10 @@ use crate::weblocks::{self, How, WebLock};
 pub(crate) enum Outcome {
     /// The lock is held.
     Granted,
-    /// The lock was taken away, or the request failed.
+    /// The lock was taken away.
     Lost,
+    /// The browser refused the request.
+    Refused,
     /// Another holds the lock, and the request did not wait for that.
     NotFree,
 }
@@ -84,7 +86,7 @@ impl Locks {
     }
 
     /// Whether an event tells of the request that there is for its lock now, and not of one that was taken back. A lock
-    /// that is lost is forgotten, so that it can be asked for again.
+    /// that is lost or refused is forgotten, so that it can be asked for again.
     pub(crate) fn is_current(&mut self, event: LockEvent) -> bool {
         match event {
             LockEvent::Granted(lock) => self.standing(lock) == Some(Standing::Held),
@@ -95,7 +97,12 @@ impl Locks {
                 }
                 is_over
             }
-            LockEvent::NotSupported(_) => true,
+            LockEvent::NotSupported(lock) => {
+                if self.standing(lock) == Some(Standing::Over) {
+                    self.asked.remove(&lock);
+                }
+                true
+            }
         }
     }
 
@@ -105,6 +112,7 @@ impl Locks {
             tell(match outcome {
                 Outcome::Granted => LockEvent::Granted(lock),
                 Outcome::Lost => LockEvent::Lost(lock),
+                Outcome::Refused => LockEvent::NotSupported(lock),
                 Outcome::NotFree => LockEvent::NotFree(lock),
             });
         };
@@ -144,7 +152,7 @@ impl Locks {
         let (asked, done) = match asked {
             Ok(asked) => (asked, Ok(())),
             Err(error) => {
-                (self.tell)(LockEvent::Lost(lock));
+                (self.tell)(LockEvent::NotSupported(lock));
                 (Asked::Refused, Err(error))
             }
         };
@@ -338,7 +346,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn with_neither_a_lock_is_lost_and_the_reason_told() {
+    async fn with_neither_no_lock_is_supported_and_the_reason_told() {
         let _locks = without_web_locks();
         let _databases = Lacking::new(js_sys::global(), "indexedDB");
         let (mut locks, told) = locks_of(TABS[0], "test-neither");
@@ -347,9 +355,35 @@ mod tests {
             .unwrap_err();
         assert!(error.as_string().unwrap().contains("neither"), "{error:?}");
         let event = told.next().await;
-        assert_eq!(event, LockEvent::Lost(Lock::Broker));
+        assert_eq!(event, LockEvent::NotSupported(Lock::Broker));
         assert!(locks.is_current(event));
-        assert!(!locks.is_current(event));
+        // It can be asked for again.
+        assert_eq!(locks.standing(Lock::Broker), None);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_lock_that_the_browser_refuses_is_not_supported_and_may_be_asked_for_again() {
+        for lacking in ["locks", "databases"] {
+            let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+            let refuse = "() => Promise.reject(new DOMException('no', 'SecurityError'))";
+            let locks = js_sys::eval(&format!("({{ request: {refuse} }})")).unwrap();
+            let fails = "({ open() { throw new DOMException('no', 'SecurityError') } })";
+            let databases = js_sys::eval(fails).unwrap();
+            let _lacking = match lacking {
+                "locks" => vec![Lacking::instead(scope.navigator(), "locks", &locks)],
+                _ => vec![
+                    Lacking::new(scope.navigator(), "locks"),
+                    Lacking::instead(js_sys::global(), "indexedDB", &databases),
+                ],
+            };
+            let (mut locks, told) = locks_of(TABS[0], "test-refused");
+            for _ in 0..2 {
+                locks.handle(LockRequest::Acquire(Lock::Broker)).unwrap();
+                let event = told.next().await;
+                assert_eq!(event, LockEvent::NotSupported(Lock::Broker), "{lacking}");
+                assert!(locks.is_current(event));
+            }
+        }
     }
 
     #[wasm_bindgen_test]

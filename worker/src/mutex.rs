@@ -45,7 +45,7 @@ impl Mutex {
             let database = acquire(&name, &queued.is_dropped).await;
             match database.and_then(|database| Held::new(database, &queued)) {
                 Ok(held) => queued.granted(Some(held)),
-                Err(_) => queued.lost(),
+                Err(_) => queued.over(Outcome::Refused),
             }
         });
         Self(state)
@@ -58,7 +58,7 @@ impl Mutex {
         spawn_local(async move {
             match indexeddb::delete(&name).await {
                 Ok(()) => queued.granted(None),
-                Err(_) => queued.lost(),
+                Err(_) => queued.over(Outcome::Refused),
             }
         });
         Self(state)
@@ -123,11 +123,11 @@ impl State {
         }
     }
 
-    fn lost(&self) {
+    fn over(&self, outcome: Outcome) {
         if !self.is_dropped.get() {
             self.held.take();
             self.standing.set(Standing::Over);
-            (self.tell)(Outcome::Lost);
+            (self.tell)(outcome);
         }
     }
 }
@@ -147,7 +147,7 @@ impl Held {
         // The browser closes it when a person clears the site's data.
         let close = Listener::new(&database, "close", move |_: Event| {
             if let Some(state) = lost.upgrade() {
-                state.lost();
+                state.over(Outcome::Lost);
             }
         })?;
         Ok(Self {

@@ -9,9 +9,23 @@ use web_sys::{Event, MessageEvent, MessagePort};
 use crate::events::Listener;
 use crate::worker::TabWorker;
 
-/// The notices that a page does not get on a port: what happened, how often, and what the broker was asked is for people
-/// who watch the bus itself, and pages that do not should not be woken.
-pub const NOT_FOR_PORTS: [&str; 3] = ["Event", "Stats", "Answer"];
+/// The notices that a page does not get on a port: counters, and what the broker was asked, are for people who watch the bus
+/// itself, and pages that do not should not be woken.
+pub const NOT_FOR_PORTS: [&str; 2] = ["Stats", "Answer"];
+
+/// The events that a page gets on a port, for the same reason: those of `EventKind::is_of_storage`.
+pub const EVENTS_FOR_PORTS: [&str; 10] = [
+    "RecordsSkipped",
+    "InMemory",
+    "Storage",
+    "StorageFull",
+    "StorageHasRoom",
+    "StorageRemoved",
+    "StorageFailing",
+    "StorageWorks",
+    "StorageLost",
+    "StorageDamaged",
+];
 
 /// Where notices go.
 #[derive(Debug)]
@@ -36,10 +50,7 @@ impl Peer {
                 Ok(())
             }
             Self::Port(it) => {
-                // Those that `NOT_FOR_PORTS` names.
-                notices.retain(|it| {
-                    !matches!(it, Notice::Event(_) | Notice::Stats(_) | Notice::Answer(..))
-                });
+                notices.retain(is_for_ports);
                 if notices.is_empty() {
                     return Ok(());
                 }
@@ -49,6 +60,20 @@ impl Peer {
                 it.port.post_message(&Uint8Array::from(bytes.as_slice()))
             }
         }
+    }
+}
+
+fn is_for_ports(notice: &Notice) -> bool {
+    match notice {
+        Notice::Event(event) => event.kind.is_of_storage(),
+        Notice::Stats(_) | Notice::Answer(..) => false,
+        Notice::Opened { .. }
+        | Notice::Role(_)
+        | Notice::Roster(_)
+        | Notice::Client(..)
+        | Notice::Refused(_)
+        | Notice::Mark(_)
+        | Notice::Log { .. } => true,
     }
 }
 
@@ -68,5 +93,50 @@ impl PeerPort {
             port,
             _message: message,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tab::api::{Event, EventKind, TabStats};
+
+    use super::*;
+
+    #[test]
+    fn of_all_events_those_of_the_storage_pass_through_a_port_and_are_named() {
+        let why = || "why".to_owned();
+        let of_storage = [
+            EventKind::RecordsSkipped {
+                skipped: 1,
+                first: None,
+            },
+            EventKind::InMemory(why()),
+            EventKind::Storage(why()),
+            EventKind::StorageFull,
+            EventKind::StorageHasRoom,
+            EventKind::StorageRemoved,
+            EventKind::StorageFailing(why()),
+            EventKind::StorageWorks,
+            EventKind::StorageLost,
+            EventKind::StorageDamaged {
+                rows: 1,
+                snapshot: false,
+            },
+        ];
+        let event = |kind| {
+            let at = tab::Time::default();
+            Notice::Event(Event { at, kind })
+        };
+        for (kind, name) in of_storage.into_iter().zip(EVENTS_FOR_PORTS) {
+            let debug = format!("{kind:?}");
+            let starts = debug.strip_prefix(name);
+            assert!(
+                starts.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)),
+                "{debug} is not {name}"
+            );
+            assert!(is_for_ports(&event(kind)), "{name}");
+        }
+        assert!(!is_for_ports(&event(EventKind::Joined)));
+        assert!(!is_for_ports(&Notice::Stats(TabStats::default())));
     }
 }

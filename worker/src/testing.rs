@@ -86,14 +86,19 @@ pub(crate) struct Lacking {
 
 impl Lacking {
     pub(crate) fn new(object: impl AsRef<Object>, property: &str) -> Self {
+        Self::instead(object, property, &JsValue::UNDEFINED)
+    }
+
+    /// What this browser has is another thing.
+    pub(crate) fn instead(object: impl AsRef<Object>, property: &str, value: &JsValue) -> Self {
         let object = object.as_ref().clone();
         let property = JsValue::from_str(property);
         let descriptor = Reflect::get_own_property_descriptor(&object, &property).unwrap();
         let nothing = Object::new();
-        Reflect::set(&nothing, &"value".into(), &JsValue::UNDEFINED).unwrap();
+        Reflect::set(&nothing, &"value".into(), value).unwrap();
         Reflect::set(&nothing, &"configurable".into(), &JsValue::TRUE).unwrap();
         assert!(Reflect::define_property(&object, &property, &nothing).unwrap());
-        assert!(Reflect::get(&object, &property).unwrap().is_undefined());
+        assert_eq!(&Reflect::get(&object, &property).unwrap(), value);
         Self {
             object,
             property,

@@ -116,7 +116,12 @@ impl WebLock {
             let ended = JsFuture::from(ended).await;
             if ended.is_err() && !requested.is_dropped.get() {
                 requested.is_over.set(true);
-                on_outcome(Outcome::Lost);
+                let was_held = requested.release.borrow().is_some();
+                on_outcome(if was_held {
+                    Outcome::Lost
+                } else {
+                    Outcome::Refused
+                });
             }
         });
         Ok(Self { state, abort })

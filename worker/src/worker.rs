@@ -3,8 +3,8 @@
 use core::convert::Infallible;
 
 use gloo_worker::{HandlerId, Worker, WorkerScope};
-use js_sys::Uint8Array;
-use tab::api::{Command, Notice, Source};
+use js_sys::{Reflect, Uint8Array};
+use tab::api::{Command, Durability, Notice, Source};
 use tab::sorted::Map;
 use tab::{ChannelName, Input, Lane, Notices, Output, PortInput, Settings, Tab, TabId, Time};
 use wasm_bindgen::prelude::*;
@@ -173,14 +173,21 @@ impl Turning {
         let notices = self.notices.take();
         self.tell(notices);
         let mut hang_ms = 0;
-        let commands = commands.into_iter().filter(|command| match command {
+        let mut commands = commands;
+        commands.retain_mut(|command| match command {
             Command::Hang { ms } => {
                 hang_ms = hang_ms.max(*ms);
                 false
             }
+            // There `strict` is what `relaxed` is, and the roster tells.
+            Command::Open(options)
+                if options.durability == Durability::Strict && !knows_durability() =>
+            {
+                options.durability = Durability::Relaxed;
+                true
+            }
             _ => true,
         });
-        let commands: Vec<Command> = commands.collect();
         self.turn(commands.into_iter().map(Input::Command));
         if hang_ms > 0 {
             clock::stand_still(hang_ms.min(HANG_MS_MAX));
@@ -276,6 +283,16 @@ impl Turning {
             self.report.trouble("The browser refused", &error);
         }
     }
+}
+
+/// Whether this browser lets a transaction say whether it is to be flushed to the disk.
+fn knows_durability() -> bool {
+    let get = |of: JsValue, name: &str| Reflect::get(&of, &JsValue::from_str(name));
+    let transaction = get(js_sys::global().into(), "IDBTransaction");
+    let prototype = transaction.and_then(|it| get(it, "prototype"));
+    prototype
+        .and_then(|it| Reflect::has(&it, &JsValue::from_str("durability")))
+        .unwrap_or_default()
 }
 
 impl Joined {

@@ -17,7 +17,7 @@ use tab::TabId;
 use tab::api::{
     Answer, Candidacy, ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause,
     Durability, EventKind, Notice, Problem, QoS, Question, RetainHandling, Role, Source,
-    Visibility,
+    StorageState, Visibility,
 };
 use tab::names::ChannelError;
 
@@ -43,13 +43,16 @@ fn main() -> ExitCode {
 
 /// What a page that is attached by a port gets to see: not what is meant for people who watch the bus itself.
 fn pages_part(mut registry: Registry) -> Registry {
-    for (name, left_out) in [
-        ("Notice", &tabmq_worker::NOT_FOR_PORTS[..]),
-        ("Command", &NOT_SAID),
-    ] {
-        if let Some(ContainerFormat::Enum(variants)) = registry.get_mut(name) {
+    let is_left_out = |container: &str, variant: &str| match container {
+        "Notice" => tabmq_worker::NOT_FOR_PORTS.contains(&variant),
+        "Command" => NOT_SAID.contains(&variant),
+        "EventKind" => !tabmq_worker::EVENTS_FOR_PORTS.contains(&variant),
+        _ => false,
+    };
+    for (name, container) in &mut registry {
+        if let ContainerFormat::Enum(variants) = container {
             for variant in variants.values_mut() {
-                if left_out.contains(&variant.name.as_str()) {
+                if is_left_out(name, &variant.name) {
                     variant.value = VariantFormat::Unit;
                 }
             }
@@ -85,7 +88,7 @@ fn registry() -> Result<Registry, Error> {
     // Enums first: what they are part of is traced with one of their variants.
     trace![
         Candidacy,
-        ChannelError, Durability, QoS, RetainHandling, Role, Source, Visibility
+        ChannelError, Durability, QoS, RetainHandling, Role, Source, StorageState, Visibility
     ];
     trace![Problem, DisconnectCause, ClientStatus, EventKind];
     trace![Answer, Question];

@@ -1,7 +1,7 @@
 //! Election: the lock says who may be the broker, and the highest term who is.
 
 use super::{Announcing, Joined, Output, Part, Turn};
-use crate::api::{Candidacy, Durability, EventKind, ReignTimes, Term};
+use crate::api::{Candidacy, Durability, EventKind, ReignTimes, StorageState, Term};
 use crate::control::{ControlMessage, VALUES_MAX};
 use crate::host::{Host, State};
 use crate::link::Link;
@@ -33,13 +33,14 @@ impl Joined {
     }
 
     /// Others may know of this tab now: whoever queues behind its lock waits until it is gone.
-    fn on_own_lock_granted(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn on_own_lock_granted(&mut self, turn: &mut Turn<'_>) {
         if self.announcing.is_some() {
             return;
         }
         self.announcing = Some(Announcing {
             last: turn.now,
             due: turn.now,
+            storage: StorageState::default(),
         });
         if self.candidacy == Candidacy::Auto {
             turn.acquire(Lock::Broker);
@@ -198,10 +199,14 @@ impl Joined {
             (Lock::Steal, _) => self.on_right(Right::NotGiven, turn),
             (Lock::Broker | Lock::Tab(_), _) => {
                 // Not at once: a browser that refuses locks refuses the next request as well.
-                let at = turn.now.plus_ms(self.settings.lock_retry_ms);
-                self.lock_retries.insert(lock, at);
+                self.ask_again(lock, self.settings.lock_retry_ms, turn);
             }
         }
+    }
+
+    /// Asks for a lock again after so many milliseconds.
+    pub(super) fn ask_again(&mut self, lock: Lock, after_ms: u64, turn: &Turn<'_>) {
+        self.lock_retries.insert(lock, turn.now.plus_ms(after_ms));
     }
 
     pub(super) fn retry_locks(&mut self, turn: &mut Turn<'_>) {

@@ -2,8 +2,9 @@
 
 use super::election::Claim;
 use super::{Joined, Part, Turn};
-use crate::api::{EventKind, Notice, Role, Visibility};
+use crate::api::{EventKind, Notice, Role, StorageState, Visibility};
 use crate::control::{Announcement, ControlMessage};
+use crate::log::Trouble;
 use crate::names::{Lock, PROTOCOL_MAJOR, TabId};
 use crate::roster;
 
@@ -146,6 +147,7 @@ impl Joined {
                 Part::Broker(reign) if reign.log.is_some() => self.known_log,
                 Part::Broker(_) | Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
             },
+            storage: self.storage_state(),
         }
     }
 
@@ -158,6 +160,32 @@ impl Joined {
         turn.notify(Notice::Log { identity });
         if before.is_some() && is_news {
             self.event_seldom("lost", turn, || EventKind::StorageLost);
+        }
+    }
+
+    /// State of the storage of the broker in this tab.
+    fn storage_state(&self) -> StorageState {
+        match &self.part {
+            Part::Broker(reign) => match &reign.log {
+                None => StorageState::Memory,
+                Some(log) => match log.trouble() {
+                    None => StorageState::Ok,
+                    Some(Trouble::Full) => StorageState::Full,
+                    Some(Trouble::Failing) => StorageState::Failing,
+                },
+            },
+            Part::Waiting | Part::Client(_) | Part::Taking(_) => StorageState::Ok,
+        }
+    }
+
+    /// Announces soon that the state of this tab's storage has changed, if it has.
+    pub(super) fn mind_storage(&mut self) {
+        let state = self.storage_state();
+        if let Some(announcing) = &mut self.announcing
+            && announcing.storage != state
+        {
+            announcing.storage = state;
+            self.changed();
         }
     }
 
@@ -175,6 +203,7 @@ impl Joined {
             return;
         };
         announcing.last = turn.now;
+        announcing.storage = announcement.storage;
         announcing.due = turn.now.plus_ms(self.settings.announce_interval_ms);
         turn.control(ControlMessage::Announce(announcement));
         self.stats.broker = match &self.part {

@@ -109,10 +109,20 @@ impl Joined {
     }
 
     pub(super) fn on_lock_not_supported(&mut self, lock: Lock, turn: &mut Turn<'_>) {
+        let later_ms = self.settings.announce_interval_ms;
         match lock {
-            Lock::Steal | Lock::Broker => self.on_right(Right::NoLocks, turn),
-            Lock::Tab(_) => {}
+            Lock::Steal => {}
+            // It may be had later; one that is queued for stays so.
+            Lock::Broker => self.ask_again(lock, later_ms, turn),
+            // There are no locks at all, so nobody could wait for this one.
+            Lock::Tab(tab) if tab == self.tab_id => {
+                self.ask_again(lock, later_ms, turn);
+                return self.on_own_lock_granted(turn);
+            }
+            // Its tab is missed when it is silent.
+            Lock::Tab(_) => return,
         }
+        self.on_right(Right::NoLocks, turn);
     }
 
     pub(super) fn on_right(&mut self, right: Right, turn: &mut Turn<'_>) {

@@ -143,6 +143,54 @@ fn without_locks_a_silent_broker_is_fenced_all_the_same() {
 }
 
 #[test]
+fn without_locks_and_without_a_database_one_tab_leads_in_memory_and_another_after_it() {
+    let mut world = World::durable(0);
+    world.has_no_locks = true;
+    world.has_no_mutex = true;
+    world.disk.is_missing = true;
+    world.open(id(1));
+    world.pass(2_000);
+    assert_eq!(brokers(&world, [1]), [id(1)]);
+    let in_memory = EventKind::InMemory("there is none".to_owned());
+    assert!(world.events(id(1)).contains(&&in_memory));
+
+    // Two at once are told of the broker, and wait for no lock.
+    world.open(id(2));
+    world.open(id(3));
+    world.pass(3_000);
+    assert_eq!(brokers(&world, 1..=3), [id(1)]);
+    world.connect(id(2));
+    world.publish(id(2), "a", "x", QoS::AtLeastOnce);
+    world.pass(100);
+    assert_eq!(world.published(id(2)).len(), 1);
+
+    world.close(id(1));
+    world.pass(3_000);
+    assert_eq!(brokers(&world, 2..=3).len(), 1);
+    assert!(world.is_connected(id(2)));
+    let broker = brokers(&world, 2..=3)[0];
+    world.vanish(broker);
+    world.pass(60_000);
+    let last = if broker == id(2) { 3 } else { 2 };
+    assert_eq!(brokers(&world, [last]), [id(last)]);
+}
+
+#[test]
+fn without_locks_tabs_that_start_together_agree_on_one_broker() {
+    let mut world = World::durable(0);
+    world.has_no_locks = true;
+    world.has_no_mutex = true;
+    world.disk.is_missing = true;
+    for number in 1..=4 {
+        world.open(id(number));
+    }
+    world.pass(5_000);
+    assert_eq!(brokers(&world, 1..=4).len(), 1);
+    let terms: Vec<_> = (1..=4).map(|number| world.term(id(number))).collect();
+    assert!(terms.iter().all(|term| *term == terms[0]), "{terms:?}");
+}
+
+#[test]
 fn a_broker_that_answers_is_left_in_peace() {
     let mut world = with_connected_tabs(2);
     let before = world.term(id(1));

@@ -33,6 +33,7 @@ fn claim(tab_id: TabId, term: Term) -> ControlMessage {
         lanes: Vec::new(),
         reign: None,
         log: None,
+        storage: tab::api::StorageState::Ok,
     })
 }
 

@@ -35,6 +35,7 @@ fn claim(tab_id: TabId, term: Term) -> Announcement {
         lanes: Vec::new(),
         reign: None,
         log: None,
+        storage: tab::api::StorageState::Ok,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Who is there, and how often it is said.
 
 use tab::api::{
-    ClientCommand, Command, ConnectOptions, Durability, EventKind, TabInfo, Visibility,
+    ClientCommand, Command, ConnectOptions, Durability, EventKind, QoS, StorageState, TabInfo,
+    Visibility,
 };
 use tab::control::{Announcement, ControlMessage};
 use tab::{Input, Settings, TabId, Time};
@@ -137,7 +138,47 @@ fn announcement(tab_id: TabId) -> ControlMessage {
         lanes: Vec::new(),
         reign: None,
         log: None,
+        storage: StorageState::Ok,
     })
+}
+
+fn storage_of_broker(world: &World, tab: u64) -> Option<StorageState> {
+    let roster = world.roster(id(tab));
+    let broker = roster.iter().find(|it| it.is_broker);
+    broker.map(|it| it.storage)
+}
+
+#[test]
+fn every_tab_learns_the_state_of_the_brokers_storage() {
+    let mut world = World::durable(2);
+    world.connect(id(2));
+    world.pass(1_000);
+    assert_eq!(
+        [1, 2].map(|tab| storage_of_broker(&world, tab)),
+        [Some(StorageState::Ok); 2]
+    );
+    world.disk.is_full = true;
+    world.publish(id(2), "a", "x", QoS::AtLeastOnce);
+    world.pass(1_000);
+    assert_eq!(
+        [1, 2].map(|tab| storage_of_broker(&world, tab)),
+        [Some(StorageState::Full); 2]
+    );
+    world.disk.is_full = false;
+    world.pass(60_000);
+    assert_eq!(
+        [1, 2].map(|tab| storage_of_broker(&world, tab)),
+        [Some(StorageState::Ok); 2]
+    );
+
+    let mut world = World::with_tabs(2);
+    world.pass(1_000);
+    assert_eq!(
+        [1, 2].map(|tab| storage_of_broker(&world, tab)),
+        [Some(StorageState::Memory); 2]
+    );
+    let own = world.roster(id(1)).iter().find(|it| it.tab_id == id(2));
+    assert_eq!(own.map(|it| it.storage), Some(StorageState::Ok));
 }
 
 #[test]

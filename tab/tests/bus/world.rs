@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) restless: BTreeSet<TabId>,
     /// There are no Web Locks, but what stands in for them.
     pub(crate) has_no_locks: bool,
+    /// Nothing stands in for Web Locks, either.
+    pub(crate) has_no_mutex: bool,
     requests: u64,
 }
 
@@ -108,6 +110,7 @@ impl World {
             silent_pages: BTreeSet::new(),
             restless: BTreeSet::new(),
             has_no_locks: false,
+            has_no_mutex: false,
             requests: 0,
         };
         for number in 1..=count {
@@ -422,6 +425,10 @@ impl World {
     }
 
     fn acquire(&mut self, tab_id: TabId, lock: Lock) {
+        if self.has_no_mutex {
+            let event = LockEvent::NotSupported(lock);
+            return self.arriving.push_back((tab_id, Input::Lock(event)));
+        }
         let queue = self.locks.entry(lock).or_default();
         if !queue.contains(&tab_id) {
             queue.push_back(tab_id);

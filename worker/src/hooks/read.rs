@@ -6,7 +6,7 @@ use tab::api::{ClientStatus, Role, TabInfo};
 use yew::prelude::*;
 
 use super::provider::{Place, use_place};
-use crate::page::{BusHandle, BusStatus, Client, Frame};
+use crate::page::{BusHandle, BusStatus, Client, Frame, StorageStatus};
 
 /// The bus of the [`BusProvider`](super::BusProvider) above: for listening, and for clients beside the shared one.
 ///
@@ -109,6 +109,22 @@ pub fn use_roster() -> Rc<[TabInfo]> {
     use_read(|place| place.bus.roster())
 }
 
+/// What is known of the storage: the state of the broker's, and whether the browser keeps this site's data.
+///
+/// ```no_run
+/// # use tabmq_worker::{api::StorageState, hooks::use_storage};
+/// # use yew::prelude::*;
+/// #[component]
+/// fn Alert() -> Html {
+///     let storage = use_storage();
+///     html! { if storage.state == StorageState::Full { <p role="alert">{ "No room." }</p> } }
+/// }
+/// ```
+#[hook]
+pub fn use_storage() -> StorageStatus {
+    use_read(|place| place.bus.storage())
+}
+
 /// Something that changes with notices; the component is drawn again when it has.
 #[hook]
 fn use_read<T: Clone + PartialEq + 'static>(read: fn(&Place) -> T) -> T {
@@ -134,6 +150,10 @@ fn use_read<T: Clone + PartialEq + 'static>(read: fn(&Place) -> T) -> T {
                     move |_| check()
                 }),
                 place.bus.on_failure({
+                    let check = Rc::clone(&check);
+                    move |_| check()
+                }),
+                place.bus.on_storage({
                     let check = Rc::clone(&check);
                     move |_| check()
                 }),

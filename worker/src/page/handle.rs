@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use futures_channel::oneshot;
+use wasm_bindgen_futures::spawn_local;
 
 use tab::TabId;
 use tab::api::{
@@ -16,8 +17,9 @@ use tab::api::{
 use super::client::{Client, Core};
 use super::error::RequestError;
 use super::listeners::{Listeners, Listening};
+use super::persistence::{self, StorageStatus};
 use super::standing::{BusStatus, Standing};
-use crate::bus::{Bus, BusOptions, Fault, Signal};
+use crate::bus::{Bus, BusOptions, Fault, Persist, Signal};
 
 thread_local! {
     static OPEN: RefCell<BTreeMap<String, Weak<Inner>>> = const { RefCell::new(BTreeMap::new()) };
@@ -58,6 +60,9 @@ struct Inner {
     next_question: Cell<u64>,
     on_notice: Listeners<Notice>,
     on_failure: Listeners<str>,
+    /// What the browser says of this site's data; the rest the roster tells.
+    persistence: Cell<StorageStatus>,
+    on_storage: Listeners<StorageStatus>,
 }
 
 impl BusOptions {
@@ -69,6 +74,7 @@ impl BusOptions {
             worker_url: None,
             durability: Durability::default(),
             candidacy: Candidacy::default(),
+            persist: Persist::default(),
         }
     }
 }
@@ -86,6 +92,7 @@ impl BusHandle {
         }
         let inner = Rc::new(Inner::new(channel.clone()));
         OPEN.with_borrow_mut(|open| open.insert(channel, Rc::downgrade(&inner)));
+        Inner::look_at_storage(&inner, options.clone());
         let hearing = Rc::downgrade(&inner);
         let bus = Bus::open(options, move |signal| {
             if let Some(inner) = hearing.upgrade() {
@@ -160,6 +167,19 @@ impl BusHandle {
     /// events, refused commands, counters. What is about a client the client tells.
     pub fn on_notice(&self, callback: impl Fn(&Notice) + 'static) -> Listening {
         self.0.on_notice.add(callback)
+    }
+
+    /// What is known of the storage: of the broker's, and of this site's in the browser.
+    #[must_use]
+    pub fn storage(&self) -> StorageStatus {
+        self.0.storage()
+    }
+
+    /// Tells what the browser says of this site's data, once it is known. What happens to the broker's storage is told by
+    /// [`on_notice`](Self::on_notice): to its own tab by [`Notice::Event`], see
+    /// [`EventKind::is_of_storage`](tab::api::EventKind::is_of_storage), to the others by [`TabInfo::storage`].
+    pub fn on_storage(&self, callback: impl Fn(&StorageStatus) + 'static) -> Listening {
+        self.0.on_storage.add(callback)
     }
 
     /// Tells that the worker could not be loaded or has crashed, in a sentence for people.
@@ -253,7 +273,30 @@ impl Inner {
             next_question: Cell::new(0),
             on_notice: Listeners::default(),
             on_failure: Listeners::default(),
+            persistence: Cell::default(),
+            on_storage: Listeners::default(),
         }
+    }
+
+    fn storage(&self) -> StorageStatus {
+        let roster = Rc::clone(&self.standing.borrow().roster);
+        let broker = roster.iter().find(|tab| tab.is_broker);
+        StorageStatus {
+            state: broker.map(|tab| tab.storage).unwrap_or_default(),
+            ..self.persistence.get()
+        }
+    }
+
+    fn look_at_storage(this: &Rc<Self>, options: BusOptions) {
+        let this = Rc::downgrade(this);
+        spawn_local(async move {
+            if let Some(found) = persistence::look(&options).await
+                && let Some(this) = this.upgrade()
+            {
+                this.persistence.set(found);
+                this.on_storage.tell(&this.storage());
+            }
+        });
     }
 
     fn hear(&self, signal: Signal) {
@@ -309,7 +352,8 @@ impl Inner {
             | Notice::Event(_)
             | Notice::Refused(_)
             | Notice::Stats(_)
-            | Notice::Mark(_) => {}
+            | Notice::Mark(_)
+            | Notice::Log { .. } => {}
         }
         self.on_notice.tell(&notice);
     }

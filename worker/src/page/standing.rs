@@ -68,7 +68,8 @@ impl Standing {
             | Notice::Event(_)
             | Notice::Stats(_)
             | Notice::Answer(..)
-            | Notice::Mark(_) => {}
+            | Notice::Mark(_)
+            | Notice::Log { .. } => {}
         }
     }
 
