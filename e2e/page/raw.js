@@ -153,6 +153,14 @@ globalThis.raw = {
         new Promise((resolve) => setTimeout(resolve, ms, false)),
     ]),
 
+    /** How many bytes each row of a channel's log and each piece of its snapshot has. */
+    values: (channel) => inDatabase(channel, "readonly", ["log", "snap"], async (transaction) => {
+        const all = (store) => result(transaction.objectStore(store).getAll());
+        const [rows, pieces] = (await Promise.all([all("log"), all("snap")])).map((values) =>
+            values.map(({ bytes }) => bytes?.length ?? 0));
+        return { rows, pieces };
+    }),
+
     /** What a channel's database holds: rows and bytes of the log, pieces and bytes of the snapshot. */
     sizes: (channel) => inDatabase(channel, "readonly", ["log", "snap"], async (transaction) => {
         const all = (store) => result(transaction.objectStore(store).getAll());

@@ -17,6 +17,8 @@ mod fallback;
 #[cfg(unix)]
 mod faults;
 mod foreign;
+#[cfg(unix)]
+mod large;
 mod lifecycle;
 mod messages;
 #[cfg(unix)]
