@@ -28,6 +28,8 @@ mod page;
 mod pressure;
 #[cfg(unix)]
 mod storage;
+#[cfg(unix)]
+mod store;
 mod wills;
 #[cfg(unix)]
 mod work;
