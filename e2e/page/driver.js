@@ -70,9 +70,13 @@ function hearClient(at, [client, notice]) {
             answer(value[0], { refused: value[1] });
             break;
         case "Message":
-            messages.push({ at, client, ...value, payload: new TextDecoder().decode(new Uint8Array(value.payload)) });
+            messages.push({ at, client, ...value, ...contents(new Uint8Array(value.payload)) });
             break;
     }
+}
+
+function contents(bytes) {
+    return { payload: new TextDecoder().decode(bytes), hash: tab.hash(bytes) };
 }
 
 function answer(request, value) {
@@ -118,7 +122,7 @@ const metronome = new Worker(URL.createObjectURL(new Blob([`
 metronome.onmessage = () => driver?.tick();
 
 const qosNames = ["AtMostOnce", "AtLeastOnce", "ExactlyOnce"];
-const bytes = (text) => new TextEncoder().encode(text);
+const bytes = (payload) => typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
 const noProperties = () => ({
     payload_is_utf8: null,
     message_expiry_interval: null,
@@ -141,6 +145,22 @@ globalThis.tab = {
     messages,
     until,
     now: () => performance.timeOrigin + performance.now(),
+
+    /** Bytes that cannot be compressed, always the same for one seed. */
+    noise(seed, length) {
+        const words = new Uint32Array(Math.ceil(length / 4));
+        let state = Math.imul(seed + 1, 0x9e3779b1) | 1;
+        for (let i = 0; i < words.length; i++) {
+            state ^= state << 13;
+            state ^= state >>> 17;
+            state ^= state << 5;
+            words[i] = state;
+        }
+        return new Uint8Array(words.buffer, 0, length);
+    },
+
+    /** A number that tells byte strings apart, their length included. */
+    hash: (bytes) => bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), bytes.length) >>> 0,
 
     /** Joins the channel; resolves once this tab has an id. */
     async open({

@@ -147,11 +147,48 @@ globalThis.raw = {
     put: (channel, key, row) => inDatabase(channel, "readwrite", ["log"], (transaction) =>
         result(transaction.objectStore("log").put(row, key))),
 
+    /** Deletes the rows of a channel's log that `isMeant(key, row)`. Returns how many. */
+    remove: (channel, isMeant) => inDatabase(channel, "readwrite", ["log"], async (transaction) => {
+        const log = transaction.objectStore("log");
+        const [keys, rows] = await Promise.all([result(log.getAllKeys()), result(log.getAll())]);
+        const meant = keys.filter((key, index) => isMeant(key, rows[index]));
+        await Promise.all(meant.map((key) => result(log.delete(key))));
+        return meant.length;
+    }),
+
+    /** Deletes the snapshot of a channel. Returns how many pieces it had. */
+    removeSnapshot: (channel) => inDatabase(channel, "readwrite", ["snap"], async (transaction) => {
+        const pieces = transaction.objectStore("snap");
+        const count = await result(pieces.count());
+        await result(pieces.clear());
+        return count;
+    }),
+
+    /** Keeps a transaction over a channel's log open, so that nobody else reads or writes it, until `release` is called. */
+    hold: (channel) => new Promise((resolve) => {
+        let isHeld = true;
+        raw.release = () => { isHeld = false; };
+        inDatabase(channel, "readwrite", ["log", "snap"], async (transaction) => {
+            while (isHeld) {
+                await result(transaction.objectStore("log").count());
+                resolve(true);
+            }
+        });
+    }),
+
     /** Whether the log of a channel can be read, which it cannot while somebody has begun to write it and not committed. */
     isReadable: (channel, ms) => Promise.race([
         inDatabase(channel, "readonly", ["log"], (transaction) => result(transaction.objectStore("log").count())).then(() => true),
         new Promise((resolve) => setTimeout(resolve, ms, false)),
     ]),
+
+    /** How many bytes each row of a channel's log and each piece of its snapshot has. */
+    values: (channel) => inDatabase(channel, "readonly", ["log", "snap"], async (transaction) => {
+        const all = (store) => result(transaction.objectStore(store).getAll());
+        const [rows, pieces] = (await Promise.all([all("log"), all("snap")])).map((values) =>
+            values.map(({ bytes }) => bytes?.length ?? 0));
+        return { rows, pieces };
+    }),
 
     /** What a channel's database holds: rows and bytes of the log, pieces and bytes of the snapshot. */
     sizes: (channel) => inDatabase(channel, "readonly", ["log", "snap"], async (transaction) => {

@@ -340,8 +340,14 @@ impl<'c> Page<'c> {
     #[track_caller]
     pub fn join_with_worker_script(&self, channel: &str, script: &str) {
         let url = format!("{}?channel={channel}", self.chromium.server().url());
+        self.join_at_with_worker_script(&url, script);
+    }
+
+    /// As [`Self::join_with_worker_script`], at an address, whose query says which channel it is.
+    #[track_caller]
+    pub fn join_at_with_worker_script(&self, url: &str, script: &str) {
         self.attach_workers(true);
-        self.navigate(&url);
+        self.navigate(url);
         let mut prepared = BTreeSet::new();
         let start = Instant::now();
         while self.try_evaluate("typeof tab") != Ok(json!("object")) {

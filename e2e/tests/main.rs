@@ -17,6 +17,8 @@ mod fallback;
 #[cfg(unix)]
 mod faults;
 mod foreign;
+#[cfg(unix)]
+mod large;
 mod lifecycle;
 mod messages;
 #[cfg(unix)]
@@ -26,6 +28,8 @@ mod page;
 mod pressure;
 #[cfg(unix)]
 mod storage;
+#[cfg(unix)]
+mod store;
 mod wills;
 #[cfg(unix)]
 mod work;

@@ -7,7 +7,7 @@ use crate::work::{connect, tabs};
 
 /// A session of a client that is away, with a subscription and a message that waits; and a retained message.
 #[track_caller]
-fn leave_things(page: &Page<'_>) {
+pub(crate) fn leave_things(page: &Page<'_>) {
     page.evaluate(
         "(async () => {
             await tab.connect({ client: 1, clientId: 'away', clean: false, expiry: 3600 });
@@ -21,7 +21,7 @@ fn leave_things(page: &Page<'_>) {
 
 /// Everything of [`leave_things`] is there.
 #[track_caller]
-fn assert_things(page: &Page<'_>) {
+pub(crate) fn assert_things(page: &Page<'_>) {
     page.evaluate("tab.messages.length = 0");
     let connected =
         page.evaluate("tab.connect({ client: 1, clientId: 'away', clean: false, expiry: 3600 })");
@@ -60,13 +60,13 @@ fn assert_nothing(page: &Page<'_>) {
 }
 
 #[track_caller]
-fn until_told(page: &Page<'_>, kind: &str) -> String {
+pub(crate) fn until_told(page: &Page<'_>, kind: &str) -> String {
     let look = format!("tab.until(() => tab.log.find((it) => it.kind === '{kind}')?.words)");
     page.evaluate_as(&look)
 }
 
 #[track_caller]
-fn was_told(page: &Page<'_>, kind: &str) -> bool {
+pub(crate) fn was_told(page: &Page<'_>, kind: &str) -> bool {
     page.evaluate(&format!("tab.log.some((it) => it.kind === '{kind}')")) == true
 }
 

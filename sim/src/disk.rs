@@ -13,6 +13,9 @@ use tab::storage::{
 use crate::mutant::Mutant;
 use crate::prng::Prng;
 
+/// Chromium keeps larger values in files of their own, and reads those when the transaction that asked for them is complete.
+const VALUE_BYTES_MAX: usize = 64 << 10;
+
 /// How the database behaves in one world.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Manners {
@@ -95,6 +98,8 @@ pub(crate) struct Outcome {
     /// What is stored now and was not before.
     pub(crate) change: Option<Change>,
     pub(crate) answer: StorageEvent,
+    /// Whether files have to be read before the answer comes, while others write on.
+    pub(crate) is_in_files: bool,
 }
 
 /// A change of what is stored.
@@ -326,10 +331,13 @@ impl Disk {
             }
             StorageRequest::Close => return None,
         };
+        let is_in_files =
+            matches!(&answer, StorageEvent::Loaded(loaded) if has_large_values(loaded));
         Some(Ok(Outcome {
             connection,
             change,
             answer,
+            is_in_files,
         }))
     }
 
@@ -460,6 +468,16 @@ impl Disk {
     pub(crate) fn hears_of_closing(&mut self, tab: TabId) -> bool {
         self.closing.remove(&tab)
     }
+}
+
+fn has_large_values(loaded: &Loaded) -> bool {
+    let rows = loaded.rows.iter().map(|(_, row)| match &row.kind {
+        RowKind::Segment(bytes) => bytes.len(),
+        RowKind::Fence | RowKind::Checkpoint => 0,
+    });
+    let pieces = loaded.snapshot.iter().flat_map(|it| &it.pieces);
+    rows.chain(pieces.map(Vec::len))
+        .any(|bytes| bytes > VALUE_BYTES_MAX)
 }
 
 fn is_segment(row: &Row) -> bool {

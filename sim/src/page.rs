@@ -27,6 +27,9 @@ pub(crate) const TOPIC_FILTERS: [&str; 14] = [
 const CLIENTS: u64 = 3;
 pub(crate) const PROBER: ClientNo = ClientNo(90);
 
+/// A CONNECT has no place for more.
+const WILL_BYTES_MAX: usize = u16::MAX as usize;
+
 /// Name of the user property that carries a [`MessageId`].
 pub(crate) const ID_PROPERTY: &str = "id";
 
@@ -131,6 +134,7 @@ pub(crate) struct Page {
     visibility: Visibility,
     /// Whether each client is meant to be connected.
     clients: BTreeMap<ClientNo, bool>,
+    payload_bytes: usize,
     last_no: u64,
 }
 
@@ -141,6 +145,7 @@ impl Page {
         no: u32,
         promise: Promise,
         durability: Durability,
+        payload_bytes: usize,
     ) -> Self {
         Self {
             prng,
@@ -151,6 +156,7 @@ impl Page {
             opened: false,
             visibility: Visibility::Visible,
             clients: BTreeMap::new(),
+            payload_bytes,
             last_no: 0,
         }
     }
@@ -232,12 +238,14 @@ impl Page {
             format!("client-{}-{}", self.person, no.0)
         };
         let is_durable = self.promise == Promise::Durable;
-        let will = self.prng.chance(300).then(|| Will {
-            publication: Publication {
-                retain: false,
-                ..self.publication(no)
-            },
-            delay_interval: self.prng.one_of([0, 0, 1]),
+        let will = self.prng.chance(300).then(|| {
+            let mut publication = self.publication(no);
+            publication.retain = false;
+            publication.payload.truncate(WILL_BYTES_MAX);
+            Will {
+                publication,
+                delay_interval: self.prng.one_of([0, 0, 1]),
+            }
         });
         let options = ConnectOptions {
             client_id,
@@ -328,7 +336,7 @@ impl Page {
         if retain && self.prng.chance(150) {
             publication.payload.clear();
         } else if self.prng.chance(10) {
-            publication.payload.resize(20_000, b'.');
+            publication.payload.resize(self.payload_bytes, b'.');
         } else {
             let len = publication.payload.len() + self.prng.one_of([0, 10, 300]);
             publication.payload.resize(len, b'.');

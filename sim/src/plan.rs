@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     /// is.
     pub(crate) delivery_ms: u64,
     pub(crate) disk: Manners,
+    /// Length of a page's longest payloads.
+    pub(crate) payload_bytes: usize,
     /// Milliseconds that a page takes at most to come after with what it was told.
     pub(crate) page_ms: u64,
     pub(crate) settings: Settings,
@@ -128,6 +130,7 @@ impl Plan {
                     Promise::Durable | Promise::Memory => 0,
                 },
             },
+            payload_bytes: 20_000,
             page_ms: 0,
             settings: Settings {
                 receive_maximum,
@@ -158,6 +161,8 @@ impl Plan {
             plan.page_ms = prng.one_of([1, 20, 200]);
             // What is long takes many turns, and after each interruption all of them again.
             plan.delivery_ms = plan.delivery_ms.max(8_000);
+        } else if has(Fault::Large) {
+            plan.payload_bytes = prng.one_of([20_000, 70_000]);
         }
         let later = later_faults(prng, is_rough).into_iter();
         plan.faults.extend(later.filter(|(fault, _)| has(*fault)));

@@ -89,6 +89,8 @@ faults! {
     StuckDisk = "stuck-disk",
     /// Transactions are aborted.
     Abort = "abort",
+    /// Some payloads are so large that the browser keeps them in files, which it takes up to 500 ms to read.
+    Large = "large",
     /// Something befalls a broker while it writes, or as soon as it has written.
     AtCommit = "at-commit",
     /// Something befalls a tab soon after an election.

@@ -144,6 +144,10 @@ tally! {
     writes_aborted,
     /// Reads that were aborted.
     reads_failed,
+    /// Reads of values that the browser keeps in files.
+    files_read,
+    /// Rows that were stored while another tab waited for such a read, which is out of date then.
+    rows_stored_during_reads,
     /// Times that a database could not be opened.
     databases_unavailable,
     /// Transactions that ended with their tab.

@@ -61,6 +61,8 @@ pub(crate) struct World<'t> {
     net: Net,
     locks: Locks,
     disk: Disk,
+    /// Until when each tab waits for what it has read and the browser keeps in files.
+    reading: BTreeMap<TabId, u64>,
     oracle: Oracle,
     is_calm: bool,
     trace: &'t mut Trace,
@@ -135,6 +137,7 @@ impl<'t> World<'t> {
         Self {
             net: Net::new(prng.fork(), plan.slow_per_mille),
             disk: Disk::new(prng.fork(), plan.disk, mutant),
+            reading: BTreeMap::new(),
             locks: Locks::new(plan.has_web_locks, mutant == Some(Mutant::LockShared)),
             oracle: Oracle::new(plan.clone()),
             plan,

@@ -327,6 +327,10 @@ impl Inner {
             let url = self.worker_url().unwrap_or_default();
             format!("The worker could not be loaded from {url}. Check that the file is there.")
         });
+        // After an exception it may do anything or nothing, and it holds locks: another tab, or another worker, does better.
+        if let Some(running) = self.worker.take() {
+            running.native.terminate();
+        }
         (self.on_signal)(Signal::Failed(what));
     }
 

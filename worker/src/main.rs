@@ -2,11 +2,11 @@
 
 use gloo_worker::Registrable as _;
 use tabmq_worker::TabWorker;
-use wasm_bindgen::JsValue;
 
 fn main() {
+    // The page hears of an exception in its worker, but of what stops WebAssembly only that it was unreachable.
     std::panic::set_hook(Box::new(|panic| {
-        web_sys::console::error_1(&JsValue::from_str(&panic.to_string()));
+        wasm_bindgen::throw_str(&panic.to_string());
     }));
     tabmq_worker::listen_for_ports();
     TabWorker::registrar().register();

@@ -37,7 +37,7 @@ impl Story {
             oracle: Oracle::new(plan(Promise::Memory)),
             pages: [0, 1].map(|no| {
                 let prng = Prng::new(1);
-                Page::new(prng, no, no, Promise::Memory, Durability::Memory)
+                Page::new(prng, no, no, Promise::Memory, Durability::Memory, 0)
             }),
             now_ms: 0,
         };

@@ -116,6 +116,7 @@ impl World<'_> {
             | Fault::SlowDisk
             | Fault::StuckDisk
             | Fault::Abort
+            | Fault::Large
             | Fault::AtCommit
             | Fault::AfterElection
             | Fault::TwoBuilds

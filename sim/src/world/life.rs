@@ -24,7 +24,15 @@ impl World<'_> {
         self.away.retain(|(away, _)| *away != person);
         let id = TabId::from_entropy(self.prng.next());
         let (promise, durability) = (self.plan.promise, self.plan.durability);
-        let page = Page::new(self.prng.fork(), person, self.births, promise, durability);
+        let payload_bytes = self.plan.payload_bytes;
+        let page = Page::new(
+            self.prng.fork(),
+            person,
+            self.births,
+            promise,
+            durability,
+            payload_bytes,
+        );
         self.births += 1;
         let is_other = self.prng.chance(self.plan.other_build_per_mille);
         self.oracle.tally.tabs_of_another_build += u64::from(is_other);

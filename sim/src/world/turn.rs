@@ -263,15 +263,33 @@ impl World<'_> {
         );
         if let Some(change) = &outcome.change {
             self.oracle.on_change(tab, change)?;
+            let others = self.reading.iter().filter(|(reader, _)| **reader != tab);
+            if others.clone().any(|(_, until_us)| *until_us > self.now_us) {
+                self.oracle.tally.rows_stored_during_reads += 1;
+            }
         }
         let is_promised = is_row
             && self.mutant == Some(Mutant::AckBeforeCommit)
             && !matches!(outcome.change, Some(crate::disk::Change::Checkpoint(_)));
         if !is_promised {
             let answer = Arrival::Stored(outcome.connection, outcome.answer);
-            self.schedule_in(50, 1_000, Event::Arrival(tab, answer));
+            let at_us = self.now_us + self.answer_us(outcome.is_in_files);
+            if outcome.is_in_files {
+                self.oracle.tally.files_read += 1;
+                self.reading.insert(tab, at_us);
+            }
+            self.schedule(at_us, Event::Arrival(tab, answer));
         }
         Ok(())
+    }
+
+    /// How long after its transaction an answer comes.
+    fn answer_us(&mut self, is_in_files: bool) -> u64 {
+        let after_us = self.prng.between(50, 1_000);
+        if is_in_files && !self.is_calm {
+            return after_us + self.prng.between(0, 500_000);
+        }
+        after_us
     }
 
     pub(super) fn on_mid_commit(&mut self, tab: TabId) -> Result<(), Violation> {

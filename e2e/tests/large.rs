@@ -1,0 +1,208 @@
+//! Values that a browser keeps apart because they are large and do not compress.
+
+use std::time::Duration;
+
+use e2e::{Chromium, ChromiumSetup, Ending, Page, SQLITE};
+use serde_json::json;
+
+use crate::work::connect;
+
+/// Retained, one message each, in this order. The first makes the log long, so everything before it is in a snapshot; all
+/// others stay in rows.
+const RETAINED_BYTES: [usize; 5] = [16_777_000, 4_000_000, 1_000_000, 66_000, 60_000];
+/// Waiting for a session that is away.
+const WAITING_BYTES: [usize; 3] = [1_000_000, 66_000, 60_000];
+/// Of one row: small by themselves, large together.
+const TOGETHER: usize = 17;
+const TOGETHER_BYTES: usize = 60_000;
+/// Retained values of one snapshot, small by themselves.
+const SENSORS: usize = 1_500;
+const SENSOR_BYTES: usize = 200;
+/// As many as a CONNECT can hold; with the rest of its row they are too many for the browser's common file.
+const WILL_BYTES: usize = 65_535;
+
+/// Such messages take their time in a page that makes arrays of numbers of them.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Chromium keeps larger values in files of their own.
+const APART_BYTES: usize = 65_536;
+
+/// Publishes noise to `{prefix}/{number}` for each of these lengths, all in one turn of the loop.
+#[track_caller]
+fn publish(page: &Page<'_>, prefix: &str, seed: u32, lengths: &[usize], retain: bool) {
+    let publish = format!(
+        "Promise.all({}.map((length, at) =>
+            tab.publish(`{prefix}/${{at}}`, tab.noise({seed} + at, length), {{ retain: {retain} }})))",
+        json!(lengths)
+    );
+    let codes: Vec<u8> = page.evaluate_as(&publish);
+    let is_accepted = codes.iter().all(|code| [0, 16].contains(code));
+    assert!(is_accepted, "{prefix}: {codes:?}");
+}
+
+/// Waits until a client has got exactly that noise.
+#[track_caller]
+fn assert_arrives(page: &Page<'_>, client: u32, prefix: &str, seed: u32, lengths: &[usize]) {
+    page.evaluate(&format!(
+        "globalThis.expected = {}.map((length, at) => tab.hash(tab.noise({seed} + at, length))),
+         globalThis.arrived = (at) => tab.messages.find((it) => it.client === {client} && it.topic === `{prefix}/${{at}}`),
+         true",
+        json!(lengths)
+    ));
+    page.evaluate("tab.until(() => expected.every((_, at) => arrived(at) !== undefined))");
+    let differing: Vec<usize> = page.evaluate_as(
+        "expected.map((hash, at) => hash === arrived(at).hash ? -1 : at).filter((at) => at >= 0)",
+    );
+    assert_eq!(
+        differing, [0; 0],
+        "{prefix}: other bytes than were published"
+    );
+}
+
+fn together() -> Vec<usize> {
+    vec![TOGETHER_BYTES; TOGETHER]
+}
+
+fn sensors() -> Vec<usize> {
+    vec![SENSOR_BYTES; SENSORS]
+}
+
+/// Leaves large values that are retained.
+#[track_caller]
+fn leave_retained(page: &Page<'_>) {
+    publish(page, "kept/sensor", 1, &sensors(), true);
+    let [first, others @ ..] = RETAINED_BYTES;
+    publish(page, "kept/first", 2, &[first], true);
+    publish(page, "kept/other", 3, &others, true);
+}
+
+/// Leaves large values in the queue of a session that is away. Each `seed` makes other ones.
+#[track_caller]
+fn leave_waiting(page: &Page<'_>, seed: u32) {
+    page.evaluate(
+        "(async () => {
+            await tab.connect({ client: 1, clientId: 'away', clean: true, expiry: 3600 });
+            await tab.subscribe('waiting/#', { client: 1 });
+            tab.disconnect({ client: 1 });
+        })()",
+    );
+    publish(page, "waiting/one", seed, &WAITING_BYTES, false);
+    publish(page, "waiting/together", seed + 100, &together(), false);
+}
+
+/// Leaves a large will, whose client ends without a word when its tab does.
+#[track_caller]
+fn leave_will(page: &Page<'_>, seed: u32) {
+    let connected = page.evaluate(&format!(
+        "tab.connect({{
+            client: 2, clientId: 'mortal-{seed}', clean: false, expiry: 3600,
+            will: {{ topic: 'will/{seed}', payload: tab.noise({seed}, {WILL_BYTES}), retain: true }},
+        }})"
+    ));
+    assert!(connected["term"].is_u64(), "{connected}");
+}
+
+/// Rows and pieces of the snapshot are as large as they are meant to be.
+#[track_caller]
+fn assert_apart(page: &Page<'_>) {
+    let sum = format!(
+        "(all) => all.filter((bytes) => bytes > {APART_BYTES}).reduce((sum, bytes) => sum + bytes, 0)"
+    );
+    let [rows, pieces]: [usize; 2] = page.evaluate_as(&format!(
+        "raw.values('large').then(({{ rows, pieces }}) => [rows, pieces].map({sum}))"
+    ));
+    let [first, others @ ..] = RETAINED_BYTES;
+    let all = [
+        &others[..],
+        &WAITING_BYTES[..],
+        &together()[..],
+        &[WILL_BYTES],
+    ]
+    .concat();
+    let small = [others[3], WAITING_BYTES[2]].iter().sum::<usize>();
+    // Of those that are small by themselves the first may have a row for itself.
+    let expected = all.iter().sum::<usize>() - small - TOGETHER_BYTES;
+    assert!(rows >= expected, "{rows} of {expected} bytes in large rows");
+    let expected = first + SENSORS * SENSOR_BYTES;
+    assert!(
+        pieces >= expected,
+        "{pieces} of {expected} bytes in large pieces"
+    );
+}
+
+/// What [`leave_retained`] left is there, byte for byte.
+#[track_caller]
+fn assert_retained(page: &Page<'_>) {
+    page.evaluate("tab.connect({ client: 3 }).then(() => tab.subscribe('kept/#', { client: 3 }))");
+    assert_arrives(page, 3, "kept/sensor", 1, &sensors());
+    let [first, others @ ..] = RETAINED_BYTES;
+    assert_arrives(page, 3, "kept/first", 2, &[first]);
+    assert_arrives(page, 3, "kept/other", 3, &others);
+}
+
+/// Everything is there after all tabs have ended, byte for byte.
+#[track_caller]
+fn assert_all(page: &Page<'_>, seed: u32) {
+    assert_retained(page);
+    let connected =
+        page.evaluate("tab.connect({ client: 1, clientId: 'away', clean: false, expiry: 3600 })");
+    assert_eq!(connected["session_present"], true, "{connected}");
+    assert_arrives(page, 1, "waiting/one", seed, &WAITING_BYTES);
+    assert_arrives(page, 1, "waiting/together", seed + 100, &together());
+    page.evaluate("tab.subscribe('will/#', { client: 3 })");
+    page.evaluate(&format!(
+        "tab.until(() => tab.messages.some(({{ topic, hash }}) =>
+            topic === 'will/{seed}' && hash === tab.hash(tab.noise({seed}, {WILL_BYTES}))))"
+    ));
+}
+
+#[test]
+fn large_values_survive_changes_of_broker_and_the_end_of_the_browser() {
+    assert_survive(&[], |_| {});
+}
+
+#[test]
+fn so_they_do_in_databases_of_sqlite() {
+    assert_survive(&[SQLITE], Chromium::assert_sqlite);
+}
+
+#[track_caller]
+fn assert_survive(arguments: &[&str], assert: fn(&Chromium)) {
+    // In memory no browser keeps anything in files.
+    let profile = tempfile::tempdir().expect("a folder");
+    let start = |server| {
+        let chromium = Chromium::start_with(ChromiumSetup {
+            profile: Some(profile.path()),
+            server,
+            arguments,
+        });
+        chromium.wait_at_most(LONGEST);
+        chromium
+    };
+    let chromium = start(None);
+    // Alone, because it takes a while to store the largest, and no other tab shall take its place for that.
+    let page = chromium.join("large");
+    connect(&page);
+    leave_retained(&page);
+    leave_waiting(&page, 1_000);
+    assert_apart(&page);
+    let other = chromium.join("large");
+    other.until_client();
+    page.end_by(Ending::Close);
+    other.until_broker();
+    assert_retained(&other);
+    leave_will(&other, 1_000);
+    assert(&chromium);
+
+    let chromium = start(Some(chromium.kill()));
+    let page = chromium.join("large");
+    connect(&page);
+    assert_all(&page, 1_000);
+    leave_waiting(&page, 5_000);
+    leave_will(&page, 5_000);
+
+    let chromium = start(Some(chromium.quit()));
+    let page = chromium.join("large");
+    connect(&page);
+    assert_all(&page, 5_000);
+}
