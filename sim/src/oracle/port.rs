@@ -163,7 +163,11 @@ impl Port {
                 self.is_malformed = true;
                 self.is_wrong = true;
             }
-            Wish::Misuse => self.is_wrong = true,
+            // The client acknowledges nothing any more, so that nothing more has to come.
+            Wish::Misuse => {
+                self.is_wrong = true;
+                self.debts.clear();
+            }
         }
     }
 

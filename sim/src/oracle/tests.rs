@@ -231,6 +231,7 @@ fn a_message_that_nobody_published_or_that_changed_is_found() {
     publication.payload.push(0);
     let outcome = story.deliver(&publication, false);
     assert!(matches!(outcome, Err(Violation::Altered { .. })));
+    publication.payload.clear();
     publication.properties.user_properties.clear();
     let outcome = story.deliver(&publication, false);
     assert!(matches!(outcome, Err(Violation::Invented { .. })));

@@ -6,6 +6,7 @@ use tab::api::{ClientCommand, ClientNo, Command, QoS};
 use super::World;
 use crate::page::{MessageId, PROBER, TOPICS};
 use crate::plan::Promise;
+use crate::port::Port;
 use crate::violation::{ClientKey, Violation};
 
 /// How long after the last fault all must be well again.
@@ -47,6 +48,9 @@ impl World<'_> {
         self.wake_all()?;
         for tab in self.living() {
             self.relieve(tab)?;
+        }
+        for runtime in self.tabs.values_mut() {
+            runtime.ports.values_mut().for_each(Port::hurry);
         }
         self.net.calm();
         self.disk.calm();
