@@ -596,6 +596,7 @@ fn the_browser_is_asked_once_to_keep_the_data_and_not_where_it_would_ask_the_per
         ),
     ] {
         let page = chromium.open(&document);
+        page.until_true("the document", "location.pathname.endsWith('package.json')");
         page.evaluate(&format!(
             "{preparation}
              globalThis.asked = 0;
