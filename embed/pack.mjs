@@ -12,7 +12,7 @@ const EXPECTED = [
     'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'package.json', 'worker.js', 'worker_bg.wasm', 'shared.js',
     ...['index', 'mqttjs', 'react', 'inline'].flatMap((name) => [`${name}.js`, `${name}.d.ts`]),
     // What those types are made of.
-    ...['bincode', 'bus', 'client', 'emitter', 'errors', 'hub', 'socket', 'topics', 'wire', 'worker-url'].map((name) => `${name}.d.ts`),
+    ...['bincode', 'bus', 'client', 'emitter', 'errors', 'hub', 'socket', 'storage', 'topics', 'wire', 'worker-url'].map((name) => `${name}.d.ts`),
 ];
 
 const [{ filename, files, size }] = JSON.parse(run('npm', 'pack', './dist', '--json', '--pack-destination', '.'));

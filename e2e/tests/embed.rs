@@ -594,7 +594,8 @@ fn every_tab_is_told_that_storage_is_full_and_that_there_is_room_again() {
 #[test]
 fn the_browser_is_asked_once_to_keep_the_data_and_not_where_it_would_ask_the_person() {
     let chromium = start();
-    let package = "./../../plain/dist/tabmq/index.js";
+    // A document without an app, which would ask, too.
+    let document = format!("{}plain/dist/tabmq/package.json", chromium.server().url());
     let gecko = "Object.defineProperty(navigator, 'userAgent', { value: 'Mozilla/5.0 Gecko/20100101 Firefox/153.0' });";
     for (preparation, options, asked, persistent) in [
         ("", "", 1, "true"),
@@ -616,20 +617,20 @@ fn the_browser_is_asked_once_to_keep_the_data_and_not_where_it_would_ask_the_per
             "true",
         ),
     ] {
-        let page = chromium.open(&url(&chromium, "esbuild"));
+        let page = chromium.open(&document);
+        page.until_true("the document", "location.pathname.endsWith('package.json')");
         page.evaluate(&format!(
             "{preparation}
              globalThis.asked = 0;
              StorageManager.prototype.persisted = async () => false;
              StorageManager.prototype.persist = async () => {{ asked += 1; return true; }};
-             import('{package}').then(async ({{ open }}) => {{
+             import('./index.js').then(async ({{ open }}) => {{
                 globalThis.buses = await Promise.all(['persist', 'other'].map((channel) => open({{ channel, {options} }})));
              }})"
         ));
         let look = format!("buses.every((it) => `${{it.storage.persistent}}` === '{persistent}')");
         page.until_true("whether data is kept", &look);
         assert_eq!(page.evaluate("asked"), asked, "{preparation} {options}");
-        page.close();
     }
 }
 

@@ -39,15 +39,15 @@ export interface BusStorage {
 }
 
 const MESSAGES: Record<StorageEventKind, string> = {
-    full: "The browser's storage is full: the broker refuses what it would have to store.",
+    full: "The browser's storage is full.",
     room: "There is room in the browser's storage again.",
     failing: 'The database fails.',
     working: 'The database works again.',
-    memory: "The broker keeps its state in memory: it ends with the broker's tab.",
-    removed: 'The browser has removed what was stored. The broker writes anew what it knows; what only the storage held is lost.',
-    lost: 'The browser has lost what was stored here before.',
-    damaged: 'A part of what was stored is missing, and what only it held is lost.',
-    skipped: 'Stored records that cannot be read were left out.',
+    memory: "The broker's state is in memory only.",
+    removed: 'The browser has removed what was stored.',
+    lost: 'The browser has lost what was stored.',
+    damaged: 'A part of what was stored is missing.',
+    skipped: 'Stored records cannot be read.',
 };
 
 /** Those that a program may have to act on: each is an error, too. */
@@ -60,40 +60,25 @@ export function storageEvent(kind: StorageEventKind, reason?: string | null, cou
     return { kind, message, ...reason && { reason }, ...count && { count } };
 }
 
+const KINDS: { [name: string]: StorageEventKind | undefined } = {
+    StorageFull: 'full',
+    StorageHasRoom: 'room',
+    Storage: 'failing',
+    StorageFailing: 'failing',
+    StorageWorks: 'working',
+    InMemory: 'memory',
+    StorageRemoved: 'removed',
+    StorageLost: 'lost',
+    StorageDamaged: 'damaged',
+    RecordsSkipped: 'skipped',
+};
+
 /** What the broker in this tab says; `undefined` for what is no news of the storage. */
 export function fromWorker(it: EventKind): BusStorageEvent | undefined {
-    if (it === 'StorageFull') {
-        return storageEvent('full');
-    }
-    if (it === 'StorageHasRoom') {
-        return storageEvent('room');
-    }
-    if (it === 'StorageWorks') {
-        return storageEvent('working');
-    }
-    if (it === 'StorageRemoved') {
-        return storageEvent('removed');
-    }
-    if (it === 'StorageLost') {
-        return storageEvent('lost');
-    }
-    if (typeof it === 'string') {
-        return undefined;
-    }
-    if ('InMemory' in it) {
-        return storageEvent('memory', it.InMemory);
-    }
-    if ('Storage' in it) {
-        return storageEvent('failing', it.Storage);
-    }
-    if ('StorageFailing' in it) {
-        return storageEvent('failing', it.StorageFailing);
-    }
-    if ('RecordsSkipped' in it) {
-        return storageEvent('skipped', it.RecordsSkipped.first, it.RecordsSkipped.skipped);
-    }
-    const { rows, snapshot } = it.StorageDamaged;
-    return storageEvent('damaged', snapshot ? 'The snapshot is missing.' : null, rows);
+    const [name, value] = typeof it === 'string' ? [it] : Object.entries(it)[0] as [string, string | { first?: string | null; skipped?: number; rows?: number }];
+    const kind = KINDS[name];
+    const [reason, count] = typeof value === 'object' ? [value.first, value.skipped ?? value.rows] : [value];
+    return kind && storageEvent(kind, reason, count);
 }
 
 /** The state that an event leads to; `undefined` if it changes none. */
