@@ -245,6 +245,14 @@ impl Suspicion {
         matches!(self.state, State::Asking)
     }
 
+    /// What led to [`Step::Ask`] is too long ago: the broker is asked once more.
+    pub(crate) fn renew(&mut self, out: &mut Vec<Step>) {
+        if self.is_asking() {
+            self.state = State::Calm;
+            out.push(Step::Ear(false));
+        }
+    }
+
     /// There is a broker, or this tab's attempt to become it has ended.
     pub(crate) fn calm(&mut self, out: &mut Vec<Step>) {
         match self.state {

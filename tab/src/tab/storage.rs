@@ -12,6 +12,12 @@ use crate::takeover::{Outcome, Why};
 
 use super::{Input, Joined, LockRequest, Part, Turn};
 
+/// How long a database that works is taken to work on.
+const PROOF_MS: u64 = 2_000;
+
+/// After how long a check tells nothing of the broker any more that it was to take the place of.
+const LATE_MS: u64 = 500;
+
 /// What is known of the database.
 #[derive(Debug, Default)]
 pub(super) struct Database {
@@ -27,6 +33,10 @@ pub(super) struct Database {
     wants_check: bool,
     /// Whether a check has failed and is repeated on a new connection.
     is_rechecked: bool,
+    /// When a check last showed that it works.
+    proved: Option<Time>,
+    /// When this tab last wanted to take the broker's place.
+    right_wanted: Time,
     /// Whether a row has failed so often that there may be something about it.
     suspects_row: bool,
     /// Whether the broker in this tab has opened it anew, and what it finds may be another log than before.
@@ -64,6 +74,11 @@ impl Database {
 
     pub(super) fn next_timeout(&self) -> Option<Time> {
         self.asked.as_ref().map(|asked| asked.silence_due)
+    }
+
+    /// Whether a check has shown a moment ago that it works.
+    fn has_proved(&self, now: Time) -> bool {
+        self.proved.is_some_and(|at| at.plus_ms(PROOF_MS) > now)
     }
 
     /// Whether it has not answered for long.
@@ -208,7 +223,11 @@ impl Joined {
         if self.durability == Durability::Memory || self.database.unavailable.is_some() {
             return turn.lock(LockRequest::AcquireIfFree(Lock::Steal));
         }
+        if self.database.has_proved(turn.now) {
+            return turn.lock(LockRequest::AcquireIfFree(Lock::Steal));
+        }
         self.database.wants_check = true;
+        self.database.right_wanted = turn.now;
         if self.database.is_silent() {
             self.on_right(Right::NotGiven, turn);
         }
@@ -244,8 +263,12 @@ impl Joined {
         self.database.is_rechecked = false;
         self.database.is_reopened &= !works;
         let suspects_row = core::mem::take(&mut self.database.suspects_row);
+        self.database.proved = works.then_some(turn.now);
+        let is_late = self.database.right_wanted.plus_ms(LATE_MS) < turn.now;
         match &self.part {
             Part::Waiting | Part::Client(_) if self.suspicion.is_asking() => match works {
+                // Meanwhile the broker may have answered, and this tab may have become deaf.
+                true if is_late => self.suspect_again(turn),
                 true => turn.lock(LockRequest::AcquireIfFree(Lock::Steal)),
                 false => self.on_right(Right::NotGiven, turn),
             },

@@ -53,6 +53,13 @@ impl Joined {
         self.carry_out(steps, turn);
     }
 
+    /// Suspects once more from the beginning.
+    pub(super) fn suspect_again(&mut self, turn: &mut Turn<'_>) {
+        let mut steps = Vec::new();
+        self.suspicion.renew(&mut steps);
+        self.carry_out(steps, turn);
+    }
+
     /// There is a broker, or this tab's attempt to become it has ended.
     pub(super) fn calm_down(&mut self, turn: &mut Turn<'_>) {
         let mut steps = Vec::new();
