@@ -31,6 +31,8 @@ pub(crate) struct Takeover {
     has_had_database: bool,
     /// How often in a row the database failed.
     failures: u32,
+    /// How long it was tried, in milliseconds, not by the clock, which can be set.
+    tried_ms: u64,
     /// How it failed last, until somebody is told.
     untold: Option<String>,
 }
@@ -101,6 +103,7 @@ impl Takeover {
             read_before: None,
             has_had_database,
             failures: 0,
+            tried_ms: 0,
             untold: None,
         }
     }
@@ -128,6 +131,7 @@ impl Takeover {
         why: String,
         settings: &Settings,
     ) -> Option<Outcome> {
+        self.tried_ms += settings.storage_silence_ms;
         let beginning = self.pause(now, heard, why, settings);
         beginning.map(|beginning| Outcome::Reign(Box::new(beginning)))
     }
@@ -324,14 +328,14 @@ impl Takeover {
         settings: &Settings,
     ) -> Option<Beginning> {
         self.failures = self.failures.saturating_add(1);
-        let is_late = self.began.plus_ms(settings.storage_open_ms) <= now;
-        if is_late && !self.has_had_database {
+        if self.tried_ms >= settings.storage_open_ms && !self.has_had_database {
             return Some(self.in_memory(next_term(now, heard), Some(why)));
         }
         self.untold = Some(why);
         let pause_ms = settings.storage_retry_ms << self.failures.min(16);
-        let until = now.plus_ms(pause_ms.min(settings.storage_retry_ms_max));
-        self.step = Step::Pausing(until);
+        let pause_ms = pause_ms.min(settings.storage_retry_ms_max);
+        self.tried_ms += pause_ms;
+        self.step = Step::Pausing(now.plus_ms(pause_ms));
         None
     }
 

@@ -316,7 +316,7 @@ impl World<'_> {
     }
 
     fn silence_opening(&mut self) {
-        let ms = self.prng.one_of([1_000, 5_000, 20_000]);
+        let ms = self.prng.one_of([1_000, 5_000, 10_000]);
         self.trace.note(self.now_us, || {
             format!("nobody can open the database for {ms} ms")
         });
