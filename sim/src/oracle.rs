@@ -102,6 +102,16 @@ struct TabView {
     health: Health,
 }
 
+impl TabView {
+    /// Term of the broker that the tab itself takes for the broker. Another may be elected already.
+    fn followed(&self) -> Option<Term> {
+        match self.role {
+            Role::Broker { term } | Role::Client { term, .. } => Some(term),
+            Role::Waiting => None,
+        }
+    }
+}
+
 /// A request that waits for its answer.
 #[derive(Debug)]
 struct Request {

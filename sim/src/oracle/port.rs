@@ -10,7 +10,7 @@ use tab::{PortNo, TabId, Time};
 
 use super::client::Stream;
 use super::message::{Kind, Moment, Published};
-use super::{Oracle, topic};
+use super::{Oracle, TabView, topic};
 use crate::page::{ID_PROPERTY, MessageId};
 use crate::plan::Promise;
 use crate::port::Wish;
@@ -26,7 +26,7 @@ pub(super) struct Port {
     version: ProtocolVersion,
     /// Whether CONNECT has been sent and has no answer.
     is_connecting: bool,
-    /// The broker when CONNACK came.
+    /// The broker that its tab followed when CONNACK came: one that is gone may have said it.
     accepted: Option<Option<Term>>,
     /// Whether the session has certainly been stored.
     is_certain: bool,
@@ -359,11 +359,10 @@ impl Oracle {
             || !self.plan.is_gentle()
             || view.health.was_ill
             || view.disturbed_until != Time::default();
-        // A broker that is gone may have said CONNACK.
         let has_moved = port
             .accepted
             .flatten()
-            .is_none_or(|term| self.term() != Some(term));
+            .is_none_or(|term| view.followed() != Some(term));
         let may_lose_session = match self.plan.promise {
             Promise::Durable => is_excused,
             Promise::Memory => has_moved,
@@ -389,7 +388,8 @@ impl Oracle {
     ) -> Result<(), Violation> {
         let now = self.moment(now);
         let key = ClientKey::of_port(tab, no);
-        let (may_be_full, term) = (self.may_be_full(now), self.term());
+        let may_be_full = self.may_be_full(now);
+        let followed = self.tabs.get(&tab).and_then(TabView::followed);
         let port = self.port((tab, no));
         let port = port.ok_or(Violation::PortAfterEnd { port: key })?;
         let named = || format!("{packet:?}");
@@ -411,7 +411,7 @@ impl Oracle {
                 }
                 refused(u8::from(it.reason_code))?;
                 if it.reason_code == ReasonCode::Success {
-                    port.accepted = Some(term);
+                    port.accepted = Some(followed);
                     port.is_certain = !may_be_full;
                 }
                 Ok(())
