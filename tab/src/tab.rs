@@ -6,7 +6,7 @@ mod storage;
 mod suspicion;
 mod traffic;
 
-use broker::sorted::Map;
+use broker::sorted::{Map, Set};
 use std::collections::VecDeque;
 
 use broker::Time;
@@ -249,6 +249,7 @@ impl Tab {
             database: Database::default(),
             known_log: options.known_log,
             held: Vec::new(),
+            ended: Set::new(),
             lock_retries: Map::new(),
             part: Part::Waiting,
             last_binding: 0,
@@ -296,6 +297,8 @@ struct Joined {
     known_log: Option<u64>,
     /// What the page and the ports wanted during a reign that was in doubt and is over.
     held: Vec<Input>,
+    /// Ports whose end has come and is held back: they get nothing more.
+    ended: Set<PortNo>,
     /// Locks that could not be queued for, and when that is tried again.
     lock_retries: Map<Lock, Time>,
     part: Part,
@@ -357,6 +360,9 @@ impl Joined {
         if page_is_behind != self.page_is_behind {
             self.page_is_behind = page_is_behind;
             self.mind_page(turn);
+        }
+        if let Input::Port(no, PortInput::Closed) = input {
+            self.ended.insert(no);
         }
         if let Some(input) = self.hold_back(input, turn.now) {
             self.take(input, turn);

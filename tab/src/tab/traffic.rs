@@ -192,6 +192,9 @@ impl Joined {
 
     pub(super) fn on_port(&mut self, no: PortNo, input: PortInput, turn: &mut Turn<'_>) {
         let local_no = LocalNo::Port(no);
+        if input == PortInput::Closed {
+            self.ended.remove(&no);
+        }
         if input == PortInput::Opened {
             let default_id = format!("tab-{}-port-{}", self.tab_id, no.0);
             let port = Port::new(self.settings.clone(), default_id);
@@ -358,7 +361,9 @@ impl Joined {
                     }
                 }
                 ClientOutput::ToPort(output) => {
-                    if let LocalNo::Port(no) = no {
+                    if let LocalNo::Port(no) = no
+                        && !self.ended.contains(&no)
+                    {
                         turn.out.push(Output::Port(no, output));
                     }
                 }
