@@ -148,8 +148,10 @@ fn is_bearable(packet: &Packet) -> bool {
 }
 
 /// Whether an output may leave before what may wait for room for long. A message may not leave before another one, whose topic
-/// alias it may use.
+/// alias it may use; and nothing may leave before the CONNACK. [MQTT-3.2.0-1]
 fn may_overtake(output: &Output, queue: &VecDeque<Waiting>) -> bool {
     let is_message = |output: &Output| matches!(output, Output::Send(_, Packet::Publish(_)));
-    !is_message(output) || !queue.iter().any(|waiting| is_message(&waiting.output))
+    let is_connack = |output: &Output| matches!(output, Output::Send(_, Packet::ConnAck(_)));
+    let mut queue = queue.iter().map(|waiting| &waiting.output);
+    !queue.any(|it| is_connack(it) || is_message(output) && is_message(it))
 }

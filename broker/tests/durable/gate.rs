@@ -222,6 +222,23 @@ fn without_room_a_session_that_ends_with_its_connection_begins_at_once() {
 }
 
 #[test]
+fn nothing_leaves_before_a_connack_that_waits_for_room() {
+    let mut slow = Slow::new();
+    slow.join(A, "a");
+    assert_eq!(slow.send(A, subscribe(1, "t", QOS0)), ["persist 2"]);
+    assert_eq!(slow.commit(2), ["A SUBACK 1 GrantedQoS0"]);
+    slow.does(Input::Opened(C));
+    assert_eq!(slow.send(C, lasting("c", 100)), ["persist 3"]);
+    slow.does(Input::StorageFull(true));
+    // A refusal has to wait here.
+    assert_eq!(slow.send(C, publish1(1, "t", "x")), [""; 0]);
+    assert_eq!(
+        slow.commit(3),
+        ["C CONNACK Success", "C PUBACK 1 QuotaExceeded"]
+    );
+}
+
+#[test]
 fn without_room_no_session_begins_whose_predecessor_may_come_back() {
     let mut slow = Slow::new();
     slow.join(A, "a");

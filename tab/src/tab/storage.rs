@@ -307,6 +307,7 @@ impl Joined {
         if !self.database.is_open {
             // It was asked to open. Another attempt may fare better, and this one is given up with that.
             self.database.asked = None;
+            self.database.is_abandoned = false;
         }
         if let Part::Taking(takeover) = &mut self.part
             && self.database.asked.is_none()

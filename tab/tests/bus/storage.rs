@@ -5,7 +5,7 @@ use tab::api::{
 };
 use tab::control::ControlMessage;
 use tab::storage::{RowKind, Seq};
-use tab::{Settings, TabId};
+use tab::{Input, Lock, LockEvent, Settings, TabId};
 
 use crate::world::{World, id};
 
@@ -245,6 +245,22 @@ fn a_lone_tab_whose_database_never_opens_keeps_its_state_in_memory_in_the_end() 
         assert!(was_told(&world, 1, is_in_memory));
         assert!(world.is_connected(id(1)));
     }
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_any_more_does_not_hide_the_next_one() {
+    let mut world = World::durable(1);
+    world.stuck.insert(id(2));
+    world.open(id(2));
+    world.pass(200);
+    // It is elected, and loses the lock again, while the first opening has no answer.
+    world.input(id(2), Input::Lock(LockEvent::Granted(Lock::Broker)));
+    world.input(id(2), Input::Lock(LockEvent::Lost(Lock::Broker)));
+    world.crash(id(1));
+    world.pass(3_500);
+    world.stuck.clear();
+    world.pass(5_000);
+    assert_eq!(brokers(&world, [2]), [id(2)]);
 }
 
 #[test]
