@@ -542,6 +542,26 @@ fn a_broker_that_does_not_answer_a_port_is_suspected() {
     assert_eq!(receiver.lines(&mut world), ["PUBACK 1"]);
 }
 
+#[test]
+fn a_port_gets_nothing_after_its_end_and_the_broker_all_that_came_before() {
+    let mut world = World::durable(2);
+    let mut receiver = Raw::connected(&mut world, id(2), 1, V5);
+    receiver.subscribe(&mut world, 1, "a");
+    let mut raw = Raw::connected(&mut world, id(1), 2, V5);
+    world.freeze(id(1));
+    // Not for so long that another tab becomes the broker.
+    world.pass(3_000);
+    raw.send(&mut world, publish(1, "a", "x", QOS1));
+    world.input(id(1), Input::Port(raw.no, PortInput::Closed));
+    world.stuck.insert(id(1));
+    world.thaw(id(1));
+    world.unstick(id(1));
+    world.pass(100);
+    assert!(is_broker(&world, id(1)));
+    assert_eq!(receiver.lines(&mut world), ["PUBLISH a x qos1 #1"]);
+    assert_eq!(world.port_outputs(id(1), raw.no), []);
+}
+
 /// A client that publishes numbers, and hears those of everybody.
 struct Chatter {
     raw: Raw,
