@@ -44,6 +44,9 @@ pub(super) struct Port {
     subscriptions: Vec<Subscribed>,
     /// QoS 2 messages that came and were not released.
     received: BTreeSet<u16>,
+    /// Those among them that came before the log was damaged or removed: a broker that reads it may not know of them, and
+    /// then releases none.
+    doubtful: BTreeSet<u16>,
     /// How often each message came with which QoS, without such as came as retained ones.
     copies: BTreeMap<(MessageId, QoS), u32>,
     order: BTreeMap<Stream, MessageId>,
@@ -92,6 +95,7 @@ impl Port {
             pings: 0,
             subscriptions: Vec::new(),
             received: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             copies: BTreeMap::new(),
             order: BTreeMap::new(),
             debts: BTreeSet::new(),
@@ -117,6 +121,7 @@ impl Port {
     /// What was promised may be gone.
     pub(super) fn doubt(&mut self) {
         self.is_certain = false;
+        self.doubtful.clone_from(&self.received);
         self.debts.clear();
         for subscription in &mut self.subscriptions {
             subscription.granted = None;
@@ -220,8 +225,10 @@ impl Port {
             .or_else(|| (self.pings > 0).then(|| "PINGREQ".to_owned()))
             .or_else(|| self.is_connecting.then(|| "CONNECT".to_owned()))
             .or_else(|| {
-                let first = self.received.first();
-                first.map(|packet_id| format!("PUBREC {packet_id}"))
+                let mut certain = self.received.difference(&self.doubtful);
+                certain
+                    .next()
+                    .map(|packet_id| format!("PUBREC {packet_id}"))
             })
     }
 }
@@ -487,6 +494,7 @@ impl Oracle {
             }
             Packet::PubRel(it) => {
                 port.received.remove(&it.packet_id);
+                port.doubtful.remove(&it.packet_id);
                 Ok(())
             }
             Packet::Disconnect(it) => {
