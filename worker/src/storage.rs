@@ -753,9 +753,10 @@ mod tests {
             assert_eq!(storage.1.next().await, StorageEvent::Checked { is_there });
         }
         let session = storage.0.session.clone().unwrap();
-        let connection = session.connection.borrow();
-        connection.as_ref().unwrap().database.close();
-        drop(connection);
+        {
+            let connection = session.connection.borrow();
+            connection.as_ref().unwrap().database.close();
+        }
         storage.0.handle(StorageRequest::Check(None));
         match storage.1.next().await {
             StorageEvent::CheckFailed(why) => assert!(why.contains("InvalidStateError"), "{why}"),
