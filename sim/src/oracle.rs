@@ -86,6 +86,8 @@ const QUOTA_EXCEEDED: u8 = 0x97;
 #[derive(Debug, Default)]
 struct TabView {
     role: Role,
+    /// The term of the broker that its page was told of last.
+    followed: Option<Term>,
     /// Whether it was the broker, and has neither given that up nor followed another one: it may be about to go on.
     claims_the_reign: bool,
     visibility: Visibility,

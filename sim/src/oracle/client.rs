@@ -29,6 +29,8 @@ pub(crate) struct Client {
     session_since: Option<Moment>,
     /// The term of the last CONNACK in this epoch.
     last_term: Option<Term>,
+    /// The broker that got the last CONNECT of this epoch.
+    tried: Option<Term>,
     /// CONNACKs in this epoch.
     connects: u32,
     /// Of these, such that went on with the session of this epoch.
@@ -114,6 +116,7 @@ impl Client {
         self.session += 1;
         self.session_since = None;
         self.last_term = None;
+        self.tried = None;
         self.connects = 0;
         self.resumes = 0;
         self.seen.clear();
@@ -255,6 +258,13 @@ impl Client {
     /// Whether the broker of `term` must still have the session.
     pub(crate) fn must_go_on(&self, term: Term) -> bool {
         self.has_lasting_session && self.last_term == Some(term)
+    }
+
+    /// It sends CONNECT to the broker of this term. Returns whether it had a connection to the same broker before, which is over.
+    pub(super) fn connecting(&mut self, term: Option<Term>) -> bool {
+        self.lost();
+        let before = core::mem::replace(&mut self.tried, term);
+        term.is_some() && before == term
     }
 
     /// It is not connected now.

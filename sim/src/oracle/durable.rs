@@ -140,6 +140,27 @@ impl Oracle {
         }
     }
 
+    /// A client connects again with the broker with which it was connected, or tried to be: its connection is over, and a session
+    /// that ends with that. The CONNACK that says so may get lost, and the next one call the session present that this CONNECT
+    /// began. A change of broker ends no session.
+    pub(super) fn lose_connection(&mut self, key: ClientKey) {
+        if self.is_undisturbed(key.tab) {
+            return;
+        }
+        let client = self.client(key).filter(|client| client.expiry == 0);
+        let client_id = client.and_then(|client| client.client_id.clone());
+        if let Some(session) = client_id.and_then(|id| self.sessions.get_mut(&id)) {
+            session.end();
+        }
+    }
+
+    /// Whether nothing that befalls this tab can cost its clients their connections.
+    fn is_undisturbed(&self, tab: TabId) -> bool {
+        let view = self.tabs.get(&tab);
+        self.plan.is_gentle()
+            && view.is_some_and(|it| !it.health.was_ill && it.disturbed_until == Time::default())
+    }
+
     /// All clients of this tab are gone.
     pub(super) fn leave_sessions(&mut self, now: Moment, tab: TabId) {
         let keys: Vec<ClientKey> = self
@@ -175,12 +196,8 @@ impl Oracle {
     ) -> bool {
         // What is heard of a reign in which the log was harmed may have been said before that.
         let may_be_gone = self.doubted.is_some_and(|doubted| term <= doubted);
-        let is_gentle = self.plan.is_gentle();
+        let is_undisturbed = self.is_undisturbed(key.tab);
         let may_be_full = self.may_be_full(now);
-        let was_ill = self
-            .tabs
-            .get(&key.tab)
-            .is_none_or(|view| view.health.was_ill || view.disturbed_until != Time::default());
         let Some(client) = self.client(key) else {
             return true;
         };
@@ -198,7 +215,7 @@ impl Oracle {
         let is_certain =
             session.since.is_some() && !session.is_contested(now) && !session.was_shared;
         // A change of broker is not a disconnection: while its tab lives, the session does, whatever its expiry.
-        let is_only_moved = has_moved && is_gentle && !was_ill;
+        let is_only_moved = has_moved && is_undisturbed;
         let must_be_there = is_certain && (session.is_lasting || !is_first && is_only_moved);
         if !session_present {
             session.end();

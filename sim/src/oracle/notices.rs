@@ -2,7 +2,7 @@
 
 use tab::api::{
     ClientNo, ClientNotice, ClientStatus, DisconnectCause, EventKind, Message, Notice, Problem,
-    QoS, RequestId,
+    QoS, RequestId, Role,
 };
 use tab::{TabId, Time};
 
@@ -53,7 +53,15 @@ impl Oracle {
             Notice::Answer(no, answer) => {
                 self.on_question_answered(now.at, tab, no, answer)?;
             }
-            Notice::Opened { .. } | Notice::Role(_) | Notice::Mark(_) | Notice::Log { .. } => {}
+            Notice::Role(role) => {
+                if let Some(view) = self.tabs.get_mut(&tab) {
+                    view.followed = match role {
+                        Role::Waiting => None,
+                        Role::Client { term, .. } | Role::Broker { term } => Some(term),
+                    };
+                }
+            }
+            Notice::Opened { .. } | Notice::Mark(_) | Notice::Log { .. } => {}
         }
         Ok(None)
     }
@@ -135,11 +143,14 @@ impl Oracle {
         match status {
             ClientStatus::Waiting => client.lost(),
             ClientStatus::Connecting => {
-                client.lost();
+                let has_given_up = client.connecting(view.followed);
                 // A CONNECT that began a session, unheard, is followed by one that begins another.
                 let may_end_one = client.is_clean_start && !client.was_connected();
                 let will = client.will.and_then(|id| self.messages.get_mut(&id));
                 will.into_iter().for_each(|will| will.brought(may_end_one));
+                if has_given_up {
+                    self.lose_connection(key);
+                }
             }
             ClientStatus::Connected {
                 session_present,

@@ -248,6 +248,7 @@ fn a_lone_tab_whose_database_never_opens_keeps_its_state_in_memory_in_the_end() 
 }
 
 #[test]
+<<<<<<< ours
 fn an_answer_that_nobody_waits_for_any_more_does_not_hide_the_next_one() {
     let mut world = World::durable(1);
     world.stuck.insert(id(2));
@@ -261,6 +262,23 @@ fn an_answer_that_nobody_waits_for_any_more_does_not_hide_the_next_one() {
     world.stuck.clear();
     world.pass(5_000);
     assert_eq!(brokers(&world, [2]), [id(2)]);
+=======
+fn a_clock_that_is_set_ahead_does_not_make_a_tab_give_up_what_is_stored() {
+    let mut world = World::durable(0);
+    world.down.insert(id(1));
+    world.open(id(1));
+    world.connect(id(1));
+    world.pass(1_000);
+    world.now = world.now.plus_ms(60_000);
+    world.pass(4_000);
+    assert!(brokers(&world, [1]).is_empty());
+    assert!(!was_told(&world, 1, is_in_memory));
+    world.down.clear();
+    world.pass(2_000);
+    assert_eq!(brokers(&world, [1]), [id(1)]);
+    assert!(!was_told(&world, 1, is_in_memory));
+    assert!(world.is_connected(id(1)));
+>>>>>>> theirs
 }
 
 #[test]
