@@ -248,7 +248,6 @@ fn a_lone_tab_whose_database_never_opens_keeps_its_state_in_memory_in_the_end() 
 }
 
 #[test]
-<<<<<<< ours
 fn an_answer_that_nobody_waits_for_any_more_does_not_hide_the_next_one() {
     let mut world = World::durable(1);
     world.stuck.insert(id(2));
@@ -262,7 +261,9 @@ fn an_answer_that_nobody_waits_for_any_more_does_not_hide_the_next_one() {
     world.stuck.clear();
     world.pass(5_000);
     assert_eq!(brokers(&world, [2]), [id(2)]);
-=======
+}
+
+#[test]
 fn a_clock_that_is_set_ahead_does_not_make_a_tab_give_up_what_is_stored() {
     let mut world = World::durable(0);
     world.down.insert(id(1));
@@ -278,7 +279,6 @@ fn a_clock_that_is_set_ahead_does_not_make_a_tab_give_up_what_is_stored() {
     assert_eq!(brokers(&world, [1]), [id(1)]);
     assert!(!was_told(&world, 1, is_in_memory));
     assert!(world.is_connected(id(1)));
->>>>>>> theirs
 }
 
 #[test]
