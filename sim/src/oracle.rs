@@ -87,7 +87,7 @@ const QUOTA_EXCEEDED: u8 = 0x97;
 struct TabView {
     role: Role,
     /// The term of the broker that its page was told of last.
-    followed: Option<Term>,
+    told_term: Option<Term>,
     /// Whether it was the broker, and has neither given that up nor followed another one: it may be about to go on.
     claims_the_reign: bool,
     visibility: Visibility,

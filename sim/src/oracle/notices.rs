@@ -55,7 +55,7 @@ impl Oracle {
             }
             Notice::Role(role) => {
                 if let Some(view) = self.tabs.get_mut(&tab) {
-                    view.followed = match role {
+                    view.told_term = match role {
                         Role::Waiting => None,
                         Role::Client { term, .. } | Role::Broker { term } => Some(term),
                     };
@@ -143,7 +143,7 @@ impl Oracle {
         match status {
             ClientStatus::Waiting => client.lost(),
             ClientStatus::Connecting => {
-                let has_given_up = client.connecting(view.followed);
+                let has_given_up = client.connecting(view.told_term);
                 // A CONNECT that began a session, unheard, is followed by one that begins another.
                 let may_end_one = client.is_clean_start && !client.was_connected();
                 let will = client.will.and_then(|id| self.messages.get_mut(&id));
