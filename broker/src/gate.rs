@@ -148,10 +148,13 @@ fn is_bearable(packet: &Packet) -> bool {
 }
 
 /// Whether an output may leave before what may wait for room for long. A message may not leave before another one, whose topic
-/// alias it may use; and nothing may leave before the CONNACK. [MQTT-3.2.0-1]
+/// alias it may use, and no packet before CONNACK [MQTT-3.2.0-1].
 fn may_overtake(output: &Output, queue: &VecDeque<Waiting>) -> bool {
-    let is_message = |output: &Output| matches!(output, Output::Send(_, Packet::Publish(_)));
-    let is_connack = |output: &Output| matches!(output, Output::Send(_, Packet::ConnAck(_)));
-    let mut queue = queue.iter().map(|waiting| &waiting.output);
-    !queue.any(|it| is_connack(it) || is_message(output) && is_message(it))
+    let is_message = matches!(output, Output::Send(_, Packet::Publish(_)));
+    let is_close = matches!(output, Output::Close(..));
+    !queue.iter().any(|waiting| match &waiting.output {
+        Output::Send(_, Packet::ConnAck(_)) => !is_close,
+        Output::Send(_, Packet::Publish(_)) => is_message,
+        _ => false,
+    })
 }

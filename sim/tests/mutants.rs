@@ -76,6 +76,7 @@ fn a_restore_that_misses_a_row_is_noticed() {
         "NotSubscribed",
         "Retained",
         "Duplicate",
+        "AcknowledgedUnstored",
     ];
     is_caught_as(Mutant::LastRowMissed, &kinds);
 }

@@ -239,6 +239,25 @@ fn nothing_leaves_before_a_connack_that_waits_for_room() {
 }
 
 #[test]
+fn without_room_no_packet_leaves_before_the_connack_that_waits() {
+    let mut slow = Slow::new();
+    slow.join(A, "a");
+    slow.join(B, "b");
+    slow.subscribe(B, "t", QOS0);
+    let nothing = [""; 0];
+    assert_eq!(slow.does(Input::Gone(B)), ["persist 4"]);
+    assert_eq!(slow.does(Input::Opened(B)), nothing);
+    assert_eq!(slow.send(B, lasting("b", 1_000)), ["persist 5"]);
+    assert_eq!(slow.does(Input::StorageFull(true)), nothing);
+    assert_eq!(slow.send(A, publish("t", "x")), nothing);
+    assert_eq!(slow.send(B, Packet::PingReq), nothing);
+    assert_eq!(
+        slow.commit(5),
+        ["B CONNACK Success session", "B PUBLISH t x", "B PINGRESP"]
+    );
+}
+
+#[test]
 fn without_room_no_session_begins_whose_predecessor_may_come_back() {
     let mut slow = Slow::new();
     slow.join(A, "a");
