@@ -258,6 +258,8 @@ impl World<'_> {
             return;
         };
         self.oracle.tally.false_claims += 1;
+        // Tabs may follow it for a moment, twice at most, and suspect the broker that much later.
+        self.oracle.on_hindrance(self.now());
         let tabs = self.living();
         for tab in &tabs {
             self.oracle.on_disturbance(self.now(), *tab);

@@ -9,6 +9,7 @@ use super::stall::Arrival;
 use super::{Event, World};
 use crate::mutant::Mutant;
 use crate::port::{Port, Wish};
+use crate::trace;
 use crate::violation::{ClientKey, Violation};
 
 /// Ports of one tab that are open at the same time.
@@ -140,13 +141,15 @@ impl World<'_> {
                     let len = bytes.len();
                     let version = self.oracle.port_version(tab, no);
                     let version = version.ok_or(Violation::PortAfterEnd { port: key })?;
-                    let mut bytes = Bytes::from(bytes.clone());
-                    let packet = codec::decode(&mut bytes, version, u32::MAX);
-                    let Some(packet) = packet.ok().flatten().filter(|_| bytes.is_empty()) else {
+                    let mut rest = Bytes::from(bytes.clone());
+                    let packet = codec::decode(&mut rest, version, u32::MAX);
+                    let Some(packet) = packet.ok().flatten().filter(|_| rest.is_empty()) else {
                         return Err(Violation::PortNotWhole { port: key, len });
                     };
+                    // Not the packet itself: its properties would come in another order each time.
                     self.trace.tab(self.now_us, tab, || {
-                        format!("port {} gets {packet:?}", no.0)
+                        let name = packet.packet_type_name();
+                        format!("port {} gets {name}, {}", no.0, trace::frame(&bytes))
                     });
                     let is_lost = self.mutant == Some(Mutant::PortMessageLost)
                         && matches!(packet, Packet::Publish(_))
