@@ -388,6 +388,13 @@ impl Joined {
                         let written = log.put_off(turn.now, why);
                         self.on_written(Seq::default(), written, turn);
                     }
+                    // It was opened anew, and does not work either.
+                    StorageEvent::CheckFailed(why)
+                        if !self.database.wants_check && !log.is_pausing(turn.now) =>
+                    {
+                        let written = log.put_off(turn.now, why);
+                        self.on_written(Seq::default(), written, turn);
+                    }
                     StorageEvent::Opened
                     | StorageEvent::Loaded(_)
                     | StorageEvent::LoadFailed(_)

@@ -115,6 +115,24 @@ fn while_the_database_fails_a_lone_broker_keeps_its_state_and_promises_nothing()
 }
 
 #[test]
+fn a_database_that_opens_and_fails_in_all_else_is_tried_with_pauses_and_refused_from() {
+    let mut world = with_connected_tabs(1);
+    retain(&mut world, 1, "a", "before", 900);
+    let opened = world.opened;
+    world.aborting.insert(id(1));
+    let waits = retain(&mut world, 1, "b", "waits", 901);
+    world.pass(4_000);
+    assert!(was_told(&world, 1, is_failing));
+    assert!(world.opened < opened + 40, "{}", world.opened - opened);
+    let refused = retain(&mut world, 1, "c", "refused", 902);
+    assert_eq!(code(&world, 1, refused), Some(QUOTA_EXCEEDED));
+    world.aborting.clear();
+    world.pass(2_000);
+    assert!(code(&world, 1, waits).is_some_and(|code| code != QUOTA_EXCEEDED));
+    assert_eq!(retained(&mut world, 1), ["before", "waits"]);
+}
+
+#[test]
 fn a_tab_whose_database_works_takes_the_place_of_a_broker_whose_does_not() {
     let mut world = with_connected_tabs(3);
     retain(&mut world, 2, "a", "kept", 900);

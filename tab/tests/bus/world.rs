@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) dead: BTreeSet<TabId>,
     /// Tabs whose database fails, whatever they ask of it.
     pub(crate) down: BTreeSet<TabId>,
+    /// Tabs whose database opens, and fails in everything else.
+    pub(crate) aborting: BTreeSet<TabId>,
     /// How often tabs have opened the database.
     pub(crate) opened: usize,
     /// What pages remember of the log from an earlier visit.
@@ -104,6 +106,7 @@ impl World {
             stuck: BTreeSet::new(),
             dead: BTreeSet::new(),
             down: BTreeSet::new(),
+            aborting: BTreeSet::new(),
             opened: 0,
             known_log: None,
             frozen: BTreeMap::new(),
@@ -476,7 +479,10 @@ impl World {
             self.dead.remove(&tab_id);
         }
         let is_down = self.disk.is_down;
-        self.disk.is_down |= self.dead.contains(&tab_id) || self.down.contains(&tab_id);
+        let is_opening = matches!(request, StorageRequest::Open(_));
+        self.disk.is_down |= self.dead.contains(&tab_id)
+            || self.down.contains(&tab_id)
+            || self.aborting.contains(&tab_id) && !is_opening;
         let answer = self.disk.answer(request);
         self.disk.is_down = is_down;
         let answer = answer.map(|event| (tab_id, Input::Storage(event)));
