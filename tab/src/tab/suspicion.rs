@@ -126,8 +126,16 @@ impl Joined {
                 self.ask_again(lock, later_ms, turn);
                 return self.on_own_lock_granted(turn);
             }
-            // Its tab is missed when it is silent.
-            Lock::Tab(_) => return,
+            // Its tab is missed when it is silent. Of a broker that said goodbye nothing else can tell whether it is gone.
+            Lock::Tab(tab) => {
+                if let Part::Client(link) = &self.part
+                    && link.broker == tab
+                    && link.is_watched
+                {
+                    self.on_broker_gone(turn);
+                }
+                return;
+            }
         }
         self.on_right(Right::NoLocks, turn);
     }
