@@ -544,7 +544,7 @@ fn clients_have_what_mqttjs_has_and_more() {
     );
 }
 
-/// What the browser stores it compresses, but not noise.
+/// The browser compresses everything that it stores, and noise does not become smaller.
 const NOISE: &str = "crypto.getRandomValues(new Uint8Array(50_000))";
 
 #[test]

@@ -130,7 +130,7 @@ fn assert_apart(page: &Page<'_>) {
     );
 }
 
-/// What [`leave_retained`] left is there, byte for byte.
+/// All values of [`leave_retained`] are there, byte for byte.
 #[track_caller]
 fn assert_retained(page: &Page<'_>) {
     page.evaluate("tab.connect({ client: 3 }).then(() => tab.subscribe('kept/#', { client: 3 }))");

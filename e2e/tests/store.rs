@@ -21,9 +21,9 @@ const RATE: u32 = 100;
 
 const QUOTA_EXCEEDED: u8 = 0x97;
 
-// What is told.
+// Events.
 
-/// What a page is told of its storage.
+/// The events of the storage that a page has heard.
 #[derive(Clone, Copy, Debug)]
 enum Told {
     /// It fails, or does not answer.
@@ -113,7 +113,7 @@ fn pass(begun: Instant) {
 
 // Messages meanwhile.
 
-/// What became of messages that were published all the time.
+/// The outcome of messages that were published all the time.
 #[derive(Debug, Deserialize)]
 struct Report {
     sent: Vec<f64>,
@@ -345,7 +345,7 @@ fn databases_that_fail_in_all_tabs_for_a_while_lose_nothing() {
         for page in &pages {
             assert_never_told(page, Told::InMemory);
         }
-        // What is retained is so in the database as well, whichever tab is the broker next.
+        // Retained messages are in the database as well, whichever tab is the broker next.
         while pages.len() > 1 {
             let broker = chromium.until("a broker", || pages.iter().position(Page::is_broker));
             if broker == pages.len() - 1 {

@@ -179,7 +179,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
                 }
             },
             stopped: () => this.#endPorts(),
-            // What keeps it from opening, `open` is rejected with.
+            // `open` is rejected with the reason that keeps it from opening.
             failed: (error) => opened > 0 && this.#fault(error),
         };
         hub.listeners.add(this.#listener);
@@ -208,7 +208,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
         return this.#hub.roster.map(tab);
     }
 
-    /** What is known of the storage: of the broker's, and of this site's in the browser. */
+    /** State of the storage: of the broker's, and of this site's in the browser. */
     get storage(): BusStorage {
         return { state: this.#hub.storage, ...this.#hub.persistence };
     }

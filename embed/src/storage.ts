@@ -1,4 +1,4 @@
-// What the browser keeps for the broker, and what becomes of it.
+// The broker's storage in the browser, and the events that befall it.
 
 import type { EventKind, StorageState } from './wire.js';
 
@@ -6,7 +6,7 @@ import type { EventKind, StorageState } from './wire.js';
 export type Persist = 'auto' | 'ask' | 'never';
 
 /**
- * What happened to the broker's storage.
+ * An event of the broker's storage.
  *
  * - `full`: there is no room; the broker refuses what it would have to store. `room`: there is room again.
  * - `failing`: the database fails; `reason` says how. `working`: it works again.
@@ -21,13 +21,13 @@ export interface BusStorageEvent {
     readonly kind: StorageEventKind;
     /** For people. */
     readonly message: string;
-    /** What the browser says, if it says anything. */
+    /** The browser's own words, if there are any. */
     readonly reason?: string;
     /** How many records or rows, where that is known. */
     readonly count?: number;
 }
 
-/** What is known of the storage. */
+/** State of the storage. */
 export interface BusStorage {
     /** State of the broker's storage, in whichever tab the broker is. */
     readonly state: StorageState;
