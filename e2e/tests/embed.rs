@@ -592,6 +592,43 @@ fn every_tab_is_told_that_storage_is_full_and_that_there_is_room_again() {
 }
 
 #[test]
+fn a_lock_that_another_page_holds_is_an_error_and_the_bus_goes_on_once_it_is_free() {
+    let chromium = start();
+    let package = "./../../plain/dist/tabmq/index.js";
+    let [neighbour, page] = [(); 2].map(|()| chromium.open(&url(&chromium, "esbuild")));
+    neighbour.evaluate(
+        "Promise.all(['broker', 'steal'].map((name) => new Promise((held) => {
+            navigator.locks.request(`locks/v1/${name}`, () => {
+                held();
+                return new Promise((release) => addEventListener('release', release));
+            });
+        })))",
+    );
+    page.evaluate(&format!(
+        "globalThis.errors = [];
+         import('{package}').then(async ({{ open }}) => {{
+            globalThis.bus = await open({{ channel: 'locks' }});
+            bus.on('error', (error) => errors.push(error));
+         }})"
+    ));
+    page.until_true("an error", "errors.length > 0");
+    let [code, message]: [String; 2] = page.evaluate_as("[errors[0].code, errors[0].message]");
+    assert_eq!(code, "lock-held", "{message}");
+    assert!(
+        message.contains("holds the lock locks/v1/steal"),
+        "{message}"
+    );
+    assert_eq!(page.evaluate("bus.role"), "waiting");
+    neighbour.evaluate("void dispatchEvent(new Event('release'))");
+    page.until_true("a broker", "bus.role === 'broker'");
+    assert!(
+        page.evaluate(
+            "bus.connect().then((it) => it.publishAsync('a', 'x', { qos: 1 })).then(() => true)"
+        ) == true
+    );
+}
+
+#[test]
 fn the_browser_is_asked_once_to_keep_the_data_and_not_where_it_would_ask_the_person() {
     let chromium = start();
     let package = "./../../plain/dist/tabmq/index.js";

@@ -20,6 +20,8 @@ import type { Problem } from './wire.js';
  * - `timeout`: no answer in time.
  * - `aborted`: the caller's `AbortSignal` said so.
  * - `closed`: the bus or the client was closed meanwhile.
+ * - `lock-held`: the channel has no broker, because another script of this origin holds its lock. The tab waits for the lock, and
+ *   repeats the error meanwhile.
  * - `storage-full`, `storage-failing`, `storage-memory`, `storage-removed`, `storage-lost`, `storage-damaged`, `storage-skipped`: the
  *   fault that the event `storage` tells with the same word.
  */
@@ -40,6 +42,7 @@ export type TabmqErrorCode =
     | 'timeout'
     | 'aborted'
     | 'closed'
+    | 'lock-held'
     | 'storage-full'
     | 'storage-failing'
     | 'storage-memory'
@@ -65,6 +68,11 @@ export class TabmqError extends Error {
 /** The error that an event of the storage is, if it is one. */
 export function storageFault({ kind, message }: BusStorageEvent): TabmqError | undefined {
     return isFault(kind) ? new TabmqError(`storage-${kind}`, message) : undefined;
+}
+
+/** The reason that no tab becomes the broker. */
+export function lockHeld(lock: string): TabmqError {
+    return new TabmqError('lock-held', `There is no broker, because another script of this origin holds the lock ${lock}. Close its page, or release the lock.`);
 }
 
 /** What the caller's signal says. */

@@ -1,7 +1,7 @@
 // One page's hold on the worker of its tab, shared by all buses of a channel.
 
 import { decode, encode } from './bincode.js';
-import { TabmqError, problem } from './errors.js';
+import { TabmqError, lockHeld, problem } from './errors.js';
 import {
     type BusStorageEvent, type Persist, changeOf, fromWorker, keepLog, knownLog, persistence, stateAfter, storageEvent,
 } from './storage.js';
@@ -192,9 +192,6 @@ export class Hub {
     }
 
     #onNotice(notice: Notice): void {
-        if (typeof notice === 'string') {
-            return;
-        }
         if ('Client' in notice) {
             const [no, client] = notice.Client;
             this.#clients.get(no)?.(client);
@@ -212,8 +209,12 @@ export class Hub {
             this.#onBroker(this.roster.find((it) => it.is_broker));
             this.#tell((it) => it.roster?.(this.roster));
         } else if ('Event' in notice) {
-            const event = fromWorker(notice.Event.kind);
-            if (event !== undefined) {
+            const { kind } = notice.Event;
+            const event = fromWorker(kind);
+            if (typeof kind === 'object' && 'LockHeld' in kind) {
+                const error = lockHeld(kind.LockHeld);
+                this.#tell((it) => it.failed?.(error));
+            } else if (event !== undefined) {
                 this.storage = stateAfter(event.kind) ?? this.storage;
                 this.#onStorage(event);
             }

@@ -37,9 +37,7 @@ export type Command =
     | { Open: OpenOptions }
     | { Visibility: Visibility }
     | { Client: [ClientNo, ClientCommand] }
-    | 'Ask'
-    | { Heard: number }
-    | 'Hang';
+    | { Heard: number };
 
 export type ConnectOptions = { client_id: string; clean_start: boolean; session_expiry_interval: number; keep_alive: number; username: string | null; password: Uint8Array | null; will: Will | null };
 
@@ -57,35 +55,17 @@ export type Durability =
 export type Event = { at: Time; kind: EventKind };
 
 export type EventKind = 
-    | 'Joined'
-    | 'TabAppeared'
-    | 'TabLeft'
-    | 'TabLost'
-    | 'Elected'
-    | 'TakingOver'
-    | 'Restored'
     | { RecordsSkipped: { skipped: number; first: string | null } }
     | { InMemory: string }
     | { Storage: string }
     | 'StorageFull'
     | 'StorageHasRoom'
     | 'StorageRemoved'
-    | 'Suspected'
-    | 'Ousting'
-    | 'Deaf'
-    | 'StoodStill'
-    | 'Deposed'
-    | 'Following'
-    | 'BrokerLost'
-    | 'Foreign'
-    | 'LaneReset'
-    | 'Broker'
-    | 'Runtime'
     | { StorageFailing: string }
     | 'StorageWorks'
     | 'StorageLost'
     | { StorageDamaged: { rows: number; snapshot: boolean } }
-    | 'LockHeld';
+    | { LockHeld: string };
 
 export type Message = { topic: string; payload: Uint8Array; qos: QoS; retain: boolean; dup: boolean; properties: MessageProperties; subscription_identifiers: Array<number>; received_at: Time };
 
@@ -98,8 +78,6 @@ export type Notice =
     | { Client: [ClientNo, ClientNotice] }
     | { Event: Event }
     | { Refused: Problem }
-    | 'Stats'
-    | 'Answer'
     | { Mark: number }
     | { Log: { identity: number } };
 
@@ -168,15 +146,15 @@ export const LAYOUT = {
     ClientNo: 'u32',
     ClientNotice: { $enum: { Status: 'ClientStatus', Subscribed: ['RequestId', 'bytes'], Unsubscribed: ['RequestId', 'bytes'], Published: ['RequestId', 'u8'], Refused: ['RequestId', 'Problem'], Message: 'Message' } },
     ClientStatus: { $enum: { Waiting: 0, Connecting: 0, Connected: { client_id: 'str', session_present: 'bool', term: 'Term' }, Disconnected: 'DisconnectCause' } },
-    Command: { $enum: { Open: 'OpenOptions', Visibility: 'Visibility', Client: ['ClientNo', 'ClientCommand'], Ask: 0, Heard: 'u64', Hang: 0 } },
+    Command: { $enum: { Open: 'OpenOptions', Visibility: 'Visibility', Client: ['ClientNo', 'ClientCommand'], _3: 0, Heard: 'u64', _5: 0 } },
     ConnectOptions: { client_id: 'str', clean_start: 'bool', session_expiry_interval: 'u32', keep_alive: 'u16', username: { $option: 'str' }, password: { $option: 'bytes' }, will: { $option: 'Will' } },
     DisconnectCause: { $enum: { Requested: 0, Refused: 'u8', ByBroker: 'u8', BrokerError: 'u8' } },
     Durability: { $enum: { relaxed: 0, strict: 0, memory: 0 } },
     Event: { at: 'Time', kind: 'EventKind' },
-    EventKind: { $enum: { Joined: 0, TabAppeared: 0, TabLeft: 0, TabLost: 0, Elected: 0, TakingOver: 0, Restored: 0, RecordsSkipped: { skipped: 'u64', first: { $option: 'str' } }, InMemory: 'str', Storage: 'str', StorageFull: 0, StorageHasRoom: 0, StorageRemoved: 0, Suspected: 0, Ousting: 0, Deaf: 0, StoodStill: 0, Deposed: 0, Following: 0, BrokerLost: 0, Foreign: 0, LaneReset: 0, Broker: 0, Runtime: 0, StorageFailing: 'str', StorageWorks: 0, StorageLost: 0, StorageDamaged: { rows: 'u64', snapshot: 'bool' }, LockHeld: 0 } },
+    EventKind: { $enum: { _0: 0, _1: 0, _2: 0, _3: 0, _4: 0, _5: 0, _6: 0, RecordsSkipped: { skipped: 'u64', first: { $option: 'str' } }, InMemory: 'str', Storage: 'str', StorageFull: 0, StorageHasRoom: 0, StorageRemoved: 0, _13: 0, _14: 0, _15: 0, _16: 0, _17: 0, _18: 0, _19: 0, _20: 0, _21: 0, _22: 0, _23: 0, StorageFailing: 'str', StorageWorks: 0, StorageLost: 0, StorageDamaged: { rows: 'u64', snapshot: 'bool' }, LockHeld: 'str' } },
     Message: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', dup: 'bool', properties: 'MessageProperties', subscription_identifiers: { $list: 'u32' }, received_at: 'Time' },
     MessageProperties: { payload_is_utf8: { $option: 'bool' }, message_expiry_interval: { $option: 'u32' }, content_type: { $option: 'str' }, response_topic: { $option: 'str' }, correlation_data: { $option: 'bytes' }, user_properties: { $list: ['str', 'str'] } },
-    Notice: { $enum: { Opened: { tab_id: 'TabId', build: 'str' }, Role: 'Role', Roster: { $list: 'TabInfo' }, Client: ['ClientNo', 'ClientNotice'], Event: 'Event', Refused: 'Problem', Stats: 0, Answer: 0, Mark: 'u64', Log: { identity: 'u64' } } },
+    Notice: { $enum: { Opened: { tab_id: 'TabId', build: 'str' }, Role: 'Role', Roster: { $list: 'TabInfo' }, Client: ['ClientNo', 'ClientNotice'], Event: 'Event', Refused: 'Problem', _6: 0, _7: 0, Mark: 'u64', Log: { identity: 'u64' } } },
     OpenOptions: { channel: 'str', visibility: 'Visibility', durability: 'Durability', candidacy: 'Candidacy', known_log: { $option: 'u64' } },
     Problem: { $enum: { Channel: 'ChannelError', AlreadyOpen: 0, NotOpen: 0, NotConnected: 0, Topic: 'str', TopicFilter: 'str', NoTopicFilter: 0, TooLarge: { maximum: 'u32' }, NotEncodable: 'str', TooManyInFlight: 0, Replaced: 0, NoBroker: 0, TooMuchWaiting: 0 } },
     Publication: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', properties: 'MessageProperties' },

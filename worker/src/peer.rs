@@ -2,7 +2,7 @@
 
 use gloo_worker::{HandlerId, WorkerScope};
 use js_sys::Uint8Array;
-use tab::api::{Command, Notice};
+use tab::api::{Command, EventKind, Notice};
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, MessageEvent, MessagePort};
 
@@ -13,8 +13,9 @@ use crate::worker::TabWorker;
 /// itself, and pages that do not should not be woken.
 pub const NOT_FOR_PORTS: [&str; 2] = ["Stats", "Answer"];
 
-/// The events that a page gets on a port, for the same reason: those of `EventKind::is_of_storage`.
-pub const EVENTS_FOR_PORTS: [&str; 10] = [
+/// The events that a page gets on a port, for the same reason: those of `EventKind::is_of_storage`, and the lock that keeps the
+/// channel without a broker.
+pub const EVENTS_FOR_PORTS: [&str; 11] = [
     "RecordsSkipped",
     "InMemory",
     "Storage",
@@ -25,6 +26,7 @@ pub const EVENTS_FOR_PORTS: [&str; 10] = [
     "StorageWorks",
     "StorageLost",
     "StorageDamaged",
+    "LockHeld",
 ];
 
 /// Where notices go.
@@ -65,7 +67,9 @@ impl Peer {
 
 fn is_for_ports(notice: &Notice) -> bool {
     match notice {
-        Notice::Event(event) => event.kind.is_of_storage(),
+        Notice::Event(event) => {
+            event.kind.is_of_storage() || matches!(event.kind, EventKind::LockHeld(_))
+        }
         Notice::Stats(_) | Notice::Answer(..) => false,
         Notice::Opened { .. }
         | Notice::Role(_)
@@ -98,14 +102,14 @@ impl PeerPort {
 
 #[cfg(test)]
 mod tests {
-    use tab::api::{Event, EventKind, TabStats};
+    use tab::api::{Event, TabStats};
 
     use super::*;
 
     #[test]
-    fn of_all_events_those_of_the_storage_pass_through_a_port_and_are_named() {
+    fn of_all_events_those_that_an_app_acts_on_pass_through_a_port_and_are_named() {
         let why = || "why".to_owned();
-        let of_storage = [
+        let for_ports = [
             EventKind::RecordsSkipped {
                 skipped: 1,
                 first: None,
@@ -122,12 +126,13 @@ mod tests {
                 rows: 1,
                 snapshot: false,
             },
+            EventKind::LockHeld("lock".to_owned()),
         ];
         let event = |kind| {
             let at = tab::Time::default();
             Notice::Event(Event { at, kind })
         };
-        for (kind, name) in of_storage.into_iter().zip(EVENTS_FOR_PORTS) {
+        for (kind, name) in for_ports.into_iter().zip(EVENTS_FOR_PORTS) {
             let debug = format!("{kind:?}");
             let starts = debug.strip_prefix(name);
             assert!(

@@ -51,8 +51,9 @@ fn pages_part(mut registry: Registry) -> Registry {
     };
     for (name, container) in &mut registry {
         if let ContainerFormat::Enum(variants) = container {
-            for variant in variants.values_mut() {
+            for (index, variant) in variants {
                 if is_left_out(name, &variant.name) {
+                    variant.name = typescript::left_out(*index);
                     variant.value = VariantFormat::Unit;
                 }
             }

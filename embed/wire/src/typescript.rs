@@ -9,6 +9,13 @@ const HEADER: &str = "\
 // Written by `cargo xtask embed` from the types of the crate `tab`; changes are made there.
 ";
 
+/// Begins the name of a variant that a page neither sends nor gets: it only takes its place among the others.
+const LEFT_OUT: &str = "_";
+
+pub(crate) fn left_out(index: u32) -> String {
+    format!("{LEFT_OUT}{index}")
+}
+
 pub(crate) fn write(registry: &Registry) -> String {
     let mut text = HEADER.to_owned();
     for (name, container) in registry {
@@ -18,7 +25,10 @@ pub(crate) fn write(registry: &Registry) -> String {
             ContainerFormat::TupleStruct(formats) => tuple(formats),
             ContainerFormat::Struct(fields) => object(fields),
             ContainerFormat::Enum(variants) => {
-                let variants = variants.values().map(|variant| {
+                let known = variants
+                    .values()
+                    .filter(|it| !it.name.starts_with(LEFT_OUT));
+                let variants = known.map(|variant| {
                     let name = &variant.name;
                     match &variant.value {
                         VariantFormat::NewType(format) => {
