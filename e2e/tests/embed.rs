@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use e2e::{Caching, Chromium, ChromiumSetup, Ending, Page, Server, path_in};
 
+use crate::store::evict;
+
 const BEHAVIOUR: &str = include_str!("embed/mqttjs.js");
 
 /// All examples, below a path that is not the root.
@@ -668,6 +670,34 @@ fn the_browser_is_asked_once_to_keep_the_data_and_not_where_it_would_ask_the_per
         page.until_true("whether data is kept", &look);
         assert_eq!(page.evaluate("asked"), asked, "{preparation} {options}");
     }
+}
+
+#[test]
+fn a_page_that_comes_back_is_told_that_the_browser_has_lost_what_was_stored() {
+    let chromium = start();
+    let package = "./../../plain/dist/tabmq/index.js";
+    let aside = chromium.open(&url(&chromium, "esbuild"));
+    let come = || {
+        let page = chromium.open(&url(&chromium, "esbuild"));
+        page.evaluate(&format!(
+            "globalThis.told = [];
+             import('{package}').then(async ({{ open }}) => {{
+                globalThis.bus = await open({{ channel: 'lost' }});
+                bus.on('storage', ({{ kind }}) => told.push(kind));
+                bus.on('error', ({{ code }}) => told.push(code));
+                globalThis.client = await bus.connect();
+                await client.publishAsync('a', 'x', {{ qos: 1, retain: true }});
+             }})"
+        ));
+        page
+    };
+    for _ in 0..2 {
+        let page = come();
+        assert_eq!(page.evaluate("told.join()"), "");
+        page.end_by(Ending::Close);
+    }
+    evict(&aside, "lost");
+    assert_eq!(come().evaluate("told.join()"), "lost,storage-lost");
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(crate) fn assert_things(page: &Page<'_>) {
 
 /// Nothing of [`leave_things`] is there.
 #[track_caller]
-fn assert_nothing(page: &Page<'_>) {
+pub(crate) fn assert_nothing(page: &Page<'_>) {
     page.evaluate("tab.messages.length = 0");
     let connected =
         page.evaluate("tab.connect({ client: 1, clientId: 'away', clean: false, expiry: 3600 })");

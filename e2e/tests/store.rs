@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use e2e::{Chromium, DEADLINE, Ending, Page};
 use serde::Deserialize;
 
-use crate::storage::{assert_things, leave_things};
+use crate::storage::{assert_nothing, assert_things, leave_things};
 use crate::work::connect;
 
 const FAULTS: &str = include_str!("store_faults.js");
@@ -34,6 +34,8 @@ enum Told {
     InMemory,
     /// Something that was stored is not there, or not as it was.
     Missing,
+    /// All that was stored is gone.
+    Lost,
 }
 
 /// The names that this has in the page's log.
@@ -43,6 +45,7 @@ const fn kinds(told: Told) -> &'static [&'static str] {
         Told::Works => &["StorageWorks", "StorageHasRoom"],
         Told::InMemory => &["InMemory"],
         Told::Missing => &["RecordsSkipped", "StorageDamaged"],
+        Told::Lost => &["StorageLost"],
     }
 }
 
@@ -497,6 +500,61 @@ fn a_checkpoint_without_its_snapshot_is_told() {
     pages.remove(0).end_by(Ending::Crash);
     pages[0].until_broker();
     until_told(&pages[0], Told::Missing);
+}
+
+// A database that is gone.
+
+/// Deletes the database of a channel, of which no tab is open, as a browser does that needs room or drops a damaged profile. The
+/// page that does so is of the same site.
+#[track_caller]
+pub(crate) fn evict(page: &Page<'_>, channel: &str) {
+    let kept = page.evaluate(&format!("localStorage.getItem('tabmq/{channel}/log')"));
+    assert!(kept.is_string(), "no page knows the log of {channel}");
+    let deleted = page.evaluate(&format!(
+        "indexedDB.databases().then((all) => Promise.all(all
+            .filter(({{ name }}) => name.startsWith('tabmq/{channel}/'))
+            .map(({{ name }}) => new Promise((resolve, reject) => {{
+                const request = indexedDB.deleteDatabase(name);
+                request.onsuccess = resolve;
+                request.onerror = () => reject(request.error);
+            }})))).then((deleted) => deleted.length)"
+    ));
+    assert_eq!(deleted, 1, "databases of {channel}");
+}
+
+#[test]
+fn a_database_that_is_gone_when_a_page_comes_back_is_told_and_one_that_was_kept_is_not() {
+    let chromium = Chromium::start();
+    let aside = chromium.open_blank();
+    aside.load(&chromium.server().url());
+    let come = || {
+        let page = chromium.join("store");
+        page.until_broker();
+        connect(&page);
+        page
+    };
+    let page = come();
+    leave_things(&page);
+    leave_values(&page, "before");
+    page.end_by(Ending::Close);
+
+    let page = come();
+    assert_values(&page, "before");
+    assert_never_told(&page, Told::Lost);
+    page.end_by(Ending::Close);
+
+    evict(&aside, "store");
+    let page = come();
+    let words = until_told(&page, Told::Lost);
+    assert!(words.contains("has lost"), "{words}");
+    assert_nothing(&page);
+    leave_values(&page, "after");
+    page.end_by(Ending::Close);
+
+    // That is the log which the page knows from now on.
+    let page = come();
+    assert_values(&page, "after");
+    assert_never_told(&page, Told::Lost);
 }
 
 // A worker that ends.
