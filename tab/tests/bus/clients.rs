@@ -3,7 +3,7 @@
 use tab::api::{
     Candidacy, ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions,
     DisconnectCause, Durability, Notice, OpenOptions, Problem, Publication, QoS, RequestId, Role,
-    Visibility, Will,
+    Visibility,
 };
 use tab::{ChannelName, names::ChannelError};
 
@@ -123,18 +123,7 @@ fn a_will_is_published_when_the_tab_crashes_and_not_after_disconnect() {
         let mut world = World::with_tabs(2);
         world.connect(id(1));
         world.subscribe(id(1), "will");
-        let publication = Publication {
-            topic: "will".to_owned(),
-            ..Publication::default()
-        };
-        let options = ConnectOptions {
-            will: Some(Will {
-                publication,
-                delay_interval: 0,
-            }),
-            ..ConnectOptions::default()
-        };
-        world.client(id(2), ClientCommand::Connect(options));
+        world.connect_with_will(id(2), "will", "");
         if disconnects {
             let with_will = false;
             world.client(id(2), ClientCommand::Disconnect { with_will });

@@ -1,40 +1,15 @@
 //! What a broker acknowledged is there under the next one.
 
-use tab::api::{
-    ClientCommand, ClientStatus, ConnectOptions, Notice, Publication, QoS, RequestId, Role,
-    TabStats, Will,
-};
+use tab::api::{ClientCommand, ClientStatus, ConnectOptions, Notice, QoS, Role, TabStats};
 use tab::storage::RowKind;
-use tab::{Input, Lock, LockEvent};
+use tab::{Input, Lock, LockEvent, TabId};
 
 use crate::world::{World, id};
 
-fn with_connected_tabs(count: u64) -> World {
-    let mut world = World::durable(count);
-    for number in 1..=count {
-        world.connect(id(number));
-    }
-    world.pass(1_000);
-    world
-}
-
-fn published(world: &World, tab: u64, request: RequestId) -> Option<u8> {
-    let published = world.published(id(tab));
-    let found = published.into_iter().find(|it| it.0 == request);
-    found.map(|(_, code)| code)
-}
-
-fn retain(world: &mut World, tab: u64, topic: &str, payload: &str) {
-    let publication = Publication {
-        topic: topic.to_owned(),
-        payload: payload.into(),
-        qos: QoS::AtLeastOnce,
-        retain: true,
-        ..Publication::default()
-    };
-    let publish = ClientCommand::Publish(RequestId(900), publication);
-    world.client(id(tab), publish);
-    assert!(published(world, tab, RequestId(900)).is_some());
+/// Publishes a retained message, which is acknowledged at once.
+fn retain_now(world: &mut World, tab: TabId, topic: &str, payload: &str) {
+    let request = world.retain(tab, topic, payload);
+    assert!(world.reason_code(tab, request).is_some());
 }
 
 fn sessions_present(world: &World, tab: u64) -> Vec<bool> {
@@ -51,9 +26,9 @@ fn sessions_present(world: &World, tab: u64) -> Vec<bool> {
 #[test]
 fn retained_messages_and_sessions_outlive_the_broker() {
     for crashes in [false, true] {
-        let mut world = with_connected_tabs(3);
+        let mut world = World::durable_connected(3);
         world.subscribe(id(3), "a/#");
-        retain(&mut world, 2, "a/b", "kept");
+        retain_now(&mut world, id(2), "a/b", "kept");
         // That it has arrived is stored, too: else it would come again.
         world.pass(10);
         if crashes {
@@ -75,7 +50,7 @@ fn retained_messages_and_sessions_outlive_the_broker() {
 
 #[test]
 fn everything_outlives_the_browser() {
-    let mut world = with_connected_tabs(1);
+    let mut world = World::durable_connected(1);
     let away = ConnectOptions {
         client_id: "away".to_owned(),
         session_expiry_interval: 3_600,
@@ -85,7 +60,7 @@ fn everything_outlives_the_browser() {
     world.subscribe(id(1), "a");
     world.client(id(1), ClientCommand::Disconnect { with_will: false });
     world.connect(id(1));
-    retain(&mut world, 1, "r", "kept");
+    retain_now(&mut world, id(1), "r", "kept");
     for payload in ["1", "2", "3"] {
         world.publish(id(1), "a", payload, QoS::ExactlyOnce);
     }
@@ -104,34 +79,22 @@ fn everything_outlives_the_browser() {
 
 #[test]
 fn nothing_is_acknowledged_before_it_is_stored() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::durable_connected(2);
     world.subscribe(id(1), "a");
     world.stuck.insert(id(1));
     let request = world.publish(id(2), "a", "x", QoS::AtLeastOnce);
-    assert_eq!(published(&world, 2, request), None);
+    assert_eq!(world.reason_code(id(2), request), None);
     assert!(world.payloads(id(1)).is_empty());
     world.unstick(id(1));
-    assert_eq!(published(&world, 2, request), Some(0));
+    assert_eq!(world.reason_code(id(2), request), Some(0));
     assert_eq!(world.payloads(id(1)), ["x"]);
 }
 
 #[test]
 fn no_will_is_sent_when_the_broker_moves_and_all_wills_of_its_own_tab_are() {
-    let mut world = with_connected_tabs(3);
+    let mut world = World::durable_connected(3);
     for number in [1, 2] {
-        let will = Will {
-            publication: Publication {
-                topic: "will".to_owned(),
-                payload: number.to_string().into(),
-                ..Publication::default()
-            },
-            delay_interval: 0,
-        };
-        let options = ConnectOptions {
-            will: Some(will),
-            ..ConnectOptions::default()
-        };
-        world.client(id(number), ClientCommand::Connect(options));
+        world.connect_with_will(id(number), "will", &number.to_string());
     }
     world.subscribe(id(3), "will");
     world.crash(id(1));
@@ -141,20 +104,8 @@ fn no_will_is_sent_when_the_broker_moves_and_all_wills_of_its_own_tab_are() {
 
 #[test]
 fn a_tab_that_ends_while_there_is_no_broker_counts_as_lost() {
-    let mut world = with_connected_tabs(3);
-    let will = Will {
-        publication: Publication {
-            topic: "will".to_owned(),
-            payload: "2".into(),
-            ..Publication::default()
-        },
-        delay_interval: 0,
-    };
-    let options = ConnectOptions {
-        will: Some(will),
-        ..ConnectOptions::default()
-    };
-    world.client(id(2), ClientCommand::Connect(options));
+    let mut world = World::durable_connected(3);
+    world.connect_with_will(id(2), "will", "2");
     world.subscribe(id(3), "will");
     world.vanish(id(1));
     world.vanish(id(2));
@@ -167,54 +118,43 @@ fn a_tab_that_ends_while_there_is_no_broker_counts_as_lost() {
 
 #[test]
 fn a_lost_frame_costs_no_session_and_brings_no_will() {
-    let mut world = with_connected_tabs(3);
-    let will = Will {
-        publication: Publication {
-            topic: "will".to_owned(),
-            ..Publication::default()
-        },
-        delay_interval: 0,
-    };
-    let options = ConnectOptions {
-        will: Some(will),
-        ..ConnectOptions::default()
-    };
-    world.client(id(2), ClientCommand::Connect(options));
+    let mut world = World::durable_connected(3);
+    world.connect_with_will(id(2), "will", "");
     world.subscribe(id(2), "a");
     world.subscribe(id(3), "#");
     world.frames_to_lose = 1;
     let first = world.publish(id(2), "a", "1", QoS::AtLeastOnce);
     world.publish(id(2), "a", "2", QoS::AtLeastOnce);
     world.pass(2_000);
-    assert_eq!(published(&world, 2, first), Some(0));
+    assert_eq!(world.reason_code(id(2), first), Some(0));
     assert_eq!(sessions_present(&world, 2).last(), Some(&true));
     assert_eq!(world.payloads(id(3)), ["1", "2"]);
 }
 
 #[test]
 fn without_room_what_must_be_stored_is_refused_and_the_rest_goes_on() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::durable_connected(2);
     world.subscribe(id(2), "a");
     world.disk.is_full = true;
     let request = world.publish(id(2), "a", "1", QoS::AtLeastOnce);
     world.pass(500);
-    assert_eq!(published(&world, 2, request), Some(0x97));
+    assert_eq!(world.reason_code(id(2), request), Some(0x97));
     assert!(world.payloads(id(2)).is_empty());
     world.publish(id(2), "a", "2", QoS::AtMostOnce);
     assert_eq!(world.payloads(id(2)), ["2"]);
     world.disk.is_full = false;
     world.pass(20_000);
     let request = world.publish(id(2), "a", "3", QoS::AtLeastOnce);
-    assert_eq!(published(&world, 2, request), Some(0));
+    assert_eq!(world.reason_code(id(2), request), Some(0));
     assert_eq!(world.payloads(id(2)), ["2", "3"]);
 }
 
 #[test]
 fn a_damaged_row_is_left_out_and_told_and_nothing_else_is_lost() {
-    let mut world = with_connected_tabs(2);
-    retain(&mut world, 2, "a", "1");
+    let mut world = World::durable_connected(2);
+    retain_now(&mut world, id(2), "a", "1");
     let damaged = world.disk.tail();
-    retain(&mut world, 2, "b", "2");
+    retain_now(&mut world, id(2), "b", "2");
     let row = world.disk.rows.get_mut(&damaged).unwrap();
     let RowKind::Segment(bytes) = &mut row.kind else {
         panic!("{row:?}");
@@ -237,8 +177,8 @@ fn a_damaged_row_is_left_out_and_told_and_nothing_else_is_lost() {
 
 #[test]
 fn a_broker_that_loses_its_lock_and_gets_it_back_goes_on_from_the_log() {
-    let mut world = with_connected_tabs(1);
-    retain(&mut world, 1, "a", "kept");
+    let mut world = World::durable_connected(1);
+    retain_now(&mut world, id(1), "a", "kept");
     world.input(id(1), Input::Lock(LockEvent::Lost(Lock::Broker)));
     world.input(id(1), Input::Lock(LockEvent::Granted(Lock::Broker)));
     world.pass(500);
@@ -249,9 +189,9 @@ fn a_broker_that_loses_its_lock_and_gets_it_back_goes_on_from_the_log() {
 
 #[test]
 fn a_long_log_is_replaced_by_a_snapshot_that_says_the_same() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::durable_connected(2);
     world.subscribe(id(2), "a");
-    retain(&mut world, 2, "r", "kept");
+    retain_now(&mut world, id(2), "r", "kept");
     for _ in 0..5_000 {
         world.publish(id(2), "a", "x", QoS::AtLeastOnce);
     }

@@ -1,27 +1,11 @@
 //! Brokers that fail in other ways than by going away.
 
+use tab::Input;
 use tab::api::{Candidacy, Durability, EventKind, QoS, Role, Term};
 use tab::control::ControlMessage;
 use tab::storage::{RowKind, Seq, StorageEvent};
-use tab::{Input, TabId};
 
 use crate::world::{World, id};
-
-fn with_connected_tabs(count: u64) -> World {
-    let mut world = World::durable(count);
-    for number in 1..=count {
-        world.connect(id(number));
-    }
-    world.pass(1_000);
-    world
-}
-
-fn brokers(world: &World, tabs: impl IntoIterator<Item = u64>) -> Vec<TabId> {
-    tabs.into_iter()
-        .map(id)
-        .filter(|tab| matches!(world.role(*tab), Role::Broker { .. }))
-        .collect()
-}
 
 /// The terms of all rows, in order; of fences, too.
 fn terms(world: &World) -> Vec<Term> {
@@ -37,7 +21,7 @@ fn fences(world: &World) -> Vec<(Seq, Term)> {
 
 #[test]
 fn each_broker_begins_with_a_fence_behind_the_last_row() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::durable_connected(2);
     assert_eq!(fences(&world), [(Seq(1), world.term(id(1)))]);
     world.close(id(1));
     world.pass(100);
@@ -52,31 +36,31 @@ fn each_broker_begins_with_a_fence_behind_the_last_row() {
 
 #[test]
 fn a_broker_that_stands_still_is_ousted_by_one_of_those_it_owes_an_answer() {
-    let mut world = with_connected_tabs(3);
+    let mut world = World::durable_connected(3);
     world.freeze(id(1));
     let requests = [2, 3].map(|number| world.publish(id(number), "a", "x", QoS::AtLeastOnce));
     world.pass(690);
-    assert!(brokers(&world, 2..=3).is_empty());
+    assert!(world.brokers(2..=3).is_empty());
     world.pass(200);
-    assert_eq!(brokers(&world, 2..=3).len(), 1);
+    assert_eq!(world.brokers(2..=3).len(), 1);
     for (number, request) in [2, 3].into_iter().zip(requests) {
         assert!(world.published(id(number)).iter().any(|it| it.0 == request));
     }
     world.thaw(id(1));
     world.pass(1_000);
-    assert_eq!(brokers(&world, 1..=3).len(), 1);
+    assert_eq!(world.brokers(1..=3).len(), 1);
     assert!(matches!(world.role(id(1)), Role::Client { .. }));
     assert!(terms(&world).is_sorted());
 }
 
 #[test]
 fn whoever_was_ousted_writes_nothing_more_and_its_client_is_answered_by_the_next() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::durable_connected(2);
     world.freeze(id(1));
     let request = world.publish(id(1), "a", "late", QoS::AtLeastOnce);
     world.publish(id(2), "a", "x", QoS::AtLeastOnce);
     world.pass(1_500);
-    assert_eq!(brokers(&world, [2]), [id(2)]);
+    assert_eq!(world.brokers([2]), [id(2)]);
     let fence = *fences(&world).last().unwrap();
     world.thaw(id(1));
     world.pass(500);
@@ -87,15 +71,15 @@ fn whoever_was_ousted_writes_nothing_more_and_its_client_is_answered_by_the_next
 
 #[test]
 fn a_broker_whose_database_is_stuck_is_as_good_as_dead() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::durable_connected(2);
     world.stuck.insert(id(1));
     let request = world.publish(id(2), "a", "x", QoS::AtLeastOnce);
     let subscribed = world.subscribe(id(2), "b");
     world.pass(2_000);
-    assert_eq!(brokers(&world, 1..=2), [id(2)]);
+    assert_eq!(world.brokers(1..=2), [id(2)]);
     world.unstick(id(1));
     world.pass(1_000);
-    assert_eq!(brokers(&world, 1..=2), [id(2)]);
+    assert_eq!(world.brokers(1..=2), [id(2)]);
     assert!(terms(&world).is_sorted());
     // Whether it needed a row or not.
     assert!(world.published(id(2)).iter().any(|it| it.0 == request));
@@ -104,42 +88,42 @@ fn a_broker_whose_database_is_stuck_is_as_good_as_dead() {
 
 #[test]
 fn a_tab_that_took_the_lock_and_cannot_read_the_log_is_ousted_in_turn() {
-    let mut world = with_connected_tabs(3);
+    let mut world = World::durable_connected(3);
     world.freeze(id(1));
     let request = world.publish(id(2), "a", "x", QoS::AtLeastOnce);
     world.stuck.insert(id(2));
     world.pass(1_000);
-    assert!(brokers(&world, [2, 3]).is_empty());
+    assert!(world.brokers([2, 3]).is_empty());
     world.publish(id(3), "a", "y", QoS::AtLeastOnce);
     world.pass(8_000);
-    assert_eq!(brokers(&world, [2, 3]), [id(3)]);
+    assert_eq!(world.brokers([2, 3]), [id(3)]);
     assert!(world.published(id(2)).iter().any(|it| it.0 == request));
 }
 
 #[test]
 fn a_frozen_tab_at_the_head_of_the_queue_is_passed_over() {
-    let mut world = with_connected_tabs(3);
+    let mut world = World::durable_connected(3);
     world.freeze(id(2));
     world.close(id(1));
     world.pass(2_500);
-    assert_eq!(brokers(&world, [2, 3]), [id(3)]);
+    assert_eq!(world.brokers([2, 3]), [id(3)]);
     world.thaw(id(2));
     world.pass(1_000);
-    assert_eq!(brokers(&world, [2, 3]), [id(3)]);
+    assert_eq!(world.brokers([2, 3]), [id(3)]);
     assert!(matches!(world.role(id(2)), Role::Client { .. }));
 }
 
 #[test]
 fn without_locks_a_silent_broker_is_fenced_all_the_same() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::durable_connected(2);
     world.has_no_locks = true;
     world.freeze(id(1));
     world.publish(id(2), "a", "x", QoS::AtLeastOnce);
     world.pass(1_500);
-    assert_eq!(brokers(&world, [2]), [id(2)]);
+    assert_eq!(world.brokers([2]), [id(2)]);
     world.thaw(id(1));
     world.pass(1_500);
-    assert_eq!(brokers(&world, 1..=2), [id(2)]);
+    assert_eq!(world.brokers(1..=2), [id(2)]);
 }
 
 #[test]
@@ -150,7 +134,7 @@ fn without_locks_and_without_a_database_one_tab_leads_in_memory_and_another_afte
     world.disk.is_missing = true;
     world.open(id(1));
     world.pass(2_000);
-    assert_eq!(brokers(&world, [1]), [id(1)]);
+    assert_eq!(world.brokers([1]), [id(1)]);
     let in_memory = EventKind::InMemory("there is none".to_owned());
     assert!(world.events(id(1)).contains(&&in_memory));
 
@@ -158,7 +142,7 @@ fn without_locks_and_without_a_database_one_tab_leads_in_memory_and_another_afte
     world.open(id(2));
     world.open(id(3));
     world.pass(3_000);
-    assert_eq!(brokers(&world, 1..=3), [id(1)]);
+    assert_eq!(world.brokers(1..=3), [id(1)]);
     world.connect(id(2));
     world.publish(id(2), "a", "x", QoS::AtLeastOnce);
     world.pass(100);
@@ -166,13 +150,13 @@ fn without_locks_and_without_a_database_one_tab_leads_in_memory_and_another_afte
 
     world.close(id(1));
     world.pass(3_000);
-    assert_eq!(brokers(&world, 2..=3).len(), 1);
+    assert_eq!(world.brokers(2..=3).len(), 1);
     assert!(world.is_connected(id(2)));
-    let broker = brokers(&world, 2..=3)[0];
+    let broker = world.brokers(2..=3)[0];
     world.vanish(broker);
     world.pass(60_000);
     let last = if broker == id(2) { 3 } else { 2 };
-    assert_eq!(brokers(&world, [last]), [id(last)]);
+    assert_eq!(world.brokers([last]), [id(last)]);
 }
 
 #[test]
@@ -185,27 +169,27 @@ fn without_locks_tabs_that_start_together_agree_on_one_broker() {
         world.open(id(number));
     }
     world.pass(5_000);
-    assert_eq!(brokers(&world, 1..=4).len(), 1);
+    assert_eq!(world.brokers(1..=4).len(), 1);
     let terms: Vec<_> = (1..=4).map(|number| world.term(id(number))).collect();
     assert!(terms.iter().all(|term| *term == terms[0]), "{terms:?}");
 }
 
 #[test]
 fn a_broker_that_answers_is_left_in_peace() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::durable_connected(2);
     let before = world.term(id(1));
     world.stuck.insert(id(1));
     world.publish(id(2), "a", "x", QoS::AtLeastOnce);
     world.pass(400);
     world.unstick(id(1));
     world.pass(3_000);
-    assert_eq!(brokers(&world, 1..=2), [id(1)]);
+    assert_eq!(world.brokers(1..=2), [id(1)]);
     assert_eq!(world.term(id(1)), before);
 }
 
 #[test]
 fn after_a_standstill_nothing_leaves_before_a_row_is_stored() {
-    let mut world = with_connected_tabs(1);
+    let mut world = World::durable_connected(1);
     let tail = world.disk.tail();
     world.freeze(id(1));
     world.pass(3_000);
@@ -231,7 +215,7 @@ fn without_a_database_the_broker_says_that_its_state_is_in_memory() {
         world.open(id(number));
         world.pass(200);
     }
-    assert_eq!(brokers(&world, 1..=2), [id(1)]);
+    assert_eq!(world.brokers(1..=2), [id(1)]);
     let announcements = world.announcements(id(1));
     let (_, last) = announcements.last().unwrap();
     assert_eq!(last.durability, Durability::Memory);
@@ -239,12 +223,12 @@ fn without_a_database_the_broker_says_that_its_state_is_in_memory() {
     assert!(world.events(id(1)).iter().any(in_memory));
     world.close(id(1));
     world.pass(200);
-    assert_eq!(brokers(&world, [2]), [id(2)]);
+    assert_eq!(world.brokers([2]), [id(2)]);
 }
 
 #[test]
 fn a_database_that_fails_for_a_moment_is_tried_again() {
-    let mut world = with_connected_tabs(1);
+    let mut world = World::durable_connected(1);
     let before = world.term(id(1));
     world.disk.failures = 2;
     world.say(ControlMessage::Probe {
@@ -264,7 +248,7 @@ fn has_pong(world: &World) -> bool {
 
 #[test]
 fn when_the_browser_removes_what_was_stored_a_new_reign_writes_it_anew() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::durable_connected(2);
     let before = world.term(id(1));
     world.disk.rows.clear();
     world.disk.snapshot = None;
@@ -274,7 +258,7 @@ fn when_the_browser_removes_what_was_stored_a_new_reign_writes_it_anew() {
     world.pass(50);
     world.disk.is_missing = false;
     world.pass(1_000);
-    assert_eq!(brokers(&world, 1..=2), [id(1)]);
+    assert_eq!(world.brokers(1..=2), [id(1)]);
     assert!(world.term(id(1)) > before);
     assert!(world.is_connected(id(1)) && world.is_connected(id(2)));
     let kinds: Vec<&RowKind> = world.disk.rows.values().map(|row| &row.kind).collect();
@@ -306,11 +290,11 @@ fn a_tab_that_shall_not_be_the_broker_waits_for_one_and_never_is() {
     world.freeze(id(2));
     world.publish(id(1), "a", "y", QoS::AtLeastOnce);
     world.pass(20_000);
-    assert!(brokers(&world, [1]).is_empty());
+    assert!(world.brokers([1]).is_empty());
     world.thaw(id(2));
     world.pass(10_000);
     assert_eq!(world.published(id(1)).len(), 2);
     world.crash(id(2));
     world.pass(20_000);
-    assert!(brokers(&world, [1]).is_empty());
+    assert!(world.brokers([1]).is_empty());
 }

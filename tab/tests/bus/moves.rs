@@ -1,46 +1,17 @@
 //! The broker moves to another tab.
 
-use tab::api::{
-    ClientCommand, ClientStatus, ConnectOptions, EventKind, Publication, QoS, Role, Term, Will,
-};
-use tab::control::{Announcement, ControlMessage, SAFE_INTEGER_MAX};
-use tab::{Input, Lock, LockEvent, TabId};
+use tab::api::{ClientStatus, EventKind, QoS, Role, Term};
+use tab::control::{ControlMessage, SAFE_INTEGER_MAX};
+use tab::{Input, Lock, LockEvent};
 
-use crate::world::{World, id};
+use crate::world::{World, claim, id};
 
 const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
-
-fn with_connected_tabs(count: u64) -> World {
-    let mut world = World::with_tabs(count);
-    for number in 1..=count {
-        world.connect(id(number));
-    }
-    world
-}
-
-fn claim(tab_id: TabId, term: Term) -> ControlMessage {
-    ControlMessage::Announce(Announcement {
-        tab_id,
-        is_broker: true,
-        timestamp: 0,
-        term: Some(term),
-        since: 0,
-        build: String::new(),
-        protocol: (1, 1),
-        clients: 0,
-        visibility: tab::api::Visibility::Visible,
-        durability: tab::api::Durability::Memory,
-        lanes: Vec::new(),
-        reign: None,
-        log: None,
-        storage: tab::api::StorageState::Ok,
-    })
-}
 
 #[test]
 fn the_next_tab_takes_over_and_subscriptions_live_on() {
     for crashes in [false, true] {
-        let mut world = with_connected_tabs(3);
+        let mut world = World::connected(3);
         world.subscribe(id(3), "a");
         let before = world.term(id(1));
         world.pass(1_000);
@@ -75,19 +46,7 @@ fn a_move_is_no_disconnection_and_publishes_no_will() {
     let mut world = World::with_tabs(3);
     world.connect(id(2));
     world.subscribe(id(2), "will");
-    let publication = Publication {
-        topic: "will".to_owned(),
-        ..Publication::default()
-    };
-    let will = Some(Will {
-        publication,
-        delay_interval: 0,
-    });
-    let options = ConnectOptions {
-        will,
-        ..ConnectOptions::default()
-    };
-    world.client(id(3), ClientCommand::Connect(options));
+    world.connect_with_will(id(3), "will", "");
     world.close(id(1));
     world.pass(60_000);
     assert!(world.is_connected(id(3)));
@@ -98,7 +57,7 @@ fn a_move_is_no_disconnection_and_publishes_no_will() {
 
 #[test]
 fn what_was_not_acknowledged_and_what_waits_goes_to_the_next_broker_in_order() {
-    let mut world = with_connected_tabs(3);
+    let mut world = World::connected(3);
     world.subscribe(id(2), "a");
     world.vanish(id(1));
     // It is next, and cannot know yet.
@@ -128,7 +87,7 @@ fn what_was_not_acknowledged_and_what_waits_goes_to_the_next_broker_in_order() {
 
 #[test]
 fn a_publish_without_receivers_says_so_with_qos_1_and_2() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::connected(2);
     let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce];
     let requests = qos.map(|qos| world.publish(id(2), "a", "", qos));
     assert_eq!(
@@ -139,10 +98,13 @@ fn a_publish_without_receivers_says_so_with_qos_1_and_2() {
 
 #[test]
 fn a_broker_that_hears_of_a_higher_term_becomes_a_client() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::connected(2);
     let Term(term) = world.term(id(1));
     let higher = Term(term + 1);
-    world.input(id(1), Input::Control(claim(id(9), higher)));
+    world.input(
+        id(1),
+        Input::Control(ControlMessage::Announce(claim(id(9), higher))),
+    );
     let events = world.events(id(1));
     assert!(events.contains(&&EventKind::Deposed { term: Term(term) }));
     assert!(events.contains(&&EventKind::Following {
@@ -158,7 +120,7 @@ fn a_broker_that_hears_of_a_higher_term_becomes_a_client() {
 
 #[test]
 fn a_broker_that_loses_the_lock_steps_down() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::connected(2);
     let lost = Input::Lock(LockEvent::Lost(Lock::Broker));
     world.input(id(1), lost);
     assert_eq!(world.role(id(1)), Role::Waiting);
@@ -166,11 +128,11 @@ fn a_broker_that_loses_the_lock_steps_down() {
 
 #[test]
 fn a_lower_claim_is_answered_and_changes_nothing() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::connected(2);
     let before = [world.role(id(1)), world.role(id(2))];
     world.pass(200);
     let announced = world.announcements(id(1)).len();
-    world.say(claim(id(9), Term(5)));
+    world.say(ControlMessage::Announce(claim(id(9), Term(5))));
     assert_eq!([world.role(id(1)), world.role(id(2))], before);
     assert_eq!(world.announcements(id(1)).len(), announced + 1);
     let shown = world.roster(id(2)).iter().filter(|tab| tab.is_broker);
@@ -179,8 +141,11 @@ fn a_lower_claim_is_answered_and_changes_nothing() {
 
 #[test]
 fn the_highest_term_there_is_does_not_stop_the_election_for_ever() {
-    let mut world = with_connected_tabs(3);
-    world.say(claim(id(9), Term(SAFE_INTEGER_MAX)));
+    let mut world = World::connected(3);
+    world.say(ControlMessage::Announce(claim(
+        id(9),
+        Term(SAFE_INTEGER_MAX),
+    )));
     world.crash(id(1));
     world.pass(40_000);
     assert!(matches!(world.role(id(2)), Role::Broker { .. }));
@@ -201,7 +166,7 @@ fn a_lock_that_is_refused_is_not_asked_for_in_a_loop() {
 
 #[test]
 fn a_tab_that_lost_the_brokers_lock_asks_who_has_it() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::connected(2);
     let said = world.control.len();
     world.input(id(1), Input::Lock(LockEvent::Lost(Lock::Broker)));
     let asks = |message: &ControlMessage| *message == ControlMessage::Who { tab_id: id(1) };

@@ -1,53 +1,16 @@
 //! Other scripts of the origin: what one of them says or does must not stop the tabs.
 
 use tab::api::{
-    ClientCommand, ClientStatus, ConnectOptions, Durability, EventKind, Publication, QoS,
-    ReignTimes, RequestId, Role, Term, Visibility, Will,
+    ClientCommand, ClientStatus, ConnectOptions, EventKind, QoS, ReignTimes, RequestId, Role, Term,
 };
 use tab::control::{Announcement, ControlMessage, SAFE_INTEGER_MAX};
 use tab::storage::{Row, RowKind, Seq};
 use tab::{Input, Lock, Settings, TabId};
 
-use crate::world::{World, id};
-
-/// Other tabs than the first, in which nobody was connected before.
-fn with_connected_tabs(count: u64) -> World {
-    let mut world = World::durable(count);
-    for number in 1..=count {
-        world.connect(id(number));
-    }
-    world.pass(1_000);
-    world
-}
-
-fn claim(tab_id: TabId, term: Term) -> Announcement {
-    Announcement {
-        tab_id,
-        is_broker: true,
-        timestamp: 0,
-        term: Some(term),
-        since: 0,
-        build: String::new(),
-        protocol: (1, 1),
-        clients: 0,
-        visibility: Visibility::Visible,
-        durability: Durability::Relaxed,
-        lanes: Vec::new(),
-        reign: None,
-        log: None,
-        storage: tab::api::StorageState::Ok,
-    }
-}
+use crate::world::{World, claim, id};
 
 fn after(term: Term, steps: u64) -> Term {
     Term(term.0 + steps)
-}
-
-/// A tab of none, if none of these is the broker.
-fn broker_of(world: &World, tabs: impl IntoIterator<Item = u64>) -> TabId {
-    let mut tabs = tabs.into_iter().map(id);
-    let broker = tabs.find(|tab| matches!(world.role(*tab), Role::Broker { .. }));
-    broker.unwrap_or(id(0))
 }
 
 /// Publishes with QoS 1 from these tabs, once in 100 ms for so long, while `act` happens once in a second. Everything must
@@ -85,7 +48,7 @@ fn answered(world: &World, requests: &[(TabId, RequestId)]) -> usize {
 
 #[test]
 fn a_term_far_ahead_of_the_clock_is_dropped_and_counted() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::durable_connected(2);
     let before = [world.role(id(1)), world.role(id(2))];
     let far = Term(SAFE_INTEGER_MAX);
     world.say(ControlMessage::Announce(claim(id(9), far)));
@@ -121,7 +84,7 @@ fn a_term_far_ahead_of_the_clock_is_dropped_and_counted() {
 
 #[test]
 fn a_term_that_cannot_be_in_a_row_of_the_log_does_not_count() {
-    let mut world = with_connected_tabs(2);
+    let mut world = World::durable_connected(2);
     world.subscribe(id(2), "a");
     let row = |kind| Row {
         term: Term(SAFE_INTEGER_MAX),
@@ -132,7 +95,7 @@ fn a_term_that_cannot_be_in_a_row_of_the_log_does_not_count() {
     for round in 0..3 {
         world.publish(id(2), "a", "x", QoS::AtLeastOnce);
         world.pass(1_000);
-        let broker = broker_of(&world, 1..=2);
+        let broker = world.brokers(1..=2)[0];
         let terms = [world.term(id(1)), world.term(id(2))];
         assert_eq!(terms[0], terms[1], "round {round}");
         assert!(terms[0] < Term(SAFE_INTEGER_MAX / 2));
@@ -151,7 +114,7 @@ fn a_term_that_cannot_be_in_a_row_of_the_log_does_not_count() {
 
 #[test]
 fn a_tab_leaves_a_broker_that_says_itself_that_it_is_none() {
-    let mut world = with_connected_tabs(3);
+    let mut world = World::durable_connected(3);
     let term = world.term(id(1));
     world.freeze(id(1));
     world.input(
@@ -207,7 +170,7 @@ fn of_two_brokers_of_one_term_the_one_elected_later_counts() {
 #[test]
 fn a_row_far_behind_the_last_is_no_row_of_the_log() {
     for far in [Seq(SAFE_INTEGER_MAX), Seq(3_000_000)] {
-        let mut world = with_connected_tabs(2);
+        let mut world = World::durable_connected(2);
         let options = ConnectOptions {
             clean_start: false,
             session_expiry_interval: u32::MAX,
@@ -227,7 +190,7 @@ fn a_row_far_behind_the_last_is_no_row_of_the_log() {
         let request = world.publish(id(2), "a", "x", QoS::AtLeastOnce);
         world.pass(3_000);
         // The session is there, and the row is where it was.
-        assert_eq!(broker_of(&world, [2]), id(2));
+        assert_eq!(world.brokers([2]), [id(2)]);
         assert_eq!(world.published(id(2)).last(), Some(&(request, 0)));
         assert_eq!(world.payloads(id(2)), ["x"]);
         assert!(world.disk.tail() > tail);
@@ -235,7 +198,7 @@ fn a_row_far_behind_the_last_is_no_row_of_the_log() {
         assert_eq!(world.stats(id(2)).unwrap().records_skipped, 1);
         world.thaw(id(1));
         world.pass(2_000);
-        assert_eq!(broker_of(&world, 1..=2), id(2));
+        assert_eq!(world.brokers(1..=2), [id(2)]);
     }
 }
 
@@ -271,7 +234,7 @@ fn locks_that_another_script_holds_are_told_and_used_again_when_they_are_free() 
 
 #[test]
 fn a_tab_that_is_about_to_take_over_is_no_other_script() {
-    let mut world = with_connected_tabs(4);
+    let mut world = World::durable_connected(4);
     world.freeze(id(1));
     for number in 2..=4 {
         world.publish(id(number), "a", "x", QoS::AtLeastOnce);
@@ -287,20 +250,9 @@ fn a_tab_that_is_about_to_take_over_is_no_other_script() {
 
 #[test]
 fn a_goodbye_for_a_living_tab_ends_no_session_and_sends_no_will() {
-    let mut world = with_connected_tabs(3);
+    let mut world = World::durable_connected(3);
     world.subscribe(id(2), "will");
-    let will = Will {
-        publication: Publication {
-            topic: "will".to_owned(),
-            ..Publication::default()
-        },
-        delay_interval: 0,
-    };
-    let options = ConnectOptions {
-        will: Some(will),
-        ..ConnectOptions::default()
-    };
-    world.client(id(3), ClientCommand::Connect(options));
+    world.connect_with_will(id(3), "will", "");
     world.pass(1_000);
     let before = [1, 2, 3].map(|number| world.role(id(number)));
     let statuses = [1, 2, 3].map(|number| world.statuses(id(number)).len());
@@ -325,7 +277,7 @@ fn a_goodbye_for_a_living_tab_ends_no_session_and_sends_no_will() {
 
 #[test]
 fn the_end_of_a_broker_that_said_goodbye_is_known_as_soon_as_its_lock_is_free() {
-    let mut world = with_connected_tabs(3);
+    let mut world = World::durable_connected(3);
     let goodbye = ControlMessage::Goodbye { tab_id: id(1) };
     let term = world.term(id(1));
     let lost = EventKind::BrokerLost { term };
@@ -344,7 +296,7 @@ fn the_end_of_a_broker_that_said_goodbye_is_known_as_soon_as_its_lock_is_free() 
 
 #[test]
 fn a_lie_about_a_broker_leaves_nobody_in_the_queue_for_its_lock() {
-    let mut world = with_connected_tabs(3);
+    let mut world = World::durable_connected(3);
     for number in 1..=3 {
         world.say(ControlMessage::Goodbye { tab_id: id(number) });
     }
@@ -356,7 +308,7 @@ fn a_lie_about_a_broker_leaves_nobody_in_the_queue_for_its_lock() {
     // Only the new broker queues for it.
     world.thaw(id(1));
     world.pass(2_000);
-    let broker = broker_of(&world, [2, 3]);
+    let broker = world.brokers([2, 3])[0];
     assert_eq!(world.queue(Lock::Tab(id(1))), [id(1), broker]);
 }
 
@@ -365,9 +317,9 @@ fn a_lie_about_a_broker_leaves_nobody_in_the_queue_for_its_lock() {
 #[test]
 fn claims_in_the_living_brokers_name_do_not_stop_the_service() {
     for (has_lanes, rises) in [(false, true), (true, true), (false, false), (true, false)] {
-        let mut world = with_connected_tabs(3);
+        let mut world = World::durable_connected(3);
         is_served(&mut world, &[1, 2, 3], 10, |world, second| {
-            let broker = broker_of(world, 1..=3);
+            let broker = world.brokers(1..=3)[0];
             let steps = if rises { second + 1 } else { 0 };
             let term = after(world.term(broker), steps);
             let lanes = [1, 2, 3].into_iter().map(id);
@@ -378,7 +330,7 @@ fn claims_in_the_living_brokers_name_do_not_stop_the_service() {
         });
         // Nor did the broker change.
         let term = world.term(id(1));
-        assert_eq!(broker_of(&world, 1..=3), id(1));
+        assert_eq!(world.brokers(1..=3), [id(1)]);
         let deposed = EventKind::Deposed { term };
         assert!(!world.events(id(1)).contains(&&deposed));
         for number in 1..=3 {
@@ -391,7 +343,7 @@ fn claims_in_the_living_brokers_name_do_not_stop_the_service() {
 #[test]
 fn claims_in_the_name_of_a_broker_that_stands_still_do_not_keep_it_in_its_place() {
     for has_lanes in [false, true] {
-        let mut world = with_connected_tabs(3);
+        let mut world = World::durable_connected(3);
         let term = world.term(id(1));
         world.freeze(id(1));
         world.publish(id(2), "a", "x", QoS::AtLeastOnce);
@@ -402,9 +354,9 @@ fn claims_in_the_name_of_a_broker_that_stands_still_do_not_keep_it_in_its_place(
             }));
             world.pass(1_000);
         }
-        let broker = broker_of(&world, [2, 3]);
+        let broker = world.brokers([2, 3])[0];
         world.pass(Settings::default().announce_interval_ms);
-        assert_eq!(broker_of(&world, [2, 3]), broker);
+        assert_eq!(world.brokers([2, 3]), [broker]);
         assert_eq!(world.published(id(2)).len(), 1);
     }
 }

@@ -1,13 +1,12 @@
 //! Who is there, and how often it is said.
 
 use tab::api::{
-    ClientCommand, Command, ConnectOptions, Durability, EventKind, QoS, StorageState, TabInfo,
-    Visibility,
+    ClientCommand, Command, ConnectOptions, EventKind, QoS, StorageState, TabInfo, Visibility,
 };
-use tab::control::{Announcement, ControlMessage};
+use tab::control::ControlMessage;
 use tab::{Input, Settings, TabId, Time};
 
-use crate::world::{World, id};
+use crate::world::{World, announcement, id};
 
 fn times(world: &World, tab: TabId) -> Vec<Time> {
     let announcements = world.announcements(tab);
@@ -123,25 +122,6 @@ fn a_client_that_disconnects_for_good_is_announced() {
     assert_eq!(world.announcements(id(2)).last().unwrap().1.clients, 0);
 }
 
-fn announcement(tab_id: TabId) -> ControlMessage {
-    ControlMessage::Announce(Announcement {
-        tab_id,
-        is_broker: false,
-        timestamp: 0,
-        term: None,
-        since: 0,
-        build: String::new(),
-        protocol: (1, 1),
-        clients: 0,
-        visibility: Visibility::Hidden,
-        durability: Durability::Memory,
-        lanes: Vec::new(),
-        reign: None,
-        log: None,
-        storage: StorageState::Ok,
-    })
-}
-
 fn storage_of_broker(world: &World, tab: u64) -> Option<StorageState> {
     let roster = world.roster(id(tab));
     let broker = roster.iter().find(|it| it.is_broker);
@@ -186,7 +166,7 @@ fn a_roster_flooded_with_strangers_is_bounded_and_recovers() {
     let tabs_max = Settings::default().tabs_max;
     let mut world = World::with_tabs(2);
     for stranger in 0..2 * tabs_max as u64 {
-        let announcement = announcement(id(1_000 + stranger));
+        let announcement = ControlMessage::Announce(announcement(id(1_000 + stranger)));
         world.input(id(2), Input::Control(announcement));
     }
     // However many come, the page is told from time to time.
@@ -200,7 +180,7 @@ fn a_roster_flooded_with_strangers_is_bounded_and_recovers() {
 #[test]
 fn who_holds_no_lock_is_seen_off_by_the_broker() {
     let mut world = World::with_tabs(2);
-    world.say(announcement(id(9)));
+    world.say(ControlMessage::Announce(announcement(id(9))));
     world.pass(Settings::default().roster_gap_ms);
     assert_eq!(ids(world.roster(id(1))), [id(1), id(2)]);
     assert_eq!(ids(world.roster(id(2))), [id(1), id(2)]);

@@ -14,14 +14,6 @@ const ON_WAY_MAX: usize = 6 << 20;
 
 const KB: usize = 1_000;
 
-fn connected(tabs: u64) -> World {
-    let mut world = World::with_tabs(tabs);
-    for number in 1..=tabs {
-        world.connect(id(number));
-    }
-    world
-}
-
 fn publish(world: &mut World, tab: TabId, client: u32, topic: &str, bytes: usize, qos: QoS) {
     let publication = Publication {
         topic: topic.to_owned(),
@@ -60,7 +52,7 @@ fn dropped(world: &mut World, broker: TabId) -> u64 {
 
 #[test]
 fn a_frozen_subscriber_costs_a_window_and_the_others_get_everything() {
-    let mut world = connected(3);
+    let mut world = World::connected(3);
     for tab in [id(1), id(2)] {
         subscribe(&mut world, tab, "#", QoS::ExactlyOnce);
     }
@@ -85,7 +77,7 @@ fn a_frozen_subscriber_costs_a_window_and_the_others_get_everything() {
 
 #[test]
 fn who_publishes_faster_than_the_broker_takes_waits_and_nothing_is_lost() {
-    let mut world = connected(3);
+    let mut world = World::connected(3);
     subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
     world.freeze(id(1));
     for _ in 0..200 {
@@ -102,7 +94,7 @@ fn who_publishes_faster_than_the_broker_takes_waits_and_nothing_is_lost() {
 
 #[test]
 fn who_waits_for_room_is_not_forgotten_when_a_timer_runs_meanwhile() {
-    let mut world = connected(3);
+    let mut world = World::connected(3);
     subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
     world.restless.insert(id(2));
     world.freeze(id(1));
@@ -134,7 +126,7 @@ fn what_waits_for_room_goes_to_the_next_broker_if_there_is_another() {
 
 #[test]
 fn who_has_much_to_say_leaves_room_for_the_other_clients_of_its_tab() {
-    let mut world = connected(3);
+    let mut world = World::connected(3);
     subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
     for client in [1, 2] {
         let connect = ClientCommand::Connect(ConnectOptions::default());
@@ -160,7 +152,7 @@ fn who_has_much_to_say_leaves_room_for_the_other_clients_of_its_tab() {
 
 #[test]
 fn a_long_message_lets_the_short_ones_of_others_pass() {
-    let mut world = connected(2);
+    let mut world = World::connected(2);
     for client in [1, 2] {
         let connect = ClientCommand::Connect(ConnectOptions::default());
         world.command(id(2), Command::Client(ClientNo(client), connect));
@@ -184,7 +176,7 @@ fn a_long_message_lets_the_short_ones_of_others_pass() {
 fn a_page_that_does_not_come_after_is_spared_qos_0_and_gets_the_rest_later() {
     // The broker is in another tab, or in its own.
     for slow in [id(2), id(1)] {
-        let mut world = connected(3);
+        let mut world = World::connected(3);
         for tab in [slow, id(3)] {
             subscribe(&mut world, tab, "#", QoS::ExactlyOnce);
         }
@@ -207,7 +199,7 @@ fn a_page_that_does_not_come_after_is_spared_qos_0_and_gets_the_rest_later() {
 
 #[test]
 fn what_a_page_publishes_without_waiting_has_a_limit() {
-    let mut world = connected(2);
+    let mut world = World::connected(2);
     world.freeze(id(1));
     let maximum = Settings::default().waiting_bytes_max;
     for _ in 0..(maximum / (1_000 * KB) + 10) {

@@ -48,17 +48,9 @@ fn clients(answer: &Answer) -> Vec<(&str, Option<TabId>)> {
     }
 }
 
-fn connected(tabs: u64) -> World {
-    let mut world = World::with_tabs(tabs);
-    for number in 1..=tabs {
-        world.connect(id(number));
-    }
-    world
-}
-
 #[test]
 fn every_tab_is_told_the_same_whose_broker_it_may_be() {
-    let mut world = connected(3);
+    let mut world = World::connected(3);
     world.subscribe(id(3), "a/+");
     let all: Vec<Answer> = (1..=3)
         .map(|number| told(&mut world, id(number), QUESTION))
@@ -84,7 +76,7 @@ fn every_tab_is_told_the_same_whose_broker_it_may_be() {
 
 #[test]
 fn who_would_receive_a_message_is_who_does() {
-    let mut world = connected(3);
+    let mut world = World::connected(3);
     for (number, filter) in [
         (1, "b"),
         (2, "a/+"),
@@ -122,7 +114,7 @@ fn who_would_receive_a_message_is_who_does() {
 
 #[test]
 fn an_answer_is_as_long_as_was_asked_for() {
-    let mut world = connected(3);
+    let mut world = World::connected(3);
     let Answer::Sessions { sessions, left_out } =
         told(&mut world, id(2), Question::Sessions { at_most: 1 })
     else {
@@ -133,7 +125,7 @@ fn an_answer_is_as_long_as_was_asked_for() {
 
 #[test]
 fn a_topic_that_cannot_be_published_to_has_no_receivers() {
-    let mut world = connected(2);
+    let mut world = World::connected(2);
     for number in [1, 2] {
         let topic = "a/#".to_owned();
         let answer = told(&mut world, id(number), Question::Receivers { topic });
@@ -146,7 +138,7 @@ fn a_topic_that_cannot_be_published_to_has_no_receivers() {
 
 #[test]
 fn what_waits_and_what_is_dropped_is_counted() {
-    let mut world = connected(2);
+    let mut world = World::connected(2);
     let away = tab::api::ClientNo(7);
     let options = tab::api::ConnectOptions {
         client_id: "away".to_owned(),
@@ -181,7 +173,7 @@ fn what_waits_and_what_is_dropped_is_counted() {
 
 #[test]
 fn without_a_broker_that_hears_it_a_question_is_refused_at_once() {
-    let mut world = connected(2);
+    let mut world = World::connected(2);
     let refused = Answer::Refused(Problem::NoBroker);
     // It hangs: the question is on its way when another tab takes over.
     world.freeze(id(1));
@@ -196,7 +188,7 @@ fn without_a_broker_that_hears_it_a_question_is_refused_at_once() {
 
 #[test]
 fn a_question_that_got_lost_ends_although_nothing_else_is_said() {
-    let mut world = connected(2);
+    let mut world = World::connected(2);
     for lost in ["the question", "the answer"] {
         let before = answers(&world, id(2)).len();
         if lost == "the question" {
@@ -224,7 +216,7 @@ fn a_question_that_got_lost_ends_although_nothing_else_is_said() {
 
 #[test]
 fn a_shared_subscription_is_shown_as_it_was_granted() {
-    let mut world = connected(1);
+    let mut world = World::connected(1);
     let own = Subscription {
         topic_filter: "a".to_owned(),
         no_local: true,
@@ -259,7 +251,7 @@ fn a_shared_subscription_is_shown_as_it_was_granted() {
 
 #[test]
 fn an_answer_does_not_hold_up_the_lane_however_long_the_names_are() {
-    let mut world = connected(2);
+    let mut world = World::connected(2);
     let filters = |from: usize| {
         let wanted = (from..from + 20).map(|number| Subscription {
             topic_filter: format!("{number:x>65000}"),

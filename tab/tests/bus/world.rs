@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tab::api::{
     Candidacy, ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions,
     Durability, EventKind, Message, Notice, OpenOptions, Publication, QoS, RequestId, Role,
-    Subscription, TabInfo, TabStats, Term, Visibility,
+    StorageState, Subscription, TabInfo, TabStats, Term, Visibility, Will,
 };
 use tab::control::{Announcement, ControlMessage};
 use tab::storage::StorageRequest;
@@ -82,6 +82,35 @@ pub(crate) fn id(number: u64) -> TabId {
     TabId::from_entropy(number)
 }
 
+/// How a tab announces itself that is not the broker.
+pub(crate) fn announcement(tab_id: TabId) -> Announcement {
+    Announcement {
+        tab_id,
+        is_broker: false,
+        timestamp: 0,
+        term: None,
+        since: 0,
+        build: String::new(),
+        protocol: (1, 1),
+        clients: 0,
+        visibility: Visibility::Visible,
+        durability: Durability::Relaxed,
+        lanes: Vec::new(),
+        reign: None,
+        log: None,
+        storage: StorageState::Ok,
+    }
+}
+
+/// How a tab announces that it is the broker.
+pub(crate) fn claim(tab_id: TabId, term: Term) -> Announcement {
+    Announcement {
+        is_broker: true,
+        term: Some(term),
+        ..announcement(tab_id)
+    }
+}
+
 impl World {
     /// So many tabs with ids from 1, opened one after the other: the first is the broker, and its state is in memory.
     pub(crate) fn with_tabs(count: u64) -> Self {
@@ -91,6 +120,27 @@ impl World {
     /// The same with a log.
     pub(crate) fn durable(count: u64) -> Self {
         Self::with(count, Durability::Relaxed)
+    }
+
+    /// As [`Self::with_tabs`], with a client in each tab.
+    pub(crate) fn connected(count: u64) -> Self {
+        let mut world = Self::with_tabs(count);
+        world.connect_all(count);
+        world
+    }
+
+    /// As [`Self::durable`], with a client in each tab; what it takes to store that is over.
+    pub(crate) fn durable_connected(count: u64) -> Self {
+        let mut world = Self::durable(count);
+        world.connect_all(count);
+        world.pass(1_000);
+        world
+    }
+
+    fn connect_all(&mut self, count: u64) {
+        for number in 1..=count {
+            self.connect(id(number));
+        }
     }
 
     fn with(count: u64, durability: Durability) -> Self {
@@ -266,6 +316,24 @@ impl World {
         self.client(tab_id, ClientCommand::Connect(ConnectOptions::default()));
     }
 
+    /// Connects with a will that is not delayed.
+    pub(crate) fn connect_with_will(&mut self, tab_id: TabId, topic: &str, payload: &str) {
+        let publication = Publication {
+            topic: topic.to_owned(),
+            payload: payload.into(),
+            ..Publication::default()
+        };
+        let will = Will {
+            publication,
+            delay_interval: 0,
+        };
+        let options = ConnectOptions {
+            will: Some(will),
+            ..ConnectOptions::default()
+        };
+        self.client(tab_id, ClientCommand::Connect(options));
+    }
+
     pub(crate) fn subscribe(&mut self, tab_id: TabId, topic_filter: &str) -> RequestId {
         let subscription = Subscription {
             topic_filter: topic_filter.to_owned(),
@@ -293,6 +361,22 @@ impl World {
             qos,
             ..Publication::default()
         };
+        self.request_publish(tab_id, publication)
+    }
+
+    /// Publishes a retained message with QoS 1.
+    pub(crate) fn retain(&mut self, tab_id: TabId, topic: &str, payload: &str) -> RequestId {
+        let publication = Publication {
+            topic: topic.to_owned(),
+            payload: payload.into(),
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            ..Publication::default()
+        };
+        self.request_publish(tab_id, publication)
+    }
+
+    fn request_publish(&mut self, tab_id: TabId, publication: Publication) -> RequestId {
         let request = self.next_request();
         self.client(tab_id, ClientCommand::Publish(request, publication));
         request
@@ -533,6 +617,13 @@ impl World {
         self.tabs[&tab_id].tab.role()
     }
 
+    /// Those of these tabs that are the broker.
+    pub(crate) fn brokers(&self, tabs: impl IntoIterator<Item = u64>) -> Vec<TabId> {
+        let tabs = tabs.into_iter().map(id);
+        tabs.filter(|tab| matches!(self.role(*tab), Role::Broker { .. }))
+            .collect()
+    }
+
     pub(crate) fn notices(&self, tab_id: TabId) -> impl Iterator<Item = &Notice> {
         self.tabs[&tab_id].notices.iter()
     }
@@ -568,6 +659,13 @@ impl World {
                 _ => None,
             });
         published.collect()
+    }
+
+    /// The reason code that a publication was acknowledged with, if it was.
+    pub(crate) fn reason_code(&self, tab_id: TabId, request: RequestId) -> Option<u8> {
+        let published = self.published(tab_id);
+        let found = published.into_iter().find(|(it, _)| *it == request);
+        found.map(|(_, code)| code)
     }
 
     pub(crate) fn statuses(&self, tab_id: TabId) -> Vec<&ClientStatus> {
