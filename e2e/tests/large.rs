@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use e2e::{Chromium, ChromiumSetup, Ending, Page, SQLITE};
+use e2e::{Chromium, Ending, Page};
 use serde_json::json;
 
+use crate::profile::{Format, Profile};
 use crate::work::connect;
 
 /// Retained, one message each, in this order. The first makes the log long, so everything before it is in a snapshot; all
@@ -158,28 +159,20 @@ fn assert_all(page: &Page<'_>, seed: u32) {
 
 #[test]
 fn large_values_survive_changes_of_broker_and_the_end_of_the_browser() {
-    assert_survive(&[], |_| {});
+    assert_survive(Format::LevelDb);
 }
 
 #[test]
 fn so_they_do_in_databases_of_sqlite() {
-    assert_survive(&[SQLITE], Chromium::assert_sqlite);
+    assert_survive(Format::Sqlite);
 }
 
 #[track_caller]
-fn assert_survive(arguments: &[&str], assert: fn(&Chromium)) {
+fn assert_survive(format: Format) {
     // In memory no browser keeps anything in files.
-    let profile = tempfile::tempdir().expect("a folder");
-    let start = |server| {
-        let chromium = Chromium::start_with(ChromiumSetup {
-            profile: Some(profile.path()),
-            server,
-            arguments,
-        });
-        chromium.wait_at_most(LONGEST);
-        chromium
-    };
-    let chromium = start(None);
+    let mut profile = Profile::new(format);
+    let chromium = profile.start();
+    chromium.wait_at_most(LONGEST);
     // Alone, because it takes a while to store the largest, and no other tab shall take its place for that.
     let page = chromium.join("large");
     connect(&page);
@@ -192,16 +185,20 @@ fn assert_survive(arguments: &[&str], assert: fn(&Chromium)) {
     other.until_broker();
     assert_retained(&other);
     leave_will(&other, 1_000);
-    assert(&chromium);
+    profile.end(chromium, Chromium::kill);
 
-    let chromium = start(Some(chromium.kill()));
+    let chromium = profile.start();
+    chromium.wait_at_most(LONGEST);
     let page = chromium.join("large");
     connect(&page);
     assert_all(&page, 1_000);
     leave_waiting(&page, 5_000);
     leave_will(&page, 5_000);
 
-    let chromium = start(Some(chromium.quit()));
+    profile.end(chromium, Chromium::quit);
+
+    let chromium = profile.start();
+    chromium.wait_at_most(LONGEST);
     let page = chromium.join("large");
     connect(&page);
     assert_all(&page, 5_000);

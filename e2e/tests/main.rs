@@ -27,6 +27,8 @@ mod page;
 #[cfg(unix)]
 mod pressure;
 #[cfg(unix)]
+mod profile;
+#[cfg(unix)]
 mod storage;
 #[cfg(unix)]
 mod store;

@@ -3,6 +3,7 @@
 use e2e::{Chromium, Page};
 use serde_json::json;
 
+use crate::storage::{until_told, was_told};
 use crate::work::tabs;
 
 const SCRIPT: &str = include_str!("neighbours.js");
@@ -57,17 +58,6 @@ fn until_received(page: &Page<'_>, topic: &str, count: usize) {
             "new Set(tab.messages.filter((it) => it.topic === '{topic}').map((it) => it.payload)).size === {count}"
         ),
     );
-}
-
-#[track_caller]
-fn until_told(page: &Page<'_>, kind: &str) -> String {
-    let look = format!("tab.until(() => tab.log.find((it) => it.kind === '{kind}')?.words)");
-    page.evaluate_as(&look)
-}
-
-#[track_caller]
-fn was_told(page: &Page<'_>, kind: &str) -> bool {
-    page.evaluate(&format!("tab.log.some((it) => it.kind === '{kind}')")) == true
 }
 
 #[test]

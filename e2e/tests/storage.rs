@@ -1,8 +1,9 @@
 //! What the browser does to what is stored: keeps it, refuses more of it, removes it, spoils it, has none.
 
-use e2e::{Chromium, ChromiumSetup, Ending, Page, SQLITE};
+use e2e::{Chromium, Ending, Page};
 use serde_json::{Value, json};
 
+use crate::profile::{Format, Profile};
 use crate::work::{connect, tabs};
 
 /// A session of a client that is away, with a subscription and a message that waits; and a retained message.
@@ -72,33 +73,24 @@ pub(crate) fn was_told(page: &Page<'_>, kind: &str) -> bool {
 
 #[test]
 fn sessions_subscriptions_and_messages_survive_the_end_of_the_browser() {
-    assert_survive(&[], |_| {});
+    assert_survive(Format::LevelDb);
 }
 
 #[test]
 fn so_they_do_in_databases_of_sqlite() {
-    assert_survive(&[SQLITE], Chromium::assert_sqlite);
+    assert_survive(Format::Sqlite);
 }
 
 #[track_caller]
-fn assert_survive(arguments: &[&str], assert: fn(&Chromium)) {
-    let profile = tempfile::tempdir().expect("a folder");
-    let mut server = None;
+fn assert_survive(format: Format) {
+    let mut profile = Profile::new(format);
     for end in [Chromium::quit, Chromium::kill] {
-        let chromium = Chromium::start_with(ChromiumSetup {
-            profile: Some(profile.path()),
-            server: server.take(),
-            arguments,
-        });
+        let chromium = profile.start();
         let pages = tabs(&chromium, 2, "storage");
         leave_things(&pages[1]);
-        server = Some(end(chromium));
+        profile.end(chromium, end);
 
-        let chromium = Chromium::start_with(ChromiumSetup {
-            profile: Some(profile.path()),
-            server: server.take(),
-            arguments,
-        });
+        let chromium = profile.start();
         let page = chromium.join("storage");
         let term = page.until_broker();
         connect(&page);
@@ -106,8 +98,7 @@ fn assert_survive(arguments: &[&str], assert: fn(&Chromium)) {
         let restored = until_told(&page, "Restored");
         assert!(restored.contains("retained"), "{restored}");
         assert!(term > 0);
-        assert(&chromium);
-        server = Some(chromium.quit());
+        profile.end(chromium, Chromium::quit);
     }
 }
 
