@@ -226,6 +226,12 @@ impl Client {
         may_go_on: bool,
         may_have_been_away: bool,
     ) -> bool {
+        // It belongs to a connection that the page has given up already. Only the next one says what became of the session of
+        // this epoch.
+        if self.is_in_question && may_go_on {
+            self.connection = Some(term);
+            return session_present;
+        }
         // In memory there can only be a session at another broker that an earlier attempt to connect began, unheard.
         let is_first = self.last_term.is_none();
         let is_same = may_go_on || is_first || self.last_term == Some(term);
