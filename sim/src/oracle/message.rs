@@ -131,9 +131,10 @@ impl Published {
         self.kind == Kind::Publish && !self.connections.is_empty()
     }
 
-    /// Whether it may have been sent on more than one connection.
+    /// Whether it may have been sent on more than one connection, or may come again after later ones, because the record that
+    /// it was received may be gone.
     pub(crate) fn is_resent(&self) -> bool {
-        self.connections.len() > 1 || self.may_be_repeated()
+        self.connections.len() > 1 || self.may_be_repeated() || self.is_forgiven
     }
 
     /// What is stored of it may be gone: it may be missing, and come once more if its publisher still waits.
