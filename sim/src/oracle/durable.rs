@@ -514,7 +514,9 @@ impl Oracle {
     pub(super) fn may_be_refused(&self, now: Moment, key: ClientKey, codes: &[u8]) -> bool {
         let is_all = |code| codes.iter().all(|it| *it == code);
         self.may_be_full(now) && is_all(QUOTA_EXCEEDED)
-            || self.was_shared(key) && is_all(PACKET_IDENTIFIER_IN_USE)
+            // The record of a release may be damaged, too.
+            || (self.was_shared(key) || self.damaged.is_some())
+                && is_all(PACKET_IDENTIFIER_IN_USE)
     }
 
     pub(super) fn may_be_full(&self, now: Moment) -> bool {

@@ -396,6 +396,7 @@ impl Oracle {
         let now = self.moment(now);
         let key = ClientKey::of_port(tab, no);
         let may_be_full = self.may_be_full(now);
+        let is_damaged = self.damaged.is_some();
         let followed = self.tabs.get(&tab).and_then(TabView::followed);
         let port = self.port((tab, no));
         let port = port.ok_or(Violation::PortAfterEnd { port: key })?;
@@ -404,7 +405,10 @@ impl Oracle {
             port: key,
             packet: named(),
         };
-        let refused = |code: u8| match code >= ERRORS && !may_be_full {
+        // The record of a release may be damaged, and the identifier is still in use for the next broker.
+        let may_be_refused =
+            |code| may_be_full || is_damaged && code == super::PACKET_IDENTIFIER_IN_USE;
+        let refused = |code: u8| match code >= ERRORS && !may_be_refused(code) {
             true => Err(Violation::PortRefused {
                 port: key,
                 packet: named(),
@@ -476,16 +480,14 @@ impl Oracle {
                 let Some(Asked::Unsubscribe(filter)) = port.requests.remove(&it.packet_id) else {
                     return Err(unasked());
                 };
-                let has_failed = it.reason_codes.iter().any(|it| *it as u8 >= ERRORS);
+                let failure = it.reason_codes.iter().map(|it| *it as u8);
+                let failure = failure.max().filter(|code| *code >= ERRORS);
                 let its = port.subscriptions.iter_mut();
                 // A later SUBSCRIBE to the same filter is not what ended.
-                let its = its.filter(|it| it.filter == filter && it.is_ending && !has_failed);
+                let its = its.filter(|it| it.filter == filter && it.is_ending && failure.is_none());
                 its.for_each(|it| it.until = it.until.or(Some(now)));
                 self.tally.port_subscriptions_answered += 1;
-                match has_failed {
-                    true => refused(ERRORS),
-                    false => Ok(()),
-                }
+                failure.map_or(Ok(()), refused)
             }
             Packet::PingResp => {
                 port.pings = port.pings.checked_sub(1).ok_or_else(unasked)?;
