@@ -88,6 +88,8 @@ struct TabView {
     role: Role,
     /// The term of the broker that its page was told of last.
     told_term: Option<Term>,
+    /// Whether it has the database open.
+    has_database: bool,
     /// Whether it was the broker, and has neither given that up nor followed another one: it may be about to go on.
     claims_the_reign: bool,
     visibility: Visibility,

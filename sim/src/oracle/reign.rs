@@ -85,15 +85,23 @@ impl Oracle {
             Promise::Memory => self.reigns.last_key_value().map(|(before, _)| *before),
             // The order of the fences is what counts: whoever had its own stored first may hear of it last, and a broker
             // without room for a fence promises nothing.
-            Promise::Durable | Promise::Calm => {
-                let other = self.log.fences.get(&term).filter(|other| **other != tab);
-                other.map(|_| term)
+            Promise::Durable => self.fence_of_another(tab, term),
+            // A broker that was denied the database reads no terms there, and may not have heard of one that ended at once.
+            // Of two brokers of one term the one elected later counts.
+            Promise::Calm => {
+                let view = self.tabs.get(&tab).filter(|view| view.has_database);
+                view.and_then(|_| self.fence_of_another(tab, term))
             }
         };
         match before {
             Some(before) if before >= term => Err(Violation::TermNotRising { tab, term, before }),
             Some(_) | None => Ok(()),
         }
+    }
+
+    fn fence_of_another(&self, tab: TabId, term: Term) -> Option<Term> {
+        let other = self.log.fences.get(&term).filter(|other| **other != tab);
+        other.map(|_| term)
     }
 
     /// The term of the broker, if there is one.
@@ -127,15 +135,17 @@ impl Oracle {
         Ok(())
     }
 
-    pub(crate) fn on_answer(&mut self, now: Time, answer: &StorageEvent) {
+    pub(crate) fn on_answer(&mut self, now: Time, tab: TabId, answer: &StorageEvent) {
         match answer {
-            StorageEvent::Opened | StorageEvent::Loaded(_) | StorageEvent::Committed(_) => {}
+            StorageEvent::Opened => self.has_database(tab, true),
+            StorageEvent::Loaded(_) | StorageEvent::Committed(_) => {}
             StorageEvent::Checked { .. } => self.tally.checks_passed += 1,
             StorageEvent::CheckFailed(_) => {
                 self.tally.checks_failed += 1;
                 self.on_hindrance(now);
             }
             StorageEvent::Unavailable { is_lasting, .. } => {
+                self.has_database(tab, false);
                 self.tally.databases_unavailable += u64::from(*is_lasting);
                 self.on_hindrance(now);
             }
@@ -151,6 +161,12 @@ impl Oracle {
             StorageEvent::Failed(_, StorageError::Other(_)) => self.tally.writes_aborted += 1,
             // It answers no transaction.
             StorageEvent::Closed => {}
+        }
+    }
+
+    fn has_database(&mut self, tab: TabId, has_database: bool) {
+        if let Some(view) = self.tabs.get_mut(&tab) {
+            view.has_database = has_database;
         }
     }
 

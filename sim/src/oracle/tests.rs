@@ -2,7 +2,7 @@ use tab::api::{
     ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause, Durability, Message,
     Notice, Publication,
 };
-use tab::storage::{Row, RowKind};
+use tab::storage::{Row, RowKind, StorageEvent};
 
 use super::*;
 use crate::disk::Change;
@@ -384,5 +384,69 @@ fn a_client_may_get_its_own_message_back_only_if_the_record_of_its_session_may_b
         let id = MessageId::in_properties(&publication.properties).unwrap();
         let published = &story.oracle.messages[&id];
         assert_eq!(client::is_match(&options, key, published), is_match);
+    }
+}
+
+#[test]
+fn the_connack_of_a_connection_that_was_given_up_says_nothing_of_the_next_session() {
+    let now = |step| Moment {
+        step,
+        at: Time::from_ms(step),
+    };
+    let subscription = Subscription {
+        topic_filter: "#".to_owned(),
+        ..Subscription::default()
+    };
+    for (is_given_up, left) in [(true, 1), (false, 0)] {
+        let mut client = Client::default();
+        client.connect();
+        client.subscribe(now(1), RequestId(1), core::slice::from_ref(&subscription));
+        client.connect();
+        if !is_given_up {
+            client.lost();
+        }
+        client.connected(now(2), TERM, false, true, false);
+        assert_eq!(client.subscriptions.len(), left);
+    }
+}
+
+#[test]
+fn a_message_whose_acknowledgement_may_be_damaged_may_come_after_later_ones() {
+    let mut story = Story::new();
+    let (_, published) = story.publish(QoS::AtLeastOnce, false);
+    let id = MessageId::in_properties(&published.properties).unwrap();
+    assert!(!story.oracle.messages[&id].is_resent());
+    story.oracle.on_flip();
+    assert!(story.oracle.messages[&id].is_resent());
+}
+
+#[test]
+fn a_broker_that_was_denied_the_database_may_have_the_term_of_another_one() {
+    let fence = || {
+        Change::Row(Row {
+            term: TERM,
+            kind: RowKind::Fence,
+        })
+    };
+    let denied = || StorageEvent::Unavailable {
+        why: String::new(),
+        is_lasting: true,
+    };
+    for (promise, is_denied, may_reign) in [
+        (Promise::Calm, true, true),
+        (Promise::Calm, false, false),
+        (Promise::Durable, true, false),
+    ] {
+        let mut oracle = Oracle::new(plan(promise));
+        let now = Time::default();
+        oracle.on_birth(A);
+        oracle.on_birth(B);
+        oracle.on_change(A, &fence()).unwrap();
+        oracle.on_answer(now, B, &StorageEvent::Opened);
+        if is_denied {
+            oracle.on_answer(now, B, &denied());
+        }
+        let role = Role::Broker { term: TERM };
+        assert_eq!(oracle.on_role(now, B, role).is_ok(), may_reign);
     }
 }

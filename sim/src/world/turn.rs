@@ -256,7 +256,7 @@ impl World<'_> {
         if !self.tabs.contains_key(&tab) {
             self.oracle.tally.transactions_after_the_end += 1;
         }
-        self.oracle.on_answer(self.now(), &outcome.answer);
+        self.oracle.on_answer(self.now(), tab, &outcome.answer);
         let is_row = matches!(
             outcome.answer,
             StorageEvent::Committed(_) | StorageEvent::Failed(..)
