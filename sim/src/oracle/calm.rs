@@ -43,6 +43,15 @@ impl Oracle {
         self.check_ports()
     }
 
+    /// The only tab that takes itself for the broker, if another one had written a fence and ended before it was heard of.
+    /// Without locks only the log tells that, when there is something to store: what need not be stored is safe with it.
+    pub(crate) fn replaced_unawares(&self) -> Option<TabId> {
+        let mut brokers = self.brokers.keys();
+        let only = brokers.next().filter(|_| brokers.next().is_none());
+        only.filter(|_| !self.plan.has_web_locks && self.broker.is_none())
+            .copied()
+    }
+
     /// Each client that is subscribed got these messages exactly once.
     pub(crate) fn check_probes(&mut self, probes: &[MessageId]) -> Result<(), Violation> {
         // Where next to nothing may be on its way, brokers drop QoS 0.

@@ -28,6 +28,9 @@ const ROSTER_MS: u64 = 45_000;
 /// The client that asks for retained messages at the end.
 const RETAINED_PROBER: ClientNo = ClientNo(91);
 
+/// The client that gives a broker something to store.
+const WRITER: ClientNo = ClientNo(92);
+
 /// From this number on clients collect what waits for sessions whose clients are away.
 const COLLECTORS: u32 = 100;
 
@@ -62,6 +65,10 @@ impl World<'_> {
             Promise::Durable | Promise::Calm => SETTLE_ROUGH_MS,
         };
         self.run_for(settle_ms)?;
+        if let Some(broker) = self.oracle.replaced_unawares() {
+            self.probe_subscribe(broker, WRITER)?;
+            self.run_for(settle_ms)?;
+        }
         self.oracle.check_settled(self.now())?;
         self.probe_delivery()?;
         self.probe_retained()?;
