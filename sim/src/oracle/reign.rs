@@ -125,10 +125,14 @@ impl Oracle {
         if let StorageRequest::Append(_, row) = request
             && row.kind == RowKind::Fence
             && !has_lock
-            && self.tabs.get(&tab).is_some_and(|it| !it.claims_the_reign)
+            && self
+                .tabs
+                .get(&tab)
+                .is_some_and(|it| !it.claims_the_reign && !it.health.is_robbed)
         {
             // It takes the reign over, and that without the lock. A broker that goes on, because it had no room for a fence
-            // or because the log was removed, asks nobody: its fence fails if another one came after it.
+            // or because the log was removed, asks nobody: its fence fails if another one came after it. One that was elected and robbed of the lock before it
+            // reigned hears that last when it stood still, and its fence tells the same.
             self.check_hears(now, tab)?;
             self.tally.fences_without_lock += 1;
         }
