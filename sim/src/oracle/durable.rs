@@ -448,6 +448,15 @@ impl Oracle {
         away
     }
 
+    /// How many messages sessions have still to get.
+    pub(crate) fn debts_left(&self) -> usize {
+        let left = self.debts.iter().filter(|debt| {
+            self.debtor(debt)
+                .is_some_and(|session| !session.has_got(debt.message))
+        });
+        left.count()
+    }
+
     /// Whatever was owed has arrived.
     pub(crate) fn check_drained(&mut self) -> Result<(), Violation> {
         for debt in core::mem::take(&mut self.debts) {
