@@ -76,7 +76,9 @@ struct Copies {
     at_most_once: u32,
     /// With RETAIN 0, otherwise.
     plain: u32,
-    /// With RETAIN 1.
+    /// With RETAIN 1 and QoS 0, where that does not wait for the disk.
+    retained_at_most_once: u32,
+    /// With RETAIN 1, otherwise.
     retained: u32,
     /// Whether any came with QoS 1.
     is_at_least_once: bool,
@@ -93,7 +95,7 @@ pub(super) struct Stream {
 
 impl Copies {
     fn all(self) -> u32 {
-        self.at_most_once + self.plain + self.retained
+        self.at_most_once + self.plain + self.retained_at_most_once + self.retained
     }
 }
 
@@ -225,6 +227,7 @@ impl Client {
         session_present: bool,
         may_go_on: bool,
         may_have_been_away: bool,
+        may_be_full: bool,
     ) -> bool {
         // It belongs to a connection that the page has given up already. Only the next one says what became of the session of
         // this epoch.
@@ -241,7 +244,9 @@ impl Client {
         self.last_term = Some(term);
         self.connects += 1;
         let was_away = has_moved && may_have_been_away;
-        if !(may_go_on && goes_on) || was_away {
+        // Without room nobody stored that the client has acknowledged something, and the next broker begins before that.
+        let begins_before = has_moved && may_be_full;
+        if !(may_go_on && goes_on) || was_away || begins_before {
             self.order.clear();
         }
         if was_away {
@@ -430,11 +435,14 @@ impl Client {
                     message: id,
                 });
             }
-            copies.retained += 1;
-            (
-                copies.plain + copies.retained,
-                routed.saturating_add(retained).saturating_mul(sent),
-            )
+            let allowed = routed.saturating_add(retained);
+            if message.qos == QoS::AtMostOnce && may_go_on {
+                copies.retained_at_most_once += 1;
+                (copies.at_most_once + copies.retained_at_most_once, allowed)
+            } else {
+                copies.retained += 1;
+                (copies.plain + copies.retained, allowed.saturating_mul(sent))
+            }
         } else if message.qos == QoS::AtMostOnce && may_go_on {
             copies.at_most_once += 1;
             (copies.at_most_once, routed)
@@ -594,7 +602,7 @@ impl Client {
     pub(crate) fn retained(&self) -> impl Iterator<Item = MessageId> + '_ {
         self.seen
             .iter()
-            .filter(|(_, copies)| copies.retained > 0)
+            .filter(|(_, copies)| copies.retained + copies.retained_at_most_once > 0)
             .map(|(id, _)| *id)
     }
 }

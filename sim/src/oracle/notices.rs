@@ -185,8 +185,14 @@ impl Oracle {
                 // Another client of its id may still be told of what it got before this one began anew.
                 let dropped = client.client_id.clone().filter(|_| !session_present);
                 let dropped = dropped.map(|id| (id, client.of_earlier_epochs()));
-                let goes_on =
-                    client.connected(now, term, session_present, may_go_on, may_have_been_away);
+                let goes_on = client.connected(
+                    now,
+                    term,
+                    session_present,
+                    may_go_on,
+                    may_have_been_away,
+                    may_be_full,
+                );
                 client.inherit(inherited);
                 if let Some((client_id, dropped)) = dropped
                     && may_go_on

@@ -405,7 +405,7 @@ fn the_connack_of_a_connection_that_was_given_up_says_nothing_of_the_next_sessio
         if !is_given_up {
             client.lost();
         }
-        client.connected(now(2), TERM, false, true, false);
+        client.connected(now(2), TERM, false, true, false, false);
         assert_eq!(client.subscriptions.len(), left);
     }
 }
