@@ -347,7 +347,10 @@ impl Broker {
             Some(id) => match start {
                 Start::Clean => false,
                 Start::GoesOn | Start::WithState => true,
-                Start::WithoutState => self.sessions[id.0].inbound.is_empty(),
+                Start::WithoutState => {
+                    let session = &self.sessions[id.0];
+                    session.inbound.is_empty() && self.gate.is_stored(session.last_release)
+                }
             },
         };
         if self.storage_full && !is_kept {

@@ -48,7 +48,7 @@ impl Gate {
         outputs: &mut Vec<Output>,
         out: &mut Vec<Output>,
     ) {
-        let is_stored = last_batch <= self.committed;
+        let is_stored = self.is_stored(last_batch);
         let unstored = self.unstored.take();
         for output in outputs.drain(..) {
             let (conn, must_wait) = match &output {
@@ -96,6 +96,11 @@ impl Gate {
             }
             !queue.is_empty()
         });
+    }
+
+    /// Whether everything up to `batch` is stored.
+    pub(crate) fn is_stored(&self, batch: BatchId) -> bool {
+        batch <= self.committed
     }
 
     /// Whether something waits.

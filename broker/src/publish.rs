@@ -184,6 +184,7 @@ impl Broker {
             link.unreleased.remove(&packet_id);
         }
         let reason_code = if session.inbound.remove(&packet_id) {
+            session.last_release = self.journal.next_batch();
             self.journal.record(|| Record::Forgotten {
                 session: session.number,
                 packet_id,

@@ -10,8 +10,8 @@ use crate::outbound::Outbound;
 use crate::record::Record;
 use crate::will::Will;
 use crate::{
-    Broker, BrokerEvent, CloseReason, DisconnectCause, Origin, Output, Packet, ReasonCode, Time,
-    TopicFilter,
+    BatchId, Broker, BrokerEvent, CloseReason, DisconnectCause, Origin, Output, Packet, ReasonCode,
+    Time, TopicFilter,
 };
 
 /// A session while it exists; freed ones are given away again.
@@ -35,6 +35,9 @@ pub(crate) struct Session {
     pub(crate) filters: Set<TopicFilter>,
     /// QoS 2 messages that came from the client and are not released yet.
     pub(crate) inbound: Set<u16>,
+    /// The batch that says which of them was released last: should this broker end before it is stored, the next one still
+    /// has it among those that are not.
+    pub(crate) last_release: BatchId,
     pub(crate) outbound: Outbound,
     pub(crate) will: Option<Will>,
     /// When the will is published, if that is waited for.
@@ -64,6 +67,7 @@ impl Session {
             link: None,
             filters: Set::new(),
             inbound: Set::new(),
+            last_release: BatchId(0),
             outbound: Outbound::default(),
             will: None,
             will_due: None,

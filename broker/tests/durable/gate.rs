@@ -258,6 +258,35 @@ fn without_room_no_packet_leaves_before_the_connack_that_waits() {
 }
 
 #[test]
+fn without_room_no_client_without_state_goes_on_before_the_releases_of_its_session_are_stored() {
+    let mut slow = Slow::new();
+    slow.join(A, "a");
+    assert_eq!(slow.send(A, publish2(1, "t", "x")), ["persist 2"]);
+    assert_eq!(slow.commit(2), ["A PUBREC 1 NoMatchingSubscribers"]);
+    slow.does(Input::StorageFull(true));
+    assert_eq!(slow.send(A, pubrel(1)), ["persist 3"]);
+    slow.does(Input::Gone(A));
+    // Should this broker end now, the next one takes a message of the client that has this identifier for the former one.
+    let (name, value) = broker::NO_SESSION_STATE;
+    let stateless = || {
+        let mut connect = lasting("a", 1_000);
+        let (name, value) = (name.to_owned(), value.to_owned());
+        connect.properties.add_user_property(name, value);
+        connect
+    };
+    slow.does(Input::Opened(C));
+    assert_eq!(
+        slow.send(C, stateless()),
+        ["C CONNACK QuotaExceeded", "C closed"]
+    );
+    slow.commit(slow.issued);
+    slow.does(Input::Opened(D));
+    let outputs = slow.send(D, stateless());
+    let connack = "D CONNACK Success session".to_owned();
+    assert!(outputs.contains(&connack), "{outputs:?}");
+}
+
+#[test]
 fn without_room_no_session_begins_whose_predecessor_may_come_back() {
     let mut slow = Slow::new();
     slow.join(A, "a");
