@@ -209,6 +209,11 @@ impl Oracle {
         Ok(())
     }
 
+    /// Whether a later broker has stored its fence.
+    pub(super) fn is_fenced(&self, term: Term) -> bool {
+        self.log.fence > Some(term)
+    }
+
     pub(super) fn is_stored(&self, message: MessageId) -> bool {
         self.log.stored.contains(&message)
     }
