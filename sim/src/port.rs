@@ -209,16 +209,22 @@ impl Port {
                     self.state = State::Over;
                     Some(self.wrong())
                 }
-                3..10 => {
-                    self.say(&Packet::PingReq);
-                    Some(Wish::Ping)
-                }
+                3..10 => self.ping(),
                 _ if self.in_flight.len() >= IN_FLIGHT_MAX => None,
                 10..30 => self.subscribe(),
                 30..38 => self.unsubscribe(),
                 _ => self.publish(),
             },
         }
+    }
+
+    /// Asks whether the broker is there, as a client does that has been silent.
+    pub(crate) fn ping(&mut self) -> Option<Wish> {
+        if self.state != State::Connected {
+            return None;
+        }
+        self.say(&Packet::PingReq);
+        Some(Wish::Ping)
     }
 
     fn connect(&mut self) -> Packet {

@@ -1,12 +1,11 @@
 //! The end of every world: no more faults, and all must be well soon.
 
-use tab::TabId;
 use tab::api::{ClientCommand, ClientNo, Command, QoS};
+use tab::{PortNo, TabId};
 
 use super::World;
 use crate::page::{MessageId, PROBER, TOPICS};
 use crate::plan::Promise;
-use crate::port::Port;
 use crate::violation::{ClientKey, Violation};
 
 /// How long after the last fault all must be well again.
@@ -52,11 +51,9 @@ impl World<'_> {
         for tab in self.living() {
             self.relieve(tab)?;
         }
-        for runtime in self.tabs.values_mut() {
-            runtime.ports.values_mut().for_each(Port::hurry);
-        }
         self.net.calm();
         self.disk.calm();
+        self.calm_ports();
         if self.tabs.is_empty() {
             self.birth(None)?;
         }
@@ -80,6 +77,21 @@ impl World<'_> {
         self.oracle.check_ports_drained()?;
         self.oracle.check_rosters()?;
         self.oracle.check_garbage()
+    }
+
+    /// The clients behind ports read at once, and each sends something: that a frame got lost shows with the next one.
+    fn calm_ports(&mut self) {
+        let tabs = self.tabs.iter();
+        let ports = tabs.flat_map(|(tab, runtime)| runtime.ports.keys().map(|no| (*tab, *no)));
+        let ports: Vec<(TabId, PortNo)> = ports.collect();
+        for (tab, no) in ports {
+            let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
+            let wish = port.and_then(|port| {
+                port.hurry();
+                port.ping()
+            });
+            self.wish(tab, no, wish.as_slice());
+        }
     }
 
     /// Each tab publishes, and each subscriber gets it once.

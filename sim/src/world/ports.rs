@@ -96,7 +96,7 @@ impl World<'_> {
     }
 
     /// The oracle is told what the client wants, and the tab is sent the bytes.
-    fn wish(&mut self, tab: TabId, no: PortNo, wishes: &[Wish]) {
+    pub(super) fn wish(&mut self, tab: TabId, no: PortNo, wishes: &[Wish]) {
         for wish in wishes {
             self.trace
                 .tab(self.now_us, tab, || format!("port {}: {wish:?}", no.0));
