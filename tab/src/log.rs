@@ -84,6 +84,9 @@ enum What {
 #[derive(Debug)]
 struct Retry {
     at: Time,
+    /// How often in a row there was no room.
+    without_room: u32,
+    /// How often in a row it failed otherwise, which does not tell whether there is room.
     failures: u32,
     what: What,
 }
@@ -182,7 +185,7 @@ impl Log {
     ) -> Self {
         let mut log = Self::new(term, loaded.tail, loaded, settings);
         log.trouble = Some(trouble);
-        log.try_again(now, What::Fence);
+        log.try_again(now, What::Fence, trouble);
         log
     }
 
@@ -191,7 +194,7 @@ impl Log {
         self.trouble = Some(Trouble::Full);
         if self.retry.is_none() {
             let batch = None;
-            self.try_again(now, What::Checkpoint { batch, bytes: 0 });
+            self.try_again(now, What::Checkpoint { batch, bytes: 0 }, Trouble::Full);
         }
     }
 
@@ -362,12 +365,12 @@ impl Log {
         match error {
             StorageError::Taken => Written::Fenced,
             StorageError::Full if self.trouble == Some(Trouble::Full) => {
-                self.try_again(now, what);
+                self.try_again(now, what, Trouble::Full);
                 Written::Later("There is still no room in the storage.".to_owned())
             }
             StorageError::Full => Written::Full,
             StorageError::Other(why) => {
-                let failures = self.try_again(now, what);
+                let failures = self.try_again(now, what, Trouble::Failing);
                 self.failed(failures, why)
             }
         }
@@ -379,7 +382,7 @@ impl Log {
             return Written::Nothing;
         };
         let what = core::mem::replace(what, What::Fence);
-        let failures = self.try_again(now, what);
+        let failures = self.try_again(now, what, Trouble::Failing);
         self.failed(failures, why)
     }
 
@@ -458,21 +461,29 @@ impl Log {
         }
     }
 
-    fn try_again(&mut self, now: Time, what: What) -> u32 {
-        let failures = self.retry.as_ref().map_or(0, |retry| retry.failures);
+    /// Returns how often in a row it failed for the same reason.
+    fn try_again(&mut self, now: Time, what: What, why: Trouble) -> u32 {
         let limits = &self.limits;
-        let (first_ms, last_ms) = match self.trouble {
-            Some(Trouble::Full) => (limits.full_retry_ms, limits.full_retry_ms_max),
-            Some(Trouble::Failing) | None => (limits.retry_ms, limits.retry_ms_max),
-        };
-        let pause_ms = first_ms << failures.min(16);
-        let failures = failures.saturating_add(1);
-        self.retry = Some(Retry {
-            at: now.plus_ms(pause_ms.min(last_ms)),
-            failures,
-            what,
+        let retry = self.retry.get_or_insert(Retry {
+            at: now,
+            without_room: 0,
+            failures: 0,
+            what: What::Fence,
         });
-        failures
+        let (times, first_ms, last_ms) = match why {
+            Trouble::Full => {
+                retry.failures = 0;
+                let times = &mut retry.without_room;
+                (times, limits.full_retry_ms, limits.full_retry_ms_max)
+            }
+            Trouble::Failing => (&mut retry.failures, limits.retry_ms, limits.retry_ms_max),
+        };
+        let pause_ms = (first_ms << (*times).min(16)).min(last_ms);
+        *times = times.saturating_add(1);
+        let times = *times;
+        retry.at = now.plus_ms(pause_ms);
+        retry.what = what;
+        times
     }
 
     fn note_removable(&mut self, seq: Seq) {
@@ -770,6 +781,29 @@ mod tests {
             }
         );
         assert_eq!(pieces(next(&mut log, now)), (Seq(2), vec![b"a".to_vec()]));
+    }
+
+    #[test]
+    fn a_failure_that_does_not_tell_whether_there_is_room_is_tried_again_soon() {
+        let settings = Settings::default();
+        let mut log = Log::without_fence(Trouble::Full, TERM, &Loaded::default(), &settings, at(0));
+        let mut now = settings.storage_full_retry_ms;
+        for pause_ms in [2, 4].map(|times| times * settings.storage_full_retry_ms) {
+            next(&mut log, now);
+            log.on_failed(at(now), Seq(1), StorageError::Full);
+            assert_eq!(log.next_timeout(), Some(at(now + pause_ms)));
+            now += pause_ms;
+        }
+        next(&mut log, now);
+        let aborted = StorageError::Other("aborted".to_owned());
+        log.on_failed(at(now), Seq(1), aborted);
+        now += settings.storage_retry_ms;
+        assert_eq!(log.next_timeout(), Some(at(now)));
+        // It still counts how long there was no room.
+        next(&mut log, now);
+        log.on_failed(at(now), Seq(1), StorageError::Full);
+        let pause_ms = 8 * settings.storage_full_retry_ms;
+        assert_eq!(log.next_timeout(), Some(at(now + pause_ms)));
     }
 
     #[test]
