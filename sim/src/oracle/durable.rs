@@ -523,9 +523,14 @@ impl Oracle {
     pub(super) fn may_be_refused(&self, now: Moment, key: ClientKey, codes: &[u8]) -> bool {
         let is_all = |code| codes.iter().all(|it| *it == code);
         self.may_be_full(now) && is_all(QUOTA_EXCEEDED)
-            // The record of a release may be damaged, too.
-            || (self.was_shared(key) || self.damaged.is_some())
-                && is_all(PACKET_IDENTIFIER_IN_USE)
+            || self.may_have_left_identifiers(key) && is_all(PACKET_IDENTIFIER_IN_USE)
+    }
+
+    /// Whether the broker may wait for the release of messages of which the client does not know: those of another client
+    /// that had the session, those whose release is in a damaged record, or those of an older session that a broker with a
+    /// disk goes on with after one that had none.
+    fn may_have_left_identifiers(&self, key: ClientKey) -> bool {
+        self.was_shared(key) || self.damaged.is_some() || self.plan.disk.unavailable_per_mille > 0
     }
 
     pub(super) fn may_be_full(&self, now: Moment) -> bool {
