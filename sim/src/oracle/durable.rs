@@ -304,6 +304,14 @@ impl Oracle {
         })
     }
 
+    /// Whether the session that a request was for is still there, as far as is known.
+    pub(super) fn is_current(&self, asked: &Request) -> bool {
+        asked.ask.as_ref().is_none_or(|ask| {
+            let session = self.sessions.get(&ask.client_id);
+            session.is_some_and(|it| it.generation == ask.generation)
+        })
+    }
+
     /// A SUBSCRIBE or UNSUBSCRIBE was answered, and not refused.
     pub(super) fn on_answered(&mut self, now: Moment, asked: &Request) {
         let Some(ask) = &asked.ask else {

@@ -244,6 +244,7 @@ impl Oracle {
         if self.may_be_refused(now, key, &codes) {
             return Ok(());
         }
+        let is_of_this_session = !self.was_shared(key) || self.is_current(&asked);
         let Some(client) = self.client(key) else {
             return Ok(());
         };
@@ -258,7 +259,10 @@ impl Oracle {
                 codes,
             });
         }
-        client.subscribed(now, request);
+        // Meanwhile another client may have taken the session, and the answer tells of the one that was there before.
+        if is_of_this_session {
+            client.subscribed(now, request);
+        }
         self.tally.subscriptions_answered += 1;
         self.on_answered(now, &asked);
         Ok(())
