@@ -534,7 +534,8 @@ impl Port {
         let came = match publish.packet_id {
             Some(packet_id) => {
                 if !publish.dup {
-                    // The identifier of one that is not sent again is free: the answer that was owed has arrived.
+                    // The identifier of one that is not sent again is free: the answer that was owed has arrived, or this
+                    // broker knows nothing of the one that had it.
                     self.answers.forget(packet_id);
                 }
                 self.answers.came(packet_id, self.connection(), publish.dup)

@@ -17,6 +17,8 @@ pub(super) struct Answers {
     /// The PUBLISHes that the present broker sent again, in its order, which is that of the answers, too. [MQTT-4.6.0-2]
     /// [MQTT-4.6.0-3] The client may have seen them in another one: some before the broker moved, others now.
     again: VecDeque<u16>,
+    /// How many answers the client has still to give to what no broker asks any more.
+    stale: Map<u16, u32>,
 }
 
 #[derive(Debug)]
@@ -87,6 +89,9 @@ impl Answers {
             Packet::PubComp(it) => it.packet_id,
             _ => return vec![packet],
         };
+        if self.is_stale(packet_id) {
+            return Vec::new();
+        }
         match self.owed.get_mut(&packet_id) {
             Some(owed) if connection.is_none() || owed.connection != connection => {
                 owed.answer = Some(packet);
@@ -105,10 +110,25 @@ impl Answers {
         }
     }
 
-    /// The identifier stands for something else now.
+    /// The identifier stands for something else now. What the client has still to answer, it answers first.
     pub(super) fn forget(&mut self, packet_id: u16) {
-        self.owed.remove(&packet_id);
+        let owed = self.owed.remove(&packet_id);
+        if owed.is_some_and(|owed| owed.answer.is_none()) {
+            *self.stale.get_or_insert_with(packet_id, || 0) += 1;
+        }
         self.again.retain(|it| *it != packet_id);
+    }
+
+    /// Whether the client answers what no broker asks any more.
+    fn is_stale(&mut self, packet_id: u16) -> bool {
+        let Some(count) = self.stale.get_mut(&packet_id) else {
+            return false;
+        };
+        *count -= 1;
+        if *count == 0 {
+            self.stale.remove(&packet_id);
+        }
+        true
     }
 
     /// The answers to what was sent again, up to the first that is missing.

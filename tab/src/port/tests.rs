@@ -165,6 +165,20 @@ fn an_identifier_that_stands_for_another_message_is_no_repetition() {
 }
 
 #[test]
+fn the_answer_to_a_message_whose_identifier_stands_for_another_one_goes_to_no_broker() {
+    let mut case = Case::connected();
+    case.broker(Packet::Publish(publish(1, QoS::AtLeastOnce)));
+    case.moved();
+    let second = Packet::Publish(publish(1, QoS::ExactlyOnce));
+    assert_eq!(case.broker(second.clone()).1, [wire(second)]);
+    // The client answers the first one, of which the present broker does not know.
+    let nothing = (vec![], vec![]);
+    assert_eq!(case.client(Packet::PubAck(PubAckPacket::new(1))), nothing);
+    let answer = Packet::PubRec(broker::packet::pubrec::PubRecPacket::new(1));
+    assert_eq!(case.client(answer.clone()), (vec![wire(answer)], vec![]));
+}
+
+#[test]
 fn an_answer_waits_for_the_broker_that_asks() {
     let mut case = Case::connected();
     let mut message = publish(1, QoS::AtLeastOnce);
