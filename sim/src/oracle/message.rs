@@ -180,7 +180,8 @@ impl Published {
         };
         match (self.kind, qos) {
             (Kind::Will { .. }, _) if may_go_on && delivered == QoS::AtMostOnce => u32::MAX,
-            (Kind::Will { .. }, _) => self.resends,
+            // The page of a tab that ends at once is not told of the CONNECT that brought it.
+            (Kind::Will { .. }, _) => self.resends.max(1),
             (Kind::Publish, QoS::AtMostOnce) => 1,
             (Kind::Publish, QoS::AtLeastOnce) if self.is_of_port => u32::MAX,
             (Kind::Publish, QoS::AtLeastOnce) => 1 + self.resends,
