@@ -93,6 +93,13 @@ pub(super) struct Stream {
     pub(super) delivered: QoS,
 }
 
+impl Subscribed {
+    /// What ended it may be gone.
+    pub(super) fn revive(&mut self) {
+        self.until = None;
+    }
+}
+
 impl Copies {
     fn all(self) -> u32 {
         self.at_most_once + self.plain + self.retained_at_most_once + self.retained
@@ -185,9 +192,7 @@ impl Client {
 
     /// What ended its subscriptions may be gone.
     pub(super) fn revive(&mut self) {
-        for subscription in &mut self.subscriptions {
-            subscription.until = None;
-        }
+        self.subscriptions.iter_mut().for_each(Subscribed::revive);
     }
 
     pub(crate) fn subscribe(

@@ -586,6 +586,9 @@ impl Oracle {
         for client in views.flat_map(|view| view.clients.values_mut()) {
             client.revive();
         }
+        for subscription in self.legacy.values_mut().flatten() {
+            subscription.revive();
+        }
     }
 
     /// Whether what is published in this term may be of a session whose record is damaged.
