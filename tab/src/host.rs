@@ -4,8 +4,8 @@ use broker::access::AllowAll;
 use broker::codec::{self, ProtocolVersion};
 use broker::sorted::{Map, Set};
 use broker::{
-    BatchId, Broker, BrokerEvent, Config, ConnId, Input, Origin, Output, Packet, Restored, Stats,
-    Time,
+    BatchId, Broker, BrokerEvent, Config, ConnId, Input, Origin, Output, Packet, ReasonCode,
+    Restored, Stats, Time,
 };
 
 use crate::api::{Answer, Question, Term};
@@ -57,8 +57,8 @@ struct Peer {
 pub(crate) enum HostOutput {
     /// To a client of this very tab.
     ToOwn(ConnectionNo, Packet),
-    /// A connection of this very tab is closed.
-    CloseOwn(ConnectionNo),
+    /// A connection of this very tab is closed, for this reason.
+    CloseOwn(ConnectionNo, ReasonCode),
     /// The broker's end of a lane is to be opened.
     OpenLane(Lane),
     /// The tab at the other end is to be told so, with this frame.
@@ -279,7 +279,7 @@ impl Host {
 
     fn on_parcel(&mut self, now: Time, tab: TabId, parcel: Parcel, out: &mut Vec<HostOutput>) {
         match parcel {
-            Parcel::Closed { connection } => self.on_closed(now, tab, connection, out),
+            Parcel::Closed { connection, .. } => self.on_closed(now, tab, connection, out),
             Parcel::GoesOn { connection } => self.on_goes_on(now, tab, connection, out),
             Parcel::Question { no, question } => {
                 let answer = self.answer(&question);
@@ -471,7 +471,7 @@ impl Host {
         for output in outputs.drain(..) {
             match output {
                 Output::Send(id, packet) => self.send(id, packet, out),
-                Output::Close(id, _) => self.close(id, out),
+                Output::Close(id, reason) => self.close(id, reason, out),
                 Output::Persist(batch, bytes) => out.push(HostOutput::Persist(batch, bytes)),
                 Output::Event(event) => out.push(HostOutput::Event(event)),
             }
@@ -503,7 +503,7 @@ impl Host {
             if let Err(error) = end.push(connection, version.unwrap_or_default(), &packet) {
                 debug_assert!(false, "{error} in {packet:?}");
                 // The other end would wait for it for ever.
-                end.push_closed(connection);
+                end.push_closed(connection, ReasonCode::ImplementationSpecificError);
                 self.unsendable.push((tab, connection));
                 out.push(HostOutput::NotEncodable(error));
             } else if end.is_full() && !was_full {
@@ -512,7 +512,7 @@ impl Host {
         }
     }
 
-    fn close(&mut self, id: ConnId, out: &mut Vec<HostOutput>) {
+    fn close(&mut self, id: ConnId, reason: ReasonCode, out: &mut Vec<HostOutput>) {
         let Some(peer) = self.connections.remove(&id) else {
             return;
         };
@@ -521,9 +521,9 @@ impl Host {
         } = peer;
         self.ids.remove(&(tab, connection));
         if tab == self.own_tab {
-            out.push(HostOutput::CloseOwn(connection));
+            out.push(HostOutput::CloseOwn(connection, reason));
         } else if let Some(end) = self.lanes.get_mut(&tab) {
-            end.push_closed(connection);
+            end.push_closed(connection, reason);
         }
     }
 }

@@ -11,10 +11,10 @@ use core::cmp::Ordering;
 use std::collections::VecDeque;
 
 use bincode::Options as _;
-use broker::Packet;
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::PacketType;
 use broker::sorted::Map;
+use broker::{Packet, ReasonCode};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -73,8 +73,12 @@ pub(crate) enum Parcel {
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
-    /// The connection has ended at the sender.
-    Closed { connection: ConnectionNo },
+    /// The connection has ended at the sender. A broker gives MQTT's reason code, which a client of MQTT 3.1.1 does not get
+    /// in a packet.
+    Closed {
+        connection: ConnectionNo,
+        reason_code: u8,
+    },
     /// The connection goes on where an earlier one of this tab was interrupted; its CONNECT is the client's first one.
     GoesOn { connection: ConnectionNo },
     /// The tab's page asks the broker.
@@ -240,8 +244,8 @@ impl LaneEnd {
     }
 
     /// Tells the other end that this connection has ended here.
-    pub(crate) fn push_closed(&mut self, connection: ConnectionNo) {
-        self.outbox.push_closed(connection);
+    pub(crate) fn push_closed(&mut self, connection: ConnectionNo, reason: ReasonCode) {
+        self.outbox.push_closed(connection, reason);
     }
 
     /// Tells the other end that this connection, of which nothing was said yet, goes on where another was interrupted.
@@ -358,7 +362,7 @@ impl LaneEnd {
                 let bytes = is_over.then(|| self.parts.remove(&connection))??;
                 Some(Parcel::Packets { connection, bytes })
             }
-            Parcel::Closed { connection } => {
+            Parcel::Closed { connection, .. } => {
                 self.parts.remove(&connection);
                 Some(parcel)
             }
@@ -455,7 +459,7 @@ mod tests {
             .unwrap();
         end.push(ConnectionNo(2), ProtocolVersion::V5, &Packet::PingReq)
             .unwrap();
-        end.push_closed(ConnectionNo(2));
+        end.push_closed(ConnectionNo(2), ReasonCode::SessionTakenOver);
         assert_eq!(
             flushed(&mut end),
             [Frame {
@@ -473,7 +477,8 @@ mod tests {
                         bytes: vec![0xc0, 0]
                     },
                     Parcel::Closed {
-                        connection: ConnectionNo(2)
+                        connection: ConnectionNo(2),
+                        reason_code: 0x8e,
                     },
                 ],
             }]
@@ -552,7 +557,7 @@ mod tests {
         let mut end = end(1);
         end.push(ConnectionNo(300), ProtocolVersion::V5, &Packet::PingReq)
             .unwrap();
-        end.push_closed(ConnectionNo(70_000));
+        end.push_closed(ConnectionNo(70_000), ReasonCode::Success);
         end.push(ConnectionNo(2), ProtocolVersion::V5, &Packet::PingResp)
             .unwrap();
         let mut frames = Vec::new();
@@ -676,7 +681,7 @@ mod tests {
         for packet in &said_last {
             push(&mut from, 1, packet);
         }
-        from.push_closed(ConnectionNo(1));
+        from.push_closed(ConnectionNo(1), ReasonCode::Success);
         push(&mut from, 2, &Packet::PingReq);
         let parcels = take(&mut to, posted(&mut from));
         assert!(said(&parcels, 1) == encoded(&said_last));
@@ -684,7 +689,14 @@ mod tests {
             panic!("{} parcels", parcels.len())
         };
         let connection = ConnectionNo(1);
-        assert_eq!(*closed, Parcel::Closed { connection });
+        let reason_code = 0;
+        assert_eq!(
+            *closed,
+            Parcel::Closed {
+                connection,
+                reason_code
+            }
+        );
         assert!(matches!(
             next,
             Parcel::Packets {

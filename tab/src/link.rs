@@ -1,6 +1,6 @@
 //! A tab's way to a broker in another tab.
 
-use broker::{Time, codec};
+use broker::{ReasonCode, Time, codec};
 
 use crate::api::{Question, RequestId, Term};
 use crate::control::ControlMessage;
@@ -148,7 +148,7 @@ impl Link {
         match what {
             ToBroker::GoesOn => self.end.push_goes_on(connection),
             ToBroker::Packet(version, packet) => self.end.push(connection, *version, packet)?,
-            ToBroker::Closed => self.end.push_closed(connection),
+            ToBroker::Closed => self.end.push_closed(connection, ReasonCode::Success),
         }
         Ok(())
     }

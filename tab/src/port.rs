@@ -47,8 +47,8 @@ pub enum PortOutput {
     Bytes(Vec<u8>),
     /// So many more bytes are on their way to the broker. Those that wait for a broker are not.
     Taken(usize),
-    /// The connection is over. The last output to a port.
-    Closed,
+    /// The connection is over, for this reason if the broker or the tab ended it. The last output to a port.
+    Closed(Option<ReasonCode>),
 }
 
 /// One port, from its opening to its end.
@@ -218,7 +218,7 @@ impl Port {
             }
             ClientInput::Closed(connection) => {
                 if self.connection() == Some(connection) {
-                    self.close(out);
+                    self.close(None, out);
                 }
             }
             ClientInput::Timeout => {
@@ -322,7 +322,7 @@ impl Port {
     fn on_client_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
         match (packet, self.state) {
             (Packet::Connect(connect), State::New) => self.on_connect(connect, out),
-            (_, State::New) => self.close(out),
+            (_, State::New) => self.close(Some(ReasonCode::ProtocolError), out),
             (packet, State::Connected(_)) => {
                 let packet = self.without_alias(packet);
                 match packet {
@@ -375,11 +375,11 @@ impl Port {
                     Some(connection) => self.leave(connection, out),
                     None => self.state = State::Leaving,
                 }
-                out.push(ClientOutput::ToPort(PortOutput::Closed));
+                out.push(ClientOutput::ToPort(PortOutput::Closed(None)));
             }
             Packet::Disconnect(_) => {
                 out.extend(self.connection().map(ClientOutput::Close));
-                self.close(out);
+                self.close(None, out);
             }
             // It comes before CONNACK, which waits for it. [MQTT-4.12.0-2]
             Packet::Auth(_) => match self.connection() {
@@ -414,7 +414,7 @@ impl Port {
         out.push(ClientOutput::Send(connection, packet));
         if is_last {
             out.push(ClientOutput::Close(connection));
-            self.close(out);
+            self.close(None, out);
         }
     }
 
@@ -443,7 +443,7 @@ impl Port {
         if self.state == State::New && matches!(error, DecodeError::InConnect(_)) {
             let connack = ConnAckPacket::new(false, error.reason_code());
             self.pass_to_client(Packet::ConnAck(connack), out);
-            return self.close(out);
+            return self.close(Some(error.reason_code()), out);
         }
         self.fail(error.reason_code(), out);
     }
@@ -478,8 +478,9 @@ impl Port {
             }
             Packet::Disconnect(packet) => {
                 out.extend(self.connection().map(ClientOutput::Close));
+                let reason_code = packet.reason_code;
                 self.say_disconnect(packet, out);
-                self.close(out);
+                self.close(Some(reason_code), out);
             }
             packet => {
                 let packet = self.requests.answered(packet);
@@ -523,9 +524,10 @@ impl Port {
                 self.send_waiting(now, out);
             }
             (false, false) => {
+                let reason_code = packet.reason_code;
                 self.pass_to_client(Packet::ConnAck(packet), out);
                 out.push(ClientOutput::Close(connection));
-                self.close(out);
+                self.close(Some(reason_code), out);
             }
         }
     }
@@ -583,14 +585,14 @@ impl Port {
     fn fail(&mut self, reason_code: ReasonCode, out: &mut Vec<ClientOutput>) {
         out.extend(self.connection().map(ClientOutput::Close));
         self.say_disconnect(DisconnectPacket::new(reason_code), out);
-        self.close(out);
+        self.close(Some(reason_code), out);
     }
 
-    fn close(&mut self, out: &mut Vec<ClientOutput>) {
+    fn close(&mut self, reason: Option<ReasonCode>, out: &mut Vec<ClientOutput>) {
         if self.state != State::Closed {
             self.state = State::Closed;
             self.unanswered_since = None;
-            out.push(ClientOutput::ToPort(PortOutput::Closed));
+            out.push(ClientOutput::ToPort(PortOutput::Closed(reason)));
         }
     }
 

@@ -166,7 +166,7 @@ impl Tab {
             | Input::Timeout => {}
             // There is no broker that it could wait for.
             Input::Port(_, PortInput::Closed) => {}
-            Input::Port(no, _) => out.push(Output::Port(no, PortOutput::Closed)),
+            Input::Port(no, _) => out.push(Output::Port(no, PortOutput::Closed(None))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Ports on which MQTT is spoken: the streams between `MessagePort`s and the tab.
 
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
 use tab::sorted::Map;
 use tab::{PortInput, PortNo, PortOutput};
 use wasm_bindgen::prelude::*;
@@ -21,6 +21,14 @@ struct Port {
     wants_credit: bool,
     _message: Listener,
     _close: Listener,
+}
+
+/// `{ reasonCode }`
+fn end(reason_code: u8) -> Result<Object, JsValue> {
+    let end = Object::new();
+    let code = JsValue::from(reason_code);
+    Reflect::set(&end, &JsValue::from_str("reasonCode"), &code)?;
+    Ok(end)
 }
 
 impl Ports {
@@ -67,8 +75,8 @@ impl Ports {
         }
     }
 
-    /// Bytes go as a `Uint8Array`, one packet each; how many have been taken as a number, if that is wanted; the end as
-    /// `null`.
+    /// Bytes go as a `Uint8Array`, one packet each, and the end as `null`. A port that wants credit also gets the number of
+    /// bytes taken as a number, and before the end MQTT's reason code as `{ reasonCode }`, if there is one.
     pub(crate) fn carry_out(&mut self, no: PortNo, output: &PortOutput) -> Result<(), JsValue> {
         let Some(it) = self.open.get(&no) else {
             return Ok(());
@@ -81,7 +89,10 @@ impl Ports {
                 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
                 it.port.post_message(&JsValue::from_f64(*count as f64))
             }
-            PortOutput::Closed => {
+            PortOutput::Closed(reason) => {
+                if let Some(reason) = reason.filter(|_| it.wants_credit) {
+                    it.port.post_message(&end(reason as u8)?)?;
+                }
                 let told = it.port.post_message(&JsValue::NULL);
                 self.forget(no);
                 told

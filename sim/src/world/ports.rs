@@ -171,7 +171,7 @@ impl World<'_> {
                     port.on_taken(count);
                 }
             }
-            PortOutput::Closed => {
+            PortOutput::Closed(_) => {
                 self.trace
                     .tab(self.now_us, tab, || format!("closes port {}", no.0));
                 self.oracle.on_port_closed(self.now(), tab, no)?;

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use broker::Packet;
 use broker::codec::{self, ProtocolVersion};
+use broker::{Packet, ReasonCode};
 use bytes::Bytes;
 
 use super::{ConnectionNo, Limits, Parcel};
@@ -108,7 +108,7 @@ impl Outbox {
 
     /// A connection is over, and what it has to say with it: that leaves at the end of this turn, however long. The same
     /// client's next connection must not overtake it.
-    pub(super) fn push_closed(&mut self, connection: ConnectionNo) {
+    pub(super) fn push_closed(&mut self, connection: ConnectionNo, reason: ReasonCode) {
         let place = self.long.iter().position(|it| it.connection == connection);
         if let Some(mut long) = place.and_then(|place| self.long.remove(place)) {
             while let Some(parcels) = long.next(self.limits.part_bytes()) {
@@ -119,7 +119,10 @@ impl Outbox {
                 }
             }
         }
-        self.parcels.push(Parcel::Closed { connection });
+        self.parcels.push(Parcel::Closed {
+            connection,
+            reason_code: reason as u8,
+        });
     }
 
     fn push_long(&mut self, connection: ConnectionNo, head: Bytes, payload: Bytes) {

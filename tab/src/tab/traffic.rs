@@ -1,6 +1,7 @@
 //! Traffic: packets between this tab's clients and the broker, over a lane or within the tab.
 
-use broker::{BrokerEvent, Packet, Time, codec};
+use broker::packet::disconnect::DisconnectPacket;
+use broker::{BrokerEvent, Packet, ReasonCode, Time, codec};
 
 use super::{Joined, Output, Part, Step, Turn};
 use crate::api::{
@@ -104,7 +105,10 @@ impl Joined {
                         self.steps.push_back(Step::ToLocal(no, input));
                     });
                 }
-                Parcel::Closed { connection } => self.on_connection_closed(connection),
+                Parcel::Closed {
+                    connection,
+                    reason_code,
+                } => self.on_connection_closed(connection, ReasonCode::from_u8(reason_code)),
                 Parcel::Answer { no, answer } => {
                     // It was answered already, when the lane was interrupted.
                     if self.asked.remove(&no).is_some() {
@@ -152,11 +156,18 @@ impl Joined {
         });
     }
 
-    fn on_connection_closed(&mut self, connection: ConnectionNo) {
-        if let Some(no) = self.connections.remove(&connection) {
-            let closed = ClientInput::Closed(connection);
-            self.steps.push_back(Step::ToLocal(no, closed));
+    fn on_connection_closed(&mut self, connection: ConnectionNo, reason: Option<ReasonCode>) {
+        let Some(no) = self.connections.remove(&connection) else {
+            return;
+        };
+        // The broker sends DISCONNECT to clients of MQTT 5.0 only. A port of an earlier version gets it here.
+        if let (LocalNo::Port(_), Some(reason)) = (no, reason) {
+            let disconnect = Packet::Disconnect(DisconnectPacket::new(reason));
+            let disconnect = ClientInput::Packet(connection, disconnect);
+            self.steps.push_back(Step::ToLocal(no, disconnect));
         }
+        let closed = ClientInput::Closed(connection);
+        self.steps.push_back(Step::ToLocal(no, closed));
     }
 }
 
@@ -439,7 +450,9 @@ impl Joined {
                         self.steps.push_back(Step::ToLocal(*no, input));
                     }
                 }
-                HostOutput::CloseOwn(connection) => self.on_connection_closed(connection),
+                HostOutput::CloseOwn(connection, reason) => {
+                    self.on_connection_closed(connection, Some(reason));
+                }
                 HostOutput::OpenLane(lane) => turn.out.push(Output::OpenLane(lane)),
                 HostOutput::Confirm(lane, frame) => {
                     self.stats.frames_sent += 1;

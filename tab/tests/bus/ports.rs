@@ -38,6 +38,8 @@ struct Raw {
     taken: usize,
     sent: usize,
     is_closed: bool,
+    /// Why it was closed, as the worker tells its page.
+    reason: Option<ReasonCode>,
 }
 
 impl Raw {
@@ -51,6 +53,7 @@ impl Raw {
             taken: 0,
             sent: 0,
             is_closed: false,
+            reason: None,
         }
     }
 
@@ -84,7 +87,10 @@ impl Raw {
             match output {
                 PortOutput::Bytes(bytes) => stream.extend_from_slice(&bytes),
                 PortOutput::Taken(count) => self.taken += count,
-                PortOutput::Closed => self.is_closed = true,
+                PortOutput::Closed(reason) => {
+                    self.is_closed = true;
+                    self.reason = reason;
+                }
             }
         }
         let mut stream = Bytes::from(stream);
@@ -420,6 +426,26 @@ fn a_client_whose_session_is_lost_is_told_by_the_end_of_its_connection() {
             V311 => assert_eq!(heard, [""; 0]),
         }
         Raw::connected(&mut world, id(2), 2, version);
+    }
+}
+
+#[test]
+fn a_port_learns_that_another_client_took_its_session() {
+    for (version, tab) in [(V311, 1), (V311, 2), (V5, 1), (V5, 2)] {
+        let mut world = world(version).0;
+        let mut first = Raw::connected(&mut world, id(tab), 7, version);
+        let mut second = Raw::open(&mut world, id(3), 8, version);
+        second.send(&mut world, connect(version, "raw-7"));
+        second.connack(&mut world);
+        let told = first.lines(&mut world);
+        assert_eq!(told.len(), usize::from(version == V5), "{told:?}");
+        assert!(first.is_closed);
+        assert_eq!(first.reason, Some(ReasonCode::SessionTakenOver));
+        // A client that says goodbye itself needs no reason.
+        second.send(&mut world, disconnect());
+        second.heard(&mut world);
+        assert!(second.is_closed);
+        assert_eq!(second.reason, None);
     }
 }
 
