@@ -20,7 +20,7 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn port(this: &Offer) -> JsValue;
 
-    /// Whether it wants to hear how many bytes have been taken.
+    /// Whether it wants to hear how many bytes have been taken, and why it ends.
     #[wasm_bindgen(method, getter)]
     fn credit(this: &Offer) -> Option<bool>;
 }
@@ -33,7 +33,7 @@ pub(crate) enum Attached {
     /// For MQTT.
     Mqtt {
         port: MessagePort,
-        /// Whether it wants to hear how many bytes have been taken.
+        /// Whether it wants to hear how many bytes have been taken, and why it ends. and why it ends.
         wants_credit: bool,
     },
     /// Nothing that is known here.

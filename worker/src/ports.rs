@@ -91,7 +91,7 @@ impl Ports {
             }
             PortOutput::Closed(reason) => {
                 if let Some(reason) = reason.filter(|_| it.wants_credit) {
-                    it.port.post_message(&end(reason as u8)?)?;
+                    it.port.post_message(&end(reason as u8)?.into())?;
                 }
                 let told = it.port.post_message(&JsValue::NULL);
                 self.forget(no);
