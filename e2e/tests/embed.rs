@@ -408,6 +408,32 @@ fn a_package_of_another_origin_starts_its_worker_through_one_of_this() {
 }
 
 #[test]
+fn a_bundle_of_another_origin_starts_the_worker_that_the_bundler_put_there() {
+    let chromium = start();
+    let folder: PathBuf = path_in("TABMQ_EXAMPLES").join("vite-ts/dist");
+    let elsewhere = Server::start(&folder, "/cdn/", Caching::Unsaid).expect("a server");
+    let page = open(&chromium, "esbuild");
+    let build: String = page.evaluate_as(&format!(
+        "(async (there) => {{
+            const said = new Promise((resolve) => {{
+                globalThis.Worker = class extends Worker {{
+                    constructor(...it) {{
+                        super(...it);
+                        this.addEventListener('message', ({{ data }}) => data?.tabmq === 'hello' && resolve(data.build));
+                    }}
+                }};
+            }});
+            const html = await (await fetch(there)).text();
+            const bundle = new URL(/src=\"([^\"]+[.]js)\"/.exec(html)[1], there).href;
+            await import(bundle);
+            return said;
+        }})('{}index.html')",
+        elsewhere.url()
+    ));
+    assert!(!build.is_empty());
+}
+
+#[test]
 fn everything_in_one_file_needs_no_other() {
     let chromium = start();
     let page = open(&chromium, "esbuild");
@@ -554,12 +580,15 @@ fn every_tab_is_told_that_storage_is_full_and_that_there_is_room_again() {
     let chromium = start();
     let package = "./../../plain/dist/tabmq/index.js";
     let [broker, other] = [(); 2].map(|()| chromium.open(&url(&chromium, "esbuild")));
+    for page in [&broker, &other] {
+        page.until_true("the page", "location.protocol === 'http:'");
+    }
     let origin = other.evaluate("location.origin");
     chromium.override_quota(&other, &origin, Some(400_000));
     for page in [&broker, &other] {
         page.evaluate(&format!(
             "globalThis.said = [];
-             console.error = (error) => said.push(error.code);
+             addEventListener('error', ({{ error }}) => said.push(error.code));
              import('{package}').then(async ({{ open }}) => {{
                 globalThis.bus = await open({{ channel: 'full' }});
                 globalThis.kinds = [];
@@ -757,4 +786,280 @@ fn a_page_that_comes_out_of_the_cache_goes_on() {
         let count = first.evaluate("document.querySelectorAll('#messages li').length");
         (count.as_u64() > Some(0)).then_some(())
     });
+}
+
+/// The package, of which every page may have a copy of its own.
+const PACKAGE: &str = "./../../plain/dist/tabmq/index.js";
+
+#[test]
+fn a_script_that_is_no_worker_of_tabmq_is_named_and_a_right_one_opens_after_it() {
+    let chromium = start();
+    let page = open(&chromium, "esbuild");
+    // A worker says what it is before it has its WebAssembly, which may take long.
+    let build: String = page.evaluate_as(
+        "new Promise((resolve) => {
+            const worker = new Worker('../../plain/dist/tabmq/worker.js', { type: 'module' });
+            worker.onmessage = ({ data }) => resolve(data.build);
+        })",
+    );
+    assert!(!build.is_empty());
+    for script in ["../../plain/dist/tabmq/index.js", "data:text/javascript,1"] {
+        // Long pauses are short here. The right one waits for the wrong one, and then for its own.
+        let [code, message, role]: [String; 3] = page.evaluate_as(&format!(
+            "(async () => {{
+                const pause = globalThis.pause ??= setTimeout;
+                globalThis.setTimeout = (run, ms, ...rest) => pause(run, Math.min(ms ?? 0, 300), ...rest);
+                const {{ open }} = await import('{PACKAGE}');
+                const wrong = open({{ channel: 'wrong', workerUrl: '{script}' }});
+                const right = open({{ channel: 'wrong' }});
+                const [code, message] = await wrong.then(() => ['nothing', ''], (error) => [error.code, error.message]);
+                await using bus = await right;
+                await using client = await bus.connect();
+                await using later = await open({{ channel: 'wrong' }});
+                return [code, message, later.role];
+            }})()"
+        ));
+        assert_eq!(code, "worker-failed", "{message}");
+        assert!(
+            message.contains("no TabMQ worker of this version"),
+            "{message}"
+        );
+        assert!(
+            message.contains(script.trim_start_matches("../")),
+            "{message}"
+        );
+        assert_eq!(role, "broker");
+    }
+}
+
+#[test]
+fn an_error_that_nobody_hears_is_reported_and_a_bus_without_a_worker_is_nothing() {
+    let chromium = start();
+    let page = open(&chromium, "esbuild");
+    let other = open(&chromium, "esbuild");
+    for page in [&page, &other] {
+        page.evaluate(&format!(
+            "globalThis.said = [];
+             addEventListener('error', ({{ error }}) => said.push(error.code));
+             globalThis.Worker = class extends Worker {{
+                constructor(...it) {{ super(...it); globalThis.worker = this; }}
+             }};
+             import('{PACKAGE}').then(async ({{ open }}) => {{
+                globalThis.open = open;
+                globalThis.bus = await open({{ channel: 'unheard' }});
+                globalThis.client = await bus.connect();
+             }})"
+        ));
+    }
+    page.evaluate("client.publish('a/#', 'x'); 1");
+    page.until_true("a report", "said.join() === 'invalid-topic'");
+    page.evaluate(
+        "globalThis.heard = []; client.on('error', ({ code }) => heard.push(code)); client.publish('b/#', 'x'); 1",
+    );
+    page.until_true("an error", "heard.join() === 'invalid-topic'");
+    page.until_true("two tabs", "bus.roster.length === 2");
+
+    // Bytes that are none of its commands end the worker, here where nobody hears of it, and there where the client does.
+    page.evaluate("globalThis.roles = []; bus.on('role', (it) => roles.push(it)); 1");
+    for page in [&page, &other] {
+        page.evaluate("worker.postMessage(new Uint8Array([255, 255, 255, 255, 255])); 1");
+        page.until_true("no role", "bus.role === 'waiting'");
+        assert_eq!(page.evaluate("bus.roster.length"), 0);
+    }
+    page.until_true("an error", "heard.join() === 'invalid-topic,worker-failed'");
+    page.until_true("a role", "roles.join() === 'waiting'");
+    other.until_true("a report", "said.join() === 'worker-failed'");
+    assert_eq!(page.evaluate("said.join()"), "invalid-topic");
+    let again: String = page.evaluate_as(
+        "bus.connect().catch(async ({ code }) => {
+            globalThis.bus = await open({ channel: 'unheard' });
+            const client = await bus.connect();
+            return `${code} ${await client.publishAsync('a', 'x', { qos: 1 })}`;
+        })",
+    );
+    assert_eq!(again, "worker-failed 16");
+    // Vue leaves them as they are.
+    assert_eq!(page.evaluate("bus.__v_skip && client.__v_skip"), true);
+}
+
+#[test]
+fn what_is_wrong_with_a_worker_or_an_option_is_said_in_words_that_help() {
+    let chromium = start();
+    let page = open(&chromium, "esbuild");
+    for (options, code, words) in [
+        ("", "invalid-option", "not undefined"),
+        ("null", "invalid-option", "not null"),
+        (
+            "{ channel: 'x', signal: {} }",
+            "invalid-option",
+            "AbortSignal",
+        ),
+        (
+            "{ channel: 'x', workerUrl: 'http://[' }",
+            "invalid-option",
+            "http://[",
+        ),
+        (
+            "{ channel: 'x', wasmUrl: 'http://[' }",
+            "invalid-option",
+            "http://[",
+        ),
+        (
+            "{ channel: 'x', workerUrl: 'nowhere.js' }",
+            "worker-missing",
+            "esbuild/dist/nowhere.js",
+        ),
+        (
+            "{ channel: 'x', workerUrl: '.vite/deps/worker.js' }",
+            "worker-missing",
+            "optimizeDeps: { exclude: ['tabmq'] }",
+        ),
+    ] {
+        let [actual, message]: [String; 2] = page.evaluate_as(&format!(
+            "import('{PACKAGE}').then(({{ open }}) => open({options}))
+                .then(() => ['nothing', ''], (error) => [error.code, error.message])"
+        ));
+        assert_eq!(actual, code, "{options}: {message}");
+        assert!(message.contains(words), "{options}: {message}");
+    }
+    let [connect, port]: [String; 2] = page.evaluate_as(&format!(
+        "import('{PACKAGE}').then(async ({{ open }}) => {{
+            await using bus = await open({{ channel: 'options' }});
+            return Promise.all([bus.connect(null), bus.openPort({{ signal: 5 }})].map((it) => it.catch((error) => error.code)));
+        }})"
+    ));
+    assert_eq!([connect, port], ["invalid-option", "invalid-option"]);
+
+    // In a worker there is no page.
+    let [code, message]: [String; 2] = page.evaluate_as(&format!(
+        "new Promise((resolve) => {{
+            const script = `import('${{new URL('{PACKAGE}', location.href)}}').then(({{ open }}) => open({{ channel: 'x' }}))
+                .catch((error) => postMessage([error.code ?? '', error.message]))`;
+            new Worker(URL.createObjectURL(new Blob([script]))).onmessage = ({{ data }}) => resolve(data);
+        }})"
+    ));
+    assert_eq!(code, "unsupported", "{message}");
+    assert!(message.contains("needs a page"), "{message}");
+
+    // What one file needs is not what several do.
+    let plain = open(&chromium, "plain");
+    let [code, message]: [String; 2] = plain.evaluate_as(
+        "import('./tabmq/inline.js').then(({ open }) => open({ channel: 'x' }))
+            .then(() => ['nothing', ''], (error) => [error.code, error.message])",
+    );
+    assert_eq!(code, "blocked-by-csp", "{message}");
+    assert!(
+        message.contains("worker-src blob:; connect-src data:"),
+        "{message}"
+    );
+
+    chromium.server().add_header(
+        "Content-Security-Policy",
+        "require-trusted-types-for 'script'",
+    );
+    let strict = chromium.open(&url(&chromium, "plain"));
+    strict.until_true(
+        "an error",
+        "document.querySelector('#error')?.textContent.startsWith('blocked-by-csp')",
+    );
+    let message: String = strict.evaluate_as("document.querySelector('#error').textContent");
+    assert!(message.contains("dist/tabmq/worker.js"), "{message}");
+    assert!(
+        message.contains("TrustedScriptURL with workerUrl"),
+        "{message}"
+    );
+}
+
+#[test]
+fn mqttjs_hears_once_why_there_is_no_bus_and_tries_ever_more_seldom() {
+    let chromium = start();
+    let page = open(&chromium, "mqttjs");
+    page.evaluate(
+        "globalThis.said = [];
+         addEventListener('error', ({ error }) => said.push(error.code));
+         globalThis.failures = [];
+         globalThis.thrown = [undefined, { channel: 'bad name' }, { channel: 'x', durability: 'some' }].map((it) => {
+            try { tabs(it); return 'nothing'; } catch ({ code }) { return code; }
+         });
+         const fail = (onError) => mqtt.connect('ws://tabs.local', { ...tabs({ channel: 'nowhere', workerUrl: 'nowhere.js', onError }) });
+         globalThis.clients = [fail(), fail(({ code }) => failures.push({ code, at: performance.now() }))];
+         1",
+    );
+    assert_eq!(
+        page.evaluate("thrown.join()"),
+        "invalid-option,invalid-option,invalid-option"
+    );
+    page.until_true("three attempts", "failures.length === 3");
+    assert_eq!(
+        page.evaluate("failures.map(({ code }) => code).join()"),
+        "worker-missing,worker-missing,worker-missing"
+    );
+    // By the page's own clock, which the pauses go by.
+    let gaps: [f64; 2] =
+        page.evaluate_as("[1, 2].map((it) => failures[it].at - failures[it - 1].at)");
+    assert!(gaps[0] >= 1_000.0 && gaps[1] >= 2_000.0, "{gaps:?}");
+    assert_eq!(page.evaluate("said.join()"), "worker-missing");
+    page.evaluate("clients.forEach((it) => it.end(true))");
+}
+
+#[test]
+fn the_end_of_the_last_client_of_mqttjs_ends_the_worker() {
+    let chromium = start();
+    let watcher = open(&chromium, "esbuild");
+    watcher.evaluate(&format!(
+        "import('{PACKAGE}').then(async ({{ open }}) => {{ globalThis.bus = await open({{ channel: 'ending' }}); }})"
+    ));
+    let page = open(&chromium, "mqttjs");
+    page.evaluate(
+        "{
+            const bus = tabs({ channel: 'ending' });
+            const connect = () => new Promise((resolve) => {
+                const it = mqtt.connect('ws://tabs.local', { ...bus });
+                it.once('connect', () => resolve(it));
+            });
+            globalThis.connect = connect;
+            Promise.all([connect(), connect()]).then((it) => { globalThis.two = it; });
+        }",
+    );
+    page.until_true("two clients", "globalThis.two?.length === 2");
+    watcher.until_true("both tabs", "bus.roster.length === 2");
+    page.evaluate("two[0].endAsync()");
+    let code: f64 = page.evaluate_as(
+        "two[1].publishAsync('t', 'x', { qos: 1 }).then(async () => { await two[1].endAsync(); return 1; })",
+    );
+    assert!(code > 0.0);
+    watcher.until_true("this tab alone", "bus.roster.length === 1");
+    // One more begins anew.
+    page.evaluate("connect().then((it) => { globalThis.third = it; })");
+    watcher.until_true("both tabs", "bus.roster.length === 2");
+}
+
+#[test]
+fn two_tabs_with_one_client_id_are_told_so_and_take_turns_ever_more_seldom() {
+    for version in [4, 5] {
+        let chromium = start();
+        let pages = [(); 2].map(|()| open(&chromium, "mqttjs"));
+        for page in &pages {
+            page.evaluate(&format!(
+                "globalThis.said = [];
+                 addEventListener('error', ({{ error }}) => said.push(`${{error.code}} ${{error.reasonCode}} ${{error.message}}`));
+                 globalThis.ups = []; globalThis.downs = [];
+                 globalThis.twin = mqtt.connect('ws://tabs.local', {{ ...tabs({{ channel: 'twins' }}), protocolVersion: {version}, clientId: 'twin' }});
+                 twin.on('connect', () => ups.push(performance.now()));
+                 twin.on('close', () => downs.push(performance.now()));
+                 1"
+            ));
+        }
+        for page in &pages {
+            page.until_true("three connections", "ups.length >= 3");
+            let pauses: [f64; 2] = page.evaluate_as(
+                "[1, 2].map((it) => ups[it] - downs.findLast((down) => down < ups[it]))",
+            );
+            assert!(pauses[0] >= 1_000.0 && pauses[1] >= 2_000.0, "{pauses:?}");
+            let said: Vec<String> = page.evaluate_as("said");
+            assert_eq!(said.len(), 1, "{said:?}");
+            assert!(said[0].starts_with("disconnected 142 "), "{said:?}");
+            assert!(said[0].contains("client id twin"), "{said:?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 // Commands and notices as bytes, in the layout that bincode gives them: numbers of a fixed size with the lowest byte first,
 // lengths as 64 bits, variants as 32.
 
+import { decodeUtf8, encodeUtf8 } from './utf8.js';
 import { LAYOUT } from './wire.js';
 
 type Layout = string | { readonly [name: string]: unknown } | readonly unknown[];
@@ -10,9 +11,6 @@ interface Codec {
     write?(to: Writer, value: any): void;
     read?(from: Reader): any;
 }
-
-const text = new TextEncoder();
-const utf8 = new TextDecoder();
 
 /** Writes a value of the type of this name, or a list of them. */
 export function encode(layout: Layout, value: unknown): Uint8Array<ArrayBuffer> {
@@ -129,7 +127,7 @@ class Reader {
     char(): string {
         // As long as its first byte says.
         const first = this.#view.getUint8(this.#at);
-        return utf8.decode(this.bytes(first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4));
+        return decodeUtf8(this.bytes(first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4));
     }
 
     #take(count: number): number {
@@ -148,7 +146,7 @@ const made = new Map<Layout, Codec>(Object.entries({
     u16: { write: (to, value) => to.u16(value) },
     u32: { write: (to, value) => to.u32(value), read: (from) => from.u32() },
     u64: { write: (to, value) => to.u64(value), read: (from) => from.u64() },
-    str: { write: (to, value) => to.sized(text.encode(value)), read: (from) => utf8.decode(from.bytes(from.length())) },
+    str: { write: (to, value) => to.sized(encodeUtf8(value)), read: (from) => decodeUtf8(from.bytes(from.length())) },
     bytes: { write: (to, value) => to.sized(value), read: (from) => from.bytes(from.length()).slice() },
     char: { read: (from) => from.char() },
 } satisfies Record<string, Codec>));

@@ -4,9 +4,10 @@ import { Client, type ConnectOptions } from './client.js';
 import { Emitter } from './emitter.js';
 import { TabmqError, aborted, storageFault } from './errors.js';
 import { Hub, type HubListener } from './hub.js';
-import { PortSocket } from './socket.js';
-import type { BusStorage, BusStorageEvent, Persist } from './storage.js';
-import type { Durability, Role, StorageState, TabInfo } from './wire.js';
+import { checkObject, checkOptions, checkSignal, invalid } from './options.js';
+import { PortSocket, type SocketClient } from './socket.js';
+import type { BusStorage, BusStorageEvent, Durability, Persist, StorageState } from './storage.js';
+import type { Role, TabInfo } from './wire.js';
 import type { ScriptUrl } from './worker-url.js';
 
 /** How a page joins a channel. */
@@ -14,27 +15,27 @@ export interface OpenOptions {
     /** 1 to 64 of `A-Z a-z 0-9 . _ -`. Tabs of one origin with the same name share one broker. */
     channel: string;
     /** Where `worker.js` is, if it is not where the bundler put it. A `TrustedScriptURL` will do. */
-    workerUrl?: ScriptUrl;
+    workerUrl?: ScriptUrl | undefined;
     /** Where `worker_bg.wasm` is, if it is not beside `worker.js`. */
-    wasmUrl?: string | URL;
+    wasmUrl?: string | URL | undefined;
     /**
      * How the broker keeps what it acknowledged while it is in this tab: in IndexedDB (`relaxed`, the default), in IndexedDB and
      * flushed to the disk first (`strict`, for loss of power), or in memory, which ends with its tab (`memory`).
      */
-    durability?: Durability;
+    durability?: Durability | undefined;
     /**
      * `auto`, the default: this tab becomes the broker when it is its turn. `client`: never, which suits a page that lives shortly or works
      * hard; without another tab there is no broker then.
      */
-    role?: 'auto' | 'client';
+    role?: 'auto' | 'client' | undefined;
     /**
      * Whether this page asks the browser, once, to keep this site's data even when space runs low (`navigator.storage.persist()`).
      * `auto`, the default: where the browser decides by itself. `ask`: also in Firefox, which shows a question. `never`: the app
      * does it, or nobody.
      */
-    persist?: Persist;
+    persist?: Persist | undefined;
     /** Gives up waiting, and closes what was opened. */
-    signal?: AbortSignal;
+    signal?: AbortSignal | undefined;
 }
 
 /** What this tab is on the channel. */
@@ -71,7 +72,10 @@ export interface BusEvents {
     failover: [Failover];
     /** Something happened to the broker's storage. Faults are told as `error`, too. */
     storage: [BusStorageEvent];
-    /** Without a listener, each code is reported on the console, once. */
+    /**
+     * Without a listener it is reported as `reportError` does, once for each code. After `worker-failed` and `build-mismatch` there
+     * is no worker any more: open the channel again.
+     */
     error: [TabmqError];
     /** A new worker took the place of one that ended with a hidden page. */
     reopen: [];
@@ -94,25 +98,19 @@ const shared = new Map<string, Shared>();
  * `worker-failed` or `aborted`.
  */
 export async function open(options: OpenOptions): Promise<Bus> {
-    const { channel, signal } = options;
-    if (typeof channel !== 'string' || !/^[A-Za-z0-9._-]{1,64}$/.test(channel)) {
-        throw new TabmqError('invalid-option', `Not a channel name: ${JSON.stringify(channel)}. It has 1 to 64 of A-Z a-z 0-9 . _ -`);
-    }
-    const { durability = 'relaxed', role = 'auto', persist = 'auto' } = options;
-    check('durability', durability, ['relaxed', 'strict', 'memory']);
-    check('role', role, ['auto', 'client']);
-    check('persist', persist, ['auto', 'ask', 'never']);
+    checkOptions(options);
+    const { channel, workerUrl, wasmUrl, signal, durability = 'relaxed', role = 'auto', persist = 'auto' } = options;
     if (signal?.aborted) {
         throw aborted(signal);
     }
     let it = shared.get(channel);
-    if (it === undefined || it.hub.failure !== undefined) {
-        const { workerUrl, wasmUrl } = options;
+    const isFirst = !it || it.hub.failure !== undefined;
+    if (!it || isFirst) {
         it = { hub: new Hub({ channel, workerUrl, wasmUrl, durability, role, persist }), users: 0 };
         shared.set(channel, it);
     } else if (it.hub.options.durability !== durability || it.hub.options.role !== role) {
         const there = it.hub.options;
-        throw new TabmqError('invalid-option', `This page has ${channel} open already, with durability ${there.durability} and role ${there.role}.`);
+        throw invalid(`This page has ${channel} open already, with durability ${there.durability} and role ${there.role}.`);
     }
     it.users += 1;
     const bus = new Bus(it.hub);
@@ -120,15 +118,14 @@ export async function open(options: OpenOptions): Promise<Bus> {
         await bus.opened(signal);
     } catch (error) {
         await bus.close();
+        // Another caller's URLs may have been wrong, and these right.
+        const there = it.hub.options;
+        if (!isFirst && error === it.hub.failure && (there.workerUrl !== workerUrl || there.wasmUrl !== wasmUrl)) {
+            return open(options);
+        }
         throw error;
     }
     return bus;
-}
-
-function check(name: string, value: string, allowed: string[]): void {
-    if (!allowed.includes(value)) {
-        throw new TabmqError('invalid-option', `${name} is ${allowed.join(' or ')}, not ${JSON.stringify(value)}.`);
-    }
 }
 
 function release(hub: Hub): void {
@@ -175,12 +172,12 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
                 this.emit('storage', event);
                 const fault = storageFault(event);
                 if (fault !== undefined) {
-                    this.#fault(fault);
+                    this.fault(fault);
                 }
             },
             stopped: () => this.#endPorts(),
             // `open` is rejected with the reason that keeps it from opening.
-            failed: (error) => opened > 0 && this.#fault(error),
+            failed: (error) => opened > 0 && this.fault(error),
         };
         hub.listeners.add(this.#listener);
         if (hub.isOpen) {
@@ -220,6 +217,8 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
      */
     async connect(options: ConnectOptions = {}): Promise<Client> {
         this.#check();
+        checkObject(options);
+        checkSignal(options);
         const client = new Client(this.#hub, options, () => this.#clients.delete(client));
         this.#clients.add(client);
         await client.connected(options.signal);
@@ -231,14 +230,16 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
      * packets as `Uint8Array`. `null` is the end, in both directions. It stays open when the broker moves, as long as the next
      * broker has the session.
      */
-    async openPort({ signal }: { signal?: AbortSignal } = {}): Promise<MessagePort> {
-        await this.opened(signal);
+    async openPort(options: { signal?: AbortSignal | undefined } = {}): Promise<MessagePort> {
+        checkObject(options);
+        checkSignal(options);
+        await this.opened(options.signal);
         return this.attach(false);
     }
 
     /** What MQTT.js wants: `mqtt.connect('ws://tabs.local', { createWebsocket: bus.createWebsocket })`. */
-    readonly createWebsocket = (url: string, _protocols?: string | string[], _options?: unknown): PortSocket =>
-        new PortSocket(this.opened().then(() => this), url);
+    readonly createWebsocket = (url: string, _protocols?: string | string[], options?: unknown): PortSocket =>
+        new PortSocket(() => this.opened().then(() => this), url, this.channel, options as SocketClient | undefined);
 
     /** Closes all clients and ports of this bus. The tab leaves the channel with its last bus. May be called again. */
     async close(): Promise<void> {
@@ -288,7 +289,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
         });
     }
 
-    /** @internal A port of the worker; `credit`: it says how many bytes it has taken. */
+    /** @internal A port of the worker; `credit`: it says how many bytes it has taken, and why it ends. */
     attach(credit: boolean): MessagePort {
         this.#check();
         const { port1, port2 } = new MessageChannel();
@@ -305,14 +306,12 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
         this.#ports.delete(port);
     }
 
-    #fault(error: TabmqError): void {
-        if (this.hears('error')) {
-            return this.emit('error', error);
-        }
+    /** @internal */
+    fault(error: TabmqError): void {
         const { reported } = this.#hub;
-        if (!reported.has(error.code)) {
+        if (this.hears('error') || !reported.has(error.code)) {
             reported.add(error.code);
-            console.error(error);
+            this.emit('error', error);
         }
     }
 

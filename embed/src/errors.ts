@@ -20,8 +20,6 @@ import type { Problem } from './wire.js';
  * - `timeout`: no answer in time.
  * - `aborted`: the caller's `AbortSignal` said so.
  * - `closed`: the bus or the client was closed meanwhile.
- * - `lock-held`: the channel has no broker, because another script of this origin holds its lock. The tab waits for the lock, and
- *   repeats the error meanwhile.
  * - `storage-full`, `storage-failing`, `storage-memory`, `storage-removed`, `storage-lost`, `storage-damaged`, `storage-skipped`: the
  *   fault that the event `storage` tells with the same word.
  */
@@ -42,7 +40,6 @@ export type TabmqErrorCode =
     | 'timeout'
     | 'aborted'
     | 'closed'
-    | 'lock-held'
     | 'storage-full'
     | 'storage-failing'
     | 'storage-memory'
@@ -65,26 +62,27 @@ export class TabmqError extends Error {
     }
 }
 
-/** The error that an event of the storage is, if it is one. */
+/** @internal The error that an event of the storage is, if it is one. */
 export function storageFault({ kind, message }: BusStorageEvent): TabmqError | undefined {
     return isFault(kind) ? new TabmqError(`storage-${kind}`, message) : undefined;
 }
 
-/** The reason that no tab becomes the broker. */
+/** @internal The reason that no tab becomes the broker. */
 export function lockHeld(lock: string): TabmqError {
     return new TabmqError('lock-held', `There is no broker, because another script of this origin holds the lock ${lock}. Close its page, or release the lock.`);
 }
 
-/** What the caller's signal says. */
+/** @internal What the caller's signal says. */
 export function aborted(signal: AbortSignal): TabmqError {
     return new TabmqError('aborted', 'The caller gave it up.', { cause: signal.reason });
 }
 
-/** The broker's refusal. */
+/** @internal The broker's refusal. */
 export function refused(what: string, reasonCode: number): TabmqError {
     return new TabmqError('refused', `${what} was refused with reason code ${hex(reasonCode)}.`, { reasonCode });
 }
 
+/** @internal */
 export function hex(reasonCode: number): string {
     return `0x${reasonCode.toString(16).padStart(2, '0').toUpperCase()}`;
 }
@@ -98,7 +96,7 @@ const PROBLEMS: Partial<Record<Extract<Problem, string>, [TabmqErrorCode, string
     TooManyInFlight: ['too-many', '65,535 messages wait for an acknowledgement already.'],
 };
 
-/** Why a command could not be carried out. */
+/** @internal Why a command could not be carried out. */
 export function problem(it: Problem): TabmqError {
     if (typeof it === 'string') {
         // The rest are mistakes of this package.

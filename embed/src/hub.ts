@@ -6,7 +6,7 @@ import {
     type BusStorageEvent, type Persist, changeOf, fromWorker, keepLog, knownLog, persistence, stateAfter, storageEvent,
 } from './storage.js';
 import type { Candidacy, Command, ClientNotice, Durability, Notice, Role, StorageState, TabInfo } from './wire.js';
-import { type ScriptUrl, checkBrowser, startWorker } from './worker-url.js';
+import { type ScriptUrl, type Started, checkBrowser, hello, notLoaded, startWorker } from './worker-url.js';
 
 /** Name of the build that this page and its worker have to be of. */
 declare const BUILD: string;
@@ -47,7 +47,7 @@ export class Hub {
     /** State of the broker's storage, as the listeners know it. */
     storage: StorageState = 'ok';
     persistence: Awaited<ReturnType<typeof persistence>> = { persistent: undefined, usage: undefined, quota: undefined };
-    /** Codes of errors that nobody listened for. */
+    /** Codes of errors that were told or reported. */
     readonly reported = new Set<string>();
     readonly listeners = new Set<HubListener>();
     readonly #clients = new Map<number, ClientListener>();
@@ -124,19 +124,22 @@ export class Hub {
         if (this.#running !== undefined || this.#ending.signal.aborted) {
             return;
         }
-        let worker: Worker;
+        let started: Started;
         try {
-            worker = startWorker(this.options.workerUrl);
-        } catch (cause) {
-            const blocked = (cause as Partial<DOMException> | undefined)?.name === 'SecurityError';
-            const code = blocked ? 'blocked-by-csp' : 'worker-missing';
-            return this.#fail(new TabmqError(code, `The worker could not be started: ${String(cause)}`, { cause }));
+            started = startWorker(this.options.workerUrl);
+        } catch (error) {
+            return this.#fail(error as TabmqError);
         }
+        const { worker, url } = started;
         const { port1, port2 } = new MessageChannel();
         const running = { worker, port: port1 };
         this.#running = running;
         const isCurrent = (): boolean => this.#running === running;
-        worker.addEventListener('error', (event) => isCurrent() && this.#onWorkerError(event));
+        worker.addEventListener('error', (event) => isCurrent() && this.#onWorkerError(event, url));
+        hello(started, isCurrent).then(
+            (build) => isCurrent() && build !== BUILD && this.#fail(mismatch()),
+            (error) => isCurrent() && this.#fail(error),
+        );
         port1.onmessage = ({ data }) => isCurrent() && this.#onMessage(data);
         const wasmUrl = this.options.wasmUrl;
         worker.postMessage({ tabmq: 'start', wasmUrl: wasmUrl === undefined ? undefined : String(new URL(wasmUrl, document.baseURI)), port: port2 }, [port2]);
@@ -253,6 +256,11 @@ export class Hub {
     }
 
     #setRole(role: Role): void {
+        // Without a worker nobody knows of the other tabs.
+        if (this.#running === undefined && this.roster.length > 0) {
+            this.roster = [];
+            this.#tell((it) => it.roster?.(this.roster));
+        }
         const before = this.role;
         this.role = role;
         if (JSON.stringify(role) !== JSON.stringify(before)) {
@@ -260,19 +268,14 @@ export class Hub {
         }
     }
 
-    #onWorkerError(event: ErrorEvent): void {
+    #onWorkerError(event: ErrorEvent, url: string | undefined): void {
         event.preventDefault();
-        const where = this.options.workerUrl === undefined ? '' : ` from ${String(this.options.workerUrl)}`;
         // One that could not be loaded has no message. The violation is reported later than the error.
         setTimeout(() => {
             if (event.message) {
                 this.#fail(new TabmqError('worker-failed', `The worker ended with an error: ${event.message}`));
-            } else if (this.#policyViolation !== undefined) {
-                this.#fail(new TabmqError('blocked-by-csp', `The Content Security Policy (${this.#policyViolation}) forbids TabMQ's worker. `
-                    + "It needs: script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'."));
             } else {
-                this.#fail(new TabmqError('worker-missing', `TabMQ's worker could not be loaded${where}. Check that worker.js is there, sent `
-                    + "as text/javascript and allowed by the Content Security Policy's worker-src; or say where it is with workerUrl."));
+                this.#fail(notLoaded(url, this.#policyViolation));
             }
         }, 50);
     }
@@ -286,6 +289,8 @@ export class Hub {
         this.#running?.port.close();
         this.#running = undefined;
         this.tabId = undefined;
+        this.storage = 'ok';
+        this.#setRole('Waiting');
         this.#tell((it) => it.failed?.(error));
         this.#tell((it) => it.stopped?.());
     }

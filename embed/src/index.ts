@@ -10,6 +10,5 @@ export { TabmqError } from './errors.js';
 export type { TabmqErrorCode } from './errors.js';
 export type { PortSocket } from './socket.js';
 export { matches } from './topics.js';
-export type { BusStorage, BusStorageEvent, Persist, StorageEventKind } from './storage.js';
-export type { Durability, StorageState } from './wire.js';
+export type { BusStorage, BusStorageEvent, Durability, Persist, StorageEventKind, StorageState } from './storage.js';
 export type { ScriptUrl } from './worker-url.js';

@@ -13,5 +13,5 @@ let workerUrl: string | undefined;
 /** As `open` of `tabmq`; `workerUrl` and `wasmUrl` are there already. */
 export function open(options: bus.OpenOptions): Promise<bus.Bus> {
     workerUrl ??= URL.createObjectURL(new Blob([WORKER], { type: 'text/javascript' }));
-    return bus.open({ workerUrl, wasmUrl: WASM, ...options });
+    return bus.open({ ...options, workerUrl: options?.workerUrl ?? workerUrl, wasmUrl: options?.wasmUrl ?? WASM });
 }

@@ -1,12 +1,37 @@
 // What MQTT.js takes for a WebSocket: MQTT over a port of the worker.
 
+import { Backoff } from './backoff.js';
 import type { Bus } from './bus.js';
 import { TabmqError } from './errors.js';
+import { encodeUtf8 } from './utf8.js';
 
 const CONNECTING = 0;
 const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
+
+/** MQTT's reason code for a client whose session another connection of its client id takes over. */
+const SESSION_TAKEN_OVER = 0x8e;
+/** MQTT.js gives a connection up after so many milliseconds. */
+const CONNECT_TIMEOUT_MS = 30_000;
+
+/** Of the options that MQTT.js hands over, those that count here. */
+export interface SocketClient {
+    readonly clientId?: string | undefined;
+    readonly connectTimeout?: number | undefined;
+    readonly reconnectPeriod?: number | undefined;
+}
+
+/**
+ * Pauses by channel and client id. Two tabs with one client id take the session from each other, and MQTT.js connects again at
+ * once: without a pause they would do nothing else.
+ */
+const pauses = new Map<string, Backoff>();
+
+/** How long a socket may stay in `CONNECTING`, in milliseconds, before MQTT.js takes it for an error. */
+export function patience(client: SocketClient): number {
+    return (client.connectTimeout ?? CONNECT_TIMEOUT_MS) / 2;
+}
 
 /** The part of `WebSocket` that clients of MQTT use. Nothing goes over the network. */
 export class PortSocket extends EventTarget {
@@ -32,11 +57,17 @@ export class PortSocket extends EventTarget {
     #buffered = 0;
     #bus: Bus | undefined;
     #port: MessagePort | undefined;
+    readonly #client: SocketClient;
+    /** Of its pause. */
+    readonly #key: string;
 
-    constructor(bus: Bus | Promise<Bus>, url: string) {
+    /** @internal `open` is called when it is time to, unless the socket is closed before. */
+    constructor(open: () => Promise<Bus>, url: string, channel: string, client: SocketClient = {}) {
         super();
         this.url = url;
-        void this.#open(bus);
+        this.#client = client;
+        this.#key = `${channel}/${client.clientId}`;
+        void this.#open(open);
     }
 
     get readyState(): number {
@@ -54,7 +85,7 @@ export class PortSocket extends EventTarget {
         }
         // The sender keeps its bytes.
         const bytes = typeof data === 'string'
-            ? new TextEncoder().encode(data)
+            ? encodeUtf8(data)
             : ArrayBuffer.isView(data)
                 ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice()
                 : new Uint8Array(data.slice(0));
@@ -73,9 +104,13 @@ export class PortSocket extends EventTarget {
         setTimeout(() => this.#closed(true), 0);
     }
 
-    async #open(promised: Bus | Promise<Bus>): Promise<void> {
+    async #open(open: () => Promise<Bus>): Promise<void> {
         try {
-            const bus = await promised;
+            await pauses.get(this.#key)?.wait(patience(this.#client));
+            if (this.#readyState !== CONNECTING) {
+                return;
+            }
+            const bus = await open();
             if (this.#readyState !== CONNECTING) {
                 return;
             }
@@ -94,11 +129,24 @@ export class PortSocket extends EventTarget {
         }
     }
 
-    #onMessage(data: Uint8Array<ArrayBuffer> | number | null): void {
+    #takenOver(): void {
+        const pause = pauses.get(this.#key) ?? new Backoff();
+        pauses.set(this.#key, pause);
+        pause.grow();
+        const { clientId } = this.#client;
+        this.#bus?.fault(new TabmqError('disconnected', `Another client took over the session of client id ${clientId ?? ''}: give each tab its `
+            + 'own.', { reasonCode: SESSION_TAKEN_OVER }));
+    }
+
+    #onMessage(data: Uint8Array<ArrayBuffer> | number | { reasonCode: number } | null): void {
         if (data === null) {
             this.#closed(true);
         } else if (typeof data === 'number') {
             this.#buffered -= data;
+        } else if ('reasonCode' in data) {
+            if (data.reasonCode === SESSION_TAKEN_OVER) {
+                this.#takenOver();
+            }
         } else if (this.#readyState === OPEN) {
             this.#dispatch('message', new MessageEvent('message', { data: data.buffer }));
         }

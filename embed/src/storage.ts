@@ -1,6 +1,15 @@
 // The broker's storage in the browser, and the events that befall it.
 
-import type { EventKind, StorageState } from './wire.js';
+import type { EventKind } from './wire.js';
+
+/** How the broker keeps its state while it is in a tab. */
+export type Durability = 'relaxed' | 'strict' | 'memory';
+
+/**
+ * State of the broker's storage: it works, there is no room, the database fails, or the state is in memory although it should be
+ * stored.
+ */
+export type StorageState = 'ok' | 'full' | 'failing' | 'memory';
 
 /** Whether a page asks the browser to keep this site's data even when space runs low. */
 export type Persist = 'auto' | 'ask' | 'never';
@@ -50,11 +59,12 @@ const MESSAGES: Record<StorageEventKind, string> = {
     skipped: 'Stored records cannot be read.',
 };
 
-/** Those that a program may have to act on: each is an error, too. */
+/** @internal Those that a program may have to act on: each is an error, too. */
 export function isFault(kind: StorageEventKind): kind is Exclude<StorageEventKind, 'room' | 'working'> {
     return kind !== 'room' && kind !== 'working';
 }
 
+/** @internal */
 export function storageEvent(kind: StorageEventKind, reason?: string | null, count?: number): BusStorageEvent {
     const message = reason ? `${MESSAGES[kind]} ${reason}` : MESSAGES[kind];
     return { kind, message, ...reason && { reason }, ...count && { count } };
@@ -73,7 +83,7 @@ const KINDS: { [name: string]: StorageEventKind | undefined } = {
     RecordsSkipped: 'skipped',
 };
 
-/** What the broker in this tab says; `undefined` for what is no news of the storage. */
+/** @internal What the broker in this tab says; `undefined` for what is no news of the storage. */
 export function fromWorker(it: EventKind): BusStorageEvent | undefined {
     const [name, value] = typeof it === 'string' ? [it] : Object.entries(it)[0] as [string, string | { first?: string | null; skipped?: number; rows?: number }];
     const kind = KINDS[name];
@@ -81,18 +91,19 @@ export function fromWorker(it: EventKind): BusStorageEvent | undefined {
     return kind && storageEvent(kind, reason, count);
 }
 
-/** The state that an event leads to; `undefined` if it changes none. */
+/** @internal The state that an event leads to; `undefined` if it changes none. */
 export function stateAfter(kind: StorageEventKind): StorageState | undefined {
     return kind === 'full' || kind === 'memory' ? kind : kind === 'room' || kind === 'working' ? 'ok' : undefined;
 }
 
-/** What the change from one state to another is called. */
+/** @internal What the change from one state to another is called. */
 export function changeOf(before: StorageState, after: StorageState): StorageEventKind {
     return after !== 'ok' ? after : before === 'full' ? 'room' : 'working';
 }
 
 // The identity of the log, kept outside the database that may get lost.
 
+/** @internal */
 export function knownLog(channel: string): number | null {
     try {
         const kept = localStorage.getItem(keyOf(channel)) ?? '';
@@ -103,6 +114,7 @@ export function knownLog(channel: string): number | null {
     }
 }
 
+/** @internal */
 export function keepLog(channel: string, identity: number): void {
     try {
         localStorage.setItem(keyOf(channel), String(identity));
@@ -119,7 +131,7 @@ function keyOf(channel: string): string {
 
 let asked: Promise<unknown> | undefined;
 
-/** Asks the browser to keep this site's data, once for each page; never again where it does already. */
+/** @internal Asks the browser to keep this site's data, once for each page; never again where it does already. */
 export async function persistence(persist: Persist): Promise<Omit<BusStorage, 'state'>> {
     // Missing where the page is not secure.
     const storage = navigator.storage as StorageManager | undefined;

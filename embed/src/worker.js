@@ -1,6 +1,7 @@
 // The worker's script: loads the WebAssembly once the page has said where it is, and hands it what the page attaches.
 //
-// Nothing is awaited before this listens: what the page posts in the meantime would be lost.
+// Nothing is awaited before this listens: what the page posts in the meantime would be lost. And the page hears at once that this
+// script is the right one: it cannot tell a slow network from another script.
 
 import init from '../glue/worker.js';
 
@@ -20,6 +21,8 @@ self.addEventListener('message', (event) => {
         waiting.push({ data, ports });
     }
 });
+
+self.postMessage({ tabmq: 'hello', build: BUILD });
 
 async function start({ wasmUrl, port }) {
     try {

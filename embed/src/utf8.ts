@@ -1,0 +1,14 @@
+// Text as UTF-8. Made when first needed: importing the package has to work where there is neither, as in Jest's jsdom.
+
+let encoder: TextEncoder | undefined;
+let decoder: TextDecoder | undefined;
+
+export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
+    encoder ??= new TextEncoder();
+    return encoder.encode(text);
+}
+
+export function decodeUtf8(bytes: Uint8Array): string {
+    decoder ??= new TextDecoder();
+    return decoder.decode(bytes);
+}
