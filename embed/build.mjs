@@ -47,6 +47,31 @@ await esbuild.build({
         },
     }],
 });
+// For `require` without a bundler, as Jest does: there is nothing to start there, so `open` says what is missing. Bundlers take
+// the others for `require`, too, which know where the worker is.
+const entries = { './bus.js': 'index', './errors.js': 'index', './topics.js': 'index' };
+for (const name of ['index.ts', 'mqttjs.ts', 'react.tsx']) {
+    await esbuild.build({
+        ...common,
+        format: 'cjs',
+        entryPoints: [here(`src/${name}`)],
+        outfile: `${dist}/${name.replace(/\..*/, '.cjs')}`,
+        external: ['react'],
+        logOverride: { 'empty-import-meta': 'silent' },
+        plugins: name === 'index.ts' ? [] : [{
+            // One `Bus` and one `TabmqError` for all of them.
+            name: 'index',
+            setup(build) {
+                build.onResolve({ filter: /^\.\// }, ({ path }) => (path in entries ? { path: './index.cjs', external: true } : undefined));
+            },
+        }],
+    });
+}
+
+// esbuild keeps no directive at the top of what it bundles.
+const react = await readFile(`${dist}/react.js`, 'utf8');
+await writeFile(`${dist}/react.js`, `"use client";\n${react}`);
+
 await copyFile(here('glue/worker_bg.wasm'), `${dist}/worker_bg.wasm`);
 
 const manifest = JSON.parse(await readFile(here('package.dist.json'), 'utf8'));
@@ -57,13 +82,40 @@ for (const name of ['LICENSE-MIT', 'LICENSE-APACHE']) {
 
 // The types.
 execFileSync(process.execPath, [here('node_modules/typescript/bin/tsc'), '-p', here('.')], { stdio: 'inherit' });
+const declarations = new Map();
+for (const name of await readdir(dist)) {
+    if (name.endsWith('.d.ts')) {
+        declarations.set(name, await readFile(`${dist}/${name}`, 'utf8'));
+    }
+}
+// Those that the entries need, directly or not; the others describe internals.
+const needed = new Set(['index.d.ts', 'mqttjs.d.ts', 'react.d.ts', 'inline.d.ts']);
+for (const name of needed) {
+    for (const [, path] of declarations.get(name).matchAll(/(?:from|import) ?\(?['"]\.\/([\w-]+)\.js['"]/g)) {
+        needed.add(`${path}.d.ts`);
+    }
+}
+for (const [name, text] of declarations) {
+    if (!needed.has(name)) {
+        await rm(`${dist}/${name}`);
+        continue;
+    }
+    // Apps need not have it among their libs. The compiler leaves the line out if it is in the source.
+    const lib = /\bAsyncDisposable\b|\basyncDispose\b/.test(text) ? '/// <reference lib="esnext.disposable" />\n' : '';
+    await writeFile(`${dist}/${name}`, lib + text);
+    // `tabmq/inline` is the same as `tabmq` there.
+    if (name !== 'inline.d.ts') {
+        const commonJs = text.replaceAll(/(['"]\.\/[\w-]+)\.js(?=['"])/g, '$1.cjs');
+        await writeFile(`${dist}/${name.replace(/ts$/, 'cts')}`, lib + commonJs);
+    }
+}
 
 // The sizes, as a server sends them, and what they may be at most.
 const gzip = async (name) => gzipSync(await readFile(`${dist}/${name}`), { level: 9 }).length;
 const sum = async (names) => (await Promise.all(names.map(gzip))).reduce((a, b) => a + b, 0);
 const shared = (await readdir(dist)).filter((name) => /^shared-.*\.js$/.test(name));
 const sizes = [
-    ['FACADE', 'the page', await sum(['index.js', ...shared]), 11_500],
+    ['FACADE', 'the page', await sum(['index.js', ...shared]), 12_600],
     ['WORKER', 'the worker and its WebAssembly', await sum(['worker.js', 'worker_bg.wasm']), 260_000],
 ];
 let readme = await readFile(here('README.md'), 'utf8');

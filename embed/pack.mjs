@@ -11,8 +11,9 @@ const run = (program, ...args) =>
 const EXPECTED = [
     'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'package.json', 'worker.js', 'worker_bg.wasm', 'shared.js',
     ...['index', 'mqttjs', 'react', 'inline'].flatMap((name) => [`${name}.js`, `${name}.d.ts`]),
-    // What those types are made of.
-    ...['bincode', 'bus', 'client', 'emitter', 'errors', 'hub', 'socket', 'storage', 'topics', 'wire', 'worker-url'].map((name) => `${name}.d.ts`),
+    ...['index', 'mqttjs', 'react'].flatMap((name) => [`${name}.cjs`, `${name}.d.cts`]),
+    // The types that those are made of.
+    ...['bus', 'client', 'emitter', 'errors', 'socket', 'storage', 'topics', 'worker-url'].flatMap((name) => [`${name}.d.ts`, `${name}.d.cts`]),
 ];
 
 const [{ filename, files, size }] = JSON.parse(run('npm', 'pack', './dist', '--json', '--pack-destination', '.'));
