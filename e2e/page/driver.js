@@ -69,9 +69,12 @@ function hearClient(at, [client, notice]) {
         case "Refused":
             answer(value[0], { refused: value[1] });
             break;
-        case "Message":
-            messages.push({ at, client, ...value, ...contents(new Uint8Array(value.payload)) });
+        case "Message": {
+            // With whom it is for: this page is the only one.
+            const [message] = value;
+            messages.push({ at, client, ...message, ...contents(new Uint8Array(message.payload)) });
             break;
+        }
     }
 }
 

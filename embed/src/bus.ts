@@ -221,7 +221,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
         checkSignal(options);
         const client = new Client(this.#hub, options, () => this.#clients.delete(client));
         this.#clients.add(client);
-        await client.connected(options.signal);
+        await client.whenConnected(options.signal);
         return client;
     }
 

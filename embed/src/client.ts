@@ -3,7 +3,7 @@
 import { Emitter } from './emitter.js';
 import { TabmqError, aborted, hex, problem, refused } from './errors.js';
 import type { Hub, HubListener } from './hub.js';
-import { matches } from './topics.js';
+import { decodeUtf8, encodeUtf8 } from './utf8.js';
 import type * as wire from './wire.js';
 
 export type QoS = 0 | 1 | 2;
@@ -11,23 +11,26 @@ export type QoS = 0 | 1 | 2;
 /** Bytes to send, also of another realm, such as a frame. */
 export type Bytes = ArrayBufferView | ArrayBuffer;
 
+/** Bytes as they arrive: what `Blob`, `fetch` and WebCrypto take in every version of TypeScript. */
+export type Received = ReturnType<Uint8ArrayConstructor['of']>;
+
 /** Properties of a message that travel end to end (MQTT 5.0, 3.3.2.3). */
 export interface MessageProperties {
     /** Whether the payload is UTF-8 text. */
-    payloadFormatIndicator?: boolean;
+    payloadFormatIndicator?: boolean | undefined;
     /** Seconds until the message is of no more use. */
-    messageExpiryInterval?: number;
-    contentType?: string;
-    responseTopic?: string;
-    correlationData?: Uint8Array;
+    messageExpiryInterval?: number | undefined;
+    contentType?: string | undefined;
+    responseTopic?: string | undefined;
+    correlationData?: Bytes | undefined;
     /** A name that comes more than once has its values in an array. */
-    userProperties?: Record<string, string | string[]>;
+    userProperties?: Record<string, string | string[]> | undefined;
 }
 
 export interface PublishOptions {
-    qos?: QoS;
-    retain?: boolean;
-    properties?: MessageProperties;
+    qos?: QoS | undefined;
+    retain?: boolean | undefined;
+    properties?: MessageProperties | undefined;
 }
 
 export interface Will extends PublishOptions {
@@ -35,37 +38,37 @@ export interface Will extends PublishOptions {
     payload: Bytes | string;
     properties?: MessageProperties & {
         /** Seconds between the loss of the client and the will. */
-        willDelayInterval?: number;
-    };
+        willDelayInterval?: number | undefined;
+    } | undefined;
 }
 
 export interface ConnectOptions {
     /** Of this client alone. If it is left out, it is made of the tab's id, so that no two tabs kick each other out. */
-    clientId?: string;
+    clientId?: string | undefined;
     /** Starts without an earlier session of this client id; `true` if it is left out. */
-    clean?: boolean;
+    clean?: boolean | undefined;
     /** Seconds; 0, the default, turns it off: inside a browser nothing needs it. */
-    keepalive?: number;
-    username?: string;
-    password?: Bytes | string;
-    will?: Will;
+    keepalive?: number | undefined;
+    username?: string | undefined;
+    password?: Bytes | string | undefined;
+    will?: Will | undefined;
     properties?: {
         /** Seconds for which the session outlives its client. */
-        sessionExpiryInterval?: number;
-    };
+        sessionExpiryInterval?: number | undefined;
+    } | undefined;
     /** Gives up waiting for the broker, and the client with it. */
-    signal?: AbortSignal;
+    signal?: AbortSignal | undefined;
 }
 
 export interface SubscribeOptions {
-    qos?: QoS;
+    qos?: QoS | undefined;
     /** No Local: not what this client publishes itself. */
-    nl?: boolean;
+    nl?: boolean | undefined;
     /** Retain As Published. */
-    rap?: boolean;
+    rap?: boolean | undefined;
     /** Retain Handling: retained messages come at every SUBSCRIBE (0), only at a new one (1), never (2). */
-    rh?: 0 | 1 | 2;
-    properties?: { subscriptionIdentifier?: number };
+    rh?: 0 | 1 | 2 | undefined;
+    properties?: { subscriptionIdentifier?: number | undefined } | undefined;
 }
 
 /** One filter, several, or several with options of their own. */
@@ -80,11 +83,11 @@ export interface Grant {
 /** A message as it arrived. */
 export interface Message {
     readonly topic: string;
-    readonly payload: Uint8Array;
+    readonly payload: Received;
     readonly qos: QoS;
     readonly retain: boolean;
     readonly dup: boolean;
-    readonly properties: MessageProperties & { subscriptionIdentifier?: number[] };
+    readonly properties: Omit<MessageProperties, 'correlationData'> & { correlationData?: Received; subscriptionIdentifier?: number[] };
     /** When it reached this tab, in Unix milliseconds. */
     readonly receivedAt: number;
     /** The payload as UTF-8 text. */
@@ -99,54 +102,97 @@ export interface Connack {
 }
 
 export interface ClientEvents {
+    /** Connected again, after `offline`. A change of broker that keeps the session is none. */
     connect: [Connack];
-    message: [topic: string, payload: Uint8Array, message: Message];
+    /**
+     * What came for the client: for what it has subscribed to with `subscribe`, or of an earlier life of its session. What only
+     * `messages` or a hook reads comes there. As long as nobody listens, messages with QoS 1 and 2 wait, unacknowledged.
+     */
+    message: [topic: string, payload: Received, message: Message];
+    /** Connects again. */
     reconnect: [];
+    /** There has been no broker for some seconds, or there is no worker, as in a page that is hidden in the back/forward cache. */
     offline: [];
+    /** Comes before `offline`, and with the end. */
     close: [];
+    /** The broker ended the connection for good. */
     disconnect: [{ reasonCode: number }];
     error: [TabmqError];
+    /** The client is no more. */
     end: [];
+}
+
+/** Somebody who reads a topic filter. */
+export interface Reading {
+    /** Resolves with what the broker grants. */
+    readonly granted: Promise<Grant>;
+    /** Reads no more. Never rejects. */
+    release(): Promise<void>;
 }
 
 type Callback<T> = (error: TabmqError | null, result?: T) => void;
 
-interface Waiting {
+/** A call that waits for an answer. */
+interface Call {
+    make(request: number): wire.ClientCommand;
     resolve(codes: Uint8Array | number): void;
+    reject(error: TabmqError): void;
+    /** Whether it is made once more if the worker ends before it has answered. */
+    readonly isRepeated: boolean;
+    /** Bytes of what it publishes. */
+    readonly size: number;
+}
+
+interface Reader {
+    readonly subscription: wire.Subscription;
+    readonly onMessage: (message: Message) => void;
+    resolve(grant: Grant): void;
     reject(error: TabmqError): void;
 }
 
-/** Unacknowledged bytes from which on `publishAsync` waits before it sends. */
+/** Unacknowledged bytes from which on what is published waits in the page. */
 const HIGH_WATER = 2 << 20;
+/** Bytes that wait to be published, or to be acknowledged, from which on `publish` refuses more. */
+const BUFFERED_MAX = 64 << 20;
+/** Milliseconds without any answer for which the end of a client waits for those that are due. */
+const END_MS = 5_000;
+/** Milliseconds for which messages wait for a listener, and keep others waiting, before that is told. */
+const UNHEARD_MS = 3_000;
 const QOS: readonly wire.QoS[] = ['AtMostOnce', 'AtLeastOnce', 'ExactlyOnce'];
 const RETAIN_HANDLING: readonly wire.RetainHandling[] = ['SendAtSubscribe', 'SendIfNew', 'DoNotSend'];
-const text = new TextEncoder();
-const utf8 = new TextDecoder();
+const NO_MATCHING_SUBSCRIBERS = 0x10;
 
-/** One MQTT 5 client. It lives in the tab's worker, and follows the broker wherever that moves. */
+/** One MQTT 5 client. It lives in the tab's worker, and follows the broker wherever it moves. */
 export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     readonly #hub: Hub;
     readonly #no: number;
     readonly #command: wire.ConnectOptions;
     readonly #onEnd: () => void;
     readonly #listener: HubListener;
-    readonly #waiting = new Map<number, Waiting>();
-    /** What was subscribed to, for a worker that knows nothing of it. */
+    /** In the order in which the worker got them. */
+    readonly #calls = new Map<number, Call>();
+    /** What the worker has not got yet. */
+    #queue: Call[] = [];
+    /** What the broker has granted, for a worker that knows nothing of it. */
     readonly #subscriptions = new Map<string, wire.Subscription>();
-    /** How many readers of `messages` need a filter, and whether `subscribe` was called for it. */
-    readonly #readers = new Map<string, number>();
-    readonly #wanted = new Set<string>();
+    readonly #readers = new Map<number, Reader>();
+    readonly #requests = new Map<string, { resolve(message: Message): void; reject(error: TabmqError): void }>();
     /** Whoever waits until something has been answered, or until nothing will be any more. */
     #turns: Array<() => void> = [];
+    /** Came when nobody listened any more. */
+    #unheard: Message[] = [];
     #clientId = '';
+    /** Bytes that are published and not acknowledged, and of these the ones that the worker has. */
     #buffered = 0;
+    #sent = 0;
+    #isHeard = false;
     #state: 'connecting' | 'connected' | 'offline' | 'ended' = 'connecting';
     #failure: TabmqError | undefined;
     #hasBeenConnected = false;
-    /** What happened since it was connected, as long as that may have been a change of broker and nothing else. */
-    #unsaid: Array<'close' | 'offline' | 'reconnect'> | undefined;
-    #requests = 0;
-    #responses: Promise<unknown> | undefined;
+    #lastReader = 0;
+    /** Counts messages. */
+    #heard = 0;
+    #responses: { topic: string; reading: Reading } | undefined;
 
     /** @internal */
     constructor(hub: Hub, options: ConnectOptions, onEnd: () => void) {
@@ -157,7 +203,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#no = hub.addClient((notice) => this.#onNotice(notice));
         this.#listener = {
             opened: () => this.#connect(),
-            stopped: () => this.#goOffline(),
+            stopped: () => this.#onWorkerStopped(),
             failed: (error) => hub.failure !== undefined && this.#ended(error),
         };
         hub.listeners.add(this.#listener);
@@ -175,30 +221,50 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         return this.#state === 'connected';
     }
 
+    /** The same, by MQTT.js's name. */
+    get connected(): boolean {
+        return this.isConnected;
+    }
+
     /** Bytes of messages that are published and not acknowledged, or, with QoS 0, not on their way. */
     get bufferedAmount(): number {
         return this.#buffered;
     }
 
-    /** Publishes, whether or not the client is connected: what waits goes out in order. */
-    publish(topic: string, payload: Bytes | string, options?: PublishOptions | Callback<number>, callback?: Callback<number>): this {
-        const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback];
-        this.#publish(topic, payload, given).then((code) => done?.(null, code), (error) => this.#tell(error, done));
+    override on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
+        super.on(name, listener);
+        this.#mindListeners();
+        return this;
+    }
+
+    override off<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
+        super.off(name, listener);
+        this.#mindListeners();
         return this;
     }
 
     /**
-     * Publishes. Waits first while more than 2 MiB are not acknowledged. Resolves with the reason code: with QoS 0 when the
-     * message is on its way, else when the broker has it for good.
-     *
-     * @throws {TabmqError} `refused`, `invalid-topic`, `too-large`, `too-many`, `not-connected`, `aborted` or `closed`.
+     * Publishes, whether or not the client is connected: what waits goes out in the order of the calls. More than 64 MiB that
+     * wait are refused with `too-many`.
      */
-    async publishAsync(topic: string, payload: Bytes | string, options: PublishOptions & { signal?: AbortSignal } = {}): Promise<number> {
-        const { signal } = options;
-        while (this.#buffered > HIGH_WATER && this.#state !== 'ended') {
-            await withSignal(new Promise<void>((resolve) => this.#turns.push(resolve)), signal);
-        }
-        return withSignal(this.#publish(topic, payload, options), signal);
+    publish(topic: string, payload: Bytes | string, options?: PublishOptions | Callback<number>, callback?: Callback<number>): this {
+        const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback];
+        const published = this.#buffered > BUFFERED_MAX
+            ? Promise.reject(new TabmqError('too-many', 'More than 64 MiB wait to be published already.'))
+            : this.#publish(topic, payload, given);
+        published.then((code) => done?.(null, code), (error) => this.#tell(error, done));
+        return this;
+    }
+
+    /**
+     * Publishes, in the order of the calls. Resolves with the reason code: with QoS 0 when the message is on its way, else when the
+     * broker has it for good. If the worker ends before that, as when the page is frozen, a message with QoS 1 is published once more,
+     * and may arrive twice; with QoS 0 and 2 the promise is rejected with `not-connected`.
+     *
+     * @throws {TabmqError} `refused`, `invalid-option`, `invalid-topic`, `too-large`, `too-many`, `not-connected`, `aborted` or `closed`.
+     */
+    publishAsync(topic: string, payload: Bytes | string, options: PublishOptions & { signal?: AbortSignal | undefined } = {}): Promise<number> {
+        return this.#publish(topic, payload, options, options.signal);
     }
 
     subscribe(filters: Filters, options?: SubscribeOptions | Callback<Grant[]>, callback?: Callback<Grant[]>): this {
@@ -210,139 +276,183 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     /**
      * Subscribes, until `unsubscribe` or the end of the client.
      *
-     * @throws {TabmqError} `refused` if one of the filters was; the others are subscribed to.
+     * @throws {TabmqError} `refused` if one of the filters was; the others are subscribed to. Others as in `publishAsync`.
      */
-    async subscribeAsync(filters: Filters, options: SubscribeOptions & { signal?: AbortSignal } = {}): Promise<Grant[]> {
+    async subscribeAsync(filters: Filters, options: SubscribeOptions & { signal?: AbortSignal | undefined } = {}): Promise<Grant[]> {
         const subscriptions = subscriptionsOf(filters, options);
+        // A SUBSCRIBE has one identifier for all its filters.
+        const byIdentifier = new Map<number | null, wire.Subscription[]>();
         for (const it of subscriptions) {
-            this.#wanted.add(it.topic_filter);
+            byIdentifier.set(it.identifier, [...byIdentifier.get(it.identifier) ?? [], it]);
         }
-        return withSignal(this.#subscribe(subscriptions), options.signal);
+        if (byIdentifier.size === 0) {
+            throw new TabmqError('invalid-topic', 'No topic filter.');
+        }
+        const granted = new Map<string, Grant>();
+        for (const group of await Promise.all([...byIdentifier.values()].map((it) => this.#subscribe(it, options.signal)))) {
+            for (const it of group) {
+                granted.set(it.topic, it);
+            }
+        }
+        return subscriptions.map((it) => granted.get(it.topic_filter)!);
     }
 
-    unsubscribe(filters: string | string[], callback?: Callback<void>): this {
-        this.unsubscribeAsync(filters).then(() => callback?.(null), (error) => this.#tell(error, callback));
+    unsubscribe(filters: string | string[], options?: object | Callback<void>, callback?: Callback<void>): this {
+        const done = typeof options === 'function' ? options as Callback<void> : callback;
+        this.unsubscribeAsync(filters).then(() => done?.(null), (error) => this.#tell(error, done));
         return this;
     }
 
-    async unsubscribeAsync(filters: string | string[], { signal }: { signal?: AbortSignal } = {}): Promise<void> {
-        const all = typeof filters === 'string' ? [filters] : filters;
-        for (const filter of all) {
-            this.#wanted.delete(filter);
+    /** Unsubscribes what `subscribe` has subscribed to; whoever reads the filters goes on. */
+    async unsubscribeAsync(filters: string | string[], { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+        const all = (typeof filters === 'string' ? [filters] : filters).map((it) => string(it, 'A topic filter'));
+        const codes = await this.#ask((request) => ({ Unsubscribe: [request, all] }), signal) as Uint8Array;
+        all.forEach((filter, index) => codes[index]! < 0x80 && this.#subscriptions.delete(filter));
+        const failed = codes.findIndex((code) => code >= 0x80);
+        if (failed >= 0) {
+            throw refused(`To unsubscribe from ${all[failed]}`, codes[failed]!);
         }
-        await withSignal(this.#unsubscribe(all.filter((filter) => !this.#readers.has(filter))), signal);
     }
 
     /**
-     * The messages of a topic filter, from now on, for `for await`. Leaving the loop ends the subscription, unless somebody else needs it.
-     * What is not read waits, up to `limit` messages (10,000 if it is left out); then the oldest are dropped.
+     * The messages of a topic filter, from now on, for `for await`. Leaving the loop ends the subscription, unless somebody else needs it;
+     * so does `return()`, if there is no loop. What is not read waits, up to `limit` messages (10,000 if it is left out); then the oldest
+     * are dropped.
      */
-    async *messages(filter: string, options: SubscribeOptions & { limit?: number; signal?: AbortSignal } = {}): AsyncGenerator<Message, void, void> {
+    messages(filter: string, options: SubscribeOptions & { limit?: number | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Message, void, void> {
         const { limit = 10_000, signal } = options;
         const arrived: Message[] = [];
-        let wake: (() => void) | undefined;
+        let waiting: Array<{ resolve(it: IteratorResult<Message, void>): void; reject(error: unknown): void }> = [];
         let failure: TabmqError | undefined;
-        let isOver = false;
-        const onMessage = (topic: string, _payload: Uint8Array, message: Message): void => {
-            if (matches(filter, topic)) {
-                if (arrived.push(message) > limit) {
+        let reading: Reading | undefined;
+        let forget: (() => void) | undefined;
+        let isOver = signal?.aborted ?? false;
+        const finish = (error?: TabmqError): void => {
+            if (isOver) {
+                return;
+            }
+            isOver = true;
+            failure = error;
+            this.off('end', onEnd);
+            forget?.();
+            for (const it of waiting.splice(0)) {
+                failure === undefined ? it.resolve({ done: true, value: undefined }) : it.reject(failure);
+                failure = undefined;
+            }
+        };
+        const onEnd = (): void => finish(this.#failure);
+        const stop = async (): Promise<void> => {
+            finish();
+            arrived.length = 0;
+            await reading?.release();
+        };
+        if (!isOver) {
+            reading = this.read(filter, options, (message) => {
+                const first = waiting.shift();
+                if (first !== undefined) {
+                    first.resolve({ done: false, value: message });
+                } else if (arrived.push(message) > limit) {
                     arrived.shift();
                 }
-                wake?.();
-            }
-        };
-        const onEnd = (): void => {
-            isOver = true;
-            failure = this.#failure;
-            wake?.();
-        };
-        const onAbort = (): void => {
-            isOver = true;
-            wake?.();
-        };
-        this.on('message', onMessage);
-        this.on('end', onEnd);
-        signal?.addEventListener('abort', onAbort);
-        const held = this.hold(filter, options);
-        try {
-            await withSignal(held.subscribed, signal);
-            for (;;) {
+            });
+            reading.granted.catch((error: TabmqError) => finish(error));
+            this.on('end', onEnd);
+            forget = signal && onAbort(signal, () => void stop());
+        }
+        const messages = {
+            next: (): Promise<IteratorResult<Message, void>> => new Promise((resolve, reject) => {
                 const message = arrived.shift();
                 if (message !== undefined) {
-                    yield message;
-                } else if (isOver || signal?.aborted) {
-                    break;
+                    resolve({ done: false, value: message });
+                } else if (!isOver) {
+                    waiting.push({ resolve, reject });
+                } else if (failure === undefined) {
+                    resolve({ done: true, value: undefined });
                 } else {
-                    await new Promise<void>((resolve) => { wake = resolve; });
+                    reject(failure);
+                    failure = undefined;
                 }
-            }
-        } catch (error) {
-            if (!signal?.aborted) {
+            }),
+            return: async (): Promise<IteratorResult<Message, void>> => {
+                await stop();
+                return { done: true, value: undefined };
+            },
+            throw: async (error: unknown): Promise<IteratorResult<Message, void>> => {
+                await stop();
                 throw error;
-            }
-        } finally {
-            this.off('message', onMessage);
-            this.off('end', onEnd);
-            signal?.removeEventListener('abort', onAbort);
-            await held.release();
-        }
-        if (failure !== undefined) {
-            throw failure;
-        }
+            },
+            [Symbol.asyncIterator]: () => messages,
+            // Not every browser has the symbol.
+            ...Symbol.asyncDispose && { [Symbol.asyncDispose]: stop },
+        } as AsyncGenerator<Message, void, void>;
+        return messages;
     }
 
     /**
      * Publishes a request and resolves with the first response to it (MQTT 5.0, 4.10): whoever answers publishes to the request's
-     * `responseTopic` with its `correlationData`.
+     * `responseTopic` with its `correlationData`. Both are random, so that nobody else hears the response or makes one up.
      *
-     * @throws {TabmqError} `timeout` after so many milliseconds (10,000 if it is left out).
+     * @throws {TabmqError} `timeout` after so many milliseconds (10,000 if it is left out); `refused` with reason code 0x10 if nobody has
+     * subscribed to the topic; others as in `publishAsync`.
      */
-    async request(topic: string, payload: Bytes | string,
-        { timeout = 10_000, signal, ...options }: PublishOptions & { timeout?: number; signal?: AbortSignal } = {}): Promise<Message> {
-        const responseTopic = `response/${this.#clientId}`;
-        this.#responses ??= this.subscribeAsync(responseTopic, { qos: 1 });
-        await withSignal(this.#responses, signal);
-        this.#requests += 1;
-        const correlationData = text.encode(`${this.#no}.${this.#requests}`);
-        let onMessage: ((topic: string, payload: Uint8Array, message: Message) => void) | undefined;
+    request(topic: string, payload: Bytes | string,
+        { timeout = 10_000, signal, ...options }: PublishOptions & { timeout?: number | undefined; signal?: AbortSignal | undefined } = {}): Promise<Message> {
+        const giveUp = new AbortController();
+        const correlation = random();
         let timer: ReturnType<typeof setTimeout> | undefined;
+        let forget: (() => void) | undefined;
         const response = new Promise<Message>((resolve, reject) => {
-            onMessage = (at, _payload, message) => {
-                const data = message.properties.correlationData;
-                if (at === responseTopic && data !== undefined && utf8.decode(data) === utf8.decode(correlationData)) {
-                    resolve(message);
+            if (signal?.aborted) {
+                return reject(aborted(signal));
+            }
+            if (this.#state === 'ended') {
+                return reject(this.#over());
+            }
+            this.#requests.set(correlation, { resolve, reject });
+            forget = signal && onAbort(signal, () => reject(aborted(signal)));
+            timer = setTimeout(() => reject(new TabmqError('timeout', `Nobody answered on ${topic} within ${timeout} ms.`)), timeout);
+            const ask = async (): Promise<void> => {
+                const { topic: responseTopic, reading } = this.#listenForResponses();
+                // Nothing is lost if the answer to a request comes before that to the subscription: it was made before.
+                reading.granted.catch(reject);
+                const properties = { ...options.properties, responseTopic, correlationData: encodeUtf8(correlation) };
+                const given = { qos: 1, ...options, properties } as const;
+                const code = await this.#publish(topic, payload, given, giveUp.signal);
+                if (code === NO_MATCHING_SUBSCRIBERS && !given.retain) {
+                    throw new TabmqError('refused', `Nobody has subscribed to ${topic}, so nobody can answer.`, { reasonCode: code });
                 }
             };
-            this.on('message', onMessage);
-            timer = setTimeout(() => reject(new TabmqError('timeout', `Nobody answered on ${topic} within ${timeout} ms.`)), timeout);
+            ask().catch(reject);
         });
-        try {
-            const properties = { ...options.properties, responseTopic, correlationData };
-            const published = this.publishAsync(topic, payload, { qos: 1, ...options, properties });
-            await withSignal(Promise.race([response, published]), signal);
-            return await withSignal(response, signal);
-        } finally {
+        return response.finally(() => {
+            this.#requests.delete(correlation);
             clearTimeout(timer);
-            this.off('message', onMessage!);
-        }
+            forget?.();
+            giveUp.abort();
+        });
     }
 
     /** Disconnects for good. With `force`, what is not acknowledged is given up. */
-    end(force?: boolean | (() => void), callback?: () => void): this {
-        const [isForced, done] = typeof force === 'function' ? [false, force] : [force ?? false, callback];
-        void this.endAsync(isForced).then(() => done?.());
+    end(force?: boolean | (() => void), options?: object | (() => void), callback?: () => void): this {
+        const done = [force, options, callback].find((it) => typeof it === 'function') as (() => void) | undefined;
+        void this.endAsync(force === true).then(() => done?.());
         return this;
     }
 
-    /** Waits for what is not acknowledged yet, unless `force`, and disconnects for good. */
+    /**
+     * Waits for what is not acknowledged yet, unless `force`, and disconnects for good. After five seconds without any answer, as when
+     * there is no broker, it waits no longer: what is not acknowledged then is rejected with `closed`, and may have arrived or not.
+     */
     async endAsync(force = false): Promise<void> {
         if (this.#state === 'ended') {
             return;
         }
-        if (!force && this.#state === 'connected') {
+        if (!force) {
             await this.#settled();
         }
-        this.#send({ Disconnect: { with_will: false } });
+        if (this.#hub.isOpen) {
+            this.#send({ Disconnect: { with_will: false } });
+        }
         this.#ended(undefined);
     }
 
@@ -351,35 +461,57 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     /** @internal Resolves once it is connected. */
-    async connected(signal?: AbortSignal): Promise<void> {
-        if (this.#state === 'connected') {
-            return;
-        }
+    whenConnected(signal?: AbortSignal): Promise<void> {
+        let forget: (() => void) | undefined;
         const connected = new Promise<void>((resolve, reject) => {
+            if (this.#state === 'connected') {
+                return resolve();
+            }
+            if (signal?.aborted) {
+                return reject(aborted(signal));
+            }
             this.once('connect', () => resolve());
-            this.once('end', () => reject(this.#failure ?? new TabmqError('closed', 'The client was ended.')));
+            this.once('end', () => reject(this.#over()));
+            forget = signal && onAbort(signal, () => reject(aborted(signal)));
         });
-        try {
-            await withSignal(connected, signal);
-        } catch (error) {
-            void this.endAsync(true);
+        return connected.catch(async (error) => {
+            await this.endAsync(true);
             throw error;
-        }
+        }).finally(() => forget?.());
     }
 
     /**
-     * @internal Needs a filter until it is released: whoever needs one that others need, too, gets its retained messages anew, and
-     * only the last one to release it unsubscribes.
+     * @internal Reads a topic filter until it is released. Those who read the same one share a subscription, with the most that any of
+     * them wants; each gets the retained messages, and each message once.
      */
-    hold(filter: string, options: SubscribeOptions): { subscribed: Promise<unknown>; release(): Promise<void> } {
-        this.#readers.set(filter, (this.#readers.get(filter) ?? 0) + 1);
+    read(filter: string, options: SubscribeOptions, onMessage: (message: Message) => void): Reading {
+        const no = this.#lastReader += 1;
         let isReleased = false;
+        const granted = new Promise<Grant>((resolve, reject) => {
+            const [subscription] = subscriptionsOf(string(filter, 'A topic filter'), options);
+            if (this.#state === 'ended') {
+                return reject(this.#over());
+            }
+            this.#readers.set(no, { subscription: subscription!, onMessage, resolve, reject });
+            if (this.#hub.isOpen) {
+                this.#send({ Read: [no, subscription!] });
+            }
+        });
+        // Whoever wants to know asks.
+        granted.catch(() => undefined);
         return {
-            subscribed: this.#subscribe(subscriptionsOf(filter, options)),
+            granted,
             release: async () => {
-                if (!isReleased) {
-                    isReleased = true;
-                    await this.#releaseReader(filter);
+                const reader = this.#readers.get(no);
+                if (isReleased || reader === undefined) {
+                    return;
+                }
+                isReleased = true;
+                this.#readers.delete(no);
+                reader.reject(new TabmqError('closed', 'Nobody reads it any more.'));
+                if (this.#hub.isOpen && this.#state !== 'ended') {
+                    // Whatever comes of it, nobody reads any more.
+                    await this.#ask((request) => ({ Release: [request, no] })).catch(() => undefined);
                 }
             },
         };
@@ -387,117 +519,244 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
     // To the worker.
 
+    /** Tells a worker that knows nothing of this client what it wants. */
     #connect(): void {
         if (this.#state === 'ended') {
             return;
         }
-        // A worker that is new knows nothing; the broker may still have the session, if it was to outlive its client.
-        const clean_start = this.#command.clean_start && !(this.#hasBeenConnected && this.#command.session_expiry_interval > 0);
-        this.#send({ Connect: { ...this.#command, clean_start } });
-        if (this.#subscriptions.size > 0) {
-            this.#send({ Subscribe: [this.#hub.nextRequest(), [...this.#subscriptions.values()]] });
+        // The broker may have the session still, if it was to outlive its client.
+        const goesOn = this.#hasBeenConnected && this.#command.session_expiry_interval > 0;
+        const clean_start = this.#command.clean_start && !goesOn;
+        // One that had no id goes on with the one that it got.
+        this.#send({ Connect: { ...this.#command, clean_start, client_id: this.#command.client_id || this.#clientId } });
+        this.#isHeard = this.hears('message');
+        this.#send({ Listen: this.#isHeard });
+        for (const [filter, subscription] of this.#subscriptions) {
+            this.#call({
+                make: (request) => ({ Subscribe: [request, [subscription]] }),
+                resolve: (codes) => (codes as Uint8Array)[0]! >= 0x80 && this.#lose(filter, refused(`The subscription to ${filter}`, (codes as Uint8Array)[0]!)),
+                reject: () => undefined,
+                isRepeated: false,
+                size: 0,
+            });
         }
+        for (const [no, { subscription }] of this.#readers) {
+            this.#send({ Read: [no, subscription] });
+        }
+        this.#pump();
+    }
+
+    /** The broker does not grant anew what it had granted. */
+    #lose(filter: string, error: TabmqError): void {
+        this.#subscriptions.delete(filter);
+        this.emit('error', error);
     }
 
     #send(command: wire.ClientCommand): void {
         this.#hub.send({ Client: [this.#no, command] });
     }
 
-    #ask(make: (request: number) => wire.ClientCommand): Promise<Uint8Array | number> {
-        return new Promise((resolve, reject) => this.#request(make, { resolve, reject }));
-    }
-
-    #request(make: (request: number) => wire.ClientCommand, waiting: Waiting): void {
-        if (this.#state === 'ended') {
-            return waiting.reject(this.#failure ?? new TabmqError('closed', 'The client was ended.'));
-        }
-        if (!this.#hub.isOpen) {
-            return waiting.reject(new TabmqError('not-connected', 'There is no worker while the page is hidden.'));
-        }
+    #call(call: Call): void {
         const request = this.#hub.nextRequest();
-        this.#waiting.set(request, waiting);
-        this.#send(make(request));
+        this.#calls.set(request, call);
+        this.#sent += call.size;
+        this.#send(call.make(request));
     }
 
-    /** One promise and no more: there may be a hundred thousand in a second. */
-    #publish(topic: string, payload: Bytes | string, options: PublishOptions): Promise<number> {
+    /** Has the worker get what waits, in order, as much as it is to have at a time. */
+    #pump(): void {
+        let first: Call | undefined;
+        let taken = 0;
+        while (this.#hub.isOpen && (first = this.#queue[taken]) !== undefined && (first.size === 0 || this.#sent <= HIGH_WATER)) {
+            taken += 1;
+            this.#call(first);
+        }
+        this.#queue.splice(0, taken);
+    }
+
+    /** Makes a call. One that is aborted before the worker gets it is not made. */
+    #ask(make: Call['make'], signal?: AbortSignal, isRepeated = true, size = 0, undo?: (codes: Uint8Array | number) => void):
+    Promise<Uint8Array | number> {
         return new Promise((resolve, reject) => {
-            const publication = publicationOf(topic, payload, options);
-            const size = publication.payload.length + topic.length;
+            if (signal?.aborted) {
+                return reject(aborted(signal));
+            }
+            if (this.#state === 'ended') {
+                return reject(this.#over());
+            }
+            let isAborted = false;
             const over = (): void => {
                 this.#buffered -= size;
-                this.#next();
+                forget?.();
             };
-            this.#buffered += size;
-            this.#request((request) => ({ Publish: [request, publication] }), {
-                resolve: (code) => {
+            const call: Call = {
+                make,
+                resolve: (codes) => {
                     over();
-                    code as number < 0x80 ? resolve(code as number) : reject(refused(`The message on ${topic}`, code as number));
+                    isAborted ? undo?.(codes) : resolve(codes);
                 },
                 reject: (error) => {
                     over();
                     reject(error);
                 },
+                isRepeated,
+                size,
+            };
+            const forget = signal && onAbort(signal, () => {
+                const index = this.#queue.indexOf(call);
+                if (index >= 0) {
+                    this.#queue.splice(index, 1);
+                    return call.reject(aborted(signal));
+                }
+                isAborted = true;
+                reject(aborted(signal));
             });
+            this.#buffered += size;
+            this.#queue.push(call);
+            this.#pump();
         });
     }
 
-    async #subscribe(subscriptions: wire.Subscription[]): Promise<Grant[]> {
-        for (const it of subscriptions) {
-            this.#subscriptions.set(it.topic_filter, it);
+    #publish(topic: string, payload: Bytes | string, options: PublishOptions, signal?: AbortSignal): Promise<number> {
+        let publication: wire.Publication;
+        try {
+            // As it is now: the caller may go on with its buffer.
+            publication = publicationOf(topic, payload, options);
+        } catch (error) {
+            return Promise.reject(error);
         }
-        const codes = await this.#ask((request) => ({ Subscribe: [request, subscriptions] })) as Uint8Array;
-        const failed = subscriptions.findIndex((_, index) => codes[index]! >= 0x80);
-        subscriptions.forEach((it, index) => codes[index]! >= 0x80 && this.#subscriptions.delete(it.topic_filter));
+        const size = publication.payload.length + publication.topic.length;
+        const asked = this.#ask((request) => ({ Publish: [request, publication] }), signal, publication.qos === 'AtLeastOnce', size || 1);
+        return asked.then((code) => {
+            if (code as number >= 0x80) {
+                throw refused(`The message on ${topic}`, code as number);
+            }
+            return code as number;
+        });
+    }
+
+    async #subscribe(subscriptions: wire.Subscription[], signal: AbortSignal | undefined): Promise<Grant[]> {
+        const keep = (codes: Uint8Array): void => subscriptions.forEach((it, index) => {
+            if (codes[index]! < 0x80) {
+                this.#subscriptions.set(it.topic_filter, it);
+            }
+        });
+        const undo = (codes: Uint8Array | number): void => {
+            const added = subscriptions.filter((it, index) => (codes as Uint8Array)[index]! < 0x80 && !this.#subscriptions.has(it.topic_filter));
+            if (added.length > 0) {
+                this.unsubscribeAsync(added.map((it) => it.topic_filter)).catch(() => undefined);
+            }
+        };
+        const make = (request: number): wire.ClientCommand => ({ Subscribe: [request, subscriptions] });
+        const codes = await this.#ask(make, signal, true, 0, undo) as Uint8Array;
+        keep(codes);
+        const failed = codes.findIndex((code) => code >= 0x80);
         if (failed >= 0) {
             throw refused(`The subscription to ${subscriptions[failed]!.topic_filter}`, codes[failed]!);
         }
         return subscriptions.map((it, index) => ({ topic: it.topic_filter, qos: codes[index] as QoS }));
     }
 
-    async #unsubscribe(filters: string[]): Promise<void> {
-        for (const filter of filters) {
-            this.#subscriptions.delete(filter);
+    #listenForResponses(): { topic: string; reading: Reading } {
+        if (this.#responses === undefined) {
+            const topic = `response/${random()}`;
+            const reading = this.read(topic, { qos: 1 }, (message) => {
+                const { correlationData } = message.properties;
+                this.#requests.get(correlationData === undefined ? '' : decodeUtf8(correlationData))?.resolve(message);
+            });
+            this.#responses = { topic, reading };
+            // The next request tries anew.
+            reading.granted.catch(() => { this.#responses = undefined; });
         }
-        if (filters.length > 0) {
-            await this.#ask((request) => ({ Unsubscribe: [request, filters] }));
+        return this.#responses;
+    }
+
+    #mindListeners(): void {
+        const isHeard = this.hears('message');
+        if (isHeard !== this.#isHeard && this.#state !== 'ended') {
+            this.#isHeard = isHeard;
+            if (this.#hub.isOpen) {
+                this.#send({ Listen: isHeard });
+            }
+        }
+        if (isHeard && this.#unheard.length > 0) {
+            queueMicrotask(() => this.#unheard.splice(0).forEach((it) => this.#hear(it)));
         }
     }
 
-    async #releaseReader(filter: string): Promise<void> {
-        const left = (this.#readers.get(filter) ?? 1) - 1;
-        if (left > 0) {
-            this.#readers.set(filter, left);
-            return;
-        }
-        this.#readers.delete(filter);
-        if (!this.#wanted.has(filter) && this.#state !== 'ended') {
-            // Without a connection there is no subscription either.
-            await this.#unsubscribe([filter]).catch(() => undefined);
-        }
-    }
-
-    /** Nothing waits for an answer, or there is nobody to give one. */
+    /** Nothing waits for an answer, or none has come for so long that none may be waited for. */
     async #settled(): Promise<void> {
-        while (this.#waiting.size > 0 && this.#state === 'connected') {
-            await new Promise<void>((resolve) => this.#turns.push(resolve));
+        while (this.#calls.size + this.#queue.length > 0 && this.#state !== 'ended') {
+            let timer: ReturnType<typeof setTimeout> | undefined;
+            const isLate = await new Promise<boolean>((resolve) => {
+                this.#turns.push(() => resolve(false));
+                timer = setTimeout(() => resolve(true), END_MS);
+            });
+            clearTimeout(timer);
+            if (isLate) {
+                return;
+            }
         }
+    }
+
+    /** Why nothing more comes of it. */
+    #over(): TabmqError {
+        return this.#failure ?? new TabmqError('closed', 'The client was ended.');
     }
 
     // From the worker.
 
     #onNotice(notice: wire.ClientNotice): void {
-        if ('Message' in notice) {
-            const message = new Arrived(notice.Message);
-            this.emit('message', message.topic, message.payload, message);
+        if (typeof notice === 'string') {
+            const heard = this.#heard;
+            setTimeout(() => heard === this.#heard && this.#state !== 'ended' && this.emit('error', new TabmqError('unheard',
+                "Messages wait for a listener of 'message', and keep all others of this client waiting: add one, or unsubscribe.")), UNHEARD_MS);
+        } else if ('Message' in notice) {
+            const [it, { is_own, readers }] = notice.Message;
+            this.#heard += 1;
+            const message = new Arrived(it);
+            if (is_own) {
+                this.#hear(message);
+            }
+            for (const no of readers) {
+                try {
+                    this.#readers.get(no)?.onMessage(message);
+                } catch (error) {
+                    reportError(error);
+                }
+            }
         } else if ('Status' in notice) {
             this.#onStatus(notice.Status);
+        } else if ('Granted' in notice) {
+            const [no, code] = notice.Granted;
+            const topic = this.#readers.get(no)?.subscription.topic_filter ?? '';
+            if (code < 0x80) {
+                this.#readers.get(no)?.resolve({ topic, qos: code as QoS });
+            } else {
+                this.#refuseReader(no, refused(`The subscription to ${topic}`, code));
+            }
+        } else if ('ReaderRefused' in notice) {
+            const [no, why] = notice.ReaderRefused;
+            this.#refuseReader(no, problem(why));
         } else if ('Refused' in notice) {
             const [request, why] = notice.Refused;
             this.#answer(request)?.reject(problem(why));
         } else {
             const [[request, code]] = Object.values(notice) as [[number, Uint8Array | number]];
             this.#answer(request)?.resolve(code);
+        }
+    }
+
+    #refuseReader(no: number, error: TabmqError): void {
+        this.#readers.get(no)?.reject(error);
+        this.#readers.delete(no);
+    }
+
+    #hear(message: Message): void {
+        if (this.hears('message')) {
+            this.emit('message', message.topic, message.payload, message);
+        } else {
+            this.#unheard.push(message);
         }
     }
 
@@ -508,23 +767,19 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         if (status === 'Waiting') {
             this.#goOffline();
         } else if (status === 'Connecting') {
-            if (this.#unsaid !== undefined) {
-                this.#unsaid.push('reconnect');
-            } else if (this.#hasBeenConnected) {
+            if (this.#state === 'offline') {
                 this.emit('reconnect');
             }
         } else if ('Connected' in status) {
             const { client_id, session_present } = status.Connected;
+            const wasConnected = this.#state === 'connected';
             this.#clientId = client_id;
             this.#state = 'connected';
             this.#hasBeenConnected = true;
-            const isUnnoticed = this.#unsaid !== undefined && session_present;
-            if (isUnnoticed) {
-                this.#unsaid = undefined;
-                return;
+            // A change of broker that nobody needs to know of.
+            if (!wasConnected) {
+                this.emit('connect', { sessionPresent: session_present, clientId: client_id });
             }
-            this.#say();
-            this.emit('connect', { sessionPresent: session_present, clientId: client_id });
         } else {
             const cause = status.Disconnected;
             if (cause === 'Requested') {
@@ -539,33 +794,35 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         }
     }
 
-    #answer(request: number): Waiting | undefined {
-        const waiting = this.#waiting.get(request);
-        this.#waiting.delete(request);
+    #answer(request: number): Call | undefined {
+        const call = this.#calls.get(request);
+        if (call !== undefined) {
+            this.#calls.delete(request);
+            this.#sent -= call.size;
+            this.#pump();
+        }
         this.#next();
-        return waiting;
+        return call;
+    }
+
+    /** What it had not answered is asked of the next one, where that does no harm. */
+    #onWorkerStopped(): void {
+        const calls = [...this.#calls.values()];
+        this.#calls.clear();
+        this.#sent = 0;
+        this.#queue.unshift(...calls.filter((it) => it.isRepeated));
+        for (const it of calls.filter((call) => !call.isRepeated)) {
+            it.reject(new TabmqError('not-connected', 'The worker ended with the hidden page before it answered: the message may have arrived or not.'));
+        }
+        this.#goOffline();
+        this.#next();
     }
 
     #goOffline(): void {
-        const wasConnected = this.#state === 'connected';
-        if (wasConnected) {
+        if (this.#state === 'connected') {
             this.#state = 'offline';
-        }
-        if (!this.#hub.isOpen) {
-            this.#refuseAll(new TabmqError('not-connected', 'The worker ended with the hidden page.'));
-        }
-        if (wasConnected) {
-            this.#unsaid = ['close', 'offline'];
-            // A change of broker is over within the batch of notices that tells of it, and nobody needs to know.
-            queueMicrotask(() => this.#say());
-        }
-    }
-
-    #say(): void {
-        const unsaid = this.#unsaid ?? [];
-        this.#unsaid = undefined;
-        for (const event of unsaid) {
-            this.emit(event);
+            this.emit('close');
+            this.emit('offline');
         }
     }
 
@@ -577,7 +834,15 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#failure = failure;
         this.#hub.listeners.delete(this.#listener);
         this.#hub.removeClient(this.#no);
-        this.#refuseAll(failure ?? new TabmqError('closed', 'The client was ended.'));
+        const sent = this.#calls.size > 0 ? failure ?? new TabmqError('closed', 'The client was ended before this was answered: it may have been carried out or not.') : undefined;
+        const calls = [...this.#calls.values()];
+        this.#calls.clear();
+        calls.forEach((it) => it.reject(sent!));
+        const over = this.#over();
+        this.#queue.splice(0).forEach((it) => it.reject(over));
+        this.#readers.forEach((it) => it.reject(over));
+        this.#readers.clear();
+        this.#requests.forEach((it) => it.reject(over));
         this.#next();
         if (failure !== undefined && this.#hasBeenConnected) {
             this.emit('error', failure);
@@ -591,14 +856,6 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#turns.splice(0).forEach((wake) => wake());
     }
 
-    #refuseAll(error: TabmqError): void {
-        const waiting = [...this.#waiting.values()];
-        this.#waiting.clear();
-        for (const it of waiting) {
-            it.reject(error);
-        }
-    }
-
     #tell(error: TabmqError, callback: Callback<any> | undefined): void {
         if (callback !== undefined) {
             callback(error);
@@ -610,7 +867,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
 class Arrived implements Message {
     readonly topic: string;
-    readonly payload: Uint8Array;
+    readonly payload: Received;
     readonly qos: QoS;
     readonly retain: boolean;
     readonly dup: boolean;
@@ -619,7 +876,7 @@ class Arrived implements Message {
 
     constructor(it: wire.Message) {
         this.topic = it.topic;
-        this.payload = it.payload;
+        this.payload = it.payload as Received;
         this.qos = QOS.indexOf(it.qos) as QoS;
         this.retain = it.retain;
         this.dup = it.dup;
@@ -631,7 +888,7 @@ class Arrived implements Message {
     }
 
     text(): string {
-        return utf8.decode(this.payload);
+        return decodeUtf8(this.payload);
     }
 
     json(): unknown {
@@ -639,37 +896,50 @@ class Arrived implements Message {
     }
 }
 
-function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    if (signal === undefined) {
-        return promise;
+/** Who wants to know that a signal is aborted: one listener for all of them, as there may be ten thousand. */
+const aborting = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** Runs when a signal is aborted. Returns what prevents it. */
+function onAbort(signal: AbortSignal, run: () => void): () => void {
+    let all = aborting.get(signal);
+    if (all === undefined) {
+        const created = all = new Set();
+        aborting.set(signal, all);
+        signal.addEventListener('abort', () => created.forEach((it) => it()), { once: true });
     }
-    return new Promise((resolve, reject) => {
-        const abort = (): void => reject(aborted(signal));
-        if (signal.aborted) {
-            // Nobody is left to hear of it.
-            promise.catch(() => undefined);
-            return abort();
-        }
-        signal.addEventListener('abort', abort, { once: true });
-        promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-    });
+    all.add(run);
+    return () => void all.delete(run);
 }
 
-function bytesOf(payload: Bytes | string, what: string): Uint8Array {
+/** Such as nobody can guess. */
+function random(): string {
+    return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** @internal A copy. */
+export function bytesOf(payload: Bytes | string, what: string): Received {
     if (typeof payload === 'string') {
-        return text.encode(payload);
-    }
-    if (payload instanceof Uint8Array) {
-        return payload;
+        return encodeUtf8(payload);
     }
     // Those of a frame are of other classes.
     if (ArrayBuffer.isView(payload)) {
-        return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+        return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength).slice() as Received;
     }
     if (Object.prototype.toString.call(payload) === '[object ArrayBuffer]') {
-        return new Uint8Array(payload);
+        return new Uint8Array(payload).slice();
     }
-    throw new TabmqError('invalid-option', `${what} is a string, a Uint8Array or an ArrayBuffer.`);
+    throw new TabmqError('invalid-option', `${what} is a string, a Uint8Array or an ArrayBuffer, not ${shown(payload)}.`);
+}
+
+function string(value: string, what: string): string {
+    if (typeof value !== 'string') {
+        throw new TabmqError('invalid-option', `${what} is a string, not ${shown(value)}.`);
+    }
+    return value;
+}
+
+function shown(value: unknown): string {
+    return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : JSON.stringify(value) ?? String(value);
 }
 
 function integer(value: number | undefined, maximum: number, what: string): number {
@@ -677,7 +947,7 @@ function integer(value: number | undefined, maximum: number, what: string): numb
         return 0;
     }
     if (!Number.isInteger(value) || value < 0 || value > maximum) {
-        throw new TabmqError('invalid-option', `${what} is a whole number from 0 to ${maximum}, not ${value}.`);
+        throw new TabmqError('invalid-option', `${what} is a whole number from 0 to ${maximum}, not ${shown(value)}.`);
     }
     return value;
 }
@@ -688,10 +958,10 @@ function qosOf(qos: QoS | undefined): wire.QoS {
 
 function publicationOf(topic: string, payload: Bytes | string, options: PublishOptions): wire.Publication {
     return {
-        topic: String(topic),
+        topic: string(topic, 'The topic'),
         payload: bytesOf(payload, 'The payload'),
         qos: qosOf(options.qos),
-        retain: options.retain ?? false,
+        retain: options.retain === true,
         properties: options.properties === undefined ? NO_PROPERTIES : propertiesOf(options.properties),
     };
 }
@@ -700,12 +970,12 @@ function propertiesOf(it: MessageProperties): wire.MessageProperties {
     const user = Object.entries(it.userProperties ?? {});
     const expiry = it.messageExpiryInterval;
     return {
-        payload_is_utf8: it.payloadFormatIndicator ?? null,
+        payload_is_utf8: it.payloadFormatIndicator === undefined ? null : Boolean(it.payloadFormatIndicator),
         message_expiry_interval: expiry === undefined ? null : integer(expiry, 0xffff_ffff, 'messageExpiryInterval'),
-        content_type: it.contentType ?? null,
-        response_topic: it.responseTopic ?? null,
+        content_type: it.contentType === undefined ? null : string(it.contentType, 'contentType'),
+        response_topic: it.responseTopic === undefined ? null : string(it.responseTopic, 'responseTopic'),
         correlation_data: it.correlationData == null ? null : bytesOf(it.correlationData, 'correlationData'),
-        user_properties: user.flatMap(([name, values]) => [values].flat().map((value): [string, string] => [name, value])),
+        user_properties: user.flatMap(([name, values]) => [values].flat().map((value): [string, string] => [name, string(value, `The user property ${name}`)])),
     };
 }
 
@@ -723,35 +993,44 @@ function propertiesFrom(it: wire.MessageProperties): Message['properties'] {
         ...it.message_expiry_interval !== null && { messageExpiryInterval: it.message_expiry_interval },
         ...it.content_type !== null && { contentType: it.content_type },
         ...it.response_topic !== null && { responseTopic: it.response_topic },
-        ...it.correlation_data !== null && { correlationData: it.correlation_data },
+        ...it.correlation_data !== null && { correlationData: it.correlation_data as Received },
         ...it.user_properties.length > 0 && { userProperties: user },
     };
 }
 
 function subscriptionsOf(filters: Filters, options: SubscribeOptions): wire.Subscription[] {
+    if (typeof filters !== 'string' && (typeof filters !== 'object' || filters === null)) {
+        throw new TabmqError('invalid-option', `Topic filters are a string, an array or an object, not ${shown(filters)}.`);
+    }
     const all: [string, SubscribeOptions][] = typeof filters === 'string'
         ? [[filters, options]]
         : Array.isArray(filters)
             ? filters.map((filter) => [filter, options])
             : Object.entries(filters).map(([filter, own]) => [filter, { ...options, ...own }]);
-    return all.map(([topic_filter, it]) => ({
-        topic_filter,
-        qos: qosOf(it.qos),
-        no_local: it.nl ?? false,
-        retain_as_published: it.rap ?? false,
-        retain_handling: RETAIN_HANDLING[integer(it.rh, 2, 'rh')]!,
-        identifier: it.properties?.subscriptionIdentifier ?? null,
-    }));
+    return all.map(([filter, it]) => {
+        const identifier = it.properties?.subscriptionIdentifier;
+        if (identifier === 0) {
+            throw new TabmqError('invalid-option', 'subscriptionIdentifier is at least 1.');
+        }
+        return {
+            topic_filter: string(filter, 'A topic filter'),
+            qos: qosOf(it.qos),
+            no_local: it.nl === true,
+            retain_as_published: it.rap === true,
+            retain_handling: RETAIN_HANDLING[integer(it.rh, 2, 'rh')]!,
+            identifier: identifier === undefined ? null : integer(identifier, 268_435_455, 'subscriptionIdentifier'),
+        };
+    });
 }
 
 function connectOptions(it: ConnectOptions): wire.ConnectOptions {
     const { will } = it;
     return {
-        client_id: it.clientId ?? '',
-        clean_start: it.clean ?? true,
+        client_id: string(it.clientId ?? '', 'clientId'),
+        clean_start: it.clean !== false,
         session_expiry_interval: integer(it.properties?.sessionExpiryInterval, 0xffff_ffff, 'sessionExpiryInterval'),
         keep_alive: integer(it.keepalive, 0xffff, 'keepalive'),
-        username: it.username ?? null,
+        username: it.username === undefined ? null : string(it.username, 'username'),
         password: it.password === undefined ? null : bytesOf(it.password, 'The password'),
         will: will === undefined ? null : {
             publication: publicationOf(will.topic, will.payload, will),

@@ -16,10 +16,13 @@ import type { Problem } from './wire.js';
  * - `not-connected`: the client is not connected and not about to be.
  * - `invalid-topic`: not a topic name, or not a topic filter.
  * - `too-large`: larger than what the broker accepts, or than MQTT can carry.
- * - `too-many`: 65,535 messages wait for their acknowledgement already, or 64 MiB to be published.
+ * - `too-many`: 64 MiB wait to be published already, or 65,535 subscriptions for their answer.
  * - `timeout`: no answer in time.
  * - `aborted`: the caller's `AbortSignal` said so.
  * - `closed`: the bus or the client was closed meanwhile.
+ * - `unheard`: messages wait for a listener of `message`, and keep all others of the client waiting.
+ * - `lock-held`: the channel has no broker, because another script of this origin holds its lock. The tab waits for the lock, and
+ *   repeats the error meanwhile.
  * - `storage-full`, `storage-failing`, `storage-memory`, `storage-removed`, `storage-lost`, `storage-damaged`, `storage-skipped`: the
  *   fault that the event `storage` tells with the same word.
  */
@@ -40,6 +43,8 @@ export type TabmqErrorCode =
     | 'timeout'
     | 'aborted'
     | 'closed'
+    | 'unheard'
+    | 'lock-held'
     | 'storage-full'
     | 'storage-failing'
     | 'storage-memory'
@@ -93,7 +98,7 @@ const PROBLEMS: Partial<Record<Extract<Problem, string>, [TabmqErrorCode, string
     Replaced: ['closed', 'Another connection took its place.'],
     NoTopicFilter: ['invalid-topic', 'No topic filter.'],
     TooMuchWaiting: ['too-many', 'Too much waits to be published already.'],
-    TooManyInFlight: ['too-many', '65,535 messages wait for an acknowledgement already.'],
+    TooManyInFlight: ['too-many', '65,535 requests wait for an answer already.'],
 };
 
 /** @internal Why a command could not be carried out. */

@@ -1,6 +1,8 @@
 // What a page tells its worker and what it hears, as types and as a layout of bytes (see bincode.ts).
 // Written by `cargo xtask embed` from the types of the crate `tab`; changes are made there.
 
+export type Audience = { is_own: boolean; readers: Array<ReaderNo> };
+
 export type Candidacy = 
     | 'auto'
     | 'client';
@@ -15,7 +17,10 @@ export type ClientCommand =
     | { Disconnect: { with_will: boolean } }
     | { Subscribe: [RequestId, Array<Subscription>] }
     | { Unsubscribe: [RequestId, Array<string>] }
-    | { Publish: [RequestId, Publication] };
+    | { Publish: [RequestId, Publication] }
+    | { Read: [ReaderNo, Subscription] }
+    | { Release: [RequestId, ReaderNo] }
+    | { Listen: boolean };
 
 export type ClientNo = number;
 
@@ -25,7 +30,10 @@ export type ClientNotice =
     | { Unsubscribed: [RequestId, Uint8Array] }
     | { Published: [RequestId, number] }
     | { Refused: [RequestId, Problem] }
-    | { Message: Message };
+    | { Message: [Message, Audience] }
+    | { Granted: [ReaderNo, number] }
+    | { ReaderRefused: [ReaderNo, Problem] }
+    | 'Unheard';
 
 export type ClientStatus = 
     | 'Waiting'
@@ -105,6 +113,8 @@ export type QoS =
     | 'AtLeastOnce'
     | 'ExactlyOnce';
 
+export type ReaderNo = number;
+
 export type RequestId = number;
 
 export type RetainHandling = 
@@ -140,11 +150,12 @@ export type Visibility =
 export type Will = { publication: Publication; delay_interval: number };
 
 export const LAYOUT = {
+    Audience: { is_own: 'bool', readers: { $list: 'ReaderNo' } },
     Candidacy: { $enum: { auto: 0, client: 0 } },
     ChannelError: { $enum: { Empty: 0, TooLong: { bytes: 'u64' }, Character: { offset: 'u64', found: 'char' } } },
-    ClientCommand: { $enum: { Connect: 'ConnectOptions', Disconnect: { with_will: 'bool' }, Subscribe: ['RequestId', { $list: 'Subscription' }], Unsubscribe: ['RequestId', { $list: 'str' }], Publish: ['RequestId', 'Publication'] } },
+    ClientCommand: { $enum: { Connect: 'ConnectOptions', Disconnect: { with_will: 'bool' }, Subscribe: ['RequestId', { $list: 'Subscription' }], Unsubscribe: ['RequestId', { $list: 'str' }], Publish: ['RequestId', 'Publication'], Read: ['ReaderNo', 'Subscription'], Release: ['RequestId', 'ReaderNo'], Listen: 'bool' } },
     ClientNo: 'u32',
-    ClientNotice: { $enum: { Status: 'ClientStatus', Subscribed: ['RequestId', 'bytes'], Unsubscribed: ['RequestId', 'bytes'], Published: ['RequestId', 'u8'], Refused: ['RequestId', 'Problem'], Message: 'Message' } },
+    ClientNotice: { $enum: { Status: 'ClientStatus', Subscribed: ['RequestId', 'bytes'], Unsubscribed: ['RequestId', 'bytes'], Published: ['RequestId', 'u8'], Refused: ['RequestId', 'Problem'], Message: ['Message', 'Audience'], Granted: ['ReaderNo', 'u8'], ReaderRefused: ['ReaderNo', 'Problem'], Unheard: 0 } },
     ClientStatus: { $enum: { Waiting: 0, Connecting: 0, Connected: { client_id: 'str', session_present: 'bool', term: 'Term' }, Disconnected: 'DisconnectCause' } },
     Command: { $enum: { Open: 'OpenOptions', Visibility: 'Visibility', Client: ['ClientNo', 'ClientCommand'], _3: 0, Heard: 'u64', _5: 0 } },
     ConnectOptions: { client_id: 'str', clean_start: 'bool', session_expiry_interval: 'u32', keep_alive: 'u16', username: { $option: 'str' }, password: { $option: 'bytes' }, will: { $option: 'Will' } },
@@ -159,6 +170,7 @@ export const LAYOUT = {
     Problem: { $enum: { Channel: 'ChannelError', AlreadyOpen: 0, NotOpen: 0, NotConnected: 0, Topic: 'str', TopicFilter: 'str', NoTopicFilter: 0, TooLarge: { maximum: 'u32' }, NotEncodable: 'str', TooManyInFlight: 0, Replaced: 0, NoBroker: 0, TooMuchWaiting: 0 } },
     Publication: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', properties: 'MessageProperties' },
     QoS: { $enum: { AtMostOnce: 0, AtLeastOnce: 0, ExactlyOnce: 0 } },
+    ReaderNo: 'u32',
     RequestId: 'u64',
     RetainHandling: { $enum: { SendAtSubscribe: 0, SendIfNew: 0, DoNotSend: 0 } },
     Role: { $enum: { Waiting: 0, Client: { broker: 'TabId', term: 'Term' }, Broker: { term: 'Term' } } },

@@ -105,22 +105,25 @@ function notStarted(cause: unknown, url: string | undefined): TabmqError {
     const isTrusted = /Trusted/.test(message);
     const isBlocked = isTrusted || (name === 'SecurityError' && !url?.includes('-extension:'));
     return new TabmqError(isBlocked ? 'blocked-by-csp' : 'worker-missing', `TabMQ's worker${at(url)} could not be loaded. ${message} `
-        + (isTrusted ? 'Say it as a TrustedScriptURL with workerUrl.' : isBlocked ? policyFor(url) : 'Say where it is with workerUrl.'), { cause });
+        + (isTrusted ? 'Say it as a TrustedScriptURL with workerUrl.' : isBlocked ? `It needs: ${policyFor(url)}` : 'Say where it is with workerUrl.'), { cause });
 }
 
 /** Why a worker's script could not be loaded; `violated` is the directive that forbids it, if one does. */
 export function notLoaded(url: string | undefined, violated: string | undefined): TabmqError {
     return new TabmqError(violated ? 'blocked-by-csp' : 'worker-missing', `TabMQ's worker${at(url)} could not be loaded. ${violated
-        ? `The Content Security Policy forbids it (${violated}). ${policyFor(url)}`
+        ? `The Content Security Policy forbids it (${violated}). It needs: ${policyFor(url)}`
         : url?.includes('vite/deps/')
             ? "Vite needs optimizeDeps: { exclude: ['tabmq'] }."
-            : 'Check that worker.js is there and sent as text/javascript, or say where it is with workerUrl.'}`);
+            : 'Check that worker.js is there and sent as text/javascript, or say where it is with workerUrl.'
+                // The page does not hear of what the policy forbids the worker.
+                + (url && isElsewhere(url) ? ` Its server has to allow CORS, and a Content Security Policy needs: ${policyFor(url)}` : '')}`);
 }
 
 function policyFor(url = ''): string {
     const isBlob = url.startsWith('blob:');
     const there = url && isElsewhere(url) ? new URL(url).origin : "'self'";
-    return `It needs: script-src ${there} 'wasm-unsafe-eval'; worker-src ${isBlob || there !== "'self'" ? 'blob:' : there}; connect-src ${isBlob ? 'data:' : there}.`;
+    const worker = isBlob ? 'blob:' : there === "'self'" ? there : `blob: ${there}`;
+    return `script-src ${there} 'wasm-unsafe-eval'; worker-src ${worker}; connect-src ${isBlob ? 'data:' : there}.`;
 }
 
 /** A `data:` URL may be the whole script. */
@@ -136,7 +139,7 @@ export function checkBrowser(): void {
     const needed = ['Worker', 'WebAssembly', 'BroadcastChannel', 'MessageChannel'] as const;
     const missing = needed.filter((name) => typeof globalThis[name] === 'undefined');
     if (missing.length > 0) {
-        throw new TabmqError('unsupported', `This browser has no ${missing.join(', ')}. TabMQ needs Chrome 96, Firefox 114, Safari 15.4 or later.`);
+        throw new TabmqError('unsupported', `This browser has no ${missing.join(', ')}, which TabMQ needs.`);
     }
     if (globalThis.origin === 'null') {
         throw new TabmqError(

@@ -51,6 +51,10 @@ mutants! {
     PortPacketTwice = "port-packet-twice",
     /// An answer to a page's question does not get there.
     AnswerLost = "answer-lost",
+    /// A tab is told that its page has heard what is on its way to it.
+    HeardTooSoon = "heard-too-soon",
+    /// A tab is not told that nobody listens any more.
+    DeafnessUntold = "deafness-untold",
 }
 
 impl Mutant {

@@ -14,6 +14,7 @@ mod notices;
 mod obligation;
 mod port;
 mod questions;
+mod readers;
 mod reign;
 mod retained;
 mod session;
@@ -101,6 +102,7 @@ struct TabView {
     stats: TabStats,
     /// Things it was sent that it has to count as foreign.
     garbage: u64,
+    unheard: readers::Unheard,
     /// Until when its lane may break.
     disturbed_until: Time,
     health: Health,

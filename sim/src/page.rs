@@ -24,7 +24,7 @@ pub(crate) const TOPIC_FILTERS: [&str; 14] = [
 ];
 
 /// Clients of one page. The last is the one that the probes at the end use.
-const CLIENTS: u64 = 3;
+pub(crate) const CLIENTS: u64 = 3;
 pub(crate) const PROBER: ClientNo = ClientNo(90);
 
 /// A CONNECT has no place for more.
@@ -33,7 +33,7 @@ const WILL_BYTES_MAX: usize = u16::MAX as usize;
 /// Name of the user property that carries a [`MessageId`].
 pub(crate) const ID_PROPERTY: &str = "id";
 
-const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+pub(crate) const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
 /// Who published a message, and which of the publisher's it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) has_ports: bool,
     /// Whether pages ask the broker.
     pub(crate) has_questions: bool,
+    /// Whether parts of pages read, and listen late.
+    pub(crate) has_readers: bool,
 }
 
 /// What the oracle may expect of a world.
@@ -141,11 +143,19 @@ impl Plan {
             },
             has_ports: false,
             has_questions: false,
+            has_readers: false,
         };
         // Streams of their own: a world without these is the same as if there were none in any.
         let mut more = Prng::new(scenario.seed ^ MORE);
         plan.has_ports = has(Fault::Ports) & more.chance(500);
         plan.has_questions = has(Fault::Questions) & more.chance(500);
+        plan.has_readers = has(Fault::Readers) & more.chance(500);
+        if plan.has_readers {
+            // Where only few messages may be under way at once, a slow page would keep them for long.
+            let slow_ms = if receive_maximum < 32 { 20 } else { 100 };
+            plan.page_ms = more.one_of([0, 5, slow_ms]);
+            plan.delivery_ms += 20 * plan.page_ms;
+        }
         plan.faults = weights(prng, is_rough);
         plan.faults.retain(|(fault, _)| has(*fault));
         if prng.chance(300) && has(Fault::Narrow) {

@@ -111,6 +111,8 @@ faults! {
     Ports = "ports",
     /// Pages ask the broker.
     Questions = "questions",
+    /// Parts of pages read, listen late, and leave.
+    Readers = "readers",
 }
 
 impl Fault {

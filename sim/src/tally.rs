@@ -238,6 +238,12 @@ tally! {
     port_debts_met,
     /// Acknowledged messages that had to reach a port, until it ended.
     port_debts_void,
+    /// Parts of pages that read a filter.
+    readers,
+    /// Listeners that came or went.
+    listeners_changed,
+    /// Messages that readers got.
+    messages_read,
     /// Questions asked.
     questions,
     /// Questions answered.

@@ -216,7 +216,7 @@ fn publication(publication: &Publication) -> String {
 
 pub(crate) fn notice(notice: &Notice) -> String {
     match notice {
-        Notice::Client(no, ClientNotice::Message(message)) => {
+        Notice::Client(no, ClientNotice::Message(message, _)) => {
             let id = MessageId::of(message).map(|id| id.to_string());
             format!(
                 "client {} message {} on {} {:?}{}{}",

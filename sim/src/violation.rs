@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use tab::api::{ClientNo, DisconnectCause, Problem, QoS, RequestId, Term};
+use tab::api::{Audience, ClientNo, DisconnectCause, Problem, QoS, RequestId, Term};
 use tab::{Lane, PortNo, TabId};
 
 use crate::disk::Misuse;
@@ -108,6 +108,11 @@ pub(crate) enum Violation {
         client: ClientKey,
         message: MessageId,
         identifier: u32,
+    },
+    ToNobody {
+        client: ClientKey,
+        message: MessageId,
+        audience: Audience,
     },
     NotRetained {
         client: ClientKey,
@@ -357,6 +362,14 @@ impl fmt::Display for Violation {
             } => write!(
                 f,
                 "{client} got message {message} with the identifier {identifier} of no matching subscription"
+            ),
+            Self::ToNobody {
+                client,
+                message,
+                audience,
+            } => write!(
+                f,
+                "{client} was told message {message} for {audience:?}, where nobody hears or reads it"
             ),
             Self::NotRetained { client, message } => write!(
                 f,

@@ -5,8 +5,11 @@ mod fault;
 mod life;
 mod ports;
 mod questions;
+mod readers;
 mod stall;
 mod turn;
+
+pub(crate) use readers::REQUESTS as READER_REQUESTS;
 
 use std::collections::BTreeMap;
 
@@ -46,6 +49,8 @@ pub(crate) struct World<'t> {
     last_port: u32,
     /// For the questions only.
     question_prng: Prng,
+    reader_prng: Prng,
+    last_reader: u32,
     last_question: u64,
     now_us: u64,
     /// By how much the wall clock is ahead of the course of the world.
@@ -104,6 +109,8 @@ enum Event {
     PortTick(TabId, PortNo),
     /// A page asks something.
     QuestionTurn(TabId),
+    /// A part of a page begins to listen or to read, or leaves.
+    ReaderTurn(TabId),
     Birth(Option<Person>),
     /// The browser notices the end of a tab.
     EndNoticed(TabId),
@@ -147,6 +154,8 @@ impl<'t> World<'t> {
             last_port: 0,
             question_prng: Prng::new(scenario.seed.rotate_left(32) ^ MORE),
             last_question: 0,
+            reader_prng: Prng::new(scenario.seed.rotate_left(16) ^ MORE),
+            last_reader: 0,
             now_us: 0,
             clock_ms: 0,
             queue: BTreeMap::new(),
@@ -236,6 +245,7 @@ impl<'t> World<'t> {
             Event::PortTurn(tab) => self.on_port_turn(tab),
             Event::PortTick(tab, no) => self.on_port_tick(tab, no),
             Event::QuestionTurn(tab) => self.on_question_turn(tab),
+            Event::ReaderTurn(tab) => self.on_reader_turn(tab),
             Event::Birth(person) => self.birth(person),
             Event::EndNoticed(tab) => self.on_end_noticed(tab),
             Event::Wake(tab, stall) => self.wake(tab, stall),

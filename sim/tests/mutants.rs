@@ -57,6 +57,16 @@ fn a_fence_that_was_removed_is_noticed() {
 }
 
 #[test]
+fn an_acknowledgement_before_the_page_has_heard_is_noticed() {
+    is_caught_as(Mutant::HeardTooSoon, &["LostForGood"]);
+}
+
+#[test]
+fn a_message_that_is_told_where_nobody_listens_is_noticed() {
+    is_caught_as(Mutant::DeafnessUntold, &["ToNobody"]);
+}
+
+#[test]
 fn a_snapshot_that_is_not_whole_is_noticed() {
     let kinds = [
         "SessionLost",

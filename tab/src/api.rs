@@ -20,6 +20,12 @@ use crate::names::{ChannelError, TabId};
 )]
 pub struct ClientNo(pub u32);
 
+/// Number of a reader of a client; chosen by the page, and never again for another one of this client.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct ReaderNo(pub u32);
+
 /// Number of a request; chosen by the page, echoed in the answer.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -79,7 +85,8 @@ pub enum Command {
     Client(ClientNo, ClientCommand),
     /// Asks the broker, wherever it is; answered by [`Notice::Answer`], at once with [`Problem::NoBroker`] if there is none.
     Ask(RequestId, Question),
-    /// The page has come as far as this [`Notice::Mark`].
+    /// The page has come as far as this [`Notice::Mark`]: what it was told before has reached whoever was to hear it, and is
+    /// acknowledged.
     Heard(u64),
     /// Does nothing for so many milliseconds, 60,000 at most, as a tab that hangs: for trying what others do then. It is the
     /// worker's to carry out.
@@ -219,6 +226,17 @@ pub enum ClientCommand {
     Unsubscribe(RequestId, Vec<String>),
     /// Publishes. Waits while there is no broker, and goes out in order.
     Publish(RequestId, Publication),
+    /// A part of the page wants the messages of a topic filter, with a Subscription Identifier that the messages are to
+    /// carry. Those who want the same filter share one subscription, with the most that any of them wants: the highest QoS,
+    /// No Local only if all want it, Retain As Published if one does. Whoever comes later gets the retained messages
+    /// without the others getting them again. Answered by [`ClientNotice::Granted`].
+    Read(ReaderNo, Subscription),
+    /// A reader wants nothing more. The subscription ends with its last reader, unless the client has subscribed to the
+    /// filter itself, and is restored to what is wanted still. Answered by [`ClientNotice::Unsubscribed`].
+    Release(RequestId, ReaderNo),
+    /// Whether somebody hears the messages that come for the client itself ([`Audience::is_own`]): `true` until the page
+    /// says otherwise. As long as nobody does, such messages wait, and are not acknowledged.
+    Listen(bool),
 }
 
 /// The CONNECT of a client. Its debug output leaves the password out.
@@ -432,7 +450,24 @@ pub enum ClientNotice {
     /// A request could not be carried out.
     Refused(RequestId, Problem),
     /// A message arrived.
-    Message(Message),
+    Message(Message, Audience),
+    /// What the broker says to a reader: the QoS that it grants. From 0x80 on it is the reason code with which it refuses,
+    /// and the reader is no more.
+    Granted(ReaderNo, u8),
+    /// What a reader wants is no topic filter, or cannot be subscribed to; the reader is no more.
+    ReaderRefused(ReaderNo, Problem),
+    /// Messages that nobody hears ([`ClientCommand::Listen`]) take all the places of messages under way: nothing more comes
+    /// for this client until somebody hears them.
+    Unheard,
+}
+
+/// Who gets a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audience {
+    /// The client itself: it has subscribed to what matches ([`ClientCommand::Subscribe`]), or no reader gets the message.
+    pub is_own: bool,
+    /// These readers.
+    pub readers: Vec<ReaderNo>,
 }
 
 /// State of a client's connection.

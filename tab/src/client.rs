@@ -1,7 +1,9 @@
 //! A local client: one MQTT client of this tab, which follows the broker wherever it moves.
 
 mod connection;
+mod inbox;
 mod publish;
+mod readers;
 mod subscribe;
 
 use broker::sorted::{Map, Set};
@@ -18,6 +20,9 @@ use crate::api::{
 use crate::lane::ConnectionNo;
 use crate::port::PortOutput;
 use crate::settings::Settings;
+use inbox::Inbox;
+use readers::Readers;
+use subscribe::Request;
 
 /// What a message costs beside topic and payload, about.
 const MESSAGE_OVERHEAD_BYTES: usize = 64;
@@ -31,6 +36,8 @@ pub(crate) enum ClientInput {
     Down,
     /// There is room again on the way to the broker.
     Room,
+    /// The page has heard all that it was told up to this mark.
+    Heard(u64),
     /// From the broker.
     Packet(ConnectionNo, Packet),
     /// The broker sent what is no packet.
@@ -77,7 +84,10 @@ pub(crate) struct Client {
     /// Since when the broker has owed an answer, without having given another.
     unanswered_since: Option<Time>,
     state: State,
+    /// Of the client itself, as the broker has granted them.
     subscriptions: Map<String, Subscription>,
+    readers: Readers,
+    inbox: Inbox,
     /// Not sent yet, in the page's order.
     waiting: VecDeque<(RequestId, PublishPacket)>,
     /// What all that waits costs.
@@ -90,8 +100,8 @@ pub(crate) struct Client {
     requests: VecDeque<(u16, Request)>,
     /// Requests of the page made while there was no connection.
     waiting_requests: Vec<Request>,
-    /// QoS 2 messages received and not released.
-    received: Set<u16>,
+    /// Reason codes of requests that went to the broker in parts, as far as they have come.
+    gathered: Map<RequestId, Vec<Option<u8>>>,
     last_packet_id: u16,
     /// Packet identifiers of `in_flight` and `requests`.
     packet_ids: Set<u16>,
@@ -131,15 +141,14 @@ struct InFlight {
     received: Option<ReasonCode>,
 }
 
-#[derive(Debug)]
-enum Request {
-    Subscribe(Option<RequestId>, Vec<Subscription>),
-    Unsubscribe(RequestId, Vec<String>),
-}
-
 impl Client {
     pub(crate) fn new(settings: Settings, default_id: String) -> Self {
+        let seed = default_id.bytes().fold(0, |seed: u32, byte| {
+            seed.wrapping_mul(31).wrapping_add(u32::from(byte))
+        });
         Self {
+            readers: Readers::new(seed),
+            inbox: Inbox::new(settings.receive_maximum),
             settings,
             default_id,
             wanted: None,
@@ -154,7 +163,7 @@ impl Client {
             in_flight: VecDeque::new(),
             requests: VecDeque::new(),
             waiting_requests: Vec::new(),
-            received: Set::new(),
+            gathered: Map::new(),
             last_packet_id: 0,
             packet_ids: Set::new(),
             attempts: 0,
@@ -201,6 +210,9 @@ impl Client {
             ClientCommand::Publish(request, publication) => {
                 self.on_publish(now, request, publication, out);
             }
+            ClientCommand::Read(no, subscription) => self.on_read(now, no, subscription, out),
+            ClientCommand::Release(request, no) => self.on_release(now, request, no, out),
+            ClientCommand::Listen(is_heard) => self.inbox.listen(is_heard),
         }
     }
 
@@ -209,6 +221,7 @@ impl Client {
             ClientInput::Up(term, connection) => self.on_up(now, term, connection, out),
             ClientInput::Down => self.on_down(out),
             ClientInput::Room => self.send_waiting(now, out),
+            ClientInput::Heard(mark) => self.on_heard(now, mark, out),
             ClientInput::Packet(connection, packet) => {
                 if self.is_current(connection) {
                     self.on_packet(now, packet, out);

@@ -30,17 +30,20 @@ impl Hearing {
         }
     }
 
-    /// Counts what the page is about to be told, and adds a mark if it is time for one.
-    pub(crate) fn tell(&mut self, notices: &mut Vec<Notice>) {
+    /// Counts what the page is about to be told, and adds a mark if it is time for one, or if somebody waits for the page to
+    /// have heard this. Returns the mark.
+    pub(crate) fn tell(&mut self, notices: &mut Vec<Notice>, is_awaited: bool) -> Option<u64> {
         // A long message does not keep all that come after it away.
         let cost_max = self.window_bytes / 4;
         let costs = notices.iter().map(|it| (cost(it) as u64).min(cost_max));
         self.told += costs.sum::<u64>();
-        if self.told - self.marked >= self.window_bytes / 16 {
+        let is_due = is_awaited || self.told - self.marked >= self.window_bytes / 16;
+        if is_due {
             self.marked = self.told;
             notices.push(Notice::Mark(self.marked));
         }
         self.settle();
+        is_due.then_some(self.marked)
     }
 
     /// The page has come as far as this mark.
@@ -63,7 +66,7 @@ impl Hearing {
 
 fn cost(notice: &Notice) -> usize {
     match notice {
-        Notice::Client(_, ClientNotice::Message(message)) => {
+        Notice::Client(_, ClientNotice::Message(message, _)) => {
             message.payload.len() + message.topic.len() + NOTICE_BYTES
         }
         _ => NOTICE_BYTES,
@@ -75,7 +78,7 @@ mod tests {
     use super::*;
     use broker::Time;
 
-    use crate::api::{ClientNo, Message, MessageProperties, QoS};
+    use crate::api::{Audience, ClientNo, Message, MessageProperties, QoS};
 
     fn message(bytes: usize) -> Notice {
         let message = Message {
@@ -88,13 +91,16 @@ mod tests {
             subscription_identifiers: Vec::new(),
             received_at: Time::from_ms(0),
         };
-        Notice::Client(ClientNo(0), ClientNotice::Message(message))
+        Notice::Client(
+            ClientNo(0),
+            ClientNotice::Message(message, Audience::default()),
+        )
     }
 
     /// Tells the page a message; its mark, if it got one.
     fn tell(hearing: &mut Hearing, bytes: usize) -> Option<u64> {
         let mut notices = vec![message(bytes)];
-        hearing.tell(&mut notices);
+        hearing.tell(&mut notices, false);
         match notices.last() {
             Some(Notice::Mark(mark)) => Some(*mark),
             _ => None,

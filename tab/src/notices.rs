@@ -1,12 +1,15 @@
 //! When the page is told what.
 
 use broker::Time;
-use broker::sorted::Set;
+use broker::sorted::{Map, Set};
 
 use crate::api::{ClientNo, ClientNotice, ClientStatus, Notice, Role};
 
 /// Milliseconds for which notices on which nobody waits may wait for others.
 const GAP_MS: u64 = 100;
+
+/// Milliseconds that a client may have no broker without its page being told: a change of broker is no disconnection.
+const CHANGE_MS: u64 = 5_000;
 
 /// Notices on their way to the page. While the broker changes, each tab has several in a few milliseconds; pages that are
 /// woken for each of them would take the time from the new broker.
@@ -18,14 +21,19 @@ pub struct Notices {
     is_broker: bool,
     /// The clients that the page takes for connected.
     connected: Set<ClientNo>,
+    /// Of these, the ones that are not, since when, and what the page is told of that unless they are again in time.
+    changing: Map<ClientNo, (Time, Vec<Notice>)>,
 }
 
 impl Notices {
     /// Adds those of one turn; returns what is to be told now, in order.
     #[must_use]
     pub fn add(&mut self, now: Time, notices: Vec<Notice>) -> Vec<Notice> {
-        let is_urgent = !notices.iter().all(|notice| self.can_wait(notice));
-        self.waiting.extend(notices);
+        let mut is_urgent = false;
+        for notice in notices {
+            is_urgent |= !self.can_wait(&notice);
+            self.keep(now, notice);
+        }
         if is_urgent {
             return self.take();
         }
@@ -35,11 +43,54 @@ impl Notices {
         self.take_due(now)
     }
 
+    fn keep(&mut self, now: Time, notice: Notice) {
+        let Notice::Client(no, ClientNotice::Status(status)) = &notice else {
+            return self.waiting.push(notice);
+        };
+        let no = *no;
+        match status {
+            ClientStatus::Waiting | ClientStatus::Connecting if self.connected.contains(&no) => {
+                let changing = self.changing.get_or_insert_with(no, || (now, Vec::new()));
+                return changing.1.push(notice);
+            }
+            ClientStatus::Waiting | ClientStatus::Connecting => {}
+            ClientStatus::Connected {
+                session_present, ..
+            } => {
+                let changed = self.changing.remove(&no);
+                // That the session is another one the page has to know.
+                let untold = changed.filter(|_| !session_present);
+                self.waiting.extend(untold.into_iter().flat_map(|it| it.1));
+                self.connected.insert(no);
+            }
+            ClientStatus::Disconnected(_) => self.tell_of(no),
+        }
+        self.waiting.push(notice);
+    }
+
+    /// The page is told that a client is not connected.
+    fn tell_of(&mut self, no: ClientNo) {
+        if let Some((_, notices)) = self.changing.remove(&no) {
+            self.waiting.extend(notices);
+        }
+        self.connected.remove(&no);
+    }
+
     /// What has waited for long enough.
     #[must_use]
     pub fn take_due(&mut self, now: Time) -> Vec<Notice> {
+        let is_over = |since: Time| since.plus_ms(CHANGE_MS) <= now;
+        let over = self
+            .changing
+            .iter()
+            .filter(|(_, (since, _))| is_over(*since));
+        let over: Vec<ClientNo> = over.map(|(no, _)| *no).collect();
+        for no in &over {
+            self.tell_of(*no);
+        }
         match self.due {
             Some(due) if due <= now => self.take(),
+            _ if !over.is_empty() => self.take(),
             _ => Vec::new(),
         }
     }
@@ -49,15 +100,8 @@ impl Notices {
     pub fn take(&mut self) -> Vec<Notice> {
         self.due = None;
         for notice in &self.waiting {
-            match notice {
-                Notice::Role(role) => self.is_broker = matches!(role, Role::Broker { .. }),
-                Notice::Client(no, ClientNotice::Status(status)) => {
-                    match status {
-                        ClientStatus::Connected { .. } => self.connected.insert(*no),
-                        _ => self.connected.remove(no),
-                    };
-                }
-                _ => {}
+            if let Notice::Role(role) = notice {
+                self.is_broker = matches!(role, Role::Broker { .. });
             }
         }
         core::mem::take(&mut self.waiting)
@@ -66,7 +110,9 @@ impl Notices {
     /// When [`Notices::take_due`] has something.
     #[must_use]
     pub fn due(&self) -> Option<Time> {
-        self.due
+        let changes = self.changing.values();
+        let changes = changes.map(|(since, _)| since.plus_ms(CHANGE_MS));
+        self.due.into_iter().chain(changes).min()
     }
 
     /// Whether a notice is about how this tab is getting on. That it is the broker, or is not any more, is told at once.
@@ -132,36 +178,58 @@ mod tests {
         assert_eq!(notices.take(), [WAITING]);
     }
 
-    #[test]
-    fn that_a_client_is_connected_is_told_at_once_unless_the_page_never_heard_that_it_was_not() {
-        let mut notices = Notices::default();
-        let connected = |session_present| {
-            let status = ClientStatus::Connected {
-                client_id: "c".to_owned(),
-                session_present,
-                term: Term(1),
-            };
-            Notice::Client(ClientNo(1), ClientNotice::Status(status))
+    fn connected(session_present: bool) -> Notice {
+        let status = ClientStatus::Connected {
+            client_id: "c".to_owned(),
+            session_present,
+            term: Term(1),
         };
+        Notice::Client(ClientNo(1), ClientNotice::Status(status))
+    }
+
+    #[test]
+    fn that_a_client_is_connected_is_told_at_once() {
+        let mut notices = Notices::default();
         assert_eq!(notices.add(at(0), vec![WAITING]), []);
         let told = notices.add(at(1), vec![connected(true)]);
         assert_eq!(told, [WAITING, connected(true)]);
+    }
 
-        assert_eq!(notices.add(at(2), vec![WAITING]), []);
-        assert_eq!(notices.add(at(3), vec![connected(true)]), []);
-        assert_eq!(notices.take_due(at(102)), [WAITING, connected(true)]);
+    #[test]
+    fn a_change_of_broker_that_is_over_soon_is_no_disconnection() {
+        let mut notices = Notices::default();
+        let told = notices.add(at(0), vec![connected(false)]);
+        assert_eq!(told, [connected(false)]);
+        assert_eq!(notices.add(at(100), vec![WAITING]), []);
+        // Whatever else the page is told meanwhile, or asks for.
+        assert_eq!(notices.add(at(200), vec![REFUSED]), [REFUSED]);
+        assert_eq!(notices.take(), []);
+        assert_eq!(notices.take_due(at(5_099)), []);
+        assert_eq!(notices.add(at(5_099), vec![connected(true)]), []);
+        assert_eq!(notices.take_due(at(5_199)), [connected(true)]);
+        assert_eq!(notices.due(), None);
+    }
 
-        assert_eq!(notices.add(at(200), vec![WAITING]), []);
-        assert_eq!(notices.take_due(at(300)), [WAITING]);
-        assert_eq!(
-            notices.add(at(301), vec![connected(true)]),
-            [connected(true)]
-        );
-        // Its session is gone, which the page has to know.
-        assert_eq!(
-            notices.add(at(302), vec![connected(false)]),
-            [connected(false)]
-        );
+    #[test]
+    fn the_page_is_told_that_there_is_no_broker_for_long_and_that_a_session_is_lost() {
+        let mut notices = Notices::default();
+        let _ = notices.add(at(0), vec![connected(false)]);
+        assert_eq!(notices.add(at(100), vec![WAITING]), []);
+        assert_eq!(notices.due(), Some(at(5_100)));
+        assert_eq!(notices.take_due(at(5_100)), [WAITING]);
+        let told = notices.add(at(6_000), vec![connected(true)]);
+        assert_eq!(told, [connected(true)], "at once");
+
+        assert_eq!(notices.add(at(7_000), vec![WAITING]), []);
+        let told = notices.add(at(7_001), vec![connected(false)]);
+        assert_eq!(told, [WAITING, connected(false)]);
+
+        let cause = crate::api::DisconnectCause::Requested;
+        let ended = ClientNotice::Status(ClientStatus::Disconnected(cause));
+        let ended = || Notice::Client(ClientNo(1), ended.clone());
+        assert_eq!(notices.add(at(8_000), vec![WAITING]), []);
+        assert_eq!(notices.add(at(8_001), vec![ended()]), [WAITING, ended()]);
+        assert_eq!(notices.due(), None);
     }
 
     #[test]

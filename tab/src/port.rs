@@ -221,6 +221,8 @@ impl Port {
                     self.close(None, out);
                 }
             }
+            // What the page hears is not about ports.
+            ClientInput::Heard(_) => {}
             ClientInput::Timeout => {
                 if let State::Connecting(connection, until) = self.state
                     && until <= now

@@ -161,9 +161,13 @@ impl Stage {
             Output::Notify(notices) => {
                 let messages = notices.iter();
                 let is_message = |notice: &&Notice| {
-                    matches!(notice, Notice::Client(_, ClientNotice::Message(_)))
+                    matches!(notice, Notice::Client(_, ClientNotice::Message(..)))
                 };
                 self.received += messages.filter(is_message).count();
+                if let Some(Notice::Mark(mark)) = notices.last() {
+                    let heard = Input::Command(Command::Heard(*mark));
+                    self.mail.push_back((id, heard));
+                }
             }
             Output::Join(_)
             | Output::OpenLane(_)

@@ -180,7 +180,11 @@ impl Tab {
             });
         }
         if !self.notices.is_empty() {
-            self.hearing.tell(&mut self.notices);
+            let wants_mark = self.joined.as_ref().is_some_and(Joined::wants_mark);
+            let mark = self.hearing.tell(&mut self.notices, wants_mark);
+            if let (Some(joined), Some(mark)) = (&mut self.joined, mark) {
+                joined.mark(mark);
+            }
             out.push(Output::Notify(core::mem::take(&mut self.notices)));
         }
     }
@@ -401,8 +405,9 @@ impl Joined {
             Command::Visibility(visibility) => self.on_visibility(visibility),
             Command::Client(no, command) => self.on_client_command(no, command, turn),
             Command::Ask(no, question) => self.on_ask(no, question, turn),
-            // Taken note of already; and the worker's to carry out.
-            Command::Heard(_) | Command::Hang { .. } => {}
+            Command::Heard(mark) => self.on_page_heard(mark),
+            // The worker's to carry out.
+            Command::Hang { .. } => {}
         }
     }
 
@@ -493,6 +498,7 @@ impl Joined {
     }
 
     fn flush(&mut self, turn: &mut Turn<'_>) {
+        self.tell_kept(turn);
         let mut frames = 0;
         let mut post = |lane, frame| {
             frames += 1;

@@ -54,6 +54,8 @@ pub enum Persist {
 pub enum Signal {
     /// From the worker: what one turn of its loop brought, in order.
     Notices(Vec<Notice>),
+    /// The worker has ended, because the page is left or frozen. Another one starts if the page comes back.
+    Stopped,
     /// The worker could not be loaded, or it crashed; a sentence for people.
     Failed(String),
 }
@@ -161,11 +163,11 @@ impl Inner {
             }
         };
         let listeners = [
-            // A page whose worker may stand still must hold no lock, and says so itself: see `stop`. One that is frozen
+            // A page whose worker may stand still must hold no lock, and says so itself: see `end`. One that is frozen
             // on its way into the back/forward cache hears of both.
-            Listener::new(&window, "pagehide", on(|this, _| this.stop()))?,
+            Listener::new(&window, "pagehide", on(|this, _| this.leave()))?,
             Listener::new(&window, "pageshow", on(Self::on_page_show))?,
-            Listener::new(&document, "freeze", on(|this, _| this.stop()))?,
+            Listener::new(&document, "freeze", on(|this, _| this.leave()))?,
             Listener::new(&document, "resume", on(|this, _| Self::start(this)))?,
             Listener::new(&document, "visibilitychange", on(Self::on_visibility))?,
         ];
@@ -239,13 +241,22 @@ impl Inner {
         Ok(url.href())
     }
 
+    /// The page is left or frozen.
+    fn leave(&self) {
+        if self.end() {
+            (self.on_signal)(Signal::Stopped);
+        }
+    }
+
     /// Says goodbye and ends the worker at once, if it runs. Asking the worker to end itself is not enough: a hidden page is often
     /// stopped before its worker has let go of the locks.
-    fn stop(&self) {
-        if let Some(running) = self.worker.take() {
+    fn end(&self) -> bool {
+        let running = self.worker.take();
+        if let Some(running) = &running {
             running.native.terminate();
             running.say_goodbye();
         }
+        running.is_some()
     }
 
     /// Ends the worker without a word to anybody but this page.
@@ -342,7 +353,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.stop();
+        self.end();
     }
 }
 

@@ -6,7 +6,6 @@
 
 mod client;
 mod error;
-mod filters;
 mod frame;
 mod handle;
 mod listeners;
@@ -18,10 +17,10 @@ mod ring;
 mod session;
 mod standing;
 mod subscriber;
+mod subscribers;
 
 pub use client::Client;
 pub use error::RequestError;
-pub use filters::SubscriptionStatus;
 pub use frame::Frame;
 pub use handle::BusHandle;
 pub use listeners::Listening;
@@ -32,3 +31,4 @@ pub use request::Request;
 pub use ring::Ring;
 pub use standing::BusStatus;
 pub use subscriber::Subscriber;
+pub use subscribers::SubscriptionStatus;

@@ -80,6 +80,8 @@ impl Driver {
                     }
                     inner.publish(now);
                 }
+                // The next worker is heard of, and the tests connect to it themselves.
+                Signal::Stopped => {}
                 Signal::Failed(why) => {
                     let failed = js_sys::Object::new();
                     set(&failed, "Failed", &why.into());
@@ -265,11 +267,12 @@ impl Book {
                 }
                 None
             }
-            Notice::Client(client, ClientNotice::Message(message)) => {
+            Notice::Client(client, ClientNotice::Message(message, audience)) => {
                 if self.traffic.take(now, &message) || self.tally.take(&message) {
                     return None;
                 }
-                Some(Notice::Client(client, ClientNotice::Message(message)))
+                let notice = ClientNotice::Message(message, audience);
+                Some(Notice::Client(client, notice))
             }
             other => Some(other),
         }

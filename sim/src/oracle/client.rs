@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tab::api::{Message, Problem, QoS, RequestId, RetainHandling, Subscription, Term};
+use tab::api::{Message, Problem, QoS, ReaderNo, RequestId, RetainHandling, Subscription, Term};
 
 use super::message::{Kind, Moment, Published};
 use super::topic;
@@ -53,6 +53,11 @@ pub(crate) struct Client {
     pub(super) is_clean_start: bool,
     /// Seconds that the session outlives a connection.
     pub(super) expiry: u32,
+    /// Those of the page who read, and what.
+    pub(super) readers: BTreeMap<ReaderNo, String>,
+    /// Whether nobody hears what comes for the client itself, and whether that was so at any time.
+    pub(super) is_deaf: bool,
+    pub(super) was_deaf: bool,
     /// A request that was refused, until it is told that the connection has ended.
     pub(super) refused: Option<(RequestId, Problem)>,
 }
@@ -65,6 +70,8 @@ pub(super) struct Subscribed {
     options: Subscription,
     since: Moment,
     granted: Option<Moment>,
+    /// A reader wants it: then messages may come by it, and whether they must nobody knows, as others may share it.
+    is_of_reader: bool,
     /// The page has asked for its end.
     is_ending: bool,
     until: Option<Moment>,
@@ -130,6 +137,7 @@ impl Client {
         self.resumes = 0;
         self.seen.clear();
         self.order.clear();
+        self.readers.clear();
         self.will = None;
     }
 
@@ -159,10 +167,35 @@ impl Client {
             options: options.clone(),
             since,
             granted: None,
+            is_of_reader: false,
             is_ending: false,
             until: None,
         });
         self.subscriptions.extend(made);
+    }
+
+    /// Whether the page of this client itself has asked for a filter, and not for its end.
+    pub(super) fn has_own(&self, topic_filter: &str) -> bool {
+        let mut own = self.subscriptions.iter();
+        own.any(|it| {
+            it.epoch == self.epoch
+                && it.options.topic_filter == topic_filter
+                && !(it.is_of_reader || it.is_ending)
+        })
+    }
+
+    /// A part of the page reads this.
+    pub(super) fn read(&mut self, since: Moment, options: &Subscription) {
+        self.subscriptions.push(Subscribed {
+            request: RequestId(u64::MAX),
+            epoch: self.epoch,
+            options: options.clone(),
+            since,
+            granted: None,
+            is_of_reader: true,
+            is_ending: false,
+            until: None,
+        });
     }
 
     /// Whether it was connected since the page asked for it.
@@ -208,6 +241,7 @@ impl Client {
             options: options.clone(),
             since: now,
             granted: None,
+            is_of_reader: false,
             is_ending: false,
             until: None,
         });
@@ -263,8 +297,11 @@ impl Client {
         if !goes_on {
             self.session += 1;
             // An earlier session that this client could have gone on with is gone, and what it had subscribed to.
-            let epoch = self.epoch;
-            self.subscriptions.retain(|it| it.epoch == epoch);
+            // What came by them may wait for a listener still.
+            if !self.was_deaf {
+                let epoch = self.epoch;
+                self.subscriptions.retain(|it| it.epoch == epoch);
+            }
         } else if !is_first {
             self.resumes += 1;
         }
@@ -314,6 +351,7 @@ impl Client {
     pub(crate) fn unsubscribed(&mut self, now: Moment, asked: Moment, topic_filters: &[String]) {
         for subscription in &mut self.subscriptions {
             if subscription.since.step < asked.step
+                && !subscription.is_of_reader
                 && topic_filters.contains(&subscription.options.topic_filter)
             {
                 subscription.until.get_or_insert(now);
@@ -341,7 +379,9 @@ impl Client {
         if self.is_in_question && may_go_on {
             return Ok(());
         }
-        let Some(term) = self.connection else {
+        // What has waited for a listener may be told at any time.
+        let term = self.connection.or(self.last_term.filter(|_| self.was_deaf));
+        let Some(term) = term else {
             let message = id;
             return Err(Violation::NotConnected {
                 client: key,
@@ -352,10 +392,15 @@ impl Client {
         if promise != Promise::Calm {
             self.check_subscriptions(key, id, published, message)?;
         }
-        let is_first = self.check_copies(key, id, published, message, may_go_on, tally)?;
+        let may_repeat = self.was_deaf && promise == Promise::Calm;
+        let may = (may_go_on, may_repeat);
+        let is_first = self.check_copies(key, id, published, message, may, tally)?;
         // A client that subscribed in between gets the second copy of one message after the first of the next.
         let is_resent = published.is_resent_in(term) || may_go_on && published.is_resent();
-        if is_first && !is_resent && !message.retain && published.kind == Kind::Publish {
+        // Whoever read it first did so in order; the client itself hears it when it comes again.
+        let is_late = self.was_deaf && message.dup;
+        let is_ordered = !(is_resent || is_late || message.retain);
+        if is_first && is_ordered && published.kind == Kind::Publish {
             self.check_order(key, id, published, message, tally)?;
         }
         Ok(())
@@ -376,8 +421,12 @@ impl Client {
                 it.until
                     .is_none_or(|until| published.since.step < until.step)
             })
+            .filter(|it| {
+                is_match(&it.options, client, published)
+                    || self.is_shared(&it.options.topic_filter)
+                        && topic::matches(&it.options.topic_filter, &message.topic)
+            })
             .map(|it| &it.options)
-            .filter(|options| is_match(options, client, published))
             .collect();
         let granted = matching.iter().map(|options| options.qos).max();
         let Some(granted) = granted else {
@@ -408,6 +457,12 @@ impl Client {
         Ok(())
     }
 
+    /// Whether somebody reads the filter: then the client gets as much as any wants, also what it has published itself.
+    fn is_shared(&self, topic_filter: &str) -> bool {
+        let mut read = self.subscriptions.iter().filter(|it| it.is_of_reader);
+        read.any(|it| it.options.topic_filter == topic_filter)
+    }
+
     /// It comes no more often than it may. Returns whether it came for the first time.
     fn check_copies(
         &mut self,
@@ -415,7 +470,7 @@ impl Client {
         id: MessageId,
         published: &Published,
         message: &Message,
-        may_go_on: bool,
+        (may_go_on, may_repeat): (bool, bool),
         tally: &mut Tally,
     ) -> Result<bool, Violation> {
         let routed = published.copies_max(message.qos, may_go_on);
@@ -455,7 +510,8 @@ impl Client {
             copies.plain += 1;
             (copies.plain, routed.saturating_mul(sent))
         };
-        if copies > allowed {
+        // What waited for a listener may be of a session that a broker without a disk knew nothing of, and come in it again.
+        if copies > allowed && !may_repeat {
             return Err(Violation::Duplicate {
                 client,
                 message: id,
@@ -479,7 +535,9 @@ impl Client {
     fn retained_copies_max(&self, client: ClientKey, published: &Published) -> u32 {
         let asks = self.subscriptions.iter().filter(|it| {
             it.options.retain_handling != RetainHandling::DoNotSend
-                && is_match(&it.options, client, published)
+                && (is_match(&it.options, client, published)
+                    || self.is_shared(&it.options.topic_filter)
+                        && topic::matches(&it.options.topic_filter, &published.publication.topic))
         });
         u32::try_from(asks.count()).unwrap_or(u32::MAX) * (1 + self.connects)
     }
@@ -526,6 +584,7 @@ impl Client {
         };
         let is_renewed = session.at.plus_ms(RENEWAL_MS) <= since.at;
         self.connection == Some(term)
+            && !self.is_deaf
             && self.firm_filters(client, published).any(|its| {
                 its.iter().all(|it| it.options.qos != QoS::AtMostOnce)
                     && its
@@ -566,6 +625,7 @@ impl Client {
         for it in &self.subscriptions {
             if it.epoch == self.epoch
                 && it.until.is_none()
+                && !it.is_of_reader
                 && topic::matches(&it.options.topic_filter, &published.publication.topic)
             {
                 let filter = it.options.topic_filter.as_str();
@@ -593,7 +653,8 @@ impl Client {
             let last = its.last()?;
             let is_certain = its
                 .iter()
-                .all(|it| it.epoch == self.epoch && !it.is_ending && it.granted.is_some());
+                .all(|it| it.epoch == self.epoch && !it.is_ending && it.granted.is_some())
+                && !its.iter().any(|it| it.is_of_reader);
             (is_certain && is_known).then_some((filter, &last.options))
         })
     }

@@ -40,7 +40,10 @@ impl Oracle {
             }
             ClientCommand::Subscribe(..)
             | ClientCommand::Unsubscribe(..)
-            | ClientCommand::Publish(..) => {}
+            | ClientCommand::Publish(..)
+            | ClientCommand::Read(..)
+            | ClientCommand::Release(..)
+            | ClientCommand::Listen(_) => {}
         }
         let Some(view) = self.tabs.get_mut(&key.tab) else {
             return;
@@ -77,7 +80,11 @@ impl Oracle {
                 }
                 (*request, RequestKind::Publish(id))
             }
-            ClientCommand::Connect(_) | ClientCommand::Disconnect { .. } => return,
+            ClientCommand::Connect(_)
+            | ClientCommand::Disconnect { .. }
+            | ClientCommand::Read(..)
+            | ClientCommand::Release(..)
+            | ClientCommand::Listen(_) => return,
         };
         let ask = self.ask(key, &kind, is_accepted);
         let asked = Request {

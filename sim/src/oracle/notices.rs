@@ -1,8 +1,8 @@
 //! What tabs tell their pages.
 
 use tab::api::{
-    ClientNo, ClientNotice, ClientStatus, DisconnectCause, EventKind, Message, Notice, Problem,
-    QoS, RequestId, Role,
+    Audience, ClientNo, ClientNotice, ClientStatus, DisconnectCause, EventKind, Message, Notice,
+    Problem, QoS, RequestId, Role,
 };
 use tab::{TabId, Time};
 
@@ -11,6 +11,7 @@ use super::{Oracle, QUOTA_EXCEEDED, RequestKind};
 use crate::page::MessageId;
 use crate::plan::Promise;
 use crate::violation::{ClientKey, Violation};
+use crate::world::READER_REQUESTS;
 
 impl Oracle {
     /// Returns the client that was disconnected for good, as it may be.
@@ -61,7 +62,8 @@ impl Oracle {
                     };
                 }
             }
-            Notice::Opened { .. } | Notice::Mark(_) | Notice::Log { .. } => {}
+            Notice::Mark(mark) => self.on_mark(tab, mark),
+            Notice::Opened { .. } | Notice::Log { .. } => {}
         }
         Ok(None)
     }
@@ -89,6 +91,12 @@ impl Oracle {
         client: ClientKey,
         notice: ClientNotice,
     ) -> Result<(), Violation> {
+        // Readers have requests of their own.
+        if let ClientNotice::Unsubscribed(request, _) | ClientNotice::Refused(request, _) = &notice
+            && request.0 > READER_REQUESTS
+        {
+            return Ok(());
+        }
         match notice {
             ClientNotice::Status(status) => self.on_status(now, client, status),
             ClientNotice::Subscribed(request, codes) => {
@@ -126,7 +134,24 @@ impl Oracle {
                 }
                 Ok(())
             }
-            ClientNotice::Message(message) => self.on_message(client, &message),
+            ClientNotice::Granted(reader, code) => {
+                if code >= 0x80
+                    && let Some(client) = self.client(client)
+                {
+                    client.readers.remove(&reader);
+                }
+                Ok(())
+            }
+            ClientNotice::ReaderRefused(reader, _) => {
+                if let Some(client) = self.client(client) {
+                    client.readers.remove(&reader);
+                }
+                Ok(())
+            }
+            ClientNotice::Unheard => Ok(()),
+            ClientNotice::Message(message, audience) => {
+                self.on_message(client, &message, &audience)
+            }
         }
     }
 
@@ -353,7 +378,12 @@ impl Oracle {
         Ok(())
     }
 
-    fn on_message(&mut self, key: ClientKey, message: &Message) -> Result<(), Violation> {
+    fn on_message(
+        &mut self,
+        key: ClientKey,
+        message: &Message,
+        audience: &Audience,
+    ) -> Result<(), Violation> {
         let published = MessageId::of(message).and_then(|id| Some((id, self.messages.get(&id)?)));
         let Some((id, published)) = published else {
             return Err(Violation::Invented {
@@ -373,12 +403,14 @@ impl Oracle {
             return Ok(());
         };
         let client = view.clients.entry(key.no).or_default();
+        // What readers get at once, and the client itself when somebody hears it, is told twice.
+        if !audience.is_own && client.was_deaf {
+            self.tell(key, id, message.qos);
+            return self.check_audience(key, id, message, audience);
+        }
         let promise = self.plan.promise;
         client.deliver(key, id, published, message, promise, &mut self.tally)?;
-        let session = client.client_id.as_ref();
-        if let Some(session) = session.and_then(|id| self.sessions.get_mut(id)) {
-            session.got(id);
-        }
-        Ok(())
+        self.tell(key, id, message.qos);
+        self.check_audience(key, id, message, audience)
     }
 }

@@ -122,6 +122,9 @@ impl Oracle {
             Fate::Void
         } else if client.copies(due.message) > 0 {
             Fate::Met
+        } else if client.was_deaf {
+            // It has to get first whatever has waited meanwhile.
+            Fate::Void
         } else if client.connection.is_none() {
             // Its lane is being set up; it comes back.
             Fate::Waiting

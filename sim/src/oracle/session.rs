@@ -79,6 +79,13 @@ impl Session {
         }
     }
 
+    /// A reader takes the place of what a client of an earlier page had subscribed to, if it had: nobody knows of that.
+    pub(super) fn read(&mut self, name: &str) {
+        if let Some(filter) = self.filters.get_mut(name) {
+            filter.firm = None;
+        }
+    }
+
     pub(super) fn got(&mut self, message: MessageId) {
         self.seen.insert(message);
     }

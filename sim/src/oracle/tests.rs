@@ -1,10 +1,15 @@
 use tab::api::{
-    ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause, Durability, Message,
-    Notice, Publication,
+    Audience, ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause, Durability,
+    Message, Notice, Publication,
 };
 use tab::storage::{Row, RowKind, StorageEvent};
 
 use super::*;
+
+const OWN: Audience = Audience {
+    is_own: true,
+    readers: Vec::new(),
+};
 use crate::disk::Change;
 use crate::page::{Act, PROBER, Page};
 use crate::plan::Plan;
@@ -116,7 +121,7 @@ impl Story {
             subscription_identifiers: Vec::new(),
             received_at: self.now(),
         };
-        self.tell(B, ClientNotice::Message(message))
+        self.tell(B, ClientNotice::Message(message, OWN))
     }
 }
 

@@ -54,6 +54,7 @@ impl World<'_> {
         self.net.calm();
         self.disk.calm();
         self.calm_ports();
+        self.calm_readers()?;
         if self.tabs.is_empty() {
             self.birth(None)?;
         }

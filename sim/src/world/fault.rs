@@ -122,7 +122,8 @@ impl World<'_> {
             | Fault::TwoBuilds
             | Fault::Narrow
             | Fault::Ports
-            | Fault::Questions => {}
+            | Fault::Questions
+            | Fault::Readers => {}
         }
         Ok(())
     }

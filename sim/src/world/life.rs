@@ -60,6 +60,9 @@ impl World<'_> {
         if self.plan.has_ports {
             self.schedule(self.now_us, Event::PortTurn(id));
         }
+        if self.plan.has_readers {
+            self.schedule(self.now_us, Event::ReaderTurn(id));
+        }
         if self.plan.has_questions {
             self.schedule(self.now_us, Event::QuestionTurn(id));
         }

@@ -27,6 +27,8 @@ pub(super) enum Arrival {
     Lock(Word),
     /// The page has come so far.
     Marked(u64),
+    /// What comes of a [`crate::mutant::Mutant`] only: the page has not come so far.
+    Hurried(u64),
     /// Of a page's port.
     Port(PortNo, PortInput),
     /// What comes of a [`crate::mutant::Mutant`] only.
@@ -39,7 +41,12 @@ impl Arrival {
         match self {
             Self::Control(..) | Self::Heard(_) | Self::Frame(_) | Self::Forged(_) => 0,
             Self::Timer(_) => 1,
-            Self::Stored(..) | Self::Closed | Self::Lock(_) | Self::Marked(_) | Self::Port(..) => 2,
+            Self::Stored(..)
+            | Self::Closed
+            | Self::Lock(_)
+            | Self::Marked(_)
+            | Self::Hurried(_)
+            | Self::Port(..) => 2,
         }
     }
 }
@@ -63,6 +70,7 @@ impl World<'_> {
             | Arrival::Closed
             | Arrival::Lock(_)
             | Arrival::Marked(_)
+            | Arrival::Hurried(_)
             | Arrival::Port(..)
             | Arrival::Forged(_) => true,
         };
@@ -122,7 +130,11 @@ impl World<'_> {
                 }
                 Ok(())
             }
-            Arrival::Marked(mark) => self.turn(tab, Input::Command(Command::Heard(mark))),
+            Arrival::Hurried(mark) => self.turn(tab, Input::Command(Command::Heard(mark))),
+            Arrival::Marked(mark) => {
+                self.oracle.on_heard(tab, mark);
+                self.turn(tab, Input::Command(Command::Heard(mark)))
+            }
             Arrival::Port(no, input) => {
                 if input == PortInput::Closed {
                     self.oracle.on_port_closed_by_page(self.now(), tab, no);

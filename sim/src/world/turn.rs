@@ -132,6 +132,10 @@ impl World<'_> {
                     for notice in notices {
                         if let Notice::Mark(mark) = notice {
                             self.oracle.tally.marks += 1;
+                            if self.mutant == Some(Mutant::HeardTooSoon) {
+                                let hurried = Event::Arrival(tab, Arrival::Hurried(mark));
+                                self.schedule(self.now_us, hurried);
+                            }
                             let late_us = self.plan.page_ms * 1_000;
                             let marked = Event::Arrival(tab, Arrival::Marked(mark));
                             self.schedule_in(0, late_us, marked);

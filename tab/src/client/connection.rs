@@ -4,9 +4,9 @@ use broker::packet::connack::ConnAckPacket;
 use broker::packet::disconnect::DisconnectPacket;
 use broker::{Packet, PropertyId, PropertyValue, ReasonCode, Time};
 
-use super::{
-    Client, ClientOutput, Connected, Request, State, cost, notify_status, published, refuse,
-};
+use super::readers::For;
+use super::subscribe::Request;
+use super::{Client, ClientOutput, Connected, State, cost, notify_status, published, refuse};
 use crate::api::{ClientStatus, ConnectOptions, DisconnectCause, Problem, RetainHandling, Term};
 use crate::lane::ConnectionNo;
 use crate::packets;
@@ -198,9 +198,11 @@ impl Client {
         if is_unsure {
             return self.renew(now, RetainHandling::SendIfNew, requests, out);
         }
+        self.readers.be_unanswered();
         for request in requests {
-            self.send_request(now, request, out);
+            self.send_unless_of_readers(now, request, out);
         }
+        self.ask_for_readers(now, RetainHandling::SendAtSubscribe, For::New, out);
     }
 
     /// Subscribes anew, and sends once more what was not answered.
@@ -211,19 +213,53 @@ impl Client {
         unanswered: Vec<Request>,
         out: &mut Vec<ClientOutput>,
     ) {
+        self.readers.start_over();
         for batch in self.renewals(at_most) {
-            self.send_request(now, Request::Subscribe(None, batch), out);
+            self.send_request(now, Request::Renew(batch), out);
         }
         for request in unanswered {
-            if !matches!(request, Request::Subscribe(None, _)) {
-                self.send_request(now, request, out);
+            if !matches!(request, Request::Renew(_) | Request::Restore(_)) {
+                self.send_unless_of_readers(now, request, out);
             }
+        }
+        self.ask_for_readers(now, at_most, For::All, out);
+    }
+
+    /// Sends a request that was not answered, unless it is about what readers want: that is asked for as it is now.
+    fn send_unless_of_readers(&mut self, now: Time, request: Request, out: &mut Vec<ClientOutput>) {
+        if !matches!(request, Request::Read { .. }) {
+            self.send_request(now, request, out);
+        }
+    }
+
+    /// Asks for the filters of readers that are not asked for yet.
+    fn ask_for_readers(
+        &mut self,
+        now: Time,
+        at_most: RetainHandling,
+        whom: For,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        for (topic_filter, wanted) in self.readers.due() {
+            let own = self.subscriptions.get(&topic_filter);
+            let own = own
+                .filter(|_| whom == For::All)
+                .map(|it| it.retain_handling);
+            let wanted = [Some(wanted), own];
+            let handling = if wanted.contains(&Some(RetainHandling::SendAtSubscribe)) {
+                at_most
+            } else if wanted.contains(&Some(RetainHandling::SendIfNew)) {
+                RetainHandling::SendIfNew
+            } else {
+                RetainHandling::DoNotSend
+            };
+            self.ask_for(now, &topic_filter, handling, whom, out);
         }
     }
 
     /// The broker knows nothing of this client: subscribes anew, and publishes anew what was not acknowledged.
     fn start_over(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
-        self.received.clear();
+        self.inbox.lose_session();
         let mut again = 0;
         for in_flight in core::mem::take(&mut self.in_flight).into_iter().rev() {
             self.packet_ids.remove(&in_flight.packet_id);
@@ -287,7 +323,8 @@ impl Client {
         self.is_unsure = false;
         self.attempts = 0;
         self.subscriptions.clear();
-        self.received.clear();
+        self.readers.clear();
+        self.inbox.clear();
         self.packet_ids.clear();
         for in_flight in self.in_flight.drain(..) {
             refuse(in_flight.request, problem.clone(), out);
@@ -298,7 +335,7 @@ impl Client {
         }
         let waiting = core::mem::take(&mut self.waiting_requests);
         for request in self.take_requests().into_iter().chain(waiting) {
-            request.refuse(problem, out);
+            self.refuse_request(request, problem, out);
         }
     }
 }

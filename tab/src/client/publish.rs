@@ -2,13 +2,12 @@
 
 use broker::packet::puback::PubAckPacket;
 use broker::packet::pubcomp::PubCompPacket;
-use broker::packet::publish::PublishPacket;
 use broker::packet::pubrec::PubRecPacket;
 use broker::packet::pubrel::PubRelPacket;
 use broker::{Packet, QoS, ReasonCode, Time, TopicName};
 
 use super::{Client, ClientOutput, InFlight, State, cost, published, refuse};
-use crate::api::{ClientNotice, Problem, Publication, RequestId};
+use crate::api::{Problem, Publication, RequestId};
 use crate::packets;
 
 impl Client {
@@ -193,27 +192,6 @@ impl Client {
         Some(in_flight)
     }
 
-    pub(super) fn on_message(
-        &mut self,
-        now: Time,
-        packet: PublishPacket,
-        out: &mut Vec<ClientOutput>,
-    ) {
-        let (qos, packet_id) = (packet.qos, packet.packet_id.unwrap_or_default());
-        // What is not sent again is another message, whatever was received under its identifier: the session may be another
-        // one. [MQTT-3.3.1-1]
-        let is_new = qos != QoS::ExactlyOnce || self.received.insert(packet_id) || !packet.dup;
-        if is_new {
-            let message = packets::message(packet, now);
-            out.push(ClientOutput::Notify(ClientNotice::Message(message)));
-        }
-        match qos {
-            QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.send(now, Packet::PubAck(PubAckPacket::new(packet_id)), out),
-            QoS::ExactlyOnce => self.send(now, Packet::PubRec(PubRecPacket::new(packet_id)), out),
-        }
-    }
-
     pub(super) fn on_pubrel(
         &mut self,
         now: Time,
@@ -221,7 +199,7 @@ impl Client {
         out: &mut Vec<ClientOutput>,
     ) {
         let id = packet.packet_id;
-        let answer = if self.received.remove(&id) {
+        let answer = if self.release(id) {
             PubCompPacket::new(id)
         } else {
             PubCompPacket::new_with_reason(id, ReasonCode::PacketIdentifierNotFound)

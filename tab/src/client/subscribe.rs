@@ -1,13 +1,60 @@
-//! Subscriptions of a client, and the requests that change them.
+//! Subscriptions of a client and of its readers, and the requests that change them.
 
 use broker::packet::suback::SubAckPacket;
 use broker::packet::unsuback::UnsubAckPacket;
 use broker::sorted::Map;
 use broker::{Packet, ReasonCode, Time, TopicFilter};
 
-use super::{Client, ClientOutput, Request, State, refuse};
-use crate::api::{ClientNotice, Problem, RequestId, RetainHandling, Subscription};
+use super::readers::{Added, For, Removed, granted};
+use super::{Client, ClientOutput, State, refuse};
+use crate::api::{ClientNotice, Problem, ReaderNo, RequestId, RetainHandling, Subscription};
 use crate::packets;
+
+/// What goes to the broker and is answered.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// The client subscribes.
+    Subscribe {
+        asked: Asked,
+        subscriptions: Vec<Subscription>,
+        /// The identifier that it went out with, if readers share it: then there is one subscription.
+        shared_by: Option<u32>,
+    },
+    /// Once more what the client has subscribed to, for which nobody waits.
+    Renew(Vec<Subscription>),
+    /// The last reader of a filter has left, and the client's own options are restored.
+    Restore(Subscription),
+    /// The client unsubscribes.
+    Unsubscribe {
+        request: RequestId,
+        topic_filters: Vec<String>,
+        /// Those of which the broker was told nothing, because readers read them.
+        untold: Vec<String>,
+    },
+    /// The client unsubscribes from what readers read, and this is what they want of the last of these filters: it is answered
+    /// with that, so that it comes after what it was asked for before.
+    Leave {
+        request: RequestId,
+        topic_filters: Vec<String>,
+        identifier: u32,
+    },
+    /// What readers want of a filter, with the identifier that it went out with.
+    Read {
+        topic_filter: String,
+        identifier: u32,
+    },
+    /// The last reader of a filter wants nothing more.
+    Release(RequestId, String),
+}
+
+/// What the page asked for, and which of its topic filters this is about; `None`: all.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    request: RequestId,
+    positions: Option<Vec<usize>>,
+}
+
+// What the page wants.
 
 impl Client {
     pub(super) fn on_subscribe(
@@ -17,28 +64,33 @@ impl Client {
         subscriptions: Vec<Subscription>,
         out: &mut Vec<ClientOutput>,
     ) {
-        let problem = subscriptions
-            .iter()
-            .find_map(|s| TopicFilter::parse(&s.topic_filter).err());
-        if let Some(error) = problem {
-            return refuse(request, Problem::TopicFilter(error.to_string()), out);
-        }
-        let Some(first) = subscriptions.first() else {
-            return refuse(request, Problem::NoTopicFilter, out);
-        };
-        if subscriptions
-            .iter()
-            .any(|s| s.identifier != first.identifier)
-        {
-            let why = "the subscriptions of one request share one identifier".to_owned();
-            return refuse(request, Problem::NotEncodable(why), out);
-        }
-        let probe = packets::subscribe(1, first.identifier, &subscriptions);
-        let probe = Packet::Subscribe(probe);
-        if let Err(problem) = self.check(&probe) {
+        if let Err(problem) = self.check_subscriptions(&subscriptions) {
             return refuse(request, problem, out);
         }
-        self.request(now, Request::Subscribe(Some(request), subscriptions), out);
+        let subscribe = Request::Subscribe {
+            asked: Asked {
+                request,
+                positions: None,
+            },
+            subscriptions,
+            shared_by: None,
+        };
+        self.request(now, subscribe, out);
+    }
+
+    fn check_subscriptions(&self, subscriptions: &[Subscription]) -> Result<(), Problem> {
+        for subscription in subscriptions {
+            TopicFilter::parse(&subscription.topic_filter)
+                .map_err(|error| Problem::TopicFilter(error.to_string()))?;
+        }
+        let first = subscriptions.first().ok_or(Problem::NoTopicFilter)?;
+        let mut all = subscriptions.iter();
+        if all.any(|it| it.identifier != first.identifier) {
+            let why = "the subscriptions of one request share one identifier".to_owned();
+            return Err(Problem::NotEncodable(why));
+        }
+        let probe = packets::subscribe(1, first.identifier, subscriptions);
+        self.check(&Packet::Subscribe(probe))
     }
 
     pub(super) fn on_unsubscribe(
@@ -61,16 +113,157 @@ impl Client {
         if let Err(problem) = self.check(&probe) {
             return refuse(request, problem, out);
         }
-        self.request(now, Request::Unsubscribe(request, topic_filters), out);
+        let unsubscribe = Request::Unsubscribe {
+            request,
+            topic_filters,
+            untold: Vec::new(),
+        };
+        self.request(now, unsubscribe, out);
     }
 
+    pub(super) fn on_read(
+        &mut self,
+        now: Time,
+        no: ReaderNo,
+        wanted: Subscription,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let problem = match self.check_subscriptions(core::slice::from_ref(&wanted)) {
+            _ if self.wanted.is_none() => Some(Problem::NotConnected),
+            // Whoever is asked for again is asked for as it is now.
+            _ if self.readers.is_there(no) => Some(Problem::Replaced),
+            checked => checked.err(),
+        };
+        if let Some(problem) = problem {
+            return notify(ClientNotice::ReaderRefused(no, problem), out);
+        }
+        self.inbox.expect_reader();
+        let topic_filter = wanted.topic_filter.clone();
+        self.keep_subscribed(&topic_filter, out);
+        let own = self.own(&topic_filter).cloned();
+        let added = self.readers.add(no, wanted, own.as_ref());
+        match added {
+            // It is asked for as soon as there is a connection.
+            Added::Ask(_) if !matches!(self.state, State::Connected(_)) => {
+                self.readers.be_due(&topic_filter);
+            }
+            Added::Ask(handling) => {
+                self.ask_for(now, &topic_filter, handling, For::Reader(no), out);
+            }
+            Added::Wait => {}
+            Added::Granted(qos) => notify(ClientNotice::Granted(no, qos), out),
+        }
+    }
+
+    pub(super) fn on_release(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        no: ReaderNo,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let (topic_filter, is_last) = match self.readers.remove(no) {
+            Removed::Nobody => return unsubscribed(request, out),
+            Removed::Shared(topic_filter) => (topic_filter, false),
+            Removed::Last(topic_filter, may_be_there) => {
+                if may_be_there && self.own(&topic_filter).is_none() {
+                    return self.request(now, Request::Release(request, topic_filter), out);
+                }
+                (topic_filter, may_be_there)
+            }
+        };
+        self.restore(now, &topic_filter, is_last, out);
+        unsubscribed(request, out);
+    }
+
+    /// Somebody wants less of a filter now, which others want still.
+    fn restore(
+        &mut self,
+        now: Time,
+        topic_filter: &str,
+        is_last: bool,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let own = self.own(topic_filter).cloned();
+        if is_last {
+            if let Some(own) = own {
+                let restore = Request::Restore(Subscription {
+                    retain_handling: RetainHandling::DoNotSend,
+                    ..own
+                });
+                self.request(now, restore, out);
+            }
+        } else if !self.readers.is_asked(topic_filter, own.as_ref()) {
+            if matches!(self.state, State::Connected(_)) {
+                let handling = RetainHandling::DoNotSend;
+                self.ask_for(now, topic_filter, handling, For::Nobody, out);
+            } else {
+                self.readers.be_due(topic_filter);
+            }
+        }
+    }
+
+    /// The client's own subscription with this filter, as it will be once all that was asked for is answered.
+    fn own(&self, topic_filter: &str) -> Option<&Subscription> {
+        let sent = self.requests.iter().map(|(_, request)| request);
+        let latest = sent
+            .chain(&self.waiting_requests)
+            .rev()
+            .find_map(|it| it.changes(topic_filter));
+        latest.unwrap_or_else(|| self.subscriptions.get(topic_filter))
+    }
+
+    /// Somebody reads a filter again before the broker was told that nobody does.
+    fn keep_subscribed(&mut self, topic_filter: &str, out: &mut Vec<ClientOutput>) {
+        self.waiting_requests.retain(|request| match request {
+            Request::Release(request, released) if released == topic_filter => {
+                unsubscribed(*request, out);
+                false
+            }
+            _ => true,
+        });
+    }
+}
+
+// To the broker.
+
+impl Client {
     pub(super) fn request(&mut self, now: Time, request: Request, out: &mut Vec<ClientOutput>) {
         match &self.state {
             State::Connected(_) => self.send_request(now, request, out),
-            _ if self.wanted.is_none() => request.refuse(&Problem::NotConnected, out),
+            _ if self.wanted.is_none() => {
+                self.refuse_request(request, &Problem::NotConnected, out);
+            }
             State::Offline | State::Pausing(_) | State::Connecting(..) => {
                 self.waiting_requests.push(request);
             }
+        }
+    }
+
+    /// Asks the broker for what readers want of a filter, together with the client itself.
+    pub(super) fn ask_for(
+        &mut self,
+        now: Time,
+        topic_filter: &str,
+        handling: RetainHandling,
+        whom: For,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let own = self.own(topic_filter).cloned();
+        let asked = self.readers.ask(topic_filter, own.as_ref(), handling, whom);
+        if let Some((first, second)) = asked {
+            self.send_read(now, Some(first), out);
+            self.send_read(now, second, out);
+        }
+    }
+
+    fn send_read(&mut self, now: Time, asked: Option<Subscription>, out: &mut Vec<ClientOutput>) {
+        if let Some(asked) = asked {
+            let request = Request::Read {
+                topic_filter: asked.topic_filter.clone(),
+                identifier: asked.identifier.unwrap_or_default(),
+            };
+            self.send_subscribe(now, request, &[asked], out);
         }
     }
 
@@ -80,21 +273,188 @@ impl Client {
         request: Request,
         out: &mut Vec<ClientOutput>,
     ) {
+        match request {
+            Request::Subscribe {
+                asked,
+                subscriptions,
+                ..
+            } => self.send_subscriptions(now, asked, subscriptions, out),
+            Request::Restore(subscription) => {
+                let packet = [subscription.clone()];
+                self.send_subscribe(now, Request::Restore(subscription), &packet, out);
+            }
+            Request::Renew(subscriptions) => {
+                let packet = subscriptions.clone();
+                self.send_subscribe(now, Request::Renew(subscriptions), &packet, out);
+            }
+            Request::Unsubscribe {
+                request,
+                topic_filters,
+                ..
+            }
+            | Request::Leave {
+                request,
+                topic_filters,
+                ..
+            } => self.send_unsubscribe(now, request, topic_filters, out),
+            Request::Release(_, ref topic_filter) => {
+                let topic_filters = [topic_filter.clone()];
+                let packet = |id| Packet::Unsubscribe(packets::unsubscribe(id, &topic_filters));
+                self.send_numbered(now, request, packet, out);
+            }
+            Request::Read { topic_filter, .. } => {
+                self.ask_for(
+                    now,
+                    &topic_filter,
+                    RetainHandling::DoNotSend,
+                    For::Nobody,
+                    out,
+                );
+            }
+        }
+    }
+
+    /// What the client subscribes to: in one SUBSCRIBE what is its alone, and in one for each what readers share.
+    fn send_subscriptions(
+        &mut self,
+        now: Time,
+        asked: Asked,
+        subscriptions: Vec<Subscription>,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let is_shared = |it: &Subscription| self.readers.has(&it.topic_filter);
+        if !subscriptions.iter().any(is_shared) {
+            let packet = subscriptions.clone();
+            let request = Request::Subscribe {
+                asked,
+                subscriptions,
+                shared_by: None,
+            };
+            return self.send_subscribe(now, request, &packet, out);
+        }
+        let parts = subscriptions.len();
+        if parts > 1 && asked.positions.is_none() {
+            self.gathered.insert(asked.request, vec![None; parts]);
+        }
+        let mut alone = (Vec::new(), Vec::new());
+        for (index, subscription) in subscriptions.into_iter().enumerate() {
+            let position = match &asked.positions {
+                Some(positions) => positions.get(index).copied().unwrap_or_default(),
+                None => index,
+            };
+            if self.readers.has(&subscription.topic_filter) {
+                let positions = (parts > 1 || asked.positions.is_some()).then(|| vec![position]);
+                self.send_shared(now, asked.request, positions, subscription, out);
+            } else {
+                alone.0.push(position);
+                alone.1.push(subscription);
+            }
+        }
+        let (positions, subscriptions) = alone;
+        if !subscriptions.is_empty() {
+            let packet = subscriptions.clone();
+            let request = Request::Subscribe {
+                asked: Asked {
+                    request: asked.request,
+                    positions: Some(positions),
+                },
+                subscriptions,
+                shared_by: None,
+            };
+            self.send_subscribe(now, request, &packet, out);
+        }
+    }
+
+    fn send_shared(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        positions: Option<Vec<usize>>,
+        subscription: Subscription,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let handling = subscription.retain_handling;
+        let topic_filter = &subscription.topic_filter;
+        let own = Some(&subscription);
+        let asked = self.readers.ask(topic_filter, own, handling, For::Own);
+        let Some((packet, second)) = asked else {
+            return;
+        };
+        let request = Request::Subscribe {
+            asked: Asked { request, positions },
+            subscriptions: vec![subscription],
+            shared_by: packet.identifier,
+        };
+        self.send_subscribe(now, request, &[packet], out);
+        self.send_read(now, second, out);
+    }
+
+    fn send_subscribe(
+        &mut self,
+        now: Time,
+        request: Request,
+        subscriptions: &[Subscription],
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let identifier = subscriptions.first().and_then(|it| it.identifier);
+        let packet = |id| Packet::Subscribe(packets::subscribe(id, identifier, subscriptions));
+        self.send_numbered(now, request, packet, out);
+    }
+
+    /// What readers read goes on, with what they want alone.
+    fn send_unsubscribe(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        topic_filters: Vec<String>,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let is_read = |it: &String| self.readers.has(it);
+        let (read, alone): (Vec<String>, Vec<String>) =
+            topic_filters.iter().cloned().partition(is_read);
+        let handling = RetainHandling::DoNotSend;
+        let mut asked = Vec::new();
+        for topic_filter in &read {
+            if alone.is_empty() || !self.readers.is_asked(topic_filter, None) {
+                let read = self.readers.ask(topic_filter, None, handling, For::Nobody);
+                asked.extend(read.map(|(read, _)| read));
+            }
+        }
+        if !alone.is_empty() {
+            let request = Request::Unsubscribe {
+                request,
+                topic_filters,
+                untold: read,
+            };
+            let packet = |id| Packet::Unsubscribe(packets::unsubscribe(id, &alone));
+            self.send_numbered(now, request, packet, out);
+        } else if let Some(last) = asked.pop() {
+            let request = Request::Leave {
+                request,
+                topic_filters,
+                identifier: last.identifier.unwrap_or_default(),
+            };
+            self.send_subscribe(now, request, &[last], out);
+        }
+        for asked in asked {
+            self.send_read(now, Some(asked), out);
+        }
+    }
+
+    fn send_numbered(
+        &mut self,
+        now: Time,
+        request: Request,
+        packet: impl FnOnce(u16) -> Packet,
+        out: &mut Vec<ClientOutput>,
+    ) {
         let Some(packet_id) = self.next_packet_id() else {
-            return request.refuse(&Problem::TooManyInFlight, out);
+            return self.refuse_request(request, &Problem::TooManyInFlight, out);
         };
-        let packet = match &request {
-            Request::Subscribe(_, subscriptions) => {
-                let identifier = subscriptions.first().and_then(|s| s.identifier);
-                Packet::Subscribe(packets::subscribe(packet_id, identifier, subscriptions))
-            }
-            Request::Unsubscribe(_, topic_filters) => {
-                Packet::Unsubscribe(packets::unsubscribe(packet_id, topic_filters))
-            }
-        };
+        let packet = packet(packet_id);
         if let Err(problem) = self.check_size(&packet) {
             self.packet_ids.remove(&packet_id);
-            return request.refuse(&problem, out);
+            return self.refuse_request(request, &problem, out);
         }
         self.requests.push_back((packet_id, request));
         self.send(now, packet, out);
@@ -109,12 +469,15 @@ impl Client {
         requests.into_iter().map(|(_, request)| request).collect()
     }
 
-    /// The subscriptions, in batches that share an identifier and fit into one packet, with no more retained messages
-    /// than `at_most` brings.
+    /// What the client alone has subscribed to, in batches that share an identifier and fit into one packet, with no more
+    /// retained messages than `at_most` brings.
     pub(super) fn renewals(&self, at_most: RetainHandling) -> Vec<Vec<Subscription>> {
         const FILTERS_MAX: usize = 64;
         let mut batches: Map<Option<u32>, Vec<Vec<Subscription>>> = Map::new();
-        for subscription in self.subscriptions.values() {
+        for (topic_filter, subscription) in self.subscriptions.iter() {
+            if self.readers.has(topic_filter) {
+                continue;
+            }
             let mut subscription = subscription.clone();
             if subscription.retain_handling == RetainHandling::SendAtSubscribe {
                 subscription.retain_handling = at_most;
@@ -127,44 +490,138 @@ impl Client {
         }
         batches.into_values().flatten().collect()
     }
+}
 
+// From the broker.
+
+impl Client {
     pub(super) fn on_suback(&mut self, packet: SubAckPacket, out: &mut Vec<ClientOutput>) {
-        let codes: Vec<u8> = packet.reason_codes.iter().map(|code| *code as u8).collect();
+        let mut codes: Vec<u8> = packet.reason_codes.iter().map(|code| *code as u8).collect();
         match self.answered(packet.packet_id) {
-            Some(Request::Subscribe(request, subscriptions)) => {
-                for (subscription, code) in subscriptions.into_iter().zip(&codes) {
-                    let filter = subscription.topic_filter.clone();
+            Some(Request::Subscribe {
+                asked,
+                subscriptions,
+                shared_by,
+            }) => {
+                for (subscription, code) in subscriptions.into_iter().zip(&mut codes) {
+                    let topic_filter = subscription.topic_filter.clone();
+                    if let Some(identifier) = shared_by {
+                        self.tell_readers(&topic_filter, identifier, *code, out);
+                        *code = granted(*code, &subscription);
+                    }
                     if *code < 0x80 {
-                        // A renewal changes nothing that the page asked for.
-                        if request.is_some() {
-                            self.subscriptions.insert(filter, subscription);
-                        }
-                    } else if request.is_none() {
-                        self.subscriptions.remove(&filter);
+                        self.subscriptions.insert(topic_filter, subscription);
                     }
                 }
-                if let Some(request) = request {
-                    let notice = ClientNotice::Subscribed(request, codes);
-                    out.push(ClientOutput::Notify(notice));
+                self.gather(asked, codes, out);
+            }
+            Some(Request::Renew(subscriptions)) => {
+                for (subscription, code) in subscriptions.iter().zip(&codes) {
+                    // A renewal changes nothing else that the page asked for.
+                    if *code >= 0x80 {
+                        self.subscriptions.remove(&subscription.topic_filter);
+                    }
                 }
             }
-            Some(Request::Unsubscribe(..)) | None => self.fail(ReasonCode::ProtocolError, out),
+            // If the broker does not take that, the client gets more than it wants.
+            Some(Request::Restore(_)) => {}
+            Some(Request::Leave {
+                request,
+                topic_filters,
+                identifier,
+            }) => {
+                let code = codes.first().copied().unwrap_or(0x80);
+                if let Some(last) = topic_filters.last() {
+                    self.tell_readers(last, identifier, code, out);
+                }
+                // A broker that does not take it goes on with what the client has.
+                let code = if code < 0x80 { 0 } else { code };
+                if code == 0 {
+                    for topic_filter in &topic_filters {
+                        self.subscriptions.remove(topic_filter);
+                    }
+                }
+                unsubscribed_from(request, vec![code; topic_filters.len()], out);
+            }
+            Some(Request::Read {
+                topic_filter,
+                identifier,
+            }) => {
+                let code = codes.first().copied().unwrap_or(0x80);
+                self.tell_readers(&topic_filter, identifier, code, out);
+            }
+            Some(Request::Unsubscribe { .. } | Request::Release(..)) | None => {
+                self.fail(ReasonCode::ProtocolError, out);
+            }
         }
     }
 
     pub(super) fn on_unsuback(&mut self, packet: UnsubAckPacket, out: &mut Vec<ClientOutput>) {
         let codes: Vec<u8> = packet.reason_codes.iter().map(|code| *code as u8).collect();
         match self.answered(packet.packet_id) {
-            Some(Request::Unsubscribe(request, topic_filters)) => {
-                for (filter, code) in topic_filters.iter().zip(&codes) {
-                    if *code < 0x80 {
-                        self.subscriptions.remove(filter);
+            Some(Request::Unsubscribe {
+                request,
+                topic_filters,
+                untold,
+            }) => {
+                let mut told = codes.into_iter();
+                let mut codes = Vec::with_capacity(topic_filters.len());
+                for topic_filter in &topic_filters {
+                    let code = if untold.contains(topic_filter) {
+                        0
+                    } else {
+                        told.next().unwrap_or(0x80)
+                    };
+                    if code < 0x80 {
+                        self.subscriptions.remove(topic_filter);
                     }
+                    codes.push(code);
                 }
-                let notice = ClientNotice::Unsubscribed(request, codes);
-                out.push(ClientOutput::Notify(notice));
+                unsubscribed_from(request, codes, out);
             }
-            Some(Request::Subscribe(..)) | None => self.fail(ReasonCode::ProtocolError, out),
+            Some(Request::Release(request, _)) => unsubscribed_from(request, codes, out),
+            Some(
+                Request::Subscribe { .. }
+                | Request::Renew(_)
+                | Request::Restore(_)
+                | Request::Read { .. }
+                | Request::Leave { .. },
+            )
+            | None => {
+                self.fail(ReasonCode::ProtocolError, out);
+            }
+        }
+    }
+
+    fn tell_readers(
+        &mut self,
+        topic_filter: &str,
+        identifier: u32,
+        code: u8,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        for (no, code) in self.readers.answer(topic_filter, identifier, code) {
+            notify(ClientNotice::Granted(no, code), out);
+        }
+    }
+
+    /// Answers the page as soon as all parts of what it asked for are answered.
+    fn gather(&mut self, asked: Asked, codes: Vec<u8>, out: &mut Vec<ClientOutput>) {
+        let Asked { request, positions } = asked;
+        let Some(positions) = positions else {
+            return notify(ClientNotice::Subscribed(request, codes), out);
+        };
+        let Some(gathered) = self.gathered.get_mut(&request) else {
+            return;
+        };
+        for (position, code) in positions.into_iter().zip(codes) {
+            if let Some(gathered) = gathered.get_mut(position) {
+                *gathered = Some(code);
+            }
+        }
+        if let Some(codes) = gathered.iter().copied().collect() {
+            self.gathered.remove(&request);
+            notify(ClientNotice::Subscribed(request, codes), out);
         }
     }
 
@@ -174,16 +631,91 @@ impl Client {
         self.packet_ids.remove(&packet_id);
         Some(request)
     }
+
+    /// A request cannot be carried out.
+    pub(super) fn refuse_request(
+        &mut self,
+        request: Request,
+        problem: &Problem,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        match request {
+            Request::Subscribe {
+                asked,
+                subscriptions,
+                shared_by,
+            } => {
+                // Unless another part of it was refused already.
+                if asked.positions.is_none() || self.gathered.remove(&asked.request).is_some() {
+                    refuse(asked.request, problem.clone(), out);
+                }
+                if let (Some(identifier), Some(shared)) = (shared_by, subscriptions.first()) {
+                    self.refuse_readers(&shared.topic_filter, identifier, problem, out);
+                }
+            }
+            Request::Leave {
+                request,
+                topic_filters,
+                identifier,
+            } => {
+                refuse(request, problem.clone(), out);
+                if let Some(last) = topic_filters.last() {
+                    self.refuse_readers(last, identifier, problem, out);
+                }
+            }
+            Request::Unsubscribe { request, .. } | Request::Release(request, _) => {
+                refuse(request, problem.clone(), out);
+            }
+            Request::Read {
+                topic_filter,
+                identifier,
+            } => self.refuse_readers(&topic_filter, identifier, problem, out),
+            // It is the client's own, and nobody waits for it.
+            Request::Renew(_) | Request::Restore(_) => {}
+        }
+    }
+
+    fn refuse_readers(
+        &mut self,
+        topic_filter: &str,
+        identifier: u32,
+        problem: &Problem,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        for (no, _) in self.readers.answer(topic_filter, identifier, 0x80) {
+            notify(ClientNotice::ReaderRefused(no, problem.clone()), out);
+        }
+    }
 }
 
 impl Request {
-    pub(super) fn refuse(&self, problem: &Problem, out: &mut Vec<ClientOutput>) {
+    /// What it makes of the client's own subscription with this filter, if it changes it.
+    fn changes(&self, topic_filter: &str) -> Option<Option<&Subscription>> {
         match self {
-            Self::Subscribe(Some(request), _) | Self::Unsubscribe(request, _) => {
-                refuse(*request, problem.clone(), out);
+            Self::Subscribe { subscriptions, .. } => {
+                let mut all = subscriptions.iter().rev();
+                all.find(|it| it.topic_filter == topic_filter).map(Some)
             }
-            // A renewal is the client's own; nobody waits for it.
-            Self::Subscribe(None, _) => {}
+            Self::Unsubscribe { topic_filters, .. } | Self::Leave { topic_filters, .. } => {
+                topic_filters
+                    .iter()
+                    .any(|it| it == topic_filter)
+                    .then_some(None)
+            }
+            Self::Renew(_) | Self::Restore(_) | Self::Read { .. } | Self::Release(..) => None,
         }
     }
+}
+
+fn notify(notice: ClientNotice, out: &mut Vec<ClientOutput>) {
+    out.push(ClientOutput::Notify(notice));
+}
+
+/// There was nothing to tell the broker.
+fn unsubscribed(request: RequestId, out: &mut Vec<ClientOutput>) {
+    unsubscribed_from(request, vec![0], out);
+}
+
+fn unsubscribed_from(request: RequestId, codes: Vec<u8>, out: &mut Vec<ClientOutput>) {
+    notify(ClientNotice::Unsubscribed(request, codes), out);
 }

@@ -6,10 +6,11 @@ use broker::packet::pubrec::PubRecPacket;
 use broker::packet::pubrel::PubRelPacket;
 use broker::packet::suback::{SubAckPacket, SubAckReasonCode};
 use broker::packet::subscribe::RetainHandling;
+use broker::packet::unsuback::{UnsubAckPacket, UnsubAckReasonCode};
 
 use super::*;
 use crate::api::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
-use crate::api::{DisconnectCause, Publication};
+use crate::api::{DisconnectCause, Publication, ReaderNo};
 
 const NOW: Time = Time::from_ms(1_000);
 const TERM: Term = Term(1);
@@ -75,6 +76,115 @@ impl Bench {
         self.command(ClientCommand::Publish(RequestId(request), publication));
     }
 
+    /// A message on the topic "a" arrives: what the page is told of it, and who is to hear it.
+    fn message(
+        &mut self,
+        packet_id: u16,
+        qos: QoS,
+        dup: bool,
+        identifiers: &[u32],
+    ) -> Vec<(bool, Vec<ReaderNo>)> {
+        let mut message = PublishPacket::new("a", "", qos);
+        message.packet_id = (packet_id > 0).then_some(packet_id);
+        message.dup = dup;
+        self.publish_in(message, identifiers)
+    }
+
+    fn publish_in(
+        &mut self,
+        mut message: PublishPacket,
+        identifiers: &[u32],
+    ) -> Vec<(bool, Vec<ReaderNo>)> {
+        for identifier in identifiers {
+            message.properties.set_subscription_identifier(*identifier);
+        }
+        let before = self.out.len();
+        self.packet(Packet::Publish(message));
+        audiences(&self.out[before..])
+    }
+
+    /// A retained message of these subscriptions comes for these readers.
+    #[track_caller]
+    fn retained(&mut self, identifiers: &[u32], readers: &[u32]) {
+        let message = PublishPacket::new("a", "", QoS::AtMostOnce).with_retain(true);
+        let readers = readers.iter().copied().map(ReaderNo).collect();
+        assert_eq!(self.publish_in(message, identifiers), [(false, readers)]);
+    }
+
+    fn tell_kept(&mut self) -> Vec<(bool, Vec<ReaderNo>)> {
+        assert!(self.client.wants_to_tell());
+        let before = self.out.len();
+        self.client.tell_kept(&mut self.out);
+        audiences(&self.out[before..])
+    }
+
+    /// The page hears all that it was told.
+    fn hear(&mut self) {
+        self.client.mark(u64::MAX);
+        self.input(ClientInput::Heard(u64::MAX));
+    }
+
+    fn told_unheard(&mut self) -> bool {
+        self.heard().contains(&ClientNotice::Unheard)
+    }
+
+    fn subscribe(&mut self, request: u64, topic_filter: &str) {
+        let subscription = Subscription {
+            topic_filter: topic_filter.to_owned(),
+            ..Subscription::default()
+        };
+        self.command(ClientCommand::Subscribe(
+            RequestId(request),
+            vec![subscription],
+        ));
+        self.suback(&[SubAckReasonCode::GrantedQoS0]);
+    }
+
+    /// Somebody reads a filter; the identifier with which the broker is asked for it.
+    fn read(&mut self, no: u32, topic_filter: &str) -> Option<u32> {
+        let subscription = Subscription {
+            topic_filter: topic_filter.to_owned(),
+            ..Subscription::default()
+        };
+        self.out.clear();
+        self.command(ClientCommand::Read(ReaderNo(no), subscription));
+        self.out.iter().find_map(subscribed_with)
+    }
+
+    /// QoS and No Local of the last SUBSCRIBE, and its identifier.
+    fn last_subscribe(&mut self) -> ((QoS, bool), Option<u32>) {
+        let sent = self.sent();
+        let Some(Packet::Subscribe(packet)) = sent.last() else {
+            panic!("{sent:?}");
+        };
+        let options = packet.filters[0].options;
+        let identifier = packet.properties.get_subscription_identifier();
+        ((options.qos, options.no_local), identifier)
+    }
+
+    /// Answers every request alike.
+    fn suback(&mut self, codes: &[SubAckReasonCode]) {
+        let requests: Vec<u16> = self.client.requests.iter().map(|it| it.0).collect();
+        assert!(!requests.is_empty());
+        for packet_id in requests {
+            self.suback_to(packet_id, codes);
+        }
+    }
+
+    fn suback_to(&mut self, packet_id: u16, codes: &[SubAckReasonCode]) {
+        let mut packet = SubAckPacket::new(packet_id);
+        packet.reason_codes = codes.to_vec();
+        self.packet(Packet::SubAck(packet));
+    }
+
+    fn unsuback(&mut self) {
+        let packet_id = self.client.requests.back().expect("a request").0;
+        let mut packet = UnsubAckPacket::new(packet_id);
+        packet.reason_codes = vec![UnsubAckReasonCode::Success];
+        self.out.clear();
+        self.packet(Packet::UnsubAck(packet));
+    }
+
     /// The packets sent since this was last asked; what else was put out is gone too.
     fn sent(&mut self) -> Vec<Packet> {
         let outputs = self.out.drain(..);
@@ -104,6 +214,25 @@ impl Bench {
         });
         notices.collect()
     }
+}
+
+/// The identifier of a SUBSCRIBE.
+fn subscribed_with(output: &ClientOutput) -> Option<u32> {
+    match output {
+        ClientOutput::Send(_, Packet::Subscribe(packet)) => {
+            packet.properties.get_subscription_identifier()
+        }
+        _ => None,
+    }
+}
+
+/// Whom messages are told: whether the client itself, and which readers.
+fn audiences(out: &[ClientOutput]) -> Vec<(bool, Vec<ReaderNo>)> {
+    let messages = out.iter().filter_map(|output| match output {
+        ClientOutput::Notify(ClientNotice::Message(_, audience)) => Some(audience),
+        _ => None,
+    });
+    messages.map(|it| (it.is_own, it.readers.clone())).collect()
 }
 
 fn connack(session_present: bool) -> ConnAckPacket {
@@ -244,7 +373,7 @@ fn what_is_not_sent_again_is_new_under_a_known_identifier_too() {
         message.dup = dup;
         bench.packet(Packet::Publish(message.clone()));
         let heard = bench.heard().into_iter();
-        let heard = heard.filter(|notice| matches!(notice, ClientNotice::Message(_)));
+        let heard = heard.filter(|notice| matches!(notice, ClientNotice::Message(..)));
         assert_eq!(heard.count(), messages, "dup: {dup}");
     }
 }
@@ -457,17 +586,497 @@ fn unanswered_requests_are_sent_again_in_order() {
 }
 
 #[test]
-fn a_message_with_qos_2_that_comes_twice_is_told_once() {
+fn a_message_is_acknowledged_once_the_page_has_heard_it() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.out.clear();
-    let publish = PublishPacket::new("a", "", QoS::ExactlyOnce).with_packet_id(5);
-    bench.packet(Packet::Publish(publish.clone()));
+    bench.message(5, QoS::AtLeastOnce, false, &[]);
+    assert!(bench.sent().is_empty());
+    assert!(bench.client.wants_mark());
+    bench.client.mark(7);
+    assert!(!bench.client.wants_mark());
+    bench.message(6, QoS::ExactlyOnce, false, &[]);
+    bench.input(ClientInput::Heard(6));
+    assert!(bench.sent().is_empty());
+    bench.input(ClientInput::Heard(7));
+    assert!(matches!(&bench.sent()[..], [Packet::PubAck(ack)] if ack.packet_id == 5));
+    bench.client.mark(9);
+    bench.input(ClientInput::Heard(9));
+    assert!(matches!(&bench.sent()[..], [Packet::PubRec(ack)] if ack.packet_id == 6));
+}
+
+#[test]
+fn what_comes_again_on_another_connection_is_told_once_and_acknowledged_there() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let is_ack = |packet: &Packet| matches!(packet, Packet::PubAck(_) | Packet::PubRec(_));
+        let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+        bench.message(5, qos, false, &[]);
+        bench.client.mark(1);
+        bench.reconnect(connack(true));
+        bench.out.clear();
+        // The page has heard it before it comes again, or later.
+        bench.input(ClientInput::Heard(1));
+        assert!(bench.sent().is_empty());
+        bench.message(5, qos, true, &[]);
+        assert!(matches!(&bench.out[..], [ClientOutput::Send(_, ack)] if is_ack(ack)));
+        bench.out.clear();
+
+        bench.message(6, qos, false, &[]);
+        bench.client.mark(2);
+        bench.reconnect(connack(true));
+        bench.out.clear();
+        bench.message(6, qos, true, &[]);
+        assert!(bench.out.is_empty(), "{:?}", bench.out);
+        bench.input(ClientInput::Heard(2));
+        assert!(matches!(&bench.sent()[..], [ack] if is_ack(ack)));
+
+        // Another session has other messages of the same identifiers.
+        bench.message(7, qos, false, &[]);
+        bench.client.mark(3);
+        bench.reconnect(connack(false));
+        bench.out.clear();
+        bench.input(ClientInput::Heard(3));
+        assert!(bench.sent().is_empty());
+        assert_eq!(bench.message(7, qos, false, &[]), [(true, vec![])]);
+    }
+}
+
+#[test]
+fn the_acknowledgement_of_a_message_with_qos_2_is_sent_once_more_if_it_got_lost() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.message(5, QoS::ExactlyOnce, false, &[]);
+    bench.hear();
     bench.reconnect(connack(true));
     bench.out.clear();
-    bench.packet(Packet::Publish(publish));
-    assert!(matches!(&bench.sent()[..], [Packet::PubRec(_)]));
+    bench.message(5, QoS::ExactlyOnce, true, &[]);
+    assert!(matches!(
+        &bench.out[..],
+        [ClientOutput::Send(_, Packet::PubRec(_))]
+    ));
     bench.packet(Packet::PubRel(PubRelPacket::new(5)));
-    assert!(bench.client.received.is_empty());
+    bench.out.clear();
+    assert_eq!(
+        bench.message(5, QoS::ExactlyOnce, true, &[]),
+        [(true, vec![])]
+    );
+}
+
+#[test]
+fn what_nobody_hears_waits_and_is_not_acknowledged() {
+    let mut bench = Bench::new();
+    let options = ConnectOptions {
+        clean_start: false,
+        ..ConnectOptions::default()
+    };
+    bench.command(ClientCommand::Connect(options));
+    bench.command(ClientCommand::Listen(false));
+    bench.up(connack(true));
+    bench.out.clear();
+    for packet_id in 1..=3 {
+        assert_eq!(bench.message(packet_id, QoS::AtLeastOnce, false, &[]), []);
+    }
+    bench.hear();
+    assert!(bench.sent().is_empty());
+    // On another connection it comes again, and there is one of each still.
+    bench.reconnect(connack(true));
+    bench.out.clear();
+    for packet_id in 1..=3 {
+        assert_eq!(bench.message(packet_id, QoS::AtLeastOnce, true, &[]), []);
+    }
+    bench.command(ClientCommand::Listen(true));
+    assert_eq!(bench.tell_kept().len(), 3);
+    bench.hear();
+    assert_eq!(bench.sent().len(), 3);
+}
+
+#[test]
+fn what_an_earlier_life_subscribed_to_is_for_the_readers_that_come() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.command(ClientCommand::Listen(false));
+    bench.message(1, QoS::AtLeastOnce, false, &[]);
+    bench.read(1, "b");
+    assert_eq!(bench.tell_kept(), []);
+    bench.read(2, "a");
+    bench.read(3, "+");
+    let readers = vec![ReaderNo(2), ReaderNo(3)];
+    assert_eq!(bench.tell_kept(), [(false, readers)]);
+}
+
+#[test]
+fn the_page_is_told_when_nothing_more_can_come() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.subscribe(1, "a");
+    bench.command(ClientCommand::Listen(false));
+    bench.out.clear();
+    for packet_id in 1..=1_024 {
+        bench.message(packet_id, QoS::AtLeastOnce, false, &[]);
+        assert_eq!(bench.told_unheard(), packet_id == 1_024);
+    }
+    bench.message(1_025, QoS::AtLeastOnce, false, &[]);
+    assert!(!bench.told_unheard(), "once");
+    // Also what is not wanted any more: an earlier life of the session may have wanted it, too.
+    let unsubscribe = ClientCommand::Unsubscribe(RequestId(2), vec!["a".to_owned()]);
+    bench.command(unsubscribe);
+    bench.unsuback();
+    assert!(bench.sent().is_empty());
+    bench.command(ClientCommand::Listen(true));
+    assert_eq!(bench.tell_kept().len(), 1_025);
+}
+
+#[test]
+fn only_so_much_with_qos_0_waits() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.command(ClientCommand::Listen(false));
+    for _ in 0..1_500 {
+        bench.message(0, QoS::AtMostOnce, false, &[]);
+    }
+    bench.command(ClientCommand::Listen(true));
+    assert_eq!(bench.tell_kept().len(), 1_000);
+}
+
+#[test]
+fn readers_share_a_filter_and_each_gets_a_message_once() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    let a = bench.read(1, "a").expect("a SUBSCRIBE");
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    let all = bench.read(2, "#").expect("a SUBSCRIBE");
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    let both = vec![ReaderNo(1), ReaderNo(2)];
+    assert_eq!(
+        bench.message(0, QoS::AtMostOnce, false, &[a, all]),
+        [(false, both)]
+    );
+    let second = vec![ReaderNo(2)];
+    assert_eq!(
+        bench.message(0, QoS::AtMostOnce, false, &[all]),
+        [(false, second)]
+    );
+    // Retained messages come again for who is new, and for nobody else.
+    bench.retained(&[a], &[1]);
+    let again = bench.read(3, "a").expect("a SUBSCRIBE");
+    assert_ne!(again, a);
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    bench.retained(&[again], &[3]);
+    let three = vec![ReaderNo(1), ReaderNo(3)];
+    assert_eq!(
+        bench.message(0, QoS::AtMostOnce, false, &[a]),
+        [(false, three)]
+    );
+}
+
+#[test]
+fn what_readers_and_the_client_want_adds_up_and_is_restored() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.subscribe(1, "a");
+    let quiet = Subscription {
+        topic_filter: "a".to_owned(),
+        qos: AtLeastOnce,
+        no_local: true,
+        ..Subscription::default()
+    };
+    bench.command(ClientCommand::Read(ReaderNo(1), quiet));
+    let first = bench.out.iter().find_map(subscribed_with);
+    let asked = bench.last_subscribe();
+    assert_eq!(asked.0, (QoS::AtLeastOnce, false));
+    let identifier = asked.1.expect("an identifier");
+    assert_ne!(first, asked.1, "retained messages have one of their own");
+    bench.suback(&[SubAckReasonCode::GrantedQoS1]);
+    assert_eq!(
+        bench.message(0, QoS::AtMostOnce, false, &[identifier]),
+        [(true, vec![ReaderNo(1)])]
+    );
+    // The retained messages were the reader's alone: the client has had them.
+    bench.retained(&[first.expect("an identifier")], &[1]);
+    // One that is new is for both, whatever its flag is.
+    let message = PublishPacket::new("a", "", QoS::AtMostOnce).with_retain(true);
+    assert_eq!(
+        bench.publish_in(message, &[identifier]),
+        [(true, vec![ReaderNo(1)])]
+    );
+    bench.command(ClientCommand::Release(RequestId(9), ReaderNo(1)));
+    assert_eq!(bench.last_subscribe(), ((QoS::AtMostOnce, false), None));
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    assert_eq!(
+        bench.message(0, QoS::AtMostOnce, false, &[]),
+        [(true, vec![])]
+    );
+}
+
+#[test]
+fn a_client_that_unsubscribes_leaves_its_readers_alone() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.subscribe(1, "a");
+    bench.subscribe(2, "b");
+    bench.read(1, "a").expect("a SUBSCRIBE");
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    bench.out.clear();
+    let both = vec!["a".to_owned(), "b".to_owned()];
+    bench.command(ClientCommand::Unsubscribe(RequestId(3), both));
+    let sent = bench.sent();
+    assert!(
+        matches!(&sent[..], [Packet::Unsubscribe(it)] if it.filters == ["b"]),
+        "{sent:?}"
+    );
+    bench.unsuback();
+    let codes = ClientNotice::Unsubscribed(RequestId(3), vec![0, 0]);
+    assert_eq!(bench.heard(), [codes]);
+    bench.command(ClientCommand::Release(RequestId(4), ReaderNo(1)));
+    assert!(matches!(&bench.sent()[..], [Packet::Unsubscribe(it)] if it.filters == ["a"]));
+}
+
+#[test]
+fn one_request_of_the_client_for_filters_of_readers_and_others_is_answered_once() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.read(1, "b").expect("a SUBSCRIBE");
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    bench.out.clear();
+    let wanted = ["a", "b", "c"].map(|topic_filter| Subscription {
+        topic_filter: topic_filter.to_owned(),
+        qos: AtLeastOnce,
+        ..Subscription::default()
+    });
+    bench.command(ClientCommand::Subscribe(RequestId(1), wanted.to_vec()));
+    // The one that is shared is followed by one without retained messages.
+    assert_eq!(bench.client.requests.len(), 3);
+    bench.reconnect(connack(true));
+    assert_eq!(bench.client.requests.len(), 3, "all go out again");
+    let ids: Vec<(u16, usize)> = bench
+        .sent()
+        .iter()
+        .map(|packet| match packet {
+            Packet::Subscribe(it) => (it.packet_id, it.filters.len()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    for (packet_id, filters) in ids {
+        let codes = vec![SubAckReasonCode::GrantedQoS1; filters];
+        bench.suback_to(packet_id, &codes);
+    }
+    let heard = bench.heard();
+    let answers: Vec<_> = heard
+        .iter()
+        .filter(|it| matches!(it, ClientNotice::Subscribed(..)))
+        .collect();
+    assert_eq!(
+        answers,
+        [&ClientNotice::Subscribed(RequestId(1), vec![1, 1, 1])]
+    );
+}
+
+#[test]
+fn a_reader_that_is_refused_is_asked_for_no_more() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.read(1, "a").expect("a SUBSCRIBE");
+    bench.out.clear();
+    bench.suback(&[SubAckReasonCode::NotAuthorized]);
+    assert_eq!(bench.heard(), [ClientNotice::Granted(ReaderNo(1), 0x87)]);
+    bench.reconnect(connack(false));
+    assert!(bench.sent().is_empty());
+    let wrong = Subscription {
+        topic_filter: "a/#/b".to_owned(),
+        ..Subscription::default()
+    };
+    bench.command(ClientCommand::Read(ReaderNo(2), wrong));
+    let heard = bench.heard();
+    assert!(
+        matches!(
+            &heard[..],
+            [ClientNotice::ReaderRefused(
+                ReaderNo(2),
+                Problem::TopicFilter(_)
+            )]
+        ),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn readers_are_asked_for_as_soon_as_there_is_a_broker_and_again_by_one_that_knows_nothing() {
+    let mut bench = Bench::new();
+    bench.command(ClientCommand::Connect(ConnectOptions::default()));
+    bench.read(1, "a");
+    bench.up(connack(false));
+    bench.last_subscribe();
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    bench.reconnect(connack(true));
+    assert!(bench.sent().is_empty());
+    bench.reconnect(connack(false));
+    let identifier = bench.last_subscribe().1.expect("an identifier");
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    bench.retained(&[identifier], &[1]);
+    // One that nobody reads any more, and that is read again before the broker was told.
+    bench.input(ClientInput::Down);
+    bench.command(ClientCommand::Release(RequestId(1), ReaderNo(1)));
+    bench.read(2, "a");
+    bench.out.clear();
+    bench.up(connack(true));
+    assert!(bench.last_subscribe().1.is_some());
+}
+
+/// What a reader wants that wants no retained messages.
+fn unretained(topic_filter: &str) -> Subscription {
+    Subscription {
+        topic_filter: topic_filter.to_owned(),
+        retain_handling: crate::api::RetainHandling::DoNotSend,
+        ..Subscription::default()
+    }
+}
+
+fn granted(no: u32, code: u8) -> ClientNotice {
+    ClientNotice::Granted(ReaderNo(no), code)
+}
+
+#[test]
+fn readers_that_come_before_the_answer_share_it_and_the_last_to_go_unsubscribes() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.read(1, "a").expect("a SUBSCRIBE");
+    assert_eq!(bench.read(2, "a"), None);
+    bench.out.clear();
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    assert_eq!(bench.heard(), [granted(1, 0), granted(2, 0)]);
+    bench.command(ClientCommand::Release(RequestId(1), ReaderNo(1)));
+    assert!(bench.sent().is_empty());
+    bench.command(ClientCommand::Release(RequestId(2), ReaderNo(2)));
+    assert!(matches!(&bench.sent()[..], [Packet::Unsubscribe(it)] if it.filters == ["a"]));
+    // It is no reader any more.
+    bench.command(ClientCommand::Release(RequestId(3), ReaderNo(2)));
+    assert!(bench.sent().is_empty());
+}
+
+#[test]
+fn who_comes_while_the_retained_messages_arrive_gets_all_of_them() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    let first = bench.read(1, "a").expect("a SUBSCRIBE");
+    let request = bench.client.requests.back().expect("a request").0;
+    bench.retained(&[first], &[1]);
+    let second = bench.read(2, "a").expect("a SUBSCRIBE");
+    bench.out.clear();
+    // The answer to what the first asked is not what they wait for.
+    bench.suback_to(request, &[SubAckReasonCode::GrantedQoS0]);
+    assert_eq!(bench.heard(), []);
+    bench.retained(&[second], &[2]);
+    bench.out.clear();
+    bench.suback(&[SubAckReasonCode::GrantedQoS1]);
+    assert_eq!(
+        bench.heard(),
+        [granted(1, 0), granted(2, 0)],
+        "not more than they want"
+    );
+}
+
+#[test]
+fn who_wants_no_retained_messages_joins_without_a_packet_and_gets_none() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    let first = bench.read(1, "a").expect("a SUBSCRIBE");
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    bench.out.clear();
+    bench.command(ClientCommand::Read(ReaderNo(2), unretained("a")));
+    assert_eq!(bench.heard(), [granted(2, 0)]);
+    assert!(bench.sent().is_empty());
+    bench.retained(&[first], &[1]);
+    let both = vec![ReaderNo(1), ReaderNo(2)];
+    assert_eq!(
+        bench.message(0, QoS::AtMostOnce, false, &[first]),
+        [(false, both)]
+    );
+}
+
+#[test]
+fn what_readers_want_adds_up_and_shrinks_when_one_leaves() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    let quiet = Subscription {
+        no_local: true,
+        ..unretained("a")
+    };
+    bench.command(ClientCommand::Read(ReaderNo(1), quiet));
+    assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, true));
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    let most = Subscription {
+        qos: ExactlyOnce,
+        ..unretained("a")
+    };
+    bench.command(ClientCommand::Read(ReaderNo(2), most));
+    let (options, identifier) = bench.last_subscribe();
+    assert_eq!(options, (QoS::ExactlyOnce, false));
+    bench.suback(&[SubAckReasonCode::GrantedQoS2]);
+    // One takes the place of another.
+    bench.command(ClientCommand::Read(ReaderNo(3), unretained("a")));
+    bench.command(ClientCommand::Release(RequestId(1), ReaderNo(2)));
+    assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    let both = vec![ReaderNo(1), ReaderNo(3)];
+    let identifier = identifier.expect("an identifier");
+    assert_eq!(
+        bench.message(0, QoS::AtMostOnce, false, &[identifier]),
+        [(false, both)]
+    );
+}
+
+#[test]
+fn retained_messages_of_filters_that_overlap_are_for_the_readers_of_one() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    let all = bench.read(1, "#").expect("a SUBSCRIBE");
+    let one = bench.read(2, "a").expect("a SUBSCRIBE");
+    bench.retained(&[one], &[2]);
+    bench.retained(&[all], &[1]);
+}
+
+#[test]
+fn messages_of_an_earlier_life_find_their_readers_by_topic() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    let other = bench.read(1, "b").expect("a SUBSCRIBE");
+    bench.read(2, "a").expect("a SUBSCRIBE");
+    for identifiers in [&[][..], &[other], &[readers::IDENTIFIER_MIN + 77]] {
+        assert_eq!(
+            bench.message(0, QoS::AtMostOnce, false, identifiers),
+            [(false, vec![ReaderNo(2)])]
+        );
+    }
+}
+
+#[test]
+fn a_broker_that_lost_the_session_sends_retained_messages_to_all_readers() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    for no in [1, 2] {
+        bench.read(no, "a").expect("a SUBSCRIBE");
+        bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    }
+    bench.reconnect(connack(false));
+    let identifier = bench.last_subscribe().1.expect("an identifier");
+    bench.retained(&[identifier], &[1, 2]);
+}
+
+#[test]
+fn messages_carry_the_identifiers_that_the_page_chose() {
+    const LARGEST: u32 = 268_435_455;
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    for (no, chosen) in [(1, 42), (2, LARGEST)] {
+        let wanted = Subscription {
+            identifier: Some(chosen),
+            ..unretained("a")
+        };
+        bench.command(ClientCommand::Read(ReaderNo(no), wanted));
+    }
+    let identifier = bench.last_subscribe().1.expect("an identifier");
+    let mut message = PublishPacket::new("a", "", QoS::AtMostOnce);
+    message.properties.set_subscription_identifier(identifier);
+    bench.out.clear();
+    bench.packet(Packet::Publish(message));
+    let heard = bench.heard();
+    let [ClientNotice::Message(message, _)] = &heard[..] else {
+        panic!("{heard:?}");
+    };
+    assert_eq!(message.subscription_identifiers, [42, LARGEST]);
+}
+
+#[test]
+fn a_filter_that_was_refused_is_asked_for_again_by_who_comes_next() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    for no in [1, 2] {
+        bench.command(ClientCommand::Read(ReaderNo(no), unretained("a")));
+        bench.last_subscribe();
+        bench.suback(&[SubAckReasonCode::NotAuthorized]);
+        assert_eq!(bench.heard(), [granted(no, 0x87)]);
+    }
 }
 
 #[test]

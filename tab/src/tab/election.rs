@@ -340,6 +340,11 @@ impl Joined {
             Link::new(tab, broker, term, binding, turn.now, limits)
         };
         link.elected = reign.map(|it| it.elected);
+        // The others learn of its end by the lock that one of them takes then.
+        if self.candidacy == Candidacy::Client {
+            link.is_watched = true;
+            turn.acquire(Lock::Tab(broker));
+        }
         turn.out.push(Output::OpenLane(link.lane()));
         self.broker_seen = Some(turn.now);
         let is_believed = self.unproven.follow(turn.now);

@@ -201,6 +201,53 @@ impl Joined {
         });
     }
 
+    /// The page has heard all that it was told up to this mark.
+    pub(super) fn on_page_heard(&mut self, mark: u64) {
+        let waiting = self.locals.iter().filter(|(_, local)| match local {
+            Local::Client(client) => client.waits_for(mark),
+            Local::Port(_) => false,
+        });
+        let heard = waiting.map(|(no, _)| Step::ToLocal(*no, ClientInput::Heard(mark)));
+        self.steps.extend(heard);
+    }
+
+    /// Whether what the page is told is to be acknowledged once it has heard it.
+    pub(super) fn wants_mark(&self) -> bool {
+        self.clients().any(Client::wants_mark)
+    }
+
+    /// The page will say when it has heard what it was told so far.
+    pub(super) fn mark(&mut self, mark: u64) {
+        for local in self.locals.values_mut() {
+            if let Local::Client(client) = local {
+                client.mark(mark);
+            }
+        }
+    }
+
+    /// Tells what has waited for somebody of the page to hear it.
+    pub(super) fn tell_kept(&mut self, turn: &mut Turn<'_>) {
+        let waiting = self.locals.iter().filter(|(_, local)| match local {
+            Local::Client(client) => client.wants_to_tell(),
+            Local::Port(_) => false,
+        });
+        let waiting: Vec<LocalNo> = waiting.map(|(no, _)| *no).collect();
+        for no in waiting {
+            self.with_local(no, turn, |local, _, out| {
+                if let Local::Client(client) = local {
+                    client.tell_kept(out);
+                }
+            });
+        }
+    }
+
+    fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.locals.values().filter_map(|local| match local {
+            Local::Client(client) => Some(client),
+            Local::Port(_) => None,
+        })
+    }
+
     pub(super) fn on_port(&mut self, no: PortNo, input: PortInput, turn: &mut Turn<'_>) {
         let local_no = LocalNo::Port(no);
         if input == PortInput::Closed {

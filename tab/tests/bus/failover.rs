@@ -294,7 +294,9 @@ fn a_tab_that_shall_not_be_the_broker_waits_for_one_and_never_is() {
     world.thaw(id(2));
     world.pass(10_000);
     assert_eq!(world.published(id(1)).len(), 2);
+    assert!(matches!(world.role(id(1)), Role::Client { .. }));
     world.crash(id(2));
+    assert_eq!(world.role(id(1)), Role::Waiting, "the lock tells at once");
     world.pass(20_000);
     assert!(world.brokers([1]).is_empty());
 }

@@ -639,7 +639,7 @@ impl World {
         let messages = self
             .client_notices(tab_id)
             .filter_map(|notice| match notice {
-                ClientNotice::Message(message) => Some(message),
+                ClientNotice::Message(message, _) => Some(message),
                 _ => None,
             });
         messages.collect()

@@ -11,20 +11,25 @@ use tab::api::{
 };
 
 use super::error::RequestError;
-use super::filters::SubscriberId;
 use super::handle::BusHandle;
 use super::listeners::{Listeners, Listening};
 use super::messages::Messages;
 use super::request::Request;
 use super::session::{Answer, Effect, Session};
 use super::subscriber::{Slot, Subscriber};
+use super::subscribers::SubscriberId;
 
 /// One MQTT client of this page. Clones share it; it disconnects, without its will, when the last of them and of its
 /// [`Subscriber`]s is dropped.
 ///
 /// It connects by itself and stays connected, whatever becomes of brokers and workers. When the broker moves, its session
-/// goes on. When the *worker* is another one, because the page was frozen or in the back/forward cache, it connects and
-/// subscribes again; what was published and not acknowledged until then ends with [`RequestError::Closed`].
+/// goes on. When the *worker* is another one, because the page was frozen or in the back/forward cache, it connects with the
+/// same client id and subscribes again; its session goes on if it has a Session Expiry Interval. What is published meanwhile
+/// waits. What was published with QoS 1 and is not acknowledged is published again, so it may arrive twice; with QoS 0 or 2
+/// it ends with [`RequestError::Closed`].
+///
+/// A session that goes on may bring messages before anybody in the page is there to hear them. They wait, unacknowledged,
+/// until a [`subscribe`](Self::subscribe) or [`on_message`](Self::on_message) comes that hears them.
 ///
 /// ```no_run
 /// use tabmq_worker::api::{ConnectOptions, Publication, QoS, Subscription};
@@ -53,6 +58,9 @@ pub struct Client(Rc<Core>);
 
 type Waiting = Box<dyn FnOnce(Answer)>;
 
+const UNHEARD: &str = "TabMQ: nothing more comes for a client, because too many messages of its session wait that no \
+    subscriber of the page wants. Subscribe to them, or listen with on_message.";
+
 /// What the handles share, and the bus feeds.
 pub(crate) struct Core {
     bus: BusHandle,
@@ -62,6 +70,7 @@ pub(crate) struct Core {
     subscribers: RefCell<BTreeMap<SubscriberId, Rc<Slot>>>,
     on_status: Listeners<ClientStatus>,
     on_message: Listeners<Rc<Message>>,
+    on_unheard: Listeners<()>,
 }
 
 impl Client {
@@ -74,6 +83,7 @@ impl Client {
             subscribers: RefCell::default(),
             on_status: Listeners::default(),
             on_message: Listeners::default(),
+            on_unheard: Listeners::default(),
         }))
     }
 
@@ -99,7 +109,7 @@ impl Client {
     }
 
     /// Connects anew, with other options. An earlier connection ends, and requests without an answer with it; what is
-    /// subscribed to is subscribed to again.
+    /// subscribed to is subscribed to again. Without a client id in the options it keeps the one that it has.
     pub fn connect(&self, options: ConnectOptions) {
         self.0.act(|session, out| session.connect(options, out));
     }
@@ -111,7 +121,9 @@ impl Client {
             .act(|session, out| session.disconnect(with_will, out));
     }
 
-    /// Publishes (MQTT 5.0, 3.3). Waits while there is no broker; all that a client publishes goes out in order.
+    /// Publishes (MQTT 5.0, 3.3). Waits while there is no broker, and while the page has no worker; all that a client
+    /// publishes goes out in order. With QoS 1 it goes out again if the worker ends before the answer comes, and may arrive
+    /// twice.
     ///
     /// # Errors
     /// The request ends at once for QoS 0, and for QoS 1 and 2 with the reason code of PUBACK or PUBREC. It fails with a
@@ -145,7 +157,7 @@ impl Client {
         on_message: impl Fn(Rc<Message>) + 'static,
     ) -> Subscriber {
         let slot = Rc::new(Slot::new(on_message));
-        let id = self.0.subscribe(subscription, None, Rc::clone(&slot));
+        let id = self.0.subscribe(subscription, Rc::clone(&slot));
         Subscriber::new(self.clone(), id, slot)
     }
 
@@ -156,8 +168,24 @@ impl Client {
     }
 
     /// Tells every message that reaches this client, once, whoever subscribed to it, and before the subscribers hear it.
+    ///
+    /// It also hears what no subscriber of the page wants, such as messages of a subscription that the session has from an
+    /// earlier page. Without such a listener they wait for a subscriber that wants them.
     pub fn on_message(&self, callback: impl Fn(&Rc<Message>) + 'static) -> Listening {
-        self.0.on_message.add(callback)
+        let listening = self.0.on_message.add(callback);
+        self.0.listen();
+        let core = Rc::downgrade(&self.0);
+        listening.and_then(move || {
+            if let Some(core) = core.upgrade() {
+                core.listen();
+            }
+        })
+    }
+
+    /// Tells that nothing more comes for this client, because messages which nobody hears take all the places of messages
+    /// under way: see [`on_message`](Self::on_message). Without such a listener it is a warning on the console.
+    pub fn on_unheard(&self, callback: impl Fn() + 'static) -> Listening {
+        self.0.on_unheard.add(move |()| callback())
     }
 }
 
@@ -178,6 +206,10 @@ impl Core {
         self.act(Session::open);
     }
 
+    pub(crate) fn suspend(&self) {
+        self.act(Session::suspend);
+    }
+
     pub(crate) fn close(&self, why: &RequestError) {
         self.act(|session, out| session.close(why.clone(), out));
     }
@@ -186,24 +218,20 @@ impl Core {
         self.act(|session, out| session.hear(notice, out));
     }
 
-    /// Somebody subscribes, in the place of another.
-    pub(crate) fn subscribe(
-        &self,
-        subscription: Subscription,
-        replaced: Option<SubscriberId>,
-        slot: Rc<Slot>,
-    ) -> SubscriberId {
+    fn subscribe(&self, subscription: Subscription, slot: Rc<Slot>) -> SubscriberId {
         let mut effects = Vec::new();
-        let mut session = self.session.borrow_mut();
-        let id = session.subscribe(subscription, replaced, &mut effects);
-        drop(session);
-        let mut subscribers = self.subscribers.borrow_mut();
-        subscribers.insert(id, slot);
-        // Its slot lives on: it is the same one.
-        replaced.and_then(|replaced| subscribers.remove(&replaced));
-        drop(subscribers);
+        let id = self
+            .session
+            .borrow_mut()
+            .subscribe(subscription, &mut effects);
+        self.subscribers.borrow_mut().insert(id, slot);
         self.carry_out(effects);
         id
+    }
+
+    /// A subscriber wants something else.
+    pub(crate) fn change(&self, id: SubscriberId, subscription: Subscription) {
+        self.act(|session, out| session.change(id, subscription, out));
     }
 
     pub(crate) fn unsubscribe(&self, id: SubscriberId, answer: impl FnOnce(Answer) + 'static) {
@@ -211,6 +239,11 @@ impl Core {
         self.request(answer, |session, out| session.unsubscribe(id, out));
         // At last, when nothing is borrowed: what its callback holds may act, too.
         drop(slot);
+    }
+
+    fn listen(&self) {
+        let is_heard = !self.on_message.is_empty();
+        self.act(|session, out| session.listen(is_heard, out));
     }
 
     /// Asks for something that is answered.
@@ -263,6 +296,10 @@ impl Core {
                     }
                 }
                 Effect::Status(status) => self.on_status.tell(&status),
+                Effect::Unheard if self.on_unheard.is_empty() => {
+                    web_sys::console::warn_1(&UNHEARD.into());
+                }
+                Effect::Unheard => self.on_unheard.tell(&()),
             }
         }
     }

@@ -13,7 +13,7 @@ pub enum RequestError {
     Reason(Reason),
     /// It could not be sent: no broker has seen it.
     Problem(Problem),
-    /// The connection or the worker ended before the answer came; it may or may not have been carried out.
+    /// The connection or the worker ended before the answer came; it is not known whether it was carried out.
     Closed,
 }
 
@@ -32,7 +32,9 @@ impl fmt::Display for RequestError {
         match self {
             Self::Reason(reason) => write!(f, "{reason}"),
             Self::Problem(problem) => write!(f, "{problem}"),
-            Self::Closed => f.write_str("The connection ended before the answer came."),
+            Self::Closed => f.write_str(
+                "The connection ended before the answer came: it is not known whether it was carried out.",
+            ),
         }
     }
 }

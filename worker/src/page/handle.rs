@@ -56,13 +56,19 @@ struct Inner {
     /// Numbers are not given twice, so that nothing of an earlier client reaches a later one.
     next_client: Cell<u32>,
     /// Questions without an answer; those of a worker that has ended go unanswered.
-    asked: RefCell<BTreeMap<RequestId, oneshot::Sender<Answer>>>,
+    asked: RefCell<BTreeMap<RequestId, Asked>>,
     next_question: Cell<u64>,
     on_notice: Listeners<Notice>,
     on_failure: Listeners<str>,
     /// What the browser says of this site's data; the rest the roster tells.
     persistence: Cell<StorageStatus>,
     on_storage: Listeners<StorageStatus>,
+}
+
+struct Asked {
+    /// Until there is a worker to ask.
+    question: Option<Question>,
+    answer: oneshot::Sender<Answer>,
 }
 
 impl BusOptions {
@@ -212,8 +218,17 @@ impl BusHandle {
         let no = RequestId(self.0.next_question.get());
         self.0.next_question.set(no.0 + 1);
         match (self.status(), self.0.bus.get()) {
-            (BusStatus::Starting | BusStatus::Open(_), Some(bus)) => {
-                self.0.asked.borrow_mut().insert(no, answer);
+            (BusStatus::Starting, Some(_)) => {
+                let question = Some(question);
+                let asked = Asked { question, answer };
+                self.0.asked.borrow_mut().insert(no, asked);
+            }
+            (BusStatus::Open(_), Some(bus)) => {
+                let asked = Asked {
+                    question: None,
+                    answer,
+                };
+                self.0.asked.borrow_mut().insert(no, asked);
                 bus.send(Command::Ask(no, question));
             }
             (BusStatus::Refused(problem), _) => {
@@ -314,14 +329,18 @@ impl Inner {
                 }
                 self.on_failure.tell(&why);
             }
+            Signal::Stopped => {
+                self.standing.borrow_mut().stop();
+                // What was not asked yet waits for the next worker.
+                self.asked
+                    .borrow_mut()
+                    .retain(|_, asked| asked.question.is_some());
+                self.clients().iter().for_each(|client| client.suspend());
+            }
         }
     }
 
     fn hear_notice(&self, notice: Notice) {
-        let had_worker = self.standing.borrow().status != BusStatus::Starting;
-        if had_worker && matches!(notice, Notice::Opened { .. }) {
-            drop(self.asked.take());
-        }
         self.standing.borrow_mut().hear(&notice);
         match &notice {
             Notice::Client(no, _) => {
@@ -331,12 +350,15 @@ impl Inner {
                 }
                 return;
             }
-            Notice::Opened { .. } => self.clients().iter().for_each(|client| client.open()),
+            Notice::Opened { .. } => {
+                self.clients().iter().for_each(|client| client.open());
+                self.ask_waiting();
+            }
             Notice::Answer(no, answer) => {
                 let asked = self.asked.borrow_mut().remove(no);
                 if let Some(asked) = asked {
                     // Whoever asked may have gone.
-                    let _ = asked.send(answer.clone());
+                    let _ = asked.answer.send(answer.clone());
                 }
                 return;
             }
@@ -344,7 +366,7 @@ impl Inner {
                 let error = RequestError::Problem(problem.clone());
                 self.clients().iter().for_each(|it| it.close(&error));
                 for (_, asked) in self.asked.take() {
-                    let _ = asked.send(Answer::Refused(problem.clone()));
+                    let _ = asked.answer.send(Answer::Refused(problem.clone()));
                 }
             }
             Notice::Role(_)
@@ -356,6 +378,16 @@ impl Inner {
             | Notice::Log { .. } => {}
         }
         self.on_notice.tell(&notice);
+    }
+
+    /// Asks what was asked before there was a worker.
+    fn ask_waiting(&self) {
+        let Some(bus) = self.bus.get() else { return };
+        for (no, asked) in &mut *self.asked.borrow_mut() {
+            if let Some(question) = asked.question.take() {
+                bus.send(Command::Ask(*no, question));
+            }
+        }
     }
 
     fn clients(&self) -> Vec<Rc<Core>> {

@@ -39,6 +39,10 @@ impl<T: ?Sized + 'static> Listeners<T> {
         })))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.borrow().1.is_empty()
+    }
+
     /// Tells all. They may come and go meanwhile; who has gone is told nothing.
     pub(crate) fn tell(&self, it: &T) {
         let numbers: Vec<_> = self.0.borrow().1.keys().copied().collect();
@@ -63,6 +67,16 @@ impl<T: ?Sized + 'static> Listeners<T> {
 /// ```
 #[must_use = "nobody listens any more when it is dropped"]
 pub struct Listening(Option<Box<dyn FnOnce()>>);
+
+impl Listening {
+    /// Does something more when it is dropped, after nobody listens any more.
+    pub(crate) fn and_then(self, act: impl FnOnce() + 'static) -> Self {
+        Self(Some(Box::new(move || {
+            drop(self);
+            act();
+        })))
+    }
+}
 
 impl fmt::Debug for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,6 +111,19 @@ mod tests {
         drop(one);
         listeners.tell(&1);
         assert_eq!(heard.get(), 21);
+    }
+
+    #[test]
+    fn what_follows_is_done_when_nobody_listens_any_more() {
+        let listeners = Rc::new(Listeners::<()>::default());
+        let was_empty = Rc::new(Cell::new(false));
+        let listening = listeners.add(|()| {}).and_then({
+            let (listeners, was_empty) = (Rc::clone(&listeners), Rc::clone(&was_empty));
+            move || was_empty.set(listeners.is_empty())
+        });
+        assert!(!listeners.is_empty());
+        drop(listening);
+        assert!(was_empty.get());
     }
 
     #[test]

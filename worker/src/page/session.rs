@@ -5,12 +5,15 @@ use std::rc::Rc;
 
 use tab::api::{
     ClientCommand, ClientNotice, ClientStatus, ConnectOptions, DisconnectCause, Message, Problem,
-    Publication, QoS, RequestId, Subscription,
+    Publication, QoS, ReaderNo, RequestId, Subscription,
 };
 
 use super::error::RequestError;
-use super::filters::{Filters, SubscriberId, SubscriptionStatus};
 use super::reason::Reason;
+use super::subscribers::{Answered, Left, Release, SubscriberId, Subscribers, SubscriptionStatus};
+
+/// How many bytes of messages wait for a worker at most; as many as wait for a broker in one.
+const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// How a request ended.
 pub(crate) type Answer = Result<Reason, RequestError>;
@@ -28,25 +31,34 @@ pub(crate) enum Effect {
     Message(Rc<Message>, Vec<SubscriberId>),
     Subscription(SubscriberId, SubscriptionStatus),
     Status(ClientStatus),
+    /// Nothing more comes until somebody hears what waits.
+    Unheard,
 }
 
 /// One client. It connects and subscribes when a worker opens, every time, as long as the app wants it connected.
 #[derive(Debug)]
 pub(crate) struct Session {
     options: ConnectOptions,
+    /// The client id that the broker knows it by, if the app gave none.
+    assigned_id: Option<String>,
+    /// Whether it was connected since the app asked for it: there may be a session to go on with.
+    was_connected: bool,
     wants_connection: bool,
     worker: Worker,
     status: ClientStatus,
-    filters: Filters,
+    /// Whether somebody hears all messages, whoever subscribed to them.
+    is_heard: bool,
+    subscribers: Subscribers,
     requests: BTreeMap<RequestId, Request>,
-    /// Published before there was a worker to publish with.
-    waiting: Vec<(RequestId, Publication)>,
+    /// To be published as soon as there is a worker, in this order.
+    waiting: Vec<Waiting>,
+    waiting_bytes: usize,
     last_request: u64,
-    last_subscriber: u64,
 }
 
 #[derive(Debug)]
 enum Worker {
+    /// It is about to open.
     Starting,
     Open,
     /// And why.
@@ -56,26 +68,34 @@ enum Worker {
 /// What was asked for and has no answer.
 #[derive(Debug)]
 enum Request {
-    Subscribe {
-        topic_filter: String,
-        identifier: u32,
-    },
-    Unsubscribe,
-    Publish,
+    Release(Release),
+    /// With the publication if another worker may publish it once more (QoS 1).
+    Publish(Option<Publication>),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    id: RequestId,
+    publication: Publication,
+    /// Whether a worker that has ended may have published it.
+    was_sent: bool,
 }
 
 impl Session {
     pub(crate) fn new(options: ConnectOptions) -> Self {
         Self {
             options,
+            assigned_id: None,
+            was_connected: false,
             wants_connection: true,
             worker: Worker::Starting,
             status: ClientStatus::Waiting,
-            filters: Filters::default(),
+            is_heard: false,
+            subscribers: Subscribers::default(),
             requests: BTreeMap::new(),
             waiting: Vec::new(),
+            waiting_bytes: 0,
             last_request: 0,
-            last_subscriber: 0,
         }
     }
 
@@ -90,10 +110,20 @@ impl Session {
 
     /// There is a worker on the channel that knows nothing of this client.
     pub(crate) fn open(&mut self, out: &mut Vec<Effect>) {
-        self.worker = Worker::Open;
         self.lose_requests(out);
+        self.worker = Worker::Open;
         if self.wants_connection {
             self.start(out);
+        }
+    }
+
+    /// The worker has ended, and another one will open.
+    pub(crate) fn suspend(&mut self, out: &mut Vec<Effect>) {
+        self.worker = Worker::Starting;
+        self.carry_over();
+        self.lose_requests(out);
+        if self.wants_connection {
+            self.set_status(ClientStatus::Waiting, out);
         }
     }
 
@@ -108,9 +138,13 @@ impl Session {
     }
 
     pub(crate) fn connect(&mut self, options: ConnectOptions, out: &mut Vec<Effect>) {
-        self.options = options;
-        self.wants_connection = true;
         self.lose_requests(out);
+        if self.options.client_id != options.client_id {
+            self.subscribers.forget_departed();
+        }
+        self.options = options;
+        self.was_connected = false;
+        self.wants_connection = true;
         if matches!(self.worker, Worker::Open) {
             self.start(out);
         } else {
@@ -124,17 +158,23 @@ impl Session {
         }
         self.wants_connection = false;
         self.lose_requests(out);
-        self.end_waiting(&RequestError::Closed, out);
+        self.end_waiting(&RequestError::Problem(Problem::NotConnected), out);
         self.set_status(ClientStatus::Disconnected(DisconnectCause::Requested), out);
     }
 
     pub(crate) fn publish(&mut self, publication: Publication, out: &mut Vec<Effect>) -> RequestId {
         let id = self.next_request();
+        let bytes = cost(&publication);
         let refused = match &self.worker {
             _ if matches!(self.status, ClientStatus::Disconnected(_)) => {
                 Some(RequestError::Problem(Problem::NotConnected))
             }
             Worker::Gone(why) => Some(why.clone()),
+            Worker::Starting
+                if self.waiting_bytes + bytes > WAITING_BYTES_MAX && !self.waiting.is_empty() =>
+            {
+                Some(RequestError::Problem(Problem::TooMuchWaiting))
+            }
             Worker::Starting | Worker::Open => None,
         };
         if let Some(error) = refused {
@@ -142,172 +182,242 @@ impl Session {
         } else if self.is_alive() {
             self.send_publish(id, publication, out);
         } else {
-            self.waiting.push((id, publication));
+            self.waiting_bytes += bytes;
+            self.waiting.push(Waiting {
+                id,
+                publication,
+                was_sent: false,
+            });
         }
         id
     }
 
-    /// Subscribes, in the place of one that is not wanted any more, if there was one.
+    /// Whether somebody hears all messages.
+    pub(crate) fn listen(&mut self, is_heard: bool, out: &mut Vec<Effect>) {
+        let has_changed = core::mem::replace(&mut self.is_heard, is_heard) != is_heard;
+        if has_changed && self.is_alive() {
+            out.push(Effect::Send(ClientCommand::Listen(is_heard)));
+        }
+    }
+
     pub(crate) fn subscribe(
         &mut self,
         subscription: Subscription,
-        replaced: Option<SubscriberId>,
         out: &mut Vec<Effect>,
     ) -> SubscriberId {
-        self.last_subscriber += 1;
-        let id = SubscriberId(self.last_subscriber);
-        let is_alive = self.is_alive();
-        if let Some(asked) = self.filters.add(id, replaced, subscription, is_alive) {
-            self.send_subscribe(asked, out);
-        }
-        self.tell(self.filters.sharers(id), out);
-        if let Some(replaced) = replaced {
-            self.unsubscribe(replaced, out);
-        }
+        let id = self.subscribers.add(subscription);
+        self.read(id, out);
         id
+    }
+
+    /// A subscriber wants something else. What it wanted ends after that has begun, so that nothing is missed which both match.
+    pub(crate) fn change(
+        &mut self,
+        id: SubscriberId,
+        subscription: Subscription,
+        out: &mut Vec<Effect>,
+    ) {
+        let left = self.subscribers.change(id, subscription);
+        self.read(id, out);
+        let request = self.next_request();
+        self.leave(request, left, out);
     }
 
     /// One subscriber is no more.
     pub(crate) fn unsubscribe(&mut self, id: SubscriberId, out: &mut Vec<Effect>) -> RequestId {
         let request = self.next_request();
-        match self.filters.remove(id) {
-            Some(topic_filter) if self.is_alive() => {
-                self.requests.insert(request, Request::Unsubscribe);
-                out.push(Effect::Send(ClientCommand::Unsubscribe(
-                    request,
-                    vec![topic_filter],
-                )));
-            }
-            // Others still want it, or the broker was never asked.
-            Some(_) | None => out.push(Effect::Answer(request, Ok(Reason(0)))),
-        }
+        let left = self.subscribers.remove(id);
+        self.leave(request, left, out);
         request
     }
 
     pub(crate) fn hear(&mut self, notice: ClientNotice, out: &mut Vec<Effect>) {
+        // What a worker has told that has ended meanwhile is void, and the broker has no acknowledgement of it.
+        if !matches!(self.worker, Worker::Open) {
+            return;
+        }
         match notice {
             // Echo of a Disconnect that a Connect has followed since.
             ClientNotice::Status(ClientStatus::Disconnected(DisconnectCause::Requested))
                 if self.wants_connection => {}
             ClientNotice::Status(status) => self.hear_status(status, out),
-            // Both were asked for one topic filter, so there is one reason code.
-            ClientNotice::Subscribed(id, reason_codes)
-            | ClientNotice::Unsubscribed(id, reason_codes) => {
-                let reason_code = reason_codes.first().copied().unwrap_or(0x80);
+            ClientNotice::Published(id, reason_code) => {
                 self.answer(id, RequestError::check(reason_code), out);
             }
-            ClientNotice::Published(id, reason_code) => {
+            // It was asked for one topic filter, so there is one reason code.
+            ClientNotice::Unsubscribed(id, reason_codes) => {
+                let reason_code = reason_codes.first().copied().unwrap_or(0x80);
                 self.answer(id, RequestError::check(reason_code), out);
             }
             ClientNotice::Refused(id, problem) => {
                 self.answer(id, Err(RequestError::Problem(problem)), out);
             }
-            ClientNotice::Message(mut message) => {
-                let route = self.filters.route(&message);
-                // Ours are nobody's business.
-                message.subscription_identifiers = route.identifiers;
-                out.push(Effect::Message(Rc::new(message), route.subscribers));
+            ClientNotice::Granted(no, code) => {
+                let status = match RequestError::check(code) {
+                    Ok(Reason(0)) => SubscriptionStatus::Granted(QoS::AtMostOnce),
+                    Ok(Reason(1)) => SubscriptionStatus::Granted(QoS::AtLeastOnce),
+                    Ok(_) => SubscriptionStatus::Granted(QoS::ExactlyOnce),
+                    Err(error) => SubscriptionStatus::Refused(error),
+                };
+                self.answer_reader(no, status, out);
             }
+            ClientNotice::ReaderRefused(no, problem) => {
+                let refused = SubscriptionStatus::Refused(RequestError::Problem(problem));
+                self.answer_reader(no, refused, out);
+            }
+            ClientNotice::Message(message, audience) => {
+                let subscribers = self.subscribers.route(&message, &audience.readers);
+                out.push(Effect::Message(Rc::new(message), subscribers));
+            }
+            ClientNotice::Unheard => out.push(Effect::Unheard),
+            // The client itself subscribes to nothing.
+            ClientNotice::Subscribed(..) => {}
         }
     }
 
     fn hear_status(&mut self, status: ClientStatus, out: &mut Vec<Effect>) {
         match &status {
             ClientStatus::Disconnected(_) => self.lose_requests(out),
-            ClientStatus::Connected {
-                session_present: false,
-                ..
-            } => self.filters.start_over(),
-            ClientStatus::Waiting | ClientStatus::Connecting | ClientStatus::Connected { .. } => {}
+            ClientStatus::Connected { client_id, .. } => {
+                self.was_connected = true;
+                if self.options.client_id.is_empty() {
+                    self.assigned_id = Some(client_id.clone());
+                }
+            }
+            ClientStatus::Waiting | ClientStatus::Connecting => {}
         }
         self.set_status(status, out);
     }
 
     fn answer(&mut self, id: RequestId, answer: Answer, out: &mut Vec<Effect>) {
-        // Not there: it was given up when the connection ended.
+        // If it is not there, it was given up when the connection ended.
         let Some(request) = self.requests.remove(&id) else {
             return;
         };
-        match request {
-            Request::Subscribe {
-                topic_filter,
-                identifier,
-            } => {
-                let status = match answer {
-                    Ok(Reason(0)) => SubscriptionStatus::Granted(QoS::AtMostOnce),
-                    Ok(Reason(1)) => SubscriptionStatus::Granted(QoS::AtLeastOnce),
-                    Ok(_) => SubscriptionStatus::Granted(QoS::ExactlyOnce),
-                    Err(error) => SubscriptionStatus::Refused(error),
-                };
-                let told = self
-                    .filters
-                    .answer(&topic_filter, identifier, status.clone());
-                out.extend(
-                    told.into_iter()
-                        .map(|id| Effect::Subscription(id, status.clone())),
-                );
+        if let Request::Release(Release { no, .. }) = request {
+            self.subscribers.released(no);
+        }
+        out.push(Effect::Answer(id, answer));
+    }
+
+    fn answer_reader(&mut self, no: ReaderNo, status: SubscriptionStatus, out: &mut Vec<Effect>) {
+        match self.subscribers.answer(no, status) {
+            Answered::Tell(id) => self.tell(id, out),
+            Answered::Release(release) => {
+                let request = self.next_request();
+                self.release(request, release, out);
             }
-            Request::Unsubscribe | Request::Publish => out.push(Effect::Answer(id, answer)),
+            Answered::Nobody => {}
         }
     }
 
     /// Connects and asks for everything.
     fn start(&mut self, out: &mut Vec<Effect>) {
         self.set_status(ClientStatus::Waiting, out);
-        let connect = ClientCommand::Connect(self.options.clone());
-        out.push(Effect::Send(connect));
-        for asked in self.filters.ask_all() {
-            self.send_subscribe(asked, out);
+        let options = self.connect_options();
+        if options.clean_start {
+            self.subscribers.forget_departed();
         }
-        self.tell(self.filters.subscribers(), out);
-        for (id, publication) in core::mem::take(&mut self.waiting) {
-            self.send_publish(id, publication, out);
+        out.push(Effect::Send(ClientCommand::Connect(options)));
+        out.push(Effect::Send(ClientCommand::Listen(self.is_heard)));
+        for id in self.subscribers.ids() {
+            self.read(id, out);
+        }
+        let departed = self.subscribers.read_departed();
+        out.extend(departed.into_iter().map(Effect::Send));
+        self.waiting_bytes = 0;
+        for waiting in core::mem::take(&mut self.waiting) {
+            self.send_publish(waiting.id, waiting.publication, out);
         }
     }
 
-    /// One SUBSCRIBE for each topic filter, so that each has its own Subscription Identifier and its own answer.
-    fn send_subscribe(&mut self, asked: Subscription, out: &mut Vec<Effect>) {
-        let id = self.next_request();
-        let request = Request::Subscribe {
-            topic_filter: asked.topic_filter.clone(),
-            identifier: asked.identifier.unwrap_or_default(),
-        };
-        self.requests.insert(id, request);
-        out.push(Effect::Send(ClientCommand::Subscribe(id, vec![asked])));
+    /// As the app wants it connected, with the session that it had.
+    fn connect_options(&self) -> ConnectOptions {
+        let mut options = self.options.clone();
+        if let Some(assigned) = &self.assigned_id
+            && options.client_id.is_empty()
+        {
+            options.client_id.clone_from(assigned);
+        }
+        options.clean_start &= !(self.was_connected && options.session_expiry_interval > 0);
+        options
+    }
+
+    /// Has a subscriber read what it wants, if there is somebody to read it.
+    fn read(&mut self, id: SubscriberId, out: &mut Vec<Effect>) {
+        if self.is_alive() {
+            let read = self.subscribers.read(id);
+            out.extend(read.map(Effect::Send));
+        }
+        self.tell(id, out);
+    }
+
+    fn leave(&mut self, request: RequestId, left: Left, out: &mut Vec<Effect>) {
+        match left {
+            Left::Reader(release) => return self.release(request, release, out),
+            Left::Filter(topic_filter) => self.subscribers.depart(topic_filter),
+            Left::Nothing => {}
+        }
+        out.push(Effect::Answer(request, Ok(Reason(0))));
+    }
+
+    fn release(&mut self, request: RequestId, release: Release, out: &mut Vec<Effect>) {
+        let command = ClientCommand::Release(request, release.no);
+        self.requests.insert(request, Request::Release(release));
+        out.push(Effect::Send(command));
     }
 
     fn send_publish(&mut self, id: RequestId, publication: Publication, out: &mut Vec<Effect>) {
-        self.requests.insert(id, Request::Publish);
+        let again = (publication.qos == QoS::AtLeastOnce).then(|| publication.clone());
+        self.requests.insert(id, Request::Publish(again));
         out.push(Effect::Send(ClientCommand::Publish(id, publication)));
+    }
+
+    /// What another worker may publish once more waits for it, before what has waited since.
+    fn carry_over(&mut self) {
+        let mut waiting = Vec::new();
+        for (id, request) in core::mem::take(&mut self.requests) {
+            match request {
+                Request::Publish(Some(publication)) => waiting.push(Waiting {
+                    id,
+                    publication,
+                    was_sent: true,
+                }),
+                other => drop(self.requests.insert(id, other)),
+            }
+        }
+        waiting.append(&mut self.waiting);
+        self.waiting = waiting;
+        self.waiting_bytes = self.waiting.iter().map(|it| cost(&it.publication)).sum();
     }
 
     /// Nothing that was asked for will be answered, and nothing is granted any more.
     fn lose_requests(&mut self, out: &mut Vec<Effect>) {
         for (id, request) in core::mem::take(&mut self.requests) {
-            match request {
-                Request::Publish | Request::Unsubscribe => {
-                    out.push(Effect::Answer(id, Err(RequestError::Closed)));
-                }
-                Request::Subscribe { .. } => {}
+            out.push(Effect::Answer(id, Err(RequestError::Closed)));
+            if let Request::Release(release) = request {
+                self.subscribers.depart(release.topic_filter);
             }
         }
-        self.filters.suspend();
-        self.tell(self.filters.subscribers(), out);
+        self.subscribers.suspend();
+        for id in self.subscribers.ids() {
+            self.tell(id, out);
+        }
     }
 
     fn end_waiting(&mut self, error: &RequestError, out: &mut Vec<Effect>) {
-        let waiting = core::mem::take(&mut self.waiting);
-        out.extend(
-            waiting
-                .into_iter()
-                .map(|(id, _)| Effect::Answer(id, Err(error.clone()))),
-        );
+        self.waiting_bytes = 0;
+        for waiting in core::mem::take(&mut self.waiting) {
+            let error = match waiting.was_sent {
+                true => RequestError::Closed,
+                false => error.clone(),
+            };
+            out.push(Effect::Answer(waiting.id, Err(error)));
+        }
     }
 
-    fn tell(&self, subscribers: Vec<SubscriberId>, out: &mut Vec<Effect>) {
-        for id in subscribers {
-            out.push(Effect::Subscription(id, self.filters.status(id)));
-        }
+    fn tell(&self, id: SubscriberId, out: &mut Vec<Effect>) {
+        out.push(Effect::Subscription(id, self.subscribers.status(id)));
     }
 
     fn set_status(&mut self, status: ClientStatus, out: &mut Vec<Effect>) {
@@ -319,6 +429,10 @@ impl Session {
         self.last_request += 1;
         RequestId(self.last_request)
     }
+}
+
+fn cost(publication: &Publication) -> usize {
+    publication.payload.len() + publication.topic.len()
 }
 
 #[cfg(test)]

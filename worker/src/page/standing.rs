@@ -20,7 +20,8 @@ use tab::api::{Notice, Problem, Role, TabInfo};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum BusStatus {
-    /// It has not been heard of yet.
+    /// It has not been heard of yet, or it has ended because the page was left or frozen: another one starts when the page
+    /// comes back.
     #[default]
     Starting,
     /// It is on the channel, as this tab.
@@ -73,6 +74,10 @@ impl Standing {
         }
     }
 
+    pub(crate) fn stop(&mut self) {
+        *self = Self::default();
+    }
+
     pub(crate) fn fail(&mut self, why: &str) {
         *self = Self::new(BusStatus::Failed(why.to_owned()));
     }
@@ -92,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_or_failed_worker_knows_no_role() {
+    fn a_new_stopped_or_failed_worker_knows_no_role() {
         let mut standing = Standing::default();
         assert_eq!(standing.status, BusStatus::Starting);
         standing.hear(&opened(1));
@@ -103,6 +108,12 @@ mod tests {
         assert_eq!(standing.status, BusStatus::Open(TabId::from_entropy(2)));
         assert_eq!(standing.role, Role::Waiting);
 
+        standing.hear(&Notice::Role(Role::Broker { term: Term(2) }));
+        standing.stop();
+        assert_eq!(standing.status, BusStatus::Starting);
+        assert_eq!(standing.role, Role::Waiting);
+
+        standing.hear(&opened(3));
         standing.hear(&Notice::Role(Role::Broker { term: Term(2) }));
         standing.fail("It crashed.");
         assert_eq!(standing.status, BusStatus::Failed("It crashed.".to_owned()));

@@ -10,9 +10,9 @@ use tab::api::{Message, QoS, Subscription};
 
 use super::client::Client;
 use super::error::RequestError;
-use super::filters::{SubscriberId, SubscriptionStatus};
 use super::listeners::{Listeners, Listening};
 use super::request::Request;
+use super::subscribers::{SubscriberId, SubscriptionStatus};
 
 /// One subscription of an app; it unsubscribes when it is dropped, unless others want the same filter of the same client.
 ///
@@ -96,15 +96,12 @@ impl Subscriber {
 
     /// Wants another filter or other options from now on. What both match is not missed in between.
     pub fn change(&mut self, subscription: Subscription) {
-        let slot = Rc::clone(&self.slot);
-        self.id = self
-            .client
-            .core()
-            .subscribe(subscription, Some(self.id), slot);
+        self.client.core().change(self.id, subscription);
     }
 
     /// Unsubscribes (MQTT 5.0, 3.10): the reason code of UNSUBACK, or 0x00 if there was nothing to tell the broker because
-    /// others want the same filter, or because it was never asked.
+    /// others want the same filter, or because there is no worker to tell it. Another worker tells it then, if the session goes
+    /// on.
     pub fn unsubscribe(mut self) -> Request {
         self.is_over = true;
         let (request, answer) = Request::new();

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use tabmq_worker::api::{
-    ClientStatus, ConnectOptions, Message, Notice, Problem, QoS, RetainHandling, Subscription,
+    ClientStatus, ConnectOptions, Message, Notice, Problem, Publication, QoS, Question,
+    RetainHandling, Subscription,
 };
-use tabmq_worker::{BusOptions, BusStatus, Reason, RequestError, SubscriptionStatus};
+use tabmq_worker::{BusOptions, BusStatus, Client, Reason, RequestError, SubscriptionStatus};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::{dispatch, message, open, options, retained, to, until};
@@ -114,15 +115,166 @@ async fn a_client_lives_through_the_end_of_its_worker() {
     let tab_id = bus.tab_id();
     assert!(tab_id.is_some());
 
-    // The worker ends before it hears of this.
-    let lost = client.publish(message("a", "lost"));
+    // The worker ends before it hears of these.
+    let again = client.publish(message("a", "1"));
+    let lost = client.publish(Publication {
+        qos: QoS::ExactlyOnce,
+        ..message("a", "lost")
+    });
+    dispatch("freeze");
+    assert_eq!(bus.status(), BusStatus::Starting);
+    let frozen = client.publish(message("a", "2"));
+    let asked = bus.ask(Question::Load);
+    let late = client.subscribe(to("late"), |_| {});
+    dispatch("resume");
+    let resumed = client.publish(message("a", "3"));
+    assert_eq!(lost.await, Err(RequestError::Closed));
+    for request in [again, frozen, resumed] {
+        assert_eq!(request.await, Ok(Reason(0)));
+    }
+    // The next worker is asked; it need not know a broker yet.
+    let answer = asked.await;
+    let no_broker = Err(RequestError::Problem(Problem::NoBroker));
+    assert!(answer.is_ok() || answer == no_broker, "{answer:?}");
+    assert_ne!(bus.tab_id(), tab_id);
+    for subscriber in [subscriber, late] {
+        assert_eq!(subscriber.granted().await, Ok(QoS::ExactlyOnce));
+    }
+    until("all in order", || *heard.borrow() == ["1", "2", "3"]).await;
+}
+
+/// Options of a client with a session that outlives its connection.
+fn lasting(client_id: &str) -> ConnectOptions {
+    ConnectOptions {
+        client_id: client_id.to_owned(),
+        clean_start: false,
+        session_expiry_interval: 600,
+        ..ConnectOptions::default()
+    }
+}
+
+/// The client id in use, and whether the session was there, once it is connected.
+async fn connected(client: &Client) -> (String, bool) {
+    let mut found = None;
+    until("a connection", || {
+        if let ClientStatus::Connected {
+            client_id,
+            session_present,
+            ..
+        } = client.status()
+        {
+            found = Some((client_id, session_present));
+        }
+        found.is_some()
+    })
+    .await;
+    found.expect("it is connected")
+}
+
+#[wasm_bindgen_test]
+async fn a_session_goes_on_with_another_worker_and_forgets_what_nobody_wants() {
+    let bus = open("sessions");
+    let client = bus.client(lasting(""));
+    let (kept, gone) = (Heard::default(), Heard::default());
+    let keeper = client.subscribe(to("kept"), hear(&kept));
+    let leaver = client.subscribe(to("gone"), hear(&gone));
+    assert!(keeper.granted().await.is_ok() && leaver.granted().await.is_ok());
+    let (client_id, _) = connected(&client).await;
+
+    dispatch("freeze");
+    drop(leaver);
+    dispatch("resume");
+    assert_eq!(connected(&client).await, (client_id, true));
+    assert!(keeper.granted().await.is_ok());
+    let other = bus.client(ConnectOptions::default());
+    let mut nobody = false;
+    for _ in 0..100 {
+        // By then the broker has the UNSUBSCRIBE.
+        nobody = other.publish(message("gone", "")).await == Ok(Reason(0x10));
+        if nobody {
+            break;
+        }
+    }
+    assert!(nobody, "somebody is subscribed still");
+    assert_eq!(other.publish(message("kept", "1")).await, Ok(Reason(0)));
+    until("a message", || *kept.borrow() == ["1"]).await;
+    assert!(gone.borrow().is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn what_waits_in_a_session_is_there_for_who_comes_late() {
+    let bus = open("late");
+    let other = bus.client(ConnectOptions::default());
+    let (mut all, mut expected) = (Vec::new(), Vec::new());
+    for number in 0..200 {
+        all.push(message("q/x", &number.to_string()));
+        expected.push(number.to_string());
+    }
+    for listens in [false, true] {
+        let client = bus.client(lasting("lasting"));
+        let subscriber = client.subscribe(to("q/#"), |_| {});
+        assert!(subscriber.granted().await.is_ok());
+        client.disconnect(false);
+        drop((subscriber, client));
+        for publication in &all {
+            assert_eq!(other.publish(publication.clone()).await, Ok(Reason(0)));
+        }
+
+        let client = bus.client(lasting("lasting"));
+        assert!(connected(&client).await.1);
+        // All would have come by now.
+        assert!(bus.ask(Question::Load).await.is_ok());
+        let heard = Heard::default();
+        let (mut subscriber, mut listening) = (None, None);
+        if listens {
+            let hear = hear(&heard);
+            listening = Some(client.on_message(move |message| hear(Rc::clone(message))));
+        } else {
+            subscriber = Some(client.subscribe(to("q/#"), hear(&heard)));
+        }
+        until("all", || *heard.borrow() == expected).await;
+        drop((subscriber, listening));
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_refused_filter_takes_no_other_with_it_to_another_worker() {
+    let client = open("refused").client(ConnectOptions::default());
+    let heard = Heard::default();
+    let good = client.subscribe(to("good"), hear(&heard));
+    let bad = client.subscribe(to("bad/#/x"), |_| {});
+    assert!(good.granted().await.is_ok() && bad.granted().await.is_err());
     dispatch("freeze");
     dispatch("resume");
-    assert_eq!(lost.await, Err(RequestError::Closed));
-    assert_ne!(bus.tab_id(), tab_id);
-    assert_eq!(subscriber.granted().await, Ok(QoS::ExactlyOnce));
-    assert_eq!(client.publish(message("a", "1")).await, Ok(Reason(0)));
+    assert_eq!(client.publish(message("good", "1")).await, Ok(Reason(0)));
     until("a message", || *heard.borrow() == ["1"]).await;
+    assert!(bad.granted().await.is_err());
+}
+
+#[wasm_bindgen_test]
+async fn one_that_leaves_a_filter_restores_what_the_others_want() {
+    let client = open("leaving").client(ConnectOptions::default());
+    let other = client.bus().client(ConnectOptions::default());
+    let qos = Rc::new(RefCell::new(Vec::new()));
+    let heard = Rc::clone(&qos);
+    let quiet = Subscription {
+        qos: QoS::AtMostOnce,
+        no_local: true,
+        ..to("a")
+    };
+    let stays = client.subscribe(quiet, move |message| heard.borrow_mut().push(message.qos));
+    let leaves = client.subscribe(to("a"), |_| {});
+    assert!(stays.granted().await.is_ok() && leaves.granted().await.is_ok());
+    assert!(client.publish(message("a", "own")).await.is_ok());
+    until("its own, for the other", || {
+        *qos.borrow() == [QoS::AtLeastOnce]
+    })
+    .await;
+    assert_eq!(leaves.unsubscribe().await, Ok(Reason(0)));
+    assert!(client.publish(message("a", "own")).await.is_ok());
+    assert!(other.publish(message("a", "1")).await.is_ok());
+    let expected = [QoS::AtLeastOnce, QoS::AtMostOnce];
+    until("only the other's", || *qos.borrow() == expected).await;
 }
 
 #[wasm_bindgen_test]

@@ -53,6 +53,8 @@ struct Props {
     /// Whether the component with the hooks is there.
     #[prop_or(true)]
     is_mounted: bool,
+    #[prop_or_default]
+    connect: ConnectOptions,
 }
 
 /// A component below a provider.
@@ -61,7 +63,7 @@ struct App<C: BaseComponent<Properties = Props>>(AppHandle<Page<C>>);
 #[component]
 fn Page<C: BaseComponent<Properties = Props>>(props: &Props) -> Html {
     html! {
-        <BusProvider options={options(props.channel)}>
+        <BusProvider options={options(props.channel)} connect={props.connect.clone()}>
             if props.is_mounted {
                 <C ..props.clone() />
             }
@@ -89,6 +91,7 @@ fn props(channel: &'static str, topic_filter: &'static str) -> Props {
         topic_filter,
         buffer: 100,
         is_mounted: true,
+        connect: ConnectOptions::default(),
     }
 }
 
@@ -160,6 +163,42 @@ async fn a_subscription_lives_as_long_as_its_component_and_follows_its_filter() 
     props.topic_filter = "b#";
     app.update(props);
     until("a refusal", || drawn.is("refused ")).await;
+}
+
+#[wasm_bindgen_test]
+async fn what_waited_in_a_session_is_for_the_component_that_comes() {
+    let bus = open("waited");
+    let connect = ConnectOptions {
+        client_id: "lasting".to_owned(),
+        clean_start: false,
+        session_expiry_interval: 600,
+        ..ConnectOptions::default()
+    };
+    let before = bus.client(connect.clone());
+    let subscriber = before.subscribe(to("a"), |_| {});
+    assert!(subscriber.granted().await.is_ok());
+    before.disconnect(false);
+    drop((subscriber, before));
+    let client = client("waited");
+    for payload in ["1", "2"] {
+        assert_eq!(client.publish(message("a", payload)).await, Ok(Reason(0)));
+    }
+
+    let mut props = props("waited", "a");
+    props.connect = connect;
+    props.is_mounted = false;
+    let mut app = App::<Log>::mount(&props);
+    until("both clients", || {
+        bus.roster()
+            .iter()
+            .any(|tab| tab.is_self && tab.clients == 2)
+    })
+    .await;
+    // What waits has been sent by now.
+    assert_eq!(client.publish(message("a", "3")).await, Ok(Reason(0)));
+    props.is_mounted = true;
+    app.update(props.clone());
+    until("what waited", || props.drawn.is("granted 1,2,3")).await;
 }
 
 #[component]

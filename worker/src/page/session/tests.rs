@@ -1,4 +1,4 @@
-use tab::api::{MessageProperties, Term};
+use tab::api::{Audience, MessageProperties, Term};
 
 use super::*;
 
@@ -33,16 +33,71 @@ impl Page {
             topic_filter: topic_filter.to_owned(),
             ..Subscription::default()
         };
-        self.session
-            .subscribe(subscription, None, &mut self.effects)
+        self.session.subscribe(subscription, &mut self.effects)
     }
 
     fn publish(&mut self, topic: &str) -> RequestId {
+        self.publish_with(topic, QoS::AtMostOnce)
+    }
+
+    fn publish_with(&mut self, topic: &str, qos: QoS) -> RequestId {
         let publication = Publication {
             topic: topic.to_owned(),
+            qos,
             ..Publication::default()
         };
         self.session.publish(publication, &mut self.effects)
+    }
+
+    /// A message comes on the topic "a" for these readers; which subscribers hear it.
+    fn message(&mut self, readers: &[ReaderNo]) -> Vec<SubscriberId> {
+        let message = Message {
+            topic: "a".to_owned(),
+            payload: Vec::new(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            dup: false,
+            properties: MessageProperties::default(),
+            subscription_identifiers: Vec::new(),
+            received_at: Default::default(),
+        };
+        let audience = Audience {
+            is_own: readers.is_empty(),
+            readers: readers.to_vec(),
+        };
+        self.effects.clear();
+        self.hear(ClientNotice::Message(message, audience));
+        match self.effects.as_slice() {
+            [Effect::Message(_, subscribers)] => subscribers.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The worker ends, and another one opens.
+    fn change_worker(&mut self) {
+        self.session.suspend(&mut self.effects);
+        self.session.open(&mut self.effects);
+    }
+
+    /// The readers of what was sent since this was last asked.
+    fn readers(&self) -> Vec<ReaderNo> {
+        let read = |effect: &Effect| match effect {
+            Effect::Send(ClientCommand::Read(no, _)) => Some(*no),
+            _ => None,
+        };
+        self.effects.iter().filter_map(read).collect()
+    }
+
+    /// The last CONNECT: its client id, and whether it starts clean.
+    fn connect(&self) -> (String, bool) {
+        let connect = |effect: &Effect| match effect {
+            Effect::Send(ClientCommand::Connect(it)) => {
+                Some((it.client_id.clone(), it.clean_start))
+            }
+            _ => None,
+        };
+        let mut connects = self.effects.iter().rev().filter_map(connect);
+        connects.next().expect("a CONNECT")
     }
 
     /// The commands in short, since the last time.
@@ -56,10 +111,13 @@ impl Page {
             .map(|effect| match effect {
                 Effect::Send(ClientCommand::Connect(_)) => "connect".to_owned(),
                 Effect::Send(ClientCommand::Disconnect { .. }) => "disconnect".to_owned(),
-                Effect::Send(ClientCommand::Subscribe(_, wanted)) => {
-                    format!("+{}", wanted[0].topic_filter)
+                Effect::Send(ClientCommand::Listen(is_heard)) => {
+                    if is_heard { "listen" } else { "deaf" }.to_owned()
                 }
-                Effect::Send(ClientCommand::Unsubscribe(_, filters)) => format!("-{}", filters[0]),
+                Effect::Send(ClientCommand::Read(_, wanted)) => {
+                    format!("+{}", wanted.topic_filter)
+                }
+                Effect::Send(ClientCommand::Release(_, no)) => format!("-{}", no.0),
                 Effect::Send(ClientCommand::Publish(_, it)) => format!("!{}", it.topic),
                 other => panic!("{other:?}"),
             })
@@ -77,9 +135,8 @@ impl Page {
             .collect()
     }
 
-    /// The request of the last SUBSCRIBE or UNSUBSCRIBE.
-    fn last_request(&self) -> RequestId {
-        *self.session.requests.keys().last().expect("a request")
+    fn status(&self, id: SubscriberId) -> SubscriptionStatus {
+        self.session.subscribers.status(id)
     }
 }
 
@@ -97,33 +154,81 @@ fn disconnected(reason_code: u8) -> ClientNotice {
     )))
 }
 
-#[test]
-fn every_worker_that_opens_is_connected_with_and_subscribed_to() {
-    let mut page = Page::new();
-    let a = page.subscribe("a");
-    assert!(page.told().is_empty());
-    page.session.open(&mut page.effects);
-    assert_eq!(page.told(), ["connect", "+a"]);
-    page.hear(ClientNotice::Status(connected()));
-    page.hear(ClientNotice::Subscribed(page.last_request(), vec![1]));
-    let granted = SubscriptionStatus::Granted(QoS::AtLeastOnce);
-    assert_eq!(page.session.filters.status(a), granted);
-    assert!(page.effects.contains(&Effect::Subscription(a, granted)));
+const SUSPENDED: SubscriptionStatus = SubscriptionStatus::Suspended;
+const REQUESTED: SubscriptionStatus = SubscriptionStatus::Requested;
 
-    page.session.open(&mut page.effects);
-    assert_eq!(page.told(), ["connect", "+a"]);
-    let requested = SubscriptionStatus::Requested;
-    assert_eq!(page.session.filters.status(a), requested);
-    assert_eq!(page.session.status(), &ClientStatus::Waiting);
+/// Options of a client whose session outlives its connection.
+fn lasting() -> ConnectOptions {
+    ConnectOptions {
+        session_expiry_interval: 60,
+        ..ConnectOptions::default()
+    }
 }
 
 #[test]
-fn what_is_published_before_the_worker_opens_goes_out_in_order() {
+fn every_worker_that_opens_is_connected_with_and_has_a_reader_for_each_subscriber() {
+    let mut page = Page::new();
+    let a = page.subscribe("a");
+    let also = page.subscribe("a");
+    assert!(page.told().is_empty());
+    page.session.open(&mut page.effects);
+    let readers = page.readers();
+    assert_eq!(page.told(), ["connect", "deaf", "+a", "+a"]);
+    page.hear(ClientNotice::Status(connected()));
+    page.hear(ClientNotice::Granted(readers[0], 1));
+    let granted = SubscriptionStatus::Granted(QoS::AtLeastOnce);
+    assert_eq!(page.status(a), granted);
+    assert!(page.effects.contains(&Effect::Subscription(a, granted)));
+    assert_eq!(page.status(also), REQUESTED);
+
+    page.session.suspend(&mut page.effects);
+    assert_eq!(page.status(a), SUSPENDED);
+    assert_eq!(page.session.status(), &ClientStatus::Waiting);
+    page.told();
+    page.session.open(&mut page.effects);
+    assert!(page.readers().iter().all(|no| !readers.contains(no)));
+    assert_eq!(page.told(), ["connect", "deaf", "+a", "+a"]);
+    assert_eq!(page.status(a), REQUESTED);
+    // It is of the worker before, in which this reader was another one.
+    page.hear(ClientNotice::Granted(readers[0], 1));
+    assert_eq!(page.status(a), REQUESTED);
+}
+
+#[test]
+fn what_is_published_while_there_is_no_worker_goes_out_in_order() {
     let mut page = Page::new();
     page.publish("1");
     page.publish("2");
     page.session.open(&mut page.effects);
-    assert_eq!(page.told(), ["connect", "!1", "!2"]);
+    assert_eq!(page.told(), ["connect", "deaf", "!1", "!2"]);
+    page.hear(ClientNotice::Status(connected()));
+    page.session.suspend(&mut page.effects);
+    page.effects.clear();
+    page.publish("3");
+    page.publish_with("4", QoS::ExactlyOnce);
+    assert!(page.told().is_empty() && page.answers().is_empty());
+    page.session.open(&mut page.effects);
+    assert_eq!(page.told(), ["connect", "deaf", "!3", "!4"]);
+}
+
+#[test]
+fn what_waits_for_a_worker_is_bounded() {
+    let mut page = Page::new();
+    let large = || Publication {
+        topic: "a".to_owned(),
+        payload: vec![0; WAITING_BYTES_MAX],
+        ..Publication::default()
+    };
+    page.session.publish(large(), &mut page.effects);
+    let refused = page.session.publish(large(), &mut page.effects);
+    let problem = RequestError::Problem(Problem::TooMuchWaiting);
+    assert_eq!(page.answers(), [(refused, Err(problem))]);
+    page.session.open(&mut page.effects);
+    assert_eq!(page.told(), ["connect", "deaf", "!a"]);
+    page.session.suspend(&mut page.effects);
+    page.effects.clear();
+    page.session.publish(large(), &mut page.effects);
+    assert!(page.answers().is_empty());
 }
 
 #[test]
@@ -149,12 +254,55 @@ fn a_publish_ends_with_its_reason_code() {
 }
 
 #[test]
-fn what_has_no_answer_when_a_new_worker_opens_gets_none() {
+fn what_has_no_answer_when_the_worker_ends_goes_out_again_with_qos_1_and_ends_otherwise() {
     let mut page = Page::open();
-    let id = page.publish("1");
+    let none = page.publish_with("0", QoS::AtMostOnce);
+    let first = page.publish_with("1", QoS::AtLeastOnce);
+    let two = page.publish_with("2", QoS::ExactlyOnce);
+    let second = page.publish_with("3", QoS::AtLeastOnce);
+    let answered = page.publish_with("4", QoS::AtLeastOnce);
+    page.hear(ClientNotice::Published(answered, 0));
+    page.effects.clear();
+    page.session.suspend(&mut page.effects);
+    let closed = || Err(RequestError::Closed);
+    assert_eq!(page.answers(), [(none, closed()), (two, closed())]);
+    page.publish("5");
+    // More than one worker may end before it is answered.
+    for _ in 0..2 {
+        page.session.open(&mut page.effects);
+        assert_eq!(page.told()[..4], ["connect", "deaf", "!1", "!3"]);
+        page.session.suspend(&mut page.effects);
+    }
     page.session.open(&mut page.effects);
-    assert_eq!(page.told(), ["!1", "connect"]);
-    assert_eq!(page.answers(), [(id, Err(RequestError::Closed))]);
+    page.effects.clear();
+    page.hear(ClientNotice::Published(first, 0));
+    page.hear(ClientNotice::Published(second, 0x10));
+    let answers = [(first, Ok(Reason(0))), (second, Ok(Reason(0x10)))];
+    assert_eq!(page.answers(), answers);
+}
+
+#[test]
+fn a_disconnection_and_a_failed_worker_end_all_that_waits() {
+    let end: [fn(&mut Page); 2] = [
+        |page| page.session.disconnect(false, &mut page.effects),
+        |page| {
+            let failed = RequestError::Problem(Problem::NotConnected);
+            page.session.close(failed, &mut page.effects);
+        },
+    ];
+    for end in end {
+        let mut page = Page::open();
+        let sent = page.publish_with("1", QoS::AtLeastOnce);
+        page.session.suspend(&mut page.effects);
+        let waiting = page.publish_with("2", QoS::AtLeastOnce);
+        page.effects.clear();
+        end(&mut page);
+        let unsent = RequestError::Problem(Problem::NotConnected);
+        let answers = [(sent, Err(RequestError::Closed)), (waiting, Err(unsent))];
+        assert_eq!(page.answers(), answers);
+        page.session.open(&mut page.effects);
+        assert!(!page.told().iter().any(|it| it.starts_with('!')));
+    }
 }
 
 #[test]
@@ -166,8 +314,53 @@ fn without_a_connection_nothing_is_published() {
     let refused = RequestError::Problem(Problem::NotConnected);
     assert_eq!(page.answers(), [(id, Err(refused))]);
     // Nor does a new worker bring it back.
-    page.session.open(&mut page.effects);
+    page.change_worker();
     assert!(page.told().is_empty());
+}
+
+#[test]
+fn a_new_worker_goes_on_with_the_client_id_and_its_session() {
+    let mut page = Page::new();
+    page.session.options = lasting();
+    page.session.open(&mut page.effects);
+    // The worker before was not connected, so there is nothing to go on with.
+    page.change_worker();
+    assert_eq!(page.connect(), (String::new(), true));
+    page.hear(ClientNotice::Status(connected()));
+    page.change_worker();
+    assert_eq!(page.connect(), ("me".to_owned(), false));
+
+    // What the app asks for itself begins anew, as the same client.
+    page.session.connect(lasting(), &mut page.effects);
+    assert_eq!(page.connect(), ("me".to_owned(), true));
+    let named = ConnectOptions {
+        client_id: "you".to_owned(),
+        ..ConnectOptions::default()
+    };
+    page.session.connect(named, &mut page.effects);
+    page.hear(ClientNotice::Status(connected()));
+    page.change_worker();
+    assert_eq!(page.connect(), ("you".to_owned(), true));
+}
+
+#[test]
+fn the_worker_is_told_whether_somebody_hears_all_messages() {
+    let mut page = Page::new();
+    page.session.listen(true, &mut page.effects);
+    assert!(page.told().is_empty());
+    page.session.open(&mut page.effects);
+    assert_eq!(page.told(), ["connect", "listen"]);
+    page.session.listen(true, &mut page.effects);
+    page.session.listen(false, &mut page.effects);
+    page.session.listen(false, &mut page.effects);
+    assert_eq!(page.told(), ["deaf"]);
+    page.session.listen(true, &mut page.effects);
+    page.session
+        .connect(ConnectOptions::default(), &mut page.effects);
+    assert_eq!(page.told(), ["listen", "connect", "listen"]);
+    page.effects.clear();
+    page.hear(ClientNotice::Unheard);
+    assert_eq!(page.effects, [Effect::Unheard]);
 }
 
 #[test]
@@ -177,7 +370,7 @@ fn connecting_again_subscribes_again_whenever_the_disconnection_is_heard() {
     page.session.disconnect(true, &mut page.effects);
     page.session
         .connect(ConnectOptions::default(), &mut page.effects);
-    assert_eq!(page.told(), ["+a", "disconnect", "connect", "+a"]);
+    assert_eq!(page.told(), ["+a", "disconnect", "connect", "deaf", "+a"]);
     page.hear(ClientNotice::Status(ClientStatus::Disconnected(
         DisconnectCause::Requested,
     )));
@@ -189,65 +382,137 @@ fn a_client_that_the_broker_has_disconnected_comes_back_with_the_next_worker() {
     let mut page = Page::open();
     let a = page.subscribe("a");
     page.hear(disconnected(0x8E));
-    let suspended = SubscriptionStatus::Suspended;
-    assert_eq!(page.session.filters.status(a), suspended);
+    assert_eq!(page.status(a), SUSPENDED);
     page.told();
     page.subscribe("b");
     assert!(page.told().is_empty());
-    page.session.open(&mut page.effects);
-    assert_eq!(page.told(), ["connect", "+a", "+b"]);
+    page.change_worker();
+    assert_eq!(page.told(), ["connect", "deaf", "+a", "+b"]);
 }
 
 #[test]
-fn the_last_who_wants_a_filter_unsubscribes_and_hears_how_it_went() {
+fn one_that_unsubscribes_hears_how_it_went() {
     let mut page = Page::open();
-    let (first, second) = (page.subscribe("a"), page.subscribe("a"));
-    assert_eq!(page.told(), ["+a"]);
-    let request = page.session.unsubscribe(first, &mut page.effects);
-    assert_eq!(page.answers(), [(request, Ok(Reason(0)))]);
-    let request = page.session.unsubscribe(second, &mut page.effects);
-    assert_eq!(page.told(), ["-a"]);
+    let a = page.subscribe("a");
+    let no = page.readers()[0];
+    let request = page.session.unsubscribe(a, &mut page.effects);
+    assert_eq!(page.told(), ["+a".to_owned(), format!("-{}", no.0)]);
+    assert_eq!(page.message(&[no]), []);
+    page.effects.clear();
     page.hear(ClientNotice::Unsubscribed(request, vec![0x83]));
     let refused = RequestError::Reason(Reason(0x83));
     assert_eq!(page.answers(), [(request, Err(refused))]);
+    let again = page.session.unsubscribe(a, &mut page.effects);
+    assert_eq!(page.answers(), [(again, Ok(Reason(0)))]);
 }
 
 #[test]
 fn another_filter_takes_the_place_of_one_without_a_gap() {
     let mut page = Page::open();
     let a = page.subscribe("a");
+    let before = page.readers()[0];
     page.told();
-    let subscription = Subscription {
-        topic_filter: "b".to_owned(),
+    let wanted = |topic_filter: &str| Subscription {
+        topic_filter: topic_filter.to_owned(),
         ..Subscription::default()
     };
-    page.session
-        .subscribe(subscription, Some(a), &mut page.effects);
-    assert_eq!(page.told(), ["+b", "-a"]);
+    page.session.change(a, wanted("+"), &mut page.effects);
+    let after = page.readers()[0];
+    let release = page.session.requests.keys().next().copied();
+    assert_eq!(page.told(), ["++".to_owned(), format!("-{}", before.0)]);
+    // What was on its way to what it was before, if it wants that still; and once.
+    assert_eq!(page.message(&[before]), [a]);
+    assert_eq!(page.message(&[before, after]), [a]);
+    // The answer to what it wanted before is not one to what it wants.
+    page.hear(ClientNotice::Granted(before, 2));
+    assert_eq!(page.status(a), REQUESTED);
+    page.hear(ClientNotice::Unsubscribed(
+        release.expect("a request"),
+        vec![0],
+    ));
+    assert_eq!(page.message(&[before]), []);
+
+    page.session.change(a, wanted("b"), &mut page.effects);
+    assert_eq!(page.message(&[after]), []);
 }
 
 #[test]
-fn only_those_who_share_a_filter_are_told_of_it() {
+fn a_refused_subscription_says_why_and_takes_no_other_with_it() {
     let mut page = Page::open();
-    let (a, b) = (page.subscribe("a"), page.subscribe("b"));
-    page.effects.clear();
-    let late = page.subscribe("a");
-    let told = |effect: &Effect| match effect {
-        Effect::Subscription(id, _) => Some(*id),
-        _ => None,
-    };
-    let told: Vec<_> = page.effects.iter().filter_map(told).collect();
-    assert_eq!(told, [a, late]);
-    assert_ne!(b, late);
-}
-
-#[test]
-fn a_refused_subscription_says_why() {
-    let mut page = Page::open();
-    let a = page.subscribe("a");
-    page.hear(ClientNotice::Subscribed(page.last_request(), vec![0x87]));
+    let (bad, wrong, good) = (
+        page.subscribe("bad"),
+        page.subscribe("#/"),
+        page.subscribe("a"),
+    );
+    let readers = page.readers();
+    page.hear(ClientNotice::Granted(readers[0], 0x87));
+    let problem = Problem::TopicFilter("why".to_owned());
+    page.hear(ClientNotice::ReaderRefused(readers[1], problem.clone()));
+    page.hear(ClientNotice::Granted(readers[2], 2));
     let refused = SubscriptionStatus::Refused(RequestError::Reason(Reason(0x87)));
-    assert_eq!(page.session.filters.status(a), refused);
+    assert_eq!(page.status(bad), refused);
+    let refused = SubscriptionStatus::Refused(RequestError::Problem(problem));
+    assert_eq!(page.status(wrong), refused);
+    assert_eq!(
+        page.status(good),
+        SubscriptionStatus::Granted(QoS::ExactlyOnce)
+    );
+    page.told();
+    // The worker has no such readers.
+    let request = page.session.unsubscribe(bad, &mut page.effects);
+    assert!(page.told().is_empty());
+    assert_eq!(page.answers(), [(request, Ok(Reason(0)))]);
+    page.change_worker();
+    assert_eq!(page.told(), ["connect", "deaf", "+#/", "+a"]);
+    let readers = page.readers();
+    assert_eq!(page.message(&readers), []);
+}
+
+#[test]
+fn what_nobody_wants_any_more_is_unsubscribed_from_in_the_session_that_goes_on() {
+    let mut page = Page::new();
+    page.session.options = lasting();
+    page.session.open(&mut page.effects);
+    page.hear(ClientNotice::Status(connected()));
+    let (a, b, c) = (
+        page.subscribe("a"),
+        page.subscribe("b"),
+        page.subscribe("c"),
+    );
+    let (also_c, never) = (page.subscribe("c"), page.subscribe("never"));
+    page.session.unsubscribe(a, &mut page.effects);
+    page.session.suspend(&mut page.effects);
+    let _late = page.subscribe("late");
+    let later = page.subscribe("later");
+    page.session.unsubscribe(later, &mut page.effects);
+    page.session.unsubscribe(b, &mut page.effects);
+    page.session.unsubscribe(c, &mut page.effects);
+    page.session.unsubscribe(never, &mut page.effects);
+    page.subscribe("never");
+    page.effects.clear();
+    page.session.open(&mut page.effects);
+    let readers = page.readers();
+    assert_eq!(
+        page.told(),
+        ["connect", "deaf", "+c", "+late", "+never", "+a", "+b"]
+    );
+    // It is heard by nobody, so that it does not wait.
+    assert_eq!(
+        page.message(&readers),
+        [also_c, SubscriberId(6), SubscriberId(8)]
+    );
+    page.effects.clear();
+    page.hear(ClientNotice::Granted(readers[3], 0));
+    assert_eq!(page.told(), [format!("-{}", readers[3].0)]);
+    // The worker ends before the others are unsubscribed from.
+    page.change_worker();
+    assert_eq!(
+        page.told(),
+        ["connect", "deaf", "+c", "+late", "+never", "+a", "+b"]
+    );
+    // A session that begins anew has none of them.
+    page.session.connect(lasting(), &mut page.effects);
+    assert_eq!(page.told(), ["connect", "deaf", "+c", "+late", "+never"]);
 }
 
 #[test]
@@ -259,29 +524,27 @@ fn a_failed_worker_ends_all_that_waits_until_another_one_opens() {
     let closed = || Err(RequestError::Closed);
     assert_eq!(page.answers(), [(waiting, closed()), (late, closed())]);
     page.session.open(&mut page.effects);
-    assert_eq!(page.told(), ["connect"]);
+    assert_eq!(page.told(), ["connect", "deaf"]);
 }
 
 #[test]
-fn a_message_goes_to_its_subscribers_with_the_apps_identifiers_only() {
+fn what_a_worker_told_that_has_ended_is_void() {
     let mut page = Page::open();
-    let a = page.subscribe("a");
+    let id = page.publish("1");
+    page.session.close(RequestError::Closed, &mut page.effects);
     page.effects.clear();
-    page.hear(ClientNotice::Message(Message {
-        topic: "a".to_owned(),
-        payload: Vec::new(),
-        qos: QoS::AtMostOnce,
-        retain: false,
-        dup: false,
-        properties: MessageProperties::default(),
-        subscription_identifiers: vec![1],
-        received_at: Default::default(),
-    }));
-    match page.effects.as_slice() {
-        [Effect::Message(message, subscribers)] => {
-            assert_eq!(subscribers, &[a]);
-            assert!(message.subscription_identifiers.is_empty());
-        }
-        other => panic!("{other:?}"),
-    }
+    page.hear(ClientNotice::Published(id, 0));
+    page.hear(ClientNotice::Status(connected()));
+    assert!(page.effects.is_empty());
+}
+
+#[test]
+fn a_message_goes_to_the_subscribers_that_the_worker_names() {
+    let mut page = Page::open();
+    let (a, all) = (page.subscribe("a"), page.subscribe("#"));
+    let readers = page.readers();
+    assert_eq!(page.message(&readers), [a, all]);
+    assert_eq!(page.message(&readers[1..]), [all]);
+    assert_eq!(page.message(&[]), []);
+    assert_eq!(page.message(&[ReaderNo(77)]), []);
 }

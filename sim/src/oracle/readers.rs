@@ -1,0 +1,165 @@
+//! Who of a page hears what.
+
+use std::collections::VecDeque;
+
+use tab::api::{Audience, ClientCommand, ClientNo, Message, QoS, ReaderNo};
+use tab::{TabId, Time};
+
+use super::{Oracle, topic};
+use crate::page::MessageId;
+use crate::violation::{ClientKey, Violation};
+
+/// Messages that the page was told, and has not heard yet: if it ends before, nobody has heard them.
+#[derive(Debug, Default)]
+pub(super) struct Unheard(VecDeque<(Option<u64>, String, MessageId)>);
+
+impl Unheard {
+    fn mark(&mut self, mark: u64) {
+        for (unmarked, ..) in self.0.iter_mut().rev().take_while(|it| it.0.is_none()) {
+            *unmarked = Some(mark);
+        }
+    }
+
+    fn pop(&mut self, mark: u64) -> Option<(String, MessageId)> {
+        let is_heard = |at: Option<u64>| at.is_some_and(|at| at <= mark);
+        self.0.front().filter(|it| is_heard(it.0))?;
+        let (_, session, message) = self.0.pop_front()?;
+        Some((session, message))
+    }
+}
+
+impl Oracle {
+    /// The page will say when it has heard what it was told so far.
+    pub(super) fn on_mark(&mut self, tab: TabId, mark: u64) {
+        if let Some(view) = self.tabs.get_mut(&tab) {
+            view.unheard.mark(mark);
+        }
+    }
+
+    /// The page has heard all up to this mark.
+    pub(crate) fn on_heard(&mut self, tab: TabId, mark: u64) {
+        while let Some((session, message)) = self
+            .tabs
+            .get_mut(&tab)
+            .and_then(|view| view.unheard.pop(mark))
+        {
+            self.got(&session, message);
+        }
+    }
+
+    /// The page is told a message, which reaches a listener when the page comes to it.
+    pub(super) fn tell(&mut self, key: ClientKey, id: MessageId, qos: QoS) {
+        let session = self.client(key).and_then(|it| it.client_id.clone());
+        let Some(session) = session else {
+            return;
+        };
+        if qos == QoS::AtMostOnce {
+            return self.got(&session, id);
+        }
+        if let Some(view) = self.tabs.get_mut(&key.tab) {
+            view.unheard.0.push_back((None, session, id));
+        }
+    }
+
+    fn got(&mut self, session: &str, message: MessageId) {
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.got(message);
+        }
+    }
+
+    pub(crate) fn readers(&self, tab: TabId, no: ClientNo) -> Vec<ReaderNo> {
+        let client = self.tabs.get(&tab).and_then(|view| view.clients.get(&no));
+        client.map_or_else(Vec::new, |it| it.readers.keys().copied().collect())
+    }
+
+    pub(crate) fn is_heard(&self, tab: TabId, no: ClientNo) -> bool {
+        let client = self.tabs.get(&tab).and_then(|view| view.clients.get(&no));
+        client.is_none_or(|it| !it.is_deaf)
+    }
+
+    /// The clients to which nobody listens.
+    pub(crate) fn deaf_clients(&self, tab: TabId) -> Vec<ClientNo> {
+        let clients = self
+            .tabs
+            .get(&tab)
+            .into_iter()
+            .flat_map(|view| &view.clients);
+        clients
+            .filter(|(_, it)| it.is_deaf)
+            .map(|(no, _)| *no)
+            .collect()
+    }
+
+    pub(crate) fn on_reader_command(
+        &mut self,
+        now: Time,
+        tab: TabId,
+        no: ClientNo,
+        command: &ClientCommand,
+    ) {
+        let now = self.moment(now);
+        let Some(view) = self.tabs.get_mut(&tab) else {
+            return;
+        };
+        let client = view.clients.entry(no).or_default();
+        match command {
+            ClientCommand::Listen(is_heard) => {
+                client.is_deaf = !is_heard;
+                client.was_deaf |= client.is_deaf;
+                self.tally.listeners_changed += 1;
+            }
+            ClientCommand::Read(reader, wanted) if client.is_wanted => {
+                client.readers.insert(*reader, wanted.topic_filter.clone());
+                // What it wants the client may get from now on, and need not.
+                let has_own = client.has_own(&wanted.topic_filter);
+                client.read(now, wanted);
+                let session = client.client_id.clone().filter(|_| !has_own);
+                if let Some(session) = session.and_then(|id| self.sessions.get_mut(&id)) {
+                    session.read(&wanted.topic_filter);
+                }
+                let wanted = core::slice::from_ref(wanted);
+                self.share_with_siblings(ClientKey { tab, no }, now, wanted);
+                self.tally.readers += 1;
+            }
+            ClientCommand::Release(_, reader) => {
+                client.readers.remove(reader);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whoever is told a message listens or reads, and wants it.
+    pub(super) fn check_audience(
+        &mut self,
+        key: ClientKey,
+        id: MessageId,
+        message: &Message,
+        audience: &Audience,
+    ) -> Result<(), Violation> {
+        // A broker that makes sure of its reign takes up what its page wants when it is sure.
+        let is_broker = self.brokers.contains_key(&key.tab);
+        let Some(client) = self.client(key) else {
+            return Ok(());
+        };
+        let wants = |reader: &ReaderNo| {
+            let topic_filter = client.readers.get(reader);
+            topic_filter.is_some_and(|it| topic::matches(it, &message.topic))
+        };
+        // What an earlier connection had may still be told.
+        if client.is_in_question {
+            return Ok(());
+        }
+        let is_for_somebody = audience.is_own || !audience.readers.is_empty();
+        let is_heard = !(audience.is_own && client.is_deaf) || is_broker;
+        let is_wanted = is_broker || audience.readers.iter().all(wants);
+        if is_for_somebody && is_heard && is_wanted {
+            self.tally.messages_read += audience.readers.len() as u64;
+            return Ok(());
+        }
+        Err(Violation::ToNobody {
+            client: key,
+            message: id,
+            audience: audience.clone(),
+        })
+    }
+}

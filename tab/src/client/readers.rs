@@ -1,0 +1,499 @@
+//! Those of the page who read a topic filter.
+//!
+//! MQTT has one subscription for each client and filter, so those who want the same filter share it with the sum of their
+//! options, and with those of the client itself. Who comes later and wants the retained messages makes it be asked for
+//! again, which is how MQTT sends them (MQTT 5.0, 3.8.4). The others are not to get them a second time, so these alone carry
+//! the Subscription Identifier of that SUBSCRIBE: another one follows at once, whose identifier the new messages carry. The
+//! RETAIN flag does not tell them apart: with Retain As Published new messages have it, too, and one message is sent once for
+//! all subscriptions that match.
+
+use broker::sorted::Map;
+use broker::topic_matches;
+
+use crate::api::{Message, ReaderNo, RetainHandling, Subscription};
+
+/// Smallest Subscription Identifier that is ours; those that pages choose are rarely as large.
+pub(super) const IDENTIFIER_MIN: u32 = 1 << 27;
+/// Largest Subscription Identifier (MQTT 5.0, 3.8.2.1.2).
+const IDENTIFIER_MAX: u32 = (1 << 28) - 1;
+/// Earlier Subscription Identifiers of a filter that are remembered, for messages that were on their way.
+const IDENTIFIERS_MAX: usize = 16;
+
+/// The readers of one client, by filter.
+#[derive(Debug)]
+pub(super) struct Readers {
+    filters: Map<String, Filter>,
+    readers: Map<ReaderNo, String>,
+    /// Whose filter an identifier stands for.
+    identifiers: Map<u32, String>,
+    last_identifier: u32,
+}
+
+#[derive(Debug, Default)]
+struct Filter {
+    holders: Map<ReaderNo, Holder>,
+    state: State,
+    /// QoS that the broker granted last.
+    granted: Option<u8>,
+    /// As it was asked for last; its identifier is ours.
+    asked: Subscription,
+    /// All that it was asked for with, the latest last.
+    identifiers: Vec<u32>,
+    /// Of these, the ones that only retained messages carry, for those who asked for them.
+    stored: Vec<u32>,
+    /// The one with which retained messages were asked for last.
+    retained: Option<u32>,
+    /// Whether one has come since: who comes now has missed it.
+    has_retained: bool,
+    /// The identifier with which the client itself gets the retained messages that it asked for.
+    own_retained_by: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// It is to be asked for as soon as there is a connection.
+    #[default]
+    Due,
+    /// Asked for, and not answered.
+    Asked,
+    Granted,
+}
+
+#[derive(Debug)]
+struct Holder {
+    wanted: Subscription,
+    /// The identifier with which its retained messages come.
+    retained_by: Option<u32>,
+    /// Whether the broker has granted it its filter.
+    is_granted: bool,
+}
+
+/// For whom a filter is asked for: who gets the retained messages that come of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    Reader(ReaderNo),
+    /// Those whom the broker has not granted it yet.
+    New,
+    /// The client itself.
+    Own,
+    All,
+    Nobody,
+}
+
+/// Which readers get a message.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) readers: Vec<ReaderNo>,
+    /// Whether a filter of readers brought it, whoever gets it.
+    pub(super) is_known: bool,
+    /// Whether the client itself gets it by such a filter.
+    pub(super) is_own: bool,
+    /// Whether the client itself may get it by another of its filters: it is a new message, and not a copy of its own for
+    /// a shared subscription.
+    pub(super) is_common: bool,
+    /// The identifiers that these readers have chosen.
+    pub(super) identifiers: Vec<u32>,
+}
+
+/// What comes of a reader that wants a filter.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// The broker is to be asked for the filter.
+    Ask(RetainHandling),
+    /// The answer to what was asked already is its answer, too.
+    Wait,
+    /// It misses nothing of what the broker has granted.
+    Granted(u8),
+}
+
+/// What comes of one that wants nothing more.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Removed {
+    /// It was none.
+    Nobody,
+    /// Others read the filter.
+    Shared(String),
+    /// It was the last; and whether the broker may have the filter.
+    Last(String, bool),
+}
+
+impl Readers {
+    /// `seed` tells the identifiers of this client from those of an earlier life of its session.
+    pub(super) fn new(seed: u32) -> Self {
+        Self {
+            filters: Map::new(),
+            readers: Map::new(),
+            identifiers: Map::new(),
+            last_identifier: IDENTIFIER_MIN | (seed & (IDENTIFIER_MIN - 1)),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.filters.clear();
+        self.readers.clear();
+        self.identifiers.clear();
+    }
+
+    /// Whether somebody reads this filter.
+    pub(super) fn has(&self, topic_filter: &str) -> bool {
+        self.filters.contains_key(topic_filter)
+    }
+
+    /// The readers whose filter matches this topic.
+    pub(super) fn matching(&self, topic: &str) -> Vec<ReaderNo> {
+        let readers = self.readers.iter();
+        readers
+            .filter(|(_, topic_filter)| topic_matches(topic_filter, topic))
+            .map(|(no, _)| *no)
+            .collect()
+    }
+
+    /// Somebody wants a filter, which the client itself may have subscribed to as well.
+    pub(super) fn add(
+        &mut self,
+        no: ReaderNo,
+        wanted: Subscription,
+        own: Option<&Subscription>,
+    ) -> Added {
+        let handling = wanted.retain_handling;
+        let topic_filter = wanted.topic_filter.clone();
+        self.readers.insert(no, topic_filter.clone());
+        let filter = self
+            .filters
+            .get_or_insert_with(topic_filter, Filter::default);
+        let retained = filter.retained;
+        let holder = Holder {
+            wanted,
+            retained_by: retained.filter(|_| handling != RetainHandling::DoNotSend),
+            is_granted: false,
+        };
+        filter.holders.insert(no, holder);
+        let wants_all = handling == RetainHandling::SendAtSubscribe;
+        let misses_nothing = match filter.state {
+            State::Asked => !wants_all || filter.retained.is_some() && !filter.has_retained,
+            State::Granted => !wants_all,
+            State::Due => false,
+        };
+        if misses_nothing && filter.is_asked(own) {
+            let Some(granted) = filter.granted.filter(|_| filter.state == State::Granted) else {
+                return Added::Wait;
+            };
+            let Some(holder) = filter.holders.get_mut(&no) else {
+                return Added::Wait;
+            };
+            holder.is_granted = true;
+            return Added::Granted(self::granted(granted, &holder.wanted));
+        }
+        // Retained messages of a new subscription are not for one who is new to one that is there.
+        let is_there = filter.state != State::Due || own.is_some();
+        Added::Ask(match handling {
+            RetainHandling::SendIfNew if is_there => RetainHandling::DoNotSend,
+            handling => handling,
+        })
+    }
+
+    /// Somebody wants nothing more.
+    pub(super) fn remove(&mut self, no: ReaderNo) -> Removed {
+        let Some(topic_filter) = self.readers.remove(&no) else {
+            return Removed::Nobody;
+        };
+        let Some(filter) = self.filters.get_mut(&topic_filter) else {
+            return Removed::Nobody;
+        };
+        filter.holders.remove(&no);
+        if !filter.holders.is_empty() {
+            return Removed::Shared(topic_filter);
+        }
+        let may_be_there = filter.state != State::Due || filter.granted.is_some();
+        self.forget(&topic_filter);
+        Removed::Last(topic_filter, may_be_there)
+    }
+
+    /// Whether all that is wanted of a filter has been asked for, and no more.
+    pub(super) fn is_asked(&self, topic_filter: &str, own: Option<&Subscription>) -> bool {
+        let filter = self.filters.get(topic_filter);
+        filter.is_none_or(|filter| filter.state == State::Due || filter.is_asked(own))
+    }
+
+    /// What to ask the broker for now, and what right after that.
+    pub(super) fn ask(
+        &mut self,
+        topic_filter: &str,
+        own: Option<&Subscription>,
+        retain_handling: RetainHandling,
+        whom: For,
+    ) -> Option<(Subscription, Option<Subscription>)> {
+        let identifier = self.next_identifier(topic_filter)?;
+        let filter = self.filters.get_mut(topic_filter)?;
+        let first = Subscription {
+            topic_filter: topic_filter.to_owned(),
+            identifier: Some(identifier),
+            retain_handling,
+            ..filter.wanted(own)
+        };
+        filter.asked = first.clone();
+        filter.state = State::Asked;
+        if retain_handling == RetainHandling::DoNotSend {
+            return Some((first, None));
+        }
+        filter.retained = Some(identifier);
+        filter.has_retained = false;
+        filter.let_have_retained(whom, own, identifier);
+        filter.stored.push(identifier);
+        let second = Subscription {
+            identifier: self.next_identifier(topic_filter),
+            retain_handling: RetainHandling::DoNotSend,
+            ..first.clone()
+        };
+        Some((first, Some(second)))
+    }
+
+    /// The filters that are to be asked for, now that there is a connection, and for what retained messages.
+    pub(super) fn due(&self) -> Vec<(String, RetainHandling)> {
+        let filters = self.filters.iter();
+        filters
+            .filter(|(_, filter)| filter.state == State::Due)
+            .map(|(topic_filter, filter)| (topic_filter.clone(), filter.retain_handling()))
+            .collect()
+    }
+
+    /// A filter is to be asked for as soon as there is a connection.
+    pub(super) fn be_due(&mut self, topic_filter: &str) {
+        if let Some(filter) = self.filters.get_mut(topic_filter) {
+            filter.state = State::Due;
+        }
+    }
+
+    /// Whether this one reads.
+    pub(super) fn is_there(&self, no: ReaderNo) -> bool {
+        self.readers.contains_key(&no)
+    }
+
+    /// The broker knows nothing of this client: all is to be asked for.
+    pub(super) fn start_over(&mut self) {
+        for filter in self.filters.values_mut() {
+            filter.state = State::Due;
+            filter.granted = None;
+            for holder in filter.holders.values_mut() {
+                holder.is_granted = false;
+            }
+        }
+    }
+
+    /// What was asked and is not answered is to be asked once more: there was no connection in between.
+    pub(super) fn be_unanswered(&mut self) {
+        for filter in self.filters.values_mut() {
+            if filter.state == State::Asked {
+                filter.state = State::Due;
+            }
+        }
+    }
+
+    /// The broker has answered what was asked with this identifier. Returns who is to be told, and with which code: nobody is
+    /// granted more than it wants. Those who are refused are no more.
+    pub(super) fn answer(
+        &mut self,
+        topic_filter: &str,
+        identifier: u32,
+        code: u8,
+    ) -> Vec<(ReaderNo, u8)> {
+        let Some(filter) = self.filters.get_mut(topic_filter) else {
+            return Vec::new();
+        };
+        // If it is not what was asked last, the answer to that is on its way.
+        if filter.identifiers.last() != Some(&identifier) {
+            return Vec::new();
+        }
+        let new = filter.holders.iter().filter(|(_, it)| !it.is_granted);
+        let new: Vec<(ReaderNo, u8)> = new
+            .map(|(no, it)| (*no, granted(code, &it.wanted)))
+            .collect();
+        filter.state = State::Granted;
+        if code < 0x80 {
+            filter.granted = Some(code);
+            for (no, _) in &new {
+                if let Some(holder) = filter.holders.get_mut(no) {
+                    holder.is_granted = true;
+                }
+            }
+            return new;
+        }
+        for (no, _) in &new {
+            filter.holders.remove(no);
+            self.readers.remove(no);
+        }
+        if filter.holders.is_empty() {
+            self.forget(topic_filter);
+        }
+        new
+    }
+
+    /// Which readers get a message, as its Subscription Identifiers tell: with filters that overlap, matching by topic alone
+    /// would give all a copy for each of them.
+    ///
+    /// `own` is what the client itself has subscribed to.
+    pub(super) fn route(&mut self, message: &Message, own: &Map<String, Subscription>) -> Route {
+        let mut route = Route::default();
+        let mut seen: Vec<&str> = Vec::new();
+        for identifier in &message.subscription_identifiers {
+            let Some(topic_filter) = self.identifiers.get(identifier) else {
+                continue;
+            };
+            if seen.contains(&topic_filter.as_str()) || !topic_matches(topic_filter, &message.topic)
+            {
+                continue;
+            }
+            seen.push(topic_filter);
+            if let Some(filter) = self.filters.get_mut(topic_filter) {
+                let own = own.get(topic_filter);
+                filter.route(message, *identifier, own, &mut route);
+            }
+        }
+        route
+    }
+
+    fn forget(&mut self, topic_filter: &str) {
+        if let Some(filter) = self.filters.remove(topic_filter) {
+            for identifier in &filter.identifiers {
+                self.identifiers.remove(identifier);
+            }
+        }
+    }
+
+    /// One that no filter has, for this one.
+    fn next_identifier(&mut self, topic_filter: &str) -> Option<u32> {
+        let filter = self.filters.get_mut(topic_filter)?;
+        loop {
+            self.last_identifier = match self.last_identifier {
+                IDENTIFIER_MAX.. => IDENTIFIER_MIN,
+                last => last + 1,
+            };
+            if !self.identifiers.contains_key(&self.last_identifier) {
+                break;
+            }
+        }
+        if filter.identifiers.len() == IDENTIFIERS_MAX {
+            let oldest = filter.identifiers.remove(0);
+            filter.stored.retain(|it| *it != oldest);
+            self.identifiers.remove(&oldest);
+        }
+        filter.identifiers.push(self.last_identifier);
+        let topic_filter = topic_filter.to_owned();
+        self.identifiers.insert(self.last_identifier, topic_filter);
+        Some(self.last_identifier)
+    }
+}
+
+/// What one is granted of what the broker grants to all who share a filter.
+pub(super) fn granted(code: u8, wanted: &Subscription) -> u8 {
+    if code < 0x80 {
+        code.min(wanted.qos as u8)
+    } else {
+        code
+    }
+}
+
+impl Filter {
+    /// Whether all that is wanted together has been asked for, and no more.
+    fn is_asked(&self, own: Option<&Subscription>) -> bool {
+        let wanted = self.wanted(own);
+        self.asked.qos == wanted.qos
+            && self.asked.no_local == wanted.no_local
+            && self.asked.retain_as_published == wanted.retain_as_published
+    }
+
+    /// What all want together, so that none of them misses anything.
+    fn wanted(&self, own: Option<&Subscription>) -> Subscription {
+        let wanted = || self.holders.values().map(|it| &it.wanted).chain(own);
+        Subscription {
+            qos: wanted().map(|it| it.qos).max().unwrap_or_default(),
+            no_local: wanted().all(|it| it.no_local),
+            retain_as_published: wanted().any(|it| it.retain_as_published),
+            ..Subscription::default()
+        }
+    }
+
+    /// What retained messages those want whom the broker has not granted it yet.
+    fn retain_handling(&self) -> RetainHandling {
+        let is_wanted = |handling| {
+            let mut new = self.holders.values().filter(|it| !it.is_granted);
+            new.any(|it| it.wanted.retain_handling == handling)
+        };
+        [RetainHandling::SendAtSubscribe, RetainHandling::SendIfNew]
+            .into_iter()
+            .find(|handling| is_wanted(*handling))
+            .unwrap_or(RetainHandling::DoNotSend)
+    }
+
+    /// Those for whom it is asked get the retained messages.
+    fn let_have_retained(&mut self, whom: For, own: Option<&Subscription>, identifier: u32) {
+        let wants = |it: &Subscription| it.retain_handling != RetainHandling::DoNotSend;
+        for (no, holder) in self.holders.iter_mut() {
+            let is_meant = match whom {
+                For::Reader(reader) => reader == *no,
+                For::New => !holder.is_granted,
+                For::All => true,
+                For::Own | For::Nobody => false,
+            };
+            if is_meant && wants(&holder.wanted) {
+                holder.retained_by = Some(identifier);
+            }
+        }
+        if matches!(whom, For::Own | For::All) && own.is_some_and(wants) {
+            self.own_retained_by = Some(identifier);
+        }
+    }
+
+    fn route(
+        &mut self,
+        message: &Message,
+        identifier: u32,
+        own: Option<&Subscription>,
+        route: &mut Route,
+    ) {
+        if message.retain && self.retained == Some(identifier) {
+            self.has_retained = true;
+        }
+        let is_stored = message.retain && self.stored.contains(&identifier);
+        let is_shared = self.asked.topic_filter.starts_with("$share/");
+        route.is_known = true;
+        route.is_common |= !is_stored && !is_shared;
+        if let Some(own) = own
+            && (!is_stored || self.own_retained_by == Some(identifier))
+        {
+            route.is_own = true;
+            route.identifiers.extend(own.identifier);
+        }
+        for (no, holder) in self.holders.iter() {
+            if !is_stored || holder.retained_by == Some(identifier) {
+                route.readers.push(*no);
+                route.identifiers.extend(holder.wanted.identifier);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_identifiers_of_a_filter_are_remembered() {
+        let mut readers = Readers::new(0);
+        let wanted = || Subscription {
+            topic_filter: "a".to_owned(),
+            ..Subscription::default()
+        };
+        for number in 0..100 {
+            let no = ReaderNo(number);
+            let handling = RetainHandling::SendAtSubscribe;
+            assert_eq!(readers.add(no, wanted(), None), Added::Ask(handling));
+            let asked = readers.ask("a", None, handling, For::Reader(no));
+            let identifier = asked.and_then(|(_, it)| it?.identifier).unwrap();
+            assert_eq!(readers.answer("a", identifier, 0), [(no, 0)]);
+        }
+        let filter = readers.filters.get("a").unwrap();
+        assert_eq!(filter.identifiers.len(), IDENTIFIERS_MAX);
+        assert_eq!(readers.identifiers.len(), IDENTIFIERS_MAX);
+    }
+}
