@@ -1,12 +1,18 @@
 // Checks the package as other tools take it. A test with `require` and without a browser, as in Jest, can load it, and hears that
 // there is no browser.
 
+// Jest's jsdom has none.
+const { TextEncoder, TextDecoder } = globalThis;
+delete globalThis.TextEncoder;
+delete globalThis.TextDecoder;
+
 const assert = require('node:assert/strict');
 const { readFileSync } = require('node:fs');
 const esbuild = require('esbuild');
 const { TabmqError, matches, open } = require('tabmq');
 const { tabs } = require('tabmq/mqttjs');
 const { BusProvider } = require('tabmq/react');
+Object.assign(globalThis, { TextEncoder, TextDecoder });
 
 async function main() {
     for (const [options, code] of [

@@ -84,8 +84,8 @@ fn package() -> Result<(), Error> {
     npm_run(&folder(), &["pack"])
 }
 
-/// Checks the package: an app in TypeScript compiles against it, it can be required, and publint and attw find nothing. Neither
-/// the worker nor its WebAssembly has types.
+/// Checks the package: an app in TypeScript and the READMEs' code compile against it, it can be required, and publint and attw
+/// find nothing. Neither the worker nor its WebAssembly has types.
 fn lint() -> Result<(), Error> {
     npm_run(&folder(), &["lint"])
 }

@@ -1,5 +1,7 @@
+import * as React from 'react';
 import { StrictMode, useState } from 'react';
 import { createRoot } from 'react-dom/client';
+import * as tabmq from 'tabmq/react';
 import { BusProvider, useBus, usePublish, useRetained, useRole, useRoster, useSubscription } from 'tabmq/react';
 
 function Chat() {
@@ -37,3 +39,6 @@ function App() {
 }
 
 createRoot(document.getElementById('root')!).render(<StrictMode><App /></StrictMode>);
+
+// For those who look in from outside.
+Object.assign(globalThis, { React, createRoot, tabmq });
