@@ -250,6 +250,18 @@ impl<'c> Page<'c> {
         self.evaluate_as("tab.until(() => tab.state.role?.Client?.term)")
     }
 
+    /// Whether the broker is in another tab before this time is over.
+    #[track_caller]
+    pub fn is_client_within(&self, time: Duration) -> bool {
+        let is_client = "tab.state.role?.Client !== undefined";
+        let wait = format!(
+            "Promise.race([tab.until(() => {is_client}), new Promise((resolve) => setTimeout(resolve, {}))])
+                .then(() => {is_client})",
+            time.as_millis()
+        );
+        self.evaluate(&wait) == true
+    }
+
     /// Puts the tab in front of the others, which are hidden then.
     #[track_caller]
     pub fn show(&self) {

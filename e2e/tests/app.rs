@@ -184,6 +184,9 @@ fn what_was_sent_is_sent_again_once_or_at_a_rate() {
         "the end",
         "return document.querySelector('[data-testid=publish-stop]') === null",
     );
+    // What is published from here on is published once.
+    tab.reach("publish-repeat");
+    tab.press(" ");
     let stopped = tab.view().message_count;
     tab.publish_acknowledged(&Message::new("after", "").qos(1));
     let since = tab

@@ -8,6 +8,8 @@ use e2e::{Caching, Chromium, ChromiumSetup, Ending, Page, Server, path_in};
 use crate::store::evict;
 
 const BEHAVIOUR: &str = include_str!("embed/mqttjs.js");
+const CLIENT: &str = include_str!("embed/client.js");
+const HOOKS: &str = include_str!("embed/react.js");
 
 /// All examples, below a path that is not the root.
 fn start() -> Chromium {
@@ -50,12 +52,28 @@ fn send(page: &Page<'_>, text: &str) {
 }
 
 fn until_messages(page: &Page<'_>, expected: &[&str]) {
+    until_shown(
+        page,
+        expected,
+        "[...document.querySelectorAll('#messages li')]",
+    );
+}
+
+/// The broker may have ended before it stored that a message with QoS 1 was acknowledged. Then the next one sends it again.
+fn until_messages_at_least_once(page: &Page<'_>, expected: &[&str]) {
+    until_shown(
+        page,
+        expected,
+        "[...document.querySelectorAll('#messages li')]
+            .filter((it, index, all) => all.findIndex(({ textContent }) => textContent === it.textContent) === index)",
+    );
+}
+
+fn until_shown(page: &Page<'_>, expected: &[&str], items: &str) {
     let expected = serde_json::to_string(expected).expect("texts");
     page.until_true(
         "the messages",
-        &format!(
-            "JSON.stringify([...document.querySelectorAll('#messages li')].map((it) => it.textContent)) === '{expected}'"
-        ),
+        &format!("JSON.stringify({items}.map((it) => it.textContent)) === '{expected}'"),
     );
 }
 
@@ -73,7 +91,7 @@ fn chat(example: &str) {
     }
     first.end_by(Ending::Close);
     send(&second, "alone");
-    until_messages(&second, &["from the first", "from the second", "alone"]);
+    until_messages_at_least_once(&second, &["from the first", "from the second", "alone"]);
     let third = open(&chromium, example);
     send(&third, "from the third");
     until_messages(&third, &["from the third"]);
@@ -83,7 +101,7 @@ fn chat(example: &str) {
         "alone",
         "from the third",
     ];
-    until_messages(&second, &seen);
+    until_messages_at_least_once(&second, &seen);
 }
 
 #[test]
@@ -155,7 +173,7 @@ fn yew_has_hooks() {
         "document.querySelector('#lamp').textContent === 'on'",
     );
     send(&third, "from the third");
-    until_messages(&second, &["from the second", "from the third"]);
+    until_messages_at_least_once(&second, &["from the second", "from the third"]);
 }
 
 #[test]
@@ -188,6 +206,21 @@ fn react_unsubscribes_what_is_unmounted_and_opens_it_anew() {
     until_messages(&second, &["heard"]);
     second.evaluate("document.querySelector('#clear').click()");
     until_messages(&second, &[]);
+}
+
+#[test]
+fn react_hooks_keep_their_word() {
+    for (build, mounts) in [("dist", 1), ("dist/development", 2)] {
+        let chromium = start();
+        let page = chromium.open(&format!(
+            "{}react/{build}/index.html",
+            chromium.server().url()
+        ));
+        page.until_true("the example", "globalThis.tabmq !== undefined");
+        page.evaluate(HOOKS);
+        let checks = format!("((passed) => hooks(passed, {mounts}))");
+        assert_eq!(passed(&page, &checks), 8);
+    }
 }
 
 #[test]
@@ -245,6 +278,69 @@ fn mqttjs_loses_nothing_acknowledged_when_the_brokers_tab_is_killed() {
             );
         }
     }
+}
+
+/// A page of another example that has the package as it is.
+fn open_for_clients(chromium: &Chromium) -> Page<'_> {
+    let page = open(chromium, "esbuild");
+    page.evaluate(
+        "import('./../../plain/dist/tabmq/index.js').then((it) => { globalThis.package = it; })",
+    );
+    page.evaluate(CLIENT);
+    page
+}
+
+#[test]
+fn the_packages_client_keeps_its_word() {
+    let chromium = start();
+    let page = open_for_clients(&chromium);
+    assert_eq!(passed(&page, "client"), 22);
+}
+
+#[test]
+fn the_packages_client_settles_everything_without_a_broker_and_without_a_listener() {
+    let chromium = start();
+    let page = open_for_clients(&chromium);
+    assert_eq!(passed(&page, "withoutBroker"), 1);
+    assert_eq!(passed(&page, "withoutListener"), 1);
+}
+
+/// Makes checks in the page; how many have passed.
+#[track_caller]
+fn passed(page: &Page<'_>, checks: &str) -> usize {
+    page.evaluate(&format!(
+        "globalThis.passed = [];
+         {checks}(passed).then(() => {{ passed.end = 'passed'; }}, (error) => {{ passed.end = error.message; }}); 1"
+    ));
+    page.until_true("an end", "passed.end !== undefined");
+    let end: String = page.evaluate_as("passed.end");
+    let passed: Vec<String> = page.evaluate_as("passed");
+    assert_eq!(end, "passed", "{passed:?}");
+    passed.len()
+}
+
+#[test]
+fn the_packages_client_keeps_its_word_over_a_page_that_stands_still() {
+    let chromium = start();
+    let page = open_for_clients(&chromium);
+    page.evaluate("hidden.before()");
+    page.evaluate("document.dispatchEvent(new Event('freeze')); hidden.between()");
+    page.evaluate("new Promise((resolve) => setTimeout(resolve, 200))");
+    let after = "document.dispatchEvent(new Event('resume')); hidden.after()";
+    let passed: Vec<String> = page.evaluate_as(after);
+    assert_eq!(passed.len(), 7, "{passed:?}");
+}
+
+#[test]
+fn the_packages_client_keeps_its_word_over_a_page_in_the_back_forward_cache() {
+    let chromium = start();
+    let page = open_for_clients(&chromium);
+    page.evaluate("hidden.before()");
+    page.navigate("about:blank");
+    page.back();
+    page.until_true("the page", "globalThis.hidden !== undefined");
+    let passed: Vec<String> = page.evaluate_as("hidden.after()");
+    assert_eq!(passed.len(), 7, "{passed:?}");
 }
 
 #[test]
@@ -389,22 +485,39 @@ fn the_documented_policy_is_enough_and_one_that_forbids_more_is_named() {
 
 #[test]
 fn a_package_of_another_origin_starts_its_worker_through_one_of_this() {
-    let chromium = start();
     let folder: PathBuf = path_in("TABMQ_EXAMPLES").join("plain/dist/tabmq");
     let elsewhere = Server::start(&folder, "/cdn/", Caching::Unsaid).expect("a server");
-    let page = open(&chromium, "esbuild");
-    let role: String = page.evaluate_as(&format!(
-        "import('{}index.js').then(async ({{ open }}) => {{
-            const bus = await open({{ channel: 'elsewhere' }});
-            const client = await bus.connect();
-            await client.subscribeAsync('t');
-            const came = new Promise((resolve) => client.once('message', (topic, payload, message) => resolve(message.text())));
-            await client.publishAsync('t', 'over there', {{ qos: 1 }});
-            return came;
-        }})",
-        elsewhere.url()
-    ));
-    assert_eq!(role, "over there");
+    let origin = elsewhere.url().replace("/cdn/", "");
+    let policy = |worker: &str| {
+        format!(
+            "script-src 'self' {origin} 'wasm-unsafe-eval'; worker-src 'self' blob: {worker}; connect-src 'self' {origin}"
+        )
+    };
+    let needed = format!("worker-src blob: {origin};");
+    for (policy, expected) in [
+        (None, "over there"),
+        (Some(policy(&origin)), "over there"),
+        (Some(policy("")), needed.as_str()),
+    ] {
+        let chromium = start();
+        if let Some(policy) = &policy {
+            let server = chromium.server();
+            server.add_header("Content-Security-Policy", policy);
+        }
+        let page = open(&chromium, "esbuild");
+        let end: String = page.evaluate_as(&format!(
+            "import('{}index.js').then(async ({{ open }}) => {{
+                const bus = await open({{ channel: 'elsewhere' }});
+                const client = await bus.connect();
+                await client.subscribeAsync('t');
+                const came = new Promise((resolve) => client.once('message', (topic, payload, message) => resolve(message.text())));
+                await client.publishAsync('t', 'over there', {{ qos: 1 }});
+                return came;
+            }}).catch(({{ message }}) => message)",
+            elsewhere.url()
+        ));
+        assert!(end.contains(expected), "{policy:?}: {end}");
+    }
 }
 
 #[test]
@@ -512,11 +625,11 @@ fn clients_have_what_mqttjs_has_and_more() {
                 });
                 await two.subscribeAsync('question');
                 const response = await one.request('question', '?');
-                const late = await one.request('nobody', '?', { timeout: 50 }).catch((error) => error.code);
-                return `${response.text()} ${late}`;
+                const nobody = await one.request('nobody', '?').catch((error) => error.code);
+                return `${response.text()} ${nobody}`;
             })()"
         ),
-        "answer timeout"
+        "answer refused"
     );
     for (expression, code) in [
         ("one.publishAsync('a/#', 'x')", "invalid-topic"),
@@ -551,19 +664,19 @@ fn clients_have_what_mqttjs_has_and_more() {
             "{expression}"
         );
     }
-    // Whoever publishes faster than is acknowledged waits.
+    // More waits in the page than the worker takes at a time, and all of it counts.
     assert_eq!(
         text(
             "(async () => {
-                let most = 0;
                 const all = Array.from({ length: 100 }, async () => {
                     await two.publishAsync('bulk', new Uint8Array(100_000), { qos: 1 });
                 });
-                for (const it of all) { most = Math.max(most, two.bufferedAmount); await it; }
-                return `${most < 3_000_000} ${two.bufferedAmount}`;
+                const most = two.bufferedAmount;
+                await Promise.all(all);
+                return `${most} ${two.bufferedAmount}`;
             })()"
         ),
-        "true 0"
+        "10000400 0"
     );
     page.evaluate("(async () => { await using it = await tabmq.open({ channel: 'clients' }); })()");
     assert_eq!(
@@ -1055,7 +1168,8 @@ fn two_tabs_with_one_client_id_are_told_so_and_take_turns_ever_more_seldom() {
             let pauses: [f64; 2] = page.evaluate_as(
                 "[1, 2].map((it) => ups[it] - downs.findLast((down) => down < ups[it]))",
             );
-            assert!(pauses[0] >= 1_000.0 && pauses[1] >= 2_000.0, "{pauses:?}");
+            // They begin with the reason, shortly before the end.
+            assert!(pauses[0] > 800.0 && pauses[1] > 1_800.0, "{pauses:?}");
             let said: Vec<String> = page.evaluate_as("said");
             assert_eq!(said.len(), 1, "{said:?}");
             assert!(said[0].starts_with("disconnected 142 "), "{said:?}");
