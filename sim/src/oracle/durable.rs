@@ -529,7 +529,8 @@ impl Oracle {
 
     /// Whether a request may be refused with these codes.
     pub(super) fn may_be_refused(&self, now: Moment, key: ClientKey, codes: &[u8]) -> bool {
-        let is_all = |code| codes.iter().all(|it| *it == code);
+        // What readers of the client read is not asked of the broker, so it is not refused with the rest.
+        let is_all = |code| codes.contains(&code) && codes.iter().all(|it| [0, code].contains(it));
         self.may_be_full(now) && is_all(QUOTA_EXCEEDED)
             || self.may_have_left_identifiers(key) && is_all(PACKET_IDENTIFIER_IN_USE)
     }
