@@ -3,6 +3,7 @@
 import { Emitter } from './emitter.js';
 import { TabmqError, aborted, hex, problem, refused } from './errors.js';
 import type { Hub, HubListener } from './hub.js';
+import { checkSignal } from './options.js';
 import { decodeUtf8, encodeUtf8 } from './utf8.js';
 import type * as wire from './wire.js';
 
@@ -264,7 +265,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
      * @throws {TabmqError} `refused`, `invalid-option`, `invalid-topic`, `too-large`, `too-many`, `not-connected`, `aborted` or `closed`.
      */
     publishAsync(topic: string, payload: Bytes | string, options: PublishOptions & { signal?: AbortSignal | undefined } = {}): Promise<number> {
-        return this.#publish(topic, payload, options, options.signal);
+        return this.#publish(topic, payload, options ?? {}, options?.signal);
     }
 
     subscribe(filters: Filters, options?: SubscribeOptions | Callback<Grant[]>, callback?: Callback<Grant[]>): this {
@@ -305,7 +306,10 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
     /** Unsubscribes what `subscribe` has subscribed to; whoever reads the filters goes on. */
     async unsubscribeAsync(filters: string | string[], { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-        const all = (typeof filters === 'string' ? [filters] : filters).map((it) => string(it, 'A topic filter'));
+        if (typeof filters !== 'string' && !Array.isArray(filters)) {
+            throw new TabmqError('invalid-option', `Topic filters are a string or an array, not ${shown(filters)}.`);
+        }
+        const all = [filters].flat().map((it) => string(it, 'A topic filter'));
         const codes = await this.#ask((request) => ({ Unsubscribe: [request, all] }), signal) as Uint8Array;
         all.forEach((filter, index) => codes[index]! < 0x80 && this.#subscriptions.delete(filter));
         const failed = codes.findIndex((code) => code >= 0x80);
@@ -901,6 +905,7 @@ const aborting = new WeakMap<AbortSignal, Set<() => void>>();
 
 /** Runs when a signal is aborted. Returns what prevents it. */
 function onAbort(signal: AbortSignal, run: () => void): () => void {
+    checkSignal({ signal });
     let all = aborting.get(signal);
     if (all === undefined) {
         const created = all = new Set();
@@ -1023,18 +1028,36 @@ function subscriptionsOf(filters: Filters, options: SubscribeOptions): wire.Subs
     });
 }
 
+/** What is longer has no place in a CONNECT. */
+const CONNECT_BYTES_MAX = 0xffff;
+
+function short(bytes: number, what: string): void {
+    if (bytes > CONNECT_BYTES_MAX) {
+        throw new TabmqError('too-large', `${what} has ${bytes} bytes, and 65,535 at most.`);
+    }
+}
+
+function willOf(it: Will): wire.Will {
+    const publication = publicationOf(it.topic, it.payload, it);
+    if (publication.topic === '' || /[#+]/.test(publication.topic)) {
+        throw new TabmqError('invalid-topic', `The topic of the will is no topic name: ${shown(it.topic)}.`);
+    }
+    short(publication.payload.length, 'The payload of the will');
+    return { publication, delay_interval: integer(it.properties?.willDelayInterval, 0xffff_ffff, 'willDelayInterval') };
+}
+
 function connectOptions(it: ConnectOptions): wire.ConnectOptions {
-    const { will } = it;
+    const clientId = string(it.clientId ?? '', 'clientId');
+    const password = it.password === undefined ? null : bytesOf(it.password, 'The password');
+    short(encodeUtf8(clientId).length, 'clientId');
+    short(password?.length ?? 0, 'The password');
     return {
-        client_id: string(it.clientId ?? '', 'clientId'),
+        client_id: clientId,
         clean_start: it.clean !== false,
         session_expiry_interval: integer(it.properties?.sessionExpiryInterval, 0xffff_ffff, 'sessionExpiryInterval'),
         keep_alive: integer(it.keepalive, 0xffff, 'keepalive'),
         username: it.username === undefined ? null : string(it.username, 'username'),
-        password: it.password === undefined ? null : bytesOf(it.password, 'The password'),
-        will: will === undefined ? null : {
-            publication: publicationOf(will.topic, will.payload, will),
-            delay_interval: integer(will.properties?.willDelayInterval, 0xffff_ffff, 'willDelayInterval'),
-        },
+        password,
+        will: it.will === undefined ? null : willOf(it.will),
     };
 }

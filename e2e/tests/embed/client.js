@@ -99,11 +99,16 @@
             wrong.push(code(client.publishAsync(undefined, 'x')), code(client.publishAsync('t', { a: 1 })), code(client.publishAsync('t', null)));
             wrong.push(code(client.subscribeAsync(5)), code(client.subscribeAsync('t', { qos: '1' })));
             wrong.push(code(client.subscribeAsync('t', { properties: { subscriptionIdentifier: 1.5 } })));
-            wrong.push(code(bus.connect({ clientId: 5 })));
+            wrong.push(code(bus.connect({ clientId: 5 })), code(client.unsubscribeAsync()), code(client.unsubscribeAsync(5)));
+            wrong.push(code(client.publishAsync('t', 'x', { signal: {} })));
             const after = client.subscribeAsync('innocent');
             equal(await before, 16, 'before');
             equal([...new Set(await Promise.all(wrong))], ['invalid-option'], 'wrong');
             equal((await after).length, 1, 'after');
+            equal(await client.publishAsync('t', 'x', null), 0, 'no options');
+            equal(await code(bus.connect({ will: { topic: 'w', payload: new Uint8Array(70_000) } })), 'too-large', 'a long will');
+            equal(await code(bus.connect({ will: { topic: 'w/#', payload: '' } })), 'invalid-topic', 'the topic of a will');
+            equal(await code(bus.connect({ clientId: 'x'.repeat(70_000) })), 'too-large', 'a long client id');
             const data = new Uint16Array([1, 2]);
             const arrived = new Promise((resolve) => client.once('message', (topic, payload, message) => resolve(message)));
             await client.publishAsync('innocent', new DataView(data.buffer), { properties: { correlationData: data.buffer } });
