@@ -80,6 +80,9 @@ pub(crate) struct Oracle {
 /// Reason code: a QoS 2 message that was not released has it.
 const PACKET_IDENTIFIER_IN_USE: u8 = 0x91;
 
+/// Reason code: there was nothing to unsubscribe from.
+const NO_SUBSCRIPTION_EXISTED: u8 = 0x11;
+
 /// Reason code: there is no room for it.
 const QUOTA_EXCEEDED: u8 = 0x97;
 

@@ -6,7 +6,9 @@ use tab::{TabId, Time};
 use super::client::Subscribed;
 use super::message::{Kind, Moment};
 use super::session::{Ask, Session};
-use super::{Oracle, PACKET_IDENTIFIER_IN_USE, QUOTA_EXCEEDED, Request, RequestKind};
+use super::{
+    NO_SUBSCRIPTION_EXISTED, Oracle, PACKET_IDENTIFIER_IN_USE, QUOTA_EXCEEDED, Request, RequestKind,
+};
 use crate::page::MessageId;
 use crate::plan::Promise;
 use crate::scenario::Fault;
@@ -529,8 +531,12 @@ impl Oracle {
 
     /// Whether a request may be refused with these codes.
     pub(super) fn may_be_refused(&self, now: Moment, key: ClientKey, codes: &[u8]) -> bool {
-        // What readers of the client read is not asked of the broker, so it is not refused with the rest.
-        let is_all = |code| codes.contains(&code) && codes.iter().all(|it| [0, code].contains(it));
+        // A request about what readers read and what they do not goes to the broker in parts.
+        let others = [0, NO_SUBSCRIPTION_EXISTED];
+        let is_all = |code| {
+            let is_one = |it: &u8| *it == code || others.contains(it);
+            codes.contains(&code) && codes.iter().all(is_one)
+        };
         self.may_be_full(now) && is_all(QUOTA_EXCEEDED)
             || self.may_have_left_identifiers(key) && is_all(PACKET_IDENTIFIER_IN_USE)
     }

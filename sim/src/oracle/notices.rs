@@ -7,7 +7,7 @@ use tab::api::{
 use tab::{TabId, Time};
 
 use super::message::{Kind, Moment};
-use super::{Oracle, QUOTA_EXCEEDED, RequestKind};
+use super::{NO_SUBSCRIPTION_EXISTED, Oracle, QUOTA_EXCEEDED, RequestKind};
 use crate::page::MessageId;
 use crate::plan::Promise;
 use crate::violation::{ClientKey, Violation};
@@ -300,7 +300,6 @@ impl Oracle {
         request: RequestId,
         codes: Vec<u8>,
     ) -> Result<(), Violation> {
-        const NO_SUBSCRIPTION_EXISTED: u8 = 0x11;
         let asked = self.granted(key, request)?;
         let may_be_refused = self.may_be_refused(now, key, &codes);
         let (Some(client), RequestKind::Unsubscribe(topic_filters)) =

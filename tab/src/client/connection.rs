@@ -337,5 +337,6 @@ impl Client {
         for request in self.take_requests().into_iter().chain(waiting) {
             self.refuse_request(request, problem, out);
         }
+        self.gathered.clear();
     }
 }

@@ -26,16 +26,13 @@ pub(super) enum Request {
     Restore(Subscription),
     /// The client unsubscribes.
     Unsubscribe {
-        request: RequestId,
+        asked: Asked,
         topic_filters: Vec<String>,
-        /// Those of which the broker was told nothing, because readers read them.
-        untold: Vec<String>,
     },
-    /// The client unsubscribes from what readers read, and this is what they want of the last of these filters: it is answered
-    /// with that, so that it comes after what it was asked for before.
+    /// The client unsubscribes from what readers read: the broker is asked for what they want alone.
     Leave {
-        request: RequestId,
-        topic_filters: Vec<String>,
+        asked: Asked,
+        topic_filter: String,
         identifier: u32,
     },
     /// What readers want of a filter, with the identifier that it went out with.
@@ -114,9 +111,11 @@ impl Client {
             return refuse(request, problem, out);
         }
         let unsubscribe = Request::Unsubscribe {
-            request,
+            asked: Asked {
+                request,
+                positions: None,
+            },
             topic_filters,
-            untold: Vec::new(),
         };
         self.request(now, unsubscribe, out);
     }
@@ -288,15 +287,14 @@ impl Client {
                 self.send_subscribe(now, Request::Renew(subscriptions), &packet, out);
             }
             Request::Unsubscribe {
-                request,
+                asked,
                 topic_filters,
+            } => self.send_unsubscribe(now, asked, topic_filters, out),
+            Request::Leave {
+                asked,
+                topic_filter,
                 ..
-            }
-            | Request::Leave {
-                request,
-                topic_filters,
-                ..
-            } => self.send_unsubscribe(now, request, topic_filters, out),
+            } => self.send_unsubscribe(now, asked, vec![topic_filter], out),
             Request::Release(_, ref topic_filter) => {
                 let topic_filters = [topic_filter.clone()];
                 let packet = |id| Packet::Unsubscribe(packets::unsubscribe(id, &topic_filters));
@@ -338,10 +336,7 @@ impl Client {
         }
         let mut alone = (Vec::new(), Vec::new());
         for (index, subscription) in subscriptions.into_iter().enumerate() {
-            let position = match &asked.positions {
-                Some(positions) => positions.get(index).copied().unwrap_or_default(),
-                None => index,
-            };
+            let position = asked.position(index);
             if self.readers.has(&subscription.topic_filter) {
                 let positions = (parts > 1 || asked.positions.is_some()).then(|| vec![position]);
                 self.send_shared(now, asked.request, positions, subscription, out);
@@ -405,39 +400,60 @@ impl Client {
     fn send_unsubscribe(
         &mut self,
         now: Time,
-        request: RequestId,
+        asked: Asked,
         topic_filters: Vec<String>,
         out: &mut Vec<ClientOutput>,
     ) {
-        let is_read = |it: &String| self.readers.has(it);
-        let (read, alone): (Vec<String>, Vec<String>) =
-            topic_filters.iter().cloned().partition(is_read);
-        let handling = RetainHandling::DoNotSend;
-        let mut asked = Vec::new();
-        for topic_filter in &read {
-            if alone.is_empty() || !self.readers.is_asked(topic_filter, None) {
-                let read = self.readers.ask(topic_filter, None, handling, For::Nobody);
-                asked.extend(read.map(|(read, _)| read));
+        let request = asked.request;
+        let read = topic_filters.iter().filter(|it| self.readers.has(it));
+        let parts = read.count() + 1;
+        if parts > 1 && asked.positions.is_none() {
+            let codes = vec![None; topic_filters.len()];
+            self.gathered.insert(request, codes);
+        }
+        let mut alone = (Vec::new(), Vec::new());
+        for (index, topic_filter) in topic_filters.into_iter().enumerate() {
+            let position = asked.position(index);
+            if self.readers.has(&topic_filter) {
+                let positions = Some(vec![position]);
+                let asked = Asked { request, positions };
+                self.send_leave(now, asked, topic_filter, out);
+            } else {
+                alone.0.push(position);
+                alone.1.push(topic_filter);
             }
         }
-        if !alone.is_empty() {
-            let request = Request::Unsubscribe {
-                request,
-                topic_filters,
-                untold: read,
-            };
-            let packet = |id| Packet::Unsubscribe(packets::unsubscribe(id, &alone));
-            self.send_numbered(now, request, packet, out);
-        } else if let Some(last) = asked.pop() {
-            let request = Request::Leave {
-                request,
-                topic_filters,
-                identifier: last.identifier.unwrap_or_default(),
-            };
-            self.send_subscribe(now, request, &[last], out);
+        let (positions, topic_filters) = alone;
+        if topic_filters.is_empty() {
+            return;
         }
-        for asked in asked {
-            self.send_read(now, Some(asked), out);
+        let is_part = parts > 1 || asked.positions.is_some();
+        let positions = is_part.then_some(positions);
+        let filters = topic_filters.clone();
+        let unsubscribe = Request::Unsubscribe {
+            asked: Asked { request, positions },
+            topic_filters,
+        };
+        let packet = |id| Packet::Unsubscribe(packets::unsubscribe(id, &filters));
+        self.send_numbered(now, unsubscribe, packet, out);
+    }
+
+    fn send_leave(
+        &mut self,
+        now: Time,
+        asked: Asked,
+        topic_filter: String,
+        out: &mut Vec<ClientOutput>,
+    ) {
+        let handling = RetainHandling::DoNotSend;
+        let read = self.readers.ask(&topic_filter, None, handling, For::Nobody);
+        if let Some((read, _)) = read {
+            let leave = Request::Leave {
+                asked,
+                topic_filter,
+                identifier: read.identifier.unwrap_or_default(),
+            };
+            self.send_subscribe(now, leave, &[read], out);
         }
     }
 
@@ -513,7 +529,7 @@ impl Client {
                         self.subscriptions.insert(topic_filter, subscription);
                     }
                 }
-                self.gather(asked, codes, out);
+                self.gather(asked, codes, ClientNotice::Subscribed, out);
             }
             Some(Request::Renew(subscriptions)) => {
                 for (subscription, code) in subscriptions.iter().zip(&codes) {
@@ -526,22 +542,18 @@ impl Client {
             // If the broker does not take that, the client gets more than it wants.
             Some(Request::Restore(_)) => {}
             Some(Request::Leave {
-                request,
-                topic_filters,
+                asked,
+                topic_filter,
                 identifier,
             }) => {
                 let code = codes.first().copied().unwrap_or(0x80);
-                if let Some(last) = topic_filters.last() {
-                    self.tell_readers(last, identifier, code, out);
-                }
+                self.tell_readers(&topic_filter, identifier, code, out);
                 // A broker that does not take it goes on with what the client has.
                 let code = if code < 0x80 { 0 } else { code };
                 if code == 0 {
-                    for topic_filter in &topic_filters {
-                        self.subscriptions.remove(topic_filter);
-                    }
+                    self.subscriptions.remove(&topic_filter);
                 }
-                unsubscribed_from(request, vec![code; topic_filters.len()], out);
+                self.gather(asked, vec![code], ClientNotice::Unsubscribed, out);
             }
             Some(Request::Read {
                 topic_filter,
@@ -560,24 +572,15 @@ impl Client {
         let codes: Vec<u8> = packet.reason_codes.iter().map(|code| *code as u8).collect();
         match self.answered(packet.packet_id) {
             Some(Request::Unsubscribe {
-                request,
+                asked,
                 topic_filters,
-                untold,
             }) => {
-                let mut told = codes.into_iter();
-                let mut codes = Vec::with_capacity(topic_filters.len());
-                for topic_filter in &topic_filters {
-                    let code = if untold.contains(topic_filter) {
-                        0
-                    } else {
-                        told.next().unwrap_or(0x80)
-                    };
-                    if code < 0x80 {
+                for (topic_filter, code) in topic_filters.iter().zip(&codes) {
+                    if *code < 0x80 {
                         self.subscriptions.remove(topic_filter);
                     }
-                    codes.push(code);
                 }
-                unsubscribed_from(request, codes, out);
+                self.gather(asked, codes, ClientNotice::Unsubscribed, out);
             }
             Some(Request::Release(request, _)) => unsubscribed_from(request, codes, out),
             Some(
@@ -606,10 +609,16 @@ impl Client {
     }
 
     /// Answers the page as soon as all parts of what it asked for are answered.
-    fn gather(&mut self, asked: Asked, codes: Vec<u8>, out: &mut Vec<ClientOutput>) {
+    fn gather(
+        &mut self,
+        asked: Asked,
+        codes: Vec<u8>,
+        answer: impl FnOnce(RequestId, Vec<u8>) -> ClientNotice,
+        out: &mut Vec<ClientOutput>,
+    ) {
         let Asked { request, positions } = asked;
         let Some(positions) = positions else {
-            return notify(ClientNotice::Subscribed(request, codes), out);
+            return notify(answer(request, codes), out);
         };
         let Some(gathered) = self.gathered.get_mut(&request) else {
             return;
@@ -621,7 +630,7 @@ impl Client {
         }
         if let Some(codes) = gathered.iter().copied().collect() {
             self.gathered.remove(&request);
-            notify(ClientNotice::Subscribed(request, codes), out);
+            notify(answer(request, codes), out);
         }
     }
 
@@ -645,33 +654,34 @@ impl Client {
                 subscriptions,
                 shared_by,
             } => {
-                // Unless another part of it was refused already.
-                if asked.positions.is_none() || self.gathered.remove(&asked.request).is_some() {
-                    refuse(asked.request, problem.clone(), out);
-                }
+                self.refuse_part(&asked, problem, out);
                 if let (Some(identifier), Some(shared)) = (shared_by, subscriptions.first()) {
                     self.refuse_readers(&shared.topic_filter, identifier, problem, out);
                 }
             }
+            Request::Unsubscribe { asked, .. } => self.refuse_part(&asked, problem, out),
             Request::Leave {
-                request,
-                topic_filters,
+                asked,
+                topic_filter,
                 identifier,
             } => {
-                refuse(request, problem.clone(), out);
-                if let Some(last) = topic_filters.last() {
-                    self.refuse_readers(last, identifier, problem, out);
-                }
+                self.refuse_part(&asked, problem, out);
+                self.refuse_readers(&topic_filter, identifier, problem, out);
             }
-            Request::Unsubscribe { request, .. } | Request::Release(request, _) => {
-                refuse(request, problem.clone(), out);
-            }
+            Request::Release(request, _) => refuse(request, problem.clone(), out),
             Request::Read {
                 topic_filter,
                 identifier,
             } => self.refuse_readers(&topic_filter, identifier, problem, out),
             // It is the client's own, and nobody waits for it.
             Request::Renew(_) | Request::Restore(_) => {}
+        }
+    }
+
+    /// Refuses what the page asked for, unless another part of it was refused already.
+    fn refuse_part(&mut self, asked: &Asked, problem: &Problem, out: &mut Vec<ClientOutput>) {
+        if asked.positions.is_none() || self.gathered.remove(&asked.request).is_some() {
+            refuse(asked.request, problem.clone(), out);
         }
     }
 
@@ -688,6 +698,16 @@ impl Client {
     }
 }
 
+impl Asked {
+    /// Which of the topic filters that the page has named this one is.
+    fn position(&self, index: usize) -> usize {
+        match &self.positions {
+            Some(positions) => positions.get(index).copied().unwrap_or_default(),
+            None => index,
+        }
+    }
+}
+
 impl Request {
     /// What it makes of the client's own subscription with this filter, if it changes it.
     fn changes(&self, topic_filter: &str) -> Option<Option<&Subscription>> {
@@ -696,12 +716,13 @@ impl Request {
                 let mut all = subscriptions.iter().rev();
                 all.find(|it| it.topic_filter == topic_filter).map(Some)
             }
-            Self::Unsubscribe { topic_filters, .. } | Self::Leave { topic_filters, .. } => {
-                topic_filters
-                    .iter()
-                    .any(|it| it == topic_filter)
-                    .then_some(None)
-            }
+            Self::Leave {
+                topic_filter: left, ..
+            } => (left == topic_filter).then_some(None),
+            Self::Unsubscribe { topic_filters, .. } => topic_filters
+                .iter()
+                .any(|it| it == topic_filter)
+                .then_some(None),
             Self::Renew(_) | Self::Restore(_) | Self::Read { .. } | Self::Release(..) => None,
         }
     }

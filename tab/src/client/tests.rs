@@ -809,16 +809,25 @@ fn a_client_that_unsubscribes_leaves_its_readers_alone() {
     bench.read(1, "a").expect("a SUBSCRIBE");
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
     bench.out.clear();
-    let both = vec!["a".to_owned(), "b".to_owned()];
-    bench.command(ClientCommand::Unsubscribe(RequestId(3), both));
-    let sent = bench.sent();
-    assert!(
-        matches!(&sent[..], [Packet::Unsubscribe(it)] if it.filters == ["b"]),
-        "{sent:?}"
-    );
-    bench.unsuback();
-    let codes = ClientNotice::Unsubscribed(RequestId(3), vec![0, 0]);
-    assert_eq!(bench.heard(), [codes]);
+    // The one that is read is asked for as its reader wants it; a broker that refuses that leaves the client subscribed.
+    for (code, told) in [
+        (SubAckReasonCode::QuotaExceeded, 0x97),
+        (SubAckReasonCode::GrantedQoS0, 0),
+    ] {
+        let both = vec!["a".to_owned(), "b".to_owned()];
+        bench.command(ClientCommand::Unsubscribe(RequestId(3), both));
+        let sent = bench.sent();
+        assert!(
+            matches!(&sent[..], [Packet::Subscribe(_), Packet::Unsubscribe(it)] if it.filters == ["b"]),
+            "{sent:?}"
+        );
+        bench.unsuback();
+        assert_eq!(bench.heard(), []);
+        bench.suback(&[code]);
+        let codes = ClientNotice::Unsubscribed(RequestId(3), vec![told, 0]);
+        assert_eq!(bench.heard(), [codes]);
+        assert_eq!(bench.client.subscriptions.contains_key("a"), told != 0);
+    }
     bench.command(ClientCommand::Release(RequestId(4), ReaderNo(1)));
     assert!(matches!(&bench.sent()[..], [Packet::Unsubscribe(it)] if it.filters == ["a"]));
 }
