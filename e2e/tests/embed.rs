@@ -294,7 +294,7 @@ fn open_for_clients(chromium: &Chromium) -> Page<'_> {
 fn the_packages_client_keeps_its_word() {
     let chromium = start();
     let page = open_for_clients(&chromium);
-    assert_eq!(passed(&page, "client"), 22);
+    assert_eq!(passed(&page, "client"), 24);
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn the_packages_client_keeps_its_word_over_a_page_that_stands_still() {
     page.evaluate("new Promise((resolve) => setTimeout(resolve, 200))");
     let after = "document.dispatchEvent(new Event('resume')); hidden.after()";
     let passed: Vec<String> = page.evaluate_as(after);
-    assert_eq!(passed.len(), 7, "{passed:?}");
+    assert_eq!(passed.len(), 8, "{passed:?}");
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn the_packages_client_keeps_its_word_over_a_page_in_the_back_forward_cache() {
     page.back();
     page.until_true("the page", "globalThis.hidden !== undefined");
     let passed: Vec<String> = page.evaluate_as("hidden.after()");
-    assert_eq!(passed.len(), 7, "{passed:?}");
+    assert_eq!(passed.len(), 8, "{passed:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 // A client of the bus, with the names and options of MQTT.js.
 
-import { Emitter } from './emitter.js';
+import { Emitter, told } from './emitter.js';
 import { TabmqError, aborted, hex, problem, refused } from './errors.js';
 import type { Hub, HubListener } from './hub.js';
 import { checkSignal } from './options.js';
@@ -157,11 +157,14 @@ const HIGH_WATER = 2 << 20;
 const BUFFERED_MAX = 64 << 20;
 /** Milliseconds without any answer for which the end of a client waits for those that are due. */
 const END_MS = 5_000;
+/** What is longer a timer takes for nothing. */
+const TIMER_MAX = 0x7fff_ffff;
 /** Milliseconds for which messages wait for a listener, and keep others waiting, before that is told. */
 const UNHEARD_MS = 3_000;
 const QOS: readonly wire.QoS[] = ['AtMostOnce', 'AtLeastOnce', 'ExactlyOnce'];
 const RETAIN_HANDLING: readonly wire.RetainHandling[] = ['SendAtSubscribe', 'SendIfNew', 'DoNotSend'];
 const NO_MATCHING_SUBSCRIBERS = 0x10;
+const SESSION_TAKEN_OVER = 0x8e;
 
 /** One MQTT 5 client. It lives in the tab's worker, and follows the broker wherever it moves. */
 export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
@@ -279,7 +282,8 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
      *
      * @throws {TabmqError} `refused` if one of the filters was; the others are subscribed to. Others as in `publishAsync`.
      */
-    async subscribeAsync(filters: Filters, options: SubscribeOptions & { signal?: AbortSignal | undefined } = {}): Promise<Grant[]> {
+    async subscribeAsync(filters: Filters, given: SubscribeOptions & { signal?: AbortSignal | undefined } = {}): Promise<Grant[]> {
+        const options = given ?? {};
         const subscriptions = subscriptionsOf(filters, options);
         // A SUBSCRIBE has one identifier for all its filters.
         const byIdentifier = new Map<number | null, wire.Subscription[]>();
@@ -324,7 +328,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
      * are dropped.
      */
     messages(filter: string, options: SubscribeOptions & { limit?: number | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Message, void, void> {
-        const { limit = 10_000, signal } = options;
+        const { limit = 10_000, signal } = options ?? {};
         const arrived: Message[] = [];
         let waiting: Array<{ resolve(it: IteratorResult<Message, void>): void; reject(error: unknown): void }> = [];
         let failure: TabmqError | undefined;
@@ -351,7 +355,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             await reading?.release();
         };
         if (!isOver) {
-            reading = this.read(filter, options, (message) => {
+            reading = this.read(filter, options ?? {}, (message) => {
                 const first = waiting.shift();
                 if (first !== undefined) {
                     first.resolve({ done: false, value: message });
@@ -399,8 +403,9 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
      * @throws {TabmqError} `timeout` after so many milliseconds (10,000 if it is left out); `refused` with reason code 0x10 if nobody has
      * subscribed to the topic; others as in `publishAsync`.
      */
-    request(topic: string, payload: Bytes | string,
-        { timeout = 10_000, signal, ...options }: PublishOptions & { timeout?: number | undefined; signal?: AbortSignal | undefined } = {}): Promise<Message> {
+    request(topic: string, payload: Bytes | string, given: PublishOptions & { timeout?: number | undefined; signal?: AbortSignal | undefined } = {}):
+    Promise<Message> {
+        const { timeout = 10_000, signal, ...options } = given ?? {};
         const giveUp = new AbortController();
         const correlation = random();
         let timer: ReturnType<typeof setTimeout> | undefined;
@@ -412,9 +417,12 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             if (this.#state === 'ended') {
                 return reject(this.#over());
             }
+            if (typeof timeout !== 'number' || !(timeout >= 0)) {
+                return reject(new TabmqError('invalid-option', `timeout is a number of milliseconds, not ${shown(timeout)}.`));
+            }
             this.#requests.set(correlation, { resolve, reject });
             forget = signal && onAbort(signal, () => reject(aborted(signal)));
-            timer = setTimeout(() => reject(new TabmqError('timeout', `Nobody answered on ${topic} within ${timeout} ms.`)), timeout);
+            timer = setTimeout(() => reject(new TabmqError('timeout', `Nobody answered on ${topic} within ${timeout} ms.`)), Math.min(timeout, TIMER_MAX));
             const ask = async (): Promise<void> => {
                 const { topic: responseTopic, reading } = this.#listenForResponses();
                 // Nothing is lost if the answer to a request comes before that to the subscription: it was made before.
@@ -478,7 +486,14 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             this.once('end', () => reject(this.#over()));
             forget = signal && onAbort(signal, () => reject(aborted(signal)));
         });
-        return connected.catch(async (error) => {
+        return connected.then(() => {
+            // Whoever waits has had no time to listen yet.
+            if (this.#state === 'ended') {
+                const error = this.#over();
+                told(error);
+                throw error;
+            }
+        }).catch(async (error) => {
             await this.endAsync(true);
             throw error;
         }).finally(() => forget?.());
@@ -714,7 +729,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         if (typeof notice === 'string') {
             const heard = this.#heard;
             setTimeout(() => heard === this.#heard && this.#state !== 'ended' && this.emit('error', new TabmqError('unheard',
-                "Messages wait for a listener of 'message', and keep all others of this client waiting: add one, or unsubscribe.")), UNHEARD_MS);
+                "Messages wait for a listener of 'message', and keep all others of this client waiting: add one, or end the client.")), UNHEARD_MS);
         } else if ('Message' in notice) {
             const [it, { is_own, readers }] = notice.Message;
             this.#heard += 1;
@@ -794,7 +809,10 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             }
             const reasonCode = 'ByBroker' in cause ? cause.ByBroker : cause.BrokerError;
             this.emit('disconnect', { reasonCode });
-            this.#ended(new TabmqError('disconnected', `The broker ended the connection with reason code ${hex(reasonCode)}.`, { reasonCode }));
+            const why = reasonCode === SESSION_TAKEN_OVER
+                ? `Another client took over the session of client id ${this.#clientId} (reason code ${hex(reasonCode)}). Each client needs an id of its own.`
+                : `The broker ended the connection with reason code ${hex(reasonCode)}.`;
+            this.#ended(new TabmqError('disconnected', why, { reasonCode }));
         }
     }
 
@@ -944,6 +962,9 @@ function string(value: string, what: string): string {
 }
 
 function shown(value: unknown): string {
+    if (typeof value === 'number') {
+        return String(value);
+    }
     return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : JSON.stringify(value) ?? String(value);
 }
 
@@ -978,7 +999,7 @@ function propertiesOf(it: MessageProperties): wire.MessageProperties {
         payload_is_utf8: it.payloadFormatIndicator === undefined ? null : Boolean(it.payloadFormatIndicator),
         message_expiry_interval: expiry === undefined ? null : integer(expiry, 0xffff_ffff, 'messageExpiryInterval'),
         content_type: it.contentType === undefined ? null : string(it.contentType, 'contentType'),
-        response_topic: it.responseTopic === undefined ? null : string(it.responseTopic, 'responseTopic'),
+        response_topic: it.responseTopic === undefined ? null : topicName(it.responseTopic, 'responseTopic'),
         correlation_data: it.correlationData == null ? null : bytesOf(it.correlationData, 'correlationData'),
         user_properties: user.flatMap(([name, values]) => [values].flat().map((value): [string, string] => [name, string(value, `The user property ${name}`)])),
     };
@@ -1012,10 +1033,14 @@ function subscriptionsOf(filters: Filters, options: SubscribeOptions): wire.Subs
         : Array.isArray(filters)
             ? filters.map((filter) => [filter, options])
             : Object.entries(filters).map(([filter, own]) => [filter, { ...options, ...own }]);
-    return all.map(([filter, it]) => {
+    return all.map(([filter, given]) => {
+        const it = given ?? {};
         const identifier = it.properties?.subscriptionIdentifier;
         if (identifier === 0) {
             throw new TabmqError('invalid-option', 'subscriptionIdentifier is at least 1.');
+        }
+        if (it.nl === true && string(filter, 'A topic filter').startsWith('$share/')) {
+            throw new TabmqError('invalid-option', `nl has no meaning for a shared subscription, ${filter}.`);
         }
         return {
             topic_filter: string(filter, 'A topic filter'),
@@ -1028,6 +1053,13 @@ function subscriptionsOf(filters: Filters, options: SubscribeOptions): wire.Subs
     });
 }
 
+function topicName(topic: string, what: string): string {
+    if (string(topic, what) === '' || /[#+\0]/.test(topic)) {
+        throw new TabmqError('invalid-topic', `${what} is no topic name: ${shown(topic)}.`);
+    }
+    return topic;
+}
+
 /** What is longer has no place in a CONNECT. */
 const CONNECT_BYTES_MAX = 0xffff;
 
@@ -1038,10 +1070,7 @@ function short(bytes: number, what: string): void {
 }
 
 function willOf(it: Will): wire.Will {
-    const publication = publicationOf(it.topic, it.payload, it);
-    if (publication.topic === '' || /[#+]/.test(publication.topic)) {
-        throw new TabmqError('invalid-topic', `The topic of the will is no topic name: ${shown(it.topic)}.`);
-    }
+    const publication = publicationOf(topicName(it.topic, 'The topic of the will'), it.payload, it);
     short(publication.payload.length, 'The payload of the will');
     return { publication, delay_interval: integer(it.properties?.willDelayInterval, 0xffff_ffff, 'willDelayInterval') };
 }

@@ -1,5 +1,7 @@
 // Events as in Node's EventEmitter, the part that clients of MQTT use.
 
+import { TabmqError } from './errors.js';
+
 type Listener<T extends unknown[]> = (...args: T) => void;
 
 /** Errors that a listener got, or that were reported: one failure may end a bus and all of its clients. */
@@ -11,6 +13,11 @@ export function report(error: object): void {
         known.add(error);
         reportError(error);
     }
+}
+
+/** @internal Somebody gets this error in another way. */
+export function told(error: object): void {
+    known.add(error);
 }
 
 /**
@@ -25,6 +32,9 @@ export class Emitter<Events extends { [name in keyof Events]: unknown[] }> {
 
     /** Calls the listener at each event of this name. */
     on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this {
+        if (typeof listener !== 'function') {
+            throw new TabmqError('invalid-option', `A listener is a function, not ${String(listener)}.`);
+        }
         let listeners = this.#listeners.get(name);
         if (listeners === undefined) {
             this.#listeners.set(name, listeners = new Set());

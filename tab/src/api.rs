@@ -464,7 +464,8 @@ pub enum ClientNotice {
 /// Who gets a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audience {
-    /// The client itself: it has subscribed to what matches ([`ClientCommand::Subscribe`]), or no reader gets the message.
+    /// The client itself: it has subscribed to what matches ([`ClientCommand::Subscribe`]), or no reader gets the message, or
+    /// the message is of an earlier life of its session and somebody listens.
     pub is_own: bool,
     /// These readers.
     pub readers: Vec<ReaderNo>,

@@ -109,6 +109,10 @@
             equal(await code(bus.connect({ will: { topic: 'w', payload: new Uint8Array(70_000) } })), 'too-large', 'a long will');
             equal(await code(bus.connect({ will: { topic: 'w/#', payload: '' } })), 'invalid-topic', 'the topic of a will');
             equal(await code(bus.connect({ clientId: 'x'.repeat(70_000) })), 'too-large', 'a long client id');
+            equal(await code(client.publishAsync('t', 'x', { properties: { responseTopic: 'a/#' } })), 'invalid-topic', 'a response topic');
+            equal(await code(client.subscribeAsync('$share/g/t', { nl: true })), 'invalid-option', 'a shared subscription');
+            equal(await code(client.request('t', 'x', { timeout: -1 })), 'invalid-option', 'a time');
+            equal((await client.subscribeAsync('null', null)).length, 1, 'no options');
             const data = new Uint16Array([1, 2]);
             const arrived = new Promise((resolve) => client.once('message', (topic, payload, message) => resolve(message)));
             await client.publishAsync('innocent', new DataView(data.buffer), { properties: { correlationData: data.buffer } });
@@ -335,6 +339,38 @@
             equal(await published, 0, 'the code');
         });
 
+        await check('clients that take one session from each other are told so by connect', async (bus) => {
+            const all = await Promise.allSettled(Array.from({ length: 3 }, () => bus.connect({ clientId: 'same' })));
+            const codes = all.map((it) => it.reason?.code ?? it.value.isConnected);
+            equal(codes.filter((it) => it === true).length, 1, 'one is connected');
+            equal(new Set(codes).size, 2, JSON.stringify(codes));
+        });
+
+        await check('what waits in a session is for who listens and for who reads', async (bus) => {
+            let client = await bus.connect(DURABLE);
+            await client.subscribeAsync('t/#', { qos: 1 });
+            await client.endAsync();
+            const other = await bus.connect();
+            const send = async (from) => {
+                for (let i = from; i < from + 10; i++) {
+                    await other.publishAsync('t/1', String(i), { qos: 1 });
+                }
+            };
+            await send(0);
+            client = await bus.connect(DURABLE);
+            const [heard, read] = [[], []];
+            client.on('message', (topic, payload, message) => heard.push(Number(message.text())));
+            void (async () => {
+                for await (const message of client.messages('t/#', { qos: 1 })) {
+                    read.push(Number(message.text()));
+                }
+            })();
+            await client.subscribeAsync('t/#', { qos: 1 });
+            await send(10);
+            await until('all', () => heard.length === 20 && read.length === 20);
+            equal([heard, read], [[...Array(20).keys()], [...Array(20).keys()]], 'messages');
+        });
+
         await check('an error that nobody listens to is reported', async (bus) => {
             const client = await bus.connect();
             const reported = new Promise((resolve) => addEventListener('error', (event) => {
@@ -476,6 +512,27 @@
                 await Promise.all(all);
                 await until('both', () => got.length === 2);
                 equal(got, ['one', 'two'], 'order');
+            },
+        },
+        'who listens and who reads hear what came while the page was away': {
+            before: async (bus) => {
+                const other = await (await open({ channel: bus.channel })).connect({ ...DURABLE, clientId: 'other' });
+                const client = await bus.connect(DURABLE);
+                const [heard, read] = [[], []];
+                client.on('message', (topic, payload, message) => heard.push(message.text()));
+                await client.subscribeAsync('t/#', { qos: 1 });
+                void (async () => {
+                    for await (const message of client.messages('t/#', { qos: 1 })) {
+                        read.push(message.text());
+                    }
+                })();
+                await other.publishAsync('t/1', 'before', { qos: 1 });
+                return { client, other, heard, read };
+            },
+            after: async ({ client, other, heard, read }) => {
+                await until('connections', () => client.isConnected && other.isConnected);
+                equal(await other.publishAsync('t/1', 'after', { qos: 1 }), 0, 'subscribed');
+                await until('all', () => heard.length === 2 && read.length === 2);
             },
         },
         'a reader reads on': {

@@ -65,13 +65,17 @@
         await check('what is published before there is a client goes out in order', async ({ channel, inside }) => {
             const { bus, got } = await outside(channel);
             const publish = probe(usePublish);
+            let eager = 0;
             const Eager = () => {
                 const publishNow = usePublish();
-                React.useEffect(() => void publishNow('seen/eager', 'eager', { qos: 1 }), [publishNow]);
+                React.useEffect(() => {
+                    eager += 1;
+                    void publishNow('seen/eager', 'eager', { qos: 1 });
+                }, [publishNow]);
                 return null;
             };
             inside([publish, h(Eager, { key: 'eager' })]);
-            await until('the hook', () => publish.value);
+            await until('the hook and the effects', () => publish.value && eager === mounts);
             const buffer = new Uint8Array(1);
             const all = [1, 2, 3, 4, 5].map((it) => {
                 buffer[0] = 48 + it;

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use super::readers::IDENTIFIER_MIN;
 use super::{Client, ClientOutput};
-use crate::api::{Audience, ClientNotice, Message};
+use crate::api::{Audience, ClientNotice, Message, ReaderNo};
 use crate::lane::ConnectionNo;
 use crate::packets;
 
@@ -44,8 +44,8 @@ pub(super) struct Inbox {
 #[derive(Debug)]
 struct Kept {
     message: Message,
-    /// Whether the client has subscribed to it; else nobody has wanted it so far.
-    is_subscribed: bool,
+    /// Whether readers have got it, or need not: then it waits for the client itself. Else nobody has wanted it so far.
+    is_read: bool,
     ack: Option<Ack>,
 }
 
@@ -203,22 +203,15 @@ impl Client {
         out: &mut Vec<ClientOutput>,
     ) {
         let mut route = self.readers.route(&message, &self.subscriptions);
-        let is_subscribed = match &mut route {
-            route if route.is_known => {
-                let is_plain = |it: &str| !it.starts_with("$share/");
-                route.is_own |= route.is_common && self.has_subscribed(&message.topic, is_plain);
-                route.is_own
-            }
-            route => {
-                // It is of the client's own, or of an earlier life of its session.
-                let is_subscribed = self.has_subscribed(&message.topic, |_| true);
-                if !is_subscribed {
-                    route.readers = self.readers.matching(&message.topic);
-                }
-                route.is_own = route.readers.is_empty();
-                is_subscribed
-            }
-        };
+        if route.is_known {
+            let is_plain = |it: &str| !it.starts_with("$share/");
+            route.is_own |= route.is_common && self.has_subscribed(&message.topic, is_plain);
+        } else {
+            // It is of the client's own, or of an earlier life of its session, of which nobody knows whose it was: all who want
+            // such messages get it.
+            route.readers = self.readers.matching(&message.topic);
+            route.is_own = self.is_for_itself(&message.topic, &route.readers);
+        }
         let identifiers = &mut message.subscription_identifiers;
         let own = &self.subscriptions;
         let is_own = |identifier| own.values().any(|it| it.identifier == Some(identifier));
@@ -231,12 +224,13 @@ impl Client {
             readers: route.readers,
         };
         if route.is_own && !self.inbox.is_heard {
+            let is_read = route.is_known || !audience.readers.is_empty();
             if !audience.readers.is_empty() {
                 out.push(told(message.clone(), audience));
             }
             let kept = Kept {
                 message,
-                is_subscribed,
+                is_read,
                 ack,
             };
             if self.inbox.keep(kept) {
@@ -259,6 +253,14 @@ impl Client {
         filters.any(|it| is_one(it) && topic_matches(it, topic))
     }
 
+    /// Whether a message that no reader has asked for is for the client itself, too: it listens, or will, having subscribed.
+    fn is_for_itself(&self, topic: &str, readers: &[ReaderNo]) -> bool {
+        readers.is_empty()
+            || self.inbox.is_heard
+            || self.has_subscribed(topic, |_| true)
+            || self.is_subscribing(topic)
+    }
+
     /// Whether somebody may hear what has waited for that.
     pub(crate) fn wants_to_tell(&self) -> bool {
         self.inbox.is_due && !self.inbox.kept.is_empty()
@@ -267,13 +269,20 @@ impl Client {
     /// Tells what has waited to those who hear it now.
     pub(crate) fn tell_kept(&mut self, out: &mut Vec<ClientOutput>) {
         self.inbox.is_due = false;
-        for kept in core::mem::take(&mut self.inbox.kept) {
-            let readers = match kept.is_subscribed {
+        for mut kept in core::mem::take(&mut self.inbox.kept) {
+            let topic = &kept.message.topic;
+            let readers = match kept.is_read {
                 true => Vec::new(),
-                false => self.readers.matching(&kept.message.topic),
+                false => self.readers.matching(topic),
             };
-            let is_own = self.inbox.is_heard && readers.is_empty();
-            if !is_own && readers.is_empty() {
+            let is_own = kept.is_read || self.is_for_itself(topic, &readers);
+            let waits_on = is_own && !self.inbox.is_heard;
+            if waits_on {
+                if !readers.is_empty() {
+                    kept.is_read = true;
+                    let is_own = false;
+                    out.push(told(kept.message.clone(), Audience { is_own, readers }));
+                }
                 self.inbox.kept.push_back(kept);
                 continue;
             }

@@ -3,7 +3,7 @@
 use broker::packet::suback::SubAckPacket;
 use broker::packet::unsuback::UnsubAckPacket;
 use broker::sorted::Map;
-use broker::{Packet, ReasonCode, Time, TopicFilter};
+use broker::{Packet, ReasonCode, Time, TopicFilter, topic_matches};
 
 use super::readers::{Added, For, Removed, granted};
 use super::{Client, ClientOutput, State, refuse};
@@ -210,6 +210,18 @@ impl Client {
             .rev()
             .find_map(|it| it.changes(topic_filter));
         latest.unwrap_or_else(|| self.subscriptions.get(topic_filter))
+    }
+
+    /// Whether the client has asked for a filter that matches this topic, and has no answer.
+    pub(super) fn is_subscribing(&self, topic: &str) -> bool {
+        let sent = self.requests.iter().map(|(_, request)| request);
+        let mut asked = sent
+            .chain(&self.waiting_requests)
+            .filter_map(|it| match it {
+                Request::Subscribe { subscriptions, .. } => Some(subscriptions),
+                _ => None,
+            });
+        asked.any(|it| it.iter().any(|it| topic_matches(&it.topic_filter, topic)))
     }
 
     /// Somebody reads a filter again before the broker was told that nobody does.

@@ -702,6 +702,36 @@ fn what_an_earlier_life_subscribed_to_is_for_the_readers_that_come() {
 }
 
 #[test]
+fn what_an_earlier_life_subscribed_to_is_for_who_listens_and_who_reads() {
+    // The client listens: it gets what readers get, too.
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.read(1, "a");
+    let one = vec![ReaderNo(1)];
+    assert_eq!(
+        bench.message(1, QoS::AtLeastOnce, false, &[]),
+        [(true, one.clone())]
+    );
+
+    // It does not listen yet and has subscribed, or is about to: what readers get waits for it.
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.command(ClientCommand::Listen(false));
+    bench.message(1, QoS::AtLeastOnce, false, &[]);
+    bench.read(1, "a");
+    let subscription = Subscription {
+        topic_filter: "+".to_owned(),
+        ..Subscription::default()
+    };
+    bench.command(ClientCommand::Subscribe(RequestId(1), vec![subscription]));
+    assert_eq!(bench.tell_kept(), [(false, one.clone())]);
+    assert_eq!(
+        bench.message(2, QoS::AtLeastOnce, false, &[]),
+        [(false, one)]
+    );
+    bench.command(ClientCommand::Listen(true));
+    assert_eq!(bench.tell_kept(), [(true, vec![]), (true, vec![])]);
+}
+
+#[test]
 fn the_page_is_told_when_nothing_more_can_come() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.subscribe(1, "a");
@@ -1037,7 +1067,7 @@ fn messages_of_an_earlier_life_find_their_readers_by_topic() {
     for identifiers in [&[][..], &[other], &[readers::IDENTIFIER_MIN + 77]] {
         assert_eq!(
             bench.message(0, QoS::AtMostOnce, false, identifiers),
-            [(false, vec![ReaderNo(2)])]
+            [(true, vec![ReaderNo(2)])]
         );
     }
 }
