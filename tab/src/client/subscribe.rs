@@ -543,14 +543,8 @@ impl Client {
                 }
                 self.gather(asked, codes, ClientNotice::Subscribed, out);
             }
-            Some(Request::Renew(subscriptions)) => {
-                for (subscription, code) in subscriptions.iter().zip(&codes) {
-                    // A renewal changes nothing else that the page asked for.
-                    if *code >= 0x80 {
-                        self.subscriptions.remove(&subscription.topic_filter);
-                    }
-                }
-            }
+            // The broker may have them still, if it does not take them once more; if not, the next gets them.
+            Some(Request::Renew(_)) => {}
             // If the broker does not take that, the client gets more than it wants.
             Some(Request::Restore(_)) => {}
             Some(Request::Leave {
