@@ -81,6 +81,8 @@ pub(crate) struct Client {
     has_session: bool,
     /// Whether a CONNECT was sent since the last CONNACK came: the session may be one that it began, and empty.
     is_unsure: bool,
+    /// The term of the broker that has accepted this client last.
+    last_term: Option<Term>,
     /// Since when the broker has owed an answer, without having given another.
     unanswered_since: Option<Time>,
     state: State,
@@ -154,6 +156,7 @@ impl Client {
             wanted: None,
             has_session: false,
             is_unsure: false,
+            last_term: None,
             unanswered_since: None,
             state: State::Offline,
             subscriptions: Map::new(),

@@ -169,7 +169,9 @@ impl Client {
             unsent: 0,
         });
         self.has_session = true;
-        let is_unsure = core::mem::take(&mut self.is_unsure);
+        // A broker of an earlier reign, as there may be without a database, has an earlier session.
+        let is_earlier = self.last_term.replace(term) > Some(term);
+        let is_unsure = core::mem::take(&mut self.is_unsure) || is_earlier;
         self.attempts = 0;
         out.push(notify_status(ClientStatus::Connected {
             client_id,
@@ -321,6 +323,7 @@ impl Client {
     pub(super) fn forget(&mut self, problem: &Problem, out: &mut Vec<ClientOutput>) {
         self.has_session = false;
         self.is_unsure = false;
+        self.last_term = None;
         self.attempts = 0;
         self.subscriptions.clear();
         self.readers.clear();

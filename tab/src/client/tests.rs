@@ -365,6 +365,21 @@ fn a_session_that_an_unheard_connect_may_have_begun_gets_its_subscriptions_again
 }
 
 #[test]
+fn an_earlier_broker_that_has_an_earlier_session_gets_the_subscriptions_once_more() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.subscribe(1, "a");
+    bench.reconnect(connack(true));
+    assert!(bench.sent().is_empty());
+    bench.input(ClientInput::Down);
+    bench.connections += 1;
+    let earlier = Term(TERM.0 - 1);
+    bench.input(ClientInput::Up(earlier, ConnectionNo(bench.connections)));
+    bench.out.clear();
+    bench.packet(Packet::ConnAck(connack(true)));
+    assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));
+}
+
+#[test]
 fn what_is_not_sent_again_is_new_under_a_known_identifier_too() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     let mut message = PublishPacket::new("t", "", QoS::ExactlyOnce);
