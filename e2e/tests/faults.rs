@@ -144,6 +144,8 @@ fn hit_by_the_cache(
             broker.navigate("about:blank");
             thread::sleep(away);
             broker.back();
+            // One that the browser has dropped from its cache is loaded anew.
+            broker.until_true("its script", "typeof life !== 'undefined'");
             is_done = has_come(&broker, &before);
             if is_done {
                 broker.until_client();
