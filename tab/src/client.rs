@@ -89,6 +89,10 @@ pub(crate) struct Client {
     /// Of the client itself, as the broker has granted them.
     subscriptions: Map<String, Subscription>,
     readers: Readers,
+    /// Of the client itself, and not taken by the broker when they were renewed.
+    refused: Vec<Subscription>,
+    /// When that is tried once more, if there is a connection.
+    renewing_at: Option<Time>,
     inbox: Inbox,
     /// Not sent yet, in the page's order.
     waiting: VecDeque<(RequestId, PublishPacket)>,
@@ -160,6 +164,8 @@ impl Client {
             unanswered_since: None,
             state: State::Offline,
             subscriptions: Map::new(),
+            refused: Vec::new(),
+            renewing_at: None,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             room: usize::MAX,
@@ -246,6 +252,15 @@ impl Client {
 
     /// When [`ClientInput::Timeout`] is due, if nothing comes before.
     pub(crate) fn next_timeout(&self) -> Option<Time> {
+        let is_connected = matches!(self.state, State::Connected(_));
+        let renewing_at = self.renewing_at.filter(|_| is_connected);
+        self.next_of_connection()
+            .into_iter()
+            .chain(renewing_at)
+            .min()
+    }
+
+    fn next_of_connection(&self) -> Option<Time> {
         match &self.state {
             State::Pausing(until) | State::Connecting(.., until) => Some(*until),
             State::Connected(connected) if connected.keep_alive_ms > 0 => {
@@ -329,7 +344,7 @@ impl Client {
             Packet::PubRec(packet) => self.on_pubrec(now, &packet, out),
             Packet::PubRel(packet) => self.on_pubrel(now, &packet, out),
             Packet::PubComp(packet) => self.on_pubcomp(&packet, out),
-            Packet::SubAck(packet) => self.on_suback(packet, out),
+            Packet::SubAck(packet) => self.on_suback(now, packet, out),
             Packet::UnsubAck(packet) => self.on_unsuback(packet, out),
             Packet::PingResp => {
                 if let State::Connected(connected) = &mut self.state {

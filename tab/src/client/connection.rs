@@ -108,7 +108,8 @@ impl Client {
     }
 
     pub(super) fn on_timeout(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
-        if self.next_timeout().is_none_or(|due| due > now) {
+        self.renew_refused(now, out);
+        if self.next_of_connection().is_none_or(|due| due > now) {
             return;
         }
         match &mut self.state {
@@ -204,6 +205,9 @@ impl Client {
         for request in requests {
             self.send_unless_of_readers(now, request, out);
         }
+        if !self.refused.is_empty() {
+            self.renewing_at = Some(now);
+        }
         self.ask_for_readers(now, RetainHandling::SendAtSubscribe, For::New, out);
     }
 
@@ -216,6 +220,8 @@ impl Client {
         out: &mut Vec<ClientOutput>,
     ) {
         self.readers.start_over();
+        self.refused.clear();
+        self.renewing_at = None;
         for batch in self.renewals(at_most) {
             self.send_request(now, Request::Renew(batch), out);
         }
@@ -326,6 +332,8 @@ impl Client {
         self.last_term = None;
         self.attempts = 0;
         self.subscriptions.clear();
+        self.refused.clear();
+        self.renewing_at = None;
         self.readers.clear();
         self.inbox.clear();
         self.packet_ids.clear();

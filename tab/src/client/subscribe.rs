@@ -469,6 +469,23 @@ impl Client {
         }
     }
 
+    /// Renews what the broker has not taken, if it is time for that and the client has it still.
+    pub(super) fn renew_refused(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+        let is_connected = matches!(self.state, State::Connected(_));
+        if !is_connected || self.renewing_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.renewing_at = None;
+        for refused in core::mem::take(&mut self.refused) {
+            let own = self.own(&refused.topic_filter);
+            let is_wanted = own
+                .is_some_and(|own| own.qos == refused.qos && own.identifier == refused.identifier);
+            if is_wanted && !self.readers.has(&refused.topic_filter) {
+                self.send_request(now, Request::Renew(vec![refused]), out);
+            }
+        }
+    }
+
     fn send_numbered(
         &mut self,
         now: Time,
@@ -523,7 +540,12 @@ impl Client {
 // From the broker.
 
 impl Client {
-    pub(super) fn on_suback(&mut self, packet: SubAckPacket, out: &mut Vec<ClientOutput>) {
+    pub(super) fn on_suback(
+        &mut self,
+        now: Time,
+        packet: SubAckPacket,
+        out: &mut Vec<ClientOutput>,
+    ) {
         let mut codes: Vec<u8> = packet.reason_codes.iter().map(|code| *code as u8).collect();
         match self.answered(packet.packet_id) {
             Some(Request::Subscribe {
@@ -543,8 +565,14 @@ impl Client {
                 }
                 self.gather(asked, codes, ClientNotice::Subscribed, out);
             }
-            // The broker may have them still, if it does not take them once more; if not, the next gets them.
-            Some(Request::Renew(_)) => {}
+            // The broker may have them still, if it does not take them once more. It may have no room for them.
+            Some(Request::Renew(subscriptions)) => {
+                let refused = subscriptions.into_iter().zip(&codes);
+                let refused = refused.filter(|(_, code)| **code >= 0x80);
+                self.refused.extend(refused.map(|(it, _)| it));
+                let pause_ms = self.settings.storage_full_retry_ms;
+                self.renewing_at = (!self.refused.is_empty()).then(|| now.plus_ms(pause_ms));
+            }
             // If the broker does not take that, the client gets more than it wants.
             Some(Request::Restore(_)) => {}
             Some(Request::Leave {

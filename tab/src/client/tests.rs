@@ -365,6 +365,35 @@ fn a_session_that_an_unheard_connect_may_have_begun_gets_its_subscriptions_again
 }
 
 #[test]
+fn what_a_broker_without_room_does_not_renew_is_renewed_later() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.subscribe(1, "a");
+    bench.reconnect(connack(false));
+    bench.suback(&[SubAckReasonCode::QuotaExceeded]);
+    bench.out.clear();
+    bench.input(ClientInput::Timeout);
+    assert!(bench.sent().is_empty());
+    for code in [
+        SubAckReasonCode::QuotaExceeded,
+        SubAckReasonCode::GrantedQoS0,
+    ] {
+        bench.now = bench.client.next_timeout().expect("a time");
+        bench.input(ClientInput::Timeout);
+        assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));
+        bench.suback(&[code]);
+    }
+    bench.now = bench.now.plus_ms(10_000);
+    bench.out.clear();
+    bench.input(ClientInput::Timeout);
+    assert!(
+        !bench
+            .sent()
+            .iter()
+            .any(|it| matches!(it, Packet::Subscribe(_)))
+    );
+}
+
+#[test]
 fn an_earlier_broker_that_has_an_earlier_session_gets_the_subscriptions_once_more() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.subscribe(1, "a");
