@@ -70,6 +70,8 @@ pub(super) struct Subscribed {
     options: Subscription,
     since: Moment,
     granted: Option<Moment>,
+    /// What is stored of it may be gone, also if the answer is still to come.
+    is_doubtful: bool,
     /// A reader wants it: then messages may come by it, and whether they must nobody knows, as others may share it.
     is_of_reader: bool,
     /// The page has asked for its end.
@@ -167,6 +169,7 @@ impl Client {
             options: options.clone(),
             since,
             granted: None,
+            is_doubtful: false,
             is_of_reader: false,
             is_ending: false,
             until: None,
@@ -192,6 +195,7 @@ impl Client {
             options: options.clone(),
             since,
             granted: None,
+            is_doubtful: false,
             is_of_reader: true,
             is_ending: false,
             until: None,
@@ -220,6 +224,7 @@ impl Client {
     pub(super) fn doubt(&mut self) {
         for subscription in &mut self.subscriptions {
             subscription.granted = None;
+            subscription.is_doubtful = true;
         }
     }
 
@@ -241,6 +246,7 @@ impl Client {
             options: options.clone(),
             since: now,
             granted: None,
+            is_doubtful: false,
             is_of_reader: false,
             is_ending: false,
             until: None,
@@ -341,7 +347,7 @@ impl Client {
 
     pub(crate) fn subscribed(&mut self, now: Moment, request: RequestId) {
         for subscription in &mut self.subscriptions {
-            if subscription.request == request {
+            if subscription.request == request && !subscription.is_doubtful {
                 subscription.granted = Some(now);
             }
         }

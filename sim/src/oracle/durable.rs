@@ -151,8 +151,15 @@ impl Oracle {
         }
         let client = self.client(key).filter(|client| client.expiry == 0);
         let client_id = client.and_then(|client| client.client_id.clone());
-        if let Some(session) = client_id.and_then(|id| self.sessions.get_mut(&id)) {
-            session.end();
+        let session = client_id.and_then(|id| self.sessions.get_mut(&id));
+        let Some(session) = session else {
+            return;
+        };
+        session.end();
+        // Its client takes the next session for this one, and sends again what the next one does not know.
+        let pending = self.messages.values_mut();
+        for published in pending.filter(|it| it.publisher == key && it.is_pending()) {
+            published.begun_anew();
         }
     }
 

@@ -112,6 +112,12 @@ impl Published {
         }
     }
 
+    /// The session that it was published in is over, and its publisher may not know.
+    pub(crate) fn begun_anew(&mut self) {
+        self.resends += 1;
+        self.restarts += 1;
+    }
+
     pub(crate) fn acknowledge(&mut self, now: Moment, connection: Option<Term>) {
         self.end = Some(now);
         self.acknowledged = connection;
@@ -140,8 +146,7 @@ impl Published {
     /// What is stored of it may be gone: it may be missing, and come once more if its publisher still waits.
     pub(crate) fn forgive(&mut self) {
         self.is_forgiven = true;
-        self.resends += 1;
-        self.restarts += 1;
+        self.begun_anew();
     }
 
     /// Whether the broker of this term, and no other, has had it and acknowledged it.

@@ -139,7 +139,9 @@ impl Joined {
 
     /// Opens the database before it is needed, because that takes time.
     pub(super) fn open_database(&mut self, turn: &mut Turn<'_>) {
-        if self.durability != Durability::Memory {
+        // A page that is shown has it checked, and opened for that, maybe before the tab holds its lock.
+        let is_under_way = self.database.is_open || self.database.asked.is_some();
+        if self.durability != Durability::Memory && !is_under_way {
             self.ask(StorageRequest::Open(self.durability), turn);
         }
     }

@@ -1,9 +1,11 @@
 //! Databases that fail, stay silent, or have lost something.
 
-use tab::api::{EventKind, Notice, RequestId, Role};
+use tab::api::{
+    Candidacy, Command, Durability, EventKind, Notice, OpenOptions, RequestId, Role, Visibility,
+};
 use tab::control::ControlMessage;
-use tab::storage::{RowKind, Seq};
-use tab::{Input, Lock, LockEvent, Settings, TabId};
+use tab::storage::{RowKind, Seq, StorageEvent, StorageRequest};
+use tab::{Input, Lock, LockEvent, Output, Settings, Tab, TabId, Time};
 
 use crate::world::{World, id};
 
@@ -440,4 +442,39 @@ fn a_probe_of_a_broker_whose_database_fails_is_not_answered() {
     // One answer for each tab, however often it asked.
     assert_eq!(pongs(&world).last(), Some(&100));
     assert!(pongs(&world).len() <= 2, "{:?}", pongs(&world));
+}
+
+#[test]
+fn a_page_that_is_shown_before_the_tab_holds_its_lock_has_the_database_opened_once() {
+    let id = id(1);
+    let mut tab = Tab::new(id, String::new(), Settings::default());
+    let open = Command::Open(OpenOptions {
+        channel: "test".to_owned(),
+        visibility: Visibility::Hidden,
+        durability: Durability::Relaxed,
+        candidacy: Candidacy::Auto,
+        known_log: None,
+    });
+    let shown = Command::Visibility(Visibility::Visible);
+    let mut asked = Vec::new();
+    for input in [
+        Input::Command(open),
+        Input::Command(shown),
+        Input::Storage(StorageEvent::Opened),
+        Input::Lock(LockEvent::Granted(Lock::Tab(id))),
+    ] {
+        let mut out = Vec::new();
+        tab.handle(Time::from_ms(1_000), input, &mut out);
+        asked.extend(out.into_iter().filter_map(|output| match output {
+            Output::Storage(request) => Some(request),
+            _ => None,
+        }));
+    }
+    assert_eq!(
+        asked,
+        [
+            StorageRequest::Open(Durability::Relaxed),
+            StorageRequest::Check(None)
+        ]
+    );
 }
