@@ -74,8 +74,8 @@ struct Subscribed {
     filter: String,
     qos: QoS,
     granted: Option<Moment>,
-    /// The client has asked for its end.
-    is_ending: bool,
+    /// The UNSUBSCRIBEs with which the client has asked for its end.
+    endings: Vec<u16>,
     until: Option<Moment>,
 }
 
@@ -151,7 +151,7 @@ impl Port {
                     filter: filter.clone(),
                     qos,
                     granted: None,
-                    is_ending: false,
+                    endings: Vec::new(),
                     until: None,
                 });
             }
@@ -160,7 +160,7 @@ impl Port {
                 self.requests.insert(*packet_id, asked);
                 let its = self.subscriptions.iter_mut();
                 its.filter(|it| it.filter == *filter)
-                    .for_each(|it| it.is_ending = true);
+                    .for_each(|it| it.endings.push(*packet_id));
             }
             Wish::Ping => self.pings += 1,
             Wish::Disconnect => self.is_leaving = true,
@@ -194,7 +194,7 @@ impl Port {
             && !self.is_wrong
             && filters.values().any(|its| {
                 its.iter()
-                    .all(|it| !it.is_ending && it.qos != QoS::AtMostOnce)
+                    .all(|it| it.endings.is_empty() && it.qos != QoS::AtMostOnce)
                     && its.iter().any(is_old)
             })
     }
@@ -477,14 +477,16 @@ impl Oracle {
                 }
             }
             Packet::UnsubAck(it) => {
-                let Some(Asked::Unsubscribe(filter)) = port.requests.remove(&it.packet_id) else {
+                let packet_id = it.packet_id;
+                let Some(Asked::Unsubscribe(filter)) = port.requests.remove(&packet_id) else {
                     return Err(unasked());
                 };
                 let failure = it.reason_codes.iter().map(|it| *it as u8);
                 let failure = failure.max().filter(|code| *code >= ERRORS);
                 let its = port.subscriptions.iter_mut();
                 // A later SUBSCRIBE to the same filter is not what ended.
-                let its = its.filter(|it| it.filter == filter && it.is_ending && failure.is_none());
+                let is_meant = |it: &Subscribed| it.endings.contains(&packet_id);
+                let its = its.filter(|it| it.filter == filter && is_meant(it) && failure.is_none());
                 its.for_each(|it| it.until = it.until.or(Some(now)));
                 self.tally.port_subscriptions_answered += 1;
                 failure.map_or(Ok(()), refused)
