@@ -197,6 +197,7 @@ impl Client {
         if let State::Connected(connected) = &mut self.state {
             connected.unsent = self.in_flight.len();
         }
+        self.inbox.resume();
         let requests = self.take_requests();
         if is_unsure {
             return self.renew(now, RetainHandling::SendIfNew, requests, out);
@@ -226,7 +227,7 @@ impl Client {
             self.send_request(now, Request::Renew(batch), out);
         }
         for request in unanswered {
-            if !matches!(request, Request::Renew(_) | Request::Restore(_)) {
+            if !matches!(request, Request::Renew(_)) {
                 self.send_unless_of_readers(now, request, out);
             }
         }

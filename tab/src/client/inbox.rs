@@ -32,7 +32,9 @@ pub(super) struct Inbox {
     /// What the page is told, in this order.
     told: VecDeque<Told>,
     /// What the page has heard, and the broker is to be told as soon as it sends it once more: it was another connection.
-    heard: Vec<Told>,
+    heard: Vec<Ack>,
+    /// Whether something of these may be of an earlier connection.
+    has_earlier: bool,
     /// QoS 2 messages received and not released.
     received: Set<u16>,
     /// Whether somebody may want what is kept now.
@@ -72,6 +74,7 @@ impl Inbox {
             kept: VecDeque::new(),
             told: VecDeque::new(),
             heard: Vec::new(),
+            has_earlier: false,
             received: Set::new(),
             is_due: false,
             is_stuck: false,
@@ -114,7 +117,7 @@ impl Inbox {
             *waiting = ack;
             return Again::Waits;
         }
-        if let Some(index) = self.heard.iter().position(|it| is_it(&it.ack)) {
+        if let Some(index) = self.heard.iter().position(is_it) {
             self.heard.remove(index);
             return Again::Heard;
         }
@@ -122,12 +125,26 @@ impl Inbox {
     }
 
     /// Another message comes under this packet identifier: the broker waits for no acknowledgement of an earlier one.
-    fn forget(&mut self, packet_id: u16) {
-        self.told.retain(|it| it.ack.packet_id != packet_id);
-        self.heard.retain(|it| it.ack.packet_id != packet_id);
-        for kept in &mut self.kept {
-            kept.ack = kept.ack.filter(|it| it.packet_id != packet_id);
+    fn forget(&mut self, ack: Ack) {
+        if !self.has_earlier {
+            return;
         }
+        let is_other = |it: &Ack| it.packet_id != ack.packet_id;
+        self.told.retain(|it| is_other(&it.ack));
+        self.heard.retain(is_other);
+        for kept in &mut self.kept {
+            kept.ack = kept.ack.filter(is_other);
+        }
+        let is_earlier = |it: &Ack| it.connection != ack.connection;
+        let told = self.told.iter().map(|it| &it.ack);
+        let kept = self.kept.iter().filter_map(|it| it.ack.as_ref());
+        let mut all = told.chain(kept).chain(&self.heard);
+        self.has_earlier = all.any(is_earlier);
+    }
+
+    /// The session goes on with another connection.
+    pub(super) fn resume(&mut self) {
+        self.has_earlier = true;
     }
 
     fn keep(&mut self, kept: Kept) -> bool {
@@ -181,7 +198,7 @@ impl Client {
             } else {
                 // What is not sent again is another message, whatever was received under its identifier: the session may be
                 // another one. [MQTT-3.3.1-1]
-                self.inbox.forget(ack.packet_id);
+                self.inbox.forget(ack);
             }
             if ack.qos == QoS::ExactlyOnce {
                 self.inbox.received.insert(ack.packet_id);
@@ -327,7 +344,7 @@ impl Client {
         if self.connection() == Some(ack.connection) {
             self.acknowledge(now, ack, out);
         } else {
-            self.inbox.heard.push(Told { mark: None, ack });
+            self.inbox.heard.push(ack);
         }
     }
 

@@ -22,8 +22,6 @@ pub(super) enum Request {
     },
     /// Once more what the client has subscribed to, for which nobody waits.
     Renew(Vec<Subscription>),
-    /// The last reader of a filter has left, and the client's own options are restored.
-    Restore(Subscription),
     /// The client unsubscribes.
     Unsubscribe {
         asked: Asked,
@@ -44,11 +42,19 @@ pub(super) enum Request {
     Release(RequestId, String),
 }
 
-/// What the page asked for, and which of its topic filters this is about; `None`: all.
+/// A request of the page, and the positions of the topic filters in it that this part is about; `None`: all of them.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     request: RequestId,
     positions: Option<Vec<usize>>,
+}
+
+/// A request, divided.
+struct Parts<T> {
+    /// The topic filters that readers share, each a part.
+    shared: Vec<(Asked, T)>,
+    /// The client's own.
+    alone: Option<(Asked, Vec<T>)>,
 }
 
 // What the page wants.
@@ -186,11 +192,11 @@ impl Client {
         let own = self.own(topic_filter).cloned();
         if is_last {
             if let Some(own) = own {
-                let restore = Request::Restore(Subscription {
+                let renewed = Subscription {
                     retain_handling: RetainHandling::DoNotSend,
                     ..own
-                });
-                self.request(now, restore, out);
+                };
+                self.request(now, Request::Renew(vec![renewed]), out);
             }
         } else if !self.readers.is_asked(topic_filter, own.as_ref()) {
             if matches!(self.state, State::Connected(_)) {
@@ -290,10 +296,6 @@ impl Client {
                 subscriptions,
                 ..
             } => self.send_subscriptions(now, asked, subscriptions, out),
-            Request::Restore(subscription) => {
-                let packet = [subscription.clone()];
-                self.send_subscribe(now, Request::Restore(subscription), &packet, out);
-            }
             Request::Renew(subscriptions) => {
                 let packet = subscriptions.clone();
                 self.send_subscribe(now, Request::Renew(subscriptions), &packet, out);
@@ -324,7 +326,7 @@ impl Client {
         }
     }
 
-    /// What the client subscribes to: in one SUBSCRIBE what is its alone, and in one for each what readers share.
+    /// Subscribes: to the client's own filters in one SUBSCRIBE, and to each that readers share in one of its own.
     fn send_subscriptions(
         &mut self,
         now: Time,
@@ -332,39 +334,14 @@ impl Client {
         subscriptions: Vec<Subscription>,
         out: &mut Vec<ClientOutput>,
     ) {
-        let is_shared = |it: &Subscription| self.readers.has(&it.topic_filter);
-        if !subscriptions.iter().any(is_shared) {
+        let parts = self.split(asked, subscriptions, |it| &it.topic_filter);
+        for (asked, subscription) in parts.shared {
+            self.send_shared(now, asked, subscription, out);
+        }
+        if let Some((asked, subscriptions)) = parts.alone {
             let packet = subscriptions.clone();
             let request = Request::Subscribe {
                 asked,
-                subscriptions,
-                shared_by: None,
-            };
-            return self.send_subscribe(now, request, &packet, out);
-        }
-        let parts = subscriptions.len();
-        if parts > 1 && asked.positions.is_none() {
-            self.gathered.insert(asked.request, vec![None; parts]);
-        }
-        let mut alone = (Vec::new(), Vec::new());
-        for (index, subscription) in subscriptions.into_iter().enumerate() {
-            let position = asked.position(index);
-            if self.readers.has(&subscription.topic_filter) {
-                let positions = (parts > 1 || asked.positions.is_some()).then(|| vec![position]);
-                self.send_shared(now, asked.request, positions, subscription, out);
-            } else {
-                alone.0.push(position);
-                alone.1.push(subscription);
-            }
-        }
-        let (positions, subscriptions) = alone;
-        if !subscriptions.is_empty() {
-            let packet = subscriptions.clone();
-            let request = Request::Subscribe {
-                asked: Asked {
-                    request: asked.request,
-                    positions: Some(positions),
-                },
                 subscriptions,
                 shared_by: None,
             };
@@ -372,23 +349,64 @@ impl Client {
         }
     }
 
+    /// Tells the filters that readers share from the client's own. If there are several, the answers to the parts are gathered.
+    fn split<T>(
+        &mut self,
+        asked: Asked,
+        all: Vec<T>,
+        topic_filter: impl Fn(&T) -> &String,
+    ) -> Parts<T> {
+        let is_shared = |it: &T| self.readers.has(topic_filter(it));
+        let mut parts = Parts {
+            shared: Vec::new(),
+            alone: None,
+        };
+        if all.len() == 1 || !all.iter().any(is_shared) {
+            if all.first().is_some_and(is_shared) {
+                parts
+                    .shared
+                    .extend(all.into_iter().map(|it| (asked.clone(), it)));
+            } else {
+                parts.alone = Some((asked, all));
+            }
+            return parts;
+        }
+        if asked.positions.is_none() {
+            self.gathered.insert(asked.request, vec![None; all.len()]);
+        }
+        let part = |positions| Asked {
+            request: asked.request,
+            positions: Some(positions),
+        };
+        let mut alone = (Vec::new(), Vec::new());
+        for (index, it) in all.into_iter().enumerate() {
+            let position = asked.position(index);
+            if self.readers.has(topic_filter(&it)) {
+                parts.shared.push((part(vec![position]), it));
+            } else {
+                alone.0.push(position);
+                alone.1.push(it);
+            }
+        }
+        parts.alone = (!alone.1.is_empty()).then(|| (part(alone.0), alone.1));
+        parts
+    }
+
     fn send_shared(
         &mut self,
         now: Time,
-        request: RequestId,
-        positions: Option<Vec<usize>>,
+        asked: Asked,
         subscription: Subscription,
         out: &mut Vec<ClientOutput>,
     ) {
         let handling = subscription.retain_handling;
         let topic_filter = &subscription.topic_filter;
         let own = Some(&subscription);
-        let asked = self.readers.ask(topic_filter, own, handling, For::Own);
-        let Some((packet, second)) = asked else {
+        let Some((packet, second)) = self.readers.ask(topic_filter, own, handling, For::Own) else {
             return;
         };
         let request = Request::Subscribe {
-            asked: Asked { request, positions },
+            asked,
             subscriptions: vec![subscription],
             shared_by: packet.identifier,
         };
@@ -408,7 +426,7 @@ impl Client {
         self.send_numbered(now, request, packet, out);
     }
 
-    /// What readers read goes on, with what they want alone.
+    /// Unsubscribes. Filters that readers share go on, with the readers' options alone.
     fn send_unsubscribe(
         &mut self,
         now: Time,
@@ -416,38 +434,19 @@ impl Client {
         topic_filters: Vec<String>,
         out: &mut Vec<ClientOutput>,
     ) {
-        let request = asked.request;
-        let read = topic_filters.iter().filter(|it| self.readers.has(it));
-        let parts = read.count() + 1;
-        if parts > 1 && asked.positions.is_none() {
-            let codes = vec![None; topic_filters.len()];
-            self.gathered.insert(request, codes);
+        let parts = self.split(asked, topic_filters, |it| it);
+        for (asked, topic_filter) in parts.shared {
+            self.send_leave(now, asked, topic_filter, out);
         }
-        let mut alone = (Vec::new(), Vec::new());
-        for (index, topic_filter) in topic_filters.into_iter().enumerate() {
-            let position = asked.position(index);
-            if self.readers.has(&topic_filter) {
-                let positions = Some(vec![position]);
-                let asked = Asked { request, positions };
-                self.send_leave(now, asked, topic_filter, out);
-            } else {
-                alone.0.push(position);
-                alone.1.push(topic_filter);
-            }
+        if let Some((asked, topic_filters)) = parts.alone {
+            let filters = topic_filters.clone();
+            let unsubscribe = Request::Unsubscribe {
+                asked,
+                topic_filters,
+            };
+            let packet = |id| Packet::Unsubscribe(packets::unsubscribe(id, &filters));
+            self.send_numbered(now, unsubscribe, packet, out);
         }
-        let (positions, topic_filters) = alone;
-        if topic_filters.is_empty() {
-            return;
-        }
-        let is_part = parts > 1 || asked.positions.is_some();
-        let positions = is_part.then_some(positions);
-        let filters = topic_filters.clone();
-        let unsubscribe = Request::Unsubscribe {
-            asked: Asked { request, positions },
-            topic_filters,
-        };
-        let packet = |id| Packet::Unsubscribe(packets::unsubscribe(id, &filters));
-        self.send_numbered(now, unsubscribe, packet, out);
     }
 
     fn send_leave(
@@ -573,8 +572,6 @@ impl Client {
                 let pause_ms = self.settings.storage_full_retry_ms;
                 self.renewing_at = (!self.refused.is_empty()).then(|| now.plus_ms(pause_ms));
             }
-            // If the broker does not take that, the client gets more than it wants.
-            Some(Request::Restore(_)) => {}
             Some(Request::Leave {
                 asked,
                 topic_filter,
@@ -620,7 +617,6 @@ impl Client {
             Some(
                 Request::Subscribe { .. }
                 | Request::Renew(_)
-                | Request::Restore(_)
                 | Request::Read { .. }
                 | Request::Leave { .. },
             )
@@ -708,7 +704,7 @@ impl Client {
                 identifier,
             } => self.refuse_readers(&topic_filter, identifier, problem, out),
             // It is the client's own, and nobody waits for it.
-            Request::Renew(_) | Request::Restore(_) => {}
+            Request::Renew(_) => {}
         }
     }
 
@@ -757,7 +753,7 @@ impl Request {
                 .iter()
                 .any(|it| it == topic_filter)
                 .then_some(None),
-            Self::Renew(_) | Self::Restore(_) | Self::Read { .. } | Self::Release(..) => None,
+            Self::Renew(_) | Self::Read { .. } | Self::Release(..) => None,
         }
     }
 }
