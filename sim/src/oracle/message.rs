@@ -143,6 +143,13 @@ impl Published {
         self.connections.len() > 1 || self.may_be_repeated() || self.is_forgiven
     }
 
+    /// Whether its port may have sent it again to a later broker: the one before may have sent a later message on with QoS 0, and
+    /// this one to nobody, because the receiver was slow.
+    pub(crate) fn may_come_late(&self, term: Option<Term>) -> bool {
+        let is_later = term.is_some_and(|term| !self.connections.contains(&term));
+        self.is_of_port && self.publication.qos != QoS::AtMostOnce && is_later
+    }
+
     /// What is stored of it may be gone: it may be missing, and come once more if its publisher still waits.
     pub(crate) fn forgive(&mut self) {
         self.is_forgiven = true;

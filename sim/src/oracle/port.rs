@@ -562,6 +562,7 @@ impl Oracle {
         message: &PublishPacket,
     ) -> Result<(), Violation> {
         let promise = self.plan.promise;
+        let term = self.term();
         let id = message.properties.get_user_property_value(ID_PROPERTY);
         let id = id.and_then(|id| id.parse().ok());
         let Some(id) = id.or_else(|| MessageId::all_in(&message.payload).next()) else {
@@ -639,7 +640,8 @@ impl Oracle {
         }
         let is_first = !port.has_got(id);
         *port.copies.entry((id, qos)).or_default() += 1;
-        if !is_first || published.kind != Kind::Publish || published.is_resent() {
+        let is_late = qos == QoS::AtMostOnce && published.may_come_late(term);
+        if !is_first || published.kind != Kind::Publish || published.is_resent() || is_late {
             return Ok(());
         }
         let stream = Stream {
