@@ -29,6 +29,8 @@ pub(crate) struct Log {
     unawaited_since: Option<Time>,
     /// Whether the next row is written even if nothing is in it.
     wants_row: bool,
+    /// Whether the next row proves that no other broker reigns.
+    wants_proof: bool,
     /// Whether the next row is a checkpoint.
     wants_checkpoint: bool,
     /// Runs of rows that a checkpoint may remove.
@@ -64,6 +66,8 @@ struct UnderWay {
     seq: Seq,
     what: What,
     probes: Vec<Probe>,
+    /// Whether it was written after [`Log::verify`].
+    is_proof: bool,
 }
 
 #[derive(Debug)]
@@ -114,6 +118,8 @@ pub(crate) enum Written {
         probes: Vec<Probe>,
         /// What is over with it.
         ended: Option<Trouble>,
+        /// Whether it was written after [`Log::verify`]: no other broker reigned then.
+        is_proof: bool,
     },
     /// Another broker reigns.
     Fenced,
@@ -145,6 +151,7 @@ impl Log {
             probes: Vec::new(),
             unawaited_since: None,
             wants_row: false,
+            wants_proof: false,
             wants_checkpoint: false,
             removable: Vec::new(),
             rows: segments.clone().count(),
@@ -206,11 +213,6 @@ impl Log {
         }
     }
 
-    /// The last number that was given out.
-    pub(crate) fn last_given(&self) -> Seq {
-        self.tail
-    }
-
     /// Why nothing can be promised at present, if it cannot.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.trouble
@@ -231,9 +233,13 @@ impl Log {
         self.wants_row = true;
     }
 
-    /// Writes a row even if there is nothing to write: if it is stored, no other broker reigns.
+    /// Writes a row even if there is nothing to write: if it is stored, no other broker reigns. A row that is under way proves
+    /// nothing, as it may have been stored long ago.
     pub(crate) fn verify(&mut self) {
-        self.wants_row = true;
+        self.wants_proof = true;
+        if let Some(under_way) = &mut self.under_way {
+            under_way.is_proof = false;
+        }
     }
 
     /// Writes everything anew.
@@ -317,19 +323,18 @@ impl Log {
             seq,
             what,
             probes: core::mem::take(&mut self.probes),
+            is_proof: core::mem::take(&mut self.wants_proof),
         });
         Some(request)
     }
 
     /// A row is stored.
     pub(crate) fn on_committed(&mut self, seq: Seq) -> Written {
-        let Some(UnderWay { what, probes, .. }) =
-            self.under_way.take_if(|under_way| under_way.seq == seq)
-        else {
+        let Some(under_way) = self.under_way.take_if(|it| it.seq == seq) else {
             return Written::Nothing;
         };
         self.retry = None;
-        let batch = match what {
+        let batch = match under_way.what {
             What::Fence => None,
             What::Segment { bytes, batch } => {
                 self.rows += 1;
@@ -348,20 +353,21 @@ impl Log {
         };
         Written::Stored {
             batch,
-            probes,
+            probes: under_way.probes,
             ended: self.trouble.take(),
+            is_proof: under_way.is_proof,
         }
     }
 
     /// A row is not stored.
     pub(crate) fn on_failed(&mut self, now: Time, seq: Seq, error: StorageError) -> Written {
-        let Some(UnderWay { what, probes, .. }) =
-            self.under_way.take_if(|under_way| under_way.seq == seq)
-        else {
+        let Some(under_way) = self.under_way.take_if(|it| it.seq == seq) else {
             return Written::Nothing;
         };
+        let what = under_way.what;
         self.tail = Seq(seq.0 - 1);
-        self.probes.splice(0..0, probes);
+        self.probes.splice(0..0, under_way.probes);
+        self.wants_proof |= under_way.is_proof;
         match error {
             StorageError::Taken => Written::Fenced,
             StorageError::Full if self.trouble == Some(Trouble::Full) => {
@@ -416,8 +422,8 @@ impl Log {
 
     /// Whether there is something to write now.
     fn is_due(&mut self, now: Time, is_awaited: bool) -> bool {
-        if self.wants_row || self.batch.is_none() {
-            return self.wants_row;
+        if self.wants_row || self.wants_proof || self.batch.is_none() {
+            return self.wants_row || self.wants_proof;
         }
         if is_awaited || self.segment.len() >= self.limits.unawaited_bytes {
             return true;
@@ -533,6 +539,7 @@ mod tests {
             batch: Some(BatchId(batch)),
             probes: Vec::new(),
             ended: None,
+            is_proof: false,
         }
     }
 
@@ -555,6 +562,28 @@ mod tests {
     }
 
     #[test]
+    fn only_a_row_that_is_written_after_the_question_proves_who_reigns() {
+        let proves = |written| matches!(written, Written::Stored { is_proof: true, .. });
+        let mut log = log(&Settings::default());
+        log.push(BatchId(1), b"a");
+        assert!(next(&mut log, 0).is_some());
+        log.verify();
+        assert!(!proves(log.on_committed(Seq(2))));
+        assert!(next(&mut log, 0).is_some());
+        log.verify();
+        assert!(!proves(log.on_committed(Seq(3))));
+        assert!(next(&mut log, 0).is_some());
+        let why = StorageError::Other("dead".to_owned());
+        assert!(matches!(
+            log.on_failed(at(0), Seq(4), why),
+            Written::Later(_)
+        ));
+        assert!(next(&mut log, 1_000).is_some());
+        assert!(proves(log.on_committed(Seq(4))));
+        assert_eq!(next(&mut log, 1_000), None);
+    }
+
+    #[test]
     fn what_nobody_waits_for_is_written_with_the_next_that_somebody_waits_for() {
         let settings = Settings::default();
         let mut log = log(&settings);
@@ -574,7 +603,14 @@ mod tests {
         log.verify();
         let row = unawaited(&mut log, 3);
         assert_eq!(pieces(row), (Seq(4), vec![b"c".to_vec()]));
-        assert_eq!(log.on_committed(Seq(4)), stored(4));
+        assert!(matches!(
+            log.on_committed(Seq(4)),
+            Written::Stored {
+                batch: Some(BatchId(4)),
+                is_proof: true,
+                ..
+            }
+        ));
         // Whoever came next would wait for much.
         let much = vec![b'd'; settings.unawaited_bytes];
         log.push(BatchId(5), &much);
@@ -627,6 +663,7 @@ mod tests {
                 batch: None,
                 probes: vec![probe],
                 ended: None,
+                is_proof: false,
             }
         );
     }
@@ -687,6 +724,7 @@ mod tests {
                 batch: Some(BatchId(round)),
                 probes: Vec::new(),
                 ended: Some(Trouble::Failing),
+                is_proof: false,
             };
             assert_eq!(log.on_committed(Seq(1 + round)), stored);
             assert_eq!((log.trouble(), log.next_timeout()), (None, None));
@@ -778,6 +816,7 @@ mod tests {
                 batch: None,
                 probes: Vec::new(),
                 ended: Some(Trouble::Full),
+                is_proof: false,
             }
         );
         assert_eq!(pieces(next(&mut log, now)), (Seq(2), vec![b"a".to_vec()]));

@@ -9,7 +9,6 @@ use crate::host::Host;
 use crate::lane::Frame;
 use crate::log::Log;
 use crate::names::TabId;
-use crate::storage::Seq;
 use crate::tab::Input;
 
 /// The broker, its log, and the tabs whose end it waits for.
@@ -21,17 +20,10 @@ pub(crate) struct Reign {
     /// The tabs whose locks are queued for.
     pub(crate) watched: Set<TabId>,
     pub(crate) times: ReignTimes,
-    standstill: Option<Standstill>,
+    /// What came since this tab stood still, if another may be the broker since then: nothing leaves until a row is stored.
+    held: Option<Vec<Input>>,
     /// How long this tab stood still, which the broker has not been told.
     missed_ms: u64,
-}
-
-/// This tab stood still, and another may be the broker: nothing leaves until a row is stored.
-#[derive(Debug)]
-struct Standstill {
-    /// A row after this one proves it.
-    after: Seq,
-    held: Vec<Input>,
 }
 
 impl Reign {
@@ -41,13 +33,14 @@ impl Reign {
             log,
             watched: Set::new(),
             times,
-            standstill: None,
+            held: None,
             missed_ms: 0,
         }
     }
 
-    pub(crate) fn next_timeout(&self) -> Option<Time> {
-        let log = self.log.as_ref().and_then(Log::next_timeout);
+    /// `answer_due`: when the silence of the database is told, if it was asked something. Until it answers, nothing is written.
+    pub(crate) fn next_timeout(&self, answer_due: Option<Time>) -> Option<Time> {
+        let log = answer_due.or_else(|| self.log.as_ref().and_then(Log::next_timeout));
         // While it is in doubt, what is due waits as well.
         let host = self.host.next_timeout().filter(|_| !self.is_in_doubt());
         [host, log].into_iter().flatten().min()
@@ -60,13 +53,8 @@ impl Reign {
         let Some(log) = self.log.as_mut().filter(|log| log.trouble().is_none()) else {
             return;
         };
-        if self.standstill.is_none() {
-            log.verify();
-            self.standstill = Some(Standstill {
-                after: log.last_given(),
-                held: Vec::new(),
-            });
-        }
+        log.verify();
+        self.held.get_or_insert_default();
     }
 
     /// How long this tab stood still since this was asked last.
@@ -76,12 +64,12 @@ impl Reign {
 
     /// Whether it is not certain that this tab still reigns.
     pub(crate) fn is_in_doubt(&self) -> bool {
-        self.standstill.is_some()
+        self.held.is_some()
     }
 
     /// Keeps an input back while it is not certain that this tab still reigns.
     pub(crate) fn hold_back(&mut self, input: Input) -> Option<Input> {
-        let Some(standstill) = &mut self.standstill else {
+        let Some(held) = &mut self.held else {
             return Some(input);
         };
         match input {
@@ -97,27 +85,24 @@ impl Reign {
             | Input::Storage(_)
             | Input::Heard(_)
             | Input::Foreign(_)
-            | Input::Trouble(_) => Some(input),
+            | Input::Trouble(_)
+            | Input::Timeout => Some(input),
             Input::Command(_) | Input::Port(..) | Input::Frame(..) | Input::Control(_) => {
-                standstill.held.push(input);
+                held.push(input);
                 None
             }
-            // There will be another one.
-            Input::Timeout => None,
         }
     }
 
     /// What was held back and is not about this reign.
     pub(crate) fn take_own(&mut self) -> Vec<Input> {
-        let held = self.standstill.take().map(|it| it.held);
-        let held = held.into_iter().flatten();
+        let held = self.held.take().into_iter().flatten();
         held.filter(|input| matches!(input, Input::Command(_) | Input::Port(..)))
             .collect()
     }
 
-    /// A row is stored: what was held back, if it proves that this tab still reigns.
-    pub(crate) fn proved(&mut self, stored: Seq) -> Option<Vec<Input>> {
-        let standstill = self.standstill.take_if(|it| it.after < stored);
-        standstill.map(|it| it.held)
+    /// A row has proved that this tab still reigns: what was held back until then.
+    pub(crate) fn proved(&mut self) -> Option<Vec<Input>> {
+        self.held.take()
     }
 }

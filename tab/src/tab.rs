@@ -455,8 +455,12 @@ impl Joined {
     }
 
     fn on_timeout(&mut self, turn: &mut Turn<'_>) {
-        self.announce_if_due(turn);
         self.mind_silence(turn);
+        // What else is due waits until it is certain who reigns.
+        if self.is_in_doubt() {
+            return;
+        }
+        self.announce_if_due(turn);
         self.drop_silent_tabs(turn);
         self.retry_locks(turn);
         self.bind_if_due(turn);
@@ -468,19 +472,26 @@ impl Joined {
         }
     }
 
+    /// Whether this tab is the broker, and it is not certain that it still is.
+    fn is_in_doubt(&self) -> bool {
+        matches!(&self.part, Part::Broker(reign) if reign.is_in_doubt())
+    }
+
     fn next_timeout(&self) -> Option<Time> {
-        let heartbeat = self.last_turn.plus_ms(self.settings.heartbeat_ms);
-        if let Part::Broker(reign) = &self.part
-            && reign.is_in_doubt()
-        {
-            return reign.next_timeout().into_iter().chain([heartbeat]).min();
-        }
+        let database = self.database.next_timeout();
         let part = match &self.part {
             Part::Waiting => None,
             Part::Client(link) => link.next_timeout(),
             Part::Taking(takeover) => takeover.next_timeout(),
-            Part::Broker(reign) => reign.next_timeout().into_iter().chain([heartbeat]).min(),
+            Part::Broker(reign) => {
+                let heartbeat = self.last_turn.plus_ms(self.settings.heartbeat_ms);
+                let due = reign.next_timeout(database);
+                due.into_iter().chain([heartbeat]).min()
+            }
         };
+        if self.is_in_doubt() {
+            return part;
+        }
         let locals = self.locals.values().filter_map(Local::next_timeout).min();
         let announce = self.announcing.as_ref().map(|announcing| announcing.due);
         let silence = self.roster.next_silence(self.settings.silence_ms);
@@ -490,7 +501,6 @@ impl Joined {
         let suspicion = self
             .suspicion
             .next_timeout(self.owed_since(), &self.settings);
-        let database = self.database.next_timeout();
         let all = [
             part, locals, announce, silence, roster, locks, questions, suspicion, database,
         ];

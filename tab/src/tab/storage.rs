@@ -375,27 +375,27 @@ impl Joined {
                 match event {
                     StorageEvent::Committed(seq) => {
                         let written = log.on_committed(seq);
-                        self.on_written(seq, written, turn);
+                        self.on_written(written, turn);
                     }
                     StorageEvent::Failed(seq, error) => {
                         let written = log.on_failed(turn.now, seq, error);
                         let is_failing = log.trouble() == Some(Trouble::Failing);
                         self.database.wants_check = is_failing;
                         self.database.suspects_row = is_failing;
-                        self.on_written(seq, written, turn);
+                        self.on_written(written, turn);
                     }
                     // What failed before waits for another attempt already.
                     StorageEvent::Unavailable { .. } if log.is_pausing(turn.now) => {}
                     StorageEvent::Unavailable { why, .. } => {
                         let written = log.put_off(turn.now, why);
-                        self.on_written(Seq::default(), written, turn);
+                        self.on_written(written, turn);
                     }
                     // It was opened anew, and does not work either.
                     StorageEvent::CheckFailed(why)
                         if !self.database.wants_check && !log.is_pausing(turn.now) =>
                     {
                         let written = log.put_off(turn.now, why);
-                        self.on_written(Seq::default(), written, turn);
+                        self.on_written(written, turn);
                     }
                     StorageEvent::Opened
                     | StorageEvent::Loaded(_)
@@ -427,12 +427,13 @@ impl Joined {
         }
     }
 
-    fn on_written(&mut self, seq: Seq, written: Written, turn: &mut Turn<'_>) {
+    fn on_written(&mut self, written: Written, turn: &mut Turn<'_>) {
         match written {
             Written::Stored {
                 batch,
                 probes,
                 ended,
+                is_proof,
             } => {
                 match ended {
                     Some(Trouble::Full) => turn.event(EventKind::StorageHasRoom),
@@ -448,7 +449,9 @@ impl Joined {
                 for probe in probes {
                     self.pong(probe, turn);
                 }
-                self.go_on(seq, turn);
+                if is_proof {
+                    self.go_on(turn);
+                }
             }
             Written::Fenced => self.fenced(turn),
             Written::Full => {
@@ -567,11 +570,11 @@ impl Joined {
     }
 
     /// It is certain that this tab reigns: what waited for that goes on.
-    fn go_on(&mut self, stored: Seq, turn: &mut Turn<'_>) {
+    fn go_on(&mut self, turn: &mut Turn<'_>) {
         let Part::Broker(reign) = &mut self.part else {
             return;
         };
-        let Some(held) = reign.proved(stored) else {
+        let Some(held) = reign.proved() else {
             return;
         };
         self.blame_nobody(turn);

@@ -285,6 +285,40 @@ fn a_row_that_does_not_answer_is_told() {
 }
 
 #[test]
+fn a_row_that_fails_after_a_standstill_proves_who_reigns_when_it_is_stored() {
+    let mut world = World::durable_connected(1);
+    world.stuck.insert(id(1));
+    let under_way = world.retain(id(1), "a", "1");
+    world.freeze(id(1));
+    world.pass(3_000);
+    world.thaw(id(1));
+    let waits = world.retain(id(1), "b", "2");
+    world.dead.insert(id(1));
+    world.unstick(id(1));
+    world.pass(200);
+    assert!(is_accepted(&world, id(1), under_way));
+    assert!(is_accepted(&world, id(1), waits));
+}
+
+#[test]
+fn a_database_that_stays_silent_after_a_standstill_is_opened_again() {
+    let mut world = World::durable_connected(1);
+    world.freeze(id(1));
+    world.pass(3_000);
+    world.dead.insert(id(1));
+    world.thaw(id(1));
+    let waits = world.retain(id(1), "a", "1");
+    world.stuck.insert(id(1));
+    // The row has failed, and the next opening has no answer, ever.
+    world.pass(1_000);
+    world.stuck.clear();
+    world.pass(1_000);
+    assert_eq!(world.reason_code(id(1), waits), None);
+    world.pass(2_500);
+    assert!(is_accepted(&world, id(1), waits));
+}
+
+#[test]
 fn a_database_that_works_but_does_not_take_a_row_counts_as_full() {
     let mut world = World::durable_connected(2);
     world.retain(id(2), "a", "kept");
