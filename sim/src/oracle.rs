@@ -94,6 +94,8 @@ struct TabView {
     told_term: Option<Term>,
     /// Whether it has the database open.
     has_database: bool,
+    /// How often its database has failed since it stored something.
+    storage_failures: u32,
     /// Whether it was the broker, and has neither given that up nor followed another one: it may be about to go on.
     claims_the_reign: bool,
     visibility: Visibility,

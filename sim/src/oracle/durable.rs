@@ -6,9 +6,7 @@ use tab::{TabId, Time};
 use super::client::Subscribed;
 use super::message::{Kind, Moment};
 use super::session::{Ask, Session};
-use super::{
-    NO_SUBSCRIPTION_EXISTED, Oracle, PACKET_IDENTIFIER_IN_USE, QUOTA_EXCEEDED, Request, RequestKind,
-};
+use super::{Oracle, PACKET_IDENTIFIER_IN_USE, QUOTA_EXCEEDED, Request, RequestKind};
 use crate::page::MessageId;
 use crate::plan::Promise;
 use crate::scenario::Fault;
@@ -536,16 +534,24 @@ impl Oracle {
         self.on_hindrance(now);
     }
 
-    /// Whether a request may be refused with these codes.
-    pub(super) fn may_be_refused(&self, now: Moment, key: ClientKey, codes: &[u8]) -> bool {
-        // A request about what readers read and what they do not goes to the broker in parts.
-        let others = [0, NO_SUBSCRIPTION_EXISTED];
-        let is_all = |code| {
-            let is_one = |it: &u8| *it == code || others.contains(it);
-            codes.contains(&code) && codes.iter().all(is_one)
+    /// Whether a request, or a part of it, may be refused with these codes: what readers share goes to the broker apart from
+    /// the rest.
+    pub(super) fn may_be_refused(
+        &self,
+        now: Moment,
+        key: ClientKey,
+        refusals: impl IntoIterator<Item = u8>,
+    ) -> bool {
+        let mut refusals = refusals.into_iter();
+        let Some(code) = refusals.next() else {
+            return false;
         };
-        self.may_be_full(now) && is_all(QUOTA_EXCEEDED)
-            || self.may_have_left_identifiers(key) && is_all(PACKET_IDENTIFIER_IN_USE)
+        let may_be = match code {
+            QUOTA_EXCEEDED => self.may_be_full(now),
+            PACKET_IDENTIFIER_IN_USE => self.may_have_left_identifiers(key),
+            _ => false,
+        };
+        may_be && refusals.all(|other| other == code)
     }
 
     /// Whether the broker may wait for the release of messages of which the client does not know: those of another client

@@ -266,18 +266,17 @@ impl Oracle {
         codes: Vec<u8>,
     ) -> Result<(), Violation> {
         let asked = self.granted(key, request)?;
-        if self.may_be_refused(now, key, &codes) {
-            return Ok(());
-        }
         let is_of_this_session = !self.was_shared(key) || self.is_current(&asked);
         let Some(client) = self.client(key) else {
             return Ok(());
         };
-        if !client
-            .requested(request)
-            .map(|qos| qos as u8)
-            .eq(codes.iter().copied())
-        {
+        let requested: Vec<u8> = client.requested(request).map(|qos| qos as u8).collect();
+        let answers = codes.iter().zip(&requested);
+        let refusals = answers.filter_map(|(code, qos)| (code != qos).then_some(*code));
+        if self.may_be_refused(now, key, refusals) {
+            return Ok(());
+        }
+        if codes != requested {
             return Err(Violation::WrongAnswer {
                 client: key,
                 request,
@@ -285,7 +284,7 @@ impl Oracle {
             });
         }
         // Meanwhile another client may have taken the session, and the answer tells of the one that was there before.
-        if is_of_this_session {
+        if is_of_this_session && let Some(client) = self.client(key) {
             client.subscribed(now, request);
         }
         self.tally.subscriptions_answered += 1;
@@ -301,7 +300,9 @@ impl Oracle {
         codes: Vec<u8>,
     ) -> Result<(), Violation> {
         let asked = self.granted(key, request)?;
-        let may_be_refused = self.may_be_refused(now, key, &codes);
+        let is_expected = |code: &u8| matches!(*code, 0 | NO_SUBSCRIPTION_EXISTED);
+        let refusals = codes.iter().copied().filter(|code| !is_expected(code));
+        let may_be_refused = self.may_be_refused(now, key, refusals);
         let (Some(client), RequestKind::Unsubscribe(topic_filters)) =
             (self.client(key), &asked.kind)
         else {
@@ -310,10 +311,7 @@ impl Oracle {
         if may_be_refused {
             return Ok(());
         }
-        let is_expected = codes
-            .iter()
-            .all(|it| matches!(*it, 0 | NO_SUBSCRIPTION_EXISTED));
-        if !is_expected || codes.len() != topic_filters.len() {
+        if !codes.iter().all(is_expected) || codes.len() != topic_filters.len() {
             return Err(Violation::WrongAnswer {
                 client: key,
                 request,
@@ -335,7 +333,7 @@ impl Oracle {
     ) -> Result<(), Violation> {
         const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
         let asked = self.granted(key, request)?;
-        if self.may_be_refused(now, key, &[code]) {
+        if self.may_be_refused(now, key, [code]) {
             if let RequestKind::Publish(Some(id)) = asked.kind
                 && let Some(published) = self.messages.get_mut(&id)
             {

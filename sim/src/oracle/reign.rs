@@ -142,16 +142,19 @@ impl Oracle {
     pub(crate) fn on_answer(&mut self, now: Time, tab: TabId, answer: &StorageEvent) {
         match answer {
             StorageEvent::Opened => self.has_database(tab, true),
-            StorageEvent::Loaded(_) | StorageEvent::Committed(_) => {}
+            StorageEvent::Loaded(_) => {}
+            StorageEvent::Committed(_) => self.on_works(tab),
             StorageEvent::Checked { .. } => self.tally.checks_passed += 1,
             StorageEvent::CheckFailed(_) => {
                 self.tally.checks_failed += 1;
                 self.on_hindrance(now);
+                self.on_failure(now, tab);
             }
             StorageEvent::Unavailable { is_lasting, .. } => {
                 self.has_database(tab, false);
                 self.tally.databases_unavailable += u64::from(*is_lasting);
                 self.on_hindrance(now);
+                self.on_failure(now, tab);
             }
             StorageEvent::LoadFailed(_) => {
                 self.tally.reads_failed += 1;
@@ -162,9 +165,31 @@ impl Oracle {
                 self.tally.rows_without_room += 1;
                 self.on_full(now);
             }
-            StorageEvent::Failed(_, StorageError::Other(_)) => self.tally.writes_aborted += 1,
+            StorageEvent::Failed(_, StorageError::Other(_)) => {
+                self.tally.writes_aborted += 1;
+                self.on_failure(now, tab);
+            }
             // It answers no transaction.
             StorageEvent::Closed => {}
+        }
+    }
+
+    fn on_works(&mut self, tab: TabId) {
+        if let Some(view) = self.tabs.get_mut(&tab) {
+            view.storage_failures = 0;
+        }
+    }
+
+    /// A broker whose database fails often in a row refuses what it would have to store, also if each failure has a cause of its
+    /// own.
+    fn on_failure(&mut self, now: Time, tab: TabId) {
+        let failures_max = self.plan.settings.storage_failures_max;
+        let Some(view) = self.tabs.get_mut(&tab) else {
+            return;
+        };
+        view.storage_failures += 1;
+        if view.storage_failures >= failures_max {
+            self.on_full(now);
         }
     }
 
