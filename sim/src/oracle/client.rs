@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tab::Time;
 use tab::api::{Message, Problem, QoS, ReaderNo, RequestId, RetainHandling, Subscription, Term};
 
 use super::message::{Kind, Moment, Published};
@@ -37,6 +38,8 @@ pub(crate) struct Client {
     resumes: u32,
     pub(super) subscriptions: Vec<Subscribed>,
     seen: BTreeMap<MessageId, Copies>,
+    /// When the last message came that was new to it, and when that had been published.
+    newest: Option<(Time, Time)>,
     order: BTreeMap<Stream, MessageId>,
     /// The will of this epoch.
     pub(crate) will: Option<MessageId>,
@@ -410,6 +413,19 @@ impl Client {
             self.check_order(key, id, published, message, tally)?;
         }
         Ok(())
+    }
+
+    /// Notes how far the broker has come with what waits for the client.
+    pub(super) fn progress(&mut self, now: Time, id: MessageId, since: Time) {
+        if self.copies(id) == 1 {
+            self.newest = Some((now, since));
+        }
+    }
+
+    /// Whether it has been sent something within so many milliseconds that was published before `since`.
+    pub(super) fn gets_older(&self, now: Time, since: Time, within_ms: u64) -> bool {
+        self.newest
+            .is_some_and(|(came, published)| published < since && came.plus_ms(within_ms) > now)
     }
 
     /// It matches a subscription that the client has, or had when the message was published.

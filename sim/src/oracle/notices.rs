@@ -150,7 +150,7 @@ impl Oracle {
             }
             ClientNotice::Unheard => Ok(()),
             ClientNotice::Message(message, audience) => {
-                self.on_message(client, &message, &audience)
+                self.on_message(now.at, client, &message, &audience)
             }
         }
     }
@@ -377,6 +377,7 @@ impl Oracle {
 
     fn on_message(
         &mut self,
+        now: Time,
         key: ClientKey,
         message: &Message,
         audience: &Audience,
@@ -407,6 +408,7 @@ impl Oracle {
         }
         let promise = self.plan.promise;
         client.deliver(key, id, published, message, promise, &mut self.tally)?;
+        client.progress(now, id, published.since.at);
         self.tell(key, id, message.qos);
         self.check_audience(key, id, message, audience)
     }

@@ -9,9 +9,14 @@ use crate::page::MessageId;
 use crate::plan::Promise;
 use crate::violation::{ClientKey, Violation};
 
+/// A client that was sent something new a shorter time ago is being sent what waits for it.
+const PROGRESS_MS: u64 = 1_000;
+
 /// An acknowledged message that has to reach a client, as long as the client's session and the broker live.
 #[derive(Debug)]
 pub(super) struct Obligation {
+    /// When the broker had it for certain.
+    since: Time,
     due: Time,
     client: ClientKey,
     session: u32,
@@ -47,6 +52,7 @@ impl Oracle {
                 let key = ClientKey { tab: *tab, no: *no };
                 if client.must_get(key, published, since, term) {
                     self.obligations.push_back(Obligation {
+                        since: now.at,
                         due: now.at.plus_ms(self.plan.delivery_ms),
                         client: key,
                         session: client.session,
@@ -90,7 +96,7 @@ impl Oracle {
         while self.obligations.front().is_some_and(|it| it.due <= now)
             && let Some(due) = self.obligations.pop_front()
         {
-            match self.fate(&due) {
+            match self.fate(now, &due) {
                 Fate::Met => self.tally.obligations_met += 1,
                 Fate::Void => self.tally.obligations_void += 1,
                 Fate::Waiting => self.obligations.push_back(Obligation {
@@ -109,7 +115,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn fate(&self, due: &Obligation) -> Fate {
+    fn fate(&self, now: Time, due: &Obligation) -> Fate {
         let ClientKey { tab, no } = due.client;
         let client = self.tabs.get(&tab).and_then(|view| view.clients.get(&no));
         let (Some(client), Some(published)) = (client, self.messages.get(&due.message)) else {
@@ -127,6 +133,9 @@ impl Oracle {
             Fate::Void
         } else if client.connection.is_none() {
             // Its lane is being set up; it comes back.
+            Fate::Waiting
+        } else if client.gets_older(now, due.since, PROGRESS_MS) {
+            // Where few messages may be under way at once, many take long.
             Fate::Waiting
         } else if was_subscribed {
             Fate::Broken
