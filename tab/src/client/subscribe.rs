@@ -468,7 +468,7 @@ impl Client {
         }
     }
 
-    /// Renews what the broker has not taken, if it is time for that and the client has it still.
+    /// Renews what the broker has not taken, if it is time for that and the client still has it with the same options.
     pub(super) fn renew_refused(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
         let is_connected = matches!(self.state, State::Connected(_));
         if !is_connected || self.renewing_at.is_none_or(|at| at > now) {
@@ -476,9 +476,15 @@ impl Client {
         }
         self.renewing_at = None;
         for refused in core::mem::take(&mut self.refused) {
-            let own = self.own(&refused.topic_filter);
-            let is_wanted = own
-                .is_some_and(|own| own.qos == refused.qos && own.identifier == refused.identifier);
+            let is_same = |own: &Subscription| {
+                let retain_handling = own.retain_handling;
+                let refused = Subscription {
+                    retain_handling,
+                    ..refused.clone()
+                };
+                *own == refused
+            };
+            let is_wanted = self.own(&refused.topic_filter).is_some_and(is_same);
             if is_wanted && !self.readers.has(&refused.topic_filter) {
                 self.send_request(now, Request::Renew(vec![refused]), out);
             }

@@ -394,6 +394,26 @@ fn what_a_broker_without_room_does_not_renew_is_renewed_later() {
 }
 
 #[test]
+fn a_renewal_that_is_put_off_does_not_undo_what_the_page_has_changed_since() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.subscribe(1, "a");
+    bench.reconnect(connack(false));
+    bench.suback(&[SubAckReasonCode::QuotaExceeded]);
+    let due = bench.client.next_timeout().expect("a time");
+    let changed = Subscription {
+        topic_filter: "a".to_owned(),
+        retain_as_published: true,
+        ..Subscription::default()
+    };
+    bench.command(ClientCommand::Subscribe(RequestId(2), vec![changed]));
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    bench.now = due;
+    bench.out.clear();
+    bench.input(ClientInput::Timeout);
+    assert!(bench.sent().is_empty());
+}
+
+#[test]
 fn an_earlier_broker_that_has_an_earlier_session_gets_the_subscriptions_once_more() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.subscribe(1, "a");
