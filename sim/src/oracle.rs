@@ -55,6 +55,8 @@ pub(crate) struct Oracle {
     doubted: Option<Term>,
     /// The latest term in which it was damaged.
     damaged: Option<Term>,
+    /// Whether the log was removed while a broker did not know that it was replaced: it may have written its state anew.
+    may_be_outdated: bool,
     /// All tabs that take themselves for the broker.
     brokers: BTreeMap<TabId, Term>,
     log: Log,
@@ -151,6 +153,7 @@ impl Oracle {
             broker: None,
             doubted: None,
             damaged: None,
+            may_be_outdated: false,
             brokers: BTreeMap::new(),
             log: Log::default(),
             tabs: BTreeMap::new(),
@@ -219,9 +222,9 @@ impl Oracle {
             self.tally.port_debts_void += ports.map(Port::debts).sum::<u64>();
             self.tally.lane_resets += view.stats.lane_resets;
             for client in view.clients.into_values() {
+                let bequest = client.bequest();
                 if let Some(id) = client.client_id {
-                    let legacy = self.legacy.entry(id).or_default();
-                    legacy.extend(client.subscriptions);
+                    self.legacy.entry(id).or_default().extend(bequest);
                 }
             }
         }

@@ -69,7 +69,11 @@ pub(crate) struct Client {
 #[derive(Clone, Debug)]
 pub(super) struct Subscribed {
     request: RequestId,
+    /// Its place in the request, which may name a filter twice.
+    place: usize,
     epoch: u32,
+    /// How often it may have been sent before this epoch, or by other clients of its client id.
+    sent: u32,
     options: Subscription,
     since: Moment,
     granted: Option<Moment>,
@@ -131,6 +135,7 @@ impl Client {
     /// The page connects it, anew or for the first time.
     pub(crate) fn connect(&mut self) {
         self.end();
+        self.subscriptions = self.bequest();
         self.epoch += 1;
         self.is_wanted = true;
         self.connection = None;
@@ -150,30 +155,58 @@ impl Client {
     pub(super) fn inherit(&mut self, subscriptions: Vec<Subscribed>) {
         for it in subscriptions {
             // Two clients that inherit from each other again and again have no more than both had.
-            let is_known = self.subscriptions.iter().any(|known| {
-                known.options == it.options && (known.until.is_none() || known.until == it.until)
+            let known = self.subscriptions.iter_mut().find(|known| {
+                (&known.options, known.place) == (&it.options, it.place)
+                    && (known.until.is_none() || known.until == it.until)
             });
-            if !is_known {
-                self.subscriptions.push(Subscribed {
+            match known {
+                Some(known) => known.sent = known.sent.max(it.sent),
+                None => self.subscriptions.push(Subscribed {
                     // Of no request and no epoch of this client's.
                     request: RequestId(u64::MAX),
                     epoch: 0,
                     ..it
-                });
+                }),
             }
         }
     }
 
-    /// Another client of its client id subscribes to this.
-    pub(super) fn inherit_new(&mut self, since: Moment, subscriptions: &[Subscription]) {
-        let made = subscriptions.iter().map(|options| Subscribed {
+    /// What other clients of its client id may get when they take its session over.
+    pub(super) fn bequest(&self) -> Vec<Subscribed> {
+        let its = self.subscriptions.iter();
+        let bequeathed = its.map(|it| Subscribed {
+            sent: self.times_sent(it),
+            ..it.clone()
+        });
+        bequeathed.collect()
+    }
+
+    /// Each connection may have sent what was not answered once more.
+    fn times_sent(&self, subscription: &Subscribed) -> u32 {
+        match subscription.epoch == self.epoch {
+            true => subscription.sent.max(1 + self.connects),
+            false => subscription.sent,
+        }
+    }
+
+    /// Another client of its client id subscribes to this, or a reader there wants it.
+    pub(super) fn inherit_new(
+        &mut self,
+        since: Moment,
+        subscriptions: &[Subscription],
+        is_of_reader: bool,
+    ) {
+        let made = subscriptions.iter().enumerate();
+        let made = made.map(|(place, options)| Subscribed {
             request: RequestId(u64::MAX),
+            place,
             epoch: 0,
+            sent: 1,
             options: options.clone(),
             since,
             granted: None,
             is_doubtful: false,
-            is_of_reader: false,
+            is_of_reader,
             is_ending: false,
             until: None,
         });
@@ -194,7 +227,9 @@ impl Client {
     pub(super) fn read(&mut self, since: Moment, options: &Subscription) {
         self.subscriptions.push(Subscribed {
             request: RequestId(u64::MAX),
+            place: 0,
             epoch: self.epoch,
+            sent: 0,
             options: options.clone(),
             since,
             granted: None,
@@ -216,11 +251,9 @@ impl Client {
 
     /// What it had subscribed to before the page connected it anew.
     pub(super) fn of_earlier_epochs(&self) -> Vec<Subscribed> {
-        let earlier = self
-            .subscriptions
-            .iter()
-            .filter(|it| it.epoch != self.epoch);
-        earlier.cloned().collect()
+        let mut all = self.bequest();
+        all.retain(|it| it.epoch != self.epoch);
+        all
     }
 
     /// What was granted to it may be gone.
@@ -243,9 +276,12 @@ impl Client {
         subscriptions: &[Subscription],
     ) {
         let epoch = self.epoch;
-        let made = subscriptions.iter().map(|options| Subscribed {
+        let made = subscriptions.iter().enumerate();
+        let made = made.map(|(place, options)| Subscribed {
             request,
+            place,
             epoch,
+            sent: 0,
             options: options.clone(),
             since: now,
             granted: None,
@@ -561,7 +597,7 @@ impl Client {
                     || self.is_shared(&it.options.topic_filter)
                         && topic::matches(&it.options.topic_filter, &published.publication.topic))
         });
-        u32::try_from(asks.count()).unwrap_or(u32::MAX) * (1 + self.connects)
+        asks.map(|it| it.sent.max(1 + self.connects)).sum()
     }
 
     /// On one connection, what comes for the first time comes in the order in which it was published.

@@ -55,7 +55,7 @@ impl Oracle {
             ClientCommand::Subscribe(request, subscriptions) => {
                 if is_accepted {
                     client.subscribe(now, *request, subscriptions);
-                    self.share_with_siblings(key, now, subscriptions);
+                    self.share_with_siblings(key, now, subscriptions, false);
                 }
                 (*request, RequestKind::Subscribe(subscriptions.clone()))
             }

@@ -246,7 +246,7 @@ impl Oracle {
         if !self.may_outlive_brokers() {
             return Vec::new();
         }
-        let legacy = self.legacy.get(client_id).into_iter().flatten();
+        let legacy = self.legacy.get(client_id).into_iter().flatten().cloned();
         let others = self.tabs.iter().flat_map(|(tab, view)| {
             let tab = *tab;
             view.clients.iter().filter_map(move |(no, client)| {
@@ -254,8 +254,9 @@ impl Oracle {
                 (is_other && client.client_id.as_deref() == Some(client_id)).then_some(client)
             })
         });
-        let others = others.flat_map(|client| &client.subscriptions);
-        legacy.chain(others).cloned().collect()
+        legacy
+            .chain(others.flat_map(|client| client.bequest()))
+            .collect()
     }
 
     /// Other clients of this id may get what it subscribes to, if they take its session over.
@@ -264,6 +265,7 @@ impl Oracle {
         key: ClientKey,
         now: Moment,
         subscriptions: &[Subscription],
+        is_of_reader: bool,
     ) {
         if !self.may_outlive_brokers() {
             return;
@@ -275,7 +277,7 @@ impl Oracle {
             clients.filter(move |(no, _)| ClientKey { tab, no: **no } != key)
         });
         for (_, sibling) in siblings.filter(|(_, it)| it.client_id == client_id) {
-            sibling.inherit_new(now, subscriptions);
+            sibling.inherit_new(now, subscriptions, is_of_reader);
         }
     }
 
@@ -569,6 +571,7 @@ impl Oracle {
     pub(crate) fn on_clear(&mut self, now: Time) {
         self.on_hindrance(now);
         self.tally.sites_cleared += 1;
+        self.may_be_outdated |= self.brokers.values().any(|term| self.is_fenced(*term));
         self.doubted = self.reigns.last_key_value().map(|(term, _)| *term);
         self.forget_log();
         self.forgive_all();

@@ -197,15 +197,16 @@ impl Oracle {
                 // Without room, and without a lock that it could lose, a broker learns late that it was replaced. Until then
                 // it promises nothing, and goes on with sessions that later brokers have ended.
                 let is_replaced = may_be_full && self.is_fenced(term);
+                // A broker without storage begins all sessions anew, and the next with storage goes on with the old ones.
+                let may_have_been_away = self.plan.promise == Promise::Calm;
+                let is_outdated = is_replaced || self.may_be_outdated || may_have_been_away;
                 // What others did to a session that several clients have in turn.
                 let client_id = self.client(key).and_then(|client| client.client_id.clone());
                 let inherited = client_id
-                    .filter(|_| session_present && (is_replaced || self.was_shared(key)))
+                    .filter(|_| session_present && (is_outdated || self.was_shared(key)))
                     .map(|client_id| self.inherited(key, &client_id))
                     .unwrap_or_default();
                 let may_go_on = self.may_outlive_brokers();
-                // A broker without storage begins all sessions anew, and the next with storage goes on with the old ones.
-                let may_have_been_away = self.plan.promise == Promise::Calm;
                 let Some(client) = self.client(key) else {
                     return Ok(());
                 };

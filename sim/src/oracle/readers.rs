@@ -118,7 +118,7 @@ impl Oracle {
                     session.read(&wanted.topic_filter);
                 }
                 let wanted = core::slice::from_ref(wanted);
-                self.share_with_siblings(ClientKey { tab, no }, now, wanted);
+                self.share_with_siblings(ClientKey { tab, no }, now, wanted, true);
                 self.tally.readers += 1;
             }
             ClientCommand::Release(_, reader) => {
