@@ -83,6 +83,8 @@ pub(crate) struct Client {
     is_unsure: bool,
     /// The term of the broker that has accepted this client last.
     last_term: Option<Term>,
+    /// The highest term of a broker that has accepted this client.
+    highest_term: Option<Term>,
     /// Since when the broker has owed an answer, without having given another.
     unanswered_since: Option<Time>,
     state: State,
@@ -161,6 +163,7 @@ impl Client {
             has_session: false,
             is_unsure: false,
             last_term: None,
+            highest_term: None,
             unanswered_since: None,
             state: State::Offline,
             subscriptions: Map::new(),

@@ -170,9 +170,12 @@ impl Client {
             unsent: 0,
         });
         self.has_session = true;
-        // A broker of an earlier reign, as there may be without a database, has an earlier session.
-        let is_earlier = self.last_term.replace(term) > Some(term);
-        let is_unsure = core::mem::take(&mut self.is_unsure) || is_earlier;
+        // Without a database there may be two brokers at once. One that this client comes back to has an earlier session, and so
+        // may one of an earlier reign.
+        let is_another = self.last_term.replace(term) != Some(term);
+        let is_earlier = self.highest_term >= Some(term);
+        self.highest_term = self.highest_term.max(Some(term));
+        let is_unsure = core::mem::take(&mut self.is_unsure) || is_another && is_earlier;
         self.attempts = 0;
         out.push(notify_status(ClientStatus::Connected {
             client_id,
@@ -331,6 +334,7 @@ impl Client {
         self.has_session = false;
         self.is_unsure = false;
         self.last_term = None;
+        self.highest_term = None;
         self.attempts = 0;
         self.subscriptions.clear();
         self.refused.clear();

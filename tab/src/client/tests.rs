@@ -414,7 +414,7 @@ fn a_renewal_that_is_put_off_does_not_undo_what_the_page_has_changed_since() {
 }
 
 #[test]
-fn an_earlier_broker_that_has_an_earlier_session_gets_the_subscriptions_once_more() {
+fn a_broker_that_has_an_earlier_session_gets_the_subscriptions_once_more() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.subscribe(1, "a");
     bench.reconnect(connack(true));
@@ -426,6 +426,13 @@ fn an_earlier_broker_that_has_an_earlier_session_gets_the_subscriptions_once_mor
     bench.out.clear();
     bench.packet(Packet::ConnAck(connack(true)));
     assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    // The later one does not know what has changed since.
+    bench.reconnect(connack(true));
+    assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));
+    bench.suback(&[SubAckReasonCode::GrantedQoS0]);
+    bench.reconnect(connack(true));
+    assert!(bench.sent().is_empty());
 }
 
 #[test]
