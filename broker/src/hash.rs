@@ -5,7 +5,7 @@ use core::hash::{BuildHasher, Hasher};
 /// Makes hash maps as predictable as the engine is. Their order must still reach no output, and whoever chooses the
 /// keys can make them collide: the limits on what a client may keep here bound what that costs.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct FixedState;
+pub struct FixedState;
 
 impl BuildHasher for FixedState {
     type Hasher = FixedHasher;
@@ -17,7 +17,7 @@ impl BuildHasher for FixedState {
 
 /// A multiplication for each eight bytes: the keys are short, and looked up for every message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FixedHasher(u64);
+pub struct FixedHasher(u64);
 
 /// 2^64 divided by the golden ratio: odd, and without a pattern.
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -46,6 +46,7 @@ pub use close::CloseReason;
 pub use config::Config;
 pub use connect::NO_SESSION_STATE;
 pub use event::{BrokerEvent, DisconnectCause, DropReason};
+pub use hash::FixedState;
 pub use inspect::{SessionView, SubscriptionView};
 pub use mqtt5_protocol::packet::{self, Packet};
 pub use mqtt5_protocol::{

@@ -7,8 +7,9 @@
 use broker::packet::puback::PubAckPacket;
 use broker::packet::publish::PublishPacket;
 use broker::packet::pubrec::PubRecPacket;
-use broker::sorted::Set;
-use broker::{Packet, QoS, Time, topic_matches};
+use broker::sorted::Map;
+use broker::{FixedState, Packet, QoS, Time, topic_matches};
+use core::hash::BuildHasher;
 use std::collections::VecDeque;
 
 use super::readers::IDENTIFIER_MIN;
@@ -35,8 +36,8 @@ pub(super) struct Inbox {
     heard: Vec<Ack>,
     /// Whether something of these may be of an earlier connection.
     has_earlier: bool,
-    /// QoS 2 messages received and not released.
-    received: Set<u16>,
+    /// QoS 2 messages received and not released: the packet identifier and the digest of each.
+    received: Map<u16, u64>,
     /// Whether somebody may want what is kept now.
     is_due: bool,
     /// Whether the page has been told that nothing more comes.
@@ -57,6 +58,8 @@ struct Ack {
     connection: ConnectionNo,
     packet_id: u16,
     qos: QoS,
+    /// Of the message, to tell it from another one that a broker sends under its packet identifier.
+    digest: u64,
 }
 
 #[derive(Debug)]
@@ -75,7 +78,7 @@ impl Inbox {
             told: VecDeque::new(),
             heard: Vec::new(),
             has_earlier: false,
-            received: Set::new(),
+            received: Map::new(),
             is_due: false,
             is_stuck: false,
         }
@@ -108,9 +111,10 @@ impl Inbox {
         self.is_stuck = false;
     }
 
-    /// The broker sends what it has sent on an earlier connection.
+    /// The broker sends what it may have sent on an earlier connection. A packet identifier alone does not say that it did: a broker
+    /// that has lost a damaged record gives its identifier to another message.
     fn again(&mut self, ack: Ack) -> Again {
-        let is_it = |it: &Ack| it.packet_id == ack.packet_id;
+        let is_it = |it: &Ack| (it.packet_id, it.digest) == (ack.packet_id, ack.digest);
         let told = self.told.iter_mut().map(|it| &mut it.ack);
         let kept = self.kept.iter_mut().filter_map(|it| it.ack.as_mut());
         if let Some(waiting) = told.chain(kept).find(|it| is_it(it)) {
@@ -119,6 +123,10 @@ impl Inbox {
         }
         if let Some(index) = self.heard.iter().position(is_it) {
             self.heard.remove(index);
+            return Again::Heard;
+        }
+        // Only its acknowledgement got lost.
+        if ack.qos == QoS::ExactlyOnce && self.received.get(&ack.packet_id) == Some(&ack.digest) {
             return Again::Heard;
         }
         Again::Unknown
@@ -178,10 +186,11 @@ impl Client {
         let ack = self.connection().and_then(|connection| {
             let packet_id = packet.packet_id?;
             let qos = packet.qos;
-            (qos != QoS::AtMostOnce).then_some(Ack {
+            (qos != QoS::AtMostOnce).then(|| Ack {
                 connection,
                 packet_id,
                 qos,
+                digest: FixedState.hash_one((&packet.topic_name, &packet.payload)),
             })
         });
         if let Some(ack) = ack {
@@ -191,17 +200,12 @@ impl Client {
                     Again::Heard => return self.acknowledge(now, ack, out),
                     Again::Unknown => {}
                 }
-                // Only its acknowledgement got lost.
-                if self.inbox.received.contains(&ack.packet_id) && ack.qos == QoS::ExactlyOnce {
-                    return self.acknowledge(now, ack, out);
-                }
-            } else {
-                // What is not sent again is another message, whatever was received under its identifier: the session may be
-                // another one. [MQTT-3.3.1-1]
-                self.inbox.forget(ack);
             }
+            // A message that is not sent again is another one, whatever was received under its identifier: the session may be
+            // another one. [MQTT-3.3.1-1]
+            self.inbox.forget(ack);
             if ack.qos == QoS::ExactlyOnce {
-                self.inbox.received.insert(ack.packet_id);
+                self.inbox.received.insert(ack.packet_id, ack.digest);
             }
         }
         // What has waited comes before it.
@@ -359,7 +363,7 @@ impl Client {
 
     /// Whether a QoS 2 message of this packet identifier was received; it is released.
     pub(super) fn release(&mut self, packet_id: u16) -> bool {
-        self.inbox.received.remove(&packet_id)
+        self.inbox.received.remove(&packet_id).is_some()
     }
 }
 

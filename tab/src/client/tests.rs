@@ -712,6 +712,27 @@ fn what_comes_again_on_another_connection_is_told_once_and_acknowledged_there() 
 }
 
 #[test]
+fn another_message_that_a_broker_sends_again_under_a_known_identifier_is_told() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        for was_heard in [false, true] {
+            let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+            bench.message(5, qos, false, &[]);
+            bench.client.mark(1);
+            bench.reconnect(connack(true));
+            if was_heard {
+                bench.input(ClientInput::Heard(1));
+            }
+            let mut other = PublishPacket::new("a", "another", qos);
+            other.packet_id = Some(5);
+            // The first time it was sent got lost.
+            other.dup = true;
+            bench.out.clear();
+            assert_eq!(bench.publish_in(other, &[]), [(true, vec![])]);
+        }
+    }
+}
+
+#[test]
 fn the_acknowledgement_of_a_message_with_qos_2_is_sent_once_more_if_it_got_lost() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.message(5, QoS::ExactlyOnce, false, &[]);
