@@ -98,6 +98,8 @@ struct TabView {
     has_database: bool,
     /// How often its database has failed since it stored something.
     storage_failures: u32,
+    /// Whether its last row was not stored.
+    has_unstored: bool,
     /// Whether it was the broker, and has neither given that up nor followed another one: it may be about to go on.
     claims_the_reign: bool,
     visibility: Visibility,

@@ -83,9 +83,12 @@ impl Oracle {
     fn check_term(&self, tab: TabId, term: Term) -> Result<(), Violation> {
         let before = match self.plan.promise {
             Promise::Memory => self.reigns.last_key_value().map(|(before, _)| *before),
-            // The order of the fences is what counts: whoever had its own stored first may hear of it last, and a broker
-            // without room for a fence promises nothing.
-            Promise::Durable => self.fence_of_another(tab, term),
+            // The order of the fences is what counts: a tab that had its own stored first may hear of it last. A broker whose
+            // fence could not be stored promises nothing, and may have the term of another one.
+            Promise::Durable => {
+                let view = self.tabs.get(&tab).filter(|view| !view.has_unstored);
+                view.and_then(|_| self.fence_of_another(tab, term))
+            }
             // A broker that was denied the database reads no terms there, and may not have heard of one that ended at once.
             // Of two brokers of one term the one elected later counts.
             Promise::Calm => {
@@ -143,7 +146,10 @@ impl Oracle {
         match answer {
             StorageEvent::Opened => self.has_database(tab, true),
             StorageEvent::Loaded(_) => {}
-            StorageEvent::Committed(_) => self.on_works(tab),
+            StorageEvent::Committed(_) => {
+                self.has_unstored(tab, false);
+                self.on_works(tab);
+            }
             StorageEvent::Checked { .. } => self.tally.checks_passed += 1,
             StorageEvent::CheckFailed(_) => {
                 self.tally.checks_failed += 1;
@@ -162,15 +168,23 @@ impl Oracle {
             }
             StorageEvent::Failed(_, StorageError::Taken) => self.tally.rows_fenced_off += 1,
             StorageEvent::Failed(_, StorageError::Full) => {
+                self.has_unstored(tab, true);
                 self.tally.rows_without_room += 1;
                 self.on_full(now);
             }
             StorageEvent::Failed(_, StorageError::Other(_)) => {
+                self.has_unstored(tab, true);
                 self.tally.writes_aborted += 1;
                 self.on_failure(now, tab);
             }
             // It answers no transaction.
             StorageEvent::Closed => {}
+        }
+    }
+
+    fn has_unstored(&mut self, tab: TabId, has_unstored: bool) {
+        if let Some(view) = self.tabs.get_mut(&tab) {
+            view.has_unstored = has_unstored;
         }
     }
 
