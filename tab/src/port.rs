@@ -8,6 +8,7 @@ mod answers;
 mod requests;
 
 use broker::sorted::Map;
+use core::hash::BuildHasher;
 use std::collections::VecDeque;
 
 use broker::codec::{self, DecodeError, ProtocolVersion};
@@ -15,14 +16,14 @@ use broker::packet::connack::ConnAckPacket;
 use broker::packet::connect::ConnectPacket;
 use broker::packet::disconnect::DisconnectPacket;
 use broker::packet::publish::PublishPacket;
-use broker::{Packet, ReasonCode, Time};
+use broker::{FixedState, Packet, ReasonCode, Time};
 use bytes::Bytes;
 
 use crate::client::{self, ClientInput, ClientOutput};
 use crate::lane::ConnectionNo;
 use crate::settings::Settings;
 
-use answers::{Answers, Came};
+use answers::{Answers, Asked, Came};
 use requests::Requests;
 
 /// Number of a port of this tab; chosen by the runtime, and used once.
@@ -469,9 +470,9 @@ impl Port {
             Packet::ConnAck(connack) => self.on_connack(now, connack, out),
             Packet::Publish(publish) => self.on_publish(publish, out),
             Packet::PubRel(pubrel) => {
-                let came = self
-                    .answers
-                    .came(pubrel.packet_id, self.connection(), false);
+                let came =
+                    self.answers
+                        .came(pubrel.packet_id, Asked::Release, self.connection(), false);
                 self.pass_unless_known(came, Packet::PubRel(pubrel), out);
             }
             Packet::PingResp => {
@@ -542,7 +543,9 @@ impl Port {
                     // broker knows nothing of the one that had it.
                     self.answers.forget(packet_id);
                 }
-                self.answers.came(packet_id, self.connection(), publish.dup)
+                let asked = Asked::Publish(FixedState.hash_one(&publish.payload));
+                self.answers
+                    .came(packet_id, asked, self.connection(), publish.dup)
             }
             None => Came::New,
         };

@@ -23,10 +23,20 @@ pub(super) struct Answers {
 
 #[derive(Debug)]
 struct Owed {
+    asked: Asked,
     /// The connection on which it came last.
     connection: Option<ConnectionNo>,
     /// What the client has answered, if that could not be passed on yet.
     answer: Option<Packet>,
+}
+
+/// What an answer is owed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A PUBLISH, with a digest of its message.
+    Publish(u64),
+    /// A PUBREL.
+    Release,
 }
 
 /// What the client knows of something that the broker sent.
@@ -44,13 +54,19 @@ impl Answers {
         self.again.clear();
     }
 
-    /// The broker sent a PUBLISH or, as `is_again` never is, a PUBREL with this identifier.
+    /// The broker sent a PUBLISH or, as `is_again` never is, a PUBREL with this identifier. If another answer is owed under it, a
+    /// broker that has lost a damaged record has given the identifier to something else.
     pub(super) fn came(
         &mut self,
         packet_id: u16,
+        asked: Asked,
         connection: Option<ConnectionNo>,
         is_again: bool,
     ) -> Came {
+        let owed = self.owed.get(&packet_id);
+        if owed.is_some_and(|owed| owed.asked != asked) {
+            self.forget(packet_id);
+        }
         if is_again {
             self.again.push_back(packet_id);
         }
@@ -68,6 +84,7 @@ impl Answers {
             }
             None => {
                 let owed = Owed {
+                    asked,
                     connection,
                     answer: None,
                 };

@@ -179,6 +179,29 @@ fn the_answer_to_a_message_whose_identifier_stands_for_another_one_goes_to_no_br
 }
 
 #[test]
+fn an_answer_goes_to_what_was_asked_and_not_to_another_message_that_is_sent_again() {
+    let mut case = Case::connected();
+    case.broker(Packet::PubRel(PubRelPacket::new(1)));
+    case.moved();
+    assert_eq!(
+        case.client(Packet::PubComp(PubCompPacket::new(1))),
+        (vec![], vec![])
+    );
+    // The next broker has lost the record of it, and its first sending of another message got lost.
+    let mut other = publish(1, QoS::AtLeastOnce);
+    for payload in ["y", "z"] {
+        other.payload = payload.into();
+        other.dup = true;
+        let other = Packet::Publish(other.clone());
+        assert_eq!(case.broker(other.clone()), (vec![], vec![wire(other)]));
+    }
+    // The client answers the first of these first.
+    let answer = Packet::PubAck(PubAckPacket::new(1));
+    assert_eq!(case.client(answer.clone()), (vec![], vec![]));
+    assert_eq!(case.client(answer.clone()), (vec![wire(answer)], vec![]));
+}
+
+#[test]
 fn an_answer_waits_for_the_broker_that_asks() {
     let mut case = Case::connected();
     let mut message = publish(1, QoS::AtLeastOnce);
