@@ -185,6 +185,7 @@ impl Oracle {
                 if !self.reigns.contains_key(&term) {
                     return Err(Violation::TermOfNobody { client: key, term });
                 }
+                let has_moved = client.last_term() != Some(term);
                 let is_kept = match self.plan.promise {
                     Promise::Memory => session_present || !client.must_go_on(term),
                     Promise::Durable => self.find_session(now, key, term, session_present),
@@ -199,7 +200,8 @@ impl Oracle {
                 let is_replaced = may_be_full && self.is_fenced(term);
                 // A broker without storage begins all sessions anew, and the next with storage goes on with the old ones.
                 let may_have_been_away = self.plan.promise == Promise::Calm;
-                let is_outdated = is_replaced || self.may_be_outdated || may_have_been_away;
+                let is_older = may_have_been_away && has_moved;
+                let is_outdated = is_replaced || self.may_be_outdated || is_older;
                 // What others did to a session that several clients have in turn.
                 let client_id = self.client(key).and_then(|client| client.client_id.clone());
                 let inherited = client_id

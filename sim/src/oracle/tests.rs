@@ -416,6 +416,36 @@ fn the_connack_of_a_connection_that_was_given_up_says_nothing_of_the_next_sessio
 }
 
 #[test]
+fn another_broker_may_go_on_with_the_session_before_the_one_that_a_client_was_told_is_new() {
+    let (first, without_disk, with_disk) = (TERM, Term(2), Term(3));
+    for (last, may_come_again) in [(with_disk, true), (without_disk, false)] {
+        let mut story = Story::new();
+        story.oracle = Oracle::new(plan(Promise::Calm));
+        story.oracle.on_birth(A);
+        story.oracle.on_birth(B);
+        for term in [first, without_disk, with_disk] {
+            let role = Role::Broker { term };
+            story.oracle.on_role(story.now(), A, role).unwrap();
+        }
+        let connect = story.pages[0].collect(PROBER, "publisher".to_owned());
+        story.oracle.on_act(story.now(), A, &connect);
+        let [connect, subscribe] = story.pages[1].probe_subscribe(PROBER);
+        story.oracle.on_act(story.now(), B, &connect);
+        story.oracle.on_act(story.now(), B, &subscribe);
+        story.connected(B, false, first).unwrap();
+        let (_, publication) = story.publish(QoS::ExactlyOnce, true);
+        story.oracle.on_death(story.now(), B, true);
+        story.oracle.on_birth(B);
+        story.oracle.on_act(story.now(), B, &connect);
+        story.connected(B, false, without_disk).unwrap();
+        story.connected(B, true, last).unwrap();
+        story.deliver(&publication, true).unwrap();
+        let again = story.deliver(&publication, true);
+        assert_eq!(again.is_ok(), may_come_again, "{last:?}");
+    }
+}
+
+#[test]
 fn a_message_whose_acknowledgement_may_be_damaged_may_come_after_later_ones() {
     let mut story = Story::new();
     let (_, published) = story.publish(QoS::AtLeastOnce, false);
