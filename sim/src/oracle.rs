@@ -100,6 +100,10 @@ struct TabView {
     storage_failures: u32,
     /// Whether its last row was not stored.
     has_unstored: bool,
+    /// Whether it has asked for the log since it last reigned.
+    is_reading: bool,
+    /// Whether the log was harmed after it asked: it may have read what is gone.
+    has_read_intact: bool,
     /// Whether it was the broker, and has neither given that up nor followed another one: it may be about to go on.
     claims_the_reign: bool,
     visibility: Visibility,

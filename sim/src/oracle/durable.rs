@@ -598,8 +598,11 @@ impl Oracle {
     /// A bit flipped somewhere.
     pub(crate) fn on_flip(&mut self) {
         self.tally.bits_flipped += 1;
-        self.doubted = self.reigns.last_key_value().map(|(term, _)| *term);
-        self.damaged = self.doubted;
+        self.doubt_log();
+        // What a tab on its way to reign has read is not what the next one finds.
+        for view in self.tabs.values_mut() {
+            view.has_read_intact |= view.is_reading;
+        }
         self.forgive_all();
         for published in self.messages.values_mut() {
             published.is_anonymous = true;
@@ -612,6 +615,12 @@ impl Oracle {
         for subscription in self.legacy.values_mut().flatten() {
             subscription.revive();
         }
+    }
+
+    /// All reigns so far may rely on records that are damaged now.
+    pub(super) fn doubt_log(&mut self) {
+        self.doubted = self.reigns.last_key_value().map(|(term, _)| *term);
+        self.damaged = self.doubted;
     }
 
     /// Whether what is published in this term may be of a session whose record is damaged.

@@ -55,6 +55,12 @@ impl Oracle {
         self.check_term(tab, term)?;
         self.tally.elections += 1;
         self.reigns.insert(term, tab);
+        if let Some(view) = self.tabs.get_mut(&tab) {
+            view.is_reading = false;
+            if core::mem::take(&mut view.has_read_intact) {
+                self.doubt_log();
+            }
+        }
         self.brokers.insert(tab, term);
         if self.broker.is_none_or(|(_, highest)| highest <= term) {
             self.broker = Some((tab, term));
@@ -125,6 +131,12 @@ impl Oracle {
         request: &StorageRequest,
         has_lock: bool,
     ) -> Result<(), Violation> {
+        if let Some(view) = self.tabs.get_mut(&tab)
+            && *request == StorageRequest::Load
+        {
+            view.is_reading = true;
+            view.has_read_intact = false;
+        }
         if let StorageRequest::Append(_, row) = request
             && row.kind == RowKind::Fence
             && !has_lock
