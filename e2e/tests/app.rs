@@ -184,7 +184,7 @@ fn what_was_sent_is_sent_again_once_or_at_a_rate() {
         "the end",
         "return document.querySelector('[data-testid=publish-stop]') === null",
     );
-    // What is published from here on is published once.
+    // From here on the test publishes once.
     tab.reach("publish-repeat");
     tab.press(" ");
     let stopped = tab.view().message_count;

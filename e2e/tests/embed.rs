@@ -1054,7 +1054,7 @@ fn what_is_wrong_with_a_worker_or_an_option_is_said_in_words_that_help() {
     assert_eq!(code, "unsupported", "{message}");
     assert!(message.contains("needs a page"), "{message}");
 
-    // What one file needs is not what several do.
+    // One file needs other things than several do.
     let plain = open(&chromium, "plain");
     let [code, message]: [String; 2] = plain.evaluate_as(
         "import('./tabmq/inline.js').then(({ open }) => open({ channel: 'x' }))

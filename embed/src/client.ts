@@ -106,8 +106,8 @@ export interface ClientEvents {
     /** Connected again, after `offline`. A change of broker that keeps the session is none. */
     connect: [Connack];
     /**
-     * What came for the client: for what it has subscribed to with `subscribe`, or of an earlier life of its session. What only
-     * `messages` or a hook reads comes there. As long as nobody listens, messages with QoS 1 and 2 wait, unacknowledged.
+     * A message for the client: it has subscribed to it with `subscribe`, or did so in an earlier life of its session. A message that
+     * only `messages` or a hook reads comes there. As long as nobody listens, messages with QoS 1 and 2 wait, unacknowledged.
      */
     message: [topic: string, payload: Received, message: Message];
     /** Connects again. */
@@ -157,7 +157,7 @@ const HIGH_WATER = 2 << 20;
 const BUFFERED_MAX = 64 << 20;
 /** Milliseconds without any answer for which the end of a client waits for those that are due. */
 const END_MS = 5_000;
-/** What is longer a timer takes for nothing. */
+/** The longest delay that a timer accepts (ms). */
 const TIMER_MAX = 0x7fff_ffff;
 /** Milliseconds for which messages wait for a listener, and keep others waiting, before that is told. */
 const UNHEARD_MS = 3_000;
@@ -175,13 +175,13 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     readonly #listener: HubListener;
     /** In the order in which the worker got them. */
     readonly #calls = new Map<number, Call>();
-    /** What the worker has not got yet. */
+    /** Calls that the worker has not got yet. */
     #queue: Call[] = [];
-    /** What the broker has granted, for a worker that knows nothing of it. */
+    /** Subscriptions that the broker has granted, for a worker that knows nothing of them. */
     readonly #subscriptions = new Map<string, wire.Subscription>();
     readonly #readers = new Map<number, Reader>();
     readonly #requests = new Map<string, { resolve(message: Message): void; reject(error: TabmqError): void }>();
-    /** Whoever waits until something has been answered, or until nothing will be any more. */
+    /** Callers that wait until something has been answered, or until nothing will be any more. */
     #turns: Array<() => void> = [];
     /** Came when nobody listened any more. */
     #unheard: Message[] = [];
@@ -487,7 +487,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             forget = signal && onAbort(signal, () => reject(aborted(signal)));
         });
         return connected.then(() => {
-            // Whoever waits has had no time to listen yet.
+            // A caller that waits has had no time to listen yet.
             if (this.#state === 'ended') {
                 const error = this.#over();
                 told(error);
@@ -516,7 +516,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 this.#send({ Read: [no, subscription!] });
             }
         });
-        // Whoever wants to know asks.
+        // The caller asks for the answer if it wants it.
         granted.catch(() => undefined);
         return {
             granted,
@@ -827,7 +827,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         return call;
     }
 
-    /** What it had not answered is asked of the next one, where that does no harm. */
+    /** Calls that it had not answered go to the next one, where that does no harm. */
     #onWorkerStopped(): void {
         const calls = [...this.#calls.values()];
         this.#calls.clear();
@@ -918,7 +918,7 @@ class Arrived implements Message {
     }
 }
 
-/** Who wants to know that a signal is aborted: one listener for all of them, as there may be ten thousand. */
+/** Callers that want to know that a signal is aborted: one listener for all of them, as there may be ten thousand. */
 const aborting = new WeakMap<AbortSignal, Set<() => void>>();
 
 /** Runs when a signal is aborted. Returns what prevents it. */
@@ -1060,7 +1060,7 @@ function topicName(topic: string, what: string): string {
     return topic;
 }
 
-/** What is longer has no place in a CONNECT. */
+/** The longest text that fits into a CONNECT (bytes). */
 const CONNECT_BYTES_MAX = 0xffff;
 
 function short(bytes: number, what: string): void {

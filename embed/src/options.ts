@@ -1,4 +1,4 @@
-// What callers say, checked before anything begins.
+// Checks options before anything begins.
 
 import type { OpenOptions } from './bus.js';
 import { TabmqError } from './errors.js';

@@ -1,4 +1,4 @@
-// What the package's client promises, asked of it in a page: `await client(passed)` and `await
+// Asks the package's client in a page for what it promises: `await client(passed)` and `await
 // withoutBroker(passed)` and so on add the names of all checks that passed, or throw.
 // `await hidden.before()`, then a page that is hidden and comes back, then `await hidden.after()` do the same for clients whose worker
 // ends in between.
