@@ -114,6 +114,12 @@ impl Subscribed {
     pub(super) fn revive(&mut self) {
         self.until = None;
     }
+
+    /// Whether both ask for the same. A reader may use the same options as its client, but it also makes the filter shared.
+    fn is_same_wish(&self, other: &Self) -> bool {
+        (&self.options, self.place, self.is_of_reader)
+            == (&other.options, other.place, other.is_of_reader)
+    }
 }
 
 impl Copies {
@@ -156,8 +162,7 @@ impl Client {
         for it in subscriptions {
             // Two clients that inherit from each other again and again have no more than both had.
             let known = self.subscriptions.iter_mut().find(|known| {
-                (&known.options, known.place) == (&it.options, it.place)
-                    && (known.until.is_none() || known.until == it.until)
+                known.is_same_wish(&it) && (known.until.is_none() || known.until == it.until)
             });
             match known {
                 Some(known) => known.sent = known.sent.max(it.sent),

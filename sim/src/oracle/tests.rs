@@ -1,6 +1,6 @@
 use tab::api::{
     Audience, ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause, Durability,
-    Message, Notice, Publication,
+    Message, Notice, Publication, ReaderNo,
 };
 use tab::storage::{Row, RowKind, StorageEvent};
 
@@ -63,6 +63,42 @@ impl Story {
         }
         story.now_ms = 10_000;
         story
+    }
+
+    /// The client of tab A takes these commands, and then that of tab B goes on with its session. The latter may wait for a
+    /// broker all the while.
+    fn of_one_client_id(waits: bool, commands: Vec<ClientCommand>) -> Self {
+        let mut story = Self::new();
+        story.oracle = Oracle::new(plan(Promise::Durable));
+        story.oracle.on_birth(A);
+        story.oracle.on_birth(B);
+        let role = Role::Broker { term: TERM };
+        story.oracle.on_role(story.now(), A, role).unwrap();
+        story.connect(A);
+        story.connected(A, false, TERM).unwrap();
+        if waits {
+            story.connect(B);
+        }
+        for command in commands {
+            let now = story.now();
+            story.oracle.on_reader_command(now, A, PROBER, &command);
+            let act = Act {
+                command: Command::Client(PROBER, command),
+                valid: true,
+            };
+            story.oracle.on_act(now, A, &act);
+        }
+        if !waits {
+            story.connect(B);
+        }
+        story.connected(B, true, TERM).unwrap();
+        story
+    }
+
+    /// The page asks for the session that the clients of both tabs have in turn.
+    fn connect(&mut self, tab: TabId) {
+        let connect = self.pages[0].collect(PROBER, "id".to_owned());
+        self.oracle.on_act(self.now(), tab, &connect);
     }
 
     fn now(&self) -> Time {
@@ -335,6 +371,51 @@ fn a_page_may_hear_of_the_connection_that_it_gave_up_before_it_connected_again()
         }
         let outcome = story.connected(A, false, TERM);
         assert!(matches!(outcome, Err(Violation::SessionLost { client }) if client == key));
+    }
+}
+
+#[test]
+fn a_client_inherits_the_wish_of_a_reader_that_shares_a_filter_with_another_subscription() {
+    let subscription = |qos, no_local| Subscription {
+        topic_filter: "a".to_owned(),
+        qos,
+        no_local,
+        ..Subscription::default()
+    };
+    let local = subscription(QoS::AtMostOnce, false);
+    let remote = subscription(QoS::AtLeastOnce, true);
+    let subscribe = |request, subscription: &Subscription| {
+        ClientCommand::Subscribe(RequestId(request), vec![subscription.clone()])
+    };
+    let read = || ClientCommand::Read(ReaderNo(1), local.clone());
+    let shared = || vec![subscribe(1, &remote), read()];
+    // The reader uses the same options as its client did.
+    let shared_by_same = || vec![subscribe(1, &local), read(), subscribe(2, &remote)];
+    let unshared = || vec![subscribe(1, &local), subscribe(2, &remote)];
+    for (commands, waits, may_be_own) in [
+        (shared(), true, true),
+        (shared(), false, true),
+        (shared_by_same(), true, true),
+        (shared_by_same(), false, true),
+        (unshared(), true, false),
+        (unshared(), false, false),
+    ] {
+        let mut story = Story::of_one_client_id(waits, commands);
+        let publish = story.pages[1].probe_publish("a", QoS::ExactlyOnce);
+        story.oracle.on_act(story.now(), B, &publish);
+        let Command::Client(_, ClientCommand::Publish(_, publication)) = publish.command else {
+            panic!("{publish:?}");
+        };
+        let delivered = Publication {
+            qos: QoS::AtLeastOnce,
+            ..publication
+        };
+        let outcome = story.deliver(&delivered, false);
+        let is_right = match may_be_own {
+            true => outcome.is_ok(),
+            false => matches!(outcome, Err(Violation::QoSTooHigh { .. })),
+        };
+        assert!(is_right, "waits: {waits}: {outcome:?}");
     }
 }
 
