@@ -210,12 +210,16 @@ impl Client {
 
     /// The client's own subscription with this filter, as it will be once all that was asked for is answered.
     fn own(&self, topic_filter: &str) -> Option<&Subscription> {
+        let change = self.change(topic_filter);
+        change.unwrap_or_else(|| self.subscriptions.get(topic_filter))
+    }
+
+    /// What the last of the unanswered requests makes of the client's own subscription with this filter, if one changes it.
+    fn change(&self, topic_filter: &str) -> Option<Option<&Subscription>> {
         let sent = self.requests.iter().map(|(_, request)| request);
-        let latest = sent
-            .chain(&self.waiting_requests)
+        sent.chain(&self.waiting_requests)
             .rev()
-            .find_map(|it| it.changes(topic_filter));
-        latest.unwrap_or_else(|| self.subscriptions.get(topic_filter))
+            .find_map(|it| it.changes(topic_filter))
     }
 
     /// Whether the client has asked for a filter that matches this topic, and has no answer.
@@ -476,6 +480,11 @@ impl Client {
         }
         self.renewing_at = None;
         for refused in core::mem::take(&mut self.refused) {
+            // The broker may refuse the change as well: then the client has what it had.
+            if self.change(&refused.topic_filter).is_some() {
+                self.put_off(now, [refused]);
+                continue;
+            }
             let is_same = |own: &Subscription| {
                 let retain_handling = own.retain_handling;
                 let refused = Subscription {
@@ -484,11 +493,18 @@ impl Client {
                 };
                 *own == refused
             };
-            let is_wanted = self.own(&refused.topic_filter).is_some_and(is_same);
-            if is_wanted && !self.readers.has(&refused.topic_filter) {
+            let own = self.subscriptions.get(&refused.topic_filter);
+            if own.is_some_and(is_same) && !self.readers.has(&refused.topic_filter) {
                 self.send_request(now, Request::Renew(vec![refused]), out);
             }
         }
+    }
+
+    /// Renews later what the broker has not taken.
+    fn put_off(&mut self, now: Time, refused: impl IntoIterator<Item = Subscription>) {
+        self.refused.extend(refused);
+        let pause_ms = self.settings.storage_full_retry_ms;
+        self.renewing_at = (!self.refused.is_empty()).then(|| now.plus_ms(pause_ms));
     }
 
     fn send_numbered(
@@ -574,9 +590,7 @@ impl Client {
             Some(Request::Renew(subscriptions)) => {
                 let refused = subscriptions.into_iter().zip(&codes);
                 let refused = refused.filter(|(_, code)| **code >= 0x80);
-                self.refused.extend(refused.map(|(it, _)| it));
-                let pause_ms = self.settings.storage_full_retry_ms;
-                self.renewing_at = (!self.refused.is_empty()).then(|| now.plus_ms(pause_ms));
+                self.put_off(now, refused.map(|(it, _)| it));
             }
             Some(Request::Leave {
                 asked,

@@ -185,6 +185,12 @@ impl Bench {
         self.packet(Packet::UnsubAck(packet));
     }
 
+    /// Time goes on to when what a broker has not renewed is due.
+    fn renew_when_due(&mut self) {
+        self.now = self.client.renewing_at.expect("a time");
+        self.input(ClientInput::Timeout);
+    }
+
     /// The packets sent since this was last asked; what else was put out is gone too.
     fn sent(&mut self) -> Vec<Packet> {
         let outputs = self.out.drain(..);
@@ -411,6 +417,34 @@ fn a_renewal_that_is_put_off_does_not_undo_what_the_page_has_changed_since() {
     bench.out.clear();
     bench.input(ClientInput::Timeout);
     assert!(bench.sent().is_empty());
+}
+
+#[test]
+fn a_renewal_that_is_put_off_waits_for_the_answer_to_what_the_page_changes() {
+    for (code, is_renewed) in [
+        (SubAckReasonCode::GrantedQoS0, false),
+        (SubAckReasonCode::QuotaExceeded, true),
+    ] {
+        let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+        bench.subscribe(1, "a");
+        bench.reconnect(connack(false));
+        bench.suback(&[SubAckReasonCode::QuotaExceeded]);
+        let changed = Subscription {
+            topic_filter: "a".to_owned(),
+            no_local: true,
+            ..Subscription::default()
+        };
+        bench.command(ClientCommand::Subscribe(RequestId(2), vec![changed]));
+        bench.out.clear();
+        bench.renew_when_due();
+        assert!(bench.sent().is_empty());
+        bench.suback(&[code]);
+        bench.out.clear();
+        bench.renew_when_due();
+        let renewed = (QoS::AtMostOnce, false);
+        let sent = (!bench.out.is_empty()).then(|| bench.last_subscribe().0);
+        assert_eq!(sent, is_renewed.then_some(renewed));
+    }
 }
 
 #[test]
