@@ -39,7 +39,7 @@ pub(crate) struct Client {
     pub(super) subscriptions: Vec<Subscribed>,
     seen: BTreeMap<MessageId, Copies>,
     /// When the last message came that was new to it, and when that had been published.
-    newest: Option<(Time, Time)>,
+    newest: Option<(Time, Moment)>,
     order: BTreeMap<Stream, MessageId>,
     /// The will of this epoch.
     pub(crate) will: Option<MessageId>,
@@ -176,7 +176,7 @@ impl Client {
         }
     }
 
-    /// What other clients of its client id may get when they take its session over.
+    /// The subscriptions by which other clients of its client id may get something when they take its session over.
     pub(super) fn bequest(&self) -> Vec<Subscribed> {
         let its = self.subscriptions.iter();
         let bequeathed = its.map(|it| Subscribed {
@@ -459,16 +459,17 @@ impl Client {
     }
 
     /// Notes how far the broker has come with what waits for the client.
-    pub(super) fn progress(&mut self, now: Time, id: MessageId, since: Time) {
+    pub(super) fn progress(&mut self, now: Time, id: MessageId, since: Moment) {
         if self.copies(id) == 1 {
             self.newest = Some((now, since));
         }
     }
 
     /// Whether it has been sent something within so many milliseconds that was published before `since`.
-    pub(super) fn gets_older(&self, now: Time, since: Time, within_ms: u64) -> bool {
-        self.newest
-            .is_some_and(|(came, published)| published < since && came.plus_ms(within_ms) > now)
+    pub(super) fn gets_older(&self, now: Time, since: Moment, within_ms: u64) -> bool {
+        self.newest.is_some_and(|(came, published)| {
+            published.step < since.step && came.plus_ms(within_ms) > now
+        })
     }
 
     /// It matches a subscription that the client has, or had when the message was published.

@@ -411,7 +411,7 @@ impl Oracle {
         }
         let promise = self.plan.promise;
         client.deliver(key, id, published, message, promise, &mut self.tally)?;
-        client.progress(now, id, published.since.at);
+        client.progress(now, id, published.since);
         self.tell(key, id, message.qos);
         self.check_audience(key, id, message, audience)
     }

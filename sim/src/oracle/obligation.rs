@@ -16,7 +16,7 @@ const PROGRESS_MS: u64 = 1_000;
 #[derive(Debug)]
 pub(super) struct Obligation {
     /// When the broker had it for certain.
-    since: Time,
+    since: Moment,
     due: Time,
     client: ClientKey,
     session: u32,
@@ -52,7 +52,7 @@ impl Oracle {
                 let key = ClientKey { tab: *tab, no: *no };
                 if client.must_get(key, published, since, term) {
                     self.obligations.push_back(Obligation {
-                        since: now.at,
+                        since: now,
                         due: now.at.plus_ms(self.plan.delivery_ms),
                         client: key,
                         session: client.session,

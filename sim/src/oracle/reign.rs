@@ -158,10 +158,7 @@ impl Oracle {
         match answer {
             StorageEvent::Opened => self.has_database(tab, true),
             StorageEvent::Loaded(_) => {}
-            StorageEvent::Committed(_) => {
-                self.has_unstored(tab, false);
-                self.on_works(tab);
-            }
+            StorageEvent::Committed(_) => self.on_stored(tab),
             StorageEvent::Checked { .. } => self.tally.checks_passed += 1,
             StorageEvent::CheckFailed(_) => {
                 self.tally.checks_failed += 1;
@@ -177,15 +174,16 @@ impl Oracle {
             StorageEvent::LoadFailed(_) => {
                 self.tally.reads_failed += 1;
                 self.on_hindrance(now);
+                self.on_failure(now, tab);
             }
             StorageEvent::Failed(_, StorageError::Taken) => self.tally.rows_fenced_off += 1,
             StorageEvent::Failed(_, StorageError::Full) => {
-                self.has_unstored(tab, true);
+                self.on_not_stored(tab);
                 self.tally.rows_without_room += 1;
                 self.on_full(now);
             }
             StorageEvent::Failed(_, StorageError::Other(_)) => {
-                self.has_unstored(tab, true);
+                self.on_not_stored(tab);
                 self.tally.writes_aborted += 1;
                 self.on_failure(now, tab);
             }
@@ -194,15 +192,16 @@ impl Oracle {
         }
     }
 
-    fn has_unstored(&mut self, tab: TabId, has_unstored: bool) {
+    fn on_stored(&mut self, tab: TabId) {
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.has_unstored = has_unstored;
+            view.has_unstored = false;
+            view.storage_failures = 0;
         }
     }
 
-    fn on_works(&mut self, tab: TabId) {
+    fn on_not_stored(&mut self, tab: TabId) {
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.storage_failures = 0;
+            view.has_unstored = true;
         }
     }
 
