@@ -2,8 +2,9 @@
 
 use core::hash::{BuildHasher, Hasher};
 
-/// Makes hash maps as predictable as the engine is. Their order must still reach no output, and whoever chooses the
-/// keys can make them collide: the limits on what a client may keep here bound what that costs.
+/// Makes hash maps as predictable as the engine is, and the digests that tell messages from each other. The order of a map must
+/// still reach no output, and somebody who chooses the keys can make them collide: the limits on what a client may keep here bound
+/// the cost of that.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FixedState;
 

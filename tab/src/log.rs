@@ -422,8 +422,11 @@ impl Log {
 
     /// Whether there is something to write now.
     fn is_due(&mut self, now: Time, is_awaited: bool) -> bool {
-        if self.wants_row || self.wants_proof || self.batch.is_none() {
-            return self.wants_row || self.wants_proof;
+        if self.wants_row || self.wants_proof {
+            return true;
+        }
+        if self.batch.is_none() {
+            return false;
         }
         if is_awaited || self.segment.len() >= self.limits.unawaited_bytes {
             return true;

@@ -543,6 +543,7 @@ impl Port {
                     // broker knows nothing of the one that had it.
                     self.answers.forget(packet_id);
                 }
+                // Not of the topic: a topic alias may stand for it the first time.
                 let asked = Asked::Publish(FixedState.hash_one(&publish.payload));
                 self.answers
                     .came(packet_id, asked, self.connection(), publish.dup)

@@ -20,7 +20,7 @@ pub(crate) struct Reign {
     /// The tabs whose locks are queued for.
     pub(crate) watched: Set<TabId>,
     pub(crate) times: ReignTimes,
-    /// What came since this tab stood still, if another may be the broker since then: nothing leaves until a row is stored.
+    /// Inputs held back since this tab stood still, if another may be the broker since then: nothing leaves until a row is stored.
     held: Option<Vec<Input>>,
     /// How long this tab stood still, which the broker has not been told.
     missed_ms: u64,

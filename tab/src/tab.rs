@@ -456,7 +456,7 @@ impl Joined {
 
     fn on_timeout(&mut self, turn: &mut Turn<'_>) {
         self.mind_silence(turn);
-        // What else is due waits until it is certain who reigns.
+        // The rest waits until it is certain who reigns.
         if self.is_in_doubt() {
             return;
         }

@@ -599,7 +599,7 @@ impl Oracle {
     pub(crate) fn on_flip(&mut self) {
         self.tally.bits_flipped += 1;
         self.doubt_log();
-        // What a tab on its way to reign has read is not what the next one finds.
+        // A tab on its way to reign may have read what the next one does not find.
         for view in self.tabs.values_mut() {
             view.has_read_intact |= view.is_reading;
         }

@@ -65,15 +65,23 @@ impl Story {
         story
     }
 
+    /// Two tabs without clients; the first became the broker of these terms.
+    fn without_clients(promise: Promise, terms: &[Term]) -> Self {
+        let mut story = Self::new();
+        story.oracle = Oracle::new(plan(promise));
+        story.oracle.on_birth(A);
+        story.oracle.on_birth(B);
+        for term in terms {
+            let role = Role::Broker { term: *term };
+            story.oracle.on_role(story.now(), A, role).unwrap();
+        }
+        story
+    }
+
     /// The client of tab A takes these commands, and then that of tab B goes on with its session. The latter may wait for a
     /// broker all the while.
     fn of_one_client_id(waits: bool, commands: Vec<ClientCommand>) -> Self {
-        let mut story = Self::new();
-        story.oracle = Oracle::new(plan(Promise::Durable));
-        story.oracle.on_birth(A);
-        story.oracle.on_birth(B);
-        let role = Role::Broker { term: TERM };
-        story.oracle.on_role(story.now(), A, role).unwrap();
+        let mut story = Self::without_clients(Promise::Durable, &[TERM]);
         story.connect(A);
         story.connected(A, false, TERM).unwrap();
         if waits {
@@ -341,12 +349,7 @@ fn a_broker_goes_on_when_a_later_one_ends_whose_fence_was_not_stored() {
 fn a_page_may_hear_of_the_connection_that_it_gave_up_before_it_connected_again() {
     let key = ClientKey { tab: A, no: PROBER };
     for gives_up in [false, true] {
-        let mut story = Story::new();
-        story.oracle = Oracle::new(plan(Promise::Durable));
-        story.oracle.on_birth(A);
-        story.oracle.on_birth(B);
-        let role = Role::Broker { term: TERM };
-        story.oracle.on_role(story.now(), A, role).unwrap();
+        let mut story = Story::without_clients(Promise::Durable, &[TERM]);
         let connect = story.pages[0].collect(PROBER, "id".to_owned());
         story.oracle.on_act(story.now(), A, &connect);
         story
@@ -500,14 +503,8 @@ fn the_connack_of_a_connection_that_was_given_up_says_nothing_of_the_next_sessio
 fn another_broker_may_go_on_with_the_session_before_the_one_that_a_client_was_told_is_new() {
     let (first, without_disk, with_disk) = (TERM, Term(2), Term(3));
     for (last, may_come_again) in [(with_disk, true), (without_disk, false)] {
-        let mut story = Story::new();
-        story.oracle = Oracle::new(plan(Promise::Calm));
-        story.oracle.on_birth(A);
-        story.oracle.on_birth(B);
-        for term in [first, without_disk, with_disk] {
-            let role = Role::Broker { term };
-            story.oracle.on_role(story.now(), A, role).unwrap();
-        }
+        let terms = [first, without_disk, with_disk];
+        let mut story = Story::without_clients(Promise::Calm, &terms);
         let connect = story.pages[0].collect(PROBER, "publisher".to_owned());
         story.oracle.on_act(story.now(), A, &connect);
         let [connect, subscribe] = story.pages[1].probe_subscribe(PROBER);

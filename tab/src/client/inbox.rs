@@ -201,8 +201,8 @@ impl Client {
                     Again::Unknown => {}
                 }
             }
-            // A message that is not sent again is another one, whatever was received under its identifier: the session may be
-            // another one. [MQTT-3.3.1-1]
+            // It is another message than the one that was received under its identifier: the session may be another one, too.
+            // [MQTT-3.3.1-1]
             self.inbox.forget(ack);
             if ack.qos == QoS::ExactlyOnce {
                 self.inbox.received.insert(ack.packet_id, ack.digest);

@@ -214,7 +214,7 @@ impl Client {
         change.unwrap_or_else(|| self.subscriptions.get(topic_filter))
     }
 
-    /// What the last of the unanswered requests makes of the client's own subscription with this filter, if one changes it.
+    /// The client's own subscription with this filter after the unanswered requests, if one of them changes it.
     fn change(&self, topic_filter: &str) -> Option<Option<&Subscription>> {
         let sent = self.requests.iter().map(|(_, request)| request);
         sent.chain(&self.waiting_requests)

@@ -30,7 +30,7 @@ struct Owed {
     answer: Option<Packet>,
 }
 
-/// What an answer is owed to.
+/// The packet that an answer is owed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// A PUBLISH, with a digest of its message.
