@@ -24,18 +24,19 @@ const nearlyControl = [
         { ...announce, tabId },
         { type: "who", tabId },
         { type: "goodbye", tabId },
-        { type: "bind", tabId, term, binding: 9 },
-        { type: "unbind", tabId, term },
+        { type: "bind", tabId, broker, term, binding: 9 },
+        { type: "unbind", tabId, broker, term },
     ]),
     ...[undefined, null, "announce ", ["announce"], { announce }, 0].map((type) => ({ ...announce, type })),
     ...[undefined, null, "true", 1, {}].map((isBroker) => ({ ...announce, isBroker })),
     ...[undefined, null, -1, 1.5, NaN, Infinity, 2 ** 53, 10n ** 30n, "7", [7], {}].flatMap((term) => [
         { ...announce, term },
-        { type: "bind", tabId: clients[0], term, binding: 9 },
-        { type: "unbind", tabId: clients[0], term },
+        { type: "bind", tabId: clients[0], broker, term, binding: 9 },
+        { type: "unbind", tabId: clients[0], broker, term },
     ]),
     ...[undefined, null, -1, 1.5, NaN, 2 ** 53, "now", new Date()].map((timestamp) => ({ ...announce, timestamp })),
-    ...[null, -1, 1.5, 2 ** 32, "9", {}].map((binding) => ({ type: "bind", tabId: clients[0], term, binding })),
+    ...[null, -1, 1.5, 2 ** 32, "9", {}].map((binding) => ({ type: "bind", tabId: clients[0], broker, term, binding })),
+    ...[undefined, null, 7, "", `${broker}0`, [broker]].map((broker) => ({ type: "bind", tabId: clients[0], broker, term, binding: 9 })),
     ...[7, "x".repeat(65), "x".repeat(1_000_000), [], {}].map((build) => ({ ...announce, build })),
     ...[-1, 2 ** 32, "1", [1]].map((clients) => ({ ...announce, clients })),
     ...[[], [1], [1, 1, 1], ["1", "1"], [1, -1], "1"].map((protocol) => ({ ...announce, protocol })),
@@ -65,7 +66,7 @@ const posts = {
     [`${channel}-control`]: [...anything, ...nearlyControl, ...nearlyFrames],
 };
 for (const client of clients) {
-    posts[`${channel}/v1/c/${client}/${term}`] = [...anything, ...nearlyControl, ...nearlyFrames];
+    posts[`${channel}/v1/c/${client}/${broker}/${term}`] = [...anything, ...nearlyControl, ...nearlyFrames];
 }
 
 let posted = 0;

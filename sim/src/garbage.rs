@@ -38,6 +38,7 @@ pub(crate) fn garbage(prng: &mut Prng, victim: TabId, frame: Option<Vec<u8>>) ->
 fn some_lane(prng: &mut Prng, victim: TabId) -> Lane {
     Lane {
         tab: victim,
+        broker: TabId::from_entropy(prng.next()),
         term: Term(prng.next()),
     }
 }
@@ -67,32 +68,48 @@ fn implausible(prng: &mut Prng, victim: TabId) -> ControlMessage {
         }),
         4 => ControlMessage::Announce(stranger(victim)),
         5 => ControlMessage::Unbind {
-            tab_id: victim,
-            term,
+            lane: Lane {
+                tab: victim,
+                broker: tab_id,
+                term,
+            },
             binding: 1,
         },
         _ => ControlMessage::Bind {
-            tab_id,
-            term,
+            lane: Lane {
+                tab: tab_id,
+                broker: victim,
+                term,
+            },
             binding: 1,
         },
     }
 }
 
 /// Something that a tab unknown to us could have sent: it is not counted, and must do no harm.
-pub(crate) fn strange(prng: &mut Prng, now_ms: u64, term: Term) -> ControlMessage {
+pub(crate) fn strange(
+    prng: &mut Prng,
+    now_ms: u64,
+    (broker, term): (TabId, Term),
+) -> ControlMessage {
     let tab_id = TabId::from_entropy(prng.next());
     match prng.between(0, 4) {
         0 => ControlMessage::Who { tab_id },
         1 => ControlMessage::Goodbye { tab_id },
         2 => ControlMessage::Unbind {
-            tab_id,
-            term,
+            lane: Lane {
+                tab: tab_id,
+                broker,
+                term,
+            },
             binding: 1,
         },
         3 => ControlMessage::Bind {
-            tab_id,
-            term,
+            lane: Lane {
+                tab: tab_id,
+                broker,
+                term,
+            },
             binding: 1,
         },
         _ => ControlMessage::Announce(Announcement {

@@ -255,6 +255,7 @@ mod tests {
     const B: TabId = TabId::from_entropy(2);
     const LANE: Lane = Lane {
         tab: A,
+        broker: B,
         term: Term(1),
     };
 

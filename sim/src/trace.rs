@@ -79,11 +79,9 @@ pub(crate) fn control(message: &ControlMessage) -> String {
             it.visibility
         ),
         ControlMessage::Goodbye { tab_id } => format!("goodbye of {}", tab_id.short()),
-        ControlMessage::Bind {
-            tab_id,
-            term,
-            binding,
-        } => format!("bind {}/{term} binding {binding}", tab_id.short()),
+        ControlMessage::Bind { lane: it, binding } => {
+            format!("bind {} binding {binding}", lane(*it))
+        }
         ControlMessage::Probe { tab_id, number } => {
             format!("probe {number} of {}", tab_id.short())
         }
@@ -96,16 +94,15 @@ pub(crate) fn control(message: &ControlMessage) -> String {
             "pong for probe {number} of {}, term {term}, row {committed}",
             tab_id.short()
         ),
-        ControlMessage::Unbind {
-            tab_id,
-            term,
-            binding,
-        } => format!("unbind {}/{term} binding {binding}", tab_id.short()),
+        ControlMessage::Unbind { lane: it, binding } => {
+            format!("unbind {} binding {binding}", lane(*it))
+        }
     }
 }
 
 pub(crate) fn lane(lane: Lane) -> String {
-    format!("lane {}/{}", lane.tab.short(), lane.term)
+    let Lane { tab, broker, term } = lane;
+    format!("lane {}-{}/{term}", tab.short(), broker.short())
 }
 
 pub(crate) fn lock_request(request: LockRequest) -> String {

@@ -18,6 +18,7 @@ use crate::api::{
     Term,
 };
 use crate::lane::ConnectionNo;
+use crate::names::TabId;
 use crate::port::PortOutput;
 use crate::settings::Settings;
 use inbox::Inbox;
@@ -30,8 +31,8 @@ const MESSAGE_OVERHEAD_BYTES: usize = 64;
 /// What a client is told besides the page's commands.
 #[derive(Debug)]
 pub(crate) enum ClientInput {
-    /// There is a broker to talk to; `ConnectionNo` is free for this client.
-    Up(Term, ConnectionNo),
+    /// There is a broker to talk to: its term and tab. `ConnectionNo` is free for this client.
+    Up((Term, TabId), ConnectionNo),
     /// The broker is out of reach.
     Down,
     /// There is room again on the way to the broker.
@@ -81,8 +82,8 @@ pub(crate) struct Client {
     has_session: bool,
     /// Whether a CONNECT was sent since the last CONNACK came: the session may be one that it began, and empty.
     is_unsure: bool,
-    /// The term of the broker that has accepted this client last.
-    last_term: Option<Term>,
+    /// Term and tab of the broker that has accepted this client last.
+    last_broker: Option<(Term, TabId)>,
     /// The highest term of a broker that has accepted this client.
     highest_term: Option<Term>,
     /// Since when the broker has owed an answer, without having given another.
@@ -124,7 +125,7 @@ enum State {
     /// The broker closed the connection without a reason; connects again at this time.
     Pausing(Time),
     /// CONNECT is under way, and its answer is due at this time.
-    Connecting(ConnectionNo, Term, Time),
+    Connecting(ConnectionNo, (Term, TabId), Time),
     Connected(Connected),
 }
 
@@ -162,7 +163,7 @@ impl Client {
             wanted: None,
             has_session: false,
             is_unsure: false,
-            last_term: None,
+            last_broker: None,
             highest_term: None,
             unanswered_since: None,
             state: State::Offline,
@@ -230,7 +231,7 @@ impl Client {
 
     pub(crate) fn handle(&mut self, now: Time, input: ClientInput, out: &mut Vec<ClientOutput>) {
         match input {
-            ClientInput::Up(term, connection) => self.on_up(now, term, connection, out),
+            ClientInput::Up(broker, connection) => self.on_up(now, broker, connection, out),
             ClientInput::Down => self.on_down(out),
             ClientInput::Room => self.send_waiting(now, out),
             ClientInput::Heard(mark) => self.on_heard(now, mark, out),

@@ -6,7 +6,7 @@
 use broker::Time;
 
 use crate::api::{Durability, ReignTimes, StorageState, Term, Visibility};
-use crate::names::TabId;
+use crate::names::{Lane, TabId};
 
 /// Longest build string accepted from another tab, in bytes.
 pub const BUILD_BYTES_MAX: usize = 64;
@@ -58,10 +58,8 @@ pub enum ControlMessage {
     },
     /// A tab has opened its end of the lane and asks the broker to open the other one.
     Bind {
-        /// Who asks.
-        tab_id: TabId,
-        /// The broker's term.
-        term: Term,
+        /// The lane; its tab asks.
+        lane: Lane,
         /// Number of this attempt; frames of earlier attempts are ignored.
         binding: u32,
     },
@@ -86,10 +84,8 @@ pub enum ControlMessage {
     },
     /// The broker has closed its end of a lane; the tab is to bind again.
     Unbind {
-        /// Whose lane.
-        tab_id: TabId,
-        /// The broker's term.
-        term: Term,
+        /// Which lane.
+        lane: Lane,
         /// Number of the attempt whose lane it was; of an earlier one it comes late and is ignored.
         binding: u32,
     },
@@ -136,10 +132,13 @@ impl ControlMessage {
         let tab = |tab: &TabId| Value::Text(tab.to_string());
         let number = |number: &u32| Value::Number(u64::from(*number));
         let kind = |kind: &str, tab_id: &TabId| vec![("type", text(kind)), ("tabId", tab(tab_id))];
-        let lane = |which: &str, tab_id: &TabId, term: &Term, binding: &u32| {
-            let mut fields = kind(which, tab_id);
-            fields.push(("term", Value::Number(term.0)));
-            fields.push(("binding", number(binding)));
+        let of_lane = |which: &str, lane: &Lane, binding: &u32| {
+            let mut fields = kind(which, &lane.tab);
+            fields.extend([
+                ("broker", tab(&lane.broker)),
+                ("term", Value::Number(lane.term.0)),
+                ("binding", number(binding)),
+            ]);
             fields
         };
         match self {
@@ -175,16 +174,8 @@ impl ControlMessage {
                 }
                 fields
             }
-            Self::Bind {
-                tab_id,
-                term,
-                binding,
-            } => lane("bind", tab_id, term, binding),
-            Self::Unbind {
-                tab_id,
-                term,
-                binding,
-            } => lane("unbind", tab_id, term, binding),
+            Self::Bind { lane, binding } => of_lane("bind", lane, binding),
+            Self::Unbind { lane, binding } => of_lane("unbind", lane, binding),
             Self::Probe { tab_id, number: no } => {
                 let mut fields = kind("probe", tab_id);
                 fields.push(("number", number(no)));
@@ -266,13 +257,11 @@ impl ControlMessage {
                 },
             }),
             "bind" => Self::Bind {
-                tab_id,
-                term: Term(fields.number("term")??),
+                lane: fields.lane(tab_id)?,
                 binding: fields.small("binding")??,
             },
             "unbind" => Self::Unbind {
-                tab_id,
-                term: Term(fields.number("term")??),
+                lane: fields.lane(tab_id)?,
                 binding: fields.small("binding")??,
             },
             "probe" => Self::Probe {
@@ -295,9 +284,8 @@ impl ControlMessage {
         match self {
             Self::Who { .. } | Self::Goodbye { .. } | Self::Probe { .. } => None,
             Self::Announce(announcement) => announcement.term,
-            Self::Bind { term, .. } | Self::Unbind { term, .. } | Self::Pong { term, .. } => {
-                Some(*term)
-            }
+            Self::Bind { lane, .. } | Self::Unbind { lane, .. } => Some(lane.term),
+            Self::Pong { term, .. } => Some(*term),
         }
     }
 
@@ -318,7 +306,7 @@ impl ControlMessage {
             Self::Pong {
                 term, committed, ..
             } => term_fits(term) && *committed <= SAFE_INTEGER_MAX,
-            Self::Bind { term, .. } | Self::Unbind { term, .. } => term_fits(term),
+            Self::Bind { lane, .. } | Self::Unbind { lane, .. } => term_fits(&lane.term),
         }
     }
 }
@@ -376,6 +364,15 @@ impl Fields<'_> {
 
     fn tab(&self, name: &'static str) -> Option<TabId> {
         TabId::parse(&self.text(name)??)
+    }
+
+    /// The lane between this tab and the broker that the fields name.
+    fn lane(&self, tab: TabId) -> Option<Lane> {
+        Some(Lane {
+            tab,
+            broker: self.tab("broker")?,
+            term: Term(self.number("term")??),
+        })
     }
 }
 
@@ -452,6 +449,11 @@ mod tests {
 
     #[test]
     fn messages_are_objects_with_readable_fields() {
+        let lane = Lane {
+            tab: TabId::from_entropy(1),
+            broker: TabId::from_entropy(2),
+            term: Term(7),
+        };
         let cases = [
             (
                 ControlMessage::Announce(announcement()),
@@ -486,20 +488,12 @@ mod tests {
                 r#"{"type":"goodbye","tabId":"0000000000000001"}"#,
             ),
             (
-                ControlMessage::Bind {
-                    tab_id: TabId::from_entropy(1),
-                    term: Term(7),
-                    binding: 2,
-                },
-                r#"{"type":"bind","tabId":"0000000000000001","term":7,"binding":2}"#,
+                ControlMessage::Bind { lane, binding: 2 },
+                r#"{"type":"bind","tabId":"0000000000000001","broker":"0000000000000002","term":7,"binding":2}"#,
             ),
             (
-                ControlMessage::Unbind {
-                    tab_id: TabId::from_entropy(1),
-                    term: Term(7),
-                    binding: 2,
-                },
-                r#"{"type":"unbind","tabId":"0000000000000001","term":7,"binding":2}"#,
+                ControlMessage::Unbind { lane, binding: 2 },
+                r#"{"type":"unbind","tabId":"0000000000000001","broker":"0000000000000002","term":7,"binding":2}"#,
             ),
         ];
         for (message, json) in cases {
@@ -534,9 +528,12 @@ mod tests {
             r#"{"type":"who","tabId":"1"}"#,
             r#"{"type":"announce","tabId":"0000000000000001","isBroker":true}"#,
             r#"{"type":"announce","tabId":"0000000000000001","isBroker":1,"timestamp":5}"#,
-            r#"{"type":"bind","tabId":"0000000000000001","term":-7,"binding":2}"#,
-            r#"{"type":"bind","tabId":"0000000000000001","term":7,"binding":4294967296}"#,
-            r#"{"type":"bind","tabId":"0000000000000001","term":7.5,"binding":2}"#,
+            r#"{"type":"bind","tabId":"0000000000000001","broker":"0000000000000002","term":-7,"binding":2}"#,
+            r#"{"type":"bind","tabId":"0000000000000001","broker":"0000000000000002","term":7,"binding":4294967296}"#,
+            r#"{"type":"bind","tabId":"0000000000000001","broker":"2","term":7,"binding":2}"#,
+            r#"{"type":"bind","tabId":"0000000000000001","term":7,"binding":2}"#,
+            r#"{"type":"unbind","tabId":"0000000000000001","term":7,"binding":2}"#,
+            r#"{"type":"bind","tabId":"0000000000000001","broker":"0000000000000002","term":7.5,"binding":2}"#,
             r#"{"type":"probe","tabId":"0000000000000001","number":"3"}"#,
             r#"{"type":"announce","tabId":"0000000000000001","isBroker":false,"timestamp":5,"protocol":[1]}"#,
             r#"{"type":"announce","tabId":"0000000000000001","isBroker":false,"timestamp":5,"protocol":[]}"#,

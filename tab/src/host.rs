@@ -176,13 +176,19 @@ impl Host {
         self.settle(now, out);
     }
 
+    /// The lane to this tab.
+    pub(crate) fn lane(&self, tab: TabId) -> Lane {
+        Lane {
+            tab,
+            broker: self.own_tab,
+            term: self.term,
+        }
+    }
+
     /// Opens this end of the lanes to tabs that have not asked for it.
     pub(crate) fn open_lanes(&mut self, tabs: &[TabId], out: &mut Vec<HostOutput>) {
         for tab in tabs {
-            let lane = Lane {
-                tab: *tab,
-                term: self.term,
-            };
+            let lane = self.lane(*tab);
             let end = LaneEnd::new(lane, OPENED, self.limits);
             self.lanes.insert(*tab, end);
             out.push(HostOutput::OpenLane(lane));
@@ -197,10 +203,7 @@ impl Host {
         binding: u32,
         out: &mut Vec<HostOutput>,
     ) {
-        let lane = Lane {
-            tab,
-            term: self.term,
-        };
+        let lane = self.lane(tab);
         match self.lanes.get_mut(&tab) {
             Some(end) if end.binding > binding => return,
             Some(end) if end.binding == binding => {

@@ -423,6 +423,7 @@ mod tests {
 
     const LANE: Lane = Lane {
         tab: TabId::from_entropy(1),
+        broker: TabId::from_entropy(2),
         term: Term(5),
     };
 

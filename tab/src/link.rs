@@ -2,7 +2,7 @@
 
 use broker::{ReasonCode, Time, codec};
 
-use crate::api::{Question, RequestId, Term};
+use crate::api::{Question, RequestId};
 use crate::control::ControlMessage;
 use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Limits, OPENED, Parcel};
 use crate::local::ToBroker;
@@ -11,8 +11,7 @@ use crate::names::{Lane, TabId};
 /// The client's end of a lane, and how far it is bound.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) broker: TabId,
-    /// When its tab was elected, as it says.
+    /// When the broker's tab was elected, as it says.
     pub(crate) elected: Option<Time>,
     /// Whether this tab queues for the lock of the broker's tab, because that is said to leave.
     pub(crate) is_watched: bool,
@@ -39,17 +38,8 @@ pub(crate) enum LinkEvent {
 
 impl Link {
     /// A link that is to be bound at `bind_at`.
-    pub(crate) fn new(
-        own_tab: TabId,
-        broker: TabId,
-        term: Term,
-        binding: u32,
-        bind_at: Time,
-        limits: Limits,
-    ) -> Self {
-        let lane = Lane { tab: own_tab, term };
+    pub(crate) fn new(lane: Lane, binding: u32, bind_at: Time, limits: Limits) -> Self {
         Self {
-            broker,
             elected: None,
             is_watched: false,
             end: LaneEnd::new(lane, binding, limits),
@@ -60,21 +50,20 @@ impl Link {
     }
 
     /// A link to a broker whose end is open already. Should that not be so, nothing is answered, and it is bound anew.
-    pub(crate) fn bound(
-        own_tab: TabId,
-        broker: TabId,
-        term: Term,
-        now: Time,
-        limits: Limits,
-    ) -> Self {
+    pub(crate) fn bound(lane: Lane, now: Time, limits: Limits) -> Self {
         Self {
             bind_at: None,
-            ..Self::new(own_tab, broker, term, OPENED, now, limits)
+            ..Self::new(lane, OPENED, now, limits)
         }
     }
 
     pub(crate) fn lane(&self) -> Lane {
         self.end.lane
+    }
+
+    /// The tab of the broker.
+    pub(crate) fn broker(&self) -> TabId {
+        self.end.lane.broker
     }
 
     pub(crate) fn binding(&self) -> u32 {
@@ -98,10 +87,8 @@ impl Link {
     pub(crate) fn bind_if_due(&mut self, now: Time, retry_ms: u64) -> Option<ControlMessage> {
         self.bind_at.take_if(|at| *at <= now)?;
         self.bind_at = Some(now.plus_ms(retry_ms));
-        let Lane { tab, term } = self.end.lane;
         Some(ControlMessage::Bind {
-            tab_id: tab,
-            term,
+            lane: self.end.lane,
             binding: self.end.binding,
         })
     }

@@ -53,11 +53,11 @@ impl ChannelName {
         format!("{}-control", self.0)
     }
 
-    /// Name of the BroadcastChannel between one tab and the broker of one term.
+    /// Name of the BroadcastChannel between one tab and one broker.
     #[must_use]
     pub fn lane(&self, lane: Lane) -> String {
-        let Lane { tab, term } = lane;
-        format!("{}/v{PROTOCOL_MAJOR}/c/{tab}/{term}", self.0)
+        let Lane { tab, broker, term } = lane;
+        format!("{}/v{PROTOCOL_MAJOR}/c/{tab}/{broker}/{term}", self.0)
     }
 
     /// Name of a Web Lock.
@@ -78,12 +78,14 @@ impl ChannelName {
     }
 }
 
-/// The lane between one tab and the broker of one term.
+/// The lane between one tab and one broker. Without a database two brokers may choose one term: the term alone names neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Lane {
     /// The tab at the client's end.
     pub tab: TabId,
-    /// The term of the broker at the other end.
+    /// The tab of the broker at the other end.
+    pub broker: TabId,
+    /// The term of that broker.
     pub term: Term,
 }
 
@@ -226,9 +228,10 @@ mod tests {
         let tab = TabId::from_entropy(0xab);
         let term = Term(7);
         assert_eq!(channel.control(), "c-control");
+        let broker = TabId::from_entropy(0xcd);
         assert_eq!(
-            channel.lane(Lane { tab, term }),
-            "c/v1/c/00000000000000ab/7"
+            channel.lane(Lane { tab, broker, term }),
+            "c/v1/c/00000000000000ab/00000000000000cd/7"
         );
         assert_eq!(channel.lock(Lock::Broker), "c/v1/broker");
         assert_eq!(channel.lock(Lock::Tab(tab)), "c/v1/tab/00000000000000ab");

@@ -422,11 +422,7 @@ impl Joined {
             ControlMessage::Who { .. } => self.on_who(turn),
             ControlMessage::Announce(announcement) => self.on_announce(announcement, turn),
             ControlMessage::Goodbye { tab_id } => self.on_goodbye(tab_id, turn),
-            ControlMessage::Bind {
-                tab_id,
-                term,
-                binding,
-            } => self.on_bind(Lane { tab: tab_id, term }, binding, turn),
+            ControlMessage::Bind { lane, binding } => self.on_bind(lane, binding, turn),
             ControlMessage::Probe { tab_id, number } => self.on_probe(tab_id, number, turn),
             ControlMessage::Pong {
                 tab_id,
@@ -434,11 +430,7 @@ impl Joined {
                 term,
                 ..
             } => self.on_pong(tab_id, number, term, turn),
-            ControlMessage::Unbind {
-                tab_id,
-                term,
-                binding,
-            } => self.on_unbind(Lane { tab: tab_id, term }, binding, turn),
+            ControlMessage::Unbind { lane, binding } => self.on_unbind(lane, binding, turn),
         }
     }
 
@@ -534,7 +526,7 @@ impl Joined {
         match &self.part {
             Part::Waiting | Part::Taking(_) => Role::Waiting,
             Part::Client(link) => Role::Client {
-                broker: link.broker,
+                broker: link.broker(),
                 term: link.lane().term,
             },
             Part::Broker(reign) => Role::Broker {
@@ -620,7 +612,7 @@ impl Turn<'_> {
     fn leave(&mut self, link: &Link) {
         self.out.push(Output::CloseLane(link.lane()));
         if link.is_watched {
-            self.release(Lock::Tab(link.broker));
+            self.release(Lock::Tab(link.broker()));
         }
     }
 

@@ -73,9 +73,9 @@ fn scalar(value: &JsValue) -> Option<Value> {
 #[cfg(test)]
 #[cfg(target_arch = "wasm32")]
 mod tests {
-    use tab::TabId;
     use tab::api::{Durability, Term, Visibility};
     use tab::control::Announcement;
+    use tab::{Lane, TabId};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
@@ -84,6 +84,11 @@ mod tests {
     fn every_message_is_read_as_it_was_written() {
         let tab_id = TabId::from_entropy(7);
         let (term, binding, number) = (Term(3), 2, 5);
+        let lane = Lane {
+            tab: tab_id,
+            broker: TabId::from_entropy(8),
+            term,
+        };
         let messages = [
             ControlMessage::Who { tab_id },
             ControlMessage::Announce(Announcement {
@@ -106,11 +111,7 @@ mod tests {
                 storage: tab::api::StorageState::Full,
             }),
             ControlMessage::Goodbye { tab_id },
-            ControlMessage::Bind {
-                tab_id,
-                term,
-                binding,
-            },
+            ControlMessage::Bind { lane, binding },
             ControlMessage::Probe { tab_id, number },
             ControlMessage::Pong {
                 tab_id,
@@ -118,11 +119,7 @@ mod tests {
                 term,
                 committed: 9,
             },
-            ControlMessage::Unbind {
-                tab_id,
-                term,
-                binding,
-            },
+            ControlMessage::Unbind { lane, binding },
         ];
         for message in messages {
             assert_eq!(from_js(&to_js(&message).unwrap()), Some(message));

@@ -2,7 +2,7 @@
 
 use tab::api::Term;
 use tab::control::{ControlMessage, SAFE_INTEGER_MAX};
-use tab::{Input, Lock, TabId};
+use tab::{Input, Lane, Lock, TabId};
 
 use super::stall::Arrival;
 use super::{Event, World};
@@ -200,9 +200,10 @@ impl World<'_> {
     fn garbage(&mut self, victim: TabId) -> Result<(), Violation> {
         if self.prng.chance(300) {
             self.oracle.tally.strangers += 1;
+            let broker = self.oracle.broker().unwrap_or(victim);
             let term = self.oracle.term().unwrap_or_default();
             let now_ms = self.wall_ms();
-            let message = garbage::strange(&mut self.prng, now_ms, term);
+            let message = garbage::strange(&mut self.prng, now_ms, (broker, term));
             self.post_as_stranger(&message);
             return Ok(());
         }
@@ -233,20 +234,23 @@ impl World<'_> {
 
     /// Somebody says that the broker is none, or that a tab's lane is closed. The tabs must find their way back.
     fn slander(&mut self, victim: TabId) {
-        let Some(term) = self.oracle.term() else {
+        let (Some(broker), Some(term)) = (self.oracle.broker(), self.oracle.term()) else {
             return;
         };
         self.oracle.tally.slanders += 1;
         for tab in self.living() {
             self.oracle.on_disturbance(self.now(), tab);
         }
-        let message = if self.oracle.broker() == Some(victim) {
+        let message = if broker == victim {
             let now_ms = self.wall_ms();
             garbage::announcement(victim, now_ms, None)
         } else {
             ControlMessage::Unbind {
-                tab_id: victim,
-                term,
+                lane: Lane {
+                    tab: victim,
+                    broker,
+                    term,
+                },
                 binding: self.prng.one_of([1, 2, 3]),
             }
         };

@@ -9,6 +9,7 @@ use super::subscribe::Request;
 use super::{Client, ClientOutput, Connected, State, cost, notify_status, published, refuse};
 use crate::api::{ClientStatus, ConnectOptions, DisconnectCause, Problem, RetainHandling, Term};
 use crate::lane::ConnectionNo;
+use crate::names::TabId;
 use crate::packets;
 
 impl Client {
@@ -69,7 +70,7 @@ impl Client {
     pub(super) fn on_up(
         &mut self,
         now: Time,
-        term: Term,
+        broker: (Term, TabId),
         connection: ConnectionNo,
         out: &mut Vec<ClientOutput>,
     ) {
@@ -79,7 +80,7 @@ impl Client {
         };
         let packet = self.connect_packet(options);
         let until = now.plus_ms(self.settings.connect_timeout_ms);
-        self.state = State::Connecting(connection, term, until);
+        self.state = State::Connecting(connection, broker, until);
         out.push(notify_status(ClientStatus::Connecting));
         self.unanswered_since = None;
         self.send(now, packet, out);
@@ -136,11 +137,12 @@ impl Client {
         packet: &ConnAckPacket,
         out: &mut Vec<ClientOutput>,
     ) {
-        let (State::Connecting(connection, term, _), Some(options)) = (&self.state, &self.wanted)
+        let (State::Connecting(connection, broker, _), Some(options)) = (&self.state, &self.wanted)
         else {
             return self.fail(ReasonCode::ProtocolError, out);
         };
-        let (connection, term) = (*connection, *term);
+        let (connection, broker) = (*connection, *broker);
+        let (term, _) = broker;
         // [MQTT-3.2.2-2]
         if packet.session_present && self.starts_clean(options) {
             return self.fail(ReasonCode::ProtocolError, out);
@@ -172,7 +174,7 @@ impl Client {
         self.has_session = true;
         // Without a database there may be two brokers at once. One that this client comes back to has an earlier session, and so
         // may one of an earlier reign.
-        let is_another = self.last_term.replace(term) != Some(term);
+        let is_another = self.last_broker.replace(broker) != Some(broker);
         let is_earlier = self.highest_term >= Some(term);
         self.highest_term = self.highest_term.max(Some(term));
         let is_unsure = core::mem::take(&mut self.is_unsure) || is_another && is_earlier;
@@ -333,7 +335,7 @@ impl Client {
     pub(super) fn forget(&mut self, problem: &Problem, out: &mut Vec<ClientOutput>) {
         self.has_session = false;
         self.is_unsure = false;
-        self.last_term = None;
+        self.last_broker = None;
         self.highest_term = None;
         self.attempts = 0;
         self.subscriptions.clear();

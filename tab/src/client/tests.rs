@@ -14,6 +14,8 @@ use crate::api::{DisconnectCause, Publication, ReaderNo};
 
 const NOW: Time = Time::from_ms(1_000);
 const TERM: Term = Term(1);
+const TAB: TabId = TabId::from_entropy(1);
+const BROKER: (Term, TabId) = (TERM, TAB);
 
 /// A client, and the broker's part in its test.
 struct Bench {
@@ -56,7 +58,7 @@ impl Bench {
     /// Answers a new connection.
     fn up(&mut self, connack: ConnAckPacket) {
         self.connections += 1;
-        self.input(ClientInput::Up(TERM, ConnectionNo(self.connections)));
+        self.input(ClientInput::Up(BROKER, ConnectionNo(self.connections)));
         assert!(matches!(self.sent().pop(), Some(Packet::Connect(_))));
         self.packet(Packet::ConnAck(connack));
     }
@@ -328,7 +330,7 @@ fn what_an_earlier_connection_had_carried_is_counted_when_it_goes_out_again() {
         bench.out.clear();
         bench.connections += 1;
         let connection = ConnectionNo(bench.connections);
-        bench.input(ClientInput::Up(TERM, connection));
+        bench.input(ClientInput::Up(BROKER, connection));
         bench.packet(Packet::ConnAck(connack(session_present)));
         let again = bench.out.iter().map(|output| match output {
             ClientOutput::Again(packets) => *packets,
@@ -354,7 +356,7 @@ fn a_session_that_an_unheard_connect_may_have_begun_gets_its_subscriptions_again
     bench.input(ClientInput::Down);
     bench.connections += 1;
     let connection = ConnectionNo(bench.connections);
-    bench.input(ClientInput::Up(Term(TERM.0 + 1), connection));
+    bench.input(ClientInput::Up((Term(TERM.0 + 1), TAB), connection));
     bench.input(ClientInput::Down);
     bench.out.clear();
     bench.up(connack(true));
@@ -456,7 +458,10 @@ fn a_broker_that_has_an_earlier_session_gets_the_subscriptions_once_more() {
     bench.input(ClientInput::Down);
     bench.connections += 1;
     let earlier = Term(TERM.0 - 1);
-    bench.input(ClientInput::Up(earlier, ConnectionNo(bench.connections)));
+    bench.input(ClientInput::Up(
+        (earlier, TAB),
+        ConnectionNo(bench.connections),
+    ));
     bench.out.clear();
     bench.packet(Packet::ConnAck(connack(true)));
     assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));
@@ -467,6 +472,19 @@ fn a_broker_that_has_an_earlier_session_gets_the_subscriptions_once_more() {
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
     bench.reconnect(connack(true));
     assert!(bench.sent().is_empty());
+}
+
+#[test]
+fn another_broker_of_the_same_term_gets_the_subscriptions_once_more() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.subscribe(1, "a");
+    bench.input(ClientInput::Down);
+    bench.connections += 1;
+    let other = (TERM, TabId::from_entropy(2));
+    bench.input(ClientInput::Up(other, ConnectionNo(bench.connections)));
+    bench.out.clear();
+    bench.packet(Packet::ConnAck(connack(true)));
+    assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));
 }
 
 #[test]
@@ -547,7 +565,7 @@ fn a_refused_connect_disconnects_for_good() {
     let cause = DisconnectCause::Refused(ReasonCode::NotAuthorized.into());
     assert_eq!(bench.heard().last(), Some(&disconnected(cause)));
     bench.connections += 1;
-    bench.input(ClientInput::Up(TERM, ConnectionNo(bench.connections)));
+    bench.input(ClientInput::Up(BROKER, ConnectionNo(bench.connections)));
     assert!(bench.sent().is_empty());
     assert_eq!(bench.client.next_timeout(), None);
 }
@@ -572,7 +590,7 @@ fn what_waited_is_refused_if_the_next_broker_takes_less() {
 fn disconnect_before_connack_takes_the_will_back() {
     let mut bench = Bench::new();
     bench.command(ClientCommand::Connect(ConnectOptions::default()));
-    bench.input(ClientInput::Up(TERM, ConnectionNo(1)));
+    bench.input(ClientInput::Up(BROKER, ConnectionNo(1)));
     bench.sent();
     bench.command(ClientCommand::Disconnect { with_will: false });
     assert!(matches!(
@@ -594,7 +612,7 @@ fn disconnect_before_connack_takes_the_will_back() {
 fn connect_while_connecting_starts_again_on_another_connection() {
     let mut bench = Bench::new();
     bench.command(ClientCommand::Connect(ConnectOptions::default()));
-    bench.input(ClientInput::Up(TERM, ConnectionNo(1)));
+    bench.input(ClientInput::Up(BROKER, ConnectionNo(1)));
     bench.command(ClientCommand::Connect(ConnectOptions::default()));
     assert!(matches!(bench.out.last(), Some(ClientOutput::Reconnect)));
     bench.out.clear();
@@ -610,7 +628,7 @@ fn a_connection_closed_without_a_reason_is_tried_again_after_growing_pauses() {
     for pause_ms in [500, 1_000, 2_000, 4_000, 8_000, 16_000, 16_000] {
         bench.connections += 1;
         let connection = ConnectionNo(bench.connections);
-        bench.input(ClientInput::Up(TERM, connection));
+        bench.input(ClientInput::Up(BROKER, connection));
         bench.input(ClientInput::Closed(connection));
         let due = bench.now.plus_ms(pause_ms);
         assert_eq!(bench.client.next_timeout(), Some(due));
@@ -638,7 +656,7 @@ fn a_client_that_pauses_connects_when_the_broker_is_back() {
 fn a_connection_that_is_not_needed_is_given_back() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.out.clear();
-    bench.input(ClientInput::Up(TERM, ConnectionNo(2)));
+    bench.input(ClientInput::Up(BROKER, ConnectionNo(2)));
     assert!(matches!(
         bench.out[..],
         [ClientOutput::Close(ConnectionNo(2))]
@@ -649,7 +667,7 @@ fn a_connection_that_is_not_needed_is_given_back() {
 fn unanswered_connect_and_pingreq_show_that_the_way_is_broken() {
     let mut bench = Bench::new();
     bench.command(ClientCommand::Connect(ConnectOptions::default()));
-    bench.input(ClientInput::Up(TERM, ConnectionNo(1)));
+    bench.input(ClientInput::Up(BROKER, ConnectionNo(1)));
     bench.now = bench.client.next_timeout().unwrap();
     assert_eq!(bench.now, NOW.plus_ms(10_000));
     bench.input(ClientInput::Timeout);

@@ -7,6 +7,10 @@ use broker::packet::subscribe::{SubscribePacket, TopicFilter};
 use broker::{Properties, QoS};
 
 use super::*;
+use crate::api::Term;
+use crate::names::TabId;
+
+const BROKER: (Term, TabId) = (Term(1), TabId::from_entropy(1));
 
 const NOW: Time = Time::from_ms(1_000);
 
@@ -49,8 +53,7 @@ impl Case {
     fn up(&mut self) -> Vec<Vec<u8>> {
         self.connection += 1;
         let connection = ConnectionNo(self.connection);
-        self.input(ClientInput::Up(crate::api::Term(1), connection))
-            .0
+        self.input(ClientInput::Up(BROKER, connection)).0
     }
 
     /// The broker moves, and has the session. Returns what the new one gets after CONNECT.

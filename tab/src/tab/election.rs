@@ -6,7 +6,7 @@ use crate::control::{ControlMessage, VALUES_MAX};
 use crate::host::{Host, State};
 use crate::link::Link;
 use crate::log::{Log, Trouble};
-use crate::names::{Lock, TabId};
+use crate::names::{Lane, Lock, TabId};
 use crate::reign::Reign;
 use crate::storage::Damage;
 use crate::suspicion::{Right, Unproven};
@@ -59,7 +59,7 @@ impl Joined {
                 turn.control(ControlMessage::Goodbye { tab_id: tab });
                 self.forget(tab, EventKind::TabLost(tab), turn);
             }
-            Part::Client(link) if link.broker == tab => self.on_broker_gone(turn),
+            Part::Client(link) if link.broker() == tab => self.on_broker_gone(turn),
             Part::Broker(_) | Part::Taking(_) | Part::Client(_) | Part::Waiting => {
                 turn.release(Lock::Tab(tab));
             }
@@ -242,12 +242,12 @@ impl Joined {
             Part::Waiting => self.follow(claim, turn),
             // The log decides: whoever reigns has written its fence, or will find this tab's.
             Part::Taking(_) => {}
-            Part::Client(link) if link.broker == tab && link.lane().term == term => {
+            Part::Client(link) if link.broker() == tab && link.lane().term == term => {
                 self.broker_seen = Some(turn.now);
             }
             Part::Client(link) => {
                 // What a tab said last of itself counts: its terms rise, unless one of them was said by somebody else.
-                if link.broker == tab || rival > (link.lane().term, link.elected, link.broker) {
+                if link.broker() == tab || rival > (link.lane().term, link.elected, link.broker()) {
                     self.follow(claim, turn);
                 }
             }
@@ -268,7 +268,7 @@ impl Joined {
     /// A tab says that it is not the broker.
     pub(super) fn on_disclaimer(&mut self, tab: TabId, turn: &mut Turn<'_>) {
         if let Part::Client(link) = &self.part
-            && link.broker == tab
+            && link.broker() == tab
         {
             self.on_broker_gone(turn);
         }
@@ -332,12 +332,16 @@ impl Joined {
             turn.leave(link);
             self.clients_down(turn);
         }
-        let (tab, limits) = (self.tab_id, self.settings.to_broker());
+        let lane = Lane {
+            tab: self.tab_id,
+            broker,
+            term,
+        };
+        let limits = self.settings.to_broker();
         let mut link = if has_lane {
-            Link::bound(tab, broker, term, turn.now, limits)
+            Link::bound(lane, turn.now, limits)
         } else {
-            let binding = self.next_binding();
-            Link::new(tab, broker, term, binding, turn.now, limits)
+            Link::new(lane, self.next_binding(), turn.now, limits)
         };
         link.elected = reign.map(|it| it.elected);
         // The others learn of its end by the lock that one of them takes then.
@@ -345,7 +349,7 @@ impl Joined {
             link.is_watched = true;
             turn.acquire(Lock::Tab(broker));
         }
-        turn.out.push(Output::OpenLane(link.lane()));
+        turn.out.push(Output::OpenLane(lane));
         self.broker_seen = Some(turn.now);
         let is_believed = self.unproven.follow(turn.now);
         if is_believed {

@@ -49,7 +49,7 @@ impl Joined {
             None => self.on_disclaimer(tab, turn),
         }
         if let Part::Client(link) = &self.part
-            && link.broker == tab
+            && link.broker() == tab
             && let Some(identity) = log
         {
             self.on_identity(identity, true, turn);
@@ -67,7 +67,7 @@ impl Joined {
             turn.event(EventKind::TabLeft(tab));
         }
         if let Part::Client(link) = &mut self.part
-            && link.broker == tab
+            && link.broker() == tab
             && !core::mem::replace(&mut link.is_watched, true)
         {
             turn.acquire(Lock::Tab(tab));
@@ -91,7 +91,7 @@ impl Joined {
         }
         match &mut self.part {
             Part::Waiting | Part::Taking(_) => {}
-            Part::Client(link) if link.broker == tab => self.on_broker_gone(turn),
+            Part::Client(link) if link.broker() == tab => self.on_broker_gone(turn),
             Part::Client(_) => {}
             Part::Broker(reign) => {
                 if reign.watched.remove(&tab) {
@@ -106,7 +106,7 @@ impl Joined {
     pub(super) fn drop_silent_tabs(&mut self, turn: &mut Turn<'_>) {
         for tab in self.roster.silent(turn.now, self.settings.silence_ms) {
             match &self.part {
-                Part::Client(link) if link.broker == tab => {
+                Part::Client(link) if link.broker() == tab => {
                     self.forget(tab, EventKind::TabLost(tab), turn);
                     turn.control(ControlMessage::Who {
                         tab_id: self.tab_id,

@@ -129,7 +129,7 @@ impl Joined {
             // Its tab is missed when it is silent. Of a broker that said goodbye nothing else can tell whether it is gone.
             Lock::Tab(tab) => {
                 if let Part::Client(link) = &self.part
-                    && link.broker == tab
+                    && link.broker() == tab
                     && link.is_watched
                 {
                     self.on_broker_gone(turn);

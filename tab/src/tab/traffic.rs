@@ -36,7 +36,7 @@ impl Joined {
             return;
         };
         link.reset(binding, at);
-        let broker = link.broker;
+        let broker = link.broker();
         self.stats.lane_resets += 1;
         self.event_seldom("lane", turn, || EventKind::LaneReset(broker));
         self.clients_down(turn);
@@ -77,7 +77,7 @@ impl Joined {
                 self.give_room();
             }
             Part::Broker(reign) => {
-                if lane.term == reign.host.term {
+                if lane == reign.host.lane(lane.tab) {
                     self.with_host(turn, |host, now, out| {
                         host.on_frame(now, lane.tab, (frame, bytes.len()), out);
                     });
@@ -294,15 +294,15 @@ impl Joined {
 
     /// Gives a client a connection if there is a broker; if not, [`Self::clients_up`] will.
     fn connect(&mut self, no: LocalNo) {
-        let term = match &self.part {
-            Part::Broker(reign) => reign.host.term,
-            Part::Client(link) if link.is_bound() => link.lane().term,
+        let broker = match &self.part {
+            Part::Broker(reign) => (reign.host.term, self.tab_id),
+            Part::Client(link) if link.is_bound() => (link.lane().term, link.broker()),
             Part::Client(_) | Part::Waiting | Part::Taking(_) => return,
         };
         self.last_connection += 1;
         let connection = ConnectionNo(self.last_connection);
         self.connections.insert(connection, no);
-        let up = ClientInput::Up(term, connection);
+        let up = ClientInput::Up(broker, connection);
         self.steps.push_back(Step::ToLocal(no, up));
     }
 
@@ -469,7 +469,7 @@ impl Joined {
         }
         self.watch(lane.tab, turn);
         if let Part::Broker(reign) = &self.part
-            && reign.host.term == lane.term
+            && reign.host.lane(lane.tab) == lane
             && reign.watched.contains(&lane.tab)
         {
             self.with_host(turn, |host, now, out| {
@@ -507,12 +507,8 @@ impl Joined {
                 }
                 HostOutput::CloseLane(lane) => turn.out.push(Output::CloseLane(lane)),
                 HostOutput::Broken(tab) => self.on_lane_broken(tab, turn),
-                HostOutput::Unbind(Lane { tab, term }, binding) => {
-                    turn.control(ControlMessage::Unbind {
-                        tab_id: tab,
-                        term,
-                        binding,
-                    });
+                HostOutput::Unbind(lane, binding) => {
+                    turn.control(ControlMessage::Unbind { lane, binding });
                 }
                 HostOutput::Persist(batch, bytes) => self.persist(batch, &bytes),
                 HostOutput::NotEncodable(error) => self.on_not_encodable(error, turn),

@@ -20,8 +20,12 @@ fn two_tabs() -> World {
 }
 
 fn lane(world: &World, tab: TabId) -> Lane {
+    let broker = match world.role(tab) {
+        Role::Client { broker, .. } => broker,
+        Role::Broker { .. } | Role::Waiting => tab,
+    };
     let term = world.term(tab);
-    Lane { tab, term }
+    Lane { tab, broker, term }
 }
 
 fn assert_works(world: &mut World) {
@@ -161,25 +165,56 @@ fn a_broker_that_is_said_to_be_gone_stays_the_broker() {
     assert_works(&mut world);
 }
 
+fn last_binding(world: &World) -> u32 {
+    let said = world.control.iter().map(|(_, message)| message);
+    let bindings = said.filter_map(|message| match message {
+        ControlMessage::Bind { binding, .. } => Some(*binding),
+        _ => None,
+    });
+    bindings.max().unwrap_or_default()
+}
+
+/// Without a database two brokers may choose one term.
+#[test]
+fn what_is_for_another_broker_of_the_same_term_is_not_for_this_one() {
+    let mut world = two_tabs();
+    world.subscribe(id(1), "a");
+    world.frames_to_lose = 1;
+    world.publish(id(2), "a", "once", QoS::AtMostOnce);
+    let (own, frame) = world.lost.pop().unwrap();
+    assert_eq!(own, lane(&world, id(2)));
+    let others = Lane {
+        broker: id(9),
+        ..own
+    };
+    world.heard(id(2));
+    world.say(ControlMessage::Bind {
+        lane: others,
+        binding: 99,
+    });
+    let unbind = ControlMessage::Unbind {
+        lane: others,
+        binding: last_binding(&world),
+    };
+    world.say(unbind);
+    world.input(id(1), Input::Frame(others, frame.clone()));
+    world.input(id(2), Input::Frame(others, frame.clone()));
+    world.pass(1_000);
+    assert!(world.payloads(id(1)).is_empty());
+    assert!(world.statuses(id(2)).is_empty());
+    world.input(id(1), Input::Frame(own, frame));
+    assert_eq!(world.payloads(id(1)), ["once"]);
+    assert!(world.statuses(id(2)).is_empty());
+    assert_works(&mut world);
+}
+
 #[test]
 fn an_unbind_leads_to_a_new_binding() {
     let mut world = two_tabs();
 
-    let Lane { tab, term } = lane(&world, id(2));
-    let binding = world
-        .control
-        .iter()
-        .filter_map(|(_, message)| match message {
-            ControlMessage::Bind { binding, .. } => Some(*binding),
-            _ => None,
-        })
-        .max()
-        .unwrap();
-    let unbind = |binding| ControlMessage::Unbind {
-        tab_id: tab,
-        term,
-        binding,
-    };
+    let lane = lane(&world, id(2));
+    let binding = last_binding(&world);
+    let unbind = |binding| ControlMessage::Unbind { lane, binding };
     world.heard(id(2));
     world.say(unbind(binding - 1));
     assert!(world.statuses(id(2)).is_empty(), "an old one is ignored");
@@ -211,8 +246,10 @@ fn garbage_is_counted_changes_nothing_and_is_told_once_a_second() {
         world.input(
             id(1),
             Input::Control(ControlMessage::Unbind {
-                tab_id: id(1),
-                term: Term(u64::MAX),
+                lane: Lane {
+                    term: Term(u64::MAX),
+                    ..lane
+                },
                 binding: 1,
             }),
         );

@@ -5,7 +5,7 @@ use tab::api::{
 };
 use tab::control::{Announcement, ControlMessage, SAFE_INTEGER_MAX};
 use tab::storage::{Row, RowKind, Seq};
-use tab::{Input, Lock, Settings, TabId};
+use tab::{Input, Lane, Lock, Settings, TabId};
 
 use crate::world::{World, claim, id};
 
@@ -57,13 +57,19 @@ fn a_term_far_ahead_of_the_clock_is_dropped_and_counted() {
         ..claim(id(9), far)
     }));
     world.say(ControlMessage::Bind {
-        tab_id: id(9),
-        term: far,
+        lane: Lane {
+            tab: id(9),
+            broker: id(1),
+            term: far,
+        },
         binding: 1,
     });
     world.say(ControlMessage::Unbind {
-        tab_id: id(2),
-        term: far,
+        lane: Lane {
+            tab: id(2),
+            broker: id(1),
+            term: far,
+        },
         binding: 1,
     });
     world.say(ControlMessage::Pong {

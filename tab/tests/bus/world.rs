@@ -30,6 +30,8 @@ pub(crate) struct World {
     /// Everything posted on the control channel, and when.
     pub(crate) control: Vec<(Time, ControlMessage)>,
     pub(crate) frames_to_lose: usize,
+    /// The frames that were lost.
+    pub(crate) lost: Vec<(Lane, Vec<u8>)>,
     /// What the tabs want of it while they are elected.
     durability: Durability,
     pub(crate) disk: Disk,
@@ -151,6 +153,7 @@ impl World {
             arriving: VecDeque::new(),
             control: Vec::new(),
             frames_to_lose: 0,
+            lost: Vec::new(),
             durability,
             disk: Disk::default(),
             stuck: BTreeSet::new(),
@@ -470,7 +473,7 @@ impl World {
                 assert!(node.lanes.contains(&lane), "{lane:?} is not open");
                 if self.frames_to_lose > 0 {
                     self.frames_to_lose -= 1;
-                    return;
+                    return self.lost.push((lane, bytes));
                 }
                 for (tab, node) in &self.tabs {
                     if *tab != from && node.lanes.contains(&lane) {
