@@ -385,6 +385,8 @@ fn recover<'c>(
         Fault::Cache => {
             page.back();
             page.show();
+            // A page that was not in the cache is loaded anew.
+            page.until_true("the page's script", "typeof life !== 'undefined'");
             let life = page.life();
             let shown = life.iter().rfind(|it| it.what == "pageshow");
             has_happened = shown.is_some_and(|it| it.persisted);
