@@ -121,6 +121,11 @@ impl Oracle {
 
     /// The client is not connected any more, and will not be unless its page asks for it.
     pub(super) fn leave_session(&mut self, now: Moment, key: ClientKey) {
+        let client = self.client(key);
+        // Its CONNECT may be on its way still, and do what it asks for: end the connection of a later client, for one.
+        let connecting = client
+            .filter(|client| client.connection.is_none())
+            .and_then(|client| client.client_id.clone());
         let mut contested = Vec::new();
         for (client_id, session) in &mut self.sessions {
             if !session.holders.contains(&key) {
@@ -137,6 +142,10 @@ impl Oracle {
         }
         for client_id in contested {
             self.doubt_subscriptions(&client_id);
+        }
+        if let Some(session) = connecting.and_then(|id| self.sessions.get_mut(&id)) {
+            let until = now.at.plus_ms(LATE_MS).as_ms();
+            session.late.insert(key, until);
         }
     }
 
@@ -178,17 +187,12 @@ impl Oracle {
             .copied()
             .collect();
         for key in keys {
-            let is_connecting = self
-                .client(key)
-                .is_some_and(|client| client.connection.is_none());
-            let client_id = self.client(key).and_then(|client| client.client_id.clone());
             self.leave_session(now, key);
-            // Its CONNECT may be on its way, and do what it asks for.
-            if is_connecting
-                && let Some(session) = client_id.and_then(|id| self.sessions.get_mut(&id))
-            {
-                session.end();
-                session.unsettled_until = now.at.plus_ms(LATE_MS).as_ms();
+            for session in self.sessions.values_mut() {
+                // What its CONNECT does, if it comes still, nobody hears of.
+                if session.late.contains_key(&key) {
+                    session.end();
+                }
             }
         }
     }

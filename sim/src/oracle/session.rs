@@ -25,8 +25,8 @@ pub(super) struct Session {
     pub(super) holders: BTreeSet<ClientKey>,
     /// Whether several clients ever had it in turn: each may have left packet identifiers that the others do not know of.
     pub(super) was_shared: bool,
-    /// Until when a CONNECT of a client that is gone may still come.
-    pub(super) unsettled_until: u64,
+    /// Clients that left before they were connected, and until when their CONNECT may still come.
+    pub(super) late: BTreeMap<ClientKey, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +54,11 @@ impl Session {
 
     /// Several clients take it from each other, or may do so still.
     pub(super) fn is_contested(&self, now: Moment) -> bool {
-        self.holders.len() > 1 || now.at.as_ms() < self.unsettled_until
+        // What one client sends keeps its order.
+        let may_come = |(key, until): (&ClientKey, &u64)| {
+            now.at.as_ms() < *until && !self.holders.contains(key)
+        };
+        self.holders.len() > 1 || self.late.iter().any(may_come)
     }
 
     pub(super) fn asked<'a>(&mut self, filters: impl Iterator<Item = &'a str>) {
