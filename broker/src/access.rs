@@ -28,7 +28,7 @@ pub trait Access: fmt::Debug + Send {
     /// Whether a client may publish to a topic, with a PUBLISH or its will.
     fn may_publish(&mut self, client: &Client<'_>, topic: &TopicName) -> ReasonCode;
 
-    /// Whether a client may subscribe to a filter.
+    /// Whether a client may subscribe to a filter. It is not asked again about the messages that the subscription brings.
     fn may_subscribe(&mut self, client: &Client<'_>, filter: &TopicFilter) -> ReasonCode;
 }
 

@@ -356,4 +356,32 @@ mod tests {
         let readme = include_str!("../README.md");
         assert!(readme.contains(KEYS), "the README tells other keys");
     }
+
+    #[test]
+    fn the_examples_of_the_readme_can_be_used() {
+        let readme = include_str!("../README.md");
+        let examples = readme.split("```json").skip(1);
+        let examples: Vec<_> = examples
+            .filter_map(|rest| Some(rest.split_once("```")?.0))
+            .collect();
+        assert_eq!(examples.len(), 2);
+        let client = Client {
+            client_id: "a",
+            username: None,
+        };
+        let may = |example: &str, filter: &str| {
+            let mut access = Config::parse(example).unwrap().access(&|_| {});
+            access.may_subscribe(&client, &TopicFilter::parse(filter).unwrap())
+        };
+        for filter in ["#", "$SYS/#", "a/b"] {
+            assert_eq!(may(examples[0], filter), ReasonCode::Success, "{filter}");
+        }
+        for filter in ["clients/a/#", "news/#", "news/today"] {
+            assert_eq!(may(examples[1], filter), ReasonCode::Success, "{filter}");
+        }
+        for filter in ["#", "$SYS/#", "clients/b/x", "clients/+/x", "+/today"] {
+            let refused = ReasonCode::NotAuthorized;
+            assert_eq!(may(examples[1], filter), refused, "{filter}");
+        }
+    }
 }

@@ -11,8 +11,15 @@ use crate::{ReasonCode, TopicFilter, TopicName};
 
 /// Lets in those who are on its list, by password or SCRAM-SHA-256, and lets them do what their rules allow.
 ///
-/// The rules are asked in order, those of the user before those for everybody, and the first that applies decides; what
-/// none decides is allowed. To allow only what is named, end with rules that deny `#` and `$SYS/#`.
+/// The rules are asked in order, those of the user before those for everybody, and the first that applies decides. The
+/// default is to allow: a client may do what no rule decides. To allow only what is named, end with a rule that denies
+/// `#`.
+///
+/// A rule is about security and not about delivery: a wildcard at its beginning covers names that begin with `$`, too.
+/// `deny #` closes `$SYS`, and `allow #` opens it; to keep it closed, deny `$SYS/#` before.
+///
+/// A client may not subscribe to a filter that could match a topic it is denied: what a subscription brings is not looked
+/// at again when messages are delivered. So `deny a/b` refuses `a/b`, and `a/+` and `#` with it.
 #[derive(Clone, Debug, Default)]
 pub struct Users {
     anonymous: bool,
@@ -68,7 +75,8 @@ impl core::error::Error for RuleError {}
 
 impl Rule {
     /// Allows what `filter` covers: publishing to a topic that it matches, subscribing to a filter that matches nothing
-    /// else than it does. `%c` in it stands for the client identifier, `%u` for the user name.
+    /// else than it does. A wildcard at its beginning covers names that begin with `$`, too. `%c` in it stands for the
+    /// client identifier, `%u` for the user name.
     ///
     /// # Errors
     ///
@@ -78,7 +86,8 @@ impl Rule {
     }
 
     /// Denies what `filter` touches: publishing to a topic that it matches, subscribing to a filter with which it has a
-    /// topic in common. `%c` in it stands for the client identifier, `%u` for the user name.
+    /// topic in common, also to a wider one. A wildcard at its beginning covers names that begin with `$`, too. `%c` in
+    /// it stands for the client identifier, `%u` for the user name.
     ///
     /// # Errors
     ///
@@ -251,31 +260,28 @@ fn substituted(level: &str, client: &Client<'_>) -> Option<String> {
     Some(text)
 }
 
-/// Whether every topic that `b` matches is matched by `a`.
-fn covers(a: &[Level], b: &[Level]) -> bool {
-    if hides(a, b) {
-        return false;
-    }
-    let mut b = b.iter();
-    for wanted in a {
-        match (wanted, b.next()) {
+/// Whether a rule speaks of every topic that `wanted` matches.
+fn covers(rule: &[Level], wanted: &[Level]) -> bool {
+    let mut wanted = wanted.iter();
+    for level in rule {
+        match (level, wanted.next()) {
             (Level::Rest, _) => return true,
             (Level::Any, Some(Level::Name(_) | Level::Any)) => {}
             (Level::Name(a), Some(Level::Name(b))) if a == b => {}
             _ => return false,
         }
     }
-    b.next().is_none()
+    wanted.next().is_none()
 }
 
-/// Whether there is a topic that both match.
-fn overlap(a: &[Level], b: &[Level]) -> bool {
-    if hides(a, b) || hides(b, a) {
+/// Whether a rule speaks of a topic that a client's filter matches.
+fn overlap(rule: &[Level], filter: &[Level]) -> bool {
+    if passes_over(filter, rule) {
         return false;
     }
-    let (mut a, mut b) = (a.iter(), b.iter());
+    let (mut rule, mut filter) = (rule.iter(), filter.iter());
     loop {
-        match (a.next(), b.next()) {
+        match (rule.next(), filter.next()) {
             (Some(Level::Rest), _) | (_, Some(Level::Rest)) | (None, None) => return true,
             (Some(Level::Name(a)), Some(Level::Name(b))) if a != b => return false,
             (None, Some(_)) | (Some(_), None) => return false,
@@ -284,10 +290,11 @@ fn overlap(a: &[Level], b: &[Level]) -> bool {
     }
 }
 
-/// Whether `a` starts with a wildcard and `b` with a name that no wildcard matches. [MQTT-4.7.2-1]
-fn hides(a: &[Level], b: &[Level]) -> bool {
-    matches!(a.first(), Some(Level::Any | Level::Rest))
-        && matches!(b.first(), Some(Level::Name(name)) if name.starts_with('$'))
+/// Whether a client's filter begins with a wildcard and a rule with a name that no wildcard of a subscription matches.
+/// [MQTT-4.7.2-1]
+fn passes_over(filter: &[Level], rule: &[Level]) -> bool {
+    matches!(filter.first(), Some(Level::Any | Level::Rest))
+        && matches!(rule.first(), Some(Level::Name(name)) if name.starts_with('$'))
 }
 
 #[cfg(test)]
@@ -360,7 +367,32 @@ mod tests {
         assert!(!may_publish(&rules, "a"));
         assert!(may_publish(&rules, "b"));
         assert!(!may_publish(&[deny("#")], "a"));
-        assert!(may_publish(&[deny("#")], "$SYS/a"));
+        assert!(may_publish(&[], "a"), "by default it is allowed");
+    }
+
+    #[test]
+    fn a_wildcard_of_a_rule_covers_names_with_a_dollar_too() {
+        for name in ["$SYS/a", "$private/a", "$x"] {
+            assert!(!may_publish(&[deny("#")], name), "{name}");
+            assert!(!may_subscribe(&[deny("#")], name), "{name}");
+            assert!(may_publish(&[allow("#"), deny("#")], name), "{name}");
+            assert!(may_subscribe(&[allow("#"), deny("#")], name), "{name}");
+        }
+        for filter in ["$SYS/#", "$private/#", "$x/+", "$share/g/$SYS/#"] {
+            assert!(!may_subscribe(&[deny("#")], filter), "{filter}");
+            assert!(may_subscribe(&[allow("#"), deny("#")], filter), "{filter}");
+        }
+        let level = [deny("+/a")];
+        assert!(!may_publish(&level, "$x/a"));
+        assert!(!may_subscribe(&level, "$x/a"));
+        assert!(!may_subscribe(&level, "$x/#"));
+        assert!(may_subscribe(&level, "$x/b"));
+        let closed = [deny("$SYS/#"), allow("#")];
+        assert!(!may_publish(&closed, "$SYS/a"));
+        assert!(!may_subscribe(&closed, "$SYS/a"));
+        assert!(may_subscribe(&closed, "$private/a"));
+        // A subscription to it brings nothing of what begins with a dollar.
+        assert!(may_subscribe(&closed, "#"));
     }
 
     #[test]
@@ -374,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_denied_cannot_be_had_through_a_wider_filter() {
+    fn a_denied_topic_cannot_be_had_through_a_wider_filter() {
         for filter in [
             "a/b",
             "a/+",

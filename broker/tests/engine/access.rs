@@ -73,6 +73,28 @@ fn a_filter_that_is_not_allowed_is_refused_by_itself() {
 }
 
 #[test]
+fn a_set_of_rules_that_ends_with_deny_all_is_closed_for_the_statistics_too() {
+    let rules = vec![
+        Rule::allow(Permission::All, "open/#").unwrap(),
+        Rule::deny(Permission::All, "#").unwrap(),
+    ];
+    let users = Users::new().with_anonymous(true).with_rules(rules);
+    let mut world = World::with_access(plain_config(), users);
+    world.join(A, client("a"));
+    let many = SubscribePacket::new(1)
+        .add_filter("open/#", QOS0)
+        .add_filter("#", QOS0)
+        .add_filter("$SYS/#", QOS0)
+        .add_filter("$private/a", QOS0);
+    world.send(
+        A,
+        many,
+        "A SUBACK 1 GrantedQoS0 NotAuthorized NotAuthorized NotAuthorized",
+    );
+    world.send(A, publish1(1, "$x", ""), "A PUBACK 1 NotAuthorized");
+}
+
+#[test]
 fn a_message_that_is_not_allowed_reaches_nobody() {
     let mut world = world();
     world.join(A, client("a"));
