@@ -82,7 +82,7 @@ pub(crate) async fn serve(
     let mut ending = Ending::Normal;
     let sent = {
         let mut reading = pin!(read(conn, &mut source, &engine, bounds));
-        let mut writing = pin!(write(&mut sink, outgoing));
+        let mut writing = pin!(write(conn, &mut sink, &engine, outgoing));
         tokio::select! {
             sent = &mut writing => sent,
             end = &mut reading => {
@@ -131,11 +131,18 @@ async fn read(conn: ConnId, source: &mut impl Source, engine: &ToEngine, bounds:
     ending
 }
 
-async fn write(sink: &mut impl Sink, mut outgoing: Outgoing) -> io::Result<()> {
+async fn write(
+    conn: ConnId,
+    sink: &mut impl Sink,
+    engine: &ToEngine,
+    mut outgoing: Outgoing,
+) -> io::Result<()> {
     let mut batch = Vec::new();
     while outgoing.next(&mut batch).await {
         sink.write(&batch).await?;
-        outgoing.written(&batch);
+        if outgoing.written(&batch) {
+            engine.say(conn, Said::HasRoom).await;
+        }
         batch.clear();
     }
     Ok(())

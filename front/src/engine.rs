@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::outbox::{Full, Outbox};
+use crate::outbox::{Full, Outbox, Pushed};
 
 /// How many things connections have said may wait for the broker; whoever wants to say more waits, and so does whoever
 /// sends to it.
@@ -25,6 +25,8 @@ pub(crate) enum Said {
     Packets(Vec<Packet>),
     /// What came is no packet.
     Malformed(DecodeError),
+    /// It is not congested any more.
+    HasRoom,
     /// It ended.
     Gone,
 }
@@ -54,6 +56,8 @@ pub(crate) struct Engine {
     clock: Clock,
     inbox: mpsc::Receiver<(ConnId, Said)>,
     links: HashMap<ConnId, Link>,
+    /// Connections that have become congested, of which the broker is to be told.
+    congested: Vec<ConnId>,
     /// Connections that do not read, to be given up.
     stuck: Vec<ConnId>,
     /// Whether to tell what happens.
@@ -68,6 +72,7 @@ impl Engine {
             clock: Clock::start(),
             inbox,
             links: HashMap::new(),
+            congested: Vec::new(),
             stuck: Vec::new(),
             verbose,
         };
@@ -129,6 +134,13 @@ impl Engine {
                 }
             }
             Said::Malformed(error) => self.handle(Input::Malformed(conn, error), out),
+            Said::HasRoom => {
+                // It may be congested anew by now; then it says this again.
+                let link = self.links.get(&conn);
+                if link.is_some_and(|link| !link.outbox.is_congested()) {
+                    self.handle(Input::Congested(conn, false), out);
+                }
+            }
             Said::Gone => {
                 self.links.remove(&conn);
                 self.handle(Input::Gone(conn), out);
@@ -139,11 +151,19 @@ impl Engine {
     fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
         self.broker.handle(self.clock.now(), input, out);
         self.carry_out(out);
-        while let Some(conn) = self.stuck.pop() {
-            if self.links.remove(&conn).is_some() {
-                self.broker.handle(self.clock.now(), Input::Gone(conn), out);
-                self.carry_out(out);
-            }
+        loop {
+            let input = if let Some(conn) = self.stuck.pop() {
+                if self.links.remove(&conn).is_none() {
+                    continue;
+                }
+                Input::Gone(conn)
+            } else if let Some(conn) = self.congested.pop() {
+                Input::Congested(conn, true)
+            } else {
+                break;
+            };
+            self.broker.handle(self.clock.now(), input, out);
+            self.carry_out(out);
         }
     }
 
@@ -174,14 +194,18 @@ impl Engine {
             eprintln!("A packet to connection {} was not sent: {error}.", conn.0);
             return;
         }
-        if let Err(Full) = link.outbox.push(Bytes::from(bytes))
-            && !may_be_lost(packet)
-        {
-            eprintln!(
-                "Connection {} does not read what it is sent, and is closed.",
-                conn.0
-            );
-            self.stuck.push(conn);
+        match link.outbox.push(Bytes::from(bytes)) {
+            Ok(Pushed::Waits) => {}
+            Ok(Pushed::Congested) => self.congested.push(conn),
+            // The broker learns of a congestion after what it has just sent.
+            Err(Full) if may_be_lost(packet) => {}
+            Err(Full) => {
+                eprintln!(
+                    "Connection {} does not read what it is sent, and is closed.",
+                    conn.0
+                );
+                self.stuck.push(conn);
+            }
         }
     }
 }

@@ -31,6 +31,32 @@ fn packet(stream: &mut impl Read) -> Vec<u8> {
     packet
 }
 
+/// The next packet, whole, of any length.
+fn any_packet(stream: &mut impl Read) -> Vec<u8> {
+    let mut packet = vec![0; 2];
+    stream.read_exact(&mut packet).unwrap();
+    let mut length = usize::from(packet[1] & 0x7f);
+    for shift in [7, 14, 21] {
+        if packet[packet.len() - 1] < 0x80 {
+            break;
+        }
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        packet.extend(byte);
+        length |= usize::from(byte[0] & 0x7f) << shift;
+    }
+    let header = packet.len();
+    packet.resize(header + length, 0);
+    stream.read_exact(&mut packet[header..]).unwrap();
+    packet
+}
+
+/// [`CONNECT`] with another client identifier of one byte.
+fn connect_as(client_id: &[u8; 1]) -> Vec<u8> {
+    let start = CONNECT.strip_suffix(b"a").unwrap();
+    [start, client_id].concat()
+}
+
 /// Whether the front has ended the connection, without anything more.
 fn has_ended(socket: &mut TcpStream) -> bool {
     match socket.read(&mut [0; 16]) {
@@ -112,9 +138,8 @@ fn ctrl_c_tells_clients_that_the_server_shuts_down() {
     over_tcp.write_all(CONNECT).unwrap();
     assert_eq!(packet(&mut over_tcp)[0], 0x20);
     let mut over_websocket = handshake(front.ws, "mqtt").0;
-    let other = CONNECT.strip_suffix(b"a").unwrap();
     over_websocket
-        .write_all(&frame(0x82, &[other, b"b"].concat()))
+        .write_all(&frame(BINARY, &connect_as(b"b")))
         .unwrap();
     assert_eq!(next_frame(&mut over_websocket).1[0], 0x20);
 
@@ -168,9 +193,7 @@ fn who_does_not_read_loses_qos_0_and_costs_no_more_than_the_bound() {
 
     let before = front.memory();
     let mut publisher = connect(front.tcp);
-    let mut hello = CONNECT.to_vec();
-    *hello.last_mut().unwrap() = b'b';
-    publisher.write_all(&hello).unwrap();
+    publisher.write_all(&connect_as(b"b")).unwrap();
     assert_eq!(packet(&mut publisher)[0], 0x20);
     let message = publish(&[7; 100_000]);
     for _ in 0..1000 {
@@ -196,6 +219,45 @@ fn who_does_not_read_loses_qos_0_and_costs_no_more_than_the_bound() {
         got += 1;
     }
     assert!((1..1000).contains(&got), "{got} messages");
+}
+
+#[test]
+fn who_reads_slowly_is_still_answered_and_keeps_what_is_not_qos_0() {
+    let front = Front::configured(r#"{"outbox_bytes_max": 1000000}"#);
+    let mut slow = connect(front.tcp);
+    // SUBSCRIBE to `t` with QoS 0 and to `q` with QoS 1.
+    let subscribe = b"\x82\x0b\x00\x01\x00\x00\x01t\x00\x00\x01q\x01";
+    slow.write_all(&[CONNECT, subscribe].concat()).unwrap();
+    assert_eq!(packet(&mut slow)[0], 0x20);
+    assert_eq!(packet(&mut slow)[0], 0x90);
+
+    let mut publisher = connect(front.tcp);
+    publisher.write_all(&connect_as(b"b")).unwrap();
+    assert_eq!(packet(&mut publisher)[0], 0x20);
+    // First what fills the system's buffers, then what fills the outbox to the last byte.
+    let large = publish(&[7; 100_000]);
+    for _ in 0..500 {
+        publisher.write_all(&large).unwrap();
+    }
+    publisher.write_all(&publish(b"").repeat(20_000)).unwrap();
+    let kept = 10;
+    for id in 1..=kept {
+        publisher
+            .write_all(&[0x32, 6, 0, 1, b'q', 0, id, 0])
+            .unwrap();
+        assert_eq!(packet(&mut publisher)[0], 0x40);
+    }
+
+    let questions = 100;
+    slow.write_all(&PINGREQ.repeat(questions)).unwrap();
+    let (mut answers, mut of_qos_1) = (0, 0);
+    while answers < questions || of_qos_1 < kept {
+        match any_packet(&mut slow)[0] {
+            0xd0 => answers += 1,
+            0x32 => of_qos_1 += 1,
+            first => assert_eq!(first, 0x30),
+        }
+    }
 }
 
 /// Shakes hands for WebSocket; returns the socket and the head of the answer.
