@@ -38,6 +38,7 @@ pub(crate) struct Config {
     keep_alive_max_s: u16,
     session_expiry_interval_max_s: u32,
     response_information: Option<String>,
+    connecting_max: NonZeroU16,
     clients_max: usize,
     sessions_max: usize,
     session_subscriptions_max: usize,
@@ -126,6 +127,7 @@ impl Default for Config {
             keep_alive_max_s: broker.keep_alive_max_s,
             session_expiry_interval_max_s: broker.session_expiry_interval_max_s,
             response_information: broker.response_information,
+            connecting_max: NonZeroU16::MIN.saturating_add(255),
             clients_max: broker.clients_max,
             sessions_max: broker.sessions_max,
             session_subscriptions_max: broker.session_subscriptions_max,
@@ -221,6 +223,10 @@ impl Config {
             maximum_packet_size: self.maximum_packet_size,
             outbox_bytes_max: self.outbox_bytes_max,
         }
+    }
+
+    pub(crate) fn connecting_max(&self) -> usize {
+        usize::from(self.connecting_max.get())
     }
 
     pub(crate) fn connect_timeout(&self) -> Duration {
@@ -323,6 +329,7 @@ mod tests {
                 "maximum_packet_size: ",
             ),
             (r#"{"clients_max": -1}"#, "clients_max: "),
+            (r#"{"connecting_max": 0}"#, "connecting_max: "),
             (
                 r#"{"users": [{"name": "ada"}]}"#,
                 "users[0]: missing field `password`",

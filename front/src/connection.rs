@@ -11,7 +11,7 @@ use broker::{ConnId, Packet};
 use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 
-use crate::engine::{Said, ToEngine};
+use crate::engine::{Place, Said, ToEngine};
 use crate::outbox::{Outgoing, outbox};
 
 /// How long a client may take to read what was sent before its connection is closed.
@@ -75,9 +75,10 @@ pub(crate) async fn serve(
     mut sink: impl Sink,
     engine: ToEngine,
     bounds: Bounds,
+    place: Place,
 ) {
     let (outbox, outgoing, closed) = outbox(bounds.outbox_bytes_max);
-    engine.say(conn, Said::Opened(outbox)).await;
+    engine.say(conn, Said::Opened { outbox, place }).await;
 
     let mut ending = Ending::Normal;
     let sent = {

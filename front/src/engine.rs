@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::future::pending;
 
 use broker::codec::{self, DecodeError, ProtocolVersion};
-use broker::{Broker, ConnId, Input, Output, Packet, QoS};
+use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, QoS};
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::sleep;
 
 use crate::clock::Clock;
@@ -16,11 +16,14 @@ use crate::outbox::{Full, Outbox, Pushed};
 /// sends to it.
 const INBOX: usize = 256;
 
+/// One of the places for connections whose client is not accepted yet; dropped when it is, or with the connection.
+pub(crate) type Place = OwnedSemaphorePermit;
+
 /// What a connection says.
 #[derive(Debug)]
 pub(crate) enum Said {
-    /// It is open; what the broker sends to it goes there.
-    Opened(Outbox),
+    /// It is open; what the broker sends to it goes to the outbox.
+    Opened { outbox: Outbox, place: Place },
     /// Packets came.
     Packets(Vec<Packet>),
     /// What came is no packet.
@@ -47,6 +50,8 @@ impl ToEngine {
 struct Link {
     outbox: Outbox,
     version: ProtocolVersion,
+    /// None since its client was accepted.
+    place: Option<Place>,
 }
 
 /// The broker and what it has to do with the connections.
@@ -118,9 +123,13 @@ impl Engine {
 
     fn hear(&mut self, conn: ConnId, said: Said, out: &mut Vec<Output>) {
         match said {
-            Said::Opened(outbox) => {
-                let version = ProtocolVersion::default();
-                self.links.insert(conn, Link { outbox, version });
+            Said::Opened { outbox, place } => {
+                let link = Link {
+                    outbox,
+                    version: ProtocolVersion::default(),
+                    place: Some(place),
+                };
+                self.links.insert(conn, link);
                 self.handle(Input::Opened(conn), out);
             }
             Said::Packets(packets) => {
@@ -177,6 +186,11 @@ impl Engine {
                 // The broker is not durable.
                 Output::Persist(..) => {}
                 Output::Event(event) => {
+                    if let BrokerEvent::Connected { conn, .. } = &event
+                        && let Some(link) = self.links.get_mut(conn)
+                    {
+                        link.place = None;
+                    }
                     if self.verbose {
                         eprintln!("{event}");
                     }

@@ -11,14 +11,14 @@ use std::time::Duration;
 use broker::ConnId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::args::Serve;
 use crate::config::Config;
-use crate::connection::{Bounds, serve};
-use crate::engine::{Engine, ToEngine};
+use crate::connection::{Bounds, Sink, Source, serve};
+use crate::engine::{Engine, Place, ToEngine};
 use crate::error::Error;
 use crate::{tcp, websocket};
 
@@ -72,6 +72,7 @@ async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<()
         to_engine,
         bounds: config.bounds(),
         handshake_time: config.connect_timeout(),
+        places: Arc::new(Semaphore::new(config.connecting_max())),
         next: Arc::new(AtomicU64::new(0)),
     };
     let mut accepting = JoinSet::new();
@@ -114,6 +115,8 @@ struct Door {
     to_engine: ToEngine,
     bounds: Bounds,
     handshake_time: Duration,
+    /// For connections whose client is not accepted yet.
+    places: Arc<Semaphore>,
     next: Arc<AtomicU64>,
 }
 
@@ -124,11 +127,15 @@ impl Door {
                 Ok((socket, _)) => {
                     // Without it small packets wait for one another; a socket that refuses is slow, not wrong.
                     let _ = socket.set_nodelay(true);
+                    // Others wait in the system's queue meanwhile. The places are never closed.
+                    let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+                        return;
+                    };
                     let door = self.clone();
                     if what == TCP {
-                        tokio::spawn(door.serve_tcp(socket));
+                        tokio::spawn(door.serve_tcp(socket, place));
                     } else {
-                        tokio::spawn(door.serve_websocket(socket));
+                        tokio::spawn(door.serve_websocket(socket, place));
                     }
                 }
                 Err(error) => {
@@ -139,17 +146,22 @@ impl Door {
         }
     }
 
-    async fn serve_tcp(self, socket: TcpStream) {
+    async fn serve_tcp(self, socket: TcpStream, place: Place) {
         let (source, sink) = tcp::split(socket);
-        serve(self.number(), source, sink, self.to_engine, self.bounds).await;
+        self.serve(source, sink, place).await;
     }
 
-    async fn serve_websocket(self, socket: TcpStream) {
+    async fn serve_websocket(self, socket: TcpStream, place: Place) {
         let maximum = self.bounds.maximum_packet_size;
         if let Some((source, sink)) = websocket::accept(socket, maximum, self.handshake_time).await
         {
-            serve(self.number(), source, sink, self.to_engine, self.bounds).await;
+            self.serve(source, sink, place).await;
         }
+    }
+
+    async fn serve(self, source: impl Source, sink: impl Sink, place: Place) {
+        let number = self.number();
+        serve(number, source, sink, self.to_engine, self.bounds, place).await;
     }
 
     fn number(&self) -> ConnId {

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 #[cfg(unix)]
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::harness::{Front, PATIENCE};
 
@@ -258,6 +258,31 @@ fn who_reads_slowly_is_still_answered_and_keeps_what_is_not_qos_0() {
             first => assert_eq!(first, 0x30),
         }
     }
+}
+
+#[test]
+fn no_more_connections_than_allowed_are_served_before_their_connect() {
+    let front = Front::configured(r#"{"connecting_max": 1, "connect_timeout_ms": 60000}"#);
+    // One who was accepted, and one who left, take no place.
+    let mut accepted = connect(front.tcp);
+    accepted.write_all(CONNECT).unwrap();
+    assert_eq!(packet(&mut accepted)[0], 0x20);
+    drop(connect(front.tcp));
+
+    let mut silent = connect(front.tcp);
+    silent.write_all(&CONNECT[..1]).unwrap();
+    let mut next = connect(front.tcp);
+    next.write_all(&connect_as(b"b")).unwrap();
+    let briefly = Some(Duration::from_millis(100));
+    next.set_read_timeout(briefly).unwrap();
+    let nothing = next.read(&mut [0]).unwrap_err();
+    assert!(matches!(
+        nothing.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut
+    ));
+    drop(silent);
+    next.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(packet(&mut next)[0], 0x20);
 }
 
 /// Shakes hands for WebSocket; returns the socket and the head of the answer.
