@@ -18,6 +18,9 @@ pub(crate) const KEYS: &str = include_str!("keys.txt");
 
 /// How many times a password is hashed: the least that SCRAM-SHA-256 allows. [RFC 7677, 4]
 const ITERATIONS: u32 = 4096;
+/// How long a CONNECT waits at most for another connection of its client to be read. That takes as long as the engine needs
+/// for what it has already got, so this is reached only when something is wrong.
+const TAKEOVER_WAIT: Duration = Duration::from_secs(4);
 /// The largest packet that MQTT can frame, in bytes.
 const PACKET_SIZE_LIMIT: u32 = 268_435_455;
 
@@ -222,6 +225,8 @@ impl Config {
         Bounds {
             maximum_packet_size: self.maximum_packet_size,
             outbox_bytes_max: self.outbox_bytes_max,
+            // Nobody is given up for silence while it waits here.
+            takeover_wait: TAKEOVER_WAIT.min(self.connect_timeout() / 2),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::engine::{Place, Said, ToEngine};
 use crate::outbox::{Outgoing, outbox};
+use crate::takeover::{Asked, read_first};
 
 /// How long a client may take to read what was sent before its connection is closed.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -21,6 +23,9 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// The largest packet that may open a connection, in bytes.
 pub(crate) const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
+
+/// How many packets are handed to the engine at once: in memory a packet is many times larger than its two bytes may be.
+const PACKETS_AT_ONCE: usize = 256;
 
 /// Where bytes come from.
 pub(crate) trait Source: Send {
@@ -66,6 +71,8 @@ pub(crate) enum Ending {
 pub(crate) struct Bounds {
     pub(crate) maximum_packet_size: u32,
     pub(crate) outbox_bytes_max: usize,
+    /// How long a CONNECT waits for another connection of its client to be read.
+    pub(crate) takeover_wait: Duration,
 }
 
 /// Serves a connection to its end.
@@ -78,20 +85,32 @@ pub(crate) async fn serve(
     place: Place,
 ) {
     let (outbox, outgoing, closed) = outbox(bounds.outbox_bytes_max);
-    engine.say(conn, Said::Opened { outbox, place }).await;
+    let (ask, asked) = Asked::new();
+    engine.say(conn, Said::Opened { outbox, ask, place }).await;
 
     let mut ending = Ending::Normal;
     let sent = {
-        let mut reading = pin!(read(conn, &mut source, &engine, bounds));
+        // On the heap, so that it can be dropped early.
+        let mut reading = Box::pin(read(conn, &mut source, &engine, asked, bounds));
         let mut writing = pin!(write(conn, &mut sink, &engine, outgoing));
         tokio::select! {
-            sent = &mut writing => sent,
+            sent = &mut writing => {
+                if sent.is_err() {
+                    // What came before the connection broke is read all the same: a DISCONNECT may be there.
+                    let _ = timeout(FAREWELL, &mut reading).await;
+                }
+                sent
+            }
             end = &mut reading => {
                 ending = end;
                 // What the broker answers to the last packets is still sent: the client may read on.
                 within(LAST_WORDS, &mut writing).await
             }
-            _ = closed => within(LAST_WORDS, &mut writing).await,
+            _ = closed => {
+                // Nothing that this client still says counts, so nobody has to wait for it.
+                drop(reading);
+                within(LAST_WORDS, &mut writing).await
+            }
         }
     };
     // Nothing new to the broker if it closed the connection.
@@ -108,28 +127,69 @@ async fn within<F: Future<Output = io::Result<()>>>(limit: Duration, task: F) ->
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn read(conn: ConnId, source: &mut impl Source, engine: &ToEngine, bounds: Bounds) -> Ending {
+async fn read(
+    conn: ConnId,
+    source: &mut impl Source,
+    engine: &ToEngine,
+    mut asked: Asked,
+    bounds: Bounds,
+) -> Ending {
     let mut frames = Frames::new(bounds.maximum_packet_size);
     let ending = loop {
-        match source.read(&mut frames.buffer).await {
+        let before = frames.buffer.len();
+        let read = tokio::select! {
+            biased;
+            read = source.read(&mut frames.buffer) => read,
+            () = asked.nothing_to_read() => continue,
+        };
+        match read {
             Ok(true) => {}
             Ok(false) | Err(SourceError::Broken) => break Ending::Normal,
             Err(SourceError::NotBinary) => break Ending::NotBinary,
             Err(SourceError::NotAllowed) => break Ending::NotAllowed,
         }
-        let mut packets = Vec::new();
-        let decoded = frames.decode(&mut packets);
-        if !packets.is_empty() {
-            source.trust();
-            engine.say(conn, Said::Packets(packets)).await;
+        let count = frames.buffer.len() - before;
+        loop {
+            let is_first = frames.version.is_none();
+            let mut packets = Vec::new();
+            let decoded = frames.decode(&mut packets);
+            if !packets.is_empty() {
+                source.trust();
+                if is_first {
+                    let_the_other_be_read(conn, packets.first(), engine, bounds).await;
+                }
+                engine.say(conn, Said::Packets(packets)).await;
+            }
+            match decoded {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    engine.say(conn, Said::Malformed(error)).await;
+                    return Ending::Normal;
+                }
+            }
         }
-        if let Err(error) = decoded {
-            engine.say(conn, Said::Malformed(error)).await;
-            return Ending::Normal;
-        }
+        asked.handed_in(count);
     };
     engine.say(conn, Said::Gone).await;
     ending
+}
+
+/// A client that connects anew has said more on its other connection, if it has one: see [`crate::takeover`].
+async fn let_the_other_be_read(
+    conn: ConnId,
+    first: Option<&Packet>,
+    engine: &ToEngine,
+    bounds: Bounds,
+) {
+    if let Some(Packet::Connect(connect)) = first
+        && !connect.client_id.is_empty()
+    {
+        let (request, answer) = read_first();
+        let client_id = connect.client_id.as_str().into();
+        engine.say(conn, Said::Arriving(client_id, request)).await;
+        answer.within(bounds.takeover_wait).await;
+    }
 }
 
 async fn write(
@@ -160,6 +220,9 @@ async fn drain(source: &mut impl Source) {
 #[derive(Debug)]
 struct Frames {
     buffer: BytesMut,
+    /// Taken out of the buffer and not decoded yet, and how much it was.
+    taken: Bytes,
+    chunk: usize,
     maximum_packet_size: u32,
     /// None before CONNECT.
     version: Option<ProtocolVersion>,
@@ -169,35 +232,39 @@ impl Frames {
     fn new(maximum_packet_size: u32) -> Self {
         Self {
             buffer: BytesMut::new(),
+            taken: Bytes::new(),
+            chunk: 0,
             maximum_packet_size,
             version: None,
         }
     }
 
-    /// Takes every whole packet out of the buffer.
-    fn decode(&mut self, packets: &mut Vec<Packet>) -> Result<(), DecodeError> {
-        let mut bytes = self.buffer.split().freeze();
-        let chunk = bytes.len();
-        loop {
+    /// Takes whole packets out of the buffer, a limited number at once; returns whether there may be more.
+    fn decode(&mut self, packets: &mut Vec<Packet>) -> Result<bool, DecodeError> {
+        if self.taken.is_empty() {
+            self.taken = self.buffer.split().freeze();
+            self.chunk = self.taken.len();
+        }
+        while packets.len() < PACKETS_AT_ONCE {
             let maximum = match self.version {
                 Some(_) => self.maximum_packet_size,
                 None => self.maximum_packet_size.min(CONNECT_BYTES_MAX),
             };
             let version = self.version.unwrap_or_default();
-            let Some(mut packet) = codec::decode(&mut bytes, version, maximum)? else {
-                break;
+            let Some(mut packet) = codec::decode(&mut self.taken, version, maximum)? else {
+                // The beginning of a large packet is not copied: nothing else refers to its memory.
+                self.buffer = BytesMut::from(mem::take(&mut self.taken));
+                return Ok(false);
             };
             self.version = Some(match &packet {
                 Packet::Connect(connect) => ProtocolVersion::of(connect),
                 // The broker takes no other first packet.
                 _ => version,
             });
-            let_go(&mut packet, chunk);
+            let_go(&mut packet, self.chunk);
             packets.push(packet);
         }
-        // The beginning of a large packet is not copied: nothing else refers to its memory.
-        self.buffer = BytesMut::from(bytes);
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -217,5 +284,28 @@ impl fmt::Display for Ending {
             Self::NotBinary => "MQTT is sent in binary messages",
             Self::NotAllowed => "a message too long, or against the rules",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_great_many_packets_are_handed_over_in_steps() {
+        let mut frames = Frames::new(1000);
+        frames.version = Some(ProtocolVersion::V5);
+        let count = 2 * PACKETS_AT_ONCE + 1;
+        frames.buffer.extend(b"\xc0\x00".repeat(count));
+        frames.buffer.extend(b"\xc0");
+        let mut step = || {
+            let mut packets = Vec::new();
+            let more = frames.decode(&mut packets).unwrap();
+            (packets.len(), more)
+        };
+        assert_eq!(step(), (PACKETS_AT_ONCE, true));
+        assert_eq!(step(), (PACKETS_AT_ONCE, true));
+        assert_eq!(step(), (1, false));
+        assert_eq!(frames.buffer[..], b"\xc0"[..]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::pending;
+use std::sync::Arc;
 
 use broker::codec::{self, DecodeError, ProtocolVersion};
 use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, QoS};
@@ -11,6 +12,7 @@ use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::outbox::{Full, Outbox, Pushed};
+use crate::takeover::{Ask, Holders, ReadFirst};
 
 /// How many things connections have said may wait for the broker; whoever wants to say more waits, and so does whoever
 /// sends to it.
@@ -23,7 +25,13 @@ pub(crate) type Place = OwnedSemaphorePermit;
 #[derive(Debug)]
 pub(crate) enum Said {
     /// It is open; what the broker sends to it goes to the outbox.
-    Opened { outbox: Outbox, place: Place },
+    Opened {
+        outbox: Outbox,
+        ask: Ask,
+        place: Place,
+    },
+    /// A client with this identifier is about to connect.
+    Arriving(Arc<str>, ReadFirst),
     /// Packets came.
     Packets(Vec<Packet>),
     /// What came is no packet.
@@ -50,8 +58,12 @@ impl ToEngine {
 struct Link {
     outbox: Outbox,
     version: ProtocolVersion,
+    /// Where it is asked to read its socket.
+    ask: Ask,
     /// None since its client was accepted.
     place: Option<Place>,
+    /// What its client calls itself, or was told to.
+    client_id: Option<Arc<str>>,
 }
 
 /// The broker and what it has to do with the connections.
@@ -61,6 +73,7 @@ pub(crate) struct Engine {
     clock: Clock,
     inbox: mpsc::Receiver<(ConnId, Said)>,
     links: HashMap<ConnId, Link>,
+    holders: Holders,
     /// Connections that have become congested, of which the broker is to be told.
     congested: Vec<ConnId>,
     /// Connections that do not read, to be given up.
@@ -77,6 +90,7 @@ impl Engine {
             clock: Clock::start(),
             inbox,
             links: HashMap::new(),
+            holders: Holders::default(),
             congested: Vec::new(),
             stuck: Vec::new(),
             verbose,
@@ -123,15 +137,18 @@ impl Engine {
 
     fn hear(&mut self, conn: ConnId, said: Said, out: &mut Vec<Output>) {
         match said {
-            Said::Opened { outbox, place } => {
+            Said::Opened { outbox, ask, place } => {
                 let link = Link {
                     outbox,
                     version: ProtocolVersion::default(),
+                    ask,
                     place: Some(place),
+                    client_id: None,
                 };
                 self.links.insert(conn, link);
                 self.handle(Input::Opened(conn), out);
             }
+            Said::Arriving(client_id, request) => self.arrive(conn, client_id, &request),
             Said::Packets(packets) => {
                 for packet in packets {
                     if let (Packet::Connect(connect), Some(link)) =
@@ -151,8 +168,22 @@ impl Engine {
                 }
             }
             Said::Gone => {
-                self.links.remove(&conn);
+                self.forget(conn);
                 self.handle(Input::Gone(conn), out);
+            }
+        }
+    }
+
+    /// Asks the connections that have the identifier of a client to read what has arrived there, before that client connects.
+    fn arrive(&mut self, conn: ConnId, client_id: Arc<str>, request: &ReadFirst) {
+        let Some(link) = self.links.get_mut(&conn) else {
+            return;
+        };
+        link.client_id = Some(Arc::clone(&client_id));
+        for other in self.holders.arriving(client_id, conn) {
+            if let Some(link) = self.links.get(&other) {
+                // One that is about to end reads no more.
+                let _ = link.ask.send(request.clone());
             }
         }
     }
@@ -162,7 +193,7 @@ impl Engine {
         self.carry_out(out);
         loop {
             let input = if let Some(conn) = self.stuck.pop() {
-                if self.links.remove(&conn).is_none() {
+                if !self.forget(conn) {
                     continue;
                 }
                 Input::Gone(conn)
@@ -176,20 +207,41 @@ impl Engine {
         }
     }
 
+    /// Sends nothing more to a connection; returns whether it was there.
+    fn forget(&mut self, conn: ConnId) -> bool {
+        let Some(link) = self.links.remove(&conn) else {
+            return false;
+        };
+        if let Some(client_id) = link.client_id {
+            self.holders.gone(&client_id, conn);
+        }
+        true
+    }
+
+    /// The client of a connection was accepted.
+    fn accepted(&mut self, conn: ConnId, client_id: &Arc<str>) {
+        if let Some(link) = self.links.get_mut(&conn) {
+            link.place = None;
+            link.client_id = Some(Arc::clone(client_id));
+            self.holders.accepted(Arc::clone(client_id), conn);
+        }
+    }
+
     fn carry_out(&mut self, out: &mut Vec<Output>) {
         for output in out.drain(..) {
             match output {
                 Output::Send(conn, packet) => self.send(conn, &packet),
                 Output::Close(conn, _) => {
-                    self.links.remove(&conn);
+                    self.forget(conn);
                 }
                 // The broker is not durable.
                 Output::Persist(..) => {}
                 Output::Event(event) => {
-                    if let BrokerEvent::Connected { conn, .. } = &event
-                        && let Some(link) = self.links.get_mut(conn)
+                    if let BrokerEvent::Connected {
+                        conn, client_id, ..
+                    } = &event
                     {
-                        link.place = None;
+                        self.accepted(*conn, client_id);
                     }
                     if self.verbose {
                         eprintln!("{event}");

@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod outbox;
 mod server;
+mod takeover;
 mod tcp;
 mod websocket;
 

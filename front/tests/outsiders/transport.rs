@@ -2,7 +2,6 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-#[cfg(unix)]
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -283,6 +282,68 @@ fn no_more_connections_than_allowed_are_served_before_their_connect() {
     drop(silent);
     next.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(packet(&mut next)[0], 0x20);
+}
+
+/// A client that has a will, publishes, disconnects, and connects anew at once. `send` opens a connection with its CONNECT
+/// and waits for the CONNACK; then it sends the packets it is given, and closes.
+fn reconnect_at_once(front: &Front, send: impl Fn(&[u8], &[u8])) {
+    let mut observer = connect(front.tcp);
+    let subscribe = b"\x82\x07\x00\x01\x00\x00\x01#\x00";
+    observer
+        .write_all(&[&connect_as(b"o")[..], subscribe].concat())
+        .unwrap();
+    assert_eq!(packet(&mut observer)[0], 0x20);
+    assert_eq!(packet(&mut observer)[0], 0x90);
+
+    // Clean start, the will `dead` of QoS 0 at the topic `w`.
+    let hello = b"\x10\x18\x00\x04MQTT\x05\x06\x00\x00\x00\x00\x01a\x00\x00\x01w\x00\x04dead";
+    let rounds = 500_u16;
+    for round in 0..rounds {
+        let message = publish(&round.to_be_bytes());
+        send(hello, &[&message[..], DISCONNECT].concat());
+    }
+    for round in 0..rounds {
+        let message = any_packet(&mut observer);
+        assert_eq!(message, publish(&round.to_be_bytes()), "round {round}");
+    }
+}
+
+#[test]
+fn what_a_client_said_before_it_connects_anew_comes_before_that() {
+    let front = Front::start();
+    reconnect_at_once(&front, |hello, rest| {
+        let mut socket = connect(front.tcp);
+        socket.write_all(hello).unwrap();
+        assert_eq!(packet(&mut socket)[0], 0x20);
+        socket.write_all(rest).unwrap();
+    });
+}
+
+#[test]
+fn what_a_client_said_over_websocket_before_it_connects_anew_comes_before_that() {
+    let front = Front::start();
+    reconnect_at_once(&front, |hello, rest| {
+        let (mut socket, _) = handshake(front.ws, "mqtt");
+        socket.write_all(&frame(BINARY, hello)).unwrap();
+        assert_eq!(next_frame(&mut socket).1[0], 0x20);
+        socket.write_all(&frame(BINARY, rest)).unwrap();
+    });
+}
+
+#[test]
+fn a_client_that_sends_without_end_does_not_keep_itself_out() {
+    let front = Front::start();
+    let mut old = connect(front.tcp);
+    old.write_all(CONNECT).unwrap();
+    assert_eq!(packet(&mut old)[0], 0x20);
+    let flood = thread::spawn(move || {
+        let messages = publish(&[7; 1000]).repeat(100);
+        while old.write_all(&messages).is_ok() {}
+    });
+    let mut new = connect(front.tcp);
+    new.write_all(CONNECT).unwrap();
+    assert_eq!(packet(&mut new)[0], 0x20);
+    flood.join().unwrap();
 }
 
 /// Shakes hands for WebSocket; returns the socket and the head of the answer.

@@ -1,0 +1,197 @@
+//! A session that moves to a new connection: first the old connection's socket is read.
+//!
+//! A client that publishes, disconnects, and connects anew at once has two sockets for a moment. Nothing orders the tasks
+//! that read them, so its CONNECT could overtake its DISCONNECT: its last messages would be lost, and its will published.
+//! Therefore a new connection asks the engine who has its client identifier, and hands in its CONNECT when that connection
+//! has handed in what had arrived there.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::ConnId;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{coop, yield_now};
+use tokio::time::timeout;
+
+/// How much of a connection is read before its session moves, in bytes: more than a system keeps for a socket. A client
+/// that goes on sending on its old connection delays its new one by no more than that.
+const READ_FIRST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Asks a connection to hand in what has arrived. It is dropped when that is done, or need not be done any more.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadFirst(
+    /// Never used: that it is dropped is the answer.
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    mpsc::Sender<Infallible>,
+);
+
+/// Waits until everybody who was asked has answered.
+#[derive(Debug)]
+pub(crate) struct Answer(mpsc::Receiver<Infallible>);
+
+/// A request that can be given to several connections, and their answer.
+pub(crate) fn read_first() -> (ReadFirst, Answer) {
+    let (sender, receiver) = mpsc::channel(1);
+    (ReadFirst(sender), Answer(receiver))
+}
+
+impl Answer {
+    /// Waits for at most `limit`: a connection that never answers must not keep its client out.
+    pub(crate) async fn within(mut self, limit: Duration) {
+        // Whether all have answered or the time is over.
+        let _ = timeout(limit, self.0.recv()).await;
+    }
+}
+
+/// Where a connection is asked. What waits here is bounded by the connections that wait for an answer.
+pub(crate) type Ask = UnboundedSender<ReadFirst>;
+
+/// What a connection was asked, and has not answered yet.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    requests: UnboundedReceiver<ReadFirst>,
+    /// With how many bytes each may still wait for.
+    open: Vec<(ReadFirst, usize)>,
+}
+
+impl Asked {
+    pub(crate) fn new() -> (Ask, Self) {
+        let (ask, requests) = unbounded_channel();
+        let open = Vec::new();
+        (ask, Self { requests, open })
+    }
+
+    /// To be polled whenever the socket had nothing to read: that answers what was asked before. Resolves when the socket
+    /// has to be looked at again.
+    pub(crate) async fn nothing_to_read(&mut self) {
+        // Without budget the runtime says of any socket that it has nothing.
+        if !coop::has_budget_remaining() {
+            return yield_now().await;
+        }
+        self.open.clear();
+        match self.requests.recv().await {
+            Some(request) => self.open.push((request, READ_FIRST_BYTES_MAX)),
+            // The engine has no more questions.
+            None => pending().await,
+        }
+    }
+
+    /// So many bytes were read and handed in.
+    pub(crate) fn handed_in(&mut self, bytes: usize) {
+        self.open.retain_mut(|(_, left)| {
+            *left = left.saturating_sub(bytes);
+            *left > 0
+        });
+        while let Ok(request) = self.requests.try_recv() {
+            self.open.push((request, READ_FIRST_BYTES_MAX));
+        }
+    }
+}
+
+/// Which connections have which client identifier.
+#[derive(Debug, Default)]
+pub(crate) struct Holders(HashMap<Arc<str>, Holder>);
+
+#[derive(Debug, Default)]
+struct Holder {
+    /// The one that the broker has accepted.
+    accepted: Option<ConnId>,
+    /// The last one that wanted to connect: it may be accepted by now, or be refused.
+    latest: Option<ConnId>,
+}
+
+impl Holders {
+    /// A connection wants to connect: returns those that may have to be read before.
+    pub(crate) fn arriving(
+        &mut self,
+        client_id: Arc<str>,
+        conn: ConnId,
+    ) -> impl Iterator<Item = ConnId> + use<> {
+        let holder = self.0.entry(client_id).or_default();
+        let latest = holder.latest.replace(conn);
+        let accepted = holder.accepted.filter(|other| latest != Some(*other));
+        [latest, accepted].into_iter().flatten()
+    }
+
+    /// The broker has accepted a connection.
+    pub(crate) fn accepted(&mut self, client_id: Arc<str>, conn: ConnId) {
+        self.0.entry(client_id).or_default().accepted = Some(conn);
+    }
+
+    /// A connection has ended.
+    pub(crate) fn gone(&mut self, client_id: &str, conn: ConnId) {
+        let Some(holder) = self.0.get_mut(client_id) else {
+            return;
+        };
+        for place in [&mut holder.accepted, &mut holder.latest] {
+            if *place == Some(conn) {
+                *place = None;
+            }
+        }
+        if holder.accepted.is_none() && holder.latest.is_none() {
+            self.0.remove(client_id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: ConnId = ConnId(1);
+    const B: ConnId = ConnId(2);
+    const C: ConnId = ConnId(3);
+
+    fn arriving(holders: &mut Holders, conn: ConnId) -> Vec<ConnId> {
+        holders.arriving(Arc::from("x"), conn).collect()
+    }
+
+    #[test]
+    fn a_new_connection_waits_for_the_accepted_one_and_for_the_one_before() {
+        let mut holders = Holders::default();
+        assert_eq!(arriving(&mut holders, A), []);
+        holders.accepted(Arc::from("x"), A);
+        assert_eq!(arriving(&mut holders, B), [A]);
+        // A stranger whom the broker refuses does not hide the client's connection.
+        assert_eq!(arriving(&mut holders, C), [B, A]);
+        holders.gone("x", C);
+        assert_eq!(arriving(&mut holders, B), [A]);
+        holders.gone("x", A);
+        holders.gone("x", B);
+        assert!(holders.0.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_when_there_is_nothing_to_read() {
+        let (ask, mut asked) = Asked::new();
+        let (request, Answer(mut answer)) = read_first();
+        ask.send(request).unwrap();
+        asked.nothing_to_read().await;
+        assert!(answer.try_recv().is_err_and(is_open), "not looked yet");
+        asked.handed_in(1000);
+        assert!(answer.try_recv().is_err_and(is_open), "there may be more");
+        drop(ask);
+        let waits = timeout(Duration::ZERO, asked.nothing_to_read()).await;
+        waits.expect_err("nobody asks any more");
+        assert!(answer.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_stops_sending_is_read_up_to_the_bound() {
+        let (ask, mut asked) = Asked::new();
+        let (request, Answer(mut answer)) = read_first();
+        ask.send(request).unwrap();
+        asked.handed_in(1);
+        asked.handed_in(READ_FIRST_BYTES_MAX - 1);
+        assert!(answer.try_recv().is_err_and(is_open));
+        asked.handed_in(1);
+        assert!(answer.recv().await.is_none());
+    }
+
+    fn is_open(why: mpsc::error::TryRecvError) -> bool {
+        why == mpsc::error::TryRecvError::Empty
+    }
+}
