@@ -106,9 +106,9 @@ enum Stage {
 pub(crate) enum PubRecOutcome {
     /// The client has the message: release it.
     Release,
-    /// The client does not want it: the flow is over. [MQTT-4.4.0-2]
+    /// The client does not want it: the flow is over, if there was one. [MQTT-4.4.0-2]
     Over,
-    /// Nothing with this identifier is in flight.
+    /// The client has a message, and nothing with its identifier is in flight.
     Unknown,
 }
 
@@ -336,6 +336,8 @@ impl Outbound {
                 Ok(PubRecOutcome::Release)
             }
             Some(Stage::PubRel) => Ok(PubRecOutcome::Release),
+            // Nothing waits for a PUBREL: there is only one after a PUBREC below 0x80. [MQTT-4.3.3-4]
+            None if reason_code.is_error() => Ok(PubRecOutcome::Over),
             None => Ok(PubRecOutcome::Unknown),
         }
     }

@@ -124,6 +124,41 @@ fn an_unknown_packet_identifier_in_pubrec_is_answered_with_0x92() {
     world.send(B, pubrec(5), "B PUBREL 5 PacketIdentifierNotFound");
     world.send(B, pubcomp(5), "");
     world.send(B, puback(5), "");
+    // 0x10 is no refusal either.
+    world.send_bytes(
+        B,
+        b"\x50\x03\x00\x09\x10",
+        "B PUBREL 9 PacketIdentifierNotFound",
+    );
+}
+
+#[test] // MQTT-4.3.3-4
+fn a_refusal_of_an_unknown_packet_identifier_is_not_answered() {
+    let mut world = with_subscriber(client("b"));
+    for code in [0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99] {
+        world.send_bytes(B, &[0x50, 3, 0, 9, code], "");
+    }
+    // The identifier is free, and the next message has all its steps.
+    world.send(
+        A,
+        publish2(1, "t", "x"),
+        "B PUBLISH t x qos2 #1\nA PUBREC 1",
+    );
+    world.send(B, pubrec(1), "B PUBREL 1");
+    world.send(B, pubcomp(1), "");
+}
+
+#[test]
+fn a_message_that_was_refused_can_be_refused_again() {
+    let mut world = with_subscriber(client("b"));
+    world.send(
+        A,
+        publish2(1, "t", "x"),
+        "B PUBLISH t x qos2 #1\nA PUBREC 1",
+    );
+    for _ in 0..2 {
+        world.send_bytes(B, b"\x50\x03\x00\x01\x80", "");
+    }
 }
 
 #[test]
