@@ -49,6 +49,11 @@ pub enum CloseReason {
     },
     /// A client of MQTT 3.1.1 has no client identifier and wants its session kept. [MQTT-3.1.3-8]
     ClientIdMissing,
+    /// A client of MQTT 3.1 has no client identifier, or one of more than 23 characters.
+    ClientIdLength {
+        /// How many it has.
+        characters: usize,
+    },
     /// There is as much as is allowed of something.
     QuotaExceeded {
         /// Of what, as the limit is named in [`Config`](crate::Config).
@@ -147,7 +152,9 @@ impl CloseReason {
             Self::Refused { code }
             | Self::AuthenticationFailed { code }
             | Self::PublishRefused { code } => *code,
-            Self::ClientIdMissing => ReasonCode::ClientIdentifierNotValid,
+            Self::ClientIdMissing | Self::ClientIdLength { .. } => {
+                ReasonCode::ClientIdentifierNotValid
+            }
             Self::QuotaExceeded { .. } | Self::StorageFull => ReasonCode::QuotaExceeded,
             Self::SessionGone => ReasonCode::ServerUnavailable,
             Self::MessageRateTooHigh { .. } => ReasonCode::MessageRateTooHigh,
@@ -196,6 +203,12 @@ impl fmt::Display for CloseReason {
             Self::AuthenticationMethodChanged => write!(f, "AUTH with another method"),
             Self::AuthOutOfTurn { code } => write!(f, "AUTH with {code:?} out of turn"),
             Self::ClientIdMissing => write!(f, "no client identifier for a session to be kept"),
+            Self::ClientIdLength { characters } => {
+                write!(
+                    f,
+                    "a client identifier of {characters} characters, where MQTT 3.1 allows 1 to 23"
+                )
+            }
             Self::QuotaExceeded { limit } => write!(f, "{limit} is reached"),
             Self::StorageFull => write!(f, "there is no room to store it"),
             Self::MessageRateTooHigh { maximum } => {

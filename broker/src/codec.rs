@@ -1,4 +1,4 @@
-//! The boundary between bytes and packets: what passes it is MQTT 5.0 or 3.1.1, in both directions and of both sides.
+//! The boundary between bytes and packets: what passes it is MQTT 5.0, 3.1.1 or 3.1, in both directions and of both sides.
 //!
 //! Inside there is one kind of packet, that of MQTT 5.0. Read from 3.1.1, it lacks properties and reason codes; written
 //! as 3.1.1, it leaves out what has no place there. The syntax of the topic filters in SUBSCRIBE and UNSUBSCRIBE is not
@@ -145,7 +145,7 @@ pub enum ErrorKind {
 pub enum DecodeError {
     /// A CONNECT of MQTT 5.0 is wrong: it can still be answered with CONNACK.
     InConnect(Box<Self>),
-    /// The packet type is 0, which is reserved, or 15 in MQTT 3.1.1.
+    /// The packet type is 0, which is reserved, or 15 before MQTT 5.0.
     ReservedPacketType,
     /// The flags of the fixed header are not those of the packet type. [MQTT-2.1.3-1] [MQTT-3.3.1-4]
     FixedHeaderFlags {

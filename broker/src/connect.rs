@@ -204,12 +204,7 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         let client = ClientLimits::of(connect, &self.config);
-        if connect.client_id.is_empty()
-            && client.version() == ProtocolVersion::V311
-            && !connect.clean_start
-        {
-            return Err(CloseReason::ClientIdMissing);
-        }
+        check_client_id(connect, client.version())?;
         let assigned_id = connect.client_id.is_empty().then(|| self.assign_id());
         let client_id: Arc<str> =
             Arc::from(assigned_id.as_ref().unwrap_or(&connect.client_id).as_str());
@@ -438,8 +433,8 @@ impl Granted {
     ) -> Result<Self, CloseReason> {
         let requested_s = match (client.version(), connect.clean_start) {
             (ProtocolVersion::V5, _) => connect.properties.get_session_expiry_interval(),
-            (ProtocolVersion::V311, true) => None,
-            (ProtocolVersion::V311, false) => Some(u32::MAX),
+            (ProtocolVersion::V31 | ProtocolVersion::V311, true) => None,
+            (ProtocolVersion::V31 | ProtocolVersion::V311, false) => Some(u32::MAX),
         };
         let requested_s = requested_s.unwrap_or(0);
         let expiry_interval_s = requested_s.min(config.session_expiry_interval_max_s);
@@ -457,7 +452,7 @@ impl Granted {
             server: unlimited,
             connack,
         };
-        if client.version() == ProtocolVersion::V311 {
+        if client.version() != ProtocolVersion::V5 {
             return Ok(granted);
         }
         granted.connack.properties = authentication;
@@ -517,6 +512,21 @@ fn add_limits(properties: &mut Properties, config: &Config, keep_alive_s: u16) -
     keep_alive_s
 }
 
+/// Whether a client may have this identifier, or none. MQTT 3.1 wants one of 1 to 23 characters. [MQTT-3.1.3-8]
+fn check_client_id(connect: &ConnectPacket, version: ProtocolVersion) -> Result<(), CloseReason> {
+    let client_id = &connect.client_id;
+    match version {
+        ProtocolVersion::V31 => match client_id.chars().count() {
+            1..=23 => Ok(()),
+            characters => Err(CloseReason::ClientIdLength { characters }),
+        },
+        ProtocolVersion::V311 if client_id.is_empty() && !connect.clean_start => {
+            Err(CloseReason::ClientIdMissing)
+        }
+        ProtocolVersion::V311 | ProtocolVersion::V5 => Ok(()),
+    }
+}
+
 fn accepted(code: ReasonCode) -> Result<(), CloseReason> {
     match code {
         ReasonCode::Success => Ok(()),
@@ -534,7 +544,7 @@ fn refusal(level: u8, reason: &CloseReason) -> Option<ConnAckPacket> {
     };
     let reason_code = match ProtocolVersion::of_level(level) {
         ProtocolVersion::V5 => code,
-        ProtocolVersion::V311 => return_code(code)?,
+        ProtocolVersion::V31 | ProtocolVersion::V311 => return_code(code)?,
     };
     let mut connack = ConnAckPacket::new(false, reason_code);
     // An unknown level is answered in the nearest that is known.

@@ -119,10 +119,10 @@ impl ClientLimits {
         }
     }
 
-    /// The DISCONNECT that tells the client `reason`, in words too if it wants them and they fit. In MQTT 3.1.1 a server
-    /// sends none. [MQTT-3.14.2-3]
+    /// The DISCONNECT that tells the client `reason`, in words too if it wants them and they fit. Before MQTT 5.0 a
+    /// server sends none. [MQTT-3.14.2-3]
     pub(crate) fn disconnect(&self, reason: &CloseReason) -> Option<Packet> {
-        if self.version() == ProtocolVersion::V311 {
+        if self.version() != ProtocolVersion::V5 {
             return None;
         }
         let reason_code = match reason.reason_code() {

@@ -26,11 +26,12 @@ use mqtt5_protocol::{ConnectOptions, WillMessage};
 const ANY_SIZE: u32 = u32::MAX;
 const V5: ProtocolVersion = ProtocolVersion::V5;
 const V311: ProtocolVersion = ProtocolVersion::V311;
+const V31: ProtocolVersion = ProtocolVersion::V31;
 
 #[test]
 fn every_packet_of_the_table_gets_its_verdict() {
     let mut wrong = Vec::new();
-    let tables = [V5, V311].map(|version| table(version).map(move |row| (version, row)));
+    let tables = [V5, V311, V31].map(|version| table(version).map(move |row| (version, row)));
     for (version, row) in tables.into_iter().flatten() {
         let mut bytes = Bytes::from(row.packet);
         let verdict = match codec::decode(&mut bytes, version, ANY_SIZE) {
@@ -79,6 +80,21 @@ fn valid_packets_of_3_1_1_are_written_as_they_were_read() {
         let mut encoded = Vec::new();
         codec::encode(&packet, V311, &mut encoded).unwrap();
         assert_eq!(encoded, row.packet, "{}", row.name);
+    }
+}
+
+#[test]
+fn dup_in_a_request_of_3_1_is_allowed_and_not_kept() {
+    for (dup, plain) in [
+        ("6a020001", "62020001"),
+        ("8a06000100016100", "8206000100016100"),
+        ("aa050001000161", "a2050001000161"),
+    ] {
+        let mut bytes = Bytes::from(unhex(dup));
+        let packet = codec::decode(&mut bytes, V31, ANY_SIZE).unwrap().unwrap();
+        let mut encoded = Vec::new();
+        codec::encode(&packet, V31, &mut encoded).unwrap();
+        assert_eq!(encoded, unhex(plain));
     }
 }
 
@@ -167,7 +183,7 @@ fn a_part_of_a_packet_is_left_untouched() {
 
 #[test]
 fn whatever_is_decoded_can_be_encoded_and_nothing_panics() {
-    for version in [V5, V311] {
+    for version in [V5, V311, V31] {
         random_bytes_are_refused_or_mean_the_same_again(version);
     }
 }
@@ -425,6 +441,7 @@ fn table(version: ProtocolVersion) -> impl Iterator<Item = Row<'static>> {
     let table = match version {
         ProtocolVersion::V5 => include_str!("mqtt5-packets.tsv"),
         ProtocolVersion::V311 => include_str!("mqtt311-packets.tsv"),
+        ProtocolVersion::V31 => include_str!("mqtt31-packets.tsv"),
     };
     table
         .lines()

@@ -7,10 +7,11 @@ use bytes::Bytes;
 
 const MAXIMUM_PACKET_SIZE: u32 = 64 * 1024;
 
-/// Decodes `bytes` as a stream of either version, and encodes and decodes every packet again.
+/// Decodes `bytes` as a stream of each version, and encodes and decodes every packet again.
 pub fn check(bytes: &[u8]) {
     check_stream(bytes, ProtocolVersion::V5);
     check_stream(bytes, ProtocolVersion::V311);
+    check_stream(bytes, ProtocolVersion::V31);
 }
 
 fn check_stream(bytes: &[u8], version: ProtocolVersion) {
@@ -36,6 +37,7 @@ fn check_stream(bytes: &[u8], version: ProtocolVersion) {
 }
 
 fn check_packet(came: &[u8], packet: &Packet, version: ProtocolVersion) {
+    let came = &without_dup(came, packet, version)[..];
     let once = encode(packet, version);
     let again = decode(&once, version);
     assert_eq!(meaning(&again), meaning(packet));
@@ -53,6 +55,22 @@ fn check_packet(came: &[u8], packet: &Packet, version: ProtocolVersion) {
             "{packet:?}"
         );
     }
+}
+
+/// What came, without the DUP flag that MQTT 3.1 allows in these packets: it is not kept.
+fn without_dup(came: &[u8], packet: &Packet, version: ProtocolVersion) -> Vec<u8> {
+    let mut came = came.to_vec();
+    let may_have_dup = matches!(
+        packet,
+        Packet::PubRel(_) | Packet::Subscribe(_) | Packet::Unsubscribe(_)
+    );
+    if let Some(first) = came.first_mut()
+        && may_have_dup
+        && version == ProtocolVersion::V31
+    {
+        *first &= !0x08;
+    }
+    came
 }
 
 /// Whether a reason code of 0 and an empty block of properties can be left out.

@@ -155,7 +155,7 @@ struct Connection {
     topic_alias_maximum: u16,
     /// Whether it named an Authentication Method.
     has_method: bool,
-    /// Whether it brought no client identifier, and MQTT 3.1.1 cannot tell it which one it was given.
+    /// Whether it brought no client identifier, and CONNACK cannot tell it which one it was given.
     nameless: bool,
     /// Whether it sent a CONNECT.
     asked: bool,
@@ -452,7 +452,7 @@ impl Connection {
     fn limits(&mut self, connect: &ConnectPacket) {
         self.asked = true;
         self.version = ProtocolVersion::of(connect);
-        self.nameless = self.version == ProtocolVersion::V311 && connect.client_id.is_empty();
+        self.nameless = self.version != ProtocolVersion::V5 && connect.client_id.is_empty();
         let properties = &connect.properties;
         self.has_method = properties.contains(PropertyId::AuthenticationMethod);
         self.receive_maximum = properties.get_receive_maximum().unwrap_or(u16::MAX).into();

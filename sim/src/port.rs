@@ -239,6 +239,7 @@ impl Port {
             protocol_version: match self.version {
                 ProtocolVersion::V5 => 5,
                 ProtocolVersion::V311 => 4,
+                ProtocolVersion::V31 => 3,
             },
             clean_start: true,
             // What stalls a tab would silence the client, too.

@@ -352,10 +352,13 @@ impl Port {
 
     fn on_connect(&mut self, mut connect: Box<ConnectPacket>, out: &mut Vec<ClientOutput>) {
         self.version = ProtocolVersion::of(&connect);
-        // MQTT 3.1.1 has the broker refuse the other case. [MQTT-3.1.3-8]
-        if connect.client_id.is_empty()
-            && (self.version == ProtocolVersion::V5 || connect.clean_start)
-        {
+        // The broker refuses the other cases. [MQTT-3.1.3-8]
+        let may_lack_id = match self.version {
+            ProtocolVersion::V5 => true,
+            ProtocolVersion::V311 => connect.clean_start,
+            ProtocolVersion::V31 => false,
+        };
+        if connect.client_id.is_empty() && may_lack_id {
             connect.client_id.clone_from(&self.default_id);
             self.id_is_assigned = true;
         }
@@ -497,8 +500,10 @@ impl Port {
             return self.fail(ReasonCode::ProtocolError, out);
         };
         let is_success = packet.reason_code == ReasonCode::Success;
+        // A CONNACK of MQTT 3.1 cannot say it. A connection that goes on is accepted with its session only.
+        let is_present = packet.session_present || self.version == ProtocolVersion::V31;
         match (self.is_accepted, is_success) {
-            (true, true) if packet.session_present => self.resume(now, connection, out),
+            (true, true) if is_present => self.resume(now, connection, out),
             (true, true) => {
                 // Whoever was to be remembered is not: the client shall begin anew, and nothing of it remain.
                 let good_bye = DisconnectPacket::new(ReasonCode::Success);

@@ -222,7 +222,7 @@ pub(super) fn packet(packet: &Packet, version: ProtocolVersion) -> Result<(), Vi
             match version {
                 ProtocolVersion::V5 => not_empty(packet_type, &packet.reason_codes),
                 // There they are not sent.
-                ProtocolVersion::V311 => Ok(()),
+                ProtocolVersion::V31 | ProtocolVersion::V311 => Ok(()),
             }
         }
         Packet::PingReq | Packet::PingResp => Ok(()),
@@ -269,8 +269,7 @@ fn publish(packet: &PublishPacket, version: ProtocolVersion) -> Result<(), Viola
     }
     if !packet.topic_name.is_empty() {
         TopicName::check(&packet.topic_name).map_err(Violation::TopicName)?;
-    } else if version == ProtocolVersion::V311
-        || !packet.properties.contains(PropertyId::TopicAlias)
+    } else if version != ProtocolVersion::V5 || !packet.properties.contains(PropertyId::TopicAlias)
     {
         return Err(Violation::TopicMissing);
     }

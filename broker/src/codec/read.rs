@@ -34,10 +34,10 @@ pub(super) fn fixed_header(
         return Ok(None);
     };
     let packet_type = PacketType::from_u8(first >> 4).ok_or(DecodeError::ReservedPacketType)?;
-    if packet_type == PacketType::Auth && version == ProtocolVersion::V311 {
+    if packet_type == PacketType::Auth && version != ProtocolVersion::V5 {
         return Err(DecodeError::ReservedPacketType);
     }
-    let flags = first & 0x0F;
+    let flags = without_dup(packet_type, first & 0x0F, version);
     let known_qos = packet_type != PacketType::Publish || publish_qos(flags).is_some();
     if !known_qos || !FixedHeader::new(packet_type, flags, 0).validate_flags() {
         return Err(DecodeError::FixedHeaderFlags { packet_type, flags });
@@ -47,6 +47,18 @@ pub(super) fn fixed_header(
     };
     let header = FixedHeader::new(packet_type, flags, remaining_length);
     Ok(Some((header, 1 + length)))
+}
+
+/// The flags without the DUP that MQTT 3.1 allows where later versions reserve the bit. A request that comes again is
+/// answered again, so nobody needs to know.
+fn without_dup(packet_type: PacketType, flags: u8, version: ProtocolVersion) -> u8 {
+    match (version, packet_type) {
+        (
+            ProtocolVersion::V31,
+            PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe,
+        ) => flags & !(PublishFlags::Dup as u8),
+        _ => flags,
+    }
 }
 
 /// The packet of a fixed header and all the bytes that it announces.
@@ -102,7 +114,7 @@ pub(super) fn packet(
             packet_id: body.u16()?,
             properties: body.properties()?,
             reason_codes: body.reason_codes(match version {
-                ProtocolVersion::V311 => suback_code_311,
+                ProtocolVersion::V31 | ProtocolVersion::V311 => suback_code_311,
                 ProtocolVersion::V5 => SubAckReasonCode::from_u8,
             })?,
             protocol_version: V5_LEVEL,
@@ -111,9 +123,9 @@ pub(super) fn packet(
         PacketType::UnsubAck => Packet::UnsubAck(UnsubAckPacket {
             packet_id: body.u16()?,
             properties: body.properties()?,
-            // In 3.1.1 there are none.
+            // Before 5.0 there are none.
             reason_codes: match version {
-                ProtocolVersion::V311 => Vec::new(),
+                ProtocolVersion::V31 | ProtocolVersion::V311 => Vec::new(),
                 ProtocolVersion::V5 => body.reason_codes(UnsubAckReasonCode::from_u8)?,
             },
             protocol_version: V5_LEVEL,
@@ -165,7 +177,7 @@ fn connect_after_level(level: u8, body: &mut Body) -> Result<ConnectPacket, Deco
     }
     // Only MQTT 5.0 has passwords without user names.
     let password_alone = has(ConnectFlags::PasswordFlag) && !has(ConnectFlags::UsernameFlag);
-    if password_alone && body.version == ProtocolVersion::V311 {
+    if password_alone && body.version != ProtocolVersion::V5 {
         return Err(bad_flags());
     }
     let keep_alive = body.u16()?;
@@ -225,14 +237,19 @@ fn will_fields(block: &Properties) -> WillProperties {
 fn connack(body: &mut Body) -> Result<ConnAckPacket, DecodeError> {
     let flags = body.u8()?;
     let session_present = ConnAckFlags::SessionPresent as u8;
-    if flags & !session_present != 0 {
+    let known = match body.version {
+        // It reserves the whole byte.
+        ProtocolVersion::V31 => 0,
+        ProtocolVersion::V311 | ProtocolVersion::V5 => session_present,
+    };
+    if flags & !known != 0 {
         return Err(DecodeError::AcknowledgeFlags { flags });
     }
     Ok(ConnAckPacket {
         session_present: flags == session_present,
         reason_code: match body.version {
             ProtocolVersion::V5 => body.reason_code()?,
-            ProtocolVersion::V311 => body.return_code()?,
+            ProtocolVersion::V31 | ProtocolVersion::V311 => body.return_code()?,
         },
         properties: body.properties()?,
         protocol_version: body.version.level(),
@@ -392,7 +409,9 @@ impl Body {
         let options = self.u8()?;
         let known = match self.version {
             ProtocolVersion::V5 => SubscriptionOptions::decode(options).ok(),
-            ProtocolVersion::V311 => qos(options).map(SubscriptionOptions::new),
+            ProtocolVersion::V31 | ProtocolVersion::V311 => {
+                qos(options).map(SubscriptionOptions::new)
+            }
         };
         known.ok_or(DecodeError::SubscriptionOptions { options })
     }
@@ -407,7 +426,7 @@ impl Body {
 
     /// A reason code and properties, of which the latter or both may have been left out.
     fn optional_reason(&mut self) -> Result<(ReasonCode, Properties), DecodeError> {
-        if self.version == ProtocolVersion::V311 {
+        if self.version != ProtocolVersion::V5 {
             return Ok((ReasonCode::Success, Properties::default()));
         }
         let reason_code = match self.bytes.is_empty() {
@@ -426,7 +445,7 @@ impl Body {
     }
 
     fn property_block(&mut self, owner: PropertyOwner) -> Result<Properties, DecodeError> {
-        if self.version == ProtocolVersion::V311 {
+        if self.version != ProtocolVersion::V5 {
             return Ok(Properties::default());
         }
         let length = self.variable_byte_integer()?;

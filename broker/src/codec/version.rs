@@ -7,7 +7,10 @@ use mqtt5_protocol::packet::connect::ConnectPacket;
 /// How the packets of a connection are laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProtocolVersion {
-    /// MQTT 3.1.1. Also MQTT 3.1, whose packets are the same but for the name and the level in CONNECT.
+    /// MQTT 3.1. Its packets are those of MQTT 3.1.1, but for the name and the level in CONNECT, a byte of CONNACK that is
+    /// reserved, and the DUP flag, which PUBREL, SUBSCRIBE and UNSUBSCRIBE may have.
+    V31,
+    /// MQTT 3.1.1.
     V311,
     /// MQTT 5.0.
     #[default]
@@ -23,16 +26,17 @@ impl ProtocolVersion {
 
     /// The version in which a client is answered that stated `level`, whether or not it is a known one.
     pub(crate) const fn of_level(level: u8) -> Self {
-        if level < V5_LEVEL {
-            Self::V311
-        } else {
-            Self::V5
+        match level {
+            0..=V31_LEVEL => Self::V31,
+            V311_LEVEL => Self::V311,
+            V5_LEVEL.. => Self::V5,
         }
     }
 
     /// What CONNECT states for this version.
     pub(crate) const fn level(self) -> u8 {
         match self {
+            Self::V31 => V31_LEVEL,
             Self::V311 => V311_LEVEL,
             Self::V5 => V5_LEVEL,
         }
@@ -42,6 +46,7 @@ impl ProtocolVersion {
 impl fmt::Display for ProtocolVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::V31 => "MQTT 3.1",
             Self::V311 => "MQTT 3.1.1",
             Self::V5 => "MQTT 5.0",
         })

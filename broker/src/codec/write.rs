@@ -9,7 +9,7 @@ use mqtt5_protocol::{ConnAckFlags, ConnectFlags, Properties, PropertyValue, QoS,
 
 use super::property::PropertyOwner;
 use super::read::RETURN_CODES;
-use super::version::{self, V31_LEVEL};
+use super::version;
 use super::{EncodeError, ProtocolVersion, packet_type};
 
 /// Appends a packet. Nothing is written unless all of it can be.
@@ -190,7 +190,7 @@ impl Sink for Length {
 
 fn body(packet: &Packet, version: ProtocolVersion, out: &mut impl Sink) -> Result<(), EncodeError> {
     match version {
-        ProtocolVersion::V311 => body_v311(packet, out),
+        ProtocolVersion::V31 | ProtocolVersion::V311 => body_v311(packet, version, out),
         ProtocolVersion::V5 => body_v5(packet, out),
     }
 }
@@ -274,9 +274,13 @@ fn body_v5(packet: &Packet, out: &mut impl Sink) -> Result<(), EncodeError> {
     }
 }
 
-/// What MQTT 3.1.1 has no place for is left out: properties, reason codes where nothing but success can be said, the
-/// difference between two failures.
-fn body_v311(packet: &Packet, out: &mut impl Sink) -> Result<(), EncodeError> {
+/// What MQTT 3.1.1 and 3.1 have no place for is left out: properties, reason codes where nothing but success can be said,
+/// the difference between two failures.
+fn body_v311(
+    packet: &Packet,
+    version: ProtocolVersion,
+    out: &mut impl Sink,
+) -> Result<(), EncodeError> {
     match packet {
         Packet::Connect(packet) => connect(packet, out)?,
         Packet::ConnAck(packet) => connack(packet, out)?,
@@ -316,7 +320,7 @@ fn body_v311(packet: &Packet, out: &mut impl Sink) -> Result<(), EncodeError> {
         Packet::Auth(_) => {
             return Err(EncodeError::NotInVersion {
                 packet_type: PacketType::Auth,
-                version: ProtocolVersion::V311,
+                version,
             });
         }
     }
@@ -333,7 +337,7 @@ fn connack(packet: &ConnAckPacket, out: &mut impl Sink) -> Result<(), EncodeErro
             out.u8(packet.reason_code.into());
             out.property_block(PropertyOwner::Packet(packet_type), &packet.properties)
         }
-        version @ ProtocolVersion::V311 => {
+        version @ (ProtocolVersion::V31 | ProtocolVersion::V311) => {
             let mut known = RETURN_CODES.iter();
             let known = known.find(|(_, reason_code)| *reason_code == packet.reason_code);
             let not_in_version = EncodeError::NotInVersion {
@@ -342,10 +346,9 @@ fn connack(packet: &ConnAckPacket, out: &mut impl Sink) -> Result<(), EncodeErro
             };
             let (return_code, _) = known.ok_or(not_in_version)?;
             // MQTT 3.1 reserves the byte.
-            out.u8(if packet.protocol_version == V31_LEVEL {
-                0
-            } else {
-                flags
+            out.u8(match version {
+                ProtocolVersion::V31 => 0,
+                ProtocolVersion::V311 | ProtocolVersion::V5 => flags,
             });
             out.u8(*return_code);
             Ok(())

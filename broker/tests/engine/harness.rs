@@ -145,14 +145,14 @@ impl World {
     /// Sends bytes that are one packet, or none at all.
     #[track_caller]
     pub(crate) fn send_bytes(&mut self, conn: ConnId, bytes: &[u8], expected: &str) {
-        let input = match codec::decode(
-            &mut Bytes::copy_from_slice(bytes),
-            self.version(conn),
-            1_000,
-        ) {
+        let mut bytes = Bytes::copy_from_slice(bytes);
+        let input = match codec::decode(&mut bytes, self.version(conn), 1_000) {
             Ok(packet) => Input::Packet(conn, packet.expect("a whole packet")),
             Err(error) => Input::Malformed(conn, error),
         };
+        if let Input::Packet(_, Packet::Connect(connect)) = &input {
+            self.versions.insert(conn, ProtocolVersion::of(connect));
+        }
         self.check(input, expected);
     }
 
@@ -237,6 +237,7 @@ impl World {
 /// What arrives of a packet at the other end.
 pub(crate) fn through_codec(packet: &Packet, version: ProtocolVersion) -> Packet {
     let version = match packet {
+        Packet::ConnAck(connack) if connack.protocol_version < 4 => ProtocolVersion::V31,
         Packet::ConnAck(connack) if connack.protocol_version < 5 => ProtocolVersion::V311,
         _ => version,
     };
@@ -351,6 +352,13 @@ pub(crate) fn client_311(client_id: &str) -> ConnectPacket {
     let mut connect = client(client_id);
     connect.protocol_version = 4;
     connect.properties = Properties::default();
+    connect
+}
+
+/// The same of MQTT 3.1.
+pub(crate) fn client_31(client_id: &str) -> ConnectPacket {
+    let mut connect = client_311(client_id);
+    connect.protocol_version = 3;
     connect
 }
 

@@ -196,7 +196,7 @@ impl Chaos {
         let mut receive_maximum = usize::MAX;
         let mut connect = match version {
             ProtocolVersion::V5 => lasting(&client_id, u32::MAX),
-            ProtocolVersion::V311 => lasting_311(&client_id),
+            ProtocolVersion::V31 | ProtocolVersion::V311 => lasting_311(&client_id),
         };
         connect.clean_start = clean_start;
         if version == ProtocolVersion::V5 {

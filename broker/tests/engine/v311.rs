@@ -1,5 +1,6 @@
 //! Clients of MQTT 3.1.1 and 3.1, by themselves and together with those of 5.0.
 
+use broker::codec::{self, ProtocolVersion};
 use broker::packet::disconnect::DisconnectPacket;
 use broker::packet::subscribe::SubscribePacket;
 use broker::{Config, Input, Packet, Properties, WillMessage};
@@ -174,6 +175,75 @@ fn mqtt_3_1_is_served_like_3_1_1() {
     };
     assert_eq!(connack.protocol_version, 3);
     assert_eq!(connack.properties, Properties::default());
+}
+
+#[test]
+fn requests_of_3_1_may_come_again_with_dup_and_are_answered_again() {
+    let mut world = World::new();
+    world.join(A, client_31("a"));
+    for first in [0x82, 0x8A] {
+        world.send_bytes(
+            A,
+            &[first, 6, 0, 1, 0, 1, b't', 0],
+            "A SUBACK 1 GrantedQoS0",
+        );
+    }
+    world.send(A, publish2(1, "t", "x"), "A PUBLISH t x\nA PUBREC 1");
+    for first in [0x62, 0x6A] {
+        world.send_bytes(A, &[first, 2, 0, 1], "A PUBCOMP 1");
+    }
+    for first in [0xA2, 0xAA] {
+        world.send_bytes(A, &[first, 5, 0, 1, 0, 1, b't'], "A UNSUBACK 1");
+    }
+    assert_eq!(world.stats().subscriptions, 0);
+}
+
+#[test] // 3.1.1/MQTT-3.6.1-1, 3.1.1/MQTT-3.8.1-1, 3.1.1/MQTT-3.10.1-1
+fn requests_of_3_1_1_and_5_0_have_no_dup() {
+    for bytes in [
+        &b"\x6A\x02\x00\x01"[..],
+        b"\x8A\x06\x00\x01\x00\x01t\x00",
+        b"\xAA\x05\x00\x01\x00\x01t",
+    ] {
+        let mut world = World::new();
+        world.join(A, client_311("a"));
+        world.send_bytes(A, bytes, "A closed MalformedPacket");
+        world.join(B, client("b"));
+        world.send_bytes(
+            B,
+            bytes,
+            "B DISCONNECT MalformedPacket\nB closed MalformedPacket",
+        );
+    }
+}
+
+#[test]
+fn a_client_of_3_1_has_an_identifier_of_1_to_23_characters() {
+    let mut world = World::new();
+    // 23 characters of 46 bytes are not too many.
+    for client_id in ["a", &"a".repeat(23), &"ü".repeat(23)] {
+        world.join(A, client_31(client_id));
+        world.leave(A);
+    }
+    for client_id in ["", &"a".repeat(24)] {
+        for clean_start in [true, false] {
+            let mut connect = client_31(client_id);
+            connect.clean_start = clean_start;
+            world.connect(
+                A,
+                connect,
+                "A CONNACK ClientIdentifierNotValid
+                 A closed ClientIdentifierNotValid",
+            );
+        }
+        let connack = world.sent.first().expect("a CONNACK");
+        let mut bytes = Vec::new();
+        codec::encode(connack, ProtocolVersion::V31, &mut bytes).unwrap();
+        assert_eq!(bytes, b"\x20\x02\x00\x02");
+    }
+    // Later versions take a longer one.
+    world.join(A, client_311(&"a".repeat(24)));
+    world.join(B, client(&"b".repeat(24)));
 }
 
 #[test] // 3.1.1/MQTT-3.1.2-2, 3.1.1/MQTT-3.2.2-5

@@ -381,7 +381,7 @@ impl Oracle {
             (_, Some(_)) => false,
             // Only MQTT 5.0, and only after CONNACK, has a word for it.
             (ProtocolVersion::V5, None) => port.accepted.is_none() && is_full,
-            (ProtocolVersion::V311, None) => is_full || may_lose_session,
+            (ProtocolVersion::V31 | ProtocolVersion::V311, None) => is_full || may_lose_session,
         }
     }
 

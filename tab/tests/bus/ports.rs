@@ -29,6 +29,7 @@ use crate::world::{World, id};
 
 const V5: ProtocolVersion = ProtocolVersion::V5;
 const V311: ProtocolVersion = ProtocolVersion::V311;
+const V31: ProtocolVersion = ProtocolVersion::V31;
 
 /// A client behind a port.
 struct Raw {
@@ -141,6 +142,7 @@ fn connect(version: ProtocolVersion, client_id: &str) -> Packet {
         protocol_version: match version {
             V5 => 5,
             V311 => 4,
+            V31 => 3,
         },
         clean_start: true,
         keep_alive: 0,
@@ -414,7 +416,7 @@ fn what_the_client_has_it_does_not_get_again_and_its_answer_reaches_the_broker_t
 
 #[test]
 fn a_client_whose_session_is_lost_is_told_by_the_end_of_its_connection() {
-    for version in [V5, V311] {
+    for version in [V5, V311, V31] {
         let mut world = World::with_tabs(2);
         let mut raw = Raw::connected(&mut world, id(2), 1, version);
         world.close(id(1));
@@ -423,7 +425,7 @@ fn a_client_whose_session_is_lost_is_told_by_the_end_of_its_connection() {
         assert!(raw.is_closed);
         match version {
             V5 => assert_eq!(heard, ["DISCONNECT ServerShuttingDown"]),
-            V311 => assert_eq!(heard, [""; 0]),
+            V31 | V311 => assert_eq!(heard, [""; 0]),
         }
         Raw::connected(&mut world, id(2), 2, version);
     }
