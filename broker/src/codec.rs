@@ -1,8 +1,8 @@
 //! The boundary between bytes and packets: what passes it is MQTT 5.0, 3.1.1 or 3.1, in both directions and of both sides.
 //!
 //! Inside there is one kind of packet, that of MQTT 5.0. Read from 3.1.1, it lacks properties and reason codes; written
-//! as 3.1.1, it leaves out what has no place there. The syntax of the topic filters in SUBSCRIBE and UNSUBSCRIBE is not
-//! judged here, because a server answers filter by filter.
+//! as 3.1.1, it leaves out what has no place there. A SUBSCRIBE or an UNSUBSCRIBE with a topic filter that is not well
+//! formed is malformed as a whole. Whether a client may use a filter is for the broker to say, filter by filter.
 //!
 //! The packet types are the library's. Their own decoding is not used, because it leaves much unchecked (which
 //! properties a packet may have, their values, topics, bytes left over) and says what is wrong as text; nor is their

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::codec::{DecodeError, Violation};
 use crate::message::min_qos;
 use crate::packet::suback::{SubAckPacket, SubAckReasonCode};
 use crate::packet::subscribe::{RetainHandling, SubscribePacket, SubscriptionOptions};
@@ -15,6 +16,8 @@ use crate::{Broker, BrokerEvent, CloseReason, Output, Packet, QoS, ReasonCode, T
 impl Broker {
     /// Makes or changes subscriptions, answers with one reason code for each, and sends the retained messages that each
     /// asks for. [MQTT-3.8.4-1] [MQTT-3.8.4-5] [MQTT-3.8.4-6]
+    ///
+    /// What is no topic filter makes the whole packet malformed: then no subscription is made.
     pub(crate) fn on_subscribe(
         &mut self,
         now: Time,
@@ -22,6 +25,8 @@ impl Broker {
         subscribe: &SubscribePacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
+        let requested = subscribe.filters.iter();
+        let filters = parsed(requested.map(|requested| requested.filter.as_str()))?;
         let mut suback = SubAckPacket::new(subscribe.packet_id);
         if self.is_in_use(id, subscribe.packet_id) {
             let in_use = SubAckReasonCode::PacketIdentifierInUse;
@@ -30,12 +35,7 @@ impl Broker {
         }
         let subscription_id = subscribe.properties.get_subscription_identifier();
         let mut made = Vec::new();
-        for requested in &subscribe.filters {
-            let Ok(filter) = TopicFilter::parse(&requested.filter) else {
-                let invalid = SubAckReasonCode::TopicFilterInvalid;
-                suback.reason_codes.push(invalid);
-                continue;
-            };
+        for (requested, filter) in subscribe.filters.iter().zip(filters) {
             if let Some(refused) = self.subscribe_code(id, &filter) {
                 suback.reason_codes.push(refused);
                 continue;
@@ -77,12 +77,15 @@ impl Broker {
 
     /// Ends subscriptions, and answers with one reason code for each. What is on its way is still delivered.
     /// [MQTT-3.10.4-1] [MQTT-3.10.4-4] [MQTT-3.11.3-1]
+    ///
+    /// What is no topic filter makes the whole packet malformed: then no subscription ends.
     pub(crate) fn on_unsubscribe(
         &mut self,
         id: SessionId,
         unsubscribe: &UnsubscribePacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
+        let filters = parsed(unsubscribe.filters.iter().map(String::as_str))?;
         let mut unsuback = UnsubAckPacket::new(unsubscribe.packet_id);
         if self.is_in_use(id, unsubscribe.packet_id) {
             let in_use = UnsubAckReasonCode::PacketIdentifierInUse;
@@ -90,18 +93,14 @@ impl Broker {
             return self.answer_unsubscribe(id, unsuback, out);
         }
         let mut ended = Vec::new();
-        for filter in &unsubscribe.filters {
-            let Ok(topic_filter) = TopicFilter::parse(filter) else {
-                unsuback
-                    .reason_codes
-                    .push(UnsubAckReasonCode::TopicFilterInvalid);
-                continue;
-            };
+        for topic_filter in filters {
             if self.sessions[id.0].filters.remove(&topic_filter) {
                 self.remove_subscription(&topic_filter, id);
                 let session = self.sessions[id.0].number;
-                self.journal
-                    .record(|| Record::Unsubscribed { session, filter });
+                self.journal.record(|| Record::Unsubscribed {
+                    session,
+                    filter: topic_filter.as_str(),
+                });
                 unsuback.reason_codes.push(UnsubAckReasonCode::Success);
                 let client_id = Arc::clone(&self.sessions[id.0].client_id);
                 ended.push(BrokerEvent::Unsubscribed {
@@ -208,6 +207,15 @@ impl Broker {
     }
 }
 
+/// The topic filters of a packet. What was decoded has no others; a packet that its caller made may have.
+/// [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+fn parsed<'a>(filters: impl Iterator<Item = &'a str>) -> Result<Vec<TopicFilter>, DecodeError> {
+    filters
+        .map(TopicFilter::parse)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Violation::TopicFilter(error).into())
+}
+
 /// [MQTT-3.8.4-7]
 const fn granted(qos: QoS) -> SubAckReasonCode {
     match qos {
@@ -222,7 +230,7 @@ const fn refused(code: SubAckReasonCode) -> Option<&'static str> {
     match code {
         SubAckReasonCode::NotAuthorized => Some("this client may not subscribe to this filter"),
         SubAckReasonCode::TopicFilterInvalid => {
-            Some("this is no topic filter, or it is too long or has too many levels")
+            Some("this filter is too long or has too many levels")
         }
         SubAckReasonCode::PacketIdentifierInUse => Some(IN_USE),
         SubAckReasonCode::QuotaExceeded => Some("there is no room for another subscription"),
@@ -241,13 +249,14 @@ const fn refused(code: SubAckReasonCode) -> Option<&'static str> {
 /// Why a subscription was not ended, for people.
 const fn not_ended(code: UnsubAckReasonCode) -> Option<&'static str> {
     match code {
-        UnsubAckReasonCode::TopicFilterInvalid => Some("this is no topic filter"),
         UnsubAckReasonCode::PacketIdentifierInUse => Some(IN_USE),
         UnsubAckReasonCode::Success
         | UnsubAckReasonCode::NoSubscriptionExisted
         | UnsubAckReasonCode::UnspecifiedError
         | UnsubAckReasonCode::ImplementationSpecificError
-        | UnsubAckReasonCode::NotAuthorized => None,
+        | UnsubAckReasonCode::NotAuthorized
+        // Then there is no UNSUBACK.
+        | UnsubAckReasonCode::TopicFilterInvalid => None,
     }
 }
 

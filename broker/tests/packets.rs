@@ -18,6 +18,7 @@ use broker::packet::puback::PubAckPacket;
 use broker::packet::publish::PublishPacket;
 use broker::packet::suback::{SubAckPacket, SubAckReasonCode};
 use broker::packet::subscribe::{SubscribePacket, SubscriptionOptions, TopicFilter};
+use broker::packet::unsubscribe::UnsubscribePacket;
 use broker::packet::{Packet, PacketType};
 use broker::{Properties, PropertyId, QoS, ReasonCode, TopicError};
 use bytes::Bytes;
@@ -194,7 +195,7 @@ fn random_bytes_are_refused_or_mean_the_same_again(version: ProtocolVersion) {
         .collect();
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let mut decoded = 0;
-    for _ in 0..120_000 {
+    for _ in 0..180_000 {
         let mut bytes = rows[random.below(rows.len())].packet.clone();
         for _ in 0..=random.below(2) {
             mutate(&mut bytes, &mut random);
@@ -386,6 +387,14 @@ fn what_must_not_be_sent_is_not_encoded() {
         (
             Packet::Subscribe(SubscribePacket::new(1).add_filter_with_options(shared)),
             Violation::NoLocalOnSharedSubscription,
+        ),
+        (
+            Packet::Subscribe(SubscribePacket::new(1).add_filter("a+", QoS::AtMostOnce)),
+            Violation::TopicFilter(TopicError::MisplacedWildcard { offset: 1 }),
+        ),
+        (
+            Packet::Unsubscribe(UnsubscribePacket::new(1).add_filter("a").add_filter("")),
+            Violation::TopicFilter(TopicError::Empty),
         ),
     ] {
         assert_eq!(refused(&packet), EncodeError::Violation(violation));

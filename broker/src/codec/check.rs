@@ -44,6 +44,9 @@ pub enum Violation {
     WillTopic(TopicError),
     /// A response topic is no topic name. [MQTT-3.3.2-14]
     ResponseTopic(TopicError),
+    /// A SUBSCRIBE or an UNSUBSCRIBE asks for what is no topic filter. [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1]
+    /// [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+    TopicFilter(TopicError),
     /// A shared subscription has No Local. [MQTT-3.8.3-4]
     NoLocalOnSharedSubscription,
     /// A list of topic filters or reason codes is empty. [MQTT-3.8.3-2] [MQTT-3.10.3-2]
@@ -94,9 +97,10 @@ pub enum Violation {
 impl Violation {
     pub(super) fn kind(&self) -> ErrorKind {
         match self {
-            Self::TopicName(_) | Self::ReasonCode { .. } | Self::PropertyNotAllowed { .. } => {
-                ErrorKind::Malformed
-            }
+            Self::TopicName(_)
+            | Self::TopicFilter(_)
+            | Self::ReasonCode { .. }
+            | Self::PropertyNotAllowed { .. } => ErrorKind::Malformed,
             Self::UnsupportedProtocolVersion { .. }
             | Self::PacketIdZero { .. }
             | Self::PublishPacketId { .. }
@@ -148,6 +152,7 @@ impl fmt::Display for Violation {
             Self::TopicName(error) => write!(f, "topic name: {error}"),
             Self::WillTopic(error) => write!(f, "will topic: {error}"),
             Self::ResponseTopic(error) => write!(f, "response topic: {error}"),
+            Self::TopicFilter(error) => write!(f, "topic filter: {error}"),
             Self::NoLocalOnSharedSubscription => write!(f, "a shared subscription with No Local"),
             Self::EmptyPayload { packet_type } => write!(f, "{packet_type:?} without payload"),
             Self::ReasonCode { packet_type, code } => {
@@ -200,6 +205,7 @@ pub(super) fn packet(packet: &Packet, version: ProtocolVersion) -> Result<(), Vi
             packet_id(packet_type, packet.packet_id)?;
             properties(packet_type, &packet.properties)?;
             for subscription in &packet.filters {
+                topic_filter(&subscription.filter)?;
                 if subscription.options.no_local && TopicFilter::is_shared(&subscription.filter) {
                     return Err(Violation::NoLocalOnSharedSubscription);
                 }
@@ -214,6 +220,9 @@ pub(super) fn packet(packet: &Packet, version: ProtocolVersion) -> Result<(), Vi
         Packet::Unsubscribe(packet) => {
             packet_id(packet_type, packet.packet_id)?;
             properties(packet_type, &packet.properties)?;
+            for filter in &packet.filters {
+                topic_filter(filter)?;
+            }
             not_empty(packet_type, &packet.filters)
         }
         Packet::UnsubAck(packet) => {
@@ -299,6 +308,10 @@ fn packet_id(packet_type: PacketType, id: u16) -> Result<(), Violation> {
         0 => Err(Violation::PacketIdZero { packet_type }),
         _ => Ok(()),
     }
+}
+
+fn topic_filter(filter: &str) -> Result<(), Violation> {
+    TopicFilter::check(filter).map_err(Violation::TopicFilter)
 }
 
 fn properties(packet_type: PacketType, block: &Properties) -> Result<(), Violation> {

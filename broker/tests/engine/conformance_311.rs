@@ -1,10 +1,10 @@
 //! Normative statements of MQTT 3.1.1 that the tests of its differences to 5.0 do not cover, each as a client of 3.1.1
 //! sees it. Which statement is covered where, `conformance.toml` says.
 
-use broker::WillMessage;
 use broker::access::{Permission, Rule, Users};
 use broker::packet::connect::ConnectPacket;
 use broker::packet::subscribe::SubscribePacket;
+use broker::{Config, WillMessage};
 
 use crate::harness::*;
 
@@ -276,13 +276,17 @@ fn suback_has_one_return_code_for_each_filter_in_order() {
     let users = Users::new()
         .with_anonymous(true)
         .with_rules(vec![Rule::deny(Permission::Subscribe, "closed").unwrap()]);
-    let mut world = World::with_access(plain_config(), users);
+    let config = Config {
+        topic_levels_max: 2,
+        ..plain_config()
+    };
+    let mut world = World::with_access(config, users);
     world.join(A, client_311("a"));
     let many = SubscribePacket::new(513)
         .add_filter("a", QOS2)
         .add_filter("closed", QOS2)
         .add_filter("b", QOS0)
-        .add_filter("#b", QOS0)
+        .add_filter("d/e/f", QOS0)
         .add_filter("c", QOS1);
     // Whatever the reason is, 0x80 is the only one there is.
     world.send(
@@ -379,17 +383,55 @@ fn topics_are_compared_byte_by_byte() {
     world.send(A, publish("/a", "5"), "B PUBLISH /a 5");
 }
 
-#[test] // 3.1.1/MQTT-4.7.1-2, 3.1.1/MQTT-4.7.1-3, 3.1.1/MQTT-4.7.3-1
-fn what_is_no_filter_is_refused_by_itself() {
-    let mut world = two_clients();
-    let many = SubscribePacket::new(1)
-        .add_filter("a/#/b", QOS0)
-        .add_filter("a#", QOS0)
-        .add_filter("a+", QOS0)
-        .add_filter("", QOS0)
-        .add_filter("+/a/#", QOS0);
-    let refused = "UnspecifiedError UnspecifiedError UnspecifiedError UnspecifiedError";
-    world.send(A, many, &format!("A SUBACK 1 {refused} GrantedQoS0"));
+/// SUBSCRIBE and UNSUBSCRIBE of one filter.
+fn asking_for(filter: &str) -> [Vec<u8>; 2] {
+    let packet = |first: u8, options: &[u8]| {
+        let length = u8::try_from(filter.len()).unwrap();
+        let body = [&[0, 1, 0, length], filter.as_bytes(), options].concat();
+        [&[first, u8::try_from(body.len()).unwrap()], &body[..]].concat()
+    };
+    [packet(0x82, &[0]), packet(0xA2, &[])]
+}
+
+#[test] // 3.1.1/MQTT-4.7.1-2, 3.1.1/MQTT-4.7.1-3, 3.1.1/MQTT-4.7.3-1, 3.1.1/MQTT-4.8.0-1
+fn what_is_no_filter_ends_the_connection_without_a_word() {
+    assert_eq!(
+        asking_for(""),
+        [
+            &b"\x82\x05\x00\x01\x00\x00\x00"[..],
+            b"\xA2\x04\x00\x01\x00\x00"
+        ]
+    );
+    for filter in [
+        "",
+        "a/#/b",
+        "#/a",
+        "a#",
+        "a+",
+        "a/+b",
+        "++",
+        "a/b#",
+        // MQTT 3.1.1 has no shared subscriptions: the rules are those of 5.0.
+        "$share//a",
+        "$share/g",
+        "$share/g/",
+        "$share/g+/a",
+        "$share/#",
+        "$share/g/a+",
+    ] {
+        for bytes in asking_for(filter) {
+            for connect in [client_311("a"), client_31("a")] {
+                let mut world = World::new();
+                world.join(A, connect);
+                world.send_bytes(A, &bytes, "A closed MalformedPacket");
+            }
+        }
+    }
+    let mut world = World::new();
+    world.join(A, client_311("a"));
+    let [subscribe, unsubscribe] = asking_for("+/a/#");
+    world.send_bytes(A, &subscribe, "A SUBACK 1 GrantedQoS0");
+    world.send_bytes(A, &unsubscribe, "A UNSUBACK 1");
 }
 
 #[test] // 3.1.1/MQTT-1.5.3-1, 3.1.1/MQTT-1.5.3-2, 3.1.1/MQTT-2.2.2-2, 3.1.1/MQTT-2.3.1-1, 3.1.1/MQTT-3.3.1-2, 3.1.1/MQTT-3.3.1-4, 3.1.1/MQTT-3.3.2-1, 3.1.1/MQTT-3.3.2-2, 3.1.1/MQTT-3.6.1-1, 3.1.1/MQTT-3.8.1-1, 3.1.1/MQTT-3.8.3-1, 3.1.1/MQTT-3.8.3-3, 3.1.1/MQTT-3.8.3-4, 3.1.1/MQTT-3.10.1-1, 3.1.1/MQTT-3.10.3-1, 3.1.1/MQTT-3.10.3-2, 3.1.1/MQTT-3.14.1-1, 3.1.1/MQTT-4.7.1-1, 3.1.1/MQTT-4.7.3-2, 3.1.1/MQTT-4.8.0-1

@@ -156,6 +156,12 @@ impl World {
         self.check(input, expected);
     }
 
+    /// Gives the broker a packet that the codec would have refused.
+    #[track_caller]
+    pub(crate) fn send_undecoded(&mut self, conn: ConnId, packet: impl IntoPacket, expected: &str) {
+        self.check(Input::Packet(conn, packet.packet()), expected);
+    }
+
     /// Opens a connection and connects.
     #[track_caller]
     pub(crate) fn connect(&mut self, conn: ConnId, connect: ConnectPacket, expected: &str) {

@@ -273,30 +273,77 @@ fn no_local_on_a_shared_subscription_is_a_protocol_error() {
     );
 }
 
-#[test] // MQTT-4.7.1-1, MQTT-4.7.1-2, MQTT-4.7.3-1, MQTT-4.8.2-1, MQTT-4.8.2-2, MQTT-3.8.4-6
-fn what_is_no_filter_is_refused_by_itself() {
-    let mut world = two_clients();
-    let many = SubscribePacket::new(1)
-        .add_filter("a/#/b", QOS1)
-        .add_filter("ok", QOS1)
-        .add_filter("a+", QOS1)
-        .add_filter("", QOS1)
-        .add_filter("$share/g", QOS1)
-        .add_filter("$share//t", QOS1)
-        .add_filter("$share/g+/t", QOS1);
-    let invalid = "TopicFilterInvalid";
-    world.send(
-        A,
-        many,
-        &format!(
-            "A SUBACK 1 {invalid} GrantedQoS1 {invalid} {invalid} {invalid} {invalid} {invalid}"
-        ),
-    );
-    world.send(
-        A,
-        UnsubscribePacket::new(2).add_filter("a+").add_filter("ok"),
-        "A UNSUBACK 2 TopicFilterInvalid Success",
-    );
+const NO_FILTERS: [(&str, &str); 12] = [
+    ("", "it is empty"),
+    ("a/#/b", "misplaced wildcard at byte 2"),
+    ("#/a", "misplaced wildcard at byte 0"),
+    ("a#", "misplaced wildcard at byte 1"),
+    ("a+", "misplaced wildcard at byte 1"),
+    ("a/+b", "misplaced wildcard at byte 2"),
+    ("$share//a", "the share group is empty"),
+    ("$share/g", "no topic filter after the share group"),
+    ("$share/g/", "no topic filter after the share group"),
+    ("$share/g+/t", "wildcard at byte 8, in the share group"),
+    ("$share/#", "wildcard at byte 7, in the share group"),
+    ("$share/g/a+", "misplaced wildcard at byte 10"),
+];
+
+/// SUBSCRIBE and UNSUBSCRIBE of one filter.
+fn asking_for(filter: &str) -> [Vec<u8>; 2] {
+    let packet = |first: u8, options: &[u8]| {
+        let length = u8::try_from(filter.len()).unwrap();
+        let body = [&[0, 1, 0, 0, length], filter.as_bytes(), options].concat();
+        [&[first, u8::try_from(body.len()).unwrap()], &body[..]].concat()
+    };
+    [packet(0x82, &[0]), packet(0xA2, &[])]
+}
+
+#[track_caller]
+fn assert_words(world: &World, expected: &str) {
+    let [Packet::Disconnect(disconnect)] = &world.sent[..] else {
+        panic!("not one DISCONNECT");
+    };
+    assert_eq!(words(&disconnect.properties), Some(expected));
+}
+
+#[test] // MQTT-4.7.1-1, MQTT-4.7.1-2, MQTT-4.7.3-1, MQTT-4.8.2-1, MQTT-4.8.2-2, MQTT-4.13.1-1
+fn what_is_no_filter_ends_the_connection_and_the_client_is_told_why() {
+    for (filter, why) in NO_FILTERS {
+        for bytes in asking_for(filter) {
+            let mut world = two_clients();
+            world.subscribe(A, "ok", QOS1);
+            world.send_bytes(
+                A,
+                &bytes,
+                "A DISCONNECT MalformedPacket\nA closed MalformedPacket",
+            );
+            assert_words(&world, &format!("topic filter: {why}"));
+        }
+    }
+}
+
+#[test] // MQTT-4.7.1-1, MQTT-4.7.1-2, MQTT-4.7.3-1, MQTT-4.8.2-1, MQTT-4.8.2-2
+fn one_that_is_no_filter_spoils_all_that_are_asked_for_with_it() {
+    for (filter, why) in NO_FILTERS {
+        let many = subscribe(1, "new", QOS1).add_filter(filter, QOS1);
+        let fewer = unsubscribe(1, "old").add_filter(filter);
+        for packet in [many.packet(), fewer.packet()] {
+            let mut world = two_clients();
+            world.join(C, lasting("c", 60));
+            world.subscribe(C, "old", QOS0);
+            // The broker does not rely on the decoder.
+            world.send_undecoded(
+                C,
+                packet,
+                "C DISCONNECT MalformedPacket\nC closed MalformedPacket",
+            );
+            assert_words(&world, &format!("topic filter: {why}"));
+            world.rejoin(C, lasting("c", 60));
+            world.send(A, publish("old", "1"), "C PUBLISH old 1");
+            world.send(A, publish("new", "2"), "");
+            assert_eq!(world.stats().subscriptions, 1);
+        }
+    }
 }
 
 #[test] // MQTT-3.10.4-1, MQTT-3.10.4-4, MQTT-3.10.4-5, MQTT-3.10.4-6, MQTT-3.11.3-1, MQTT-3.11.3-2
@@ -377,12 +424,13 @@ fn refused_filters_are_explained_to_those_who_want_it_and_can_take_it() {
     let explained = |connect: ConnectPacket| {
         let mut world = World::with(Config {
             session_subscriptions_max: 1,
+            topic_levels_max: 2,
             ..plain_config()
         });
         world.join(A, connect);
-        let many = subscribe(1, "a/#/b", QOS0)
+        let many = subscribe(1, "a/b/c", QOS0)
             .add_filter("ok", QOS0)
-            .add_filter("a+", QOS0)
+            .add_filter("a/+/#", QOS0)
             .add_filter("more", QOS0);
         world.send(
             A,
@@ -393,16 +441,22 @@ fn refused_filters_are_explained_to_those_who_want_it_and_can_take_it() {
             panic!("not one SUBACK");
         };
         let of_suback = words(&suback.properties).map(str::to_owned);
-        world.send(A, unsubscribe(2, "a+"), "A UNSUBACK 2 TopicFilterInvalid");
+        world.send(A, publish2(2, "t", ""), "A PUBREC 2 NoMatchingSubscribers");
+        world.send(
+            A,
+            unsubscribe(2, "ok"),
+            "A UNSUBACK 2 PacketIdentifierInUse",
+        );
         let [Packet::UnsubAck(unsuback)] = &world.sent[..] else {
             panic!("not one UNSUBACK");
         };
         [of_suback, words(&unsuback.properties).map(str::to_owned)]
     };
     // Each reason once, in the order of the filters.
-    let suback = "this is no topic filter, or it is too long or has too many levels; \
+    let suback = "this filter is too long or has too many levels; \
                   there is no room for another subscription";
-    let expected = [suback, "this is no topic filter"].map(|text| Some(text.to_owned()));
+    let unsuback = "a message of this identifier is not released";
+    let expected = [suback, unsuback].map(|text| Some(text.to_owned()));
     assert_eq!(explained(client("a")), expected);
     let mut small = client("a");
     small.properties.set_maximum_packet_size(20);

@@ -1073,6 +1073,46 @@ fn a_reader_that_is_refused_is_asked_for_no_more() {
 }
 
 #[test]
+fn what_is_no_topic_filter_is_refused_before_anything_is_sent() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.out.clear();
+    for (filter, why) in [
+        ("", "it is empty"),
+        ("a/+b", "misplaced wildcard at byte 2"),
+        ("#/a", "misplaced wildcard at byte 0"),
+        ("$share//a", "the share group is empty"),
+        ("$share/g", "no topic filter after the share group"),
+        ("$share/g+/a", "wildcard at byte 8, in the share group"),
+    ] {
+        let subscription = |topic_filter: &str| Subscription {
+            topic_filter: topic_filter.to_owned(),
+            ..Subscription::default()
+        };
+        let both = ["fine", filter];
+        bench.command(ClientCommand::Subscribe(
+            RequestId(1),
+            both.map(subscription).to_vec(),
+        ));
+        bench.command(ClientCommand::Unsubscribe(
+            RequestId(2),
+            both.map(str::to_owned).to_vec(),
+        ));
+        bench.command(ClientCommand::Read(ReaderNo(3), subscription(filter)));
+        let problem = || Problem::TopicFilter(why.to_owned());
+        let expected = [
+            ClientNotice::Refused(RequestId(1), problem()),
+            ClientNotice::Refused(RequestId(2), problem()),
+            ClientNotice::ReaderRefused(ReaderNo(3), problem()),
+        ];
+        let count = bench.out.len();
+        assert_eq!(bench.heard(), expected);
+        assert_eq!(count, expected.len(), "nothing is sent");
+    }
+    // The connection is as good as before.
+    bench.read(4, "fine").expect("a SUBSCRIBE");
+}
+
+#[test]
 fn readers_are_asked_for_as_soon_as_there_is_a_broker_and_again_by_one_that_knows_nothing() {
     let mut bench = Bench::new();
     bench.command(ClientCommand::Connect(ConnectOptions::default()));

@@ -509,6 +509,50 @@ fn a_client_without_an_id_gets_one_that_outlives_the_broker() {
 }
 
 #[test]
+fn a_client_of_3_1_without_identifier_is_refused() {
+    let (mut world, ..) = world(V5);
+    let mut raw = Raw::open(&mut world, id(3), 3, V31);
+    raw.send(&mut world, connect(V31, ""));
+    let connack = raw.connack(&mut world);
+    assert_eq!(connack.reason_code, ReasonCode::ClientIdentifierNotValid);
+    assert!(raw.is_closed);
+}
+
+#[test]
+fn a_client_of_3_1_asks_again_with_dup_and_notices_nothing_when_the_broker_moves() {
+    let (mut world, ..) = world(V5);
+    let mut raw = Raw::connected(&mut world, id(3), 3, V31);
+    raw.subscribe(&mut world, 1, "a");
+    raw.bytes(&mut world, b"\x8A\x06\x00\x01\x00\x01a\x02".to_vec());
+    assert_eq!(raw.lines(&mut world), ["SUBACK 1"]);
+    move_broker(&mut world);
+    raw.send(&mut world, publish(2, "a", "x", QoS::AtMostOnce));
+    assert_eq!(raw.lines(&mut world), ["PUBLISH a x qos0"]);
+}
+
+#[test]
+fn what_is_no_topic_filter_ends_its_own_connection_only() {
+    // SUBSCRIBE to `a+`.
+    for (version, bytes) in [
+        (V5, &b"\x82\x08\x00\x01\x00\x00\x02a+\x00"[..]),
+        (V311, b"\x82\x07\x00\x01\x00\x02a+\x00"),
+    ] {
+        let (mut world, mut receiver, mut sender) = world(version);
+        receiver.subscribe(&mut world, 1, "+");
+        let mut wrong = Raw::connected(&mut world, id(3), 3, version);
+        wrong.bytes(&mut world, bytes.to_vec());
+        let heard = wrong.lines(&mut world);
+        assert!(wrong.is_closed);
+        match version {
+            V5 => assert_eq!(heard, ["DISCONNECT MalformedPacket"]),
+            V31 | V311 => assert_eq!(heard, [""; 0]),
+        }
+        sender.send(&mut world, publish(1, "b", "x", QoS::AtMostOnce));
+        assert_eq!(receiver.lines(&mut world), ["PUBLISH b x qos0"]);
+    }
+}
+
+#[test]
 fn topic_aliases_mean_the_same_to_the_next_broker() {
     let (mut world, mut receiver, mut sender) = world(V5);
     receiver.subscribe(&mut world, 1, "a");
