@@ -40,6 +40,18 @@ const loops = {
         const loop = once(`churn ${build}`, () => new builds[build].WasmChurn());
         return timed(() => loop.unsubscribe());
     },
+    // The longest step counts: so long others wait.
+    hostile(build, number) {
+        const loop = new builds[build].WasmHostile(number);
+        let [longest, hasMore] = [0, true];
+        while (hasMore) {
+            const [seconds, more] = timed(() => loop.step());
+            longest = Math.max(longest, seconds);
+            hasMore = more;
+        }
+        loop.free();
+        return [longest, 1];
+    },
     retained(build, lookups) {
         const loop = once(`retained ${build}`, () => new builds[build].WasmRetainedLookup());
         return timed(() => loop.run(lookups));

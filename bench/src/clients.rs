@@ -44,7 +44,16 @@ impl Clients {
     /// Subscribes a client to one filter; returns how many retained messages came.
     pub fn subscribe(&mut self, client: usize, filter: &str, qos: QoS) -> usize {
         let packet = SubscribePacket::new(1).add_filter(filter, qos);
-        self.send(client, Packet::Subscribe(packet))
+        let mut messages = self.send(client, Packet::Subscribe(packet));
+        // Not all come at once.
+        while self
+            .broker
+            .next_timeout()
+            .is_some_and(|due| due <= NOW.plus_ms(1))
+        {
+            messages += self.give(Input::Timeout);
+        }
+        messages
     }
 
     /// Unsubscribes a client from one filter.
@@ -55,8 +64,11 @@ impl Clients {
 
     /// Hands the broker a packet, and then the receivers' PUBACKs; returns how many messages were sent.
     pub fn send(&mut self, client: usize, packet: Packet) -> usize {
-        self.broker
-            .handle(NOW, Input::Packet(conn(client), packet), &mut self.out);
+        self.give(Input::Packet(conn(client), packet))
+    }
+
+    fn give(&mut self, input: Input) -> usize {
+        self.broker.handle(NOW, input, &mut self.out);
         let mut messages = 0;
         let sent = core::mem::take(&mut self.out);
         for output in &sent {

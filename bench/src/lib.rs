@@ -3,6 +3,7 @@
 
 mod churn;
 mod clients;
+mod hostile;
 mod matching;
 mod retained;
 mod routing;
@@ -12,6 +13,7 @@ pub mod workload;
 
 pub use churn::Churn;
 pub use clients::Clients;
+pub use hostile::{HOSTILE, Hostile};
 pub use matching::Matching;
 pub use retained::{RetainedLookup, WILDCARD_FILTERS};
 pub use routing::Routing;

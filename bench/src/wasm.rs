@@ -5,7 +5,7 @@
 use broker::QoS;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::{Churn, Matching, RetainedLookup, Routing, workload};
+use crate::{Churn, Hostile, Matching, RetainedLookup, Routing, workload};
 
 /// All filters, for a matcher in JavaScript.
 #[wasm_bindgen]
@@ -90,6 +90,26 @@ impl WasmChurn {
     /// See [`Churn::unsubscribe`].
     pub fn unsubscribe(&mut self) -> usize {
         self.0.unsubscribe()
+    }
+}
+
+/// See [`Hostile`].
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct WasmHostile(Hostile);
+
+#[wasm_bindgen]
+impl WasmHostile {
+    /// See [`Hostile::new`].
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(case: usize) -> Self {
+        Self(Hostile::new(case, tab::Settings::default().of_broker()))
+    }
+
+    /// See [`Hostile::step`].
+    pub fn step(&mut self) -> bool {
+        self.0.step()
     }
 }
 

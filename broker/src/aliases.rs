@@ -100,6 +100,19 @@ mod tests {
         }
     }
 
+    /// With lists that move for each topic this took minutes.
+    #[test]
+    fn all_the_aliases_there_can_be_go_round() {
+        let maximum = u16::MAX;
+        let mut aliases = Aliases::new(maximum);
+        for number in 0..u32::from(maximum) * 3 {
+            let (alias, known) = send(&mut aliases, &format!("t/{}", number % 131_070));
+            assert_eq!((u32::from(alias) - 1, known), (number % 65_535, false));
+        }
+        assert_eq!(aliases.by_topic.len(), usize::from(maximum));
+        assert_eq!(aliases.by_use.len(), usize::from(maximum));
+    }
+
     #[test]
     fn what_was_not_sent_for_the_longest_time_loses_its_alias() {
         let mut aliases = Aliases::new(2);

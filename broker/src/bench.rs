@@ -1,5 +1,6 @@
 //! What is measured from outside, and of no use else.
 
+use crate::hash::SeededState;
 use crate::routes::{Routes, Subscription};
 use crate::session::SessionId;
 use crate::{QoS, TopicFilter, TopicName};
@@ -16,7 +17,7 @@ impl Matcher {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            routes: Routes::new(),
+            routes: Routes::new(SeededState::new(&[0; 32])),
             found: Vec::new(),
         }
     }
@@ -28,6 +29,7 @@ impl Matcher {
             no_local: false,
             retain_as_published: false,
             id: None,
+            catch_up: 0,
         };
         self.routes.insert(filter, SessionId(session), subscription);
     }

@@ -1,14 +1,16 @@
 //! The engine: what goes in, what comes out, and who takes care of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, AllowAll};
 use crate::awaited::Awaited;
+use crate::catch_up::CatchUpQueue;
 use crate::codec::DecodeError;
 use crate::gate::{self, Gate};
+use crate::hand_over::HandOvers;
+use crate::hash::SeededState;
 use crate::journal::Journal;
 use crate::link::Connection;
 use crate::retained::Retained;
@@ -119,11 +121,13 @@ pub struct Broker {
     pub(crate) access: Box<dyn Access>,
     pub(crate) connections: Map<ConnId, Connection>,
     pub(crate) sessions: Slab<Session>,
-    pub(crate) session_ids: BTreeMap<Arc<str>, SessionId>,
+    pub(crate) session_ids: Map<Arc<str>, SessionId>,
     pub(crate) routes: Routes,
     pub(crate) shares: Shares,
     pub(crate) retained: Retained,
     pub(crate) deadlines: Timers<Deadline>,
+    pub(crate) catch_up_queue: CatchUpQueue,
+    pub(crate) hand_overs: HandOvers,
     /// When to look whether a connection is silent.
     pub(crate) silences: Timers<ConnId>,
     pub(crate) ids_assigned: u64,
@@ -134,7 +138,7 @@ pub struct Broker {
     pub(crate) last_before_full: u64,
     /// Clients whose session has ended in a batch that is not stored yet: should this broker end before that, the next one goes on
     /// with the session.
-    pub(crate) unstored_ends: BTreeMap<Arc<str>, BatchId>,
+    pub(crate) unstored_ends: Map<Arc<str>, BatchId>,
     pub(crate) journal: Journal,
     pub(crate) gate: Gate,
     /// When the broker was first told what time it is, if it tells for how long it has run.
@@ -157,6 +161,7 @@ impl Broker {
     /// A broker without clients, sessions and messages, on which `access` says who may do what.
     #[must_use]
     pub fn with_access(config: Config, access: Box<dyn Access>) -> Self {
+        let state = SeededState::new(&config.seed);
         Self {
             journal: Journal::new(config.durable),
             gate: Gate::new(),
@@ -164,10 +169,12 @@ impl Broker {
             access,
             connections: Map::new(),
             sessions: Slab::new(),
-            session_ids: BTreeMap::new(),
-            routes: Routes::new(),
-            shares: Shares::new(),
+            session_ids: Map::new(),
+            routes: Routes::new(state),
+            shares: Shares::new(state),
             retained: Retained::new(),
+            catch_up_queue: CatchUpQueue::default(),
+            hand_overs: HandOvers::default(),
             deadlines: Timers::new(),
             silences: Timers::new(),
             ids_assigned: 0,
@@ -175,7 +182,7 @@ impl Broker {
             awaited: Awaited::nobody(),
             storage_full: false,
             last_before_full: 0,
-            unstored_ends: BTreeMap::new(),
+            unstored_ends: Map::new(),
             began: None,
             statistics_due: None,
             stats: Stats::default(),
@@ -196,6 +203,7 @@ impl Broker {
             // It changes nothing, so nothing that is due happens for it.
             Input::Committed(batch) => {
                 self.unstored_ends.retain(|_, ended| *ended > batch);
+                self.catch_up_queue.stored();
                 return self.gate.commit(batch, out);
             }
             Input::Gone(conn) | Input::Interrupted(conn) => self.gate.forget(conn),
@@ -216,6 +224,7 @@ impl Broker {
     }
 
     fn carry_out(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        self.hand_overs.begin(now, self.config.at_once_max);
         self.retained.drop_expired(now);
         self.run_deadlines(now, out);
         self.publish_statistics(now, out);
@@ -244,6 +253,8 @@ impl Broker {
             Input::StoodStill(ms) => self.on_stood_still(ms),
             Input::Shutdown => self.on_shutdown(now, out),
         }
+        self.go_on_handing_over(now, out);
+        self.catch_up(now, out);
     }
 
     /// When [`Input::Timeout`] is due, if nothing comes before. It may come early, late or too often.
@@ -254,6 +265,8 @@ impl Broker {
             self.deadlines.next(),
             self.awaited.until(),
             self.retained.next_expiry(),
+            self.catch_up_queue.next_timeout(),
+            self.hand_overs.next_timeout(),
             self.statistics_due,
         ];
         timeouts.into_iter().flatten().min()
@@ -311,7 +324,7 @@ impl Broker {
             Packet::PubRec(pubrec) => self.on_pubrec(now, id, &pubrec, out),
             Packet::PubRel(pubrel) => self.on_pubrel(id, &pubrel, out),
             Packet::PubComp(pubcomp) => self.on_pubcomp(now, id, &pubcomp, out),
-            Packet::Subscribe(subscribe) => self.on_subscribe(now, id, &subscribe, out),
+            Packet::Subscribe(subscribe) => self.on_subscribe(id, &subscribe, out),
             Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(id, &unsubscribe, out),
             Packet::PingReq => self.sessions[id.0].answer(Packet::PingResp, out),
             Packet::Disconnect(disconnect) => self.on_disconnect(now, id, &disconnect, out),

@@ -22,8 +22,8 @@ use mqtt5_protocol::ReasonCode;
 use mqtt5_protocol::packet::publish::PublishPacket;
 use mqtt5_protocol::packet::{Packet, PacketType};
 
-pub use check::Violation;
 pub(crate) use check::has_reason_code;
+pub use check::{FILTERS_MAX, Many, USER_PROPERTIES_MAX, USER_PROPERTY_BYTES_MAX, Violation};
 pub use property::PropertyOwner;
 pub use version::ProtocolVersion;
 pub(crate) use version::{V5_LEVEL, V31_LEVEL, V311_LEVEL};

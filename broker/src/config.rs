@@ -37,6 +37,10 @@ pub struct Config {
     pub sessions_max: usize,
     /// How many subscriptions one session may have. One more is refused with 0x97. Default: no limit.
     pub session_subscriptions_max: usize,
+    /// How many patterns the filters of one session may have: a pattern is where `+` and `#` stand, and among how many levels. Each
+    /// one that is in use costs every message whose topic has as many levels a look-up. A filter of one more is refused with
+    /// 0x97. Default: no limit.
+    pub session_patterns_max: usize,
     /// How many subscriptions all sessions together may have. One more is refused with 0x97. Default: no limit.
     pub subscriptions_max: usize,
     /// How many retained messages there may be, the statistics of [`Config::sys_interval_s`] not counted. A message for
@@ -52,7 +56,7 @@ pub struct Config {
     /// full the oldest stay and new ones are dropped. Default: no limit.
     pub queue_bytes_max: usize,
     /// How many QoS 1 and QoS 2 messages may be unacknowledged by a client, if its Receive Maximum is not lower: 1 to
-    /// 65,535, 0 counts as 1. The others wait. Default: 65,535.
+    /// 32,767, anything else counts as the nearest. The others wait. Default: 32,767.
     pub in_flight_max: u16,
     /// How many QoS 1 and QoS 2 messages a client may send without an answer: 1 to 65,535, 0 counts as 1. A client that
     /// sends more is disconnected with 0x93. Default: 1024.
@@ -70,6 +74,10 @@ pub struct Config {
     /// limit.
     pub topic_levels_max: usize,
 
+    /// How many messages one input sends at most to those who subscribe to retained ones, or moves from one member of a shared
+    /// subscription to another; others go on with the next input or [timeout](crate::Broker::next_timeout). As many retained
+    /// ones wait in a session at most. 0 counts as 1. Default: 256.
+    pub at_once_max: usize,
     /// The highest QoS a client may publish with; subscriptions are granted no higher one. A client of MQTT 5.0 that
     /// publishes with a higher one is disconnected with 0x9B, and so is refused if its will has it. Default: QoS 2.
     pub maximum_qos: QoS,
@@ -106,17 +114,19 @@ impl Default for Config {
             clients_max: usize::MAX,
             sessions_max: usize::MAX,
             session_subscriptions_max: usize::MAX,
+            session_patterns_max: usize::MAX,
             subscriptions_max: usize::MAX,
             retained_messages_max: usize::MAX,
             retained_bytes_max: usize::MAX,
             queue_messages_max: 1000,
             queue_bytes_max: usize::MAX,
-            in_flight_max: u16::MAX,
+            in_flight_max: Self::IN_FLIGHT_LIMIT,
             receive_maximum: 1024,
             publish_rate_max: 0,
             maximum_packet_size: 32 * 1024 * 1024,
             topic_bytes_max: 65_535,
             topic_levels_max: usize::MAX,
+            at_once_max: 256,
             maximum_qos: QoS::ExactlyOnce,
             topic_alias_maximum: 16,
             outbound_topic_alias_maximum: u16::MAX,
@@ -142,6 +152,9 @@ impl Config {
     /// The largest packet that MQTT can frame, in bytes.
     pub(crate) const PACKET_SIZE_LIMIT: u32 = 268_435_455;
 
+    /// Half of the packet identifiers: so one that is free is never far.
+    const IN_FLIGHT_LIMIT: u16 = 32_767;
+
     /// Whether a topic may be published to, by its size.
     pub(crate) fn topic_code(&self, topic: &TopicName) -> ReasonCode {
         match self.is_too_large(topic.as_str().len(), || topic.levels().count()) {
@@ -166,7 +179,8 @@ impl Config {
 
     pub(crate) fn within_limits(mut self) -> Self {
         self.receive_maximum = self.receive_maximum.max(1);
-        self.in_flight_max = self.in_flight_max.max(1);
+        self.in_flight_max = self.in_flight_max.clamp(1, Self::IN_FLIGHT_LIMIT);
+        self.at_once_max = self.at_once_max.max(1);
         self.maximum_packet_size = self.maximum_packet_size.clamp(1, Self::PACKET_SIZE_LIMIT);
         self
     }

@@ -15,7 +15,7 @@ use crate::routes::Subscription;
 use crate::session::{Session, SessionId};
 use crate::{
     Broker, BrokerEvent, CloseReason, Config, ConnId, DropReason, Output, Packet, QoS, ReasonCode,
-    Time, TopicFilter,
+    Time, sorted,
 };
 
 /// What has become of a message: the best of what has become of it at its receivers.
@@ -75,6 +75,16 @@ impl Broker {
         mut message: Message,
         out: &mut Vec<Output>,
     ) -> Routed {
+        let mut matches = core::mem::take(&mut self.matches);
+        self.routes.matches(&message.topic, &mut matches);
+        matches.retain(|&(id, subscription)| {
+            !subscription.no_local || self.sessions[id.0].client_id != message.publisher
+        });
+        // The subscriptions of a session keep their order.
+        sorted::sort_by_key(&mut matches, |&(id, _)| id);
+        if !message.retain {
+            self.send_ahead(now, &message.topic, &matches, out);
+        }
         // What nobody published is the broker's own word, which it says again when it comes back.
         let is_recorded = !message.publisher.is_empty();
         if is_recorded {
@@ -87,19 +97,24 @@ impl Broker {
         if message.retain {
             self.retained.set(&message);
         }
-        let mut matches = core::mem::take(&mut self.matches);
-        self.routes.matches(&message.topic, &mut matches);
-        matches.retain(|&(id, subscription)| {
-            !subscription.no_local || self.sessions[id.0].client_id != message.publisher
-        });
-        // The sort is stable: the subscriptions of a session keep their order.
-        matches.sort_by_key(|&(id, _)| id);
         let mut routed = Routed::NoReceiver;
         for of_session in matches.chunk_by(|(a, _), (b, _)| a == b) {
             let [(id, _), ..] = *of_session else { continue };
             let subscriptions = of_session.iter().map(|(_, subscription)| subscription);
-            let delivery = Delivery::new(&message, subscriptions);
-            routed = routed.max(self.deliver(now, id, delivery, out));
+            let delivery = Delivery::new(&message, subscriptions.clone());
+            let catch_up = match message.retain {
+                true => self.catch_up_before(id, &message.topic, subscriptions),
+                false => None,
+            };
+            let is_taken = self.takes_now(id, delivery.qos);
+            let of_session = self.deliver(now, id, delivery, out);
+            if let Some(number) = catch_up
+                && is_taken
+                && of_session == Routed::Delivered
+            {
+                self.note_ahead(id, &message.topic, number);
+            }
+            routed = routed.max(of_session);
         }
         matches.clear();
         self.matches = matches;
@@ -108,25 +123,6 @@ impl Broker {
             self.journal.end();
         }
         routed
-    }
-
-    /// Sends the retained messages that match a subscription which was just made. [MQTT-3.3.1-9]
-    pub(crate) fn deliver_retained(
-        &mut self,
-        now: Time,
-        id: SessionId,
-        filter: &TopicFilter,
-        subscription: Subscription,
-        out: &mut Vec<Output>,
-    ) {
-        for message in self.retained.matching(filter) {
-            if subscription.no_local && self.sessions[id.0].client_id == message.publisher {
-                continue;
-            }
-            let mut delivery = Delivery::new(&message, [&subscription]);
-            delivery.retain = true;
-            self.deliver(now, id, delivery, out);
-        }
     }
 
     /// Sends a message to a session, or lets it wait there. QoS 0 messages do not wait.
@@ -166,6 +162,7 @@ impl Broker {
         }
         let log = &mut self.journal.of(session.number);
         session.pump(now, &mut self.stats, log, out);
+        self.queue_catch_up(id);
     }
 
     /// Sends a client that came back what it has not acknowledged, in order, and then what waits. [MQTT-4.4.0-1]
@@ -180,6 +177,7 @@ impl Broker {
         }
         let log = &mut self.journal.of(session.number);
         session.pump(now, &mut self.stats, log, out);
+        self.queue_catch_up(id);
     }
 
     /// The client has a QoS 1 message, or refuses it; either way it is over.
@@ -194,6 +192,7 @@ impl Broker {
         let log = &mut self.journal.of(session.number);
         session.outbound.puback(puback.packet_id, log)?;
         session.pump(now, &mut self.stats, log, out);
+        self.queue_catch_up(id);
         Ok(())
     }
 
@@ -218,6 +217,7 @@ impl Broker {
             }
             PubRecOutcome::Over => {
                 session.pump(now, &mut self.stats, log, out);
+                self.queue_catch_up(id);
                 return Ok(());
             }
         };
@@ -236,6 +236,7 @@ impl Broker {
         let log = &mut self.journal.of(session.number);
         session.outbound.pubcomp(pubcomp.packet_id, log)?;
         session.pump(now, &mut self.stats, log, out);
+        self.queue_catch_up(id);
         Ok(())
     }
 }

@@ -98,6 +98,11 @@ impl Gate {
         });
     }
 
+    /// How much waits for a connection.
+    pub(crate) fn held(&self, conn: ConnId) -> usize {
+        self.waiting.get(&conn).map_or(0, VecDeque::len)
+    }
+
     /// Whether everything up to `batch` is stored.
     pub(crate) fn is_stored(&self, batch: BatchId) -> bool {
         batch <= self.committed

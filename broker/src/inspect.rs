@@ -1,6 +1,7 @@
 //! What the broker knows, for those who want to see it. Looking changes nothing.
 
 use crate::session::{Session, SessionId};
+use crate::sorted::Map;
 use crate::{Broker, ConnId, QoS, TopicFilter, TopicName};
 
 /// One session as it is now.
@@ -37,8 +38,8 @@ pub struct SubscriptionView<'a> {
 
 impl Broker {
     /// The sessions, ordered by client identifier.
-    pub fn sessions(&self) -> impl ExactSizeIterator<Item = SessionView<'_>> {
-        self.session_ids.values().map(|id| self.view(*id))
+    pub fn sessions(&self) -> impl Iterator<Item = SessionView<'_>> {
+        self.session_ids.values().map(|id| self.view(*id, |_| true))
     }
 
     /// The sessions with a subscription that matches this topic, and with no others of their subscriptions, ordered by client
@@ -47,22 +48,16 @@ impl Broker {
     pub fn receivers(&self, topic: &TopicName) -> Vec<SessionView<'_>> {
         let mut found = Vec::new();
         self.routes.matches(topic, &mut found);
-        let mut ids: Vec<SessionId> = found.into_iter().map(|(id, _)| id).collect();
         let shared = self.shares.iter();
-        ids.extend(
-            shared
-                .filter(|(filter, ..)| filter.matches(topic))
-                .map(|(_, id, _)| id),
-        );
-        ids.sort_by_key(|id| &self.sessions[id.0].client_id);
-        ids.dedup();
-        let views = ids.into_iter().map(|id| {
-            let mut view = self.view(id);
-            view.subscriptions
-                .retain(|it| it.topic_filter.matches(topic));
-            view
-        });
-        views.collect()
+        let shared = shared.filter(|(filter, ..)| filter.matches(topic));
+        let ids = found.into_iter().map(|(id, _)| id);
+        let ids = ids.chain(shared.map(|(_, id, _)| id));
+        let by_name = ids.map(|id| (&*self.sessions[id.0].client_id, id));
+        let by_name: Map<&str, SessionId> = by_name.collect();
+        by_name
+            .into_values()
+            .map(|id| self.view(id, |filter| filter.matches(topic)))
+            .collect()
     }
 
     /// How many messages wait for clients, and how many were sent and are not acknowledged, each receiver counted.
@@ -75,9 +70,10 @@ impl Broker {
         })
     }
 
-    fn view(&self, id: SessionId) -> SessionView<'_> {
+    /// A session with those of its subscriptions that are wanted.
+    fn view(&self, id: SessionId, is_wanted: impl Fn(&TopicFilter) -> bool) -> SessionView<'_> {
         let session: &Session = &self.sessions[id.0];
-        let filters = session.filters.iter();
+        let filters = session.filters.iter().filter(|it| is_wanted(it));
         SessionView {
             client_id: &session.client_id,
             conn: session.link.as_ref().map(|link| link.conn),

@@ -10,13 +10,16 @@ mod awaited;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod broker;
+mod catch_up;
 mod close;
 pub mod codec;
 mod config;
 mod connect;
 mod delivery;
 mod event;
+mod filters;
 mod gate;
+mod hand_over;
 mod hash;
 mod inspect;
 mod journal;
@@ -46,8 +49,9 @@ pub use close::CloseReason;
 pub use config::Config;
 pub use connect::NO_SESSION_STATE;
 pub use event::{BrokerEvent, DisconnectCause, DropReason};
-pub use hash::FixedState;
+pub use hash::SeededState;
 pub use inspect::{SessionView, SubscriptionView};
+pub use message::properties_bytes;
 pub use mqtt5_protocol::packet::{self, Packet};
 pub use mqtt5_protocol::{
     Properties, PropertyId, PropertyValue, QoS, ReasonCode, WillMessage, WillProperties,

@@ -210,6 +210,15 @@ impl Link {
         {
             let known = self.aliases_told.get(&topic);
             if let Some(alias) = known.or_else(|| self.aliases_told.next()) {
+                // Whoever accepts packets of any size gets this one: there is nothing to go back to.
+                if self.client.maximum_packet_size.is_none() {
+                    let mut packet = publish.with_topic_alias(alias);
+                    if known.is_some() {
+                        packet.topic_name.clear();
+                    }
+                    self.aliases_told.sent(topic, alias);
+                    return Some(Packet::Publish(packet));
+                }
                 let mut packet = publish.clone().with_topic_alias(alias);
                 if known.is_some() {
                     packet.topic_name.clear();

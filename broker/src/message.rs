@@ -32,7 +32,7 @@ impl Message {
 
     /// How much memory it takes, by what is long in it.
     pub(crate) fn bytes(&self) -> usize {
-        self.topic.as_str().len() + self.payload.len()
+        bytes(&self.topic, &self.payload, &self.properties)
     }
 
     /// Whether a client published it, and not the broker itself.
@@ -78,6 +78,29 @@ pub(crate) fn forwarded(properties: &Properties) -> Properties {
     }
     kept
 }
+
+/// What is long in a message: its topic, its payload, and the properties that [`forwarded`] keeps.
+pub(crate) fn bytes(topic: &TopicName, payload: &[u8], properties: &Properties) -> usize {
+    topic.as_str().len() + payload.len() + properties_bytes(properties)
+}
+
+/// How much memory properties take, in bytes, by what is long in them.
+#[must_use]
+pub fn properties_bytes(properties: &Properties) -> usize {
+    let all = properties.iter().map(|(_, value)| match value {
+        PropertyValue::Utf8String(text) => text.len(),
+        PropertyValue::BinaryData(bytes) => bytes.len(),
+        PropertyValue::Utf8StringPair(name, value) => PAIR_BYTES + name.len() + value.len(),
+        PropertyValue::Byte(_)
+        | PropertyValue::TwoByteInteger(_)
+        | PropertyValue::FourByteInteger(_)
+        | PropertyValue::VariableByteInteger(_) => 0,
+    });
+    all.sum()
+}
+
+/// What a User Property costs beside its texts, about.
+const PAIR_BYTES: usize = 64;
 
 /// Whether a payload is UTF-8 if its Payload Format Indicator says so.
 pub(crate) fn is_as_announced(payload: &[u8], properties: &Properties) -> bool {

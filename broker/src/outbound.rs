@@ -2,7 +2,7 @@
 
 mod replay;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::journal::DeliveryLog;
@@ -51,12 +51,16 @@ impl Delivery {
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     queue: VecDeque<Delivery>,
+    /// What waited and goes to other clients of shared subscriptions, unless this one comes back before.
+    leaving: VecDeque<Delivery>,
     /// What waits takes so much memory.
     queue_bytes: usize,
     /// Nothing in the queue expires before; `None` if nothing in it ever does.
     queue_expires: Option<Time>,
+    /// When it may be looked again for what has expired.
+    next_look: Time,
     /// By position in the order in which they have to be sent again, which is that in which they waited.
-    in_flight: BTreeMap<u64, InFlight>,
+    in_flight: Map<u64, InFlight>,
     /// Where a packet identifier stands in `in_flight`.
     positions: Map<u16, u64>,
     next_position: u64,
@@ -115,7 +119,7 @@ pub(crate) enum PubRecOutcome {
 impl Outbound {
     /// How many messages wait.
     pub(crate) fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.leaving.len()
     }
 
     /// How many were sent and are not acknowledged.
@@ -151,7 +155,9 @@ impl Outbound {
         if !self.is_overfull(config) {
             return None;
         }
-        if self.queue_expires.is_some_and(|at| at <= now) {
+        // To look for more with each message would cost as much as there is, each time.
+        if self.queue_expires.is_some_and(|at| at <= now) && now >= self.next_look {
+            self.next_look = now.plus_secs(1);
             let bytes = &mut self.queue_bytes;
             let next_position = &mut self.next_position;
             self.queue.retain(|delivery| {
@@ -182,53 +188,101 @@ impl Outbound {
         self.queue.len() > config.queue_messages_max || self.queue_bytes > config.queue_bytes_max
     }
 
-    /// Whether a message would be sent at once.
-    pub(crate) fn has_room(&self, receive_maximum: u16) -> bool {
-        self.queue.is_empty() && self.unacknowledged < usize::from(receive_maximum)
+    /// How many messages would be sent at once.
+    pub(crate) fn room(&self, receive_maximum: u16) -> usize {
+        match self.queue.is_empty() && self.resend.is_empty() {
+            true => usize::from(receive_maximum).saturating_sub(self.unacknowledged),
+            false => 0,
+        }
     }
 
-    /// The shared subscriptions for which something can be taken back; see [`Outbound::take_shared`].
+    /// The shared subscriptions for which something can go to another client; see [`Outbound::take_leaving`].
     pub(crate) fn shared_filters(&self) -> impl Iterator<Item = &TopicFilter> {
         let in_flight = self.in_flight.values().filter_map(InFlight::movable);
         let all = in_flight.chain(&self.queue);
         all.filter_map(|delivery| delivery.share.as_ref())
     }
 
-    /// Takes back what was chosen for this session through a shared subscription and can go to another one, in order:
-    /// what waits, and QoS 1 messages in flight. [MQTT-4.8.2-4] [MQTT-4.8.2-6]
-    pub(crate) fn take_shared(&mut self, wanted: impl Fn(&TopicFilter) -> bool) -> Vec<Delivery> {
-        let is_wanted = |delivery: &Delivery| delivery.share.as_ref().is_some_and(&wanted);
-        let packet_ids: Vec<u16> = self
-            .in_flight
-            .values()
-            .filter(|entry| entry.movable().is_some_and(is_wanted))
-            .map(|entry| entry.packet_id)
-            .collect();
-        let mut taken = Vec::new();
-        for packet_id in packet_ids {
-            if let Some(Stage::Publish(delivery)) = self.finish(packet_id) {
-                taken.push(delivery);
-            }
-        }
+    /// What waits for one of these filters leaves, see [`Outbound::take_leaving`]: it counts no more against the limits.
+    pub(crate) fn set_leaving(&mut self, wanted: impl Fn(&TopicFilter) -> bool) {
         for delivery in core::mem::take(&mut self.queue) {
-            if is_wanted(&delivery) {
+            if delivery.share.as_ref().is_some_and(&wanted) {
                 self.queue_bytes -= delivery.message.bytes();
-                taken.push(delivery);
+                self.leaving.push_back(delivery);
             } else {
                 self.queue.push_back(delivery);
             }
         }
+    }
+
+    /// Takes out the next message for one of these filters that can go to another client: first QoS 1 messages in flight, from
+    /// position `from` on, then what leaves. `looks` counts down. [MQTT-4.8.2-4] [MQTT-4.8.2-6]
+    pub(crate) fn take_leaving(
+        &mut self,
+        from: &mut u64,
+        looks: &mut usize,
+        wanted: impl Fn(&TopicFilter) -> bool,
+    ) -> Option<Delivery> {
+        let next = |outbound: &Self, from: u64| {
+            let (&position, entry) = outbound.in_flight.range(from..).next()?;
+            let share = entry.movable().and_then(|delivery| delivery.share.as_ref());
+            Some((position, entry.packet_id, share.is_some_and(&wanted)))
+        };
+        while *looks > 0
+            && let Some((position, packet_id, is_wanted)) = next(self, *from)
+        {
+            *looks -= 1;
+            *from = position + 1;
+            if is_wanted && let Some(Stage::Publish(delivery)) = self.finish(packet_id) {
+                return Some(delivery);
+            }
+        }
+        *looks = looks.checked_sub(1)?;
+        self.leaving.pop_front()
+    }
+
+    /// Takes out everything that can go to another client of a shared subscription, in order.
+    pub(crate) fn take_shared(&mut self) -> VecDeque<Delivery> {
+        let mut taken = VecDeque::new();
+        let (mut from, mut looks) = (0, usize::MAX);
+        self.set_leaving(|_| true);
+        while let Some(delivery) = self.take_leaving(&mut from, &mut looks, |_| true) {
+            taken.push_back(delivery);
+        }
         taken
+    }
+
+    /// What has not left stays after all, in its place.
+    fn stay(&mut self) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        for delivery in &self.leaving {
+            self.queue_bytes += delivery.message.bytes();
+        }
+        let mut waiting = core::mem::take(&mut self.queue);
+        let mut leaving = core::mem::take(&mut self.leaving);
+        loop {
+            let is_next = match (leaving.front(), waiting.front()) {
+                (Some(leaving), Some(waiting)) => leaving.position < waiting.position,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => break,
+            };
+            let next = if is_next { &mut leaving } else { &mut waiting };
+            self.queue.extend(next.pop_front());
+        }
     }
 
     /// Starts over on a new connection: returns the identifiers to release again, and lets [`Outbound::pump`] send every
     /// other message in flight again before anything new. [MQTT-4.4.0-1] [MQTT-4.6.0-5]
     pub(crate) fn resume(&mut self) -> Vec<u16> {
+        self.stay();
         self.resend.clear();
         self.unacknowledged = 0;
         let mut release = Vec::new();
-        for (&position, entry) in &mut self.in_flight {
-            match entry.stage {
+        self.in_flight
+            .for_each_mut(|&position, entry| match entry.stage {
                 Stage::Publish(_) => {
                     entry.counted = false;
                     self.resend.push_back(position);
@@ -239,8 +293,7 @@ impl Outbound {
                     self.unacknowledged += 1;
                     release.push(entry.packet_id);
                 }
-            }
-        }
+            });
         release
     }
 

@@ -223,6 +223,7 @@ mod tests {
             no_local: true,
             retain_as_published: false,
             id: Some(7),
+            catch_up: 0,
         };
         let will = RecordedWill {
             delay_interval_s: 5,
@@ -356,6 +357,32 @@ mod tests {
                 },
                 "f100000004fdd6f22710030705",
             ),
+            (
+                Record::CatchUp {
+                    session: 3,
+                    number: 2,
+                    filter: "t/#",
+                    no_local: true,
+                    after: Some("t/a"),
+                },
+                "f10000000d3fd5137d11030203742f23010103742f61",
+            ),
+            (
+                Record::CaughtUp {
+                    session: 3,
+                    number: 2,
+                },
+                "f10000000355583561120302",
+            ),
+            (Record::Orphaned { session: 3 }, "f1000000024aa065e51303"),
+            (
+                Record::SentAhead {
+                    session: 3,
+                    number: 2,
+                    topic: "t/b",
+                },
+                "f100000007fe6a769d14030203742f62",
+            ),
         ] {
             see(record, bytes);
         }
@@ -375,7 +402,7 @@ mod tests {
             assert_eq!(hex(&piece), bytes, "{record:?}");
             kinds += 1;
         });
-        assert_eq!(kinds, 18);
+        assert_eq!(kinds, 22);
     }
 
     #[test]

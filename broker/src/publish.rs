@@ -15,8 +15,8 @@ use crate::packet::pubrel::PubRelPacket;
 use crate::record::Record;
 use crate::session::SessionId;
 use crate::{
-    Broker, BrokerEvent, CloseReason, Config, Output, Packet, QoS, ReasonCode, Time, TopicName,
-    statistics,
+    Broker, BrokerEvent, CloseReason, Config, Output, Packet, Properties, QoS, ReasonCode, Time,
+    TopicName, message, statistics,
 };
 
 impl Broker {
@@ -64,7 +64,8 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         if publish.retain
-            && (self.storage_full || !self.has_room_for_retained(&topic, &publish.payload))
+            && (self.storage_full
+                || !self.has_room_for_retained(&topic, &publish.payload, &publish.properties))
         {
             publish.retain = false;
         }
@@ -259,7 +260,9 @@ impl Broker {
         {
             return ReasonCode::PayloadFormatInvalid;
         }
-        if publish.retain && !self.has_room_for_retained(topic, &publish.payload) {
+        if publish.retain
+            && !self.has_room_for_retained(topic, &publish.payload, &publish.properties)
+        {
             return ReasonCode::QuotaExceeded;
         }
         if self.storage_full && (publish.retain || publish.qos != QoS::AtMostOnce) {
@@ -279,11 +282,17 @@ impl Broker {
     }
 
     /// Whether a message can be retained within the limits.
-    pub(crate) fn has_room_for_retained(&self, topic: &TopicName, payload: &[u8]) -> bool {
+    pub(crate) fn has_room_for_retained(
+        &self,
+        topic: &TopicName,
+        payload: &[u8],
+        properties: &Properties,
+    ) -> bool {
         if payload.is_empty() {
             return true;
         }
-        let usage = self.retained.usage_with(topic, payload);
+        let bytes = message::bytes(topic, payload, properties);
+        let usage = self.retained.usage_with(topic, bytes);
         usage.messages <= self.config.retained_messages_max
             && usage.bytes <= self.config.retained_bytes_max
     }

@@ -117,6 +117,31 @@ pub(crate) enum Record<'a> {
         next_position: u64,
         last_packet_id: u16,
     },
+    /// A subscription does not have all of its retained messages yet: those after this topic are still to be sent.
+    CatchUp {
+        session: u64,
+        number: u32,
+        filter: &'a str,
+        no_local: bool,
+        after: Option<&'a str>,
+    },
+    /// It has them now, or does not need them any more.
+    CaughtUp {
+        session: u64,
+        number: u32,
+    },
+    /// The session is gone but for what it has to deliver through shared subscriptions, which goes to other sessions. If there is no
+    /// such session, then what follows says what it has to deliver.
+    Orphaned {
+        session: u64,
+    },
+    /// To the catch-ups of a session up to this number, the retained message of a topic is not to be sent: the client has it, or a
+    /// later one.
+    SentAhead {
+        session: u64,
+        number: u32,
+        topic: &'a str,
+    },
 }
 
 /// A session that gets a message, and how.
@@ -255,6 +280,7 @@ impl RecordedSubscription {
             no_local: self.no_local,
             retain_as_published: self.retain_as_published,
             id: self.id,
+            catch_up: 0,
         })
         .filter(|subscription| subscription.id.is_none_or(is_subscription_id))
     }

@@ -1,15 +1,17 @@
 //! A broker that goes on where another one ended.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::access::Access;
+use crate::catch_up::CatchUp;
 use crate::message::Message;
 use crate::piece::Records;
 use crate::record::{Publisher, Receiver, Record, RecordError};
+use crate::routes::Subscription;
 use crate::session::{Deadline, Session, SessionId};
 use crate::sorted::Map;
-use crate::{Broker, Config, Time, TopicFilter};
+use crate::{Broker, Config, Time, TopicFilter, TopicName};
 
 /// What came back with a broker that was restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,7 +59,7 @@ impl Broker {
             broker: Self::with_access(config, access),
             restored: Restored::default(),
             sessions: Map::new(),
-            messages: BTreeMap::new(),
+            messages: Map::new(),
             messages_kept: 0,
         };
         for piece in pieces {
@@ -73,7 +75,7 @@ struct Replay {
     restored: Restored,
     sessions: Map<u64, SessionId>,
     /// What later records may still be about, and more.
-    messages: BTreeMap<u64, Arc<Message>>,
+    messages: Map<u64, Arc<Message>>,
     messages_kept: usize,
 }
 
@@ -148,6 +150,9 @@ impl Replay {
                 self.begin_session(session, client_id);
             }
             Record::SessionEnded { session } => {
+                if self.broker.hand_overs.remove_orphan(session) {
+                    return Ok(());
+                }
                 let id = self.sessions.remove(&session);
                 let id = id.ok_or(RecordError::NoSession { session })?;
                 self.broker.remove_session(id);
@@ -219,7 +224,7 @@ impl Replay {
                 let filter = TopicFilter::parse(filter).map_err(|_| impossible("no filter"))?;
                 let subscription = subscription.read();
                 let subscription = subscription.ok_or(impossible("no subscription identifier"))?;
-                self.broker.insert_subscription(&filter, id, subscription);
+                self.broker.subscribe(&filter, id, subscription);
                 self.broker.sessions[id.0].filters.insert(filter);
             }
             Record::Unsubscribed { session, filter } => {
@@ -292,9 +297,55 @@ impl Replay {
                 let is_known = outbound.replay_released(packet_id, position);
                 return known(session, is_known);
             }
+            Record::Orphaned { session } => {
+                if session > NUMBER_MAX {
+                    return Err(impossible("too high a number"));
+                }
+                let left = match self.sessions.remove(&session) {
+                    Some(id) => self.broker.remove_session(id).outbound.take_shared(),
+                    None => VecDeque::new(),
+                };
+                self.broker.hand_overs.add_orphan(session, left);
+            }
             Record::Done { session, position } => {
+                if let Some(orphan) = self.broker.hand_overs.orphan(session) {
+                    return known(session, orphan.done(position));
+                }
                 let is_known = self.session(session)?.outbound.replay_done(position);
                 return known(session, is_known);
+            }
+            Record::CatchUp {
+                session,
+                number,
+                filter,
+                no_local,
+                after,
+            } => {
+                let id = self.id(session)?;
+                let filter = TopicFilter::parse(filter).map_err(|_| impossible("no filter"))?;
+                let after = after.map(TopicName::parse).transpose();
+                let after = after.map_err(|_| impossible("no topic"))?;
+                let made = self.broker.routes.get(&filter, id);
+                let made = made.ok_or(impossible("no subscription"))?;
+                let made = Subscription {
+                    catch_up: number,
+                    ..made
+                };
+                self.broker.insert_subscription(&filter, id, made);
+                let catch_up = CatchUp::restored(filter, no_local, after);
+                let session = &mut self.broker.sessions[id.0];
+                session.catch_ups.insert(number, catch_up);
+            }
+            Record::CaughtUp { session, number } => {
+                self.session(session)?.catch_ups.end(number);
+            }
+            Record::SentAhead {
+                session,
+                number,
+                topic,
+            } => {
+                let topic = TopicName::parse(topic).map_err(|_| impossible("no topic"))?;
+                self.session(session)?.catch_ups.set_ahead(topic, number);
             }
             Record::Outbound {
                 session,
@@ -342,10 +393,14 @@ impl Replay {
         message: &Arc<Message>,
         receiver: &Receiver,
     ) -> Result<(), RecordError> {
-        let session = self.session(receiver.session)?;
         let what = "no delivery that can be";
         let impossible = RecordError::Impossible { offset, what };
         let delivery = receiver.read(message).ok_or(impossible)?;
+        if let Some(orphan) = self.broker.hand_overs.orphan(receiver.session) {
+            let is_possible = receiver.position <= NUMBER_MAX && orphan.add(delivery);
+            return is_possible.then_some(()).ok_or(impossible);
+        }
+        let session = self.session(receiver.session)?;
         let is_possible = receiver.position <= NUMBER_MAX
             && session.outbound.replay_added(delivery, receiver.packet_id);
         is_possible.then_some(()).ok_or(impossible)

@@ -2,11 +2,11 @@
 
 use core::borrow::Borrow;
 use core::ops::Bound;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Range;
 use std::sync::Arc;
 
+use crate::catch_up::Found;
 use crate::message::Message;
+use crate::sorted::Map;
 use crate::timers::Timers;
 use crate::{Time, TopicFilter, TopicName};
 
@@ -15,7 +15,7 @@ use crate::{Time, TopicFilter, TopicName};
 /// Their order by topic is all that a wildcard needs: see [`Step`].
 #[derive(Debug)]
 pub(crate) struct Retained {
-    messages: BTreeMap<Topic, Arc<Message>>,
+    messages: Map<Topic, Arc<Message>>,
     /// What of it clients published.
     of_clients: Usage,
     expiries: Timers<TopicName>,
@@ -65,7 +65,7 @@ impl Borrow<str> for Topic {
 impl Retained {
     pub(crate) const fn new() -> Self {
         Self {
-            messages: BTreeMap::new(),
+            messages: Map::new(),
             of_clients: Usage {
                 messages: 0,
                 bytes: 0,
@@ -78,16 +78,13 @@ impl Retained {
         self.messages.len()
     }
 
-    /// How much clients would have here if one published `payload` to `topic`.
-    pub(crate) fn usage_with(&self, topic: &TopicName, payload: &[u8]) -> Usage {
+    /// How much clients would have here if one published a message of so many bytes to `topic`.
+    pub(crate) fn usage_with(&self, topic: &TopicName, bytes: usize) -> Usage {
         let mut usage = self.of_clients;
         if let Some(former) = self.messages.get(topic.as_str()) {
             usage.subtract(Usage::of(former));
         }
-        usage.add(Usage {
-            messages: 1,
-            bytes: topic.as_str().len() + payload.len(),
-        });
+        usage.add(Usage { messages: 1, bytes });
         usage
     }
 
@@ -110,21 +107,62 @@ impl Retained {
             .insert(Topic(message.topic.clone()), Arc::clone(message));
     }
 
-    /// The messages whose topic matches `filter`, in the order of their topics. What it costs depends on how many match
-    /// and on how many levels a `+` may stand for, not on how many there are.
-    pub(crate) fn matching(&self, filter: &TopicFilter) -> Vec<Arc<Message>> {
-        let filter = filter.share().map_or(filter.as_str(), |(_, shared)| shared);
+    /// The message of a topic.
+    pub(crate) fn get(&self, topic: &TopicName) -> Option<Arc<Message>> {
+        self.messages.get(topic.as_str()).cloned()
+    }
+
+    /// Whether there is any message whose topic starts as a filter does.
+    pub(crate) fn may_match(&self, filter: &TopicFilter) -> bool {
+        let filter = filter.without_share();
         if !filter.contains(WILDCARDS) {
-            return self.messages.get(filter).cloned().into_iter().collect();
+            return self.messages.contains_key(filter);
         }
-        let mut found = Vec::new();
+        let start = literals(filter);
+        let first = self.from(Bound::Included(start)).next();
+        first.is_some_and(|(Topic(topic), _)| topic.as_str().starts_with(start))
+    }
+
+    /// The messages whose topic matches `filter`, in the order of their topics: from the one after `after` on, so many at most,
+    /// among so many that are looked at. How many that are depends on how many match and on how many levels a `+` may stand for,
+    /// not on how many there are.
+    pub(crate) fn matching_after(
+        &self,
+        filter: &TopicFilter,
+        after: Option<&TopicName>,
+        messages_max: usize,
+        looks_max: usize,
+    ) -> Found {
+        let filter = filter.without_share();
+        if !filter.contains(WILDCARDS) {
+            return Found {
+                messages: self.messages.get(filter).cloned().into_iter().collect(),
+                looks: 1,
+                reached: None,
+            };
+        }
+        let mut messages = Vec::new();
+        let mut looks = 0;
+        let mut reached = None;
         let mut target = literals(filter).to_owned();
-        let mut topics = self.starting_at(&target);
+        let mut topics = match after.map(TopicName::as_str) {
+            Some(after) if after >= target.as_str() => self.from(Bound::Excluded(after)),
+            _ => self.from(Bound::Included(&target)),
+        };
         let mut next = topics.next();
         while let Some((Topic(topic), message)) = next {
+            if messages.len() >= messages_max || looks >= looks_max {
+                return Found {
+                    messages,
+                    looks,
+                    reached: reached.or(after).cloned(),
+                };
+            }
+            looks += 1;
+            reached = Some(topic);
             next = match Step::after(topic.as_str(), filter, &mut target) {
                 Step::Match => {
-                    found.push(Arc::clone(message));
+                    messages.push(Arc::clone(message));
                     topics.next()
                 }
                 Step::Next => topics.next(),
@@ -134,13 +172,17 @@ impl Retained {
                     .take(STEPS_BEFORE_SEARCH)
                     .find(|(Topic(topic), _)| topic.as_str() >= target.as_str())
                     .or_else(|| {
-                        topics = self.starting_at(&target);
+                        topics = self.from(Bound::Included(&target));
                         topics.next()
                     }),
                 Step::End => None,
             };
         }
-        found
+        Found {
+            messages,
+            looks,
+            reached: None,
+        }
     }
 
     /// All messages, in the order of their topics.
@@ -161,9 +203,8 @@ impl Retained {
         }
     }
 
-    fn starting_at(&self, topic: &str) -> Range<'_, Topic, Arc<Message>> {
-        self.messages
-            .range::<str, _>((Bound::Included(topic), Bound::Unbounded))
+    fn from(&self, topic: Bound<&str>) -> impl Iterator<Item = (&Topic, &Arc<Message>)> + use<'_> {
+        self.messages.from(topic)
     }
 }
 
@@ -308,11 +349,26 @@ mod tests {
 
     fn topics(retained: &Retained, filter: &str) -> Vec<String> {
         let filter = TopicFilter::parse(filter).unwrap();
-        let mut topics: Vec<String> = retained
-            .matching(&filter)
-            .iter()
-            .map(|message| message.topic.to_string())
-            .collect();
+        let name = |message: &Arc<Message>| message.topic.to_string();
+        let whole = retained.matching_after(&filter, None, usize::MAX, usize::MAX);
+        assert_eq!(whole.reached, None);
+        let mut topics: Vec<String> = whole.messages.iter().map(name).collect();
+        // In small steps it is the same.
+        for (messages_max, looks_max) in [(1, usize::MAX), (usize::MAX, 1), (2, 3)] {
+            let mut in_steps = Vec::new();
+            let mut after = None;
+            loop {
+                let found =
+                    retained.matching_after(&filter, after.as_ref(), messages_max, looks_max);
+                assert!(found.messages.len() <= messages_max && found.looks <= looks_max);
+                in_steps.extend(found.messages.iter().map(name));
+                after = found.reached;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(in_steps, topics, "{filter}");
+        }
         topics.sort_unstable();
         topics
     }
@@ -381,8 +437,12 @@ mod tests {
                 .collect();
             expected.sort_unstable();
             expected.dedup();
-            let found = retained.matching(&filter);
-            let found: Vec<&str> = found.iter().map(|message| message.topic.as_str()).collect();
+            let found = retained.matching_after(&filter, None, usize::MAX, usize::MAX);
+            let found: Vec<&str> = found
+                .messages
+                .iter()
+                .map(|message| message.topic.as_str())
+                .collect();
             assert_eq!(found, expected, "{text}");
         }
     }
@@ -419,8 +479,8 @@ mod tests {
         let mut retained = Retained::new();
         retained.set(&message("a", "1", None));
         retained.set(&message("a", "2", None));
-        let found = retained.matching(&TopicFilter::parse("a").unwrap());
-        assert_eq!((found.len(), &found[0].payload[..]), (1, &b"2"[..]));
+        let found = retained.get(&TopicName::parse("a").unwrap()).unwrap();
+        assert_eq!(&found.payload[..], b"2");
         retained.set(&message("a", "", None));
         assert_eq!(retained.len(), 0);
     }

@@ -8,6 +8,7 @@ mod wildcards;
 use self::exact::Exact;
 use self::list::{List, Removed};
 use self::wildcards::Wildcards;
+use crate::hash::SeededState;
 use crate::session::SessionId;
 use crate::{QoS, TopicFilter, TopicName};
 
@@ -18,6 +19,8 @@ pub(crate) struct Subscription {
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
     pub(crate) id: Option<u32>,
+    /// The number of its catch-up, which may have ended; 0 if it had none.
+    pub(crate) catch_up: u32,
 }
 
 /// All subscriptions, held so that a message meets hardly any filter but those that match it.
@@ -31,10 +34,10 @@ pub(crate) struct Routes<K = SessionId, V = Subscription> {
 }
 
 impl<K: Copy + Ord, V: Copy> Routes<K, V> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(state: SeededState) -> Self {
         Self {
-            exact: Exact::new(),
-            wildcards: Wildcards::new(),
+            exact: Exact::new(state),
+            wildcards: Wildcards::new(state),
             subscriptions: 0,
         }
     }
@@ -97,6 +100,7 @@ mod tests {
         no_local: false,
         retain_as_published: false,
         id: None,
+        catch_up: 0,
     };
 
     fn filter(text: &str) -> TopicFilter {
@@ -117,7 +121,7 @@ mod tests {
             "#", "+", "+/+", "/+", "/", "a", "a/#", "a/+", "a/b", "a/+/c", "+/b/#", "a/b/c",
             "$SYS/#", "$SYS/+", "+/a", "a//b", "a/+/b", "//#", "$share",
         ];
-        let mut routes = Routes::new();
+        let mut routes = Routes::new(SeededState::new(&[0; 32]));
         for (session, text) in filters.iter().enumerate() {
             routes.insert(&filter(text), SessionId(session), PLAIN);
         }
@@ -135,7 +139,7 @@ mod tests {
 
     #[test]
     fn subscribing_again_changes_the_subscription() {
-        let mut routes = Routes::new();
+        let mut routes = Routes::new(SeededState::new(&[0; 32]));
         let changed = Subscription {
             qos: QoS::ExactlyOnce,
             id: Some(7),
@@ -154,7 +158,7 @@ mod tests {
 
     #[test]
     fn removal_leaves_nothing_behind() {
-        let mut routes = Routes::new();
+        let mut routes = Routes::new(SeededState::new(&[0; 32]));
         let texts = ["a/b/c", "a/b", "a/+/c", "#"];
         for text in texts {
             routes.insert(&filter(text), SessionId(0), PLAIN);
@@ -176,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_sessions_of_a_filter_come_in_their_order() {
-        let mut routes = Routes::new();
+        let mut routes = Routes::new(SeededState::new(&[0; 32]));
         for text in ["a/b", "a/+", "a/#"] {
             for session in [7, 1, 4] {
                 routes.insert(&filter(text), SessionId(session), PLAIN);
@@ -190,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_members_of_a_share_are_found_by_what_they_share() {
-        let mut routes = Routes::new();
+        let mut routes = Routes::new(SeededState::new(&[0; 32]));
         for (session, text) in ["$share/g/a/b", "$share/g/a/+", "$share/h/a/b"]
             .into_iter()
             .enumerate()
@@ -211,7 +215,7 @@ mod tests {
                 .wrapping_add(1);
             (state >> 33) % bound
         };
-        let mut routes = Routes::new();
+        let mut routes = Routes::new(SeededState::new(&[0; 32]));
         let mut model: BTreeMap<(String, usize), Subscription> = BTreeMap::new();
         for _ in 0..1_000 {
             let levels: Vec<&str> = (0..=below(3))
@@ -258,7 +262,7 @@ mod tests {
     #[test]
     fn the_deepest_topic_needs_no_stack() {
         let deepest = "/".repeat(65_535);
-        let mut routes = Routes::new();
+        let mut routes = Routes::new(SeededState::new(&[0; 32]));
         routes.insert(&filter(&deepest), SessionId(0), PLAIN);
         assert_eq!(sessions(&routes, &deepest), [0]);
         assert!(routes.remove(&filter(&deepest), SessionId(0)));

@@ -4,14 +4,16 @@ use crate::sorted::Set;
 use std::sync::Arc;
 
 use crate::access::Client;
+use crate::catch_up::CatchUps;
 use crate::codec::ProtocolVersion;
+use crate::filters::Filters;
 use crate::link::{ClientLimits, Connection, Link};
 use crate::outbound::Outbound;
 use crate::record::Record;
 use crate::will::Will;
 use crate::{
     BatchId, Broker, BrokerEvent, CloseReason, DisconnectCause, Origin, Output, Packet, ReasonCode,
-    Time, TopicFilter,
+    Time,
 };
 
 /// A session while it exists; freed ones are given away again.
@@ -32,13 +34,14 @@ pub(crate) struct Session {
     /// The connection, while there is one.
     pub(crate) link: Option<Link>,
     /// What it subscribed to; how, say the routes.
-    pub(crate) filters: Set<TopicFilter>,
+    pub(crate) filters: Filters,
     /// QoS 2 messages that came from the client and are not released yet.
     pub(crate) inbound: Set<u16>,
     /// The batch that says which of them was released last: should this broker end before it is stored, the next one still
     /// has it among those that are not.
     pub(crate) last_release: BatchId,
     pub(crate) outbound: Outbound,
+    pub(crate) catch_ups: CatchUps,
     pub(crate) will: Option<Will>,
     /// When the will is published, if that is waited for.
     pub(crate) will_due: Option<Time>,
@@ -65,10 +68,11 @@ impl Session {
             username: None,
             expiry_interval_s: 0,
             link: None,
-            filters: Set::new(),
+            filters: Filters::new(),
             inbound: Set::new(),
             last_release: BatchId(0),
             outbound: Outbound::default(),
+            catch_ups: CatchUps::default(),
             will: None,
             will_due: None,
             expires: None,
@@ -156,18 +160,15 @@ impl Broker {
     /// Ends a session: it is forgotten with its subscriptions and messages. A will that waits is due now, at the latest.
     /// [MQTT-3.1.2-8] [MQTT-4.1.0-2]
     pub(crate) fn end_session(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
-        let session = self.remove_session(id);
-        self.journal.record(|| Record::SessionEnded {
-            session: session.number,
-        });
+        let mut session = self.remove_session(id);
+        let left = session.outbound.take_shared();
+        self.leave_behind(now, session.number, left, out);
         // Of one that began without room, nobody else knows.
         if self.config.durable && !(self.storage_full && session.number > self.last_before_full) {
             let batch = self.journal.next_batch();
             self.unstored_ends
                 .insert(Arc::clone(&session.client_id), batch);
         }
-        let mut outbound = session.outbound;
-        self.redistribute(now, outbound.take_shared(|_| true), out);
         if let Some(will) = session.will {
             self.publish_will(now, will, out);
         }
@@ -179,7 +180,7 @@ impl Broker {
         self.stop_awaiting(id);
         let session = self.sessions.remove(id.0);
         self.session_ids.remove(&session.client_id);
-        for filter in &session.filters {
+        for filter in session.filters.iter() {
             self.remove_subscription(filter, id);
         }
         session
@@ -206,7 +207,7 @@ impl Broker {
     /// Closes every connection: first those without a client, which no will can reach.
     pub(crate) fn on_shutdown(&mut self, now: Time, out: &mut Vec<Output>) {
         let (mut clients, mut opened) = (Vec::new(), Vec::new());
-        for (&conn, connection) in &self.connections {
+        for (&conn, connection) in self.connections.iter() {
             match connection {
                 Connection::Client(id) => clients.push(*id),
                 Connection::Opened { pending, .. } => {
@@ -321,8 +322,8 @@ impl Broker {
 
     /// Everybody gets the time anew in which nothing could be heard of them.
     pub(crate) fn on_stood_still(&mut self, ms: u64) {
-        for (conn, connection) in self.connections.iter_mut() {
-            match connection {
+        self.connections
+            .for_each_mut(|conn, connection| match connection {
                 // When that was to be checked it is only seen that there is time left.
                 Connection::Client(id) => {
                     if let Some(link) = &mut self.sessions[id.0].link {
@@ -334,8 +335,7 @@ impl Broker {
                     *until = until.plus_ms(ms);
                     self.silences.insert(*until, *conn);
                 }
-            }
-        }
+            });
         self.awaited.postpone(ms);
     }
 

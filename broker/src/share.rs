@@ -4,6 +4,7 @@ use crate::sorted::Map;
 use std::sync::Arc;
 
 use crate::delivery::Routed;
+use crate::hash::SeededState;
 use crate::message::{Message, min_qos};
 use crate::outbound::Delivery;
 use crate::routes::{Routes, Subscription};
@@ -28,7 +29,7 @@ pub(crate) struct Shares {
 struct GroupId(usize);
 
 #[derive(Debug)]
-struct Group {
+pub(crate) struct Group {
     filter: TopicFilter,
     members: Vec<(SessionId, Subscription)>,
     /// Whose turn it is.
@@ -36,11 +37,11 @@ struct Group {
 }
 
 impl Shares {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(state: SeededState) -> Self {
         Self {
             groups: Slab::new(),
             ids: Map::new(),
-            routes: Routes::new(),
+            routes: Routes::new(state),
             members: 0,
             matches: Vec::new(),
         }
@@ -83,10 +84,15 @@ impl Shares {
 
     /// The subscription of a member.
     pub(crate) fn get(&self, filter: &TopicFilter, session: SessionId) -> Option<Subscription> {
-        let group = &self.groups[self.ids.get(filter)?.0];
-        let mut members = group.members.iter();
+        let mut members = self.group(filter)?.members();
         let member = members.find(|(member, _)| *member == session);
-        member.map(|(_, subscription)| *subscription)
+        member.map(|(_, subscription)| subscription)
+    }
+
+    /// The group of a filter.
+    pub(crate) fn group(&self, filter: &TopicFilter) -> Option<&Group> {
+        let id = self.ids.get(filter)?;
+        Some(&self.groups[id.0])
     }
 
     /// All members, in the order of their filters and in that of each group.
@@ -135,6 +141,10 @@ impl Shares {
 }
 
 impl Group {
+    pub(crate) fn members(&self) -> impl Iterator<Item = (SessionId, Subscription)> {
+        self.members.iter().copied()
+    }
+
     /// The members, beginning with the one whose turn it is.
     fn in_turn(&self) -> impl Iterator<Item = (usize, SessionId, Subscription)> {
         let (before, from) = self.members.split_at(self.next.min(self.members.len()));
@@ -166,60 +176,19 @@ impl Broker {
         routed
     }
 
-    /// Hands to other members what a session has not delivered to its client: after a break of the connection, while
-    /// one of them is connected; in the end, in any case. A QoS 2 message that was sent stays with its receiver and ends
-    /// with it. [MQTT-4.8.2-4] [MQTT-4.8.2-5]
-    pub(crate) fn hand_over(&mut self, now: Time, from: SessionId, out: &mut Vec<Output>) {
-        let deliveries = {
-            let (sessions, shares) = (&self.sessions, &self.shares);
-            let others_connected = |filter: &TopicFilter| {
-                let group = shares.ids.get(filter).map(|id| &shares.groups[id.0]);
-                let mut members = group.into_iter().flat_map(|group| &group.members);
-                members.any(|&(id, _)| id != from && sessions[id.0].link.is_some())
-            };
-            // Most sessions have none: then nothing is looked at.
-            if shares.members == 0 {
-                return;
-            }
-            let wanted: Vec<TopicFilter> = sessions[from.0]
-                .outbound
-                .shared_filters()
-                .filter(|filter| others_connected(filter))
-                .cloned()
-                .collect();
-            if wanted.is_empty() {
-                return;
-            }
-            let session = &mut self.sessions[from.0];
-            let taken = session
-                .outbound
-                .take_shared(|filter| wanted.contains(filter));
-            let mut log = self.journal.of(session.number);
-            for delivery in &taken {
-                log.done(delivery.position);
-            }
-            taken
-        };
-        self.redistribute(now, deliveries, out);
-    }
-
-    /// Gives messages that were meant for a member who is gone to another of the same group.
-    pub(crate) fn redistribute(
+    /// Sends a message to a member of the group of a filter, if there is one.
+    pub(crate) fn publish_to_group(
         &mut self,
         now: Time,
-        deliveries: Vec<Delivery>,
+        filter: &TopicFilter,
+        message: &Arc<Message>,
         out: &mut Vec<Output>,
     ) {
-        for delivery in deliveries {
-            let Some(filter) = delivery.share else {
-                continue;
-            };
-            let Some(&id) = self.shares.ids.get(&filter) else {
-                continue;
-            };
-            if let Some((session, subscription)) = self.choose(id, delivery.message.qos) {
-                self.deliver_shared(now, session, filter, &delivery.message, subscription, out);
-            }
+        if let Some(&id) = self.shares.ids.get(filter)
+            && let Some((session, subscription)) = self.choose(id, message.qos)
+        {
+            let filter = filter.clone();
+            self.deliver_shared(now, session, filter, message, subscription, out);
         }
     }
 
@@ -236,7 +205,7 @@ impl Broker {
             match &session.link {
                 Some(link)
                     if !link.is_congested
-                        && session.outbound.has_room(link.client.receive_maximum) =>
+                        && session.outbound.room(link.client.receive_maximum) > 0 =>
                 {
                     best = Some(chosen);
                     break;

@@ -1,7 +1,6 @@
 //! Everything that is to be stored, at once.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::message::Message;
@@ -9,6 +8,7 @@ use crate::piece::Piece;
 use crate::record::{Receiver, Record, RecordedMessage};
 use crate::routes::Subscription;
 use crate::session::{Session, SessionId};
+use crate::sorted::Map;
 use crate::{Broker, TopicFilter};
 
 /// When a piece is full.
@@ -28,28 +28,40 @@ impl Broker {
             piece: Piece::new(),
         };
         snapshot.push(&self.journal.numbers());
+        for orphan in self.hand_overs.orphans() {
+            snapshot.push(&Record::Orphaned {
+                session: orphan.session,
+            });
+        }
         let ids = self.session_ids.values().copied();
-        let mut sessions: Vec<(u64, SessionId)> =
+        let sessions: Map<u64, SessionId> =
             ids.map(|id| (self.sessions[id.0].number, id)).collect();
-        sessions.sort_unstable();
-        let mut messages = BTreeMap::new();
+        let mut messages = Map::new();
         for message in self.retained.iter() {
             // The broker's own words are not stored.
             if message.number > 0 {
                 messages.insert(message.number, (message, true, Vec::new()));
             }
         }
-        for &(_, id) in &sessions {
+        for &id in sessions.values() {
             self.write_session(id, &mut snapshot);
             let session = &self.sessions[id.0];
             for (packet_id, delivery) in session.outbound.deliveries() {
                 let message = &delivery.message;
-                let entry = messages.entry(message.number);
-                let (_, _, receivers) = entry.or_insert_with(|| (message, false, Vec::new()));
+                let (_, _, receivers) =
+                    messages.get_or_insert_with(message.number, || (message, false, Vec::new()));
                 receivers.push(Receiver {
                     packet_id,
                     ..Receiver::new(session.number, delivery)
                 });
+            }
+        }
+        for orphan in self.hand_overs.orphans() {
+            for delivery in &orphan.deliveries {
+                let message = &delivery.message;
+                let (_, _, receivers) =
+                    messages.get_or_insert_with(message.number, || (message, false, Vec::new()));
+                receivers.push(Receiver::new(orphan.session, delivery));
             }
         }
         for (filter, id, subscription) in self.shares.iter() {
@@ -60,7 +72,7 @@ impl Broker {
             snapshot.message(message, *is_retained, receivers);
         }
         // Last, because what is in flight counts the packet identifiers on.
-        for (_, id) in sessions {
+        for id in sessions.into_values() {
             let session = &self.sessions[id.0];
             let (next_position, last_packet_id) = session.outbound.counters();
             if next_position > 0 {
@@ -85,13 +97,23 @@ impl Broker {
         if session.link.is_none() && !self.awaited.contains(session.origin, id) {
             snapshot.push(&session.away());
         }
-        for filter in &session.filters {
+        for filter in session.filters.iter() {
             // The order of a group's members counts: they follow group by group.
             if filter.share().is_none()
                 && let Some(subscription) = self.routes.get(filter, id)
             {
                 snapshot.subscribed(number, filter, subscription);
             }
+        }
+        for (catch_up, it) in session.catch_ups.iter() {
+            snapshot.push(&it.record(number, catch_up));
+        }
+        for (topic, catch_up) in session.catch_ups.ahead() {
+            snapshot.push(&Record::SentAhead {
+                session: number,
+                number: catch_up,
+                topic: topic.as_str(),
+            });
         }
         snapshot.identifiers(session);
     }
@@ -121,7 +143,7 @@ impl Snapshot {
     /// The packet identifiers that are in use, but for those of messages to the client.
     fn identifiers(&mut self, session: &Session) {
         let number = session.number;
-        for &packet_id in &session.inbound {
+        for &packet_id in session.inbound.iter() {
             self.push(&Record::Received {
                 session: number,
                 packet_id,

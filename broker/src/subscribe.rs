@@ -11,7 +11,7 @@ use crate::packet::unsubscribe::UnsubscribePacket;
 use crate::record::Record;
 use crate::routes::Subscription;
 use crate::session::SessionId;
-use crate::{Broker, BrokerEvent, CloseReason, Output, Packet, QoS, ReasonCode, Time, TopicFilter};
+use crate::{Broker, BrokerEvent, CloseReason, Output, Packet, QoS, ReasonCode, TopicFilter};
 
 impl Broker {
     /// Makes or changes subscriptions, answers with one reason code for each, and sends the retained messages that each
@@ -20,7 +20,6 @@ impl Broker {
     /// What is no topic filter makes the whole packet malformed: then no subscription is made.
     pub(crate) fn on_subscribe(
         &mut self,
-        now: Time,
         id: SessionId,
         subscribe: &SubscribePacket,
         out: &mut Vec<Output>,
@@ -47,25 +46,24 @@ impl Broker {
                 no_local: options.no_local,
                 retain_as_published: options.retain_as_published,
                 id: subscription_id,
+                catch_up: 0,
             };
             let is_new = self.sessions[id.0].filters.insert(filter.clone());
-            let is_shared = filter.share().is_some();
-            self.insert_subscription(&filter, id, subscription);
+            let subscription = self.subscribe(&filter, id, subscription);
             let session = self.sessions[id.0].number;
             self.journal.record(|| Record::Subscribed {
                 session,
                 filter: filter.as_str(),
                 subscription: subscription.into(),
             });
+            if filter.share().is_none() && wants_retained(options, is_new) {
+                self.send_retained_anew(&filter, id, subscription);
+            }
             suback.reason_codes.push(granted(subscription.qos));
-            let wants_retained = !is_shared && wants_retained(options, is_new);
-            made.push((filter, subscription, wants_retained));
+            made.push((filter, subscription));
         }
         self.answer_subscribe(id, suback, out)?;
-        for (topic_filter, subscription, wants_retained) in made {
-            if wants_retained {
-                self.deliver_retained(now, id, &topic_filter, subscription, out);
-            }
+        for (topic_filter, subscription) in made {
             out.push(Output::Event(BrokerEvent::Subscribed {
                 client_id: Arc::clone(&self.sessions[id.0].client_id),
                 topic_filter,
@@ -95,12 +93,14 @@ impl Broker {
         let mut ended = Vec::new();
         for topic_filter in filters {
             if self.sessions[id.0].filters.remove(&topic_filter) {
+                let former = self.routes.get(&topic_filter, id);
                 self.remove_subscription(&topic_filter, id);
                 let session = self.sessions[id.0].number;
                 self.journal.record(|| Record::Unsubscribed {
                     session,
                     filter: topic_filter.as_str(),
                 });
+                self.end_catch_up(id, former.map_or(0, |former| former.catch_up));
                 unsuback.reason_codes.push(UnsubAckReasonCode::Success);
                 let client_id = Arc::clone(&self.sessions[id.0].client_id);
                 ended.push(BrokerEvent::Unsubscribed {
@@ -116,6 +116,36 @@ impl Broker {
         self.answer_unsubscribe(id, unsuback, out)?;
         out.extend(ended.into_iter().map(Output::Event));
         Ok(())
+    }
+
+    /// Makes a subscription, or changes it: what it has still to be sent stays.
+    pub(crate) fn subscribe(
+        &mut self,
+        filter: &TopicFilter,
+        id: SessionId,
+        mut subscription: Subscription,
+    ) -> Subscription {
+        if let Some(former) = self.routes.get(filter, id) {
+            subscription.catch_up = former.catch_up;
+        }
+        self.insert_subscription(filter, id, subscription);
+        subscription
+    }
+
+    /// Lets the retained messages follow that match a subscription which was just made. [MQTT-3.3.1-9]
+    fn send_retained_anew(
+        &mut self,
+        filter: &TopicFilter,
+        id: SessionId,
+        subscription: Subscription,
+    ) {
+        self.end_catch_up(id, subscription.catch_up);
+        let catch_up = self.begin_catch_up(id, filter, subscription.no_local);
+        let subscription = Subscription {
+            catch_up,
+            ..subscription
+        };
+        self.insert_subscription(filter, id, subscription);
     }
 
     /// Remembers how a session subscribed to a filter.
@@ -199,6 +229,9 @@ impl Broker {
         }
         let config = &self.config;
         let is_full = session.filters.len() >= config.session_subscriptions_max
+            || !session
+                .filters
+                .has_pattern_within(filter, config.session_patterns_max)
             || self.routes.len() + self.shares.len() >= config.subscriptions_max;
         if is_full && !session.filters.contains(filter) {
             return Some(SubAckReasonCode::QuotaExceeded);

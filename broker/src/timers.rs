@@ -1,19 +1,18 @@
 //! What is due when.
 
-use std::collections::BTreeSet;
-
 use crate::Time;
+use crate::sorted::Set;
 
 /// Keys in the order in which they fall due; those of the same moment in their own order.
 #[derive(Debug)]
 pub(crate) struct Timers<K> {
-    entries: BTreeSet<(Time, K)>,
+    entries: Set<(Time, K)>,
 }
 
 impl<K: Ord> Timers<K> {
     pub(crate) const fn new() -> Self {
         Self {
-            entries: BTreeSet::new(),
+            entries: Set::new(),
         }
     }
 

@@ -82,7 +82,8 @@ impl Broker {
         let message = Message {
             published: now,
             // As a QoS 0 message: nobody is left who could be told.
-            retain: will.retain && self.has_room_for_retained(&will.topic, &will.payload),
+            retain: will.retain
+                && self.has_room_for_retained(&will.topic, &will.payload, &will.properties),
             ..will
         };
         out.push(Output::Event(BrokerEvent::WillPublished {

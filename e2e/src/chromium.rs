@@ -18,6 +18,9 @@ use crate::page::Page;
 use crate::server::{Caching, Server};
 use crate::tab::{DEADLINE, POLL_INTERVAL};
 
+/// The page of a new tab before anything is loaded.
+const BLANK: &str = "about:blank";
+
 /// Starts a program whose pipes are where Chromium wants those of the protocol: 3 and 4.
 #[cfg(unix)]
 const WITH_PIPES: &str = r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>/dev/null"#;
@@ -192,13 +195,18 @@ impl Chromium {
     #[track_caller]
     pub fn open(&self, url: &str) -> Page<'_> {
         let target = self.call("Target.createTarget", json!({ "url": url }));
-        Page::attach(self, &word(&target["targetId"]))
+        let page = Page::attach(self, &word(&target["targetId"]));
+        // Until the first document has come there is an empty one, of no origin.
+        if url != BLANK {
+            page.until_true("the page", &format!("location.href !== '{BLANK}'"));
+        }
+        page
     }
 
     /// Opens an empty tab, to be prepared before anything is loaded.
     #[track_caller]
     pub fn open_blank(&self) -> Page<'_> {
-        self.open("about:blank")
+        self.open(BLANK)
     }
 
     /// Opens a page without a view on a channel, and waits until it has joined.

@@ -821,7 +821,6 @@ fn a_page_that_comes_back_is_told_that_the_browser_has_lost_what_was_stored() {
     let aside = chromium.open(&url(&chromium, "esbuild"));
     let come = || {
         let page = chromium.open(&url(&chromium, "esbuild"));
-        page.until_true("the page", "location.protocol === 'http:'");
         page.evaluate(&format!(
             "globalThis.told = [];
              import('{package}').then(async ({{ open }}) => {{

@@ -120,5 +120,5 @@ export function problem(it: Problem): TabmqError {
     if ('TooLarge' in it) {
         return new TabmqError('too-large', `The message is larger than the ${it.TooLarge.maximum} bytes that the broker accepts.`);
     }
-    return new TabmqError('too-large', `MQTT cannot carry this: ${it.NotEncodable}`);
+    return new TabmqError('too-large', `This cannot be sent: ${it.NotEncodable}`);
 }

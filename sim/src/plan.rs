@@ -156,6 +156,8 @@ impl Plan {
             plan.page_ms = more.one_of([0, 5, slow_ms]);
             plan.delivery_ms += 20 * plan.page_ms;
         }
+        // So few that catching up takes many steps, between which the broker may change.
+        plan.settings.at_once_max = more.one_of([1, 2, 256]);
         plan.faults = weights(prng, is_rough);
         plan.faults.retain(|(fault, _)| has(*fault));
         if prng.chance(300) && has(Fault::Narrow) {

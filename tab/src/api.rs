@@ -834,7 +834,7 @@ impl fmt::Display for Problem {
                 f,
                 "The message is larger than the {maximum} bytes that the broker accepts."
             ),
-            Self::NotEncodable(error) => write!(f, "MQTT cannot carry this: {error}"),
+            Self::NotEncodable(error) => write!(f, "This cannot be sent: {error}"),
             Self::TooManyInFlight => {
                 f.write_str("65,535 messages are waiting for their acknowledgement already.")
             }

@@ -14,8 +14,8 @@ use broker::packet::publish::PublishPacket;
 use broker::{Packet, ReasonCode, Time};
 
 use crate::api::{
-    ClientCommand, ClientNotice, ClientStatus, ConnectOptions, Problem, RequestId, Subscription,
-    Term,
+    ClientCommand, ClientNotice, ClientStatus, ConnectOptions, Problem, Publication, RequestId,
+    Subscription, Term,
 };
 use crate::lane::ConnectionNo;
 use crate::names::TabId;
@@ -393,7 +393,21 @@ impl Client {
 
 /// What a message costs on its way or while it waits, in bytes.
 pub(crate) fn cost(publish: &PublishPacket) -> usize {
-    publish.payload.len() + publish.topic_name.len() + MESSAGE_OVERHEAD_BYTES
+    let of_properties = broker::properties_bytes(&publish.properties);
+    publish.payload.len() + publish.topic_name.len() + of_properties + MESSAGE_OVERHEAD_BYTES
+}
+
+/// What a publication costs while it waits, in bytes.
+pub(crate) fn publication_bytes(publication: &Publication) -> usize {
+    let Publication {
+        topic,
+        payload,
+        properties,
+        ..
+    } = publication;
+    let pairs = properties.user_properties.iter();
+    let pairs = pairs.map(|(name, value)| MESSAGE_OVERHEAD_BYTES + name.len() + value.len());
+    payload.len() + topic.len() + pairs.sum::<usize>() + MESSAGE_OVERHEAD_BYTES
 }
 
 /// What a message takes of the room on the way to the broker: a long one does not take it all.

@@ -97,13 +97,8 @@ impl Host {
         let config = Config {
             // Term and tab are no other broker's, so that the names it gives are no other's.
             assigned_id_prefix: format!("auto-{}-{term}-", own_tab.short()),
-            receive_maximum: settings.receive_maximum,
-            maximum_packet_size: settings.maximum_packet_size,
-            queue_messages_max: settings.queue_messages_max,
-            retained_bytes_max: settings.retained_bytes_max,
             durable: state.is_durable,
-            rebind_grace_ms: settings.rebind_grace_ms,
-            ..Config::default()
+            ..settings.of_broker()
         };
         let pieces = state.pieces.iter().map(Vec::as_slice);
         let (broker, restored) = Broker::restore(config, Box::new(AllowAll), pieces, now);
@@ -332,13 +327,13 @@ impl Host {
 
     /// The frames of this turn.
     pub(crate) fn flush(&mut self, mut post: impl FnMut(Lane, Vec<u8>)) {
-        for (tab, end) in self.lanes.iter_mut() {
+        self.lanes.for_each_mut(|tab, end| {
             let was_full = end.is_full();
             end.flush(&mut post);
             if end.is_full() && !was_full {
                 self.congested.push(*tab);
             }
-        }
+        });
     }
 
     /// Whether the page of this very tab does not come after with what its clients get.

@@ -30,7 +30,7 @@ pub(crate) fn answer(
             })
         }
         Question::Sessions { at_most } => {
-            let all = broker.sessions().len();
+            let all = broker.stats().sessions;
             let at_most = usize::try_from(*at_most).unwrap_or(usize::MAX);
             let mut room = BYTES_MAX;
             let sessions: Vec<SessionInfo> = broker

@@ -143,7 +143,7 @@ pub(crate) fn unsubscribe(packet_id: u16, topic_filters: &[String]) -> Unsubscri
 pub(crate) fn message(packet: PublishPacket, received_at: Time) -> Message {
     let mut properties = MessageProperties::default();
     let mut subscription_identifiers = packet.properties.subscription_identifiers();
-    subscription_identifiers.sort_unstable();
+    broker::sorted::sort_by_key(&mut subscription_identifiers, |it| *it);
     let user = packet.properties.get_all(PropertyId::UserProperty);
     for value in user.unwrap_or_default() {
         if let PropertyValue::Utf8StringPair(name, value) = value {

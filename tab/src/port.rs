@@ -16,7 +16,7 @@ use broker::packet::connack::ConnAckPacket;
 use broker::packet::connect::ConnectPacket;
 use broker::packet::disconnect::DisconnectPacket;
 use broker::packet::publish::PublishPacket;
-use broker::{FixedState, Packet, ReasonCode, Time};
+use broker::{Packet, ReasonCode, SeededState, Time};
 use bytes::Bytes;
 
 use crate::client::{self, ClientInput, ClientOutput};
@@ -549,7 +549,8 @@ impl Port {
                     self.answers.forget(packet_id);
                 }
                 // Not of the topic: a topic alias may stand for it the first time.
-                let asked = Asked::Publish(FixedState.hash_one(&publish.payload));
+                let digests = SeededState::new(&self.settings.seed);
+                let asked = Asked::Publish(digests.hash_one(&publish.payload));
                 self.answers
                     .came(packet_id, asked, self.connection(), publish.dup)
             }

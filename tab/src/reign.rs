@@ -3,12 +3,14 @@
 use broker::Time;
 use broker::sorted::Set;
 
-use crate::api::ReignTimes;
+use crate::api::{ClientCommand, Command, ReignTimes};
+use crate::client;
 use crate::control::ControlMessage;
 use crate::host::Host;
 use crate::lane::Frame;
 use crate::log::Log;
 use crate::names::TabId;
+use crate::port::PortInput;
 use crate::tab::Input;
 
 /// The broker, its log, and the tabs whose end it waits for.
@@ -21,9 +23,17 @@ pub(crate) struct Reign {
     pub(crate) watched: Set<TabId>,
     pub(crate) times: ReignTimes,
     /// Inputs held back since this tab stood still, if another may be the broker since then: nothing leaves until a row is stored.
-    held: Option<Vec<Input>>,
+    held: Option<Held>,
     /// How long this tab stood still, which the broker has not been told.
     missed_ms: u64,
+}
+
+/// What is held back.
+#[derive(Debug, Default)]
+struct Held {
+    inputs: Vec<Input>,
+    /// Of messages and packets that the page wants to publish.
+    bytes: usize,
 }
 
 impl Reign {
@@ -88,7 +98,8 @@ impl Reign {
             | Input::Trouble(_)
             | Input::Timeout => Some(input),
             Input::Command(_) | Input::Port(..) | Input::Frame(..) | Input::Control(_) => {
-                held.push(input);
+                held.bytes += own_bytes(&input);
+                held.inputs.push(input);
                 None
             }
         }
@@ -96,13 +107,34 @@ impl Reign {
 
     /// What was held back and is not about this reign.
     pub(crate) fn take_own(&mut self) -> Vec<Input> {
-        let held = self.held.take().into_iter().flatten();
-        held.filter(|input| matches!(input, Input::Command(_) | Input::Port(..)))
+        let held = self.held.take().unwrap_or_default();
+        let inputs = held.inputs.into_iter();
+        inputs
+            .filter(|input| matches!(input, Input::Command(_) | Input::Port(..)))
             .collect()
     }
 
     /// A row has proved that this tab still reigns: what was held back until then.
     pub(crate) fn proved(&mut self) -> Option<Vec<Input>> {
-        self.held.take()
+        self.held.take().map(|held| held.inputs)
+    }
+
+    /// Whether one more input of this tab's page finds no room among those that are held back. What comes from other tabs is
+    /// bounded by the windows of their lanes.
+    pub(crate) fn is_overfull_with(&self, input: &Input, bytes_max: usize) -> bool {
+        let held = self.held.as_ref();
+        let bytes = own_bytes(input);
+        bytes > 0 && held.is_some_and(|held| held.bytes > 0 && held.bytes + bytes > bytes_max)
+    }
+}
+
+/// What an input takes that is of this tab's page and that it may send without end.
+fn own_bytes(input: &Input) -> usize {
+    match input {
+        Input::Command(Command::Client(_, ClientCommand::Publish(_, publication))) => {
+            client::publication_bytes(publication)
+        }
+        Input::Port(_, PortInput::Bytes(bytes)) => bytes.len(),
+        _ => 0,
     }
 }

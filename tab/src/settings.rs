@@ -1,10 +1,14 @@
 //! Named limits and intervals of a tab.
 
+use broker::Config;
+
 use crate::lane::Limits;
 
 /// Limits and intervals, with defaults fit for a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// A secret, drawn at random for every tab: without it nobody finds topics or messages that are taken for each other.
+    pub seed: [u8; 32],
     /// Milliseconds between two announcements when nothing changes.
     pub announce_interval_ms: u64,
     /// Milliseconds between two announcements at least, but for a new broker's, which goes out at once.
@@ -94,12 +98,34 @@ pub struct Settings {
     pub maximum_packet_size: u32,
     /// QoS 1 and 2 publications under way at most in each direction of a connection.
     pub receive_maximum: u16,
-    /// QoS 1 and 2 messages that wait at the broker for one session at most. Enough for a client that subscribes to many
-    /// retained messages at once.
+    /// Clients that may be connected to the broker. One more is refused with 0x97.
+    pub clients_max: usize,
+    /// Sessions that the broker keeps at most. A client that would need one more is refused with 0x97.
+    pub sessions_max: usize,
+    /// Subscriptions of one session at most. One more is refused with 0x97.
+    pub session_subscriptions_max: usize,
+    /// Patterns of wildcards in the filters of one session at most: where `+` and `#` stand, and among how many levels. Each costs
+    /// every message whose topic has as many levels a look-up. A filter of one more is refused with 0x97.
+    pub session_patterns_max: usize,
+    /// Subscriptions of all sessions at most. One more is refused with 0x97.
+    pub subscriptions_max: usize,
+    /// QoS 1 and 2 messages that wait at the broker for one session at most. What has no room is dropped, and refused with 0x97 if
+    /// nobody else gets it.
     pub queue_messages_max: usize,
-    /// Bytes of retained messages, of topics and payloads, that the broker keeps at most: each new broker has to read all of
-    /// them before it begins.
+    /// Bytes of these, of topics, payloads and properties, at most.
+    pub queue_bytes_max: usize,
+    /// Levels of a topic or of a topic filter at most. One of more is refused with 0x90 or 0x8F.
+    pub topic_levels_max: usize,
+    /// Topics that the broker remembers for one connection, to send a number in their place.
+    pub outbound_topic_alias_maximum: u16,
+    /// Retained messages that the broker keeps at most. One more is refused with 0x97.
+    pub retained_messages_max: usize,
+    /// Bytes of retained messages, of topics, payloads and properties, that the broker keeps at most: each new broker has to read
+    /// all of them before it begins.
     pub retained_bytes_max: usize,
+    /// Messages that one input of the broker sends at most to those who subscribe to retained ones, or moves from one member of a
+    /// shared subscription to another. Others come between, and then it goes on.
+    pub at_once_max: usize,
 }
 
 impl Settings {
@@ -111,6 +137,31 @@ impl Settings {
     /// Of the end of a lane at the broker.
     pub(crate) fn to_tab(&self) -> Limits {
         self.limits(self.to_tab_window_bytes)
+    }
+
+    /// Of the broker in a tab that is elected.
+    #[must_use]
+    pub fn of_broker(&self) -> Config {
+        Config {
+            seed: self.seed,
+            clients_max: self.clients_max,
+            sessions_max: self.sessions_max,
+            session_subscriptions_max: self.session_subscriptions_max,
+            session_patterns_max: self.session_patterns_max,
+            subscriptions_max: self.subscriptions_max,
+            receive_maximum: self.receive_maximum,
+            in_flight_max: self.receive_maximum,
+            maximum_packet_size: self.maximum_packet_size,
+            topic_levels_max: self.topic_levels_max,
+            outbound_topic_alias_maximum: self.outbound_topic_alias_maximum,
+            queue_messages_max: self.queue_messages_max,
+            queue_bytes_max: self.queue_bytes_max,
+            retained_messages_max: self.retained_messages_max,
+            retained_bytes_max: self.retained_bytes_max,
+            at_once_max: self.at_once_max,
+            rebind_grace_ms: self.rebind_grace_ms,
+            ..Config::default()
+        }
     }
 
     fn limits(&self, window_bytes: usize) -> Limits {
@@ -127,6 +178,7 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            seed: [0; 32],
             announce_interval_ms: 5_000,
             announce_gap_ms: 100,
             roster_gap_ms: 100,
@@ -167,8 +219,18 @@ impl Default for Settings {
             to_page_window_bytes: 4 << 20,
             maximum_packet_size: 16 << 20,
             receive_maximum: 1_024,
+            clients_max: 10_000,
+            sessions_max: 10_000,
+            session_subscriptions_max: 10_000,
+            session_patterns_max: 256,
+            subscriptions_max: 200_000,
             queue_messages_max: 100_000,
+            queue_bytes_max: 64 << 20,
+            topic_levels_max: 128,
+            outbound_topic_alias_maximum: 256,
+            retained_messages_max: 100_000,
             retained_bytes_max: 64 << 20,
+            at_once_max: 256,
         }
     }
 }

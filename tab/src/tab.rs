@@ -368,7 +368,7 @@ impl Joined {
         if let Input::Port(no, PortInput::Closed) = input {
             self.ended.insert(no);
         }
-        if let Some(input) = self.hold_back(input, turn.now) {
+        if let Some(input) = self.hold_back(input, turn) {
             self.take(input, turn);
             self.run_steps(turn);
             for input in core::mem::take(&mut self.held) {

@@ -4,12 +4,26 @@ use tab::TabId;
 use wasm_bindgen::prelude::*;
 use web_sys::WorkerGlobalScope;
 
-/// A tab id that no other tab has.
-pub(crate) fn tab_id() -> Result<TabId, JsValue> {
-    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let mut bytes = [0; 8];
-    scope
-        .crypto()?
-        .get_random_values_with_u8_array(&mut bytes)?;
-    Ok(TabId::from_entropy(u64::from_le_bytes(bytes)))
+/// What a tab draws at random when it begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Entropy {
+    /// Of an id that no other tab has.
+    id: [u8; 8],
+    /// A secret.
+    pub(crate) seed: [u8; 32],
+}
+
+impl Entropy {
+    pub(crate) fn draw() -> Result<Self, JsValue> {
+        let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+        let crypto = scope.crypto()?;
+        let mut drawn = Self::default();
+        crypto.get_random_values_with_u8_array(&mut drawn.id)?;
+        crypto.get_random_values_with_u8_array(&mut drawn.seed)?;
+        Ok(drawn)
+    }
+
+    pub(crate) fn tab_id(&self) -> TabId {
+        TabId::from_entropy(u64::from_le_bytes(self.id))
+    }
 }

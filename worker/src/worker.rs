@@ -13,13 +13,14 @@ use wasm_bindgen_futures::spawn_local;
 use crate::attach::{self, Attached};
 use crate::channel::Channel;
 use crate::clock::{self, Clock, Timer};
+use crate::entropy::Entropy;
 use crate::error::describe;
 use crate::locks::Locks;
 use crate::peer::{Peer, PeerPort};
 use crate::ports::Ports;
 use crate::storage::Storage;
 use crate::turns::Turns;
-use crate::{BUILD, control, entropy};
+use crate::{BUILD, control};
 
 /// How long after it joined, when nobody waits for it to start any more, a tab rehearses to be the broker.
 const REHEARSAL_MS: i32 = 1_000;
@@ -116,14 +117,18 @@ impl Drop for TabWorker {
 
 impl Turning {
     fn new(report: Report) -> Self {
-        let tab_id = entropy::tab_id().unwrap_or_else(|error| {
+        let entropy = Entropy::draw().unwrap_or_else(|error| {
             // Browsers offer `crypto` wherever they offer workers. Should one not, the tab says so.
             report.trouble("The browser gives no random numbers", &error);
-            TabId::from_entropy(0)
+            Entropy::default()
         });
+        let settings = Settings {
+            seed: entropy.seed,
+            ..Settings::default()
+        };
         let on_timer = report.clone();
         Self {
-            tab: Tab::new(tab_id, BUILD.to_owned(), Settings::default()),
+            tab: Tab::new(entropy.tab_id(), BUILD.to_owned(), settings),
             clock: Clock::new(),
             timer: Timer::new(move || on_timer.tell(Input::Timeout)),
             page: None,

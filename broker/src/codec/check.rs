@@ -49,6 +49,9 @@ pub enum Violation {
     TopicFilter(TopicError),
     /// A shared subscription has No Local. [MQTT-3.8.3-4]
     NoLocalOnSharedSubscription,
+    /// There is more of something than is accepted here: a few bytes of it take a hundred in memory, or each receiver of a message
+    /// has its own copy.
+    TooMany(Many),
     /// A list of topic filters or reason codes is empty. [MQTT-3.8.3-2] [MQTT-3.10.3-2]
     EmptyPayload {
         /// The packet's type.
@@ -94,6 +97,46 @@ pub enum Violation {
     WillPropertiesDiffer,
 }
 
+/// What a packet may have too many of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Many {
+    /// At most [`USER_PROPERTIES_MAX`] in one block.
+    UserProperties,
+    /// At most [`USER_PROPERTY_BYTES_MAX`] in one block.
+    UserPropertyBytes,
+    /// At most [`FILTERS_MAX`] in one packet.
+    TopicFilters,
+}
+
+/// How many User Properties a packet may have, or a will.
+pub const USER_PROPERTIES_MAX: usize = 1_000;
+
+/// How many bytes the names and values of a packet's User Properties may have together, or those of a will.
+pub const USER_PROPERTY_BYTES_MAX: usize = 65_536;
+
+/// How many topic filters a SUBSCRIBE or UNSUBSCRIBE may have.
+pub const FILTERS_MAX: usize = 20_000;
+
+impl Many {
+    /// How many there may be.
+    #[must_use]
+    pub const fn maximum(self) -> usize {
+        match self {
+            Self::UserProperties => USER_PROPERTIES_MAX,
+            Self::UserPropertyBytes => USER_PROPERTY_BYTES_MAX,
+            Self::TopicFilters => FILTERS_MAX,
+        }
+    }
+
+    /// Whether there may be so many.
+    pub(super) const fn check(self, count: usize) -> Result<(), Violation> {
+        match count > self.maximum() {
+            true => Err(Violation::TooMany(self)),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Violation {
     pub(super) fn kind(&self) -> ErrorKind {
         match self {
@@ -109,6 +152,7 @@ impl Violation {
             | Self::WillTopic(_)
             | Self::ResponseTopic(_)
             | Self::NoLocalOnSharedSubscription
+            | Self::TooMany(_)
             | Self::EmptyPayload { .. }
             | Self::SessionPresentWithError { .. }
             | Self::DuplicateProperty { .. }
@@ -125,6 +169,7 @@ impl Violation {
                 id: PropertyId::TopicAlias,
                 ..
             } => ReasonCode::TopicAliasInvalid,
+            Self::TooMany(_) => ReasonCode::QuotaExceeded,
             _ => self.kind().reason_code(),
         }
     }
@@ -154,6 +199,14 @@ impl fmt::Display for Violation {
             Self::ResponseTopic(error) => write!(f, "response topic: {error}"),
             Self::TopicFilter(error) => write!(f, "topic filter: {error}"),
             Self::NoLocalOnSharedSubscription => write!(f, "a shared subscription with No Local"),
+            Self::TooMany(many) => {
+                let what = match many {
+                    Many::UserProperties => "User Properties",
+                    Many::UserPropertyBytes => "bytes of User Properties",
+                    Many::TopicFilters => "topic filters",
+                };
+                write!(f, "more than {} {what}", many.maximum())
+            }
             Self::EmptyPayload { packet_type } => write!(f, "{packet_type:?} without payload"),
             Self::ReasonCode { packet_type, code } => {
                 write!(f, "{packet_type:?} with reason code {code:#04x}")
@@ -204,6 +257,7 @@ pub(super) fn packet(packet: &Packet, version: ProtocolVersion) -> Result<(), Vi
         Packet::Subscribe(packet) => {
             packet_id(packet_type, packet.packet_id)?;
             properties(packet_type, &packet.properties)?;
+            Many::TopicFilters.check(packet.filters.len())?;
             for subscription in &packet.filters {
                 topic_filter(&subscription.filter)?;
                 if subscription.options.no_local && TopicFilter::is_shared(&subscription.filter) {
@@ -220,6 +274,7 @@ pub(super) fn packet(packet: &Packet, version: ProtocolVersion) -> Result<(), Vi
         Packet::Unsubscribe(packet) => {
             packet_id(packet_type, packet.packet_id)?;
             properties(packet_type, &packet.properties)?;
+            Many::TopicFilters.check(packet.filters.len())?;
             for filter in &packet.filters {
                 topic_filter(filter)?;
             }

@@ -6,7 +6,7 @@ use mqtt5_protocol::encoding::VARIABLE_INT_MAX;
 use mqtt5_protocol::packet::PacketType;
 use mqtt5_protocol::{Properties, PropertyId, PropertyValue};
 
-use super::check::Violation;
+use super::check::{Many, Violation};
 use crate::topic::TopicName;
 
 /// Where a block of properties stands.
@@ -140,6 +140,15 @@ pub(super) fn check(owner: PropertyOwner, properties: &Properties) -> Result<(),
             check_value(id, value)?;
         }
     }
+    let pairs = properties
+        .get_all(PropertyId::UserProperty)
+        .unwrap_or_default();
+    Many::UserProperties.check(pairs.len())?;
+    let bytes = pairs.iter().map(|value| match value {
+        PropertyValue::Utf8StringPair(name, value) => name.len() + value.len(),
+        _ => 0,
+    });
+    Many::UserPropertyBytes.check(bytes.sum())?;
     if properties.contains(PropertyId::AuthenticationData)
         && !properties.contains(PropertyId::AuthenticationMethod)
     {

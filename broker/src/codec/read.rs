@@ -20,7 +20,7 @@ use mqtt5_protocol::{
     PropertyValueType, PublishFlags, QoS, ReasonCode, WillMessage, WillProperties,
 };
 
-use super::check::Violation;
+use super::check::{Many, Violation};
 use super::property::PropertyOwner;
 use super::version::{self, V5_LEVEL, V31_LEVEL, V311_LEVEL};
 use super::{DecodeError, ProtocolVersion};
@@ -291,6 +291,7 @@ fn subscribe(body: &mut Body) -> Result<SubscribePacket, DecodeError> {
         let filter = body.string()?;
         let options = body.subscription_options()?;
         packet.filters.push(TopicFilter { filter, options });
+        Many::TopicFilters.check(packet.filters.len())?;
     }
     Ok(packet)
 }
@@ -300,6 +301,7 @@ fn unsubscribe(body: &mut Body) -> Result<UnsubscribePacket, DecodeError> {
     packet.properties = body.properties()?;
     while !body.bytes.is_empty() {
         packet.filters.push(body.string()?);
+        Many::TopicFilters.check(packet.filters.len())?;
     }
     Ok(packet)
 }
@@ -455,8 +457,15 @@ impl Body {
             bytes: self.take(length as usize)?,
         };
         let mut properties = Properties::default();
+        let (mut user_properties, mut user_property_bytes) = (0, 0);
         while !block.bytes.is_empty() {
             let (id, value) = block.property()?;
+            if let PropertyValue::Utf8StringPair(name, value) = &value {
+                user_properties += 1;
+                user_property_bytes += name.len() + value.len();
+                Many::UserProperties.check(user_properties)?;
+                Many::UserPropertyBytes.check(user_property_bytes)?;
+            }
             // The value is of the type that the identifier has, so it can only be there already.
             let added = properties.add(id, value);
             added.map_err(|_| Violation::DuplicateProperty { owner, id })?;

@@ -82,7 +82,8 @@ impl Outbound {
                 Stage::Publish(delivery) => Some((entry.packet_id, delivery)),
                 Stage::PubRel => None,
             });
-        in_flight.chain(self.queue.iter().map(|delivery| (0, delivery)))
+        let waiting = self.queue.iter().chain(&self.leaving);
+        in_flight.chain(waiting.map(|delivery| (0, delivery)))
     }
 
     /// Every release that is in flight, with its position.

@@ -6,20 +6,20 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::{List, Removed};
-use crate::hash::FixedState;
+use crate::hash::SeededState;
 use crate::{TopicFilter, TopicName};
 
 /// The subscriptions to filters without wildcards, by the filters' whole text.
 #[derive(Debug)]
-pub(super) struct Exact<K, V>(HashMap<Text, List<K, V>, FixedState>);
+pub(super) struct Exact<K, V>(HashMap<Text, List<K, V>, SeededState>);
 
 /// What a topic must be equal to; of a shared filter that is what the group shares.
 #[derive(Debug)]
 struct Text(TopicFilter);
 
 impl<K: Copy + Ord, V: Copy> Exact<K, V> {
-    pub(super) fn new() -> Self {
-        Self(HashMap::default())
+    pub(super) fn new(state: SeededState) -> Self {
+        Self(HashMap::with_hasher(state))
     }
 
     pub(super) fn insert(&mut self, filter: &TopicFilter, key: K, value: V) -> Option<V> {

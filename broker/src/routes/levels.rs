@@ -3,7 +3,7 @@
 use core::hash::{BuildHasher, Hash, Hasher};
 use std::collections::HashMap;
 
-use crate::hash::FixedState;
+use crate::hash::SeededState;
 use crate::slab::Slab;
 
 /// A level of a topic or filter, at its place.
@@ -20,10 +20,10 @@ impl Level {
     /// A level whose text stands in no filter: its number is that of none.
     pub(super) const UNKNOWN: Self = Self { number: 0, hash: 0 };
 
-    pub(super) fn new(number: u32, place: u32) -> Self {
+    pub(super) fn new(state: SeededState, number: u32, place: u32) -> Self {
         Self {
             number,
-            hash: FixedState.hash_one((number, place)),
+            hash: state.hash_one(u64::from(number) << 32 | u64::from(place)),
         }
     }
 }
@@ -33,8 +33,8 @@ impl Level {
 /// Texts are bytes here, because that is how topics are split.
 #[derive(Debug)]
 pub(super) struct Numbers {
-    short: HashMap<Short, Number, FixedState>,
-    long: HashMap<Box<[u8]>, Number, FixedState>,
+    short: HashMap<Short, Number, SeededState>,
+    long: HashMap<Box<[u8]>, Number, SeededState>,
     taken: Slab<()>,
 }
 
@@ -53,10 +53,10 @@ struct Short {
 }
 
 impl Numbers {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(state: SeededState) -> Self {
         Self {
-            short: HashMap::default(),
-            long: HashMap::default(),
+            short: HashMap::with_hasher(state),
+            long: HashMap::with_hasher(state),
             taken: Slab::new(),
         }
     }
@@ -161,7 +161,7 @@ mod tests {
             }
             texts.push(plain);
         }
-        let mut numbers = Numbers::new();
+        let mut numbers = Numbers::new(SeededState::new(&[0; 32]));
         for round in 0..2 {
             let taken: Vec<u32> = texts.iter().map(|text| numbers.take(text)).collect();
             assert!(taken.iter().copied().eq(1..=taken.len() as u32), "{round}");

@@ -1,12 +1,11 @@
 //! Filters with wildcards.
 
-use std::collections::BTreeMap;
-
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::levels::{Level, Numbers};
 use super::{List, Removed};
+use crate::hash::SeededState;
 use crate::slab::Slab;
 use crate::sorted::Map;
 use crate::topic::{MULTI_LEVEL, SINGLE_LEVEL};
@@ -25,15 +24,16 @@ pub(super) struct Wildcards<K, V> {
     /// By how many levels their filters have, `#` not counted.
     depths: Map<usize, Depth<K, V>>,
     numbers: Numbers,
+    state: SeededState,
 }
 
 /// The shapes of filters with equally many levels.
 #[derive(Debug)]
 struct Depth<K, V> {
     /// Those of filters that end with their last level.
-    here: BTreeMap<Named, Shape<K, V>>,
+    here: Map<Named, Shape<K, V>>,
     /// Those of filters that go on with `#`.
-    below: BTreeMap<Named, Shape<K, V>>,
+    below: Map<Named, Shape<K, V>>,
 }
 
 /// The places of the levels that are no wildcards, in their order.
@@ -73,10 +73,11 @@ const LEVELS_USUALLY: usize = 16;
 const CANDIDATES_USUALLY: usize = 8;
 
 impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(state: SeededState) -> Self {
         Self {
             depths: Map::new(),
-            numbers: Numbers::new(),
+            numbers: Numbers::new(state),
+            state,
         }
     }
 
@@ -84,17 +85,17 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
         let parts = Parts::of(filter);
         let depth = self.depths.get_or_insert_with(parts.depth, Depth::new);
         let shapes = depth.shapes(parts.below);
-        let shape = shapes.entry(parts.named.clone()).or_insert_with(Shape::new);
+        let shape = shapes.get_or_insert_with(parts.named.clone(), Shape::new);
         let known = parts
-            .levels(&self.numbers)
+            .levels(&self.numbers, self.state)
             .and_then(|levels| shape.find(&levels));
         if let Some(row) = known {
             return shape.lists[row as usize].insert(key, value);
         }
         let levels: Vec<Level> = core::iter::zip(&parts.texts, &parts.named)
-            .map(|(text, &place)| Level::new(self.numbers.take(text), place))
+            .map(|(text, &place)| Level::new(self.state, self.numbers.take(text), place))
             .collect();
-        shape.add(&parts.named, &levels, List::One(key, value));
+        shape.add(self.state, &parts.named, &levels, List::One(key, value));
         None
     }
 
@@ -107,13 +108,13 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
             &depth.here
         };
         let shape = shapes.get(&parts.named)?;
-        let row = shape.find(&parts.levels(&self.numbers)?)?;
+        let row = shape.find(&parts.levels(&self.numbers, self.state)?)?;
         Some(&shape.lists[row as usize])
     }
 
     pub(super) fn remove(&mut self, filter: &TopicFilter, key: K) -> bool {
         let parts = Parts::of(filter);
-        let Some(levels) = parts.levels(&self.numbers) else {
+        let Some(levels) = parts.levels(&self.numbers, self.state) else {
             return false;
         };
         let Some(depth) = self.depths.get_mut(&parts.depth) else {
@@ -154,7 +155,7 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
             // No filter names a level below its own last one.
             if count < deepest {
                 levels.push(match self.numbers.get(text) {
-                    Some(number) => Level::new(number, place),
+                    Some(number) => Level::new(self.state, number, place),
                     None => Level::UNKNOWN,
                 });
             }
@@ -165,8 +166,8 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
         // All candidates are looked up before the first is looked at: so the processor fetches them side by side, and
         // waiting for memory is most of what a match takes.
         let mut candidates: SmallVec<[Candidate<'_, K, V>; CANDIDATES_USUALLY]> = SmallVec::new();
-        let mut look_up = |shapes: &'a BTreeMap<Named, Shape<K, V>>| {
-            for (named, shape) in shapes {
+        let mut look_up = |shapes: &'a Map<Named, Shape<K, V>>| {
+            for (named, shape) in shapes.iter() {
                 if !named_in_front || named.first() == Some(&0) {
                     let hash = sum(named.iter().map(|&place| levels[place as usize]));
                     let rows = shape.rows.iter_hash(hash);
@@ -198,12 +199,12 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
 impl<K, V> Depth<K, V> {
     const fn new() -> Self {
         Self {
-            here: BTreeMap::new(),
-            below: BTreeMap::new(),
+            here: Map::new(),
+            below: Map::new(),
         }
     }
 
-    const fn shapes(&mut self, below: bool) -> &mut BTreeMap<Named, Shape<K, V>> {
+    const fn shapes(&mut self, below: bool) -> &mut Map<Named, Shape<K, V>> {
         if below {
             &mut self.below
         } else {
@@ -239,7 +240,7 @@ impl<K: Copy + Ord, V: Copy> Shape<K, V> {
         core::iter::zip(numbers, levels).all(|(&number, level)| number == level.number)
     }
 
-    fn add(&mut self, named: &[u32], levels: &[Level], list: List<K, V>) {
+    fn add(&mut self, state: SeededState, named: &[u32], levels: &[Level], list: List<K, V>) {
         let index = self.lists.insert(list);
         let Ok(row) = u32::try_from(index) else {
             unreachable!("memory for {index} filters")
@@ -254,7 +255,7 @@ impl<K: Copy + Ord, V: Copy> Shape<K, V> {
             .insert_unique(sum(levels.iter().copied()), row, |&row| {
                 let numbers = row_of(&self.numbers, row, named.len());
                 let levels = core::iter::zip(numbers, named);
-                sum(levels.map(|(&number, &place)| Level::new(number, place)))
+                sum(levels.map(|(&number, &place)| Level::new(state, number, place)))
             });
     }
 
@@ -304,9 +305,9 @@ impl<'a> Parts<'a> {
     }
 
     /// The named levels, if filters use them all.
-    fn levels(&self, numbers: &Numbers) -> Option<Vec<Level>> {
+    fn levels(&self, numbers: &Numbers, state: SeededState) -> Option<Vec<Level>> {
         core::iter::zip(&self.texts, &self.named)
-            .map(|(text, &place)| Some(Level::new(numbers.get(text)?, place)))
+            .map(|(text, &place)| Some(Level::new(state, numbers.get(text)?, place)))
             .collect()
     }
 }

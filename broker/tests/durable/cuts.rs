@@ -314,6 +314,7 @@ struct Pair {
 fn config() -> Config {
     Config {
         queue_messages_max: 4,
+        at_once_max: 1,
         ..plain_config()
     }
 }

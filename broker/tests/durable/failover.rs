@@ -79,6 +79,7 @@ fn config() -> Config {
     Config {
         durable: true,
         queue_messages_max: usize::MAX,
+        at_once_max: 1,
         ..Config::default()
     }
 }

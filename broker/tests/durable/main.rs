@@ -27,6 +27,8 @@ mod events;
 mod expiry;
 #[path = "../engine/harness.rs"]
 mod harness;
+#[path = "../engine/hostile.rs"]
+mod hostile;
 #[path = "../engine/invariants.rs"]
 mod invariants;
 #[path = "../engine/lifetimes.rs"]

@@ -134,6 +134,7 @@ impl Chaos {
                 durable: DURABLE,
                 receive_maximum: SERVER_RECEIVE_MAXIMUM as u16,
                 queue_messages_max: usize::MAX,
+                at_once_max: 1,
                 ..Config::default()
             }),
             now: Time::from_ms(1_000_000),

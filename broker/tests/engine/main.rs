@@ -19,6 +19,7 @@ mod delivery;
 mod events;
 mod expiry;
 mod harness;
+mod hostile;
 mod invariants;
 mod lifetimes;
 mod limits;

@@ -102,6 +102,7 @@ impl Groups {
         let mut groups = Self {
             broker: Stored::new(Config {
                 durable,
+                at_once_max: 2,
                 ..Config::default()
             }),
             members: (0..=MEMBERS).map(|_| Member::default()).collect(),

@@ -567,6 +567,7 @@ impl Oracle {
     ) -> Result<(), Violation> {
         let promise = self.plan.promise;
         let term = self.term();
+        let is_damaged = self.damaged.is_some();
         let id = message.properties.get_user_property_value(ID_PROPERTY);
         let id = id.and_then(|id| id.parse().ok());
         let Some(id) = id.or_else(|| MessageId::all_in(&message.payload).next()) else {
@@ -618,6 +619,10 @@ impl Oracle {
                 message: id,
                 qos,
             });
+        }
+        // A broker that lost a damaged record does not know that the identifier is taken.
+        if let (QoS::AtLeastOnce, Some(packet_id), true) = (qos, message.packet_id, is_damaged) {
+            port.received.remove(&packet_id);
         }
         // The client has it, and has not been told that the broker has its PUBREC.
         if let (QoS::ExactlyOnce, Some(packet_id)) = (qos, message.packet_id)

@@ -8,7 +8,7 @@ use broker::packet::puback::PubAckPacket;
 use broker::packet::publish::PublishPacket;
 use broker::packet::pubrec::PubRecPacket;
 use broker::sorted::Map;
-use broker::{FixedState, Packet, QoS, Time, topic_matches};
+use broker::{Packet, QoS, SeededState, Time, topic_matches};
 use core::hash::BuildHasher;
 use std::collections::VecDeque;
 
@@ -190,7 +190,8 @@ impl Client {
                 connection,
                 packet_id,
                 qos,
-                digest: FixedState.hash_one((&packet.topic_name, &packet.payload)),
+                digest: SeededState::new(&self.settings.seed)
+                    .hash_one((&packet.topic_name, &packet.payload)),
             })
         });
         if let Some(ack) = ack {
@@ -238,7 +239,7 @@ impl Client {
         let is_own = |identifier| own.values().any(|it| it.identifier == Some(identifier));
         identifiers.retain(|it| *it < IDENTIFIER_MIN || is_own(*it));
         identifiers.extend(route.identifiers);
-        identifiers.sort_unstable();
+        broker::sorted::sort_by_key(identifiers, |it| *it);
         identifiers.dedup();
         let audience = Audience {
             is_own: route.is_own && self.inbox.is_heard,

@@ -428,7 +428,7 @@ impl Filter {
     /// Those for whom it is asked get the retained messages.
     fn let_have_retained(&mut self, whom: For, own: Option<&Subscription>, identifier: u32) {
         let wants = |it: &Subscription| it.retain_handling != RetainHandling::DoNotSend;
-        for (no, holder) in self.holders.iter_mut() {
+        self.holders.for_each_mut(|no, holder| {
             let is_meant = match whom {
                 For::Reader(reader) => reader == *no,
                 For::New => !holder.is_granted,
@@ -438,7 +438,7 @@ impl Filter {
             if is_meant && wants(&holder.wanted) {
                 holder.retained_by = Some(identifier);
             }
-        }
+        });
         if matches!(whom, For::Own | For::All) && own.is_some_and(wants) {
             self.own_retained_by = Some(identifier);
         }

@@ -313,7 +313,7 @@ impl Joined {
     fn end_reign(&mut self, turn: &mut Turn<'_>) {
         if let Part::Broker(reign) = &mut self.part {
             turn.out.extend(reign.host.lanes().map(Output::CloseLane));
-            for tab in &reign.watched {
+            for tab in reign.watched.iter() {
                 turn.release(Lock::Tab(*tab));
             }
             self.held = reign.take_own();

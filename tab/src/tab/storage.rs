@@ -1,16 +1,17 @@
 //! The database: who asks it what, and where its answers go.
 
-use broker::{BatchId, Time};
+use broker::{BatchId, ReasonCode, Time};
 
-use crate::api::{Durability, EventKind};
+use crate::api::{ClientCommand, ClientNotice, Command, Durability, EventKind, Notice, Problem};
 use crate::control::ControlMessage;
 use crate::log::{Log, Probe, Trouble, Written};
 use crate::names::{Lock, TabId};
+use crate::port::{PortInput, PortOutput};
 use crate::storage::{Seq, StorageError, StorageEvent, StorageRequest};
 use crate::suspicion::Right;
 use crate::takeover::{Outcome, Why};
 
-use super::{Input, Joined, LockRequest, Part, Turn};
+use super::{Input, Joined, LockRequest, Output, Part, Turn};
 
 /// How long a database that works is taken to work on.
 const PROOF_MS: u64 = 2_000;
@@ -556,16 +557,43 @@ impl Joined {
         }
     }
 
-    pub(super) fn hold_back(&mut self, input: Input, now: Time) -> Option<Input> {
+    pub(super) fn hold_back(&mut self, input: Input, turn: &mut Turn<'_>) -> Option<Input> {
         // What no tab of ours said is counted, whoever reigns.
         if let Input::Control(message) = &input
-            && !self.is_plausible(message, now)
+            && !self.is_plausible(message, turn.now)
         {
             return Some(input);
+        }
+        let bytes_max = self.settings.waiting_bytes_max;
+        if let Part::Broker(reign) = &mut self.part
+            && reign.is_overfull_with(&input, bytes_max)
+        {
+            return self.refuse_held(input, turn);
         }
         match &mut self.part {
             Part::Broker(reign) => reign.hold_back(input),
             Part::Waiting | Part::Client(_) | Part::Taking(_) => Some(input),
+        }
+    }
+
+    /// There is no room for what the page of this very tab wants while it is not certain that the tab reigns.
+    fn refuse_held(&mut self, input: Input, turn: &mut Turn<'_>) -> Option<Input> {
+        match input {
+            Input::Command(Command::Client(no, ClientCommand::Publish(request, _))) => {
+                let refused = ClientNotice::Refused(request, Problem::TooMuchWaiting);
+                turn.notify(Notice::Client(no, refused));
+                None
+            }
+            Input::Port(no, PortInput::Bytes(_)) => {
+                // Like one that the page has closed, once what it sent before is heard.
+                if self.ended.insert(no) {
+                    let closed = PortOutput::Closed(Some(ReasonCode::QuotaExceeded));
+                    turn.out.push(Output::Port(no, closed));
+                    return self.hold_back(Input::Port(no, PortInput::Closed), turn);
+                }
+                None
+            }
+            other => Some(other),
         }
     }
 

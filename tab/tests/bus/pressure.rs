@@ -220,3 +220,30 @@ fn what_a_page_publishes_without_waiting_has_a_limit() {
     publish(&mut world, id(2), 0, "a", 1_000 * KB, QoS::AtMostOnce);
     assert_eq!(refused(&world), before);
 }
+
+#[test]
+fn what_a_page_publishes_while_its_broker_may_be_replaced_has_a_limit() {
+    let mut world = World::durable_connected(1);
+    world.freeze(id(1));
+    world.pass(3_000);
+    world.stuck.insert(id(1));
+    world.thaw(id(1));
+    let maximum = Settings::default().waiting_bytes_max;
+    let fit = maximum / (1_000 * KB + 100);
+    for _ in 0..fit + 10 {
+        publish(&mut world, id(1), 0, "a", 1_000 * KB, QoS::AtMostOnce);
+    }
+    let refused = |world: &World| {
+        let notices = world.client_notices(id(1));
+        let is_refused = |it: &&ClientNotice| match it {
+            ClientNotice::Refused(_, problem) => *problem == Problem::TooMuchWaiting,
+            _ => false,
+        };
+        notices.filter(is_refused).count()
+    };
+    assert_eq!(refused(&world), 10);
+    assert!(world.published(id(1)).is_empty());
+    world.unstick(id(1));
+    assert_eq!(world.published(id(1)).len(), fit);
+    assert_eq!(refused(&world), 10);
+}

@@ -1,6 +1,8 @@
 use std::time::Instant;
 
-use bench::{Churn, Matching, RetainedLookup, Routing, WILDCARD_FILTERS, workload};
+use bench::{
+    Churn, HOSTILE, Hostile, Matching, RetainedLookup, Routing, WILDCARD_FILTERS, workload,
+};
 use broker::{QoS, TopicFilter, TopicName};
 
 use crate::error::Error;
@@ -26,6 +28,8 @@ pub(crate) enum Unit {
     NanosecondsEach,
     /// More is better.
     PerSecond,
+    /// Less is better: the longest step.
+    Milliseconds,
 }
 
 /// What is run once in each round: how much was done in how many seconds.
@@ -72,6 +76,7 @@ pub(crate) fn all(node: &Node, rounds: usize) -> Result<Vec<Measure>, Error> {
     ] {
         contests.push(routing(node, name, receivers, messages, qos));
     }
+    contests.extend((0..HOSTILE.len()).map(|case| hostile(node, case)));
     let mut measures: Vec<Measure> = contests
         .iter()
         .map(|contest| Measure {
@@ -107,6 +112,7 @@ impl Unit {
         match self {
             Self::NanosecondsEach => seconds * 1e9 / done as f64,
             Self::PerSecond => done as f64 / seconds,
+            Self::Milliseconds => seconds * 1e3,
         }
     }
 }
@@ -270,6 +276,30 @@ fn routing<'a>(
                 format!("routing small {numbers}"),
                 messages,
             ),
+        ],
+    }
+}
+
+/// What others wait at most while one client does its worst.
+fn hostile(node: &Node, case: usize) -> Contest<'_> {
+    let native = move || {
+        let mut hostile = Hostile::new(case, tab::Settings::default().of_broker());
+        let mut longest = 0.0_f64;
+        loop {
+            let (has_more, seconds) = timed(|| hostile.step());
+            longest = longest.max(seconds);
+            if !has_more {
+                return Ok((1, longest));
+            }
+        }
+    };
+    Contest {
+        name: HOSTILE[case],
+        unit: Unit::Milliseconds,
+        contenders: vec![
+            ("native", Box::new(native)),
+            asking(node, "wasm", format!("hostile fast {case}"), 1),
+            asking(node, "wasm, small", format!("hostile small {case}"), 1),
         ],
     }
 }

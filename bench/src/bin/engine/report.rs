@@ -16,7 +16,7 @@ pub(crate) fn table(measures: &[Measure], memory: &[Memory], rounds: usize) -> S
     let _ = writeln!(
         text,
         "{} filters, {} topics; {rounds} rounds, all taking turns. The ratio is time for time: above 1 is slower than \
-         native.\n\n{:<24}{:<24}{:>8}{:>12}{:>12}{:>12}{:>9}",
+         native.\n\n{:<36}{:<24}{:>8}{:>12}{:>12}{:>12}{:>9}",
         workload::FILTERS,
         workload::TOPICS,
         "what",
@@ -34,9 +34,10 @@ pub(crate) fn table(measures: &[Measure], memory: &[Memory], rounds: usize) -> S
             let ratio = measure.ratio(series);
             let _ = writeln!(
                 text,
-                "{name:<24}{:<24}{:>8}{min:>12}{median:>12}{max:>12}{ratio:>9.2}",
+                "{name:<36}{:<24}{:>8}{min:>12}{median:>12}{max:>12}{ratio:>9.2}{}",
                 series.who,
-                measure.unit.name()
+                measure.unit.name(),
+                series.verdict(measure.unit),
             );
         }
     }
@@ -97,13 +98,26 @@ impl Measure {
         let [_, base, _] = first.range();
         let [_, other, _] = series.range();
         match self.unit {
-            Unit::NanosecondsEach => other / base,
+            Unit::NanosecondsEach | Unit::Milliseconds => other / base,
             Unit::PerSecond => base / other,
         }
     }
 }
 
+/// Milliseconds that others may wait while one client does its worst.
+const LATENCY_GOAL_MS: f64 = 50.0;
+
 impl Series {
+    /// Whether the goal is met, where there is one.
+    fn verdict(&self, unit: Unit) -> &'static str {
+        let [_, _, worst] = self.range();
+        match unit {
+            Unit::Milliseconds if worst <= LATENCY_GOAL_MS => "  <= 50 met",
+            Unit::Milliseconds => "  <= 50 MISSED",
+            Unit::NanosecondsEach | Unit::PerSecond => "",
+        }
+    }
+
     /// Minimum, median and maximum.
     fn range(&self) -> [f64; 3] {
         let mut values = self.values.clone();
@@ -124,6 +138,7 @@ impl Unit {
         match self {
             Self::NanosecondsEach => "ns each",
             Self::PerSecond => "per s",
+            Self::Milliseconds => "ms",
         }
     }
 }
@@ -134,6 +149,7 @@ fn number(value: f64, unit: Unit) -> String {
         Unit::PerSecond if value >= 1e6 => format!("{:.2} M", value / 1e6),
         Unit::PerSecond if value >= 1e4 => format!("{:.0} k", value / 1e3),
         Unit::NanosecondsEach if value >= 1e5 => format!("{:.0} k", value / 1e3),
+        Unit::Milliseconds => format!("{value:.2}"),
         _ => format!("{value:.0}"),
     }
 }
@@ -157,7 +173,11 @@ mod tests {
 
     #[test]
     fn a_ratio_above_1_is_slower_in_every_unit() {
-        for (unit, slower) in [(Unit::NanosecondsEach, 20.0), (Unit::PerSecond, 5.0)] {
+        for (unit, slower) in [
+            (Unit::NanosecondsEach, 20.0),
+            (Unit::PerSecond, 5.0),
+            (Unit::Milliseconds, 20.0),
+        ] {
             let measure = Measure {
                 name: "m",
                 unit,

@@ -1,0 +1,77 @@
+//! What a session subscribed to.
+
+use crate::TopicFilter;
+use crate::sorted::{Map, Set};
+use crate::topic::{MULTI_LEVEL, SINGLE_LEVEL};
+
+/// The topic filters of a session, and where their wildcards stand.
+#[derive(Debug, Default)]
+pub(crate) struct Filters {
+    all: Set<TopicFilter>,
+    /// How many of them have each pattern.
+    patterns: Map<Box<str>, u32>,
+}
+
+impl Filters {
+    pub(crate) const fn new() -> Self {
+        Self {
+            all: Set::new(),
+            patterns: Map::new(),
+        }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &TopicFilter> {
+        self.all.iter()
+    }
+
+    pub(crate) fn contains(&self, filter: &TopicFilter) -> bool {
+        self.all.contains(filter)
+    }
+
+    /// Whether there are no more than `max` patterns with that of a filter.
+    pub(crate) fn has_pattern_within(&self, filter: &TopicFilter, max: usize) -> bool {
+        self.patterns.len() < max
+            || pattern(filter).is_none_or(|pattern| self.patterns.contains_key(&pattern))
+    }
+
+    /// Puts a filter in. Returns whether it is new.
+    pub(crate) fn insert(&mut self, filter: TopicFilter) -> bool {
+        let pattern = pattern(&filter);
+        let is_new = self.all.insert(filter);
+        if is_new && let Some(pattern) = pattern {
+            *self.patterns.get_or_insert_with(pattern, || 0) += 1;
+        }
+        is_new
+    }
+
+    /// Takes a filter out. Returns whether it was there.
+    pub(crate) fn remove(&mut self, filter: &TopicFilter) -> bool {
+        let was_there = self.all.remove(filter);
+        if was_there
+            && let Some(pattern) = pattern(filter)
+            && let Some(count) = self.patterns.get_mut(&pattern)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.patterns.remove(&pattern);
+            }
+        }
+        was_there
+    }
+}
+
+/// Where the wildcards of a filter stand, and among how many levels: one character for each. `None` if it has none.
+fn pattern(filter: &TopicFilter) -> Option<Box<str>> {
+    filter.has_wildcards().then(|| {
+        let levels = filter.levels().map(|level| match level {
+            SINGLE_LEVEL => '+',
+            MULTI_LEVEL => '#',
+            _ => '.',
+        });
+        levels.collect()
+    })
+}

@@ -1,0 +1,204 @@
+//! Numbers in an order, whatever it is that gives it: one code for the maps of all types.
+
+use core::cmp::Ordering;
+use core::iter::{Chain, Copied, Flatten};
+
+/// How many numbers a chunk has at most.
+const CHUNK: usize = 256;
+
+/// Numbers, each once, in an order that whoever asks knows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Order {
+    /// The first ones: all of them, as long as they are few.
+    first: Vec<u32>,
+    /// The others; none of these is empty.
+    rest: Vec<Vec<u32>>,
+}
+
+/// Where one is, or would be: in which chunk, from `first` on, and where in that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    chunk: usize,
+    index: usize,
+}
+
+impl Rank {
+    /// That of the first one.
+    pub(super) const FIRST: Self = Self { chunk: 0, index: 0 };
+    /// That after the last one.
+    pub(super) const LAST: Self = Self {
+        chunk: usize::MAX,
+        index: usize::MAX,
+    };
+
+    /// Behind the one that is here.
+    pub(super) const fn next(self) -> Self {
+        Self {
+            chunk: self.chunk,
+            index: self.index + 1,
+        }
+    }
+}
+
+/// The numbers, in order.
+pub(super) type IntoIter = Chain<std::vec::IntoIter<u32>, Flatten<std::vec::IntoIter<Vec<u32>>>>;
+
+impl Order {
+    pub(super) const fn new() -> Self {
+        Self {
+            first: Vec::new(),
+            rest: Vec::new(),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.first.clear();
+        self.rest.clear();
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = u32> {
+        let rest = self.rest.iter().flatten().copied();
+        let first: Copied<_> = self.first.iter().copied();
+        first.chain(rest)
+    }
+
+    pub(super) fn into_iter(self) -> IntoIter {
+        self.first
+            .into_iter()
+            .chain(self.rest.into_iter().flatten())
+    }
+
+    /// The rank of the number that is equal to what is looked for, and the number; or the rank that it would have. `compare` says
+    /// how a number stands to it.
+    pub(super) fn find(&self, compare: &dyn Fn(u32) -> Ordering) -> Result<(Rank, u32), Rank> {
+        let begins_before = |chunk: &Vec<u32>| compare(chunk[0]) != Ordering::Greater;
+        // Most are at the end, or behind it.
+        let chunk = match self.rest.last() {
+            Some(last) if !begins_before(last) => self.rest.partition_point(begins_before),
+            _ => self.rest.len(),
+        };
+        let numbers = self.chunk(chunk);
+        let index = match numbers.last() {
+            Some(last) if compare(*last) == Ordering::Less => Err(numbers.len()),
+            _ => numbers.binary_search_by(|number| compare(*number)),
+        };
+        match index {
+            Ok(index) => Ok((Rank { chunk, index }, numbers[index])),
+            Err(index) => Err(Rank { chunk, index }),
+        }
+    }
+
+    /// Puts a number in at a rank that [`Self::find`] gave.
+    pub(super) fn insert(&mut self, rank: Rank, number: u32) {
+        let Rank {
+            mut chunk,
+            mut index,
+        } = rank;
+        if self.chunk(chunk).len() == CHUNK {
+            // Numbers that come in order fill whole chunks.
+            let is_last = chunk == self.rest.len() && index == CHUNK;
+            let kept = if is_last { CHUNK } else { CHUNK / 2 };
+            let upper = self.chunk_mut(chunk).split_off(kept);
+            self.rest.insert(chunk, upper);
+            if index >= kept {
+                chunk += 1;
+                index -= kept;
+            }
+        }
+        self.chunk_mut(chunk).insert(index, number);
+    }
+
+    /// Takes out the number of a rank.
+    pub(super) fn remove(&mut self, rank: Rank) {
+        let numbers = self.chunk_mut(rank.chunk);
+        numbers.remove(rank.index);
+        if numbers.len() < CHUNK / 4 && !self.rest.is_empty() {
+            self.join(rank.chunk);
+        }
+    }
+
+    /// Puts another number in the place of one.
+    pub(super) fn set(&mut self, rank: Rank, number: u32) {
+        self.chunk_mut(rank.chunk)[rank.index] = number;
+    }
+
+    /// Those from one rank up to another.
+    pub(super) fn between(&self, start: Rank, end: Rank) -> impl Iterator<Item = u32> {
+        (start.chunk..=end.chunk.min(self.rest.len())).flat_map(move |chunk| {
+            let numbers = self.chunk(chunk);
+            let from = if chunk == start.chunk { start.index } else { 0 };
+            let to = if chunk == end.chunk {
+                end.index
+            } else {
+                usize::MAX
+            };
+            let within = numbers.get(from..to.min(numbers.len()));
+            within.unwrap_or_default().iter().copied()
+        })
+    }
+
+    /// Joins a chunk of few with a neighbour if there is room in one for both, as there always is for none.
+    fn join(&mut self, chunk: usize) {
+        let lower = chunk.min(self.rest.len() - 1);
+        if self.chunk(lower).len() + self.rest[lower].len() <= CHUNK {
+            let mut upper = self.rest.remove(lower);
+            self.chunk_mut(lower).append(&mut upper);
+        }
+    }
+
+    fn chunk(&self, number: usize) -> &Vec<u32> {
+        match number.checked_sub(1) {
+            None => &self.first,
+            Some(index) => &self.rest[index],
+        }
+    }
+
+    fn chunk_mut(&mut self, number: usize) -> &mut Vec<u32> {
+        match number.checked_sub(1) {
+            None => &mut self.first,
+            Some(index) => &mut self.rest[index],
+        }
+    }
+}
+
+impl FromIterator<u32> for Order {
+    fn from_iter<I: IntoIterator<Item = u32>>(numbers: I) -> Self {
+        let mut order = Self::new();
+        for number in numbers {
+            let chunk = order.rest.len();
+            let index = order.chunk(chunk).len();
+            order.insert(Rank { chunk, index }, number);
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However numbers come and go, one more or less moves no more than a chunk, and there are not many more chunks than needed.
+    #[test]
+    fn the_work_for_one_does_not_grow_with_all() {
+        let count = 40 * CHUNK as u32;
+        let falling = (0..count).rev();
+        let shuffled = (0..count).map(|key| key * 7919 % count);
+        for mut numbers in [falling.collect(), shuffled.collect::<Vec<_>>()] {
+            let mut order = Order::new();
+            for number in &numbers {
+                let rank = order.find(&|other| other.cmp(number)).unwrap_err();
+                order.insert(rank, *number);
+                assert!(order.first.len() <= CHUNK);
+                assert!(order.rest.iter().all(|it| (1..=CHUNK).contains(&it.len())));
+            }
+            assert!(order.iter().eq(0..count));
+            assert!(order.rest.len() < count as usize / CHUNK * 4);
+            numbers.reverse();
+            for (number, left) in numbers.iter().zip((0..count as usize).rev()) {
+                let (rank, _) = order.find(&|other| other.cmp(number)).unwrap();
+                order.remove(rank);
+                assert!(order.rest.len() <= 4 + left * 8 / CHUNK, "{left}");
+            }
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! What one client may do to the others: each input costs what it brings, gives few outputs, and collects nothing.
+
+use std::collections::BTreeSet;
+
+use broker::codec::{self, ProtocolVersion};
+use broker::packet::publish::PublishPacket;
+use broker::packet::suback::SubAckReasonCode;
+use broker::packet::subscribe::{SubscribePacket, TopicFilter};
+use broker::{Config, ConnId, Input, Output, Packet, PropertyId, PropertyValue, QoS, Time};
+
+use crate::delivery::receiving;
+use crate::harness::*;
+use crate::stored::Stored;
+
+/// What one input may give beside the messages that [`Config::at_once_max`] allows.
+const ANSWERS: usize = 8;
+
+/// A broker, the time there, and what each input gave at most.
+struct Load {
+    broker: Stored,
+    now: Time,
+    outputs_max: usize,
+}
+
+impl Load {
+    fn new(config: Config) -> Self {
+        let config = Config {
+            durable: DURABLE,
+            ..config
+        };
+        Self {
+            broker: Stored::new(config),
+            now: Time::from_ms(1_000_000),
+            outputs_max: 0,
+        }
+    }
+
+    fn input(&mut self, input: Input) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.broker.handle(self.now, input, &mut out);
+        out.retain(|output| !matches!(output, Output::Event(_)));
+        self.outputs_max = self.outputs_max.max(out.len());
+        out
+    }
+
+    fn packet(&mut self, conn: ConnId, packet: impl IntoPacket) -> Vec<Output> {
+        self.input(Input::Packet(conn, packet.packet()))
+    }
+
+    fn connect(&mut self, conn: ConnId, connect: impl IntoPacket) {
+        self.input(Input::Opened(conn));
+        self.packet(conn, connect);
+    }
+
+    /// Lets time pass until nothing is due within a second.
+    fn settle(&mut self) -> Vec<Output> {
+        let mut out = Vec::new();
+        while let Some(due) = self.broker.next_timeout()
+            && due <= self.now.plus_ms(1_000)
+        {
+            self.now = self.now.max(due);
+            out.extend(self.input(Input::Timeout));
+        }
+        out
+    }
+
+    fn retain(&mut self, count: usize) {
+        for number in 0..count {
+            self.packet(A, retained(&format!("t/{number}"), "x"));
+        }
+    }
+}
+
+fn publishes(out: &[Output], to: ConnId) -> impl Iterator<Item = &PublishPacket> {
+    out.iter().filter_map(move |output| match output {
+        Output::Send(conn, Packet::Publish(publish)) if *conn == to => Some(publish),
+        _ => None,
+    })
+}
+
+fn retained(topic: &str, payload: &str) -> PublishPacket {
+    with(publish(topic, payload), |publish| publish.retain = true)
+}
+
+fn with(mut publish: PublishPacket, change: impl FnOnce(&mut PublishPacket)) -> PublishPacket {
+    change(&mut publish);
+    publish
+}
+
+fn filters(all: impl IntoIterator<Item = String>, qos: QoS) -> SubscribePacket {
+    let mut subscribe = subscribe(1, "x", qos);
+    let options = subscribe.filters[0].options;
+    let all = all
+        .into_iter()
+        .map(|filter| TopicFilter { filter, options });
+    subscribe.filters = all.collect();
+    subscribe
+}
+
+#[test] // MQTT-3.3.1-9
+fn four_kilobytes_of_filters_do_not_collect_all_that_is_retained() {
+    let mut load = Load::new(Config::default());
+    load.connect(A, client("a"));
+    load.retain(20_000);
+    load.connect(B, client("b"));
+    load.outputs_max = 0;
+    let mut out = load.packet(B, filters(vec!["#".to_owned(); 1_000], QOS0));
+    out.extend(load.settle());
+    let topics: Vec<&str> = publishes(&out, B)
+        .map(|it| it.topic_name.as_str())
+        .collect();
+    // Subscribed to the same a thousand times, and the last time counts.
+    assert_eq!(topics.len(), 20_000);
+    assert_eq!(topics.iter().collect::<BTreeSet<_>>().len(), 20_000);
+    assert!(load.outputs_max <= 256 + ANSWERS, "{}", load.outputs_max);
+}
+
+#[test]
+fn a_thousand_filters_that_match_everything_are_served_step_by_step() {
+    let mut load = Load::new(Config::default());
+    load.connect(A, client("a"));
+    load.retain(1_000);
+    load.connect(B, client("b"));
+    load.outputs_max = 0;
+    let shapes = (0..10_u32).map(|bits| match bits {
+        0 => "#".to_owned(),
+        1 => "+/#".to_owned(),
+        2 => "+/+".to_owned(),
+        3 => "t/#".to_owned(),
+        4 => "t/+".to_owned(),
+        5 => "+/+/#".to_owned(),
+        _ => format!("t/{bits}"),
+    });
+    let mut out = load.packet(B, filters(shapes, QOS0));
+    out.extend(load.settle());
+    assert_eq!(publishes(&out, B).count(), 6 * 1_000 + 4);
+    assert!(load.outputs_max <= 256 + ANSWERS, "{}", load.outputs_max);
+}
+
+#[test] // MQTT-3.3.1-9
+fn a_slow_receiver_gets_every_retained_message() {
+    let mut load = Load::new(Config::default());
+    load.connect(A, client("a"));
+    for number in 0..20_000 {
+        let topic = format!("t/{number}");
+        load.packet(A, with(publish1(1, &topic, "x"), |it| it.retain = true));
+    }
+    load.connect(B, receiving(client("b"), 20));
+    let mut waiting = load.packet(B, filters(["#".to_owned()], QOS1));
+    let mut topics = BTreeSet::new();
+    while !waiting.is_empty() {
+        let sent: Vec<(String, Option<u16>)> = publishes(&waiting, B)
+            .map(|it| (it.topic_name.clone(), it.packet_id))
+            .collect();
+        assert!(sent.len() <= 20);
+        waiting = Vec::new();
+        for (topic, packet_id) in sent {
+            assert!(topics.insert(topic));
+            waiting.extend(load.packet(B, puback(packet_id.unwrap())));
+        }
+        waiting.extend(load.settle());
+    }
+    assert_eq!(topics.len(), 20_000);
+}
+
+#[test] // MQTT-4.6.0-6
+fn what_is_retained_comes_before_what_is_published_later() {
+    let mut load = Load::new(Config {
+        at_once_max: 1,
+        ..Config::default()
+    });
+    load.connect(A, client("a"));
+    for topic in ["a", "b", "c", "d"] {
+        load.packet(A, retained(topic, "old"));
+    }
+    load.connect(B, client("b"));
+    let mut out = load.packet(B, filters(["#".to_owned()], QOS0));
+    // Not retained: the old one goes ahead of it. Retained: it takes the old one's place.
+    out.extend(load.packet(A, publish("c", "new")));
+    out.extend(load.packet(A, retained("d", "new")));
+    out.extend(load.settle());
+    let got: Vec<String> = publishes(&out, B)
+        .map(|it| format!("{} {:?} {}", it.topic_name, &it.payload, it.retain))
+        .collect();
+    let of =
+        |topic: &str| -> Vec<&String> { got.iter().filter(|it| it.starts_with(topic)).collect() };
+    assert_eq!(of("a"), ["a b\"old\" true"]);
+    assert_eq!(of("b"), ["b b\"old\" true"]);
+    assert_eq!(of("c"), ["c b\"old\" true", "c b\"new\" false"]);
+    assert_eq!(of("d"), ["d b\"new\" false"]);
+}
+
+#[test]
+fn retained_messages_stop_with_their_subscription() {
+    let mut load = Load::new(Config {
+        at_once_max: 1,
+        ..Config::default()
+    });
+    load.connect(A, client("a"));
+    load.retain(10);
+    load.connect(B, client("b"));
+    let mut out = load.packet(B, filters(["#".to_owned()], QOS0));
+    out.extend(load.packet(B, unsubscribe(2, "#")));
+    out.extend(load.settle());
+    assert!(publishes(&out, B).count() <= 2);
+}
+
+#[test]
+fn retained_messages_go_on_with_the_next_connection() {
+    let mut load = Load::new(Config {
+        at_once_max: 1,
+        ..Config::default()
+    });
+    load.connect(A, client("a"));
+    load.retain(10);
+    load.connect(B, lasting("b", 100));
+    let mut out = load.packet(B, filters(["#".to_owned()], QOS0));
+    load.input(Input::Gone(B));
+    load.settle();
+    load.input(Input::Opened(C));
+    out.extend(load.packet(C, lasting("b", 100)));
+    out.extend(load.settle());
+    assert_eq!(publishes(&out, B).count() + publishes(&out, C).count(), 10);
+}
+
+#[test]
+fn a_long_queue_moves_to_other_members_step_by_step() {
+    for ends in [false, true] {
+        let mut load = Load::new(Config {
+            queue_messages_max: 10_000,
+            ..Config::default()
+        });
+        let expiry = if ends { 0 } else { 100 };
+        load.connect(B, receiving(lasting("b", expiry), 1));
+        load.packet(B, filters(["$share/g/t".to_owned()], QOS1));
+        load.connect(A, client("a"));
+        for number in 0..5_000 {
+            load.packet(A, publish1(1, "t", &number.to_string()));
+        }
+        load.connect(C, client("c"));
+        load.packet(C, filters(["$share/g/t".to_owned()], QOS1));
+        load.outputs_max = 0;
+        let mut out = load.input(Input::Gone(B));
+        out.extend(load.settle());
+        let payloads: Vec<u32> = publishes(&out, C)
+            .map(|it| String::from_utf8_lossy(&it.payload).parse().unwrap())
+            .collect();
+        assert!(payloads.iter().copied().eq(0..5_000), "{ends}");
+        assert!(load.outputs_max <= 256 + ANSWERS, "{}", load.outputs_max);
+    }
+}
+
+#[test]
+fn a_session_has_no_more_subscriptions_and_patterns_than_it_may() {
+    let mut load = Load::new(Config {
+        session_subscriptions_max: 1_000,
+        session_patterns_max: 4,
+        ..Config::default()
+    });
+    load.connect(A, client("a"));
+    let codes = |out: Vec<Output>| match out.into_iter().next() {
+        Some(Output::Send(_, Packet::SubAck(suback))) => suback.reason_codes,
+        other => panic!("{other:?}"),
+    };
+    let patterns = ["+", "#", "a/+", "+/a", "+/+", "b/+", "a/b"].map(str::to_owned);
+    let granted = SubAckReasonCode::GrantedQoS0;
+    let full = SubAckReasonCode::QuotaExceeded;
+    let expected = [granted, granted, granted, granted, full, granted, granted];
+    assert_eq!(codes(load.packet(A, filters(patterns, QOS0))), expected);
+    // Another pattern has room as soon as one is not used any more.
+    load.packet(A, unsubscribe(2, "+"));
+    assert_eq!(
+        codes(load.packet(A, filters(["+/+".to_owned()], QOS0))),
+        [granted]
+    );
+    let many = (0..200_000).rev().map(|number| format!("t/{number}"));
+    let codes = codes(load.packet(A, filters(many, QOS0)));
+    assert_eq!(
+        codes.iter().filter(|code| **code == granted).count(),
+        1_000 - 6
+    );
+    assert_eq!(
+        codes.iter().filter(|code| **code == full).count(),
+        200_000 - 1_000 + 6
+    );
+}
+
+#[test]
+fn properties_count_as_what_is_kept() {
+    let mut load = Load::new(Config {
+        retained_bytes_max: 10_000,
+        ..Config::default()
+    });
+    load.connect(A, client("a"));
+    let bloated = |packet_id| {
+        with(publish1(packet_id, "t", "x"), |it| {
+            it.retain = true;
+            for _ in 0..1_000 {
+                let pair = PropertyValue::Utf8StringPair(String::new(), String::new());
+                it.properties.add(PropertyId::UserProperty, pair).unwrap();
+            }
+        })
+    };
+    let out = load.packet(A, bloated(1));
+    let [Output::Send(_, Packet::PubAck(puback))] = &out[..] else {
+        panic!("{out:?}")
+    };
+    assert_eq!(puback.reason_code, broker::ReasonCode::QuotaExceeded);
+}
+
+#[test]
+fn more_than_anybody_needs_is_refused_before_it_is_kept() {
+    let user_properties = [0x26, 0, 0, 0, 0].repeat(1_000_000);
+    let mut publish = vec![0, 1, b'p'];
+    variable_byte_integer(user_properties.len(), &mut publish);
+    publish.extend(user_properties);
+    let mut subscribe = vec![0, 1, 0];
+    subscribe.extend([0, 1, b'#', 0].repeat(20_001));
+    for (first, body, said) in [
+        (0x30, publish, "more than 1000 User Properties"),
+        (0x82, subscribe, "more than 20000 topic filters"),
+    ] {
+        let mut bytes = vec![first];
+        variable_byte_integer(body.len(), &mut bytes);
+        bytes.extend(body);
+        let error = codec::decode(&mut bytes.into(), ProtocolVersion::V5, u32::MAX).unwrap_err();
+        assert_eq!(error.to_string(), said);
+        assert_eq!(error.reason_code(), broker::ReasonCode::QuotaExceeded);
+        let mut load = Load::new(Config::default());
+        load.connect(A, client("a"));
+        let out = load.input(Input::Malformed(A, error));
+        let [
+            Output::Send(_, Packet::Disconnect(disconnect)),
+            Output::Close(..),
+        ] = &out[..]
+        else {
+            panic!("{out:?}")
+        };
+        assert_eq!(disconnect.reason_code, broker::ReasonCode::QuotaExceeded);
+    }
+}
+
+fn variable_byte_integer(mut value: usize, out: &mut Vec<u8>) {
+    while value > 0x7F {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
