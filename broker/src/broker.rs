@@ -128,6 +128,8 @@ pub struct Broker {
     pub(crate) deadlines: Timers<Deadline>,
     pub(crate) catch_up_queue: CatchUpQueue,
     pub(crate) hand_overs: HandOvers,
+    /// The moment of the last input.
+    last_input: Time,
     /// When to look whether a connection is silent.
     pub(crate) silences: Timers<ConnId>,
     pub(crate) ids_assigned: u64,
@@ -150,6 +152,9 @@ pub struct Broker {
     /// Empty; kept for its memory.
     pub(crate) matches: Vec<(SessionId, Subscription)>,
 }
+
+/// Milliseconds until the next timeout while there is more to send or to move than one input may, so that others come between.
+const PAUSE_MS: u64 = 1;
 
 impl Broker {
     /// A broker without clients, sessions and messages, on which everybody may do everything.
@@ -175,6 +180,7 @@ impl Broker {
             retained: Retained::new(),
             catch_up_queue: CatchUpQueue::default(),
             hand_overs: HandOvers::default(),
+            last_input: Time::default(),
             deadlines: Timers::new(),
             silences: Timers::new(),
             ids_assigned: 0,
@@ -224,7 +230,8 @@ impl Broker {
     }
 
     fn carry_out(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
-        self.hand_overs.begin(now, self.config.at_once_max);
+        self.last_input = now;
+        self.hand_overs.begin(self.config.at_once_max);
         self.retained.drop_expired(now);
         self.run_deadlines(now, out);
         self.publish_statistics(now, out);
@@ -260,13 +267,13 @@ impl Broker {
     /// When [`Input::Timeout`] is due, if nothing comes before. It may come early, late or too often.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
+        let has_more = self.catch_up_queue.has_more() || self.hand_overs.has_more();
         let timeouts = [
             self.silences.next(),
             self.deadlines.next(),
             self.awaited.until(),
             self.retained.next_expiry(),
-            self.catch_up_queue.next_timeout(),
-            self.hand_overs.next_timeout(),
+            has_more.then(|| self.last_input.plus_ms(PAUSE_MS)),
             self.statistics_due,
         ];
         timeouts.into_iter().flatten().min()

@@ -1,7 +1,7 @@
 //! Retained messages on their way to those who have just subscribed.
 //!
 //! A filter of one byte may match all there are, so they do not leave at once: each input sends a few, as fast as the receivers
-//! take them, and nothing is collected. What is still to be sent outlives the broker, like the subscription.
+//! take them, and nothing is collected. The log holds how far each subscription has come, so the next broker goes on.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,9 +23,6 @@ const BYTES_AT_ONCE: usize = 256 * 1024;
 /// How much for one connection waits to be stored when nothing is added any more.
 const HELD_MAX: usize = 256;
 
-/// Milliseconds until the next timeout while there is more to send, so that others come between.
-const PAUSE_MS: u64 = 1;
-
 /// The subscriptions of one session that do not have all of their retained messages yet.
 #[derive(Debug, Default)]
 pub(crate) struct CatchUps {
@@ -43,11 +40,11 @@ pub(crate) struct CatchUps {
 /// A subscription on its way through the retained messages.
 #[derive(Debug)]
 pub(crate) struct CatchUp {
-    pub(crate) filter: TopicFilter,
+    filter: TopicFilter,
     /// Whether the SUBSCRIBE that asked for the messages does not want the client's own, whatever a later one says.
     no_local: bool,
     /// Messages up to this topic were looked at.
-    pub(crate) after: Option<TopicName>,
+    after: Option<TopicName>,
     /// Whether the log knows of it.
     is_recorded: bool,
 }
@@ -60,8 +57,6 @@ pub(crate) struct CatchUpQueue {
     unstored: Vec<Turn>,
     /// Catch-ups that began with this input: those that do not end with it are recorded.
     begun: Vec<(Turn, u32)>,
-    /// The moment of the last input.
-    now: Time,
 }
 
 /// A session, by its number, too, because its place may be another's by then.
@@ -71,7 +66,7 @@ struct Turn {
     session: u64,
 }
 
-/// What became of a session's turn.
+/// The outcome of a session's turn.
 enum Served {
     /// There is more to send.
     More,
@@ -113,13 +108,12 @@ impl CatchUps {
         self.pending.insert(number, catch_up);
     }
 
-    /// Ends one. Returns whether the log has to be told.
-    pub(crate) fn end(&mut self, number: u32) -> bool {
-        let ended = self.pending.remove(&number);
+    fn remove(&mut self, number: u32) -> Option<CatchUp> {
+        let removed = self.pending.remove(&number);
         if self.pending.is_empty() {
             self.ahead.clear();
         }
-        ended.is_some_and(|it| it.is_recorded)
+        removed
     }
 
     pub(crate) fn set_ahead(&mut self, topic: TopicName, number: u32) {
@@ -146,7 +140,7 @@ impl CatchUps {
 }
 
 impl CatchUp {
-    pub(crate) const fn new(filter: TopicFilter, no_local: bool) -> Self {
+    const fn new(filter: TopicFilter, no_local: bool) -> Self {
         Self {
             filter,
             no_local,
@@ -181,21 +175,19 @@ impl CatchUp {
 }
 
 impl CatchUpQueue {
-    /// When to go on, if there is more to send.
-    pub(crate) fn next_timeout(&self) -> Option<Time> {
-        let is_ready = !self.ready.is_empty();
-        is_ready.then(|| self.now.plus_ms(PAUSE_MS))
+    /// Whether somebody can be sent more.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.ready.is_empty()
     }
 
-    /// What was sent is stored.
+    /// The messages that were sent are stored.
     pub(crate) fn stored(&mut self) {
         self.ready.extend(self.unstored.drain(..));
     }
 }
 
 impl Broker {
-    /// A subscription was made that gets the retained messages: returns the number of its catch-up. The one before of the same
-    /// filter, if it is pending, has the same still to send.
+    /// A subscription was made that gets the retained messages: returns the number of its catch-up, 0 if there is nothing to send.
     pub(crate) fn begin_catch_up(
         &mut self,
         id: SessionId,
@@ -218,13 +210,27 @@ impl Broker {
         number
     }
 
-    /// Ends the catch-up of a subscription that is made anew or ended.
+    /// A catch-up has come to its end, or its subscription is made anew or ended.
     pub(crate) fn end_catch_up(&mut self, id: SessionId, number: u32) {
-        let session = &mut self.sessions[id.0];
-        if number > 0 && session.catch_ups.end(number) {
-            let session = session.number;
+        if self.forget_catch_up(id, number) {
+            let session = self.sessions[id.0].number;
             self.journal.record(|| Record::CaughtUp { session, number });
         }
+    }
+
+    /// Takes a catch-up out of its session and its subscription. Returns whether the log knows of it.
+    pub(crate) fn forget_catch_up(&mut self, id: SessionId, number: u32) -> bool {
+        let Some(ended) = self.sessions[id.0].catch_ups.remove(number) else {
+            return false;
+        };
+        if let Some(subscription) = self.routes.get(&ended.filter, id) {
+            let subscription = Subscription {
+                catch_up: 0,
+                ..subscription
+            };
+            self.routes.insert(&ended.filter, id, subscription);
+        }
+        ended.is_recorded
     }
 
     /// The client of a session may take more.
@@ -239,7 +245,6 @@ impl Broker {
 
     /// Sends some of the retained messages that are still to be sent.
     pub(crate) fn catch_up(&mut self, now: Time, out: &mut Vec<Output>) {
-        self.catch_up_queue.now = now;
         let mut budget = Budget {
             looks: self.config.at_once_max,
             bytes: BYTES_AT_ONCE,
@@ -367,13 +372,11 @@ impl Broker {
         topic: &TopicName,
         subscriptions: impl Iterator<Item = &'a Subscription>,
     ) -> Option<u32> {
-        let catch_ups = &self.sessions[id.0].catch_ups;
-        if catch_ups.is_empty() {
-            return None;
-        }
         let numbers = subscriptions.map(|subscription| subscription.catch_up);
+        // Most have none: then the session is not looked at.
         numbers
-            .filter(|number| catch_ups.is_before(*number, topic))
+            .filter(|number| *number > 0)
+            .filter(|number| self.sessions[id.0].catch_ups.is_before(*number, topic))
             .max()
     }
 
@@ -386,14 +389,21 @@ impl Broker {
         matches: &[(SessionId, Subscription)],
         out: &mut Vec<Output>,
     ) {
+        // Nearly always: it costs each message no more than this.
+        if matches
+            .iter()
+            .all(|(_, subscription)| subscription.catch_up == 0)
+        {
+            return;
+        }
+        let Some(message) = self.retained.get(topic) else {
+            return;
+        };
         for of_session in matches.chunk_by(|(a, _), (b, _)| a == b) {
             let [(id, _), ..] = *of_session else { continue };
             let subscriptions = of_session.iter().map(|(_, subscription)| subscription);
             let Some(number) = self.catch_up_before(id, topic, subscriptions.clone()) else {
                 continue;
-            };
-            let Some(message) = self.retained.get(topic) else {
-                return;
             };
             let session = &self.sessions[id.0];
             let is_own = session.client_id == message.publisher;
@@ -434,7 +444,7 @@ impl Broker {
     }
 }
 
-/// What [`Retained::matching_after`](crate::retained::Retained::matching_after) found.
+/// The result of [`Retained::matching_after`](crate::retained::Retained::matching_after).
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) messages: Vec<Arc<Message>>,

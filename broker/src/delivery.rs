@@ -106,10 +106,9 @@ impl Broker {
                 true => self.catch_up_before(id, &message.topic, subscriptions),
                 false => None,
             };
-            let is_taken = self.takes_now(id, delivery.qos);
+            let catch_up = catch_up.filter(|_| self.takes_now(id, delivery.qos));
             let of_session = self.deliver(now, id, delivery, out);
             if let Some(number) = catch_up
-                && is_taken
                 && of_session == Routed::Delivered
             {
                 self.note_ahead(id, &message.topic, number);

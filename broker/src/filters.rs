@@ -1,4 +1,4 @@
-//! What a session subscribed to.
+//! The topic filters that a session subscribed to.
 
 use crate::TopicFilter;
 use crate::sorted::{Map, Set};

@@ -1,6 +1,6 @@
-//! What members of shared subscriptions leave behind, on its way to other members.
+//! Messages that members of shared subscriptions leave behind, on their way to other members.
 //!
-//! As much may wait for a member as its queue holds, so it does not move at once: each input moves some of it, and each message is
+//! As much may wait for a member as its queue holds, so they do not move at once: each input moves some of them, and each message is
 //! with one of the two at any time, in the log, too.
 
 use std::collections::VecDeque;
@@ -12,9 +12,6 @@ use crate::share::Shares;
 use crate::sorted::{Map, Set};
 use crate::{Broker, Output, Time, TopicFilter};
 
-/// Milliseconds until the next timeout while there is more to move, so that others come between.
-const PAUSE_MS: u64 = 1;
-
 /// Everything that is still to be moved.
 #[derive(Debug, Default)]
 pub(crate) struct HandOvers {
@@ -22,8 +19,6 @@ pub(crate) struct HandOvers {
     orphans: VecDeque<Orphan>,
     /// How much this input may still look at.
     looks: usize,
-    /// The moment of the last input.
-    now: Time,
 }
 
 /// A session whose client is away, while other members are there.
@@ -37,7 +32,7 @@ struct Leaver {
     from: u64,
 }
 
-/// What is left of a session that has ended.
+/// The rest of a session that has ended.
 #[derive(Debug)]
 pub(crate) struct Orphan {
     /// The number of that session.
@@ -47,16 +42,14 @@ pub(crate) struct Orphan {
 }
 
 impl HandOvers {
-    /// What one input may do.
-    pub(crate) fn begin(&mut self, now: Time, at_once_max: usize) {
+    /// An input begins: it may look at so many messages.
+    pub(crate) fn begin(&mut self, at_once_max: usize) {
         self.looks = at_once_max;
-        self.now = now;
     }
 
-    /// When to go on, if there is more to move.
-    pub(crate) fn next_timeout(&self) -> Option<Time> {
-        let is_over = self.leavers.is_empty() && self.orphans.is_empty();
-        (!is_over).then(|| self.now.plus_ms(PAUSE_MS))
+    /// Whether there is more to move.
+    pub(crate) fn has_more(&self) -> bool {
+        !(self.leavers.is_empty() && self.orphans.is_empty())
     }
 
     pub(crate) fn orphans(&self) -> impl Iterator<Item = &Orphan> {
@@ -99,7 +92,7 @@ impl Orphan {
         is_new
     }
 
-    /// What was at this position has moved. Returns whether it was there.
+    /// The message at this position has moved. Returns whether it was there.
     pub(crate) fn done(&mut self, position: u64) -> bool {
         let place = self.deliveries.partition_point(|it| it.position < position);
         let found = self.deliveries.get(place).map(|it| it.position);

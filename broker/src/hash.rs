@@ -12,7 +12,7 @@ pub struct SeededState {
 }
 
 impl SeededState {
-    /// What follows from a secret.
+    /// The state that follows from a secret.
     #[must_use]
     pub const fn new(seed: &[u8; 32]) -> Self {
         let [start, multiplier] = halves(seed);

@@ -210,7 +210,7 @@ impl Link {
         {
             let known = self.aliases_told.get(&topic);
             if let Some(alias) = known.or_else(|| self.aliases_told.next()) {
-                // Whoever accepts packets of any size gets this one: there is nothing to go back to.
+                // A client without a limit on the size gets this one in any case: there is nothing to go back to.
                 if self.client.maximum_packet_size.is_none() {
                     let mut packet = publish.with_topic_alias(alias);
                     if known.is_some() {

@@ -79,7 +79,7 @@ pub(crate) fn forwarded(properties: &Properties) -> Properties {
     kept
 }
 
-/// What is long in a message: its topic, its payload, and the properties that [`forwarded`] keeps.
+/// The bytes of everything that is long in a message: its topic, its payload, and the properties that [`forwarded`] keeps.
 pub(crate) fn bytes(topic: &TopicName, payload: &[u8], properties: &Properties) -> usize {
     topic.as_str().len() + payload.len() + properties_bytes(properties)
 }
@@ -99,7 +99,7 @@ pub fn properties_bytes(properties: &Properties) -> usize {
     all.sum()
 }
 
-/// What a User Property costs beside its texts, about.
+/// Bytes that a User Property takes beside its texts, about.
 const PAIR_BYTES: usize = 64;
 
 /// Whether a payload is UTF-8 if its Payload Format Indicator says so.

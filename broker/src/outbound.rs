@@ -51,7 +51,7 @@ impl Delivery {
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     queue: VecDeque<Delivery>,
-    /// What waited and goes to other clients of shared subscriptions, unless this one comes back before.
+    /// Messages that waited and go to other clients of shared subscriptions, unless this client comes back before.
     leaving: VecDeque<Delivery>,
     /// What waits takes so much memory.
     queue_bytes: usize,
@@ -203,7 +203,7 @@ impl Outbound {
         all.filter_map(|delivery| delivery.share.as_ref())
     }
 
-    /// What waits for one of these filters leaves, see [`Outbound::take_leaving`]: it counts no more against the limits.
+    /// Messages that wait for one of these filters leave, see [`Outbound::take_leaving`]: they count no more against the limits.
     pub(crate) fn set_leaving(&mut self, wanted: impl Fn(&TopicFilter) -> bool) {
         for delivery in core::mem::take(&mut self.queue) {
             if delivery.share.as_ref().is_some_and(&wanted) {
@@ -252,7 +252,7 @@ impl Outbound {
         taken
     }
 
-    /// What has not left stays after all, in its place.
+    /// Messages that have not left stay after all, in their places.
     fn stay(&mut self) {
         if self.leaving.is_empty() {
             return;

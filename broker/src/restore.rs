@@ -323,6 +323,9 @@ impl Replay {
             } => {
                 let id = self.id(session)?;
                 let filter = TopicFilter::parse(filter).map_err(|_| impossible("no filter"))?;
+                if number == 0 || filter.share().is_some() {
+                    return Err(impossible("no catch-up that can be"));
+                }
                 let after = after.map(TopicName::parse).transpose();
                 let after = after.map_err(|_| impossible("no topic"))?;
                 let made = self.broker.routes.get(&filter, id);
@@ -337,7 +340,8 @@ impl Replay {
                 session.catch_ups.insert(number, catch_up);
             }
             Record::CaughtUp { session, number } => {
-                self.session(session)?.catch_ups.end(number);
+                let id = self.id(session)?;
+                self.broker.forget_catch_up(id, number);
             }
             Record::SentAhead {
                 session,
@@ -421,4 +425,58 @@ fn known(session: u64, is_known: bool) -> Result<(), RecordError> {
     is_known
         .then_some(())
         .ok_or(RecordError::NoDelivery { session })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::QoS;
+    use crate::access::AllowAll;
+    use crate::piece::Piece;
+
+    #[test]
+    fn a_catch_up_that_cannot_be_is_skipped() {
+        let subscription = Subscription {
+            qos: QoS::AtMostOnce,
+            no_local: false,
+            retain_as_published: false,
+            id: None,
+            catch_up: 0,
+        };
+        let catch_up = |number, filter| Record::CatchUp {
+            session: 1,
+            number,
+            filter,
+            no_local: false,
+            after: None,
+        };
+        for (record, skipped) in [
+            (catch_up(1, "#"), 0),
+            (catch_up(0, "#"), 1),
+            (catch_up(1, "a"), 1),
+            (catch_up(1, "$share/g/#"), 1),
+        ] {
+            let mut piece = Piece::new();
+            piece.push(&Record::SessionBegun {
+                session: 1,
+                client_id: "a",
+            });
+            for filter in ["#", "$share/g/#"] {
+                piece.push(&Record::Subscribed {
+                    session: 1,
+                    filter,
+                    subscription: subscription.into(),
+                });
+            }
+            piece.push(&record);
+            let piece = piece.take().unwrap();
+            let (_, restored) = Broker::restore(
+                Config::default(),
+                Box::new(AllowAll),
+                [&piece[..]],
+                Time::from_ms(1),
+            );
+            assert_eq!(restored.skipped, skipped, "{record:?}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Subscription {
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
     pub(crate) id: Option<u32>,
-    /// The number of its catch-up, which may have ended; 0 if it had none.
+    /// The number of its catch-up; 0 if it has none.
     pub(crate) catch_up: u32,
 }
 

@@ -164,29 +164,11 @@ impl<K: Ord, V> Map<K, V> {
 
     /// Keeps those of which `keep` says so; they are asked in order.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        let mut at = 0;
-        let order = core::mem::take(&mut self.order);
-        let kept: Vec<bool> = {
-            let mut kept = vec![false; self.entries.len()];
-            for place in order.iter() {
-                let (key, value) = &mut self.entries[place as usize];
-                kept[place as usize] = keep(key, value);
+        for (key, mut value) in core::mem::take(self) {
+            if keep(&key, &mut value) {
+                self.insert(key, value);
             }
-            kept
-        };
-        // Those that stay move up, each to where it is counted.
-        let mut places = Vec::with_capacity(kept.len());
-        for is_kept in &kept {
-            places.push(at);
-            at += u32::from(*is_kept);
         }
-        let mut number = 0;
-        self.entries.retain(|_| {
-            number += 1;
-            kept[number - 1]
-        });
-        let left = order.iter().filter(|place| kept[*place as usize]);
-        self.order = left.map(|place| places[place as usize]).collect();
     }
 
     /// The value of a key.

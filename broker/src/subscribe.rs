@@ -17,7 +17,7 @@ impl Broker {
     /// Makes or changes subscriptions, answers with one reason code for each, and sends the retained messages that each
     /// asks for. [MQTT-3.8.4-1] [MQTT-3.8.4-5] [MQTT-3.8.4-6]
     ///
-    /// What is no topic filter makes the whole packet malformed: then no subscription is made.
+    /// One text that is no topic filter makes the whole packet malformed: then no subscription is made.
     pub(crate) fn on_subscribe(
         &mut self,
         id: SessionId,
@@ -76,7 +76,7 @@ impl Broker {
     /// Ends subscriptions, and answers with one reason code for each. What is on its way is still delivered.
     /// [MQTT-3.10.4-1] [MQTT-3.10.4-4] [MQTT-3.11.3-1]
     ///
-    /// What is no topic filter makes the whole packet malformed: then no subscription ends.
+    /// One text that is no topic filter makes the whole packet malformed: then no subscription ends.
     pub(crate) fn on_unsubscribe(
         &mut self,
         id: SessionId,
@@ -93,14 +93,14 @@ impl Broker {
         let mut ended = Vec::new();
         for topic_filter in filters {
             if self.sessions[id.0].filters.remove(&topic_filter) {
-                let former = self.routes.get(&topic_filter, id);
+                let catch_up = self.catch_up_of(&topic_filter, id);
                 self.remove_subscription(&topic_filter, id);
                 let session = self.sessions[id.0].number;
                 self.journal.record(|| Record::Unsubscribed {
                     session,
                     filter: topic_filter.as_str(),
                 });
-                self.end_catch_up(id, former.map_or(0, |former| former.catch_up));
+                self.end_catch_up(id, catch_up);
                 unsuback.reason_codes.push(UnsubAckReasonCode::Success);
                 let client_id = Arc::clone(&self.sessions[id.0].client_id);
                 ended.push(BrokerEvent::Unsubscribed {
@@ -125,11 +125,19 @@ impl Broker {
         id: SessionId,
         mut subscription: Subscription,
     ) -> Subscription {
-        if let Some(former) = self.routes.get(filter, id) {
-            subscription.catch_up = former.catch_up;
-        }
+        subscription.catch_up = self.catch_up_of(filter, id);
         self.insert_subscription(filter, id, subscription);
         subscription
+    }
+
+    /// The number of a subscription's catch-up. A shared one has none: the routes would tell that of the session's subscription to the
+    /// same filter for itself.
+    fn catch_up_of(&self, filter: &TopicFilter, id: SessionId) -> u32 {
+        let own = match filter.share() {
+            Some(_) => None,
+            None => self.routes.get(filter, id),
+        };
+        own.map_or(0, |subscription| subscription.catch_up)
     }
 
     /// Lets the retained messages follow that match a subscription which was just made. [MQTT-3.3.1-9]
@@ -240,7 +248,7 @@ impl Broker {
     }
 }
 
-/// The topic filters of a packet. What was decoded has no others; a packet that its caller made may have.
+/// The topic filters of a packet. A decoded packet has no others; one that a caller made may have.
 /// [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
 fn parsed<'a>(filters: impl Iterator<Item = &'a str>) -> Result<Vec<TopicFilter>, DecodeError> {
     filters

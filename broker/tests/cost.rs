@@ -1,15 +1,23 @@
 //! The fuzz target that counts what bytes cost, on the stable toolchain: a program of its own with one test, because an allocator
 //! counts for all of its threads.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy exempts the tests, but not what they share"
+)]
+
 use std::alloc::System;
-use std::fs;
-use std::path::Path;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[expect(unreachable_pub, reason = "the fuzz target reaches it")]
 #[path = "../../fuzz/src/cost.rs"]
 mod cost;
+
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/raw.rs"]
+mod raw;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -20,22 +28,14 @@ const CHANGES: u64 = 6;
 #[test]
 fn no_bytes_cost_more_than_so_many_times_their_number() {
     let allocated = || ALLOCATOR.stats().bytes_allocated;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/packets");
-    let mut paths: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    paths.sort_unstable();
-    assert!(!paths.is_empty(), "no corpus");
-    let corpus: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
     let connect = [
         0x10, 16, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 0, 0, 0, 3, b'b', b'a', b'd',
     ];
     let mut number = 1_u64;
-    for bytes in &corpus {
+    for bytes in corpus::corpus("packets") {
         for _ in 0..CHANGES {
             // A client that is let in, and what it sends then.
-            let mut bytes = [&connect[..], bytes].concat();
+            let mut bytes = [&connect[..], &bytes].concat();
             number = number
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
@@ -47,8 +47,8 @@ fn no_bytes_cost_more_than_so_many_times_their_number() {
     for costly in [
         subscribe(&["#"; 1_000]),
         subscribe(&[""; 10]),
-        user_properties(1_000),
-        user_properties(12_000),
+        raw::publish_with_user_properties(b't', 1_000),
+        raw::publish_with_user_properties(b't', 12_000),
     ] {
         cost::check(&[&connect[..], &costly].concat(), &allocated);
     }
@@ -61,30 +61,5 @@ fn subscribe(filters: &[&str]) -> Vec<u8> {
         body.extend(filter.as_bytes());
         body.push(0);
     }
-    framed(0x82, &body)
-}
-
-fn user_properties(count: usize) -> Vec<u8> {
-    let properties = [0x26, 0, 0, 0, 0].repeat(count);
-    let body = [
-        &[0, 1, b't'][..],
-        &variable_byte_integer(properties.len()),
-        &properties,
-        b"x",
-    ];
-    framed(0x30, &body.concat())
-}
-
-fn framed(first: u8, body: &[u8]) -> Vec<u8> {
-    [&[first][..], &variable_byte_integer(body.len()), body].concat()
-}
-
-fn variable_byte_integer(mut value: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value > 0x7F {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
+    raw::framed(0x82, &body)
 }

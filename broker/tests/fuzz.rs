@@ -6,12 +6,14 @@
     reason = "clippy exempts the tests, but not what they share"
 )]
 
-use std::fs;
-use std::path::Path;
-
 #[expect(unreachable_pub, reason = "the fuzz targets reach it")]
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
+
+#[path = "support/corpus.rs"]
+mod corpus;
+
+use corpus::corpus;
 
 const RANDOM_PACKETS: usize = 40_000;
 const RANDOM_SCRIPTS: usize = 4_000;
@@ -71,20 +73,6 @@ fn no_log_of_the_corpus_breaks_a_restored_broker() {
         }
         targets::log::check(&input);
     }
-}
-
-/// The files of a corpus, always in the same order.
-fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fuzz/corpus")
-        .join(target);
-    let mut paths: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    paths.sort_unstable();
-    assert!(!paths.is_empty(), "no corpus");
-    paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
 /// Xorshift: the same numbers in every run.

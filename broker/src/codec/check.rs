@@ -97,7 +97,7 @@ pub enum Violation {
     WillPropertiesDiffer,
 }
 
-/// What a packet may have too many of.
+/// Parts of which a packet may have too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Many {
     /// At most [`USER_PROPERTIES_MAX`] in one block.

@@ -274,7 +274,7 @@ fn body_v5(packet: &Packet, out: &mut impl Sink) -> Result<(), EncodeError> {
     }
 }
 
-/// What MQTT 3.1.1 and 3.1 have no place for is left out: properties, reason codes where nothing but success can be said,
+/// MQTT 3.1.1 and 3.1 have no place for some things, which are left out: properties, reason codes where nothing but success can be said,
 /// the difference between two failures.
 fn body_v311(
     packet: &Packet,

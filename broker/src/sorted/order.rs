@@ -7,7 +7,7 @@ use core::iter::{Chain, Copied, Flatten};
 const CHUNK: usize = 256;
 
 /// Numbers, each once, in an order that whoever asks knows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Order {
     /// The first ones: all of them, as long as they are few.
     first: Vec<u32>,
@@ -158,18 +158,6 @@ impl Order {
             None => &mut self.first,
             Some(index) => &mut self.rest[index],
         }
-    }
-}
-
-impl FromIterator<u32> for Order {
-    fn from_iter<I: IntoIterator<Item = u32>>(numbers: I) -> Self {
-        let mut order = Self::new();
-        for number in numbers {
-            let chunk = order.rest.len();
-            let index = order.chunk(chunk).len();
-            order.insert(Rank { chunk, index }, number);
-        }
-        order
     }
 }
 

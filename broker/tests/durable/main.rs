@@ -39,6 +39,8 @@ mod limits;
 mod publish;
 #[path = "../engine/random.rs"]
 mod random;
+#[path = "../support/raw.rs"]
+mod raw;
 #[path = "../engine/retained.rs"]
 mod retained;
 #[path = "../engine/session.rs"]

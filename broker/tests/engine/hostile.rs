@@ -1,4 +1,5 @@
-//! What one client may do to the others: each input costs what it brings, gives few outputs, and collects nothing.
+//! The harm that one client may do to the others: none. Each input costs as much as it brings, gives few outputs, and collects
+//! nothing.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +11,10 @@ use broker::{Config, ConnId, Input, Output, Packet, PropertyId, PropertyValue, Q
 
 use crate::delivery::receiving;
 use crate::harness::*;
+use crate::raw;
 use crate::stored::Stored;
 
-/// What one input may give beside the messages that [`Config::at_once_max`] allows.
+/// Outputs that one input may give beside the messages that [`Config::at_once_max`] allows.
 const ANSWERS: usize = 8;
 
 /// A broker, the time there, and what each input gave at most.
@@ -206,6 +208,22 @@ fn retained_messages_stop_with_their_subscription() {
 }
 
 #[test]
+fn the_end_of_a_shared_subscription_does_not_end_the_retained_messages_of_another_one() {
+    let mut load = Load::new(Config {
+        at_once_max: 1,
+        ..Config::default()
+    });
+    load.connect(A, client("a"));
+    load.retain(10);
+    load.connect(B, client("b"));
+    let both = ["$share/g/#", "#"].map(str::to_owned);
+    let mut out = load.packet(B, filters(both, QOS0));
+    out.extend(load.packet(B, unsubscribe(2, "$share/g/#")));
+    out.extend(load.settle());
+    assert_eq!(publishes(&out, B).count(), 10);
+}
+
+#[test]
 fn retained_messages_go_on_with_the_next_connection() {
     let mut load = Load::new(Config {
         at_once_max: 1,
@@ -310,19 +328,17 @@ fn properties_count_as_what_is_kept() {
 
 #[test]
 fn more_than_anybody_needs_is_refused_before_it_is_kept() {
-    let user_properties = [0x26, 0, 0, 0, 0].repeat(1_000_000);
-    let mut publish = vec![0, 1, b'p'];
-    variable_byte_integer(user_properties.len(), &mut publish);
-    publish.extend(user_properties);
-    let mut subscribe = vec![0, 1, 0];
-    subscribe.extend([0, 1, b'#', 0].repeat(20_001));
-    for (first, body, said) in [
-        (0x30, publish, "more than 1000 User Properties"),
-        (0x82, subscribe, "more than 20000 topic filters"),
+    let filters = [0, 1, b'#', 0].repeat(20_001);
+    for (bytes, said) in [
+        (
+            raw::publish_with_user_properties(b'p', 1_000_000),
+            "more than 1000 User Properties",
+        ),
+        (
+            raw::framed(0x82, &[&[0, 1, 0][..], &filters].concat()),
+            "more than 20000 topic filters",
+        ),
     ] {
-        let mut bytes = vec![first];
-        variable_byte_integer(body.len(), &mut bytes);
-        bytes.extend(body);
         let error = codec::decode(&mut bytes.into(), ProtocolVersion::V5, u32::MAX).unwrap_err();
         assert_eq!(error.to_string(), said);
         assert_eq!(error.reason_code(), broker::ReasonCode::QuotaExceeded);
@@ -338,12 +354,4 @@ fn more_than_anybody_needs_is_refused_before_it_is_kept() {
         };
         assert_eq!(disconnect.reason_code, broker::ReasonCode::QuotaExceeded);
     }
-}
-
-fn variable_byte_integer(mut value: usize, out: &mut Vec<u8>) {
-    while value > 0x7F {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }

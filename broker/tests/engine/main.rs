@@ -25,6 +25,8 @@ mod lifetimes;
 mod limits;
 mod publish;
 mod random;
+#[path = "../support/raw.rs"]
+mod raw;
 mod retained;
 mod session;
 mod shared;
