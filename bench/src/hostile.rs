@@ -9,21 +9,21 @@ use broker::{Broker, Config, ConnId, Input, Output, Packet, Properties, QoS, Tim
 use bytes::Bytes;
 use mqtt5_protocol::ConnectOptions;
 
-/// One client does what costs a broker much, in the tabs' limits, while two others exchange messages. What they wait for is the
-/// longest step: a broker does one thing at a time.
+/// One client does what costs a broker much, in the tabs' limits, while two others exchange messages. They wait for the longest
+/// step at most: a broker does one thing at a time.
 #[derive(Debug)]
 pub struct Hostile {
     broker: Broker,
     now: Time,
     out: Vec<Output>,
-    /// What the one still does.
+    /// The acts of the one that are still to come.
     acts: VecDeque<Act>,
-    /// What it has still to acknowledge.
+    /// Packet identifiers that it has still to acknowledge.
     unacknowledged: VecDeque<u16>,
     maximum_packet_size: u32,
 }
 
-/// What the one client does.
+/// An act of the one client.
 #[derive(Debug)]
 enum Act {
     /// It sends these bytes.
@@ -32,7 +32,7 @@ enum Act {
     Break(ConnId),
 }
 
-/// What the one client may do, by number.
+/// The cases, by number.
 pub const HOSTILE: [&str; 9] = [
     "20,000 filters at once, falling",
     "20,000 ends of these at once",
@@ -204,7 +204,7 @@ impl Hostile {
     /// Lets the one client send a packet later.
     fn send(&mut self, conn: ConnId, packet: &Packet) {
         let mut bytes = Vec::new();
-        // What is sent here is what a client may send.
+        // Each packet here is one that a client may send.
         let encoded = codec::encode(packet, ProtocolVersion::V5, &mut bytes);
         debug_assert!(encoded.is_ok(), "{encoded:?}");
         self.acts.push_back(Act::Send(conn, bytes.into()));

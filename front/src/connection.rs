@@ -96,7 +96,7 @@ pub(crate) async fn serve(
         tokio::select! {
             sent = &mut writing => {
                 if sent.is_err() {
-                    // What came before the connection broke is read all the same: a DISCONNECT may be there.
+                    // Bytes that came before the connection broke are read all the same: a DISCONNECT may be there.
                     let _ = timeout(FAREWELL, &mut reading).await;
                 }
                 sent

@@ -62,7 +62,7 @@ struct Link {
     ask: Ask,
     /// None since its client was accepted.
     place: Option<Place>,
-    /// What its client calls itself, or was told to.
+    /// The name that its client has given itself, or was given.
     client_id: Option<Arc<str>>,
 }
 

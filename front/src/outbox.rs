@@ -49,7 +49,7 @@ struct Counts {
     is_congested: bool,
 }
 
-/// What became of a packet that has room.
+/// The outcome for a packet that has room.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
     /// It waits.

@@ -46,10 +46,10 @@ impl Answer {
     }
 }
 
-/// Where a connection is asked. What waits here is bounded by the connections that wait for an answer.
+/// Where a connection is asked. The connections that wait for an answer bound how much waits here.
 pub(crate) type Ask = UnboundedSender<ReadFirst>;
 
-/// What a connection was asked, and has not answered yet.
+/// Requests to a connection that it has not answered yet.
 #[derive(Debug)]
 pub(crate) struct Asked {
     requests: UnboundedReceiver<ReadFirst>,

@@ -1,4 +1,4 @@
-//! What bytes may cost: `cargo +nightly fuzz run cost`.
+//! The cost of bytes: `cargo +nightly fuzz run cost`.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! What bytes may cost: whatever a client sends, the memory that is allocated for it is so many times as much and no more, a decoder's
-//! and a broker's, and one input gives so many outputs and no more. What allocates no memory takes no time that counts.
+//! The cost of bytes: a decoder and a broker allocate so many times as much memory as a client has sent and no more, and one input
+//! gives so many outputs and no more. Work that allocates no memory takes no time that counts.
 
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::Packet;
@@ -11,13 +11,13 @@ use bytes::Bytes;
 
 const MAXIMUM_PACKET_SIZE: u32 = 64 * 1024;
 
-/// What a packet may take beside what its bytes take: lists and maps that double, an answer, a record.
+/// Bytes that a packet may take beside those for its length: lists and maps that double, an answer, a record.
 const BASE_BYTES: usize = 4 * 1024;
 
-/// What a byte may take in the decoder: an empty User Property of five bytes takes the most.
+/// Bytes that each byte may take in the decoder: an empty User Property of five bytes takes the most.
 const DECODED_PER_BYTE: usize = 64;
 
-/// What a byte may take in the broker, for each of those who may get it, and once more.
+/// Bytes that each byte may take in the broker, for each of those who may get it, and once more.
 const HANDLED_PER_BYTE: usize = 256;
 
 /// Others that are connected and subscribed to everything.
@@ -26,7 +26,7 @@ const OTHERS: u64 = 3;
 /// Messages that are retained before.
 const RETAINED: usize = 600;
 
-/// What one input may give beside [`Config::at_once_max`]: an answer, events, and a message to each of the others.
+/// Outputs that one input may give beside [`Config::at_once_max`]: an answer, events, and a message to each of the others.
 const OUTPUTS: usize = 64;
 
 const ATTACKER: ConnId = ConnId(0);

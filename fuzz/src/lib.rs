@@ -1,5 +1,5 @@
-//! What must hold whatever comes in: for the packet boundary, for the broker, for its log, and for what all that costs. Each check takes any bytes and panics
-//! if the promise is broken.
+//! Promises that hold whatever comes in: of the packet boundary, of the broker, of its log, and of the cost of all that. Each check takes
+//! any bytes and panics if the promise is broken.
 
 #![expect(
     clippy::expect_used,

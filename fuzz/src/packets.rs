@@ -57,7 +57,7 @@ fn check_packet(came: &[u8], packet: &Packet, version: ProtocolVersion) {
     }
 }
 
-/// What came, without the DUP flag that MQTT 3.1 allows in these packets: it is not kept.
+/// The bytes that came, without the DUP flag that MQTT 3.1 allows in these packets: it is not kept.
 fn without_dup(came: &[u8], packet: &Packet, version: ProtocolVersion) -> Vec<u8> {
     let mut came = came.to_vec();
     let may_have_dup = matches!(

@@ -397,7 +397,7 @@ pub(crate) fn cost(publish: &PublishPacket) -> usize {
     publish.payload.len() + publish.topic_name.len() + of_properties + MESSAGE_OVERHEAD_BYTES
 }
 
-/// What a publication costs while it waits, in bytes.
+/// Bytes that a publication takes while it waits.
 pub(crate) fn publication_bytes(publication: &Publication) -> usize {
     let Publication {
         topic,

@@ -28,7 +28,7 @@ pub(crate) struct Reign {
     missed_ms: u64,
 }
 
-/// What is held back.
+/// Inputs that are held back.
 #[derive(Debug, Default)]
 struct Held {
     inputs: Vec<Input>,
@@ -119,8 +119,8 @@ impl Reign {
         self.held.take().map(|held| held.inputs)
     }
 
-    /// Whether one more input of this tab's page finds no room among those that are held back. What comes from other tabs is
-    /// bounded by the windows of their lanes.
+    /// Whether one more input of this tab's page finds no room among those that are held back. The windows of their
+    /// lanes bound the inputs of other tabs.
     pub(crate) fn is_overfull_with(&self, input: &Input, bytes_max: usize) -> bool {
         let held = self.held.as_ref();
         let bytes = own_bytes(input);
@@ -128,7 +128,7 @@ impl Reign {
     }
 }
 
-/// What an input takes that is of this tab's page and that it may send without end.
+/// Bytes of an input that this tab's page may send without end.
 fn own_bytes(input: &Input) -> usize {
     match input {
         Input::Command(Command::Client(_, ClientCommand::Publish(_, publication))) => {

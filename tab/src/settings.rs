@@ -109,8 +109,8 @@ pub struct Settings {
     pub session_patterns_max: usize,
     /// Subscriptions of all sessions at most. One more is refused with 0x97.
     pub subscriptions_max: usize,
-    /// QoS 1 and 2 messages that wait at the broker for one session at most. What has no room is dropped, and refused with 0x97 if
-    /// nobody else gets it.
+    /// QoS 1 and 2 messages that wait at the broker for one session at most. A message without room is dropped, and refused with
+    /// 0x97 if nobody else gets it.
     pub queue_messages_max: usize,
     /// Bytes of these, of topics, payloads and properties, at most.
     pub queue_bytes_max: usize,

@@ -4,7 +4,7 @@ use tab::TabId;
 use wasm_bindgen::prelude::*;
 use web_sys::WorkerGlobalScope;
 
-/// What a tab draws at random when it begins.
+/// Numbers that a tab draws at random when it begins.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Entropy {
     /// Of an id that no other tab has.

@@ -189,7 +189,7 @@ impl Oracle {
         for key in keys {
             self.leave_session(now, key);
             for session in self.sessions.values_mut() {
-                // What its CONNECT does, if it comes still, nobody hears of.
+                // Its CONNECT may come still, and nobody hears of the outcome.
                 if session.late.contains_key(&key) {
                     session.end();
                 }

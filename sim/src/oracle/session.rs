@@ -54,7 +54,7 @@ impl Session {
 
     /// Several clients take it from each other, or may do so still.
     pub(super) fn is_contested(&self, now: Moment) -> bool {
-        // What one client sends keeps its order.
+        // The packets of one client keep their order.
         let may_come = |(key, until): (&ClientKey, &u64)| {
             now.at.as_ms() < *until && !self.holders.contains(key)
         };

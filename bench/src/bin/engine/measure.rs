@@ -280,7 +280,7 @@ fn routing<'a>(
     }
 }
 
-/// What others wait at most while one client does its worst.
+/// The longest that others wait while one client does its worst.
 fn hostile(node: &Node, case: usize) -> Contest<'_> {
     let native = move || {
         let mut hostile = Hostile::new(case, tab::Settings::default().of_broker());
