@@ -468,13 +468,18 @@ impl Joined {
             return;
         }
         self.watch(lane.tab, turn);
-        if let Part::Broker(reign) = &self.part
-            && reign.host.lane(lane.tab) == lane
-            && reign.watched.contains(&lane.tab)
-        {
-            self.with_host(turn, |host, now, out| {
-                host.on_bind(now, lane.tab, binding, out);
-            });
+        let Part::Broker(reign) = &self.part else {
+            return;
+        };
+        if reign.host.lane(lane.tab) == lane {
+            if reign.watched.contains(&lane.tab) {
+                self.with_host(turn, |host, now, out| {
+                    host.on_bind(now, lane.tab, binding, out);
+                });
+            }
+        } else if lane.broker == self.tab_id {
+            // It believes somebody who said another term of this tab, and nobody would ever answer it on that lane.
+            self.contradict(turn);
         }
     }
 

@@ -346,6 +346,19 @@ fn claims_in_the_living_brokers_name_do_not_stop_the_service() {
     }
 }
 
+/// Two posts from different senders may arrive in another order at each tab.
+#[test]
+fn a_claim_that_a_tab_hears_after_its_contradiction_is_contradicted_again() {
+    let mut world = World::durable_connected(2);
+    let term = world.term(id(1));
+    is_served(&mut world, &[1, 2], 10, |world, second| {
+        let forged = claim(id(1), after(term, second + 1));
+        world.input(id(2), Input::Control(ControlMessage::Announce(forged)));
+    });
+    assert_eq!(world.brokers([1, 2]), [id(1)]);
+    assert_eq!(world.term(id(1)), term);
+}
+
 #[test]
 fn claims_in_the_name_of_a_broker_that_stands_still_do_not_keep_it_in_its_place() {
     for has_lanes in [false, true] {
