@@ -114,6 +114,7 @@ impl Tools {
         let mut bindgen = self.command("wasm-bindgen");
         bindgen
             .args(["--target", "web", "--no-typescript", "--out-name", name])
+            .args(["--remove-name-section", "--remove-producers-section"])
             .arg("--out-dir")
             .arg(folder)
             .arg(wasm);

@@ -44,8 +44,8 @@ pub(super) struct Port {
     subscriptions: Vec<Subscribed>,
     /// QoS 2 messages that came and were not released.
     received: BTreeSet<u16>,
-    /// Those among them that came before the log was damaged or removed: a broker that reads it may not know of them, and
-    /// then releases none.
+    /// Those among them that a broker may have sent before the log was damaged or removed: one that reads it may not know
+    /// of them, and then releases none.
     doubtful: BTreeSet<u16>,
     /// How often each message came with which QoS, without such as came as retained ones.
     copies: BTreeMap<(MessageId, QoS), u32>,
@@ -568,6 +568,7 @@ impl Oracle {
         let promise = self.plan.promise;
         let term = self.term();
         let is_damaged = self.damaged.is_some();
+        let doubted = self.doubted;
         let id = message.properties.get_user_property_value(ID_PROPERTY);
         let id = id.and_then(|id| id.parse().ok());
         let Some(id) = id.or_else(|| MessageId::all_in(&message.payload).next()) else {
@@ -586,8 +587,13 @@ impl Oracle {
                 topic: message.topic_name.clone(),
             });
         };
-        let view = self.tabs.get_mut(&port.0);
-        let Some(port) = view.and_then(|view| view.ports.get_mut(&port.1)) else {
+        let Some(view) = self.tabs.get_mut(&port.0) else {
+            return Ok(());
+        };
+        // Its broker may have sent it before the log was harmed.
+        let may_be_forgotten =
+            doubted.is_some_and(|doubted| view.told_term.is_none_or(|term| term <= doubted));
+        let Some(port) = view.ports.get_mut(&port.1) else {
             return Ok(());
         };
         let (client, message_id) = (key, id);
@@ -625,10 +631,13 @@ impl Oracle {
             port.received.remove(&packet_id);
         }
         // The client has it, and has not been told that the broker has its PUBREC.
-        if let (QoS::ExactlyOnce, Some(packet_id)) = (qos, message.packet_id)
-            && !port.received.insert(packet_id)
-        {
-            return Ok(());
+        if let (QoS::ExactlyOnce, Some(packet_id)) = (qos, message.packet_id) {
+            if !port.received.insert(packet_id) {
+                return Ok(());
+            }
+            if may_be_forgotten {
+                port.doubtful.insert(packet_id);
+            }
         }
         match qos {
             QoS::AtMostOnce => self.tally.port_deliveries_qos0 += 1,
