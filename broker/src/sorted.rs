@@ -7,6 +7,7 @@
 mod order;
 
 use core::borrow::Borrow;
+use core::cmp::Ordering;
 use core::ops::{Bound, RangeBounds};
 
 use self::order::{Order, Rank};
@@ -14,8 +15,8 @@ use self::order::{Order, Rank};
 /// A map in the order of its keys.
 #[derive(Clone, Debug)]
 pub struct Map<K, V> {
-    /// In no order.
-    entries: Vec<(K, V)>,
+    /// In no order. Where one was taken out there is none, until the next one comes.
+    entries: Vec<Option<(K, V)>>,
     /// Where in `entries` the first one is, the second, and so on.
     order: Order,
 }
@@ -56,14 +57,14 @@ impl<K, V> Map<K, V> {
 
     /// How many there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.entries.len()
+    pub fn len(&self) -> usize {
+        self.entries.len() - self.order.free()
     }
 
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.order.is_empty()
     }
 
     /// Removes all.
@@ -74,14 +75,15 @@ impl<K, V> Map<K, V> {
 
     /// All, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
-        self.order.iter().map(|place| self.at(place))
+        self.order.iter().filter_map(|place| self.at(place))
     }
 
     /// Hands out all, in order; the values may be changed.
     pub fn for_each_mut(&mut self, mut act: impl FnMut(&K, &mut V)) {
         for place in self.order.iter() {
-            let (key, value) = &mut self.entries[place as usize];
-            act(key, value);
+            if let Some((key, value)) = &mut self.entries[place as usize] {
+                act(key, value);
+            }
         }
     }
 
@@ -97,7 +99,7 @@ impl<K, V> Map<K, V> {
 
     /// The values, in no order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.iter_mut().map(|(_, value)| value)
+        self.entries.iter_mut().flatten().map(|(_, value)| value)
     }
 
     /// The values, in the order of their keys.
@@ -117,15 +119,20 @@ impl<K, V> Map<K, V> {
         self.iter().next_back()
     }
 
-    fn at(&self, place: u32) -> (&K, &V) {
-        let (key, value) = &self.entries[place as usize];
-        (key, value)
+    fn at(&self, place: u32) -> Option<(&K, &V)> {
+        let (key, value) = self.entries[place as usize].as_ref()?;
+        Some((key, value))
+    }
+
+    fn at_mut(&mut self, place: u32) -> Option<&mut V> {
+        let (_, value) = self.entries[place as usize].as_mut()?;
+        Some(value)
     }
 
     /// Those from one rank up to another, in order.
     fn between(&self, start: Rank, end: Rank) -> impl Iterator<Item = (&K, &V)> {
         let places = self.order.between(start, end);
-        places.map(|place| self.at(place))
+        places.filter_map(|place| self.at(place))
     }
 }
 
@@ -135,31 +142,36 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        let compare = |place: u32| self.entries[place as usize].0.borrow().cmp(key);
+        let compare = |place: u32| match &self.entries[place as usize] {
+            Some((other, _)) => other.borrow().cmp(key),
+            None => Ordering::Less,
+        };
         self.order.find(&compare)
     }
 
     fn put(&mut self, rank: Rank, key: K, value: V) -> &mut V {
-        let place = self.entries.len();
-        self.order.insert(rank, place as u32);
-        self.entries.push((key, value));
-        &mut self.entries[place].1
+        let place = self.order.pop_free().unwrap_or_else(|| {
+            self.entries.push(None);
+            (self.entries.len() - 1) as u32
+        });
+        self.order.insert(rank, place);
+        let (_, value) = self.entries[place as usize].insert((key, value));
+        value
     }
 
-    fn take(&mut self, rank: Rank, place: u32) -> (K, V) {
-        // The last entry takes the place that becomes free.
-        let last = self.entries.len() - 1;
-        if let Ok((of_last, _)) = self.find(&self.entries[last].0) {
-            self.order.set(of_last, place);
-        }
+    fn take(&mut self, rank: Rank, place: u32) -> Option<(K, V)> {
         self.order.remove(rank);
-        self.entries.swap_remove(place as usize)
+        let taken = self.entries[place as usize].take();
+        if self.order.is_empty() {
+            self.entries.clear();
+        }
+        taken
     }
 
     /// Removes the first.
     pub fn pop_first(&mut self) -> Option<(K, V)> {
         let first = self.order.iter().next()?;
-        Some(self.take(Rank::FIRST, first))
+        self.take(Rank::FIRST, first)
     }
 
     /// Keeps those of which `keep` says so; they are asked in order.
@@ -177,7 +189,7 @@ impl<K: Ord, V> Map<K, V> {
         K: Borrow<Q>,
     {
         let (_, place) = self.find(key).ok()?;
-        Some(&self.entries[place as usize].1)
+        self.at(place).map(|(_, value)| value)
     }
 
     /// The value of a key, to be changed.
@@ -186,7 +198,7 @@ impl<K: Ord, V> Map<K, V> {
         K: Borrow<Q>,
     {
         let (_, place) = self.find(key).ok()?;
-        Some(&mut self.entries[place as usize].1)
+        self.at_mut(place)
     }
 
     /// Whether there is a value for a key.
@@ -201,7 +213,7 @@ impl<K: Ord, V> Map<K, V> {
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.find(&key) {
             Ok((_, place)) => {
-                let former = &mut self.entries[place as usize].1;
+                let former = self.at_mut(place)?;
                 Some(core::mem::replace(former, value))
             }
             Err(rank) => {
@@ -217,13 +229,16 @@ impl<K: Ord, V> Map<K, V> {
         K: Borrow<Q>,
     {
         let (rank, place) = self.find(key).ok()?;
-        Some(self.take(rank, place).1)
+        self.take(rank, place).map(|(_, value)| value)
     }
 
     /// The value of a key, which `make` makes if there is none.
     pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         match self.find(&key) {
-            Ok((_, place)) => &mut self.entries[place as usize].1,
+            Ok((_, place)) => {
+                let entry = &mut self.entries[place as usize];
+                &mut entry.get_or_insert_with(|| (key, make())).1
+            }
             Err(rank) => self.put(rank, key, make()),
         }
     }
@@ -308,7 +323,7 @@ impl<K, V> IntoIterator for Map<K, V> {
 
     fn into_iter(self) -> IntoIter<K, V> {
         IntoIter {
-            entries: self.entries.into_iter().map(Some).collect(),
+            entries: self.entries,
             order: self.order.into_iter(),
         }
     }
@@ -323,7 +338,7 @@ impl<K> Set<K> {
 
     /// How many there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 

@@ -133,10 +133,10 @@ impl Broker {
     /// The number of a subscription's catch-up. A shared one has none: the routes would tell that of the session's subscription to the
     /// same filter for itself.
     fn catch_up_of(&self, filter: &TopicFilter, id: SessionId) -> u32 {
-        let own = match filter.share() {
-            Some(_) => None,
-            None => self.routes.get(filter, id),
-        };
+        if filter.share().is_some() || self.sessions[id.0].catch_ups.is_empty() {
+            return 0;
+        }
+        let own = self.routes.get(filter, id);
         own.map_or(0, |subscription| subscription.catch_up)
     }
 

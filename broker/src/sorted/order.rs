@@ -6,13 +6,18 @@ use core::iter::{Chain, Copied, Flatten};
 /// How many numbers a chunk has at most.
 const CHUNK: usize = 256;
 
-/// Numbers, each once, in an order that whoever asks knows.
+/// Numbers, each once, in an order that whoever asks knows. Without any it takes no memory of its own: most maps are empty.
 #[derive(Clone, Debug)]
-pub(super) struct Order {
+pub(super) struct Order(Option<Box<Numbers>>);
+
+#[derive(Clone, Debug, Default)]
+struct Numbers {
     /// The first ones: all of them, as long as they are few.
     first: Vec<u32>,
     /// The others; none of these is empty.
     rest: Vec<Vec<u32>>,
+    /// Those that were taken out.
+    free: Vec<u32>,
 }
 
 /// Where one is, or would be: in which chunk, from `first` on, and where in that.
@@ -45,41 +50,86 @@ pub(super) type IntoIter = Chain<std::vec::IntoIter<u32>, Flatten<std::vec::Into
 
 impl Order {
     pub(super) const fn new() -> Self {
-        Self {
-            first: Vec::new(),
-            rest: Vec::new(),
-        }
+        Self(None)
     }
 
     pub(super) fn clear(&mut self) {
-        self.first.clear();
-        self.rest.clear();
+        self.0 = None;
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = u32> {
-        let rest = self.rest.iter().flatten().copied();
-        let first: Copied<_> = self.first.iter().copied();
-        first.chain(rest)
+        let (first, rest) = match &self.0 {
+            Some(numbers) => (&*numbers.first, &*numbers.rest),
+            None => Default::default(),
+        };
+        let first: Copied<_> = first.iter().copied();
+        first.chain(rest.iter().flatten().copied())
     }
 
     pub(super) fn into_iter(self) -> IntoIter {
-        self.first
-            .into_iter()
-            .chain(self.rest.into_iter().flatten())
+        let numbers = self.0.map_or_else(Numbers::default, |numbers| *numbers);
+        let rest = numbers.rest.into_iter().flatten();
+        numbers.first.into_iter().chain(rest)
     }
 
+    /// How many numbers were taken out, and are not in use again.
+    pub(super) fn free(&self) -> usize {
+        self.0.as_ref().map_or(0, |numbers| numbers.free.len())
+    }
+
+    /// A number that was taken out.
+    pub(super) fn pop_free(&mut self) -> Option<u32> {
+        self.0.as_mut()?.free.pop()
+    }
+
+    /// See [`Numbers::find`].
+    pub(super) fn find(&self, compare: &dyn Fn(u32) -> Ordering) -> Result<(Rank, u32), Rank> {
+        match &self.0 {
+            Some(numbers) => numbers.find(compare),
+            None => Err(Rank::FIRST),
+        }
+    }
+
+    /// Puts a number in at a rank that [`Self::find`] gave.
+    pub(super) fn insert(&mut self, rank: Rank, number: u32) {
+        self.0.get_or_insert_default().insert(rank, number);
+    }
+
+    /// Takes out the number of a rank.
+    pub(super) fn remove(&mut self, rank: Rank) {
+        if let Some(numbers) = &mut self.0 {
+            numbers.remove(rank);
+            if numbers.first.is_empty() && numbers.rest.is_empty() {
+                self.0 = None;
+            }
+        }
+    }
+
+    /// Those from one rank up to another.
+    pub(super) fn between(&self, start: Rank, end: Rank) -> impl Iterator<Item = u32> {
+        let numbers = self.0.as_deref();
+        numbers
+            .into_iter()
+            .flat_map(move |numbers| numbers.between(start, end))
+    }
+}
+
+impl Numbers {
     /// The rank of the number that is equal to what is looked for, and the number; or the rank that it would have. `compare` says
     /// how a number stands to it.
-    pub(super) fn find(&self, compare: &dyn Fn(u32) -> Ordering) -> Result<(Rank, u32), Rank> {
+    fn find(&self, compare: &dyn Fn(u32) -> Ordering) -> Result<(Rank, u32), Rank> {
         let begins_before = |chunk: &Vec<u32>| compare(chunk[0]) != Ordering::Greater;
-        // Most are at the end, or behind it.
-        let chunk = match self.rest.last() {
-            Some(last) if !begins_before(last) => self.rest.partition_point(begins_before),
-            _ => self.rest.len(),
-        };
+        let chunk = self.rest.partition_point(begins_before);
         let numbers = self.chunk(chunk);
         let index = match numbers.last() {
-            Some(last) if compare(*last) == Ordering::Less => Err(numbers.len()),
+            // Most that are new come behind all others.
+            Some(last) if chunk == self.rest.len() && compare(*last) == Ordering::Less => {
+                Err(numbers.len())
+            }
             _ => numbers.binary_search_by(|number| compare(*number)),
         };
         match index {
@@ -88,8 +138,7 @@ impl Order {
         }
     }
 
-    /// Puts a number in at a rank that [`Self::find`] gave.
-    pub(super) fn insert(&mut self, rank: Rank, number: u32) {
+    fn insert(&mut self, rank: Rank, number: u32) {
         let Rank {
             mut chunk,
             mut index,
@@ -108,22 +157,16 @@ impl Order {
         self.chunk_mut(chunk).insert(index, number);
     }
 
-    /// Takes out the number of a rank.
-    pub(super) fn remove(&mut self, rank: Rank) {
+    fn remove(&mut self, rank: Rank) {
         let numbers = self.chunk_mut(rank.chunk);
-        numbers.remove(rank.index);
+        let number = numbers.remove(rank.index);
         if numbers.len() < CHUNK / 4 && !self.rest.is_empty() {
             self.join(rank.chunk);
         }
+        self.free.push(number);
     }
 
-    /// Puts another number in the place of one.
-    pub(super) fn set(&mut self, rank: Rank, number: u32) {
-        self.chunk_mut(rank.chunk)[rank.index] = number;
-    }
-
-    /// Those from one rank up to another.
-    pub(super) fn between(&self, start: Rank, end: Rank) -> impl Iterator<Item = u32> {
+    fn between(&self, start: Rank, end: Rank) -> impl Iterator<Item = u32> {
         (start.chunk..=end.chunk.min(self.rest.len())).flat_map(move |chunk| {
             let numbers = self.chunk(chunk);
             let from = if chunk == start.chunk { start.index } else { 0 };
@@ -176,17 +219,21 @@ mod tests {
             for number in &numbers {
                 let rank = order.find(&|other| other.cmp(number)).unwrap_err();
                 order.insert(rank, *number);
-                assert!(order.first.len() <= CHUNK);
-                assert!(order.rest.iter().all(|it| (1..=CHUNK).contains(&it.len())));
+                let numbers = order.0.as_ref().unwrap();
+                assert!(numbers.first.len() <= CHUNK);
+                let mut rest = numbers.rest.iter();
+                assert!(rest.all(|it| (1..=CHUNK).contains(&it.len())));
             }
             assert!(order.iter().eq(0..count));
-            assert!(order.rest.len() < count as usize / CHUNK * 4);
+            assert!(order.0.as_ref().unwrap().rest.len() < count as usize / CHUNK * 4);
             numbers.reverse();
             for (number, left) in numbers.iter().zip((0..count as usize).rev()) {
                 let (rank, _) = order.find(&|other| other.cmp(number)).unwrap();
                 order.remove(rank);
-                assert!(order.rest.len() <= 4 + left * 8 / CHUNK, "{left}");
+                let chunks = order.0.as_ref().map_or(0, |numbers| numbers.rest.len());
+                assert!(chunks <= 4 + left * 8 / CHUNK, "{left}");
             }
+            assert!(order.is_empty());
         }
     }
 }
