@@ -1,5 +1,6 @@
 //! The engine: what goes in, what comes out, and who takes care of it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -119,7 +120,7 @@ pub struct Stats {
 pub struct Broker {
     pub(crate) config: Config,
     pub(crate) access: Box<dyn Access>,
-    pub(crate) connections: Map<ConnId, Connection>,
+    pub(crate) connections: HashMap<ConnId, Connection, SeededState>,
     pub(crate) sessions: Slab<Session>,
     pub(crate) session_ids: Map<Arc<str>, SessionId>,
     pub(crate) routes: Routes,
@@ -172,7 +173,7 @@ impl Broker {
             gate: Gate::new(),
             config: config.within_limits(),
             access,
-            connections: Map::new(),
+            connections: HashMap::with_hasher(state),
             sessions: Slab::new(),
             session_ids: Map::new(),
             routes: Routes::new(state),

@@ -83,6 +83,10 @@ impl Hasher for SeededHasher {
         self.state ^= u64::from(number);
     }
 
+    fn write_u16(&mut self, number: u16) {
+        self.add(number.into());
+    }
+
     fn write_u32(&mut self, number: u32) {
         self.add(number.into());
     }

@@ -1,14 +1,15 @@
 //! What a session has to deliver: the messages that wait and those in flight.
 
+mod in_flight;
 mod replay;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use self::in_flight::Flights;
 use crate::journal::DeliveryLog;
 use crate::message::Message;
 use crate::packet::publish::PublishPacket;
-use crate::sorted::Map;
 use crate::{CloseReason, Config, QoS, ReasonCode, Time, TopicFilter};
 
 /// One message for one session.
@@ -59,10 +60,8 @@ pub(crate) struct Outbound {
     queue_expires: Option<Time>,
     /// When it may be looked again for what has expired.
     next_look: Time,
-    /// By position in the order in which they have to be sent again, which is that in which they waited.
-    in_flight: Map<u64, InFlight>,
-    /// Where a packet identifier stands in `in_flight`.
-    positions: Map<u16, u64>,
+    /// In the order in which they have to be sent again, which is that in which they waited.
+    in_flight: Flights,
     next_position: u64,
     last_packet_id: u16,
     /// Positions of what has not been sent again on this connection yet.
@@ -198,7 +197,8 @@ impl Outbound {
 
     /// The shared subscriptions for which something can go to another client; see [`Outbound::take_leaving`].
     pub(crate) fn shared_filters(&self) -> impl Iterator<Item = &TopicFilter> {
-        let in_flight = self.in_flight.values().filter_map(InFlight::movable);
+        let in_flight = self.in_flight.messages(0);
+        let in_flight = in_flight.filter_map(|(_, entry)| entry.movable());
         let all = in_flight.chain(&self.queue);
         all.filter_map(|delivery| delivery.share.as_ref())
     }
@@ -224,7 +224,7 @@ impl Outbound {
         wanted: impl Fn(&TopicFilter) -> bool,
     ) -> Option<Delivery> {
         let next = |outbound: &Self, from: u64| {
-            let (&position, entry) = outbound.in_flight.range(from..).next()?;
+            let (position, entry) = outbound.in_flight.messages(from).next()?;
             let share = entry.movable().and_then(|delivery| delivery.share.as_ref());
             Some((position, entry.packet_id, share.is_some_and(&wanted)))
         };
@@ -281,8 +281,8 @@ impl Outbound {
         self.resend.clear();
         self.unacknowledged = 0;
         let mut release = Vec::new();
-        self.in_flight
-            .for_each_mut(|&position, entry| match entry.stage {
+        for (position, entry) in self.in_flight.iter_mut() {
+            match entry.stage {
                 Stage::Publish(_) => {
                     entry.counted = false;
                     self.resend.push_back(position);
@@ -293,7 +293,8 @@ impl Outbound {
                     self.unacknowledged += 1;
                     release.push(entry.packet_id);
                 }
-            });
+            }
+        }
         release
     }
 
@@ -311,7 +312,7 @@ impl Outbound {
         while self.unacknowledged < usize::from(receive_maximum) {
             if let Some(position) = self.resend.pop_front() {
                 // It may have been acknowledged before it was sent again.
-                let Some(entry) = self.in_flight.get_mut(&position) else {
+                let Some(entry) = self.in_flight.get_mut(position) else {
                     continue;
                 };
                 let Stage::Publish(delivery) = &entry.stage else {
@@ -321,9 +322,9 @@ impl Outbound {
                     entry.counted = true;
                     self.unacknowledged += 1;
                 } else {
+                    let packet_id = entry.packet_id;
                     log.done(position);
-                    self.positions.remove(&entry.packet_id);
-                    self.in_flight.remove(&position);
+                    self.in_flight.remove(packet_id);
                 }
             } else if let Some(delivery) = self.queue.pop_front() {
                 self.queue_bytes -= delivery.message.bytes();
@@ -334,7 +335,8 @@ impl Outbound {
                     self.last_packet_id = packet_id;
                     self.unacknowledged += 1;
                     let stage = Stage::Publish(delivery);
-                    self.insert(position, InFlight::sent(packet_id, stage));
+                    self.in_flight
+                        .insert(position, InFlight::sent(packet_id, stage));
                 } else if log.done(position) {
                     self.next_position = position;
                 }
@@ -385,7 +387,8 @@ impl Outbound {
                 let position = self.next_position;
                 self.next_position += 1;
                 log.released(packet_id, position);
-                self.insert(position, InFlight::sent(packet_id, Stage::PubRel));
+                self.in_flight
+                    .insert(position, InFlight::sent(packet_id, Stage::PubRel));
                 Ok(PubRecOutcome::Release)
             }
             Some(Stage::PubRel) => Ok(PubRecOutcome::Release),
@@ -412,25 +415,19 @@ impl Outbound {
     }
 
     fn stage(&self, packet_id: u16) -> Option<&Stage> {
-        let position = self.positions.get(&packet_id)?;
+        let position = self.in_flight.position(packet_id)?;
         Some(&self.in_flight.get(position)?.stage)
     }
 
-    fn insert(&mut self, position: u64, entry: InFlight) {
-        self.positions.insert(entry.packet_id, position);
-        self.in_flight.insert(position, entry);
-    }
-
     fn end(&mut self, packet_id: u16, log: &mut DeliveryLog<'_>) {
-        if let Some(&position) = self.positions.get(&packet_id) {
+        if let Some(position) = self.in_flight.position(packet_id) {
             log.done(position);
             self.finish(packet_id);
         }
     }
 
     fn finish(&mut self, packet_id: u16) -> Option<Stage> {
-        let position = self.positions.remove(&packet_id)?;
-        let entry = self.in_flight.remove(&position)?;
+        let entry = self.in_flight.remove(packet_id)?;
         if entry.counted {
             self.unacknowledged -= 1;
         }
@@ -443,7 +440,7 @@ impl Outbound {
         loop {
             packet_id = packet_id.checked_add(1).unwrap_or(1);
             // New messages are sent only when fewer are in flight than a Receive Maximum can say, so one is free.
-            if !self.positions.contains_key(&packet_id) {
+            if self.in_flight.position(packet_id).is_none() {
                 return packet_id;
             }
         }

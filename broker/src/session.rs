@@ -1,6 +1,5 @@
 //! Sessions: what is kept for a client while it is connected, and for some time after.
 
-use crate::sorted::Set;
 use std::sync::Arc;
 
 use crate::access::Client;
@@ -10,10 +9,11 @@ use crate::filters::Filters;
 use crate::link::{ClientLimits, Connection, Link};
 use crate::outbound::Outbound;
 use crate::record::Record;
+use crate::sorted::{Set, sort_by_key};
 use crate::will::Will;
 use crate::{
-    BatchId, Broker, BrokerEvent, CloseReason, DisconnectCause, Origin, Output, Packet, ReasonCode,
-    Time,
+    BatchId, Broker, BrokerEvent, CloseReason, ConnId, DisconnectCause, Origin, Output, Packet,
+    ReasonCode, Time,
 };
 
 /// A session while it exists; freed ones are given away again.
@@ -207,7 +207,12 @@ impl Broker {
     /// Closes every connection: first those without a client, which no will can reach.
     pub(crate) fn on_shutdown(&mut self, now: Time, out: &mut Vec<Output>) {
         let (mut clients, mut opened) = (Vec::new(), Vec::new());
-        for (&conn, connection) in self.connections.iter() {
+        let mut conns: Vec<ConnId> = self.connections.keys().copied().collect();
+        sort_by_key(&mut conns, |conn| *conn);
+        for conn in conns {
+            let Some(connection) = self.connections.get(&conn) else {
+                continue;
+            };
             match connection {
                 Connection::Client(id) => clients.push(*id),
                 Connection::Opened { pending, .. } => {
@@ -322,8 +327,8 @@ impl Broker {
 
     /// Everybody gets the time anew in which nothing could be heard of them.
     pub(crate) fn on_stood_still(&mut self, ms: u64) {
-        self.connections
-            .for_each_mut(|conn, connection| match connection {
+        for (conn, connection) in &mut self.connections {
+            match connection {
                 // When that was to be checked it is only seen that there is time left.
                 Connection::Client(id) => {
                     if let Some(link) = &mut self.sessions[id.0].link {
@@ -335,7 +340,8 @@ impl Broker {
                     *until = until.plus_ms(ms);
                     self.silences.insert(*until, *conn);
                 }
-            });
+            }
+        }
         self.awaited.postpone(ms);
     }
 

@@ -63,8 +63,8 @@ impl<K, V> Map<K, V> {
 
     /// Whether there is none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.order.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Removes all.
@@ -160,9 +160,8 @@ impl<K: Ord, V> Map<K, V> {
     }
 
     fn take(&mut self, rank: Rank, place: u32) -> Option<(K, V)> {
-        self.order.remove(rank);
         let taken = self.entries[place as usize].take();
-        if self.order.is_empty() {
+        if self.order.remove(rank) {
             self.entries.clear();
         }
         taken
@@ -344,7 +343,7 @@ impl<K> Set<K> {
 
     /// Whether there is none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 

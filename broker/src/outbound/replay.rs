@@ -7,12 +7,12 @@ impl Outbound {
     pub(crate) fn replay_added(&mut self, delivery: Delivery, packet_id: u16) -> bool {
         let position = delivery.position;
         let place = self.place(position);
-        if self.in_flight.contains_key(&position)
+        if self.in_flight.get(position).is_some()
             || self
                 .queue
                 .get(place)
                 .is_some_and(|other| other.position == position)
-            || self.positions.contains_key(&packet_id)
+            || self.in_flight.position(packet_id).is_some()
         {
             return false;
         }
@@ -28,7 +28,7 @@ impl Outbound {
     }
 
     pub(crate) fn replay_sent(&mut self, position: u64, packet_id: u16) -> bool {
-        let is_free = packet_id != 0 && !self.positions.contains_key(&packet_id);
+        let is_free = packet_id != 0 && self.in_flight.position(packet_id).is_none();
         let Some(delivery) = is_free.then(|| self.unqueue(position)).flatten() else {
             return false;
         };
@@ -40,7 +40,7 @@ impl Outbound {
     pub(crate) fn replay_released(&mut self, packet_id: u16, position: u64) -> bool {
         let place = self.place(position);
         if packet_id == 0
-            || self.in_flight.contains_key(&position)
+            || self.in_flight.get(position).is_some()
             || self
                 .queue
                 .get(place)
@@ -57,7 +57,7 @@ impl Outbound {
     }
 
     pub(crate) fn replay_done(&mut self, position: u64) -> bool {
-        match self.in_flight.get(&position) {
+        match self.in_flight.get(position) {
             Some(entry) => self.finish(entry.packet_id).is_some(),
             None => self.unqueue(position).is_some(),
         }
@@ -75,30 +75,26 @@ impl Outbound {
 
     /// Every message that waits or is in flight, with its packet identifier; 0 while it waits.
     pub(crate) fn deliveries(&self) -> impl Iterator<Item = (u16, &Delivery)> {
-        let in_flight = self
-            .in_flight
-            .values()
-            .filter_map(|entry| match &entry.stage {
-                Stage::Publish(delivery) => Some((entry.packet_id, delivery)),
-                Stage::PubRel => None,
-            });
+        let in_flight = self.in_flight.messages(0);
+        let in_flight = in_flight.filter_map(|(_, entry)| match &entry.stage {
+            Stage::Publish(delivery) => Some((entry.packet_id, delivery)),
+            Stage::PubRel => None,
+        });
         let waiting = self.queue.iter().chain(&self.leaving);
         in_flight.chain(waiting.map(|delivery| (0, delivery)))
     }
 
     /// Every release that is in flight, with its position.
     pub(crate) fn releases(&self) -> impl Iterator<Item = (u16, u64)> {
-        self.in_flight
-            .iter()
-            .filter(|(_, entry)| matches!(entry.stage, Stage::PubRel))
-            .map(|(&position, entry)| (entry.packet_id, position))
+        let releases = self.in_flight.releases();
+        releases.map(|(position, entry)| (entry.packet_id, position))
     }
 
     fn replay_in_flight(&mut self, position: u64, packet_id: u16, stage: Stage) {
         self.last_packet_id = packet_id;
         let mut entry = InFlight::sent(packet_id, stage);
         entry.counted = false;
-        self.insert(position, entry);
+        self.in_flight.insert(position, entry);
     }
 
     /// Where in the queue a position is, or would be.

@@ -6,7 +6,7 @@ use core::iter::{Chain, Copied, Flatten};
 /// How many numbers a chunk has at most.
 const CHUNK: usize = 256;
 
-/// Numbers, each once, in an order that whoever asks knows. Without any it takes no memory of its own: most maps are empty.
+/// Numbers, each once, in an order that whoever asks knows. Until there is one they take no memory of their own: most maps stay empty.
 #[derive(Clone, Debug)]
 pub(super) struct Order(Option<Box<Numbers>>);
 
@@ -57,10 +57,6 @@ impl Order {
         self.0 = None;
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = u32> {
         let (first, rest) = match &self.0 {
             Some(numbers) => (&*numbers.first, &*numbers.rest),
@@ -99,14 +95,9 @@ impl Order {
         self.0.get_or_insert_default().insert(rank, number);
     }
 
-    /// Takes out the number of a rank.
-    pub(super) fn remove(&mut self, rank: Rank) {
-        if let Some(numbers) = &mut self.0 {
-            numbers.remove(rank);
-            if numbers.first.is_empty() && numbers.rest.is_empty() {
-                self.0 = None;
-            }
-        }
+    /// Takes out the number of a rank. Returns whether it was the last: then none is free either.
+    pub(super) fn remove(&mut self, rank: Rank) -> bool {
+        self.0.as_mut().is_none_or(|numbers| numbers.remove(rank))
     }
 
     /// Those from one rank up to another.
@@ -157,13 +148,19 @@ impl Numbers {
         self.chunk_mut(chunk).insert(index, number);
     }
 
-    fn remove(&mut self, rank: Rank) {
+    fn remove(&mut self, rank: Rank) -> bool {
         let numbers = self.chunk_mut(rank.chunk);
         let number = numbers.remove(rank.index);
         if numbers.len() < CHUNK / 4 && !self.rest.is_empty() {
             self.join(rank.chunk);
         }
-        self.free.push(number);
+        let is_last = self.first.is_empty() && self.rest.is_empty();
+        if is_last {
+            self.free.clear();
+        } else {
+            self.free.push(number);
+        }
+        is_last
     }
 
     fn between(&self, start: Rank, end: Rank) -> impl Iterator<Item = u32> {
@@ -233,7 +230,7 @@ mod tests {
                 let chunks = order.0.as_ref().map_or(0, |numbers| numbers.rest.len());
                 assert!(chunks <= 4 + left * 8 / CHUNK, "{left}");
             }
-            assert!(order.is_empty());
+            assert_eq!((order.iter().count(), order.free()), (0, 0));
         }
     }
 }
