@@ -39,6 +39,7 @@ mod snapshot;
 pub mod sorted;
 mod statistics;
 mod subscribe;
+pub mod terse;
 mod time;
 mod timers;
 mod topic;

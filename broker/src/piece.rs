@@ -9,6 +9,7 @@ use bincode::Options;
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
 use crate::record::{Record, RecordError};
+use crate::terse;
 
 /// The version of what follows. A record starts with its length, which never starts with such a byte.
 const VERSION: u8 = VERSIONS | 1;
@@ -117,7 +118,7 @@ impl<'a> Iterator for Records<'a> {
             if check(length, body) != crc {
                 return Some(Err(RecordError::Damaged { offset }));
             }
-            let record = layout().deserialize(body);
+            let record = terse::read(layout(), body);
             return Some(match record {
                 Ok(record) => Ok((offset, record)),
                 Err(_) => Err(RecordError::Unreadable { offset }),

@@ -14,7 +14,7 @@ use bincode::Options as _;
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::PacketType;
 use broker::sorted::Map;
-use broker::{Packet, ReasonCode};
+use broker::{Packet, ReasonCode, terse};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -119,7 +119,7 @@ impl Frame {
 
     /// `None` for bytes that are no frame.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        options().deserialize(bytes.strip_prefix(&MAGIC)?).ok()
+        terse::read(options(), bytes.strip_prefix(&MAGIC)?).ok()
     }
 }
 

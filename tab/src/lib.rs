@@ -29,7 +29,7 @@ mod tab;
 mod takeover;
 mod terms;
 
-pub use broker::{Stats, Time, sorted, topic_matches};
+pub use broker::{Stats, Time, sorted, terse, topic_matches};
 pub use names::{ChannelName, Lane, Lock, TabId};
 pub use notices::Notices;
 pub use port::{PortInput, PortNo, PortOutput};

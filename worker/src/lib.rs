@@ -14,6 +14,7 @@ mod attach;
 mod bus;
 mod channel;
 mod clock;
+mod codec;
 mod compaction;
 mod control;
 mod entropy;
@@ -38,6 +39,7 @@ mod worker;
 
 pub use attach::listen_for_ports;
 pub use bus::{Bus, BusOptions, Fault, Persist, Signal};
+pub use codec::Terse;
 pub use page::{
     BusHandle, BusStatus, Client, Frame, Listening, Messages, Reason, Request, RequestError, Ring,
     StorageStatus, Subscriber, SubscriptionStatus,

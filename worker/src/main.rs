@@ -1,7 +1,7 @@
 //! The dedicated worker of one tab.
 
 use gloo_worker::Registrable as _;
-use tabmq_worker::TabWorker;
+use tabmq_worker::{TabWorker, Terse};
 
 fn main() {
     // The page hears of an exception in its worker, but of what stops WebAssembly only that it was unreachable.
@@ -9,5 +9,5 @@ fn main() {
         wasm_bindgen::throw_str(&panic.to_string());
     }));
     tabmq_worker::listen_for_ports();
-    TabWorker::registrar().register();
+    TabWorker::registrar().encoding::<Terse>().register();
 }

@@ -6,6 +6,7 @@ use tab::api::{Command, EventKind, Notice};
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, MessageEvent, MessagePort};
 
+use crate::codec;
 use crate::events::Listener;
 use crate::worker::TabWorker;
 
@@ -90,7 +91,7 @@ impl PeerPort {
         let message = Listener::new(&port, "message", move |event: Event| {
             let data = event.unchecked_ref::<MessageEvent>().data();
             let bytes = data.dyn_into::<Uint8Array>().ok();
-            on_commands(bytes.and_then(|bytes| bincode::deserialize(&bytes.to_vec()).ok()));
+            on_commands(bytes.and_then(|bytes| codec::read(&bytes.to_vec())));
         })?;
         port.start();
         Ok(Self {
