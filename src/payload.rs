@@ -48,7 +48,7 @@ impl Format {
             Self::Text => Ok(typed.as_bytes().to_vec()),
             Self::Json => match json::check(typed.as_bytes()) {
                 Ok(()) => Ok(typed.as_bytes().to_vec()),
-                Err(problem) => Err(words::invalid_json(&problem, typed.as_bytes())),
+                Err(problem) => Err(words::payload::invalid_json(&problem, typed.as_bytes())),
             },
             Self::Hex => parse_hex(typed),
             Self::Base64 => parse_base64(typed),
@@ -105,12 +105,12 @@ fn parse_hex(typed: &str) -> Result<Vec<u8>, String> {
     let mut digits = (1..).zip(typed.chars());
     let wrong = digits.find(|(_, it)| !it.is_ascii_hexdigit() && !it.is_ascii_whitespace());
     if let Some((place, character)) = wrong {
-        return Err(words::no_hex_digit(character, place));
+        return Err(words::payload::no_hex_digit(character, place));
     }
     let digits: String = typed.split_ascii_whitespace().collect();
     HEXLOWER_PERMISSIVE
         .decode(digits.as_bytes())
-        .map_err(|_| words::HALF_A_BYTE.to_owned())
+        .map_err(|_| words::payload::HALF_A_BYTE.to_owned())
 }
 
 fn parse_base64(typed: &str) -> Result<Vec<u8>, String> {
@@ -119,18 +119,20 @@ fn parse_base64(typed: &str) -> Result<Vec<u8>, String> {
     let is_digit = |it: char| it.is_ascii_alphanumeric() || matches!(it, '+' | '/' | '=');
     let wrong = characters.iter().find(|(_, it)| !is_digit(*it));
     if let Some((place, character)) = wrong {
-        return Err(words::not_allowed_in_base64(*character, *place));
+        return Err(words::payload::not_allowed_in_base64(*character, *place));
     }
     let digits: String = characters.iter().map(|(_, it)| it).collect();
     BASE64
         .decode(digits.as_bytes())
         .map_err(|error| match error.kind {
-            DecodeKind::Length => words::base64_group(digits.len() % 4),
+            DecodeKind::Length => words::payload::base64_group(digits.len() % 4),
             DecodeKind::Symbol | DecodeKind::Trailing | DecodeKind::Padding => {
                 let at = error.position.min(digits.len().saturating_sub(1));
                 match characters.get(at) {
-                    Some((place, character)) => words::not_allowed_in_base64(*character, *place),
-                    None => words::base64_group(0),
+                    Some((place, character)) => {
+                        words::payload::not_allowed_in_base64(*character, *place)
+                    }
+                    None => words::payload::base64_group(0),
                 }
             }
         })

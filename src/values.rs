@@ -207,7 +207,7 @@ mod tests {
     fn found(payload: &str) -> Vec<(String, Value)> {
         let numbers = numbers(payload.as_bytes()).into_iter();
         numbers
-            .map(|(path, value)| (words::field_path(&path), value))
+            .map(|(path, value)| (words::payload::field_path(&path), value))
             .collect()
     }
 

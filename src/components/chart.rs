@@ -482,7 +482,7 @@ fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
 fn read(value: Option<f64>, reading: Reading, unit: &str) -> String {
     match (reading, value) {
         (Reading::OnOff, Some(value)) if value.is_finite() => {
-            words::on_or_off(value != 0.0).to_owned()
+            words::payload::on_or_off(value != 0.0).to_owned()
         }
         (Reading::OnOff | Reading::Number, value) => with_unit(value, unit),
     }

@@ -51,11 +51,11 @@ pub(super) fn CopyPayload(props: &CopyPayloadProps) -> Html {
     let (message, part) = (Rc::clone(&props.message), props.part);
     let onclick = copy(&outcome, move || text(Rc::clone(&message), part));
     let (label, testid) = match part {
-        Part::Bytes => ("Copy payload", "copy-payload"),
-        Part::As(Format::Json) => ("Copy formatted", "copy-formatted"),
-        Part::As(Format::Text) => ("Copy text", "copy-text"),
-        Part::As(Format::Hex) => ("Copy hex", "copy-hex"),
-        Part::As(Format::Base64) => ("Copy Base64", "copy-base64"),
+        Part::Bytes => (words::payload::COPY, "copy-payload"),
+        Part::As(Format::Json) => (words::payload::COPY_FORMATTED, "copy-formatted"),
+        Part::As(Format::Text) => (words::payload::COPY_TEXT, "copy-text"),
+        Part::As(Format::Hex) => (words::payload::COPY_HEX, "copy-hex"),
+        Part::As(Format::Base64) => (words::payload::COPY_BASE64, "copy-base64"),
     };
     button(&label.into(), &testid.into(), onclick, *outcome)
 }
@@ -87,7 +87,7 @@ fn button(
     html! {
         <>
             <button type="button" class="quiet" {onclick} data-testid={testid}>{ label }</button>
-            <span class="copied" role="status">{ outcome.map_or("", words::copied) }</span>
+            <span class="copied" role="status">{ outcome.map_or("", words::payload::copied) }</span>
         </>
     }
 }
@@ -145,10 +145,10 @@ pub(super) fn Save(props: &SaveProps) -> Html {
             type="button"
             class="quiet"
             {onclick}
-            title="Download the exact bytes as a file"
+            title={words::payload::SAVE_HINT}
             data-testid="save-payload"
         >
-            { "Save payload" }
+            { words::payload::SAVE }
         </button>
     }
 }

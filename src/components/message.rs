@@ -57,7 +57,10 @@ pub(super) fn properties(message: &Message) -> Html {
             "Retain".to_owned(),
             words::yes_or_no(message.retain).to_owned(),
         ),
-        ("Size".to_owned(), words::bytes(message.payload.len())),
+        (
+            "Size".to_owned(),
+            words::payload::bytes(message.payload.len()),
+        ),
         (
             "Received".to_owned(),
             page::time_of_day(message.received_at.as_ms()),

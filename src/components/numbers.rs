@@ -68,12 +68,12 @@ pub(super) fn TopicNumbers(props: &TopicNumbersProps) -> Html {
             if !(fields.len() == 1 && shown == [true]) {
                 <fieldset class="chips">
                     <legend class="field-label">
-                        { format!("Charted fields: {} of {}", series.len(), words::counted(fields.len(), "number", "numbers")) }
+                        { words::payload::charted(series.len(), fields.len()) }
                     </legend>
                     { for chips }
                     if more > 0 {
                         <button type="button" class="quiet" onclick={offer_all} data-testid="more-fields">
-                            { words::more_fields(more) }
+                            { words::payload::more_fields(more) }
                         </button>
                     }
                 </fieldset>
@@ -82,9 +82,9 @@ pub(super) fn TopicNumbers(props: &TopicNumbersProps) -> Html {
                 <Chart label={format!("Numbers on {topic}")} unit="" {series} {data} />
             }
             <p class="payload-note" data-testid="chart-bounds">
-                { words::chart_bounds(numbers.points(), numbers.room(), numbers.is_gathering()) }
+                { words::payload::chart_bounds(numbers.points(), numbers.room(), numbers.is_gathering()) }
                 if numbers.left_out() > 0 {
-                    { " " }{ words::fields_left_out(numbers.left_out(), FIELDS_MAX) }
+                    { " " }{ words::payload::fields_left_out(numbers.left_out(), FIELDS_MAX) }
                 }
             </p>
         </div>
@@ -108,8 +108,8 @@ fn chip(
     html! {
         <label class="chip" key={index}>
             <input type="checkbox" checked={is_shown} {onchange} data-testid="chart-field" />
-            <span>{ words::field_path(&field.path) }</span>
-            if let Some(kind) = words::field_kind(field.kind) {
+            <span>{ words::payload::field_path(&field.path) }</span>
+            if let Some(kind) = words::payload::field_kind(field.kind) {
                 <span class="chip-kind">{ kind }</span>
             }
         </label>
@@ -137,7 +137,7 @@ fn plot(numbers: &Numbers) -> Plotted {
         SeriesSpec {
             reading,
             axis,
-            ..SeriesSpec::new(words::field_path(&field.path), colour)
+            ..SeriesSpec::new(words::payload::field_path(&field.path), colour)
         }
     });
     let data = ChartData {

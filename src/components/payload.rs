@@ -103,17 +103,19 @@ pub(super) fn PayloadView(props: &PayloadViewProps) -> Html {
     };
     html! {
         <>
-            <div class="segmented" role="group" aria-label="Show the payload as">
-                { for Look::ALL.map(button) }
-            </div>
-            <div class="payload-actions">
-                if is_utf8 {
-                    { copied(Part::Bytes) }
-                }
-                if let Some(part) = part {
-                    { copied(part) }
-                }
-                <Save message={Rc::clone(message)} />
+            <div class="payload-head">
+                <div class="segmented" role="group" aria-label={words::payload::LOOKS}>
+                    { for Look::ALL.map(button) }
+                </div>
+                <div class="payload-actions">
+                    if is_utf8 {
+                        { copied(Part::Bytes) }
+                    }
+                    if let Some(part) = part {
+                        { copied(part) }
+                    }
+                    <Save message={Rc::clone(message)} />
+                </div>
             </div>
             { match look {
                 Look::As(format) => html! { <PayloadLines message={Rc::clone(message)} {format} /> },
@@ -178,7 +180,7 @@ fn PayloadLines(props: &PayloadLinesProps) -> Html {
         is_small && shown.lines.len(bytes) <= WHOLE_LINES_MAX
     };
     if bytes.is_empty() {
-        return note(words::EMPTY_PAYLOAD.to_owned());
+        return note(words::payload::EMPTY_PAYLOAD.to_owned());
     }
     let (len, line_notes, problem) = {
         let shown = shown.borrow();
@@ -193,8 +195,8 @@ fn PayloadLines(props: &PayloadLinesProps) -> Html {
     };
     if let Some(problem) = problem {
         return note(match format {
-            Format::Json => words::not_json(&problem, bytes),
-            Format::Text | Format::Hex | Format::Base64 => words::not_text(&problem),
+            Format::Json => words::payload::not_json(&problem, bytes),
+            Format::Text | Format::Hex | Format::Base64 => words::payload::not_text(&problem),
         });
     }
     let line = {
@@ -210,7 +212,7 @@ fn PayloadLines(props: &PayloadLinesProps) -> Html {
         return html! {
             <>
                 { line_notes }
-                <pre {class} tabindex="0" aria-label="Payload" data-testid="payload">{ text.join("\n") }</pre>
+                <pre {class} tabindex="0" aria-label={words::payload::PAYLOAD} data-testid="payload">{ text.join("\n") }</pre>
             </>
         };
     }
@@ -218,7 +220,7 @@ fn PayloadLines(props: &PayloadLinesProps) -> Html {
     html! {
         <>
             { line_notes }
-            <LineList label="Payload" testid="payload" {len} {line} {oncolumns} />
+            <LineList label={words::payload::PAYLOAD} testid="payload" {len} {line} {oncolumns} />
         </>
     }
 }
@@ -248,11 +250,11 @@ fn note(text: String) -> Html {
 /// What is to be said about the lines that are shown.
 fn notes(lines: &Lines, bytes: &[u8]) -> Html {
     let words = if !lines.is_through() {
-        words::reading(lines.done(bytes) * 100 / bytes.len().max(1))
+        words::payload::reading(lines.done(bytes) * 100 / bytes.len().max(1))
     } else if lines.is_cut(bytes) {
-        words::lines_left_out(lines.len(bytes), lines.done(bytes), bytes.len())
+        words::payload::lines_left_out(lines.len(bytes), lines.done(bytes), bytes.len())
     } else if lines.values() > 1 {
-        words::several_values(lines.values())
+        words::payload::several_values(lines.values())
     } else {
         return Html::default();
     };
@@ -272,9 +274,16 @@ fn DiffView(props: &DiffViewProps) -> Html {
     let back = use_state(|| 1_usize);
     let earlier = use_earlier(message, *back, &props.log);
     let Some(earlier) = earlier else {
-        let newer = (*back > 1).then(|| step(&back, "Newer ›", "diff-newer", back.checked_sub(1)));
+        let newer = (*back > 1).then(|| {
+            step(
+                &back,
+                words::payload::NEWER,
+                "diff-newer",
+                back.checked_sub(1),
+            )
+        });
         return html! {
-            <p class="empty" data-testid="diff">{ words::NOTHING_EARLIER }{ " " }{ newer }</p>
+            <p class="empty" data-testid="diff">{ words::payload::NOTHING_EARLIER }{ " " }{ newer }</p>
         };
     };
     let elapsed_ms = message.received_at.ms_since(earlier.received_at);
@@ -284,9 +293,9 @@ fn DiffView(props: &DiffViewProps) -> Html {
                 <time>{ page::time_of_day(earlier.received_at.as_ms()) }</time>
                 { " → " }
                 <time>{ page::time_of_day(message.received_at.as_ms()) }</time>
-                <span>{ words::earlier_by(elapsed_ms) }</span>
-                { step(&back, "‹ Older", "diff-older", Some(*back + 1)) }
-                { step(&back, "Newer ›", "diff-newer", back.checked_sub(1).filter(|it| *it > 0)) }
+                <span>{ words::payload::earlier_by(elapsed_ms) }</span>
+                { step(&back, words::payload::OLDER, "diff-older", Some(*back + 1)) }
+                { step(&back, words::payload::NEWER, "diff-newer", back.checked_sub(1).filter(|it| *it > 0)) }
             </div>
             <DiffLines before={earlier} after={Rc::clone(message)} is_previous={*back == 1} />
         </>
@@ -382,22 +391,22 @@ fn DiffLines(props: &DiffLinesProps) -> Html {
     let said = |words: &str| html! { <p class="empty" data-testid="diff">{ words }</p> };
     let diff = match diff.as_ref().map(|it| &it.2) {
         None => return Html::default(),
-        Some(Diff::Identical) if *is_previous => return said(words::IDENTICAL),
-        Some(Diff::Identical) => return said(words::IDENTICAL_TO_EARLIER),
+        Some(Diff::Identical) if *is_previous => return said(words::payload::IDENTICAL),
+        Some(Diff::Identical) => return said(words::payload::IDENTICAL_TO_EARLIER),
         Some(Diff::TooLarge(at)) => {
-            return said(&words::too_large_to_compare(sizes.0, sizes.1, *at));
+            return said(&words::payload::too_large_to_compare(sizes.0, sizes.1, *at));
         }
         Some(Diff::Lines(diff)) => diff,
     };
     if diff.rows().is_empty() {
         let percent = diff.percent(&before.payload, &after.payload);
-        return said(&words::comparing(percent));
+        return said(&words::payload::comparing(percent));
     }
     let summary = match diff.is_same_values() {
-        true => words::SAME_VALUES.to_owned(),
-        false => words::differences(diff.removed(), diff.added()),
+        true => words::payload::SAME_VALUES.to_owned(),
+        false => words::payload::differences(diff.removed(), diff.added()),
     };
-    let label = "What has changed since the earlier message";
+    let label = words::payload::DIFFERENCES;
     let len = diff.rows().len();
     let list = if sizes.0.max(sizes.1) <= WHOLE_DIFF_BYTES_MAX && len <= WHOLE_LINES_MAX {
         html! {
@@ -422,7 +431,7 @@ fn DiffLines(props: &DiffLinesProps) -> Html {
             <p class="payload-note" data-testid="diff-summary">
                 { summary }
                 if diff.is_in_place() {
-                    { " " }{ words::COMPARED_IN_PLACE }
+                    { " " }{ words::payload::COMPARED_IN_PLACE }
                 }
             </p>
             { list }
@@ -436,7 +445,7 @@ fn diff_line(diff: &LineDiff, row: Row, before: &Message, after: &Message) -> Ht
         Row::Removed(_) => ("diff-removed", "−"),
         Row::Added(_) => ("diff-added", "+"),
         Row::LeftOut(lines) => {
-            return html! { <span class="diff-left-out">{ "⋯ " }{ words::unchanged(lines) }</span> };
+            return html! { <span class="diff-left-out">{ "⋯ " }{ words::payload::unchanged(lines) }</span> };
         }
     };
     let text = diff

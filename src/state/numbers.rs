@@ -351,7 +351,9 @@ mod tests {
 
     fn names(numbers: &Numbers) -> Vec<String> {
         let fields = numbers.fields().iter();
-        fields.map(|it| words::field_path(&it.path)).collect()
+        fields
+            .map(|it| words::payload::field_path(&it.path))
+            .collect()
     }
 
     #[test]
