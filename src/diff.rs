@@ -390,23 +390,16 @@ impl Matching {
     fn put_in_place(&mut self, before: Range<usize>, after: Range<usize>) {
         self.is_in_place = true;
         let pairs = before.len().min(after.len());
-        let (mut removed, mut added) = (Vec::new(), Vec::new());
         for (a, b) in before.clone().zip(after.clone()) {
             if self.before[a] == self.after[b] {
-                for row in removed.drain(..).chain(added.drain(..)) {
-                    self.put(row);
-                }
                 self.put(Row::Same(b));
             } else {
-                removed.push(Row::Removed(a));
-                added.push(Row::Added(b));
+                self.put(Row::Removed(a));
+                self.put(Row::Added(b));
             }
         }
-        removed.extend((before.start + pairs..before.end).map(Row::Removed));
-        added.extend((after.start + pairs..after.end).map(Row::Added));
-        for row in removed.into_iter().chain(added) {
-            self.put(row);
-        }
+        (before.start + pairs..before.end).for_each(|line| self.put(Row::Removed(line)));
+        (after.start + pairs..after.end).for_each(|line| self.put(Row::Added(line)));
     }
 }
 
@@ -744,5 +737,9 @@ mod tests {
         let (before, after) = (lines(1), lines(3));
         let diff = compared(before.as_bytes(), after.as_bytes());
         assert!(diff.is_in_place() && diff.removed() == diff.added());
+        let rows = diff.rows().iter();
+        let last = rows.filter(|it| !matches!(it, Row::Same(_) | Row::LeftOut(_)));
+        let last: Vec<_> = last.rev().take(2).collect();
+        assert!(matches!(last[..], [Row::Added(b), Row::Removed(a)] if a == b));
     }
 }

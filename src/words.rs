@@ -430,16 +430,26 @@ pub(crate) mod payload {
         }
     }
 
-    /// Below a chart: how far it goes back, and what of the topic is not drawn.
+    /// Below a chart: how far it goes back.
     pub(crate) fn chart_bounds(points: usize, points_max: usize, is_gathering: bool) -> String {
-        let points = match points {
-            _ if points >= points_max => format!("Newest {} values", count(points_max as u64)),
-            _ => counted(points, "value", "values"),
+        let bounds = match (points, count(points_max as u64)) {
+            (points, most) if points >= points_max => format!("The newest {most} points"),
+            (points, most) => format!("{} of at most {most}", counted(points, "point", "points")),
         };
         match is_gathering {
-            true => format!("{points}; reading the log…"),
-            false => format!("{points}; “Clear” does not remove them."),
+            true => format!("{bounds}; reading the log…"),
+            false => format!("{bounds}. Clearing the log keeps them."),
         }
+    }
+
+    /// Messages whose numbers are not looked for.
+    pub(crate) fn too_large_to_chart(messages: u64, bytes_max: usize) -> String {
+        let payloads = if messages == 1 { "payload" } else { "payloads" };
+        format!(
+            "{} {payloads} above {} not charted.",
+            count(messages),
+            Size(bytes_max)
+        )
     }
 
     /// How many of the fields are drawn.

@@ -361,7 +361,7 @@ fn nested_numbers_are_charted_and_any_is_shown_or_hidden() {
         "JSON",
     );
     open_topic(&tab, "meter");
-    until_text(&tab, "chart-bounds", "4 values");
+    until_text(&tab, "chart-bounds", "4 points of at most 2,000");
     until_lines(&tab, &["ts", "ENERGY › Power", "POWER1", "text"]);
 }
 

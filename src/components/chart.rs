@@ -422,6 +422,9 @@ fn font(size: &str, family: &str) -> String {
 /// The unit that is told in thousands and millions.
 const BYTES: &str = "B";
 
+/// The unit that has one digit behind the point.
+const PERCENT: &str = "%";
+
 /// What takes the place of a value that is not there.
 const NONE: &str = "–";
 
@@ -469,13 +472,23 @@ fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
         words.push_str(&match (latest, max) {
             (Some(_), Some(_)) => format!(
                 " {name}: latest {}, max {}.",
-                read(*latest, *reading, ""),
-                read(*max, *reading, "")
+                bare(*latest, *reading, unit),
+                bare(*max, *reading, unit)
             ),
             (_, None) | (None, _) => format!(" {name}: no values yet."),
         });
     }
     words
+}
+
+/// A value without its unit, which was said before.
+fn bare(value: Option<f64>, reading: Reading, unit: &str) -> String {
+    match (reading, unit, value) {
+        (Reading::Number, BYTES | "", _) | (Reading::OnOff, ..) | (.., None) => {
+            read(value, reading, "")
+        }
+        (Reading::Number, _, Some(value)) => number(value),
+    }
 }
 
 /// A value where there is room.
@@ -488,11 +501,13 @@ fn read(value: Option<f64>, reading: Reading, unit: &str) -> String {
     }
 }
 
-/// A value where there is room: four digits that count, thousands set apart, its unit.
+/// A value where there is room, thousands set apart, with its unit. What has none is measured by somebody else, and stays
+/// as exact as it came; of our own figures four digits count.
 fn with_unit(value: Option<f64>, unit: &str) -> String {
     match (value.filter(|it| it.is_finite()), unit) {
         (None, _) => NONE.to_owned(),
-        (Some(value), "") => number(value),
+        (Some(value), "") => exact(value),
+        (Some(value), PERCENT) => format!("{} {PERCENT}", grouped(&format!("{value:.1}"))),
         (Some(value), BYTES) => {
             let (value, prefix) = with_prefix(value);
             format!("{} {prefix}B", number(value))
@@ -536,11 +551,32 @@ fn number(value: f64) -> String {
         0.001.. => 4,
         _ => return format!("{value:.3e}"),
     };
-    let digits = format!("{:.places$}", value.abs());
-    let (whole, rest) = digits.split_once('.').unwrap_or((&digits, ""));
+    grouped(&format!("{value:.places$}"))
+}
+
+/// A number with all its digits, if they are not many more than anybody measures.
+fn exact(value: f64) -> String {
+    const DIGITS_MAX: usize = 12;
+    let digits = value.to_string();
+    if digits.len() <= DIGITS_MAX {
+        grouped(&digits)
+    } else if value.fract() == 0.0 && value.abs() < 1e15 {
+        grouped(&format!("{value:.0}"))
+    } else {
+        number(value)
+    }
+}
+
+/// Decimal digits with their thousands set apart, and without zeros at their end.
+fn grouped(digits: &str) -> String {
+    let (sign, unsigned) = match digits.strip_prefix('-') {
+        Some(unsigned) => ("-", unsigned),
+        None => ("", digits),
+    };
+    let (whole, rest) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let whole = words::count(whole.parse().unwrap_or_default());
-    let sign = if value < 0.0 { "-" } else { "" };
     match rest.trim_end_matches('0') {
+        "" if whole == "0" => whole,
         "" => format!("{sign}{whole}"),
         rest => format!("{sign}{whole}.{rest}"),
     }
@@ -596,6 +632,22 @@ mod tests {
         assert_eq!(with_unit(Some(7.0), ""), "7");
         assert_eq!(with_unit(Some(f64::NAN), "ms"), NONE);
         assert_eq!(with_unit(None, "ms"), NONE);
+    }
+
+    #[test]
+    fn what_came_in_a_message_is_as_exact_as_it_came() {
+        for (value, shown) in [
+            (1_013.25, "1,013.25"),
+            (-0.0, "0"),
+            (-1_234_567.5, "-1,234,567.5"),
+            (1_796_000_000_000.0, "1,796,000,000,000"),
+            (0.1 + 0.2, "0.3"),
+            (1e300, "1.000e300"),
+        ] {
+            assert_eq!(with_unit(Some(value), ""), shown);
+        }
+        assert_eq!(with_unit(Some(0.9777), "%"), "1 %");
+        assert_eq!(with_unit(Some(12.34), "%"), "12.3 %");
     }
 
     #[test]

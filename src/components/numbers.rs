@@ -10,7 +10,7 @@ use super::chart::{Axis, Chart, ChartData, Reading, SeriesSpec};
 use crate::state::Action;
 use crate::state::messages::MessageLog;
 use crate::state::numbers::{FIELDS_MAX, Field, Numbers, SharedCharts};
-use crate::values::FieldKind;
+use crate::values::{BYTES_MAX, FieldKind};
 use crate::words;
 
 /// Fields that are offered at once; the others on demand.
@@ -45,8 +45,14 @@ pub(super) fn TopicNumbers(props: &TopicNumbersProps) -> Html {
     let Some((numbers, (series, data))) = numbers.zip(plotted.as_ref().clone()) else {
         return Html::default();
     };
+    let too_large = match numbers.too_large() {
+        0 => None,
+        messages => Some(words::payload::too_large_to_chart(messages, BYTES_MAX)),
+    };
     if numbers.points() == 0 {
-        return Html::default();
+        return too_large.map_or_else(Html::default, |words| {
+            html! { <p class="payload-note" data-testid="chart-bounds">{ words }</p> }
+        });
     }
     let fields = numbers.fields();
     let offered = if *are_all_offered {
@@ -83,6 +89,9 @@ pub(super) fn TopicNumbers(props: &TopicNumbersProps) -> Html {
             }
             <p class="payload-note" data-testid="chart-bounds">
                 { words::payload::chart_bounds(numbers.points(), numbers.room(), numbers.is_gathering()) }
+                if let Some(words) = too_large {
+                    { " " }{ words }
+                }
                 if numbers.left_out() > 0 {
                     { " " }{ words::payload::fields_left_out(numbers.left_out(), FIELDS_MAX) }
                 }

@@ -60,6 +60,8 @@ pub(crate) struct Numbers {
     older: u64,
     /// Fields for which there was no room in a message, at most.
     left_out: usize,
+    /// Messages that are too large to look for numbers.
+    too_large: u64,
     version: u64,
 }
 
@@ -147,6 +149,7 @@ impl Numbers {
             times: VecDeque::new(),
             older,
             left_out: 0,
+            too_large: 0,
             version: 0,
         }
     }
@@ -226,6 +229,10 @@ impl Numbers {
         let mut left_out = 0;
         let mut found = Vec::new();
         let unix_ms = message.received_at.as_ms() as f64;
+        if message.payload.len() > values::BYTES_MAX {
+            self.too_large += 1;
+            self.version += 1;
+        }
         for (path, value) in values::numbers(&message.payload) {
             let kind = value.kind(&path, unix_ms);
             let place = match self.places.get(&path) {
@@ -278,6 +285,11 @@ impl Numbers {
     /// Fields for which there is no room.
     pub(crate) fn left_out(&self) -> usize {
         self.left_out
+    }
+
+    /// Messages that are too large to look for numbers.
+    pub(crate) fn too_large(&self) -> u64 {
+        self.too_large
     }
 
     /// Grows with each change.
