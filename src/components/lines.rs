@@ -31,13 +31,16 @@ pub(super) struct LineListProps {
     pub(super) oncolumns: Callback<usize>,
 }
 
+/// Height of a line in heights of its letters.
+const LINE_HEIGHT: f64 = 1.45;
+
 /// What the browser's layout says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Window {
     first: usize,
     lines: usize,
-    /// In CSS pixels; 0: not measured yet.
-    line_height: f64,
+    /// In whole CSS pixels: the browser rounds other heights, and differently at the end of a long list.
+    line_height: usize,
 }
 
 #[component]
@@ -47,20 +50,13 @@ pub(super) fn LineList(props: &LineListProps) -> Html {
     let window = use_state(|| Window {
         first: 0,
         lines: FIRST_LINES,
-        line_height: 0.0,
+        line_height: 20,
     });
     let measure = use_measure(&list, &probe, &window, &props.oncolumns);
     let onscroll = Callback::from(move |_: Event| measure.ask());
     let first = window.first.saturating_sub(MARGIN).min(props.len);
     let end = (window.first + window.lines + MARGIN).min(props.len);
-    let px = |lines: usize| {
-        #[allow(
-            clippy::cast_precision_loss,
-            reason = "no list has as many lines as a float has whole numbers"
-        )]
-        let lines = lines as f64;
-        lines * window.line_height
-    };
+    let height = window.line_height;
     html! {
         <div
             ref={list}
@@ -73,8 +69,8 @@ pub(super) fn LineList(props: &LineListProps) -> Html {
             data-lines={props.len.to_string()}
         >
             <span ref={probe} class="lines-probe" aria-hidden="true" data-text={PROBE} />
-            <div class="lines-space" style={format!("height:{}px", px(props.len))}>
-                <div class="lines-drawn" style={format!("transform:translateY({}px)", px(first))}>
+            <div class="lines-space" style={format!("height:{}px", props.len * height)}>
+                <div class="lines-drawn" style={format!("transform:translateY({}px);--line-height:{height}px", first * height)}>
                     { for (first..end).map(|index| html! {
                         <div class="line" key={index}>{ props.line.emit(index) }</div>
                     }) }
@@ -105,22 +101,24 @@ fn use_measure(
                 else {
                     return;
                 };
-                let size = probe.get_bounding_client_rect();
-                if size.height() <= 0.0 {
+                let Some(line_height) = line_height(&list) else {
                     return;
-                }
+                };
+                let lines = |pixels: i32| usize::try_from(pixels).unwrap_or(0) / line_height;
                 let now = Window {
-                    first: whole(f64::from(list.scroll_top()) / size.height()),
-                    lines: whole(f64::from(list.client_height()) / size.height()) + 2,
-                    line_height: size.height(),
+                    first: lines(list.scroll_top()),
+                    lines: lines(list.client_height()) + 2,
+                    line_height,
                 };
                 if last.replace(Some(now)) != Some(now) {
                     set.set(now);
                 }
                 // The list has some room at both sides.
-                let width = f64::from(list.client_width()) - 2.0 * size.height();
-                let columns = whole(width / size.width() * PROBE.len() as f64);
-                if columns > 0 && last_columns.replace(columns) != columns {
+                let width = f64::from(list.client_width()) - 2.0 * line_height as f64;
+                let letters = probe.get_bounding_client_rect().width();
+                let columns = whole(width / letters * PROBE.len() as f64);
+                let is_measured = columns > 0 && letters > 0.0;
+                if is_measured && last_columns.replace(columns) != columns {
                     let oncolumns = latest.borrow().clone();
                     oncolumns.emit(columns);
                 }
@@ -147,6 +145,13 @@ fn use_measure(
         });
     }
     frame
+}
+
+fn line_height(list: &HtmlElement) -> Option<usize> {
+    let style = web_sys::window()?.get_computed_style(list).ok()??;
+    let letters = style.get_property_value("font-size").ok()?;
+    let letters: f64 = letters.strip_suffix("px")?.parse().ok()?;
+    Some(whole((letters * LINE_HEIGHT).round())).filter(|it| *it > 0)
 }
 
 /// Rounded down.
