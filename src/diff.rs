@@ -104,6 +104,17 @@ impl Diff {
     }
 }
 
+/// What of a line differs from another one: it begins and ends with the same characters.
+pub(crate) fn changed_part(line: &str, other: &str) -> Range<usize> {
+    let same = |(a, b): &(char, char)| a == b;
+    let head = line.chars().zip(other.chars()).take_while(same);
+    let start = head.map(|(it, _)| it.len_utf8()).sum();
+    let (line_rest, other_rest) = (&line[start..], &other[start..]);
+    let tail = line_rest.chars().rev().zip(other_rest.chars().rev());
+    let tail: usize = tail.take_while(same).map(|(it, _)| it.len_utf8()).sum();
+    start..line.len() - tail
+}
+
 fn first_difference(before: &[u8], after: &[u8]) -> usize {
     before.iter().zip(after).take_while(|(a, b)| a == b).count()
 }
@@ -218,6 +229,24 @@ impl LineDiff {
     /// There were too many changes to find the fewest.
     pub(crate) fn is_in_place(&self) -> bool {
         self.is_in_place
+    }
+
+    /// The line that took the place of this one, or whose place this one took; none if several did.
+    pub(crate) fn counterpart(&self, index: usize) -> Option<Row> {
+        let row = |at: Option<usize>| at.and_then(|at| self.rows.get(at)).copied();
+        let is_removed = |it: Option<Row>| matches!(it, Some(Row::Removed(_)));
+        let is_added = |it: Option<Row>| matches!(it, Some(Row::Added(_)));
+        let removed = match row(Some(index))? {
+            Row::Removed(_) => index,
+            Row::Added(_) => index.checked_sub(1)?,
+            Row::Same(_) | Row::LeftOut(_) => return None,
+        };
+        let is_pair = is_removed(row(Some(removed)))
+            && is_added(row(Some(removed + 1)))
+            && !is_removed(row(removed.checked_sub(1)))
+            && !is_added(row(Some(removed + 2)));
+        let counterpart = if removed == index { index + 1 } else { removed };
+        row(Some(counterpart)).filter(|_| is_pair)
     }
 
     /// A row's text; none of one that stands for several.
@@ -628,6 +657,36 @@ mod tests {
                 " }"
             ]
         );
+    }
+
+    #[test]
+    fn what_differs_inside_of_a_line_is_found() {
+        let part = |line: &'static str, other| &line[changed_part(line, other)];
+        assert_eq!(
+            (part("t: 20,", "t: 215,"), part("t: 215,", "t: 20,")),
+            ("0", "15")
+        );
+        assert_eq!((part("aa", "aaa"), part("aaa", "aa")), ("", "a"));
+        assert_eq!((part("ü", "é"), part("x", "")), ("ü", "x"));
+    }
+
+    #[test]
+    fn only_a_line_that_one_other_took_the_place_of_has_a_counterpart() {
+        let diff = compared(b"a\nb\nc\nd\ne", b"a\nB\nc\nD\nD2\ne");
+        let counterparts: Vec<_> = (0..diff.rows().len())
+            .map(|it| diff.counterpart(it))
+            .collect();
+        let expected = [
+            None,
+            Some(Row::Added(1)),
+            Some(Row::Removed(1)),
+            None,
+            None,
+            None,
+            None,
+            None,
+        ];
+        assert_eq!(counterparts, expected);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use yew::prelude::*;
 
 use super::copy::{CopyPayload, Part, Save};
 use super::lines::LineList;
-use crate::diff::{Diff, LineDiff, Row};
+use crate::diff::{Diff, LineDiff, Row, changed_part};
 use crate::json;
 use crate::lines::{Lines, UNWRAPPED};
 use crate::payload::{Format, visible};
@@ -411,7 +411,7 @@ fn DiffLines(props: &DiffLinesProps) -> Html {
     let list = if sizes.0.max(sizes.1) <= WHOLE_DIFF_BYTES_MAX && len <= WHOLE_LINES_MAX {
         html! {
             <pre class="payload" tabindex="0" aria-label={label} data-testid="diff">
-                { for diff.rows().iter().map(|row| html! { <>{ diff_line(diff, *row, before, after) }{ "\n" }</> }) }
+                { for (0..len).map(|index| html! { <>{ diff_line(diff, index, before, after) }{ "\n" }</> }) }
             </pre>
         }
     } else {
@@ -421,8 +421,7 @@ fn DiffLines(props: &DiffLinesProps) -> Html {
             let Some((_, _, Diff::Lines(diff))) = &*compared else {
                 return Html::default();
             };
-            let row = diff.rows().get(index);
-            row.map_or_else(Html::default, |row| diff_line(diff, *row, &before, &after))
+            diff_line(diff, index, &before, &after)
         });
         html! { <LineList {label} testid="diff" {len} {line} /> }
     };
@@ -439,17 +438,33 @@ fn DiffLines(props: &DiffLinesProps) -> Html {
     }
 }
 
-fn diff_line(diff: &LineDiff, row: Row, before: &Message, after: &Message) -> Html {
+fn diff_line(diff: &LineDiff, index: usize, before: &Message, after: &Message) -> Html {
+    let Some(row) = diff.rows().get(index) else {
+        return Html::default();
+    };
     let (class, sign) = match row {
         Row::Same(_) => ("diff-same", " "),
         Row::Removed(_) => ("diff-removed", "−"),
         Row::Added(_) => ("diff-added", "+"),
         Row::LeftOut(lines) => {
-            return html! { <span class="diff-left-out">{ "⋯ " }{ words::payload::unchanged(lines) }</span> };
+            let words = words::payload::unchanged(*lines);
+            return html! { <span class="diff-left-out">{ "⋯ " }{ words }</span> };
         }
     };
-    let text = diff
-        .text(row, &before.payload, &after.payload)
-        .unwrap_or_default();
-    html! { <span {class}>{ sign }{ " " }{ visible(&text).into_owned() }</span> }
+    let text = |row: Row| {
+        let text = diff.text(row, &before.payload, &after.payload);
+        visible(&text.unwrap_or_default()).into_owned()
+    };
+    let line = text(*row);
+    let Some(counterpart) = diff.counterpart(index) else {
+        return html! { <span {class}>{ sign }{ " " }{ line }</span> };
+    };
+    let changed = changed_part(&line, &text(counterpart));
+    html! {
+        <span {class}>
+            { sign }{ " " }{ &line[..changed.start] }
+            <b class="diff-mark">{ &line[changed.clone()] }</b>
+            { &line[changed.end..] }
+        </span>
+    }
 }
