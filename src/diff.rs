@@ -1,67 +1,804 @@
-//! What has changed from one payload to the next.
+//! What has changed from one payload to the next, found in steps.
 
-use similar::{ChangeTag, TextDiff};
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::ops::Range;
 
+use crate::lines::Lines;
 use crate::payload::Format;
 
-/// Characters that are compared; the time it takes may grow with their square.
-const CHARS_MAX: usize = 1 << 15;
+/// Bytes of a payload that is compared line by line.
+const BYTES_MAX: usize = 4 << 20;
 
-/// A line of the two payloads laid upon each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
-    Same(String),
-    Removed(String),
-    Added(String),
+/// Lines of a payload that are compared.
+const LINES_MAX: usize = 200_000;
+
+/// Characters after which a line is wrapped, so that no line is too long to draw.
+const COLUMNS: usize = 1_000;
+
+/// Removed and added lines in one stretch up to which the fewest of them are searched for. The search takes the square
+/// of it in time and memory.
+const CHANGES_MAX: usize = 1_000;
+
+/// Unchanged lines that are shown around a change.
+const CONTEXT: usize = 3;
+
+/// As many lines are shown whole, with all that is unchanged.
+const WHOLE_LINES_MAX: usize = 200;
+
+/// A line of the two payloads laid upon each other, or several that are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Row {
+    /// By its place in the later payload.
+    Same(usize),
+    /// By its place in the earlier payload.
+    Removed(usize),
+    /// By its place in the later payload.
+    Added(usize),
+    /// So many unchanged lines.
+    LeftOut(usize),
 }
 
-/// Compares two payloads line by line: as pretty JSON, as text or in hexadecimal, whichever fits both. `None`: they are
-/// too large.
-pub(crate) fn lines(before: &[u8], after: &[u8]) -> Option<Vec<Line>> {
-    if before.len().max(after.len()) > CHARS_MAX {
-        return None;
-    }
-    let formats = [Format::Json, Format::Text, Format::Hex];
-    let mut shown = formats
-        .into_iter()
-        .filter_map(|format| format.show(before).zip(format.show(after)));
-    let (before, after) = shown.next()?;
-    let diff = TextDiff::from_lines(&before, &after);
-    let lines = diff.iter_all_changes().map(|change| {
-        let text = change.value().trim_end_matches('\n').to_owned();
-        match change.tag() {
-            ChangeTag::Equal => Line::Same(text),
-            ChangeTag::Delete => Line::Removed(text),
-            ChangeTag::Insert => Line::Added(text),
+/// What two payloads are to each other.
+#[derive(Debug)]
+pub(crate) enum Diff {
+    Identical,
+    /// They differ first at this byte.
+    TooLarge(usize),
+    Lines(Box<LineDiff>),
+}
+
+/// Compares two payloads line by line: as JSON, as text or in hexadecimal, whichever fits both.
+#[derive(Debug)]
+pub(crate) struct LineDiff {
+    format: Format,
+    before: Lines,
+    after: Lines,
+    work: Work,
+    rows: Vec<Row>,
+    removed: usize,
+    added: usize,
+    is_in_place: bool,
+}
+
+#[derive(Debug)]
+enum Work {
+    Split,
+    Name(Names),
+    Match(Box<Matching>),
+    Done,
+    /// There are too many lines.
+    GivenUp,
+}
+
+impl Diff {
+    pub(crate) fn new(before: &[u8], after: &[u8]) -> Self {
+        if before == after {
+            return Self::Identical;
         }
-    });
-    Some(lines.collect())
+        if before.len().max(after.len()) > BYTES_MAX {
+            return Self::TooLarge(first_difference(before, after));
+        }
+        Self::Lines(Box::new(LineDiff::new(Format::Json, before, after)))
+    }
+
+    /// Goes on until it is through or the time is up; whether it is through.
+    pub(crate) fn advance(
+        &mut self,
+        before: &[u8],
+        after: &[u8],
+        mut is_time_up: impl FnMut() -> bool,
+    ) -> bool {
+        let Self::Lines(diff) = self else { return true };
+        while !matches!(diff.work, Work::Done | Work::GivenUp) {
+            diff.step(before, after, &mut is_time_up);
+            if is_time_up() {
+                break;
+            }
+        }
+        if matches!(diff.work, Work::GivenUp) {
+            *self = Self::TooLarge(first_difference(before, after));
+            return true;
+        }
+        matches!(diff.work, Work::Done)
+    }
+}
+
+/// What of a line differs from another one: it begins and ends with the same characters.
+pub(crate) fn changed_part(line: &str, other: &str) -> Range<usize> {
+    let same = |(a, b): &(char, char)| a == b;
+    let head = line.chars().zip(other.chars()).take_while(same);
+    let start = head.map(|(it, _)| it.len_utf8()).sum();
+    let (line_rest, other_rest) = (&line[start..], &other[start..]);
+    let tail = line_rest.chars().rev().zip(other_rest.chars().rev());
+    let tail: usize = tail.take_while(same).map(|(it, _)| it.len_utf8()).sum();
+    start..line.len() - tail
+}
+
+fn first_difference(before: &[u8], after: &[u8]) -> usize {
+    before.iter().zip(after).take_while(|(a, b)| a == b).count()
+}
+
+impl LineDiff {
+    fn new(format: Format, before: &[u8], after: &[u8]) -> Self {
+        Self {
+            format,
+            before: Lines::new(format, before, COLUMNS),
+            after: Lines::new(format, after, COLUMNS),
+            work: Work::Split,
+            rows: Vec::new(),
+            removed: 0,
+            added: 0,
+            is_in_place: false,
+        }
+    }
+
+    fn step(&mut self, before: &[u8], after: &[u8], is_time_up: &mut impl FnMut() -> bool) {
+        match &mut self.work {
+            Work::Split => {
+                let is_through = self.before.advance(before, &mut *is_time_up)
+                    && self.after.advance(after, &mut *is_time_up);
+                if is_through {
+                    self.after_split(before, after);
+                }
+            }
+            Work::Name(names) => {
+                let Names {
+                    numbers,
+                    before: named_before,
+                    after: named_after,
+                } = names;
+                let is_through =
+                    Names::advance(numbers, named_before, &self.before, before, is_time_up)
+                        && Names::advance(numbers, named_after, &self.after, after, is_time_up);
+                if is_through {
+                    self.work = Work::Match(Box::new(Matching::new(names)));
+                }
+            }
+            Work::Match(matching) => {
+                if matching.advance(is_time_up) {
+                    (self.removed, self.added) = (matching.removed, matching.added);
+                    self.is_in_place = matching.is_in_place;
+                    self.rows = without_unchanged(&matching.rows);
+                    self.work = Work::Done;
+                }
+            }
+            Work::Done | Work::GivenUp => {}
+        }
+    }
+
+    fn after_split(&mut self, before: &[u8], after: &[u8]) {
+        let fits = |lines: &Lines, bytes: &[u8]| match self.format {
+            Format::Json | Format::Base64 => lines.problem().is_none(),
+            Format::Text => Format::readable(bytes) == Format::Text,
+            Format::Hex => true,
+        };
+        if !(fits(&self.before, before) && fits(&self.after, after)) {
+            let next = match self.format {
+                Format::Json => Format::Text,
+                Format::Text | Format::Hex | Format::Base64 => Format::Hex,
+            };
+            *self = Self::new(next, before, after);
+            return;
+        }
+        let lines = self.before.len(before).max(self.after.len(after));
+        self.work = match lines > LINES_MAX {
+            true => Work::GivenUp,
+            false => Work::Name(Names::default()),
+        };
+    }
+
+    /// Of all that is to be done, roughly.
+    pub(crate) fn percent(&self, before: &[u8], after: &[u8]) -> usize {
+        let share = |done: usize, all: usize| done * 100 / all.max(1);
+        match &self.work {
+            Work::Split => {
+                let done = self.before.done(before) + self.after.done(after);
+                share(done, before.len() + after.len()) / 3
+            }
+            Work::Name(names) => {
+                let all = self.before.len(before) + self.after.len(after);
+                33 + share(names.before.len() + names.after.len(), all) / 3
+            }
+            Work::Match(matching) => {
+                let all = matching.after.len();
+                66 + share(matching.position.1, all) / 3
+            }
+            Work::Done | Work::GivenUp => 100,
+        }
+    }
+
+    /// What is shown, from the top. Empty until all is compared.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    pub(crate) fn removed(&self) -> usize {
+        self.removed
+    }
+
+    pub(crate) fn added(&self) -> usize {
+        self.added
+    }
+
+    /// No line differs, though bytes do.
+    pub(crate) fn is_same_values(&self) -> bool {
+        self.removed == 0 && self.added == 0
+    }
+
+    /// There were too many changes to find the fewest.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.is_in_place
+    }
+
+    /// The line that took the place of this one, or whose place this one took; none if several did.
+    pub(crate) fn counterpart(&self, index: usize) -> Option<Row> {
+        let row = |at: Option<usize>| at.and_then(|at| self.rows.get(at)).copied();
+        let is_removed = |it: Option<Row>| matches!(it, Some(Row::Removed(_)));
+        let is_added = |it: Option<Row>| matches!(it, Some(Row::Added(_)));
+        let removed = match row(Some(index))? {
+            Row::Removed(_) => index,
+            Row::Added(_) => index.checked_sub(1)?,
+            Row::Same(_) | Row::LeftOut(_) => return None,
+        };
+        let is_pair = is_removed(row(Some(removed)))
+            && is_added(row(Some(removed + 1)))
+            && !is_removed(row(removed.checked_sub(1)))
+            && !is_added(row(Some(removed + 2)));
+        let counterpart = if removed == index { index + 1 } else { removed };
+        row(Some(counterpart)).filter(|_| is_pair)
+    }
+
+    /// A row's text; none of one that stands for several.
+    pub(crate) fn text(&self, row: Row, before: &[u8], after: &[u8]) -> Option<String> {
+        match row {
+            Row::Same(line) | Row::Added(line) => Some(self.after.line(after, line)),
+            Row::Removed(line) => Some(self.before.line(before, line)),
+            Row::LeftOut(_) => None,
+        }
+    }
+}
+
+/// A number for each line, the same for lines that are the same.
+#[derive(Debug, Default)]
+struct Names {
+    numbers: HashMap<String, u32>,
+    before: Vec<u32>,
+    after: Vec<u32>,
+}
+
+impl Names {
+    /// Numbers the lines of one payload; whether all have a number.
+    fn advance(
+        numbers: &mut HashMap<String, u32>,
+        named: &mut Vec<u32>,
+        lines: &Lines,
+        bytes: &[u8],
+        is_time_up: &mut impl FnMut() -> bool,
+    ) -> bool {
+        let len = lines.len(bytes);
+        loop {
+            for _ in 0..256 {
+                if named.len() == len {
+                    return true;
+                }
+                let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+                let line = lines.line(bytes, named.len());
+                named.push(*numbers.entry(line).or_insert(next));
+            }
+            if is_time_up() {
+                return false;
+            }
+        }
+    }
+}
+
+/// Finds which lines are the same: first those that are there once in both, then the fewest changes in between.
+#[derive(Debug)]
+struct Matching {
+    before: Vec<u32>,
+    after: Vec<u32>,
+    /// Pairs of lines that are the same, ascending on both sides.
+    anchors: VecDeque<(usize, usize)>,
+    /// Lines of both sides that are in rows.
+    position: (usize, usize),
+    search: Option<Search>,
+    rows: Vec<Row>,
+    removed: usize,
+    added: usize,
+    is_in_place: bool,
+}
+
+impl Matching {
+    fn new(names: &mut Names) -> Self {
+        let kinds = names.numbers.len();
+        let before = std::mem::take(&mut names.before);
+        let after = std::mem::take(&mut names.after);
+        Self {
+            anchors: anchors(&before, &after, kinds),
+            before,
+            after,
+            position: (0, 0),
+            search: None,
+            rows: Vec::new(),
+            removed: 0,
+            added: 0,
+            is_in_place: false,
+        }
+    }
+
+    /// Whether it is through.
+    fn advance(&mut self, is_time_up: &mut impl FnMut() -> bool) -> bool {
+        loop {
+            if let Some(search) = &mut self.search {
+                match search.advance(&self.before, &self.after, is_time_up) {
+                    Found::NotYet => return false,
+                    Found::Changes(changes) => {
+                        self.search = None;
+                        for row in changes {
+                            self.put(row);
+                        }
+                    }
+                    Found::TooMany(before, after) => {
+                        self.search = None;
+                        self.put_in_place(before, after);
+                    }
+                }
+            } else if !self.next_stretch() {
+                return true;
+            }
+            if is_time_up() {
+                return false;
+            }
+        }
+    }
+
+    /// Begins with what is between here and the next anchor; whether there is anything.
+    fn next_stretch(&mut self) -> bool {
+        let (from_before, from_after) = self.position;
+        let anchor = self.anchors.pop_front();
+        let (to_before, to_after) = anchor.unwrap_or((self.before.len(), self.after.len()));
+        if (from_before, from_after) == (to_before, to_after) {
+            return match anchor {
+                Some(_) => {
+                    self.put(Row::Same(to_after));
+                    true
+                }
+                None => false,
+            };
+        }
+        if let Some(anchor) = anchor {
+            self.anchors.push_front(anchor);
+        }
+        // What is the same at the beginning and at the end needs no search.
+        let same = |a: &u32, b: &u32| a == b;
+        let before = &self.before[from_before..to_before];
+        let after = &self.after[from_after..to_after];
+        let head = before
+            .iter()
+            .zip(after)
+            .take_while(|(a, b)| same(a, b))
+            .count();
+        if head > 0 {
+            for line in from_after..from_after + head {
+                self.put(Row::Same(line));
+            }
+            return true;
+        }
+        let ends = before.iter().rev().zip(after.iter().rev());
+        let tail = ends.take_while(|(a, b)| same(a, b)).count();
+        let before = from_before..to_before - tail;
+        let after = from_after..to_after - tail;
+        if before.is_empty() || after.is_empty() {
+            before.for_each(|line| self.put(Row::Removed(line)));
+            after.for_each(|line| self.put(Row::Added(line)));
+        } else {
+            self.search = Some(Search::new(before, after));
+        }
+        true
+    }
+
+    fn put(&mut self, row: Row) {
+        let (before, after) = &mut self.position;
+        match row {
+            Row::Same(_) => (*before, *after) = (*before + 1, *after + 1),
+            Row::Removed(_) => {
+                *before += 1;
+                self.removed += 1;
+            }
+            Row::Added(_) => {
+                *after += 1;
+                self.added += 1;
+            }
+            Row::LeftOut(_) => {}
+        }
+        self.rows.push(row);
+    }
+
+    /// Compares the first line with the first, the second with the second, and so on.
+    fn put_in_place(&mut self, before: Range<usize>, after: Range<usize>) {
+        self.is_in_place = true;
+        let pairs = before.len().min(after.len());
+        for (a, b) in before.clone().zip(after.clone()) {
+            if self.before[a] == self.after[b] {
+                self.put(Row::Same(b));
+            } else {
+                self.put(Row::Removed(a));
+                self.put(Row::Added(b));
+            }
+        }
+        (before.start + pairs..before.end).for_each(|line| self.put(Row::Removed(line)));
+        (after.start + pairs..after.end).for_each(|line| self.put(Row::Added(line)));
+    }
+}
+
+/// The longest row of lines that are there once in both, in the order of both.
+fn anchors(before: &[u32], after: &[u32], kinds: usize) -> VecDeque<(usize, usize)> {
+    const NONE: usize = usize::MAX;
+    const SEVERAL: usize = usize::MAX - 1;
+    let once = |lines: &[u32]| {
+        let mut places = vec![NONE; kinds];
+        for (place, line) in lines.iter().enumerate() {
+            let known = &mut places[*line as usize];
+            *known = if *known == NONE { place } else { SEVERAL };
+        }
+        places
+    };
+    let (in_before, in_after) = (once(before), once(after));
+    // Ascending in `before`; what is searched is the longest part that ascends in `after`, too.
+    let pairs: Vec<(usize, usize)> = before
+        .iter()
+        .map(|line| (in_before[*line as usize], in_after[*line as usize]))
+        .filter(|(a, b)| *a < SEVERAL && *b < SEVERAL)
+        .collect();
+    // For each length the pair that ends such a part with the least place in `after`.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut previous = vec![NONE; pairs.len()];
+    for (index, (_, place)) in pairs.iter().enumerate() {
+        let length = ends.partition_point(|end| pairs[*end].1 < *place);
+        if let Some(before) = length.checked_sub(1) {
+            previous[index] = ends[before];
+        }
+        match ends.get_mut(length) {
+            Some(end) => *end = index,
+            None => ends.push(index),
+        }
+    }
+    let mut anchors = VecDeque::with_capacity(ends.len());
+    let mut at = ends.last().copied().unwrap_or(NONE);
+    while at != NONE {
+        anchors.push_front(pairs[at]);
+        at = previous[at];
+    }
+    anchors
+}
+
+/// Searches for the fewest changes that make one stretch of lines the other: Myers, "An O(ND) difference algorithm and its
+/// variations", 1986.
+#[derive(Debug)]
+struct Search {
+    before: Range<usize>,
+    after: Range<usize>,
+    /// By number of changes, how far each diagonal has come.
+    reached: Vec<Vec<u32>>,
+}
+
+enum Found {
+    NotYet,
+    Changes(Vec<Row>),
+    TooMany(Range<usize>, Range<usize>),
+}
+
+impl Search {
+    fn new(before: Range<usize>, after: Range<usize>) -> Self {
+        Self {
+            before,
+            after,
+            reached: Vec::new(),
+        }
+    }
+
+    fn advance(
+        &mut self,
+        before: &[u32],
+        after: &[u32],
+        is_time_up: &mut impl FnMut() -> bool,
+    ) -> Found {
+        let before = &before[self.before.clone()];
+        let after = &after[self.after.clone()];
+        loop {
+            if self.reached.len() > CHANGES_MAX {
+                return Found::TooMany(self.before.clone(), self.after.clone());
+            }
+            if self.one_more(before, after) {
+                return Found::Changes(self.rows(before.len(), after.len()));
+            }
+            if is_time_up() {
+                return Found::NotYet;
+            }
+        }
+    }
+
+    /// Goes as far as one more change allows; whether that is to the end.
+    fn one_more(&mut self, before: &[u32], after: &[u32]) -> bool {
+        let changes = self.reached.len();
+        let mut reached = Vec::with_capacity(changes + 1);
+        let mut is_end = false;
+        for diagonal in 0..=changes {
+            let mut x = self.start(changes, diagonal);
+            // x − y, which goes from −changes to changes in steps of 2.
+            let Some(mut y) = (x + changes).checked_sub(2 * diagonal) else {
+                reached.push(0);
+                continue;
+            };
+            while x < before.len() && y < after.len() && before[x] == after[y] {
+                (x, y) = (x + 1, y + 1);
+            }
+            is_end |= x == before.len() && y == after.len();
+            reached.push(place(x));
+        }
+        self.reached.push(reached);
+        is_end
+    }
+
+    /// Where a diagonal begins with its last change: below the one above, or to the right of the one below.
+    fn start(&self, changes: usize, diagonal: usize) -> usize {
+        let Some(last) = changes.checked_sub(1).map(|it| &self.reached[it]) else {
+            return 0;
+        };
+        let at = |diagonal: usize| last[diagonal] as usize;
+        match self.is_added(changes, diagonal) {
+            true => at(diagonal),
+            false => at(diagonal - 1) + 1,
+        }
+    }
+
+    fn is_added(&self, changes: usize, diagonal: usize) -> bool {
+        let last = &self.reached[changes - 1];
+        diagonal == 0 || (diagonal < changes && last[diagonal - 1] < last[diagonal])
+    }
+
+    /// The way to the end.
+    fn rows(&self, mut x: usize, mut y: usize) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for changes in (0..self.reached.len()).rev() {
+            let diagonal = (x + changes - y) / 2;
+            let start = self.start(changes, diagonal);
+            while x > start {
+                (x, y) = (x - 1, y - 1);
+                rows.push(Row::Same(self.after.start + y));
+            }
+            if changes > 0 && self.is_added(changes, diagonal) {
+                y -= 1;
+                rows.push(Row::Added(self.after.start + y));
+            } else if changes > 0 {
+                x -= 1;
+                rows.push(Row::Removed(self.before.start + x));
+            }
+        }
+        rows.reverse();
+        rows
+    }
+}
+
+fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// Leaves out what is unchanged and far from all changes, if there are many lines.
+fn without_unchanged(rows: &[Row]) -> Vec<Row> {
+    if rows.len() <= WHOLE_LINES_MAX {
+        return rows.to_vec();
+    }
+    let mut shown = Vec::new();
+    let is_same = |row: &Row| matches!(row, Row::Same(_));
+    let mut at = 0;
+    while let Some(rest) = rows.get(at..).filter(|it| !it.is_empty()) {
+        let same = rest.iter().take_while(|it| is_same(it)).count();
+        let changed = rest[same..].iter().take_while(|it| !is_same(it)).count();
+        let head = if at == 0 { 0 } else { CONTEXT };
+        let tail = if changed == 0 { 0 } else { CONTEXT };
+        if same > head + tail + 1 {
+            shown.extend_from_slice(&rest[..head]);
+            shown.push(Row::LeftOut(same - head - tail));
+            shown.extend_from_slice(&rest[same - tail..same]);
+        } else {
+            shown.extend_from_slice(&rest[..same]);
+        }
+        shown.extend_from_slice(&rest[same..same + changed]);
+        at += same + changed;
+    }
+    shown
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn diff(before: &[u8], after: &[u8]) -> Diff {
+        let mut diff = Diff::new(before, after);
+        // In as many steps as possible.
+        while !diff.advance(before, after, || true) {}
+        diff
+    }
+
+    fn compared(before: &[u8], after: &[u8]) -> Box<LineDiff> {
+        match diff(before, after) {
+            Diff::Lines(diff) => diff,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// With a sign at the beginning of each line.
+    fn signed(before: &[u8], after: &[u8]) -> Vec<String> {
+        let diff = compared(before, after);
+        let signed = |row: &Row| {
+            let text = diff.text(*row, before, after);
+            match row {
+                Row::Same(_) => format!(" {}", text.unwrap()),
+                Row::Removed(_) => format!("-{}", text.unwrap()),
+                Row::Added(_) => format!("+{}", text.unwrap()),
+                Row::LeftOut(lines) => format!("@{lines}"),
+            }
+        };
+        diff.rows().iter().map(signed).collect()
+    }
+
     #[test]
     fn json_is_compared_field_by_field() {
-        let lines = lines(br#"{"t":20,"on":true}"#, br#"{"t":21,"on":true}"#).unwrap();
-        let changed: Vec<_> = lines
-            .iter()
-            .filter(|it| !matches!(it, Line::Same(_)))
+        let signed = signed(br#"{"t":20,"on":true}"#, br#"{"t":21,"on":true}"#);
+        assert_eq!(
+            signed,
+            [
+                " {",
+                "-  \"t\": 20,",
+                "+  \"t\": 21,",
+                "   \"on\": true",
+                " }"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_differs_inside_of_a_line_is_found() {
+        let part = |line: &'static str, other| &line[changed_part(line, other)];
+        assert_eq!(
+            (part("t: 20,", "t: 215,"), part("t: 215,", "t: 20,")),
+            ("0", "15")
+        );
+        assert_eq!((part("aa", "aaa"), part("aaa", "aa")), ("", "a"));
+        assert_eq!((part("ü", "é"), part("x", "")), ("ü", "x"));
+    }
+
+    #[test]
+    fn only_a_line_that_one_other_took_the_place_of_has_a_counterpart() {
+        let diff = compared(b"a\nb\nc\nd\ne", b"a\nB\nc\nD\nD2\ne");
+        let counterparts: Vec<_> = (0..diff.rows().len())
+            .map(|it| diff.counterpart(it))
             .collect();
-        let (old, new) = ("  \"t\": 20,".to_owned(), "  \"t\": 21,".to_owned());
-        assert_eq!(changed, [&Line::Removed(old), &Line::Added(new)]);
+        let expected = [
+            None,
+            Some(Row::Added(1)),
+            Some(Row::Removed(1)),
+            None,
+            None,
+            None,
+            None,
+            None,
+        ];
+        assert_eq!(counterparts, expected);
+    }
+
+    #[test]
+    fn an_equal_name_that_changes_is_a_change() {
+        let signed = signed(br#"{"k":1,"k":2}"#, br#"{"k":3,"k":2}"#);
+        assert_eq!(
+            signed,
+            [" {", "-  \"k\": 1,", "+  \"k\": 3,", "   \"k\": 2", " }"]
+        );
+    }
+
+    #[test]
+    fn another_spelling_of_a_value_is_a_change() {
+        for (before, after) in [
+            ("[1e2]", "[1e+2]"),
+            ("[0.10]", "[0.1]"),
+            ("[\"\\u00e9\"]", "[\"é\"]"),
+        ] {
+            let diff = compared(before.as_bytes(), after.as_bytes());
+            assert_eq!((diff.removed(), diff.added()), (1, 1), "{before}");
+        }
+    }
+
+    #[test]
+    fn other_white_space_is_told_and_is_not_called_identical() {
+        let diff = compared(b"{\"a\":1}", b"{ \"a\": 1 }");
+        assert!(diff.is_same_values());
+        assert!(matches!(super::Diff::new(b"{}", b"{}"), Diff::Identical));
+        // Between words of a text it is a change.
+        assert!(!compared(b"a b", b"a  b").is_same_values());
+        assert!(!compared(b"a\n", b"a").is_same_values());
+        assert!(!compared(b"a\r\n", b"a\n").is_same_values());
     }
 
     #[test]
     fn what_is_not_text_is_compared_in_hexadecimal() {
-        let lines = lines(&[0xff], b"a").unwrap();
-        assert!(matches!(&lines[0], Line::Removed(line) if line.contains("ff")));
-        assert!(matches!(&lines[1], Line::Added(line) if line.contains("61")));
+        let signed = signed(&[0xff], b"a");
+        assert!(signed[0].starts_with("-000000  ff") && signed[1].starts_with("+000000  61"));
     }
 
     #[test]
-    fn the_very_large_is_not_compared() {
-        assert_eq!(lines(&vec![b'a'; CHARS_MAX + 1], b"a"), None);
+    fn the_very_large_is_not_compared_line_by_line() {
+        let mut large = vec![b'a'; BYTES_MAX + 1];
+        large[7] = b'b';
+        assert!(matches!(
+            diff(&vec![b'a'; BYTES_MAX + 1], &large),
+            Diff::TooLarge(7)
+        ));
+        let lines = vec![b'\n'; LINES_MAX + 1];
+        assert!(matches!(diff(&lines, b"\nx"), Diff::TooLarge(1)));
+    }
+
+    #[test]
+    fn the_fewest_changes_are_found_and_lead_from_one_text_to_the_other() {
+        // A small generator of texts with many equal lines.
+        let mut state = 7_u32;
+        let mut next = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % below
+        };
+        for round in 0..300 {
+            let mut text = |lines: u32| -> Vec<String> {
+                (0..next(lines) + 1).map(|_| next(5).to_string()).collect()
+            };
+            let (before, after) = (text(12), text(12));
+            if before == after {
+                continue;
+            }
+            let signed = signed(before.join("\n").as_bytes(), after.join("\n").as_bytes());
+            let side = |sign: &str| -> Vec<String> {
+                let lines = signed
+                    .iter()
+                    .filter(|it| it.starts_with(' ') || it.starts_with(sign));
+                lines.map(|it| it[1..].to_owned()).collect()
+            };
+            assert_eq!((side("-"), side("+")), (before, after), "round {round}");
+        }
+    }
+
+    #[test]
+    fn unchanged_lines_far_from_all_changes_are_left_out() {
+        let numbers = |changed: usize| {
+            let line = |it: usize| {
+                if it == changed {
+                    "x".to_owned()
+                } else {
+                    it.to_string()
+                }
+            };
+            (0..1_000).map(line).collect::<Vec<_>>().join("\n")
+        };
+        let signed = signed(numbers(500).as_bytes(), numbers(2_000).as_bytes());
+        assert_eq!(
+            signed,
+            [
+                "@497", " 497", " 498", " 499", "-x", "+500", " 501", " 502", " 503", "@496"
+            ]
+        );
+    }
+
+    #[test]
+    fn too_many_changes_are_compared_in_their_places() {
+        let lines = |seed: usize| -> String {
+            let line = |it: usize| ((it * seed) % 7).to_string();
+            (0..5_000).map(line).collect::<Vec<_>>().join("\n")
+        };
+        let (before, after) = (lines(1), lines(3));
+        let diff = compared(before.as_bytes(), after.as_bytes());
+        assert!(diff.is_in_place() && diff.removed() == diff.added());
+        let rows = diff.rows().iter();
+        let last = rows.filter(|it| !matches!(it, Row::Same(_) | Row::LeftOut(_)));
+        let last: Vec<_> = last.rev().take(2).collect();
+        assert!(matches!(last[..], [Row::Added(b), Row::Removed(a)] if a == b));
     }
 }

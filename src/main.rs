@@ -8,6 +8,8 @@ mod diff;
 mod export;
 mod form;
 mod icon;
+mod json;
+mod lines;
 mod link;
 mod load;
 mod orders;
@@ -17,6 +19,7 @@ mod sampler;
 mod state;
 mod store;
 mod uplot;
+mod values;
 mod words;
 
 use components::app::{App, AppProps};

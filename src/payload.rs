@@ -1,18 +1,20 @@
-//! Payloads as people read and write them. Bytes they stay: text, JSON, hexadecimal and Base64 are views of them.
+//! Payloads as people read and write them. A payload stays bytes: text, JSON, hexadecimal and Base64 are views of them.
 
 use std::fmt;
 
-use data_encoding::{BASE64, DecodeError, DecodeKind, HEXLOWER_PERMISSIVE};
-use serde_json::Value;
+use data_encoding::{BASE64, DecodeKind, HEXLOWER_PERMISSIVE};
 
-/// Bytes of a payload that are drawn; the rest is only counted, because a megabyte of text in a list stalls the page.
+use crate::json::{self, Misfit, Scanner};
+use crate::words;
+
+/// Bytes of a payload that are drawn in a row; the rest is only counted.
 const TEXT_BYTES_MAX: usize = 4096;
 
-/// Bytes of a payload that are drawn in hexadecimal.
+/// Bytes of a payload that are drawn in a row in hexadecimal.
 const HEX_BYTES_MAX: usize = 512;
 
-/// Bytes of a payload that one may look at as a whole.
-const WHOLE_BYTES_MAX: usize = 1 << 18;
+/// Bytes of a payload that are looked at to choose its format.
+const BEGINNING_BYTES: usize = 1 << 16;
 
 /// A way to look at bytes, and to type them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,112 +42,112 @@ impl Format {
         Self::ALL.into_iter().find(|it| it.name() == name)
     }
 
-    /// The bytes that somebody typed, or what is wrong with them, in words.
+    /// The bytes that somebody typed, or a sentence that says what is wrong with them.
     pub(crate) fn parse(self, typed: &str) -> Result<Vec<u8>, String> {
-        let without_space = || typed.split_ascii_whitespace().collect::<String>();
         match self {
             Self::Text => Ok(typed.as_bytes().to_vec()),
-            Self::Json => match serde_json::from_str::<Value>(typed) {
-                Ok(_) => Ok(typed.as_bytes().to_vec()),
-                Err(error) => Err(format!("Not JSON: {error}.")),
+            Self::Json => match json::check(typed.as_bytes()) {
+                Ok(()) => Ok(typed.as_bytes().to_vec()),
+                Err(problem) => Err(words::payload::invalid_json(&problem, typed.as_bytes())),
             },
-            Self::Hex => HEXLOWER_PERMISSIVE
-                .decode(without_space().as_bytes())
-                .map_err(|error| format!("Not hexadecimal: {}.", misfit(error))),
-            Self::Base64 => BASE64
-                .decode(without_space().as_bytes())
-                .map_err(|error| format!("Not Base64: {}.", misfit(error))),
-        }
-    }
-
-    /// The bytes as text to read and to copy; `None`: they cannot be shown so.
-    pub(crate) fn show(self, payload: &[u8]) -> Option<String> {
-        if payload.len() > WHOLE_BYTES_MAX {
-            return None;
-        }
-        match self {
-            Self::Text => {
-                let text = std::str::from_utf8(payload).ok()?;
-                (!text.chars().any(is_unreadable)).then(|| text.to_owned())
-            }
-            Self::Json => {
-                let value: Value = serde_json::from_slice(payload).ok()?;
-                serde_json::to_string_pretty(&value).ok()
-            }
-            Self::Hex => Some(hex_dump(payload)),
-            Self::Base64 => Some(BASE64.encode(payload)),
+            Self::Hex => parse_hex(typed),
+            Self::Base64 => parse_base64(typed),
         }
     }
 
     /// What [`parse`](Self::parse) makes these bytes of; `None`: they cannot be typed so.
     pub(crate) fn typed(self, payload: &[u8]) -> Option<String> {
         match self {
-            Self::Hex => Some(HEXLOWER_PERMISSIVE.encode(payload)),
             Self::Text | Self::Json => String::from_utf8(payload.to_vec()).ok(),
-            Self::Base64 => self.show(payload),
+            Self::Hex => Some(HEXLOWER_PERMISSIVE.encode(payload)),
+            Self::Base64 => Some(BASE64.encode(payload)),
         }
     }
 
-    /// The way that tells most about these bytes.
+    /// The way that tells most about these bytes, judged by their beginning.
     pub(crate) fn best(payload: &[u8]) -> Self {
-        let is_structured = matches!(payload.trim_ascii_start().first(), Some(b'{' | b'['));
-        let formats = [Self::Json, Self::Text];
-        let mut fitting = formats
-            .into_iter()
-            .filter(|it| *it != Self::Json || is_structured);
-        fitting
-            .find(|it| it.show(payload).is_some())
-            .unwrap_or(Self::Hex)
-    }
-}
-
-fn misfit(error: DecodeError) -> String {
-    let place = error.position + 1;
-    match error.kind {
-        DecodeKind::Length => format!("it ends too early, behind character {}", error.position),
-        DecodeKind::Symbol => format!("character {place} is none of its digits"),
-        DecodeKind::Trailing => format!("character {place} has bits that no byte has"),
-        DecodeKind::Padding => format!("the padding at character {place} is not right"),
-    }
-}
-
-/// Lines of 16 bytes: the offset, the bytes, and the characters of ASCII among them.
-fn hex_dump(bytes: &[u8]) -> String {
-    let lines = bytes.chunks(16).enumerate().map(|(line, bytes)| {
-        let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let readable = |byte: &u8| match byte {
-            b' '..=b'~' => char::from(*byte),
-            _ => '·',
-        };
-        let ascii: String = bytes.iter().map(readable).collect();
-        format!("{:06x}  {:<47}  {ascii}", line * 16, hex.join(" "))
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The numbers in a payload: it is one, or a JSON object with some among its fields.
-pub(crate) fn numbers(payload: &[u8]) -> Vec<(String, f64)> {
-    const DIGITS_MAX: usize = 64;
-    let Ok(text) = std::str::from_utf8(payload) else {
-        return Vec::new();
-    };
-    let text = text.trim();
-    if text.len() <= DIGITS_MAX
-        && let Ok(number) = text.parse::<f64>()
-        && number.is_finite()
-    {
-        return vec![("value".to_owned(), number)];
-    }
-    if !text.starts_with('{') || text.len() > WHOLE_BYTES_MAX {
-        return Vec::new();
-    }
-    match serde_json::from_str(text) {
-        Ok(Value::Object(fields)) => {
-            let numbers = fields.into_iter();
-            let numbers = numbers.filter_map(|(name, value)| Some((name, value.as_f64()?)));
-            numbers.filter(|(_, number)| number.is_finite()).collect()
+        if !matches!(payload.trim_ascii_start().first(), Some(b'{' | b'[')) {
+            return Self::readable(payload);
         }
-        Ok(_) | Err(_) => Vec::new(),
+        let beginning = payload.get(..BEGINNING_BYTES).unwrap_or(payload);
+        let mut scanner = Scanner::many();
+        while let Some(token) = scanner.next(beginning) {
+            match token {
+                Ok(_) => {}
+                // It goes on behind the beginning.
+                Err(problem)
+                    if problem.what == Misfit::EndsTooEarly && beginning.len() < payload.len() =>
+                {
+                    break;
+                }
+                Err(_) => return Self::readable(payload),
+            }
+        }
+        match std::str::from_utf8(payload) {
+            Ok(_) => Self::Json,
+            Err(_) => Self::Hex,
+        }
+    }
+
+    /// Text if the bytes are text that can be read, and hexadecimal if not.
+    pub(crate) fn readable(payload: &[u8]) -> Self {
+        match (
+            std::str::from_utf8(payload),
+            beginning(payload, BEGINNING_BYTES),
+        ) {
+            (Ok(_), Some(text)) if !text.chars().any(is_unreadable) => Self::Text,
+            _ => Self::Hex,
+        }
+    }
+}
+
+fn parse_hex(typed: &str) -> Result<Vec<u8>, String> {
+    let mut digits = (1..).zip(typed.chars());
+    let wrong = digits.find(|(_, it)| !it.is_ascii_hexdigit() && !it.is_ascii_whitespace());
+    if let Some((place, character)) = wrong {
+        return Err(words::payload::no_hex_digit(character, place));
+    }
+    let digits: String = typed.split_ascii_whitespace().collect();
+    HEXLOWER_PERMISSIVE
+        .decode(digits.as_bytes())
+        .map_err(|_| words::payload::HALF_A_BYTE.to_owned())
+}
+
+fn parse_base64(typed: &str) -> Result<Vec<u8>, String> {
+    let mut characters: Vec<(usize, char)> = (1..).zip(typed.chars()).collect();
+    characters.retain(|(_, it)| !it.is_ascii_whitespace());
+    let is_digit = |it: char| it.is_ascii_alphanumeric() || matches!(it, '+' | '/' | '=');
+    let wrong = characters.iter().find(|(_, it)| !is_digit(*it));
+    if let Some((place, character)) = wrong {
+        return Err(words::payload::not_allowed_in_base64(*character, *place));
+    }
+    let digits: String = characters.iter().map(|(_, it)| it).collect();
+    BASE64
+        .decode(digits.as_bytes())
+        .map_err(|error| match error.kind {
+            DecodeKind::Length => words::payload::base64_group(digits.len() % 4),
+            DecodeKind::Symbol | DecodeKind::Trailing | DecodeKind::Padding => {
+                let at = error.position.min(digits.len().saturating_sub(1));
+                match characters.get(at) {
+                    Some((place, character)) => {
+                        words::payload::not_allowed_in_base64(*character, *place)
+                    }
+                    None => words::payload::base64_group(0),
+                }
+            }
+        })
+}
+
+/// The beginning of a text, as many whole characters as fit into so many bytes.
+fn beginning(payload: &[u8], bytes: usize) -> Option<&str> {
+    let shown = payload.get(..bytes).unwrap_or(payload);
+    match std::str::from_utf8(shown) {
+        Ok(text) => Some(text),
+        // The last character is cut.
+        Err(error) if error.error_len().is_none() && shown.len() < payload.len() => {
+            std::str::from_utf8(&shown[..error.valid_up_to()]).ok()
+        }
+        Err(_) => None,
     }
 }
 
@@ -162,26 +164,21 @@ pub(crate) struct Readable {
 /// How bytes became text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// They are UTF-8 without control characters other than white space.
+    /// They begin as UTF-8 without control characters other than white space.
     Text,
     /// They are not: two digits each.
     Hex,
 }
 
 impl Readable {
+    /// Only the beginning is looked at, because a list does this for each of its rows.
     pub(crate) fn of(payload: &[u8]) -> Self {
-        match std::str::from_utf8(payload) {
-            Ok(text) if !text.chars().any(is_unreadable) => {
-                let end = (0..=text.len().min(TEXT_BYTES_MAX))
-                    .rev()
-                    .find(|&end| text.is_char_boundary(end))
-                    .unwrap_or(0);
-                Self {
-                    form: Form::Text,
-                    text: text.get(..end).unwrap_or_default().to_owned(),
-                    bytes_left_out: text.len() - end,
-                }
-            }
+        match beginning(payload, TEXT_BYTES_MAX) {
+            Some(text) if !text.chars().any(is_unreadable) => Self {
+                form: Form::Text,
+                text: text.to_owned(),
+                bytes_left_out: payload.len() - text.len(),
+            },
             _ => {
                 let shown = payload.get(..HEX_BYTES_MAX).unwrap_or(payload);
                 let digits: Vec<_> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -195,8 +192,61 @@ impl Readable {
     }
 }
 
+/// A control character other than white space.
 fn is_unreadable(c: char) -> bool {
     c.is_control() && !matches!(c, '\t' | '\n' | '\r')
+}
+
+/// A name for a file that a payload is saved in: the last level of its topic, and what the bytes seem to be.
+pub(crate) fn file_name(topic: &str, payload: &[u8]) -> String {
+    const CHARS_MAX: usize = 64;
+    let level = topic
+        .rsplit('/')
+        .find(|it| !it.is_empty())
+        .unwrap_or_default();
+    let is_fine = |it: char| it.is_alphanumeric() || "-_.".contains(it);
+    let name: String = level
+        .chars()
+        .map(|it| if is_fine(it) { it } else { '_' })
+        .take(CHARS_MAX)
+        .collect();
+    let name = name.trim_matches('.');
+    let name = if name.is_empty() { "payload" } else { name };
+    let kinds: [(&[u8], &str); 8] = [
+        (b"\x89PNG\r\n\x1a\n", "png"),
+        (b"\xff\xd8\xff", "jpg"),
+        (b"GIF8", "gif"),
+        (b"BM", "bmp"),
+        (b"%PDF-", "pdf"),
+        (b"PK\x03\x04", "zip"),
+        (b"\x1f\x8b", "gz"),
+        (b"<svg", "svg"),
+    ];
+    let kind = kinds.iter().find(|(begin, _)| payload.starts_with(begin));
+    let is_webp = payload.starts_with(b"RIFF") && payload.get(8..12) == Some(b"WEBP");
+    let extension = match (kind, Format::best(payload)) {
+        (Some((_, extension)), _) => extension,
+        (None, _) if is_webp => "webp",
+        (None, Format::Json) => "json",
+        (None, Format::Text) => "txt",
+        (None, Format::Hex | Format::Base64) => "bin",
+    };
+    format!("{name}.{extension}")
+}
+
+/// Text in which characters that nobody would see are seen; the blanks among them stay.
+pub(crate) fn visible(text: &str) -> std::borrow::Cow<'_, str> {
+    let is_hidden = |it: char| it.is_control() && it != '\t';
+    if !text.contains(is_hidden) {
+        return text.into();
+    }
+    let seen = |it: char| match u32::from(it) {
+        _ if !is_hidden(it) => it,
+        0x7f => '\u{2421}',
+        code @ 0..0x20 => char::from_u32(0x2400 + code).unwrap_or(char::REPLACEMENT_CHARACTER),
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    text.chars().map(seen).collect::<String>().into()
 }
 
 /// A number of bytes; displays as `12 B`, `3.4 kB` or `5.6 MB`.
@@ -271,10 +321,30 @@ mod tests {
     #[test]
     fn what_is_typed_wrongly_is_told_in_words() {
         let wrong = |format: Format, typed: &str| format.parse(typed).unwrap_err();
-        assert!(wrong(Format::Hex, "abc").contains("too early"));
-        assert!(wrong(Format::Hex, "0g").contains("character 2"));
-        assert!(wrong(Format::Base64, "ab=d").starts_with("Not Base64"));
-        assert!(wrong(Format::Json, "{").contains("line 1"));
+        assert_eq!(
+            wrong(Format::Hex, "00 1"),
+            "Hex needs two digits per byte; the last byte has one."
+        );
+        assert_eq!(
+            wrong(Format::Hex, "xyz"),
+            "Character 1 (“x”) is not a hex digit."
+        );
+        assert_eq!(
+            wrong(Format::Base64, "aGVsbG8"),
+            "Base64 comes in groups of four; the last group has 3."
+        );
+        assert_eq!(
+            wrong(Format::Base64, "ab =d"),
+            "Character 4 (“=”) is not allowed here."
+        );
+        assert_eq!(
+            wrong(Format::Base64, "ab-d"),
+            "Character 3 (“-”) is not allowed here."
+        );
+        assert_eq!(
+            wrong(Format::Json, "{\"temperature\": 20.0"),
+            "Invalid JSON: it ends too early (line 1, column 21)."
+        );
         assert_eq!(
             Format::Hex.parse("DE ad\n be EF"),
             Ok(vec![0xde, 0xad, 0xbe, 0xef])
@@ -282,42 +352,42 @@ mod tests {
     }
 
     #[test]
-    fn json_is_shown_with_its_order_and_its_digits() {
-        let shown = Format::Json.show(b"{\"b\":1.10,\"a\":12345678901234567890123}");
-        assert_eq!(
-            shown.as_deref(),
-            Some("{\n  \"b\": 1.10,\n  \"a\": 12345678901234567890123\n}")
-        );
+    fn json_may_be_typed_as_deep_and_as_odd_as_json_is() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for typed in [&deep, "{\"k\":1,\"k\":2}", "1e999", "\"\\ud800\""] {
+            assert_eq!(Format::Json.parse(typed), Ok(typed.as_bytes().to_vec()));
+        }
     }
 
     #[test]
     fn the_best_format_tells_most() {
         assert_eq!(Format::best(b" {\"a\": 1}"), Format::Json);
+        assert_eq!(Format::best(b"{\"a\": 1}\n{\"a\": 2}\n"), Format::Json);
         assert_eq!(Format::best(b"21.5"), Format::Text);
         assert_eq!(Format::best(b"{no json}"), Format::Text);
+        assert_eq!(Format::best("\u{feff}{}".as_bytes()), Format::Text);
         assert_eq!(Format::best(&[0xff]), Format::Hex);
+        assert_eq!(Format::best(b"a\x00"), Format::Hex);
+        let large = format!("[\"{}\"]", "ü".repeat(BEGINNING_BYTES));
+        assert_eq!(Format::best(large.as_bytes()), Format::Json);
     }
 
     #[test]
-    fn a_hex_dump_has_offsets_and_characters() {
-        let dump = hex_dump(b"0123456789abcdef\x00A");
-        let lines: Vec<_> = dump.lines().collect();
-        assert!(lines[0].starts_with("000000  30 31 ") && lines[0].ends_with("  0123456789abcdef"));
-        assert!(lines[1].starts_with("000010  00 41 ") && lines[1].ends_with("  \u{b7}A"));
-    }
-
-    #[test]
-    fn numbers_are_found_alone_and_in_objects() {
-        let found = |payload: &str| numbers(payload.as_bytes());
-        assert_eq!(found(" 21.5\n"), [("value".to_owned(), 21.5)]);
-        let fields = [("t".to_owned(), 1.0), ("h".to_owned(), -2e3)];
-        assert_eq!(
-            found(r#"{"t": 1, "name": "x", "h": -2e3, "o": {"z": 1}}"#),
-            fields
-        );
-        for none in ["", "warm", "[1]", "{", "inf", "NaN"] {
-            assert_eq!(found(none), [], "{none}");
+    fn a_saved_payload_is_named_after_its_topic_and_its_kind() {
+        for (topic, payload, name) in [
+            ("home/kitchen/climate", &b"{}"[..], "climate.json"),
+            ("a/b c:d", b"x", "b_c_d.txt"),
+            ("/", b"\x00", "payload.bin"),
+            ("camera/..", b"\x89PNG\r\n\x1a\n", "payload.png"),
+        ] {
+            assert_eq!(file_name(topic, payload), name);
         }
+    }
+
+    #[test]
+    fn control_characters_are_made_visible() {
+        assert_eq!(visible("a\tb"), "a\tb");
+        assert_eq!(visible("a\u{0}\r\u{7f}"), "a␀␍␡");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::link::{Link, View};
 use events::EventLog;
 use failover::{Failovers, Sign, StreamFigures};
 use messages::MessageLog;
+use numbers::SharedCharts;
 use samples::{Sample, Samples};
 use subscriptions::Subscriptions;
 use topics::{NodeId, Topics};
@@ -41,6 +42,7 @@ pub(crate) struct State {
     /// The topic filter of the messages that are shown; empty: all.
     pub(crate) topic_filter: String,
     pub(crate) topics: SharedTopics,
+    pub(crate) charts: SharedCharts,
     pub(crate) events: Rc<EventLog>,
     pub(crate) failovers: Rc<Failovers>,
     pub(crate) samples: Rc<Samples>,
@@ -79,6 +81,12 @@ pub(crate) enum Action {
     ClearMessages,
     OpenTopic(NodeId, bool),
     OpenAllTopics(bool),
+    /// Shows or hides one of the numbers of a topic in its chart.
+    ShowField {
+        topic: String,
+        field: usize,
+        is_shown: bool,
+    },
     /// Something could not be done; a sentence.
     Problem(String),
     DismissRefusal,
@@ -107,6 +115,7 @@ impl State {
             messages: Rc::default(),
             topic_filter: String::new(),
             topics: SharedTopics::default(),
+            charts: SharedCharts::default(),
             events: Rc::default(),
             failovers: Rc::default(),
             samples: Rc::default(),
@@ -143,6 +152,7 @@ impl State {
             Action::Message(message) => {
                 let colours = self.subscriptions.colours_of(&message.topic);
                 self.topics.change(|topics| topics.push(&message));
+                self.charts.change(|charts| charts.push(&message));
                 Rc::make_mut(&mut self.messages).push(message, colours);
             }
             Action::Refused(problem @ Problem::Channel(_)) => {
@@ -175,6 +185,13 @@ impl State {
             Action::OpenAllTopics(is_open) => {
                 self.topics.change(|topics| topics.set_all_open(is_open));
             }
+            Action::ShowField {
+                topic,
+                field,
+                is_shown,
+            } => self
+                .charts
+                .change(|charts| charts.show(&topic, field, is_shown)),
             Action::Problem(why) => self.refusal = Some(why),
             Action::DismissRefusal => self.refusal = None,
         }

@@ -33,6 +33,26 @@ pub(crate) struct Look {
     pub(crate) colours: Vec<String>,
 }
 
+/// What one series looks like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) shape: Shape,
+    /// Whether it takes the whole height, whatever the others have.
+    pub(crate) is_on_own_scale: bool,
+}
+
+/// How a line goes from one value to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Straight,
+    /// It keeps a value until the next one.
+    Steps,
+}
+
+/// Width of the widest time at the axis of time, and a gap, in heights of a letter.
+const TIME_LETTERS: u32 = 8;
+
 /// Width and height in pixels of the style sheet, without the legend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
@@ -74,18 +94,18 @@ pub(crate) fn is_loaded() -> bool {
 }
 
 impl Plot {
-    /// Draws into `place` what has these names; nothing if that cannot be.
+    /// Draws these lines into `place`; nothing if that cannot be.
     pub(crate) fn new<'a>(
         place: &HtmlElement,
-        names: impl ExactSizeIterator<Item = &'a str>,
+        lines: impl ExactSizeIterator<Item = Line<'a>> + Clone,
         size: Size,
         is_logarithmic: bool,
         look: &Look,
         words: Words,
     ) -> Option<Self> {
         let called = Called::of(words);
-        let count = names.len();
-        let options = options(names, size, is_logarithmic, look, &called);
+        let count = lines.len();
+        let options = options(lines, size, is_logarithmic, look, &called);
         let uplot = UPlot::new(&options, &table(&[], &[], count), place).ok()?;
         Some(Self {
             uplot,
@@ -153,7 +173,7 @@ fn index(value: &JsValue) -> Option<usize> {
 }
 
 fn options<'a>(
-    names: impl Iterator<Item = &'a str>,
+    lines: impl Iterator<Item = Line<'a>> + Clone,
     size: Size,
     is_logarithmic: bool,
     look: &Look,
@@ -161,15 +181,25 @@ fn options<'a>(
 ) -> Object {
     let legend = called.legend.as_ref();
     let time = object([("label", "time".into()), ("value", legend.clone())]);
-    let lines = names.zip(&look.colours).map(|(name, colour)| {
-        object([
-            ("label", name.into()),
+    let series = lines.clone().zip(&look.colours).enumerate();
+    let series = series.map(|(index, (line, colour))| {
+        let series = object([
+            ("label", line.name.into()),
             ("stroke", colour.into()),
             ("width", 1.5.into()),
             ("value", legend.clone()),
-        ])
+        ]);
+        if line.is_on_own_scale {
+            set(&series, "scale", &own_scale(index).into());
+        }
+        if line.shape == Shape::Steps
+            && let Some(steps) = steps()
+        {
+            set(&series, "paths", &steps);
+        }
+        series
     });
-    let series: Array = std::iter::once(time).chain(lines).collect();
+    let series: Array = std::iter::once(time).chain(series).collect();
     let axis = |values: &JsValue, room: u32| {
         let lines = || object([("stroke", look.grid.as_str().into()), ("width", 1.into())]);
         object([
@@ -181,13 +211,26 @@ fn options<'a>(
             ("values", values.clone()),
         ])
     };
-    let axes = Array::of2(
-        &axis(called.time_ticks.as_ref(), 32),
-        &axis(called.value_ticks.as_ref(), 64),
+    let times = axis(called.time_ticks.as_ref(), 32);
+    // The least distance between two of its numbers, so that none lies upon the next.
+    let letter = look.font.split("px").next().and_then(|it| it.parse().ok());
+    set(
+        &times,
+        "space",
+        &(letter.unwrap_or(12) * TIME_LETTERS).into(),
     );
+    let axes = Array::of2(&times, &axis(called.value_ticks.as_ref(), 64));
     // 1 is linear, 3 logarithmic.
     let distribution = if is_logarithmic { 3 } else { 1 };
-    let y = object([("distr", distribution.into())]);
+    let scales = object([("y", object([("distr", distribution.into())]).into())]);
+    for (index, line) in lines.enumerate().filter(|(_, it)| it.is_on_own_scale) {
+        let scale = Object::new();
+        if line.shape == Shape::Steps {
+            // Neither edge of the chart lies upon the line.
+            set(&scale, "range", &Array::of2(&(-0.05).into(), &1.05.into()));
+        }
+        set(&scales, &own_scale(index), &scale);
+    }
     // Nothing to drag: what is drawn moves on by itself.
     let drag = object([("x", false.into()), ("y", false.into())]);
     object([
@@ -195,7 +238,7 @@ fn options<'a>(
         ("height", size.height.into()),
         ("series", series.into()),
         ("axes", axes.into()),
-        ("scales", object([("y", y.into())]).into()),
+        ("scales", scales.into()),
         ("cursor", object([("drag", drag.into())]).into()),
     ])
 }
@@ -218,11 +261,28 @@ fn table(seconds: &[f64], series: &[Vec<f64>], count: usize) -> Array {
     table
 }
 
+fn own_scale(index: usize) -> String {
+    format!("own-{index}")
+}
+
+/// uPlot's way of drawing steps.
+fn steps() -> Option<JsValue> {
+    let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).ok();
+    let paths = get(&get(&js_sys::global(), "uPlot")?, "paths")?;
+    let stepped: js_sys::Function = get(&paths, "stepped")?.dyn_into().ok()?;
+    let options = object([("align", 1.into())]);
+    stepped.call1(&JsValue::UNDEFINED, &options).ok()
+}
+
+fn set(object: &Object, name: &str, value: &JsValue) {
+    // A new object takes every property.
+    let _ = Reflect::set(object, &name.into(), value);
+}
+
 fn object<const N: usize>(entries: [(&str, JsValue); N]) -> Object {
     let object = Object::new();
     for (name, value) in entries {
-        // A new object takes every property.
-        let _ = Reflect::set(&object, &name.into(), &value);
+        set(&object, name, &value);
     }
     object
 }

@@ -121,9 +121,9 @@ fn a_payload_is_typed_as_text_json_hex_or_base64_and_stays_bytes() {
     assert_eq!(arrived, formats.map(|(.., shown)| shown));
 
     for (format, wrong, told) in [
-        ("Hex", "0x", "Not hexadecimal"),
-        ("Base64", "a", "Not Base64"),
-        ("JSON", "{", "Not JSON"),
+        ("Hex", "0x", "is not a hex digit"),
+        ("Base64", "a", "Base64 comes in groups of four"),
+        ("JSON", "{", "Invalid JSON: it ends too early"),
     ] {
         tab.reach("publish-format");
         tab.press(format);

@@ -24,6 +24,7 @@ mod messages;
 #[cfg(unix)]
 mod neighbours;
 mod page;
+mod payloads;
 #[cfg(unix)]
 mod pressure;
 #[cfg(unix)]

@@ -110,6 +110,7 @@ fn Page(props: &AppProps) -> Html {
                         View::Topics => html! {
                             <TopicTree
                                 topics={state.topics.clone()}
+                                charts={state.charts.clone()}
                                 log={Rc::clone(&state.messages)}
                                 dispatch={dispatch.clone()}
                             />

@@ -9,7 +9,7 @@ use wasm_bindgen::closure::Closure;
 use web_sys::{CssStyleDeclaration, HtmlElement, MediaQueryList, ResizeObserver, Window};
 use yew::prelude::*;
 
-use crate::uplot::{self, Look, Plot, Size, Words};
+use crate::uplot::{self, Line, Look, Plot, Shape, Size, Words};
 use crate::{page, words};
 
 /// Height in pixels of the style sheet, without the legend.
@@ -24,6 +24,25 @@ pub(super) struct SeriesSpec {
     pub(super) name: Rc<str>,
     /// Which of the style sheet's colours it has: `--colour-0` and so on.
     pub(super) colour: u8,
+    pub(super) reading: Reading,
+    pub(super) axis: Axis,
+}
+
+/// How a value is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    Number,
+    /// 1 is on, 0 is off, and nothing is in between.
+    OnOff,
+}
+
+/// What a line's height is measured at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Axis {
+    /// The one that is drawn.
+    Shared,
+    /// One that is not drawn: the line takes the whole height, and its values are in the legend.
+    Own,
 }
 
 impl SeriesSpec {
@@ -31,6 +50,19 @@ impl SeriesSpec {
         Self {
             name: name.into(),
             colour,
+            reading: Reading::Number,
+            axis: Axis::Shared,
+        }
+    }
+
+    fn line(&self) -> Line<'_> {
+        Line {
+            name: &self.name,
+            shape: match self.reading {
+                Reading::Number => Shape::Straight,
+                Reading::OnOff => Shape::Steps,
+            },
+            is_on_own_scale: self.axis == Axis::Own,
         }
     }
 }
@@ -129,23 +161,23 @@ pub(super) fn Chart(props: &ChartProps) -> Html {
 
 /// The values as a table, which is seen only where the chart is not.
 fn table(props: &ChartProps, summaries: &[Summary], is_seen: bool) -> Html {
-    let cell = |value: Option<f64>| html! { <td>{ with_unit(value, &props.unit) }</td> };
+    let cell = |of: &Summary, value: Option<f64>| html! { <td>{ read(value, of.reading, &props.unit) }</td> };
     html! {
         <div class={if is_seen { "chart-values" } else { "chart-values chart-unseen" }}>
             <table>
                 <caption>{ &props.label }</caption>
                 <thead>
                     <tr>
-                        { for ["Series", "Latest", "Least", "Greatest"].map(|it| html! { <th scope="col">{ it }</th> }) }
+                        { for ["Series", "Latest", "Min", "Max"].map(|it| html! { <th scope="col">{ it }</th> }) }
                     </tr>
                 </thead>
                 <tbody>
                     { for summaries.iter().map(|it| html! {
                         <tr>
                             <th scope="row">{ &*it.name }</th>
-                            { cell(it.latest) }
-                            { cell(it.least) }
-                            { cell(it.greatest) }
+                            { cell(it, it.latest) }
+                            { cell(it, it.min) }
+                            { cell(it, it.max) }
                         </tr>
                     }) }
                 </tbody>
@@ -306,11 +338,11 @@ impl Shared {
     /// A plot without values yet, or nothing if uPlot is not there.
     fn begin(&self, size: Size, look: Look) -> Option<Drawn> {
         let plot = uplot::is_loaded().then(|| {
-            let names = self.kind.series.iter().map(|series| &*series.name);
+            let lines = self.kind.series.iter().map(SeriesSpec::line);
             let is_logarithmic = self.kind.is_logarithmic;
             Plot::new(
                 &self.place,
-                names,
+                lines,
                 size,
                 is_logarithmic,
                 &look,
@@ -360,6 +392,7 @@ impl Shared {
         let unit = self.kind.unit.clone();
         let tick_unit = unit.clone();
         let data = Rc::clone(&self.data);
+        let series = Rc::clone(&self.kind.series);
         Words {
             value_tick: Box::new(move |value| tick(value, &tick_unit)),
             time_tick: Box::new(time_tick),
@@ -370,7 +403,10 @@ impl Shared {
                 let at = |values: &Vec<f64>| values.get(moment?).copied();
                 match line.checked_sub(1) {
                     None => at(&data.x).map_or(NONE.to_owned(), |it| time_tick(it, 1.0)),
-                    Some(line) => with_unit(data.series.get(line).and_then(at), &unit),
+                    Some(line) => {
+                        let reading = series.get(line).map_or(Reading::Number, |it| it.reading);
+                        read(data.series.get(line).and_then(at), reading, &unit)
+                    }
                 }
             }),
         }
@@ -386,6 +422,9 @@ fn font(size: &str, family: &str) -> String {
 /// The unit that is told in thousands and millions.
 const BYTES: &str = "B";
 
+/// The unit that has one digit behind the point.
+const PERCENT: &str = "%";
+
 /// What takes the place of a value that is not there.
 const NONE: &str = "–";
 
@@ -393,9 +432,10 @@ const NONE: &str = "–";
 #[derive(Clone, Debug, PartialEq)]
 struct Summary {
     name: Rc<str>,
+    reading: Reading,
     latest: Option<f64>,
-    least: Option<f64>,
-    greatest: Option<f64>,
+    min: Option<f64>,
+    max: Option<f64>,
 }
 
 fn summaries(series: &[SeriesSpec], data: &ChartData) -> Vec<Summary> {
@@ -406,15 +446,16 @@ fn summaries(series: &[SeriesSpec], data: &ChartData) -> Vec<Summary> {
             let values = || all.iter().copied().filter(|value| value.is_finite());
             Summary {
                 name: Rc::clone(&series.name),
+                reading: series.reading,
                 latest: values().next_back(),
-                least: values().min_by(f64::total_cmp),
-                greatest: values().max_by(f64::total_cmp),
+                min: values().min_by(f64::total_cmp),
+                max: values().max_by(f64::total_cmp),
             }
         })
         .collect()
 }
 
-/// `Throughput in messages/s. received: latest 12, greatest 30.`
+/// `Throughput, in messages/s. received: latest 12, max 30.`
 fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
     let mut words = match unit {
         "" => format!("{label}."),
@@ -422,16 +463,17 @@ fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
     };
     for Summary {
         name,
+        reading,
         latest,
-        greatest,
-        least: _,
+        max,
+        min: _,
     } in summaries
     {
-        words.push_str(&match (latest, greatest) {
-            (Some(latest), Some(greatest)) => format!(
-                " {name}: latest {}, greatest {}.",
-                number(*latest),
-                number(*greatest)
+        words.push_str(&match (latest, max) {
+            (Some(_), Some(_)) => format!(
+                " {name}: latest {}, max {}.",
+                bare(*latest, *reading, unit),
+                bare(*max, *reading, unit)
             ),
             (_, None) | (None, _) => format!(" {name}: no values yet."),
         });
@@ -439,11 +481,33 @@ fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
     words
 }
 
-/// A value where there is room: four digits that count, thousands set apart, its unit.
+/// A value without its unit, which was said before.
+fn bare(value: Option<f64>, reading: Reading, unit: &str) -> String {
+    match (reading, unit, value) {
+        (Reading::Number, BYTES | "", _) | (Reading::OnOff, ..) | (.., None) => {
+            read(value, reading, "")
+        }
+        (Reading::Number, _, Some(value)) => number(value),
+    }
+}
+
+/// A value where there is room.
+fn read(value: Option<f64>, reading: Reading, unit: &str) -> String {
+    match (reading, value) {
+        (Reading::OnOff, Some(value)) if value.is_finite() => {
+            words::payload::on_or_off(value != 0.0).to_owned()
+        }
+        (Reading::OnOff | Reading::Number, value) => with_unit(value, unit),
+    }
+}
+
+/// A value where there is room, thousands set apart, with its unit. What has none is measured by somebody else, and stays
+/// as exact as it came; of our own figures four digits count.
 fn with_unit(value: Option<f64>, unit: &str) -> String {
     match (value.filter(|it| it.is_finite()), unit) {
         (None, _) => NONE.to_owned(),
-        (Some(value), "") => number(value),
+        (Some(value), "") => exact(value),
+        (Some(value), PERCENT) => format!("{} {PERCENT}", grouped(&format!("{value:.1}"))),
         (Some(value), BYTES) => {
             let (value, prefix) = with_prefix(value);
             format!("{} {prefix}B", number(value))
@@ -487,11 +551,32 @@ fn number(value: f64) -> String {
         0.001.. => 4,
         _ => return format!("{value:.3e}"),
     };
-    let digits = format!("{:.places$}", value.abs());
-    let (whole, rest) = digits.split_once('.').unwrap_or((&digits, ""));
+    grouped(&format!("{value:.places$}"))
+}
+
+/// A number with all its digits, if they are not many more than anybody measures.
+fn exact(value: f64) -> String {
+    const DIGITS_MAX: usize = 12;
+    let digits = value.to_string();
+    if digits.len() <= DIGITS_MAX {
+        grouped(&digits)
+    } else if value.fract() == 0.0 && value.abs() < 1e15 {
+        grouped(&format!("{value:.0}"))
+    } else {
+        number(value)
+    }
+}
+
+/// Decimal digits with their thousands set apart, and without zeros at their end.
+fn grouped(digits: &str) -> String {
+    let (sign, unsigned) = match digits.strip_prefix('-') {
+        Some(unsigned) => ("-", unsigned),
+        None => ("", digits),
+    };
+    let (whole, rest) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let whole = words::count(whole.parse().unwrap_or_default());
-    let sign = if value < 0.0 { "-" } else { "" };
     match rest.trim_end_matches('0') {
+        "" if whole == "0" => whole,
         "" => format!("{sign}{whole}"),
         rest => format!("{sign}{whole}.{rest}"),
     }
@@ -550,6 +635,29 @@ mod tests {
     }
 
     #[test]
+    fn what_came_in_a_message_is_as_exact_as_it_came() {
+        for (value, shown) in [
+            (1_013.25, "1,013.25"),
+            (-0.0, "0"),
+            (-1_234_567.5, "-1,234,567.5"),
+            (1_796_000_000_000.0, "1,796,000,000,000"),
+            (0.1 + 0.2, "0.3"),
+            (1e300, "1.000e300"),
+        ] {
+            assert_eq!(with_unit(Some(value), ""), shown);
+        }
+        assert_eq!(with_unit(Some(0.9777), "%"), "1 %");
+        assert_eq!(with_unit(Some(12.34), "%"), "12.3 %");
+    }
+
+    #[test]
+    fn what_is_on_or_off_is_read_so() {
+        assert_eq!(read(Some(1.0), Reading::OnOff, ""), "on");
+        assert_eq!(read(Some(0.0), Reading::OnOff, ""), "off");
+        assert_eq!(read(Some(f64::NAN), Reading::OnOff, ""), NONE);
+    }
+
+    #[test]
     fn ticks_that_are_near_each_other_differ() {
         assert_eq!(tick(1_013.25, ""), "1013.25");
         assert_eq!(tick(1_013.5, ""), "1013.5");
@@ -561,7 +669,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_is_told_by_its_latest_and_its_greatest_value() {
+    fn a_series_is_told_by_its_latest_and_its_max() {
         let data = ChartData {
             x: vec![1.0, 2.0, 3.0],
             series: vec![vec![3.0, 30.0, f64::NAN], vec![f64::NAN]],
@@ -569,9 +677,9 @@ mod tests {
         let summaries = summaries(&spec(&["received", "sent", "none"]), &data);
         assert_eq!(
             in_words("Throughput", "messages/s", &summaries),
-            "Throughput, in messages/s. received: latest 30, greatest 30. sent: no values yet. none: no values yet."
+            "Throughput, in messages/s. received: latest 30, max 30. sent: no values yet. none: no values yet."
         );
-        assert_eq!(summaries[0].least, Some(3.0));
+        assert_eq!(summaries[0].min, Some(3.0));
         assert_eq!(in_words("Numbers on a", "", &[]), "Numbers on a.");
     }
 

@@ -6,17 +6,17 @@ use tabmq_worker::api::Message;
 use yew::prelude::*;
 
 use super::copy::Copy;
-use crate::diff::{self, Line};
+use super::payload::PayloadView;
 use crate::page;
-use crate::payload::{Format, Readable, Size};
-use crate::state::messages::Received;
+use crate::payload::Readable;
+use crate::state::messages::{MessageLog, Received};
 use crate::words;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct MessageDetailProps {
     pub(super) message: Rc<Received>,
-    /// The message before it on the same topic.
-    pub(super) before: Option<Rc<Received>>,
+    /// Has the messages that came before it.
+    pub(super) log: Rc<MessageLog>,
     pub(super) onclose: Callback<()>,
 }
 
@@ -42,127 +42,9 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
                     { "×" }
                 </button>
             </div>
-            <PayloadView
-                payload={Rc::clone(message)}
-                before={props.before.as_ref().map(|it| Rc::clone(&it.message))}
-            />
+            <PayloadView message={Rc::clone(message)} log={Rc::clone(&props.log)} />
             { properties(message) }
         </section>
-    }
-}
-
-#[derive(PartialEq, Properties)]
-pub(super) struct PayloadViewProps {
-    /// The message whose payload it is.
-    pub(super) payload: Rc<Message>,
-    /// The message before on the same topic.
-    #[prop_or_default]
-    pub(super) before: Option<Rc<Message>>,
-}
-
-/// How a payload is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
-    As(Format),
-    Diff,
-}
-
-impl Look {
-    const ALL: [Self; 5] = [
-        Self::As(Format::Json),
-        Self::As(Format::Text),
-        Self::As(Format::Hex),
-        Self::As(Format::Base64),
-        Self::Diff,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::As(format) => format.name(),
-            Self::Diff => "Diff",
-        }
-    }
-}
-
-/// A payload in the format that tells most, or in another one.
-#[component]
-pub(super) fn PayloadView(props: &PayloadViewProps) -> Html {
-    let bytes = &props.payload.payload;
-    let chosen = use_state(|| None::<Look>);
-    let look = chosen.unwrap_or_else(|| Look::As(Format::best(bytes)));
-    let shown = match look {
-        Look::As(format) => format.show(bytes),
-        Look::Diff => None,
-    };
-    let button = |it: Look| {
-        let chosen = chosen.setter();
-        html! {
-            <button
-                type="button"
-                aria-pressed={(it == look).to_string()}
-                onclick={move |_: MouseEvent| chosen.set(Some(it))}
-                data-testid={format!("look-{}", it.name().to_lowercase())}
-            >
-                { it.name() }
-            </button>
-        }
-    };
-    html! {
-        <>
-            <div class="segmented" role="group" aria-label="Show the payload as">
-                { for Look::ALL.map(button) }
-                if let Some(text) = shown.clone() {
-                    <Copy key={text.clone()} label="Copy payload" text={text.clone()} testid="copy-payload" />
-                }
-            </div>
-            if look == Look::Diff {
-                { diff_view(bytes, props.before.as_ref().map(|it| &*it.payload)) }
-            } else if let Some(text) = shown {
-                <pre class="payload" tabindex="0" aria-label="Payload" data-testid="payload">{ text }</pre>
-            } else {
-                <p class="empty" data-testid="payload">{ cannot_show(look, bytes) }</p>
-            }
-        </>
-    }
-}
-
-fn cannot_show(look: Look, bytes: &[u8]) -> String {
-    if bytes.len() > 1 << 18 {
-        let beginning = Readable::of(bytes);
-        return format!(
-            "{} are too many to show. They begin with: {}",
-            Size(bytes.len()),
-            beginning.text
-        );
-    }
-    format!("These {} are no {}.", Size(bytes.len()), look.name())
-}
-
-fn diff_view(bytes: &[u8], before: Option<&[u8]>) -> Html {
-    let Some(before) = before else {
-        return html! { <p class="empty">{ "No earlier message on this topic is kept." }</p> };
-    };
-    let Some(lines) = diff::lines(before, bytes) else {
-        return html! { <p class="empty">{ "Too large to compare." }</p> };
-    };
-    let line = |line: &Line| {
-        let (class, sign, text) = match line {
-            Line::Same(text) => ("diff-same", " ", text),
-            Line::Removed(text) => ("diff-removed", "−", text),
-            Line::Added(text) => ("diff-added", "+", text),
-        };
-        html! { <span {class}>{ sign }{ " " }{ text }{ "\n" }</span> }
-    };
-    let is_same = lines.iter().all(|line| matches!(line, Line::Same(_)));
-    html! {
-        <>
-            if is_same {
-                <p class="empty">{ "The same as before." }</p>
-            }
-            <pre class="payload" tabindex="0" aria-label="What has changed since the message before" data-testid="diff">
-                { for lines.iter().map(line) }
-            </pre>
-        </>
     }
 }
 
@@ -177,7 +59,7 @@ pub(super) fn properties(message: &Message) -> Html {
         ),
         (
             "Size".to_owned(),
-            format!("{} bytes", words::count(message.payload.len() as u64)),
+            words::payload::bytes(message.payload.len()),
         ),
         (
             "Received".to_owned(),

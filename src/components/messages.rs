@@ -167,7 +167,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
             </Rows>
             if let Some(message) = detail {
                 <MessageDetail
-                    before={log.previous(&message).cloned()}
+                    log={Rc::clone(log)}
                     {message}
                     onclose={
                         let selected = selected.clone();

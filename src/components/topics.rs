@@ -3,18 +3,19 @@
 use std::rc::Rc;
 
 use tabmq_worker::api::{Message, Publication, QoS};
-use tabmq_worker::hooks::{use_client, use_redraw};
+use tabmq_worker::hooks::use_client;
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
-use super::chart::{Chart, ChartData, SeriesSpec};
 use super::copy::Copy;
-use super::message::{PayloadView, properties};
+use super::message::properties;
+use super::numbers::TopicNumbers;
+use super::payload::PayloadView;
 use super::rows::{ListRole, Rows};
 use crate::page;
 use crate::payload::Readable;
 use crate::state::messages::MessageLog;
-use crate::state::numbers::Numbers;
+use crate::state::numbers::SharedCharts;
 use crate::state::topics::{Node, NodeId, Row};
 use crate::state::{Action, SharedTopics};
 use crate::words;
@@ -25,6 +26,7 @@ const PREVIEW_CHARS: usize = 120;
 #[derive(PartialEq, Properties)]
 pub(super) struct TopicsProps {
     pub(super) topics: SharedTopics,
+    pub(super) charts: SharedCharts,
     pub(super) log: Rc<MessageLog>,
     pub(super) dispatch: Callback<Action>,
 }
@@ -161,7 +163,9 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                     topics_below={node.topics_below}
                     last={node.last.clone()}
                     retained={node.retained.clone()}
+                    charts={props.charts.clone()}
                     log={Rc::clone(&props.log)}
+                    dispatch={props.dispatch.clone()}
                 />
             } else {
                 <section class="panel" aria-label="The selected topic">
@@ -238,7 +242,9 @@ struct TopicProps {
     topics_below: usize,
     last: Option<Rc<Message>>,
     retained: Option<Rc<Message>>,
+    charts: SharedCharts,
     log: Rc<MessageLog>,
+    dispatch: Callback<Action>,
 }
 
 /// What is known of one topic.
@@ -262,7 +268,6 @@ fn Topic(props: &TopicProps) -> Html {
             ..Publication::default()
         }));
     });
-    let numbers = use_numbers(topic, &props.log);
     let is_retained_last = retained
         .as_ref()
         .zip(last.as_ref())
@@ -276,18 +281,21 @@ fn Topic(props: &TopicProps) -> Html {
             <p class="kept">
                 { format!("{} messages here and below, {} topics below.", words::count(*messages), words::count(*topics_below as u64)) }
             </p>
-            if let Some((series, data)) = numbers {
-                <Chart label={format!("Numbers on {topic}")} unit="" {series} {data} />
-            }
+            <TopicNumbers
+                topic={topic.clone()}
+                charts={props.charts.clone()}
+                log={Rc::clone(&props.log)}
+                dispatch={props.dispatch.clone()}
+            />
             if let Some(last) = last {
                 <h3>{ if is_retained_last { "Last message, retained" } else { "Last message" } }</h3>
-                <PayloadView payload={Rc::clone(last)} />
+                <PayloadView message={Rc::clone(last)} log={Rc::clone(&props.log)} />
                 { properties(last) }
             }
             if let Some(retained) = retained {
                 if !is_retained_last {
                     <h3>{ "Retained message" }</h3>
-                    <PayloadView payload={Rc::clone(retained)} />
+                    <PayloadView message={Rc::clone(retained)} log={Rc::clone(&props.log)} />
                 }
                 <button type="button" onclick={delete} data-testid="delete-retained">
                     { "Delete the retained message" }
@@ -295,33 +303,4 @@ fn Topic(props: &TopicProps) -> Html {
             }
         </section>
     }
-}
-
-/// The numbers of this topic in the log, gathered step by step, as a chart has them; `None`: there are none.
-#[hook]
-fn use_numbers(topic: &str, log: &Rc<MessageLog>) -> Option<Plotted> {
-    let redraw = use_redraw();
-    let numbers = use_mut_ref(|| Numbers::of(topic));
-    let plotted = use_mut_ref(|| None::<Plotted>);
-    let mut numbers = numbers.borrow_mut();
-    let (is_through, has_changed) = numbers.advance(log);
-    if !is_through {
-        redraw.ask();
-    }
-    if has_changed {
-        plotted.replace((!numbers.is_empty()).then(|| plot(&numbers)));
-    }
-    plotted.borrow().clone()
-}
-
-type Plotted = (Rc<[SeriesSpec]>, Rc<ChartData>);
-
-fn plot(numbers: &Numbers) -> Plotted {
-    let fields = (0..).zip(numbers.fields());
-    let series = fields.map(|(colour, name)| SeriesSpec::new(Rc::clone(name), colour));
-    let data = ChartData {
-        x: numbers.times().to_vec(),
-        series: numbers.values().to_vec(),
-    };
-    (series.collect(), Rc::new(data))
 }

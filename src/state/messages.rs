@@ -118,13 +118,24 @@ impl MessageLog {
         self.received - self.cleared - self.kept as u64
     }
 
-    /// The message before this one on the same topic, if it is kept.
-    pub(crate) fn previous(&self, received: &Received) -> Option<&Rc<Received>> {
-        let topic = &received.message.topic;
-        let earlier = (self.oldest()..received.number).rev();
-        earlier
-            .filter_map(|number| self.get(number))
-            .find(|it| it.message.topic == *topic)
+    /// The message that came so many messages before this one on the same topic, if it is kept.
+    pub(crate) fn earlier(&self, message: &Rc<Message>, back: usize) -> Option<&Rc<Message>> {
+        let all = || {
+            let chunks = self.chunks.iter().rev();
+            let messages = chunks.flat_map(|it| it.messages.iter().rev());
+            messages.map(|it| &it.message)
+        };
+        let is_same_topic = |it: &&Rc<Message>| it.topic == message.topic;
+        let mut before = all();
+        if before.any(|it| Rc::ptr_eq(it, message)) {
+            return before.filter(is_same_topic).nth(back.checked_sub(1)?);
+        }
+        // It is newer than this log, or older than all that is kept.
+        let newest = all().next()?;
+        if newest.received_at > message.received_at {
+            return None;
+        }
+        all().filter(is_same_topic).nth(back.checked_sub(1)?)
     }
 }
 
@@ -239,16 +250,22 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_message_before_is_of_the_same_topic() {
+    fn earlier_messages_are_of_the_same_topic() {
         let mut log = MessageLog::default();
-        for (topic, payload) in [("a", b"1"), ("b", b"2"), ("a", b"3")] {
+        for (topic, payload) in [("a", b"1"), ("b", b"2"), ("a", b"3"), ("a", b"4")] {
             log.push(message(topic, payload), Vec::new());
         }
-        let previous = |number| log.previous(log.get(number).unwrap()).map(|it| it.number);
-        assert_eq!(
-            (previous(3), previous(2), previous(1)),
-            (Some(1), None, None)
-        );
+        let earlier = |number, back| {
+            let message = &log.get(number).unwrap().message;
+            log.earlier(message, back).map(|it| it.payload.clone())
+        };
+        assert_eq!(earlier(4, 1).as_deref(), Some(&b"3"[..]));
+        assert_eq!(earlier(4, 2).as_deref(), Some(&b"1"[..]));
+        assert_eq!(earlier(4, 3), None);
+        assert_eq!((earlier(2, 1), earlier(1, 1)), (None, None));
+        // The tree of topics may be ahead of a log that was drawn before.
+        let newer = message("a", b"5");
+        assert_eq!(log.earlier(&newer, 1).unwrap().payload, b"4");
     }
 
     #[test]

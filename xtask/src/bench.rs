@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         What::Engine => engine(options),
         What::Failover => in_tabs("failover", "10 minutes", options),
         What::Durable => in_tabs("durable", "5 minutes", options),
-        What::Ui => in_tabs("ui", "2 minutes", options),
+        What::Ui => in_tabs("ui", "3 minutes", options),
     }
 }
 

@@ -85,8 +85,8 @@ const HELP_REST: &str = "
 
   bench ui [--seconds NUMBER] [--json FILE]
       Measures in real Chromium how free the app's page stays while another tab publishes 10,000 messages a second, how
-      smoothly its log scrolls after that, what memory it takes, and how soon a page is there (2 minutes). Fails if a
-      message is lost or the memory has no bounds.
+      smoothly its log scrolls after that, how soon it shows payloads of 1 MB in each format, what memory it takes, and
+      how soon a page is there (3 minutes). Fails if a message is lost or the memory has no bounds.
         --seconds NUMBER  how long the other tab publishes, in place of 20 seconds
 
   loadtest [--tabs NUMBER] [--publishers NUMBER] [--subscribers NUMBER] [--rate NUMBER|max] [--seconds NUMBER]
