@@ -19,6 +19,7 @@ mod faults;
 mod foreign;
 #[cfg(unix)]
 mod large;
+mod layout;
 mod lifecycle;
 mod messages;
 #[cfg(unix)]
@@ -28,6 +29,7 @@ mod page;
 mod pressure;
 #[cfg(unix)]
 mod profile;
+mod publish;
 #[cfg(unix)]
 mod storage;
 #[cfg(unix)]
