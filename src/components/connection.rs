@@ -85,9 +85,11 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
             <div class="connection-line">
                 <p class="status" role="status" data-testid="status" data-status={props.status}>
                     if props.status == "connected" {
-                        { &props.link.channel }{ " · " }
+                        <span>{ format!("{} · ", props.link.channel) }</span>
+                        { for props.status_words.split_inclusive(" · ").map(|part| html! { <span>{ part }</span> }) }
+                    } else {
+                        { &props.status_words }
                     }
-                    { &props.status_words }
                 </p>
                 if is_disconnected && props.can_connect && !*is_open {
                     <button type="submit" form="connect" class="primary">{ words::connection::CONNECT }</button>
