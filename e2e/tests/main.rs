@@ -50,7 +50,9 @@ fn until_agreed<'t, 'b>(tabs: &'t [Tab<'b>]) -> &'t Tab<'b> {
         .map(|tab| {
             let what = format!("{} tabs, one of them the broker", ids.len());
             tab.until(&what, |view| {
-                view.roster_ids() == ids && view.roster_brokers().len() == 1 && view.is_ready()
+                let mut shown = view.roster_ids();
+                shown.sort_unstable();
+                shown == ids && view.roster_brokers().len() == 1 && view.is_ready()
             })
         })
         .collect();
