@@ -85,8 +85,8 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
             <div class="connection-line">
                 <p class="status" role="status" data-testid="status" data-status={props.status}>
                     if props.status == "connected" {
-                        <span>{ format!("{} · ", props.link.channel) }</span>
-                        { for props.status_words.split_inclusive(" · ").map(|part| html! { <span>{ part }</span> }) }
+                        <span>{ &props.link.channel }</span>
+                        { for props.status_words.split(" · ").map(|part| html! { <span>{ " · " }{ part }</span> }) }
                     } else {
                         { &props.status_words }
                     }

@@ -52,21 +52,30 @@ fn run(folder: &Path) -> io::Result<()> {
     live(first, &shown, &others);
     for view in shown.views() {
         shown.show(view);
+        if view == "messages" {
+            take(&shown, "log", folder)?;
+        }
         shown.fill(view);
         if view == "performance" {
             println!("{view}: waiting for its charts to fill");
             thread::sleep(LOAD);
         }
-        for (width, height) in WINDOWS {
-            for is_dark in [false, true] {
-                let appearance = Appearance::new(is_dark, width, height);
-                let name = format!("{view}-{appearance}.png");
-                println!("{name}");
-                fs::write(folder.join(&name), shown.picture(appearance, false))?;
-                if appearance.is_narrow() {
-                    let whole = folder.join(format!("whole-{name}"));
-                    fs::write(whole, shown.picture(appearance, true))?;
-                }
+        take(&shown, view, folder)?;
+    }
+    Ok(())
+}
+
+/// Pictures of what is shown, in every window, by day and by night. A page that goes on below a telephone's is there as a whole, too.
+fn take(shown: &Tab<'_>, name: &str, folder: &Path) -> io::Result<()> {
+    for (width, height) in WINDOWS {
+        for is_dark in [false, true] {
+            let appearance = Appearance::new(is_dark, width, height);
+            let name = format!("{name}-{appearance}.png");
+            println!("{name}");
+            fs::write(folder.join(&name), shown.picture(appearance, false))?;
+            if appearance.is_narrow() {
+                let whole = folder.join(format!("whole-{name}"));
+                fs::write(whole, shown.picture(appearance, true))?;
             }
         }
     }
