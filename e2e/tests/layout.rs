@@ -212,6 +212,12 @@ fn nothing_moves_when_messages_come_or_tabs_join() {
     let publish = "for (let i = 0; i < 1_200; i++) document.querySelector('[data-testid=publish-send]').click()";
     shown.execute(publish, Vec::new());
     shown.until("1,200 messages", |view| view.message_count == 1_201);
+    shown.execute(
+        "document.querySelector('[data-testid=message-pause]').click()",
+        Vec::new(),
+    );
+    shown.execute(publish, Vec::new());
+    shown.until("as many again", |view| view.message_count == 2_401);
     let _more: Vec<Tab> = (0..3).map(|_| browser.open("")).collect();
     shown.until("five tabs", |view| view.roster.len() == 5);
     for ((width, height), (tools, roster)) in Appearance::WINDOWS.into_iter().zip(before) {

@@ -86,7 +86,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                 <p class="status" role="status" data-testid="status" data-status={props.status}>
                     if props.status == "connected" {
                         <span>{ &props.link.channel }</span>
-                        { for props.status_words.split(" · ").map(|part| html! { <span>{ " · " }{ part }</span> }) }
+                        { for props.status_words.split(" · ").map(|part| html! { <>{ " " }<span>{ "· " }{ part }</span></> }) }
                     } else {
                         { &props.status_words }
                     }
