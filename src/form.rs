@@ -9,6 +9,7 @@ use tabmq_worker::api::{
 use web_sys::{FormData, HtmlFormElement};
 
 use crate::payload::Format;
+use crate::words;
 
 /// The fields of a form by name.
 pub(crate) struct Form(FormData);
@@ -65,14 +66,18 @@ impl Form {
         }
     }
 
-    /// The message to publish, or what is wrong with its payload, in words.
+    /// The message to publish, or what is wrong with its topic or payload, in words.
     pub(crate) fn publication(&self) -> Result<Publication, String> {
+        let topic = self.text("topic");
+        if let Some(place) = topic.chars().position(|it| matches!(it, '+' | '#')) {
+            return Err(words::publish::wildcard(place));
+        }
         let names = self.all("user-property-name").into_iter();
         let user_properties = names.zip(self.all("user-property-value"));
         let is_given = |pair: &(String, String)| !(pair.0.is_empty() && pair.1.is_empty());
         let correlation_data = self.optional("correlation-data");
         Ok(Publication {
-            topic: self.text("topic"),
+            topic,
             payload: self.payload_format().parse(&self.text("payload"))?,
             qos: self.qos("qos"),
             retain: self.is_on("retain"),
@@ -88,6 +93,26 @@ impl Form {
                 user_properties: user_properties.filter(is_given).collect(),
             },
         })
+    }
+
+    /// How many properties a message would have; a user property counts once it has a name or a value.
+    pub(crate) fn properties_count(&self) -> usize {
+        let single = [
+            "message-expiry-interval",
+            "content-type",
+            "response-topic",
+            "correlation-data",
+        ];
+        let single = single
+            .into_iter()
+            .filter(|it| !self.text(it).is_empty())
+            .count();
+        let names = self.all("user-property-name").into_iter();
+        let pairs = names.zip(self.all("user-property-value"));
+        let user = pairs
+            .filter(|(name, value)| !(name.is_empty() && value.is_empty()))
+            .count();
+        single + user + usize::from(self.is_on("payload-is-utf8"))
     }
 
     pub(crate) fn payload_format(&self) -> Format {

@@ -50,6 +50,11 @@ pub(crate) fn is_own(topic: &str) -> bool {
     topic.starts_with(OWN_TOPICS)
 }
 
+/// Whether an event, in words, is about such a topic.
+pub(crate) fn is_about_own(event: &str) -> bool {
+    event.contains(OWN_TOPICS)
+}
+
 fn topic(tab: TabId) -> String {
     format!("{OWN_TOPICS}tabs/{tab}")
 }

@@ -233,6 +233,39 @@ pub(crate) fn use_interval(interval_ms: Option<u32>, tick: impl Fn() + 'static) 
     });
 }
 
+/// The windows that are too narrow for columns; the style sheet has the same limit.
+const NARROW: &str = "(max-width: 49.99rem)";
+
+/// Whether the page is one column, and what is selected lies over it.
+pub(crate) fn is_narrow() -> bool {
+    let query = web_sys::window().and_then(|window| window.match_media(NARROW).ok());
+    query.flatten().is_some_and(|query| query.matches())
+}
+
+/// Moves the focus to this element once it is drawn.
+pub(crate) fn focus(target: &NodeRef) {
+    let target = target.clone();
+    yew::platform::spawn_local(async move {
+        next_task().await;
+        if let Some(target) = target.cast::<web_sys::HtmlElement>() {
+            // Focus has no way to fail that matters.
+            let _ = target.focus();
+        }
+    });
+}
+
+/// Moves the focus to the first element that this selector names, once the page is drawn.
+pub(crate) fn focus_on(selector: &'static str) {
+    yew::platform::spawn_local(async move {
+        next_task().await;
+        let document = web_sys::window().and_then(|window| window.document());
+        let found = document.and_then(|it| it.query_selector(selector).ok().flatten());
+        if let Some(target) = found.and_then(|it| it.dyn_into::<web_sys::HtmlElement>().ok()) {
+            let _ = target.focus();
+        }
+    });
+}
+
 /// Moves the focus to `target` when this key is pressed anywhere but in a field.
 #[hook]
 pub(crate) fn use_focus_key(key: &'static str, target: NodeRef) {

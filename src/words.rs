@@ -1,6 +1,6 @@
 //! The state in words.
 
-use tabmq_worker::api::{ClientStatus, DisconnectCause, Durability, QoS, Role, StorageState};
+use tabmq_worker::api::{ClientStatus, DisconnectCause, Durability, QoS, Role};
 use tabmq_worker::hooks::{PublishStatus, Published};
 use tabmq_worker::{BusStatus, Reason, RequestError, StorageStatus, SubscriptionStatus};
 
@@ -30,25 +30,31 @@ pub(crate) fn view(view: View) -> &'static str {
 /// A status: one word for style sheets and tests, and a sentence.
 pub(crate) fn status(bus: &BusStatus, client: &ClientStatus) -> (&'static str, String) {
     match bus {
-        BusStatus::Starting => return ("waiting", "Starting.".to_owned()),
+        BusStatus::Starting => return ("waiting", "Starting…".to_owned()),
         BusStatus::Failed(_) => return ("disconnected", "The worker has stopped.".to_owned()),
-        BusStatus::Refused(_) => return ("disconnected", "On no channel.".to_owned()),
+        BusStatus::Refused(_) => {
+            return (
+                "disconnected",
+                "Not connected: the channel’s name is not valid.".to_owned(),
+            );
+        }
         BusStatus::Open(_) => {}
     }
     match client {
-        ClientStatus::Waiting => ("waiting", "Waiting for a broker.".to_owned()),
-        ClientStatus::Connecting => ("connecting", "Connecting.".to_owned()),
+        ClientStatus::Waiting => ("waiting", "Waiting for a broker…".to_owned()),
+        ClientStatus::Connecting => ("connecting", "Connecting…".to_owned()),
         ClientStatus::Connected {
             client_id,
             session_present,
             term: _,
         } => {
             let session = if *session_present {
-                "resumed its session"
+                "session resumed"
             } else {
                 "new session"
             };
-            ("connected", format!("Connected as {client_id}, {session}."))
+            let client_id = short_ids(client_id);
+            ("connected", format!("{client_id} · {session}"))
         }
         ClientStatus::Disconnected(cause) => (
             "disconnected",
@@ -57,11 +63,15 @@ pub(crate) fn status(bus: &BusStatus, client: &ClientStatus) -> (&'static str, S
                 DisconnectCause::Refused(code) => {
                     format!("The broker refused the connection: {}.", Reason(*code))
                 }
+                DisconnectCause::ByBroker(SESSION_TAKEN_OVER) => format!(
+                    "Another connection has this client ID now: {}.",
+                    Reason(SESSION_TAKEN_OVER)
+                ),
                 DisconnectCause::ByBroker(code) => {
                     format!("The broker ended the connection: {}.", Reason(*code))
                 }
                 DisconnectCause::BrokerError(code) => format!(
-                    "Disconnected, because the broker sent what no broker may send: {}.",
+                    "Disconnected, because the broker sent an invalid packet: {}.",
                     Reason(*code)
                 ),
             },
@@ -69,47 +79,30 @@ pub(crate) fn status(bus: &BusStatus, client: &ClientStatus) -> (&'static str, S
     }
 }
 
+/// MQTT's reason code of a connection whose client identifier another one has.
+const SESSION_TAKEN_OVER: u8 = 0x8e;
+
 /// What a person chooses between.
 pub(crate) fn durability(durability: Durability) -> &'static str {
     match durability {
-        Durability::Relaxed => "Relaxed: on disk",
-        Durability::Strict => "Strict: on disk, flushed",
-        Durability::Memory => "Memory: until its tab ends",
-    }
-}
-
-/// How the broker keeps its state; `None`: there is none that could.
-pub(crate) fn kept(durability: Option<Durability>, state: StorageState) -> &'static str {
-    match (durability, state) {
-        (None, _) => "No broker keeps anything yet.",
-        (Some(_), StorageState::Full) => {
-            "The browser's storage is full: the broker refuses what it would have to store."
-        }
-        (Some(_), StorageState::Failing) => {
-            "The browser's database fails: the broker refuses what it would have to store."
-        }
-        (Some(_), StorageState::Memory) | (Some(Durability::Memory), StorageState::Ok) => {
-            "The broker keeps its state in memory: it ends with the broker's tab."
-        }
-        (Some(Durability::Relaxed), StorageState::Ok) => {
-            "The broker keeps its state on disk, for as long as the browser keeps this site's data."
-        }
-        (Some(Durability::Strict), StorageState::Ok) => {
-            "The broker keeps its state on disk, flushed, for as long as the browser keeps this site's data."
-        }
+        Durability::Relaxed => "On disk",
+        Durability::Strict => "On disk, flushed every time (slower)",
+        Durability::Memory => "In memory only",
     }
 }
 
 /// For how long the browser keeps what the broker stores; `None`: nothing is known, or nothing is stored.
 pub(crate) fn persistence(status: &StorageStatus) -> Option<String> {
     let keeps = match status.is_persistent? {
-        true => "It does so until a person clears it",
-        false => "It may remove it when space runs low; a private window ends with it",
+        true => "The browser keeps it until you clear this site’s data",
+        false => {
+            "The browser may remove it when space runs low, and does when a private window closes"
+        }
     };
     Some(match (status.usage_bytes, status.quota_bytes) {
         (Some(usage), Some(quota)) => {
             format!(
-                "{keeps}. {} MB of {} MB are used.",
+                "{keeps}. {} of {} MB used.",
                 megabytes(usage),
                 megabytes(quota)
             )
@@ -124,17 +117,16 @@ fn megabytes(bytes: u64) -> String {
 
 /// What became of the publishes.
 pub(crate) fn publish_result(status: &PublishStatus, role: Role) -> String {
-    let pending = status.pending;
+    let pending = status.pending as u64;
     if pending > 0 {
         let messages = if pending == 1 { "message" } else { "messages" };
+        let pending = count(pending);
         return match role {
             Role::Waiting => {
-                format!(
-                    "{pending} {messages} waiting for a broker; sent in order when there is one."
-                )
+                format!("{pending} {messages} queued, to be sent in order once there is a broker.")
             }
             Role::Client { .. } | Role::Broker { .. } => {
-                format!("{pending} {messages} waiting for the acknowledgement.")
+                format!("{pending} {messages} sent, not acknowledged yet.")
             }
         };
     }
@@ -144,27 +136,36 @@ pub(crate) fn publish_result(status: &PublishStatus, role: Role) -> String {
         result,
     }) = &status.last
     else {
-        return "Ctrl+Enter publishes, too.".to_owned();
+        return publish::FIRST.to_owned();
     };
+    let number = count(*number);
     match (result, qos) {
-        (Ok(_), QoS::AtMostOnce) => format!("Message {number} sent."),
-        (Ok(reason), QoS::AtLeastOnce | QoS::ExactlyOnce) => {
-            format!("Message {number} acknowledged: {reason}.")
+        (Ok(_), QoS::AtMostOnce) => format!("Message {number} sent (QoS 0 is not acknowledged)."),
+        (Ok(Reason(NO_MATCHING_SUBSCRIBERS)), QoS::AtLeastOnce | QoS::ExactlyOnce) => {
+            format!("Message {number} published, but nobody is subscribed to its topic (0x10).")
         }
-        (Err(RequestError::Reason(reason)), _) => format!("Message {number} refused: {reason}."),
-        (Err(RequestError::Problem(why)), _) => format!("Message {number} not sent. {why}"),
+        (Ok(_), QoS::AtLeastOnce | QoS::ExactlyOnce) => {
+            format!("Message {number} published and acknowledged.")
+        }
+        (Err(RequestError::Reason(reason)), _) => {
+            format!("Message {number} refused by the broker: {reason}.")
+        }
+        (Err(RequestError::Problem(why)), _) => format!("Not sent. {why}"),
         (Err(RequestError::Closed), _) => format!(
-            "The connection ended before message {number} was acknowledged; it may or may not have arrived."
+            "The connection ended before message {number} was acknowledged. It may or may not have arrived."
         ),
     }
 }
+
+/// MQTT's reason code of a message that was accepted and that nobody gets.
+const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
 
 /// What the broker said about a subscription.
 pub(crate) fn grant(status: &SubscriptionStatus) -> String {
     match status {
         SubscriptionStatus::Suspended => "Not connected".to_owned(),
-        SubscriptionStatus::Requested => "Requested".to_owned(),
-        SubscriptionStatus::Granted(qos) => format!("Granted QoS {}", qos_level(*qos)),
+        SubscriptionStatus::Requested => "Requested…".to_owned(),
+        SubscriptionStatus::Granted(qos) => format!("QoS {}", qos_level(*qos)),
         SubscriptionStatus::Refused(why) => format!("Refused: {why}"),
     }
 }
@@ -503,8 +504,338 @@ pub(crate) mod payload {
     }
 }
 
+/// A sentence with the ids of tabs as the roster has them: the first four of sixteen digits.
+pub(crate) fn short_ids(sentence: &str) -> String {
+    const DIGITS: usize = 16;
+    const SHORT: usize = 4;
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let mut short = String::with_capacity(sentence.len());
+    let mut rest = sentence;
+    while let Some(start) = rest.bytes().position(|byte| is_digit(&byte)) {
+        let (before, from) = rest.split_at(start);
+        let digits = from.bytes().take_while(is_digit).count();
+        let is_in_a_word = before.ends_with(|it: char| it.is_alphanumeric());
+        let (id, after) = from.split_at(digits);
+        let ends = !after.starts_with(|it: char| it.is_alphanumeric());
+        let kept = if digits == DIGITS && ends && !is_in_a_word {
+            SHORT
+        } else {
+            digits
+        };
+        short.push_str(before);
+        short.push_str(id.get(..kept).unwrap_or(id));
+        rest = after;
+    }
+    short.push_str(rest);
+    short
+}
+
+// The words of each part of the page, in one place, so that one thing has one name.
+
+/// Tabs.
+pub(crate) mod tabs {
+    use super::count;
+
+    pub(crate) const ROSTER: &str = "Tabs on this channel";
+    pub(crate) const THIS: &str = "this tab";
+    pub(crate) const AGE: &str = "Since it joined";
+    pub(crate) const HINT: &str = "Open a second tab: what you publish in one arrives in both. Then close the broker’s tab, and the other takes over.";
+    pub(crate) const OPEN_ONE: &str = "Open a tab";
+    pub(crate) const OPEN_MANY: &str = "Open";
+    pub(crate) const HOW_MANY: &str = "How many tabs to open";
+    pub(crate) const OPEN_MANY_UNIT: &str = "tabs";
+
+    pub(crate) fn clients(clients: u64) -> String {
+        match clients {
+            1 => "1 client".to_owned(),
+            clients => format!("{} clients", count(clients)),
+        }
+    }
+
+    pub(crate) fn build(build: &str) -> String {
+        format!("Build {build} of its worker")
+    }
+
+    /// Why fewer tabs joined than were asked for: a browser that blocks pop-ups lets one open for a click.
+    pub(crate) fn fewer_opened(joined: usize, wanted: u32) -> String {
+        let why = if joined > 1 {
+            "Others may still be loading."
+        } else {
+            "Allow pop-ups for this site to open several at once."
+        };
+        format!("{joined} of {wanted} tabs have joined. {why}")
+    }
+}
+
+/// Connection.
+pub(crate) mod connection {
+    use tabmq_worker::api::{Durability, StorageState};
+
+    pub(crate) const CHANNEL: &str = "Channel";
+    pub(crate) const CHANNEL_FORMAT: &str = "Letters, digits, “.”, “_” and “-”, but no spaces";
+    pub(crate) const STORAGE: &str = "Storage, if this tab is the broker";
+    pub(crate) const JOIN: &str = "Switch channel";
+    pub(crate) const SESSION: &str = "Session";
+    pub(crate) const CONNECT: &str = "Connect";
+    pub(crate) const RECONNECT: &str = "Reconnect";
+    pub(crate) const DISCONNECT: &str = "Disconnect";
+    pub(crate) const CLIENT_ID: &str = "Client ID";
+    pub(crate) const CLIENT_ID_HINT: &str = "Leave empty to use the tab’s ID.";
+    pub(crate) const EXPIRY: &str = "Session expiry (seconds)";
+    pub(crate) const EXPIRY_HINT: &str = "4294967295 means never.";
+    pub(crate) const KEEP_ALIVE: &str = "Keep alive (seconds)";
+    pub(crate) const KEEP_ALIVE_HINT: &str = "0 turns it off.";
+    pub(crate) const WILL_HINT: &str = "Leave empty for no will.";
+    pub(crate) const WILL_DELAY: &str = "Delay (seconds)";
+    pub(crate) const WILL_ON_DISCONNECT: &str = "Also publish the will when I disconnect";
+
+    pub(crate) fn settings(is_open: bool) -> &'static str {
+        if is_open { "Done" } else { "Settings…" }
+    }
+
+    /// How the broker keeps its state; `None`: there is none that could.
+    pub(crate) fn kept(durability: Option<Durability>, state: StorageState) -> &'static str {
+        match (durability, state) {
+            (None, _) => "Waiting for a broker…",
+            (Some(_), StorageState::Full) => {
+                "The browser’s storage is full: the broker refuses what it would have to store."
+            }
+            (Some(_), StorageState::Failing) => {
+                "The browser’s database fails: the broker refuses what it would have to store."
+            }
+            (Some(_), StorageState::Memory) | (Some(Durability::Memory), StorageState::Ok) => {
+                "In memory only. Lost when the broker’s tab closes."
+            }
+            (Some(Durability::Relaxed), StorageState::Ok) => {
+                "Saved on disk, as long as the browser keeps this site’s data."
+            }
+            (Some(Durability::Strict), StorageState::Ok) => {
+                "Saved and flushed to disk, as long as the browser keeps this site’s data."
+            }
+        }
+    }
+
+    pub(crate) fn will(is_set: bool) -> &'static str {
+        if is_set { "Will (set)" } else { "Will" }
+    }
+}
+
+/// Subscriptions.
+pub(crate) mod subscriptions {
+    use tabmq_worker::api::QoS;
+
+    pub(crate) const FILTER: &str = "Topic filter";
+    pub(crate) const FILTER_EXAMPLE: &str = "home/+/lamp";
+    pub(crate) const SUBSCRIBE: &str = "Subscribe";
+    pub(crate) const UNSUBSCRIBE: &str = "Unsubscribe";
+    pub(crate) const COUNT: &str = "Messages that matched";
+    pub(crate) const NONE: &str = "No subscriptions. The topic filter # matches every topic.";
+    pub(crate) const IDENTIFIER: &str = "Subscription identifier";
+    /// By MQTT's number.
+    pub(crate) const RETAIN_HANDLING: [&str; 3] = [
+        "0 – on every subscribe",
+        "1 – only for a new subscription",
+        "2 – never",
+    ];
+
+    pub(crate) fn unsubscribe(topic_filter: &str) -> String {
+        format!("Unsubscribe from {topic_filter}")
+    }
+
+    /// What is folded away: the QoS, and how many options differ from the default.
+    pub(crate) fn options(qos: QoS, chosen: usize) -> String {
+        let options = super::folded("Options", chosen);
+        format!("QoS {} · {options}", super::qos_level(qos))
+    }
+
+    pub(crate) fn identifier(identifier: impl std::fmt::Display) -> String {
+        format!("Identifier {identifier}")
+    }
+}
+
+/// Publish.
+pub(crate) mod publish {
+    pub(crate) const OPEN: &str = "+ Publish";
+    pub(crate) const CLOSE: &str = "Close";
+    pub(crate) const PUBLISH: &str = "Publish";
+    pub(crate) const FIRST: &str = "Ctrl+Enter to publish";
+    pub(crate) const FORMAT: &str = "Format";
+    pub(crate) const STOP: &str = "Stop";
+    pub(crate) const AGAIN: &str = "Load into the form";
+    pub(crate) const REPEAT: &str = "Repeat until stopped";
+    pub(crate) const RATE: &str = "Messages per second";
+    pub(crate) const CONTENT_TYPE: &str = "Content type";
+    pub(crate) const EXPIRY: &str = "Message expiry (seconds)";
+    pub(crate) const RESPONSE_TOPIC: &str = "Response topic";
+    pub(crate) const CORRELATION_DATA: &str = "Correlation data (hex)";
+    pub(crate) const CORRELATION_DATA_FORMAT: &str = "Two hex digits for each byte";
+    pub(crate) const IS_UTF8: &str = "Mark as UTF-8 text (Payload Format Indicator)";
+    pub(crate) const USER_PROPERTIES: &str = "User properties";
+    pub(crate) const ADD_USER_PROPERTY: &str = "Add a user property";
+    pub(crate) const REMOVE_USER_PROPERTY: &str = "Remove this user property";
+    pub(crate) const NAME: &str = "Name";
+    pub(crate) const VALUE: &str = "Value";
+
+    /// Why a topic is none that one publishes to: the place of its first wildcard, from 0, in characters.
+    pub(crate) fn wildcard(place: usize) -> String {
+        let place = place + 1;
+        format!("Not sent: you can’t publish to a topic with + or # (character {place}).")
+    }
+
+    pub(crate) fn rate_hint(maximum: u32) -> String {
+        format!("Up to {maximum}. For more, use the load generator under Performance.")
+    }
+
+    pub(crate) fn properties(filled: usize) -> String {
+        super::folded("Properties", filled)
+    }
+
+    pub(crate) fn repeat(is_on: bool) -> &'static str {
+        if is_on { "Repeat (on)" } else { "Repeat" }
+    }
+
+    pub(crate) fn history(sent: usize) -> String {
+        super::folded("History", sent)
+    }
+}
+
+/// What is folded away, and how much of it there is.
+fn folded(name: &str, filled: usize) -> String {
+    if filled == 0 {
+        name.to_owned()
+    } else {
+        format!("{name} ({filled})")
+    }
+}
+
+/// Fields that several forms have.
+pub(crate) mod fields {
+    use tabmq_worker::api::QoS;
+
+    /// A QoS to choose.
+    pub(crate) fn qos(qos: QoS) -> String {
+        let promise = match qos {
+            QoS::AtMostOnce => "at most once",
+            QoS::AtLeastOnce => "at least once",
+            QoS::ExactlyOnce => "exactly once",
+        };
+        format!("{} – {promise}", super::qos_level(qos))
+    }
+}
+
+/// Events.
+pub(crate) mod events {
+    use tabmq_worker::api::EventKind;
+
+    use super::count;
+
+    pub(crate) const EXPORT: &str = "Export";
+    pub(crate) const EXPORT_TITLE: &str = "Download the events (JSON Lines)";
+
+    /// What happened. The engine tells it, too, to those who read its events in a program; here it is said to people.
+    pub(crate) fn event(kind: &EventKind) -> String {
+        match kind {
+            EventKind::TabAppeared(tab) => format!("Tab {} joined.", tab.short()),
+            EventKind::TabLost(tab) => {
+                format!("Tab {} disappeared (crashed or was killed).", tab.short())
+            }
+            EventKind::Elected {
+                after_ms: Some(ms), ..
+            } => format!(
+                "This tab is the broker ({} ms after the last one was heard).",
+                count(*ms)
+            ),
+            EventKind::Elected { after_ms: None, .. } => "This tab is the broker.".to_owned(),
+            EventKind::TakingOver => "Elected as broker; loading saved state.".to_owned(),
+            EventKind::Restored {
+                took_ms,
+                sessions,
+                retained_messages,
+                messages,
+            } => format!(
+                "State loaded in {} ms: {}, {}, {}.",
+                count(*took_ms),
+                some(*sessions, "session", "sessions"),
+                some(*retained_messages, "retained message", "retained messages"),
+                some(*messages, "queued message", "queued messages"),
+            ),
+            EventKind::RecordsSkipped { skipped, first } => {
+                let records = match skipped {
+                    1 => "1 unreadable record".to_owned(),
+                    skipped => format!("{} unreadable records", count(*skipped)),
+                };
+                match first {
+                    Some(first) => format!("Skipped {records}. The first: {first}."),
+                    None => format!("Skipped {records}."),
+                }
+            }
+            EventKind::InMemory(why) => {
+                format!("State is in memory only, and is lost when this tab closes: {why}")
+            }
+            EventKind::Storage(why) => format!("Storage error; retrying. {why}"),
+            EventKind::StorageFailing(why) => {
+                format!(
+                    "Storage keeps failing. Messages that must be stored are refused until it works. {why}"
+                )
+            }
+            EventKind::StorageWorks => "Storage works again.".to_owned(),
+            EventKind::StorageFull => {
+                "Storage is full. Messages that must be stored are refused.".to_owned()
+            }
+            EventKind::StorageHasRoom => "Storage has room again.".to_owned(),
+            EventKind::Suspected => "Broker not responding; checking.".to_owned(),
+            EventKind::Ousting => "Still no reply; taking over.".to_owned(),
+            EventKind::Deaf => "This tab does not receive what it sends on the channel.".to_owned(),
+            EventKind::StoodStill { ms } => format!(
+                "This tab was suspended for {} ms; checking whether it is still the broker.",
+                count(*ms)
+            ),
+            EventKind::BrokerLost { .. } => {
+                "The broker is gone; waiting for the next one.".to_owned()
+            }
+            EventKind::Foreign(source) => format!("Ignored a foreign message on {source}."),
+            EventKind::LaneReset(tab) => {
+                format!("Link to tab {} lost a frame and was reset.", tab.short())
+            }
+            EventKind::LockHeld(lock) => format!(
+                "Another script of this site holds the lock {lock}, and no broker answers; waiting."
+            ),
+            EventKind::Joined
+            | EventKind::TabLeft(_)
+            | EventKind::StorageLost
+            | EventKind::StorageDamaged { .. }
+            | EventKind::StorageRemoved
+            | EventKind::Deposed { .. }
+            | EventKind::Following { .. }
+            | EventKind::Broker(_)
+            | EventKind::Runtime(_) => kind.to_string(),
+        }
+    }
+
+    fn some(number: usize, one: &str, many: &str) -> String {
+        match number {
+            1 => format!("1 {one}"),
+            number => format!("{} {many}", count(number as u64)),
+        }
+    }
+
+    pub(crate) fn forgotten(events: u64) -> String {
+        format!("{} older events were discarded.", count(events))
+    }
+}
+
+/// Alerts.
+pub(crate) mod alerts {
+    pub(crate) const OFFLINE: &str = "This tab is offline.";
+    pub(crate) const RELOAD_TO_REJOIN: &str = "Reload to rejoin; your settings are in the address.";
+    pub(crate) const RELOAD: &str = "Reload";
+    pub(crate) const DISMISS: &str = "Dismiss";
+}
+
 #[cfg(test)]
 mod tests {
+    use tabmq_worker::api::StorageState;
+
     use super::*;
 
     #[test]
@@ -519,9 +850,9 @@ mod tests {
 
     #[test]
     fn what_is_promised_of_the_storage_is_what_is_known() {
-        let kept = |state| kept(Some(Durability::Relaxed), state);
+        let kept = |state| connection::kept(Some(Durability::Relaxed), state);
         assert!(kept(StorageState::Ok).contains("as long as the browser"));
-        assert!(kept(StorageState::Memory).contains("in memory"));
+        assert!(kept(StorageState::Memory).contains("In memory"));
         assert!(kept(StorageState::Full).contains("full"));
         assert_eq!(persistence(&StorageStatus::default()), None);
         let status = StorageStatus {
@@ -533,7 +864,7 @@ mod tests {
         assert_eq!(
             persistence(&status).as_deref(),
             Some(
-                "It may remove it when space runs low; a private window ends with it. 1 MB of 2,000 MB are used."
+                "The browser may remove it when space runs low, and does when a private window closes. 1 of 2,000 MB used."
             )
         );
     }
@@ -546,7 +877,7 @@ mod tests {
         };
         assert_eq!(
             publish_result(&waiting, Role::Waiting),
-            "2 messages waiting for a broker; sent in order when there is one."
+            "2 messages queued, to be sent in order once there is a broker."
         );
         let answered = PublishStatus {
             last: Some(Published {
@@ -558,7 +889,21 @@ mod tests {
         };
         assert_eq!(
             publish_result(&answered, Role::Waiting),
-            "Message 2 acknowledged: No matching subscribers (0x10)."
+            "Message 2 published, but nobody is subscribed to its topic (0x10)."
+        );
+    }
+
+    #[test]
+    fn ids_of_tabs_are_as_short_as_in_the_roster() {
+        let event =
+            "tab-10d1aabbccddeeff connected; 8f07aabbccddeeff left after 1234567890123456789 ms.";
+        assert_eq!(
+            short_ids(event),
+            "tab-10d1 connected; 8f07 left after 1234567890123456789 ms."
+        );
+        assert_eq!(
+            short_ids("Grüße, x10d1aabbccddeeff"),
+            "Grüße, x10d1aabbccddeeff"
         );
     }
 }

@@ -127,7 +127,7 @@ impl fmt::Display for BrokerEvent {
                 ..
             } => write!(f, "{client_id} connected."),
             Self::Connected { client_id, .. } => {
-                write!(f, "{client_id} connected and goes on with its session.")
+                write!(f, "{client_id} reconnected; session resumed.")
             }
             Self::Refused { reason, .. } => write!(f, "A connection was refused: {reason}."),
             Self::Disconnected {
@@ -136,7 +136,7 @@ impl fmt::Display for BrokerEvent {
             Self::Interrupted { client_id, .. } => {
                 write!(f, "The connection of {client_id} was interrupted.")
             }
-            Self::NotBack { client_id } => write!(f, "{client_id} did not come back."),
+            Self::NotBack { client_id } => write!(f, "{client_id} did not reconnect in time."),
             Self::SessionExpired { client_id } => write!(f, "The session of {client_id} expired."),
             Self::Subscribed {
                 client_id,
@@ -178,9 +178,9 @@ impl fmt::Display for DisconnectCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(ReasonCode::DisconnectWithWillMessage) => {
-                f.write_str("the client asked, and wants its will published")
+                f.write_str("by request, with its will")
             }
-            Self::Client(_) => f.write_str("the client asked"),
+            Self::Client(_) => f.write_str("by request"),
             Self::Broker(reason) => write!(f, "{reason}"),
             Self::ConnectionLost => f.write_str("the connection was lost"),
         }
@@ -191,9 +191,9 @@ impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Expired => "it expired",
-            Self::QueueFull => "too many messages wait already",
+            Self::QueueFull => "its queue is full",
             Self::TooLarge => "it is larger than the client accepts",
-            Self::Congested => "the client takes what it is sent too slowly",
+            Self::Congested => "the client is too slow",
         })
     }
 }

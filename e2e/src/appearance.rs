@@ -22,7 +22,22 @@ impl Appearance {
         Self::new(true, 1440, 900),
     ];
 
-    const fn new(is_dark: bool, width: u32, height: u32) -> Self {
+    /// The windows that people look at the app in: a telephone, a tablet, and laptops with more and less around the page.
+    /// Width and height in CSS pixels.
+    pub const WINDOWS: [(u32, u32); 8] = [
+        (390, 844),
+        (820, 1180),
+        (1280, 720),
+        (1280, 800),
+        (1366, 768),
+        (1440, 789),
+        (1440, 900),
+        (1536, 730),
+    ];
+
+    /// A window, by day or by night.
+    #[must_use]
+    pub const fn new(is_dark: bool, width: u32, height: u32) -> Self {
         Self {
             is_dark,
             width,
@@ -43,9 +58,9 @@ impl Appearance {
     }
 }
 
-/// `dark-1440`
+/// `dark-1440x900`
 impl fmt::Display for Appearance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.scheme(), self.width)
+        write!(f, "{}-{}x{}", self.scheme(), self.width, self.height)
     }
 }

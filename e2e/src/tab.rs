@@ -364,6 +364,17 @@ impl<'b> Tab<'b> {
         );
     }
 
+    /// Has the page looked at in the few colours that the reader has chosen.
+    #[track_caller]
+    pub fn force_colours(&self) {
+        let media = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
+        self.browser.run("forced colours", async {
+            self.browser.switch_to(&self.window).await?;
+            let cdp = self.browser.session().cdp();
+            cdp.send_raw("Emulation.setEmulatedMedia", media).await
+        });
+    }
+
     /// The page as a picture, a PNG: what is in the window, or the whole page, however long it is.
     #[track_caller]
     #[must_use]

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use e2e::{Browser, Caching, Chromium, ChromiumSetup, Key, Message, Role, Server, Tab, path_in};
+use e2e::{
+    Appearance, Browser, Caching, Chromium, ChromiumSetup, Key, Message, Role, Server, Tab, path_in,
+};
 
 use crate::until_agreed;
 
@@ -250,6 +252,8 @@ fn the_log_is_searched_filtered_paused_and_saved() {
 fn one_message_is_looked_at_in_every_way() {
     let browser = Browser::start();
     let tab = browser.open("");
+    // In a narrow window the message would lie over the log.
+    tab.appear(Appearance::new(false, 1440, 900));
     tab.until_ready();
     for number in [1, 2] {
         tab.publish(&Message::new(
@@ -434,7 +438,7 @@ fn events_are_saved_as_json_lines() {
     let browser = Browser::start();
     let tab = browser.open("");
     tab.until("the broker", |view| {
-        view.has_event("This tab is the broker now")
+        view.has_event("This tab is the broker")
     });
     catch_file(&tab);
     tab.reach("events-export");

@@ -21,7 +21,7 @@ control.close();
 return term;
 ";
 
-const DROPPED: &str = "Dropped what no tab of ours sent";
+const DROPPED: &str = "Ignored a foreign message";
 
 /// What must be as before.
 fn essence(view: &View) -> impl PartialEq + std::fmt::Debug {
@@ -63,7 +63,7 @@ fn garbage_on_every_name_is_dropped_and_reported_and_changes_nothing() {
     // Everyone listens to the control channel and to a lane of its own or, as the broker, to all lanes.
     for tab in &tabs {
         for source in ["the control channel", "a lane"] {
-            let report = format!("{DROPPED}, on {source}");
+            let report = format!("{DROPPED} on {source}");
             tab.until(&report, |view| view.has_event(&report));
         }
     }

@@ -19,6 +19,7 @@ mod faults;
 mod foreign;
 #[cfg(unix)]
 mod large;
+mod layout;
 mod lifecycle;
 mod messages;
 #[cfg(unix)]
@@ -29,6 +30,7 @@ mod payloads;
 mod pressure;
 #[cfg(unix)]
 mod profile;
+mod publish;
 #[cfg(unix)]
 mod storage;
 #[cfg(unix)]
@@ -49,7 +51,9 @@ fn until_agreed<'t, 'b>(tabs: &'t [Tab<'b>]) -> &'t Tab<'b> {
         .map(|tab| {
             let what = format!("{} tabs, one of them the broker", ids.len());
             tab.until(&what, |view| {
-                view.roster_ids() == ids && view.roster_brokers().len() == 1 && view.is_ready()
+                let mut shown = view.roster_ids();
+                shown.sort_unstable();
+                shown == ids && view.roster_brokers().len() == 1 && view.is_ready()
             })
         })
         .collect();

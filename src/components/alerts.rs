@@ -3,8 +3,8 @@
 use tabmq_worker::BusStatus;
 use yew::prelude::*;
 
-use crate::page;
 use crate::state::Action;
+use crate::{page, words};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct AlertsProps {
@@ -24,17 +24,16 @@ pub(super) fn Alerts(props: &AlertsProps) -> Html {
         (BusStatus::Failed(why), _) => html! {
             <div class="alert" role="alert" data-testid="error">
                 <p>
-                    <strong>{ "This tab has left the bus." }</strong>
-                    { " " }{ why }
-                    { " Reload the page to join again; your set-up is in its address." }
+                    <strong>{ words::alerts::OFFLINE }</strong>
+                    { " " }{ why }{ " " }{ words::alerts::RELOAD_TO_REJOIN }
                 </p>
-                <button type="button" onclick={reload}>{ "Reload" }</button>
+                <button type="button" onclick={reload}>{ words::alerts::RELOAD }</button>
             </div>
         },
         (_, Some(refusal)) => html! {
             <div class="alert" role="alert" data-testid="error">
                 <p>{ refusal }</p>
-                <button type="button" onclick={dismiss}>{ "Dismiss" }</button>
+                <button type="button" onclick={dismiss}>{ words::alerts::DISMISS }</button>
             </div>
         },
         (_, None) => html! {},

@@ -70,6 +70,14 @@ fn Page(props: &AppProps) -> Html {
     let view = state.view;
     // What subscribes or is being typed stays while another view is shown.
     let is_hidden = view != View::Messages;
+    // Where the page is too narrow for columns, Publish comes up over it, so that the log stays in sight.
+    let sheet = use_state(|| false);
+    let opener = use_node_ref();
+    let open_sheet = use_callback(sheet.setter(), |_: MouseEvent, sheet| sheet.set(true));
+    let close_sheet = use_callback((sheet.setter(), opener.clone()), |(), (sheet, opener)| {
+        sheet.set(false);
+        page::focus(opener);
+    });
     html! {
         <>
             <Header link={link.clone()} {tab_id} {role} dispatch={dispatch.clone()} />
@@ -84,9 +92,18 @@ fn Page(props: &AppProps) -> Html {
                         options={state.connect_options.clone()}
                         dispatch={dispatch.clone()}
                     />
+                    <SubscriptionList
+                        {is_hidden}
+                        subscriptions={Rc::clone(&state.subscriptions)}
+                        dispatch={dispatch.clone()}
+                    />
                 </div>
-                <div class="column column-talk" hidden={is_hidden}>
-                    <Publish />
+                // One colour on every row would say nothing.
+                <div
+                    class="column column-log"
+                    hidden={is_hidden}
+                    data-colours={(state.subscriptions.iter().count() > 1).to_string()}
+                >
                     if view == View::Messages {
                         <Messages
                             log={Rc::clone(&state.messages)}
@@ -94,12 +111,19 @@ fn Page(props: &AppProps) -> Html {
                             dispatch={dispatch.clone()}
                         />
                     }
+                    <button
+                        ref={opener}
+                        type="button"
+                        class="primary publish-open"
+                        onclick={open_sheet}
+                        aria-expanded={sheet.to_string()}
+                        data-testid="publish-open"
+                    >
+                        { words::publish::OPEN }
+                    </button>
                 </div>
-                <div class="column column-watch" hidden={is_hidden}>
-                    <SubscriptionList
-                        subscriptions={Rc::clone(&state.subscriptions)}
-                        dispatch={dispatch.clone()}
-                    />
+                <div class="column column-publish" hidden={is_hidden}>
+                    <Publish is_sheet={*sheet} onclose={close_sheet} />
                     if view == View::Messages {
                         <Events log={Rc::clone(&state.events)} />
                     }

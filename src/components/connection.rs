@@ -1,7 +1,7 @@
 //! The channel of this tab, and the connection of its client.
 
-use tabmq_worker::api::ConnectOptions;
-use tabmq_worker::hooks::use_client;
+use tabmq_worker::api::{ConnectOptions, StorageState};
+use tabmq_worker::hooks::{use_client, use_roster, use_storage};
 use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
@@ -58,66 +58,116 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
         let with_will = form.is_some_and(|form| form.is_on("with-will"));
         client.disconnect(with_will);
     });
+    // What is folded away and sent all the same is told on the fold.
+    let has_will = use_state(|| false);
+    let count = use_callback(
+        (form.clone(), has_will.setter()),
+        |_: InputEvent, (form, has_will)| {
+            let form = form
+                .cast::<HtmlFormElement>()
+                .and_then(|form| Form::of(&form));
+            has_will.set(form.is_some_and(|form| !form.text("will-topic").is_empty()));
+        },
+    );
     let is_disconnected = props.status == "disconnected";
+    let is_open = use_state(|| false);
+    let toggle = use_callback(is_open.clone(), |_: MouseEvent, is_open| {
+        is_open.set(!**is_open)
+    });
+    let storage = use_storage();
+    let roster = use_roster();
+    let broker = roster.iter().find(|tab| tab.is_broker);
+    let kept = broker.map(|tab| tab.durability);
+    let is_stored = broker.is_some() && storage.state != StorageState::Memory;
     html! {
-        <section class="panel" aria-labelledby="connection-title">
-            <div class="panel-head">
-                <h2 id="connection-title">{ "Connection" }</h2>
+        <section class="panel panel-connection" aria-labelledby="connection-title">
+            <h2 id="connection-title" class="unseen">{ "Connection" }</h2>
+            <div class="connection-line">
+                <p class="status" role="status" data-testid="status" data-status={props.status}>
+                    if props.status == "connected" {
+                        <span>{ &props.link.channel }</span>
+                        { for props.status_words.split(" · ").map(|part| html! { <>{ " " }<span>{ "· " }{ part }</span></> }) }
+                    } else {
+                        { &props.status_words }
+                    }
+                </p>
+                if is_disconnected && props.can_connect && !*is_open {
+                    <button type="submit" form="connect" class="primary">{ words::connection::CONNECT }</button>
+                }
+                <button
+                    type="button"
+                    class="quiet"
+                    onclick={toggle}
+                    aria-expanded={is_open.to_string()}
+                    aria-controls="connection-settings"
+                    data-testid="connection-settings"
+                >
+                    { words::connection::settings(*is_open) }
+                </button>
             </div>
-            <p class="status" role="status" data-testid="status" data-status={props.status}>
-                { &props.status_words }
+            <p class="kept" data-testid="kept" data-durability={kept.map(durability_name)}>
+                { words::connection::kept(kept, storage.state) }
             </p>
-            <form class="join" onsubmit={join}>
-                <Field label="Channel">
-                    <input
-                        name="channel"
-                        ~defaultValue={props.link.channel.clone()}
-                        required=true
-                        maxlength="64"
-                        pattern="[A-Za-z0-9._\\-]+"
-                        title="Letters, digits and . _ -"
-                        autocomplete="off"
-                        autocapitalize="none"
-                        spellcheck="false"
-                        data-testid="channel"
-                    />
-                </Field>
-                <Field label="The broker in this tab keeps its state">
-                    <select name="durability" data-testid="durability">
-                        { for DURABILITIES.map(|durability| html! {
-                            <option
-                                value={durability_name(durability)}
-                                selected={durability == props.link.durability}
-                            >
-                                { words::durability(durability) }
-                            </option>
-                        }) }
-                    </select>
-                </Field>
-                <button type="submit">{ "Join" }</button>
-            </form>
-            <form ref={form} onsubmit={connect}>
-                <details>
-                    <summary>{ "Settings" }</summary>
-                    { settings(&props.options) }
-                </details>
-                <details>
-                    <summary>{ "Will" }</summary>
-                    { will() }
-                </details>
-                <div class="actions">
-                    <button
-                        type="submit"
-                        class={classes!(is_disconnected.then_some("primary"))}
-                        disabled={!props.can_connect}
+            // The forms stay while they are folded, and keep what was typed.
+            <div id="connection-settings" class="connection-settings" hidden={!*is_open}>
+                <form class="join" onsubmit={join}>
+                    <Field label={words::connection::CHANNEL}>
+                        <input
+                            name="channel"
+                            ~defaultValue={props.link.channel.clone()}
+                            required=true
+                            maxlength="64"
+                            pattern="[A-Za-z0-9._\\-]+"
+                            title={words::connection::CHANNEL_FORMAT}
+                            autocomplete="off"
+                            autocapitalize="none"
+                            spellcheck="false"
+                            data-testid="channel"
+                        />
+                    </Field>
+                    <Field
+                        label={words::connection::STORAGE}
+                        hint={words::persistence(&storage).filter(|_| is_stored).map(AttrValue::from)}
                     >
-                        { if is_disconnected { "Connect" } else { "Reconnect" } }
-                    </button>
-                    <button type="button" onclick={disconnect} disabled={is_disconnected || !props.can_connect}>
-                        { "Disconnect" }
-                    </button>
-                </div>
-            </form>
+                        <select name="durability" data-testid="durability">
+                            { for DURABILITIES.map(|durability| html! {
+                                <option
+                                    value={durability_name(durability)}
+                                    selected={durability == props.link.durability}
+                                >
+                                    { words::durability(durability) }
+                                </option>
+                            }) }
+                        </select>
+                    </Field>
+                    <button type="submit">{ words::connection::JOIN }</button>
+                </form>
+                <form id="connect" ref={form} onsubmit={connect} oninput={count}>
+                    <h3>{ words::connection::SESSION }</h3>
+                    { settings(&props.options) }
+                    <details>
+                        <summary>{ words::connection::will(*has_will) }</summary>
+                        { will() }
+                    </details>
+                    <div class="actions">
+                        <button
+                            type="submit"
+                            class={classes!(is_disconnected.then_some("primary"))}
+                            disabled={!props.can_connect}
+                        >
+                            { if is_disconnected { words::connection::CONNECT } else { words::connection::RECONNECT } }
+                        </button>
+                        <button
+                            type="button"
+                            class="danger"
+                            onclick={disconnect}
+                            disabled={is_disconnected || !props.can_connect}
+                        >
+                            { words::connection::DISCONNECT }
+                        </button>
+                    </div>
+                </form>
+            </div>
         </section>
     }
 }
@@ -131,7 +181,7 @@ fn submitted(event: &SubmitEvent) -> Option<Form> {
 fn settings(options: &ConnectOptions) -> Html {
     html! {
         <div class="fields">
-            <Field label="Client id" hint="Empty: made from the tab's id." wide=true>
+            <Field label={words::connection::CLIENT_ID} hint={words::connection::CLIENT_ID_HINT} wide=true>
                 <input
                     name="client-id"
                     ~defaultValue={options.client_id.clone()}
@@ -140,7 +190,7 @@ fn settings(options: &ConnectOptions) -> Html {
                     spellcheck="false"
                 />
             </Field>
-            <Field label="Session expiry, s" hint="4294967295 never expires.">
+            <Field label={words::connection::EXPIRY} hint={words::connection::EXPIRY_HINT}>
                 <input
                     type="number"
                     name="session-expiry-interval"
@@ -150,7 +200,7 @@ fn settings(options: &ConnectOptions) -> Html {
                     required=true
                 />
             </Field>
-            <Field label="Keep alive, s" hint="0 turns it off.">
+            <Field label={words::connection::KEEP_ALIVE} hint={words::connection::KEEP_ALIVE_HINT}>
                 <input
                     type="number"
                     name="keep-alive"
@@ -174,14 +224,14 @@ fn settings(options: &ConnectOptions) -> Html {
 fn will() -> Html {
     html! {
         <div class="fields">
-            <Field label="Topic" hint="Empty: no will." wide=true>
+            <Field label="Topic" hint={words::connection::WILL_HINT} wide=true>
                 <input name="will-topic" autocomplete="off" autocapitalize="none" spellcheck="false" />
             </Field>
             <Field label="Payload" wide=true>
                 <textarea name="will-payload" rows="2" spellcheck="false" />
             </Field>
             <QosSelect name="will-qos" />
-            <Field label="Delay, s">
+            <Field label={words::connection::WILL_DELAY}>
                 <input
                     type="number"
                     name="will-delay-interval"
@@ -192,7 +242,7 @@ fn will() -> Html {
                 />
             </Field>
             <Check name="will-retain" label="Retain" />
-            <Check name="with-will" label="Publish it on Disconnect too" />
+            <Check name="with-will" label={words::connection::WILL_ON_DISCONNECT} />
         </div>
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use yew::prelude::*;
 
 use crate::state::events::{EventLog, Heard, Tone};
-use crate::{export, page, words};
+use crate::{export, orders, page, words};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct EventsProps {
@@ -25,36 +25,41 @@ pub(super) fn Events(props: &EventsProps) -> Html {
                 <h2 id="events-title">{ "Events" }</h2>
                 <button
                     type="button"
-                    class="quiet at-end"
+                    class="at-end"
                     onclick={export}
-                    title="Writes the events into a file of JSON Lines"
+                    title={words::events::EXPORT_TITLE}
                     data-testid="events-export"
                 >
-                    { "Export" }
+                    { words::events::EXPORT }
                 </button>
             </div>
             <div class="log" role="log" aria-labelledby="events-title" tabindex="0">
                 <ul class="events">
-                    { for props.log.newest_first().map(event) }
+                    { for props.log.newest_first().filter_map(event) }
                 </ul>
                 if forgotten > 0 {
-                    <p class="older">{ format!("{} older no longer kept.", words::count(forgotten)) }</p>
+                    <p class="older">{ words::events::forgotten(forgotten) }</p>
                 }
             </div>
         </section>
     }
 }
 
-fn event(heard: &Heard) -> Html {
+/// An event; `None`: it is the app's own business.
+fn event(heard: &Heard) -> Option<Html> {
     let tone = match heard.tone() {
         Tone::Neutral => "event",
         Tone::Good => "event event-good",
         Tone::Bad => "event event-bad",
     };
-    html! {
+    let whole = words::events::event(&heard.event.kind);
+    if orders::is_about_own(&whole) {
+        return None;
+    }
+    Some(html! {
         <li key={heard.number} class={tone} data-testid="event">
             <time>{ page::time_of_day(heard.event.at.as_ms()) }</time>
-            <span>{ heard.event.kind.to_string() }</span>
+            <span title={whole.clone()}>{ words::short_ids(&whole) }</span>
         </li>
-    }
+    })
 }

@@ -14,6 +14,9 @@ pub(super) struct FieldProps {
     /// Whether it takes a row of its own among other fields.
     #[prop_or_default]
     pub(super) wide: bool,
+    /// Whether the label is only for those who listen, because what is around says it to the others.
+    #[prop_or_default]
+    pub(super) is_label_unseen: bool,
     pub(super) children: Html,
 }
 
@@ -22,7 +25,7 @@ pub(super) struct FieldProps {
 pub(super) fn Field(props: &FieldProps) -> Html {
     html! {
         <label class={classes!("field", props.wide.then_some("field-wide"))}>
-            <span class="field-label">{ &props.label }</span>
+            <span class={if props.is_label_unseen { "unseen" } else { "field-label" }}>{ &props.label }</span>
             { props.children.clone() }
             if let Some(hint) = &props.hint {
                 <span class="field-hint">{ hint }</span>
@@ -69,17 +72,13 @@ pub(super) struct QosSelectProps {
 /// The three qualities of service.
 #[component]
 pub(super) fn QosSelect(props: &QosSelectProps) -> Html {
-    let options = [
-        (QoS::AtMostOnce, "0, at most once"),
-        (QoS::AtLeastOnce, "1, at least once"),
-        (QoS::ExactlyOnce, "2, exactly once"),
-    ];
+    let options = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
     html! {
         <Field label="QoS">
             <select name={&props.name} data-testid={props.testid.clone()}>
-                { for options.map(|(qos, label)| html! {
+                { for options.map(|qos| html! {
                     <option value={words::qos_level(qos).to_string()} selected={qos == props.selected}>
-                        { label }
+                        { words::fields::qos(qos) }
                     </option>
                 }) }
             </select>

@@ -23,8 +23,31 @@ pub(super) struct MessageDetailProps {
 #[component]
 pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
     let message = &props.message.message;
+    let close = use_node_ref();
+    // In a narrow page it lies over everything: the focus comes with it, and goes back to the log.
+    use_effect_with(close.clone(), |close| {
+        let is_over_all = page::is_narrow();
+        if is_over_all {
+            page::focus(close);
+        }
+        move || {
+            if is_over_all {
+                page::focus_on("[data-testid=message-log]");
+            }
+        }
+    });
+    let on_key = use_callback(props.onclose.clone(), |event: KeyboardEvent, onclose| {
+        if event.key() == "Escape" {
+            onclose.emit(());
+        }
+    });
     html! {
-        <section class="detail" aria-label="The selected message" data-testid="message-detail">
+        <section
+            class="detail"
+            aria-label="The selected message"
+            onkeydown={on_key}
+            data-testid="message-detail"
+        >
             <div class="panel-head">
                 <code class="detail-topic">{ &message.topic }</code>
                 <Copy
@@ -34,12 +57,15 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
                     testid="copy-topic"
                 />
                 <button
+                    ref={close}
                     type="button"
-                    class="quiet"
-                    aria-label="Close the selected message"
+                    class="quiet detail-close"
+                    aria-label="Close the message, back to the log"
                     onclick={props.onclose.reform(|_: MouseEvent| ())}
+                    data-testid="message-close"
                 >
-                    { "×" }
+                    <span class="if-wide">{ "×" }</span>
+                    <span class="if-narrow">{ "‹ Back" }</span>
                 </button>
             </div>
             <PayloadView message={Rc::clone(message)} log={Rc::clone(&props.log)} />

@@ -107,7 +107,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
             <div class="panel-head">
                 <h2 id="messages-title">{ "Messages" }</h2>
                 <span class="panel-count" data-testid="message-count" title="Received since the page was opened">
-                    { props.log.received() }
+                    { words::count(props.log.received()) }
                 </span>
                 if let Some(paused) = &*paused {
                     <span class="paused">
@@ -272,6 +272,7 @@ fn message_row(
                     <span class={format!("swatch colour-{}", colour.0)} />
                 }) }
             </span>
+            <time>{ page::time_of_day(message.received_at.as_ms()) }</time>
             <code class="message-topic">{ &message.topic }</code>
             <span class="message-preview">
                 if preview.is_empty() {
@@ -280,16 +281,18 @@ fn message_row(
                     { preview }
                 }
             </span>
+            // Short where a row has two lines.
             <span class="message-facts">
                 if message.retain {
-                    <span class="badge badge-retained">{ "retained" }</span>
+                    <span class="badge badge-retained" data-short="R">{ "retained" }</span>
                 }
                 if message.dup {
-                    <span class="badge">{ "dup" }</span>
+                    <span class="badge" data-short="D">{ "dup" }</span>
                 }
-                <span class="badge">{ "QoS " }{ qos }</span>
+                if qos > 0 {
+                    <span class="badge" data-short={format!("Q{qos}")}>{ "QoS " }{ qos }</span>
+                }
                 <span class="message-size">{ Size(message.payload.len()).to_string() }</span>
-                <time>{ page::time_of_day(message.received_at.as_ms()) }</time>
             </span>
         </div>
     }

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use tabmq_worker::RequestError;
 use tabmq_worker::api::{MessageProperties, Publication};
 use tabmq_worker::hooks::{PublishHandle, use_publish, use_role};
 use web_sys::HtmlFormElement;
+use yew::platform::spawn_local;
 use yew::prelude::*;
 
 use super::fields::{Check, Field, QosSelect};
@@ -19,45 +21,79 @@ const HISTORY_MAX: usize = 20;
 /// Greatest rate at which the form repeats itself; the load generator goes faster.
 const RATE_MAX: u32 = 50;
 
+#[derive(PartialEq, Properties)]
+pub(super) struct PublishProps {
+    /// Whether it lies over the page, where that is too narrow for columns.
+    pub(super) is_sheet: bool,
+    /// The sheet is wanted no longer.
+    pub(super) onclose: Callback<()>,
+}
+
 #[component]
-pub(super) fn Publish() -> Html {
+pub(super) fn Publish(props: &PublishProps) -> Html {
     let publish = use_publish();
     let role = use_role();
-    let history = use_state(VecDeque::<Rc<Sent>>::new);
+    let history = use_reducer(History::default);
     // Another draft is another form, with other values in its fields.
     let draft = use_state(|| (0_u32, Rc::new(Sent::first())));
     let result = words::publish_result(publish.status(), role);
     let acknowledged = publish.status().acknowledged;
-    let on_sent = {
-        let history = history.clone();
-        Callback::from(move |sent: Sent| {
-            let mut kept: VecDeque<_> = (*history).clone();
-            kept.retain(|it| **it != sent);
-            kept.truncate(HISTORY_MAX - 1);
-            kept.push_front(Rc::new(sent));
-            history.set(kept);
-        })
-    };
+    let on_sent = use_callback(history.dispatcher(), |sent: Sent, history| {
+        history.dispatch(sent)
+    });
     let again = |sent: &Rc<Sent>| {
         let (draft, sent) = (draft.clone(), Rc::clone(sent));
         move |_: MouseEvent| draft.set((draft.0 + 1, Rc::clone(&sent)))
     };
+    let panel = use_node_ref();
+    use_effect_with((props.is_sheet, panel.clone()), |(is_sheet, panel)| {
+        if *is_sheet {
+            page::focus(panel);
+        }
+    });
+    let is_sheet = props.is_sheet;
+    let on_key = use_callback(
+        (is_sheet, props.onclose.clone()),
+        |event: KeyboardEvent, (is_sheet, onclose)| {
+            if *is_sheet && event.key() == "Escape" {
+                onclose.emit(());
+            }
+        },
+    );
     html! {
-        <section class="panel" aria-labelledby="publish-title">
+        <section
+            ref={panel}
+            class="panel panel-publish"
+            aria-labelledby="publish-title"
+            tabindex="-1"
+            onkeydown={on_key}
+            data-sheet={is_sheet.to_string()}
+            data-testid="publish"
+        >
             <div class="panel-head">
                 <h2 id="publish-title">{ "Publish" }</h2>
+                if is_sheet {
+                    <button
+                        type="button"
+                        class="quiet at-end"
+                        onclick={props.onclose.reform(|_: MouseEvent| ())}
+                        data-testid="publish-close"
+                    >
+                        { words::publish::CLOSE }
+                    </button>
+                }
             </div>
             <Draft key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {result} {acknowledged} />
-            if !history.is_empty() {
+            if !history.0.is_empty() {
                 <details>
-                    <summary>{ format!("Sent before ({})", history.len()) }</summary>
+                    <summary data-testid="publish-sent">{ words::publish::history(history.0.len()) }</summary>
                     <ul class="history" data-testid="publish-history">
-                        { for history.iter().map(|sent| html! {
+                        { for history.0.iter().map(|sent| html! {
                             <li>
                                 <button
                                     type="button"
                                     class="history-entry"
-                                    title="Puts this message into the form"
+                                    title={words::publish::AGAIN}
                                     onclick={again(sent)}
                                     data-testid="publish-again"
                                 >
@@ -70,6 +106,22 @@ pub(super) fn Publish() -> Html {
                 </details>
             }
         </section>
+    }
+}
+
+/// The messages that were sent last, each of them once.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct History(VecDeque<Rc<Sent>>);
+
+impl Reducible for History {
+    type Action = Sent;
+
+    fn reduce(self: Rc<Self>, sent: Sent) -> Rc<Self> {
+        let mut kept = self.0.clone();
+        kept.retain(|it| **it != sent);
+        kept.truncate(HISTORY_MAX - 1);
+        kept.push_front(Rc::new(sent));
+        Rc::new(Self(kept))
     }
 }
 
@@ -126,15 +178,20 @@ fn Draft(props: &DraftProps) -> Html {
             match form.publication() {
                 Ok(publication) => {
                     problem.set(None);
-                    // The status tells how it ends.
-                    drop(publish.publish_with_options(publication.clone()));
+                    let request = publish.publish_with_options(publication.clone());
                     if form.is_on("repeat") {
                         let rate = form.repeat_rate().clamp(1, RATE_MAX);
                         repeated.set(Some((Rc::new(publication.clone()), rate)));
                     }
-                    on_sent.emit(Sent {
-                        publication,
-                        format,
+                    let on_sent = on_sent.clone();
+                    // The status tells how it ends. What no broker has seen was not sent.
+                    spawn_local(async move {
+                        if !matches!(request.await, Err(RequestError::Problem(_))) {
+                            on_sent.emit(Sent {
+                                publication,
+                                format,
+                            });
+                        }
                     });
                 }
                 Err(why) => problem.set(Some(why)),
@@ -155,8 +212,19 @@ fn Draft(props: &DraftProps) -> Html {
         repeated.set(None)
     });
     let typed = format.typed(&publication.payload).unwrap_or_default();
+    // What is folded away and sent all the same is told on the fold.
+    let folded = use_state_eq(|| Folded::of(publication));
+    let count = use_callback((form.clone(), folded.setter()), |(), (form, folded)| {
+        let form = form.cast::<HtmlFormElement>();
+        if let Some(form) = form.and_then(|form| Form::of(&form)) {
+            folded.set(Folded {
+                properties: form.properties_count(),
+                repeats: form.is_on("repeat"),
+            });
+        }
+    });
     html! {
-        <form ref={form} onsubmit={on_submit} onkeydown={on_key}>
+        <form ref={form} onsubmit={on_submit} onkeydown={on_key} oninput={count.reform(|_: InputEvent| ())}>
             <Field label="Topic">
                 <input
                     name="topic"
@@ -194,7 +262,7 @@ fn Draft(props: &DraftProps) -> Html {
                     { problem.as_ref().unwrap_or(&props.result) }
                 </p>
                 if repeated.is_some() {
-                    <button type="button" onclick={stop} data-testid="publish-stop">{ "Stop repeating" }</button>
+                    <button type="button" onclick={stop} data-testid="publish-stop">{ words::publish::STOP }</button>
                 }
                 <button
                     type="submit"
@@ -203,18 +271,18 @@ fn Draft(props: &DraftProps) -> Html {
                     aria-keyshortcuts="Control+Enter"
                     data-testid="publish-send"
                 >
-                    { "Publish" }
+                    { words::publish::PUBLISH }
                 </button>
             </div>
             <details>
-                <summary>{ "Properties" }</summary>
-                <Properties properties={publication.properties.clone()} />
+                <summary data-testid="publish-properties">{ words::publish::properties(folded.properties) }</summary>
+                <Properties properties={publication.properties.clone()} onrows={count} />
             </details>
             <details>
-                <summary>{ "Repeat" }</summary>
+                <summary>{ words::publish::repeat(folded.repeats) }</summary>
                 <div class="fields">
-                    <Check name="repeat" label="Publish it again and again" testid="publish-repeat" />
-                    <Field label="Times a second" hint={format!("At most {RATE_MAX}; “Performance” has a load generator.")}>
+                    <Check name="repeat" label={words::publish::REPEAT} testid="publish-repeat" />
+                    <Field label={words::publish::RATE} hint={words::publish::rate_hint(RATE_MAX)}>
                         <input
                             type="number"
                             name="repeat-rate"
@@ -228,6 +296,38 @@ fn Draft(props: &DraftProps) -> Html {
                 </div>
             </details>
         </form>
+    }
+}
+
+/// What is sent with a message though its field may be out of sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Folded {
+    /// Properties that are filled in.
+    properties: usize,
+    repeats: bool,
+}
+
+impl Folded {
+    fn of(publication: &Publication) -> Self {
+        let MessageProperties {
+            payload_is_utf8,
+            message_expiry_interval,
+            content_type,
+            response_topic,
+            correlation_data,
+            user_properties,
+        } = &publication.properties;
+        let single = [
+            payload_is_utf8.is_some(),
+            message_expiry_interval.is_some(),
+            content_type.is_some(),
+            response_topic.is_some(),
+            correlation_data.is_some(),
+        ];
+        Self {
+            properties: single.into_iter().filter(|it| *it).count() + user_properties.len(),
+            repeats: false,
+        }
     }
 }
 
@@ -257,7 +357,7 @@ struct FormatSelectProps {
 #[component]
 fn FormatSelect(props: &FormatSelectProps) -> Html {
     html! {
-        <Field label="Payload is">
+        <Field label={words::publish::FORMAT}>
             <select name="payload-format" data-testid="publish-format">
                 { for Format::ALL.map(|format| html! {
                     <option value={format.name()} selected={format == props.selected}>{ format.name() }</option>
@@ -270,6 +370,8 @@ fn FormatSelect(props: &FormatSelectProps) -> Html {
 #[derive(PartialEq, Properties)]
 struct PropertiesProps {
     properties: MessageProperties,
+    /// A row was added or removed.
+    onrows: Callback<()>,
 }
 
 /// The properties that travel with a message.
@@ -291,6 +393,10 @@ fn Properties(props: &PropertiesProps) -> Html {
             .zip(given)
             .collect::<Vec<(u32, (String, String))>>()
     });
+    {
+        let onrows = props.onrows.clone();
+        use_effect_with(rows.clone(), move |_| onrows.emit(()));
+    }
     let add = use_callback(rows.clone(), |_: MouseEvent, rows| {
         let next = rows
             .iter()
@@ -314,19 +420,19 @@ fn Properties(props: &PropertiesProps) -> Html {
             <div class="user-property" key={number}>
                 <input
                     name="user-property-name"
-                    aria-label="Name"
-                    placeholder="Name"
+                    aria-label={words::publish::NAME}
+                    placeholder={words::publish::NAME}
                     ~defaultValue={name}
                     autocomplete="off"
                 />
                 <input
                     name="user-property-value"
-                    aria-label="Value"
-                    placeholder="Value"
+                    aria-label={words::publish::VALUE}
+                    placeholder={words::publish::VALUE}
                     ~defaultValue={value}
                     autocomplete="off"
                 />
-                <button type="button" class="quiet" onclick={remove} aria-label="Remove this user property">
+                <button type="button" class="quiet" onclick={remove} aria-label={words::publish::REMOVE_USER_PROPERTY}>
                     { "×" }
                 </button>
             </div>
@@ -337,7 +443,7 @@ fn Properties(props: &PropertiesProps) -> Html {
         .and_then(|data| Format::Hex.typed(data));
     html! {
         <div class="fields">
-            <Field label="Content type">
+            <Field label={words::publish::CONTENT_TYPE}>
                 <input
                     name="content-type"
                     ~defaultValue={content_type.clone().unwrap_or_default()}
@@ -345,7 +451,7 @@ fn Properties(props: &PropertiesProps) -> Html {
                     autocomplete="off"
                 />
             </Field>
-            <Field label="Message expiry, s">
+            <Field label={words::publish::EXPIRY}>
                 <input
                     type="number"
                     name="message-expiry-interval"
@@ -354,7 +460,7 @@ fn Properties(props: &PropertiesProps) -> Html {
                     max="4294967295"
                 />
             </Field>
-            <Field label="Response topic">
+            <Field label={words::publish::RESPONSE_TOPIC}>
                 <input
                     name="response-topic"
                     class="mono"
@@ -364,24 +470,67 @@ fn Properties(props: &PropertiesProps) -> Html {
                     spellcheck="false"
                 />
             </Field>
-            <Field label="Correlation data, hex">
+            <Field label={words::publish::CORRELATION_DATA}>
                 <input
                     name="correlation-data"
                     class="mono"
                     ~defaultValue={correlation.unwrap_or_default()}
                     pattern="([0-9A-Fa-f]{2}\\s*)*"
-                    title="Two hexadecimal digits for each byte"
+                    title={words::publish::CORRELATION_DATA_FORMAT}
                     autocomplete="off"
                     autocapitalize="none"
                     spellcheck="false"
                 />
             </Field>
-            <Check name="payload-is-utf8" label="Say that the payload is UTF-8" checked={*payload_is_utf8 == Some(true)} />
+            <Check name="payload-is-utf8" label={words::publish::IS_UTF8} checked={*payload_is_utf8 == Some(true)} />
             <fieldset class="field-wide">
-                <legend class="field-label">{ "User properties" }</legend>
-                { for rows.iter().map(user_property) }
-                <button type="button" class="quiet" onclick={add}>{ "Add a user property" }</button>
+                <legend class="field-label">{ words::publish::USER_PROPERTIES }</legend>
+                // An element of their own: beside others that have no key, all rows would be made anew for one that is added.
+                <div class="user-properties">{ for rows.iter().map(user_property) }</div>
+                <button type="button" class="quiet" onclick={add} data-testid="add-user-property">
+                    { words::publish::ADD_USER_PROPERTY }
+                </button>
             </fieldset>
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(topic: &str) -> Sent {
+        let mut sent = Sent::first();
+        sent.publication.topic = topic.to_owned();
+        sent
+    }
+
+    #[test]
+    fn the_history_has_each_message_once_and_the_newest_first() {
+        let history = ["a", "b", "a"].map(sent).into_iter();
+        let history = history.fold(Rc::new(History::default()), History::reduce);
+        let topics: Vec<_> = history
+            .0
+            .iter()
+            .map(|it| it.publication.topic.as_str())
+            .collect();
+        assert_eq!(topics, ["a", "b"]);
+        let many = (0..HISTORY_MAX * 2).map(|number| sent(&number.to_string()));
+        assert_eq!(many.fold(history, History::reduce).0.len(), HISTORY_MAX);
+    }
+
+    #[test]
+    fn every_property_that_is_sent_counts() {
+        assert_eq!(Folded::of(&Publication::default()).properties, 0);
+        let publication = Publication {
+            properties: MessageProperties {
+                payload_is_utf8: Some(true),
+                message_expiry_interval: Some(0),
+                user_properties: vec![("a".to_owned(), String::new()); 2],
+                ..MessageProperties::default()
+            },
+            ..Publication::default()
+        };
+        assert_eq!(Folded::of(&publication).properties, 4);
     }
 }

@@ -14,8 +14,9 @@ const MARGIN: usize = 20;
 /// Rows that are new in one frame at most: to make a whole screen of them at once would keep the page busy for too long.
 const STEP: usize = 8;
 
-/// Narrower lists, in CSS pixels, have rows of two lines.
+/// Narrower lists, in CSS pixels, have rows of two lines: one that names whole topics, and a tree, which names levels.
 const NARROW: i32 = 560;
+const NARROW_TREE: i32 = 400;
 
 /// Height of a row in CSS pixels, of one line and of two.
 const ROW_HEIGHTS: [usize; 2] = [32, 54];
@@ -77,7 +78,11 @@ impl Default for Window {
 pub(super) fn Rows(props: &RowsProps) -> Html {
     let list = use_node_ref();
     let window = use_state(Window::default);
-    let measure = use_measure(&list, &window);
+    let narrow = match props.role {
+        ListRole::ListBox => NARROW,
+        ListRole::Tree => NARROW_TREE,
+    };
+    let measure = use_measure(&list, &window, narrow);
     let height = ROW_HEIGHTS[usize::from(window.is_narrow)];
     let on_scroll = Callback::from(move |_: Event| measure.ask());
     use_anchor(&list, props.added, height, window.is_at_top);
@@ -143,17 +148,17 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
 
 /// Reads the layout in the next frame after it was asked to, and whenever the list's size changes.
 #[hook]
-fn use_measure(list: &NodeRef, window: &UseStateHandle<Window>) -> std::rc::Rc<Frame> {
+fn use_measure(list: &NodeRef, window: &UseStateHandle<Window>, narrow: i32) -> std::rc::Rc<Frame> {
     let set = window.setter();
     let frame = {
         let list = list.clone();
-        use_memo((), move |()| {
+        use_memo(narrow, move |&narrow| {
             let last = std::cell::Cell::new(Window::default());
             Frame::new(move || {
                 let Some(list) = list.cast::<HtmlElement>() else {
                     return;
                 };
-                let is_narrow = list.client_width() < NARROW;
+                let is_narrow = list.client_width() < narrow;
                 let height = ROW_HEIGHTS[usize::from(is_narrow)];
                 let top = usize::try_from(list.scroll_top()).unwrap_or_default();
                 let inner = usize::try_from(list.client_height()).unwrap_or_default();

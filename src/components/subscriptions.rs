@@ -15,8 +15,13 @@ use crate::state::Action;
 use crate::state::subscriptions::{Subscriptions, Wanted};
 use crate::words;
 
+/// The most, so that every message arrives with the QoS it was published with.
+const QOS: QoS = QoS::ExactlyOnce;
+
 #[derive(PartialEq, Properties)]
 pub(super) struct SubscriptionListProps {
+    /// Another view is shown; what is subscribed to stays so.
+    pub(super) is_hidden: bool,
     pub(super) subscriptions: Rc<Subscriptions>,
     pub(super) dispatch: Callback<Action>,
 }
@@ -31,17 +36,35 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
             element.reset();
         }
     });
+    // What is folded away and sent all the same is told on the fold.
+    let form = use_node_ref();
+    let options = use_state_eq(|| (QOS, 0));
+    let count = use_callback(
+        (form.clone(), options.setter()),
+        |_: Event, (form, options)| {
+            let form = form
+                .cast::<HtmlFormElement>()
+                .and_then(|form| Form::of(&form));
+            if let Some(form) = form {
+                let chosen = form.subscription();
+                options.set((chosen.qos, badges(&chosen).len()));
+            }
+        },
+    );
+    let forget = use_callback(options.setter(), |_: Event, options| options.set((QOS, 0)));
     html! {
-        <section class="panel" aria-labelledby="subscriptions-title">
+        <section class="panel panel-subscriptions" aria-labelledby="subscriptions-title" hidden={props.is_hidden}>
             <div class="panel-head">
                 <h2 id="subscriptions-title">{ "Subscriptions" }</h2>
+                <span class="panel-count">{ words::count(props.subscriptions.iter().count() as u64) }</span>
             </div>
-            <form onsubmit={subscribe}>
+            <form ref={form} onsubmit={subscribe} onchange={count} onreset={forget}>
                 <div class="subscribe-row">
-                    <Field label="Topic filter">
+                    <Field label={words::subscriptions::FILTER} is_label_unseen=true>
                         <input
                             name="topic-filter"
-                            placeholder="home/+/temperature"
+                            class="mono"
+                            placeholder={words::subscriptions::FILTER_EXAMPLE}
                             required=true
                             autocomplete="off"
                             autocapitalize="none"
@@ -49,30 +72,30 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
                             data-testid="subscribe-filter"
                         />
                     </Field>
-                    <QosSelect name="qos" selected={QoS::ExactlyOnce} testid="subscribe-qos" />
-                    <button type="submit" data-testid="subscribe-add">{ "Subscribe" }</button>
+                    <button type="submit" data-testid="subscribe-add">{ words::subscriptions::SUBSCRIBE }</button>
                 </div>
                 <details>
-                    <summary>{ "Options" }</summary>
+                    <summary data-testid="subscribe-options">{ words::subscriptions::options(options.0, options.1) }</summary>
                     <div class="fields">
-                        <Check name="no-local" label="No Local" />
+                        <QosSelect name="qos" selected={QOS} testid="subscribe-qos" />
+                        <Check name="no-local" label="No Local" testid="subscribe-no-local" />
                         <Check name="retain-as-published" label="Retain As Published" />
                         <Field label="Retain Handling" wide=true>
                             <select name="retain-handling">
                                 // Options are inserted last first, and the browser selects the first it sees.
-                                <option value="0" selected=true>{ "0, send at every subscribe" }</option>
-                                <option value="1">{ "1, send if it is new" }</option>
-                                <option value="2">{ "2, do not send" }</option>
+                                <option value="0" selected=true>{ words::subscriptions::RETAIN_HANDLING[0] }</option>
+                                <option value="1">{ words::subscriptions::RETAIN_HANDLING[1] }</option>
+                                <option value="2">{ words::subscriptions::RETAIN_HANDLING[2] }</option>
                             </select>
                         </Field>
-                        <Field label="Identifier">
+                        <Field label={words::subscriptions::IDENTIFIER} wide=true>
                             <input type="number" name="identifier" min="1" max="268435455" />
                         </Field>
                     </div>
                 </details>
             </form>
             if props.subscriptions.is_empty() {
-                <p class="empty">{ "Subscribed to nothing. The topic filter # matches every topic." }</p>
+                <p class="empty">{ words::subscriptions::NONE }</p>
             }
             <ul class="subscriptions">
                 { for props.subscriptions.iter().map(|wanted| html! {
@@ -150,21 +173,21 @@ fn Row(props: &RowProps) -> Html {
         >
             <span class={format!("swatch colour-{}", colour.0)} />
             <code class="subscription-filter">{ topic_filter }</code>
-            <span class="subscription-count" title="Messages that matched">
+            <span class="subscription-count" title={words::subscriptions::COUNT}>
                 { words::count(messages.received()) }
             </span>
             <button
                 type="button"
                 class="quiet"
                 onclick={remove}
-                aria-label={format!("Unsubscribe from {topic_filter}")}
-                title="Unsubscribe"
+                aria-label={words::subscriptions::unsubscribe(topic_filter)}
+                title={words::subscriptions::UNSUBSCRIBE}
                 data-testid="subscription-remove"
             >
                 { "×" }
             </button>
             <span class="subscription-grant">
-                { words::grant(messages.status()) }
+                <span>{ words::grant(messages.status()) }</span>
                 { for badges(subscription).iter().map(|badge| html! {
                     <span class="badge">{ badge }</span>
                 }) }
@@ -188,7 +211,7 @@ fn badges(subscription: &Subscription) -> Vec<String> {
         RetainHandling::DoNotSend => badges.push("Retain Handling 2".to_owned()),
     }
     if let Some(identifier) = subscription.identifier {
-        badges.push(format!("id {identifier}"));
+        badges.push(words::subscriptions::identifier(identifier));
     }
     badges
 }

@@ -1,13 +1,13 @@
 //! The tabs on the channel, and which of them is the broker.
 
-use tabmq_worker::api::{StorageState, TabInfo, Visibility};
-use tabmq_worker::hooks::{use_roster, use_storage};
+use tabmq_worker::api::{TabInfo, Visibility};
+use tabmq_worker::hooks::use_roster;
 use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
 use super::trial::Trial;
 use crate::form::Form;
-use crate::link::{Link, durability_name};
+use crate::link::Link;
 use crate::state::Action;
 use crate::{page, words};
 
@@ -39,32 +39,13 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
         !*met
     };
     let broker = roster.iter().find(|tab| tab.is_broker);
-    let kept = broker.map(|tab| tab.durability);
-    let storage = use_storage();
-    let is_stored = broker.is_some() && storage.state != StorageState::Memory;
     html! {
-        <section class="panel" aria-labelledby="tabs-title">
+        <section class="panel panel-tabs" aria-labelledby="tabs-title">
             <div class="panel-head">
                 <h2 id="tabs-title">{ "Tabs" }</h2>
                 <span class="panel-count">{ roster.len() }</span>
             </div>
-            // The hint stands where the second tab will, so that nothing moves when it comes.
-            <div class="roster-space">
-                <ul class="roster" data-testid="roster">
-                    { for roster.iter().map(|tab| roster_row(tab, now)) }
-                </ul>
-                if hint {
-                    <p class="hint" data-testid="hint">
-                        { "Open a second tab: what you publish in one arrives in both. Then close the broker's tab: the other takes over." }
-                    </p>
-                }
-            </div>
-            <p class="kept" data-testid="kept" data-durability={kept.map(durability_name)}>
-                { words::kept(kept, storage.state) }
-                if let Some(persistence) = words::persistence(&storage).filter(|_| is_stored) {
-                    <span data-testid="persistence">{ format!(" {persistence}") }</span>
-                }
-            </p>
+            // Everything that is pressed stands above the list, so that a tab that joins or leaves moves no button.
             <div class="open-tabs">
                 <a
                     class={classes!("button", hint.then_some("primary"))}
@@ -73,7 +54,7 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
                     rel="noopener"
                     data-testid="open-tab"
                 >
-                    { "Open a tab" }
+                    { words::tabs::OPEN_ONE }
                 </a>
                 <OpenTabs link={props.link.clone()} tabs={roster.len()} dispatch={props.dispatch.clone()} />
             </div>
@@ -82,19 +63,38 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
                 is_own={broker.is_some_and(|tab| tab.is_self)}
                 dispatch={props.dispatch.clone()}
             />
+            // A list of many tabs scrolls, also by keys.
+            <div class="roster-space" role="group" aria-label={words::tabs::ROSTER} tabindex="0">
+                <ul class="roster" data-testid="roster">
+                    { for in_order(&roster).into_iter().map(|tab| roster_row(tab, own_build(&roster), now)) }
+                </ul>
+                if hint {
+                    <p class="hint" data-testid="hint">{ words::tabs::HINT }</p>
+                }
+            </div>
         </section>
     }
 }
 
-fn roster_row(tab: &TabInfo, now: u64) -> Html {
+/// The broker first, then this tab, then the others from the oldest to the youngest.
+fn in_order(roster: &[TabInfo]) -> Vec<&TabInfo> {
+    let mut tabs: Vec<_> = roster.iter().collect();
+    tabs.sort_by_key(|tab| (!tab.is_broker, !tab.is_self, tab.since, tab.tab_id));
+    tabs
+}
+
+/// The build of this tab's worker, if all have the same: then nobody needs to read it.
+fn own_build(roster: &[TabInfo]) -> Option<&str> {
+    let first = roster.first()?;
+    let is_one = roster.iter().all(|tab| tab.build == first.build);
+    is_one.then_some(first.build.as_str())
+}
+
+fn roster_row(tab: &TabInfo, common_build: Option<&str>, now: u64) -> Html {
     let age = words::duration(now.saturating_sub(tab.since.as_ms()));
     let visibility = match tab.visibility {
         Visibility::Visible => "visible",
         Visibility::Hidden => "hidden",
-    };
-    let clients = match tab.clients {
-        1 => "1 client".to_owned(),
-        clients => format!("{clients} clients"),
     };
     html! {
         <li
@@ -108,17 +108,19 @@ fn roster_row(tab: &TabInfo, now: u64) -> Html {
             <span class="roster-name">
                 <code title={tab.tab_id.to_string()}>{ tab.tab_id.short() }</code>
                 if tab.is_self {
-                    <span class="roster-self">{ "this tab" }</span>
+                    <span class="roster-self">{ words::tabs::THIS }</span>
                 }
             </span>
             <span class="roster-role">{ if tab.is_broker { "Broker" } else { "Client" } }</span>
             <span class="roster-facts">
-                <span title="Since it joined">{ age }</span>
+                <span title={words::tabs::AGE}>{ age }</span>
                 <span>{ visibility }</span>
-                <span>{ clients }</span>
-                <span class="roster-build" title={format!("Build {} of its worker", tab.build)}>
-                    { tab.build.get(..7).unwrap_or(&tab.build).to_owned() }
-                </span>
+                <span>{ words::tabs::clients(u64::from(tab.clients)) }</span>
+                if common_build.is_none() {
+                    <span class="roster-build" title={words::tabs::build(&tab.build)}>
+                        { tab.build.get(..7).unwrap_or(&tab.build).to_owned() }
+                    </span>
+                }
             </span>
         </li>
     }
@@ -156,9 +158,7 @@ fn OpenTabs(props: &OpenTabsProps) -> Html {
                 asked.set(None);
                 let came = tabs.saturating_sub(before);
                 if came < wanted as usize {
-                    dispatch.emit(Action::Problem(format!(
-                        "{came} of {wanted} tabs have joined. A browser opens one tab for a click unless this page is allowed to open more (pop-ups)."
-                    )));
+                    dispatch.emit(Action::Problem(words::tabs::fewer_opened(came, wanted)));
                 }
             }
         }
@@ -166,18 +166,18 @@ fn OpenTabs(props: &OpenTabsProps) -> Html {
     page::use_interval(asked.map(|_| JOIN_MS), check);
     html! {
         <form class="open-many" onsubmit={open}>
-            <span>{ "or" }</span>
+            <button type="submit" data-testid="tabs-open">{ words::tabs::OPEN_MANY }</button>
             <input
                 type="number"
                 name="tabs"
-                aria-label="Tabs to open at once"
+                aria-label={words::tabs::HOW_MANY}
                 ~defaultValue={"5"}
                 min="1"
                 max={TABS_MAX.to_string()}
                 required=true
                 data-testid="tabs-number"
             />
-            <button type="submit" data-testid="tabs-open">{ "at once" }</button>
+            <span aria-hidden="true">{ words::tabs::OPEN_MANY_UNIT }</span>
         </form>
     }
 }

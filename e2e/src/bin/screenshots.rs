@@ -13,6 +13,12 @@ use std::time::Duration;
 
 use e2e::{Appearance, Browser, Message, Tab, home};
 
+/// What a page is looked at in, from a telephone to a large screen.
+const WINDOWS: [(u32, u32); 9] = {
+    let [a, b, c, d, e, f, g, h] = Appearance::WINDOWS;
+    [a, b, c, d, e, f, g, h, (1920, 1080)]
+};
+
 /// Rounds of what a home publishes.
 const ROUNDS: u32 = 24;
 /// From one round to the next.
@@ -46,16 +52,31 @@ fn run(folder: &Path) -> io::Result<()> {
     live(first, &shown, &others);
     for view in shown.views() {
         shown.show(view);
+        if view == "messages" {
+            take(&shown, "log", folder)?;
+        }
         shown.fill(view);
         if view == "performance" {
             println!("{view}: waiting for its charts to fill");
             thread::sleep(LOAD);
         }
-        for appearance in Appearance::ALL {
-            let name = format!("{view}-{appearance}.png");
+        take(&shown, view, folder)?;
+    }
+    Ok(())
+}
+
+/// Pictures of what is shown, in every window, by day and by night. A page that goes on below a telephone's is there as a whole, too.
+fn take(shown: &Tab<'_>, name: &str, folder: &Path) -> io::Result<()> {
+    for (width, height) in WINDOWS {
+        for is_dark in [false, true] {
+            let appearance = Appearance::new(is_dark, width, height);
+            let name = format!("{name}-{appearance}.png");
             println!("{name}");
-            let picture = shown.picture(appearance, appearance.is_narrow());
-            fs::write(folder.join(name), picture)?;
+            fs::write(folder.join(&name), shown.picture(appearance, false))?;
+            if appearance.is_narrow() {
+                let whole = folder.join(format!("whole-{name}"));
+                fs::write(whole, shown.picture(appearance, true))?;
+            }
         }
     }
     Ok(())
