@@ -5,7 +5,9 @@
 
 mod questions;
 
-pub use questions::{Answer, Granted, Load, Question, Receiver, SessionInfo};
+pub use questions::{
+    Answer, DropReason, Dropped, Granted, Load, Question, Receiver, RetainedMessage, SessionInfo,
+};
 
 use core::fmt;
 
