@@ -90,6 +90,20 @@ impl Form {
         })
     }
 
+    /// Whether the message has properties.
+    pub(crate) fn has_properties(&self) -> bool {
+        let mut names = self.all("user-property-name").into_iter();
+        let fields = [
+            "content-type",
+            "message-expiry-interval",
+            "response-topic",
+            "correlation-data",
+        ];
+        self.is_on("payload-is-utf8")
+            || fields.iter().any(|it| !self.text(it).is_empty())
+            || names.any(|it| !it.is_empty())
+    }
+
     pub(crate) fn payload_format(&self) -> Format {
         Format::named(&self.text("payload-format")).unwrap_or_default()
     }

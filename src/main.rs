@@ -17,6 +17,7 @@ mod sampler;
 mod state;
 mod store;
 mod uplot;
+mod watch;
 mod words;
 
 use components::app::{App, AppProps};

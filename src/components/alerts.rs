@@ -1,42 +1,49 @@
 //! What went wrong, and what to do about it.
 
-use tabmq_worker::BusStatus;
 use yew::prelude::*;
 
-use crate::page;
 use crate::state::Action;
+use crate::{page, words};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct AlertsProps {
-    pub(super) bus: BusStatus,
     pub(super) refusal: Option<String>,
     pub(super) dispatch: Callback<Action>,
 }
 
-/// The worker's failure outranks a refusal, because nothing works without it.
 #[component]
 pub(super) fn Alerts(props: &AlertsProps) -> Html {
-    let reload = Callback::from(|_: MouseEvent| page::reload());
     let dismiss = props
         .dispatch
         .reform(|_: MouseEvent| Action::DismissRefusal);
-    match (&props.bus, &props.refusal) {
-        (BusStatus::Failed(why), _) => html! {
-            <div class="alert" role="alert" data-testid="error">
-                <p>
-                    <strong>{ "This tab has left the bus." }</strong>
-                    { " " }{ why }
-                    { " Reload the page to join again; your set-up is in its address." }
-                </p>
-                <button type="button" onclick={reload}>{ "Reload" }</button>
-            </div>
-        },
-        (_, Some(refusal)) => html! {
+    match &props.refusal {
+        Some(refusal) => html! {
             <div class="alert" role="alert" data-testid="error">
                 <p>{ refusal }</p>
                 <button type="button" onclick={dismiss}>{ "Dismiss" }</button>
             </div>
         },
-        (_, None) => html! {},
+        None => html! {},
+    }
+}
+
+#[derive(PartialEq, Properties)]
+pub(super) struct OfflineProps {
+    /// Why; a sentence.
+    pub(super) why: String,
+}
+
+/// The worker has ended: nothing works without it.
+#[component]
+pub(super) fn Offline(props: &OfflineProps) -> Html {
+    let reload = Callback::from(|_: MouseEvent| page::reload());
+    html! {
+        <div class="offline" role="alert" data-testid="error">
+            <p>
+                <strong>{ "This tab is offline." }</strong>
+                { " " }{ words::offline(&props.why) }
+            </p>
+            <button type="button" onclick={reload}>{ "Reload" }</button>
+        </div>
     }
 }

@@ -54,7 +54,7 @@ fn event(heard: &Heard) -> Html {
     html! {
         <li key={heard.number} class={tone} data-testid="event">
             <time>{ page::time_of_day(heard.event.at.as_ms()) }</time>
-            <span>{ heard.event.kind.to_string() }</span>
+            <span>{ heard.words() }</span>
         </li>
     }
 }

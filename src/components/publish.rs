@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use tabmq_worker::BusStatus;
 use tabmq_worker::api::{MessageProperties, Publication};
-use tabmq_worker::hooks::{PublishHandle, use_publish, use_role};
+use tabmq_worker::hooks::{PublishHandle, use_bus_status, use_publish, use_role};
 use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
 use super::fields::{Check, Field, QosSelect};
 use crate::form::Form;
 use crate::payload::{Format, Readable};
-use crate::{page, words};
+use crate::{link, page, words};
 
 /// Messages that can be sent again with a click.
 const HISTORY_MAX: usize = 20;
@@ -19,13 +20,24 @@ const HISTORY_MAX: usize = 20;
 /// Greatest rate at which the form repeats itself; the load generator goes faster.
 const RATE_MAX: u32 = 50;
 
+#[derive(PartialEq, Properties)]
+pub(super) struct PublishProps {
+    /// The message that the link has brought.
+    pub(super) draft: Option<link::Draft>,
+}
+
 #[component]
-pub(super) fn Publish() -> Html {
+pub(super) fn Publish(props: &PublishProps) -> Html {
+    let bus = use_bus_status();
+    let is_offline = matches!(bus, BusStatus::Failed(_));
     let publish = use_publish();
     let role = use_role();
     let history = use_state(VecDeque::<Rc<Sent>>::new);
     // Another draft is another form, with other values in its fields.
-    let draft = use_state(|| (0_u32, Rc::new(Sent::first())));
+    let draft = use_state(|| {
+        let of_link = props.draft.as_ref().and_then(Sent::of_link);
+        (0_u32, Rc::new(of_link.unwrap_or_else(Sent::first)))
+    });
     let result = words::publish_result(publish.status(), role);
     let acknowledged = publish.status().acknowledged;
     let on_sent = {
@@ -43,7 +55,7 @@ pub(super) fn Publish() -> Html {
         move |_: MouseEvent| draft.set((draft.0 + 1, Rc::clone(&sent)))
     };
     html! {
-        <section class="panel" aria-labelledby="publish-title">
+        <section class="panel" aria-labelledby="publish-title" inert={is_offline}>
             <div class="panel-head">
                 <h2 id="publish-title">{ "Publish" }</h2>
             </div>
@@ -81,6 +93,20 @@ struct Sent {
 }
 
 impl Sent {
+    /// What a link has brought; `None`: its payload is not of its format.
+    fn of_link(draft: &link::Draft) -> Option<Self> {
+        Some(Self {
+            publication: Publication {
+                topic: draft.topic.clone(),
+                payload: draft.format.parse(&draft.payload).ok()?,
+                qos: draft.qos,
+                retain: draft.retain,
+                ..Publication::default()
+            },
+            format: draft.format,
+        })
+    }
+
     /// What a newcomer finds in the form.
     fn first() -> Self {
         Self {

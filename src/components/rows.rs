@@ -8,6 +8,8 @@ use wasm_bindgen::closure::Closure;
 use web_sys::{HtmlElement, ResizeObserver};
 use yew::prelude::*;
 
+use crate::words;
+
 /// Rows that are drawn above and below what can be seen, so that a quick scroll meets no gap.
 const MARGIN: usize = 20;
 
@@ -46,6 +48,15 @@ pub(super) struct RowsProps {
     /// Keys other than those that move the selection.
     #[prop_or_default]
     pub(super) onkey: Callback<KeyboardEvent>,
+    /// Rows that came on top, or among those in sight, since the list stands still.
+    #[prop_or_default]
+    pub(super) newcomers: u64,
+    /// Whether the list is to stand still, because somebody points at it or has scrolled it. Said before a row can move.
+    #[prop_or_default]
+    pub(super) onhold: Callback<bool>,
+    /// The newcomers are to be shown.
+    #[prop_or_default]
+    pub(super) onresume: Callback<()>,
     /// Draws a row.
     pub(super) row: Callback<usize, Html>,
     /// Stands behind the last row.
@@ -79,7 +90,29 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
     let window = use_state(Window::default);
     let measure = use_measure(&list, &window);
     let height = ROW_HEIGHTS[usize::from(window.is_narrow)];
-    let on_scroll = Callback::from(move |_: Event| measure.ask());
+    let hold = use_hold(&props.onhold, window.is_at_top);
+    let on_scroll = {
+        let (list, hold) = (list.clone(), hold.clone());
+        Callback::from(move |_: Event| {
+            measure.ask();
+            let top = list.cast::<HtmlElement>().map_or(0, |it| it.scroll_top());
+            if top > 0 {
+                hold.emit(Touch::Scrolled);
+            }
+        })
+    };
+    let on_resume = {
+        let (list, hold, resume) = (list.clone(), hold.clone(), props.onresume.clone());
+        Callback::from(move |_: MouseEvent| {
+            if let Some(list) = list.cast::<HtmlElement>() {
+                list.set_scroll_top(0);
+                // The focus was on the button, which is gone now.
+                let _ = list.focus();
+            }
+            hold.emit(Touch::Resumed);
+            resume.emit(());
+        })
+    };
     use_anchor(&list, props.added, height, window.is_at_top);
     use_in_sight(&list, props.selected, props.selected_id.as_ref(), height);
 
@@ -125,8 +158,19 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
             tabindex="0"
             onscroll={on_scroll}
             onkeydown={on_key}
+            // A pointer that rests where a list appears has not been aimed at anything yet.
+            onpointermove={hold.reform(|_: PointerEvent| Touch::Pointed)}
+            onpointerdown={hold.reform(|_: PointerEvent| Touch::Pointed)}
+            onpointerleave={hold.reform(|_: PointerEvent| Touch::Left)}
             data-testid={&props.testid}
         >
+            if props.newcomers > 0 {
+                <div class="rows-new" role="presentation">
+                    <button type="button" onclick={on_resume} data-testid="rows-resume">
+                        { words::newcomers(props.newcomers) }
+                    </button>
+                </div>
+            }
             <div class="rows-space" role="presentation" style={format!("height:{}px", props.len * height)}>
                 <div
                     class="rows-drawn"
@@ -139,6 +183,53 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
             { props.children.clone() }
         </div>
     }
+}
+
+/// What somebody does to a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touch {
+    /// The pointer moves in it.
+    Pointed,
+    /// The pointer has left it.
+    Left,
+    /// It is not at its top.
+    Scrolled,
+    /// It is to go on, although the pointer is in it.
+    Resumed,
+}
+
+/// Says that the list is to stand still, and when it need not any more.
+#[hook]
+fn use_hold(onhold: &Callback<bool>, is_at_top: bool) -> Callback<Touch> {
+    let is_pointed = use_mut_ref(|| false);
+    let is_held = use_mut_ref(|| false);
+    let hold = {
+        let (onhold, is_pointed, is_held) = (onhold.clone(), is_pointed.clone(), is_held.clone());
+        Callback::from(move |touch: Touch| {
+            match touch {
+                Touch::Pointed => *is_pointed.borrow_mut() = true,
+                Touch::Left | Touch::Resumed => *is_pointed.borrow_mut() = false,
+                Touch::Scrolled => {}
+            }
+            let wants = match touch {
+                Touch::Pointed | Touch::Scrolled => true,
+                Touch::Left => !is_at_top,
+                Touch::Resumed => false,
+            };
+            if is_held.replace(wants) != wants {
+                onhold.emit(wants);
+            }
+        })
+    };
+    {
+        let onhold = onhold.clone();
+        use_effect_with(is_at_top, move |is_at_top| {
+            if *is_at_top && !*is_pointed.borrow() && is_held.replace(false) {
+                onhold.emit(false);
+            }
+        });
+    }
+    hold
 }
 
 /// Reads the layout in the next frame after it was asked to, and whenever the list's size changes.

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use tabmq_worker::api::{QoS, RetainHandling, Subscription};
-use tabmq_worker::hooks::{SubscriptionOptions, use_subscription_with_options};
-use tabmq_worker::{RequestError, SubscriptionStatus};
+use tabmq_worker::hooks::{SubscriptionOptions, use_bus_status, use_subscription_with_options};
+use tabmq_worker::{BusStatus, RequestError, SubscriptionStatus};
 use web_sys::HtmlFormElement;
 use yew::platform::spawn_local;
 use yew::prelude::*;
@@ -31,8 +31,10 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
             element.reset();
         }
     });
+    let bus = use_bus_status();
+    let is_offline = matches!(bus, BusStatus::Failed(_));
     html! {
-        <section class="panel" aria-labelledby="subscriptions-title">
+        <section class="panel" aria-labelledby="subscriptions-title" inert={is_offline}>
             <div class="panel-head">
                 <h2 id="subscriptions-title">{ "Subscriptions" }</h2>
             </div>
@@ -56,7 +58,7 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
                     <summary>{ "Options" }</summary>
                     <div class="fields">
                         <Check name="no-local" label="No Local" />
-                        <Check name="retain-as-published" label="Retain As Published" />
+                        <Check name="retain-as-published" label="Retain As Published" checked=true />
                         <Field label="Retain Handling" wide=true>
                             <select name="retain-handling">
                                 // Options are inserted last first, and the browser selects the first it sees.
@@ -164,7 +166,7 @@ fn Row(props: &RowProps) -> Html {
                 { "×" }
             </button>
             <span class="subscription-grant">
-                { words::grant(messages.status()) }
+                { words::grant_of(subscription, messages.status()) }
                 { for badges(subscription).iter().map(|badge| html! {
                     <span class="badge">{ badge }</span>
                 }) }

@@ -2,9 +2,11 @@
 
 use tabmq_worker::api::{StorageState, TabInfo, Visibility};
 use tabmq_worker::hooks::{use_roster, use_storage};
+use tabmq_worker::{BusStatus, TabId};
 use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
+use super::alerts::Offline;
 use super::trial::Trial;
 use crate::form::Form;
 use crate::link::{Link, durability_name};
@@ -22,8 +24,13 @@ const AGE_INTERVAL_MS: u32 = 1_000;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct TabsProps {
-    /// Set-up of the next tab.
+    /// Settings of the next tab.
     pub(super) link: Link,
+    pub(super) bus: BusStatus,
+    /// Whether this tab's worker does nothing for a while.
+    pub(super) is_frozen: bool,
+    /// Failovers that this tab has seen.
+    pub(super) failovers: u64,
     pub(super) dispatch: Callback<Action>,
 }
 
@@ -36,8 +43,16 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
     let hint = {
         let mut met = met_another_tab.borrow_mut();
         *met |= roster.len() > 1;
-        !*met
+        words::hint(roster.len(), *met, props.failovers)
     };
+    if let BusStatus::Failed(why) = &props.bus {
+        return html! {
+            <section class="panel" aria-labelledby="tabs-title">
+                <div class="panel-head"><h2 id="tabs-title">{ "Tabs" }</h2></div>
+                <Offline why={why.clone()} />
+            </section>
+        };
+    }
     let broker = roster.iter().find(|tab| tab.is_broker);
     let kept = broker.map(|tab| tab.durability);
     let storage = use_storage();
@@ -51,12 +66,10 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
             // The hint stands where the second tab will, so that nothing moves when it comes.
             <div class="roster-space">
                 <ul class="roster" data-testid="roster">
-                    { for roster.iter().map(|tab| roster_row(tab, now)) }
+                    { for roster.iter().map(|tab| roster_row(tab, props.is_frozen, now)) }
                 </ul>
-                if hint {
-                    <p class="hint" data-testid="hint">
-                        { "Open a second tab: what you publish in one arrives in both. Then close the broker's tab: the other takes over." }
-                    </p>
+                if let Some(hint) = hint {
+                    <p class="hint" data-testid="hint">{ hint }</p>
                 }
             </div>
             <p class="kept" data-testid="kept" data-durability={kept.map(durability_name)}>
@@ -67,7 +80,7 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
             </p>
             <div class="open-tabs">
                 <a
-                    class={classes!("button", hint.then_some("primary"))}
+                    class={classes!("button", (roster.len() < 2).then_some("primary"))}
                     href={page::address(&props.link.query())}
                     target="_blank"
                     rel="noopener"
@@ -75,18 +88,25 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
                 >
                     { "Open a tab" }
                 </a>
-                <OpenTabs link={props.link.clone()} tabs={roster.len()} dispatch={props.dispatch.clone()} />
+                <OpenTabs link={props.link.clone()} tabs={roster.iter().map(|tab| tab.tab_id).collect::<Vec<_>>()} />
             </div>
             <Trial
                 broker={broker.map(|tab| tab.tab_id)}
                 is_own={broker.is_some_and(|tab| tab.is_self)}
+                has_others={roster.len() > 1}
                 dispatch={props.dispatch.clone()}
             />
         </section>
     }
 }
 
-fn roster_row(tab: &TabInfo, now: u64) -> Html {
+fn roster_row(tab: &TabInfo, is_frozen: bool, now: u64) -> Html {
+    // What a frozen worker said last is not so any more.
+    let role = match (tab.is_broker, tab.is_self && is_frozen) {
+        (_, true) => "Frozen",
+        (true, false) => "Broker",
+        (false, false) => "Client",
+    };
     let age = words::duration(now.saturating_sub(tab.since.as_ms()));
     let visibility = match tab.visibility {
         Visibility::Visible => "visible",
@@ -111,7 +131,7 @@ fn roster_row(tab: &TabInfo, now: u64) -> Html {
                     <span class="roster-self">{ "this tab" }</span>
                 }
             </span>
-            <span class="roster-role">{ if tab.is_broker { "Broker" } else { "Client" } }</span>
+            <span class="roster-role">{ role }</span>
             <span class="roster-facts">
                 <span title="Since it joined">{ age }</span>
                 <span>{ visibility }</span>
@@ -127,43 +147,51 @@ fn roster_row(tab: &TabInfo, now: u64) -> Html {
 #[derive(PartialEq, Properties)]
 struct OpenTabsProps {
     link: Link,
-    /// Tabs on the channel.
-    tabs: usize,
-    dispatch: Callback<Action>,
+    /// The tabs on the channel.
+    tabs: Vec<TabId>,
 }
 
-/// Opens many tabs at once, and tells if the browser let fewer open.
+/// Tabs that were opened at once.
+#[derive(Clone, PartialEq)]
+struct Opened {
+    wanted: u32,
+    /// The tabs that were there before.
+    before: Vec<TabId>,
+    /// Whether they have had their time.
+    is_due: bool,
+}
+
+/// Opens many tabs at once, and says how many of them are missing as long as some are.
 #[component]
 fn OpenTabs(props: &OpenTabsProps) -> Html {
-    // How many there were, and how many were asked for.
-    let asked = use_state(|| None::<(usize, u32)>);
+    let opened = use_state(|| None::<Opened>);
     let open = {
-        let (asked, tabs, link) = (asked.clone(), props.tabs, props.link.clone());
+        let (opened, tabs, link) = (opened.clone(), props.tabs.clone(), props.link.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
             let form = event.target_dyn_into::<HtmlFormElement>();
             if let Some(form) = form.and_then(|form| Form::of(&form)) {
                 let wanted = form.number("tabs").unwrap_or(1).clamp(1, TABS_MAX);
                 page::open_tabs(&link.query(), wanted);
-                asked.set(Some((tabs, wanted)));
+                opened.set(Some(Opened {
+                    wanted,
+                    before: tabs.clone(),
+                    is_due: false,
+                }));
             }
         })
     };
-    let check = {
-        let (asked, tabs, dispatch) = (asked.clone(), props.tabs, props.dispatch.clone());
-        move || {
-            if let Some((before, wanted)) = *asked {
-                asked.set(None);
-                let came = tabs.saturating_sub(before);
-                if came < wanted as usize {
-                    dispatch.emit(Action::Problem(format!(
-                        "{came} of {wanted} tabs have joined. A browser opens one tab for a click unless this page is allowed to open more (pop-ups)."
-                    )));
-                }
-            }
-        }
-    };
-    page::use_interval(asked.map(|_| JOIN_MS), check);
+    {
+        let waits = opened.as_ref().is_some_and(|it| !it.is_due);
+        let opened = opened.clone();
+        page::use_interval(waits.then_some(JOIN_MS), move || {
+            opened.set((*opened).clone().map(|it| Opened { is_due: true, ..it }));
+        });
+    }
+    let missing = opened.as_ref().filter(|it| it.is_due).and_then(|it| {
+        let new = props.tabs.iter().filter(|tab| !it.before.contains(tab));
+        words::joined(new.count(), it.wanted)
+    });
     html! {
         <form class="open-many" onsubmit={open}>
             <span>{ "or" }</span>
@@ -178,6 +206,9 @@ fn OpenTabs(props: &OpenTabsProps) -> Html {
                 data-testid="tabs-number"
             />
             <button type="submit" data-testid="tabs-open">{ "at once" }</button>
+            if let Some(missing) = missing {
+                <p class="field-hint" role="status" data-testid="tabs-missing">{ missing }</p>
+            }
         </form>
     }
 }

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use tabmq_worker::api::Message;
 
 use super::subscriptions::Colour;
-use crate::payload::Readable;
 
 /// Messages that are kept.
 pub(crate) const MESSAGES_MAX: usize = 100_000;
@@ -118,6 +117,11 @@ impl MessageLog {
         self.received - self.cleared - self.kept as u64
     }
 
+    /// Whether the log was cleared and nothing has come since.
+    pub(crate) fn is_cleared(&self) -> bool {
+        self.kept == 0 && self.cleared > 0
+    }
+
     /// The message before this one on the same topic, if it is kept.
     pub(crate) fn previous(&self, received: &Received) -> Option<&Rc<Received>> {
         let topic = &received.message.topic;
@@ -141,17 +145,6 @@ impl Chunk {
     /// Number of its first message.
     fn first(&self) -> Option<u64> {
         self.messages.first().map(|received| received.number)
-    }
-}
-
-impl Received {
-    /// Whether the topic or the readable part of the payload has this text, given in lower case.
-    pub(crate) fn contains(&self, lower_case: &str) -> bool {
-        self.message.topic.to_lowercase().contains(lower_case)
-            || Readable::of(&self.message.payload)
-                .text
-                .to_lowercase()
-                .contains(lower_case)
     }
 }
 
@@ -249,14 +242,5 @@ pub(crate) mod tests {
             (previous(3), previous(2), previous(1)),
             (Some(1), None, None)
         );
-    }
-
-    #[test]
-    fn topic_and_payload_are_searched_in_any_case() {
-        let mut log = MessageLog::default();
-        log.push(message("Home/Kitchen", "Größe".as_bytes()), Vec::new());
-        let newest = log.get(1).unwrap();
-        assert!(newest.contains("kitchen") && newest.contains("größe"));
-        assert!(!newest.contains("cellar"));
     }
 }
