@@ -19,8 +19,7 @@ use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
 use tabmq_worker::api::{
-    ClientStatus, ConnectOptions, Dropped, Durability, Event, Message, Problem, RetainedMessage,
-    Subscription, Term,
+    ClientStatus, ConnectOptions, Dropped, Durability, Event, Message, Problem, Subscription, Term,
 };
 use tabmq_worker::{RequestError, TabId};
 
@@ -141,7 +140,7 @@ pub(crate) enum Action {
     /// The broker has told what it retains after the topic `after`, up to `reached` or to the end.
     Retained {
         after: Option<String>,
-        messages: Vec<RetainedMessage>,
+        messages: Vec<Message>,
         reached: Option<String>,
     },
     /// There is no broker that could tell what it retains.
@@ -222,7 +221,9 @@ impl State {
                 let at = event.at.as_ms() as f64;
                 self.sign(at, &Sign::Event(&event.kind, own));
                 // How many were dropped, the broker tells when it is asked.
-                if !words::is_about_a_drop(&event.kind) {
+                let is_said_elsewhere =
+                    words::is_about_a_drop(&event.kind) || words::is_about_the_app(&event.kind);
+                if !is_said_elsewhere {
                     Rc::make_mut(&mut self.events).push(event);
                 }
             }
@@ -231,6 +232,11 @@ impl State {
                 self.topics.change(|topics| topics.push(&message));
                 if message.retain {
                     Rc::make_mut(&mut self.retained).hear(&message);
+                } else if message.payload.is_empty()
+                    && Rc::make_mut(&mut self.retained).is_deletion(&message)
+                {
+                    self.topics
+                        .change(|topics| topics.forget_if_empty(&message.topic));
                 }
                 Rc::make_mut(&mut self.messages).push(message, colours);
             }

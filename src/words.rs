@@ -323,7 +323,7 @@ pub(crate) fn hint(tabs: usize, has_met_another: bool, failovers: u64) -> Option
             "1. Open a second tab: what you publish in one arrives in both. 2. Then stop the broker: the other tab takes over.",
         ),
         (0..=2, true, 0) => Some(
-            "✓ A second tab is open: what you publish in one arrives in both. 2. Now stop the broker with Close, Crash or Freeze: the other tab takes over.",
+            "✓ A second tab is open. 2. Now stop the broker (Close, Crash or Freeze): the other tab takes over.",
         ),
         _ => None,
     }
@@ -367,6 +367,11 @@ pub(crate) fn event(kind: &EventKind) -> String {
 /// Whether an event says that the broker has dropped a message. Not every one is told so, and how many are is asked for.
 pub(crate) fn is_about_a_drop(kind: &EventKind) -> bool {
     matches!(kind, EventKind::Broker(what) if what.starts_with("A message on ") && what.contains(" was dropped: "))
+}
+
+/// Whether an event is about the topics on which the app talks to itself.
+pub(crate) fn is_about_the_app(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::Broker(what) if what.contains("subscribed to $demo/") || what.contains("unsubscribed from $demo/"))
 }
 
 /// A client as the list of tabs names it: of an ID that was made from a tab's, only the short one of the tab.

@@ -1,5 +1,7 @@
 //! What the broker knows, for those who want to see it. Looking changes nothing.
 
+use crate::outbound::Delivery;
+use crate::packet::publish::PublishPacket;
 use crate::session::{Session, SessionId};
 use crate::sorted::Map;
 use crate::{Broker, ConnId, QoS, Time, TopicFilter, TopicName};
@@ -36,27 +38,10 @@ pub struct SubscriptionView<'a> {
     pub id: Option<u32>,
 }
 
-/// A retained message as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetainedView {
-    /// Its topic.
-    pub topic: TopicName,
-    /// The beginning of its payload.
-    pub payload: Vec<u8>,
-    /// Bytes of its whole payload.
-    pub payload_bytes: usize,
-    /// The QoS it was published with.
-    pub qos: QoS,
-    /// When it was published.
-    pub published: Time,
-    /// When its Message Expiry Interval has passed, if it has one.
-    pub expires: Option<Time>,
-}
-
 impl Broker {
     /// The retained messages whose topics match, in the order of their topics: those after the topic `after`, at most
-    /// `messages_max` of them among `looks_max` that are looked at, with so many bytes of each payload. The topic to go on
-    /// after is told beside them, if there may be more.
+    /// `messages_max` of them among `looks_max` that are looked at. Each is told as a subscriber would have got it when it was
+    /// published, and when that was. The topic to go on after is told beside them, if there may be more.
     #[must_use]
     pub fn retained(
         &self,
@@ -64,23 +49,23 @@ impl Broker {
         after: Option<&TopicName>,
         messages_max: usize,
         looks_max: usize,
-        payload_bytes_max: usize,
-    ) -> (Vec<RetainedView>, Option<TopicName>) {
+    ) -> (Vec<(Time, PublishPacket)>, Option<TopicName>) {
         let found = self
             .retained
             .matching_after(topic_filter, after, messages_max, looks_max);
-        let views = found.messages.iter().map(|message| {
-            let payload = &message.payload;
-            RetainedView {
-                topic: message.topic.clone(),
-                payload: payload[..payload.len().min(payload_bytes_max)].to_vec(),
-                payload_bytes: payload.len(),
+        let messages = found.messages.into_iter().map(|message| {
+            let published = message.published;
+            let delivery = Delivery {
+                position: 0,
                 qos: message.qos,
-                published: message.published,
-                expires: message.expires(),
-            }
+                retain: true,
+                subscription_ids: Vec::new(),
+                share: None,
+                message,
+            };
+            (published, delivery.packet(None, false, published))
         });
-        (views.collect(), found.reached)
+        (messages.collect(), found.reached)
     }
 
     /// The sessions, ordered by client identifier.

@@ -50,7 +50,7 @@ pub use config::Config;
 pub use connect::NO_SESSION_STATE;
 pub use event::{BrokerEvent, DisconnectCause, DropReason};
 pub use hash::SeededState;
-pub use inspect::{RetainedView, SessionView, SubscriptionView};
+pub use inspect::{SessionView, SubscriptionView};
 pub use message::properties_bytes;
 pub use mqtt5_protocol::packet::{self, Packet};
 pub use mqtt5_protocol::{

@@ -25,7 +25,7 @@ return {
         qos: Number(dataset.qos),
         retain: dataset.retain === "true",
     })),
-    messageCount: Number(one("message-count")?.textContent ?? 0),
+    messageCount: Number(one("message-count")?.textContent.replaceAll(",", "") ?? 0),
     acknowledged: Number(one("publish-result")?.dataset.acknowledged ?? 0),
     publishResult: texts("publish-result")[0] ?? "",
     // Newest first, too; a time and a sentence each.

@@ -32,6 +32,7 @@ mod profile;
 mod storage;
 #[cfg(unix)]
 mod store;
+mod truth;
 mod wills;
 #[cfg(unix)]
 mod work;

@@ -8,7 +8,7 @@ use yew::prelude::*;
 
 use super::fields::Field;
 use crate::state::Action;
-use crate::words;
+use crate::{orders, words};
 
 /// How often the broker is asked again.
 const INTERVAL_MS: u32 = 1_000;
@@ -142,7 +142,9 @@ fn Sessions() -> Html {
 
 fn sessions_table(sessions: &[SessionInfo], left_out: u32) -> Html {
     let row = |it: &SessionInfo| {
-        let filters = it.subscriptions.iter().map(|subscription| {
+        let filters = it.subscriptions.iter();
+        let filters = filters.filter(|it| !orders::is_own(&it.topic_filter));
+        let filters = filters.map(|subscription| {
             html! {
                 <li>
                     <code>{ words::visible(&subscription.topic_filter).into_owned() }</code>

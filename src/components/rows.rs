@@ -165,8 +165,9 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
             data-testid={&props.testid}
         >
             if props.newcomers > 0 {
-                <div class="rows-new" role="presentation">
-                    <button type="button" onclick={on_resume} data-testid="rows-resume">
+                // For the pointer, which holds the list: without one it goes on by Escape and Home.
+                <div class="rows-new" aria-hidden="true">
+                    <button type="button" tabindex="-1" onclick={on_resume} data-testid="rows-resume">
                         { words::newcomers(props.newcomers) }
                     </button>
                 </div>
@@ -224,7 +225,9 @@ fn use_hold(onhold: &Callback<bool>, is_at_top: bool) -> Callback<Touch> {
     {
         let onhold = onhold.clone();
         use_effect_with(is_at_top, move |is_at_top| {
-            if *is_at_top && !*is_pointed.borrow() && is_held.replace(false) {
+            // Also a list that has just appeared need not stand still, whatever the one before wanted.
+            if *is_at_top && !*is_pointed.borrow() {
+                is_held.replace(false);
                 onhold.emit(false);
             }
         });

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tabmq_worker::api::{Answer, Message, MessageProperties, Publication, QoS, Question};
+use tabmq_worker::api::{Answer, Message, Publication, QoS, Question};
 use tabmq_worker::hooks::{use_answer, use_client, use_redraw};
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
@@ -16,7 +16,7 @@ use crate::payload::Readable;
 use crate::state::messages::MessageLog;
 use crate::state::numbers::Numbers;
 use crate::state::query::fold;
-use crate::state::retained::{Retained, Value};
+use crate::state::retained::{self, Retained, Value};
 use crate::state::topics::{NODES_MAX, Node, NodeId, Row};
 use crate::state::{Action, SharedTopics, TreeView};
 use crate::watch::use_retained;
@@ -353,10 +353,7 @@ fn tree_row(
     let value = node.last.as_ref().map(|message| preview(&message.payload));
     // Beside another value, the badge alone would say that that one is retained.
     let retained = retained.map(|it| {
-        let is_last = node
-            .last
-            .as_ref()
-            .is_some_and(|last| is_beginning(&last.payload, it));
+        let is_last = node.last.as_ref().is_some_and(|last| it.is_of(last));
         match is_last {
             true => "retained".to_owned(),
             false => format!("retained: {}", preview(&it.payload)),
@@ -393,10 +390,6 @@ fn tree_row(
             </span>
         </div>
     }
-}
-
-fn is_beginning(payload: &[u8], retained: &Value) -> bool {
-    payload.len() == retained.payload_bytes && payload.starts_with(&retained.payload)
 }
 
 #[derive(PartialEq, Properties)]
@@ -469,6 +462,7 @@ fn Topic(props: &TopicProps) -> Html {
                 if !is_retained_last {
                     <h3>{ "Retained message" }</h3>
                     <PayloadView payload={Rc::clone(retained)} />
+                    { properties(retained) }
                 }
                 <button type="button" onclick={delete} data-testid="delete-retained">
                     { "Clear retained value" }
@@ -495,19 +489,8 @@ fn use_retained_of(topic: &str) -> Option<(Rc<Message>, Option<u64>)> {
         let Answer::Retained { messages, .. } = &**answer else {
             return None;
         };
-        messages.first().map(|it| {
-            let message = Message {
-                topic: it.topic.clone(),
-                payload: it.payload.clone(),
-                qos: it.qos,
-                retain: true,
-                dup: false,
-                properties: MessageProperties::default(),
-                subscription_identifiers: Vec::new(),
-                received_at: it.published,
-            };
-            (Rc::new(message), it.expires.map(|at| at.as_ms()))
-        })
+        let message = messages.first()?;
+        Some((Rc::new(message.clone()), retained::expires(message)))
     });
     (*told).clone()
 }
@@ -539,4 +522,22 @@ fn plot(numbers: &Numbers) -> Plotted {
         series: numbers.values().to_vec(),
     };
     (series.collect(), Rc::new(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_go_to_the_next_name_that_begins_with_them() {
+        let names = ["attic", "Garden", "garage", "hall"].map(str::to_owned);
+        let mut typed = Typed::default();
+        assert_eq!(typed.find("g", 1_000.0, &names, Some(0)), Some(1));
+        // More letters may keep it, and a pause begins another name.
+        assert_eq!(typed.find("a", 1_100.0, &names, Some(1)), Some(1));
+        assert_eq!(typed.find("r", 1_200.0, &names, Some(1)), Some(1));
+        assert_eq!(typed.find("a", 1_300.0, &names, Some(1)), Some(2));
+        assert_eq!(typed.find("a", 9_000.0, &names, Some(2)), Some(0));
+        assert_eq!(typed.find("x", 20_000.0, &names, None), None);
+    }
 }

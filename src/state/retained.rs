@@ -1,10 +1,10 @@
 //! What the broker retains, as it says, and as messages with the RETAIN flag have told since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::rc::Rc;
 
-use tabmq_worker::api::{Message, QoS, RetainedMessage};
+use tabmq_worker::api::{Message, QoS};
 
 /// Topics that are kept here.
 const TOPICS_MAX: usize = 50_000;
@@ -18,21 +18,39 @@ pub(crate) struct Retained {
     values: BTreeMap<Rc<str>, Value>,
     /// Whether the broker has told everything.
     is_complete: bool,
+    /// The topics of which the broker told last that nothing is retained any more: the message that deleted it may come later.
+    gone: VecDeque<Rc<str>>,
 }
+
+/// Topics that are remembered so.
+const GONE_MAX: usize = 200;
 
 /// A retained message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Value {
-    /// The beginning of its payload.
+    /// The beginning of its payload, [`PAYLOAD_BYTES`] at most.
     pub(crate) payload: Rc<[u8]>,
-    /// Bytes of its whole payload.
-    pub(crate) payload_bytes: usize,
     pub(crate) qos: QoS,
     /// When it expires, in Unix milliseconds.
     pub(crate) expires: Option<u64>,
 }
 
 impl Value {
+    fn of(message: &Message) -> Self {
+        let payload = &message.payload;
+        Self {
+            payload: payload.get(..PAYLOAD_BYTES).unwrap_or(payload).into(),
+            qos: message.qos,
+            expires: expires(message),
+        }
+    }
+
+    /// Whether it is this message's, as far as it is kept.
+    pub(crate) fn is_of(&self, message: &Message) -> bool {
+        let payload = &message.payload;
+        *self.payload == *payload.get(..PAYLOAD_BYTES).unwrap_or(payload)
+    }
+
     fn is_there(&self, now_ms: u64) -> bool {
         self.expires.is_none_or(|at| now_ms < at)
     }
@@ -48,13 +66,7 @@ impl Retained {
             self.values.remove(&*message.topic);
             return;
         }
-        let lasts_s = message.properties.message_expiry_interval;
-        let value = Value {
-            payload: beginning(&message.payload),
-            payload_bytes: message.payload.len(),
-            qos: message.qos,
-            expires: lasts_s.map(|it| message.received_at.as_ms() + u64::from(it) * 1_000),
-        };
+        let value = Value::of(message);
         self.set(&message.topic, value);
     }
 
@@ -63,7 +75,7 @@ impl Retained {
     pub(crate) fn tell(
         &mut self,
         after: Option<&str>,
-        messages: &[RetainedMessage],
+        messages: &[Message],
         reached: Option<&str>,
     ) -> Vec<Rc<str>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -78,14 +90,11 @@ impl Retained {
         let gone: Vec<Rc<str>> = gone.filter(|it| !is_told(it)).cloned().collect();
         for topic in &gone {
             self.values.remove(topic);
+            self.gone.truncate(GONE_MAX - 1);
+            self.gone.push_front(Rc::clone(topic));
         }
         for message in messages {
-            let value = Value {
-                payload: beginning(&message.payload),
-                payload_bytes: usize::try_from(message.payload_bytes).unwrap_or(usize::MAX),
-                qos: message.qos,
-                expires: message.expires.map(|at| at.as_ms()),
-            };
+            let value = Value::of(message);
             if self.values.get(&*message.topic) != Some(&value) {
                 self.set(&message.topic, value);
             }
@@ -97,6 +106,12 @@ impl Retained {
     /// There is no broker that could say what it retains.
     pub(crate) fn is_not_told(&mut self) {
         self.is_complete = false;
+    }
+
+    /// Whether this empty message is the one that deleted what was retained, of which the broker has told before.
+    pub(crate) fn is_deletion(&mut self, message: &Message) -> bool {
+        let place = self.gone.iter().position(|it| **it == *message.topic);
+        message.payload.is_empty() && place.and_then(|it| self.gone.remove(it)).is_some()
     }
 
     fn set(&mut self, topic: &str, value: Value) {
@@ -120,8 +135,10 @@ impl Retained {
 /// Bytes of a payload that are asked for and kept.
 pub(crate) const PAYLOAD_BYTES: usize = 256;
 
-fn beginning(payload: &[u8]) -> Rc<[u8]> {
-    payload.get(..PAYLOAD_BYTES).unwrap_or(payload).into()
+/// When a message expires, in Unix milliseconds.
+pub(crate) fn expires(message: &Message) -> Option<u64> {
+    let lasts_s = message.properties.message_expiry_interval;
+    lasts_s.map(|it| message.received_at.as_ms() + u64::from(it) * 1_000)
 }
 
 #[cfg(test)]
@@ -136,17 +153,6 @@ mod tests {
         let mut message = (*message(topic, payload)).clone();
         message.retain = true;
         message
-    }
-
-    fn told(topic: &str, payload: &[u8]) -> RetainedMessage {
-        RetainedMessage {
-            topic: topic.to_owned(),
-            payload: payload.to_vec(),
-            payload_bytes: u32::try_from(payload.len()).unwrap(),
-            qos: QoS::AtMostOnce,
-            published: Time::from_ms(0),
-            expires: None,
-        }
     }
 
     fn topics(retained: &Retained) -> Vec<&str> {
@@ -170,14 +176,17 @@ mod tests {
         for topic in ["$x", "a", "b", "c"] {
             retained.hear(&heard(topic, b"1"));
         }
-        let gone = retained.tell(None, &[told("b", b"2")], Some("b"));
+        let gone = retained.tell(None, &[heard("b", b"2")], Some("b"));
         assert_eq!(gone, ["a".into()]);
         assert_eq!(topics(&retained), ["$x", "b", "c"]);
         assert_eq!(&*retained.get("b", 0).unwrap().payload, b"2");
         assert_eq!(retained.count(0), None);
-        let gone = retained.tell(Some("b"), &[told("d", b"1")], None);
+        let gone = retained.tell(Some("b"), &[heard("d", b"1")], None);
         assert_eq!(gone, ["c".into()]);
         assert_eq!(retained.count(0), Some(3));
+        assert!(!retained.is_deletion(&message("c", b"1")));
+        assert!(retained.is_deletion(&message("c", b"")));
+        assert!(!retained.is_deletion(&message("c", b"")));
         retained.is_not_told();
         assert_eq!(retained.count(0), None);
     }
@@ -191,8 +200,9 @@ mod tests {
         retained.hear(&short);
         assert!(retained.get("a", LATER + 2_999).is_some());
         assert!(retained.get("a", LATER + 3_000).is_none());
-        let mut message = told("b", b"1");
-        message.expires = Some(Time::from_ms(LATER));
+        let mut message = heard("b", b"1");
+        message.received_at = Time::from_ms(LATER - 1_000);
+        message.properties.message_expiry_interval = Some(1);
         retained.tell(None, &[message], None);
         let counts = [LATER - 1, LATER].map(|now| retained.count(now));
         assert_eq!(counts, [Some(1), Some(0)]);

@@ -5,9 +5,7 @@
 
 mod questions;
 
-pub use questions::{
-    Answer, DropReason, Dropped, Granted, Load, Question, Receiver, RetainedMessage, SessionInfo,
-};
+pub use questions::{Answer, DropReason, Dropped, Granted, Load, Question, Receiver, SessionInfo};
 
 use core::fmt;
 
@@ -507,7 +505,7 @@ pub enum DisconnectCause {
 }
 
 /// A message as it arrived.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Topic name.
     pub topic: String,

@@ -6,10 +6,11 @@ use broker::sorted::Map;
 use broker::{Broker, ConnId, SessionView, SubscriptionView, TopicFilter, TopicName};
 
 use crate::api::{
-    Answer, DropReason, Dropped, Granted, Load, Problem, QoS, Question, Receiver, RetainedMessage,
+    Answer, DropReason, Dropped, Granted, Load, Message, Problem, QoS, Question, Receiver,
     SessionInfo,
 };
 use crate::names::TabId;
+use crate::packets;
 
 /// Sessions, or receivers, of one answer: it is one frame, which holds up all others.
 const ENTRIES_MAX: usize = 1_000;
@@ -157,37 +158,26 @@ fn retained(
     let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     // Also an answer to somebody who wants none goes on: else it would never come to the end.
     let at_most = size(at_most).clamp(1, ENTRIES_MAX);
-    let payload_bytes = size(payload_bytes).min(BYTES_MAX);
-    let (views, mut reached) = broker.retained(
-        &topic_filter,
-        after.as_ref(),
-        at_most,
-        LOOKS_MAX,
-        payload_bytes,
-    );
+    let (found, mut reached) = broker.retained(&topic_filter, after.as_ref(), at_most, LOOKS_MAX);
     let mut room = BYTES_MAX;
-    let mut messages: Vec<RetainedMessage> = Vec::new();
-    for view in views {
-        let bytes = view.topic.as_str().len() + view.payload.len() + ENTRY_BYTES;
+    let mut messages: Vec<Message> = Vec::new();
+    for (published, mut packet) in found {
+        packet.payload.truncate(size(payload_bytes).min(BYTES_MAX));
+        let bytes = packet.topic_name.len()
+            + packet.payload.len()
+            + broker::properties_bytes(&packet.properties)
+            + ENTRY_BYTES;
         match room.checked_sub(bytes) {
             Some(left) => room = left,
             // One always fits, so that there is a topic to go on after.
             None if messages.is_empty() => room = 0,
             None => {
-                reached = messages
-                    .last()
-                    .and_then(|it| TopicName::parse(&it.topic).ok());
+                let last = messages.last();
+                reached = last.and_then(|it| TopicName::parse(&it.topic).ok());
                 break;
             }
         }
-        messages.push(RetainedMessage {
-            topic: view.topic.as_str().to_owned(),
-            payload_bytes: small(view.payload_bytes),
-            payload: view.payload,
-            qos: qos(view.qos),
-            published: view.published,
-            expires: view.expires,
-        });
+        messages.push(packets::message(packet, published));
     }
     Answer::Retained {
         messages,

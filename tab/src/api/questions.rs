@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-use broker::{Stats, Time};
+use broker::Stats;
 use serde::{Deserialize, Serialize};
 
-use super::{Problem, QoS};
+use super::{Message, Problem, QoS};
 use crate::names::TabId;
 
 /// A question to the broker, wherever it is. Asking changes nothing.
@@ -62,8 +62,8 @@ pub enum Answer {
     Refused(Problem),
     /// Retained messages.
     Retained {
-        /// Ordered by topic, byte by byte.
-        messages: Vec<RetainedMessage>,
+        /// Ordered by topic, byte by byte; received when they were published, with the beginning of their payload.
+        messages: Vec<Message>,
         /// The topic to go on after, if there may be more. Up to it, these are all.
         reached: Option<String>,
     },
@@ -72,24 +72,6 @@ pub enum Answer {
         /// Ordered by client id; one for each client and reason. At most 1,000.
         drops: Vec<Dropped>,
     },
-}
-
-/// A retained message as it is in the broker now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetainedMessage {
-    /// Topic name.
-    pub topic: String,
-    /// The beginning of its payload.
-    #[serde(with = "serde_bytes")]
-    pub payload: Vec<u8>,
-    /// Bytes of its whole payload.
-    pub payload_bytes: u32,
-    /// The QoS it was published with.
-    pub qos: QoS,
-    /// When it was published.
-    pub published: Time,
-    /// When it expires; `None`: never.
-    pub expires: Option<Time>,
 }
 
 /// Messages that one client did not get, for one reason.
