@@ -72,6 +72,19 @@ pub(crate) fn use_history(on_move: Callback<()>) {
     });
 }
 
+/// Where an element begins in the window, in CSS pixels from its top.
+pub(crate) fn top_of(element: &web_sys::Element) -> Option<f64> {
+    let method = js_sys::Reflect::get(element, &"getBoundingClientRect".into()).ok()?;
+    let rectangle = method
+        .dyn_into::<js_sys::Function>()
+        .ok()?
+        .call0(element)
+        .ok()?;
+    js_sys::Reflect::get(&rectangle, &"top".into())
+        .ok()?
+        .as_f64()
+}
+
 /// The form that an element of this `data-testid` is in.
 pub(crate) fn form_of(testid: &str) -> Option<web_sys::HtmlFormElement> {
     let document = web_sys::window()?.document()?;

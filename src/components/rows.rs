@@ -8,7 +8,7 @@ use wasm_bindgen::closure::Closure;
 use web_sys::{HtmlElement, ResizeObserver};
 use yew::prelude::*;
 
-use crate::words;
+use crate::{page, words};
 
 /// Rows that are drawn above and below what can be seen, so that a quick scroll meets no gap.
 const MARGIN: usize = 20;
@@ -101,6 +101,28 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
             }
         })
     };
+    // Under a pointer that rests on the first row, the button that appears there is none: a click is meant for the row.
+    let is_armed = use_state_eq(|| true);
+    let is_shown = props.newcomers > 0;
+    let on_pointer = {
+        let (list, hold, is_armed) = (list.clone(), hold.clone(), is_armed.setter());
+        Callback::from(move |event: PointerEvent| {
+            hold.emit(Touch::Pointed);
+            let top = list.cast::<web_sys::Element>();
+            let top = top.and_then(|it| page::top_of(&it)).unwrap_or_default();
+            let is_on_first = f64::from(event.client_y()) - top < height as f64;
+            if !(is_on_first && is_shown) {
+                is_armed.set(!is_on_first);
+            }
+        })
+    };
+    let on_leave = {
+        let (hold, is_armed) = (hold.clone(), is_armed.setter());
+        Callback::from(move |_: PointerEvent| {
+            hold.emit(Touch::Left);
+            is_armed.set(true);
+        })
+    };
     let on_resume = {
         let (list, hold, resume) = (list.clone(), hold.clone(), props.onresume.clone());
         Callback::from(move |_: MouseEvent| {
@@ -118,15 +140,15 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
 
     let on_key = {
         let (len, selected) = (props.len, props.selected);
-        let page = window.rows.max(2) - 1;
+        let page_rows = window.rows.max(2) - 1;
         let (select, other) = (props.onselect.clone(), props.onkey.clone());
         Callback::from(move |event: KeyboardEvent| {
             let last = len.saturating_sub(1);
             let to = match event.key().as_str() {
                 "ArrowDown" => selected.map_or(0, |it| (it + 1).min(last)),
                 "ArrowUp" => selected.map_or(0, |it| it.saturating_sub(1)),
-                "PageDown" => selected.map_or(0, |it| (it + page).min(last)),
-                "PageUp" => selected.map_or(0, |it| it.saturating_sub(page)),
+                "PageDown" => selected.map_or(0, |it| (it + page_rows).min(last)),
+                "PageUp" => selected.map_or(0, |it| it.saturating_sub(page_rows)),
                 "Home" => 0,
                 "End" => last,
                 "Escape" if selected.is_some() => {
@@ -159,14 +181,14 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
             onscroll={on_scroll}
             onkeydown={on_key}
             // A pointer that rests where a list appears has not been aimed at anything yet.
-            onpointermove={hold.reform(|_: PointerEvent| Touch::Pointed)}
-            onpointerdown={hold.reform(|_: PointerEvent| Touch::Pointed)}
-            onpointerleave={hold.reform(|_: PointerEvent| Touch::Left)}
+            onpointermove={on_pointer.clone()}
+            onpointerdown={on_pointer}
+            onpointerleave={on_leave}
             data-testid={&props.testid}
         >
             if props.newcomers > 0 {
                 // For the pointer, which holds the list: without one it goes on by Escape and Home.
-                <div class="rows-new" aria-hidden="true">
+                <div class={classes!("rows-new", (!*is_armed).then_some("rows-new-idle"))} aria-hidden="true">
                     <button type="button" tabindex="-1" onclick={on_resume} data-testid="rows-resume">
                         { words::newcomers(props.newcomers) }
                     </button>
