@@ -118,7 +118,7 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
             </legend>
             <div class="actions">{ for Order::ALL.map(button) }</div>
             if !props.has_others {
-                <p id="trial-reason" class="field-hint" data-testid="trial-reason">{ words::SECOND_TAB_FIRST }</p>
+                <p id="trial-reason" class="check" data-testid="trial-reason">{ words::SECOND_TAB_FIRST }</p>
             } else {
                 <label class="check">
                     <input type="checkbox" checked={*wants_stream} onchange={toggle} data-testid="trial-stream" />
