@@ -18,6 +18,7 @@ mod performance;
 mod publish;
 mod routing;
 mod rows;
+mod share;
 mod subscriptions;
 mod tabs;
 mod topics;

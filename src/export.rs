@@ -32,7 +32,7 @@ pub(crate) fn events(log: &EventLog) {
     let lines = log.oldest_first().map(|heard| {
         let event = json!({
             "at": page::iso_time(heard.event.at.as_ms()),
-            "event": heard.event.kind.to_string(),
+            "event": heard.words(),
         });
         event.to_string() + "\n"
     });

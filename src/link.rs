@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use tabmq_worker::BusOptions;
-use tabmq_worker::api::{ConnectOptions, Durability};
+use tabmq_worker::api::{ConnectOptions, Durability, QoS, RetainHandling, Subscription};
+
+use crate::payload::Format;
+use crate::words;
 
 /// Channel of a page whose link names none.
 const CHANNEL_DEFAULT: &str = "mqtt-demo";
@@ -11,11 +14,14 @@ const CHANNEL_DEFAULT: &str = "mqtt-demo";
 /// Topic filter of a page whose link says nothing about subscriptions.
 const TOPIC_FILTER_DEFAULT: &str = "#";
 
-/// A set-up as a query string: `?channel=name&durability=strict&client_id=…&subscribe=filter,filter&view=topics`.
+/// Settings as a query string: `?channel=name&durability=strict&client_id=…&subscribe=filter,filter;qos=1&view=topics`.
 ///
-/// An empty `subscribe=` subscribes to nothing. Within `subscribe`, a comma or a percent sign that belongs to a filter is
-/// itself percent-encoded before the whole value is, so that any standard tool may write or read the link. A `+` is
-/// always itself and never a space: it is a wildcard far more often.
+/// An empty `subscribe=` subscribes to nothing. Options of a subscription follow its filter, each behind a semicolon: `qos=0`,
+/// `nl` (No Local), `rap=0` (no Retain As Published), `rh=1` or `2` (Retain Handling), `id=7`. Within `subscribe`, a comma, a
+/// semicolon or a percent sign that belongs to a filter is itself percent-encoded before the whole value is, so that any
+/// standard tool may write or read the link. A `+` is always itself and never a space: it is a wildcard far more often.
+///
+/// `filter` and `search` are those of the log; `topic`, `payload`, `format`, `qos` and `retain` are the message in the form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) channel: String,
@@ -24,8 +30,46 @@ pub(crate) struct Link {
     pub(crate) clean_start: bool,
     pub(crate) session_expiry_interval: u32,
     pub(crate) keep_alive: u16,
-    pub(crate) topic_filters: Vec<String>,
+    pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) view: View,
+    /// The topic filter of the log.
+    pub(crate) filter: String,
+    /// The search in the log.
+    pub(crate) search: String,
+    pub(crate) draft: Option<Draft>,
+}
+
+/// A message that is not published yet, as it was typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Draft {
+    pub(crate) topic: String,
+    pub(crate) payload: String,
+    pub(crate) format: Format,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+}
+
+/// Bytes of a payload that a link carries: servers and messengers cut longer ones.
+pub(crate) const DRAFT_BYTES_MAX: usize = 2_000;
+
+/// A subscription as the app makes it, unless somebody wants another one.
+pub(crate) fn subscription(topic_filter: &str) -> Subscription {
+    Subscription {
+        topic_filter: topic_filter.to_owned(),
+        // The most, so that every message arrives with the QoS it was published with.
+        qos: QoS::ExactlyOnce,
+        // So that a message shows whether it was published to be retained.
+        retain_as_published: true,
+        ..Subscription::default()
+    }
+}
+
+/// Whether a broker can grant it, as far as that is certain.
+pub(crate) fn is_grantable(subscription: &Subscription) -> bool {
+    let filter = &subscription.topic_filter;
+    // A shared subscription with No Local is a protocol error. [MQTT-3.8.3-4]
+    let is_shared = filter.starts_with("$share/");
+    words::filter_problem(filter).is_none() && !(is_shared && subscription.no_local)
 }
 
 /// What of the bus the page shows.
@@ -80,8 +124,11 @@ impl Default for Link {
             clean_start,
             session_expiry_interval,
             keep_alive,
-            topic_filters: vec![TOPIC_FILTER_DEFAULT.to_owned()],
+            subscriptions: vec![subscription(TOPIC_FILTER_DEFAULT)],
             view: View::default(),
+            filter: String::new(),
+            search: String::new(),
+            draft: None,
         }
     }
 }
@@ -90,7 +137,8 @@ impl Link {
     /// Reads a query string, with or without its `?`. What it does not know or understand, it leaves at the default.
     pub(crate) fn parse(query: &str) -> Self {
         let mut link = Self::default();
-        let mut topic_filters = None;
+        let mut subscriptions = None;
+        let mut draft = None::<Draft>;
         for pair in query.trim_start_matches('?').split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = decode(value);
@@ -104,14 +152,28 @@ impl Link {
                         value.parse().unwrap_or(link.session_expiry_interval);
                 }
                 "keep_alive" => link.keep_alive = value.parse().unwrap_or(link.keep_alive),
-                "subscribe" => topic_filters
+                "subscribe" => subscriptions
                     .get_or_insert_with(Vec::new)
-                    .extend(value.split(',').filter(|f| !f.is_empty()).map(decode)),
+                    .extend(value.split(',').filter(|f| !f.is_empty()).map(parse_one)),
                 "view" => link.view = View::named(&value).unwrap_or(link.view),
+                "filter" => link.filter = value,
+                "search" => link.search = value,
+                "topic" => draft.get_or_insert_default().topic = value,
+                "payload" => draft.get_or_insert_default().payload = value,
+                "format" => {
+                    let format = Format::ALL
+                        .into_iter()
+                        .find(|it| it.name().eq_ignore_ascii_case(&value));
+                    draft.get_or_insert_default().format = format.unwrap_or_default();
+                }
+                "qos" => draft.get_or_insert_default().qos = parse_qos(&value).unwrap_or_default(),
+                "retain" => draft.get_or_insert_default().retain = value != "false",
                 _ => {}
             }
         }
-        link.topic_filters = topic_filters.unwrap_or(link.topic_filters);
+        link.subscriptions = subscriptions.unwrap_or(link.subscriptions);
+        // A payload alone has no topic to go to.
+        link.draft = draft.filter(|it| !it.topic.is_empty());
         link
     }
 
@@ -156,14 +218,31 @@ impl Link {
         if self.keep_alive != default.keep_alive {
             pairs.push(format!("keep_alive={}", self.keep_alive));
         }
-        if self.topic_filters != default.topic_filters {
-            let escape = |filter: &String| filter.replace('%', "%25").replace(',', "%2C");
-            let filters: Vec<_> = self
-                .topic_filters
-                .iter()
-                .map(|f| encode(&escape(f)))
-                .collect();
-            pairs.push(format!("subscribe={}", filters.join(",")));
+        if self.subscriptions != default.subscriptions {
+            let all: Vec<String> = self.subscriptions.iter().map(write_one).collect();
+            pairs.push(format!("subscribe={}", all.join(",")));
+        }
+        if !self.filter.is_empty() {
+            pairs.push(format!("filter={}", encode(&self.filter)));
+        }
+        if !self.search.is_empty() {
+            pairs.push(format!("search={}", encode(&self.search)));
+        }
+        if let Some(draft) = &self.draft {
+            let standard = Draft::default();
+            pairs.push(format!("topic={}", encode(&draft.topic)));
+            if !draft.payload.is_empty() {
+                pairs.push(format!("payload={}", encode(&draft.payload)));
+            }
+            if draft.format != standard.format {
+                pairs.push(format!("format={}", draft.format.name().to_lowercase()));
+            }
+            if draft.qos != standard.qos {
+                pairs.push(format!("qos={}", words::qos_level(draft.qos)));
+            }
+            if draft.retain {
+                pairs.push("retain=true".to_owned());
+            }
         }
         if self.view != default.view {
             pairs.push(format!("view={}", self.view.name()));
@@ -175,12 +254,79 @@ impl Link {
         }
     }
 
-    /// The link for one more tab: the same set-up without the client id, because two connections of one client id take
-    /// each other over.
+    /// The link for one more tab: the same settings without the client ID, because two connections of one client ID take
+    /// each other over, and without what is looked for and typed here.
     pub(crate) fn for_another_tab(mut self) -> Self {
         self.client_id.clear();
+        self.filter.clear();
+        self.search.clear();
+        self.draft = None;
         self
     }
+}
+
+/// A subscription within a link, without the percent signs of the link itself.
+fn parse_one(text: &str) -> Subscription {
+    let mut parts = text.split(';');
+    let mut it = subscription(&decode(parts.next().unwrap_or_default()));
+    for part in parts {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        match name {
+            "qos" => it.qos = parse_qos(value).unwrap_or(it.qos),
+            "nl" => it.no_local = true,
+            "rap" => it.retain_as_published = value != "0",
+            "rh" => {
+                it.retain_handling = match value {
+                    "1" => RetainHandling::SendIfNew,
+                    "2" => RetainHandling::DoNotSend,
+                    _ => RetainHandling::SendAtSubscribe,
+                }
+            }
+            "id" => {
+                it.identifier = value
+                    .parse()
+                    .ok()
+                    .filter(|id| (1..=268_435_455).contains(id))
+            }
+            _ => {}
+        }
+    }
+    it
+}
+
+/// What [`parse_one`] reads, percent-encoded for a link.
+fn write_one(it: &Subscription) -> String {
+    let escaped = it.topic_filter.replace('%', "%25");
+    let escaped = escaped.replace(',', "%2C").replace(';', "%3B");
+    let mut text = encode(&escaped);
+    let usual = subscription(&it.topic_filter);
+    if it.qos != usual.qos {
+        let _ = write!(text, ";qos={}", words::qos_level(it.qos));
+    }
+    if it.no_local {
+        text.push_str(";nl");
+    }
+    if !it.retain_as_published {
+        text.push_str(";rap=0");
+    }
+    match it.retain_handling {
+        RetainHandling::SendAtSubscribe => {}
+        RetainHandling::SendIfNew => text.push_str(";rh=1"),
+        RetainHandling::DoNotSend => text.push_str(";rh=2"),
+    }
+    if let Some(id) = it.identifier {
+        let _ = write!(text, ";id={id}");
+    }
+    text
+}
+
+fn parse_qos(level: &str) -> Option<QoS> {
+    Some(match level {
+        "0" => QoS::AtMostOnce,
+        "1" => QoS::AtLeastOnce,
+        "2" => QoS::ExactlyOnce,
+        _ => return None,
+    })
 }
 
 /// Every durability, from the one of a link that names none.
@@ -255,14 +401,15 @@ mod tests {
     use super::*;
 
     fn filters(query: &str) -> Vec<String> {
-        Link::parse(query).topic_filters
+        let subscriptions = Link::parse(query).subscriptions.into_iter();
+        subscriptions.map(|it| it.topic_filter).collect()
     }
 
     #[test]
     fn a_bare_page_joins_the_demo_and_subscribes_to_everything() {
         let link = Link::parse("");
         assert_eq!(link.channel, "mqtt-demo");
-        assert_eq!(link.topic_filters, ["#"]);
+        assert_eq!(link.subscriptions, [subscription("#")]);
         assert_eq!(link.query(), "");
     }
 
@@ -293,10 +440,35 @@ mod tests {
             clean_start: false,
             session_expiry_interval: u32::MAX,
             keep_alive: 0,
-            topic_filters: ["a,b", "50%2C/+/#", "$share/g/x y", "ü"]
-                .map(str::to_owned)
-                .to_vec(),
+            subscriptions: vec![
+                subscription("a,b;qos=1"),
+                Subscription {
+                    qos: QoS::AtMostOnce,
+                    no_local: true,
+                    retain_as_published: false,
+                    ..subscription("50%2C/+/#")
+                },
+                Subscription {
+                    retain_handling: RetainHandling::SendIfNew,
+                    identifier: Some(7),
+                    ..subscription("$share/g/x y")
+                },
+                Subscription {
+                    qos: QoS::AtLeastOnce,
+                    retain_handling: RetainHandling::DoNotSend,
+                    ..subscription("ü")
+                },
+            ],
             view: View::Failover,
+            filter: "a/+".to_owned(),
+            search: "x&y =z".to_owned(),
+            draft: Some(Draft {
+                topic: "a b".to_owned(),
+                payload: "{\"a\": 1}\n".to_owned(),
+                format: Format::Json,
+                qos: QoS::ExactlyOnce,
+                retain: true,
+            }),
         };
         assert_eq!(Link::parse(&link.query()), link);
         assert!(link.query().is_ascii());
@@ -312,5 +484,19 @@ mod tests {
     fn another_tab_gets_its_own_client_id() {
         let link = Link::parse("?channel=c&client_id=me");
         assert_eq!(link.for_another_tab().query(), "?channel=c");
+        let link = Link::parse("?search=x&filter=a&topic=t&payload=p");
+        assert_eq!(link.for_another_tab().query(), "");
+    }
+
+    #[test]
+    fn what_no_broker_grants_is_known() {
+        assert!(is_grantable(&subscription("a/+/#")));
+        assert!(!is_grantable(&subscription("a/#/b")));
+        let shared = subscription("$share/g/a");
+        assert!(is_grantable(&shared));
+        assert!(!is_grantable(&Subscription {
+            no_local: true,
+            ..shared
+        }));
     }
 }

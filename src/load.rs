@@ -25,6 +25,8 @@ struct Inner {
     /// Publishes without an answer, of every run.
     pending: Cell<usize>,
     runs: Cell<u32>,
+    /// What the broker had dropped for others when the run began.
+    dropped_before: Cell<u64>,
     tick: Frame,
 }
 
@@ -36,6 +38,8 @@ pub(crate) struct Progress {
     pub(crate) seconds: f64,
     pub(crate) totals: Totals,
     pub(crate) on_their_way: usize,
+    /// What the broker had dropped for other clients when the run began.
+    pub(crate) dropped_before: u64,
 }
 
 impl LoadGenerator {
@@ -50,6 +54,7 @@ impl LoadGenerator {
                 subscriber: RefCell::default(),
                 pending: Cell::default(),
                 runs: Cell::default(),
+                dropped_before: Cell::default(),
                 tick: Frame::new(move || {
                     if let Some(inner) = weak.upgrade() {
                         inner.tick();
@@ -59,9 +64,11 @@ impl LoadGenerator {
         }))
     }
 
-    /// Begins a run, once the broker has granted the subscription; an earlier run ends.
-    pub(crate) fn start(&self, plan: Plan) {
+    /// Begins a run, once the broker has granted the subscription; an earlier run ends. The broker has dropped so many messages
+    /// for other clients before.
+    pub(crate) fn start(&self, plan: Plan, dropped_before: u64) {
         let inner = Rc::clone(&self.0);
+        inner.dropped_before.set(dropped_before);
         inner.runs.set(inner.runs.get() + 1);
         let number = inner.runs.get();
         let topic_filter = format!("{}/#", inner.topic());
@@ -106,6 +113,7 @@ impl LoadGenerator {
             seconds: run.seconds(page::now_ms()),
             totals: run.stream.totals(),
             on_their_way: run.stream.on_their_way(),
+            dropped_before: self.0.dropped_before.get(),
         })
     }
 

@@ -20,6 +20,7 @@ mod state;
 mod store;
 mod uplot;
 mod values;
+mod watch;
 mod words;
 
 use components::app::{App, AppProps};

@@ -4,12 +4,17 @@
 use tabmq_worker::api::{Publication, QoS, Subscription};
 use tabmq_worker::hooks::{use_bus, use_bus_status, use_client};
 use tabmq_worker::{BusHandle, BusStatus, Client, Fault, TabId};
+use yew::platform::spawn_local;
 use yew::prelude::*;
 
 use crate::page;
+use crate::state::Action;
 
 /// How long a frozen worker does nothing. The others wait for a second at most.
 pub(crate) const FREEZE_MS: u32 = 10_000;
+
+/// How long a worker that was frozen may take to learn that another tab is the broker.
+const THAW_MS: u32 = 500;
 
 /// What a tab can be told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +38,21 @@ impl Order {
         }
     }
 
-    fn carry_out(self, bus: &BusHandle) {
+    fn carry_out(self, bus: &BusHandle, dispatch: &Callback<Action>) {
         match self {
             Self::Close => page::close(),
             Self::Crash => bus.cause(Fault::Crash),
-            Self::Freeze => bus.cause(Fault::Hang { ms: FREEZE_MS }),
+            Self::Freeze => {
+                bus.cause(Fault::Hang { ms: FREEZE_MS });
+                // The worker says nothing meanwhile, so the page has to know that what it said before is no longer so.
+                let until = page::unix_ms() + f64::from(FREEZE_MS);
+                dispatch.emit(Action::Frozen(Some(until)));
+                let dispatch = dispatch.clone();
+                spawn_local(async move {
+                    page::pause(FREEZE_MS + THAW_MS).await;
+                    dispatch.emit(Action::Frozen(None));
+                });
+            }
         }
     }
 }
@@ -60,10 +75,10 @@ fn topic(tab: TabId) -> String {
 }
 
 /// Gives a tab an order.
-pub(crate) fn give(client: &Client, tab: TabId, order: Order) {
+pub(crate) fn give(client: &Client, tab: TabId, order: Order, dispatch: &Callback<Action>) {
     let bus = client.bus();
     if bus.tab_id() == Some(tab) {
-        return order.carry_out(bus);
+        return order.carry_out(bus, dispatch);
     }
     // Whether it was carried out is seen in the roster.
     drop(client.publish(Publication {
@@ -76,25 +91,26 @@ pub(crate) fn give(client: &Client, tab: TabId, order: Order) {
 
 /// Carries out what this tab is told to do.
 #[hook]
-pub(crate) fn use_orders() {
+pub(crate) fn use_orders(dispatch: &Callback<Action>) {
     let (bus, client, status) = (use_bus(), use_client(), use_bus_status());
     let tab = match status {
         BusStatus::Open(tab) => Some(tab),
         BusStatus::Starting | BusStatus::Refused(_) | BusStatus::Failed(_) => None,
     };
-    use_effect_with((bus, client, tab), |(bus, client, tab)| {
+    let seen = (bus, client, tab, dispatch.clone());
+    use_effect_with(seen, |(bus, client, tab, dispatch)| {
         let subscriber = tab.map(|tab| {
             let wanted = Subscription {
                 topic_filter: topic(tab),
                 qos: QoS::AtLeastOnce,
                 ..Subscription::default()
             };
-            let bus = bus.clone();
+            let (bus, dispatch) = (bus.clone(), dispatch.clone());
             client.subscribe(wanted, move |message| {
                 let mut orders = Order::ALL.into_iter();
                 let order = orders.find(|order| order.name().as_bytes() == message.payload);
                 if let Some(order) = order {
-                    order.carry_out(&bus);
+                    order.carry_out(&bus, &dispatch);
                 }
             })
         });

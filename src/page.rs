@@ -28,12 +28,70 @@ pub(crate) fn is_loading() -> bool {
     document.is_some_and(|document| document.ready_state() != "complete")
 }
 
-/// Puts the query string into the address bar; neither loads anything nor adds to the history.
-pub(crate) fn show_query(query: &str) {
+/// This page's address with another query string, for another program.
+pub(crate) fn whole_address(query: &str) -> String {
+    let origin = web_sys::window()
+        .and_then(|window| window.location().origin().ok())
+        .unwrap_or_default();
+    format!("{origin}{}", address(query))
+}
+
+/// Puts the query string into the address bar, and loads nothing. As an entry of its own, the browser's Back leads from it to
+/// the one before.
+pub(crate) fn show_query(query: &str, as_entry: bool) {
     if let Some(history) = web_sys::window().and_then(|window| window.history().ok()) {
+        let address = address(query);
         // A browser refuses when it is asked too often; the next change brings the address up to date.
-        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&address(query)));
+        let _ = match as_entry {
+            true => history.push_state_with_url(&JsValue::NULL, "", Some(&address)),
+            false => history.replace_state_with_url(&JsValue::NULL, "", Some(&address)),
+        };
     }
+}
+
+/// Calls `on_move` when somebody goes back or forward in the history of this page.
+#[hook]
+pub(crate) fn use_history(on_move: Callback<()>) {
+    use_effect_with(on_move, |on_move| {
+        let on_move = on_move.clone();
+        let listener = Closure::<dyn FnMut()>::new(move || on_move.emit(()));
+        let window = web_sys::window();
+        if let Some(window) = &window {
+            // The listener is a function, which is all that can fail.
+            let _ = window
+                .add_event_listener_with_callback("popstate", listener.as_ref().unchecked_ref());
+        }
+        move || {
+            if let Some(window) = window {
+                let _ = window.remove_event_listener_with_callback(
+                    "popstate",
+                    listener.as_ref().unchecked_ref(),
+                );
+            }
+        }
+    });
+}
+
+/// Where an element begins in the window, in CSS pixels from its top.
+pub(crate) fn top_of(element: &web_sys::Element) -> Option<f64> {
+    let method = js_sys::Reflect::get(element, &"getBoundingClientRect".into()).ok()?;
+    let rectangle = method
+        .dyn_into::<js_sys::Function>()
+        .ok()?
+        .call0(element)
+        .ok()?;
+    js_sys::Reflect::get(&rectangle, &"top".into())
+        .ok()?
+        .as_f64()
+}
+
+/// The form that an element of this `data-testid` is in.
+pub(crate) fn form_of(testid: &str) -> Option<web_sys::HtmlFormElement> {
+    let document = web_sys::window()?.document()?;
+    let field = document
+        .query_selector(&format!("[data-testid={testid}]"))
+        .ok()??;
+    field.closest("form").ok()??.dyn_into().ok()
 }
 
 /// Loads this page anew with this query string.

@@ -1,11 +1,14 @@
 //! What a person wants and has seen, and what changes it. No browser in here: the view draws it, the store feeds it. What
 //! the bus itself knows, the components read with hooks.
 
+pub(crate) mod drops;
 pub(crate) mod events;
 pub(crate) mod failover;
 pub(crate) mod load;
 pub(crate) mod messages;
 pub(crate) mod numbers;
+pub(crate) mod query;
+pub(crate) mod retained;
 pub(crate) mod samples;
 pub(crate) mod search;
 pub(crate) mod stream;
@@ -16,18 +19,24 @@ use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
 use tabmq_worker::api::{
-    ClientStatus, ConnectOptions, Durability, Event, Message, Problem, QoS, Subscription,
+    ClientStatus, ConnectOptions, Dropped, Durability, Event, Message, Problem, Subscription, Term,
 };
 use tabmq_worker::{RequestError, TabId};
 
-use crate::link::{Link, View};
+use crate::link::{self, Draft, Link, View};
+use crate::words;
+use drops::Drops;
 use events::EventLog;
 use failover::{Failovers, Sign, StreamFigures};
 use messages::MessageLog;
 use numbers::SharedCharts;
+use retained::Retained;
 use samples::{Sample, Samples};
 use subscriptions::Subscriptions;
 use topics::{NodeId, Topics};
+
+/// The topic about whose receivers a newcomer asks: the one that the form publishes to.
+const RECEIVERS_TOPIC: &str = "hello";
 
 /// The parts that grow are shared, so that a clone for drawing is cheap.
 #[derive(Clone)]
@@ -41,13 +50,54 @@ pub(crate) struct State {
     pub(crate) messages: Rc<MessageLog>,
     /// The topic filter of the messages that are shown; empty: all.
     pub(crate) topic_filter: String,
+    pub(crate) log_view: LogView,
     pub(crate) topics: SharedTopics,
     pub(crate) charts: SharedCharts,
+    pub(crate) tree_view: TreeView,
+    pub(crate) retained: Rc<Retained>,
+    pub(crate) drops: Rc<Drops>,
+    /// The topic about whose receivers the broker is asked.
+    pub(crate) receivers_topic: String,
+    /// The client ID of the last connection, and the term of its broker.
+    connected: Option<(String, Term)>,
+    /// The message that the link has brought.
+    pub(crate) draft: Option<Draft>,
+    /// Until when this tab's worker does nothing, in Unix milliseconds, because somebody wanted that.
+    pub(crate) frozen_until: Option<f64>,
+    /// Until when numbered messages run through a failover, in Unix milliseconds.
+    pub(crate) counting_until: Option<f64>,
     pub(crate) events: Rc<EventLog>,
     pub(crate) failovers: Rc<Failovers>,
     pub(crate) samples: Rc<Samples>,
     /// What could not be carried out, in words, until someone dismisses it.
     pub(crate) refusal: Option<String>,
+}
+
+/// How the log of messages is looked at. It stays so while another view is shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct LogView {
+    /// The search, as it was typed.
+    pub(crate) text: String,
+    /// Number of the selected message.
+    pub(crate) selected: Option<u64>,
+    /// A log that stands still.
+    pub(crate) still: Option<Still>,
+}
+
+/// A log as it was. Its messages are shared with the one that goes on, so keeping it costs little.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Still {
+    pub(crate) log: Rc<MessageLog>,
+    /// Whether somebody has paused it, or it waits for somebody who points at it or reads it.
+    pub(crate) is_paused: bool,
+}
+
+/// How the tree of topics is looked at. It stays so while another view is shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TreeView {
+    /// The search, as it was typed.
+    pub(crate) text: String,
+    pub(crate) selected: Option<NodeId>,
 }
 
 /// The tree of topics, as it is now and not as it was when it was drawn: a copy of it would cost too much.
@@ -78,7 +128,31 @@ pub(crate) enum Action {
     /// The broker did not unsubscribe from this topic filter.
     StillSubscribed(String, RequestError),
     FilterMessages(String),
+    SearchMessages(String),
+    /// A message is selected, in the log as it is drawn.
+    SelectMessage(Option<u64>, Rc<MessageLog>),
+    PauseMessages(bool),
+    /// The log as it is drawn is to stand still; `None`: need not any more.
+    HoldMessages(Option<Rc<MessageLog>>),
     ClearMessages,
+    SearchTopics(String),
+    SelectTopic(Option<NodeId>),
+    ClearTopics,
+    AskReceivers(String),
+    /// The broker has told what it retains after the topic `after`, up to `reached` or to the end.
+    Retained {
+        after: Option<String>,
+        messages: Vec<Message>,
+        reached: Option<String>,
+    },
+    /// There is no broker that could tell what it retains.
+    RetainedUnknown,
+    /// The broker has told what it dropped, at this time in Unix milliseconds.
+    Dropped(f64, Vec<Dropped>),
+    /// The worker does nothing until this time in Unix milliseconds; `None`: it works again.
+    Frozen(Option<f64>),
+    /// Numbered messages run until this time in Unix milliseconds.
+    Counting(f64),
     OpenTopic(NodeId, bool),
     OpenAllTopics(bool),
     /// Shows or hides one of the numbers of a topic in its chart.
@@ -87,8 +161,6 @@ pub(crate) enum Action {
         field: usize,
         is_shown: bool,
     },
-    /// Something could not be done; a sentence.
-    Problem(String),
     DismissRefusal,
 }
 
@@ -96,15 +168,8 @@ impl State {
     /// A page that is about to do what its link says.
     pub(crate) fn new(link: &Link) -> Self {
         let mut subscriptions = Subscriptions::default();
-        for topic_filter in &link.topic_filters {
-            subscriptions.want(Subscription {
-                topic_filter: topic_filter.clone(),
-                // The most, so that every message arrives with the QoS it was published with.
-                qos: QoS::ExactlyOnce,
-                // So that the tree of topics knows what is retained.
-                retain_as_published: true,
-                ..Subscription::default()
-            });
+        for subscription in &link.subscriptions {
+            subscriptions.want(subscription.clone());
         }
         Self {
             channel: link.channel.clone(),
@@ -113,9 +178,21 @@ impl State {
             connect_options: link.connect_options(),
             subscriptions: Rc::new(subscriptions),
             messages: Rc::default(),
-            topic_filter: String::new(),
+            topic_filter: link.filter.clone(),
+            log_view: LogView {
+                text: link.search.clone(),
+                ..LogView::default()
+            },
             topics: SharedTopics::default(),
             charts: SharedCharts::default(),
+            tree_view: TreeView::default(),
+            retained: Rc::default(),
+            drops: Rc::default(),
+            receivers_topic: RECEIVERS_TOPIC.to_owned(),
+            connected: None,
+            draft: link.draft.clone(),
+            frozen_until: None,
+            counting_until: None,
             events: Rc::default(),
             failovers: Rc::default(),
             samples: Rc::default(),
@@ -132,11 +209,16 @@ impl State {
             clean_start: self.connect_options.clean_start,
             session_expiry_interval: self.connect_options.session_expiry_interval,
             keep_alive: self.connect_options.keep_alive,
-            topic_filters: self
+            // A link with what a broker refuses would only hand on the mistake.
+            subscriptions: self
                 .subscriptions
                 .iter()
-                .map(|s| s.subscription.topic_filter.clone())
+                .map(|it| it.subscription.clone())
+                .filter(link::is_grantable)
                 .collect(),
+            filter: self.topic_filter.clone(),
+            search: self.log_view.text.clone(),
+            draft: self.draft.clone(),
             view: self.view,
         }
     }
@@ -147,22 +229,47 @@ impl State {
             Action::Event(event, own) => {
                 let at = event.at.as_ms() as f64;
                 self.sign(at, &Sign::Event(&event.kind, own));
-                Rc::make_mut(&mut self.events).push(event);
+                // How many were dropped, the broker tells when it is asked.
+                let is_said_elsewhere =
+                    words::is_about_a_drop(&event.kind) || words::is_about_the_app(&event.kind);
+                if !is_said_elsewhere {
+                    Rc::make_mut(&mut self.events).push(event);
+                }
             }
             Action::Message(message) => {
                 let colours = self.subscriptions.colours_of(&message.topic);
                 self.topics.change(|topics| topics.push(&message));
                 self.charts.change(|charts| charts.push(&message));
+                if message.retain {
+                    Rc::make_mut(&mut self.retained).hear(&message);
+                } else if message.payload.is_empty()
+                    && Rc::make_mut(&mut self.retained).is_deletion(&message)
+                {
+                    self.topics
+                        .change(|topics| topics.forget_if_empty(&message.topic));
+                }
                 Rc::make_mut(&mut self.messages).push(message, colours);
             }
-            Action::Refused(problem @ Problem::Channel(_)) => {
-                self.refusal = Some(format!("{problem} Join another one under “Connection”."));
+            Action::Refused(Problem::Channel(_)) => {
+                self.refusal = Some(words::CHANNEL_REFUSED.to_owned());
             }
             Action::Refused(problem) => self.refusal = Some(problem.to_string()),
-            Action::Status(ClientStatus::Connected { .. }, at) => self.sign(at, &Sign::Connected),
+            Action::Status(
+                ClientStatus::Connected {
+                    client_id, term, ..
+                },
+                at,
+            ) => {
+                self.sign(at, &Sign::Connected);
+                let before = self.connected.replace((client_id, term));
+                if before.is_some_and(|(_, before)| before != term) {
+                    Rc::make_mut(&mut self.drops).begin_anew();
+                }
+            }
             Action::Status(..) => {}
             Action::Resent(total) => self.sign(0.0, &Sign::Resent(total)),
             Action::Streamed(since, figures) => {
+                self.counting_until = None;
                 Rc::make_mut(&mut self.failovers).streamed(since, figures);
             }
             Action::Sample(sample) => Rc::make_mut(&mut self.samples).push(sample),
@@ -178,7 +285,56 @@ impl State {
                 self.refusal = Some(format!("Still subscribed to {topic_filter}: {why}"));
             }
             Action::FilterMessages(topic_filter) => self.topic_filter = topic_filter,
-            Action::ClearMessages => Rc::make_mut(&mut self.messages).clear(),
+            Action::SearchMessages(text) => self.log_view.text = text,
+            Action::SelectMessage(number, drawn) => {
+                self.log_view.selected = number;
+                if number.is_some() {
+                    self.hold(drawn);
+                }
+            }
+            Action::PauseMessages(false) => self.log_view.still = None,
+            Action::PauseMessages(true) => {
+                let held = self.log_view.still.take().map(|it| it.log);
+                self.log_view.still = Some(Still {
+                    log: held.unwrap_or_else(|| Rc::clone(&self.messages)),
+                    is_paused: true,
+                });
+            }
+            Action::HoldMessages(Some(drawn)) => self.hold(drawn),
+            Action::HoldMessages(None) => {
+                self.log_view.still.take_if(|it| !it.is_paused);
+            }
+            Action::ClearMessages => {
+                Rc::make_mut(&mut self.messages).clear();
+                (self.log_view.selected, self.log_view.still) = (None, None);
+            }
+            Action::SearchTopics(text) => self.tree_view.text = text,
+            Action::SelectTopic(node) => self.tree_view.selected = node,
+            Action::ClearTopics => {
+                self.topics.change(Topics::clear);
+                self.tree_view.selected = None;
+            }
+            Action::AskReceivers(topic) => self.receivers_topic = topic,
+            Action::Retained {
+                after,
+                messages,
+                reached,
+            } => {
+                let retained = Rc::make_mut(&mut self.retained);
+                let gone = retained.tell(after.as_deref(), &messages, reached.as_deref());
+                for topic in gone {
+                    self.topics.change(|topics| topics.forget_if_empty(&topic));
+                }
+            }
+            Action::RetainedUnknown => Rc::make_mut(&mut self.retained).is_not_told(),
+            Action::Dropped(at, drops) => {
+                let losses = Rc::make_mut(&mut self.drops).tell(at, &drops);
+                for loss in losses {
+                    Rc::make_mut(&mut self.events).push_loss(at, words::loss(&loss));
+                }
+            }
+            Action::Frozen(until) => self.frozen_until = until,
+            Action::Counting(until) => self.counting_until = Some(until),
             Action::OpenTopic(node, is_open) => {
                 self.topics.change(|topics| topics.set_open(node, is_open));
             }
@@ -192,8 +348,24 @@ impl State {
             } => self
                 .charts
                 .change(|charts| charts.show(&topic, field, is_shown)),
-            Action::Problem(why) => self.refusal = Some(why),
             Action::DismissRefusal => self.refusal = None,
+        }
+    }
+
+    /// The client ID of the last connection.
+    pub(crate) fn client_id(&self) -> Option<&str> {
+        self.connected
+            .as_ref()
+            .map(|(client_id, _)| client_id.as_str())
+    }
+
+    fn hold(&mut self, drawn: Rc<MessageLog>) {
+        // An empty log has no row that could move.
+        if self.log_view.still.is_none() && drawn.kept() > 0 {
+            self.log_view.still = Some(Still {
+                log: drawn,
+                is_paused: false,
+            });
         }
     }
 
@@ -223,7 +395,7 @@ impl PartialEq for SharedTopics {
 mod tests {
     use super::*;
     use tabmq_worker::Reason;
-    use tabmq_worker::api::MessageProperties;
+    use tabmq_worker::api::{MessageProperties, QoS};
 
     /// A page with the link `?subscribe=a,b/%23`.
     fn page() -> State {
@@ -238,7 +410,82 @@ mod tests {
             topic_filter: "c".to_owned(),
             ..Subscription::default()
         }));
-        assert_eq!(page.link().topic_filters, ["b/#", "c"]);
+        page.reduce(Action::Subscribe(Subscription {
+            topic_filter: "a/#/b".to_owned(),
+            ..Subscription::default()
+        }));
+        let filters: Vec<String> = page
+            .link()
+            .subscriptions
+            .into_iter()
+            .map(|it| it.topic_filter)
+            .collect();
+        // Nobody is handed a filter that every broker refuses.
+        assert_eq!(filters, ["b/#", "c"]);
+    }
+
+    fn log_of(topic: &str, page: &mut State) {
+        let message = super::messages::tests::message(topic, b"x");
+        page.reduce(Action::Message(message));
+    }
+
+    #[test]
+    fn a_log_that_somebody_points_at_stands_still_until_nobody_does() {
+        let mut page = page();
+        page.reduce(Action::HoldMessages(Some(Rc::clone(&page.messages))));
+        assert_eq!(page.log_view.still, None, "there is nothing to point at");
+        log_of("a", &mut page);
+        let drawn = Rc::clone(&page.messages);
+        log_of("a", &mut page);
+        page.reduce(Action::HoldMessages(Some(drawn)));
+        let still = |page: &State| page.log_view.still.as_ref().map(|it| it.log.received());
+        assert_eq!(still(&page), Some(1));
+        page.reduce(Action::HoldMessages(Some(Rc::clone(&page.messages))));
+        assert_eq!(still(&page), Some(1));
+        page.reduce(Action::PauseMessages(true));
+        page.reduce(Action::HoldMessages(None));
+        assert_eq!(still(&page), Some(1), "it is paused");
+        page.reduce(Action::PauseMessages(false));
+        assert_eq!(still(&page), None);
+    }
+
+    #[test]
+    fn what_is_looked_for_selected_and_paused_outlives_a_change_of_view() {
+        let mut page = page();
+        log_of("a", &mut page);
+        page.reduce(Action::SearchMessages("x".to_owned()));
+        page.reduce(Action::SelectMessage(Some(1), Rc::clone(&page.messages)));
+        page.reduce(Action::PauseMessages(true));
+        let before = page.log_view.clone();
+        page.reduce(Action::Show(View::Topics));
+        page.reduce(Action::Show(View::Messages));
+        assert_eq!(page.log_view, before);
+        assert_eq!(page.link().search, "x");
+        page.reduce(Action::ClearMessages);
+        assert_eq!(page.log_view.selected, None);
+        assert!(page.messages.is_cleared() && page.topics.get().topics() == 1);
+    }
+
+    #[test]
+    fn drops_become_one_event_for_each_client() {
+        let mut page = page();
+        let dropped = |messages| {
+            vec![Dropped {
+                client_id: "oven".to_owned(),
+                reason: tabmq_worker::api::DropReason::QueueFull,
+                messages,
+            }]
+        };
+        page.reduce(Action::Dropped(0.0, dropped(3)));
+        page.reduce(Action::Dropped(1_000.0, dropped(25_097)));
+        let events: Vec<String> = page.events.newest_first().map(|it| it.words()).collect();
+        assert_eq!(
+            events,
+            ["Dropped 25,094 messages for oven in the last second: its queue is full."]
+        );
+        let newest = page.events.newest_first().next().unwrap();
+        assert_eq!(newest.tone(), events::Tone::Bad);
+        assert_eq!(page.drops.of_others(page.client_id()), 25_097);
     }
 
     #[test]

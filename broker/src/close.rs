@@ -249,7 +249,9 @@ impl fmt::Display for CloseReason {
             Self::KeepAliveTimeout { keep_alive_s } => {
                 write!(f, "nothing came for 1.5 times {keep_alive_s} s")
             }
-            Self::TakenOver { .. } => write!(f, "the client connected again"),
+            Self::TakenOver { .. } => {
+                write!(f, "another connection uses its client ID (0x8E)")
+            }
             Self::ShuttingDown => write!(f, "the server shuts down"),
         }
     }

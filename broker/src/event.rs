@@ -105,7 +105,7 @@ pub enum DisconnectCause {
 }
 
 /// Why a message was not delivered to one of its receivers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DropReason {
     /// Its Message Expiry Interval passed while it waited. [MQTT-3.3.2-5]
     Expired,
@@ -160,7 +160,8 @@ impl fmt::Display for BrokerEvent {
                 reason_code,
             } => write!(
                 f,
-                "A message of {client_id} on {topic} was refused: {reason_code:?}."
+                "A message of {client_id} on {topic} was refused (0x{:02X}).",
+                *reason_code as u8
             ),
             Self::MessageDropped {
                 client_id,

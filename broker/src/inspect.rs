@@ -1,8 +1,10 @@
 //! What the broker knows, for those who want to see it. Looking changes nothing.
 
+use crate::outbound::Delivery;
+use crate::packet::publish::PublishPacket;
 use crate::session::{Session, SessionId};
 use crate::sorted::Map;
-use crate::{Broker, ConnId, QoS, TopicFilter, TopicName};
+use crate::{Broker, ConnId, QoS, Time, TopicFilter, TopicName};
 
 /// One session as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,35 @@ pub struct SubscriptionView<'a> {
 }
 
 impl Broker {
+    /// The retained messages whose topics match, in the order of their topics: those after the topic `after`, at most
+    /// `messages_max` of them among `looks_max` that are looked at. Each is told as a subscriber would have got it when it was
+    /// published, and when that was. The topic to go on after is told beside them, if there may be more.
+    #[must_use]
+    pub fn retained(
+        &self,
+        topic_filter: &TopicFilter,
+        after: Option<&TopicName>,
+        messages_max: usize,
+        looks_max: usize,
+    ) -> (Vec<(Time, PublishPacket)>, Option<TopicName>) {
+        let found = self
+            .retained
+            .matching_after(topic_filter, after, messages_max, looks_max);
+        let messages = found.messages.into_iter().map(|message| {
+            let published = message.published;
+            let delivery = Delivery {
+                position: 0,
+                qos: message.qos,
+                retain: true,
+                subscription_ids: Vec::new(),
+                share: None,
+                message,
+            };
+            (published, delivery.packet(None, false, published))
+        });
+        (messages.collect(), found.reached)
+    }
+
     /// The sessions, ordered by client identifier.
     pub fn sessions(&self) -> impl Iterator<Item = SessionView<'_>> {
         self.session_ids.values().map(|id| self.view(*id, |_| true))

@@ -269,6 +269,35 @@ impl<'b> Tab<'b> {
         });
     }
 
+    /// Moves the mouse to a place in the window, in CSS pixels.
+    #[track_caller]
+    pub fn point(&self, x: f64, y: f64) {
+        self.mouse("mouseMoved", x, y);
+    }
+
+    /// Presses and releases the mouse's button at a place in the window, wherever the mouse was.
+    #[track_caller]
+    pub fn press_at(&self, x: f64, y: f64) {
+        self.mouse("mousePressed", x, y);
+        self.mouse("mouseReleased", x, y);
+    }
+
+    #[track_caller]
+    fn mouse(&self, kind: &str, x: f64, y: f64) {
+        let event = json!({
+            "type": kind,
+            "x": x,
+            "y": y,
+            "button": if kind == "mouseMoved" { "none" } else { "left" },
+            "clickCount": u8::from(kind != "mouseMoved"),
+        });
+        self.browser.run(kind, async {
+            self.browser.switch_to(&self.window).await?;
+            let cdp = self.browser.session().cdp();
+            cdp.send_raw("Input.dispatchMouseEvent", event).await
+        });
+    }
+
     /// The views that the page leads to.
     #[track_caller]
     #[must_use]
@@ -311,7 +340,7 @@ impl<'b> Tab<'b> {
         let fill = match view {
             "messages" => "await press('[data-testid=message]');",
             "topics" => {
-                "await press('button', 'Open all'); await press('[data-testid=topic][data-name=temperature]');"
+                "await press('button', 'Expand all'); await press('[data-testid=topic][data-name=temperature]');"
             }
             "routing" => "await type('[data-testid=receivers-topic]', 'home/kitchen/temperature');",
             "performance" => {

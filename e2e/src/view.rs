@@ -63,6 +63,10 @@ pub enum Role {
     Client,
     /// There is none.
     Waiting,
+    /// The tab's worker has ended.
+    Offline,
+    /// The tab's worker does nothing for a while.
+    Frozen,
 }
 
 /// State of a client's connection.

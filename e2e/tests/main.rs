@@ -35,6 +35,7 @@ mod publish;
 mod storage;
 #[cfg(unix)]
 mod store;
+mod truth;
 mod wills;
 #[cfg(unix)]
 mod work;

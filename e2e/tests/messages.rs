@@ -148,7 +148,7 @@ fn a_client_id_that_is_used_twice_belongs_to_the_later_tab() {
         view.status == Some(Status::Disconnected)
     });
     assert!(
-        view.status_text.contains("Session taken over"),
+        view.status_text.contains("the same client ID (0x8E)"),
         "{}",
         view.status_text
     );

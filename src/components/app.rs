@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use tabmq_worker::BusStatus;
+use tabmq_worker::api::Role;
 use tabmq_worker::hooks::{BusProvider, use_bus_status, use_client, use_client_status, use_role};
 use yew::prelude::*;
 
@@ -18,12 +19,14 @@ use super::routing::Routing;
 use super::subscriptions::SubscriptionList;
 use super::tabs::Tabs;
 use super::topics::TopicTree;
-use crate::link::{Link, View};
+use crate::link::{Link, View, is_grantable};
 use crate::load::LoadGenerator;
 use crate::orders::use_orders;
 use crate::sampler::use_samples;
-use crate::state::Action;
+use crate::state::{Action, State};
 use crate::store::{use_state_of, use_store};
+use crate::watch::use_drops;
+use crate::words::Halt;
 use crate::{icon, page, words};
 
 #[derive(PartialEq, Properties)]
@@ -49,18 +52,39 @@ fn Page(props: &AppProps) -> Html {
     let load = use_memo(shared_client, |client| {
         LoadGenerator::new(client.clone(), "load")
     });
+    let told_role = use_role();
     use_samples(&store, &load, state.view);
-    use_orders();
+    use_drops(&store, state.view);
     let dispatch = use_callback(store, |action: Action, store| store.dispatch(action));
-    let role = use_role();
-    use_effect_with((role, state.channel.clone()), |(role, channel)| {
-        let title = format!("{} · {channel} · TabMQ", words::role(*role));
-        page::show_title(&title, &icon::data_url(*role));
+    use_orders(&dispatch);
+    let bus = use_bus_status();
+    let is_offline = matches!(bus, BusStatus::Failed(_));
+    let halt = match state.frozen_until {
+        _ if is_offline => Some(Halt::Offline),
+        Some(_) => Some(Halt::Frozen),
+        None => None,
+    };
+    // What was the broker and does nothing now is none.
+    let role = match halt {
+        Some(_) => Role::Waiting,
+        None => told_role,
+    };
+    let badge = words::badge(role, halt);
+    let title = words::title(badge, state.view, &state.channel);
+    use_effect_with((role, title), |(role, title)| {
+        page::show_title(title, &icon::data_url(*role));
     });
     let link = state.link();
-    use_effect_with(link.query(), |query| page::show_query(query));
+    use_effect_with((link.query(), state.view), |(query, view)| {
+        // Each view is an entry of its own in the history. After Back, the address is there before the view.
+        let is_another_view = Link::parse(&page::query()).view != *view;
+        page::show_query(query, is_another_view);
+    });
+    let moved = use_callback(dispatch.clone(), |(), dispatch| {
+        dispatch.emit(Action::Show(Link::parse(&page::query()).view));
+    });
+    page::use_history(moved);
 
-    let bus = use_bus_status();
     let client = use_client_status();
     let tab_id = match bus {
         BusStatus::Open(tab_id) => Some(tab_id),
@@ -80,10 +104,16 @@ fn Page(props: &AppProps) -> Html {
     });
     html! {
         <>
-            <Header link={link.clone()} {tab_id} {role} dispatch={dispatch.clone()} />
+            <Header link={link.clone()} {tab_id} {badge} left_out={left_out_of_link(&state)} dispatch={dispatch.clone()} />
             <main class="page" data-view={view.name()}>
                 <div class="column column-bus">
-                    <Tabs link={link.clone().for_another_tab()} dispatch={dispatch.clone()} />
+                    <Tabs
+                        link={link.clone().for_another_tab()}
+                        bus={bus.clone()}
+                        is_frozen={halt == Some(Halt::Frozen)}
+                        failovers={state.failovers.seen()}
+                        dispatch={dispatch.clone()}
+                    />
                     <Connection
                         {link}
                         {status}
@@ -108,6 +138,9 @@ fn Page(props: &AppProps) -> Html {
                         <Messages
                             log={Rc::clone(&state.messages)}
                             topic_filter={state.topic_filter.clone()}
+                            view={state.log_view.clone()}
+                            dropped={state.client_id().and_then(|it| state.drops.of(it))}
+                            {is_offline}
                             dispatch={dispatch.clone()}
                         />
                     }
@@ -123,7 +156,7 @@ fn Page(props: &AppProps) -> Html {
                     </button>
                 </div>
                 <div class="column column-publish" hidden={is_hidden}>
-                    <Publish is_sheet={*sheet} onclose={close_sheet} />
+                    <Publish draft={state.draft.clone()} is_sheet={*sheet} onclose={close_sheet} />
                     if view == View::Messages {
                         <Events log={Rc::clone(&state.events)} />
                     }
@@ -135,14 +168,18 @@ fn Page(props: &AppProps) -> Html {
                             <TopicTree
                                 topics={state.topics.clone()}
                                 charts={state.charts.clone()}
+                                view={state.tree_view.clone()}
+                                retained={Rc::clone(&state.retained)}
                                 log={Rc::clone(&state.messages)}
                                 dispatch={dispatch.clone()}
                             />
                         },
-                        View::Routing => html! { <Routing /> },
+                        View::Routing => html! {
+                            <Routing topic={state.receivers_topic.clone()} dispatch={dispatch.clone()} />
+                        },
                         View::Failover => html! {
                             <div class="two">
-                                <Timeline failovers={Rc::clone(&state.failovers)} />
+                                <Timeline failovers={Rc::clone(&state.failovers)} counting_until={state.counting_until} />
                                 <Events log={Rc::clone(&state.events)} />
                             </div>
                         },
@@ -150,12 +187,30 @@ fn Page(props: &AppProps) -> Html {
                             <Performance
                                 samples={Rc::clone(&state.samples)}
                                 load={(*load).clone()}
+                                dropped={state.drops.of_others(state.client_id())}
                             />
                         },
                     } }
                 </div>
             </main>
-            <Alerts {bus} refusal={state.refusal.clone()} {dispatch} />
+            <Alerts refusal={state.refusal.clone()} {dispatch} />
         </>
     }
+}
+
+/// What of the settings no link carries.
+fn left_out_of_link(state: &State) -> Vec<&'static str> {
+    let options = &state.connect_options;
+    let has_refused = state
+        .subscriptions
+        .iter()
+        .any(|it| !is_grantable(&it.subscription));
+    let all = [
+        (options.username.is_some(), "user name"),
+        (options.password.is_some(), "password"),
+        (options.will.is_some(), "will"),
+        (has_refused, "filters that the broker refuses"),
+    ];
+    let left_out = all.into_iter().filter(|(is_set, _)| *is_set);
+    left_out.map(|(_, name)| name).collect()
 }

@@ -52,7 +52,7 @@ fn event(heard: &Heard) -> Option<Html> {
         Tone::Good => "event event-good",
         Tone::Bad => "event event-bad",
     };
-    let whole = words::events::event(&heard.event.kind);
+    let whole = heard.words();
     if orders::is_about_own(&whole) {
         return None;
     }

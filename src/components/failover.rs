@@ -4,17 +4,27 @@ use tabmq_worker::TabId;
 use yew::prelude::*;
 
 use crate::page;
-use crate::state::failover::{Cause, Failover, Failovers};
+use crate::state::failover::{Failover, Failovers};
 use crate::words;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct TimelineProps {
     pub(super) failovers: std::rc::Rc<Failovers>,
+    /// Until when numbered messages run, in Unix milliseconds.
+    pub(super) counting_until: Option<f64>,
 }
+
+/// How often it is said how long messages are still counted.
+const PROGRESS_MS: u32 = 500;
 
 #[component]
 pub(super) fn Timeline(props: &TimelineProps) -> Html {
     let failovers = &props.failovers;
+    let update = use_force_update();
+    let interval_ms = props.counting_until.map(|_| PROGRESS_MS);
+    page::use_interval(interval_ms, move || update.force_update());
+    let left = props.counting_until.map(|until| until - page::unix_ms());
+    let counting = left.map(words::counting);
     html! {
         <section class="panel panel-failover" aria-labelledby="failover-title" data-testid="failover-view">
             <div class="panel-head">
@@ -23,25 +33,25 @@ pub(super) fn Timeline(props: &TimelineProps) -> Html {
             </div>
             if failovers.newest_first().len() == 0 {
                 <p class="empty">
-                    { "The broker has not moved yet. Open a second tab, then close, crash or freeze the broker under “Tabs”." }
+                    { "No failover yet. Open a second tab, then stop the broker with Close, Crash or Freeze." }
                 </p>
             }
             <ol class="failovers">
-                { for failovers.newest_first().map(failover) }
+                { for failovers.newest_first().map(|it| {
+                    // What runs now belongs to the newest one.
+                    let counting = counting.as_deref().filter(|_| it.number == failovers.seen());
+                    failover(it, counting)
+                }) }
             </ol>
             if failovers.forgotten() > 0 {
-                <p class="older">{ format!("{} older no longer kept.", words::count(failovers.forgotten())) }</p>
+                <p class="older">{ format!("{} discarded.", words::of(failovers.forgotten(), "older failover", "older failovers")) }</p>
             }
         </section>
     }
 }
 
-fn failover(it: &Failover) -> Html {
-    let cause = match it.cause {
-        Cause::Left => "left",
-        Cause::Silent => "no longer answered",
-        Cause::Deposed => "is no longer the broker",
-    };
+fn failover(it: &Failover, counting: Option<&str>) -> Html {
+    let took = it.steps().last().map(|(_, ms)| words::step_ms(ms));
     let whole = it.steps().map(|(_, ms)| ms).fold(1.0, f64::max);
     let steps: Vec<_> = it.steps().collect();
     html! {
@@ -49,8 +59,11 @@ fn failover(it: &Failover) -> Html {
             <p class="failover-head">
                 <time>{ page::time_of_day(it.lost as u64) }</time>
                 <span>
-                    { "Tab " }{ tab(it.from) }{ " " }{ cause }{ ", " }
-                    if it.to.is_some() { { "tab " }{ tab(it.to) }{ " took over." } } else { { "nobody has taken over yet." } }
+                    { tab(it.from) }{ " " }{ words::cause(it.cause) }{ "; " }
+                    { match (it.to, &took) {
+                        (Some(to), Some(took)) => html! { <>{ tab(Some(to)) }{ format!(" took over after {took}.") }</> },
+                        _ => html! { "nobody has taken over yet." },
+                    } }
                 </span>
             </p>
             <div class="track" aria-hidden="true">
@@ -59,17 +72,16 @@ fn failover(it: &Failover) -> Html {
                 }) }
             </div>
             <ol class="steps">
-                <li class="step step-lost"><b>{ "lost" }</b>{ " 0 ms" }</li>
                 { for steps.iter().map(|(name, ms)| html! {
                     <li class={format!("step step-{name}")} data-testid={format!("step-{name}")}>
-                        <b>{ *name }</b>{ format!(" +{ms:.0} ms") }
+                        <b>{ *name }</b>{ format!(" {}", words::step_ms(*ms)) }
                     </li>
                 }) }
                 if it.resumed.is_none() {
                     <li class="step">{ "waiting" }</li>
                 }
             </ol>
-            <p class="failover-counts" data-testid="failover-counts">{ words::failover_counts(it) }</p>
+            <p class="failover-counts" data-testid="failover-counts">{ words::failover_counts(it, counting) }</p>
         </li>
     }
 }

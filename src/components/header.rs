@@ -1,9 +1,9 @@
 //! Which tab this is, on which channel, in which role; and what of the bus the page shows.
 
 use tabmq_worker::TabId;
-use tabmq_worker::api::Role;
 use yew::prelude::*;
 
+use super::share::Share;
 use crate::link::{Link, View};
 use crate::state::Action;
 use crate::{page, words};
@@ -12,13 +12,16 @@ use crate::{page, words};
 pub(super) struct HeaderProps {
     pub(super) link: Link,
     pub(super) tab_id: Option<TabId>,
-    pub(super) role: Role,
+    /// Its role, or why it has none.
+    pub(super) badge: &'static str,
+    /// What of the settings no link carries.
+    pub(super) left_out: Vec<&'static str>,
     pub(super) dispatch: Callback<Action>,
 }
 
 #[component]
 pub(super) fn Header(props: &HeaderProps) -> Html {
-    let role = words::role(props.role);
+    let role = props.badge;
     html! {
         <header class="header">
             <h1 class="brand">
@@ -29,6 +32,7 @@ pub(super) fn Header(props: &HeaderProps) -> Html {
             <nav class="views" aria-label="Views">
                 { for View::ALL.map(|view| view_link(props, view)) }
             </nav>
+            <Share link={props.link.clone()} left_out={props.left_out.clone()} />
             <p
                 class="header-tab"
                 data-testid="tab-id"

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use tabmq_worker::Frame;
+use tabmq_worker::api::DropReason;
 use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlInputElement;
 use yew::platform::spawn_local;
@@ -11,9 +12,10 @@ use yew::prelude::*;
 use super::message::MessageDetail;
 use super::rows::{ListRole, Rows};
 use crate::payload::{Readable, Size};
-use crate::state::Action;
 use crate::state::messages::{MEBIBYTES_MAX, MESSAGES_MAX, MessageLog, Received};
-use crate::state::search::{Search, Wanted};
+use crate::state::search::{Newcomers, Search, Wanted};
+use crate::state::{Action, LogView, Still};
+use crate::words::EndOfLog;
 use crate::{export, page, words};
 
 #[derive(PartialEq, Properties)]
@@ -21,50 +23,46 @@ pub(super) struct MessagesProps {
     pub(super) log: Rc<MessageLog>,
     /// A topic filter; empty: all topics.
     pub(super) topic_filter: String,
+    pub(super) view: LogView,
+    /// What the broker has dropped for this tab, and why.
+    pub(super) dropped: Option<(u64, DropReason)>,
+    pub(super) is_offline: bool,
     pub(super) dispatch: Callback<Action>,
 }
 
 #[component]
 pub(super) fn Messages(props: &MessagesProps) -> Html {
-    // A paused log is the log as it was: the messages in it are shared, so keeping it costs nothing.
-    let paused = use_state(|| None::<Rc<MessageLog>>);
-    let text = use_state(String::new);
-    let selected = use_state(|| None::<u64>);
+    let LogView {
+        text,
+        selected,
+        still,
+    } = &props.view;
+    let (selected, dispatch) = (*selected, &props.dispatch);
     let search_input = use_node_ref();
     page::use_focus_key("/", search_input.clone());
 
-    let pause = use_callback(
-        (paused.clone(), props.log.clone()),
-        |_: MouseEvent, (paused, log)| {
-            paused.set(match **paused {
-                Some(_) => None,
-                None => Some(Rc::clone(log)),
-            });
-        },
-    );
-    let clear = use_callback(
-        (paused.clone(), selected.clone(), props.dispatch.clone()),
-        |_: MouseEvent, (paused, selected, dispatch)| {
-            paused.set(None);
-            selected.set(None);
-            dispatch.emit(Action::ClearMessages);
-        },
-    );
-    let set_text = use_callback(text.clone(), |event: InputEvent, text| {
+    let is_paused = still.as_ref().is_some_and(|it| it.is_paused);
+    let pause = dispatch.reform(move |_: MouseEvent| Action::PauseMessages(!is_paused));
+    let clear = dispatch.reform(|_: MouseEvent| Action::ClearMessages);
+    let set_text = dispatch.reform(|event: InputEvent| {
         let input: HtmlInputElement = event.target_unchecked_into();
-        text.set(input.value().to_lowercase());
+        Action::SearchMessages(input.value())
     });
-    let set_filter = use_callback(props.dispatch.clone(), |event: InputEvent, dispatch| {
+    let set_filter = dispatch.reform(|event: InputEvent| {
         let input: HtmlInputElement = event.target_unchecked_into();
-        dispatch.emit(Action::FilterMessages(input.value()));
+        Action::FilterMessages(input.value())
     });
 
-    let log = paused.as_ref().unwrap_or(&props.log);
+    let log = still.as_ref().map_or(&props.log, |it| &it.log);
+    let problem = Some(&props.topic_filter)
+        .filter(|it| !it.is_empty())
+        .and_then(|it| words::filter_problem(it));
     let wanted = Wanted {
         topic_filter: props.topic_filter.clone(),
-        text: (*text).clone(),
+        text: text.trim().to_owned(),
     };
     let found = use_search(log, &wanted);
+    let newcomers = use_newcomers(&props.log, &wanted, still.as_ref());
     let len = found.as_ref().map_or(log.kept(), |it| it.numbers.len());
     let number = {
         let (newest, found) = (log.received(), found.clone());
@@ -78,27 +76,51 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
         }
     };
     let place = selected.and_then(|selected| match &found {
-        None => usize::try_from(log.received().checked_sub(selected)?).ok(),
+        None => usize::try_from(log.received().checked_sub(selected)?)
+            .ok()
+            .filter(|it| *it < len),
         Some(found) => {
             let place = found.numbers.binary_search(&selected).ok()?;
             Some(found.numbers.len() - place - 1)
         }
     });
     let on_select = {
-        let (number, selected) = (number.clone(), selected.clone());
-        Callback::from(move |index: Option<usize>| selected.set(index.and_then(&number)))
+        let (number, log) = (number.clone(), Rc::clone(log));
+        dispatch.reform(move |index: Option<usize>| {
+            Action::SelectMessage(index.and_then(&number), Rc::clone(&log))
+        })
     };
     let row = {
-        let (log, chosen, select) = (Rc::clone(log), *selected, on_select.clone());
+        let (log, select) = (Rc::clone(log), on_select.clone());
         Callback::from(move |index: usize| {
             let message = number(index).and_then(|number| log.get(number));
             message.map_or_else(Html::default, |message| {
-                let is_selected = chosen == Some(message.number);
+                let is_selected = selected == Some(message.number);
                 let select = select.reform(move |_: MouseEvent| Some(index));
                 message_row(message, index, len, is_selected, select)
             })
         })
     };
+    let is_pointed = use_mut_ref(|| false);
+    let on_hold = {
+        let (log, is_pointed) = (Rc::clone(log), Rc::clone(&is_pointed));
+        dispatch.reform(move |is_held: bool| {
+            is_pointed.replace(is_held);
+            // What is selected is read, wherever the pointer is.
+            let is_held = is_held || selected.is_some();
+            Action::HoldMessages(is_held.then(|| Rc::clone(&log)))
+        })
+    };
+    {
+        let dispatch = dispatch.clone();
+        use_effect_with(selected.is_some(), move |is_selected| {
+            if !is_selected && !*is_pointed.borrow() {
+                dispatch.emit(Action::HoldMessages(None));
+            }
+        });
+    }
+    let on_close = on_select.reform(|()| None);
+    let on_resume = on_close.clone();
     // Rows on top are counted by what has come, or been found, since.
     let added = found.as_ref().map_or(log.received(), |it| it.came);
     let detail = selected.and_then(|number| log.get(number)).cloned();
@@ -109,9 +131,19 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                 <span class="panel-count" data-testid="message-count" title="Received since the page was opened">
                     { words::count(props.log.received()) }
                 </span>
-                if let Some(paused) = &*paused {
+                if let Some(found) = &found {
+                    <span class="panel-count" role="status" data-testid="message-found">
+                        { format!("{} found", words::count(found.numbers.len() as u64)) }
+                    </span>
+                }
+                if is_paused {
                     <span class="paused">
-                        { format!("Paused, {} more since", words::count(props.log.received() - paused.received())) }
+                        { format!("Paused · {} new", words::count(props.log.received() - log.received())) }
+                    </span>
+                }
+                if let Some((dropped, reason)) = props.dropped {
+                    <span class="problem" role="status" data-testid="message-dropped">
+                        { words::own_loss(dropped, reason) }
                     </span>
                 }
                 <div class="tools">
@@ -121,6 +153,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                         placeholder="Topic filter"
                         value={props.topic_filter.clone()}
                         oninput={set_filter}
+                        aria-invalid={problem.is_some().to_string()}
                         autocomplete="off"
                         autocapitalize="none"
                         spellcheck="false"
@@ -129,9 +162,11 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                     <input
                         ref={search_input}
                         type="search"
-                        aria-label="Search topics and payloads"
+                        aria-label="Search messages"
                         aria-keyshortcuts="/"
                         placeholder="Search (/)"
+                        title="Finds messages with all these words in topic, payload or properties; also qos:1, retained, dup, and bytes like 89504e"
+                        value={text.clone()}
                         oninput={set_text}
                         autocomplete="off"
                         spellcheck="false"
@@ -141,10 +176,10 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                         type="button"
                         class="steady"
                         onclick={pause}
-                        aria-pressed={paused.is_some().to_string()}
+                        aria-pressed={is_paused.to_string()}
                         data-testid="message-pause"
                     >
-                        { if paused.is_some() { "Resume" } else { "Pause" } }
+                        { if is_paused { "Resume" } else { "Pause" } }
                     </button>
                     <button type="button" onclick={clear} data-testid="message-clear">{ "Clear" }</button>
                     <Export log={Rc::clone(log)} numbers={found.as_ref().map(|it| Rc::clone(&it.numbers))} />
@@ -159,20 +194,23 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                 {len}
                 {added}
                 selected={place}
-                selected_id={place.and(*selected).map(row_id)}
+                selected_id={place.and(selected).map(row_id)}
                 onselect={on_select}
+                newcomers={if is_paused { 0 } else { newcomers }}
+                onhold={on_hold}
+                onresume={on_resume}
                 {row}
             >
-                { end_of_log(log, found.as_deref(), len) }
+                { match problem {
+                    Some(problem) => html! { <p class="older problem" role="presentation" data-testid="filter-problem">{ problem }</p> },
+                    None => end_of_log(log, found.as_deref(), len, props.is_offline),
+                } }
             </Rows>
             if let Some(message) = detail {
                 <MessageDetail
                     log={Rc::clone(log)}
                     {message}
-                    onclose={
-                        let selected = selected.clone();
-                        Callback::from(move |()| selected.set(None))
-                    }
+                    onclose={on_close}
                 />
             }
         </section>
@@ -208,26 +246,33 @@ fn use_search(log: &Rc<MessageLog>, wanted: &Wanted) -> Option<Rc<Found>> {
     }))
 }
 
-fn end_of_log(log: &MessageLog, found: Option<&Found>, len: usize) -> Html {
-    let words = match found {
-        Some(found) if !found.is_through => "Searching the older ones.".to_owned(),
-        _ if log.kept() == 0 && log.forgotten() == 0 => {
-            "Nothing has arrived yet. Publish something.".to_owned()
+/// How many messages that are wanted have come since the log stands still.
+#[hook]
+fn use_newcomers(log: &Rc<MessageLog>, wanted: &Wanted, still: Option<&Still>) -> u64 {
+    let redraw: Rc<Frame> = use_redraw();
+    let newcomers = use_mut_ref(Newcomers::default);
+    let Some(still) = still else { return 0 };
+    let since = still.log.received();
+    let (number, is_through) = newcomers.borrow_mut().advance(log, wanted, since);
+    if !is_through {
+        redraw.ask();
+    }
+    number
+}
+
+fn end_of_log(log: &MessageLog, found: Option<&Found>, len: usize, is_offline: bool) -> Html {
+    let end = match found {
+        Some(found) if !found.is_through => EndOfLog::Searching,
+        _ if log.kept() == 0 && log.forgotten() == 0 && is_offline => EndOfLog::Offline,
+        _ if log.is_cleared() && log.forgotten() == 0 => EndOfLog::Cleared,
+        _ if log.kept() == 0 && log.forgotten() == 0 => EndOfLog::Empty,
+        Some(_) if len == 0 => EndOfLog::NoMatch(log.kept() as u64),
+        _ if log.forgotten() > 0 => {
+            EndOfLog::Discarded(log.forgotten(), MESSAGES_MAX as u64, MEBIBYTES_MAX)
         }
-        Some(_) if len == 0 => {
-            format!(
-                "None of {} messages matches.",
-                words::count(log.kept() as u64)
-            )
-        }
-        _ if log.forgotten() > 0 => format!(
-            "{} older no longer kept: the log holds the newest {} messages, {MEBIBYTES_MAX} MiB at most.",
-            words::count(log.forgotten()),
-            words::count(MESSAGES_MAX as u64),
-        ),
         _ => return html! {},
     };
-    html! { <p class="older" role="presentation">{ words }</p> }
+    html! { <p class="older" role="presentation">{ words::end_of_log(&end) }</p> }
 }
 
 fn row_id(number: u64) -> AttrValue {
@@ -252,6 +297,8 @@ fn message_row(
     let payload = Readable::of(&message.payload);
     let preview: String = payload.text.chars().take(PREVIEW_CHARS).collect();
     let qos = words::qos_level(message.qos);
+    // It says that nothing is retained any more.
+    let is_deletion = message.retain && message.payload.is_empty();
     html! {
         <div
             id={row_id(*number)}
@@ -273,9 +320,11 @@ fn message_row(
                 }) }
             </span>
             <time>{ page::time_of_day(message.received_at.as_ms()) }</time>
-            <code class="message-topic">{ &message.topic }</code>
+            <code class="message-topic">{ words::visible(&message.topic).into_owned() }</code>
             <span class="message-preview">
-                if preview.is_empty() {
+                if is_deletion {
+                    <i>{ "deletes the retained message" }</i>
+                } else if preview.is_empty() {
                     <i>{ "empty payload" }</i>
                 } else {
                     { preview }
@@ -283,7 +332,9 @@ fn message_row(
             </span>
             // Short where a row has two lines.
             <span class="message-facts">
-                if message.retain {
+                if is_deletion {
+                    <span class="badge">{ "deletion" }</span>
+                } else if message.retain {
                     <span class="badge badge-retained" data-short="R">{ "retained" }</span>
                 }
                 if message.dup {
@@ -336,7 +387,7 @@ fn Export(props: &ExportProps) -> Html {
             class="steady"
             onclick={export}
             disabled={percent.is_some() || props.log.kept() == 0}
-            title="Writes the messages that are shown into a file of JSON Lines"
+            title="Download the messages shown (JSON Lines)"
             data-testid="message-export"
         >
             { percent.map_or("Export".to_owned(), |percent| format!("{percent} %")) }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use tabmq_worker::api::QoS;
 use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
@@ -30,6 +31,8 @@ const MS: &str = "ms";
 pub(super) struct PerformanceProps {
     pub(super) samples: Rc<Samples>,
     pub(super) load: LoadGenerator,
+    /// What the broker has dropped for other clients.
+    pub(super) dropped: u64,
 }
 
 #[component]
@@ -37,24 +40,24 @@ pub(super) fn Performance(props: &PerformanceProps) -> Html {
     let samples = &props.samples;
     html! {
         <div class="performance" data-testid="performance-view">
-            <LoadPanel load={props.load.clone()} />
+            <LoadPanel load={props.load.clone()} dropped={props.dropped} />
             <div class="charts">
-                { plot(samples, "Throughput of this page", "messages/s", &[
+                { plot(samples, "Throughput (this page)", "messages/s", &[
                     ("received", 0, |it| Some(it.received)),
                     ("published by the load generator", 1, |it| Some(it.published)),
                 ]) }
-                { plot(samples, "Latency of the load generator’s messages, there and back", MS, &[
+                { plot(samples, "Round-trip latency (load generator)", MS, &[
                     ("p50", 2, |it| it.latency.map(|it| it.p50_ms)),
                     ("p99", 3, |it| it.latency.map(|it| it.p99_ms)),
                 ]) }
-                { plot(samples, "Busy", "%", &[
+                { plot(samples, "CPU time", "%", &[
                     ("this tab’s worker", 0, |it| it.worker_busy),
                     ("this page", 4, |it| Some(it.page_busy)),
                 ]) }
-                { plot(samples, "Queues of the broker", "messages", &[
+                { plot(samples, "Broker queues", "messages", &[
                     ("queued", 5, |it| it.broker.map(|it| it.queued)),
                     ("in flight", 6, |it| it.broker.map(|it| it.in_flight)),
-                    ("dropped in all", 3, |it| it.broker.map(|it| it.dropped)),
+                    ("dropped (total)", 3, |it| it.broker.map(|it| it.dropped)),
                 ]) }
             </div>
         </div>
@@ -86,6 +89,7 @@ fn plot(samples: &Samples, title: &'static str, unit: &'static str, lines: &[Lin
 #[derive(PartialEq, Properties)]
 struct LoadPanelProps {
     load: LoadGenerator,
+    dropped: u64,
 }
 
 #[component]
@@ -93,11 +97,12 @@ fn LoadPanel(props: &LoadPanelProps) -> Html {
     page::use_now(PROGRESS_MS);
     let progress = props.load.progress();
     let is_running = progress.as_ref().is_some_and(|it| it.is_running);
-    let start = use_callback(props.load.clone(), |event: SubmitEvent, load| {
+    let with = (props.load.clone(), props.dropped);
+    let start = use_callback(with, |event: SubmitEvent, (load, dropped)| {
         event.prevent_default();
         let form = event.target_dyn_into::<HtmlFormElement>();
         if let Some(form) = form.and_then(|form| Form::of(&form)) {
-            load.start(form.plan());
+            load.start(form.plan(), *dropped);
         }
     });
     let stop = use_callback(props.load.clone(), |_: MouseEvent, load| load.stop());
@@ -112,7 +117,7 @@ fn LoadPanel(props: &LoadPanelProps) -> Html {
             </div>
             <form onsubmit={start}>
                 <div class="fields">
-                    <Field label="Messages a second">
+                    <Field label="Messages per second">
                         <input
                             type="number"
                             name="load-rate"
@@ -123,7 +128,7 @@ fn LoadPanel(props: &LoadPanelProps) -> Html {
                             data-testid="load-rate"
                         />
                     </Field>
-                    <Field label="Payload, bytes">
+                    <Field label="Payload size (bytes)">
                         <input
                             type="number"
                             name="load-payload"
@@ -143,7 +148,7 @@ fn LoadPanel(props: &LoadPanelProps) -> Html {
                             required=true
                         />
                     </Field>
-                    <Field label="Seconds" hint="0: until stopped.">
+                    <Field label="Seconds" hint="0 = until stopped">
                         <input
                             type="number"
                             name="load-seconds"
@@ -155,45 +160,79 @@ fn LoadPanel(props: &LoadPanelProps) -> Html {
                         />
                     </Field>
                     <QosSelect name="load-qos" selected={plan.qos} testid="load-qos" />
-                    <Check name="load-max" label="As fast as it goes" checked={plan.rate.is_none()} />
+                    <Check name="load-max" label="As fast as possible" checked={plan.rate.is_none()} />
                 </div>
                 <div class="actions">
                     <button type="submit" class="primary" data-testid="load-start">
-                        { if is_running { "Start anew" } else { "Start" } }
+                        { if is_running { "Restart" } else { "Start" } }
                     </button>
                     <button type="button" onclick={stop} disabled={!is_running} data-testid="load-stop">{ "Stop" }</button>
                 </div>
             </form>
-            { figures(progress.as_ref()) }
+            { figures(progress.as_ref(), props.dropped) }
         </section>
     }
 }
 
-fn figures(progress: Option<&Progress>) -> Html {
+fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
     let Some(Progress {
         plan,
         is_running,
         seconds,
         totals,
         on_their_way,
+        dropped_before,
     }) = progress
     else {
         return html! {
             <p class="empty">
-                { "Publishes numbered messages below load/ with this page’s client and receives them itself. The other tabs get them, too, if they are subscribed." }
+                { "Publishes numbered messages under load/ and measures how they come back. Other tabs receive them if subscribed." }
             </p>
         };
     };
-    let pairs = [
-        ("Published", words::count(totals.sent)),
-        ("Acknowledged", words::count(totals.acknowledged)),
-        ("Arrived", words::count(totals.arrived)),
-        ("On their way", words::count(*on_their_way as u64)),
-        ("Failed", words::count(totals.failed)),
-        ("Lost", words::count(totals.lost)),
-        ("Twice", words::count(totals.duplicates)),
-        ("Longest gap", format!("{:.0} ms", totals.gap_ms)),
-    ];
+    let dropped = dropped.saturating_sub(*dropped_before);
+    let count = words::count;
+    // A word for style sheets and tests, the name, the value, and whether it is bad news. Nothing acknowledges QoS 0.
+    let acknowledged = (plan.qos != QoS::AtMostOnce).then(|| {
+        (
+            "acknowledged",
+            "Acknowledged",
+            count(totals.acknowledged),
+            false,
+        )
+    });
+    let pairs = [("published", "Published", count(totals.sent), false)]
+        .into_iter()
+        .chain(acknowledged)
+        .chain([
+            ("arrived", "Received", count(totals.arrived), false),
+            (
+                "on their way",
+                "In transit",
+                count(*on_their_way as u64),
+                false,
+            ),
+            ("failed", "Failed", count(totals.failed), totals.failed > 0),
+            ("lost", "Lost", count(totals.lost), totals.lost > 0),
+            (
+                "dropped",
+                "Dropped for other tabs",
+                count(dropped),
+                dropped > 0,
+            ),
+            (
+                "twice",
+                "Duplicates",
+                count(totals.duplicates),
+                totals.duplicates > 0,
+            ),
+            (
+                "longest gap",
+                "Longest pause",
+                format!("{:.0} ms", totals.gap_ms),
+                false,
+            ),
+        ]);
     let whole = plan.seconds.map(f64::from);
     html! {
         <>
@@ -204,8 +243,11 @@ fn figures(progress: Option<&Progress>) -> Html {
                 <progress max={whole.to_string()} value={format!("{:.1}", seconds.min(whole))} aria-label="Progress of the load" />
             }
             <dl class="figures" data-testid="load-figures">
-                { for pairs.into_iter().map(|(name, value)| html! {
-                    <div><dt>{ name }</dt><dd data-figure={name.to_lowercase()}>{ value }</dd></div>
+                { for pairs.map(|(figure, name, value, is_bad)| html! {
+                    <div>
+                        <dt>{ name }</dt>
+                        <dd class={classes!(is_bad.then_some("problem"))} data-figure={figure}>{ value }</dd>
+                    </div>
                 }) }
             </dl>
         </>

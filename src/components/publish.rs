@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use tabmq_worker::RequestError;
 use tabmq_worker::api::{MessageProperties, Publication};
-use tabmq_worker::hooks::{PublishHandle, use_publish, use_role};
+use tabmq_worker::hooks::{PublishHandle, use_bus_status, use_publish, use_role};
+use tabmq_worker::{BusStatus, RequestError};
 use web_sys::HtmlFormElement;
 use yew::platform::spawn_local;
 use yew::prelude::*;
@@ -13,7 +13,7 @@ use yew::prelude::*;
 use super::fields::{Check, Field, QosSelect};
 use crate::form::Form;
 use crate::payload::{Format, Readable};
-use crate::{page, words};
+use crate::{link, page, words};
 
 /// Messages that can be sent again with a click.
 const HISTORY_MAX: usize = 20;
@@ -25,17 +25,24 @@ const RATE_MAX: u32 = 50;
 pub(super) struct PublishProps {
     /// Whether it lies over the page, where that is too narrow for columns.
     pub(super) is_sheet: bool,
+    /// The message that the link has brought.
+    pub(super) draft: Option<link::Draft>,
     /// The sheet is wanted no longer.
     pub(super) onclose: Callback<()>,
 }
 
 #[component]
 pub(super) fn Publish(props: &PublishProps) -> Html {
+    let bus = use_bus_status();
+    let is_offline = matches!(bus, BusStatus::Failed(_));
     let publish = use_publish();
     let role = use_role();
     let history = use_reducer(History::default);
     // Another draft is another form, with other values in its fields.
-    let draft = use_state(|| (0_u32, Rc::new(Sent::first())));
+    let draft = use_state(|| {
+        let of_link = props.draft.as_ref().and_then(Sent::of_link);
+        (0_u32, Rc::new(of_link.unwrap_or_else(Sent::first)))
+    });
     let result = words::publish_result(publish.status(), role);
     let acknowledged = publish.status().acknowledged;
     let on_sent = use_callback(history.dispatcher(), |sent: Sent, history| {
@@ -66,6 +73,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
             class="panel panel-publish"
             aria-labelledby="publish-title"
             tabindex="-1"
+            inert={is_offline}
             onkeydown={on_key}
             data-sheet={is_sheet.to_string()}
             data-testid="publish"
@@ -133,6 +141,20 @@ struct Sent {
 }
 
 impl Sent {
+    /// What a link has brought; `None`: its payload is not of its format.
+    fn of_link(draft: &link::Draft) -> Option<Self> {
+        Some(Self {
+            publication: Publication {
+                topic: draft.topic.clone(),
+                payload: draft.format.parse(&draft.payload).ok()?,
+                qos: draft.qos,
+                retain: draft.retain,
+                ..Publication::default()
+            },
+            format: draft.format,
+        })
+    }
+
     /// What a newcomer finds in the form.
     fn first() -> Self {
         Self {

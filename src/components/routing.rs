@@ -7,7 +7,8 @@ use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
 use super::fields::Field;
-use crate::words;
+use crate::state::Action;
+use crate::{orders, words};
 
 /// How often the broker is asked again.
 const INTERVAL_MS: u32 = 1_000;
@@ -15,25 +16,34 @@ const INTERVAL_MS: u32 = 1_000;
 /// Sessions that are drawn.
 const SESSIONS_MAX: u32 = 500;
 
+#[derive(PartialEq, Properties)]
+pub(super) struct RoutingProps {
+    /// The topic about whose receivers the broker is asked.
+    pub(super) topic: String,
+    pub(super) dispatch: Callback<Action>,
+}
+
 #[component]
-pub(super) fn Routing() -> Html {
+pub(super) fn Routing(props: &RoutingProps) -> Html {
     html! {
         <div class="routing" data-testid="routing-view">
-            <Receivers />
+            <Receivers topic={props.topic.clone()} dispatch={props.dispatch.clone()} />
             <Sessions />
         </div>
     }
 }
 
 #[component]
-fn Receivers() -> Html {
-    let topic = use_state(|| "hello".to_owned());
-    let set_topic = use_callback(topic.clone(), |event: InputEvent, topic| {
+fn Receivers(props: &RoutingProps) -> Html {
+    let topic = &props.topic;
+    let set_topic = props.dispatch.reform(|event: InputEvent| {
         let input: HtmlInputElement = event.target_unchecked_into();
-        topic.set(input.value());
+        Action::AskReceivers(input.value())
     });
-    let question = (!topic.is_empty()).then(|| Question::Receivers {
-        topic: (*topic).clone(),
+    let problem = words::topic_problem(topic);
+    let is_topic = !topic.is_empty() && problem.is_none();
+    let question = is_topic.then(|| Question::Receivers {
+        topic: topic.clone(),
     });
     let answer = use_answer(question, INTERVAL_MS);
     html! {
@@ -44,8 +54,9 @@ fn Receivers() -> Html {
             <Field label="Topic">
                 <input
                     class="mono"
-                    value={(*topic).clone()}
+                    value={topic.clone()}
                     oninput={set_topic}
+                    aria-invalid={problem.is_some().to_string()}
                     autocomplete="off"
                     autocapitalize="none"
                     spellcheck="false"
@@ -53,7 +64,9 @@ fn Receivers() -> Html {
                 />
             </Field>
             { match answer.as_ref().map(|answer| answer.as_deref()) {
-                None => html! { <p class="empty">{ "Name a topic." }</p> },
+                _ if problem.is_some() => html! { <p class="empty problem" data-testid="receivers-none">{ problem }</p> },
+                None if topic.is_empty() => html! { <p class="empty">{ "Enter a topic." }</p> },
+                None => html! { <p class="empty">{ words::LOADING }</p> },
                 Some(Err(why)) => html! { <p class="empty" data-testid="receivers-none">{ why.to_string() }</p> },
                 Some(Ok(Answer::Receivers { receivers, left_out })) => receivers_table(receivers, *left_out),
                 Some(Ok(_)) => html! {},
@@ -64,18 +77,19 @@ fn Receivers() -> Html {
 
 fn receivers_table(receivers: &[Receiver], left_out: u32) -> Html {
     if receivers.is_empty() {
-        return html! { <p class="empty" data-testid="receivers-none">{ "Nobody: no topic filter matches." }</p> };
+        return html! { <p class="empty" data-testid="receivers-none">{ "Nobody is subscribed to this topic." }</p> };
     }
     let row = |it: &Receiver| {
         let mut facts = facts(&it.subscription);
-        if it.subscription.topic_filter.starts_with("$share/") {
-            facts.push("or another of its share".to_owned());
+        let shared = it.subscription.topic_filter.strip_prefix("$share/");
+        if let Some((group, _)) = shared.and_then(|it| it.split_once('/')) {
+            facts.push(format!("one member of group {group}"));
         }
         html! {
             <tr data-testid="receiver" data-client={it.client_id.clone()}>
                 <td><code>{ &it.client_id }</code></td>
                 <td>{ tab(it.tab) }</td>
-                <td><code>{ &it.subscription.topic_filter }</code></td>
+                <td><code>{ words::visible(&it.subscription.topic_filter).into_owned() }</code></td>
                 <td>{ for facts.iter().map(|fact| html! { <span class="badge">{ fact }</span> }) }</td>
             </tr>
         }
@@ -88,7 +102,7 @@ fn receivers_table(receivers: &[Receiver], left_out: u32) -> Html {
                         <tr>
                             <th scope="col">{ "Client" }</th>
                             <th scope="col">{ "Tab" }</th>
-                            <th scope="col">{ "By topic filter" }</th>
+                            <th scope="col">{ "Matching filter" }</th>
                             <th scope="col">{ "Options" }</th>
                         </tr>
                     </thead>
@@ -111,13 +125,13 @@ fn Sessions() -> Html {
     html! {
         <section class="panel panel-sessions" aria-labelledby="sessions-title">
             <div class="panel-head">
-                <h2 id="sessions-title">{ "Sessions of the broker" }</h2>
+                <h2 id="sessions-title">{ "Broker sessions" }</h2>
                 if let Some(Ok(Answer::Sessions { sessions, left_out })) = answer.as_ref().map(|answer| answer.as_deref()) {
                     <span class="panel-count">{ words::count(sessions.len() as u64 + u64::from(*left_out)) }</span>
                 }
             </div>
             { match answer.as_ref().map(|answer| answer.as_deref()) {
-                None => html! { <p class="empty">{ "Asking the broker." }</p> },
+                None => html! { <p class="empty">{ words::LOADING }</p> },
                 Some(Err(why)) => html! { <p class="empty">{ why.to_string() }</p> },
                 Some(Ok(Answer::Sessions { sessions, left_out })) => sessions_table(sessions, *left_out),
                 Some(Ok(_)) => html! {},
@@ -128,10 +142,12 @@ fn Sessions() -> Html {
 
 fn sessions_table(sessions: &[SessionInfo], left_out: u32) -> Html {
     let row = |it: &SessionInfo| {
-        let filters = it.subscriptions.iter().map(|subscription| {
+        let filters = it.subscriptions.iter();
+        let filters = filters.filter(|it| !orders::is_own(&it.topic_filter));
+        let filters = filters.map(|subscription| {
             html! {
                 <li>
-                    <code>{ &subscription.topic_filter }</code>
+                    <code>{ words::visible(&subscription.topic_filter).into_owned() }</code>
                     { for facts(subscription).iter().map(|fact| html! { <span class="badge">{ fact }</span> }) }
                 </li>
             }
@@ -183,7 +199,7 @@ fn facts(subscription: &Granted) -> Vec<String> {
 fn tab(tab: Option<TabId>) -> Html {
     match tab {
         Some(tab) => html! { <code title={tab.to_string()}>{ tab.short() }</code> },
-        None => html! { <span class="away">{ "away" }</span> },
+        None => html! { <span class="away">{ "offline" }</span> },
     }
 }
 

@@ -8,6 +8,8 @@ use wasm_bindgen::closure::Closure;
 use web_sys::{HtmlElement, ResizeObserver};
 use yew::prelude::*;
 
+use crate::{page, words};
+
 /// Rows that are drawn above and below what can be seen, so that a quick scroll meets no gap.
 const MARGIN: usize = 20;
 
@@ -47,6 +49,15 @@ pub(super) struct RowsProps {
     /// Keys other than those that move the selection.
     #[prop_or_default]
     pub(super) onkey: Callback<KeyboardEvent>,
+    /// Rows that came on top, or among those in sight, since the list stands still.
+    #[prop_or_default]
+    pub(super) newcomers: u64,
+    /// Whether the list is to stand still, because somebody points at it or has scrolled it. Said before a row can move.
+    #[prop_or_default]
+    pub(super) onhold: Callback<bool>,
+    /// The newcomers are to be shown.
+    #[prop_or_default]
+    pub(super) onresume: Callback<()>,
     /// Draws a row.
     pub(super) row: Callback<usize, Html>,
     /// Stands behind the last row.
@@ -84,21 +95,65 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
     };
     let measure = use_measure(&list, &window, narrow);
     let height = ROW_HEIGHTS[usize::from(window.is_narrow)];
-    let on_scroll = Callback::from(move |_: Event| measure.ask());
+    let hold = use_hold(&props.onhold, window.is_at_top);
+    let on_scroll = {
+        let (list, hold) = (list.clone(), hold.clone());
+        Callback::from(move |_: Event| {
+            measure.ask();
+            let top = list.cast::<HtmlElement>().map_or(0, |it| it.scroll_top());
+            if top > 0 {
+                hold.emit(Touch::Scrolled);
+            }
+        })
+    };
+    // Under a pointer that rests on the first row, the button that appears there is none: a click is meant for the row.
+    let is_armed = use_state_eq(|| true);
+    let is_shown = props.newcomers > 0;
+    let on_pointer = {
+        let (list, hold, is_armed) = (list.clone(), hold.clone(), is_armed.setter());
+        Callback::from(move |event: PointerEvent| {
+            hold.emit(Touch::Pointed);
+            let top = list.cast::<web_sys::Element>();
+            let top = top.and_then(|it| page::top_of(&it)).unwrap_or_default();
+            let is_on_first = f64::from(event.client_y()) - top < height as f64;
+            if !(is_on_first && is_shown) {
+                is_armed.set(!is_on_first);
+            }
+        })
+    };
+    let on_leave = {
+        let (hold, is_armed) = (hold.clone(), is_armed.setter());
+        Callback::from(move |_: PointerEvent| {
+            hold.emit(Touch::Left);
+            is_armed.set(true);
+        })
+    };
+    let on_resume = {
+        let (list, hold, resume) = (list.clone(), hold.clone(), props.onresume.clone());
+        Callback::from(move |_: MouseEvent| {
+            if let Some(list) = list.cast::<HtmlElement>() {
+                list.set_scroll_top(0);
+                // The focus was on the button, which is gone now.
+                let _ = list.focus();
+            }
+            hold.emit(Touch::Resumed);
+            resume.emit(());
+        })
+    };
     use_anchor(&list, props.added, height, window.is_at_top);
     use_in_sight(&list, props.selected, props.selected_id.as_ref(), height);
 
     let on_key = {
         let (len, selected) = (props.len, props.selected);
-        let page = window.rows.max(2) - 1;
+        let page_rows = window.rows.max(2) - 1;
         let (select, other) = (props.onselect.clone(), props.onkey.clone());
         Callback::from(move |event: KeyboardEvent| {
             let last = len.saturating_sub(1);
             let to = match event.key().as_str() {
                 "ArrowDown" => selected.map_or(0, |it| (it + 1).min(last)),
                 "ArrowUp" => selected.map_or(0, |it| it.saturating_sub(1)),
-                "PageDown" => selected.map_or(0, |it| (it + page).min(last)),
-                "PageUp" => selected.map_or(0, |it| it.saturating_sub(page)),
+                "PageDown" => selected.map_or(0, |it| (it + page_rows).min(last)),
+                "PageUp" => selected.map_or(0, |it| it.saturating_sub(page_rows)),
                 "Home" => 0,
                 "End" => last,
                 "Escape" if selected.is_some() => {
@@ -130,8 +185,20 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
             tabindex="0"
             onscroll={on_scroll}
             onkeydown={on_key}
+            // A pointer that rests where a list appears has not been aimed at anything yet.
+            onpointermove={on_pointer.clone()}
+            onpointerdown={on_pointer}
+            onpointerleave={on_leave}
             data-testid={&props.testid}
         >
+            if props.newcomers > 0 {
+                // For the pointer, which holds the list: without one it goes on by Escape and Home.
+                <div class={classes!("rows-new", (!*is_armed).then_some("rows-new-idle"))} aria-hidden="true">
+                    <button type="button" tabindex="-1" onclick={on_resume} data-testid="rows-resume">
+                        { words::newcomers(props.newcomers) }
+                    </button>
+                </div>
+            }
             <div class="rows-space" role="presentation" style={format!("height:{}px", props.len * height)}>
                 <div
                     class="rows-drawn"
@@ -144,6 +211,55 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
             { props.children.clone() }
         </div>
     }
+}
+
+/// What somebody does to a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touch {
+    /// The pointer moves in it.
+    Pointed,
+    /// The pointer has left it.
+    Left,
+    /// It is not at its top.
+    Scrolled,
+    /// It is to go on, although the pointer is in it.
+    Resumed,
+}
+
+/// Says that the list is to stand still, and when it need not any more.
+#[hook]
+fn use_hold(onhold: &Callback<bool>, is_at_top: bool) -> Callback<Touch> {
+    let is_pointed = use_mut_ref(|| false);
+    let is_held = use_mut_ref(|| false);
+    let hold = {
+        let (onhold, is_pointed, is_held) = (onhold.clone(), is_pointed.clone(), is_held.clone());
+        Callback::from(move |touch: Touch| {
+            match touch {
+                Touch::Pointed => *is_pointed.borrow_mut() = true,
+                Touch::Left | Touch::Resumed => *is_pointed.borrow_mut() = false,
+                Touch::Scrolled => {}
+            }
+            let wants = match touch {
+                Touch::Pointed | Touch::Scrolled => true,
+                Touch::Left => !is_at_top,
+                Touch::Resumed => false,
+            };
+            if is_held.replace(wants) != wants {
+                onhold.emit(wants);
+            }
+        })
+    };
+    {
+        let onhold = onhold.clone();
+        use_effect_with(is_at_top, move |is_at_top| {
+            // Also a list that has just appeared need not stand still, whatever the one before wanted.
+            if *is_at_top && !*is_pointed.borrow() {
+                is_held.replace(false);
+                onhold.emit(false);
+            }
+        });
+    }
+    hold
 }
 
 /// Reads the layout in the next frame after it was asked to, and whenever the list's size changes.

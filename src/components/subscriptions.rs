@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use tabmq_worker::api::{QoS, RetainHandling, Subscription};
-use tabmq_worker::hooks::{SubscriptionOptions, use_subscription_with_options};
-use tabmq_worker::{RequestError, SubscriptionStatus};
+use tabmq_worker::hooks::{SubscriptionOptions, use_bus_status, use_subscription_with_options};
+use tabmq_worker::{BusStatus, RequestError, SubscriptionStatus};
 use web_sys::HtmlFormElement;
 use yew::platform::spawn_local;
 use yew::prelude::*;
@@ -47,13 +47,15 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
                 .and_then(|form| Form::of(&form));
             if let Some(form) = form {
                 let chosen = form.subscription();
-                options.set((chosen.qos, badges(&chosen).len()));
+                options.set((chosen.qos, chosen_options(&chosen)));
             }
         },
     );
     let forget = use_callback(options.setter(), |_: Event, options| options.set((QOS, 0)));
+    let bus = use_bus_status();
+    let is_offline = matches!(bus, BusStatus::Failed(_));
     html! {
-        <section class="panel panel-subscriptions" aria-labelledby="subscriptions-title" hidden={props.is_hidden}>
+        <section class="panel panel-subscriptions" aria-labelledby="subscriptions-title" hidden={props.is_hidden} inert={is_offline}>
             <div class="panel-head">
                 <h2 id="subscriptions-title">{ "Subscriptions" }</h2>
                 <span class="panel-count">{ words::count(props.subscriptions.iter().count() as u64) }</span>
@@ -79,7 +81,7 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
                     <div class="fields">
                         <QosSelect name="qos" selected={QOS} testid="subscribe-qos" />
                         <Check name="no-local" label="No Local" testid="subscribe-no-local" />
-                        <Check name="retain-as-published" label="Retain As Published" />
+                        <Check name="retain-as-published" label="Retain As Published" checked=true />
                         <Field label="Retain Handling" wide=true>
                             <select name="retain-handling">
                                 // Options are inserted last first, and the browser selects the first it sees.
@@ -187,7 +189,7 @@ fn Row(props: &RowProps) -> Html {
                 { "×" }
             </button>
             <span class="subscription-grant">
-                <span>{ words::grant(messages.status()) }</span>
+                <span>{ words::grant_of(subscription, messages.status()) }</span>
                 { for badges(subscription).iter().map(|badge| html! {
                     <span class="badge">{ badge }</span>
                 }) }
@@ -196,7 +198,16 @@ fn Row(props: &RowProps) -> Html {
     }
 }
 
-/// The options that differ from the default.
+/// How many options differ from what the form begins with.
+fn chosen_options(subscription: &Subscription) -> usize {
+    let as_begun = Subscription {
+        retain_as_published: !subscription.retain_as_published,
+        ..subscription.clone()
+    };
+    badges(&as_begun).len()
+}
+
+/// The options that differ from MQTT's default.
 fn badges(subscription: &Subscription) -> Vec<String> {
     let mut badges = Vec::new();
     if subscription.no_local {

@@ -2,9 +2,11 @@
 
 use tabmq_worker::api::{TabInfo, Visibility};
 use tabmq_worker::hooks::use_roster;
+use tabmq_worker::{BusStatus, TabId};
 use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
+use super::alerts::Offline;
 use super::trial::Trial;
 use crate::form::Form;
 use crate::link::Link;
@@ -22,8 +24,13 @@ const AGE_INTERVAL_MS: u32 = 1_000;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct TabsProps {
-    /// Set-up of the next tab.
+    /// Settings of the next tab.
     pub(super) link: Link,
+    pub(super) bus: BusStatus,
+    /// Whether this tab's worker does nothing for a while.
+    pub(super) is_frozen: bool,
+    /// Failovers that this tab has seen.
+    pub(super) failovers: u64,
     pub(super) dispatch: Callback<Action>,
 }
 
@@ -36,8 +43,16 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
     let hint = {
         let mut met = met_another_tab.borrow_mut();
         *met |= roster.len() > 1;
-        !*met
+        words::hint(roster.len(), *met, props.failovers)
     };
+    if let BusStatus::Failed(why) = &props.bus {
+        return html! {
+            <section class="panel" aria-labelledby="tabs-title">
+                <div class="panel-head"><h2 id="tabs-title">{ "Tabs" }</h2></div>
+                <Offline why={why.clone()} />
+            </section>
+        };
+    }
     let broker = roster.iter().find(|tab| tab.is_broker);
     html! {
         <section class="panel panel-tabs" aria-labelledby="tabs-title">
@@ -48,7 +63,7 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
             // Everything that is pressed stands above the list, so that a tab that joins or leaves moves no button.
             <div class="open-tabs">
                 <a
-                    class={classes!("button", hint.then_some("primary"))}
+                    class={classes!("button", (roster.len() < 2).then_some("primary"))}
                     href={page::address(&props.link.query())}
                     target="_blank"
                     rel="noopener"
@@ -56,20 +71,21 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
                 >
                     { words::tabs::OPEN_ONE }
                 </a>
-                <OpenTabs link={props.link.clone()} tabs={roster.len()} dispatch={props.dispatch.clone()} />
+                <OpenTabs link={props.link.clone()} tabs={roster.iter().map(|tab| tab.tab_id).collect::<Vec<_>>()} />
             </div>
             <Trial
                 broker={broker.map(|tab| tab.tab_id)}
                 is_own={broker.is_some_and(|tab| tab.is_self)}
+                has_others={roster.len() > 1}
                 dispatch={props.dispatch.clone()}
             />
             // A list of many tabs scrolls, also by keys.
             <div class="roster-space" role="group" aria-label={words::tabs::ROSTER} tabindex="0">
                 <ul class="roster" data-testid="roster">
-                    { for in_order(&roster).into_iter().map(|tab| roster_row(tab, own_build(&roster), now)) }
+                    { for in_order(&roster).into_iter().map(|tab| roster_row(tab, props.is_frozen, own_build(&roster), now)) }
                 </ul>
-                if hint {
-                    <p class="hint" data-testid="hint">{ words::tabs::HINT }</p>
+                if let Some(hint) = hint {
+                    <p class="hint" data-testid="hint">{ hint }</p>
                 }
             </div>
         </section>
@@ -90,7 +106,13 @@ fn own_build(roster: &[TabInfo]) -> Option<&str> {
     is_one.then_some(first.build.as_str())
 }
 
-fn roster_row(tab: &TabInfo, common_build: Option<&str>, now: u64) -> Html {
+fn roster_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u64) -> Html {
+    // What a frozen worker said last is not so any more.
+    let role = match (tab.is_broker, tab.is_self && is_frozen) {
+        (_, true) => "Frozen",
+        (true, false) => "Broker",
+        (false, false) => "Client",
+    };
     let age = words::duration(now.saturating_sub(tab.since.as_ms()));
     let visibility = match tab.visibility {
         Visibility::Visible => "visible",
@@ -111,7 +133,7 @@ fn roster_row(tab: &TabInfo, common_build: Option<&str>, now: u64) -> Html {
                     <span class="roster-self">{ words::tabs::THIS }</span>
                 }
             </span>
-            <span class="roster-role">{ if tab.is_broker { "Broker" } else { "Client" } }</span>
+            <span class="roster-role">{ role }</span>
             <span class="roster-facts">
                 <span title={words::tabs::AGE}>{ age }</span>
                 <span>{ visibility }</span>
@@ -129,41 +151,51 @@ fn roster_row(tab: &TabInfo, common_build: Option<&str>, now: u64) -> Html {
 #[derive(PartialEq, Properties)]
 struct OpenTabsProps {
     link: Link,
-    /// Tabs on the channel.
-    tabs: usize,
-    dispatch: Callback<Action>,
+    /// The tabs on the channel.
+    tabs: Vec<TabId>,
 }
 
-/// Opens many tabs at once, and tells if the browser let fewer open.
+/// Tabs that were opened at once.
+#[derive(Clone, PartialEq)]
+struct Opened {
+    wanted: u32,
+    /// The tabs that were there before.
+    before: Vec<TabId>,
+    /// Whether they have had their time.
+    is_due: bool,
+}
+
+/// Opens many tabs at once, and says how many of them are missing as long as some are.
 #[component]
 fn OpenTabs(props: &OpenTabsProps) -> Html {
-    // How many there were, and how many were asked for.
-    let asked = use_state(|| None::<(usize, u32)>);
+    let opened = use_state(|| None::<Opened>);
     let open = {
-        let (asked, tabs, link) = (asked.clone(), props.tabs, props.link.clone());
+        let (opened, tabs, link) = (opened.clone(), props.tabs.clone(), props.link.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
             let form = event.target_dyn_into::<HtmlFormElement>();
             if let Some(form) = form.and_then(|form| Form::of(&form)) {
                 let wanted = form.number("tabs").unwrap_or(1).clamp(1, TABS_MAX);
                 page::open_tabs(&link.query(), wanted);
-                asked.set(Some((tabs, wanted)));
+                opened.set(Some(Opened {
+                    wanted,
+                    before: tabs.clone(),
+                    is_due: false,
+                }));
             }
         })
     };
-    let check = {
-        let (asked, tabs, dispatch) = (asked.clone(), props.tabs, props.dispatch.clone());
-        move || {
-            if let Some((before, wanted)) = *asked {
-                asked.set(None);
-                let came = tabs.saturating_sub(before);
-                if came < wanted as usize {
-                    dispatch.emit(Action::Problem(words::tabs::fewer_opened(came, wanted)));
-                }
-            }
-        }
-    };
-    page::use_interval(asked.map(|_| JOIN_MS), check);
+    {
+        let waits = opened.as_ref().is_some_and(|it| !it.is_due);
+        let opened = opened.clone();
+        page::use_interval(waits.then_some(JOIN_MS), move || {
+            opened.set((*opened).clone().map(|it| Opened { is_due: true, ..it }));
+        });
+    }
+    let missing = opened.as_ref().filter(|it| it.is_due).and_then(|it| {
+        let new = props.tabs.iter().filter(|tab| !it.before.contains(tab));
+        words::joined(new.count(), it.wanted)
+    });
     html! {
         <form class="open-many" onsubmit={open}>
             <button type="submit" data-testid="tabs-open">{ words::tabs::OPEN_MANY }</button>
@@ -178,6 +210,9 @@ fn OpenTabs(props: &OpenTabsProps) -> Html {
                 data-testid="tabs-number"
             />
             <span aria-hidden="true">{ words::tabs::OPEN_MANY_UNIT }</span>
+            if let Some(missing) = missing {
+                <p class="field-hint" role="status" data-testid="tabs-missing">{ missing }</p>
+            }
         </form>
     }
 }

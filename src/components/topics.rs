@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use tabmq_worker::api::{Message, Publication, QoS};
-use tabmq_worker::hooks::use_client;
+use tabmq_worker::api::{Answer, Message, Publication, QoS, Question};
+use tabmq_worker::hooks::{use_answer, use_client, use_redraw};
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
@@ -16,9 +16,15 @@ use crate::page;
 use crate::payload::Readable;
 use crate::state::messages::MessageLog;
 use crate::state::numbers::SharedCharts;
-use crate::state::topics::{Node, NodeId, Row};
-use crate::state::{Action, SharedTopics};
+use crate::state::query::fold;
+use crate::state::retained::{self, Retained, Value};
+use crate::state::topics::{NODES_MAX, Node, NodeId, Row};
+use crate::state::{Action, SharedTopics, TreeView};
+use crate::watch::use_retained;
 use crate::words;
+
+/// How often an expiry is looked at.
+const CLOCK_MS: u32 = 1_000;
 
 /// Characters of a value in a row; there is no room for more.
 const PREVIEW_CHARS: usize = 120;
@@ -27,55 +33,125 @@ const PREVIEW_CHARS: usize = 120;
 pub(super) struct TopicsProps {
     pub(super) topics: SharedTopics,
     pub(super) charts: SharedCharts,
+    pub(super) view: TreeView,
+    pub(super) retained: Rc<Retained>,
     pub(super) log: Rc<MessageLog>,
     pub(super) dispatch: Callback<Action>,
 }
 
 #[component]
 pub(super) fn TopicTree(props: &TopicsProps) -> Html {
-    let selected = use_state(|| None::<NodeId>);
-    let wanted = use_state(String::new);
+    use_retained(props.dispatch.clone());
+    let now_ms = page::use_now(CLOCK_MS);
+    let TreeView { text, selected } = &props.view;
+    let (selected, dispatch) = (*selected, &props.dispatch);
     let search_input = use_node_ref();
     page::use_focus_key("/", search_input.clone());
     let topics = props.topics.get();
-    let rows: Rc<[Row]> = if wanted.is_empty() {
-        topics.rows().into()
+    let is_found = !text.trim().is_empty();
+    let fresh: Rc<[Row]> = if is_found {
+        topics.found(text).into()
     } else {
-        topics.found(&wanted).into()
+        topics.rows().into()
+    };
+    let held = use_mut_ref(|| None::<Rc<[Row]>>);
+    let redraw = use_redraw();
+    // What somebody does to the tree is done to the rows that are drawn; what comes by itself waits.
+    let rows = held.borrow().clone().unwrap_or_else(|| Rc::clone(&fresh));
+    let newcomers = fresh.len().saturating_sub(rows.len()) as u64;
+    let release = {
+        let held = Rc::clone(&held);
+        move || drop(held.borrow_mut().take())
+    };
+    let on_hold = {
+        let (held, rows, redraw) = (Rc::clone(&held), Rc::clone(&rows), redraw.clone());
+        Callback::from(move |is_held: bool| {
+            let mut held = held.borrow_mut();
+            if is_held {
+                held.get_or_insert_with(|| Rc::clone(&rows));
+            } else {
+                *held = None;
+            }
+            redraw.ask();
+        })
+    };
+    let on_resume = {
+        let (release, redraw) = (release.clone(), redraw.clone());
+        Callback::from(move |()| {
+            release();
+            redraw.ask();
+        })
     };
     let place = selected.and_then(|node| rows.iter().position(|row| row.node == node));
     let open = |is_open: bool| {
-        props
-            .dispatch
-            .reform(move |_: MouseEvent| Action::OpenAllTopics(is_open))
-    };
-    let set_wanted = use_callback(wanted.clone(), |event: InputEvent, wanted| {
-        let input: HtmlInputElement = event.target_unchecked_into();
-        wanted.set(input.value().to_lowercase());
-    });
-    let on_select = {
-        let (rows, selected) = (Rc::clone(&rows), selected.clone());
-        Callback::from(move |index: Option<usize>| {
-            selected.set(index.and_then(|index| rows.get(index)).map(|row| row.node));
+        let release = release.clone();
+        dispatch.reform(move |_: MouseEvent| {
+            release();
+            Action::OpenAllTopics(is_open)
         })
     };
+    let clear = {
+        let release = release.clone();
+        dispatch.reform(move |_: MouseEvent| {
+            release();
+            Action::ClearTopics
+        })
+    };
+    let set_wanted = {
+        let release = release.clone();
+        dispatch.reform(move |event: InputEvent| {
+            release();
+            let input: HtmlInputElement = event.target_unchecked_into();
+            Action::SearchTopics(input.value())
+        })
+    };
+    let toggle = {
+        let release = release.clone();
+        dispatch.reform(move |(node, is_open): (NodeId, bool)| {
+            release();
+            Action::OpenTopic(node, is_open)
+        })
+    };
+    let on_select = {
+        let rows = Rc::clone(&rows);
+        dispatch.reform(move |index: Option<usize>| {
+            Action::SelectTopic(index.and_then(|index| rows.get(index)).map(|row| row.node))
+        })
+    };
+    let typed = use_mut_ref(Typed::default);
     let on_key = {
-        let (topics, rows, dispatch) = (
-            props.topics.clone(),
-            Rc::clone(&rows),
-            props.dispatch.clone(),
-        );
-        let selected = selected.clone();
+        let (topics, rows) = (props.topics.clone(), Rc::clone(&rows));
+        let (dispatch, toggle, select) = (dispatch.clone(), toggle.clone(), on_select.clone());
         Callback::from(move |event: KeyboardEvent| {
-            let Some(row) = place.and_then(|place| rows.get(place)) else {
-                return;
-            };
-            match (event.key().as_str(), row.is_open) {
-                ("ArrowRight", Some(false)) => dispatch.emit(Action::OpenTopic(row.node, true)),
-                ("ArrowLeft", Some(true)) => dispatch.emit(Action::OpenTopic(row.node, false)),
-                ("ArrowLeft", _) => {
+            let row = place.and_then(|place| Some((place, rows.get(place)?)));
+            let is_command = event.ctrl_key() || event.meta_key() || event.alt_key();
+            match (
+                event.key().as_str(),
+                row.map(|(at, row)| (at, row, row.is_open)),
+            ) {
+                ("ArrowRight", Some((_, row, Some(false)))) => toggle.emit((row.node, true)),
+                // The first of those below stands right behind.
+                ("ArrowRight", Some((at, _, Some(true)))) => select.emit(Some(at + 1)),
+                ("ArrowLeft", Some((_, row, Some(true)))) => toggle.emit((row.node, false)),
+                ("ArrowLeft", Some((_, row, _))) => {
                     if let Some(parent) = topics.get().parent(row.node) {
-                        selected.set(Some(parent));
+                        dispatch.emit(Action::SelectTopic(Some(parent)));
+                    }
+                }
+                ("Enter", Some((_, row, Some(is_open)))) => toggle.emit((row.node, !is_open)),
+                (key, _) if !is_command && key.chars().count() == 1 && key != "/" => {
+                    let name = |row: &Row| match is_found {
+                        true => topics.get().path(row.node),
+                        false => topics
+                            .get()
+                            .get(row.node)
+                            .map_or(String::new(), |it| it.name.to_string()),
+                    };
+                    let names = rows.iter().map(name).collect::<Vec<_>>();
+                    let found = typed.borrow_mut().find(key, page::now_ms(), &names, place);
+                    match found {
+                        Some(found) => select.emit(Some(found)),
+                        None => return,
                     }
                 }
                 _ => return,
@@ -84,39 +160,53 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
         })
     };
     let row = {
-        let (shared, rows, chosen) = (props.topics.clone(), Rc::clone(&rows), *selected);
-        let (select, dispatch) = (on_select.clone(), props.dispatch.clone());
-        let is_found = !wanted.is_empty();
+        let (shared, rows, retained) = (
+            props.topics.clone(),
+            Rc::clone(&rows),
+            Rc::clone(&props.retained),
+        );
+        let select = on_select.clone();
         Callback::from(move |index: usize| {
             let topics = shared.get();
-            let row = rows.get(index);
-            row.and_then(|row| Some((row, topics.get(row.node)?)))
-                .map_or_else(Html::default, |(row, node)| {
-                    let name = if is_found {
-                        topics.path(row.node).into()
-                    } else {
-                        AttrValue::from(Rc::clone(&node.name))
-                    };
-                    let clicked = select.reform(move |_: MouseEvent| Some(index));
-                    tree_row(
-                        row,
-                        node,
-                        name,
-                        chosen == Some(row.node),
-                        clicked,
-                        &dispatch,
-                    )
-                })
+            let Some(row) = rows.get(index) else {
+                return Html::default();
+            };
+            let Some(node) = topics.get(row.node) else {
+                // It has left the tree, and those below it stay where they are until nobody points at them.
+                return html! { <div class="row topic" role="presentation" /> };
+            };
+            let path = topics.path(row.node);
+            let name = if is_found { &*path } else { &*node.name };
+            let name = AttrValue::from(words::visible(name).into_owned());
+            let drawn = DrawnRow {
+                row,
+                node,
+                name,
+                retained: retained.get(&path, now_ms),
+                is_selected: selected == Some(row.node),
+            };
+            let clicked = select.reform(move |_: MouseEvent| Some(index));
+            tree_row(&drawn, clicked, &toggle)
         })
     };
-    let chosen = selected.filter(|_| place.is_some() || !wanted.is_empty());
+    let chosen = selected.filter(|id| topics.get(*id).is_some());
     html! {
         <div class="topics" data-testid="topics-view">
             <section class="panel panel-tree" aria-labelledby="topics-title">
                 <div class="panel-head">
                     <h2 id="topics-title">{ "Topics" }</h2>
                     <span class="panel-count" data-testid="topic-count">{ words::count(topics.topics() as u64) }</span>
-                    <span class="paused">{ format!("{} retained", words::count(topics.retained() as u64)) }</span>
+                    <span class="paused" data-testid="retained-count" title="As the broker says">
+                        { match props.retained.count(now_ms) {
+                            Some(count) => format!("{} retained", words::count(count as u64)),
+                            None => "… retained".to_owned(),
+                        } }
+                    </span>
+                    if is_found {
+                        <span class="paused" role="status" data-testid="topics-found">
+                            { format!("{} found", words::count(rows.len() as u64)) }
+                        </span>
+                    }
                     <div class="tools">
                         <input
                             ref={search_input}
@@ -124,13 +214,23 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                             aria-label="Search topics"
                             aria-keyshortcuts="/"
                             placeholder="Search (/)"
+                            title="Finds topics whose whole name has all these words"
+                            value={text.clone()}
                             oninput={set_wanted}
                             autocomplete="off"
                             spellcheck="false"
                             data-testid="topic-search"
                         />
-                        <button type="button" onclick={open(true)}>{ "Open all" }</button>
-                        <button type="button" onclick={open(false)}>{ "Close all" }</button>
+                        <button type="button" onclick={open(true)}>{ "Expand all" }</button>
+                        <button type="button" onclick={open(false)}>{ "Collapse all" }</button>
+                        <button
+                            type="button"
+                            onclick={clear}
+                            title="Forget the topics seen so far. Retained messages stay in the broker."
+                            data-testid="topics-clear"
+                        >
+                            { "Clear" }
+                        </button>
                     </div>
                 </div>
                 <Rows
@@ -139,40 +239,79 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                     testid="topic-tree"
                     len={rows.len()}
                     selected={place}
-                    selected_id={place.and(*selected).map(row_id)}
+                    selected_id={place.and(selected).map(row_id)}
                     onselect={on_select}
                     onkey={on_key}
+                    {newcomers}
+                    onhold={on_hold}
+                    onresume={on_resume}
                     {row}
                 >
                     if topics.left_out() > 0 {
                         <p class="older" role="presentation">
-                            { format!("{} messages on further topics are not shown.", words::count(topics.left_out())) }
+                            { format!(
+                                "{} on other topics not shown (limit: {} topics).",
+                                words::of(topics.left_out(), "message", "messages"),
+                                words::count(NODES_MAX as u64),
+                            ) }
                         </p>
                     } else if rows.is_empty() {
                         <p class="empty" role="presentation">
-                            { if wanted.is_empty() { "No message has arrived yet." } else { "No topic matches." } }
+                            { if is_found { "No topic matches." } else { "No topics yet. They appear with their first message." } }
                         </p>
                     }
                 </Rows>
             </section>
-            if let Some(node) = chosen.and_then(|id| topics.get(id)) {
+            if let Some((id, node)) = chosen.and_then(|id| Some((id, topics.get(id)?))) {
                 <Topic
-                    key={chosen.map(row_id).unwrap_or_default().to_string()}
-                    topic={chosen.map(|id| topics.path(id)).unwrap_or_default()}
+                    key={row_id(id).to_string()}
+                    topic={topics.path(id)}
                     messages={node.messages}
                     topics_below={node.topics_below}
                     last={node.last.clone()}
-                    retained={node.retained.clone()}
                     charts={props.charts.clone()}
                     log={Rc::clone(&props.log)}
                     dispatch={props.dispatch.clone()}
                 />
             } else {
                 <section class="panel" aria-label="The selected topic">
-                    <p class="empty">{ "Select a topic to see its last message, its retained message, and its numbers over time." }</p>
+                    <p class="empty">{ "Select a topic to see its latest and retained values, and charts of its numbers." }</p>
                 </section>
             }
         </div>
+    }
+}
+
+/// What was typed into the tree, to go to the topic that begins so.
+#[derive(Debug, Default)]
+struct Typed {
+    text: String,
+    at: f64,
+}
+
+/// Letters that come later begin another name, in milliseconds.
+const TYPED_MS: f64 = 700.0;
+
+impl Typed {
+    /// The row whose name begins with what was typed, from the selected row on and then from the top.
+    fn find(
+        &mut self,
+        key: &str,
+        now: f64,
+        names: &[String],
+        selected: Option<usize>,
+    ) -> Option<usize> {
+        if now - self.at > TYPED_MS {
+            self.text.clear();
+        }
+        self.at = now;
+        self.text.push_str(&fold(key));
+        // The first letter goes on from the selected row; more letters may keep it.
+        let next = selected.map_or(0, |it| it + usize::from(self.text.chars().count() == 1));
+        let places = (next..names.len()).chain(0..next.min(names.len()));
+        places
+            .into_iter()
+            .find(|it| fold(&names[*it]).starts_with(&self.text))
     }
 }
 
@@ -180,27 +319,49 @@ fn row_id(node: NodeId) -> AttrValue {
     format!("topic-{node}").into()
 }
 
-fn tree_row(
-    row: &Row,
-    node: &Node,
+/// A row with all that it shows.
+struct DrawnRow<'a> {
+    row: &'a Row,
+    node: &'a Node,
     name: AttrValue,
+    retained: Option<&'a Value>,
     is_selected: bool,
+}
+
+fn tree_row(
+    drawn: &DrawnRow<'_>,
     onclick: Callback<MouseEvent>,
-    dispatch: &Callback<Action>,
+    toggle: &Callback<(NodeId, bool)>,
 ) -> Html {
+    let DrawnRow {
+        row,
+        node,
+        name,
+        retained,
+        is_selected,
+    } = drawn;
     let Row {
         node: id,
         level,
         place: (place, siblings),
         is_open,
-    } = *row;
-    let toggle = dispatch.reform(move |event: MouseEvent| {
+    } = **row;
+    let toggle = toggle.reform(move |event: MouseEvent| {
         event.stop_propagation();
-        Action::OpenTopic(id, is_open == Some(false))
+        (id, is_open == Some(false))
     });
-    let value = node.last.as_ref().map(|message| {
-        let text = Readable::of(&message.payload).text;
-        text.chars().take(PREVIEW_CHARS).collect::<String>()
+    let preview = |payload: &[u8]| -> String {
+        let text = Readable::of(payload).text;
+        text.chars().take(PREVIEW_CHARS).collect()
+    };
+    let value = node.last.as_ref().map(|message| preview(&message.payload));
+    // Beside another value, the badge alone would say that that one is retained.
+    let retained = retained.map(|it| {
+        let is_last = node.last.as_ref().is_some_and(|last| it.is_of(last));
+        match is_last {
+            true => "retained".to_owned(),
+            false => format!("retained: {}", preview(&it.payload)),
+        }
     });
     html! {
         <div
@@ -215,19 +376,19 @@ fn tree_row(
             style={format!("--level:{}", level - 1)}
             {onclick}
             data-testid="topic"
-            data-name={name.clone()}
+            data-name={AttrValue::from(Rc::clone(&node.name))}
         >
             <span class="topic-toggle" aria-hidden="true" onclick={toggle}>
                 { match is_open { Some(true) => "▾", Some(false) => "▸", None => "" } }
             </span>
-            <code class="topic-name">{ if name.is_empty() { "(empty)".into() } else { name } }</code>
+            <code class="topic-name">{ if name.is_empty() { "(empty)".into() } else { name.clone() } }</code>
             <span class="message-preview">{ value.unwrap_or_default() }</span>
             <span class="message-facts">
-                if node.retained.is_some() {
-                    <span class="badge badge-retained">{ "retained" }</span>
+                if let Some(retained) = retained {
+                    <span class="badge badge-retained" data-testid="topic-retained">{ retained }</span>
                 }
                 if node.topics_below > 0 {
-                    <span class="badge">{ format!("{} topics", words::count(node.topics_below as u64)) }</span>
+                    <span class="badge">{ words::of(node.topics_below as u64, "topic", "topics") }</span>
                 }
                 <span class="topic-count">{ words::count(node.messages) }</span>
             </span>
@@ -241,7 +402,6 @@ struct TopicProps {
     messages: u64,
     topics_below: usize,
     last: Option<Rc<Message>>,
-    retained: Option<Rc<Message>>,
     charts: SharedCharts,
     log: Rc<MessageLog>,
     dispatch: Callback<Action>,
@@ -255,7 +415,6 @@ fn Topic(props: &TopicProps) -> Html {
         messages,
         topics_below,
         last,
-        retained,
         ..
     } = props;
     let client = use_client();
@@ -268,10 +427,15 @@ fn Topic(props: &TopicProps) -> Html {
             ..Publication::default()
         }));
     });
-    let is_retained_last = retained
-        .as_ref()
-        .zip(last.as_ref())
-        .is_some_and(|(a, b)| Rc::ptr_eq(a, b));
+    let (retained, expires) = use_retained_of(topic).unzip();
+    let retained = retained.as_ref();
+    let now_ms = page::use_now(CLOCK_MS);
+    let expires = expires
+        .flatten()
+        .map(|at| at.saturating_sub(now_ms).div_ceil(1_000));
+    let is_retained_last = retained.zip(last.as_ref()).is_some_and(|(retained, last)| {
+        retained.payload == last.payload && retained.qos == last.qos
+    });
     html! {
         <section class="panel panel-topic" aria-label="The selected topic" data-testid="topic-detail">
             <div class="panel-head">
@@ -279,7 +443,17 @@ fn Topic(props: &TopicProps) -> Html {
                 <Copy label="Copy topic" text={topic.clone()} testid="copy-topic" />
             </div>
             <p class="kept">
-                { format!("{} messages here and below, {} topics below.", words::count(*messages), words::count(*topics_below as u64)) }
+                { match topics_below {
+                    0 => words::messages(*messages),
+                    below => format!(
+                        "{} on {}",
+                        words::messages(*messages),
+                        words::of((*below + usize::from(last.is_some())) as u64, "topic", "topics"),
+                    ),
+                } }
+                if let Some(seconds) = expires {
+                    <span data-testid="retained-expires">{ format!(" · The retained message expires in {seconds} s.") }</span>
+                }
             </p>
             <TopicNumbers
                 topic={topic.clone()}
@@ -288,7 +462,7 @@ fn Topic(props: &TopicProps) -> Html {
                 dispatch={props.dispatch.clone()}
             />
             if let Some(last) = last {
-                <h3>{ if is_retained_last { "Last message, retained" } else { "Last message" } }</h3>
+                <h3>{ if is_retained_last { "Latest message (retained)" } else { "Latest message" } }</h3>
                 <PayloadView message={Rc::clone(last)} log={Rc::clone(&props.log)} />
                 { properties(last) }
             }
@@ -296,11 +470,53 @@ fn Topic(props: &TopicProps) -> Html {
                 if !is_retained_last {
                     <h3>{ "Retained message" }</h3>
                     <PayloadView message={Rc::clone(retained)} log={Rc::clone(&props.log)} />
+                    { properties(retained) }
                 }
                 <button type="button" onclick={delete} data-testid="delete-retained">
-                    { "Delete the retained message" }
+                    { "Clear retained value" }
                 </button>
             }
         </section>
+    }
+}
+
+/// The whole retained message of a topic, as the broker says it, and when it expires in Unix milliseconds.
+#[hook]
+fn use_retained_of(topic: &str) -> Option<(Rc<Message>, Option<u64>)> {
+    let question = Question::Retained {
+        topic_filter: topic.to_owned(),
+        after: None,
+        at_most: 1,
+        payload_bytes: u32::MAX,
+    };
+    let answer = use_answer(Some(question), CLOCK_MS);
+    let told = use_memo(answer, |answer| {
+        let Some(Ok(answer)) = answer else {
+            return None;
+        };
+        let Answer::Retained { messages, .. } = &**answer else {
+            return None;
+        };
+        let message = messages.first()?;
+        Some((Rc::new(message.clone()), retained::expires(message)))
+    });
+    (*told).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_go_to_the_next_name_that_begins_with_them() {
+        let names = ["attic", "Garden", "garage", "hall"].map(str::to_owned);
+        let mut typed = Typed::default();
+        assert_eq!(typed.find("g", 1_000.0, &names, Some(0)), Some(1));
+        // More letters may keep it, and a pause begins another name.
+        assert_eq!(typed.find("a", 1_100.0, &names, Some(1)), Some(1));
+        assert_eq!(typed.find("r", 1_200.0, &names, Some(1)), Some(1));
+        assert_eq!(typed.find("a", 1_300.0, &names, Some(1)), Some(2));
+        assert_eq!(typed.find("a", 9_000.0, &names, Some(2)), Some(0));
+        assert_eq!(typed.find("x", 20_000.0, &names, None), None);
     }
 }

@@ -12,6 +12,7 @@ use crate::page;
 use crate::state::Action;
 use crate::state::failover::StreamFigures;
 use crate::state::load::Plan;
+use crate::words;
 
 /// Numbered messages a second that run through a failover.
 const STREAM_RATE: u32 = 100;
@@ -22,6 +23,9 @@ const BEFORE_MS: u32 = 500;
 /// How long they run in all, in seconds: a broker that is silent is noticed after a second.
 const STREAM_SECONDS: u32 = 6;
 
+/// How often what is left of it is said.
+const PROGRESS_MS: u32 = 500;
+
 /// How long an acknowledged message may take to arrive after that, in milliseconds.
 const AFTER_MS: u32 = 2_000;
 
@@ -30,6 +34,8 @@ pub(super) struct TrialProps {
     pub(super) broker: Option<TabId>,
     /// Whether that is this very tab.
     pub(super) is_own: bool,
+    /// Whether another tab could take over.
+    pub(super) has_others: bool,
     pub(super) dispatch: Callback<Action>,
 }
 
@@ -40,32 +46,41 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
         LoadGenerator::new(client.clone(), "$demo/failover")
     });
     let wants_stream = use_state(|| true);
+    let until = use_state(|| None::<f64>);
+    let update = use_force_update();
+    page::use_interval(until.map(|_| PROGRESS_MS), move || update.force_update());
     let toggle = use_callback(wants_stream.clone(), |_: Event, wants_stream| {
         wants_stream.set(!**wants_stream);
     });
     let button = |order: Order| {
         let (client, stream, dispatch) = (client.clone(), stream.clone(), props.dispatch.clone());
         let (broker, is_own, wants_stream) = (props.broker, props.is_own, *wants_stream);
+        let until = until.setter();
         let give = move |_: MouseEvent| {
             let Some(broker) = broker else { return };
-            let client = client.clone();
+            let (client, dispatch) = (client.clone(), dispatch.clone());
             // A tab that ends cannot watch.
             if !wants_stream || (is_own && order != Order::Freeze) {
-                return orders::give(&client, broker, order);
+                return orders::give(&client, broker, order, &dispatch);
             }
-            let (stream, dispatch) = (stream.clone(), dispatch.clone());
+            let (stream, until) = (stream.clone(), until.clone());
             spawn_local(async move {
                 let since = page::unix_ms();
-                stream.start(Plan {
+                let plan = Plan {
                     rate: Some(STREAM_RATE),
                     payload_bytes: 16,
                     qos: QoS::AtLeastOnce,
                     topics: 1,
                     seconds: Some(STREAM_SECONDS),
-                });
+                };
+                stream.start(plan, 0);
+                let end = since + f64::from(BEFORE_MS + STREAM_SECONDS * 1_000 + AFTER_MS);
+                until.set(Some(end));
+                dispatch.emit(Action::Counting(end));
                 page::pause(BEFORE_MS).await;
-                orders::give(&client, broker, order);
+                orders::give(&client, broker, order, &dispatch);
                 page::pause(STREAM_SECONDS * 1_000 + AFTER_MS).await;
+                until.set(None);
                 if let Some(progress) = stream.progress() {
                     let totals = progress.totals;
                     let figures = StreamFigures {
@@ -87,8 +102,9 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
             <button
                 type="button"
                 onclick={give}
-                disabled={props.broker.is_none()}
-                title={title(order)}
+                disabled={props.broker.is_none() || !props.has_others}
+                title={if props.has_others { title(order) } else { words::SECOND_TAB_FIRST.to_owned() }}
+                aria-describedby={(!props.has_others).then_some("trial-reason")}
                 data-testid={format!("broker-{}", order.name())}
             >
                 { name }
@@ -98,13 +114,20 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
     html! {
         <fieldset class="trial">
             <legend class="field-label">
-                { if props.is_own { "Try failover: the broker, in this tab" } else { "Try failover: the broker" } }
+                { if props.is_own { "Test failover: stop the broker (this tab)" } else { "Test failover: stop the broker" } }
             </legend>
             <div class="actions">{ for Order::ALL.map(button) }</div>
-            <label class="check">
-                <input type="checkbox" checked={*wants_stream} onchange={toggle} data-testid="trial-stream" />
-                { format!("with {STREAM_RATE} numbered messages a second") }
-            </label>
+            if !props.has_others {
+                <p id="trial-reason" class="check" data-testid="trial-reason">{ words::SECOND_TAB_FIRST }</p>
+            } else {
+                <label class="check">
+                    <input type="checkbox" checked={*wants_stream} onchange={toggle} data-testid="trial-stream" />
+                    { match *until {
+                        Some(until) => words::counting(until - page::unix_ms()),
+                        None => format!("Count lost and duplicate messages (sends {STREAM_RATE} per second)"),
+                    } }
+                </label>
+            }
         </fieldset>
     }
 }

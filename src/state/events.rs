@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
+use tabmq_worker::Time;
 use tabmq_worker::api::{Event, EventKind};
+
+use crate::words;
 
 /// Events that are kept.
 const EVENTS_MAX: usize = 200;
@@ -19,6 +22,8 @@ pub(crate) struct EventLog {
 pub(crate) struct Heard {
     pub(crate) number: u64,
     pub(crate) event: Event,
+    /// Whether it says that messages were lost, which this page has found out itself.
+    is_loss: bool,
 }
 
 /// What an event means to the person who watches.
@@ -33,11 +38,30 @@ pub(crate) enum Tone {
 
 impl EventLog {
     pub(crate) fn push(&mut self, event: Event) {
+        self.add(event, false);
+    }
+
+    /// Messages were lost, at this time in Unix milliseconds; a sentence.
+    pub(crate) fn push_loss(&mut self, at: f64, sentence: String) {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "milliseconds since 1970"
+        )]
+        let event = Event {
+            at: Time::from_ms(at as u64),
+            kind: EventKind::Broker(sentence),
+        };
+        self.add(event, true);
+    }
+
+    fn add(&mut self, event: Event, is_loss: bool) {
         self.heard += 1;
         self.kept.truncate(EVENTS_MAX - 1);
         self.kept.push_front(Heard {
             number: self.heard,
             event,
+            is_loss,
         });
     }
 
@@ -56,7 +80,15 @@ impl EventLog {
 }
 
 impl Heard {
+    /// What happened, in words.
+    pub(crate) fn words(&self) -> String {
+        words::events::event(&self.event.kind)
+    }
+
     pub(crate) fn tone(&self) -> Tone {
+        if self.is_loss {
+            return Tone::Bad;
+        }
         match self.event.kind {
             EventKind::Elected { .. }
             | EventKind::Following { .. }

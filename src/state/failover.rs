@@ -17,7 +17,12 @@ pub(crate) struct Failovers {
     broker: Option<TabId>,
     /// Packets that this tab has sent again in all.
     resent: u64,
+    /// How the last tabs ended.
+    ends: VecDeque<(TabId, Cause)>,
 }
+
+/// Ends of tabs that are remembered: an end may be heard of before the loss of the broker that was there.
+const ENDS_MAX: usize = 8;
 
 /// One change of broker. Times are in Unix milliseconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,10 +50,14 @@ pub(crate) struct Failover {
 /// How this tab learned that the broker is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// It said goodbye, or its lock was free.
-    Left,
+    /// Its lock was free; more is not known yet.
+    Gone,
+    /// It said goodbye.
+    Closed,
+    /// It was gone without a goodbye.
+    Crashed,
     /// It did not answer.
-    Silent,
+    Froze,
     /// This very tab was the broker.
     Deposed,
 }
@@ -92,18 +101,20 @@ impl Failovers {
 
     fn hear_event(&mut self, at: f64, event: &EventKind, own: Option<TabId>) {
         match event {
-            EventKind::BrokerLost { .. } => self.lost(at, Cause::Left),
+            EventKind::BrokerLost { .. } => self.lost(at, Cause::Gone),
             EventKind::Ousting => {
-                self.lost(at, Cause::Silent);
+                self.lost(at, Cause::Froze);
                 if let Some(open) = self.open() {
-                    open.cause = Cause::Silent;
+                    open.cause = Cause::Froze;
                 }
             }
             EventKind::Deposed { .. } => self.lost(at, Cause::Deposed),
+            EventKind::TabLeft(tab) => self.ended(*tab, Cause::Closed),
+            EventKind::TabLost(tab) => self.ended(*tab, Cause::Crashed),
             EventKind::TakingOver => {
                 // The lock may be granted before the goodbye is heard. Whoever takes its own place anew lost nobody.
                 if self.broker.is_some() && self.broker != own {
-                    self.lost(at, Cause::Left);
+                    self.lost(at, Cause::Gone);
                 }
                 if let Some(open) = self.open() {
                     open.elected = Some(at);
@@ -125,7 +136,7 @@ impl Failovers {
                 // The new broker may be heard of before the loss of the one before; it was elected because of that.
                 if self.broker.is_some_and(|before| before != *broker) {
                     let elected = reign.map_or(at, |it| it.elected.as_ms() as f64);
-                    self.lost(elected.min(at), Cause::Left);
+                    self.lost(elected.min(at), Cause::Gone);
                 }
                 self.follows(Some(*broker));
                 if let (Some(open), Some(reign)) = (self.open(), reign) {
@@ -145,11 +156,16 @@ impl Failovers {
         }
         self.seen += 1;
         self.kept.truncate(KEPT_MAX - 1);
+        let from = self.broker.take();
+        let end = self.ends.iter().find(|(tab, _)| Some(*tab) == from);
         self.kept.push_front(Failover {
             number: self.seen,
-            from: self.broker.take(),
+            from,
             to: None,
-            cause,
+            cause: match (cause, end) {
+                (Cause::Gone, Some((_, end))) => *end,
+                (cause, _) => cause,
+            },
             lost: at,
             elected: None,
             restored: None,
@@ -157,6 +173,16 @@ impl Failovers {
             resent: None,
             stream: None,
         });
+    }
+
+    /// A tab has ended in this way.
+    fn ended(&mut self, tab: TabId, how: Cause) {
+        self.ends.truncate(ENDS_MAX - 1);
+        self.ends.push_front((tab, how));
+        let mut newest = self.kept.iter_mut();
+        if let Some(failover) = newest.find(|it| it.from == Some(tab) && it.cause == Cause::Gone) {
+            failover.cause = how;
+        }
     }
 
     fn follows(&mut self, broker: Option<TabId>) {
@@ -263,7 +289,7 @@ mod tests {
             steps,
             [("elected", 0.0), ("restored", 40.0), ("resumed", 60.0)]
         );
-        assert_eq!((last.cause, last.resent), (Cause::Left, Some(7)));
+        assert_eq!((last.cause, last.resent), (Cause::Gone, Some(7)));
     }
 
     #[test]
@@ -287,7 +313,7 @@ mod tests {
             (106.0, restored),
         ]);
         let last = failovers.newest_first().next().unwrap();
-        assert_eq!((last.cause, last.to), (Cause::Silent, Some(tab(1))));
+        assert_eq!((last.cause, last.to), (Cause::Froze, Some(tab(1))));
         assert_eq!(last.steps().last(), Some(("restored", 6.0)));
         assert_eq!(failovers.newest_first().len(), 1);
     }
@@ -329,6 +355,26 @@ mod tests {
         let last = failovers.newest_first().next().unwrap();
         assert_eq!((last.from, last.to), (Some(tab(2)), Some(tab(1))));
         assert_eq!(last.steps().next(), Some(("elected", 0.0)));
+    }
+
+    #[test]
+    fn how_the_broker_ended_is_told_whichever_is_heard_first() {
+        let lost = EventKind::BrokerLost { term: TERM };
+        for (end, cause) in [
+            (EventKind::TabLeft(tab(2)), Cause::Closed),
+            (EventKind::TabLost(tab(2)), Cause::Crashed),
+            (EventKind::TabLost(tab(3)), Cause::Gone),
+        ] {
+            let first = (10.0, following(2, None));
+            let (lost, end) = ((100.0, lost.clone()), (100.0, end));
+            for signs in [
+                [first.clone(), lost.clone(), end.clone()],
+                [first, end, lost],
+            ] {
+                let failovers = heard(&signs);
+                assert_eq!(failovers.newest_first().next().unwrap().cause, cause);
+            }
+        }
     }
 
     #[test]

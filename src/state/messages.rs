@@ -6,7 +6,6 @@ use std::rc::Rc;
 use tabmq_worker::api::Message;
 
 use super::subscriptions::Colour;
-use crate::payload::Readable;
 
 /// Messages that are kept.
 pub(crate) const MESSAGES_MAX: usize = 100_000;
@@ -118,6 +117,11 @@ impl MessageLog {
         self.received - self.cleared - self.kept as u64
     }
 
+    /// Whether the log was cleared and nothing has come since.
+    pub(crate) fn is_cleared(&self) -> bool {
+        self.kept == 0 && self.cleared > 0
+    }
+
     /// The message that came so many messages before this one on the same topic, if it is kept.
     pub(crate) fn earlier(&self, message: &Rc<Message>, back: usize) -> Option<&Rc<Message>> {
         let all = || {
@@ -152,17 +156,6 @@ impl Chunk {
     /// Number of its first message.
     fn first(&self) -> Option<u64> {
         self.messages.first().map(|received| received.number)
-    }
-}
-
-impl Received {
-    /// Whether the topic or the readable part of the payload has this text, given in lower case.
-    pub(crate) fn contains(&self, lower_case: &str) -> bool {
-        self.message.topic.to_lowercase().contains(lower_case)
-            || Readable::of(&self.message.payload)
-                .text
-                .to_lowercase()
-                .contains(lower_case)
     }
 }
 
@@ -266,14 +259,5 @@ pub(crate) mod tests {
         // The tree of topics may be ahead of a log that was drawn before.
         let newer = message("a", b"5");
         assert_eq!(log.earlier(&newer, 1).unwrap().payload, b"4");
-    }
-
-    #[test]
-    fn topic_and_payload_are_searched_in_any_case() {
-        let mut log = MessageLog::default();
-        log.push(message("Home/Kitchen", "Größe".as_bytes()), Vec::new());
-        let newest = log.get(1).unwrap();
-        assert!(newest.contains("kitchen") && newest.contains("größe"));
-        assert!(!newest.contains("cellar"));
     }
 }

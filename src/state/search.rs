@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use tabmq_worker::topic_matches;
 
 use super::messages::{MessageLog, Received};
+use super::query::Query;
 
 /// Messages that are looked at in one animation frame.
 const STEP: u64 = 4_000;
@@ -14,7 +15,7 @@ const STEP: u64 = 4_000;
 pub(crate) struct Wanted {
     /// A topic filter; empty: all topics.
     pub(crate) topic_filter: String,
-    /// Text in topic or payload, in lower case; empty: any.
+    /// What is typed into the search, see [`Query`]; empty: anything.
     pub(crate) text: String,
 }
 
@@ -23,6 +24,7 @@ pub(crate) struct Wanted {
 #[derive(Debug, Default)]
 pub(crate) struct Search {
     wanted: Wanted,
+    query: Query,
     /// Numbers of the found messages, ascending.
     found: VecDeque<u64>,
     /// From here to `newest` all were looked at.
@@ -37,10 +39,50 @@ impl Wanted {
         self.topic_filter.is_empty() && self.text.is_empty()
     }
 
-    fn is(&self, received: &Received) -> bool {
+    fn is(&self, query: &Query, received: &Received) -> bool {
         let topic = &received.message.topic;
         (self.topic_filter.is_empty() || topic_matches(&self.topic_filter, topic))
-            && (self.text.is_empty() || received.contains(&self.text))
+            && query.finds(&received.message)
+    }
+}
+
+/// How many messages have come since a list stands still, among those that are wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Newcomers {
+    wanted: Wanted,
+    query: Query,
+    /// Where the list stands still.
+    since: u64,
+    /// Up to here all were looked at.
+    looked: u64,
+    found: u64,
+}
+
+impl Newcomers {
+    /// Looks at those that have come to `log` since the message `since`; how many of them are wanted. Of more than a frame
+    /// can take, the others are looked at in the next ones: whether it is through.
+    pub(crate) fn advance(&mut self, log: &MessageLog, wanted: &Wanted, since: u64) -> (u64, bool) {
+        if wanted.is_all() {
+            return (log.received().saturating_sub(since), true);
+        }
+        if self.wanted != *wanted || self.since != since || self.looked > log.received() {
+            *self = Self {
+                query: Query::parse(&wanted.text),
+                wanted: wanted.clone(),
+                since,
+                looked: since,
+                found: 0,
+            };
+        }
+        let first = (self.looked + 1).max(log.oldest());
+        let last = log.received().min(first + STEP);
+        for number in first..=last {
+            let received = log.get(number);
+            let is_wanted = received.is_some_and(|it| self.wanted.is(&self.query, it));
+            self.found += u64::from(is_wanted);
+        }
+        self.looked = last.max(self.looked);
+        (self.found, self.looked >= log.received())
     }
 }
 
@@ -52,6 +94,7 @@ impl Search {
         if self.wanted != *wanted || self.newest > log.received() {
             *self = Self {
                 wanted: wanted.clone(),
+                query: Query::parse(&wanted.text),
                 found: VecDeque::new(),
                 oldest: log.received() + 1,
                 newest: log.received(),
@@ -69,7 +112,10 @@ impl Search {
             self.newest = log.received();
         }
         for number in self.newest + 1..=log.received() {
-            if log.get(number).is_some_and(|it| self.wanted.is(it)) {
+            if log
+                .get(number)
+                .is_some_and(|it| self.wanted.is(&self.query, it))
+            {
                 self.found.push_back(number);
                 self.came += 1;
             }
@@ -78,7 +124,10 @@ impl Search {
         self.newest = log.received();
         let end = self.oldest.saturating_sub(left).max(log.oldest());
         for number in (end..self.oldest).rev() {
-            if log.get(number).is_some_and(|it| self.wanted.is(it)) {
+            if log
+                .get(number)
+                .is_some_and(|it| self.wanted.is(&self.query, it))
+            {
                 self.found.push_front(number);
             }
         }
@@ -124,9 +173,10 @@ mod tests {
 
     /// The numbers that a search through everything at once would find.
     fn all(log: &MessageLog, wanted: &Wanted) -> Vec<u64> {
+        let query = Query::parse(&wanted.text);
         let numbers = log.oldest()..=log.received();
         numbers
-            .filter(|it| wanted.is(log.get(*it).unwrap()))
+            .filter(|it| wanted.is(&query, log.get(*it).unwrap()))
             .collect()
     }
 
@@ -174,5 +224,21 @@ mod tests {
         assert_eq!(search.numbers().collect::<Vec<_>>(), [1, 4]);
         search.advance(&log, &wanted("b/x", "load"));
         assert_eq!(search.numbers().count(), 8);
+    }
+
+    #[test]
+    fn those_that_come_to_a_list_that_stands_still_are_counted() {
+        let mut log = MessageLog::default();
+        fill(&mut log, 3);
+        let mut newcomers = Newcomers::default();
+        fill(&mut log, 6);
+        let a = wanted("", "a/x");
+        assert_eq!(newcomers.advance(&log, &Wanted::default(), 3), (6, true));
+        assert_eq!(newcomers.advance(&log, &a, 3), (2, true));
+        fill(&mut log, 3);
+        assert_eq!(newcomers.advance(&log, &a, 3), (3, true));
+        assert_eq!(newcomers.advance(&log, &a, 12), (0, true));
+        log.clear();
+        assert_eq!(newcomers.advance(&log, &a, 12), (0, true));
     }
 }

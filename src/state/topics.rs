@@ -1,35 +1,50 @@
 //! The topics that messages came on, as a tree.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
 use tabmq_worker::api::Message;
 
+use super::query::fold;
+
 /// Nodes that are kept; messages on further topics are counted.
-const NODES_MAX: usize = 50_000;
+pub(crate) const NODES_MAX: usize = 50_000;
 
 /// Every topic that this page has received a message on, with its last one.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
-    nodes: Vec<Node>,
-    /// Nodes of the first level, by name.
-    roots: BTreeMap<Rc<str>, NodeId>,
+    nodes: Vec<Option<Node>>,
+    /// Places in `nodes` that are free again, and how often each place was given away.
+    free: Vec<usize>,
+    generations: Vec<u32>,
+    roots: Children,
     topics: usize,
-    retained: usize,
     left_out: u64,
 }
 
-/// A node's number; it is kept for ever.
+/// A node's number. No other node ever has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct NodeId(usize);
+pub(crate) struct NodeId {
+    place: usize,
+    generation: u32,
+}
+
+/// The nodes on one level below another one.
+#[derive(Debug, Default)]
+struct Children {
+    by_name: BTreeMap<Rc<str>, NodeId>,
+    /// As people order names: see [`natural`].
+    in_order: Vec<NodeId>,
+}
 
 /// One level of a topic name below the levels before it.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) name: Rc<str>,
     parent: Option<NodeId>,
-    children: BTreeMap<Rc<str>, NodeId>,
+    children: Children,
     is_open: bool,
     /// Messages on this topic and all below.
     pub(crate) messages: u64,
@@ -37,8 +52,6 @@ pub(crate) struct Node {
     pub(crate) topics_below: usize,
     /// The last message on exactly this topic.
     pub(crate) last: Option<Rc<Message>>,
-    /// The topic's retained message, as far as this page was told.
-    pub(crate) retained: Option<Rc<Message>>,
 }
 
 /// A row of the tree as it is drawn.
@@ -55,45 +68,91 @@ pub(crate) struct Row {
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        write!(f, "{}-{}", self.place, self.generation)
     }
 }
 
 impl Topics {
     pub(crate) fn push(&mut self, message: &Rc<Message>) {
+        // It deletes what was retained, and there is nothing on the topic after it.
+        if message.retain && message.payload.is_empty() {
+            return self.remove(&message.topic);
+        }
         let Some(id) = self.find_or_add(&message.topic) else {
             self.left_out += 1;
             return;
         };
-        let node = &mut self.nodes[id.0];
+        let Some(node) = self.node(id) else { return };
         let is_new = node.last.replace(Rc::clone(message)).is_none();
-        if message.retain {
-            let had = node.retained.is_some();
-            node.retained = (!message.payload.is_empty()).then(|| Rc::clone(message));
-            let has = node.retained.is_some();
-            self.retained = self.retained + usize::from(has) - usize::from(had);
-        }
         let mut above = Some(id);
-        while let Some(id) = above {
-            let node = &mut self.nodes[id.0];
+        while let Some(node) = above.and_then(|id| self.node(id)) {
             node.messages += 1;
             above = node.parent;
-            if is_new && let Some(parent) = above {
-                self.nodes[parent.0].topics_below += 1;
+            if is_new && let Some(parent) = above.and_then(|id| self.node(id)) {
+                parent.topics_below += 1;
             }
         }
         self.topics += usize::from(is_new);
     }
 
+    /// The retained message of a topic is gone. So is the topic, if the last message on it was empty: that deleted it.
+    pub(crate) fn forget_if_empty(&mut self, topic: &str) {
+        let node = self.find(topic).and_then(|id| self.get(id));
+        let last = node.and_then(|it| it.last.as_ref());
+        if last.is_some_and(|it| it.payload.is_empty()) {
+            self.remove(topic);
+        }
+    }
+
+    /// Forgets all topics.
+    pub(crate) fn clear(&mut self) {
+        let places = 0..self.nodes.len();
+        for place in places {
+            if self.nodes[place].take().is_some() {
+                self.generations[place] += 1;
+                self.free.push(place);
+            }
+        }
+        self.roots = Children::default();
+        (self.topics, self.left_out) = (0, 0);
+    }
+
+    /// Forgets a topic, and every level above it that leads to no other one.
+    fn remove(&mut self, topic: &str) {
+        let Some(id) = self.find(topic) else { return };
+        let Some(node) = self.node(id) else { return };
+        if node.last.take().is_none() {
+            return;
+        }
+        let mut above = node.parent;
+        self.topics -= 1;
+        while let Some(parent) = above.and_then(|id| self.node(id)) {
+            parent.topics_below -= 1;
+            above = parent.parent;
+        }
+        let mut next = Some(id);
+        while let Some(id) = next {
+            let is_needed = |it: &Node| it.last.is_some() || it.topics_below > 0;
+            let Some(node) = self.get(id).filter(|it| !is_needed(it)) else {
+                return;
+            };
+            let (name, parent) = (Rc::clone(&node.name), node.parent);
+            if let Some(siblings) = self.children_of(parent) {
+                siblings.by_name.remove(&name);
+                siblings.in_order.retain(|it| *it != id);
+            }
+            self.nodes[id.place] = None;
+            self.generations[id.place] += 1;
+            self.free.push(id.place);
+            next = parent;
+        }
+    }
+
     fn find_or_add(&mut self, topic: &str) -> Option<NodeId> {
         let mut parent = None;
         for name in topic.split('/') {
-            let siblings = match parent {
-                None => &self.roots,
-                Some(NodeId(parent)) => &self.nodes[parent].children,
-            };
-            let id = match siblings.get(name) {
-                Some(id) => *id,
+            let id = match self.child(parent, name) {
+                Some(id) => id,
                 None => self.add(parent, name)?,
             };
             parent = Some(id);
@@ -102,44 +161,79 @@ impl Topics {
     }
 
     fn add(&mut self, parent: Option<NodeId>, name: &str) -> Option<NodeId> {
-        if self.nodes.len() >= NODES_MAX {
-            return None;
-        }
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None if self.nodes.len() >= NODES_MAX => return None,
+            None => {
+                self.nodes.push(None);
+                self.generations.push(0);
+                self.nodes.len() - 1
+            }
+        };
+        let id = NodeId {
+            place,
+            generation: self.generations[place],
+        };
         let name: Rc<str> = name.into();
-        let id = NodeId(self.nodes.len());
-        self.nodes.push(Node {
+        self.nodes[place] = Some(Node {
             name: Rc::clone(&name),
             parent,
-            children: BTreeMap::new(),
+            children: Children::default(),
             // A newcomer sees the first levels at once.
             is_open: parent.is_none(),
             messages: 0,
             topics_below: 0,
             last: None,
-            retained: None,
         });
-        let siblings = match parent {
-            None => &mut self.roots,
-            Some(NodeId(parent)) => &mut self.nodes[parent].children,
-        };
-        siblings.insert(name, id);
+        let siblings = self.siblings(parent)?;
+        let before = siblings.in_order.partition_point(|it| {
+            let sibling = self.get(*it);
+            sibling.is_some_and(|it| natural(&it.name, &name).is_lt())
+        });
+        let siblings = self.children_of(parent)?;
+        siblings.in_order.insert(before, id);
+        siblings.by_name.insert(name, id);
         Some(id)
     }
 
+    fn siblings(&self, parent: Option<NodeId>) -> Option<&Children> {
+        match parent {
+            None => Some(&self.roots),
+            Some(parent) => self.get(parent).map(|it| &it.children),
+        }
+    }
+
+    fn children_of(&mut self, parent: Option<NodeId>) -> Option<&mut Children> {
+        match parent {
+            None => Some(&mut self.roots),
+            Some(parent) => self.node(parent).map(|it| &mut it.children),
+        }
+    }
+
+    fn child(&self, parent: Option<NodeId>, name: &str) -> Option<NodeId> {
+        self.siblings(parent)?.by_name.get(name).copied()
+    }
+
+    fn is_current(&self, id: NodeId) -> bool {
+        self.generations.get(id.place) == Some(&id.generation)
+    }
+
+    fn node(&mut self, id: NodeId) -> Option<&mut Node> {
+        let is_current = self.is_current(id);
+        let node = self.nodes.get_mut(id.place).filter(|_| is_current)?;
+        node.as_mut()
+    }
+
     pub(crate) fn get(&self, id: NodeId) -> Option<&Node> {
-        self.nodes.get(id.0)
+        let node = self.nodes.get(id.place)?.as_ref();
+        node.filter(|_| self.is_current(id))
     }
 
     /// The node of exactly this topic.
-    #[cfg(test)]
     pub(crate) fn find(&self, topic: &str) -> Option<NodeId> {
         let mut found = None;
         for name in topic.split('/') {
-            let siblings = match found {
-                None => &self.roots,
-                Some(NodeId(parent)) => &self.nodes[parent].children,
-            };
-            found = Some(*siblings.get(name)?);
+            found = Some(self.child(found, name)?);
         }
         found
     }
@@ -162,14 +256,14 @@ impl Topics {
 
     /// Shows or hides what is below a node.
     pub(crate) fn set_open(&mut self, id: NodeId, is_open: bool) {
-        if let Some(node) = self.nodes.get_mut(id.0) {
+        if let Some(node) = self.node(id) {
             node.is_open = is_open;
         }
     }
 
     /// Shows or hides what is below every node.
     pub(crate) fn set_all_open(&mut self, is_open: bool) {
-        for node in &mut self.nodes {
+        for node in self.nodes.iter_mut().flatten() {
             node.is_open = is_open;
         }
     }
@@ -181,14 +275,15 @@ impl Topics {
         rows
     }
 
-    fn rows_of(&self, siblings: &BTreeMap<Rc<str>, NodeId>, level: usize, rows: &mut Vec<Row>) {
-        for (place, id) in siblings.values().enumerate() {
+    fn rows_of(&self, siblings: &Children, level: usize, rows: &mut Vec<Row>) {
+        let siblings = &siblings.in_order;
+        for (place, id) in siblings.iter().enumerate() {
             let Some(node) = self.get(*id) else { continue };
             rows.push(Row {
                 node: *id,
                 level,
                 place: (place + 1, siblings.len()),
-                is_open: (!node.children.is_empty()).then_some(node.is_open),
+                is_open: (!node.children.in_order.is_empty()).then_some(node.is_open),
             });
             if node.is_open {
                 self.rows_of(&node.children, level + 1, rows);
@@ -196,17 +291,12 @@ impl Topics {
         }
     }
 
-    /// The topics whose name has this text, given in lower case, in order of their first message.
-    pub(crate) fn found(&self, lower_case: &str) -> Vec<Row> {
-        let with_messages = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, it)| it.last.is_some());
-        let ids = with_messages.map(|(place, _)| NodeId(place));
-        let found: Vec<_> = ids
-            .filter(|id| self.path(*id).to_lowercase().contains(lower_case))
-            .collect();
+    /// The topics whose whole name has all these words, whatever their case, in the order of the tree.
+    pub(crate) fn found(&self, text: &str) -> Vec<Row> {
+        let text = fold(text).into_owned();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let mut found = Vec::new();
+        self.found_below(&self.roots, "", &words, &mut found);
         let row = |(place, node): (usize, &NodeId)| Row {
             node: *node,
             level: 1,
@@ -216,20 +306,68 @@ impl Topics {
         found.iter().enumerate().map(row).collect()
     }
 
+    fn found_below(
+        &self,
+        siblings: &Children,
+        above: &str,
+        words: &[&str],
+        found: &mut Vec<NodeId>,
+    ) {
+        for id in &siblings.in_order {
+            let Some(node) = self.get(*id) else { continue };
+            let path = format!("{above}{}", node.name);
+            let folded = fold(&path);
+            if node.last.is_some() && words.iter().all(|it| folded.contains(it)) {
+                found.push(*id);
+            }
+            self.found_below(&node.children, &format!("{path}/"), words, found);
+        }
+    }
+
     /// Topics that a message came on.
     pub(crate) fn topics(&self) -> usize {
         self.topics
-    }
-
-    /// Topics with a retained message.
-    pub(crate) fn retained(&self) -> usize {
-        self.retained
     }
 
     /// Messages on topics for which there was no room.
     pub(crate) fn left_out(&self) -> u64 {
         self.left_out
     }
+}
+
+/// The order in which people expect names: numbers in them count as numbers, so that 2 comes before 10.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut rest_a, mut rest_b) = (a, b);
+    loop {
+        let (Some(first_a), Some(first_b)) = (rest_a.chars().next(), rest_b.chars().next()) else {
+            return rest_a.len().cmp(&rest_b.len()).then_with(|| a.cmp(b));
+        };
+        let is_number = first_a.is_ascii_digit() && first_b.is_ascii_digit();
+        let order = if is_number {
+            let (number_a, after_a) = number(rest_a);
+            let (number_b, after_b) = number(rest_b);
+            (rest_a, rest_b) = (after_a, after_b);
+            // Without leading zeros the longer one is the greater.
+            number_a
+                .len()
+                .cmp(&number_b.len())
+                .then_with(|| number_a.cmp(number_b))
+        } else {
+            rest_a = &rest_a[first_a.len_utf8()..];
+            rest_b = &rest_b[first_b.len_utf8()..];
+            first_a.cmp(&first_b)
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+/// The digits at the beginning, without leading zeros, and what follows.
+fn number(text: &str) -> (&str, &str) {
+    let end = text.find(|it: char| !it.is_ascii_digit());
+    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+    (digits.trim_start_matches('0'), rest)
 }
 
 #[cfg(test)]
@@ -256,6 +394,10 @@ mod tests {
         rows.map(|row| (topics.path(row.node), row.level)).collect()
     }
 
+    fn names(topics: &Topics) -> Vec<String> {
+        drawn(topics).into_iter().map(|(name, _)| name).collect()
+    }
+
     #[test]
     fn levels_are_counted_with_what_is_below_and_ordered_by_name() {
         let mut topics = topics(&["b/y", "b/x", "a", "b/x", "b"]);
@@ -274,6 +416,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers_in_names_count_as_numbers() {
+        let sorted = ["1", "02", "2", "10", "room2", "room10", "room10a"];
+        for (place, a) in sorted.iter().enumerate() {
+            for (other, b) in sorted.iter().enumerate() {
+                assert_eq!(natural(a, b), place.cmp(&other), "{a} {b}");
+            }
+        }
+        assert_eq!(
+            names(&topics(&["10", "2", "1", "x"])),
+            ["1", "2", "10", "x"]
+        );
+    }
+
+    #[test]
     fn empty_levels_are_levels() {
         let topics = topics(&["/a", "/", "a//b"]);
         for name in ["/a", "/", "a//b"] {
@@ -285,18 +441,53 @@ mod tests {
     }
 
     #[test]
-    fn a_retained_message_stays_until_an_empty_one_takes_it_away() {
-        let mut topics = Topics::default();
-        topics.push(&retained("a", b"1"));
-        topics.push(&message("a", b"2"));
-        let a = topics.find("a").unwrap();
-        let value = |topics: &Topics| topics.get(a).unwrap().retained.clone();
-        assert_eq!(value(&topics).unwrap().payload, b"1");
-        assert_eq!(topics.retained(), 1);
+    fn a_topic_whose_retained_message_is_deleted_leaves_the_tree() {
+        let mut topics = topics(&["a/b/c", "a/d"]);
+        let gone = topics.find("a/b/c").unwrap();
+        topics.push(&retained("a/b/c", b""));
+        topics.push(&retained("never/there", b""));
+        assert_eq!(names(&topics), ["a", "a/d"]);
+        let a = topics.get(topics.find("a").unwrap()).unwrap();
+        assert_eq!((a.topics_below, topics.topics()), (1, 1));
+        // Its place may be another topic's; its number is nobody's.
+        topics.push(&message("x/y/z", b"1"));
+        assert!(topics.get(gone).is_none());
+        // A topic with others below it stays as their way.
+        topics.push(&message("a", b"1"));
         topics.push(&retained("a", b""));
-        assert_eq!((value(&topics), topics.retained()), (None, 0));
-        topics.push(&retained("a", b""));
-        assert_eq!(topics.retained(), 0);
+        assert_eq!(names(&topics), ["a", "a/d", "x", "x/y"]);
+    }
+
+    #[test]
+    fn an_empty_message_that_is_not_retained_deletes_nothing_unless_the_broker_says_so() {
+        let mut topics = topics(&["a"]);
+        topics.forget_if_empty("a");
+        topics.push(&message("a", b""));
+        assert_eq!(names(&topics), ["a"]);
+        topics.forget_if_empty("a");
+        assert_eq!(names(&topics), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_search_looks_at_whole_names_in_the_order_of_the_tree() {
+        let topics = topics(&["Home/10/lamp", "Home/2/lamp", "garden/lamp"]);
+        let found = |text: &str| -> Vec<String> {
+            let rows = topics.found(text).into_iter();
+            rows.map(|row| topics.path(row.node)).collect()
+        };
+        assert_eq!(found("home lamp"), ["Home/2/lamp", "Home/10/lamp"]);
+        assert_eq!(found("2/LA"), ["Home/2/lamp"]);
+    }
+
+    #[test]
+    fn a_cleared_tree_begins_anew() {
+        let mut topics = topics(&["a/b", "c"]);
+        let before = topics.find("c").unwrap();
+        topics.clear();
+        assert_eq!((topics.topics(), topics.rows().len()), (0, 0));
+        topics.push(&message("c", b"1"));
+        assert!(topics.get(before).is_none());
+        assert_eq!(names(&topics), ["c"]);
     }
 
     #[test]

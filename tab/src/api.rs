@@ -5,7 +5,7 @@
 
 mod questions;
 
-pub use questions::{Answer, Granted, Load, Question, Receiver, SessionInfo};
+pub use questions::{Answer, DropReason, Dropped, Granted, Load, Question, Receiver, SessionInfo};
 
 use core::fmt;
 
@@ -505,7 +505,7 @@ pub enum DisconnectCause {
 }
 
 /// A message as it arrived.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Topic name.
     pub topic: String,

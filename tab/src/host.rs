@@ -37,6 +37,8 @@ pub(crate) struct Host {
     congested: Vec<TabId>,
     /// Whether the page of this very tab does not come after.
     own_is_full: bool,
+    /// What clients did not get.
+    drops: inspect::Drops,
     /// Empty; kept for its memory.
     scratch: Vec<Output>,
 }
@@ -116,6 +118,7 @@ impl Host {
             unsendable: Vec::new(),
             congested: Vec::new(),
             own_is_full: false,
+            drops: inspect::Drops::default(),
             scratch: Vec::new(),
         };
         (host, restored)
@@ -306,7 +309,7 @@ impl Host {
     /// What the broker says to a question.
     pub(crate) fn answer(&self, question: &Question) -> Answer {
         let tab_of = |conn| self.connections.get(&conn).map(|peer| peer.tab);
-        inspect::answer(&self.broker, question, tab_of)
+        inspect::answer(&self.broker, &self.drops, question, tab_of)
     }
 
     /// From a connection of this very tab.
@@ -471,7 +474,15 @@ impl Host {
                 Output::Send(id, packet) => self.send(id, packet, out),
                 Output::Close(id, reason) => self.close(id, reason, out),
                 Output::Persist(batch, bytes) => out.push(HostOutput::Persist(batch, bytes)),
-                Output::Event(event) => out.push(HostOutput::Event(event)),
+                Output::Event(event) => {
+                    if let BrokerEvent::MessageDropped {
+                        client_id, reason, ..
+                    } = &event
+                    {
+                        self.drops.count(client_id, *reason);
+                    }
+                    out.push(HostOutput::Event(event));
+                }
             }
         }
         self.scratch = outputs;

@@ -1,9 +1,16 @@
 //! What the broker answers to questions.
 
-use broker::{Broker, ConnId, SessionView, SubscriptionView, TopicName};
+use std::sync::Arc;
 
-use crate::api::{Answer, Granted, Load, Problem, QoS, Question, Receiver, SessionInfo};
+use broker::sorted::Map;
+use broker::{Broker, ConnId, SessionView, SubscriptionView, TopicFilter, TopicName};
+
+use crate::api::{
+    Answer, DropReason, Dropped, Granted, Load, Message, Problem, QoS, Question, Receiver,
+    SessionInfo,
+};
 use crate::names::TabId;
+use crate::packets;
 
 /// Sessions, or receivers, of one answer: it is one frame, which holds up all others.
 const ENTRIES_MAX: usize = 1_000;
@@ -14,13 +21,65 @@ const BYTES_MAX: usize = 1 << 20;
 /// Bytes of an entry beside its names, at most.
 const ENTRY_BYTES: usize = 64;
 
+/// Retained messages that are looked at for one answer.
+const LOOKS_MAX: usize = 10_000;
+
+/// Counts what clients did not get.
+#[derive(Debug, Default)]
+pub(crate) struct Drops(Map<(Arc<str>, DropReason), u64>);
+
+impl Drops {
+    pub(crate) fn count(&mut self, client_id: &Arc<str>, reason: broker::DropReason) {
+        let reason = match reason {
+            broker::DropReason::Expired => DropReason::Expired,
+            broker::DropReason::QueueFull => DropReason::QueueFull,
+            broker::DropReason::TooLarge => DropReason::TooLarge,
+            broker::DropReason::Congested => DropReason::Congested,
+        };
+        let key = (Arc::clone(client_id), reason);
+        // Of more clients nobody could be told.
+        if self.0.len() < ENTRIES_MAX || self.0.contains_key(&key) {
+            *self.0.get_or_insert_with(key, || 0) += 1;
+        }
+    }
+
+    fn answer(&self) -> Answer {
+        let mut room = BYTES_MAX;
+        let drops = self.0.iter().filter_map(|((client_id, reason), messages)| {
+            room = room.checked_sub(client_id.len() + ENTRY_BYTES)?;
+            Some(Dropped {
+                client_id: (**client_id).to_owned(),
+                reason: *reason,
+                messages: *messages,
+            })
+        });
+        Answer::Dropped {
+            drops: drops.collect(),
+        }
+    }
+}
+
 /// The answer to a question; `tab_of` tells whose a connection is.
 pub(crate) fn answer(
     broker: &Broker,
+    drops: &Drops,
     question: &Question,
     tab_of: impl Fn(ConnId) -> Option<TabId>,
 ) -> Answer {
     match question {
+        Question::Retained {
+            topic_filter,
+            after,
+            at_most,
+            payload_bytes,
+        } => retained(
+            broker,
+            topic_filter,
+            after.as_deref(),
+            *at_most,
+            *payload_bytes,
+        ),
+        Question::Dropped => drops.answer(),
         Question::Load => {
             let (queued, in_flight) = broker.waiting();
             Answer::Load(Load {
@@ -81,6 +140,59 @@ fn receivers(
     }
 }
 
+fn retained(
+    broker: &Broker,
+    topic_filter: &str,
+    after: Option<&str>,
+    at_most: u32,
+    payload_bytes: u32,
+) -> Answer {
+    let topic_filter = match TopicFilter::parse(topic_filter) {
+        Ok(topic_filter) => topic_filter,
+        Err(error) => return Answer::Refused(Problem::TopicFilter(error.to_string())),
+    };
+    let after = match after.map(TopicName::parse).transpose() {
+        Ok(after) => after,
+        Err(error) => return Answer::Refused(Problem::Topic(error.to_string())),
+    };
+    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    // Also an answer to somebody who wants none goes on: else it would never come to the end.
+    let at_most = size(at_most).clamp(1, ENTRIES_MAX);
+    let (found, mut reached) = broker.retained(&topic_filter, after.as_ref(), at_most, LOOKS_MAX);
+    let mut room = BYTES_MAX;
+    let mut messages: Vec<Message> = Vec::new();
+    for (published, mut packet) in found {
+        packet.payload.truncate(size(payload_bytes).min(BYTES_MAX));
+        let bytes = packet.topic_name.len()
+            + packet.payload.len()
+            + broker::properties_bytes(&packet.properties)
+            + ENTRY_BYTES;
+        match room.checked_sub(bytes) {
+            Some(left) => room = left,
+            // One always fits, so that there is a topic to go on after.
+            None if messages.is_empty() => room = 0,
+            None => {
+                let last = messages.last();
+                reached = last.and_then(|it| TopicName::parse(&it.topic).ok());
+                break;
+            }
+        }
+        messages.push(packets::message(packet, published));
+    }
+    Answer::Retained {
+        messages,
+        reached: reached.map(|topic| topic.as_str().to_owned()),
+    }
+}
+
+fn qos(qos: broker::QoS) -> QoS {
+    match qos {
+        broker::QoS::AtMostOnce => QoS::AtMostOnce,
+        broker::QoS::AtLeastOnce => QoS::AtLeastOnce,
+        broker::QoS::ExactlyOnce => QoS::ExactlyOnce,
+    }
+}
+
 fn session(view: &SessionView<'_>, tab_of: impl Fn(ConnId) -> Option<TabId>) -> SessionInfo {
     SessionInfo {
         client_id: view.client_id.to_owned(),
@@ -95,11 +207,7 @@ fn session(view: &SessionView<'_>, tab_of: impl Fn(ConnId) -> Option<TabId>) -> 
 fn granted(view: &SubscriptionView<'_>) -> Granted {
     Granted {
         topic_filter: view.topic_filter.as_str().to_owned(),
-        qos: match view.qos {
-            broker::QoS::AtMostOnce => QoS::AtMostOnce,
-            broker::QoS::AtLeastOnce => QoS::AtLeastOnce,
-            broker::QoS::ExactlyOnce => QoS::ExactlyOnce,
-        },
+        qos: qos(view.qos),
         no_local: view.no_local,
         retain_as_published: view.retain_as_published,
         identifier: view.id,

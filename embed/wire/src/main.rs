@@ -16,8 +16,8 @@ use serde_reflection::{
 use tab::TabId;
 use tab::api::{
     Answer, Candidacy, ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause,
-    Durability, EventKind, Notice, Problem, QoS, Question, RetainHandling, Role, Source,
-    StorageState, Visibility,
+    DropReason, Durability, EventKind, Notice, Problem, QoS, Question, RetainHandling, Role,
+    Source, StorageState, Visibility,
 };
 use tab::names::ChannelError;
 
@@ -89,7 +89,15 @@ fn registry() -> Result<Registry, Error> {
     // Enums first: what they are part of is traced with one of their variants.
     trace![
         Candidacy,
-        ChannelError, Durability, QoS, RetainHandling, Role, Source, StorageState, Visibility
+        ChannelError,
+        DropReason,
+        Durability,
+        QoS,
+        RetainHandling,
+        Role,
+        Source,
+        StorageState,
+        Visibility
     ];
     trace![Problem, DisconnectCause, ClientStatus, EventKind];
     trace![Answer, Question];

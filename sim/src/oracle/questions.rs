@@ -25,6 +25,8 @@ struct Answers {
     load: Option<Load>,
     sessions: Vec<SessionInfo>,
     receivers: BTreeMap<String, Vec<Receiver>>,
+    /// How many retained messages there are, all told.
+    retained: Option<usize>,
 }
 
 impl Oracle {
@@ -72,7 +74,29 @@ impl Oracle {
             (Question::Receivers { topic }, Answer::Receivers { receivers, .. }) => receivers
                 .iter()
                 .all(|it| topic::matches(&it.subscription.topic_filter, topic)),
-            (Question::Load | Question::Sessions { .. } | Question::Receivers { .. }, _) => false,
+            (
+                Question::Retained {
+                    topic_filter,
+                    at_most,
+                    ..
+                },
+                Answer::Retained { messages, .. },
+            ) => {
+                let is_limited =
+                    messages.len() <= usize::try_from(*at_most).unwrap_or(usize::MAX).max(1);
+                let is_ordered = messages.is_sorted_by(|a, b| a.topic < b.topic);
+                let matches = |topic| topic::matches(topic_filter, topic);
+                is_limited && is_ordered && messages.iter().all(|it| matches(&it.topic))
+            }
+            (Question::Dropped, Answer::Dropped { .. }) => true,
+            (
+                Question::Load
+                | Question::Sessions { .. }
+                | Question::Receivers { .. }
+                | Question::Retained { .. }
+                | Question::Dropped,
+                _,
+            ) => false,
         };
         if !is_fit {
             return Err(Violation::WrongAnswerTo {
@@ -113,7 +137,17 @@ impl Oracle {
                 (Question::Receivers { topic }, Answer::Receivers { receivers, .. }) => {
                     of_tab.receivers.insert(topic, receivers);
                 }
-                (question, answer @ (Answer::Refused(_) | Answer::Receivers { .. })) => {
+                (Question::Retained { .. }, Answer::Retained { messages, reached }) => {
+                    of_tab.retained = reached.is_none().then_some(messages.len());
+                }
+                (Question::Dropped, Answer::Dropped { .. }) => {}
+                (
+                    question,
+                    answer @ (Answer::Refused(_)
+                    | Answer::Receivers { .. }
+                    | Answer::Retained { .. }
+                    | Answer::Dropped { .. }),
+                ) => {
                     return Err(wrong(tab, &question, &answer));
                 }
             }
@@ -127,8 +161,9 @@ impl Oracle {
             self.tally.subscriptions_told += self.check_sessions(tab, &answers.sessions)?;
             self.tally.receivers_told += check_receivers(tab, &answers)?;
             let load = check_load(tab, &answers)?;
+            let told_retained = answers.retained;
             if let Some(retained) = self.retained {
-                if load.stats.retained_messages != retained {
+                if load.stats.retained_messages != retained || told_retained != Some(retained) {
                     return Err(wrong(tab, &Question::Load, &load));
                 }
                 self.tally.retained_told += 1;

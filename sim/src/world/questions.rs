@@ -26,10 +26,17 @@ impl World<'_> {
         if !can_ask {
             return Ok(());
         }
-        let question = match self.question_prng.between(0, 2) {
+        let question = match self.question_prng.between(0, 4) {
             0 => Question::Load,
             1 => Question::Sessions {
                 at_most: self.question_prng.one_of([0, 1, 3, u32::MAX]),
+            },
+            2 => Question::Dropped,
+            3 => Question::Retained {
+                topic_filter: "#".to_owned(),
+                after: None,
+                at_most: self.question_prng.one_of([0, 1, 3, u32::MAX]),
+                payload_bytes: self.question_prng.one_of([0, 1, u32::MAX]),
             },
             _ => Question::Receivers {
                 topic: self.question_prng.one_of(TOPICS).to_owned(),
@@ -54,6 +61,7 @@ impl World<'_> {
         for tab in self.living() {
             self.ask(tab, Question::Load)?;
             self.ask(tab, Question::Sessions { at_most: u32::MAX })?;
+            self.ask(tab, retained())?;
             for topic in TOPICS {
                 let topic = topic.to_owned();
                 self.ask(tab, Question::Receivers { topic })?;
@@ -61,5 +69,15 @@ impl World<'_> {
         }
         self.run_for(ANSWERS_MS)?;
         self.oracle.check_answers()
+    }
+}
+
+/// About everything that is retained.
+pub(crate) fn retained() -> Question {
+    Question::Retained {
+        topic_filter: "#".to_owned(),
+        after: None,
+        at_most: u32::MAX,
+        payload_bytes: u32::MAX,
     }
 }

@@ -1,9 +1,11 @@
 //! What a page may ask the broker, and what it says.
 
+use core::fmt;
+
 use broker::Stats;
 use serde::{Deserialize, Serialize};
 
-use super::{Problem, QoS};
+use super::{Message, Problem, QoS};
 use crate::names::TabId;
 
 /// A question to the broker, wherever it is. Asking changes nothing.
@@ -21,6 +23,19 @@ pub enum Question {
         /// Topic name.
         topic: String,
     },
+    /// The retained messages whose topics match, ordered by topic. Answer: [`Answer::Retained`].
+    Retained {
+        /// Topic filter.
+        topic_filter: String,
+        /// Only topics after this one; `None`: from the first on.
+        after: Option<String>,
+        /// So many at most; never more than 1,000, or 1 MiB, are told.
+        at_most: u32,
+        /// Bytes that are told of each payload, at most.
+        payload_bytes: u32,
+    },
+    /// For whom messages were dropped since this broker began, and why. Answer: [`Answer::Dropped`].
+    Dropped,
 }
 
 /// What the broker says to a [`Question`].
@@ -45,6 +60,53 @@ pub enum Answer {
     },
     /// There is no answer.
     Refused(Problem),
+    /// Retained messages.
+    Retained {
+        /// Ordered by topic, byte by byte; received when they were published, with the beginning of their payload.
+        messages: Vec<Message>,
+        /// The topic to go on after, if there may be more. Up to it, these are all.
+        reached: Option<String>,
+    },
+    /// For whom messages were dropped.
+    Dropped {
+        /// Ordered by client id; one for each client and reason. At most 1,000.
+        drops: Vec<Dropped>,
+    },
+}
+
+/// Messages that one client did not get, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Client identifier.
+    pub client_id: String,
+    /// Why.
+    pub reason: DropReason,
+    /// How many, since this broker began.
+    pub messages: u64,
+}
+
+/// Why a client did not get a message; displays as the end of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum DropReason {
+    /// It expired while it waited.
+    Expired,
+    /// Too many messages wait for the client.
+    QueueFull,
+    /// It is larger than the client accepts.
+    TooLarge,
+    /// It has QoS 0, and the client takes what it is sent too slowly.
+    Congested,
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "expired while queued",
+            Self::QueueFull => "its queue is full",
+            Self::TooLarge => "larger than the client accepts",
+            Self::Congested => "client too slow",
+        })
+    }
 }
 
 /// How much there is in the broker.

@@ -44,7 +44,9 @@ fn clients(answer: &Answer) -> Vec<(&str, Option<TabId>)> {
             .iter()
             .map(|it| (it.client_id.as_str(), it.tab))
             .collect(),
-        Answer::Load(_) | Answer::Refused(_) => Vec::new(),
+        Answer::Load(_) | Answer::Retained { .. } | Answer::Dropped { .. } | Answer::Refused(_) => {
+            Vec::new()
+        }
     }
 }
 
@@ -324,4 +326,53 @@ fn what_is_sent_again_is_counted() {
         let published = world.published(id(2)).len();
         assert_eq!((resent(&world, id(2)), published), (2, 3));
     }
+}
+
+/// What is retained, with so many bytes of each payload, and the topic to go on after; nothing of a refusal.
+fn retained(
+    world: &mut World,
+    after: Option<&str>,
+    at_most: u32,
+) -> (Vec<(String, Vec<u8>)>, Option<String>) {
+    let question = Question::Retained {
+        topic_filter: "#".to_owned(),
+        after: after.map(str::to_owned),
+        at_most,
+        payload_bytes: 2,
+    };
+    match told(world, id(2), question) {
+        Answer::Retained { messages, reached } => {
+            let messages = messages.into_iter().map(|it| (it.topic, it.payload));
+            (messages.collect(), reached)
+        }
+        _ => Default::default(),
+    }
+}
+
+#[test]
+fn what_is_retained_is_told_page_by_page() {
+    let mut world = World::connected(2);
+    for topic in ["b", "a", "c", "$x"] {
+        world.retain(id(1), topic, "value");
+    }
+    let entry = |topic: &str| (topic.to_owned(), b"va".to_vec());
+    let (messages, reached) = retained(&mut world, None, 2);
+    assert_eq!(messages, [entry("a"), entry("b")]);
+    assert_eq!(reached.as_deref(), Some("b"));
+    let (messages, reached) = retained(&mut world, reached.as_deref(), 2);
+    assert_eq!((messages, reached), (vec![entry("c")], None));
+    // Nobody asks for ever: one is told to those who want none.
+    let (messages, reached) = retained(&mut world, None, 0);
+    assert_eq!((messages.len(), reached.as_deref()), (1, Some("a")));
+    let wrong = Question::Retained {
+        topic_filter: "a/#/b".to_owned(),
+        after: None,
+        at_most: 1,
+        payload_bytes: 0,
+    };
+    let answer = told(&mut world, id(2), wrong);
+    assert!(
+        matches!(answer, Answer::Refused(Problem::TopicFilter(_))),
+        "{answer:?}"
+    );
 }

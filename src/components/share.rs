@@ -1,0 +1,84 @@
+//! A button that copies a link to this page, as it is now.
+
+use yew::platform::spawn_local;
+use yew::prelude::*;
+
+use crate::form::Form;
+use crate::link::{DRAFT_BYTES_MAX, Draft, Link};
+use crate::{page, words};
+
+/// How long it is said that the link was copied, in milliseconds.
+const SAID_MS: u32 = 6_000;
+
+#[derive(PartialEq, Properties)]
+pub(super) struct ShareProps {
+    pub(super) link: Link,
+    /// What of the settings no link carries.
+    pub(super) left_out: Vec<&'static str>,
+}
+
+#[component]
+pub(super) fn Share(props: &ShareProps) -> Html {
+    let said = use_state(|| None::<String>);
+    let copy = {
+        let (said, link, left_out) = (said.setter(), props.link.clone(), props.left_out.clone());
+        Callback::from(move |_: MouseEvent| {
+            let (said, mut left_out) = (said.clone(), left_out.clone());
+            let (draft, is_cut) = draft();
+            left_out.extend(is_cut);
+            let link = Link {
+                draft: draft.or_else(|| link.draft.clone()),
+                ..link.clone()
+            };
+            let address = page::whole_address(&link.query());
+            spawn_local(async move {
+                let sentence = match page::copy(&address).await {
+                    true => words::left_out_of_link(&left_out),
+                    false => "The browser blocked copying.".to_owned(),
+                };
+                said.set(Some(sentence));
+            });
+        })
+    };
+    {
+        let said = said.clone();
+        page::use_interval(said.is_some().then_some(SAID_MS), move || said.set(None));
+    }
+    html! {
+        <div class="share">
+            <button
+                type="button"
+                class="quiet"
+                onclick={copy}
+                title="Copies a link with the channel, the subscriptions, the filter, the search, the view and the message in the form"
+                data-testid="share"
+            >
+                { "Copy link" }
+            </button>
+            <span class="share-said" role="status" data-testid="share-said">{ (*said).clone() }</span>
+        </div>
+    }
+}
+
+/// The message in the form, if there is one, and what of it no link carries.
+fn draft() -> (Option<Draft>, Option<&'static str>) {
+    let form = page::form_of("publish-topic");
+    let Some(form) = form.and_then(|form| Form::of(&form)) else {
+        return (None, None);
+    };
+    let draft = Draft {
+        topic: form.text("topic"),
+        payload: form.text("payload"),
+        format: form.payload_format(),
+        qos: form.qos("qos"),
+        retain: form.is_on("retain"),
+    };
+    if draft.payload.len() > DRAFT_BYTES_MAX {
+        return (None, Some("the message in the form, which is too long"));
+    }
+    let has_properties = form.properties_count() > 0;
+    (
+        Some(draft).filter(|it| !it.topic.is_empty()),
+        has_properties.then_some("the properties of the message in the form"),
+    )
+}

@@ -1,0 +1,98 @@
+//! What the broker is asked as long as somebody looks at the answer: what it retains, and what it has dropped.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use tabmq_worker::api::{Answer, Question};
+use tabmq_worker::hooks::use_bus;
+use yew::platform::spawn_local;
+use yew::prelude::*;
+
+use crate::link::View;
+use crate::page;
+use crate::state::Action;
+use crate::state::retained::PAYLOAD_BYTES;
+use crate::store::Store;
+
+/// How often the broker is asked.
+const INTERVAL_MS: u32 = 1_000;
+
+/// Retained messages of one answer: more of them would hold up the messages behind it.
+const PAGE: u32 = 500;
+
+/// Between two of these answers.
+const PAGE_GAP_MS: u32 = 40;
+
+/// For so long after the last message drops are asked for.
+const QUIET_MS: f64 = 5_000.0;
+
+/// Asks the broker what it retains, page by page and again and again, while the component is mounted.
+#[hook]
+pub(crate) fn use_retained(dispatch: Callback<Action>) {
+    let bus = use_bus();
+    use_effect_with((bus, dispatch), |(bus, dispatch)| {
+        let is_wanted = Rc::new(Cell::new(true));
+        let (bus, dispatch, wanted) = (bus.clone(), dispatch.clone(), Rc::clone(&is_wanted));
+        spawn_local(async move {
+            let mut after = None;
+            while wanted.get() {
+                let question = Question::Retained {
+                    topic_filter: "#".to_owned(),
+                    after: after.clone(),
+                    at_most: PAGE,
+                    payload_bytes: u32::try_from(PAYLOAD_BYTES).unwrap_or(u32::MAX),
+                };
+                let answer = bus.ask(question).await;
+                if !wanted.get() {
+                    return;
+                }
+                let reached = match answer {
+                    Ok(Answer::Retained { messages, reached }) => {
+                        dispatch.emit(Action::Retained {
+                            after: after.take(),
+                            messages,
+                            reached: reached.clone(),
+                        });
+                        reached
+                    }
+                    Ok(_) | Err(_) => {
+                        dispatch.emit(Action::RetainedUnknown);
+                        None
+                    }
+                };
+                let pause_ms = reached.as_ref().map_or(INTERVAL_MS, |_| PAGE_GAP_MS);
+                after = reached;
+                page::pause(pause_ms).await;
+            }
+        });
+        move || is_wanted.set(false)
+    });
+}
+
+/// Asks the broker every second what it has dropped, while messages come or somebody looks at the load.
+#[hook]
+pub(crate) fn use_drops(store: &Store, view: View) {
+    let bus = use_bus();
+    let heard = use_mut_ref(|| (0, f64::NEG_INFINITY));
+    let is_asking = use_memo((), |()| Cell::new(false));
+    let store = store.clone();
+    page::use_interval(Some(INTERVAL_MS), move || {
+        let now = page::now_ms();
+        let mut heard = heard.borrow_mut();
+        if heard.0 != store.received() {
+            *heard = (store.received(), now);
+        }
+        let is_busy = now - heard.1 < QUIET_MS;
+        if (!is_busy && view != View::Performance) || is_asking.replace(true) {
+            return;
+        }
+        let (bus, store, is_asking) = (bus.clone(), store.clone(), Rc::clone(&is_asking));
+        spawn_local(async move {
+            let answer = bus.ask(Question::Dropped).await;
+            is_asking.set(false);
+            if let Ok(Answer::Dropped { drops }) = answer {
+                store.dispatch(Action::Dropped(page::unix_ms(), drops));
+            }
+        });
+    });
+}
