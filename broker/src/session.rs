@@ -205,6 +205,10 @@ impl Broker {
     }
 
     /// Closes every connection: first those without a client, which no will can reach.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what has no order is put in one at once"
+    )]
     pub(crate) fn on_shutdown(&mut self, now: Time, out: &mut Vec<Output>) {
         let (mut clients, mut opened) = (Vec::new(), Vec::new());
         let mut conns: Vec<ConnId> = self.connections.keys().copied().collect();
