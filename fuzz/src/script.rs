@@ -339,10 +339,18 @@ impl World {
 
     fn handle(&mut self, input: Input) {
         let mut out = Vec::new();
+        let gone = match input {
+            Input::Gone(conn) => Some(conn),
+            _ => None,
+        };
         self.broker.handle(self.now, input, &mut out);
         for output in self.store(out) {
             match output {
                 Output::Send(conn, packet) => {
+                    // What was due before is still sent to it, in vain.
+                    if gone == Some(conn) {
+                        continue;
+                    }
                     let Some(connection) = self.connections.get_mut(&conn) else {
                         panic!("{packet:?} to a closed connection");
                     };
