@@ -144,8 +144,8 @@ fn on_a_telephone_a_tap_shows_a_message_and_there_is_a_way_back_and_to_publish()
     shown.appear(Appearance::new(false, 390, 844));
     shown.click("message");
     let over_all =
-        "const it = document.querySelector('[data-testid=message-detail]').getBoundingClientRect();
-        return it.top === 0 && it.height === innerHeight && it.width === document.documentElement.clientWidth";
+        "const it = document.querySelector('[data-testid=message-detail]')?.getBoundingClientRect();
+        return it?.top === 0 && it.height === innerHeight && it.width === document.documentElement.clientWidth";
     shown.until_true("the message over everything", over_all);
     let focused =
         |testid: &str| format!("return document.activeElement.dataset.testid === '{testid}'");

@@ -100,7 +100,16 @@ fn click(tab: &Tab, testid: &str) {
 /// Selects the newest message of the log.
 #[track_caller]
 fn select_newest(tab: &Tab) {
-    // Another one is drawn for each that comes.
+    // While one is selected the list stands still.
+    if tab.execute("return of('message-detail') !== null", Vec::new()) == json!(true) {
+        click(tab, "message-close");
+        tab.until_true("no message", "return of('message-detail') === null");
+    }
+    let newest = received(tab);
+    tab.until_true(
+        "the newest",
+        &format!("return of('message')?.id === 'message-{newest}'"),
+    );
     click(tab, "message");
     tab.until_true("the message", "return of('message-detail') !== null");
 }

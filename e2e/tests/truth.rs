@@ -1,6 +1,6 @@
 //! The app says what is so, keeps what a person has typed, and its lists stand still under the pointer.
 
-use e2e::{Browser, Key, Message, Role, Tab};
+use e2e::{Appearance, Browser, Key, Message, Role, Tab};
 use serde_json::{Value, json};
 
 use crate::until_agreed;
@@ -139,6 +139,8 @@ fn truth_nothing_acknowledges_qos_0() {
 fn truth_search_selection_pause_and_topic_survive_a_change_of_view_and_back_works() {
     let browser = Browser::start();
     let tab = browser.open("");
+    // Beside a selected message there is the log.
+    tab.appear(Appearance::new(false, 1440, 900));
     for payload in ["temp 1", "temp 2", "other"] {
         tab.publish_acknowledged(&Message::new("home/a", payload).qos(1));
     }
@@ -192,6 +194,7 @@ fn truth_search_selection_pause_and_topic_survive_a_change_of_view_and_back_work
 fn truth_a_click_opens_the_message_that_was_aimed_at_while_a_thousand_a_second_come() {
     let browser = Browser::start();
     let [tab, other] = two(&browser);
+    tab.appear(Appearance::new(false, 1440, 900));
     load(&other, "1000", "60");
     tab.until("a list", |view| view.message_count > 2_000);
     tab.execute(
@@ -561,7 +564,7 @@ fn truth_a_link_carries_options_filter_search_and_draft_but_no_refused_filter() 
     assert_eq!(value("message-topic-filter"), "q/+");
     assert_eq!(value("publish-topic"), "q/draft");
     let row = text(&other, "subscription");
-    for option in ["Granted QoS 0", "No Local", "Retain Handling 1", "id 7"] {
+    for option in ["QoS 0", "No Local", "Retain Handling 1", "Identifier 7"] {
         assert!(row.contains(option), "{row}");
     }
     assert!(!row.contains("Retain As Published"), "{row}");

@@ -50,10 +50,12 @@ pub(super) fn Share(props: &ShareProps) -> Html {
                 type="button"
                 class="quiet"
                 onclick={copy}
+                aria-label="Copy link"
                 title="Copies a link with the channel, the subscriptions, the filter, the search, the view and the message in the form"
                 data-testid="share"
             >
-                { "Copy link" }
+                <span class="share-word">{ "Copy " }</span>
+                { "link" }
             </button>
             <span class="share-said" role="status" data-testid="share-said">{ (*said).clone() }</span>
         </div>
