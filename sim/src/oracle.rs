@@ -94,6 +94,8 @@ struct TabView {
     role: Role,
     /// The term of the broker that its page was told of last.
     told_term: Option<Term>,
+    /// What came to a port behind a later message: to which, what, and behind what.
+    disorder: Vec<(ClientKey, MessageId, MessageId)>,
     /// Whether it has the database open.
     has_database: bool,
     /// How often its database has failed since it stored something.

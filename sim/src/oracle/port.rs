@@ -670,14 +670,31 @@ impl Oracle {
         };
         let last = port.order.insert(stream, message_id);
         if let Some(after) = last {
+            self.tally.port_orders_compared += 1;
             if after > id {
+                view.disorder.push((client, id, after));
+            }
+        }
+        Ok(())
+    }
+
+    /// What came to the ports of a tab behind a later message had been sent again. Their publisher may be in the same tab, and is
+    /// told of the connection on which it did so later in the same turn.
+    pub(crate) fn check_port_order(&mut self, tab: TabId) -> Result<(), Violation> {
+        let view = self.tabs.get_mut(&tab);
+        let disorder = view.map(|view| core::mem::take(&mut view.disorder));
+        for (client, message, after) in disorder.unwrap_or_default() {
+            if !self
+                .messages
+                .get(&message)
+                .is_some_and(Published::is_resent)
+            {
                 return Err(Violation::OutOfOrder {
                     client,
-                    message: id,
+                    message,
                     after,
                 });
             }
-            self.tally.port_orders_compared += 1;
         }
         Ok(())
     }
@@ -745,6 +762,10 @@ impl Oracle {
 
     /// Every port that is open has what was owed to it.
     pub(crate) fn check_ports_drained(&mut self) -> Result<(), Violation> {
+        let tabs: Vec<TabId> = self.tabs.keys().copied().collect();
+        for tab in tabs {
+            self.check_port_order(tab)?;
+        }
         let mut moved = 0;
         for (key, port) in self.ports() {
             self.check_copies(key, port)?;

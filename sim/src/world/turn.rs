@@ -155,6 +155,7 @@ impl World<'_> {
                         }
                     }
                     self.oracle.check_refusals(tab)?;
+                    self.oracle.check_port_order(tab)?;
                 }
             }
         }
