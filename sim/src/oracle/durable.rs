@@ -548,16 +548,14 @@ impl Oracle {
         key: ClientKey,
         refusals: impl IntoIterator<Item = u8>,
     ) -> bool {
-        let mut refusals = refusals.into_iter();
-        let Some(code) = refusals.next() else {
-            return false;
-        };
-        let may_be = match code {
+        let mut refusals = refusals.into_iter().peekable();
+        let may_be = |code| match code {
             QUOTA_EXCEEDED => self.may_be_full(now),
             PACKET_IDENTIFIER_IN_USE => self.may_have_left_identifiers(key),
             _ => false,
         };
-        may_be && refusals.all(|other| other == code)
+        // Of two packets each may be refused for a reason of its own.
+        refusals.peek().is_some() && refusals.all(may_be)
     }
 
     /// Whether the broker may wait for the release of messages of which the client does not know: those of another client
