@@ -4,7 +4,7 @@
 use e2e::{Appearance, Browser, Key, Message, Role, Tab, home};
 use serde_json::{Value, json};
 
-/// What a script found to be wrong, one line each.
+/// The faults that a script found, one line each.
 #[track_caller]
 fn lines(found: Value) -> Vec<String> {
     serde_json::from_value(found).expect("an array of lines")
@@ -16,7 +16,7 @@ const seen = (element) => element.checkVisibility({ visibilityProperty: true, op
     && element.getBoundingClientRect().width > 1 && element.getBoundingClientRect().height > 1;
 const all = (selector) => [...document.querySelectorAll(selector)].filter(seen);
 const name = (element) => element.dataset.testid ?? (element.id || element.className || element.tagName);
-// What of an element is neither cut off by what is around it nor out of the window.
+// The part of an element that is neither cut off by an element around it nor out of the window.
 const inSight = (element) => {
     let { left, top, right, bottom } = element.getBoundingClientRect();
     [left, top] = [Math.max(left, 0), Math.max(top, 0)];
@@ -38,7 +38,7 @@ const overlaps = (elements) => elements.flatMap((one, index) => elements.slice(i
 }));
 "#;
 
-/// What is wrong with the place of things while messages are shown.
+/// The faults in the place of things while messages are shown.
 const PLACES: &str = r#"
 const wrong = [];
 const { scrollWidth, clientWidth, scrollHeight, clientHeight } = document.documentElement;
@@ -60,7 +60,7 @@ for (const tool of all(".panel-messages .tools > *")) {
 return wrong;
 "#;
 
-/// What is wrong with the selected message: its payload has too little room.
+/// The fault of a selected message whose payload has too little room.
 const PAYLOAD: &str = r#"
 const payload = document.querySelector("[data-testid=message-detail] [data-testid=payload]");
 if (payload === null) return ["no payload"];

@@ -114,7 +114,7 @@ fn select_newest(tab: &Tab) {
     tab.until_true("the message", "return of('message-detail') !== null");
 }
 
-/// What the page copies and saves next is kept.
+/// The test keeps the text that the page copies next, and the bytes that it saves.
 fn catch(tab: &Tab) {
     tab.execute(
         "globalThis.saved = undefined;
@@ -245,7 +245,7 @@ fn any_payload_is_saved_byte_for_byte() {
     tab.until_true("a file", "return globalThis.saved !== undefined");
     let is_exact = "return saved.length === 1000008 && saved[0] === 0x89 && saved[8] === 0 && saved[1000007] === 255";
     assert_eq!(tab.execute(is_exact, Vec::new()), Value::Bool(true));
-    // What is no text has no text to copy, but its digits.
+    // Of bytes that are no text, the digits can be copied.
     assert_eq!(
         tab.execute("return of('copy-payload')", Vec::new()),
         Value::Null
@@ -282,7 +282,7 @@ fn the_tree_compares_with_the_messages_before() {
     until_text(&tab, "diff", "No earlier message on this topic in the log.");
 }
 
-/// What is written at the axes of charts is noted: its text, its place and its width.
+/// The test notes the labels at the axes of charts: text, place and width.
 const NOTE_TICKS: &str = "
 globalThis.ticks = [];
 const write = CanvasRenderingContext2D.prototype.fillText;
@@ -385,7 +385,7 @@ fn times_at_an_axis_do_not_lie_upon_each_other() {
     open_topic(&tab, "number");
     let times = "ticks.filter(({ text }) => /^\\d\\d:\\d\\d/.test(text))";
     tab.until_true("times", &format!("return {times}.length > 0"));
-    // What was drawn last, on each canvas.
+    // The labels of the last drawing, on each canvas.
     let overlapping = tab.execute(
         &format!(
             "const pairs = {times}.map((it, at, all) => [it, all[at + 1]]);

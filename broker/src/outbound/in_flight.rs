@@ -1,4 +1,4 @@
-//! What was sent and is not acknowledged, by its place in the order and by its packet identifier.
+//! Messages and releases that were sent and are not acknowledged, by position and by packet identifier.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -20,8 +20,8 @@ pub(super) struct Flights {
 /// In the order of their positions.
 #[derive(Debug, Default)]
 struct Line {
-    /// What has ended leaves a gap, until all before it has ended, too, or most are gaps: so an end costs the same wherever it
-    /// is, and clients acknowledge in order.
+    /// An entry that ends leaves a gap, until all before it have ended, too, or half are gaps. So an end costs the same wherever
+    /// it is; clients acknowledge in order, and then there are no gaps.
     places: VecDeque<(u64, Option<InFlight>)>,
     gaps: usize,
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use e2e::{Appearance, Browser, Message, Tab, home};
 
-/// What a page is looked at in, from a telephone to a large screen.
+/// The windows in which a page is looked at, from a telephone to a large screen.
 const WINDOWS: [(u32, u32); 9] = {
     let [a, b, c, d, e, f, g, h] = Appearance::WINDOWS;
     [a, b, c, d, e, f, g, h, (1920, 1080)]
