@@ -1,10 +1,13 @@
 //! The few things of the browser's page that the app needs besides what Yew draws.
 
+use std::rc::Rc;
+
 use js_sys::{Date, Promise};
+use tabmq_worker::Frame;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
+use web_sys::{Blob, BlobPropertyBag, Element, HtmlAnchorElement, ResizeObserver, Url};
 use yew::prelude::*;
 
 /// The query string of the page's address, with its `?`.
@@ -256,6 +259,28 @@ pub(crate) fn use_now(interval_ms: u32) -> u64 {
     let update = use_force_update();
     use_interval(Some(interval_ms), move || update.force_update());
     Date::now() as u64
+}
+
+/// Asks for a frame when an element is there, and whenever its size changes.
+#[hook]
+pub(crate) fn use_size(element: &NodeRef, frame: &Rc<Frame>) {
+    let (element, frame) = (element.clone(), Rc::clone(frame));
+    use_effect_with((), move |()| {
+        frame.ask();
+        let asked = Rc::clone(&frame);
+        let resized = Closure::<dyn FnMut(js_sys::Array)>::new(move |_| asked.ask());
+        let observer = ResizeObserver::new(resized.as_ref().unchecked_ref()).ok();
+        if let Some((observer, element)) = observer.as_ref().zip(element.cast::<Element>()) {
+            observer.observe(&element);
+        }
+        move || {
+            if let Some(observer) = observer {
+                observer.disconnect();
+            }
+            frame.cancel();
+            drop(resized);
+        }
+    });
 }
 
 /// Calls `tick` every so many milliseconds as long as the component is there; `None`: not. It is always the latest one that

@@ -3,12 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use js_sys::Array;
 use tabmq_worker::Frame;
-use wasm_bindgen::JsCast;
-use wasm_bindgen::closure::Closure;
-use web_sys::{Element, HtmlElement, ResizeObserver};
+use web_sys::{Element, HtmlElement};
 use yew::prelude::*;
+
+use crate::page;
 
 /// Lines that are drawn above and below those in sight, so that a quick scroll meets no gap.
 const MARGIN: usize = 20;
@@ -125,25 +124,7 @@ fn use_measure(
             })
         })
     };
-    {
-        let (list, frame) = (list.clone(), frame.clone());
-        use_effect_with((), move |()| {
-            frame.ask();
-            let asked = frame.clone();
-            let resized = Closure::<dyn FnMut(Array)>::new(move |_| asked.ask());
-            let observer = ResizeObserver::new(resized.as_ref().unchecked_ref()).ok();
-            if let Some((observer, list)) = observer.as_ref().zip(list.cast::<Element>()) {
-                observer.observe(&list);
-            }
-            move || {
-                if let Some(observer) = observer {
-                    observer.disconnect();
-                }
-                frame.cancel();
-                drop(resized);
-            }
-        });
-    }
+    page::use_size(list, &frame);
     frame
 }
 

@@ -1,11 +1,8 @@
 //! A list of which only what can be seen is drawn, however long it is.
 
-use js_sys::Array;
 use tabmq_worker::Frame;
 use tabmq_worker::hooks::use_redraw;
-use wasm_bindgen::JsCast;
-use wasm_bindgen::closure::Closure;
-use web_sys::{HtmlElement, ResizeObserver};
+use web_sys::HtmlElement;
 use yew::prelude::*;
 
 use crate::{page, words};
@@ -290,25 +287,7 @@ fn use_measure(list: &NodeRef, window: &UseStateHandle<Window>, narrow: i32) -> 
             })
         })
     };
-    {
-        let (list, frame) = (list.clone(), frame.clone());
-        use_effect_with((), move |()| {
-            frame.ask();
-            let asked = frame.clone();
-            let resized = Closure::<dyn FnMut(Array)>::new(move |_| asked.ask());
-            let observer = ResizeObserver::new(resized.as_ref().unchecked_ref()).ok();
-            if let Some((observer, list)) = observer.as_ref().zip(list.cast::<web_sys::Element>()) {
-                observer.observe(&list);
-            }
-            move || {
-                if let Some(observer) = observer {
-                    observer.disconnect();
-                }
-                frame.cancel();
-                drop(resized);
-            }
-        });
-    }
+    page::use_size(list, &frame);
     frame
 }
 
