@@ -330,23 +330,23 @@ impl Broker {
     }
 
     /// Whether what the client needs to be stored can be: a session that is stored already needs no room, unless something
-    /// in it is to be forgotten; nor does a new one that ends with its connection and leaves no will.
+    /// in it is to be forgotten; nor does one that is not, if it ends with its connection and leaves no will.
     fn check_storage(
         &self,
         client_id: &str,
         start: Start,
         needs_storage: bool,
     ) -> Result<(), CloseReason> {
-        let is_kept = match self.session_ids.get(client_id) {
-            None => !needs_storage && !self.unstored_ends.contains_key(client_id),
-            Some(id) => match start {
-                Start::Clean => false,
-                Start::GoesOn | Start::WithState => true,
-                Start::WithoutState => {
-                    let session = &self.sessions[id.0];
-                    session.inbound.is_empty() && self.gate.is_stored(session.last_release)
-                }
-            },
+        let session = self.session_ids.get(client_id);
+        let session = session.map(|id| &self.sessions[id.0]);
+        let is_kept = match (session, start) {
+            (Some(_), Start::Clean) => false,
+            (Some(session), _) if self.gate.is_stored(session.begun) => {
+                start != Start::WithoutState
+                    || session.inbound.is_empty() && self.gate.is_stored(session.last_release)
+            }
+            // The next broker knows nothing of it, or of another session with this name.
+            _ => !needs_storage && !self.unstored_ends.contains_key(client_id),
         };
         if self.storage_full && !is_kept {
             return Err(CloseReason::StorageFull);

@@ -26,6 +26,8 @@ pub(crate) struct Session {
     /// Its name in the log, which no other session ever has.
     pub(crate) number: u64,
     pub(crate) client_id: Arc<str>,
+    /// The batch that says that it began: should this broker end before it is stored, the next one does not have it.
+    pub(crate) begun: BatchId,
     /// Who stands behind its connection, or the last one, if that is known.
     pub(crate) origin: Option<Origin>,
     /// Who the client is, as far as it said or proved.
@@ -64,6 +66,7 @@ impl Session {
         Self {
             number,
             client_id,
+            begun: BatchId(0),
             origin: None,
             username: None,
             expiry_interval_s: 0,
@@ -147,7 +150,9 @@ impl Broker {
             session: number,
             client_id: &client_id,
         });
-        self.add_session(number, client_id)
+        let id = self.add_session(number, client_id);
+        self.sessions[id.0].begun = self.journal.next_batch();
+        id
     }
 
     pub(crate) fn add_session(&mut self, number: u64, client_id: Arc<str>) -> SessionId {

@@ -301,6 +301,26 @@ fn without_room_no_session_begins_whose_predecessor_may_come_back() {
 }
 
 #[test]
+fn without_room_no_session_is_resumed_that_began_without_being_stored() {
+    let mut slow = Slow::new();
+    slow.does(Input::Opened(A));
+    assert_eq!(slow.send(A, lasting("a", 1_000)), ["persist 1"]);
+    slow.does(Input::Gone(A));
+    slow.does(Input::StorageFull(true));
+    // The next broker would not know the session, or it would resume an older one of the same name.
+    slow.does(Input::Opened(B));
+    assert_eq!(
+        slow.send(B, lasting("a", 1_000)),
+        ["B CONNACK QuotaExceeded", "B closed"]
+    );
+    slow.commit(slow.issued);
+    slow.does(Input::Opened(C));
+    let outputs = slow.send(C, lasting("a", 1_000));
+    let connack = "C CONNACK Success session".to_owned();
+    assert!(outputs.contains(&connack), "{outputs:?}");
+}
+
+#[test]
 fn a_message_to_a_client_waits_with_its_packet_identifier() {
     let mut slow = Slow::new();
     slow.join(A, "a");
