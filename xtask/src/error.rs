@@ -88,6 +88,11 @@ pub(crate) enum Error {
         package: &'static str,
         found: Vec<&'static str>,
     },
+    NoRustVersion,
+    /// A step of the tests that cannot run on this machine, which is no failure of it.
+    Skipped {
+        why: String,
+    },
     Steps {
         failed: Vec<&'static str>,
     },
@@ -221,6 +226,8 @@ impl fmt::Display for Error {
                 "{package} must know nothing of browsers, but depends on {} (see above by which way)",
                 found.join(" and ")
             ),
+            Self::NoRustVersion => f.write_str("Cargo.toml has no line `rust-version`"),
+            Self::Skipped { why } => f.write_str(why),
             Self::Steps { failed } => write!(f, "failed: {}", failed.join(", ")),
         }
     }

@@ -9,9 +9,11 @@ mod bench;
 mod broker;
 mod browser;
 mod demo;
+mod deny;
 mod embed;
 mod error;
 mod loadtest;
+mod msrv;
 mod npm;
 mod outsiders;
 mod page;
@@ -37,9 +39,9 @@ const HELP: &str = "\
 cargo xtask COMMAND: every developer command of TabMQ
 
 Each command first installs what it needs and does not find, which may take 5 minutes, once: Rust's WebAssembly target
-through rustup; trunk and wasm-bindgen through cargo, in the user's cache folder, one folder for each version, so that
-every clone shares them; uPlot and axe-core through npm; Chromium, ChromeDriver and other people's MQTT clients for the tests through
-apt-get, pip and npm. Elsewhere than on Debian and Ubuntu what apt-get would bring is yours to install.
+through rustup; trunk, wasm-bindgen and cargo-deny through cargo, in the user's cache folder, one folder for each version, so
+that every clone shares them; uPlot and axe-core through npm; Chromium, ChromeDriver and other people's MQTT clients for the
+tests through apt-get, pip and npm. Elsewhere than on Debian and Ubuntu what apt-get would bring is yours to install.
 
 COMMANDS
   demo [--port PORT] [--no-open]
@@ -128,8 +130,8 @@ const HELP_REST: &str = "
         --keep-going      runs all worlds, and lists each seed that fails
 
   setup
-      Installs everything that the commands above need, the browser included (5 minutes, once). Plain `trunk serve`
-      needs the tools on PATH, and this tells the line that puts them there.
+      Installs everything that the commands above need, the browser included (9 minutes, once, of which
+      cargo-deny takes 4). Plain `trunk serve` needs the tools on PATH, and this tells the line that puts them there.
 
 ENVIRONMENT
   CHROME, CHROMEDRIVER    the browser and its driver for the tests, instead of those on PATH

@@ -1,4 +1,4 @@
-//! What has to be on the machine: the WebAssembly target of Rust, trunk, wasm-bindgen, uPlot, a browser.
+//! What has to be on the machine: the WebAssembly target of Rust, trunk, wasm-bindgen, cargo-deny, uPlot, a browser.
 
 use std::env;
 use std::ffi::OsStr;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::browser;
+use crate::deny;
 use crate::error::Error;
 use crate::outsiders;
 use crate::shell;
@@ -58,6 +59,7 @@ pub(crate) fn ensure(needs: Needs) -> Result<Tools, Error> {
 pub(crate) fn all() -> Result<(), Error> {
     let tools = ensure(Needs::Browser)?;
     outsiders::ensure()?;
+    deny::ensure()?;
     println!(
         "\nEverything is there. `cargo xtask demo` and `cargo xtask test` find it by themselves."
     );

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::browser;
+use crate::deny;
 use crate::embed;
 use crate::error::Error;
 use crate::loadtest;
+use crate::msrv;
 use crate::npm;
 use crate::outsiders;
 use crate::page;
@@ -37,7 +39,7 @@ pub(crate) struct Step {
     run: fn(&Tools, &[OsString]) -> Result<(), Error>,
 }
 
-pub(crate) const STEPS: [Step; 14] = [
+pub(crate) const STEPS: [Step; 16] = [
     Step {
         name: "fmt",
         promise: "the code is formatted",
@@ -100,6 +102,22 @@ pub(crate) const STEPS: [Step; 14] = [
         needs: Needs::Cargo,
         uses_build: false,
         run: |_, _| ENGINES.iter().try_for_each(|package| check_purity(package)),
+    },
+    Step {
+        name: "deny",
+        promise: "the dependencies keep to deny.toml: licenses, sources, versions, and known advisories where the network allows",
+        takes: "20 s",
+        needs: Needs::Cargo,
+        uses_build: false,
+        run: |_, _| deny::test(),
+    },
+    Step {
+        name: "msrv",
+        promise: "the workspace compiles with the oldest Rust that Cargo.toml promises, where that is installed or can be",
+        takes: "3 minutes at first",
+        needs: Needs::Cargo,
+        uses_build: false,
+        run: |_, _| msrv::test(),
     },
     Step {
         name: "native",
@@ -240,6 +258,8 @@ impl Selection {
 enum Outcome {
     Passed(Duration),
     Failed(Duration),
+    /// This machine lacks what the step needs.
+    Skipped,
     NotRun,
 }
 
@@ -275,6 +295,10 @@ pub(crate) fn run(selection: &Selection) -> Result<(), Error> {
         let begin = Instant::now();
         let outcome = match (step.run)(&tools, &selection.arguments) {
             Ok(()) => Outcome::Passed(begin.elapsed()),
+            Err(Error::Skipped { why }) => {
+                println!("{name}: skipped. {why}");
+                Outcome::Skipped
+            }
             Err(error) => {
                 println!("{name}: {error}");
                 Outcome::Failed(begin.elapsed())
@@ -302,6 +326,7 @@ fn table(results: &[(&str, Outcome)]) -> String {
         let (result, time) = match outcome {
             Outcome::Passed(time) => ("ok", Some(time)),
             Outcome::Failed(time) => ("FAILED", Some(time)),
+            Outcome::Skipped => ("skipped", None),
             Outcome::NotRun => ("not run", None),
         };
         let seconds = time
@@ -426,6 +451,15 @@ mod tests {
     }
 
     #[test]
+    fn the_guide_for_contributors_describes_each_step() {
+        let path = shell::root().join("CONTRIBUTING.md");
+        let guide = std::fs::read_to_string(path).unwrap();
+        for Step { name, .. } in &STEPS {
+            assert!(guide.contains(&format!("\n| `{name}` | ")), "{name}");
+        }
+    }
+
+    #[test]
     fn the_browser_never_tests_an_old_build() {
         assert_eq!(names(&["browser"]), ["build", "browser"]);
         assert_eq!(names(&["sizes"]), ["build", "sizes"]);
@@ -467,11 +501,13 @@ mod tests {
         let results = [
             ("set-up", Outcome::Passed(second)),
             ("fmt", Outcome::Failed(second)),
+            ("msrv", Outcome::Skipped),
             ("browser", Outcome::NotRun),
         ];
         let expected = "step          result   seconds
 set-up        ok           1.0
 fmt           FAILED       1.0
+msrv          skipped
 browser       not run
 ";
         assert_eq!(table(&results), expected);
