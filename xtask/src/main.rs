@@ -38,7 +38,7 @@ use setup::Needs;
 const HELP: &str = "\
 cargo xtask COMMAND: every developer command of TabMQ
 
-Each command first installs what it needs and does not find, which may take 5 minutes, once: Rust's WebAssembly target
+Each command first installs what it needs and does not find, which may take 9 minutes, once: Rust's WebAssembly target
 through rustup; trunk, wasm-bindgen and cargo-deny through cargo, in the user's cache folder, one folder for each version, so
 that every clone shares them; uPlot and axe-core through npm; Chromium, ChromeDriver and other people's MQTT clients for the
 tests through apt-get, pip and npm. Elsewhere than on Debian and Ubuntu what apt-get would bring is yours to install.
@@ -51,7 +51,7 @@ COMMANDS
         --no-open     opens no browser
 
   test [--only STEP]... [--keep-going] [-- ARGUMENTS]
-      Runs every check that a change must pass, as CI does (10 minutes at first, 3 later), and closes with a table.
+      Runs every check that a change must pass, as CI does (17 minutes at first, 4 later), and closes with a table.
         --only STEP   only this step, and the build where the step needs it; may be repeated
         --keep-going  goes on after a step that failed
         ARGUMENTS     go to the test programs of a step given by --only: a test's name, --nocapture, …
