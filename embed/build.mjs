@@ -22,6 +22,10 @@ const common = {
     logLevel: 'warning',
 };
 
+// A pass over the whole module after the compiler's makes it a few kB smaller, and no slower.
+const wasm = here('glue/worker_bg.wasm');
+execFileSync(process.execPath, [here('node_modules/binaryen/bin/wasm-opt'), '-O2', wasm, '-o', wasm], { stdio: 'inherit' });
+
 // One file, so that a cache cannot mix parts of two builds.
 await esbuild.build({ ...common, entryPoints: [here('src/worker.js')], outfile: `${dist}/worker.js` });
 const script = await readFile(`${dist}/worker.js`, 'utf8');
@@ -72,13 +76,14 @@ for (const name of ['index.ts', 'mqttjs.ts', 'react.tsx']) {
 const react = await readFile(`${dist}/react.js`, 'utf8');
 await writeFile(`${dist}/react.js`, `"use client";\n${react}`);
 
-await copyFile(here('glue/worker_bg.wasm'), `${dist}/worker_bg.wasm`);
 
 const manifest = JSON.parse(await readFile(here('package.dist.json'), 'utf8'));
 await writeFile(`${dist}/package.json`, `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
 for (const name of ['LICENSE-MIT', 'LICENSE-APACHE']) {
     await copyFile(here(`../${name}`), `${dist}/${name}`);
 }
+
+await copyFile(wasm, `${dist}/worker_bg.wasm`);
 
 // The types.
 execFileSync(process.execPath, [here('node_modules/typescript/bin/tsc'), '-p', here('.')], { stdio: 'inherit' });

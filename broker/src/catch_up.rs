@@ -262,6 +262,9 @@ impl Broker {
                 Served::Waits => self.sessions[turn.id.0].catch_ups.is_queued = false,
             }
         }
+        if self.catch_up_queue.begun.is_empty() {
+            return;
+        }
         for (turn, number) in core::mem::take(&mut self.catch_up_queue.begun) {
             if self.is_there(turn) {
                 self.record_catch_up(turn.id, number, true);

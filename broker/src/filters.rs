@@ -1,21 +1,24 @@
 //! The topic filters that a session subscribed to.
 
+use std::collections::HashSet;
+
 use crate::TopicFilter;
-use crate::sorted::{Map, Set};
+use crate::hash::SeededState;
+use crate::sorted::{self, Map};
 use crate::topic::{MULTI_LEVEL, SINGLE_LEVEL};
 
 /// The topic filters of a session, and where their wildcards stand.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Filters {
-    all: Set<TopicFilter>,
+    all: HashSet<TopicFilter, SeededState>,
     /// How many of them have each pattern.
     patterns: Map<Box<str>, u32>,
 }
 
 impl Filters {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(state: SeededState) -> Self {
         Self {
-            all: Set::new(),
+            all: HashSet::with_hasher(state),
             patterns: Map::new(),
         }
     }
@@ -24,8 +27,11 @@ impl Filters {
         self.all.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &TopicFilter> {
-        self.all.iter()
+    /// All filters, in the order of their texts.
+    pub(crate) fn sorted(&self) -> Vec<&TopicFilter> {
+        let mut filters = self.all.iter().collect();
+        sorted::sort_by_key(&mut filters, |filter| *filter);
+        filters
     }
 
     pub(crate) fn contains(&self, filter: &TopicFilter) -> bool {

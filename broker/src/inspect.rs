@@ -104,7 +104,8 @@ impl Broker {
     /// A session with those of its subscriptions that are wanted.
     fn view(&self, id: SessionId, is_wanted: impl Fn(&TopicFilter) -> bool) -> SessionView<'_> {
         let session: &Session = &self.sessions[id.0];
-        let filters = session.filters.iter().filter(|it| is_wanted(it));
+        let filters = session.filters.sorted().into_iter();
+        let filters = filters.filter(|it| is_wanted(it));
         SessionView {
             client_id: &session.client_id,
             conn: session.link.as_ref().map(|link| link.conn),

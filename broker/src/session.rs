@@ -6,6 +6,7 @@ use crate::access::Client;
 use crate::catch_up::CatchUps;
 use crate::codec::ProtocolVersion;
 use crate::filters::Filters;
+use crate::hash::SeededState;
 use crate::link::{ClientLimits, Connection, Link};
 use crate::outbound::Outbound;
 use crate::record::Record;
@@ -62,7 +63,7 @@ pub(crate) enum Deadline {
 const NEVER_EXPIRES: u32 = u32::MAX;
 
 impl Session {
-    fn new(number: u64, client_id: Arc<str>) -> Self {
+    fn new(number: u64, client_id: Arc<str>, state: SeededState) -> Self {
         Self {
             number,
             client_id,
@@ -71,7 +72,7 @@ impl Session {
             username: None,
             expiry_interval_s: 0,
             link: None,
-            filters: Filters::new(),
+            filters: Filters::new(state),
             inbound: Set::new(),
             last_release: BatchId(0),
             outbound: Outbound::default(),
@@ -156,7 +157,8 @@ impl Broker {
     }
 
     pub(crate) fn add_session(&mut self, number: u64, client_id: Arc<str>) -> SessionId {
-        let session = Session::new(number, Arc::clone(&client_id));
+        let state = SeededState::new(&self.config.seed);
+        let session = Session::new(number, Arc::clone(&client_id), state);
         let id = SessionId(self.sessions.insert(session));
         self.session_ids.insert(client_id, id);
         id
@@ -185,7 +187,7 @@ impl Broker {
         self.stop_awaiting(id);
         let session = self.sessions.remove(id.0);
         self.session_ids.remove(&session.client_id);
-        for filter in session.filters.iter() {
+        for filter in session.filters.sorted() {
             self.remove_subscription(filter, id);
         }
         session

@@ -97,7 +97,7 @@ impl Broker {
         if session.link.is_none() && !self.awaited.contains(session.origin, id) {
             snapshot.push(&session.away());
         }
-        for filter in session.filters.iter() {
+        for filter in session.filters.sorted() {
             // The order of a group's members counts: they follow group by group.
             if filter.share().is_none()
                 && let Some(subscription) = self.routes.get(filter, id)

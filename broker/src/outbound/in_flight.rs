@@ -137,7 +137,11 @@ impl Line {
     fn remove(&mut self, position: u64) -> Option<InFlight> {
         let place = self.place(position).ok()?;
         let entry = self.places[place].1.take()?;
-        self.gaps += 1;
+        if place == 0 {
+            self.places.pop_front();
+        } else {
+            self.gaps += 1;
+        }
         while let Some((_, None)) = self.places.front() {
             self.places.pop_front();
             self.gaps -= 1;

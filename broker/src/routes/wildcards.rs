@@ -167,7 +167,7 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
         // waiting for memory is most of what a match takes.
         let mut candidates: SmallVec<[Candidate<'_, K, V>; CANDIDATES_USUALLY]> = SmallVec::new();
         let mut look_up = |shapes: &'a Map<Named, Shape<K, V>>| {
-            for (named, shape) in shapes.iter() {
+            for (named, shape) in shapes.iter_unordered() {
                 if !named_in_front || named.first() == Some(&0) {
                     let hash = sum(named.iter().map(|&place| levels[place as usize]));
                     let rows = shape.rows.iter_hash(hash);
@@ -175,7 +175,8 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
                 }
             }
         };
-        for (&depth, shapes) in self.depths.range(..=count) {
+        let depths = self.depths.iter();
+        for (&depth, shapes) in depths.take_while(|&(depth, _)| *depth <= count) {
             // `#` stands for its parent, too.
             look_up(&shapes.below);
             if depth == count {

@@ -66,6 +66,16 @@ impl Order {
         first.chain(rest.iter().flatten().copied())
     }
 
+    /// The first number. A timer asks for it at each input, so it takes no iteration.
+    pub(super) fn first(&self) -> Option<u32> {
+        self.0
+            .as_ref()?
+            .first
+            .first()
+            .copied()
+            .or_else(|| self.iter().next())
+    }
+
     pub(super) fn into_iter(self) -> IntoIter {
         let numbers = self.0.map_or_else(Numbers::default, |numbers| *numbers);
         let rest = numbers.rest.into_iter().flatten();
