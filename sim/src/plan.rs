@@ -9,6 +9,7 @@ use crate::scenario::{Fault, Scenario};
 
 /// Sets the choices apart that must not change the others.
 pub(crate) const MORE: u64 = 0x7061_6765_735f_6d6f;
+const SLICES: u64 = 0x736c_6963_6573_5f6f;
 
 /// How one world differs from another. Some faults are absent from some worlds, so that a rare one is not always hidden
 /// behind a frequent one.
@@ -146,6 +147,9 @@ impl Plan {
             has_readers: false,
         };
         // Streams of their own: a world without these is the same as if there were none in any.
+        let mut slices = Prng::new(scenario.seed ^ SLICES);
+        // So little that most of what a tab sends waits for turns of its own.
+        plan.settings.turn_work_max = slices.one_of([1, 10, 2_000]);
         let mut more = Prng::new(scenario.seed ^ MORE);
         plan.has_ports = has(Fault::Ports) & more.chance(500);
         plan.has_questions = has(Fault::Questions) & more.chance(500);

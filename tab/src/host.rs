@@ -10,7 +10,8 @@ use broker::{
 
 use crate::api::{Answer, Question, Term};
 use crate::inspect;
-use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Limits, OPENED, Parcel, each_packet};
+use crate::intake::{Intake, Waiting};
+use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Limits, OPENED, Packets, Parcel};
 use crate::local::ToBroker;
 use crate::names::{Lane, TabId};
 use crate::settings::Settings;
@@ -23,6 +24,7 @@ pub(crate) struct Host {
     limits: Limits,
     broker: Broker,
     lanes: Map<TabId, LaneEnd>,
+    intake: Intake,
     ids: Map<(TabId, ConnectionNo), ConnId>,
     connections: Map<ConnId, Peer>,
     last_id: u64,
@@ -110,6 +112,7 @@ impl Host {
             limits: settings.to_tab(),
             broker,
             lanes: Map::new(),
+            intake: Intake::new(now, settings.turn_work_max),
             ids: Map::new(),
             connections: Map::new(),
             last_id: 0,
@@ -162,12 +165,28 @@ impl Host {
         self.broker.stats()
     }
 
+    /// Whether something waits for which the last turn had no time.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.intake.is_empty()
+    }
+
+    /// Whether something of this very tab's clients is among that.
+    pub(crate) fn owes_own(&self) -> bool {
+        self.intake.waits(self.own_tab)
+    }
+
     pub(crate) fn next_timeout(&self) -> Option<Time> {
+        if self.is_behind() {
+            return Some(Time::from_ms(0));
+        }
         let settled = Some(self.settled).filter(|_| !self.departed.is_empty());
         self.broker.next_timeout().into_iter().chain(settled).min()
     }
 
     pub(crate) fn on_timeout(&mut self, now: Time, out: &mut Vec<HostOutput>) {
+        // First what came, then the silences: a client may have said something that waits.
+        self.intake.begin_slice(now);
+        self.work_off(now, out);
         if self.broker.next_timeout().is_some_and(|due| due <= now) {
             self.broker(now, Input::Timeout, out);
         }
@@ -208,7 +227,10 @@ impl Host {
                 // Asked again because the confirmation is late or lost.
                 return out.push(HostOutput::Confirm(lane, end.confirmation()));
             }
-            Some(_) => self.end_connections(now, tab, Input::Interrupted, out),
+            Some(_) => {
+                self.work_off_all_of(now, tab, out);
+                self.end_connections(now, tab, Input::Interrupted, out);
+            }
             None => {}
         }
         let mut end = LaneEnd::new(lane, binding, self.limits);
@@ -219,6 +241,8 @@ impl Host {
 
     /// The tab is gone: so are its connections, and wills are due.
     pub(crate) fn on_tab_gone(&mut self, now: Time, tab: TabId, out: &mut Vec<HostOutput>) {
+        // A DISCONNECT may be among it, and then there is no will.
+        self.work_off_all_of(now, tab, out);
         self.close_lane(tab, out);
         self.end_connections(now, tab, Input::Gone, out);
         self.departed.insert(tab);
@@ -266,13 +290,91 @@ impl Host {
         match arrival {
             Arrival::Stale => {}
             Arrival::Gap => {
+                self.work_off_all_of(now, tab, out);
                 out.push(HostOutput::Broken(tab));
                 self.close_lane(tab, out);
                 self.end_connections(now, tab, Input::Interrupted, out);
             }
             Arrival::Next(parcels) => {
+                // What waits is worked off in turns of its own, so that a frame which comes meanwhile is soon in its queue.
+                let is_behind = self.is_behind();
                 for parcel in parcels {
-                    self.on_parcel(now, tab, parcel, out);
+                    let waiting = match parcel {
+                        Parcel::Packets { connection, bytes } => {
+                            let packets = Packets::new(bytes, self.limits.maximum_packet_size);
+                            Waiting::Packets(connection, packets)
+                        }
+                        parcel => Waiting::Parcel(parcel),
+                    };
+                    self.intake.push(tab, waiting);
+                }
+                if !is_behind {
+                    self.intake.pass(now);
+                    self.work_off(now, out);
+                }
+                self.hold(tab);
+            }
+        }
+    }
+
+    /// Handles what waits, as long as this turn has time.
+    fn work_off(&mut self, now: Time, out: &mut Vec<HostOutput>) {
+        while self.intake.has_time()
+            && let Some((tab, waiting)) = self.intake.pop()
+        {
+            self.handle(now, tab, waiting, PACKETS_IN_A_ROW, out);
+            if !self.intake.waits(tab) {
+                self.hold(tab);
+            }
+        }
+    }
+
+    /// Handles all that waits of a tab whose lane ends.
+    fn work_off_all_of(&mut self, now: Time, tab: TabId, out: &mut Vec<HostOutput>) {
+        while let Some(waiting) = self.intake.pop_of(tab) {
+            self.handle(now, tab, waiting, usize::MAX, out);
+        }
+    }
+
+    /// What waits of a tab does not count as taken.
+    fn hold(&mut self, tab: TabId) {
+        let is_held = self.intake.waits(tab);
+        if let Some(end) = self.lanes.get_mut(&tab) {
+            end.hold(is_held);
+        }
+    }
+
+    fn handle(
+        &mut self,
+        now: Time,
+        tab: TabId,
+        waiting: Waiting,
+        packets_max: usize,
+        out: &mut Vec<HostOutput>,
+    ) {
+        match waiting {
+            Waiting::Own(connection, what) => self.handle_own(now, connection, what, out),
+            Waiting::Parcel(parcel) => self.on_parcel(now, tab, parcel, out),
+            Waiting::Packets(connection, mut packets) => {
+                let id = self.ids.get(&(tab, connection));
+                if let Some(version) = id.and_then(|id| self.connections.get(id)?.version) {
+                    packets.set_version(version);
+                }
+                for packet in packets.by_ref().take(packets_max) {
+                    match packet {
+                        Ok(packet) => self.on_packet(now, tab, connection, packet, out),
+                        Err(error) => {
+                            let id = self.id(now, tab, connection, Input::OpenedBy, out);
+                            self.broker(now, Input::Malformed(id, error), out);
+                        }
+                    }
+                    if packets_max < usize::MAX && !self.intake.has_time() {
+                        break;
+                    }
+                }
+                if !packets.is_empty() {
+                    let rest = Waiting::Packets(connection, packets);
+                    self.intake.put_back(tab, rest);
                 }
             }
         }
@@ -288,21 +390,8 @@ impl Host {
                     end.push_answer(no, answer);
                 }
             }
-            // Said by brokers only; and the lane hands on whole packets.
-            Parcel::Answer { .. } | Parcel::Part { .. } => {}
-            Parcel::Packets { connection, bytes } => {
-                let id = self.ids.get(&(tab, connection));
-                let version = id.and_then(|id| self.connections.get(id)?.version);
-                let version = version.unwrap_or_default();
-                let maximum = self.limits.maximum_packet_size;
-                each_packet(bytes, version, maximum, |packet| match packet {
-                    Ok(packet) => self.on_packet(now, tab, connection, packet, out),
-                    Err(error) => {
-                        let id = self.id(now, tab, connection, Input::OpenedBy, out);
-                        self.broker(now, Input::Malformed(id, error), out);
-                    }
-                });
-            }
+            // Said by brokers only; the lane hands on whole packets, and those wait as what they are.
+            Parcel::Answer { .. } | Parcel::Part { .. } | Parcel::Packets { .. } => {}
         }
     }
 
@@ -314,6 +403,21 @@ impl Host {
 
     /// From a connection of this very tab.
     pub(crate) fn on_own(
+        &mut self,
+        now: Time,
+        connection: ConnectionNo,
+        what: ToBroker,
+        out: &mut Vec<HostOutput>,
+    ) {
+        self.intake.pass(now);
+        if self.owes_own() || !self.intake.has_time() {
+            let waiting = Waiting::Own(connection, what);
+            return self.intake.push(self.own_tab, waiting);
+        }
+        self.handle_own(now, connection, what, out);
+    }
+
+    fn handle_own(
         &mut self,
         now: Time,
         connection: ConnectionNo,
@@ -469,6 +573,7 @@ impl Host {
     fn broker(&mut self, now: Time, input: Input, out: &mut Vec<HostOutput>) {
         let mut outputs = core::mem::take(&mut self.scratch);
         self.broker.handle(now, input, &mut outputs);
+        self.intake.count(1);
         for output in outputs.drain(..) {
             match output {
                 Output::Send(id, packet) => self.send(id, packet, out),
@@ -495,6 +600,7 @@ impl Host {
     }
 
     fn send(&mut self, id: ConnId, packet: Packet, out: &mut Vec<HostOutput>) {
+        self.intake.count(work(&packet));
         let Some(peer) = self.connections.get(&id).copied() else {
             return;
         };
@@ -534,5 +640,16 @@ impl Host {
         } else if let Some(end) = self.lanes.get_mut(&tab) {
             end.push_closed(connection, reason);
         }
+    }
+}
+
+/// How many packets of a connection are handled before another tab is served.
+const PACKETS_IN_A_ROW: usize = 32;
+
+/// The work of sending a packet.
+fn work(packet: &Packet) -> usize {
+    match packet {
+        Packet::Publish(publish) => 1 + publish.payload.len() / 1_024,
+        _ => 1,
     }
 }

@@ -372,33 +372,54 @@ impl LaneEnd {
     }
 }
 
-/// Splits `bytes` into packets and hands each to `take`, in order; what cannot be decoded comes last, as an error.
-///
-/// A frame carries whole packets, so a rest that is no whole packet is malformed too.
-pub(crate) fn each_packet(
-    bytes: Vec<u8>,
-    mut version: ProtocolVersion,
+/// The packets in some bytes, in order. What cannot be decoded comes last, as an error: a frame carries whole packets, so a rest
+/// that is no whole packet is malformed, too.
+#[derive(Debug)]
+pub(crate) struct Packets {
+    bytes: Bytes,
+    version: ProtocolVersion,
     maximum_packet_size: u32,
-    mut take: impl FnMut(Result<Packet, codec::DecodeError>),
-) {
-    let mut bytes = Bytes::from(bytes);
-    while !bytes.is_empty() {
-        match codec::decode(&mut bytes, version, maximum_packet_size) {
+}
+
+impl Packets {
+    pub(crate) fn new(bytes: Vec<u8>, maximum_packet_size: u32) -> Self {
+        Self {
+            bytes: Bytes::from(bytes),
+            version: ProtocolVersion::default(),
+            maximum_packet_size,
+        }
+    }
+
+    /// Sets the version of the connection. A CONNECT among the packets does so, too.
+    pub(crate) fn set_version(&mut self, version: ProtocolVersion) {
+        self.version = version;
+    }
+
+    /// Whether there are no more.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+impl Iterator for Packets {
+    type Item = Result<Packet, codec::DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        let error = match codec::decode(&mut self.bytes, self.version, self.maximum_packet_size) {
             Ok(Some(packet)) => {
                 if let Packet::Connect(connect) = &packet {
-                    version = ProtocolVersion::of(connect);
+                    self.version = ProtocolVersion::of(connect);
                 }
-                take(Ok(packet));
+                return Some(Ok(packet));
             }
-            Ok(None) => {
-                take(Err(rest(&bytes)));
-                return;
-            }
-            Err(error) => {
-                take(Err(error));
-                return;
-            }
-        }
+            Ok(None) => rest(&self.bytes),
+            Err(error) => error,
+        };
+        self.bytes.clear();
+        Some(Err(error))
     }
 }
 

@@ -13,6 +13,7 @@ mod client;
 mod hearing;
 mod host;
 mod inspect;
+mod intake;
 mod lane;
 mod link;
 mod local;

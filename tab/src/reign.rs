@@ -77,6 +77,11 @@ impl Reign {
         self.held.is_some()
     }
 
+    /// Whether the broker had no time for all that it got.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.host.is_behind() && !self.is_in_doubt()
+    }
+
     /// Keeps an input back while it is not certain that this tab still reigns.
     pub(crate) fn hold_back(&mut self, input: Input) -> Option<Input> {
         let Some(held) = &mut self.held else {

@@ -126,6 +126,9 @@ pub struct Settings {
     /// Messages that one input of the broker sends at most to those who subscribe to retained ones, or moves from one member of a
     /// shared subscription to another. Others come between, and then it goes on.
     pub at_once_max: usize,
+    /// Work of the broker in one turn at most: packets that it gets and sends, and each kilobyte of them. What is left waits for the next
+    /// turn, and the tabs are served in rotation. One input may take more: a message to many receivers is one.
+    pub turn_work_max: usize,
 }
 
 impl Settings {
@@ -231,6 +234,7 @@ impl Default for Settings {
             retained_messages_max: 100_000,
             retained_bytes_max: 64 << 20,
             at_once_max: 256,
+            turn_work_max: 2_000,
         }
     }
 }

@@ -202,6 +202,14 @@ impl Tab {
         self.joined.as_ref().and_then(Joined::next_timeout)
     }
 
+    /// Whether inputs wait for which the last turn had no time. Then [`Input::Timeout`] is due as soon as the events that wait already
+    /// have been handled, with no pause between.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        let part = self.joined.as_ref().map(|joined| &joined.part);
+        matches!(part, Some(Part::Broker(reign)) if reign.is_behind())
+    }
+
     /// This tab's id.
     #[must_use]
     pub fn tab_id(&self) -> TabId {
@@ -458,6 +466,7 @@ impl Joined {
         self.bind_if_due(turn);
         self.give_up_old_questions(turn);
         self.with_host(turn, |host, now, out| host.on_timeout(now, out));
+        self.give_room();
         for no in self.locals.keys() {
             let timeout = Step::ToLocal(*no, ClientInput::Timeout);
             self.steps.push_back(timeout);

@@ -4,6 +4,7 @@ use js_sys::{Function, Promise};
 use tab::Time;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
+use web_sys::MessageChannel;
 
 /// Longest delay that `setTimeout` takes; a longer one would fire at once.
 const DELAY_MS_MAX: u64 = i32::MAX as u64;
@@ -80,6 +81,9 @@ pub(crate) async fn pause(ms: i32) {
 pub(crate) struct Timer {
     callback: Closure<dyn Fn()>,
     armed: Option<(Time, JsValue)>,
+    /// Calls back without the pause of some milliseconds that browsers make between timers. Opened when it is needed.
+    soon: Option<MessageChannel>,
+    is_soon: bool,
 }
 
 impl Timer {
@@ -87,12 +91,34 @@ impl Timer {
         Self {
             callback: Closure::new(callback),
             armed: None,
+            soon: None,
+            is_soon: false,
         }
     }
 
     /// The timer has called back: it is to be set anew.
     pub(crate) fn fired(&mut self) {
-        self.armed = None;
+        self.is_soon = false;
+        self.clear();
+    }
+
+    /// Calls back as soon as the events that wait already have been handled.
+    pub(crate) fn set_soon(&mut self) -> Result<(), JsValue> {
+        if self.is_soon {
+            return Ok(());
+        }
+        let channel = match &self.soon {
+            Some(channel) => channel,
+            None => {
+                let channel = MessageChannel::new()?;
+                let callback = self.callback.as_ref().unchecked_ref();
+                channel.port1().set_onmessage(Some(callback));
+                self.soon.insert(channel)
+            }
+        };
+        channel.port2().post_message(&JsValue::NULL)?;
+        self.is_soon = true;
+        Ok(())
     }
 
     pub(crate) fn set(&mut self, now: Time, due: Option<Time>) {
@@ -117,6 +143,9 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         self.clear();
+        if let Some(channel) = &self.soon {
+            channel.port1().close();
+        }
     }
 }
 
@@ -154,6 +183,27 @@ mod tests {
         assert_eq!(count.get(), 2);
         timer.fired();
         timer.set(now, Some(now.plus_ms(10)));
+        drop(timer);
+        pause(SOON_MS).await;
+        assert_eq!(count.get(), 2);
+    }
+
+    #[wasm_bindgen_test]
+    async fn it_calls_back_soon_once_without_the_pause_of_a_timer() {
+        let count = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&count);
+        let mut timer = Timer::new(move || counted.set(counted.get() + 1));
+        timer.set_soon().unwrap();
+        timer.set_soon().unwrap();
+        assert_eq!(count.get(), 0);
+        pause(SOON_MS).await;
+        assert_eq!(count.get(), 1);
+        timer.fired();
+        timer.set_soon().unwrap();
+        pause(SOON_MS).await;
+        assert_eq!(count.get(), 2);
+        timer.fired();
+        timer.set_soon().unwrap();
         drop(timer);
         pause(SOON_MS).await;
         assert_eq!(count.get(), 2);

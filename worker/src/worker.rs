@@ -239,8 +239,10 @@ impl Turning {
         for output in outputs {
             self.carry_out(now, output);
         }
-        let due = self.tab.next_timeout().into_iter();
-        self.timer.set(now, due.chain(self.notices.due()).min());
+        if !self.tab.is_behind() || self.timer.set_soon().is_err() {
+            let due = self.tab.next_timeout().into_iter();
+            self.timer.set(now, due.chain(self.notices.due()).min());
+        }
         let worked_us = (clock::monotonic_ms() - began) * 1e3;
         #[allow(
             clippy::cast_possible_truncation,

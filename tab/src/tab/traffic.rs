@@ -10,7 +10,7 @@ use crate::api::{
 use crate::client::{self, Client, ClientInput, ClientOutput};
 use crate::control::ControlMessage;
 use crate::host::{Host, HostOutput};
-use crate::lane::{ConnectionNo, Frame, Parcel, each_packet};
+use crate::lane::{ConnectionNo, Frame, Packets, Parcel};
 use crate::link::LinkEvent;
 use crate::local::{Local, LocalNo, ToBroker};
 use crate::names::{Lane, TabId};
@@ -97,13 +97,16 @@ impl Joined {
                     let version = self.locals.get(&no).map(Local::version);
                     let version = version.unwrap_or_default();
                     let maximum = self.settings.maximum_packet_size;
-                    each_packet(bytes, version, maximum, |packet| {
+                    let mut packets = Packets::new(bytes, maximum);
+                    packets.set_version(version);
+                    let inputs = packets.map(|packet| {
                         let input = match packet {
                             Ok(packet) => ClientInput::Packet(connection, packet),
                             Err(error) => ClientInput::Malformed(connection, error),
                         };
-                        self.steps.push_back(Step::ToLocal(no, input));
+                        Step::ToLocal(no, input)
                     });
+                    self.steps.extend(inputs);
                 }
                 Parcel::Closed {
                     connection,
@@ -336,13 +339,14 @@ impl Joined {
         match &self.part {
             Part::Waiting | Part::Taking(_) => 0,
             Part::Client(link) => link.room().saturating_sub(self.to_broker_bytes),
-            // There is no way.
+            // There is no way, but the broker may not have had time for what it got.
+            Part::Broker(reign) if reign.host.owes_own() => 0,
             Part::Broker(_) => usize::MAX,
         }
     }
 
     /// Lets those go on that wait for room, if there is some: first the one after whoever was first the last time.
-    fn give_room(&mut self) {
+    pub(super) fn give_room(&mut self) {
         // For less it is not worth to wake them.
         if !self.short_of_room || self.room() < self.settings.to_broker_window_bytes / 4 {
             return;

@@ -150,6 +150,35 @@ fn who_has_much_to_say_leaves_room_for_the_other_clients_of_its_tab() {
     assert!(place.is_some_and(|it| it < 40), "{place:?}");
 }
 
+/// The work is counted: time would depend on the machine.
+#[test]
+fn a_client_that_publishes_much_to_many_delays_other_tabs_by_a_slice_of_work() {
+    let mut world = World::connected(4);
+    // Each message of tab 2 goes to a hundred clients of tab 3.
+    for client in 1..=100 {
+        let connect = ClientCommand::Connect(ConnectOptions::default());
+        world.command(id(3), Command::Client(ClientNo(client), connect));
+        let subscription = Subscription {
+            topic_filter: "f".to_owned(),
+            ..Subscription::default()
+        };
+        let subscribe = ClientCommand::Subscribe(RequestId(1), vec![subscription]);
+        world.command(id(3), Command::Client(ClientNo(client), subscribe));
+    }
+    subscribe(&mut world, id(4), "#", QoS::AtMostOnce);
+    world.freeze(id(1));
+    for _ in 0..1_000 {
+        publish(&mut world, id(2), 0, "f", 1, QoS::AtMostOnce);
+    }
+    publish(&mut world, id(4), 0, "mine", 1, QoS::AtMostOnce);
+    world.thaw(id(1));
+    let messages = world.messages(id(4));
+    assert_eq!(messages.len(), 1_001);
+    let place = messages.iter().position(|it| it.topic == "mine");
+    // It was the last to be sent. Two slices come first, each of 2,000 packets, which are 20 messages to all.
+    assert!(place.is_some_and(|it| it < 50), "{place:?}");
+}
+
 #[test]
 fn a_long_message_lets_the_short_ones_of_others_pass() {
     let mut world = World::connected(2);

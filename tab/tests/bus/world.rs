@@ -414,7 +414,7 @@ impl World {
     }
 
     fn run(&mut self) {
-        while let Some((tab_id, input)) = self.arriving.pop_front() {
+        while let Some((tab_id, input)) = self.next_input() {
             if let Some(held) = self.frozen.get_mut(&tab_id) {
                 held.push(input);
                 continue;
@@ -433,6 +433,18 @@ impl World {
                 self.carry_out(tab_id, output);
             }
         }
+    }
+
+    /// What arrives next; if nothing does, a tab that is behind continues.
+    fn next_input(&mut self) -> Option<(TabId, Input)> {
+        self.arriving.pop_front().or_else(|| {
+            let mut tabs = self.tabs.iter();
+            let is_behind = |(id, node): &(&TabId, &Node)| {
+                node.tab.is_behind() && !self.frozen.contains_key(*id)
+            };
+            let (id, _) = tabs.find(is_behind)?;
+            Some((*id, Input::Timeout))
+        })
     }
 
     fn carry_out(&mut self, from: TabId, output: Output) {
