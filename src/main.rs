@@ -3,31 +3,19 @@
 //! [`components`] draw what TabMQ's hooks tell, and what a person wants and has seen: that is the [`state`], which [`store`]
 //! feeds. Nothing here touches a channel, a lock or a database: that is the worker's.
 
+mod app;
+mod browser;
 mod components;
-mod diff;
-mod export;
-mod form;
-mod icon;
-mod json;
-mod lines;
-mod link;
-mod load;
-mod orders;
-mod page;
+mod labels;
 mod payload;
-mod sampler;
 mod state;
-mod store;
-mod uplot;
-mod values;
-mod watch;
-mod words;
 
+use browser::dom;
 use components::app::{App, AppProps};
-use link::Link;
+use state::share_url::Link;
 
 fn main() {
-    page::show_panics();
-    let link = Link::parse(&page::query());
+    dom::show_panics();
+    let link = Link::parse(&dom::query());
     yew::Renderer::<App>::with_props(AppProps { link }).render();
 }

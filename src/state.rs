@@ -1,17 +1,18 @@
 //! What a person wants and has seen, and what changes it. No browser in here: the view draws it, the store feeds it. What
 //! the bus itself knows, the components read with hooks.
 
+pub(crate) mod charts;
 pub(crate) mod drops;
 pub(crate) mod events;
 pub(crate) mod failover;
-pub(crate) mod load;
+pub(crate) mod load_run;
 pub(crate) mod messages;
-pub(crate) mod numbers;
-pub(crate) mod query;
+pub(crate) mod numbered_stream;
 pub(crate) mod retained;
 pub(crate) mod samples;
 pub(crate) mod search;
-pub(crate) mod stream;
+pub(crate) mod search_query;
+pub(crate) mod share_url;
 pub(crate) mod subscriptions;
 pub(crate) mod topics;
 
@@ -23,15 +24,15 @@ use tabmq_worker::api::{
 };
 use tabmq_worker::{RequestError, TabId};
 
-use crate::link::{self, Draft, Link, View};
-use crate::words;
+use crate::labels;
+use charts::SharedCharts;
 use drops::Drops;
 use events::EventLog;
 use failover::{Failovers, Sign, StreamFigures};
 use messages::MessageLog;
-use numbers::SharedCharts;
 use retained::Retained;
 use samples::{Sample, Samples};
+use share_url::{self, Draft, Link, View};
 use subscriptions::Subscriptions;
 use topics::{NodeId, Topics};
 
@@ -214,7 +215,7 @@ impl State {
                 .subscriptions
                 .iter()
                 .map(|it| it.subscription.clone())
-                .filter(link::is_grantable)
+                .filter(share_url::is_grantable)
                 .collect(),
             filter: self.topic_filter.clone(),
             search: self.log_view.text.clone(),
@@ -231,7 +232,7 @@ impl State {
                 self.sign(at, &Sign::Event(&event.kind, own));
                 // How many were dropped, the broker tells when it is asked.
                 let is_said_elsewhere =
-                    words::is_about_a_drop(&event.kind) || words::is_about_the_app(&event.kind);
+                    labels::is_about_a_drop(&event.kind) || labels::is_about_the_app(&event.kind);
                 if !is_said_elsewhere {
                     Rc::make_mut(&mut self.events).push(event);
                 }
@@ -251,7 +252,7 @@ impl State {
                 Rc::make_mut(&mut self.messages).push(message, colours);
             }
             Action::Refused(Problem::Channel(_)) => {
-                self.refusal = Some(words::CHANNEL_REFUSED.to_owned());
+                self.refusal = Some(labels::CHANNEL_REFUSED.to_owned());
             }
             Action::Refused(problem) => self.refusal = Some(problem.to_string()),
             Action::Status(
@@ -330,7 +331,7 @@ impl State {
             Action::Dropped(at, drops) => {
                 let losses = Rc::make_mut(&mut self.drops).tell(at, &drops);
                 for loss in losses {
-                    Rc::make_mut(&mut self.events).push_loss(at, words::loss(&loss));
+                    Rc::make_mut(&mut self.events).push_loss(at, labels::loss(&loss));
                 }
             }
             Action::Frozen(until) => self.frozen_until = until,

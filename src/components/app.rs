@@ -9,25 +9,27 @@ use yew::prelude::*;
 
 use super::alerts::Alerts;
 use super::connection::Connection;
-use super::events::Events;
-use super::failover::Timeline;
+use super::event_log::Events;
+use super::failover_timeline::Timeline;
 use super::header::Header;
-use super::messages::Messages;
+use super::message_log::Messages;
 use super::performance::Performance;
 use super::publish::Publish;
 use super::routing::Routing;
 use super::subscriptions::SubscriptionList;
 use super::tabs::Tabs;
-use super::topics::TopicTree;
-use crate::link::{Link, View, is_grantable};
-use crate::load::LoadGenerator;
-use crate::orders::use_orders;
-use crate::sampler::use_samples;
+use super::topic_tree::TopicTree;
+use crate::app::broker_polling::use_drops;
+use crate::app::load_generator::LoadGenerator;
+use crate::app::remote_commands::use_orders;
+use crate::app::sampler::use_samples;
+use crate::app::store::{use_state_of, use_store};
+use crate::browser::dom;
+use crate::browser::favicon;
+use crate::labels;
+use crate::labels::Halt;
+use crate::state::share_url::{Link, View, is_grantable};
 use crate::state::{Action, State};
-use crate::store::{use_state_of, use_store};
-use crate::watch::use_drops;
-use crate::words::Halt;
-use crate::{icon, page, words};
 
 #[derive(PartialEq, Properties)]
 pub(crate) struct AppProps {
@@ -69,28 +71,28 @@ fn Page(props: &AppProps) -> Html {
         Some(_) => Role::Waiting,
         None => told_role,
     };
-    let badge = words::badge(role, halt);
-    let title = words::title(badge, state.view, &state.channel);
+    let badge = labels::badge(role, halt);
+    let title = labels::title(badge, state.view, &state.channel);
     use_effect_with((role, title), |(role, title)| {
-        page::show_title(title, &icon::data_url(*role));
+        dom::show_title(title, &favicon::data_url(*role));
     });
     let link = state.link();
     use_effect_with((link.query(), state.view), |(query, view)| {
         // Each view is an entry of its own in the history. After Back, the address is there before the view.
-        let is_another_view = Link::parse(&page::query()).view != *view;
-        page::show_query(query, is_another_view);
+        let is_another_view = Link::parse(&dom::query()).view != *view;
+        dom::show_query(query, is_another_view);
     });
     let moved = use_callback(dispatch.clone(), |(), dispatch| {
-        dispatch.emit(Action::Show(Link::parse(&page::query()).view));
+        dispatch.emit(Action::Show(Link::parse(&dom::query()).view));
     });
-    page::use_history(moved);
+    dom::use_history(moved);
 
     let client = use_client_status();
     let tab_id = match bus {
         BusStatus::Open(tab_id) => Some(tab_id),
         BusStatus::Starting | BusStatus::Refused(_) | BusStatus::Failed(_) => None,
     };
-    let (status, status_words) = words::status(&bus, &client);
+    let (status, status_words) = labels::status(&bus, &client);
     let view = state.view;
     // What subscribes or is being typed stays while another view is shown.
     let is_hidden = view != View::Messages;
@@ -100,7 +102,7 @@ fn Page(props: &AppProps) -> Html {
     let open_sheet = use_callback(sheet.setter(), |_: MouseEvent, sheet| sheet.set(true));
     let close_sheet = use_callback((sheet.setter(), opener.clone()), |(), (sheet, opener)| {
         sheet.set(false);
-        page::focus(opener);
+        dom::focus(opener);
     });
     html! {
         <>
@@ -152,7 +154,7 @@ fn Page(props: &AppProps) -> Html {
                         aria-expanded={sheet.to_string()}
                         data-testid="publish-open"
                     >
-                        { words::publish::OPEN }
+                        { labels::publish::OPEN }
                     </button>
                 </div>
                 <div class="column column-publish" hidden={is_hidden}>

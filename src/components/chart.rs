@@ -9,8 +9,9 @@ use wasm_bindgen::closure::Closure;
 use web_sys::{CssStyleDeclaration, HtmlElement, MediaQueryList, ResizeObserver, Window};
 use yew::prelude::*;
 
-use crate::uplot::{self, Line, Look, Plot, Shape, Size, Words};
-use crate::{page, words};
+use crate::browser::dom;
+use crate::browser::uplot::{self, Line, Look, Plot, Shape, Size, Words};
+use crate::labels;
 
 /// Height in pixels of the style sheet, without the legend.
 const HEIGHT: u32 = 200;
@@ -357,7 +358,7 @@ impl Shared {
                 data: Rc::default(),
             }),
             // It is still on its way, and the window's load event will tell.
-            None if page::is_loading() => None,
+            None if dom::is_loading() => None,
             nothing => {
                 self.is_given_up.set(true);
                 (self.missing)(match nothing {
@@ -495,7 +496,7 @@ fn bare(value: Option<f64>, reading: Reading, unit: &str) -> String {
 fn read(value: Option<f64>, reading: Reading, unit: &str) -> String {
     match (reading, value) {
         (Reading::OnOff, Some(value)) if value.is_finite() => {
-            words::payload::on_or_off(value != 0.0).to_owned()
+            labels::payload::on_or_off(value != 0.0).to_owned()
         }
         (Reading::OnOff | Reading::Number, value) => with_unit(value, unit),
     }
@@ -574,7 +575,7 @@ fn grouped(digits: &str) -> String {
         None => ("", digits),
     };
     let (whole, rest) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let whole = words::count(whole.parse().unwrap_or_default());
+    let whole = labels::count(whole.parse().unwrap_or_default());
     match rest.trim_end_matches('0') {
         "" if whole == "0" => whole,
         "" => format!("{sign}{whole}"),
@@ -584,7 +585,7 @@ fn grouped(digits: &str) -> String {
 
 /// A moment, as exact as the next one is near: `14:03`, `14:03:07`, `14:03:07.250`.
 fn time_tick(seconds: f64, step: f64) -> String {
-    let mut time = page::time_of_day((seconds * 1e3).max(0.0).round() as u64);
+    let mut time = dom::time_of_day((seconds * 1e3).max(0.0).round() as u64);
     if step >= 60.0 {
         time.truncate("14:03".len());
     } else if step >= 1.0 {

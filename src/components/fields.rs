@@ -3,7 +3,7 @@
 use tabmq_worker::api::QoS;
 use yew::prelude::*;
 
-use crate::words;
+use crate::labels;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct FieldProps {
@@ -77,8 +77,8 @@ pub(super) fn QosSelect(props: &QosSelectProps) -> Html {
         <Field label="QoS">
             <select name={&props.name} data-testid={props.testid.clone()}>
                 { for options.map(|qos| html! {
-                    <option value={words::qos_level(qos).to_string()} selected={qos == props.selected}>
-                        { words::fields::qos(qos) }
+                    <option value={labels::qos_level(qos).to_string()} selected={qos == props.selected}>
+                        { labels::fields::qos(qos) }
                     </option>
                 }) }
             </select>

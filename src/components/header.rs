@@ -3,10 +3,11 @@
 use tabmq_worker::TabId;
 use yew::prelude::*;
 
-use super::share::Share;
-use crate::link::{Link, View};
+use super::share_button::Share;
+use crate::browser::dom;
+use crate::labels;
 use crate::state::Action;
-use crate::{page, words};
+use crate::state::share_url::{Link, View};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct HeaderProps {
@@ -72,12 +73,12 @@ fn view_link(props: &HeaderProps, view: View) -> Html {
     html! {
         <a
             key={view.name()}
-            href={page::address(&link.query())}
+            href={dom::address(&link.query())}
             aria-current={(view == props.link.view).then_some("page")}
             {onclick}
             data-testid={format!("view-{}", view.name())}
         >
-            { words::view(view) }
+            { labels::view(view) }
         </a>
     }
 }

@@ -8,12 +8,12 @@ use yew::prelude::*;
 
 use super::chart::{Chart, ChartData, SeriesSpec};
 use super::fields::{Check, Field, QosSelect};
-use crate::form::Form;
-use crate::load::{LoadGenerator, Progress};
-use crate::page;
-use crate::state::load::Plan;
+use crate::app::load_generator::{LoadGenerator, Progress};
+use crate::browser::dom;
+use crate::browser::form::Form;
+use crate::labels;
+use crate::state::load_run::Plan;
 use crate::state::samples::{Sample, Samples};
-use crate::words;
 
 /// Greatest rate that can be asked for, in messages a second.
 const RATE_MAX: u32 = 100_000;
@@ -94,7 +94,7 @@ struct LoadPanelProps {
 
 #[component]
 fn LoadPanel(props: &LoadPanelProps) -> Html {
-    page::use_now(PROGRESS_MS);
+    dom::use_now(PROGRESS_MS);
     let progress = props.load.progress();
     let is_running = progress.as_ref().is_some_and(|it| it.is_running);
     let with = (props.load.clone(), props.dropped);
@@ -191,7 +191,7 @@ fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
         };
     };
     let dropped = dropped.saturating_sub(*dropped_before);
-    let count = words::count;
+    let count = labels::count;
     // A word for style sheets and tests, the name, the value, and whether it is bad news. Nothing acknowledges QoS 0.
     let acknowledged = (plan.qos != QoS::AtMostOnce).then(|| {
         (

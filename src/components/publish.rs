@@ -11,9 +11,11 @@ use yew::platform::spawn_local;
 use yew::prelude::*;
 
 use super::fields::{Check, Field, QosSelect};
-use crate::form::Form;
+use crate::browser::dom;
+use crate::browser::form::Form;
+use crate::labels;
 use crate::payload::{Format, Readable};
-use crate::{link, page, words};
+use crate::state::share_url;
 
 /// Messages that can be sent again with a click.
 const HISTORY_MAX: usize = 20;
@@ -26,7 +28,7 @@ pub(super) struct PublishProps {
     /// Whether it lies over the page, where that is too narrow for columns.
     pub(super) is_sheet: bool,
     /// The message that the link has brought.
-    pub(super) draft: Option<link::Draft>,
+    pub(super) draft: Option<share_url::Draft>,
     /// The sheet is wanted no longer.
     pub(super) onclose: Callback<()>,
 }
@@ -43,7 +45,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
         let of_link = props.draft.as_ref().and_then(Sent::of_link);
         (0_u32, Rc::new(of_link.unwrap_or_else(Sent::first)))
     });
-    let result = words::publish_result(publish.status(), role);
+    let result = labels::publish_result(publish.status(), role);
     let acknowledged = publish.status().acknowledged;
     let on_sent = use_callback(history.dispatcher(), |sent: Sent, history| {
         history.dispatch(sent)
@@ -55,7 +57,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
     let panel = use_node_ref();
     use_effect_with((props.is_sheet, panel.clone()), |(is_sheet, panel)| {
         if *is_sheet {
-            page::focus(panel);
+            dom::focus(panel);
         }
     });
     let is_sheet = props.is_sheet;
@@ -87,21 +89,21 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
                         onclick={props.onclose.reform(|_: MouseEvent| ())}
                         data-testid="publish-close"
                     >
-                        { words::publish::CLOSE }
+                        { labels::publish::CLOSE }
                     </button>
                 }
             </div>
             <Draft key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {result} {acknowledged} />
             if !history.0.is_empty() {
                 <details>
-                    <summary data-testid="publish-sent">{ words::publish::history(history.0.len()) }</summary>
+                    <summary data-testid="publish-sent">{ labels::publish::history(history.0.len()) }</summary>
                     <ul class="history" data-testid="publish-history">
                         { for history.0.iter().map(|sent| html! {
                             <li>
                                 <button
                                     type="button"
                                     class="history-entry"
-                                    title={words::publish::AGAIN}
+                                    title={labels::publish::AGAIN}
                                     onclick={again(sent)}
                                     data-testid="publish-again"
                                 >
@@ -142,7 +144,7 @@ struct Sent {
 
 impl Sent {
     /// What a link has brought; `None`: its payload is not of its format.
-    fn of_link(draft: &link::Draft) -> Option<Self> {
+    fn of_link(draft: &share_url::Draft) -> Option<Self> {
         Some(Self {
             publication: Publication {
                 topic: draft.topic.clone(),
@@ -284,7 +286,7 @@ fn Draft(props: &DraftProps) -> Html {
                     { problem.as_ref().unwrap_or(&props.result) }
                 </p>
                 if repeated.is_some() {
-                    <button type="button" onclick={stop} data-testid="publish-stop">{ words::publish::STOP }</button>
+                    <button type="button" onclick={stop} data-testid="publish-stop">{ labels::publish::STOP }</button>
                 }
                 <button
                     type="submit"
@@ -293,18 +295,18 @@ fn Draft(props: &DraftProps) -> Html {
                     aria-keyshortcuts="Control+Enter"
                     data-testid="publish-send"
                 >
-                    { words::publish::PUBLISH }
+                    { labels::publish::PUBLISH }
                 </button>
             </div>
             <details>
-                <summary data-testid="publish-properties">{ words::publish::properties(folded.properties) }</summary>
+                <summary data-testid="publish-properties">{ labels::publish::properties(folded.properties) }</summary>
                 <Properties properties={publication.properties.clone()} onrows={count} />
             </details>
             <details>
-                <summary>{ words::publish::repeat(folded.repeats) }</summary>
+                <summary>{ labels::publish::repeat(folded.repeats) }</summary>
                 <div class="fields">
-                    <Check name="repeat" label={words::publish::REPEAT} testid="publish-repeat" />
-                    <Field label={words::publish::RATE} hint={words::publish::rate_hint(RATE_MAX)}>
+                    <Check name="repeat" label={labels::publish::REPEAT} testid="publish-repeat" />
+                    <Field label={labels::publish::RATE} hint={labels::publish::rate_hint(RATE_MAX)}>
                         <input
                             type="number"
                             name="repeat-rate"
@@ -360,7 +362,7 @@ fn use_repeat(publish: &PublishHandle, repeated: Option<&(Rc<Publication>, u32)>
     *latest.borrow_mut() = publish.clone();
     let interval_ms = repeated.map(|(_, rate)| 1_000 / (*rate).max(1));
     let publication = repeated.map(|(publication, _)| Rc::clone(publication));
-    page::use_interval(interval_ms, move || {
+    dom::use_interval(interval_ms, move || {
         if let Some(publication) = &publication {
             drop(
                 latest
@@ -379,7 +381,7 @@ struct FormatSelectProps {
 #[component]
 fn FormatSelect(props: &FormatSelectProps) -> Html {
     html! {
-        <Field label={words::publish::FORMAT}>
+        <Field label={labels::publish::FORMAT}>
             <select name="payload-format" data-testid="publish-format">
                 { for Format::ALL.map(|format| html! {
                     <option value={format.name()} selected={format == props.selected}>{ format.name() }</option>
@@ -442,19 +444,19 @@ fn Properties(props: &PropertiesProps) -> Html {
             <div class="user-property" key={number}>
                 <input
                     name="user-property-name"
-                    aria-label={words::publish::NAME}
-                    placeholder={words::publish::NAME}
+                    aria-label={labels::publish::NAME}
+                    placeholder={labels::publish::NAME}
                     ~defaultValue={name}
                     autocomplete="off"
                 />
                 <input
                     name="user-property-value"
-                    aria-label={words::publish::VALUE}
-                    placeholder={words::publish::VALUE}
+                    aria-label={labels::publish::VALUE}
+                    placeholder={labels::publish::VALUE}
                     ~defaultValue={value}
                     autocomplete="off"
                 />
-                <button type="button" class="quiet" onclick={remove} aria-label={words::publish::REMOVE_USER_PROPERTY}>
+                <button type="button" class="quiet" onclick={remove} aria-label={labels::publish::REMOVE_USER_PROPERTY}>
                     { "×" }
                 </button>
             </div>
@@ -465,7 +467,7 @@ fn Properties(props: &PropertiesProps) -> Html {
         .and_then(|data| Format::Hex.typed(data));
     html! {
         <div class="fields">
-            <Field label={words::publish::CONTENT_TYPE}>
+            <Field label={labels::publish::CONTENT_TYPE}>
                 <input
                     name="content-type"
                     ~defaultValue={content_type.clone().unwrap_or_default()}
@@ -473,7 +475,7 @@ fn Properties(props: &PropertiesProps) -> Html {
                     autocomplete="off"
                 />
             </Field>
-            <Field label={words::publish::EXPIRY}>
+            <Field label={labels::publish::EXPIRY}>
                 <input
                     type="number"
                     name="message-expiry-interval"
@@ -482,7 +484,7 @@ fn Properties(props: &PropertiesProps) -> Html {
                     max="4294967295"
                 />
             </Field>
-            <Field label={words::publish::RESPONSE_TOPIC}>
+            <Field label={labels::publish::RESPONSE_TOPIC}>
                 <input
                     name="response-topic"
                     class="mono"
@@ -492,25 +494,25 @@ fn Properties(props: &PropertiesProps) -> Html {
                     spellcheck="false"
                 />
             </Field>
-            <Field label={words::publish::CORRELATION_DATA}>
+            <Field label={labels::publish::CORRELATION_DATA}>
                 <input
                     name="correlation-data"
                     class="mono"
                     ~defaultValue={correlation.unwrap_or_default()}
                     pattern="([0-9A-Fa-f]{2}\\s*)*"
-                    title={words::publish::CORRELATION_DATA_FORMAT}
+                    title={labels::publish::CORRELATION_DATA_FORMAT}
                     autocomplete="off"
                     autocapitalize="none"
                     spellcheck="false"
                 />
             </Field>
-            <Check name="payload-is-utf8" label={words::publish::IS_UTF8} checked={*payload_is_utf8 == Some(true)} />
+            <Check name="payload-is-utf8" label={labels::publish::IS_UTF8} checked={*payload_is_utf8 == Some(true)} />
             <fieldset class="field-wide">
-                <legend class="field-label">{ words::publish::USER_PROPERTIES }</legend>
+                <legend class="field-label">{ labels::publish::USER_PROPERTIES }</legend>
                 // An element of their own: beside others that have no key, all rows would be made anew for one that is added.
                 <div class="user-properties">{ for rows.iter().map(user_property) }</div>
                 <button type="button" class="quiet" onclick={add} data-testid="add-user-property">
-                    { words::publish::ADD_USER_PROPERTY }
+                    { labels::publish::ADD_USER_PROPERTY }
                 </button>
             </fieldset>
         </div>

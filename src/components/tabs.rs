@@ -7,11 +7,12 @@ use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
 use super::alerts::Offline;
-use super::trial::Trial;
-use crate::form::Form;
-use crate::link::Link;
+use super::fault_panel::Trial;
+use crate::browser::dom;
+use crate::browser::form::Form;
+use crate::labels;
 use crate::state::Action;
-use crate::{page, words};
+use crate::state::share_url::Link;
 
 /// Tabs that can be opened at once.
 const TABS_MAX: u32 = 50;
@@ -36,14 +37,14 @@ pub(super) struct TabsProps {
 
 #[component]
 pub(super) fn Tabs(props: &TabsProps) -> Html {
-    let now = page::use_now(AGE_INTERVAL_MS);
+    let now = dom::use_now(AGE_INTERVAL_MS);
     let roster = use_roster();
     let met_another_tab = use_mut_ref(|| false);
     // A newcomer is told what to do until there was a second tab.
     let hint = {
         let mut met = met_another_tab.borrow_mut();
         *met |= roster.len() > 1;
-        words::hint(roster.len(), *met, props.failovers)
+        labels::hint(roster.len(), *met, props.failovers)
     };
     if let BusStatus::Failed(why) = &props.bus {
         return html! {
@@ -64,12 +65,12 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
             <div class="open-tabs">
                 <a
                     class={classes!("button", (roster.len() < 2).then_some("primary"))}
-                    href={page::address(&props.link.query())}
+                    href={dom::address(&props.link.query())}
                     target="_blank"
                     rel="noopener"
                     data-testid="open-tab"
                 >
-                    { words::tabs::OPEN_ONE }
+                    { labels::tabs::OPEN_ONE }
                 </a>
                 <OpenTabs link={props.link.clone()} tabs={roster.iter().map(|tab| tab.tab_id).collect::<Vec<_>>()} />
             </div>
@@ -80,7 +81,7 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
                 dispatch={props.dispatch.clone()}
             />
             // A list of many tabs scrolls, also by keys.
-            <div class="roster-space" role="group" aria-label={words::tabs::ROSTER} tabindex="0">
+            <div class="roster-space" role="group" aria-label={labels::tabs::ROSTER} tabindex="0">
                 <ul class="roster" data-testid="roster">
                     { for in_order(&roster).into_iter().map(|tab| roster_row(tab, props.is_frozen, own_build(&roster), now)) }
                 </ul>
@@ -113,7 +114,7 @@ fn roster_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u
         (true, false) => "Broker",
         (false, false) => "Client",
     };
-    let age = words::duration(now.saturating_sub(tab.since.as_ms()));
+    let age = labels::duration(now.saturating_sub(tab.since.as_ms()));
     let visibility = match tab.visibility {
         Visibility::Visible => "visible",
         Visibility::Hidden => "hidden",
@@ -130,16 +131,16 @@ fn roster_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u
             <span class="roster-name">
                 <code title={tab.tab_id.to_string()}>{ tab.tab_id.short() }</code>
                 if tab.is_self {
-                    <span class="roster-self">{ words::tabs::THIS }</span>
+                    <span class="roster-self">{ labels::tabs::THIS }</span>
                 }
             </span>
             <span class="roster-role">{ role }</span>
             <span class="roster-facts">
-                <span title={words::tabs::AGE}>{ age }</span>
+                <span title={labels::tabs::AGE}>{ age }</span>
                 <span>{ visibility }</span>
-                <span>{ words::tabs::clients(u64::from(tab.clients)) }</span>
+                <span>{ labels::tabs::clients(u64::from(tab.clients)) }</span>
                 if common_build.is_none() {
-                    <span class="roster-build" title={words::tabs::build(&tab.build)}>
+                    <span class="roster-build" title={labels::tabs::build(&tab.build)}>
                         { tab.build.get(..7).unwrap_or(&tab.build).to_owned() }
                     </span>
                 }
@@ -176,7 +177,7 @@ fn OpenTabs(props: &OpenTabsProps) -> Html {
             let form = event.target_dyn_into::<HtmlFormElement>();
             if let Some(form) = form.and_then(|form| Form::of(&form)) {
                 let wanted = form.number("tabs").unwrap_or(1).clamp(1, TABS_MAX);
-                page::open_tabs(&link.query(), wanted);
+                dom::open_tabs(&link.query(), wanted);
                 opened.set(Some(Opened {
                     wanted,
                     before: tabs.clone(),
@@ -188,28 +189,28 @@ fn OpenTabs(props: &OpenTabsProps) -> Html {
     {
         let waits = opened.as_ref().is_some_and(|it| !it.is_due);
         let opened = opened.clone();
-        page::use_interval(waits.then_some(JOIN_MS), move || {
+        dom::use_interval(waits.then_some(JOIN_MS), move || {
             opened.set((*opened).clone().map(|it| Opened { is_due: true, ..it }));
         });
     }
     let missing = opened.as_ref().filter(|it| it.is_due).and_then(|it| {
         let new = props.tabs.iter().filter(|tab| !it.before.contains(tab));
-        words::joined(new.count(), it.wanted)
+        labels::joined(new.count(), it.wanted)
     });
     html! {
         <form class="open-many" onsubmit={open}>
-            <button type="submit" data-testid="tabs-open">{ words::tabs::OPEN_MANY }</button>
+            <button type="submit" data-testid="tabs-open">{ labels::tabs::OPEN_MANY }</button>
             <input
                 type="number"
                 name="tabs"
-                aria-label={words::tabs::HOW_MANY}
+                aria-label={labels::tabs::HOW_MANY}
                 ~defaultValue={"5"}
                 min="1"
                 max={TABS_MAX.to_string()}
                 required=true
                 data-testid="tabs-number"
             />
-            <span aria-hidden="true">{ words::tabs::OPEN_MANY_UNIT }</span>
+            <span aria-hidden="true">{ labels::tabs::OPEN_MANY_UNIT }</span>
             if let Some(missing) = missing {
                 <p class="field-hint" role="status" data-testid="tabs-missing">{ missing }</p>
             }

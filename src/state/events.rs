@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tabmq_worker::Time;
 use tabmq_worker::api::{Event, EventKind};
 
-use crate::words;
+use crate::labels;
 
 /// Events that are kept.
 const EVENTS_MAX: usize = 200;
@@ -82,7 +82,7 @@ impl EventLog {
 impl Heard {
     /// What happened, in words.
     pub(crate) fn words(&self) -> String {
-        words::events::event(&self.event.kind)
+        labels::events::event(&self.event.kind)
     }
 
     pub(crate) fn tone(&self) -> Tone {

@@ -2,7 +2,7 @@
 
 use tabmq_worker::Ring;
 
-use super::stream::Latency;
+use super::numbered_stream::Latency;
 
 /// Seconds that are drawn.
 const SECONDS: usize = 300;

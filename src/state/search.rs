@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tabmq_worker::topic_matches;
 
 use super::messages::{MessageLog, Received};
-use super::query::Query;
+use super::search_query::Query;
 
 /// Messages that are looked at in one animation frame.
 const STEP: u64 = 4_000;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use tabmq_worker::api::Message;
 
-use super::query::fold;
+use super::search_query::fold;
 
 /// Nodes that are kept; messages on further topics are counted.
 pub(crate) const NODES_MAX: usize = 50_000;

@@ -6,13 +6,13 @@ use tabmq_worker::hooks::use_client;
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-use crate::load::LoadGenerator;
-use crate::orders::{self, FREEZE_MS, Order};
-use crate::page;
+use crate::app::load_generator::LoadGenerator;
+use crate::app::remote_commands::{self, FREEZE_MS, Order};
+use crate::browser::dom;
+use crate::labels;
 use crate::state::Action;
 use crate::state::failover::StreamFigures;
-use crate::state::load::Plan;
-use crate::words;
+use crate::state::load_run::Plan;
 
 /// Numbered messages a second that run through a failover.
 const STREAM_RATE: u32 = 100;
@@ -48,7 +48,7 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
     let wants_stream = use_state(|| true);
     let until = use_state(|| None::<f64>);
     let update = use_force_update();
-    page::use_interval(until.map(|_| PROGRESS_MS), move || update.force_update());
+    dom::use_interval(until.map(|_| PROGRESS_MS), move || update.force_update());
     let toggle = use_callback(wants_stream.clone(), |_: Event, wants_stream| {
         wants_stream.set(!**wants_stream);
     });
@@ -61,11 +61,11 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
             let (client, dispatch) = (client.clone(), dispatch.clone());
             // A tab that ends cannot watch.
             if !wants_stream || (is_own && order != Order::Freeze) {
-                return orders::give(&client, broker, order, &dispatch);
+                return remote_commands::give(&client, broker, order, &dispatch);
             }
             let (stream, until) = (stream.clone(), until.clone());
             spawn_local(async move {
-                let since = page::unix_ms();
+                let since = dom::unix_ms();
                 let plan = Plan {
                     rate: Some(STREAM_RATE),
                     payload_bytes: 16,
@@ -77,9 +77,9 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
                 let end = since + f64::from(BEFORE_MS + STREAM_SECONDS * 1_000 + AFTER_MS);
                 until.set(Some(end));
                 dispatch.emit(Action::Counting(end));
-                page::pause(BEFORE_MS).await;
-                orders::give(&client, broker, order, &dispatch);
-                page::pause(STREAM_SECONDS * 1_000 + AFTER_MS).await;
+                dom::pause(BEFORE_MS).await;
+                remote_commands::give(&client, broker, order, &dispatch);
+                dom::pause(STREAM_SECONDS * 1_000 + AFTER_MS).await;
                 until.set(None);
                 if let Some(progress) = stream.progress() {
                     let totals = progress.totals;
@@ -103,7 +103,7 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
                 type="button"
                 onclick={give}
                 disabled={props.broker.is_none() || !props.has_others}
-                title={if props.has_others { title(order) } else { words::SECOND_TAB_FIRST.to_owned() }}
+                title={if props.has_others { title(order) } else { labels::SECOND_TAB_FIRST.to_owned() }}
                 aria-describedby={(!props.has_others).then_some("trial-reason")}
                 data-testid={format!("broker-{}", order.name())}
             >
@@ -118,12 +118,12 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
             </legend>
             <div class="actions">{ for Order::ALL.map(button) }</div>
             if !props.has_others {
-                <p id="trial-reason" class="check" data-testid="trial-reason">{ words::SECOND_TAB_FIRST }</p>
+                <p id="trial-reason" class="check" data-testid="trial-reason">{ labels::SECOND_TAB_FIRST }</p>
             } else {
                 <label class="check">
                     <input type="checkbox" checked={*wants_stream} onchange={toggle} data-testid="trial-stream" />
                     { match *until {
-                        Some(until) => words::counting(until - page::unix_ms()),
+                        Some(until) => labels::counting(until - dom::unix_ms()),
                         None => format!("Count lost and duplicate messages (sends {STREAM_RATE} per second)"),
                     } }
                 </label>

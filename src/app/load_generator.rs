@@ -7,9 +7,9 @@ use tabmq_worker::api::{Message, Publication, QoS, Subscription};
 use tabmq_worker::{Client, Frame, Subscriber};
 use yew::platform::spawn_local;
 
-use crate::page;
-use crate::state::load::{Plan, Run};
-use crate::state::stream::{Latency, Totals};
+use crate::browser::dom;
+use crate::state::load_run::{Plan, Run};
+use crate::state::numbered_stream::{Latency, Totals};
 
 /// Publishes and receives numbered messages with a page's client. Clones share it; it ends with the last of them.
 #[derive(Clone)]
@@ -93,7 +93,7 @@ impl LoadGenerator {
             if inner.runs.get() == number {
                 inner
                     .run
-                    .replace(Some(Run::begin(plan, number, page::now_ms())));
+                    .replace(Some(Run::begin(plan, number, dom::now_ms())));
                 inner.tick.ask();
             }
         });
@@ -101,7 +101,7 @@ impl LoadGenerator {
 
     pub(crate) fn stop(&self) {
         if let Some(run) = &mut *self.0.run.borrow_mut() {
-            run.stop(page::now_ms());
+            run.stop(dom::now_ms());
         }
     }
 
@@ -110,7 +110,7 @@ impl LoadGenerator {
         run.as_ref().map(|run| Progress {
             plan: run.plan.clone(),
             is_running: run.is_running(),
-            seconds: run.seconds(page::now_ms()),
+            seconds: run.seconds(dom::now_ms()),
             totals: run.stream.totals(),
             on_their_way: run.stream.on_their_way(),
             dropped_before: self.0.dropped_before.get(),
@@ -147,7 +147,7 @@ impl Inner {
     }
 
     fn tick(self: &Rc<Self>) {
-        let now = page::now_ms();
+        let now = dom::now_ms();
         let topic = self.topic();
         let mut publications = Vec::new();
         let is_through = {
@@ -193,7 +193,7 @@ impl Inner {
             return;
         };
         if is_acknowledged {
-            run.stream.acknowledge(page::now_ms(), number);
+            run.stream.acknowledge(dom::now_ms(), number);
         } else {
             run.stream.fail(number);
         }
@@ -203,7 +203,7 @@ impl Inner {
         if let Some(run) = &mut *self.run.borrow_mut()
             && let Some(number) = run.number_of(&message.payload)
         {
-            run.stream.arrive(page::now_ms(), number);
+            run.stream.arrive(dom::now_ms(), number);
         }
     }
 }

@@ -7,7 +7,7 @@ use tabmq_worker::{BusHandle, BusStatus, Client, Fault, TabId};
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-use crate::page;
+use crate::browser::dom;
 use crate::state::Action;
 
 /// How long a frozen worker does nothing. The others wait for a second at most.
@@ -40,16 +40,16 @@ impl Order {
 
     fn carry_out(self, bus: &BusHandle, dispatch: &Callback<Action>) {
         match self {
-            Self::Close => page::close(),
+            Self::Close => dom::close(),
             Self::Crash => bus.cause(Fault::Crash),
             Self::Freeze => {
                 bus.cause(Fault::Hang { ms: FREEZE_MS });
                 // The worker says nothing meanwhile, so the page has to know that what it said before is no longer so.
-                let until = page::unix_ms() + f64::from(FREEZE_MS);
+                let until = dom::unix_ms() + f64::from(FREEZE_MS);
                 dispatch.emit(Action::Frozen(Some(until)));
                 let dispatch = dispatch.clone();
                 spawn_local(async move {
-                    page::pause(FREEZE_MS + THAW_MS).await;
+                    dom::pause(FREEZE_MS + THAW_MS).await;
                     dispatch.emit(Action::Frozen(None));
                 });
             }

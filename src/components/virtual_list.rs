@@ -5,7 +5,8 @@ use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlElement;
 use yew::prelude::*;
 
-use crate::{page, words};
+use crate::browser::dom;
+use crate::labels;
 
 /// Rows that are drawn above and below what can be seen, so that a quick scroll meets no gap.
 const MARGIN: usize = 20;
@@ -111,7 +112,7 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
         Callback::from(move |event: PointerEvent| {
             hold.emit(Touch::Pointed);
             let top = list.cast::<web_sys::Element>();
-            let top = top.and_then(|it| page::top_of(&it)).unwrap_or_default();
+            let top = top.and_then(|it| dom::top_of(&it)).unwrap_or_default();
             let is_on_first = f64::from(event.client_y()) - top < height as f64;
             if !(is_on_first && is_shown) {
                 is_armed.set(!is_on_first);
@@ -192,7 +193,7 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
                 // For the pointer, which holds the list: without one it goes on by Escape and Home.
                 <div class={classes!("rows-new", (!*is_armed).then_some("rows-new-idle"))} aria-hidden="true">
                     <button type="button" tabindex="-1" onclick={on_resume} data-testid="rows-resume">
-                        { words::newcomers(props.newcomers) }
+                        { labels::newcomers(props.newcomers) }
                     </button>
                 </div>
             }
@@ -287,7 +288,7 @@ fn use_measure(list: &NodeRef, window: &UseStateHandle<Window>, narrow: i32) -> 
             })
         })
     };
-    page::use_size(list, &frame);
+    dom::use_size(list, &frame);
     frame
 }
 

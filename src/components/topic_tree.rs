@@ -7,21 +7,21 @@ use tabmq_worker::hooks::{use_answer, use_client, use_redraw};
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
-use super::copy::Copy;
-use super::message::properties;
-use super::numbers::TopicNumbers;
+use super::copy_buttons::Copy;
+use super::message_detail::properties;
 use super::payload::PayloadView;
-use super::rows::{ListRole, Rows};
-use crate::page;
+use super::topic_chart::TopicNumbers;
+use super::virtual_list::{ListRole, Rows};
+use crate::app::broker_polling::use_retained;
+use crate::browser::dom;
+use crate::labels;
 use crate::payload::Readable;
+use crate::state::charts::SharedCharts;
 use crate::state::messages::MessageLog;
-use crate::state::numbers::SharedCharts;
-use crate::state::query::fold;
 use crate::state::retained::{self, Retained, Value};
+use crate::state::search_query::fold;
 use crate::state::topics::{NODES_MAX, Node, NodeId, Row};
 use crate::state::{Action, SharedTopics, TreeView};
-use crate::watch::use_retained;
-use crate::words;
 
 /// How often an expiry is looked at.
 const CLOCK_MS: u32 = 1_000;
@@ -42,11 +42,11 @@ pub(super) struct TopicsProps {
 #[component]
 pub(super) fn TopicTree(props: &TopicsProps) -> Html {
     use_retained(props.dispatch.clone());
-    let now_ms = page::use_now(CLOCK_MS);
+    let now_ms = dom::use_now(CLOCK_MS);
     let TreeView { text, selected } = &props.view;
     let (selected, dispatch) = (*selected, &props.dispatch);
     let search_input = use_node_ref();
-    page::use_focus_key("/", search_input.clone());
+    dom::use_focus_key("/", search_input.clone());
     let topics = props.topics.get();
     let is_found = !text.trim().is_empty();
     let fresh: Rc<[Row]> = if is_found {
@@ -148,7 +148,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                             .map_or(String::new(), |it| it.name.to_string()),
                     };
                     let names = rows.iter().map(name).collect::<Vec<_>>();
-                    let found = typed.borrow_mut().find(key, page::now_ms(), &names, place);
+                    let found = typed.borrow_mut().find(key, dom::now_ms(), &names, place);
                     match found {
                         Some(found) => select.emit(Some(found)),
                         None => return,
@@ -177,7 +177,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
             };
             let path = topics.path(row.node);
             let name = if is_found { &*path } else { &*node.name };
-            let name = AttrValue::from(words::visible(name).into_owned());
+            let name = AttrValue::from(labels::visible(name).into_owned());
             let drawn = DrawnRow {
                 row,
                 node,
@@ -195,16 +195,16 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
             <section class="panel panel-tree" aria-labelledby="topics-title">
                 <div class="panel-head">
                     <h2 id="topics-title">{ "Topics" }</h2>
-                    <span class="panel-count" data-testid="topic-count">{ words::count(topics.topics() as u64) }</span>
+                    <span class="panel-count" data-testid="topic-count">{ labels::count(topics.topics() as u64) }</span>
                     <span class="paused" data-testid="retained-count" title="As the broker says">
                         { match props.retained.count(now_ms) {
-                            Some(count) => format!("{} retained", words::count(count as u64)),
+                            Some(count) => format!("{} retained", labels::count(count as u64)),
                             None => "… retained".to_owned(),
                         } }
                     </span>
                     if is_found {
                         <span class="paused" role="status" data-testid="topics-found">
-                            { format!("{} found", words::count(rows.len() as u64)) }
+                            { format!("{} found", labels::count(rows.len() as u64)) }
                         </span>
                     }
                     <div class="tools">
@@ -251,8 +251,8 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                         <p class="older" role="presentation">
                             { format!(
                                 "{} on other topics not shown (limit: {} topics).",
-                                words::of(topics.left_out(), "message", "messages"),
-                                words::count(NODES_MAX as u64),
+                                labels::of(topics.left_out(), "message", "messages"),
+                                labels::count(NODES_MAX as u64),
                             ) }
                         </p>
                     } else if rows.is_empty() {
@@ -388,9 +388,9 @@ fn tree_row(
                     <span class="badge badge-retained" data-testid="topic-retained">{ retained }</span>
                 }
                 if node.topics_below > 0 {
-                    <span class="badge">{ words::of(node.topics_below as u64, "topic", "topics") }</span>
+                    <span class="badge">{ labels::of(node.topics_below as u64, "topic", "topics") }</span>
                 }
-                <span class="topic-count">{ words::count(node.messages) }</span>
+                <span class="topic-count">{ labels::count(node.messages) }</span>
             </span>
         </div>
     }
@@ -429,7 +429,7 @@ fn Topic(props: &TopicProps) -> Html {
     });
     let (retained, expires) = use_retained_of(topic).unzip();
     let retained = retained.as_ref();
-    let now_ms = page::use_now(CLOCK_MS);
+    let now_ms = dom::use_now(CLOCK_MS);
     let expires = expires
         .flatten()
         .map(|at| at.saturating_sub(now_ms).div_ceil(1_000));
@@ -444,11 +444,11 @@ fn Topic(props: &TopicProps) -> Html {
             </div>
             <p class="kept">
                 { match topics_below {
-                    0 => words::messages(*messages),
+                    0 => labels::messages(*messages),
                     below => format!(
                         "{} on {}",
-                        words::messages(*messages),
-                        words::of((*below + usize::from(last.is_some())) as u64, "topic", "topics"),
+                        labels::messages(*messages),
+                        labels::of((*below + usize::from(last.is_some())) as u64, "topic", "topics"),
                     ),
                 } }
                 if let Some(seconds) = expires {

@@ -9,14 +9,16 @@ use web_sys::HtmlInputElement;
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-use super::message::MessageDetail;
-use super::rows::{ListRole, Rows};
+use super::message_detail::MessageDetail;
+use super::virtual_list::{ListRole, Rows};
+use crate::app::export;
+use crate::browser::dom;
+use crate::labels;
+use crate::labels::EndOfLog;
 use crate::payload::{Readable, Size};
 use crate::state::messages::{MEBIBYTES_MAX, MESSAGES_MAX, MessageLog, Received};
 use crate::state::search::{Newcomers, Search, Wanted};
 use crate::state::{Action, LogView, Still};
-use crate::words::EndOfLog;
-use crate::{export, page, words};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct MessagesProps {
@@ -39,7 +41,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
     } = &props.view;
     let (selected, dispatch) = (*selected, &props.dispatch);
     let search_input = use_node_ref();
-    page::use_focus_key("/", search_input.clone());
+    dom::use_focus_key("/", search_input.clone());
 
     let is_paused = still.as_ref().is_some_and(|it| it.is_paused);
     let pause = dispatch.reform(move |_: MouseEvent| Action::PauseMessages(!is_paused));
@@ -56,7 +58,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
     let log = still.as_ref().map_or(&props.log, |it| &it.log);
     let problem = Some(&props.topic_filter)
         .filter(|it| !it.is_empty())
-        .and_then(|it| words::filter_problem(it));
+        .and_then(|it| labels::filter_problem(it));
     let wanted = Wanted {
         topic_filter: props.topic_filter.clone(),
         text: text.trim().to_owned(),
@@ -129,21 +131,21 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
             <div class="panel-head">
                 <h2 id="messages-title">{ "Messages" }</h2>
                 <span class="panel-count" data-testid="message-count" title="Received since the page was opened">
-                    { words::count(props.log.received()) }
+                    { labels::count(props.log.received()) }
                 </span>
                 if let Some(found) = &found {
                     <span class="panel-count" role="status" data-testid="message-found">
-                        { format!("{} found", words::count(found.numbers.len() as u64)) }
+                        { format!("{} found", labels::count(found.numbers.len() as u64)) }
                     </span>
                 }
                 if is_paused {
                     <span class="paused">
-                        { format!("Paused · {} new", words::count(props.log.received() - log.received())) }
+                        { format!("Paused · {} new", labels::count(props.log.received() - log.received())) }
                     </span>
                 }
                 if let Some((dropped, reason)) = props.dropped {
                     <span class="problem" role="status" data-testid="message-dropped">
-                        { words::own_loss(dropped, reason) }
+                        { labels::own_loss(dropped, reason) }
                     </span>
                 }
                 <div class="tools">
@@ -272,7 +274,7 @@ fn end_of_log(log: &MessageLog, found: Option<&Found>, len: usize, is_offline: b
         }
         _ => return html! {},
     };
-    html! { <p class="older" role="presentation">{ words::end_of_log(&end) }</p> }
+    html! { <p class="older" role="presentation">{ labels::end_of_log(&end) }</p> }
 }
 
 fn row_id(number: u64) -> AttrValue {
@@ -296,7 +298,7 @@ fn message_row(
     } = received;
     let payload = Readable::of(&message.payload);
     let preview: String = payload.text.chars().take(PREVIEW_CHARS).collect();
-    let qos = words::qos_level(message.qos);
+    let qos = labels::qos_level(message.qos);
     // It says that nothing is retained any more.
     let is_deletion = message.retain && message.payload.is_empty();
     html! {
@@ -319,8 +321,8 @@ fn message_row(
                     <span class={format!("swatch colour-{}", colour.0)} />
                 }) }
             </span>
-            <time>{ page::time_of_day(message.received_at.as_ms()) }</time>
-            <code class="message-topic">{ words::visible(&message.topic).into_owned() }</code>
+            <time>{ dom::time_of_day(message.received_at.as_ms()) }</time>
+            <code class="message-topic">{ labels::visible(&message.topic).into_owned() }</code>
             <span class="message-preview">
                 if is_deletion {
                     <i>{ "deletes the retained message" }</i>

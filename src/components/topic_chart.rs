@@ -7,11 +7,11 @@ use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
 use super::chart::{Axis, Chart, ChartData, Reading, SeriesSpec};
+use crate::labels;
+use crate::payload::numbers::{BYTES_MAX, FieldKind};
 use crate::state::Action;
+use crate::state::charts::{FIELDS_MAX, Field, Numbers, SharedCharts};
 use crate::state::messages::MessageLog;
-use crate::state::numbers::{FIELDS_MAX, Field, Numbers, SharedCharts};
-use crate::values::{BYTES_MAX, FieldKind};
-use crate::words;
 
 /// Fields that are offered at once; the others on demand.
 const OFFERED: usize = 12;
@@ -47,7 +47,7 @@ pub(super) fn TopicNumbers(props: &TopicNumbersProps) -> Html {
     };
     let too_large = match numbers.too_large() {
         0 => None,
-        messages => Some(words::payload::too_large_to_chart(messages, BYTES_MAX)),
+        messages => Some(labels::payload::too_large_to_chart(messages, BYTES_MAX)),
     };
     if numbers.points() == 0 {
         return too_large.map_or_else(Html::default, |words| {
@@ -74,12 +74,12 @@ pub(super) fn TopicNumbers(props: &TopicNumbersProps) -> Html {
             if !(fields.len() == 1 && shown == [true]) {
                 <fieldset class="chips">
                     <legend class="field-label">
-                        { words::payload::charted(series.len(), fields.len()) }
+                        { labels::payload::charted(series.len(), fields.len()) }
                     </legend>
                     { for chips }
                     if more > 0 {
                         <button type="button" class="quiet" onclick={offer_all} data-testid="more-fields">
-                            { words::payload::more_fields(more) }
+                            { labels::payload::more_fields(more) }
                         </button>
                     }
                 </fieldset>
@@ -88,12 +88,12 @@ pub(super) fn TopicNumbers(props: &TopicNumbersProps) -> Html {
                 <Chart label={format!("Numbers on {topic}")} unit="" {series} {data} />
             }
             <p class="payload-note" data-testid="chart-bounds">
-                { words::payload::chart_bounds(numbers.points(), numbers.room(), numbers.is_gathering()) }
+                { labels::payload::chart_bounds(numbers.points(), numbers.room(), numbers.is_gathering()) }
                 if let Some(words) = too_large {
                     { " " }{ words }
                 }
                 if numbers.left_out() > 0 {
-                    { " " }{ words::payload::fields_left_out(numbers.left_out(), FIELDS_MAX) }
+                    { " " }{ labels::payload::fields_left_out(numbers.left_out(), FIELDS_MAX) }
                 }
             </p>
         </div>
@@ -117,8 +117,8 @@ fn chip(
     html! {
         <label class="chip" key={index}>
             <input type="checkbox" checked={is_shown} {onchange} data-testid="chart-field" />
-            <span>{ words::payload::field_path(&field.path) }</span>
-            if let Some(kind) = words::payload::field_kind(field.kind) {
+            <span>{ labels::payload::field_path(&field.path) }</span>
+            if let Some(kind) = labels::payload::field_kind(field.kind) {
                 <span class="chip-kind">{ kind }</span>
             }
         </label>
@@ -146,7 +146,7 @@ fn plot(numbers: &Numbers) -> Plotted {
         SeriesSpec {
             reading,
             axis,
-            ..SeriesSpec::new(words::payload::field_path(&field.path), colour)
+            ..SeriesSpec::new(labels::payload::field_path(&field.path), colour)
         }
     });
     let data = ChartData {

@@ -3,9 +3,9 @@
 use tabmq_worker::TabId;
 use yew::prelude::*;
 
-use crate::page;
+use crate::browser::dom;
+use crate::labels;
 use crate::state::failover::{Failover, Failovers};
-use crate::words;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct TimelineProps {
@@ -22,9 +22,9 @@ pub(super) fn Timeline(props: &TimelineProps) -> Html {
     let failovers = &props.failovers;
     let update = use_force_update();
     let interval_ms = props.counting_until.map(|_| PROGRESS_MS);
-    page::use_interval(interval_ms, move || update.force_update());
-    let left = props.counting_until.map(|until| until - page::unix_ms());
-    let counting = left.map(words::counting);
+    dom::use_interval(interval_ms, move || update.force_update());
+    let left = props.counting_until.map(|until| until - dom::unix_ms());
+    let counting = left.map(labels::counting);
     html! {
         <section class="panel panel-failover" aria-labelledby="failover-title" data-testid="failover-view">
             <div class="panel-head">
@@ -44,22 +44,22 @@ pub(super) fn Timeline(props: &TimelineProps) -> Html {
                 }) }
             </ol>
             if failovers.forgotten() > 0 {
-                <p class="older">{ format!("{} discarded.", words::of(failovers.forgotten(), "older failover", "older failovers")) }</p>
+                <p class="older">{ format!("{} discarded.", labels::of(failovers.forgotten(), "older failover", "older failovers")) }</p>
             }
         </section>
     }
 }
 
 fn failover(it: &Failover, counting: Option<&str>) -> Html {
-    let took = it.steps().last().map(|(_, ms)| words::step_ms(ms));
+    let took = it.steps().last().map(|(_, ms)| labels::step_ms(ms));
     let whole = it.steps().map(|(_, ms)| ms).fold(1.0, f64::max);
     let steps: Vec<_> = it.steps().collect();
     html! {
         <li class="failover" key={it.number} data-testid="failover" data-resumed={it.resumed.is_some().to_string()}>
             <p class="failover-head">
-                <time>{ page::time_of_day(it.lost as u64) }</time>
+                <time>{ dom::time_of_day(it.lost as u64) }</time>
                 <span>
-                    { tab(it.from) }{ " " }{ words::cause(it.cause) }{ "; " }
+                    { tab(it.from) }{ " " }{ labels::cause(it.cause) }{ "; " }
                     { match (it.to, &took) {
                         (Some(to), Some(took)) => html! { <>{ tab(Some(to)) }{ format!(" took over after {took}.") }</> },
                         _ => html! { "nobody has taken over yet." },
@@ -74,14 +74,14 @@ fn failover(it: &Failover, counting: Option<&str>) -> Html {
             <ol class="steps">
                 { for steps.iter().map(|(name, ms)| html! {
                     <li class={format!("step step-{name}")} data-testid={format!("step-{name}")}>
-                        <b>{ *name }</b>{ format!(" {}", words::step_ms(*ms)) }
+                        <b>{ *name }</b>{ format!(" {}", labels::step_ms(*ms)) }
                     </li>
                 }) }
                 if it.resumed.is_none() {
                     <li class="step">{ "waiting" }</li>
                 }
             </ol>
-            <p class="failover-counts" data-testid="failover-counts">{ words::failover_counts(it, counting) }</p>
+            <p class="failover-counts" data-testid="failover-counts">{ labels::failover_counts(it, counting) }</p>
         </li>
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use tabmq_worker::BusOptions;
 use tabmq_worker::api::{ConnectOptions, Durability, QoS, RetainHandling, Subscription};
 
+use crate::labels;
 use crate::payload::Format;
-use crate::words;
 
 /// Channel of a page whose link names none.
 const CHANNEL_DEFAULT: &str = "mqtt-demo";
@@ -69,7 +69,7 @@ pub(crate) fn is_grantable(subscription: &Subscription) -> bool {
     let filter = &subscription.topic_filter;
     // A shared subscription with No Local is a protocol error. [MQTT-3.8.3-4]
     let is_shared = filter.starts_with("$share/");
-    words::filter_problem(filter).is_none() && !(is_shared && subscription.no_local)
+    labels::filter_problem(filter).is_none() && !(is_shared && subscription.no_local)
 }
 
 /// What of the bus the page shows.
@@ -238,7 +238,7 @@ impl Link {
                 pairs.push(format!("format={}", draft.format.name().to_lowercase()));
             }
             if draft.qos != standard.qos {
-                pairs.push(format!("qos={}", words::qos_level(draft.qos)));
+                pairs.push(format!("qos={}", labels::qos_level(draft.qos)));
             }
             if draft.retain {
                 pairs.push("retain=true".to_owned());
@@ -301,7 +301,7 @@ fn write_one(it: &Subscription) -> String {
     let mut text = encode(&escaped);
     let usual = subscription(&it.topic_filter);
     if it.qos != usual.qos {
-        let _ = write!(text, ";qos={}", words::qos_level(it.qos));
+        let _ = write!(text, ";qos={}", labels::qos_level(it.qos));
     }
     if it.no_local {
         text.push_str(";nl");

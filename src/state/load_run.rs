@@ -2,7 +2,7 @@
 
 use tabmq_worker::api::QoS;
 
-use super::stream::Stream;
+use super::numbered_stream::Stream;
 
 /// Publishes without an answer at which the generator waits: what a page has not got rid of, it has to keep.
 pub(crate) const PENDING_MAX: usize = 5_000;

@@ -1,6 +1,6 @@
 //! The numbers in a payload, for charts: where they are, and what they are.
 
-use crate::json::{self, Container, Kind, Scanner, Token};
+use crate::payload::json::{self, Container, Kind, Scanner, Token};
 
 /// Bytes of a payload whose numbers are looked for.
 pub(crate) const BYTES_MAX: usize = 1 << 16;
@@ -202,12 +202,12 @@ fn number_with_unit(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words;
+    use crate::labels;
 
     fn found(payload: &str) -> Vec<(String, Value)> {
         let numbers = numbers(payload.as_bytes()).into_iter();
         numbers
-            .map(|(path, value)| (words::payload::field_path(&path), value))
+            .map(|(path, value)| (labels::payload::field_path(&path), value))
             .collect()
     }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::lines::Lines;
 use crate::payload::Format;
+use crate::payload::lines::Lines;
 
 /// Bytes of a payload that is compared line by line.
 const BYTES_MAX: usize = 4 << 20;

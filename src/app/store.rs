@@ -9,9 +9,10 @@ use tabmq_worker::{Client, Frame, Listening};
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-use crate::link::Link;
+use crate::app::remote_commands;
+use crate::browser::dom;
+use crate::state::share_url::Link;
 use crate::state::{Action, State};
-use crate::{orders, page};
 
 /// The state of the page. Clones share it.
 #[derive(Clone)]
@@ -23,7 +24,7 @@ struct Shared {
     view: RefCell<Option<Box<dyn Fn()>>>,
     /// To every event and every message, in their order: a log leaves nothing out.
     listening: OnceCell<[Listening; 3]>,
-    /// When the page was drawn last, at a time of [`page::now_ms`].
+    /// When the page was drawn last, at a time of [`dom::now_ms`].
     drawn_at: Cell<f64>,
     /// Messages that have come since.
     undrawn: Cell<u32>,
@@ -35,7 +36,7 @@ struct Shared {
     worker: Cell<Option<WorkerReport>>,
 }
 
-/// What a worker has told of its work, at a time of [`page::now_ms`].
+/// What a worker has told of its work, at a time of [`dom::now_ms`].
 #[derive(Clone, Copy, Debug)]
 struct WorkerReport {
     at: f64,
@@ -103,12 +104,12 @@ impl Store {
                 | Notice::Log { .. } => {}
             }),
             client.on_message(move |message| {
-                if !orders::is_own(&message.topic) {
+                if !remote_commands::is_own(&message.topic) {
                     dispatch(&received, Action::Message(Rc::clone(message)));
                 }
             }),
             client.on_status(move |status| {
-                dispatch(&changed, Action::Status(status.clone(), page::unix_ms()));
+                dispatch(&changed, Action::Status(status.clone(), dom::unix_ms()));
             }),
         ];
         // The cell is empty: this is the only place that fills it.
@@ -117,7 +118,7 @@ impl Store {
     }
 
     pub(crate) fn dispatch(&self, action: Action) {
-        let began = page::now_ms();
+        let began = dom::now_ms();
         match action {
             Action::Message(_) => self.0.undrawn.set(self.0.undrawn.get() + 1),
             _ => self.0.is_urgent.set(true),
@@ -128,7 +129,7 @@ impl Store {
     }
 
     fn draw(&self) {
-        let began = page::now_ms();
+        let began = dom::now_ms();
         let is_flood = self.0.undrawn.get() >= FLOOD && !self.0.is_urgent.get();
         if is_flood && began - self.0.drawn_at.get() < FLOOD_INTERVAL_MS {
             return self.0.frame.ask();
@@ -157,19 +158,19 @@ impl Store {
     /// How busy the worker was lately, in percent, if it said so.
     pub(crate) fn worker_busy(&self) -> Option<f64> {
         let report = self.0.worker.get();
-        let report = report.filter(|it| it.at + REPORT_MS > page::now_ms());
+        let report = report.filter(|it| it.at + REPORT_MS > dom::now_ms());
         report.and_then(|it| it.busy_percent)
     }
 }
 
 impl Shared {
     fn worked(&self, began: f64) {
-        let worked = page::now_ms() - began;
+        let worked = dom::now_ms() - began;
         self.worked_ms.set(self.worked_ms.get() + worked);
     }
 
     fn hear_worker(&self, worked_us: u64) {
-        let at = page::now_ms();
+        let at = dom::now_ms();
         let before = self.worker.get();
         // Another worker begins anew, and two reports at once tell nothing of the time between.
         let since = before.filter(|it| it.worked_us <= worked_us && at - it.at > 500.0);

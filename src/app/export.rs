@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use std::rc::Rc;
 use tabmq_worker::api::Message;
 
-use crate::page;
+use crate::browser::dom;
+use crate::labels;
 use crate::state::events::EventLog;
-use crate::words;
 
 /// Messages that are written before the page may draw.
 const STEP: usize = 2_000;
@@ -22,21 +22,21 @@ pub(crate) async fn messages(messages: &[Rc<Message>], done: impl Fn(usize)) {
             .collect();
         parts.push(lines);
         done((step + 1) * STEP * 100 / (messages.len() + STEP));
-        page::next_task().await;
+        dom::next_task().await;
     }
-    page::save("messages.jsonl", "application/jsonl", &parts);
+    dom::save("messages.jsonl", "application/jsonl", &parts);
 }
 
 /// Writes the events into a file.
 pub(crate) fn events(log: &EventLog) {
     let lines = log.oldest_first().map(|heard| {
         let event = json!({
-            "at": page::iso_time(heard.event.at.as_ms()),
+            "at": dom::iso_time(heard.event.at.as_ms()),
             "event": heard.words(),
         });
         event.to_string() + "\n"
     });
-    page::save("events.jsonl", "application/jsonl", &[lines.collect()]);
+    dom::save("events.jsonl", "application/jsonl", &[lines.collect()]);
 }
 
 /// A message as an object: its payload as text if it is UTF-8, else as `payload_base64`.
@@ -49,7 +49,7 @@ fn message(message: &Message) -> Value {
         Ok(text) => add("payload", text.into()),
         Err(_) => add("payload_base64", BASE64.encode(&message.payload).into()),
     }
-    add("qos", words::qos_level(message.qos).into());
+    add("qos", labels::qos_level(message.qos).into());
     add("retain", message.retain.into());
     add("dup", message.dup.into());
     let properties = &message.properties;

@@ -8,11 +8,11 @@ use tabmq_worker::hooks::use_bus;
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-use crate::link::View;
-use crate::page;
+use crate::app::store::Store;
+use crate::browser::dom;
 use crate::state::Action;
 use crate::state::retained::PAYLOAD_BYTES;
-use crate::store::Store;
+use crate::state::share_url::View;
 
 /// How often the broker is asked.
 const INTERVAL_MS: u32 = 1_000;
@@ -62,7 +62,7 @@ pub(crate) fn use_retained(dispatch: Callback<Action>) {
                 };
                 let pause_ms = reached.as_ref().map_or(INTERVAL_MS, |_| PAGE_GAP_MS);
                 after = reached;
-                page::pause(pause_ms).await;
+                dom::pause(pause_ms).await;
             }
         });
         move || is_wanted.set(false)
@@ -76,8 +76,8 @@ pub(crate) fn use_drops(store: &Store, view: View) {
     let heard = use_mut_ref(|| (0, f64::NEG_INFINITY));
     let is_asking = use_memo((), |()| Cell::new(false));
     let store = store.clone();
-    page::use_interval(Some(INTERVAL_MS), move || {
-        let now = page::now_ms();
+    dom::use_interval(Some(INTERVAL_MS), move || {
+        let now = dom::now_ms();
         let mut heard = heard.borrow_mut();
         if heard.0 != store.received() {
             *heard = (store.received(), now);
@@ -91,7 +91,7 @@ pub(crate) fn use_drops(store: &Store, view: View) {
             let answer = bus.ask(Question::Dropped).await;
             is_asking.set(false);
             if let Ok(Answer::Dropped { drops }) = answer {
-                store.dispatch(Action::Dropped(page::unix_ms(), drops));
+                store.dispatch(Action::Dropped(dom::unix_ms(), drops));
             }
         });
     });

@@ -7,9 +7,10 @@ use tabmq_worker::api::Message;
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-use crate::lines::{Lines, UNWRAPPED};
+use crate::browser::dom;
+use crate::labels;
+use crate::payload::lines::{Lines, UNWRAPPED};
 use crate::payload::{self, Format};
-use crate::{page, words};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct CopyProps {
@@ -51,11 +52,11 @@ pub(super) fn CopyPayload(props: &CopyPayloadProps) -> Html {
     let (message, part) = (Rc::clone(&props.message), props.part);
     let onclick = copy(&outcome, move || text(Rc::clone(&message), part));
     let (label, testid) = match part {
-        Part::Bytes => (words::payload::COPY, "copy-payload"),
-        Part::As(Format::Json) => (words::payload::COPY_FORMATTED, "copy-formatted"),
-        Part::As(Format::Text) => (words::payload::COPY_TEXT, "copy-text"),
-        Part::As(Format::Hex) => (words::payload::COPY_HEX, "copy-hex"),
-        Part::As(Format::Base64) => (words::payload::COPY_BASE64, "copy-base64"),
+        Part::Bytes => (labels::payload::COPY, "copy-payload"),
+        Part::As(Format::Json) => (labels::payload::COPY_FORMATTED, "copy-formatted"),
+        Part::As(Format::Text) => (labels::payload::COPY_TEXT, "copy-text"),
+        Part::As(Format::Hex) => (labels::payload::COPY_HEX, "copy-hex"),
+        Part::As(Format::Base64) => (labels::payload::COPY_BASE64, "copy-base64"),
     };
     button(&label.into(), &testid.into(), onclick, *outcome)
 }
@@ -73,7 +74,7 @@ where
         let (outcome, text) = (outcome.clone(), make());
         spawn_local(async move {
             let text = text.await;
-            outcome.set(Some(page::copy(&text).await));
+            outcome.set(Some(dom::copy(&text).await));
         });
     })
 }
@@ -87,7 +88,7 @@ fn button(
     html! {
         <>
             <button type="button" class="quiet" {onclick} data-testid={testid}>{ label }</button>
-            <span class="copied" role="status">{ outcome.map_or("", words::payload::copied) }</span>
+            <span class="copied" role="status">{ outcome.map_or("", labels::payload::copied) }</span>
         </>
     }
 }
@@ -111,17 +112,17 @@ async fn text(message: Rc<Message>, part: Part) -> String {
     };
     let mut lines = Lines::new(format, bytes, UNWRAPPED);
     loop {
-        let until = page::now_ms() + STEP_MS;
-        if lines.advance(bytes, || page::now_ms() > until) {
+        let until = dom::now_ms() + STEP_MS;
+        if lines.advance(bytes, || dom::now_ms() > until) {
             break;
         }
-        page::next_task().await;
+        dom::next_task().await;
     }
     let mut text = String::new();
     for from in (0..lines.len(bytes)).step_by(STEP) {
         if from > 0 {
             text.push('\n');
-            page::next_task().await;
+            dom::next_task().await;
         }
         text.push_str(&lines.text(bytes, from..from + STEP));
     }
@@ -138,17 +139,17 @@ pub(super) struct SaveProps {
 pub(super) fn Save(props: &SaveProps) -> Html {
     let onclick = use_callback(Rc::clone(&props.message), |_: MouseEvent, message| {
         let name = payload::file_name(&message.topic, &message.payload);
-        page::save_bytes(&name, &message.payload);
+        dom::save_bytes(&name, &message.payload);
     });
     html! {
         <button
             type="button"
             class="quiet"
             {onclick}
-            title={words::payload::SAVE_HINT}
+            title={labels::payload::SAVE_HINT}
             data-testid="save-payload"
         >
-            { words::payload::SAVE }
+            { labels::payload::SAVE }
         </button>
     }
 }

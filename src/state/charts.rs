@@ -8,7 +8,7 @@ use std::rc::Rc;
 use tabmq_worker::api::Message;
 
 use super::messages::MessageLog;
-use crate::values::{self, FieldKind, Path, Value};
+use crate::payload::numbers::{self, FieldKind, Path, Value};
 
 /// Messages of a topic whose numbers are kept.
 pub(crate) const POINTS_MAX: usize = 2_000;
@@ -229,11 +229,11 @@ impl Numbers {
         let mut left_out = 0;
         let mut found = Vec::new();
         let unix_ms = message.received_at.as_ms() as f64;
-        if message.payload.len() > values::BYTES_MAX {
+        if message.payload.len() > numbers::BYTES_MAX {
             self.too_large += 1;
             self.version += 1;
         }
-        for (path, value) in values::numbers(&message.payload) {
+        for (path, value) in numbers::numbers(&message.payload) {
             let kind = value.kind(&path, unix_ms);
             let place = match self.places.get(&path) {
                 Some(place) => *place,
@@ -330,7 +330,7 @@ fn seconds(message: &Message) -> f64 {
 mod tests {
     use super::super::messages::tests::message;
     use super::*;
-    use crate::words;
+    use crate::labels;
 
     /// A log and charts that have got the same messages.
     #[derive(Default)]
@@ -364,7 +364,7 @@ mod tests {
     fn names(numbers: &Numbers) -> Vec<String> {
         let fields = numbers.fields().iter();
         fields
-            .map(|it| words::payload::field_path(&it.path))
+            .map(|it| labels::payload::field_path(&it.path))
             .collect()
     }
 

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use tabmq_worker::api::Message;
 use yew::prelude::*;
 
-use super::copy::Copy;
+use super::copy_buttons::Copy;
 use super::payload::PayloadView;
-use crate::page;
+use crate::browser::dom;
+use crate::labels;
 use crate::payload::Readable;
 use crate::state::messages::{MessageLog, Received};
-use crate::words;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct MessageDetailProps {
@@ -26,13 +26,13 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
     let close = use_node_ref();
     // In a narrow page it lies over everything: the focus comes with it, and goes back to the log.
     use_effect_with(close.clone(), |close| {
-        let is_over_all = page::is_narrow();
+        let is_over_all = dom::is_narrow();
         if is_over_all {
-            page::focus(close);
+            dom::focus(close);
         }
         move || {
             if is_over_all {
-                page::focus_on("[data-testid=message-log]");
+                dom::focus_on("[data-testid=message-log]");
             }
         }
     });
@@ -78,18 +78,18 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
 pub(super) fn properties(message: &Message) -> Html {
     let properties = &message.properties;
     let mut pairs: Vec<(String, String)> = vec![
-        ("QoS".to_owned(), words::qos_level(message.qos).to_string()),
+        ("QoS".to_owned(), labels::qos_level(message.qos).to_string()),
         (
             "Retain".to_owned(),
-            words::yes_or_no(message.retain).to_owned(),
+            labels::yes_or_no(message.retain).to_owned(),
         ),
         (
             "Size".to_owned(),
-            words::payload::bytes(message.payload.len()),
+            labels::payload::bytes(message.payload.len()),
         ),
         (
             "Received".to_owned(),
-            page::time_of_day(message.received_at.as_ms()),
+            dom::time_of_day(message.received_at.as_ms()),
         ),
     ];
     let mut add = |name: &str, value: Option<String>| {

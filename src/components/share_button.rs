@@ -3,9 +3,10 @@
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-use crate::form::Form;
-use crate::link::{DRAFT_BYTES_MAX, Draft, Link};
-use crate::{page, words};
+use crate::browser::dom;
+use crate::browser::form::Form;
+use crate::labels;
+use crate::state::share_url::{DRAFT_BYTES_MAX, Draft, Link};
 
 /// How long it is said that the link was copied, in milliseconds.
 const SAID_MS: u32 = 6_000;
@@ -30,10 +31,10 @@ pub(super) fn Share(props: &ShareProps) -> Html {
                 draft: draft.or_else(|| link.draft.clone()),
                 ..link.clone()
             };
-            let address = page::whole_address(&link.query());
+            let address = dom::whole_address(&link.query());
             spawn_local(async move {
-                let sentence = match page::copy(&address).await {
-                    true => words::left_out_of_link(&left_out),
+                let sentence = match dom::copy(&address).await {
+                    true => labels::left_out_of_link(&left_out),
                     false => "The browser blocked copying.".to_owned(),
                 };
                 said.set(Some(sentence));
@@ -42,7 +43,7 @@ pub(super) fn Share(props: &ShareProps) -> Html {
     };
     {
         let said = said.clone();
-        page::use_interval(said.is_some().then_some(SAID_MS), move || said.set(None));
+        dom::use_interval(said.is_some().then_some(SAID_MS), move || said.set(None));
     }
     html! {
         <div class="share">
@@ -64,7 +65,7 @@ pub(super) fn Share(props: &ShareProps) -> Html {
 
 /// The message in the form, if there is one, and what of it no link carries.
 fn draft() -> (Option<Draft>, Option<&'static str>) {
-    let form = page::form_of("publish-topic");
+    let form = dom::form_of("publish-topic");
     let Some(form) = form.and_then(|form| Form::of(&form)) else {
         return (None, None);
     };

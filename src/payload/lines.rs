@@ -3,8 +3,8 @@
 
 use data_encoding::BASE64;
 
-use crate::json::{self, Kind, Problem, Scanner, Token};
 use crate::payload::Format;
+use crate::payload::json::{self, Kind, Problem, Scanner, Token};
 
 /// Lines that are found; more would make a list that is higher than browsers allow.
 pub(crate) const LINES_MAX: usize = 500_000;

@@ -8,8 +8,8 @@ use tabmq_worker::api::{
 };
 use web_sys::{FormData, HtmlFormElement};
 
+use crate::labels;
 use crate::payload::Format;
-use crate::words;
 
 /// The fields of a form by name.
 pub(crate) struct Form(FormData);
@@ -70,7 +70,7 @@ impl Form {
     pub(crate) fn publication(&self) -> Result<Publication, String> {
         let topic = self.text("topic");
         if let Some(place) = topic.chars().position(|it| matches!(it, '+' | '#')) {
-            return Err(words::publish::wildcard(place));
+            return Err(labels::publish::wildcard(place));
         }
         let names = self.all("user-property-name").into_iter();
         let user_properties = names.zip(self.all("user-property-value"));

@@ -7,7 +7,7 @@ use tabmq_worker::Frame;
 use web_sys::{Element, HtmlElement};
 use yew::prelude::*;
 
-use crate::page;
+use crate::browser::dom;
 
 /// Lines that are drawn above and below those in sight, so that a quick scroll meets no gap.
 const MARGIN: usize = 20;
@@ -124,7 +124,7 @@ fn use_measure(
             })
         })
     };
-    page::use_size(list, &frame);
+    dom::use_size(list, &frame);
     frame
 }
 

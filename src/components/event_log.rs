@@ -4,8 +4,11 @@ use std::rc::Rc;
 
 use yew::prelude::*;
 
+use crate::app::export;
+use crate::app::remote_commands;
+use crate::browser::dom;
+use crate::labels;
 use crate::state::events::{EventLog, Heard, Tone};
-use crate::{export, orders, page, words};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct EventsProps {
@@ -27,10 +30,10 @@ pub(super) fn Events(props: &EventsProps) -> Html {
                     type="button"
                     class="at-end"
                     onclick={export}
-                    title={words::events::EXPORT_TITLE}
+                    title={labels::events::EXPORT_TITLE}
                     data-testid="events-export"
                 >
-                    { words::events::EXPORT }
+                    { labels::events::EXPORT }
                 </button>
             </div>
             <div class="log" role="log" aria-labelledby="events-title" tabindex="0">
@@ -38,7 +41,7 @@ pub(super) fn Events(props: &EventsProps) -> Html {
                     { for props.log.newest_first().filter_map(event) }
                 </ul>
                 if forgotten > 0 {
-                    <p class="older">{ words::events::forgotten(forgotten) }</p>
+                    <p class="older">{ labels::events::forgotten(forgotten) }</p>
                 }
             </div>
         </section>
@@ -53,13 +56,13 @@ fn event(heard: &Heard) -> Option<Html> {
         Tone::Bad => "event event-bad",
     };
     let whole = heard.words();
-    if orders::is_about_own(&whole) {
+    if remote_commands::is_about_own(&whole) {
         return None;
     }
     Some(html! {
         <li key={heard.number} class={tone} data-testid="event">
-            <time>{ page::time_of_day(heard.event.at.as_ms()) }</time>
-            <span title={whole.clone()}>{ words::short_ids(&whole) }</span>
+            <time>{ dom::time_of_day(heard.event.at.as_ms()) }</time>
+            <span title={whole.clone()}>{ labels::short_ids(&whole) }</span>
         </li>
     })
 }

@@ -9,9 +9,9 @@ use tabmq_worker::api::{
 use tabmq_worker::hooks::{PublishStatus, Published};
 use tabmq_worker::{BusStatus, Reason, RequestError, StorageStatus, SubscriptionStatus};
 
-use crate::link::View;
 use crate::state::drops::Loss;
 use crate::state::failover::{Cause, Failover, StreamFigures};
+use crate::state::share_url::View;
 
 /// A role's name.
 pub(crate) fn role(role: Role) -> &'static str {
@@ -269,9 +269,9 @@ pub(crate) fn count(count: u64) -> String {
 /// Payloads: looking at them, comparing, charts, copying and saving.
 pub(crate) mod payload {
     use super::{count, duration};
-    use crate::json::{Expected, Misfit, Problem};
     use crate::payload::Size;
-    use crate::values::{FieldKind, Key};
+    use crate::payload::json::{Expected, Misfit, Problem};
+    use crate::payload::numbers::{FieldKind, Key};
 
     pub(crate) const LOOKS: &str = "Show the payload as";
     pub(crate) const PAYLOAD: &str = "Payload";
