@@ -1,6 +1,11 @@
 //! The browser's page, as far as the app uses it without Yew.
 
+pub(crate) mod address;
+pub(crate) mod clipboard;
 pub(crate) mod dom;
 pub(crate) mod favicon;
+pub(crate) mod files;
+pub(crate) mod focus;
 pub(crate) mod form;
+pub(crate) mod time;
 pub(crate) mod uplot;

@@ -6,4 +6,4 @@ pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod numbers;
 
-pub(crate) use format::{Form, Format, Readable, Size, file_name, visible};
+pub(crate) use format::{Format, Preview, Size, file_name, visible};

@@ -28,11 +28,11 @@ use crate::labels;
 use charts::SharedCharts;
 use drops::Drops;
 use events::EventLog;
-use failover::{Failovers, Sign, StreamFigures};
+use failover::{Failovers, Observation, StreamFigures};
 use messages::MessageLog;
 use retained::Retained;
 use samples::{Sample, Samples};
-use share_url::{self, Draft, Link, View};
+use share_url::{Draft, ShareUrl, View};
 use subscriptions::Subscriptions;
 use topics::{NodeId, Topics};
 
@@ -82,12 +82,12 @@ pub(crate) struct LogView {
     /// Number of the selected message.
     pub(crate) selected: Option<u64>,
     /// A log that stands still.
-    pub(crate) still: Option<Still>,
+    pub(crate) held: Option<HeldLog>,
 }
 
 /// A log as it was. Its messages are shared with the one that goes on, so keeping it costs little.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Still {
+pub(crate) struct HeldLog {
     pub(crate) log: Rc<MessageLog>,
     /// Whether somebody has paused it, or it waits for somebody who points at it or reads it.
     pub(crate) is_paused: bool,
@@ -167,21 +167,21 @@ pub(crate) enum Action {
 
 impl State {
     /// A page that is about to do what its link says.
-    pub(crate) fn new(link: &Link) -> Self {
+    pub(crate) fn new(share_url: &ShareUrl) -> Self {
         let mut subscriptions = Subscriptions::default();
-        for subscription in &link.subscriptions {
+        for subscription in &share_url.subscriptions {
             subscriptions.want(subscription.clone());
         }
         Self {
-            channel: link.channel.clone(),
-            durability: link.durability,
-            view: link.view,
-            connect_options: link.connect_options(),
+            channel: share_url.channel.clone(),
+            durability: share_url.durability,
+            view: share_url.view,
+            connect_options: share_url.connect_options(),
             subscriptions: Rc::new(subscriptions),
             messages: Rc::default(),
-            topic_filter: link.filter.clone(),
+            topic_filter: share_url.filter.clone(),
             log_view: LogView {
-                text: link.search.clone(),
+                text: share_url.search.clone(),
                 ..LogView::default()
             },
             topics: SharedTopics::default(),
@@ -191,7 +191,7 @@ impl State {
             drops: Rc::default(),
             receivers_topic: RECEIVERS_TOPIC.to_owned(),
             connected: None,
-            draft: link.draft.clone(),
+            draft: share_url.draft.clone(),
             frozen_until: None,
             counting_until: None,
             events: Rc::default(),
@@ -202,8 +202,8 @@ impl State {
     }
 
     /// What of this a link can carry.
-    pub(crate) fn link(&self) -> Link {
-        Link {
+    pub(crate) fn share_url(&self) -> ShareUrl {
+        ShareUrl {
             channel: self.channel.clone(),
             durability: self.durability,
             client_id: self.connect_options.client_id.clone(),
@@ -229,7 +229,7 @@ impl State {
         match action {
             Action::Event(event, own) => {
                 let at = event.at.as_ms() as f64;
-                self.sign(at, &Sign::Event(&event.kind, own));
+                self.observe(at, &Observation::Event(&event.kind, own));
                 // How many were dropped, the broker tells when it is asked.
                 let is_said_elsewhere =
                     labels::is_about_a_drop(&event.kind) || labels::is_about_the_app(&event.kind);
@@ -242,7 +242,7 @@ impl State {
                 self.topics.change(|topics| topics.push(&message));
                 self.charts.change(|charts| charts.push(&message));
                 if message.retain {
-                    Rc::make_mut(&mut self.retained).hear(&message);
+                    Rc::make_mut(&mut self.retained).on_message(&message);
                 } else if message.payload.is_empty()
                     && Rc::make_mut(&mut self.retained).is_deletion(&message)
                 {
@@ -261,14 +261,14 @@ impl State {
                 },
                 at,
             ) => {
-                self.sign(at, &Sign::Connected);
+                self.observe(at, &Observation::Connected);
                 let before = self.connected.replace((client_id, term));
                 if before.is_some_and(|(_, before)| before != term) {
-                    Rc::make_mut(&mut self.drops).begin_anew();
+                    Rc::make_mut(&mut self.drops).on_new_broker();
                 }
             }
             Action::Status(..) => {}
-            Action::Resent(total) => self.sign(0.0, &Sign::Resent(total)),
+            Action::Resent(total) => self.observe(0.0, &Observation::Resent(total)),
             Action::Streamed(since, figures) => {
                 self.counting_until = None;
                 Rc::make_mut(&mut self.failovers).streamed(since, figures);
@@ -293,21 +293,21 @@ impl State {
                     self.hold(drawn);
                 }
             }
-            Action::PauseMessages(false) => self.log_view.still = None,
+            Action::PauseMessages(false) => self.log_view.held = None,
             Action::PauseMessages(true) => {
-                let held = self.log_view.still.take().map(|it| it.log);
-                self.log_view.still = Some(Still {
+                let held = self.log_view.held.take().map(|it| it.log);
+                self.log_view.held = Some(HeldLog {
                     log: held.unwrap_or_else(|| Rc::clone(&self.messages)),
                     is_paused: true,
                 });
             }
             Action::HoldMessages(Some(drawn)) => self.hold(drawn),
             Action::HoldMessages(None) => {
-                self.log_view.still.take_if(|it| !it.is_paused);
+                self.log_view.held.take_if(|it| !it.is_paused);
             }
             Action::ClearMessages => {
                 Rc::make_mut(&mut self.messages).clear();
-                (self.log_view.selected, self.log_view.still) = (None, None);
+                (self.log_view.selected, self.log_view.held) = (None, None);
             }
             Action::SearchTopics(text) => self.tree_view.text = text,
             Action::SelectTopic(node) => self.tree_view.selected = node,
@@ -322,14 +322,14 @@ impl State {
                 reached,
             } => {
                 let retained = Rc::make_mut(&mut self.retained);
-                let gone = retained.tell(after.as_deref(), &messages, reached.as_deref());
+                let gone = retained.on_answer(after.as_deref(), &messages, reached.as_deref());
                 for topic in gone {
                     self.topics.change(|topics| topics.forget_if_empty(&topic));
                 }
             }
-            Action::RetainedUnknown => Rc::make_mut(&mut self.retained).is_not_told(),
+            Action::RetainedUnknown => Rc::make_mut(&mut self.retained).on_no_answer(),
             Action::Dropped(at, drops) => {
-                let losses = Rc::make_mut(&mut self.drops).tell(at, &drops);
+                let losses = Rc::make_mut(&mut self.drops).on_answer(at, &drops);
                 for loss in losses {
                     Rc::make_mut(&mut self.events).push_loss(at, labels::loss(&loss));
                 }
@@ -362,16 +362,16 @@ impl State {
 
     fn hold(&mut self, drawn: Rc<MessageLog>) {
         // An empty log has no row that could move.
-        if self.log_view.still.is_none() && drawn.kept() > 0 {
-            self.log_view.still = Some(Still {
+        if self.log_view.held.is_none() && drawn.kept() > 0 {
+            self.log_view.held = Some(HeldLog {
                 log: drawn,
                 is_paused: false,
             });
         }
     }
 
-    fn sign(&mut self, at: f64, sign: &Sign<'_>) {
-        Rc::make_mut(&mut self.failovers).hear(at, sign);
+    fn observe(&mut self, at: f64, observation: &Observation<'_>) {
+        Rc::make_mut(&mut self.failovers).observe(at, observation);
     }
 }
 
@@ -400,7 +400,7 @@ mod tests {
 
     /// A page with the link `?subscribe=a,b/%23`.
     fn page() -> State {
-        State::new(&Link::parse("?subscribe=a,b/%23"))
+        State::new(&ShareUrl::parse("?subscribe=a,b/%23"))
     }
 
     #[test]
@@ -416,7 +416,7 @@ mod tests {
             ..Subscription::default()
         }));
         let filters: Vec<String> = page
-            .link()
+            .share_url()
             .subscriptions
             .into_iter()
             .map(|it| it.topic_filter)
@@ -434,20 +434,20 @@ mod tests {
     fn a_log_that_somebody_points_at_stands_still_until_nobody_does() {
         let mut page = page();
         page.reduce(Action::HoldMessages(Some(Rc::clone(&page.messages))));
-        assert_eq!(page.log_view.still, None, "there is nothing to point at");
+        assert_eq!(page.log_view.held, None, "there is nothing to point at");
         log_of("a", &mut page);
         let drawn = Rc::clone(&page.messages);
         log_of("a", &mut page);
         page.reduce(Action::HoldMessages(Some(drawn)));
-        let still = |page: &State| page.log_view.still.as_ref().map(|it| it.log.received());
-        assert_eq!(still(&page), Some(1));
+        let held = |page: &State| page.log_view.held.as_ref().map(|it| it.log.received());
+        assert_eq!(held(&page), Some(1));
         page.reduce(Action::HoldMessages(Some(Rc::clone(&page.messages))));
-        assert_eq!(still(&page), Some(1));
+        assert_eq!(held(&page), Some(1));
         page.reduce(Action::PauseMessages(true));
         page.reduce(Action::HoldMessages(None));
-        assert_eq!(still(&page), Some(1), "it is paused");
+        assert_eq!(held(&page), Some(1), "it is paused");
         page.reduce(Action::PauseMessages(false));
-        assert_eq!(still(&page), None);
+        assert_eq!(held(&page), None);
     }
 
     #[test]
@@ -461,7 +461,7 @@ mod tests {
         page.reduce(Action::Show(View::Topics));
         page.reduce(Action::Show(View::Messages));
         assert_eq!(page.log_view, before);
-        assert_eq!(page.link().search, "x");
+        assert_eq!(page.share_url().search, "x");
         page.reduce(Action::ClearMessages);
         assert_eq!(page.log_view.selected, None);
         assert!(page.messages.is_cleared() && page.topics.get().topics() == 1);
@@ -479,7 +479,7 @@ mod tests {
         };
         page.reduce(Action::Dropped(0.0, dropped(3)));
         page.reduce(Action::Dropped(1_000.0, dropped(25_097)));
-        let events: Vec<String> = page.events.newest_first().map(|it| it.words()).collect();
+        let events: Vec<String> = page.events.newest_first().map(|it| it.sentence()).collect();
         assert_eq!(
             events,
             ["Dropped 25,094 messages for oven in the last second: its queue is full."]

@@ -9,7 +9,7 @@ use yew::platform::spawn_local;
 use yew::prelude::*;
 
 use crate::app::store::Store;
-use crate::browser::dom;
+use crate::browser::time;
 use crate::state::Action;
 use crate::state::retained::PAYLOAD_BYTES;
 use crate::state::share_url::View;
@@ -62,7 +62,7 @@ pub(crate) fn use_retained(dispatch: Callback<Action>) {
                 };
                 let pause_ms = reached.as_ref().map_or(INTERVAL_MS, |_| PAGE_GAP_MS);
                 after = reached;
-                dom::pause(pause_ms).await;
+                time::pause(pause_ms).await;
             }
         });
         move || is_wanted.set(false)
@@ -73,16 +73,16 @@ pub(crate) fn use_retained(dispatch: Callback<Action>) {
 #[hook]
 pub(crate) fn use_drops(store: &Store, view: View) {
     let bus = use_bus();
-    let heard = use_mut_ref(|| (0, f64::NEG_INFINITY));
+    let last_message = use_mut_ref(|| (0, f64::NEG_INFINITY));
     let is_asking = use_memo((), |()| Cell::new(false));
     let store = store.clone();
-    dom::use_interval(Some(INTERVAL_MS), move || {
-        let now = dom::now_ms();
-        let mut heard = heard.borrow_mut();
-        if heard.0 != store.received() {
-            *heard = (store.received(), now);
+    time::use_interval(Some(INTERVAL_MS), move || {
+        let now = time::now_ms();
+        let mut last_message = last_message.borrow_mut();
+        if last_message.0 != store.received() {
+            *last_message = (store.received(), now);
         }
-        let is_busy = now - heard.1 < QUIET_MS;
+        let is_busy = now - last_message.1 < QUIET_MS;
         if (!is_busy && view != View::Performance) || is_asking.replace(true) {
             return;
         }
@@ -91,7 +91,7 @@ pub(crate) fn use_drops(store: &Store, view: View) {
             let answer = bus.ask(Question::Dropped).await;
             is_asking.set(false);
             if let Ok(Answer::Dropped { drops }) = answer {
-                store.dispatch(Action::Dropped(dom::unix_ms(), drops));
+                store.dispatch(Action::Dropped(time::unix_ms(), drops));
             }
         });
     });

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use std::rc::Rc;
 use tabmq_worker::api::Message;
 
-use crate::browser::dom;
+use crate::browser::{files, time};
 use crate::labels;
 use crate::state::events::EventLog;
 
@@ -22,21 +22,21 @@ pub(crate) async fn messages(messages: &[Rc<Message>], done: impl Fn(usize)) {
             .collect();
         parts.push(lines);
         done((step + 1) * STEP * 100 / (messages.len() + STEP));
-        dom::next_task().await;
+        time::next_task().await;
     }
-    dom::save("messages.jsonl", "application/jsonl", &parts);
+    files::save("messages.jsonl", "application/jsonl", &parts);
 }
 
 /// Writes the events into a file.
 pub(crate) fn events(log: &EventLog) {
-    let lines = log.oldest_first().map(|heard| {
+    let lines = log.oldest_first().map(|logged| {
         let event = json!({
-            "at": dom::iso_time(heard.event.at.as_ms()),
-            "event": heard.words(),
+            "at": time::iso_time(logged.event.at.as_ms()),
+            "event": logged.sentence(),
         });
         event.to_string() + "\n"
     });
-    dom::save("events.jsonl", "application/jsonl", &[lines.collect()]);
+    files::save("events.jsonl", "application/jsonl", &[lines.collect()]);
 }
 
 /// A message as an object: its payload as text if it is UTF-8, else as `payload_base64`.

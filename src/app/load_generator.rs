@@ -7,7 +7,7 @@ use tabmq_worker::api::{Message, Publication, QoS, Subscription};
 use tabmq_worker::{Client, Frame, Subscriber};
 use yew::platform::spawn_local;
 
-use crate::browser::dom;
+use crate::browser::time;
 use crate::state::load_run::{Plan, Run};
 use crate::state::numbered_stream::{Latency, Totals};
 
@@ -37,7 +37,7 @@ pub(crate) struct Progress {
     pub(crate) is_running: bool,
     pub(crate) seconds: f64,
     pub(crate) totals: Totals,
-    pub(crate) on_their_way: usize,
+    pub(crate) in_transit: usize,
     /// What the broker had dropped for other clients when the run began.
     pub(crate) dropped_before: u64,
 }
@@ -93,7 +93,7 @@ impl LoadGenerator {
             if inner.runs.get() == number {
                 inner
                     .run
-                    .replace(Some(Run::begin(plan, number, dom::now_ms())));
+                    .replace(Some(Run::begin(plan, number, time::now_ms())));
                 inner.tick.ask();
             }
         });
@@ -101,7 +101,7 @@ impl LoadGenerator {
 
     pub(crate) fn stop(&self) {
         if let Some(run) = &mut *self.0.run.borrow_mut() {
-            run.stop(dom::now_ms());
+            run.stop(time::now_ms());
         }
     }
 
@@ -110,9 +110,9 @@ impl LoadGenerator {
         run.as_ref().map(|run| Progress {
             plan: run.plan.clone(),
             is_running: run.is_running(),
-            seconds: run.seconds(dom::now_ms()),
+            seconds: run.seconds(time::now_ms()),
             totals: run.stream.totals(),
-            on_their_way: run.stream.on_their_way(),
+            in_transit: run.stream.in_transit(),
             dropped_before: self.0.dropped_before.get(),
         })
     }
@@ -147,7 +147,7 @@ impl Inner {
     }
 
     fn tick(self: &Rc<Self>) {
-        let now = dom::now_ms();
+        let now = time::now_ms();
         let topic = self.topic();
         let mut publications = Vec::new();
         let is_through = {
@@ -164,7 +164,7 @@ impl Inner {
                 publications.push((run.number, number, publication));
             }
             run.stream.settle(now);
-            !run.is_running() && run.stream.on_their_way() == 0
+            !run.is_running() && run.stream.in_transit() == 0
         };
         for (run, number, publication) in publications {
             self.publish(run, number, publication);
@@ -193,7 +193,7 @@ impl Inner {
             return;
         };
         if is_acknowledged {
-            run.stream.acknowledge(dom::now_ms(), number);
+            run.stream.acknowledge(time::now_ms(), number);
         } else {
             run.stream.fail(number);
         }
@@ -203,7 +203,7 @@ impl Inner {
         if let Some(run) = &mut *self.run.borrow_mut()
             && let Some(number) = run.number_of(&message.payload)
         {
-            run.stream.arrive(dom::now_ms(), number);
+            run.stream.arrive(time::now_ms(), number);
         }
     }
 }

@@ -7,7 +7,7 @@ use tabmq_worker::{BusHandle, BusStatus, Client, Fault, TabId};
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-use crate::browser::dom;
+use crate::browser::{address, time};
 use crate::state::Action;
 
 /// How long a frozen worker does nothing. The others wait for a second at most.
@@ -18,7 +18,7 @@ const THAW_MS: u32 = 500;
 
 /// What a tab can be told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum RemoteCommand {
     /// Closes, as by its cross.
     Close,
     /// Its worker ends without a goodbye, as in a crash.
@@ -27,7 +27,7 @@ pub(crate) enum Order {
     Freeze,
 }
 
-impl Order {
+impl RemoteCommand {
     pub(crate) const ALL: [Self; 3] = [Self::Close, Self::Crash, Self::Freeze];
 
     pub(crate) fn name(self) -> &'static str {
@@ -40,16 +40,16 @@ impl Order {
 
     fn carry_out(self, bus: &BusHandle, dispatch: &Callback<Action>) {
         match self {
-            Self::Close => dom::close(),
+            Self::Close => address::close(),
             Self::Crash => bus.cause(Fault::Crash),
             Self::Freeze => {
                 bus.cause(Fault::Hang { ms: FREEZE_MS });
                 // The worker says nothing meanwhile, so the page has to know that what it said before is no longer so.
-                let until = dom::unix_ms() + f64::from(FREEZE_MS);
+                let until = time::unix_ms() + f64::from(FREEZE_MS);
                 dispatch.emit(Action::Frozen(Some(until)));
                 let dispatch = dispatch.clone();
                 spawn_local(async move {
-                    dom::pause(FREEZE_MS + THAW_MS).await;
+                    time::pause(FREEZE_MS + THAW_MS).await;
                     dispatch.emit(Action::Frozen(None));
                 });
             }
@@ -75,15 +75,20 @@ fn topic(tab: TabId) -> String {
 }
 
 /// Gives a tab an order.
-pub(crate) fn give(client: &Client, tab: TabId, order: Order, dispatch: &Callback<Action>) {
+pub(crate) fn send(
+    client: &Client,
+    tab: TabId,
+    command: RemoteCommand,
+    dispatch: &Callback<Action>,
+) {
     let bus = client.bus();
     if bus.tab_id() == Some(tab) {
-        return order.carry_out(bus, dispatch);
+        return command.carry_out(bus, dispatch);
     }
     // Whether it was carried out is seen in the roster.
     drop(client.publish(Publication {
         topic: topic(tab),
-        payload: order.name().into(),
+        payload: command.name().into(),
         qos: QoS::AtLeastOnce,
         ..Publication::default()
     }));
@@ -91,7 +96,7 @@ pub(crate) fn give(client: &Client, tab: TabId, order: Order, dispatch: &Callbac
 
 /// Carries out what this tab is told to do.
 #[hook]
-pub(crate) fn use_orders(dispatch: &Callback<Action>) {
+pub(crate) fn use_remote_commands(dispatch: &Callback<Action>) {
     let (bus, client, status) = (use_bus(), use_client(), use_bus_status());
     let tab = match status {
         BusStatus::Open(tab) => Some(tab),
@@ -107,10 +112,10 @@ pub(crate) fn use_orders(dispatch: &Callback<Action>) {
             };
             let (bus, dispatch) = (bus.clone(), dispatch.clone());
             client.subscribe(wanted, move |message| {
-                let mut orders = Order::ALL.into_iter();
-                let order = orders.find(|order| order.name().as_bytes() == message.payload);
-                if let Some(order) = order {
-                    order.carry_out(&bus, &dispatch);
+                let mut commands = RemoteCommand::ALL.into_iter();
+                let command = commands.find(|command| command.name().as_bytes() == message.payload);
+                if let Some(command) = command {
+                    command.carry_out(&bus, &dispatch);
                 }
             })
         });

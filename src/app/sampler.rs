@@ -8,14 +8,14 @@ use yew::prelude::*;
 
 use crate::app::load_generator::LoadGenerator;
 use crate::app::store::Store;
-use crate::browser::dom;
+use crate::browser::time;
 use crate::state::Action;
 use crate::state::samples::{BrokerSample, Sample};
 use crate::state::share_url::View;
 
 const INTERVAL_MS: u32 = 1_000;
 
-/// What was counted when the last sample was taken, at a time of [`dom::now_ms`].
+/// What was counted when the last sample was taken, at a time of [`time::now_ms`].
 #[derive(Clone, Copy, Debug)]
 struct Counted {
     at: f64,
@@ -31,10 +31,10 @@ pub(crate) fn use_samples(store: &Store, load: &Rc<LoadGenerator>, view: View) {
     let answer = use_answer(question, INTERVAL_MS);
     let counted = use_mut_ref(|| None::<Counted>);
     let (store, load) = (store.clone(), Rc::clone(load));
-    dom::use_interval(Some(INTERVAL_MS), move || {
+    time::use_interval(Some(INTERVAL_MS), move || {
         let progress = load.progress();
         let now = Counted {
-            at: dom::now_ms(),
+            at: time::now_ms(),
             received: store.received(),
             published: progress.map_or(0, |it| it.totals.sent),
             worked_ms: store.worked_ms(),
@@ -46,7 +46,7 @@ pub(crate) fn use_samples(store: &Store, load: &Rc<LoadGenerator>, view: View) {
         let seconds = (now.at - before.at) / 1e3;
         let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
         store.dispatch(Action::Sample(Sample {
-            at: dom::unix_ms() / 1e3,
+            at: time::unix_ms() / 1e3,
             received: rate(now.received, before.received),
             published: rate(now.published, before.published),
             latency,

@@ -10,8 +10,8 @@ use yew::platform::spawn_local;
 use yew::prelude::*;
 
 use crate::app::remote_commands;
-use crate::browser::dom;
-use crate::state::share_url::Link;
+use crate::browser::time;
+use crate::state::share_url::ShareUrl;
 use crate::state::{Action, State};
 
 /// The state of the page. Clones share it.
@@ -24,7 +24,7 @@ struct Shared {
     view: RefCell<Option<Box<dyn Fn()>>>,
     /// To every event and every message, in their order: a log leaves nothing out.
     listening: OnceCell<[Listening; 3]>,
-    /// When the page was drawn last, at a time of [`dom::now_ms`].
+    /// When the page was drawn last, at a time of [`time::now_ms`].
     drawn_at: Cell<f64>,
     /// Messages that have come since.
     undrawn: Cell<u32>,
@@ -36,7 +36,7 @@ struct Shared {
     worker: Cell<Option<WorkerReport>>,
 }
 
-/// What a worker has told of its work, at a time of [`dom::now_ms`].
+/// What a worker has told of its work, at a time of [`time::now_ms`].
 #[derive(Clone, Copy, Debug)]
 struct WorkerReport {
     at: f64,
@@ -56,11 +56,11 @@ const FLOOD_INTERVAL_MS: f64 = 100.0;
 const REPORT_MS: f64 = 12_000.0;
 
 impl Store {
-    fn new(link: &Link, client: &Client) -> Self {
+    fn new(share_url: &ShareUrl, client: &Client) -> Self {
         let store = Self(Rc::new_cyclic(|weak: &Weak<Shared>| {
             let weak = weak.clone();
             Shared {
-                state: RefCell::new(Rc::new(State::new(link))),
+                state: RefCell::new(Rc::new(State::new(share_url))),
                 frame: Frame::new(move || {
                     if let Some(shared) = weak.upgrade() {
                         Self(shared).draw();
@@ -91,7 +91,7 @@ impl Store {
                 Notice::Refused(problem) => dispatch(&noticed, Action::Refused(problem.clone())),
                 Notice::Stats(stats) => {
                     if let Some(shared) = noticed.upgrade() {
-                        shared.hear_worker(stats.worked_us);
+                        shared.on_worker_report(stats.worked_us);
                     }
                     dispatch(&noticed, Action::Resent(stats.resent));
                 }
@@ -109,7 +109,7 @@ impl Store {
                 }
             }),
             client.on_status(move |status| {
-                dispatch(&changed, Action::Status(status.clone(), dom::unix_ms()));
+                dispatch(&changed, Action::Status(status.clone(), time::unix_ms()));
             }),
         ];
         // The cell is empty: this is the only place that fills it.
@@ -118,7 +118,7 @@ impl Store {
     }
 
     pub(crate) fn dispatch(&self, action: Action) {
-        let began = dom::now_ms();
+        let began = time::now_ms();
         match action {
             Action::Message(_) => self.0.undrawn.set(self.0.undrawn.get() + 1),
             _ => self.0.is_urgent.set(true),
@@ -129,7 +129,7 @@ impl Store {
     }
 
     fn draw(&self) {
-        let began = dom::now_ms();
+        let began = time::now_ms();
         let is_flood = self.0.undrawn.get() >= FLOOD && !self.0.is_urgent.get();
         if is_flood && began - self.0.drawn_at.get() < FLOOD_INTERVAL_MS {
             return self.0.frame.ask();
@@ -158,19 +158,19 @@ impl Store {
     /// How busy the worker was lately, in percent, if it said so.
     pub(crate) fn worker_busy(&self) -> Option<f64> {
         let report = self.0.worker.get();
-        let report = report.filter(|it| it.at + REPORT_MS > dom::now_ms());
+        let report = report.filter(|it| it.at + REPORT_MS > time::now_ms());
         report.and_then(|it| it.busy_percent)
     }
 }
 
 impl Shared {
     fn worked(&self, began: f64) {
-        let worked = dom::now_ms() - began;
+        let worked = time::now_ms() - began;
         self.worked_ms.set(self.worked_ms.get() + worked);
     }
 
-    fn hear_worker(&self, worked_us: u64) {
-        let at = dom::now_ms();
+    fn on_worker_report(&self, worked_us: u64) {
+        let at = time::now_ms();
         let before = self.worker.get();
         // Another worker begins anew, and two reports at once tell nothing of the time between.
         let since = before.filter(|it| it.worked_us <= worked_us && at - it.at > 500.0);
@@ -194,9 +194,9 @@ impl PartialEq for Store {
 
 /// The store of a page that is about to do what its link says. It hears everything from its first drawing on.
 #[hook]
-pub(crate) fn use_store(link: &Link) -> Store {
+pub(crate) fn use_store(share_url: &ShareUrl) -> Store {
     let client = use_client();
-    let store = use_memo(client, |client| Store::new(link, client));
+    let store = use_memo(client, |client| Store::new(share_url, client));
     (*store).clone()
 }
 

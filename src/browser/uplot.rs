@@ -24,7 +24,7 @@ extern "C" {
 
 /// How a plot looks, in what a canvas understands: it knows no custom properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct Style {
     /// Of the numbers at the axes.
     pub(crate) ink: String,
     pub(crate) grid: String,
@@ -61,7 +61,7 @@ pub(crate) struct Size {
 }
 
 /// How numbers become words.
-pub(crate) struct Words {
+pub(crate) struct Labels {
     /// At the axis of values.
     pub(crate) value_tick: Box<dyn Fn(f64) -> String>,
     /// At the axis of time: Unix seconds, and those from one tick to the next.
@@ -74,11 +74,11 @@ pub(crate) struct Words {
 pub(crate) struct Plot {
     uplot: UPlot,
     series: usize,
-    called: Option<Called>,
+    callbacks: Option<Callbacks>,
 }
 
 /// What uPlot calls.
-struct Called {
+struct Callbacks {
     value_ticks: Closure<ValueTicks>,
     time_ticks: Closure<TimeTicks>,
     legend: Closure<Legend>,
@@ -100,17 +100,17 @@ impl Plot {
         lines: impl ExactSizeIterator<Item = Line<'a>> + Clone,
         size: Size,
         is_logarithmic: bool,
-        look: &Look,
-        words: Words,
+        style: &Style,
+        labels: Labels,
     ) -> Option<Self> {
-        let called = Called::of(words);
+        let callbacks = Callbacks::of(labels);
         let count = lines.len();
-        let options = options(lines, size, is_logarithmic, look, &called);
+        let options = options(lines, size, is_logarithmic, style, &callbacks);
         let uplot = UPlot::new(&options, &table(&[], &[], count), place).ok()?;
         Some(Self {
             uplot,
             series: count,
-            called: Some(called),
+            callbacks: Some(callbacks),
         })
     }
 
@@ -133,18 +133,18 @@ impl Drop for Plot {
         // It is out of the page's reach in any case.
         let _ = self.uplot.destroy();
         // It draws in a microtask, and one that is under way must not find its functions gone.
-        let called = self.called.take();
-        yew::platform::spawn_local(async move { drop(called) });
+        let callbacks = self.callbacks.take();
+        yew::platform::spawn_local(async move { drop(callbacks) });
     }
 }
 
-impl Called {
-    fn of(words: Words) -> Self {
-        let Words {
+impl Callbacks {
+    fn of(labels: Labels) -> Self {
+        let Labels {
             value_tick,
             time_tick,
             legend,
-        } = words;
+        } = labels;
         Self {
             value_ticks: Closure::new(move |_uplot, ticks: Array| each_number(&ticks, &value_tick)),
             time_ticks: Closure::new(move |_uplot, ticks: Array, _axis, _space, step: JsValue| {
@@ -161,11 +161,11 @@ impl Called {
 
 /// What it leaves out at a logarithmic axis is null.
 fn each_number(ticks: &Array, word: impl Fn(f64) -> String) -> Array {
-    let words = ticks.iter().map(|tick| match tick.as_f64() {
+    let labels = ticks.iter().map(|tick| match tick.as_f64() {
         Some(tick) => word(tick).into(),
         None => JsValue::NULL,
     });
-    words.collect()
+    labels.collect()
 }
 
 fn index(value: &JsValue) -> Option<usize> {
@@ -176,12 +176,12 @@ fn options<'a>(
     lines: impl Iterator<Item = Line<'a>> + Clone,
     size: Size,
     is_logarithmic: bool,
-    look: &Look,
-    called: &Called,
+    style: &Style,
+    callbacks: &Callbacks,
 ) -> Object {
-    let legend = called.legend.as_ref();
+    let legend = callbacks.legend.as_ref();
     let time = object([("label", "time".into()), ("value", legend.clone())]);
-    let series = lines.clone().zip(&look.colours).enumerate();
+    let series = lines.clone().zip(&style.colours).enumerate();
     let series = series.map(|(index, (line, colour))| {
         let series = object([
             ("label", line.name.into()),
@@ -201,25 +201,25 @@ fn options<'a>(
     });
     let series: Array = std::iter::once(time).chain(series).collect();
     let axis = |values: &JsValue, room: u32| {
-        let lines = || object([("stroke", look.grid.as_str().into()), ("width", 1.into())]);
+        let lines = || object([("stroke", style.grid.as_str().into()), ("width", 1.into())]);
         object([
-            ("stroke", look.ink.as_str().into()),
-            ("font", look.font.as_str().into()),
+            ("stroke", style.ink.as_str().into()),
+            ("font", style.font.as_str().into()),
             ("grid", lines().into()),
             ("ticks", lines().into()),
             ("size", room.into()),
             ("values", values.clone()),
         ])
     };
-    let times = axis(called.time_ticks.as_ref(), 32);
+    let times = axis(callbacks.time_ticks.as_ref(), 32);
     // The least distance between two of its numbers, so that none lies upon the next.
-    let letter = look.font.split("px").next().and_then(|it| it.parse().ok());
+    let letter = style.font.split("px").next().and_then(|it| it.parse().ok());
     set(
         &times,
         "space",
         &(letter.unwrap_or(12) * TIME_LETTERS).into(),
     );
-    let axes = Array::of2(&times, &axis(called.value_ticks.as_ref(), 64));
+    let axes = Array::of2(&times, &axis(callbacks.value_ticks.as_ref(), 64));
     // 1 is linear, 3 logarithmic.
     let distribution = if is_logarithmic { 3 } else { 1 };
     let scales = object([("y", object([("distr", distribution.into())]).into())]);

@@ -2,7 +2,7 @@
 
 use yew::prelude::*;
 
-use crate::browser::dom;
+use crate::browser::address;
 use crate::labels;
 use crate::state::Action;
 
@@ -37,7 +37,7 @@ pub(super) struct OfflineProps {
 /// The worker has ended: nothing works without it.
 #[component]
 pub(super) fn Offline(props: &OfflineProps) -> Html {
-    let reload = Callback::from(|_: MouseEvent| dom::reload());
+    let reload = Callback::from(|_: MouseEvent| address::reload());
     html! {
         <div class="offline" role="alert" data-testid="error">
             <p>

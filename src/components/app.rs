@@ -21,44 +21,44 @@ use super::tabs::Tabs;
 use super::topic_tree::TopicTree;
 use crate::app::broker_polling::use_drops;
 use crate::app::load_generator::LoadGenerator;
-use crate::app::remote_commands::use_orders;
+use crate::app::remote_commands::use_remote_commands;
 use crate::app::sampler::use_samples;
 use crate::app::store::{use_state_of, use_store};
-use crate::browser::dom;
 use crate::browser::favicon;
+use crate::browser::{address, dom, focus};
 use crate::labels;
 use crate::labels::Halt;
-use crate::state::share_url::{Link, View, is_grantable};
+use crate::state::share_url::{ShareUrl, View, is_grantable};
 use crate::state::{Action, State};
 
 #[derive(PartialEq, Properties)]
 pub(crate) struct AppProps {
-    pub(crate) link: Link,
+    pub(crate) share_url: ShareUrl,
 }
 
 /// The whole page, on the channel of its link.
 #[component]
 pub(crate) fn App(props: &AppProps) -> Html {
     html! {
-        <BusProvider options={props.link.bus_options()} connect={props.link.connect_options()}>
-            <Page link={props.link.clone()} />
+        <BusProvider options={props.share_url.bus_options()} connect={props.share_url.connect_options()}>
+            <Page share_url={props.share_url.clone()} />
         </BusProvider>
     }
 }
 
 #[component]
 fn Page(props: &AppProps) -> Html {
-    let store = use_store(&props.link);
+    let store = use_store(&props.share_url);
     let state = use_state_of(&store);
     let shared_client = use_client();
     let load = use_memo(shared_client, |client| {
         LoadGenerator::new(client.clone(), "load")
     });
-    let told_role = use_role();
+    let reported_role = use_role();
     use_samples(&store, &load, state.view);
     use_drops(&store, state.view);
     let dispatch = use_callback(store, |action: Action, store| store.dispatch(action));
-    use_orders(&dispatch);
+    use_remote_commands(&dispatch);
     let bus = use_bus_status();
     let is_offline = matches!(bus, BusStatus::Failed(_));
     let halt = match state.frozen_until {
@@ -69,23 +69,23 @@ fn Page(props: &AppProps) -> Html {
     // What was the broker and does nothing now is none.
     let role = match halt {
         Some(_) => Role::Waiting,
-        None => told_role,
+        None => reported_role,
     };
     let badge = labels::badge(role, halt);
     let title = labels::title(badge, state.view, &state.channel);
     use_effect_with((role, title), |(role, title)| {
         dom::show_title(title, &favicon::data_url(*role));
     });
-    let link = state.link();
-    use_effect_with((link.query(), state.view), |(query, view)| {
+    let share_url = state.share_url();
+    use_effect_with((share_url.query(), state.view), |(query, view)| {
         // Each view is an entry of its own in the history. After Back, the address is there before the view.
-        let is_another_view = Link::parse(&dom::query()).view != *view;
-        dom::show_query(query, is_another_view);
+        let is_another_view = ShareUrl::parse(&address::query()).view != *view;
+        address::show_query(query, is_another_view);
     });
     let moved = use_callback(dispatch.clone(), |(), dispatch| {
-        dispatch.emit(Action::Show(Link::parse(&dom::query()).view));
+        dispatch.emit(Action::Show(ShareUrl::parse(&address::query()).view));
     });
-    dom::use_history(moved);
+    address::use_history(moved);
 
     let client = use_client_status();
     let tab_id = match bus {
@@ -102,22 +102,22 @@ fn Page(props: &AppProps) -> Html {
     let open_sheet = use_callback(sheet.setter(), |_: MouseEvent, sheet| sheet.set(true));
     let close_sheet = use_callback((sheet.setter(), opener.clone()), |(), (sheet, opener)| {
         sheet.set(false);
-        dom::focus(opener);
+        focus::focus(opener);
     });
     html! {
         <>
-            <Header link={link.clone()} {tab_id} {badge} left_out={left_out_of_link(&state)} dispatch={dispatch.clone()} />
+            <Header share_url={share_url.clone()} {tab_id} {badge} left_out={left_out_of_link(&state)} dispatch={dispatch.clone()} />
             <main class="page" data-view={view.name()}>
                 <div class="column column-bus">
                     <Tabs
-                        link={link.clone().for_another_tab()}
+                        share_url={share_url.clone().for_another_tab()}
                         bus={bus.clone()}
                         is_frozen={halt == Some(Halt::Frozen)}
                         failovers={state.failovers.seen()}
                         dispatch={dispatch.clone()}
                     />
                     <Connection
-                        {link}
+                        {share_url}
                         {status}
                         {status_words}
                         can_connect={tab_id.is_some()}

@@ -9,8 +9,8 @@ use wasm_bindgen::closure::Closure;
 use web_sys::{CssStyleDeclaration, HtmlElement, MediaQueryList, ResizeObserver, Window};
 use yew::prelude::*;
 
-use crate::browser::dom;
-use crate::browser::uplot::{self, Line, Look, Plot, Shape, Size, Words};
+use crate::browser::uplot::{self, Labels, Line, Plot, Shape, Size, Style};
+use crate::browser::{dom, time};
 use crate::labels;
 
 /// Height in pixels of the style sheet, without the legend.
@@ -25,13 +25,13 @@ pub(super) struct SeriesSpec {
     pub(super) name: Rc<str>,
     /// Which of the style sheet's colours it has: `--colour-0` and so on.
     pub(super) colour: u8,
-    pub(super) reading: Reading,
+    pub(super) value_kind: ValueKind,
     pub(super) axis: Axis,
 }
 
 /// How a value is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(super) enum ValueKind {
     Number,
     /// 1 is on, 0 is off, and nothing is in between.
     OnOff,
@@ -51,7 +51,7 @@ impl SeriesSpec {
         Self {
             name: name.into(),
             colour,
-            reading: Reading::Number,
+            value_kind: ValueKind::Number,
             axis: Axis::Shared,
         }
     }
@@ -59,9 +59,9 @@ impl SeriesSpec {
     fn line(&self) -> Line<'_> {
         Line {
             name: &self.name,
-            shape: match self.reading {
-                Reading::Number => Shape::Straight,
-                Reading::OnOff => Shape::Steps,
+            shape: match self.value_kind {
+                ValueKind::Number => Shape::Straight,
+                ValueKind::OnOff => Shape::Steps,
             },
             is_on_own_scale: self.axis == Axis::Own,
         }
@@ -105,26 +105,26 @@ impl PartialEq for ChartProps {
 #[component]
 pub(super) fn Chart(props: &ChartProps) -> Html {
     let place = use_node_ref();
-    let drawing = use_mut_ref(|| None::<Drawing>);
+    let plot_handle = use_mut_ref(|| None::<PlotHandle>);
     let missing = use_state(|| None::<Missing>);
     {
-        let (place, drawing, missing) = (place.clone(), drawing.clone(), missing.clone());
-        let kind = Kind {
+        let (place, plot_handle, missing) = (place.clone(), plot_handle.clone(), missing.clone());
+        let spec = PlotSpec {
             series: Rc::clone(&props.series),
             unit: props.unit.clone(),
             is_logarithmic: props.is_logarithmic,
         };
-        use_effect_with(kind, move |kind| {
+        use_effect_with(spec, move |spec| {
             let place = place.cast::<HtmlElement>();
             let missing = move |why| missing.set(Some(why));
-            drawing.replace(place.map(|place| Drawing::new(place, kind.clone(), missing)));
-            move || drop(drawing.take())
+            plot_handle.replace(place.map(|place| PlotHandle::new(place, spec.clone(), missing)));
+            move || drop(plot_handle.take())
         });
     }
     let data = Rc::clone(&props.data);
     use_effect(move || {
-        if let Some(drawing) = &*drawing.borrow() {
-            drawing.show(data);
+        if let Some(plot_handle) = &*plot_handle.borrow() {
+            plot_handle.show(data);
         }
     });
 
@@ -162,7 +162,7 @@ pub(super) fn Chart(props: &ChartProps) -> Html {
 
 /// The values as a table, which is seen only where the chart is not.
 fn table(props: &ChartProps, summaries: &[Summary], is_seen: bool) -> Html {
-    let cell = |of: &Summary, value: Option<f64>| html! { <td>{ read(value, of.reading, &props.unit) }</td> };
+    let cell = |of: &Summary, value: Option<f64>| html! { <td>{ read(value, of.value_kind, &props.unit) }</td> };
     html! {
         <div class={if is_seen { "chart-values" } else { "chart-values chart-unseen" }}>
             <table>
@@ -198,17 +198,17 @@ enum Missing {
 
 /// What a plot is made for; another kind takes another plot.
 #[derive(Clone, Debug, PartialEq)]
-struct Kind {
+struct PlotSpec {
     series: Rc<[SeriesSpec]>,
     unit: AttrValue,
     is_logarithmic: bool,
 }
 
 /// A chart in the page. It ends with this.
-struct Drawing {
+struct PlotHandle {
     shared: Rc<Shared>,
     /// Anything that may change how it looks: the width, the colours, uPlot that is loaded at last.
-    look_again: Closure<dyn Fn()>,
+    on_change: Closure<dyn Fn()>,
     width: Option<ResizeObserver>,
     scheme: Option<MediaQueryList>,
     window: Option<Window>,
@@ -216,7 +216,7 @@ struct Drawing {
 
 struct Shared {
     place: HtmlElement,
-    kind: Kind,
+    spec: PlotSpec,
     frame: Frame,
     data: Rc<RefCell<Rc<ChartData>>>,
     drawn: RefCell<Option<Drawn>>,
@@ -227,19 +227,19 @@ struct Shared {
 /// What is there to see.
 struct Drawn {
     plot: Plot,
-    look: Look,
+    style: Style,
     size: Size,
     data: Rc<ChartData>,
 }
 
-impl Drawing {
+impl PlotHandle {
     /// `missing` is called if there will be nothing to see.
-    fn new(place: HtmlElement, kind: Kind, missing: impl Fn(Missing) + 'static) -> Self {
+    fn new(place: HtmlElement, spec: PlotSpec, missing: impl Fn(Missing) + 'static) -> Self {
         let shared = Rc::new_cyclic(|weak: &Weak<Shared>| {
             let weak = weak.clone();
             Shared {
                 place,
-                kind,
+                spec,
                 frame: Frame::new(move || {
                     if let Some(shared) = weak.upgrade() {
                         shared.draw();
@@ -252,12 +252,12 @@ impl Drawing {
             }
         });
         let looking = Rc::downgrade(&shared);
-        let look_again = Closure::<dyn Fn()>::new(move || {
+        let on_change = Closure::<dyn Fn()>::new(move || {
             if let Some(shared) = looking.upgrade() {
                 shared.frame.ask();
             }
         });
-        let callback = look_again.as_ref().unchecked_ref();
+        let callback = on_change.as_ref().unchecked_ref();
         // Whatever is not there is not listened to; the chart is drawn all the same.
         let width = ResizeObserver::new(callback).ok();
         if let Some(width) = &width {
@@ -276,7 +276,7 @@ impl Drawing {
         shared.frame.ask();
         Self {
             shared,
-            look_again,
+            on_change,
             width,
             scheme,
             window,
@@ -289,9 +289,9 @@ impl Drawing {
     }
 }
 
-impl Drop for Drawing {
+impl Drop for PlotHandle {
     fn drop(&mut self) {
-        let callback = self.look_again.as_ref().unchecked_ref();
+        let callback = self.on_change.as_ref().unchecked_ref();
         if let Some(width) = &self.width {
             width.disconnect();
         }
@@ -315,13 +315,13 @@ impl Shared {
             width,
             height: HEIGHT,
         };
-        let look = self.look();
+        let style = self.style();
         let data = Rc::clone(&self.data.borrow());
         let mut drawn = self.drawn.borrow_mut();
-        if drawn.as_ref().is_none_or(|it| it.look != look) {
+        if drawn.as_ref().is_none_or(|it| it.style != style) {
             // One after the other, or both would be in the page.
             drop(drawn.take());
-            *drawn = self.begin(size, look);
+            *drawn = self.begin(size, style);
         }
         let Some(drawn) = &mut *drawn else {
             return;
@@ -337,23 +337,23 @@ impl Shared {
     }
 
     /// A plot without values yet, or nothing if uPlot is not there.
-    fn begin(&self, size: Size, look: Look) -> Option<Drawn> {
+    fn begin(&self, size: Size, style: Style) -> Option<Drawn> {
         let plot = uplot::is_loaded().then(|| {
-            let lines = self.kind.series.iter().map(SeriesSpec::line);
-            let is_logarithmic = self.kind.is_logarithmic;
+            let lines = self.spec.series.iter().map(SeriesSpec::line);
+            let is_logarithmic = self.spec.is_logarithmic;
             Plot::new(
                 &self.place,
                 lines,
                 size,
                 is_logarithmic,
-                &look,
+                &style,
                 self.words(),
             )
         });
         match plot {
             Some(Some(plot)) => Some(Drawn {
                 plot,
-                look,
+                style,
                 size,
                 data: Rc::default(),
             }),
@@ -370,7 +370,7 @@ impl Shared {
         }
     }
 
-    fn look(&self) -> Look {
+    fn style(&self) -> Style {
         let window = web_sys::window();
         let style = window.and_then(|it| it.get_computed_style(&self.place).ok().flatten());
         let value = |name: &str| {
@@ -378,8 +378,8 @@ impl Shared {
             let value = style.as_ref().and_then(value).unwrap_or_default();
             value.trim().to_owned()
         };
-        let colours = self.kind.series.iter();
-        Look {
+        let colours = self.spec.series.iter();
+        Style {
             ink: value("--ink-soft"),
             grid: value("--line"),
             font: font(&value("font-size"), &value("font-family")),
@@ -389,12 +389,12 @@ impl Shared {
         }
     }
 
-    fn words(&self) -> Words {
-        let unit = self.kind.unit.clone();
+    fn words(&self) -> Labels {
+        let unit = self.spec.unit.clone();
         let tick_unit = unit.clone();
         let data = Rc::clone(&self.data);
-        let series = Rc::clone(&self.kind.series);
-        Words {
+        let series = Rc::clone(&self.spec.series);
+        Labels {
             value_tick: Box::new(move |value| tick(value, &tick_unit)),
             time_tick: Box::new(time_tick),
             // Without a pointer, the legend tells what is the latest.
@@ -405,8 +405,10 @@ impl Shared {
                 match line.checked_sub(1) {
                     None => at(&data.x).map_or(NONE.to_owned(), |it| time_tick(it, 1.0)),
                     Some(line) => {
-                        let reading = series.get(line).map_or(Reading::Number, |it| it.reading);
-                        read(data.series.get(line).and_then(at), reading, &unit)
+                        let value_kind = series
+                            .get(line)
+                            .map_or(ValueKind::Number, |it| it.value_kind);
+                        read(data.series.get(line).and_then(at), value_kind, &unit)
                     }
                 }
             }),
@@ -433,7 +435,7 @@ const NONE: &str = "–";
 #[derive(Clone, Debug, PartialEq)]
 struct Summary {
     name: Rc<str>,
-    reading: Reading,
+    value_kind: ValueKind,
     latest: Option<f64>,
     min: Option<f64>,
     max: Option<f64>,
@@ -447,7 +449,7 @@ fn summaries(series: &[SeriesSpec], data: &ChartData) -> Vec<Summary> {
             let values = || all.iter().copied().filter(|value| value.is_finite());
             Summary {
                 name: Rc::clone(&series.name),
-                reading: series.reading,
+                value_kind: series.value_kind,
                 latest: values().next_back(),
                 min: values().min_by(f64::total_cmp),
                 max: values().max_by(f64::total_cmp),
@@ -464,7 +466,7 @@ fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
     };
     for Summary {
         name,
-        reading,
+        value_kind,
         latest,
         max,
         min: _,
@@ -473,8 +475,8 @@ fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
         words.push_str(&match (latest, max) {
             (Some(_), Some(_)) => format!(
                 " {name}: latest {}, max {}.",
-                bare(*latest, *reading, unit),
-                bare(*max, *reading, unit)
+                bare(*latest, *value_kind, unit),
+                bare(*max, *value_kind, unit)
             ),
             (_, None) | (None, _) => format!(" {name}: no values yet."),
         });
@@ -483,22 +485,22 @@ fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
 }
 
 /// A value without its unit, which was said before.
-fn bare(value: Option<f64>, reading: Reading, unit: &str) -> String {
-    match (reading, unit, value) {
-        (Reading::Number, BYTES | "", _) | (Reading::OnOff, ..) | (.., None) => {
-            read(value, reading, "")
+fn bare(value: Option<f64>, value_kind: ValueKind, unit: &str) -> String {
+    match (value_kind, unit, value) {
+        (ValueKind::Number, BYTES | "", _) | (ValueKind::OnOff, ..) | (.., None) => {
+            read(value, value_kind, "")
         }
-        (Reading::Number, _, Some(value)) => number(value),
+        (ValueKind::Number, _, Some(value)) => number(value),
     }
 }
 
 /// A value where there is room.
-fn read(value: Option<f64>, reading: Reading, unit: &str) -> String {
-    match (reading, value) {
-        (Reading::OnOff, Some(value)) if value.is_finite() => {
+fn read(value: Option<f64>, value_kind: ValueKind, unit: &str) -> String {
+    match (value_kind, value) {
+        (ValueKind::OnOff, Some(value)) if value.is_finite() => {
             labels::payload::on_or_off(value != 0.0).to_owned()
         }
-        (Reading::OnOff | Reading::Number, value) => with_unit(value, unit),
+        (ValueKind::OnOff | ValueKind::Number, value) => with_unit(value, unit),
     }
 }
 
@@ -585,7 +587,7 @@ fn grouped(digits: &str) -> String {
 
 /// A moment, as exact as the next one is near: `14:03`, `14:03:07`, `14:03:07.250`.
 fn time_tick(seconds: f64, step: f64) -> String {
-    let mut time = dom::time_of_day((seconds * 1e3).max(0.0).round() as u64);
+    let mut time = time::time_of_day((seconds * 1e3).max(0.0).round() as u64);
     if step >= 60.0 {
         time.truncate("14:03".len());
     } else if step >= 1.0 {
@@ -653,9 +655,9 @@ mod tests {
 
     #[test]
     fn what_is_on_or_off_is_read_so() {
-        assert_eq!(read(Some(1.0), Reading::OnOff, ""), "on");
-        assert_eq!(read(Some(0.0), Reading::OnOff, ""), "off");
-        assert_eq!(read(Some(f64::NAN), Reading::OnOff, ""), NONE);
+        assert_eq!(read(Some(1.0), ValueKind::OnOff, ""), "on");
+        assert_eq!(read(Some(0.0), ValueKind::OnOff, ""), "off");
+        assert_eq!(read(Some(f64::NAN), ValueKind::OnOff, ""), NONE);
     }
 
     #[test]

@@ -6,16 +6,16 @@ use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
 use super::fields::{Check, Field, QosSelect};
-use crate::browser::dom;
+use crate::browser::address;
 use crate::browser::form::Form;
 use crate::labels;
 use crate::state::Action;
 use crate::state::share_url;
-use crate::state::share_url::{DURABILITIES, Link, durability_name};
+use crate::state::share_url::{DURABILITIES, ShareUrl, durability_name};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct ConnectionProps {
-    pub(super) link: Link,
+    pub(super) share_url: ShareUrl,
     pub(super) status: &'static str,
     pub(super) status_words: String,
     /// Whether there is a worker on the channel that could.
@@ -27,12 +27,12 @@ pub(super) struct ConnectionProps {
 #[component]
 pub(super) fn Connection(props: &ConnectionProps) -> Html {
     let form = use_node_ref();
-    let join = use_callback(props.link.clone(), |event: SubmitEvent, set_up| {
+    let join = use_callback(props.share_url.clone(), |event: SubmitEvent, set_up| {
         event.prevent_default();
         if let Some(form) = submitted(&event) {
             let durability = form.text("durability");
-            dom::go(
-                &Link {
+            address::navigate(
+                &ShareUrl {
                     channel: form.text("channel"),
                     durability: share_url::durability(&durability).unwrap_or_default(),
                     ..set_up.clone()
@@ -87,7 +87,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
             <div class="connection-line">
                 <p class="status" role="status" data-testid="status" data-status={props.status}>
                     if props.status == "connected" {
-                        <span>{ &props.link.channel }</span>
+                        <span>{ &props.share_url.channel }</span>
                         { for props.status_words.split(" · ").map(|part| html! { <>{ " " }<span>{ "· " }{ part }</span></> }) }
                     } else {
                         { &props.status_words }
@@ -116,7 +116,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                     <Field label={labels::connection::CHANNEL}>
                         <input
                             name="channel"
-                            ~defaultValue={props.link.channel.clone()}
+                            ~defaultValue={props.share_url.channel.clone()}
                             required=true
                             maxlength="64"
                             pattern="[A-Za-z0-9._\\-]+"
@@ -135,7 +135,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                             { for DURABILITIES.map(|durability| html! {
                                 <option
                                     value={durability_name(durability)}
-                                    selected={durability == props.link.durability}
+                                    selected={durability == props.share_url.durability}
                                 >
                                     { labels::durability(durability) }
                                 </option>

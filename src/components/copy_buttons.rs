@@ -7,7 +7,7 @@ use tabmq_worker::api::Message;
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-use crate::browser::dom;
+use crate::browser::{clipboard, files, time};
 use crate::labels;
 use crate::payload::lines::{Lines, UNWRAPPED};
 use crate::payload::{self, Format};
@@ -74,7 +74,7 @@ where
         let (outcome, text) = (outcome.clone(), make());
         spawn_local(async move {
             let text = text.await;
-            outcome.set(Some(dom::copy(&text).await));
+            outcome.set(Some(clipboard::copy(&text).await));
         });
     })
 }
@@ -112,17 +112,17 @@ async fn text(message: Rc<Message>, part: Part) -> String {
     };
     let mut lines = Lines::new(format, bytes, UNWRAPPED);
     loop {
-        let until = dom::now_ms() + STEP_MS;
-        if lines.advance(bytes, || dom::now_ms() > until) {
+        let until = time::now_ms() + STEP_MS;
+        if lines.advance(bytes, || time::now_ms() > until) {
             break;
         }
-        dom::next_task().await;
+        time::next_task().await;
     }
     let mut text = String::new();
     for from in (0..lines.len(bytes)).step_by(STEP) {
         if from > 0 {
             text.push('\n');
-            dom::next_task().await;
+            time::next_task().await;
         }
         text.push_str(&lines.text(bytes, from..from + STEP));
     }
@@ -139,7 +139,7 @@ pub(super) struct SaveProps {
 pub(super) fn Save(props: &SaveProps) -> Html {
     let onclick = use_callback(Rc::clone(&props.message), |_: MouseEvent, message| {
         let name = payload::file_name(&message.topic, &message.payload);
-        dom::save_bytes(&name, &message.payload);
+        files::save_bytes(&name, &message.payload);
     });
     html! {
         <button

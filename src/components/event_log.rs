@@ -6,9 +6,9 @@ use yew::prelude::*;
 
 use crate::app::export;
 use crate::app::remote_commands;
-use crate::browser::dom;
+use crate::browser::time;
 use crate::labels;
-use crate::state::events::{EventLog, Heard, Tone};
+use crate::state::events::{EventLog, LoggedEvent, Tone};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct EventsProps {
@@ -49,19 +49,19 @@ pub(super) fn Events(props: &EventsProps) -> Html {
 }
 
 /// An event; `None`: it is the app's own business.
-fn event(heard: &Heard) -> Option<Html> {
-    let tone = match heard.tone() {
+fn event(logged: &LoggedEvent) -> Option<Html> {
+    let tone = match logged.tone() {
         Tone::Neutral => "event",
         Tone::Good => "event event-good",
         Tone::Bad => "event event-bad",
     };
-    let whole = heard.words();
+    let whole = logged.sentence();
     if remote_commands::is_about_own(&whole) {
         return None;
     }
     Some(html! {
-        <li key={heard.number} class={tone} data-testid="event">
-            <time>{ dom::time_of_day(heard.event.at.as_ms()) }</time>
+        <li key={logged.number} class={tone} data-testid="event">
+            <time>{ time::time_of_day(logged.event.at.as_ms()) }</time>
             <span title={whole.clone()}>{ labels::short_ids(&whole) }</span>
         </li>
     })

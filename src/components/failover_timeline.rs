@@ -3,7 +3,7 @@
 use tabmq_worker::TabId;
 use yew::prelude::*;
 
-use crate::browser::dom;
+use crate::browser::time;
 use crate::labels;
 use crate::state::failover::{Failover, Failovers};
 
@@ -22,8 +22,8 @@ pub(super) fn Timeline(props: &TimelineProps) -> Html {
     let failovers = &props.failovers;
     let update = use_force_update();
     let interval_ms = props.counting_until.map(|_| PROGRESS_MS);
-    dom::use_interval(interval_ms, move || update.force_update());
-    let left = props.counting_until.map(|until| until - dom::unix_ms());
+    time::use_interval(interval_ms, move || update.force_update());
+    let left = props.counting_until.map(|until| until - time::unix_ms());
     let counting = left.map(labels::counting);
     html! {
         <section class="panel panel-failover" aria-labelledby="failover-title" data-testid="failover-view">
@@ -44,7 +44,7 @@ pub(super) fn Timeline(props: &TimelineProps) -> Html {
                 }) }
             </ol>
             if failovers.forgotten() > 0 {
-                <p class="older">{ format!("{} discarded.", labels::of(failovers.forgotten(), "older failover", "older failovers")) }</p>
+                <p class="older">{ format!("{} discarded.", labels::counted(failovers.forgotten(), "older failover", "older failovers")) }</p>
             }
         </section>
     }
@@ -57,7 +57,7 @@ fn failover(it: &Failover, counting: Option<&str>) -> Html {
     html! {
         <li class="failover" key={it.number} data-testid="failover" data-resumed={it.resumed.is_some().to_string()}>
             <p class="failover-head">
-                <time>{ dom::time_of_day(it.lost as u64) }</time>
+                <time>{ time::time_of_day(it.lost as u64) }</time>
                 <span>
                     { tab(it.from) }{ " " }{ labels::cause(it.cause) }{ "; " }
                     { match (it.to, &took) {

@@ -7,8 +7,8 @@ use yew::platform::spawn_local;
 use yew::prelude::*;
 
 use crate::app::load_generator::LoadGenerator;
-use crate::app::remote_commands::{self, FREEZE_MS, Order};
-use crate::browser::dom;
+use crate::app::remote_commands::{self, FREEZE_MS, RemoteCommand};
+use crate::browser::time;
 use crate::labels;
 use crate::state::Action;
 use crate::state::failover::StreamFigures;
@@ -30,7 +30,7 @@ const PROGRESS_MS: u32 = 500;
 const AFTER_MS: u32 = 2_000;
 
 #[derive(PartialEq, Properties)]
-pub(super) struct TrialProps {
+pub(super) struct FaultPanelProps {
     pub(super) broker: Option<TabId>,
     /// Whether that is this very tab.
     pub(super) is_own: bool,
@@ -40,7 +40,7 @@ pub(super) struct TrialProps {
 }
 
 #[component]
-pub(super) fn Trial(props: &TrialProps) -> Html {
+pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
     let client = use_client();
     let stream = use_memo(client.clone(), |client| {
         LoadGenerator::new(client.clone(), "$demo/failover")
@@ -48,24 +48,24 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
     let wants_stream = use_state(|| true);
     let until = use_state(|| None::<f64>);
     let update = use_force_update();
-    dom::use_interval(until.map(|_| PROGRESS_MS), move || update.force_update());
+    time::use_interval(until.map(|_| PROGRESS_MS), move || update.force_update());
     let toggle = use_callback(wants_stream.clone(), |_: Event, wants_stream| {
         wants_stream.set(!**wants_stream);
     });
-    let button = |order: Order| {
+    let button = |command: RemoteCommand| {
         let (client, stream, dispatch) = (client.clone(), stream.clone(), props.dispatch.clone());
         let (broker, is_own, wants_stream) = (props.broker, props.is_own, *wants_stream);
         let until = until.setter();
-        let give = move |_: MouseEvent| {
+        let send = move |_: MouseEvent| {
             let Some(broker) = broker else { return };
             let (client, dispatch) = (client.clone(), dispatch.clone());
             // A tab that ends cannot watch.
-            if !wants_stream || (is_own && order != Order::Freeze) {
-                return remote_commands::give(&client, broker, order, &dispatch);
+            if !wants_stream || (is_own && command != RemoteCommand::Freeze) {
+                return remote_commands::send(&client, broker, command, &dispatch);
             }
             let (stream, until) = (stream.clone(), until.clone());
             spawn_local(async move {
-                let since = dom::unix_ms();
+                let since = time::unix_ms();
                 let plan = Plan {
                     rate: Some(STREAM_RATE),
                     payload_bytes: 16,
@@ -77,9 +77,9 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
                 let end = since + f64::from(BEFORE_MS + STREAM_SECONDS * 1_000 + AFTER_MS);
                 until.set(Some(end));
                 dispatch.emit(Action::Counting(end));
-                dom::pause(BEFORE_MS).await;
-                remote_commands::give(&client, broker, order, &dispatch);
-                dom::pause(STREAM_SECONDS * 1_000 + AFTER_MS).await;
+                time::pause(BEFORE_MS).await;
+                remote_commands::send(&client, broker, command, &dispatch);
+                time::pause(STREAM_SECONDS * 1_000 + AFTER_MS).await;
                 until.set(None);
                 if let Some(progress) = stream.progress() {
                     let totals = progress.totals;
@@ -93,19 +93,19 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
                 }
             });
         };
-        let name = match order {
-            Order::Close => "Close",
-            Order::Crash => "Crash",
-            Order::Freeze => "Freeze",
+        let name = match command {
+            RemoteCommand::Close => "Close",
+            RemoteCommand::Crash => "Crash",
+            RemoteCommand::Freeze => "Freeze",
         };
         html! {
             <button
                 type="button"
-                onclick={give}
+                onclick={send}
                 disabled={props.broker.is_none() || !props.has_others}
-                title={if props.has_others { title(order) } else { labels::SECOND_TAB_FIRST.to_owned() }}
+                title={if props.has_others { title(command) } else { labels::SECOND_TAB_FIRST.to_owned() }}
                 aria-describedby={(!props.has_others).then_some("trial-reason")}
-                data-testid={format!("broker-{}", order.name())}
+                data-testid={format!("broker-{}", command.name())}
             >
                 { name }
             </button>
@@ -116,14 +116,14 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
             <legend class="field-label">
                 { if props.is_own { "Test failover: stop the broker (this tab)" } else { "Test failover: stop the broker" } }
             </legend>
-            <div class="actions">{ for Order::ALL.map(button) }</div>
+            <div class="actions">{ for RemoteCommand::ALL.map(button) }</div>
             if !props.has_others {
                 <p id="trial-reason" class="check" data-testid="trial-reason">{ labels::SECOND_TAB_FIRST }</p>
             } else {
                 <label class="check">
                     <input type="checkbox" checked={*wants_stream} onchange={toggle} data-testid="trial-stream" />
                     { match *until {
-                        Some(until) => labels::counting(until - dom::unix_ms()),
+                        Some(until) => labels::counting(until - time::unix_ms()),
                         None => format!("Count lost and duplicate messages (sends {STREAM_RATE} per second)"),
                     } }
                 </label>
@@ -132,13 +132,13 @@ pub(super) fn Trial(props: &TrialProps) -> Html {
     }
 }
 
-fn title(order: Order) -> String {
-    match order {
-        Order::Close => "Closes the broker’s tab".to_owned(),
-        Order::Crash => {
+fn title(command: RemoteCommand) -> String {
+    match command {
+        RemoteCommand::Close => "Closes the broker’s tab".to_owned(),
+        RemoteCommand::Crash => {
             "Ends the worker of the broker’s tab without a goodbye, as a crash would".to_owned()
         }
-        Order::Freeze => format!(
+        RemoteCommand::Freeze => format!(
             "The worker of the broker’s tab does nothing for {} seconds",
             FREEZE_MS / 1_000
         ),

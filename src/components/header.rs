@@ -4,14 +4,14 @@ use tabmq_worker::TabId;
 use yew::prelude::*;
 
 use super::share_button::Share;
-use crate::browser::dom;
+use crate::browser::address;
 use crate::labels;
 use crate::state::Action;
-use crate::state::share_url::{Link, View};
+use crate::state::share_url::{ShareUrl, View};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct HeaderProps {
-    pub(super) link: Link,
+    pub(super) share_url: ShareUrl,
     pub(super) tab_id: Option<TabId>,
     /// Its role, or why it has none.
     pub(super) badge: &'static str,
@@ -29,11 +29,11 @@ pub(super) fn Header(props: &HeaderProps) -> Html {
                 <img src="icon.svg" alt="" width="28" height="28" />
                 { "TabMQ" }
             </h1>
-            <p class="header-channel" title="Channel">{ &props.link.channel }</p>
+            <p class="header-channel" title="Channel">{ &props.share_url.channel }</p>
             <nav class="views" aria-label="Views">
                 { for View::ALL.map(|view| view_link(props, view)) }
             </nav>
-            <Share link={props.link.clone()} left_out={props.left_out.clone()} />
+            <Share share_url={props.share_url.clone()} left_out={props.left_out.clone()} />
             <p
                 class="header-tab"
                 data-testid="tab-id"
@@ -58,9 +58,9 @@ pub(super) fn Header(props: &HeaderProps) -> Html {
 
 /// A link, so that a view can be opened in another tab and sent to somebody.
 fn view_link(props: &HeaderProps, view: View) -> Html {
-    let link = Link {
+    let share_url = ShareUrl {
         view,
-        ..props.link.clone()
+        ..props.share_url.clone()
     };
     let show = props.dispatch.clone();
     let onclick = Callback::from(move |event: MouseEvent| {
@@ -73,8 +73,8 @@ fn view_link(props: &HeaderProps, view: View) -> Html {
     html! {
         <a
             key={view.name()}
-            href={dom::address(&link.query())}
-            aria-current={(view == props.link.view).then_some("page")}
+            href={address::path_with_query(&share_url.query())}
+            aria-current={(view == props.share_url.view).then_some("page")}
             {onclick}
             data-testid={format!("view-{}", view.name())}
         >

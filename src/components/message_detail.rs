@@ -7,9 +7,9 @@ use yew::prelude::*;
 
 use super::copy_buttons::Copy;
 use super::payload::PayloadView;
-use crate::browser::dom;
+use crate::browser::{dom, focus, time};
 use crate::labels;
-use crate::payload::Readable;
+use crate::payload::Preview;
 use crate::state::messages::{MessageLog, Received};
 
 #[derive(PartialEq, Properties)]
@@ -28,11 +28,11 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
     use_effect_with(close.clone(), |close| {
         let is_over_all = dom::is_narrow();
         if is_over_all {
-            dom::focus(close);
+            focus::focus(close);
         }
         move || {
             if is_over_all {
-                dom::focus_on("[data-testid=message-log]");
+                focus::focus_on("[data-testid=message-log]");
             }
         }
     });
@@ -89,7 +89,7 @@ pub(super) fn properties(message: &Message) -> Html {
         ),
         (
             "Received".to_owned(),
-            dom::time_of_day(message.received_at.as_ms()),
+            time::time_of_day(message.received_at.as_ms()),
         ),
     ];
     let mut add = |name: &str, value: Option<String>| {
@@ -102,7 +102,7 @@ pub(super) fn properties(message: &Message) -> Html {
         properties
             .correlation_data
             .as_ref()
-            .map(|data| Readable::of(data).text),
+            .map(|data| Preview::of(data).text),
     );
     add(
         "Message Expiry",

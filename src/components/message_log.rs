@@ -10,15 +10,15 @@ use yew::platform::spawn_local;
 use yew::prelude::*;
 
 use super::message_detail::MessageDetail;
-use super::virtual_list::{ListRole, Rows};
+use super::virtual_list::{ListRole, VirtualList};
 use crate::app::export;
-use crate::browser::dom;
+use crate::browser::{focus, time};
 use crate::labels;
 use crate::labels::EndOfLog;
-use crate::payload::{Readable, Size};
+use crate::payload::{Preview, Size};
 use crate::state::messages::{MEBIBYTES_MAX, MESSAGES_MAX, MessageLog, Received};
-use crate::state::search::{Newcomers, Search, Wanted};
-use crate::state::{Action, LogView, Still};
+use crate::state::search::{Criteria, NewMatches, Search};
+use crate::state::{Action, HeldLog, LogView};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct MessagesProps {
@@ -37,13 +37,13 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
     let LogView {
         text,
         selected,
-        still,
+        held,
     } = &props.view;
     let (selected, dispatch) = (*selected, &props.dispatch);
     let search_input = use_node_ref();
-    dom::use_focus_key("/", search_input.clone());
+    focus::use_focus_key("/", search_input.clone());
 
-    let is_paused = still.as_ref().is_some_and(|it| it.is_paused);
+    let is_paused = held.as_ref().is_some_and(|it| it.is_paused);
     let pause = dispatch.reform(move |_: MouseEvent| Action::PauseMessages(!is_paused));
     let clear = dispatch.reform(|_: MouseEvent| Action::ClearMessages);
     let set_text = dispatch.reform(|event: InputEvent| {
@@ -55,16 +55,16 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
         Action::FilterMessages(input.value())
     });
 
-    let log = still.as_ref().map_or(&props.log, |it| &it.log);
+    let log = held.as_ref().map_or(&props.log, |it| &it.log);
     let problem = Some(&props.topic_filter)
         .filter(|it| !it.is_empty())
         .and_then(|it| labels::filter_problem(it));
-    let wanted = Wanted {
+    let wanted = Criteria {
         topic_filter: props.topic_filter.clone(),
         text: text.trim().to_owned(),
     };
     let found = use_search(log, &wanted);
-    let newcomers = use_newcomers(&props.log, &wanted, still.as_ref());
+    let new_rows = use_newcomers(&props.log, &wanted, held.as_ref());
     let len = found.as_ref().map_or(log.kept(), |it| it.numbers.len());
     let number = {
         let (newest, found) = (log.received(), found.clone());
@@ -188,7 +188,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                 </div>
             </div>
             // Another search is another list: nothing of its rows stays where it was.
-            <Rows
+            <VirtualList
                 key={format!("{} {}", wanted.topic_filter, wanted.text)}
                 role={ListRole::ListBox}
                 label="Messages, the newest first"
@@ -198,7 +198,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                 selected={place}
                 selected_id={place.and(selected).map(row_id)}
                 onselect={on_select}
-                newcomers={if is_paused { 0 } else { newcomers }}
+                new_rows={if is_paused { 0 } else { new_rows }}
                 onhold={on_hold}
                 onresume={on_resume}
                 {row}
@@ -207,7 +207,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                     Some(problem) => html! { <p class="older problem" role="presentation" data-testid="filter-problem">{ problem }</p> },
                     None => end_of_log(log, found.as_deref(), len, props.is_offline),
                 } }
-            </Rows>
+            </VirtualList>
             if let Some(message) = detail {
                 <MessageDetail
                     log={Rc::clone(log)}
@@ -230,7 +230,7 @@ struct Found {
 
 /// Searches the log, some thousand messages in each frame; `None`: all messages are wanted.
 #[hook]
-fn use_search(log: &Rc<MessageLog>, wanted: &Wanted) -> Option<Rc<Found>> {
+fn use_search(log: &Rc<MessageLog>, wanted: &Criteria) -> Option<Rc<Found>> {
     let redraw: Rc<Frame> = use_redraw();
     let search = use_mut_ref(Search::default);
     if wanted.is_all() {
@@ -250,12 +250,12 @@ fn use_search(log: &Rc<MessageLog>, wanted: &Wanted) -> Option<Rc<Found>> {
 
 /// How many messages that are wanted have come since the log stands still.
 #[hook]
-fn use_newcomers(log: &Rc<MessageLog>, wanted: &Wanted, still: Option<&Still>) -> u64 {
+fn use_newcomers(log: &Rc<MessageLog>, wanted: &Criteria, held: Option<&HeldLog>) -> u64 {
     let redraw: Rc<Frame> = use_redraw();
-    let newcomers = use_mut_ref(Newcomers::default);
-    let Some(still) = still else { return 0 };
-    let since = still.log.received();
-    let (number, is_through) = newcomers.borrow_mut().advance(log, wanted, since);
+    let new_rows = use_mut_ref(NewMatches::default);
+    let Some(held) = held else { return 0 };
+    let since = held.log.received();
+    let (number, is_through) = new_rows.borrow_mut().advance(log, wanted, since);
     if !is_through {
         redraw.ask();
     }
@@ -296,7 +296,7 @@ fn message_row(
         message,
         colours,
     } = received;
-    let payload = Readable::of(&message.payload);
+    let payload = Preview::of(&message.payload);
     let preview: String = payload.text.chars().take(PREVIEW_CHARS).collect();
     let qos = labels::qos_level(message.qos);
     // It says that nothing is retained any more.
@@ -321,7 +321,7 @@ fn message_row(
                     <span class={format!("swatch colour-{}", colour.0)} />
                 }) }
             </span>
-            <time>{ dom::time_of_day(message.received_at.as_ms()) }</time>
+            <time>{ time::time_of_day(message.received_at.as_ms()) }</time>
             <code class="message-topic">{ labels::visible(&message.topic).into_owned() }</code>
             <span class="message-preview">
                 if is_deletion {

@@ -9,7 +9,7 @@ use yew::prelude::*;
 
 use super::copy_buttons::{CopyPayload, Part, Save};
 use super::line_list::LineList;
-use crate::browser::dom;
+use crate::browser::time;
 use crate::labels;
 use crate::payload::diff::{Diff, LineDiff, Row, changed_part};
 use crate::payload::json;
@@ -174,8 +174,8 @@ fn PayloadLines(props: &PayloadLinesProps) -> Html {
         let Some(shown) = &mut *shown else {
             return Html::default();
         };
-        let until = dom::now_ms() + STEP_MS;
-        if !shown.lines.advance(bytes, || dom::now_ms() > until) {
+        let until = time::now_ms() + STEP_MS;
+        if !shown.lines.advance(bytes, || time::now_ms() > until) {
             redraw.ask();
         }
         is_small && shown.lines.len(bytes) <= WHOLE_LINES_MAX
@@ -291,9 +291,9 @@ fn DiffView(props: &DiffViewProps) -> Html {
     html! {
         <>
             <div class="diff-head">
-                <time>{ dom::time_of_day(earlier.received_at.as_ms()) }</time>
+                <time>{ time::time_of_day(earlier.received_at.as_ms()) }</time>
                 { " → " }
-                <time>{ dom::time_of_day(message.received_at.as_ms()) }</time>
+                <time>{ time::time_of_day(message.received_at.as_ms()) }</time>
                 <span>{ labels::payload::earlier_by(elapsed_ms) }</span>
                 { step(&back, labels::payload::OLDER, "diff-older", Some(*back + 1)) }
                 { step(&back, labels::payload::NEWER, "diff-newer", back.checked_sub(1).filter(|it| *it > 0)) }
@@ -378,9 +378,9 @@ fn DiffLines(props: &DiffLinesProps) -> Html {
             let diff = Diff::new(&before.payload, &after.payload);
             *compared = Some((wanted.0, wanted.1, diff));
         }
-        let until = dom::now_ms() + STEP_MS;
+        let until = time::now_ms() + STEP_MS;
         if let Some((_, _, diff)) = &mut *compared
-            && !diff.advance(&before.payload, &after.payload, || dom::now_ms() > until)
+            && !diff.advance(&before.payload, &after.payload, || time::now_ms() > until)
         {
             redraw.ask();
         }

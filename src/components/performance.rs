@@ -9,8 +9,8 @@ use yew::prelude::*;
 use super::chart::{Chart, ChartData, SeriesSpec};
 use super::fields::{Check, Field, QosSelect};
 use crate::app::load_generator::{LoadGenerator, Progress};
-use crate::browser::dom;
 use crate::browser::form::Form;
+use crate::browser::time;
 use crate::labels;
 use crate::state::load_run::Plan;
 use crate::state::samples::{Sample, Samples};
@@ -94,7 +94,7 @@ struct LoadPanelProps {
 
 #[component]
 fn LoadPanel(props: &LoadPanelProps) -> Html {
-    dom::use_now(PROGRESS_MS);
+    time::use_now(PROGRESS_MS);
     let progress = props.load.progress();
     let is_running = progress.as_ref().is_some_and(|it| it.is_running);
     let with = (props.load.clone(), props.dropped);
@@ -180,7 +180,7 @@ fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
         is_running,
         seconds,
         totals,
-        on_their_way,
+        in_transit,
         dropped_before,
     }) = progress
     else {
@@ -209,7 +209,7 @@ fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
             (
                 "on their way",
                 "In transit",
-                count(*on_their_way as u64),
+                count(*in_transit as u64),
                 false,
             ),
             ("failed", "Failed", count(totals.failed), totals.failed > 0),

@@ -11,10 +11,10 @@ use yew::platform::spawn_local;
 use yew::prelude::*;
 
 use super::fields::{Check, Field, QosSelect};
-use crate::browser::dom;
 use crate::browser::form::Form;
+use crate::browser::{focus, time};
 use crate::labels;
-use crate::payload::{Format, Readable};
+use crate::payload::{Format, Preview};
 use crate::state::share_url;
 
 /// Messages that can be sent again with a click.
@@ -57,7 +57,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
     let panel = use_node_ref();
     use_effect_with((props.is_sheet, panel.clone()), |(is_sheet, panel)| {
         if *is_sheet {
-            dom::focus(panel);
+            focus::focus(panel);
         }
     });
     let is_sheet = props.is_sheet;
@@ -108,7 +108,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
                                     data-testid="publish-again"
                                 >
                                     <code>{ &sent.publication.topic }</code>
-                                    <span>{ Readable::of(&sent.publication.payload).text.chars().take(80).collect::<String>() }</span>
+                                    <span>{ Preview::of(&sent.publication.payload).text.chars().take(80).collect::<String>() }</span>
                                 </button>
                             </li>
                         }) }
@@ -362,7 +362,7 @@ fn use_repeat(publish: &PublishHandle, repeated: Option<&(Rc<Publication>, u32)>
     *latest.borrow_mut() = publish.clone();
     let interval_ms = repeated.map(|(_, rate)| 1_000 / (*rate).max(1));
     let publication = repeated.map(|(publication, _)| Rc::clone(publication));
-    dom::use_interval(interval_ms, move || {
+    time::use_interval(interval_ms, move || {
         if let Some(publication) = &publication {
             drop(
                 latest

@@ -3,17 +3,17 @@
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-use crate::browser::dom;
 use crate::browser::form::Form;
+use crate::browser::{address, clipboard, dom, time};
 use crate::labels;
-use crate::state::share_url::{DRAFT_BYTES_MAX, Draft, Link};
+use crate::state::share_url::{DRAFT_BYTES_MAX, Draft, ShareUrl};
 
 /// How long it is said that the link was copied, in milliseconds.
 const SAID_MS: u32 = 6_000;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct ShareProps {
-    pub(super) link: Link,
+    pub(super) share_url: ShareUrl,
     /// What of the settings no link carries.
     pub(super) left_out: Vec<&'static str>,
 }
@@ -22,18 +22,22 @@ pub(super) struct ShareProps {
 pub(super) fn Share(props: &ShareProps) -> Html {
     let said = use_state(|| None::<String>);
     let copy = {
-        let (said, link, left_out) = (said.setter(), props.link.clone(), props.left_out.clone());
+        let (said, share_url, left_out) = (
+            said.setter(),
+            props.share_url.clone(),
+            props.left_out.clone(),
+        );
         Callback::from(move |_: MouseEvent| {
             let (said, mut left_out) = (said.clone(), left_out.clone());
             let (draft, is_cut) = draft();
             left_out.extend(is_cut);
-            let link = Link {
-                draft: draft.or_else(|| link.draft.clone()),
-                ..link.clone()
+            let share_url = ShareUrl {
+                draft: draft.or_else(|| share_url.draft.clone()),
+                ..share_url.clone()
             };
-            let address = dom::whole_address(&link.query());
+            let address = address::url_with_query(&share_url.query());
             spawn_local(async move {
-                let sentence = match dom::copy(&address).await {
+                let sentence = match clipboard::copy(&address).await {
                     true => labels::left_out_of_link(&left_out),
                     false => "The browser blocked copying.".to_owned(),
                 };
@@ -43,7 +47,7 @@ pub(super) fn Share(props: &ShareProps) -> Html {
     };
     {
         let said = said.clone();
-        dom::use_interval(said.is_some().then_some(SAID_MS), move || said.set(None));
+        time::use_interval(said.is_some().then_some(SAID_MS), move || said.set(None));
     }
     html! {
         <div class="share">

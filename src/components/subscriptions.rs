@@ -13,7 +13,7 @@ use super::fields::{Check, Field, QosSelect};
 use crate::browser::form::Form;
 use crate::labels;
 use crate::state::Action;
-use crate::state::subscriptions::{Subscriptions, Wanted};
+use crate::state::subscriptions::{Subscriptions, WantedSubscription};
 
 /// The most, so that every message arrives with the QoS it was published with.
 const QOS: QoS = QoS::ExactlyOnce;
@@ -114,14 +114,14 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
 
 #[derive(PartialEq, Properties)]
 struct RowProps {
-    wanted: Wanted,
+    wanted: WantedSubscription,
     dispatch: Callback<Action>,
 }
 
 /// One subscription: it is subscribed to as long as its row is there.
 #[component]
 fn Row(props: &RowProps) -> Html {
-    let Wanted {
+    let WantedSubscription {
         subscription,
         colour,
         renewals,

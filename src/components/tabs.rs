@@ -7,12 +7,12 @@ use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
 use super::alerts::Offline;
-use super::fault_panel::Trial;
-use crate::browser::dom;
+use super::fault_panel::FaultPanel;
 use crate::browser::form::Form;
+use crate::browser::{address, time};
 use crate::labels;
 use crate::state::Action;
-use crate::state::share_url::Link;
+use crate::state::share_url::ShareUrl;
 
 /// Tabs that can be opened at once.
 const TABS_MAX: u32 = 50;
@@ -26,7 +26,7 @@ const AGE_INTERVAL_MS: u32 = 1_000;
 #[derive(PartialEq, Properties)]
 pub(super) struct TabsProps {
     /// Settings of the next tab.
-    pub(super) link: Link,
+    pub(super) share_url: ShareUrl,
     pub(super) bus: BusStatus,
     /// Whether this tab's worker does nothing for a while.
     pub(super) is_frozen: bool,
@@ -37,7 +37,7 @@ pub(super) struct TabsProps {
 
 #[component]
 pub(super) fn Tabs(props: &TabsProps) -> Html {
-    let now = dom::use_now(AGE_INTERVAL_MS);
+    let now = time::use_now(AGE_INTERVAL_MS);
     let roster = use_roster();
     let met_another_tab = use_mut_ref(|| false);
     // A newcomer is told what to do until there was a second tab.
@@ -65,16 +65,16 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
             <div class="open-tabs">
                 <a
                     class={classes!("button", (roster.len() < 2).then_some("primary"))}
-                    href={dom::address(&props.link.query())}
+                    href={address::path_with_query(&props.share_url.query())}
                     target="_blank"
                     rel="noopener"
                     data-testid="open-tab"
                 >
                     { labels::tabs::OPEN_ONE }
                 </a>
-                <OpenTabs link={props.link.clone()} tabs={roster.iter().map(|tab| tab.tab_id).collect::<Vec<_>>()} />
+                <OpenTabs share_url={props.share_url.clone()} tabs={roster.iter().map(|tab| tab.tab_id).collect::<Vec<_>>()} />
             </div>
-            <Trial
+            <FaultPanel
                 broker={broker.map(|tab| tab.tab_id)}
                 is_own={broker.is_some_and(|tab| tab.is_self)}
                 has_others={roster.len() > 1}
@@ -151,7 +151,7 @@ fn roster_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u
 
 #[derive(PartialEq, Properties)]
 struct OpenTabsProps {
-    link: Link,
+    share_url: ShareUrl,
     /// The tabs on the channel.
     tabs: Vec<TabId>,
 }
@@ -171,13 +171,14 @@ struct Opened {
 fn OpenTabs(props: &OpenTabsProps) -> Html {
     let opened = use_state(|| None::<Opened>);
     let open = {
-        let (opened, tabs, link) = (opened.clone(), props.tabs.clone(), props.link.clone());
+        let (opened, tabs, share_url) =
+            (opened.clone(), props.tabs.clone(), props.share_url.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
             let form = event.target_dyn_into::<HtmlFormElement>();
             if let Some(form) = form.and_then(|form| Form::of(&form)) {
                 let wanted = form.number("tabs").unwrap_or(1).clamp(1, TABS_MAX);
-                dom::open_tabs(&link.query(), wanted);
+                address::open_tabs(&share_url.query(), wanted);
                 opened.set(Some(Opened {
                     wanted,
                     before: tabs.clone(),
@@ -189,7 +190,7 @@ fn OpenTabs(props: &OpenTabsProps) -> Html {
     {
         let waits = opened.as_ref().is_some_and(|it| !it.is_due);
         let opened = opened.clone();
-        dom::use_interval(waits.then_some(JOIN_MS), move || {
+        time::use_interval(waits.then_some(JOIN_MS), move || {
             opened.set((*opened).clone().map(|it| Opened { is_due: true, ..it }));
         });
     }

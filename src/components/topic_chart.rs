@@ -6,18 +6,18 @@ use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
-use super::chart::{Axis, Chart, ChartData, Reading, SeriesSpec};
+use super::chart::{Axis, Chart, ChartData, SeriesSpec, ValueKind};
 use crate::labels;
 use crate::payload::numbers::{BYTES_MAX, FieldKind};
 use crate::state::Action;
-use crate::state::charts::{FIELDS_MAX, Field, Numbers, SharedCharts};
+use crate::state::charts::{FIELDS_MAX, Field, SharedCharts, TopicNumbers};
 use crate::state::messages::MessageLog;
 
 /// Fields that are offered at once; the others on demand.
 const OFFERED: usize = 12;
 
 #[derive(PartialEq, Properties)]
-pub(super) struct TopicNumbersProps {
+pub(super) struct TopicChartProps {
     pub(super) topic: AttrValue,
     pub(super) charts: SharedCharts,
     pub(super) log: Rc<MessageLog>,
@@ -26,8 +26,8 @@ pub(super) struct TopicNumbersProps {
 
 /// A chart of the numbers that came on a topic; nothing if there are none.
 #[component]
-pub(super) fn TopicNumbers(props: &TopicNumbersProps) -> Html {
-    let TopicNumbersProps {
+pub(super) fn TopicChart(props: &TopicChartProps) -> Html {
+    let TopicChartProps {
         topic,
         charts,
         log,
@@ -40,7 +40,7 @@ pub(super) fn TopicNumbers(props: &TopicNumbersProps) -> Html {
     let are_all_offered = use_state(|| false);
     let charts = charts.get();
     let numbers = charts.get(topic);
-    let version = numbers.map(Numbers::version);
+    let version = numbers.map(TopicNumbers::version);
     let plotted = use_memo((topic.clone(), version), |_| numbers.map(plot));
     let Some((numbers, (series, data))) = numbers.zip(plotted.as_ref().clone()) else {
         return Html::default();
@@ -128,7 +128,7 @@ fn chip(
 type Plotted = (Rc<[SeriesSpec]>, Rc<ChartData>);
 
 /// What is drawn of a topic. Moments and identifiers have an axis of their own, so that they flatten nothing.
-fn plot(numbers: &Numbers) -> Plotted {
+fn plot(numbers: &TopicNumbers) -> Plotted {
     let shown = numbers.shown();
     let fields = numbers.fields().iter().enumerate();
     let fields: Vec<_> = fields
@@ -136,15 +136,15 @@ fn plot(numbers: &Numbers) -> Plotted {
         .collect();
     let are_steps = fields.iter().all(|(_, it)| it.kind == FieldKind::OnOff);
     let series = fields.iter().map(|(index, field)| {
-        let (reading, axis) = match field.kind {
-            FieldKind::Number | FieldKind::TextWithNumber => (Reading::Number, Axis::Shared),
-            FieldKind::OnOff if are_steps => (Reading::OnOff, Axis::Shared),
-            FieldKind::OnOff => (Reading::OnOff, Axis::Own),
-            FieldKind::Time | FieldKind::Identifier => (Reading::Number, Axis::Own),
+        let (value_kind, axis) = match field.kind {
+            FieldKind::Number | FieldKind::TextWithNumber => (ValueKind::Number, Axis::Shared),
+            FieldKind::OnOff if are_steps => (ValueKind::OnOff, Axis::Shared),
+            FieldKind::OnOff => (ValueKind::OnOff, Axis::Own),
+            FieldKind::Time | FieldKind::Identifier => (ValueKind::Number, Axis::Own),
         };
         let colour = u8::try_from(index % 8).unwrap_or(0);
         SeriesSpec {
-            reading,
+            value_kind,
             axis,
             ..SeriesSpec::new(labels::payload::field_path(&field.path), colour)
         }

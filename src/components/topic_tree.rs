@@ -10,12 +10,12 @@ use yew::prelude::*;
 use super::copy_buttons::Copy;
 use super::message_detail::properties;
 use super::payload::PayloadView;
-use super::topic_chart::TopicNumbers;
-use super::virtual_list::{ListRole, Rows};
+use super::topic_chart::TopicChart;
+use super::virtual_list::{ListRole, VirtualList};
 use crate::app::broker_polling::use_retained;
-use crate::browser::dom;
+use crate::browser::{focus, time};
 use crate::labels;
-use crate::payload::Readable;
+use crate::payload::Preview;
 use crate::state::charts::SharedCharts;
 use crate::state::messages::MessageLog;
 use crate::state::retained::{self, Retained, Value};
@@ -42,11 +42,11 @@ pub(super) struct TopicsProps {
 #[component]
 pub(super) fn TopicTree(props: &TopicsProps) -> Html {
     use_retained(props.dispatch.clone());
-    let now_ms = dom::use_now(CLOCK_MS);
+    let now_ms = time::use_now(CLOCK_MS);
     let TreeView { text, selected } = &props.view;
     let (selected, dispatch) = (*selected, &props.dispatch);
     let search_input = use_node_ref();
-    dom::use_focus_key("/", search_input.clone());
+    focus::use_focus_key("/", search_input.clone());
     let topics = props.topics.get();
     let is_found = !text.trim().is_empty();
     let fresh: Rc<[Row]> = if is_found {
@@ -58,7 +58,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
     let redraw = use_redraw();
     // What somebody does to the tree is done to the rows that are drawn; what comes by itself waits.
     let rows = held.borrow().clone().unwrap_or_else(|| Rc::clone(&fresh));
-    let newcomers = fresh.len().saturating_sub(rows.len()) as u64;
+    let new_rows = fresh.len().saturating_sub(rows.len()) as u64;
     let release = {
         let held = Rc::clone(&held);
         move || drop(held.borrow_mut().take())
@@ -148,7 +148,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                             .map_or(String::new(), |it| it.name.to_string()),
                     };
                     let names = rows.iter().map(name).collect::<Vec<_>>();
-                    let found = typed.borrow_mut().find(key, dom::now_ms(), &names, place);
+                    let found = typed.borrow_mut().find(key, time::now_ms(), &names, place);
                     match found {
                         Some(found) => select.emit(Some(found)),
                         None => return,
@@ -233,7 +233,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                         </button>
                     </div>
                 </div>
-                <Rows
+                <VirtualList
                     role={ListRole::Tree}
                     label="Topics"
                     testid="topic-tree"
@@ -242,7 +242,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                     selected_id={place.and(selected).map(row_id)}
                     onselect={on_select}
                     onkey={on_key}
-                    {newcomers}
+                    {new_rows}
                     onhold={on_hold}
                     onresume={on_resume}
                     {row}
@@ -251,7 +251,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                         <p class="older" role="presentation">
                             { format!(
                                 "{} on other topics not shown (limit: {} topics).",
-                                labels::of(topics.left_out(), "message", "messages"),
+                                labels::counted(topics.left_out(), "message", "messages"),
                                 labels::count(NODES_MAX as u64),
                             ) }
                         </p>
@@ -260,7 +260,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                             { if is_found { "No topic matches." } else { "No topics yet. They appear with their first message." } }
                         </p>
                     }
-                </Rows>
+                </VirtualList>
             </section>
             if let Some((id, node)) = chosen.and_then(|id| Some((id, topics.get(id)?))) {
                 <Topic
@@ -351,7 +351,7 @@ fn tree_row(
         (id, is_open == Some(false))
     });
     let preview = |payload: &[u8]| -> String {
-        let text = Readable::of(payload).text;
+        let text = Preview::of(payload).text;
         text.chars().take(PREVIEW_CHARS).collect()
     };
     let value = node.last.as_ref().map(|message| preview(&message.payload));
@@ -388,7 +388,7 @@ fn tree_row(
                     <span class="badge badge-retained" data-testid="topic-retained">{ retained }</span>
                 }
                 if node.topics_below > 0 {
-                    <span class="badge">{ labels::of(node.topics_below as u64, "topic", "topics") }</span>
+                    <span class="badge">{ labels::counted(node.topics_below as u64, "topic", "topics") }</span>
                 }
                 <span class="topic-count">{ labels::count(node.messages) }</span>
             </span>
@@ -429,7 +429,7 @@ fn Topic(props: &TopicProps) -> Html {
     });
     let (retained, expires) = use_retained_of(topic).unzip();
     let retained = retained.as_ref();
-    let now_ms = dom::use_now(CLOCK_MS);
+    let now_ms = time::use_now(CLOCK_MS);
     let expires = expires
         .flatten()
         .map(|at| at.saturating_sub(now_ms).div_ceil(1_000));
@@ -448,14 +448,14 @@ fn Topic(props: &TopicProps) -> Html {
                     below => format!(
                         "{} on {}",
                         labels::messages(*messages),
-                        labels::of((*below + usize::from(last.is_some())) as u64, "topic", "topics"),
+                        labels::counted((*below + usize::from(last.is_some())) as u64, "topic", "topics"),
                     ),
                 } }
                 if let Some(seconds) = expires {
                     <span data-testid="retained-expires">{ format!(" · The retained message expires in {seconds} s.") }</span>
                 }
             </p>
-            <TopicNumbers
+            <TopicChart
                 topic={topic.clone()}
                 charts={props.charts.clone()}
                 log={Rc::clone(&props.log)}

@@ -31,7 +31,7 @@ pub(super) enum ListRole {
 }
 
 #[derive(PartialEq, Properties)]
-pub(super) struct RowsProps {
+pub(super) struct VirtualListProps {
     pub(super) role: ListRole,
     pub(super) label: AttrValue,
     pub(super) testid: AttrValue,
@@ -49,7 +49,7 @@ pub(super) struct RowsProps {
     pub(super) onkey: Callback<KeyboardEvent>,
     /// Rows that came on top, or among those in sight, since the list stands still.
     #[prop_or_default]
-    pub(super) newcomers: u64,
+    pub(super) new_rows: u64,
     /// Whether the list is to stand still, because somebody points at it or has scrolled it. Said before a row can move.
     #[prop_or_default]
     pub(super) onhold: Callback<bool>,
@@ -84,7 +84,7 @@ impl Default for Window {
 }
 
 #[component]
-pub(super) fn Rows(props: &RowsProps) -> Html {
+pub(super) fn VirtualList(props: &VirtualListProps) -> Html {
     let list = use_node_ref();
     let window = use_state(Window::default);
     let narrow = match props.role {
@@ -106,7 +106,7 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
     };
     // Under a pointer that rests on the first row, the button that appears there is none: a click is meant for the row.
     let is_armed = use_state_eq(|| true);
-    let is_shown = props.newcomers > 0;
+    let is_shown = props.new_rows > 0;
     let on_pointer = {
         let (list, hold, is_armed) = (list.clone(), hold.clone(), is_armed.setter());
         Callback::from(move |event: PointerEvent| {
@@ -189,11 +189,11 @@ pub(super) fn Rows(props: &RowsProps) -> Html {
             onpointerleave={on_leave}
             data-testid={&props.testid}
         >
-            if props.newcomers > 0 {
+            if props.new_rows > 0 {
                 // For the pointer, which holds the list: without one it goes on by Escape and Home.
                 <div class={classes!("rows-new", (!*is_armed).then_some("rows-new-idle"))} aria-hidden="true">
                     <button type="button" tabindex="-1" onclick={on_resume} data-testid="rows-resume">
-                        { labels::newcomers(props.newcomers) }
+                        { labels::new_rows(props.new_rows) }
                     </button>
                 </div>
             }

@@ -64,8 +64,8 @@ pub(crate) struct LineDiff {
 #[derive(Debug)]
 enum Work {
     Split,
-    Name(Names),
-    Match(Box<Matching>),
+    Name(LineIds),
+    Match(Box<LineMatcher>),
     Done,
     /// There are too many lines.
     GivenUp,
@@ -143,16 +143,16 @@ impl LineDiff {
                 }
             }
             Work::Name(names) => {
-                let Names {
+                let LineIds {
                     numbers,
                     before: named_before,
                     after: named_after,
                 } = names;
                 let is_through =
-                    Names::advance(numbers, named_before, &self.before, before, is_time_up)
-                        && Names::advance(numbers, named_after, &self.after, after, is_time_up);
+                    LineIds::advance(numbers, named_before, &self.before, before, is_time_up)
+                        && LineIds::advance(numbers, named_after, &self.after, after, is_time_up);
                 if is_through {
-                    self.work = Work::Match(Box::new(Matching::new(names)));
+                    self.work = Work::Match(Box::new(LineMatcher::new(names)));
                 }
             }
             Work::Match(matching) => {
@@ -184,7 +184,7 @@ impl LineDiff {
         let lines = self.before.len(before).max(self.after.len(after));
         self.work = match lines > LINES_MAX {
             true => Work::GivenUp,
-            false => Work::Name(Names::default()),
+            false => Work::Name(LineIds::default()),
         };
     }
 
@@ -261,13 +261,13 @@ impl LineDiff {
 
 /// A number for each line, the same for lines that are the same.
 #[derive(Debug, Default)]
-struct Names {
+struct LineIds {
     numbers: HashMap<String, u32>,
     before: Vec<u32>,
     after: Vec<u32>,
 }
 
-impl Names {
+impl LineIds {
     /// Numbers the lines of one payload; whether all have a number.
     fn advance(
         numbers: &mut HashMap<String, u32>,
@@ -295,22 +295,22 @@ impl Names {
 
 /// Finds which lines are the same: first those that are there once in both, then the fewest changes in between.
 #[derive(Debug)]
-struct Matching {
+struct LineMatcher {
     before: Vec<u32>,
     after: Vec<u32>,
     /// Pairs of lines that are the same, ascending on both sides.
     anchors: VecDeque<(usize, usize)>,
     /// Lines of both sides that are in rows.
     position: (usize, usize),
-    search: Option<Search>,
+    search: Option<MyersSearch>,
     rows: Vec<Row>,
     removed: usize,
     added: usize,
     is_in_place: bool,
 }
 
-impl Matching {
-    fn new(names: &mut Names) -> Self {
+impl LineMatcher {
+    fn new(names: &mut LineIds) -> Self {
         let kinds = names.numbers.len();
         let before = std::mem::take(&mut names.before);
         let after = std::mem::take(&mut names.after);
@@ -393,7 +393,7 @@ impl Matching {
             before.for_each(|line| self.put(Row::Removed(line)));
             after.for_each(|line| self.put(Row::Added(line)));
         } else {
-            self.search = Some(Search::new(before, after));
+            self.search = Some(MyersSearch::new(before, after));
         }
         true
     }
@@ -476,7 +476,7 @@ fn anchors(before: &[u32], after: &[u32], kinds: usize) -> VecDeque<(usize, usiz
 /// Searches for the fewest changes that make one stretch of lines the other: Myers, "An O(ND) difference algorithm and its
 /// variations", 1986.
 #[derive(Debug)]
-struct Search {
+struct MyersSearch {
     before: Range<usize>,
     after: Range<usize>,
     /// By number of changes, how far each diagonal has come.
@@ -489,7 +489,7 @@ enum Found {
     TooMany(Range<usize>, Range<usize>),
 }
 
-impl Search {
+impl MyersSearch {
     fn new(before: Range<usize>, after: Range<usize>) -> Self {
         Self {
             before,

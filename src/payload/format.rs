@@ -5,7 +5,7 @@ use std::fmt;
 use data_encoding::{BASE64, DecodeKind, HEXLOWER_PERMISSIVE};
 
 use crate::labels;
-use crate::payload::json::{self, Misfit, Scanner};
+use crate::payload::json::{self, ProblemKind, Scanner};
 
 /// Bytes of a payload that are drawn in a row; the rest is only counted.
 const TEXT_BYTES_MAX: usize = 4096;
@@ -76,7 +76,8 @@ impl Format {
                 Ok(_) => {}
                 // It goes on behind the beginning.
                 Err(problem)
-                    if problem.what == Misfit::EndsTooEarly && beginning.len() < payload.len() =>
+                    if problem.kind == ProblemKind::EndsTooEarly
+                        && beginning.len() < payload.len() =>
                 {
                     break;
                 }
@@ -153,7 +154,7 @@ fn beginning(payload: &[u8], bytes: usize) -> Option<&str> {
 
 /// A payload as it is drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Readable {
+pub(crate) struct Preview {
     pub(crate) form: Form,
     /// The beginning of the payload, as much as is drawn.
     pub(crate) text: String,
@@ -170,7 +171,7 @@ pub(crate) enum Form {
     Hex,
 }
 
-impl Readable {
+impl Preview {
     /// Only the beginning is looked at, because a list does this for each of its rows.
     pub(crate) fn of(payload: &[u8]) -> Self {
         match beginning(payload, TEXT_BYTES_MAX) {
@@ -270,7 +271,7 @@ mod tests {
     #[test]
     fn text_is_shown_as_text_and_everything_else_as_hex() {
         let shown = |payload: &[u8]| {
-            let readable = Readable::of(payload);
+            let readable = Preview::of(payload);
             (readable.form, readable.text)
         };
         assert_eq!(
@@ -287,11 +288,11 @@ mod tests {
     #[test]
     fn what_is_left_out_is_counted_and_no_character_is_cut() {
         let text = format!("x{}", "ü".repeat(TEXT_BYTES_MAX));
-        let readable = Readable::of(text.as_bytes());
+        let readable = Preview::of(text.as_bytes());
         assert_eq!(readable.text.len() + readable.bytes_left_out, text.len());
         assert_eq!(readable.text.len(), TEXT_BYTES_MAX - 1);
 
-        let readable = Readable::of(&[0xff; HEX_BYTES_MAX + 5]);
+        let readable = Preview::of(&[0xff; HEX_BYTES_MAX + 5]);
         assert_eq!(readable.bytes_left_out, 5);
     }
 

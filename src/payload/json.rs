@@ -43,11 +43,11 @@ impl Token {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) at: usize,
-    pub(crate) what: Misfit,
+    pub(crate) kind: ProblemKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Misfit {
+pub(crate) enum ProblemKind {
     NotUtf8,
     ByteOrderMark,
     /// No value at all.
@@ -143,8 +143,8 @@ impl Scanner {
                 return None;
             }
             None => Err(match (self.values, self.open.len(), self.expected) {
-                (0, 0, Expected::Value) => Misfit::Empty,
-                _ => Misfit::EndsTooEarly,
+                (0, 0, Expected::Value) => ProblemKind::Empty,
+                _ => ProblemKind::EndsTooEarly,
             }),
             Some(byte) => {
                 let is_new_line = bytes
@@ -156,16 +156,16 @@ impl Scanner {
                 self.token(bytes, *byte)
             }
         };
-        Some(result.map_err(|what| {
+        Some(result.map_err(|kind| {
             self.is_over = true;
-            Problem { at: self.at, what }
+            Problem { at: self.at, kind }
         }))
     }
 
-    fn token(&mut self, bytes: &[u8], first: u8) -> Result<Token, Misfit> {
+    fn token(&mut self, bytes: &[u8], first: u8) -> Result<Token, ProblemKind> {
         let start = self.at;
         if start == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
-            return Err(Misfit::ByteOrderMark);
+            return Err(ProblemKind::ByteOrderMark);
         }
         let is_name = matches!(self.expected, Expected::Name | Expected::NameOrClose);
         let is_value = matches!(self.expected, Expected::Value | Expected::ValueOrClose);
@@ -185,7 +185,7 @@ impl Scanner {
             b'"' | b'{' | b'[' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n'
                 if self.expected == Expected::End =>
             {
-                return Err(Misfit::AnotherValue);
+                return Err(ProblemKind::AnotherValue);
             }
             _ => return Err(self.unexpected(bytes)),
         };
@@ -244,33 +244,35 @@ impl Scanner {
     }
 
     /// The end of the string that begins here.
-    fn string(&mut self, bytes: &[u8]) -> Result<usize, Misfit> {
+    fn string(&mut self, bytes: &[u8]) -> Result<usize, ProblemKind> {
         let mut at = self.at + 1;
         loop {
             match bytes.get(at) {
-                None => return self.fails_at(at, Misfit::EndsTooEarly),
+                None => return self.fails_at(at, ProblemKind::EndsTooEarly),
                 Some(b'"') => return Ok(at + 1),
                 Some(b'\\') => {
                     let digits = bytes.get(at + 2..at + 6).unwrap_or_default();
                     at += match bytes.get(at + 1) {
-                        None => return self.fails_at(at + 1, Misfit::EndsTooEarly),
+                        None => return self.fails_at(at + 1, ProblemKind::EndsTooEarly),
                         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
                         Some(b'u')
                             if digits.len() == 4 && digits.iter().all(u8::is_ascii_hexdigit) =>
                         {
                             6
                         }
-                        Some(_) => return self.fails_at(at, Misfit::Escape),
+                        Some(_) => return self.fails_at(at, ProblemKind::Escape),
                     };
                 }
-                Some(byte @ ..b' ') => return self.fails_at(at, Misfit::ControlCharacter(*byte)),
+                Some(byte @ ..b' ') => {
+                    return self.fails_at(at, ProblemKind::ControlCharacter(*byte));
+                }
                 Some(_) => at += 1,
             }
         }
     }
 
     /// The end of the number that begins here.
-    fn number(&mut self, bytes: &[u8]) -> Result<usize, Misfit> {
+    fn number(&mut self, bytes: &[u8]) -> Result<usize, ProblemKind> {
         let digits = |from: usize| {
             let rest = bytes.get(from..).unwrap_or_default();
             rest.iter().take_while(|it| it.is_ascii_digit()).count()
@@ -281,7 +283,7 @@ impl Scanner {
             return self.lacks_digits(bytes, at);
         }
         if whole > 1 && bytes.get(at) == Some(&b'0') {
-            return Err(Misfit::Number);
+            return Err(ProblemKind::Number);
         }
         at += whole;
         if bytes.get(at) == Some(&b'.') {
@@ -303,31 +305,31 @@ impl Scanner {
     }
 
     /// A number that ends with the bytes may have been cut; another one is none.
-    fn lacks_digits(&mut self, bytes: &[u8], at: usize) -> Result<usize, Misfit> {
+    fn lacks_digits(&mut self, bytes: &[u8], at: usize) -> Result<usize, ProblemKind> {
         match at >= bytes.len() {
-            true => self.fails_at(at, Misfit::EndsTooEarly),
-            false => Err(Misfit::Number),
+            true => self.fails_at(at, ProblemKind::EndsTooEarly),
+            false => Err(ProblemKind::Number),
         }
     }
 
-    fn word(&mut self, bytes: &[u8], word: &[u8]) -> Result<usize, Misfit> {
+    fn word(&mut self, bytes: &[u8], word: &[u8]) -> Result<usize, ProblemKind> {
         let rest = bytes.get(self.at..).unwrap_or_default();
         if rest.starts_with(word) {
             return Ok(self.at + word.len());
         }
         match word.starts_with(rest) {
-            true => self.fails_at(bytes.len(), Misfit::EndsTooEarly),
+            true => self.fails_at(bytes.len(), ProblemKind::EndsTooEarly),
             false => Err(self.unexpected(bytes)),
         }
     }
 
-    fn fails_at(&mut self, at: usize, what: Misfit) -> Result<usize, Misfit> {
+    fn fails_at(&mut self, at: usize, kind: ProblemKind) -> Result<usize, ProblemKind> {
         self.at = at;
-        Err(what)
+        Err(kind)
     }
 
-    fn unexpected(&self, bytes: &[u8]) -> Misfit {
-        Misfit::Unexpected {
+    fn unexpected(&self, bytes: &[u8]) -> ProblemKind {
+        ProblemKind::Unexpected {
             found: char_at(bytes, self.at),
             expected: self.expected,
         }
@@ -350,7 +352,7 @@ pub(crate) fn check_utf8(bytes: &[u8]) -> Result<(), Problem> {
         Ok(_) => Ok(()),
         Err(error) => Err(Problem {
             at: error.valid_up_to(),
-            what: Misfit::NotUtf8,
+            kind: ProblemKind::NotUtf8,
         }),
     }
 }
@@ -416,8 +418,8 @@ pub(crate) fn unescape(token: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn problem(text: &str) -> Option<(Misfit, usize)> {
-        check(text.as_bytes()).err().map(|it| (it.what, it.at))
+    fn problem(text: &str) -> Option<(ProblemKind, usize)> {
+        check(text.as_bytes()).err().map(|it| (it.kind, it.at))
     }
 
     #[test]
@@ -447,21 +449,21 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_refused_with_its_place() {
-        let unexpected = |found, expected| Misfit::Unexpected { found, expected };
-        for (text, what, at) in [
-            ("", Misfit::Empty, 0),
-            (" \n", Misfit::Empty, 2),
-            ("\u{feff}{}", Misfit::ByteOrderMark, 0),
-            ("{\"a\": ", Misfit::EndsTooEarly, 6),
-            ("[1", Misfit::EndsTooEarly, 2),
-            ("\"a", Misfit::EndsTooEarly, 2),
-            ("tru", Misfit::EndsTooEarly, 3),
-            ("-", Misfit::EndsTooEarly, 1),
-            ("1 2", Misfit::AnotherValue, 2),
-            ("1\n2", Misfit::AnotherValue, 2),
-            ("{}{}", Misfit::AnotherValue, 2),
-            ("01", Misfit::Number, 0),
-            ("[1.]", Misfit::Number, 1),
+        let unexpected = |found, expected| ProblemKind::Unexpected { found, expected };
+        for (text, kind, at) in [
+            ("", ProblemKind::Empty, 0),
+            (" \n", ProblemKind::Empty, 2),
+            ("\u{feff}{}", ProblemKind::ByteOrderMark, 0),
+            ("{\"a\": ", ProblemKind::EndsTooEarly, 6),
+            ("[1", ProblemKind::EndsTooEarly, 2),
+            ("\"a", ProblemKind::EndsTooEarly, 2),
+            ("tru", ProblemKind::EndsTooEarly, 3),
+            ("-", ProblemKind::EndsTooEarly, 1),
+            ("1 2", ProblemKind::AnotherValue, 2),
+            ("1\n2", ProblemKind::AnotherValue, 2),
+            ("{}{}", ProblemKind::AnotherValue, 2),
+            ("01", ProblemKind::Number, 0),
+            ("[1.]", ProblemKind::Number, 1),
             ("[1,]", unexpected(']', Expected::Value), 3),
             ("{\"a\":1,}", unexpected('}', Expected::Name), 7),
             ("{a:1}", unexpected('a', Expected::NameOrClose), 1),
@@ -471,13 +473,13 @@ mod tests {
             ("NaN", unexpected('N', Expected::Value), 0),
             ("trap", unexpected('t', Expected::Value), 0),
             ("{} x", unexpected('x', Expected::End), 3),
-            ("\"\t\"", Misfit::ControlCharacter(9), 1),
-            ("\"\\x\"", Misfit::Escape, 1),
-            ("\"\\u12\"", Misfit::Escape, 1),
+            ("\"\t\"", ProblemKind::ControlCharacter(9), 1),
+            ("\"\\x\"", ProblemKind::Escape, 1),
+            ("\"\\u12\"", ProblemKind::Escape, 1),
         ] {
-            assert_eq!(problem(text), Some((what, at)), "{text}");
+            assert_eq!(problem(text), Some((kind, at)), "{text}");
         }
-        assert_eq!(check(b"\"\xff\"").unwrap_err().what, Misfit::NotUtf8);
+        assert_eq!(check(b"\"\xff\"").unwrap_err().kind, ProblemKind::NotUtf8);
     }
 
     #[test]
@@ -485,12 +487,12 @@ mod tests {
         let values = |text: &str| {
             let mut scanner = Scanner::many();
             while let Some(token) = scanner.next(text.as_bytes()) {
-                token.map_err(|it| it.what)?;
+                token.map_err(|it| it.kind)?;
             }
             Ok(scanner.values())
         };
         assert_eq!(values("{\"a\":1}\n{\"a\":\n2}\r\n\n3\n"), Ok(3));
-        assert_eq!(values("1 2"), Err(Misfit::AnotherValue));
+        assert_eq!(values("1 2"), Err(ProblemKind::AnotherValue));
     }
 
     #[test]

@@ -468,12 +468,12 @@ mod tests {
     fn what_is_not_json_is_told_with_its_place() {
         let problem = |bytes| lines(Format::Json, bytes, UNWRAPPED).unwrap_err();
         assert_eq!(
-            problem("\u{feff}{}".as_bytes()).what,
-            json::Misfit::ByteOrderMark
+            problem("\u{feff}{}".as_bytes()).kind,
+            json::ProblemKind::ByteOrderMark
         );
         assert_eq!(
-            problem(b"{\"a\":1} {\"a\":2}").what,
-            json::Misfit::AnotherValue
+            problem(b"{\"a\":1} {\"a\":2}").kind,
+            json::ProblemKind::AnotherValue
         );
         assert_eq!(problem(b"[\xff]").at, 1);
     }

@@ -37,7 +37,7 @@ pub(crate) struct Charts {
     /// Messages that have arrived, whatever their topic: the number of the latest.
     received: u64,
     /// The one that was looked at last comes first.
-    topics: VecDeque<Numbers>,
+    topics: VecDeque<TopicNumbers>,
 }
 
 /// The charts, as they are now and not as they were when they were drawn.
@@ -50,7 +50,7 @@ pub(crate) struct SharedCharts {
 
 /// The numbers of one topic.
 #[derive(Debug)]
-pub(crate) struct Numbers {
+pub(crate) struct TopicNumbers {
     topic: String,
     fields: Vec<Field>,
     places: BTreeMap<Path, usize>,
@@ -108,7 +108,7 @@ impl Charts {
         }
     }
 
-    pub(crate) fn get(&self, topic: &str) -> Option<&Numbers> {
+    pub(crate) fn get(&self, topic: &str) -> Option<&TopicNumbers> {
         self.topics.iter().find(|it| it.topic == topic)
     }
 
@@ -133,14 +133,15 @@ impl Charts {
             }
             None => {
                 self.topics.truncate(TOPICS_MAX - 1);
-                self.topics.push_front(Numbers::new(topic, self.received));
+                self.topics
+                    .push_front(TopicNumbers::new(topic, self.received));
             }
         }
         self.topics.front_mut().is_none_or(|it| it.gather(log))
     }
 }
 
-impl Numbers {
+impl TopicNumbers {
     fn new(topic: &str, older: u64) -> Self {
         Self {
             topic: topic.to_owned(),
@@ -346,7 +347,7 @@ mod tests {
             self.log.push(message, Vec::new());
         }
 
-        fn gather(&mut self) -> &Numbers {
+        fn gather(&mut self) -> &TopicNumbers {
             while !self.charts.gather("t", &self.log) {}
             self.charts.get("t").unwrap()
         }
@@ -361,7 +362,7 @@ mod tests {
         page
     }
 
-    fn names(numbers: &Numbers) -> Vec<String> {
+    fn names(numbers: &TopicNumbers) -> Vec<String> {
         let fields = numbers.fields().iter();
         fields
             .map(|it| labels::payload::field_path(&it.path))
@@ -434,7 +435,7 @@ mod tests {
     fn all_fields_are_offered_and_any_can_be_shown() {
         let fields: Vec<_> = (1..=10).map(|it| format!("\"f{it}\":{it}")).collect();
         let mut page = page(&[&format!("{{{}}}", fields.join(","))]);
-        let shown = |numbers: &Numbers| numbers.shown().iter().filter(|it| **it).count();
+        let shown = |numbers: &TopicNumbers| numbers.shown().iter().filter(|it| **it).count();
         let numbers = page.gather();
         assert_eq!(
             (numbers.fields().len(), shown(numbers), numbers.left_out()),

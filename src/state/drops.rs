@@ -9,7 +9,7 @@ use tabmq_worker::api::{DropReason, Dropped};
 pub(crate) struct Drops {
     clients: BTreeMap<(String, DropReason), Count>,
     /// Since when differences tell what was dropped meanwhile, in Unix milliseconds; `None`: the broker was not asked yet.
-    told_at: Option<f64>,
+    answered_at: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -32,8 +32,8 @@ pub(crate) struct Loss {
 
 impl Drops {
     /// The broker has told what it dropped since it began. What of it is new.
-    pub(crate) fn tell(&mut self, at: f64, drops: &[Dropped]) -> Vec<Loss> {
-        let before = self.told_at.replace(at);
+    pub(crate) fn on_answer(&mut self, at: f64, drops: &[Dropped]) -> Vec<Loss> {
+        let before = self.answered_at.replace(at);
         let mut losses = Vec::new();
         for it in drops {
             let key = (it.client_id.clone(), it.reason);
@@ -59,7 +59,7 @@ impl Drops {
     }
 
     /// There is another broker, which counts from nothing.
-    pub(crate) fn begin_anew(&mut self) {
+    pub(crate) fn on_new_broker(&mut self) {
         for count in self.clients.values_mut() {
             count.before += core::mem::take(&mut count.of_broker);
         }
@@ -105,8 +105,8 @@ mod tests {
     #[test]
     fn only_what_was_dropped_since_the_last_answer_is_a_loss() {
         let mut drops = Drops::default();
-        assert_eq!(drops.tell(0.0, &[dropped("a", 5)]), []);
-        let losses = drops.tell(1_100.0, &[dropped("a", 5), dropped("b", 7)]);
+        assert_eq!(drops.on_answer(0.0, &[dropped("a", 5)]), []);
+        let losses = drops.on_answer(1_100.0, &[dropped("a", 5), dropped("b", 7)]);
         let b = Loss {
             client_id: "b".to_owned(),
             reason: DropReason::QueueFull,
@@ -122,10 +122,10 @@ mod tests {
     #[test]
     fn another_broker_counts_from_nothing() {
         let mut drops = Drops::default();
-        drops.tell(0.0, &[]);
-        drops.tell(1.0, &[dropped("a", 5)]);
-        drops.begin_anew();
-        let losses = drops.tell(3_000.0, &[dropped("a", 6)]);
+        drops.on_answer(0.0, &[]);
+        drops.on_answer(1.0, &[dropped("a", 5)]);
+        drops.on_new_broker();
+        let losses = drops.on_answer(3_000.0, &[dropped("a", 6)]);
         assert_eq!((losses[0].messages, losses[0].seconds), (6, 3));
         assert_eq!(drops.of_others(None), 11);
     }

@@ -13,13 +13,13 @@ const EVENTS_MAX: usize = 200;
 /// The latest events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventLog {
-    heard: u64,
-    kept: VecDeque<Heard>,
+    added: u64,
+    kept: VecDeque<LoggedEvent>,
 }
 
 /// An event and its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Heard {
+pub(crate) struct LoggedEvent {
     pub(crate) number: u64,
     pub(crate) event: Event,
     /// Whether it says that messages were lost, which this page has found out itself.
@@ -56,32 +56,32 @@ impl EventLog {
     }
 
     fn add(&mut self, event: Event, is_loss: bool) {
-        self.heard += 1;
+        self.added += 1;
         self.kept.truncate(EVENTS_MAX - 1);
-        self.kept.push_front(Heard {
-            number: self.heard,
+        self.kept.push_front(LoggedEvent {
+            number: self.added,
             event,
             is_loss,
         });
     }
 
-    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Heard> {
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &LoggedEvent> {
         self.kept.iter()
     }
 
-    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = &Heard> {
+    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = &LoggedEvent> {
         self.kept.iter().rev()
     }
 
     /// How many are no longer kept.
     pub(crate) fn forgotten(&self) -> u64 {
-        self.heard - self.kept.len() as u64
+        self.added - self.kept.len() as u64
     }
 }
 
-impl Heard {
+impl LoggedEvent {
     /// What happened, in words.
-    pub(crate) fn words(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         labels::events::event(&self.event.kind)
     }
 

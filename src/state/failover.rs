@@ -76,7 +76,7 @@ pub(crate) struct StreamFigures {
 
 /// Something that a change of broker is made of.
 #[derive(Clone, Debug)]
-pub(crate) enum Sign<'a> {
+pub(crate) enum Observation<'a> {
     /// An event, and this tab.
     Event(&'a EventKind, Option<TabId>),
     /// The page's client is connected.
@@ -87,15 +87,15 @@ pub(crate) enum Sign<'a> {
 
 impl Failovers {
     /// Takes note of a sign that came at this time.
-    pub(crate) fn hear(&mut self, at: f64, sign: &Sign<'_>) {
-        match sign {
-            Sign::Event(event, own) => self.hear_event(at, event, *own),
-            Sign::Connected => {
+    pub(crate) fn observe(&mut self, at: f64, observation: &Observation<'_>) {
+        match observation {
+            Observation::Event(event, own) => self.hear_event(at, event, *own),
+            Observation::Connected => {
                 if let Some(open) = self.open() {
                     open.resumed = Some(at);
                 }
             }
-            Sign::Resent(total) => self.resent(*total),
+            Observation::Resent(total) => self.resent(*total),
         }
     }
 
@@ -254,10 +254,10 @@ mod tests {
         TabId::from_entropy(bits)
     }
 
-    fn heard(signs: &[(f64, EventKind)]) -> Failovers {
+    fn observed(observations: &[(f64, EventKind)]) -> Failovers {
         let mut failovers = Failovers::default();
-        for (at, event) in signs {
-            failovers.hear(*at, &Sign::Event(event, Some(tab(1))));
+        for (at, event) in observations {
+            failovers.observe(*at, &Observation::Event(event, Some(tab(1))));
         }
         failovers
     }
@@ -275,13 +275,13 @@ mod tests {
 
     #[test]
     fn a_tab_that_follows_learns_the_steps_from_the_new_broker() {
-        let mut failovers = heard(&[
+        let mut failovers = observed(&[
             (10.0, following(2, None)),
             (100.0, EventKind::BrokerLost { term: TERM }),
             (150.0, following(3, Some((99, 140)))),
         ]);
-        failovers.hear(160.0, &Sign::Connected);
-        failovers.hear(161.0, &Sign::Resent(7));
+        failovers.observe(160.0, &Observation::Connected);
+        failovers.observe(161.0, &Observation::Resent(7));
         let last = failovers.newest_first().next().unwrap();
         assert_eq!((last.from, last.to), (Some(tab(2)), Some(tab(3))));
         let steps: Vec<_> = last.steps().collect();
@@ -304,7 +304,7 @@ mod tests {
             term: TERM,
             after_ms: None,
         };
-        let failovers = heard(&[
+        let failovers = observed(&[
             (10.0, following(2, None)),
             (100.0, EventKind::Ousting),
             (101.0, EventKind::TakingOver),
@@ -320,11 +320,11 @@ mod tests {
 
     #[test]
     fn a_tab_that_hears_of_the_new_broker_first_knows_of_the_loss_by_that() {
-        let signs = [
+        let observations = [
             (10.0, following(2, None)),
             (150.0, following(3, Some((99, 140)))),
         ];
-        let failovers = heard(&signs);
+        let failovers = observed(&observations);
         let last = failovers.newest_first().next().unwrap();
         assert_eq!((last.from, last.to), (Some(tab(2)), Some(tab(3))));
         let steps: Vec<_> = last.steps().collect();
@@ -337,7 +337,7 @@ mod tests {
             term: TERM,
             after_ms: None,
         };
-        let signs = [
+        let observations = [
             (10.0, following(2, None)),
             (100.0, EventKind::TakingOver),
             (101.0, EventKind::TabLeft(tab(2))),
@@ -346,10 +346,10 @@ mod tests {
             (200.0, EventKind::TakingOver),
             (201.0, elected),
         ];
-        let mut failovers = heard(&signs[..4]);
-        failovers.hear(106.0, &Sign::Connected);
-        for (at, event) in &signs[4..] {
-            failovers.hear(*at, &Sign::Event(event, Some(tab(1))));
+        let mut failovers = observed(&observations[..4]);
+        failovers.observe(106.0, &Observation::Connected);
+        for (at, event) in &observations[4..] {
+            failovers.observe(*at, &Observation::Event(event, Some(tab(1))));
         }
         assert_eq!(failovers.newest_first().len(), 1);
         let last = failovers.newest_first().next().unwrap();
@@ -367,11 +367,11 @@ mod tests {
         ] {
             let first = (10.0, following(2, None));
             let (lost, end) = ((100.0, lost.clone()), (100.0, end));
-            for signs in [
+            for observations in [
                 [first.clone(), lost.clone(), end.clone()],
                 [first, end, lost],
             ] {
-                let failovers = heard(&signs);
+                let failovers = observed(&observations);
                 assert_eq!(failovers.newest_first().next().unwrap().cause, cause);
             }
         }
@@ -379,14 +379,14 @@ mod tests {
 
     #[test]
     fn the_first_broker_of_a_channel_is_no_failover() {
-        let mut failovers = heard(&[(1.0, EventKind::TakingOver), (2.0, following(2, None))]);
-        failovers.hear(3.0, &Sign::Connected);
+        let mut failovers = observed(&[(1.0, EventKind::TakingOver), (2.0, following(2, None))]);
+        failovers.observe(3.0, &Observation::Connected);
         assert_eq!(failovers.newest_first().len(), 0);
     }
 
     #[test]
     fn a_stream_belongs_to_the_change_that_it_saw() {
-        let mut failovers = heard(&[(100.0, EventKind::BrokerLost { term: TERM })]);
+        let mut failovers = observed(&[(100.0, EventKind::BrokerLost { term: TERM })]);
         let figures = StreamFigures {
             acknowledged: 5,
             ..StreamFigures::default()

@@ -14,7 +14,7 @@ const LATENCIES_MAX: usize = 20_000;
 pub(crate) struct Stream {
     /// Number of the first message that may still be on its way.
     first: u64,
-    on_their_way: VecDeque<Numbered>,
+    in_transit: VecDeque<Numbered>,
     totals: Totals,
     /// When the last acknowledgement came.
     acknowledged_at: Option<f64>,
@@ -57,13 +57,13 @@ impl Stream {
     /// The number of the message that is published now.
     pub(crate) fn send(&mut self, now: f64) -> u64 {
         self.totals.sent += 1;
-        self.on_their_way.push_back(Numbered {
+        self.in_transit.push_back(Numbered {
             sent: now,
             is_acknowledged: false,
             has_arrived: false,
             has_failed: false,
         });
-        self.first + self.on_their_way.len() as u64 - 1
+        self.first + self.in_transit.len() as u64 - 1
     }
 
     /// The broker has acknowledged the message.
@@ -110,12 +110,12 @@ impl Stream {
 
     fn get(&mut self, number: u64) -> Option<&mut Numbered> {
         let place = number.checked_sub(self.first)?;
-        self.on_their_way.get_mut(usize::try_from(place).ok()?)
+        self.in_transit.get_mut(usize::try_from(place).ok()?)
     }
 
     /// Gives up what has been on its way for too long.
     pub(crate) fn settle(&mut self, now: f64) {
-        while let Some(oldest) = self.on_their_way.front() {
+        while let Some(oldest) = self.in_transit.front() {
             let is_through = oldest.has_arrived && (oldest.is_acknowledged || oldest.has_failed);
             if !is_through && oldest.sent + PATIENCE_MS > now {
                 return;
@@ -123,23 +123,23 @@ impl Stream {
             if oldest.is_acknowledged && !oldest.has_arrived {
                 self.totals.lost += 1;
             }
-            self.on_their_way.pop_front();
+            self.in_transit.pop_front();
             self.first += 1;
         }
     }
 
     /// Messages of which something is still to be heard.
-    pub(crate) fn on_their_way(&self) -> usize {
-        let on_their_way = self.on_their_way.iter();
-        on_their_way
+    pub(crate) fn in_transit(&self) -> usize {
+        let in_transit = self.in_transit.iter();
+        in_transit
             .filter(|it| !(it.has_failed || it.has_arrived && it.is_acknowledged))
             .count()
     }
 
     /// Messages that were acknowledged and have not arrived, whether they are given up or not.
     pub(crate) fn missing(&self) -> u64 {
-        let on_their_way = self.on_their_way.iter();
-        let missing = on_their_way.filter(|it| it.is_acknowledged && !it.has_arrived);
+        let in_transit = self.in_transit.iter();
+        let missing = in_transit.filter(|it| it.is_acknowledged && !it.has_arrived);
         self.totals.lost + missing.count() as u64
     }
 
@@ -179,7 +179,7 @@ mod tests {
         stream.fail(2);
         stream.settle(100.0);
         stream.arrive(14.0, 0);
-        assert_eq!((stream.on_their_way(), stream.missing()), (2, 1));
+        assert_eq!((stream.in_transit(), stream.missing()), (2, 1));
         stream.settle(1e6);
         let totals = Totals {
             sent: 4,
@@ -190,7 +190,7 @@ mod tests {
             duplicates: 2,
             gap_ms: 240.0,
         };
-        assert_eq!((stream.totals(), stream.on_their_way()), (totals, 0));
+        assert_eq!((stream.totals(), stream.in_transit()), (totals, 0));
         assert_eq!(stream.send(0.0), 4);
     }
 

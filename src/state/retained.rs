@@ -58,7 +58,7 @@ impl Value {
 
 impl Retained {
     /// Takes note of a message: one with the RETAIN flag is retained, or deletes what was.
-    pub(crate) fn hear(&mut self, message: &Message) {
+    pub(crate) fn on_message(&mut self, message: &Message) {
         if !message.retain {
             return;
         }
@@ -72,7 +72,7 @@ impl Retained {
 
     /// The broker has told what it retains after the topic `after`: these, up to `reached` or, without it, to the end. The
     /// topics that have no retained message any more.
-    pub(crate) fn tell(
+    pub(crate) fn on_answer(
         &mut self,
         after: Option<&str>,
         messages: &[Message],
@@ -80,14 +80,14 @@ impl Retained {
     ) -> Vec<Rc<str>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let to = reached.map_or(Bound::Unbounded, Bound::Included);
-        let is_told = |topic: &str| {
+        let is_retained = |topic: &str| {
             let found = messages.binary_search_by(|it| it.topic.as_str().cmp(topic));
             // A # does not ask for topics with a $.
             found.is_ok() || topic.starts_with('$')
         };
         let known = self.values.range::<str, _>((from, to));
         let gone = known.map(|(topic, _)| topic);
-        let gone: Vec<Rc<str>> = gone.filter(|it| !is_told(it)).cloned().collect();
+        let gone: Vec<Rc<str>> = gone.filter(|it| !is_retained(it)).cloned().collect();
         for topic in &gone {
             self.values.remove(topic);
             self.gone.truncate(GONE_MAX - 1);
@@ -104,7 +104,7 @@ impl Retained {
     }
 
     /// There is no broker that could say what it retains.
-    pub(crate) fn is_not_told(&mut self) {
+    pub(crate) fn on_no_answer(&mut self) {
         self.is_complete = false;
     }
 
@@ -149,7 +149,7 @@ mod tests {
 
     const LATER: u64 = 1_000_000;
 
-    fn heard(topic: &str, payload: &[u8]) -> Message {
+    fn retained_message(topic: &str, payload: &[u8]) -> Message {
         let mut message = (*message(topic, payload)).clone();
         message.retain = true;
         message
@@ -162,11 +162,11 @@ mod tests {
     #[test]
     fn a_live_message_says_that_it_is_retained_and_an_empty_one_that_nothing_is() {
         let mut retained = Retained::default();
-        retained.hear(&heard("a", b"1"));
-        retained.hear(&message("a", b"2"));
+        retained.on_message(&retained_message("a", b"1"));
+        retained.on_message(&message("a", b"2"));
         assert_eq!(&*retained.get("a", 0).unwrap().payload, b"1");
         assert_eq!(retained.count(0), None);
-        retained.hear(&heard("a", b""));
+        retained.on_message(&retained_message("a", b""));
         assert_eq!(retained.get("a", 0), None);
     }
 
@@ -174,36 +174,36 @@ mod tests {
     fn what_the_broker_does_not_tell_is_gone_but_only_as_far_as_it_has_told() {
         let mut retained = Retained::default();
         for topic in ["$x", "a", "b", "c"] {
-            retained.hear(&heard(topic, b"1"));
+            retained.on_message(&retained_message(topic, b"1"));
         }
-        let gone = retained.tell(None, &[heard("b", b"2")], Some("b"));
+        let gone = retained.on_answer(None, &[retained_message("b", b"2")], Some("b"));
         assert_eq!(gone, ["a".into()]);
         assert_eq!(topics(&retained), ["$x", "b", "c"]);
         assert_eq!(&*retained.get("b", 0).unwrap().payload, b"2");
         assert_eq!(retained.count(0), None);
-        let gone = retained.tell(Some("b"), &[heard("d", b"1")], None);
+        let gone = retained.on_answer(Some("b"), &[retained_message("d", b"1")], None);
         assert_eq!(gone, ["c".into()]);
         assert_eq!(retained.count(0), Some(3));
         assert!(!retained.is_deletion(&message("c", b"1")));
         assert!(retained.is_deletion(&message("c", b"")));
         assert!(!retained.is_deletion(&message("c", b"")));
-        retained.is_not_told();
+        retained.on_no_answer();
         assert_eq!(retained.count(0), None);
     }
 
     #[test]
     fn what_has_expired_is_retained_no_longer() {
         let mut retained = Retained::default();
-        let mut short = heard("a", b"1");
+        let mut short = retained_message("a", b"1");
         short.received_at = Time::from_ms(LATER);
         short.properties.message_expiry_interval = Some(3);
-        retained.hear(&short);
+        retained.on_message(&short);
         assert!(retained.get("a", LATER + 2_999).is_some());
         assert!(retained.get("a", LATER + 3_000).is_none());
-        let mut message = heard("b", b"1");
+        let mut message = retained_message("b", b"1");
         message.received_at = Time::from_ms(LATER - 1_000);
         message.properties.message_expiry_interval = Some(1);
-        retained.tell(None, &[message], None);
+        retained.on_answer(None, &[message], None);
         let counts = [LATER - 1, LATER].map(|now| retained.count(now));
         assert_eq!(counts, [Some(1), Some(0)]);
     }

@@ -12,7 +12,7 @@ const STEP: u64 = 4_000;
 
 /// What is looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct Criteria {
     /// A topic filter; empty: all topics.
     pub(crate) topic_filter: String,
     /// What is typed into the search, see [`Query`]; empty: anything.
@@ -23,7 +23,7 @@ pub(crate) struct Wanted {
 /// that came meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Search {
-    wanted: Wanted,
+    wanted: Criteria,
     query: Query,
     /// Numbers of the found messages, ascending.
     found: VecDeque<u64>,
@@ -34,7 +34,7 @@ pub(crate) struct Search {
     came: u64,
 }
 
-impl Wanted {
+impl Criteria {
     pub(crate) fn is_all(&self) -> bool {
         self.topic_filter.is_empty() && self.text.is_empty()
     }
@@ -48,8 +48,8 @@ impl Wanted {
 
 /// How many messages have come since a list stands still, among those that are wanted.
 #[derive(Debug, Default)]
-pub(crate) struct Newcomers {
-    wanted: Wanted,
+pub(crate) struct NewMatches {
+    wanted: Criteria,
     query: Query,
     /// Where the list stands still.
     since: u64,
@@ -58,10 +58,15 @@ pub(crate) struct Newcomers {
     found: u64,
 }
 
-impl Newcomers {
+impl NewMatches {
     /// Looks at those that have come to `log` since the message `since`; how many of them are wanted. Of more than a frame
     /// can take, the others are looked at in the next ones: whether it is through.
-    pub(crate) fn advance(&mut self, log: &MessageLog, wanted: &Wanted, since: u64) -> (u64, bool) {
+    pub(crate) fn advance(
+        &mut self,
+        log: &MessageLog,
+        wanted: &Criteria,
+        since: u64,
+    ) -> (u64, bool) {
         if wanted.is_all() {
             return (log.received().saturating_sub(since), true);
         }
@@ -89,7 +94,7 @@ impl Newcomers {
 impl Search {
     /// Goes on with a search in a log that may have grown, made room or been cleared since; with another wanted one it
     /// begins anew. Whether it is through.
-    pub(crate) fn advance(&mut self, log: &MessageLog, wanted: &Wanted) -> bool {
+    pub(crate) fn advance(&mut self, log: &MessageLog, wanted: &Criteria) -> bool {
         // A log that was paused is behind one that was not.
         if self.wanted != *wanted || self.newest > log.received() {
             *self = Self {
@@ -152,8 +157,8 @@ mod tests {
     use super::super::messages::tests::message;
     use super::*;
 
-    fn wanted(topic_filter: &str, text: &str) -> Wanted {
-        Wanted {
+    fn wanted(topic_filter: &str, text: &str) -> Criteria {
+        Criteria {
             topic_filter: topic_filter.to_owned(),
             text: text.to_owned(),
         }
@@ -172,7 +177,7 @@ mod tests {
     }
 
     /// The numbers that a search through everything at once would find.
-    fn all(log: &MessageLog, wanted: &Wanted) -> Vec<u64> {
+    fn all(log: &MessageLog, wanted: &Criteria) -> Vec<u64> {
         let query = Query::parse(&wanted.text);
         let numbers = log.oldest()..=log.received();
         numbers
@@ -230,15 +235,15 @@ mod tests {
     fn those_that_come_to_a_list_that_stands_still_are_counted() {
         let mut log = MessageLog::default();
         fill(&mut log, 3);
-        let mut newcomers = Newcomers::default();
+        let mut new_rows = NewMatches::default();
         fill(&mut log, 6);
         let a = wanted("", "a/x");
-        assert_eq!(newcomers.advance(&log, &Wanted::default(), 3), (6, true));
-        assert_eq!(newcomers.advance(&log, &a, 3), (2, true));
+        assert_eq!(new_rows.advance(&log, &Criteria::default(), 3), (6, true));
+        assert_eq!(new_rows.advance(&log, &a, 3), (2, true));
         fill(&mut log, 3);
-        assert_eq!(newcomers.advance(&log, &a, 3), (3, true));
-        assert_eq!(newcomers.advance(&log, &a, 12), (0, true));
+        assert_eq!(new_rows.advance(&log, &a, 3), (3, true));
+        assert_eq!(new_rows.advance(&log, &a, 12), (0, true));
         log.clear();
-        assert_eq!(newcomers.advance(&log, &a, 12), (0, true));
+        assert_eq!(new_rows.advance(&log, &a, 12), (0, true));
     }
 }

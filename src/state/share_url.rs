@@ -23,7 +23,7 @@ const TOPIC_FILTER_DEFAULT: &str = "#";
 ///
 /// `filter` and `search` are those of the log; `topic`, `payload`, `format`, `qos` and `retain` are the message in the form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
+pub(crate) struct ShareUrl {
     pub(crate) channel: String,
     pub(crate) durability: Durability,
     pub(crate) client_id: String,
@@ -108,7 +108,7 @@ impl View {
     }
 }
 
-impl Default for Link {
+impl Default for ShareUrl {
     fn default() -> Self {
         let ConnectOptions {
             client_id,
@@ -133,31 +133,37 @@ impl Default for Link {
     }
 }
 
-impl Link {
+impl ShareUrl {
     /// Reads a query string, with or without its `?`. What it does not know or understand, it leaves at the default.
     pub(crate) fn parse(query: &str) -> Self {
-        let mut link = Self::default();
+        let mut share_url = Self::default();
         let mut subscriptions = None;
         let mut draft = None::<Draft>;
         for pair in query.trim_start_matches('?').split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = decode(value);
             match name {
-                "channel" => link.channel = value,
-                "durability" => link.durability = durability(&value).unwrap_or(link.durability),
-                "client_id" => link.client_id = value,
-                "clean_start" => link.clean_start = value.parse().unwrap_or(link.clean_start),
-                "session_expiry" => {
-                    link.session_expiry_interval =
-                        value.parse().unwrap_or(link.session_expiry_interval);
+                "channel" => share_url.channel = value,
+                "durability" => {
+                    share_url.durability = durability(&value).unwrap_or(share_url.durability)
                 }
-                "keep_alive" => link.keep_alive = value.parse().unwrap_or(link.keep_alive),
+                "client_id" => share_url.client_id = value,
+                "clean_start" => {
+                    share_url.clean_start = value.parse().unwrap_or(share_url.clean_start)
+                }
+                "session_expiry" => {
+                    share_url.session_expiry_interval =
+                        value.parse().unwrap_or(share_url.session_expiry_interval);
+                }
+                "keep_alive" => {
+                    share_url.keep_alive = value.parse().unwrap_or(share_url.keep_alive)
+                }
                 "subscribe" => subscriptions
                     .get_or_insert_with(Vec::new)
                     .extend(value.split(',').filter(|f| !f.is_empty()).map(parse_one)),
-                "view" => link.view = View::named(&value).unwrap_or(link.view),
-                "filter" => link.filter = value,
-                "search" => link.search = value,
+                "view" => share_url.view = View::named(&value).unwrap_or(share_url.view),
+                "filter" => share_url.filter = value,
+                "search" => share_url.search = value,
                 "topic" => draft.get_or_insert_default().topic = value,
                 "payload" => draft.get_or_insert_default().payload = value,
                 "format" => {
@@ -171,10 +177,10 @@ impl Link {
                 _ => {}
             }
         }
-        link.subscriptions = subscriptions.unwrap_or(link.subscriptions);
+        share_url.subscriptions = subscriptions.unwrap_or(share_url.subscriptions);
         // A payload alone has no topic to go to.
-        link.draft = draft.filter(|it| !it.topic.is_empty());
-        link
+        share_url.draft = draft.filter(|it| !it.topic.is_empty());
+        share_url
     }
 
     /// How to join the channel.
@@ -401,22 +407,22 @@ mod tests {
     use super::*;
 
     fn filters(query: &str) -> Vec<String> {
-        let subscriptions = Link::parse(query).subscriptions.into_iter();
+        let subscriptions = ShareUrl::parse(query).subscriptions.into_iter();
         subscriptions.map(|it| it.topic_filter).collect()
     }
 
     #[test]
     fn a_bare_page_joins_the_demo_and_subscribes_to_everything() {
-        let link = Link::parse("");
-        assert_eq!(link.channel, "mqtt-demo");
-        assert_eq!(link.subscriptions, [subscription("#")]);
-        assert_eq!(link.query(), "");
+        let share_url = ShareUrl::parse("");
+        assert_eq!(share_url.channel, "mqtt-demo");
+        assert_eq!(share_url.subscriptions, [subscription("#")]);
+        assert_eq!(share_url.query(), "");
     }
 
     #[test]
     fn an_empty_subscribe_subscribes_to_nothing() {
         assert!(filters("?subscribe=").is_empty());
-        assert_eq!(Link::parse("?subscribe=").query(), "?subscribe=");
+        assert_eq!(ShareUrl::parse("?subscribe=").query(), "?subscribe=");
     }
 
     #[test]
@@ -433,7 +439,7 @@ mod tests {
 
     #[test]
     fn every_set_up_survives_the_way_through_a_link() {
-        let link = Link {
+        let share_url = ShareUrl {
             channel: "a.b-c_d".to_owned(),
             durability: Durability::Memory,
             client_id: "me & you=100% + ü".to_owned(),
@@ -470,22 +476,22 @@ mod tests {
                 retain: true,
             }),
         };
-        assert_eq!(Link::parse(&link.query()), link);
-        assert!(link.query().is_ascii());
+        assert_eq!(ShareUrl::parse(&share_url.query()), share_url);
+        assert!(share_url.query().is_ascii());
     }
 
     #[test]
     fn nonsense_is_left_at_the_default() {
         let query = "?keep_alive=99999&clean_start=maybe&session_expiry=-1&durability=eternal&view=none&x=y&&=&%";
-        assert_eq!(Link::parse(query), Link::default());
+        assert_eq!(ShareUrl::parse(query), ShareUrl::default());
     }
 
     #[test]
     fn another_tab_gets_its_own_client_id() {
-        let link = Link::parse("?channel=c&client_id=me");
-        assert_eq!(link.for_another_tab().query(), "?channel=c");
-        let link = Link::parse("?search=x&filter=a&topic=t&payload=p");
-        assert_eq!(link.for_another_tab().query(), "");
+        let share_url = ShareUrl::parse("?channel=c&client_id=me");
+        assert_eq!(share_url.for_another_tab().query(), "?channel=c");
+        let share_url = ShareUrl::parse("?search=x&filter=a&topic=t&payload=p");
+        assert_eq!(share_url.for_another_tab().query(), "");
     }
 
     #[test]

@@ -12,11 +12,11 @@ pub(crate) struct Colour(pub(crate) u8);
 
 /// The wanted subscriptions in the order they were added. One for each topic filter, as in MQTT.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Subscriptions(Vec<Wanted>);
+pub(crate) struct Subscriptions(Vec<WantedSubscription>);
 
 /// One wanted subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedSubscription {
     pub(crate) subscription: Subscription,
     pub(crate) colour: Colour,
     /// How often the very same was wanted again.
@@ -33,7 +33,7 @@ impl Subscriptions {
             Some(wanted) => wanted.subscription = subscription,
             None => {
                 let colour = self.free_colour();
-                self.0.push(Wanted {
+                self.0.push(WantedSubscription {
                     subscription,
                     colour,
                     renewals: 0,
@@ -56,7 +56,7 @@ impl Subscriptions {
             .collect()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Wanted> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &WantedSubscription> {
         self.0.iter()
     }
 
