@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod failover;
 pub(crate) mod load_run;
 pub(crate) mod messages;
+mod natural_order;
 pub(crate) mod numbered_stream;
 pub(crate) mod retained;
 pub(crate) mod samples;

@@ -1,16 +1,12 @@
-//! The tree of topics, and one topic of it.
+//! The tree of topics.
 
 use std::rc::Rc;
 
-use tabmq_worker::api::{Answer, Message, Publication, QoS, Question};
-use tabmq_worker::hooks::{use_answer, use_client, use_redraw};
+use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
-use super::copy_buttons::Copy;
-use super::message_detail::properties;
-use super::payload::PayloadView;
-use super::topic_chart::TopicChart;
+use super::topic_detail::TopicDetail;
 use super::virtual_list::{ListRole, VirtualList};
 use crate::app::broker_polling::use_retained;
 use crate::browser::{focus, time};
@@ -18,7 +14,7 @@ use crate::labels;
 use crate::payload::Preview;
 use crate::state::charts::SharedCharts;
 use crate::state::messages::MessageLog;
-use crate::state::retained::{self, Retained, Value};
+use crate::state::retained::{Retained, Value};
 use crate::state::search_query::fold;
 use crate::state::topics::{NODES_MAX, Node, NodeId, Row};
 use crate::state::{Action, SharedTopics, TreeView};
@@ -263,7 +259,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                 </VirtualList>
             </section>
             if let Some((id, node)) = chosen.and_then(|id| Some((id, topics.get(id)?))) {
-                <Topic
+                <TopicDetail
                     key={row_id(id).to_string()}
                     topic={topics.path(id)}
                     messages={node.messages}
@@ -394,113 +390,6 @@ fn tree_row(
             </span>
         </div>
     }
-}
-
-#[derive(PartialEq, Properties)]
-struct TopicProps {
-    topic: String,
-    messages: u64,
-    topics_below: usize,
-    last: Option<Rc<Message>>,
-    charts: SharedCharts,
-    log: Rc<MessageLog>,
-    dispatch: Callback<Action>,
-}
-
-/// What is known of one topic.
-#[component]
-fn Topic(props: &TopicProps) -> Html {
-    let TopicProps {
-        topic,
-        messages,
-        topics_below,
-        last,
-        ..
-    } = props;
-    let client = use_client();
-    let delete = use_callback((client, topic.clone()), |_: MouseEvent, (client, topic)| {
-        // What becomes of it is seen in the tree: the broker tells all subscribers.
-        drop(client.publish(Publication {
-            topic: topic.clone(),
-            retain: true,
-            qos: QoS::AtLeastOnce,
-            ..Publication::default()
-        }));
-    });
-    let (retained, expires) = use_retained_of(topic).unzip();
-    let retained = retained.as_ref();
-    let now_ms = time::use_now(CLOCK_MS);
-    let expires = expires
-        .flatten()
-        .map(|at| at.saturating_sub(now_ms).div_ceil(1_000));
-    let is_retained_last = retained.zip(last.as_ref()).is_some_and(|(retained, last)| {
-        retained.payload == last.payload && retained.qos == last.qos
-    });
-    html! {
-        <section class="panel panel-topic" aria-label="The selected topic" data-testid="topic-detail">
-            <div class="panel-head">
-                <code class="detail-topic">{ topic }</code>
-                <Copy label="Copy topic" text={topic.clone()} testid="copy-topic" />
-            </div>
-            <p class="kept">
-                { match topics_below {
-                    0 => labels::messages(*messages),
-                    below => format!(
-                        "{} on {}",
-                        labels::messages(*messages),
-                        labels::counted((*below + usize::from(last.is_some())) as u64, "topic", "topics"),
-                    ),
-                } }
-                if let Some(seconds) = expires {
-                    <span data-testid="retained-expires">{ format!(" · The retained message expires in {seconds} s.") }</span>
-                }
-            </p>
-            <TopicChart
-                topic={topic.clone()}
-                charts={props.charts.clone()}
-                log={Rc::clone(&props.log)}
-                dispatch={props.dispatch.clone()}
-            />
-            if let Some(last) = last {
-                <h3>{ if is_retained_last { "Latest message (retained)" } else { "Latest message" } }</h3>
-                <PayloadView message={Rc::clone(last)} log={Rc::clone(&props.log)} />
-                { properties(last) }
-            }
-            if let Some(retained) = retained {
-                if !is_retained_last {
-                    <h3>{ "Retained message" }</h3>
-                    <PayloadView message={Rc::clone(retained)} log={Rc::clone(&props.log)} />
-                    { properties(retained) }
-                }
-                <button type="button" onclick={delete} data-testid="delete-retained">
-                    { "Clear retained value" }
-                </button>
-            }
-        </section>
-    }
-}
-
-/// The whole retained message of a topic, as the broker says it, and when it expires in Unix milliseconds.
-#[hook]
-fn use_retained_of(topic: &str) -> Option<(Rc<Message>, Option<u64>)> {
-    let question = Question::Retained {
-        topic_filter: topic.to_owned(),
-        after: None,
-        at_most: 1,
-        payload_bytes: u32::MAX,
-    };
-    let answer = use_answer(Some(question), CLOCK_MS);
-    let told = use_memo(answer, |answer| {
-        let Some(Ok(answer)) = answer else {
-            return None;
-        };
-        let Answer::Retained { messages, .. } = &**answer else {
-            return None;
-        };
-        let message = messages.first()?;
-        Some((Rc::new(message.clone()), retained::expires(message)))
-    });
-    (*told).clone()
 }
 
 #[cfg(test)]
