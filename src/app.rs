@@ -1,4 +1,4 @@
-//! The parts of the app that run while its page is open. Components use them and draw what they know.
+//! The parts of the app that run while the page is open, without drawing.
 
 pub(crate) mod broker_polling;
 pub(crate) mod export;

@@ -1,4 +1,4 @@
-//! The browser's page, as far as the app uses it without Yew.
+//! The browser APIs that the app uses beside Yew, one file for each.
 
 pub(crate) mod address;
 pub(crate) mod clipboard;

@@ -1,4 +1,4 @@
-//! What a person sees, one file for each thing on the page.
+//! The visible parts of the page, one file for each.
 
 mod alerts;
 pub(crate) mod app;

@@ -1,11 +1,11 @@
-//! Every text that the app shows, one file for each part of the page. So one thing has one name.
+//! The texts that the app shows, one file for each part of the page, so that one thing has one name.
 
 pub(crate) mod alerts;
 pub(crate) mod connection;
 pub(crate) mod events;
 mod failover;
 pub(crate) mod fields;
-mod figures;
+pub(crate) mod figures;
 mod losses;
 mod message_log;
 pub(crate) mod payload;
@@ -16,7 +16,7 @@ mod status;
 pub(crate) mod subscriptions;
 pub(crate) mod tabs;
 mod text;
-mod topic_names;
+pub(crate) mod topic_names;
 
 pub(crate) use alerts::{CHANNEL_REFUSED, LOADING};
 pub(crate) use events::{is_about_a_drop, is_about_the_app};

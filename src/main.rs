@@ -2,12 +2,12 @@
 //!
 //! Each folder uses only those below it, and `labels`:
 //!
-//! - [`components`]: draw the state, and what TabMQ's hooks know of bus, role, members and connection.
-//! - [`app`]: the parts that run while the page is open, such as the store, the load generator and the remote commands.
-//! - [`state`]: what a person wants and has seen. It knows no browser.
-//! - [`payload`]: reads payloads: formats, lines, differences and numbers. It knows no browser either.
-//! - [`browser`]: the browser APIs that Yew does not cover.
-//! - [`labels`]: every text that the app shows.
+//! - [`components`] draws the state of the page, and the state of the bus, which it reads with TabMQ's hooks.
+//! - [`app`] has the parts that run while the page is open, such as the store, the load generator and the remote commands.
+//! - [`browser`] wraps the browser APIs that the app uses beside Yew.
+//! - [`state`] has the person's settings and selections, and the received messages and events. It knows no browser.
+//! - [`payload`] has the formats, lines, differences and numbers of payloads. It knows no browser either.
+//! - [`labels`] has the texts that the app shows.
 //!
 //! Nothing here touches a channel, a lock or a database: the worker does.
 

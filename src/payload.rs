@@ -1,9 +1,11 @@
-//! Payloads: how a person reads and writes them, how two of them differ, and which numbers they hold. No browser in here.
+//! Payloads: formats, lines, differences, and numbers in them. This folder knows no browser.
 
 pub(crate) mod diff;
 mod format;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod numbers;
+pub(crate) mod size;
 
-pub(crate) use format::{Format, Preview, Size, file_name, visible};
+pub(crate) use format::{Format, Preview, file_name, visible};
+pub(crate) use size::Size;

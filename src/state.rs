@@ -1,5 +1,5 @@
-//! What a person wants and has seen, and what changes it. No browser in here: the view draws it, the store feeds it. What
-//! the bus itself knows, the components read with hooks.
+//! The state of the page: the person's settings and selections, and the received messages and events. It knows no browser:
+//! the store applies actions, the components draw. Components read the state of the bus with hooks.
 
 pub(crate) mod charts;
 pub(crate) mod drops;
@@ -37,20 +37,20 @@ use share_url::{Draft, ShareUrl, View};
 use subscriptions::Subscriptions;
 use topics::{NodeId, Topics};
 
-/// The topic about whose receivers a newcomer asks: the one that the form publishes to.
+/// The first topic in the field for receivers: the topic of the publish form.
 const RECEIVERS_TOPIC: &str = "hello";
 
-/// The parts that grow are shared, so that a clone for drawing is cheap.
+/// The state of the page. Growing parts are shared, so that a clone for drawing is cheap.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) channel: String,
-    /// How the broker keeps its state while it is in this tab.
+    /// The broker's durability while this tab is the broker.
     durability: Durability,
     pub(crate) view: View,
     pub(crate) connect_options: ConnectOptions,
     pub(crate) subscriptions: Rc<Subscriptions>,
     pub(crate) messages: Rc<MessageLog>,
-    /// The topic filter of the messages that are shown; empty: all.
+    /// Topic filter of the shown messages; empty: all.
     pub(crate) topic_filter: String,
     pub(crate) log_view: LogView,
     pub(crate) topics: SharedTopics,
@@ -62,39 +62,39 @@ pub(crate) struct State {
     pub(crate) receivers_topic: String,
     /// The client ID of the last connection, and the term of its broker.
     connected: Option<(String, Term)>,
-    /// The message that the link has brought.
+    /// The message from the URL.
     pub(crate) draft: Option<Draft>,
-    /// Until when this tab's worker does nothing, in Unix milliseconds, because somebody wanted that.
+    /// Until when this tab's worker is frozen by a remote command, in Unix milliseconds.
     pub(crate) frozen_until: Option<f64>,
     /// Until when numbered messages run through a failover, in Unix milliseconds.
     pub(crate) counting_until: Option<f64>,
     pub(crate) events: Rc<EventLog>,
     pub(crate) failovers: Rc<Failovers>,
     pub(crate) samples: Rc<Samples>,
-    /// What could not be carried out, in words, until someone dismisses it.
+    /// A sentence about a refused command, until the person dismisses it.
     pub(crate) refusal: Option<String>,
 }
 
-/// How the log of messages is looked at. It stays so while another view is shown.
+/// Search and selection in the log of messages. They persist while another view is shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LogView {
     /// The search, as it was typed.
     pub(crate) text: String,
     /// Number of the selected message.
     pub(crate) selected: Option<u64>,
-    /// A log that stands still.
+    /// The held log, which does not move.
     pub(crate) held: Option<HeldLog>,
 }
 
-/// A log as it was. Its messages are shared with the one that goes on, so keeping it costs little.
+/// An earlier version of the log. It shares its messages with the current log, so it costs little memory.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HeldLog {
     pub(crate) log: Rc<MessageLog>,
-    /// Whether somebody has paused it, or it waits for somebody who points at it or reads it.
+    /// Whether the person has paused it. Otherwise it is held while the pointer is in it, or a row is selected.
     pub(crate) is_paused: bool,
 }
 
-/// How the tree of topics is looked at. It stays so while another view is shown.
+/// Search and selection in the tree of topics. They persist while another view is shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TreeView {
     /// The search, as it was typed.
@@ -102,25 +102,25 @@ pub(crate) struct TreeView {
     pub(crate) selected: Option<NodeId>,
 }
 
-/// The tree of topics, as it is now and not as it was when it was drawn: a copy of it would cost too much.
+/// The current tree of topics, shared with the view. A copy for each drawing would cost too much.
 #[derive(Clone, Default)]
 pub(crate) struct SharedTopics {
     topics: Rc<RefCell<Topics>>,
-    /// How often it has changed.
+    /// Number of changes.
     version: u64,
 }
 
-/// What changes the state.
+/// A change of the state.
 pub(crate) enum Action {
-    /// An event, heard by a tab.
+    /// An event, and the id of this tab.
     Event(Event, Option<TabId>),
     Message(Rc<Message>),
     Refused(Problem),
     /// The client's connection has changed, at this time in Unix milliseconds.
     Status(ClientStatus, f64),
-    /// So many packets were sent again by this tab's clients.
+    /// Total of packets that this tab's clients have sent again.
     Resent(u64),
-    /// A stream of numbered messages ran from this time on, in Unix milliseconds.
+    /// Results of a stream of numbered messages that began at this time, in Unix milliseconds.
     Streamed(f64, StreamFigures),
     Sample(Sample),
     Show(View),
@@ -131,27 +131,27 @@ pub(crate) enum Action {
     StillSubscribed(String, RequestError),
     FilterMessages(String),
     SearchMessages(String),
-    /// A message is selected, in the log as it is drawn.
+    /// Selects a message, and holds the drawn log.
     SelectMessage(Option<u64>, Rc<MessageLog>),
     PauseMessages(bool),
-    /// The log as it is drawn is to stand still; `None`: need not any more.
+    /// Holds the drawn log; `None`: releases it.
     HoldMessages(Option<Rc<MessageLog>>),
     ClearMessages,
     SearchTopics(String),
     SelectTopic(Option<NodeId>),
     ClearTopics,
     AskReceivers(String),
-    /// The broker has told what it retains after the topic `after`, up to `reached` or to the end.
+    /// The broker's answer about retained messages after the topic `after`, up to `reached` or to the end.
     Retained {
         after: Option<String>,
         messages: Vec<Message>,
         reached: Option<String>,
     },
-    /// There is no broker that could tell what it retains.
+    /// No broker answers about retained messages.
     RetainedUnknown,
-    /// The broker has told what it dropped, at this time in Unix milliseconds.
+    /// The broker's answer about dropped messages, at this time in Unix milliseconds.
     Dropped(f64, Vec<Dropped>),
-    /// The worker does nothing until this time in Unix milliseconds; `None`: it works again.
+    /// The worker is frozen until this time in Unix milliseconds; `None`: it runs again.
     Frozen(Option<f64>),
     /// Numbered messages run until this time in Unix milliseconds.
     Counting(f64),
@@ -167,7 +167,7 @@ pub(crate) enum Action {
 }
 
 impl State {
-    /// A page that is about to do what its link says.
+    /// The first state of a page with this URL.
     pub(crate) fn new(share_url: &ShareUrl) -> Self {
         let mut subscriptions = Subscriptions::default();
         for subscription in &share_url.subscriptions {
@@ -202,7 +202,7 @@ impl State {
         }
     }
 
-    /// What of this a link can carry.
+    /// The part of the state that a URL can carry.
     pub(crate) fn share_url(&self) -> ShareUrl {
         ShareUrl {
             channel: self.channel.clone(),
@@ -211,7 +211,7 @@ impl State {
             clean_start: self.connect_options.clean_start,
             session_expiry_interval: self.connect_options.session_expiry_interval,
             keep_alive: self.connect_options.keep_alive,
-            // A link with what a broker refuses would only hand on the mistake.
+            // A URL does not pass on subscriptions that every broker refuses.
             subscriptions: self
                 .subscriptions
                 .iter()
@@ -231,7 +231,7 @@ impl State {
             Action::Event(event, own) => {
                 let at = event.at.as_ms() as f64;
                 self.observe(at, &Observation::Event(&event.kind, own));
-                // How many were dropped, the broker tells when it is asked.
+                // The broker's answer about dropped messages has their number.
                 let is_said_elsewhere =
                     labels::is_about_a_drop(&event.kind) || labels::is_about_the_app(&event.kind);
                 if !is_said_elsewhere {
@@ -362,7 +362,7 @@ impl State {
     }
 
     fn hold(&mut self, drawn: Rc<MessageLog>) {
-        // An empty log has no row that could move.
+        // An empty log has no rows that can move.
         if self.log_view.held.is_none() && drawn.kept() > 0 {
             self.log_view.held = Some(HeldLog {
                 log: drawn,
@@ -399,13 +399,13 @@ mod tests {
     use tabmq_worker::Reason;
     use tabmq_worker::api::{MessageProperties, QoS};
 
-    /// A page with the link `?subscribe=a,b/%23`.
+    /// A page with the URL `?subscribe=a,b/%23`.
     fn page() -> State {
         State::new(&ShareUrl::parse("?subscribe=a,b/%23"))
     }
 
     #[test]
-    fn what_is_subscribed_to_is_in_the_link() {
+    fn subscriptions_are_in_the_url() {
         let mut page = page();
         page.reduce(Action::Unsubscribe("a".to_owned()));
         page.reduce(Action::Subscribe(Subscription {
@@ -422,7 +422,7 @@ mod tests {
             .into_iter()
             .map(|it| it.topic_filter)
             .collect();
-        // Nobody is handed a filter that every broker refuses.
+        // The URL omits a filter that every broker refuses.
         assert_eq!(filters, ["b/#", "c"]);
     }
 
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_somebody_points_at_stands_still_until_nobody_does() {
+    fn a_log_is_held_while_the_pointer_is_in_it() {
         let mut page = page();
         page.reduce(Action::HoldMessages(Some(Rc::clone(&page.messages))));
         assert_eq!(page.log_view.held, None, "there is nothing to point at");
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_looked_for_selected_and_paused_outlives_a_change_of_view() {
+    fn search_selection_and_pause_outlive_a_change_of_view() {
         let mut page = page();
         log_of("a", &mut page);
         page.reduce(Action::SearchMessages("x".to_owned()));
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_unsubscribe_is_told() {
+    fn a_failed_unsubscribe_is_reported() {
         let mut page = page();
         let why = RequestError::Reason(Reason(0x83));
         page.reduce(Action::StillSubscribed("a".to_owned(), why));
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_logged_with_the_colours_of_what_it_matches() {
+    fn a_message_is_logged_with_the_colours_of_matching_subscriptions() {
         let mut page = page();
         page.reduce(Action::Message(Rc::new(Message {
             topic: "b/c".to_owned(),

@@ -1,4 +1,4 @@
-//! What the broker is asked as long as somebody looks at the answer: what it retains, and what it has dropped.
+//! Asks the broker for retained and dropped messages while the page shows them.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -17,16 +17,16 @@ use crate::state::share_url::View;
 /// How often the broker is asked.
 const INTERVAL_MS: u32 = 1_000;
 
-/// Retained messages of one answer: more of them would hold up the messages behind it.
+/// Retained messages in one answer. A larger answer would delay the messages after it.
 const PAGE: u32 = 500;
 
-/// Between two of these answers.
+/// Pause between two of these answers.
 const PAGE_GAP_MS: u32 = 40;
 
-/// For so long after the last message drops are asked for.
+/// The broker is asked for drops until this long after the last message.
 const QUIET_MS: f64 = 5_000.0;
 
-/// Asks the broker what it retains, page by page and again and again, while the component is mounted.
+/// Asks the broker for its retained messages, page by page and repeatedly, while the component is mounted.
 #[hook]
 pub(crate) fn use_retained(dispatch: Callback<Action>) {
     let bus = use_bus();
@@ -69,7 +69,7 @@ pub(crate) fn use_retained(dispatch: Callback<Action>) {
     });
 }
 
-/// Asks the broker every second what it has dropped, while messages come or somebody looks at the load.
+/// Asks the broker every second for its dropped messages, while messages arrive or the performance view is shown.
 #[hook]
 pub(crate) fn use_drops(store: &Store, view: View) {
     let bus = use_bus();

@@ -1,4 +1,4 @@
-//! What a person takes along: files of JSON Lines, one object on each line.
+//! Files of JSON Lines for download: messages and events, one object on each line.
 
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
@@ -9,10 +9,10 @@ use crate::browser::{files, time};
 use crate::labels;
 use crate::state::events::EventLog;
 
-/// Messages that are written before the page may draw.
+/// Messages that are written before the page can draw again.
 const STEP: usize = 2_000;
 
-/// Writes messages into a file, and tells how many percent are done.
+/// Writes messages into a file, and reports the progress in percent to `done`.
 pub(crate) async fn messages(messages: &[Rc<Message>], done: impl Fn(usize)) {
     let mut parts = Vec::new();
     for (step, chunk) in messages.chunks(STEP).enumerate() {

@@ -1,4 +1,4 @@
-//! The load generator: publishes by a plan, and follows what becomes of each message.
+//! The load generator: publishes by a plan, and tracks each message.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -20,12 +20,12 @@ struct Inner {
     /// First level of its topics.
     name: &'static str,
     run: RefCell<Option<Run>>,
-    /// What it receives; as long as there is a run.
+    /// Receives the messages while there is a run.
     subscriber: RefCell<Option<Subscriber>>,
-    /// Publishes without an answer, of every run.
+    /// Unanswered publications of all runs.
     pending: Cell<usize>,
     runs: Cell<u32>,
-    /// What the broker had dropped for others when the run began.
+    /// Messages that the broker had dropped for other clients when the run began.
     dropped_before: Cell<u64>,
     tick: Frame,
 }
@@ -38,12 +38,12 @@ pub(crate) struct Progress {
     pub(crate) seconds: f64,
     pub(crate) totals: Totals,
     pub(crate) in_transit: usize,
-    /// What the broker had dropped for other clients when the run began.
+    /// Messages that the broker had dropped for other clients when the run began.
     pub(crate) dropped_before: u64,
 }
 
 impl LoadGenerator {
-    /// One that publishes below the topic `name`.
+    /// Creates a generator that publishes below the topic `name`.
     pub(crate) fn new(client: Client, name: &'static str) -> Self {
         Self(Rc::new_cyclic(|weak: &Weak<Inner>| {
             let weak = weak.clone();
@@ -64,8 +64,8 @@ impl LoadGenerator {
         }))
     }
 
-    /// Begins a run, once the broker has granted the subscription; an earlier run ends. The broker has dropped so many messages
-    /// for other clients before.
+    /// Begins a run once the broker has granted the subscription, and ends an earlier run. `dropped_before`: messages that the
+    /// broker has dropped for other clients so far.
     pub(crate) fn start(&self, plan: Plan, dropped_before: u64) {
         let inner = Rc::clone(&self.0);
         inner.dropped_before.set(dropped_before);
@@ -84,11 +84,11 @@ impl LoadGenerator {
             }
         });
         let granted = subscriber.granted();
-        // Dropped when nothing is borrowed, because what it tells may come back here.
+        // Dropped while nothing is borrowed, because its drop can call this generator.
         drop(inner.subscriber.replace(Some(subscriber)));
         drop(inner.run.take());
         spawn_local(async move {
-            // Refused or not: the numbers tell what has not arrived.
+            // The run starts even if refused: the numbers show which messages have not arrived.
             let _ = granted.await;
             if inner.runs.get() == number {
                 inner
@@ -123,7 +123,7 @@ impl LoadGenerator {
         run.as_ref().map_or(0, |run| run.stream.missing())
     }
 
-    /// The latency of what arrived since the last time this was asked.
+    /// The latency of the messages that arrived since the last call.
     pub(crate) fn take_latency(&self) -> Option<Latency> {
         self.0.run.borrow_mut().as_mut()?.stream.take_latency()
     }
@@ -136,7 +136,7 @@ impl PartialEq for LoadGenerator {
 }
 
 impl Inner {
-    /// Two tabs do not share topics, so that each measures its own messages.
+    /// The topic of this tab alone, so that each tab measures its own messages.
     fn topic(&self) -> String {
         let tab_id = self.client.bus().tab_id();
         format!(

@@ -1,5 +1,5 @@
-//! What a person does to a tab from any other one. The order is a message on the bus itself: `$demo/tabs/` and the id of the
-//! tab, with the order's name.
+//! Commands that one tab gives another: close, crash, freeze. A command is a message on the bus itself: on the topic
+//! `$demo/tabs/` and the tab's id, with the command's name as payload.
 
 use tabmq_worker::api::{Publication, QoS, Subscription};
 use tabmq_worker::hooks::{use_bus, use_bus_status, use_client};
@@ -10,20 +10,20 @@ use yew::prelude::*;
 use crate::browser::{address, time};
 use crate::state::Action;
 
-/// How long a frozen worker does nothing. The others wait for a second at most.
+/// How long a frozen worker does nothing. Other tabs wait at most one second for it.
 pub(crate) const FREEZE_MS: u32 = 10_000;
 
-/// How long a worker that was frozen may take to learn that another tab is the broker.
+/// How long a resumed worker can take to learn that another tab is the broker.
 const THAW_MS: u32 = 500;
 
-/// What a tab can be told to do.
+/// A command for a tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RemoteCommand {
-    /// Closes, as by its cross.
+    /// Closes the tab, like its close button.
     Close,
-    /// Its worker ends without a goodbye, as in a crash.
+    /// Ends the tab's worker without a goodbye, like a crash.
     Crash,
-    /// Its worker does nothing for [`FREEZE_MS`].
+    /// Blocks the tab's worker for [`FREEZE_MS`].
     Freeze,
 }
 
@@ -44,7 +44,7 @@ impl RemoteCommand {
             Self::Crash => bus.cause(Fault::Crash),
             Self::Freeze => {
                 bus.cause(Fault::Hang { ms: FREEZE_MS });
-                // The worker says nothing meanwhile, so the page has to know that what it said before is no longer so.
+                // A frozen worker reports nothing, so the page must know that its last report is outdated.
                 let until = time::unix_ms() + f64::from(FREEZE_MS);
                 dispatch.emit(Action::Frozen(Some(until)));
                 let dispatch = dispatch.clone();
@@ -57,15 +57,15 @@ impl RemoteCommand {
     }
 }
 
-/// Beginning of the topics on which the app talks to itself. Topics with a $ are not matched by #.
+/// Prefix of the app's internal topics. `#` does not match topics that begin with `$`.
 const OWN_TOPICS: &str = "$demo/";
 
-/// Whether a message is the app's own business, and not for people to look at.
+/// Whether a topic is internal to the app, so that its messages are not shown.
 pub(crate) fn is_own(topic: &str) -> bool {
     topic.starts_with(OWN_TOPICS)
 }
 
-/// Whether an event, in words, is about such a topic.
+/// Whether the sentence of an event mentions such a topic.
 pub(crate) fn is_about_own(event: &str) -> bool {
     event.contains(OWN_TOPICS)
 }
@@ -74,7 +74,7 @@ fn topic(tab: TabId) -> String {
     format!("{OWN_TOPICS}tabs/{tab}")
 }
 
-/// Gives a tab an order.
+/// Sends a command to a tab.
 pub(crate) fn send(
     client: &Client,
     tab: TabId,
@@ -85,7 +85,7 @@ pub(crate) fn send(
     if bus.tab_id() == Some(tab) {
         return command.carry_out(bus, dispatch);
     }
-    // Whether it was carried out is seen in the roster.
+    // The list of members shows its effect.
     drop(client.publish(Publication {
         topic: topic(tab),
         payload: command.name().into(),
@@ -94,7 +94,7 @@ pub(crate) fn send(
     }));
 }
 
-/// Carries out what this tab is told to do.
+/// Carries out the commands for this tab.
 #[hook]
 pub(crate) fn use_remote_commands(dispatch: &Callback<Action>) {
     let (bus, client, status) = (use_bus(), use_client(), use_bus_status());

@@ -1,4 +1,4 @@
-//! Takes a sample of this page every second, as long as it is there.
+//! Takes a performance sample of this page every second.
 
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ use crate::state::share_url::View;
 
 const INTERVAL_MS: u32 = 1_000;
 
-/// What was counted when the last sample was taken, at a time of [`time::now_ms`].
+/// The counters at the last sample, taken at a time of [`time::now_ms`].
 #[derive(Clone, Copy, Debug)]
 struct Counted {
     at: f64,
@@ -24,7 +24,7 @@ struct Counted {
     worked_ms: f64,
 }
 
-/// Takes the samples. The broker is asked only while somebody looks at what it says.
+/// Takes the samples. Asks the broker only while the performance view is shown.
 #[hook]
 pub(crate) fn use_samples(store: &Store, load: &Rc<LoadGenerator>, view: View) {
     let question = (view == View::Performance).then_some(Question::Load);

@@ -1,4 +1,4 @@
-//! Joins state, bus and view: actions change the state at once, the view is redrawn once per animation frame.
+//! Connects state, bus and view: an action changes the state at once, the view is redrawn at most once per animation frame.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
@@ -22,37 +22,37 @@ struct Shared {
     state: RefCell<Rc<State>>,
     frame: Frame,
     view: RefCell<Option<Box<dyn Fn()>>>,
-    /// To every event and every message, in their order: a log leaves nothing out.
+    /// Listeners for every event and every message, in order: a log omits nothing.
     listening: OnceCell<[Listening; 3]>,
-    /// When the page was drawn last, at a time of [`time::now_ms`].
+    /// When the page was last drawn, in [`time::now_ms`].
     drawn_at: Cell<f64>,
-    /// Messages that have come since.
+    /// Messages that arrived since the last drawing.
     undrawn: Cell<u32>,
-    /// Something else than messages has changed since.
+    /// Something other than messages has changed since.
     is_urgent: Cell<bool>,
-    /// Milliseconds that this page's own code has worked.
+    /// Milliseconds for which this page's own code has run.
     worked_ms: Cell<f64>,
-    /// The worker's share of the time between its last two reports, in percent, and when the last one came.
+    /// The worker's last report.
     worker: Cell<Option<WorkerReport>>,
 }
 
-/// What a worker has told of its work, at a time of [`time::now_ms`].
+/// A worker's report on its running time, received at a time of [`time::now_ms`].
 #[derive(Clone, Copy, Debug)]
 struct WorkerReport {
     at: f64,
     worked_us: u64,
-    /// Since the report before.
+    /// Share of the time since the report before, in percent.
     busy_percent: Option<f64>,
 }
 
-/// So many messages between two drawings are more than anybody reads.
+/// Messages between two drawings that count as a flood, because they are too many to read.
 const FLOOD: u32 = 10;
 
-/// How often a flood is drawn: more often nobody would see more of it, and the browser would have more to lay out and paint
-/// than a machine with few cores has time for.
+/// Interval between drawings of a flood. More drawings would show no more of it, and the browser's layout and painting would
+/// overload a machine with few cores.
 const FLOOD_INTERVAL_MS: f64 = 100.0;
 
-/// A report is true for as long; workers report every 5 s.
+/// How long a report is valid. Workers report every 5 s.
 const REPORT_MS: f64 = 12_000.0;
 
 impl Store {
@@ -141,7 +141,7 @@ impl Store {
             view();
         }
         let shared = Rc::clone(&self.0);
-        // Yew draws in a microtask that it has just queued; this one comes after that.
+        // Yew draws in a microtask that it has just queued; this task runs after it.
         spawn_local(async move { shared.worked(began) });
     }
 
@@ -150,12 +150,12 @@ impl Store {
         self.0.state.borrow().messages.received()
     }
 
-    /// Milliseconds that this page's own code has worked since the page was opened.
+    /// Milliseconds for which this page's own code has run since the page was opened.
     pub(crate) fn worked_ms(&self) -> f64 {
         self.0.worked_ms.get()
     }
 
-    /// How busy the worker was lately, in percent, if it said so.
+    /// The worker's load at its last report, in percent; `None`: no valid report.
     pub(crate) fn worker_busy(&self) -> Option<f64> {
         let report = self.0.worker.get();
         let report = report.filter(|it| it.at + REPORT_MS > time::now_ms());
@@ -172,7 +172,7 @@ impl Shared {
     fn on_worker_report(&self, worked_us: u64) {
         let at = time::now_ms();
         let before = self.worker.get();
-        // Another worker begins anew, and two reports at once tell nothing of the time between.
+        // A new worker counts from zero, and two reports at once say nothing about the time between them.
         let since = before.filter(|it| it.worked_us <= worked_us && at - it.at > 500.0);
         let busy = |it: WorkerReport| (worked_us - it.worked_us) as f64 / 10.0 / (at - it.at);
         let is_too_soon = before.is_some_and(|it| it.worked_us <= worked_us) && since.is_none();
@@ -192,7 +192,7 @@ impl PartialEq for Store {
     }
 }
 
-/// The store of a page that is about to do what its link says. It hears everything from its first drawing on.
+/// The store of the page, with the settings of its URL. It receives everything from the first drawing on.
 #[hook]
 pub(crate) fn use_store(share_url: &ShareUrl) -> Store {
     let client = use_client();
@@ -200,13 +200,13 @@ pub(crate) fn use_store(share_url: &ShareUrl) -> Store {
     (*store).clone()
 }
 
-/// The state; the component is drawn again, at most once per animation frame, when it changed.
+/// The state. A change redraws the component, at most once per animation frame.
 #[hook]
 pub(crate) fn use_state_of(store: &Store) -> Rc<State> {
     let update = use_force_update();
     use_effect_with(store.clone(), move |store| {
         *store.0.view.borrow_mut() = Some(Box::new(move || update.force_update()));
-        // What came between the first drawing and now was announced to nobody.
+        // A change between the first drawing and this moment has not asked for a frame.
         store.0.frame.ask();
     });
     let state = store.0.state.borrow();

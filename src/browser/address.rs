@@ -14,7 +14,7 @@ pub(crate) fn query() -> String {
         .unwrap_or_default()
 }
 
-/// This page's address with another query string.
+/// This page's path with another query string.
 pub(crate) fn path_with_query(query: &str) -> String {
     let path = web_sys::window()
         .and_then(|window| window.location().pathname().ok())
@@ -22,7 +22,7 @@ pub(crate) fn path_with_query(query: &str) -> String {
     format!("{path}{query}")
 }
 
-/// This page's address with another query string, for another program.
+/// This page's absolute URL with another query string.
 pub(crate) fn url_with_query(query: &str) -> String {
     let origin = web_sys::window()
         .and_then(|window| window.location().origin().ok())
@@ -30,12 +30,12 @@ pub(crate) fn url_with_query(query: &str) -> String {
     format!("{origin}{}", path_with_query(query))
 }
 
-/// Puts the query string into the address bar, and loads nothing. As an entry of its own, the browser's Back leads from it to
-/// the one before.
+/// Shows the query string in the address bar without loading a page. `as_entry` adds an entry to the history, so that Back
+/// leads to the address before.
 pub(crate) fn show_query(query: &str, as_entry: bool) {
     if let Some(history) = web_sys::window().and_then(|window| window.history().ok()) {
         let address = path_with_query(query);
-        // A browser refuses when it is asked too often; the next change brings the address up to date.
+        // Browsers refuse too frequent changes; the next change updates the address.
         let _ = match as_entry {
             true => history.push_state_with_url(&JsValue::NULL, "", Some(&address)),
             false => history.replace_state_with_url(&JsValue::NULL, "", Some(&address)),
@@ -43,7 +43,7 @@ pub(crate) fn show_query(query: &str, as_entry: bool) {
     }
 }
 
-/// Calls `on_move` when somebody goes back or forward in the history of this page.
+/// Calls `on_move` after Back or Forward within the history of this page.
 #[hook]
 pub(crate) fn use_history(on_move: Callback<()>) {
     use_effect_with(on_move, |on_move| {
@@ -51,7 +51,7 @@ pub(crate) fn use_history(on_move: Callback<()>) {
         let listener = Closure::<dyn FnMut()>::new(move || on_move.emit(()));
         let window = web_sys::window();
         if let Some(window) = &window {
-            // The listener is a function, which is all that can fail.
+            // It fails only if the listener is not a function.
             let _ = window
                 .add_event_listener_with_callback("popstate", listener.as_ref().unchecked_ref());
         }
@@ -66,11 +66,11 @@ pub(crate) fn use_history(on_move: Callback<()>) {
     });
 }
 
-/// Loads this page anew with this query string.
+/// Loads this page with this query string.
 pub(crate) fn navigate(query: &str) {
     if let Some(window) = web_sys::window() {
         let location = window.location();
-        // Fails only where the address is not one; ours is the page's own.
+        // It fails only for an invalid address; this one is the page's own.
         let _ = if location.search().is_ok_and(|current| current == query) {
             location.reload()
         } else {
@@ -79,12 +79,12 @@ pub(crate) fn navigate(query: &str) {
     }
 }
 
-/// Loads this page anew.
+/// Reloads this page.
 pub(crate) fn reload() {
     navigate(&query());
 }
 
-/// Opens this page in so many more tabs. A browser may allow only one at a time.
+/// Opens this page in this number of new tabs. A browser can allow only one at a time.
 pub(crate) fn open_tabs(query: &str, tabs: u32) {
     let document = web_sys::window().and_then(|window| window.document());
     let link = document.and_then(|it| it.create_element("a").ok());
@@ -93,19 +93,19 @@ pub(crate) fn open_tabs(query: &str, tabs: u32) {
     };
     link.set_href(&path_with_query(query));
     link.set_target("_blank");
-    // Else they would share a process with this page.
+    // Without it, they would share a process with this page.
     link.set_rel("noopener");
     for _ in 0..tabs {
         link.click();
     }
 }
 
-/// Closes this tab. A browser that closes only what a script has opened leaves the page instead, which ends as much.
+/// Closes this tab. Browsers close only tabs that a script has opened; others leave the page instead, which has the same effect.
 pub(crate) fn close() {
     let Some(window) = web_sys::window() else {
         return;
     };
-    // Where it is not allowed, nothing happens.
+    // Without permission, nothing happens.
     let _ = window.close();
     yew::platform::spawn_local(async move {
         next_task().await;

@@ -8,7 +8,7 @@ pub(crate) async fn copy(text: &str) -> bool {
     let Some(window) = web_sys::window() else {
         return false;
     };
-    // Missing where the page is not secure.
+    // Insecure pages have no clipboard.
     let navigator: JsValue = window.navigator().into();
     let has_clipboard = js_sys::Reflect::get(&navigator, &"clipboard".into())
         .is_ok_and(|clipboard| clipboard.is_object());

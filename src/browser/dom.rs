@@ -8,7 +8,7 @@ use wasm_bindgen::closure::Closure;
 use web_sys::{Element, ResizeObserver};
 use yew::prelude::*;
 
-/// Whether something is on its way that the page's own document names.
+/// Whether the document or one of its resources is still loading.
 pub(crate) fn is_loading() -> bool {
     let document = web_sys::window().and_then(|window| window.document());
     document.is_some_and(|document| document.ready_state() != "complete")
@@ -19,13 +19,13 @@ pub(crate) fn show_title(title: &str, icon_url: &str) {
     if let Some(document) = web_sys::window().and_then(|window| window.document()) {
         document.set_title(title);
         if let Some(link) = document.get_element_by_id("favicon") {
-            // The attribute's name is valid, which is all that can fail.
+            // It fails only for an invalid attribute name.
             let _ = link.set_attribute("href", icon_url);
         }
     }
 }
 
-/// The form that an element of this `data-testid` is in.
+/// The form around the element with this `data-testid`.
 pub(crate) fn form_of(testid: &str) -> Option<web_sys::HtmlFormElement> {
     let document = web_sys::window()?.document()?;
     let field = document
@@ -34,7 +34,7 @@ pub(crate) fn form_of(testid: &str) -> Option<web_sys::HtmlFormElement> {
     field.closest("form").ok()??.dyn_into().ok()
 }
 
-/// Where an element begins in the window, in CSS pixels from its top.
+/// Distance of an element's upper edge from the top of the window, in CSS pixels.
 pub(crate) fn top_of(element: &web_sys::Element) -> Option<f64> {
     let method = js_sys::Reflect::get(element, &"getBoundingClientRect".into()).ok()?;
     let rectangle = method
@@ -47,7 +47,7 @@ pub(crate) fn top_of(element: &web_sys::Element) -> Option<f64> {
         .as_f64()
 }
 
-/// Asks for a frame when an element is there, and whenever its size changes.
+/// Asks for a frame after the first drawing, and after each change of the element's size.
 #[hook]
 pub(crate) fn use_size(element: &NodeRef, frame: &Rc<Frame>) {
     let (element, frame) = (element.clone(), Rc::clone(frame));
@@ -69,18 +69,18 @@ pub(crate) fn use_size(element: &NodeRef, frame: &Rc<Frame>) {
     });
 }
 
-/// The windows that are too narrow for columns; the style sheet has the same limit.
+/// Windows that are too narrow for columns. The style sheet has the same limit.
 const NARROW: &str = "(max-width: 49.99rem)";
 
-/// Whether the page is one column, and what is selected lies over it.
+/// Whether the page is one column, so that the selected message lies over it.
 pub(crate) fn is_narrow() -> bool {
     let query = web_sys::window().and_then(|window| window.match_media(NARROW).ok());
     query.flatten().is_some_and(|query| query.matches())
 }
 
-/// Shows a panic on the page, which would otherwise just stop answering.
+/// Shows a panic on the page, which would otherwise stop responding without a message.
 pub(crate) fn show_panics() {
-    // Yew's way, because Yew puts a hook of its own over any other.
+    // Yew's function, because Yew replaces any other hook by its own.
     yew::set_custom_panic_hook(Box::new(|panic| {
         let panic = panic.to_string();
         web_sys::console::error_1(&panic.as_str().into());
@@ -90,9 +90,9 @@ pub(crate) fn show_panics() {
         {
             alert.set_class_name("alert");
             alert.set_text_content(Some(&format!(
-                "This page has stopped because of a mistake in its program. Reload it to start again. ({panic})"
+                "This page has stopped because of an error in its program. Reload it to start again. ({panic})"
             )));
-            // A page that has stopped has nobody to tell that even this failed.
+            // The program has ended, so a failure cannot be reported.
             let _ = alert.set_attribute("role", "alert");
             let _ = body.append_child(&alert);
         }

@@ -1,8 +1,8 @@
-//! The icon of the browser tab, which tells the role even when the page itself is not in front.
+//! The icon of the browser tab. It shows the tab's role even while the page is in the background.
 
 use tabmq_worker::api::Role;
 
-/// The icon as a URL. Sign and colour both differ, because nobody should have to tell colours apart.
+/// The icon as a URL. Roles differ in sign and in colour, for people who cannot distinguish the colours.
 pub(crate) fn data_url(role: Role) -> String {
     let (ground, tab, sign) = match role {
         Role::Broker { .. } => (

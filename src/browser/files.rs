@@ -1,9 +1,9 @@
-//! Files that the browser saves.
+//! Downloads of files.
 
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
-/// Has the browser save a file of these parts.
+/// Downloads a file of these parts.
 pub(crate) fn save(name: &str, mime_type: &str, parts: &[String]) {
     let parts: js_sys::Array = parts.iter().map(|part| JsValue::from_str(part)).collect();
     let options = BlobPropertyBag::new();
@@ -13,7 +13,7 @@ pub(crate) fn save(name: &str, mime_type: &str, parts: &[String]) {
     }
 }
 
-/// Has the browser save a file of exactly these bytes.
+/// Downloads a file of exactly these bytes.
 pub(crate) fn save_bytes(name: &str, bytes: &[u8]) {
     let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
     let options = BlobPropertyBag::new();
@@ -31,7 +31,7 @@ fn save_blob(name: &str, blob: &Blob) {
         link.set_href(&url);
         link.set_download(name);
         link.click();
-        // The browser has taken what it needs. It fails for no URL of ours.
+        // The download has started and no longer needs the URL. It does not fail for a URL from `create_object_url`.
         let _ = Url::revoke_object_url(&url);
     }
 }

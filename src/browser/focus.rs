@@ -12,13 +12,13 @@ pub(crate) fn focus(target: &NodeRef) {
     yew::platform::spawn_local(async move {
         next_task().await;
         if let Some(target) = target.cast::<web_sys::HtmlElement>() {
-            // Focus has no way to fail that matters.
+            // A failure to focus has no consequence.
             let _ = target.focus();
         }
     });
 }
 
-/// Moves the focus to the first element that this selector names, once the page is drawn.
+/// Moves the focus to the first element that matches this selector, once the page is drawn.
 pub(crate) fn focus_on(selector: &'static str) {
     yew::platform::spawn_local(async move {
         next_task().await;
@@ -40,13 +40,13 @@ pub(crate) fn use_focus_key(key: &'static str, target: NodeRef) {
                 && let Some(target) = target.cast::<web_sys::HtmlElement>()
             {
                 event.prevent_default();
-                // Focus has no way to fail that matters.
+                // A failure to focus has no consequence.
                 let _ = target.focus();
             }
         });
         let document = web_sys::window().and_then(|window| window.document());
         if let Some(document) = &document {
-            // The listener is a function, which is all that can fail.
+            // It fails only if the listener is not a function.
             let _ = document
                 .add_event_listener_with_callback("keydown", listener.as_ref().unchecked_ref());
         }

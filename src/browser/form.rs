@@ -1,5 +1,4 @@
-//! What a person typed, read from a form when it is submitted. The fields keep their own text until then, so typing
-//! draws nothing.
+//! Reads the fields of a submitted form. Until then the fields keep their own text, so typing redraws nothing.
 
 use std::str::FromStr;
 
@@ -66,7 +65,7 @@ impl Form {
         }
     }
 
-    /// The message to publish, or what is wrong with its topic or payload, in words.
+    /// The message to publish, or a sentence about an error in its topic or payload.
     pub(crate) fn publication(&self) -> Result<Publication, String> {
         let topic = self.text("topic");
         if let Some(place) = topic.chars().position(|it| matches!(it, '+' | '#')) {
@@ -95,7 +94,7 @@ impl Form {
         })
     }
 
-    /// How many properties a message would have; a user property counts once it has a name or a value.
+    /// Number of properties of the message. A user property counts once it has a name or a value.
     pub(crate) fn properties_count(&self) -> usize {
         let single = [
             "message-expiry-interval",

@@ -8,7 +8,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use yew::prelude::*;
 
-/// Unix milliseconds as the time of day in this place: `14:03:07.250`.
+/// Unix milliseconds as local time of day: `14:03:07.250`.
 pub(crate) fn time_of_day(unix_ms: u64) -> String {
     let date = Date::new(&JsValue::from_f64(unix_ms as f64));
     format!(
@@ -31,18 +31,18 @@ pub(crate) fn unix_ms() -> f64 {
     Date::now()
 }
 
-/// Milliseconds of a clock that nobody sets, since the page was opened.
+/// Milliseconds of a monotonic clock since the page was opened.
 pub(crate) fn now_ms() -> f64 {
     let performance = web_sys::window().and_then(|window| window.performance());
     performance.map_or_else(Date::now, |performance| performance.now())
 }
 
-/// Lets the browser do what it has to do in between.
+/// Yields to the browser's other tasks.
 pub(crate) async fn next_task() {
     pause(0).await;
 }
 
-/// Waits for so many milliseconds, or longer in a hidden page.
+/// Waits for this many milliseconds, or longer in a hidden page.
 pub(crate) async fn pause(ms: u32) {
     let waited = Promise::new(&mut |resolve, _| {
         let ms = i32::try_from(ms).unwrap_or(i32::MAX);
@@ -54,11 +54,11 @@ pub(crate) async fn pause(ms: u32) {
             let _ = resolve.call0(&JsValue::NULL);
         }
     });
-    // It is never rejected.
+    // The promise is never rejected.
     let _ = JsFuture::from(waited).await;
 }
 
-/// Unix milliseconds now; the component is drawn again every `interval_ms`.
+/// Unix milliseconds now. The component is redrawn every `interval_ms`.
 #[hook]
 pub(crate) fn use_now(interval_ms: u32) -> u64 {
     let update = use_force_update();
@@ -66,8 +66,8 @@ pub(crate) fn use_now(interval_ms: u32) -> u64 {
     Date::now() as u64
 }
 
-/// Calls `tick` every so many milliseconds as long as the component is there; `None`: not. It is always the latest one that
-/// is called.
+/// Calls `tick` at this interval while the component is mounted; `None`: never. It always calls the `tick` of the latest
+/// drawing.
 #[hook]
 pub(crate) fn use_interval(interval_ms: Option<u32>, tick: impl Fn() + 'static) {
     let latest = use_mut_ref(|| None::<Rc<dyn Fn()>>);

@@ -1,4 +1,4 @@
-//! uPlot, which draws lines over time into a canvas: all that the app says to it. index.html loads its script.
+//! The app's interface to uPlot, which draws lines over time into a canvas. index.html loads its script.
 
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
@@ -22,23 +22,23 @@ extern "C" {
     fn destroy(this: &UPlot) -> Result<(), JsValue>;
 }
 
-/// How a plot looks, in what a canvas understands: it knows no custom properties.
+/// The colours and font of a plot as plain values, because a canvas knows no custom properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
-    /// Of the numbers at the axes.
+    /// Colour of the numbers at the axes.
     pub(crate) ink: String,
     pub(crate) grid: String,
     pub(crate) font: String,
-    /// Of the series, in their order.
+    /// Colours of the series, in their order.
     pub(crate) colours: Vec<String>,
 }
 
-/// What one series looks like.
+/// The appearance of one series.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
     pub(crate) name: &'a str,
     pub(crate) shape: Shape,
-    /// Whether it takes the whole height, whatever the others have.
+    /// Whether it has a scale of its own and takes the whole height.
     pub(crate) is_on_own_scale: bool,
 }
 
@@ -46,38 +46,38 @@ pub(crate) struct Line<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Straight,
-    /// It keeps a value until the next one.
+    /// Keeps a value until the next one.
     Steps,
 }
 
-/// Width of the widest time at the axis of time, and a gap, in heights of a letter.
+/// Width of the widest label at the axis of time plus a gap, in heights of a letter.
 const TIME_LETTERS: u32 = 8;
 
-/// Width and height in pixels of the style sheet, without the legend.
+/// Width and height in CSS pixels, without the legend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(crate) width: u32,
     pub(crate) height: u32,
 }
 
-/// How numbers become words.
+/// Functions that format numbers as labels.
 pub(crate) struct Labels {
-    /// At the axis of values.
+    /// For the axis of values.
     pub(crate) value_tick: Box<dyn Fn(f64) -> String>,
-    /// At the axis of time: Unix seconds, and those from one tick to the next.
+    /// For the axis of time: Unix seconds, and the seconds between two ticks.
     pub(crate) time_tick: Box<dyn Fn(f64, f64) -> String>,
-    /// In the legend: which series, 0 being the time, and the index of the moment that the pointer is on.
+    /// For the legend: the series, where 0 is the time, and the index of the moment under the pointer.
     pub(crate) legend: Box<dyn Fn(usize, Option<usize>) -> String>,
 }
 
-/// A plot in the page; it is gone when this is.
+/// A plot in the page, which its drop removes.
 pub(crate) struct Plot {
     uplot: UPlot,
     series: usize,
     callbacks: Option<Callbacks>,
 }
 
-/// What uPlot calls.
+/// The functions that uPlot calls.
 struct Callbacks {
     value_ticks: Closure<ValueTicks>,
     time_ticks: Closure<TimeTicks>,
@@ -88,13 +88,13 @@ type ValueTicks = dyn Fn(JsValue, Array) -> Array;
 type TimeTicks = dyn Fn(JsValue, Array, JsValue, JsValue, JsValue) -> Array;
 type Legend = dyn Fn(JsValue, JsValue, JsValue, JsValue) -> String;
 
-/// Whether its script has run.
+/// Whether uPlot's script has run.
 pub(crate) fn is_loaded() -> bool {
     Reflect::get(&js_sys::global(), &"uPlot".into()).is_ok_and(|it| it.is_function())
 }
 
 impl Plot {
-    /// Draws these lines into `place`; nothing if that cannot be.
+    /// Draws these lines into `place`; `None` if uPlot fails.
     pub(crate) fn new<'a>(
         place: &HtmlElement,
         lines: impl ExactSizeIterator<Item = Line<'a>> + Clone,
@@ -114,9 +114,9 @@ impl Plot {
         })
     }
 
-    /// Draws these values: for each of the Unix seconds, in their order, one of each series. What is no number is a gap.
+    /// Draws these values: for each of the ascending Unix seconds, one value of each series. NaN is a gap.
     pub(crate) fn show(&self, seconds: &[f64], series: &[Vec<f64>]) {
-        // One that fails leaves what was drawn.
+        // After a failure the previous values stay visible.
         let _ = self.uplot.set_data(&table(seconds, series, self.series));
     }
 
@@ -130,9 +130,9 @@ impl Plot {
 
 impl Drop for Plot {
     fn drop(&mut self) {
-        // It is out of the page's reach in any case.
+        // The page does not use it again, even if this fails.
         let _ = self.uplot.destroy();
-        // It draws in a microtask, and one that is under way must not find its functions gone.
+        // uPlot draws in a microtask, and a pending one still calls these functions.
         let callbacks = self.callbacks.take();
         yew::platform::spawn_local(async move { drop(callbacks) });
     }
@@ -159,7 +159,7 @@ impl Callbacks {
     }
 }
 
-/// What it leaves out at a logarithmic axis is null.
+/// Formats each tick. uPlot marks ticks to leave out at a logarithmic axis with null.
 fn each_number(ticks: &Array, word: impl Fn(f64) -> String) -> Array {
     let labels = ticks.iter().map(|tick| match tick.as_f64() {
         Some(tick) => word(tick).into(),
@@ -212,7 +212,7 @@ fn options<'a>(
         ])
     };
     let times = axis(callbacks.time_ticks.as_ref(), 32);
-    // The least distance between two of its numbers, so that none lies upon the next.
+    // The least distance between two labels, so that they do not overlap.
     let letter = style.font.split("px").next().and_then(|it| it.parse().ok());
     set(
         &times,
@@ -226,12 +226,12 @@ fn options<'a>(
     for (index, line) in lines.enumerate().filter(|(_, it)| it.is_on_own_scale) {
         let scale = Object::new();
         if line.shape == Shape::Steps {
-            // Neither edge of the chart lies upon the line.
+            // A margin between the line and the edges of the chart.
             set(&scale, "range", &Array::of2(&(-0.05).into(), &1.05.into()));
         }
         set(&scales, &own_scale(index), &scale);
     }
-    // Nothing to drag: what is drawn moves on by itself.
+    // No dragging: the chart advances by itself.
     let drag = object([("x", false.into()), ("y", false.into())]);
     object([
         ("width", size.width.into()),
@@ -243,7 +243,7 @@ fn options<'a>(
     ])
 }
 
-/// What uPlot draws: the moments and each series, all of one length.
+/// uPlot's data: the moments and each series, all of one length.
 fn table(seconds: &[f64], series: &[Vec<f64>], count: usize) -> Array {
     let number = |value: Option<&f64>| match value {
         Some(value) if value.is_finite() => JsValue::from_f64(*value),
@@ -265,7 +265,7 @@ fn own_scale(index: usize) -> String {
     format!("own-{index}")
 }
 
-/// uPlot's way of drawing steps.
+/// uPlot's function that draws steps.
 fn steps() -> Option<JsValue> {
     let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).ok();
     let paths = get(&get(&js_sys::global(), "uPlot")?, "paths")?;

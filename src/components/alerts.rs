@@ -1,4 +1,4 @@
-//! What went wrong, and what to do about it.
+//! Alerts: problems of the tab, and what the person can do about them.
 
 use yew::prelude::*;
 
@@ -30,11 +30,11 @@ pub(super) fn Alerts(props: &AlertsProps) -> Html {
 
 #[derive(PartialEq, Properties)]
 pub(super) struct OfflineProps {
-    /// Why; a sentence.
+    /// The reason, as a sentence.
     pub(super) why: String,
 }
 
-/// The worker has ended: nothing works without it.
+/// The alert after the worker has ended.
 #[component]
 pub(super) fn Offline(props: &OfflineProps) -> Html {
     let reload = Callback::from(|_: MouseEvent| address::reload());

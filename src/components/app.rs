@@ -1,4 +1,4 @@
-//! The page.
+//! The root component: the page.
 
 use std::rc::Rc;
 
@@ -36,7 +36,7 @@ pub(crate) struct AppProps {
     pub(crate) share_url: ShareUrl,
 }
 
-/// The whole page, on the channel of its link.
+/// The whole page, on the channel of its URL.
 #[component]
 pub(crate) fn App(props: &AppProps) -> Html {
     html! {
@@ -66,7 +66,7 @@ fn Page(props: &AppProps) -> Html {
         Some(_) => Some(Halt::Frozen),
         None => None,
     };
-    // What was the broker and does nothing now is none.
+    // A frozen or ended broker is no longer shown as the broker.
     let role = match halt {
         Some(_) => Role::Waiting,
         None => reported_role,
@@ -78,7 +78,7 @@ fn Page(props: &AppProps) -> Html {
     });
     let share_url = state.share_url();
     use_effect_with((share_url.query(), state.view), |(query, view)| {
-        // Each view is an entry of its own in the history. After Back, the address is there before the view.
+        // Each view has an entry of its own in the history. After Back, the address changes before the view.
         let is_another_view = ShareUrl::parse(&address::query()).view != *view;
         address::show_query(query, is_another_view);
     });
@@ -92,11 +92,11 @@ fn Page(props: &AppProps) -> Html {
         BusStatus::Open(tab_id) => Some(tab_id),
         BusStatus::Starting | BusStatus::Refused(_) | BusStatus::Failed(_) => None,
     };
-    let (status, status_words) = labels::status(&bus, &client);
+    let (status, status_text) = labels::status(&bus, &client);
     let view = state.view;
-    // What subscribes or is being typed stays while another view is shown.
+    // Components that subscribe or hold typed text stay mounted in every view.
     let is_hidden = view != View::Messages;
-    // Where the page is too narrow for columns, Publish comes up over it, so that the log stays in sight.
+    // In a page that is too narrow for columns, Publish opens over it, so that the log stays visible.
     let sheet = use_state(|| false);
     let opener = use_node_ref();
     let open_sheet = use_callback(sheet.setter(), |_: MouseEvent, sheet| sheet.set(true));
@@ -119,7 +119,7 @@ fn Page(props: &AppProps) -> Html {
                     <Connection
                         {share_url}
                         {status}
-                        {status_words}
+                        {status_text}
                         can_connect={tab_id.is_some()}
                         options={state.connect_options.clone()}
                         dispatch={dispatch.clone()}
@@ -130,7 +130,7 @@ fn Page(props: &AppProps) -> Html {
                         dispatch={dispatch.clone()}
                     />
                 </div>
-                // One colour on every row would say nothing.
+                // With one subscription, all rows would have the same colour.
                 <div
                     class="column column-log"
                     hidden={is_hidden}
@@ -200,7 +200,7 @@ fn Page(props: &AppProps) -> Html {
     }
 }
 
-/// What of the settings no link carries.
+/// The settings that a link does not carry.
 fn left_out_of_link(state: &State) -> Vec<&'static str> {
     let options = &state.connect_options;
     let has_refused = state

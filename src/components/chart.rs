@@ -1,4 +1,4 @@
-//! Lines over time, and the same in words for those who do not see them.
+//! A chart of lines over time, with a text and a table for screen readers.
 
 use std::rc::Rc;
 
@@ -12,30 +12,30 @@ use plot::{HEIGHT, Missing, PlotHandle, PlotSpec};
 mod figures;
 mod plot;
 
-/// What one line shows.
+/// One line of a chart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SeriesSpec {
     pub(super) name: Rc<str>,
-    /// Which of the style sheet's colours it has: `--colour-0` and so on.
+    /// Number of its colour in the style sheet: `--colour-0` and so on.
     pub(super) colour: u8,
     pub(super) value_kind: ValueKind,
     pub(super) axis: Axis,
 }
 
-/// How a value is read.
+/// The meaning of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ValueKind {
     Number,
-    /// 1 is on, 0 is off, and nothing is in between.
+    /// 1 is on, 0 is off; there are no values between.
     OnOff,
 }
 
-/// What a line's height is measured at.
+/// The axis of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Axis {
-    /// The one that is drawn.
+    /// The drawn axis.
     Shared,
-    /// One that is not drawn: the line takes the whole height, and its values are in the legend.
+    /// An axis that is not drawn: the line takes the whole height, and its values are in the legend.
     Own,
 }
 
@@ -61,29 +61,29 @@ impl SeriesSpec {
     }
 }
 
-/// What is drawn. It does not change: other values are another `ChartData`.
+/// The values of a chart. They are immutable: other values are another `ChartData`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ChartData {
     /// Unix seconds, ascending.
     pub(super) x: Vec<f64>,
-    /// Of each series a value for each `x`. NaN is a gap, and so is what is missing at the end.
+    /// For each series, a value for each `x`. NaN and missing values at the end are gaps.
     pub(super) series: Vec<Vec<f64>>,
 }
 
 #[derive(Clone, Properties)]
 pub(super) struct ChartProps {
-    /// What it shows, for those who do not see it.
+    /// A description for screen readers.
     pub(super) label: AttrValue,
-    /// Of all values: `messages/s`, `ms`, `B`; empty if they have none.
+    /// The unit of all values: `messages/s`, `ms`, `B`; empty if they have none.
     pub(super) unit: AttrValue,
     pub(super) series: Rc<[SeriesSpec]>,
     pub(super) data: Rc<ChartData>,
-    /// Whether the values stand on a logarithmic axis, which has no place for those that are not above zero.
+    /// Whether the axis is logarithmic. It cannot show values that are not above zero.
     #[prop_or_default]
     pub(super) is_logarithmic: bool,
 }
 
-/// Values are the same if they are in the same place: NaN equals nothing, and thousands take long to compare.
+/// Compares values by their address: NaN equals nothing, and comparing thousands of values takes long.
 impl PartialEq for ChartProps {
     fn eq(&self, other: &Self) -> bool {
         self.label == other.label
@@ -94,7 +94,7 @@ impl PartialEq for ChartProps {
     }
 }
 
-/// A chart as wide as what it is in. New values are drawn at most once per animation frame.
+/// A chart as wide as its parent. New values are drawn at most once per animation frame.
 #[component]
 pub(super) fn Chart(props: &ChartProps) -> Html {
     let place = use_node_ref();
@@ -136,10 +136,10 @@ pub(super) fn Chart(props: &ChartProps) -> Html {
                 <div
                     class="chart-plot"
                     role="img"
-                    aria-label={in_words(&props.label, &props.unit, &summaries)}
+                    aria-label={description(&props.label, &props.unit, &summaries)}
                 >
                     <div ref={place} class="chart-canvas" style={format!("min-height: {HEIGHT}px")} />
-                    // Bytes have theirs at each number.
+                    // Bytes have their unit at each number.
                     if !props.unit.is_empty() && props.unit != BYTES {
                         <span class="chart-unit">{ &props.unit }</span>
                     }
@@ -153,7 +153,7 @@ pub(super) fn Chart(props: &ChartProps) -> Html {
     }
 }
 
-/// The values as a table, which is seen only where the chart is not.
+/// The values as a table, which is visible only if the chart is not.
 fn table(props: &ChartProps, summaries: &[Summary], is_seen: bool) -> Html {
     let cell = |of: &Summary, value: Option<f64>| html! { <td>{ read(value, of.value_kind, &props.unit) }</td> };
     html! {
@@ -180,7 +180,7 @@ fn table(props: &ChartProps, summaries: &[Summary], is_seen: bool) -> Html {
     }
 }
 
-/// One series in numbers; none if it has no values.
+/// A summary of one series. Its numbers are `None` if it has no values.
 #[derive(Clone, Debug, PartialEq)]
 struct Summary {
     name: Rc<str>,
@@ -208,8 +208,8 @@ fn summaries(series: &[SeriesSpec], data: &ChartData) -> Vec<Summary> {
 }
 
 /// `Throughput, in messages/s. received: latest 12, max 30.`
-fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
-    let mut words = match unit {
+fn description(label: &str, unit: &str, summaries: &[Summary]) -> String {
+    let mut text = match unit {
         "" => format!("{label}."),
         unit => format!("{label}, in {unit}."),
     };
@@ -221,7 +221,7 @@ fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
         min: _,
     } in summaries
     {
-        words.push_str(&match (latest, max) {
+        text.push_str(&match (latest, max) {
             (Some(_), Some(_)) => format!(
                 " {name}: latest {}, max {}.",
                 bare(*latest, *value_kind, unit),
@@ -230,7 +230,7 @@ fn in_words(label: &str, unit: &str, summaries: &[Summary]) -> String {
             (_, None) | (None, _) => format!(" {name}: no values yet."),
         });
     }
-    words
+    text
 }
 
 #[cfg(test)]
@@ -242,22 +242,22 @@ mod tests {
     }
 
     #[test]
-    fn a_series_is_told_by_its_latest_and_its_max() {
+    fn a_series_is_described_by_its_latest_and_its_max() {
         let data = ChartData {
             x: vec![1.0, 2.0, 3.0],
             series: vec![vec![3.0, 30.0, f64::NAN], vec![f64::NAN]],
         };
         let summaries = summaries(&spec(&["received", "sent", "none"]), &data);
         assert_eq!(
-            in_words("Throughput", "messages/s", &summaries),
+            description("Throughput", "messages/s", &summaries),
             "Throughput, in messages/s. received: latest 30, max 30. sent: no values yet. none: no values yet."
         );
         assert_eq!(summaries[0].min, Some(3.0));
-        assert_eq!(in_words("Numbers on a", "", &[]), "Numbers on a.");
+        assert_eq!(description("Numbers on a", "", &[]), "Numbers on a.");
     }
 
     #[test]
-    fn a_chart_is_the_same_while_its_values_are_in_the_same_place() {
+    fn a_chart_is_equal_while_its_values_have_the_same_address() {
         let data = || {
             Rc::new(ChartData {
                 x: vec![1.0],

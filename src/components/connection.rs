@@ -17,8 +17,8 @@ use crate::state::share_url::{DURABILITIES, ShareUrl, durability_name};
 pub(super) struct ConnectionProps {
     pub(super) share_url: ShareUrl,
     pub(super) status: &'static str,
-    pub(super) status_words: String,
-    /// Whether there is a worker on the channel that could.
+    pub(super) status_text: String,
+    /// Whether a worker on the channel is running.
     pub(super) can_connect: bool,
     pub(super) options: ConnectOptions,
     pub(super) dispatch: Callback<Action>,
@@ -60,7 +60,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
         let with_will = form.is_some_and(|form| form.is_on("with-will"));
         client.disconnect(with_will);
     });
-    // What is folded away and sent all the same is told on the fold.
+    // The summary names folded fields that are sent.
     let has_will = use_state(|| false);
     let count = use_callback(
         (form.clone(), has_will.setter()),
@@ -77,8 +77,8 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
         is_open.set(!**is_open)
     });
     let storage = use_storage();
-    let roster = use_roster();
-    let broker = roster.iter().find(|tab| tab.is_broker);
+    let members = use_roster();
+    let broker = members.iter().find(|tab| tab.is_broker);
     let kept = broker.map(|tab| tab.durability);
     let is_stored = broker.is_some() && storage.state != StorageState::Memory;
     html! {
@@ -88,9 +88,9 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                 <p class="status" role="status" data-testid="status" data-status={props.status}>
                     if props.status == "connected" {
                         <span>{ &props.share_url.channel }</span>
-                        { for props.status_words.split(" · ").map(|part| html! { <>{ " " }<span>{ "· " }{ part }</span></> }) }
+                        { for props.status_text.split(" · ").map(|part| html! { <>{ " " }<span>{ "· " }{ part }</span></> }) }
                     } else {
-                        { &props.status_words }
+                        { &props.status_text }
                     }
                 </p>
                 if is_disconnected && props.can_connect && !*is_open {
@@ -110,7 +110,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
             <p class="kept" data-testid="kept" data-durability={kept.map(durability_name)}>
                 { labels::connection::kept(kept, storage.state) }
             </p>
-            // The forms stay while they are folded, and keep what was typed.
+            // Folded forms stay mounted and keep their text.
             <div id="connection-settings" class="connection-settings" hidden={!*is_open}>
                 <form class="join" onsubmit={join}>
                     <Field label={labels::connection::CHANNEL}>

@@ -30,12 +30,12 @@ pub(super) fn Copy(props: &CopyProps) -> Html {
     button(&props.label, &props.testid, onclick, *outcome)
 }
 
-/// What of a payload is copied.
+/// The form in which a payload is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Its bytes, which are text.
+    /// The bytes, which are text.
     Bytes,
-    /// What they look like in this format.
+    /// The payload in this format.
     As(Format),
 }
 
@@ -45,7 +45,7 @@ pub(super) struct CopyPayloadProps {
     pub(super) part: Part,
 }
 
-/// Copies a payload, and makes the text of it only when it is asked to.
+/// Copies a payload. The text is made only after a click.
 #[component]
 pub(super) fn CopyPayload(props: &CopyPayloadProps) -> Html {
     let outcome = use_state(|| None::<bool>);
@@ -61,7 +61,7 @@ pub(super) fn CopyPayload(props: &CopyPayloadProps) -> Html {
     button(&label.into(), &testid.into(), onclick, *outcome)
 }
 
-/// Copies what a future makes, when it is pressed.
+/// Copies the result of a future after a click.
 fn copy<F>(
     outcome: &UseStateHandle<Option<bool>>,
     make: impl Fn() -> F + 'static,
@@ -93,10 +93,10 @@ fn button(
     }
 }
 
-/// Lines that are made into text before the page may draw.
+/// Lines that become text before the page can draw again.
 const STEP: usize = 2_000;
 
-/// Milliseconds in which lines are found before the page may draw.
+/// Milliseconds for finding lines before the page can draw again.
 const STEP_MS: f64 = 8.0;
 
 async fn text(message: Rc<Message>, part: Part) -> String {

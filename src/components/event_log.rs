@@ -1,4 +1,4 @@
-//! What happened on the channel, in words.
+//! The log of events.
 
 use std::rc::Rc;
 
@@ -48,7 +48,7 @@ pub(super) fn Events(props: &EventsProps) -> Html {
     }
 }
 
-/// An event; `None`: it is the app's own business.
+/// An event; `None`: it is internal to the app.
 fn event(logged: &LoggedEvent) -> Option<Html> {
     let tone = match logged.tone() {
         Tone::Neutral => "event",

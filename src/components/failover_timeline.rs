@@ -14,7 +14,7 @@ pub(super) struct TimelineProps {
     pub(super) counting_until: Option<f64>,
 }
 
-/// How often it is said how long messages are still counted.
+/// Interval at which the remaining time of a count is drawn.
 const PROGRESS_MS: u32 = 500;
 
 #[component]
@@ -38,7 +38,7 @@ pub(super) fn Timeline(props: &TimelineProps) -> Html {
             }
             <ol class="failovers">
                 { for failovers.newest_first().map(|it| {
-                    // What runs now belongs to the newest one.
+                    // The running count belongs to the newest failover.
                     let counting = counting.as_deref().filter(|_| it.number == failovers.seen());
                     failover(it, counting)
                 }) }

@@ -1,4 +1,4 @@
-//! Ends or freezes the broker on purpose, to see another tab take over.
+//! The fault panel: ends or freezes the broker, so that another tab takes over.
 
 use tabmq_worker::TabId;
 use tabmq_worker::api::QoS;
@@ -14,27 +14,27 @@ use crate::state::Action;
 use crate::state::failover::StreamFigures;
 use crate::state::load_run::Plan;
 
-/// Numbered messages a second that run through a failover.
+/// Numbered messages per second during a failover.
 const STREAM_RATE: u32 = 100;
 
-/// How long they run before it, in milliseconds, so that there is something to interrupt.
+/// How long they run before the failover, in milliseconds.
 const BEFORE_MS: u32 = 500;
 
-/// How long they run in all, in seconds: a broker that is silent is noticed after a second.
+/// How long they run in all, in seconds. A silent broker is noticed after one second.
 const STREAM_SECONDS: u32 = 6;
 
-/// How often what is left of it is said.
+/// Interval at which the remaining time is drawn, in milliseconds.
 const PROGRESS_MS: u32 = 500;
 
-/// How long an acknowledged message may take to arrive after that, in milliseconds.
+/// How long an acknowledged message can take to arrive after that, in milliseconds.
 const AFTER_MS: u32 = 2_000;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct FaultPanelProps {
     pub(super) broker: Option<TabId>,
-    /// Whether that is this very tab.
+    /// Whether this tab is the broker.
     pub(super) is_own: bool,
-    /// Whether another tab could take over.
+    /// Whether another tab can take over.
     pub(super) has_others: bool,
     pub(super) dispatch: Callback<Action>,
 }
@@ -59,7 +59,7 @@ pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
         let send = move |_: MouseEvent| {
             let Some(broker) = broker else { return };
             let (client, dispatch) = (client.clone(), dispatch.clone());
-            // A tab that ends cannot watch.
+            // A tab that ends cannot count.
             if !wants_stream || (is_own && command != RemoteCommand::Freeze) {
                 return remote_commands::send(&client, broker, command, &dispatch);
             }
@@ -112,7 +112,7 @@ pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
         }
     };
     html! {
-        <fieldset class="trial">
+        <fieldset class="fault-panel">
             <legend class="field-label">
                 { if props.is_own { "Test failover: stop the broker (this tab)" } else { "Test failover: stop the broker" } }
             </legend>

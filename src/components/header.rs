@@ -1,4 +1,4 @@
-//! Which tab this is, on which channel, in which role; and what of the bus the page shows.
+//! The header: this tab, its channel and role, and the choice of view.
 
 use tabmq_worker::TabId;
 use yew::prelude::*;
@@ -15,7 +15,7 @@ pub(super) struct HeaderProps {
     pub(super) tab_id: Option<TabId>,
     /// Its role, or why it has none.
     pub(super) badge: &'static str,
-    /// What of the settings no link carries.
+    /// The settings that a link does not carry.
     pub(super) left_out: Vec<&'static str>,
     pub(super) dispatch: Callback<Action>,
 }
@@ -56,7 +56,7 @@ pub(super) fn Header(props: &HeaderProps) -> Html {
     }
 }
 
-/// A link, so that a view can be opened in another tab and sent to somebody.
+/// A link and not a button, so that a view can be opened in another tab and shared.
 fn view_link(props: &HeaderProps, view: View) -> Html {
     let share_url = ShareUrl {
         view,

@@ -1,4 +1,4 @@
-//! Lines of text of which only those in sight exist, however many there are.
+//! A virtual list of text lines: only visible lines exist in the page.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,10 +9,10 @@ use yew::prelude::*;
 
 use crate::browser::dom;
 
-/// Lines that are drawn above and below those in sight, so that a quick scroll meets no gap.
+/// Lines that are drawn above and below the visible ones, so that a quick scroll shows no gap.
 const MARGIN: usize = 20;
 
-/// Lines that are drawn before the browser has told how many are in sight.
+/// Lines that are drawn before the browser's layout is known.
 const FIRST_LINES: usize = 20;
 
 /// Characters whose width is measured.
@@ -23,9 +23,9 @@ pub(super) struct LineListProps {
     pub(super) label: AttrValue,
     pub(super) testid: AttrValue,
     pub(super) len: usize,
-    /// Draws a line; without a break in it.
+    /// The text of a line, without a line break.
     pub(super) line: Callback<usize, Html>,
-    /// How many characters there is room for in a line.
+    /// Called with the number of characters that fit in a line.
     #[prop_or_default]
     pub(super) oncolumns: Callback<usize>,
 }
@@ -33,12 +33,12 @@ pub(super) struct LineListProps {
 /// Height of a line in heights of its letters.
 const LINE_HEIGHT: f64 = 1.45;
 
-/// What the browser's layout says.
+/// Measurements of the browser's layout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Window {
     first: usize,
     lines: usize,
-    /// In whole CSS pixels: the browser rounds other heights, and differently at the end of a long list.
+    /// Height of a line in whole CSS pixels: the browser rounds other heights, and differently at the end of a long list.
     line_height: usize,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn LineList(props: &LineListProps) -> Html {
     }
 }
 
-/// Reads the layout in the next frame after it was asked to, and whenever the list's size changes.
+/// Reads the layout in the frame after a request, and after each change of the list's size.
 #[hook]
 fn use_measure(
     list: &NodeRef,
@@ -112,7 +112,7 @@ fn use_measure(
                 if last.replace(Some(now)) != Some(now) {
                     set.set(now);
                 }
-                // The list has some room at both sides.
+                // The list has padding on both sides.
                 let width = f64::from(list.client_width()) - 2.0 * line_height as f64;
                 let letters = probe.get_bounding_client_rect().width();
                 let columns = whole(width / letters * PROBE.len() as f64);

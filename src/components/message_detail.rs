@@ -1,4 +1,4 @@
-//! One message, with everything that is in it.
+//! The selected message, with its payload and properties.
 
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ use crate::state::messages::{MessageLog, Received};
 #[derive(PartialEq, Properties)]
 pub(super) struct MessageDetailProps {
     pub(super) message: Rc<Received>,
-    /// Has the messages that came before it.
+    /// Contains the messages before it.
     pub(super) log: Rc<MessageLog>,
     pub(super) onclose: Callback<()>,
 }
@@ -24,7 +24,7 @@ pub(super) struct MessageDetailProps {
 pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
     let message = &props.message.message;
     let close = use_node_ref();
-    // In a narrow page it lies over everything: the focus comes with it, and goes back to the log.
+    // In a narrow page it lies over everything: it takes the focus, and returns it to the log.
     use_effect_with(close.clone(), |close| {
         let is_over_all = dom::is_narrow();
         if is_over_all {
@@ -74,7 +74,7 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
     }
 }
 
-/// The properties the message has, by their names in the specification.
+/// The properties of the message, by their names in the specification.
 pub(super) fn properties(message: &Message) -> Html {
     let properties = &message.properties;
     let mut pairs: Vec<(String, String)> = vec![

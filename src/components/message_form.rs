@@ -17,7 +17,7 @@ use crate::labels;
 use crate::payload::Format;
 use crate::state::share_url;
 
-/// Greatest rate at which the form repeats itself; the load generator goes faster.
+/// Greatest rate at which the form repeats a message, per second. The load generator is faster.
 const RATE_MAX: u32 = 50;
 
 /// A message as it was typed.
@@ -28,7 +28,7 @@ pub(super) struct TypedMessage {
 }
 
 impl TypedMessage {
-    /// What a link has brought; `None`: its payload is not of its format.
+    /// The message from the URL; `None`: its payload does not fit its format.
     pub(super) fn of_share_url(draft: &share_url::Draft) -> Option<Self> {
         Some(Self {
             publication: Publication {
@@ -42,7 +42,7 @@ impl TypedMessage {
         })
     }
 
-    /// What a newcomer finds in the form.
+    /// The first message in the form.
     pub(super) fn first() -> Self {
         Self {
             publication: Publication {
@@ -93,7 +93,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
                         repeated.set(Some((Rc::new(publication.clone()), rate)));
                     }
                     let on_sent = on_sent.clone();
-                    // The status tells how it ends. What no broker has seen was not sent.
+                    // The status shows the result. A message that no broker has received was not sent.
                     spawn_local(async move {
                         if !matches!(request.await, Err(RequestError::Problem(_))) {
                             on_sent.emit(TypedMessage {
@@ -111,7 +111,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
         if event.key() == "Enter" && (event.ctrl_key() || event.meta_key()) {
             event.prevent_default();
             if let Some(form) = form.cast::<HtmlFormElement>() {
-                // Not `submit`, which would skip the check of the fields. A form can always be asked.
+                // Not `submit`, which would skip the validation of the fields. It fails for no form.
                 let _ = form.request_submit();
             }
         }
@@ -121,7 +121,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
         repeated.set(None)
     });
     let typed = format.typed(&publication.payload).unwrap_or_default();
-    // What is folded away and sent all the same is told on the fold.
+    // The summary names folded fields that are sent.
     let folded = use_state_eq(|| FoldedContent::of(publication));
     let count = use_callback((form.clone(), folded.setter()), |(), (form, folded)| {
         let form = form.cast::<HtmlFormElement>();
@@ -208,10 +208,10 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
     }
 }
 
-/// What is sent with a message though its field may be out of sight.
+/// Folded fields that are sent with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FoldedContent {
-    /// Properties that are filled in.
+    /// Number of filled properties.
     properties: usize,
     repeats: bool,
 }
@@ -240,7 +240,7 @@ impl FoldedContent {
     }
 }
 
-/// Publishes the message at its rate, as long as there is one.
+/// Publishes the message at its rate while there is one.
 #[hook]
 fn use_repeat(publish: &PublishHandle, repeated: Option<&(Rc<Publication>, u32)>) {
     let latest = use_mut_ref(|| publish.clone());

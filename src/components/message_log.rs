@@ -1,4 +1,4 @@
-//! The log of messages.
+//! The log of messages, with filter, search and pause.
 
 use std::rc::Rc;
 
@@ -26,7 +26,7 @@ pub(super) struct MessagesProps {
     /// A topic filter; empty: all topics.
     pub(super) topic_filter: String,
     pub(super) view: LogView,
-    /// What the broker has dropped for this tab, and why.
+    /// Messages that the broker has dropped for this tab, and the reason.
     pub(super) dropped: Option<(u64, DropReason)>,
     pub(super) is_offline: bool,
     pub(super) dispatch: Callback<Action>,
@@ -64,7 +64,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
         text: text.trim().to_owned(),
     };
     let found = use_search(log, &wanted);
-    let new_rows = use_newcomers(&props.log, &wanted, held.as_ref());
+    let new_rows = use_new_matches(&props.log, &wanted, held.as_ref());
     let len = found.as_ref().map_or(log.kept(), |it| it.numbers.len());
     let number = {
         let (newest, found) = (log.received(), found.clone());
@@ -108,7 +108,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
         let (log, is_pointed) = (Rc::clone(log), Rc::clone(&is_pointed));
         dispatch.reform(move |is_held: bool| {
             is_pointed.replace(is_held);
-            // What is selected is read, wherever the pointer is.
+            // A selected message keeps the log held, wherever the pointer is.
             let is_held = is_held || selected.is_some();
             Action::HoldMessages(is_held.then(|| Rc::clone(&log)))
         })
@@ -123,8 +123,8 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
     }
     let on_close = on_select.reform(|()| None);
     let on_resume = on_close.clone();
-    // Rows on top are counted by what has come, or been found, since.
-    let added = found.as_ref().map_or(log.received(), |it| it.came);
+    // The list counts new rows on top by the number of received or found messages.
+    let added = found.as_ref().map_or(log.received(), |it| it.arrived);
     let detail = selected.and_then(|number| log.get(number)).cloned();
     html! {
         <section class="panel panel-messages" aria-labelledby="messages-title" data-testid="messages-view">
@@ -187,7 +187,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                     <Export log={Rc::clone(log)} numbers={found.as_ref().map(|it| Rc::clone(&it.numbers))} />
                 </div>
             </div>
-            // Another search is another list: nothing of its rows stays where it was.
+            // Another search is another list, because its rows have other positions.
             <VirtualList
                 key={format!("{} {}", wanted.topic_filter, wanted.text)}
                 role={ListRole::ListBox}
@@ -219,16 +219,16 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
     }
 }
 
-/// What a search has found so far.
+/// The matches of a search so far.
 struct Found {
     /// Ascending.
     numbers: Rc<[u64]>,
-    /// How many of them have come since the search began, one after the other.
-    came: u64,
+    /// Number of matches that arrived since the search began.
+    arrived: u64,
     is_through: bool,
 }
 
-/// Searches the log, some thousand messages in each frame; `None`: all messages are wanted.
+/// Searches the log, some thousand messages in each frame; `None`: every message matches.
 #[hook]
 fn use_search(log: &Rc<MessageLog>, wanted: &Criteria) -> Option<Rc<Found>> {
     let redraw: Rc<Frame> = use_redraw();
@@ -243,14 +243,14 @@ fn use_search(log: &Rc<MessageLog>, wanted: &Criteria) -> Option<Rc<Found>> {
     }
     Some(Rc::new(Found {
         numbers: search.numbers().collect(),
-        came: search.came(),
+        arrived: search.arrived(),
         is_through,
     }))
 }
 
-/// How many messages that are wanted have come since the log stands still.
+/// Number of matching messages that arrived since the log was held.
 #[hook]
-fn use_newcomers(log: &Rc<MessageLog>, wanted: &Criteria, held: Option<&HeldLog>) -> u64 {
+fn use_new_matches(log: &Rc<MessageLog>, wanted: &Criteria, held: Option<&HeldLog>) -> u64 {
     let redraw: Rc<Frame> = use_redraw();
     let new_rows = use_mut_ref(NewMatches::default);
     let Some(held) = held else { return 0 };
@@ -281,7 +281,7 @@ fn row_id(number: u64) -> AttrValue {
     format!("message-{number}").into()
 }
 
-/// Bytes of a payload in a row; there is no room for more.
+/// Bytes of a payload that fit in a row.
 const PREVIEW_CHARS: usize = 300;
 
 fn message_row(
@@ -299,7 +299,7 @@ fn message_row(
     let payload = Preview::of(&message.payload);
     let preview: String = payload.text.chars().take(PREVIEW_CHARS).collect();
     let qos = labels::qos_level(message.qos);
-    // It says that nothing is retained any more.
+    // The message deletes the retained message.
     let is_deletion = message.retain && message.payload.is_empty();
     html! {
         <div
@@ -332,7 +332,7 @@ fn message_row(
                     { preview }
                 }
             </span>
-            // Short where a row has two lines.
+            // Short, for rows of two lines.
             <span class="message-facts">
                 if is_deletion {
                     <span class="badge">{ "deletion" }</span>
@@ -354,11 +354,11 @@ fn message_row(
 #[derive(PartialEq, Properties)]
 struct ExportProps {
     log: Rc<MessageLog>,
-    /// Those that are wanted; `None`: all.
+    /// Numbers of the matching messages; `None`: all.
     numbers: Option<Rc<[u64]>>,
 }
 
-/// Writes what is shown into a file of JSON Lines.
+/// Downloads the shown messages as a file of JSON Lines.
 #[component]
 fn Export(props: &ExportProps) -> Html {
     let percent = use_state(|| None::<usize>);

@@ -11,11 +11,11 @@ use crate::payload::Format;
 #[derive(PartialEq, Properties)]
 pub(super) struct PropertiesProps {
     pub(super) properties: MessageProperties,
-    /// A row was added or removed.
+    /// Called after a row was added or removed.
     pub(super) onrows: Callback<()>,
 }
 
-/// The properties that travel with a message.
+/// The fields for properties.
 #[component]
 pub(super) fn Properties(props: &PropertiesProps) -> Html {
     let MessageProperties {
@@ -26,7 +26,7 @@ pub(super) fn Properties(props: &PropertiesProps) -> Html {
         correlation_data,
         user_properties,
     } = &props.properties;
-    // Each row has a number of its own, so that removing one leaves what was typed into the others.
+    // Each row has a number as its key, so that removing one keeps the text of the others.
     let rows = use_state(|| {
         let given = user_properties.iter().cloned();
         let given = given.chain(user_properties.is_empty().then(Default::default));
@@ -126,7 +126,7 @@ pub(super) fn Properties(props: &PropertiesProps) -> Html {
             <Check name="payload-is-utf8" label={labels::publish::IS_UTF8} checked={*payload_is_utf8 == Some(true)} />
             <fieldset class="field-wide">
                 <legend class="field-label">{ labels::publish::USER_PROPERTIES }</legend>
-                // An element of their own: beside others that have no key, all rows would be made anew for one that is added.
+                // An element of their own: beside elements without a key, each added row would recreate all others.
                 <div class="user-properties">{ for rows.iter().map(user_property) }</div>
                 <button type="button" class="quiet" onclick={add} data-testid="add-user-property">
                     { labels::publish::ADD_USER_PROPERTY }

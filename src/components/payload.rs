@@ -1,4 +1,4 @@
-//! A payload, in the format that tells most or in another one, and what has changed since an earlier one.
+//! A payload in its most readable format or another one, and its differences from an earlier payload.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,26 +17,26 @@ use crate::payload::lines::{Lines, UNWRAPPED};
 use crate::payload::{Format, visible};
 use crate::state::messages::MessageLog;
 
-/// Milliseconds of an animation frame that are spent on a large payload.
+/// Milliseconds of an animation frame that a large payload can use.
 const STEP_MS: f64 = 8.0;
 
-/// Bytes of a payload that is drawn whole and not line by line.
+/// Size up to which a payload is drawn as a whole, in bytes.
 const WHOLE_BYTES_MAX: usize = 1 << 13;
 
-/// Lines of a payload that is drawn whole.
+/// Lines up to which a payload is drawn as a whole.
 const WHOLE_LINES_MAX: usize = 200;
 
-/// Bytes of two payloads whose differences are drawn whole.
+/// Total size up to which the differences of two payloads are drawn as a whole, in bytes.
 const WHOLE_DIFF_BYTES_MAX: usize = 1 << 15;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct PayloadViewProps {
     pub(super) message: Rc<Message>,
-    /// Has the messages that came before it.
+    /// Contains the messages before it.
     pub(super) log: Rc<MessageLog>,
 }
 
-/// How a payload is looked at.
+/// The view of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     As(Format),
@@ -60,7 +60,7 @@ impl Look {
     }
 }
 
-/// A message that is another one only if it is in another place: to compare megabytes takes long.
+/// A message that is compared by its address, because comparing megabytes takes long.
 #[derive(Clone)]
 struct ByPlace(Rc<Message>);
 
@@ -78,7 +78,7 @@ pub(super) fn PayloadView(props: &PayloadViewProps) -> Html {
         (Format::best(bytes), json::check_utf8(bytes).is_ok())
     });
     let (best, is_utf8) = *facts;
-    // What was chosen for a payload of one kind says nothing about one of another kind.
+    // A choice for one kind of payload does not apply to another kind.
     let chosen = use_state(|| None::<(Format, Look)>);
     let chosen_look = chosen.and_then(|(kind, look)| (kind == best).then_some(look));
     let look = chosen_look.unwrap_or(Look::As(best));
@@ -138,14 +138,14 @@ impl PartialEq for PayloadLinesProps {
     }
 }
 
-/// The lines of one payload, and for what they are.
+/// The lines of a payload, and the input that they were made from.
 struct Shown {
     of: PayloadLinesProps,
     columns: usize,
     lines: Lines,
 }
 
-/// A payload in one format: whole if it is small, else the lines in sight.
+/// A payload in one format: as a whole if it is small, otherwise the visible lines.
 #[component]
 fn PayloadLines(props: &PayloadLinesProps) -> Html {
     let PayloadLinesProps { message, format } = props;
@@ -248,7 +248,7 @@ fn note(text: String) -> Html {
     html! { <p class="empty" data-testid="payload">{ text }</p> }
 }
 
-/// What is to be said about the lines that are shown.
+/// A note about the shown lines.
 fn notes(lines: &Lines, bytes: &[u8]) -> Html {
     let words = if !lines.is_through() {
         labels::payload::reading(lines.done(bytes) * 100 / bytes.len().max(1))
@@ -268,7 +268,7 @@ struct DiffViewProps {
     log: Rc<MessageLog>,
 }
 
-/// What has changed since an earlier message on the same topic.
+/// The differences from an earlier message on the same topic.
 #[component]
 fn DiffView(props: &DiffViewProps) -> Html {
     let message = &props.message;
@@ -303,7 +303,7 @@ fn DiffView(props: &DiffViewProps) -> Html {
     }
 }
 
-/// A button that compares with another message; `None`: there is none.
+/// A button that compares with another message; `None`: there is no such message.
 fn step(
     back: &UseStateHandle<usize>,
     label: &'static str,
@@ -324,7 +324,7 @@ fn step(
     }
 }
 
-/// The message that came so many messages before this one on the same topic. What was found is kept.
+/// The message that many messages before this one on the same topic. The result is cached.
 #[hook]
 fn use_earlier(message: &Rc<Message>, back: usize, log: &MessageLog) -> Option<Rc<Message>> {
     type Found = (ByPlace, usize, Rc<Message>);
@@ -345,7 +345,7 @@ fn use_earlier(message: &Rc<Message>, back: usize, log: &MessageLog) -> Option<R
 struct DiffLinesProps {
     before: Rc<Message>,
     after: Rc<Message>,
-    /// Whether no message came in between.
+    /// Whether it is the message directly before.
     is_previous: bool,
 }
 
@@ -357,7 +357,7 @@ impl PartialEq for DiffLinesProps {
     }
 }
 
-/// Two payloads laid upon each other, compared step by step.
+/// The differences of two payloads, compared in steps.
 #[component]
 fn DiffLines(props: &DiffLinesProps) -> Html {
     type Compared = (ByPlace, ByPlace, Diff);

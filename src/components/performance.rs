@@ -1,4 +1,4 @@
-//! How fast, how busy; and the load generator.
+//! Charts of throughput, latency and load, and the load generator.
 
 use std::rc::Rc;
 
@@ -15,23 +15,23 @@ use crate::labels;
 use crate::state::load_run::Plan;
 use crate::state::samples::{Sample, Samples};
 
-/// Greatest rate that can be asked for, in messages a second.
+/// Greatest rate, in messages per second.
 const RATE_MAX: u32 = 100_000;
 
-/// Longest payload that can be asked for, in bytes.
+/// Greatest size of a payload, in bytes.
 const PAYLOAD_MAX: usize = 1 << 20;
 
-/// How often the load generator's figures are drawn.
+/// Interval at which the load generator's figures are drawn.
 const PROGRESS_MS: u32 = 250;
 
-/// The unit of latencies, of which a few may be a hundred times the others.
+/// The unit of latencies. Their axis is logarithmic, because a few can be a hundred times the others.
 const MS: &str = "ms";
 
 #[derive(PartialEq, Properties)]
 pub(super) struct PerformanceProps {
     pub(super) samples: Rc<Samples>,
     pub(super) load: LoadGenerator,
-    /// What the broker has dropped for other clients.
+    /// Messages that the broker has dropped for other clients.
     pub(super) dropped: u64,
 }
 
@@ -192,7 +192,7 @@ fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
     };
     let dropped = dropped.saturating_sub(*dropped_before);
     let count = labels::count;
-    // A word for style sheets and tests, the name, the value, and whether it is bad news. Nothing acknowledges QoS 0.
+    // A word for style sheets and tests, the name, the value, and whether it is bad. QoS 0 has no acknowledgements.
     let acknowledged = (plan.qos != QoS::AtMostOnce).then(|| {
         (
             "acknowledged",
@@ -255,7 +255,7 @@ fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
 }
 
 impl Form {
-    /// What the load generator is to do.
+    /// The load generator's plan.
     fn plan(&self) -> Plan {
         let default = Plan::default();
         let rate = self.number("load-rate").or(default.rate);

@@ -13,16 +13,16 @@ use crate::labels;
 use crate::payload::Preview;
 use crate::state::share_url;
 
-/// Messages that can be sent again with a click.
+/// Messages in the history.
 const HISTORY_MAX: usize = 20;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct PublishProps {
-    /// Whether it lies over the page, where that is too narrow for columns.
+    /// Whether it lies over the page, which is too narrow for columns.
     pub(super) is_sheet: bool,
-    /// The message that the link has brought.
+    /// The message from the URL.
     pub(super) draft: Option<share_url::Draft>,
-    /// The sheet is wanted no longer.
+    /// Called to close the sheet.
     pub(super) onclose: Callback<()>,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
     let publish = use_publish();
     let role = use_role();
     let history = use_reducer(History::default);
-    // Another draft is another form, with other values in its fields.
+    // Another draft is another form, because fields keep their own text.
     let draft = use_state(|| {
         let of_share_url = props.draft.as_ref().and_then(TypedMessage::of_share_url);
         (
@@ -115,7 +115,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
     }
 }
 
-/// The messages that were sent last, each of them once.
+/// The last sent messages, each once.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct History(VecDeque<Rc<TypedMessage>>);
 

@@ -1,4 +1,4 @@
-//! The broker's table: who is subscribed to what, and who would receive a message.
+//! The broker's sessions with their subscriptions, and the receivers of a message.
 
 use tabmq_worker::TabId;
 use tabmq_worker::api::{Answer, Granted, Question, Receiver, SessionInfo};
@@ -11,10 +11,10 @@ use crate::app::remote_commands;
 use crate::labels;
 use crate::state::Action;
 
-/// How often the broker is asked again.
+/// Interval between questions to the broker.
 const INTERVAL_MS: u32 = 1_000;
 
-/// Sessions that are drawn.
+/// Most sessions that are drawn.
 const SESSIONS_MAX: u32 = 500;
 
 #[derive(PartialEq, Properties)]
@@ -186,7 +186,7 @@ fn sessions_table(sessions: &[SessionInfo], left_out: u32) -> Html {
     }
 }
 
-/// How it is subscribed to.
+/// The options of a subscription.
 fn facts(subscription: &Granted) -> Vec<String> {
     let qos = labels::qos_level(subscription.qos);
     let mut facts = vec![format!("QoS {qos}")];

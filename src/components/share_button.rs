@@ -1,4 +1,4 @@
-//! A button that copies a link to this page, as it is now.
+//! The button that copies a link to this page with its current set-up.
 
 use yew::platform::spawn_local;
 use yew::prelude::*;
@@ -8,13 +8,13 @@ use crate::browser::{address, clipboard, dom, time};
 use crate::labels;
 use crate::state::share_url::{DRAFT_BYTES_MAX, Draft, ShareUrl};
 
-/// How long it is said that the link was copied, in milliseconds.
+/// How long the result of copying is shown, in milliseconds.
 const SAID_MS: u32 = 6_000;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct ShareProps {
     pub(super) share_url: ShareUrl,
-    /// What of the settings no link carries.
+    /// The settings that a link does not carry.
     pub(super) left_out: Vec<&'static str>,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn Share(props: &ShareProps) -> Html {
     }
 }
 
-/// The message in the form, if there is one, and what of it no link carries.
+/// The message in the form, if there is one, and its parts that a link does not carry.
 fn draft() -> (Option<Draft>, Option<&'static str>) {
     let form = dom::form_of("publish-topic");
     let Some(form) = form.and_then(|form| Form::of(&form)) else {

@@ -1,4 +1,4 @@
-//! What the client is subscribed to.
+//! The client's subscriptions.
 
 use std::rc::Rc;
 
@@ -15,12 +15,12 @@ use crate::labels;
 use crate::state::Action;
 use crate::state::subscriptions::{Subscriptions, WantedSubscription};
 
-/// The most, so that every message arrives with the QoS it was published with.
+/// The maximum, so that every message arrives with the QoS of its publication.
 const QOS: QoS = QoS::ExactlyOnce;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct SubscriptionListProps {
-    /// Another view is shown; what is subscribed to stays so.
+    /// Whether another view is shown. The subscriptions stay.
     pub(super) is_hidden: bool,
     pub(super) subscriptions: Rc<Subscriptions>,
     pub(super) dispatch: Callback<Action>,
@@ -36,7 +36,7 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
             element.reset();
         }
     });
-    // What is folded away and sent all the same is told on the fold.
+    // The summary names folded fields that are sent.
     let form = use_node_ref();
     let options = use_state_eq(|| (QOS, 0));
     let count = use_callback(
@@ -84,7 +84,7 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
                         <Check name="retain-as-published" label="Retain As Published" checked=true />
                         <Field label="Retain Handling" wide=true>
                             <select name="retain-handling">
-                                // Options are inserted last first, and the browser selects the first it sees.
+                                // Yew inserts the last option first, and the browser selects the first one inserted.
                                 <option value="0" selected=true>{ labels::subscriptions::RETAIN_HANDLING[0] }</option>
                                 <option value="1">{ labels::subscriptions::RETAIN_HANDLING[1] }</option>
                                 <option value="2">{ labels::subscriptions::RETAIN_HANDLING[2] }</option>
@@ -118,7 +118,7 @@ struct RowProps {
     dispatch: Callback<Action>,
 }
 
-/// One subscription: it is subscribed to as long as its row is there.
+/// One subscription, which lasts while its row is mounted.
 #[component]
 fn Row(props: &RowProps) -> Html {
     let WantedSubscription {
@@ -132,7 +132,7 @@ fn Row(props: &RowProps) -> Html {
         retain_as_published: subscription.retain_as_published,
         retain_handling: subscription.retain_handling,
         identifier: subscription.identifier,
-        // The messages are in the log of all.
+        // The log receives the messages by itself.
         buffer: 0,
     };
     let topic_filter = &subscription.topic_filter;
@@ -198,7 +198,7 @@ fn Row(props: &RowProps) -> Html {
     }
 }
 
-/// How many options differ from what the form begins with.
+/// Number of options that differ from the form's defaults.
 fn chosen_options(subscription: &Subscription) -> usize {
     let as_begun = Subscription {
         retain_as_published: !subscription.retain_as_published,

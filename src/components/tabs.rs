@@ -17,18 +17,18 @@ use crate::state::share_url::ShareUrl;
 /// Tabs that can be opened at once.
 const TABS_MAX: u32 = 50;
 
-/// How long opened tabs may take to join, in milliseconds, before it is told that fewer came.
+/// How long opened tabs can take to join before a note says that some are missing, in milliseconds.
 const JOIN_MS: u32 = 8_000;
 
-/// Ages are in seconds at first.
+/// Interval at which ages are drawn, because ages begin in seconds.
 const AGE_INTERVAL_MS: u32 = 1_000;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct TabsProps {
-    /// Settings of the next tab.
+    /// The settings of a new tab.
     pub(super) share_url: ShareUrl,
     pub(super) bus: BusStatus,
-    /// Whether this tab's worker does nothing for a while.
+    /// Whether this tab's worker is frozen.
     pub(super) is_frozen: bool,
     /// Failovers that this tab has seen.
     pub(super) failovers: u64,
@@ -38,13 +38,13 @@ pub(super) struct TabsProps {
 #[component]
 pub(super) fn Tabs(props: &TabsProps) -> Html {
     let now = time::use_now(AGE_INTERVAL_MS);
-    let roster = use_roster();
+    let members = use_roster();
     let met_another_tab = use_mut_ref(|| false);
-    // A newcomer is told what to do until there was a second tab.
+    // A hint for a first-time visitor.
     let hint = {
         let mut met = met_another_tab.borrow_mut();
-        *met |= roster.len() > 1;
-        labels::hint(roster.len(), *met, props.failovers)
+        *met |= members.len() > 1;
+        labels::hint(members.len(), *met, props.failovers)
     };
     if let BusStatus::Failed(why) = &props.bus {
         return html! {
@@ -54,17 +54,17 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
             </section>
         };
     }
-    let broker = roster.iter().find(|tab| tab.is_broker);
+    let broker = members.iter().find(|tab| tab.is_broker);
     html! {
         <section class="panel panel-tabs" aria-labelledby="tabs-title">
             <div class="panel-head">
                 <h2 id="tabs-title">{ "Tabs" }</h2>
-                <span class="panel-count">{ roster.len() }</span>
+                <span class="panel-count">{ members.len() }</span>
             </div>
-            // Everything that is pressed stands above the list, so that a tab that joins or leaves moves no button.
+            // All buttons are above the list, so that a joining or leaving tab moves none of them.
             <div class="open-tabs">
                 <a
-                    class={classes!("button", (roster.len() < 2).then_some("primary"))}
+                    class={classes!("button", (members.len() < 2).then_some("primary"))}
                     href={address::path_with_query(&props.share_url.query())}
                     target="_blank"
                     rel="noopener"
@@ -72,18 +72,18 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
                 >
                     { labels::tabs::OPEN_ONE }
                 </a>
-                <OpenTabs share_url={props.share_url.clone()} tabs={roster.iter().map(|tab| tab.tab_id).collect::<Vec<_>>()} />
+                <OpenTabs share_url={props.share_url.clone()} tabs={members.iter().map(|tab| tab.tab_id).collect::<Vec<_>>()} />
             </div>
             <FaultPanel
                 broker={broker.map(|tab| tab.tab_id)}
                 is_own={broker.is_some_and(|tab| tab.is_self)}
-                has_others={roster.len() > 1}
+                has_others={members.len() > 1}
                 dispatch={props.dispatch.clone()}
             />
-            // A list of many tabs scrolls, also by keys.
-            <div class="roster-space" role="group" aria-label={labels::tabs::ROSTER} tabindex="0">
-                <ul class="roster" data-testid="roster">
-                    { for in_order(&roster).into_iter().map(|tab| roster_row(tab, props.is_frozen, own_build(&roster), now)) }
+            // A long list scrolls, also with the keyboard.
+            <div class="members-space" role="group" aria-label={labels::tabs::MEMBERS} tabindex="0">
+                <ul class="members" data-testid="roster">
+                    { for in_order(&members).into_iter().map(|tab| member_row(tab, props.is_frozen, own_build(&members), now)) }
                 </ul>
                 if let Some(hint) = hint {
                     <p class="hint" data-testid="hint">{ hint }</p>
@@ -94,21 +94,21 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
 }
 
 /// The broker first, then this tab, then the others from the oldest to the youngest.
-fn in_order(roster: &[TabInfo]) -> Vec<&TabInfo> {
-    let mut tabs: Vec<_> = roster.iter().collect();
+fn in_order(members: &[TabInfo]) -> Vec<&TabInfo> {
+    let mut tabs: Vec<_> = members.iter().collect();
     tabs.sort_by_key(|tab| (!tab.is_broker, !tab.is_self, tab.since, tab.tab_id));
     tabs
 }
 
-/// The build of this tab's worker, if all have the same: then nobody needs to read it.
-fn own_build(roster: &[TabInfo]) -> Option<&str> {
-    let first = roster.first()?;
-    let is_one = roster.iter().all(|tab| tab.build == first.build);
+/// The common build of all workers, which the rows then omit; `None`: builds differ.
+fn own_build(members: &[TabInfo]) -> Option<&str> {
+    let first = members.first()?;
+    let is_one = members.iter().all(|tab| tab.build == first.build);
     is_one.then_some(first.build.as_str())
 }
 
-fn roster_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u64) -> Html {
-    // What a frozen worker said last is not so any more.
+fn member_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u64) -> Html {
+    // The last report of a frozen worker is outdated.
     let role = match (tab.is_broker, tab.is_self && is_frozen) {
         (_, true) => "Frozen",
         (true, false) => "Broker",
@@ -122,25 +122,25 @@ fn roster_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u
     html! {
         <li
             key={tab.tab_id.to_string()}
-            class="roster-row"
+            class="member-row"
             data-testid="roster-row"
             data-tab-id={tab.tab_id.to_string()}
             data-build={tab.build.clone()}
             data-broker={tab.is_broker.to_string()}
         >
-            <span class="roster-name">
+            <span class="member-name">
                 <code title={tab.tab_id.to_string()}>{ tab.tab_id.short() }</code>
                 if tab.is_self {
-                    <span class="roster-self">{ labels::tabs::THIS }</span>
+                    <span class="member-self">{ labels::tabs::THIS }</span>
                 }
             </span>
-            <span class="roster-role">{ role }</span>
-            <span class="roster-facts">
+            <span class="member-role">{ role }</span>
+            <span class="member-facts">
                 <span title={labels::tabs::AGE}>{ age }</span>
                 <span>{ visibility }</span>
                 <span>{ labels::tabs::clients(u64::from(tab.clients)) }</span>
                 if common_build.is_none() {
-                    <span class="roster-build" title={labels::tabs::build(&tab.build)}>
+                    <span class="member-build" title={labels::tabs::build(&tab.build)}>
                         { tab.build.get(..7).unwrap_or(&tab.build).to_owned() }
                     </span>
                 }
@@ -156,17 +156,17 @@ struct OpenTabsProps {
     tabs: Vec<TabId>,
 }
 
-/// Tabs that were opened at once.
+/// A request to open several tabs.
 #[derive(Clone, PartialEq)]
 struct Opened {
     wanted: u32,
     /// The tabs that were there before.
     before: Vec<TabId>,
-    /// Whether they have had their time.
+    /// Whether the time for them to join is over.
     is_due: bool,
 }
 
-/// Opens many tabs at once, and says how many of them are missing as long as some are.
+/// Opens several tabs at once, and shows how many of them have not joined yet.
 #[component]
 fn OpenTabs(props: &OpenTabsProps) -> Html {
     let opened = use_state(|| None::<Opened>);

@@ -1,4 +1,4 @@
-//! The numbers of a topic over time, and which of them are drawn.
+//! A chart of the numbers of a topic, and the choice of drawn fields.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use crate::state::Action;
 use crate::state::charts::{FIELDS_MAX, Field, SharedCharts, TopicNumbers};
 use crate::state::messages::MessageLog;
 
-/// Fields that are offered at once; the others on demand.
+/// Fields that are offered at first. The others are offered on demand.
 const OFFERED: usize = 12;
 
 #[derive(PartialEq, Properties)]
@@ -24,7 +24,7 @@ pub(super) struct TopicChartProps {
     pub(super) dispatch: Callback<Action>,
 }
 
-/// A chart of the numbers that came on a topic; nothing if there are none.
+/// A chart of the numbers of a topic; nothing if there are none.
 #[component]
 pub(super) fn TopicChart(props: &TopicChartProps) -> Html {
     let TopicChartProps {
@@ -127,7 +127,7 @@ fn chip(
 
 type Plotted = (Rc<[SeriesSpec]>, Rc<ChartData>);
 
-/// What is drawn of a topic. Moments and identifiers have an axis of their own, so that they flatten nothing.
+/// The drawn fields of a topic. Timestamps and identifiers have axes of their own, so that they do not flatten other lines.
 fn plot(numbers: &TopicNumbers) -> Plotted {
     let shown = numbers.shown();
     let fields = numbers.fields().iter().enumerate();

@@ -17,7 +17,7 @@ use crate::state::charts::SharedCharts;
 use crate::state::messages::MessageLog;
 use crate::state::retained;
 
-/// How often an expiry is looked at.
+/// Interval at which expiries are checked.
 const CLOCK_MS: u32 = 1_000;
 
 #[derive(PartialEq, Properties)]
@@ -31,7 +31,7 @@ pub(super) struct TopicDetailProps {
     pub(super) dispatch: Callback<Action>,
 }
 
-/// What is known of one topic.
+/// Everything that is known about a topic.
 #[component]
 pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
     let TopicDetailProps {
@@ -43,7 +43,7 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
     } = props;
     let client = use_client();
     let delete = use_callback((client, topic.clone()), |_: MouseEvent, (client, topic)| {
-        // What becomes of it is seen in the tree: the broker tells all subscribers.
+        // The tree shows the result, because the broker sends the deletion to all subscribers.
         drop(client.publish(Publication {
             topic: topic.clone(),
             retain: true,
@@ -104,7 +104,7 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
     }
 }
 
-/// The whole retained message of a topic, as the broker says it, and when it expires in Unix milliseconds.
+/// The whole retained message of a topic, from the broker, and its expiry in Unix milliseconds.
 #[hook]
 fn use_retained_of(topic: &str) -> Option<(Rc<Message>, Option<u64>)> {
     let question = Question::Retained {
@@ -114,7 +114,7 @@ fn use_retained_of(topic: &str) -> Option<(Rc<Message>, Option<u64>)> {
         payload_bytes: u32::MAX,
     };
     let answer = use_answer(Some(question), CLOCK_MS);
-    let told = use_memo(answer, |answer| {
+    let retained = use_memo(answer, |answer| {
         let Some(Ok(answer)) = answer else {
             return None;
         };
@@ -124,5 +124,5 @@ fn use_retained_of(topic: &str) -> Option<(Rc<Message>, Option<u64>)> {
         let message = messages.first()?;
         Some((Rc::new(message.clone()), retained::expires(message)))
     });
-    (*told).clone()
+    (*retained).clone()
 }

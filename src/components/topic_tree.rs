@@ -1,7 +1,9 @@
 //! The tree of topics.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
+use tabmq_worker::Frame;
 use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
@@ -19,10 +21,10 @@ use crate::state::search_query::fold;
 use crate::state::topics::{NODES_MAX, Node, NodeId, Row};
 use crate::state::{Action, SharedTopics, TreeView};
 
-/// How often an expiry is looked at.
+/// Interval at which expiries are checked.
 const CLOCK_MS: u32 = 1_000;
 
-/// Characters of a value in a row; there is no room for more.
+/// Characters of a value that fit in a row.
 const PREVIEW_CHARS: usize = 120;
 
 #[derive(PartialEq, Properties)]
@@ -50,34 +52,9 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
     } else {
         topics.rows().into()
     };
-    let held = use_mut_ref(|| None::<Rc<[Row]>>);
-    let redraw = use_redraw();
-    // What somebody does to the tree is done to the rows that are drawn; what comes by itself waits.
-    let rows = held.borrow().clone().unwrap_or_else(|| Rc::clone(&fresh));
-    let new_rows = fresh.len().saturating_sub(rows.len()) as u64;
-    let release = {
-        let held = Rc::clone(&held);
-        move || drop(held.borrow_mut().take())
-    };
-    let on_hold = {
-        let (held, rows, redraw) = (Rc::clone(&held), Rc::clone(&rows), redraw.clone());
-        Callback::from(move |is_held: bool| {
-            let mut held = held.borrow_mut();
-            if is_held {
-                held.get_or_insert_with(|| Rc::clone(&rows));
-            } else {
-                *held = None;
-            }
-            redraw.ask();
-        })
-    };
-    let on_resume = {
-        let (release, redraw) = (release.clone(), redraw.clone());
-        Callback::from(move |()| {
-            release();
-            redraw.ask();
-        })
-    };
+    let drawn_rows = use_drawn_rows(fresh);
+    let rows = Rc::clone(&drawn_rows.rows);
+    let release = drawn_rows.release();
     let place = selected.and_then(|node| rows.iter().position(|row| row.node == node));
     let open = |is_open: bool| {
         let release = release.clone();
@@ -114,47 +91,17 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
             Action::SelectTopic(index.and_then(|index| rows.get(index)).map(|row| row.node))
         })
     };
-    let typed = use_mut_ref(Typed::default);
-    let on_key = {
-        let (topics, rows) = (props.topics.clone(), Rc::clone(&rows));
-        let (dispatch, toggle, select) = (dispatch.clone(), toggle.clone(), on_select.clone());
-        Callback::from(move |event: KeyboardEvent| {
-            let row = place.and_then(|place| Some((place, rows.get(place)?)));
-            let is_command = event.ctrl_key() || event.meta_key() || event.alt_key();
-            match (
-                event.key().as_str(),
-                row.map(|(at, row)| (at, row, row.is_open)),
-            ) {
-                ("ArrowRight", Some((_, row, Some(false)))) => toggle.emit((row.node, true)),
-                // The first of those below stands right behind.
-                ("ArrowRight", Some((at, _, Some(true)))) => select.emit(Some(at + 1)),
-                ("ArrowLeft", Some((_, row, Some(true)))) => toggle.emit((row.node, false)),
-                ("ArrowLeft", Some((_, row, _))) => {
-                    if let Some(parent) = topics.get().parent(row.node) {
-                        dispatch.emit(Action::SelectTopic(Some(parent)));
-                    }
-                }
-                ("Enter", Some((_, row, Some(is_open)))) => toggle.emit((row.node, !is_open)),
-                (key, _) if !is_command && key.chars().count() == 1 && key != "/" => {
-                    let name = |row: &Row| match is_found {
-                        true => topics.get().path(row.node),
-                        false => topics
-                            .get()
-                            .get(row.node)
-                            .map_or(String::new(), |it| it.name.to_string()),
-                    };
-                    let names = rows.iter().map(name).collect::<Vec<_>>();
-                    let found = typed.borrow_mut().find(key, time::now_ms(), &names, place);
-                    match found {
-                        Some(found) => select.emit(Some(found)),
-                        None => return,
-                    }
-                }
-                _ => return,
-            }
-            event.prevent_default();
-        })
+    let keys = TreeKeys {
+        topics: props.topics.clone(),
+        rows: Rc::clone(&rows),
+        place,
+        is_found,
+        typed: use_mut_ref(Typed::default),
+        toggle: toggle.clone(),
+        select: on_select.clone(),
+        dispatch: dispatch.clone(),
     };
+    let on_key = Callback::from(move |event: KeyboardEvent| keys.handle(&event));
     let row = {
         let (shared, rows, retained) = (
             props.topics.clone(),
@@ -168,7 +115,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                 return Html::default();
             };
             let Some(node) = topics.get(row.node) else {
-                // It has left the tree, and those below it stay where they are until nobody points at them.
+                // The topic has left the tree. An empty row keeps the others in place until the tree is released.
                 return html! { <div class="row topic" role="presentation" /> };
             };
             let path = topics.path(row.node);
@@ -210,7 +157,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                             aria-label="Search topics"
                             aria-keyshortcuts="/"
                             placeholder="Search (/)"
-                            title="Finds topics whose whole name has all these words"
+                            title="Finds topics whose full names contain all these words"
                             value={text.clone()}
                             oninput={set_wanted}
                             autocomplete="off"
@@ -238,9 +185,9 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                     selected_id={place.and(selected).map(row_id)}
                     onselect={on_select}
                     onkey={on_key}
-                    {new_rows}
-                    onhold={on_hold}
-                    onresume={on_resume}
+                    new_rows={drawn_rows.new_rows}
+                    onhold={drawn_rows.on_hold()}
+                    onresume={drawn_rows.on_resume()}
                     {row}
                 >
                     if topics.left_out() > 0 {
@@ -278,18 +225,135 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
     }
 }
 
-/// What was typed into the tree, to go to the topic that begins so.
+/// The rows as they are drawn: the current ones, or earlier ones while the tree is held. So the person acts on the drawn rows.
+struct DrawnRows {
+    rows: Rc<[Row]>,
+    /// Number of rows that the tree has gained since it was held.
+    new_rows: u64,
+    held: Rc<RefCell<Option<Rc<[Row]>>>>,
+    redraw: Rc<Frame>,
+}
+
+#[hook]
+fn use_drawn_rows(fresh: Rc<[Row]>) -> DrawnRows {
+    let held = use_mut_ref(|| None::<Rc<[Row]>>);
+    let redraw = use_redraw();
+    let rows = held.borrow().clone().unwrap_or_else(|| Rc::clone(&fresh));
+    DrawnRows {
+        new_rows: fresh.len().saturating_sub(rows.len()) as u64,
+        rows,
+        held,
+        redraw,
+    }
+}
+
+impl DrawnRows {
+    /// Releases the tree. The caller causes the next drawing.
+    fn release(&self) -> impl Fn() + Clone + 'static {
+        let held = Rc::clone(&self.held);
+        move || drop(held.borrow_mut().take())
+    }
+
+    fn on_hold(&self) -> Callback<bool> {
+        let (held, rows) = (Rc::clone(&self.held), Rc::clone(&self.rows));
+        let redraw = Rc::clone(&self.redraw);
+        Callback::from(move |is_held: bool| {
+            let mut held = held.borrow_mut();
+            if is_held {
+                held.get_or_insert_with(|| Rc::clone(&rows));
+            } else {
+                *held = None;
+            }
+            redraw.ask();
+        })
+    }
+
+    fn on_resume(&self) -> Callback<()> {
+        let (release, redraw) = (self.release(), Rc::clone(&self.redraw));
+        Callback::from(move |()| {
+            release();
+            redraw.ask();
+        })
+    }
+}
+
+/// The keys of the tree that do not move the selection by rows.
+struct TreeKeys {
+    topics: SharedTopics,
+    rows: Rc<[Row]>,
+    /// Index of the selected row.
+    place: Option<usize>,
+    is_found: bool,
+    typed: Rc<RefCell<Typed>>,
+    toggle: Callback<(NodeId, bool)>,
+    select: Callback<Option<usize>>,
+    dispatch: Callback<Action>,
+}
+
+impl TreeKeys {
+    fn handle(&self, event: &KeyboardEvent) {
+        let Self {
+            topics,
+            rows,
+            toggle,
+            select,
+            ..
+        } = self;
+        let row = self.place.and_then(|place| Some((place, rows.get(place)?)));
+        let is_command = event.ctrl_key() || event.meta_key() || event.alt_key();
+        match (
+            event.key().as_str(),
+            row.map(|(at, row)| (at, row, row.is_open)),
+        ) {
+            ("ArrowRight", Some((_, row, Some(false)))) => toggle.emit((row.node, true)),
+            // The first child is the next row.
+            ("ArrowRight", Some((at, _, Some(true)))) => select.emit(Some(at + 1)),
+            ("ArrowLeft", Some((_, row, Some(true)))) => toggle.emit((row.node, false)),
+            ("ArrowLeft", Some((_, row, _))) => {
+                if let Some(parent) = topics.get().parent(row.node) {
+                    self.dispatch.emit(Action::SelectTopic(Some(parent)));
+                }
+            }
+            ("Enter", Some((_, row, Some(is_open)))) => toggle.emit((row.node, !is_open)),
+            (key, _) if !is_command && key.chars().count() == 1 && key != "/" => {
+                let names = rows.iter().map(|row| self.name(row)).collect::<Vec<_>>();
+                let found = self
+                    .typed
+                    .borrow_mut()
+                    .find(key, time::now_ms(), &names, self.place);
+                match found {
+                    Some(found) => select.emit(Some(found)),
+                    None => return,
+                }
+            }
+            _ => return,
+        }
+        event.prevent_default();
+    }
+
+    fn name(&self, row: &Row) -> String {
+        let topics = self.topics.get();
+        match self.is_found {
+            true => topics.path(row.node),
+            false => topics
+                .get(row.node)
+                .map_or(String::new(), |it| it.name.to_string()),
+        }
+    }
+}
+
+/// Letters typed into the tree, which select the next topic that begins with them.
 #[derive(Debug, Default)]
 struct Typed {
     text: String,
     at: f64,
 }
 
-/// Letters that come later begin another name, in milliseconds.
+/// Pause after which a letter begins another name, in milliseconds.
 const TYPED_MS: f64 = 700.0;
 
 impl Typed {
-    /// The row whose name begins with what was typed, from the selected row on and then from the top.
+    /// The row whose name begins with the typed letters, searched from the selected row on and then from the top.
     fn find(
         &mut self,
         key: &str,
@@ -302,7 +366,7 @@ impl Typed {
         }
         self.at = now;
         self.text.push_str(&fold(key));
-        // The first letter goes on from the selected row; more letters may keep it.
+        // The first letter skips the selected row; further letters can keep it.
         let next = selected.map_or(0, |it| it + usize::from(self.text.chars().count() == 1));
         let places = (next..names.len()).chain(0..next.min(names.len()));
         places
@@ -315,7 +379,7 @@ fn row_id(node: NodeId) -> AttrValue {
     format!("topic-{node}").into()
 }
 
-/// A row with all that it shows.
+/// The content of a row.
 struct DrawnRow<'a> {
     row: &'a Row,
     node: &'a Node,
@@ -351,7 +415,7 @@ fn tree_row(
         text.chars().take(PREVIEW_CHARS).collect()
     };
     let value = node.last.as_ref().map(|message| preview(&message.payload));
-    // Beside another value, the badge alone would say that that one is retained.
+    // Beside another value, the badge alone would mean that this value is retained.
     let retained = retained.map(|it| {
         let is_last = node.last.as_ref().is_some_and(|last| it.is_of(last));
         match is_last {
@@ -401,7 +465,7 @@ mod tests {
         let names = ["attic", "Garden", "garage", "hall"].map(str::to_owned);
         let mut typed = Typed::default();
         assert_eq!(typed.find("g", 1_000.0, &names, Some(0)), Some(1));
-        // More letters may keep it, and a pause begins another name.
+        // More letters can keep the row, and a pause begins another name.
         assert_eq!(typed.find("a", 1_100.0, &names, Some(1)), Some(1));
         assert_eq!(typed.find("r", 1_200.0, &names, Some(1)), Some(1));
         assert_eq!(typed.find("a", 1_300.0, &names, Some(1)), Some(2));

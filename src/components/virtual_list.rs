@@ -1,4 +1,4 @@
-//! A list of which only what can be seen is drawn, however long it is.
+//! A virtual list: only visible rows exist in the page, and a held list does not move.
 
 use tabmq_worker::Frame;
 use tabmq_worker::hooks::use_redraw;
@@ -8,25 +8,25 @@ use yew::prelude::*;
 use crate::browser::dom;
 use crate::labels;
 
-/// Rows that are drawn above and below what can be seen, so that a quick scroll meets no gap.
+/// Rows that are drawn above and below the visible ones, so that a quick scroll shows no gap.
 const MARGIN: usize = 20;
 
-/// Rows that are new in one frame at most: to make a whole screen of them at once would keep the page busy for too long.
+/// Most new rows in one frame. A whole screen of new rows at once would block the page for too long.
 const STEP: usize = 8;
 
-/// Narrower lists, in CSS pixels, have rows of two lines: one that names whole topics, and a tree, which names levels.
+/// Widths in CSS pixels below which rows have two lines: of a list, which names whole topics, and of a tree, which names levels.
 const NARROW: i32 = 560;
 const NARROW_TREE: i32 = 400;
 
 /// Height of a row in CSS pixels, of one line and of two.
 const ROW_HEIGHTS: [usize; 2] = [32, 54];
 
-/// What a list is to assistive technology.
+/// The ARIA role of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ListRole {
-    /// One of its options may be selected.
+    /// One of its options can be selected.
     ListBox,
-    /// Rows that have rows below them.
+    /// Rows can have rows below them.
     Tree,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct VirtualListProps {
     pub(super) label: AttrValue,
     pub(super) testid: AttrValue,
     pub(super) len: usize,
-    /// Grows by one for each row that came on top, so that those in sight stay where they are.
+    /// Grows by one for each new row on top, so that visible rows stay in place.
     #[prop_or_default]
     pub(super) added: u64,
     pub(super) selected: Option<usize>,
@@ -44,26 +44,26 @@ pub(super) struct VirtualListProps {
     #[prop_or_default]
     pub(super) selected_id: Option<AttrValue>,
     pub(super) onselect: Callback<Option<usize>>,
-    /// Keys other than those that move the selection.
+    /// Called for keys that do not move the selection.
     #[prop_or_default]
     pub(super) onkey: Callback<KeyboardEvent>,
-    /// Rows that came on top, or among those in sight, since the list stands still.
+    /// Number of new rows since the list was held.
     #[prop_or_default]
     pub(super) new_rows: u64,
-    /// Whether the list is to stand still, because somebody points at it or has scrolled it. Said before a row can move.
+    /// Called with whether to hold the list, because the pointer is in it or it is scrolled, before a row can move.
     #[prop_or_default]
     pub(super) onhold: Callback<bool>,
-    /// The newcomers are to be shown.
+    /// Called to show the new rows.
     #[prop_or_default]
     pub(super) onresume: Callback<()>,
     /// Draws a row.
     pub(super) row: Callback<usize, Html>,
-    /// Stands behind the last row.
+    /// Content after the last row.
     #[prop_or_default]
     pub(super) children: Html,
 }
 
-/// What the browser's layout says.
+/// Measurements of the browser's layout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Window {
     first: usize,
@@ -104,7 +104,7 @@ pub(super) fn VirtualList(props: &VirtualListProps) -> Html {
             }
         })
     };
-    // Under a pointer that rests on the first row, the button that appears there is none: a click is meant for the row.
+    // The button ignores clicks if it appears under a resting pointer, because such a click is meant for the row.
     let is_armed = use_state_eq(|| true);
     let is_shown = props.new_rows > 0;
     let on_pointer = {
@@ -131,7 +131,7 @@ pub(super) fn VirtualList(props: &VirtualListProps) -> Html {
         Callback::from(move |_: MouseEvent| {
             if let Some(list) = list.cast::<HtmlElement>() {
                 list.set_scroll_top(0);
-                // The focus was on the button, which is gone now.
+                // The button had the focus and is gone.
                 let _ = list.focus();
             }
             hold.emit(Touch::Resumed);
@@ -183,14 +183,14 @@ pub(super) fn VirtualList(props: &VirtualListProps) -> Html {
             tabindex="0"
             onscroll={on_scroll}
             onkeydown={on_key}
-            // A pointer that rests where a list appears has not been aimed at anything yet.
+            // A list that appears under a resting pointer is not held.
             onpointermove={on_pointer.clone()}
             onpointerdown={on_pointer}
             onpointerleave={on_leave}
             data-testid={&props.testid}
         >
             if props.new_rows > 0 {
-                // For the pointer, which holds the list: without one it goes on by Escape and Home.
+                // A button for the pointer, which holds the list. With the keyboard, Escape and Home release it.
                 <div class={classes!("rows-new", (!*is_armed).then_some("rows-new-idle"))} aria-hidden="true">
                     <button type="button" tabindex="-1" onclick={on_resume} data-testid="rows-resume">
                         { labels::new_rows(props.new_rows) }
@@ -211,7 +211,7 @@ pub(super) fn VirtualList(props: &VirtualListProps) -> Html {
     }
 }
 
-/// What somebody does to a list.
+/// An interaction with a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Touch {
     /// The pointer moves in it.
@@ -220,11 +220,11 @@ enum Touch {
     Left,
     /// It is not at its top.
     Scrolled,
-    /// It is to go on, although the pointer is in it.
+    /// The list is released although the pointer is in it.
     Resumed,
 }
 
-/// Says that the list is to stand still, and when it need not any more.
+/// Reports when to hold and when to release the list.
 #[hook]
 fn use_hold(onhold: &Callback<bool>, is_at_top: bool) -> Callback<Touch> {
     let is_pointed = use_mut_ref(|| false);
@@ -250,7 +250,7 @@ fn use_hold(onhold: &Callback<bool>, is_at_top: bool) -> Callback<Touch> {
     {
         let onhold = onhold.clone();
         use_effect_with(is_at_top, move |is_at_top| {
-            // Also a list that has just appeared need not stand still, whatever the one before wanted.
+            // A new list is not held, even if the list before it was.
             if *is_at_top && !*is_pointed.borrow() {
                 is_held.replace(false);
                 onhold.emit(false);
@@ -260,7 +260,7 @@ fn use_hold(onhold: &Callback<bool>, is_at_top: bool) -> Callback<Touch> {
     hold
 }
 
-/// Reads the layout in the next frame after it was asked to, and whenever the list's size changes.
+/// Reads the layout in the frame after a request, and after each change of the list's size.
 #[hook]
 fn use_measure(list: &NodeRef, window: &UseStateHandle<Window>, narrow: i32) -> std::rc::Rc<Frame> {
     let set = window.setter();
@@ -292,7 +292,7 @@ fn use_measure(list: &NodeRef, window: &UseStateHandle<Window>, narrow: i32) -> 
     frame
 }
 
-/// As many of so many rows as may be drawn now; the others follow, frame by frame.
+/// The number of rows that can be drawn now. The others follow, frame by frame.
 #[hook]
 fn use_gradual(wanted: usize) -> usize {
     let redraw = use_redraw();
@@ -305,14 +305,14 @@ fn use_gradual(wanted: usize) -> usize {
     now
 }
 
-/// Keeps in sight what was in sight, unless that is the top.
+/// Keeps the visible rows in place, unless the list is at its top.
 #[hook]
 fn use_anchor(list: &NodeRef, added: u64, height: usize, is_at_top: bool) {
     let before = use_mut_ref(|| added);
     let list = list.clone();
     use_effect_with(added, move |added| {
         let more = added.saturating_sub(before.replace(*added));
-        // To ask a list where it stands has the browser lay it out at once, so one that is at its top is not asked.
+        // Reading the scroll position forces a layout, so a list at its top is not read.
         if let Some(list) = list.cast::<HtmlElement>()
             && more > 0
             && !is_at_top
@@ -323,7 +323,7 @@ fn use_anchor(list: &NodeRef, added: u64, height: usize, is_at_top: bool) {
     });
 }
 
-/// Scrolls to the row that was selected, when another one is; not when it moves because others come.
+/// Scrolls to the selected row after a new selection, but not after new rows have moved it.
 #[hook]
 fn use_in_sight(
     list: &NodeRef,

@@ -24,15 +24,15 @@ pub(crate) fn settings(is_open: bool) -> &'static str {
     if is_open { "Done" } else { "Settings…" }
 }
 
-/// How the broker keeps its state; `None`: there is none that could.
+/// How the broker keeps its state; `None`: there is no broker.
 pub(crate) fn kept(durability: Option<Durability>, state: StorageState) -> &'static str {
     match (durability, state) {
         (None, _) => "Waiting for a broker…",
         (Some(_), StorageState::Full) => {
-            "The browser’s storage is full: the broker refuses what it would have to store."
+            "The browser’s storage is full: the broker refuses messages that it must store."
         }
         (Some(_), StorageState::Failing) => {
-            "The browser’s database fails: the broker refuses what it would have to store."
+            "The browser’s database fails: the broker refuses messages that it must store."
         }
         (Some(_), StorageState::Memory) | (Some(Durability::Memory), StorageState::Ok) => {
             "In memory only. Lost when the broker’s tab closes."

@@ -7,7 +7,7 @@ use super::figures::count;
 pub(crate) const EXPORT: &str = "Export";
 pub(crate) const EXPORT_TITLE: &str = "Download the events (JSON Lines)";
 
-/// What happened. The engine tells it, too, to those who read its events in a program; here it is said to people.
+/// An event as a sentence for people. The engine's own sentences are for developers.
 pub(crate) fn event(kind: &EventKind) -> String {
     match kind {
         EventKind::TabAppeared(tab) => format!("Tab {} joined.", tab.short()),
@@ -68,7 +68,10 @@ pub(crate) fn event(kind: &EventKind) -> String {
         EventKind::BrokerLost { .. } => "The broker is gone; waiting for the next one.".to_owned(),
         EventKind::Foreign(source) => format!("Ignored a foreign message on {source}."),
         EventKind::LaneReset(tab) => {
-            format!("Link to tab {} lost a frame and was reset.", tab.short())
+            format!(
+                "The connection to tab {} lost a frame and was reset.",
+                tab.short()
+            )
         }
         EventKind::LockHeld(lock) => format!(
             "Another script of this site holds the lock {lock}, and no broker answers; waiting."
@@ -96,12 +99,12 @@ pub(crate) fn forgotten(events: u64) -> String {
     format!("{} older events were discarded.", count(events))
 }
 
-/// Whether an event says that the broker has dropped a message. Not every one is told so, and how many are is asked for.
+/// Whether an event is about a dropped message. Not every dropped message has one; the broker's answer has the number.
 pub(crate) fn is_about_a_drop(kind: &EventKind) -> bool {
     matches!(kind, EventKind::Broker(what) if what.starts_with("A message on ") && what.contains(" was dropped: "))
 }
 
-/// Whether an event is about the topics on which the app talks to itself.
+/// Whether an event is about the app's internal topics.
 pub(crate) fn is_about_the_app(kind: &EventKind) -> bool {
     matches!(kind, EventKind::Broker(what) if what.contains("subscribed to $demo/") || what.contains("unsubscribed from $demo/"))
 }

@@ -3,7 +3,7 @@
 use super::figures::{count, counted};
 use crate::state::failover::{Cause, Failover, StreamFigures};
 
-/// What a failover cost; what is not known yet is still counted.
+/// The costs of a failover, or a note that they are still being counted.
 pub(crate) fn failover_counts(failover: &Failover, counting: Option<&str>) -> String {
     let resent = failover.resent.map(|it| {
         format!(
@@ -39,7 +39,7 @@ pub(crate) fn failover_counts(failover: &Failover, counting: Option<&str>) -> St
     }
 }
 
-/// How a broker was lost.
+/// The cause of a failover.
 pub(crate) fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Gone => "is gone",
@@ -50,7 +50,7 @@ pub(crate) fn cause(cause: Cause) -> &'static str {
     }
 }
 
-/// What a count is still waiting for, in so many milliseconds.
+/// A count that ends in this many milliseconds.
 pub(crate) fn counting(left_ms: f64) -> String {
     format!("Counting… {:.0} s", (left_ms / 1e3).ceil().max(1.0))
 }

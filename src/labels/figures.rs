@@ -15,7 +15,7 @@ pub(crate) fn yes_or_no(is_so: bool) -> &'static str {
     if is_so { "yes" } else { "no" }
 }
 
-/// When a session ends.
+/// When a session expires.
 pub(crate) fn expiry(interval_s: u32) -> String {
     match interval_s {
         0 => "on disconnect".to_owned(),
@@ -24,7 +24,7 @@ pub(crate) fn expiry(interval_s: u32) -> String {
     }
 }
 
-/// A duration in the largest unit that says something: `7 s`, `12 min`, `3 h`, `2 d`.
+/// A duration in the largest unit of which it has at least one: `7 s`, `12 min`, `3 h`, `2 d`.
 pub(crate) fn duration(ms: u64) -> String {
     let seconds = ms / 1_000;
     match seconds {
@@ -44,17 +44,17 @@ pub(crate) fn step_ms(ms: f64) -> String {
     }
 }
 
-/// A count with its thousands set apart: `12,345`.
+/// A count with thousands separators: `12,345`.
 pub(crate) fn count(count: u64) -> String {
     let digits = count.to_string();
-    let mut words = String::new();
+    let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            words.push(',');
+            text.push(',');
         }
-        words.push(digit);
+        text.push(digit);
     }
-    words
+    text
 }
 
 /// `1 message`, `1,234 messages`.
@@ -67,7 +67,7 @@ pub(crate) fn counted(number: u64, one: &str, more: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { more })
 }
 
-/// What is folded away, and how much of it there is.
+/// The summary of folded content, with the number of its filled fields.
 pub(super) fn folded(name: &str, filled: usize) -> String {
     if filled == 0 {
         name.to_owned()

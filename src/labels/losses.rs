@@ -5,7 +5,7 @@ use tabmq_worker::api::DropReason;
 use super::figures::{count, messages};
 use crate::state::drops::Loss;
 
-/// A client as the list of tabs names it: of an ID that was made from a tab's, only the short one of the tab.
+/// The name of a client: the short tab id if its client id was made from a tab's id.
 fn client(client_id: &str) -> &str {
     let tab = client_id.strip_prefix("tab-");
     let is_made = |tab: &&str| tab.len() == 16 && tab.bytes().all(|it| it.is_ascii_hexdigit());
@@ -28,7 +28,7 @@ pub(crate) fn loss(loss: &Loss) -> String {
     )
 }
 
-/// What this tab did not get.
+/// Messages that the broker has dropped for this tab.
 pub(crate) fn own_loss(dropped: u64, reason: DropReason) -> String {
     format!(
         "The broker dropped {} for this tab: {reason}.",

@@ -2,15 +2,15 @@
 
 use super::figures::{count, counted, messages};
 
-/// The end of the list of messages.
+/// The note at the end of the list of messages.
 pub(crate) enum EndOfLog {
     Offline,
     Empty,
     Cleared,
     Searching,
-    /// None of so many matches.
+    /// None of this many messages matches.
     NoMatch(u64),
-    /// So many were discarded; so many messages and mebibytes are kept.
+    /// Number of discarded messages, and limits of the log in messages and mebibytes.
     Discarded(u64, u64, usize),
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn end_of_log(end: &EndOfLog) -> String {
     }
 }
 
-/// What has come to a list that stands still.
+/// The number of new rows above a held list.
 pub(crate) fn new_rows(number: u64) -> String {
     format!("▲ {} new", count(number))
 }

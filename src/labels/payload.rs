@@ -1,9 +1,9 @@
 //! Payloads: views, comparison, charts, copying and saving.
 
 use super::figures::{count, duration};
-use crate::payload::Size;
 use crate::payload::json::{Expected, Problem, ProblemKind};
 use crate::payload::numbers::{FieldKind, Key};
+use crate::payload::size::Size;
 
 pub(crate) const LOOKS: &str = "Show the payload as";
 pub(crate) const PAYLOAD: &str = "Payload";
@@ -14,7 +14,7 @@ pub(crate) const COPY_HEX: &str = "Copy hex";
 pub(crate) const COPY_BASE64: &str = "Copy Base64";
 pub(crate) const SAVE: &str = "Save payload";
 pub(crate) const SAVE_HINT: &str = "Download the exact bytes as a file";
-pub(crate) const DIFFERENCES: &str = "What has changed since the earlier message";
+pub(crate) const DIFFERENCES: &str = "Changes since the earlier message";
 pub(crate) const OLDER: &str = "‹ Older";
 pub(crate) const NEWER: &str = "Newer ›";
 
@@ -32,7 +32,7 @@ pub(crate) fn counted(number: usize, one: &str, many: &str) -> String {
     )
 }
 
-/// Why what was typed as JSON is none.
+/// Why a typed text is not JSON.
 pub(crate) fn invalid_json(problem: &Problem, bytes: &[u8]) -> String {
     format!("Invalid JSON: {}.", json_problem(problem, bytes))
 }
@@ -79,7 +79,7 @@ fn json_problem(problem: &Problem, bytes: &[u8]) -> String {
     )
 }
 
-/// A payload of JSON that is several values.
+/// A note on a payload with several JSON values.
 pub(crate) fn several_values(values: usize) -> String {
     format!(
         "{} values, each on lines of its own (JSON Lines).",
@@ -105,14 +105,14 @@ pub(crate) fn not_allowed_in_base64(character: char, place: usize) -> String {
     format!("Character {place} (“{character}”) is not allowed here.")
 }
 
-/// A group of Base64 that is not whole.
+/// An incomplete group of Base64.
 pub(crate) fn base64_group(digits: usize) -> String {
     format!("Base64 comes in groups of four; the last group has {digits}.")
 }
 
 pub(crate) const EMPTY_PAYLOAD: &str = "Empty payload.";
 
-/// Behind the last line of a payload that has more lines than a list can have.
+/// A note after the last line of a payload with more lines than a list can show.
 pub(crate) fn lines_left_out(lines: usize, bytes: usize, all: usize) -> String {
     format!(
         "The first {} lines are shown: {} of {}. “{SAVE}” has all.",
@@ -140,7 +140,7 @@ pub(crate) fn comparing(percent: usize) -> String {
     format!("Comparing… {percent} %")
 }
 
-/// What a comparison has found.
+/// The result of a comparison.
 pub(crate) fn differences(removed: usize, added: usize) -> String {
     format!(
         "{} removed, {} added.",
@@ -149,7 +149,7 @@ pub(crate) fn differences(removed: usize, added: usize) -> String {
     )
 }
 
-/// Two payloads are too large to be compared line by line. They differ first at this byte, counted from 0.
+/// Two payloads are too large to be compared line by line. `first_difference` is an offset, from 0.
 pub(crate) fn too_large_to_compare(before: usize, after: usize, first_difference: usize) -> String {
     format!(
         "Too large to compare line by line: {} and {}. The first difference is at byte {}.",
@@ -163,7 +163,7 @@ pub(crate) fn unchanged(lines: usize) -> String {
     format!("{} unchanged", counted(lines, "line", "lines"))
 }
 
-/// How much earlier the other message came.
+/// How much earlier the other message arrived.
 pub(crate) fn earlier_by(ms: u64) -> String {
     match ms {
         0..10_000 => format!("{} ms earlier", count(ms)),
@@ -171,7 +171,7 @@ pub(crate) fn earlier_by(ms: u64) -> String {
     }
 }
 
-/// What became of copying.
+/// The result of copying.
 pub(crate) fn copied(is_copied: bool) -> &'static str {
     match is_copied {
         true => "Copied.",
@@ -179,7 +179,7 @@ pub(crate) fn copied(is_copied: bool) -> &'static str {
     }
 }
 
-/// Below a chart: how far it goes back.
+/// A note below a chart: how many points it has.
 pub(crate) fn chart_bounds(points: usize, points_max: usize, is_gathering: bool) -> String {
     let bounds = match (points, count(points_max as u64)) {
         (points, most) if points >= points_max => format!("The newest {most} points"),
@@ -191,7 +191,7 @@ pub(crate) fn chart_bounds(points: usize, points_max: usize, is_gathering: bool)
     }
 }
 
-/// Messages whose numbers are not looked for.
+/// Messages that are too large to be searched for numbers.
 pub(crate) fn too_large_to_chart(messages: u64, bytes_max: usize) -> String {
     let payloads = if messages == 1 { "payload" } else { "payloads" };
     format!(
@@ -201,7 +201,7 @@ pub(crate) fn too_large_to_chart(messages: u64, bytes_max: usize) -> String {
     )
 }
 
-/// How many of the fields are drawn.
+/// Number of drawn fields.
 pub(crate) fn charted(shown: usize, all: usize) -> String {
     let all = counted(all, "number", "numbers");
     format!("Charted: {} of {all}", count(shown as u64))
@@ -211,7 +211,7 @@ pub(crate) fn more_fields(fields: usize) -> String {
     format!("{} more", count(fields as u64))
 }
 
-/// Fields for which there is no room.
+/// Fields that did not fit.
 pub(crate) fn fields_left_out(fields: usize, room: usize) -> String {
     format!(
         "{} not offered: {} fields of a topic are kept.",
@@ -220,7 +220,7 @@ pub(crate) fn fields_left_out(fields: usize, room: usize) -> String {
     )
 }
 
-/// Where in a payload a number is.
+/// The path of a number in a payload.
 pub(crate) fn field_path(path: &[Key]) -> String {
     if path.is_empty() {
         return "value".to_owned();
@@ -236,7 +236,7 @@ pub(crate) fn field_path(path: &[Key]) -> String {
     keys.join(" › ")
 }
 
-/// What kind of number a field has; `None`: nothing that has to be said.
+/// The kind of a field's numbers; `None` for plain numbers.
 pub(crate) fn field_kind(kind: FieldKind) -> Option<&'static str> {
     match kind {
         FieldKind::Number => None,

@@ -23,7 +23,7 @@ pub(crate) const REMOVE_USER_PROPERTY: &str = "Remove this user property";
 pub(crate) const NAME: &str = "Name";
 pub(crate) const VALUE: &str = "Value";
 
-/// Why a topic is none that one publishes to: the place of its first wildcard, from 0, in characters.
+/// Why a topic is not a topic name: `place` is the place of its first wildcard, from 0, in characters.
 pub(crate) fn wildcard(place: usize) -> String {
     let place = place + 1;
     format!("Not sent: you can’t publish to a topic with + or # (character {place}).")

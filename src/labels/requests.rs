@@ -8,7 +8,7 @@ use super::figures::{count, qos_level};
 use super::publish;
 use super::topic_names::filter_problem;
 
-/// What became of the publishes.
+/// The result of the publications.
 pub(crate) fn publish_result(status: &PublishStatus, role: Role) -> String {
     let pending = status.pending as u64;
     if pending > 0 {
@@ -50,10 +50,10 @@ pub(crate) fn publish_result(status: &PublishStatus, role: Role) -> String {
     }
 }
 
-/// MQTT's reason code of a message that was accepted and that nobody gets.
+/// MQTT's reason code "No matching subscribers".
 const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
 
-/// What the broker said about a subscription.
+/// The broker's answer to a subscription.
 fn grant(status: &SubscriptionStatus) -> String {
     match status {
         SubscriptionStatus::Suspended => "Not connected".to_owned(),
@@ -63,7 +63,7 @@ fn grant(status: &SubscriptionStatus) -> String {
     }
 }
 
-/// What became of this subscription, with what is wrong with it where that is known better than by a broker.
+/// The result of a subscription. For a refused one, an error in it that is more precise than the broker's reason.
 pub(crate) fn grant_of(subscription: &Subscription, status: &SubscriptionStatus) -> String {
     let is_shared = subscription.topic_filter.starts_with("$share/");
     match (status, filter_problem(&subscription.topic_filter)) {

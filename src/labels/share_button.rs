@@ -1,6 +1,6 @@
 //! The button that copies a link to the page.
 
-/// What a link does not carry of what there is.
+/// The parts of the set-up that the link does not carry.
 pub(crate) fn left_out_of_link(left_out: &[&str]) -> String {
     match left_out {
         [] => "Link copied.".to_owned(),

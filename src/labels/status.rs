@@ -27,7 +27,7 @@ pub(crate) fn view(view: View) -> &'static str {
     }
 }
 
-/// A status: one word for style sheets and tests, and a sentence.
+/// The status: one word for style sheets and tests, and a sentence.
 pub(crate) fn status(bus: &BusStatus, client: &ClientStatus) -> (&'static str, String) {
     match bus {
         BusStatus::Starting => return ("waiting", "Starting…".to_owned()),
@@ -78,10 +78,10 @@ pub(crate) fn status(bus: &BusStatus, client: &ClientStatus) -> (&'static str, S
     }
 }
 
-/// MQTT's reason code of a connection whose client identifier another one has.
+/// MQTT's reason code "Session taken over".
 const SESSION_TAKEN_OVER: u8 = 0x8e;
 
-/// What a person chooses between.
+/// A choice of durability.
 pub(crate) fn durability(durability: Durability) -> &'static str {
     match durability {
         Durability::Relaxed => "On disk",
@@ -90,7 +90,7 @@ pub(crate) fn durability(durability: Durability) -> &'static str {
     }
 }
 
-/// For how long the browser keeps what the broker stores; `None`: nothing is known, or nothing is stored.
+/// How long the browser keeps the broker's stored state; `None`: unknown, or nothing is stored.
 pub(crate) fn persistence(status: &StorageStatus) -> Option<String> {
     let keeps = match status.is_persistent? {
         true => "The browser keeps it until you clear this site’s data",
@@ -110,7 +110,7 @@ pub(crate) fn persistence(status: &StorageStatus) -> Option<String> {
     })
 }
 
-/// A tab's role, or what keeps it from having one.
+/// A tab's role, or why it has none.
 pub(crate) fn badge(role: Role, halt: Option<Halt>) -> &'static str {
     match halt {
         Some(Halt::Offline) => "Offline",
@@ -119,12 +119,12 @@ pub(crate) fn badge(role: Role, halt: Option<Halt>) -> &'static str {
     }
 }
 
-/// Why this tab does nothing.
+/// Why this tab has no role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Halt {
     /// Its worker has ended.
     Offline,
-    /// Its worker does nothing for a while, because somebody wanted that.
+    /// Its worker is frozen by a remote command.
     Frozen,
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn title(badge: &str, view: View, channel: &str) -> String {
     format!("{badge} · {} · {channel} · TabMQ", self::view(view))
 }
 
-/// Why a tab is offline; `why` is what the page knows of it.
+/// Why a tab is offline. `why` is the page's reason.
 pub(crate) fn offline(why: &str) -> String {
     let why = match why {
         "The worker was made to crash." => "You crashed its worker.",

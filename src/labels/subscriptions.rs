@@ -22,7 +22,7 @@ pub(crate) fn unsubscribe(topic_filter: &str) -> String {
     format!("Unsubscribe from {topic_filter}")
 }
 
-/// What is folded away: the QoS, and how many options differ from the default.
+/// The summary of the folded options: the QoS, and the number of other options that differ from the default.
 pub(crate) fn options(qos: QoS, chosen: usize) -> String {
     let options = folded("Options", chosen);
     format!("QoS {} · {options}", qos_level(qos))

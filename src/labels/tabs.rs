@@ -2,7 +2,7 @@
 
 use super::figures::count;
 
-pub(crate) const ROSTER: &str = "Tabs on this channel";
+pub(crate) const MEMBERS: &str = "Tabs on this channel";
 pub(crate) const THIS: &str = "this tab";
 pub(crate) const AGE: &str = "Since it joined";
 pub(crate) const OPEN_ONE: &str = "Open a tab";
@@ -21,7 +21,7 @@ pub(crate) fn build(build: &str) -> String {
     format!("Build {build} of its worker")
 }
 
-/// What a newcomer is told; `None`: nothing any more.
+/// The hint for a first-time visitor; `None` once both steps are done.
 pub(crate) fn hint(tabs: usize, has_met_another: bool, failovers: u64) -> Option<&'static str> {
     match (tabs, has_met_another, failovers) {
         (0 | 1, false, _) => Some(
@@ -34,12 +34,12 @@ pub(crate) fn hint(tabs: usize, has_met_another: bool, failovers: u64) -> Option
     }
 }
 
-/// How many of the tabs that were opened at once have joined; `None`: all.
+/// How many of the tabs opened at once have joined; `None`: all.
 pub(crate) fn joined(joined: usize, wanted: u32) -> Option<String> {
     let all = usize::try_from(wanted).unwrap_or(usize::MAX);
     match joined {
         joined if joined >= all => None,
-        // The click itself opens one, whatever a browser thinks of more.
+        // A browser always opens one tab for the click, and blocks the others.
         0 | 1 => Some(format!(
             "The browser opened {joined} of {wanted} tabs. Allow pop-ups for this site to open several at once."
         )),

@@ -16,7 +16,7 @@ fn counts_and_durations_are_short() {
 }
 
 #[test]
-fn what_is_promised_of_the_storage_is_what_is_known() {
+fn the_note_about_storage_matches_its_state() {
     let kept = |state| connection::kept(Some(Durability::Relaxed), state);
     assert!(kept(StorageState::Ok).contains("as long as the browser"));
     assert!(kept(StorageState::Memory).contains("In memory"));
@@ -61,7 +61,7 @@ fn a_publish_says_whether_it_waits_for_a_broker_or_for_its_answer() {
 }
 
 #[test]
-fn ids_of_tabs_are_as_short_as_in_the_roster() {
+fn tab_ids_are_as_short_as_in_the_list_of_tabs() {
     let event =
         "tab-10d1aabbccddeeff connected; 8f07aabbccddeeff left after 1234567890123456789 ms.";
     assert_eq!(
@@ -75,7 +75,7 @@ fn ids_of_tabs_are_as_short_as_in_the_roster() {
 }
 
 #[test]
-fn a_filter_that_is_none_is_told_why() {
+fn an_invalid_filter_is_explained() {
     for valid in ["#", "a/+/b", "+", "/", "a//b", "$share/g/a/#", "a b"] {
         assert_eq!(filter_problem(valid), None, "{valid}");
     }
@@ -95,7 +95,7 @@ fn a_filter_that_is_none_is_told_why() {
 }
 
 #[test]
-fn losses_are_said_of_the_tab_that_has_them() {
+fn losses_name_the_affected_tab() {
     let loss = |client_id: &str, messages, seconds| {
         loss(&Loss {
             client_id: client_id.to_owned(),
@@ -129,7 +129,7 @@ fn invisible_characters_are_marked_and_others_left_alone() {
 }
 
 #[test]
-fn a_topic_that_is_none_is_told_where() {
+fn an_invalid_topic_name_is_explained_with_its_place() {
     assert_eq!(topic_problem("a/b"), None);
     assert_eq!(
         topic_problem("ü/+/x").as_deref(),
@@ -138,7 +138,7 @@ fn a_topic_that_is_none_is_told_where() {
 }
 
 #[test]
-fn tabs_that_have_not_joined_are_not_blamed_on_pop_ups_once_several_have() {
+fn pop_ups_are_not_mentioned_once_several_tabs_have_joined() {
     assert!(joined(1, 12).is_some_and(|it| it.contains("pop-ups")));
     assert!(joined(5, 12).is_some_and(|it| !it.contains("pop-ups")));
     assert_eq!(joined(12, 12), None);
@@ -146,7 +146,7 @@ fn tabs_that_have_not_joined_are_not_blamed_on_pop_ups_once_several_have() {
 }
 
 #[test]
-fn a_newcomer_is_told_both_steps_until_they_are_done() {
+fn the_hint_shows_both_steps_until_they_are_done() {
     assert!(hint(1, false, 0).is_some_and(|it| it.contains("second tab")));
     assert!(hint(2, true, 0).is_some_and(|it| it.starts_with('✓') && it.contains("stop")));
     assert_eq!(hint(2, true, 1), None);
@@ -154,7 +154,7 @@ fn a_newcomer_is_told_both_steps_until_they_are_done() {
 }
 
 #[test]
-fn a_drop_is_known_by_the_words_of_the_broker() {
+fn a_drop_is_recognised_by_the_broker_s_sentence() {
     let event = |what: &str| EventKind::Broker(what.to_owned());
     assert!(is_about_a_drop(&event(
         "A message on a for b was dropped: it expired."

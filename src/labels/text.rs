@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Text with its invisible characters marked: controls, blanks at its ends, what changes the direction of writing, what has
-/// no width, and marks that are put onto the letter before them.
+/// Text with invisible characters marked: controls, spaces at its ends, characters that change the direction of writing or
+/// have no width, and combining marks.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     let is_blank_end = text.starts_with(' ') || text.ends_with(' ');
     if !is_blank_end && !text.chars().any(is_invisible) {
@@ -38,7 +38,7 @@ fn is_invisible(it: char) -> bool {
             | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A sentence with the ids of tabs as the roster has them: the first four of sixteen digits.
+/// A sentence with tab ids shortened as in the list of tabs: to the first four of sixteen digits.
 pub(crate) fn short_ids(sentence: &str) -> String {
     const DIGITS: usize = 16;
     const SHORT: usize = 4;

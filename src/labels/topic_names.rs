@@ -1,6 +1,6 @@
-//! What is wrong with a topic name or a topic filter.
+//! Errors in topic names and topic filters.
 
-/// What is wrong with a topic filter; a sentence for the person who types it.
+/// A sentence about an error in a topic filter; `None` if it is valid.
 pub(crate) fn filter_problem(filter: &str) -> Option<&'static str> {
     let shared = match filter.strip_prefix("$share/") {
         None => filter,
@@ -40,7 +40,7 @@ pub(crate) fn filter_problem(filter: &str) -> Option<&'static str> {
     None
 }
 
-/// What is wrong with a topic name; a sentence for the person who types it.
+/// A sentence about an error in a topic name; `None` if it is valid.
 pub(crate) fn topic_problem(topic: &str) -> Option<String> {
     let wrong = topic
         .char_indices()

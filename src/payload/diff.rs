@@ -1,4 +1,4 @@
-//! What has changed from one payload to the next, found in steps.
+//! Compares two payloads in steps.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use line_matcher::{LineIds, LineMatcher};
 mod line_matcher;
 mod myers;
 
-/// Bytes of a payload that is compared line by line.
+/// Size up to which payloads are compared line by line, in bytes.
 const BYTES_MAX: usize = 4 << 20;
 
-/// Lines of a payload that are compared.
+/// Number of lines up to which payloads are compared line by line.
 const LINES_MAX: usize = 200_000;
 
 /// Characters after which a line is wrapped, so that no line is too long to draw.
@@ -21,27 +21,27 @@ const COLUMNS: usize = 1_000;
 /// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 3;
 
-/// As many lines are shown whole, with all that is unchanged.
+/// Up to this many lines, unchanged lines are not left out.
 const WHOLE_LINES_MAX: usize = 200;
 
-/// A line of the two payloads laid upon each other, or several that are left out.
+/// A row of the comparison: a line, or several lines that are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Row {
-    /// By its place in the later payload.
+    /// Index in the later payload.
     Same(usize),
-    /// By its place in the earlier payload.
+    /// Index in the earlier payload.
     Removed(usize),
-    /// By its place in the later payload.
+    /// Index in the later payload.
     Added(usize),
-    /// So many unchanged lines.
+    /// Number of unchanged lines.
     LeftOut(usize),
 }
 
-/// What two payloads are to each other.
+/// The result of comparing two payloads.
 #[derive(Debug)]
 pub(crate) enum Diff {
     Identical,
-    /// They differ first at this byte.
+    /// The offset of the first difference.
     TooLarge(usize),
     Lines(Box<LineDiff>),
 }
@@ -80,7 +80,7 @@ impl Diff {
         Self::Lines(Box::new(LineDiff::new(Format::Json, before, after)))
     }
 
-    /// Goes on until it is through or the time is up; whether it is through.
+    /// Continues until it is done or the time is up. Returns whether it is done.
     pub(crate) fn advance(
         &mut self,
         before: &[u8],
@@ -102,7 +102,7 @@ impl Diff {
     }
 }
 
-/// What of a line differs from another one: it begins and ends with the same characters.
+/// The bytes of a line between its common prefix and suffix with another line.
 pub(crate) fn changed_part(line: &str, other: &str) -> Range<usize> {
     let same = |(a, b): &(char, char)| a == b;
     let head = line.chars().zip(other.chars()).take_while(same);
@@ -186,7 +186,7 @@ impl LineDiff {
         };
     }
 
-    /// Of all that is to be done, roughly.
+    /// Rough progress.
     pub(crate) fn percent(&self, before: &[u8], after: &[u8]) -> usize {
         let share = |done: usize, all: usize| done * 100 / all.max(1);
         match &self.work {
@@ -206,7 +206,7 @@ impl LineDiff {
         }
     }
 
-    /// What is shown, from the top. Empty until all is compared.
+    /// The rows, from the top. Empty until the comparison is done.
     pub(crate) fn rows(&self) -> &[Row] {
         &self.rows
     }
@@ -219,17 +219,17 @@ impl LineDiff {
         self.added
     }
 
-    /// No line differs, though bytes do.
+    /// Whether no line differs, although bytes differ.
     pub(crate) fn is_same_values(&self) -> bool {
         self.removed == 0 && self.added == 0
     }
 
-    /// There were too many changes to find the fewest.
+    /// Whether there were too many changes to find the fewest.
     pub(crate) fn is_in_place(&self) -> bool {
         self.is_in_place
     }
 
-    /// The line that took the place of this one, or whose place this one took; none if several did.
+    /// The line that replaced this one, or that this one replaced; `None` if it is not one for one.
     pub(crate) fn counterpart(&self, index: usize) -> Option<Row> {
         let row = |at: Option<usize>| at.and_then(|at| self.rows.get(at)).copied();
         let is_removed = |it: Option<Row>| matches!(it, Some(Row::Removed(_)));
@@ -247,7 +247,7 @@ impl LineDiff {
         row(Some(counterpart)).filter(|_| is_pair)
     }
 
-    /// A row's text; none of one that stands for several.
+    /// A row's text; `None` for several lines that are left out.
     pub(crate) fn text(&self, row: Row, before: &[u8], after: &[u8]) -> Option<String> {
         match row {
             Row::Same(line) | Row::Added(line) => Some(self.after.line(after, line)),
@@ -257,7 +257,7 @@ impl LineDiff {
     }
 }
 
-/// Leaves out what is unchanged and far from all changes, if there are many lines.
+/// Leaves out unchanged lines far from all changes, if there are many lines.
 fn without_unchanged(rows: &[Row]) -> Vec<Row> {
     if rows.len() <= WHOLE_LINES_MAX {
         return rows.to_vec();
@@ -289,7 +289,7 @@ mod tests {
 
     fn diff(before: &[u8], after: &[u8]) -> Diff {
         let mut diff = Diff::new(before, after);
-        // In as many steps as possible.
+        // The smallest possible steps.
         while !diff.advance(before, after, || true) {}
         diff
     }
@@ -301,7 +301,7 @@ mod tests {
         }
     }
 
-    /// With a sign at the beginning of each line.
+    /// The rows, each with a sign at its beginning.
     fn signed(before: &[u8], after: &[u8]) -> Vec<String> {
         let diff = compared(before, after);
         let signed = |row: &Row| {
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_inside_of_a_line_is_found() {
+    fn the_changed_part_of_a_line_is_found() {
         let part = |line: &'static str, other| &line[changed_part(line, other)];
         assert_eq!(
             (part("t: 20,", "t: 215,"), part("t: 215,", "t: 20,")),
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_line_that_one_other_took_the_place_of_has_a_counterpart() {
+    fn only_a_line_that_one_line_replaced_has_a_counterpart() {
         let diff = compared(b"a\nb\nc\nd\ne", b"a\nB\nc\nD\nD2\ne");
         let counterparts: Vec<_> = (0..diff.rows().len())
             .map(|it| diff.counterpart(it))
@@ -383,24 +383,24 @@ mod tests {
     }
 
     #[test]
-    fn other_white_space_is_told_and_is_not_called_identical() {
+    fn other_white_space_is_reported_and_not_called_identical() {
         let diff = compared(b"{\"a\":1}", b"{ \"a\": 1 }");
         assert!(diff.is_same_values());
         assert!(matches!(super::Diff::new(b"{}", b"{}"), Diff::Identical));
-        // Between words of a text it is a change.
+        // In a text, white space between words is a change.
         assert!(!compared(b"a b", b"a  b").is_same_values());
         assert!(!compared(b"a\n", b"a").is_same_values());
         assert!(!compared(b"a\r\n", b"a\n").is_same_values());
     }
 
     #[test]
-    fn what_is_not_text_is_compared_in_hexadecimal() {
+    fn bytes_that_are_not_text_are_compared_in_hexadecimal() {
         let signed = signed(&[0xff], b"a");
         assert!(signed[0].starts_with("-000000  ff") && signed[1].starts_with("+000000  61"));
     }
 
     #[test]
-    fn the_very_large_is_not_compared_line_by_line() {
+    fn very_large_payloads_are_not_compared_line_by_line() {
         let mut large = vec![b'a'; BYTES_MAX + 1];
         large[7] = b'b';
         assert!(matches!(
@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn the_fewest_changes_are_found_and_lead_from_one_text_to_the_other() {
-        // A small generator of texts with many equal lines.
+        // A generator of texts with many equal lines.
         let mut state = 7_u32;
         let mut next = |below: u32| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -1,22 +1,20 @@
-//! Payloads as people read and write them. A payload stays bytes: text, JSON, hexadecimal and Base64 are views of them.
-
-use std::fmt;
+//! The formats in which a person reads and writes payloads: text, JSON, hexadecimal and Base64. A payload itself is bytes.
 
 use data_encoding::{BASE64, DecodeKind, HEXLOWER_PERMISSIVE};
 
 use crate::labels;
 use crate::payload::json::{self, ProblemKind, Scanner};
 
-/// Bytes of a payload that are drawn in a row; the rest is only counted.
+/// Bytes of a payload that a row shows. The rest is only counted.
 const TEXT_BYTES_MAX: usize = 4096;
 
-/// Bytes of a payload that are drawn in a row in hexadecimal.
+/// Bytes of a payload that a row shows in hexadecimal.
 const HEX_BYTES_MAX: usize = 512;
 
-/// Bytes of a payload that are looked at to choose its format.
+/// Bytes of a payload that decide its format.
 const BEGINNING_BYTES: usize = 1 << 16;
 
-/// A way to look at bytes, and to type them.
+/// A format to show and to type bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
     #[default]
@@ -42,7 +40,7 @@ impl Format {
         Self::ALL.into_iter().find(|it| it.name() == name)
     }
 
-    /// The bytes that somebody typed, or a sentence that says what is wrong with them.
+    /// The bytes of a typed text, or a sentence about its error.
     pub(crate) fn parse(self, typed: &str) -> Result<Vec<u8>, String> {
         match self {
             Self::Text => Ok(typed.as_bytes().to_vec()),
@@ -55,7 +53,7 @@ impl Format {
         }
     }
 
-    /// What [`parse`](Self::parse) makes these bytes of; `None`: they cannot be typed so.
+    /// The inverse of [`parse`](Self::parse); `None`: these bytes cannot be typed in this format.
     pub(crate) fn typed(self, payload: &[u8]) -> Option<String> {
         match self {
             Self::Text | Self::Json => String::from_utf8(payload.to_vec()).ok(),
@@ -64,7 +62,7 @@ impl Format {
         }
     }
 
-    /// The way that tells most about these bytes, judged by their beginning.
+    /// The most readable format of these bytes, judged by their beginning.
     pub(crate) fn best(payload: &[u8]) -> Self {
         if !matches!(payload.trim_ascii_start().first(), Some(b'{' | b'[')) {
             return Self::readable(payload);
@@ -74,7 +72,7 @@ impl Format {
         while let Some(token) = scanner.next(beginning) {
             match token {
                 Ok(_) => {}
-                // It goes on behind the beginning.
+                // The value continues after the examined beginning.
                 Err(problem)
                     if problem.kind == ProblemKind::EndsTooEarly
                         && beginning.len() < payload.len() =>
@@ -90,7 +88,7 @@ impl Format {
         }
     }
 
-    /// Text if the bytes are text that can be read, and hexadecimal if not.
+    /// Text if the bytes are readable text, otherwise hexadecimal.
     pub(crate) fn readable(payload: &[u8]) -> Self {
         match (
             std::str::from_utf8(payload),
@@ -139,7 +137,7 @@ fn parse_base64(typed: &str) -> Result<Vec<u8>, String> {
         })
 }
 
-/// The beginning of a text, as many whole characters as fit into so many bytes.
+/// The beginning of a text: as many whole characters as fit in this many bytes.
 fn beginning(payload: &[u8], bytes: usize) -> Option<&str> {
     let shown = payload.get(..bytes).unwrap_or(payload);
     match std::str::from_utf8(shown) {
@@ -152,27 +150,27 @@ fn beginning(payload: &[u8], bytes: usize) -> Option<&str> {
     }
 }
 
-/// A payload as it is drawn.
+/// The beginning of a payload as text, for a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Preview {
     pub(crate) form: Form,
-    /// The beginning of the payload, as much as is drawn.
+    /// The shown beginning of the payload.
     pub(crate) text: String,
-    /// Bytes behind that.
+    /// Number of bytes after the shown ones.
     pub(crate) bytes_left_out: usize,
 }
 
-/// How bytes became text.
+/// How the bytes of a preview became text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// They begin as UTF-8 without control characters other than white space.
+    /// UTF-8 without control characters other than white space.
     Text,
-    /// They are not: two digits each.
+    /// Two hexadecimal digits for each byte.
     Hex,
 }
 
 impl Preview {
-    /// Only the beginning is looked at, because a list does this for each of its rows.
+    /// Reads only the beginning, because a list does this for each row.
     pub(crate) fn of(payload: &[u8]) -> Self {
         match beginning(payload, TEXT_BYTES_MAX) {
             Some(text) if !text.chars().any(is_unreadable) => Self {
@@ -198,7 +196,7 @@ fn is_unreadable(c: char) -> bool {
     c.is_control() && !matches!(c, '\t' | '\n' | '\r')
 }
 
-/// A name for a file that a payload is saved in: the last level of its topic, and what the bytes seem to be.
+/// The name of a payload's file: the last level of its topic, and an extension that fits the bytes.
 pub(crate) fn file_name(topic: &str, payload: &[u8]) -> String {
     const CHARS_MAX: usize = 64;
     let level = topic
@@ -235,7 +233,7 @@ pub(crate) fn file_name(topic: &str, payload: &[u8]) -> String {
     format!("{name}.{extension}")
 }
 
-/// Text in which characters that nobody would see are seen; the blanks among them stay.
+/// Text with control characters made visible, except tabs.
 pub(crate) fn visible(text: &str) -> std::borrow::Cow<'_, str> {
     let is_hidden = |it: char| it.is_control() && it != '\t';
     if !text.contains(is_hidden) {
@@ -248,20 +246,6 @@ pub(crate) fn visible(text: &str) -> std::borrow::Cow<'_, str> {
         _ => char::REPLACEMENT_CHARACTER,
     };
     text.chars().map(seen).collect::<String>().into()
-}
-
-/// A number of bytes; displays as `12 B`, `3.4 kB` or `5.6 MB`.
-#[derive(Clone, Copy)]
-pub(crate) struct Size(pub(crate) usize);
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes @ 0..1_000 => write!(f, "{bytes} B"),
-            bytes @ 1_000..1_000_000 => write!(f, "{:.1} kB", bytes as f64 / 1e3),
-            bytes => write!(f, "{:.1} MB", bytes as f64 / 1e6),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -286,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_counted_and_no_character_is_cut() {
+    fn omitted_bytes_are_counted_and_no_character_is_cut() {
         let text = format!("x{}", "ü".repeat(TEXT_BYTES_MAX));
         let readable = Preview::of(text.as_bytes());
         assert_eq!(readable.text.len() + readable.bytes_left_out, text.len());
@@ -320,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_wrongly_is_told_in_words() {
+    fn typing_errors_are_explained() {
         let wrong = |format: Format, typed: &str| format.parse(typed).unwrap_err();
         assert_eq!(
             wrong(Format::Hex, "00 1"),
@@ -353,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn json_may_be_typed_as_deep_and_as_odd_as_json_is() {
+    fn any_valid_json_can_be_typed() {
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         for typed in [&deep, "{\"k\":1,\"k\":2}", "1e999", "\"\\ud800\""] {
             assert_eq!(Format::Json.parse(typed), Ok(typed.as_bytes().to_vec()));
@@ -361,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_format_tells_most() {
+    fn the_best_format_is_the_most_readable() {
         assert_eq!(Format::best(b" {\"a\": 1}"), Format::Json);
         assert_eq!(Format::best(b"{\"a\": 1}\n{\"a\": 2}\n"), Format::Json);
         assert_eq!(Format::best(b"21.5"), Format::Text);
@@ -389,12 +373,5 @@ mod tests {
     fn control_characters_are_made_visible() {
         assert_eq!(visible("a\tb"), "a\tb");
         assert_eq!(visible("a\u{0}\r\u{7f}"), "a␀␍␡");
-    }
-
-    #[test]
-    fn sizes_have_the_unit_a_person_would_choose() {
-        assert_eq!(Size(999).to_string(), "999 B");
-        assert_eq!(Size(1_250).to_string(), "1.2 kB");
-        assert_eq!(Size(16_777_216).to_string(), "16.8 MB");
     }
 }

@@ -1,14 +1,14 @@
-//! JSON as a row of tokens. Each token keeps the bytes it came with, so nothing is lost that a parser would round, merge
-//! or reject: numbers keep their digits, objects their equal names, strings their escapes. No recursion: depth has no limit.
+//! JSON as a sequence of tokens. Each token keeps its original bytes: numbers keep their digits, objects their duplicate
+//! names, strings their escapes. There is no recursion, so depth has no limit.
 
 use std::ops::Range;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Open(Container),
     Close(Container),
-    /// A string in front of a colon.
+    /// A string before a colon.
     Name,
     String,
     Number,
@@ -25,7 +25,7 @@ pub(crate) enum Container {
     Array,
 }
 
-/// One token, and where its bytes are.
+/// A token and the position of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
@@ -39,7 +39,7 @@ impl Token {
     }
 }
 
-/// Why bytes are not JSON, and at which of them that shows.
+/// Why bytes are not JSON, and the offset of the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) at: usize,
@@ -59,14 +59,14 @@ pub(crate) enum ProblemKind {
         found: char,
         expected: Expected,
     },
-    /// A control character that a string may only have as an escape.
+    /// A control character, which a string can contain only as an escape.
     ControlCharacter(u8),
     Escape,
-    /// Digits that are no number of JSON: `01`, `1.`, `-`.
+    /// Digits that are not a JSON number: `01`, `1.`, `-`.
     Number,
 }
 
-/// What may come next.
+/// The expected next token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     Value,
@@ -78,13 +78,13 @@ pub(crate) enum Expected {
     End,
 }
 
-/// Reads tokens, and checks that they make up JSON.
+/// Reads tokens, and checks that they form valid JSON.
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner {
     at: usize,
     open: Vec<Container>,
     expected: Expected,
-    /// Values that have ended outside of all containers.
+    /// Number of complete top-level values.
     values: usize,
     is_many: bool,
     is_over: bool,
@@ -105,7 +105,7 @@ impl Scanner {
         }
     }
 
-    /// For bytes that may be several values, each on a line after the one before.
+    /// For bytes that can be several values, each on a line of its own.
     pub(crate) fn many() -> Self {
         Self {
             is_many: true,
@@ -113,22 +113,22 @@ impl Scanner {
         }
     }
 
-    /// The byte that is read next.
+    /// Offset of the next byte.
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    /// Containers around the next token.
+    /// Number of containers around the next token.
     pub(crate) fn depth(&self) -> usize {
         self.open.len()
     }
 
-    /// Values that were read to their end.
+    /// Number of complete values.
     pub(crate) fn values(&self) -> usize {
         self.values
     }
 
-    /// The next token of these bytes, which are UTF-8; `None` after the last one, and after a problem.
+    /// The next token of these bytes, which are UTF-8; `None` after the last token and after a problem.
     pub(crate) fn next(&mut self, bytes: &[u8]) -> Option<Result<Token, Problem>> {
         if self.is_over {
             return None;
@@ -304,7 +304,7 @@ impl Scanner {
         Ok(at)
     }
 
-    /// A number that ends with the bytes may have been cut; another one is none.
+    /// The problem of an incomplete number: at the end of the bytes it can have been cut, elsewhere it is invalid.
     fn lacks_digits(&mut self, bytes: &[u8], at: usize) -> Result<usize, ProblemKind> {
         match at >= bytes.len() {
             true => self.fails_at(at, ProblemKind::EndsTooEarly),
@@ -336,7 +336,7 @@ impl Scanner {
     }
 }
 
-/// Whether these bytes are one value; if not, why.
+/// Checks that these bytes are one value.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), Problem> {
     check_utf8(bytes)?;
     let mut scanner = Scanner::new();
@@ -346,7 +346,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// JSON is UTF-8.
+/// Checks that these bytes are UTF-8, as JSON requires.
 pub(crate) fn check_utf8(bytes: &[u8]) -> Result<(), Problem> {
     match std::str::from_utf8(bytes) {
         Ok(_) => Ok(()),
@@ -358,7 +358,7 @@ pub(crate) fn check_utf8(bytes: &[u8]) -> Result<(), Problem> {
 }
 
 impl Problem {
-    /// Line and character in the line, both from 1.
+    /// Line and column in characters, both from 1.
     pub(crate) fn place(&self, bytes: &[u8]) -> (usize, usize) {
         let before = bytes.get(..self.at).unwrap_or(bytes);
         let line = before.iter().filter(|it| **it == b'\n').count() + 1;
@@ -379,7 +379,7 @@ fn char_at(bytes: &[u8], at: usize) -> char {
         .unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-/// What the bytes of a string token mean. Half of a surrogate pair, which no text can have, becomes U+FFFD.
+/// The text of a string token. A lone surrogate becomes U+FFFD.
 pub(crate) fn unescape(token: &[u8]) -> String {
     let inner = token.strip_prefix(b"\"").unwrap_or(token);
     let inner = inner.strip_suffix(b"\"").unwrap_or(inner);
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_json_is_accepted_at_any_depth() {
+    fn json_is_accepted_at_any_depth() {
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
         let objects = format!("{}1{}", "{\"a\":".repeat(150), "}".repeat(150));
         for text in [
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused_with_its_place() {
+    fn invalid_json_is_refused_with_its_place() {
         let unexpected = |found, expected| ProblemKind::Unexpected { found, expected };
         for (text, kind, at) in [
             ("", ProblemKind::Empty, 0),
@@ -483,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn several_values_may_stand_on_lines_of_their_own() {
+    fn several_values_can_have_lines_of_their_own() {
         let values = |text: &str| {
             let mut scanner = Scanner::many();
             while let Some(token) = scanner.next(text.as_bytes()) {
@@ -496,13 +496,13 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_told_in_lines_and_characters() {
+    fn a_place_is_a_line_and_a_column() {
         let bytes = "{\n \"ü\": x}".as_bytes();
         assert_eq!(check(bytes).unwrap_err().place(bytes), (2, 7));
     }
 
     #[test]
-    fn escapes_mean_characters() {
+    fn escapes_become_characters() {
         assert_eq!(unescape(br#""a\n\/\u00e9\ud83d\ude00""#), "a\n/é😀");
         assert_eq!(unescape(br#""\ud800""#), "\u{fffd}");
         assert_eq!(unescape("\"ü\"".as_bytes()), "ü");

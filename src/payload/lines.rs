@@ -1,24 +1,24 @@
-//! A payload as lines to look at. Where each line begins is found in steps, and a line becomes text only when it is
-//! drawn, so that a megabyte neither holds up the page nor exists twice.
+//! A payload as lines. The beginnings of lines are found in steps, and a line becomes text only when it is drawn. So a
+//! megabyte neither blocks the page nor exists twice.
 
 use data_encoding::BASE64;
 
 use crate::payload::Format;
 use crate::payload::json::{self, Kind, Problem, Scanner, Token};
 
-/// Lines that are found; more would make a list that is higher than browsers allow.
+/// Lines that are found. More would make a list higher than browsers allow.
 pub(crate) const LINES_MAX: usize = 500_000;
 
-/// Containers of JSON that each indent by one step more; what is deeper stands below the last of them.
+/// Levels of JSON that indent their content. Deeper levels indent no further.
 const LEVELS_MAX: usize = 64;
 
-/// Blanks by which a container of JSON indents what is in it.
+/// Spaces by which a level of JSON indents its content.
 const INDENT: usize = 2;
 
 /// Bytes in a line of hexadecimal.
 const HEX_BYTES: usize = 16;
 
-/// Bytes in a line of Base64, whose 76 characters are the most that MIME allows.
+/// Bytes in a line of Base64: 76 characters, the maximum of MIME.
 const BASE64_BYTES: usize = 57;
 
 /// Lines or tokens between two looks at the clock.
@@ -39,21 +39,21 @@ pub(crate) struct Lines {
     is_through: bool,
 }
 
-/// Where a line's bytes are.
+/// The position of a line's bytes.
 #[derive(Clone, Copy, Debug)]
 struct Row {
     start: u32,
     end: u32,
     level: u16,
-    /// It goes on with a string of JSON that began in a line before.
+    /// Whether it continues a JSON string of the line before.
     is_in_string: bool,
 }
 
 #[derive(Debug)]
 enum Work {
-    /// The lines follow from the payload's length.
+    /// Nothing to find: the lines follow from the payload's length.
     Computed,
-    /// Text up to this byte is in lines.
+    /// Text up to this byte is split into lines.
     Text(usize),
     Json(Box<Indenter>),
 }
@@ -76,7 +76,7 @@ impl Lines {
         }
     }
 
-    /// Finds more lines until all are found or the time is up. Whether all are found.
+    /// Finds more lines until all are found or the time is up. Returns whether all are found.
     pub(crate) fn advance(&mut self, bytes: &[u8], mut is_time_up: impl FnMut() -> bool) -> bool {
         while !self.is_through {
             for _ in 0..STEP {
@@ -126,7 +126,7 @@ impl Lines {
         self.problem.as_ref()
     }
 
-    /// Values of JSON, which are several where each has lines of its own.
+    /// Number of JSON values: several in JSON Lines.
     pub(crate) fn values(&self) -> usize {
         match &self.work {
             Work::Json(indenter) => indenter.scanner.values(),
@@ -143,7 +143,7 @@ impl Lines {
         }
     }
 
-    /// How many of the bytes are in lines.
+    /// Number of bytes that are split into lines.
     pub(crate) fn done(&self, bytes: &[u8]) -> usize {
         match &self.work {
             Work::Computed => bytes.len().min(self.len(bytes) * self.bytes_per_line()),
@@ -154,7 +154,7 @@ impl Lines {
         }
     }
 
-    /// Whether there are more lines than are found.
+    /// Whether the payload has more lines than can be found.
     pub(crate) fn is_cut(&self, bytes: &[u8]) -> bool {
         self.is_through
             && self.problem.is_none()
@@ -216,7 +216,7 @@ fn hex_line(offset: usize, bytes: &[u8]) -> String {
     format!("{offset:06x}  {:<47}  {ascii}", hex.join(" "))
 }
 
-/// The line of text that begins here, and where the next one begins.
+/// The line of text that begins here, and the beginning of the next one.
 fn text_row(bytes: &[u8], start: usize, columns: usize) -> (Row, Option<usize>) {
     let rest = bytes.get(start..).unwrap_or_default();
     // No character has more than four bytes.
@@ -240,7 +240,7 @@ fn text_row(bytes: &[u8], start: usize, columns: usize) -> (Row, Option<usize>) 
     (row, next)
 }
 
-/// Bytes of so many characters, or all.
+/// Number of bytes of this many characters, or of all.
 fn cut(bytes: &[u8], characters: usize) -> usize {
     let is_first = |byte: &u8| !(0x80..0xc0).contains(byte);
     let mut firsts = bytes.iter().enumerate().filter(|(_, it)| is_first(it));
@@ -271,7 +271,7 @@ impl Indenter {
         }
     }
 
-    /// Takes the next token; whether there was one.
+    /// Reads the next token. Returns whether there was one.
     fn advance(
         &mut self,
         bytes: &[u8],
@@ -310,18 +310,18 @@ impl Indenter {
             (Some(Kind::Open(_)), Kind::Close(_)) => false,
             (Some(Kind::Open(_)), _) | (Some(_), Kind::Close(_)) => true,
             (_, Kind::Comma | Kind::Colon) | (Some(Kind::Colon), _) => false,
-            // Another value outside of all containers.
+            // The next value of JSON Lines.
             (Some(_), _) => true,
         }
     }
 
-    /// Appends a token to the row, and wraps the row inside of the token where it is too long.
+    /// Appends a token to the row, and wraps the row within a token that is too long.
     fn put(&mut self, token: Token, bytes: &[u8], columns: usize, rows: &mut Vec<Row>) {
         let Some(row) = &mut self.row else { return };
         row.end = place(token.end);
         let length = token.end - token.start;
         let is_string = matches!(token.kind, Kind::String | Kind::Name);
-        // A line has room for some characters, however deep it is.
+        // A line has room for some characters at any depth.
         let room = columns.saturating_sub(self.width).max(8);
         if length <= room || columns == UNWRAPPED {
             self.width += length + usize::from(token.kind == Kind::Colon);
@@ -331,7 +331,7 @@ impl Indenter {
         loop {
             let rest = bytes.get(at..token.end).unwrap_or_default();
             let mut length = cut(rest, room);
-            // An escape stays in one line, so that each line knows what is inside of the string.
+            // An escape is not split, so that each line can be read by itself.
             let backslashes = rest[..length].iter().rev().take_while(|it| **it == b'\\');
             if length < rest.len() && backslashes.count() % 2 == 1 {
                 length += 1;
@@ -359,7 +359,7 @@ fn cut_width(bytes: &[u8]) -> usize {
     String::from_utf8_lossy(bytes).chars().count()
 }
 
-/// The tokens of a line, without the white space that came between them.
+/// The tokens of a line, without the white space between them.
 fn json_line(row: Row, bytes: &[u8]) -> String {
     let indent = usize::from(row.level) * INDENT;
     let mut line = Vec::with_capacity(indent + bytes.len() + 1);
@@ -387,7 +387,7 @@ fn json_line(row: Row, bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// All lines, found in as many steps as possible.
+    /// All lines, found in the smallest possible steps.
     fn lines(format: Format, bytes: &[u8], columns: usize) -> Result<Vec<String>, Problem> {
         let mut lines = Lines::new(format, bytes, columns);
         while !lines.advance(bytes, || true) {}
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_indented_and_every_token_stays_as_it_came() {
+    fn json_is_indented_and_tokens_are_unchanged() {
         for (text, expected) in [
             (
                 "{\"b\":1.10,\"a\":12345678901234567890123}",
@@ -460,12 +460,12 @@ mod tests {
     }
 
     #[test]
-    fn several_values_stand_one_after_the_other() {
+    fn several_values_follow_each_other() {
         assert_eq!(json("{\"a\":1}\n2\n"), ["{", "  \"a\": 1", "}", "2"]);
     }
 
     #[test]
-    fn what_is_not_json_is_told_with_its_place() {
+    fn invalid_json_is_reported_with_its_place() {
         let problem = |bytes| lines(Format::Json, bytes, UNWRAPPED).unwrap_err();
         assert_eq!(
             problem("\u{feff}{}".as_bytes()).kind,
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn text_has_the_lines_it_came_with() {
+    fn text_keeps_its_lines() {
         let text = |text: &str| lines(Format::Text, text.as_bytes(), 8).unwrap();
         assert_eq!(text(""), [""]);
         assert_eq!(text("a\nb"), ["a", "b"]);

@@ -1,43 +1,43 @@
-//! The numbers in a payload, for charts: where they are, and what they are.
+//! Finds the numbers in a payload, for charts: their paths, values and kinds.
 
 use crate::payload::json::{self, Container, Kind, Scanner, Token};
 
-/// Bytes of a payload whose numbers are looked for.
+/// Size up to which a payload is searched for numbers, in bytes.
 pub(crate) const BYTES_MAX: usize = 1 << 16;
 
-/// Characters of a text that may be a number with its unit.
+/// Length up to which a text can be a number with its unit, in characters.
 const TEXT_CHARS_MAX: usize = 32;
 
-/// One step into a value of JSON.
+/// One step into a JSON value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
     Name(String),
     Index(usize),
 }
 
-/// The steps from a payload to one of its values; none if the payload is the value.
+/// The steps from a payload to one of its values; empty if the payload is the value.
 pub(crate) type Path = Vec<Key>;
 
-/// What a chart can draw of a value.
+/// A value that a chart can draw.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value {
     /// A number, also one in quotes.
     Number(f64),
     /// `true`, `"ON"` and the like.
     OnOff(bool),
-    /// A number with something behind it: `21.5 °C`.
+    /// A number with a unit: `21.5 °C`.
     TextWithNumber(f64),
 }
 
-/// What a field's numbers are.
+/// The meaning of a field's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FieldKind {
     Number,
     OnOff,
     TextWithNumber,
-    /// A moment, which grows for ever and would make every other line flat.
+    /// A timestamp. It grows forever and would flatten all other lines.
     Time,
-    /// A name made of digits.
+    /// An identifier made of digits.
     Identifier,
 }
 
@@ -49,7 +49,7 @@ impl Value {
         }
     }
 
-    /// What a field is that has this value in a message that arrived at this time.
+    /// The kind of a field with this value in a message that arrived at this time.
     pub(crate) fn kind(self, path: &[Key], unix_ms: f64) -> FieldKind {
         match self {
             Self::OnOff(_) => FieldKind::OnOff,
@@ -61,10 +61,10 @@ impl Value {
     }
 }
 
-/// Whether a number is a moment within some years of this one, in seconds or a thousandth, a millionth, a billionth of it.
+/// Whether a number is a timestamp within some years of this time, in s, ms, µs or ns.
 fn is_moment(number: f64, unix_ms: f64) -> bool {
     const YEARS_MS: f64 = 5.0 * 365.0 * 86_400_000.0;
-    /// In seconds, this was in 2001.
+    /// In seconds, this is a moment in 2001.
     const LEAST: f64 = 1e9;
     let units_ms = [1e3, 1.0, 1e-3, 1e-6];
     let mut moments = units_ms.into_iter().map(|unit_ms| number * unit_ms);
@@ -72,7 +72,7 @@ fn is_moment(number: f64, unix_ms: f64) -> bool {
 }
 
 fn is_identifier(number: f64, path: &[Key]) -> bool {
-    /// Greatest number up to which a float has every whole one; whoever goes beyond does not count or measure.
+    /// Greatest number up to which a float represents every integer. Greater numbers are neither counts nor measurements.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     let name = path.iter().rev().find_map(|key| match key {
         Key::Name(name) => Some(name.as_str()),
@@ -88,7 +88,7 @@ fn is_identifier(number: f64, path: &[Key]) -> bool {
     number.fract() == 0.0 && (is_named || number.abs() > EXACT_MAX)
 }
 
-/// All numbers in a payload, in its order: it is one, or JSON with some in it.
+/// All numbers in a payload, in order. The payload is a number, or JSON that contains numbers.
 pub(crate) fn numbers(payload: &[u8]) -> Vec<(Path, Value)> {
     if payload.len() > BYTES_MAX {
         return Vec::new();
@@ -106,7 +106,7 @@ pub(crate) fn numbers(payload: &[u8]) -> Vec<(Path, Value)> {
     }
 }
 
-/// All of what is one value of JSON; of anything else none.
+/// All numbers in one JSON value; none if the bytes are anything else.
 fn in_json(bytes: &[u8]) -> Vec<(Path, Value)> {
     let mut scanner = Scanner::new();
     let mut found = Vec::new();
@@ -116,7 +116,7 @@ fn in_json(bytes: &[u8]) -> Vec<(Path, Value)> {
             return Vec::new();
         };
         let text = bytes.get(token.range()).unwrap_or_default();
-        // The last step is to this value; a container adds one for what is in it.
+        // The last step leads to this value. A container adds a step for its content.
         match token.kind {
             Kind::Open(Container::Array) => path.push(Key::Index(0)),
             Kind::Open(Container::Object) => path.push(Key::Name(String::new())),
@@ -154,7 +154,7 @@ fn token_value(token: Token, text: &[u8]) -> Option<Value> {
     }
 }
 
-/// What a text is: a number, a word for on or off, or a number with its unit.
+/// The value of a text: a number, a word for on or off, or a number with its unit.
 fn text_value(text: &str) -> Option<Value> {
     let text = text.trim();
     if text.len() > TEXT_CHARS_MAX {
@@ -173,7 +173,7 @@ fn text_value(text: &str) -> Option<Value> {
     number_with_unit(text).map(Value::TextWithNumber)
 }
 
-/// `21.5 °C`, `50 %`, `50,5`; neither a date nor a time nor an address.
+/// Reads `21.5 °C`, `50 %` and `50,5`, but no date, time or address.
 fn number_with_unit(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let is_part = |it: char| it.is_ascii_digit() || it == '.' || it == ',';
@@ -186,7 +186,7 @@ fn number_with_unit(text: &str) -> Option<f64> {
             && !unit.contains(':');
     let digits = match digits.split_once(',') {
         None => digits.to_owned(),
-        // Three digits behind a comma may be thousands.
+        // Three digits after a comma can be thousands.
         Some((_, behind)) if behind.len() == 3 => return None,
         Some((before, behind)) => format!("{before}.{behind}"),
     };
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_may_be_a_number_itself() {
+    fn a_payload_can_be_a_number_itself() {
         for (payload, number) in [
             (" 21.5\n", 21.5),
             ("+29", 29.0),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_or_off_is_a_step() {
+    fn on_and_off_are_steps() {
         assert_eq!(found("true"), one("value", Value::OnOff(true)));
         assert_eq!(found("ON"), one("value", Value::OnOff(true)));
         assert_eq!(found(r#"{"on":false}"#), one("on", Value::OnOff(false)));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_with_a_unit_is_told_from_a_number() {
+    fn a_number_with_a_unit_is_distinguished_from_a_number() {
         for (text, number) in [
             ("21.5 °C", 21.5),
             ("50%", 50.0),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn times_and_identifiers_are_told_from_measurements() {
+    fn times_and_identifiers_are_distinguished_from_measurements() {
         let now = 1_796_000_000_000.0;
         let kind = |payload: &str| {
             let (path, value) = numbers(payload.as_bytes()).remove(0);

@@ -1,5 +1,5 @@
-//! The numbers of the topics that a person looks at, for charts. They have memory of their own, so a log that is cleared
-//! or makes room does not end a chart.
+//! The numbers of the viewed topics, for charts. They have memory of their own: clearing or trimming the log does not end
+//! a chart.
 
 use std::cell::{Ref, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -13,38 +13,38 @@ use crate::payload::numbers::{self, FieldKind, Path, Value};
 /// Messages of a topic whose numbers are kept.
 pub(crate) const POINTS_MAX: usize = 2_000;
 
-/// Fields of a topic that are kept; further ones are counted.
+/// Fields of a topic that are kept. Further fields are only counted.
 pub(crate) const FIELDS_MAX: usize = 500;
 
-/// Numbers of a topic that are kept: of many fields, fewer messages.
+/// Numbers of a topic that are kept. With many fields, fewer messages are kept.
 const NUMBERS_MAX: usize = 100_000;
 
-/// Topics whose numbers are kept: those that were looked at last. With 8 bytes for a number that is 12.8 MB at most.
+/// Topics whose numbers are kept: the last viewed ones. With 8 bytes for a number, that is 12.8 MB at most.
 const TOPICS_MAX: usize = 16;
 
-/// Fields that are drawn without being asked for.
+/// Fields that are drawn by default.
 const SHOWN_MAX: usize = 6;
 
-/// Messages of the log that are looked at in one animation frame.
+/// Messages of the log that are examined in one animation frame.
 const STEP: u64 = 4_000;
 
 /// Messages of the log whose numbers are gathered in one animation frame.
 const GATHERED_STEP: usize = 100;
 
-/// The topics that were looked at, and their numbers.
+/// The viewed topics and their numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Charts {
-    /// Messages that have arrived, whatever their topic: the number of the latest.
+    /// Number of the latest message on any topic.
     received: u64,
-    /// The one that was looked at last comes first.
+    /// The last viewed topic comes first.
     topics: VecDeque<TopicNumbers>,
 }
 
-/// The charts, as they are now and not as they were when they were drawn.
+/// The current charts, shared with the view: they can be newer than the drawn ones.
 #[derive(Clone, Default)]
 pub(crate) struct SharedCharts {
     charts: Rc<RefCell<Charts>>,
-    /// How often they have changed.
+    /// Number of changes.
     version: u64,
 }
 
@@ -56,23 +56,23 @@ pub(crate) struct TopicNumbers {
     places: BTreeMap<Path, usize>,
     /// Seconds since the Unix epoch, ascending.
     times: VecDeque<f64>,
-    /// Older messages of the log, up to this number, are still to be looked at; 0: none.
+    /// Messages of the log up to this number are still to be examined; 0: none.
     older: u64,
-    /// Fields for which there was no room in a message, at most.
+    /// Greatest number of fields of one message that did not fit.
     left_out: usize,
-    /// Messages that are too large to look for numbers.
+    /// Messages that are too large to be searched for numbers.
     too_large: u64,
     version: u64,
 }
 
-/// One number of a payload that comes again and again.
+/// A number at one path in the payloads of a topic.
 #[derive(Debug)]
 pub(crate) struct Field {
     pub(crate) path: Path,
     pub(crate) kind: FieldKind,
-    /// One for each message; NaN where it has none.
+    /// One value for each message; NaN where it is missing.
     values: VecDeque<f64>,
-    /// Whether a person wants to see it; `None`: nobody has said.
+    /// Whether the person chose to see it; `None`: no choice.
     wanted: Option<bool>,
 }
 
@@ -81,13 +81,13 @@ impl SharedCharts {
         self.charts.borrow()
     }
 
-    /// Changes what is drawn.
+    /// Applies a change.
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Charts)) {
         change(&mut self.charts.borrow_mut());
         self.version += 1;
     }
 
-    /// Has the numbers of a topic gathered from now on, and from the log; whether the log is read to its end.
+    /// Gathers the numbers of a topic from new messages and from the log. Returns whether the log is read to its end.
     pub(crate) fn gather(&self, topic: &str, log: &MessageLog) -> bool {
         self.charts.borrow_mut().gather(topic, log)
     }
@@ -100,7 +100,7 @@ impl PartialEq for SharedCharts {
 }
 
 impl Charts {
-    /// A message has arrived.
+    /// Adds the numbers of a new message.
     pub(crate) fn push(&mut self, message: &Message) {
         self.received += 1;
         if let Some(numbers) = self.topics.iter_mut().find(|it| it.topic == message.topic) {
@@ -165,7 +165,7 @@ impl TopicNumbers {
         for (place, value) in found {
             let values = &mut self.fields[place].values;
             values.resize(point, f64::NAN);
-            // Of a name that an object has twice the later one counts.
+            // If an object has a name twice, the later value counts.
             values.push_back(value.number());
         }
         for field in &mut self.fields {
@@ -188,7 +188,7 @@ impl TopicNumbers {
         self.times.push_front(seconds(message));
         let points = self.times.len();
         for field in &mut self.fields {
-            // A field that is new has no later value.
+            // A new field has no later value.
             field.values.resize(points - 1, f64::NAN);
             field.values.push_front(f64::NAN);
         }
@@ -198,10 +198,10 @@ impl TopicNumbers {
         self.version += 1;
     }
 
-    /// Goes on with the older messages of the log, the newest of them first; whether it is through.
+    /// Continues with older messages of the log, from newest to oldest. Returns whether all are examined.
     fn gather(&mut self, log: &MessageLog) -> bool {
         let (mut looked_at, mut gathered) = (0, 0);
-        // A log that was drawn before the latest message came is behind; what it lacks comes with the next one.
+        // The drawn log can lack the latest messages. The next drawing has them.
         if self.older > log.received() {
             return false;
         }
@@ -225,7 +225,7 @@ impl TopicNumbers {
         true
     }
 
-    /// The numbers of a message, by the places of their fields. Unknown fields are added, as long as there is room.
+    /// The numbers of a message with the indexes of their fields. Adds unknown fields while there is room.
     fn found(&mut self, message: &Message) -> Vec<(usize, Value)> {
         let mut left_out = 0;
         let mut found = Vec::new();
@@ -256,7 +256,7 @@ impl TopicNumbers {
             };
             let known = &mut self.fields[place].kind;
             if *known == FieldKind::OnOff && kind != FieldKind::OnOff {
-                // It is more than on and off.
+                // The field has other values than on and off.
                 *known = kind;
             }
             found.push((place, value));
@@ -274,7 +274,7 @@ impl TopicNumbers {
         self.times.len()
     }
 
-    /// Whether older messages of the log are still to be looked at.
+    /// Whether older messages of the log are still to be examined.
     pub(crate) fn is_gathering(&self) -> bool {
         self.older > 0
     }
@@ -283,12 +283,12 @@ impl TopicNumbers {
         &self.fields
     }
 
-    /// Fields for which there is no room.
+    /// Number of fields that did not fit.
     pub(crate) fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// Messages that are too large to look for numbers.
+    /// Messages that are too large to be searched for numbers.
     pub(crate) fn too_large(&self) -> u64 {
         self.too_large
     }
@@ -298,7 +298,7 @@ impl TopicNumbers {
         self.version
     }
 
-    /// Whether each field is drawn: as a person said, and without a word the first ones that measure something.
+    /// Whether each field is drawn: by the person's choice, and by default the first fields that are measurements.
     pub(crate) fn shown(&self) -> Vec<bool> {
         let mut unasked = 0;
         let fields = self.fields.iter();
@@ -316,7 +316,7 @@ impl TopicNumbers {
         self.times.iter().copied().collect()
     }
 
-    /// The numbers of a field, one for each time; NaN where there is none.
+    /// The values of a field, one for each time; NaN where it is missing.
     pub(crate) fn values(&self, field: usize) -> Vec<f64> {
         let field = self.fields.get(field);
         field.map_or_else(Vec::new, |it| it.values.iter().copied().collect())
@@ -333,7 +333,7 @@ mod tests {
     use super::*;
     use crate::labels;
 
-    /// A log and charts that have got the same messages.
+    /// A log and charts with the same messages.
     #[derive(Default)]
     struct Page {
         log: MessageLog,
@@ -391,19 +391,19 @@ mod tests {
     }
 
     #[test]
-    fn a_cleared_log_ends_no_chart() {
+    fn clearing_the_log_ends_no_chart() {
         let mut page = page(&["1", "2"]);
         page.gather();
         page.log.clear();
         page.push("t", "3");
         assert_eq!(page.gather().values(0), [1.0, 2.0, 3.0]);
-        // It was not looked at before, so there is nothing of it but what the log has.
+        // The topic was not viewed before, so its numbers come from the log alone.
         while !page.charts.gather("other", &page.log) {}
         assert_eq!(page.charts.get("other").unwrap().points(), 0);
     }
 
     #[test]
-    fn messages_that_come_while_the_log_is_read_are_counted_once() {
+    fn messages_that_arrive_while_the_log_is_read_are_counted_once() {
         let mut page = Page::default();
         for number in 0..3 * GATHERED_STEP {
             page.push("t", &number.to_string());
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn times_identifiers_and_texts_are_offered_and_not_drawn_unasked() {
+    fn times_identifiers_and_texts_are_offered_but_not_drawn_by_default() {
         let mut page = page(&[]);
         page.gather();
         let mut message = (*message(

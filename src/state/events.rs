@@ -1,11 +1,11 @@
-//! What happened on the channel, newest first.
+//! The log of events, newest first.
 
 use std::collections::VecDeque;
 
 use tabmq_worker::Time;
 use tabmq_worker::api::{Event, EventKind};
 
-use crate::labels;
+use crate::labels::events;
 
 /// Events that are kept.
 const EVENTS_MAX: usize = 200;
@@ -22,17 +22,17 @@ pub(crate) struct EventLog {
 pub(crate) struct LoggedEvent {
     pub(crate) number: u64,
     pub(crate) event: Event,
-    /// Whether it says that messages were lost, which this page has found out itself.
+    /// Whether this page added it because messages were dropped.
     is_loss: bool,
 }
 
-/// What an event means to the person who watches.
+/// Whether an event is good or bad news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Neutral,
-    /// There is a broker.
+    /// A broker or its storage works.
     Good,
-    /// Something or someone was lost.
+    /// Something was lost or fails.
     Bad,
 }
 
@@ -41,7 +41,7 @@ impl EventLog {
         self.add(event, false);
     }
 
-    /// Messages were lost, at this time in Unix milliseconds; a sentence.
+    /// Adds a sentence about dropped messages, at this time in Unix milliseconds.
     pub(crate) fn push_loss(&mut self, at: f64, sentence: String) {
         #[allow(
             clippy::cast_possible_truncation,
@@ -73,16 +73,16 @@ impl EventLog {
         self.kept.iter().rev()
     }
 
-    /// How many are no longer kept.
+    /// Number of discarded events.
     pub(crate) fn forgotten(&self) -> u64 {
         self.added - self.kept.len() as u64
     }
 }
 
 impl LoggedEvent {
-    /// What happened, in words.
+    /// The event as a sentence.
     pub(crate) fn sentence(&self) -> String {
-        labels::events::event(&self.event.kind)
+        events::event(&self.event.kind)
     }
 
     pub(crate) fn tone(&self) -> Tone {

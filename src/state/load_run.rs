@@ -1,24 +1,24 @@
-//! What the load generator is to do, and how far it has come.
+//! The load generator's plan and its current run.
 
 use tabmq_worker::api::QoS;
 
 use super::numbered_stream::Stream;
 
-/// Publishes without an answer at which the generator waits: what a page has not got rid of, it has to keep.
+/// Unanswered publications at which the generator pauses, because the page keeps each of them in memory.
 pub(crate) const PENDING_MAX: usize = 5_000;
 
-/// Publishes of one animation frame, so that a frame stays short.
+/// Most publications in one animation frame, so that a frame stays short.
 const BURST_MAX: u64 = 1_000;
 
-/// A way to load the bus.
+/// The load to generate.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
-    /// Messages a second; `None`: as many as go.
+    /// Messages per second; `None`: as many as possible.
     pub(crate) rate: Option<u32>,
     pub(crate) payload_bytes: usize,
     pub(crate) qos: QoS,
     pub(crate) topics: u32,
-    /// `None`: until it is stopped.
+    /// Duration in seconds; `None`: until it is stopped.
     pub(crate) seconds: Option<u32>,
 }
 
@@ -38,10 +38,10 @@ impl Default for Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub(crate) plan: Plan,
-    /// Tells what this run has published from what an earlier one has.
+    /// Distinguishes this run's messages from those of an earlier run.
     pub(crate) number: u32,
     began: f64,
-    /// When it was stopped; what is on its way then may still come.
+    /// When it was stopped. Messages in transit can still arrive.
     stopped: Option<f64>,
     pub(crate) stream: Stream,
 }
@@ -57,7 +57,7 @@ impl Run {
         }
     }
 
-    /// How many messages are to be published now.
+    /// Number of messages to publish now.
     pub(crate) fn due(&mut self, now: f64, pending: usize) -> u64 {
         if self.stopped.is_some() {
             return 0;
@@ -92,19 +92,19 @@ impl Run {
         self.stopped.is_none()
     }
 
-    /// Seconds that it has run.
+    /// Its duration so far, in seconds.
     pub(crate) fn seconds(&self, now: f64) -> f64 {
         (self.stopped.unwrap_or(now) - self.began) / 1e3
     }
 
-    /// The payload of a message: whose it is, and dots up to the length that is wanted.
+    /// The payload of a message: the run and the number, then dots up to the planned length.
     pub(crate) fn payload(&self, number: u64) -> Vec<u8> {
         let mut payload = format!("{} {number} ", self.number).into_bytes();
         payload.resize(payload.len().max(self.plan.payload_bytes), b'.');
         payload
     }
 
-    /// The number of a message of this run.
+    /// The number of a message; `None`: it is not of this run.
     pub(crate) fn number_of(&self, payload: &[u8]) -> Option<u64> {
         const DIGITS_MAX: usize = 40;
         let head = payload.get(..DIGITS_MAX).unwrap_or(payload);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_kept_over_all_and_not_made_up_for_at_one_stroke() {
+    fn the_rate_holds_on_average_without_bursts_after_a_delay() {
         let mut run = run(Some(100), Some(2));
         assert_eq!(publish(&mut run, 1_000.0, 0), 0);
         assert_eq!(publish(&mut run, 1_505.0, 0), 50);

@@ -1,8 +1,8 @@
-//! The order in which people expect names.
+//! The natural order of names.
 
 use std::cmp::Ordering;
 
-/// The order in which people expect names: numbers in them count as numbers, so that 2 comes before 10.
+/// Natural order: numbers in names compare as numbers, so that 2 is before 10.
 pub(super) fn natural(a: &str, b: &str) -> Ordering {
     let (mut rest_a, mut rest_b) = (a, b);
     loop {
@@ -14,7 +14,7 @@ pub(super) fn natural(a: &str, b: &str) -> Ordering {
             let (number_a, after_a) = number(rest_a);
             let (number_b, after_b) = number(rest_b);
             (rest_a, rest_b) = (after_a, after_b);
-            // Without leading zeros the longer one is the greater.
+            // Without leading zeros, the longer number is greater.
             number_a
                 .len()
                 .cmp(&number_b.len())

@@ -1,22 +1,22 @@
-//! A stream of numbered messages that a page publishes and receives itself: what arrives late, twice or not at all, it finds
-//! out by their numbers.
+//! A stream of numbered messages that a page publishes and receives itself. The numbers show which messages arrive late,
+//! twice or not at all.
 
 use std::collections::VecDeque;
 
-/// How long a message may be on its way before it counts as lost.
+/// How long a message can be in transit before it counts as lost.
 const PATIENCE_MS: f64 = 30_000.0;
 
-/// Latencies of one interval that are kept; of more, every second is left out, and so on.
+/// Latencies of one interval that are kept. Beyond that, every second one is discarded, repeatedly.
 const LATENCIES_MAX: usize = 20_000;
 
-/// What is known of a stream. Times are in milliseconds of one clock.
+/// A stream in progress. Times are in milliseconds of one clock.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stream {
-    /// Number of the first message that may still be on its way.
+    /// Number of the first message that can still be in transit.
     first: u64,
     in_transit: VecDeque<Numbered>,
     totals: Totals,
-    /// When the last acknowledgement came.
+    /// Time of the last acknowledgement.
     acknowledged_at: Option<f64>,
     latencies: Vec<f64>,
 }
@@ -29,24 +29,24 @@ struct Numbered {
     has_failed: bool,
 }
 
-/// What became of the messages so far.
+/// The results so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Totals {
     pub(crate) sent: u64,
-    /// With QoS 0: handed over.
+    /// With QoS 0: handed to the worker.
     pub(crate) acknowledged: u64,
     /// Ended with an error.
     pub(crate) failed: u64,
     pub(crate) arrived: u64,
-    /// Acknowledged, but not arrived after 30 s; with QoS 0 that may happen.
+    /// Acknowledged, but not arrived after 30 s, which is possible with QoS 0.
     pub(crate) lost: u64,
-    /// Arrived once more.
+    /// Arrived again.
     pub(crate) duplicates: u64,
     /// The longest time between two acknowledgements, in milliseconds.
     pub(crate) gap_ms: f64,
 }
 
-/// Half of the messages of an interval took at most `p50_ms`, all but one of a hundred at most `p99_ms`.
+/// Median and 99th percentile of the latencies of an interval, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Latency {
     pub(crate) p50_ms: f64,
@@ -54,7 +54,7 @@ pub(crate) struct Latency {
 }
 
 impl Stream {
-    /// The number of the message that is published now.
+    /// Records a publication and returns its number.
     pub(crate) fn send(&mut self, now: f64) -> u64 {
         self.totals.sent += 1;
         self.in_transit.push_back(Numbered {
@@ -77,7 +77,7 @@ impl Stream {
         }
     }
 
-    /// The message was refused, or nobody knows what became of it.
+    /// The message was refused, or its fate is unknown.
     pub(crate) fn fail(&mut self, number: u64) {
         self.totals.failed += 1;
         if let Some(message) = self.get(number) {
@@ -113,7 +113,7 @@ impl Stream {
         self.in_transit.get_mut(usize::try_from(place).ok()?)
     }
 
-    /// Gives up what has been on its way for too long.
+    /// Gives up messages that have been in transit for too long.
     pub(crate) fn settle(&mut self, now: f64) {
         while let Some(oldest) = self.in_transit.front() {
             let is_through = oldest.has_arrived && (oldest.is_acknowledged || oldest.has_failed);
@@ -128,7 +128,7 @@ impl Stream {
         }
     }
 
-    /// Messages of which something is still to be heard.
+    /// Messages that are not acknowledged or have not arrived yet.
     pub(crate) fn in_transit(&self) -> usize {
         let in_transit = self.in_transit.iter();
         in_transit
@@ -136,7 +136,7 @@ impl Stream {
             .count()
     }
 
-    /// Messages that were acknowledged and have not arrived, whether they are given up or not.
+    /// Messages that were acknowledged and have not arrived, given up or not.
     pub(crate) fn missing(&self) -> u64 {
         let in_transit = self.in_transit.iter();
         let missing = in_transit.filter(|it| it.is_acknowledged && !it.has_arrived);
@@ -147,7 +147,7 @@ impl Stream {
         self.totals
     }
 
-    /// The latency of what arrived since the last time this was asked.
+    /// The latency of the messages that arrived since the last call.
     pub(crate) fn take_latency(&mut self) -> Option<Latency> {
         let mut latencies = core::mem::take(&mut self.latencies);
         latencies.sort_unstable_by(f64::total_cmp);
@@ -168,7 +168,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_acknowledged_and_does_not_arrive_is_lost_and_what_arrives_again_a_duplicate() {
+    fn an_acknowledged_message_that_does_not_arrive_is_lost_and_one_that_arrives_again_a_duplicate()
+    {
         let mut stream = Stream::default();
         let numbers: Vec<u64> = (0..4).map(|it| stream.send(f64::from(it))).collect();
         assert_eq!(numbers, [0, 1, 2, 3]);
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latencies_of_a_long_interval_are_thinned_out() {
+    fn latencies_of_a_long_interval_are_thinned_out() {
         let mut stream = Stream::default();
         for _ in 0..3 * LATENCIES_MAX {
             let number = stream.send(0.0);

@@ -1,16 +1,16 @@
-//! What a person types into a search: words, all of which a message has to have.
+//! The text of a search: words, all of which a message must contain.
 
 use std::borrow::Cow;
 
 use tabmq_worker::api::{Message, QoS};
 
-/// Words of at least so many hexadecimal digits are looked for as bytes, too: shorter ones would find them by chance.
+/// Words of at least this many hexadecimal digits also match bytes. Shorter words would match by chance.
 const HEX_DIGITS_MIN: usize = 4;
 
-/// A search, taken apart once.
+/// A parsed search.
 ///
-/// Each word is looked for in the topic, the payload, the content type, the response topic and the user properties, whatever
-/// its case. `qos:1`, `retained` and `dup` mean the message's flags as well, and digits like `89504e` the payload's bytes.
+/// Each word is searched in the topic, the payload, the content type, the response topic and the user properties, ignoring
+/// case. `qos:1`, `retained` and `dup` also match the message's flags, and digits like `89504e` the payload's bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Query {
     words: Vec<Word>,
@@ -18,14 +18,14 @@ pub(crate) struct Query {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Word {
-    /// As [`fold`] makes it.
+    /// Folded by [`fold`].
     folded: String,
-    /// What it means as bytes, if it can.
+    /// The word as hexadecimal bytes, if it is one.
     bytes: Option<Vec<u8>>,
     flag: Option<Flag>,
 }
 
-/// Something that a message is or is not.
+/// A flag of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flag {
     QoS(QoS),
@@ -48,7 +48,7 @@ impl Query {
         }
     }
 
-    /// Whether the message has every word.
+    /// Whether the message contains every word.
     pub(crate) fn finds(&self, message: &Message) -> bool {
         if self.words.is_empty() {
             return true;
@@ -81,7 +81,7 @@ impl Flag {
     }
 }
 
-/// Text as it is compared: in lower case, and with ß as ss.
+/// Text for comparison: in lower case, and with ß as ss.
 pub(crate) fn fold(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_looked_for_whatever_its_case() {
+    fn every_word_must_match_in_any_case() {
         let message = message("Home/Kitchen", "Größe der Straße".as_bytes());
         for found in [
             "",

@@ -1,25 +1,26 @@
-//! The part of the state that lives in the page's URL, so that a set-up can be shared as a link.
+//! The part of the state that is in the page's URL, so that a set-up can be shared as a link.
 
 use std::fmt::Write as _;
 
 use tabmq_worker::BusOptions;
 use tabmq_worker::api::{ConnectOptions, Durability, QoS, RetainHandling, Subscription};
 
-use crate::labels;
+use crate::labels::figures::qos_level;
+use crate::labels::topic_names::filter_problem;
 use crate::payload::Format;
 
-/// Channel of a page whose link names none.
+/// Channel of a URL that names none.
 const CHANNEL_DEFAULT: &str = "mqtt-demo";
 
-/// Topic filter of a page whose link says nothing about subscriptions.
+/// Topic filter of a URL without `subscribe`.
 const TOPIC_FILTER_DEFAULT: &str = "#";
 
 /// Settings as a query string: `?channel=name&durability=strict&client_id=…&subscribe=filter,filter;qos=1&view=topics`.
 ///
-/// An empty `subscribe=` subscribes to nothing. Options of a subscription follow its filter, each behind a semicolon: `qos=0`,
-/// `nl` (No Local), `rap=0` (no Retain As Published), `rh=1` or `2` (Retain Handling), `id=7`. Within `subscribe`, a comma, a
-/// semicolon or a percent sign that belongs to a filter is itself percent-encoded before the whole value is, so that any
-/// standard tool may write or read the link. A `+` is always itself and never a space: it is a wildcard far more often.
+/// An empty `subscribe=` subscribes to nothing. Options of a subscription follow its filter, each after a semicolon: `qos=0`,
+/// `nl` (No Local), `rap=0` (no Retain As Published), `rh=1` or `2` (Retain Handling), `id=7`. A comma, semicolon or percent
+/// sign within a filter is percent-encoded before the whole value is, so that standard tools can write and read the URL. A
+/// `+` is never a space, because it is a wildcard far more often.
 ///
 /// `filter` and `search` are those of the log; `topic`, `payload`, `format`, `qos` and `retain` are the message in the form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,30 +50,30 @@ pub(crate) struct Draft {
     pub(crate) retain: bool,
 }
 
-/// Bytes of a payload that a link carries: servers and messengers cut longer ones.
+/// Bytes of a payload that a URL carries. Servers and messengers cut longer URLs.
 pub(crate) const DRAFT_BYTES_MAX: usize = 2_000;
 
-/// A subscription as the app makes it, unless somebody wants another one.
+/// A subscription with the app's defaults.
 pub(crate) fn subscription(topic_filter: &str) -> Subscription {
     Subscription {
         topic_filter: topic_filter.to_owned(),
-        // The most, so that every message arrives with the QoS it was published with.
+        // The maximum, so that every message arrives with the QoS of its publication.
         qos: QoS::ExactlyOnce,
-        // So that a message shows whether it was published to be retained.
+        // Shows whether a message was published with RETAIN.
         retain_as_published: true,
         ..Subscription::default()
     }
 }
 
-/// Whether a broker can grant it, as far as that is certain.
+/// Whether a broker can grant it. `false` is certain.
 pub(crate) fn is_grantable(subscription: &Subscription) -> bool {
     let filter = &subscription.topic_filter;
     // A shared subscription with No Local is a protocol error. [MQTT-3.8.3-4]
     let is_shared = filter.starts_with("$share/");
-    labels::filter_problem(filter).is_none() && !(is_shared && subscription.no_local)
+    filter_problem(filter).is_none() && !(is_shared && subscription.no_local)
 }
 
-/// What of the bus the page shows.
+/// The view that the page shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum View {
     #[default]
@@ -92,7 +93,7 @@ impl View {
         Self::Performance,
     ];
 
-    /// Its name in a link.
+    /// Its name in a URL.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Messages => "messages",
@@ -134,7 +135,7 @@ impl Default for ShareUrl {
 }
 
 impl ShareUrl {
-    /// Reads a query string, with or without its `?`. What it does not know or understand, it leaves at the default.
+    /// Reads a query string, with or without its `?`. Unknown and invalid values keep their defaults.
     pub(crate) fn parse(query: &str) -> Self {
         let mut share_url = Self::default();
         let mut subscriptions = None;
@@ -178,12 +179,12 @@ impl ShareUrl {
             }
         }
         share_url.subscriptions = subscriptions.unwrap_or(share_url.subscriptions);
-        // A payload alone has no topic to go to.
+        // A payload without a topic is ignored.
         share_url.draft = draft.filter(|it| !it.topic.is_empty());
         share_url
     }
 
-    /// How to join the channel.
+    /// The options to join the channel.
     pub(crate) fn bus_options(&self) -> BusOptions {
         BusOptions {
             durability: self.durability,
@@ -191,7 +192,7 @@ impl ShareUrl {
         }
     }
 
-    /// How to connect to its broker.
+    /// The options to connect to its broker.
     pub(crate) fn connect_options(&self) -> ConnectOptions {
         ConnectOptions {
             client_id: self.client_id.clone(),
@@ -202,7 +203,7 @@ impl ShareUrl {
         }
     }
 
-    /// The query string, with its `?`; empty if everything is as it is without one.
+    /// The query string, with its `?`; empty if all values are defaults.
     pub(crate) fn query(&self) -> String {
         let default = Self::default();
         let mut pairs = Vec::new();
@@ -244,7 +245,7 @@ impl ShareUrl {
                 pairs.push(format!("format={}", draft.format.name().to_lowercase()));
             }
             if draft.qos != standard.qos {
-                pairs.push(format!("qos={}", labels::qos_level(draft.qos)));
+                pairs.push(format!("qos={}", qos_level(draft.qos)));
             }
             if draft.retain {
                 pairs.push("retain=true".to_owned());
@@ -260,8 +261,8 @@ impl ShareUrl {
         }
     }
 
-    /// The link for one more tab: the same settings without the client ID, because two connections of one client ID take
-    /// each other over, and without what is looked for and typed here.
+    /// The URL for another tab: the same settings without the client ID, because each connection would take over the session of
+    /// the other, and without search, filter and draft.
     pub(crate) fn for_another_tab(mut self) -> Self {
         self.client_id.clear();
         self.filter.clear();
@@ -271,7 +272,7 @@ impl ShareUrl {
     }
 }
 
-/// A subscription within a link, without the percent signs of the link itself.
+/// Reads a subscription from a decoded `subscribe` value.
 fn parse_one(text: &str) -> Subscription {
     let mut parts = text.split(';');
     let mut it = subscription(&decode(parts.next().unwrap_or_default()));
@@ -300,14 +301,14 @@ fn parse_one(text: &str) -> Subscription {
     it
 }
 
-/// What [`parse_one`] reads, percent-encoded for a link.
+/// The inverse of [`parse_one`], percent-encoded for a URL.
 fn write_one(it: &Subscription) -> String {
     let escaped = it.topic_filter.replace('%', "%25");
     let escaped = escaped.replace(',', "%2C").replace(';', "%3B");
     let mut text = encode(&escaped);
     let usual = subscription(&it.topic_filter);
     if it.qos != usual.qos {
-        let _ = write!(text, ";qos={}", labels::qos_level(it.qos));
+        let _ = write!(text, ";qos={}", qos_level(it.qos));
     }
     if it.no_local {
         text.push_str(";nl");
@@ -335,11 +336,11 @@ fn parse_qos(level: &str) -> Option<QoS> {
     })
 }
 
-/// Every durability, from the one of a link that names none.
+/// Every durability, with the default first.
 pub(crate) const DURABILITIES: [Durability; 3] =
     [Durability::Relaxed, Durability::Strict, Durability::Memory];
 
-/// Its name in a link.
+/// Its name in a URL.
 pub(crate) fn durability_name(durability: Durability) -> &'static str {
     match durability {
         Durability::Relaxed => "relaxed",
@@ -426,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_read_as_people_and_as_tools_write_them() {
+    fn filters_are_read_plain_and_percent_encoded() {
         for query in [
             "?subscribe=a/+/b,c%23",
             "?subscribe=a/%2B/b%2Cc%23",
@@ -438,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn every_set_up_survives_the_way_through_a_link() {
+    fn every_set_up_survives_a_round_trip_through_a_url() {
         let share_url = ShareUrl {
             channel: "a.b-c_d".to_owned(),
             durability: Durability::Memory,
@@ -481,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_left_at_the_default() {
+    fn invalid_values_keep_their_defaults() {
         let query = "?keep_alive=99999&clean_start=maybe&session_expiry=-1&durability=eternal&view=none&x=y&&=&%";
         assert_eq!(ShareUrl::parse(query), ShareUrl::default());
     }
@@ -495,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_broker_grants_is_known() {
+    fn subscriptions_that_no_broker_grants_are_known() {
         assert!(is_grantable(&subscription("a/+/#")));
         assert!(!is_grantable(&subscription("a/#/b")));
         let shared = subscription("$share/g/a");

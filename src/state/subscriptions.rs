@@ -1,9 +1,9 @@
-//! The subscriptions a person wants.
+//! The subscriptions that the person wants.
 
 use tabmq_worker::api::Subscription;
 use tabmq_worker::topic_matches;
 
-/// Colours to tell subscriptions apart; the style sheet has as many.
+/// Colours of subscriptions. The style sheet has as many.
 const COLOURS: u8 = 8;
 
 /// A subscription's colour.
@@ -19,7 +19,7 @@ pub(crate) struct Subscriptions(Vec<WantedSubscription>);
 pub(crate) struct WantedSubscription {
     pub(crate) subscription: Subscription,
     pub(crate) colour: Colour,
-    /// How often the very same was wanted again.
+    /// How often the same subscription was submitted again.
     pub(crate) renewals: u32,
 }
 
@@ -47,7 +47,7 @@ impl Subscriptions {
             .retain(|w| w.subscription.topic_filter != topic_filter);
     }
 
-    /// The colours of all that a topic matches.
+    /// The colours of all subscriptions that match a topic.
     pub(crate) fn colours_of(&self, topic: &str) -> Vec<Colour> {
         let matching = self.0.iter();
         matching
@@ -64,7 +64,7 @@ impl Subscriptions {
         self.0.is_empty()
     }
 
-    /// The colour that is used least.
+    /// The least used colour.
     fn free_colour(&self) -> Colour {
         let uses = |colour: &Colour| self.0.iter().filter(|w| w.colour == *colour).count();
         (0..COLOURS)
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_wanted_again_keeps_its_colour() {
+    fn a_filter_that_is_submitted_again_keeps_its_colour() {
         let mut subscriptions = Subscriptions::default();
         subscriptions.want(to("a"));
         subscriptions.want(to("b"));

@@ -4,16 +4,16 @@ use super::ValueKind;
 use crate::browser::time;
 use crate::labels;
 
-/// The unit that is told in thousands and millions.
+/// The unit that has prefixes for thousands and millions.
 pub(super) const BYTES: &str = "B";
 
-/// The unit that has one digit behind the point.
+/// The unit that has one decimal digit.
 const PERCENT: &str = "%";
 
-/// What takes the place of a value that is not there.
+/// The placeholder of a missing value.
 pub(super) const NONE: &str = "–";
 
-/// A value without its unit, which was said before.
+/// A value without its unit, which the sentence has named before.
 pub(super) fn bare(value: Option<f64>, value_kind: ValueKind, unit: &str) -> String {
     match (value_kind, unit, value) {
         (ValueKind::Number, BYTES | "", _) | (ValueKind::OnOff, ..) | (.., None) => {
@@ -23,7 +23,7 @@ pub(super) fn bare(value: Option<f64>, value_kind: ValueKind, unit: &str) -> Str
     }
 }
 
-/// A value where there is room.
+/// A value for places with enough room.
 pub(super) fn read(value: Option<f64>, value_kind: ValueKind, unit: &str) -> String {
     match (value_kind, value) {
         (ValueKind::OnOff, Some(value)) if value.is_finite() => {
@@ -33,8 +33,8 @@ pub(super) fn read(value: Option<f64>, value_kind: ValueKind, unit: &str) -> Str
     }
 }
 
-/// A value where there is room, thousands set apart, with its unit. What has none is measured by somebody else, and stays
-/// as exact as it came; of our own figures four digits count.
+/// A value with thousands separators and its unit. A value without a unit comes from a message and keeps its digits; our own
+/// figures have four significant digits.
 fn with_unit(value: Option<f64>, unit: &str) -> String {
     match (value.filter(|it| it.is_finite()), unit) {
         (None, _) => NONE.to_owned(),
@@ -48,13 +48,13 @@ fn with_unit(value: Option<f64>, unit: &str) -> String {
     }
 }
 
-/// A value at its axis, where there is little room: to its last digit, because its neighbours may differ in no other.
+/// A value at its axis, in little room. It keeps all digits, because neighbours can differ only in the last one.
 pub(super) fn tick(value: f64, unit: &str) -> String {
     let (scaled, prefix) = match value.abs() {
         0.0..10_000.0 if unit != BYTES => (value, ""),
         _ => with_prefix(value),
     };
-    // Without what the division leaves behind.
+    // Removes the rounding errors of the division.
     let scaled = (scaled * 1e9).round() / 1e9;
     match unit {
         BYTES => format!("{scaled} {prefix}B"),
@@ -72,7 +72,7 @@ fn with_prefix(value: f64) -> (f64, &'static str) {
     }
 }
 
-/// A number with four digits that count, or all of those before its point.
+/// A number with four significant digits, or with all digits before its decimal point.
 fn number(value: f64) -> String {
     let places = match value.abs() {
         1e15.. => return format!("{value:.3e}"),
@@ -86,7 +86,7 @@ fn number(value: f64) -> String {
     grouped(&format!("{value:.places$}"))
 }
 
-/// A number with all its digits, if they are not many more than anybody measures.
+/// A number with all its digits, unless they are more than a measurement has.
 fn exact(value: f64) -> String {
     const DIGITS_MAX: usize = 12;
     let digits = value.to_string();
@@ -99,7 +99,7 @@ fn exact(value: f64) -> String {
     }
 }
 
-/// Decimal digits with their thousands set apart, and without zeros at their end.
+/// Decimal digits with thousands separators and without trailing zeros.
 fn grouped(digits: &str) -> String {
     let (sign, unsigned) = match digits.strip_prefix('-') {
         Some(unsigned) => ("-", unsigned),
@@ -114,7 +114,7 @@ fn grouped(digits: &str) -> String {
     }
 }
 
-/// A moment, as exact as the next one is near: `14:03`, `14:03:07`, `14:03:07.250`.
+/// A moment, as precise as the distance to the next one requires: `14:03`, `14:03:07`, `14:03:07.250`.
 pub(super) fn time_tick(seconds: f64, step: f64) -> String {
     let mut time = time::time_of_day((seconds * 1e3).max(0.0).round() as u64);
     if step >= 60.0 {
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_four_digits_that_count() {
+    fn numbers_have_four_significant_digits() {
         for (value, shown) in [
             (0.0, "0"),
             (-0.0, "0"),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_in_a_message_is_as_exact_as_it_came() {
+    fn values_from_messages_keep_their_digits() {
         for (value, shown) in [
             (1_013.25, "1,013.25"),
             (-0.0, "0"),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_or_off_is_read_so() {
+    fn on_and_off_are_words() {
         assert_eq!(read(Some(1.0), ValueKind::OnOff, ""), "on");
         assert_eq!(read(Some(0.0), ValueKind::OnOff, ""), "off");
         assert_eq!(read(Some(f64::NAN), ValueKind::OnOff, ""), NONE);

@@ -14,22 +14,22 @@ use super::{ChartData, SeriesSpec, ValueKind};
 use crate::browser::dom;
 use crate::browser::uplot::{self, Labels, Plot, Size, Style};
 
-/// Height in pixels of the style sheet, without the legend.
+/// Height in CSS pixels, without the legend.
 pub(super) const HEIGHT: u32 = 200;
 
-/// Colours that the style sheet has for lines.
+/// Number of colours for lines in the style sheet.
 const COLOURS: u8 = 8;
 
-/// Why there is nothing to see.
+/// Why there is no plot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// uPlot's script is not there, or ended with an error.
+    /// uPlot's script is missing, or ended with an error.
     NotLoaded,
-    /// uPlot is there and cannot draw.
+    /// uPlot is loaded and cannot draw.
     Failed,
 }
 
-/// What a plot is made for; another kind takes another plot.
+/// The fixed part of a plot. Another `PlotSpec` needs another plot.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct PlotSpec {
     pub(super) series: Rc<[SeriesSpec]>,
@@ -37,10 +37,10 @@ pub(super) struct PlotSpec {
     pub(super) is_logarithmic: bool,
 }
 
-/// A chart in the page. It ends with this.
+/// A plot in the page, which its drop removes.
 pub(super) struct PlotHandle {
     shared: Rc<Shared>,
-    /// Anything that may change how it looks: the width, the colours, uPlot that is loaded at last.
+    /// Called after a change of the width or the colours, and after uPlot is loaded.
     on_change: Closure<dyn Fn()>,
     width: Option<ResizeObserver>,
     scheme: Option<MediaQueryList>,
@@ -57,7 +57,7 @@ struct Shared {
     is_given_up: Cell<bool>,
 }
 
-/// What is there to see.
+/// The plot as it is drawn.
 struct Drawn {
     plot: Plot,
     style: Style,
@@ -66,7 +66,7 @@ struct Drawn {
 }
 
 impl PlotHandle {
-    /// `missing` is called if there will be nothing to see.
+    /// Calls `missing` if there will be no plot.
     pub(super) fn new(
         place: HtmlElement,
         spec: PlotSpec,
@@ -95,7 +95,7 @@ impl PlotHandle {
             }
         });
         let callback = on_change.as_ref().unchecked_ref();
-        // Whatever is not there is not listened to; the chart is drawn all the same.
+        // The chart works without a listener that the browser lacks.
         let width = ResizeObserver::new(callback).ok();
         if let Some(width) = &width {
             width.observe(&shared.place);
@@ -142,7 +142,7 @@ impl Drop for PlotHandle {
 }
 
 impl Shared {
-    /// Makes what is there to see what it should be.
+    /// Updates the drawn plot to the wanted one.
     fn draw(&self) {
         let width = u32::try_from(self.place.client_width()).unwrap_or(0);
         if width == 0 || self.is_given_up.get() {
@@ -156,7 +156,7 @@ impl Shared {
         let data = Rc::clone(&self.data.borrow());
         let mut drawn = self.drawn.borrow_mut();
         if drawn.as_ref().is_none_or(|it| it.style != style) {
-            // One after the other, or both would be in the page.
+            // The old plot goes first. Otherwise both would be in the page.
             drop(drawn.take());
             *drawn = self.begin(size, style);
         }
@@ -173,7 +173,7 @@ impl Shared {
         }
     }
 
-    /// A plot without values yet, or nothing if uPlot is not there.
+    /// A plot without values; `None` if uPlot is not loaded or fails.
     fn begin(&self, size: Size, style: Style) -> Option<Drawn> {
         let plot = uplot::is_loaded().then(|| {
             let lines = self.spec.series.iter().map(SeriesSpec::line);
@@ -194,7 +194,7 @@ impl Shared {
                 size,
                 data: Rc::default(),
             }),
-            // It is still on its way, and the window's load event will tell.
+            // The script is still loading. The window's load event will draw again.
             None if dom::is_loading() => None,
             nothing => {
                 self.is_given_up.set(true);
@@ -234,7 +234,7 @@ impl Shared {
         Labels {
             value_tick: Box::new(move |value| tick(value, &tick_unit)),
             time_tick: Box::new(time_tick),
-            // Without a pointer, the legend tells what is the latest.
+            // Without a pointer, the legend shows the latest values.
             legend: Box::new(move |line, moment| {
                 let data = data.borrow();
                 let moment = moment.or(data.x.len().checked_sub(1));
@@ -253,7 +253,7 @@ impl Shared {
     }
 }
 
-/// In whole pixels: of `11.25px` uPlot would make `11.50px` for a screen that is twice as fine.
+/// A font in whole pixels: uPlot would turn `11.25px` into `11.50px` on a screen of double resolution.
 fn font(size: &str, family: &str) -> String {
     let pixels = size.strip_suffix("px").and_then(|it| it.parse().ok());
     format!("{:.0}px {family}", pixels.unwrap_or(12.0))
@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_font_is_of_whole_pixels() {
+    fn a_font_has_whole_pixels() {
         assert_eq!(font("11.25px", "serif"), "11px serif");
         assert_eq!(font("", "serif"), "12px serif");
     }

@@ -7,7 +7,7 @@ use super::Row;
 use super::myers::{Found, MyersSearch};
 use crate::payload::lines::Lines;
 
-/// A number for each line, the same for lines that are the same.
+/// A number for each line. Equal lines have equal numbers.
 #[derive(Debug, Default)]
 pub(super) struct LineIds {
     pub(super) numbers: HashMap<String, u32>,
@@ -16,7 +16,7 @@ pub(super) struct LineIds {
 }
 
 impl LineIds {
-    /// Numbers the lines of one payload; whether all have a number.
+    /// Numbers the lines of one payload. Returns whether all have a number.
     pub(super) fn advance(
         numbers: &mut HashMap<String, u32>,
         named: &mut Vec<u32>,
@@ -41,14 +41,14 @@ impl LineIds {
     }
 }
 
-/// Finds which lines are the same: first those that are there once in both, then the fewest changes in between.
+/// Matches equal lines: first lines that occur once in both payloads, then the fewest changes in between.
 #[derive(Debug)]
 pub(super) struct LineMatcher {
     pub(super) before: Vec<u32>,
     pub(super) after: Vec<u32>,
-    /// Pairs of lines that are the same, ascending on both sides.
+    /// Pairs of equal lines, ascending on both sides.
     pub(super) anchors: VecDeque<(usize, usize)>,
-    /// Lines of both sides that are in rows.
+    /// Numbers of lines of both sides that are in rows.
     pub(super) position: (usize, usize),
     pub(super) search: Option<MyersSearch>,
     pub(super) rows: Vec<Row>,
@@ -75,7 +75,7 @@ impl LineMatcher {
         }
     }
 
-    /// Whether it is through.
+    /// Continues, and returns whether it is done.
     pub(super) fn advance(&mut self, is_time_up: &mut impl FnMut() -> bool) -> bool {
         loop {
             if let Some(search) = &mut self.search {
@@ -101,7 +101,7 @@ impl LineMatcher {
         }
     }
 
-    /// Begins with what is between here and the next anchor; whether there is anything.
+    /// Begins with the stretch before the next anchor. Returns whether there is one.
     fn next_stretch(&mut self) -> bool {
         let (from_before, from_after) = self.position;
         let anchor = self.anchors.pop_front();
@@ -118,7 +118,7 @@ impl LineMatcher {
         if let Some(anchor) = anchor {
             self.anchors.push_front(anchor);
         }
-        // What is the same at the beginning and at the end needs no search.
+        // A common beginning and end need no search.
         let same = |a: &u32, b: &u32| a == b;
         let before = &self.before[from_before..to_before];
         let after = &self.after[from_after..to_after];
@@ -180,7 +180,7 @@ impl LineMatcher {
     }
 }
 
-/// The longest row of lines that are there once in both, in the order of both.
+/// The longest sequence of lines that occur once in both payloads, in the order of both.
 fn anchors(before: &[u32], after: &[u32], kinds: usize) -> VecDeque<(usize, usize)> {
     const NONE: usize = usize::MAX;
     const SEVERAL: usize = usize::MAX - 1;
@@ -193,13 +193,13 @@ fn anchors(before: &[u32], after: &[u32], kinds: usize) -> VecDeque<(usize, usiz
         places
     };
     let (in_before, in_after) = (once(before), once(after));
-    // Ascending in `before`; what is searched is the longest part that ascends in `after`, too.
+    // Ascending in `before`. Searches the longest subsequence that also ascends in `after`.
     let pairs: Vec<(usize, usize)> = before
         .iter()
         .map(|line| (in_before[*line as usize], in_after[*line as usize]))
         .filter(|(a, b)| *a < SEVERAL && *b < SEVERAL)
         .collect();
-    // For each length the pair that ends such a part with the least place in `after`.
+    // For each length, the pair with the least place in `after` that ends such a subsequence.
     let mut ends: Vec<usize> = Vec::new();
     let mut previous = vec![NONE; pairs.len()];
     for (index, (_, place)) in pairs.iter().enumerate() {

@@ -4,17 +4,17 @@ use std::ops::Range;
 
 use super::Row;
 
-/// Removed and added lines in one stretch up to which the fewest of them are searched for. The search takes the square
-/// of it in time and memory.
+/// Greatest number of changes in one stretch for which the fewest are searched. Time and memory of the search grow with its
+/// square.
 pub(super) const CHANGES_MAX: usize = 1_000;
 
-/// Searches for the fewest changes that make one stretch of lines the other: Myers, "An O(ND) difference algorithm and its
-/// variations", 1986.
+/// Searches the fewest changes between two stretches of lines: Myers, "An O(ND) difference algorithm and its variations",
+/// 1986.
 #[derive(Debug)]
 pub(super) struct MyersSearch {
     before: Range<usize>,
     after: Range<usize>,
-    /// By number of changes, how far each diagonal has come.
+    /// The position that each diagonal has reached, by number of changes.
     reached: Vec<Vec<u32>>,
 }
 
@@ -54,7 +54,7 @@ impl MyersSearch {
         }
     }
 
-    /// Goes as far as one more change allows; whether that is to the end.
+    /// Advances by one more change. Returns whether it has reached the end.
     fn one_more(&mut self, before: &[u32], after: &[u32]) -> bool {
         let changes = self.reached.len();
         let mut reached = Vec::with_capacity(changes + 1);
@@ -93,7 +93,7 @@ impl MyersSearch {
         diagonal == 0 || (diagonal < changes && last[diagonal - 1] < last[diagonal])
     }
 
-    /// The way to the end.
+    /// The path to the end as rows.
     fn rows(&self, mut x: usize, mut y: usize) -> Vec<Row> {
         let mut rows = Vec::new();
         for changes in (0..self.reached.len()).rev() {
