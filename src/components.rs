@@ -1,7 +1,6 @@
 //! The visible parts of the page, one file for each.
 
 mod alerts;
-pub(crate) mod app;
 mod chart;
 mod connection;
 mod copy_buttons;
@@ -18,6 +17,7 @@ mod message_properties;
 mod payload;
 mod performance;
 mod publish;
+pub(crate) mod root;
 mod routing;
 mod share_button;
 mod subscriptions;

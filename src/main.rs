@@ -19,7 +19,7 @@ mod payload;
 mod state;
 
 use browser::{address, dom};
-use components::app::{App, AppProps};
+use components::root::{App, AppProps};
 use state::share_url::ShareUrl;
 
 fn main() {
