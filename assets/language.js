@@ -1,5 +1,5 @@
-// A language that `Intl` does not know, such as the "C" of a browser without a locale, ends uPlot's script with an error: it gets
-// one that is known. A classic script in old syntax, because it stands before everything else.
+// Replaces a language that `Intl` does not know, such as the "C" of a browser without a locale: uPlot's script would end with an
+// error. A classic script in old syntax, because it runs before everything else.
 (function () {
     "use strict";
 

@@ -7,7 +7,7 @@
         ["WebAssembly", typeof WebAssembly === "object", "runs the broker"],
         ["Worker", typeof Worker === "function", "keeps the broker off the page's own thread"],
         ["BroadcastChannel", typeof BroadcastChannel === "function", "connects the tabs"],
-        // Browsers keep the locks from pages that are not secure; the database can stand in for them.
+        // Browsers offer no locks to pages that are not secure; the database replaces them.
         ["navigator.locks", Boolean(navigator.locks || hasDatabase()), "decides which tab is the broker"]
     ].filter(function (feature) {
         return !feature[1];
@@ -16,8 +16,8 @@
         return;
     }
 
-    // What the parser finds inside a template is inert, and this one is never closed: the app, which stands further down
-    // in this document, is not started.
+    // A template's content is inert, and this template is never closed. So the app, which is further down in this
+    // document, does not start.
     document.write("<body><template>");
 
     var main = element("main", "");

@@ -1,4 +1,4 @@
-// Starts the worker of exactly the build that the page belongs to, or says which of its files is missing.
+// Starts the worker of the page's own build, or reports which of its files is missing.
 //
 // Trunk does not hash the worker's file names, so a cache could hand out glue of one build and WebAssembly of another.
 // The page starts this file as `worker-loader.js?v=BUILD`, and the same `?v=BUILD` is passed on to both.
@@ -7,7 +7,7 @@ const query = new URL(import.meta.url).search;
 const glueUrl = new URL(`./worker.js${query}`, import.meta.url);
 const wasmUrl = new URL(`./worker_bg.wasm${query}`, import.meta.url);
 
-// Both are on their way before either is awaited.
+// Both requests start before either is awaited.
 const [glue, wasm] = await Promise.all([importGlue(), fetchWasm()]);
 await glue.default({ module_or_path: wasm });
 
@@ -27,7 +27,7 @@ async function fetchWasm() {
         throw failure(wasmUrl, cause);
     }
     const type = response.headers.get("content-type");
-    // Servers for single-page apps answer a missing file with the page itself and a 200.
+    // Servers for single-page apps answer a request for a missing file with the page itself and status 200.
     if (!response.ok || type?.startsWith("text/html")) {
         throw failure(wasmUrl, `the server answered ${response.status} with ${type ?? "no content type"}`);
     }

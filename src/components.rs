@@ -1,25 +1,28 @@
-//! What a person sees, one file for each thing on the page.
+//! The visible parts of the page, one file for each.
 
 mod alerts;
-pub(crate) mod app;
 mod chart;
 mod connection;
-mod copy;
-mod events;
-mod failover;
+mod copy_buttons;
+mod event_log;
+mod failover_timeline;
+mod fault_panel;
 mod fields;
 mod header;
-mod lines;
-mod message;
-mod messages;
-mod numbers;
+mod line_list;
+mod message_detail;
+mod message_form;
+mod message_log;
+mod message_properties;
 mod payload;
 mod performance;
 mod publish;
+pub(crate) mod root;
 mod routing;
-mod rows;
-mod share;
+mod share_button;
 mod subscriptions;
 mod tabs;
-mod topics;
-mod trial;
+mod topic_chart;
+mod topic_detail;
+mod topic_tree;
+mod virtual_list;

@@ -1,17 +1,19 @@
-//! What a person wants and has seen, and what changes it. No browser in here: the view draws it, the store feeds it. What
-//! the bus itself knows, the components read with hooks.
+//! The state of the page: the person's settings and selections, and the received messages and events. It knows no browser:
+//! the store applies actions, the components draw. Components read the state of the bus with hooks.
 
+pub(crate) mod charts;
 pub(crate) mod drops;
 pub(crate) mod events;
 pub(crate) mod failover;
-pub(crate) mod load;
+pub(crate) mod load_run;
 pub(crate) mod messages;
-pub(crate) mod numbers;
-pub(crate) mod query;
+mod natural_order;
+pub(crate) mod numbered_stream;
 pub(crate) mod retained;
 pub(crate) mod samples;
 pub(crate) mod search;
-pub(crate) mod stream;
+pub(crate) mod search_query;
+pub(crate) mod share_url;
 pub(crate) mod subscriptions;
 pub(crate) mod topics;
 
@@ -23,32 +25,32 @@ use tabmq_worker::api::{
 };
 use tabmq_worker::{RequestError, TabId};
 
-use crate::link::{self, Draft, Link, View};
-use crate::words;
+use crate::labels;
+use charts::SharedCharts;
 use drops::Drops;
 use events::EventLog;
-use failover::{Failovers, Sign, StreamFigures};
+use failover::{Failovers, Observation, StreamFigures};
 use messages::MessageLog;
-use numbers::SharedCharts;
 use retained::Retained;
 use samples::{Sample, Samples};
+use share_url::{Draft, ShareUrl, View};
 use subscriptions::Subscriptions;
 use topics::{NodeId, Topics};
 
-/// The topic about whose receivers a newcomer asks: the one that the form publishes to.
+/// The first topic in the field for receivers: the topic of the publish form.
 const RECEIVERS_TOPIC: &str = "hello";
 
-/// The parts that grow are shared, so that a clone for drawing is cheap.
+/// The state of the page. Growing parts are shared, so that a clone for drawing is cheap.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) channel: String,
-    /// How the broker keeps its state while it is in this tab.
+    /// The broker's durability while this tab is the broker.
     durability: Durability,
     pub(crate) view: View,
     pub(crate) connect_options: ConnectOptions,
     pub(crate) subscriptions: Rc<Subscriptions>,
     pub(crate) messages: Rc<MessageLog>,
-    /// The topic filter of the messages that are shown; empty: all.
+    /// Topic filter of the shown messages; empty: all.
     pub(crate) topic_filter: String,
     pub(crate) log_view: LogView,
     pub(crate) topics: SharedTopics,
@@ -60,39 +62,39 @@ pub(crate) struct State {
     pub(crate) receivers_topic: String,
     /// The client ID of the last connection, and the term of its broker.
     connected: Option<(String, Term)>,
-    /// The message that the link has brought.
+    /// The message from the URL.
     pub(crate) draft: Option<Draft>,
-    /// Until when this tab's worker does nothing, in Unix milliseconds, because somebody wanted that.
+    /// Until when this tab's worker is frozen by a remote command, in Unix milliseconds.
     pub(crate) frozen_until: Option<f64>,
     /// Until when numbered messages run through a failover, in Unix milliseconds.
     pub(crate) counting_until: Option<f64>,
     pub(crate) events: Rc<EventLog>,
     pub(crate) failovers: Rc<Failovers>,
     pub(crate) samples: Rc<Samples>,
-    /// What could not be carried out, in words, until someone dismisses it.
+    /// A sentence about a refused command, until the person dismisses it.
     pub(crate) refusal: Option<String>,
 }
 
-/// How the log of messages is looked at. It stays so while another view is shown.
+/// Search and selection in the log of messages. They persist while another view is shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LogView {
     /// The search, as it was typed.
     pub(crate) text: String,
     /// Number of the selected message.
     pub(crate) selected: Option<u64>,
-    /// A log that stands still.
-    pub(crate) still: Option<Still>,
+    /// The held log, which does not move.
+    pub(crate) held: Option<HeldLog>,
 }
 
-/// A log as it was. Its messages are shared with the one that goes on, so keeping it costs little.
+/// An earlier version of the log. It shares its messages with the current log, so it costs little memory.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Still {
+pub(crate) struct HeldLog {
     pub(crate) log: Rc<MessageLog>,
-    /// Whether somebody has paused it, or it waits for somebody who points at it or reads it.
+    /// Whether the person has paused it. Otherwise it is held while the pointer is in it, or a row is selected.
     pub(crate) is_paused: bool,
 }
 
-/// How the tree of topics is looked at. It stays so while another view is shown.
+/// Search and selection in the tree of topics. They persist while another view is shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TreeView {
     /// The search, as it was typed.
@@ -100,25 +102,25 @@ pub(crate) struct TreeView {
     pub(crate) selected: Option<NodeId>,
 }
 
-/// The tree of topics, as it is now and not as it was when it was drawn: a copy of it would cost too much.
+/// The current tree of topics, shared with the view. A copy for each drawing would cost too much.
 #[derive(Clone, Default)]
 pub(crate) struct SharedTopics {
     topics: Rc<RefCell<Topics>>,
-    /// How often it has changed.
+    /// Number of changes.
     version: u64,
 }
 
-/// What changes the state.
+/// A change of the state.
 pub(crate) enum Action {
-    /// An event, heard by a tab.
+    /// An event, and the id of this tab.
     Event(Event, Option<TabId>),
     Message(Rc<Message>),
     Refused(Problem),
     /// The client's connection has changed, at this time in Unix milliseconds.
     Status(ClientStatus, f64),
-    /// So many packets were sent again by this tab's clients.
+    /// Total of packets that this tab's clients have sent again.
     Resent(u64),
-    /// A stream of numbered messages ran from this time on, in Unix milliseconds.
+    /// Results of a stream of numbered messages that began at this time, in Unix milliseconds.
     Streamed(f64, StreamFigures),
     Sample(Sample),
     Show(View),
@@ -129,27 +131,27 @@ pub(crate) enum Action {
     StillSubscribed(String, RequestError),
     FilterMessages(String),
     SearchMessages(String),
-    /// A message is selected, in the log as it is drawn.
+    /// Selects a message, and holds the drawn log.
     SelectMessage(Option<u64>, Rc<MessageLog>),
     PauseMessages(bool),
-    /// The log as it is drawn is to stand still; `None`: need not any more.
+    /// Holds the drawn log; `None`: releases it.
     HoldMessages(Option<Rc<MessageLog>>),
     ClearMessages,
     SearchTopics(String),
     SelectTopic(Option<NodeId>),
     ClearTopics,
     AskReceivers(String),
-    /// The broker has told what it retains after the topic `after`, up to `reached` or to the end.
+    /// The broker's answer about retained messages after the topic `after`, up to `reached` or to the end.
     Retained {
         after: Option<String>,
         messages: Vec<Message>,
         reached: Option<String>,
     },
-    /// There is no broker that could tell what it retains.
+    /// No broker answers about retained messages.
     RetainedUnknown,
-    /// The broker has told what it dropped, at this time in Unix milliseconds.
+    /// The broker's answer about dropped messages, at this time in Unix milliseconds.
     Dropped(f64, Vec<Dropped>),
-    /// The worker does nothing until this time in Unix milliseconds; `None`: it works again.
+    /// The worker is frozen until this time in Unix milliseconds; `None`: it runs again.
     Frozen(Option<f64>),
     /// Numbered messages run until this time in Unix milliseconds.
     Counting(f64),
@@ -165,22 +167,22 @@ pub(crate) enum Action {
 }
 
 impl State {
-    /// A page that is about to do what its link says.
-    pub(crate) fn new(link: &Link) -> Self {
+    /// The first state of a page with this URL.
+    pub(crate) fn new(share_url: &ShareUrl) -> Self {
         let mut subscriptions = Subscriptions::default();
-        for subscription in &link.subscriptions {
+        for subscription in &share_url.subscriptions {
             subscriptions.want(subscription.clone());
         }
         Self {
-            channel: link.channel.clone(),
-            durability: link.durability,
-            view: link.view,
-            connect_options: link.connect_options(),
+            channel: share_url.channel.clone(),
+            durability: share_url.durability,
+            view: share_url.view,
+            connect_options: share_url.connect_options(),
             subscriptions: Rc::new(subscriptions),
             messages: Rc::default(),
-            topic_filter: link.filter.clone(),
+            topic_filter: share_url.filter.clone(),
             log_view: LogView {
-                text: link.search.clone(),
+                text: share_url.search.clone(),
                 ..LogView::default()
             },
             topics: SharedTopics::default(),
@@ -190,7 +192,7 @@ impl State {
             drops: Rc::default(),
             receivers_topic: RECEIVERS_TOPIC.to_owned(),
             connected: None,
-            draft: link.draft.clone(),
+            draft: share_url.draft.clone(),
             frozen_until: None,
             counting_until: None,
             events: Rc::default(),
@@ -200,21 +202,21 @@ impl State {
         }
     }
 
-    /// What of this a link can carry.
-    pub(crate) fn link(&self) -> Link {
-        Link {
+    /// The part of the state that a URL can carry.
+    pub(crate) fn share_url(&self) -> ShareUrl {
+        ShareUrl {
             channel: self.channel.clone(),
             durability: self.durability,
             client_id: self.connect_options.client_id.clone(),
             clean_start: self.connect_options.clean_start,
             session_expiry_interval: self.connect_options.session_expiry_interval,
             keep_alive: self.connect_options.keep_alive,
-            // A link with what a broker refuses would only hand on the mistake.
+            // A URL does not pass on subscriptions that every broker refuses.
             subscriptions: self
                 .subscriptions
                 .iter()
                 .map(|it| it.subscription.clone())
-                .filter(link::is_grantable)
+                .filter(share_url::is_grantable)
                 .collect(),
             filter: self.topic_filter.clone(),
             search: self.log_view.text.clone(),
@@ -228,10 +230,10 @@ impl State {
         match action {
             Action::Event(event, own) => {
                 let at = event.at.as_ms() as f64;
-                self.sign(at, &Sign::Event(&event.kind, own));
-                // How many were dropped, the broker tells when it is asked.
+                self.observe(at, &Observation::Event(&event.kind, own));
+                // The broker's answer about dropped messages has their number.
                 let is_said_elsewhere =
-                    words::is_about_a_drop(&event.kind) || words::is_about_the_app(&event.kind);
+                    labels::is_about_a_drop(&event.kind) || labels::is_about_the_app(&event.kind);
                 if !is_said_elsewhere {
                     Rc::make_mut(&mut self.events).push(event);
                 }
@@ -241,7 +243,7 @@ impl State {
                 self.topics.change(|topics| topics.push(&message));
                 self.charts.change(|charts| charts.push(&message));
                 if message.retain {
-                    Rc::make_mut(&mut self.retained).hear(&message);
+                    Rc::make_mut(&mut self.retained).on_message(&message);
                 } else if message.payload.is_empty()
                     && Rc::make_mut(&mut self.retained).is_deletion(&message)
                 {
@@ -251,7 +253,7 @@ impl State {
                 Rc::make_mut(&mut self.messages).push(message, colours);
             }
             Action::Refused(Problem::Channel(_)) => {
-                self.refusal = Some(words::CHANNEL_REFUSED.to_owned());
+                self.refusal = Some(labels::CHANNEL_REFUSED.to_owned());
             }
             Action::Refused(problem) => self.refusal = Some(problem.to_string()),
             Action::Status(
@@ -260,14 +262,14 @@ impl State {
                 },
                 at,
             ) => {
-                self.sign(at, &Sign::Connected);
+                self.observe(at, &Observation::Connected);
                 let before = self.connected.replace((client_id, term));
                 if before.is_some_and(|(_, before)| before != term) {
-                    Rc::make_mut(&mut self.drops).begin_anew();
+                    Rc::make_mut(&mut self.drops).on_new_broker();
                 }
             }
             Action::Status(..) => {}
-            Action::Resent(total) => self.sign(0.0, &Sign::Resent(total)),
+            Action::Resent(total) => self.observe(0.0, &Observation::Resent(total)),
             Action::Streamed(since, figures) => {
                 self.counting_until = None;
                 Rc::make_mut(&mut self.failovers).streamed(since, figures);
@@ -292,21 +294,21 @@ impl State {
                     self.hold(drawn);
                 }
             }
-            Action::PauseMessages(false) => self.log_view.still = None,
+            Action::PauseMessages(false) => self.log_view.held = None,
             Action::PauseMessages(true) => {
-                let held = self.log_view.still.take().map(|it| it.log);
-                self.log_view.still = Some(Still {
+                let held = self.log_view.held.take().map(|it| it.log);
+                self.log_view.held = Some(HeldLog {
                     log: held.unwrap_or_else(|| Rc::clone(&self.messages)),
                     is_paused: true,
                 });
             }
             Action::HoldMessages(Some(drawn)) => self.hold(drawn),
             Action::HoldMessages(None) => {
-                self.log_view.still.take_if(|it| !it.is_paused);
+                self.log_view.held.take_if(|it| !it.is_paused);
             }
             Action::ClearMessages => {
                 Rc::make_mut(&mut self.messages).clear();
-                (self.log_view.selected, self.log_view.still) = (None, None);
+                (self.log_view.selected, self.log_view.held) = (None, None);
             }
             Action::SearchTopics(text) => self.tree_view.text = text,
             Action::SelectTopic(node) => self.tree_view.selected = node,
@@ -321,16 +323,16 @@ impl State {
                 reached,
             } => {
                 let retained = Rc::make_mut(&mut self.retained);
-                let gone = retained.tell(after.as_deref(), &messages, reached.as_deref());
+                let gone = retained.on_answer(after.as_deref(), &messages, reached.as_deref());
                 for topic in gone {
                     self.topics.change(|topics| topics.forget_if_empty(&topic));
                 }
             }
-            Action::RetainedUnknown => Rc::make_mut(&mut self.retained).is_not_told(),
+            Action::RetainedUnknown => Rc::make_mut(&mut self.retained).on_no_answer(),
             Action::Dropped(at, drops) => {
-                let losses = Rc::make_mut(&mut self.drops).tell(at, &drops);
+                let losses = Rc::make_mut(&mut self.drops).on_answer(at, &drops);
                 for loss in losses {
-                    Rc::make_mut(&mut self.events).push_loss(at, words::loss(&loss));
+                    Rc::make_mut(&mut self.events).push_loss(at, labels::loss(&loss));
                 }
             }
             Action::Frozen(until) => self.frozen_until = until,
@@ -360,17 +362,17 @@ impl State {
     }
 
     fn hold(&mut self, drawn: Rc<MessageLog>) {
-        // An empty log has no row that could move.
-        if self.log_view.still.is_none() && drawn.kept() > 0 {
-            self.log_view.still = Some(Still {
+        // An empty log has no rows that can move.
+        if self.log_view.held.is_none() && drawn.kept() > 0 {
+            self.log_view.held = Some(HeldLog {
                 log: drawn,
                 is_paused: false,
             });
         }
     }
 
-    fn sign(&mut self, at: f64, sign: &Sign<'_>) {
-        Rc::make_mut(&mut self.failovers).hear(at, sign);
+    fn observe(&mut self, at: f64, observation: &Observation<'_>) {
+        Rc::make_mut(&mut self.failovers).observe(at, observation);
     }
 }
 
@@ -397,13 +399,13 @@ mod tests {
     use tabmq_worker::Reason;
     use tabmq_worker::api::{MessageProperties, QoS};
 
-    /// A page with the link `?subscribe=a,b/%23`.
+    /// A page with the URL `?subscribe=a,b/%23`.
     fn page() -> State {
-        State::new(&Link::parse("?subscribe=a,b/%23"))
+        State::new(&ShareUrl::parse("?subscribe=a,b/%23"))
     }
 
     #[test]
-    fn what_is_subscribed_to_is_in_the_link() {
+    fn subscriptions_are_in_the_url() {
         let mut page = page();
         page.reduce(Action::Unsubscribe("a".to_owned()));
         page.reduce(Action::Subscribe(Subscription {
@@ -415,12 +417,12 @@ mod tests {
             ..Subscription::default()
         }));
         let filters: Vec<String> = page
-            .link()
+            .share_url()
             .subscriptions
             .into_iter()
             .map(|it| it.topic_filter)
             .collect();
-        // Nobody is handed a filter that every broker refuses.
+        // The URL omits a filter that every broker refuses.
         assert_eq!(filters, ["b/#", "c"]);
     }
 
@@ -430,27 +432,27 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_somebody_points_at_stands_still_until_nobody_does() {
+    fn a_log_is_held_while_the_pointer_is_in_it() {
         let mut page = page();
         page.reduce(Action::HoldMessages(Some(Rc::clone(&page.messages))));
-        assert_eq!(page.log_view.still, None, "there is nothing to point at");
+        assert_eq!(page.log_view.held, None, "there is nothing to point at");
         log_of("a", &mut page);
         let drawn = Rc::clone(&page.messages);
         log_of("a", &mut page);
         page.reduce(Action::HoldMessages(Some(drawn)));
-        let still = |page: &State| page.log_view.still.as_ref().map(|it| it.log.received());
-        assert_eq!(still(&page), Some(1));
+        let held = |page: &State| page.log_view.held.as_ref().map(|it| it.log.received());
+        assert_eq!(held(&page), Some(1));
         page.reduce(Action::HoldMessages(Some(Rc::clone(&page.messages))));
-        assert_eq!(still(&page), Some(1));
+        assert_eq!(held(&page), Some(1));
         page.reduce(Action::PauseMessages(true));
         page.reduce(Action::HoldMessages(None));
-        assert_eq!(still(&page), Some(1), "it is paused");
+        assert_eq!(held(&page), Some(1), "it is paused");
         page.reduce(Action::PauseMessages(false));
-        assert_eq!(still(&page), None);
+        assert_eq!(held(&page), None);
     }
 
     #[test]
-    fn what_is_looked_for_selected_and_paused_outlives_a_change_of_view() {
+    fn search_selection_and_pause_outlive_a_change_of_view() {
         let mut page = page();
         log_of("a", &mut page);
         page.reduce(Action::SearchMessages("x".to_owned()));
@@ -460,7 +462,7 @@ mod tests {
         page.reduce(Action::Show(View::Topics));
         page.reduce(Action::Show(View::Messages));
         assert_eq!(page.log_view, before);
-        assert_eq!(page.link().search, "x");
+        assert_eq!(page.share_url().search, "x");
         page.reduce(Action::ClearMessages);
         assert_eq!(page.log_view.selected, None);
         assert!(page.messages.is_cleared() && page.topics.get().topics() == 1);
@@ -478,7 +480,7 @@ mod tests {
         };
         page.reduce(Action::Dropped(0.0, dropped(3)));
         page.reduce(Action::Dropped(1_000.0, dropped(25_097)));
-        let events: Vec<String> = page.events.newest_first().map(|it| it.words()).collect();
+        let events: Vec<String> = page.events.newest_first().map(|it| it.sentence()).collect();
         assert_eq!(
             events,
             ["Dropped 25,094 messages for oven in the last second: its queue is full."]
@@ -489,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_unsubscribe_is_told() {
+    fn a_failed_unsubscribe_is_reported() {
         let mut page = page();
         let why = RequestError::Reason(Reason(0x83));
         page.reduce(Action::StillSubscribed("a".to_owned(), why));
@@ -498,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_logged_with_the_colours_of_what_it_matches() {
+    fn a_message_is_logged_with_the_colours_of_matching_subscriptions() {
         let mut page = page();
         page.reduce(Action::Message(Rc::new(Message {
             topic: "b/c".to_owned(),

@@ -1,9 +1,10 @@
-//! What went wrong, and what to do about it.
+//! Alerts: problems of the tab, and what the person can do about them.
 
 use yew::prelude::*;
 
+use crate::browser::address;
+use crate::labels;
 use crate::state::Action;
-use crate::{page, words};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct AlertsProps {
@@ -20,7 +21,7 @@ pub(super) fn Alerts(props: &AlertsProps) -> Html {
         Some(refusal) => html! {
             <div class="alert" role="alert" data-testid="error">
                 <p>{ refusal }</p>
-                <button type="button" onclick={dismiss}>{ words::alerts::DISMISS }</button>
+                <button type="button" onclick={dismiss}>{ labels::alerts::DISMISS }</button>
             </div>
         },
         None => html! {},
@@ -29,21 +30,21 @@ pub(super) fn Alerts(props: &AlertsProps) -> Html {
 
 #[derive(PartialEq, Properties)]
 pub(super) struct OfflineProps {
-    /// Why; a sentence.
+    /// The reason, as a sentence.
     pub(super) why: String,
 }
 
-/// The worker has ended: nothing works without it.
+/// The alert after the worker has ended.
 #[component]
 pub(super) fn Offline(props: &OfflineProps) -> Html {
-    let reload = Callback::from(|_: MouseEvent| page::reload());
+    let reload = Callback::from(|_: MouseEvent| address::reload());
     html! {
         <div class="offline" role="alert" data-testid="error">
             <p>
-                <strong>{ words::alerts::OFFLINE }</strong>
-                { " " }{ words::offline(&props.why) }
+                <strong>{ labels::alerts::OFFLINE }</strong>
+                { " " }{ labels::offline(&props.why) }
             </p>
-            <button type="button" onclick={reload}>{ words::alerts::RELOAD }</button>
+            <button type="button" onclick={reload}>{ labels::alerts::RELOAD }</button>
         </div>
     }
 }

@@ -6,17 +6,19 @@ use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
 use super::fields::{Check, Field, QosSelect};
-use crate::form::Form;
-use crate::link::{DURABILITIES, Link, durability_name};
+use crate::browser::address;
+use crate::browser::form::Form;
+use crate::labels;
 use crate::state::Action;
-use crate::{link, page, words};
+use crate::state::share_url;
+use crate::state::share_url::{DURABILITIES, ShareUrl, durability_name};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct ConnectionProps {
-    pub(super) link: Link,
+    pub(super) share_url: ShareUrl,
     pub(super) status: &'static str,
-    pub(super) status_words: String,
-    /// Whether there is a worker on the channel that could.
+    pub(super) status_text: String,
+    /// Whether a worker on the channel is running.
     pub(super) can_connect: bool,
     pub(super) options: ConnectOptions,
     pub(super) dispatch: Callback<Action>,
@@ -25,14 +27,14 @@ pub(super) struct ConnectionProps {
 #[component]
 pub(super) fn Connection(props: &ConnectionProps) -> Html {
     let form = use_node_ref();
-    let join = use_callback(props.link.clone(), |event: SubmitEvent, set_up| {
+    let join = use_callback(props.share_url.clone(), |event: SubmitEvent, set_up| {
         event.prevent_default();
         if let Some(form) = submitted(&event) {
             let durability = form.text("durability");
-            page::go(
-                &Link {
+            address::navigate(
+                &ShareUrl {
                     channel: form.text("channel"),
-                    durability: link::durability(&durability).unwrap_or_default(),
+                    durability: share_url::durability(&durability).unwrap_or_default(),
                     ..set_up.clone()
                 }
                 .query(),
@@ -58,7 +60,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
         let with_will = form.is_some_and(|form| form.is_on("with-will"));
         client.disconnect(with_will);
     });
-    // What is folded away and sent all the same is told on the fold.
+    // The summary names folded fields that are sent.
     let has_will = use_state(|| false);
     let count = use_callback(
         (form.clone(), has_will.setter()),
@@ -75,8 +77,8 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
         is_open.set(!**is_open)
     });
     let storage = use_storage();
-    let roster = use_roster();
-    let broker = roster.iter().find(|tab| tab.is_broker);
+    let members = use_roster();
+    let broker = members.iter().find(|tab| tab.is_broker);
     let kept = broker.map(|tab| tab.durability);
     let is_stored = broker.is_some() && storage.state != StorageState::Memory;
     html! {
@@ -85,14 +87,14 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
             <div class="connection-line">
                 <p class="status" role="status" data-testid="status" data-status={props.status}>
                     if props.status == "connected" {
-                        <span>{ &props.link.channel }</span>
-                        { for props.status_words.split(" · ").map(|part| html! { <>{ " " }<span>{ "· " }{ part }</span></> }) }
+                        <span>{ &props.share_url.channel }</span>
+                        { for props.status_text.split(" · ").map(|part| html! { <>{ " " }<span>{ "· " }{ part }</span></> }) }
                     } else {
-                        { &props.status_words }
+                        { &props.status_text }
                     }
                 </p>
                 if is_disconnected && props.can_connect && !*is_open {
-                    <button type="submit" form="connect" class="primary">{ words::connection::CONNECT }</button>
+                    <button type="submit" form="connect" class="primary">{ labels::connection::CONNECT }</button>
                 }
                 <button
                     type="button"
@@ -102,23 +104,23 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                     aria-controls="connection-settings"
                     data-testid="connection-settings"
                 >
-                    { words::connection::settings(*is_open) }
+                    { labels::connection::settings(*is_open) }
                 </button>
             </div>
             <p class="kept" data-testid="kept" data-durability={kept.map(durability_name)}>
-                { words::connection::kept(kept, storage.state) }
+                { labels::connection::kept(kept, storage.state) }
             </p>
-            // The forms stay while they are folded, and keep what was typed.
+            // Folded forms stay mounted and keep their text.
             <div id="connection-settings" class="connection-settings" hidden={!*is_open}>
                 <form class="join" onsubmit={join}>
-                    <Field label={words::connection::CHANNEL}>
+                    <Field label={labels::connection::CHANNEL}>
                         <input
                             name="channel"
-                            ~defaultValue={props.link.channel.clone()}
+                            ~defaultValue={props.share_url.channel.clone()}
                             required=true
                             maxlength="64"
                             pattern="[A-Za-z0-9._\\-]+"
-                            title={words::connection::CHANNEL_FORMAT}
+                            title={labels::connection::CHANNEL_FORMAT}
                             autocomplete="off"
                             autocapitalize="none"
                             spellcheck="false"
@@ -126,27 +128,27 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                         />
                     </Field>
                     <Field
-                        label={words::connection::STORAGE}
-                        hint={words::persistence(&storage).filter(|_| is_stored).map(AttrValue::from)}
+                        label={labels::connection::STORAGE}
+                        hint={labels::persistence(&storage).filter(|_| is_stored).map(AttrValue::from)}
                     >
                         <select name="durability" data-testid="durability">
                             { for DURABILITIES.map(|durability| html! {
                                 <option
                                     value={durability_name(durability)}
-                                    selected={durability == props.link.durability}
+                                    selected={durability == props.share_url.durability}
                                 >
-                                    { words::durability(durability) }
+                                    { labels::durability(durability) }
                                 </option>
                             }) }
                         </select>
                     </Field>
-                    <button type="submit">{ words::connection::JOIN }</button>
+                    <button type="submit">{ labels::connection::JOIN }</button>
                 </form>
                 <form id="connect" ref={form} onsubmit={connect} oninput={count}>
-                    <h3>{ words::connection::SESSION }</h3>
+                    <h3>{ labels::connection::SESSION }</h3>
                     { settings(&props.options) }
                     <details>
-                        <summary>{ words::connection::will(*has_will) }</summary>
+                        <summary>{ labels::connection::will(*has_will) }</summary>
                         { will() }
                     </details>
                     <div class="actions">
@@ -155,7 +157,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                             class={classes!(is_disconnected.then_some("primary"))}
                             disabled={!props.can_connect}
                         >
-                            { if is_disconnected { words::connection::CONNECT } else { words::connection::RECONNECT } }
+                            { if is_disconnected { labels::connection::CONNECT } else { labels::connection::RECONNECT } }
                         </button>
                         <button
                             type="button"
@@ -163,7 +165,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                             onclick={disconnect}
                             disabled={is_disconnected || !props.can_connect}
                         >
-                            { words::connection::DISCONNECT }
+                            { labels::connection::DISCONNECT }
                         </button>
                     </div>
                 </form>
@@ -181,7 +183,7 @@ fn submitted(event: &SubmitEvent) -> Option<Form> {
 fn settings(options: &ConnectOptions) -> Html {
     html! {
         <div class="fields">
-            <Field label={words::connection::CLIENT_ID} hint={words::connection::CLIENT_ID_HINT} wide=true>
+            <Field label={labels::connection::CLIENT_ID} hint={labels::connection::CLIENT_ID_HINT} wide=true>
                 <input
                     name="client-id"
                     ~defaultValue={options.client_id.clone()}
@@ -190,7 +192,7 @@ fn settings(options: &ConnectOptions) -> Html {
                     spellcheck="false"
                 />
             </Field>
-            <Field label={words::connection::EXPIRY} hint={words::connection::EXPIRY_HINT}>
+            <Field label={labels::connection::EXPIRY} hint={labels::connection::EXPIRY_HINT}>
                 <input
                     type="number"
                     name="session-expiry-interval"
@@ -200,7 +202,7 @@ fn settings(options: &ConnectOptions) -> Html {
                     required=true
                 />
             </Field>
-            <Field label={words::connection::KEEP_ALIVE} hint={words::connection::KEEP_ALIVE_HINT}>
+            <Field label={labels::connection::KEEP_ALIVE} hint={labels::connection::KEEP_ALIVE_HINT}>
                 <input
                     type="number"
                     name="keep-alive"
@@ -224,14 +226,14 @@ fn settings(options: &ConnectOptions) -> Html {
 fn will() -> Html {
     html! {
         <div class="fields">
-            <Field label="Topic" hint={words::connection::WILL_HINT} wide=true>
+            <Field label="Topic" hint={labels::connection::WILL_HINT} wide=true>
                 <input name="will-topic" autocomplete="off" autocapitalize="none" spellcheck="false" />
             </Field>
             <Field label="Payload" wide=true>
                 <textarea name="will-payload" rows="2" spellcheck="false" />
             </Field>
             <QosSelect name="will-qos" />
-            <Field label={words::connection::WILL_DELAY}>
+            <Field label={labels::connection::WILL_DELAY}>
                 <input
                     type="number"
                     name="will-delay-interval"
@@ -242,7 +244,7 @@ fn will() -> Html {
                 />
             </Field>
             <Check name="will-retain" label="Retain" />
-            <Check name="with-will" label={words::connection::WILL_ON_DISCONNECT} />
+            <Check name="with-will" label={labels::connection::WILL_ON_DISCONNECT} />
         </div>
     }
 }

@@ -1,20 +1,20 @@
-//! Fields that more than one form has.
+//! Fields that several forms share.
 
 use tabmq_worker::api::QoS;
 use yew::prelude::*;
 
-use crate::words;
+use crate::labels;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct FieldProps {
     pub(super) label: AttrValue,
-    /// Said below the field.
+    /// A hint below the field.
     #[prop_or_default]
     pub(super) hint: Option<AttrValue>,
-    /// Whether it takes a row of its own among other fields.
+    /// Whether it takes a row of its own.
     #[prop_or_default]
     pub(super) wide: bool,
-    /// Whether the label is only for those who listen, because what is around says it to the others.
+    /// Whether the label is only for screen readers, because its surroundings show it to others.
     #[prop_or_default]
     pub(super) is_label_unseen: bool,
     pub(super) children: Html,
@@ -69,7 +69,7 @@ pub(super) struct QosSelectProps {
     pub(super) testid: Option<AttrValue>,
 }
 
-/// The three qualities of service.
+/// A choice of the three QoS levels.
 #[component]
 pub(super) fn QosSelect(props: &QosSelectProps) -> Html {
     let options = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -77,8 +77,8 @@ pub(super) fn QosSelect(props: &QosSelectProps) -> Html {
         <Field label="QoS">
             <select name={&props.name} data-testid={props.testid.clone()}>
                 { for options.map(|qos| html! {
-                    <option value={words::qos_level(qos).to_string()} selected={qos == props.selected}>
-                        { words::fields::qos(qos) }
+                    <option value={labels::qos_level(qos).to_string()} selected={qos == props.selected}>
+                        { labels::fields::qos(qos) }
                     </option>
                 }) }
             </select>

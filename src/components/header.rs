@@ -1,20 +1,21 @@
-//! Which tab this is, on which channel, in which role; and what of the bus the page shows.
+//! The header: this tab, its channel and role, and the choice of view.
 
 use tabmq_worker::TabId;
 use yew::prelude::*;
 
-use super::share::Share;
-use crate::link::{Link, View};
+use super::share_button::Share;
+use crate::browser::address;
+use crate::labels;
 use crate::state::Action;
-use crate::{page, words};
+use crate::state::share_url::{ShareUrl, View};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct HeaderProps {
-    pub(super) link: Link,
+    pub(super) share_url: ShareUrl,
     pub(super) tab_id: Option<TabId>,
     /// Its role, or why it has none.
     pub(super) badge: &'static str,
-    /// What of the settings no link carries.
+    /// The settings that a link does not carry.
     pub(super) left_out: Vec<&'static str>,
     pub(super) dispatch: Callback<Action>,
 }
@@ -28,11 +29,11 @@ pub(super) fn Header(props: &HeaderProps) -> Html {
                 <img src="icon.svg" alt="" width="28" height="28" />
                 { "TabMQ" }
             </h1>
-            <p class="header-channel" title="Channel">{ &props.link.channel }</p>
+            <p class="header-channel" title="Channel">{ &props.share_url.channel }</p>
             <nav class="views" aria-label="Views">
                 { for View::ALL.map(|view| view_link(props, view)) }
             </nav>
-            <Share link={props.link.clone()} left_out={props.left_out.clone()} />
+            <Share share_url={props.share_url.clone()} left_out={props.left_out.clone()} />
             <p
                 class="header-tab"
                 data-testid="tab-id"
@@ -55,11 +56,11 @@ pub(super) fn Header(props: &HeaderProps) -> Html {
     }
 }
 
-/// A link, so that a view can be opened in another tab and sent to somebody.
+/// A link and not a button, so that a view can be opened in another tab and shared.
 fn view_link(props: &HeaderProps, view: View) -> Html {
-    let link = Link {
+    let share_url = ShareUrl {
         view,
-        ..props.link.clone()
+        ..props.share_url.clone()
     };
     let show = props.dispatch.clone();
     let onclick = Callback::from(move |event: MouseEvent| {
@@ -72,12 +73,12 @@ fn view_link(props: &HeaderProps, view: View) -> Html {
     html! {
         <a
             key={view.name()}
-            href={page::address(&link.query())}
-            aria-current={(view == props.link.view).then_some("page")}
+            href={address::path_with_query(&share_url.query())}
+            aria-current={(view == props.share_url.view).then_some("page")}
             {onclick}
             data-testid={format!("view-{}", view.name())}
         >
-            { words::view(view) }
+            { labels::view(view) }
         </a>
     }
 }

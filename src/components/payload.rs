@@ -1,4 +1,4 @@
-//! A payload, in the format that tells most or in another one, and what has changed since an earlier one.
+//! A payload in its most readable format or another one, and its differences from an earlier payload.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,35 +7,36 @@ use tabmq_worker::api::Message;
 use tabmq_worker::hooks::use_redraw;
 use yew::prelude::*;
 
-use super::copy::{CopyPayload, Part, Save};
-use super::lines::LineList;
-use crate::diff::{Diff, LineDiff, Row, changed_part};
-use crate::json;
-use crate::lines::{Lines, UNWRAPPED};
+use super::copy_buttons::{CopyPayload, Part, Save};
+use super::line_list::LineList;
+use crate::browser::time;
+use crate::labels;
+use crate::payload::diff::{Diff, LineDiff, Row, changed_part};
+use crate::payload::json;
+use crate::payload::lines::{Lines, UNWRAPPED};
 use crate::payload::{Format, visible};
 use crate::state::messages::MessageLog;
-use crate::{page, words};
 
-/// Milliseconds of an animation frame that are spent on a large payload.
+/// Milliseconds of an animation frame that a large payload can use.
 const STEP_MS: f64 = 8.0;
 
-/// Bytes of a payload that is drawn whole and not line by line.
+/// Size up to which a payload is drawn as a whole, in bytes.
 const WHOLE_BYTES_MAX: usize = 1 << 13;
 
-/// Lines of a payload that is drawn whole.
+/// Lines up to which a payload is drawn as a whole.
 const WHOLE_LINES_MAX: usize = 200;
 
-/// Bytes of two payloads whose differences are drawn whole.
+/// Total size up to which the differences of two payloads are drawn as a whole, in bytes.
 const WHOLE_DIFF_BYTES_MAX: usize = 1 << 15;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct PayloadViewProps {
     pub(super) message: Rc<Message>,
-    /// Has the messages that came before it.
+    /// Contains the messages before it.
     pub(super) log: Rc<MessageLog>,
 }
 
-/// How a payload is looked at.
+/// The view of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     As(Format),
@@ -59,7 +60,7 @@ impl Look {
     }
 }
 
-/// A message that is another one only if it is in another place: to compare megabytes takes long.
+/// A message that is compared by its address, because comparing megabytes takes long.
 #[derive(Clone)]
 struct ByPlace(Rc<Message>);
 
@@ -77,7 +78,7 @@ pub(super) fn PayloadView(props: &PayloadViewProps) -> Html {
         (Format::best(bytes), json::check_utf8(bytes).is_ok())
     });
     let (best, is_utf8) = *facts;
-    // What was chosen for a payload of one kind says nothing about one of another kind.
+    // A choice for one kind of payload does not apply to another kind.
     let chosen = use_state(|| None::<(Format, Look)>);
     let chosen_look = chosen.and_then(|(kind, look)| (kind == best).then_some(look));
     let look = chosen_look.unwrap_or(Look::As(best));
@@ -104,7 +105,7 @@ pub(super) fn PayloadView(props: &PayloadViewProps) -> Html {
     html! {
         <>
             <div class="payload-head">
-                <div class="segmented" role="group" aria-label={words::payload::LOOKS}>
+                <div class="segmented" role="group" aria-label={labels::payload::LOOKS}>
                     { for Look::ALL.map(button) }
                 </div>
                 <div class="payload-actions">
@@ -137,14 +138,14 @@ impl PartialEq for PayloadLinesProps {
     }
 }
 
-/// The lines of one payload, and for what they are.
+/// The lines of a payload, and the input that they were made from.
 struct Shown {
     of: PayloadLinesProps,
     columns: usize,
     lines: Lines,
 }
 
-/// A payload in one format: whole if it is small, else the lines in sight.
+/// A payload in one format: as a whole if it is small, otherwise the visible lines.
 #[component]
 fn PayloadLines(props: &PayloadLinesProps) -> Html {
     let PayloadLinesProps { message, format } = props;
@@ -173,14 +174,14 @@ fn PayloadLines(props: &PayloadLinesProps) -> Html {
         let Some(shown) = &mut *shown else {
             return Html::default();
         };
-        let until = page::now_ms() + STEP_MS;
-        if !shown.lines.advance(bytes, || page::now_ms() > until) {
+        let until = time::now_ms() + STEP_MS;
+        if !shown.lines.advance(bytes, || time::now_ms() > until) {
             redraw.ask();
         }
         is_small && shown.lines.len(bytes) <= WHOLE_LINES_MAX
     };
     if bytes.is_empty() {
-        return note(words::payload::EMPTY_PAYLOAD.to_owned());
+        return note(labels::payload::EMPTY_PAYLOAD.to_owned());
     }
     let (len, line_notes, problem) = {
         let shown = shown.borrow();
@@ -195,8 +196,8 @@ fn PayloadLines(props: &PayloadLinesProps) -> Html {
     };
     if let Some(problem) = problem {
         return note(match format {
-            Format::Json => words::payload::not_json(&problem, bytes),
-            Format::Text | Format::Hex | Format::Base64 => words::payload::not_text(&problem),
+            Format::Json => labels::payload::not_json(&problem, bytes),
+            Format::Text | Format::Hex | Format::Base64 => labels::payload::not_text(&problem),
         });
     }
     let line = {
@@ -212,7 +213,7 @@ fn PayloadLines(props: &PayloadLinesProps) -> Html {
         return html! {
             <>
                 { line_notes }
-                <pre {class} tabindex="0" aria-label={words::payload::PAYLOAD} data-testid="payload">{ text.join("\n") }</pre>
+                <pre {class} tabindex="0" aria-label={labels::payload::PAYLOAD} data-testid="payload">{ text.join("\n") }</pre>
             </>
         };
     }
@@ -220,7 +221,7 @@ fn PayloadLines(props: &PayloadLinesProps) -> Html {
     html! {
         <>
             { line_notes }
-            <LineList label={words::payload::PAYLOAD} testid="payload" {len} {line} {oncolumns} />
+            <LineList label={labels::payload::PAYLOAD} testid="payload" {len} {line} {oncolumns} />
         </>
     }
 }
@@ -247,14 +248,14 @@ fn note(text: String) -> Html {
     html! { <p class="empty" data-testid="payload">{ text }</p> }
 }
 
-/// What is to be said about the lines that are shown.
+/// A note about the shown lines.
 fn notes(lines: &Lines, bytes: &[u8]) -> Html {
     let words = if !lines.is_through() {
-        words::payload::reading(lines.done(bytes) * 100 / bytes.len().max(1))
+        labels::payload::reading(lines.done(bytes) * 100 / bytes.len().max(1))
     } else if lines.is_cut(bytes) {
-        words::payload::lines_left_out(lines.len(bytes), lines.done(bytes), bytes.len())
+        labels::payload::lines_left_out(lines.len(bytes), lines.done(bytes), bytes.len())
     } else if lines.values() > 1 {
-        words::payload::several_values(lines.values())
+        labels::payload::several_values(lines.values())
     } else {
         return Html::default();
     };
@@ -267,7 +268,7 @@ struct DiffViewProps {
     log: Rc<MessageLog>,
 }
 
-/// What has changed since an earlier message on the same topic.
+/// The differences from an earlier message on the same topic.
 #[component]
 fn DiffView(props: &DiffViewProps) -> Html {
     let message = &props.message;
@@ -277,32 +278,32 @@ fn DiffView(props: &DiffViewProps) -> Html {
         let newer = (*back > 1).then(|| {
             step(
                 &back,
-                words::payload::NEWER,
+                labels::payload::NEWER,
                 "diff-newer",
                 back.checked_sub(1),
             )
         });
         return html! {
-            <p class="empty" data-testid="diff">{ words::payload::NOTHING_EARLIER }{ " " }{ newer }</p>
+            <p class="empty" data-testid="diff">{ labels::payload::NOTHING_EARLIER }{ " " }{ newer }</p>
         };
     };
     let elapsed_ms = message.received_at.ms_since(earlier.received_at);
     html! {
         <>
             <div class="diff-head">
-                <time>{ page::time_of_day(earlier.received_at.as_ms()) }</time>
+                <time>{ time::time_of_day(earlier.received_at.as_ms()) }</time>
                 { " → " }
-                <time>{ page::time_of_day(message.received_at.as_ms()) }</time>
-                <span>{ words::payload::earlier_by(elapsed_ms) }</span>
-                { step(&back, words::payload::OLDER, "diff-older", Some(*back + 1)) }
-                { step(&back, words::payload::NEWER, "diff-newer", back.checked_sub(1).filter(|it| *it > 0)) }
+                <time>{ time::time_of_day(message.received_at.as_ms()) }</time>
+                <span>{ labels::payload::earlier_by(elapsed_ms) }</span>
+                { step(&back, labels::payload::OLDER, "diff-older", Some(*back + 1)) }
+                { step(&back, labels::payload::NEWER, "diff-newer", back.checked_sub(1).filter(|it| *it > 0)) }
             </div>
             <DiffLines before={earlier} after={Rc::clone(message)} is_previous={*back == 1} />
         </>
     }
 }
 
-/// A button that compares with another message; `None`: there is none.
+/// A button that compares with another message; `None`: there is no such message.
 fn step(
     back: &UseStateHandle<usize>,
     label: &'static str,
@@ -323,7 +324,7 @@ fn step(
     }
 }
 
-/// The message that came so many messages before this one on the same topic. What was found is kept.
+/// The message that many messages before this one on the same topic. The result is cached.
 #[hook]
 fn use_earlier(message: &Rc<Message>, back: usize, log: &MessageLog) -> Option<Rc<Message>> {
     type Found = (ByPlace, usize, Rc<Message>);
@@ -344,7 +345,7 @@ fn use_earlier(message: &Rc<Message>, back: usize, log: &MessageLog) -> Option<R
 struct DiffLinesProps {
     before: Rc<Message>,
     after: Rc<Message>,
-    /// Whether no message came in between.
+    /// Whether it is the message directly before.
     is_previous: bool,
 }
 
@@ -356,7 +357,7 @@ impl PartialEq for DiffLinesProps {
     }
 }
 
-/// Two payloads laid upon each other, compared step by step.
+/// The differences of two payloads, compared in steps.
 #[component]
 fn DiffLines(props: &DiffLinesProps) -> Html {
     type Compared = (ByPlace, ByPlace, Diff);
@@ -377,9 +378,9 @@ fn DiffLines(props: &DiffLinesProps) -> Html {
             let diff = Diff::new(&before.payload, &after.payload);
             *compared = Some((wanted.0, wanted.1, diff));
         }
-        let until = page::now_ms() + STEP_MS;
+        let until = time::now_ms() + STEP_MS;
         if let Some((_, _, diff)) = &mut *compared
-            && !diff.advance(&before.payload, &after.payload, || page::now_ms() > until)
+            && !diff.advance(&before.payload, &after.payload, || time::now_ms() > until)
         {
             redraw.ask();
         }
@@ -391,22 +392,24 @@ fn DiffLines(props: &DiffLinesProps) -> Html {
     let said = |words: &str| html! { <p class="empty" data-testid="diff">{ words }</p> };
     let diff = match diff.as_ref().map(|it| &it.2) {
         None => return Html::default(),
-        Some(Diff::Identical) if *is_previous => return said(words::payload::IDENTICAL),
-        Some(Diff::Identical) => return said(words::payload::IDENTICAL_TO_EARLIER),
+        Some(Diff::Identical) if *is_previous => return said(labels::payload::IDENTICAL),
+        Some(Diff::Identical) => return said(labels::payload::IDENTICAL_TO_EARLIER),
         Some(Diff::TooLarge(at)) => {
-            return said(&words::payload::too_large_to_compare(sizes.0, sizes.1, *at));
+            return said(&labels::payload::too_large_to_compare(
+                sizes.0, sizes.1, *at,
+            ));
         }
         Some(Diff::Lines(diff)) => diff,
     };
     if diff.rows().is_empty() {
         let percent = diff.percent(&before.payload, &after.payload);
-        return said(&words::payload::comparing(percent));
+        return said(&labels::payload::comparing(percent));
     }
     let summary = match diff.is_same_values() {
-        true => words::payload::SAME_VALUES.to_owned(),
-        false => words::payload::differences(diff.removed(), diff.added()),
+        true => labels::payload::SAME_VALUES.to_owned(),
+        false => labels::payload::differences(diff.removed(), diff.added()),
     };
-    let label = words::payload::DIFFERENCES;
+    let label = labels::payload::DIFFERENCES;
     let len = diff.rows().len();
     let list = if sizes.0.max(sizes.1) <= WHOLE_DIFF_BYTES_MAX && len <= WHOLE_LINES_MAX {
         html! {
@@ -430,7 +433,7 @@ fn DiffLines(props: &DiffLinesProps) -> Html {
             <p class="payload-note" data-testid="diff-summary">
                 { summary }
                 if diff.is_in_place() {
-                    { " " }{ words::payload::COMPARED_IN_PLACE }
+                    { " " }{ labels::payload::COMPARED_IN_PLACE }
                 }
             </p>
             { list }
@@ -447,7 +450,7 @@ fn diff_line(diff: &LineDiff, index: usize, before: &Message, after: &Message) -
         Row::Removed(_) => ("diff-removed", "−"),
         Row::Added(_) => ("diff-added", "+"),
         Row::LeftOut(lines) => {
-            let words = words::payload::unchanged(*lines);
+            let words = labels::payload::unchanged(*lines);
             return html! { <span class="diff-left-out">{ "⋯ " }{ words }</span> };
         }
     };

@@ -1,4 +1,4 @@
-//! How fast, how busy; and the load generator.
+//! Charts of throughput, latency and load, and the load generator.
 
 use std::rc::Rc;
 
@@ -8,30 +8,30 @@ use yew::prelude::*;
 
 use super::chart::{Chart, ChartData, SeriesSpec};
 use super::fields::{Check, Field, QosSelect};
-use crate::form::Form;
-use crate::load::{LoadGenerator, Progress};
-use crate::page;
-use crate::state::load::Plan;
+use crate::app::load_generator::{LoadGenerator, Progress};
+use crate::browser::form::Form;
+use crate::browser::time;
+use crate::labels;
+use crate::state::load_run::Plan;
 use crate::state::samples::{Sample, Samples};
-use crate::words;
 
-/// Greatest rate that can be asked for, in messages a second.
+/// Greatest rate, in messages per second.
 const RATE_MAX: u32 = 100_000;
 
-/// Longest payload that can be asked for, in bytes.
+/// Greatest size of a payload, in bytes.
 const PAYLOAD_MAX: usize = 1 << 20;
 
-/// How often the load generator's figures are drawn.
+/// Interval at which the load generator's figures are drawn.
 const PROGRESS_MS: u32 = 250;
 
-/// The unit of latencies, of which a few may be a hundred times the others.
+/// The unit of latencies. Their axis is logarithmic, because a few can be a hundred times the others.
 const MS: &str = "ms";
 
 #[derive(PartialEq, Properties)]
 pub(super) struct PerformanceProps {
     pub(super) samples: Rc<Samples>,
     pub(super) load: LoadGenerator,
-    /// What the broker has dropped for other clients.
+    /// Messages that the broker has dropped for other clients.
     pub(super) dropped: u64,
 }
 
@@ -94,7 +94,7 @@ struct LoadPanelProps {
 
 #[component]
 fn LoadPanel(props: &LoadPanelProps) -> Html {
-    page::use_now(PROGRESS_MS);
+    time::use_now(PROGRESS_MS);
     let progress = props.load.progress();
     let is_running = progress.as_ref().is_some_and(|it| it.is_running);
     let with = (props.load.clone(), props.dropped);
@@ -180,7 +180,7 @@ fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
         is_running,
         seconds,
         totals,
-        on_their_way,
+        in_transit,
         dropped_before,
     }) = progress
     else {
@@ -191,8 +191,8 @@ fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
         };
     };
     let dropped = dropped.saturating_sub(*dropped_before);
-    let count = words::count;
-    // A word for style sheets and tests, the name, the value, and whether it is bad news. Nothing acknowledges QoS 0.
+    let count = labels::count;
+    // A word for style sheets and tests, the name, the value, and whether it is bad. QoS 0 has no acknowledgements.
     let acknowledged = (plan.qos != QoS::AtMostOnce).then(|| {
         (
             "acknowledged",
@@ -209,7 +209,7 @@ fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
             (
                 "on their way",
                 "In transit",
-                count(*on_their_way as u64),
+                count(*in_transit as u64),
                 false,
             ),
             ("failed", "Failed", count(totals.failed), totals.failed > 0),
@@ -255,7 +255,7 @@ fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
 }
 
 impl Form {
-    /// What the load generator is to do.
+    /// The load generator's plan.
     fn plan(&self) -> Plan {
         let default = Plan::default();
         let rate = self.number("load-rate").or(default.rate);

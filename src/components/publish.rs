@@ -1,33 +1,28 @@
-//! The form that publishes.
+//! The panel that publishes: the form, and the messages that were sent last.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use tabmq_worker::api::{MessageProperties, Publication};
-use tabmq_worker::hooks::{PublishHandle, use_bus_status, use_publish, use_role};
-use tabmq_worker::{BusStatus, RequestError};
-use web_sys::HtmlFormElement;
-use yew::platform::spawn_local;
+use tabmq_worker::BusStatus;
+use tabmq_worker::hooks::{use_bus_status, use_publish, use_role};
 use yew::prelude::*;
 
-use super::fields::{Check, Field, QosSelect};
-use crate::form::Form;
-use crate::payload::{Format, Readable};
-use crate::{link, page, words};
+use super::message_form::{MessageForm, TypedMessage};
+use crate::browser::focus;
+use crate::labels;
+use crate::payload::Preview;
+use crate::state::share_url;
 
-/// Messages that can be sent again with a click.
+/// Messages in the history.
 const HISTORY_MAX: usize = 20;
-
-/// Greatest rate at which the form repeats itself; the load generator goes faster.
-const RATE_MAX: u32 = 50;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct PublishProps {
-    /// Whether it lies over the page, where that is too narrow for columns.
+    /// Whether it lies over the page, which is too narrow for columns.
     pub(super) is_sheet: bool,
-    /// The message that the link has brought.
-    pub(super) draft: Option<link::Draft>,
-    /// The sheet is wanted no longer.
+    /// The message from the URL.
+    pub(super) draft: Option<share_url::Draft>,
+    /// Called to close the sheet.
     pub(super) onclose: Callback<()>,
 }
 
@@ -38,24 +33,27 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
     let publish = use_publish();
     let role = use_role();
     let history = use_reducer(History::default);
-    // Another draft is another form, with other values in its fields.
+    // Another draft is another form, because fields keep their own text.
     let draft = use_state(|| {
-        let of_link = props.draft.as_ref().and_then(Sent::of_link);
-        (0_u32, Rc::new(of_link.unwrap_or_else(Sent::first)))
+        let of_share_url = props.draft.as_ref().and_then(TypedMessage::of_share_url);
+        (
+            0_u32,
+            Rc::new(of_share_url.unwrap_or_else(TypedMessage::first)),
+        )
     });
-    let result = words::publish_result(publish.status(), role);
+    let result = labels::publish_result(publish.status(), role);
     let acknowledged = publish.status().acknowledged;
-    let on_sent = use_callback(history.dispatcher(), |sent: Sent, history| {
+    let on_sent = use_callback(history.dispatcher(), |sent: TypedMessage, history| {
         history.dispatch(sent)
     });
-    let again = |sent: &Rc<Sent>| {
+    let again = |sent: &Rc<TypedMessage>| {
         let (draft, sent) = (draft.clone(), Rc::clone(sent));
         move |_: MouseEvent| draft.set((draft.0 + 1, Rc::clone(&sent)))
     };
     let panel = use_node_ref();
     use_effect_with((props.is_sheet, panel.clone()), |(is_sheet, panel)| {
         if *is_sheet {
-            page::focus(panel);
+            focus::focus(panel);
         }
     });
     let is_sheet = props.is_sheet;
@@ -87,26 +85,26 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
                         onclick={props.onclose.reform(|_: MouseEvent| ())}
                         data-testid="publish-close"
                     >
-                        { words::publish::CLOSE }
+                        { labels::publish::CLOSE }
                     </button>
                 }
             </div>
-            <Draft key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {result} {acknowledged} />
+            <MessageForm key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {result} {acknowledged} />
             if !history.0.is_empty() {
                 <details>
-                    <summary data-testid="publish-sent">{ words::publish::history(history.0.len()) }</summary>
+                    <summary data-testid="publish-sent">{ labels::publish::history(history.0.len()) }</summary>
                     <ul class="history" data-testid="publish-history">
                         { for history.0.iter().map(|sent| html! {
                             <li>
                                 <button
                                     type="button"
                                     class="history-entry"
-                                    title={words::publish::AGAIN}
+                                    title={labels::publish::AGAIN}
                                     onclick={again(sent)}
                                     data-testid="publish-again"
                                 >
                                     <code>{ &sent.publication.topic }</code>
-                                    <span>{ Readable::of(&sent.publication.payload).text.chars().take(80).collect::<String>() }</span>
+                                    <span>{ Preview::of(&sent.publication.payload).text.chars().take(80).collect::<String>() }</span>
                                 </button>
                             </li>
                         }) }
@@ -117,14 +115,14 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
     }
 }
 
-/// The messages that were sent last, each of them once.
+/// The last sent messages, each once.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct History(VecDeque<Rc<Sent>>);
+struct History(VecDeque<Rc<TypedMessage>>);
 
 impl Reducible for History {
-    type Action = Sent;
+    type Action = TypedMessage;
 
-    fn reduce(self: Rc<Self>, sent: Sent) -> Rc<Self> {
+    fn reduce(self: Rc<Self>, sent: TypedMessage) -> Rc<Self> {
         let mut kept = self.0.clone();
         kept.retain(|it| **it != sent);
         kept.truncate(HISTORY_MAX - 1);
@@ -133,396 +131,12 @@ impl Reducible for History {
     }
 }
 
-/// A message as it was typed.
-#[derive(Clone, Debug, PartialEq)]
-struct Sent {
-    publication: Publication,
-    format: Format,
-}
-
-impl Sent {
-    /// What a link has brought; `None`: its payload is not of its format.
-    fn of_link(draft: &link::Draft) -> Option<Self> {
-        Some(Self {
-            publication: Publication {
-                topic: draft.topic.clone(),
-                payload: draft.format.parse(&draft.payload).ok()?,
-                qos: draft.qos,
-                retain: draft.retain,
-                ..Publication::default()
-            },
-            format: draft.format,
-        })
-    }
-
-    /// What a newcomer finds in the form.
-    fn first() -> Self {
-        Self {
-            publication: Publication {
-                topic: "hello".to_owned(),
-                payload: b"Hello, tabs!".to_vec(),
-                ..Publication::default()
-            },
-            format: Format::Text,
-        }
-    }
-}
-
-#[derive(PartialEq, Properties)]
-struct DraftProps {
-    publish: PublishHandle,
-    sent: Rc<Sent>,
-    on_sent: Callback<Sent>,
-    result: String,
-    acknowledged: u64,
-}
-
-/// The fields of one message.
-#[component]
-fn Draft(props: &DraftProps) -> Html {
-    let Sent {
-        publication,
-        format,
-    } = &*props.sent;
-    let form = use_node_ref();
-    let problem = use_state(|| None::<String>);
-    let repeated = use_state(|| None::<(Rc<Publication>, u32)>);
-    let on_submit = {
-        let (publish, on_sent) = (props.publish.clone(), props.on_sent.clone());
-        let (problem, repeated) = (problem.clone(), repeated.clone());
-        Callback::from(move |event: SubmitEvent| {
-            event.prevent_default();
-            let form = event.target_dyn_into::<HtmlFormElement>();
-            let Some(form) = form.and_then(|form| Form::of(&form)) else {
-                return;
-            };
-            let format = form.payload_format();
-            match form.publication() {
-                Ok(publication) => {
-                    problem.set(None);
-                    let request = publish.publish_with_options(publication.clone());
-                    if form.is_on("repeat") {
-                        let rate = form.repeat_rate().clamp(1, RATE_MAX);
-                        repeated.set(Some((Rc::new(publication.clone()), rate)));
-                    }
-                    let on_sent = on_sent.clone();
-                    // The status tells how it ends. What no broker has seen was not sent.
-                    spawn_local(async move {
-                        if !matches!(request.await, Err(RequestError::Problem(_))) {
-                            on_sent.emit(Sent {
-                                publication,
-                                format,
-                            });
-                        }
-                    });
-                }
-                Err(why) => problem.set(Some(why)),
-            }
-        })
-    };
-    let on_key = use_callback(form.clone(), |event: KeyboardEvent, form| {
-        if event.key() == "Enter" && (event.ctrl_key() || event.meta_key()) {
-            event.prevent_default();
-            if let Some(form) = form.cast::<HtmlFormElement>() {
-                // Not `submit`, which would skip the check of the fields. A form can always be asked.
-                let _ = form.request_submit();
-            }
-        }
-    });
-    use_repeat(&props.publish, repeated.as_ref());
-    let stop = use_callback(repeated.setter(), |_: MouseEvent, repeated| {
-        repeated.set(None)
-    });
-    let typed = format.typed(&publication.payload).unwrap_or_default();
-    // What is folded away and sent all the same is told on the fold.
-    let folded = use_state_eq(|| Folded::of(publication));
-    let count = use_callback((form.clone(), folded.setter()), |(), (form, folded)| {
-        let form = form.cast::<HtmlFormElement>();
-        if let Some(form) = form.and_then(|form| Form::of(&form)) {
-            folded.set(Folded {
-                properties: form.properties_count(),
-                repeats: form.is_on("repeat"),
-            });
-        }
-    });
-    html! {
-        <form ref={form} onsubmit={on_submit} onkeydown={on_key} oninput={count.reform(|_: InputEvent| ())}>
-            <Field label="Topic">
-                <input
-                    name="topic"
-                    class="mono"
-                    ~defaultValue={publication.topic.clone()}
-                    required=true
-                    autocomplete="off"
-                    autocapitalize="none"
-                    spellcheck="false"
-                    data-testid="publish-topic"
-                />
-            </Field>
-            <Field label="Payload">
-                <textarea
-                    name="payload"
-                    rows="3"
-                    defaultvalue={typed}
-                    spellcheck="false"
-                    aria-invalid={problem.is_some().to_string()}
-                    data-testid="publish-payload"
-                />
-            </Field>
-            <div class="publish-row">
-                <FormatSelect selected={*format} />
-                <QosSelect name="qos" testid="publish-qos" selected={publication.qos} />
-                <Check name="retain" label="Retain" testid="publish-retain" checked={publication.retain} />
-            </div>
-            <div class="publish-row">
-                <p
-                    class={classes!("publish-result", problem.is_some().then_some("problem"))}
-                    role="status"
-                    data-testid="publish-result"
-                    data-acknowledged={props.acknowledged.to_string()}
-                >
-                    { problem.as_ref().unwrap_or(&props.result) }
-                </p>
-                if repeated.is_some() {
-                    <button type="button" onclick={stop} data-testid="publish-stop">{ words::publish::STOP }</button>
-                }
-                <button
-                    type="submit"
-                    class="primary"
-                    title="Ctrl+Enter"
-                    aria-keyshortcuts="Control+Enter"
-                    data-testid="publish-send"
-                >
-                    { words::publish::PUBLISH }
-                </button>
-            </div>
-            <details>
-                <summary data-testid="publish-properties">{ words::publish::properties(folded.properties) }</summary>
-                <Properties properties={publication.properties.clone()} onrows={count} />
-            </details>
-            <details>
-                <summary>{ words::publish::repeat(folded.repeats) }</summary>
-                <div class="fields">
-                    <Check name="repeat" label={words::publish::REPEAT} testid="publish-repeat" />
-                    <Field label={words::publish::RATE} hint={words::publish::rate_hint(RATE_MAX)}>
-                        <input
-                            type="number"
-                            name="repeat-rate"
-                            ~defaultValue={"1"}
-                            min="1"
-                            max={RATE_MAX.to_string()}
-                            required=true
-                            data-testid="publish-rate"
-                        />
-                    </Field>
-                </div>
-            </details>
-        </form>
-    }
-}
-
-/// What is sent with a message though its field may be out of sight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Folded {
-    /// Properties that are filled in.
-    properties: usize,
-    repeats: bool,
-}
-
-impl Folded {
-    fn of(publication: &Publication) -> Self {
-        let MessageProperties {
-            payload_is_utf8,
-            message_expiry_interval,
-            content_type,
-            response_topic,
-            correlation_data,
-            user_properties,
-        } = &publication.properties;
-        let single = [
-            payload_is_utf8.is_some(),
-            message_expiry_interval.is_some(),
-            content_type.is_some(),
-            response_topic.is_some(),
-            correlation_data.is_some(),
-        ];
-        Self {
-            properties: single.into_iter().filter(|it| *it).count() + user_properties.len(),
-            repeats: false,
-        }
-    }
-}
-
-/// Publishes the message at its rate, as long as there is one.
-#[hook]
-fn use_repeat(publish: &PublishHandle, repeated: Option<&(Rc<Publication>, u32)>) {
-    let latest = use_mut_ref(|| publish.clone());
-    *latest.borrow_mut() = publish.clone();
-    let interval_ms = repeated.map(|(_, rate)| 1_000 / (*rate).max(1));
-    let publication = repeated.map(|(publication, _)| Rc::clone(publication));
-    page::use_interval(interval_ms, move || {
-        if let Some(publication) = &publication {
-            drop(
-                latest
-                    .borrow()
-                    .publish_with_options((**publication).clone()),
-            );
-        }
-    });
-}
-
-#[derive(PartialEq, Properties)]
-struct FormatSelectProps {
-    selected: Format,
-}
-
-#[component]
-fn FormatSelect(props: &FormatSelectProps) -> Html {
-    html! {
-        <Field label={words::publish::FORMAT}>
-            <select name="payload-format" data-testid="publish-format">
-                { for Format::ALL.map(|format| html! {
-                    <option value={format.name()} selected={format == props.selected}>{ format.name() }</option>
-                }) }
-            </select>
-        </Field>
-    }
-}
-
-#[derive(PartialEq, Properties)]
-struct PropertiesProps {
-    properties: MessageProperties,
-    /// A row was added or removed.
-    onrows: Callback<()>,
-}
-
-/// The properties that travel with a message.
-#[component]
-fn Properties(props: &PropertiesProps) -> Html {
-    let MessageProperties {
-        payload_is_utf8,
-        message_expiry_interval,
-        content_type,
-        response_topic,
-        correlation_data,
-        user_properties,
-    } = &props.properties;
-    // Each row has a number of its own, so that removing one leaves what was typed into the others.
-    let rows = use_state(|| {
-        let given = user_properties.iter().cloned();
-        let given = given.chain(user_properties.is_empty().then(Default::default));
-        (0_u32..)
-            .zip(given)
-            .collect::<Vec<(u32, (String, String))>>()
-    });
-    {
-        let onrows = props.onrows.clone();
-        use_effect_with(rows.clone(), move |_| onrows.emit(()));
-    }
-    let add = use_callback(rows.clone(), |_: MouseEvent, rows| {
-        let next = rows
-            .iter()
-            .map(|row| row.0)
-            .max()
-            .map_or(0, |last| last + 1);
-        rows.set(
-            rows.iter()
-                .cloned()
-                .chain([(next, Default::default())])
-                .collect(),
-        );
-    });
-    let user_property = |row: &(u32, (String, String))| {
-        let (number, (name, value)) = row.clone();
-        let remove = {
-            let rows = rows.clone();
-            move |_: MouseEvent| rows.set(rows.iter().filter(|r| r.0 != number).cloned().collect())
-        };
-        html! {
-            <div class="user-property" key={number}>
-                <input
-                    name="user-property-name"
-                    aria-label={words::publish::NAME}
-                    placeholder={words::publish::NAME}
-                    ~defaultValue={name}
-                    autocomplete="off"
-                />
-                <input
-                    name="user-property-value"
-                    aria-label={words::publish::VALUE}
-                    placeholder={words::publish::VALUE}
-                    ~defaultValue={value}
-                    autocomplete="off"
-                />
-                <button type="button" class="quiet" onclick={remove} aria-label={words::publish::REMOVE_USER_PROPERTY}>
-                    { "×" }
-                </button>
-            </div>
-        }
-    };
-    let correlation = correlation_data
-        .as_ref()
-        .and_then(|data| Format::Hex.typed(data));
-    html! {
-        <div class="fields">
-            <Field label={words::publish::CONTENT_TYPE}>
-                <input
-                    name="content-type"
-                    ~defaultValue={content_type.clone().unwrap_or_default()}
-                    placeholder="application/json"
-                    autocomplete="off"
-                />
-            </Field>
-            <Field label={words::publish::EXPIRY}>
-                <input
-                    type="number"
-                    name="message-expiry-interval"
-                    ~defaultValue={message_expiry_interval.map(|it| it.to_string()).unwrap_or_default()}
-                    min="0"
-                    max="4294967295"
-                />
-            </Field>
-            <Field label={words::publish::RESPONSE_TOPIC}>
-                <input
-                    name="response-topic"
-                    class="mono"
-                    ~defaultValue={response_topic.clone().unwrap_or_default()}
-                    autocomplete="off"
-                    autocapitalize="none"
-                    spellcheck="false"
-                />
-            </Field>
-            <Field label={words::publish::CORRELATION_DATA}>
-                <input
-                    name="correlation-data"
-                    class="mono"
-                    ~defaultValue={correlation.unwrap_or_default()}
-                    pattern="([0-9A-Fa-f]{2}\\s*)*"
-                    title={words::publish::CORRELATION_DATA_FORMAT}
-                    autocomplete="off"
-                    autocapitalize="none"
-                    spellcheck="false"
-                />
-            </Field>
-            <Check name="payload-is-utf8" label={words::publish::IS_UTF8} checked={*payload_is_utf8 == Some(true)} />
-            <fieldset class="field-wide">
-                <legend class="field-label">{ words::publish::USER_PROPERTIES }</legend>
-                // An element of their own: beside others that have no key, all rows would be made anew for one that is added.
-                <div class="user-properties">{ for rows.iter().map(user_property) }</div>
-                <button type="button" class="quiet" onclick={add} data-testid="add-user-property">
-                    { words::publish::ADD_USER_PROPERTY }
-                </button>
-            </fieldset>
-        </div>
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sent(topic: &str) -> Sent {
-        let mut sent = Sent::first();
+    fn sent(topic: &str) -> TypedMessage {
+        let mut sent = TypedMessage::first();
         sent.publication.topic = topic.to_owned();
         sent
     }
@@ -539,20 +153,5 @@ mod tests {
         assert_eq!(topics, ["a", "b"]);
         let many = (0..HISTORY_MAX * 2).map(|number| sent(&number.to_string()));
         assert_eq!(many.fold(history, History::reduce).0.len(), HISTORY_MAX);
-    }
-
-    #[test]
-    fn every_property_that_is_sent_counts() {
-        assert_eq!(Folded::of(&Publication::default()).properties, 0);
-        let publication = Publication {
-            properties: MessageProperties {
-                payload_is_utf8: Some(true),
-                message_expiry_interval: Some(0),
-                user_properties: vec![("a".to_owned(), String::new()); 2],
-                ..MessageProperties::default()
-            },
-            ..Publication::default()
-        };
-        assert_eq!(Folded::of(&publication).properties, 4);
     }
 }

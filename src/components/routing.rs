@@ -1,4 +1,4 @@
-//! The broker's table: who is subscribed to what, and who would receive a message.
+//! The broker's sessions with their subscriptions, and the receivers of a message.
 
 use tabmq_worker::TabId;
 use tabmq_worker::api::{Answer, Granted, Question, Receiver, SessionInfo};
@@ -7,13 +7,14 @@ use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
 use super::fields::Field;
+use crate::app::remote_commands;
+use crate::labels;
 use crate::state::Action;
-use crate::{orders, words};
 
-/// How often the broker is asked again.
+/// Interval between questions to the broker.
 const INTERVAL_MS: u32 = 1_000;
 
-/// Sessions that are drawn.
+/// Most sessions that are drawn.
 const SESSIONS_MAX: u32 = 500;
 
 #[derive(PartialEq, Properties)]
@@ -40,7 +41,7 @@ fn Receivers(props: &RoutingProps) -> Html {
         let input: HtmlInputElement = event.target_unchecked_into();
         Action::AskReceivers(input.value())
     });
-    let problem = words::topic_problem(topic);
+    let problem = labels::topic_problem(topic);
     let is_topic = !topic.is_empty() && problem.is_none();
     let question = is_topic.then(|| Question::Receivers {
         topic: topic.clone(),
@@ -66,7 +67,7 @@ fn Receivers(props: &RoutingProps) -> Html {
             { match answer.as_ref().map(|answer| answer.as_deref()) {
                 _ if problem.is_some() => html! { <p class="empty problem" data-testid="receivers-none">{ problem }</p> },
                 None if topic.is_empty() => html! { <p class="empty">{ "Enter a topic." }</p> },
-                None => html! { <p class="empty">{ words::LOADING }</p> },
+                None => html! { <p class="empty">{ labels::LOADING }</p> },
                 Some(Err(why)) => html! { <p class="empty" data-testid="receivers-none">{ why.to_string() }</p> },
                 Some(Ok(Answer::Receivers { receivers, left_out })) => receivers_table(receivers, *left_out),
                 Some(Ok(_)) => html! {},
@@ -89,7 +90,7 @@ fn receivers_table(receivers: &[Receiver], left_out: u32) -> Html {
             <tr data-testid="receiver" data-client={it.client_id.clone()}>
                 <td><code>{ &it.client_id }</code></td>
                 <td>{ tab(it.tab) }</td>
-                <td><code>{ words::visible(&it.subscription.topic_filter).into_owned() }</code></td>
+                <td><code>{ labels::visible(&it.subscription.topic_filter).into_owned() }</code></td>
                 <td>{ for facts.iter().map(|fact| html! { <span class="badge">{ fact }</span> }) }</td>
             </tr>
         }
@@ -127,11 +128,11 @@ fn Sessions() -> Html {
             <div class="panel-head">
                 <h2 id="sessions-title">{ "Broker sessions" }</h2>
                 if let Some(Ok(Answer::Sessions { sessions, left_out })) = answer.as_ref().map(|answer| answer.as_deref()) {
-                    <span class="panel-count">{ words::count(sessions.len() as u64 + u64::from(*left_out)) }</span>
+                    <span class="panel-count">{ labels::count(sessions.len() as u64 + u64::from(*left_out)) }</span>
                 }
             </div>
             { match answer.as_ref().map(|answer| answer.as_deref()) {
-                None => html! { <p class="empty">{ words::LOADING }</p> },
+                None => html! { <p class="empty">{ labels::LOADING }</p> },
                 Some(Err(why)) => html! { <p class="empty">{ why.to_string() }</p> },
                 Some(Ok(Answer::Sessions { sessions, left_out })) => sessions_table(sessions, *left_out),
                 Some(Ok(_)) => html! {},
@@ -143,11 +144,11 @@ fn Sessions() -> Html {
 fn sessions_table(sessions: &[SessionInfo], left_out: u32) -> Html {
     let row = |it: &SessionInfo| {
         let filters = it.subscriptions.iter();
-        let filters = filters.filter(|it| !orders::is_own(&it.topic_filter));
+        let filters = filters.filter(|it| !remote_commands::is_own(&it.topic_filter));
         let filters = filters.map(|subscription| {
             html! {
                 <li>
-                    <code>{ words::visible(&subscription.topic_filter).into_owned() }</code>
+                    <code>{ labels::visible(&subscription.topic_filter).into_owned() }</code>
                     { for facts(subscription).iter().map(|fact| html! { <span class="badge">{ fact }</span> }) }
                 </li>
             }
@@ -157,9 +158,9 @@ fn sessions_table(sessions: &[SessionInfo], left_out: u32) -> Html {
                 <td><code>{ &it.client_id }</code></td>
                 <td>{ tab(it.tab) }</td>
                 <td><ul class="filters">{ for filters }</ul></td>
-                <td class="number">{ words::count(it.queued.into()) }</td>
-                <td class="number">{ words::count(it.in_flight.into()) }</td>
-                <td>{ words::expiry(it.session_expiry_interval) }</td>
+                <td class="number">{ labels::count(it.queued.into()) }</td>
+                <td class="number">{ labels::count(it.in_flight.into()) }</td>
+                <td>{ labels::expiry(it.session_expiry_interval) }</td>
             </tr>
         }
     };
@@ -185,9 +186,9 @@ fn sessions_table(sessions: &[SessionInfo], left_out: u32) -> Html {
     }
 }
 
-/// How it is subscribed to.
+/// The options of a subscription.
 fn facts(subscription: &Granted) -> Vec<String> {
-    let qos = words::qos_level(subscription.qos);
+    let qos = labels::qos_level(subscription.qos);
     let mut facts = vec![format!("QoS {qos}")];
     facts.extend(subscription.no_local.then(|| "No Local".to_owned()));
     let as_published = subscription.retain_as_published;
@@ -207,7 +208,7 @@ fn more(left_out: u32) -> Html {
     match left_out {
         0 => html! {},
         left_out => {
-            html! { <p class="older">{ format!("{} more not shown.", words::count(left_out.into())) }</p> }
+            html! { <p class="older">{ format!("{} more not shown.", labels::count(left_out.into())) }</p> }
         }
     }
 }

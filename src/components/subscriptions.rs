@@ -1,4 +1,4 @@
-//! What the client is subscribed to.
+//! The client's subscriptions.
 
 use std::rc::Rc;
 
@@ -10,17 +10,17 @@ use yew::platform::spawn_local;
 use yew::prelude::*;
 
 use super::fields::{Check, Field, QosSelect};
-use crate::form::Form;
+use crate::browser::form::Form;
+use crate::labels;
 use crate::state::Action;
-use crate::state::subscriptions::{Subscriptions, Wanted};
-use crate::words;
+use crate::state::subscriptions::{Subscriptions, WantedSubscription};
 
-/// The most, so that every message arrives with the QoS it was published with.
+/// The maximum, so that every message arrives with the QoS of its publication.
 const QOS: QoS = QoS::ExactlyOnce;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct SubscriptionListProps {
-    /// Another view is shown; what is subscribed to stays so.
+    /// Whether another view is shown. The subscriptions stay.
     pub(super) is_hidden: bool,
     pub(super) subscriptions: Rc<Subscriptions>,
     pub(super) dispatch: Callback<Action>,
@@ -36,7 +36,7 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
             element.reset();
         }
     });
-    // What is folded away and sent all the same is told on the fold.
+    // The summary names folded fields that are sent.
     let form = use_node_ref();
     let options = use_state_eq(|| (QOS, 0));
     let count = use_callback(
@@ -58,15 +58,15 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
         <section class="panel panel-subscriptions" aria-labelledby="subscriptions-title" hidden={props.is_hidden} inert={is_offline}>
             <div class="panel-head">
                 <h2 id="subscriptions-title">{ "Subscriptions" }</h2>
-                <span class="panel-count">{ words::count(props.subscriptions.iter().count() as u64) }</span>
+                <span class="panel-count">{ labels::count(props.subscriptions.iter().count() as u64) }</span>
             </div>
             <form ref={form} onsubmit={subscribe} onchange={count} onreset={forget}>
                 <div class="subscribe-row">
-                    <Field label={words::subscriptions::FILTER} is_label_unseen=true>
+                    <Field label={labels::subscriptions::FILTER} is_label_unseen=true>
                         <input
                             name="topic-filter"
                             class="mono"
-                            placeholder={words::subscriptions::FILTER_EXAMPLE}
+                            placeholder={labels::subscriptions::FILTER_EXAMPLE}
                             required=true
                             autocomplete="off"
                             autocapitalize="none"
@@ -74,30 +74,30 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
                             data-testid="subscribe-filter"
                         />
                     </Field>
-                    <button type="submit" data-testid="subscribe-add">{ words::subscriptions::SUBSCRIBE }</button>
+                    <button type="submit" data-testid="subscribe-add">{ labels::subscriptions::SUBSCRIBE }</button>
                 </div>
                 <details>
-                    <summary data-testid="subscribe-options">{ words::subscriptions::options(options.0, options.1) }</summary>
+                    <summary data-testid="subscribe-options">{ labels::subscriptions::options(options.0, options.1) }</summary>
                     <div class="fields">
                         <QosSelect name="qos" selected={QOS} testid="subscribe-qos" />
                         <Check name="no-local" label="No Local" testid="subscribe-no-local" />
                         <Check name="retain-as-published" label="Retain As Published" checked=true />
                         <Field label="Retain Handling" wide=true>
                             <select name="retain-handling">
-                                // Options are inserted last first, and the browser selects the first it sees.
-                                <option value="0" selected=true>{ words::subscriptions::RETAIN_HANDLING[0] }</option>
-                                <option value="1">{ words::subscriptions::RETAIN_HANDLING[1] }</option>
-                                <option value="2">{ words::subscriptions::RETAIN_HANDLING[2] }</option>
+                                // Yew inserts the last option first, and the browser selects the first one inserted.
+                                <option value="0" selected=true>{ labels::subscriptions::RETAIN_HANDLING[0] }</option>
+                                <option value="1">{ labels::subscriptions::RETAIN_HANDLING[1] }</option>
+                                <option value="2">{ labels::subscriptions::RETAIN_HANDLING[2] }</option>
                             </select>
                         </Field>
-                        <Field label={words::subscriptions::IDENTIFIER} wide=true>
+                        <Field label={labels::subscriptions::IDENTIFIER} wide=true>
                             <input type="number" name="identifier" min="1" max="268435455" />
                         </Field>
                     </div>
                 </details>
             </form>
             if props.subscriptions.is_empty() {
-                <p class="empty">{ words::subscriptions::NONE }</p>
+                <p class="empty">{ labels::subscriptions::NONE }</p>
             }
             <ul class="subscriptions">
                 { for props.subscriptions.iter().map(|wanted| html! {
@@ -114,14 +114,14 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
 
 #[derive(PartialEq, Properties)]
 struct RowProps {
-    wanted: Wanted,
+    wanted: WantedSubscription,
     dispatch: Callback<Action>,
 }
 
-/// One subscription: it is subscribed to as long as its row is there.
+/// One subscription, which lasts while its row is mounted.
 #[component]
 fn Row(props: &RowProps) -> Html {
-    let Wanted {
+    let WantedSubscription {
         subscription,
         colour,
         renewals,
@@ -132,7 +132,7 @@ fn Row(props: &RowProps) -> Html {
         retain_as_published: subscription.retain_as_published,
         retain_handling: subscription.retain_handling,
         identifier: subscription.identifier,
-        // The messages are in the log of all.
+        // The log receives the messages by itself.
         buffer: 0,
     };
     let topic_filter = &subscription.topic_filter;
@@ -148,7 +148,7 @@ fn Row(props: &RowProps) -> Html {
     let granted = match messages.status() {
         SubscriptionStatus::Suspended => "suspended".to_owned(),
         SubscriptionStatus::Requested => "requested".to_owned(),
-        SubscriptionStatus::Granted(qos) => words::qos_level(*qos).to_string(),
+        SubscriptionStatus::Granted(qos) => labels::qos_level(*qos).to_string(),
         SubscriptionStatus::Refused(_) => "refused".to_owned(),
     };
     let remove = {
@@ -175,21 +175,21 @@ fn Row(props: &RowProps) -> Html {
         >
             <span class={format!("swatch colour-{}", colour.0)} />
             <code class="subscription-filter">{ topic_filter }</code>
-            <span class="subscription-count" title={words::subscriptions::COUNT}>
-                { words::count(messages.received()) }
+            <span class="subscription-count" title={labels::subscriptions::COUNT}>
+                { labels::count(messages.received()) }
             </span>
             <button
                 type="button"
                 class="quiet"
                 onclick={remove}
-                aria-label={words::subscriptions::unsubscribe(topic_filter)}
-                title={words::subscriptions::UNSUBSCRIBE}
+                aria-label={labels::subscriptions::unsubscribe(topic_filter)}
+                title={labels::subscriptions::UNSUBSCRIBE}
                 data-testid="subscription-remove"
             >
                 { "×" }
             </button>
             <span class="subscription-grant">
-                <span>{ words::grant_of(subscription, messages.status()) }</span>
+                <span>{ labels::grant_of(subscription, messages.status()) }</span>
                 { for badges(subscription).iter().map(|badge| html! {
                     <span class="badge">{ badge }</span>
                 }) }
@@ -198,7 +198,7 @@ fn Row(props: &RowProps) -> Html {
     }
 }
 
-/// How many options differ from what the form begins with.
+/// Number of options that differ from the form's defaults.
 fn chosen_options(subscription: &Subscription) -> usize {
     let as_begun = Subscription {
         retain_as_published: !subscription.retain_as_published,
@@ -222,7 +222,7 @@ fn badges(subscription: &Subscription) -> Vec<String> {
         RetainHandling::DoNotSend => badges.push("Retain Handling 2".to_owned()),
     }
     if let Some(identifier) = subscription.identifier {
-        badges.push(words::subscriptions::identifier(identifier));
+        badges.push(labels::subscriptions::identifier(identifier));
     }
     badges
 }

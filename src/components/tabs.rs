@@ -7,27 +7,28 @@ use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
 use super::alerts::Offline;
-use super::trial::Trial;
-use crate::form::Form;
-use crate::link::Link;
+use super::fault_panel::FaultPanel;
+use crate::browser::form::Form;
+use crate::browser::{address, time};
+use crate::labels;
 use crate::state::Action;
-use crate::{page, words};
+use crate::state::share_url::ShareUrl;
 
 /// Tabs that can be opened at once.
 const TABS_MAX: u32 = 50;
 
-/// How long opened tabs may take to join, in milliseconds, before it is told that fewer came.
+/// How long opened tabs can take to join before a note says that some are missing, in milliseconds.
 const JOIN_MS: u32 = 8_000;
 
-/// Ages are in seconds at first.
+/// Interval at which ages are drawn, because ages begin in seconds.
 const AGE_INTERVAL_MS: u32 = 1_000;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct TabsProps {
-    /// Settings of the next tab.
-    pub(super) link: Link,
+    /// The settings of a new tab.
+    pub(super) share_url: ShareUrl,
     pub(super) bus: BusStatus,
-    /// Whether this tab's worker does nothing for a while.
+    /// Whether this tab's worker is frozen.
     pub(super) is_frozen: bool,
     /// Failovers that this tab has seen.
     pub(super) failovers: u64,
@@ -36,14 +37,14 @@ pub(super) struct TabsProps {
 
 #[component]
 pub(super) fn Tabs(props: &TabsProps) -> Html {
-    let now = page::use_now(AGE_INTERVAL_MS);
-    let roster = use_roster();
+    let now = time::use_now(AGE_INTERVAL_MS);
+    let members = use_roster();
     let met_another_tab = use_mut_ref(|| false);
-    // A newcomer is told what to do until there was a second tab.
+    // A hint for a first-time visitor.
     let hint = {
         let mut met = met_another_tab.borrow_mut();
-        *met |= roster.len() > 1;
-        words::hint(roster.len(), *met, props.failovers)
+        *met |= members.len() > 1;
+        labels::hint(members.len(), *met, props.failovers)
     };
     if let BusStatus::Failed(why) = &props.bus {
         return html! {
@@ -53,36 +54,36 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
             </section>
         };
     }
-    let broker = roster.iter().find(|tab| tab.is_broker);
+    let broker = members.iter().find(|tab| tab.is_broker);
     html! {
         <section class="panel panel-tabs" aria-labelledby="tabs-title">
             <div class="panel-head">
                 <h2 id="tabs-title">{ "Tabs" }</h2>
-                <span class="panel-count">{ roster.len() }</span>
+                <span class="panel-count">{ members.len() }</span>
             </div>
-            // Everything that is pressed stands above the list, so that a tab that joins or leaves moves no button.
+            // All buttons are above the list, so that a joining or leaving tab moves none of them.
             <div class="open-tabs">
                 <a
-                    class={classes!("button", (roster.len() < 2).then_some("primary"))}
-                    href={page::address(&props.link.query())}
+                    class={classes!("button", (members.len() < 2).then_some("primary"))}
+                    href={address::path_with_query(&props.share_url.query())}
                     target="_blank"
                     rel="noopener"
                     data-testid="open-tab"
                 >
-                    { words::tabs::OPEN_ONE }
+                    { labels::tabs::OPEN_ONE }
                 </a>
-                <OpenTabs link={props.link.clone()} tabs={roster.iter().map(|tab| tab.tab_id).collect::<Vec<_>>()} />
+                <OpenTabs share_url={props.share_url.clone()} tabs={members.iter().map(|tab| tab.tab_id).collect::<Vec<_>>()} />
             </div>
-            <Trial
+            <FaultPanel
                 broker={broker.map(|tab| tab.tab_id)}
                 is_own={broker.is_some_and(|tab| tab.is_self)}
-                has_others={roster.len() > 1}
+                has_others={members.len() > 1}
                 dispatch={props.dispatch.clone()}
             />
-            // A list of many tabs scrolls, also by keys.
-            <div class="roster-space" role="group" aria-label={words::tabs::ROSTER} tabindex="0">
-                <ul class="roster" data-testid="roster">
-                    { for in_order(&roster).into_iter().map(|tab| roster_row(tab, props.is_frozen, own_build(&roster), now)) }
+            // A long list scrolls, also with the keyboard.
+            <div class="members-space" role="group" aria-label={labels::tabs::MEMBERS} tabindex="0">
+                <ul class="members" data-testid="roster">
+                    { for in_order(&members).into_iter().map(|tab| member_row(tab, props.is_frozen, own_build(&members), now)) }
                 </ul>
                 if let Some(hint) = hint {
                     <p class="hint" data-testid="hint">{ hint }</p>
@@ -93,27 +94,27 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
 }
 
 /// The broker first, then this tab, then the others from the oldest to the youngest.
-fn in_order(roster: &[TabInfo]) -> Vec<&TabInfo> {
-    let mut tabs: Vec<_> = roster.iter().collect();
+fn in_order(members: &[TabInfo]) -> Vec<&TabInfo> {
+    let mut tabs: Vec<_> = members.iter().collect();
     tabs.sort_by_key(|tab| (!tab.is_broker, !tab.is_self, tab.since, tab.tab_id));
     tabs
 }
 
-/// The build of this tab's worker, if all have the same: then nobody needs to read it.
-fn own_build(roster: &[TabInfo]) -> Option<&str> {
-    let first = roster.first()?;
-    let is_one = roster.iter().all(|tab| tab.build == first.build);
+/// The common build of all workers, which the rows then omit; `None`: builds differ.
+fn own_build(members: &[TabInfo]) -> Option<&str> {
+    let first = members.first()?;
+    let is_one = members.iter().all(|tab| tab.build == first.build);
     is_one.then_some(first.build.as_str())
 }
 
-fn roster_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u64) -> Html {
-    // What a frozen worker said last is not so any more.
+fn member_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u64) -> Html {
+    // The last report of a frozen worker is outdated.
     let role = match (tab.is_broker, tab.is_self && is_frozen) {
         (_, true) => "Frozen",
         (true, false) => "Broker",
         (false, false) => "Client",
     };
-    let age = words::duration(now.saturating_sub(tab.since.as_ms()));
+    let age = labels::duration(now.saturating_sub(tab.since.as_ms()));
     let visibility = match tab.visibility {
         Visibility::Visible => "visible",
         Visibility::Hidden => "hidden",
@@ -121,25 +122,25 @@ fn roster_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u
     html! {
         <li
             key={tab.tab_id.to_string()}
-            class="roster-row"
+            class="member-row"
             data-testid="roster-row"
             data-tab-id={tab.tab_id.to_string()}
             data-build={tab.build.clone()}
             data-broker={tab.is_broker.to_string()}
         >
-            <span class="roster-name">
+            <span class="member-name">
                 <code title={tab.tab_id.to_string()}>{ tab.tab_id.short() }</code>
                 if tab.is_self {
-                    <span class="roster-self">{ words::tabs::THIS }</span>
+                    <span class="member-self">{ labels::tabs::THIS }</span>
                 }
             </span>
-            <span class="roster-role">{ role }</span>
-            <span class="roster-facts">
-                <span title={words::tabs::AGE}>{ age }</span>
+            <span class="member-role">{ role }</span>
+            <span class="member-facts">
+                <span title={labels::tabs::AGE}>{ age }</span>
                 <span>{ visibility }</span>
-                <span>{ words::tabs::clients(u64::from(tab.clients)) }</span>
+                <span>{ labels::tabs::clients(u64::from(tab.clients)) }</span>
                 if common_build.is_none() {
-                    <span class="roster-build" title={words::tabs::build(&tab.build)}>
+                    <span class="member-build" title={labels::tabs::build(&tab.build)}>
                         { tab.build.get(..7).unwrap_or(&tab.build).to_owned() }
                     </span>
                 }
@@ -150,33 +151,34 @@ fn roster_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u
 
 #[derive(PartialEq, Properties)]
 struct OpenTabsProps {
-    link: Link,
+    share_url: ShareUrl,
     /// The tabs on the channel.
     tabs: Vec<TabId>,
 }
 
-/// Tabs that were opened at once.
+/// A request to open several tabs.
 #[derive(Clone, PartialEq)]
 struct Opened {
     wanted: u32,
     /// The tabs that were there before.
     before: Vec<TabId>,
-    /// Whether they have had their time.
+    /// Whether the time for them to join is over.
     is_due: bool,
 }
 
-/// Opens many tabs at once, and says how many of them are missing as long as some are.
+/// Opens several tabs at once, and shows how many of them have not joined yet.
 #[component]
 fn OpenTabs(props: &OpenTabsProps) -> Html {
     let opened = use_state(|| None::<Opened>);
     let open = {
-        let (opened, tabs, link) = (opened.clone(), props.tabs.clone(), props.link.clone());
+        let (opened, tabs, share_url) =
+            (opened.clone(), props.tabs.clone(), props.share_url.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
             let form = event.target_dyn_into::<HtmlFormElement>();
             if let Some(form) = form.and_then(|form| Form::of(&form)) {
                 let wanted = form.number("tabs").unwrap_or(1).clamp(1, TABS_MAX);
-                page::open_tabs(&link.query(), wanted);
+                address::open_tabs(&share_url.query(), wanted);
                 opened.set(Some(Opened {
                     wanted,
                     before: tabs.clone(),
@@ -188,28 +190,28 @@ fn OpenTabs(props: &OpenTabsProps) -> Html {
     {
         let waits = opened.as_ref().is_some_and(|it| !it.is_due);
         let opened = opened.clone();
-        page::use_interval(waits.then_some(JOIN_MS), move || {
+        time::use_interval(waits.then_some(JOIN_MS), move || {
             opened.set((*opened).clone().map(|it| Opened { is_due: true, ..it }));
         });
     }
     let missing = opened.as_ref().filter(|it| it.is_due).and_then(|it| {
         let new = props.tabs.iter().filter(|tab| !it.before.contains(tab));
-        words::joined(new.count(), it.wanted)
+        labels::joined(new.count(), it.wanted)
     });
     html! {
         <form class="open-many" onsubmit={open}>
-            <button type="submit" data-testid="tabs-open">{ words::tabs::OPEN_MANY }</button>
+            <button type="submit" data-testid="tabs-open">{ labels::tabs::OPEN_MANY }</button>
             <input
                 type="number"
                 name="tabs"
-                aria-label={words::tabs::HOW_MANY}
+                aria-label={labels::tabs::HOW_MANY}
                 ~defaultValue={"5"}
                 min="1"
                 max={TABS_MAX.to_string()}
                 required=true
                 data-testid="tabs-number"
             />
-            <span aria-hidden="true">{ words::tabs::OPEN_MANY_UNIT }</span>
+            <span aria-hidden="true">{ labels::tabs::OPEN_MANY_UNIT }</span>
             if let Some(missing) = missing {
                 <p class="field-hint" role="status" data-testid="tabs-missing">{ missing }</p>
             }

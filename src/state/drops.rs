@@ -1,39 +1,39 @@
-//! What the broker has dropped, and for whom.
+//! Messages that the broker dropped, by client and reason.
 
 use std::collections::BTreeMap;
 
 use tabmq_worker::api::{DropReason, Dropped};
 
-/// The messages that clients did not get since this page was opened, as far as it was told.
+/// Messages dropped since this page was opened, according to the broker's answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Drops {
     clients: BTreeMap<(String, DropReason), Count>,
-    /// Since when differences tell what was dropped meanwhile, in Unix milliseconds; `None`: the broker was not asked yet.
-    told_at: Option<f64>,
+    /// Time of the last answer, in Unix milliseconds; `None`: no answer yet.
+    answered_at: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Count {
-    /// What the broker said last.
+    /// Count in the broker's last answer.
     of_broker: u64,
-    /// Of the brokers before.
+    /// Count of earlier brokers.
     before: u64,
 }
 
-/// Messages that one client did not get since the broker was asked before.
+/// Messages dropped for one client between two answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Loss {
     pub(crate) client_id: String,
     pub(crate) reason: DropReason,
     pub(crate) messages: u64,
-    /// Over so many seconds.
+    /// Seconds between the two answers.
     pub(crate) seconds: u64,
 }
 
 impl Drops {
-    /// The broker has told what it dropped since it began. What of it is new.
-    pub(crate) fn tell(&mut self, at: f64, drops: &[Dropped]) -> Vec<Loss> {
-        let before = self.told_at.replace(at);
+    /// Applies an answer, which counts from the broker's start. Returns the losses since the answer before.
+    pub(crate) fn on_answer(&mut self, at: f64, drops: &[Dropped]) -> Vec<Loss> {
+        let before = self.answered_at.replace(at);
         let mut losses = Vec::new();
         for it in drops {
             let key = (it.client_id.clone(), it.reason);
@@ -58,14 +58,14 @@ impl Drops {
         losses
     }
 
-    /// There is another broker, which counts from nothing.
-    pub(crate) fn begin_anew(&mut self) {
+    /// A new broker counts from zero.
+    pub(crate) fn on_new_broker(&mut self) {
         for count in self.clients.values_mut() {
             count.before += core::mem::take(&mut count.of_broker);
         }
     }
 
-    /// Messages that this client did not get, and the reason for most of them.
+    /// Messages dropped for this client, and the most frequent reason.
     pub(crate) fn of(&self, client_id: &str) -> Option<(u64, DropReason)> {
         let own = self.clients.iter().filter(|((id, _), _)| id == client_id);
         let own: Vec<(u64, DropReason)> = own
@@ -76,7 +76,7 @@ impl Drops {
         Some((all, reason)).filter(|_| all > 0)
     }
 
-    /// Messages that clients other than this one did not get.
+    /// Messages dropped for other clients.
     pub(crate) fn of_others(&self, client_id: Option<&str>) -> u64 {
         let others = self.clients.iter();
         let others = others.filter(|((id, _), _)| Some(id.as_str()) != client_id);
@@ -103,10 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_dropped_since_the_last_answer_is_a_loss() {
+    fn a_loss_is_the_difference_between_two_answers() {
         let mut drops = Drops::default();
-        assert_eq!(drops.tell(0.0, &[dropped("a", 5)]), []);
-        let losses = drops.tell(1_100.0, &[dropped("a", 5), dropped("b", 7)]);
+        assert_eq!(drops.on_answer(0.0, &[dropped("a", 5)]), []);
+        let losses = drops.on_answer(1_100.0, &[dropped("a", 5), dropped("b", 7)]);
         let b = Loss {
             client_id: "b".to_owned(),
             reason: DropReason::QueueFull,
@@ -120,12 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn another_broker_counts_from_nothing() {
+    fn another_broker_counts_from_zero() {
         let mut drops = Drops::default();
-        drops.tell(0.0, &[]);
-        drops.tell(1.0, &[dropped("a", 5)]);
-        drops.begin_anew();
-        let losses = drops.tell(3_000.0, &[dropped("a", 6)]);
+        drops.on_answer(0.0, &[]);
+        drops.on_answer(1.0, &[dropped("a", 5)]);
+        drops.on_new_broker();
+        let losses = drops.on_answer(3_000.0, &[dropped("a", 6)]);
         assert_eq!((losses[0].messages, losses[0].seconds), (6, 3));
         assert_eq!(drops.of_others(None), 11);
     }

@@ -1,11 +1,11 @@
-//! What happened on the channel, newest first.
+//! The log of events, newest first.
 
 use std::collections::VecDeque;
 
 use tabmq_worker::Time;
 use tabmq_worker::api::{Event, EventKind};
 
-use crate::words;
+use crate::labels::events;
 
 /// Events that are kept.
 const EVENTS_MAX: usize = 200;
@@ -13,26 +13,26 @@ const EVENTS_MAX: usize = 200;
 /// The latest events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventLog {
-    heard: u64,
-    kept: VecDeque<Heard>,
+    added: u64,
+    kept: VecDeque<LoggedEvent>,
 }
 
 /// An event and its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Heard {
+pub(crate) struct LoggedEvent {
     pub(crate) number: u64,
     pub(crate) event: Event,
-    /// Whether it says that messages were lost, which this page has found out itself.
+    /// Whether this page added it because messages were dropped.
     is_loss: bool,
 }
 
-/// What an event means to the person who watches.
+/// Whether an event is good or bad news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Neutral,
-    /// There is a broker.
+    /// A broker or its storage works.
     Good,
-    /// Something or someone was lost.
+    /// Something was lost or fails.
     Bad,
 }
 
@@ -41,7 +41,7 @@ impl EventLog {
         self.add(event, false);
     }
 
-    /// Messages were lost, at this time in Unix milliseconds; a sentence.
+    /// Adds a sentence about dropped messages, at this time in Unix milliseconds.
     pub(crate) fn push_loss(&mut self, at: f64, sentence: String) {
         #[allow(
             clippy::cast_possible_truncation,
@@ -56,33 +56,33 @@ impl EventLog {
     }
 
     fn add(&mut self, event: Event, is_loss: bool) {
-        self.heard += 1;
+        self.added += 1;
         self.kept.truncate(EVENTS_MAX - 1);
-        self.kept.push_front(Heard {
-            number: self.heard,
+        self.kept.push_front(LoggedEvent {
+            number: self.added,
             event,
             is_loss,
         });
     }
 
-    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Heard> {
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &LoggedEvent> {
         self.kept.iter()
     }
 
-    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = &Heard> {
+    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = &LoggedEvent> {
         self.kept.iter().rev()
     }
 
-    /// How many are no longer kept.
+    /// Number of discarded events.
     pub(crate) fn forgotten(&self) -> u64 {
-        self.heard - self.kept.len() as u64
+        self.added - self.kept.len() as u64
     }
 }
 
-impl Heard {
-    /// What happened, in words.
-    pub(crate) fn words(&self) -> String {
-        words::events::event(&self.event.kind)
+impl LoggedEvent {
+    /// The event as a sentence.
+    pub(crate) fn sentence(&self) -> String {
+        events::event(&self.event.kind)
     }
 
     pub(crate) fn tone(&self) -> Tone {

@@ -1,4 +1,4 @@
-//! What became of the broker, and how fast there was another one.
+//! Changes of broker: their causes, steps and costs.
 
 use std::collections::VecDeque;
 
@@ -13,56 +13,56 @@ const KEPT_MAX: usize = 50;
 pub(crate) struct Failovers {
     kept: VecDeque<Failover>,
     seen: u64,
-    /// Where the broker is.
+    /// The tab that is the broker.
     broker: Option<TabId>,
-    /// Packets that this tab has sent again in all.
+    /// Packets that this tab has sent again, in total.
     resent: u64,
-    /// How the last tabs ended.
+    /// The tabs that ended last, and how.
     ends: VecDeque<(TabId, Cause)>,
 }
 
-/// Ends of tabs that are remembered: an end may be heard of before the loss of the broker that was there.
+/// Ends of tabs that are remembered: a tab's end can be reported before the loss of its broker.
 const ENDS_MAX: usize = 8;
 
 /// One change of broker. Times are in Unix milliseconds.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Failover {
     pub(crate) number: u64,
-    /// The tab that had the broker.
+    /// The tab that was the broker.
     pub(crate) from: Option<TabId>,
-    /// The tab that has it since.
+    /// The tab that became the broker.
     pub(crate) to: Option<TabId>,
     pub(crate) cause: Cause,
-    /// When this tab knew that the broker was lost.
+    /// When this tab noticed the loss of the broker.
     pub(crate) lost: f64,
-    /// When a tab began to take its place.
+    /// When the new broker was elected.
     pub(crate) elected: Option<f64>,
-    /// When that tab had read what is stored.
+    /// When the new broker had restored the stored state.
     pub(crate) restored: Option<f64>,
     /// When this page's client was connected again.
     pub(crate) resumed: Option<f64>,
     /// Packets that this tab sent again.
     pub(crate) resent: Option<u64>,
-    /// What a stream of numbered messages found out, if there was one.
+    /// Results of a stream of numbered messages, if one was running.
     pub(crate) stream: Option<StreamFigures>,
 }
 
-/// How this tab learned that the broker is lost.
+/// How this tab noticed the loss of the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Its lock was free; more is not known yet.
+    /// Its lock was free. The reason is not known yet.
     Gone,
     /// It said goodbye.
     Closed,
-    /// It was gone without a goodbye.
+    /// It ended without a goodbye.
     Crashed,
     /// It did not answer.
     Froze,
-    /// This very tab was the broker.
+    /// This tab was the broker and was replaced.
     Deposed,
 }
 
-/// What became of a stream of numbered messages.
+/// Results of a stream of numbered messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct StreamFigures {
     pub(crate) acknowledged: u64,
@@ -74,28 +74,28 @@ pub(crate) struct StreamFigures {
     pub(crate) gap_ms: f64,
 }
 
-/// Something that a change of broker is made of.
+/// An observation from which a change of broker is reconstructed.
 #[derive(Clone, Debug)]
-pub(crate) enum Sign<'a> {
+pub(crate) enum Observation<'a> {
     /// An event, and this tab.
     Event(&'a EventKind, Option<TabId>),
     /// The page's client is connected.
     Connected,
-    /// So many packets were sent again since the page was opened.
+    /// Number of packets sent again since the page was opened.
     Resent(u64),
 }
 
 impl Failovers {
-    /// Takes note of a sign that came at this time.
-    pub(crate) fn hear(&mut self, at: f64, sign: &Sign<'_>) {
-        match sign {
-            Sign::Event(event, own) => self.hear_event(at, event, *own),
-            Sign::Connected => {
+    /// Records an observation made at this time.
+    pub(crate) fn observe(&mut self, at: f64, observation: &Observation<'_>) {
+        match observation {
+            Observation::Event(event, own) => self.hear_event(at, event, *own),
+            Observation::Connected => {
                 if let Some(open) = self.open() {
                     open.resumed = Some(at);
                 }
             }
-            Sign::Resent(total) => self.resent(*total),
+            Observation::Resent(total) => self.resent(*total),
         }
     }
 
@@ -112,7 +112,7 @@ impl Failovers {
             EventKind::TabLeft(tab) => self.ended(*tab, Cause::Closed),
             EventKind::TabLost(tab) => self.ended(*tab, Cause::Crashed),
             EventKind::TakingOver => {
-                // The lock may be granted before the goodbye is heard. Whoever takes its own place anew lost nobody.
+                // The lock can be granted before the goodbye arrives. A broker that is elected again has lost no broker.
                 if self.broker.is_some() && self.broker != own {
                     self.lost(at, Cause::Gone);
                 }
@@ -128,19 +128,19 @@ impl Failovers {
             EventKind::Elected { .. } => {
                 self.follows(own);
                 if let Some(open) = self.open() {
-                    // Where nothing is stored, nothing is restored.
+                    // Without stored state there is no event for its restoration.
                     open.restored.get_or_insert(at);
                 }
             }
             EventKind::Following { broker, reign, .. } => {
-                // The new broker may be heard of before the loss of the one before; it was elected because of that.
+                // The new broker's announcement can arrive before the loss is noticed. The loss was the reason for the election.
                 if self.broker.is_some_and(|before| before != *broker) {
                     let elected = reign.map_or(at, |it| it.elected.as_ms() as f64);
                     self.lost(elected.min(at), Cause::Gone);
                 }
                 self.follows(Some(*broker));
                 if let (Some(open), Some(reign)) = (self.open(), reign) {
-                    // A takeover may have begun before this tab knew of the loss.
+                    // The promotion can begin before this tab notices the loss.
                     let since_lost = |time: Time| Some((time.as_ms() as f64).max(open.lost));
                     (open.elected, open.restored) =
                         (since_lost(reign.elected), since_lost(reign.restored));
@@ -175,7 +175,7 @@ impl Failovers {
         });
     }
 
-    /// A tab has ended in this way.
+    /// Records how a tab ended.
     fn ended(&mut self, tab: TabId, how: Cause) {
         self.ends.truncate(ENDS_MAX - 1);
         self.ends.push_front((tab, how));
@@ -192,7 +192,7 @@ impl Failovers {
         }
     }
 
-    /// The change that is under way.
+    /// The change in progress.
     fn open(&mut self) -> Option<&mut Failover> {
         self.kept.front_mut().filter(|it| it.resumed.is_none())
     }
@@ -205,7 +205,7 @@ impl Failovers {
         }
     }
 
-    /// What a stream found out that ran during the last change of broker since this time.
+    /// Adds the results of a stream that has run since this time to the last change of broker, if it happened meanwhile.
     pub(crate) fn streamed(&mut self, since: f64, figures: StreamFigures) {
         if let Some(last) = self.kept.front_mut()
             && last.lost >= since
@@ -218,19 +218,19 @@ impl Failovers {
         self.kept.iter()
     }
 
-    /// How many are no longer kept.
+    /// Number of discarded changes.
     pub(crate) fn forgotten(&self) -> u64 {
         self.seen - self.kept.len() as u64
     }
 
-    /// Number of the newest; 0 if there was none.
+    /// Number of the newest change; 0 before the first.
     pub(crate) fn seen(&self) -> u64 {
         self.seen
     }
 }
 
 impl Failover {
-    /// The steps that were taken and how many milliseconds after the loss, in order.
+    /// The completed steps in order, each with its milliseconds since the loss.
     pub(crate) fn steps(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
         let steps = [
             ("elected", self.elected),
@@ -254,10 +254,10 @@ mod tests {
         TabId::from_entropy(bits)
     }
 
-    fn heard(signs: &[(f64, EventKind)]) -> Failovers {
+    fn observed(observations: &[(f64, EventKind)]) -> Failovers {
         let mut failovers = Failovers::default();
-        for (at, event) in signs {
-            failovers.hear(*at, &Sign::Event(event, Some(tab(1))));
+        for (at, event) in observations {
+            failovers.observe(*at, &Observation::Event(event, Some(tab(1))));
         }
         failovers
     }
@@ -275,13 +275,13 @@ mod tests {
 
     #[test]
     fn a_tab_that_follows_learns_the_steps_from_the_new_broker() {
-        let mut failovers = heard(&[
+        let mut failovers = observed(&[
             (10.0, following(2, None)),
             (100.0, EventKind::BrokerLost { term: TERM }),
             (150.0, following(3, Some((99, 140)))),
         ]);
-        failovers.hear(160.0, &Sign::Connected);
-        failovers.hear(161.0, &Sign::Resent(7));
+        failovers.observe(160.0, &Observation::Connected);
+        failovers.observe(161.0, &Observation::Resent(7));
         let last = failovers.newest_first().next().unwrap();
         assert_eq!((last.from, last.to), (Some(tab(2)), Some(tab(3))));
         let steps: Vec<_> = last.steps().collect();
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tab_that_ousts_a_silent_broker_takes_the_steps_itself() {
+    fn a_tab_that_replaces_a_silent_broker_takes_the_steps_itself() {
         let restored = EventKind::Restored {
             took_ms: 5,
             sessions: 0,
@@ -304,7 +304,7 @@ mod tests {
             term: TERM,
             after_ms: None,
         };
-        let failovers = heard(&[
+        let failovers = observed(&[
             (10.0, following(2, None)),
             (100.0, EventKind::Ousting),
             (101.0, EventKind::TakingOver),
@@ -319,12 +319,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tab_that_hears_of_the_new_broker_first_knows_of_the_loss_by_that() {
-        let signs = [
+    fn an_announcement_of_a_new_broker_implies_the_loss() {
+        let observations = [
             (10.0, following(2, None)),
             (150.0, following(3, Some((99, 140)))),
         ];
-        let failovers = heard(&signs);
+        let failovers = observed(&observations);
         let last = failovers.newest_first().next().unwrap();
         assert_eq!((last.from, last.to), (Some(tab(2)), Some(tab(3))));
         let steps: Vec<_> = last.steps().collect();
@@ -332,12 +332,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tab_that_is_elected_before_it_hears_of_the_loss_knows_of_it_by_that() {
+    fn an_own_election_implies_the_loss() {
         let elected = EventKind::Elected {
             term: TERM,
             after_ms: None,
         };
-        let signs = [
+        let observations = [
             (10.0, following(2, None)),
             (100.0, EventKind::TakingOver),
             (101.0, EventKind::TabLeft(tab(2))),
@@ -346,10 +346,10 @@ mod tests {
             (200.0, EventKind::TakingOver),
             (201.0, elected),
         ];
-        let mut failovers = heard(&signs[..4]);
-        failovers.hear(106.0, &Sign::Connected);
-        for (at, event) in &signs[4..] {
-            failovers.hear(*at, &Sign::Event(event, Some(tab(1))));
+        let mut failovers = observed(&observations[..4]);
+        failovers.observe(106.0, &Observation::Connected);
+        for (at, event) in &observations[4..] {
+            failovers.observe(*at, &Observation::Event(event, Some(tab(1))));
         }
         assert_eq!(failovers.newest_first().len(), 1);
         let last = failovers.newest_first().next().unwrap();
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn how_the_broker_ended_is_told_whichever_is_heard_first() {
+    fn the_cause_is_known_in_any_order_of_observations() {
         let lost = EventKind::BrokerLost { term: TERM };
         for (end, cause) in [
             (EventKind::TabLeft(tab(2)), Cause::Closed),
@@ -367,11 +367,11 @@ mod tests {
         ] {
             let first = (10.0, following(2, None));
             let (lost, end) = ((100.0, lost.clone()), (100.0, end));
-            for signs in [
+            for observations in [
                 [first.clone(), lost.clone(), end.clone()],
                 [first, end, lost],
             ] {
-                let failovers = heard(&signs);
+                let failovers = observed(&observations);
                 assert_eq!(failovers.newest_first().next().unwrap().cause, cause);
             }
         }
@@ -379,14 +379,14 @@ mod tests {
 
     #[test]
     fn the_first_broker_of_a_channel_is_no_failover() {
-        let mut failovers = heard(&[(1.0, EventKind::TakingOver), (2.0, following(2, None))]);
-        failovers.hear(3.0, &Sign::Connected);
+        let mut failovers = observed(&[(1.0, EventKind::TakingOver), (2.0, following(2, None))]);
+        failovers.observe(3.0, &Observation::Connected);
         assert_eq!(failovers.newest_first().len(), 0);
     }
 
     #[test]
-    fn a_stream_belongs_to_the_change_that_it_saw() {
-        let mut failovers = heard(&[(100.0, EventKind::BrokerLost { term: TERM })]);
+    fn a_stream_belongs_to_the_change_during_it() {
+        let mut failovers = observed(&[(100.0, EventKind::BrokerLost { term: TERM })]);
         let figures = StreamFigures {
             acknowledged: 5,
             ..StreamFigures::default()

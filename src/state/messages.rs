@@ -1,4 +1,4 @@
-//! The messages that arrived, newest first.
+//! The log of received messages.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -10,26 +10,26 @@ use super::subscriptions::Colour;
 /// Messages that are kept.
 pub(crate) const MESSAGES_MAX: usize = 100_000;
 
-/// Mebibytes of topics and payloads that are kept; the newest message always is.
+/// Mebibytes of topics and payloads that are kept. The newest message is always kept.
 pub(crate) const MEBIBYTES_MAX: usize = 64;
 
 const BYTES_MAX: usize = MEBIBYTES_MAX << 20;
 
-/// Messages that stand together. They make room together, too, so fewer may be kept than fit, by so many.
+/// Messages in one chunk. A chunk is discarded as a whole, so up to this many fewer messages are kept than fit.
 const CHUNK_MESSAGES_MAX: usize = 256;
 
-/// A chunk with so many bytes takes no more.
+/// Bytes from which on a chunk takes no more messages.
 const CHUNK_BYTES_FULL: usize = 1 << 20;
 
-/// The latest messages, bounded in number and bytes, so that a page may stay open for days.
+/// The latest messages, bounded in number and bytes, so that a page can stay open for days.
 ///
-/// A clone shares all chunks, and the log goes on with a copy of the last one: whoever draws or pauses has the log as it
+/// A clone shares all chunks, and the log continues with a copy of the last one. So a drawing or a pause keeps the log as it
 /// was, at the cost of one chunk.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct MessageLog {
     received: u64,
     cleared: u64,
-    /// The oldest first.
+    /// Oldest first.
     chunks: VecDeque<Rc<Chunk>>,
     kept: usize,
     bytes: usize,
@@ -37,7 +37,7 @@ pub(crate) struct MessageLog {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Chunk {
-    /// Their numbers have no gaps.
+    /// Messages with consecutive numbers.
     messages: Vec<Rc<Received>>,
     bytes: usize,
 }
@@ -79,7 +79,7 @@ impl MessageLog {
         }
     }
 
-    /// Forgets the messages; the count of all that arrived stays.
+    /// Discards the messages, and keeps the count of received ones.
     pub(crate) fn clear(&mut self) {
         *self = Self {
             received: self.received,
@@ -103,7 +103,7 @@ impl MessageLog {
         self.received
     }
 
-    /// Number of the oldest message that is kept; if none is, that of the next one.
+    /// Number of the oldest kept message; without one, the number of the next message.
     pub(crate) fn oldest(&self) -> u64 {
         self.received + 1 - self.kept as u64
     }
@@ -112,17 +112,17 @@ impl MessageLog {
         self.kept
     }
 
-    /// How many arrived since the log was cleared and had to make room for newer ones.
+    /// Messages discarded for newer ones since the log was cleared.
     pub(crate) fn forgotten(&self) -> u64 {
         self.received - self.cleared - self.kept as u64
     }
 
-    /// Whether the log was cleared and nothing has come since.
+    /// Whether nothing has arrived since the log was cleared.
     pub(crate) fn is_cleared(&self) -> bool {
         self.kept == 0 && self.cleared > 0
     }
 
-    /// The message that came so many messages before this one on the same topic, if it is kept.
+    /// The message `back` messages before this one on the same topic, if it is kept.
     pub(crate) fn earlier(&self, message: &Rc<Message>, back: usize) -> Option<&Rc<Message>> {
         let all = || {
             let chunks = self.chunks.iter().rev();
@@ -134,7 +134,7 @@ impl MessageLog {
         if before.any(|it| Rc::ptr_eq(it, message)) {
             return before.filter(is_same_topic).nth(back.checked_sub(1)?);
         }
-        // It is newer than this log, or older than all that is kept.
+        // The message is newer than this log, or already discarded.
         let newest = all().next()?;
         if newest.received_at > message.received_at {
             return None;
@@ -159,7 +159,7 @@ impl Chunk {
     }
 }
 
-/// A number is given once.
+/// Numbers are unique, so messages are equal if their numbers are.
 impl PartialEq for Received {
     fn eq(&self, other: &Self) -> bool {
         self.number == other.number
@@ -186,7 +186,7 @@ pub(crate) mod tests {
         })
     }
 
-    /// A log of so many messages.
+    /// A log of this many messages.
     fn log(messages: usize) -> MessageLog {
         let mut log = MessageLog::default();
         for _ in 0..messages {
@@ -196,7 +196,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_oldest_make_room_and_are_counted() {
+    fn the_oldest_are_discarded_and_counted() {
         let log = log(MESSAGES_MAX + 5);
         assert!((MESSAGES_MAX - CHUNK_MESSAGES_MAX..=MESSAGES_MAX).contains(&log.kept()));
         assert_eq!(log.forgotten() + log.kept() as u64, log.received());
@@ -204,7 +204,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_kept_message_is_found_by_its_number_and_no_other() {
+    fn only_kept_messages_are_found_by_their_numbers() {
         let mut log = log(MESSAGES_MAX + 5);
         let numbers = log.oldest()..=log.received();
         assert!(numbers.clone().all(|it| log.get(it).unwrap().number == it));
@@ -216,7 +216,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn large_messages_make_room_by_their_bytes_but_the_newest_stays() {
+    fn large_messages_are_discarded_by_bytes_but_the_newest_stays() {
         let mut log = log(1);
         log.push(message("t", &vec![0; CHUNK_BYTES_FULL]), Vec::new());
         log.push(message("t", &vec![0; BYTES_MAX]), Vec::new());
@@ -256,7 +256,7 @@ pub(crate) mod tests {
         assert_eq!(earlier(4, 2).as_deref(), Some(&b"1"[..]));
         assert_eq!(earlier(4, 3), None);
         assert_eq!((earlier(2, 1), earlier(1, 1)), (None, None));
-        // The tree of topics may be ahead of a log that was drawn before.
+        // The tree of topics can be newer than a drawn log.
         let newer = message("a", b"5");
         assert_eq!(log.earlier(&newer, 1).unwrap().payload, b"4");
     }

@@ -1,4 +1,4 @@
-//! What the broker retains, as it says, and as messages with the RETAIN flag have told since.
+//! Retained messages, known from the broker's answers and from later messages with the RETAIN flag.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -11,18 +11,18 @@ const TOPICS_MAX: usize = 50_000;
 
 /// The retained messages that this page knows of.
 ///
-/// The broker's answers outrank what was heard: they are never older than a message that came before them.
+/// The broker's answers outrank received messages: an answer is never older than a message that arrived before it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Retained {
     /// In the broker's order.
     values: BTreeMap<Rc<str>, Value>,
-    /// Whether the broker has told everything.
+    /// Whether the answers cover all topics.
     is_complete: bool,
-    /// The topics of which the broker told last that nothing is retained any more: the message that deleted it may come later.
+    /// Topics without a retained message since a recent answer. The message that deleted it can arrive later.
     gone: VecDeque<Rc<str>>,
 }
 
-/// Topics that are remembered so.
+/// Length of `gone`.
 const GONE_MAX: usize = 200;
 
 /// A retained message.
@@ -45,7 +45,7 @@ impl Value {
         }
     }
 
-    /// Whether it is this message's, as far as it is kept.
+    /// Whether it is this message, judged by the kept part of the payload.
     pub(crate) fn is_of(&self, message: &Message) -> bool {
         let payload = &message.payload;
         *self.payload == *payload.get(..PAYLOAD_BYTES).unwrap_or(payload)
@@ -57,8 +57,8 @@ impl Value {
 }
 
 impl Retained {
-    /// Takes note of a message: one with the RETAIN flag is retained, or deletes what was.
-    pub(crate) fn hear(&mut self, message: &Message) {
+    /// A message with the RETAIN flag replaces the retained message of its topic, or deletes it if it is empty.
+    pub(crate) fn on_message(&mut self, message: &Message) {
         if !message.retain {
             return;
         }
@@ -70,9 +70,9 @@ impl Retained {
         self.set(&message.topic, value);
     }
 
-    /// The broker has told what it retains after the topic `after`: these, up to `reached` or, without it, to the end. The
-    /// topics that have no retained message any more.
-    pub(crate) fn tell(
+    /// Applies an answer, which covers the topics after `after` up to `reached`; `None`: to the end. Returns the topics that no
+    /// longer have a retained message.
+    pub(crate) fn on_answer(
         &mut self,
         after: Option<&str>,
         messages: &[Message],
@@ -80,14 +80,14 @@ impl Retained {
     ) -> Vec<Rc<str>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let to = reached.map_or(Bound::Unbounded, Bound::Included);
-        let is_told = |topic: &str| {
+        let is_retained = |topic: &str| {
             let found = messages.binary_search_by(|it| it.topic.as_str().cmp(topic));
-            // A # does not ask for topics with a $.
+            // `#` does not match topics that begin with `$`.
             found.is_ok() || topic.starts_with('$')
         };
         let known = self.values.range::<str, _>((from, to));
         let gone = known.map(|(topic, _)| topic);
-        let gone: Vec<Rc<str>> = gone.filter(|it| !is_told(it)).cloned().collect();
+        let gone: Vec<Rc<str>> = gone.filter(|it| !is_retained(it)).cloned().collect();
         for topic in &gone {
             self.values.remove(topic);
             self.gone.truncate(GONE_MAX - 1);
@@ -103,12 +103,12 @@ impl Retained {
         gone
     }
 
-    /// There is no broker that could say what it retains.
-    pub(crate) fn is_not_told(&mut self) {
+    /// No broker answers.
+    pub(crate) fn on_no_answer(&mut self) {
         self.is_complete = false;
     }
 
-    /// Whether this empty message is the one that deleted what was retained, of which the broker has told before.
+    /// Whether this empty message deleted a retained message whose absence an answer has already shown.
     pub(crate) fn is_deletion(&mut self, message: &Message) -> bool {
         let place = self.gone.iter().position(|it| **it == *message.topic);
         message.payload.is_empty() && place.and_then(|it| self.gone.remove(it)).is_some()
@@ -125,14 +125,14 @@ impl Retained {
         self.values.get(topic).filter(|it| it.is_there(now_ms))
     }
 
-    /// How many there are; `None`: the broker has not told.
+    /// Their number; `None`: not known yet.
     pub(crate) fn count(&self, now_ms: u64) -> Option<usize> {
         let there = self.values.values().filter(|it| it.is_there(now_ms));
         self.is_complete.then(|| there.count())
     }
 }
 
-/// Bytes of a payload that are asked for and kept.
+/// Bytes of a payload that are requested and kept.
 pub(crate) const PAYLOAD_BYTES: usize = 256;
 
 /// When a message expires, in Unix milliseconds.
@@ -149,7 +149,7 @@ mod tests {
 
     const LATER: u64 = 1_000_000;
 
-    fn heard(topic: &str, payload: &[u8]) -> Message {
+    fn retained_message(topic: &str, payload: &[u8]) -> Message {
         let mut message = (*message(topic, payload)).clone();
         message.retain = true;
         message
@@ -160,50 +160,50 @@ mod tests {
     }
 
     #[test]
-    fn a_live_message_says_that_it_is_retained_and_an_empty_one_that_nothing_is() {
+    fn a_message_with_the_flag_is_retained_and_an_empty_one_deletes_it() {
         let mut retained = Retained::default();
-        retained.hear(&heard("a", b"1"));
-        retained.hear(&message("a", b"2"));
+        retained.on_message(&retained_message("a", b"1"));
+        retained.on_message(&message("a", b"2"));
         assert_eq!(&*retained.get("a", 0).unwrap().payload, b"1");
         assert_eq!(retained.count(0), None);
-        retained.hear(&heard("a", b""));
+        retained.on_message(&retained_message("a", b""));
         assert_eq!(retained.get("a", 0), None);
     }
 
     #[test]
-    fn what_the_broker_does_not_tell_is_gone_but_only_as_far_as_it_has_told() {
+    fn topics_missing_in_an_answer_are_gone_within_its_range() {
         let mut retained = Retained::default();
         for topic in ["$x", "a", "b", "c"] {
-            retained.hear(&heard(topic, b"1"));
+            retained.on_message(&retained_message(topic, b"1"));
         }
-        let gone = retained.tell(None, &[heard("b", b"2")], Some("b"));
+        let gone = retained.on_answer(None, &[retained_message("b", b"2")], Some("b"));
         assert_eq!(gone, ["a".into()]);
         assert_eq!(topics(&retained), ["$x", "b", "c"]);
         assert_eq!(&*retained.get("b", 0).unwrap().payload, b"2");
         assert_eq!(retained.count(0), None);
-        let gone = retained.tell(Some("b"), &[heard("d", b"1")], None);
+        let gone = retained.on_answer(Some("b"), &[retained_message("d", b"1")], None);
         assert_eq!(gone, ["c".into()]);
         assert_eq!(retained.count(0), Some(3));
         assert!(!retained.is_deletion(&message("c", b"1")));
         assert!(retained.is_deletion(&message("c", b"")));
         assert!(!retained.is_deletion(&message("c", b"")));
-        retained.is_not_told();
+        retained.on_no_answer();
         assert_eq!(retained.count(0), None);
     }
 
     #[test]
-    fn what_has_expired_is_retained_no_longer() {
+    fn an_expired_message_is_no_longer_retained() {
         let mut retained = Retained::default();
-        let mut short = heard("a", b"1");
+        let mut short = retained_message("a", b"1");
         short.received_at = Time::from_ms(LATER);
         short.properties.message_expiry_interval = Some(3);
-        retained.hear(&short);
+        retained.on_message(&short);
         assert!(retained.get("a", LATER + 2_999).is_some());
         assert!(retained.get("a", LATER + 3_000).is_none());
-        let mut message = heard("b", b"1");
+        let mut message = retained_message("b", b"1");
         message.received_at = Time::from_ms(LATER - 1_000);
         message.properties.message_expiry_interval = Some(1);
-        retained.tell(None, &[message], None);
+        retained.on_answer(None, &[message], None);
         let counts = [LATER - 1, LATER].map(|now| retained.count(now));
         assert_eq!(counts, [Some(1), Some(0)]);
     }

@@ -1,10 +1,10 @@
-//! What the performance view draws over time: one sample a second.
+//! The samples that the performance view draws: one per second.
 
 use tabmq_worker::Ring;
 
-use super::stream::Latency;
+use super::numbered_stream::Latency;
 
-/// Seconds that are drawn.
+/// Seconds that are kept and drawn.
 const SECONDS: usize = 300;
 
 /// One second of this page.
@@ -12,26 +12,26 @@ const SECONDS: usize = 300;
 pub(crate) struct Sample {
     /// Unix seconds.
     pub(crate) at: f64,
-    /// Messages a second that arrived here.
+    /// Messages per second that this page received.
     pub(crate) received: f64,
-    /// Messages a second that the load generator published.
+    /// Messages per second that the load generator published.
     pub(crate) published: f64,
-    /// Of the load generator's messages.
+    /// Latency of the load generator's messages.
     pub(crate) latency: Option<Latency>,
-    /// Part of the second in which the worker was busy, in percent; unknown for a worker that says nothing.
+    /// The worker's load, in percent; `None`: the worker has not reported.
     pub(crate) worker_busy: Option<f64>,
-    /// The same of the page's own code.
+    /// The load of the page's own code, in percent.
     pub(crate) page_busy: f64,
-    /// What the broker said, if it was asked.
+    /// The broker's answer, if it was asked.
     pub(crate) broker: Option<BrokerSample>,
 }
 
 /// One second of the broker.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct BrokerSample {
-    /// Messages that wait for clients.
+    /// Messages in the queues of clients.
     pub(crate) queued: f64,
-    /// Messages that were sent and not acknowledged.
+    /// Messages sent and not acknowledged yet.
     pub(crate) in_flight: f64,
     /// Messages dropped since the broker began.
     pub(crate) dropped: f64,
@@ -57,7 +57,7 @@ impl Samples {
         self.0.iter().map(|sample| sample.at).collect()
     }
 
-    /// One value for each time; NaN where there is none.
+    /// One value for each time; NaN where it is missing.
     pub(crate) fn values(&self, value: impl Fn(&Sample) -> Option<f64>) -> Vec<f64> {
         let values = self.0.iter().map(value);
         values.map(|value| value.unwrap_or(f64::NAN)).collect()
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_minutes_are_kept_and_gaps_are_told() {
+    fn five_minutes_are_kept_and_gaps_are_nan() {
         let mut samples = Samples::default();
         for second in 0..SECONDS + 10 {
             samples.push(Sample {

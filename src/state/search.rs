@@ -1,40 +1,40 @@
-//! Finding messages in the log without holding up the page.
+//! Searches the log in steps, so that the page stays responsive.
 
 use std::collections::VecDeque;
 
 use tabmq_worker::topic_matches;
 
 use super::messages::{MessageLog, Received};
-use super::query::Query;
+use super::search_query::Query;
 
-/// Messages that are looked at in one animation frame.
+/// Messages that are examined in one animation frame.
 const STEP: u64 = 4_000;
 
-/// What is looked for.
+/// The conditions of a search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct Criteria {
     /// A topic filter; empty: all topics.
     pub(crate) topic_filter: String,
-    /// What is typed into the search, see [`Query`]; empty: anything.
+    /// The text of the search, see [`Query`]; empty: all messages.
     pub(crate) text: String,
 }
 
-/// The messages of a log that were found so far: first the newest, then, step by step, the older ones, and always those
-/// that came meanwhile.
+/// The messages of a log that match. It examines new messages at once, and older ones step by step, from newest to
+/// oldest.
 #[derive(Debug, Default)]
 pub(crate) struct Search {
-    wanted: Wanted,
+    wanted: Criteria,
     query: Query,
     /// Numbers of the found messages, ascending.
     found: VecDeque<u64>,
-    /// From here to `newest` all were looked at.
+    /// All messages from here to `newest` are examined.
     oldest: u64,
     newest: u64,
-    /// Found since the search began, among those that came since.
-    came: u64,
+    /// Matches among the messages that arrived since the search began.
+    arrived: u64,
 }
 
-impl Wanted {
+impl Criteria {
     pub(crate) fn is_all(&self) -> bool {
         self.topic_filter.is_empty() && self.text.is_empty()
     }
@@ -46,22 +46,27 @@ impl Wanted {
     }
 }
 
-/// How many messages have come since a list stands still, among those that are wanted.
+/// Counts the matching messages that arrived since the list was held.
 #[derive(Debug, Default)]
-pub(crate) struct Newcomers {
-    wanted: Wanted,
+pub(crate) struct NewMatches {
+    wanted: Criteria,
     query: Query,
-    /// Where the list stands still.
+    /// Number of the newest message of the held list.
     since: u64,
-    /// Up to here all were looked at.
+    /// All messages up to this number are examined.
     looked: u64,
     found: u64,
 }
 
-impl Newcomers {
-    /// Looks at those that have come to `log` since the message `since`; how many of them are wanted. Of more than a frame
-    /// can take, the others are looked at in the next ones: whether it is through.
-    pub(crate) fn advance(&mut self, log: &MessageLog, wanted: &Wanted, since: u64) -> (u64, bool) {
+impl NewMatches {
+    /// Counts the matches in `log` after the message `since`. Returns the count so far, and whether all are examined: one call
+    /// examines as many as fit in a frame.
+    pub(crate) fn advance(
+        &mut self,
+        log: &MessageLog,
+        wanted: &Criteria,
+        since: u64,
+    ) -> (u64, bool) {
         if wanted.is_all() {
             return (log.received().saturating_sub(since), true);
         }
@@ -87,10 +92,10 @@ impl Newcomers {
 }
 
 impl Search {
-    /// Goes on with a search in a log that may have grown, made room or been cleared since; with another wanted one it
-    /// begins anew. Whether it is through.
-    pub(crate) fn advance(&mut self, log: &MessageLog, wanted: &Wanted) -> bool {
-        // A log that was paused is behind one that was not.
+    /// Continues a search in a log that can have grown, discarded messages or been cleared. Restarts with other criteria.
+    /// Returns whether all messages are examined.
+    pub(crate) fn advance(&mut self, log: &MessageLog, wanted: &Criteria) -> bool {
+        // A paused log is older than the current one.
         if self.wanted != *wanted || self.newest > log.received() {
             *self = Self {
                 wanted: wanted.clone(),
@@ -98,7 +103,7 @@ impl Search {
                 found: VecDeque::new(),
                 oldest: log.received() + 1,
                 newest: log.received(),
-                came: 0,
+                arrived: 0,
             };
         }
         while self.found.front().is_some_and(|it| *it < log.oldest()) {
@@ -106,7 +111,7 @@ impl Search {
         }
         let mut left = STEP;
         if log.received() - self.newest > STEP {
-            // More have come than a frame can take: the newest matter most.
+            // More have arrived than a frame can examine: start again from the newest.
             self.found.clear();
             self.oldest = log.received() + 1;
             self.newest = log.received();
@@ -117,7 +122,7 @@ impl Search {
                 .is_some_and(|it| self.wanted.is(&self.query, it))
             {
                 self.found.push_back(number);
-                self.came += 1;
+                self.arrived += 1;
             }
             left -= 1;
         }
@@ -135,9 +140,9 @@ impl Search {
         self.oldest <= log.oldest()
     }
 
-    /// How many were found among the messages that came while it was searched.
-    pub(crate) fn came(&self) -> u64 {
-        self.came
+    /// Matches among the messages that arrived during the search.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.arrived
     }
 
     /// The numbers, ascending.
@@ -152,14 +157,14 @@ mod tests {
     use super::super::messages::tests::message;
     use super::*;
 
-    fn wanted(topic_filter: &str, text: &str) -> Wanted {
-        Wanted {
+    fn wanted(topic_filter: &str, text: &str) -> Criteria {
+        Criteria {
             topic_filter: topic_filter.to_owned(),
             text: text.to_owned(),
         }
     }
 
-    /// Every third message is about a.
+    /// Every third message has the topic `a`.
     fn fill(log: &mut MessageLog, messages: usize) {
         for _ in 0..messages {
             let topic = if log.received().is_multiple_of(3) {
@@ -171,8 +176,8 @@ mod tests {
         }
     }
 
-    /// The numbers that a search through everything at once would find.
-    fn all(log: &MessageLog, wanted: &Wanted) -> Vec<u64> {
+    /// The numbers that an exhaustive search finds.
+    fn all(log: &MessageLog, wanted: &Criteria) -> Vec<u64> {
         let query = Query::parse(&wanted.text);
         let numbers = log.oldest()..=log.received();
         numbers
@@ -195,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_makes_room_or_is_cleared_meanwhile_is_found_or_forgotten() {
+    fn messages_that_arrive_or_are_discarded_meanwhile_are_found_or_forgotten() {
         let mut log = MessageLog::default();
         let mut search = Search::default();
         let text = wanted("", "a/x");
@@ -213,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn another_wish_or_an_earlier_log_begins_anew() {
+    fn other_criteria_or_an_earlier_log_restart_the_search() {
         let mut log = MessageLog::default();
         fill(&mut log, 6);
         let paused = log.clone();
@@ -227,18 +232,18 @@ mod tests {
     }
 
     #[test]
-    fn those_that_come_to_a_list_that_stands_still_are_counted() {
+    fn matches_since_a_list_is_held_are_counted() {
         let mut log = MessageLog::default();
         fill(&mut log, 3);
-        let mut newcomers = Newcomers::default();
+        let mut new_rows = NewMatches::default();
         fill(&mut log, 6);
         let a = wanted("", "a/x");
-        assert_eq!(newcomers.advance(&log, &Wanted::default(), 3), (6, true));
-        assert_eq!(newcomers.advance(&log, &a, 3), (2, true));
+        assert_eq!(new_rows.advance(&log, &Criteria::default(), 3), (6, true));
+        assert_eq!(new_rows.advance(&log, &a, 3), (2, true));
         fill(&mut log, 3);
-        assert_eq!(newcomers.advance(&log, &a, 3), (3, true));
-        assert_eq!(newcomers.advance(&log, &a, 12), (0, true));
+        assert_eq!(new_rows.advance(&log, &a, 3), (3, true));
+        assert_eq!(new_rows.advance(&log, &a, 12), (0, true));
         log.clear();
-        assert_eq!(newcomers.advance(&log, &a, 12), (0, true));
+        assert_eq!(new_rows.advance(&log, &a, 12), (0, true));
     }
 }

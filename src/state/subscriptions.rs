@@ -1,9 +1,9 @@
-//! The subscriptions a person wants.
+//! The subscriptions that the person wants.
 
 use tabmq_worker::api::Subscription;
 use tabmq_worker::topic_matches;
 
-/// Colours to tell subscriptions apart; the style sheet has as many.
+/// Colours of subscriptions. The style sheet has as many.
 const COLOURS: u8 = 8;
 
 /// A subscription's colour.
@@ -12,14 +12,14 @@ pub(crate) struct Colour(pub(crate) u8);
 
 /// The wanted subscriptions in the order they were added. One for each topic filter, as in MQTT.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Subscriptions(Vec<Wanted>);
+pub(crate) struct Subscriptions(Vec<WantedSubscription>);
 
 /// One wanted subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedSubscription {
     pub(crate) subscription: Subscription,
     pub(crate) colour: Colour,
-    /// How often the very same was wanted again.
+    /// How often the same subscription was submitted again.
     pub(crate) renewals: u32,
 }
 
@@ -33,7 +33,7 @@ impl Subscriptions {
             Some(wanted) => wanted.subscription = subscription,
             None => {
                 let colour = self.free_colour();
-                self.0.push(Wanted {
+                self.0.push(WantedSubscription {
                     subscription,
                     colour,
                     renewals: 0,
@@ -47,7 +47,7 @@ impl Subscriptions {
             .retain(|w| w.subscription.topic_filter != topic_filter);
     }
 
-    /// The colours of all that a topic matches.
+    /// The colours of all subscriptions that match a topic.
     pub(crate) fn colours_of(&self, topic: &str) -> Vec<Colour> {
         let matching = self.0.iter();
         matching
@@ -56,7 +56,7 @@ impl Subscriptions {
             .collect()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Wanted> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &WantedSubscription> {
         self.0.iter()
     }
 
@@ -64,7 +64,7 @@ impl Subscriptions {
         self.0.is_empty()
     }
 
-    /// The colour that is used least.
+    /// The least used colour.
     fn free_colour(&self) -> Colour {
         let uses = |colour: &Colour| self.0.iter().filter(|w| w.colour == *colour).count();
         (0..COLOURS)
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_wanted_again_keeps_its_colour() {
+    fn a_filter_that_is_submitted_again_keeps_its_colour() {
         let mut subscriptions = Subscriptions::default();
         subscriptions.want(to("a"));
         subscriptions.want(to("b"));

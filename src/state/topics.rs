@@ -1,22 +1,22 @@
-//! The topics that messages came on, as a tree.
+//! The tree of topics with received messages.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
 use tabmq_worker::api::Message;
 
-use super::query::fold;
+use super::natural_order::natural;
+use super::search_query::fold;
 
-/// Nodes that are kept; messages on further topics are counted.
+/// Nodes that are kept. Messages on further topics are only counted.
 pub(crate) const NODES_MAX: usize = 50_000;
 
 /// Every topic that this page has received a message on, with its last one.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     nodes: Vec<Option<Node>>,
-    /// Places in `nodes` that are free again, and how often each place was given away.
+    /// Free places in `nodes`, and how often each place was used.
     free: Vec<usize>,
     generations: Vec<u32>,
     roots: Children,
@@ -24,18 +24,18 @@ pub(crate) struct Topics {
     left_out: u64,
 }
 
-/// A node's number. No other node ever has it.
+/// A node's id, which is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NodeId {
     place: usize,
     generation: u32,
 }
 
-/// The nodes on one level below another one.
+/// The children of a node.
 #[derive(Debug, Default)]
 struct Children {
     by_name: BTreeMap<Rc<str>, NodeId>,
-    /// As people order names: see [`natural`].
+    /// In natural order: see [`natural`].
     in_order: Vec<NodeId>,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for NodeId {
 
 impl Topics {
     pub(crate) fn push(&mut self, message: &Rc<Message>) {
-        // It deletes what was retained, and there is nothing on the topic after it.
+        // The message deletes the retained message, and leaves nothing on the topic.
         if message.retain && message.payload.is_empty() {
             return self.remove(&message.topic);
         }
@@ -95,7 +95,7 @@ impl Topics {
         self.topics += usize::from(is_new);
     }
 
-    /// The retained message of a topic is gone. So is the topic, if the last message on it was empty: that deleted it.
+    /// Removes a topic without a retained message if its last message was empty, which deleted the retained one.
     pub(crate) fn forget_if_empty(&mut self, topic: &str) {
         let node = self.find(topic).and_then(|id| self.get(id));
         let last = node.and_then(|it| it.last.as_ref());
@@ -104,7 +104,7 @@ impl Topics {
         }
     }
 
-    /// Forgets all topics.
+    /// Removes all topics.
     pub(crate) fn clear(&mut self) {
         let places = 0..self.nodes.len();
         for place in places {
@@ -117,7 +117,7 @@ impl Topics {
         (self.topics, self.left_out) = (0, 0);
     }
 
-    /// Forgets a topic, and every level above it that leads to no other one.
+    /// Removes a topic, and every level above it that has no other topics.
     fn remove(&mut self, topic: &str) {
         let Some(id) = self.find(topic) else { return };
         let Some(node) = self.node(id) else { return };
@@ -179,7 +179,7 @@ impl Topics {
             name: Rc::clone(&name),
             parent,
             children: Children::default(),
-            // A newcomer sees the first levels at once.
+            // The first levels are open at first.
             is_open: parent.is_none(),
             messages: 0,
             topics_below: 0,
@@ -229,7 +229,7 @@ impl Topics {
         node.filter(|_| self.is_current(id))
     }
 
-    /// The node of exactly this topic.
+    /// The node of this exact topic.
     pub(crate) fn find(&self, topic: &str) -> Option<NodeId> {
         let mut found = None;
         for name in topic.split('/') {
@@ -238,7 +238,7 @@ impl Topics {
         found
     }
 
-    /// The topic name, or its beginning, that a node stands for.
+    /// The topic name of a node, or the prefix of topic names.
     pub(crate) fn path(&self, id: NodeId) -> String {
         let mut names = Vec::new();
         let mut above = Some(id);
@@ -254,21 +254,21 @@ impl Topics {
         self.get(id)?.parent
     }
 
-    /// Shows or hides what is below a node.
+    /// Shows or hides the children of a node.
     pub(crate) fn set_open(&mut self, id: NodeId, is_open: bool) {
         if let Some(node) = self.node(id) {
             node.is_open = is_open;
         }
     }
 
-    /// Shows or hides what is below every node.
+    /// Shows or hides the children of all nodes.
     pub(crate) fn set_all_open(&mut self, is_open: bool) {
         for node in self.nodes.iter_mut().flatten() {
             node.is_open = is_open;
         }
     }
 
-    /// The rows that are open, from the top.
+    /// The visible rows, from the top.
     pub(crate) fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         self.rows_of(&self.roots, 1, &mut rows);
@@ -291,7 +291,7 @@ impl Topics {
         }
     }
 
-    /// The topics whose whole name has all these words, whatever their case, in the order of the tree.
+    /// The topics whose full names contain all these words, ignoring case, in the order of the tree.
     pub(crate) fn found(&self, text: &str) -> Vec<Row> {
         let text = fold(text).into_owned();
         let words: Vec<&str> = text.split_whitespace().collect();
@@ -324,50 +324,15 @@ impl Topics {
         }
     }
 
-    /// Topics that a message came on.
+    /// Number of topics with messages.
     pub(crate) fn topics(&self) -> usize {
         self.topics
     }
 
-    /// Messages on topics for which there was no room.
+    /// Messages on topics that did not fit.
     pub(crate) fn left_out(&self) -> u64 {
         self.left_out
     }
-}
-
-/// The order in which people expect names: numbers in them count as numbers, so that 2 comes before 10.
-fn natural(a: &str, b: &str) -> Ordering {
-    let (mut rest_a, mut rest_b) = (a, b);
-    loop {
-        let (Some(first_a), Some(first_b)) = (rest_a.chars().next(), rest_b.chars().next()) else {
-            return rest_a.len().cmp(&rest_b.len()).then_with(|| a.cmp(b));
-        };
-        let is_number = first_a.is_ascii_digit() && first_b.is_ascii_digit();
-        let order = if is_number {
-            let (number_a, after_a) = number(rest_a);
-            let (number_b, after_b) = number(rest_b);
-            (rest_a, rest_b) = (after_a, after_b);
-            // Without leading zeros the longer one is the greater.
-            number_a
-                .len()
-                .cmp(&number_b.len())
-                .then_with(|| number_a.cmp(number_b))
-        } else {
-            rest_a = &rest_a[first_a.len_utf8()..];
-            rest_b = &rest_b[first_b.len_utf8()..];
-            first_a.cmp(&first_b)
-        };
-        if order.is_ne() {
-            return order;
-        }
-    }
-}
-
-/// The digits at the beginning, without leading zeros, and what follows.
-fn number(text: &str) -> (&str, &str) {
-    let end = text.find(|it: char| !it.is_ascii_digit());
-    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
-    (digits.trim_start_matches('0'), rest)
 }
 
 #[cfg(test)]
@@ -416,13 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_names_count_as_numbers() {
-        let sorted = ["1", "02", "2", "10", "room2", "room10", "room10a"];
-        for (place, a) in sorted.iter().enumerate() {
-            for (other, b) in sorted.iter().enumerate() {
-                assert_eq!(natural(a, b), place.cmp(&other), "{a} {b}");
-            }
-        }
+    fn names_are_in_natural_order() {
         assert_eq!(
             names(&topics(&["10", "2", "1", "x"])),
             ["1", "2", "10", "x"]
@@ -449,10 +408,10 @@ mod tests {
         assert_eq!(names(&topics), ["a", "a/d"]);
         let a = topics.get(topics.find("a").unwrap()).unwrap();
         assert_eq!((a.topics_below, topics.topics()), (1, 1));
-        // Its place may be another topic's; its number is nobody's.
+        // Another topic can reuse its place, but not its id.
         topics.push(&message("x/y/z", b"1"));
         assert!(topics.get(gone).is_none());
-        // A topic with others below it stays as their way.
+        // A topic with topics below it stays as their parent.
         topics.push(&message("a", b"1"));
         topics.push(&retained("a", b""));
         assert_eq!(names(&topics), ["a", "a/d", "x", "x/y"]);

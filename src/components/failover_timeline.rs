@@ -1,0 +1,94 @@
+//! The timeline of failovers.
+
+use tabmq_worker::TabId;
+use yew::prelude::*;
+
+use crate::browser::time;
+use crate::labels;
+use crate::state::failover::{Failover, Failovers};
+
+#[derive(PartialEq, Properties)]
+pub(super) struct TimelineProps {
+    pub(super) failovers: std::rc::Rc<Failovers>,
+    /// Until when numbered messages run, in Unix milliseconds.
+    pub(super) counting_until: Option<f64>,
+}
+
+/// Interval at which the remaining time of a count is drawn.
+const PROGRESS_MS: u32 = 500;
+
+#[component]
+pub(super) fn Timeline(props: &TimelineProps) -> Html {
+    let failovers = &props.failovers;
+    let update = use_force_update();
+    let interval_ms = props.counting_until.map(|_| PROGRESS_MS);
+    time::use_interval(interval_ms, move || update.force_update());
+    let left = props.counting_until.map(|until| until - time::unix_ms());
+    let counting = left.map(labels::counting);
+    html! {
+        <section class="panel panel-failover" aria-labelledby="failover-title" data-testid="failover-view">
+            <div class="panel-head">
+                <h2 id="failover-title">{ "Failovers" }</h2>
+                <span class="panel-count" data-testid="failover-count">{ failovers.seen() }</span>
+            </div>
+            if failovers.newest_first().len() == 0 {
+                <p class="empty">
+                    { "No failover yet. Open a second tab, then stop the broker with Close, Crash or Freeze." }
+                </p>
+            }
+            <ol class="failovers">
+                { for failovers.newest_first().map(|it| {
+                    // The running count belongs to the newest failover.
+                    let counting = counting.as_deref().filter(|_| it.number == failovers.seen());
+                    failover(it, counting)
+                }) }
+            </ol>
+            if failovers.forgotten() > 0 {
+                <p class="older">{ format!("{} discarded.", labels::counted(failovers.forgotten(), "older failover", "older failovers")) }</p>
+            }
+        </section>
+    }
+}
+
+fn failover(it: &Failover, counting: Option<&str>) -> Html {
+    let took = it.steps().last().map(|(_, ms)| labels::step_ms(ms));
+    let whole = it.steps().map(|(_, ms)| ms).fold(1.0, f64::max);
+    let steps: Vec<_> = it.steps().collect();
+    html! {
+        <li class="failover" key={it.number} data-testid="failover" data-resumed={it.resumed.is_some().to_string()}>
+            <p class="failover-head">
+                <time>{ time::time_of_day(it.lost as u64) }</time>
+                <span>
+                    { tab(it.from) }{ " " }{ labels::cause(it.cause) }{ "; " }
+                    { match (it.to, &took) {
+                        (Some(to), Some(took)) => html! { <>{ tab(Some(to)) }{ format!(" took over after {took}.") }</> },
+                        _ => html! { "nobody has taken over yet." },
+                    } }
+                </span>
+            </p>
+            <div class="track" aria-hidden="true">
+                { for steps.iter().map(|(name, ms)| html! {
+                    <span class={format!("mark mark-{name}")} style={format!("inset-inline-start:{:.2}%", ms / whole * 100.0)} />
+                }) }
+            </div>
+            <ol class="steps">
+                { for steps.iter().map(|(name, ms)| html! {
+                    <li class={format!("step step-{name}")} data-testid={format!("step-{name}")}>
+                        <b>{ *name }</b>{ format!(" {}", labels::step_ms(*ms)) }
+                    </li>
+                }) }
+                if it.resumed.is_none() {
+                    <li class="step">{ "waiting" }</li>
+                }
+            </ol>
+            <p class="failover-counts" data-testid="failover-counts">{ labels::failover_counts(it, counting) }</p>
+        </li>
+    }
+}
+
+fn tab(tab: Option<TabId>) -> Html {
+    match tab {
+        Some(tab) => html! { <code title={tab.to_string()}>{ tab.short() }</code> },
+        None => html! { "?" },
+    }
+}

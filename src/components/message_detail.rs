@@ -1,0 +1,132 @@
+//! The selected message, with its payload and properties.
+
+use std::rc::Rc;
+
+use tabmq_worker::api::Message;
+use yew::prelude::*;
+
+use super::copy_buttons::Copy;
+use super::payload::PayloadView;
+use crate::browser::{dom, focus, time};
+use crate::labels;
+use crate::payload::Preview;
+use crate::state::messages::{MessageLog, Received};
+
+#[derive(PartialEq, Properties)]
+pub(super) struct MessageDetailProps {
+    pub(super) message: Rc<Received>,
+    /// Contains the messages before it.
+    pub(super) log: Rc<MessageLog>,
+    pub(super) onclose: Callback<()>,
+}
+
+#[component]
+pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
+    let message = &props.message.message;
+    let close = use_node_ref();
+    // In a narrow page it lies over everything: it takes the focus, and returns it to the log.
+    use_effect_with(close.clone(), |close| {
+        let is_over_all = dom::is_narrow();
+        if is_over_all {
+            focus::focus(close);
+        }
+        move || {
+            if is_over_all {
+                focus::focus_on("[data-testid=message-log]");
+            }
+        }
+    });
+    let on_key = use_callback(props.onclose.clone(), |event: KeyboardEvent, onclose| {
+        if event.key() == "Escape" {
+            onclose.emit(());
+        }
+    });
+    html! {
+        <section
+            class="detail"
+            aria-label="The selected message"
+            onkeydown={on_key}
+            data-testid="message-detail"
+        >
+            <div class="panel-head">
+                <code class="detail-topic">{ &message.topic }</code>
+                <Copy
+                    key={message.topic.clone()}
+                    label="Copy topic"
+                    text={message.topic.clone()}
+                    testid="copy-topic"
+                />
+                <button
+                    ref={close}
+                    type="button"
+                    class="quiet detail-close"
+                    aria-label="Close the message, back to the log"
+                    onclick={props.onclose.reform(|_: MouseEvent| ())}
+                    data-testid="message-close"
+                >
+                    <span class="if-wide">{ "×" }</span>
+                    <span class="if-narrow">{ "‹ Back" }</span>
+                </button>
+            </div>
+            <PayloadView message={Rc::clone(message)} log={Rc::clone(&props.log)} />
+            { properties(message) }
+        </section>
+    }
+}
+
+/// The properties of the message, by their names in the specification.
+pub(super) fn properties(message: &Message) -> Html {
+    let properties = &message.properties;
+    let mut pairs: Vec<(String, String)> = vec![
+        ("QoS".to_owned(), labels::qos_level(message.qos).to_string()),
+        (
+            "Retain".to_owned(),
+            labels::yes_or_no(message.retain).to_owned(),
+        ),
+        (
+            "Size".to_owned(),
+            labels::payload::bytes(message.payload.len()),
+        ),
+        (
+            "Received".to_owned(),
+            time::time_of_day(message.received_at.as_ms()),
+        ),
+    ];
+    let mut add = |name: &str, value: Option<String>| {
+        pairs.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    add("Content Type", properties.content_type.clone());
+    add("Response Topic", properties.response_topic.clone());
+    add(
+        "Correlation Data",
+        properties
+            .correlation_data
+            .as_ref()
+            .map(|data| Preview::of(data).text),
+    );
+    add(
+        "Message Expiry",
+        properties
+            .message_expiry_interval
+            .map(|seconds| format!("{seconds} s")),
+    );
+    add(
+        "Payload Format",
+        properties
+            .payload_is_utf8
+            .map(|is_utf8| if is_utf8 { "UTF-8" } else { "bytes" }.to_owned()),
+    );
+    for identifier in &message.subscription_identifiers {
+        add("Subscription Identifier", Some(identifier.to_string()));
+    }
+    for (name, value) in &properties.user_properties {
+        add(name, Some(value.clone()));
+    }
+    html! {
+        <dl class="properties">
+            { for pairs.into_iter().map(|(name, value)| html! {
+                <div><dt>{ name }</dt><dd>{ value }</dd></div>
+            }) }
+        </dl>
+    }
+}

@@ -1,0 +1,91 @@
+//! The button that copies a link to this page with its current set-up.
+
+use yew::platform::spawn_local;
+use yew::prelude::*;
+
+use crate::browser::form::Form;
+use crate::browser::{address, clipboard, dom, time};
+use crate::labels;
+use crate::state::share_url::{DRAFT_BYTES_MAX, Draft, ShareUrl};
+
+/// How long the result of copying is shown, in milliseconds.
+const SAID_MS: u32 = 6_000;
+
+#[derive(PartialEq, Properties)]
+pub(super) struct ShareProps {
+    pub(super) share_url: ShareUrl,
+    /// The settings that a link does not carry.
+    pub(super) left_out: Vec<&'static str>,
+}
+
+#[component]
+pub(super) fn Share(props: &ShareProps) -> Html {
+    let said = use_state(|| None::<String>);
+    let copy = {
+        let (said, share_url, left_out) = (
+            said.setter(),
+            props.share_url.clone(),
+            props.left_out.clone(),
+        );
+        Callback::from(move |_: MouseEvent| {
+            let (said, mut left_out) = (said.clone(), left_out.clone());
+            let (draft, is_cut) = draft();
+            left_out.extend(is_cut);
+            let share_url = ShareUrl {
+                draft: draft.or_else(|| share_url.draft.clone()),
+                ..share_url.clone()
+            };
+            let address = address::url_with_query(&share_url.query());
+            spawn_local(async move {
+                let sentence = match clipboard::copy(&address).await {
+                    true => labels::left_out_of_link(&left_out),
+                    false => "The browser blocked copying.".to_owned(),
+                };
+                said.set(Some(sentence));
+            });
+        })
+    };
+    {
+        let said = said.clone();
+        time::use_interval(said.is_some().then_some(SAID_MS), move || said.set(None));
+    }
+    html! {
+        <div class="share">
+            <button
+                type="button"
+                class="quiet"
+                onclick={copy}
+                aria-label="Copy link"
+                title="Copies a link with the channel, the subscriptions, the filter, the search, the view and the message in the form"
+                data-testid="share"
+            >
+                <span class="share-word">{ "Copy " }</span>
+                { "link" }
+            </button>
+            <span class="share-said" role="status" data-testid="share-said">{ (*said).clone() }</span>
+        </div>
+    }
+}
+
+/// The message in the form, if there is one, and its parts that a link does not carry.
+fn draft() -> (Option<Draft>, Option<&'static str>) {
+    let form = dom::form_of("publish-topic");
+    let Some(form) = form.and_then(|form| Form::of(&form)) else {
+        return (None, None);
+    };
+    let draft = Draft {
+        topic: form.text("topic"),
+        payload: form.text("payload"),
+        format: form.payload_format(),
+        qos: form.qos("qos"),
+        retain: form.is_on("retain"),
+    };
+    if draft.payload.len() > DRAFT_BYTES_MAX {
+        return (None, Some("the message in the form, which is too long"));
+    }
+    let has_properties = form.properties_count() > 0;
+    (
+        Some(draft).filter(|it| !it.topic.is_empty()),
+        has_properties.then_some("the properties of the message in the form"),
+    )
+}

@@ -1,0 +1,128 @@
+//! One topic: its latest and its retained message, and charts of its numbers.
+
+use std::rc::Rc;
+
+use tabmq_worker::api::{Answer, Message, Publication, QoS, Question};
+use tabmq_worker::hooks::{use_answer, use_client};
+use yew::prelude::*;
+
+use super::copy_buttons::Copy;
+use super::message_detail::properties;
+use super::payload::PayloadView;
+use super::topic_chart::TopicChart;
+use crate::browser::time;
+use crate::labels;
+use crate::state::Action;
+use crate::state::charts::SharedCharts;
+use crate::state::messages::MessageLog;
+use crate::state::retained;
+
+/// Interval at which expiries are checked.
+const CLOCK_MS: u32 = 1_000;
+
+#[derive(PartialEq, Properties)]
+pub(super) struct TopicDetailProps {
+    pub(super) topic: String,
+    pub(super) messages: u64,
+    pub(super) topics_below: usize,
+    pub(super) last: Option<Rc<Message>>,
+    pub(super) charts: SharedCharts,
+    pub(super) log: Rc<MessageLog>,
+    pub(super) dispatch: Callback<Action>,
+}
+
+/// Everything that is known about a topic.
+#[component]
+pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
+    let TopicDetailProps {
+        topic,
+        messages,
+        topics_below,
+        last,
+        ..
+    } = props;
+    let client = use_client();
+    let delete = use_callback((client, topic.clone()), |_: MouseEvent, (client, topic)| {
+        // The tree shows the result, because the broker sends the deletion to all subscribers.
+        drop(client.publish(Publication {
+            topic: topic.clone(),
+            retain: true,
+            qos: QoS::AtLeastOnce,
+            ..Publication::default()
+        }));
+    });
+    let (retained, expires) = use_retained_of(topic).unzip();
+    let retained = retained.as_ref();
+    let now_ms = time::use_now(CLOCK_MS);
+    let expires = expires
+        .flatten()
+        .map(|at| at.saturating_sub(now_ms).div_ceil(1_000));
+    let is_retained_last = retained.zip(last.as_ref()).is_some_and(|(retained, last)| {
+        retained.payload == last.payload && retained.qos == last.qos
+    });
+    html! {
+        <section class="panel panel-topic" aria-label="The selected topic" data-testid="topic-detail">
+            <div class="panel-head">
+                <code class="detail-topic">{ topic }</code>
+                <Copy label="Copy topic" text={topic.clone()} testid="copy-topic" />
+            </div>
+            <p class="kept">
+                { match topics_below {
+                    0 => labels::messages(*messages),
+                    below => format!(
+                        "{} on {}",
+                        labels::messages(*messages),
+                        labels::counted((*below + usize::from(last.is_some())) as u64, "topic", "topics"),
+                    ),
+                } }
+                if let Some(seconds) = expires {
+                    <span data-testid="retained-expires">{ format!(" · The retained message expires in {seconds} s.") }</span>
+                }
+            </p>
+            <TopicChart
+                topic={topic.clone()}
+                charts={props.charts.clone()}
+                log={Rc::clone(&props.log)}
+                dispatch={props.dispatch.clone()}
+            />
+            if let Some(last) = last {
+                <h3>{ if is_retained_last { "Latest message (retained)" } else { "Latest message" } }</h3>
+                <PayloadView message={Rc::clone(last)} log={Rc::clone(&props.log)} />
+                { properties(last) }
+            }
+            if let Some(retained) = retained {
+                if !is_retained_last {
+                    <h3>{ "Retained message" }</h3>
+                    <PayloadView message={Rc::clone(retained)} log={Rc::clone(&props.log)} />
+                    { properties(retained) }
+                }
+                <button type="button" onclick={delete} data-testid="delete-retained">
+                    { "Clear retained value" }
+                </button>
+            }
+        </section>
+    }
+}
+
+/// The whole retained message of a topic, from the broker, and its expiry in Unix milliseconds.
+#[hook]
+fn use_retained_of(topic: &str) -> Option<(Rc<Message>, Option<u64>)> {
+    let question = Question::Retained {
+        topic_filter: topic.to_owned(),
+        after: None,
+        at_most: 1,
+        payload_bytes: u32::MAX,
+    };
+    let answer = use_answer(Some(question), CLOCK_MS);
+    let retained = use_memo(answer, |answer| {
+        let Some(Ok(answer)) = answer else {
+            return None;
+        };
+        let Answer::Retained { messages, .. } = &**answer else {
+            return None;
+        };
+        let message = messages.first()?;
+        Some((Rc::new(message.clone()), retained::expires(message)))
+    });
+    (*retained).clone()
+}

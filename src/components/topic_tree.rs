@@ -1,0 +1,475 @@
+//! The tree of topics.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use tabmq_worker::Frame;
+use tabmq_worker::hooks::use_redraw;
+use web_sys::HtmlInputElement;
+use yew::prelude::*;
+
+use super::topic_detail::TopicDetail;
+use super::virtual_list::{ListRole, VirtualList};
+use crate::app::broker_polling::use_retained;
+use crate::browser::{focus, time};
+use crate::labels;
+use crate::payload::Preview;
+use crate::state::charts::SharedCharts;
+use crate::state::messages::MessageLog;
+use crate::state::retained::{Retained, Value};
+use crate::state::search_query::fold;
+use crate::state::topics::{NODES_MAX, Node, NodeId, Row};
+use crate::state::{Action, SharedTopics, TreeView};
+
+/// Interval at which expiries are checked.
+const CLOCK_MS: u32 = 1_000;
+
+/// Characters of a value that fit in a row.
+const PREVIEW_CHARS: usize = 120;
+
+#[derive(PartialEq, Properties)]
+pub(super) struct TopicsProps {
+    pub(super) topics: SharedTopics,
+    pub(super) charts: SharedCharts,
+    pub(super) view: TreeView,
+    pub(super) retained: Rc<Retained>,
+    pub(super) log: Rc<MessageLog>,
+    pub(super) dispatch: Callback<Action>,
+}
+
+#[component]
+pub(super) fn TopicTree(props: &TopicsProps) -> Html {
+    use_retained(props.dispatch.clone());
+    let now_ms = time::use_now(CLOCK_MS);
+    let TreeView { text, selected } = &props.view;
+    let (selected, dispatch) = (*selected, &props.dispatch);
+    let search_input = use_node_ref();
+    focus::use_focus_key("/", search_input.clone());
+    let topics = props.topics.get();
+    let is_found = !text.trim().is_empty();
+    let fresh: Rc<[Row]> = if is_found {
+        topics.found(text).into()
+    } else {
+        topics.rows().into()
+    };
+    let drawn_rows = use_drawn_rows(fresh);
+    let rows = Rc::clone(&drawn_rows.rows);
+    let release = drawn_rows.release();
+    let place = selected.and_then(|node| rows.iter().position(|row| row.node == node));
+    let open = |is_open: bool| {
+        let release = release.clone();
+        dispatch.reform(move |_: MouseEvent| {
+            release();
+            Action::OpenAllTopics(is_open)
+        })
+    };
+    let clear = {
+        let release = release.clone();
+        dispatch.reform(move |_: MouseEvent| {
+            release();
+            Action::ClearTopics
+        })
+    };
+    let set_wanted = {
+        let release = release.clone();
+        dispatch.reform(move |event: InputEvent| {
+            release();
+            let input: HtmlInputElement = event.target_unchecked_into();
+            Action::SearchTopics(input.value())
+        })
+    };
+    let toggle = {
+        let release = release.clone();
+        dispatch.reform(move |(node, is_open): (NodeId, bool)| {
+            release();
+            Action::OpenTopic(node, is_open)
+        })
+    };
+    let on_select = {
+        let rows = Rc::clone(&rows);
+        dispatch.reform(move |index: Option<usize>| {
+            Action::SelectTopic(index.and_then(|index| rows.get(index)).map(|row| row.node))
+        })
+    };
+    let keys = TreeKeys {
+        topics: props.topics.clone(),
+        rows: Rc::clone(&rows),
+        place,
+        is_found,
+        typed: use_mut_ref(Typed::default),
+        toggle: toggle.clone(),
+        select: on_select.clone(),
+        dispatch: dispatch.clone(),
+    };
+    let on_key = Callback::from(move |event: KeyboardEvent| keys.handle(&event));
+    let row = {
+        let (shared, rows, retained) = (
+            props.topics.clone(),
+            Rc::clone(&rows),
+            Rc::clone(&props.retained),
+        );
+        let select = on_select.clone();
+        Callback::from(move |index: usize| {
+            let topics = shared.get();
+            let Some(row) = rows.get(index) else {
+                return Html::default();
+            };
+            let Some(node) = topics.get(row.node) else {
+                // The topic has left the tree. An empty row keeps the others in place until the tree is released.
+                return html! { <div class="row topic" role="presentation" /> };
+            };
+            let path = topics.path(row.node);
+            let name = if is_found { &*path } else { &*node.name };
+            let name = AttrValue::from(labels::visible(name).into_owned());
+            let drawn = DrawnRow {
+                row,
+                node,
+                name,
+                retained: retained.get(&path, now_ms),
+                is_selected: selected == Some(row.node),
+            };
+            let clicked = select.reform(move |_: MouseEvent| Some(index));
+            tree_row(&drawn, clicked, &toggle)
+        })
+    };
+    let chosen = selected.filter(|id| topics.get(*id).is_some());
+    html! {
+        <div class="topics" data-testid="topics-view">
+            <section class="panel panel-tree" aria-labelledby="topics-title">
+                <div class="panel-head">
+                    <h2 id="topics-title">{ "Topics" }</h2>
+                    <span class="panel-count" data-testid="topic-count">{ labels::count(topics.topics() as u64) }</span>
+                    <span class="paused" data-testid="retained-count" title="As the broker says">
+                        { match props.retained.count(now_ms) {
+                            Some(count) => format!("{} retained", labels::count(count as u64)),
+                            None => "… retained".to_owned(),
+                        } }
+                    </span>
+                    if is_found {
+                        <span class="paused" role="status" data-testid="topics-found">
+                            { format!("{} found", labels::count(rows.len() as u64)) }
+                        </span>
+                    }
+                    <div class="tools">
+                        <input
+                            ref={search_input}
+                            type="search"
+                            aria-label="Search topics"
+                            aria-keyshortcuts="/"
+                            placeholder="Search (/)"
+                            title="Finds topics whose full names contain all these words"
+                            value={text.clone()}
+                            oninput={set_wanted}
+                            autocomplete="off"
+                            spellcheck="false"
+                            data-testid="topic-search"
+                        />
+                        <button type="button" onclick={open(true)}>{ "Expand all" }</button>
+                        <button type="button" onclick={open(false)}>{ "Collapse all" }</button>
+                        <button
+                            type="button"
+                            onclick={clear}
+                            title="Forget the topics seen so far. Retained messages stay in the broker."
+                            data-testid="topics-clear"
+                        >
+                            { "Clear" }
+                        </button>
+                    </div>
+                </div>
+                <VirtualList
+                    role={ListRole::Tree}
+                    label="Topics"
+                    testid="topic-tree"
+                    len={rows.len()}
+                    selected={place}
+                    selected_id={place.and(selected).map(row_id)}
+                    onselect={on_select}
+                    onkey={on_key}
+                    new_rows={drawn_rows.new_rows}
+                    onhold={drawn_rows.on_hold()}
+                    onresume={drawn_rows.on_resume()}
+                    {row}
+                >
+                    if topics.left_out() > 0 {
+                        <p class="older" role="presentation">
+                            { format!(
+                                "{} on other topics not shown (limit: {} topics).",
+                                labels::counted(topics.left_out(), "message", "messages"),
+                                labels::count(NODES_MAX as u64),
+                            ) }
+                        </p>
+                    } else if rows.is_empty() {
+                        <p class="empty" role="presentation">
+                            { if is_found { "No topic matches." } else { "No topics yet. They appear with their first message." } }
+                        </p>
+                    }
+                </VirtualList>
+            </section>
+            if let Some((id, node)) = chosen.and_then(|id| Some((id, topics.get(id)?))) {
+                <TopicDetail
+                    key={row_id(id).to_string()}
+                    topic={topics.path(id)}
+                    messages={node.messages}
+                    topics_below={node.topics_below}
+                    last={node.last.clone()}
+                    charts={props.charts.clone()}
+                    log={Rc::clone(&props.log)}
+                    dispatch={props.dispatch.clone()}
+                />
+            } else {
+                <section class="panel" aria-label="The selected topic">
+                    <p class="empty">{ "Select a topic to see its latest and retained values, and charts of its numbers." }</p>
+                </section>
+            }
+        </div>
+    }
+}
+
+/// The rows as they are drawn: the current ones, or earlier ones while the tree is held. So the person acts on the drawn rows.
+struct DrawnRows {
+    rows: Rc<[Row]>,
+    /// Number of rows that the tree has gained since it was held.
+    new_rows: u64,
+    held: Rc<RefCell<Option<Rc<[Row]>>>>,
+    redraw: Rc<Frame>,
+}
+
+#[hook]
+fn use_drawn_rows(fresh: Rc<[Row]>) -> DrawnRows {
+    let held = use_mut_ref(|| None::<Rc<[Row]>>);
+    let redraw = use_redraw();
+    let rows = held.borrow().clone().unwrap_or_else(|| Rc::clone(&fresh));
+    DrawnRows {
+        new_rows: fresh.len().saturating_sub(rows.len()) as u64,
+        rows,
+        held,
+        redraw,
+    }
+}
+
+impl DrawnRows {
+    /// Releases the tree. The caller causes the next drawing.
+    fn release(&self) -> impl Fn() + Clone + 'static {
+        let held = Rc::clone(&self.held);
+        move || drop(held.borrow_mut().take())
+    }
+
+    fn on_hold(&self) -> Callback<bool> {
+        let (held, rows) = (Rc::clone(&self.held), Rc::clone(&self.rows));
+        let redraw = Rc::clone(&self.redraw);
+        Callback::from(move |is_held: bool| {
+            let mut held = held.borrow_mut();
+            if is_held {
+                held.get_or_insert_with(|| Rc::clone(&rows));
+            } else {
+                *held = None;
+            }
+            redraw.ask();
+        })
+    }
+
+    fn on_resume(&self) -> Callback<()> {
+        let (release, redraw) = (self.release(), Rc::clone(&self.redraw));
+        Callback::from(move |()| {
+            release();
+            redraw.ask();
+        })
+    }
+}
+
+/// The keys of the tree that do not move the selection by rows.
+struct TreeKeys {
+    topics: SharedTopics,
+    rows: Rc<[Row]>,
+    /// Index of the selected row.
+    place: Option<usize>,
+    is_found: bool,
+    typed: Rc<RefCell<Typed>>,
+    toggle: Callback<(NodeId, bool)>,
+    select: Callback<Option<usize>>,
+    dispatch: Callback<Action>,
+}
+
+impl TreeKeys {
+    fn handle(&self, event: &KeyboardEvent) {
+        let Self {
+            topics,
+            rows,
+            toggle,
+            select,
+            ..
+        } = self;
+        let row = self.place.and_then(|place| Some((place, rows.get(place)?)));
+        let is_command = event.ctrl_key() || event.meta_key() || event.alt_key();
+        match (
+            event.key().as_str(),
+            row.map(|(at, row)| (at, row, row.is_open)),
+        ) {
+            ("ArrowRight", Some((_, row, Some(false)))) => toggle.emit((row.node, true)),
+            // The first child is the next row.
+            ("ArrowRight", Some((at, _, Some(true)))) => select.emit(Some(at + 1)),
+            ("ArrowLeft", Some((_, row, Some(true)))) => toggle.emit((row.node, false)),
+            ("ArrowLeft", Some((_, row, _))) => {
+                if let Some(parent) = topics.get().parent(row.node) {
+                    self.dispatch.emit(Action::SelectTopic(Some(parent)));
+                }
+            }
+            ("Enter", Some((_, row, Some(is_open)))) => toggle.emit((row.node, !is_open)),
+            (key, _) if !is_command && key.chars().count() == 1 && key != "/" => {
+                let names = rows.iter().map(|row| self.name(row)).collect::<Vec<_>>();
+                let found = self
+                    .typed
+                    .borrow_mut()
+                    .find(key, time::now_ms(), &names, self.place);
+                match found {
+                    Some(found) => select.emit(Some(found)),
+                    None => return,
+                }
+            }
+            _ => return,
+        }
+        event.prevent_default();
+    }
+
+    fn name(&self, row: &Row) -> String {
+        let topics = self.topics.get();
+        match self.is_found {
+            true => topics.path(row.node),
+            false => topics
+                .get(row.node)
+                .map_or(String::new(), |it| it.name.to_string()),
+        }
+    }
+}
+
+/// Letters typed into the tree, which select the next topic that begins with them.
+#[derive(Debug, Default)]
+struct Typed {
+    text: String,
+    at: f64,
+}
+
+/// Pause after which a letter begins another name, in milliseconds.
+const TYPED_MS: f64 = 700.0;
+
+impl Typed {
+    /// The row whose name begins with the typed letters, searched from the selected row on and then from the top.
+    fn find(
+        &mut self,
+        key: &str,
+        now: f64,
+        names: &[String],
+        selected: Option<usize>,
+    ) -> Option<usize> {
+        if now - self.at > TYPED_MS {
+            self.text.clear();
+        }
+        self.at = now;
+        self.text.push_str(&fold(key));
+        // The first letter skips the selected row; further letters can keep it.
+        let next = selected.map_or(0, |it| it + usize::from(self.text.chars().count() == 1));
+        let places = (next..names.len()).chain(0..next.min(names.len()));
+        places
+            .into_iter()
+            .find(|it| fold(&names[*it]).starts_with(&self.text))
+    }
+}
+
+fn row_id(node: NodeId) -> AttrValue {
+    format!("topic-{node}").into()
+}
+
+/// The content of a row.
+struct DrawnRow<'a> {
+    row: &'a Row,
+    node: &'a Node,
+    name: AttrValue,
+    retained: Option<&'a Value>,
+    is_selected: bool,
+}
+
+fn tree_row(
+    drawn: &DrawnRow<'_>,
+    onclick: Callback<MouseEvent>,
+    toggle: &Callback<(NodeId, bool)>,
+) -> Html {
+    let DrawnRow {
+        row,
+        node,
+        name,
+        retained,
+        is_selected,
+    } = drawn;
+    let Row {
+        node: id,
+        level,
+        place: (place, siblings),
+        is_open,
+    } = **row;
+    let toggle = toggle.reform(move |event: MouseEvent| {
+        event.stop_propagation();
+        (id, is_open == Some(false))
+    });
+    let preview = |payload: &[u8]| -> String {
+        let text = Preview::of(payload).text;
+        text.chars().take(PREVIEW_CHARS).collect()
+    };
+    let value = node.last.as_ref().map(|message| preview(&message.payload));
+    // Beside another value, the badge alone would mean that this value is retained.
+    let retained = retained.map(|it| {
+        let is_last = node.last.as_ref().is_some_and(|last| it.is_of(last));
+        match is_last {
+            true => "retained".to_owned(),
+            false => format!("retained: {}", preview(&it.payload)),
+        }
+    });
+    html! {
+        <div
+            id={row_id(id)}
+            class="row topic"
+            role="treeitem"
+            aria-level={level.to_string()}
+            aria-posinset={place.to_string()}
+            aria-setsize={siblings.to_string()}
+            aria-expanded={is_open.map(|it| it.to_string())}
+            aria-selected={is_selected.to_string()}
+            style={format!("--level:{}", level - 1)}
+            {onclick}
+            data-testid="topic"
+            data-name={AttrValue::from(Rc::clone(&node.name))}
+        >
+            <span class="topic-toggle" aria-hidden="true" onclick={toggle}>
+                { match is_open { Some(true) => "▾", Some(false) => "▸", None => "" } }
+            </span>
+            <code class="topic-name">{ if name.is_empty() { "(empty)".into() } else { name.clone() } }</code>
+            <span class="message-preview">{ value.unwrap_or_default() }</span>
+            <span class="message-facts">
+                if let Some(retained) = retained {
+                    <span class="badge badge-retained" data-testid="topic-retained">{ retained }</span>
+                }
+                if node.topics_below > 0 {
+                    <span class="badge">{ labels::counted(node.topics_below as u64, "topic", "topics") }</span>
+                }
+                <span class="topic-count">{ labels::count(node.messages) }</span>
+            </span>
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_go_to_the_next_name_that_begins_with_them() {
+        let names = ["attic", "Garden", "garage", "hall"].map(str::to_owned);
+        let mut typed = Typed::default();
+        assert_eq!(typed.find("g", 1_000.0, &names, Some(0)), Some(1));
+        // More letters can keep the row, and a pause begins another name.
+        assert_eq!(typed.find("a", 1_100.0, &names, Some(1)), Some(1));
+        assert_eq!(typed.find("r", 1_200.0, &names, Some(1)), Some(1));
+        assert_eq!(typed.find("a", 1_300.0, &names, Some(1)), Some(2));
+        assert_eq!(typed.find("a", 9_000.0, &names, Some(2)), Some(0));
+        assert_eq!(typed.find("x", 20_000.0, &names, None), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! Failovers: causes, costs, and counts in progress.
+
+use super::figures::{count, counted};
+use crate::state::failover::{Cause, Failover, StreamFigures};
+
+/// The costs of a failover, or a note that they are still being counted.
+pub(crate) fn failover_counts(failover: &Failover, counting: Option<&str>) -> String {
+    let resent = failover.resent.map(|it| {
+        format!(
+            "{} sent again by this tab",
+            counted(it, "packet", "packets")
+        )
+    });
+    let stream = failover.stream.map(|it| {
+        let StreamFigures {
+            acknowledged,
+            lost,
+            duplicates,
+            gap_ms,
+        } = it;
+        let lost = match lost {
+            0 => "none lost".to_owned(),
+            lost => format!("{} lost", count(lost)),
+        };
+        format!(
+            "{} acknowledged · {lost} · {} · longest pause {gap_ms:.0} ms",
+            count(acknowledged),
+            counted(duplicates, "duplicate", "duplicates"),
+        )
+    });
+    let known: Vec<String> = stream
+        .or_else(|| counting.map(str::to_owned))
+        .into_iter()
+        .chain(resent)
+        .collect();
+    match known.as_slice() {
+        [] => "Counting…".to_owned(),
+        known => known.join(" · "),
+    }
+}
+
+/// The cause of a failover.
+pub(crate) fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Gone => "is gone",
+        Cause::Closed => "closed",
+        Cause::Crashed => "crashed",
+        Cause::Froze => "froze",
+        Cause::Deposed => "is no longer the broker",
+    }
+}
+
+/// A count that ends in this many milliseconds.
+pub(crate) fn counting(left_ms: f64) -> String {
+    format!("Counting… {:.0} s", (left_ms / 1e3).ceil().max(1.0))
+}
+
+/// Why the broker cannot be stopped.
+pub(crate) const SECOND_TAB_FIRST: &str = "Open a second tab first: it will take over.";

@@ -1,0 +1,35 @@
+//! The log of messages.
+
+use super::figures::{count, counted, messages};
+
+/// The note at the end of the list of messages.
+pub(crate) enum EndOfLog {
+    Offline,
+    Empty,
+    Cleared,
+    Searching,
+    /// None of this many messages matches.
+    NoMatch(u64),
+    /// Number of discarded messages, and limits of the log in messages and mebibytes.
+    Discarded(u64, u64, usize),
+}
+
+pub(crate) fn end_of_log(end: &EndOfLog) -> String {
+    match end {
+        EndOfLog::Offline => "No messages. This tab is offline.".to_owned(),
+        EndOfLog::Empty => "No messages yet. Publish one, here or in another tab.".to_owned(),
+        EndOfLog::Cleared => "Log cleared. New messages appear here.".to_owned(),
+        EndOfLog::Searching => "Searching older messages…".to_owned(),
+        EndOfLog::NoMatch(all) => format!("No match in {}.", messages(*all)),
+        EndOfLog::Discarded(discarded, kept, mebibytes) => format!(
+            "{} discarded. The log keeps the newest {} ({mebibytes} MiB at most).",
+            counted(*discarded, "older message was", "older messages were"),
+            count(*kept)
+        ),
+    }
+}
+
+/// The number of new rows above a held list.
+pub(crate) fn new_rows(number: u64) -> String {
+    format!("▲ {} new", count(number))
+}

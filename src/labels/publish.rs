@@ -1,0 +1,46 @@
+//! Publish.
+
+use super::figures::folded;
+
+pub(crate) const OPEN: &str = "+ Publish";
+pub(crate) const CLOSE: &str = "Close";
+pub(crate) const PUBLISH: &str = "Publish";
+pub(crate) const FIRST: &str = "Ctrl+Enter to publish";
+pub(crate) const FORMAT: &str = "Format";
+pub(crate) const STOP: &str = "Stop";
+pub(crate) const AGAIN: &str = "Load into the form";
+pub(crate) const REPEAT: &str = "Repeat until stopped";
+pub(crate) const RATE: &str = "Messages per second";
+pub(crate) const CONTENT_TYPE: &str = "Content type";
+pub(crate) const EXPIRY: &str = "Message expiry (seconds)";
+pub(crate) const RESPONSE_TOPIC: &str = "Response topic";
+pub(crate) const CORRELATION_DATA: &str = "Correlation data (hex)";
+pub(crate) const CORRELATION_DATA_FORMAT: &str = "Two hex digits for each byte";
+pub(crate) const IS_UTF8: &str = "Mark as UTF-8 text (Payload Format Indicator)";
+pub(crate) const USER_PROPERTIES: &str = "User properties";
+pub(crate) const ADD_USER_PROPERTY: &str = "Add a user property";
+pub(crate) const REMOVE_USER_PROPERTY: &str = "Remove this user property";
+pub(crate) const NAME: &str = "Name";
+pub(crate) const VALUE: &str = "Value";
+
+/// Why a topic is not a topic name: `place` is the place of its first wildcard, from 0, in characters.
+pub(crate) fn wildcard(place: usize) -> String {
+    let place = place + 1;
+    format!("Not sent: you can’t publish to a topic with + or # (character {place}).")
+}
+
+pub(crate) fn rate_hint(maximum: u32) -> String {
+    format!("Up to {maximum}. For more, use the load generator under Performance.")
+}
+
+pub(crate) fn properties(filled: usize) -> String {
+    folded("Properties", filled)
+}
+
+pub(crate) fn repeat(is_on: bool) -> &'static str {
+    if is_on { "Repeat (on)" } else { "Repeat" }
+}
+
+pub(crate) fn history(sent: usize) -> String {
+    folded("History", sent)
+}
