@@ -149,7 +149,7 @@ impl Plan {
         // Streams of their own: a world without these is the same as if there were none in any.
         let mut slices = Prng::new(scenario.seed ^ SLICES);
         // So little that most of what a tab sends waits for turns of its own.
-        plan.settings.turn_work_max = slices.one_of([1, 10, 2_000]);
+        plan.settings.turn_work_max = slices.one_of([40, 400, 2_000]);
         let mut more = Prng::new(scenario.seed ^ MORE);
         plan.has_ports = has(Fault::Ports) & more.chance(500);
         plan.has_questions = has(Fault::Questions) & more.chance(500);
