@@ -1,8 +1,8 @@
 //! What is measured from outside, and of no use else.
 
-use crate::hash::SeededState;
-use crate::routes::{Routes, Subscription};
+use crate::routing::routes::{Routes, Subscription};
 use crate::session::SessionId;
+use crate::util::hash::SeededState;
 use crate::{QoS, TopicFilter, TopicName};
 
 /// Which subscriptions match a topic: the broker's own table of them, without a broker.

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, AllowAll};
-use crate::awaited::Awaited;
-use crate::catch_up::CatchUpQueue;
 use crate::codec::DecodeError;
-use crate::gate::{self, Gate};
-use crate::hand_over::HandOvers;
-use crate::hash::SeededState;
-use crate::journal::Journal;
-use crate::link::Connection;
-use crate::retained::Retained;
-use crate::routes::{Routes, Subscription};
+use crate::connection::Connection;
+use crate::persistence::commit_gate::{self, Gate};
+use crate::persistence::journal::Journal;
+use crate::routing::reassignment::HandOvers;
+use crate::routing::retained::Retained;
+use crate::routing::routes::{Routes, Subscription};
+use crate::routing::shared_subscriptions::Shares;
+use crate::session::reconnect_grace::Awaited;
+use crate::session::replay::CatchUpQueue;
 use crate::session::{Deadline, Session, SessionId};
-use crate::share::Shares;
-use crate::slab::Slab;
-use crate::sorted::Map;
-use crate::timers::Timers;
+use crate::util::hash::SeededState;
+use crate::util::slab::Slab;
+use crate::util::sorted::Map;
+use crate::util::timers::Timers;
 use crate::{BrokerEvent, CloseReason, Config, DisconnectCause, Packet, ReasonCode, Time};
 
 /// A network connection, by the number that the caller gave it.
@@ -220,7 +220,7 @@ impl Broker {
         self.carry_out(now, input, &mut outputs);
         let batch = self.journal.batch().or_else(|| {
             // Another broker may have taken over unnoticed, with sessions that this one does not know of.
-            let is_unfounded = !self.storage_full && outputs.iter().any(gate::is_answer);
+            let is_unfounded = !self.storage_full && outputs.iter().any(commit_gate::is_answer);
             is_unfounded.then(|| self.journal.empty_batch())
         });
         out.extend(batch.map(|(id, bytes)| Output::Persist(id, bytes)));

@@ -1,17 +1,23 @@
 //! Sessions: what is kept for a client while it is connected, and for some time after.
 
+pub(crate) mod filters;
+pub(crate) mod outbound;
+pub(crate) mod reconnect_grace;
+pub(crate) mod replay;
+pub(crate) mod will;
+
 use std::sync::Arc;
 
 use crate::access::Client;
-use crate::catch_up::CatchUps;
 use crate::codec::ProtocolVersion;
-use crate::filters::Filters;
-use crate::hash::SeededState;
-use crate::link::{ClientLimits, Connection, Link};
-use crate::outbound::Outbound;
-use crate::record::Record;
-use crate::sorted::{Set, sort_by_key};
-use crate::will::Will;
+use crate::connection::{ClientLimits, Connection, Link};
+use crate::persistence::record::Record;
+use crate::session::filters::Filters;
+use crate::session::outbound::Outbound;
+use crate::session::replay::CatchUps;
+use crate::session::will::Will;
+use crate::util::hash::SeededState;
+use crate::util::sorted::{Set, sort_by_key};
 use crate::{
     BatchId, Broker, BrokerEvent, CloseReason, ConnId, DisconnectCause, Origin, Output, Packet,
     ReasonCode, Time,

@@ -1,0 +1,279 @@
+//! Network connections: what is known of them, and forgotten with them.
+
+pub(crate) mod authentication;
+pub(crate) mod close_reason;
+pub(crate) mod connect;
+pub(crate) mod topic_aliases;
+
+use crate::codec::ProtocolVersion;
+use crate::connection::authentication::{Authentication, Pending};
+use crate::connection::topic_aliases::Aliases;
+use crate::packet::PacketType;
+use crate::packet::connect::ConnectPacket;
+use crate::packet::disconnect::DisconnectPacket;
+use crate::packet::publish::PublishPacket;
+use crate::session::SessionId;
+use crate::util::sorted::{Map, Set};
+use crate::{CloseReason, Config, ConnId, Origin, Packet, QoS, ReasonCode, Time, TopicName, codec};
+
+/// A network connection.
+#[derive(Debug)]
+pub(crate) enum Connection {
+    /// Its CONNECT has not come yet, or is not answered yet.
+    Opened {
+        /// How long that is waited for.
+        until: Time,
+        /// The client that has to authenticate first.
+        pending: Option<Box<Pending>>,
+        /// Who stands behind it, if that is known.
+        origin: Option<Origin>,
+        /// Whether it goes on where another one was interrupted.
+        goes_on: bool,
+    },
+    /// Its client was accepted.
+    Client(SessionId),
+}
+
+/// The network connection of a client whose CONNECT was accepted.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) conn: ConnId,
+    pub(crate) client: ClientLimits,
+    pub(crate) server: ServerLimits,
+    pub(crate) keep_alive_s: u16,
+    /// Whether the way to the client is full.
+    pub(crate) is_congested: bool,
+    /// When the last packet came.
+    pub(crate) heard: Time,
+    /// When to look whether the client is silent, if it promised not to be. It is not moved by every packet: when it
+    /// falls due and a packet has come meanwhile, it is set again.
+    pub(crate) keep_alive_check: Option<Time>,
+    /// QoS 2 messages that came on this connection and are not released yet.
+    pub(crate) unreleased: Set<u16>,
+    /// How the client authenticates, if it does so in steps.
+    pub(crate) authentication: Option<Authentication>,
+    /// What the client's topic aliases stand for.
+    aliases: Map<u16, TopicName>,
+    /// The topic aliases that the client was told.
+    aliases_told: Aliases,
+    /// How many messages the client may publish at `rate_counted`.
+    rate_left: u32,
+    rate_counted: Time,
+}
+
+/// What the client accepts, as it says in CONNECT, or less where the broker wants less.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientLimits {
+    /// The protocol version, as CONNECT states it.
+    pub(crate) level: u8,
+    pub(crate) receive_maximum: u16,
+    /// In bytes.
+    pub(crate) maximum_packet_size: Option<usize>,
+    topic_alias_maximum: u16,
+    pub(crate) problem_information: bool,
+}
+
+/// What is accepted from the client, as CONNACK told it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServerLimits {
+    pub(crate) receive_maximum: u16,
+    pub(crate) topic_alias_maximum: u16,
+    pub(crate) maximum_qos: QoS,
+}
+
+impl ClientLimits {
+    pub(crate) fn of(connect: &ConnectPacket, config: &Config) -> Self {
+        let properties = &connect.properties;
+        let receive_maximum = properties.get_receive_maximum().unwrap_or(u16::MAX);
+        let topic_alias_maximum = properties.get_topic_alias_maximum().unwrap_or(0);
+        Self {
+            level: connect.protocol_version,
+            receive_maximum: receive_maximum.min(config.in_flight_max),
+            maximum_packet_size: properties
+                .get_maximum_packet_size()
+                .map(|bytes| bytes as usize),
+            topic_alias_maximum: topic_alias_maximum.min(config.outbound_topic_alias_maximum),
+            problem_information: properties.get_request_problem_information().unwrap_or(true),
+        }
+    }
+
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        ProtocolVersion::of_level(self.level)
+    }
+
+    /// Whether the client accepts a packet of this size. [MQTT-3.1.2-24]
+    pub(crate) fn fits(&self, packet: &Packet) -> bool {
+        self.maximum_packet_size.is_none_or(|maximum| {
+            codec::encoded_len(packet, self.version()).is_ok_and(|size| size <= maximum)
+        })
+    }
+
+    /// Whether a packet with texts of any length can be written, and the client accepts it.
+    pub(crate) fn has_room_for(&self, packet: &Packet) -> bool {
+        codec::encoded_len(packet, self.version()).is_ok() && self.fits(packet)
+    }
+
+    /// Refuses an answer that the client does not accept.
+    pub(crate) fn check(&self, packet: &Packet) -> Result<(), CloseReason> {
+        match self.maximum_packet_size {
+            Some(maximum) if !self.fits(packet) => Err(CloseReason::AnswerTooLarge {
+                packet: packet.packet_type_name(),
+                maximum,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The DISCONNECT that tells the client `reason`, in words too if it wants them and they fit. Before MQTT 5.0 a
+    /// server sends none. [MQTT-3.14.2-3]
+    pub(crate) fn disconnect(&self, reason: &CloseReason) -> Option<Packet> {
+        if self.version() != ProtocolVersion::V5 {
+            return None;
+        }
+        let reason_code = match reason.reason_code() {
+            // It belongs to CONNACK; what it says about a client that is connected is that it sent nonsense.
+            ReasonCode::UnsupportedProtocolVersion => ReasonCode::ProtocolError,
+            code if codec::has_reason_code(PacketType::Disconnect, code) => code,
+            _ => ReasonCode::NotAuthorized,
+        };
+        let plain = DisconnectPacket::new(reason_code);
+        if self.problem_information {
+            let explained = plain.clone().with_reason_string(reason.to_string());
+            let explained = Packet::Disconnect(explained);
+            if self.has_room_for(&explained) {
+                return Some(explained);
+            }
+        }
+        Some(Packet::Disconnect(plain)).filter(|packet| self.fits(packet))
+    }
+}
+
+impl Link {
+    pub(crate) const fn new(
+        conn: ConnId,
+        client: ClientLimits,
+        server: ServerLimits,
+        keep_alive_s: u16,
+        authentication: Option<Authentication>,
+        now: Time,
+    ) -> Self {
+        Self {
+            conn,
+            client,
+            server,
+            keep_alive_s,
+            is_congested: false,
+            heard: now,
+            keep_alive_check: None,
+            unreleased: Set::new(),
+            authentication,
+            aliases: Map::new(),
+            aliases_told: Aliases::new(client.topic_alias_maximum),
+            rate_left: 0,
+            rate_counted: Time::from_ms(0),
+        }
+    }
+
+    /// When the client is given up if nothing comes: after one and a half times its Keep Alive. [MQTT-3.1.2-22]
+    pub(crate) fn silent_at(&self) -> Option<Time> {
+        match self.keep_alive_s {
+            0 => None,
+            keep_alive_s => Some(self.heard.plus_ms(u64::from(keep_alive_s) * 1500)),
+        }
+    }
+
+    /// The topic of a PUBLISH, in its own words or through its topic alias. [MQTT-3.3.2-12]
+    pub(crate) fn topic(&mut self, publish: &PublishPacket) -> Result<TopicName, CloseReason> {
+        let alias = publish.topic_alias();
+        let maximum = self.server.topic_alias_maximum;
+        if let Some(alias) = alias
+            && !(1..=maximum).contains(&alias)
+        {
+            return Err(CloseReason::TopicAliasTooHigh { alias, maximum });
+        }
+        if publish.topic_name.is_empty()
+            && let Some(alias) = alias
+        {
+            let known = self.aliases.get(&alias);
+            return known
+                .cloned()
+                .ok_or(CloseReason::TopicAliasUnknown { alias });
+        }
+        let topic = TopicName::parse(&publish.topic_name)
+            .map_err(|error| codec::DecodeError::from(codec::Violation::TopicName(error)))?;
+        if let Some(alias) = alias {
+            self.aliases.insert(alias, topic.clone());
+        }
+        Ok(topic)
+    }
+
+    /// The packet that carries a message to the client, with a topic alias if the client allows any; `None` if it is larger
+    /// than the client accepts. [MQTT-3.1.2-26] [MQTT-3.1.2-27]
+    pub(crate) fn message(&mut self, publish: PublishPacket) -> Option<Packet> {
+        if !self.aliases_told.is_empty()
+            && let Ok(topic) = TopicName::parse(&publish.topic_name)
+        {
+            let known = self.aliases_told.get(&topic);
+            if let Some(alias) = known.or_else(|| self.aliases_told.next()) {
+                // A client without a limit on the size gets this one in any case: there is nothing to go back to.
+                if self.client.maximum_packet_size.is_none() {
+                    let mut packet = publish.with_topic_alias(alias);
+                    if known.is_some() {
+                        packet.topic_name.clear();
+                    }
+                    self.aliases_told.sent(topic, alias);
+                    return Some(Packet::Publish(packet));
+                }
+                let mut packet = publish.clone().with_topic_alias(alias);
+                if known.is_some() {
+                    packet.topic_name.clear();
+                }
+                let packet = Packet::Publish(packet);
+                if self.client.fits(&packet) {
+                    self.aliases_told.sent(topic, alias);
+                    return Some(packet);
+                }
+            }
+        }
+        // A topic that is new to the client, or of one or two bytes, takes less without one.
+        Some(Packet::Publish(publish)).filter(|packet| self.client.fits(packet))
+    }
+
+    /// Counts a message that the client publishes: as many at once as in a second, and no more in the long run.
+    pub(crate) fn check_rate(&mut self, now: Time, maximum: u32) -> Result<(), CloseReason> {
+        if maximum == 0 {
+            return Ok(());
+        }
+        let earned = now
+            .ms_since(self.rate_counted)
+            .saturating_mul(maximum.into())
+            / 1000;
+        if earned > 0 {
+            let left = earned.saturating_add(self.rate_left.into());
+            self.rate_left = u32::try_from(left).unwrap_or(maximum).min(maximum);
+            // What is left of the time counts for the next one, unless there are as many as there can be.
+            self.rate_counted = match self.rate_left == maximum {
+                true => now,
+                false => self
+                    .rate_counted
+                    .plus_ms(earned * 1000 / u64::from(maximum)),
+            };
+        }
+        match self.rate_left.checked_sub(1) {
+            Some(left) => {
+                self.rate_left = left;
+                Ok(())
+            }
+            None => Err(CloseReason::MessageRateTooHigh { maximum }),
+        }
+    }
+
+    /// Whether one more QoS 1 or QoS 2 message is as many at once as the client may send. [MQTT-3.3.4-7]
+    pub(crate) fn check_receive_maximum(&self) -> Result<(), CloseReason> {
+        let maximum = self.server.receive_maximum;
+        if self.unreleased.len() >= usize::from(maximum) {
+            return Err(CloseReason::ReceiveMaximumExceeded { maximum });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,570 @@
+//! CONNECT and DISCONNECT: how clients come and go.
+
+use std::sync::Arc;
+
+use crate::access::{Client, Login};
+use crate::codec::{
+    self, DecodeError, ProtocolVersion, V5_LEVEL, V31_LEVEL, V311_LEVEL, Violation,
+};
+use crate::connection::authentication::Identity;
+use crate::connection::{ClientLimits, Connection, Link, ServerLimits};
+use crate::packet::PacketType;
+use crate::packet::connack::ConnAckPacket;
+use crate::packet::connect::ConnectPacket;
+use crate::packet::disconnect::DisconnectPacket;
+use crate::persistence::record::Record;
+use crate::session::SessionId;
+use crate::session::will::Will;
+use crate::{
+    Broker, BrokerEvent, CloseReason, Config, ConnId, DisconnectCause, Origin, Output, Packet,
+    Properties, QoS, ReasonCode, Time,
+};
+
+/// The User Property of a CONNECT in which a client says that it goes on with its session and has no state of it: a page
+/// that was loaded anew, for example. MQTT would have it close the connection [MQTT-3.2.2-4]; but then what waits for it
+/// would be lost.
+pub const NO_SESSION_STATE: (&str, &str) = ("session-state", "none");
+
+/// With which session a client begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// The one it had, or none: its connection [goes on](crate::Input::GoesOn), and what CONNECT asks for was obeyed when it
+    /// began.
+    GoesOn,
+    /// A new one: Clean Start.
+    Clean,
+    /// The one it had, whose state it has, too.
+    WithState,
+    /// The one it had, with [`NO_SESSION_STATE`].
+    WithoutState,
+}
+
+/// Whether the client does not say that it has [none](NO_SESSION_STATE).
+fn has_session_state(connect: &ConnectPacket) -> bool {
+    let (name, value) = NO_SESSION_STATE;
+    connect.properties.get_user_property_value(name) != Some(value)
+}
+
+impl Broker {
+    /// Waits for the CONNECT of a new connection.
+    pub(crate) fn on_opened(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        origin: Option<Origin>,
+        goes_on: bool,
+    ) {
+        if self.connections.contains_key(&conn) {
+            return;
+        }
+        let until = now.plus_ms(self.config.connect_timeout_ms);
+        let opened = Connection::Opened {
+            until,
+            pending: None,
+            origin,
+            goes_on,
+        };
+        self.connections.insert(conn, opened);
+        self.silences.insert(until, conn);
+    }
+
+    /// Accepts a client, or closes its connection; a CONNECT that was understood is told why. [MQTT-3.1.0-1]
+    /// [MQTT-3.1.4-2] [MQTT-3.2.2-7]
+    pub(crate) fn on_first_packet(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        packet: Packet,
+        out: &mut Vec<Output>,
+    ) {
+        let Packet::Connect(connect) = packet else {
+            let packet = packet.packet_type_name();
+            return self.refuse(conn, CloseReason::NoConnect { packet }, out);
+        };
+        let limits = ClientLimits::of(&connect, &self.config);
+        if let Err(reason) = self.greet(now, conn, *connect, out) {
+            self.refuse_connect(conn, limits, reason, out);
+        }
+    }
+
+    /// Closes a connection whose first packet could not be decoded. It is told why if it is known to be a CONNECT, and of
+    /// a version that can be told. [MQTT-3.1.2-2] [MQTT-3.1.4-1]
+    pub(crate) fn on_malformed_first_packet(
+        &mut self,
+        conn: ConnId,
+        error: DecodeError,
+        out: &mut Vec<Output>,
+    ) {
+        let level = match error {
+            DecodeError::Violation(Violation::UnsupportedProtocolVersion { level }) => Some(level),
+            DecodeError::InConnect(_) => Some(V5_LEVEL),
+            _ => None,
+        };
+        let reason = CloseReason::Malformed(error);
+        let connack = level.and_then(|level| refusal(level, &reason));
+        out.extend(connack.map(|connack| Output::Send(conn, Packet::ConnAck(connack))));
+        self.refuse(conn, reason, out);
+    }
+
+    /// Closes a connection after telling its client why it is not accepted, in words too if it wants them and they fit.
+    /// [MQTT-3.1.4-2] [MQTT-3.2.2-7] [MQTT-3.2.2-19]
+    pub(crate) fn refuse_connect(
+        &mut self,
+        conn: ConnId,
+        limits: ClientLimits,
+        reason: CloseReason,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(connack) = refusal(limits.level, &reason) {
+            let mut explained = connack.clone();
+            explained.properties.set_reason_string(reason.to_string());
+            let explained = Packet::ConnAck(explained);
+            let in_words = limits.problem_information && limits.version() == ProtocolVersion::V5;
+            let connack = match in_words && limits.has_room_for(&explained) {
+                true => explained,
+                false => Packet::ConnAck(connack),
+            };
+            if limits.fits(&connack) {
+                out.push(Output::Send(conn, connack));
+            }
+        }
+        self.refuse(conn, reason, out);
+    }
+
+    /// Closes a connection that has no client yet. There is no DISCONNECT before CONNACK. [MQTT-3.14.0-1]
+    pub(crate) fn refuse(&mut self, conn: ConnId, reason: CloseReason, out: &mut Vec<Output>) {
+        self.forget_opened(conn);
+        out.push(Output::Close(conn, reason.reason_code()));
+        out.push(Output::Event(BrokerEvent::Refused { conn, reason }));
+    }
+
+    /// Ends the wait for the CONNECT of a connection; returns who stands behind it.
+    pub(crate) fn forget_opened(&mut self, conn: ConnId) -> Option<Origin> {
+        let Some(Connection::Opened { until, origin, .. }) = self.connections.remove(&conn) else {
+            return None;
+        };
+        self.silences.remove(until, conn);
+        origin
+    }
+
+    /// Ends the connection as the client wishes.
+    pub(crate) fn on_disconnect(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        disconnect: &DisconnectPacket,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        let session = &mut self.sessions[id.0];
+        if let Some(interval_s) = disconnect.properties.get_session_expiry_interval() {
+            if session.expiry_interval_s == 0 && interval_s > 0 {
+                return Err(CloseReason::SessionExpiryFromZero { interval_s });
+            }
+            session.expiry_interval_s = interval_s.min(self.config.session_expiry_interval_max_s);
+        }
+        let reason_code = disconnect.reason_code;
+        if let Some(link) = &session.link {
+            out.push(Output::Close(link.conn, reason_code));
+        }
+        self.disconnected(now, id, DisconnectCause::Client(reason_code), out);
+        Ok(())
+    }
+
+    /// Lets the client in by what its CONNECT brings, or begins to authenticate it in more steps.
+    fn greet(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        mut connect: ConnectPacket,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        let level = connect.protocol_version;
+        if ![V31_LEVEL, V311_LEVEL, V5_LEVEL].contains(&level) {
+            return Err(DecodeError::from(Violation::UnsupportedProtocolVersion { level }).into());
+        }
+        if let Some(method) = connect.properties.get_authentication_method().cloned() {
+            return self.begin_authentication(now, conn, &method, connect, out);
+        }
+        let identity = Identity {
+            username: connect.username.take(),
+            authentication: None,
+            properties: Properties::new(),
+        };
+        self.connect(now, conn, &connect, identity, out)
+    }
+
+    /// Gives the client its session, and the session its connection. What can refuse the client comes before anything
+    /// changes.
+    pub(crate) fn connect(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        connect: &ConnectPacket,
+        identity: Identity,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        let client = ClientLimits::of(connect, &self.config);
+        check_client_id(connect, client.version())?;
+        let assigned_id = connect.client_id.is_empty().then(|| self.assign_id());
+        let client_id: Arc<str> =
+            Arc::from(assigned_id.as_ref().unwrap_or(&connect.client_id).as_str());
+        if identity.authentication.is_none() {
+            let login = Login {
+                client_id: &client_id,
+                username: identity.username.as_deref(),
+                password: connect.password.as_deref(),
+            };
+            accepted(self.access.login(&login))?;
+        }
+        let will = Will::of(connect, &client_id, now)?;
+        let username = identity.username.as_deref();
+        self.check_will(&client_id, username, will.as_ref(), client.version())?;
+        self.check_room(&client_id)?;
+        let Granted {
+            expiry_interval_s,
+            keep_alive_s,
+            server,
+            mut connack,
+        } = Granted::new(
+            &self.config,
+            connect,
+            &client_id,
+            assigned_id.is_some(),
+            identity.properties,
+            client,
+        )?;
+
+        let goes_on = matches!(
+            self.connections.get(&conn),
+            Some(Connection::Opened { goes_on: true, .. })
+        );
+        let start = match connect.clean_start {
+            _ if goes_on => Start::GoesOn,
+            true => Start::Clean,
+            false if has_session_state(connect) => Start::WithState,
+            false => Start::WithoutState,
+        };
+        let needs_storage = expiry_interval_s > 0 || will.is_some();
+        self.check_storage(&client_id, start, needs_storage)?;
+        if self.storage_full && !needs_storage {
+            self.gate.promise_nothing_to(conn);
+        }
+
+        let (id, session_present) = self.claim_session(now, conn, client_id, start, out)?;
+        let origin = self.forget_opened(conn);
+        let session = &mut self.sessions[id.0];
+        session.expiry_interval_s = expiry_interval_s;
+        session.will = will;
+        session.username = identity.username;
+        let authentication = identity.authentication;
+        session.link = Some(Link::new(
+            conn,
+            client,
+            server,
+            keep_alive_s,
+            authentication,
+            now,
+        ));
+        session.origin = origin;
+        self.journal.record(|| session.connected());
+        if assigned_id.is_some() {
+            self.journal.ids_assigned = self.ids_assigned;
+            self.journal.record_numbers();
+        }
+        let client_id = Arc::clone(&session.client_id);
+        self.connections.insert(conn, Connection::Client(id));
+        self.stats.connections += 1;
+        self.watch(id);
+
+        connack.session_present = session_present;
+        out.push(Output::Send(conn, Packet::ConnAck(connack)));
+        out.push(Output::Event(BrokerEvent::Connected {
+            conn,
+            client_id,
+            session_present,
+        }));
+        self.redeliver(now, id, out);
+        Ok(())
+    }
+
+    /// Whether the will may be published, so that a client hears it while it can. [MQTT-3.2.2-12]
+    fn check_will(
+        &mut self,
+        client_id: &str,
+        username: Option<&str>,
+        will: Option<&Will>,
+        version: ProtocolVersion,
+    ) -> Result<(), CloseReason> {
+        let Some(Will { message, .. }) = will else {
+            return Ok(());
+        };
+        let maximum = self.config.maximum_qos;
+        if version == ProtocolVersion::V5 && u8::from(message.qos) > u8::from(maximum) {
+            return Err(CloseReason::QoSNotSupported { maximum });
+        }
+        accepted(self.config.topic_code(&message.topic))?;
+        if self.config.payload_format_checked && !message.is_as_announced() {
+            return accepted(ReasonCode::PayloadFormatInvalid);
+        }
+        let client = Client {
+            client_id,
+            username,
+        };
+        accepted(self.may_publish(&client, &message.topic))
+    }
+
+    /// Whether one more client is as many as there may be, or needs one more session than there may be.
+    fn check_room(&self, client_id: &str) -> Result<(), CloseReason> {
+        let session = self.session_ids.get(client_id);
+        let session = session.map(|id| &self.sessions[id.0]);
+        if session.is_none() && self.sessions.len() >= self.config.sessions_max {
+            let limit = "sessions_max";
+            return Err(CloseReason::QuotaExceeded { limit });
+        }
+        let takes_over = session.is_some_and(|session| session.link.is_some());
+        if !takes_over && self.stats.connections >= self.config.clients_max {
+            let limit = "clients_max";
+            return Err(CloseReason::QuotaExceeded { limit });
+        }
+        Ok(())
+    }
+
+    /// Whether what the client needs to be stored can be: a session that is stored already needs no room, unless something
+    /// in it is to be forgotten; nor does one that is not, if it ends with its connection and leaves no will.
+    fn check_storage(
+        &self,
+        client_id: &str,
+        start: Start,
+        needs_storage: bool,
+    ) -> Result<(), CloseReason> {
+        let session = self.session_ids.get(client_id);
+        let session = session.map(|id| &self.sessions[id.0]);
+        let is_kept = match (session, start) {
+            (Some(_), Start::Clean) => false,
+            (Some(session), _) if self.gate.is_stored(session.begun) => {
+                start != Start::WithoutState
+                    || session.inbound.is_empty() && self.gate.is_stored(session.last_release)
+            }
+            // The next broker knows nothing of it, or of another session with this name.
+            _ => !needs_storage && !self.unstored_ends.contains_key(client_id),
+        };
+        if self.storage_full && !is_kept {
+            return Err(CloseReason::StorageFull);
+        }
+        Ok(())
+    }
+
+    /// The client's session, and whether it had one: it loses that to Clean Start, and with a connection that is taken
+    /// over if it was to last no longer. [MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.4-3]
+    ///
+    /// A connection that goes on begins no session: if its CONNACK got lost, the next one would go on with that.
+    fn claim_session(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        client_id: Arc<str>,
+        start: Start,
+        out: &mut Vec<Output>,
+    ) -> Result<(SessionId, bool), CloseReason> {
+        if let Some(&id) = self.session_ids.get(&client_id) {
+            self.close(now, id, CloseReason::TakenOver { by: conn }, out);
+        }
+        match self.session_ids.get(&client_id) {
+            Some(&id) if start != Start::Clean => {
+                // The will of this CONNECT takes the place of the one that waited. [MQTT-3.1.3-9]
+                self.clear_deadlines(id);
+                self.stop_awaiting(id);
+                if start == Start::WithoutState {
+                    self.forget_inbound(id);
+                }
+                Ok((id, true))
+            }
+            Some(&id) => {
+                self.end_session(now, id, out);
+                Ok((self.new_session(client_id), false))
+            }
+            None if start == Start::GoesOn => Err(CloseReason::SessionGone),
+            None => Ok((self.new_session(client_id), false)),
+        }
+    }
+
+    /// Forgets the packet identifiers of QoS 2 messages that the client will not release, because it does not know of
+    /// them. Otherwise it would use them anew, and its messages would be taken for the former ones, acknowledged, and
+    /// lost.
+    fn forget_inbound(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id.0];
+        let number = session.number;
+        for packet_id in core::mem::take(&mut session.inbound) {
+            self.journal.record(|| Record::Forgotten {
+                session: number,
+                packet_id,
+            });
+        }
+    }
+
+    /// An identifier that no client has. [MQTT-3.1.3-6] [MQTT-3.2.2-16]
+    fn assign_id(&mut self) -> String {
+        loop {
+            self.ids_assigned += 1;
+            let client_id = format!("{}{}", self.config.assigned_id_prefix, self.ids_assigned);
+            if !self.session_ids.contains_key(client_id.as_str()) {
+                return client_id;
+            }
+        }
+    }
+}
+
+/// What a client is told in CONNACK.
+struct Granted {
+    expiry_interval_s: u32,
+    keep_alive_s: u16,
+    server: ServerLimits,
+    connack: ConnAckPacket,
+}
+
+impl Granted {
+    fn new(
+        config: &Config,
+        connect: &ConnectPacket,
+        client_id: &str,
+        id_is_assigned: bool,
+        authentication: Properties,
+        client: ClientLimits,
+    ) -> Result<Self, CloseReason> {
+        let requested_s = match (client.version(), connect.clean_start) {
+            (ProtocolVersion::V5, _) => connect.properties.get_session_expiry_interval(),
+            (ProtocolVersion::V31 | ProtocolVersion::V311, true) => None,
+            (ProtocolVersion::V31 | ProtocolVersion::V311, false) => Some(u32::MAX),
+        };
+        let requested_s = requested_s.unwrap_or(0);
+        let expiry_interval_s = requested_s.min(config.session_expiry_interval_max_s);
+        let mut connack = ConnAckPacket::new(false, ReasonCode::Success);
+        connack.protocol_version = client.level;
+        // A limit that the client cannot be told is not held against it; the packet size is, where packets are decoded.
+        let unlimited = ServerLimits {
+            receive_maximum: u16::MAX,
+            topic_alias_maximum: 0,
+            maximum_qos: QoS::ExactlyOnce,
+        };
+        let mut granted = Self {
+            expiry_interval_s,
+            keep_alive_s: connect.keep_alive,
+            server: unlimited,
+            connack,
+        };
+        if client.version() != ProtocolVersion::V5 {
+            return Ok(granted);
+        }
+        granted.connack.properties = authentication;
+        let properties = &mut granted.connack.properties;
+        if id_is_assigned {
+            properties.set_assigned_client_identifier(client_id.to_owned());
+        }
+        if expiry_interval_s != requested_s {
+            properties.set_session_expiry_interval(expiry_interval_s);
+        }
+        let mut full = granted.connack.clone();
+        let keep_alive_s = add_limits(&mut full.properties, config, connect.keep_alive);
+        if client.fits(&Packet::ConnAck(full.clone())) {
+            granted.connack = full;
+            granted.keep_alive_s = keep_alive_s;
+            granted.server = ServerLimits {
+                receive_maximum: config.receive_maximum,
+                topic_alias_maximum: config.topic_alias_maximum,
+                maximum_qos: config.maximum_qos,
+            };
+        }
+        client.check(&Packet::ConnAck(granted.connack.clone()))?;
+        // It may be left out even where it was asked for. [MQTT-3.1.2-28]
+        let asked = connect.properties.get_request_response_information();
+        if let (Some(true), Some(text)) = (asked, &config.response_information) {
+            let mut informed = granted.connack.clone();
+            let text = text.replace("%c", client_id);
+            informed.properties.set_response_information(text);
+            let packet = Packet::ConnAck(informed.clone());
+            if client.has_room_for(&packet) {
+                granted.connack = informed;
+            }
+        }
+        Ok(granted)
+    }
+}
+
+/// Adds every limit that differs from what a client assumes anyway, and returns its Keep Alive. [MQTT-3.1.2-21]
+fn add_limits(properties: &mut Properties, config: &Config, keep_alive_s: u16) -> u16 {
+    if config.receive_maximum < u16::MAX {
+        properties.set_receive_maximum(config.receive_maximum);
+    }
+    if config.topic_alias_maximum > 0 {
+        properties.set_topic_alias_maximum(config.topic_alias_maximum);
+    }
+    if config.maximum_packet_size < Config::PACKET_SIZE_LIMIT {
+        properties.set_maximum_packet_size(config.maximum_packet_size);
+    }
+    if config.maximum_qos != QoS::ExactlyOnce {
+        properties.set_maximum_qos(config.maximum_qos.into());
+    }
+    let maximum_s = config.keep_alive_max_s;
+    if maximum_s > 0 && !(1..=maximum_s).contains(&keep_alive_s) {
+        properties.set_server_keep_alive(maximum_s);
+        return maximum_s;
+    }
+    keep_alive_s
+}
+
+/// Whether a client may have this identifier, or none. MQTT 3.1 wants one of 1 to 23 characters. [MQTT-3.1.3-8]
+fn check_client_id(connect: &ConnectPacket, version: ProtocolVersion) -> Result<(), CloseReason> {
+    let client_id = &connect.client_id;
+    match version {
+        ProtocolVersion::V31 => match client_id.chars().count() {
+            1..=23 => Ok(()),
+            characters => Err(CloseReason::ClientIdLength { characters }),
+        },
+        ProtocolVersion::V311 if client_id.is_empty() && !connect.clean_start => {
+            Err(CloseReason::ClientIdMissing)
+        }
+        ProtocolVersion::V311 | ProtocolVersion::V5 => Ok(()),
+    }
+}
+
+fn accepted(code: ReasonCode) -> Result<(), CloseReason> {
+    match code {
+        ReasonCode::Success => Ok(()),
+        code => Err(CloseReason::Refused { code }),
+    }
+}
+
+/// The CONNACK that refuses a client, if its version has one for `reason`. [MQTT-3.2.2-6]
+fn refusal(level: u8, reason: &CloseReason) -> Option<ConnAckPacket> {
+    let code = match reason.reason_code() {
+        // Only a DISCONNECT can say it, section 2.4.
+        ReasonCode::ServerShuttingDown => ReasonCode::ServerUnavailable,
+        code if code.is_error() && codec::has_reason_code(PacketType::ConnAck, code) => code,
+        _ => ReasonCode::NotAuthorized,
+    };
+    let reason_code = match ProtocolVersion::of_level(level) {
+        ProtocolVersion::V5 => code,
+        ProtocolVersion::V31 | ProtocolVersion::V311 => return_code(code)?,
+    };
+    let mut connack = ConnAckPacket::new(false, reason_code);
+    // An unknown level is answered in the nearest that is known.
+    connack.protocol_version = level.clamp(V31_LEVEL, V5_LEVEL);
+    Some(connack)
+}
+
+/// The reason code that stands for `code` among the return codes of MQTT 3.1.1. What is malformed has none: the
+/// connection is closed without a word.
+fn return_code(code: ReasonCode) -> Option<ReasonCode> {
+    match code {
+        ReasonCode::UnsupportedProtocolVersion
+        | ReasonCode::ClientIdentifierNotValid
+        | ReasonCode::ServerUnavailable
+        | ReasonCode::BadUsernameOrPassword
+        | ReasonCode::NotAuthorized => Some(code),
+        ReasonCode::ServerBusy | ReasonCode::QuotaExceeded | ReasonCode::ConnectionRateExceeded => {
+            Some(ReasonCode::ServerUnavailable)
+        }
+        ReasonCode::Banned | ReasonCode::TopicNameInvalid => Some(ReasonCode::NotAuthorized),
+        _ => None,
+    }
+}

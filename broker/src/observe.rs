@@ -1,0 +1,5 @@
+//! The state of the broker for people and apps: events, counters, views and `$SYS` topics.
+
+pub(crate) mod event;
+pub(crate) mod inspect;
+pub(crate) mod sys_topics;

@@ -1,0 +1,137 @@
+//! What the broker knows, for those who want to see it. Looking changes nothing.
+
+use crate::packet::publish::PublishPacket;
+use crate::session::outbound::Delivery;
+use crate::session::{Session, SessionId};
+use crate::util::sorted::Map;
+use crate::{Broker, ConnId, QoS, Time, TopicFilter, TopicName};
+
+/// One session as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionView<'a> {
+    /// Client identifier.
+    pub client_id: &'a str,
+    /// The connection, while there is one.
+    pub conn: Option<ConnId>,
+    /// Session Expiry Interval in seconds; `u32::MAX` never expires.
+    pub expiry_interval_s: u32,
+    /// Messages that wait.
+    pub queued: usize,
+    /// Messages that were sent and are not acknowledged.
+    pub in_flight: usize,
+    /// What it is subscribed to, ordered by topic filter.
+    pub subscriptions: Vec<SubscriptionView<'a>>,
+}
+
+/// One subscription as the broker granted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubscriptionView<'a> {
+    /// Topic filter; of a shared subscription with `$share/` and the share name.
+    pub topic_filter: &'a TopicFilter,
+    /// Maximum QoS.
+    pub qos: QoS,
+    /// Whether what the client itself publishes is left out.
+    pub no_local: bool,
+    /// Whether the RETAIN flag stays as it was published.
+    pub retain_as_published: bool,
+    /// Subscription Identifier.
+    pub id: Option<u32>,
+}
+
+impl Broker {
+    /// The retained messages whose topics match, in the order of their topics: those after the topic `after`, at most
+    /// `messages_max` of them among `looks_max` that are looked at. Each is told as a subscriber would have got it when it was
+    /// published, and when that was. The topic to go on after is told beside them, if there may be more.
+    #[must_use]
+    pub fn retained(
+        &self,
+        topic_filter: &TopicFilter,
+        after: Option<&TopicName>,
+        messages_max: usize,
+        looks_max: usize,
+    ) -> (Vec<(Time, PublishPacket)>, Option<TopicName>) {
+        let found = self
+            .retained
+            .matching_after(topic_filter, after, messages_max, looks_max);
+        let messages = found.messages.into_iter().map(|message| {
+            let published = message.published;
+            let delivery = Delivery {
+                position: 0,
+                qos: message.qos,
+                retain: true,
+                subscription_ids: Vec::new(),
+                share: None,
+                message,
+            };
+            (published, delivery.packet(None, false, published))
+        });
+        (messages.collect(), found.reached)
+    }
+
+    /// The sessions, ordered by client identifier.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionView<'_>> {
+        self.session_ids.values().map(|id| self.view(*id, |_| true))
+    }
+
+    /// The sessions with a subscription that matches this topic, and with no others of their subscriptions, ordered by client
+    /// identifier. Of the members of a share, one gets each message.
+    #[must_use]
+    pub fn receivers(&self, topic: &TopicName) -> Vec<SessionView<'_>> {
+        let mut found = Vec::new();
+        self.routes.matches(topic, &mut found);
+        let shared = self.shares.iter();
+        let shared = shared.filter(|(filter, ..)| filter.matches(topic));
+        let ids = found.into_iter().map(|(id, _)| id);
+        let ids = ids.chain(shared.map(|(_, id, _)| id));
+        let by_name = ids.map(|id| (&*self.sessions[id.0].client_id, id));
+        let by_name: Map<&str, SessionId> = by_name.collect();
+        by_name
+            .into_values()
+            .map(|id| self.view(id, |filter| filter.matches(topic)))
+            .collect()
+    }
+
+    /// How many messages wait for clients, and how many were sent and are not acknowledged, each receiver counted.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        let sessions = self.session_ids.values().map(|id| &self.sessions[id.0]);
+        sessions.fold((0, 0), |(queued, in_flight), session| {
+            let outbound = &session.outbound;
+            (queued + outbound.queued(), in_flight + outbound.in_flight())
+        })
+    }
+
+    /// A session with those of its subscriptions that are wanted.
+    fn view(&self, id: SessionId, is_wanted: impl Fn(&TopicFilter) -> bool) -> SessionView<'_> {
+        let session: &Session = &self.sessions[id.0];
+        let filters = session.filters.sorted().into_iter();
+        let filters = filters.filter(|it| is_wanted(it));
+        SessionView {
+            client_id: &session.client_id,
+            conn: session.link.as_ref().map(|link| link.conn),
+            expiry_interval_s: session.expiry_interval_s,
+            queued: session.outbound.queued(),
+            in_flight: session.outbound.in_flight(),
+            subscriptions: filters.filter_map(|it| self.granted(it, id)).collect(),
+        }
+    }
+
+    fn granted<'a>(
+        &self,
+        topic_filter: &'a TopicFilter,
+        session: SessionId,
+    ) -> Option<SubscriptionView<'a>> {
+        // The routes know no share names: there it would be the session's subscription to the same filter for itself.
+        let found = match topic_filter.share() {
+            Some(_) => self.shares.get(topic_filter, session),
+            None => self.routes.get(topic_filter, session),
+        };
+        found.map(|it| SubscriptionView {
+            topic_filter,
+            qos: it.qos,
+            no_local: it.no_local,
+            retain_as_published: it.retain_as_published,
+            id: it.id,
+        })
+    }
+}

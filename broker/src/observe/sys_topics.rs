@@ -1,0 +1,56 @@
+//! `$SYS`: the broker's statistics as messages.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::routing::message::Message;
+use crate::{Broker, Output, Properties, QoS, Time, TopicName};
+
+/// Where the statistics are. Nobody else publishes there.
+pub(crate) const PREFIX: &str = "$SYS/broker/";
+
+impl Broker {
+    /// Publishes the statistics when they are due: at once, and then at every interval.
+    pub(crate) fn publish_statistics(&mut self, now: Time, out: &mut Vec<Output>) {
+        let interval_s = self.config.sys_interval_s;
+        if interval_s == 0 || self.statistics_due.is_some_and(|at| at > now) {
+            return;
+        }
+        self.statistics_due = Some(now.plus_secs(interval_s.into()));
+        let began = *self.began.get_or_insert(now);
+        let stats = self.stats();
+        let values = [
+            ("version", format!("TabMQ {}", env!("CARGO_PKG_VERSION"))),
+            ("uptime", format!("{} seconds", now.ms_since(began) / 1000)),
+            ("clients/connected", stats.connections.to_string()),
+            ("clients/total", stats.sessions.to_string()),
+            ("subscriptions/count", stats.subscriptions.to_string()),
+            (
+                "retained messages/count",
+                stats.retained_messages.to_string(),
+            ),
+            ("messages/received", stats.messages_received.to_string()),
+            ("messages/sent", stats.messages_delivered.to_string()),
+            ("messages/dropped", stats.messages_dropped.to_string()),
+        ];
+        let publisher: Arc<str> = Arc::from("");
+        for (name, value) in values {
+            let Ok(topic) = TopicName::parse(&format!("{PREFIX}{name}")) else {
+                continue;
+            };
+            let message = Message {
+                number: 0,
+                publisher: Arc::clone(&publisher),
+                published: now,
+                topic,
+                payload: Bytes::from(value),
+                qos: QoS::AtMostOnce,
+                retain: true,
+                expiry_interval_s: None,
+                properties: Properties::new(),
+            };
+            self.publish_message(now, message, out);
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! A broker that goes on where another one ended.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::access::Access;
+use crate::persistence::framing::Records;
+use crate::persistence::record::{Publisher, Receiver, Record, RecordError};
+use crate::routing::message::Message;
+use crate::routing::routes::Subscription;
+use crate::session::replay::CatchUp;
+use crate::session::{Deadline, Session, SessionId};
+use crate::util::sorted::Map;
+use crate::{Broker, Config, Time, TopicFilter, TopicName};
+
+/// What came back with a broker that was restored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Records that were carried out.
+    pub records: u64,
+    /// Records that are damaged, unknown, or about what is not there, and pieces whose rest is lost. Nothing else is
+    /// lost with one.
+    pub skipped: u64,
+    /// Why, for the first few of them.
+    pub errors: Vec<RecordError>,
+    /// Sessions that there are now.
+    pub sessions: usize,
+    /// Of them, those whose clients are awaited.
+    pub awaited: usize,
+    /// Subscriptions that there are now.
+    pub subscriptions: usize,
+    /// Retained messages that there are now.
+    pub retained_messages: usize,
+    /// Messages that wait for clients or are in flight, each receiver counted.
+    pub messages: usize,
+}
+
+/// How many errors are kept.
+const ERRORS_MAX: usize = 8;
+/// Numbers that are counted up from never come near their end.
+const NUMBER_MAX: u64 = 1 << 60;
+/// With fewer messages it is not looked for those that nobody keeps.
+const MESSAGES_KEPT: usize = 1024;
+
+impl Broker {
+    /// A broker with the sessions, subscriptions and messages that `pieces` tell of, in order: what
+    /// [`Broker::snapshot`] gave, if there is such, and the batches after it. Batches may be joined to one piece.
+    ///
+    /// Clients that were connected are [awaited](Broker::awaited). What has become due meanwhile happens with the first
+    /// input. What cannot be understood is skipped, and told.
+    #[must_use]
+    pub fn restore<'a>(
+        config: Config,
+        access: Box<dyn Access>,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+        now: Time,
+    ) -> (Self, Restored) {
+        let mut replay = Replay {
+            broker: Self::with_access(config, access),
+            restored: Restored::default(),
+            sessions: Map::new(),
+            messages: Map::new(),
+            messages_kept: 0,
+        };
+        for piece in pieces {
+            replay.piece(piece);
+        }
+        replay.finish(now)
+    }
+}
+
+/// Carries out records.
+struct Replay {
+    broker: Broker,
+    restored: Restored,
+    sessions: Map<u64, SessionId>,
+    /// What later records may still be about, and more.
+    messages: Map<u64, Arc<Message>>,
+    messages_kept: usize,
+}
+
+impl Replay {
+    fn piece(&mut self, piece: &[u8]) {
+        for record in Records::of(piece) {
+            match record.and_then(|(offset, record)| self.apply(offset, record)) {
+                Ok(()) => self.restored.records += 1,
+                Err(error) => self.skip(error),
+            }
+        }
+        // A message that moves from one receiver to another does so within a piece.
+        if self.messages.len() > 2 * self.messages_kept + MESSAGES_KEPT {
+            self.messages
+                .retain(|_, message| Arc::strong_count(message) > 1);
+            self.messages_kept = self.messages.len();
+        }
+    }
+
+    fn skip(&mut self, error: RecordError) {
+        self.restored.skipped += 1;
+        if self.restored.errors.len() < ERRORS_MAX {
+            self.restored.errors.push(error);
+        }
+    }
+
+    fn finish(self, now: Time) -> (Broker, Restored) {
+        let Self {
+            mut broker,
+            mut restored,
+            ..
+        } = self;
+        broker.ids_assigned = broker.journal.ids_assigned;
+        broker.retained.drop_expired(now);
+        let grace_ms = broker.config.rebind_grace_ms;
+        broker.awaited.wait_until(now.plus_ms(grace_ms));
+        let stats = broker.stats();
+        restored.sessions = stats.sessions;
+        restored.awaited = broker.awaited.len();
+        restored.subscriptions = stats.subscriptions;
+        restored.retained_messages = stats.retained_messages;
+        let sessions = self.sessions.values().map(|id| &broker.sessions[id.0]);
+        restored.messages = sessions
+            .map(|session| session.outbound.deliveries().count())
+            .sum();
+        (broker, restored)
+    }
+
+    fn apply(&mut self, offset: usize, record: Record<'_>) -> Result<(), RecordError> {
+        let impossible = |what| RecordError::Impossible { offset, what };
+        match record {
+            Record::Numbers {
+                sessions,
+                messages,
+                ids_assigned,
+            } => {
+                if sessions.max(messages).max(ids_assigned) > NUMBER_MAX {
+                    return Err(impossible("too high a number"));
+                }
+                let journal = &mut self.broker.journal;
+                journal.sessions = journal.sessions.max(sessions);
+                journal.messages = journal.messages.max(messages);
+                journal.ids_assigned = journal.ids_assigned.max(ids_assigned);
+            }
+            Record::SessionBegun { session, client_id } => {
+                if session > NUMBER_MAX {
+                    return Err(impossible("too high a number"));
+                }
+                if client_id.is_empty() || client_id.len() > 65_535 || client_id.contains('\0') {
+                    return Err(impossible("no client identifier"));
+                }
+                self.begin_session(session, client_id);
+            }
+            Record::SessionEnded { session } => {
+                if self.broker.hand_overs.remove_orphan(session) {
+                    return Ok(());
+                }
+                let id = self.sessions.remove(&session);
+                let id = id.ok_or(RecordError::NoSession { session })?;
+                self.broker.remove_session(id);
+            }
+            Record::Connected {
+                session,
+                origin,
+                username,
+                expiry_interval_s,
+                will,
+            } => {
+                let id = self.id(session)?;
+                let client_id = Arc::clone(&self.broker.sessions[id.0].client_id);
+                let will = will.map(|will| {
+                    will.read(&client_id)
+                        .ok_or(impossible("no will that can be sent"))
+                });
+                let will = will.transpose()?;
+                self.broker.clear_deadlines(id);
+                self.broker.stop_awaiting(id);
+                self.broker.awaited.insert(origin, id);
+                let session = &mut self.broker.sessions[id.0];
+                session.origin = origin;
+                session.username = username.map(str::to_owned);
+                session.expiry_interval_s = expiry_interval_s;
+                session.will = will;
+            }
+            Record::Away {
+                session,
+                expiry_interval_s,
+                expires,
+                will_due,
+            } => {
+                let id = self.id(session)?;
+                self.broker.clear_deadlines(id);
+                self.broker.stop_awaiting(id);
+                let session = &mut self.broker.sessions[id.0];
+                session.expiry_interval_s = expiry_interval_s;
+                session.expires = expires;
+                session.will_due = will_due;
+                if will_due.is_none() {
+                    session.will = None;
+                }
+                let deadlines = &mut self.broker.deadlines;
+                if let Some(at) = will_due {
+                    deadlines.insert(at, Deadline::Will(id));
+                }
+                if let Some(at) = expires {
+                    deadlines.insert(at, Deadline::SessionExpiry(id));
+                }
+            }
+            Record::Reauthenticated { session, username } => {
+                self.session(session)?.username = username.map(str::to_owned);
+            }
+            Record::WillOver { session } => {
+                let id = self.id(session)?;
+                let session = &mut self.broker.sessions[id.0];
+                session.will = None;
+                if let Some(at) = session.will_due.take() {
+                    self.broker.deadlines.remove(at, Deadline::Will(id));
+                }
+            }
+            Record::Subscribed {
+                session,
+                filter,
+                subscription,
+            } => {
+                let id = self.id(session)?;
+                let filter = TopicFilter::parse(filter).map_err(|_| impossible("no filter"))?;
+                let subscription = subscription.read();
+                let subscription = subscription.ok_or(impossible("no subscription identifier"))?;
+                self.broker.subscribe(&filter, id, subscription);
+                self.broker.sessions[id.0].filters.insert(filter);
+            }
+            Record::Unsubscribed { session, filter } => {
+                let id = self.id(session)?;
+                let filter = TopicFilter::parse(filter).map_err(|_| impossible("no filter"))?;
+                if self.broker.sessions[id.0].filters.remove(&filter) {
+                    self.broker.remove_subscription(&filter, id);
+                }
+            }
+            Record::Received { session, packet_id } => {
+                let session = self.session(session)?;
+                if packet_id == 0 {
+                    return Err(impossible("no packet identifier"));
+                }
+                session.inbound.insert(packet_id);
+            }
+            Record::Forgotten { session, packet_id } => {
+                self.session(session)?.inbound.remove(&packet_id);
+            }
+            Record::Message {
+                number,
+                message,
+                is_retained,
+                receivers,
+            } => {
+                if !(1..=NUMBER_MAX).contains(&number) {
+                    return Err(impossible("no number"));
+                }
+                let publisher = match message.publisher {
+                    Publisher::Client(client_id) => client_id.into(),
+                    Publisher::Session(session) => match self.session(session) {
+                        Ok(session) => Arc::clone(&session.client_id),
+                        // The message is not lost with who it is from.
+                        Err(_) => "".into(),
+                    },
+                };
+                let message = message.read(number, publisher);
+                let message = Arc::new(message.ok_or(impossible("no message that can be sent"))?);
+                let journal = &mut self.broker.journal;
+                journal.messages = journal.messages.max(number);
+                if is_retained {
+                    self.broker.retained.set(&message);
+                }
+                self.messages.insert(number, Arc::clone(&message));
+                self.deliver(offset, &message, &receivers);
+            }
+            Record::Delivered { message, receivers } => {
+                let found = self.messages.get(&message).cloned();
+                let message = found.ok_or(RecordError::NoMessage { message })?;
+                self.deliver(offset, &message, &receivers);
+            }
+            Record::Sent {
+                session,
+                position,
+                packet_id,
+            } => {
+                let outbound = &mut self.session(session)?.outbound;
+                let is_known = outbound.replay_sent(position, packet_id);
+                return known(session, is_known);
+            }
+            Record::Released {
+                session,
+                packet_id,
+                position,
+            } => {
+                if position > NUMBER_MAX {
+                    return Err(impossible("too high a number"));
+                }
+                let outbound = &mut self.session(session)?.outbound;
+                let is_known = outbound.replay_released(packet_id, position);
+                return known(session, is_known);
+            }
+            Record::Orphaned { session } => {
+                if session > NUMBER_MAX {
+                    return Err(impossible("too high a number"));
+                }
+                let left = match self.sessions.remove(&session) {
+                    Some(id) => self.broker.remove_session(id).outbound.take_shared(),
+                    None => VecDeque::new(),
+                };
+                self.broker.hand_overs.add_orphan(session, left);
+            }
+            Record::Done { session, position } => {
+                if let Some(orphan) = self.broker.hand_overs.orphan(session) {
+                    return known(session, orphan.done(position));
+                }
+                let is_known = self.session(session)?.outbound.replay_done(position);
+                return known(session, is_known);
+            }
+            Record::CatchUp {
+                session,
+                number,
+                filter,
+                no_local,
+                after,
+            } => {
+                let id = self.id(session)?;
+                let filter = TopicFilter::parse(filter).map_err(|_| impossible("no filter"))?;
+                if number == 0 || filter.share().is_some() {
+                    return Err(impossible("no catch-up that can be"));
+                }
+                let after = after.map(TopicName::parse).transpose();
+                let after = after.map_err(|_| impossible("no topic"))?;
+                let made = self.broker.routes.get(&filter, id);
+                let made = made.ok_or(impossible("no subscription"))?;
+                let made = Subscription {
+                    catch_up: number,
+                    ..made
+                };
+                self.broker.insert_subscription(&filter, id, made);
+                let catch_up = CatchUp::restored(filter, no_local, after);
+                let session = &mut self.broker.sessions[id.0];
+                session.catch_ups.insert(number, catch_up);
+            }
+            Record::CaughtUp { session, number } => {
+                let id = self.id(session)?;
+                self.broker.forget_catch_up(id, number);
+            }
+            Record::SentAhead {
+                session,
+                number,
+                topic,
+            } => {
+                let topic = TopicName::parse(topic).map_err(|_| impossible("no topic"))?;
+                self.session(session)?.catch_ups.set_ahead(topic, number);
+            }
+            Record::Outbound {
+                session,
+                next_position,
+                last_packet_id,
+            } => {
+                if next_position > NUMBER_MAX {
+                    return Err(impossible("too high a number"));
+                }
+                let outbound = &mut self.session(session)?.outbound;
+                outbound.replay_counters(next_position, last_packet_id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a session. If its number or its client has one, then what ended that one is lost.
+    fn begin_session(&mut self, number: u64, client_id: &str) {
+        let former = self.sessions.remove(&number);
+        let of_client = self.broker.session_ids.get(client_id).copied();
+        let of_client = of_client.filter(|id| Some(*id) != former);
+        for id in [former, of_client].into_iter().flatten() {
+            let ended = self.broker.remove_session(id);
+            self.sessions.remove(&ended.number);
+        }
+        let id = self.broker.add_session(number, client_id.into());
+        self.sessions.insert(number, id);
+        let journal = &mut self.broker.journal;
+        journal.sessions = journal.sessions.max(number);
+    }
+
+    /// A receiver that cannot have it does not take it from the others.
+    fn deliver(&mut self, offset: usize, message: &Arc<Message>, receivers: &[Receiver]) {
+        for receiver in receivers {
+            let added = self.receive(offset, message, receiver);
+            if let Err(error) = added {
+                self.skip(error);
+            }
+        }
+    }
+
+    fn receive(
+        &mut self,
+        offset: usize,
+        message: &Arc<Message>,
+        receiver: &Receiver,
+    ) -> Result<(), RecordError> {
+        let what = "no delivery that can be";
+        let impossible = RecordError::Impossible { offset, what };
+        let delivery = receiver.read(message).ok_or(impossible)?;
+        if let Some(orphan) = self.broker.hand_overs.orphan(receiver.session) {
+            let is_possible = receiver.position <= NUMBER_MAX && orphan.add(delivery);
+            return is_possible.then_some(()).ok_or(impossible);
+        }
+        let session = self.session(receiver.session)?;
+        let is_possible = receiver.position <= NUMBER_MAX
+            && session.outbound.replay_added(delivery, receiver.packet_id);
+        is_possible.then_some(()).ok_or(impossible)
+    }
+
+    fn id(&self, session: u64) -> Result<SessionId, RecordError> {
+        let id = self.sessions.get(&session).copied();
+        id.ok_or(RecordError::NoSession { session })
+    }
+
+    fn session(&mut self, session: u64) -> Result<&mut Session, RecordError> {
+        let id = self.id(session)?;
+        Ok(&mut self.broker.sessions[id.0])
+    }
+}
+
+fn known(session: u64, is_known: bool) -> Result<(), RecordError> {
+    is_known
+        .then_some(())
+        .ok_or(RecordError::NoDelivery { session })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::QoS;
+    use crate::access::AllowAll;
+    use crate::persistence::framing::Piece;
+
+    #[test]
+    fn a_catch_up_that_cannot_be_is_skipped() {
+        let subscription = Subscription {
+            qos: QoS::AtMostOnce,
+            no_local: false,
+            retain_as_published: false,
+            id: None,
+            catch_up: 0,
+        };
+        let catch_up = |number, filter| Record::CatchUp {
+            session: 1,
+            number,
+            filter,
+            no_local: false,
+            after: None,
+        };
+        for (record, skipped) in [
+            (catch_up(1, "#"), 0),
+            (catch_up(0, "#"), 1),
+            (catch_up(1, "a"), 1),
+            (catch_up(1, "$share/g/#"), 1),
+        ] {
+            let mut piece = Piece::new();
+            piece.push(&Record::SessionBegun {
+                session: 1,
+                client_id: "a",
+            });
+            for filter in ["#", "$share/g/#"] {
+                piece.push(&Record::Subscribed {
+                    session: 1,
+                    filter,
+                    subscription: subscription.into(),
+                });
+            }
+            piece.push(&record);
+            let piece = piece.take().unwrap();
+            let (_, restored) = Broker::restore(
+                Config::default(),
+                Box::new(AllowAll),
+                [&piece[..]],
+                Time::from_ms(1),
+            );
+            assert_eq!(restored.skipped, skipped, "{record:?}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The way of a message: publications, subscriptions, and the sessions that receive a message.
+
+pub(crate) mod fan_out;
+pub(crate) mod message;
+pub(crate) mod publish;
+pub(crate) mod reassignment;
+pub(crate) mod retained;
+pub(crate) mod routes;
+pub(crate) mod shared_subscriptions;
+pub(crate) mod subscribe;
