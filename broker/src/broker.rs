@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, AllowAll};
 use crate::codec::DecodeError;
-use crate::connection::Connection;
-use crate::persistence::commit_gate::{self, Gate};
+use crate::connection::ConnectionState;
+use crate::persistence::commit_gate::{self, CommitGate};
 use crate::persistence::journal::Journal;
-use crate::routing::reassignment::HandOvers;
+use crate::routing::catch_up::CatchUpQueue;
+use crate::routing::reassignment::Reassignments;
 use crate::routing::retained::Retained;
 use crate::routing::routes::{Routes, Subscription};
-use crate::routing::shared_subscriptions::Shares;
-use crate::session::reconnect_grace::Awaited;
-use crate::session::replay::CatchUpQueue;
+use crate::routing::shared_subscriptions::SharedSubscriptions;
+use crate::session::reconnect_grace::ReconnectGrace;
 use crate::session::{Deadline, Session, SessionId};
 use crate::util::hash::SeededState;
-use crate::util::slab::Slab;
 use crate::util::sorted::Map;
 use crate::util::timers::Timers;
 use crate::{BrokerEvent, CloseReason, Config, DisconnectCause, Packet, ReasonCode, Time};
+use slab::Slab;
 
 /// A network connection, by the number that the caller gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +47,7 @@ pub enum Input {
     /// A connection was opened that goes on where one of the same origin was [interrupted](Self::Interrupted), or ended
     /// with the broker before: its client knows nothing of that. The CONNECT is the one that the client sent when it
     /// began, and its Clean Start was obeyed then.
-    GoesOn(ConnId, Origin),
+    Resume(ConnId, Origin),
     /// A packet came, one that [`codec::decode`](crate::codec::decode) accepts.
     Packet(ConnId, Packet),
     /// What came is no packet that MQTT allows.
@@ -55,16 +55,16 @@ pub enum Input {
     /// The connection ended, and the broker did not end it.
     Gone(ConnId),
     /// The connection ended, but whoever stands behind it is there and comes back: as after a change of broker, the client
-    /// is [awaited](Broker::awaited).
+    /// is [awaited](Broker::in_reconnect_grace).
     Interrupted(ConnId),
     /// It is time, see [`Broker::next_timeout`].
     Timeout,
     /// For so many milliseconds, which have just ended, nobody can be blamed for silence: the caller stood still, the
     /// machine slept, or the clock was set.
-    StoodStill(u64),
+    Suspended(u64),
     /// Everything up to this batch, and the batch, is stored.
     Committed(BatchId),
-    /// Nobody of this origin comes back: its sessions that are [awaited](Broker::awaited) have lost their connections.
+    /// Nobody of this origin comes back: its sessions that are [awaited](Broker::in_reconnect_grace) have lost their connections.
     OriginGone(Origin),
     /// Whether there is no room to store anything more. As long as there is none, what would have to be stored is
     /// refused with 0x97.
@@ -120,22 +120,22 @@ pub struct Stats {
 pub struct Broker {
     pub(crate) config: Config,
     pub(crate) access: Box<dyn Access>,
-    pub(crate) connections: HashMap<ConnId, Connection, SeededState>,
+    pub(crate) connections: HashMap<ConnId, ConnectionState, SeededState>,
     pub(crate) sessions: Slab<Session>,
     pub(crate) session_ids: Map<Arc<str>, SessionId>,
     pub(crate) routes: Routes,
-    pub(crate) shares: Shares,
+    pub(crate) shared_subscriptions: SharedSubscriptions,
     pub(crate) retained: Retained,
     pub(crate) deadlines: Timers<Deadline>,
     pub(crate) catch_up_queue: CatchUpQueue,
-    pub(crate) hand_overs: HandOvers,
+    pub(crate) reassignments: Reassignments,
     /// The moment of the last input.
     last_input: Time,
     /// When to look whether a connection is silent.
-    pub(crate) silences: Timers<ConnId>,
+    pub(crate) idle_timers: Timers<ConnId>,
     pub(crate) ids_assigned: u64,
     pub(crate) exchanges_begun: u64,
-    pub(crate) awaited: Awaited,
+    pub(crate) reconnect_grace: ReconnectGrace,
     pub(crate) storage_full: bool,
     /// The last session that began before the storage was full.
     pub(crate) last_before_full: u64,
@@ -143,11 +143,11 @@ pub struct Broker {
     /// with the session.
     pub(crate) unstored_ends: Map<Arc<str>, BatchId>,
     pub(crate) journal: Journal,
-    pub(crate) gate: Gate,
+    pub(crate) commit_gate: CommitGate,
     /// When the broker was first told what time it is, if it tells for how long it has run.
     pub(crate) began: Option<Time>,
     /// When the statistics are published again.
-    pub(crate) statistics_due: Option<Time>,
+    pub(crate) sys_topics_due: Option<Time>,
     /// The counters; what can be counted at any time is not kept here.
     pub(crate) stats: Stats,
     /// Empty; kept for its memory.
@@ -170,28 +170,28 @@ impl Broker {
         let state = SeededState::new(&config.seed);
         Self {
             journal: Journal::new(config.durable),
-            gate: Gate::new(),
+            commit_gate: CommitGate::new(),
             config: config.within_limits(),
             access,
             connections: HashMap::with_hasher(state),
             sessions: Slab::new(),
             session_ids: Map::new(),
             routes: Routes::new(state),
-            shares: Shares::new(state),
+            shared_subscriptions: SharedSubscriptions::new(state),
             retained: Retained::new(),
             catch_up_queue: CatchUpQueue::default(),
-            hand_overs: HandOvers::default(),
+            reassignments: Reassignments::default(),
             last_input: Time::default(),
             deadlines: Timers::new(),
-            silences: Timers::new(),
+            idle_timers: Timers::new(),
             ids_assigned: 0,
             exchanges_begun: 0,
-            awaited: Awaited::nobody(),
+            reconnect_grace: ReconnectGrace::new(),
             storage_full: false,
             last_before_full: 0,
             unstored_ends: Map::new(),
             began: None,
-            statistics_due: None,
+            sys_topics_due: None,
             stats: Stats::default(),
             matches: Vec::new(),
         }
@@ -200,7 +200,7 @@ impl Broker {
     /// Appends to `out` what is to be done about `input`, after what became due before it: whether a session has expired
     /// depends on `now`, not on how punctual [`Input::Timeout`] is.
     ///
-    /// Silent connections, and clients that are [awaited](Broker::awaited), are given up at [`Input::Timeout`] only, so
+    /// Silent connections, and clients that are [awaited](Broker::in_reconnect_grace), are given up at [`Input::Timeout`] only, so
     /// that a caller that stood still can first hand over what came meanwhile.
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         if !self.config.durable {
@@ -211,12 +211,12 @@ impl Broker {
             Input::Committed(batch) => {
                 self.unstored_ends.retain(|_, ended| *ended > batch);
                 self.catch_up_queue.stored();
-                return self.gate.commit(batch, out);
+                return self.commit_gate.commit(batch, out);
             }
-            Input::Gone(conn) | Input::Interrupted(conn) => self.gate.forget(conn),
+            Input::Gone(conn) | Input::Interrupted(conn) => self.commit_gate.forget(conn),
             _ => {}
         }
-        let mut outputs = core::mem::take(&mut self.gate.scratch);
+        let mut outputs = core::mem::take(&mut self.commit_gate.scratch);
         self.carry_out(now, input, &mut outputs);
         let batch = self.journal.batch().or_else(|| {
             // Another broker may have taken over unnoticed, with sessions that this one does not know of.
@@ -225,21 +225,21 @@ impl Broker {
         });
         out.extend(batch.map(|(id, bytes)| Output::Persist(id, bytes)));
         let last_batch = self.journal.last_batch();
-        self.gate
+        self.commit_gate
             .pass(last_batch, self.storage_full, &mut outputs, out);
-        self.gate.scratch = outputs;
+        self.commit_gate.scratch = outputs;
     }
 
     fn carry_out(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         self.last_input = now;
-        self.hand_overs.begin(self.config.at_once_max);
+        self.reassignments.begin(self.config.at_once_max);
         self.retained.drop_expired(now);
         self.run_deadlines(now, out);
-        self.publish_statistics(now, out);
+        self.publish_sys_topics(now, out);
         match input {
             Input::Opened(conn) => self.on_opened(now, conn, None, false),
             Input::OpenedBy(conn, origin) => self.on_opened(now, conn, Some(origin), false),
-            Input::GoesOn(conn, origin) => self.on_opened(now, conn, Some(origin), true),
+            Input::Resume(conn, origin) => self.on_opened(now, conn, Some(origin), true),
             Input::Packet(conn, packet) => self.on_packet(now, conn, packet, out),
             Input::Malformed(conn, error) => self.on_malformed(now, conn, error, out),
             Input::Gone(conn) => self.on_gone(now, conn, out),
@@ -255,27 +255,27 @@ impl Broker {
             // Without a log nothing waits for it.
             Input::Committed(_) => {}
             Input::Timeout => {
-                self.give_up_awaited(now, out);
-                self.close_silent(now, out);
+                self.end_due_graces(now, out);
+                self.close_idle_connections(now, out);
             }
-            Input::StoodStill(ms) => self.on_stood_still(ms),
+            Input::Suspended(ms) => self.on_suspended(ms),
             Input::Shutdown => self.on_shutdown(now, out),
         }
-        self.go_on_handing_over(now, out);
+        self.continue_reassignments(now, out);
         self.catch_up(now, out);
     }
 
     /// When [`Input::Timeout`] is due, if nothing comes before. It may come early, late or too often.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        let has_more = self.catch_up_queue.has_more() || self.hand_overs.has_more();
+        let has_more = self.catch_up_queue.has_more() || self.reassignments.has_more();
         let timeouts = [
-            self.silences.next(),
+            self.idle_timers.next(),
             self.deadlines.next(),
-            self.awaited.until(),
+            self.reconnect_grace.until(),
             self.retained.next_expiry(),
             has_more.then(|| self.last_input.plus_ms(PAUSE_MS)),
-            self.statistics_due,
+            self.sys_topics_due,
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -284,7 +284,7 @@ impl Broker {
     /// later, with the next.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.gate.is_waiting()
+        self.commit_gate.is_waiting()
     }
 
     /// How much there is now.
@@ -292,7 +292,7 @@ impl Broker {
     pub fn stats(&self) -> Stats {
         Stats {
             sessions: self.sessions.len(),
-            subscriptions: self.routes.len() + self.shares.len(),
+            subscriptions: self.routes.len() + self.shared_subscriptions.len(),
             retained_messages: self.retained.len(),
             ..self.stats
         }
@@ -301,13 +301,13 @@ impl Broker {
     fn on_packet(&mut self, now: Time, conn: ConnId, packet: Packet, out: &mut Vec<Output>) {
         match self.connections.get(&conn) {
             None => {}
-            Some(Connection::Opened { pending: None, .. }) => {
+            Some(ConnectionState::Opened { pending: None, .. }) => {
                 self.on_first_packet(now, conn, packet, out);
             }
-            Some(Connection::Opened { .. }) => {
+            Some(ConnectionState::Opened { .. }) => {
                 self.on_packet_before_connack(now, conn, &packet, out);
             }
-            Some(&Connection::Client(id)) => {
+            Some(&ConnectionState::Client(id)) => {
                 if let Err(reason) = self.on_client_packet(now, id, packet, out) {
                     self.close(now, id, reason, out);
                 }
@@ -322,8 +322,8 @@ impl Broker {
         packet: Packet,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        if let Some(link) = &mut self.sessions[id.0].link {
-            link.heard = now;
+        if let Some(connection) = &mut self.sessions[id.0].connection {
+            connection.last_packet_at = now;
         }
         match packet {
             Packet::Connect(_) => Err(CloseReason::SecondConnect),
@@ -348,8 +348,10 @@ impl Broker {
     fn on_malformed(&mut self, now: Time, conn: ConnId, error: DecodeError, out: &mut Vec<Output>) {
         match self.connections.get(&conn) {
             None => {}
-            Some(Connection::Opened { .. }) => self.on_malformed_first_packet(conn, error, out),
-            Some(&Connection::Client(id)) => {
+            Some(ConnectionState::Opened { .. }) => {
+                self.on_malformed_first_packet(conn, error, out)
+            }
+            Some(&ConnectionState::Client(id)) => {
                 self.close(now, id, CloseReason::Malformed(error), out);
             }
         }
@@ -358,10 +360,10 @@ impl Broker {
     pub(crate) fn on_gone(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) {
         match self.connections.get(&conn) {
             None => {}
-            Some(Connection::Opened { .. }) => {
-                self.forget_opened(conn);
+            Some(ConnectionState::Opened { .. }) => {
+                self.forget_unaccepted(conn);
             }
-            Some(&Connection::Client(id)) => {
+            Some(&ConnectionState::Client(id)) => {
                 self.disconnected(now, id, DisconnectCause::ConnectionLost, out);
             }
         }

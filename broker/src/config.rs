@@ -100,7 +100,7 @@ pub struct Config {
     pub durable: bool,
     /// How long clients that were connected when the broker before ended are awaited, in milliseconds; then they count as
     /// lost. Default: 30,000.
-    pub rebind_grace_ms: u64,
+    pub reconnect_grace_ms: u64,
 }
 
 impl Default for Config {
@@ -134,7 +134,7 @@ impl Default for Config {
             response_information: None,
             sys_interval_s: 0,
             durable: false,
-            rebind_grace_ms: 30_000,
+            reconnect_grace_ms: 30_000,
         }
     }
 }

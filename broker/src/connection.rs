@@ -7,7 +7,7 @@ pub(crate) mod topic_aliases;
 
 use crate::codec::ProtocolVersion;
 use crate::connection::authentication::{Authentication, Pending};
-use crate::connection::topic_aliases::Aliases;
+use crate::connection::topic_aliases::OutboundTopicAliases;
 use crate::packet::PacketType;
 use crate::packet::connect::ConnectPacket;
 use crate::packet::disconnect::DisconnectPacket;
@@ -18,7 +18,7 @@ use crate::{CloseReason, Config, ConnId, Origin, Packet, QoS, ReasonCode, Time, 
 
 /// A network connection.
 #[derive(Debug)]
-pub(crate) enum Connection {
+pub(crate) enum ConnectionState {
     /// Its CONNECT has not come yet, or is not answered yet.
     Opened {
         /// How long that is waited for.
@@ -28,7 +28,7 @@ pub(crate) enum Connection {
         /// Who stands behind it, if that is known.
         origin: Option<Origin>,
         /// Whether it goes on where another one was interrupted.
-        goes_on: bool,
+        resumes: bool,
     },
     /// Its client was accepted.
     Client(SessionId),
@@ -36,7 +36,7 @@ pub(crate) enum Connection {
 
 /// The network connection of a client whose CONNECT was accepted.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct Connection {
     pub(crate) conn: ConnId,
     pub(crate) client: ClientLimits,
     pub(crate) server: ServerLimits,
@@ -44,7 +44,7 @@ pub(crate) struct Link {
     /// Whether the way to the client is full.
     pub(crate) is_congested: bool,
     /// When the last packet came.
-    pub(crate) heard: Time,
+    pub(crate) last_packet_at: Time,
     /// When to look whether the client is silent, if it promised not to be. It is not moved by every packet: when it
     /// falls due and a packet has come meanwhile, it is set again.
     pub(crate) keep_alive_check: Option<Time>,
@@ -53,9 +53,9 @@ pub(crate) struct Link {
     /// How the client authenticates, if it does so in steps.
     pub(crate) authentication: Option<Authentication>,
     /// What the client's topic aliases stand for.
-    aliases: Map<u16, TopicName>,
+    inbound_aliases: Map<u16, TopicName>,
     /// The topic aliases that the client was told.
-    aliases_told: Aliases,
+    outbound_aliases: OutboundTopicAliases,
     /// How many messages the client may publish at `rate_counted`.
     rate_left: u32,
     rate_counted: Time,
@@ -148,7 +148,7 @@ impl ClientLimits {
     }
 }
 
-impl Link {
+impl Connection {
     pub(crate) const fn new(
         conn: ConnId,
         client: ClientLimits,
@@ -163,22 +163,22 @@ impl Link {
             server,
             keep_alive_s,
             is_congested: false,
-            heard: now,
+            last_packet_at: now,
             keep_alive_check: None,
             unreleased: Set::new(),
             authentication,
-            aliases: Map::new(),
-            aliases_told: Aliases::new(client.topic_alias_maximum),
+            inbound_aliases: Map::new(),
+            outbound_aliases: OutboundTopicAliases::new(client.topic_alias_maximum),
             rate_left: 0,
             rate_counted: Time::from_ms(0),
         }
     }
 
     /// When the client is given up if nothing comes: after one and a half times its Keep Alive. [MQTT-3.1.2-22]
-    pub(crate) fn silent_at(&self) -> Option<Time> {
+    pub(crate) fn idle_at(&self) -> Option<Time> {
         match self.keep_alive_s {
             0 => None,
-            keep_alive_s => Some(self.heard.plus_ms(u64::from(keep_alive_s) * 1500)),
+            keep_alive_s => Some(self.last_packet_at.plus_ms(u64::from(keep_alive_s) * 1500)),
         }
     }
 
@@ -194,7 +194,7 @@ impl Link {
         if publish.topic_name.is_empty()
             && let Some(alias) = alias
         {
-            let known = self.aliases.get(&alias);
+            let known = self.inbound_aliases.get(&alias);
             return known
                 .cloned()
                 .ok_or(CloseReason::TopicAliasUnknown { alias });
@@ -202,7 +202,7 @@ impl Link {
         let topic = TopicName::parse(&publish.topic_name)
             .map_err(|error| codec::DecodeError::from(codec::Violation::TopicName(error)))?;
         if let Some(alias) = alias {
-            self.aliases.insert(alias, topic.clone());
+            self.inbound_aliases.insert(alias, topic.clone());
         }
         Ok(topic)
     }
@@ -210,18 +210,18 @@ impl Link {
     /// The packet that carries a message to the client, with a topic alias if the client allows any; `None` if it is larger
     /// than the client accepts. [MQTT-3.1.2-26] [MQTT-3.1.2-27]
     pub(crate) fn message(&mut self, publish: PublishPacket) -> Option<Packet> {
-        if !self.aliases_told.is_empty()
+        if !self.outbound_aliases.is_empty()
             && let Ok(topic) = TopicName::parse(&publish.topic_name)
         {
-            let known = self.aliases_told.get(&topic);
-            if let Some(alias) = known.or_else(|| self.aliases_told.next()) {
+            let known = self.outbound_aliases.get(&topic);
+            if let Some(alias) = known.or_else(|| self.outbound_aliases.next()) {
                 // A client without a limit on the size gets this one in any case: there is nothing to go back to.
                 if self.client.maximum_packet_size.is_none() {
                     let mut packet = publish.with_topic_alias(alias);
                     if known.is_some() {
                         packet.topic_name.clear();
                     }
-                    self.aliases_told.sent(topic, alias);
+                    self.outbound_aliases.sent(topic, alias);
                     return Some(Packet::Publish(packet));
                 }
                 let mut packet = publish.clone().with_topic_alias(alias);
@@ -230,7 +230,7 @@ impl Link {
                 }
                 let packet = Packet::Publish(packet);
                 if self.client.fits(&packet) {
-                    self.aliases_told.sent(topic, alias);
+                    self.outbound_aliases.sent(topic, alias);
                     return Some(packet);
                 }
             }

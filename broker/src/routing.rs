@@ -1,5 +1,6 @@
 //! The way of a message: publications, subscriptions, and the sessions that receive a message.
 
+pub(crate) mod catch_up;
 pub(crate) mod fan_out;
 pub(crate) mod message;
 pub(crate) mod publish;

@@ -3,18 +3,17 @@
 pub(crate) mod filters;
 pub(crate) mod outbound;
 pub(crate) mod reconnect_grace;
-pub(crate) mod replay;
 pub(crate) mod will;
 
 use std::sync::Arc;
 
 use crate::access::Client;
 use crate::codec::ProtocolVersion;
-use crate::connection::{ClientLimits, Connection, Link};
+use crate::connection::{ClientLimits, Connection, ConnectionState};
 use crate::persistence::record::Record;
+use crate::routing::catch_up::CatchUps;
 use crate::session::filters::Filters;
 use crate::session::outbound::Outbound;
-use crate::session::replay::CatchUps;
 use crate::session::will::Will;
 use crate::util::hash::SeededState;
 use crate::util::sorted::{Set, sort_by_key};
@@ -41,7 +40,7 @@ pub(crate) struct Session {
     pub(crate) username: Option<String>,
     pub(crate) expiry_interval_s: u32,
     /// The connection, while there is one.
-    pub(crate) link: Option<Link>,
+    pub(crate) connection: Option<Connection>,
     /// What it subscribed to; how, say the routes.
     pub(crate) filters: Filters,
     /// QoS 2 messages that came from the client and are not released yet.
@@ -77,7 +76,7 @@ impl Session {
             origin: None,
             username: None,
             expiry_interval_s: 0,
-            link: None,
+            connection: None,
             filters: Filters::new(state),
             inbound: Set::new(),
             last_release: BatchId(0),
@@ -120,32 +119,35 @@ impl Session {
 
     /// Whether the client understands reason codes.
     pub(crate) fn speaks_v5(&self) -> bool {
-        let link = self.link.as_ref();
-        link.is_none_or(|link| link.client.version() == ProtocolVersion::V5)
+        let connection = self.connection.as_ref();
+        connection.is_none_or(|connection| connection.client.version() == ProtocolVersion::V5)
     }
 
     /// Sends what answers a request. An answer that the client does not accept ends the connection, because the client
     /// would wait for it for ever. [MQTT-3.1.2-24]
     pub(crate) fn answer(&self, packet: Packet, out: &mut Vec<Output>) -> Result<(), CloseReason> {
-        let Some(link) = &self.link else {
+        let Some(connection) = &self.connection else {
             return Ok(());
         };
-        link.client.check(&packet)?;
-        out.push(Output::Send(link.conn, packet));
+        connection.client.check(&packet)?;
+        out.push(Output::Send(connection.conn, packet));
         Ok(())
     }
 
     /// Sends an answer with a Reason String if the client wants one and it fits, else the plain one. [MQTT-3.1.2-29]
-    pub(crate) fn answer_in_words(
+    pub(crate) fn answer_explained(
         &self,
         explained: Packet,
         plain: Packet,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let client = self.link.as_ref().map(|link| &link.client);
-        let in_words = client
+        let client = self
+            .connection
+            .as_ref()
+            .map(|connection| &connection.client);
+        let explains = client
             .is_some_and(|client| client.problem_information && client.has_room_for(&explained));
-        self.answer(if in_words { explained } else { plain }, out)
+        self.answer(if explains { explained } else { plain }, out)
     }
 }
 
@@ -175,7 +177,7 @@ impl Broker {
     pub(crate) fn end_session(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
         let mut session = self.remove_session(id);
         let left = session.outbound.take_shared();
-        self.leave_behind(now, session.number, left, out);
+        self.orphan_deliveries(now, session.number, left, out);
         // Of one that began without room, nobody else knows.
         if self.config.durable && !(self.storage_full && session.number > self.last_before_full) {
             let batch = self.journal.next_batch();
@@ -190,7 +192,7 @@ impl Broker {
     /// Takes a session out of everything that knows it.
     pub(crate) fn remove_session(&mut self, id: SessionId) -> Session {
         self.clear_deadlines(id);
-        self.stop_awaiting(id);
+        self.end_reconnect_grace(id);
         let session = self.sessions.remove(id.0);
         self.session_ids.remove(&session.client_id);
         for filter in session.filters.sorted() {
@@ -207,13 +209,13 @@ impl Broker {
         reason: CloseReason,
         out: &mut Vec<Output>,
     ) {
-        let Some(link) = &self.sessions[id.0].link else {
+        let Some(connection) = &self.sessions[id.0].connection else {
             return;
         };
-        if let Some(disconnect) = link.client.disconnect(&reason) {
-            out.push(Output::Send(link.conn, disconnect));
+        if let Some(disconnect) = connection.client.disconnect(&reason) {
+            out.push(Output::Send(connection.conn, disconnect));
         }
-        out.push(Output::Close(link.conn, reason.reason_code()));
+        out.push(Output::Close(connection.conn, reason.reason_code()));
         self.disconnected(now, id, DisconnectCause::Broker(reason), out);
     }
 
@@ -231,8 +233,8 @@ impl Broker {
                 continue;
             };
             match connection {
-                Connection::Client(id) => clients.push(*id),
-                Connection::Opened { pending, .. } => {
+                ConnectionState::Client(id) => clients.push(*id),
+                ConnectionState::Opened { pending, .. } => {
                     let connect = pending.as_ref().map(|pending| &pending.connect);
                     opened.push((conn, connect.map(|c| ClientLimits::of(c, &self.config))));
                 }
@@ -258,7 +260,7 @@ impl Broker {
         cause: DisconnectCause,
         out: &mut Vec<Output>,
     ) {
-        let Some(link) = self.unlink(id) else {
+        let Some(connection) = self.detach_connection(id) else {
             return;
         };
         let session = &mut self.sessions[id.0];
@@ -267,7 +269,7 @@ impl Broker {
             session.will = None;
         }
         out.push(Output::Event(BrokerEvent::Disconnected {
-            conn: link.conn,
+            conn: connection.conn,
             client_id: Arc::clone(&session.client_id),
             cause,
         }));
@@ -275,14 +277,14 @@ impl Broker {
     }
 
     /// Takes a session's connection away.
-    pub(crate) fn unlink(&mut self, id: SessionId) -> Option<Link> {
-        let link = self.sessions[id.0].link.take()?;
+    pub(crate) fn detach_connection(&mut self, id: SessionId) -> Option<Connection> {
+        let connection = self.sessions[id.0].connection.take()?;
         self.stats.connections -= 1;
-        self.connections.remove(&link.conn);
-        if let Some(at) = link.keep_alive_check {
-            self.silences.remove(at, link.conn);
+        self.connections.remove(&connection.conn);
+        if let Some(at) = connection.keep_alive_check {
+            self.idle_timers.remove(at, connection.conn);
         }
-        Some(link)
+        Some(connection)
     }
 
     /// Keeps or ends the session of a client that is connected no more, and executes its will.
@@ -298,7 +300,7 @@ impl Broker {
             session.expires = Some(expires);
             self.deadlines.insert(expires, Deadline::SessionExpiry(id));
         }
-        self.hand_over(now, id, out);
+        self.reassign_from(now, id, out);
         self.execute_will(now, id, out);
         let session = &self.sessions[id.0];
         self.journal.record(|| session.away());
@@ -329,11 +331,11 @@ impl Broker {
     }
 
     /// Gives up the clients from which nothing has come for too long. [MQTT-3.1.2-22]
-    pub(crate) fn close_silent(&mut self, now: Time, out: &mut Vec<Output>) {
-        while let Some(conn) = self.silences.pop_due(now) {
+    pub(crate) fn close_idle_connections(&mut self, now: Time, out: &mut Vec<Output>) {
+        while let Some(conn) = self.idle_timers.pop_due(now) {
             match self.connections.get(&conn) {
-                Some(&Connection::Client(id)) => self.check_keep_alive(now, id, out),
-                Some(Connection::Opened { .. }) => {
+                Some(&ConnectionState::Client(id)) => self.check_keep_alive(now, id, out),
+                Some(ConnectionState::Opened { .. }) => {
                     let after_ms = self.config.connect_timeout_ms;
                     self.refuse(conn, CloseReason::ConnectTimeout { after_ms }, out);
                 }
@@ -343,48 +345,48 @@ impl Broker {
     }
 
     /// Everybody gets the time anew in which nothing could be heard of them.
-    pub(crate) fn on_stood_still(&mut self, ms: u64) {
+    pub(crate) fn on_suspended(&mut self, ms: u64) {
         for (conn, connection) in &mut self.connections {
             match connection {
                 // When that was to be checked it is only seen that there is time left.
-                Connection::Client(id) => {
-                    if let Some(link) = &mut self.sessions[id.0].link {
-                        link.heard = link.heard.plus_ms(ms);
+                ConnectionState::Client(id) => {
+                    if let Some(connection) = &mut self.sessions[id.0].connection {
+                        connection.last_packet_at = connection.last_packet_at.plus_ms(ms);
                     }
                 }
-                Connection::Opened { until, .. } => {
-                    self.silences.remove(*until, *conn);
+                ConnectionState::Opened { until, .. } => {
+                    self.idle_timers.remove(*until, *conn);
                     *until = until.plus_ms(ms);
-                    self.silences.insert(*until, *conn);
+                    self.idle_timers.insert(*until, *conn);
                 }
             }
         }
-        self.awaited.postpone(ms);
+        self.reconnect_grace.postpone(ms);
     }
 
     fn check_keep_alive(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
-        let Some(link) = &mut self.sessions[id.0].link else {
+        let Some(connection) = &mut self.sessions[id.0].connection else {
             return;
         };
-        link.keep_alive_check = None;
-        match link.silent_at() {
+        connection.keep_alive_check = None;
+        match connection.idle_at() {
             Some(at) if at <= now => {
-                let keep_alive_s = link.keep_alive_s;
+                let keep_alive_s = connection.keep_alive_s;
                 self.close(now, id, CloseReason::KeepAliveTimeout { keep_alive_s }, out);
             }
-            Some(_) => self.watch(id),
+            Some(_) => self.schedule_keep_alive_check(id),
             None => {}
         }
     }
 
     /// Looks after a client again when it may have been silent for too long.
-    pub(crate) fn watch(&mut self, id: SessionId) {
-        let Some(link) = &mut self.sessions[id.0].link else {
+    pub(crate) fn schedule_keep_alive_check(&mut self, id: SessionId) {
+        let Some(connection) = &mut self.sessions[id.0].connection else {
             return;
         };
-        link.keep_alive_check = link.silent_at();
-        if let Some(at) = link.keep_alive_check {
-            self.silences.insert(at, link.conn);
+        connection.keep_alive_check = connection.idle_at();
+        if let Some(at) = connection.keep_alive_check {
+            self.idle_timers.insert(at, connection.conn);
         }
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::access::{Entropy, Exchange, Step};
-use crate::connection::{ClientLimits, Connection};
+use crate::connection::{ClientLimits, ConnectionState};
 use crate::packet::auth::AuthPacket;
 use crate::packet::connect::ConnectPacket;
 use crate::persistence::record::Record;
@@ -99,7 +99,7 @@ impl Broker {
         packet: &Packet,
         out: &mut Vec<Output>,
     ) {
-        let Some(Connection::Opened { pending, .. }) = self.connections.get_mut(&conn) else {
+        let Some(ConnectionState::Opened { pending, .. }) = self.connections.get_mut(&conn) else {
             return;
         };
         let Some(pending) = pending.take() else {
@@ -140,7 +140,7 @@ impl Broker {
                     .auth(ReasonCode::ContinueAuthentication, data);
                 ClientLimits::of(&pending.connect, &self.config).check(&auth)?;
                 out.push(Output::Send(conn, auth));
-                if let Some(Connection::Opened { pending: place, .. }) =
+                if let Some(ConnectionState::Opened { pending: place, .. }) =
                     self.connections.get_mut(&conn)
                 {
                     *place = Some(Box::new(pending));
@@ -172,8 +172,10 @@ impl Broker {
         auth: &AuthPacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let link = self.sessions[id.0].link.as_mut();
-        let Some(mut authentication) = link.and_then(|link| link.authentication.take()) else {
+        let connection = self.sessions[id.0].connection.as_mut();
+        let Some(mut authentication) =
+            connection.and_then(|connection| connection.authentication.take())
+        else {
             return Err(CloseReason::AuthWithoutMethod);
         };
         authentication.check_method(auth)?;
@@ -199,8 +201,8 @@ impl Broker {
             }
             Step::Failure(code) => return Err(CloseReason::AuthenticationFailed { code }),
         };
-        if let Some(link) = &mut session.link {
-            link.authentication = Some(authentication);
+        if let Some(connection) = &mut session.connection {
+            connection.authentication = Some(authentication);
         }
         session.answer(answer, out)
     }

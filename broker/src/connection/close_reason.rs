@@ -61,7 +61,7 @@ pub enum CloseReason {
     },
     /// There is no room to store what the client wants stored.
     StorageFull,
-    /// A connection [goes on](crate::Input::GoesOn), and its session is not there.
+    /// A connection [goes on](crate::Input::Resume), and its session is not there.
     SessionGone,
     /// A second CONNECT came. [MQTT-3.1.0-2]
     SecondConnect,

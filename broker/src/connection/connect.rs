@@ -7,7 +7,7 @@ use crate::codec::{
     self, DecodeError, ProtocolVersion, V5_LEVEL, V31_LEVEL, V311_LEVEL, Violation,
 };
 use crate::connection::authentication::Identity;
-use crate::connection::{ClientLimits, Connection, Link, ServerLimits};
+use crate::connection::{ClientLimits, Connection, ConnectionState, ServerLimits};
 use crate::packet::PacketType;
 use crate::packet::connack::ConnAckPacket;
 use crate::packet::connect::ConnectPacket;
@@ -28,9 +28,9 @@ pub const NO_SESSION_STATE: (&str, &str) = ("session-state", "none");
 /// With which session a client begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
-    /// The one it had, or none: its connection [goes on](crate::Input::GoesOn), and what CONNECT asks for was obeyed when it
+    /// The one it had, or none: its connection [goes on](crate::Input::Resume), and what CONNECT asks for was obeyed when it
     /// began.
-    GoesOn,
+    Resume,
     /// A new one: Clean Start.
     Clean,
     /// The one it had, whose state it has, too.
@@ -52,20 +52,20 @@ impl Broker {
         now: Time,
         conn: ConnId,
         origin: Option<Origin>,
-        goes_on: bool,
+        resumes: bool,
     ) {
         if self.connections.contains_key(&conn) {
             return;
         }
         let until = now.plus_ms(self.config.connect_timeout_ms);
-        let opened = Connection::Opened {
+        let opened = ConnectionState::Opened {
             until,
             pending: None,
             origin,
-            goes_on,
+            resumes,
         };
         self.connections.insert(conn, opened);
-        self.silences.insert(until, conn);
+        self.idle_timers.insert(until, conn);
     }
 
     /// Accepts a client, or closes its connection; a CONNECT that was understood is told why. [MQTT-3.1.0-1]
@@ -82,7 +82,7 @@ impl Broker {
             return self.refuse(conn, CloseReason::NoConnect { packet }, out);
         };
         let limits = ClientLimits::of(&connect, &self.config);
-        if let Err(reason) = self.greet(now, conn, *connect, out) {
+        if let Err(reason) = self.accept_connect(now, conn, *connect, out) {
             self.refuse_connect(conn, limits, reason, out);
         }
     }
@@ -119,8 +119,8 @@ impl Broker {
             let mut explained = connack.clone();
             explained.properties.set_reason_string(reason.to_string());
             let explained = Packet::ConnAck(explained);
-            let in_words = limits.problem_information && limits.version() == ProtocolVersion::V5;
-            let connack = match in_words && limits.has_room_for(&explained) {
+            let explains = limits.problem_information && limits.version() == ProtocolVersion::V5;
+            let connack = match explains && limits.has_room_for(&explained) {
                 true => explained,
                 false => Packet::ConnAck(connack),
             };
@@ -133,17 +133,18 @@ impl Broker {
 
     /// Closes a connection that has no client yet. There is no DISCONNECT before CONNACK. [MQTT-3.14.0-1]
     pub(crate) fn refuse(&mut self, conn: ConnId, reason: CloseReason, out: &mut Vec<Output>) {
-        self.forget_opened(conn);
+        self.forget_unaccepted(conn);
         out.push(Output::Close(conn, reason.reason_code()));
         out.push(Output::Event(BrokerEvent::Refused { conn, reason }));
     }
 
     /// Ends the wait for the CONNECT of a connection; returns who stands behind it.
-    pub(crate) fn forget_opened(&mut self, conn: ConnId) -> Option<Origin> {
-        let Some(Connection::Opened { until, origin, .. }) = self.connections.remove(&conn) else {
+    pub(crate) fn forget_unaccepted(&mut self, conn: ConnId) -> Option<Origin> {
+        let Some(ConnectionState::Opened { until, origin, .. }) = self.connections.remove(&conn)
+        else {
             return None;
         };
-        self.silences.remove(until, conn);
+        self.idle_timers.remove(until, conn);
         origin
     }
 
@@ -163,15 +164,15 @@ impl Broker {
             session.expiry_interval_s = interval_s.min(self.config.session_expiry_interval_max_s);
         }
         let reason_code = disconnect.reason_code;
-        if let Some(link) = &session.link {
-            out.push(Output::Close(link.conn, reason_code));
+        if let Some(connection) = &session.connection {
+            out.push(Output::Close(connection.conn, reason_code));
         }
         self.disconnected(now, id, DisconnectCause::Client(reason_code), out);
         Ok(())
     }
 
     /// Lets the client in by what its CONNECT brings, or begins to authenticate it in more steps.
-    fn greet(
+    fn accept_connect(
         &mut self,
         now: Time,
         conn: ConnId,
@@ -234,12 +235,12 @@ impl Broker {
             client,
         )?;
 
-        let goes_on = matches!(
+        let resumes = matches!(
             self.connections.get(&conn),
-            Some(Connection::Opened { goes_on: true, .. })
+            Some(ConnectionState::Opened { resumes: true, .. })
         );
         let start = match connect.clean_start {
-            _ if goes_on => Start::GoesOn,
+            _ if resumes => Start::Resume,
             true => Start::Clean,
             false if has_session_state(connect) => Start::WithState,
             false => Start::WithoutState,
@@ -247,17 +248,17 @@ impl Broker {
         let needs_storage = expiry_interval_s > 0 || will.is_some();
         self.check_storage(&client_id, start, needs_storage)?;
         if self.storage_full && !needs_storage {
-            self.gate.promise_nothing_to(conn);
+            self.commit_gate.promise_nothing_to(conn);
         }
 
         let (id, session_present) = self.claim_session(now, conn, client_id, start, out)?;
-        let origin = self.forget_opened(conn);
+        let origin = self.forget_unaccepted(conn);
         let session = &mut self.sessions[id.0];
         session.expiry_interval_s = expiry_interval_s;
         session.will = will;
         session.username = identity.username;
         let authentication = identity.authentication;
-        session.link = Some(Link::new(
+        session.connection = Some(Connection::new(
             conn,
             client,
             server,
@@ -272,9 +273,9 @@ impl Broker {
             self.journal.record_numbers();
         }
         let client_id = Arc::clone(&session.client_id);
-        self.connections.insert(conn, Connection::Client(id));
+        self.connections.insert(conn, ConnectionState::Client(id));
         self.stats.connections += 1;
-        self.watch(id);
+        self.schedule_keep_alive_check(id);
 
         connack.session_present = session_present;
         out.push(Output::Send(conn, Packet::ConnAck(connack)));
@@ -321,7 +322,7 @@ impl Broker {
             let limit = "sessions_max";
             return Err(CloseReason::QuotaExceeded { limit });
         }
-        let takes_over = session.is_some_and(|session| session.link.is_some());
+        let takes_over = session.is_some_and(|session| session.connection.is_some());
         if !takes_over && self.stats.connections >= self.config.clients_max {
             let limit = "clients_max";
             return Err(CloseReason::QuotaExceeded { limit });
@@ -341,9 +342,10 @@ impl Broker {
         let session = session.map(|id| &self.sessions[id.0]);
         let is_kept = match (session, start) {
             (Some(_), Start::Clean) => false,
-            (Some(session), _) if self.gate.is_stored(session.begun) => {
+            (Some(session), _) if self.commit_gate.is_stored(session.begun) => {
                 start != Start::WithoutState
-                    || session.inbound.is_empty() && self.gate.is_stored(session.last_release)
+                    || session.inbound.is_empty()
+                        && self.commit_gate.is_stored(session.last_release)
             }
             // The next broker knows nothing of it, or of another session with this name.
             _ => !needs_storage && !self.unstored_ends.contains_key(client_id),
@@ -373,7 +375,7 @@ impl Broker {
             Some(&id) if start != Start::Clean => {
                 // The will of this CONNECT takes the place of the one that waited. [MQTT-3.1.3-9]
                 self.clear_deadlines(id);
-                self.stop_awaiting(id);
+                self.end_reconnect_grace(id);
                 if start == Start::WithoutState {
                     self.forget_inbound(id);
                 }
@@ -383,7 +385,7 @@ impl Broker {
                 self.end_session(now, id, out);
                 Ok((self.new_session(client_id), false))
             }
-            None if start == Start::GoesOn => Err(CloseReason::SessionGone),
+            None if start == Start::Resume => Err(CloseReason::SessionGone),
             None => Ok((self.new_session(client_id), false)),
         }
     }

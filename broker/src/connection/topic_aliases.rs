@@ -6,7 +6,7 @@ use crate::util::sorted::Map;
 /// The aliases of one connection, at most as many as the client allows. When all are given away, the topic that was not
 /// sent for the longest time loses its own: what is sent often keeps one, whenever it began. [MQTT-3.1.2-26]
 #[derive(Debug)]
-pub(crate) struct Aliases {
+pub(crate) struct OutboundTopicAliases {
     maximum: u16,
     by_topic: Map<TopicName, Alias>,
     /// The topics with an alias, by when they were sent last.
@@ -20,7 +20,7 @@ struct Alias {
     used: u64,
 }
 
-impl Aliases {
+impl OutboundTopicAliases {
     pub(crate) const fn new(maximum: u16) -> Self {
         Self {
             maximum,
@@ -72,7 +72,7 @@ impl Aliases {
 mod tests {
     use super::*;
 
-    fn send(aliases: &mut Aliases, topic: &str) -> (u16, bool) {
+    fn send(aliases: &mut OutboundTopicAliases, topic: &str) -> (u16, bool) {
         let topic = TopicName::parse(topic).unwrap();
         let known = aliases.get(&topic);
         let number = known.or_else(|| aliases.next()).unwrap();
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn an_alias_stands_for_one_topic_whatever_is_sent() {
-        let mut aliases = Aliases::new(3);
+        let mut aliases = OutboundTopicAliases::new(3);
         let mut told = Map::new();
         for step in 0..500_u32 {
             let topic = format!("t{}", step * step % 7);
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn all_the_aliases_there_can_be_go_round() {
         let maximum = u16::MAX;
-        let mut aliases = Aliases::new(maximum);
+        let mut aliases = OutboundTopicAliases::new(maximum);
         for number in 0..u32::from(maximum) * 3 {
             let (alias, known) = send(&mut aliases, &format!("t/{}", number % 131_070));
             assert_eq!((u32::from(alias) - 1, known), (number % 65_535, false));
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_was_not_sent_for_the_longest_time_loses_its_alias() {
-        let mut aliases = Aliases::new(2);
+        let mut aliases = OutboundTopicAliases::new(2);
         assert_eq!(send(&mut aliases, "often"), (1, false));
         assert_eq!(send(&mut aliases, "once"), (2, false));
         assert_eq!(send(&mut aliases, "often"), (1, true));

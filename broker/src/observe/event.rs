@@ -41,7 +41,7 @@ pub enum BrokerEvent {
         client_id: Arc<str>,
     },
     /// A client that was awaited did not come back: its connection counts as lost.
-    NotBack {
+    ReconnectGraceEnded {
         /// The client identifier.
         client_id: Arc<str>,
     },
@@ -136,7 +136,9 @@ impl fmt::Display for BrokerEvent {
             Self::Interrupted { client_id, .. } => {
                 write!(f, "The connection of {client_id} was interrupted.")
             }
-            Self::NotBack { client_id } => write!(f, "{client_id} did not reconnect in time."),
+            Self::ReconnectGraceEnded { client_id } => {
+                write!(f, "{client_id} did not reconnect in time.")
+            }
             Self::SessionExpired { client_id } => write!(f, "The session of {client_id} expired."),
             Self::Subscribed {
                 client_id,

@@ -79,7 +79,7 @@ impl Broker {
     pub fn receivers(&self, topic: &TopicName) -> Vec<SessionView<'_>> {
         let mut found = Vec::new();
         self.routes.matches(topic, &mut found);
-        let shared = self.shares.iter();
+        let shared = self.shared_subscriptions.iter();
         let shared = shared.filter(|(filter, ..)| filter.matches(topic));
         let ids = found.into_iter().map(|(id, _)| id);
         let ids = ids.chain(shared.map(|(_, id, _)| id));
@@ -108,7 +108,10 @@ impl Broker {
         let filters = filters.filter(|it| is_wanted(it));
         SessionView {
             client_id: &session.client_id,
-            conn: session.link.as_ref().map(|link| link.conn),
+            conn: session
+                .connection
+                .as_ref()
+                .map(|connection| connection.conn),
             expiry_interval_s: session.expiry_interval_s,
             queued: session.outbound.queued(),
             in_flight: session.outbound.in_flight(),
@@ -123,7 +126,7 @@ impl Broker {
     ) -> Option<SubscriptionView<'a>> {
         // The routes know no share names: there it would be the session's subscription to the same filter for itself.
         let found = match topic_filter.share() {
-            Some(_) => self.shares.get(topic_filter, session),
+            Some(_) => self.shared_subscriptions.get(topic_filter, session),
             None => self.routes.get(topic_filter, session),
         };
         found.map(|it| SubscriptionView {

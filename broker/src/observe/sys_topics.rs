@@ -12,12 +12,12 @@ pub(crate) const PREFIX: &str = "$SYS/broker/";
 
 impl Broker {
     /// Publishes the statistics when they are due: at once, and then at every interval.
-    pub(crate) fn publish_statistics(&mut self, now: Time, out: &mut Vec<Output>) {
+    pub(crate) fn publish_sys_topics(&mut self, now: Time, out: &mut Vec<Output>) {
         let interval_s = self.config.sys_interval_s;
-        if interval_s == 0 || self.statistics_due.is_some_and(|at| at > now) {
+        if interval_s == 0 || self.sys_topics_due.is_some_and(|at| at > now) {
             return;
         }
-        self.statistics_due = Some(now.plus_secs(interval_s.into()));
+        self.sys_topics_due = Some(now.plus_secs(interval_s.into()));
         let began = *self.began.get_or_insert(now);
         let stats = self.stats();
         let values = [

@@ -8,7 +8,7 @@ use crate::{BatchId, ConnId, Output, Packet, QoS, ReasonCode};
 
 /// Holds back what waits for a batch to be stored, and what comes after it on the same connection. Nothing else waits.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct CommitGate {
     committed: BatchId,
     waiting: Map<ConnId, VecDeque<Waiting>>,
     /// A connection whose CONNACK promises nothing that would have to be stored.
@@ -24,7 +24,7 @@ struct Waiting {
     output: Output,
 }
 
-impl Gate {
+impl CommitGate {
     pub(crate) const fn new() -> Self {
         Self {
             committed: BatchId(0),

@@ -8,8 +8,8 @@
 use bincode::Options;
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
+use crate::lean_bincode;
 use crate::persistence::record::{Record, RecordError};
-use crate::terse;
 
 /// The version of what follows. A record starts with its length, which never starts with such a byte.
 const VERSION: u8 = VERSIONS | 1;
@@ -20,9 +20,9 @@ const BYTES_USUALLY: usize = 256;
 
 /// Records, one after the other.
 #[derive(Debug)]
-pub(crate) struct Piece(Vec<u8>);
+pub(crate) struct RecordWriter(Vec<u8>);
 
-impl Piece {
+impl RecordWriter {
     pub(crate) const fn new() -> Self {
         Self(Vec::new())
     }
@@ -60,16 +60,16 @@ impl Piece {
 
 /// The records of a piece with the places where they start, and what is none.
 #[derive(Debug)]
-pub(crate) struct Records<'a> {
-    piece: &'a [u8],
+pub(crate) struct RecordReader<'a> {
+    block: &'a [u8],
     offset: usize,
     has_version: bool,
 }
 
-impl<'a> Records<'a> {
-    pub(crate) fn of(piece: &'a [u8]) -> Self {
+impl<'a> RecordReader<'a> {
+    pub(crate) fn of(block: &'a [u8]) -> Self {
         Self {
-            piece,
+            block,
             offset: 0,
             has_version: false,
         }
@@ -80,18 +80,18 @@ impl<'a> Records<'a> {
         &mut self,
         error: RecordError,
     ) -> Option<Result<(usize, Record<'a>), RecordError>> {
-        self.offset = self.piece.len();
+        self.offset = self.block.len();
         Some(Err(error))
     }
 }
 
-impl<'a> Iterator for Records<'a> {
+impl<'a> Iterator for RecordReader<'a> {
     type Item = Result<(usize, Record<'a>), RecordError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let offset = self.offset;
-            let rest = &self.piece[offset..];
+            let rest = &self.block[offset..];
             let &version = rest.first()?;
             if version == VERSION {
                 self.has_version = true;
@@ -118,7 +118,7 @@ impl<'a> Iterator for Records<'a> {
             if check(length, body) != crc {
                 return Some(Err(RecordError::Damaged { offset }));
             }
-            let record = terse::read(layout(), body);
+            let record = lean_bincode::read(layout(), body);
             return Some(match record {
                 Ok(record) => Ok((offset, record)),
                 Err(_) => Err(RecordError::Unreadable { offset }),
@@ -397,10 +397,10 @@ mod tests {
     fn every_record_has_the_bytes_that_it_always_had() {
         let mut kinds = 0;
         each_record(|record, bytes| {
-            let mut piece = Piece::new();
-            piece.push(&record);
-            let piece = piece.take().unwrap();
-            assert_eq!(hex(&piece), bytes, "{record:?}");
+            let mut block = RecordWriter::new();
+            block.push(&record);
+            let block = block.take().unwrap();
+            assert_eq!(hex(&block), bytes, "{record:?}");
             kinds += 1;
         });
         assert_eq!(kinds, 22);
@@ -408,28 +408,28 @@ mod tests {
 
     #[test]
     fn every_record_is_read_as_it_was_written() {
-        let mut all = Piece::new();
+        let mut all = RecordWriter::new();
         let mut written = Vec::new();
         each_record(|record, _| {
             all.push(&record);
             written.push(format!("{record:?}"));
         });
         let all = all.take().unwrap();
-        let read = Records::of(&all).map(|record| format!("{:?}", record.unwrap().1));
+        let read = RecordReader::of(&all).map(|record| format!("{:?}", record.unwrap().1));
         assert_eq!(read.collect::<Vec<_>>(), written);
     }
 
     #[test]
     fn a_kind_of_record_from_a_later_build_is_skipped() {
-        let mut piece = Piece::new();
-        piece.push(&Record::SessionEnded { session: 1 });
-        piece.push(&Record::SessionEnded { session: 2 });
-        let mut bytes = piece.take().unwrap();
+        let mut block = RecordWriter::new();
+        block.push(&Record::SessionEnded { session: 1 });
+        block.push(&Record::SessionEnded { session: 2 });
+        let mut bytes = block.take().unwrap();
         // The kind stands after the version and the header.
         bytes[1 + HEADER_BYTES] = 200;
         let body = bytes[1 + HEADER_BYTES..][..2].to_vec();
         bytes[5..9].copy_from_slice(&check(2, &body).to_be_bytes());
-        let read: Vec<_> = Records::of(&bytes).collect();
+        let read: Vec<_> = RecordReader::of(&bytes).collect();
         let offset = 1;
         assert_eq!(read[0], Err(RecordError::Unreadable { offset }));
         let offset = 1 + HEADER_BYTES + 2;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::BatchId;
-use crate::persistence::framing::Piece;
+use crate::persistence::framing::RecordWriter;
 use crate::persistence::record::{Receiver, Record, RecordedMessage};
 use crate::routing::message::Message;
 use crate::session::outbound::Delivery;
@@ -14,7 +14,7 @@ use crate::session::outbound::Delivery;
 pub(crate) struct Journal {
     /// Whether anything is written.
     is_on: bool,
-    piece: Piece,
+    block: RecordWriter,
     last_batch: BatchId,
     pub(crate) sessions: u64,
     pub(crate) messages: u64,
@@ -41,7 +41,7 @@ impl Journal {
     pub(crate) const fn new(is_on: bool) -> Self {
         Self {
             is_on,
-            piece: Piece::new(),
+            block: RecordWriter::new(),
             last_batch: BatchId(0),
             sessions: 0,
             messages: 0,
@@ -67,7 +67,7 @@ impl Journal {
     pub(crate) fn record<'a>(&mut self, record: impl FnOnce() -> Record<'a>) {
         if self.is_on {
             self.write_open();
-            self.piece.push(&record());
+            self.block.push(&record());
         }
     }
 
@@ -119,7 +119,7 @@ impl Journal {
     pub(crate) fn batch(&mut self) -> Option<(BatchId, Vec<u8>)> {
         self.write_open();
         self.open = None;
-        let bytes = self.piece.take()?;
+        let bytes = self.block.take()?;
         self.last_batch.0 += 1;
         Some((self.last_batch, bytes))
     }
@@ -143,7 +143,7 @@ impl Journal {
         let Some(open) = &mut self.open else { return };
         let is_retained = open.message.retain;
         if !open.is_written && (is_retained || !self.receivers.is_empty()) {
-            self.piece.push(&Record::Message {
+            self.block.push(&Record::Message {
                 number: open.message.number,
                 message: RecordedMessage::new(&open.message, open.publisher),
                 is_retained,
@@ -151,7 +151,7 @@ impl Journal {
             });
             open.is_written = true;
         } else if !self.receivers.is_empty() {
-            self.piece.push(&Record::Delivered {
+            self.block.push(&Record::Delivered {
                 message: open.message.number,
                 receivers: Cow::Borrowed(&self.receivers),
             });

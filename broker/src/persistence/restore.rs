@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::access::Access;
-use crate::persistence::framing::Records;
+use crate::persistence::framing::RecordReader;
 use crate::persistence::record::{Publisher, Receiver, Record, RecordError};
+use crate::routing::catch_up::CatchUp;
 use crate::routing::message::Message;
 use crate::routing::routes::Subscription;
-use crate::session::replay::CatchUp;
 use crate::session::{Deadline, Session, SessionId};
 use crate::util::sorted::Map;
 use crate::{Broker, Config, Time, TopicFilter, TopicName};
@@ -26,7 +26,7 @@ pub struct Restored {
     /// Sessions that there are now.
     pub sessions: usize,
     /// Of them, those whose clients are awaited.
-    pub awaited: usize,
+    pub in_reconnect_grace: usize,
     /// Subscriptions that there are now.
     pub subscriptions: usize,
     /// Retained messages that there are now.
@@ -46,13 +46,13 @@ impl Broker {
     /// A broker with the sessions, subscriptions and messages that `pieces` tell of, in order: what
     /// [`Broker::snapshot`] gave, if there is such, and the batches after it. Batches may be joined to one piece.
     ///
-    /// Clients that were connected are [awaited](Broker::awaited). What has become due meanwhile happens with the first
+    /// Clients that were connected are [awaited](Broker::in_reconnect_grace). What has become due meanwhile happens with the first
     /// input. What cannot be understood is skipped, and told.
     #[must_use]
     pub fn restore<'a>(
         config: Config,
         access: Box<dyn Access>,
-        pieces: impl IntoIterator<Item = &'a [u8]>,
+        blocks: impl IntoIterator<Item = &'a [u8]>,
         now: Time,
     ) -> (Self, Restored) {
         let mut replay = Replay {
@@ -62,8 +62,8 @@ impl Broker {
             messages: Map::new(),
             messages_kept: 0,
         };
-        for piece in pieces {
-            replay.piece(piece);
+        for block in blocks {
+            replay.block(block);
         }
         replay.finish(now)
     }
@@ -80,8 +80,8 @@ struct Replay {
 }
 
 impl Replay {
-    fn piece(&mut self, piece: &[u8]) {
-        for record in Records::of(piece) {
+    fn block(&mut self, block: &[u8]) {
+        for record in RecordReader::of(block) {
             match record.and_then(|(offset, record)| self.apply(offset, record)) {
                 Ok(()) => self.restored.records += 1,
                 Err(error) => self.skip(error),
@@ -110,11 +110,11 @@ impl Replay {
         } = self;
         broker.ids_assigned = broker.journal.ids_assigned;
         broker.retained.drop_expired(now);
-        let grace_ms = broker.config.rebind_grace_ms;
-        broker.awaited.wait_until(now.plus_ms(grace_ms));
+        let grace_ms = broker.config.reconnect_grace_ms;
+        broker.reconnect_grace.wait_until(now.plus_ms(grace_ms));
         let stats = broker.stats();
         restored.sessions = stats.sessions;
-        restored.awaited = broker.awaited.len();
+        restored.in_reconnect_grace = broker.reconnect_grace.len();
         restored.subscriptions = stats.subscriptions;
         restored.retained_messages = stats.retained_messages;
         let sessions = self.sessions.values().map(|id| &broker.sessions[id.0]);
@@ -150,7 +150,7 @@ impl Replay {
                 self.begin_session(session, client_id);
             }
             Record::SessionEnded { session } => {
-                if self.broker.hand_overs.remove_orphan(session) {
+                if self.broker.reassignments.remove_orphan(session) {
                     return Ok(());
                 }
                 let id = self.sessions.remove(&session);
@@ -172,8 +172,8 @@ impl Replay {
                 });
                 let will = will.transpose()?;
                 self.broker.clear_deadlines(id);
-                self.broker.stop_awaiting(id);
-                self.broker.awaited.insert(origin, id);
+                self.broker.end_reconnect_grace(id);
+                self.broker.reconnect_grace.insert(origin, id);
                 let session = &mut self.broker.sessions[id.0];
                 session.origin = origin;
                 session.username = username.map(str::to_owned);
@@ -188,7 +188,7 @@ impl Replay {
             } => {
                 let id = self.id(session)?;
                 self.broker.clear_deadlines(id);
-                self.broker.stop_awaiting(id);
+                self.broker.end_reconnect_grace(id);
                 let session = &mut self.broker.sessions[id.0];
                 session.expiry_interval_s = expiry_interval_s;
                 session.expires = expires;
@@ -305,10 +305,10 @@ impl Replay {
                     Some(id) => self.broker.remove_session(id).outbound.take_shared(),
                     None => VecDeque::new(),
                 };
-                self.broker.hand_overs.add_orphan(session, left);
+                self.broker.reassignments.add_orphan(session, left);
             }
             Record::Done { session, position } => {
-                if let Some(orphan) = self.broker.hand_overs.orphan(session) {
+                if let Some(orphan) = self.broker.reassignments.orphan(session) {
                     return known(session, orphan.done(position));
                 }
                 let is_known = self.session(session)?.outbound.replay_done(position);
@@ -400,7 +400,7 @@ impl Replay {
         let what = "no delivery that can be";
         let impossible = RecordError::Impossible { offset, what };
         let delivery = receiver.read(message).ok_or(impossible)?;
-        if let Some(orphan) = self.broker.hand_overs.orphan(receiver.session) {
+        if let Some(orphan) = self.broker.reassignments.orphan(receiver.session) {
             let is_possible = receiver.position <= NUMBER_MAX && orphan.add(delivery);
             return is_possible.then_some(()).ok_or(impossible);
         }
@@ -432,7 +432,7 @@ mod tests {
     use super::*;
     use crate::QoS;
     use crate::access::AllowAll;
-    use crate::persistence::framing::Piece;
+    use crate::persistence::framing::RecordWriter;
 
     #[test]
     fn a_catch_up_that_cannot_be_is_skipped() {
@@ -456,24 +456,24 @@ mod tests {
             (catch_up(1, "a"), 1),
             (catch_up(1, "$share/g/#"), 1),
         ] {
-            let mut piece = Piece::new();
-            piece.push(&Record::SessionBegun {
+            let mut block = RecordWriter::new();
+            block.push(&Record::SessionBegun {
                 session: 1,
                 client_id: "a",
             });
             for filter in ["#", "$share/g/#"] {
-                piece.push(&Record::Subscribed {
+                block.push(&Record::Subscribed {
                     session: 1,
                     filter,
                     subscription: subscription.into(),
                 });
             }
-            piece.push(&record);
-            let piece = piece.take().unwrap();
+            block.push(&record);
+            let block = block.take().unwrap();
             let (_, restored) = Broker::restore(
                 Config::default(),
                 Box::new(AllowAll),
-                [&piece[..]],
+                [&block[..]],
                 Time::from_ms(1),
             );
             assert_eq!(restored.skipped, skipped, "{record:?}");

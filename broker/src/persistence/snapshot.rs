@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::persistence::framing::Piece;
+use crate::persistence::framing::RecordWriter;
 use crate::persistence::record::{Receiver, Record, RecordedMessage};
 use crate::routing::message::Message;
 use crate::routing::routes::Subscription;
@@ -12,7 +12,7 @@ use crate::util::sorted::Map;
 use crate::{Broker, TopicFilter};
 
 /// When a piece is full.
-const PIECE_BYTES: usize = 256 * 1024;
+const BLOCK_BYTES: usize = 256 * 1024;
 /// How many receivers stand in one record at most.
 const RECEIVERS_MAX: usize = 4096;
 
@@ -24,11 +24,11 @@ impl Broker {
     #[must_use]
     pub fn snapshot(&self) -> Vec<Vec<u8>> {
         let mut snapshot = Snapshot {
-            pieces: Vec::new(),
-            piece: Piece::new(),
+            blocks: Vec::new(),
+            block: RecordWriter::new(),
         };
         snapshot.push(&self.journal.numbers());
-        for orphan in self.hand_overs.orphans() {
+        for orphan in self.reassignments.orphans() {
             snapshot.push(&Record::Orphaned {
                 session: orphan.session,
             });
@@ -56,7 +56,7 @@ impl Broker {
                 });
             }
         }
-        for orphan in self.hand_overs.orphans() {
+        for orphan in self.reassignments.orphans() {
             for delivery in &orphan.deliveries {
                 let message = &delivery.message;
                 let (_, _, receivers) =
@@ -64,7 +64,7 @@ impl Broker {
                 receivers.push(Receiver::new(orphan.session, delivery));
             }
         }
-        for (filter, id, subscription) in self.shares.iter() {
+        for (filter, id, subscription) in self.shared_subscriptions.iter() {
             let session = self.sessions[id.0].number;
             snapshot.subscribed(session, filter, subscription);
         }
@@ -94,7 +94,7 @@ impl Broker {
             client_id: &session.client_id,
         });
         snapshot.push(&session.connected());
-        if session.link.is_none() && !self.awaited.contains(session.origin, id) {
+        if session.connection.is_none() && !self.reconnect_grace.contains(session.origin, id) {
             snapshot.push(&session.away());
         }
         for filter in session.filters.sorted() {
@@ -120,15 +120,15 @@ impl Broker {
 }
 
 struct Snapshot {
-    pieces: Vec<Vec<u8>>,
-    piece: Piece,
+    blocks: Vec<Vec<u8>>,
+    block: RecordWriter,
 }
 
 impl Snapshot {
     fn push(&mut self, record: &Record<'_>) {
-        self.piece.push(record);
-        if self.piece.len() >= PIECE_BYTES {
-            self.pieces.extend(self.piece.take());
+        self.block.push(record);
+        if self.block.len() >= BLOCK_BYTES {
+            self.blocks.extend(self.block.take());
         }
     }
 
@@ -175,7 +175,7 @@ impl Snapshot {
     }
 
     fn finish(mut self) -> Vec<Vec<u8>> {
-        self.pieces.extend(self.piece.take());
-        self.pieces
+        self.blocks.extend(self.block.take());
+        self.blocks
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::broker::Stats;
-use crate::connection::Connection;
+use crate::connection::ConnectionState;
 use crate::packet::puback::PubAckPacket;
 use crate::packet::pubcomp::PubCompPacket;
 use crate::packet::pubrec::PubRecPacket;
@@ -152,12 +152,12 @@ impl Broker {
         is_congested: bool,
         out: &mut Vec<Output>,
     ) {
-        let Some(&Connection::Client(id)) = self.connections.get(&conn) else {
+        let Some(&ConnectionState::Client(id)) = self.connections.get(&conn) else {
             return;
         };
         let session = &mut self.sessions[id.0];
-        if let Some(link) = &mut session.link {
-            link.is_congested = is_congested;
+        if let Some(connection) = &mut session.connection {
+            connection.is_congested = is_congested;
         }
         let log = &mut self.journal.of(session.number);
         session.pump(now, &mut self.stats, log, out);
@@ -168,10 +168,13 @@ impl Broker {
     pub(crate) fn redeliver(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
         let session = &mut self.sessions[id.0];
         let release = session.outbound.resume();
-        if let Some(link) = &session.link {
+        if let Some(connection) = &session.connection {
             // Smaller than the CONNACK which the client just took.
             out.extend(release.into_iter().map(|packet_id| {
-                Output::Send(link.conn, Packet::PubRel(PubRelPacket::new(packet_id)))
+                Output::Send(
+                    connection.conn,
+                    Packet::PubRel(PubRelPacket::new(packet_id)),
+                )
             }));
         }
         let log = &mut self.journal.of(session.number);
@@ -248,12 +251,14 @@ impl Session {
         stats: &mut Stats,
         out: &mut Vec<Output>,
     ) {
-        let Some(link) = &mut self.link else { return };
-        let reason = if link.is_congested {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let reason = if connection.is_congested {
             DropReason::Congested
-        } else if let Some(packet) = link.message(delivery.packet(None, false, now)) {
+        } else if let Some(packet) = connection.message(delivery.packet(None, false, now)) {
             stats.messages_delivered += 1;
-            return out.push(Output::Send(link.conn, packet));
+            return out.push(Output::Send(connection.conn, packet));
         } else {
             DropReason::TooLarge
         };
@@ -268,13 +273,15 @@ impl Session {
         log: &mut DeliveryLog<'_>,
         out: &mut Vec<Output>,
     ) {
-        let Some(link) = &mut self.link else { return };
-        if link.is_congested {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        if connection.is_congested {
             return;
         }
         let client_id = &self.client_id;
         self.outbound.pump(
-            link.client.receive_maximum,
+            connection.client.receive_maximum,
             log,
             |delivery, packet_id, dup| {
                 // What was sent once is sent again, expired or not. [MQTT-4.3.3-7]
@@ -289,7 +296,7 @@ impl Session {
                 }
                 // What does not fit counts as delivered. [MQTT-3.1.2-25]
                 let packet = delivery.packet(Some(packet_id), dup, now);
-                let Some(packet) = link.message(packet) else {
+                let Some(packet) = connection.message(packet) else {
                     out.push(dropped(
                         client_id,
                         &delivery.message,
@@ -301,7 +308,7 @@ impl Session {
                 if !dup {
                     stats.messages_delivered += 1;
                 }
-                out.push(Output::Send(link.conn, packet));
+                out.push(Output::Send(connection.conn, packet));
                 true
             },
         );

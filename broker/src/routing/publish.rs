@@ -32,15 +32,15 @@ impl Broker {
         if let Some(id) = publish.properties.get_subscription_identifier() {
             return Err(CloseReason::SubscriptionIdentifierFromClient { id });
         }
-        let Some(link) = &mut self.sessions[id.0].link else {
+        let Some(connection) = &mut self.sessions[id.0].connection else {
             return Ok(());
         };
-        let maximum = link.server.maximum_qos;
+        let maximum = connection.server.maximum_qos;
         if u8::from(publish.qos) > u8::from(maximum) {
             return Err(CloseReason::QoSNotSupported { maximum });
         }
-        link.check_rate(now, self.config.publish_rate_max)?;
-        let topic = link.topic(&publish)?;
+        connection.check_rate(now, self.config.publish_rate_max)?;
+        let topic = connection.topic(&publish)?;
         match (publish.qos, publish.packet_id) {
             (QoS::AtMostOnce, _) => self.on_publish_qos0(now, id, topic, publish, out),
             (QoS::AtLeastOnce, Some(packet_id)) => {
@@ -93,19 +93,19 @@ impl Broker {
         let reason_code = if session.inbound.contains(&packet_id) && session.speaks_v5() {
             ReasonCode::PacketIdentifierInUse
         } else {
-            if let Some(link) = &session.link {
-                link.check_receive_maximum()?;
+            if let Some(connection) = &session.connection {
+                connection.check_receive_maximum()?;
             }
             self.accept(now, id, topic, publish, out)
         };
         self.check_quota_can_be_told(id, reason_code)?;
         let puback = PubAckPacket::new_with_reason(packet_id, reason_code);
         let mut explained = puback.clone();
-        if let Some(text) = in_words(reason_code) {
+        if let Some(text) = explanation(reason_code) {
             explained.properties.set_reason_string(text.into());
         }
         let [explained, plain] = [explained, puback].map(Packet::PubAck);
-        self.sessions[id.0].answer_in_words(explained, plain, out)
+        self.sessions[id.0].answer_explained(explained, plain, out)
     }
 
     /// Answers with PUBREC, and routes the message the first time only: until PUBREL, the same packet identifier means
@@ -120,11 +120,11 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         let session = &mut self.sessions[id.0];
-        if let Some(link) = &mut session.link
-            && !link.unreleased.contains(&packet_id)
+        if let Some(connection) = &mut session.connection
+            && !connection.unreleased.contains(&packet_id)
         {
-            link.check_receive_maximum()?;
-            link.unreleased.insert(packet_id);
+            connection.check_receive_maximum()?;
+            connection.unreleased.insert(packet_id);
         }
         let is_new = session.inbound.insert(packet_id);
         let reason_code = if is_new {
@@ -137,8 +137,8 @@ impl Broker {
         let is_refused = session.speaks_v5() || reason_code == ReasonCode::QuotaExceeded;
         if reason_code.is_error() && is_refused {
             session.inbound.remove(&packet_id);
-            if let Some(link) = &mut session.link {
-                link.unreleased.remove(&packet_id);
+            if let Some(connection) = &mut session.connection {
+                connection.unreleased.remove(&packet_id);
             }
         } else if is_new {
             let session = session.number;
@@ -148,11 +148,11 @@ impl Broker {
         self.check_quota_can_be_told(id, reason_code)?;
         let pubrec = PubRecPacket::new_with_reason(packet_id, reason_code);
         let mut explained = pubrec.clone();
-        if let Some(text) = in_words(reason_code) {
+        if let Some(text) = explanation(reason_code) {
             explained.properties.set_reason_string(text.into());
         }
         let [explained, plain] = [explained, pubrec].map(Packet::PubRec);
-        self.sessions[id.0].answer_in_words(explained, plain, out)
+        self.sessions[id.0].answer_explained(explained, plain, out)
     }
 
     /// A client of MQTT 3.1.1 takes any answer as success, so a message that finds no room is left unanswered: the client
@@ -182,8 +182,8 @@ impl Broker {
     ) -> Result<(), CloseReason> {
         let packet_id = pubrel.packet_id;
         let session = &mut self.sessions[id.0];
-        if let Some(link) = &mut session.link {
-            link.unreleased.remove(&packet_id);
+        if let Some(connection) = &mut session.connection {
+            connection.unreleased.remove(&packet_id);
         }
         let reason_code = if session.inbound.remove(&packet_id) {
             session.last_release = self.journal.next_batch();
@@ -300,7 +300,7 @@ impl Broker {
 }
 
 /// Why a message is refused, for people.
-fn in_words(code: ReasonCode) -> Option<&'static str> {
+fn explanation(code: ReasonCode) -> Option<&'static str> {
     match code {
         ReasonCode::NotAuthorized => Some("this client may not publish to this topic"),
         ReasonCode::TopicNameInvalid => Some("the topic is too long or has too many levels"),

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::persistence::record::Record;
-use crate::routing::shared_subscriptions::Shares;
+use crate::routing::shared_subscriptions::SharedSubscriptions;
 use crate::session::SessionId;
 use crate::session::outbound::Delivery;
 use crate::util::sorted::{Map, Set};
@@ -14,7 +14,7 @@ use crate::{Broker, Output, Time, TopicFilter};
 
 /// Everything that is still to be moved.
 #[derive(Debug, Default)]
-pub(crate) struct HandOvers {
+pub(crate) struct Reassignments {
     leavers: VecDeque<Leaver>,
     orphans: VecDeque<Orphan>,
     /// How much this input may still look at.
@@ -41,7 +41,7 @@ pub(crate) struct Orphan {
     pub(crate) deliveries: VecDeque<Delivery>,
 }
 
-impl HandOvers {
+impl Reassignments {
     /// An input begins: it may look at so many messages.
     pub(crate) fn begin(&mut self, at_once_max: usize) {
         self.looks = at_once_max;
@@ -104,17 +104,21 @@ impl Broker {
     /// Hands to other members what a session has not delivered to its client: after a break of the connection, while
     /// one of them is connected. A QoS 2 message that was sent stays with its receiver and ends with it. [MQTT-4.8.2-4]
     /// [MQTT-4.8.2-5]
-    pub(crate) fn hand_over(&mut self, now: Time, from: SessionId, out: &mut Vec<Output>) {
+    pub(crate) fn reassign_from(&mut self, now: Time, from: SessionId, out: &mut Vec<Output>) {
         // Most sessions have none: then nothing is looked at.
-        if self.shares.len() == 0 {
+        if self.shared_subscriptions.len() == 0 {
             return;
         }
         let session = &self.sessions[from.0];
         let mut has_others: Map<&TopicFilter, bool> = Map::new();
         for filter in session.outbound.shared_filters() {
             if !has_others.contains_key(filter) {
-                let is_there = |id: SessionId| id != from && self.sessions[id.0].link.is_some();
-                has_others.insert(filter, self.shares.members(filter).any(is_there));
+                let is_there =
+                    |id: SessionId| id != from && self.sessions[id.0].connection.is_some();
+                has_others.insert(
+                    filter,
+                    self.shared_subscriptions.members(filter).any(is_there),
+                );
             }
         }
         let wanted = has_others.into_iter().filter(|(_, has_others)| *has_others);
@@ -126,17 +130,17 @@ impl Broker {
         session
             .outbound
             .set_leaving(|filter| wanted.contains(filter));
-        self.hand_overs.leavers.push_back(Leaver {
+        self.reassignments.leavers.push_back(Leaver {
             id: from,
             session: session.number,
             wanted,
             from: 0,
         });
-        self.go_on_handing_over(now, out);
+        self.continue_reassignments(now, out);
     }
 
     /// A session has ended: what it had to deliver through shared subscriptions goes to other members in any case.
-    pub(crate) fn leave_behind(
+    pub(crate) fn orphan_deliveries(
         &mut self,
         now: Time,
         session: u64,
@@ -147,35 +151,35 @@ impl Broker {
             return self.journal.record(|| Record::SessionEnded { session });
         }
         self.journal.record(|| Record::Orphaned { session });
-        self.hand_overs.add_orphan(session, deliveries);
-        self.go_on_handing_over(now, out);
+        self.reassignments.add_orphan(session, deliveries);
+        self.continue_reassignments(now, out);
     }
 
     /// Moves some of what is to be moved.
-    pub(crate) fn go_on_handing_over(&mut self, now: Time, out: &mut Vec<Output>) {
-        while self.hand_overs.looks > 0
-            && let Some(mut orphan) = self.hand_overs.orphans.pop_front()
+    pub(crate) fn continue_reassignments(&mut self, now: Time, out: &mut Vec<Output>) {
+        while self.reassignments.looks > 0
+            && let Some(mut orphan) = self.reassignments.orphans.pop_front()
         {
-            self.hand_overs.looks -= 1;
+            self.reassignments.looks -= 1;
             let session = orphan.session;
             if let Some(delivery) = orphan.deliveries.pop_front() {
                 self.journal.of(session).done(delivery.position);
-                self.redistribute(now, delivery, out);
+                self.reassign(now, delivery, out);
             }
             if orphan.deliveries.is_empty() {
                 self.journal.record(|| Record::SessionEnded { session });
             } else {
-                self.hand_overs.orphans.push_front(orphan);
+                self.reassignments.orphans.push_front(orphan);
             }
         }
-        while self.hand_overs.looks > 0
-            && let Some(mut leaver) = self.hand_overs.leavers.pop_front()
+        while self.reassignments.looks > 0
+            && let Some(mut leaver) = self.reassignments.leavers.pop_front()
         {
             if let Some(delivery) = self.next_of(&mut leaver) {
-                self.hand_overs.leavers.push_front(leaver);
-                self.redistribute(now, delivery, out);
-            } else if self.hand_overs.looks == 0 {
-                self.hand_overs.leavers.push_front(leaver);
+                self.reassignments.leavers.push_front(leaver);
+                self.reassign(now, delivery, out);
+            } else if self.reassignments.looks == 0 {
+                self.reassignments.leavers.push_front(leaver);
             }
         }
     }
@@ -184,11 +188,11 @@ impl Broker {
     fn next_of(&mut self, leaver: &mut Leaver) -> Option<Delivery> {
         let session = self.sessions.get_mut(leaver.id.0)?;
         // Its client may be back.
-        if session.number != leaver.session || session.link.is_some() {
+        if session.number != leaver.session || session.connection.is_some() {
             return None;
         }
         let Leaver { wanted, from, .. } = leaver;
-        let looks = &mut self.hand_overs.looks;
+        let looks = &mut self.reassignments.looks;
         let next = session
             .outbound
             .take_leaving(from, looks, |filter| wanted.contains(filter))?;
@@ -197,14 +201,14 @@ impl Broker {
     }
 
     /// Gives a message that was meant for a member who is gone to another of the same group.
-    fn redistribute(&mut self, now: Time, delivery: Delivery, out: &mut Vec<Output>) {
+    fn reassign(&mut self, now: Time, delivery: Delivery, out: &mut Vec<Output>) {
         if let Some(filter) = delivery.share {
             self.publish_to_group(now, &filter, &delivery.message, out);
         }
     }
 }
 
-impl Shares {
+impl SharedSubscriptions {
     /// The members of the group of a filter.
     fn members(&self, filter: &TopicFilter) -> impl Iterator<Item = SessionId> {
         let group = self.group(filter).into_iter();

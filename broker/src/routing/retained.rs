@@ -5,8 +5,8 @@ use core::ops::Bound;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::routing::catch_up::Found;
 use crate::routing::message::Message;
-use crate::session::replay::Found;
 use crate::topic::wildcard;
 use crate::util::timers::Timers;
 use crate::{Time, TopicFilter, TopicName};

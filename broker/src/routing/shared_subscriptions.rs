@@ -9,12 +9,12 @@ use crate::routing::routes::{Routes, Subscription};
 use crate::session::SessionId;
 use crate::session::outbound::Delivery;
 use crate::util::hash::SeededState;
-use crate::util::slab::Slab;
 use crate::{Broker, Output, QoS, Time, TopicFilter, TopicName};
+use slab::Slab;
 
 /// All shared subscriptions. A share name makes another group for every filter. [MQTT-4.8.2-1]
 #[derive(Debug)]
-pub(crate) struct Shares {
+pub(crate) struct SharedSubscriptions {
     groups: Slab<Group>,
     /// By filter, `$share/` and share name included.
     ids: Map<TopicFilter, GroupId>,
@@ -36,7 +36,7 @@ pub(crate) struct Group {
     next: usize,
 }
 
-impl Shares {
+impl SharedSubscriptions {
     pub(crate) fn new(state: SeededState) -> Self {
         Self {
             groups: Slab::new(),
@@ -164,11 +164,11 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Routed {
         let mut routed = Routed::NoReceiver;
-        for id in self.shares.matching(&message.topic) {
+        for id in self.shared_subscriptions.matching(&message.topic) {
             // A group of which nobody can have it has it all the same.
             let mut of_group = Routed::Delivered;
             if let Some((session, subscription)) = self.choose(id, message.qos) {
-                let filter = self.shares.groups[id.0].filter.clone();
+                let filter = self.shared_subscriptions.groups[id.0].filter.clone();
                 of_group = self.deliver_shared(now, session, filter, message, subscription, out);
             }
             routed = routed.max(of_group);
@@ -184,7 +184,7 @@ impl Broker {
         message: &Arc<Message>,
         out: &mut Vec<Output>,
     ) {
-        if let Some(&id) = self.shares.ids.get(filter)
+        if let Some(&id) = self.shared_subscriptions.ids.get(filter)
             && let Some((session, subscription)) = self.choose(id, message.qos)
         {
             let filter = filter.clone();
@@ -195,17 +195,17 @@ impl Broker {
     /// Whose turn it is: first among the members that can take the message at once, then among those that are connected,
     /// then among those for which it can wait.
     fn choose(&mut self, id: GroupId, qos: QoS) -> Option<(SessionId, Subscription)> {
-        let group = &self.shares.groups[id.0];
+        let group = &self.shared_subscriptions.groups[id.0];
         let sessions = &self.sessions;
         let mut second_best = None;
         let mut third_best = None;
         let mut best = None;
         for chosen @ (_, session, subscription) in group.in_turn() {
             let session = &sessions[session.0];
-            match &session.link {
-                Some(link)
-                    if !link.is_congested
-                        && session.outbound.room(link.client.receive_maximum) > 0 =>
+            match &session.connection {
+                Some(connection)
+                    if !connection.is_congested
+                        && session.outbound.room(connection.client.receive_maximum) > 0 =>
                 {
                     best = Some(chosen);
                     break;
@@ -218,7 +218,7 @@ impl Broker {
             }
         }
         let (position, session, subscription) = best.or(second_best).or(third_best)?;
-        self.shares.groups[id.0].next = position + 1;
+        self.shared_subscriptions.groups[id.0].next = position + 1;
         Some((session, subscription))
     }
 

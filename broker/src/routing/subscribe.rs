@@ -164,7 +164,7 @@ impl Broker {
         subscription: Subscription,
     ) {
         if filter.share().is_some() {
-            self.shares.insert(filter, id, subscription);
+            self.shared_subscriptions.insert(filter, id, subscription);
         } else {
             self.routes.insert(filter, id, subscription);
         }
@@ -183,7 +183,7 @@ impl Broker {
             explained.properties.set_reason_string(text);
         }
         let [explained, plain] = [explained, suback].map(Packet::SubAck);
-        self.sessions[id.0].answer_in_words(explained, plain, out)
+        self.sessions[id.0].answer_explained(explained, plain, out)
     }
 
     /// Says in words, too, why filters were refused. [MQTT-3.11.2-1]
@@ -199,13 +199,13 @@ impl Broker {
             explained.properties.set_reason_string(text);
         }
         let [explained, plain] = [explained, unsuback].map(Packet::UnsubAck);
-        self.sessions[id.0].answer_in_words(explained, plain, out)
+        self.sessions[id.0].answer_explained(explained, plain, out)
     }
 
     /// Forgets how a session subscribed to a filter.
     pub(crate) fn remove_subscription(&mut self, filter: &TopicFilter, id: SessionId) {
         if filter.share().is_some() {
-            self.shares.remove(filter, id);
+            self.shared_subscriptions.remove(filter, id);
         } else {
             self.routes.remove(filter, id);
         }
@@ -240,7 +240,7 @@ impl Broker {
             || !session
                 .filters
                 .has_pattern_within(filter, config.session_patterns_max)
-            || self.routes.len() + self.shares.len() >= config.subscriptions_max;
+            || self.routes.len() + self.shared_subscriptions.len() >= config.subscriptions_max;
         if is_full && !session.filters.contains(filter) {
             return Some(SubAckReasonCode::QuotaExceeded);
         }

@@ -1,7 +1,7 @@
 //! What a session has to deliver: the messages that wait and those in flight.
 
 mod in_flight;
-mod restore;
+mod replay;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::connection::Connection;
+use crate::connection::ConnectionState;
 use crate::session::SessionId;
 use crate::util::sorted::{Map, Set};
 use crate::{Broker, BrokerEvent, ConnId, Origin, Output, Time};
@@ -10,15 +10,15 @@ use crate::{Broker, BrokerEvent, ConnId, Origin, Output, Time};
 /// The sessions whose clients are awaited, and for how long. As long as they are, neither their Session Expiry Interval
 /// nor their Will Delay Interval begins.
 #[derive(Debug)]
-pub(crate) struct Awaited {
+pub(crate) struct ReconnectGrace {
     /// Until when; nobody knows yet while the log is read.
     sessions: Map<(Option<Origin>, SessionId), Option<Time>>,
     /// Nobody is given up before.
     until: Option<Time>,
 }
 
-impl Awaited {
-    pub(crate) const fn nobody() -> Self {
+impl ReconnectGrace {
+    pub(crate) const fn new() -> Self {
         Self {
             sessions: Map::new(),
             until: None,
@@ -62,8 +62,8 @@ impl Broker {
     /// Whose connections are waited for: those of sessions that were connected when the log of the broker before ended.
     /// Tell [`Input::OriginGone`](crate::Input::OriginGone) about those of which nobody is left.
     #[must_use]
-    pub fn awaited(&self) -> Set<Origin> {
-        let origins = self.awaited.sessions.iter();
+    pub fn in_reconnect_grace(&self) -> Set<Origin> {
+        let origins = self.reconnect_grace.sessions.iter();
         origins.filter_map(|((origin, _), _)| *origin).collect()
     }
 
@@ -71,7 +71,7 @@ impl Broker {
     pub(crate) fn on_origin_gone(&mut self, now: Time, origin: Origin, out: &mut Vec<Output>) {
         let origin = Some(origin);
         let first = (origin, SessionId(0));
-        let of_origin = self.awaited.sessions.range(first..);
+        let of_origin = self.reconnect_grace.sessions.range(first..);
         let of_origin = of_origin.take_while(|((of, _), _)| *of == origin);
         let sessions: Vec<SessionId> = of_origin.map(|(&(_, id), _)| id).collect();
         for id in sessions {
@@ -80,30 +80,35 @@ impl Broker {
     }
 
     /// Gives up everybody who did not come back in time.
-    pub(crate) fn give_up_awaited(&mut self, now: Time, out: &mut Vec<Output>) {
-        if self.awaited.until.is_none_or(|until| until > now) {
+    pub(crate) fn end_due_graces(&mut self, now: Time, out: &mut Vec<Output>) {
+        if self.reconnect_grace.until.is_none_or(|until| until > now) {
             return;
         }
-        let sessions = self.awaited.sessions.iter();
+        let sessions = self.reconnect_grace.sessions.iter();
         let late = sessions.filter(|(_, until)| until.is_none_or(|until| until <= now));
         let late: Vec<SessionId> = late.map(|(&(_, id), _)| id).collect();
         for id in late {
             self.give_up(now, id, out);
         }
-        self.awaited.until = self.awaited.sessions.values().filter_map(|at| *at).min();
+        self.reconnect_grace.until = self
+            .reconnect_grace
+            .sessions
+            .values()
+            .filter_map(|at| *at)
+            .min();
     }
 
     /// The connection of a client is interrupted, not lost: whoever stands behind it is still there, and it comes back on
     /// another one.
     pub(crate) fn on_interrupted(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) {
-        let Some(&Connection::Client(id)) = self.connections.get(&conn) else {
+        let Some(&ConnectionState::Client(id)) = self.connections.get(&conn) else {
             return self.on_gone(now, conn, out);
         };
-        self.unlink(id);
+        self.detach_connection(id);
         let origin = self.sessions[id.0].origin;
-        self.awaited.insert(origin, id);
-        let grace_ms = self.config.rebind_grace_ms;
-        self.awaited.wait_until(now.plus_ms(grace_ms));
+        self.reconnect_grace.insert(origin, id);
+        let grace_ms = self.config.reconnect_grace_ms;
+        self.reconnect_grace.wait_until(now.plus_ms(grace_ms));
         out.push(Output::Event(BrokerEvent::Interrupted {
             conn,
             client_id: Arc::clone(&self.sessions[id.0].client_id),
@@ -111,15 +116,15 @@ impl Broker {
     }
 
     /// The client came back, or its session is over.
-    pub(crate) fn stop_awaiting(&mut self, id: SessionId) {
+    pub(crate) fn end_reconnect_grace(&mut self, id: SessionId) {
         let origin = self.sessions[id.0].origin;
-        self.awaited.sessions.remove(&(origin, id));
+        self.reconnect_grace.sessions.remove(&(origin, id));
     }
 
     /// The client counts as lost from now on.
     fn give_up(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
-        self.stop_awaiting(id);
-        out.push(Output::Event(BrokerEvent::NotBack {
+        self.end_reconnect_grace(id);
+        out.push(Output::Event(BrokerEvent::ReconnectGraceEnded {
             client_id: Arc::clone(&self.sessions[id.0].client_id),
         }));
         self.left(now, id, out);

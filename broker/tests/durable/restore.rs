@@ -398,7 +398,7 @@ fn a_session_that_was_away_keeps_its_end() {
     world.join(A, lasting("a", 100));
     world.gone(A, "");
     world.pass_ms(60_000);
-    assert_eq!(world.change_broker().awaited, 0);
+    assert_eq!(world.change_broker().in_reconnect_grace, 0);
     world.wait_ms(39_999, "");
     assert_eq!(world.stats().sessions, 1);
     world.wait_ms(1, "");

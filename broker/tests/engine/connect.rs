@@ -415,7 +415,7 @@ fn nobody_is_blamed_for_silence_while_the_caller_stood_still() {
     world.join(A, alive("a", 10));
     world.check(Input::Opened(B), "");
     world.pass_ms(60_000);
-    world.check(Input::StoodStill(60_000), "");
+    world.check(Input::Suspended(60_000), "");
     world.check(Input::Timeout, "");
     world.wait_ms(9_999, "");
     world.wait_ms(1, "B closed KeepAliveTimeout");

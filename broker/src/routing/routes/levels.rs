@@ -4,7 +4,7 @@ use core::hash::{BuildHasher, Hash, Hasher};
 use std::collections::HashMap;
 
 use crate::util::hash::SeededState;
-use crate::util::slab::Slab;
+use slab::Slab;
 
 /// A level of a topic or filter, at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

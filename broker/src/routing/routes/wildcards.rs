@@ -7,9 +7,9 @@ use super::levels::{Level, Numbers};
 use super::{List, Removed};
 use crate::topic::{MULTI_LEVEL, SINGLE_LEVEL};
 use crate::util::hash::SeededState;
-use crate::util::slab::Slab;
 use crate::util::sorted::Map;
 use crate::{TopicFilter, TopicName};
+use slab::Slab;
 
 /// The subscriptions to filters with wildcards, in a table for each *shape*, which is where the wildcards stand.
 ///

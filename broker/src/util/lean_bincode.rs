@@ -66,13 +66,13 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Into<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        *self.0 = T::deserialize(Terse(deserializer)).ok();
+        *self.0 = T::deserialize(Lean(deserializer)).ok();
         Ok(())
     }
 }
 
 /// Hands everything on in both directions, and has no words for errors.
-struct Terse<T>(T);
+struct Lean<T>(T);
 
 /// bincode's error for what the reader did not like. It is dropped before anybody sees it.
 fn refused<E: Error>(_: Unreadable) -> E {
@@ -86,12 +86,12 @@ fn unreadable<E>(_: E) -> Unreadable {
 macro_rules! read_as {
     ($($method:ident)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
-            self.0.$method(Terse(visitor)).map_err(unreadable)
+            self.0.$method(Lean(visitor)).map_err(unreadable)
         })*
     };
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Terse<D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Lean<D> {
     type Error = Unreadable;
 
     read_as! {
@@ -107,7 +107,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Terse<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Unreadable> {
-        let read = self.0.deserialize_unit_struct(name, Terse(visitor));
+        let read = self.0.deserialize_unit_struct(name, Lean(visitor));
         read.map_err(unreadable)
     }
 
@@ -116,7 +116,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Terse<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Unreadable> {
-        let read = self.0.deserialize_newtype_struct(name, Terse(visitor));
+        let read = self.0.deserialize_newtype_struct(name, Lean(visitor));
         read.map_err(unreadable)
     }
 
@@ -125,7 +125,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Terse<D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, Unreadable> {
-        let read = self.0.deserialize_tuple(len, Terse(visitor));
+        let read = self.0.deserialize_tuple(len, Lean(visitor));
         read.map_err(unreadable)
     }
 
@@ -135,7 +135,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Terse<D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, Unreadable> {
-        let read = self.0.deserialize_tuple_struct(name, len, Terse(visitor));
+        let read = self.0.deserialize_tuple_struct(name, len, Lean(visitor));
         read.map_err(unreadable)
     }
 
@@ -145,7 +145,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Terse<D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unreadable> {
-        let read = self.0.deserialize_struct(name, fields, Terse(visitor));
+        let read = self.0.deserialize_struct(name, fields, Lean(visitor));
         read.map_err(unreadable)
     }
 
@@ -155,7 +155,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Terse<D> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unreadable> {
-        let read = self.0.deserialize_enum(name, variants, Terse(visitor));
+        let read = self.0.deserialize_enum(name, variants, Lean(visitor));
         read.map_err(unreadable)
     }
 
@@ -172,7 +172,7 @@ macro_rules! visit {
     };
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Terse<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for Lean<V> {
     type Value = V::Value;
 
     fn expecting(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -195,46 +195,46 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Terse<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.0.visit_some(Terse(deserializer)).map_err(refused)
+        self.0.visit_some(Lean(deserializer)).map_err(refused)
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(
         self,
         deserializer: D,
     ) -> Result<V::Value, D::Error> {
-        let read = self.0.visit_newtype_struct(Terse(deserializer));
+        let read = self.0.visit_newtype_struct(Lean(deserializer));
         read.map_err(refused)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        self.0.visit_seq(Terse(access)).map_err(refused)
+        self.0.visit_seq(Lean(access)).map_err(refused)
     }
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(Terse(access)).map_err(refused)
+        self.0.visit_map(Lean(access)).map_err(refused)
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        self.0.visit_enum(Terse(access)).map_err(refused)
+        self.0.visit_enum(Lean(access)).map_err(refused)
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Terse<S> {
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Lean<S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.0.deserialize(Terse(deserializer)).map_err(refused)
+        self.0.deserialize(Lean(deserializer)).map_err(refused)
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Terse<A> {
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Lean<A> {
     type Error = Unreadable;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Unreadable> {
-        self.0.next_element_seed(Terse(seed)).map_err(unreadable)
+        self.0.next_element_seed(Lean(seed)).map_err(unreadable)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -242,21 +242,21 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Terse<A> {
     }
 }
 
-impl<'de, A: serde::de::MapAccess<'de>> serde::de::MapAccess<'de> for Terse<A> {
+impl<'de, A: serde::de::MapAccess<'de>> serde::de::MapAccess<'de> for Lean<A> {
     type Error = Unreadable;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Unreadable> {
-        self.0.next_key_seed(Terse(seed)).map_err(unreadable)
+        self.0.next_key_seed(Lean(seed)).map_err(unreadable)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
     ) -> Result<S::Value, Unreadable> {
-        self.0.next_value_seed(Terse(seed)).map_err(unreadable)
+        self.0.next_value_seed(Lean(seed)).map_err(unreadable)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -264,20 +264,20 @@ impl<'de, A: serde::de::MapAccess<'de>> serde::de::MapAccess<'de> for Terse<A> {
     }
 }
 
-impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Terse<A> {
+impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Lean<A> {
     type Error = Unreadable;
-    type Variant = Terse<A::Variant>;
+    type Variant = Lean<A::Variant>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(
         self,
         seed: S,
     ) -> Result<(S::Value, Self::Variant), Unreadable> {
-        let (value, variant) = self.0.variant_seed(Terse(seed)).map_err(unreadable)?;
-        Ok((value, Terse(variant)))
+        let (value, variant) = self.0.variant_seed(Lean(seed)).map_err(unreadable)?;
+        Ok((value, Lean(variant)))
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Terse<A> {
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Lean<A> {
     type Error = Unreadable;
 
     fn unit_variant(self) -> Result<(), Unreadable> {
@@ -288,7 +288,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Terse<A> {
         self,
         seed: S,
     ) -> Result<S::Value, Unreadable> {
-        self.0.newtype_variant_seed(Terse(seed)).map_err(unreadable)
+        self.0.newtype_variant_seed(Lean(seed)).map_err(unreadable)
     }
 
     fn tuple_variant<V: Visitor<'de>>(
@@ -296,9 +296,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Terse<A> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, Unreadable> {
-        self.0
-            .tuple_variant(len, Terse(visitor))
-            .map_err(unreadable)
+        self.0.tuple_variant(len, Lean(visitor)).map_err(unreadable)
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -306,7 +304,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Terse<A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unreadable> {
-        let read = self.0.struct_variant(fields, Terse(visitor));
+        let read = self.0.struct_variant(fields, Lean(visitor));
         read.map_err(unreadable)
     }
 }

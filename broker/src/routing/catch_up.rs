@@ -236,7 +236,10 @@ impl Broker {
     /// The client of a session may take more.
     pub(crate) fn queue_catch_up(&mut self, id: SessionId) {
         let session = &mut self.sessions[id.0];
-        if session.link.is_some() && !session.catch_ups.is_empty() && !session.catch_ups.is_queued {
+        if session.connection.is_some()
+            && !session.catch_ups.is_empty()
+            && !session.catch_ups.is_queued
+        {
             session.catch_ups.is_queued = true;
             let session = session.number;
             self.catch_up_queue.ready.push_back(Turn { id, session });
@@ -287,10 +290,14 @@ impl Broker {
     ) -> Served {
         loop {
             let session = &self.sessions[id.0];
-            let Some(link) = session.link.as_ref().filter(|link| !link.is_congested) else {
+            let Some(connection) = session
+                .connection
+                .as_ref()
+                .filter(|connection| !connection.is_congested)
+            else {
                 return Served::Waits;
             };
-            if self.gate.held(link.conn) >= HELD_MAX {
+            if self.commit_gate.held(connection.conn) >= HELD_MAX {
                 return Served::Unstored;
             }
             let Some((number, catch_up)) = session.catch_ups.iter().next() else {
@@ -306,7 +313,7 @@ impl Broker {
                 _ => {
                     let waiting_max = self.config.queue_messages_max.min(self.config.at_once_max);
                     let may_wait = waiting_max.saturating_sub(session.outbound.queued());
-                    session.outbound.room(link.client.receive_maximum) + may_wait
+                    session.outbound.room(connection.client.receive_maximum) + may_wait
                 }
             };
             if room == 0 {
@@ -429,8 +436,8 @@ impl Broker {
 
     /// Whether a message of this QoS is sent or waits, and is not left out.
     pub(crate) fn takes_now(&self, id: SessionId, qos: QoS) -> bool {
-        let link = self.sessions[id.0].link.as_ref();
-        qos != QoS::AtMostOnce || link.is_some_and(|link| !link.is_congested)
+        let connection = self.sessions[id.0].connection.as_ref();
+        qos != QoS::AtMostOnce || connection.is_some_and(|connection| !connection.is_congested)
     }
 
     /// The client has what is retained at a topic, or what replaces it.

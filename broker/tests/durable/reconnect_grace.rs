@@ -22,11 +22,11 @@ fn changed(connect: ConnectPacket) -> World {
     world.join_from(2, B, lasting("b", 0));
     world.subscribe(B, "will", QOS0);
     let restored = world.change_broker();
-    assert_eq!((restored.sessions, restored.awaited), (2, 2));
-    assert_eq!(world.awaited(), [1, 2]);
+    assert_eq!((restored.sessions, restored.in_reconnect_grace), (2, 2));
+    assert_eq!(world.in_reconnect_grace(), [1, 2]);
     world.check(Input::OpenedBy(B, Origin(2)), "");
     world.send(B, lasting("b", 0), "B CONNACK Success session");
-    assert_eq!(world.awaited(), [1]);
+    assert_eq!(world.in_reconnect_grace(), [1]);
     world
 }
 
@@ -39,7 +39,7 @@ fn a_session_of_interval_0_lives_on_and_its_will_is_not_sent() {
         mortal(0, 0),
         "A CONNACK Success session\nA PUBLISH t x qos1 #1",
     );
-    assert_eq!(world.awaited(), [0; 0]);
+    assert_eq!(world.in_reconnect_grace(), [0; 0]);
     world.wait_ms(100_000, "");
     // From now on everything is as ever.
     world.gone(A, "B PUBLISH will gone");
@@ -70,7 +70,7 @@ fn clean_start_ends_an_awaited_session_as_it_ends_a_connected_one() {
     connect.clean_start = true;
     world.connect(A, connect, "B PUBLISH will gone\nA CONNACK Success");
     world.send(B, publish1(1, "t", "x"), "B PUBACK 1 NoMatchingSubscribers");
-    assert_eq!(world.awaited(), [0; 0]);
+    assert_eq!(world.in_reconnect_grace(), [0; 0]);
 }
 
 #[test]
@@ -79,13 +79,13 @@ fn a_connection_that_goes_on_has_its_clean_start_behind_it() {
         assert!(connect.clean_start);
         let mut world = changed(connect.clone());
         world.send(B, publish1(1, "t", "x"), "B PUBACK 1");
-        world.check(Input::GoesOn(A, Origin(1)), "");
+        world.check(Input::Resume(A, Origin(1)), "");
         world.send(
             A,
             connect,
             "A CONNACK Success session\nA PUBLISH t x qos1 #1",
         );
-        assert_eq!(world.awaited(), [0; 0]);
+        assert_eq!(world.in_reconnect_grace(), [0; 0]);
         // Its session lasts no longer than it was to from the beginning.
         world.leave(A);
         assert_eq!(world.stats().sessions, 1);
@@ -99,7 +99,7 @@ fn a_connection_that_goes_on_without_its_session_is_told_so() {
     let sessions = world.stats().sessions;
     // Each time: the first begins no session that the second could go on with.
     for _ in 0..2 {
-        world.check(Input::GoesOn(A, Origin(1)), "");
+        world.check(Input::Resume(A, Origin(1)), "");
         world.send(
             A,
             client_311("a"),
@@ -114,10 +114,10 @@ fn the_sessions_of_an_origin_that_is_gone_are_lost_from_then_on() {
     let mut world = changed(mortal(100, 20));
     world.wait_ms(10_000, "");
     world.check(Input::OriginGone(Origin(1)), "");
-    assert!(world.events().contains(&BrokerEvent::NotBack {
+    assert!(world.events().contains(&BrokerEvent::ReconnectGraceEnded {
         client_id: "a".into()
     }));
-    assert_eq!(world.awaited(), [0; 0]);
+    assert_eq!(world.in_reconnect_grace(), [0; 0]);
     world.wait_ms(19_999, "");
     world.wait_ms(1, "B PUBLISH will gone");
     world.wait_ms(79_999, "");
@@ -148,7 +148,10 @@ fn other_origins_are_awaited_on() {
     world.join(D, client("d"));
     world.change_broker();
     world.check(Input::OriginGone(Origin(2)), "");
-    assert_eq!((world.awaited(), world.stats().sessions), (vec![1, 3], 3));
+    assert_eq!(
+        (world.in_reconnect_grace(), world.stats().sessions),
+        (vec![1, 3], 3)
+    );
     world.rejoin(D, lasting("d", 0));
 }
 
@@ -157,7 +160,10 @@ fn a_client_that_does_not_come_back_is_lost_after_the_grace_period() {
     let mut world = changed(mortal(0, 0));
     world.wait_ms(29_999, "");
     world.wait_ms(1, "B PUBLISH will gone");
-    assert_eq!((world.stats().sessions, world.awaited()), (1, vec![]));
+    assert_eq!(
+        (world.stats().sessions, world.in_reconnect_grace()),
+        (1, vec![])
+    );
     assert_eq!(world.ms_to_timeout(), None);
 }
 
@@ -171,7 +177,7 @@ fn a_client_that_comes_in_time_is_not_lost_because_the_broker_stood_still() {
 #[test]
 fn the_grace_period_can_be_set() {
     let mut world = World::with(Config {
-        rebind_grace_ms: 500,
+        reconnect_grace_ms: 500,
         ..plain_config()
     });
     world.join(A, client("a"));
@@ -185,10 +191,10 @@ fn the_grace_period_can_be_set() {
 fn clients_are_awaited_however_often_the_broker_changes() {
     let mut world = changed(mortal(0, 0));
     world.change_broker();
-    assert_eq!(world.awaited(), [1, 2]);
+    assert_eq!(world.in_reconnect_grace(), [1, 2]);
     world.wait_ms(29_000, "");
     world.change_broker();
-    assert_eq!(world.awaited(), [1, 2]);
+    assert_eq!(world.in_reconnect_grace(), [1, 2]);
     world.wait_ms(29_000, "");
     world.rejoin(A, mortal(0, 0));
     world.check(Input::OriginGone(Origin(2)), "");
@@ -202,7 +208,7 @@ fn an_awaited_session_that_was_lost_stays_lost_for_the_next_broker() {
     world.check(Input::OriginGone(Origin(1)), "B PUBLISH will gone");
     world.wait_ms(50_000, "");
     world.change_broker();
-    assert_eq!(world.awaited(), [2]);
+    assert_eq!(world.in_reconnect_grace(), [2]);
     world.wait_ms(49_999, "");
     assert!(world.stats().sessions > 0);
     world.wait_ms(1, "");
@@ -213,7 +219,7 @@ fn an_awaited_session_that_was_lost_stays_lost_for_the_next_broker() {
 fn a_client_is_awaited_for_longer_if_the_broker_stood_still() {
     let mut world = changed(mortal(LONG, 0));
     world.pass_ms(60_000);
-    world.check(Input::StoodStill(60_000), "");
+    world.check(Input::Suspended(60_000), "");
     world.check(Input::Timeout, "");
     world.wait_ms(29_999, "");
     world.wait_ms(1, "B PUBLISH will gone");
@@ -223,6 +229,6 @@ fn a_client_is_awaited_for_longer_if_the_broker_stood_still() {
 fn nobody_is_awaited_by_the_first_broker() {
     let mut world = World::new();
     world.join_from(1, A, client("a"));
-    assert_eq!(world.awaited(), [0; 0]);
+    assert_eq!(world.in_reconnect_grace(), [0; 0]);
     assert_eq!(world.ms_to_timeout(), None);
 }
