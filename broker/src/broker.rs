@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::access::{Access, AllowAll};
 use crate::codec::DecodeError;
 use crate::connection::ConnectionState;
@@ -13,105 +11,16 @@ use crate::persistence::journal::Journal;
 use crate::routing::catch_up::CatchUpQueue;
 use crate::routing::reassignment::Reassignments;
 use crate::routing::retained::Retained;
-use crate::routing::routes::{Routes, Subscription};
+use crate::routing::routes::Routes;
 use crate::routing::shared_subscriptions::SharedSubscriptions;
+use crate::routing::subscription::Subscription;
 use crate::session::reconnect_grace::ReconnectGrace;
-use crate::session::{Deadline, Session, SessionId};
+use crate::session::{Deadline, Session};
 use crate::util::hash::SeededState;
 use crate::util::sorted::Map;
 use crate::util::timers::Timers;
-use crate::{BrokerEvent, CloseReason, Config, DisconnectCause, Packet, ReasonCode, Time};
+use crate::{BatchId, CloseReason, Config, ConnId, Input, Output, Packet, SessionId, Stats, Time};
 use slab::Slab;
-
-/// A network connection, by the number that the caller gave it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
-
-/// Who stands behind connections, and so loses all of them at once: a label that the caller gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Origin(pub u64);
-
-/// A piece of what has to be stored. They are stored in the order of their numbers, each one higher than the one
-/// before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BatchId(pub u64);
-
-/// What the broker is told.
-#[derive(Debug)]
-pub enum Input {
-    /// A connection was opened, under a number that no open connection has. What is said of a connection that was not
-    /// opened, or is closed again, is ignored.
-    Opened(ConnId),
-    /// A connection was opened, and it is known who stands behind it.
-    OpenedBy(ConnId, Origin),
-    /// A connection was opened that goes on where one of the same origin was [interrupted](Self::Interrupted), or ended
-    /// with the broker before: its client knows nothing of that. The CONNECT is the one that the client sent when it
-    /// began, and its Clean Start was obeyed then.
-    Resume(ConnId, Origin),
-    /// A packet came, one that [`codec::decode`](crate::codec::decode) accepts.
-    Packet(ConnId, Packet),
-    /// What came is no packet that MQTT allows.
-    Malformed(ConnId, DecodeError),
-    /// The connection ended, and the broker did not end it.
-    Gone(ConnId),
-    /// The connection ended, but whoever stands behind it is there and comes back: as after a change of broker, the client
-    /// is [awaited](Broker::in_reconnect_grace).
-    Interrupted(ConnId),
-    /// It is time, see [`Broker::next_timeout`].
-    Timeout,
-    /// For so many milliseconds, which have just ended, nobody can be blamed for silence: the caller stood still, the
-    /// machine slept, or the clock was set.
-    Suspended(u64),
-    /// Everything up to this batch, and the batch, is stored.
-    Committed(BatchId),
-    /// Nobody of this origin comes back: its sessions that are [awaited](Broker::in_reconnect_grace) have lost their connections.
-    OriginGone(Origin),
-    /// Whether there is no room to store anything more. As long as there is none, what would have to be stored is
-    /// refused with 0x97.
-    StorageFull(bool),
-    /// Whether the way to the client of this connection is full, because it takes what it is sent slower than that comes.
-    /// As long as it is, messages of QoS 0 are dropped for it, those of QoS 1 and 2 wait in its session, and answers go on.
-    Congested(ConnId, bool),
-    /// The server ends: every connection is closed, with 0x8B for those that can be told. Sessions and wills go on as
-    /// after any connection that the broker closes, for a server that keeps the broker or its state.
-    Shutdown,
-}
-
-/// What the broker wants done, in this order.
-#[derive(Debug)]
-pub enum Output {
-    /// Send a packet. None may be left out: a topic alias in one may be meant for those that follow.
-    Send(ConnId, Packet),
-    /// Close the connection once everything before is sent. The broker has forgotten it: its number is free, no
-    /// [`Input::Gone`] is expected.
-    Close(ConnId, ReasonCode),
-    /// Store this, after what was to be stored before, and tell [`Input::Committed`]. Only a broker that is
-    /// [durable](Config::durable) wants that. Of no bytes: nothing is to be stored, but whether this broker still may
-    /// store something is to be found out.
-    Persist(BatchId, Vec<u8>),
-    /// Nothing to be done: something happened.
-    Event(BrokerEvent),
-}
-
-/// How much there is, and how much there was since the broker began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stats {
-    /// Clients that are connected.
-    pub connections: usize,
-    /// Sessions, of clients that are connected and of others.
-    pub sessions: usize,
-    /// Subscriptions of all sessions.
-    pub subscriptions: usize,
-    /// Retained messages.
-    pub retained_messages: usize,
-    /// Messages that clients published. Wills are not among them, nor is the same QoS 2 message twice.
-    pub messages_received: u64,
-    /// Messages that were sent to clients, each receiver counted. One that is sent again is not.
-    pub messages_delivered: u64,
-    /// Messages that a receiver did not get, each receiver counted; see
-    /// [`DropReason`](crate::DropReason).
-    pub messages_dropped: u64,
-}
 
 /// An MQTT server for 5.0 and 3.1.1 without input, output and clock.
 ///
@@ -353,18 +262,6 @@ impl Broker {
             }
             Some(&ConnectionState::Client(id)) => {
                 self.close(now, id, CloseReason::Malformed(error), out);
-            }
-        }
-    }
-
-    pub(crate) fn on_gone(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) {
-        match self.connections.get(&conn) {
-            None => {}
-            Some(ConnectionState::Opened { .. }) => {
-                self.forget_unaccepted(conn);
-            }
-            Some(&ConnectionState::Client(id)) => {
-                self.disconnected(now, id, DisconnectCause::ConnectionLost, out);
             }
         }
     }

@@ -1,8 +1,7 @@
 //! What the broker allows.
 
-use core::fmt;
-
 use crate::{QoS, ReasonCode, TopicFilter, TopicName};
+use core::fmt;
 
 /// The limits and options of a [`Broker`](crate::Broker), and what it needs from outside to name clients and to
 /// challenge them.

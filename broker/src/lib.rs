@@ -10,7 +10,10 @@ mod broker;
 pub mod codec;
 mod config;
 mod connection;
+mod ids;
+mod input;
 mod observe;
+mod output;
 mod persistence;
 mod routing;
 mod session;
@@ -18,16 +21,21 @@ mod time;
 mod topic;
 mod util;
 
-pub use broker::{BatchId, Broker, ConnId, Input, Origin, Output, Stats};
+pub use broker::Broker;
 pub use config::Config;
 pub use connection::close_reason::CloseReason;
 pub use connection::connect::NO_SESSION_STATE;
+pub(crate) use ids::SessionId;
+pub use ids::{BatchId, ConnId, Origin};
+pub use input::Input;
 pub use mqtt5_protocol::packet::{self, Packet};
 pub use mqtt5_protocol::{
     Properties, PropertyId, PropertyValue, QoS, ReasonCode, WillMessage, WillProperties,
 };
 pub use observe::event::{BrokerEvent, DisconnectCause, DropReason};
 pub use observe::inspect::{SessionView, SubscriptionView};
+pub use observe::stats::Stats;
+pub use output::Output;
 pub use persistence::record::RecordError;
 pub use persistence::restore::Restored;
 pub use routing::message::properties_bytes;

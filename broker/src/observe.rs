@@ -2,4 +2,5 @@
 
 pub(crate) mod event;
 pub(crate) mod inspect;
+pub(crate) mod stats;
 pub(crate) mod sys_topics;

@@ -5,4 +5,5 @@ pub(crate) mod framing;
 pub(crate) mod journal;
 pub(crate) mod record;
 pub(crate) mod restore;
+pub(crate) mod session_records;
 pub(crate) mod snapshot;

@@ -1,30 +1,25 @@
 //! Sessions: what is kept for a client while it is connected, and for some time after.
 
+pub(crate) mod acknowledge;
 pub(crate) mod filters;
 pub(crate) mod outbound;
 pub(crate) mod reconnect_grace;
+pub(crate) mod send;
 pub(crate) mod will;
 
 use std::sync::Arc;
 
 use crate::access::Client;
 use crate::codec::ProtocolVersion;
-use crate::connection::{ClientLimits, Connection, ConnectionState};
+use crate::connection::Connection;
 use crate::persistence::record::Record;
 use crate::routing::catch_up::CatchUps;
 use crate::session::filters::Filters;
 use crate::session::outbound::Outbound;
 use crate::session::will::Will;
 use crate::util::hash::SeededState;
-use crate::util::sorted::{Set, sort_by_key};
-use crate::{
-    BatchId, Broker, BrokerEvent, CloseReason, ConnId, DisconnectCause, Origin, Output, Packet,
-    ReasonCode, Time,
-};
-
-/// A session while it exists; freed ones are given away again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SessionId(pub(crate) usize);
+use crate::util::sorted::Set;
+use crate::{BatchId, Broker, BrokerEvent, CloseReason, Origin, Output, Packet, SessionId, Time};
 
 /// The state of one client. [MQTT-4.1.0-1]
 #[derive(Debug)]
@@ -93,27 +88,6 @@ impl Session {
         Client {
             client_id: &self.client_id,
             username: self.username.as_deref(),
-        }
-    }
-
-    /// For the log: its client is connected.
-    pub(crate) fn connected(&self) -> Record<'_> {
-        Record::Connected {
-            session: self.number,
-            origin: self.origin,
-            username: self.username.as_deref(),
-            expiry_interval_s: self.expiry_interval_s,
-            will: self.will.as_ref().map(|will| will.recorded(self.number)),
-        }
-    }
-
-    /// For the log: its client is away.
-    pub(crate) fn away(&self) -> Record<'_> {
-        Record::Away {
-            session: self.number,
-            expiry_interval_s: self.expiry_interval_s,
-            expires: self.expires,
-            will_due: self.will_due,
         }
     }
 
@@ -201,92 +175,6 @@ impl Broker {
         session
     }
 
-    /// Closes a client's connection, after telling it why. [MQTT-4.13.1-1]
-    pub(crate) fn close(
-        &mut self,
-        now: Time,
-        id: SessionId,
-        reason: CloseReason,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(connection) = &self.sessions[id.0].connection else {
-            return;
-        };
-        if let Some(disconnect) = connection.client.disconnect(&reason) {
-            out.push(Output::Send(connection.conn, disconnect));
-        }
-        out.push(Output::Close(connection.conn, reason.reason_code()));
-        self.disconnected(now, id, DisconnectCause::Broker(reason), out);
-    }
-
-    /// Closes every connection: first those without a client, which no will can reach.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what has no order is put in one at once"
-    )]
-    pub(crate) fn on_shutdown(&mut self, now: Time, out: &mut Vec<Output>) {
-        let (mut clients, mut opened) = (Vec::new(), Vec::new());
-        let mut conns: Vec<ConnId> = self.connections.keys().copied().collect();
-        sort_by_key(&mut conns, |conn| *conn);
-        for conn in conns {
-            let Some(connection) = self.connections.get(&conn) else {
-                continue;
-            };
-            match connection {
-                ConnectionState::Client(id) => clients.push(*id),
-                ConnectionState::Opened { pending, .. } => {
-                    let connect = pending.as_ref().map(|pending| &pending.connect);
-                    opened.push((conn, connect.map(|c| ClientLimits::of(c, &self.config))));
-                }
-            }
-        }
-        for (conn, limits) in opened {
-            match limits {
-                // It has sent its CONNECT, and waits for an answer.
-                Some(limits) => self.refuse_connect(conn, limits, CloseReason::ShuttingDown, out),
-                None => self.refuse(conn, CloseReason::ShuttingDown, out),
-            }
-        }
-        for id in clients {
-            self.close(now, id, CloseReason::ShuttingDown, out);
-        }
-    }
-
-    /// Forgets the connection of a client, which has ended.
-    pub(crate) fn disconnected(
-        &mut self,
-        now: Time,
-        id: SessionId,
-        cause: DisconnectCause,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(connection) = self.detach_connection(id) else {
-            return;
-        };
-        let session = &mut self.sessions[id.0];
-        // Only a normal disconnection takes the will back. [MQTT-3.1.2-10] [MQTT-3.14.4-3]
-        if cause == DisconnectCause::Client(ReasonCode::Success) {
-            session.will = None;
-        }
-        out.push(Output::Event(BrokerEvent::Disconnected {
-            conn: connection.conn,
-            client_id: Arc::clone(&session.client_id),
-            cause,
-        }));
-        self.left(now, id, out);
-    }
-
-    /// Takes a session's connection away.
-    pub(crate) fn detach_connection(&mut self, id: SessionId) -> Option<Connection> {
-        let connection = self.sessions[id.0].connection.take()?;
-        self.stats.connections -= 1;
-        self.connections.remove(&connection.conn);
-        if let Some(at) = connection.keep_alive_check {
-            self.idle_timers.remove(at, connection.conn);
-        }
-        Some(connection)
-    }
-
     /// Keeps or ends the session of a client that is connected no more, and executes its will.
     pub(crate) fn left(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
         let session = &mut self.sessions[id.0];
@@ -327,66 +215,6 @@ impl Broker {
                     self.end_session(now, id, out);
                 }
             }
-        }
-    }
-
-    /// Gives up the clients from which nothing has come for too long. [MQTT-3.1.2-22]
-    pub(crate) fn close_idle_connections(&mut self, now: Time, out: &mut Vec<Output>) {
-        while let Some(conn) = self.idle_timers.pop_due(now) {
-            match self.connections.get(&conn) {
-                Some(&ConnectionState::Client(id)) => self.check_keep_alive(now, id, out),
-                Some(ConnectionState::Opened { .. }) => {
-                    let after_ms = self.config.connect_timeout_ms;
-                    self.refuse(conn, CloseReason::ConnectTimeout { after_ms }, out);
-                }
-                None => {}
-            }
-        }
-    }
-
-    /// Everybody gets the time anew in which nothing could be heard of them.
-    pub(crate) fn on_suspended(&mut self, ms: u64) {
-        for (conn, connection) in &mut self.connections {
-            match connection {
-                // When that was to be checked it is only seen that there is time left.
-                ConnectionState::Client(id) => {
-                    if let Some(connection) = &mut self.sessions[id.0].connection {
-                        connection.last_packet_at = connection.last_packet_at.plus_ms(ms);
-                    }
-                }
-                ConnectionState::Opened { until, .. } => {
-                    self.idle_timers.remove(*until, *conn);
-                    *until = until.plus_ms(ms);
-                    self.idle_timers.insert(*until, *conn);
-                }
-            }
-        }
-        self.reconnect_grace.postpone(ms);
-    }
-
-    fn check_keep_alive(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
-        let Some(connection) = &mut self.sessions[id.0].connection else {
-            return;
-        };
-        connection.keep_alive_check = None;
-        match connection.idle_at() {
-            Some(at) if at <= now => {
-                let keep_alive_s = connection.keep_alive_s;
-                self.close(now, id, CloseReason::KeepAliveTimeout { keep_alive_s }, out);
-            }
-            Some(_) => self.schedule_keep_alive_check(id),
-            None => {}
-        }
-    }
-
-    /// Looks after a client again when it may have been silent for too long.
-    pub(crate) fn schedule_keep_alive_check(&mut self, id: SessionId) {
-        let Some(connection) = &mut self.sessions[id.0].connection else {
-            return;
-        };
-        connection.keep_alive_check = connection.idle_at();
-        if let Some(at) = connection.keep_alive_check {
-            self.idle_timers.insert(at, connection.conn);
         }
     }
 

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use crate::access::{Entropy, Exchange, Step};
-use crate::connection::{ClientLimits, ConnectionState};
+use crate::connection::ConnectionState;
+use crate::connection::limits::ClientLimits;
 use crate::packet::auth::AuthPacket;
 use crate::packet::connect::ConnectPacket;
 use crate::persistence::record::Record;
-use crate::session::SessionId;
-use crate::{Broker, CloseReason, ConnId, Output, Packet, Properties, ReasonCode, Time};
+use crate::{Broker, CloseReason, ConnId, Output, Packet, Properties, ReasonCode, SessionId, Time};
 
 /// How a client authenticates.
 #[derive(Debug)]

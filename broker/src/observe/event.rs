@@ -1,9 +1,8 @@
 //! What happened, for those who watch.
 
+use crate::{CloseReason, ConnId, QoS, ReasonCode, TopicFilter, TopicName};
 use core::fmt;
 use std::sync::Arc;
-
-use crate::{CloseReason, ConnId, QoS, ReasonCode, TopicFilter, TopicName};
 
 /// Something that happened in the broker. Nothing depends on it: it is for an event log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! What the broker knows, for those who want to see it. Looking changes nothing.
 
 use crate::packet::publish::PublishPacket;
-use crate::session::outbound::Delivery;
-use crate::session::{Session, SessionId};
+use crate::routing::delivery::Delivery;
+use crate::session::Session;
 use crate::util::sorted::Map;
-use crate::{Broker, ConnId, QoS, Time, TopicFilter, TopicName};
+use crate::{Broker, ConnId, QoS, SessionId, Time, TopicFilter, TopicName};
 
 /// One session as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]

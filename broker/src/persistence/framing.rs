@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::persistence::record::{Receiver, RecordedMessage, RecordedWill};
     use crate::routing::message::Message;
-    use crate::routing::routes::Subscription;
+    use crate::routing::subscription::Subscription;
     use crate::{Origin, Properties, QoS, Time, TopicFilter, TopicName};
 
     fn message(properties: Properties) -> Message {

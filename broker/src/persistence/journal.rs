@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::BatchId;
 use crate::persistence::framing::RecordWriter;
 use crate::persistence::record::{Receiver, Record, RecordedMessage};
+use crate::routing::delivery::Delivery;
 use crate::routing::message::Message;
-use crate::session::outbound::Delivery;
 
 /// Collects the records of one input, and gives out the numbers that they use.
 #[derive(Debug)]

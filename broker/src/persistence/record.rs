@@ -9,9 +9,9 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::packet::publish::PublishPacket;
+use crate::routing::delivery::Delivery;
 use crate::routing::message::Message;
-use crate::routing::routes::Subscription;
-use crate::session::outbound::Delivery;
+use crate::routing::subscription::Subscription;
 use crate::session::will::Will;
 use crate::{
     Origin, Packet, Properties, PropertyId, PropertyValue, QoS, Time, TopicFilter, TopicName, codec,

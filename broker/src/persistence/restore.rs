@@ -8,10 +8,10 @@ use crate::persistence::framing::RecordReader;
 use crate::persistence::record::{Publisher, Receiver, Record, RecordError};
 use crate::routing::catch_up::CatchUp;
 use crate::routing::message::Message;
-use crate::routing::routes::Subscription;
-use crate::session::{Deadline, Session, SessionId};
+use crate::routing::subscription::Subscription;
+use crate::session::{Deadline, Session};
 use crate::util::sorted::Map;
-use crate::{Broker, Config, Time, TopicFilter, TopicName};
+use crate::{Broker, Config, SessionId, Time, TopicFilter, TopicName};
 
 /// What came back with a broker that was restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::persistence::framing::RecordWriter;
 use crate::persistence::record::{Receiver, Record, RecordedMessage};
 use crate::routing::message::Message;
-use crate::routing::routes::Subscription;
-use crate::session::{Session, SessionId};
+use crate::routing::subscription::Subscription;
+use crate::session::Session;
 use crate::util::sorted::Map;
-use crate::{Broker, TopicFilter};
+use crate::{Broker, SessionId, TopicFilter};
 
 /// When a piece is full.
 const BLOCK_BYTES: usize = 256 * 1024;

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::persistence::record::Record;
+use crate::routing::delivery::Delivery;
 use crate::routing::fan_out::Routed;
 use crate::routing::message::Message;
-use crate::routing::routes::Subscription;
-use crate::session::SessionId;
-use crate::session::outbound::Delivery;
+use crate::routing::subscription::Subscription;
 use crate::util::sorted::Map;
-use crate::{Broker, Output, QoS, Time, TopicFilter, TopicName};
+use crate::{Broker, Output, QoS, SessionId, Time, TopicFilter, TopicName};
 
 /// How many bytes of them one input sends: no more once there are as many.
 const BYTES_AT_ONCE: usize = 256 * 1024;

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::{Properties, PropertyId, PropertyValue, QoS, Time, TopicName};
+use bytes::Bytes;
 
 /// A message as it was published. All sessions it goes to share one; a packet is made of it only when it is sent.
 #[derive(Debug)]

@@ -14,10 +14,9 @@ use crate::packet::pubrel::PubRelPacket;
 use crate::persistence::record::Record;
 use crate::routing::fan_out::Routed;
 use crate::routing::message::{self, Message, forwarded, is_as_announced};
-use crate::session::SessionId;
 use crate::{
-    Broker, BrokerEvent, CloseReason, Config, Output, Packet, Properties, QoS, ReasonCode, Time,
-    TopicName,
+    Broker, BrokerEvent, CloseReason, Config, Output, Packet, Properties, QoS, ReasonCode,
+    SessionId, Time, TopicName,
 };
 
 impl Broker {

@@ -6,11 +6,10 @@
 use std::collections::VecDeque;
 
 use crate::persistence::record::Record;
+use crate::routing::delivery::Delivery;
 use crate::routing::shared_subscriptions::SharedSubscriptions;
-use crate::session::SessionId;
-use crate::session::outbound::Delivery;
 use crate::util::sorted::{Map, Set};
-use crate::{Broker, Output, Time, TopicFilter};
+use crate::{Broker, Output, SessionId, Time, TopicFilter};
 
 /// Everything that is still to be moved.
 #[derive(Debug, Default)]

@@ -8,20 +8,9 @@ mod wildcards;
 use self::exact::Exact;
 use self::list::{List, Removed};
 use self::wildcards::Wildcards;
-use crate::session::SessionId;
+use crate::routing::subscription::Subscription;
 use crate::util::hash::SeededState;
-use crate::{QoS, TopicFilter, TopicName};
-
-/// A subscription, without its topic filter and its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Subscription {
-    pub(crate) qos: QoS,
-    pub(crate) no_local: bool,
-    pub(crate) retain_as_published: bool,
-    pub(crate) id: Option<u32>,
-    /// The number of its catch-up; 0 if it has none.
-    pub(crate) catch_up: u32,
-}
+use crate::{SessionId, TopicFilter, TopicName};
 
 /// All subscriptions, held so that a message meets hardly any filter but those that match it.
 ///
@@ -94,6 +83,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::QoS;
 
     const PLAIN: Subscription = Subscription {
         qos: QoS::AtMostOnce,

@@ -1,23 +1,18 @@
 //! Shared subscriptions: of the members of a group, one gets each message.
 
-use crate::util::sorted::Map;
-use std::sync::Arc;
-
-use crate::routing::fan_out::Routed;
-use crate::routing::message::{Message, min_qos};
-use crate::routing::routes::{Routes, Subscription};
-use crate::session::SessionId;
-use crate::session::outbound::Delivery;
+use crate::routing::routes::Routes;
+use crate::routing::subscription::Subscription;
 use crate::util::hash::SeededState;
-use crate::{Broker, Output, QoS, Time, TopicFilter, TopicName};
+use crate::util::sorted::Map;
+use crate::{SessionId, TopicFilter, TopicName};
 use slab::Slab;
 
 /// All shared subscriptions. A share name makes another group for every filter. [MQTT-4.8.2-1]
 #[derive(Debug)]
 pub(crate) struct SharedSubscriptions {
-    groups: Slab<Group>,
+    pub(super) groups: Slab<Group>,
     /// By filter, `$share/` and share name included.
-    ids: Map<TopicFilter, GroupId>,
+    pub(super) ids: Map<TopicFilter, GroupId>,
     routes: Routes<GroupId, ()>,
     members: usize,
     /// Empty; kept for its memory.
@@ -26,14 +21,14 @@ pub(crate) struct SharedSubscriptions {
 
 /// A group while it has members; freed ones are given away again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct GroupId(usize);
+pub(super) struct GroupId(pub(super) usize);
 
 #[derive(Debug)]
 pub(crate) struct Group {
-    filter: TopicFilter,
+    pub(super) filter: TopicFilter,
     members: Vec<(SessionId, Subscription)>,
     /// Whose turn it is.
-    next: usize,
+    pub(super) next: usize,
 }
 
 impl SharedSubscriptions {
@@ -128,7 +123,7 @@ impl SharedSubscriptions {
     }
 
     /// The groups whose filter matches `topic`, always in the same order.
-    fn matching(&mut self, topic: &TopicName) -> Vec<GroupId> {
+    pub(super) fn matching(&mut self, topic: &TopicName) -> Vec<GroupId> {
         if self.ids.is_empty() {
             return Vec::new();
         }
@@ -146,93 +141,11 @@ impl Group {
     }
 
     /// The members, beginning with the one whose turn it is.
-    fn in_turn(&self) -> impl Iterator<Item = (usize, SessionId, Subscription)> {
+    pub(super) fn in_turn(&self) -> impl Iterator<Item = (usize, SessionId, Subscription)> {
         let (before, from) = self.members.split_at(self.next.min(self.members.len()));
         let from = from.iter().zip(self.next..);
         let before = before.iter().zip(0..);
         from.chain(before)
             .map(|(&(session, subscription), position)| (position, session, subscription))
-    }
-}
-
-impl Broker {
-    /// Sends a message to one member of every group whose filter matches.
-    pub(crate) fn publish_shared(
-        &mut self,
-        now: Time,
-        message: &Arc<Message>,
-        out: &mut Vec<Output>,
-    ) -> Routed {
-        let mut routed = Routed::NoReceiver;
-        for id in self.shared_subscriptions.matching(&message.topic) {
-            // A group of which nobody can have it has it all the same.
-            let mut of_group = Routed::Delivered;
-            if let Some((session, subscription)) = self.choose(id, message.qos) {
-                let filter = self.shared_subscriptions.groups[id.0].filter.clone();
-                of_group = self.deliver_shared(now, session, filter, message, subscription, out);
-            }
-            routed = routed.max(of_group);
-        }
-        routed
-    }
-
-    /// Sends a message to a member of the group of a filter, if there is one.
-    pub(crate) fn publish_to_group(
-        &mut self,
-        now: Time,
-        filter: &TopicFilter,
-        message: &Arc<Message>,
-        out: &mut Vec<Output>,
-    ) {
-        if let Some(&id) = self.shared_subscriptions.ids.get(filter)
-            && let Some((session, subscription)) = self.choose(id, message.qos)
-        {
-            let filter = filter.clone();
-            self.deliver_shared(now, session, filter, message, subscription, out);
-        }
-    }
-
-    /// Whose turn it is: first among the members that can take the message at once, then among those that are connected,
-    /// then among those for which it can wait.
-    fn choose(&mut self, id: GroupId, qos: QoS) -> Option<(SessionId, Subscription)> {
-        let group = &self.shared_subscriptions.groups[id.0];
-        let sessions = &self.sessions;
-        let mut second_best = None;
-        let mut third_best = None;
-        let mut best = None;
-        for chosen @ (_, session, subscription) in group.in_turn() {
-            let session = &sessions[session.0];
-            match &session.connection {
-                Some(connection)
-                    if !connection.is_congested
-                        && session.outbound.room(connection.client.receive_maximum) > 0 =>
-                {
-                    best = Some(chosen);
-                    break;
-                }
-                Some(_) => second_best = second_best.or(Some(chosen)),
-                None if min_qos(qos, subscription.qos) != QoS::AtMostOnce => {
-                    third_best = third_best.or(Some(chosen));
-                }
-                None => {}
-            }
-        }
-        let (position, session, subscription) = best.or(second_best).or(third_best)?;
-        self.shared_subscriptions.groups[id.0].next = position + 1;
-        Some((session, subscription))
-    }
-
-    fn deliver_shared(
-        &mut self,
-        now: Time,
-        session: SessionId,
-        filter: TopicFilter,
-        message: &Arc<Message>,
-        subscription: Subscription,
-        out: &mut Vec<Output>,
-    ) -> Routed {
-        let mut delivery = Delivery::new(message, [&subscription]);
-        delivery.share = Some(filter);
-        self.deliver(now, session, delivery, out)
     }
 }

@@ -9,9 +9,10 @@ use crate::packet::unsuback::{UnsubAckPacket, UnsubAckReasonCode};
 use crate::packet::unsubscribe::UnsubscribePacket;
 use crate::persistence::record::Record;
 use crate::routing::message::min_qos;
-use crate::routing::routes::Subscription;
-use crate::session::SessionId;
-use crate::{Broker, BrokerEvent, CloseReason, Output, Packet, QoS, ReasonCode, TopicFilter};
+use crate::routing::subscription::Subscription;
+use crate::{
+    Broker, BrokerEvent, CloseReason, Output, Packet, QoS, ReasonCode, SessionId, TopicFilter,
+};
 
 impl Broker {
     /// Makes or changes subscriptions, answers with one reason code for each, and sends the retained messages that each

@@ -4,46 +4,13 @@ mod in_flight;
 mod replay;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use self::in_flight::Flights;
-use crate::packet::publish::PublishPacket;
+
 use crate::persistence::journal::DeliveryLog;
+use crate::routing::delivery::Delivery;
 use crate::routing::message::Message;
 use crate::{CloseReason, Config, QoS, ReasonCode, Time, TopicFilter};
-
-/// One message for one session.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) message: Arc<Message>,
-    /// Where it stands in the order of its session; as long as it has none, 0.
-    pub(crate) position: u64,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-    /// Those of all subscriptions it matches, the same one as often as it occurs. [MQTT-3.3.4-3] [MQTT-3.3.4-4]
-    pub(crate) subscription_ids: Vec<u32>,
-    /// The shared subscription that it was chosen for.
-    pub(crate) share: Option<TopicFilter>,
-}
-
-impl Delivery {
-    pub(crate) fn packet(&self, packet_id: Option<u16>, dup: bool, now: Time) -> PublishPacket {
-        let message = &*self.message;
-        let mut publish =
-            PublishPacket::new(message.topic.as_str(), message.payload.clone(), self.qos);
-        publish.packet_id = packet_id;
-        publish.dup = dup;
-        publish.retain = self.retain;
-        publish.properties = message.properties.clone();
-        if let Some(remaining_s) = message.remaining_s(now) {
-            publish.properties.set_message_expiry_interval(remaining_s);
-        }
-        for &id in &self.subscription_ids {
-            publish.properties.set_subscription_identifier(id);
-        }
-        publish
-    }
-}
 
 /// The QoS 1 and QoS 2 messages of one session, in the order in which they were published. [MQTT-4.6.0-5] [MQTT-4.6.0-6]
 ///

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::connection::ConnectionState;
-use crate::session::SessionId;
 use crate::util::sorted::{Map, Set};
-use crate::{Broker, BrokerEvent, ConnId, Origin, Output, Time};
+use crate::{Broker, BrokerEvent, ConnId, Origin, Output, SessionId, Time};
 
 /// The sessions whose clients are awaited, and for how long. As long as they are, neither their Session Expiry Interval
 /// nor their Will Delay Interval begins.

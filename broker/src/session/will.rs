@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::codec;
 use crate::packet::connect::ConnectPacket;
-use crate::persistence::record::{RecordedMessage, RecordedWill};
 use crate::routing::message::{Message, forwarded};
-use crate::session::{Deadline, SessionId};
-use crate::{Broker, BrokerEvent, CloseReason, Output, PropertyId, PropertyValue, Time, TopicName};
+use crate::session::Deadline;
+use crate::{
+    Broker, BrokerEvent, CloseReason, Output, PropertyId, PropertyValue, SessionId, Time,
+    TopicName, codec,
+};
 
 /// A will, ready to be published.
 #[derive(Debug)]
@@ -47,16 +48,6 @@ impl Will {
                 properties: forwarded(properties),
             },
         }))
-    }
-}
-
-impl Will {
-    /// For the log: the will of the session with this number.
-    pub(crate) fn recorded(&self, session: u64) -> RecordedWill<'_> {
-        RecordedWill {
-            delay_interval_s: self.delay_interval_s,
-            message: RecordedMessage::new(&self.message, Some(session)),
-        }
     }
 }
 

@@ -135,7 +135,7 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
         for text in parts.texts {
             self.numbers.give_back(text);
         }
-        if shape.lists.len() == 0 {
+        if shape.lists.is_empty() {
             shapes.remove(&parts.named);
             if depth.is_empty() {
                 self.depths.remove(&parts.depth);

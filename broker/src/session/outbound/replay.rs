@@ -1,6 +1,7 @@
 //! What a session has to deliver, as the log tells it. Each function says whether what it is told can be.
 
-use crate::session::outbound::{Delivery, InFlight, Outbound, Stage};
+use crate::routing::delivery::Delivery;
+use crate::session::outbound::{InFlight, Outbound, Stage};
 
 impl Outbound {
     /// It waits, or is in flight if it has a packet identifier.
