@@ -1,26 +1,22 @@
 //! The engine: what goes in, what comes out, and who takes care of it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::access::{Access, AllowAll};
 use crate::codec::DecodeError;
 use crate::connection::ConnectionState;
-use crate::persistence::commit_gate::{self, CommitGate};
-use crate::persistence::journal::Journal;
+use crate::observe::sys_topics::SysTopics;
+use crate::persistence::Persistence;
 use crate::routing::catch_up::CatchUpQueue;
 use crate::routing::reassignment::Reassignments;
 use crate::routing::retained::Retained;
-use crate::routing::routes::Routes;
-use crate::routing::shared_subscriptions::SharedSubscriptions;
-use crate::routing::subscription::Subscription;
+use crate::routing::subscriptions::Subscriptions;
+use crate::session::Deadline;
 use crate::session::reconnect_grace::ReconnectGrace;
-use crate::session::{Deadline, Session};
+use crate::session::sessions::Sessions;
 use crate::util::hash::SeededState;
-use crate::util::sorted::Map;
 use crate::util::timers::Timers;
-use crate::{BatchId, CloseReason, Config, ConnId, Input, Output, Packet, SessionId, Stats, Time};
-use slab::Slab;
+use crate::{CloseReason, Config, ConnId, Input, Output, Packet, SessionId, Stats, Time};
 
 /// An MQTT server for 5.0 and 3.1.1 without input, output and clock.
 ///
@@ -30,10 +26,8 @@ pub struct Broker {
     pub(crate) config: Config,
     pub(crate) access: Box<dyn Access>,
     pub(crate) connections: HashMap<ConnId, ConnectionState, SeededState>,
-    pub(crate) sessions: Slab<Session>,
-    pub(crate) session_ids: Map<Arc<str>, SessionId>,
-    pub(crate) routes: Routes,
-    pub(crate) shared_subscriptions: SharedSubscriptions,
+    pub(crate) sessions: Sessions,
+    pub(crate) subscriptions: Subscriptions,
     pub(crate) retained: Retained,
     pub(crate) deadlines: Timers<Deadline>,
     pub(crate) catch_up_queue: CatchUpQueue,
@@ -45,22 +39,12 @@ pub struct Broker {
     pub(crate) ids_assigned: u64,
     pub(crate) exchanges_begun: u64,
     pub(crate) reconnect_grace: ReconnectGrace,
-    pub(crate) storage_full: bool,
-    /// The last session that began before the storage was full.
-    pub(crate) last_before_full: u64,
-    /// Clients whose session has ended in a batch that is not stored yet: should this broker end before that, the next one goes on
-    /// with the session.
-    pub(crate) unstored_ends: Map<Arc<str>, BatchId>,
-    pub(crate) journal: Journal,
-    pub(crate) commit_gate: CommitGate,
-    /// When the broker was first told what time it is, if it tells for how long it has run.
-    pub(crate) began: Option<Time>,
-    /// When the statistics are published again.
-    pub(crate) sys_topics_due: Option<Time>,
+    pub(crate) persistence: Persistence,
+    pub(crate) sys_topics: SysTopics,
     /// The counters; what can be counted at any time is not kept here.
     pub(crate) stats: Stats,
-    /// Empty; kept for its memory.
-    pub(crate) matches: Vec<(SessionId, Subscription)>,
+    /// The outputs of one input, before the commit gate. Empty between inputs; kept for its memory.
+    unsent: Vec<Output>,
 }
 
 /// Milliseconds until the next timeout while there is more to send or to move than one input may, so that others come between.
@@ -78,15 +62,12 @@ impl Broker {
     pub fn with_access(config: Config, access: Box<dyn Access>) -> Self {
         let state = SeededState::new(&config.seed);
         Self {
-            journal: Journal::new(config.durable),
-            commit_gate: CommitGate::new(),
+            persistence: Persistence::new(config.durable),
             config: config.within_limits(),
             access,
             connections: HashMap::with_hasher(state),
-            sessions: Slab::new(),
-            session_ids: Map::new(),
-            routes: Routes::new(state),
-            shared_subscriptions: SharedSubscriptions::new(state),
+            sessions: Sessions::new(),
+            subscriptions: Subscriptions::new(state),
             retained: Retained::new(),
             catch_up_queue: CatchUpQueue::default(),
             reassignments: Reassignments::default(),
@@ -96,13 +77,9 @@ impl Broker {
             ids_assigned: 0,
             exchanges_begun: 0,
             reconnect_grace: ReconnectGrace::new(),
-            storage_full: false,
-            last_before_full: 0,
-            unstored_ends: Map::new(),
-            began: None,
-            sys_topics_due: None,
+            sys_topics: SysTopics::default(),
             stats: Stats::default(),
-            matches: Vec::new(),
+            unsent: Vec::new(),
         }
     }
 
@@ -118,25 +95,18 @@ impl Broker {
         match input {
             // It changes nothing, so nothing that is due happens for it.
             Input::Committed(batch) => {
-                self.unstored_ends.retain(|_, ended| *ended > batch);
                 self.catch_up_queue.stored();
-                return self.commit_gate.commit(batch, out);
+                return self.persistence.committed(batch, out);
             }
-            Input::Gone(conn) | Input::Interrupted(conn) => self.commit_gate.forget(conn),
+            Input::Gone(conn) | Input::Interrupted(conn) => {
+                self.persistence.forget_connection(conn);
+            }
             _ => {}
         }
-        let mut outputs = core::mem::take(&mut self.commit_gate.scratch);
+        let mut outputs = core::mem::take(&mut self.unsent);
         self.carry_out(now, input, &mut outputs);
-        let batch = self.journal.batch().or_else(|| {
-            // Another broker may have taken over unnoticed, with sessions that this one does not know of.
-            let is_unfounded = !self.storage_full && outputs.iter().any(commit_gate::is_answer);
-            is_unfounded.then(|| self.journal.empty_batch())
-        });
-        out.extend(batch.map(|(id, bytes)| Output::Persist(id, bytes)));
-        let last_batch = self.journal.last_batch();
-        self.commit_gate
-            .pass(last_batch, self.storage_full, &mut outputs, out);
-        self.commit_gate.scratch = outputs;
+        self.persistence.finish_input(&mut outputs, out);
+        self.unsent = outputs;
     }
 
     fn carry_out(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
@@ -154,12 +124,7 @@ impl Broker {
             Input::Gone(conn) => self.on_gone(now, conn, out),
             Input::Interrupted(conn) => self.on_interrupted(now, conn, out),
             Input::OriginGone(origin) => self.on_origin_gone(now, origin, out),
-            Input::StorageFull(is_full) => {
-                if !self.storage_full {
-                    self.last_before_full = self.journal.sessions;
-                }
-                self.storage_full = is_full;
-            }
+            Input::StorageFull(is_full) => self.persistence.set_full(is_full),
             Input::Congested(conn, is_congested) => self.on_congested(now, conn, is_congested, out),
             // Without a log nothing waits for it.
             Input::Committed(_) => {}
@@ -184,7 +149,7 @@ impl Broker {
             self.reconnect_grace.until(),
             self.retained.next_expiry(),
             has_more.then(|| self.last_input.plus_ms(PAUSE_MS)),
-            self.sys_topics_due,
+            self.sys_topics.due(),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -193,7 +158,7 @@ impl Broker {
     /// later, with the next.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.commit_gate.is_waiting()
+        self.persistence.commit_gate.is_waiting()
     }
 
     /// How much there is now.
@@ -201,7 +166,7 @@ impl Broker {
     pub fn stats(&self) -> Stats {
         Stats {
             sessions: self.sessions.len(),
-            subscriptions: self.routes.len() + self.shared_subscriptions.len(),
+            subscriptions: self.subscriptions.len(),
             retained_messages: self.retained.len(),
             ..self.stats
         }
@@ -231,7 +196,7 @@ impl Broker {
         packet: Packet,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        if let Some(connection) = &mut self.sessions[id.0].connection {
+        if let Some(connection) = &mut self.sessions[id].connection {
             connection.last_packet_at = now;
         }
         match packet {
@@ -243,7 +208,7 @@ impl Broker {
             Packet::PubComp(pubcomp) => self.on_pubcomp(now, id, &pubcomp, out),
             Packet::Subscribe(subscribe) => self.on_subscribe(id, &subscribe, out),
             Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(id, &unsubscribe, out),
-            Packet::PingReq => self.sessions[id.0].answer(Packet::PingResp, out),
+            Packet::PingReq => self.sessions[id].answer(Packet::PingResp, out),
             Packet::Disconnect(disconnect) => self.on_disconnect(now, id, &disconnect, out),
             Packet::Auth(auth) => self.on_auth(id, &auth, out),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {

@@ -12,3 +12,4 @@ pub(crate) mod shared_delivery;
 pub(crate) mod shared_subscriptions;
 pub(crate) mod subscribe;
 pub(crate) mod subscription;
+pub(crate) mod subscriptions;

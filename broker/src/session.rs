@@ -5,6 +5,7 @@ pub(crate) mod filters;
 pub(crate) mod outbound;
 pub(crate) mod reconnect_grace;
 pub(crate) mod send;
+pub(crate) mod sessions;
 pub(crate) mod will;
 
 use std::sync::Arc;
@@ -128,22 +129,19 @@ impl Session {
 impl Broker {
     /// Starts a session. [MQTT-3.1.2-6]
     pub(crate) fn new_session(&mut self, client_id: Arc<str>) -> SessionId {
-        let number = self.journal.number_session();
-        self.journal.record(|| Record::SessionBegun {
+        let number = self.persistence.journal.number_session();
+        self.persistence.journal.record(|| Record::SessionBegun {
             session: number,
             client_id: &client_id,
         });
         let id = self.add_session(number, client_id);
-        self.sessions[id.0].begun = self.journal.next_batch();
+        self.sessions[id].begun = self.persistence.journal.next_batch();
         id
     }
 
     pub(crate) fn add_session(&mut self, number: u64, client_id: Arc<str>) -> SessionId {
         let state = SeededState::new(&self.config.seed);
-        let session = Session::new(number, Arc::clone(&client_id), state);
-        let id = SessionId(self.sessions.insert(session));
-        self.session_ids.insert(client_id, id);
-        id
+        self.sessions.insert(Session::new(number, client_id, state))
     }
 
     /// Ends a session: it is forgotten with its subscriptions and messages. A will that waits is due now, at the latest.
@@ -152,12 +150,8 @@ impl Broker {
         let mut session = self.remove_session(id);
         let left = session.outbound.take_shared();
         self.orphan_deliveries(now, session.number, left, out);
-        // Of one that began without room, nobody else knows.
-        if self.config.durable && !(self.storage_full && session.number > self.last_before_full) {
-            let batch = self.journal.next_batch();
-            self.unstored_ends
-                .insert(Arc::clone(&session.client_id), batch);
-        }
+        self.persistence
+            .session_ended(session.number, &session.client_id);
         if let Some(will) = session.will {
             self.publish_will(now, will, out);
         }
@@ -167,17 +161,16 @@ impl Broker {
     pub(crate) fn remove_session(&mut self, id: SessionId) -> Session {
         self.clear_deadlines(id);
         self.end_reconnect_grace(id);
-        let session = self.sessions.remove(id.0);
-        self.session_ids.remove(&session.client_id);
+        let session = self.sessions.remove(id);
         for filter in session.filters.sorted() {
-            self.remove_subscription(filter, id);
+            self.subscriptions.remove(filter, id);
         }
         session
     }
 
     /// Keeps or ends the session of a client that is connected no more, and executes its will.
     pub(crate) fn left(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         let expiry_interval_s = session.expiry_interval_s;
         if expiry_interval_s == 0 {
             self.end_session(now, id, out);
@@ -190,8 +183,8 @@ impl Broker {
         }
         self.reassign_from(now, id, out);
         self.execute_will(now, id, out);
-        let session = &self.sessions[id.0];
-        self.journal.record(|| session.away());
+        let session = &self.sessions[id];
+        self.persistence.journal.record(|| session.away());
     }
 
     /// Ends the sessions and publishes the wills that are due, whichever packet or timer comes first after that moment.
@@ -199,10 +192,10 @@ impl Broker {
         while let Some(deadline) = self.deadlines.pop_due(now) {
             match deadline {
                 Deadline::Will(id) => {
-                    let session = &mut self.sessions[id.0];
+                    let session = &mut self.sessions[id];
                     session.will_due = None;
                     let will = session.will.take();
-                    self.journal.record(|| Record::WillOver {
+                    self.persistence.journal.record(|| Record::WillOver {
                         session: session.number,
                     });
                     if let Some(will) = will {
@@ -210,7 +203,7 @@ impl Broker {
                     }
                 }
                 Deadline::SessionExpiry(id) => {
-                    let client_id = Arc::clone(&self.sessions[id.0].client_id);
+                    let client_id = Arc::clone(&self.sessions[id].client_id);
                     out.push(Output::Event(BrokerEvent::SessionExpired { client_id }));
                     self.end_session(now, id, out);
                 }
@@ -220,7 +213,7 @@ impl Broker {
 
     /// Neither the will of a session nor its end is waited for any more.
     pub(crate) fn clear_deadlines(&mut self, id: SessionId) {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         if let Some(at) = session.will_due.take() {
             self.deadlines.remove(at, Deadline::Will(id));
         }

@@ -172,7 +172,7 @@ impl Broker {
         auth: &AuthPacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let connection = self.sessions[id.0].connection.as_mut();
+        let connection = self.sessions[id].connection.as_mut();
         let Some(mut authentication) =
             connection.and_then(|connection| connection.authentication.take())
         else {
@@ -187,13 +187,13 @@ impl Broker {
             (code, _) => return Err(CloseReason::AuthOutOfTurn { code }),
         }
         let data = auth.authentication_data().unwrap_or_default();
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         let answer = match authentication.step(data) {
             Step::Continue(data) => authentication.auth(ReasonCode::ContinueAuthentication, data),
             Step::Success { username, data } => {
                 authentication.exchange = None;
                 session.username = username;
-                self.journal.record(|| Record::Reauthenticated {
+                self.persistence.journal.record(|| Record::Reauthenticated {
                     session: session.number,
                     username: session.username.as_deref(),
                 });

@@ -221,13 +221,13 @@ impl Broker {
         };
         let needs_storage = expiry_interval_s > 0 || will.is_some();
         self.check_storage(&client_id, start, needs_storage)?;
-        if self.storage_full && !needs_storage {
-            self.commit_gate.promise_nothing_to(conn);
+        if self.persistence.is_full() && !needs_storage {
+            self.persistence.commit_gate.promise_nothing_to(conn);
         }
 
         let (id, session_present) = self.claim_session(now, conn, client_id, start, out)?;
         let origin = self.forget_unaccepted(conn);
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         session.expiry_interval_s = expiry_interval_s;
         session.will = will;
         session.username = identity.username;
@@ -241,10 +241,10 @@ impl Broker {
             now,
         ));
         session.origin = origin;
-        self.journal.record(|| session.connected());
+        self.persistence.journal.record(|| session.connected());
         if assigned_id.is_some() {
-            self.journal.ids_assigned = self.ids_assigned;
-            self.journal.record_numbers();
+            self.persistence.journal.ids_assigned = self.ids_assigned;
+            self.persistence.journal.record_numbers();
         }
         let client_id = Arc::clone(&session.client_id);
         self.connections.insert(conn, ConnectionState::Client(id));
@@ -290,8 +290,8 @@ impl Broker {
 
     /// Whether one more client is as many as there may be, or needs one more session than there may be.
     fn check_room(&self, client_id: &str) -> Result<(), CloseReason> {
-        let session = self.session_ids.get(client_id);
-        let session = session.map(|id| &self.sessions[id.0]);
+        let session = self.sessions.id_of(client_id);
+        let session = session.map(|id| &self.sessions[id]);
         if session.is_none() && self.sessions.len() >= self.config.sessions_max {
             let limit = "sessions_max";
             return Err(CloseReason::QuotaExceeded { limit });
@@ -312,19 +312,19 @@ impl Broker {
         start: Start,
         needs_storage: bool,
     ) -> Result<(), CloseReason> {
-        let session = self.session_ids.get(client_id);
-        let session = session.map(|id| &self.sessions[id.0]);
+        let session = self.sessions.id_of(client_id);
+        let session = session.map(|id| &self.sessions[id]);
         let is_kept = match (session, start) {
             (Some(_), Start::Clean) => false,
-            (Some(session), _) if self.commit_gate.is_stored(session.begun) => {
+            (Some(session), _) if self.persistence.commit_gate.is_stored(session.begun) => {
                 start != Start::WithoutState
                     || session.inbound.is_empty()
-                        && self.commit_gate.is_stored(session.last_release)
+                        && self.persistence.commit_gate.is_stored(session.last_release)
             }
             // The next broker knows nothing of it, or of another session with this name.
-            _ => !needs_storage && !self.unstored_ends.contains_key(client_id),
+            _ => !needs_storage && !self.persistence.has_unstored_end(client_id),
         };
-        if self.storage_full && !is_kept {
+        if self.persistence.is_full() && !is_kept {
             return Err(CloseReason::StorageFull);
         }
         Ok(())
@@ -342,11 +342,11 @@ impl Broker {
         start: Start,
         out: &mut Vec<Output>,
     ) -> Result<(SessionId, bool), CloseReason> {
-        if let Some(&id) = self.session_ids.get(&client_id) {
+        if let Some(id) = self.sessions.id_of(&client_id) {
             self.close(now, id, CloseReason::TakenOver { by: conn }, out);
         }
-        match self.session_ids.get(&client_id) {
-            Some(&id) if start != Start::Clean => {
+        match self.sessions.id_of(&client_id) {
+            Some(id) if start != Start::Clean => {
                 // The will of this CONNECT takes the place of the one that waited. [MQTT-3.1.3-9]
                 self.clear_deadlines(id);
                 self.end_reconnect_grace(id);
@@ -355,7 +355,7 @@ impl Broker {
                 }
                 Ok((id, true))
             }
-            Some(&id) => {
+            Some(id) => {
                 self.end_session(now, id, out);
                 Ok((self.new_session(client_id), false))
             }
@@ -368,10 +368,10 @@ impl Broker {
     /// them. Otherwise it would use them anew, and its messages would be taken for the former ones, acknowledged, and
     /// lost.
     fn forget_inbound(&mut self, id: SessionId) {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         let number = session.number;
         for packet_id in core::mem::take(&mut session.inbound) {
-            self.journal.record(|| Record::Forgotten {
+            self.persistence.journal.record(|| Record::Forgotten {
                 session: number,
                 packet_id,
             });
@@ -383,7 +383,7 @@ impl Broker {
         loop {
             self.ids_assigned += 1;
             let client_id = format!("{}{}", self.config.assigned_id_prefix, self.ids_assigned);
-            if !self.session_ids.contains_key(client_id.as_str()) {
+            if self.sessions.id_of(&client_id).is_none() {
                 return client_id;
             }
         }

@@ -19,7 +19,7 @@ impl Broker {
         disconnect: &DisconnectPacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         if let Some(interval_s) = disconnect.properties.get_session_expiry_interval() {
             if session.expiry_interval_s == 0 && interval_s > 0 {
                 return Err(CloseReason::SessionExpiryFromZero { interval_s });
@@ -54,7 +54,7 @@ impl Broker {
         reason: CloseReason,
         out: &mut Vec<Output>,
     ) {
-        let Some(connection) = &self.sessions[id.0].connection else {
+        let Some(connection) = &self.sessions[id].connection else {
             return;
         };
         if let Some(disconnect) = connection.client.disconnect(&reason) {
@@ -108,7 +108,7 @@ impl Broker {
         let Some(connection) = self.detach_connection(id) else {
             return;
         };
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         // Only a normal disconnection takes the will back. [MQTT-3.1.2-10] [MQTT-3.14.4-3]
         if cause == DisconnectCause::Client(ReasonCode::Success) {
             session.will = None;
@@ -123,7 +123,7 @@ impl Broker {
 
     /// Takes a session's connection away.
     pub(crate) fn detach_connection(&mut self, id: SessionId) -> Option<Connection> {
-        let connection = self.sessions[id.0].connection.take()?;
+        let connection = self.sessions[id].connection.take()?;
         self.stats.connections -= 1;
         self.connections.remove(&connection.conn);
         if let Some(at) = connection.keep_alive_check {

@@ -24,7 +24,7 @@ impl Broker {
             match connection {
                 // When that was to be checked it is only seen that there is time left.
                 ConnectionState::Client(id) => {
-                    if let Some(connection) = &mut self.sessions[id.0].connection {
+                    if let Some(connection) = &mut self.sessions[*id].connection {
                         connection.last_packet_at = connection.last_packet_at.plus_ms(ms);
                     }
                 }
@@ -39,7 +39,7 @@ impl Broker {
     }
 
     fn check_keep_alive(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
-        let Some(connection) = &mut self.sessions[id.0].connection else {
+        let Some(connection) = &mut self.sessions[id].connection else {
             return;
         };
         connection.keep_alive_check = None;
@@ -55,7 +55,7 @@ impl Broker {
 
     /// Looks after a client again when it may have been silent for too long.
     pub(crate) fn schedule_keep_alive_check(&mut self, id: SessionId) {
-        let Some(connection) = &mut self.sessions[id.0].connection else {
+        let Some(connection) = &mut self.sessions[id].connection else {
             return;
         };
         connection.keep_alive_check = connection.idle_at();

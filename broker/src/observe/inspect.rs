@@ -70,7 +70,7 @@ impl Broker {
 
     /// The sessions, ordered by client identifier.
     pub fn sessions(&self) -> impl Iterator<Item = SessionView<'_>> {
-        self.session_ids.values().map(|id| self.view(*id, |_| true))
+        self.sessions.ids().map(|id| self.view(id, |_| true))
     }
 
     /// The sessions with a subscription that matches this topic, and with no others of their subscriptions, ordered by client
@@ -78,12 +78,12 @@ impl Broker {
     #[must_use]
     pub fn receivers(&self, topic: &TopicName) -> Vec<SessionView<'_>> {
         let mut found = Vec::new();
-        self.routes.matches(topic, &mut found);
-        let shared = self.shared_subscriptions.iter();
+        self.subscriptions.routes.matches(topic, &mut found);
+        let shared = self.subscriptions.shared.iter();
         let shared = shared.filter(|(filter, ..)| filter.matches(topic));
         let ids = found.into_iter().map(|(id, _)| id);
         let ids = ids.chain(shared.map(|(_, id, _)| id));
-        let by_name = ids.map(|id| (&*self.sessions[id.0].client_id, id));
+        let by_name = ids.map(|id| (&*self.sessions[id].client_id, id));
         let by_name: Map<&str, SessionId> = by_name.collect();
         by_name
             .into_values()
@@ -94,7 +94,7 @@ impl Broker {
     /// How many messages wait for clients, and how many were sent and are not acknowledged, each receiver counted.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
-        let sessions = self.session_ids.values().map(|id| &self.sessions[id.0]);
+        let sessions = self.sessions.iter();
         sessions.fold((0, 0), |(queued, in_flight), session| {
             let outbound = &session.outbound;
             (queued + outbound.queued(), in_flight + outbound.in_flight())
@@ -103,7 +103,7 @@ impl Broker {
 
     /// A session with those of its subscriptions that are wanted.
     fn view(&self, id: SessionId, is_wanted: impl Fn(&TopicFilter) -> bool) -> SessionView<'_> {
-        let session: &Session = &self.sessions[id.0];
+        let session: &Session = &self.sessions[id];
         let filters = session.filters.sorted().into_iter();
         let filters = filters.filter(|it| is_wanted(it));
         SessionView {
@@ -124,11 +124,7 @@ impl Broker {
         topic_filter: &'a TopicFilter,
         session: SessionId,
     ) -> Option<SubscriptionView<'a>> {
-        // The routes know no share names: there it would be the session's subscription to the same filter for itself.
-        let found = match topic_filter.share() {
-            Some(_) => self.shared_subscriptions.get(topic_filter, session),
-            None => self.routes.get(topic_filter, session),
-        };
+        let found = self.subscriptions.get(topic_filter, session);
         found.map(|it| SubscriptionView {
             topic_filter,
             qos: it.qos,

@@ -10,15 +10,30 @@ use crate::{Broker, Output, Properties, QoS, Time, TopicName};
 /// Where the statistics are. Nobody else publishes there.
 pub(crate) const PREFIX: &str = "$SYS/broker/";
 
+/// When the `$SYS` topics are published.
+#[derive(Debug, Default)]
+pub(crate) struct SysTopics {
+    /// The moment of the first input, for the uptime.
+    began: Option<Time>,
+    /// The moment of the next publication.
+    due: Option<Time>,
+}
+
+impl SysTopics {
+    pub(crate) const fn due(&self) -> Option<Time> {
+        self.due
+    }
+}
+
 impl Broker {
     /// Publishes the statistics when they are due: at once, and then at every interval.
     pub(crate) fn publish_sys_topics(&mut self, now: Time, out: &mut Vec<Output>) {
         let interval_s = self.config.sys_interval_s;
-        if interval_s == 0 || self.sys_topics_due.is_some_and(|at| at > now) {
+        if interval_s == 0 || self.sys_topics.due.is_some_and(|at| at > now) {
             return;
         }
-        self.sys_topics_due = Some(now.plus_secs(interval_s.into()));
-        let began = *self.began.get_or_insert(now);
+        self.sys_topics.due = Some(now.plus_secs(interval_s.into()));
+        let began = *self.sys_topics.began.get_or_insert(now);
         let stats = self.stats();
         let values = [
             ("version", format!("TabMQ {}", env!("CARGO_PKG_VERSION"))),

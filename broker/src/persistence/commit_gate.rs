@@ -13,8 +13,6 @@ pub(crate) struct CommitGate {
     waiting: Map<ConnId, VecDeque<Waiting>>,
     /// A connection whose CONNACK promises nothing that would have to be stored.
     unstored: Option<ConnId>,
-    /// Empty; kept for its memory.
-    pub(crate) scratch: Vec<Output>,
 }
 
 #[derive(Debug)]
@@ -30,7 +28,6 @@ impl CommitGate {
             committed: BatchId(0),
             waiting: Map::new(),
             unstored: None,
-            scratch: Vec::new(),
         }
     }
 

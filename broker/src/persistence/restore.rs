@@ -108,7 +108,7 @@ impl Replay {
             mut restored,
             ..
         } = self;
-        broker.ids_assigned = broker.journal.ids_assigned;
+        broker.ids_assigned = broker.persistence.journal.ids_assigned;
         broker.retained.drop_expired(now);
         let grace_ms = broker.config.reconnect_grace_ms;
         broker.reconnect_grace.wait_until(now.plus_ms(grace_ms));
@@ -117,7 +117,7 @@ impl Replay {
         restored.in_reconnect_grace = broker.reconnect_grace.len();
         restored.subscriptions = stats.subscriptions;
         restored.retained_messages = stats.retained_messages;
-        let sessions = self.sessions.values().map(|id| &broker.sessions[id.0]);
+        let sessions = self.sessions.values().map(|id| &broker.sessions[*id]);
         restored.messages = sessions
             .map(|session| session.outbound.deliveries().count())
             .sum();
@@ -135,7 +135,7 @@ impl Replay {
                 if sessions.max(messages).max(ids_assigned) > NUMBER_MAX {
                     return Err(impossible("too high a number"));
                 }
-                let journal = &mut self.broker.journal;
+                let journal = &mut self.broker.persistence.journal;
                 journal.sessions = journal.sessions.max(sessions);
                 journal.messages = journal.messages.max(messages);
                 journal.ids_assigned = journal.ids_assigned.max(ids_assigned);
@@ -165,7 +165,7 @@ impl Replay {
                 will,
             } => {
                 let id = self.id(session)?;
-                let client_id = Arc::clone(&self.broker.sessions[id.0].client_id);
+                let client_id = Arc::clone(&self.broker.sessions[id].client_id);
                 let will = will.map(|will| {
                     will.read(&client_id)
                         .ok_or(impossible("no will that can be sent"))
@@ -174,7 +174,7 @@ impl Replay {
                 self.broker.clear_deadlines(id);
                 self.broker.end_reconnect_grace(id);
                 self.broker.reconnect_grace.insert(origin, id);
-                let session = &mut self.broker.sessions[id.0];
+                let session = &mut self.broker.sessions[id];
                 session.origin = origin;
                 session.username = username.map(str::to_owned);
                 session.expiry_interval_s = expiry_interval_s;
@@ -189,7 +189,7 @@ impl Replay {
                 let id = self.id(session)?;
                 self.broker.clear_deadlines(id);
                 self.broker.end_reconnect_grace(id);
-                let session = &mut self.broker.sessions[id.0];
+                let session = &mut self.broker.sessions[id];
                 session.expiry_interval_s = expiry_interval_s;
                 session.expires = expires;
                 session.will_due = will_due;
@@ -209,7 +209,7 @@ impl Replay {
             }
             Record::WillOver { session } => {
                 let id = self.id(session)?;
-                let session = &mut self.broker.sessions[id.0];
+                let session = &mut self.broker.sessions[id];
                 session.will = None;
                 if let Some(at) = session.will_due.take() {
                     self.broker.deadlines.remove(at, Deadline::Will(id));
@@ -225,13 +225,13 @@ impl Replay {
                 let subscription = subscription.read();
                 let subscription = subscription.ok_or(impossible("no subscription identifier"))?;
                 self.broker.subscribe(&filter, id, subscription);
-                self.broker.sessions[id.0].filters.insert(filter);
+                self.broker.sessions[id].filters.insert(filter);
             }
             Record::Unsubscribed { session, filter } => {
                 let id = self.id(session)?;
                 let filter = TopicFilter::parse(filter).map_err(|_| impossible("no filter"))?;
-                if self.broker.sessions[id.0].filters.remove(&filter) {
-                    self.broker.remove_subscription(&filter, id);
+                if self.broker.sessions[id].filters.remove(&filter) {
+                    self.broker.subscriptions.remove(&filter, id);
                 }
             }
             Record::Received { session, packet_id } => {
@@ -263,7 +263,7 @@ impl Replay {
                 };
                 let message = message.read(number, publisher);
                 let message = Arc::new(message.ok_or(impossible("no message that can be sent"))?);
-                let journal = &mut self.broker.journal;
+                let journal = &mut self.broker.persistence.journal;
                 journal.messages = journal.messages.max(number);
                 if is_retained {
                     self.broker.retained.set(&message);
@@ -328,15 +328,15 @@ impl Replay {
                 }
                 let after = after.map(TopicName::parse).transpose();
                 let after = after.map_err(|_| impossible("no topic"))?;
-                let made = self.broker.routes.get(&filter, id);
+                let made = self.broker.subscriptions.routes.get(&filter, id);
                 let made = made.ok_or(impossible("no subscription"))?;
                 let made = Subscription {
                     catch_up: number,
                     ..made
                 };
-                self.broker.insert_subscription(&filter, id, made);
+                self.broker.subscriptions.insert(&filter, id, made);
                 let catch_up = CatchUp::restored(filter, no_local, after);
-                let session = &mut self.broker.sessions[id.0];
+                let session = &mut self.broker.sessions[id];
                 session.catch_ups.insert(number, catch_up);
             }
             Record::CaughtUp { session, number } => {
@@ -369,7 +369,7 @@ impl Replay {
     /// Starts a session. If its number or its client has one, then what ended that one is lost.
     fn begin_session(&mut self, number: u64, client_id: &str) {
         let former = self.sessions.remove(&number);
-        let of_client = self.broker.session_ids.get(client_id).copied();
+        let of_client = self.broker.sessions.id_of(client_id);
         let of_client = of_client.filter(|id| Some(*id) != former);
         for id in [former, of_client].into_iter().flatten() {
             let ended = self.broker.remove_session(id);
@@ -377,7 +377,7 @@ impl Replay {
         }
         let id = self.broker.add_session(number, client_id.into());
         self.sessions.insert(number, id);
-        let journal = &mut self.broker.journal;
+        let journal = &mut self.broker.persistence.journal;
         journal.sessions = journal.sessions.max(number);
     }
 
@@ -417,7 +417,7 @@ impl Replay {
 
     fn session(&mut self, session: u64) -> Result<&mut Session, RecordError> {
         let id = self.id(session)?;
-        Ok(&mut self.broker.sessions[id.0])
+        Ok(&mut self.broker.sessions[id])
     }
 }
 

@@ -27,15 +27,14 @@ impl Broker {
             blocks: Vec::new(),
             block: RecordWriter::new(),
         };
-        snapshot.push(&self.journal.numbers());
+        snapshot.push(&self.persistence.journal.numbers());
         for orphan in self.reassignments.orphans() {
             snapshot.push(&Record::Orphaned {
                 session: orphan.session,
             });
         }
-        let ids = self.session_ids.values().copied();
-        let sessions: Map<u64, SessionId> =
-            ids.map(|id| (self.sessions[id.0].number, id)).collect();
+        let ids = self.sessions.ids();
+        let sessions: Map<u64, SessionId> = ids.map(|id| (self.sessions[id].number, id)).collect();
         let mut messages = Map::new();
         for message in self.retained.iter() {
             // The broker's own words are not stored.
@@ -45,7 +44,7 @@ impl Broker {
         }
         for &id in sessions.values() {
             self.write_session(id, &mut snapshot);
-            let session = &self.sessions[id.0];
+            let session = &self.sessions[id];
             for (packet_id, delivery) in session.outbound.deliveries() {
                 let message = &delivery.message;
                 let (_, _, receivers) =
@@ -64,8 +63,8 @@ impl Broker {
                 receivers.push(Receiver::new(orphan.session, delivery));
             }
         }
-        for (filter, id, subscription) in self.shared_subscriptions.iter() {
-            let session = self.sessions[id.0].number;
+        for (filter, id, subscription) in self.subscriptions.shared.iter() {
+            let session = self.sessions[id].number;
             snapshot.subscribed(session, filter, subscription);
         }
         for (message, is_retained, receivers) in messages.values() {
@@ -73,7 +72,7 @@ impl Broker {
         }
         // Last, because what is in flight counts the packet identifiers on.
         for id in sessions.into_values() {
-            let session = &self.sessions[id.0];
+            let session = &self.sessions[id];
             let (next_position, last_packet_id) = session.outbound.counters();
             if next_position > 0 {
                 snapshot.push(&Record::Outbound {
@@ -87,7 +86,7 @@ impl Broker {
     }
 
     fn write_session(&self, id: SessionId, snapshot: &mut Snapshot) {
-        let session = &self.sessions[id.0];
+        let session = &self.sessions[id];
         let number = session.number;
         snapshot.push(&Record::SessionBegun {
             session: number,
@@ -100,7 +99,7 @@ impl Broker {
         for filter in session.filters.sorted() {
             // The order of a group's members counts: they follow group by group.
             if filter.share().is_none()
-                && let Some(subscription) = self.routes.get(filter, id)
+                && let Some(subscription) = self.subscriptions.routes.get(filter, id)
             {
                 snapshot.subscribed(number, filter, subscription);
             }

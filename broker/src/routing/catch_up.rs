@@ -196,7 +196,7 @@ impl Broker {
         if !self.retained.may_match(filter) {
             return 0;
         }
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         let number = session.catch_ups.next_number();
         let catch_up = CatchUp::new(filter.clone(), no_local);
         session.catch_ups.insert(number, catch_up);
@@ -212,29 +212,33 @@ impl Broker {
     /// A catch-up has come to its end, or its subscription is made anew or ended.
     pub(crate) fn end_catch_up(&mut self, id: SessionId, number: u32) {
         if self.forget_catch_up(id, number) {
-            let session = self.sessions[id.0].number;
-            self.journal.record(|| Record::CaughtUp { session, number });
+            let session = self.sessions[id].number;
+            self.persistence
+                .journal
+                .record(|| Record::CaughtUp { session, number });
         }
     }
 
     /// Takes a catch-up out of its session and its subscription. Returns whether the log knows of it.
     pub(crate) fn forget_catch_up(&mut self, id: SessionId, number: u32) -> bool {
-        let Some(ended) = self.sessions[id.0].catch_ups.remove(number) else {
+        let Some(ended) = self.sessions[id].catch_ups.remove(number) else {
             return false;
         };
-        if let Some(subscription) = self.routes.get(&ended.filter, id) {
+        if let Some(subscription) = self.subscriptions.routes.get(&ended.filter, id) {
             let subscription = Subscription {
                 catch_up: 0,
                 ..subscription
             };
-            self.routes.insert(&ended.filter, id, subscription);
+            self.subscriptions
+                .routes
+                .insert(&ended.filter, id, subscription);
         }
         ended.is_recorded
     }
 
     /// The client of a session may take more.
     pub(crate) fn queue_catch_up(&mut self, id: SessionId) {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         if session.connection.is_some()
             && !session.catch_ups.is_empty()
             && !session.catch_ups.is_queued
@@ -261,7 +265,7 @@ impl Broker {
             match self.serve(now, turn.id, &mut budget, out) {
                 Served::More => self.catch_up_queue.ready.push_back(turn),
                 Served::Unstored => self.catch_up_queue.unstored.push(turn),
-                Served::Waits => self.sessions[turn.id.0].catch_ups.is_queued = false,
+                Served::Waits => self.sessions[turn.id].catch_ups.is_queued = false,
             }
         }
         if self.catch_up_queue.begun.is_empty() {
@@ -275,7 +279,7 @@ impl Broker {
     }
 
     fn is_there(&self, turn: Turn) -> bool {
-        let session = self.sessions.get(turn.id.0);
+        let session = self.sessions.get(turn.id);
         session.is_some_and(|session| session.number == turn.session)
     }
 
@@ -288,7 +292,7 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Served {
         loop {
-            let session = &self.sessions[id.0];
+            let session = &self.sessions[id];
             let Some(connection) = session
                 .connection
                 .as_ref()
@@ -296,14 +300,14 @@ impl Broker {
             else {
                 return Served::Waits;
             };
-            if self.commit_gate.held(connection.conn) >= HELD_MAX {
+            if self.persistence.commit_gate.held(connection.conn) >= HELD_MAX {
                 return Served::Unstored;
             }
             let Some((number, catch_up)) = session.catch_ups.iter().next() else {
                 return Served::Waits;
             };
             // As it is now: the client may have changed it meanwhile.
-            let Some(subscription) = self.routes.get(&catch_up.filter, id) else {
+            let Some(subscription) = self.subscriptions.routes.get(&catch_up.filter, id) else {
                 self.end_catch_up(id, number);
                 continue;
             };
@@ -332,7 +336,7 @@ impl Broker {
             }
             match found.reached {
                 Some(topic) => {
-                    if let Some(catch_up) = self.sessions[id.0].catch_ups.pending.get_mut(&number) {
+                    if let Some(catch_up) = self.sessions[id].catch_ups.pending.get_mut(&number) {
                         catch_up.after = Some(topic);
                     }
                     self.record_catch_up(id, number, false);
@@ -344,13 +348,15 @@ impl Broker {
 
     /// Writes down how far a catch-up is; as long as the log does not know of it, only if it begins there.
     fn record_catch_up(&mut self, id: SessionId, number: u32, begins: bool) {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         if let Some(catch_up) = session.catch_ups.pending.get_mut(&number)
             && catch_up.is_recorded != begins
         {
             catch_up.is_recorded = true;
             let session = session.number;
-            self.journal.record(|| catch_up.record(session, number));
+            self.persistence
+                .journal
+                .record(|| catch_up.record(session, number));
         }
     }
 
@@ -363,7 +369,7 @@ impl Broker {
         message: &Arc<Message>,
         out: &mut Vec<Output>,
     ) {
-        let session = &self.sessions[id.0];
+        let session = &self.sessions[id];
         let no_local = subscription.no_local || session.catch_ups.is_no_local(number);
         let is_own = no_local && session.client_id == message.publisher;
         if !is_own && !session.catch_ups.is_ahead(number, &message.topic) {
@@ -385,7 +391,7 @@ impl Broker {
         // Most have none: then the session is not looked at.
         numbers
             .filter(|number| *number > 0)
-            .filter(|number| self.sessions[id.0].catch_ups.is_before(*number, topic))
+            .filter(|number| self.sessions[id].catch_ups.is_before(*number, topic))
             .max()
     }
 
@@ -414,7 +420,7 @@ impl Broker {
             let Some(number) = self.catch_up_before(id, topic, subscriptions.clone()) else {
                 continue;
             };
-            let session = &self.sessions[id.0];
+            let session = &self.sessions[id];
             let is_own = session.client_id == message.publisher;
             let wanting: SmallVec<[&Subscription; 4]> = subscriptions
                 .filter(|it| session.catch_ups.is_before(it.catch_up, topic))
@@ -435,17 +441,17 @@ impl Broker {
 
     /// Whether a message of this QoS is sent or waits, and is not left out.
     pub(crate) fn takes_now(&self, id: SessionId, qos: QoS) -> bool {
-        let connection = self.sessions[id.0].connection.as_ref();
+        let connection = self.sessions[id].connection.as_ref();
         qos != QoS::AtMostOnce || connection.is_some_and(|connection| !connection.is_congested)
     }
 
     /// The client has what is retained at a topic, or what replaces it.
     pub(crate) fn note_ahead(&mut self, id: SessionId, topic: &TopicName, number: u32) {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         session.catch_ups.set_ahead(topic.clone(), number);
         let session = session.number;
         let topic = topic.as_str();
-        self.journal.record(|| Record::SentAhead {
+        self.persistence.journal.record(|| Record::SentAhead {
             session,
             number,
             topic,

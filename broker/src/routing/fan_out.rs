@@ -37,10 +37,12 @@ impl Broker {
         mut message: Message,
         out: &mut Vec<Output>,
     ) -> Routed {
-        let mut matches = core::mem::take(&mut self.matches);
-        self.routes.matches(&message.topic, &mut matches);
+        let mut matches = core::mem::take(&mut self.subscriptions.matches);
+        self.subscriptions
+            .routes
+            .matches(&message.topic, &mut matches);
         matches.retain(|&(id, subscription)| {
-            !subscription.no_local || self.sessions[id.0].client_id != message.publisher
+            !subscription.no_local || self.sessions[id].client_id != message.publisher
         });
         // The subscriptions of a session keep their order.
         sorted::sort_by_key(&mut matches, |&(id, _)| id);
@@ -50,11 +52,11 @@ impl Broker {
         // What nobody published is the broker's own word, which it says again when it comes back.
         let is_recorded = !message.publisher.is_empty();
         if is_recorded {
-            message.number = self.journal.number_message();
+            message.number = self.persistence.journal.number_message();
         }
         let message = Arc::new(message);
         if is_recorded {
-            self.journal.begin(&message, publisher);
+            self.persistence.journal.begin(&message, publisher);
         }
         if message.retain {
             self.retained.set(&message);
@@ -78,10 +80,10 @@ impl Broker {
             routed = routed.max(of_session);
         }
         matches.clear();
-        self.matches = matches;
+        self.subscriptions.matches = matches;
         routed = routed.max(self.publish_shared(now, &message, out));
         if is_recorded {
-            self.journal.end();
+            self.persistence.journal.end();
         }
         routed
     }
@@ -94,12 +96,12 @@ impl Broker {
         delivery: Delivery,
         out: &mut Vec<Output>,
     ) -> Routed {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         if delivery.qos == QoS::AtMostOnce {
             session.send_now(now, &delivery, &mut self.stats, out);
             Routed::Delivered
         } else {
-            let log = &mut self.journal.of(session.number);
+            let log = &mut self.persistence.journal.of(session.number);
             session.outbound.push(delivery, log);
             session.pump(now, &mut self.stats, log, out);
             session.shed(&self.config, now, &mut self.stats, log, out)

@@ -31,7 +31,7 @@ impl Broker {
         if let Some(id) = publish.properties.get_subscription_identifier() {
             return Err(CloseReason::SubscriptionIdentifierFromClient { id });
         }
-        let Some(connection) = &mut self.sessions[id.0].connection else {
+        let Some(connection) = &mut self.sessions[id].connection else {
             return Ok(());
         };
         let maximum = connection.server.maximum_qos;
@@ -64,7 +64,7 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         if publish.retain
-            && (self.storage_full
+            && (self.persistence.is_full()
                 || !self.has_room_for_retained(&topic, &publish.payload, &publish.properties))
         {
             publish.retain = false;
@@ -87,7 +87,7 @@ impl Broker {
         publish: PublishPacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let session = &self.sessions[id.0];
+        let session = &self.sessions[id];
         // A client of MQTT 3.1.1 cannot be told, and its message must not be lost.
         let reason_code = if session.inbound.contains(&packet_id) && session.speaks_v5() {
             ReasonCode::PacketIdentifierInUse
@@ -104,7 +104,7 @@ impl Broker {
             explained.properties.set_reason_string(text.into());
         }
         let [explained, plain] = [explained, puback].map(Packet::PubAck);
-        self.sessions[id.0].answer_explained(explained, plain, out)
+        self.sessions[id].answer_explained(explained, plain, out)
     }
 
     /// Answers with PUBREC, and routes the message the first time only: until PUBREL, the same packet identifier means
@@ -118,7 +118,7 @@ impl Broker {
         publish: PublishPacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         if let Some(connection) = &mut session.connection
             && !connection.unreleased.contains(&packet_id)
         {
@@ -131,7 +131,7 @@ impl Broker {
         } else {
             ReasonCode::Success
         };
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         // A client of MQTT 3.1.1 goes on as if it had been accepted, but for what `check_quota_can_be_told` refuses.
         let is_refused = session.speaks_v5() || reason_code == ReasonCode::QuotaExceeded;
         if reason_code.is_error() && is_refused {
@@ -141,7 +141,8 @@ impl Broker {
             }
         } else if is_new {
             let session = session.number;
-            self.journal
+            self.persistence
+                .journal
                 .record(|| Record::Received { session, packet_id });
         }
         self.check_quota_can_be_told(id, reason_code)?;
@@ -151,7 +152,7 @@ impl Broker {
             explained.properties.set_reason_string(text.into());
         }
         let [explained, plain] = [explained, pubrec].map(Packet::PubRec);
-        self.sessions[id.0].answer_explained(explained, plain, out)
+        self.sessions[id].answer_explained(explained, plain, out)
     }
 
     /// A client of MQTT 3.1.1 takes any answer as success, so a message that finds no room is left unanswered: the client
@@ -161,9 +162,9 @@ impl Broker {
         id: SessionId,
         reason_code: ReasonCode,
     ) -> Result<(), CloseReason> {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         if reason_code == ReasonCode::QuotaExceeded && !session.speaks_v5() {
-            if self.storage_full {
+            if self.persistence.is_full() {
                 return Err(CloseReason::StorageFull);
             }
             let limit = "retained_messages_max or retained_bytes_max";
@@ -180,13 +181,13 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         let packet_id = pubrel.packet_id;
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         if let Some(connection) = &mut session.connection {
             connection.unreleased.remove(&packet_id);
         }
         let reason_code = if session.inbound.remove(&packet_id) {
-            session.last_release = self.journal.next_batch();
-            self.journal.record(|| Record::Forgotten {
+            session.last_release = self.persistence.journal.next_batch();
+            self.persistence.journal.record(|| Record::Forgotten {
                 session: session.number,
                 packet_id,
             });
@@ -210,7 +211,7 @@ impl Broker {
         let reason_code = self.publish_code(id, &topic, &publish);
         if reason_code.is_error() {
             out.push(Output::Event(BrokerEvent::PublishRefused {
-                client_id: Arc::clone(&self.sessions[id.0].client_id),
+                client_id: Arc::clone(&self.sessions[id].client_id),
                 topic,
                 reason_code,
             }));
@@ -219,7 +220,7 @@ impl Broker {
         self.stats.messages_received += 1;
         let message = Message {
             number: 0,
-            publisher: Arc::clone(&self.sessions[id.0].client_id),
+            publisher: Arc::clone(&self.sessions[id].client_id),
             published: now,
             topic,
             qos: publish.qos,
@@ -229,11 +230,11 @@ impl Broker {
             payload: publish.payload,
         };
         let is_retained = message.retain;
-        let publisher = self.sessions[id.0].number;
+        let publisher = self.sessions[id].number;
         match self.publish_message_of(now, Some(publisher), message, out) {
             Routed::NoReceiver => ReasonCode::NoMatchingSubscribers,
             // A client of MQTT 3.1.1 that was cut off would send it again at once, and again.
-            Routed::NoRoom if !is_retained && self.sessions[id.0].speaks_v5() => {
+            Routed::NoRoom if !is_retained && self.sessions[id].speaks_v5() => {
                 ReasonCode::QuotaExceeded
             }
             Routed::NoRoom | Routed::Delivered => ReasonCode::Success,
@@ -265,14 +266,14 @@ impl Broker {
         {
             return ReasonCode::QuotaExceeded;
         }
-        if self.storage_full && (publish.retain || publish.qos != QoS::AtMostOnce) {
+        if self.persistence.is_full() && (publish.retain || publish.qos != QoS::AtMostOnce) {
             return ReasonCode::QuotaExceeded;
         }
         ReasonCode::Success
     }
 
     fn access_code(&mut self, id: SessionId, topic: &TopicName) -> ReasonCode {
-        let client = self.sessions[id.0].client();
+        let client = self.sessions[id].client();
         may_publish(&mut *self.access, &self.config, &client, topic)
     }
 

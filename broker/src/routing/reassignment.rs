@@ -105,18 +105,17 @@ impl Broker {
     /// [MQTT-4.8.2-5]
     pub(crate) fn reassign_from(&mut self, now: Time, from: SessionId, out: &mut Vec<Output>) {
         // Most sessions have none: then nothing is looked at.
-        if self.shared_subscriptions.len() == 0 {
+        if self.subscriptions.shared.len() == 0 {
             return;
         }
-        let session = &self.sessions[from.0];
+        let session = &self.sessions[from];
         let mut has_others: Map<&TopicFilter, bool> = Map::new();
         for filter in session.outbound.shared_filters() {
             if !has_others.contains_key(filter) {
-                let is_there =
-                    |id: SessionId| id != from && self.sessions[id.0].connection.is_some();
+                let is_there = |id: SessionId| id != from && self.sessions[id].connection.is_some();
                 has_others.insert(
                     filter,
-                    self.shared_subscriptions.members(filter).any(is_there),
+                    self.subscriptions.shared.members(filter).any(is_there),
                 );
             }
         }
@@ -125,7 +124,7 @@ impl Broker {
         if wanted.is_empty() {
             return;
         }
-        let session = &mut self.sessions[from.0];
+        let session = &mut self.sessions[from];
         session
             .outbound
             .set_leaving(|filter| wanted.contains(filter));
@@ -147,9 +146,14 @@ impl Broker {
         out: &mut Vec<Output>,
     ) {
         if deliveries.is_empty() {
-            return self.journal.record(|| Record::SessionEnded { session });
+            return self
+                .persistence
+                .journal
+                .record(|| Record::SessionEnded { session });
         }
-        self.journal.record(|| Record::Orphaned { session });
+        self.persistence
+            .journal
+            .record(|| Record::Orphaned { session });
         self.reassignments.add_orphan(session, deliveries);
         self.continue_reassignments(now, out);
     }
@@ -162,11 +166,13 @@ impl Broker {
             self.reassignments.looks -= 1;
             let session = orphan.session;
             if let Some(delivery) = orphan.deliveries.pop_front() {
-                self.journal.of(session).done(delivery.position);
+                self.persistence.journal.of(session).done(delivery.position);
                 self.reassign(now, delivery, out);
             }
             if orphan.deliveries.is_empty() {
-                self.journal.record(|| Record::SessionEnded { session });
+                self.persistence
+                    .journal
+                    .record(|| Record::SessionEnded { session });
             } else {
                 self.reassignments.orphans.push_front(orphan);
             }
@@ -185,7 +191,7 @@ impl Broker {
 
     /// The next message that leaves a session; none if it may look no further, or there is no more.
     fn next_of(&mut self, leaver: &mut Leaver) -> Option<Delivery> {
-        let session = self.sessions.get_mut(leaver.id.0)?;
+        let session = self.sessions.get_mut(leaver.id)?;
         // Its client may be back.
         if session.number != leaver.session || session.connection.is_some() {
             return None;
@@ -195,7 +201,10 @@ impl Broker {
         let next = session
             .outbound
             .take_leaving(from, looks, |filter| wanted.contains(filter))?;
-        self.journal.of(session.number).done(next.position);
+        self.persistence
+            .journal
+            .of(session.number)
+            .done(next.position);
         Some(next)
     }
 

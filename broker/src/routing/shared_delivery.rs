@@ -18,11 +18,11 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Routed {
         let mut routed = Routed::NoReceiver;
-        for id in self.shared_subscriptions.matching(&message.topic) {
+        for id in self.subscriptions.shared.matching(&message.topic) {
             // A group of which nobody can have it has it all the same.
             let mut of_group = Routed::Delivered;
             if let Some((session, subscription)) = self.choose(id, message.qos) {
-                let filter = self.shared_subscriptions.groups[id.0].filter.clone();
+                let filter = self.subscriptions.shared.groups[id.0].filter.clone();
                 of_group = self.deliver_shared(now, session, filter, message, subscription, out);
             }
             routed = routed.max(of_group);
@@ -38,7 +38,7 @@ impl Broker {
         message: &Arc<Message>,
         out: &mut Vec<Output>,
     ) {
-        if let Some(&id) = self.shared_subscriptions.ids.get(filter)
+        if let Some(&id) = self.subscriptions.shared.ids.get(filter)
             && let Some((session, subscription)) = self.choose(id, message.qos)
         {
             let filter = filter.clone();
@@ -49,13 +49,13 @@ impl Broker {
     /// Whose turn it is: first among the members that can take the message at once, then among those that are connected,
     /// then among those for which it can wait.
     fn choose(&mut self, id: GroupId, qos: QoS) -> Option<(SessionId, Subscription)> {
-        let group = &self.shared_subscriptions.groups[id.0];
+        let group = &self.subscriptions.shared.groups[id.0];
         let sessions = &self.sessions;
         let mut second_best = None;
         let mut third_best = None;
         let mut best = None;
         for chosen @ (_, session, subscription) in group.in_turn() {
-            let session = &sessions[session.0];
+            let session = &sessions[session];
             match &session.connection {
                 Some(connection)
                     if !connection.is_congested
@@ -72,7 +72,7 @@ impl Broker {
             }
         }
         let (position, session, subscription) = best.or(second_best).or(third_best)?;
-        self.shared_subscriptions.groups[id.0].next = position + 1;
+        self.subscriptions.shared.groups[id.0].next = position + 1;
         Some((session, subscription))
     }
 

@@ -49,10 +49,10 @@ impl Broker {
                 id: subscription_id,
                 catch_up: 0,
             };
-            let is_new = self.sessions[id.0].filters.insert(filter.clone());
+            let is_new = self.sessions[id].filters.insert(filter.clone());
             let subscription = self.subscribe(&filter, id, subscription);
-            let session = self.sessions[id.0].number;
-            self.journal.record(|| Record::Subscribed {
+            let session = self.sessions[id].number;
+            self.persistence.journal.record(|| Record::Subscribed {
                 session,
                 filter: filter.as_str(),
                 subscription: subscription.into(),
@@ -66,7 +66,7 @@ impl Broker {
         self.answer_subscribe(id, suback, out)?;
         for (topic_filter, subscription) in made {
             out.push(Output::Event(BrokerEvent::Subscribed {
-                client_id: Arc::clone(&self.sessions[id.0].client_id),
+                client_id: Arc::clone(&self.sessions[id].client_id),
                 topic_filter,
                 qos: subscription.qos,
             }));
@@ -93,17 +93,17 @@ impl Broker {
         }
         let mut ended = Vec::new();
         for topic_filter in filters {
-            if self.sessions[id.0].filters.remove(&topic_filter) {
+            if self.sessions[id].filters.remove(&topic_filter) {
                 let catch_up = self.catch_up_of(&topic_filter, id);
-                self.remove_subscription(&topic_filter, id);
-                let session = self.sessions[id.0].number;
-                self.journal.record(|| Record::Unsubscribed {
+                self.subscriptions.remove(&topic_filter, id);
+                let session = self.sessions[id].number;
+                self.persistence.journal.record(|| Record::Unsubscribed {
                     session,
                     filter: topic_filter.as_str(),
                 });
                 self.end_catch_up(id, catch_up);
                 unsuback.reason_codes.push(UnsubAckReasonCode::Success);
-                let client_id = Arc::clone(&self.sessions[id.0].client_id);
+                let client_id = Arc::clone(&self.sessions[id].client_id);
                 ended.push(BrokerEvent::Unsubscribed {
                     client_id,
                     topic_filter,
@@ -127,17 +127,17 @@ impl Broker {
         mut subscription: Subscription,
     ) -> Subscription {
         subscription.catch_up = self.catch_up_of(filter, id);
-        self.insert_subscription(filter, id, subscription);
+        self.subscriptions.insert(filter, id, subscription);
         subscription
     }
 
     /// The number of a subscription's catch-up. A shared one has none: the routes would tell that of the session's subscription to the
     /// same filter for itself.
     fn catch_up_of(&self, filter: &TopicFilter, id: SessionId) -> u32 {
-        if filter.share().is_some() || self.sessions[id.0].catch_ups.is_empty() {
+        if filter.share().is_some() || self.sessions[id].catch_ups.is_empty() {
             return 0;
         }
-        let own = self.routes.get(filter, id);
+        let own = self.subscriptions.routes.get(filter, id);
         own.map_or(0, |subscription| subscription.catch_up)
     }
 
@@ -154,21 +154,7 @@ impl Broker {
             catch_up,
             ..subscription
         };
-        self.insert_subscription(filter, id, subscription);
-    }
-
-    /// Remembers how a session subscribed to a filter.
-    pub(crate) fn insert_subscription(
-        &mut self,
-        filter: &TopicFilter,
-        id: SessionId,
-        subscription: Subscription,
-    ) {
-        if filter.share().is_some() {
-            self.shared_subscriptions.insert(filter, id, subscription);
-        } else {
-            self.routes.insert(filter, id, subscription);
-        }
+        self.subscriptions.insert(filter, id, subscription);
     }
 
     /// Says in words, too, why filters were refused. [MQTT-3.9.2-1]
@@ -184,7 +170,7 @@ impl Broker {
             explained.properties.set_reason_string(text);
         }
         let [explained, plain] = [explained, suback].map(Packet::SubAck);
-        self.sessions[id.0].answer_explained(explained, plain, out)
+        self.sessions[id].answer_explained(explained, plain, out)
     }
 
     /// Says in words, too, why filters were refused. [MQTT-3.11.2-1]
@@ -200,22 +186,13 @@ impl Broker {
             explained.properties.set_reason_string(text);
         }
         let [explained, plain] = [explained, unsuback].map(Packet::UnsubAck);
-        self.sessions[id.0].answer_explained(explained, plain, out)
-    }
-
-    /// Forgets how a session subscribed to a filter.
-    pub(crate) fn remove_subscription(&mut self, filter: &TopicFilter, id: SessionId) {
-        if filter.share().is_some() {
-            self.shared_subscriptions.remove(filter, id);
-        } else {
-            self.routes.remove(filter, id);
-        }
+        self.sessions[id].answer_explained(explained, plain, out)
     }
 
     /// Whether a packet identifier is that of a message which the client has not released. A client of MQTT 3.1.1 cannot
     /// be told. [MQTT-2.2.1-3]
     fn is_in_use(&self, id: SessionId, packet_id: u16) -> bool {
-        let session = &self.sessions[id.0];
+        let session = &self.sessions[id];
         session.inbound.contains(&packet_id) && session.speaks_v5()
     }
 
@@ -224,7 +201,7 @@ impl Broker {
         if self.config.filter_code(filter) != ReasonCode::Success {
             return Some(SubAckReasonCode::TopicFilterInvalid);
         }
-        let session = &self.sessions[id.0];
+        let session = &self.sessions[id];
         match self.access.may_subscribe(&session.client(), filter) {
             ReasonCode::Success => {}
             code => {
@@ -233,7 +210,7 @@ impl Broker {
                 return Some(code.unwrap_or(SubAckReasonCode::NotAuthorized));
             }
         }
-        if self.storage_full {
+        if self.persistence.is_full() {
             return Some(SubAckReasonCode::QuotaExceeded);
         }
         let config = &self.config;
@@ -241,7 +218,8 @@ impl Broker {
             || !session
                 .filters
                 .has_pattern_within(filter, config.session_patterns_max)
-            || self.routes.len() + self.shared_subscriptions.len() >= config.subscriptions_max;
+            || self.subscriptions.routes.len() + self.subscriptions.shared.len()
+                >= config.subscriptions_max;
         if is_full && !session.filters.contains(filter) {
             return Some(SubAckReasonCode::QuotaExceeded);
         }

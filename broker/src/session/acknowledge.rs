@@ -20,18 +20,18 @@ impl Broker {
         let Some(&ConnectionState::Client(id)) = self.connections.get(&conn) else {
             return;
         };
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         if let Some(connection) = &mut session.connection {
             connection.is_congested = is_congested;
         }
-        let log = &mut self.journal.of(session.number);
+        let log = &mut self.persistence.journal.of(session.number);
         session.pump(now, &mut self.stats, log, out);
         self.queue_catch_up(id);
     }
 
     /// Sends a client that came back what it has not acknowledged, in order, and then what waits. [MQTT-4.4.0-1]
     pub(crate) fn redeliver(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         let release = session.outbound.resume();
         if let Some(connection) = &session.connection {
             // Smaller than the CONNACK which the client just took.
@@ -42,7 +42,7 @@ impl Broker {
                 )
             }));
         }
-        let log = &mut self.journal.of(session.number);
+        let log = &mut self.persistence.journal.of(session.number);
         session.pump(now, &mut self.stats, log, out);
         self.queue_catch_up(id);
     }
@@ -55,8 +55,8 @@ impl Broker {
         puback: &PubAckPacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let session = &mut self.sessions[id.0];
-        let log = &mut self.journal.of(session.number);
+        let session = &mut self.sessions[id];
+        let log = &mut self.persistence.journal.of(session.number);
         session.outbound.puback(puback.packet_id, log)?;
         session.pump(now, &mut self.stats, log, out);
         self.queue_catch_up(id);
@@ -71,8 +71,8 @@ impl Broker {
         pubrec: &PubRecPacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let session = &mut self.sessions[id.0];
-        let log = &mut self.journal.of(session.number);
+        let session = &mut self.sessions[id];
+        let log = &mut self.persistence.journal.of(session.number);
         let packet_id = pubrec.packet_id;
         let outcome = session
             .outbound
@@ -99,8 +99,8 @@ impl Broker {
         pubcomp: &PubCompPacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let session = &mut self.sessions[id.0];
-        let log = &mut self.journal.of(session.number);
+        let session = &mut self.sessions[id];
+        let log = &mut self.persistence.journal.of(session.number);
         session.outbound.pubcomp(pubcomp.packet_id, log)?;
         session.pump(now, &mut self.stats, log, out);
         self.queue_catch_up(id);

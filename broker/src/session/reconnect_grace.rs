@@ -104,19 +104,19 @@ impl Broker {
             return self.on_gone(now, conn, out);
         };
         self.detach_connection(id);
-        let origin = self.sessions[id.0].origin;
+        let origin = self.sessions[id].origin;
         self.reconnect_grace.insert(origin, id);
         let grace_ms = self.config.reconnect_grace_ms;
         self.reconnect_grace.wait_until(now.plus_ms(grace_ms));
         out.push(Output::Event(BrokerEvent::Interrupted {
             conn,
-            client_id: Arc::clone(&self.sessions[id.0].client_id),
+            client_id: Arc::clone(&self.sessions[id].client_id),
         }));
     }
 
     /// The client came back, or its session is over.
     pub(crate) fn end_reconnect_grace(&mut self, id: SessionId) {
-        let origin = self.sessions[id.0].origin;
+        let origin = self.sessions[id].origin;
         self.reconnect_grace.sessions.remove(&(origin, id));
     }
 
@@ -124,7 +124,7 @@ impl Broker {
     fn give_up(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
         self.end_reconnect_grace(id);
         out.push(Output::Event(BrokerEvent::ReconnectGraceEnded {
-            client_id: Arc::clone(&self.sessions[id.0].client_id),
+            client_id: Arc::clone(&self.sessions[id].client_id),
         }));
         self.left(now, id, out);
     }

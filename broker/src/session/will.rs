@@ -54,7 +54,7 @@ impl Will {
 impl Broker {
     /// Publishes the will of a client that is gone, now or after its Will Delay Interval. [MQTT-3.1.2-8]
     pub(crate) fn execute_will(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         match session.will.take() {
             Some(will) if will.delay_interval_s > 0 => {
                 let due = now.plus_secs(will.delay_interval_s.into());
