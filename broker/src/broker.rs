@@ -1,4 +1,4 @@
-//! The engine: what goes in, what comes out, and who takes care of it.
+//! The engine: dispatches each input to the file of its verb.
 
 use std::collections::HashMap;
 
@@ -32,32 +32,32 @@ pub struct Broker {
     pub(crate) deadlines: Timers<Deadline>,
     pub(crate) catch_up_queue: CatchUpQueue,
     pub(crate) reassignments: Reassignments,
-    /// The moment of the last input.
+    /// Time of the last input.
     last_input: Time,
-    /// When to look whether a connection is silent.
+    /// Keep-alive checks and connect timeouts.
     pub(crate) idle_timers: Timers<ConnId>,
     pub(crate) ids_assigned: u64,
     pub(crate) exchanges_begun: u64,
     pub(crate) reconnect_grace: ReconnectGrace,
     pub(crate) persistence: Persistence,
     pub(crate) sys_topics: SysTopics,
-    /// The counters; what can be counted at any time is not kept here.
+    /// The counters. Numbers that can be counted at any time are not kept here.
     pub(crate) stats: Stats,
     /// The outputs of one input, before the commit gate. Empty between inputs; kept for its memory.
     unsent: Vec<Output>,
 }
 
-/// Milliseconds until the next timeout while there is more to send or to move than one input may, so that others come between.
+/// Milliseconds until the next timeout while more is to be sent than one input may send. Other inputs come in between.
 const PAUSE_MS: u64 = 1;
 
 impl Broker {
-    /// A broker without clients, sessions and messages, on which everybody may do everything.
+    /// A broker without clients, sessions and messages, which allows everything.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self::with_access(config, Box::new(AllowAll))
     }
 
-    /// A broker without clients, sessions and messages, on which `access` says who may do what.
+    /// A broker without clients, sessions and messages, with `access` as its access control.
     #[must_use]
     pub fn with_access(config: Config, access: Box<dyn Access>) -> Self {
         let state = SeededState::new(&config.seed);
@@ -83,17 +83,17 @@ impl Broker {
         }
     }
 
-    /// Appends to `out` what is to be done about `input`, after what became due before it: whether a session has expired
-    /// depends on `now`, not on how punctual [`Input::Timeout`] is.
+    /// Handles `input` and appends the outputs to `out`. Expiries and wills that became due before `now` come first,
+    /// so they do not depend on a punctual [`Input::Timeout`].
     ///
-    /// Silent connections, and clients that are [awaited](Broker::in_reconnect_grace), are given up at [`Input::Timeout`] only, so
-    /// that a caller that stood still can first hand over what came meanwhile.
+    /// Keep-alive timeouts and [reconnect grace](Broker::in_reconnect_grace) end at [`Input::Timeout`] only. A caller
+    /// that was suspended can therefore first report the packets that arrived meanwhile.
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         if !self.config.durable {
             return self.carry_out(now, input, out);
         }
         match input {
-            // It changes nothing, so nothing that is due happens for it.
+            // It changes no state, so nothing that is due happens now.
             Input::Committed(batch) => {
                 self.catch_up_queue.stored();
                 return self.persistence.committed(batch, out);
@@ -126,7 +126,7 @@ impl Broker {
             Input::OriginGone(origin) => self.on_origin_gone(now, origin, out),
             Input::StorageFull(is_full) => self.persistence.set_full(is_full),
             Input::Congested(conn, is_congested) => self.on_congested(now, conn, is_congested, out),
-            // Without a log nothing waits for it.
+            // A broker without a log holds nothing back.
             Input::Committed(_) => {}
             Input::Timeout => {
                 self.end_due_graces(now, out);
@@ -139,7 +139,7 @@ impl Broker {
         self.catch_up(now, out);
     }
 
-    /// When [`Input::Timeout`] is due, if nothing comes before. It may come early, late or too often.
+    /// When [`Input::Timeout`] is due, if no input comes before. It may come early, late or too often.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
         let has_more = self.catch_up_queue.has_more() || self.reassignments.has_more();
@@ -154,14 +154,14 @@ impl Broker {
         timeouts.into_iter().flatten().min()
     }
 
-    /// Whether something is held back until a batch is [stored](Input::Committed). A batch for which nothing is may be stored
-    /// later, with the next.
+    /// Whether the broker holds packets back until a batch is [durable](Input::Committed). Otherwise the caller may
+    /// store the batch later, with the next one.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.persistence.commit_gate.is_waiting()
     }
 
-    /// How much there is now.
+    /// The counters, as they are now.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {

@@ -1,4 +1,4 @@
-//! Network connections: what is known of them, and forgotten with them.
+//! Network connections: the state that ends with them.
 
 pub(crate) mod authentication;
 pub(crate) mod close_reason;
@@ -20,15 +20,15 @@ use crate::{CloseReason, ConnId, Origin, Packet, SessionId, Time, TopicName, cod
 /// A network connection.
 #[derive(Debug)]
 pub(crate) enum ConnectionState {
-    /// Its CONNECT has not come yet, or is not answered yet.
+    /// Its CONNECT has not arrived, or is not answered.
     Opened {
-        /// How long that is waited for.
+        /// The connect timeout.
         until: Time,
-        /// The client that has to authenticate first.
+        /// The client that has to authenticate first, if it does so in steps.
         pending: Option<Box<Pending>>,
-        /// Who stands behind it, if that is known.
+        /// Its origin, if known.
         origin: Option<Origin>,
-        /// Whether it goes on where another one was interrupted.
+        /// Whether it resumes an interrupted connection.
         resumes: bool,
     },
     /// Its client was accepted.
@@ -42,22 +42,22 @@ pub(crate) struct Connection {
     pub(crate) client: ClientLimits,
     pub(crate) server: ServerLimits,
     pub(crate) keep_alive_s: u16,
-    /// Whether the way to the client is full.
+    /// Whether the client reads more slowly than messages arrive for it.
     pub(crate) is_congested: bool,
-    /// When the last packet came.
+    /// When the last packet arrived.
     pub(crate) last_packet_at: Time,
-    /// When to look whether the client is silent, if it promised not to be. It is not moved by every packet: when it
-    /// falls due and a packet has come meanwhile, it is set again.
+    /// When Keep Alive is checked, if the client has one. A packet does not move it. The check sets it again if a
+    /// packet has arrived.
     pub(crate) keep_alive_check: Option<Time>,
-    /// QoS 2 messages that came on this connection and are not released yet.
+    /// Packet identifiers of QoS 2 messages that arrived on this connection and are not released.
     pub(crate) unreleased: Set<u16>,
-    /// How the client authenticates, if it does so in steps.
+    /// The authentication method, if the client authenticates in steps.
     pub(crate) authentication: Option<Authentication>,
-    /// What the client's topic aliases stand for.
+    /// The topics of the client's topic aliases.
     inbound_aliases: Map<u16, TopicName>,
-    /// The topic aliases that the client was told.
+    /// The topic aliases towards the client.
     outbound_aliases: OutboundTopicAliases,
-    /// How many messages the client may publish at `rate_counted`.
+    /// How many messages the client might publish at `rate_counted`.
     rate_left: u32,
     rate_counted: Time,
 }
@@ -88,7 +88,7 @@ impl Connection {
         }
     }
 
-    /// When the client is given up if nothing comes: after one and a half times its Keep Alive. [MQTT-3.1.2-22]
+    /// When Keep Alive times out without another packet: one and a half times its interval. [MQTT-3.1.2-22]
     pub(crate) fn idle_at(&self) -> Option<Time> {
         match self.keep_alive_s {
             0 => None,
@@ -96,7 +96,7 @@ impl Connection {
         }
     }
 
-    /// The topic of a PUBLISH, in its own words or through its topic alias. [MQTT-3.3.2-12]
+    /// The topic of a PUBLISH, as text or through its topic alias. [MQTT-3.3.2-12]
     pub(crate) fn topic(&mut self, publish: &PublishPacket) -> Result<TopicName, CloseReason> {
         let alias = publish.topic_alias();
         let maximum = self.server.topic_alias_maximum;
@@ -129,7 +129,7 @@ impl Connection {
         {
             let known = self.outbound_aliases.get(&topic);
             if let Some(alias) = known.or_else(|| self.outbound_aliases.next()) {
-                // A client without a limit on the size gets this one in any case: there is nothing to go back to.
+                // A client without a size limit gets this packet in any case, so the original is not kept.
                 if self.client.maximum_packet_size.is_none() {
                     let mut packet = publish.with_topic_alias(alias);
                     if known.is_some() {
@@ -149,11 +149,11 @@ impl Connection {
                 }
             }
         }
-        // A topic that is new to the client, or of one or two bytes, takes less without one.
+        // A new topic, or one of one or two bytes, is shorter without an alias.
         Some(Packet::Publish(publish)).filter(|packet| self.client.fits(packet))
     }
 
-    /// Counts a message that the client publishes: as many at once as in a second, and no more in the long run.
+    /// Counts a published message against the rate limit. A burst may have as many messages as a second.
     pub(crate) fn check_rate(&mut self, now: Time, maximum: u32) -> Result<(), CloseReason> {
         if maximum == 0 {
             return Ok(());
@@ -165,7 +165,7 @@ impl Connection {
         if earned > 0 {
             let left = earned.saturating_add(self.rate_left.into());
             self.rate_left = u32::try_from(left).unwrap_or(maximum).min(maximum);
-            // What is left of the time counts for the next one, unless there are as many as there can be.
+            // The remaining time counts for the next message, unless the allowance is full.
             self.rate_counted = match self.rate_left == maximum {
                 true => now,
                 false => self
@@ -182,7 +182,7 @@ impl Connection {
         }
     }
 
-    /// Whether one more QoS 1 or QoS 2 message is as many at once as the client may send. [MQTT-3.3.4-7]
+    /// Checks that the client may send one more QoS 1 or QoS 2 message. [MQTT-3.3.4-7]
     pub(crate) fn check_receive_maximum(&self) -> Result<(), CloseReason> {
         let maximum = self.server.receive_maximum;
         if self.unreleased.len() >= usize::from(maximum) {

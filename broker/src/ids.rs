@@ -2,19 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A network connection, by the number that the caller gave it.
+/// The number of a network connection, which the caller assigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
-/// Who stands behind connections, and so loses all of them at once: a label that the caller gives.
+/// Groups connections that fail together, for example all of one tab. The caller assigns the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin(pub u64);
 
-/// A piece of what has to be stored. They are stored in the order of their numbers, each one higher than the one
-/// before.
+/// The number of a batch of records. Batches are stored in the order of their numbers, which increase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchId(pub u64);
 
-/// A session while it exists; freed ones are given away again.
+/// The slot of a session. After a session's end, a later one may get the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SessionId(pub(crate) usize);

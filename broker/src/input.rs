@@ -1,45 +1,45 @@
-//! Everything that a caller tells the broker.
+//! Inputs: everything that a caller reports to the broker.
 
 use crate::codec::DecodeError;
 use crate::{BatchId, ConnId, Origin, Packet};
 
-/// What the broker is told.
+/// One input of a [`Broker`](crate::Broker).
 #[derive(Debug)]
 pub enum Input {
-    /// A connection was opened, under a number that no open connection has. What is said of a connection that was not
-    /// opened, or is closed again, is ignored.
+    /// A connection was opened, under a number that no open connection has. Inputs for a connection that is not open
+    /// are ignored.
     Opened(ConnId),
-    /// A connection was opened, and it is known who stands behind it.
+    /// A connection of a known origin was opened.
     OpenedBy(ConnId, Origin),
-    /// A connection was opened that goes on where one of the same origin was [interrupted](Self::Interrupted), or ended
-    /// with the broker before: its client knows nothing of that. The CONNECT is the one that the client sent when it
-    /// began, and its Clean Start was obeyed then.
+    /// A connection was opened that resumes an [interrupted](Self::Interrupted) one of the same origin, or one of an
+    /// earlier broker. The client has not noticed the interruption. Its CONNECT is the one that it sent first, so its
+    /// Clean Start was obeyed then.
     Resume(ConnId, Origin),
-    /// A packet came, one that [`codec::decode`](crate::codec::decode) accepts.
+    /// A packet arrived that [`codec::decode`](crate::codec::decode) accepts.
     Packet(ConnId, Packet),
-    /// What came is no packet that MQTT allows.
+    /// Bytes arrived that [`codec::decode`](crate::codec::decode) refuses.
     Malformed(ConnId, DecodeError),
-    /// The connection ended, and the broker did not end it.
+    /// The connection ended, and the broker did not close it.
     Gone(ConnId),
-    /// The connection ended, but whoever stands behind it is there and comes back: as after a change of broker, the client
-    /// is [awaited](Broker::in_reconnect_grace).
+    /// The connection ended, but its origin is still there. The session enters [reconnect
+    /// grace](crate::Broker::in_reconnect_grace), as after a change of broker.
     Interrupted(ConnId),
-    /// It is time, see [`Broker::next_timeout`].
+    /// The time of [`Broker::next_timeout`](crate::Broker::next_timeout) has come.
     Timeout,
-    /// For so many milliseconds, which have just ended, nobody can be blamed for silence: the caller stood still, the
-    /// machine slept, or the clock was set.
+    /// The caller was suspended for this long (ms), the machine slept, or the clock was set. Keep-alive timeouts
+    /// exclude it.
     Suspended(u64),
-    /// Everything up to this batch, and the batch, is stored.
+    /// All batches up to and including this one are durable.
     Committed(BatchId),
-    /// Nobody of this origin comes back: its sessions that are [awaited](Broker::in_reconnect_grace) have lost their connections.
+    /// All connections of this origin are lost. Its sessions leave [reconnect
+    /// grace](crate::Broker::in_reconnect_grace).
     OriginGone(Origin),
-    /// Whether there is no room to store anything more. As long as there is none, what would have to be stored is
-    /// refused with 0x97.
+    /// Whether the storage is full. While it is, the broker refuses with 0x97 everything that it would have to store.
     StorageFull(bool),
-    /// Whether the way to the client of this connection is full, because it takes what it is sent slower than that comes.
-    /// As long as it is, messages of QoS 0 are dropped for it, those of QoS 1 and 2 wait in its session, and answers go on.
+    /// Whether the client reads more slowly than messages arrive for it. While it does, the broker drops its QoS 0
+    /// messages and queues those of QoS 1 and 2. Answers are still sent.
     Congested(ConnId, bool),
-    /// The server ends: every connection is closed, with 0x8B for those that can be told. Sessions and wills go on as
-    /// after any connection that the broker closes, for a server that keeps the broker or its state.
+    /// The server shuts down. The broker closes every connection, with DISCONNECT 0x8B where the protocol has it.
+    /// Sessions and wills continue as after any connection that the broker closes.
     Shutdown,
 }

@@ -1,19 +1,19 @@
-//! Everything that the broker asks its caller to do.
+//! Outputs: everything that the broker asks of its caller.
 
 use crate::{BatchId, BrokerEvent, ConnId, Packet, ReasonCode};
 
-/// What the broker wants done, in this order.
+/// One output of a [`Broker`](crate::Broker). The caller carries outputs out in order.
 #[derive(Debug)]
 pub enum Output {
-    /// Send a packet. None may be left out: a topic alias in one may be meant for those that follow.
+    /// Send a packet. The caller must not drop any, because a later packet may use its topic alias.
     Send(ConnId, Packet),
-    /// Close the connection once everything before is sent. The broker has forgotten it: its number is free, no
-    /// [`Input::Gone`] is expected.
+    /// Close the connection after the packets before this output. The broker has forgotten it: its number is free, and
+    /// the caller reports no [`Input::Gone`](crate::Input::Gone).
     Close(ConnId, ReasonCode),
-    /// Store this, after what was to be stored before, and tell [`Input::Committed`]. Only a broker that is
-    /// [durable](Config::durable) wants that. Of no bytes: nothing is to be stored, but whether this broker still may
-    /// store something is to be found out.
+    /// Store these bytes after those of earlier batches, and report [`Input::Committed`](crate::Input::Committed).
+    /// Only a [durable](crate::Config::durable) broker asks for it. Empty: only checks that this broker may still
+    /// write.
     Persist(BatchId, Vec<u8>),
-    /// Nothing to be done: something happened.
+    /// An event, for logs.
     Event(BrokerEvent),
 }

@@ -1,4 +1,4 @@
-//! Sessions: what is kept for a client while it is connected, and for some time after.
+//! Sessions: the state of a client, which may outlive its connection.
 
 pub(crate) mod acknowledge;
 pub(crate) mod filters;
@@ -25,42 +25,44 @@ use crate::{BatchId, Broker, BrokerEvent, CloseReason, Origin, Output, Packet, S
 /// The state of one client. [MQTT-4.1.0-1]
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// Its name in the log, which no other session ever has.
+    /// Its number in the log, which is never reused.
     pub(crate) number: u64,
     pub(crate) client_id: Arc<str>,
-    /// The batch that says that it began: should this broker end before it is stored, the next one does not have it.
+    /// The batch with its beginning. If this broker ends before that is stored, the next one does not have the
+    /// session.
     pub(crate) begun: BatchId,
-    /// Who stands behind its connection, or the last one, if that is known.
+    /// The origin of its connection, or of the last one, if known.
     pub(crate) origin: Option<Origin>,
-    /// Who the client is, as far as it said or proved.
+    /// The user name that the client stated or proved.
     pub(crate) username: Option<String>,
     pub(crate) expiry_interval_s: u32,
-    /// The connection, while there is one.
+    /// The connection, if there is one.
     pub(crate) connection: Option<Connection>,
-    /// What it subscribed to; how, say the routes.
+    /// The topic filters of its subscriptions. [`Subscriptions`](crate::routing::subscriptions::Subscriptions) has the
+    /// options.
     pub(crate) filters: Filters,
-    /// QoS 2 messages that came from the client and are not released yet.
+    /// Packet identifiers of QoS 2 messages from the client that it has not released.
     pub(crate) inbound: Set<u16>,
-    /// The batch that says which of them was released last: should this broker end before it is stored, the next one still
-    /// has it among those that are not.
+    /// The batch with the last release. If this broker ends before that is stored, the next one still has the
+    /// identifier.
     pub(crate) last_release: BatchId,
     pub(crate) outbound: Outbound,
     pub(crate) catch_ups: CatchUps,
     pub(crate) will: Option<Will>,
-    /// When the will is published, if that is waited for.
+    /// When the will is due, if its Will Delay Interval runs.
     pub(crate) will_due: Option<Time>,
-    /// When the session ends, if that is waited for.
+    /// When the session expires, if its client is disconnected.
     pub(crate) expires: Option<Time>,
 }
 
-/// What happens to a session whose client is away. Of two at the same moment, the will comes first.
+/// A deadline of a session whose client is disconnected. At the same time, the will comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Deadline {
     Will(SessionId),
     SessionExpiry(SessionId),
 }
 
-/// The interval that means: never. [MQTT-3.1.2-23]
+/// The Session Expiry Interval that never expires. [MQTT-3.1.2-23]
 const NEVER_EXPIRES: u32 = u32::MAX;
 
 impl Session {
@@ -84,7 +86,7 @@ impl Session {
         }
     }
 
-    /// The client, for those who decide what it may do.
+    /// The client, as access control sees it.
     pub(crate) fn client(&self) -> Client<'_> {
         Client {
             client_id: &self.client_id,
@@ -98,7 +100,7 @@ impl Session {
         connection.is_none_or(|connection| connection.client.version() == ProtocolVersion::V5)
     }
 
-    /// Sends what answers a request. An answer that the client does not accept ends the connection, because the client
+    /// Sends the answer to a request. An answer larger than the client accepts ends the connection, because the client
     /// would wait for it for ever. [MQTT-3.1.2-24]
     pub(crate) fn answer(&self, packet: Packet, out: &mut Vec<Output>) -> Result<(), CloseReason> {
         let Some(connection) = &self.connection else {
@@ -144,8 +146,8 @@ impl Broker {
         self.sessions.insert(Session::new(number, client_id, state))
     }
 
-    /// Ends a session: it is forgotten with its subscriptions and messages. A will that waits is due now, at the latest.
-    /// [MQTT-3.1.2-8] [MQTT-4.1.0-2]
+    /// Ends a session with its subscriptions and messages. A delayed will is published now. [MQTT-3.1.2-8]
+    /// [MQTT-4.1.0-2]
     pub(crate) fn end_session(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
         let mut session = self.remove_session(id);
         let left = session.outbound.take_shared();
@@ -157,7 +159,7 @@ impl Broker {
         }
     }
 
-    /// Takes a session out of everything that knows it.
+    /// Removes a session from all tables.
     pub(crate) fn remove_session(&mut self, id: SessionId) -> Session {
         self.clear_deadlines(id);
         self.end_reconnect_grace(id);
@@ -168,7 +170,7 @@ impl Broker {
         session
     }
 
-    /// Keeps or ends the session of a client that is connected no more, and executes its will.
+    /// Keeps or ends the session of a client that has disconnected, and executes its will.
     pub(crate) fn left(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
         let session = &mut self.sessions[id];
         let expiry_interval_s = session.expiry_interval_s;
@@ -187,7 +189,7 @@ impl Broker {
         self.persistence.journal.record(|| session.away());
     }
 
-    /// Ends the sessions and publishes the wills that are due, whichever packet or timer comes first after that moment.
+    /// Ends the sessions and publishes the wills that are due.
     pub(crate) fn run_deadlines(&mut self, now: Time, out: &mut Vec<Output>) {
         while let Some(deadline) = self.deadlines.pop_due(now) {
             match deadline {
@@ -211,7 +213,7 @@ impl Broker {
         }
     }
 
-    /// Neither the will of a session nor its end is waited for any more.
+    /// Cancels the deadlines of a session.
     pub(crate) fn clear_deadlines(&mut self, id: SessionId) {
         let session = &mut self.sessions[id];
         if let Some(at) = session.will_due.take() {

@@ -1,4 +1,4 @@
-//! AUTH: authentication in more steps than one. [MQTT-4.12.0-2] [MQTT-4.12.0-3]
+//! AUTH: authentication in several steps. [MQTT-4.12.0-2] [MQTT-4.12.0-3]
 
 use bytes::Bytes;
 
@@ -10,23 +10,23 @@ use crate::packet::connect::ConnectPacket;
 use crate::persistence::record::Record;
 use crate::{Broker, CloseReason, ConnId, Output, Packet, Properties, ReasonCode, SessionId, Time};
 
-/// How a client authenticates.
+/// The authentication of a connection.
 #[derive(Debug)]
 pub(crate) struct Authentication {
-    /// The same on the whole connection. [MQTT-4.12.0-5]
+    /// The Authentication Method, which stays the same on a connection. [MQTT-4.12.0-5]
     method: String,
-    /// The exchange that goes on.
+    /// The current exchange.
     exchange: Option<Box<dyn Exchange>>,
 }
 
-/// A client that has to authenticate before its CONNECT is answered.
+/// A client that authenticates before its CONNECT is answered.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) connect: ConnectPacket,
     authentication: Authentication,
 }
 
-/// Who a client turned out to be.
+/// The identity of an accepted client.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) username: Option<String>,
@@ -90,8 +90,7 @@ impl Broker {
         self.authenticate(now, conn, pending, &data, out)
     }
 
-    /// Goes on with a client that has to authenticate before its CONNECT is answered; until then it sends AUTH and
-    /// nothing else.
+    /// Continues the exchange of a client before CONNACK. Until then only AUTH is allowed.
     pub(crate) fn on_packet_before_connack(
         &mut self,
         now: Time,
@@ -164,8 +163,7 @@ impl Broker {
         }
     }
 
-    /// Authenticates a client that is connected once more; meanwhile everything else goes on. [MQTT-4.12.1-1]
-    /// [MQTT-4.12.1-2]
+    /// Re-authenticates a connected client. Other packets continue meanwhile. [MQTT-4.12.1-1] [MQTT-4.12.1-2]
     pub(crate) fn on_auth(
         &mut self,
         id: SessionId,

@@ -7,7 +7,7 @@ use crate::packet::connack::ConnAckPacket;
 use crate::packet::connect::ConnectPacket;
 use crate::{CloseReason, Config, Packet, Properties, QoS, ReasonCode};
 
-/// What a client is told in CONNACK.
+/// The limits that CONNACK grants.
 pub(super) struct Granted {
     pub(super) expiry_interval_s: u32,
     pub(super) keep_alive_s: u16,
@@ -33,7 +33,7 @@ impl Granted {
         let expiry_interval_s = requested_s.min(config.session_expiry_interval_max_s);
         let mut connack = ConnAckPacket::new(false, ReasonCode::Success);
         connack.protocol_version = client.level;
-        // A limit that the client cannot be told is not held against it; the packet size is, where packets are decoded.
+        // A limit that the client cannot be told does not apply to it, except the packet size in the decoder.
         let unlimited = ServerLimits {
             receive_maximum: u16::MAX,
             topic_alias_maximum: 0,
@@ -68,7 +68,7 @@ impl Granted {
             };
         }
         client.check(&Packet::ConnAck(granted.connack.clone()))?;
-        // It may be left out even where it was asked for. [MQTT-3.1.2-28]
+        // Response Information is optional even on request. [MQTT-3.1.2-28]
         let asked = connect.properties.get_request_response_information();
         if let (Some(true), Some(text)) = (asked, &config.response_information) {
             let mut informed = granted.connack.clone();
@@ -83,7 +83,7 @@ impl Granted {
     }
 }
 
-/// Adds every limit that differs from what a client assumes anyway, and returns its Keep Alive. [MQTT-3.1.2-21]
+/// Adds every limit that differs from MQTT's default, and returns the Keep Alive. [MQTT-3.1.2-21]
 fn add_limits(properties: &mut Properties, config: &Config, keep_alive_s: u16) -> u16 {
     if config.receive_maximum < u16::MAX {
         properties.set_receive_maximum(config.receive_maximum);
@@ -108,7 +108,7 @@ fn add_limits(properties: &mut Properties, config: &Config, keep_alive_s: u16) -
 /// The CONNACK that refuses a client, if its version has one for `reason`. [MQTT-3.2.2-6]
 pub(super) fn refusal(level: u8, reason: &CloseReason) -> Option<ConnAckPacket> {
     let code = match reason.reason_code() {
-        // Only a DISCONNECT can say it, section 2.4.
+        // Only DISCONNECT has this code (section 2.4).
         ReasonCode::ServerShuttingDown => ReasonCode::ServerUnavailable,
         code if code.is_error() && codec::has_reason_code(PacketType::ConnAck, code) => code,
         _ => ReasonCode::NotAuthorized,
@@ -118,13 +118,12 @@ pub(super) fn refusal(level: u8, reason: &CloseReason) -> Option<ConnAckPacket> 
         ProtocolVersion::V31 | ProtocolVersion::V311 => return_code(code)?,
     };
     let mut connack = ConnAckPacket::new(false, reason_code);
-    // An unknown level is answered in the nearest that is known.
+    // An unknown version is answered in the nearest known one.
     connack.protocol_version = level.clamp(V31_LEVEL, V5_LEVEL);
     Some(connack)
 }
 
-/// The reason code that stands for `code` among the return codes of MQTT 3.1.1. What is malformed has none: the
-/// connection is closed without a word.
+/// The return code of MQTT 3.1.1 for `code`. Malformed packets have none, so the connection closes without CONNACK.
 fn return_code(code: ReasonCode) -> Option<ReasonCode> {
     match code {
         ReasonCode::UnsupportedProtocolVersion

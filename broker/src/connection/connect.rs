@@ -1,4 +1,4 @@
-//! CONNECT and DISCONNECT: how clients come and go.
+//! CONNECT: a client gets its session, or is refused.
 
 use std::sync::Arc;
 
@@ -17,33 +17,33 @@ use crate::{
     SessionId, Time,
 };
 
-/// The User Property of a CONNECT in which a client says that it goes on with its session and has no state of it: a page
-/// that was loaded anew, for example. MQTT would have it close the connection [MQTT-3.2.2-4]; but then what waits for it
-/// would be lost.
+/// The User Property of a CONNECT by which a client resumes its session although it has no state of it, for example
+/// after a page was reloaded. MQTT would have it close the connection [MQTT-3.2.2-4], and then lose its queued
+/// messages.
 pub const NO_SESSION_STATE: (&str, &str) = ("session-state", "none");
 
-/// With which session a client begins.
+/// The session that a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
-    /// The one it had, or none: its connection [goes on](crate::Input::Resume), and what CONNECT asks for was obeyed when it
-    /// began.
+    /// The existing one or none, because the connection [resumes](crate::Input::Resume). Its CONNECT was obeyed
+    /// before.
     Resume,
     /// A new one: Clean Start.
     Clean,
-    /// The one it had, whose state it has, too.
+    /// The existing one, of which the client has the state.
     WithState,
-    /// The one it had, with [`NO_SESSION_STATE`].
+    /// The existing one, with [`NO_SESSION_STATE`].
     WithoutState,
 }
 
-/// Whether the client does not say that it has [none](NO_SESSION_STATE).
+/// Whether the client has state of its session, which it has by default. See [`NO_SESSION_STATE`].
 fn has_session_state(connect: &ConnectPacket) -> bool {
     let (name, value) = NO_SESSION_STATE;
     connect.properties.get_user_property_value(name) != Some(value)
 }
 
 impl Broker {
-    /// Waits for the CONNECT of a new connection.
+    /// Registers a new connection, and waits for its CONNECT.
     pub(crate) fn on_opened(
         &mut self,
         now: Time,
@@ -65,7 +65,7 @@ impl Broker {
         self.idle_timers.insert(until, conn);
     }
 
-    /// Accepts a client, or closes its connection; a CONNECT that was understood is told why. [MQTT-3.1.0-1]
+    /// Accepts a client, or closes its connection. A decoded CONNECT is answered with the reason. [MQTT-3.1.0-1]
     /// [MQTT-3.1.4-2] [MQTT-3.2.2-7]
     pub(crate) fn on_first_packet(
         &mut self,
@@ -84,8 +84,8 @@ impl Broker {
         }
     }
 
-    /// Closes a connection whose first packet could not be decoded. It is told why if it is known to be a CONNECT, and of
-    /// a version that can be told. [MQTT-3.1.2-2] [MQTT-3.1.4-1]
+    /// Closes a connection whose first packet could not be decoded. It gets a CONNACK if the packet is known to be a
+    /// CONNECT of a known version. [MQTT-3.1.2-2] [MQTT-3.1.4-1]
     pub(crate) fn on_malformed_first_packet(
         &mut self,
         conn: ConnId,
@@ -103,8 +103,8 @@ impl Broker {
         self.refuse(conn, reason, out);
     }
 
-    /// Closes a connection after telling its client why it is not accepted, in words too if it wants them and they fit.
-    /// [MQTT-3.1.4-2] [MQTT-3.2.2-7] [MQTT-3.2.2-19]
+    /// Closes a connection with a CONNACK, and a Reason String if the client wants one and it fits. [MQTT-3.1.4-2]
+    /// [MQTT-3.2.2-7] [MQTT-3.2.2-19]
     pub(crate) fn refuse_connect(
         &mut self,
         conn: ConnId,
@@ -135,7 +135,7 @@ impl Broker {
         out.push(Output::Event(BrokerEvent::Refused { conn, reason }));
     }
 
-    /// Ends the wait for the CONNECT of a connection; returns who stands behind it.
+    /// Forgets a connection without a client, and returns its origin.
     pub(crate) fn forget_unaccepted(&mut self, conn: ConnId) -> Option<Origin> {
         let Some(ConnectionState::Opened { until, origin, .. }) = self.connections.remove(&conn)
         else {
@@ -145,7 +145,7 @@ impl Broker {
         origin
     }
 
-    /// Lets the client in by what its CONNECT brings, or begins to authenticate it in more steps.
+    /// Accepts the client by its CONNECT alone, or begins an authentication exchange.
     fn accept_connect(
         &mut self,
         now: Time,
@@ -168,8 +168,7 @@ impl Broker {
         self.connect(now, conn, &connect, identity, out)
     }
 
-    /// Gives the client its session, and the session its connection. What can refuse the client comes before anything
-    /// changes.
+    /// Gives the client its session, and the session its connection. All checks come before the first change.
     pub(crate) fn connect(
         &mut self,
         now: Time,
@@ -262,7 +261,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Whether the will may be published, so that a client hears it while it can. [MQTT-3.2.2-12]
+    /// Checks that the will may be published, while CONNACK can still refuse it. [MQTT-3.2.2-12]
     fn check_will(
         &mut self,
         client_id: &str,
@@ -288,7 +287,7 @@ impl Broker {
         accepted(self.may_publish(&client, &message.topic))
     }
 
-    /// Whether one more client is as many as there may be, or needs one more session than there may be.
+    /// Checks that there is room for one more client and its session.
     fn check_room(&self, client_id: &str) -> Result<(), CloseReason> {
         let session = self.sessions.id_of(client_id);
         let session = session.map(|id| &self.sessions[id]);
@@ -304,8 +303,8 @@ impl Broker {
         Ok(())
     }
 
-    /// Whether what the client needs to be stored can be: a session that is stored already needs no room, unless something
-    /// in it is to be forgotten; nor does one that is not, if it ends with its connection and leaves no will.
+    /// Checks that everything that the client needs can be stored. A stored session needs no room, unless part of it
+    /// must be forgotten. A new session needs none if it ends with its connection and has no will.
     fn check_storage(
         &self,
         client_id: &str,
@@ -321,7 +320,7 @@ impl Broker {
                     || session.inbound.is_empty()
                         && self.persistence.commit_gate.is_stored(session.last_release)
             }
-            // The next broker knows nothing of it, or of another session with this name.
+            // The next broker knows neither it nor another session of this client.
             _ => !needs_storage && !self.persistence.has_unstored_end(client_id),
         };
         if self.persistence.is_full() && !is_kept {
@@ -330,10 +329,11 @@ impl Broker {
         Ok(())
     }
 
-    /// The client's session, and whether it had one: it loses that to Clean Start, and with a connection that is taken
-    /// over if it was to last no longer. [MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.4-3]
+    /// Returns the client's session, and whether it existed. Clean Start ends the existing one, and so does a takeover
+    /// if the session expires with its connection. [MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.4-3]
     ///
-    /// A connection that goes on begins no session: if its CONNACK got lost, the next one would go on with that.
+    /// A resumed connection begins no session. If its CONNACK got lost, the next connection would resume the empty
+    /// session.
     fn claim_session(
         &mut self,
         now: Time,
@@ -347,7 +347,7 @@ impl Broker {
         }
         match self.sessions.id_of(&client_id) {
             Some(id) if start != Start::Clean => {
-                // The will of this CONNECT takes the place of the one that waited. [MQTT-3.1.3-9]
+                // The will of this CONNECT replaces the delayed one. [MQTT-3.1.3-9]
                 self.clear_deadlines(id);
                 self.end_reconnect_grace(id);
                 if start == Start::WithoutState {
@@ -364,9 +364,8 @@ impl Broker {
         }
     }
 
-    /// Forgets the packet identifiers of QoS 2 messages that the client will not release, because it does not know of
-    /// them. Otherwise it would use them anew, and its messages would be taken for the former ones, acknowledged, and
-    /// lost.
+    /// Forgets the packet identifiers of QoS 2 messages that a client without state will not release. Otherwise it
+    /// would reuse them, and the broker would acknowledge new messages as repetitions and lose them.
     fn forget_inbound(&mut self, id: SessionId) {
         let session = &mut self.sessions[id];
         let number = session.number;
@@ -378,7 +377,7 @@ impl Broker {
         }
     }
 
-    /// An identifier that no client has. [MQTT-3.1.3-6] [MQTT-3.2.2-16]
+    /// Assigns a client identifier that no client has. [MQTT-3.1.3-6] [MQTT-3.2.2-16]
     fn assign_id(&mut self) -> String {
         loop {
             self.ids_assigned += 1;
@@ -390,7 +389,7 @@ impl Broker {
     }
 }
 
-/// Whether a client may have this identifier, or none. MQTT 3.1 wants one of 1 to 23 characters. [MQTT-3.1.3-8]
+/// Checks the client identifier, which may be empty. MQTT 3.1 requires 1 to 23 characters. [MQTT-3.1.3-8]
 fn check_client_id(connect: &ConnectPacket, version: ProtocolVersion) -> Result<(), CloseReason> {
     let client_id = &connect.client_id;
     match version {

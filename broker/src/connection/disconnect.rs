@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Broker {
-    /// Ends the connection as the client wishes.
+    /// Handles DISCONNECT from a client.
     pub(crate) fn on_disconnect(
         &mut self,
         now: Time,
@@ -46,7 +46,7 @@ impl Broker {
         }
     }
 
-    /// Closes a client's connection, after telling it why. [MQTT-4.13.1-1]
+    /// Closes a client's connection, with a DISCONNECT that states the reason. [MQTT-4.13.1-1]
     pub(crate) fn close(
         &mut self,
         now: Time,
@@ -87,7 +87,7 @@ impl Broker {
         }
         for (conn, limits) in opened {
             match limits {
-                // It has sent its CONNECT, and waits for an answer.
+                // It has sent CONNECT and waits for the answer.
                 Some(limits) => self.refuse_connect(conn, limits, CloseReason::ShuttingDown, out),
                 None => self.refuse(conn, CloseReason::ShuttingDown, out),
             }
@@ -97,7 +97,7 @@ impl Broker {
         }
     }
 
-    /// Forgets the connection of a client, which has ended.
+    /// Handles the end of a client's connection.
     pub(crate) fn disconnected(
         &mut self,
         now: Time,
@@ -109,7 +109,7 @@ impl Broker {
             return;
         };
         let session = &mut self.sessions[id];
-        // Only a normal disconnection takes the will back. [MQTT-3.1.2-10] [MQTT-3.14.4-3]
+        // Only a normal disconnection removes the will. [MQTT-3.1.2-10] [MQTT-3.14.4-3]
         if cause == DisconnectCause::Client(ReasonCode::Success) {
             session.will = None;
         }
@@ -121,7 +121,7 @@ impl Broker {
         self.left(now, id, out);
     }
 
-    /// Takes a session's connection away.
+    /// Takes the connection out of its session.
     pub(crate) fn detach_connection(&mut self, id: SessionId) -> Option<Connection> {
         let connection = self.sessions[id].connection.take()?;
         self.stats.connections -= 1;

@@ -4,7 +4,7 @@ use crate::connection::ConnectionState;
 use crate::{Broker, CloseReason, Output, SessionId, Time};
 
 impl Broker {
-    /// Gives up the clients from which nothing has come for too long. [MQTT-3.1.2-22]
+    /// Closes the connections from which no packet has arrived in time. [MQTT-3.1.2-22]
     pub(crate) fn close_idle_connections(&mut self, now: Time, out: &mut Vec<Output>) {
         while let Some(conn) = self.idle_timers.pop_due(now) {
             match self.connections.get(&conn) {
@@ -18,11 +18,11 @@ impl Broker {
         }
     }
 
-    /// Everybody gets the time anew in which nothing could be heard of them.
+    /// Extends all timeouts by the time in which the caller could receive nothing (ms).
     pub(crate) fn on_suspended(&mut self, ms: u64) {
         for (conn, connection) in &mut self.connections {
             match connection {
-                // When that was to be checked it is only seen that there is time left.
+                // The scheduled check stays. It then finds that there is time left.
                 ConnectionState::Client(id) => {
                     if let Some(connection) = &mut self.sessions[*id].connection {
                         connection.last_packet_at = connection.last_packet_at.plus_ms(ms);
@@ -53,7 +53,7 @@ impl Broker {
         }
     }
 
-    /// Looks after a client again when it may have been silent for too long.
+    /// Schedules the next keep-alive check of a client.
     pub(crate) fn schedule_keep_alive_check(&mut self, id: SessionId) {
         let Some(connection) = &mut self.sessions[id].connection else {
             return;

@@ -6,7 +6,7 @@ use crate::packet::connect::ConnectPacket;
 use crate::packet::disconnect::DisconnectPacket;
 use crate::{CloseReason, Config, Packet, QoS, ReasonCode, codec};
 
-/// What the client accepts, as it says in CONNECT, or less where the broker wants less.
+/// The limits that CONNECT states, or lower ones of the configuration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientLimits {
     /// The protocol version, as CONNECT states it.
@@ -18,7 +18,7 @@ pub(crate) struct ClientLimits {
     pub(crate) problem_information: bool,
 }
 
-/// What is accepted from the client, as CONNACK told it.
+/// The limits for the client, as CONNACK states them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerLimits {
     pub(crate) receive_maximum: u16,
@@ -46,19 +46,19 @@ impl ClientLimits {
         ProtocolVersion::of_level(self.level)
     }
 
-    /// Whether the client accepts a packet of this size. [MQTT-3.1.2-24]
+    /// Whether a packet is no larger than the client accepts. [MQTT-3.1.2-24]
     pub(crate) fn fits(&self, packet: &Packet) -> bool {
         self.maximum_packet_size.is_none_or(|maximum| {
             codec::encoded_len(packet, self.version()).is_ok_and(|size| size <= maximum)
         })
     }
 
-    /// Whether a packet with texts of any length can be written, and the client accepts it.
+    /// Whether a packet can be encoded and the client accepts its size.
     pub(crate) fn has_room_for(&self, packet: &Packet) -> bool {
         codec::encoded_len(packet, self.version()).is_ok() && self.fits(packet)
     }
 
-    /// Refuses an answer that the client does not accept.
+    /// Refuses an answer that is larger than the client accepts.
     pub(crate) fn check(&self, packet: &Packet) -> Result<(), CloseReason> {
         match self.maximum_packet_size {
             Some(maximum) if !self.fits(packet) => Err(CloseReason::AnswerTooLarge {
@@ -69,14 +69,14 @@ impl ClientLimits {
         }
     }
 
-    /// The DISCONNECT that tells the client `reason`, in words too if it wants them and they fit. Before MQTT 5.0 a
-    /// server sends none. [MQTT-3.14.2-3]
+    /// The DISCONNECT for `reason`, with a Reason String if the client wants one and it fits. Before MQTT 5.0 a server
+    /// sends none. [MQTT-3.14.2-3]
     pub(crate) fn disconnect(&self, reason: &CloseReason) -> Option<Packet> {
         if self.version() != ProtocolVersion::V5 {
             return None;
         }
         let reason_code = match reason.reason_code() {
-            // It belongs to CONNACK; what it says about a client that is connected is that it sent nonsense.
+            // This code belongs to CONNACK. From a connected client, the packet is a protocol error.
             ReasonCode::UnsupportedProtocolVersion => ReasonCode::ProtocolError,
             code if codec::has_reason_code(PacketType::Disconnect, code) => code,
             _ => ReasonCode::NotAuthorized,

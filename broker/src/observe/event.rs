@@ -1,19 +1,19 @@
-//! What happened, for those who watch.
+//! Events for logs.
 
 use crate::{CloseReason, ConnId, QoS, ReasonCode, TopicFilter, TopicName};
 use core::fmt;
 use std::sync::Arc;
 
-/// Something that happened in the broker. Nothing depends on it: it is for an event log.
+/// An event in the broker, for an event log. The protocol does not depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrokerEvent {
     /// A client connected.
     Connected {
         /// Its connection.
         conn: ConnId,
-        /// Its client identifier, also when it was assigned here.
+        /// Its client identifier, which the broker may have assigned.
         client_id: Arc<str>,
-        /// Whether it goes on with an earlier session.
+        /// Whether it resumes an earlier session.
         session_present: bool,
     },
     /// A connection was closed before its client was accepted.
@@ -29,17 +29,17 @@ pub enum BrokerEvent {
         conn: ConnId,
         /// The client identifier.
         client_id: Arc<str>,
-        /// By whom, and why.
+        /// The cause.
         cause: DisconnectCause,
     },
-    /// A client's connection was interrupted; it is awaited on another one.
+    /// A client's connection was interrupted, and its session is in reconnect grace.
     Interrupted {
         /// The connection.
         conn: ConnId,
         /// The client identifier.
         client_id: Arc<str>,
     },
-    /// A client that was awaited did not come back: its connection counts as lost.
+    /// The reconnect grace of a session ended without its client. The connection counts as lost.
     ReconnectGraceEnded {
         /// The client identifier.
         client_id: Arc<str>,
@@ -53,7 +53,7 @@ pub enum BrokerEvent {
     Subscribed {
         /// The client identifier.
         client_id: Arc<str>,
-        /// To what.
+        /// The topic filter.
         topic_filter: TopicFilter,
         /// The QoS it was granted.
         qos: QoS,
@@ -62,7 +62,7 @@ pub enum BrokerEvent {
     Unsubscribed {
         /// The client identifier.
         client_id: Arc<str>,
-        /// To what.
+        /// The topic filter.
         topic_filter: TopicFilter,
     },
     /// A client's will was published.
@@ -92,27 +92,27 @@ pub enum BrokerEvent {
     },
 }
 
-/// By whom a connection was ended.
+/// The cause of a connection's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DisconnectCause {
-    /// By the client, with DISCONNECT.
+    /// The client, with DISCONNECT.
     Client(ReasonCode),
-    /// By the broker.
+    /// The broker.
     Broker(CloseReason),
-    /// By the network: nobody said good-bye.
+    /// The network: no DISCONNECT arrived.
     ConnectionLost,
 }
 
-/// Why a message was not delivered to one of its receivers.
+/// The reason why a receiver did not get a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DropReason {
     /// Its Message Expiry Interval passed while it waited. [MQTT-3.3.2-5]
     Expired,
-    /// Too many messages waited already.
+    /// Its queue was full.
     QueueFull,
     /// It is larger than the receiver accepts. [MQTT-3.1.2-25]
     TooLarge,
-    /// It has QoS 0, and the way to the receiver is full.
+    /// It has QoS 0, and the receiver is congested.
     Congested,
 }
 

@@ -1,4 +1,4 @@
-//! What the broker knows, for those who want to see it. Looking changes nothing.
+//! Views of the broker's state. Reading them changes nothing.
 
 use crate::packet::publish::PublishPacket;
 use crate::routing::delivery::Delivery;
@@ -11,37 +11,37 @@ use crate::{Broker, ConnId, QoS, SessionId, Time, TopicFilter, TopicName};
 pub struct SessionView<'a> {
     /// Client identifier.
     pub client_id: &'a str,
-    /// The connection, while there is one.
+    /// The connection, if there is one.
     pub conn: Option<ConnId>,
     /// Session Expiry Interval in seconds; `u32::MAX` never expires.
     pub expiry_interval_s: u32,
-    /// Messages that wait.
+    /// Queued messages.
     pub queued: usize,
-    /// Messages that were sent and are not acknowledged.
+    /// Messages that were sent and not acknowledged.
     pub in_flight: usize,
-    /// What it is subscribed to, ordered by topic filter.
+    /// Its subscriptions, ordered by topic filter.
     pub subscriptions: Vec<SubscriptionView<'a>>,
 }
 
 /// One subscription as the broker granted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscriptionView<'a> {
-    /// Topic filter; of a shared subscription with `$share/` and the share name.
+    /// Topic filter, for a shared subscription with `$share/` and the share name.
     pub topic_filter: &'a TopicFilter,
     /// Maximum QoS.
     pub qos: QoS,
-    /// Whether what the client itself publishes is left out.
+    /// No Local: whether the client's own messages are left out.
     pub no_local: bool,
-    /// Whether the RETAIN flag stays as it was published.
+    /// Retain As Published: whether the RETAIN flag stays as it was published.
     pub retain_as_published: bool,
     /// Subscription Identifier.
     pub id: Option<u32>,
 }
 
 impl Broker {
-    /// The retained messages whose topics match, in the order of their topics: those after the topic `after`, at most
-    /// `messages_max` of them among `looks_max` that are looked at. Each is told as a subscriber would have got it when it was
-    /// published, and when that was. The topic to go on after is told beside them, if there may be more.
+    /// The retained messages with matching topics after `after`, ordered by topic. Returns at most `messages_max`
+    /// after comparing at most `looks_max`. Each comes with its time of publication, as a subscriber would have got it
+    /// then. The second value is the topic to continue after, if there may be more.
     #[must_use]
     pub fn retained(
         &self,
@@ -73,8 +73,8 @@ impl Broker {
         self.sessions.ids().map(|id| self.view(id, |_| true))
     }
 
-    /// The sessions with a subscription that matches this topic, and with no others of their subscriptions, ordered by client
-    /// identifier. Of the members of a share, one gets each message.
+    /// The sessions with subscriptions that match this topic, ordered by client identifier. Each view has only the
+    /// matching subscriptions. One member of a share gets each message.
     #[must_use]
     pub fn receivers(&self, topic: &TopicName) -> Vec<SessionView<'_>> {
         let mut found = Vec::new();
@@ -91,7 +91,7 @@ impl Broker {
             .collect()
     }
 
-    /// How many messages wait for clients, and how many were sent and are not acknowledged, each receiver counted.
+    /// The number of queued messages and of unacknowledged ones, counted for each receiver.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
         let sessions = self.sessions.iter();
@@ -101,7 +101,7 @@ impl Broker {
         })
     }
 
-    /// A session with those of its subscriptions that are wanted.
+    /// A session with those of its subscriptions that `is_wanted` accepts.
     fn view(&self, id: SessionId, is_wanted: impl Fn(&TopicFilter) -> bool) -> SessionView<'_> {
         let session: &Session = &self.sessions[id];
         let filters = session.filters.sorted().into_iter();

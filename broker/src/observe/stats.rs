@@ -2,22 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How much there is, and how much there was since the broker began.
+/// Current numbers, and counters since the broker began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Clients that are connected.
+    /// Connected clients.
     pub connections: usize,
-    /// Sessions, of clients that are connected and of others.
+    /// Sessions, of connected and disconnected clients.
     pub sessions: usize,
     /// Subscriptions of all sessions.
     pub subscriptions: usize,
     /// Retained messages.
     pub retained_messages: usize,
-    /// Messages that clients published. Wills are not among them, nor is the same QoS 2 message twice.
+    /// Messages that clients published, without wills and repeated QoS 2 messages.
     pub messages_received: u64,
-    /// Messages that were sent to clients, each receiver counted. One that is sent again is not.
+    /// Messages that were sent, counted for each receiver, without repetitions.
     pub messages_delivered: u64,
-    /// Messages that a receiver did not get, each receiver counted; see
-    /// [`DropReason`](crate::DropReason).
+    /// Messages that were dropped, counted for each receiver. See [`DropReason`](crate::DropReason).
     pub messages_dropped: u64,
 }

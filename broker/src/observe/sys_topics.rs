@@ -1,4 +1,4 @@
-//! `$SYS`: the broker's statistics as messages.
+//! `$SYS` topics: the counters as retained messages.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::routing::message::Message;
 use crate::{Broker, Output, Properties, QoS, Time, TopicName};
 
-/// Where the statistics are. Nobody else publishes there.
+/// The topics below it are the broker's own.
 pub(crate) const PREFIX: &str = "$SYS/broker/";
 
 /// When the `$SYS` topics are published.
@@ -26,7 +26,7 @@ impl SysTopics {
 }
 
 impl Broker {
-    /// Publishes the statistics when they are due: at once, and then at every interval.
+    /// Publishes the counters when they are due: at the first input, then at every interval.
     pub(crate) fn publish_sys_topics(&mut self, now: Time, out: &mut Vec<Output>) {
         let interval_s = self.config.sys_interval_s;
         if interval_s == 0 || self.sys_topics.due.is_some_and(|at| at > now) {

@@ -1,4 +1,4 @@
-//! The gate: what promises something leaves only after it is stored.
+//! The commit gate: a packet that promises something leaves after its batch is stored.
 
 use crate::util::sorted::Map;
 use std::collections::VecDeque;
@@ -6,18 +6,18 @@ use std::collections::VecDeque;
 use crate::packet::suback::SubAckReasonCode;
 use crate::{BatchId, ConnId, Output, Packet, QoS, ReasonCode};
 
-/// Holds back what waits for a batch to be stored, and what comes after it on the same connection. Nothing else waits.
+/// Holds back packets until a batch is stored, and later packets on the same connection. Nothing else waits.
 #[derive(Debug)]
 pub(crate) struct CommitGate {
     committed: BatchId,
     waiting: Map<ConnId, VecDeque<Waiting>>,
-    /// A connection whose CONNACK promises nothing that would have to be stored.
+    /// A connection whose CONNACK promises nothing that must be stored.
     unstored: Option<ConnId>,
 }
 
 #[derive(Debug)]
 struct Waiting {
-    /// It leaves when this one is stored, or is stored already; and not before what is in front of it.
+    /// The output leaves when this batch is stored, after the outputs in front of it.
     batch: BatchId,
     output: Output,
 }
@@ -31,13 +31,13 @@ impl CommitGate {
         }
     }
 
-    /// The CONNACK that this input leads to is for a session that is new and ends with its connection: should it never be stored,
-    /// the next broker says that there is none, and the client begins anew.
+    /// The CONNACK of this input is for a new session that ends with its connection. If it is never stored, the next
+    /// broker reports no session, and the client starts over.
     pub(crate) fn promise_nothing_to(&mut self, conn: ConnId) {
         self.unstored = Some(conn);
     }
 
-    /// Lets out what need not wait for `last_batch`, and keeps the rest.
+    /// Passes on the outputs that need not wait for `last_batch`, and keeps the rest.
     pub(crate) fn pass(
         &mut self,
         last_batch: BatchId,
@@ -81,7 +81,7 @@ impl CommitGate {
         }
     }
 
-    /// Everything up to `batch` is stored: lets out what waited for it.
+    /// All batches up to `batch` are stored: passes on the outputs that waited for them.
     pub(crate) fn commit(&mut self, batch: BatchId, out: &mut Vec<Output>) {
         self.committed = self.committed.max(batch);
         let committed = self.committed;
@@ -95,28 +95,28 @@ impl CommitGate {
         });
     }
 
-    /// How much waits for a connection.
+    /// The number of outputs that are held back for a connection.
     pub(crate) fn held(&self, conn: ConnId) -> usize {
         self.waiting.get(&conn).map_or(0, VecDeque::len)
     }
 
-    /// Whether everything up to `batch` is stored.
+    /// Whether all batches up to `batch` are stored.
     pub(crate) fn is_stored(&self, batch: BatchId) -> bool {
         batch <= self.committed
     }
 
-    /// Whether something waits.
+    /// Whether an output is held back.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Drops what waits for a connection that is gone.
+    /// Drops the outputs for a connection that is gone.
     pub(crate) fn forget(&mut self, conn: ConnId) {
         self.waiting.remove(&conn);
     }
 }
 
-/// Whether a client may rely on what a packet says. One that only refuses promises nothing.
+/// Whether a client may rely on a packet. A refusal promises nothing.
 fn is_promise(packet: &Packet) -> bool {
     match packet {
         Packet::ConnAck(connack) => connack.reason_code == ReasonCode::Success,
@@ -135,7 +135,7 @@ fn is_promise(packet: &Packet) -> bool {
     }
 }
 
-/// Whether it promises something in answer to a packet.
+/// Whether an output promises something in answer to a packet.
 pub(crate) fn is_answer(output: &Output) -> bool {
     match output {
         Output::Send(_, Packet::Publish(_) | Packet::PubRel(_)) => false,
@@ -144,8 +144,8 @@ pub(crate) fn is_answer(output: &Output) -> bool {
     }
 }
 
-/// Whether nothing that was promised is broken if a packet leaves and what led to it is never stored: the session is known, and
-/// a QoS 1 message may come twice. Without room there may be no other way for long.
+/// Whether a packet may leave although its cause may never be stored: the session is stored, or a QoS 1 message may
+/// arrive twice. With full storage, waiting could take very long.
 fn is_bearable(packet: &Packet) -> bool {
     match packet {
         Packet::ConnAck(connack) => connack.session_present,
@@ -154,8 +154,8 @@ fn is_bearable(packet: &Packet) -> bool {
     }
 }
 
-/// Whether an output may leave before what may wait for room for long. A message may not leave before another one, whose topic
-/// alias it may use, and no packet before CONNACK [MQTT-3.2.0-1].
+/// Whether an output may overtake outputs that wait for full storage. A message may not overtake another one, whose
+/// topic alias it may use. No packet overtakes CONNACK [MQTT-3.2.0-1].
 fn may_overtake(output: &Output, queue: &VecDeque<Waiting>) -> bool {
     let is_message = matches!(output, Output::Send(_, Packet::Publish(_)));
     let is_close = matches!(output, Output::Close(..));

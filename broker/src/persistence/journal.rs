@@ -1,4 +1,4 @@
-//! The journal: what one input changes, as records.
+//! The journal: the changes of one input as records.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use crate::persistence::record::{Receiver, Record, RecordedMessage};
 use crate::routing::delivery::Delivery;
 use crate::routing::message::Message;
 
-/// Collects the records of one input, and gives out the numbers that they use.
+/// Collects the records of one input, and assigns their numbers.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    /// Whether anything is written.
+    /// Whether records are written at all.
     is_on: bool,
     block: RecordWriter,
     last_batch: BatchId,
     pub(crate) sessions: u64,
     pub(crate) messages: u64,
-    /// Up to which client identifiers were assigned to clients that were let in.
+    /// The counter of client identifiers that accepted clients got.
     pub(crate) ids_assigned: u64,
-    /// The message whose receivers are collected, so that it is written once with all of them.
+    /// The message whose receivers are collected, so that one record has all of them.
     open: Option<Open>,
     receivers: Vec<Receiver>,
 }
@@ -28,13 +28,13 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 struct Open {
     message: Arc<Message>,
-    /// The session of its publisher.
+    /// The session number of its publisher.
     publisher: Option<u64>,
-    /// Whether the message itself is written.
+    /// Whether the record of the message is written.
     is_written: bool,
 }
 
-/// How many receivers stand in one record at most.
+/// The maximum number of receivers in one record.
 const RECEIVERS_MAX: usize = 4096;
 
 impl Journal {
@@ -51,19 +51,19 @@ impl Journal {
         }
     }
 
-    /// The number of a session that begins.
+    /// Assigns the number of a new session.
     pub(crate) fn number_session(&mut self) -> u64 {
         self.sessions += 1;
         self.sessions
     }
 
-    /// The number of a message that is published.
+    /// Assigns the number of a published message.
     pub(crate) fn number_message(&mut self) -> u64 {
         self.messages += 1;
         self.messages
     }
 
-    /// Writes down a change.
+    /// Records a change.
     pub(crate) fn record<'a>(&mut self, record: impl FnOnce() -> Record<'a>) {
         if self.is_on {
             self.write_open();
@@ -71,7 +71,7 @@ impl Journal {
         }
     }
 
-    /// Writes down which numbers are given away.
+    /// Records the assigned numbers.
     pub(crate) fn record_numbers(&mut self) {
         let numbers = self.numbers();
         self.record(|| numbers);
@@ -85,7 +85,7 @@ impl Journal {
         }
     }
 
-    /// From now on the receivers of `message` are collected.
+    /// Starts to collect the receivers of `message`.
     pub(crate) fn begin(&mut self, message: &Arc<Message>, publisher: Option<u64>) {
         if self.is_on {
             self.write_open();
@@ -97,7 +97,7 @@ impl Journal {
         }
     }
 
-    /// The message has reached everybody. One that nobody keeps is not written, and its number is free again.
+    /// Ends the collection of receivers. A message that nothing keeps is not recorded, and its number is free again.
     pub(crate) fn end(&mut self) {
         self.write_open();
         if let Some(open) = self.open.take()
@@ -107,7 +107,7 @@ impl Journal {
         }
     }
 
-    /// What is written about one session and what it delivers.
+    /// The journal for the deliveries of one session.
     pub(crate) fn of(&mut self, session: u64) -> DeliveryLog<'_> {
         DeliveryLog {
             journal: self,
@@ -115,7 +115,7 @@ impl Journal {
         }
     }
 
-    /// What has to be stored, if anything has changed.
+    /// The next batch, if anything has changed.
     pub(crate) fn batch(&mut self) -> Option<(BatchId, Vec<u8>)> {
         self.write_open();
         self.open = None;
@@ -124,13 +124,13 @@ impl Journal {
         Some((self.last_batch, bytes))
     }
 
-    /// One that stores nothing.
+    /// A batch without records.
     pub(crate) fn empty_batch(&mut self) -> (BatchId, Vec<u8>) {
         self.last_batch.0 += 1;
         (self.last_batch, Vec::new())
     }
 
-    /// The batch that holds what is recorded now.
+    /// The batch of the changes that are recorded now.
     pub(crate) fn next_batch(&self) -> BatchId {
         BatchId(self.last_batch.0 + 1)
     }
@@ -160,7 +160,7 @@ impl Journal {
     }
 }
 
-/// The journal, for the deliveries of one session.
+/// Records the deliveries of one session.
 #[derive(Debug)]
 pub(crate) struct DeliveryLog<'a> {
     journal: &'a mut Journal,
@@ -168,7 +168,7 @@ pub(crate) struct DeliveryLog<'a> {
 }
 
 impl DeliveryLog<'_> {
-    /// The session has something to deliver.
+    /// A delivery is queued.
     pub(crate) fn added(&mut self, delivery: &Delivery) {
         let journal = &mut *self.journal;
         if !journal.is_on {
@@ -177,7 +177,7 @@ impl DeliveryLog<'_> {
         let is_open = |open: &Open| open.message.number == delivery.message.number;
         if !journal.open.as_ref().is_some_and(is_open) {
             journal.write_open();
-            // It was written when it was published: else nobody could deliver it now.
+            // The message was recorded when it was published, because it is still kept.
             journal.open = Some(Open {
                 message: Arc::clone(&delivery.message),
                 publisher: None,
@@ -191,7 +191,7 @@ impl DeliveryLog<'_> {
             .push(Receiver::new(self.session, delivery));
     }
 
-    /// What waited is in flight.
+    /// A queued delivery is in flight.
     pub(crate) fn sent(&mut self, position: u64, packet_id: u16) {
         let session = self.session;
         match self.unwritten(position) {
@@ -204,7 +204,7 @@ impl DeliveryLog<'_> {
         }
     }
 
-    /// The client has a QoS 2 message; its release stands at another position.
+    /// The client has a QoS 2 message. Its release takes another position.
     pub(crate) fn released(&mut self, packet_id: u16, position: u64) {
         let session = self.session;
         self.journal.record(|| Record::Released {
@@ -214,7 +214,7 @@ impl DeliveryLog<'_> {
         });
     }
 
-    /// It is over. Returns whether nothing was written of it, so that it never was.
+    /// A delivery has ended. Returns whether it was never recorded.
     pub(crate) fn done(&mut self, position: u64) -> bool {
         let session = self.session;
         if self.unwritten(position).is_some() {
@@ -225,7 +225,7 @@ impl DeliveryLog<'_> {
         false
     }
 
-    /// What was added last, as long as nothing else is written.
+    /// The last added delivery, if it is not recorded yet.
     fn unwritten(&mut self, position: u64) -> Option<&mut Receiver> {
         let last = self.journal.receivers.last_mut();
         last.filter(|last| (last.session, last.position) == (self.session, position))

@@ -5,7 +5,7 @@ use crate::session::Session;
 use crate::session::will::Will;
 
 impl Session {
-    /// For the log: its client is connected.
+    /// The record of a connected client.
     pub(crate) fn connected(&self) -> Record<'_> {
         Record::Connected {
             session: self.number,
@@ -16,7 +16,7 @@ impl Session {
         }
     }
 
-    /// For the log: its client is away.
+    /// The record of a disconnected client.
     pub(crate) fn away(&self) -> Record<'_> {
         Record::Away {
             session: self.number,
@@ -28,7 +28,7 @@ impl Session {
 }
 
 impl Will {
-    /// For the log: the will of the session with this number.
+    /// The record of the will of the session `session`.
     pub(crate) fn recorded(&self, session: u64) -> RecordedWill<'_> {
         RecordedWill {
             delay_interval_s: self.delay_interval_s,

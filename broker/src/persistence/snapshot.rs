@@ -13,7 +13,7 @@ use crate::{Broker, SessionId, TopicFilter};
 
 /// When a piece is full.
 const BLOCK_BYTES: usize = 256 * 1024;
-/// How many receivers stand in one record at most.
+/// The maximum number of receivers in one record.
 const RECEIVERS_MAX: usize = 4096;
 
 impl Broker {

@@ -1,4 +1,5 @@
-//! Clients that were connected when the broker before ended: a change of broker is not a disconnection.
+//! Reconnect grace: sessions whose clients have not reconnected since the broker changed. A change of broker is no
+//! disconnection.
 
 use std::sync::Arc;
 
@@ -6,13 +7,13 @@ use crate::connection::ConnectionState;
 use crate::util::sorted::{Map, Set};
 use crate::{Broker, BrokerEvent, ConnId, Origin, Output, SessionId, Time};
 
-/// The sessions whose clients are awaited, and for how long. As long as they are, neither their Session Expiry Interval
-/// nor their Will Delay Interval begins.
+/// The sessions in reconnect grace, and its end. Their Session Expiry Interval and Will Delay Interval begin
+/// afterwards.
 #[derive(Debug)]
 pub(crate) struct ReconnectGrace {
-    /// Until when; nobody knows yet while the log is read.
+    /// The end of the grace; none while the log is read.
     sessions: Map<(Option<Origin>, SessionId), Option<Time>>,
-    /// Nobody is given up before.
+    /// No grace ends before this time.
     until: Option<Time>,
 }
 
@@ -36,7 +37,7 @@ impl ReconnectGrace {
         self.sessions.contains_key(&(origin, id))
     }
 
-    /// Those of whom it was not known yet are awaited until then.
+    /// Sets the end of the graces that have none.
     pub(crate) fn wait_until(&mut self, until: Time) {
         for place in self.sessions.values_mut() {
             place.get_or_insert(until);
@@ -44,29 +45,29 @@ impl ReconnectGrace {
         self.until = Some(self.until.map_or(until, |earlier| earlier.min(until)));
     }
 
-    /// All are awaited for longer by so much.
+    /// Extends every grace by `ms`.
     pub(crate) fn postpone(&mut self, ms: u64) {
         for place in self.sessions.values_mut().chain([&mut self.until]) {
             *place = place.map(|until| until.plus_ms(ms));
         }
     }
 
-    /// When they are given up.
+    /// When the next grace ends.
     pub(crate) fn until(&self) -> Option<Time> {
         self.until.filter(|_| !self.sessions.is_empty())
     }
 }
 
 impl Broker {
-    /// Whose connections are waited for: those of sessions that were connected when the log of the broker before ended.
-    /// Tell [`Input::OriginGone`](crate::Input::OriginGone) about those of which nobody is left.
+    /// The origins of sessions in reconnect grace: their clients were connected when the log of the previous broker
+    /// ended. Report [`Input::OriginGone`](crate::Input::OriginGone) for each origin that no longer exists.
     #[must_use]
     pub fn in_reconnect_grace(&self) -> Set<Origin> {
         let origins = self.reconnect_grace.sessions.iter();
         origins.filter_map(|((origin, _), _)| *origin).collect()
     }
 
-    /// Nobody of an origin comes back.
+    /// Ends the grace of all sessions of an origin.
     pub(crate) fn on_origin_gone(&mut self, now: Time, origin: Origin, out: &mut Vec<Output>) {
         let origin = Some(origin);
         let first = (origin, SessionId(0));
@@ -78,7 +79,7 @@ impl Broker {
         }
     }
 
-    /// Gives up everybody who did not come back in time.
+    /// Ends every grace that is due.
     pub(crate) fn end_due_graces(&mut self, now: Time, out: &mut Vec<Output>) {
         if self.reconnect_grace.until.is_none_or(|until| until > now) {
             return;
@@ -97,8 +98,7 @@ impl Broker {
             .min();
     }
 
-    /// The connection of a client is interrupted, not lost: whoever stands behind it is still there, and it comes back on
-    /// another one.
+    /// A connection is interrupted: its session enters reconnect grace.
     pub(crate) fn on_interrupted(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) {
         let Some(&ConnectionState::Client(id)) = self.connections.get(&conn) else {
             return self.on_gone(now, conn, out);
@@ -114,13 +114,13 @@ impl Broker {
         }));
     }
 
-    /// The client came back, or its session is over.
+    /// Takes a session out of reconnect grace, because its client has reconnected or the session ends.
     pub(crate) fn end_reconnect_grace(&mut self, id: SessionId) {
         let origin = self.sessions[id].origin;
         self.reconnect_grace.sessions.remove(&(origin, id));
     }
 
-    /// The client counts as lost from now on.
+    /// Ends a session's grace: the connection counts as lost.
     fn give_up(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
         self.end_reconnect_grace(id);
         out.push(Output::Event(BrokerEvent::ReconnectGraceEnded {

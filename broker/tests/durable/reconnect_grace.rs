@@ -1,4 +1,5 @@
-//! Clients that were connected when the broker before ended: a change of broker is not a disconnection.
+//! Reconnect grace: sessions whose clients have not reconnected since the broker changed. A change of broker is no
+//! disconnection.
 
 use broker::packet::connect::ConnectPacket;
 use broker::{BrokerEvent, Config, Input, Origin};
