@@ -1,7 +1,7 @@
-//! Retained messages on their way to those who have just subscribed.
+//! Catch-up: retained messages on their way to new subscriptions.
 //!
-//! A filter of one byte may match all there are, so they do not leave at once: each input sends a few, as fast as the receivers
-//! take them, and nothing is collected. The log holds how far each subscription has come, so the next broker goes on.
+//! A filter of one byte may match all retained messages, so each input sends only some, as fast as the receivers
+//! accept them. No list of them is built. The log has the progress of each subscription, so the next broker continues.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,49 +16,49 @@ use crate::routing::subscription::Subscription;
 use crate::util::sorted::Map;
 use crate::{Broker, Output, QoS, SessionId, Time, TopicFilter, TopicName};
 
-/// How many bytes of them one input sends: no more once there are as many.
+/// The bytes after which one input sends no more of them.
 const BYTES_AT_ONCE: usize = 256 * 1024;
 
-/// How much for one connection waits to be stored when nothing is added any more.
+/// The number of outputs held back for a connection at which its catch-up pauses.
 const HELD_MAX: usize = 256;
 
-/// The subscriptions of one session that do not have all of their retained messages yet.
+/// The catch-ups of one session: subscriptions that lack some of their retained messages.
 #[derive(Debug, Default)]
 pub(crate) struct CatchUps {
-    /// By number, in which order they are served.
+    /// By number, which is the order of service.
     pending: Map<u32, CatchUp>,
-    /// The highest number given to one.
+    /// The last number.
     last: u32,
-    /// Topics of which the client has the message, or a later one, already, because another was published there meanwhile. For the
+    /// Topics whose message the client already has, or a later one, because another was published meanwhile. Valid for
     /// catch-ups up to this number.
     ahead: Map<TopicName, u32>,
-    /// Whether the broker's queue has the session.
+    /// Whether the session is in the broker's queue.
     is_queued: bool,
 }
 
-/// A subscription on its way through the retained messages.
+/// The progress of a subscription through the retained messages.
 #[derive(Debug)]
 pub(crate) struct CatchUp {
     filter: TopicFilter,
-    /// Whether the SUBSCRIBE that asked for the messages does not want the client's own, whatever a later one says.
+    /// No Local of the SUBSCRIBE that asked for the messages, whatever a later one says.
     no_local: bool,
-    /// Messages up to this topic were looked at.
+    /// Messages up to this topic are done.
     after: Option<TopicName>,
-    /// Whether the log knows of it.
+    /// Whether the log has it.
     is_recorded: bool,
 }
 
-/// The sessions that can be sent more, in turn.
+/// The sessions with a catch-up that can continue, in turn.
 #[derive(Debug, Default)]
 pub(crate) struct CatchUpQueue {
     ready: VecDeque<Turn>,
-    /// Those that wait until what was sent to them is stored.
+    /// Sessions that wait until the messages sent to them are stored.
     unstored: Vec<Turn>,
-    /// Catch-ups that began with this input: those that do not end with it are recorded.
+    /// Catch-ups that began with this input. Those that do not end with it are recorded.
     begun: Vec<(Turn, u32)>,
 }
 
-/// A session, by its number, too, because its place may be another's by then.
+/// A session, also by its number, because its slot may have another session by then.
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     id: SessionId,
@@ -69,13 +69,13 @@ struct Turn {
 enum Served {
     /// There is more to send.
     More,
-    /// It goes on when the client takes more, or when there is a client; or there is nothing to send.
+    /// It continues when the client accepts more or connects, or it has nothing to send.
     Waits,
-    /// It goes on when what was sent is stored.
+    /// It continues when the sent messages are stored.
     Unstored,
 }
 
-/// How much one input may still do.
+/// The work that one input may still do.
 struct Budget {
     looks: usize,
     bytes: usize,
@@ -86,19 +86,19 @@ impl CatchUps {
         self.pending.is_empty()
     }
 
-    /// Those that are pending, by number.
+    /// The pending ones, by number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &CatchUp)> {
         self.pending.iter().map(|(number, it)| (*number, it))
     }
 
-    /// The topics that are ahead, up to which catch-up.
+    /// The topics that are ahead, with the last catch-up for which they are.
     pub(crate) fn ahead(&self) -> impl Iterator<Item = (&TopicName, u32)> {
         self.ahead.iter().map(|(topic, number)| (topic, *number))
     }
 
-    /// The number of the next one.
+    /// The next number.
     pub(crate) fn next_number(&self) -> u32 {
-        // 0 is none's.
+        // 0 means none.
         self.last.checked_add(1).unwrap_or(1)
     }
 
@@ -121,14 +121,14 @@ impl CatchUps {
         }
     }
 
-    /// Whether a catch-up has still to come to a topic.
+    /// Whether a catch-up has not reached a topic yet.
     fn is_before(&self, number: u32, topic: &TopicName) -> bool {
         let pending = self.pending.get(&number);
         let is_before = |it: &CatchUp| it.after.as_ref().is_none_or(|after| after < topic);
         pending.is_some_and(is_before) && !self.is_ahead(number, topic)
     }
 
-    /// Whether the client's own messages are left out.
+    /// Whether a catch-up leaves the client's own messages out.
     fn is_no_local(&self, number: u32) -> bool {
         self.pending.get(&number).is_some_and(|it| it.no_local)
     }
@@ -148,7 +148,7 @@ impl CatchUp {
         }
     }
 
-    /// One that the log knows.
+    /// A catch-up from the log.
     pub(crate) const fn restored(
         filter: TopicFilter,
         no_local: bool,
@@ -174,19 +174,19 @@ impl CatchUp {
 }
 
 impl CatchUpQueue {
-    /// Whether somebody can be sent more.
+    /// Whether a session can continue.
     pub(crate) fn has_more(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// The messages that were sent are stored.
+    /// A batch is stored: waiting sessions continue.
     pub(crate) fn stored(&mut self) {
         self.ready.extend(self.unstored.drain(..));
     }
 }
 
 impl Broker {
-    /// A subscription was made that gets the retained messages: returns the number of its catch-up, 0 if there is nothing to send.
+    /// Starts the catch-up of a subscription and returns its number, or 0 if no message can match.
     pub(crate) fn begin_catch_up(
         &mut self,
         id: SessionId,
@@ -209,7 +209,7 @@ impl Broker {
         number
     }
 
-    /// A catch-up has come to its end, or its subscription is made anew or ended.
+    /// Ends a catch-up: it is complete, or its subscription was replaced or ended.
     pub(crate) fn end_catch_up(&mut self, id: SessionId, number: u32) {
         if self.forget_catch_up(id, number) {
             let session = self.sessions[id].number;
@@ -219,7 +219,7 @@ impl Broker {
         }
     }
 
-    /// Takes a catch-up out of its session and its subscription. Returns whether the log knows of it.
+    /// Takes a catch-up out of its session and its subscription. Returns whether the log has it.
     pub(crate) fn forget_catch_up(&mut self, id: SessionId, number: u32) -> bool {
         let Some(ended) = self.sessions[id].catch_ups.remove(number) else {
             return false;
@@ -236,7 +236,7 @@ impl Broker {
         ended.is_recorded
     }
 
-    /// The client of a session may take more.
+    /// Queues a session whose client may accept more.
     pub(crate) fn queue_catch_up(&mut self, id: SessionId) {
         let session = &mut self.sessions[id];
         if session.connection.is_some()
@@ -249,7 +249,7 @@ impl Broker {
         }
     }
 
-    /// Sends some of the retained messages that are still to be sent.
+    /// Continues the catch-ups by some messages.
     pub(crate) fn catch_up(&mut self, now: Time, out: &mut Vec<Output>) {
         let mut budget = Budget {
             looks: self.config.at_once_max,
@@ -306,7 +306,7 @@ impl Broker {
             let Some((number, catch_up)) = session.catch_ups.iter().next() else {
                 return Served::Waits;
             };
-            // As it is now: the client may have changed it meanwhile.
+            // The client may have changed the subscription meanwhile.
             let Some(subscription) = self.subscriptions.routes.get(&catch_up.filter, id) else {
                 self.end_catch_up(id, number);
                 continue;
@@ -346,7 +346,7 @@ impl Broker {
         }
     }
 
-    /// Writes down how far a catch-up is; as long as the log does not know of it, only if it begins there.
+    /// Records the progress of a catch-up. One that the log lacks is recorded only if `begins`.
     fn record_catch_up(&mut self, id: SessionId, number: u32, begins: bool) {
         let session = &mut self.sessions[id];
         if let Some(catch_up) = session.catch_ups.pending.get_mut(&number)
@@ -379,8 +379,7 @@ impl Broker {
         }
     }
 
-    /// Of the subscriptions of a session that match a topic to which a message is published, the highest catch-up that has still to
-    /// come to that topic.
+    /// The highest catch-up among these subscriptions of a session that has not reached the topic of a publication.
     pub(crate) fn catch_up_before<'a>(
         &self,
         id: SessionId,
@@ -388,15 +387,15 @@ impl Broker {
         subscriptions: impl Iterator<Item = &'a Subscription>,
     ) -> Option<u32> {
         let numbers = subscriptions.map(|subscription| subscription.catch_up);
-        // Most have none: then the session is not looked at.
+        // Most subscriptions have none, and then the session is not read.
         numbers
             .filter(|number| *number > 0)
             .filter(|number| self.sessions[id].catch_ups.is_before(*number, topic))
             .max()
     }
 
-    /// Sends the retained message of a topic to those of these receivers that do not have it yet, before another message is
-    /// published there. [MQTT-4.6.0-6]
+    /// Sends the retained message of a topic to receivers that lack it, before another message on that topic.
+    /// [MQTT-4.6.0-6]
     pub(crate) fn send_ahead(
         &mut self,
         now: Time,
@@ -404,7 +403,7 @@ impl Broker {
         matches: &[(SessionId, Subscription)],
         out: &mut Vec<Output>,
     ) {
-        // Nearly always: it costs each message no more than this.
+        // The usual case. Each message costs only this check.
         if matches
             .iter()
             .all(|(_, subscription)| subscription.catch_up == 0)
@@ -439,13 +438,13 @@ impl Broker {
         }
     }
 
-    /// Whether a message of this QoS is sent or waits, and is not left out.
+    /// Whether a message of this QoS is sent or queued, and not dropped.
     pub(crate) fn takes_now(&self, id: SessionId, qos: QoS) -> bool {
         let connection = self.sessions[id].connection.as_ref();
         qos != QoS::AtMostOnce || connection.is_some_and(|connection| !connection.is_congested)
     }
 
-    /// The client has what is retained at a topic, or what replaces it.
+    /// Notes that the client has the retained message of a topic, or its replacement.
     pub(crate) fn note_ahead(&mut self, id: SessionId, topic: &TopicName, number: u32) {
         let session = &mut self.sessions[id];
         session.catch_ups.set_ahead(topic.clone(), number);
@@ -463,8 +462,8 @@ impl Broker {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) messages: Vec<Arc<Message>>,
-    /// How many messages were looked at.
+    /// The number of compared messages.
     pub(crate) looks: usize,
-    /// Where to go on after, if it did not come to the end.
+    /// The topic to continue after, if there may be more.
     pub(crate) reached: Option<TopicName>,
 }

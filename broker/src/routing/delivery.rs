@@ -11,13 +11,13 @@ use crate::{QoS, Time, TopicFilter};
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) message: Arc<Message>,
-    /// Where it stands in the order of its session; as long as it has none, 0.
+    /// Its position in the order of its session; 0 before it has one.
     pub(crate) position: u64,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
-    /// Those of all subscriptions it matches, the same one as often as it occurs. [MQTT-3.3.4-3] [MQTT-3.3.4-4]
+    /// The Subscription Identifiers of all matching subscriptions, with repetitions. [MQTT-3.3.4-3] [MQTT-3.3.4-4]
     pub(crate) subscription_ids: Vec<u32>,
-    /// The shared subscription that it was chosen for.
+    /// The shared subscription that it belongs to.
     pub(crate) share: Option<TopicFilter>,
 }
 

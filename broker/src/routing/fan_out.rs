@@ -1,4 +1,4 @@
-//! The way of a message from the broker to its receivers.
+//! Fan-out: a message goes to all receivers.
 
 use std::sync::Arc;
 
@@ -6,20 +6,19 @@ use crate::routing::delivery::Delivery;
 use crate::routing::message::Message;
 use crate::{Broker, Output, QoS, SessionId, Time, sorted};
 
-/// What has become of a message: the best of what has become of it at its receivers.
+/// The outcome of a message: the best outcome of its receivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Routed {
-    /// Nobody is subscribed to it.
+    /// No subscription matches.
     NoReceiver,
-    /// Too much waits already for whoever is.
+    /// The queue of each receiver is full.
     NoRoom,
-    /// It was sent, waits, or was left out as its QoS or its receiver allows.
+    /// It was sent, queued, or dropped as its QoS or its receiver allows.
     Delivered,
 }
 
 impl Broker {
-    /// Routes a message to every session with a matching subscription, and retains it if it is to be retained.
-    /// [MQTT-4.5.0-1]
+    /// Routes a message to every session with a matching subscription, and retains it if RETAIN is set. [MQTT-4.5.0-1]
     pub(crate) fn publish_message(
         &mut self,
         now: Time,
@@ -29,7 +28,7 @@ impl Broker {
         self.publish_message_of(now, None, message, out)
     }
 
-    /// Publishes a message; `publisher` is the number of its publisher's session, if that stays for now.
+    /// Publishes a message. `publisher` is the session number of its publisher, if that session stays.
     pub(crate) fn publish_message_of(
         &mut self,
         now: Time,
@@ -44,12 +43,12 @@ impl Broker {
         matches.retain(|&(id, subscription)| {
             !subscription.no_local || self.sessions[id].client_id != message.publisher
         });
-        // The subscriptions of a session keep their order.
+        // A stable sort: the subscriptions of a session keep their order.
         sorted::sort_by_key(&mut matches, |&(id, _)| id);
         if !message.retain {
             self.send_ahead(now, &message.topic, &matches, out);
         }
-        // What nobody published is the broker's own word, which it says again when it comes back.
+        // The broker's own messages are not recorded, because the next broker publishes them again.
         let is_recorded = !message.publisher.is_empty();
         if is_recorded {
             message.number = self.persistence.journal.number_message();
@@ -88,7 +87,7 @@ impl Broker {
         routed
     }
 
-    /// Sends a message to a session, or lets it wait there. QoS 0 messages do not wait.
+    /// Sends a message to a session, or queues it. QoS 0 messages are not queued.
     pub(crate) fn deliver(
         &mut self,
         now: Time,

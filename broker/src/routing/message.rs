@@ -1,16 +1,17 @@
-//! A message on its way through the broker.
+//! Published messages.
 
 use std::sync::Arc;
 
 use crate::{Properties, PropertyId, PropertyValue, QoS, Time, TopicName};
 use bytes::Bytes;
 
-/// A message as it was published. All sessions it goes to share one; a packet is made of it only when it is sent.
+/// A message as it was published. Its receivers share it, and it becomes a packet when it is sent.
 #[derive(Debug)]
 pub(crate) struct Message {
-    /// Its name in the log; 0 if it is not meant to be there.
+    /// Its number in the log; 0 if it is not recorded.
     pub(crate) number: u64,
-    /// The client that published it, for No Local; empty, as no client identifier is, for the broker itself.
+    /// The client that published it, for No Local. It is empty for the broker's own messages, because no client
+    /// identifier is empty.
     pub(crate) publisher: Arc<str>,
     pub(crate) published: Time,
     pub(crate) topic: TopicName,
@@ -18,7 +19,7 @@ pub(crate) struct Message {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) expiry_interval_s: Option<u32>,
-    /// Only those that go through the broker unaltered, see [`forwarded`].
+    /// The properties that are forwarded unaltered, see [`forwarded`].
     pub(crate) properties: Properties,
 }
 
@@ -29,7 +30,7 @@ impl Message {
             .map(|interval_s| self.published.plus_secs(interval_s.into()))
     }
 
-    /// How much memory it takes, by what is long in it.
+    /// Its memory in bytes, by its variable parts.
     pub(crate) fn bytes(&self) -> usize {
         bytes(&self.topic, &self.payload, &self.properties)
     }
@@ -46,7 +47,7 @@ impl Message {
 
     /// Whether delivery must not start any more. [MQTT-3.3.2-5]
     pub(crate) fn is_expired(&self, now: Time) -> bool {
-        // Even an interval of 0 is enough for those who are there when it is published.
+        // Even with an interval of 0, current receivers get it at its publication.
         now > self.published && self.expires().is_some_and(|at| at <= now)
     }
 
@@ -78,12 +79,12 @@ pub(crate) fn forwarded(properties: &Properties) -> Properties {
     kept
 }
 
-/// The bytes of everything that is long in a message: its topic, its payload, and the properties that [`forwarded`] keeps.
+/// The bytes of a message's topic, payload and forwarded properties.
 pub(crate) fn bytes(topic: &TopicName, payload: &[u8], properties: &Properties) -> usize {
     topic.as_str().len() + payload.len() + properties_bytes(properties)
 }
 
-/// How much memory properties take, in bytes, by what is long in them.
+/// The memory of properties in bytes, by their variable parts.
 #[must_use]
 pub fn properties_bytes(properties: &Properties) -> usize {
     let all = properties.iter().map(|(_, value)| match value {
@@ -98,7 +99,7 @@ pub fn properties_bytes(properties: &Properties) -> usize {
     all.sum()
 }
 
-/// Bytes that a User Property takes beside its texts, about.
+/// The approximate bytes of a User Property beside its texts.
 const PAIR_BYTES: usize = 64;
 
 /// Whether a payload is UTF-8 if its Payload Format Indicator says so.

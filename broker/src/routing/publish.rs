@@ -1,4 +1,4 @@
-//! PUBLISH and PUBREL: messages that come from clients.
+//! PUBLISH and PUBREL from clients.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ impl Broker {
         }
     }
 
-    /// There is no answer: what is not as it must be ends the connection, what is not allowed is dropped.
+    /// QoS 0 has no answer: an invalid message ends the connection, a forbidden one is dropped.
     fn on_publish_qos0(
         &mut self,
         now: Time,
@@ -88,7 +88,7 @@ impl Broker {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         let session = &self.sessions[id];
-        // A client of MQTT 3.1.1 cannot be told, and its message must not be lost.
+        // MQTT 3.1.1 has no code for it, and the message must not be lost.
         let reason_code = if session.inbound.contains(&packet_id) && session.speaks_v5() {
             ReasonCode::PacketIdentifierInUse
         } else {
@@ -132,7 +132,8 @@ impl Broker {
             ReasonCode::Success
         };
         let session = &mut self.sessions[id];
-        // A client of MQTT 3.1.1 goes on as if it had been accepted, but for what `check_quota_can_be_told` refuses.
+        // A client of MQTT 3.1.1 continues as after success, except where `check_quota_can_be_told` closes the
+        // connection.
         let is_refused = session.speaks_v5() || reason_code == ReasonCode::QuotaExceeded;
         if reason_code.is_error() && is_refused {
             session.inbound.remove(&packet_id);
@@ -155,8 +156,7 @@ impl Broker {
         self.sessions[id].answer_explained(explained, plain, out)
     }
 
-    /// A client of MQTT 3.1.1 takes any answer as success, so a message that finds no room is left unanswered: the client
-    /// sends it again.
+    /// MQTT 3.1.1 takes any answer as success, so a message without room gets none. The client sends it again.
     fn check_quota_can_be_told(
         &mut self,
         id: SessionId,
@@ -173,7 +173,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Forgets the packet identifier of a QoS 2 message: from now on it is free for another. [MQTT-4.3.3-11]
+    /// Frees the packet identifier of a QoS 2 message. [MQTT-4.3.3-11]
     pub(crate) fn on_pubrel(
         &mut self,
         id: SessionId,
@@ -199,7 +199,7 @@ impl Broker {
         session.answer(Packet::PubComp(pubcomp), out)
     }
 
-    /// Takes a message over from a client, or says why not; success, too, says whether anybody is subscribed to it.
+    /// Accepts a message from a client, and returns the reason code for it.
     fn accept(
         &mut self,
         now: Time,
@@ -233,7 +233,7 @@ impl Broker {
         let publisher = self.sessions[id].number;
         match self.publish_message_of(now, Some(publisher), message, out) {
             Routed::NoReceiver => ReasonCode::NoMatchingSubscribers,
-            // A client of MQTT 3.1.1 that was cut off would send it again at once, and again.
+            // A disconnected client of MQTT 3.1.1 would send it again at once, and again.
             Routed::NoRoom if !is_retained && self.sessions[id].speaks_v5() => {
                 ReasonCode::QuotaExceeded
             }
@@ -241,7 +241,7 @@ impl Broker {
         }
     }
 
-    /// Whether a message may be accepted.
+    /// The reason code for a message: success, or why it is refused.
     fn publish_code(
         &mut self,
         id: SessionId,
@@ -277,7 +277,7 @@ impl Broker {
         may_publish(&mut *self.access, &self.config, &client, topic)
     }
 
-    /// Whether a client may publish to a topic: what it is told is a code that PUBACK and CONNACK have.
+    /// The reason code for a publication to a topic, one that PUBACK and CONNACK have.
     pub(crate) fn may_publish(&mut self, client: &Client<'_>, topic: &TopicName) -> ReasonCode {
         may_publish(&mut *self.access, &self.config, client, topic)
     }
@@ -299,7 +299,7 @@ impl Broker {
     }
 }
 
-/// Why a message is refused, for people.
+/// The Reason String of a refused message.
 fn explanation(code: ReasonCode) -> Option<&'static str> {
     match code {
         ReasonCode::NotAuthorized => Some("this client may not publish to this topic"),

@@ -1,7 +1,7 @@
-//! Messages that members of shared subscriptions leave behind, on their way to other members.
+//! Reassignment: messages of disconnected members of shared subscriptions move to other members.
 //!
-//! As much may wait for a member as its queue holds, so they do not move at once: each input moves some of them, and each message is
-//! with one of the two at any time, in the log, too.
+//! A full queue may be moved, so each input moves only some messages. Each message belongs to one member at any time,
+//! in the log too.
 
 use std::collections::VecDeque;
 
@@ -11,27 +11,27 @@ use crate::routing::shared_subscriptions::SharedSubscriptions;
 use crate::util::sorted::{Map, Set};
 use crate::{Broker, Output, SessionId, Time, TopicFilter};
 
-/// Everything that is still to be moved.
+/// All messages that are still to be moved.
 #[derive(Debug, Default)]
 pub(crate) struct Reassignments {
     leavers: VecDeque<Leaver>,
     orphans: VecDeque<Orphan>,
-    /// How much this input may still look at.
+    /// The number of messages that this input may still compare.
     looks: usize,
 }
 
-/// A session whose client is away, while other members are there.
+/// A session whose client is disconnected while other members are connected.
 #[derive(Debug)]
 struct Leaver {
     id: SessionId,
-    /// Its number, because its place may be another's by then.
+    /// Its number, because its slot may have another session by then.
     session: u64,
     wanted: Set<TopicFilter>,
-    /// Positions in flight from here on are still to be looked at.
+    /// Messages in flight from this position on are still to be compared.
     from: u64,
 }
 
-/// The rest of a session that has ended.
+/// The shared deliveries of a session that has ended.
 #[derive(Debug)]
 pub(crate) struct Orphan {
     /// The number of that session.
@@ -41,12 +41,12 @@ pub(crate) struct Orphan {
 }
 
 impl Reassignments {
-    /// An input begins: it may look at so many messages.
+    /// Begins an input, which may compare `at_once_max` messages.
     pub(crate) fn begin(&mut self, at_once_max: usize) {
         self.looks = at_once_max;
     }
 
-    /// Whether there is more to move.
+    /// Whether more messages are to be moved.
     pub(crate) fn has_more(&self) -> bool {
         !(self.leavers.is_empty() && self.orphans.is_empty())
     }
@@ -55,7 +55,7 @@ impl Reassignments {
         self.orphans.iter()
     }
 
-    /// The orphan of a session, as the log tells it.
+    /// The orphan of a session, for the replay of the log.
     pub(crate) fn orphan(&mut self, session: u64) -> Option<&mut Orphan> {
         self.orphans.iter_mut().find(|it| it.session == session)
     }
@@ -67,7 +67,7 @@ impl Reassignments {
         });
     }
 
-    /// Forgets an orphan of which nothing is left, as the log tells it. Returns whether there was one.
+    /// Removes the orphan of a session, for the replay of the log. Returns whether there was one.
     pub(crate) fn remove_orphan(&mut self, session: u64) -> bool {
         let before = self.orphans.len();
         self.orphans.retain(|it| it.session != session);
@@ -76,7 +76,7 @@ impl Reassignments {
 }
 
 impl Orphan {
-    /// It has this to deliver, too. Returns whether that can be.
+    /// Adds a delivery. Returns whether its position was free.
     pub(crate) fn add(&mut self, delivery: Delivery) -> bool {
         let place = self
             .deliveries
@@ -91,7 +91,7 @@ impl Orphan {
         is_new
     }
 
-    /// The message at this position has moved. Returns whether it was there.
+    /// Removes the delivery at a position. Returns whether there was one.
     pub(crate) fn done(&mut self, position: u64) -> bool {
         let place = self.deliveries.partition_point(|it| it.position < position);
         let found = self.deliveries.get(place).map(|it| it.position);
@@ -100,11 +100,10 @@ impl Orphan {
 }
 
 impl Broker {
-    /// Hands to other members what a session has not delivered to its client: after a break of the connection, while
-    /// one of them is connected. A QoS 2 message that was sent stays with its receiver and ends with it. [MQTT-4.8.2-4]
-    /// [MQTT-4.8.2-5]
+    /// Starts to move undelivered messages of a disconnected session to connected members. A QoS 2 message that was
+    /// sent stays with its receiver and ends with it. [MQTT-4.8.2-4] [MQTT-4.8.2-5]
     pub(crate) fn reassign_from(&mut self, now: Time, from: SessionId, out: &mut Vec<Output>) {
-        // Most sessions have none: then nothing is looked at.
+        // Most brokers have no shared subscriptions.
         if self.subscriptions.shared.len() == 0 {
             return;
         }
@@ -137,7 +136,7 @@ impl Broker {
         self.continue_reassignments(now, out);
     }
 
-    /// A session has ended: what it had to deliver through shared subscriptions goes to other members in any case.
+    /// Keeps the shared deliveries of an ended session, which move to other members in any case.
     pub(crate) fn orphan_deliveries(
         &mut self,
         now: Time,
@@ -158,7 +157,7 @@ impl Broker {
         self.continue_reassignments(now, out);
     }
 
-    /// Moves some of what is to be moved.
+    /// Moves as many messages as this input may.
     pub(crate) fn continue_reassignments(&mut self, now: Time, out: &mut Vec<Output>) {
         while self.reassignments.looks > 0
             && let Some(mut orphan) = self.reassignments.orphans.pop_front()
@@ -189,10 +188,10 @@ impl Broker {
         }
     }
 
-    /// The next message that leaves a session; none if it may look no further, or there is no more.
+    /// The next message of a leaver; none if the budget is used up or no message is left.
     fn next_of(&mut self, leaver: &mut Leaver) -> Option<Delivery> {
         let session = self.sessions.get_mut(leaver.id)?;
-        // Its client may be back.
+        // Its client may have reconnected.
         if session.number != leaver.session || session.connection.is_some() {
             return None;
         }
@@ -208,7 +207,7 @@ impl Broker {
         Some(next)
     }
 
-    /// Gives a message that was meant for a member who is gone to another of the same group.
+    /// Gives a message to another member of the same group.
     fn reassign(&mut self, now: Time, delivery: Delivery, out: &mut Vec<Output>) {
         if let Some(filter) = delivery.share {
             self.publish_to_group(now, &filter, &delivery.message, out);

@@ -1,4 +1,4 @@
-//! Who subscribed to what.
+//! The subscriptions, by topic filter.
 
 mod exact;
 mod levels;
@@ -12,9 +12,9 @@ use crate::routing::subscription::Subscription;
 use crate::util::hash::SeededState;
 use crate::{SessionId, TopicFilter, TopicName};
 
-/// All subscriptions, held so that a message meets hardly any filter but those that match it.
+/// All subscriptions, indexed so that a message is compared with few filters that do not match.
 ///
-/// The keys of a filter's entries are sessions, or whatever else may stand for a receiver.
+/// The keys of a filter's entries are sessions or groups.
 #[derive(Debug)]
 pub(crate) struct Routes<K = SessionId, V = Subscription> {
     exact: Exact<K, V>,
@@ -35,7 +35,7 @@ impl<K: Copy + Ord, V: Copy> Routes<K, V> {
         self.subscriptions
     }
 
-    /// Adds a subscription, or changes it: then the former one is returned. [MQTT-3.8.4-3]
+    /// Adds a subscription, or replaces it and returns the former one. [MQTT-3.8.4-3]
     pub(crate) fn insert(&mut self, filter: &TopicFilter, key: K, value: V) -> Option<V> {
         let former = if filter.has_wildcards() {
             self.wildcards.insert(filter, key, value)
@@ -58,7 +58,7 @@ impl<K: Copy + Ord, V: Copy> Routes<K, V> {
         list?.get(key)
     }
 
-    /// Removes a subscription, and what only it needed. Returns whether it was there.
+    /// Removes a subscription. Returns whether it was there.
     pub(crate) fn remove(&mut self, filter: &TopicFilter, key: K) -> bool {
         let removed = if filter.has_wildcards() {
             self.wildcards.remove(filter, key)

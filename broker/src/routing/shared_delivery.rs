@@ -1,4 +1,4 @@
-//! A message of a shared subscription goes to one member of the group.
+//! Delivery through shared subscriptions: each message goes to one member of a group.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl Broker {
     ) -> Routed {
         let mut routed = Routed::NoReceiver;
         for id in self.subscriptions.shared.matching(&message.topic) {
-            // A group of which nobody can have it has it all the same.
+            // A group without a possible receiver counts as delivered.
             let mut of_group = Routed::Delivered;
             if let Some((session, subscription)) = self.choose(id, message.qos) {
                 let filter = self.subscriptions.shared.groups[id.0].filter.clone();
@@ -46,8 +46,8 @@ impl Broker {
         }
     }
 
-    /// Whose turn it is: first among the members that can take the message at once, then among those that are connected,
-    /// then among those for which it can wait.
+    /// Chooses the next member: first among those that accept the message at once, then among connected ones, then
+    /// among those that can queue it.
     fn choose(&mut self, id: GroupId, qos: QoS) -> Option<(SessionId, Subscription)> {
         let group = &self.subscriptions.shared.groups[id.0];
         let sessions = &self.sessions;

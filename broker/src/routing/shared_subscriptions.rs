@@ -19,7 +19,7 @@ pub(crate) struct SharedSubscriptions {
     matches: Vec<(GroupId, ())>,
 }
 
-/// A group while it has members; freed ones are given away again.
+/// The slot of a group. After its last member has left, another group may get the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct GroupId(pub(super) usize);
 
@@ -27,7 +27,7 @@ pub(super) struct GroupId(pub(super) usize);
 pub(crate) struct Group {
     pub(super) filter: TopicFilter,
     members: Vec<(SessionId, Subscription)>,
-    /// Whose turn it is.
+    /// The index of the next member.
     pub(super) next: usize,
 }
 
@@ -42,7 +42,7 @@ impl SharedSubscriptions {
         }
     }
 
-    /// How many members all groups have together.
+    /// The number of members of all groups.
     pub(crate) fn len(&self) -> usize {
         self.members
     }
@@ -140,7 +140,7 @@ impl Group {
         self.members.iter().copied()
     }
 
-    /// The members, beginning with the one whose turn it is.
+    /// The members, beginning with the next one.
     pub(super) fn in_turn(&self) -> impl Iterator<Item = (usize, SessionId, Subscription)> {
         let (before, from) = self.members.split_at(self.next.min(self.members.len()));
         let from = from.iter().zip(self.next..);

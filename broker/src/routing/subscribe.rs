@@ -18,7 +18,7 @@ impl Broker {
     /// Makes or changes subscriptions, answers with one reason code for each, and sends the retained messages that each
     /// asks for. [MQTT-3.8.4-1] [MQTT-3.8.4-5] [MQTT-3.8.4-6]
     ///
-    /// One text that is no topic filter makes the whole packet malformed: then no subscription is made.
+    /// One invalid topic filter makes the whole packet malformed, and then no subscription is made.
     pub(crate) fn on_subscribe(
         &mut self,
         id: SessionId,
@@ -74,10 +74,10 @@ impl Broker {
         Ok(())
     }
 
-    /// Ends subscriptions, and answers with one reason code for each. What is on its way is still delivered.
+    /// Ends subscriptions, and answers with one reason code for each. Messages in flight are still delivered.
     /// [MQTT-3.10.4-1] [MQTT-3.10.4-4] [MQTT-3.11.3-1]
     ///
-    /// One text that is no topic filter makes the whole packet malformed: then no subscription ends.
+    /// One invalid topic filter makes the whole packet malformed, and then no subscription ends.
     pub(crate) fn on_unsubscribe(
         &mut self,
         id: SessionId,
@@ -119,7 +119,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Makes a subscription, or changes it: what it has still to be sent stays.
+    /// Makes or changes a subscription. Its catch-up continues.
     pub(crate) fn subscribe(
         &mut self,
         filter: &TopicFilter,
@@ -131,8 +131,8 @@ impl Broker {
         subscription
     }
 
-    /// The number of a subscription's catch-up. A shared one has none: the routes would tell that of the session's subscription to the
-    /// same filter for itself.
+    /// The number of a subscription's catch-up. A shared one has none: the routes ignore share names, and would give
+    /// that of a plain subscription.
     fn catch_up_of(&self, filter: &TopicFilter, id: SessionId) -> u32 {
         if filter.share().is_some() || self.sessions[id].catch_ups.is_empty() {
             return 0;
@@ -157,7 +157,7 @@ impl Broker {
         self.subscriptions.insert(filter, id, subscription);
     }
 
-    /// Says in words, too, why filters were refused. [MQTT-3.9.2-1]
+    /// Adds a Reason String for refused filters. [MQTT-3.9.2-1]
     fn answer_subscribe(
         &self,
         id: SessionId,
@@ -173,7 +173,7 @@ impl Broker {
         self.sessions[id].answer_explained(explained, plain, out)
     }
 
-    /// Says in words, too, why filters were refused. [MQTT-3.11.2-1]
+    /// Adds a Reason String for refused filters. [MQTT-3.11.2-1]
     fn answer_unsubscribe(
         &self,
         id: SessionId,
@@ -245,7 +245,7 @@ const fn granted(qos: QoS) -> SubAckReasonCode {
     }
 }
 
-/// Why a filter was not subscribed to, for people.
+/// The Reason String of a refused filter.
 const fn refused(code: SubAckReasonCode) -> Option<&'static str> {
     match code {
         SubAckReasonCode::NotAuthorized => Some("this client may not subscribe to this filter"),
@@ -257,7 +257,7 @@ const fn refused(code: SubAckReasonCode) -> Option<&'static str> {
         SubAckReasonCode::GrantedQoS0
         | SubAckReasonCode::GrantedQoS1
         | SubAckReasonCode::GrantedQoS2
-        // What `Access` says for reasons of its own.
+        // `Access` has its own reasons for these codes.
         | SubAckReasonCode::UnspecifiedError
         | SubAckReasonCode::ImplementationSpecificError
         | SubAckReasonCode::SharedSubscriptionsNotSupported
@@ -266,7 +266,7 @@ const fn refused(code: SubAckReasonCode) -> Option<&'static str> {
     }
 }
 
-/// Why a subscription was not ended, for people.
+/// The Reason String of a subscription that was not ended.
 const fn not_ended(code: UnsubAckReasonCode) -> Option<&'static str> {
     match code {
         UnsubAckReasonCode::PacketIdentifierInUse => Some(IN_USE),

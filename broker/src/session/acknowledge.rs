@@ -9,7 +9,7 @@ use crate::session::outbound::PubRecOutcome;
 use crate::{Broker, CloseReason, ConnId, Output, Packet, ReasonCode, SessionId, Time};
 
 impl Broker {
-    /// The way to a client is full, or has room again: then it gets what has waited.
+    /// A client becomes congested, or accepts messages again.
     pub(crate) fn on_congested(
         &mut self,
         now: Time,
@@ -29,12 +29,13 @@ impl Broker {
         self.queue_catch_up(id);
     }
 
-    /// Sends a client that came back what it has not acknowledged, in order, and then what waits. [MQTT-4.4.0-1]
+    /// Repeats the unacknowledged messages to a reconnected client, in order, and then sends queued ones.
+    /// [MQTT-4.4.0-1]
     pub(crate) fn redeliver(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
         let session = &mut self.sessions[id];
         let release = session.outbound.resume();
         if let Some(connection) = &session.connection {
-            // Smaller than the CONNACK which the client just took.
+            // PUBREL is smaller than the CONNACK that the client accepted.
             out.extend(release.into_iter().map(|packet_id| {
                 Output::Send(
                     connection.conn,
@@ -47,7 +48,7 @@ impl Broker {
         self.queue_catch_up(id);
     }
 
-    /// The client has a QoS 1 message, or refuses it; either way it is over.
+    /// PUBACK: the flow of a QoS 1 message ends, with any reason code.
     pub(crate) fn on_puback(
         &mut self,
         now: Time,
@@ -63,7 +64,7 @@ impl Broker {
         Ok(())
     }
 
-    /// The client has a QoS 2 message: releases it. [MQTT-4.3.3-4]
+    /// PUBREC: releases a QoS 2 message. [MQTT-4.3.3-4]
     pub(crate) fn on_pubrec(
         &mut self,
         now: Time,
@@ -91,7 +92,7 @@ impl Broker {
         session.answer(Packet::PubRel(pubrel), out)
     }
 
-    /// The client has forgotten the identifier of a QoS 2 message, and so does the session.
+    /// PUBCOMP: the flow of a QoS 2 message ends.
     pub(crate) fn on_pubcomp(
         &mut self,
         now: Time,

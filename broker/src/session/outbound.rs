@@ -1,4 +1,4 @@
-//! What a session has to deliver: the messages that wait and those in flight.
+//! The outbound messages of a session: queued, and in flight.
 
 mod in_flight;
 mod replay;
@@ -14,26 +14,26 @@ use crate::{CloseReason, Config, QoS, ReasonCode, Time, TopicFilter};
 
 /// The QoS 1 and QoS 2 messages of one session, in the order in which they were published. [MQTT-4.6.0-5] [MQTT-4.6.0-6]
 ///
-/// They wait in a queue, then they are in flight: sent, with a packet identifier, until the client has acknowledged them.
-/// Both outlive the connection; how many are unacknowledged is counted anew on each.
+/// They wait in a queue, then are in flight: sent with a packet identifier, until the client acknowledges them. Both
+/// outlive the connection. Each connection counts its unacknowledged messages from 0.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     queue: VecDeque<Delivery>,
-    /// Messages that waited and go to other clients of shared subscriptions, unless this client comes back before.
+    /// Queued messages that move to other members of shared subscriptions, unless this client reconnects before.
     leaving: VecDeque<Delivery>,
-    /// What waits takes so much memory.
+    /// The bytes of the queue.
     queue_bytes: usize,
-    /// Nothing in the queue expires before; `None` if nothing in it ever does.
+    /// No queued message expires before this time; `None` if none ever expires.
     queue_expires: Option<Time>,
-    /// When it may be looked again for what has expired.
+    /// When the queue may be searched for expired messages again.
     next_look: Time,
-    /// In the order in which they have to be sent again, which is that in which they waited.
+    /// In the order of repetition, which is that of the queue.
     in_flight: Flights,
     next_position: u64,
     last_packet_id: u16,
-    /// Positions of what has not been sent again on this connection yet.
+    /// Positions of messages that are still to be repeated on this connection.
     resend: VecDeque<u64>,
-    /// How many are in flight on this connection.
+    /// The number of messages in flight on this connection.
     unacknowledged: usize,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Outbound {
 struct InFlight {
     packet_id: u16,
     stage: Stage,
-    /// Whether it was sent on this connection, and so counts against the client's Receive Maximum.
+    /// Whether it was sent on this connection, so that it counts against the client's Receive Maximum.
     counted: bool,
 }
 
@@ -54,7 +54,7 @@ impl InFlight {
         }
     }
 
-    /// The message, if it may be sent to another client of a shared subscription although it was sent to this one.
+    /// The message, if it may move to another member of a shared subscription although it was sent.
     fn movable(&self) -> Option<&Delivery> {
         match &self.stage {
             Stage::Publish(delivery) if delivery.qos == QoS::AtLeastOnce => Some(delivery),
@@ -63,37 +63,38 @@ impl InFlight {
     }
 }
 
-/// What was sent last.
+/// The packet that was sent last.
 #[derive(Debug)]
 enum Stage {
     Publish(Delivery),
-    /// The client has the message, so nothing but its identifier is kept.
+    /// The client has the message, so only its identifier is kept.
     PubRel,
 }
 
-/// What a PUBREC leads to.
+/// The effect of a PUBREC.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PubRecOutcome {
     /// The client has the message: release it.
     Release,
-    /// The client does not want it: the flow is over, if there was one. [MQTT-4.4.0-2]
+    /// The client refuses it: the flow ends, if there was one. [MQTT-4.4.0-2]
     Over,
     /// The client has a message, and nothing with its identifier is in flight.
     Unknown,
 }
 
 impl Outbound {
-    /// How many messages wait.
+    /// The number of queued messages.
     pub(crate) fn queued(&self) -> usize {
         self.queue.len() + self.leaving.len()
     }
 
-    /// How many were sent and are not acknowledged.
+    /// The number of messages in flight.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
-    /// Lets a message wait. [`Outbound::pump`] may send it at once; what then still waits is for [`Outbound::shed`].
+    /// Queues a message. [`Outbound::pump`] may send it at once, and [`Outbound::shed`] enforces the limits
+    /// afterwards.
     pub(crate) fn push(&mut self, mut delivery: Delivery, log: &mut DeliveryLog<'_>) {
         delivery.position = self.next_position;
         self.next_position += 1;
@@ -110,7 +111,7 @@ impl Outbound {
         };
     }
 
-    /// Hands out the newest message if more wait than the limits allow; what has expired makes room first.
+    /// Returns the newest message if the queue exceeds its limits. Expired messages are removed first.
     pub(crate) fn shed(
         &mut self,
         config: &Config,
@@ -121,7 +122,7 @@ impl Outbound {
         if !self.is_overfull(config) {
             return None;
         }
-        // To look for more with each message would cost as much as there is, each time.
+        // A search for each message would cost as much as the whole queue.
         if self.queue_expires.is_some_and(|at| at <= now) && now >= self.next_look {
             self.next_look = now.plus_secs(1);
             let bytes = &mut self.queue_bytes;
@@ -154,7 +155,7 @@ impl Outbound {
         self.queue.len() > config.queue_messages_max || self.queue_bytes > config.queue_bytes_max
     }
 
-    /// How many messages would be sent at once.
+    /// How many messages could be sent now.
     pub(crate) fn room(&self, receive_maximum: u16) -> usize {
         match self.queue.is_empty() && self.resend.is_empty() {
             true => usize::from(receive_maximum).saturating_sub(self.unacknowledged),
@@ -162,7 +163,7 @@ impl Outbound {
         }
     }
 
-    /// The shared subscriptions for which something can go to another client; see [`Outbound::take_leaving`].
+    /// The shared subscriptions with messages that can move to another member; see [`Outbound::take_leaving`].
     pub(crate) fn shared_filters(&self) -> impl Iterator<Item = &TopicFilter> {
         let in_flight = self.in_flight.messages(0);
         let in_flight = in_flight.filter_map(|(_, entry)| entry.movable());
@@ -170,7 +171,8 @@ impl Outbound {
         all.filter_map(|delivery| delivery.share.as_ref())
     }
 
-    /// Messages that wait for one of these filters leave, see [`Outbound::take_leaving`]: they count no more against the limits.
+    /// Marks queued messages of these filters as leaving, see [`Outbound::take_leaving`]. They no longer count against
+    /// the limits.
     pub(crate) fn set_leaving(&mut self, wanted: impl Fn(&TopicFilter) -> bool) {
         for delivery in core::mem::take(&mut self.queue) {
             if delivery.share.as_ref().is_some_and(&wanted) {
@@ -182,8 +184,8 @@ impl Outbound {
         }
     }
 
-    /// Takes out the next message for one of these filters that can go to another client: first QoS 1 messages in flight, from
-    /// position `from` on, then what leaves. `looks` counts down. [MQTT-4.8.2-4] [MQTT-4.8.2-6]
+    /// Takes out the next message of these filters that can move to another member: first QoS 1 messages in flight
+    /// from position `from`, then leaving ones. `looks` counts down. [MQTT-4.8.2-4] [MQTT-4.8.2-6]
     pub(crate) fn take_leaving(
         &mut self,
         from: &mut u64,
@@ -208,7 +210,7 @@ impl Outbound {
         self.leaving.pop_front()
     }
 
-    /// Takes out everything that can go to another client of a shared subscription, in order.
+    /// Takes out all messages that can move to another member of a shared subscription, in order.
     pub(crate) fn take_shared(&mut self) -> VecDeque<Delivery> {
         let mut taken = VecDeque::new();
         let (mut from, mut looks) = (0, usize::MAX);
@@ -219,7 +221,7 @@ impl Outbound {
         taken
     }
 
-    /// Messages that have not left stay after all, in their places.
+    /// Returns the leaving messages to their places in the queue.
     fn stay(&mut self) {
         if self.leaving.is_empty() {
             return;
@@ -241,8 +243,8 @@ impl Outbound {
         }
     }
 
-    /// Starts over on a new connection: returns the identifiers to release again, and lets [`Outbound::pump`] send every
-    /// other message in flight again before anything new. [MQTT-4.4.0-1] [MQTT-4.6.0-5]
+    /// Starts on a new connection: returns the identifiers to release again. [`Outbound::pump`] then repeats every
+    /// other message in flight before it sends new ones. [MQTT-4.4.0-1] [MQTT-4.6.0-5]
     pub(crate) fn resume(&mut self) -> Vec<u16> {
         self.stay();
         self.resend.clear();
@@ -254,7 +256,7 @@ impl Outbound {
                     entry.counted = false;
                     self.resend.push_back(position);
                 }
-                // A release is never held back, but its message still takes a place at the client.
+                // A release is never held back, but its message still counts against the Receive Maximum.
                 Stage::PubRel => {
                     entry.counted = true;
                     self.unacknowledged += 1;
@@ -265,11 +267,10 @@ impl Outbound {
         release
     }
 
-    /// Sends what may be sent now: no more than `receive_maximum` messages are unacknowledged at any time.
-    /// [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
+    /// Sends messages until `receive_maximum` are unacknowledged. [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
     ///
-    /// `send` is given a message, its packet identifier and whether it is sent again. It returns whether it was sent;
-    /// if not, it counts as delivered.
+    /// `send` gets a message, its packet identifier, and whether it is a repetition. It returns whether the message
+    /// was sent; otherwise the message counts as delivered.
     pub(crate) fn pump(
         &mut self,
         receive_maximum: u16,
@@ -278,7 +279,7 @@ impl Outbound {
     ) {
         while self.unacknowledged < usize::from(receive_maximum) {
             if let Some(position) = self.resend.pop_front() {
-                // It may have been acknowledged before it was sent again.
+                // It may have been acknowledged before its repetition.
                 let Some(entry) = self.in_flight.get_mut(position) else {
                     continue;
                 };
@@ -332,7 +333,7 @@ impl Outbound {
         }
     }
 
-    /// Goes on with the flow of a QoS 2 message, or ends it if the client refuses the message.
+    /// Continues the flow of a QoS 2 message, or ends it if the client refuses the message.
     pub(crate) fn pubrec(
         &mut self,
         packet_id: u16,
@@ -359,7 +360,7 @@ impl Outbound {
                 Ok(PubRecOutcome::Release)
             }
             Some(Stage::PubRel) => Ok(PubRecOutcome::Release),
-            // Nothing waits for a PUBREL: there is only one after a PUBREC below 0x80. [MQTT-4.3.3-4]
+            // No PUBREL is due: only a PUBREC below 0x80 has one. [MQTT-4.3.3-4]
             None if reason_code.is_error() => Ok(PubRecOutcome::Over),
             None => Ok(PubRecOutcome::Unknown),
         }
@@ -406,7 +407,7 @@ impl Outbound {
         let mut packet_id = self.last_packet_id;
         loop {
             packet_id = packet_id.checked_add(1).unwrap_or(1);
-            // New messages are sent only when fewer are in flight than a Receive Maximum can say, so one is free.
+            // Fewer messages are in flight than there are identifiers, so one is free.
             if self.in_flight.position(packet_id).is_none() {
                 return packet_id;
             }

@@ -31,7 +31,7 @@ impl Session {
         out.push(dropped(&self.client_id, &delivery.message, reason, stats));
     }
 
-    /// Sends as much of what waits as the client takes now.
+    /// Sends as many queued messages as the client accepts now.
     pub(crate) fn pump(
         &mut self,
         now: Time,
@@ -50,7 +50,7 @@ impl Session {
             connection.client.receive_maximum,
             log,
             |delivery, packet_id, dup| {
-                // What was sent once is sent again, expired or not. [MQTT-4.3.3-7]
+                // A sent message is repeated even after its expiry. [MQTT-4.3.3-7]
                 if !dup && delivery.message.is_expired(now) {
                     out.push(dropped(
                         client_id,
@@ -60,7 +60,7 @@ impl Session {
                     ));
                     return false;
                 }
-                // What does not fit counts as delivered. [MQTT-3.1.2-25]
+                // A packet that is too large counts as delivered. [MQTT-3.1.2-25]
                 let packet = delivery.packet(Some(packet_id), dup, now);
                 let Some(packet) = connection.message(packet) else {
                     out.push(dropped(
@@ -80,7 +80,7 @@ impl Session {
         );
     }
 
-    /// Drops the newest message if too many wait, or too many bytes: the oldest stay.
+    /// Drops the newest message if the queue exceeds its limits.
     pub(crate) fn shed(
         &mut self,
         config: &Config,

@@ -13,7 +13,7 @@ use crate::{TopicFilter, TopicName};
 #[derive(Debug)]
 pub(super) struct Exact<K, V>(HashMap<Text, List<K, V>, SeededState>);
 
-/// What a topic must be equal to; of a shared filter that is what the group shares.
+/// By the text that a topic must equal, without `$share/group/`.
 #[derive(Debug)]
 struct Text(TopicFilter);
 

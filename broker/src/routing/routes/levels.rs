@@ -1,4 +1,4 @@
-//! The texts between the slashes, as numbers.
+//! The levels of filters, as numbers.
 
 use core::hash::{BuildHasher, Hash, Hasher};
 use std::collections::HashMap;
@@ -11,13 +11,13 @@ use slab::Slab;
 pub(super) struct Level {
     /// The number of its text.
     pub(super) number: u32,
-    /// The hash of number and place. Those of all levels add up to that of the filter, so that whoever needs the hash
-    /// of some of the levels need not hash again.
+    /// The hash of number and place. The hashes of all levels add up to that of the filter, so a subset needs no
+    /// second hashing.
     pub(super) hash: u64,
 }
 
 impl Level {
-    /// A level whose text stands in no filter: its number is that of none.
+    /// A level whose text is in no filter.
     pub(super) const UNKNOWN: Self = Self { number: 0, hash: 0 };
 
     pub(super) fn new(state: SeededState, number: u32, place: u32) -> Self {

@@ -9,7 +9,7 @@ pub(super) enum List<K, V> {
     Many(Map<K, V>),
 }
 
-/// What a list lost.
+/// The outcome of a removal.
 pub(super) enum Removed {
     Nothing,
     OneOfMany,
@@ -38,7 +38,7 @@ impl<K: Copy + Ord, V: Copy> List<K, V> {
         }
     }
 
-    /// Takes one out. The last one stays: with it the list itself has to go.
+    /// Removes an entry. The last one stays, because its list has to be removed as a whole.
     pub(super) fn remove(&mut self, key: K) -> Removed {
         match self {
             Self::One(only, _) if *only == key => Removed::TheLast,

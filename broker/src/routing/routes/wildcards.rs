@@ -18,7 +18,7 @@ use slab::Slab;
 /// are 2 to the power of the topic's levels plus one, when a filter of every shape is there; as many nodes a tree of
 /// levels would have to visit.
 ///
-/// What a topic touches stays small, and so in the processor's cache: a filter is one number for each of its names.
+/// The data that a topic reads stays small and in the processor's cache: a filter is one number for each of its names.
 #[derive(Debug)]
 pub(super) struct Wildcards<K, V> {
     /// By how many levels their filters have, `#` not counted.
@@ -163,8 +163,8 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
         }
         // Wildcards in front do not match topics that start with `$`. [MQTT-4.7.2-1]
         let named_in_front = topic.first() == Some(&b'$');
-        // All candidates are looked up before the first is looked at: so the processor fetches them side by side, and
-        // waiting for memory is most of what a match takes.
+        // All candidates are looked up before the first is read. The processor then fetches them in parallel, and a
+        // match mostly waits for memory.
         let mut candidates: SmallVec<[Candidate<'_, K, V>; CANDIDATES_USUALLY]> = SmallVec::new();
         let mut look_up = |shapes: &'a Map<Named, Shape<K, V>>| {
             for (named, shape) in shapes.iter_unordered() {

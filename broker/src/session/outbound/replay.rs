@@ -1,10 +1,10 @@
-//! What a session has to deliver, as the log tells it. Each function says whether what it is told can be.
+//! Replay of the log into a session's outbound messages. Each function returns whether the record is possible.
 
 use crate::routing::delivery::Delivery;
 use crate::session::outbound::{InFlight, Outbound, Stage};
 
 impl Outbound {
-    /// It waits, or is in flight if it has a packet identifier.
+    /// Adds a delivery: queued, or in flight if it has a packet identifier.
     pub(crate) fn replay_added(&mut self, delivery: Delivery, packet_id: u16) -> bool {
         let position = delivery.position;
         let place = self.place(position);
@@ -37,7 +37,7 @@ impl Outbound {
         true
     }
 
-    /// The message itself may not be known any more.
+    /// The message itself may be unknown.
     pub(crate) fn replay_released(&mut self, packet_id: u16, position: u64) -> bool {
         let place = self.place(position);
         if packet_id == 0
@@ -69,12 +69,12 @@ impl Outbound {
         self.last_packet_id = last_packet_id;
     }
 
-    /// The next position, and the packet identifier that was used last.
+    /// The next position, and the last packet identifier.
     pub(crate) fn counters(&self) -> (u64, u16) {
         (self.next_position, self.last_packet_id)
     }
 
-    /// Every message that waits or is in flight, with its packet identifier; 0 while it waits.
+    /// All queued messages and those in flight, with their packet identifier; 0 if queued.
     pub(crate) fn deliveries(&self) -> impl Iterator<Item = (u16, &Delivery)> {
         let in_flight = self.in_flight.messages(0);
         let in_flight = in_flight.filter_map(|(_, entry)| match &entry.stage {
@@ -85,7 +85,7 @@ impl Outbound {
         in_flight.chain(waiting.map(|delivery| (0, delivery)))
     }
 
-    /// Every release that is in flight, with its position.
+    /// All releases in flight, with their position.
     pub(crate) fn releases(&self) -> impl Iterator<Item = (u16, u64)> {
         let releases = self.in_flight.releases();
         releases.map(|(position, entry)| (entry.packet_id, position))
@@ -98,7 +98,7 @@ impl Outbound {
         self.in_flight.insert(position, entry);
     }
 
-    /// Where in the queue a position is, or would be.
+    /// The index of a position in the queue, or where it would be.
     fn place(&self, position: u64) -> usize {
         self.queue
             .partition_point(|other| other.position < position)
