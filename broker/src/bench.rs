@@ -1,4 +1,4 @@
-//! What is measured from outside, and of no use else.
+//! The matcher, for benchmarks.
 
 use crate::routing::routes::Routes;
 use crate::routing::subscription::Subscription;

@@ -5,111 +5,111 @@ use core::fmt;
 use crate::codec::DecodeError;
 use crate::{ConnId, QoS, ReasonCode};
 
-/// Why the broker closed a connection, with what it takes to understand it.
+/// Why the broker closed a connection, with details.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CloseReason {
-    /// What arrived is no packet, or one that MQTT forbids.
+    /// The bytes are no packet, or a packet that MQTT forbids.
     Malformed(DecodeError),
     /// The first packet is not CONNECT. [MQTT-3.1.0-1]
     NoConnect {
         /// The packet's type.
         packet: &'static str,
     },
-    /// No packet came for too long after the connection was opened.
+    /// No CONNECT arrived in time after the connection was opened.
     ConnectTimeout {
-        /// How long was waited, in milliseconds.
+        /// The timeout, in milliseconds.
         after_ms: u64,
     },
-    /// The client wants to authenticate in a way that is not known here. [MQTT-4.12.0-1]
+    /// The Authentication Method is unknown. [MQTT-4.12.0-1]
     AuthenticationMethodUnknown {
         /// The Authentication Method.
         method: String,
     },
-    /// The client may not come in, or not with the will that it has.
+    /// Access control refused the client, or its will is not allowed.
     Refused {
-        /// What it is told.
+        /// The reason code for the client.
         code: ReasonCode,
     },
     /// The client could not authenticate. [MQTT-4.12.0-4] [MQTT-4.12.1-2]
     AuthenticationFailed {
-        /// What it is told.
+        /// The reason code for the client.
         code: ReasonCode,
     },
-    /// Another packet came where the client has to go on with its authentication.
+    /// Another packet than AUTH arrived during authentication.
     NoAuth {
         /// The packet's type.
         packet: &'static str,
     },
-    /// An AUTH came with another Authentication Method than CONNECT. [MQTT-4.12.0-5] [MQTT-4.12.1-1]
+    /// AUTH has another Authentication Method than CONNECT. [MQTT-4.12.0-5] [MQTT-4.12.1-1]
     AuthenticationMethodChanged,
-    /// An AUTH continues what has not begun, or begins again what has.
+    /// AUTH continues an exchange that has not begun, or starts one during another.
     AuthOutOfTurn {
         /// Its reason code.
         code: ReasonCode,
     },
-    /// A client of MQTT 3.1.1 has no client identifier and wants its session kept. [MQTT-3.1.3-8]
+    /// A client of MQTT 3.1.1 without client identifier has Clean Session 0. [MQTT-3.1.3-8]
     ClientIdMissing,
-    /// A client of MQTT 3.1 has no client identifier, or one of more than 23 characters.
+    /// A client of MQTT 3.1 has a client identifier of 0 or more than 23 characters.
     ClientIdLength {
-        /// How many it has.
+        /// The number of characters.
         characters: usize,
     },
-    /// There is as much as is allowed of something.
+    /// A limit is reached.
     QuotaExceeded {
-        /// Of what, as the limit is named in [`Config`](crate::Config).
+        /// The name of the limit in [`Config`](crate::Config).
         limit: &'static str,
     },
-    /// There is no room to store what the client wants stored.
+    /// The storage is full, and the client needs room in it.
     StorageFull,
-    /// A connection [goes on](crate::Input::Resume), and its session is not there.
+    /// A [resumed](crate::Input::Resume) connection has no session.
     SessionGone,
-    /// A second CONNECT came. [MQTT-3.1.0-2]
+    /// A second CONNECT arrived. [MQTT-3.1.0-2]
     SecondConnect,
-    /// A packet came that only a server sends.
+    /// A packet arrived that only a server sends.
     ServerPacket {
         /// The packet's type.
         packet: &'static str,
     },
-    /// An AUTH came from a client that began without an Authentication Method. [MQTT-4.12.0-7]
+    /// AUTH arrived, and CONNECT had no Authentication Method. [MQTT-4.12.0-7]
     AuthWithoutMethod,
-    /// A PUBLISH came with a Subscription Identifier, which only a server adds. [MQTT-3.3.4-6]
+    /// PUBLISH has a Subscription Identifier, which only a server adds. [MQTT-3.3.4-6]
     SubscriptionIdentifierFromClient {
         /// The identifier.
         id: u32,
     },
-    /// More messages came in a second than a client may publish.
+    /// The client publishes more messages in a second than it may.
     MessageRateTooHigh {
-        /// How many it may.
+        /// The maximum.
         maximum: u32,
     },
-    /// A message came with a higher QoS than the Maximum QoS. [MQTT-3.2.2-11] [MQTT-3.2.2-12]
+    /// A message has a higher QoS than the Maximum QoS. [MQTT-3.2.2-11] [MQTT-3.2.2-12]
     QoSNotSupported {
         /// The Maximum QoS.
         maximum: QoS,
     },
-    /// A QoS 0 message is not as it must be, and nothing but this can tell its client.
+    /// A QoS 0 message is invalid, and has no other answer.
     PublishRefused {
         /// What is wrong.
         code: ReasonCode,
     },
-    /// A PUBLISH came with a topic alias above the Topic Alias Maximum. [MQTT-3.3.2-9]
+    /// PUBLISH has a topic alias above the Topic Alias Maximum. [MQTT-3.3.2-9]
     TopicAliasTooHigh {
         /// The alias.
         alias: u16,
         /// The Topic Alias Maximum.
         maximum: u16,
     },
-    /// A PUBLISH came without topic and with a topic alias that stands for none yet.
+    /// PUBLISH has no topic, and a topic alias without one.
     TopicAliasUnknown {
         /// The alias.
         alias: u16,
     },
-    /// More QoS 1 and QoS 2 messages came than the Receive Maximum allows. [MQTT-3.3.4-7]
+    /// The client exceeds the Receive Maximum. [MQTT-3.3.4-7]
     ReceiveMaximumExceeded {
         /// The Receive Maximum.
         maximum: u16,
     },
-    /// A message was acknowledged with a packet that does not belong to its QoS or to what was sent last.
+    /// An acknowledgement does not fit the QoS of its message or the packet that was sent last.
     WrongAcknowledgement {
         /// The packet's type.
         packet: &'static str,
@@ -121,14 +121,14 @@ pub enum CloseReason {
         /// The interval, in seconds.
         interval_s: u32,
     },
-    /// What the client asked for has an answer that is larger than what it accepts. [MQTT-3.1.2-24]
+    /// An answer is larger than the client accepts. [MQTT-3.1.2-24]
     AnswerTooLarge {
         /// The packet's type.
         packet: &'static str,
         /// The client's Maximum Packet Size, in bytes.
         maximum: usize,
     },
-    /// Nothing came for one and a half times the Keep Alive. [MQTT-3.1.2-22]
+    /// No packet arrived for one and a half times the Keep Alive. [MQTT-3.1.2-22]
     KeepAliveTimeout {
         /// The Keep Alive, in seconds.
         keep_alive_s: u16,
@@ -138,12 +138,12 @@ pub enum CloseReason {
         /// Its new connection.
         by: ConnId,
     },
-    /// The server ends.
+    /// The server shuts down.
     ShuttingDown,
 }
 
 impl CloseReason {
-    /// The reason code that says it to the client.
+    /// The reason code for the client.
     #[must_use]
     pub fn reason_code(&self) -> ReasonCode {
         match self {

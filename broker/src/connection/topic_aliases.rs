@@ -1,15 +1,15 @@
-//! The topic aliases that a client was told: what stands for a topic towards it.
+//! The topic aliases towards a client.
 
 use crate::TopicName;
 use crate::util::sorted::Map;
 
-/// The aliases of one connection, at most as many as the client allows. When all are given away, the topic that was not
-/// sent for the longest time loses its own: what is sent often keeps one, whenever it began. [MQTT-3.1.2-26]
+/// The aliases of one connection, at most as many as the client allows. When all are in use, the least recently used
+/// topic loses its alias. A frequent topic so keeps one, whenever it began. [MQTT-3.1.2-26]
 #[derive(Debug)]
 pub(crate) struct OutboundTopicAliases {
     maximum: u16,
     by_topic: Map<TopicName, Alias>,
-    /// The topics with an alias, by when they were sent last.
+    /// The topics with an alias, by their last use.
     by_use: Map<u64, TopicName>,
     uses: u64,
 }
@@ -30,17 +30,17 @@ impl OutboundTopicAliases {
         }
     }
 
-    /// Whether the client allows none.
+    /// Whether the client allows no alias.
     pub(crate) const fn is_empty(&self) -> bool {
         self.maximum == 0
     }
 
-    /// The alias that stands for a topic.
+    /// The alias of a topic.
     pub(crate) fn get(&self, topic: &TopicName) -> Option<u16> {
         self.by_topic.get(topic).map(|alias| alias.number)
     }
 
-    /// The alias to give a topic that has none: the lowest that is free, or else the one longest unused.
+    /// The next alias to assign: the lowest free one, or the least recently used one.
     pub(crate) fn next(&self) -> Option<u16> {
         match u16::try_from(self.by_topic.len()) {
             Ok(given) if given < self.maximum => Some(given + 1),
@@ -52,7 +52,7 @@ impl OutboundTopicAliases {
         }
     }
 
-    /// The client was sent a topic with an alias: from now on it stands for this topic, and for no other.
+    /// Notes that the client got a topic with an alias, which now means this topic.
     pub(crate) fn sent(&mut self, topic: TopicName, number: u16) {
         let used = self.uses;
         self.uses += 1;
@@ -89,7 +89,7 @@ mod tests {
             let (number, known) = send(&mut aliases, &topic);
             assert!((1..=3).contains(&number));
             match known {
-                // What the client was told last is what it understands.
+                // The client uses the last assignment.
                 true => assert_eq!(told.get(&number), Some(&topic)),
                 false => {
                     told.insert(number, topic);

@@ -1,7 +1,7 @@
-//! Pieces of the log: records as bytes.
+//! Record framing: records as bytes.
 //!
 //! ```text
-//! piece  = version record*             and pieces that are joined are a piece
+//! block  = version record*             and joined blocks are a block
 //! record = length crc body             32 bits each, big-endian; of the body, and of length and body
 //! ```
 
@@ -11,14 +11,14 @@ use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use crate::lean_bincode;
 use crate::persistence::record::{Record, RecordError};
 
-/// The version of what follows. A record starts with its length, which never starts with such a byte.
+/// The version of the following records. A record starts with its length, which never starts with such a byte.
 const VERSION: u8 = VERSIONS | 1;
 const VERSIONS: u8 = 0xF0;
 const HEADER_BYTES: usize = 8;
-/// What one small change takes, so that most pieces are allocated once.
+/// The bytes of one small change, so that most blocks are allocated once.
 const BYTES_USUALLY: usize = 256;
 
-/// Records, one after the other.
+/// Appends records to a block.
 #[derive(Debug)]
 pub(crate) struct RecordWriter(Vec<u8>);
 
@@ -51,14 +51,14 @@ impl RecordWriter {
         header[4..].copy_from_slice(&check(length, body).to_be_bytes());
     }
 
-    /// The bytes, if there are any; the next record begins another piece.
+    /// The block, if it has records. The next record begins another one.
     pub(crate) fn take(&mut self) -> Option<Vec<u8>> {
         let bytes = core::mem::take(&mut self.0);
         Some(bytes).filter(|bytes| !bytes.is_empty())
     }
 }
 
-/// The records of a piece with the places where they start, and what is none.
+/// Reads the records of a block with their offsets, and errors for the rest.
 #[derive(Debug)]
 pub(crate) struct RecordReader<'a> {
     block: &'a [u8],
@@ -75,7 +75,7 @@ impl<'a> RecordReader<'a> {
         }
     }
 
-    /// Gives up what follows: where the next record starts cannot be told.
+    /// Skips the rest, because the start of the next record is unknown.
     fn lose_rest(
         &mut self,
         error: RecordError,
@@ -127,7 +127,7 @@ impl<'a> Iterator for RecordReader<'a> {
     }
 }
 
-/// Small numbers are short; nothing may follow a record in its frame.
+/// Small numbers are short. No bytes may follow a record in its frame.
 fn layout() -> impl Options {
     bincode::DefaultOptions::new()
 }

@@ -1,4 +1,4 @@
-//! What is written to the log, record by record.
+//! The kinds of records in the log.
 
 use core::fmt;
 use std::borrow::Cow;
@@ -17,27 +17,27 @@ use crate::{
     Origin, Packet, Properties, PropertyId, PropertyValue, QoS, Time, TopicFilter, TopicName, codec,
 };
 
-/// One change of what must survive: what changed, never why, so that a later build need not decide again.
+/// One change of durable state. It states what changed and not why, so that a later build reaches the same state.
 ///
-/// What is written is read by builds to come. A variant and its fields stay as they are; new ones come last.
+/// Later builds read these records. A variant and its fields never change, and new ones come last.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Record<'a> {
-    /// Numbers up to these are given away.
+    /// The last assigned numbers.
     Numbers {
         sessions: u64,
         messages: u64,
         ids_assigned: u64,
     },
-    /// There is a new session, which everything else calls by its number.
+    /// A session began. Other records name it by its number.
     SessionBegun {
         session: u64,
         client_id: &'a str,
     },
-    /// The session is gone with everything in it.
+    /// A session ended, with all of its state.
     SessionEnded {
         session: u64,
     },
-    /// The client of a session is connected.
+    /// The client of a session connected.
     Connected {
         session: u64,
         origin: Option<Origin>,
@@ -46,7 +46,7 @@ pub(crate) enum Record<'a> {
         #[serde(borrow)]
         will: Option<RecordedWill<'a>>,
     },
-    /// The client of a session is connected no more. Without a moment at which it is due, its will is over.
+    /// The client of a session disconnected. Without `will_due`, its will is gone.
     Away {
         session: u64,
         expiry_interval_s: u32,
@@ -58,7 +58,7 @@ pub(crate) enum Record<'a> {
         session: u64,
         username: Option<&'a str>,
     },
-    /// The will of a client that is away was published.
+    /// The will of a disconnected client was published.
     WillOver {
         session: u64,
     },
@@ -71,7 +71,7 @@ pub(crate) enum Record<'a> {
         session: u64,
         filter: &'a str,
     },
-    /// A QoS 2 message came from the client under this packet identifier.
+    /// A QoS 2 message with this packet identifier arrived.
     Received {
         session: u64,
         packet_id: u16,
@@ -81,7 +81,7 @@ pub(crate) enum Record<'a> {
         session: u64,
         packet_id: u16,
     },
-    /// A message was published: for these receivers, and to be retained or not.
+    /// A message was published to these receivers, and retained or not.
     Message {
         number: u64,
         #[serde(borrow)]
@@ -89,35 +89,35 @@ pub(crate) enum Record<'a> {
         is_retained: bool,
         receivers: Cow<'a, [Receiver]>,
     },
-    /// A message that was recorded before is for these receivers, too.
+    /// A recorded message has further receivers.
     Delivered {
         message: u64,
         receivers: Cow<'a, [Receiver]>,
     },
-    /// What waited at this position is in flight.
+    /// The queued message at this position is in flight.
     Sent {
         session: u64,
         position: u64,
         packet_id: u16,
     },
-    /// The client has the QoS 2 message in flight under this packet identifier, and its release is in flight, here.
+    /// The client has the QoS 2 message with this packet identifier. Its release is in flight at this position.
     Released {
         session: u64,
         packet_id: u16,
         position: u64,
     },
-    /// What waited or was in flight at this position is over.
+    /// The delivery at this position ended.
     Done {
         session: u64,
         position: u64,
     },
-    /// Where a session goes on with positions and packet identifiers.
+    /// The next position and the last packet identifier of a session.
     Outbound {
         session: u64,
         next_position: u64,
         last_packet_id: u16,
     },
-    /// A subscription does not have all of its retained messages yet: those after this topic are still to be sent.
+    /// A subscription lacks its retained messages after this topic.
     CatchUp {
         session: u64,
         number: u32,
@@ -125,18 +125,18 @@ pub(crate) enum Record<'a> {
         no_local: bool,
         after: Option<&'a str>,
     },
-    /// It has them now, or does not need them any more.
+    /// The catch-up ended.
     CaughtUp {
         session: u64,
         number: u32,
     },
-    /// The session is gone but for what it has to deliver through shared subscriptions, which goes to other sessions. If there is no
-    /// such session, then what follows says what it has to deliver.
+    /// The session ended, except its shared deliveries, which move to other sessions. In a snapshot, later records add
+    /// these deliveries.
     Orphaned {
         session: u64,
     },
-    /// To the catch-ups of a session up to this number, the retained message of a topic is not to be sent: the client has it, or a
-    /// later one.
+    /// The catch-ups of a session up to this number skip the retained message of a topic, because the client has it or
+    /// a later one.
     SentAhead {
         session: u64,
         number: u32,
@@ -144,12 +144,12 @@ pub(crate) enum Record<'a> {
     },
 }
 
-/// A session that gets a message, and how.
+/// A session that gets a message, with its options.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Receiver {
     pub(crate) session: u64,
     pub(crate) position: u64,
-    /// 0 while it waits.
+    /// 0 while it is queued.
     pub(crate) packet_id: u16,
     #[serde(with = "qos")]
     pub(crate) qos: QoS,
@@ -175,7 +175,7 @@ pub(crate) struct RecordedWill<'a> {
     pub(crate) message: RecordedMessage<'a>,
 }
 
-/// A message, borrowed from where it is: in the broker, or in a piece.
+/// A message, borrowed from the broker or from a block.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RecordedMessage<'a> {
     #[serde(borrow)]
@@ -192,7 +192,7 @@ pub(crate) struct RecordedMessage<'a> {
     properties: Option<RecordedProperties<'a>>,
 }
 
-/// Who published a message: most have a session, whose number is short.
+/// The publisher of a message. Most have a session, whose number is short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Publisher<'a> {
     Session(u64),
@@ -211,51 +211,51 @@ struct RecordedProperties<'a> {
     user_properties: Vec<(&'a str, &'a str)>,
 }
 
-/// Why a record was skipped, or the rest of a piece.
+/// Why a record, or the rest of a block, was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordError {
-    /// A piece, or what follows in it, is of a version that is not known here, or of none. Its rest is lost.
+    /// A block, or its rest, has an unknown version or none. The rest is lost.
     UnknownVersion {
-        /// Where in the piece that is said.
+        /// The offset of the version in the block.
         offset: usize,
-        /// What is said.
+        /// The version byte.
         version: u8,
     },
-    /// A piece ends before the record does. Its rest is lost.
+    /// A block ends within a record. The rest is lost.
     Truncated {
-        /// Where the record starts in its piece.
+        /// The offset of the record in its block.
         offset: usize,
-        /// How many bytes there are of it.
+        /// The number of bytes that are there.
         bytes: usize,
     },
-    /// The bytes of a record are not those that were written.
+    /// A record fails its checksum.
     Damaged {
-        /// Where the record starts in its piece.
+        /// The offset of the record in its block.
         offset: usize,
     },
-    /// The bytes are those that were written, and mean nothing here.
+    /// A record is intact and cannot be decoded.
     Unreadable {
-        /// Where the record starts in its piece.
+        /// The offset of the record in its block.
         offset: usize,
     },
-    /// A record can be read, and says what cannot be.
+    /// A record can be decoded, and its content is impossible.
     Impossible {
-        /// Where the record starts in its piece.
+        /// The offset of the record in its block.
         offset: usize,
-        /// What cannot be.
+        /// The impossible content.
         what: &'static str,
     },
-    /// A record is about a session that is not there.
+    /// A record names an unknown session.
     NoSession {
         /// The number of the session.
         session: u64,
     },
-    /// A record is about a message that is not there.
+    /// A record names an unknown message.
     NoMessage {
         /// The number of the message.
         message: u64,
     },
-    /// A record is about what a session has to deliver, and it has no such thing.
+    /// A record names an unknown delivery of a session.
     NoDelivery {
         /// The number of the session.
         session: u64,
@@ -327,7 +327,7 @@ impl RecordedWill<'_> {
 }
 
 impl<'a> RecordedMessage<'a> {
-    /// `session` is the publisher's, where that is there for sure when the record is read.
+    /// `session` is the publisher's session, if it is sure to exist when the record is read.
     pub(crate) fn new(message: &'a Message, session: Option<u64>) -> Self {
         Self {
             publisher: match session {
@@ -344,7 +344,7 @@ impl<'a> RecordedMessage<'a> {
         }
     }
 
-    /// The message, if it is one that can be sent.
+    /// The message, if it can be sent.
     pub(crate) fn read(&self, number: u64, publisher: Arc<str>) -> Option<Message> {
         let properties = self.properties.as_ref().map(RecordedProperties::read);
         let properties = match properties {

@@ -1,4 +1,4 @@
-//! A broker that goes on where another one ended.
+//! Restores a broker from a snapshot and batches.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,41 +13,41 @@ use crate::session::{Deadline, Session};
 use crate::util::sorted::Map;
 use crate::{Broker, Config, SessionId, Time, TopicFilter, TopicName};
 
-/// What came back with a broker that was restored.
+/// The result of a restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// Records that were carried out.
+    /// Applied records.
     pub records: u64,
-    /// Records that are damaged, unknown, or about what is not there, and pieces whose rest is lost. Nothing else is
-    /// lost with one.
+    /// Skipped records: damaged, unknown, or about unknown state, and blocks whose rest is lost. Nothing else is lost
+    /// with one.
     pub skipped: u64,
-    /// Why, for the first few of them.
+    /// The errors of the first few.
     pub errors: Vec<RecordError>,
-    /// Sessions that there are now.
+    /// Sessions.
     pub sessions: usize,
-    /// Of them, those whose clients are awaited.
+    /// Sessions in reconnect grace.
     pub in_reconnect_grace: usize,
-    /// Subscriptions that there are now.
+    /// Subscriptions.
     pub subscriptions: usize,
-    /// Retained messages that there are now.
+    /// Retained messages.
     pub retained_messages: usize,
-    /// Messages that wait for clients or are in flight, each receiver counted.
+    /// Messages that are queued or in flight, counted for each receiver.
     pub messages: usize,
 }
 
-/// How many errors are kept.
+/// The maximum number of kept errors.
 const ERRORS_MAX: usize = 8;
-/// Numbers that are counted up from never come near their end.
+/// Higher numbers are impossible, so that counters never overflow.
 const NUMBER_MAX: u64 = 1 << 60;
-/// With fewer messages it is not looked for those that nobody keeps.
+/// Below this number of messages, unused ones are not removed.
 const MESSAGES_KEPT: usize = 1024;
 
 impl Broker {
-    /// A broker with the sessions, subscriptions and messages that `pieces` tell of, in order: what
-    /// [`Broker::snapshot`] gave, if there is such, and the batches after it. Batches may be joined to one piece.
+    /// A broker with the state of `blocks`, in order: those of [`Broker::snapshot`], if there is one, and the batches
+    /// after it. Batches may be joined to one block.
     ///
-    /// Clients that were connected are [awaited](Broker::in_reconnect_grace). What has become due meanwhile happens with the first
-    /// input. What cannot be understood is skipped, and told.
+    /// Sessions whose clients were connected enter [reconnect grace](Broker::in_reconnect_grace). The first input
+    /// executes what became due meanwhile. Unreadable records are skipped and reported.
     #[must_use]
     pub fn restore<'a>(
         config: Config,
@@ -69,12 +69,12 @@ impl Broker {
     }
 }
 
-/// Carries out records.
+/// Applies records.
 struct Replay {
     broker: Broker,
     restored: Restored,
     sessions: Map<u64, SessionId>,
-    /// What later records may still be about, and more.
+    /// The messages that later records may name, and more.
     messages: Map<u64, Arc<Message>>,
     messages_kept: usize,
 }
@@ -87,7 +87,7 @@ impl Replay {
                 Err(error) => self.skip(error),
             }
         }
-        // A message that moves from one receiver to another does so within a piece.
+        // A message moves from one receiver to another within one block.
         if self.messages.len() > 2 * self.messages_kept + MESSAGES_KEPT {
             self.messages
                 .retain(|_, message| Arc::strong_count(message) > 1);
@@ -257,7 +257,7 @@ impl Replay {
                     Publisher::Client(client_id) => client_id.into(),
                     Publisher::Session(session) => match self.session(session) {
                         Ok(session) => Arc::clone(&session.client_id),
-                        // The message is not lost with who it is from.
+                        // The message survives its publisher.
                         Err(_) => "".into(),
                     },
                 };
@@ -366,7 +366,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Starts a session. If its number or its client has one, then what ended that one is lost.
+    /// Starts a session. If its number or its client has one already, the record of that one's end is lost.
     fn begin_session(&mut self, number: u64, client_id: &str) {
         let former = self.sessions.remove(&number);
         let of_client = self.broker.sessions.id_of(client_id);
@@ -381,7 +381,7 @@ impl Replay {
         journal.sessions = journal.sessions.max(number);
     }
 
-    /// A receiver that cannot have it does not take it from the others.
+    /// An impossible receiver does not affect the others.
     fn deliver(&mut self, offset: usize, message: &Arc<Message>, receivers: &[Receiver]) {
         for receiver in receivers {
             let added = self.receive(offset, message, receiver);

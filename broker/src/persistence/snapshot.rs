@@ -1,4 +1,4 @@
-//! Everything that is to be stored, at once.
+//! Snapshots: the whole durable state as records.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::session::Session;
 use crate::util::sorted::Map;
 use crate::{Broker, SessionId, TopicFilter};
 
-/// When a piece is full.
+/// The size at which a block is full.
 const BLOCK_BYTES: usize = 256 * 1024;
 /// The maximum number of receivers in one record.
 const RECEIVERS_MAX: usize = 4096;
 
 impl Broker {
-    /// Everything that must survive, in pieces of about 256 KiB for [`Broker::restore`]: what is committed, and what is
-    /// not yet. Once it is stored, the batches that were issued before it are not needed any more.
+    /// The whole durable state, in blocks of about 256 KiB for [`Broker::restore`]. It includes changes that are not
+    /// committed. Once it is stored, it replaces all batches that were issued before.
     ///
-    /// Brokers with the same state give the same bytes.
+    /// Brokers with equal state give equal bytes.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Vec<u8>> {
         let mut snapshot = Snapshot {
@@ -37,7 +37,7 @@ impl Broker {
         let sessions: Map<u64, SessionId> = ids.map(|id| (self.sessions[id].number, id)).collect();
         let mut messages = Map::new();
         for message in self.retained.iter() {
-            // The broker's own words are not stored.
+            // The broker's own messages are not stored.
             if message.number > 0 {
                 messages.insert(message.number, (message, true, Vec::new()));
             }
@@ -70,7 +70,7 @@ impl Broker {
         for (message, is_retained, receivers) in messages.values() {
             snapshot.message(message, *is_retained, receivers);
         }
-        // Last, because what is in flight counts the packet identifiers on.
+        // Last, because messages in flight advance the packet identifiers.
         for id in sessions.into_values() {
             let session = &self.sessions[id];
             let (next_position, last_packet_id) = session.outbound.counters();
@@ -97,7 +97,7 @@ impl Broker {
             snapshot.push(&session.away());
         }
         for filter in session.filters.sorted() {
-            // The order of a group's members counts: they follow group by group.
+            // The order of a group's members matters, so they follow group by group.
             if filter.share().is_none()
                 && let Some(subscription) = self.subscriptions.routes.get(filter, id)
             {
@@ -139,7 +139,7 @@ impl Snapshot {
         });
     }
 
-    /// The packet identifiers that are in use, but for those of messages to the client.
+    /// The packet identifiers in use, without those of messages to the client.
     fn identifiers(&mut self, session: &Session) {
         let number = session.number;
         for &packet_id in session.inbound.iter() {

@@ -1,4 +1,4 @@
-//! The last message of each topic that is kept for those who subscribe later.
+//! Retained messages: the last message of each topic, for later subscribers.
 
 use core::borrow::Borrow;
 use core::ops::Bound;
@@ -13,16 +13,16 @@ use crate::{Time, TopicFilter, TopicName};
 
 /// The retained messages, at most one for each topic.
 ///
-/// Their order by topic is all that a wildcard needs: see [`Step`].
+/// Their order by topic suffices for wildcards: see [`Step`].
 #[derive(Debug)]
 pub(crate) struct Retained {
     messages: BTreeMap<Topic, Arc<Message>>,
-    /// What of it clients published.
+    /// The part that clients published.
     of_clients: Usage,
     expiries: Timers<TopicName>,
 }
 
-/// How much there is of something.
+/// A number of messages and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) messages: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// The broker's own statistics are nobody's: they take no room from clients.
+    /// The broker's own `$SYS` messages do not count against the limits.
     fn of(message: &Message) -> Self {
         match message.is_of_client() {
             true => Self {
@@ -79,7 +79,7 @@ impl Retained {
         self.messages.len()
     }
 
-    /// How much clients would have here if one published a message of so many bytes to `topic`.
+    /// The usage after a retained message of `bytes` on `topic`.
     pub(crate) fn usage_with(&self, topic: &TopicName, bytes: usize) -> Usage {
         let mut usage = self.of_clients;
         if let Some(former) = self.messages.get(topic.as_str()) {
@@ -195,7 +195,7 @@ impl Retained {
         self.expiries.next()
     }
 
-    /// Forgets what has expired.
+    /// Removes expired messages.
     pub(crate) fn drop_expired(&mut self, now: Time) {
         while let Some(topic) = self.expiries.pop_due(now) {
             if let Some(expired) = self.messages.remove(topic.as_str()) {
@@ -209,10 +209,10 @@ impl Retained {
     }
 }
 
-/// From one topic, how to go on to the next that matches a filter.
+/// The step from one topic to the next that matches a filter.
 ///
-/// The topics that share their first levels stand together in the order of topics, so where one does not match, its text
-/// and the filter's tell the least topic after it that may.
+/// Topics with common first levels are adjacent. Where one does not match, its text and the filter give the least
+/// later topic that may match.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     /// This one matches; the next one may.

@@ -1,4 +1,4 @@
-//! The topic filters that a session subscribed to.
+//! The topic filters of a session.
 
 use std::collections::HashSet;
 
@@ -7,11 +7,11 @@ use crate::topic::{MULTI_LEVEL, SINGLE_LEVEL};
 use crate::util::hash::SeededState;
 use crate::util::sorted::{self, Map};
 
-/// The topic filters of a session, and where their wildcards stand.
+/// The topic filters of a session, and their wildcard patterns.
 #[derive(Debug)]
 pub(crate) struct Filters {
     all: HashSet<TopicFilter, SeededState>,
-    /// How many of them have each pattern.
+    /// The number of filters with each pattern.
     patterns: Map<Box<str>, u32>,
 }
 
@@ -38,13 +38,13 @@ impl Filters {
         self.all.contains(filter)
     }
 
-    /// Whether there are no more than `max` patterns with that of a filter.
+    /// Whether there are at most `max` patterns, that of `filter` included.
     pub(crate) fn has_pattern_within(&self, filter: &TopicFilter, max: usize) -> bool {
         self.patterns.len() < max
             || pattern(filter).is_none_or(|pattern| self.patterns.contains_key(&pattern))
     }
 
-    /// Puts a filter in. Returns whether it is new.
+    /// Adds a filter. Returns whether it is new.
     pub(crate) fn insert(&mut self, filter: TopicFilter) -> bool {
         let pattern = pattern(&filter);
         let is_new = self.all.insert(filter);
@@ -54,7 +54,7 @@ impl Filters {
         is_new
     }
 
-    /// Takes a filter out. Returns whether it was there.
+    /// Removes a filter. Returns whether it was there.
     pub(crate) fn remove(&mut self, filter: &TopicFilter) -> bool {
         let was_there = self.all.remove(filter);
         if was_there
@@ -70,7 +70,7 @@ impl Filters {
     }
 }
 
-/// Where the wildcards of a filter stand, and among how many levels: one character for each. `None` if it has none.
+/// The wildcard pattern of a filter: one character for each level. `None` if it has no wildcards.
 fn pattern(filter: &TopicFilter) -> Option<Box<str>> {
     filter.has_wildcards().then(|| {
         let levels = filter.levels().map(|level| match level {

@@ -1,4 +1,4 @@
-//! Wills: what is published for a client that left without saying good-bye.
+//! Wills: a message that is published for a client that disconnects without DISCONNECT.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(crate) struct Will {
 }
 
 impl Will {
-    /// The will that `connect` brings, if it brings one.
+    /// The will of a CONNECT, if it has one.
     pub(crate) fn of(
         connect: &ConnectPacket,
         client_id: &Arc<str>,
@@ -52,7 +52,7 @@ impl Will {
 }
 
 impl Broker {
-    /// Publishes the will of a client that is gone, now or after its Will Delay Interval. [MQTT-3.1.2-8]
+    /// Publishes the will of a disconnected client, now or after its Will Delay Interval. [MQTT-3.1.2-8]
     pub(crate) fn execute_will(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
         let session = &mut self.sessions[id];
         match session.will.take() {
@@ -67,12 +67,12 @@ impl Broker {
         }
     }
 
-    /// Publishes a will; it is over with it. [MQTT-3.1.2-10]
+    /// Publishes a will, which ends with it. [MQTT-3.1.2-10]
     pub(crate) fn publish_will(&mut self, now: Time, will: Will, out: &mut Vec<Output>) {
         let will = will.message;
         let message = Message {
             published: now,
-            // As a QoS 0 message: nobody is left who could be told.
+            // Without room it is not retained, as with QoS 0, because the client is gone.
             retain: will.retain
                 && self.has_room_for_retained(&will.topic, &will.payload, &will.properties),
             ..will

@@ -1,10 +1,10 @@
-//! A hash that is the same for the same seed, and that nobody foresees who does not know the seed.
+//! A hash that depends on a secret seed.
 
 use core::hash::{BuildHasher, Hasher};
 
-/// Makes hash maps as predictable as the engine is: with the same [`Config::seed`](crate::Config::seed) they are the same in every
-/// run and on every machine. The order of a map must still reach no output. Clients choose the keys, so the seed is a secret:
-/// without it, nobody finds keys that collide.
+/// Makes hash maps deterministic: with the same [`Config::seed`](crate::Config::seed) they are equal in every run and
+/// on every machine. The order of a map must still reach no output. Clients choose the keys, so the seed is a secret:
+/// without it, an attacker cannot find keys that collide.
 #[derive(Clone, Copy, Debug)]
 pub struct SeededState {
     start: u64,
@@ -18,7 +18,7 @@ impl SeededState {
         let [start, multiplier] = halves(seed);
         Self {
             start,
-            // Odd, so that no word is lost, and that of no seed without a pattern.
+            // Odd, so that no bit is lost. A seed of zeros gives `MULTIPLIER`.
             multiplier: (multiplier ^ MULTIPLIER) | 1,
         }
     }
@@ -55,8 +55,8 @@ pub struct SeededHasher {
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl SeededHasher {
-    /// One multiplication alone leaves a difference in the highest bit as it is, whatever the multiplier: the next word could
-    /// take it back. So its product is folded, and multiplied again.
+    /// One multiplication keeps a difference in the highest bit as it is, so the next word could cancel it. The
+    /// product is therefore folded and multiplied again.
     const fn add(&mut self, word: u64) {
         let product = (self.state.rotate_left(23) ^ word).wrapping_mul(self.multiplier);
         self.state = (product ^ (product >> 32)).wrapping_mul(self.multiplier);
@@ -100,7 +100,7 @@ impl Hasher for SeededHasher {
     }
 
     fn finish(&self) -> u64 {
-        // A table takes its place from the low bits, and a product mixes its high bits best.
+        // A table uses the low bits, and a product mixes its high bits best.
         self.state ^ (self.state >> 32)
     }
 }

@@ -1,8 +1,8 @@
-//! Reads what bincode wrote, and says of what it cannot read only that.
+//! Reads bincode, with errors that carry no text.
 //!
-//! serde's errors tell what was found, of whatever type it is, in words, and bincode makes a text of each: that brings the printing
-//! of floating-point numbers and of much else into a program that never prints any. These are 9 kB of the worker, compressed, for texts
-//! that nobody reads, because a caller can only drop what is foreign or damaged.
+//! Serde's errors describe the found value, and bincode makes a text of each. That links the printing of
+//! floating-point numbers and more, 9 kB of the compressed worker. Nobody reads these texts: a caller can only drop
+//! unreadable bytes.
 
 use core::fmt;
 
@@ -12,7 +12,7 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 
-/// The bytes are not those of such a value.
+/// The bytes are no value of this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
 
@@ -71,10 +71,10 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Into<'_, T> {
     }
 }
 
-/// Hands everything on in both directions, and has no words for errors.
+/// Forwards all calls, and drops the texts of errors.
 struct Lean<T>(T);
 
-/// bincode's error for what the reader did not like. It is dropped before anybody sees it.
+/// Bincode's error for a refused value, which the caller drops.
 fn refused<E: Error>(_: Unreadable) -> E {
     E::custom(Unreadable)
 }

@@ -1,8 +1,8 @@
-//! A map and a set: sorted lists, with the names of the standard library's.
+//! A map and a set with the interface of the standard library's, as chunked sorted lists.
 //!
-//! A tree of the standard library costs four kilobytes of WebAssembly for each pair of types; these cost a tenth, because what moves is
-//! the same for all: the elements stay where they are, and a list of their places is in order. That list is in chunks, so that one
-//! more or less, wherever it is, moves at most a chunk's places, however many there are: a client may choose the keys.
+//! They exist for their size: a `BTreeMap` costs 4 kB of WebAssembly for each pair of types, and these cost a tenth.
+//! Elements stay in place, and a sorted list of their places is the same code for all types. That list is in chunks,
+//! so an insertion or removal moves at most one chunk, whatever keys a client chooses.
 
 mod order;
 
@@ -15,9 +15,9 @@ use self::order::{Order, Rank};
 /// A map in the order of its keys.
 #[derive(Clone, Debug)]
 pub struct Map<K, V> {
-    /// In no order. Where one was taken out there is none, until the next one comes.
+    /// In no order. A removed entry leaves a free place for the next one.
     entries: Vec<Option<(K, V)>>,
-    /// Where in `entries` the first one is, the second, and so on.
+    /// The places in `entries`, in the order of the keys.
     order: Order,
 }
 
@@ -78,7 +78,7 @@ impl<K, V> Map<K, V> {
         self.order.iter().filter_map(|place| self.at(place))
     }
 
-    /// Hands out all, in order; the values may be changed.
+    /// All, in order, with mutable values.
     pub fn for_each_mut(&mut self, mut act: impl FnMut(&K, &mut V)) {
         for place in self.order.iter() {
             if let Some((key, value)) = &mut self.entries[place as usize] {
@@ -179,7 +179,7 @@ impl<K: Ord, V> Map<K, V> {
         self.take(Rank::FIRST, first)
     }
 
-    /// Keeps those of which `keep` says so; they are asked in order.
+    /// Keeps the entries that `keep` accepts, in order.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         for (key, mut value) in core::mem::take(self) {
             if keep(&key, &mut value) {
@@ -214,7 +214,7 @@ impl<K: Ord, V> Map<K, V> {
         self.find(key).is_ok()
     }
 
-    /// Puts a value in; returns the one that it replaces.
+    /// Inserts a value, and returns the one that it replaces.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.find(&key) {
             Ok((_, place)) => {
@@ -228,7 +228,7 @@ impl<K: Ord, V> Map<K, V> {
         }
     }
 
-    /// Takes a value out.
+    /// Removes a value.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -371,7 +371,7 @@ impl<K> Set<K> {
 }
 
 impl<K: Ord> Set<K> {
-    /// Keeps those of which `keep` says so.
+    /// Keeps the elements that `keep` accepts.
     pub fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
         self.0.retain(|key, ()| keep(key));
     }
@@ -389,12 +389,12 @@ impl<K: Ord> Set<K> {
         self.0.contains_key(key)
     }
 
-    /// Puts it in. Returns whether it is new.
+    /// Inserts an element. Returns whether it is new.
     pub fn insert(&mut self, key: K) -> bool {
         self.0.insert(key, ()).is_none()
     }
 
-    /// Takes it out. Returns whether it was there.
+    /// Removes an element. Returns whether it was there.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -483,7 +483,7 @@ mod tests {
         it_is_what_a_tree_is_with(5_000, 20_000);
     }
 
-    /// Does the same to a map and to a tree, and compares everything.
+    /// Applies the same operations to a map and to a tree, and compares them.
     fn it_is_what_a_tree_is_with(keys: u64, rounds: u64) {
         let mut state = 1_u64;
         let mut dice = |below: u64| {

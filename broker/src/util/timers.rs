@@ -1,9 +1,9 @@
-//! What is due when.
+//! Timers.
 
 use crate::Time;
 use crate::util::sorted::Set;
 
-/// Keys in the order in which they fall due; those of the same moment in their own order.
+/// Keys ordered by due time, and then by key.
 #[derive(Debug)]
 pub(crate) struct Timers<K> {
     entries: Set<(Time, K)>,
@@ -24,7 +24,7 @@ impl<K: Ord> Timers<K> {
         self.entries.remove(&(at, key));
     }
 
-    /// The earliest moment at which something is due.
+    /// The earliest due time.
     pub(crate) fn next(&self) -> Option<Time> {
         self.entries.first().map(|(at, _)| *at)
     }

@@ -14,9 +14,9 @@ use slab::Slab;
 /// The subscriptions to filters with wildcards, in a table for each *shape*, which is where the wildcards stand.
 ///
 /// A topic leaves out the levels for which a shape has wildcards and looks the others up. So it costs one look-up for
-/// each shape that somebody uses and that has no more levels than the topic, however many filters there are. The worst
-/// are 2 to the power of the topic's levels plus one, when a filter of every shape is there; as many nodes a tree of
-/// levels would have to visit.
+/// each shape in use that has no more levels than the topic, however many filters there are. The worst are 2 to the
+/// power of the topic's levels plus one, when a filter of every shape is there; as many nodes a tree of levels would
+/// have to visit.
 ///
 /// The data that a topic reads stays small and in the processor's cache: a filter is one number for each of its names.
 #[derive(Debug)]

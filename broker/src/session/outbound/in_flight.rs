@@ -7,26 +7,26 @@ use crate::util::hash::SeededState;
 
 /// The messages and the releases that are in flight.
 ///
-/// Messages are sent in the order of their positions, and so are releases, but a release may have a higher position than a
-/// message that is sent later: each kind has a line of its own, at whose end nearly everything joins.
+/// Messages are sent in the order of their positions, and so are releases, but a release may have a higher position
+/// than a message that is sent later: each kind has a queue of its own, and nearly all entries join at its end.
 #[derive(Debug)]
 pub(super) struct Flights {
     messages: Line,
     releases: Line,
-    /// Where a packet identifier stands.
+    /// The position of each packet identifier.
     positions: HashMap<u16, u64, SeededState>,
 }
 
 /// In the order of their positions.
 #[derive(Debug, Default)]
 struct Line {
-    /// An entry that ends leaves a gap, until all before it have ended, too, or half are gaps. So an end costs the same wherever
-    /// it is; clients acknowledge in order, and then there are no gaps.
+    /// A finished entry leaves a gap until all before it have finished, or half are gaps. So each end costs the same.
+    /// Clients acknowledge in order, and then there are no gaps.
     places: VecDeque<(u64, Option<InFlight>)>,
     gaps: usize,
 }
 
-/// So many gaps are not worth the work of closing them.
+/// Fewer gaps than this are not closed.
 const GAPS: usize = 16;
 
 impl Default for Flights {
@@ -34,7 +34,7 @@ impl Default for Flights {
         Self {
             messages: Line::default(),
             releases: Line::default(),
-            // The identifiers are the broker's own choice: nobody makes them collide.
+            // The broker chooses the identifiers, so clients cannot make them collide.
             positions: HashMap::with_hasher(SeededState::new(&[0; 32])),
         }
     }
@@ -97,7 +97,7 @@ impl Flights {
 impl Line {
     fn place(&self, position: u64) -> Result<usize, usize> {
         match self.places.front() {
-            // Most of what is looked for is the first one.
+            // Most look-ups want the first one.
             Some((first, _)) if *first == position => Ok(0),
             _ => self
                 .places
@@ -127,7 +127,7 @@ impl Line {
                     let former = self.places[place].1.replace(entry);
                     self.gaps -= usize::from(former.is_none());
                 }
-                // The log may tell of them in another order.
+                // The log may have them in another order.
                 Err(place) => self.places.insert(place, (position, Some(entry))),
             },
             _ => self.places.push_back((position, Some(entry))),
@@ -164,7 +164,7 @@ mod tests {
         InFlight::sent(packet_id, Stage::PubRel)
     }
 
-    /// Whatever is acknowledged in whatever order, it holds what a tree holds, and never many more gaps than entries.
+    /// With any order of acknowledgements it equals a tree, and never has many more gaps than entries.
     #[test]
     fn it_is_what_a_tree_is() {
         let mut state = 1_u64;

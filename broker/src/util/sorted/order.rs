@@ -1,4 +1,4 @@
-//! Numbers in an order, whatever it is that gives it: one code for the maps of all types.
+//! Numbers in an order that the caller defines: one code for the maps of all types.
 
 use core::cmp::Ordering;
 use core::iter::{Chain, Copied, Flatten};
@@ -6,7 +6,7 @@ use core::iter::{Chain, Copied, Flatten};
 /// How many numbers a chunk has at most.
 const CHUNK: usize = 256;
 
-/// Numbers, each once, in an order that whoever asks knows. Until there is one they take no memory of their own: most maps stay empty.
+/// Distinct numbers, in an order that the caller knows. An empty list takes no memory, because most maps stay empty.
 #[derive(Clone, Debug)]
 pub(super) struct Order(Option<Box<Numbers>>);
 
@@ -16,11 +16,11 @@ struct Numbers {
     first: Vec<u32>,
     /// The others; none of these is empty.
     rest: Vec<Vec<u32>>,
-    /// Those that were taken out.
+    /// The removed numbers.
     free: Vec<u32>,
 }
 
-/// Where one is, or would be: in which chunk, from `first` on, and where in that.
+/// The place of a number, or where it would be: its chunk, counted from `first`, and its index there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     chunk: usize,
@@ -82,12 +82,12 @@ impl Order {
         numbers.first.into_iter().chain(rest)
     }
 
-    /// How many numbers were taken out, and are not in use again.
+    /// The number of removed numbers that are not in use again.
     pub(super) fn free(&self) -> usize {
         self.0.as_ref().map_or(0, |numbers| numbers.free.len())
     }
 
-    /// A number that was taken out.
+    /// A removed number.
     pub(super) fn pop_free(&mut self) -> Option<u32> {
         self.0.as_mut()?.free.pop()
     }
@@ -100,12 +100,12 @@ impl Order {
         }
     }
 
-    /// Puts a number in at a rank that [`Self::find`] gave.
+    /// Inserts a number at a rank of [`Self::find`].
     pub(super) fn insert(&mut self, rank: Rank, number: u32) {
         self.0.get_or_insert_default().insert(rank, number);
     }
 
-    /// Takes out the number of a rank. Returns whether it was the last: then none is free either.
+    /// Removes the number at a rank. Returns whether it was the last: then none is free either.
     pub(super) fn remove(&mut self, rank: Rank) -> bool {
         self.0.as_mut().is_none_or(|numbers| numbers.remove(rank))
     }
@@ -120,14 +120,14 @@ impl Order {
 }
 
 impl Numbers {
-    /// The rank of the number that is equal to what is looked for, and the number; or the rank that it would have. `compare` says
-    /// how a number stands to it.
+    /// The rank of the searched number and the number, or the rank that it would have. `compare` compares a number
+    /// with it.
     fn find(&self, compare: &dyn Fn(u32) -> Ordering) -> Result<(Rank, u32), Rank> {
         let begins_before = |chunk: &Vec<u32>| compare(chunk[0]) != Ordering::Greater;
         let chunk = self.rest.partition_point(begins_before);
         let numbers = self.chunk(chunk);
         let index = match numbers.last() {
-            // Most that are new come behind all others.
+            // Most new numbers go to the end.
             Some(last) if chunk == self.rest.len() && compare(*last) == Ordering::Less => {
                 Err(numbers.len())
             }
@@ -215,7 +215,7 @@ impl Numbers {
 mod tests {
     use super::*;
 
-    /// However numbers come and go, one more or less moves no more than a chunk, and there are not many more chunks than needed.
+    /// With any insertions and removals, each moves at most one chunk, and there are not many more chunks than needed.
     #[test]
     fn the_work_for_one_does_not_grow_with_all() {
         let count = 40 * CHUNK as u32;
