@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_says_where() {
+    fn an_invalid_name_says_where() {
         let too_long = "x".repeat(BYTES_MAX + 1);
         for (name, error) in [
             ("", TopicError::Empty),
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter_says_where() {
+    fn an_invalid_filter_says_where() {
         for (text, error) in [
             ("", TopicError::Empty),
             ("a\0", TopicError::NulCharacter { offset: 1 }),

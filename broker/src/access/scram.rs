@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused() {
+    fn an_invalid_message_is_refused() {
         let refused = Step::Failure(ReasonCode::NotAuthorized);
         for message in [
             "x",

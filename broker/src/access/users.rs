@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_is_allowed_as_a_whole_only() {
+    fn a_filter_is_allowed_only_as_a_whole() {
         let rules = [allow("a/+/c/#"), deny("#")];
         for filter in ["a/b/c", "a/+/c", "a/+/c/d", "a/b/c/#", "$share/g/a/b/c/+"] {
             assert!(may_subscribe(&rules, filter), "{filter}");
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter_makes_no_rule() {
+    fn an_invalid_filter_makes_no_rule() {
         let error = Rule::allow(Permission::All, "a#").unwrap_err();
         assert_eq!(
             error.to_string(),

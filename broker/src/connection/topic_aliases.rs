@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_sent_for_the_longest_time_loses_its_alias() {
+    fn the_least_recently_used_topic_loses_its_alias() {
         let mut aliases = OutboundTopicAliases::new(2);
         assert_eq!(send(&mut aliases, "often"), (1, false));
         assert_eq!(send(&mut aliases, "once"), (2, false));

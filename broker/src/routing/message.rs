@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_connection_is_not_forwarded() {
+    fn properties_of_the_connection_are_not_forwarded() {
         let mut properties = Properties::new();
         properties.set_topic_alias(1);
         properties.set_message_expiry_interval(5);

@@ -231,7 +231,7 @@ impl Step {
         if topic.starts_with('$') && filter.starts_with(WILDCARDS) {
             return leap(target, [AFTER_DOLLAR]);
         }
-        // What is still to be compared, and how much of the topic a `+` stood at the end of.
+        // The rest to compare, and the length of the topic up to the last `+`.
         let mut wanted = Some(filter);
         let mut rest = Some(topic);
         let mut up_to_single = None;

@@ -139,7 +139,7 @@ mod tests {
 
     /// Topics that collided in every run, as long as there was no seed.
     #[test]
-    fn what_collides_under_one_seed_does_not_under_another() {
+    fn keys_that_collide_under_one_seed_do_not_under_another() {
         let mut seed = [0; 32];
         let count = 30_000_u64;
         let words = |first: u64| {

@@ -1,4 +1,4 @@
-//! What promises something leaves after it is stored, and nothing else waits.
+//! A packet that promises something leaves after its batch is stored, and nothing else waits.
 
 use broker::packet::disconnect::DisconnectPacket;
 use broker::packet::subscribe::SubscribePacket;
@@ -24,7 +24,7 @@ impl Slow {
         }
     }
 
-    /// What the broker does, one output a word or a line.
+    /// The outputs of the broker, one in each word or line.
     fn does(&mut self, input: Input) -> Vec<String> {
         let mut out = Vec::new();
         self.broker.handle(Time::from_ms(1_000), input, &mut out);
@@ -120,14 +120,14 @@ fn an_answer_that_needs_no_record_waits_until_it_is_known_that_there_could_be_on
     slow.join(A, "a");
     slow.join(B, "b");
     assert_eq!(slow.send(A, publish1(1, "t", "x")), ["ask 3"]);
-    // What promises nothing asks for nothing.
+    // A packet without a promise needs no batch.
     assert_eq!(slow.send(B, publish("t", "x")), [""; 0]);
     assert_eq!(slow.send(B, Packet::PingReq), ["B PINGRESP"]);
     assert_eq!(slow.commit(3), ["A PUBACK 1 NoMatchingSubscribers"]);
 }
 
 #[test]
-fn what_follows_on_the_same_connection_waits_behind_and_others_do_not_wait() {
+fn later_packets_on_the_same_connection_wait_and_others_do_not() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -138,7 +138,7 @@ fn what_follows_on_the_same_connection_waits_behind_and_others_do_not_wait() {
     assert_eq!(slow.send(A, Packet::PingReq), [""; 0]);
     assert_eq!(slow.send(B, publish("t", "x")), ["C PUBLISH t x"]);
     assert_eq!(slow.send(B, Packet::PingReq), ["B PINGRESP"]);
-    // What waits behind does not wait for what was issued later.
+    // A packet behind another does not wait for later batches.
     assert_eq!(slow.send(B, subscribe(1, "v", QOS0)), ["persist 7"]);
     assert_eq!(slow.send(B, publish("t", "y")), ["C PUBLISH t y"]);
     assert_eq!(
@@ -164,7 +164,7 @@ fn a_connection_is_closed_after_what_waits_on_it() {
 }
 
 #[test]
-fn what_waits_for_a_connection_that_is_gone_is_dropped() {
+fn outputs_for_a_lost_connection_are_dropped() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     assert_eq!(slow.send(A, subscribe(1, "t", QOS0)), ["persist 2"]);

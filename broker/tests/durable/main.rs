@@ -1,4 +1,4 @@
-//! What the engine does if it stores what it promises: everything that it does else, and what comes back.
+//! Tests of a durable engine: all tests of `engine`, and the restored state.
 
 #![expect(
     clippy::expect_used,

@@ -48,7 +48,7 @@ fn a_session_of_interval_0_lives_on_and_its_will_is_not_sent() {
 }
 
 #[test]
-fn an_awaited_client_that_says_good_bye_ends_its_session_of_interval_0() {
+fn a_disconnect_in_reconnect_grace_ends_a_session_of_interval_0() {
     let mut world = changed(mortal(0, 0));
     world.rejoin(A, mortal(0, 0));
     world.leave(A);
@@ -65,7 +65,7 @@ fn the_will_of_the_new_connect_replaces_the_old_one() {
 }
 
 #[test]
-fn clean_start_ends_an_awaited_session_as_it_ends_a_connected_one() {
+fn clean_start_ends_a_session_in_reconnect_grace_as_a_connected_one() {
     let mut world = changed(mortal(LONG, 50));
     let mut connect = mortal(LONG, 0);
     connect.clean_start = true;
@@ -128,7 +128,7 @@ fn the_sessions_of_an_origin_that_is_gone_are_lost_from_then_on() {
 }
 
 #[test]
-fn an_origin_that_is_gone_takes_only_what_is_awaited_of_it() {
+fn a_lost_origin_ends_only_its_own_reconnect_graces() {
     let mut world = changed(mortal(0, 0));
     world.check(Input::OriginGone(Origin(3)), "");
     // B is back: that it is gone, its connection will tell.
@@ -141,7 +141,7 @@ fn an_origin_that_is_gone_takes_only_what_is_awaited_of_it() {
 }
 
 #[test]
-fn other_origins_are_awaited_on() {
+fn other_origins_stay_in_reconnect_grace() {
     let mut world = World::new();
     for (origin, conn, client_id) in [(1, A, "a"), (2, B, "b"), (3, C, "c")] {
         world.join_from(origin, conn, client(client_id));
@@ -189,7 +189,7 @@ fn the_grace_period_can_be_set() {
 }
 
 #[test]
-fn clients_are_awaited_however_often_the_broker_changes() {
+fn reconnect_grace_survives_any_number_of_broker_changes() {
     let mut world = changed(mortal(0, 0));
     world.change_broker();
     assert_eq!(world.in_reconnect_grace(), [1, 2]);
@@ -204,7 +204,7 @@ fn clients_are_awaited_however_often_the_broker_changes() {
 }
 
 #[test]
-fn an_awaited_session_that_was_lost_stays_lost_for_the_next_broker() {
+fn a_session_whose_grace_ended_stays_lost_for_the_next_broker() {
     let mut world = changed(mortal(100, 0));
     world.check(Input::OriginGone(Origin(1)), "B PUBLISH will gone");
     world.wait_ms(50_000, "");
@@ -217,7 +217,7 @@ fn an_awaited_session_that_was_lost_stays_lost_for_the_next_broker() {
 }
 
 #[test]
-fn a_client_is_awaited_for_longer_if_the_broker_stood_still() {
+fn reconnect_grace_excludes_the_time_of_a_suspended_broker() {
     let mut world = changed(mortal(LONG, 0));
     world.pass_ms(60_000);
     world.check(Input::Suspended(60_000), "");
@@ -227,7 +227,7 @@ fn a_client_is_awaited_for_longer_if_the_broker_stood_still() {
 }
 
 #[test]
-fn nobody_is_awaited_by_the_first_broker() {
+fn the_first_broker_has_no_session_in_reconnect_grace() {
     let mut world = World::new();
     world.join_from(1, A, client("a"));
     assert_eq!(world.in_reconnect_grace(), [0; 0]);

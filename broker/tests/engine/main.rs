@@ -1,4 +1,4 @@
-//! What the engine does, feature by feature. Test names state the outcome; where the specification numbers the
+//! Tests of the engine, feature by feature. Test names state the outcome; where the specification numbers the
 //! statement, the number stands beside the test.
 
 #![expect(

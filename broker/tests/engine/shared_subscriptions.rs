@@ -166,7 +166,7 @@ fn a_qos_2_message_that_was_sent_stays_with_its_member_and_ends_with_it() {
 }
 
 #[test]
-fn what_waits_for_a_member_moves_on_when_it_is_lost() {
+fn queued_messages_of_a_lost_member_move_to_another() {
     let mut world = World::new();
     world.join(A, client("a"));
     let mut slow = lasting("b", 100);
@@ -238,7 +238,7 @@ struct Crowd {
     now: Time,
     random: Random,
     connected: [bool; 3],
-    /// What each member has to answer on its connection.
+    /// The packets that each member has to answer on its connection.
     unanswered: [Vec<Packet>; 3],
     /// How often each message was sent for the first time, and its QoS.
     sent: BTreeMap<String, (QoS, u32)>,
@@ -337,7 +337,7 @@ fn conn(member: usize) -> ConnId {
 }
 
 #[test]
-fn whoever_comes_and_goes_a_group_gets_every_message() {
+fn a_group_gets_every_message_while_members_change() {
     for seed in 1..=200 {
         let mut crowd = Crowd::new(seed);
         for number in 0..200 {
