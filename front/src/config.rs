@@ -24,7 +24,7 @@ const TAKEOVER_WAIT: Duration = Duration::from_secs(4);
 /// The largest packet that MQTT can frame, in bytes.
 const PACKET_SIZE_LIMIT: u32 = 268_435_455;
 
-/// The config file. What is absent is as it is by default; most keys are the broker's own.
+/// The config file. An absent key has its default; most keys are the broker's own.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {

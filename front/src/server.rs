@@ -139,7 +139,7 @@ impl Door {
                     }
                 }
                 Err(error) => {
-                    eprintln!("A connection was not let in: {error}.");
+                    eprintln!("A connection was not accepted: {error}.");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
