@@ -13,7 +13,7 @@ use crate::{ReasonCode, TopicFilter, TopicName};
 
 /// Decides what clients may do. The broker asks it for each action and obeys the answer.
 ///
-/// An answer is [`ReasonCode::Success`] or the error code that the client is told.
+/// An answer is [`ReasonCode::Success`], or the error code for the client.
 pub trait Access: fmt::Debug + Send {
     /// Whether a client may connect with the credentials of its CONNECT. A client with an Authentication Method goes
     /// to [`Access::authentication`] instead.

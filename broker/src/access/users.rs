@@ -160,7 +160,7 @@ impl Users {
         self
     }
 
-    /// Adds a user, or replaces the one of the same name. Exchanges that have begun go on with the former list.
+    /// Adds a user, or replaces the one of the same name. Running exchanges keep the former list.
     pub fn add(&mut self, user: User) {
         let credentials = Arc::make_mut(&mut self.credentials);
         credentials.insert(user.username.clone(), user.credentials);

@@ -50,7 +50,7 @@ pub(super) fn fixed_header(
 }
 
 /// The flags without the DUP that MQTT 3.1 allows where later versions reserve the bit. A request that comes again is
-/// answered again, so nobody needs to know.
+/// answered again, so the difference has no effect.
 fn without_dup(packet_type: PacketType, flags: u8, version: ProtocolVersion) -> u8 {
     match (version, packet_type) {
         (

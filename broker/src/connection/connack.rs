@@ -33,7 +33,7 @@ impl Granted {
         let expiry_interval_s = requested_s.min(config.session_expiry_interval_max_s);
         let mut connack = ConnAckPacket::new(false, ReasonCode::Success);
         connack.protocol_version = client.level;
-        // A limit that the client cannot be told does not apply to it, except the packet size in the decoder.
+        // A limit that CONNACK cannot state does not apply to the client, except the packet size in the decoder.
         let unlimited = ServerLimits {
             receive_maximum: u16::MAX,
             topic_alias_maximum: 0,

@@ -242,7 +242,7 @@ impl Step {
                 return Self::Match;
             }
             let Some(text) = rest else {
-                // The topic is too short. What goes on like it comes later: after a `+`, so do others.
+                // The topic is too short. Longer topics with this start come later, and after a `+` others too.
                 return if after_single {
                     Self::Next
                 } else {
@@ -283,7 +283,7 @@ impl Step {
 /// How many topics are looked at before a search for the target.
 const STEPS_BEFORE_SEARCH: usize = 4;
 const SEPARATOR: &str = "/";
-/// The character after `/`: no topic that starts like another one and goes on with `/` comes after that and this.
+/// The character after `/`. Topics below another one precede that topic followed by this character.
 const AFTER_SEPARATOR: &str = "0";
 /// The character after `$`.
 const AFTER_DOLLAR: &str = "%";
@@ -297,7 +297,7 @@ fn leap<const PARTS: usize>(target: &mut String, parts: [&str; PARTS]) -> Step {
     Step::Leap
 }
 
-/// Nothing that starts with the levels `up_to_single` matches any more: goes on with another text for the last of them.
+/// No further topic with the levels `up_to_single` matches: continues with another text for the last of them.
 fn leap_over(up_to_single: Option<&str>, target: &mut String) -> Step {
     match up_to_single {
         Some(levels) => leap(target, [levels, AFTER_SEPARATOR]),
@@ -422,7 +422,7 @@ mod tests {
         let names: Vec<TopicName> = all_of(false)
             .iter()
             .filter_map(|text| TopicName::parse(text).ok())
-            // Not every one, so that some filters have to go on.
+            // Not every topic, so that some filters need several steps.
             .filter(|name| name.as_str().bytes().map(usize::from).sum::<usize>() % 3 != 0)
             .collect();
         for name in &names {

@@ -30,9 +30,9 @@ pub(super) struct Wildcards<K, V> {
 /// The shapes of filters with equally many levels.
 #[derive(Debug)]
 struct Depth<K, V> {
-    /// Those of filters that end with their last level.
+    /// Shapes of filters without `#`.
     here: Map<Named, Shape<K, V>>,
-    /// Those of filters that go on with `#`.
+    /// Shapes of filters that end with `#`.
     below: Map<Named, Shape<K, V>>,
 }
 
