@@ -457,13 +457,3 @@ impl Broker {
         });
     }
 }
-
-/// The result of [`Retained::matching_after`](crate::routing::retained::Retained::matching_after).
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) messages: Vec<Arc<Message>>,
-    /// The number of compared messages.
-    pub(crate) looks: usize,
-    /// The topic to continue after, if there may be more.
-    pub(crate) reached: Option<TopicName>,
-}

@@ -5,7 +5,6 @@ use core::ops::Bound;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::routing::catch_up::Found;
 use crate::routing::message::Message;
 use crate::topic::wildcard;
 use crate::util::timers::Timers;
@@ -61,6 +60,16 @@ impl Borrow<str> for Topic {
     fn borrow(&self) -> &str {
         self.0.as_str()
     }
+}
+
+/// The result of [`Retained::matching_after`].
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) messages: Vec<Arc<Message>>,
+    /// The number of compared messages.
+    pub(crate) looks: usize,
+    /// The topic to continue after, if there may be more.
+    pub(crate) reached: Option<TopicName>,
 }
 
 impl Retained {

@@ -79,3 +79,34 @@ impl IndexMut<SessionId> for Sessions {
         &mut self.sessions[id.0]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::hash::SeededState;
+
+    fn session(number: u64, client_id: &str) -> Session {
+        Session::new(number, client_id.into(), SeededState::new(&[0; 32]))
+    }
+
+    #[test]
+    fn the_slot_of_a_removed_session_is_used_again() {
+        let mut sessions = Sessions::new();
+        let a = sessions.insert(session(1, "a"));
+        let b = sessions.insert(session(2, "b"));
+        assert_eq!(sessions.remove(a).number, 1);
+        assert_eq!(sessions.insert(session(3, "c")), a);
+        assert_eq!((sessions[a].number, sessions[b].number), (3, 2));
+        assert_eq!(sessions.len(), 2);
+    }
+
+    #[test]
+    fn a_removed_session_is_not_found() {
+        let mut sessions = Sessions::new();
+        let a = sessions.insert(session(1, "a"));
+        assert_eq!(sessions.id_of("a"), Some(a));
+        sessions.remove(a);
+        assert_eq!(sessions.id_of("a"), None);
+        assert!(sessions.get(a).is_none());
+    }
+}
