@@ -1,4 +1,4 @@
-//! Who may connect, and what a client may publish and subscribe to.
+//! Access control: which clients may connect, publish and subscribe.
 
 mod base64;
 mod scram;
@@ -11,12 +11,12 @@ pub use users::{Permission, Rule, RuleError, User, Users};
 
 use crate::{ReasonCode, TopicFilter, TopicName};
 
-/// Decides what clients may do. The broker asks it at the moment it matters and carries out the answer.
+/// Decides what clients may do. The broker asks it for each action and obeys the answer.
 ///
-/// An answer is [`ReasonCode::Success`] or the error code that the client is told.
+/// An answer is [`ReasonCode::Success`], or the error code for the client.
 pub trait Access: fmt::Debug + Send {
-    /// Whether a client may connect with what its CONNECT brings. It is not asked about a client that names an
-    /// Authentication Method: see [`Access::authentication`].
+    /// Whether a client may connect with the credentials of its CONNECT. A client with an Authentication Method goes
+    /// to [`Access::authentication`] instead.
     fn login(&mut self, login: &Login<'_>) -> ReasonCode;
 
     /// Starts an authentication exchange, or says that the method is unknown (`None`). [MQTT-4.12.0-1]
@@ -28,7 +28,7 @@ pub trait Access: fmt::Debug + Send {
     /// Whether a client may publish to a topic, with a PUBLISH or its will.
     fn may_publish(&mut self, client: &Client<'_>, topic: &TopicName) -> ReasonCode;
 
-    /// Whether a client may subscribe to a filter. It is not asked again about the messages that the subscription brings.
+    /// Whether a client may subscribe to a filter. The broker does not ask again for each message.
     fn may_subscribe(&mut self, client: &Client<'_>, filter: &TopicFilter) -> ReasonCode;
 }
 
@@ -38,12 +38,12 @@ pub trait Exchange: fmt::Debug + Send {
     fn step(&mut self, data: &[u8]) -> Step;
 }
 
-/// What comes after a step of an [`Exchange`].
+/// The outcome of a step of an [`Exchange`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The client has to answer this.
     Continue(Vec<u8>),
-    /// The client is who it says.
+    /// The client has authenticated.
     Success {
         /// The user it is, for [`Client::username`].
         username: Option<String>,
@@ -54,10 +54,10 @@ pub enum Step {
     Failure(ReasonCode),
 }
 
-/// What a CONNECT brings to be let in.
+/// The credentials of a CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Login<'a> {
-    /// The client identifier, also when it was assigned here.
+    /// The client identifier, which the broker may have assigned.
     pub client_id: &'a str,
     /// The User Name, if there is one.
     pub username: Option<&'a str>,
@@ -65,7 +65,7 @@ pub struct Login<'a> {
     pub password: Option<&'a [u8]>,
 }
 
-/// A client that was let in.
+/// An accepted client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client<'a> {
     /// The client identifier.
@@ -74,8 +74,8 @@ pub struct Client<'a> {
     pub username: Option<&'a str>,
 }
 
-/// What makes one exchange unlike any other. The engine draws no random numbers: it counts, and the seed that it was
-/// given makes of the count what nobody else can guess.
+/// The entropy of one exchange. The engine draws no random numbers: the seed turns its counter into values that nobody
+/// else can guess.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Entropy {
     pub(crate) seed: [u8; 32],
@@ -91,7 +91,7 @@ impl fmt::Debug for Entropy {
     }
 }
 
-/// Lets everybody do everything; knows no Authentication Method.
+/// Allows everything, and knows no Authentication Method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AllowAll;
 

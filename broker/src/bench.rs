@@ -1,9 +1,9 @@
-//! What is measured from outside, and of no use else.
+//! The matcher, for benchmarks.
 
-use crate::hash::SeededState;
-use crate::routes::{Routes, Subscription};
-use crate::session::SessionId;
-use crate::{QoS, TopicFilter, TopicName};
+use crate::routing::routes::Routes;
+use crate::routing::subscription::Subscription;
+use crate::util::hash::SeededState;
+use crate::{QoS, SessionId, TopicFilter, TopicName};
 
 /// Which subscriptions match a topic: the broker's own table of them, without a broker.
 #[derive(Debug)]

@@ -1,117 +1,22 @@
-//! The engine: what goes in, what comes out, and who takes care of it.
+//! The engine: dispatches each input to the file of its verb.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, AllowAll};
-use crate::awaited::Awaited;
-use crate::catch_up::CatchUpQueue;
 use crate::codec::DecodeError;
-use crate::gate::{self, Gate};
-use crate::hand_over::HandOvers;
-use crate::hash::SeededState;
-use crate::journal::Journal;
-use crate::link::Connection;
-use crate::retained::Retained;
-use crate::routes::{Routes, Subscription};
-use crate::session::{Deadline, Session, SessionId};
-use crate::share::Shares;
-use crate::slab::Slab;
-use crate::sorted::Map;
-use crate::timers::Timers;
-use crate::{BrokerEvent, CloseReason, Config, DisconnectCause, Packet, ReasonCode, Time};
-
-/// A network connection, by the number that the caller gave it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
-
-/// Who stands behind connections, and so loses all of them at once: a label that the caller gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Origin(pub u64);
-
-/// A piece of what has to be stored. They are stored in the order of their numbers, each one higher than the one
-/// before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BatchId(pub u64);
-
-/// What the broker is told.
-#[derive(Debug)]
-pub enum Input {
-    /// A connection was opened, under a number that no open connection has. What is said of a connection that was not
-    /// opened, or is closed again, is ignored.
-    Opened(ConnId),
-    /// A connection was opened, and it is known who stands behind it.
-    OpenedBy(ConnId, Origin),
-    /// A connection was opened that goes on where one of the same origin was [interrupted](Self::Interrupted), or ended
-    /// with the broker before: its client knows nothing of that. The CONNECT is the one that the client sent when it
-    /// began, and its Clean Start was obeyed then.
-    GoesOn(ConnId, Origin),
-    /// A packet came, one that [`codec::decode`](crate::codec::decode) accepts.
-    Packet(ConnId, Packet),
-    /// What came is no packet that MQTT allows.
-    Malformed(ConnId, DecodeError),
-    /// The connection ended, and the broker did not end it.
-    Gone(ConnId),
-    /// The connection ended, but whoever stands behind it is there and comes back: as after a change of broker, the client
-    /// is [awaited](Broker::awaited).
-    Interrupted(ConnId),
-    /// It is time, see [`Broker::next_timeout`].
-    Timeout,
-    /// For so many milliseconds, which have just ended, nobody can be blamed for silence: the caller stood still, the
-    /// machine slept, or the clock was set.
-    StoodStill(u64),
-    /// Everything up to this batch, and the batch, is stored.
-    Committed(BatchId),
-    /// Nobody of this origin comes back: its sessions that are [awaited](Broker::awaited) have lost their connections.
-    OriginGone(Origin),
-    /// Whether there is no room to store anything more. As long as there is none, what would have to be stored is
-    /// refused with 0x97.
-    StorageFull(bool),
-    /// Whether the way to the client of this connection is full, because it takes what it is sent slower than that comes.
-    /// As long as it is, messages of QoS 0 are dropped for it, those of QoS 1 and 2 wait in its session, and answers go on.
-    Congested(ConnId, bool),
-    /// The server ends: every connection is closed, with 0x8B for those that can be told. Sessions and wills go on as
-    /// after any connection that the broker closes, for a server that keeps the broker or its state.
-    Shutdown,
-}
-
-/// What the broker wants done, in this order.
-#[derive(Debug)]
-pub enum Output {
-    /// Send a packet. None may be left out: a topic alias in one may be meant for those that follow.
-    Send(ConnId, Packet),
-    /// Close the connection once everything before is sent. The broker has forgotten it: its number is free, no
-    /// [`Input::Gone`] is expected.
-    Close(ConnId, ReasonCode),
-    /// Store this, after what was to be stored before, and tell [`Input::Committed`]. Only a broker that is
-    /// [durable](Config::durable) wants that. Of no bytes: nothing is to be stored, but whether this broker still may
-    /// store something is to be found out.
-    Persist(BatchId, Vec<u8>),
-    /// Nothing to be done: something happened.
-    Event(BrokerEvent),
-}
-
-/// How much there is, and how much there was since the broker began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stats {
-    /// Clients that are connected.
-    pub connections: usize,
-    /// Sessions, of clients that are connected and of others.
-    pub sessions: usize,
-    /// Subscriptions of all sessions.
-    pub subscriptions: usize,
-    /// Retained messages.
-    pub retained_messages: usize,
-    /// Messages that clients published. Wills are not among them, nor is the same QoS 2 message twice.
-    pub messages_received: u64,
-    /// Messages that were sent to clients, each receiver counted. One that is sent again is not.
-    pub messages_delivered: u64,
-    /// Messages that a receiver did not get, each receiver counted; see
-    /// [`DropReason`](crate::DropReason).
-    pub messages_dropped: u64,
-}
+use crate::connection::ConnectionState;
+use crate::observe::sys_topics::SysTopics;
+use crate::persistence::Persistence;
+use crate::routing::catch_up::CatchUpQueue;
+use crate::routing::reassignment::Reassignments;
+use crate::routing::retained::Retained;
+use crate::routing::subscriptions::Subscriptions;
+use crate::session::Deadline;
+use crate::session::reconnect_grace::ReconnectGrace;
+use crate::session::sessions::Sessions;
+use crate::util::hash::SeededState;
+use crate::util::timers::Timers;
+use crate::{CloseReason, Config, ConnId, Input, Output, Packet, SessionId, Stats, Time};
 
 /// An MQTT server for 5.0 and 3.1.1 without input, output and clock.
 ///
@@ -120,179 +25,148 @@ pub struct Stats {
 pub struct Broker {
     pub(crate) config: Config,
     pub(crate) access: Box<dyn Access>,
-    pub(crate) connections: HashMap<ConnId, Connection, SeededState>,
-    pub(crate) sessions: Slab<Session>,
-    pub(crate) session_ids: Map<Arc<str>, SessionId>,
-    pub(crate) routes: Routes,
-    pub(crate) shares: Shares,
+    pub(crate) connections: HashMap<ConnId, ConnectionState, SeededState>,
+    pub(crate) sessions: Sessions,
+    pub(crate) subscriptions: Subscriptions,
     pub(crate) retained: Retained,
     pub(crate) deadlines: Timers<Deadline>,
     pub(crate) catch_up_queue: CatchUpQueue,
-    pub(crate) hand_overs: HandOvers,
-    /// The moment of the last input.
+    pub(crate) reassignments: Reassignments,
+    /// Time of the last input.
     last_input: Time,
-    /// When to look whether a connection is silent.
-    pub(crate) silences: Timers<ConnId>,
+    /// Keep-alive checks and connect timeouts.
+    pub(crate) idle_timers: Timers<ConnId>,
     pub(crate) ids_assigned: u64,
     pub(crate) exchanges_begun: u64,
-    pub(crate) awaited: Awaited,
-    pub(crate) storage_full: bool,
-    /// The last session that began before the storage was full.
-    pub(crate) last_before_full: u64,
-    /// Clients whose session has ended in a batch that is not stored yet: should this broker end before that, the next one goes on
-    /// with the session.
-    pub(crate) unstored_ends: Map<Arc<str>, BatchId>,
-    pub(crate) journal: Journal,
-    pub(crate) gate: Gate,
-    /// When the broker was first told what time it is, if it tells for how long it has run.
-    pub(crate) began: Option<Time>,
-    /// When the statistics are published again.
-    pub(crate) statistics_due: Option<Time>,
-    /// The counters; what can be counted at any time is not kept here.
+    pub(crate) reconnect_grace: ReconnectGrace,
+    pub(crate) persistence: Persistence,
+    pub(crate) sys_topics: SysTopics,
+    /// The counters. Numbers that can be counted at any time are not kept here.
     pub(crate) stats: Stats,
-    /// Empty; kept for its memory.
-    pub(crate) matches: Vec<(SessionId, Subscription)>,
+    /// The outputs of one input, before the commit gate. Empty between inputs; kept for its memory.
+    unsent: Vec<Output>,
 }
 
-/// Milliseconds until the next timeout while there is more to send or to move than one input may, so that others come between.
+/// Milliseconds until the next timeout while more is to be sent than one input may send. Other inputs come in between.
 const PAUSE_MS: u64 = 1;
 
 impl Broker {
-    /// A broker without clients, sessions and messages, on which everybody may do everything.
+    /// A broker without clients, sessions and messages, which allows everything.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self::with_access(config, Box::new(AllowAll))
     }
 
-    /// A broker without clients, sessions and messages, on which `access` says who may do what.
+    /// A broker without clients, sessions and messages, with `access` as its access control.
     #[must_use]
     pub fn with_access(config: Config, access: Box<dyn Access>) -> Self {
         let state = SeededState::new(&config.seed);
         Self {
-            journal: Journal::new(config.durable),
-            gate: Gate::new(),
+            persistence: Persistence::new(config.durable),
             config: config.within_limits(),
             access,
             connections: HashMap::with_hasher(state),
-            sessions: Slab::new(),
-            session_ids: Map::new(),
-            routes: Routes::new(state),
-            shares: Shares::new(state),
+            sessions: Sessions::new(),
+            subscriptions: Subscriptions::new(state),
             retained: Retained::new(),
             catch_up_queue: CatchUpQueue::default(),
-            hand_overs: HandOvers::default(),
+            reassignments: Reassignments::default(),
             last_input: Time::default(),
             deadlines: Timers::new(),
-            silences: Timers::new(),
+            idle_timers: Timers::new(),
             ids_assigned: 0,
             exchanges_begun: 0,
-            awaited: Awaited::nobody(),
-            storage_full: false,
-            last_before_full: 0,
-            unstored_ends: Map::new(),
-            began: None,
-            statistics_due: None,
+            reconnect_grace: ReconnectGrace::new(),
+            sys_topics: SysTopics::default(),
             stats: Stats::default(),
-            matches: Vec::new(),
+            unsent: Vec::new(),
         }
     }
 
-    /// Appends to `out` what is to be done about `input`, after what became due before it: whether a session has expired
-    /// depends on `now`, not on how punctual [`Input::Timeout`] is.
+    /// Handles `input` and appends the outputs to `out`. Expiries and wills that became due before `now` come first,
+    /// so they do not depend on a punctual [`Input::Timeout`].
     ///
-    /// Silent connections, and clients that are [awaited](Broker::awaited), are given up at [`Input::Timeout`] only, so
-    /// that a caller that stood still can first hand over what came meanwhile.
+    /// Keep-alive timeouts and [reconnect grace](Broker::in_reconnect_grace) end at [`Input::Timeout`] only. A caller
+    /// that was suspended can therefore first report the packets that arrived meanwhile.
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         if !self.config.durable {
             return self.carry_out(now, input, out);
         }
         match input {
-            // It changes nothing, so nothing that is due happens for it.
+            // It changes no state, so nothing that is due happens now.
             Input::Committed(batch) => {
-                self.unstored_ends.retain(|_, ended| *ended > batch);
                 self.catch_up_queue.stored();
-                return self.gate.commit(batch, out);
+                return self.persistence.committed(batch, out);
             }
-            Input::Gone(conn) | Input::Interrupted(conn) => self.gate.forget(conn),
+            Input::Gone(conn) | Input::Interrupted(conn) => {
+                self.persistence.forget_connection(conn);
+            }
             _ => {}
         }
-        let mut outputs = core::mem::take(&mut self.gate.scratch);
+        let mut outputs = core::mem::take(&mut self.unsent);
         self.carry_out(now, input, &mut outputs);
-        let batch = self.journal.batch().or_else(|| {
-            // Another broker may have taken over unnoticed, with sessions that this one does not know of.
-            let is_unfounded = !self.storage_full && outputs.iter().any(gate::is_answer);
-            is_unfounded.then(|| self.journal.empty_batch())
-        });
-        out.extend(batch.map(|(id, bytes)| Output::Persist(id, bytes)));
-        let last_batch = self.journal.last_batch();
-        self.gate
-            .pass(last_batch, self.storage_full, &mut outputs, out);
-        self.gate.scratch = outputs;
+        self.persistence.finish_input(&mut outputs, out);
+        self.unsent = outputs;
     }
 
     fn carry_out(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         self.last_input = now;
-        self.hand_overs.begin(self.config.at_once_max);
+        self.reassignments.begin(self.config.at_once_max);
         self.retained.drop_expired(now);
         self.run_deadlines(now, out);
-        self.publish_statistics(now, out);
+        self.publish_sys_topics(now, out);
         match input {
             Input::Opened(conn) => self.on_opened(now, conn, None, false),
             Input::OpenedBy(conn, origin) => self.on_opened(now, conn, Some(origin), false),
-            Input::GoesOn(conn, origin) => self.on_opened(now, conn, Some(origin), true),
+            Input::Resume(conn, origin) => self.on_opened(now, conn, Some(origin), true),
             Input::Packet(conn, packet) => self.on_packet(now, conn, packet, out),
             Input::Malformed(conn, error) => self.on_malformed(now, conn, error, out),
             Input::Gone(conn) => self.on_gone(now, conn, out),
             Input::Interrupted(conn) => self.on_interrupted(now, conn, out),
             Input::OriginGone(origin) => self.on_origin_gone(now, origin, out),
-            Input::StorageFull(is_full) => {
-                if !self.storage_full {
-                    self.last_before_full = self.journal.sessions;
-                }
-                self.storage_full = is_full;
-            }
+            Input::StorageFull(is_full) => self.persistence.set_full(is_full),
             Input::Congested(conn, is_congested) => self.on_congested(now, conn, is_congested, out),
-            // Without a log nothing waits for it.
+            // A broker without a log holds nothing back.
             Input::Committed(_) => {}
             Input::Timeout => {
-                self.give_up_awaited(now, out);
-                self.close_silent(now, out);
+                self.end_due_graces(now, out);
+                self.close_idle_connections(now, out);
             }
-            Input::StoodStill(ms) => self.on_stood_still(ms),
+            Input::Suspended(ms) => self.on_suspended(ms),
             Input::Shutdown => self.on_shutdown(now, out),
         }
-        self.go_on_handing_over(now, out);
+        self.continue_reassignments(now, out);
         self.catch_up(now, out);
     }
 
-    /// When [`Input::Timeout`] is due, if nothing comes before. It may come early, late or too often.
+    /// When [`Input::Timeout`] is due, if no input comes before. It may come early, late or too often.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        let has_more = self.catch_up_queue.has_more() || self.hand_overs.has_more();
+        let has_more = self.catch_up_queue.has_more() || self.reassignments.has_more();
         let timeouts = [
-            self.silences.next(),
+            self.idle_timers.next(),
             self.deadlines.next(),
-            self.awaited.until(),
+            self.reconnect_grace.until(),
             self.retained.next_expiry(),
             has_more.then(|| self.last_input.plus_ms(PAUSE_MS)),
-            self.statistics_due,
+            self.sys_topics.due(),
         ];
         timeouts.into_iter().flatten().min()
     }
 
-    /// Whether something is held back until a batch is [stored](Input::Committed). A batch for which nothing is may be stored
-    /// later, with the next.
+    /// Whether the broker holds packets back until a batch is [durable](Input::Committed). Otherwise the caller may
+    /// store the batch later, with the next one.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.gate.is_waiting()
+        self.persistence.commit_gate.is_waiting()
     }
 
-    /// How much there is now.
+    /// The counters, as they are now.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
             sessions: self.sessions.len(),
-            subscriptions: self.routes.len() + self.shares.len(),
+            subscriptions: self.subscriptions.len(),
             retained_messages: self.retained.len(),
             ..self.stats
         }
@@ -301,13 +175,13 @@ impl Broker {
     fn on_packet(&mut self, now: Time, conn: ConnId, packet: Packet, out: &mut Vec<Output>) {
         match self.connections.get(&conn) {
             None => {}
-            Some(Connection::Opened { pending: None, .. }) => {
+            Some(ConnectionState::Opened { pending: None, .. }) => {
                 self.on_first_packet(now, conn, packet, out);
             }
-            Some(Connection::Opened { .. }) => {
+            Some(ConnectionState::Opened { .. }) => {
                 self.on_packet_before_connack(now, conn, &packet, out);
             }
-            Some(&Connection::Client(id)) => {
+            Some(&ConnectionState::Client(id)) => {
                 if let Err(reason) = self.on_client_packet(now, id, packet, out) {
                     self.close(now, id, reason, out);
                 }
@@ -322,8 +196,8 @@ impl Broker {
         packet: Packet,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        if let Some(link) = &mut self.sessions[id.0].link {
-            link.heard = now;
+        if let Some(connection) = &mut self.sessions[id].connection {
+            connection.last_packet_at = now;
         }
         match packet {
             Packet::Connect(_) => Err(CloseReason::SecondConnect),
@@ -334,7 +208,7 @@ impl Broker {
             Packet::PubComp(pubcomp) => self.on_pubcomp(now, id, &pubcomp, out),
             Packet::Subscribe(subscribe) => self.on_subscribe(id, &subscribe, out),
             Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(id, &unsubscribe, out),
-            Packet::PingReq => self.sessions[id.0].answer(Packet::PingResp, out),
+            Packet::PingReq => self.sessions[id].answer(Packet::PingResp, out),
             Packet::Disconnect(disconnect) => self.on_disconnect(now, id, &disconnect, out),
             Packet::Auth(auth) => self.on_auth(id, &auth, out),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
@@ -348,21 +222,11 @@ impl Broker {
     fn on_malformed(&mut self, now: Time, conn: ConnId, error: DecodeError, out: &mut Vec<Output>) {
         match self.connections.get(&conn) {
             None => {}
-            Some(Connection::Opened { .. }) => self.on_malformed_first_packet(conn, error, out),
-            Some(&Connection::Client(id)) => {
+            Some(ConnectionState::Opened { .. }) => {
+                self.on_malformed_first_packet(conn, error, out)
+            }
+            Some(&ConnectionState::Client(id)) => {
                 self.close(now, id, CloseReason::Malformed(error), out);
-            }
-        }
-    }
-
-    pub(crate) fn on_gone(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) {
-        match self.connections.get(&conn) {
-            None => {}
-            Some(Connection::Opened { .. }) => {
-                self.forget_opened(conn);
-            }
-            Some(&Connection::Client(id)) => {
-                self.disconnected(now, id, DisconnectCause::ConnectionLost, out);
             }
         }
     }

@@ -1,8 +1,8 @@
-//! The boundary between bytes and packets: what passes it is MQTT 5.0, 3.1.1 or 3.1, in both directions and of both sides.
+//! The codec between bytes and packets of MQTT 5.0, 3.1.1 and 3.1, for both sides.
 //!
-//! Inside there is one kind of packet, that of MQTT 5.0. Read from 3.1.1, it lacks properties and reason codes; written
-//! as 3.1.1, it leaves out what has no place there. A SUBSCRIBE or an UNSUBSCRIBE with a topic filter that is not well
-//! formed is malformed as a whole. Whether a client may use a filter is for the broker to say, filter by filter.
+//! Inside there is one kind of packet, that of MQTT 5.0. Read from 3.1.1, it lacks properties and reason codes;
+//! written as 3.1.1, it leaves out what has no place there. A SUBSCRIBE or an UNSUBSCRIBE with a topic filter that is
+//! not well formed is malformed as a whole. The broker decides for each filter whether a client may use it.
 //!
 //! The packet types are the library's. Their own decoding is not used, because it leaves much unchecked (which
 //! properties a packet may have, their values, topics, bytes left over) and says what is wrong as text; nor is their
@@ -28,17 +28,16 @@ pub use property::PropertyOwner;
 pub use version::ProtocolVersion;
 pub(crate) use version::{V5_LEVEL, V31_LEVEL, V311_LEVEL};
 
-/// Splits the next packet off `bytes`, or says that more bytes are needed (`None`, with `bytes` left as they are).
+/// Splits the next packet off `bytes`. `None` if more bytes are needed; `bytes` then stay as they are.
 ///
-/// CONNECT says itself which version it is of: as long as none has come, any `version` will do. After it, give
-/// [`ProtocolVersion::of`] it.
+/// CONNECT states its version, so before it any `version` will do. After it, give [`ProtocolVersion::of`] it.
 ///
-/// A packet is refused as early as its fixed header shows what is wrong, so nobody has to buffer what is longer than
+/// A packet is refused as soon as its fixed header shows an error, so the caller never buffers more than
 /// `maximum_packet_size`. Payloads and binary data are not copied: they share their memory with `bytes`.
 ///
 /// # Errors
 ///
-/// What is wrong with the packet. The stream has no meaning after that: close it, with [`DecodeError::reason_code`].
+/// The error of the packet. The stream is unusable afterwards: close it with [`DecodeError::reason_code`].
 pub fn decode(
     bytes: &mut Bytes,
     version: ProtocolVersion,
@@ -136,7 +135,7 @@ fn packet_type(packet: &Packet) -> PacketType {
 pub enum ErrorKind {
     /// Malformed Packet: it cannot be parsed according to the specification.
     Malformed,
-    /// Protocol Error: it can be parsed and says what must not be said.
+    /// Protocol Error: it can be parsed, and its content is forbidden.
     ProtocolError,
 }
 
@@ -161,7 +160,7 @@ pub enum DecodeError {
         /// The longest that was accepted.
         maximum: u32,
     },
-    /// A variable byte integer goes on after four bytes.
+    /// A variable byte integer has more than four bytes.
     VariableByteIntegerTooLong,
     /// A variable byte integer has more bytes than its value needs. [MQTT-1.5.5-1]
     VariableByteIntegerNotMinimal {
@@ -250,7 +249,7 @@ impl DecodeError {
         }
     }
 
-    /// What to tell the other side: a code for this very error where there is one, else the one of its kind.
+    /// The reason code for the other side: that of the error if it has one, else that of its kind.
     #[must_use]
     pub fn reason_code(&self) -> ReasonCode {
         match self {
@@ -364,7 +363,7 @@ pub enum EncodeError {
         /// The version.
         version: ProtocolVersion,
     },
-    /// What follows the fixed header is longer than a fixed header can say.
+    /// The packet is longer than a fixed header can state.
     PacketTooLarge {
         /// Its length.
         remaining_length: usize,

@@ -1,106 +1,100 @@
-//! What the broker allows.
-
-use core::fmt;
+//! The limits and options of a broker.
 
 use crate::{QoS, ReasonCode, TopicFilter, TopicName};
+use core::fmt;
 
-/// The limits and options of a [`Broker`](crate::Broker), and what it needs from outside to name clients and to
-/// challenge them.
+/// The limits and options of a [`Broker`](crate::Broker), and the entropy for client identifiers and challenges.
 ///
-/// At a limit, what is new is refused with the reason code named there; nothing that was accepted is lost. A client of
-/// MQTT 3.1.1 cannot be told most reason codes: it gets the return code or the SUBACK code that it knows, or its
-/// connection is closed.
+/// At a limit, the broker refuses new state with the reason code given there, and keeps everything that it accepted.
+/// MQTT 3.1.1 lacks most reason codes: its clients get the nearest return code or SUBACK code, or are disconnected.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
-    /// How the identifier of a client that brought none starts; a counter follows. The engine draws no random numbers:
-    /// put something here that no other broker of the same clients had, so that identifiers stay unique. Default:
-    /// `auto-`.
+    /// The prefix of assigned client identifiers; a counter follows. The engine draws no random numbers, so give each
+    /// broker of the same clients another prefix. Default: `auto-`.
     pub assigned_id_prefix: String,
-    /// A secret, drawn at random for every broker, from which the challenges of authentication exchanges are derived.
-    /// Whoever knows it can replay a login. Needed only where [`Access`](crate::access::Access) knows an
-    /// Authentication Method. Default: zeros.
+    /// A secret, drawn at random for every broker. The hashes of the matcher and the challenges of authentication
+    /// follow from it. An attacker with the seed can replay a login, and find topics that collide. Default: zeros.
     pub seed: [u8; 32],
-    /// How long a connection may stay open before its client is accepted, in milliseconds. Default: 10,000.
+    /// The time in milliseconds within which the client of a new connection must be accepted. Default: 10,000.
     pub connect_timeout_ms: u64,
-    /// The longest Keep Alive, in seconds: a client that wants a longer one, or none, is told this as Server Keep Alive.
-    /// 0 leaves it to the clients. MQTT 3.1.1 has no way to tell it, so there it does not apply. Default: 0.
+    /// The longest Keep Alive, in seconds. A client with a longer one, or none, gets this as Server Keep Alive. 0 sets
+    /// no limit. It does not apply to MQTT 3.1.1, which has no Server Keep Alive. Default: 0.
     pub keep_alive_max_s: u16,
-    /// The longest Session Expiry Interval a client is granted, in seconds; 4,294,967,295 lets a session last for ever.
-    /// Sessions of MQTT 3.1.1 that are not clean last as long. Default: 4,294,967,295.
+    /// The longest Session Expiry Interval, in seconds; 4,294,967,295 never expires. Sessions of MQTT 3.1.1 that are
+    /// not clean get this interval. Default: 4,294,967,295.
     pub session_expiry_interval_max_s: u32,
 
-    /// How many clients may be connected; one that takes its own connection over is not another. One more is refused
-    /// with 0x97. Default: no limit.
+    /// The maximum number of connected clients. A client that takes its own session over does not count twice. One
+    /// more is refused with 0x97. Default: no limit.
     pub clients_max: usize,
-    /// How many sessions there may be, those of clients that are away included. A client that would need one more is
-    /// refused with 0x97. Default: no limit.
+    /// The maximum number of sessions, those of disconnected clients included. A client that needs one more is refused
+    /// with 0x97. Default: no limit.
     pub sessions_max: usize,
-    /// How many subscriptions one session may have. One more is refused with 0x97. Default: no limit.
+    /// The maximum number of subscriptions of a session. One more is refused with 0x97. Default: no limit.
     pub session_subscriptions_max: usize,
-    /// How many patterns the filters of one session may have: a pattern is where `+` and `#` stand, and among how many levels. Each
-    /// one that is in use costs every message whose topic has as many levels a look-up. A filter of one more is refused with
-    /// 0x97. Default: no limit.
+    /// The maximum number of wildcard patterns of a session. A pattern is the positions of `+` and `#` and the number
+    /// of levels. Each pattern in use costs a look-up for every message whose topic has as many levels. A filter with
+    /// one more is refused with 0x97. Default: no limit.
     pub session_patterns_max: usize,
-    /// How many subscriptions all sessions together may have. One more is refused with 0x97. Default: no limit.
+    /// The maximum number of subscriptions of all sessions. One more is refused with 0x97. Default: no limit.
     pub subscriptions_max: usize,
-    /// How many retained messages there may be, the statistics of [`Config::sys_interval_s`] not counted. A message for
-    /// one more topic is refused with 0x97; if its QoS is 0, it is routed and not retained. Default: no limit.
+    /// The maximum number of retained messages, without those of [`Config::sys_interval_s`]. A message for one more
+    /// topic is refused with 0x97; if its QoS is 0, it is routed and not retained. Default: no limit.
     pub retained_messages_max: usize,
-    /// How many bytes the topics and payloads of retained messages may have together. What would exceed it is treated
+    /// The maximum bytes of all retained messages, with their topics and properties. Beyond it, a message is treated
     /// as by [`Config::retained_messages_max`]. Default: no limit.
     pub retained_bytes_max: usize,
-    /// How many QoS 1 and QoS 2 messages wait in one session, besides those in flight. When it is full the oldest stay
-    /// and new ones are dropped. Default: 1000.
+    /// The maximum number of queued QoS 1 and QoS 2 messages of a session, without those in flight. A full queue keeps
+    /// the oldest and drops new ones. Default: 1000.
     pub queue_messages_max: usize,
-    /// How many bytes the topics and payloads of the messages that wait in one session may have together. When it is
-    /// full the oldest stay and new ones are dropped. Default: no limit.
+    /// The maximum bytes of the queued messages of a session. A full queue keeps the oldest and drops new ones.
+    /// Default: no limit.
     pub queue_bytes_max: usize,
-    /// How many QoS 1 and QoS 2 messages may be unacknowledged by a client, if its Receive Maximum is not lower: 1 to
-    /// 32,767, anything else counts as the nearest. The others wait. Default: 32,767.
+    /// The maximum number of messages in flight to a client, if its Receive Maximum is not lower. It is clamped to 1
+    /// to 32,767. Further messages wait. Default: 32,767.
     pub in_flight_max: u16,
-    /// How many QoS 1 and QoS 2 messages a client may send without an answer: 1 to 65,535, 0 counts as 1. A client that
-    /// sends more is disconnected with 0x93. Default: 1024.
+    /// The Receive Maximum for clients: 1 to 65,535; 0 counts as 1. A client with more unanswered messages is
+    /// disconnected with 0x93. Default: 1024.
     pub receive_maximum: u16,
-    /// How many messages a client may publish in a second, and in one burst. One that publishes more is disconnected
-    /// with 0x96. 0 sets no limit. Default: 0.
+    /// The maximum number of messages that a client may publish in a second, and in one burst. A faster client is
+    /// disconnected with 0x96. 0 sets no limit. Default: 0.
     pub publish_rate_max: u32,
-    /// The size of the largest packet a client may send, in bytes: 1 to 268,435,455, anything else counts as the nearest.
-    /// Give the decoder the same: it refuses a larger one with 0x95. Default: 32 MiB.
+    /// The largest packet that a client may send, in bytes, clamped to 1 to 268,435,455. Give the decoder the same
+    /// limit: it refuses a larger packet with 0x95. Default: 32 MiB.
     pub maximum_packet_size: u32,
-    /// The longest topic name or topic filter, in bytes. A longer name is refused with 0x90, a longer filter with 0x8F.
-    /// Default: 65,535, which is as long as they can be.
+    /// The longest topic name or topic filter, in bytes. A longer name is refused with 0x90, a longer filter with
+    /// 0x8F. Default: 65,535, the maximum of MQTT.
     pub topic_bytes_max: usize,
-    /// How many levels a topic name or topic filter may have. One of more is refused with 0x90 or 0x8F. Default: no
-    /// limit.
+    /// The maximum number of levels of a topic name or topic filter. One with more is refused with 0x90 or 0x8F.
+    /// Default: no limit.
     pub topic_levels_max: usize,
 
-    /// How many messages one input sends at most to those who subscribe to retained ones, or moves from one member of a shared
-    /// subscription to another; others go on with the next input or [timeout](crate::Broker::next_timeout). As many retained
-    /// ones wait in a session at most. 0 counts as 1. Default: 256.
+    /// The maximum number of retained messages that one input sends, and of messages that it moves between members of
+    /// shared subscriptions. The rest follows with the next input or [timeout](crate::Broker::next_timeout). A session
+    /// queues at most as many retained messages. 0 counts as 1. Default: 256.
     pub at_once_max: usize,
-    /// The highest QoS a client may publish with; subscriptions are granted no higher one. A client of MQTT 5.0 that
-    /// publishes with a higher one is disconnected with 0x9B, and so is refused if its will has it. Default: QoS 2.
+    /// The Maximum QoS for publications and granted subscriptions. A client of MQTT 5.0 that exceeds it is
+    /// disconnected with 0x9B. One whose will exceeds it is refused. Default: QoS 2.
     pub maximum_qos: QoS,
-    /// The highest topic alias a client may use; 0 allows none. Default: 16.
+    /// The highest topic alias that a client may use; 0 allows none. Default: 16.
     pub topic_alias_maximum: u16,
-    /// The highest topic alias that is used towards a client, if its Topic Alias Maximum is not lower. Default: 65,535.
+    /// The highest topic alias towards a client, if its Topic Alias Maximum is not lower. Default: 65,535.
     pub outbound_topic_alias_maximum: u16,
-    /// Whether a payload that is announced as UTF-8 is checked. One that is not is refused with 0x99. Default: no.
+    /// Whether payloads with Payload Format Indicator 1 are checked to be UTF-8. Others are refused with 0x99.
+    /// Default: no.
     pub payload_format_checked: bool,
-    /// What a client that asks for Response Information is told; `%c` in it stands for the client identifier. Default:
-    /// nothing.
+    /// The Response Information for clients that ask for it; `%c` stands for the client identifier. Default: nothing.
     pub response_information: Option<String>,
-    /// How often the statistics are published below `$SYS/broker/`, in seconds; 0 never. If they are, clients cannot
+    /// The interval of publications below `$SYS/broker/`, in seconds; 0 is never. If there are any, clients cannot
     /// publish there. Default: 0.
     pub sys_interval_s: u32,
 
-    /// Whether everything that is promised is stored first: the broker then gives out
-    /// [`Output::Persist`](crate::Output::Persist), and waits with its answers for
-    /// [`Input::Committed`](crate::Input::Committed). Default: no.
+    /// Whether the broker stores its state: it then issues [`Output::Persist`](crate::Output::Persist), and holds
+    /// every promise back until [`Input::Committed`](crate::Input::Committed). Default: no.
     pub durable: bool,
-    /// How long clients that were connected when the broker before ended are awaited, in milliseconds; then they count as
-    /// lost. Default: 30,000.
-    pub rebind_grace_ms: u64,
+    /// Reconnect grace in milliseconds: the time within which a client of the previous broker must reconnect. Then its
+    /// connection counts as lost. Default: 30,000.
+    pub reconnect_grace_ms: u64,
 }
 
 impl Default for Config {
@@ -134,7 +128,7 @@ impl Default for Config {
             response_information: None,
             sys_interval_s: 0,
             durable: false,
-            rebind_grace_ms: 30_000,
+            reconnect_grace_ms: 30_000,
         }
     }
 }
@@ -152,7 +146,7 @@ impl Config {
     /// The largest packet that MQTT can frame, in bytes.
     pub(crate) const PACKET_SIZE_LIMIT: u32 = 268_435_455;
 
-    /// Half of the packet identifiers: so one that is free is never far.
+    /// Half of the packet identifiers, so that a free one is always near.
     const IN_FLIGHT_LIMIT: u16 = 32_767;
 
     /// Whether a topic may be published to, by its size.
@@ -172,7 +166,7 @@ impl Config {
     }
 
     fn is_too_large(&self, bytes: usize, levels: impl FnOnce() -> usize) -> bool {
-        // Every level but the first takes a byte at least, so that most are not counted.
+        // Every level but the first takes at least a byte, so most topics need no count.
         bytes > self.topic_bytes_max
             || (bytes >= self.topic_levels_max && levels() > self.topic_levels_max)
     }

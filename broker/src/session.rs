@@ -1,65 +1,68 @@
-//! Sessions: what is kept for a client while it is connected, and for some time after.
+//! Sessions: the state of a client, which may outlive its connection.
+
+pub(crate) mod acknowledge;
+pub(crate) mod filters;
+pub(crate) mod outbound;
+pub(crate) mod reconnect_grace;
+pub(crate) mod send;
+pub(crate) mod sessions;
+pub(crate) mod will;
 
 use std::sync::Arc;
 
 use crate::access::Client;
-use crate::catch_up::CatchUps;
 use crate::codec::ProtocolVersion;
-use crate::filters::Filters;
-use crate::hash::SeededState;
-use crate::link::{ClientLimits, Connection, Link};
-use crate::outbound::Outbound;
-use crate::record::Record;
-use crate::sorted::{Set, sort_by_key};
-use crate::will::Will;
-use crate::{
-    BatchId, Broker, BrokerEvent, CloseReason, ConnId, DisconnectCause, Origin, Output, Packet,
-    ReasonCode, Time,
-};
-
-/// A session while it exists; freed ones are given away again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SessionId(pub(crate) usize);
+use crate::connection::Connection;
+use crate::persistence::record::Record;
+use crate::routing::catch_up::CatchUps;
+use crate::session::filters::Filters;
+use crate::session::outbound::Outbound;
+use crate::session::will::Will;
+use crate::util::hash::SeededState;
+use crate::util::sorted::Set;
+use crate::{BatchId, Broker, BrokerEvent, CloseReason, Origin, Output, Packet, SessionId, Time};
 
 /// The state of one client. [MQTT-4.1.0-1]
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// Its name in the log, which no other session ever has.
+    /// Its number in the log, which is never reused.
     pub(crate) number: u64,
     pub(crate) client_id: Arc<str>,
-    /// The batch that says that it began: should this broker end before it is stored, the next one does not have it.
+    /// The batch with its beginning. If this broker ends before that is stored, the next one does not have the
+    /// session.
     pub(crate) begun: BatchId,
-    /// Who stands behind its connection, or the last one, if that is known.
+    /// The origin of its connection, or of the last one, if known.
     pub(crate) origin: Option<Origin>,
-    /// Who the client is, as far as it said or proved.
+    /// The user name that the client stated or proved.
     pub(crate) username: Option<String>,
     pub(crate) expiry_interval_s: u32,
-    /// The connection, while there is one.
-    pub(crate) link: Option<Link>,
-    /// What it subscribed to; how, say the routes.
+    /// The connection, if there is one.
+    pub(crate) connection: Option<Connection>,
+    /// The topic filters of its subscriptions. [`Subscriptions`](crate::routing::subscriptions::Subscriptions) has the
+    /// options.
     pub(crate) filters: Filters,
-    /// QoS 2 messages that came from the client and are not released yet.
+    /// Packet identifiers of QoS 2 messages from the client that it has not released.
     pub(crate) inbound: Set<u16>,
-    /// The batch that says which of them was released last: should this broker end before it is stored, the next one still
-    /// has it among those that are not.
+    /// The batch with the last release. If this broker ends before that is stored, the next one still has the
+    /// identifier.
     pub(crate) last_release: BatchId,
     pub(crate) outbound: Outbound,
     pub(crate) catch_ups: CatchUps,
     pub(crate) will: Option<Will>,
-    /// When the will is published, if that is waited for.
+    /// When the will is due, if its Will Delay Interval runs.
     pub(crate) will_due: Option<Time>,
-    /// When the session ends, if that is waited for.
+    /// When the session expires, if its client is disconnected.
     pub(crate) expires: Option<Time>,
 }
 
-/// What happens to a session whose client is away. Of two at the same moment, the will comes first.
+/// A deadline of a session whose client is disconnected. At the same time, the will comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Deadline {
     Will(SessionId),
     SessionExpiry(SessionId),
 }
 
-/// The interval that means: never. [MQTT-3.1.2-23]
+/// The Session Expiry Interval that never expires. [MQTT-3.1.2-23]
 const NEVER_EXPIRES: u32 = u32::MAX;
 
 impl Session {
@@ -71,7 +74,7 @@ impl Session {
             origin: None,
             username: None,
             expiry_interval_s: 0,
-            link: None,
+            connection: None,
             filters: Filters::new(state),
             inbound: Set::new(),
             last_release: BatchId(0),
@@ -83,7 +86,7 @@ impl Session {
         }
     }
 
-    /// The client, for those who decide what it may do.
+    /// The client, as access control sees it.
     pub(crate) fn client(&self) -> Client<'_> {
         Client {
             client_id: &self.client_id,
@@ -91,197 +94,85 @@ impl Session {
         }
     }
 
-    /// For the log: its client is connected.
-    pub(crate) fn connected(&self) -> Record<'_> {
-        Record::Connected {
-            session: self.number,
-            origin: self.origin,
-            username: self.username.as_deref(),
-            expiry_interval_s: self.expiry_interval_s,
-            will: self.will.as_ref().map(|will| will.recorded(self.number)),
-        }
-    }
-
-    /// For the log: its client is away.
-    pub(crate) fn away(&self) -> Record<'_> {
-        Record::Away {
-            session: self.number,
-            expiry_interval_s: self.expiry_interval_s,
-            expires: self.expires,
-            will_due: self.will_due,
-        }
-    }
-
     /// Whether the client understands reason codes.
     pub(crate) fn speaks_v5(&self) -> bool {
-        let link = self.link.as_ref();
-        link.is_none_or(|link| link.client.version() == ProtocolVersion::V5)
+        let connection = self.connection.as_ref();
+        connection.is_none_or(|connection| connection.client.version() == ProtocolVersion::V5)
     }
 
-    /// Sends what answers a request. An answer that the client does not accept ends the connection, because the client
+    /// Sends the answer to a request. An answer larger than the client accepts ends the connection, because the client
     /// would wait for it for ever. [MQTT-3.1.2-24]
     pub(crate) fn answer(&self, packet: Packet, out: &mut Vec<Output>) -> Result<(), CloseReason> {
-        let Some(link) = &self.link else {
+        let Some(connection) = &self.connection else {
             return Ok(());
         };
-        link.client.check(&packet)?;
-        out.push(Output::Send(link.conn, packet));
+        connection.client.check(&packet)?;
+        out.push(Output::Send(connection.conn, packet));
         Ok(())
     }
 
     /// Sends an answer with a Reason String if the client wants one and it fits, else the plain one. [MQTT-3.1.2-29]
-    pub(crate) fn answer_in_words(
+    pub(crate) fn answer_explained(
         &self,
         explained: Packet,
         plain: Packet,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let client = self.link.as_ref().map(|link| &link.client);
-        let in_words = client
+        let client = self
+            .connection
+            .as_ref()
+            .map(|connection| &connection.client);
+        let explains = client
             .is_some_and(|client| client.problem_information && client.has_room_for(&explained));
-        self.answer(if in_words { explained } else { plain }, out)
+        self.answer(if explains { explained } else { plain }, out)
     }
 }
 
 impl Broker {
     /// Starts a session. [MQTT-3.1.2-6]
     pub(crate) fn new_session(&mut self, client_id: Arc<str>) -> SessionId {
-        let number = self.journal.number_session();
-        self.journal.record(|| Record::SessionBegun {
+        let number = self.persistence.journal.number_session();
+        self.persistence.journal.record(|| Record::SessionBegun {
             session: number,
             client_id: &client_id,
         });
         let id = self.add_session(number, client_id);
-        self.sessions[id.0].begun = self.journal.next_batch();
+        self.sessions[id].begun = self.persistence.journal.next_batch();
         id
     }
 
     pub(crate) fn add_session(&mut self, number: u64, client_id: Arc<str>) -> SessionId {
         let state = SeededState::new(&self.config.seed);
-        let session = Session::new(number, Arc::clone(&client_id), state);
-        let id = SessionId(self.sessions.insert(session));
-        self.session_ids.insert(client_id, id);
-        id
+        self.sessions.insert(Session::new(number, client_id, state))
     }
 
-    /// Ends a session: it is forgotten with its subscriptions and messages. A will that waits is due now, at the latest.
-    /// [MQTT-3.1.2-8] [MQTT-4.1.0-2]
+    /// Ends a session with its subscriptions and messages. A delayed will is published now. [MQTT-3.1.2-8]
+    /// [MQTT-4.1.0-2]
     pub(crate) fn end_session(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
         let mut session = self.remove_session(id);
         let left = session.outbound.take_shared();
-        self.leave_behind(now, session.number, left, out);
-        // Of one that began without room, nobody else knows.
-        if self.config.durable && !(self.storage_full && session.number > self.last_before_full) {
-            let batch = self.journal.next_batch();
-            self.unstored_ends
-                .insert(Arc::clone(&session.client_id), batch);
-        }
+        self.orphan_deliveries(now, session.number, left, out);
+        self.persistence
+            .session_ended(session.number, &session.client_id);
         if let Some(will) = session.will {
             self.publish_will(now, will, out);
         }
     }
 
-    /// Takes a session out of everything that knows it.
+    /// Removes a session from all tables.
     pub(crate) fn remove_session(&mut self, id: SessionId) -> Session {
         self.clear_deadlines(id);
-        self.stop_awaiting(id);
-        let session = self.sessions.remove(id.0);
-        self.session_ids.remove(&session.client_id);
+        self.end_reconnect_grace(id);
+        let session = self.sessions.remove(id);
         for filter in session.filters.sorted() {
-            self.remove_subscription(filter, id);
+            self.subscriptions.remove(filter, id);
         }
         session
     }
 
-    /// Closes a client's connection, after telling it why. [MQTT-4.13.1-1]
-    pub(crate) fn close(
-        &mut self,
-        now: Time,
-        id: SessionId,
-        reason: CloseReason,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(link) = &self.sessions[id.0].link else {
-            return;
-        };
-        if let Some(disconnect) = link.client.disconnect(&reason) {
-            out.push(Output::Send(link.conn, disconnect));
-        }
-        out.push(Output::Close(link.conn, reason.reason_code()));
-        self.disconnected(now, id, DisconnectCause::Broker(reason), out);
-    }
-
-    /// Closes every connection: first those without a client, which no will can reach.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what has no order is put in one at once"
-    )]
-    pub(crate) fn on_shutdown(&mut self, now: Time, out: &mut Vec<Output>) {
-        let (mut clients, mut opened) = (Vec::new(), Vec::new());
-        let mut conns: Vec<ConnId> = self.connections.keys().copied().collect();
-        sort_by_key(&mut conns, |conn| *conn);
-        for conn in conns {
-            let Some(connection) = self.connections.get(&conn) else {
-                continue;
-            };
-            match connection {
-                Connection::Client(id) => clients.push(*id),
-                Connection::Opened { pending, .. } => {
-                    let connect = pending.as_ref().map(|pending| &pending.connect);
-                    opened.push((conn, connect.map(|c| ClientLimits::of(c, &self.config))));
-                }
-            }
-        }
-        for (conn, limits) in opened {
-            match limits {
-                // It has sent its CONNECT, and waits for an answer.
-                Some(limits) => self.refuse_connect(conn, limits, CloseReason::ShuttingDown, out),
-                None => self.refuse(conn, CloseReason::ShuttingDown, out),
-            }
-        }
-        for id in clients {
-            self.close(now, id, CloseReason::ShuttingDown, out);
-        }
-    }
-
-    /// Forgets the connection of a client, which has ended.
-    pub(crate) fn disconnected(
-        &mut self,
-        now: Time,
-        id: SessionId,
-        cause: DisconnectCause,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(link) = self.unlink(id) else {
-            return;
-        };
-        let session = &mut self.sessions[id.0];
-        // Only a normal disconnection takes the will back. [MQTT-3.1.2-10] [MQTT-3.14.4-3]
-        if cause == DisconnectCause::Client(ReasonCode::Success) {
-            session.will = None;
-        }
-        out.push(Output::Event(BrokerEvent::Disconnected {
-            conn: link.conn,
-            client_id: Arc::clone(&session.client_id),
-            cause,
-        }));
-        self.left(now, id, out);
-    }
-
-    /// Takes a session's connection away.
-    pub(crate) fn unlink(&mut self, id: SessionId) -> Option<Link> {
-        let link = self.sessions[id.0].link.take()?;
-        self.stats.connections -= 1;
-        self.connections.remove(&link.conn);
-        if let Some(at) = link.keep_alive_check {
-            self.silences.remove(at, link.conn);
-        }
-        Some(link)
-    }
-
-    /// Keeps or ends the session of a client that is connected no more, and executes its will.
+    /// Keeps or ends the session of a client that has disconnected, and executes its will.
     pub(crate) fn left(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         let expiry_interval_s = session.expiry_interval_s;
         if expiry_interval_s == 0 {
             self.end_session(now, id, out);
@@ -292,21 +183,21 @@ impl Broker {
             session.expires = Some(expires);
             self.deadlines.insert(expires, Deadline::SessionExpiry(id));
         }
-        self.hand_over(now, id, out);
+        self.reassign_from(now, id, out);
         self.execute_will(now, id, out);
-        let session = &self.sessions[id.0];
-        self.journal.record(|| session.away());
+        let session = &self.sessions[id];
+        self.persistence.journal.record(|| session.away());
     }
 
-    /// Ends the sessions and publishes the wills that are due, whichever packet or timer comes first after that moment.
+    /// Ends the sessions and publishes the wills that are due.
     pub(crate) fn run_deadlines(&mut self, now: Time, out: &mut Vec<Output>) {
         while let Some(deadline) = self.deadlines.pop_due(now) {
             match deadline {
                 Deadline::Will(id) => {
-                    let session = &mut self.sessions[id.0];
+                    let session = &mut self.sessions[id];
                     session.will_due = None;
                     let will = session.will.take();
-                    self.journal.record(|| Record::WillOver {
+                    self.persistence.journal.record(|| Record::WillOver {
                         session: session.number,
                     });
                     if let Some(will) = will {
@@ -314,7 +205,7 @@ impl Broker {
                     }
                 }
                 Deadline::SessionExpiry(id) => {
-                    let client_id = Arc::clone(&self.sessions[id.0].client_id);
+                    let client_id = Arc::clone(&self.sessions[id].client_id);
                     out.push(Output::Event(BrokerEvent::SessionExpired { client_id }));
                     self.end_session(now, id, out);
                 }
@@ -322,69 +213,9 @@ impl Broker {
         }
     }
 
-    /// Gives up the clients from which nothing has come for too long. [MQTT-3.1.2-22]
-    pub(crate) fn close_silent(&mut self, now: Time, out: &mut Vec<Output>) {
-        while let Some(conn) = self.silences.pop_due(now) {
-            match self.connections.get(&conn) {
-                Some(&Connection::Client(id)) => self.check_keep_alive(now, id, out),
-                Some(Connection::Opened { .. }) => {
-                    let after_ms = self.config.connect_timeout_ms;
-                    self.refuse(conn, CloseReason::ConnectTimeout { after_ms }, out);
-                }
-                None => {}
-            }
-        }
-    }
-
-    /// Everybody gets the time anew in which nothing could be heard of them.
-    pub(crate) fn on_stood_still(&mut self, ms: u64) {
-        for (conn, connection) in &mut self.connections {
-            match connection {
-                // When that was to be checked it is only seen that there is time left.
-                Connection::Client(id) => {
-                    if let Some(link) = &mut self.sessions[id.0].link {
-                        link.heard = link.heard.plus_ms(ms);
-                    }
-                }
-                Connection::Opened { until, .. } => {
-                    self.silences.remove(*until, *conn);
-                    *until = until.plus_ms(ms);
-                    self.silences.insert(*until, *conn);
-                }
-            }
-        }
-        self.awaited.postpone(ms);
-    }
-
-    fn check_keep_alive(&mut self, now: Time, id: SessionId, out: &mut Vec<Output>) {
-        let Some(link) = &mut self.sessions[id.0].link else {
-            return;
-        };
-        link.keep_alive_check = None;
-        match link.silent_at() {
-            Some(at) if at <= now => {
-                let keep_alive_s = link.keep_alive_s;
-                self.close(now, id, CloseReason::KeepAliveTimeout { keep_alive_s }, out);
-            }
-            Some(_) => self.watch(id),
-            None => {}
-        }
-    }
-
-    /// Looks after a client again when it may have been silent for too long.
-    pub(crate) fn watch(&mut self, id: SessionId) {
-        let Some(link) = &mut self.sessions[id.0].link else {
-            return;
-        };
-        link.keep_alive_check = link.silent_at();
-        if let Some(at) = link.keep_alive_check {
-            self.silences.insert(at, link.conn);
-        }
-    }
-
-    /// Neither the will of a session nor its end is waited for any more.
+    /// Cancels the deadlines of a session.
     pub(crate) fn clear_deadlines(&mut self, id: SessionId) {
-        let session = &mut self.sessions[id.0];
+        let session = &mut self.sessions[id];
         if let Some(at) = session.will_due.take() {
             self.deadlines.remove(at, Deadline::Will(id));
         }

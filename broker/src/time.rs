@@ -1,4 +1,4 @@
-//! Time as a value: the engines are told what time it is and never ask.
+//! Time as a value: it arrives with each input, and the engine reads no clock.
 
 use core::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Unix milliseconds.
 ///
-/// The runtime never lets it go back. It is wall-clock time, one clock for all tabs, so that an expiry still means the
+/// The runtime never lets it go back. It is wall-clock time of one clock for all tabs. An expiry therefore means the
 /// same moment after another tab became the broker.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

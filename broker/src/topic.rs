@@ -1,14 +1,14 @@
-//! Topic names, topic filters, and which filter matches which name.
+//! Topic names, topic filters, and matching.
 
 use core::fmt;
 use std::sync::Arc;
 
-/// The topic of a message: what is published to. It is valid once it exists, and a clone costs no copy. [MQTT-4.7.3-1]
+/// A valid topic name. A clone costs no copy. [MQTT-4.7.3-1]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName(Arc<str>);
 
 impl TopicName {
-    /// Accepts what a message may be published to: not empty, no U+0000, no wildcard, at most 65,535 bytes.
+    /// Parses a topic name: not empty, no U+0000, no wildcard, at most 65,535 bytes.
     ///
     /// # Errors
     ///
@@ -18,7 +18,7 @@ impl TopicName {
         Ok(Self(name.into()))
     }
 
-    /// What [`TopicName::parse`] checks, for those who do not keep the name.
+    /// Checks a name as [`TopicName::parse`] does, without keeping it.
     pub(crate) fn check(name: &str) -> Result<(), TopicError> {
         check_text(name)?;
         match wildcard(name) {
@@ -45,15 +45,14 @@ impl fmt::Display for TopicName {
     }
 }
 
-/// What is subscribed to, with `$share/group/` in front if the subscription is shared. It is valid once it exists, and
-/// a clone costs no copy.
+/// A valid topic filter, with `$share/group/` in front if it is shared. A clone costs no copy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicFilter(Arc<str>);
 
 impl TopicFilter {
-    /// Accepts what may be subscribed to: not empty, no U+0000, at most 65,535 bytes, wildcards only as whole levels and
-    /// `#` only as the last one; if shared, a group of at least one character without wildcard, and a filter after it.
-    /// [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+    /// Parses a topic filter: not empty, no U+0000, at most 65,535 bytes, wildcards only as whole levels, and `#` only
+    /// as the last one. A shared one has a group without wildcards, and a filter after it. [MQTT-4.7.1-1]
+    /// [MQTT-4.7.1-2] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
     ///
     /// # Errors
     ///
@@ -63,7 +62,7 @@ impl TopicFilter {
         Ok(Self(filter.into()))
     }
 
-    /// What [`TopicFilter::parse`] checks, for those who do not keep the filter.
+    /// Checks a filter as [`TopicFilter::parse`] does, without keeping it.
     pub(crate) fn check(filter: &str) -> Result<(), TopicError> {
         check_text(filter)?;
         let Some(rest) = filter.strip_prefix(SHARE_PREFIX) else {
@@ -101,13 +100,12 @@ impl TopicFilter {
         share(&self.0)
     }
 
-    /// The levels that a topic name is held against, from left to right, wildcards included. `$share/group/` is not
-    /// among them.
+    /// The levels from left to right, wildcards included, without `$share/group/`.
     pub fn levels(&self) -> impl Iterator<Item = &str> {
         self.without_share().split(SEPARATOR)
     }
 
-    /// Whether a message to `name` is meant for this filter: see [`topic_matches`].
+    /// Whether this filter matches `name`: see [`topic_matches`].
     #[must_use]
     pub fn matches(&self, name: &TopicName) -> bool {
         topic_matches(&self.0, &name.0)
@@ -115,11 +113,11 @@ impl TopicFilter {
 
     /// Whether it may match more than one name.
     pub(crate) fn has_wildcards(&self) -> bool {
-        // They stand in no share group.
+        // A share group has none.
         wildcard(&self.0).is_some()
     }
 
-    /// What a topic name is held against.
+    /// The filter without `$share/group/`.
     pub(crate) fn without_share(&self) -> &str {
         without_share(&self.0)
     }
@@ -139,8 +137,8 @@ fn without_share(filter: &str) -> &str {
     share(filter).map_or(filter, |(_, filter)| filter)
 }
 
-/// Whether a topic name matches a topic filter, which are taken for valid; for a shared subscription, the filter in it. A
-/// wildcard in front never matches a name that starts with `$`; `a/#` matches `a` too. [MQTT-4.7.2-1]
+/// Whether a valid topic filter matches a valid topic name. A shared filter matches without `$share/group/`. A
+/// first-level wildcard does not match a name that starts with `$`; `a/#` also matches `a`. [MQTT-4.7.2-1]
 ///
 /// ```
 /// # use broker::topic_matches;
@@ -178,24 +176,24 @@ pub enum TopicError {
     },
     /// It contains U+0000. [MQTT-4.7.3-2]
     NulCharacter {
-        /// Where the character stands.
+        /// The offset of the character.
         offset: usize,
     },
-    /// It is meant as a topic name and contains a wildcard.
+    /// A topic name contains a wildcard.
     Wildcard {
-        /// Where the wildcard stands.
+        /// The offset of the wildcard.
         offset: usize,
     },
     /// A wildcard is not a level of its own, or levels follow a `#`. [MQTT-4.7.1-1] [MQTT-4.7.1-2]
     MisplacedWildcard {
-        /// Where the wildcard stands.
+        /// The offset of the wildcard.
         offset: usize,
     },
-    /// Nothing stands between `$share/` and the next `/`. [MQTT-4.8.2-1]
+    /// The share group is empty. [MQTT-4.8.2-1]
     ShareGroupEmpty,
     /// The group of a shared subscription contains a wildcard. [MQTT-4.8.2-2]
     ShareGroupWildcard {
-        /// Where the wildcard stands.
+        /// The offset of the wildcard.
         offset: usize,
     },
     /// No topic filter follows the group of a shared subscription. [MQTT-4.8.2-2]
@@ -296,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_says_where() {
+    fn an_invalid_name_says_where() {
         let too_long = "x".repeat(BYTES_MAX + 1);
         for (name, error) in [
             ("", TopicError::Empty),
@@ -338,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter_says_where() {
+    fn an_invalid_filter_says_where() {
         for (text, error) in [
             ("", TopicError::Empty),
             ("a\0", TopicError::NulCharacter { offset: 1 }),

@@ -161,7 +161,7 @@ fn every_statement_has_a_row() {
 }
 
 #[test]
-fn what_binds_a_server_has_a_test_or_a_reason() {
+fn each_statement_for_a_server_has_a_test_or_a_reason() {
     for (id, statement) in statements() {
         assert!(!statement.says.is_empty(), "{id} says nothing");
         let has_reason = statement

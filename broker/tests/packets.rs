@@ -100,7 +100,7 @@ fn dup_in_a_request_of_3_1_is_allowed_and_not_kept() {
 }
 
 #[test]
-fn what_3_1_1_has_no_place_for_is_left_out() {
+fn fields_without_a_place_in_3_1_1_are_left_out() {
     let publish = PublishPacket::new("t", "x", QoS::AtMostOnce).with_content_type("c".into());
     let suback = SubAckPacket::new(1).add_reason_code(SubAckReasonCode::NotAuthorized);
     let puback = PubAckPacket::new_with_reason(1, ReasonCode::NoMatchingSubscribers);
@@ -183,7 +183,7 @@ fn a_part_of_a_packet_is_left_untouched() {
 }
 
 #[test]
-fn whatever_is_decoded_can_be_encoded_and_nothing_panics() {
+fn decoded_packets_can_be_encoded_and_nothing_panics() {
     for version in [V5, V311, V31] {
         random_bytes_are_refused_or_mean_the_same_again(version);
     }
@@ -233,7 +233,7 @@ fn a_packet_that_is_too_large_is_refused_by_its_fixed_header() {
 }
 
 #[test]
-fn what_the_first_bytes_show_is_not_waited_for() {
+fn errors_in_the_first_bytes_are_reported_at_once() {
     for (bytes, error) in [
         ("00", DecodeError::ReservedPacketType),
         ("36", fixed_header_flags(PacketType::Publish, 6)),
@@ -268,7 +268,7 @@ fn errors_say_what_is_wrong_and_where() {
         ("4003000192", reason_code(PacketType::PubAck, 0x92)),
         ("f0021000", reason_code(PacketType::Auth, 0x10)),
         ("b0040001000f", reason_code(PacketType::UnsubAck, 0x0F)),
-        // What MQTT 3.1.1 would take, and what no version does.
+        // Values that MQTT 3.1.1 allows, and values that no version does.
         ("20020000", truncated(PacketType::ConnAck, 1, 0)),
         ("f00100", truncated(PacketType::Auth, 1, 0)),
         ("d00100", trailing(PacketType::PingResp, 1)),
@@ -332,7 +332,7 @@ fn a_payload_is_not_copied() {
 }
 
 #[test]
-fn what_must_not_be_sent_is_not_encoded() {
+fn forbidden_packets_are_not_encoded() {
     let publish = |topic: &str, qos| PublishPacket::new(topic, "", qos);
     let mut without_id = publish("t", QoS::AtMostOnce);
     without_id.packet_id = Some(7);
@@ -402,7 +402,7 @@ fn what_must_not_be_sent_is_not_encoded() {
 }
 
 #[test]
-fn what_has_no_encoding_is_not_encoded() {
+fn packets_without_an_encoding_are_not_encoded() {
     let disconnect =
         |text: String| Packet::Disconnect(DisconnectPacket::normal().with_reason_string(text));
     let error = EncodeError::FieldTooLong { bytes: 65_536 };

@@ -10,14 +10,14 @@ use lexopt::prelude::{Long, Short};
 
 use crate::config;
 
-/// What the command line asks for.
+/// The request of the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     Help,
     Serve(Serve),
 }
 
-/// Where to serve, and how.
+/// Serve, with these addresses and this configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Serve {
     pub(crate) tcp: Option<SocketAddr>,
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_option_or_address_is_refused() {
+    fn an_invalid_option_or_address_is_refused() {
         for wrong in [
             "--tpc 1883",
             "--tcp 1883",

@@ -1,4 +1,4 @@
-//! The time that the engine is told.
+//! The clock of the engine.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -28,7 +28,7 @@ impl Clock {
         self.started_at.plus_ms(whole_ms(self.started.elapsed()))
     }
 
-    /// How long it is until `time`; nothing if that has passed.
+    /// The duration until `time`; 0 if it has passed.
     pub(crate) fn until(&self, time: Time) -> Duration {
         Duration::from_millis(time.ms_since(self.now()))
     }

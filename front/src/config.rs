@@ -1,4 +1,4 @@
-//! What `--config` sets.
+//! The config file of `--config`.
 
 use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::connection::Bounds;
 
-/// The keys, as `--help` and the README tell them.
+/// The keys, as `--help` and the README list them.
 pub(crate) const KEYS: &str = include_str!("keys.txt");
 
 /// How many times a password is hashed: the least that SCRAM-SHA-256 allows. [RFC 7677, 4]
@@ -24,7 +24,7 @@ const TAKEOVER_WAIT: Duration = Duration::from_secs(4);
 /// The largest packet that MQTT can frame, in bytes.
 const PACKET_SIZE_LIMIT: u32 = 268_435_455;
 
-/// The config file. What is absent is as it is by default; most keys are the broker's own.
+/// The config file. An absent key has its default; most keys are the broker's own.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
@@ -231,7 +231,7 @@ impl Config {
         Bounds {
             maximum_packet_size: self.maximum_packet_size,
             outbox_bytes_max: self.outbox_bytes_max,
-            // Nobody is given up for silence while it waits here.
+            // No client times out while its packets wait here.
             takeover_wait: TAKEOVER_WAIT.min(self.connect_timeout() / 2),
         }
     }
@@ -271,7 +271,7 @@ fn packet_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Err
     }
 }
 
-/// Lets everybody in, whatever their name; the rules hold.
+/// Accepts every client with any name; the rules apply.
 #[derive(Debug)]
 struct Everybody(Users);
 
@@ -293,7 +293,7 @@ impl Access for Everybody {
     }
 }
 
-/// What is wrong with the config file, and at which key.
+/// The error of the config file, and its key.
 #[derive(Debug)]
 pub(crate) struct ConfigError {
     key: Option<String>,
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_as_by_default() {
+    fn absent_keys_have_their_default() {
         assert_eq!(Config::parse("{}").unwrap(), Config::default());
         let config = Config::parse(r#"{"receive_maximum": 5}"#).unwrap();
         assert_eq!(config.receive_maximum.get(), 5);

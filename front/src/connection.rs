@@ -1,4 +1,4 @@
-//! One connection, whatever carries it: bytes in, packets to the broker; packets from the broker, bytes out.
+//! One connection over any transport: bytes in, packets to the broker; packets from the broker, bytes out.
 
 use std::fmt;
 use std::future::Future;
@@ -24,7 +24,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// The largest packet that may open a connection, in bytes.
 pub(crate) const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
 
-/// How many packets are handed to the engine at once: in memory a packet is many times larger than its two bytes may be.
+/// The maximum number of packets that the engine gets at once: a packet of two bytes is many times larger in memory.
 const PACKETS_AT_ONCE: usize = 256;
 
 /// Where bytes come from.
@@ -66,7 +66,7 @@ pub(crate) enum Ending {
     NotAllowed,
 }
 
-/// What every connection is held to.
+/// The limits of every connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) maximum_packet_size: u32,
@@ -103,11 +103,11 @@ pub(crate) async fn serve(
             }
             end = &mut reading => {
                 ending = end;
-                // What the broker answers to the last packets is still sent: the client may read on.
+                // Answers to the last packets are still sent, because the client may still read.
                 within(LAST_WORDS, &mut writing).await
             }
             _ = closed => {
-                // Nothing that this client still says counts, so nobody has to wait for it.
+                // Later packets of this client have no effect, so no other connection waits for them.
                 drop(reading);
                 within(LAST_WORDS, &mut writing).await
             }
@@ -175,7 +175,7 @@ async fn read(
     ending
 }
 
-/// A client that connects anew has said more on its other connection, if it has one: see [`crate::takeover`].
+/// A reconnecting client may have sent more on its old connection: see [`crate::takeover`].
 async fn let_the_other_be_read(
     conn: ConnId,
     first: Option<&Packet>,

@@ -14,17 +14,16 @@ use crate::clock::Clock;
 use crate::outbox::{Full, Outbox, Pushed};
 use crate::takeover::{Ask, Holders, ReadFirst};
 
-/// How many things connections have said may wait for the broker; whoever wants to say more waits, and so does whoever
-/// sends to it.
+/// The capacity of the queue to the broker. A connection with more waits, and so does its client.
 const INBOX: usize = 256;
 
 /// One of the places for connections whose client is not accepted yet; dropped when it is, or with the connection.
 pub(crate) type Place = OwnedSemaphorePermit;
 
-/// What a connection says.
+/// A report of a connection to the engine.
 #[derive(Debug)]
 pub(crate) enum Said {
-    /// It is open; what the broker sends to it goes to the outbox.
+    /// It is open; the broker's packets go to the outbox.
     Opened {
         outbox: Outbox,
         ask: Ask,
@@ -32,11 +31,11 @@ pub(crate) enum Said {
     },
     /// A client with this identifier is about to connect.
     Arriving(Arc<str>, ReadFirst),
-    /// Packets came.
+    /// Packets arrived.
     Packets(Vec<Packet>),
-    /// What came is no packet.
+    /// Invalid bytes arrived.
     Malformed(DecodeError),
-    /// It is not congested any more.
+    /// It is no longer congested.
     HasRoom,
     /// It ended.
     Gone,
@@ -47,7 +46,7 @@ pub(crate) enum Said {
 pub(crate) struct ToEngine(mpsc::Sender<(ConnId, Said)>);
 
 impl ToEngine {
-    /// Waits while the broker is behind. Once the broker has ended, nothing is said to anyone.
+    /// Waits while the queue is full. After the broker's end, reports are dropped.
     pub(crate) async fn say(&self, conn: ConnId, said: Said) {
         let _ = self.0.send((conn, said)).await;
     }
@@ -62,7 +61,7 @@ struct Link {
     ask: Ask,
     /// None since its client was accepted.
     place: Option<Place>,
-    /// The name that its client has given itself, or was given.
+    /// The client identifier.
     client_id: Option<Arc<str>>,
 }
 
@@ -74,11 +73,11 @@ pub(crate) struct Engine {
     inbox: mpsc::Receiver<(ConnId, Said)>,
     links: HashMap<ConnId, Link>,
     holders: Holders,
-    /// Connections that have become congested, of which the broker is to be told.
+    /// Connections that have become congested, for the next report to the broker.
     congested: Vec<ConnId>,
-    /// Connections that do not read, to be given up.
+    /// Connections that do not read, to be closed.
     stuck: Vec<ConnId>,
-    /// Whether to tell what happens.
+    /// Whether to print events.
     verbose: bool,
 }
 
@@ -98,7 +97,8 @@ impl Engine {
         (engine, ToEngine(sender))
     }
 
-    /// Runs until `end` is given or dropped; then tells the clients, and returns when all connections have ended as well.
+    /// Runs until `end` is given or dropped. Then it disconnects the clients, and returns after all connections have
+    /// ended.
     pub(crate) async fn run(mut self, mut end: oneshot::Receiver<()>) {
         let mut said = Vec::with_capacity(INBOX);
         let mut out = Vec::new();
@@ -114,7 +114,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 _ = &mut end => break,
-                // First what came, then the silences: a broker that was busy must not give up who was not silent.
+                // Packets come before timeouts, so that a busy broker closes no client that has sent in time.
                 count = self.inbox.recv_many(&mut said, INBOX) => if count == 0 {
                     return;
                 },
@@ -161,7 +161,7 @@ impl Engine {
             }
             Said::Malformed(error) => self.handle(Input::Malformed(conn, error), out),
             Said::HasRoom => {
-                // It may be congested anew by now; then it says this again.
+                // It may be congested again by now, and then reports again.
                 let link = self.links.get(&conn);
                 if link.is_some_and(|link| !link.outbox.is_congested()) {
                     self.handle(Input::Congested(conn, false), out);
@@ -182,7 +182,7 @@ impl Engine {
         link.client_id = Some(Arc::clone(&client_id));
         for other in self.holders.arriving(client_id, conn) {
             if let Some(link) = self.links.get(&other) {
-                // One that is about to end reads no more.
+                // An ending connection reads no more.
                 let _ = link.ask.send(request.clone());
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 
-/// Why the front does not serve, with what it takes to set that right.
+/// Why the front does not start, with the details to fix it.
 #[derive(Debug)]
 pub(crate) enum Error {
     Arguments(lexopt::Error),

@@ -1,4 +1,4 @@
-//! What waits to be written to one connection.
+//! The outbox: packets that wait to be written to one connection.
 //!
 //! Messages and answers are counted apart, so that a flood of messages leaves room for a PINGRESP: three quarters of the
 //! bytes are for messages, a quarter is for everything else. The connection is congested from half of the messages' room on,
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-/// What a packet costs besides its bytes, so that a great number of tiny ones is bounded too.
+/// The assumed overhead of a packet in bytes, which also bounds the number of tiny packets.
 const PACKET_OVERHEAD_BYTES: usize = 64;
 /// How many packets are taken out at once.
 const BATCH_PACKETS: usize = 256;
@@ -58,7 +58,7 @@ pub(crate) enum Pushed {
     Congested,
 }
 
-/// There is no room for a packet: its receiver does not read what it is sent.
+/// There is no room for a packet, because the receiver does not read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_waits_is_still_sent_after_the_engine_has_closed() {
+    async fn queued_packets_are_still_sent_after_the_engine_has_closed() {
         let (outbox, mut outgoing, mut closed) = outbox(200);
         outbox.push(Bytes::from_static(b"last")).unwrap();
         assert!(

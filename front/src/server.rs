@@ -1,4 +1,4 @@
-//! Listens, lets connections in, and ends when it is told to.
+//! Listens, accepts connections, and shuts down on a signal.
 
 use std::fs;
 use std::future::Future;
@@ -26,7 +26,7 @@ const TCP: &str = "MQTT over TCP";
 const WEBSOCKET: &str = "MQTT over WebSocket";
 /// How long connections may take to end after Ctrl+C.
 const FAREWELL: Duration = Duration::from_secs(3);
-/// How long to wait after a connection could not be let in, which happens when there are too many.
+/// The pause after a failed accept, which happens with too many connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until Ctrl+C or SIGTERM.
@@ -55,7 +55,7 @@ fn read_config(options: &Serve) -> Result<Config, Error> {
 }
 
 async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<(), Error> {
-    // Before anybody is told that it serves.
+    // Before the front reports that it serves.
     let asked_to_end = asked_to_end().map_err(Error::Start)?;
     let mut listeners = Vec::new();
     for (what, address) in [(TCP, options.tcp), (WEBSOCKET, options.ws)] {
@@ -92,7 +92,7 @@ async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<()
     Ok(())
 }
 
-/// Fills bytes with what nobody else can guess; where the system has no such thing, they stay as they are.
+/// Fills bytes with random ones of the system; without a source they stay as they are.
 fn fill_randomly(bytes: &mut [u8]) {
     if let Err(error) = getrandom::fill(bytes) {
         eprintln!("The system gives no random numbers ({error}): SCRAM exchanges can be foreseen.");
@@ -139,7 +139,7 @@ impl Door {
                     }
                 }
                 Err(error) => {
-                    eprintln!("A connection was not let in: {error}.");
+                    eprintln!("A connection was not accepted: {error}.");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -1,9 +1,9 @@
 //! A session that moves to a new connection: first the old connection's socket is read.
 //!
-//! A client that publishes, disconnects, and connects anew at once has two sockets for a moment. Nothing orders the tasks
-//! that read them, so its CONNECT could overtake its DISCONNECT: its last messages would be lost, and its will published.
-//! Therefore a new connection asks the engine who has its client identifier, and hands in its CONNECT when that connection
-//! has handed in what had arrived there.
+//! A client that publishes, disconnects and reconnects at once has two sockets for a moment. Nothing orders the tasks
+//! that read them, so its CONNECT could overtake its DISCONNECT: its last messages would be lost, and its will
+//! published. A new connection therefore asks the engine for the connection with its client identifier. It hands in
+//! its CONNECT after that one has handed in all received packets.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -16,8 +16,8 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_chan
 use tokio::task::{coop, yield_now};
 use tokio::time::timeout;
 
-/// How much of a connection is read before its session moves, in bytes: more than a system keeps for a socket. A client
-/// that goes on sending on its old connection delays its new one by no more than that.
+/// How much of a connection is read before its session moves, in bytes: more than a system keeps for a socket. A
+/// client that keeps sending on its old connection delays its new one by at most this.
 const READ_FIRST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Asks a connection to hand in what has arrived. It is dropped when that is done, or need not be done any more.
@@ -28,7 +28,7 @@ pub(crate) struct ReadFirst(
     mpsc::Sender<Infallible>,
 );
 
-/// Waits until everybody who was asked has answered.
+/// Waits until all asked connections have answered.
 #[derive(Debug)]
 pub(crate) struct Answer(mpsc::Receiver<Infallible>);
 
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(arriving(&mut holders, A), []);
         holders.accepted(Arc::from("x"), A);
         assert_eq!(arriving(&mut holders, B), [A]);
-        // A stranger whom the broker refuses does not hide the client's connection.
+        // A refused connection does not hide the client's own.
         assert_eq!(arriving(&mut holders, C), [B, A]);
         holders.gone("x", C);
         assert_eq!(arriving(&mut holders, B), [A]);

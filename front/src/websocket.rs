@@ -24,9 +24,9 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use crate::connection::{CONNECT_BYTES_MAX, Ending, Sink, Source, SourceError};
 
-/// What clients call MQTT: since 3.1.1, and before.
+/// The subprotocol names of MQTT: since 3.1.1, and before.
 const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
-/// What a message may have besides the largest packet: other packets, whole or in part.
+/// The bytes that a message may have beside the largest packet: other packets, whole or in part.
 const MESSAGE_EXTRA_BYTES: usize = 1024 * 1024;
 
 #[derive(Debug)]
@@ -146,12 +146,12 @@ impl Sink for WebSocketSink {
     }
 }
 
-/// A socket that yields only so many bytes: the WebSocket library collects a whole message before anyone can look at
-/// it, which no stranger may make large.
+/// A socket that yields only so many bytes: the WebSocket library buffers a whole message first, which must stay small
+/// before CONNECT.
 #[derive(Debug)]
 struct Gate {
     socket: TcpStream,
-    /// What may still be read; `usize::MAX` is no bound.
+    /// The bytes that may still be read; `usize::MAX` is no limit.
     allowance: Arc<AtomicUsize>,
 }
 

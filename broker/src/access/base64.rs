@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_is_decoded() {
+    fn encoded_bytes_are_decoded() {
         for (bytes, text) in [
             ("", ""),
             ("f", "Zg=="),

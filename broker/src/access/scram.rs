@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use super::{Entropy, Exchange, Step, base64};
 use crate::ReasonCode;
 
-/// What is kept of a password. It is enough to check it, and not enough to log in with it.
+/// The stored credentials of a password. They suffice to check it, and not to log in with it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ScramCredentials {
     salt: Vec<u8>,
@@ -44,8 +44,8 @@ impl ScramCredentials {
         stored_key.ct_eq(&self.stored_key).into()
     }
 
-    /// Credentials that nobody has a password for, always the same for one user and seed: a user who does not exist
-    /// looks like one who does.
+    /// Credentials without a password, always the same for one user and seed, so that an unknown user looks like a
+    /// known one.
     pub(super) fn decoy(seed: &[u8], username: &str, iterations: u32) -> Self {
         let salt = hmac(seed, username.as_bytes());
         let [salt @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = salt;
@@ -86,7 +86,7 @@ enum State {
 #[derive(Debug)]
 struct Challenge {
     username: String,
-    /// `None` for a user who does not exist.
+    /// `None` for an unknown user.
     credentials: Option<ScramCredentials>,
     gs2_header: String,
     nonce: String,
@@ -217,7 +217,7 @@ impl ClientFirst {
     }
 }
 
-/// What RFC 7677 asks for at least.
+/// The minimum of RFC 7677.
 pub(super) const ITERATIONS_MIN: u32 = 4096;
 
 /// A user name as it was before `=2C` stood for `,` and `=3D` for `=`.
@@ -273,7 +273,7 @@ mod tests {
         }
     }
 
-    /// What a client answers that knows the password.
+    /// The answer of a client that knows the password.
     fn client_final(client_first_bare: &str, server_first: &str) -> (String, String) {
         let nonce = &server_first[2..server_first.find(',').unwrap()];
         let without_proof = format!("c=biws,r={nonce}");
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused() {
+    fn an_invalid_message_is_refused() {
         let refused = Step::Failure(ReasonCode::NotAuthorized);
         for message in [
             "x",

@@ -9,17 +9,16 @@ use super::{Access, Client, Entropy, Exchange, Login, ScramCredentials, ScramSha
 use crate::topic::TopicError;
 use crate::{ReasonCode, TopicFilter, TopicName};
 
-/// Lets in those who are on its list, by password or SCRAM-SHA-256, and lets them do what their rules allow.
+/// Accepts listed users by password or SCRAM-SHA-256, with the permissions of their rules.
 ///
-/// The rules are asked in order, those of the user before those for everybody, and the first that applies decides. The
-/// default is to allow: a client may do what no rule decides. To allow only what is named, end with a rule that denies
-/// `#`.
+/// The first rule that applies decides, and the user's rules come before those for everybody. Without one, the action
+/// is allowed. To allow only listed topics, end with a rule that denies `#`.
 ///
 /// A rule is about security and not about delivery: a wildcard at its beginning covers names that begin with `$`, too.
 /// `deny #` closes `$SYS`, and `allow #` opens it; to keep it closed, deny `$SYS/#` before.
 ///
-/// A client may not subscribe to a filter that could match a topic it is denied: what a subscription brings is not looked
-/// at again when messages are delivered. So `deny a/b` refuses `a/b`, and `a/+` and `#` with it.
+/// A client may not subscribe to a filter that could match a denied topic, because deliveries are not checked again.
+/// So `deny a/b` refuses `a/b`, and `a/+` and `#` with it.
 #[derive(Clone, Debug, Default)]
 pub struct Users {
     anonymous: bool,
@@ -33,9 +32,9 @@ pub struct Users {
 pub struct User {
     /// The user name.
     pub username: String,
-    /// What is kept of the password.
+    /// The credentials of the password.
     pub credentials: ScramCredentials,
-    /// What this user may do, asked before the rules for everybody.
+    /// The rules of this user, which come before those for everybody.
     pub rules: Vec<Rule>,
 }
 
@@ -47,7 +46,7 @@ pub struct Rule {
     filter: Vec<String>,
 }
 
-/// What a [`Rule`] is about.
+/// The action of a [`Rule`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// Publishing.
@@ -58,10 +57,10 @@ pub enum Permission {
     All,
 }
 
-/// Why there is no such [`Rule`].
+/// Why a [`Rule`] is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleError(
-    /// What is wrong with its filter.
+    /// The error of its filter.
     pub TopicError,
 );
 
@@ -111,7 +110,7 @@ impl Rule {
             Some(match level.as_str() {
                 "+" => Level::Any,
                 "#" => Level::Rest,
-                // What is put in has no wildcards, whatever its characters.
+                // Inserted text has no wildcards, whatever its characters.
                 name => Level::Name(substituted(name, client)?),
             })
         });
@@ -141,13 +140,13 @@ impl Rule {
 }
 
 impl Users {
-    /// Nobody is on the list, and nobody else is let in.
+    /// An empty list, which accepts no client.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether clients without a user name are let in.
+    /// Whether clients without a user name are accepted.
     #[must_use]
     pub fn with_anonymous(mut self, anonymous: bool) -> Self {
         self.anonymous = anonymous;
@@ -161,7 +160,7 @@ impl Users {
         self
     }
 
-    /// Adds a user, or replaces the one of the same name. Exchanges that have begun go on with the former list.
+    /// Adds a user, or replaces the one of the same name. Running exchanges keep the former list.
     pub fn add(&mut self, user: User) {
         let credentials = Arc::make_mut(&mut self.credentials);
         credentials.insert(user.username.clone(), user.credentials);
@@ -189,7 +188,7 @@ impl Access for Users {
         let password = login.password.unwrap_or_default();
         let known = match self.credentials.get(username) {
             Some(credentials) => credentials.verify(password),
-            // It takes as long, so that nobody can tell which names are on the list.
+            // It takes as long for an unknown name, so that timing does not reveal the list.
             None => {
                 let decoy = ScramCredentials::decoy(&[], username, ITERATIONS_MIN);
                 decoy.verify(password)
@@ -427,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_is_allowed_as_a_whole_only() {
+    fn a_filter_is_allowed_only_as_a_whole() {
         let rules = [allow("a/+/c/#"), deny("#")];
         for filter in ["a/b/c", "a/+/c", "a/+/c/d", "a/b/c/#", "$share/g/a/b/c/+"] {
             assert!(may_subscribe(&rules, filter), "{filter}");
@@ -464,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter_makes_no_rule() {
+    fn an_invalid_filter_makes_no_rule() {
         let error = Rule::allow(Permission::All, "a#").unwrap_err();
         assert_eq!(
             error.to_string(),

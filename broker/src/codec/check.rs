@@ -1,4 +1,4 @@
-//! What a packet may say, whichever way it goes.
+//! The rules for the content of packets, in both directions.
 
 use core::fmt;
 
@@ -14,10 +14,10 @@ use super::version::{V5_LEVEL, V31_LEVEL, V311_LEVEL};
 use super::{ErrorKind, ProtocolVersion, packet_type};
 use crate::topic::{TopicError, TopicFilter, TopicName};
 
-/// What a packet says that MQTT forbids.
+/// Content that MQTT forbids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// The packet is of a protocol version that is not spoken here. [MQTT-3.1.2-2]
+    /// The protocol version is not supported. [MQTT-3.1.2-2]
     UnsupportedProtocolVersion {
         /// The protocol version as CONNECT states it: 3 is MQTT 3.1, 4 is MQTT 3.1.1, 5 is MQTT 5.0.
         level: u8,

@@ -50,7 +50,7 @@ pub(super) fn fixed_header(
 }
 
 /// The flags without the DUP that MQTT 3.1 allows where later versions reserve the bit. A request that comes again is
-/// answered again, so nobody needs to know.
+/// answered again, so the difference has no effect.
 fn without_dup(packet_type: PacketType, flags: u8, version: ProtocolVersion) -> u8 {
     match (version, packet_type) {
         (
@@ -155,7 +155,7 @@ fn connect(mut body: Body) -> Result<ConnectPacket, DecodeError> {
     let level = body.u8()?;
     let known = [V31_LEVEL, V311_LEVEL, V5_LEVEL].contains(&level);
     if !known || name != version::name(level) {
-        // What follows may be laid out differently.
+        // The rest may have another layout.
         return Err(Violation::UnsupportedProtocolVersion { level }.into());
     }
     body.version = ProtocolVersion::of_level(level);
@@ -277,7 +277,7 @@ fn publish(flags: u8, body: &mut Body) -> Result<PublishPacket, DecodeError> {
     })
 }
 
-/// What PUBACK, PUBREC, PUBREL and PUBCOMP consist of.
+/// The content of PUBACK, PUBREC, PUBREL and PUBCOMP.
 fn publish_ack(body: &mut Body) -> Result<(u16, ReasonCode, Properties), DecodeError> {
     let packet_id = body.u16()?;
     let (reason_code, properties) = body.optional_reason()?;
@@ -325,7 +325,7 @@ fn auth(body: &mut Body) -> Result<AuthPacket, DecodeError> {
     })
 }
 
-/// What is still unread of a packet after its fixed header, or of a block of properties in it.
+/// The unread rest of a packet after its fixed header, or of its properties.
 struct Body {
     packet_type: PacketType,
     version: ProtocolVersion,
@@ -398,7 +398,7 @@ impl Body {
         ReasonCode::from_u8(code).ok_or(self.unknown_reason_code(code))
     }
 
-    /// What MQTT 3.1.1 has in the place of a reason code in CONNACK.
+    /// The return codes of MQTT 3.1.1's CONNACK.
     fn return_code(&mut self) -> Result<ReasonCode, DecodeError> {
         let code = self.u8()?;
         let known = RETURN_CODES.iter().find(|(known, _)| *known == code);

@@ -33,7 +33,7 @@ impl ProtocolVersion {
         }
     }
 
-    /// What CONNECT states for this version.
+    /// The level that CONNECT states for this version.
     pub(crate) const fn level(self) -> u8 {
         match self {
             Self::V31 => V31_LEVEL,

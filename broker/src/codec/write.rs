@@ -80,8 +80,7 @@ fn flags(packet: &Packet) -> u8 {
     }
 }
 
-/// What bytes go to: memory, or a count of them. One layout serves both, so a length is never another than what is
-/// written.
+/// The target of bytes: memory, or a count of them. One layout serves both, so a length always equals what is written.
 trait Sink {
     fn put(&mut self, bytes: &[u8]);
 

@@ -120,7 +120,7 @@ proptest! {
     }
 }
 
-/// What both brokers are told.
+/// The inputs of both brokers.
 #[derive(Clone, Debug)]
 enum Told {
     Opened(ConnId, Origin),
@@ -146,7 +146,7 @@ struct Script {
     last_conn: u64,
     last_packet_id: u16,
     conns: [Option<ConnId>; CLIENTS],
-    /// What each has to answer.
+    /// The packets that each client has to answer.
     answers: [VecDeque<Packet>; CLIENTS],
 }
 
@@ -231,7 +231,7 @@ impl Script {
         }
     }
 
-    /// What a client does about what it gets.
+    /// The reaction of a client to a packet.
     fn sees(&mut self, output: &Output) {
         match output {
             Output::Send(conn, packet) => {
@@ -307,7 +307,7 @@ struct Pair {
     log: Vec<Vec<u8>>,
     committed: u64,
     moments: Vec<Moment>,
-    /// What the one has sent on each connection and the other has not, and the batch that it waits for.
+    /// The packets that only one broker has sent on each connection, with the batch that they wait for.
     owed: BTreeMap<ConnId, VecDeque<(u64, String)>>,
 }
 
@@ -386,7 +386,7 @@ impl Pair {
         });
     }
 
-    /// What is sent is what is owed, and all of that which need not wait.
+    /// The sent packets are owed ones, and include all that need not wait.
     fn settle(&mut self, out: Vec<Output>) {
         for output in out {
             let Some((conn, _)) = addressed(&output) else {
@@ -424,14 +424,14 @@ impl Pair {
     }
 }
 
-/// What is retained for this very moment may be gone or not.
+/// A retained message that expires at this moment may be there or not.
 fn check_same(a: &Vec<Vec<u8>>, b: &Vec<Vec<u8>>, now: Time) {
     assert!(a == b || a == &restore(b, now).snapshot(), "another broker");
 }
 
 fn check_behave_alike(mut a: Broker, mut b: Broker, steps: &[Step], now: Time) {
     let mut script = Script::at(now);
-    // Nobody is given up: the order in which that happens to several is no promise.
+    // No grace ends here, because the order of several ends is not defined.
     let steps = steps
         .iter()
         .filter(|step| !matches!(step, Step::Wait { ms: 30_000.. }));

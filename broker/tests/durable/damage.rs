@@ -107,7 +107,7 @@ fn a_damaged_record_costs_only_itself() {
 }
 
 #[test]
-fn what_is_about_a_session_that_is_lost_is_skipped_and_counted() {
+fn records_about_a_lost_session_are_skipped_and_counted() {
     let mut log = log_of_retained(2);
     let last = log[0].len() - 1;
     log[0].truncate(last);

@@ -16,7 +16,7 @@ const STEPS: usize = 500;
 const TOPIC: &str = "t";
 
 #[test]
-fn what_was_acknowledged_arrives_however_often_the_broker_changes() {
+fn acknowledged_messages_arrive_however_often_the_broker_changes() {
     let mut changes = 0;
     for seed in 1..=150 {
         let mut world = Failover::new(seed);
@@ -28,7 +28,7 @@ fn what_was_acknowledged_arrives_however_often_the_broker_changes() {
     assert!(changes > 1_000, "{changes} changes of the broker");
 }
 
-/// What a client publishes: its number is its payload.
+/// A publication, with its number as its payload.
 struct Outgoing {
     packet_id: u16,
     number: u32,
@@ -62,9 +62,9 @@ struct Failover {
     random: Random,
     now: Time,
     broker: Broker,
-    /// What the next broker will find.
+    /// The log that the next broker finds.
     log: Vec<Vec<u8>>,
-    /// What was issued, and is not stored.
+    /// Issued batches that are not stored.
     issued: VecDeque<(u64, Vec<u8>)>,
     clients: Vec<Client>,
     owners: BTreeMap<ConnId, usize>,

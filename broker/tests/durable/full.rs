@@ -92,7 +92,7 @@ fn clients_that_need_a_session_to_be_stored_are_refused() {
     let mut clean = lasting("a", 0);
     clean.clean_start = true;
     world.connect(C, clean, refused);
-    // What was refused took nothing from A.
+    // The refusal did not change A's session.
     world.send(A, publish("t", "x"), "B PUBLISH t x");
     world.gone(A, "");
     // Its session is stored, whatever becomes of this CONNECT.

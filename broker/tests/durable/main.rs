@@ -1,4 +1,4 @@
-//! What the engine does if it stores what it promises: everything that it does else, and what comes back.
+//! Tests of a durable engine: all tests of `engine`, and the restored state.
 
 #![expect(
     clippy::expect_used,
@@ -9,8 +9,6 @@
 
 #[path = "../engine/access.rs"]
 mod access;
-#[path = "../engine/aliases.rs"]
-mod aliases;
 #[path = "../engine/authentication.rs"]
 mod authentication;
 #[path = "../engine/conformance.rs"]
@@ -45,19 +43,21 @@ mod raw;
 mod retained;
 #[path = "../engine/session.rs"]
 mod session;
-#[path = "../engine/shared.rs"]
-mod shared;
-#[path = "../engine/statistics.rs"]
-mod statistics;
+#[path = "../engine/shared_subscriptions.rs"]
+mod shared_subscriptions;
 #[path = "../support/stored.rs"]
 mod stored;
+#[path = "../engine/sys_topics.rs"]
+mod sys_topics;
+#[path = "../engine/topic_aliases.rs"]
+mod topic_aliases;
 
-mod awaited;
+mod commit_gate;
 mod cuts;
 mod damage;
 mod failover;
 mod full;
-mod gate;
+mod reconnect_grace;
 mod restore;
 #[path = "../engine/subscribe.rs"]
 mod subscribe;

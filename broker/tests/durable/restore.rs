@@ -1,4 +1,4 @@
-//! What comes back with the next broker, kind by kind.
+//! The state that the next broker restores, kind by kind.
 
 use broker::access::AllowAll;
 use broker::packet::publish::PublishPacket;
@@ -64,7 +64,7 @@ fn subscriptions_come_back_with_their_options() {
 }
 
 #[test]
-fn what_waits_comes_back_in_order() {
+fn queued_messages_are_restored_in_order() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS2);
@@ -88,7 +88,7 @@ fn what_waits_comes_back_in_order() {
 }
 
 #[test]
-fn what_is_in_flight_is_sent_again_under_its_packet_identifier() {
+fn messages_in_flight_are_sent_again_under_their_packet_identifier() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS2);
@@ -398,7 +398,7 @@ fn a_session_that_was_away_keeps_its_end() {
     world.join(A, lasting("a", 100));
     world.gone(A, "");
     world.pass_ms(60_000);
-    assert_eq!(world.change_broker().awaited, 0);
+    assert_eq!(world.change_broker().in_reconnect_grace, 0);
     world.wait_ms(39_999, "");
     assert_eq!(world.stats().sessions, 1);
     world.wait_ms(1, "");
@@ -523,7 +523,7 @@ fn a_message_for_many_is_stored_once() {
 }
 
 #[test]
-fn what_nobody_gets_is_not_stored() {
+fn a_message_without_receivers_is_not_stored() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.join(B, client("b"));
@@ -536,7 +536,7 @@ fn what_nobody_gets_is_not_stored() {
 }
 
 #[test]
-fn what_finds_no_room_in_a_queue_is_not_stored() {
+fn a_message_dropped_at_a_full_queue_is_not_stored() {
     let mut world = World::with(Config {
         queue_messages_max: 1,
         ..plain_config()

@@ -26,8 +26,8 @@ impl World {
     }
 
     /// The origins that are awaited.
-    pub(crate) fn awaited(&self) -> Vec<u64> {
-        let awaited = self.broker.awaited();
-        awaited.into_iter().map(|Origin(origin)| origin).collect()
+    pub(crate) fn in_reconnect_grace(&self) -> Vec<u64> {
+        let origins = self.broker.in_reconnect_grace();
+        origins.into_iter().map(|Origin(origin)| origin).collect()
     }
 }

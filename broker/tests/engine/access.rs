@@ -1,4 +1,4 @@
-//! Who may connect, publish and subscribe.
+//! Access control: connecting, publishing and subscribing.
 
 use broker::access::{Permission, Rule, ScramCredentials, User, Users};
 use broker::packet::connect::ConnectPacket;

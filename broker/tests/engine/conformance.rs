@@ -57,7 +57,7 @@ fn a_flag_without_user_name_or_password_is_malformed() {
 }
 
 #[test] // MQTT-3.1.2-11, MQTT-3.1.2-16, MQTT-3.1.2-18, MQTT-3.1.4-1
-fn what_the_flags_do_not_announce_must_not_be_there() {
+fn fields_that_the_flags_do_not_announce_are_refused() {
     refused_as_connect(&connect_bytes(0x02, b"\x00\x01a\x00\x00\x01t\x00\x01x"));
     refused_as_connect(&connect_bytes(0x02, b"\x00\x01a\x00\x01u"));
     refused_as_connect(&connect_bytes(0x82, b"\x00\x01a\x00\x01u\x00\x01p"));

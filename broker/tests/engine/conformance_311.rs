@@ -210,7 +210,7 @@ fn each_qos_is_answered_as_it_must_be() {
 }
 
 #[test] // 3.1.1/MQTT-3.3.1-1, 3.1.1/MQTT-3.3.1-3, 3.1.1/MQTT-4.3.2-1, 3.1.1/MQTT-4.3.3-1, 3.1.1/MQTT-4.4.0-1, 3.1.1/MQTT-4.6.0-1
-fn what_was_not_acknowledged_is_sent_again_in_order_and_marked() {
+fn unacknowledged_messages_are_sent_again_in_order_and_marked() {
     let mut world = World::new();
     world.join(A, lasting_311("a"));
     world.subscribe(A, "t", QOS2);
@@ -288,7 +288,7 @@ fn suback_has_one_return_code_for_each_filter_in_order() {
         .add_filter("b", QOS0)
         .add_filter("d/e/f", QOS0)
         .add_filter("c", QOS1);
-    // Whatever the reason is, 0x80 is the only one there is.
+    // 0x80 is the only failure code.
     world.send(
         A,
         many,
@@ -394,7 +394,7 @@ fn asking_for(filter: &str) -> [Vec<u8>; 2] {
 }
 
 #[test] // 3.1.1/MQTT-4.7.1-2, 3.1.1/MQTT-4.7.1-3, 3.1.1/MQTT-4.7.3-1, 3.1.1/MQTT-4.8.0-1
-fn what_is_no_filter_ends_the_connection_without_a_word() {
+fn an_invalid_filter_ends_the_connection_without_an_answer() {
     assert_eq!(
         asking_for(""),
         [

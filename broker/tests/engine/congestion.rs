@@ -52,7 +52,7 @@ fn for_a_congested_client_qos_0_is_dropped_and_the_rest_waits() {
 }
 
 #[test]
-fn what_is_acknowledged_makes_no_room_for_a_congested_client() {
+fn acknowledgements_make_no_room_for_a_congested_client() {
     let mut world = world();
     world.send(
         A,
@@ -80,7 +80,7 @@ fn a_connection_that_is_new_is_not_congested() {
         "C PUBLISH t 1 qos1 #1\nA PUBACK 1",
     );
     world.gone(B, "");
-    // Nobody is behind it any more.
+    // Its client is gone.
     world.check(Input::Congested(B, false), "");
     world.connect(
         B,
@@ -105,7 +105,7 @@ fn a_message_for_which_nobody_has_room_is_refused() {
     world.send(A, publish2(2, "t", "5"), "A PUBREC 2 QuotaExceeded");
     // QoS 0 is never kept, and has no answer.
     world.send(A, publish("t", "6"), "");
-    // What is retained is kept, and can be had.
+    // The retained message is kept and can be received.
     world.send(A, publish1(1, "t", "7").with_retain(true), "A PUBACK 1");
     // One who has room is enough, however slow the others are.
     let waiting = "C PUBLISH t 1 qos1 #1\nC PUBLISH t 2 qos1 #2";

@@ -35,7 +35,7 @@ fn a_second_connect_is_a_protocol_error() {
 }
 
 #[test] // MQTT-3.1.4-6
-fn what_comes_on_a_closed_or_unknown_connection_is_ignored() {
+fn inputs_for_a_closed_or_unknown_connection_are_ignored() {
     let mut world = World::new();
     world.send(A, client("a"), "");
     world.gone(A, "");
@@ -410,12 +410,12 @@ fn after_standing_still_packets_that_waited_come_before_keep_alive() {
 }
 
 #[test]
-fn nobody_is_blamed_for_silence_while_the_caller_stood_still() {
+fn keep_alive_excludes_the_time_of_a_suspended_caller() {
     let mut world = World::new();
     world.join(A, alive("a", 10));
     world.check(Input::Opened(B), "");
     world.pass_ms(60_000);
-    world.check(Input::StoodStill(60_000), "");
+    world.check(Input::Suspended(60_000), "");
     world.check(Input::Timeout, "");
     world.wait_ms(9_999, "");
     world.wait_ms(1, "B closed KeepAliveTimeout");

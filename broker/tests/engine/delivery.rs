@@ -272,7 +272,7 @@ fn messages_wait_for_an_absent_client_unless_they_are_qos_0() {
 }
 
 #[test] // MQTT-3.3.1-1, MQTT-4.4.0-1, MQTT-4.6.0-5
-fn what_was_not_acknowledged_is_sent_again_in_order_and_before_anything_new() {
+fn unacknowledged_messages_are_sent_again_in_order_and_before_new_ones() {
     let mut world = with_subscriber(lasting("b", 100));
     publish_all(
         &mut world,
@@ -313,7 +313,7 @@ fn what_was_not_acknowledged_is_sent_again_in_order_and_before_anything_new() {
 }
 
 #[test] // MQTT-4.3.3-6, MQTT-4.4.0-1
-fn what_was_received_is_released_again_in_the_order_of_the_pubrecs() {
+fn received_messages_are_released_again_in_the_order_of_the_pubrecs() {
     let mut world = with_subscriber(lasting("b", 100));
     for packet_id in 1..=3 {
         world.send(
@@ -420,7 +420,7 @@ fn a_message_that_can_be_sent_at_once_needs_no_queue() {
 }
 
 #[test]
-fn what_expired_makes_room_in_a_full_queue() {
+fn expired_messages_make_room_in_a_full_queue() {
     let mut world = World::with(Config {
         queue_messages_max: 2,
         ..plain_config()
@@ -447,7 +447,7 @@ fn what_expired_makes_room_in_a_full_queue() {
 }
 
 #[test] // MQTT-3.1.2-24, MQTT-3.1.2-25
-fn what_is_too_large_for_a_client_counts_as_delivered() {
+fn a_message_too_large_for_a_client_counts_as_delivered() {
     let mut world = with_subscriber(receiving(accepting(client("b"), 20), 1));
     world.events();
     let large = "x".repeat(20);
@@ -480,7 +480,7 @@ fn a_packet_as_large_as_the_client_takes_is_sent() {
 }
 
 #[test] // MQTT-3.1.2-25
-fn what_is_too_large_for_a_new_connection_is_not_sent_again() {
+fn a_message_too_large_for_a_new_connection_is_not_sent_again() {
     let mut world = with_subscriber(lasting("b", 100));
     let large = "x".repeat(20);
     publish_all(

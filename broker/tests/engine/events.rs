@@ -1,4 +1,4 @@
-//! What the broker tells those who watch, and what it counts.
+//! Events and counters.
 
 use broker::codec::DecodeError;
 use broker::packet::disconnect::DisconnectPacket;

@@ -52,7 +52,7 @@ pub(crate) struct World {
     /// Of those that are not of MQTT 5.0.
     versions: BTreeMap<ConnId, ProtocolVersion>,
     pub(crate) now: Time,
-    /// What was sent in the last step.
+    /// The packets of the last step.
     pub(crate) sent: Vec<Packet>,
     events: Vec<BrokerEvent>,
 }
@@ -111,7 +111,7 @@ impl World {
             .filter(|line| !line.is_empty())
             .collect();
         if DURABLE {
-            // What waits for the log is overtaken by what goes to others.
+            // Packets that wait for the log are overtaken by those to other connections.
             lines.sort_by_key(|line| line.chars().next());
             expected.sort_by_key(|line| line.chars().next());
         }
@@ -240,7 +240,7 @@ impl World {
     }
 }
 
-/// What arrives of a packet at the other end.
+/// A packet as it arrives at the other end.
 pub(crate) fn through_codec(packet: &Packet, version: ProtocolVersion) -> Packet {
     let version = match packet {
         Packet::ConnAck(connack) if connack.protocol_version < 4 => ProtocolVersion::V31,

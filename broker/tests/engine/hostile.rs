@@ -166,7 +166,7 @@ fn a_slow_receiver_gets_every_retained_message() {
 }
 
 #[test] // MQTT-4.6.0-6
-fn what_is_retained_comes_before_what_is_published_later() {
+fn retained_messages_precede_later_publications() {
     let mut load = Load::new(Config {
         at_once_max: 1,
         ..Config::default()

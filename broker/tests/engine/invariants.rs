@@ -1,6 +1,6 @@
-//! Clients that do random valid things over networks that lose what is on its way, now with MQTT 5.0 and now with 3.1.1.
-//! Whatever they do, every message that the broker accepted reaches every session as often as its QoS promises, in order,
-//! and within the client's limits; and of every group of a shared subscription one member.
+//! Clients that do random valid things over networks that lose what is on its way, now with MQTT 5.0 and now with
+//! 3.1.1. With any behaviour of clients, every message that the broker accepted reaches every session as often as its
+//! QoS promises, in order, and within the client's limits; and of every group of a shared subscription one member.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -74,7 +74,7 @@ struct Outgoing {
 struct Shared {
     group: usize,
     qos: u8,
-    /// Who was sent it last.
+    /// The client that got it last.
     member: Option<usize>,
     /// How often a member got it, a QoS 2 message that was sent again not counted.
     delivered: usize,
@@ -93,7 +93,7 @@ struct Client {
     inbox: VecDeque<Packet>,
     /// On the way to the broker.
     outbox: VecDeque<Packet>,
-    /// What it publishes with QoS 1 and 2, in order, until that is acknowledged.
+    /// Its unacknowledged QoS 1 and QoS 2 publications, in order.
     outgoing: Vec<Outgoing>,
     last_packet_id: u16,
     /// QoS 2 messages that it has received and that are not released.
@@ -105,9 +105,9 @@ struct Client {
     subscriptions: BTreeMap<&'static str, QoS>,
     /// QoS 2 messages that the broker has accepted and that the client has not released.
     accepted: BTreeSet<u16>,
-    /// What the broker must deliver.
+    /// The messages that the broker must deliver.
     expected: BTreeMap<u8, Vec<u32>>,
-    /// What the broker has sent on this connection and has seen no final acknowledgement for.
+    /// Messages sent on this connection without a final acknowledgement.
     in_flight: BTreeSet<u16>,
 }
 
@@ -116,7 +116,7 @@ struct Chaos {
     broker: Stored,
     now: Time,
     clients: Vec<Client>,
-    /// Whose each connection is, and what it speaks.
+    /// The client and the version of each connection.
     owners: BTreeMap<ConnId, (usize, ProtocolVersion)>,
     last_conn: u64,
     last_number: u32,
@@ -542,7 +542,7 @@ impl Chaos {
         client.inbox.push_back(packet);
     }
 
-    /// Everybody comes back and does what is left to do.
+    /// All clients reconnect and finish their flows.
     fn settle(&mut self) {
         for who in 0..CLIENTS {
             if self.clients[who].conn.is_none() {

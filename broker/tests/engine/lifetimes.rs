@@ -196,7 +196,7 @@ impl Lifetimes {
         sent
     }
 
-    /// Everybody leaves, and time passes until nothing is waited for any more.
+    /// All clients disconnect, and time passes until no timeout is left.
     fn finish(&mut self) {
         for who in 0..CLIENTS {
             if self.clients[who].conn.is_none() {

@@ -1,4 +1,4 @@
-//! What happens at each limit: the proper reason code, and nothing lost that was accepted.
+//! Each limit gives the proper reason code, and no accepted message is lost.
 
 use broker::packet::connect::ConnectPacket;
 use broker::packet::subscribe::SubscribePacket;
@@ -176,7 +176,7 @@ fn retained_messages_have_a_limit_in_bytes() {
 }
 
 #[test]
-fn what_waits_in_a_session_has_a_limit_in_bytes() {
+fn the_queue_of_a_session_has_a_limit_in_bytes() {
     let mut world = limited(|config| config.queue_bytes_max = 8);
     world.join(A, lasting("a", 100));
     world.subscribe(A, "t", QOS1);

@@ -1,4 +1,4 @@
-//! What the engine does, feature by feature. Test names state the outcome; where the specification numbers the
+//! Tests of the engine, feature by feature. Test names state the outcome; where the specification numbers the
 //! statement, the number stands beside the test.
 
 #![expect(
@@ -9,7 +9,6 @@
 )]
 
 mod access;
-mod aliases;
 mod authentication;
 mod conformance;
 mod conformance_311;
@@ -29,12 +28,13 @@ mod random;
 mod raw;
 mod retained;
 mod session;
-mod shared;
+mod shared_subscriptions;
 mod shutdown;
-mod statistics;
 #[path = "../support/stored.rs"]
 mod stored;
 mod subscribe;
+mod sys_topics;
+mod topic_aliases;
 mod v311;
 mod will;
 

@@ -330,7 +330,7 @@ fn a_publish_without_topic_and_alias_is_a_protocol_error() {
 }
 
 #[test] // MQTT-3.3.2-4, MQTT-3.3.2-15, MQTT-3.3.2-16, MQTT-3.3.2-17, MQTT-3.3.2-18, MQTT-3.3.2-20
-fn what_belongs_to_the_message_arrives_unaltered_and_in_order() {
+fn properties_of_the_message_arrive_unaltered_and_in_order() {
     let mut world = publisher_and_subscriber();
     let request = publish("t", "x")
         .with_payload_format_indicator(true)

@@ -307,7 +307,7 @@ fn assert_words(world: &World, expected: &str) {
 }
 
 #[test] // MQTT-4.7.1-1, MQTT-4.7.1-2, MQTT-4.7.3-1, MQTT-4.8.2-1, MQTT-4.8.2-2, MQTT-4.13.1-1
-fn what_is_no_filter_ends_the_connection_and_the_client_is_told_why() {
+fn an_invalid_filter_ends_the_connection_with_the_reason() {
     for (filter, why) in NO_FILTERS {
         for bytes in asking_for(filter) {
             let mut world = two_clients();
@@ -467,7 +467,7 @@ fn refused_filters_are_explained_to_those_who_want_it_and_can_take_it() {
 }
 
 #[test]
-fn what_is_granted_needs_no_words() {
+fn granted_subscriptions_have_no_reason_string() {
     let mut world = two_clients();
     world.subscribe(A, "t", QOS1);
     let [Packet::SubAck(suback)] = &world.sent[..] else {

@@ -27,7 +27,7 @@ const FILTERS: [&str; 14] = [
 ];
 const FOREVER: u32 = u32::MAX;
 
-/// What a client does, or the time.
+/// A step of a client, or of time.
 #[derive(Clone, Debug)]
 enum Command {
     /// Connects, and takes over its own connection if it has one.

@@ -37,7 +37,7 @@ pub(crate) struct Received {
     pub(crate) subscription_ids: Vec<u32>,
 }
 
-/// What else a client gets.
+/// Other packets that a client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     ConnAck { session_present: bool },

@@ -33,7 +33,7 @@ pub(crate) struct Run {
     connections: BTreeMap<usize, ConnId>,
     owners: BTreeMap<ConnId, usize>,
     versions: BTreeMap<ConnId, ProtocolVersion>,
-    /// What must still come in this step, but for messages.
+    /// The packets that must still arrive in this step, without messages.
     answers: BTreeMap<ConnId, VecDeque<Answer>>,
     last_connection: u64,
     last_packet_id: u16,
@@ -77,7 +77,7 @@ impl Run {
         if speaks_311 {
             command = command.in_311();
         }
-        // What has no expiry of its own may expire between two commands at the same time: an interval of 0.
+        // A session without expiry may expire between two commands at the same time: its interval is 0.
         self.wait(0);
         match command {
             Command::Connect {
@@ -221,7 +221,7 @@ impl Run {
         }
     }
 
-    /// Everybody comes back and takes what there is: in the end nothing is owed to anybody.
+    /// All clients reconnect and receive until no message is owed.
     pub(crate) fn finish(&mut self) {
         for who in 0..CLIENTS {
             self.apply(&Command::Connect {
@@ -335,7 +335,7 @@ impl Run {
         self.tell(Input::Packet(conn, packet));
     }
 
-    /// What is left of answers in the version of a connection.
+    /// The answers as the version of a connection has them.
     fn in_version(&self, conn: ConnId, mut answers: Vec<Answer>) -> VecDeque<Answer> {
         if self.versions[&conn] == ProtocolVersion::V311 {
             answers.retain(|answer| !matches!(answer, Answer::Disconnect(_)));

@@ -229,7 +229,7 @@ impl Groups {
         }
     }
 
-    /// Everybody comes back and takes what there is.
+    /// All clients reconnect and receive everything.
     fn finish(mut self) {
         for who in 0..MEMBERS {
             if self.members[who].conn.is_none() {

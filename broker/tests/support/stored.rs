@@ -101,7 +101,7 @@ impl Stored {
         assert_eq!(stats.sessions, stored.sessions);
         assert_eq!(stats.subscriptions, stored.subscriptions);
         let (restored, stored) = (restored.snapshot(), self.broker.snapshot());
-        // What is retained for this moment only may be there still.
+        // A retained message that expires now may still be there.
         assert!(
             restored == stored || restored == restore(&stored, now).snapshot(),
             "a restored broker is not the same"

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::harness::{Front, PATIENCE, command, config_file, wait};
 
-/// What the front says when it does not serve.
+/// The error output of a front that does not start.
 fn refusal(arguments: &[&str]) -> String {
     let process = command()
         .args(arguments)

@@ -16,7 +16,7 @@ struct Message {
     retain: bool,
 }
 
-/// What a connection tells.
+/// An event of a connection.
 #[derive(Debug)]
 enum News {
     Connected { session_present: bool },

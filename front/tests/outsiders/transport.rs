@@ -1,4 +1,4 @@
-//! What the front owes every client, and what it does not put up with, byte by byte.
+//! The front's behaviour towards clients, byte by byte: answers, limits and refusals.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -93,7 +93,7 @@ fn packets_may_come_byte_by_byte_or_all_at_once() {
 }
 
 #[test]
-fn who_stops_sending_still_gets_the_answers() {
+fn a_client_that_stops_sending_still_gets_the_answers() {
     let front = Front::start();
     let mut socket = connect(front.tcp);
     socket.write_all(&[CONNECT, PINGREQ].concat()).unwrap();
@@ -181,7 +181,7 @@ fn a_large_message_before_connect_is_not_kept() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn who_does_not_read_loses_qos_0_and_costs_no_more_than_the_bound() {
+fn a_client_that_does_not_read_loses_qos_0_and_its_memory_is_bounded() {
     let front = Front::configured(r#"{"outbox_bytes_max": 1000000}"#);
     let mut idle = connect(front.tcp);
     // SUBSCRIBE to `t` with QoS 0.
@@ -203,7 +203,7 @@ fn who_does_not_read_loses_qos_0_and_costs_no_more_than_the_bound() {
     let kept = front.memory().saturating_sub(before);
     assert!(kept < 40_000_000, "{kept} bytes");
 
-    // What it did not lose is whole, and it is still connected.
+    // The messages that it got are whole, and it is still connected.
     idle.write_all(PINGREQ).unwrap();
     let mut got = 0;
     loop {
@@ -221,7 +221,7 @@ fn who_does_not_read_loses_qos_0_and_costs_no_more_than_the_bound() {
 }
 
 #[test]
-fn who_reads_slowly_is_still_answered_and_keeps_what_is_not_qos_0() {
+fn a_slow_reader_is_still_answered_and_keeps_qos_1_and_2() {
     let front = Front::configured(r#"{"outbox_bytes_max": 1000000}"#);
     let mut slow = connect(front.tcp);
     // SUBSCRIBE to `t` with QoS 0 and to `q` with QoS 1.
@@ -309,7 +309,7 @@ fn reconnect_at_once(front: &Front, send: impl Fn(&[u8], &[u8])) {
 }
 
 #[test]
-fn what_a_client_said_before_it_connects_anew_comes_before_that() {
+fn packets_of_the_old_connection_precede_a_reconnect() {
     let front = Front::start();
     reconnect_at_once(&front, |hello, rest| {
         let mut socket = connect(front.tcp);
@@ -320,7 +320,7 @@ fn what_a_client_said_before_it_connects_anew_comes_before_that() {
 }
 
 #[test]
-fn what_a_client_said_over_websocket_before_it_connects_anew_comes_before_that() {
+fn packets_of_the_old_websocket_precede_a_reconnect() {
     let front = Front::start();
     reconnect_at_once(&front, |hello, rest| {
         let (mut socket, _) = handshake(front.ws, "mqtt");

@@ -1,0 +1,60 @@
+//! The subscriptions of all sessions, shared ones included.
+
+use crate::routing::routes::Routes;
+use crate::routing::shared_subscriptions::SharedSubscriptions;
+use crate::routing::subscription::Subscription;
+use crate::util::hash::SeededState;
+use crate::{SessionId, TopicFilter};
+
+/// All subscriptions. A filter with `$share/` goes to the shared ones, every other filter to the routes.
+#[derive(Debug)]
+pub(crate) struct Subscriptions {
+    pub(crate) routes: Routes,
+    pub(crate) shared: SharedSubscriptions,
+    /// Empty; kept for its memory.
+    pub(crate) matches: Vec<(SessionId, Subscription)>,
+}
+
+impl Subscriptions {
+    pub(crate) fn new(state: SeededState) -> Self {
+        Self {
+            routes: Routes::new(state),
+            shared: SharedSubscriptions::new(state),
+            matches: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.routes.len() + self.shared.len()
+    }
+
+    /// The subscription of a session to a filter.
+    pub(crate) fn get(&self, filter: &TopicFilter, id: SessionId) -> Option<Subscription> {
+        match filter.share() {
+            Some(_) => self.shared.get(filter, id),
+            None => self.routes.get(filter, id),
+        }
+    }
+
+    /// Adds a subscription, or changes it.
+    pub(crate) fn insert(
+        &mut self,
+        filter: &TopicFilter,
+        id: SessionId,
+        subscription: Subscription,
+    ) {
+        if filter.share().is_some() {
+            self.shared.insert(filter, id, subscription);
+        } else {
+            self.routes.insert(filter, id, subscription);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, filter: &TopicFilter, id: SessionId) {
+        if filter.share().is_some() {
+            self.shared.remove(filter, id);
+        } else {
+            self.routes.remove(filter, id);
+        }
+    }
+}
