@@ -12,21 +12,17 @@
 
 #![forbid(unsafe_code)]
 
-mod disk;
-mod garbage;
-mod locks;
+mod browser;
 mod mutant;
-mod net;
 mod oracle;
-mod page;
 mod plan;
-mod port;
 mod prng;
 mod scenario;
 mod shrink;
 mod tally;
 mod trace;
 mod violation;
+mod workload;
 mod world;
 
 use core::fmt;

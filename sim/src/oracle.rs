@@ -4,18 +4,18 @@
 //! nothing of packets, lanes and what the tabs think. Where the broker's state is in memory, a change of broker may lose
 //! and repeat what was not acknowledged, and forgets what was retained; where it is on the disk, it may not.
 
-mod calm;
 mod client;
 mod commands;
-mod durable;
+mod durability;
 mod health;
+mod leadership;
 mod message;
 mod notices;
 mod obligation;
 mod port;
 mod questions;
 mod readers;
-mod reign;
+mod recovery;
 mod retained;
 mod session;
 mod topic;
@@ -28,17 +28,17 @@ use tab::api::{
 };
 use tab::{PortNo, TabId, Time};
 
-use crate::page::MessageId;
 use crate::plan::{Plan, Promise};
 use crate::tally::Tally;
 use crate::violation::{ClientKey, Violation};
+use crate::workload::page::MessageId;
 use client::{Client, Subscribed};
-use durable::Debt;
+use durability::Debt;
 use health::Health;
+use leadership::Log;
 use message::{Kind, Moment, Published};
 use obligation::Obligation;
 use port::Port;
-use reign::Log;
 use session::{Ask, Session};
 
 /// Watches a world, and counts what happens in it.

@@ -3,7 +3,7 @@
 use tab::Settings;
 use tab::api::Durability;
 
-use crate::disk::Manners;
+use crate::browser::disk::Manners;
 use crate::prng::Prng;
 use crate::scenario::{Fault, Scenario};
 

@@ -5,7 +5,7 @@ use tab::control::ControlMessage;
 use tab::storage::{Loaded, RowKind, StorageEvent, StorageRequest};
 use tab::{Input, Lane, Lock, LockEvent, LockRequest, TabId};
 
-use crate::page::MessageId;
+use crate::workload::page::MessageId;
 
 /// Longest line; longer ones are cut.
 const LINE_CHARS_MAX: usize = 400;

@@ -5,8 +5,8 @@ use core::fmt;
 use tab::api::{Audience, ClientNo, DisconnectCause, Problem, QoS, RequestId, Term};
 use tab::{Lane, PortNo, TabId};
 
-use crate::disk::Misuse;
-use crate::page::MessageId;
+use crate::browser::disk::Misuse;
+use crate::workload::page::MessageId;
 
 /// A client of the world: its tab, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,11 +1,12 @@
 //! The world: tabs in virtual time, and what happens to them.
 
-mod calm;
 mod fault;
-mod life;
+mod garbage;
+mod lifecycle;
 mod ports;
 mod questions;
 mod readers;
+mod recovery;
 mod stall;
 mod turn;
 
@@ -16,20 +17,20 @@ use std::collections::BTreeMap;
 use tab::api::{ClientCommand, Command};
 use tab::{Input, PortNo, Tab, TabId, Time};
 
-use crate::disk::Disk;
-use crate::locks::Locks;
+use crate::browser::channels::Net;
+use crate::browser::disk::Disk;
+use crate::browser::locks::Locks;
 use crate::mutant::Mutant;
-use crate::net::Net;
 use crate::oracle::Oracle;
-use crate::page::{Act, Page};
 use crate::plan::{MORE, Plan};
-use crate::port::Port;
 use crate::prng::Prng;
 use crate::scenario::Scenario;
 use crate::tally::Tally;
 use crate::trace::Trace;
 use crate::violation::Violation;
-use life::Person;
+use crate::workload::page::{Act, Page};
+use crate::workload::port::Port;
+use lifecycle::Person;
 use stall::{Arrival, Stall};
 
 /// When the world begins, in Unix milliseconds.

@@ -7,10 +7,10 @@ use tab::api::{Message, Problem, QoS, ReaderNo, RequestId, RetainHandling, Subsc
 
 use super::message::{Kind, Moment, Published};
 use super::topic;
-use crate::page::MessageId;
 use crate::plan::Promise;
 use crate::tally::Tally;
 use crate::violation::{ClientKey, Violation};
+use crate::workload::page::MessageId;
 
 /// Milliseconds after a connection in which the client's subscriptions have certainly reached the broker again.
 const RENEWAL_MS: u64 = 500;

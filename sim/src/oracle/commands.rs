@@ -5,8 +5,8 @@ use tab::{TabId, Time};
 
 use super::message::{Kind, Moment, Published};
 use super::{Oracle, Request, RequestKind, default_client_id};
-use crate::page::{Act, MessageId};
 use crate::violation::ClientKey;
+use crate::workload::page::{Act, MessageId};
 
 impl Oracle {
     pub(crate) fn on_act(&mut self, now: Time, tab: TabId, act: &Act) {

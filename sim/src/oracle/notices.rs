@@ -8,9 +8,9 @@ use tab::{TabId, Time};
 
 use super::message::{Kind, Moment};
 use super::{NO_SUBSCRIPTION_EXISTED, Oracle, QUOTA_EXCEEDED, RequestKind};
-use crate::page::MessageId;
 use crate::plan::Promise;
 use crate::violation::{ClientKey, Violation};
+use crate::workload::page::MessageId;
 use crate::world::READER_REQUESTS;
 
 impl Oracle {

@@ -5,9 +5,9 @@ use tab::{TabId, Time};
 
 use super::Oracle;
 use super::message::Moment;
-use crate::page::MessageId;
 use crate::plan::Promise;
 use crate::violation::{ClientKey, Violation};
+use crate::workload::page::MessageId;
 
 /// A client that was sent something new a shorter time ago is being sent what waits for it.
 const PROGRESS_MS: u64 = 1_000;

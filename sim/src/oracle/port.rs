@@ -11,10 +11,10 @@ use tab::{PortNo, TabId, Time};
 use super::client::Stream;
 use super::message::{Kind, Moment, Published};
 use super::{Oracle, TabView, topic};
-use crate::page::{ID_PROPERTY, MessageId};
 use crate::plan::Promise;
-use crate::port::Wish;
 use crate::violation::{ClientKey, Violation};
+use crate::workload::page::{ID_PROPERTY, MessageId};
+use crate::workload::port::Wish;
 
 /// Reason codes from here on are errors.
 const ERRORS: u8 = 0x80;

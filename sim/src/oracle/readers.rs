@@ -6,8 +6,8 @@ use tab::api::{Audience, ClientCommand, ClientNo, Message, QoS, ReaderNo};
 use tab::{TabId, Time};
 
 use super::{Oracle, topic};
-use crate::page::MessageId;
 use crate::violation::{ClientKey, Violation};
+use crate::workload::page::MessageId;
 
 /// Messages that the page was told, and has not heard yet: if it ends before, nobody has heard them.
 #[derive(Debug, Default)]

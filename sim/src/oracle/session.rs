@@ -6,8 +6,8 @@ use tab::api::{QoS, Subscription};
 
 use super::message::{Moment, Published};
 use super::topic;
-use crate::page::MessageId;
 use crate::violation::ClientKey;
+use crate::workload::page::MessageId;
 
 /// One session, by the client id.
 #[derive(Debug, Default)]

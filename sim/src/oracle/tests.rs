@@ -10,11 +10,11 @@ const OWN: Audience = Audience {
     is_own: true,
     readers: Vec::new(),
 };
-use crate::disk::Change;
-use crate::page::{Act, PROBER, Page};
+use crate::browser::disk::Change;
 use crate::plan::Plan;
 use crate::prng::Prng;
 use crate::scenario::Scenario;
+use crate::workload::page::{Act, PROBER, Page};
 
 const A: TabId = TabId::from_entropy(1);
 const B: TabId = TabId::from_entropy(2);

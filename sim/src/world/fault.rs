@@ -4,10 +4,10 @@ use tab::api::Term;
 use tab::control::{ControlMessage, SAFE_INTEGER_MAX};
 use tab::{Input, Lane, Lock, TabId};
 
+use super::garbage;
 use super::stall::Arrival;
 use super::{Event, World};
-use crate::garbage;
-use crate::net::Sender;
+use crate::browser::channels::Sender;
 use crate::scenario::Fault;
 use crate::trace;
 use crate::violation::Violation;

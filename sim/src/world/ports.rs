@@ -8,9 +8,9 @@ use tab::{PortInput, PortNo, PortOutput, TabId};
 use super::stall::Arrival;
 use super::{Event, World};
 use crate::mutant::Mutant;
-use crate::port::{Port, Wish};
 use crate::trace;
 use crate::violation::{ClientKey, Violation};
+use crate::workload::port::{Port, Wish};
 
 /// Ports of one tab that are open at the same time.
 const PORTS_MAX: usize = 2;

@@ -4,8 +4,8 @@ use tab::api::{Command, Question, RequestId};
 use tab::{Input, TabId};
 
 use super::{Event, World};
-use crate::page::TOPICS;
 use crate::violation::Violation;
+use crate::workload::page::TOPICS;
 
 /// How long answers take in the calm, at most.
 const ANSWERS_MS: u64 = 2_000;

@@ -7,8 +7,8 @@ use tab::{Input, TabId};
 
 use super::{Event, World};
 use crate::mutant::Mutant;
-use crate::page::{CLIENTS, QOS, TOPIC_FILTERS};
 use crate::violation::Violation;
+use crate::workload::page::{CLIENTS, QOS, TOPIC_FILTERS};
 
 /// Filters that only readers want.
 const READER_FILTERS: [&str; 4] = ["a/b/+", "+/b", "c/+", "+/+/d"];

@@ -6,9 +6,9 @@ use tab::storage::StorageEvent;
 use tab::{Input, PortInput, PortNo, TabId};
 
 use super::{Event, World};
-use crate::disk::ConnectionNo;
-use crate::locks::Word;
-use crate::net::{Posted, Sender};
+use crate::browser::channels::{Posted, Sender};
+use crate::browser::disk::ConnectionNo;
+use crate::browser::locks::Word;
 use crate::trace;
 use crate::violation::Violation;
 

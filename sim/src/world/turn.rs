@@ -7,8 +7,8 @@ use tab::{Input, Lock, LockRequest, Output, TabId};
 
 use super::stall::Arrival;
 use super::{Event, World};
+use crate::browser::channels::Sender;
 use crate::mutant::Mutant;
-use crate::net::Sender;
 use crate::scenario::Fault;
 use crate::trace;
 use crate::violation::Violation;
@@ -275,7 +275,10 @@ impl World<'_> {
         }
         let is_promised = is_row
             && self.mutant == Some(Mutant::AckBeforeCommit)
-            && !matches!(outcome.change, Some(crate::disk::Change::Checkpoint(_)));
+            && !matches!(
+                outcome.change,
+                Some(crate::browser::disk::Change::Checkpoint(_))
+            );
         if !is_promised {
             let answer = Arrival::Stored(outcome.connection, outcome.answer);
             let at_us = self.now_us + self.answer_us(outcome.is_in_files);

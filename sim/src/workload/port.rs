@@ -18,8 +18,8 @@ use broker::packet::subscribe_options::SubscriptionOptions;
 use broker::packet::unsubscribe::UnsubscribePacket;
 use broker::{Packet, Properties, QoS, ReasonCode};
 
-use crate::page::{ID_PROPERTY, MessageId, TOPIC_FILTERS, TOPICS};
 use crate::prng::Prng;
+use crate::workload::page::{ID_PROPERTY, MessageId, TOPIC_FILTERS, TOPICS};
 
 /// Requests without an answer at most: no broker of any world allows fewer.
 const IN_FLIGHT_MAX: usize = 3;

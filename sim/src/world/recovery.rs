@@ -4,9 +4,9 @@ use tab::api::{ClientCommand, ClientNo, Command, QoS};
 use tab::{PortNo, TabId};
 
 use super::World;
-use crate::page::{MessageId, PROBER, TOPICS};
 use crate::plan::Promise;
 use crate::violation::{ClientKey, Violation};
+use crate::workload::page::{MessageId, PROBER, TOPICS};
 
 /// How long after the last fault all must be well again.
 const SETTLE_MS: u64 = 10_000;

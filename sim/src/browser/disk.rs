@@ -1,6 +1,6 @@
 //! The database of the channel, as all tabs of the origin share it.
 
-mod harm;
+mod faults;
 
 use std::collections::{BTreeMap, BTreeSet};
 

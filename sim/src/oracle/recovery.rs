@@ -4,10 +4,10 @@ use tab::api::{QoS, Role, Term};
 use tab::{TabId, Time};
 
 use super::{Oracle, retained};
-use crate::page::{MessageId, TOPICS};
 use crate::plan::Promise;
 use crate::scenario::Fault;
 use crate::violation::{ClientKey, Violation};
+use crate::workload::page::{MessageId, TOPICS};
 
 impl Oracle {
     /// There is one broker, all tabs follow it, all clients are connected, every request is answered.

@@ -7,10 +7,10 @@ use super::client::Subscribed;
 use super::message::{Kind, Moment};
 use super::session::{Ask, Session};
 use super::{Oracle, PACKET_IDENTIFIER_IN_USE, QUOTA_EXCEEDED, Request, RequestKind};
-use crate::page::MessageId;
 use crate::plan::Promise;
 use crate::scenario::Fault;
 use crate::violation::{ClientKey, Violation};
+use crate::workload::page::MessageId;
 
 /// How long after the end of a tab what it had posted may still be on its way.
 const LATE_MS: u64 = 70_000;

@@ -6,7 +6,7 @@ use tab::control::SAFE_INTEGER_MAX;
 use tab::storage::{Row, RowKind, Seq};
 
 use super::{Disk, Manners, Stored};
-use crate::page::MessageId;
+use crate::workload::page::MessageId;
 
 impl Disk {
     /// The tab is gone, and what it had not handed over.

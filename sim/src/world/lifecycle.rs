@@ -6,10 +6,10 @@ use tab::control::ControlMessage;
 use tab::{Tab, TabId};
 
 use super::{Event, Runtime, World};
-use crate::net::Sender;
-use crate::page::Page;
+use crate::browser::channels::Sender;
 use crate::plan::Promise;
 use crate::violation::Violation;
+use crate::workload::page::Page;
 
 /// How long a person stays away at least. What a tab had posted before its end has arrived by then.
 const AWAY_US: u64 = 400_000;

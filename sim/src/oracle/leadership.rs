@@ -7,10 +7,10 @@ use tab::storage::{RowKind, StorageError, StorageEvent, StorageRequest};
 use tab::{TabId, Time};
 
 use super::Oracle;
-use crate::disk::Change;
-use crate::page::MessageId;
+use crate::browser::disk::Change;
 use crate::plan::Promise;
 use crate::violation::Violation;
+use crate::workload::page::MessageId;
 
 /// What the disk has of reigns and messages.
 #[derive(Debug, Default)]

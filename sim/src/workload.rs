@@ -1,0 +1,4 @@
+//! The seeded workload: what pages and the clients behind ports ask for.
+
+pub(crate) mod page;
+pub(crate) mod port;
