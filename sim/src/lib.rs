@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod browser;
+mod client_key;
 mod mutant;
 mod oracle;
 mod plan;
@@ -101,7 +102,7 @@ impl Failure {
 
     /// The kind of what is wrong: two failures of one kind most likely have one cause.
     #[must_use]
-    pub fn kind(&self) -> String {
+    pub fn kind(&self) -> &'static str {
         self.violation.kind()
     }
 
@@ -141,13 +142,13 @@ mod tests {
     #[test]
     fn a_failure_says_what_is_wrong_and_how_to_replay_it() {
         let lines: Vec<String> = (0..200).map(|line| format!("line {line}")).collect();
-        let violation = Violation::NoRest { events: 5 };
+        let violation = Violation::EventLimitReached { events: 5 };
         let failure = Failure::new(&Scenario::of(7), violation, &lines);
-        assert_eq!(failure.kind(), "NoRest");
+        assert_eq!(failure.kind(), "EventLimitReached");
         let text = failure.to_string();
         assert!(!text.contains("line 119\n") && text.contains("line 120\n"));
         assert!(text.ends_with(
-            "line 199\nseed 7: no end after 5 events\n\
+            "line 199\nseed 7: the world did not come to rest within 5 events\n\
              replay (200 lines): cargo xtask sim --seed 7 --trace"
         ));
     }

@@ -76,7 +76,7 @@ impl Task {
                 "--minutes" => task.minutes = Some(arguments.next()?.parse().ok()?),
                 name => {
                     task.is_one |= name == "--seed";
-                    task.scenario.take(name, arguments.next()?)?;
+                    task.scenario.set_argument(name, arguments.next()?)?;
                 }
             }
         }

@@ -40,7 +40,7 @@ mutants! {
     /// What is read misses the last segment.
     LastRowMissed = "last-row-missed",
     /// The ear of a deaf tab hears.
-    EarLies = "ear-lies",
+    LoopbackForged = "loopback-forged",
     /// A probe is answered whether the broker lives or not.
     PongForged = "pong-forged",
     /// A lock that somebody holds is granted to the next who asks.
@@ -48,13 +48,13 @@ mutants! {
     /// A message for a port does not get there.
     PortMessageLost = "port-message-lost",
     /// A packet for a port comes twice.
-    PortPacketTwice = "port-packet-twice",
+    PortPacketDuplicated = "port-packet-duplicated",
     /// An answer to a page's question does not get there.
     AnswerLost = "answer-lost",
     /// A tab is told that its page has heard what is on its way to it.
-    HeardTooSoon = "heard-too-soon",
+    CreditTooEarly = "credit-too-early",
     /// A tab is not told that nobody listens any more.
-    DeafnessUntold = "deafness-untold",
+    UnlistenDropped = "unlisten-dropped",
 }
 
 impl Mutant {

@@ -28,18 +28,19 @@ use tab::api::{
 };
 use tab::{PortNo, TabId, Time};
 
-use crate::plan::{Plan, Promise};
+use crate::client_key::ClientKey;
+use crate::plan::{Guarantee, Plan};
 use crate::tally::Tally;
-use crate::violation::{ClientKey, Violation};
-use crate::workload::page::MessageId;
+use crate::violation::Violation;
+use crate::workload::message_id::MessageId;
 use client::{Client, Subscribed};
-use durability::Debt;
+use durability::DurableObligation;
 use health::Health;
 use leadership::Log;
 use message::{Kind, Moment, Published};
-use obligation::Obligation;
+use obligation::TimedObligation;
 use port::Port;
-use session::{Ask, Session};
+use session::{Session, SessionRequest};
 
 /// Watches a world, and counts what happens in it.
 #[derive(Debug)]
@@ -48,27 +49,27 @@ pub(crate) struct Oracle {
     plan: Plan,
     /// Counts what the oracle was told.
     step: u64,
-    reigns: BTreeMap<Term, TabId>,
+    leaders: BTreeMap<Term, TabId>,
     /// The broker of the highest term.
     broker: Option<(TabId, Term)>,
     /// The latest term in which the log was removed or damaged.
-    doubted: Option<Term>,
+    harmed_term: Option<Term>,
     /// The latest term in which it was damaged.
-    damaged: Option<Term>,
+    damaged_term: Option<Term>,
     /// Whether the log was removed while a broker did not know that it was replaced: it may have written its state anew.
-    may_be_outdated: bool,
+    may_hold_stale_state: bool,
     /// All tabs that take themselves for the broker.
     brokers: BTreeMap<TabId, Term>,
     log: Log,
     tabs: BTreeMap<TabId, TabView>,
     messages: BTreeMap<MessageId, Published>,
     /// In the order in which they are due.
-    obligations: VecDeque<Obligation>,
+    timed_obligations: VecDeque<TimedObligation>,
     /// By client id; where the broker's state is on the disk.
     sessions: BTreeMap<String, Session>,
-    debts: Vec<Debt>,
+    durable_obligations: Vec<DurableObligation>,
     /// What clients of tabs that are gone had subscribed to, by client id.
-    legacy: BTreeMap<String, Vec<Subscribed>>,
+    ended_subscriptions: BTreeMap<String, Vec<Subscribed>>,
     /// How many messages a new subscriber got as retained in the calm.
     retained: Option<usize>,
     /// What pages were told.
@@ -76,7 +77,7 @@ pub(crate) struct Oracle {
     /// Until when there may be no room on the disk.
     full_until: Time,
     /// When something last kept tabs from noticing that a broker is silent.
-    hindered: Option<Time>,
+    detection_delayed_at: Option<Time>,
 }
 
 /// Reason code: a QoS 2 message that was not released has it.
@@ -93,33 +94,33 @@ const QUOTA_EXCEEDED: u8 = 0x97;
 struct TabView {
     role: Role,
     /// The term of the broker that its page was told of last.
-    told_term: Option<Term>,
+    notified_term: Option<Term>,
     /// What came to a port behind a later message: to which, what, and behind what.
-    disorder: Vec<(ClientKey, MessageId, MessageId)>,
+    out_of_order: Vec<(ClientKey, MessageId, MessageId)>,
     /// Whether it has the database open.
     has_database: bool,
     /// How often its database has failed since it stored something.
     storage_failures: u32,
     /// Whether its last row was not stored.
-    has_unstored: bool,
+    has_failed_write: bool,
     /// Whether it has asked for the log since it last reigned.
-    is_reading: bool,
+    is_loading_log: bool,
     /// Whether the log was harmed after it asked: it may have read what is gone.
-    has_read_intact: bool,
+    may_have_read_lost_rows: bool,
     /// Whether it was the broker, and has neither given that up nor followed another one: it may be about to go on.
-    claims_the_reign: bool,
+    claims_leadership: bool,
     visibility: Visibility,
     clients: BTreeMap<ClientNo, Client>,
     requests: BTreeMap<(ClientNo, RequestId), Request>,
     ports: BTreeMap<PortNo, Port>,
-    questions: BTreeMap<RequestId, questions::Asked>,
-    roster: Vec<TabInfo>,
+    questions: BTreeMap<RequestId, questions::PendingQuestion>,
+    members: Vec<TabInfo>,
     stats: TabStats,
     /// Things it was sent that it has to count as foreign.
     garbage: u64,
-    unheard: readers::Unheard,
+    unacknowledged: readers::Unacknowledged,
     /// Until when its lane may break.
-    disturbed_until: Time,
+    disrupted_until: Time,
     health: Health,
 }
 
@@ -141,7 +142,7 @@ struct Request {
     asked: Moment,
     kind: RequestKind,
     /// The session that it is for, where that outlives brokers.
-    ask: Option<Ask>,
+    ask: Option<SessionRequest>,
 }
 
 #[derive(Debug)]
@@ -157,33 +158,33 @@ impl Oracle {
             tally: Tally::default(),
             plan,
             step: 0,
-            reigns: BTreeMap::new(),
+            leaders: BTreeMap::new(),
             broker: None,
-            doubted: None,
-            damaged: None,
-            may_be_outdated: false,
+            harmed_term: None,
+            damaged_term: None,
+            may_hold_stale_state: false,
             brokers: BTreeMap::new(),
             log: Log::default(),
             tabs: BTreeMap::new(),
             messages: BTreeMap::new(),
-            obligations: VecDeque::new(),
+            timed_obligations: VecDeque::new(),
             sessions: BTreeMap::new(),
-            debts: Vec::new(),
-            legacy: BTreeMap::new(),
+            durable_obligations: Vec::new(),
+            ended_subscriptions: BTreeMap::new(),
             retained: None,
             answers: Vec::new(),
             full_until: Time::default(),
-            hindered: None,
+            detection_delayed_at: None,
         }
     }
 
     fn is_durable(&self) -> bool {
-        self.plan.promise == Promise::Durable
+        self.plan.guarantee == Guarantee::Durable
     }
 
     /// Whether a session can be found again at another broker, or in another tab.
     fn may_outlive_brokers(&self) -> bool {
-        self.plan.promise != Promise::Memory
+        self.plan.guarantee != Guarantee::Memory
     }
 
     fn moment(&mut self, at: Time) -> Moment {
@@ -196,14 +197,14 @@ impl Oracle {
 
     // Tabs.
 
-    pub(crate) fn on_birth(&mut self, tab: TabId) {
+    pub(crate) fn on_tab_opened(&mut self, tab: TabId) {
         self.tally.tabs_opened += 1;
         self.tabs.insert(tab, TabView::default());
     }
 
-    pub(crate) fn on_death(&mut self, now: Time, tab: TabId, is_crash: bool) {
+    pub(crate) fn on_tab_ended(&mut self, now: Time, tab: TabId, is_crash: bool) {
         let now = self.moment(now);
-        let was_broker = self.end_reign(tab);
+        let was_broker = self.end_leadership(tab);
         if was_broker {
             let in_flight = self
                 .messages
@@ -217,29 +218,32 @@ impl Oracle {
             (true, false) => self.tally.tabs_crashed += 1,
             (false, false) => self.tally.tabs_closed += 1,
         }
-        self.owe_wills(now, tab);
+        self.add_will_obligations(now, tab);
         self.may_publish_wills(tab);
         for published in self.messages.values_mut() {
             if published.publisher.tab == tab {
-                published.give_up(now);
+                published.abandon(now);
             }
         }
         self.leave_sessions(now, tab);
         if let Some(view) = self.tabs.remove(&tab) {
             let ports = view.ports.values();
-            self.tally.port_debts_void += ports.map(Port::debts).sum::<u64>();
+            self.tally.port_obligations_void += ports.map(Port::obligations).sum::<u64>();
             self.tally.lane_resets += view.stats.lane_resets;
             for client in view.clients.into_values() {
-                let bequest = client.bequest();
+                let inheritable = client.inheritable();
                 if let Some(id) = client.client_id {
-                    self.legacy.entry(id).or_default().extend(bequest);
+                    self.ended_subscriptions
+                        .entry(id)
+                        .or_default()
+                        .extend(inheritable);
                 }
             }
         }
     }
 
     /// The lane of this tab breaks now, or when what is on its way has arrived.
-    pub(crate) fn on_disturbance(&mut self, now: Time, tab: TabId) {
+    pub(crate) fn on_disruption(&mut self, now: Time, tab: TabId) {
         // A gap is noticed with the next frame, which may come much later where brokers stand still.
         let slack_ms = if self.may_outlive_brokers() {
             60_000
@@ -248,7 +252,7 @@ impl Oracle {
         };
         self.may_publish_wills(tab);
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.disturbed_until = view.disturbed_until.max(now.plus_ms(slack_ms));
+            view.disrupted_until = view.disrupted_until.max(now.plus_ms(slack_ms));
         }
     }
 
@@ -277,13 +281,13 @@ impl Oracle {
     fn answered(&mut self, client: ClientKey, request: RequestId) -> Result<Request, Violation> {
         let view = self.tabs.get_mut(&client.tab);
         view.and_then(|view| view.requests.remove(&(client.no, request)))
-            .ok_or(Violation::AnsweredUnasked { client, request })
+            .ok_or(Violation::UnexpectedAnswer { client, request })
     }
 
     fn granted(&mut self, client: ClientKey, request: RequestId) -> Result<Request, Violation> {
         let asked = self.answered(client, request)?;
         if !asked.is_valid {
-            return Err(Violation::Accepted { client, request });
+            return Err(Violation::InvalidRequestAccepted { client, request });
         }
         Ok(asked)
     }

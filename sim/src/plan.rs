@@ -3,7 +3,7 @@
 use tab::Settings;
 use tab::api::Durability;
 
-use crate::browser::disk::Manners;
+use crate::browser::disk::DiskBehavior;
 use crate::prng::Prng;
 use crate::scenario::{Fault, Scenario};
 
@@ -14,7 +14,7 @@ pub(crate) const MORE: u64 = 0x7061_6765_735f_6d6f;
 /// behind a frequent one.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    pub(crate) promise: Promise,
+    pub(crate) guarantee: Guarantee,
     pub(crate) durability: Durability,
     pub(crate) has_web_locks: bool,
     pub(crate) tabs_at_start: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Plan {
     /// Time after its acknowledgement in which a message reaches its receivers, where the broker's memory is all there
     /// is.
     pub(crate) delivery_ms: u64,
-    pub(crate) disk: Manners,
+    pub(crate) disk: DiskBehavior,
     /// Length of a page's longest payloads.
     pub(crate) payload_bytes: usize,
     /// Milliseconds that a page takes at most to come after with what it was told.
@@ -58,24 +58,24 @@ pub(crate) struct Plan {
 
 /// What the oracle may expect of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Promise {
+pub(crate) enum Guarantee {
     /// Nothing acknowledged is lost.
     Durable,
     /// The broker keeps what it has acknowledged while it lives.
     Memory,
     /// In the end all is well. Brokers may be deposed while they live, or hold their state in memory or on the disk as
     /// it comes.
-    Calm,
+    Recovery,
 }
 
 impl Plan {
     pub(crate) fn new(prng: &mut Prng, scenario: &Scenario) -> Self {
-        let promise = match prng.between(0, 99) {
-            0..65 => Promise::Durable,
-            65..85 => Promise::Memory,
-            _ => Promise::Calm,
+        let guarantee = match prng.between(0, 99) {
+            0..65 => Guarantee::Durable,
+            65..85 => Guarantee::Memory,
+            _ => Guarantee::Recovery,
         };
-        let is_rough = promise != Promise::Memory;
+        let is_rough = guarantee != Guarantee::Memory;
         let slow_per_mille = prng.one_of([0, 20, 100]);
         // Where deliveries are slow and few may be under way at once, queues grow without end.
         let receive_maximum = match slow_per_mille {
@@ -83,10 +83,10 @@ impl Plan {
             _ => prng.one_of([4, 32, 1_024]),
         };
         let is_crowd = prng.chance(30);
-        let durability = match promise {
-            Promise::Durable => prng.one_of([Durability::Relaxed, Durability::Strict]),
-            Promise::Memory => Durability::Memory,
-            Promise::Calm => prng.one_of([Durability::Relaxed, Durability::Memory]),
+        let durability = match guarantee {
+            Guarantee::Durable => prng.one_of([Durability::Relaxed, Durability::Strict]),
+            Guarantee::Memory => Durability::Memory,
+            Guarantee::Recovery => prng.one_of([Durability::Relaxed, Durability::Memory]),
         };
         let tabs_at_start = if is_crowd { 12 } else { prng.between(1, 5) };
         let chaos_ms = if is_rough {
@@ -100,7 +100,7 @@ impl Plan {
         let fault_gap_ms = prng.one_of([60, 200, 700]);
         let act_gap_ms = prng.one_of([30, 100]);
         let mut plan = Self {
-            promise,
+            guarantee,
             durability,
             has_web_locks: !is_rough || !prng.chance(150),
             tabs_at_start: scenario.tabs.unwrap_or(tabs_at_start).min(tabs_at_start),
@@ -123,13 +123,13 @@ impl Plan {
                 (_, 4) => 8_000,
                 (_, _) => 2_000,
             },
-            disk: Manners {
+            disk: DiskBehavior {
                 slow_per_mille: when(Fault::SlowDisk, prng.one_of([0, 20, 200])),
                 stuck_per_mille: when(Fault::StuckDisk, prng.one_of([0, 0, 0, 3])),
                 abort_per_mille: when(Fault::Abort, prng.one_of([0, 0, 10, 50])),
-                unavailable_per_mille: match promise {
-                    Promise::Calm => prng.one_of([0, 300, 1_000]),
-                    Promise::Durable | Promise::Memory => 0,
+                unavailable_per_mille: match guarantee {
+                    Guarantee::Recovery => prng.one_of([0, 300, 1_000]),
+                    Guarantee::Durable | Guarantee::Memory => 0,
                 },
             },
             payload_bytes: 20_000,

@@ -147,7 +147,7 @@ impl Scenario {
     }
 
     /// Takes one argument of the command line, with its value, if it is one of a scenario's.
-    pub fn take(&mut self, name: &str, value: &str) -> Option<()> {
+    pub fn set_argument(&mut self, name: &str, value: &str) -> Option<()> {
         match name {
             "--seed" => self.seed = value.parse().ok()?,
             "--tabs" => self.tabs = Some(value.parse().ok()?),
@@ -169,7 +169,7 @@ impl Scenario {
         let mut scenario = Self::default();
         let mut words = line.split_whitespace();
         while let Some(name) = words.next() {
-            scenario.take(name, words.next()?)?;
+            scenario.set_argument(name, words.next()?)?;
         }
         Some(scenario)
     }

@@ -25,7 +25,7 @@ pub fn shrink(failure: &Failure, runs_max: usize) -> Failure {
 }
 
 struct Search {
-    kind: String,
+    kind: &'static str,
     best: Scenario,
     lines: usize,
     runs_left: usize,

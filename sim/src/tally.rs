@@ -41,13 +41,13 @@ tally! {
     /// QoS 1 and 2 publications under way when the broker ended.
     publications_in_flight_at_failover,
     /// Messages that came late, when their sender had ended.
-    messages_after_the_end,
+    messages_from_ended_tabs,
     /// Messages whose receiver had ended or closed its end.
-    messages_to_nobody,
+    messages_undeliverable,
     /// Deliveries that took longer than usual.
     slow_deliveries,
     /// Times that a page was asked how far it has come.
-    marks,
+    credit_marks,
     /// Turns of a loop that took up several inputs.
     batched_turns,
     /// Timeouts that nobody had asked for.
@@ -57,7 +57,7 @@ tally! {
     /// Of these, counted by the tabs that lived to tell.
     garbage_counted,
     /// Messages of tabs that do not exist.
-    strangers,
+    messages_of_unknown_tabs,
     /// Times that somebody said that the broker was none, or that a lane was closed, and it was not so.
     slanders,
     /// Goodbyes for tabs that live.
@@ -103,17 +103,17 @@ tally! {
     /// First deliveries that were compared with the one before.
     orders_compared,
     /// Acknowledged messages that had to reach a client, and did.
-    obligations_met,
+    timed_obligations_met,
     /// Acknowledged messages that had to reach a client, until its session or the broker ended.
-    obligations_void,
+    timed_obligations_void,
     /// Topics whose retained message was found as expected.
     retained_found,
     /// Topics that had to have no retained message, or may have had none.
     retained_absent,
     /// Acknowledged messages that had to reach a session, whatever became of brokers, and did.
-    debts_met,
+    durable_obligations_met,
     /// Acknowledged messages that had to reach a session, until it ended.
-    debts_void,
+    durable_obligations_void,
     /// Sessions whose clients were away in the end, and what waited for them.
     sessions_collected,
     /// Fences stored.
@@ -153,7 +153,7 @@ tally! {
     /// Transactions that ended with their tab.
     transactions_lost,
     /// Transactions carried out when their tab had ended.
-    transactions_after_the_end,
+    transactions_of_ended_tabs,
     /// Brokers that crashed while a row of theirs was on its way.
     crashes_in_mid_commit,
     /// Brokers that stood still while a row of theirs was on its way.
@@ -181,7 +181,7 @@ tally! {
     /// Tabs with throttled timers.
     tabs_throttled,
     /// Tabs that got everything late.
-    ways_delayed,
+    channels_delayed,
     /// Times that the clock was set.
     clock_jumps,
     /// Frames that did not arrive.
@@ -199,7 +199,7 @@ tally! {
     /// Probes.
     probes,
     /// Messages that a tab's own ear heard.
-    own_messages_heard,
+    loopback_messages,
     /// Locks stolen.
     locks_stolen,
     /// Deliveries of the probes at the end.
@@ -211,13 +211,13 @@ tally! {
     /// Ports that their pages closed without a word.
     ports_closed_by_page,
     /// Ports whose clients said DISCONNECT.
-    ports_left,
+    ports_disconnected,
     /// Ports that ended because their clients sent what no client may send.
     ports_malformed,
     /// Ports that ended because their sessions were lost.
     ports_ended_by_tab,
     /// Ports that were open from one broker to the next, and to the end.
-    ports_moved,
+    ports_kept,
     /// Packets that were cut on their way to a tab.
     port_packets_cut,
     /// QoS 1 and 2 publications of ports acknowledged.
@@ -235,9 +235,9 @@ tally! {
     /// First deliveries to ports that were compared with the one before.
     port_orders_compared,
     /// Acknowledged messages that had to reach a port, and did.
-    port_debts_met,
+    port_obligations_met,
     /// Acknowledged messages that had to reach a port, until it ended.
-    port_debts_void,
+    port_obligations_void,
     /// Parts of pages that read a filter.
     readers,
     /// Listeners that came or went.
@@ -253,13 +253,13 @@ tally! {
     /// Tabs that were told in the calm what is so.
     answers_checked,
     /// Subscriptions that the broker told as they were granted.
-    subscriptions_told,
+    subscriptions_reported,
     /// Receivers that the broker told, and that are those of the sessions.
-    receivers_told,
+    receivers_reported,
     /// Times that the broker told how many messages it retains, and it was as many as a new subscriber got.
-    retained_told,
+    retained_reported,
     /// Rosters found to be right at the end.
-    rosters_checked,
+    member_lists_checked,
 }
 
 /// One count to a line.

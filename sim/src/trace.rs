@@ -5,7 +5,7 @@ use tab::control::ControlMessage;
 use tab::storage::{Loaded, RowKind, StorageEvent, StorageRequest};
 use tab::{Input, Lane, Lock, LockEvent, LockRequest, TabId};
 
-use crate::workload::page::MessageId;
+use crate::workload::message_id::MessageId;
 
 /// Longest line; longer ones are cut.
 const LINE_CHARS_MAX: usize = 400;

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use tab::api::{ClientCommand, Command};
 use tab::{Input, PortNo, Tab, TabId, Time};
 
-use crate::browser::channels::Net;
+use crate::browser::channels::Channels;
 use crate::browser::disk::Disk;
 use crate::browser::locks::Locks;
 use crate::mutant::Mutant;
@@ -30,7 +30,7 @@ use crate::trace::Trace;
 use crate::violation::Violation;
 use crate::workload::page::{Act, Page};
 use crate::workload::port::Port;
-use lifecycle::Person;
+use lifecycle::User;
 use stall::{Arrival, Stall};
 
 /// When the world begins, in Unix milliseconds.
@@ -60,17 +60,17 @@ pub(crate) struct World<'t> {
     queue: BTreeMap<(u64, u64), Event>,
     scheduled: u64,
     events: u64,
-    births: u32,
+    tabs_created: u32,
     /// People whose tabs are gone and who may come back, and since when.
-    away: Vec<(Person, u64)>,
+    away: Vec<(User, u64)>,
     tabs: BTreeMap<TabId, Runtime>,
-    net: Net,
+    channels: Channels,
     locks: Locks,
     disk: Disk,
     /// Until when each tab waits for what it has read and the browser keeps in files.
     reading: BTreeMap<TabId, u64>,
     oracle: Oracle,
-    is_calm: bool,
+    is_recovering: bool,
     trace: &'t mut Trace,
 }
 
@@ -84,7 +84,7 @@ struct Runtime {
     timers: u64,
     /// By how much its clock is ahead of the course of the world: that never goes back, and never stands still.
     ahead_ms: i64,
-    has_ear: bool,
+    has_loopback: bool,
     stall: Option<Stall>,
     /// Counts the stalls, so that nothing is ended that began later.
     stalls: u64,
@@ -103,7 +103,7 @@ enum Event {
     /// A transaction has its turn.
     Disk(u64),
     Flush(TabId),
-    Page(TabId),
+    PageTurn(TabId),
     /// A page does something with its ports.
     PortTurn(TabId),
     /// The client behind a port reads.
@@ -112,16 +112,16 @@ enum Event {
     QuestionTurn(TabId),
     /// A part of a page begins to listen or to read, or leaves.
     ReaderTurn(TabId),
-    Birth(Option<Person>),
+    TabOpens(Option<User>),
     /// The browser notices the end of a tab.
     EndNoticed(TabId),
     Wake(TabId, u64),
     /// A tab hears again, its timers are punctual again, and what is on the way comes as fast as ever.
-    Relief(TabId),
+    ImpairmentEnds(TabId),
     /// One of the faults that come all the time.
     Fault,
     /// A fault at a bad moment.
-    Misfortune,
+    ExtraFault,
     /// The tab ends or hangs, whatever it is about to do.
     MidCommit(TabId),
 }
@@ -131,8 +131,8 @@ pub(crate) fn run(scenario: &Scenario, trace: &mut Trace) -> Result<Tally, Viola
     let mut world = World::new(scenario, trace);
     world.begin();
     world.run_until(world.plan.chaos_ms)?;
-    world.calm()?;
-    world.oracle.tally.slow_deliveries = world.net.slow;
+    world.recover()?;
+    world.oracle.tally.slow_deliveries = world.channels.slow;
     Ok(world.oracle.tally)
 }
 
@@ -143,7 +143,7 @@ impl<'t> World<'t> {
         let mutant = scenario.mutant;
         trace.note(0, || format!("{plan:?}"));
         Self {
-            net: Net::new(prng.fork(), plan.slow_per_mille),
+            channels: Channels::new(prng.fork(), plan.slow_per_mille),
             disk: Disk::new(prng.fork(), plan.disk, mutant),
             reading: BTreeMap::new(),
             locks: Locks::new(plan.has_web_locks, mutant == Some(Mutant::LockShared)),
@@ -162,10 +162,10 @@ impl<'t> World<'t> {
             queue: BTreeMap::new(),
             scheduled: 0,
             events: 0,
-            births: 0,
+            tabs_created: 0,
             away: Vec::new(),
             tabs: BTreeMap::new(),
-            is_calm: false,
+            is_recovering: false,
             trace,
         }
     }
@@ -173,7 +173,7 @@ impl<'t> World<'t> {
     fn begin(&mut self) {
         for _ in 0..self.plan.tabs_at_start {
             let at_us = self.prng.between(0, self.plan.start_ms * 1_000);
-            self.schedule(at_us, Event::Birth(None));
+            self.schedule(at_us, Event::TabOpens(None));
         }
         self.schedule_fault();
     }
@@ -227,7 +227,7 @@ impl<'t> World<'t> {
             self.events += 1;
             if self.events > EVENTS_MAX {
                 let events = self.events;
-                return Err(Violation::NoRest { events });
+                return Err(Violation::EventLimitReached { events });
             }
             self.oracle.check_due(self.now())?;
             self.happen(event)?;
@@ -242,50 +242,50 @@ impl<'t> World<'t> {
             Event::Arrival(tab, arrival) => self.arrive(tab, arrival),
             Event::Disk(transaction) => self.on_disk(transaction),
             Event::Flush(tab) => self.flush_now(tab),
-            Event::Page(tab) => self.on_page(tab),
+            Event::PageTurn(tab) => self.on_page_turn(tab),
             Event::PortTurn(tab) => self.on_port_turn(tab),
             Event::PortTick(tab, no) => self.on_port_tick(tab, no),
             Event::QuestionTurn(tab) => self.on_question_turn(tab),
             Event::ReaderTurn(tab) => self.on_reader_turn(tab),
-            Event::Birth(person) => self.birth(person),
+            Event::TabOpens(user) => self.open_tab(user),
             Event::EndNoticed(tab) => self.on_end_noticed(tab),
             Event::Wake(tab, stall) => self.wake(tab, stall),
-            Event::Relief(tab) => self.relieve(tab),
+            Event::ImpairmentEnds(tab) => self.end_impairments(tab),
             Event::Fault => {
-                if !self.is_calm {
+                if !self.is_recovering {
                     self.schedule_fault();
                 }
                 self.on_fault()
             }
-            Event::Misfortune => self.on_fault(),
+            Event::ExtraFault => self.on_fault(),
             Event::MidCommit(tab) => self.on_mid_commit(tab),
         }
     }
 
     // Pages.
 
-    fn on_page(&mut self, tab: TabId) -> Result<(), Violation> {
+    fn on_page_turn(&mut self, tab: TabId) -> Result<(), Violation> {
         let Some(runtime) = self.tabs.get_mut(&tab) else {
             return Ok(());
         };
         let gap_us = self.plan.act_gap_ms * 1_000;
         // What a page wants while its worker hangs, or itself is frozen, it wants later.
         if runtime.stall.is_some() {
-            self.schedule_in(gap_us, 4 * gap_us, Event::Page(tab));
+            self.schedule_in(gap_us, 4 * gap_us, Event::PageTurn(tab));
             return Ok(());
         }
-        if self.is_calm {
+        if self.is_recovering {
             let open = runtime.page.open();
-            return open.map_or(Ok(()), |open| self.act(tab, open));
+            return open.map_or(Ok(()), |open| self.issue(tab, open));
         }
-        for act in runtime.page.act() {
-            self.act(tab, act)?;
+        for act in runtime.page.next_commands() {
+            self.issue(tab, act)?;
         }
-        self.schedule_in(0, 2 * gap_us, Event::Page(tab));
+        self.schedule_in(0, 2 * gap_us, Event::PageTurn(tab));
         Ok(())
     }
 
-    fn act(&mut self, tab: TabId, act: Act) -> Result<(), Violation> {
+    fn issue(&mut self, tab: TabId, act: Act) -> Result<(), Violation> {
         // A notice tells not which connection of a client it is about, so that the oracle has to hear the last ones of
         // the one before.
         if let Command::Client(_, ClientCommand::Connect(_)) = &act.command {

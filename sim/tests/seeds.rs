@@ -41,7 +41,7 @@ fn commit() -> Option<String> {
 }
 
 /// Tells it even if the test passes, when the test harness shows no output of `println!`.
-fn tell(line: &str) {
+fn report(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
@@ -56,15 +56,15 @@ fn the_hash_of_a_commit_names_its_seeds() {
 #[test]
 fn all_is_well_in_every_world_and_nothing_goes_untested() {
     let mut seeds: Vec<u64> = FIXED.collect();
-    tell(&format!("seeds {FIXED:?}"));
+    report(&format!("seeds {FIXED:?}"));
     match commit() {
         Some(commit) => {
             let of_commit = seeds_of(&commit)
                 .unwrap_or_else(|| panic!("{COMMIT} is the hash of no commit: {commit}"));
-            tell(&format!("seeds {of_commit:?}, of commit {commit}"));
+            report(&format!("seeds {of_commit:?}, of commit {commit}"));
             seeds.extend(of_commit);
         }
-        None => tell(&format!(
+        None => report(&format!(
             "no seeds of a commit: neither {COMMIT} nor git tells its hash"
         )),
     }

@@ -17,14 +17,14 @@ const HELD_US: u64 = 100_000;
 /// A message goes to all who listen when it is posted, but its sender. Between one sender and one receiver order is
 /// kept; otherwise it is not. What was posted arrives, also when the sender is gone meanwhile.
 #[derive(Debug)]
-pub(crate) struct Net {
+pub(crate) struct Channels {
     prng: Prng,
     slow_per_mille: u64,
-    on_control: BTreeSet<TabId>,
+    joined: BTreeSet<TabId>,
     ends: BTreeMap<Lane, BTreeMap<TabId, EndNo>>,
     last_end: u64,
     /// When the last message arrives on each way.
-    arrivals: BTreeMap<Way, u64>,
+    arrivals: BTreeMap<Route, u64>,
     recent: VecDeque<Posted>,
     /// The next frame is held up, so that later ones overtake it.
     pub(crate) hold_next: bool,
@@ -50,7 +50,7 @@ pub(crate) enum Sender {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
+enum Route {
     Control(Sender, TabId),
     Lane(EndNo, EndNo),
 }
@@ -64,12 +64,12 @@ pub(crate) struct Posted {
     pub(crate) frame: Vec<u8>,
 }
 
-impl Net {
+impl Channels {
     pub(crate) fn new(prng: Prng, slow_per_mille: u64) -> Self {
         Self {
             prng,
             slow_per_mille,
-            on_control: BTreeSet::new(),
+            joined: BTreeSet::new(),
             ends: BTreeMap::new(),
             last_end: 0,
             arrivals: BTreeMap::new(),
@@ -83,11 +83,11 @@ impl Net {
     }
 
     pub(crate) fn join(&mut self, tab: TabId) {
-        self.on_control.insert(tab);
+        self.joined.insert(tab);
     }
 
     pub(crate) fn has_joined(&self, tab: TabId) -> bool {
-        self.on_control.contains(&tab)
+        self.joined.contains(&tab)
     }
 
     /// When a message posted now arrives, and where.
@@ -96,11 +96,11 @@ impl Net {
         if self.is_mute(own) {
             return Vec::new();
         }
-        let others: Vec<TabId> = self.on_control.iter().copied().collect();
+        let others: Vec<TabId> = self.joined.iter().copied().collect();
         others
             .into_iter()
             .filter(|tab| *tab != own)
-            .map(|tab| (self.arrival(now_us, Way::Control(sender, tab), tab), tab))
+            .map(|tab| (self.arrival(now_us, Route::Control(sender, tab), tab), tab))
             .collect()
     }
 
@@ -146,7 +146,7 @@ impl Net {
                 let arrival = if core::mem::take(&mut self.hold_next) {
                     now_us + HELD_US
                 } else {
-                    self.arrival(now_us, Way::Lane(own, end), to)
+                    self.arrival(now_us, Route::Lane(own, end), to)
                 };
                 posts.push((arrival, posted));
             }
@@ -155,11 +155,11 @@ impl Net {
     }
 
     /// Whose lane breaks if this tab posts on it now, because the frame gets lost or too late.
-    pub(crate) fn disturbs(&self, from: TabId, lane: Lane) -> Option<TabId> {
+    pub(crate) fn disrupted_tab(&self, from: TabId, lane: Lane) -> Option<TabId> {
         let ends = self.ends.get(&lane).into_iter().flatten();
         let is_unheard = ends.into_iter().any(|(to, _)| self.is_deaf(*to));
-        let is_disturbed = self.lose_next || self.hold_next || self.is_mute(from) || is_unheard;
-        is_disturbed.then_some(lane.tab)
+        let is_disrupted = self.lose_next || self.hold_next || self.is_mute(from) || is_unheard;
+        is_disrupted.then_some(lane.tab)
     }
 
     // Tabs that do not hear.
@@ -169,7 +169,7 @@ impl Net {
     }
 
     /// Returns whether it was deaf.
-    pub(crate) fn hear_again(&mut self, tab: TabId) -> bool {
+    pub(crate) fn undeafen(&mut self, tab: TabId) -> bool {
         self.deaf.remove(&tab).is_some()
     }
 
@@ -186,12 +186,12 @@ impl Net {
         self.delayed.insert(tab);
     }
 
-    pub(crate) fn hurry(&mut self, tab: TabId) {
+    pub(crate) fn end_delay(&mut self, tab: TabId) {
         self.delayed.remove(&tab);
     }
 
     /// From now on everything arrives, and soon.
-    pub(crate) fn calm(&mut self) {
+    pub(crate) fn end_faults(&mut self) {
         self.hold_next = false;
         self.lose_next = false;
         self.deaf.clear();
@@ -219,8 +219,8 @@ impl Net {
     }
 
     /// The tab is gone, and with it all that it listened to.
-    pub(crate) fn gone(&mut self, tab: TabId) {
-        self.on_control.remove(&tab);
+    pub(crate) fn on_tab_ended(&mut self, tab: TabId) {
+        self.joined.remove(&tab);
         self.deaf.remove(&tab);
         self.delayed.remove(&tab);
         self.ends.retain(|_, ends| {
@@ -229,7 +229,7 @@ impl Net {
         });
     }
 
-    fn arrival(&mut self, now_us: u64, way: Way, to: TabId) -> u64 {
+    fn arrival(&mut self, now_us: u64, way: Route, to: TabId) -> u64 {
         let delay_us = if self.delayed.contains(&to) {
             self.slow += 1;
             self.prng.between(500_000, 3_000_000)
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn one_way_keeps_its_order_and_nobody_hears_itself() {
-        let mut net = Net::new(Prng::new(1), 500);
+        let mut net = Channels::new(Prng::new(1), 500);
         net.join(A);
         net.join(B);
         let mut last = 0;
@@ -277,19 +277,19 @@ mod tests {
 
     #[test]
     fn a_deaf_tab_may_still_be_heard_and_a_mute_one_is_not() {
-        let mut net = Net::new(Prng::new(1), 0);
+        let mut net = Channels::new(Prng::new(1), 0);
         for tab in [A, B] {
             net.join(tab);
             net.open(tab, LANE);
         }
         net.deafen(A, false);
-        assert_eq!(net.disturbs(B, LANE), Some(A));
+        assert_eq!(net.disrupted_tab(B, LANE), Some(A));
         assert_eq!(net.post_control(0, Sender::Worker(A)).len(), 1);
         net.deafen(A, true);
         assert!(net.post_control(0, Sender::Worker(A)).is_empty());
         assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 0);
-        assert!(net.hear_again(A) && !net.hear_again(A));
-        assert_eq!(net.disturbs(B, LANE), None);
+        assert!(net.undeafen(A) && !net.undeafen(A));
+        assert_eq!(net.disrupted_tab(B, LANE), None);
         net.lose_next = true;
         assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 0);
         assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 1);
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_frame_misses_an_end_that_opens_later() {
-        let mut net = Net::new(Prng::new(1), 0);
+        let mut net = Channels::new(Prng::new(1), 0);
         assert!(net.post_frame(0, A, LANE, b"x").is_none());
         net.open(A, LANE);
         assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 0);

@@ -18,7 +18,7 @@ const VALUE_BYTES_MAX: usize = 64 << 10;
 
 /// How the database behaves in one world.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Manners {
+pub(crate) struct DiskBehavior {
     /// How many of 1,000 transactions take up to 80 ms.
     pub(crate) slow_per_mille: u64,
     /// How many of 1,000 transactions take up to 3 s, and all others wait.
@@ -37,7 +37,7 @@ pub(crate) struct Manners {
 pub(crate) struct Disk {
     prng: Prng,
     mutant: Option<Mutant>,
-    manners: Manners,
+    manners: DiskBehavior,
     rows: BTreeMap<Seq, Stored>,
     /// Far behind the last of the rows.
     strays: BTreeSet<Seq>,
@@ -57,7 +57,7 @@ pub(crate) struct Disk {
     /// Until when everything fails.
     down_until_us: u64,
     /// But not for this tab.
-    spared: Option<TabId>,
+    exempt_tab: Option<TabId>,
     /// Until when there is no answer to those who open it.
     silent_until_us: u64,
 }
@@ -87,7 +87,7 @@ struct Connection {
 struct Transaction {
     tab: TabId,
     connection: ConnectionNo,
-    handed_us: u64,
+    submitted_us: u64,
     request: StorageRequest,
 }
 
@@ -123,7 +123,7 @@ pub(crate) enum Misuse {
 }
 
 impl Disk {
-    pub(crate) fn new(prng: Prng, manners: Manners, mutant: Option<Mutant>) -> Self {
+    pub(crate) fn new(prng: Prng, manners: DiskBehavior, mutant: Option<Mutant>) -> Self {
         Self {
             prng,
             mutant,
@@ -140,7 +140,7 @@ impl Disk {
             full_until_us: 0,
             dead: BTreeSet::new(),
             down_until_us: 0,
-            spared: None,
+            exempt_tab: None,
             silent_until_us: 0,
         }
     }
@@ -201,18 +201,18 @@ impl Disk {
         let connection = connection.no;
         let is_held = self.mutant == Some(Mutant::AckBeforeCommit)
             && matches!(request, StorageRequest::Append(..));
-        let handed_us = if is_held {
+        let submitted_us = if is_held {
             now_us + 50_000
         } else {
             now_us + self.prng.between(50, 1_000)
         };
         let takes_us = self.takes_us(&request);
-        self.free_us = self.free_us.max(handed_us) + takes_us;
+        self.free_us = self.free_us.max(submitted_us) + takes_us;
         self.last_transaction += 1;
         let transaction = Transaction {
             tab,
             connection,
-            handed_us,
+            submitted_us,
             request,
         };
         self.under_way.insert(self.last_transaction, transaction);
@@ -255,7 +255,7 @@ impl Disk {
     // What becomes of it.
 
     /// Whose transaction it is; `None` if it ended with its tab or with the database.
-    pub(crate) fn whose(&self, transaction: u64) -> Option<TabId> {
+    pub(crate) fn owner_of(&self, transaction: u64) -> Option<TabId> {
         self.under_way.get(&transaction).map(|it| it.tab)
     }
 
@@ -271,7 +271,7 @@ impl Disk {
             request,
             ..
         } = self.under_way.remove(&transaction)?;
-        let is_down = now_us < self.down_until_us && self.spared != Some(tab);
+        let is_down = now_us < self.down_until_us && self.exempt_tab != Some(tab);
         let is_aborted = self.prng.chance(self.manners.abort_per_mille)
             || is_down
             || self.dead.contains(&connection);
@@ -446,7 +446,7 @@ impl Disk {
     }
 
     /// Whether the tab still listens to this opening; if so, it may ask for the next thing.
-    pub(crate) fn hears(
+    pub(crate) fn accept_answer(
         &mut self,
         tab: TabId,
         connection: ConnectionNo,
@@ -465,7 +465,7 @@ impl Disk {
     }
 
     /// The tab hears that the browser has closed its database.
-    pub(crate) fn hears_of_closing(&mut self, tab: TabId) -> bool {
+    pub(crate) fn accept_closed(&mut self, tab: TabId) -> bool {
         self.closing.remove(&tab)
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Ticket {
 
 /// Something that a tab is to be told about its ticket, if it still holds by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Word {
+pub(crate) struct LockNotice {
     pub(crate) ticket: Ticket,
     pub(crate) event: LockEvent,
 }
@@ -49,9 +49,9 @@ impl Ticket {
         matches!(self.lock, Lock::Tab(own) if own != self.tab)
     }
 
-    fn granted(self) -> Word {
+    fn granted(self) -> LockNotice {
         let event = LockEvent::Granted(self.lock);
-        Word {
+        LockNotice {
             ticket: self,
             event,
         }
@@ -71,7 +71,7 @@ impl Locks {
     }
 
     /// Queues; one that is held or queued for stays so.
-    pub(crate) fn acquire(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
+    pub(crate) fn acquire(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
         if self.has_asked(tab, lock) {
             return Vec::new();
         }
@@ -82,7 +82,7 @@ impl Locks {
     }
 
     /// Takes the lock if nobody holds it.
-    pub(crate) fn acquire_if_free(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
+    pub(crate) fn acquire_if_free(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
         if self.has_asked(tab, lock) {
             return Vec::new();
         }
@@ -96,39 +96,39 @@ impl Locks {
                 LockEvent::Granted(lock)
             }
         };
-        vec![Word { ticket, event }]
+        vec![LockNotice { ticket, event }]
     }
 
     /// Takes the lock from whoever holds it, ahead of all who queue.
-    pub(crate) fn steal(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
+    pub(crate) fn steal(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
         let ticket = self.ticket(tab, lock);
         if !self.has_web_locks {
             let event = LockEvent::NotSupported(lock);
-            return vec![Word { ticket, event }];
+            return vec![LockNotice { ticket, event }];
         }
         let queue = self.queues.entry(lock).or_default();
         let holder = queue.front().copied();
         if holder.is_some_and(|holder| holder.tab == tab) {
             return Vec::new();
         }
-        let mut words = Vec::new();
+        let mut notices = Vec::new();
         if let Some(holder) = holder {
             queue.pop_front();
             self.stolen.insert(holder);
             let event = LockEvent::Lost(lock);
-            words.push(Word {
+            notices.push(LockNotice {
                 ticket: holder,
                 event,
             });
         }
         queue.retain(|ticket| ticket.tab != tab);
         queue.push_front(ticket);
-        words.push(ticket.granted());
-        words
+        notices.push(ticket.granted());
+        notices
     }
 
     /// Lets go of the lock, or leaves the queue; one that is neither held nor queued for stays so.
-    pub(crate) fn release(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
+    pub(crate) fn release(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
         // What a tab has let go of is not said to be lost.
         self.stolen
             .retain(|ticket| (ticket.tab, ticket.lock) != (tab, lock));
@@ -143,7 +143,7 @@ impl Locks {
     }
 
     /// The browser has noticed the end of a tab: its locks pass on.
-    pub(crate) fn gone(&mut self, tab: TabId) -> Vec<Word> {
+    pub(crate) fn on_tab_ended(&mut self, tab: TabId) -> Vec<LockNotice> {
         let locks: Vec<Lock> = self.queues.keys().copied().collect();
         locks
             .into_iter()
@@ -152,10 +152,10 @@ impl Locks {
     }
 
     /// Whether a word still holds when its tab hears it; what was stolen is heard of once.
-    pub(crate) fn is_true(&mut self, word: &Word) -> bool {
-        match word.event {
-            LockEvent::Granted(_) => self.is_shared || self.holds(&word.ticket),
-            LockEvent::Lost(_) => self.stolen.remove(&word.ticket),
+    pub(crate) fn is_current(&mut self, notice: &LockNotice) -> bool {
+        match notice.event {
+            LockEvent::Granted(_) => self.is_shared || self.holds(&notice.ticket),
+            LockEvent::Lost(_) => self.stolen.remove(&notice.ticket),
             LockEvent::NotFree(_) | LockEvent::NotSupported(_) => true,
         }
     }
@@ -201,14 +201,14 @@ mod tests {
     const C: TabId = TabId::from_entropy(3);
     const LOCK: Lock = Lock::Broker;
 
-    fn told(words: &[Word]) -> Vec<(TabId, LockEvent)> {
-        words
+    fn events_of(notices: &[LockNotice]) -> Vec<(TabId, LockEvent)> {
+        notices
             .iter()
-            .map(|word| (word.ticket.tab, word.event))
+            .map(|notice| (notice.ticket.tab, notice.event))
             .collect()
     }
 
-    fn queue() -> (Locks, Word) {
+    fn queue() -> (Locks, LockNotice) {
         let mut locks = Locks::new(true, false);
         let granted = locks.acquire(A, LOCK)[0];
         assert!(locks.acquire(B, LOCK).is_empty());
@@ -219,11 +219,14 @@ mod tests {
     #[test]
     fn a_lock_passes_in_the_order_of_the_queue() {
         let (mut locks, granted) = queue();
-        assert!(locks.is_true(&granted));
+        assert!(locks.is_current(&granted));
         assert!(locks.acquire(C, LOCK).is_empty());
         assert!(locks.release(B, LOCK).is_empty());
-        assert_eq!(told(&locks.gone(A)), [(C, LockEvent::Granted(LOCK))]);
-        assert!(!locks.is_true(&granted));
+        assert_eq!(
+            events_of(&locks.on_tab_ended(A)),
+            [(C, LockEvent::Granted(LOCK))]
+        );
+        assert!(!locks.is_current(&granted));
         assert!(locks.release(B, LOCK).is_empty());
         assert!(locks.is_held_by(C, LOCK));
     }
@@ -231,12 +234,12 @@ mod tests {
     #[test]
     fn a_thief_goes_ahead_of_the_queue_and_the_holder_hears_of_it_once() {
         let (mut locks, granted) = queue();
-        let words = locks.steal(C, LOCK);
+        let notices = locks.steal(C, LOCK);
         let (lost, got) = (LockEvent::Lost(LOCK), LockEvent::Granted(LOCK));
-        assert_eq!(told(&words), [(A, lost), (C, got)]);
-        assert!(!locks.is_true(&granted));
+        assert_eq!(events_of(&notices), [(A, lost), (C, got)]);
+        assert!(!locks.is_current(&granted));
         assert!(locks.acquire(A, LOCK).is_empty(), "A still believes");
-        assert!(locks.is_true(&words[0]) && !locks.is_true(&words[0]));
+        assert!(locks.is_current(&notices[0]) && !locks.is_current(&notices[0]));
         assert!(locks.acquire(A, LOCK).is_empty());
         assert_eq!(locks.first_two(LOCK), (Some(C), Some(B)));
     }
@@ -249,27 +252,30 @@ mod tests {
         assert!(locks.acquire(B, lock).is_empty());
         assert!(locks.acquire(C, lock).is_empty());
         let granted = LockEvent::Granted(lock);
-        assert_eq!(told(&locks.gone(A)), [(B, granted), (C, granted)]);
-        assert!(locks.gone(B).is_empty());
-        assert_eq!(told(&locks.acquire(B, lock)), [(B, granted)]);
+        assert_eq!(
+            events_of(&locks.on_tab_ended(A)),
+            [(B, granted), (C, granted)]
+        );
+        assert!(locks.on_tab_ended(B).is_empty());
+        assert_eq!(events_of(&locks.acquire(B, lock)), [(B, granted)]);
     }
 
     #[test]
     fn what_was_let_go_is_not_lost() {
         let (mut locks, _) = queue();
-        let words = locks.steal(B, LOCK);
+        let notices = locks.steal(B, LOCK);
         assert!(locks.release(A, LOCK).is_empty());
-        assert!(!locks.is_true(&words[0]));
+        assert!(!locks.is_current(&notices[0]));
         assert!(locks.is_held_by(B, LOCK));
     }
 
     #[test]
     fn who_does_not_wait_gets_a_lock_only_if_it_is_free() {
         let (mut locks, _) = queue();
-        let words = locks.acquire_if_free(B, Lock::Steal);
-        assert_eq!(told(&words), [(B, LockEvent::Granted(Lock::Steal))]);
-        let words = locks.acquire_if_free(C, Lock::Steal);
-        assert_eq!(told(&words), [(C, LockEvent::NotFree(Lock::Steal))]);
+        let notices = locks.acquire_if_free(B, Lock::Steal);
+        assert_eq!(events_of(&notices), [(B, LockEvent::Granted(Lock::Steal))]);
+        let notices = locks.acquire_if_free(C, Lock::Steal);
+        assert_eq!(events_of(&notices), [(C, LockEvent::NotFree(Lock::Steal))]);
     }
 
     #[test]
@@ -277,10 +283,16 @@ mod tests {
         let mut locks = Locks::new(false, false);
         assert_eq!(locks.acquire(A, LOCK).len(), 1);
         assert!(locks.acquire(B, LOCK).is_empty());
-        let words = locks.steal(B, LOCK);
-        assert_eq!(told(&words), [(B, LockEvent::NotSupported(LOCK))]);
-        let words = locks.acquire_if_free(B, Lock::Steal);
-        assert_eq!(told(&words), [(B, LockEvent::NotSupported(Lock::Steal))]);
-        assert_eq!(told(&locks.gone(A)), [(B, LockEvent::Granted(LOCK))]);
+        let notices = locks.steal(B, LOCK);
+        assert_eq!(events_of(&notices), [(B, LockEvent::NotSupported(LOCK))]);
+        let notices = locks.acquire_if_free(B, Lock::Steal);
+        assert_eq!(
+            events_of(&notices),
+            [(B, LockEvent::NotSupported(Lock::Steal))]
+        );
+        assert_eq!(
+            events_of(&locks.on_tab_ended(A)),
+            [(B, LockEvent::Granted(LOCK))]
+        );
     }
 }

@@ -7,10 +7,11 @@ use tab::api::{Message, Problem, QoS, ReaderNo, RequestId, RetainHandling, Subsc
 
 use super::message::{Kind, Moment, Published};
 use super::topic;
-use crate::plan::Promise;
+use crate::client_key::ClientKey;
+use crate::plan::Guarantee;
 use crate::tally::Tally;
-use crate::violation::{ClientKey, Violation};
-use crate::workload::page::MessageId;
+use crate::violation::Violation;
+use crate::workload::message_id::MessageId;
 
 /// Milliseconds after a connection in which the client's subscriptions have certainly reached the broker again.
 const RENEWAL_MS: u64 = 500;
@@ -50,7 +51,7 @@ pub(crate) struct Client {
     /// Whether the session outlives a connection that broke.
     pub(crate) has_lasting_session: bool,
     /// The page has ended its connection, and has not heard yet that it is over: what had come before may be told still.
-    pub(super) is_in_question: bool,
+    pub(super) is_connection_uncertain: bool,
     /// What it calls itself in this epoch.
     pub(super) client_id: Option<String>,
     pub(super) is_clean_start: bool,
@@ -59,8 +60,8 @@ pub(crate) struct Client {
     /// Those of the page who read, and what.
     pub(super) readers: BTreeMap<ReaderNo, String>,
     /// Whether nobody hears what comes for the client itself, and whether that was so at any time.
-    pub(super) is_deaf: bool,
-    pub(super) was_deaf: bool,
+    pub(super) has_no_listener: bool,
+    pub(super) had_no_listener: bool,
     /// A request that was refused, until it is told that the connection has ended.
     pub(super) refused: Option<(RequestId, Problem)>,
 }
@@ -78,7 +79,7 @@ pub(super) struct Subscribed {
     since: Moment,
     granted: Option<Moment>,
     /// What is stored of it may be gone, also if the answer is still to come.
-    is_doubtful: bool,
+    is_uncertain: bool,
     /// A reader wants it: then messages may come by it, and whether they must nobody knows, as others may share it.
     is_of_reader: bool,
     /// The page has asked for its end.
@@ -111,12 +112,12 @@ pub(super) struct Stream {
 
 impl Subscribed {
     /// What ended it may be gone.
-    pub(super) fn revive(&mut self) {
+    pub(super) fn undo_end(&mut self) {
         self.until = None;
     }
 
     /// Whether both ask for the same. A reader may use the same options as its client, but it also makes the filter shared.
-    fn is_same_wish(&self, other: &Self) -> bool {
+    fn is_same_request(&self, other: &Self) -> bool {
         (&self.options, self.place, self.is_of_reader)
             == (&other.options, other.place, other.is_of_reader)
     }
@@ -134,14 +135,14 @@ impl Client {
     /// The page ends its connection. A worker that stands still, or makes sure that it is the broker, learns of it later, and
     /// may first tell of the connection that it has set up meanwhile.
     pub(crate) fn end(&mut self) {
-        self.is_in_question |= self.connection.is_some() || self.is_wanted;
+        self.is_connection_uncertain |= self.connection.is_some() || self.is_wanted;
         self.is_wanted = false;
     }
 
     /// The page connects it, anew or for the first time.
     pub(crate) fn connect(&mut self) {
         self.end();
-        self.subscriptions = self.bequest();
+        self.subscriptions = self.inheritable();
         self.epoch += 1;
         self.is_wanted = true;
         self.connection = None;
@@ -162,7 +163,7 @@ impl Client {
         for it in subscriptions {
             // Two clients that inherit from each other again and again have no more than both had.
             let known = self.subscriptions.iter_mut().find(|known| {
-                known.is_same_wish(&it) && (known.until.is_none() || known.until == it.until)
+                known.is_same_request(&it) && (known.until.is_none() || known.until == it.until)
             });
             match known {
                 Some(known) => known.sent = known.sent.max(it.sent),
@@ -177,7 +178,7 @@ impl Client {
     }
 
     /// The subscriptions by which other clients of its client id may get something when they take its session over.
-    pub(super) fn bequest(&self) -> Vec<Subscribed> {
+    pub(super) fn inheritable(&self) -> Vec<Subscribed> {
         let its = self.subscriptions.iter();
         let bequeathed = its.map(|it| Subscribed {
             sent: self.times_sent(it),
@@ -210,7 +211,7 @@ impl Client {
             options: options.clone(),
             since,
             granted: None,
-            is_doubtful: false,
+            is_uncertain: false,
             is_of_reader,
             is_ending: false,
             until: None,
@@ -238,7 +239,7 @@ impl Client {
             options: options.clone(),
             since,
             granted: None,
-            is_doubtful: false,
+            is_uncertain: false,
             is_of_reader: true,
             is_ending: false,
             until: None,
@@ -256,22 +257,22 @@ impl Client {
 
     /// What it had subscribed to before the page connected it anew.
     pub(super) fn of_earlier_epochs(&self) -> Vec<Subscribed> {
-        let mut all = self.bequest();
+        let mut all = self.inheritable();
         all.retain(|it| it.epoch != self.epoch);
         all
     }
 
     /// What was granted to it may be gone.
-    pub(super) fn doubt(&mut self) {
+    pub(super) fn mark_uncertain(&mut self) {
         for subscription in &mut self.subscriptions {
             subscription.granted = None;
-            subscription.is_doubtful = true;
+            subscription.is_uncertain = true;
         }
     }
 
     /// What ended its subscriptions may be gone.
-    pub(super) fn revive(&mut self) {
-        self.subscriptions.iter_mut().for_each(Subscribed::revive);
+    pub(super) fn undo_end(&mut self) {
+        self.subscriptions.iter_mut().for_each(Subscribed::undo_end);
     }
 
     pub(crate) fn subscribe(
@@ -290,7 +291,7 @@ impl Client {
             options: options.clone(),
             since: now,
             granted: None,
-            is_doubtful: false,
+            is_uncertain: false,
             is_of_reader: false,
             is_ending: false,
             until: None,
@@ -314,20 +315,20 @@ impl Client {
         now: Moment,
         term: Term,
         session_present: bool,
-        may_go_on: bool,
+        may_outlive_broker: bool,
         may_have_been_away: bool,
         may_be_full: bool,
     ) -> bool {
         // It belongs to a connection that the page has given up already. Only the next one says what became of the session of
         // this epoch.
-        if self.is_in_question && may_go_on {
+        if self.is_connection_uncertain && may_outlive_broker {
             self.connection = Some(term);
             return session_present;
         }
         // In memory there can only be a session at another broker that an earlier attempt to connect began, unheard.
         let is_first = self.last_term.is_none();
-        let is_same = may_go_on || is_first || self.last_term == Some(term);
-        let goes_on = session_present && is_same;
+        let is_same = may_outlive_broker || is_first || self.last_term == Some(term);
+        let is_resumed = session_present && is_same;
         let has_moved = self.last_term != Some(term);
         self.connection = Some(term);
         self.last_term = Some(term);
@@ -335,31 +336,31 @@ impl Client {
         let was_away = has_moved && may_have_been_away;
         // Without room nobody stored that the client has acknowledged something, and the next broker begins before that.
         let begins_before = has_moved && may_be_full;
-        if !(may_go_on && goes_on) || was_away || begins_before {
+        if !(may_outlive_broker && is_resumed) || was_away || begins_before {
             self.order.clear();
         }
         if was_away {
             self.seen.clear();
         }
-        if is_first || !goes_on {
+        if is_first || !is_resumed {
             self.session_since = Some(now);
         }
-        if !goes_on {
+        if !is_resumed {
             self.session += 1;
             // An earlier session that this client could have gone on with is gone, and what it had subscribed to.
             // What came by them may wait for a listener still.
-            if !self.was_deaf {
+            if !self.had_no_listener {
                 let epoch = self.epoch;
                 self.subscriptions.retain(|it| it.epoch == epoch);
             }
         } else if !is_first {
             self.resumes += 1;
         }
-        goes_on
+        is_resumed
     }
 
     /// Whether the broker of `term` must still have the session.
-    pub(crate) fn must_go_on(&self, term: Term) -> bool {
+    pub(crate) fn must_resume(&self, term: Term) -> bool {
         self.has_lasting_session && self.last_term == Some(term)
     }
 
@@ -373,7 +374,7 @@ impl Client {
     /// It is not connected now.
     pub(super) fn lost(&mut self) {
         self.connection = None;
-        self.is_in_question = false;
+        self.is_connection_uncertain = false;
     }
 
     pub(crate) fn disconnected(&mut self) {
@@ -391,7 +392,7 @@ impl Client {
 
     pub(crate) fn subscribed(&mut self, now: Moment, request: RequestId) {
         for subscription in &mut self.subscriptions {
-            if subscription.request == request && !subscription.is_doubtful {
+            if subscription.request == request && !subscription.is_uncertain {
                 subscription.granted = Some(now);
             }
         }
@@ -416,41 +417,43 @@ impl Client {
         id: MessageId,
         published: &Published,
         message: &Message,
-        promise: Promise,
+        guarantee: Guarantee,
         tally: &mut Tally,
     ) -> Result<(), Violation> {
-        let may_go_on = promise != Promise::Memory;
+        let may_outlive_broker = guarantee != Guarantee::Memory;
         if !published.is_intact(message) {
-            return Err(Violation::Altered {
+            return Err(Violation::MessageAltered {
                 client: key,
                 message: id,
             });
         }
-        if self.is_in_question && may_go_on {
+        if self.is_connection_uncertain && may_outlive_broker {
             return Ok(());
         }
         // What has waited for a listener may be told at any time.
-        let term = self.connection.or(self.last_term.filter(|_| self.was_deaf));
+        let term = self
+            .connection
+            .or(self.last_term.filter(|_| self.had_no_listener));
         let Some(term) = term else {
             let message = id;
-            return Err(Violation::NotConnected {
+            return Err(Violation::DeliveredWhileDisconnected {
                 client: key,
                 message,
             });
         };
         // A broker with a disk may find a session that one without knew nothing of.
-        if promise != Promise::Calm {
+        if guarantee != Guarantee::Recovery {
             self.check_subscriptions(key, id, published, message)?;
         }
-        let may_repeat = self.was_deaf && promise == Promise::Calm;
-        let may = (may_go_on, may_repeat);
+        let may_repeat = self.had_no_listener && guarantee == Guarantee::Recovery;
+        let may = (may_outlive_broker, may_repeat);
         let is_first = self.check_copies(key, id, published, message, may, tally)?;
         // A client that subscribed in between gets the second copy of one message after the first of the next. In memory, only the
         // same broker can send that, unless messages of two brokers have waited for a listener.
-        let may_be_of_two = may_go_on || self.was_deaf;
+        let may_be_of_two = may_outlive_broker || self.had_no_listener;
         let is_resent = published.is_resent_in(term) || may_be_of_two && published.is_resent();
         // Whoever read it first did so in order; the client itself hears it when it comes again.
-        let is_late = self.was_deaf && message.dup;
+        let is_late = self.had_no_listener && message.dup;
         let is_ordered = !(is_resent || is_late || may_repeat || message.retain);
         if is_first && is_ordered && published.kind == Kind::Publish {
             self.check_order(key, id, published, message, tally)?;
@@ -496,7 +499,7 @@ impl Client {
             .collect();
         let granted = matching.iter().map(|options| options.qos).max();
         let Some(granted) = granted else {
-            return Err(Violation::NotSubscribed {
+            return Err(Violation::DeliveredWithoutSubscription {
                 client,
                 message: id,
                 topic: message.topic.clone(),
@@ -514,7 +517,7 @@ impl Client {
             .iter()
             .find(|id| !matching.iter().any(|it| it.identifier == Some(**id)));
         if let Some(identifier) = of_none {
-            return Err(Violation::ForeignIdentifier {
+            return Err(Violation::WrongSubscriptionIdentifier {
                 client,
                 message: id,
                 identifier: *identifier,
@@ -536,10 +539,10 @@ impl Client {
         id: MessageId,
         published: &Published,
         message: &Message,
-        (may_go_on, may_repeat): (bool, bool),
+        (may_outlive_broker, may_repeat): (bool, bool),
         tally: &mut Tally,
     ) -> Result<bool, Violation> {
-        let routed = published.copies_max(message.qos, may_go_on);
+        let routed = published.copies_max(message.qos, may_outlive_broker);
         let retained = if published.publication.retain {
             self.retained_copies_max(client, published)
         } else {
@@ -556,20 +559,20 @@ impl Client {
         };
         let (copies, allowed) = if message.retain {
             if !published.publication.retain {
-                return Err(Violation::NotRetained {
+                return Err(Violation::WrongRetainFlag {
                     client,
                     message: id,
                 });
             }
             let allowed = routed.saturating_add(retained);
-            if message.qos == QoS::AtMostOnce && may_go_on {
+            if message.qos == QoS::AtMostOnce && may_outlive_broker {
                 copies.retained_at_most_once += 1;
                 (copies.at_most_once + copies.retained_at_most_once, allowed)
             } else {
                 copies.retained += 1;
                 (copies.plain + copies.retained, allowed.saturating_mul(sent))
             }
-        } else if message.qos == QoS::AtMostOnce && may_go_on {
+        } else if message.qos == QoS::AtMostOnce && may_outlive_broker {
             copies.at_most_once += 1;
             (copies.at_most_once, routed)
         } else {
@@ -578,7 +581,7 @@ impl Client {
         };
         // What waited for a listener may be of a session that a broker without a disk knew nothing of, and come in it again.
         if copies > allowed && !may_repeat {
-            return Err(Violation::Duplicate {
+            return Err(Violation::TooManyCopies {
                 client,
                 message: id,
                 qos: message.qos,
@@ -650,7 +653,7 @@ impl Client {
         };
         let is_renewed = session.at.plus_ms(RENEWAL_MS) <= since.at;
         self.connection == Some(term)
-            && !self.is_deaf
+            && !self.has_no_listener
             && self.firm_filters(client, published).any(|its| {
                 its.iter().all(|it| it.options.qos != QoS::AtMostOnce)
                     && its
@@ -741,5 +744,5 @@ impl Client {
 
 pub(super) fn is_match(options: &Subscription, client: ClientKey, published: &Published) -> bool {
     topic::matches(&options.topic_filter, &published.publication.topic)
-        && !(options.no_local && published.publisher == client && !published.is_anonymous)
+        && !(options.no_local && published.publisher == client && !published.is_publisher_unknown)
 }

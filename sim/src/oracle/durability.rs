@@ -5,19 +5,20 @@ use tab::{TabId, Time};
 
 use super::client::Subscribed;
 use super::message::{Kind, Moment};
-use super::session::{Ask, Session};
+use super::session::{Session, SessionRequest};
 use super::{Oracle, PACKET_IDENTIFIER_IN_USE, QUOTA_EXCEEDED, Request, RequestKind};
-use crate::plan::Promise;
+use crate::client_key::ClientKey;
+use crate::plan::Guarantee;
 use crate::scenario::Fault;
-use crate::violation::{ClientKey, Violation};
-use crate::workload::page::MessageId;
+use crate::violation::Violation;
+use crate::workload::message_id::MessageId;
 
 /// How long after the end of a tab what it had posted may still be on its way.
 const LATE_MS: u64 = 70_000;
 
 /// An acknowledged message that has to reach a session, sooner or later.
 #[derive(Debug)]
-pub(super) struct Debt {
+pub(super) struct DurableObligation {
     client_id: String,
     generation: u32,
     message: MessageId,
@@ -29,7 +30,7 @@ impl Oracle {
     // Sessions begin, go on and end.
 
     /// A page connects a client with this id.
-    pub(super) fn take_session(
+    pub(super) fn join_session(
         &mut self,
         now: Moment,
         key: ClientKey,
@@ -40,11 +41,11 @@ impl Oracle {
             return;
         }
         self.leave_session(now, key);
-        self.debts
-            .retain(|debt| debt.lost.as_deref() != Some(client_id));
+        self.durable_obligations
+            .retain(|obligation| obligation.lost.as_deref() != Some(client_id));
         let session = self.sessions.entry(client_id.to_owned()).or_default();
-        let rivals = session.holders.clone();
-        let is_alone = rivals.is_empty();
+        let other_holders = session.holders.clone();
+        let is_alone = other_holders.is_empty();
         session.holders.insert(key);
         if options.clean_start || !session.is_lasting || !is_alone {
             session.end();
@@ -53,10 +54,10 @@ impl Oracle {
         session.is_lasting &= options.session_expiry_interval == u32::MAX;
         session.was_shared |= !is_alone;
         // Whoever loses its connection to another client has lost it, and may find another session.
-        for rival in rivals {
-            self.may_publish_wills(rival.tab);
-            self.doubt_subscriptions(client_id);
-            self.forgive_publications(client_id);
+        for other in other_holders {
+            self.may_publish_wills(other.tab);
+            self.mark_subscriptions_uncertain(client_id);
+            self.exempt_publications(client_id);
         }
     }
 
@@ -73,32 +74,32 @@ impl Oracle {
 
     /// What clients of this id have published and is not acknowledged yet may be taken for something else, or be routed
     /// again.
-    fn forgive_publications(&mut self, client_id: &str) {
+    fn exempt_publications(&mut self, client_id: &str) {
         for published in self.messages.values_mut() {
             let ClientKey { tab, no } = published.publisher;
             let client = self.tabs.get(&tab).and_then(|it| it.clients.get(&no));
             let is_of_id = client.is_some_and(|it| it.client_id.as_deref() == Some(client_id));
             if is_of_id && published.is_pending() {
-                published.forgive();
+                published.exempt();
             }
         }
     }
 
     /// What clients of this id have subscribed to may be gone.
-    fn doubt_subscriptions(&mut self, client_id: &str) {
+    fn mark_subscriptions_uncertain(&mut self, client_id: &str) {
         let clients = self
             .tabs
             .values_mut()
             .flat_map(|it| it.clients.values_mut());
         for client in clients {
             if client.client_id.as_deref() == Some(client_id) {
-                client.doubt();
+                client.mark_uncertain();
             }
         }
     }
 
     /// Whether several clients take the session of this client from each other.
-    pub(super) fn has_rivals(&self, client_id: Option<&str>) -> bool {
+    pub(super) fn has_several_holders(&self, client_id: Option<&str>) -> bool {
         let session = client_id.and_then(|id| self.sessions.get(id));
         session.is_some_and(|session| session.holders.len() > 1)
     }
@@ -141,7 +142,7 @@ impl Oracle {
             }
         }
         for client_id in contested {
-            self.doubt_subscriptions(&client_id);
+            self.mark_subscriptions_uncertain(&client_id);
         }
         if let Some(session) = connecting.and_then(|id| self.sessions.get_mut(&id)) {
             let until = now.at.plus_ms(LATE_MS).as_ms();
@@ -153,7 +154,7 @@ impl Oracle {
     /// that ends with that. The CONNACK that says so may get lost, and the next one call the session present that this CONNECT
     /// began. A change of broker ends no session.
     pub(super) fn lose_connection(&mut self, key: ClientKey) {
-        if self.is_undisturbed(key.tab) {
+        if self.is_undisrupted(key.tab) {
             return;
         }
         let client = self.client(key).filter(|client| client.expiry == 0);
@@ -166,15 +167,16 @@ impl Oracle {
         // Its client takes the next session for this one, and sends again what the next one does not know.
         let pending = self.messages.values_mut();
         for published in pending.filter(|it| it.publisher == key && it.is_pending()) {
-            published.begun_anew();
+            published.restarted();
         }
     }
 
     /// Whether nothing that befalls this tab can cost its clients their connections.
-    fn is_undisturbed(&self, tab: TabId) -> bool {
+    fn is_undisrupted(&self, tab: TabId) -> bool {
         let view = self.tabs.get(&tab);
         self.plan.is_gentle()
-            && view.is_some_and(|it| !it.health.was_ill && it.disturbed_until == Time::default())
+            && view
+                .is_some_and(|it| !it.health.was_impaired && it.disrupted_until == Time::default())
     }
 
     /// All clients of this tab are gone.
@@ -198,7 +200,7 @@ impl Oracle {
     }
 
     /// A CONNACK came. Returns whether the session is there, if it has to be.
-    pub(super) fn find_session(
+    pub(super) fn check_session(
         &mut self,
         now: Moment,
         key: ClientKey,
@@ -206,14 +208,16 @@ impl Oracle {
         session_present: bool,
     ) -> bool {
         // What is heard of a reign in which the log was harmed may have been said before that.
-        let may_be_gone = self.doubted.is_some_and(|doubted| term <= doubted);
-        let is_undisturbed = self.is_undisturbed(key.tab);
+        let may_be_gone = self
+            .harmed_term
+            .is_some_and(|harmed_term| term <= harmed_term);
+        let is_undisrupted = self.is_undisrupted(key.tab);
         let may_be_full = self.may_be_full(now);
         let Some(client) = self.client(key) else {
             return true;
         };
         // It may be told what became of the connection that the page wanted before.
-        let is_in_question = client.is_in_question;
+        let is_connection_uncertain = client.is_connection_uncertain;
         let (is_first, expiry) = (!client.was_connected(), client.expiry);
         let has_moved = client.last_term().is_some();
         let Some(client_id) = client.client_id.clone() else {
@@ -226,7 +230,7 @@ impl Oracle {
         let is_certain =
             session.since.is_some() && !session.is_contested(now) && !session.was_shared;
         // A change of broker is not a disconnection: while its tab lives, the session does, whatever its expiry.
-        let is_only_moved = has_moved && is_undisturbed;
+        let is_only_moved = has_moved && is_undisrupted;
         let must_be_there = is_certain && (session.is_lasting || !is_first && is_only_moved);
         if !session_present {
             session.end();
@@ -235,7 +239,7 @@ impl Oracle {
         if (!session_present || session.since.is_none())
             && !may_be_full
             && !may_be_gone
-            && !is_in_question
+            && !is_connection_uncertain
         {
             session.since = Some(now);
         }
@@ -250,7 +254,12 @@ impl Oracle {
         if !self.may_outlive_brokers() {
             return Vec::new();
         }
-        let legacy = self.legacy.get(client_id).into_iter().flatten().cloned();
+        let ended_subscriptions = self
+            .ended_subscriptions
+            .get(client_id)
+            .into_iter()
+            .flatten()
+            .cloned();
         let others = self.tabs.iter().flat_map(|(tab, view)| {
             let tab = *tab;
             view.clients.iter().filter_map(move |(no, client)| {
@@ -258,8 +267,8 @@ impl Oracle {
                 (is_other && client.client_id.as_deref() == Some(client_id)).then_some(client)
             })
         });
-        legacy
-            .chain(others.flat_map(|client| client.bequest()))
+        ended_subscriptions
+            .chain(others.flat_map(|client| client.inheritable()))
             .collect()
     }
 
@@ -291,7 +300,7 @@ impl Oracle {
         key: ClientKey,
         kind: &RequestKind,
         is_accepted: bool,
-    ) -> Option<Ask> {
+    ) -> Option<SessionRequest> {
         if !is_accepted || !self.is_durable() {
             return None;
         }
@@ -299,8 +308,9 @@ impl Oracle {
         let session = self.sessions.get_mut(&client_id)?;
         // A will goes to whoever is subscribed when it is published, which is not known.
         if !matches!(kind, RequestKind::Publish(_)) {
-            self.debts
-                .retain(|debt| debt.lost.is_none() || debt.client_id != client_id);
+            self.durable_obligations.retain(|obligation| {
+                obligation.lost.is_none() || obligation.client_id != client_id
+            });
         }
         match kind {
             RequestKind::Publish(_) => return None,
@@ -311,7 +321,7 @@ impl Oracle {
                 session.asked(filters.iter().map(String::as_str));
             }
         }
-        Some(Ask {
+        Some(SessionRequest {
             client_id,
             generation: session.generation,
         })
@@ -352,32 +362,36 @@ impl Oracle {
     // Debts.
 
     /// A message was acknowledged: it is stored, and reaches every session that is subscribed.
-    pub(super) fn owe_for_good(&mut self, now: Moment, id: MessageId) -> Result<(), Violation> {
+    pub(super) fn add_durable_obligations(
+        &mut self,
+        now: Moment,
+        id: MessageId,
+    ) -> Result<(), Violation> {
         let Some(published) = self.messages.get(&id) else {
             return Ok(());
         };
-        if published.is_forgiven {
+        if published.is_exempt {
             return Ok(());
         }
         let since = published.since;
         let publisher = published.publisher;
-        let client_ids = self.debtors(now, id, publisher, since);
+        let client_ids = self.obligated_sessions(now, id, publisher, since);
         if !client_ids.is_empty() && !self.is_stored(id) {
             return Err(Violation::AcknowledgedUnstored {
                 client: publisher,
                 message: id,
             });
         }
-        self.owe_to(client_ids, id, None);
+        self.push_durable_obligations(client_ids, id, None);
         Ok(())
     }
 
     /// A tab is lost: wills of its clients are published, at the latest when no broker expects them any more.
-    pub(super) fn owe_wills_for_good(&mut self, now: Moment, tab: TabId) {
+    pub(super) fn add_durable_will_obligations(&mut self, now: Moment, tab: TabId) {
         let Some(view) = self.tabs.get(&tab) else {
             return;
         };
-        if now.at <= view.disturbed_until || view.health.was_ill {
+        if now.at <= view.disrupted_until || view.health.was_impaired {
             return;
         }
         let wills: Vec<(MessageId, String)> = view
@@ -400,19 +414,19 @@ impl Oracle {
             }
             self.tally.wills_due += 1;
             let publisher = published.publisher;
-            let client_ids = self.debtors(now, will, publisher, now);
+            let client_ids = self.obligated_sessions(now, will, publisher, now);
             let client_ids = client_ids.into_iter().filter(|it| {
                 // What ends with its tab cannot get what comes of that end.
                 let session = self.sessions.get(it);
                 session.is_some_and(|it| it.holders.iter().all(|key| key.tab != tab))
             });
             let client_ids: Vec<String> = client_ids.collect();
-            self.owe_to(client_ids, will, Some(client_id));
+            self.push_durable_obligations(client_ids, will, Some(client_id));
         }
     }
 
     /// The sessions that must get a message published after `since`.
-    fn debtors(
+    fn obligated_sessions(
         &self,
         now: Moment,
         id: MessageId,
@@ -435,10 +449,15 @@ impl Oracle {
             .collect()
     }
 
-    fn owe_to(&mut self, client_ids: Vec<String>, message: MessageId, lost: Option<String>) {
+    fn push_durable_obligations(
+        &mut self,
+        client_ids: Vec<String>,
+        message: MessageId,
+        lost: Option<String>,
+    ) {
         for client_id in client_ids {
             let generation = self.sessions.get(&client_id).map_or(0, |it| it.generation);
-            self.debts.push(Debt {
+            self.durable_obligations.push(DurableObligation {
                 client_id,
                 generation,
                 message,
@@ -447,22 +466,22 @@ impl Oracle {
         }
     }
 
-    fn debtor(&self, debt: &Debt) -> Option<&Session> {
-        let session = self.sessions.get(&debt.client_id);
-        session.filter(|it| it.generation == debt.generation)
+    fn obligated_session(&self, obligation: &DurableObligation) -> Option<&Session> {
+        let session = self.sessions.get(&obligation.client_id);
+        session.filter(|it| it.generation == obligation.generation)
     }
 
     /// The sessions that have something to get and whose clients are away.
     pub(crate) fn sessions_away(&self) -> Vec<String> {
         let mut away: Vec<String> = self
-            .debts
+            .durable_obligations
             .iter()
-            .filter(|debt| {
-                self.debtor(debt).is_some_and(|session| {
-                    session.holders.is_empty() && !session.has_got(debt.message)
+            .filter(|obligation| {
+                self.obligated_session(obligation).is_some_and(|session| {
+                    session.holders.is_empty() && !session.has_got(obligation.message)
                 })
             })
-            .map(|debt| debt.client_id.clone())
+            .map(|obligation| obligation.client_id.clone())
             .collect();
         away.sort();
         away.dedup();
@@ -470,24 +489,26 @@ impl Oracle {
     }
 
     /// How many messages sessions have still to get.
-    pub(crate) fn debts_left(&self) -> usize {
-        let left = self.debts.iter().filter(|debt| {
-            self.debtor(debt)
-                .is_some_and(|session| !session.has_got(debt.message))
+    pub(crate) fn durable_obligations_left(&self) -> usize {
+        let left = self.durable_obligations.iter().filter(|obligation| {
+            self.obligated_session(obligation)
+                .is_some_and(|session| !session.has_got(obligation.message))
         });
         left.count()
     }
 
     /// Whatever was owed has arrived.
-    pub(crate) fn check_drained(&mut self) -> Result<(), Violation> {
-        for debt in core::mem::take(&mut self.debts) {
-            match self.debtor(&debt) {
-                None => self.tally.debts_void += 1,
-                Some(session) if session.has_got(debt.message) => self.tally.debts_met += 1,
+    pub(crate) fn check_durable_obligations(&mut self) -> Result<(), Violation> {
+        for obligation in core::mem::take(&mut self.durable_obligations) {
+            match self.obligated_session(&obligation) {
+                None => self.tally.durable_obligations_void += 1,
+                Some(session) if session.has_got(obligation.message) => {
+                    self.tally.durable_obligations_met += 1
+                }
                 Some(_) => {
-                    return Err(Violation::LostForGood {
-                        client_id: debt.client_id,
-                        message: debt.message,
+                    return Err(Violation::DurableMessageLost {
+                        client_id: obligation.client_id,
+                        message: obligation.message,
                     });
                 }
             }
@@ -510,7 +531,7 @@ impl Oracle {
             .and_then(|id| self.sessions.get(id));
         match cause {
             DisconnectCause::ByBroker(KEEP_ALIVE_TIMEOUT) => {
-                self.plan.promise != Promise::Memory
+                self.plan.guarantee != Guarantee::Memory
                     && (!self.plan.is_gentle() || self.plan.slow_per_mille > 0)
             }
             DisconnectCause::ByBroker(SESSION_TAKEN_OVER) => {
@@ -529,7 +550,7 @@ impl Oracle {
     /// There is no room on the disk; brokers notice later that there is again.
     pub(crate) fn on_full(&mut self, now: Time) {
         const NOTICED_MS: u64 = 20_000;
-        self.on_hindrance(now);
+        self.on_detection_delay(now);
         self.full_until = self.full_until.max(now.plus_ms(NOTICED_MS));
     }
 
@@ -537,7 +558,7 @@ impl Oracle {
     pub(crate) fn on_disk_down(&mut self, now: Time, ms: u64) {
         self.tally.disks_down += 1;
         self.on_full(now.plus_ms(ms));
-        self.on_hindrance(now);
+        self.on_detection_delay(now);
     }
 
     /// Whether a request, or a part of it, may be refused with these codes: what readers share goes to the broker apart from
@@ -562,7 +583,9 @@ impl Oracle {
     /// that had the session, those whose release is in a damaged record, or those of an older session that a broker with a
     /// disk goes on with after one that had none.
     fn may_have_left_identifiers(&self, key: ClientKey) -> bool {
-        self.was_shared(key) || self.damaged.is_some() || self.plan.disk.unavailable_per_mille > 0
+        self.was_shared(key)
+            || self.damaged_term.is_some()
+            || self.plan.disk.unavailable_per_mille > 0
     }
 
     pub(super) fn may_be_full(&self, now: Moment) -> bool {
@@ -571,27 +594,28 @@ impl Oracle {
 
     /// Everything that was stored is gone. What the broker has in mind may be, too, if it ends.
     pub(crate) fn on_clear(&mut self, now: Time) {
-        self.on_hindrance(now);
+        self.on_detection_delay(now);
         self.tally.sites_cleared += 1;
-        self.may_be_outdated |= self.brokers.values().any(|term| self.is_fenced(*term));
-        self.doubted = self.reigns.last_key_value().map(|(term, _)| *term);
+        self.may_hold_stale_state |= self.brokers.values().any(|term| self.is_fenced(*term));
+        self.harmed_term = self.leaders.last_key_value().map(|(term, _)| *term);
         self.forget_log();
-        self.forgive_all();
+        self.exempt_all();
     }
 
     /// A bit flipped in the only record of this message.
     pub(crate) fn on_flip_of(&mut self, message: MessageId) {
         self.tally.messages_damaged += 1;
         if let Some(published) = self.messages.get_mut(&message) {
-            published.forgive();
+            published.exempt();
         }
-        self.debts.retain(|debt| debt.message != message);
-        self.forgive_at_ports(message);
+        self.durable_obligations
+            .retain(|obligation| obligation.message != message);
+        self.exempt_at_ports(message);
     }
 
     /// Whether a message can be damaged without harm to anything else: it is in records of its own, and no packet
     /// identifier of an unfinished exchange goes with it.
-    pub(crate) fn stands_alone(&self, message: MessageId) -> bool {
+    pub(crate) fn is_recorded_alone(&self, message: MessageId) -> bool {
         self.messages.get(&message).is_some_and(|published| {
             published.kind == Kind::Publish && published.publication.qos == QoS::AtLeastOnce
         })
@@ -600,49 +624,49 @@ impl Oracle {
     /// A bit flipped somewhere.
     pub(crate) fn on_flip(&mut self) {
         self.tally.bits_flipped += 1;
-        self.doubt_log();
+        self.mark_log_damaged();
         // A tab on its way to reign may have read what the next one does not find.
         for view in self.tabs.values_mut() {
-            view.has_read_intact |= view.is_reading;
+            view.may_have_read_lost_rows |= view.is_loading_log;
         }
-        self.forgive_all();
+        self.exempt_all();
         for published in self.messages.values_mut() {
-            published.is_anonymous = true;
+            published.is_publisher_unknown = true;
         }
         // The record of an end is a record, too.
         let views = self.tabs.values_mut();
         for client in views.flat_map(|view| view.clients.values_mut()) {
-            client.revive();
+            client.undo_end();
         }
-        for subscription in self.legacy.values_mut().flatten() {
-            subscription.revive();
+        for subscription in self.ended_subscriptions.values_mut().flatten() {
+            subscription.undo_end();
         }
     }
 
     /// All reigns so far may rely on records that are damaged now.
-    pub(super) fn doubt_log(&mut self) {
-        self.doubted = self.reigns.last_key_value().map(|(term, _)| *term);
-        self.damaged = self.doubted;
+    pub(super) fn mark_log_damaged(&mut self) {
+        self.harmed_term = self.leaders.last_key_value().map(|(term, _)| *term);
+        self.damaged_term = self.harmed_term;
     }
 
     /// Whether what is published in this term may be of a session whose record is damaged.
     pub(super) fn may_lose_publisher(&self, term: Option<Term>) -> bool {
-        term.is_some() && term <= self.damaged
+        term.is_some() && term <= self.damaged_term
     }
 
     /// Nothing that was promised so far is certain.
-    fn forgive_all(&mut self) {
-        self.doubt_ports();
-        self.debts.clear();
+    fn exempt_all(&mut self) {
+        self.mark_ports_uncertain();
+        self.durable_obligations.clear();
         for session in self.sessions.values_mut() {
             session.end();
         }
         for published in self.messages.values_mut() {
-            published.forgive();
+            published.exempt();
         }
         for view in self.tabs.values_mut() {
             for client in view.clients.values_mut() {
-                client.doubt();
+                client.mark_uncertain();
             }
         }
     }

@@ -8,9 +8,9 @@ use tab::{TabId, Time};
 
 use super::Oracle;
 use crate::browser::disk::Change;
-use crate::plan::Promise;
+use crate::plan::Guarantee;
 use crate::violation::Violation;
-use crate::workload::page::MessageId;
+use crate::workload::message_id::MessageId;
 
 /// What the disk has of reigns and messages.
 #[derive(Debug, Default)]
@@ -33,12 +33,12 @@ impl Oracle {
             return Ok(());
         }
         match role {
-            Role::Broker { .. } => view.claims_the_reign = true,
-            Role::Client { .. } => view.claims_the_reign = false,
+            Role::Broker { .. } => view.claims_leadership = true,
+            Role::Client { .. } => view.claims_leadership = false,
             Role::Waiting => {}
         }
-        view.health.is_robbed &= matches!(role, Role::Broker { .. });
-        self.end_reign(tab);
+        view.health.is_lock_stolen &= matches!(role, Role::Broker { .. });
+        self.end_leadership(tab);
         let Role::Broker { term } = role else {
             return Ok(());
         };
@@ -54,11 +54,11 @@ impl Oracle {
         }
         self.check_term(tab, term)?;
         self.tally.elections += 1;
-        self.reigns.insert(term, tab);
+        self.leaders.insert(term, tab);
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.is_reading = false;
-            if core::mem::take(&mut view.has_read_intact) {
-                self.doubt_log();
+            view.is_loading_log = false;
+            if core::mem::take(&mut view.may_have_read_lost_rows) {
+                self.mark_log_damaged();
             }
         }
         self.brokers.insert(tab, term);
@@ -69,15 +69,15 @@ impl Oracle {
     }
 
     /// The tab does not take itself for the broker any more; whether it did.
-    pub(super) fn end_reign(&mut self, tab: TabId) -> bool {
+    pub(super) fn end_leadership(&mut self, tab: TabId) -> bool {
         let has_ended = self.brokers.remove(&tab).is_some();
         let was_latest = self.broker.take_if(|(broker, _)| *broker == tab).is_some();
         if was_latest {
             // A fence stops the brokers of lower terms. A later broker that stored none, because it had no log or no room,
             // stops nobody: an earlier one that has not heard of it never will.
-            let fence = match self.plan.promise {
-                Promise::Durable => self.log.fence,
-                Promise::Memory | Promise::Calm => None,
+            let fence = match self.plan.guarantee {
+                Guarantee::Durable => self.log.fence,
+                Guarantee::Memory | Guarantee::Recovery => None,
             };
             let left = self.brokers.iter().map(|(tab, term)| (*tab, *term));
             let left = left.filter(|(_, term)| Some(*term) >= fence);
@@ -87,17 +87,17 @@ impl Oracle {
     }
 
     fn check_term(&self, tab: TabId, term: Term) -> Result<(), Violation> {
-        let before = match self.plan.promise {
-            Promise::Memory => self.reigns.last_key_value().map(|(before, _)| *before),
+        let before = match self.plan.guarantee {
+            Guarantee::Memory => self.leaders.last_key_value().map(|(before, _)| *before),
             // The order of the fences is what counts: a tab that had its own stored first may hear of it last. A broker whose
             // fence could not be stored promises nothing, and may have the term of another one.
-            Promise::Durable => {
-                let view = self.tabs.get(&tab).filter(|view| !view.has_unstored);
+            Guarantee::Durable => {
+                let view = self.tabs.get(&tab).filter(|view| !view.has_failed_write);
                 view.and_then(|_| self.fence_of_another(tab, term))
             }
             // A broker that was denied the database reads no terms there, and may not have heard of one that ended at once.
             // Of two brokers of one term the one elected later counts.
-            Promise::Calm => {
+            Guarantee::Recovery => {
                 let view = self.tabs.get(&tab).filter(|view| view.has_database);
                 view.and_then(|_| self.fence_of_another(tab, term))
             }
@@ -134,8 +134,8 @@ impl Oracle {
         if let Some(view) = self.tabs.get_mut(&tab)
             && *request == StorageRequest::Load
         {
-            view.is_reading = true;
-            view.has_read_intact = false;
+            view.is_loading_log = true;
+            view.may_have_read_lost_rows = false;
         }
         if let StorageRequest::Append(_, row) = request
             && row.kind == RowKind::Fence
@@ -143,12 +143,12 @@ impl Oracle {
             && self
                 .tabs
                 .get(&tab)
-                .is_some_and(|it| !it.claims_the_reign && !it.health.is_robbed)
+                .is_some_and(|it| !it.claims_leadership && !it.health.is_lock_stolen)
         {
             // It takes the reign over, and that without the lock. A broker that goes on, because it had no room for a fence
             // or because the log was removed, asks nobody: its fence fails if another one came after it. One that was elected and robbed of the lock before it
             // reigned hears that last when it stood still, and its fence tells the same.
-            self.check_hears(now, tab)?;
+            self.check_not_deaf(now, tab)?;
             self.tally.fences_without_lock += 1;
         }
         Ok(())
@@ -158,56 +158,56 @@ impl Oracle {
         match answer {
             StorageEvent::Opened => self.has_database(tab, true),
             StorageEvent::Loaded(_) => {}
-            StorageEvent::Committed(_) => self.on_stored(tab),
+            StorageEvent::Committed(_) => self.on_write_stored(tab),
             StorageEvent::Checked { .. } => self.tally.checks_passed += 1,
             StorageEvent::CheckFailed(_) => {
                 self.tally.checks_failed += 1;
-                self.on_hindrance(now);
-                self.on_failure(now, tab);
+                self.on_detection_delay(now);
+                self.on_storage_failure(now, tab);
             }
             StorageEvent::Unavailable { is_lasting, .. } => {
                 self.has_database(tab, false);
                 self.tally.databases_unavailable += u64::from(*is_lasting);
-                self.on_hindrance(now);
-                self.on_failure(now, tab);
+                self.on_detection_delay(now);
+                self.on_storage_failure(now, tab);
             }
             StorageEvent::LoadFailed(_) => {
                 self.tally.reads_failed += 1;
-                self.on_hindrance(now);
-                self.on_failure(now, tab);
+                self.on_detection_delay(now);
+                self.on_storage_failure(now, tab);
             }
             StorageEvent::Failed(_, StorageError::Taken) => self.tally.rows_fenced_off += 1,
             StorageEvent::Failed(_, StorageError::Full) => {
-                self.on_not_stored(tab);
+                self.on_write_failed(tab);
                 self.tally.rows_without_room += 1;
                 self.on_full(now);
             }
             StorageEvent::Failed(_, StorageError::Other(_)) => {
-                self.on_not_stored(tab);
+                self.on_write_failed(tab);
                 self.tally.writes_aborted += 1;
-                self.on_failure(now, tab);
+                self.on_storage_failure(now, tab);
             }
             // It answers no transaction.
             StorageEvent::Closed => {}
         }
     }
 
-    fn on_stored(&mut self, tab: TabId) {
+    fn on_write_stored(&mut self, tab: TabId) {
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.has_unstored = false;
+            view.has_failed_write = false;
             view.storage_failures = 0;
         }
     }
 
-    fn on_not_stored(&mut self, tab: TabId) {
+    fn on_write_failed(&mut self, tab: TabId) {
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.has_unstored = true;
+            view.has_failed_write = true;
         }
     }
 
     /// A broker whose database fails often in a row refuses what it would have to store, also if each failure has a cause of its
     /// own.
-    fn on_failure(&mut self, now: Time, tab: TabId) {
+    fn on_storage_failure(&mut self, now: Time, tab: TabId) {
         let failures_max = self.plan.settings.storage_failures_max;
         let Some(view) = self.tabs.get_mut(&tab) else {
             return;

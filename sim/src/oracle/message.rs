@@ -3,7 +3,7 @@
 use tab::Time;
 use tab::api::{Message, Publication, QoS, Term};
 
-use crate::violation::ClientKey;
+use crate::client_key::ClientKey;
 
 /// A place in the course of the world: events of one moment still come one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub(crate) struct Published {
     end: Option<Moment>,
     acknowledged: Option<Term>,
     /// What was stored of it may be gone, whatever its publisher is told.
-    pub(super) is_forgiven: bool,
+    pub(super) is_exempt: bool,
     /// Whether the record of the session that published it may be damaged: then nobody knows whose it is.
-    pub(super) is_anonymous: bool,
+    pub(super) is_publisher_unknown: bool,
     /// Whether a port published it: its tab sends again what has no answer, and its client does not notice.
     is_of_port: bool,
 }
@@ -67,8 +67,8 @@ impl Published {
             restarts: 0,
             end: None,
             acknowledged: None,
-            is_forgiven: false,
-            is_anonymous: false,
+            is_exempt: false,
+            is_publisher_unknown: false,
             is_of_port: false,
         }
     }
@@ -96,7 +96,7 @@ impl Published {
     }
 
     /// A CONNECT brings the will, for the first time or anew.
-    pub(crate) fn brought(&mut self, may_end_session: bool) {
+    pub(crate) fn sent_with_connect(&mut self, may_end_session: bool) {
         if may_end_session && self.resends > 0 {
             self.kind = Kind::Will { is_due: true };
         }
@@ -104,16 +104,16 @@ impl Published {
     }
 
     /// The publisher has connected again.
-    pub(crate) fn reconnected(&mut self, term: Term, goes_on: bool) {
+    pub(crate) fn reconnected(&mut self, term: Term, is_resumed: bool) {
         self.connections.push(term);
         self.resends += 1;
-        if !goes_on {
+        if !is_resumed {
             self.restarts += 1;
         }
     }
 
     /// The session that it was published in is over, and its publisher may not know.
-    pub(crate) fn begun_anew(&mut self) {
+    pub(crate) fn restarted(&mut self) {
         self.resends += 1;
         self.restarts += 1;
     }
@@ -123,13 +123,13 @@ impl Published {
         self.acknowledged = connection;
     }
 
-    pub(crate) fn give_up(&mut self, now: Moment) {
+    pub(crate) fn abandon(&mut self, now: Moment) {
         self.end.get_or_insert(now);
     }
 
     /// Whether it was acknowledged, whichever broker did.
     pub(crate) fn is_acknowledged(&self) -> bool {
-        self.publication.qos != QoS::AtMostOnce && self.acknowledged.is_some() && !self.is_forgiven
+        self.publication.qos != QoS::AtMostOnce && self.acknowledged.is_some() && !self.is_exempt
     }
 
     /// Whether any broker may have had it.
@@ -140,7 +140,7 @@ impl Published {
     /// Whether it may have been sent on more than one connection, or may come again after later ones, because the record that
     /// it was received may be gone.
     pub(crate) fn is_resent(&self) -> bool {
-        self.connections.len() > 1 || self.may_be_repeated() || self.is_forgiven
+        self.connections.len() > 1 || self.may_be_repeated() || self.is_exempt
     }
 
     /// Whether its port may have sent it again to a later broker: the one before may have sent a later message on with QoS 0, and
@@ -151,9 +151,9 @@ impl Published {
     }
 
     /// What is stored of it may be gone: it may be missing, and come once more if its publisher still waits.
-    pub(crate) fn forgive(&mut self) {
-        self.is_forgiven = true;
-        self.begun_anew();
+    pub(crate) fn exempt(&mut self) {
+        self.is_exempt = true;
+        self.restarted();
     }
 
     /// Whether the broker of this term, and no other, has had it and acknowledged it.
@@ -184,14 +184,16 @@ impl Published {
     }
 
     /// How many copies of it the brokers may have routed to a client that stays connected and gets it with this QoS.
-    pub(crate) fn copies_max(&self, delivered: QoS, may_go_on: bool) -> u32 {
+    pub(crate) fn copies_max(&self, delivered: QoS, may_outlive_broker: bool) -> u32 {
         // What goes out with QoS 0 does not wait for the disk: it may go out again from the next broker.
-        let qos = match (may_go_on, delivered) {
+        let qos = match (may_outlive_broker, delivered) {
             (true, QoS::AtMostOnce) => self.publication.qos.min(QoS::AtLeastOnce),
             (true, QoS::AtLeastOnce | QoS::ExactlyOnce) | (false, _) => self.publication.qos,
         };
         match (self.kind, qos) {
-            (Kind::Will { .. }, _) if may_go_on && delivered == QoS::AtMostOnce => u32::MAX,
+            (Kind::Will { .. }, _) if may_outlive_broker && delivered == QoS::AtMostOnce => {
+                u32::MAX
+            }
             // The page of a tab that ends at once is not told of the CONNECT that brought it.
             (Kind::Will { .. }, _) => self.resends.max(1),
             (Kind::Publish, QoS::AtMostOnce) => 1,

@@ -5,16 +5,17 @@ use tab::{TabId, Time};
 
 use super::Oracle;
 use super::message::Moment;
-use crate::plan::Promise;
-use crate::violation::{ClientKey, Violation};
-use crate::workload::page::MessageId;
+use crate::client_key::ClientKey;
+use crate::plan::Guarantee;
+use crate::violation::Violation;
+use crate::workload::message_id::MessageId;
 
 /// A client that was sent something new a shorter time ago is being sent what waits for it.
 const PROGRESS_MS: u64 = 1_000;
 
 /// An acknowledged message that has to reach a client, as long as the client's session and the broker live.
 #[derive(Debug)]
-pub(super) struct Obligation {
+pub(super) struct TimedObligation {
     /// When the broker had it for certain.
     since: Moment,
     due: Time,
@@ -36,7 +37,7 @@ enum Fate {
 
 impl Oracle {
     /// The broker of this term has a message, which must reach all who are subscribed.
-    pub(super) fn owe(
+    pub(super) fn add_timed_obligations(
         &mut self,
         now: Moment,
         message: MessageId,
@@ -51,7 +52,7 @@ impl Oracle {
             for (no, client) in &view.clients {
                 let key = ClientKey { tab: *tab, no: *no };
                 if client.must_get(key, published, since, term) {
-                    self.obligations.push_back(Obligation {
+                    self.timed_obligations.push_back(TimedObligation {
                         since: now,
                         due: now.at.plus_ms(self.plan.delivery_ms),
                         client: key,
@@ -66,17 +67,17 @@ impl Oracle {
     }
 
     /// A tab is lost: the broker has to notice, and to publish the wills of its clients.
-    pub(super) fn owe_wills(&mut self, now: Moment, tab: TabId) {
-        match self.plan.promise {
-            Promise::Memory => {}
-            Promise::Durable => return self.owe_wills_for_good(now, tab),
-            Promise::Calm => return,
+    pub(super) fn add_will_obligations(&mut self, now: Moment, tab: TabId) {
+        match self.plan.guarantee {
+            Guarantee::Memory => {}
+            Guarantee::Durable => return self.add_durable_will_obligations(now, tab),
+            Guarantee::Recovery => return,
         }
         let Some(((_, term), view)) = self.broker.zip(self.tabs.get(&tab)) else {
             return;
         };
         // If its lane broke just before, its wills may have been published then.
-        if now.at <= view.disturbed_until {
+        if now.at <= view.disrupted_until {
             return;
         }
         let clients = view.clients.values();
@@ -86,25 +87,28 @@ impl Oracle {
             let published = self.messages.get(&will);
             if published.is_some_and(|it| it.publication.qos != QoS::AtMostOnce) {
                 self.tally.wills_due += 1;
-                self.owe(now, will, term, Some(now));
+                self.add_timed_obligations(now, will, term, Some(now));
             }
         }
     }
 
     /// What had to arrive by now has arrived.
     pub(crate) fn check_due(&mut self, now: Time) -> Result<(), Violation> {
-        while self.obligations.front().is_some_and(|it| it.due <= now)
-            && let Some(due) = self.obligations.pop_front()
+        while self
+            .timed_obligations
+            .front()
+            .is_some_and(|it| it.due <= now)
+            && let Some(due) = self.timed_obligations.pop_front()
         {
             match self.fate(now, &due) {
-                Fate::Met => self.tally.obligations_met += 1,
-                Fate::Void => self.tally.obligations_void += 1,
-                Fate::Waiting => self.obligations.push_back(Obligation {
+                Fate::Met => self.tally.timed_obligations_met += 1,
+                Fate::Void => self.tally.timed_obligations_void += 1,
+                Fate::Waiting => self.timed_obligations.push_back(TimedObligation {
                     due: now.plus_ms(self.plan.delivery_ms),
                     ..due
                 }),
                 Fate::Broken => {
-                    return Err(Violation::Lost {
+                    return Err(Violation::MessageLost {
                         client: due.client,
                         message: due.message,
                         term: due.term,
@@ -115,7 +119,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn fate(&self, now: Time, due: &Obligation) -> Fate {
+    fn fate(&self, now: Time, due: &TimedObligation) -> Fate {
         let ClientKey { tab, no } = due.client;
         let client = self.tabs.get(&tab).and_then(|view| view.clients.get(&no));
         let (Some(client), Some(published)) = (client, self.messages.get(&due.message)) else {
@@ -128,7 +132,7 @@ impl Oracle {
             Fate::Void
         } else if client.copies(due.message) > 0 {
             Fate::Met
-        } else if client.was_deaf {
+        } else if client.had_no_listener {
             // It has to get first whatever has waited meanwhile.
             Fate::Void
         } else if client.connection.is_none() {

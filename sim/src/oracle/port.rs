@@ -11,10 +11,11 @@ use tab::{PortNo, TabId, Time};
 use super::client::Stream;
 use super::message::{Kind, Moment, Published};
 use super::{Oracle, TabView, topic};
-use crate::plan::Promise;
-use crate::violation::{ClientKey, Violation};
-use crate::workload::page::{ID_PROPERTY, MessageId};
-use crate::workload::port::Wish;
+use crate::client_key::ClientKey;
+use crate::plan::Guarantee;
+use crate::violation::Violation;
+use crate::workload::message_id::{ID_PROPERTY, MessageId};
+use crate::workload::port::Action;
 
 /// Reason codes from here on are errors.
 const ERRORS: u8 = 0x80;
@@ -39,26 +40,26 @@ pub(super) struct Port {
     is_wrong: bool,
     /// What DISCONNECT said.
     reason: Option<u8>,
-    requests: BTreeMap<u16, Asked>,
+    requests: BTreeMap<u16, Pending>,
     pings: u64,
     subscriptions: Vec<Subscribed>,
     /// QoS 2 messages that came and were not released.
     received: BTreeSet<u16>,
     /// Those among them that a broker may have sent before the log was damaged or removed: one that reads it may not know
     /// of them, and then releases none.
-    doubtful: BTreeSet<u16>,
+    uncertain: BTreeSet<u16>,
     /// How often each message came with which QoS, without such as came as retained ones.
     copies: BTreeMap<(MessageId, QoS), u32>,
     order: BTreeMap<Stream, MessageId>,
     /// Messages that have to come.
-    debts: BTreeSet<MessageId>,
+    obligations: BTreeSet<MessageId>,
     sent: usize,
     taken: usize,
 }
 
 /// What has no answer, by its packet identifier.
 #[derive(Debug)]
-enum Asked {
+enum Pending {
     Publish(MessageId, QoS),
     /// PUBREC came, and the client has not answered it yet.
     Received,
@@ -95,17 +96,17 @@ impl Port {
             pings: 0,
             subscriptions: Vec::new(),
             received: BTreeSet::new(),
-            doubtful: BTreeSet::new(),
+            uncertain: BTreeSet::new(),
             copies: BTreeMap::new(),
             order: BTreeMap::new(),
-            debts: BTreeSet::new(),
+            obligations: BTreeSet::new(),
             sent: 0,
             taken: 0,
         }
     }
 
-    pub(super) fn debts(&self) -> u64 {
-        self.debts.len() as u64
+    pub(super) fn obligations(&self) -> u64 {
+        self.obligations.len() as u64
     }
 
     /// What its client calls itself, once it is connected.
@@ -119,33 +120,33 @@ impl Port {
     }
 
     /// What was promised may be gone.
-    pub(super) fn doubt(&mut self) {
+    pub(super) fn mark_uncertain(&mut self) {
         self.is_certain = false;
-        self.doubtful.clone_from(&self.received);
-        self.debts.clear();
+        self.uncertain.clone_from(&self.received);
+        self.obligations.clear();
         for subscription in &mut self.subscriptions {
             subscription.granted = None;
             subscription.until = None;
         }
     }
 
-    fn ask(&mut self, wish: &Wish) {
-        match wish {
-            Wish::Connect => self.is_connecting = true,
-            Wish::Publish { id, packet } => {
+    fn ask(&mut self, action: &Action) {
+        match action {
+            Action::Connect => self.is_connecting = true,
+            Action::Publish { id, packet } => {
                 if let Some(packet_id) = packet.packet_id {
-                    let qos = quality(packet.qos);
-                    self.requests.insert(packet_id, Asked::Publish(*id, qos));
+                    let qos = qos_of(packet.qos);
+                    self.requests.insert(packet_id, Pending::Publish(*id, qos));
                 }
             }
-            Wish::Release(packet_id) => drop(self.requests.insert(*packet_id, Asked::Release)),
-            Wish::Subscribe {
+            Action::Release(packet_id) => drop(self.requests.insert(*packet_id, Pending::Release)),
+            Action::Subscribe {
                 packet_id,
                 filter,
                 qos,
             } => {
-                let qos = quality(*qos);
-                self.requests.insert(*packet_id, Asked::Subscribe(qos));
+                let qos = qos_of(*qos);
+                self.requests.insert(*packet_id, Pending::Subscribe(qos));
                 self.subscriptions.push(Subscribed {
                     packet_id: Some(*packet_id),
                     filter: filter.clone(),
@@ -155,23 +156,23 @@ impl Port {
                     until: None,
                 });
             }
-            Wish::Unsubscribe { packet_id, filter } => {
-                let asked = Asked::Unsubscribe(filter.clone());
+            Action::Unsubscribe { packet_id, filter } => {
+                let asked = Pending::Unsubscribe(filter.clone());
                 self.requests.insert(*packet_id, asked);
                 let its = self.subscriptions.iter_mut();
                 its.filter(|it| it.filter == *filter)
                     .for_each(|it| it.endings.push(*packet_id));
             }
-            Wish::Ping => self.pings += 1,
-            Wish::Disconnect => self.is_leaving = true,
-            Wish::Malformed => {
+            Action::Ping => self.pings += 1,
+            Action::Disconnect => self.is_leaving = true,
+            Action::Malformed => {
                 self.is_malformed = true;
                 self.is_wrong = true;
             }
             // The client acknowledges nothing any more, so that nothing more has to come.
-            Wish::Misuse => {
+            Action::Misuse => {
                 self.is_wrong = true;
-                self.debts.clear();
+                self.obligations.clear();
             }
         }
     }
@@ -225,7 +226,7 @@ impl Port {
             .or_else(|| (self.pings > 0).then(|| "PINGREQ".to_owned()))
             .or_else(|| self.is_connecting.then(|| "CONNECT".to_owned()))
             .or_else(|| {
-                let mut certain = self.received.difference(&self.doubtful);
+                let mut certain = self.received.difference(&self.uncertain);
                 certain
                     .next()
                     .map(|packet_id| format!("PUBREC {packet_id}"))
@@ -270,25 +271,25 @@ impl Oracle {
 
     fn end_port(&mut self, now: Moment, tab: TabId, no: PortNo) -> Option<Port> {
         let port = self.tabs.get_mut(&tab)?.ports.remove(&no)?;
-        self.tally.port_debts_void += port.debts();
+        self.tally.port_obligations_void += port.obligations();
         let key = ClientKey::of_port(tab, no);
         for published in self.messages.values_mut() {
             if published.publisher == key {
-                published.give_up(now);
+                published.abandon(now);
             }
         }
         Some(port)
     }
 
-    pub(crate) fn on_port_wish(&mut self, now: Time, tab: TabId, no: PortNo, wish: &Wish) {
+    pub(crate) fn on_port_action(&mut self, now: Time, tab: TabId, no: PortNo, action: &Action) {
         let now = self.moment(now);
         let term = self.term();
         let Some(port) = self.port((tab, no)) else {
             return;
         };
-        port.ask(wish);
+        port.ask(action);
         let version = port.version;
-        if let Wish::Publish { id, packet } = wish {
+        if let Action::Publish { id, packet } = action {
             let key = ClientKey::of_port(tab, no);
             let publication = publication(*id, packet, version);
             let published = Published::at_port(key, publication, now, term);
@@ -312,12 +313,12 @@ impl Oracle {
     ) -> Result<(), Violation> {
         let key = ClientKey::of_port(tab, no);
         let port = self.port((tab, no));
-        let port = port.ok_or(Violation::PortAfterEnd { port: key })?;
+        let port = port.ok_or(Violation::PortPacketAfterClose { port: key })?;
         port.taken += bytes;
         let (sent, taken) = (port.sent, port.taken);
         if taken > sent {
             let port = key;
-            return Err(Violation::PortNotTaken { port, sent, taken });
+            return Err(Violation::PortBytesNotConsumed { port, sent, taken });
         }
         Ok(())
     }
@@ -333,16 +334,16 @@ impl Oracle {
         let key = ClientKey::of_port(tab, no);
         let may_end = self.may_end_port(now, tab, no);
         let port = self.end_port(now, tab, no);
-        let port = port.ok_or(Violation::PortAfterEnd { port: key })?;
+        let port = port.ok_or(Violation::PortPacketAfterClose { port: key })?;
         self.check_copies(key, &port)?;
         if port.is_wrong {
             self.tally.ports_malformed += 1;
         } else if port.is_leaving {
-            self.tally.ports_left += 1;
+            self.tally.ports_disconnected += 1;
         } else if may_end {
             self.tally.ports_ended_by_tab += 1;
         } else {
-            return Err(Violation::PortEnded {
+            return Err(Violation::PortClosedUnexpectedly {
                 port: key,
                 reason: port.reason,
             });
@@ -362,18 +363,18 @@ impl Oracle {
         };
         let is_full = self.may_be_full(now);
         let is_excused = is_full
-            || self.doubted.is_some()
+            || self.harmed_term.is_some()
             || !self.plan.is_gentle()
-            || view.health.was_ill
-            || view.disturbed_until != Time::default();
+            || view.health.was_impaired
+            || view.disrupted_until != Time::default();
         let has_moved = port
             .accepted
             .flatten()
             .is_none_or(|term| view.followed() != Some(term));
-        let may_lose_session = match self.plan.promise {
-            Promise::Durable => is_excused,
-            Promise::Memory => has_moved,
-            Promise::Calm => true,
+        let may_lose_session = match self.plan.guarantee {
+            Guarantee::Durable => is_excused,
+            Guarantee::Memory => has_moved,
+            Guarantee::Recovery => true,
         };
         match (port.version, port.reason) {
             (_, Some(SERVER_SHUTTING_DOWN)) => may_lose_session,
@@ -396,12 +397,12 @@ impl Oracle {
         let now = self.moment(now);
         let key = ClientKey::of_port(tab, no);
         let may_be_full = self.may_be_full(now);
-        let is_damaged = self.damaged.is_some();
+        let is_damaged = self.damaged_term.is_some();
         let followed = self.tabs.get(&tab).and_then(TabView::followed);
         let port = self.port((tab, no));
-        let port = port.ok_or(Violation::PortAfterEnd { port: key })?;
+        let port = port.ok_or(Violation::PortPacketAfterClose { port: key })?;
         let named = || format!("{packet:?}");
-        let unasked = || Violation::PortUnasked {
+        let unasked = || Violation::PortUnexpectedPacket {
             port: key,
             packet: named(),
         };
@@ -430,7 +431,7 @@ impl Oracle {
             Packet::PubAck(it) => {
                 refused(u8::from(it.reason_code))?;
                 match port.requests.remove(&it.packet_id) {
-                    Some(Asked::Publish(id, QoS::AtLeastOnce)) => {
+                    Some(Pending::Publish(id, QoS::AtLeastOnce)) => {
                         self.on_port_published(now, id, u8::from(it.reason_code))
                     }
                     _ => Err(unasked()),
@@ -440,9 +441,9 @@ impl Oracle {
                 let code = u8::from(it.reason_code);
                 refused(code)?;
                 match port.requests.remove(&it.packet_id) {
-                    Some(Asked::Publish(id, QoS::ExactlyOnce)) => {
+                    Some(Pending::Publish(id, QoS::ExactlyOnce)) => {
                         if code < ERRORS {
-                            port.requests.insert(it.packet_id, Asked::Received);
+                            port.requests.insert(it.packet_id, Pending::Received);
                         }
                         self.on_port_published(now, id, code)
                     }
@@ -452,16 +453,16 @@ impl Oracle {
             Packet::PubComp(it) => match port.requests.remove(&it.packet_id) {
                 // A broker that lost the record of the exchange does not know it, nor does one with a disk that goes on with an
                 // older session than the one before without a disk had.
-                Some(Asked::Release)
-                    if self.doubted.is_some() || self.plan.disk.unavailable_per_mille > 0 =>
+                Some(Pending::Release)
+                    if self.harmed_term.is_some() || self.plan.disk.unavailable_per_mille > 0 =>
                 {
                     Ok(())
                 }
-                Some(Asked::Release) => refused(u8::from(it.reason_code)),
+                Some(Pending::Release) => refused(u8::from(it.reason_code)),
                 _ => Err(unasked()),
             },
             Packet::SubAck(it) => {
-                let Some(Asked::Subscribe(qos)) = port.requests.remove(&it.packet_id) else {
+                let Some(Pending::Subscribe(qos)) = port.requests.remove(&it.packet_id) else {
                     return Err(unasked());
                 };
                 let codes: Vec<u8> = it.reason_codes.iter().map(|it| *it as u8).collect();
@@ -482,7 +483,7 @@ impl Oracle {
             }
             Packet::UnsubAck(it) => {
                 let packet_id = it.packet_id;
-                let Some(Asked::Unsubscribe(filter)) = port.requests.remove(&packet_id) else {
+                let Some(Pending::Unsubscribe(filter)) = port.requests.remove(&packet_id) else {
                     return Err(unasked());
                 };
                 let failure = it.reason_codes.iter().map(|it| *it as u8);
@@ -502,7 +503,7 @@ impl Oracle {
             }
             Packet::PubRel(it) => {
                 port.received.remove(&it.packet_id);
-                port.doubtful.remove(&it.packet_id);
+                port.uncertain.remove(&it.packet_id);
                 Ok(())
             }
             Packet::Disconnect(it) => {
@@ -525,27 +526,27 @@ impl Oracle {
             return Ok(());
         };
         if code >= ERRORS {
-            published.give_up(now);
+            published.abandon(now);
             return Ok(());
         }
         published.acknowledge(now, term);
         self.tally.port_publications_acknowledged += 1;
         let of_this_broker = term.filter(|term| published.is_of(*term));
-        self.owe_to_ports(id);
-        match (self.plan.promise, of_this_broker) {
-            (Promise::Durable, _) => self.owe_for_good(now, id)?,
-            (Promise::Memory, Some(term)) => self.owe(now, id, term, None),
-            (Promise::Memory, None) | (Promise::Calm, _) => {}
+        self.add_port_obligations(id);
+        match (self.plan.guarantee, of_this_broker) {
+            (Guarantee::Durable, _) => self.add_durable_obligations(now, id)?,
+            (Guarantee::Memory, Some(term)) => self.add_timed_obligations(now, id, term, None),
+            (Guarantee::Memory, None) | (Guarantee::Recovery, _) => {}
         }
         Ok(())
     }
 
     /// A message was acknowledged, whoever published it: every port that is subscribed gets it.
-    pub(super) fn owe_to_ports(&mut self, id: MessageId) {
+    pub(super) fn add_port_obligations(&mut self, id: MessageId) {
         let Some(published) = self.messages.get(&id) else {
             return;
         };
-        if self.plan.promise == Promise::Calm || published.is_forgiven {
+        if self.plan.guarantee == Guarantee::Recovery || published.is_exempt {
             return;
         }
         for port in self.tabs.values_mut().flat_map(|it| it.ports.values_mut()) {
@@ -553,8 +554,8 @@ impl Oracle {
                 continue;
             }
             match port.has_got(id) {
-                true => self.tally.port_debts_met += 1,
-                false => drop(port.debts.insert(id)),
+                true => self.tally.port_obligations_met += 1,
+                false => drop(port.obligations.insert(id)),
             }
         }
     }
@@ -565,24 +566,24 @@ impl Oracle {
         port: (TabId, PortNo),
         message: &PublishPacket,
     ) -> Result<(), Violation> {
-        let promise = self.plan.promise;
+        let guarantee = self.plan.guarantee;
         let term = self.term();
-        let is_damaged = self.damaged.is_some();
-        let doubted = self.doubted;
+        let is_damaged = self.damaged_term.is_some();
+        let harmed_term = self.harmed_term;
         let id = message.properties.get_user_property_value(ID_PROPERTY);
         let id = id.and_then(|id| id.parse().ok());
         let Some(id) = id.or_else(|| MessageId::all_in(&message.payload).next()) else {
             // MQTT 3.1.1 tells nothing of a message without a payload.
             return match message.payload.is_empty() {
                 true => Ok(()),
-                false => Err(Violation::Invented {
+                false => Err(Violation::UnknownMessage {
                     client: key,
                     topic: message.topic_name.clone(),
                 }),
             };
         };
         let Some(published) = self.messages.get(&id) else {
-            return Err(Violation::Invented {
+            return Err(Violation::UnknownMessage {
                 client: key,
                 topic: message.topic_name.clone(),
             });
@@ -591,8 +592,8 @@ impl Oracle {
             return Ok(());
         };
         // Its broker may have sent it before the log was harmed.
-        let may_be_forgotten =
-            doubted.is_some_and(|doubted| view.told_term.is_none_or(|term| term <= doubted));
+        let may_be_forgotten = harmed_term
+            .is_some_and(|harmed_term| view.notified_term.is_none_or(|term| term <= harmed_term));
         let Some(port) = view.ports.get_mut(&port.1) else {
             return Ok(());
         };
@@ -600,20 +601,20 @@ impl Oracle {
         if message.topic_name != published.publication.topic
             || message.payload != published.publication.payload
         {
-            return Err(Violation::Altered {
+            return Err(Violation::MessageAltered {
                 client,
                 message: id,
             });
         }
-        if published.kind == (Kind::Will { is_due: false }) && promise != Promise::Calm {
-            return Err(Violation::WillWithoutLoss {
+        if published.kind == (Kind::Will { is_due: false }) && guarantee != Guarantee::Recovery {
+            return Err(Violation::UnexpectedWill {
                 client,
                 message: id,
             });
         }
-        let qos = quality(message.qos);
+        let qos = qos_of(message.qos);
         let Some(granted) = port.granted(published) else {
-            return Err(Violation::NotSubscribed {
+            return Err(Violation::DeliveredWithoutSubscription {
                 client,
                 message: id,
                 topic: message.topic_name.clone(),
@@ -636,7 +637,7 @@ impl Oracle {
                 return Ok(());
             }
             if may_be_forgotten {
-                port.doubtful.insert(packet_id);
+                port.uncertain.insert(packet_id);
             }
         }
         match qos {
@@ -647,14 +648,14 @@ impl Oracle {
         if message.retain {
             return match published.publication.retain {
                 true => Ok(()),
-                false => Err(Violation::NotRetained {
+                false => Err(Violation::WrongRetainFlag {
                     client,
                     message: id,
                 }),
             };
         }
-        if port.debts.remove(&id) {
-            self.tally.port_debts_met += 1;
+        if port.obligations.remove(&id) {
+            self.tally.port_obligations_met += 1;
         }
         let is_first = !port.has_got(id);
         *port.copies.entry((id, qos)).or_default() += 1;
@@ -672,7 +673,7 @@ impl Oracle {
         if let Some(after) = last {
             self.tally.port_orders_compared += 1;
             if after > id {
-                view.disorder.push((client, id, after));
+                view.out_of_order.push((client, id, after));
             }
         }
         Ok(())
@@ -682,8 +683,8 @@ impl Oracle {
     /// told of the connection on which it did so later in the same turn.
     pub(crate) fn check_port_order(&mut self, tab: TabId) -> Result<(), Violation> {
         let view = self.tabs.get_mut(&tab);
-        let disorder = view.map(|view| core::mem::take(&mut view.disorder));
-        for (client, message, after) in disorder.unwrap_or_default() {
+        let out_of_order = view.map(|view| core::mem::take(&mut view.out_of_order));
+        for (client, message, after) in out_of_order.unwrap_or_default() {
             if !self
                 .messages
                 .get(&message)
@@ -702,15 +703,17 @@ impl Oracle {
     /// No message came more often than it may. In the end, because what publishers are told in the same turn of a tab's
     /// loop, they are told later than ports get something.
     fn check_copies(&self, key: ClientKey, port: &Port) -> Result<(), Violation> {
-        let may_go_on = self.may_outlive_brokers();
+        let may_outlive_broker = self.may_outlive_brokers();
         for ((message, qos), copies) in &port.copies {
             let allowed = match (qos, self.messages.get(message)) {
                 // What the broker before did not hear of comes again.
                 (QoS::AtLeastOnce, _) | (_, None) => u32::MAX,
-                (QoS::AtMostOnce | QoS::ExactlyOnce, Some(it)) => it.copies_max(*qos, may_go_on),
+                (QoS::AtMostOnce | QoS::ExactlyOnce, Some(it)) => {
+                    it.copies_max(*qos, may_outlive_broker)
+                }
             };
             if *copies > allowed {
-                return Err(Violation::Duplicate {
+                return Err(Violation::TooManyCopies {
                     client: key,
                     message: *message,
                     qos: *qos,
@@ -723,17 +726,17 @@ impl Oracle {
     }
 
     /// Nothing that ports were promised is certain any more.
-    pub(super) fn doubt_ports(&mut self) {
+    pub(super) fn mark_ports_uncertain(&mut self) {
         let views = self.tabs.values_mut();
         views
             .flat_map(|view| view.ports.values_mut())
-            .for_each(Port::doubt);
+            .for_each(Port::mark_uncertain);
     }
 
     /// A message may be gone.
-    pub(super) fn forgive_at_ports(&mut self, message: MessageId) {
+    pub(super) fn exempt_at_ports(&mut self, message: MessageId) {
         for port in self.tabs.values_mut().flat_map(|it| it.ports.values_mut()) {
-            port.debts.remove(&message);
+            port.obligations.remove(&message);
         }
     }
 
@@ -744,7 +747,7 @@ impl Oracle {
         for (key, port) in self.ports() {
             let (sent, taken) = (port.sent, port.taken);
             if port.is_malformed || port.is_leaving {
-                return Err(Violation::PortNotEnded { port: key });
+                return Err(Violation::PortNotClosed { port: key });
             }
             if port.is_wrong {
                 continue;
@@ -754,14 +757,14 @@ impl Oracle {
             }
             if sent != taken {
                 let port = key;
-                return Err(Violation::PortNotTaken { port, sent, taken });
+                return Err(Violation::PortBytesNotConsumed { port, sent, taken });
             }
         }
         Ok(())
     }
 
     /// Every port that is open has what was owed to it.
-    pub(crate) fn check_ports_drained(&mut self) -> Result<(), Violation> {
+    pub(crate) fn check_port_obligations(&mut self) -> Result<(), Violation> {
         let tabs: Vec<TabId> = self.tabs.keys().copied().collect();
         for tab in tabs {
             self.check_port_order(tab)?;
@@ -769,15 +772,15 @@ impl Oracle {
         let mut moved = 0;
         for (key, port) in self.ports() {
             self.check_copies(key, port)?;
-            if let Some(message) = port.debts.first() {
-                return Err(Violation::PortMissed {
+            if let Some(message) = port.obligations.first() {
+                return Err(Violation::PortMessageLost {
                     port: key,
                     message: *message,
                 });
             }
             moved += u64::from(port.accepted.is_some_and(|term| term != self.term()));
         }
-        self.tally.ports_moved += moved;
+        self.tally.ports_kept += moved;
         Ok(())
     }
 
@@ -789,7 +792,7 @@ impl Oracle {
     }
 }
 
-const fn quality(qos: broker::QoS) -> QoS {
+const fn qos_of(qos: broker::QoS) -> QoS {
     match qos {
         broker::QoS::AtMostOnce => QoS::AtMostOnce,
         broker::QoS::AtLeastOnce => QoS::AtLeastOnce,
@@ -806,7 +809,7 @@ fn publication(id: MessageId, packet: &PublishPacket, version: ProtocolVersion) 
     Publication {
         topic: packet.topic_name.clone(),
         payload: packet.payload.to_vec(),
-        qos: quality(packet.qos),
+        qos: qos_of(packet.qos),
         retain: false,
         properties,
     }

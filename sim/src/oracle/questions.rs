@@ -6,14 +6,15 @@ use tab::api::{Answer, Granted, Load, Problem, Question, Receiver, RequestId, Se
 use tab::{TabId, Time};
 
 use super::{Oracle, topic};
-use crate::violation::{ClientKey, Violation};
+use crate::client_key::ClientKey;
+use crate::violation::Violation;
 
 /// By how much an answer may be late: timers are, by a second where they are throttled.
 const LATE_MS: u64 = 2_000;
 
 /// A question without an answer.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct PendingQuestion {
     question: Question,
     /// When the answer has to be there.
     pub(super) due: Time,
@@ -35,12 +36,12 @@ impl Oracle {
         let due = now.plus_ms(self.plan.settings.answer_ms + LATE_MS);
         if let Some(view) = self.tabs.get_mut(&tab) {
             let question = question.clone();
-            view.questions.insert(no, Asked { question, due });
+            view.questions.insert(no, PendingQuestion { question, due });
         }
     }
 
     /// The tab stands still for so long, and answers nothing meanwhile.
-    pub(super) fn excuse_answers(&mut self, tab: TabId, ms: u64) {
+    pub(super) fn extend_answer_deadlines(&mut self, tab: TabId, ms: u64) {
         let view = self.tabs.get_mut(&tab);
         for asked in view.into_iter().flat_map(|it| it.questions.values_mut()) {
             asked.due = asked.due.plus_ms(ms);
@@ -56,7 +57,7 @@ impl Oracle {
     ) -> Result<(), Violation> {
         let view = self.tabs.get_mut(&tab);
         let asked = view.and_then(|view| view.questions.remove(&no));
-        let asked = asked.ok_or(Violation::QuestionNotAsked { tab, no })?;
+        let asked = asked.ok_or(Violation::QuestionUnexpectedAnswer { tab, no })?;
         if asked.due < now {
             return Err(Violation::QuestionUnanswered { tab, no });
         }
@@ -99,7 +100,7 @@ impl Oracle {
             ) => false,
         };
         if !is_fit {
-            return Err(Violation::WrongAnswerTo {
+            return Err(Violation::QuestionWrongAnswer {
                 tab,
                 question: format!("{:?}", asked.question),
                 wrong: format!("{answer:?}"),
@@ -122,7 +123,7 @@ impl Oracle {
     }
 
     /// From now on answers have to be right.
-    pub(crate) fn begin_asking(&mut self) {
+    pub(crate) fn reset_answers(&mut self) {
         self.answers.clear();
     }
 
@@ -158,15 +159,15 @@ impl Oracle {
             }
         }
         for (tab, answers) in answers {
-            self.tally.subscriptions_told += self.check_sessions(tab, &answers.sessions)?;
-            self.tally.receivers_told += check_receivers(tab, &answers)?;
+            self.tally.subscriptions_reported += self.check_sessions(tab, &answers.sessions)?;
+            self.tally.receivers_reported += check_receivers(tab, &answers)?;
             let load = check_load(tab, &answers)?;
-            let told_retained = answers.retained;
+            let reported_retained = answers.retained;
             if let Some(retained) = self.retained {
-                if load.stats.retained_messages != retained || told_retained != Some(retained) {
+                if load.stats.retained_messages != retained || reported_retained != Some(retained) {
                     return Err(wrong(tab, &Question::Load, &load));
                 }
-                self.tally.retained_told += 1;
+                self.tally.retained_reported += 1;
             }
             self.tally.answers_checked += 1;
         }
@@ -176,7 +177,7 @@ impl Oracle {
     /// Who is connected has a session there, with what was granted to it, and nobody else is connected. Returns how many
     /// subscriptions were compared.
     fn check_sessions(&self, asker: TabId, sessions: &[SessionInfo]) -> Result<u64, Violation> {
-        let mut told = 0;
+        let mut reported = 0;
         let mut connected: BTreeMap<&str, Vec<TabId>> = BTreeMap::new();
         for (tab, view) in &self.tabs {
             let wanted = view.clients.values().filter(|client| client.is_wanted);
@@ -206,7 +207,7 @@ impl Oracle {
             for (no, client) in &view.clients {
                 let key = ClientKey { tab: *tab, no: *no };
                 let client_id = client.client_id.as_deref();
-                if self.has_rivals(client_id) || self.plan.disk.unavailable_per_mille > 0 {
+                if self.has_several_holders(client_id) || self.plan.disk.unavailable_per_mille > 0 {
                     continue;
                 }
                 let session = sessions
@@ -224,11 +225,11 @@ impl Oracle {
                         let expected = format!("{key} without {options:?} in {session:?}");
                         return Err(wrong(asker, &question, &expected));
                     }
-                    told += 1;
+                    reported += 1;
                 }
             }
         }
-        Ok(told)
+        Ok(reported)
     }
 }
 
@@ -241,7 +242,7 @@ fn check_receivers(asker: TabId, answers: &Answers) -> Result<u64, Violation> {
         session.is_some_and(|it| it.tab.is_some() || it.session_expiry_interval == u32::MAX)
     };
     for (topic, receivers) in &answers.receivers {
-        let told: Vec<(&str, &Granted)> = receivers
+        let reported: Vec<(&str, &Granted)> = receivers
             .iter()
             .map(|it| (it.client_id.as_str(), &it.subscription))
             .filter(|(client_id, _)| is_lasting(client_id))
@@ -256,12 +257,13 @@ fn check_receivers(asker: TabId, answers: &Answers) -> Result<u64, Violation> {
             })
             .filter(|(_, it)| topic::matches(&it.topic_filter, topic))
             .collect();
-        let is_same = told.len() == expected.len() && expected.iter().all(|it| told.contains(it));
+        let is_same =
+            reported.len() == expected.len() && expected.iter().all(|it| reported.contains(it));
         if !is_same {
             let topic = topic.clone();
-            return Err(wrong(asker, &Question::Receivers { topic }, &told));
+            return Err(wrong(asker, &Question::Receivers { topic }, &reported));
         }
-        count += told.len() as u64;
+        count += reported.len() as u64;
     }
     Ok(count)
 }
@@ -291,7 +293,7 @@ fn check_load(asker: TabId, answers: &Answers) -> Result<Load, Violation> {
 }
 
 fn wrong(tab: TabId, question: &Question, wrong: &impl core::fmt::Debug) -> Violation {
-    Violation::WrongAnswerTo {
+    Violation::QuestionWrongAnswer {
         tab,
         question: format!("{question:?}"),
         wrong: format!("{wrong:?}"),

@@ -4,10 +4,12 @@ use tab::api::{QoS, Role, Term};
 use tab::{TabId, Time};
 
 use super::{Oracle, retained};
-use crate::plan::Promise;
+use crate::client_key::ClientKey;
+use crate::plan::Guarantee;
 use crate::scenario::Fault;
-use crate::violation::{ClientKey, Violation};
-use crate::workload::page::{MessageId, TOPICS};
+use crate::violation::Violation;
+use crate::workload::message_id::MessageId;
+use crate::workload::page::TOPICS;
 
 impl Oracle {
     /// There is one broker, all tabs follow it, all clients are connected, every request is answered.
@@ -19,12 +21,12 @@ impl Oracle {
             .map(|(tab, _)| *tab)
             .collect();
         let (&[_], Some((broker, term))) = (&brokers[..], self.broker) else {
-            return Err(Violation::NoOneBroker { brokers });
+            return Err(Violation::WrongBrokerCount { brokers });
         };
         for (tab, view) in &self.tabs {
             let tab = *tab;
             if view.role != (Role::Client { broker, term }) && tab != broker {
-                return Err(Violation::NotFollowing { tab, broker });
+                return Err(Violation::NotFollowingBroker { tab, broker });
             }
             for (no, client) in &view.clients {
                 if client.is_wanted && client.connection != Some(term) {
@@ -33,7 +35,7 @@ impl Oracle {
                 }
             }
             if let Some((no, request)) = view.requests.keys().next() {
-                return Err(Violation::Unanswered {
+                return Err(Violation::RequestUnanswered {
                     client: ClientKey { tab, no: *no },
                     request: *request,
                 });
@@ -45,7 +47,7 @@ impl Oracle {
 
     /// The only tab that takes itself for the broker, if another one had written a fence and ended before it was heard of.
     /// Without locks only the log tells that, when there is something to store: what need not be stored is safe with it.
-    pub(crate) fn replaced_unawares(&self) -> Option<TabId> {
+    pub(crate) fn unaware_replaced_broker(&self) -> Option<TabId> {
         let mut brokers = self.brokers.keys();
         let only = brokers.next().filter(|_| brokers.next().is_none());
         only.filter(|_| !self.plan.has_web_locks && self.broker.is_none())
@@ -70,9 +72,9 @@ impl Oracle {
                     // A broker with a disk may go on with an older session than one without it had.
                     let must_come = self.plan.disk.unavailable_per_mille == 0
                         && client.is_subscribed(key, published, least)
-                        && !self.has_rivals(client.client_id.as_deref());
+                        && !self.has_several_holders(client.client_id.as_deref());
                     if copies > 1 || copies == 0 && must_come {
-                        return Err(Violation::ProbeCopies {
+                        return Err(Violation::WrongProbeCount {
                             client: key,
                             message: *message,
                             copies,
@@ -89,11 +91,11 @@ impl Oracle {
     /// retain.
     pub(crate) fn check_retained(&mut self, now: Time, key: ClientKey) -> Result<(), Violation> {
         let now = self.moment(now);
-        let term = match self.plan.promise {
-            Promise::Memory => self.term(),
-            Promise::Durable => None,
+        let term = match self.plan.guarantee {
+            Guarantee::Memory => self.term(),
+            Guarantee::Durable => None,
             // State that is gone with its broker, or not, is no state to be checked.
-            Promise::Calm => return Ok(()),
+            Guarantee::Recovery => return Ok(()),
         };
         let Some(client) = self.client(key) else {
             return Ok(());
@@ -113,7 +115,7 @@ impl Oracle {
                 None => candidates.may_be_none,
             };
             if !is_expected {
-                return Err(Violation::Retained {
+                return Err(Violation::WrongRetained {
                     topic: topic.to_owned(),
                     found: second.or(first),
                     expected: candidates.messages,
@@ -128,7 +130,7 @@ impl Oracle {
     }
 
     /// Every tab shows the same roster: the living tabs, one broker, and what their pages want.
-    pub(crate) fn check_rosters(&mut self) -> Result<(), Violation> {
+    pub(crate) fn check_members(&mut self) -> Result<(), Violation> {
         // Where the log is gone and the clock was set back, nothing tells a new broker how high terms were.
         let may_fall = self.plan.has(Fault::Clear) && self.plan.has(Fault::Clock);
         let row = |tab: TabId, is_broker, term: Option<Term>, clients, visibility| {
@@ -148,7 +150,7 @@ impl Oracle {
         let expected: Vec<String> = expected.collect();
         for (tab, view) in &self.tabs {
             let shown: Vec<String> = view
-                .roster
+                .members
                 .iter()
                 .map(|it| {
                     let clients = u64::from(it.clients);
@@ -156,17 +158,17 @@ impl Oracle {
                 })
                 .collect();
             let knows_itself = view
-                .roster
+                .members
                 .iter()
                 .all(|it| it.is_self == (it.tab_id == *tab));
             if shown != expected || !knows_itself {
-                return Err(Violation::WrongRoster {
+                return Err(Violation::WrongMembers {
                     tab: *tab,
                     shown: shown.join(", "),
                     expected: expected.join(", "),
                 });
             }
-            self.tally.rosters_checked += 1;
+            self.tally.member_lists_checked += 1;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tab::api::Term;
 
 use super::message::{Moment, Published};
-use crate::workload::page::MessageId;
+use crate::workload::message_id::MessageId;
 
 /// What a topic may retain.
 #[derive(Debug, Default)]

@@ -6,8 +6,8 @@ use tab::api::{QoS, Subscription};
 
 use super::message::{Moment, Published};
 use super::topic;
-use crate::violation::ClientKey;
-use crate::workload::page::MessageId;
+use crate::client_key::ClientKey;
+use crate::workload::message_id::MessageId;
 
 /// One session, by the client id.
 #[derive(Debug, Default)]
@@ -125,7 +125,7 @@ impl Session {
 
 /// What a request asked of which session.
 #[derive(Clone, Debug)]
-pub(super) struct Ask {
+pub(super) struct SessionRequest {
     pub(super) client_id: String,
     pub(super) generation: u32,
 }

@@ -1,17 +1,15 @@
 //! What a page wants: a seeded workload.
 
-use core::fmt;
-use core::str::FromStr;
 use std::collections::BTreeMap;
 
 use tab::api::{
-    Candidacy, ClientCommand, ClientNo, Command, ConnectOptions, Durability, Message,
-    MessageProperties, OpenOptions, Publication, QoS, RequestId, RetainHandling, Subscription,
-    Visibility, Will,
+    Candidacy, ClientCommand, ClientNo, Command, ConnectOptions, Durability, MessageProperties,
+    OpenOptions, Publication, QoS, RequestId, RetainHandling, Subscription, Visibility, Will,
 };
 
-use crate::plan::Promise;
+use crate::plan::Guarantee;
 use crate::prng::Prng;
+use crate::workload::message_id::{ID_PROPERTY, MessageId};
 
 /// The channel that all tabs join.
 const CHANNEL: &str = "sim";
@@ -30,79 +28,7 @@ pub(crate) const PROBER: ClientNo = ClientNo(90);
 /// A CONNECT has no place for more.
 const WILL_BYTES_MAX: usize = u16::MAX as usize;
 
-/// Name of the user property that carries a [`MessageId`].
-pub(crate) const ID_PROPERTY: &str = "id";
-
 pub(crate) const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
-
-/// Who published a message, and which of the publisher's it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct MessageId {
-    /// Number of the tab.
-    page: u32,
-    client: u32,
-    /// Rises with every message of the page.
-    no: u64,
-}
-
-impl MessageId {
-    pub(crate) const fn new(page: u32, client: u32, no: u64) -> Self {
-        Self { page, client, no }
-    }
-
-    /// The id that this message carries; MQTT 3.1.1 has no properties, and only the payload has it.
-    pub(crate) fn of(message: &Message) -> Option<Self> {
-        Self::in_properties(&message.properties).or_else(|| Self::all_in(&message.payload).next())
-    }
-
-    /// All ids in some bytes.
-    pub(crate) fn all_in(bytes: &[u8]) -> impl Iterator<Item = Self> + '_ {
-        bytes
-            .split(|byte| *byte == b'~')
-            .skip(1)
-            .filter_map(|rest| {
-                let end = rest.iter().position(|byte| *byte == b';')?;
-                let id = core::str::from_utf8(rest.get(..end)?).ok()?;
-                format!("~{id};").parse().ok()
-            })
-    }
-
-    pub(crate) fn in_properties(properties: &MessageProperties) -> Option<Self> {
-        let mut ids = properties
-            .user_properties
-            .iter()
-            .filter(|(name, _)| name == ID_PROPERTY);
-        ids.next()?.1.parse().ok()
-    }
-}
-
-/// With a beginning and an end, so that none is part of another one: they are searched for in what is stored.
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "~{}.{}.{};", self.page, self.client, self.no)
-    }
-}
-
-impl FromStr for MessageId {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let text = text.strip_prefix('~').ok_or(())?;
-        let text = text.strip_suffix(';').ok_or(())?;
-        let mut parts = text.split('.');
-        let mut part = || parts.next()?.parse::<u64>().ok();
-        let (page, client, no) = part()
-            .zip(part())
-            .zip(part())
-            .map(|((page, client), no)| (page, client, no))
-            .ok_or(())?;
-        Ok(Self {
-            page: u32::try_from(page).map_err(|_| ())?,
-            client: u32::try_from(client).map_err(|_| ())?,
-            no,
-        })
-    }
-}
 
 /// A command, and whether the tab has to accept it.
 #[derive(Clone, Debug)]
@@ -125,10 +51,10 @@ impl Act {
 pub(crate) struct Page {
     prng: Prng,
     /// Whose it is: client ids are made of it.
-    person: u32,
+    user: u32,
     /// Which tab it is: message ids are made of it.
     no: u32,
-    promise: Promise,
+    guarantee: Guarantee,
     durability: Durability,
     opened: bool,
     visibility: Visibility,
@@ -141,17 +67,17 @@ pub(crate) struct Page {
 impl Page {
     pub(crate) fn new(
         prng: Prng,
-        person: u32,
+        user: u32,
         no: u32,
-        promise: Promise,
+        guarantee: Guarantee,
         durability: Durability,
         payload_bytes: usize,
     ) -> Self {
         Self {
             prng,
-            person,
+            user,
             no,
-            promise,
+            guarantee,
             durability,
             opened: false,
             visibility: Visibility::Visible,
@@ -169,8 +95,8 @@ impl Page {
         self.opened
     }
 
-    pub(crate) fn person(&self) -> u32 {
-        self.person
+    pub(crate) fn user(&self) -> u32 {
+        self.user
     }
 
     /// A client was disconnected for good, and the page had not asked for it.
@@ -194,7 +120,7 @@ impl Page {
     }
 
     /// What the page does next, all in one turn of its loop.
-    pub(crate) fn act(&mut self) -> Vec<Act> {
+    pub(crate) fn next_commands(&mut self) -> Vec<Act> {
         if let Some(open) = self.open() {
             return vec![open];
         }
@@ -203,10 +129,10 @@ impl Page {
         } else {
             1
         };
-        (0..acts).map(|_| self.act_once()).collect()
+        (0..acts).map(|_| self.next_command()).collect()
     }
 
-    fn act_once(&mut self) -> Act {
+    fn next_command(&mut self) -> Act {
         if self.prng.chance(30) {
             self.visibility = match self.visibility {
                 Visibility::Visible => Visibility::Hidden,
@@ -235,9 +161,9 @@ impl Page {
         let client_id = if no == ClientNo(0) {
             String::new()
         } else {
-            format!("client-{}-{}", self.person, no.0)
+            format!("client-{}-{}", self.user, no.0)
         };
-        let is_durable = self.promise == Promise::Durable;
+        let is_durable = self.guarantee == Guarantee::Durable;
         let will = self.prng.chance(300).then(|| {
             let mut publication = self.publication(no);
             publication.retain = false;
@@ -350,11 +276,7 @@ impl Page {
 
     fn message(&mut self, no: ClientNo, topic: &str, qos: QoS) -> Publication {
         self.last_no += 1;
-        let id = MessageId {
-            page: self.no,
-            client: no.0,
-            no: self.last_no,
-        };
+        let id = MessageId::new(self.no, no.0, self.last_no);
         Publication {
             topic: topic.to_owned(),
             payload: id.to_string().into_bytes(),

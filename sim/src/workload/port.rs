@@ -19,7 +19,8 @@ use broker::packet::unsubscribe::UnsubscribePacket;
 use broker::{Packet, Properties, QoS, ReasonCode};
 
 use crate::prng::Prng;
-use crate::workload::page::{ID_PROPERTY, MessageId, TOPIC_FILTERS, TOPICS};
+use crate::workload::message_id::{ID_PROPERTY, MessageId};
+use crate::workload::page::{TOPIC_FILTERS, TOPICS};
 
 /// Requests without an answer at most: no broker of any world allows fewer.
 const IN_FLIGHT_MAX: usize = 3;
@@ -29,7 +30,7 @@ const ERRORS: u8 = 0x80;
 
 /// What the client asks for, as the oracle is told.
 #[derive(Clone, Debug)]
-pub(crate) enum Wish {
+pub(crate) enum Action {
     Connect,
     Publish {
         id: MessageId,
@@ -132,7 +133,7 @@ impl Port {
     }
 
     /// It reads at once from now on: otherwise what has come by the end would be a matter of how much there was.
-    pub(crate) fn hurry(&mut self) {
+    pub(crate) fn end_delay(&mut self) {
         self.is_slow = false;
     }
 
@@ -145,22 +146,22 @@ impl Port {
     }
 
     /// Reads what has come, and answers it. A slow client reads a part.
-    pub(crate) fn read(&mut self) -> Vec<Wish> {
-        let mut wishes = Vec::new();
+    pub(crate) fn read(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
         let most = if self.is_slow { 3 } else { usize::MAX };
         for _ in 0..most.min(self.inbox.len()) {
             if let Some(packet) = self.inbox.pop_front() {
-                self.answer(&packet, &mut wishes);
+                self.answer(&packet, &mut actions);
             }
         }
-        wishes
+        actions
     }
 
     pub(crate) fn has_unread(&self) -> bool {
         !self.inbox.is_empty()
     }
 
-    fn answer(&mut self, packet: &Packet, wishes: &mut Vec<Wish>) {
+    fn answer(&mut self, packet: &Packet, actions: &mut Vec<Action>) {
         if self.state == State::Over {
             return;
         }
@@ -176,7 +177,7 @@ impl Port {
             Packet::PubRel(it) => self.say(&Packet::PubComp(PubCompPacket::new(it.packet_id))),
             Packet::PubRec(it) if u8::from(it.reason_code) < ERRORS => {
                 self.say(&Packet::PubRel(PubRelPacket::new(it.packet_id)));
-                wishes.push(Wish::Release(it.packet_id));
+                actions.push(Action::Release(it.packet_id));
             }
             Packet::PubRec(it) => drop(self.in_flight.remove(&it.packet_id)),
             Packet::PubAck(it) => drop(self.in_flight.remove(&it.packet_id)),
@@ -188,13 +189,13 @@ impl Port {
     }
 
     /// Does something of its own accord.
-    pub(crate) fn act(&mut self) -> Option<Wish> {
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
         match self.state {
             State::New => {
                 let connect = self.connect();
                 self.say(&connect);
                 self.state = State::Connecting;
-                Some(Wish::Connect)
+                Some(Action::Connect)
             }
             State::Connecting | State::Over => None,
             State::Connected => match self.prng.between(0, 99) {
@@ -203,7 +204,7 @@ impl Port {
                         ReasonCode::Success,
                     )));
                     self.state = State::Over;
-                    Some(Wish::Disconnect)
+                    Some(Action::Disconnect)
                 }
                 2 => {
                     self.state = State::Over;
@@ -219,12 +220,12 @@ impl Port {
     }
 
     /// Asks whether the broker is there, as a client does that has been silent.
-    pub(crate) fn ping(&mut self) -> Option<Wish> {
+    pub(crate) fn ping(&mut self) -> Option<Action> {
         if self.state != State::Connected {
             return None;
         }
         self.say(&Packet::PingReq);
-        Some(Wish::Ping)
+        Some(Action::Ping)
     }
 
     fn connect(&mut self) -> Packet {
@@ -253,7 +254,7 @@ impl Port {
         }))
     }
 
-    fn subscribe(&mut self) -> Option<Wish> {
+    fn subscribe(&mut self) -> Option<Action> {
         let filter = self.prng.one_of(TOPIC_FILTERS).to_owned();
         let qos = self
             .prng
@@ -270,14 +271,14 @@ impl Port {
         self.say(&Packet::Subscribe(packet));
         self.in_flight.insert(packet_id, qos);
         self.filters.insert(filter.clone());
-        Some(Wish::Subscribe {
+        Some(Action::Subscribe {
             packet_id,
             filter,
             qos,
         })
     }
 
-    fn unsubscribe(&mut self) -> Option<Wish> {
+    fn unsubscribe(&mut self) -> Option<Action> {
         let filters: Vec<String> = self.filters.iter().cloned().collect();
         let filter = self.prng.pick(&filters)?.clone();
         let packet_id = self.packet_id()?;
@@ -286,10 +287,10 @@ impl Port {
         self.say(&Packet::Unsubscribe(packet));
         self.in_flight.insert(packet_id, QoS::AtMostOnce);
         self.filters.remove(&filter);
-        Some(Wish::Unsubscribe { packet_id, filter })
+        Some(Action::Unsubscribe { packet_id, filter })
     }
 
-    fn publish(&mut self) -> Option<Wish> {
+    fn publish(&mut self) -> Option<Action> {
         let topic = self.prng.one_of(TOPICS);
         let qos = self
             .prng
@@ -312,11 +313,11 @@ impl Port {
         if let Some(packet_id) = packet_id {
             self.in_flight.insert(packet_id, qos);
         }
-        Some(Wish::Publish { id, packet })
+        Some(Action::Publish { id, packet })
     }
 
     /// What no client may send.
-    fn wrong(&mut self) -> Wish {
+    fn wrong(&mut self) -> Action {
         // No packet has type 0, nor QoS 3; and only the broker says PINGRESP.
         const TYPE_0: &[u8] = &[0x00, 0x00];
         const QOS_3: &[u8] = &[0x36, 0x05, 0x00, 0x01, b'a', 0x00, 0x01];
@@ -325,19 +326,19 @@ impl Port {
             0 => {
                 let connect = self.connect();
                 self.say(&connect);
-                Wish::Misuse
+                Action::Misuse
             }
             1 => {
                 self.outbox.extend(PINGRESP);
-                Wish::Misuse
+                Action::Misuse
             }
             2 => {
                 self.outbox.extend(TYPE_0);
-                Wish::Malformed
+                Action::Malformed
             }
             _ => {
                 self.outbox.extend(QOS_3);
-                Wish::Malformed
+                Action::Malformed
             }
         }
     }
@@ -375,7 +376,7 @@ impl Port {
     }
 
     /// Microseconds that bytes need on their way to the tab.
-    pub(crate) fn way_us(&mut self) -> u64 {
+    pub(crate) fn delay_us(&mut self) -> u64 {
         self.prng.between(20, 1_000)
     }
 }

@@ -17,7 +17,7 @@ const CLOCK_AHEAD_MS_MAX: i64 = 60_000;
 
 impl World<'_> {
     pub(super) fn on_fault(&mut self) -> Result<(), Violation> {
-        if self.is_calm {
+        if self.is_recovering {
             return Ok(());
         }
         let all: u64 = self.plan.faults.iter().map(|(_, weight)| weight).sum();
@@ -27,30 +27,30 @@ impl World<'_> {
         let mut drawn = self.prng.between(1, all);
         for (fault, weight) in self.plan.faults.clone() {
             if drawn <= weight {
-                return self.strike(fault);
+                return self.inject(fault);
             }
             drawn -= weight;
         }
         Ok(())
     }
 
-    fn strike(&mut self, fault: Fault) -> Result<(), Violation> {
-        let ids = self.living();
+    fn inject(&mut self, fault: Fault) -> Result<(), Violation> {
+        let ids = self.tab_ids();
         let Some(victim) = self.prng.pick(&ids).copied() else {
             return self.open_some_tab();
         };
         match fault {
             Fault::Open => return self.open(),
             Fault::Close => {
-                let victim = self.rather_the_broker(victim);
-                self.death(victim, false);
+                let victim = self.prefer_broker(victim);
+                self.end_tab(victim, false);
             }
             Fault::Crash => {
-                let victim = self.rather_the_broker(victim);
-                self.death(victim, true);
+                let victim = self.prefer_broker(victim);
+                self.end_tab(victim, true);
             }
             Fault::Cache => {
-                let victim = self.rather_the_broker(victim);
+                let victim = self.prefer_broker(victim);
                 self.cache(victim);
             }
             Fault::Restart => self.restart(),
@@ -58,7 +58,7 @@ impl World<'_> {
             Fault::Freeze => return self.freeze(victim),
             Fault::Hang => return self.hang(victim),
             Fault::Deaf => {
-                let victim = self.rather_the_broker(victim);
+                let victim = self.prefer_broker(victim);
                 self.deafen(victim);
             }
             Fault::Throttle => self.throttle(victim),
@@ -67,15 +67,15 @@ impl World<'_> {
             Fault::Replay => self.replay(),
             Fault::Overtake => {
                 self.oracle.tally.frames_overtaken += 1;
-                self.net.hold_next = true;
+                self.channels.hold_next = true;
             }
             Fault::Lose => {
                 self.oracle.tally.frames_lost += 1;
-                self.net.lose_next = true;
+                self.channels.lose_next = true;
             }
             Fault::Delay => self.delay(victim),
             Fault::Slander => {
-                let victim = self.rather_the_broker(victim);
+                let victim = self.prefer_broker(victim);
                 self.slander(victim);
             }
             Fault::NeedlessTimeout => {
@@ -94,7 +94,7 @@ impl World<'_> {
             Fault::SilentOpen => self.silence_opening(),
             Fault::FalseGoodbye => {
                 self.oracle.tally.false_goodbyes += 1;
-                let victim = self.rather_the_broker(victim);
+                let victim = self.prefer_broker(victim);
                 self.post_as_stranger(&ControlMessage::Goodbye { tab_id: victim });
             }
             Fault::FalseClaim => self.false_claim(),
@@ -128,7 +128,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn rather_the_broker(&mut self, other: TabId) -> TabId {
+    fn prefer_broker(&mut self, other: TabId) -> TabId {
         let broker = self.oracle.broker().filter(|_| self.prng.chance(600));
         let broker = broker.filter(|broker| self.tabs.contains_key(broker));
         broker.unwrap_or(other)
@@ -143,10 +143,10 @@ impl World<'_> {
 
     /// A tab with the client ids of another.
     fn duplicate(&mut self, victim: TabId) -> Result<(), Violation> {
-        let person = self.tabs.get(&victim).map(|it| it.page.person());
+        let user = self.tabs.get(&victim).map(|it| it.page.user());
         if self.tabs.len() < self.plan.tabs_alive_max {
             self.oracle.tally.tabs_duplicated += 1;
-            return self.birth(person);
+            return self.open_tab(user);
         }
         Ok(())
     }
@@ -165,7 +165,7 @@ impl World<'_> {
     }
 
     fn hang(&mut self, victim: TabId) -> Result<(), Violation> {
-        let victim = self.rather_the_broker(victim);
+        let victim = self.prefer_broker(victim);
         self.oracle.tally.workers_hung += 1;
         let ms = self.prng.one_of([500, 1_500, 2_500, 60_000]);
         self.stall(victim, ms)
@@ -180,26 +180,26 @@ impl World<'_> {
         self.trace
             .note(self.now_us, || format!("the clock is set by {by_ms} ms"));
         self.oracle.tally.clock_jumps += 1;
-        self.oracle.on_hindrance(self.now());
+        self.oracle.on_detection_delay(self.now());
     }
 
     fn delay(&mut self, victim: TabId) {
-        let victim = self.rather_the_broker(victim);
+        let victim = self.prefer_broker(victim);
         let ms = self.prng.between(500, 5_000);
         self.trace.tab(self.now_us, victim, || {
             format!("gets everything late, for {ms} ms")
         });
-        self.oracle.tally.ways_delayed += 1;
+        self.oracle.tally.channels_delayed += 1;
         self.oracle.on_delayed(self.now(), victim);
-        self.net.delay(victim);
-        self.schedule(self.now_us + ms * 1_000, Event::Relief(victim));
+        self.channels.delay(victim);
+        self.schedule(self.now_us + ms * 1_000, Event::ImpairmentEnds(victim));
     }
 
     // The channels.
 
     fn garbage(&mut self, victim: TabId) -> Result<(), Violation> {
         if self.prng.chance(300) {
-            self.oracle.tally.strangers += 1;
+            self.oracle.tally.messages_of_unknown_tabs += 1;
             let broker = self.oracle.broker().unwrap_or(victim);
             let term = self.oracle.term().unwrap_or_default();
             let now_ms = self.wall_ms();
@@ -207,10 +207,10 @@ impl World<'_> {
             self.post_as_stranger(&message);
             return Ok(());
         }
-        let frame = self.net.recent_frame().map(|posted| posted.frame);
+        let frame = self.channels.recent_frame().map(|posted| posted.frame);
         let input = garbage::garbage(&mut self.prng, victim, frame);
         let stalled = self.tabs.get(&victim).is_some_and(|it| it.stall.is_some());
-        if self.net.has_joined(victim) && !stalled {
+        if self.channels.has_joined(victim) && !stalled {
             self.oracle.on_garbage(victim);
             self.turn(victim, input)?;
         }
@@ -219,8 +219,8 @@ impl World<'_> {
 
     /// A frame comes a second time. Nobody must notice.
     fn replay(&mut self) {
-        if let Some(posted) = self.net.recent_frame()
-            && self.net.is_open(&posted)
+        if let Some(posted) = self.channels.recent_frame()
+            && self.channels.is_open(&posted)
         {
             self.trace.tab(self.now_us, posted.to, || {
                 let frame = trace::frame(&posted.frame);
@@ -238,8 +238,8 @@ impl World<'_> {
             return;
         };
         self.oracle.tally.slanders += 1;
-        for tab in self.living() {
-            self.oracle.on_disturbance(self.now(), tab);
+        for tab in self.tab_ids() {
+            self.oracle.on_disruption(self.now(), tab);
         }
         let message = if broker == victim {
             let now_ms = self.wall_ms();
@@ -264,10 +264,10 @@ impl World<'_> {
         };
         self.oracle.tally.false_claims += 1;
         // Tabs may follow it for a moment, twice at most, and suspect the broker that much later.
-        self.oracle.on_hindrance(self.now());
-        let tabs = self.living();
+        self.oracle.on_detection_delay(self.now());
+        let tabs = self.tab_ids();
         for tab in &tabs {
-            self.oracle.on_disturbance(self.now(), *tab);
+            self.oracle.on_disruption(self.now(), *tab);
         }
         let term = Term(term + self.prng.between(1, 50));
         let now_ms = self.wall_ms();
@@ -299,26 +299,26 @@ impl World<'_> {
     }
 
     fn kill_handle(&mut self, victim: TabId) {
-        let victim = self.rather_the_broker(victim);
+        let victim = self.prefer_broker(victim);
         if self.disk.kill_handle(victim) {
             self.oracle.tally.handles_killed += 1;
             self.trace
                 .tab(self.now_us, victim, || "has a dead handle".to_owned());
-            self.oracle.on_hindrance(self.now());
+            self.oracle.on_detection_delay(self.now());
         }
     }
 
     /// For all tabs, or for all but one.
     fn take_disk_down(&mut self, ids: &[TabId]) {
         let ms = self.prng.one_of([100, 1_000, 3_000, 6_000]);
-        let spared = self.prng.chance(500).then(|| self.prng.pick(ids).copied());
-        let spared = spared.flatten();
+        let exempt_tab = self.prng.chance(500).then(|| self.prng.pick(ids).copied());
+        let exempt_tab = exempt_tab.flatten();
         self.trace.note(self.now_us, || {
-            let spared = spared.map(|tab| format!(" for all but tab {}", tab.short()));
-            let spared = spared.unwrap_or_default();
-            format!("the database fails for {ms} ms{spared}")
+            let exempt_tab = exempt_tab.map(|tab| format!(" for all but tab {}", tab.short()));
+            let exempt_tab = exempt_tab.unwrap_or_default();
+            format!("the database fails for {ms} ms{exempt_tab}")
         });
-        self.disk.take_down(self.now_us + ms * 1_000, spared);
+        self.disk.take_down(self.now_us + ms * 1_000, exempt_tab);
         self.oracle.on_disk_down(self.now(), ms);
     }
 
@@ -328,7 +328,7 @@ impl World<'_> {
             format!("nobody can open the database for {ms} ms")
         });
         self.disk.silence_opening(self.now_us + ms * 1_000);
-        self.oracle.on_hindrance(self.now());
+        self.oracle.on_detection_delay(self.now());
     }
 
     fn clear(&mut self) {
@@ -344,7 +344,9 @@ impl World<'_> {
     fn flip(&mut self) {
         if self.prng.chance(500) {
             let oracle = &self.oracle;
-            let hit = self.disk.damage(|message| oracle.stands_alone(message));
+            let hit = self
+                .disk
+                .damage(|message| oracle.is_recorded_alone(message));
             let Some(message) = hit else {
                 return;
             };

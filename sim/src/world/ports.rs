@@ -7,10 +7,11 @@ use tab::{PortInput, PortNo, PortOutput, TabId};
 
 use super::stall::Arrival;
 use super::{Event, World};
+use crate::client_key::ClientKey;
 use crate::mutant::Mutant;
 use crate::trace;
-use crate::violation::{ClientKey, Violation};
-use crate::workload::port::{Port, Wish};
+use crate::violation::Violation;
+use crate::workload::port::{Action, Port};
 
 /// Ports of one tab that are open at the same time.
 const PORTS_MAX: usize = 2;
@@ -21,7 +22,7 @@ impl World<'_> {
         let Some(runtime) = self.tabs.get_mut(&tab) else {
             return Ok(());
         };
-        if self.is_calm {
+        if self.is_recovering {
             return Ok(());
         }
         let gap_us = self.plan.act_gap_ms * 1_000;
@@ -67,8 +68,8 @@ impl World<'_> {
 
     fn act_on_port(&mut self, tab: TabId, no: PortNo) {
         let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
-        let wishes: Vec<Wish> = port.and_then(Port::act).into_iter().collect();
-        self.wish(tab, no, &wishes);
+        let actions: Vec<Action> = port.and_then(Port::next_action).into_iter().collect();
+        self.perform(tab, no, &actions);
     }
 
     /// The client reads what has come, and sends what it may.
@@ -78,11 +79,11 @@ impl World<'_> {
             return Ok(());
         };
         port.is_tick_due = false;
-        let wishes = port.read();
+        let actions = port.read();
         if port.has_unread() {
             self.tick_soon(tab, no);
         }
-        self.wish(tab, no, &wishes);
+        self.perform(tab, no, &actions);
         Ok(())
     }
 
@@ -96,11 +97,11 @@ impl World<'_> {
     }
 
     /// The oracle is told what the client wants, and the tab is sent the bytes.
-    pub(super) fn wish(&mut self, tab: TabId, no: PortNo, wishes: &[Wish]) {
-        for wish in wishes {
+    pub(super) fn perform(&mut self, tab: TabId, no: PortNo, actions: &[Action]) {
+        for action in actions {
             self.trace
-                .tab(self.now_us, tab, || format!("port {}: {wish:?}", no.0));
-            self.oracle.on_port_wish(self.now(), tab, no, wish);
+                .tab(self.now_us, tab, || format!("port {}: {action:?}", no.0));
+            self.oracle.on_port_action(self.now(), tab, no, action);
         }
         let mut parts = 0;
         while let Some(port) = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no))
@@ -120,7 +121,7 @@ impl World<'_> {
         let Some(port) = port else {
             return;
         };
-        port.last_us = port.last_us.max(now_us + port.way_us());
+        port.last_us = port.last_us.max(now_us + port.delay_us());
         let at_us = port.last_us;
         self.schedule(at_us, Event::Arrival(tab, Arrival::Port(no, input)));
     }
@@ -136,15 +137,15 @@ impl World<'_> {
             PortOutput::Bytes(bytes) => {
                 let key = ClientKey::of_port(tab, no);
                 let is_twice =
-                    self.mutant == Some(Mutant::PortPacketTwice) && self.port_prng.chance(100);
+                    self.mutant == Some(Mutant::PortPacketDuplicated) && self.port_prng.chance(100);
                 for _ in 0..=u64::from(is_twice) {
                     let len = bytes.len();
                     let version = self.oracle.port_version(tab, no);
-                    let version = version.ok_or(Violation::PortAfterEnd { port: key })?;
+                    let version = version.ok_or(Violation::PortPacketAfterClose { port: key })?;
                     let mut rest = Bytes::from(bytes.clone());
                     let packet = codec::decode(&mut rest, version, u32::MAX);
                     let Some(packet) = packet.ok().flatten().filter(|_| rest.is_empty()) else {
-                        return Err(Violation::PortNotWhole { port: key, len });
+                        return Err(Violation::PortPacketIncomplete { port: key, len });
                     };
                     // Not the packet itself: its properties would come in another order each time.
                     self.trace.tab(self.now_us, tab, || {

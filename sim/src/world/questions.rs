@@ -16,7 +16,7 @@ impl World<'_> {
         let Some(runtime) = self.tabs.get(&tab) else {
             return Ok(());
         };
-        if self.is_calm {
+        if self.is_recovering {
             return Ok(());
         }
         let can_ask = runtime.stall.is_none() && runtime.page.is_open();
@@ -57,8 +57,8 @@ impl World<'_> {
         if !self.plan.has_questions {
             return Ok(());
         }
-        self.oracle.begin_asking();
-        for tab in self.living() {
+        self.oracle.reset_answers();
+        for tab in self.tab_ids() {
             self.ask(tab, Question::Load)?;
             self.ask(tab, Question::Sessions { at_most: u32::MAX })?;
             self.ask(tab, retained())?;

@@ -22,7 +22,7 @@ impl World<'_> {
         let Some(runtime) = self.tabs.get(&tab) else {
             return Ok(());
         };
-        if self.is_calm {
+        if self.is_recovering {
             return Ok(());
         }
         let can_act = runtime.stall.is_none() && runtime.page.is_open();
@@ -37,8 +37,8 @@ impl World<'_> {
         let readers = self.oracle.readers(tab, no);
         let command = match self.reader_prng.between(0, 9) {
             0..4 => {
-                let is_heard = !self.oracle.is_heard(tab, no);
-                ClientCommand::Listen(is_heard)
+                let has_listener = !self.oracle.has_listener(tab, no);
+                ClientCommand::Listen(has_listener)
             }
             4..7 => {
                 self.last_reader += 1;
@@ -53,7 +53,7 @@ impl World<'_> {
                 ClientCommand::Release(request, reader)
             }
         };
-        self.tell_client(tab, no, command)
+        self.send_client_command(tab, no, command)
     }
 
     fn wanted(&mut self) -> Subscription {
@@ -78,16 +78,16 @@ impl World<'_> {
     }
 
     /// In the calm everybody listens.
-    pub(super) fn calm_readers(&mut self) -> Result<(), Violation> {
-        for tab in self.living() {
-            for no in self.oracle.deaf_clients(tab) {
-                self.tell_client(tab, no, ClientCommand::Listen(true))?;
+    pub(super) fn recover_readers(&mut self) -> Result<(), Violation> {
+        for tab in self.tab_ids() {
+            for no in self.oracle.clients_without_listener(tab) {
+                self.send_client_command(tab, no, ClientCommand::Listen(true))?;
             }
         }
         Ok(())
     }
 
-    fn tell_client(
+    fn send_client_command(
         &mut self,
         tab: TabId,
         no: ClientNo,
@@ -96,7 +96,7 @@ impl World<'_> {
         // What was told before is for those who were there.
         self.flush(tab)?;
         self.oracle.on_reader_command(self.now(), tab, no, &command);
-        if self.mutant == Some(Mutant::DeafnessUntold) && command == ClientCommand::Listen(false) {
+        if self.mutant == Some(Mutant::UnlistenDropped) && command == ClientCommand::Listen(false) {
             return Ok(());
         }
         self.turn(tab, Input::Command(Command::Client(no, command)))

@@ -4,9 +4,11 @@ use tab::api::{ClientCommand, ClientNo, Command, QoS};
 use tab::{PortNo, TabId};
 
 use super::World;
-use crate::plan::Promise;
-use crate::violation::{ClientKey, Violation};
-use crate::workload::page::{MessageId, PROBER, TOPICS};
+use crate::client_key::ClientKey;
+use crate::plan::Guarantee;
+use crate::violation::Violation;
+use crate::workload::message_id::MessageId;
+use crate::workload::page::{PROBER, TOPICS};
 
 /// How long after the last fault all must be well again.
 const SETTLE_MS: u64 = 10_000;
@@ -46,28 +48,28 @@ impl World<'_> {
     }
 
     /// No more faults, and pages want nothing new: all must be well soon, and stay so.
-    pub(super) fn calm(&mut self) -> Result<(), Violation> {
-        self.is_calm = true;
+    pub(super) fn recover(&mut self) -> Result<(), Violation> {
+        self.is_recovering = true;
         self.trace
             .note(self.now_us, || "the calm begins".to_owned());
         let begin_ms = self.now_us / 1_000;
         self.wake_all()?;
-        for tab in self.living() {
-            self.relieve(tab)?;
+        for tab in self.tab_ids() {
+            self.end_impairments(tab)?;
         }
-        self.net.calm();
-        self.disk.calm();
-        self.calm_ports();
-        self.calm_readers()?;
+        self.channels.end_faults();
+        self.disk.end_faults();
+        self.recover_ports();
+        self.recover_readers()?;
         if self.tabs.is_empty() {
-            self.birth(None)?;
+            self.open_tab(None)?;
         }
-        let settle_ms = match self.plan.promise {
-            Promise::Memory => SETTLE_MS,
-            Promise::Durable | Promise::Calm => SETTLE_ROUGH_MS,
+        let settle_ms = match self.plan.guarantee {
+            Guarantee::Memory => SETTLE_MS,
+            Guarantee::Durable | Guarantee::Recovery => SETTLE_ROUGH_MS,
         };
         self.run_for(settle_ms)?;
-        if let Some(broker) = self.oracle.replaced_unawares() {
+        if let Some(broker) = self.oracle.unaware_replaced_broker() {
             self.probe_subscribe(broker, WRITER)?;
             self.run_for(settle_ms)?;
         }
@@ -77,10 +79,10 @@ impl World<'_> {
         self.run_until(begin_ms + settle_ms + ROSTER_MS)?;
         self.collect()?;
         self.check_settled()?;
-        self.oracle.check_drained()?;
+        self.oracle.check_durable_obligations()?;
         self.probe_questions()?;
-        self.oracle.check_ports_drained()?;
-        self.oracle.check_rosters()?;
+        self.oracle.check_port_obligations()?;
+        self.oracle.check_members()?;
         self.oracle.check_garbage()
     }
 
@@ -96,29 +98,29 @@ impl World<'_> {
     }
 
     /// The clients behind ports read at once, and each sends something: that a frame got lost shows with the next one.
-    fn calm_ports(&mut self) {
+    fn recover_ports(&mut self) {
         let tabs = self.tabs.iter();
         let ports = tabs.flat_map(|(tab, runtime)| runtime.ports.keys().map(|no| (*tab, *no)));
         let ports: Vec<(TabId, PortNo)> = ports.collect();
         for (tab, no) in ports {
             let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
-            let wish = port.and_then(|port| {
-                port.hurry();
+            let action = port.and_then(|port| {
+                port.end_delay();
                 port.ping()
             });
-            self.wish(tab, no, wish.as_slice());
+            self.perform(tab, no, action.as_slice());
         }
     }
 
     /// Each tab publishes, and each subscriber gets it once.
     fn probe_delivery(&mut self) -> Result<(), Violation> {
-        for tab in self.living() {
+        for tab in self.tab_ids() {
             self.probe_subscribe(tab, PROBER)?;
         }
         self.run_for(self.probe_ms())?;
         self.check_settled()?;
         let mut probes = Vec::new();
-        for tab in self.living() {
+        for tab in self.tab_ids() {
             for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
                 let topic = self.prng.one_of(TOPICS);
                 let Some(runtime) = self.tabs.get_mut(&tab) else {
@@ -128,7 +130,7 @@ impl World<'_> {
                 if let Command::Client(_, ClientCommand::Publish(_, publication)) = &act.command {
                     probes.extend(MessageId::in_properties(&publication.properties));
                 }
-                self.act(tab, act)?;
+                self.issue(tab, act)?;
             }
         }
         self.run_for(self.probe_ms())?;
@@ -138,7 +140,7 @@ impl World<'_> {
 
     /// A new subscriber gets what the broker has to retain.
     fn probe_retained(&mut self) -> Result<(), Violation> {
-        let tabs = self.living();
+        let tabs = self.tab_ids();
         let Some(tab) = self.prng.pick(&tabs).copied() else {
             return Ok(());
         };
@@ -156,14 +158,14 @@ impl World<'_> {
             .get_mut(&tab)
             .map(|it| it.page.probe_subscribe(no));
         for act in acts.into_iter().flatten() {
-            self.act(tab, act)?;
+            self.issue(tab, act)?;
         }
         Ok(())
     }
 
     /// Somebody connects for every session whose client is away, and gets what waits for it.
     fn collect(&mut self) -> Result<(), Violation> {
-        let tabs = self.living();
+        let tabs = self.tab_ids();
         let Some(tab) = self.prng.pick(&tabs).copied() else {
             return Ok(());
         };
@@ -172,7 +174,7 @@ impl World<'_> {
             let page = self.tabs.get_mut(&tab).map(|it| &mut it.page);
             let act = page.map(|page| page.collect(ClientNo(no), client_id));
             if let Some(act) = act {
-                self.act(tab, act)?;
+                self.issue(tab, act)?;
             }
         }
         // What waited for long takes long, where only few messages may be under way at once: as long as some arrive, the
@@ -180,7 +182,7 @@ impl World<'_> {
         let mut left = usize::MAX;
         loop {
             self.run_for(self.probe_ms())?;
-            match self.oracle.debts_left() {
+            match self.oracle.durable_obligations_left() {
                 fewer if fewer > 0 && fewer < left => left = fewer,
                 _ => return Ok(()),
             }

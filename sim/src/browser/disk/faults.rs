@@ -5,16 +5,16 @@ use tab::api::Term;
 use tab::control::SAFE_INTEGER_MAX;
 use tab::storage::{Row, RowKind, Seq};
 
-use super::{Disk, Manners, Stored};
-use crate::workload::page::MessageId;
+use super::{Disk, DiskBehavior, Stored};
+use crate::workload::message_id::MessageId;
 
 impl Disk {
     /// The tab is gone, and what it had not handed over.
-    pub(crate) fn gone(&mut self, now_us: u64, tab: TabId) {
+    pub(crate) fn on_tab_ended(&mut self, now_us: u64, tab: TabId) {
         self.connections.remove(&tab);
         self.closing.remove(&tab);
         self.under_way
-            .retain(|_, it| it.tab != tab || it.handed_us <= now_us);
+            .retain(|_, it| it.tab != tab || it.submitted_us <= now_us);
     }
 
     /// The browser removes all data of the site. Returns which tabs had the database open.
@@ -40,9 +40,9 @@ impl Disk {
     }
 
     /// Everything fails until then, for all tabs but this one.
-    pub(crate) fn take_down(&mut self, until_us: u64, spared: Option<TabId>) {
+    pub(crate) fn take_down(&mut self, until_us: u64, exempt_tab: Option<TabId>) {
         self.down_until_us = until_us;
-        self.spared = spared;
+        self.exempt_tab = exempt_tab;
     }
 
     /// Nobody gets an answer who opens it until then.
@@ -51,11 +51,11 @@ impl Disk {
     }
 
     /// From now on it does as it should, and fast.
-    pub(crate) fn calm(&mut self) {
+    pub(crate) fn end_faults(&mut self) {
         self.full_until_us = 0;
         self.down_until_us = 0;
         self.silent_until_us = 0;
-        self.manners = Manners::default();
+        self.manners = DiskBehavior::default();
     }
 
     /// Somebody puts something into the log that this build does not know. Returns its number.

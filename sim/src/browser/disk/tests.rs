@@ -6,7 +6,7 @@ const A: TabId = TabId::from_entropy(1);
 const B: TabId = TabId::from_entropy(2);
 
 fn disk() -> Disk {
-    let mut disk = Disk::new(Prng::new(1), Manners::default(), None);
+    let mut disk = Disk::new(Prng::new(1), DiskBehavior::default(), None);
     for tab in [A, B] {
         ask(&mut disk, tab, StorageRequest::Open(Durability::Relaxed)).unwrap();
     }
@@ -17,7 +17,7 @@ fn disk() -> Disk {
 fn ask(disk: &mut Disk, tab: TabId, request: StorageRequest) -> Result<StorageEvent, Misuse> {
     let (at_us, no) = disk.request(disk.free_us, tab, request)?.expect("no turn");
     let outcome = disk.carry_out(at_us, no).expect("no outcome")?;
-    assert!(disk.hears(tab, outcome.connection, &outcome.answer));
+    assert!(disk.accept_answer(tab, outcome.connection, &outcome.answer));
     Ok(outcome.answer)
 }
 
@@ -58,7 +58,7 @@ fn what_was_handed_over_outlives_its_tab_and_nothing_else_does() {
         let begin_us = disk.free_us;
         let request = StorageRequest::Append(Seq(1), segment(1));
         let (at_us, no) = disk.request(begin_us, A, request).unwrap().unwrap();
-        disk.gone(begin_us + waits_us, A);
+        disk.on_tab_ended(begin_us + waits_us, A);
         assert_eq!(disk.carry_out(at_us, no).is_some(), lands);
         assert_eq!(disk.tail(), Seq(u64::from(lands)));
     }
@@ -114,7 +114,7 @@ fn a_full_disk_takes_no_segment_and_a_cleared_one_is_closed() {
     assert_eq!(ask(&mut disk, A, append.clone()), Ok(full));
     assert_eq!(disk.clear(), [A, B]);
     assert_eq!(disk.request(0, A, append.clone()), Ok(None));
-    assert!(disk.hears_of_closing(A));
+    assert!(disk.accept_closed(A));
     assert_eq!(disk.request(0, A, append), Err(Misuse::NotOpen));
 }
 
@@ -122,7 +122,7 @@ fn a_full_disk_takes_no_segment_and_a_cleared_one_is_closed() {
 fn what_is_asked_of_a_removed_database_is_not_about_the_next_one() {
     let mut disk = disk();
     disk.clear();
-    assert!(disk.hears_of_closing(B));
+    assert!(disk.accept_closed(B));
     ask(&mut disk, B, StorageRequest::Open(Durability::Relaxed)).unwrap();
     ask(&mut disk, B, StorageRequest::Append(Seq(1), fence(2))).unwrap();
     let checkpoint = StorageRequest::Checkpoint(Checkpoint {
