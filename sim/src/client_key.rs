@@ -12,7 +12,7 @@ pub(crate) struct ClientKey {
     pub(crate) no: ClientNo,
 }
 
-/// Ports use client numbers from this one on.
+/// Ports have client numbers from this one on.
 const PORTS: u32 = 1_000;
 
 impl ClientKey {
@@ -22,7 +22,7 @@ impl ClientKey {
         Self { tab, no }
     }
 
-    /// The port of a client behind a port.
+    /// The port, if this is the client behind one.
     fn port(self) -> Option<PortNo> {
         self.no.0.checked_sub(PORTS).map(PortNo)
     }

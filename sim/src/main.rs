@@ -1,4 +1,4 @@
-//! Runs seeds, or replays one.
+//! Runs the worlds of many seeds, or replays one.
 #![allow(
     clippy::disallowed_methods,
     reason = "worlds run in virtual time; whoever waits for them does not"
@@ -27,7 +27,7 @@ Worlds can be smaller than their seeds make them, as the command of a failure ma
 and something can be broken on purpose, to see that the simulation notices:
        --mutant NAME";
 
-/// How many worlds are run to find a smaller one.
+/// Number of worlds that the search for a smaller one may run.
 const SHRINK_RUNS_MAX: usize = 400;
 
 const SEEDS: u64 = 2_000;
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         println!("{USAGE}");
         return ExitCode::SUCCESS;
     }
-    // What panics in a world is a finding, and told as one.
+    // A panic in a world is reported as a violation, and needs no message of its own.
     std::panic::set_hook(Box::new(|_| {}));
     match Task::parse(&arguments) {
         Some(task) if task.is_one => one(&task),
@@ -104,7 +104,7 @@ fn one(task: &Task) -> ExitCode {
             println!("seed {}: all is well", task.scenario.seed);
             ExitCode::SUCCESS
         }
-        // Whoever reads a whole trace has a small one already.
+        // A run with a trace is usually of a shrunk scenario.
         Err(failure) => fail(&failure, task.no_shrink || task.trace),
     }
 }
@@ -131,7 +131,7 @@ fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish() >> 24
 }
 
-/// Runs worlds on all cores, and tells how far it is.
+/// Runs worlds on all cores, and shows the progress.
 fn many(task: &Task) -> ExitCode {
     let from = task.from.unwrap_or_else(random_seed);
     eprintln!("Worlds from seed {from} on");
@@ -197,7 +197,7 @@ fn many(task: &Task) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Tells every failure in a line, with the command that runs its world again.
+/// Prints a line for every failure, with the command that replays it.
 fn list(failures: &[Failure], worlds: u64) -> ExitCode {
     for failure in failures {
         eprintln!(
@@ -211,7 +211,7 @@ fn list(failures: &[Failure], worlds: u64) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A thread that panicked has told so itself; what it had counted is still right.
+/// A thread that panicked has reported it, and its counts are still right.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()

@@ -1,8 +1,8 @@
-//! What must hold: one broker per term, and what MQTT promises about delivery.
+//! The oracle: checks the invariants of leadership, and of delivery as MQTT specifies it.
 //!
-//! The oracle sees what the pages see, the commands and the notices, each tab's role, and what is stored. It knows
-//! nothing of packets, lanes and what the tabs think. Where the broker's state is in memory, a change of broker may lose
-//! and repeat what was not acknowledged, and forgets what was retained; where it is on the disk, it may not.
+//! It sees what the pages see (commands and notices), each tab's role, and the stored rows. It does not see packets,
+//! lanes and the internal state of tabs. A broker with its state in memory may lose and repeat unacknowledged messages
+//! when the broker changes, and forgets retained ones. A broker with its state on the disk may not.
 
 mod client;
 mod commands;
@@ -42,72 +42,73 @@ use obligation::TimedObligation;
 use port::Port;
 use session::{Session, SessionRequest};
 
-/// Watches a world, and counts what happens in it.
+/// Checks a world, and counts events.
 #[derive(Debug)]
 pub(crate) struct Oracle {
     pub(crate) tally: Tally,
     plan: Plan,
-    /// Counts what the oracle was told.
+    /// Counts the observations.
     step: u64,
     leaders: BTreeMap<Term, TabId>,
-    /// The broker of the highest term.
+    /// The broker with the highest term.
     broker: Option<(TabId, Term)>,
     /// The latest term in which the log was removed or damaged.
     harmed_term: Option<Term>,
-    /// The latest term in which it was damaged.
+    /// The latest term in which the log was damaged.
     damaged_term: Option<Term>,
-    /// Whether the log was removed while a broker did not know that it was replaced: it may have written its state anew.
+    /// Whether the log was removed while a replaced broker did not know of its successor: it may have written its state
+    /// anew.
     may_hold_stale_state: bool,
-    /// All tabs that take themselves for the broker.
+    /// All tabs that consider themselves the broker.
     brokers: BTreeMap<TabId, Term>,
     log: Log,
     tabs: BTreeMap<TabId, TabView>,
     messages: BTreeMap<MessageId, Published>,
-    /// In the order in which they are due.
+    /// In the order of their deadlines.
     timed_obligations: VecDeque<TimedObligation>,
-    /// By client id; where the broker's state is on the disk.
+    /// By client id. Used only where the broker's state is on the disk.
     sessions: BTreeMap<String, Session>,
     durable_obligations: Vec<DurableObligation>,
-    /// What clients of tabs that are gone had subscribed to, by client id.
+    /// Subscriptions of clients whose tabs have ended, by client id.
     ended_subscriptions: BTreeMap<String, Vec<Subscribed>>,
-    /// How many messages a new subscriber got as retained in the calm.
+    /// Number of retained messages that a new subscriber got in the recovery phase.
     retained: Option<usize>,
-    /// What pages were told.
+    /// Answers that pages got.
     answers: Vec<(TabId, Question, Answer)>,
-    /// Until when there may be no room on the disk.
+    /// The disk may be full until this time.
     full_until: Time,
-    /// When something last kept tabs from noticing that a broker is silent.
+    /// Time of the last event that delays failure detection.
     detection_delayed_at: Option<Time>,
 }
 
-/// Reason code: a QoS 2 message that was not released has it.
+/// Reason code for a QoS 2 message that was not released.
 const PACKET_IDENTIFIER_IN_USE: u8 = 0x91;
 
-/// Reason code: there was nothing to unsubscribe from.
+/// Reason code for an UNSUBSCRIBE that matched no subscription.
 const NO_SUBSCRIPTION_EXISTED: u8 = 0x11;
 
-/// Reason code: there is no room for it.
+/// Reason code for a request for which there is no room.
 const QUOTA_EXCEEDED: u8 = 0x97;
 
-/// A living tab.
+/// A tab that has not ended.
 #[derive(Debug, Default)]
 struct TabView {
     role: Role,
-    /// The term of the broker that its page was told of last.
+    /// The term of the broker in the last role notice to its page.
     notified_term: Option<Term>,
-    /// What came to a port behind a later message: to which, what, and behind what.
+    /// Messages that a port got after a later message: the client, the message, and the later message.
     out_of_order: Vec<(ClientKey, MessageId, MessageId)>,
-    /// Whether it has the database open.
+    /// Whether the tab has the database open.
     has_database: bool,
-    /// How often its database has failed since it stored something.
+    /// Storage failures since the last successful write.
     storage_failures: u32,
-    /// Whether its last row was not stored.
+    /// Whether the last write failed.
     has_failed_write: bool,
-    /// Whether it has asked for the log since it last reigned.
+    /// Whether the tab has requested the log since it was last the leader.
     is_loading_log: bool,
-    /// Whether the log was harmed after it asked: it may have read what is gone.
+    /// Whether the log was harmed after the tab requested it: the tab may have read rows that are gone.
     may_have_read_lost_rows: bool,
-    /// Whether it was the broker, and has neither given that up nor followed another one: it may be about to go on.
+    /// Whether it was the broker, and has neither stepped down nor followed another one. It may be about to resume.
     claims_leadership: bool,
     visibility: Visibility,
     clients: BTreeMap<ClientNo, Client>,
@@ -116,16 +117,16 @@ struct TabView {
     questions: BTreeMap<RequestId, questions::PendingQuestion>,
     members: Vec<TabInfo>,
     stats: TabStats,
-    /// Things it was sent that it has to count as foreign.
+    /// Foreign inputs that the tab has to count.
     garbage: u64,
     unacknowledged: readers::Unacknowledged,
-    /// Until when its lane may break.
+    /// The lane of the tab may break until this time.
     disrupted_until: Time,
     health: Health,
 }
 
 impl TabView {
-    /// Term of the broker that the tab itself takes for the broker. Another may be elected already.
+    /// Term of the broker that the tab itself follows. Another broker may be elected already.
     fn followed(&self) -> Option<Term> {
         match self.role {
             Role::Broker { term } | Role::Client { term, .. } => Some(term),
@@ -134,14 +135,14 @@ impl TabView {
     }
 }
 
-/// A request that waits for its answer.
+/// A pending request.
 #[derive(Debug)]
 struct Request {
     epoch: u32,
     is_valid: bool,
     asked: Moment,
     kind: RequestKind,
-    /// The session that it is for, where that outlives brokers.
+    /// The session that the request is for, where sessions outlive brokers.
     ask: Option<SessionRequest>,
 }
 
@@ -182,7 +183,7 @@ impl Oracle {
         self.plan.guarantee == Guarantee::Durable
     }
 
-    /// Whether a session can be found again at another broker, or in another tab.
+    /// Whether another broker, or another tab, can find a session again.
     fn may_outlive_brokers(&self) -> bool {
         self.plan.guarantee != Guarantee::Memory
     }
@@ -242,9 +243,9 @@ impl Oracle {
         }
     }
 
-    /// The lane of this tab breaks now, or when what is on its way has arrived.
+    /// The lane of this tab breaks now, or when the messages on their way have arrived.
     pub(crate) fn on_disruption(&mut self, now: Time, tab: TabId) {
-        // A gap is noticed with the next frame, which may come much later where brokers stand still.
+        // A gap shows only with the next frame, which may come much later where brokers stall.
         let slack_ms = if self.may_outlive_brokers() {
             60_000
         } else {
@@ -256,7 +257,7 @@ impl Oracle {
         }
     }
 
-    /// The connections of this tab may be lost.
+    /// The clients of this tab may lose their connections.
     fn may_publish_wills(&mut self, tab: TabId) {
         for published in self.messages.values_mut() {
             if published.publisher.tab == tab && published.kind != Kind::Publish {
@@ -265,7 +266,7 @@ impl Oracle {
         }
     }
 
-    /// The tab was sent what no tab of ours sends.
+    /// The tab got an input that no tab sends.
     pub(crate) fn on_garbage(&mut self, tab: TabId) {
         self.tally.garbage += 1;
         if let Some(view) = self.tabs.get_mut(&tab) {
@@ -277,7 +278,7 @@ impl Oracle {
         self.tabs.get_mut(&key.tab)?.clients.get_mut(&key.no)
     }
 
-    /// Each request is answered once.
+    /// Removes the request: each one gets one answer.
     fn answered(&mut self, client: ClientKey, request: RequestId) -> Result<Request, Violation> {
         let view = self.tabs.get_mut(&client.tab);
         view.and_then(|view| view.requests.remove(&(client.no, request)))
@@ -293,7 +294,7 @@ impl Oracle {
     }
 }
 
-/// The client id of a client whose page names none.
+/// The client id of a client whose page specifies none.
 fn default_client_id(key: ClientKey) -> String {
     match key.no {
         ClientNo(0) => format!("tab-{}", key.tab),

@@ -1,4 +1,4 @@
-//! What happens in a world, in words.
+//! The trace: a text line for each event of a world.
 
 use tab::api::{ClientCommand, ClientNotice, Command, Notice, Publication, Role};
 use tab::control::ControlMessage;
@@ -7,10 +7,10 @@ use tab::{Input, Lane, Lock, LockEvent, LockRequest, TabId};
 
 use crate::workload::message_id::MessageId;
 
-/// Longest line; longer ones are cut.
+/// Maximum length of a line. Longer lines are cut.
 const LINE_CHARS_MAX: usize = 400;
 
-/// The record of a run. It costs time, so that it is off until somebody wants to read it: the same seed gives the same.
+/// The trace of a run. It costs time, so that it is off by default; the same seed reproduces it.
 #[derive(Debug)]
 pub(crate) struct Trace(Option<Vec<String>>);
 
@@ -38,7 +38,7 @@ impl Trace {
         }
     }
 
-    /// Of a tab.
+    /// Notes an event of a tab.
     pub(crate) fn tab(&mut self, now_us: u64, tab: TabId, what: impl FnOnce() -> String) {
         self.note(now_us, || format!("{}  {}", tab.short(), what()));
     }
@@ -170,7 +170,7 @@ fn lock(lock: Lock) -> String {
     }
 }
 
-/// Length and checksum, which tell two traces apart whose frames differ.
+/// Length and checksum, which distinguish two traces with different frames.
 pub(crate) fn frame(bytes: &[u8]) -> String {
     let checksum = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,4 +1,4 @@
-//! The world: tabs in virtual time, and what happens to them.
+//! The world: tabs in virtual time, and the event loop that runs them.
 
 mod fault;
 mod garbage;
@@ -33,48 +33,48 @@ use crate::workload::port::Port;
 use lifecycle::User;
 use stall::{Arrival, Stall};
 
-/// When the world begins, in Unix milliseconds.
+/// Start of the world, in Unix milliseconds.
 const BEGIN_MS: u64 = 1_790_000_000_000;
 
-/// No run needs as many events; one that does never comes to rest.
+/// Far above the number of events in any terminating run.
 const EVENTS_MAX: u64 = 1_000_000;
 
-/// One run.
+/// The state of one run.
 #[derive(Debug)]
 pub(crate) struct World<'t> {
     plan: Plan,
     mutant: Option<Mutant>,
     prng: Prng,
-    /// For the ports only: what is drawn here changes nothing else.
+    /// For ports only, so that its draws change nothing else.
     port_prng: Prng,
     last_port: u32,
-    /// For the questions only.
+    /// For questions only.
     question_prng: Prng,
     reader_prng: Prng,
     last_reader: u32,
     last_question: u64,
     now_us: u64,
-    /// By how much the wall clock is ahead of the course of the world.
+    /// Difference of the wall clock to the world's time.
     clock_ms: i64,
     /// By time, then in the order of scheduling.
     queue: BTreeMap<(u64, u64), Event>,
     scheduled: u64,
     events: u64,
     tabs_created: u32,
-    /// People whose tabs are gone and who may come back, and since when.
+    /// Users whose tabs have ended and who may return, with the time of the end.
     away: Vec<(User, u64)>,
     tabs: BTreeMap<TabId, Runtime>,
     channels: Channels,
     locks: Locks,
     disk: Disk,
-    /// Until when each tab waits for what it has read and the browser keeps in files.
+    /// For each tab, the time at which its read of file-backed values ends.
     reading: BTreeMap<TabId, u64>,
     oracle: Oracle,
     is_recovering: bool,
     trace: &'t mut Trace,
 }
 
-/// What a worker is to its tab: the one loop that carries out what it wants.
+/// The worker around a tab: a loop that carries out the tab's outputs.
 #[derive(Debug)]
 struct Runtime {
     tab: Tab,
@@ -82,14 +82,14 @@ struct Runtime {
     is_flush_due: bool,
     armed: Option<Time>,
     timers: u64,
-    /// By how much its clock is ahead of the course of the world: that never goes back, and never stands still.
+    /// Difference of its clock to the world's time. It only grows, so that the clock never goes back or stops.
     ahead_ms: i64,
     has_loopback: bool,
     stall: Option<Stall>,
-    /// Counts the stalls, so that nothing is ended that began later.
+    /// Number of stalls, so that a wake-up ends no later stall.
     stalls: u64,
     is_throttled: bool,
-    /// The clients behind the ports that are open.
+    /// The clients behind open ports.
     ports: BTreeMap<PortNo, Port>,
 }
 
@@ -100,33 +100,33 @@ struct Runtime {
 #[derive(Debug)]
 enum Event {
     Arrival(TabId, Arrival),
-    /// A transaction has its turn.
+    /// A transaction is carried out.
     Disk(u64),
     Flush(TabId),
     PageTurn(TabId),
-    /// A page does something with its ports.
+    /// A page uses or opens a port.
     PortTurn(TabId),
     /// The client behind a port reads.
     PortTick(TabId, PortNo),
-    /// A page asks something.
+    /// A page queries the broker.
     QuestionTurn(TabId),
-    /// A part of a page begins to listen or to read, or leaves.
+    /// A part of a page begins to listen or to read, or stops.
     ReaderTurn(TabId),
     TabOpens(Option<User>),
     /// The browser notices the end of a tab.
     EndNoticed(TabId),
     Wake(TabId, u64),
-    /// A tab hears again, its timers are punctual again, and what is on the way comes as fast as ever.
+    /// The impairments of a tab end: it receives messages again, in time, and its timers are punctual.
     ImpairmentEnds(TabId),
-    /// One of the faults that come all the time.
+    /// One of the regular faults.
     Fault,
-    /// A fault at a bad moment.
+    /// An additional fault at a critical moment.
     ExtraFault,
-    /// The tab ends or hangs, whatever it is about to do.
+    /// The tab ends or hangs during a write.
     MidCommit(TabId),
 }
 
-/// Runs a world, first with faults and then in the calm, and checks it all along.
+/// Runs a world: the fault phase, then the recovery phase. The oracle checks both.
 pub(crate) fn run(scenario: &Scenario, trace: &mut Trace) -> Result<Tally, Violation> {
     let mut world = World::new(scenario, trace);
     world.begin();
@@ -178,7 +178,7 @@ impl<'t> World<'t> {
         self.schedule_fault();
     }
 
-    /// The time of the world, which is what the oracle goes by.
+    /// The world's time, which the oracle uses.
     fn now(&self) -> Time {
         Time::from_ms(BEGIN_MS + self.now_us / 1_000)
     }
@@ -187,7 +187,7 @@ impl<'t> World<'t> {
         self.now().as_ms().saturating_add_signed(self.clock_ms)
     }
 
-    /// The time of a tab.
+    /// The time on a tab's clock.
     fn clock(&mut self, tab: TabId) -> Time {
         let ahead_ms = self.tabs.get_mut(&tab).map_or(self.clock_ms, |runtime| {
             runtime.ahead_ms = runtime.ahead_ms.max(self.clock_ms);
@@ -196,7 +196,7 @@ impl<'t> World<'t> {
         Time::from_ms(self.now().as_ms().saturating_add_signed(ahead_ms))
     }
 
-    // The course of events.
+    // The event loop.
 
     fn schedule(&mut self, at_us: u64, event: Event) {
         self.scheduled += 1;
@@ -232,7 +232,7 @@ impl<'t> World<'t> {
             self.oracle.check_due(self.now())?;
             self.happen(event)?;
         }
-        // That moment may be over already, and time does not go back.
+        // That moment may be in the past, and time does not go back.
         self.now_us = self.now_us.max(end_us);
         Ok(())
     }
@@ -269,7 +269,7 @@ impl<'t> World<'t> {
             return Ok(());
         };
         let gap_us = self.plan.act_gap_ms * 1_000;
-        // What a page wants while its worker hangs, or itself is frozen, it wants later.
+        // While the page is frozen or its worker hangs, its commands wait.
         if runtime.stall.is_some() {
             self.schedule_in(gap_us, 4 * gap_us, Event::PageTurn(tab));
             return Ok(());
@@ -286,8 +286,8 @@ impl<'t> World<'t> {
     }
 
     fn issue(&mut self, tab: TabId, act: Act) -> Result<(), Violation> {
-        // A notice tells not which connection of a client it is about, so that the oracle has to hear the last ones of
-        // the one before.
+        // A notice does not name the connection of its client. The oracle must see the last notices of the previous
+        // connection first.
         if let Command::Client(_, ClientCommand::Connect(_)) = &act.command {
             self.flush(tab)?;
         }

@@ -1,11 +1,11 @@
-//! The simulation notices what is done wrong: each mutant is caught, by what it breaks.
+//! Mutation tests of the oracle: each mutant is caught by the violation that it causes.
 
 use sim::{Failure, Fault, Mutant, Scenario};
 
-/// How many worlds may pass before a mutant is caught.
+/// Maximum number of worlds to run until a mutant is caught.
 const SEEDS_MAX: u64 = 600;
 
-/// The first of the worlds like this one in which something goes wrong.
+/// The first failure in the worlds like this one.
 fn first_failure(world: &Scenario) -> Option<Failure> {
     (0..SEEDS_MAX).find_map(|seed| {
         let world = Scenario {
@@ -35,7 +35,7 @@ fn assert_caught_in(world: &Scenario, kinds: &[&str]) {
 }
 #[test]
 fn an_acknowledgement_before_the_commit_is_noticed() {
-    // Whoever believes what is not so writes on behind a row that is not there.
+    // A broker that relies on a missing row leaves a gap in the numbers of the log.
     let kinds = ["AcknowledgedUnstored", "StorageMisused"];
     assert_caught_as(Mutant::AckBeforeCommit, &kinds);
 }
@@ -98,7 +98,7 @@ fn a_deaf_tab_that_takes_over_is_noticed() {
 
 #[test]
 fn a_broker_that_stands_still_and_is_not_replaced_is_noticed() {
-    // For so long that somebody must have missed it, and nothing excuses that nobody did.
+    // The faults last long enough for another tab to notice the stall, and no fault excuses a delay.
     let world = Scenario {
         mutant: Some(Mutant::PongForged),
         chaos_ms: Some(15_000),

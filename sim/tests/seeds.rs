@@ -1,4 +1,4 @@
-//! The worlds of many seeds: some that never change, and some that each commit has for itself.
+//! Runs the worlds of many seeds: fixed ones, and some that depend on the commit.
 
 use std::env;
 use std::io::Write;
@@ -13,7 +13,7 @@ use sim::{Scenario, Tally};
 /// The seeds that every commit runs.
 const FIXED: Range<u64> = 0..2_000;
 
-/// How many more seeds a commit runs.
+/// Number of further seeds for each commit.
 const OF_COMMIT: u64 = 1_000;
 
 /// Name of the environment variable with the hash of the commit. `cargo xtask test` sets it.
@@ -27,7 +27,7 @@ fn seeds_of(commit: &str) -> Option<Range<u64>> {
     Some(first..first + OF_COMMIT)
 }
 
-/// The commit that is tested: of the environment variable, or else of the repository.
+/// The hash of the tested commit, from the environment variable or the repository.
 fn commit() -> Option<String> {
     if let Ok(commit) = env::var(COMMIT) {
         return Some(commit);
@@ -40,7 +40,7 @@ fn commit() -> Option<String> {
     Some(commit.trim().to_owned())
 }
 
-/// Tells it even if the test passes, when the test harness shows no output of `println!`.
+/// Prints the line even if the test passes. The test harness would hide the output of `println!`.
 fn report(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

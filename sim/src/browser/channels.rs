@@ -1,4 +1,4 @@
-//! BroadcastChannels: the control channel and the lanes.
+//! A model of BroadcastChannels: the control channel and the lanes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -6,16 +6,16 @@ use tab::{Lane, TabId};
 
 use crate::prng::Prng;
 
-/// How many of the last frames that have arrived are kept, to come again.
+/// Number of recently arrived frames that are kept for replays.
 const RECENT_FRAMES: usize = 32;
 
-/// How long a frame is held up that others are to overtake.
+/// Delay of a held frame, so that later frames overtake it.
 const HELD_US: u64 = 100_000;
 
-/// Who listens where, and how long a message takes.
+/// The channels of one origin: their listeners and their delays.
 ///
-/// A message goes to all who listen when it is posted, but its sender. Between one sender and one receiver order is
-/// kept; otherwise it is not. What was posted arrives, also when the sender is gone meanwhile.
+/// A message goes to all tabs that listen when it is posted, except its sender. Order is kept between one sender and
+/// one receiver only. A posted message arrives even if its sender ends before.
 #[derive(Debug)]
 pub(crate) struct Channels {
     prng: Prng,
@@ -23,18 +23,18 @@ pub(crate) struct Channels {
     joined: BTreeSet<TabId>,
     ends: BTreeMap<Lane, BTreeMap<TabId, EndNo>>,
     last_end: u64,
-    /// When the last message arrives on each way.
+    /// Arrival time of the last message on each route.
     arrivals: BTreeMap<Route, u64>,
     recent: VecDeque<Posted>,
-    /// The next frame is held up, so that later ones overtake it.
+    /// Delays the next frame, so that later frames overtake it.
     pub(crate) hold_next: bool,
-    /// The next frame does not arrive.
+    /// Drops the next frame.
     pub(crate) lose_next: bool,
-    /// Tabs that get nothing, and whether what they post gets lost, too.
+    /// Tabs that receive nothing. The value says whether their own messages are lost, too.
     deaf: BTreeMap<TabId, bool>,
-    /// Tabs to which everything takes seconds.
+    /// Tabs whose messages take seconds to arrive.
     delayed: BTreeSet<TabId>,
-    /// Deliveries that took longer than usual.
+    /// Number of deliveries that took longer than usual.
     pub(crate) slow: u64,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Channels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EndNo(u64);
 
-/// Who posts on the control channel: a worker and its page have an object each, and no order between them.
+/// The sender of a control message. A worker and its page have a channel object each, without an order between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sender {
     Worker(TabId),
@@ -90,7 +90,7 @@ impl Channels {
         self.joined.contains(&tab)
     }
 
-    /// When a message posted now arrives, and where.
+    /// Returns the arrival time of a message at each receiver.
     pub(crate) fn post_control(&mut self, now_us: u64, sender: Sender) -> Vec<(u64, TabId)> {
         let (Sender::Worker(own) | Sender::Page(own)) = sender;
         if self.is_mute(own) {
@@ -104,7 +104,7 @@ impl Channels {
             .collect()
     }
 
-    /// Opens an end; one that is open stays open.
+    /// Opens a lane end. An open end stays open.
     pub(crate) fn open(&mut self, tab: TabId, lane: Lane) {
         let ends = self.ends.entry(lane).or_default();
         ends.entry(tab).or_insert_with(|| {
@@ -113,14 +113,14 @@ impl Channels {
         });
     }
 
-    /// Whether there was an open end to close.
+    /// Closes a lane end. Returns whether it was open.
     pub(crate) fn close(&mut self, tab: TabId, lane: Lane) -> bool {
         self.ends
             .get_mut(&lane)
             .is_some_and(|ends| ends.remove(&tab).is_some())
     }
 
-    /// When a frame posted now arrives, and where; `None` if the sender's end is not open.
+    /// Returns the arrival time of a frame at each receiver; `None` if the sender's end is not open.
     pub(crate) fn post_frame(
         &mut self,
         now_us: u64,
@@ -154,7 +154,7 @@ impl Channels {
         Some(posts)
     }
 
-    /// Whose lane breaks if this tab posts on it now, because the frame gets lost or too late.
+    /// The tab whose lane breaks if `from` posts on it now, because the frame is lost or late.
     pub(crate) fn disrupted_tab(&self, from: TabId, lane: Lane) -> Option<TabId> {
         let ends = self.ends.get(&lane).into_iter().flatten();
         let is_unheard = ends.into_iter().any(|(to, _)| self.is_deaf(*to));
@@ -162,13 +162,13 @@ impl Channels {
         is_disrupted.then_some(lane.tab)
     }
 
-    // Tabs that do not hear.
+    // Deaf tabs.
 
     pub(crate) fn deafen(&mut self, tab: TabId, is_mute: bool) {
         self.deaf.insert(tab, is_mute);
     }
 
-    /// Returns whether it was deaf.
+    /// Returns whether the tab was deaf.
     pub(crate) fn undeafen(&mut self, tab: TabId) -> bool {
         self.deaf.remove(&tab).is_some()
     }
@@ -181,7 +181,7 @@ impl Channels {
         self.deaf.get(&tab).is_some_and(|is_mute| *is_mute)
     }
 
-    /// From now on everything that is posted to this tab takes seconds.
+    /// Delays each message to this tab by seconds from now on.
     pub(crate) fn delay(&mut self, tab: TabId) {
         self.delayed.insert(tab);
     }
@@ -190,7 +190,7 @@ impl Channels {
         self.delayed.remove(&tab);
     }
 
-    /// From now on everything arrives, and soon.
+    /// Ends all faults: from now on each message arrives soon.
     pub(crate) fn end_faults(&mut self) {
         self.hold_next = false;
         self.lose_next = false;
@@ -198,13 +198,13 @@ impl Channels {
         self.delayed.clear();
     }
 
-    /// Whether the end that a frame was posted to is still open.
+    /// Whether the lane end to which a frame was posted is still open.
     pub(crate) fn is_open(&self, posted: &Posted) -> bool {
         let ends = self.ends.get(&posted.lane);
         ends.and_then(|ends| ends.get(&posted.to)) == Some(&posted.end)
     }
 
-    /// Keeps a frame that has arrived.
+    /// Keeps a frame that has arrived, for replays.
     pub(crate) fn note_arrived(&mut self, posted: Posted) {
         if self.recent.len() == RECENT_FRAMES {
             self.recent.pop_front();
@@ -212,13 +212,13 @@ impl Channels {
         self.recent.push_back(posted);
     }
 
-    /// One of the last frames that have arrived.
+    /// A random frame of those that arrived recently.
     pub(crate) fn recent_frame(&mut self) -> Option<Posted> {
         let recent = self.recent.make_contiguous();
         self.prng.pick(recent).cloned()
     }
 
-    /// The tab is gone, and with it all that it listened to.
+    /// The tab has ended, and its channels are closed.
     pub(crate) fn on_tab_ended(&mut self, tab: TabId) {
         self.joined.remove(&tab);
         self.deaf.remove(&tab);

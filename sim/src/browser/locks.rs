@@ -1,19 +1,19 @@
-//! Web Locks: exclusive, first come first served, and to be stolen.
+//! A model of Web Locks: exclusive locks with a queue, and with stealing.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tab::{Lock, LockEvent, TabId};
 
-/// All locks of the origin. Whoever stands first in a queue holds the lock.
+/// All locks of the origin. The first tab in a queue holds the lock.
 ///
-/// A tab that is frozen keeps what it holds and its place in a queue, and may be granted a lock that it cannot use.
+/// A frozen tab keeps its locks and its places in queues. It may be granted a lock that it cannot use.
 #[derive(Debug)]
 pub(crate) struct Locks {
     has_web_locks: bool,
-    /// Broken on purpose: whoever asks is granted it.
+    /// Mutant: grants the lock to each tab that requests it.
     is_shared: bool,
     queues: BTreeMap<Lock, VecDeque<Ticket>>,
-    /// Tickets whose locks were stolen and whose tabs have not heard it yet.
+    /// Tickets whose locks were stolen, and whose tabs have not received the event yet.
     stolen: BTreeSet<Ticket>,
     last_ticket: u64,
 }
@@ -26,14 +26,14 @@ pub(crate) struct Ticket {
     no: u64,
 }
 
-/// Something that a tab is to be told about its ticket, if it still holds by then.
+/// An event for the owner of a ticket. It is valid only if it is still true when it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LockNotice {
     pub(crate) ticket: Ticket,
     pub(crate) event: LockEvent,
 }
 
-/// Who holds a lock among those who asked for it, in this order: all who queue behind a tab share its lock.
+/// The holders of a lock in a queue. All tabs that wait for the end of a tab share its lock.
 fn holders(queue: &VecDeque<Ticket>) -> Vec<Ticket> {
     match queue.front() {
         Some(first) if !first.is_shared() => vec![*first],
@@ -59,7 +59,8 @@ impl Ticket {
 }
 
 impl Locks {
-    /// Without Web Locks what stands in for them is a mutex that passes on when its holder ends, and no more.
+    /// Without Web Locks, a mutex replaces them. It passes to the next tab when its holder ends, and supports nothing
+    /// else.
     pub(crate) fn new(has_web_locks: bool, is_shared: bool) -> Self {
         Self {
             has_web_locks,
@@ -70,7 +71,7 @@ impl Locks {
         }
     }
 
-    /// Queues; one that is held or queued for stays so.
+    /// Queues for a lock. Does nothing if the tab holds it or is in the queue.
     pub(crate) fn acquire(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
         if self.has_asked(tab, lock) {
             return Vec::new();
@@ -81,7 +82,7 @@ impl Locks {
         is_granted.then(|| ticket.granted()).into_iter().collect()
     }
 
-    /// Takes the lock if nobody holds it.
+    /// Takes the lock if it is free.
     pub(crate) fn acquire_if_free(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
         if self.has_asked(tab, lock) {
             return Vec::new();
@@ -99,7 +100,7 @@ impl Locks {
         vec![LockNotice { ticket, event }]
     }
 
-    /// Takes the lock from whoever holds it, ahead of all who queue.
+    /// Takes the lock from its holder, ahead of the queue.
     pub(crate) fn steal(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
         let ticket = self.ticket(tab, lock);
         if !self.has_web_locks {
@@ -127,9 +128,9 @@ impl Locks {
         notices
     }
 
-    /// Lets go of the lock, or leaves the queue; one that is neither held nor queued for stays so.
+    /// Releases the lock, or leaves the queue. Does nothing if the tab is in neither state.
     pub(crate) fn release(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
-        // What a tab has let go of is not said to be lost.
+        // A released lock is not reported as lost.
         self.stolen
             .retain(|ticket| (ticket.tab, ticket.lock) != (tab, lock));
         let Some(queue) = self.queues.get_mut(&lock) else {
@@ -142,7 +143,7 @@ impl Locks {
         next.map(Ticket::granted).collect()
     }
 
-    /// The browser has noticed the end of a tab: its locks pass on.
+    /// The browser has noticed the end of a tab, and passes its locks to the next tabs.
     pub(crate) fn on_tab_ended(&mut self, tab: TabId) -> Vec<LockNotice> {
         let locks: Vec<Lock> = self.queues.keys().copied().collect();
         locks
@@ -151,7 +152,7 @@ impl Locks {
             .collect()
     }
 
-    /// Whether a word still holds when its tab hears it; what was stolen is heard of once.
+    /// Whether an event is still true when it arrives. The loss of a stolen lock is reported once.
     pub(crate) fn is_current(&mut self, notice: &LockNotice) -> bool {
         match notice.event {
             LockEvent::Granted(_) => self.is_shared || self.holds(&notice.ticket),
@@ -165,7 +166,7 @@ impl Locks {
         first.is_some_and(|ticket| ticket.tab == tab)
     }
 
-    /// The tab that holds a lock, and the one that is to get it next.
+    /// The holder of a lock, and the next tab in the queue.
     pub(crate) fn first_two(&self, lock: Lock) -> (Option<TabId>, Option<TabId>) {
         let tabs = self.queues.get(&lock).into_iter().flatten();
         let mut tabs = tabs.map(|ticket| ticket.tab);
@@ -179,7 +180,7 @@ impl Locks {
 
     fn has_asked(&self, tab: TabId, lock: Lock) -> bool {
         let queue = self.queues.get(&lock).into_iter().flatten();
-        // Whoever has not heard yet of its loss believes that it holds the lock.
+        // A tab that has not received the event of its loss believes that it holds the lock.
         queue
             .chain(&self.stolen)
             .any(|ticket| (ticket.tab, ticket.lock) == (tab, lock))

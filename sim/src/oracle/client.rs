@@ -1,4 +1,4 @@
-//! What is known of one client, and what it may and must receive.
+//! What the oracle knows of one client, and which messages it may and must receive.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use crate::tally::Tally;
 use crate::violation::Violation;
 use crate::workload::message_id::MessageId;
 
-/// Milliseconds after a connection in which the client's subscriptions have certainly reached the broker again.
+/// Milliseconds after a connection until the broker certainly has the client's subscriptions again.
 const RENEWAL_MS: u64 = 500;
 
-/// One client, as its page and the notices show it.
+/// One client, as its page's commands and its notices show it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Client {
-    /// Counts the connections that the page asked for.
+    /// Counts the connections that the page requested.
     pub(crate) epoch: u32,
-    /// Whether the page wants it connected.
+    /// Whether the page wants the client connected.
     pub(crate) is_wanted: bool,
-    /// The term in which it is connected.
+    /// The term in which the client is connected.
     pub(crate) connection: Option<Term>,
-    /// Counts the sessions, as far as the client notices.
+    /// Counts the sessions, as far as the client can observe them.
     pub(crate) session: u32,
     /// When the session began.
     session_since: Option<Moment>,
@@ -33,36 +33,36 @@ pub(crate) struct Client {
     last_term: Option<Term>,
     /// The broker that got the last CONNECT of this epoch.
     tried: Option<Term>,
-    /// CONNACKs in this epoch.
+    /// Number of CONNACKs in this epoch.
     connects: u32,
-    /// Of these, such that went on with the session of this epoch.
+    /// Number of CONNACKs that resumed the session of this epoch.
     resumes: u32,
     pub(super) subscriptions: Vec<Subscribed>,
     seen: BTreeMap<MessageId, Copies>,
-    /// When the last message came that was new to it, and when that had been published.
+    /// Arrival time of the last new message, and the time of its publication.
     newest: Option<(Time, Moment)>,
     order: BTreeMap<Stream, MessageId>,
     /// The will of this epoch.
     pub(crate) will: Option<MessageId>,
-    /// Whether it came when there may have been no room for it.
+    /// Whether the will was sent when the disk may have been full.
     pub(super) is_will_unstored: bool,
-    /// Whether it is published as soon as the client is lost.
+    /// Whether the broker publishes the will as soon as the client is lost.
     pub(crate) is_will_prompt: bool,
-    /// Whether the session outlives a connection that broke.
+    /// Whether the session outlives a broken connection.
     pub(crate) has_lasting_session: bool,
-    /// The page has ended its connection, and has not heard yet that it is over: what had come before may be told still.
+    /// The page has ended the connection, and has no confirmation yet. Notices of the old connection may still arrive.
     pub(super) is_connection_uncertain: bool,
-    /// What it calls itself in this epoch.
+    /// The client id of this epoch.
     pub(super) client_id: Option<String>,
     pub(super) is_clean_start: bool,
-    /// Seconds that the session outlives a connection.
+    /// Session expiry interval in seconds.
     pub(super) expiry: u32,
-    /// Those of the page who read, and what.
+    /// Readers of the page, and their topic filters.
     pub(super) readers: BTreeMap<ReaderNo, String>,
-    /// Whether nobody hears what comes for the client itself, and whether that was so at any time.
+    /// Whether the client has no listener of its own, and whether that was ever so.
     pub(super) has_no_listener: bool,
     pub(super) had_no_listener: bool,
-    /// A request that was refused, until it is told that the connection has ended.
+    /// A refused request, until a notice reports the end of the connection.
     pub(super) refused: Option<(RequestId, Problem)>,
 }
 
@@ -70,38 +70,38 @@ pub(crate) struct Client {
 #[derive(Clone, Debug)]
 pub(super) struct Subscribed {
     request: RequestId,
-    /// Its place in the request, which may name a filter twice.
+    /// Index in the request, which may contain a filter twice.
     place: usize,
     epoch: u32,
-    /// How often it may have been sent before this epoch, or by other clients of its client id.
+    /// Upper bound of how often it was sent before this epoch, or by other clients with this client id.
     sent: u32,
     options: Subscription,
     since: Moment,
     granted: Option<Moment>,
-    /// What is stored of it may be gone, also if the answer is still to come.
+    /// The stored subscription may be gone, even if the answer is still to come.
     is_uncertain: bool,
-    /// A reader wants it: then messages may come by it, and whether they must nobody knows, as others may share it.
+    /// A reader wants it. Messages may match it, but need not arrive, because others may share it.
     is_of_reader: bool,
-    /// The page has asked for its end.
+    /// The page has requested its end.
     is_ending: bool,
     until: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Copies {
-    /// With RETAIN 0, and with QoS 0 where that does not wait for the disk.
+    /// With RETAIN 0 and QoS 0, where QoS 0 does not wait for the disk.
     at_most_once: u32,
-    /// With RETAIN 0, otherwise.
+    /// All others with RETAIN 0.
     plain: u32,
-    /// With RETAIN 1 and QoS 0, where that does not wait for the disk.
+    /// With RETAIN 1 and QoS 0, where QoS 0 does not wait for the disk.
     retained_at_most_once: u32,
-    /// With RETAIN 1, otherwise.
+    /// All others with RETAIN 1.
     retained: u32,
-    /// Whether any came with QoS 1.
+    /// Whether a copy arrived with QoS 1.
     is_at_least_once: bool,
 }
 
-/// Messages of which the order is kept: of one publisher, on one topic, with one QoS on either side.
+/// Messages that stay in order: one publisher, one topic, one published and one delivered QoS.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stream {
     pub(super) publisher: ClientKey,
@@ -111,12 +111,12 @@ pub(super) struct Stream {
 }
 
 impl Subscribed {
-    /// What ended it may be gone.
+    /// The record of its end may be gone.
     pub(super) fn undo_end(&mut self) {
         self.until = None;
     }
 
-    /// Whether both ask for the same. A reader may use the same options as its client, but it also makes the filter shared.
+    /// Whether both request the same. A reader with its client's options is different, because it shares the filter.
     fn is_same_request(&self, other: &Self) -> bool {
         (&self.options, self.place, self.is_of_reader)
             == (&other.options, other.place, other.is_of_reader)
@@ -130,16 +130,16 @@ impl Copies {
 }
 
 impl Client {
-    // The page's commands.
+    // Commands of the page.
 
-    /// The page ends its connection. A worker that stands still, or makes sure that it is the broker, learns of it later, and
-    /// may first tell of the connection that it has set up meanwhile.
+    /// The page ends the connection. A worker that is stalled, or verifies its leadership, learns of it later. It may
+    /// first report a connection that it has set up meanwhile.
     pub(crate) fn end(&mut self) {
         self.is_connection_uncertain |= self.connection.is_some() || self.is_wanted;
         self.is_wanted = false;
     }
 
-    /// The page connects it, anew or for the first time.
+    /// The page connects the client.
     pub(crate) fn connect(&mut self) {
         self.end();
         self.subscriptions = self.inheritable();
@@ -158,17 +158,17 @@ impl Client {
         self.will = None;
     }
 
-    /// Other clients of its client id subscribed to this, or did once.
+    /// Adds subscriptions that other clients with this client id have or had.
     pub(super) fn inherit(&mut self, subscriptions: Vec<Subscribed>) {
         for it in subscriptions {
-            // Two clients that inherit from each other again and again have no more than both had.
+            // Two clients that inherit from each other repeatedly have no more than both had.
             let known = self.subscriptions.iter_mut().find(|known| {
                 known.is_same_request(&it) && (known.until.is_none() || known.until == it.until)
             });
             match known {
                 Some(known) => known.sent = known.sent.max(it.sent),
                 None => self.subscriptions.push(Subscribed {
-                    // Of no request and no epoch of this client's.
+                    // It belongs to no request and no epoch of this client.
                     request: RequestId(u64::MAX),
                     epoch: 0,
                     ..it
@@ -177,7 +177,7 @@ impl Client {
         }
     }
 
-    /// The subscriptions by which other clients of its client id may get something when they take its session over.
+    /// The subscriptions that apply to other clients with this client id if they take over its session.
     pub(super) fn inheritable(&self) -> Vec<Subscribed> {
         let its = self.subscriptions.iter();
         let bequeathed = its.map(|it| Subscribed {
@@ -187,7 +187,7 @@ impl Client {
         bequeathed.collect()
     }
 
-    /// Each connection may have sent what was not answered once more.
+    /// Each connection may have sent an unanswered SUBSCRIBE once more.
     fn times_sent(&self, subscription: &Subscribed) -> u32 {
         match subscription.epoch == self.epoch {
             true => subscription.sent.max(1 + self.connects),
@@ -195,7 +195,7 @@ impl Client {
         }
     }
 
-    /// Another client of its client id subscribes to this, or a reader there wants it.
+    /// Another client with this client id subscribes, or a reader of it does.
     pub(super) fn inherit_new(
         &mut self,
         since: Moment,
@@ -219,7 +219,7 @@ impl Client {
         self.subscriptions.extend(made);
     }
 
-    /// Whether the page of this client itself has asked for a filter, and not for its end.
+    /// Whether this client's own page has requested a filter, and not its end.
     pub(super) fn has_own(&self, topic_filter: &str) -> bool {
         let mut own = self.subscriptions.iter();
         own.any(|it| {
@@ -229,7 +229,7 @@ impl Client {
         })
     }
 
-    /// A part of the page reads this.
+    /// A reader of the page wants this subscription.
     pub(super) fn read(&mut self, since: Moment, options: &Subscription) {
         self.subscriptions.push(Subscribed {
             request: RequestId(u64::MAX),
@@ -246,7 +246,7 @@ impl Client {
         });
     }
 
-    /// Whether it was connected since the page asked for it.
+    /// Whether the client was connected since the page requested it.
     pub(super) fn was_connected(&self) -> bool {
         self.last_term.is_some()
     }
@@ -255,14 +255,14 @@ impl Client {
         self.last_term
     }
 
-    /// What it had subscribed to before the page connected it anew.
+    /// Its subscriptions from before the page connected it anew.
     pub(super) fn of_earlier_epochs(&self) -> Vec<Subscribed> {
         let mut all = self.inheritable();
         all.retain(|it| it.epoch != self.epoch);
         all
     }
 
-    /// What was granted to it may be gone.
+    /// Its granted subscriptions may be gone.
     pub(super) fn mark_uncertain(&mut self) {
         for subscription in &mut self.subscriptions {
             subscription.granted = None;
@@ -270,7 +270,7 @@ impl Client {
         }
     }
 
-    /// What ended its subscriptions may be gone.
+    /// The records of the ends of its subscriptions may be gone.
     pub(super) fn undo_end(&mut self) {
         self.subscriptions.iter_mut().for_each(Subscribed::undo_end);
     }
@@ -307,9 +307,9 @@ impl Client {
         }
     }
 
-    // Notices.
+    // Notices to the page.
 
-    /// Returns whether it goes on with its session.
+    /// Returns whether the client resumes its session.
     pub(crate) fn connected(
         &mut self,
         now: Moment,
@@ -319,13 +319,14 @@ impl Client {
         may_have_been_away: bool,
         may_be_full: bool,
     ) -> bool {
-        // It belongs to a connection that the page has given up already. Only the next one says what became of the session of
+        // The CONNACK belongs to a connection that the page has ended. Only the next one tells about the session of
         // this epoch.
         if self.is_connection_uncertain && may_outlive_broker {
             self.connection = Some(term);
             return session_present;
         }
-        // In memory there can only be a session at another broker that an earlier attempt to connect began, unheard.
+        // With state in memory, another broker can have a session only from an earlier attempt to connect without a
+        // CONNACK.
         let is_first = self.last_term.is_none();
         let is_same = may_outlive_broker || is_first || self.last_term == Some(term);
         let is_resumed = session_present && is_same;
@@ -334,7 +335,8 @@ impl Client {
         self.last_term = Some(term);
         self.connects += 1;
         let was_away = has_moved && may_have_been_away;
-        // Without room nobody stored that the client has acknowledged something, and the next broker begins before that.
+        // If the disk was full, the client's acknowledgements are not stored, and the next broker sends those messages
+        // again.
         let begins_before = has_moved && may_be_full;
         if !(may_outlive_broker && is_resumed) || was_away || begins_before {
             self.order.clear();
@@ -347,8 +349,8 @@ impl Client {
         }
         if !is_resumed {
             self.session += 1;
-            // An earlier session that this client could have gone on with is gone, and what it had subscribed to.
-            // What came by them may wait for a listener still.
+            // The earlier session is gone, and so are its subscriptions. Messages that matched them may still wait for
+            // a listener.
             if !self.had_no_listener {
                 let epoch = self.epoch;
                 self.subscriptions.retain(|it| it.epoch == epoch);
@@ -364,14 +366,15 @@ impl Client {
         self.has_lasting_session && self.last_term == Some(term)
     }
 
-    /// It sends CONNECT to the broker of this term. Returns whether it had a connection to the same broker before, which is over.
+    /// The client sends CONNECT to the broker of this term. Returns whether it had, or tried, a connection to this
+    /// broker before.
     pub(super) fn connecting(&mut self, term: Option<Term>) -> bool {
         self.lost();
         let before = core::mem::replace(&mut self.tried, term);
         term.is_some() && before == term
     }
 
-    /// It is not connected now.
+    /// The client is not connected now.
     pub(super) fn lost(&mut self) {
         self.connection = None;
         self.is_connection_uncertain = false;
@@ -382,7 +385,7 @@ impl Client {
         self.session += 1;
     }
 
-    /// The subscriptions of this request, by their QoS.
+    /// The QoS of each subscription in this request.
     pub(crate) fn requested(&self, request: RequestId) -> impl Iterator<Item = QoS> + '_ {
         self.subscriptions
             .iter()
@@ -398,7 +401,7 @@ impl Client {
         }
     }
 
-    /// An UNSUBSCRIBE that the page asked for at `asked` was answered.
+    /// An UNSUBSCRIBE of the moment `asked` was answered.
     pub(crate) fn unsubscribed(&mut self, now: Moment, asked: Moment, topic_filters: &[String]) {
         for subscription in &mut self.subscriptions {
             if subscription.since.step < asked.step
@@ -410,7 +413,7 @@ impl Client {
         }
     }
 
-    /// A message arrived.
+    /// Checks a message that arrived.
     pub(crate) fn deliver(
         &mut self,
         key: ClientKey,
@@ -430,7 +433,7 @@ impl Client {
         if self.is_connection_uncertain && may_outlive_broker {
             return Ok(());
         }
-        // What has waited for a listener may be told at any time.
+        // A message that waited for a listener may be reported at any time.
         let term = self
             .connection
             .or(self.last_term.filter(|_| self.had_no_listener));
@@ -441,18 +444,19 @@ impl Client {
                 message,
             });
         };
-        // A broker with a disk may find a session that one without knew nothing of.
+        // A broker with a disk may find a session of which a broker without one did not know.
         if guarantee != Guarantee::Recovery {
             self.check_subscriptions(key, id, published, message)?;
         }
         let may_repeat = self.had_no_listener && guarantee == Guarantee::Recovery;
         let may = (may_outlive_broker, may_repeat);
         let is_first = self.check_copies(key, id, published, message, may, tally)?;
-        // A client that subscribed in between gets the second copy of one message after the first of the next. In memory, only the
-        // same broker can send that, unless messages of two brokers have waited for a listener.
+        // A client that subscribed in between gets the second copy of a message after the first copy of the next one.
+        // With state in memory, only the same broker can send that, unless messages of two brokers waited for a
+        // listener.
         let may_be_of_two = may_outlive_broker || self.had_no_listener;
         let is_resent = published.is_resent_in(term) || may_be_of_two && published.is_resent();
-        // Whoever read it first did so in order; the client itself hears it when it comes again.
+        // The reader that got it first got it in order. The client's own listener gets it when it is sent again.
         let is_late = self.had_no_listener && message.dup;
         let is_ordered = !(is_resent || is_late || may_repeat || message.retain);
         if is_first && is_ordered && published.kind == Kind::Publish {
@@ -461,21 +465,21 @@ impl Client {
         Ok(())
     }
 
-    /// Notes how far the broker has come with what waits for the client.
+    /// Notes the broker's progress in sending queued messages to the client.
     pub(super) fn progress(&mut self, now: Time, id: MessageId, since: Moment) {
         if self.copies(id) == 1 {
             self.newest = Some((now, since));
         }
     }
 
-    /// Whether it has been sent something within so many milliseconds that was published before `since`.
+    /// Whether the client got a message published before `since` within the last `within_ms` milliseconds.
     pub(super) fn gets_older(&self, now: Time, since: Moment, within_ms: u64) -> bool {
         self.newest.is_some_and(|(came, published)| {
             published.step < since.step && came.plus_ms(within_ms) > now
         })
     }
 
-    /// It matches a subscription that the client has, or had when the message was published.
+    /// The message must match a subscription that the client has, or had when the message was published.
     fn check_subscriptions(
         &self,
         client: ClientKey,
@@ -526,13 +530,13 @@ impl Client {
         Ok(())
     }
 
-    /// Whether somebody reads the filter: then the client gets as much as any wants, also what it has published itself.
+    /// Whether a reader shares the filter. Then the client gets the union of all wishes, including its own messages.
     fn is_shared(&self, topic_filter: &str) -> bool {
         let mut read = self.subscriptions.iter().filter(|it| it.is_of_reader);
         read.any(|it| it.options.topic_filter == topic_filter)
     }
 
-    /// It comes no more often than it may. Returns whether it came for the first time.
+    /// Checks the number of copies. Returns whether this one is the first.
     fn check_copies(
         &mut self,
         client: ClientKey,
@@ -551,7 +555,7 @@ impl Client {
         let copies = self.seen.entry(id).or_default();
         let is_first = copies.all() == 0;
         copies.is_at_least_once |= message.qos == QoS::AtLeastOnce;
-        // What a client has not acknowledged before its connection broke, it gets again with QoS 1.
+        // A message that was not acknowledged before the connection broke is sent again with QoS 1.
         let sent = if copies.is_at_least_once {
             1 + self.resumes
         } else {
@@ -579,7 +583,8 @@ impl Client {
             copies.plain += 1;
             (copies.plain, routed.saturating_mul(sent))
         };
-        // What waited for a listener may be of a session that a broker without a disk knew nothing of, and come in it again.
+        // A message that waited for a listener may belong to a session of which a broker without a disk did not know.
+        // It may arrive in that session again.
         if copies > allowed && !may_repeat {
             return Err(Violation::TooManyCopies {
                 client,
@@ -600,7 +605,7 @@ impl Client {
         Ok(is_first)
     }
 
-    /// How often a retained message may be sent because of a subscription, made or renewed.
+    /// Upper bound of the copies of a retained message that are sent for new and renewed subscriptions.
     fn retained_copies_max(&self, client: ClientKey, published: &Published) -> u32 {
         let asks = self.subscriptions.iter().filter(|it| {
             it.options.retain_handling != RetainHandling::DoNotSend
@@ -611,7 +616,7 @@ impl Client {
         asks.map(|it| it.sent.max(1 + self.connects)).sum()
     }
 
-    /// On one connection, what comes for the first time comes in the order in which it was published.
+    /// On one connection, first copies arrive in the order of publication.
     fn check_order(
         &mut self,
         client: ClientKey,
@@ -664,13 +669,13 @@ impl Client {
             })
     }
 
-    /// The will that the broker of `term` has to publish when the client is lost.
+    /// The will that the broker of `term` must publish when the client is lost.
     pub(crate) fn certain_will(&self, term: Term) -> Option<MessageId> {
         let is_known = self.is_wanted && self.connection == Some(term);
         self.will.filter(|_| is_known && self.is_will_prompt)
     }
 
-    /// Whether a message published now, in the calm, must reach this client by a subscription with at least this QoS.
+    /// Whether a message published now, in the recovery phase, must reach this client with at least this QoS.
     pub(crate) fn is_subscribed(
         &self,
         client: ClientKey,
@@ -684,7 +689,7 @@ impl Client {
             })
     }
 
-    /// The subscriptions that match, by topic filter, without such filters as the page has touched since.
+    /// The matching subscriptions by topic filter, without filters that the page has changed since.
     fn firm_filters(
         &self,
         client: ClientKey,
@@ -708,7 +713,7 @@ impl Client {
         })
     }
 
-    /// What the broker has certainly granted to it, by topic filter.
+    /// The subscriptions that the broker has certainly granted, by topic filter.
     pub(super) fn certain_subscriptions(&self) -> impl Iterator<Item = (&str, &Subscription)> {
         let mut filters: BTreeMap<&str, Vec<&Subscribed>> = BTreeMap::new();
         for it in self.subscriptions.iter().filter(|it| it.until.is_none()) {
@@ -733,7 +738,7 @@ impl Client {
         copies.all()
     }
 
-    /// What came with RETAIN 1.
+    /// Messages that arrived with RETAIN 1.
     pub(crate) fn retained(&self) -> impl Iterator<Item = MessageId> + '_ {
         self.seen
             .iter()

@@ -1,4 +1,4 @@
-//! What pages ask of their tabs.
+//! Observes the commands of pages.
 
 use tab::api::{ClientCommand, Command, ConnectOptions};
 use tab::{TabId, Time};
@@ -18,7 +18,7 @@ impl Oracle {
         match &act.command {
             Command::Open(options) => view.visibility = options.visibility,
             Command::Visibility(visibility) => view.visibility = *visibility,
-            // Told apart from the acts of a page.
+            // Observed elsewhere.
             Command::Ask(..) | Command::Heard(_) | Command::Hang { .. } => {}
             Command::Client(no, command) => {
                 let key = ClientKey { tab, no: *no };
@@ -121,7 +121,7 @@ impl Oracle {
         client.is_clean_start = options.clean_start;
         client.expiry = options.session_expiry_interval;
         client.has_lasting_session = options.session_expiry_interval > 0;
-        // The DISCONNECT of the connection before may find no broker.
+        // The DISCONNECT of the previous connection may reach no broker.
         if let Some(published) = old_will.and_then(|id| self.messages.get_mut(&id)) {
             published.kind = Kind::Will { is_due: true };
         }
@@ -140,7 +140,7 @@ impl Oracle {
     }
 
     fn on_disconnect(&mut self, now: Moment, key: ClientKey, with_will: bool) {
-        // Where the broker may change meanwhile, the DISCONNECT may find none.
+        // If the broker changes meanwhile, the DISCONNECT may reach none.
         let is_due = with_will || self.may_outlive_brokers();
         self.leave_session(now, key);
         let Some(client) = self.client(key) else {

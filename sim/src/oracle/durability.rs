@@ -1,4 +1,4 @@
-//! Nothing acknowledged is lost: what holds where the broker's state is on the disk, whichever tab is the broker.
+//! Durability: no acknowledged message is lost where the broker's state is on the disk, whichever tab is the broker.
 
 use tab::api::{ConnectOptions, DisconnectCause, QoS, Subscription, Term};
 use tab::{TabId, Time};
@@ -13,21 +13,21 @@ use crate::scenario::Fault;
 use crate::violation::Violation;
 use crate::workload::message_id::MessageId;
 
-/// How long after the end of a tab what it had posted may still be on its way.
+/// Time after the end of a tab within which its messages may still arrive.
 const LATE_MS: u64 = 70_000;
 
-/// An acknowledged message that has to reach a session, sooner or later.
+/// An acknowledged message that must reach a session at some time.
 #[derive(Debug)]
 pub(super) struct DurableObligation {
     client_id: String,
     generation: u32,
     message: MessageId,
-    /// Of a will: the client that was lost, if nobody has connected with its id since.
+    /// Of a will: client id of the lost client, unless a client has connected with it since.
     lost: Option<String>,
 }
 
 impl Oracle {
-    // Sessions begin, go on and end.
+    // Sessions.
 
     /// A page connects a client with this id.
     pub(super) fn join_session(
@@ -50,10 +50,10 @@ impl Oracle {
         if options.clean_start || !session.is_lasting || !is_alone {
             session.end();
         }
-        // It lasts again once its CONNACK says so.
+        // It is lasting again once its CONNACK confirms that.
         session.is_lasting &= options.session_expiry_interval == u32::MAX;
         session.was_shared |= !is_alone;
-        // Whoever loses its connection to another client has lost it, and may find another session.
+        // A client whose session was taken over has lost its connection, and may find another session.
         for other in other_holders {
             self.may_publish_wills(other.tab);
             self.mark_subscriptions_uncertain(client_id);
@@ -72,8 +72,7 @@ impl Oracle {
         session.is_some_and(|session| session.was_shared)
     }
 
-    /// What clients of this id have published and is not acknowledged yet may be taken for something else, or be routed
-    /// again.
+    /// Pending publications of clients with this id may be mistaken for others, or be routed again.
     fn exempt_publications(&mut self, client_id: &str) {
         for published in self.messages.values_mut() {
             let ClientKey { tab, no } = published.publisher;
@@ -85,7 +84,7 @@ impl Oracle {
         }
     }
 
-    /// What clients of this id have subscribed to may be gone.
+    /// Subscriptions of clients with this id may be gone.
     fn mark_subscriptions_uncertain(&mut self, client_id: &str) {
         let clients = self
             .tabs
@@ -98,20 +97,20 @@ impl Oracle {
         }
     }
 
-    /// Whether several clients take the session of this client from each other.
+    /// Whether several clients take over this client's session from each other.
     pub(super) fn has_several_holders(&self, client_id: Option<&str>) -> bool {
         let session = client_id.and_then(|id| self.sessions.get(id));
         session.is_some_and(|session| session.holders.len() > 1)
     }
 
-    /// Whether a client can be lost though nothing befalls its tab.
+    /// Whether the broker may drop the client although no fault affects its tab.
     pub(super) fn may_lose_connection(
         &self,
         now: Moment,
         client_id: &str,
         options: &ConnectOptions,
     ) -> bool {
-        /// A client that is silent for as long as brokers may be away, or messages on their way.
+        /// With this keep alive, a client may time out while brokers change or messages are on their way.
         const SHORT_KEEP_ALIVE_S: u16 = 2;
         let session = self.sessions.get(client_id);
         let is_short = (1..=SHORT_KEEP_ALIVE_S).contains(&options.keep_alive);
@@ -120,10 +119,11 @@ impl Oracle {
                 || is_short && !self.plan.is_gentle())
     }
 
-    /// The client is not connected any more, and will not be unless its page asks for it.
+    /// The client stays disconnected until its page connects it again.
     pub(super) fn leave_session(&mut self, now: Moment, key: ClientKey) {
         let client = self.client(key);
-        // Its CONNECT may be on its way still, and do what it asks for: end the connection of a later client, for one.
+        // Its CONNECT may still be on its way, and take effect. It could end the connection of a later client, for
+        // example.
         let connecting = client
             .filter(|client| client.connection.is_none())
             .and_then(|client| client.client_id.clone());
@@ -150,9 +150,9 @@ impl Oracle {
         }
     }
 
-    /// A client connects again with the broker with which it was connected, or tried to be: its connection is over, and a session
-    /// that ends with that. The CONNACK that says so may get lost, and the next one call the session present that this CONNECT
-    /// began. A change of broker ends no session.
+    /// A client sends another CONNECT to the same broker, so its previous connection is over, and so is a session that
+    /// ends with it. If the first CONNACK is lost, the next one reports the session of the first CONNECT as present. A
+    /// change of broker ends no session.
     pub(super) fn lose_connection(&mut self, key: ClientKey) {
         if self.is_undisrupted(key.tab) {
             return;
@@ -164,14 +164,14 @@ impl Oracle {
             return;
         };
         session.end();
-        // Its client takes the next session for this one, and sends again what the next one does not know.
+        // The client mistakes the next session for this one, and sends again messages of which that one does not know.
         let pending = self.messages.values_mut();
         for published in pending.filter(|it| it.publisher == key && it.is_pending()) {
             published.restarted();
         }
     }
 
-    /// Whether nothing that befalls this tab can cost its clients their connections.
+    /// Whether no fault can cost the clients of this tab their connections.
     fn is_undisrupted(&self, tab: TabId) -> bool {
         let view = self.tabs.get(&tab);
         self.plan.is_gentle()
@@ -191,7 +191,7 @@ impl Oracle {
         for key in keys {
             self.leave_session(now, key);
             for session in self.sessions.values_mut() {
-                // Its CONNECT may come still, and nobody hears of the outcome.
+                // Its CONNECT may still arrive, and no page learns of the outcome.
                 if session.late.contains_key(&key) {
                     session.end();
                 }
@@ -199,7 +199,7 @@ impl Oracle {
         }
     }
 
-    /// A CONNACK came. Returns whether the session is there, if it has to be.
+    /// A CONNACK arrived. Returns false if it lacks a session that must be present.
     pub(super) fn check_session(
         &mut self,
         now: Moment,
@@ -207,7 +207,7 @@ impl Oracle {
         term: Term,
         session_present: bool,
     ) -> bool {
-        // What is heard of a reign in which the log was harmed may have been said before that.
+        // A notice from a term in which the log was harmed may have been sent before that.
         let may_be_gone = self
             .harmed_term
             .is_some_and(|harmed_term| term <= harmed_term);
@@ -216,7 +216,7 @@ impl Oracle {
         let Some(client) = self.client(key) else {
             return true;
         };
-        // It may be told what became of the connection that the page wanted before.
+        // The CONNACK may belong to the connection that the page wanted before.
         let is_connection_uncertain = client.is_connection_uncertain;
         let (is_first, expiry) = (!client.was_connected(), client.expiry);
         let has_moved = client.last_term().is_some();
@@ -226,16 +226,17 @@ impl Oracle {
         let Some(session) = self.sessions.get_mut(&client_id) else {
             return true;
         };
-        // What one client of several is told last need not be what happened last.
+        // Where several clients share a session, the last notice of one need not be about the last event.
         let is_certain =
             session.since.is_some() && !session.is_contested(now) && !session.was_shared;
-        // A change of broker is not a disconnection: while its tab lives, the session does, whatever its expiry.
+        // A change of broker is no disconnection. While its tab lives, the session does, whatever its expiry interval
+        // is.
         let is_only_moved = has_moved && is_undisrupted;
         let must_be_there = is_certain && (session.is_lasting || !is_first && is_only_moved);
         if !session_present {
             session.end();
         }
-        // Without room what begins is not stored, and what is there may have been written by nobody yet.
+        // If the disk is full, a new session is not stored, and a present one may not be stored either.
         if (!session_present || session.since.is_none())
             && !may_be_full
             && !may_be_gone
@@ -249,7 +250,7 @@ impl Oracle {
 
     // Subscriptions.
 
-    /// What other clients of this id subscribed to: it may get what matches that.
+    /// Subscriptions of other clients with this id. This client may get messages that match them.
     pub(super) fn inherited(&self, key: ClientKey, client_id: &str) -> Vec<Subscribed> {
         if !self.may_outlive_brokers() {
             return Vec::new();
@@ -272,7 +273,7 @@ impl Oracle {
             .collect()
     }
 
-    /// Other clients of this id may get what it subscribes to, if they take its session over.
+    /// Other clients with this id may get messages that match its subscriptions, if they take over its session.
     pub(super) fn share_with_siblings(
         &mut self,
         key: ClientKey,
@@ -294,7 +295,7 @@ impl Oracle {
         }
     }
 
-    /// Notes which session a request is for.
+    /// Records the session that a request is for.
     pub(super) fn ask(
         &mut self,
         key: ClientKey,
@@ -306,7 +307,7 @@ impl Oracle {
         }
         let client_id = self.client(key)?.client_id.clone()?;
         let session = self.sessions.get_mut(&client_id)?;
-        // A will goes to whoever is subscribed when it is published, which is not known.
+        // A will goes to the subscribers at the time of its publication, which is unknown.
         if !matches!(kind, RequestKind::Publish(_)) {
             self.durable_obligations.retain(|obligation| {
                 obligation.lost.is_none() || obligation.client_id != client_id
@@ -327,7 +328,7 @@ impl Oracle {
         })
     }
 
-    /// Whether the session that a request was for is still there, as far as is known.
+    /// Whether the session of a request still exists, as far as the oracle knows.
     pub(super) fn is_current(&self, asked: &Request) -> bool {
         asked.ask.as_ref().is_none_or(|ask| {
             let session = self.sessions.get(&ask.client_id);
@@ -335,7 +336,7 @@ impl Oracle {
         })
     }
 
-    /// A SUBSCRIBE or UNSUBSCRIBE was answered, and not refused.
+    /// A SUBSCRIBE or UNSUBSCRIBE succeeded.
     pub(super) fn on_answered(&mut self, now: Moment, asked: &Request) {
         let Some(ask) = &asked.ask else {
             return;
@@ -359,9 +360,9 @@ impl Oracle {
         }
     }
 
-    // Debts.
+    // Obligations.
 
-    /// A message was acknowledged: it is stored, and reaches every session that is subscribed.
+    /// A message was acknowledged. It must be stored, and reach every subscribed session.
     pub(super) fn add_durable_obligations(
         &mut self,
         now: Moment,
@@ -386,7 +387,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// A tab is lost: wills of its clients are published, at the latest when no broker expects them any more.
+    /// A tab is lost. Its clients' wills are published, at the latest when no broker expects the clients any more.
     pub(super) fn add_durable_will_obligations(&mut self, now: Moment, tab: TabId) {
         let Some(view) = self.tabs.get(&tab) else {
             return;
@@ -416,7 +417,7 @@ impl Oracle {
             let publisher = published.publisher;
             let client_ids = self.obligated_sessions(now, will, publisher, now);
             let client_ids = client_ids.into_iter().filter(|it| {
-                // What ends with its tab cannot get what comes of that end.
+                // A session that ends with the tab cannot get the wills of that tab.
                 let session = self.sessions.get(it);
                 session.is_some_and(|it| it.holders.iter().all(|key| key.tab != tab))
             });
@@ -471,7 +472,7 @@ impl Oracle {
         session.filter(|it| it.generation == obligation.generation)
     }
 
-    /// The sessions that have something to get and whose clients are away.
+    /// The sessions that still have to get messages, and whose clients are away.
     pub(crate) fn sessions_away(&self) -> Vec<String> {
         let mut away: Vec<String> = self
             .durable_obligations
@@ -488,7 +489,7 @@ impl Oracle {
         away
     }
 
-    /// How many messages sessions have still to get.
+    /// Number of messages that sessions still have to get.
     pub(crate) fn durable_obligations_left(&self) -> usize {
         let left = self.durable_obligations.iter().filter(|obligation| {
             self.obligated_session(obligation)
@@ -497,7 +498,7 @@ impl Oracle {
         left.count()
     }
 
-    /// Whatever was owed has arrived.
+    /// Each durable obligation is met or void.
     pub(crate) fn check_durable_obligations(&mut self) -> Result<(), Violation> {
         for obligation in core::mem::take(&mut self.durable_obligations) {
             match self.obligated_session(&obligation) {
@@ -516,9 +517,9 @@ impl Oracle {
         Ok(())
     }
 
-    // What may go wrong.
+    // Exemptions.
 
-    /// Whether a client may be disconnected for good though its page did not ask for it.
+    /// Whether the broker may disconnect a client for good without a request of its page.
     pub(super) fn may_end(&self, now: Moment, key: ClientKey, cause: &DisconnectCause) -> bool {
         const KEEP_ALIVE_TIMEOUT: u8 = 0x8D;
         const SESSION_TAKEN_OVER: u8 = 0x8E;
@@ -547,22 +548,23 @@ impl Oracle {
         }
     }
 
-    /// There is no room on the disk; brokers notice later that there is again.
+    /// The disk is full. Brokers notice later that there is room again.
     pub(crate) fn on_full(&mut self, now: Time) {
         const NOTICED_MS: u64 = 20_000;
         self.on_detection_delay(now);
         self.full_until = self.full_until.max(now.plus_ms(NOTICED_MS));
     }
 
-    /// The database fails for so long: a broker refuses what it would have to store, and notices later that it works again.
+    /// The database fails for `ms` milliseconds. A broker refuses what it would have to store, and notices later that
+    /// the database works again.
     pub(crate) fn on_disk_down(&mut self, now: Time, ms: u64) {
         self.tally.disks_down += 1;
         self.on_full(now.plus_ms(ms));
         self.on_detection_delay(now);
     }
 
-    /// Whether a request, or a part of it, may be refused with these codes: what readers share goes to the broker apart from
-    /// the rest.
+    /// Whether a request, or a part of it, may be refused with these codes. Filters that readers share are sent in a
+    /// packet of their own.
     pub(super) fn may_be_refused(
         &self,
         now: Moment,
@@ -575,13 +577,12 @@ impl Oracle {
             PACKET_IDENTIFIER_IN_USE => self.may_have_left_identifiers(key),
             _ => false,
         };
-        // Of two packets each may be refused for a reason of its own.
+        // Two packets may be refused for different reasons.
         refusals.peek().is_some() && refusals.all(may_be)
     }
 
-    /// Whether the broker may wait for the release of messages of which the client does not know: those of another client
-    /// that had the session, those whose release is in a damaged record, or those of an older session that a broker with a
-    /// disk goes on with after one that had none.
+    /// Whether the broker may wait for a PUBREL that the client does not owe. The message may be of another client of
+    /// the session, its release may be in a damaged record, or a broker with a disk may have resumed an older session.
     fn may_have_left_identifiers(&self, key: ClientKey) -> bool {
         self.was_shared(key)
             || self.damaged_term.is_some()
@@ -592,7 +593,7 @@ impl Oracle {
         now.at < self.full_until
     }
 
-    /// Everything that was stored is gone. What the broker has in mind may be, too, if it ends.
+    /// All stored data is gone. The broker's state in memory goes, too, if the broker ends.
     pub(crate) fn on_clear(&mut self, now: Time) {
         self.on_detection_delay(now);
         self.tally.sites_cleared += 1;
@@ -613,19 +614,19 @@ impl Oracle {
         self.exempt_at_ports(message);
     }
 
-    /// Whether a message can be damaged without harm to anything else: it is in records of its own, and no packet
-    /// identifier of an unfinished exchange goes with it.
+    /// Whether damage to a message harms nothing else: it has a record of its own, and no packet identifier of an
+    /// unfinished exchange depends on it.
     pub(crate) fn is_recorded_alone(&self, message: MessageId) -> bool {
         self.messages.get(&message).is_some_and(|published| {
             published.kind == Kind::Publish && published.publication.qos == QoS::AtLeastOnce
         })
     }
 
-    /// A bit flipped somewhere.
+    /// A bit flipped at an unknown place.
     pub(crate) fn on_flip(&mut self) {
         self.tally.bits_flipped += 1;
         self.mark_log_damaged();
-        // A tab on its way to reign may have read what the next one does not find.
+        // A tab that is being elected may have read rows that the next one does not find.
         for view in self.tabs.values_mut() {
             view.may_have_read_lost_rows |= view.is_loading_log;
         }
@@ -633,7 +634,7 @@ impl Oracle {
         for published in self.messages.values_mut() {
             published.is_publisher_unknown = true;
         }
-        // The record of an end is a record, too.
+        // The record of an unsubscription may be damaged, too.
         let views = self.tabs.values_mut();
         for client in views.flat_map(|view| view.clients.values_mut()) {
             client.undo_end();
@@ -643,18 +644,18 @@ impl Oracle {
         }
     }
 
-    /// All reigns so far may rely on records that are damaged now.
+    /// All brokers so far may rely on records that are damaged now.
     pub(super) fn mark_log_damaged(&mut self) {
         self.harmed_term = self.leaders.last_key_value().map(|(term, _)| *term);
         self.damaged_term = self.harmed_term;
     }
 
-    /// Whether what is published in this term may be of a session whose record is damaged.
+    /// Whether a message published in this term may belong to a session whose record is damaged.
     pub(super) fn may_lose_publisher(&self, term: Option<Term>) -> bool {
         term.is_some() && term <= self.damaged_term
     }
 
-    /// Nothing that was promised so far is certain.
+    /// No earlier acknowledgement can be relied on.
     fn exempt_all(&mut self) {
         self.mark_ports_uncertain();
         self.durable_obligations.clear();

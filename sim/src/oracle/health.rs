@@ -1,24 +1,24 @@
-//! What befalls a tab, as far as it excuses what the tab does or leaves undone.
+//! Faults that affect a tab, as far as they excuse its behavior.
 
 use tab::{TabId, Time};
 
 use super::{Oracle, RequestKind};
 use crate::violation::Violation;
 
-/// How long a tab needs, after it went on, to notice what has changed.
+/// Time that a tab needs after a stall to notice all changes.
 const RECOVERY_MS: u64 = 5_000;
 
-/// How one tab fares.
+/// The faults that affect one tab.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     is_stalled: bool,
     deaf_since: Option<Time>,
     is_throttled: bool,
-    /// When it last was ill in any way, and is not any more.
+    /// When its last impairment ended.
     recovered: Time,
-    /// Whether its lock was stolen, and it has not been the broker anew since.
+    /// Whether its lock was stolen, and it has not become the broker again since.
     pub(super) is_lock_stolen: bool,
-    /// Whether anything befell it since its last connection.
+    /// Whether a fault affected it since its last connection.
     pub(super) was_impaired: bool,
 }
 
@@ -27,12 +27,12 @@ impl Health {
         self.is_stalled || self.deaf_since.is_some()
     }
 
-    /// Whether it may take itself for the broker though another tab is.
+    /// Whether it may consider itself the broker although another tab is.
     pub(super) fn is_excused(&self, now: Time) -> bool {
         self.is_impaired() || self.is_lock_stolen || now < self.recovered.plus_ms(RECOVERY_MS)
     }
 
-    /// Whether nothing ails it, nor has for so long.
+    /// Whether it is unimpaired, and has been for `ms` milliseconds.
     fn is_unimpaired_for(&self, now: Time, ms: u64) -> bool {
         !self.is_impaired() && !self.is_throttled && self.recovered.plus_ms(ms) <= now
     }
@@ -40,7 +40,7 @@ impl Health {
 
 impl Oracle {
     pub(crate) fn on_stall(&mut self, now: Time, tab: TabId, ms: u64) {
-        /// Shorter than half of the shortest keep alive.
+        /// Below half of the shortest keep alive.
         const HARMLESS_MS: u64 = 900;
         self.tally.tabs_stalled += 1;
         self.extend_answer_deadlines(tab, ms);
@@ -54,7 +54,7 @@ impl Oracle {
         }
     }
 
-    /// A tab goes on. If it was the broker for long and nobody answered meanwhile, another one is.
+    /// A stall ends. If the broker stalled for long and did not answer a waiting tab, that tab must have replaced it.
     pub(crate) fn on_wake(&mut self, now: Time, tab: TabId, ms: u64) -> Result<(), Violation> {
         self.check_replaced(now, tab, ms)?;
         let is_stale = self.brokers.contains_key(&tab) && self.broker() != Some(tab);
@@ -67,9 +67,9 @@ impl Oracle {
     }
 
     fn check_replaced(&mut self, now: Time, tab: TabId, ms: u64) -> Result<(), Violation> {
-        /// By then a tab that waits has become the broker, whatever else it had to wait for.
+        /// By then a waiting tab has become the broker, whatever delayed it.
         const REPLACED_MS: u64 = 4_000;
-        // What keeps a tab from noticing, or the next broker from beginning, and how long that may last.
+        // Maximum effect of a fault that delays failure detection, or the start of the next broker.
         const DETECTION_DELAY_MS: u64 = 5_000;
         let is_detection_delayed = self.plan.disk.stuck_per_mille > 0
             || self
@@ -116,12 +116,12 @@ impl Oracle {
         }
     }
 
-    /// Timers, the ways or the disk are not as they should be.
+    /// Timers, channels or the disk are impaired.
     pub(crate) fn on_detection_delay(&mut self, now: Time) {
         self.detection_delayed_at = Some(now);
     }
 
-    /// Everything to this tab takes long.
+    /// Each message to this tab takes long.
     pub(crate) fn on_delayed(&mut self, now: Time, tab: TabId) {
         self.on_detection_delay(now);
         self.disrupt_all(now);
@@ -138,7 +138,7 @@ impl Oracle {
         }
     }
 
-    /// A tab takes the broker's lock from its holder.
+    /// A tab steals the broker's lock from its holder.
     pub(crate) fn on_steal(
         &mut self,
         now: Time,
@@ -153,9 +153,9 @@ impl Oracle {
         Ok(())
     }
 
-    /// A tab that hears nothing knows nothing of whether the broker lives.
+    /// A deaf tab cannot know whether the broker is alive.
     pub(super) fn check_not_deaf(&self, now: Time, tab: TabId) -> Result<(), Violation> {
-        /// Whoever heard itself before it became deaf takes no longer than this.
+        /// Maximum time from a loopback probe before the tab became deaf to its decision.
         const DECISION_MS: u64 = 2_000;
         let view = self.tabs.get(&tab);
         let since = view.and_then(|view| view.health.deaf_since);

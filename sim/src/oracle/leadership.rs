@@ -1,4 +1,4 @@
-//! Reigns: who takes itself for the broker, and whose rows are stored.
+//! Leadership: which tab considers itself the broker, and whose rows are stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,14 +12,14 @@ use crate::plan::Guarantee;
 use crate::violation::Violation;
 use crate::workload::message_id::MessageId;
 
-/// What the disk has of reigns and messages.
+/// Terms and messages that the disk has stored.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    /// The highest term that has a fence.
+    /// The highest term with a fence.
     fence: Option<Term>,
-    /// Whose fences were stored at any time.
+    /// The tab of each fence that was ever stored.
     fences: BTreeMap<Term, TabId>,
-    /// Messages that were stored at any time.
+    /// All messages that were ever stored.
     stored: BTreeSet<MessageId>,
 }
 
@@ -68,13 +68,13 @@ impl Oracle {
         Ok(())
     }
 
-    /// The tab does not take itself for the broker any more; whether it did.
+    /// The tab does not consider itself the broker any more. Returns whether it did.
     pub(super) fn end_leadership(&mut self, tab: TabId) -> bool {
         let has_ended = self.brokers.remove(&tab).is_some();
         let was_latest = self.broker.take_if(|(broker, _)| *broker == tab).is_some();
         if was_latest {
-            // A fence stops the brokers of lower terms. A later broker that stored none, because it had no log or no room,
-            // stops nobody: an earlier one that has not heard of it never will.
+            // A fence stops the brokers of lower terms. A later broker without a log or without room stored no fence,
+            // and so it stops no earlier broker that does not know of it.
             let fence = match self.plan.guarantee {
                 Guarantee::Durable => self.log.fence,
                 Guarantee::Memory | Guarantee::Recovery => None,
@@ -89,14 +89,14 @@ impl Oracle {
     fn check_term(&self, tab: TabId, term: Term) -> Result<(), Violation> {
         let before = match self.plan.guarantee {
             Guarantee::Memory => self.leaders.last_key_value().map(|(before, _)| *before),
-            // The order of the fences is what counts: a tab that had its own stored first may hear of it last. A broker whose
-            // fence could not be stored promises nothing, and may have the term of another one.
+            // The order of the fences counts: the tab with the first one may learn last that it was stored. A broker
+            // whose fence could not be stored promises nothing, and may have the term of another one.
             Guarantee::Durable => {
                 let view = self.tabs.get(&tab).filter(|view| !view.has_failed_write);
                 view.and_then(|_| self.fence_of_another(tab, term))
             }
-            // A broker that was denied the database reads no terms there, and may not have heard of one that ended at once.
-            // Of two brokers of one term the one elected later counts.
+            // A broker that was denied the database reads no terms there, and may not know of one that ended at once.
+            // Of two brokers with one term, the one elected later counts.
             Guarantee::Recovery => {
                 let view = self.tabs.get(&tab).filter(|view| view.has_database);
                 view.and_then(|_| self.fence_of_another(tab, term))
@@ -145,9 +145,10 @@ impl Oracle {
                 .get(&tab)
                 .is_some_and(|it| !it.claims_leadership && !it.health.is_lock_stolen)
         {
-            // It takes the reign over, and that without the lock. A broker that goes on, because it had no room for a fence
-            // or because the log was removed, asks nobody: its fence fails if another one came after it. One that was elected and robbed of the lock before it
-            // reigned hears that last when it stood still, and its fence tells the same.
+            // The tab takes the leadership without the lock. A broker that resumes, because its fence found no room or
+            // the log was removed, needs no lock: a later broker's fence makes its own fail. A tab that was elected,
+            // and whose lock was stolen before it led, learns of that last if it was stalled. Its fence tells it the
+            // same.
             self.check_not_deaf(now, tab)?;
             self.tally.fences_without_lock += 1;
         }
@@ -187,7 +188,7 @@ impl Oracle {
                 self.tally.writes_aborted += 1;
                 self.on_storage_failure(now, tab);
             }
-            // It answers no transaction.
+            // It is no answer to a transaction.
             StorageEvent::Closed => {}
         }
     }
@@ -205,8 +206,8 @@ impl Oracle {
         }
     }
 
-    /// A broker whose database fails often in a row refuses what it would have to store, also if each failure has a cause of its
-    /// own.
+    /// A broker whose database fails several times in a row refuses what it would have to store, even if the failures
+    /// are unrelated.
     fn on_storage_failure(&mut self, now: Time, tab: TabId) {
         let failures_max = self.plan.settings.storage_failures_max;
         let Some(view) = self.tabs.get_mut(&tab) else {
@@ -224,7 +225,7 @@ impl Oracle {
         }
     }
 
-    /// Only the reign of the last fence has rows after it.
+    /// Only the leader of the last fence stores rows after it.
     pub(crate) fn on_change(&mut self, tab: TabId, change: &Change) -> Result<(), Violation> {
         let term = match change {
             Change::Row(row) => row.term,
@@ -268,7 +269,7 @@ impl Oracle {
         self.log.stored.contains(&message)
     }
 
-    /// Nothing is stored any more, and nothing says how high terms were.
+    /// The log is empty, and nothing records the highest term.
     pub(super) fn forget_log(&mut self) {
         self.log.fence = None;
         self.log.fences.clear();

@@ -1,4 +1,4 @@
-//! What tabs tell their pages.
+//! Observes the notices that tabs send to their pages.
 
 use tab::api::{
     Audience, ClientNo, ClientNotice, ClientStatus, DisconnectCause, EventKind, Message, Notice,
@@ -15,7 +15,7 @@ use crate::workload::message_id::MessageId;
 use crate::world::READER_REQUESTS;
 
 impl Oracle {
-    /// Returns the client that was disconnected for good, as it may be.
+    /// Returns the client, if it was rightly disconnected for good.
     pub(crate) fn on_notice(
         &mut self,
         now: Time,
@@ -69,7 +69,7 @@ impl Oracle {
         Ok(None)
     }
 
-    /// What was refused because the connection ended: that it has ended was told, too.
+    /// A request may be refused because the connection ended, if a notice reports that end, too.
     pub(crate) fn check_refusals(&mut self, tab: TabId) -> Result<(), Violation> {
         let Some(view) = self.tabs.get_mut(&tab) else {
             return Ok(());
@@ -170,7 +170,7 @@ impl Oracle {
             ClientStatus::Waiting => client.lost(),
             ClientStatus::Connecting => {
                 let is_retry = client.connecting(view.notified_term);
-                // A CONNECT that began a session, unheard, is followed by one that begins another.
+                // A CONNECT whose session got no CONNACK is followed by one that begins another session.
                 let may_end_one = client.is_clean_start && !client.was_connected();
                 let will = client.will.and_then(|id| self.messages.get_mut(&id));
                 will.into_iter()
@@ -197,14 +197,14 @@ impl Oracle {
                     return Err(Violation::SessionLost { client: key });
                 }
                 let may_be_full = self.may_be_full(now);
-                // Without room, and without a lock that it could lose, a broker learns late that it was replaced. Until then
-                // it promises nothing, and goes on with sessions that later brokers have ended.
+                // If the disk is full and there is no lock to lose, a broker learns late that it was replaced. Until
+                // then it promises nothing, and resumes sessions that later brokers have ended.
                 let is_replaced = may_be_full && self.is_fenced(term);
-                // A broker without storage begins all sessions anew, and the next with storage goes on with the old ones.
+                // A broker without storage begins all sessions anew, and the next with storage resumes the old ones.
                 let may_have_been_away = self.plan.guarantee == Guarantee::Recovery;
                 let is_older = may_have_been_away && has_moved;
                 let is_outdated = is_replaced || self.may_hold_stale_state || is_older;
-                // What others did to a session that several clients have in turn.
+                // Changes by other clients to a session that several clients have in turn.
                 let client_id = self.client(key).and_then(|client| client.client_id.clone());
                 let inherited = client_id
                     .filter(|_| session_present && (is_outdated || self.was_shared(key)))
@@ -215,7 +215,7 @@ impl Oracle {
                     return Ok(());
                 };
                 client.is_will_unstored = may_be_full;
-                // Another client of its id may still be told of what it got before this one began anew.
+                // Another client with this id may still report messages from before this one began anew.
                 let dropped = client.client_id.clone().filter(|_| !session_present);
                 let dropped = dropped.map(|id| (id, client.of_earlier_epochs()));
                 let is_resumed = client.connected(
@@ -291,7 +291,7 @@ impl Oracle {
                 codes,
             });
         }
-        // Meanwhile another client may have taken the session, and the answer tells of the one that was there before.
+        // Another client may have taken over the session, and the answer is about the earlier one.
         if is_of_this_session && let Some(client) = self.client(key) {
             client.subscribed(now, request);
         }
@@ -397,7 +397,7 @@ impl Oracle {
                 topic: message.topic.clone(),
             });
         };
-        // Where some brokers have no disk, one that has may know clients as connected that have left since.
+        // If some brokers have no disk, one with a disk may list clients as connected that have left since.
         let is_lost = published.kind != (Kind::Will { is_due: false });
         if !is_lost && self.plan.guarantee != Guarantee::Recovery {
             return Err(Violation::UnexpectedWill {
@@ -409,7 +409,7 @@ impl Oracle {
             return Ok(());
         };
         let client = view.clients.entry(key.no).or_default();
-        // What readers get at once, and the client itself when somebody hears it, is told twice.
+        // A message reaches readers at once, and the client itself later, when it has a listener.
         if !audience.is_own && client.had_no_listener {
             self.deliver_to_page(key, id, message.qos);
             return self.check_audience(key, id, message, audience);

@@ -1,4 +1,4 @@
-//! What has to arrive.
+//! Deliveries that are due within a time, where the broker's state is in memory.
 
 use tab::api::{QoS, Term};
 use tab::{TabId, Time};
@@ -10,24 +10,24 @@ use crate::plan::Guarantee;
 use crate::violation::Violation;
 use crate::workload::message_id::MessageId;
 
-/// A client that was sent something new a shorter time ago is being sent what waits for it.
+/// A client that got an older message within this time is still being sent its queue.
 const PROGRESS_MS: u64 = 1_000;
 
-/// An acknowledged message that has to reach a client, as long as the client's session and the broker live.
+/// An acknowledged message that must reach a client while the client's session and the broker live.
 #[derive(Debug)]
 pub(super) struct TimedObligation {
-    /// When the broker had it for certain.
+    /// When the broker had certainly received it.
     since: Moment,
     due: Time,
     client: ClientKey,
     session: u32,
     message: MessageId,
     term: Term,
-    /// Of a will, when its client was lost: it is published somewhat later, if its receiver is subscribed then.
+    /// Of a will: when its client was lost. It is published later, for the subscribers of that time.
     lost: Option<Moment>,
 }
 
-/// What became of an obligation.
+/// The state of an obligation.
 enum Fate {
     Met,
     Void,
@@ -36,7 +36,7 @@ enum Fate {
 }
 
 impl Oracle {
-    /// The broker of this term has a message, which must reach all who are subscribed.
+    /// The broker of this term has a message, which must reach all subscribers.
     pub(super) fn add_timed_obligations(
         &mut self,
         now: Moment,
@@ -66,7 +66,7 @@ impl Oracle {
         }
     }
 
-    /// A tab is lost: the broker has to notice, and to publish the wills of its clients.
+    /// A tab is lost. The broker must notice that, and publish the wills of its clients.
     pub(super) fn add_will_obligations(&mut self, now: Moment, tab: TabId) {
         match self.plan.guarantee {
             Guarantee::Memory => {}
@@ -92,7 +92,7 @@ impl Oracle {
         }
     }
 
-    /// What had to arrive by now has arrived.
+    /// Each delivery that is due now has happened.
     pub(crate) fn check_due(&mut self, now: Time) -> Result<(), Violation> {
         while self
             .timed_obligations
@@ -133,13 +133,13 @@ impl Oracle {
         } else if client.copies(due.message) > 0 {
             Fate::Met
         } else if client.had_no_listener {
-            // It has to get first whatever has waited meanwhile.
+            // Messages that have waited for a listener come first.
             Fate::Void
         } else if client.connection.is_none() {
-            // Its lane is being set up; it comes back.
+            // Its lane is being set up, and the client will be connected again.
             Fate::Waiting
         } else if client.gets_older(now, due.since, PROGRESS_MS) {
-            // Where few messages may be under way at once, many take long.
+            // With a small receive maximum, a long queue takes long.
             Fate::Waiting
         } else if was_subscribed {
             Fate::Broken

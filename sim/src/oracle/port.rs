@@ -1,4 +1,4 @@
-//! What a port promises: its client speaks MQTT, and does not notice when the broker moves.
+//! Checks ports: their clients speak MQTT, and must not notice a change of broker.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,48 +20,48 @@ use crate::workload::port::Action;
 /// Reason codes from here on are errors.
 const ERRORS: u8 = 0x80;
 
-/// One port that is open.
+/// An open port.
 #[derive(Debug)]
 pub(super) struct Port {
     client_id: String,
     version: ProtocolVersion,
-    /// Whether CONNECT has been sent and has no answer.
+    /// Whether CONNECT was sent and is not answered yet.
     is_connecting: bool,
-    /// The broker that its tab followed when CONNACK came: one that is gone may have said it.
+    /// The broker that the tab followed when CONNACK arrived. An earlier broker may have sent it.
     accepted: Option<Option<Term>>,
-    /// Whether the session has certainly been stored.
+    /// Whether the session was certainly stored.
     is_certain: bool,
-    /// The client has said DISCONNECT.
+    /// The client has sent DISCONNECT.
     is_leaving: bool,
-    /// The client has sent bytes that are no packet.
+    /// The client has sent malformed bytes.
     is_malformed: bool,
-    /// The client has sent what no client may send. The broker that gets it ends the connection; the next one does not get
-    /// it again.
+    /// The client has violated the protocol. The broker that gets the packet ends the connection; the next one does not
+    /// get it again.
     is_wrong: bool,
-    /// What DISCONNECT said.
+    /// Reason code of the DISCONNECT.
     reason: Option<u8>,
     requests: BTreeMap<u16, Pending>,
     pings: u64,
     subscriptions: Vec<Subscribed>,
-    /// QoS 2 messages that came and were not released.
+    /// QoS 2 messages that were received and not released.
     received: BTreeSet<u16>,
-    /// Those among them that a broker may have sent before the log was damaged or removed: one that reads it may not know
-    /// of them, and then releases none.
+    /// Those that a broker may have sent before the log was damaged or removed. A broker that reads that log may not
+    /// know of them, and then never releases them.
     uncertain: BTreeSet<u16>,
-    /// How often each message came with which QoS, without such as came as retained ones.
+    /// Number of copies of each message with each QoS, without retained ones.
     copies: BTreeMap<(MessageId, QoS), u32>,
     order: BTreeMap<Stream, MessageId>,
-    /// Messages that have to come.
+    /// Messages that must arrive.
     obligations: BTreeSet<MessageId>,
     sent: usize,
     taken: usize,
 }
 
-/// What has no answer, by its packet identifier.
+/// A pending request, by its packet identifier.
 #[derive(Debug)]
 enum Pending {
     Publish(MessageId, QoS),
-    /// PUBREC came, and the client has not answered it yet.
+    /// PUBREC arrived, and the client has not answered it yet.
     Received,
     Release,
     Subscribe(QoS),
@@ -75,7 +75,7 @@ struct Subscribed {
     filter: String,
     qos: QoS,
     granted: Option<Moment>,
-    /// The UNSUBSCRIBEs with which the client has asked for its end.
+    /// The UNSUBSCRIBEs for this subscription.
     endings: Vec<u16>,
     until: Option<Moment>,
 }
@@ -109,17 +109,17 @@ impl Port {
         self.obligations.len() as u64
     }
 
-    /// What its client calls itself, once it is connected.
+    /// The client id, once the client is connected.
     pub(super) fn client_id(&self) -> Option<&str> {
         self.accepted.map(|_| self.client_id.as_str())
     }
 
-    /// Whether the tab counts its client among those that are meant to be connected.
+    /// Whether the tab counts the client among those that should be connected.
     pub(super) fn is_wanted(&self) -> bool {
         self.is_connecting || self.accepted.is_some()
     }
 
-    /// What was promised may be gone.
+    /// Earlier acknowledgements cannot be relied on.
     pub(super) fn mark_uncertain(&mut self) {
         self.is_certain = false;
         self.uncertain.clone_from(&self.received);
@@ -169,7 +169,7 @@ impl Port {
                 self.is_malformed = true;
                 self.is_wrong = true;
             }
-            // The client acknowledges nothing any more, so that nothing more has to come.
+            // The client acknowledges nothing more, so that no more messages must arrive.
             Action::Misuse => {
                 self.is_wrong = true;
                 self.obligations.clear();
@@ -186,7 +186,7 @@ impl Port {
             }
         }
         let is_old = |it: &&Subscribed| it.granted.is_some_and(|it| it.step < since.step);
-        // MQTT 3.1.1 does not tell which message it is that has no payload.
+        // In MQTT 3.1.1, nothing identifies a message without a payload.
         let is_known =
             self.version == ProtocolVersion::V5 || !published.publication.payload.is_empty();
         self.is_certain
@@ -218,7 +218,7 @@ impl Port {
         each.iter().any(|qos| self.copies.contains_key(&(id, *qos)))
     }
 
-    /// What it waits for.
+    /// The request that it waits for.
     fn open_request(&self) -> Option<String> {
         let request = self.requests.iter().next();
         request
@@ -239,7 +239,7 @@ impl Oracle {
         self.tabs.get_mut(&key.0)?.ports.get_mut(&key.1)
     }
 
-    /// How the client of a port that is open speaks.
+    /// Protocol version of the client of an open port.
     pub(crate) fn port_version(&self, tab: TabId, no: PortNo) -> Option<ProtocolVersion> {
         let port = self.tabs.get(&tab)?.ports.get(&no)?;
         Some(port.version)
@@ -261,7 +261,7 @@ impl Oracle {
         }
     }
 
-    /// The tab has heard that the client is gone.
+    /// The tab has received the page's close.
     pub(crate) fn on_port_closed_by_page(&mut self, now: Time, tab: TabId, no: PortNo) {
         let now = self.moment(now);
         if self.end_port(now, tab, no).is_some() {
@@ -351,7 +351,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Whether a port may end though its client has not asked for it.
+    /// Whether the tab may close a port without its client's request.
     fn may_end_port(&self, now: Moment, tab: TabId, no: PortNo) -> bool {
         const QUOTA_EXCEEDED: u8 = 0x97;
         const SERVER_SHUTTING_DOWN: u8 = 0x8B;
@@ -380,7 +380,7 @@ impl Oracle {
             (_, Some(SERVER_SHUTTING_DOWN)) => may_lose_session,
             (_, Some(QUOTA_EXCEEDED)) => is_full,
             (_, Some(_)) => false,
-            // Only MQTT 5.0, and only after CONNACK, has a word for it.
+            // Only MQTT 5.0 has a reason code for it, and only after CONNACK.
             (ProtocolVersion::V5, None) => port.accepted.is_none() && is_full,
             (ProtocolVersion::V31 | ProtocolVersion::V311, None) => is_full || may_lose_session,
         }
@@ -406,7 +406,7 @@ impl Oracle {
             port: key,
             packet: named(),
         };
-        // The record of a release may be damaged, and the identifier is still in use for the next broker.
+        // The record of a release may be damaged, so that the next broker considers the identifier in use.
         let may_be_refused =
             |code| may_be_full || is_damaged && code == super::PACKET_IDENTIFIER_IN_USE;
         let refused = |code: u8| match code >= ERRORS && !may_be_refused(code) {
@@ -451,8 +451,8 @@ impl Oracle {
                 }
             }
             Packet::PubComp(it) => match port.requests.remove(&it.packet_id) {
-                // A broker that lost the record of the exchange does not know it, nor does one with a disk that goes on with an
-                // older session than the one before without a disk had.
+                // A broker that lost the record of the exchange does not know it. A broker with a disk does not know it
+                // either, if it resumed an older session than that of the previous broker without a disk.
                 Some(Pending::Release)
                     if self.harmed_term.is_some() || self.plan.disk.unavailable_per_mille > 0 =>
                 {
@@ -489,7 +489,7 @@ impl Oracle {
                 let failure = it.reason_codes.iter().map(|it| *it as u8);
                 let failure = failure.max().filter(|code| *code >= ERRORS);
                 let its = port.subscriptions.iter_mut();
-                // A later SUBSCRIBE to the same filter is not what ended.
+                // A later SUBSCRIBE for the same filter is not affected.
                 let is_meant = |it: &Subscribed| it.endings.contains(&packet_id);
                 let its = its.filter(|it| it.filter == filter && is_meant(it) && failure.is_none());
                 its.for_each(|it| it.until = it.until.or(Some(now)));
@@ -541,7 +541,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// A message was acknowledged, whoever published it: every port that is subscribed gets it.
+    /// A message of any publisher was acknowledged. Every subscribed port must get it.
     pub(super) fn add_port_obligations(&mut self, id: MessageId) {
         let Some(published) = self.messages.get(&id) else {
             return;
@@ -573,7 +573,7 @@ impl Oracle {
         let id = message.properties.get_user_property_value(ID_PROPERTY);
         let id = id.and_then(|id| id.parse().ok());
         let Some(id) = id.or_else(|| MessageId::all_in(&message.payload).next()) else {
-            // MQTT 3.1.1 tells nothing of a message without a payload.
+            // In MQTT 3.1.1, nothing identifies a message without a payload.
             return match message.payload.is_empty() {
                 true => Ok(()),
                 false => Err(Violation::UnknownMessage {
@@ -591,7 +591,7 @@ impl Oracle {
         let Some(view) = self.tabs.get_mut(&port.0) else {
             return Ok(());
         };
-        // Its broker may have sent it before the log was harmed.
+        // The broker may have sent it before the log was harmed.
         let may_be_forgotten = harmed_term
             .is_some_and(|harmed_term| view.notified_term.is_none_or(|term| term <= harmed_term));
         let Some(port) = view.ports.get_mut(&port.1) else {
@@ -627,11 +627,11 @@ impl Oracle {
                 qos,
             });
         }
-        // A broker that lost a damaged record does not know that the identifier is taken.
+        // A broker that lost a damaged record does not know that the identifier is in use.
         if let (QoS::AtLeastOnce, Some(packet_id), true) = (qos, message.packet_id, is_damaged) {
             port.received.remove(&packet_id);
         }
-        // The client has it, and has not been told that the broker has its PUBREC.
+        // The client has the message, and its PUBREC has not reached the broker yet.
         if let (QoS::ExactlyOnce, Some(packet_id)) = (qos, message.packet_id) {
             if !port.received.insert(packet_id) {
                 return Ok(());
@@ -679,8 +679,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// What came to the ports of a tab behind a later message had been sent again. Their publisher may be in the same tab, and is
-    /// told of the connection on which it did so later in the same turn.
+    /// A message that arrived at a port after a later one must have been sent again. The publisher may be in the same
+    /// tab, whose notices of the second transmission come later in the same turn.
     pub(crate) fn check_port_order(&mut self, tab: TabId) -> Result<(), Violation> {
         let view = self.tabs.get_mut(&tab);
         let out_of_order = view.map(|view| core::mem::take(&mut view.out_of_order));
@@ -700,13 +700,13 @@ impl Oracle {
         Ok(())
     }
 
-    /// No message came more often than it may. In the end, because what publishers are told in the same turn of a tab's
-    /// loop, they are told later than ports get something.
+    /// Checks the number of copies of each message. It runs at the end, because within one turn of a tab's loop ports
+    /// get messages before publishers get notices.
     fn check_copies(&self, key: ClientKey, port: &Port) -> Result<(), Violation> {
         let may_outlive_broker = self.may_outlive_brokers();
         for ((message, qos), copies) in &port.copies {
             let allowed = match (qos, self.messages.get(message)) {
-                // What the broker before did not hear of comes again.
+                // A message whose acknowledgement the previous broker did not get is sent again.
                 (QoS::AtLeastOnce, _) | (_, None) => u32::MAX,
                 (QoS::AtMostOnce | QoS::ExactlyOnce, Some(it)) => {
                     it.copies_max(*qos, may_outlive_broker)
@@ -725,7 +725,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Nothing that ports were promised is certain any more.
+    /// Earlier acknowledgements to ports cannot be relied on.
     pub(super) fn mark_ports_uncertain(&mut self) {
         let views = self.tabs.values_mut();
         views
@@ -740,9 +740,9 @@ impl Oracle {
         }
     }
 
-    // The calm.
+    // The recovery phase.
 
-    /// Every port has its answers, and is closed if it has to be.
+    /// Every port has its answers, and is closed if its client has ended.
     pub(crate) fn check_ports(&self) -> Result<(), Violation> {
         for (key, port) in self.ports() {
             let (sent, taken) = (port.sent, port.taken);
@@ -763,7 +763,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Every port that is open has what was owed to it.
+    /// Every open port has got all messages that must arrive.
     pub(crate) fn check_port_obligations(&mut self) -> Result<(), Violation> {
         let tabs: Vec<TabId> = self.tabs.keys().copied().collect();
         for tab in tabs {
@@ -800,7 +800,7 @@ const fn qos_of(qos: broker::QoS) -> QoS {
     }
 }
 
-/// What others get of a message that a port publishes.
+/// A port's message as its receivers get it.
 fn publication(id: MessageId, packet: &PublishPacket, version: ProtocolVersion) -> Publication {
     let mut properties = MessageProperties::default();
     if version == ProtocolVersion::V5 {

@@ -1,4 +1,4 @@
-//! What brokers say when pages ask: one answer to each question, in time, and in the calm what is so.
+//! Checks queries to the broker: each question gets one answer in time, and a correct one in the recovery phase.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +9,24 @@ use super::{Oracle, topic};
 use crate::client_key::ClientKey;
 use crate::violation::Violation;
 
-/// By how much an answer may be late: timers are, by a second where they are throttled.
+/// Maximum delay of an answer: throttled timers are late by up to a second.
 const LATE_MS: u64 = 2_000;
 
-/// A question without an answer.
+/// A pending question.
 #[derive(Debug)]
 pub(super) struct PendingQuestion {
     question: Question,
-    /// When the answer has to be there.
+    /// Deadline of the answer.
     pub(super) due: Time,
 }
 
-/// The answers to what one tab has asked in the calm.
+/// The answers to the questions of one tab in the recovery phase.
 #[derive(Debug, Default)]
 struct Answers {
     load: Option<Load>,
     sessions: Vec<SessionInfo>,
     receivers: BTreeMap<String, Vec<Receiver>>,
-    /// How many retained messages there are, all told.
+    /// Total number of retained messages.
     retained: Option<usize>,
 }
 
@@ -40,7 +40,7 @@ impl Oracle {
         }
     }
 
-    /// The tab stands still for so long, and answers nothing meanwhile.
+    /// Extends the deadlines, because the tab stalls for this long (ms).
     pub(super) fn extend_answer_deadlines(&mut self, tab: TabId, ms: u64) {
         let view = self.tabs.get_mut(&tab);
         for asked in view.into_iter().flat_map(|it| it.questions.values_mut()) {
@@ -69,7 +69,7 @@ impl Oracle {
             (Question::Load, Answer::Load(_)) => true,
             (Question::Sessions { at_most }, Answer::Sessions { sessions, left_out }) => {
                 let is_limited = sessions.len() <= usize::try_from(*at_most).unwrap_or(usize::MAX);
-                // Nothing is left out but because of the limit: the simulated names are short.
+                // Only the limit may leave out sessions: the simulated names are short.
                 is_limited && (*left_out == 0 || sessions.len() as u64 == u64::from(*at_most))
             }
             (Question::Receivers { topic }, Answer::Receivers { receivers, .. }) => receivers
@@ -111,7 +111,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Every question has its answer.
+    /// No question is overdue.
     pub(super) fn check_questions(&self, now: Time) -> Result<(), Violation> {
         for (tab, view) in &self.tabs {
             let late = view.questions.iter().find(|(_, asked)| asked.due < now);
@@ -122,12 +122,12 @@ impl Oracle {
         Ok(())
     }
 
-    /// From now on answers have to be right.
+    /// Discards earlier answers. From now on answers must be correct.
     pub(crate) fn reset_answers(&mut self) {
         self.answers.clear();
     }
 
-    /// All that was asked since has been answered by the one broker, and the answers are right.
+    /// The one broker has answered all questions since, and correctly.
     pub(crate) fn check_answers(&mut self) -> Result<(), Violation> {
         let mut answers: BTreeMap<TabId, Answers> = BTreeMap::new();
         for (tab, question, answer) in core::mem::take(&mut self.answers) {
@@ -174,8 +174,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// Who is connected has a session there, with what was granted to it, and nobody else is connected. Returns how many
-    /// subscriptions were compared.
+    /// Every connected client has a session with its granted subscriptions, and no other session is connected. Returns
+    /// the number of subscriptions compared.
     fn check_sessions(&self, asker: TabId, sessions: &[SessionInfo]) -> Result<u64, Violation> {
         let mut reported = 0;
         let mut connected: BTreeMap<&str, Vec<TabId>> = BTreeMap::new();
@@ -233,10 +233,10 @@ impl Oracle {
     }
 }
 
-/// A message reaches the sessions whose subscriptions match. Returns how many were compared.
+/// The receivers of a topic are the sessions with matching subscriptions. Returns the number compared.
 fn check_receivers(asker: TabId, answers: &Answers) -> Result<u64, Violation> {
     let mut count = 0;
-    // The others may end at any time.
+    // Other sessions may end at any time.
     let is_lasting = |client_id: &str| {
         let session = answers.sessions.iter().find(|it| it.client_id == client_id);
         session.is_some_and(|it| it.tab.is_some() || it.session_expiry_interval == u32::MAX)
@@ -268,7 +268,7 @@ fn check_receivers(asker: TabId, answers: &Answers) -> Result<u64, Violation> {
     Ok(count)
 }
 
-/// The sums are those of the sessions.
+/// The totals equal the sums over the sessions.
 fn check_load(asker: TabId, answers: &Answers) -> Result<Load, Violation> {
     let Some(load) = answers.load else {
         return Err(wrong(asker, &Question::Load, &"nothing"));
@@ -281,7 +281,7 @@ fn check_load(asker: TabId, answers: &Answers) -> Result<Load, Violation> {
         queued += u64::from(session.queued);
         in_flight += u64::from(session.in_flight);
     }
-    // The sessions of those who are away may end at any time.
+    // Sessions of disconnected clients may end at any time.
     if load.stats.connections != count
         || load.stats.sessions < count
         || load.queued < queued

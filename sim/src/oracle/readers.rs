@@ -1,4 +1,4 @@
-//! Who of a page hears what.
+//! Checks which listeners and readers of a page get a message.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use crate::client_key::ClientKey;
 use crate::violation::Violation;
 use crate::workload::message_id::MessageId;
 
-/// Messages that the page was told, and has not heard yet: if it ends before, nobody has heard them.
+/// Messages that were sent to the page and are not acknowledged yet. If the page ends before, no listener got them.
 #[derive(Debug, Default)]
 pub(super) struct Unacknowledged(VecDeque<(Option<u64>, String, MessageId)>);
 
@@ -30,14 +30,14 @@ impl Unacknowledged {
 }
 
 impl Oracle {
-    /// The page will say when it has heard what it was told so far.
+    /// The page will report when it has processed all notices up to this mark.
     pub(super) fn on_mark(&mut self, tab: TabId, mark: u64) {
         if let Some(view) = self.tabs.get_mut(&tab) {
             view.unacknowledged.mark(mark);
         }
     }
 
-    /// The page has heard all up to this mark.
+    /// The page has processed all notices up to this mark.
     pub(crate) fn on_heard(&mut self, tab: TabId, mark: u64) {
         while let Some((session, message)) = self
             .tabs
@@ -48,7 +48,7 @@ impl Oracle {
         }
     }
 
-    /// The page is told a message, which reaches a listener when the page comes to it.
+    /// A message is sent to the page. It reaches a listener when the page processes it.
     pub(super) fn deliver_to_page(&mut self, key: ClientKey, id: MessageId, qos: QoS) {
         let session = self.client(key).and_then(|it| it.client_id.clone());
         let Some(session) = session else {
@@ -78,7 +78,7 @@ impl Oracle {
         client.is_none_or(|it| !it.has_no_listener)
     }
 
-    /// The clients to which nobody listens.
+    /// The clients without a listener.
     pub(crate) fn clients_without_listener(&self, tab: TabId) -> Vec<ClientNo> {
         let clients = self
             .tabs
@@ -111,7 +111,7 @@ impl Oracle {
             }
             ClientCommand::Read(reader, wanted) if client.is_wanted => {
                 client.readers.insert(*reader, wanted.topic_filter.clone());
-                // What it wants the client may get from now on, and need not.
+                // Messages that the reader wants may arrive from now on, but need not.
                 let has_own = client.has_own(&wanted.topic_filter);
                 client.read(now, wanted);
                 let session = client.client_id.clone().filter(|_| !has_own);
@@ -129,7 +129,7 @@ impl Oracle {
         }
     }
 
-    /// Whoever is told a message listens or reads, and wants it.
+    /// Every recipient of a message listens or reads, and wants it.
     pub(super) fn check_audience(
         &mut self,
         key: ClientKey,
@@ -137,7 +137,7 @@ impl Oracle {
         message: &Message,
         audience: &Audience,
     ) -> Result<(), Violation> {
-        // A broker that makes sure of its reign takes up what its page wants when it is sure.
+        // A broker that verifies its leadership handles its page's wishes after that.
         let is_broker = self.brokers.contains_key(&key.tab);
         let Some(client) = self.client(key) else {
             return Ok(());
@@ -146,7 +146,7 @@ impl Oracle {
             let topic_filter = client.readers.get(reader);
             topic_filter.is_some_and(|it| topic::matches(it, &message.topic))
         };
-        // What an earlier connection had may still be told.
+        // Messages of an earlier connection may still be reported.
         if client.is_connection_uncertain {
             return Ok(());
         }

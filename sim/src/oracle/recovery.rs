@@ -1,4 +1,4 @@
-//! What must hold in the calm, when there are no faults any more.
+//! Invariants of the recovery phase, in which no faults happen.
 
 use tab::api::{QoS, Role, Term};
 use tab::{TabId, Time};
@@ -12,7 +12,7 @@ use crate::workload::message_id::MessageId;
 use crate::workload::page::TOPICS;
 
 impl Oracle {
-    /// There is one broker, all tabs follow it, all clients are connected, every request is answered.
+    /// There is one broker, all tabs follow it, all clients are connected, and every request is answered.
     pub(crate) fn check_settled(&self, now: Time) -> Result<(), Violation> {
         let brokers: Vec<TabId> = self
             .tabs
@@ -45,8 +45,9 @@ impl Oracle {
         self.check_ports()
     }
 
-    /// The only tab that takes itself for the broker, if another one had written a fence and ended before it was heard of.
-    /// Without locks only the log tells that, when there is something to store: what need not be stored is safe with it.
+    /// The only tab that considers itself the broker, if another one wrote a fence and ended unnoticed. Without locks
+    /// only the log tells that, when the broker stores something. Requests that need no storage are safe with this
+    /// broker.
     pub(crate) fn unaware_replaced_broker(&self) -> Option<TabId> {
         let mut brokers = self.brokers.keys();
         let only = brokers.next().filter(|_| brokers.next().is_none());
@@ -54,9 +55,9 @@ impl Oracle {
             .copied()
     }
 
-    /// Each client that is subscribed got these messages exactly once.
+    /// Each subscribed client got these messages exactly once.
     pub(crate) fn check_probes(&mut self, probes: &[MessageId]) -> Result<(), Violation> {
-        // Where next to nothing may be on its way, brokers drop QoS 0.
+        // With small windows, brokers drop QoS 0.
         let least = match self.plan.is_narrow() {
             true => QoS::AtLeastOnce,
             false => QoS::AtMostOnce,
@@ -69,7 +70,7 @@ impl Oracle {
                 for (no, client) in &view.clients {
                     let key = ClientKey { tab: *tab, no: *no };
                     let copies = client.copies(*message);
-                    // A broker with a disk may go on with an older session than one without it had.
+                    // A broker with a disk may resume an older session than that of a broker without one.
                     let must_come = self.plan.disk.unavailable_per_mille == 0
                         && client.is_subscribed(key, published, least)
                         && !self.has_several_holders(client.client_id.as_deref());
@@ -87,14 +88,13 @@ impl Oracle {
         Ok(())
     }
 
-    /// What a client that has just subscribed to everything got as retained is what the broker of this term has to
-    /// retain.
+    /// A new subscriber to all topics got the retained messages that the broker of this term must have.
     pub(crate) fn check_retained(&mut self, now: Time, key: ClientKey) -> Result<(), Violation> {
         let now = self.moment(now);
         let term = match self.plan.guarantee {
             Guarantee::Memory => self.term(),
             Guarantee::Durable => None,
-            // State that is gone with its broker, or not, is no state to be checked.
+            // The state of a broker without a disk may or may not be gone, so that it cannot be checked.
             Guarantee::Recovery => return Ok(()),
         };
         let Some(client) = self.client(key) else {
@@ -129,9 +129,9 @@ impl Oracle {
         Ok(())
     }
 
-    /// Every tab shows the same roster: the living tabs, one broker, and what their pages want.
+    /// Every tab lists the same members: the living tabs, one broker, and the clients that their pages want.
     pub(crate) fn check_members(&mut self) -> Result<(), Violation> {
-        // Where the log is gone and the clock was set back, nothing tells a new broker how high terms were.
+        // If the log is gone and the clock was set back, a new broker cannot know the highest term.
         let may_fall = self.plan.has(Fault::Clear) && self.plan.has(Fault::Clock);
         let row = |tab: TabId, is_broker, term: Option<Term>, clients, visibility| {
             let term = term.filter(|_| !may_fall);
@@ -173,7 +173,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Every tab has counted what no tab of ours sent it.
+    /// Every tab has counted its foreign inputs.
     pub(crate) fn check_garbage(&mut self) -> Result<(), Violation> {
         for (tab, view) in &self.tabs {
             let counted = view.stats.foreign;

@@ -28,7 +28,7 @@ fn plan(guarantee: Guarantee) -> Plan {
     }
 }
 
-/// A world of two tabs, told by hand; both pages have one client.
+/// A world of two tabs with one client each, controlled by the test.
 struct Fixture {
     oracle: Oracle,
     pages: [Page; 2],
@@ -36,7 +36,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// Tab A is the broker, and both clients are connected and subscribed to everything.
+    /// Tab A is the broker, and both clients are connected and subscribed to all topics.
     fn new() -> Self {
         let mut fixture = Self {
             oracle: Oracle::new(plan(Guarantee::Memory)),
@@ -65,7 +65,7 @@ impl Fixture {
         fixture
     }
 
-    /// Two tabs without clients; the first became the broker of these terms.
+    /// Two tabs without clients. The first became the broker of these terms.
     fn without_clients(guarantee: Guarantee, terms: &[Term]) -> Self {
         let mut fixture = Self::new();
         fixture.oracle = Oracle::new(plan(guarantee));
@@ -78,8 +78,8 @@ impl Fixture {
         fixture
     }
 
-    /// The client of tab A takes these commands, and then that of tab B goes on with its session. The latter may wait for a
-    /// broker all the while.
+    /// The client of tab A executes these commands, and then the client of tab B resumes its session. With `waits`, the
+    /// latter has been waiting for a broker all the time.
     fn of_one_client_id(waits: bool, commands: Vec<ClientCommand>) -> Self {
         let mut fixture = Self::without_clients(Guarantee::Durable, &[TERM]);
         fixture.connect(A);
@@ -103,7 +103,7 @@ impl Fixture {
         fixture
     }
 
-    /// The page asks for the session that the clients of both tabs have in turn.
+    /// The page requests the session that the clients of both tabs share.
     fn connect(&mut self, tab: TabId) {
         let connect = self.pages[0].collect(PROBER, "id".to_owned());
         self.oracle.on_act(self.now(), tab, &connect);
@@ -134,7 +134,7 @@ impl Fixture {
         self.notify(tab, ClientNotice::Status(status))
     }
 
-    /// The client of tab A publishes; nothing has happened yet but that.
+    /// The client of tab A publishes. Nothing else happens.
     fn publish(&mut self, qos: QoS, retain: bool) -> (RequestId, Publication) {
         let mut act = self.pages[0].probe_publish("a", qos);
         if let Command::Client(_, ClientCommand::Publish(_, publication)) = &mut act.command {
@@ -153,7 +153,7 @@ impl Fixture {
         self.notify(A, ClientNotice::Published(request, 0))
     }
 
-    /// The client of tab B gets it.
+    /// The client of tab B gets the message.
     fn deliver(&mut self, publication: &Publication, retain: bool) -> Result<(), Violation> {
         let message = Message {
             topic: publication.topic.clone(),
@@ -259,7 +259,7 @@ fn an_acknowledged_message_that_does_not_arrive_is_found() {
     let outcome = fixture.oracle.check_due(Time::from_ms(11_000));
     assert!(matches!(outcome, Err(Violation::MessageLost { .. })));
 
-    // What the broker had not acknowledged may go with it.
+    // An unacknowledged message may be lost with the broker.
     let mut fixture = Fixture::new();
     let (request, _) = fixture.publish(QoS::AtLeastOnce, false);
     fixture.acknowledge(request).unwrap();
@@ -397,7 +397,7 @@ fn a_client_inherits_the_wish_of_a_reader_that_shares_a_filter_with_another_subs
     };
     let read = || ClientCommand::Read(ReaderNo(1), local.clone());
     let shared = || vec![subscribe(1, &remote), read()];
-    // The reader uses the same options as its client did.
+    // The reader uses the same options as its client.
     let shared_by_same = || vec![subscribe(1, &local), read(), subscribe(2, &remote)];
     let unshared = || vec![subscribe(1, &local), subscribe(2, &remote)];
     for (commands, waits, may_be_own) in [

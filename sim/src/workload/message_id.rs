@@ -8,7 +8,7 @@ use tab::api::{Message, MessageProperties};
 /// Name of the user property that carries a [`MessageId`].
 pub(crate) const ID_PROPERTY: &str = "id";
 
-/// Who published a message, and which of the publisher's it is.
+/// Identifies a message by its publisher and a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MessageId {
     /// Number of the tab.
@@ -23,12 +23,12 @@ impl MessageId {
         Self { page, client, no }
     }
 
-    /// The id that this message carries; MQTT 3.1.1 has no properties, and only the payload has it.
+    /// Reads the id of a message. MQTT 3.1.1 has no properties, so that only the payload contains it.
     pub(crate) fn of(message: &Message) -> Option<Self> {
         Self::in_properties(&message.properties).or_else(|| Self::all_in(&message.payload).next())
     }
 
-    /// All ids in some bytes.
+    /// Finds all ids in some bytes.
     pub(crate) fn all_in(bytes: &[u8]) -> impl Iterator<Item = Self> + '_ {
         bytes
             .split(|byte| *byte == b'~')
@@ -49,7 +49,7 @@ impl MessageId {
     }
 }
 
-/// With a beginning and an end, so that none is part of another one: they are searched for in what is stored.
+/// Has a start and an end mark, so that no id is part of another one. The oracle searches for ids in stored bytes.
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "~{}.{}.{};", self.page, self.client, self.no)

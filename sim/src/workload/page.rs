@@ -1,4 +1,4 @@
-//! What a page wants: a seeded workload.
+//! The seeded workload of a page.
 
 use std::collections::BTreeMap;
 
@@ -21,16 +21,16 @@ pub(crate) const TOPIC_FILTERS: [&str; 14] = [
     "d/#",
 ];
 
-/// Clients of one page. The last is the one that the probes at the end use.
+/// Number of clients of a page, without the probes at the end.
 pub(crate) const CLIENTS: u64 = 3;
 pub(crate) const PROBER: ClientNo = ClientNo(90);
 
-/// A CONNECT has no place for more.
+/// A CONNECT has no room for a larger will.
 const WILL_BYTES_MAX: usize = u16::MAX as usize;
 
 pub(crate) const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
-/// A command, and whether the tab has to accept it.
+/// A command, and whether the tab must accept it.
 #[derive(Clone, Debug)]
 pub(crate) struct Act {
     pub(crate) command: Command,
@@ -50,15 +50,15 @@ impl Act {
 #[derive(Debug)]
 pub(crate) struct Page {
     prng: Prng,
-    /// Whose it is: client ids are made of it.
+    /// The user, from whom the client ids are derived.
     user: u32,
-    /// Which tab it is: message ids are made of it.
+    /// Number of the tab, from which message ids are derived.
     no: u32,
     guarantee: Guarantee,
     durability: Durability,
     opened: bool,
     visibility: Visibility,
-    /// Whether each client is meant to be connected.
+    /// Whether each client should be connected.
     clients: BTreeMap<ClientNo, bool>,
     payload_bytes: usize,
     last_no: u64,
@@ -99,12 +99,12 @@ impl Page {
         self.user
     }
 
-    /// A client was disconnected for good, and the page had not asked for it.
+    /// A client was disconnected for good without a request of the page.
     pub(crate) fn on_ended(&mut self, no: ClientNo) {
         self.clients.insert(no, false);
     }
 
-    /// Joins the channel, unless it did.
+    /// Joins the channel. Returns `None` if the page has joined already.
     pub(crate) fn open(&mut self) -> Option<Act> {
         if self.opened {
             return None;
@@ -119,7 +119,7 @@ impl Page {
         })))
     }
 
-    /// What the page does next, all in one turn of its loop.
+    /// The next commands of the page, all in one turn of its loop.
     pub(crate) fn next_commands(&mut self) -> Vec<Act> {
         if let Some(open) = self.open() {
             return vec![open];
@@ -157,7 +157,7 @@ impl Page {
 
     fn connect(&mut self, no: ClientNo) -> Act {
         self.clients.insert(no, true);
-        // A client without an id gets its tab's, so that one of a page may have none.
+        // The tab provides the id of a client without one, so that one client per page may have none.
         let client_id = if no == ClientNo(0) {
             String::new()
         } else {
@@ -228,7 +228,7 @@ impl Page {
         client(no, ClientCommand::Publish(self.request(), publication))
     }
 
-    /// What no client may ask for.
+    /// A request that no client may make.
     fn invalid(&mut self, no: ClientNo) -> Act {
         let request = self.request();
         let command = match self.prng.between(0, 3) {
@@ -296,7 +296,7 @@ impl Page {
 
     // The probes at the end.
 
-    /// Connects a client that starts afresh and subscribes to everything.
+    /// Connects a client with a clean start, and subscribes it to all topics.
     pub(crate) fn probe_subscribe(&mut self, no: ClientNo) -> [Act; 2] {
         let options = ConnectOptions {
             client_id: format!("prober-{}-{}", self.no, no.0),
@@ -316,7 +316,7 @@ impl Page {
         ]
     }
 
-    /// Connects with a client id of somebody's, and goes on with the session.
+    /// Connects with an existing client id, and resumes the session.
     pub(crate) fn collect(&mut self, no: ClientNo, client_id: String) -> Act {
         let options = ConnectOptions {
             client_id,

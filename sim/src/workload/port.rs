@@ -1,7 +1,7 @@
-//! The client behind a port: a page's own MQTT stack, which speaks in bytes.
+//! The workload behind a port: a page's own MQTT stack, which sends and receives bytes.
 //!
-//! It is sans-IO, too: it is told packets and its turns, and gives bytes. It is MQTT 5.0 or 3.1.1, reads at once or slowly,
-//! cuts its packets anywhere, sends no more than its window allows, and now and then sends what no client may send.
+//! It is sans-IO: packets and turns go in, bytes come out. It speaks MQTT 5.0 or 3.1.1, reads at once or slowly, and
+//! cuts its packets anywhere. It respects its window, and sometimes violates the protocol.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -22,13 +22,13 @@ use crate::prng::Prng;
 use crate::workload::message_id::{ID_PROPERTY, MessageId};
 use crate::workload::page::{TOPIC_FILTERS, TOPICS};
 
-/// Requests without an answer at most: no broker of any world allows fewer.
+/// Maximum number of pending requests. No broker of any world allows fewer.
 const IN_FLIGHT_MAX: usize = 3;
 
 /// Reason codes from here on are errors.
 const ERRORS: u8 = 0x80;
 
-/// What the client asks for, as the oracle is told.
+/// An action of the client, as the oracle observes it.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     Connect,
@@ -47,11 +47,11 @@ pub(crate) enum Action {
         filter: String,
     },
     Ping,
-    /// The client leaves.
+    /// The client sends DISCONNECT.
     Disconnect,
-    /// Bytes that are no packet.
+    /// Malformed bytes.
     Malformed,
-    /// A packet that no client may send.
+    /// A packet that a client must not send.
     Misuse,
 }
 
@@ -60,33 +60,33 @@ enum State {
     New,
     Connecting,
     Connected,
-    /// It has said its last word.
+    /// It sends nothing more.
     Over,
 }
 
-/// One client, for as long as its port is open.
+/// The client of one open port.
 #[derive(Debug)]
 pub(crate) struct Port {
     prng: Prng,
     version: ProtocolVersion,
     client_id: String,
     page: u32,
-    /// Of its messages: the client that their ids name.
+    /// The client number in its message ids.
     client: u32,
     state: State,
     is_slow: bool,
-    /// Bytes that the tab has not taken at most.
+    /// Maximum number of bytes that the tab has not consumed.
     window: usize,
     last_message: u64,
     last_packet_id: u16,
-    /// Packet identifiers of what has no answer.
+    /// Packet identifiers of pending requests.
     in_flight: BTreeMap<u16, QoS>,
-    /// Topic filters it has asked for.
+    /// Topic filters that it has subscribed to.
     filters: BTreeSet<String>,
     inbox: VecDeque<Packet>,
     outbox: VecDeque<u8>,
     untaken: usize,
-    /// When the last bytes arrive at the tab.
+    /// Time at which the last bytes arrive at the tab.
     pub(crate) last_us: u64,
     pub(crate) is_tick_due: bool,
 }
@@ -126,13 +126,13 @@ impl Port {
         self.version
     }
 
-    /// Microseconds until it reads what comes now.
+    /// Microseconds until it reads new packets.
     pub(crate) fn reads_in_us(&mut self) -> u64 {
         let late_us = if self.is_slow { 200_000 } else { 2_000 };
         self.prng.between(0, late_us)
     }
 
-    /// It reads at once from now on: otherwise what has come by the end would be a matter of how much there was.
+    /// Reads at once from now on. Otherwise the amount of queued packets would decide what arrives by the end.
     pub(crate) fn end_delay(&mut self) {
         self.is_slow = false;
     }
@@ -145,7 +145,7 @@ impl Port {
         self.untaken = self.untaken.saturating_sub(bytes);
     }
 
-    /// Reads what has come, and answers it. A slow client reads a part.
+    /// Reads and answers packets. A slow client reads only some.
     pub(crate) fn read(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         let most = if self.is_slow { 3 } else { usize::MAX };
@@ -188,7 +188,7 @@ impl Port {
         }
     }
 
-    /// Does something of its own accord.
+    /// The client's next action of its own.
     pub(crate) fn next_action(&mut self) -> Option<Action> {
         match self.state {
             State::New => {
@@ -219,7 +219,7 @@ impl Port {
         }
     }
 
-    /// Asks whether the broker is there, as a client does that has been silent.
+    /// Sends PINGREQ, as a client does after a silence.
     pub(crate) fn ping(&mut self) -> Option<Action> {
         if self.state != State::Connected {
             return None;
@@ -243,7 +243,7 @@ impl Port {
                 ProtocolVersion::V31 => 3,
             },
             clean_start: true,
-            // What stalls a tab would silence the client, too.
+            // A stall of the tab would also silence the client.
             keep_alive: 0,
             client_id: self.client_id.clone(),
             username: None,
@@ -316,9 +316,9 @@ impl Port {
         Some(Action::Publish { id, packet })
     }
 
-    /// What no client may send.
+    /// Violates the protocol.
     fn wrong(&mut self) -> Action {
-        // No packet has type 0, nor QoS 3; and only the broker says PINGRESP.
+        // No packet has type 0 or QoS 3, and only a broker sends PINGRESP.
         const TYPE_0: &[u8] = &[0x00, 0x00];
         const QOS_3: &[u8] = &[0x36, 0x05, 0x00, 0x01, b'a', 0x00, 0x01];
         const PINGRESP: &[u8] = &[0xD0, 0x00];
@@ -343,7 +343,7 @@ impl Port {
         }
     }
 
-    /// The next identifier that stands for nothing.
+    /// The next free packet identifier.
     fn packet_id(&mut self) -> Option<u16> {
         const IDS: u16 = 9;
         (0..IDS).find_map(|_| {
@@ -355,12 +355,12 @@ impl Port {
 
     fn say(&mut self, packet: &Packet) {
         let mut bytes = Vec::new();
-        // The client makes only what can be written.
+        // The client makes only packets that can be encoded.
         let _ = codec::encode(packet, self.version, &mut bytes);
         self.outbox.extend(bytes);
     }
 
-    /// The next bytes that go to the tab, cut anywhere.
+    /// The next bytes for the tab, cut anywhere.
     pub(crate) fn send(&mut self) -> Option<Vec<u8>> {
         let room = self.window.saturating_sub(self.untaken);
         let most = self.outbox.len().min(room);
@@ -375,7 +375,7 @@ impl Port {
         Some(self.outbox.drain(..count).collect())
     }
 
-    /// Microseconds that bytes need on their way to the tab.
+    /// Microseconds until bytes arrive at the tab.
     pub(crate) fn delay_us(&mut self) -> u64 {
         self.prng.between(20, 1_000)
     }

@@ -1,4 +1,4 @@
-//! Faults: what befalls the tabs, their channels and the disk.
+//! Fault injection: tabs, channels and the disk.
 
 use tab::api::Term;
 use tab::control::{ControlMessage, SAFE_INTEGER_MAX};
@@ -12,7 +12,7 @@ use crate::scenario::Fault;
 use crate::trace;
 use crate::violation::Violation;
 
-/// How far the wall clock is set forward in one world: no further than what messages and grace periods allow for.
+/// Maximum advance of the wall clock in one world, which message expiry and grace periods tolerate.
 const CLOCK_AHEAD_MS_MAX: i64 = 60_000;
 
 impl World<'_> {
@@ -110,7 +110,7 @@ impl World<'_> {
                     .note(self.now_us, || format!("row {seq} has the highest term"));
                 self.oracle.tally.far_terms += 1;
             }
-            // What befalls a world all along is no single event.
+            // These faults are properties of the world, not events.
             Fault::SlowNet
             | Fault::Batch
             | Fault::SlowDisk
@@ -141,7 +141,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A tab with the client ids of another.
+    /// Opens a tab with the client ids of another.
     fn duplicate(&mut self, victim: TabId) -> Result<(), Violation> {
         let user = self.tabs.get(&victim).map(|it| it.page.user());
         if self.tabs.len() < self.plan.tabs_alive_max {
@@ -151,7 +151,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Often the broker, or the tab that is to be the next one.
+    /// Often freezes the broker, or the next tab in the queue.
     fn freeze(&mut self, victim: TabId) -> Result<(), Violation> {
         let (holder, waiter) = self.locks.first_two(Lock::Broker);
         let victim = match self.prng.between(0, 3) {
@@ -217,7 +217,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A frame comes a second time. Nobody must notice.
+    /// Delivers a frame a second time. It must have no effect.
     fn replay(&mut self) {
         if let Some(posted) = self.channels.recent_frame()
             && self.channels.is_open(&posted)
@@ -232,7 +232,7 @@ impl World<'_> {
         }
     }
 
-    /// Somebody says that the broker is none, or that a tab's lane is closed. The tabs must find their way back.
+    /// Another script claims that the broker is none, or that a tab's lane is closed. The tabs must recover.
     fn slander(&mut self, victim: TabId) {
         let (Some(broker), Some(term)) = (self.oracle.broker(), self.oracle.term()) else {
             return;
@@ -257,13 +257,13 @@ impl World<'_> {
         self.post_as_stranger(&message);
     }
 
-    /// Somebody says of the broker that it has a higher term, with or without lanes to the others.
+    /// Another script claims a higher term in the broker's name, with or without lanes to the others.
     fn false_claim(&mut self) {
         let (Some(broker), Some(Term(term))) = (self.oracle.broker(), self.oracle.term()) else {
             return;
         };
         self.oracle.tally.false_claims += 1;
-        // Tabs may follow it for a moment, twice at most, and suspect the broker that much later.
+        // Tabs may follow the claim for a moment, twice at most, and suspect the broker that much later.
         self.oracle.on_detection_delay(self.now());
         let tabs = self.tab_ids();
         for tab in &tabs {
@@ -308,7 +308,7 @@ impl World<'_> {
         }
     }
 
-    /// For all tabs, or for all but one.
+    /// Affects all tabs, or all but one.
     fn take_disk_down(&mut self, ids: &[TabId]) {
         let ms = self.prng.one_of([100, 1_000, 3_000, 6_000]);
         let exempt_tab = self.prng.chance(500).then(|| self.prng.pick(ids).copied());
@@ -340,7 +340,7 @@ impl World<'_> {
         self.oracle.on_clear(self.now());
     }
 
-    /// Half of the time it is known what is hit: then all else must be there.
+    /// In half of the cases the damaged message is known, and nothing else may be lost.
     fn flip(&mut self) {
         if self.prng.chance(500) {
             let oracle = &self.oracle;

@@ -1,4 +1,4 @@
-//! What other scripts of the origin could put on our channels.
+//! Messages that other scripts of the origin could put on our channels.
 
 use tab::api::{Durability, Source, StorageState, Term, Visibility};
 use tab::control::{Announcement, BUILD_BYTES_MAX, ControlMessage, SAFE_INTEGER_MAX};
@@ -6,16 +6,16 @@ use tab::{Input, Lane, TabId};
 
 use crate::prng::Prng;
 
-/// Start of every frame of ours.
+/// Magic bytes of our frames.
 const MAGIC: &[u8] = b"TMQ1";
 
-/// Something that no tab of ours sends, as `victim` hears it: the tab has to count it and to drop it.
+/// An input for `victim` that no tab sends. The tab must count and drop it.
 pub(crate) fn garbage(prng: &mut Prng, victim: TabId, frame: Option<Vec<u8>>) -> Input {
     match prng.between(0, 4) {
         0 => Input::Foreign(prng.one_of([Source::Control, Source::Lane])),
         1 => {
             let mut bytes = MAGIC.to_vec();
-            // 255 starts no integer of bincode's.
+            // No bincode integer starts with 255.
             bytes.push(255);
             let len = prng.between(0, 60);
             bytes.extend(prng.bytes(len));
@@ -45,7 +45,7 @@ fn some_lane(prng: &mut Prng, victim: TabId) -> Lane {
 
 fn implausible(prng: &mut Prng, victim: TabId) -> ControlMessage {
     let tab_id = TabId::from_entropy(prng.next());
-    // Beyond what a number holds, or what a clock will ever say.
+    // Above the largest number that is exact in JavaScript, or beyond any plausible time.
     let term = Term(SAFE_INTEGER_MAX + 1 - tab_id.bits() % 3);
     let announcement = stranger(tab_id);
     match prng.between(0, 6) {
@@ -86,7 +86,7 @@ fn implausible(prng: &mut Prng, victim: TabId) -> ControlMessage {
     }
 }
 
-/// Something that a tab unknown to us could have sent: it is not counted, and must do no harm.
+/// A message that an unknown tab could send. It is not counted, and must do no harm.
 pub(crate) fn strange(
     prng: &mut Prng,
     now_ms: u64,
@@ -120,7 +120,7 @@ pub(crate) fn strange(
     }
 }
 
-/// An announcement in the name of this tab; a claim, if there is a term, with lanes to these tabs.
+/// An announcement in the name of this tab. With a term, it is a claim of leadership with lanes to these tabs.
 pub(crate) fn announcement(
     tab_id: TabId,
     now_ms: u64,

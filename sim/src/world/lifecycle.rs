@@ -1,4 +1,4 @@
-//! Births and deaths of tabs.
+//! Opening and ending of tabs.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use crate::plan::Guarantee;
 use crate::violation::Violation;
 use crate::workload::page::Page;
 
-/// How long a person stays away at least. What a tab had posted before its end has arrived by then.
+/// Minimum absence of a user. By then all messages of the ended tab have arrived.
 const AWAY_US: u64 = 400_000;
 
-/// Whose tab it is: another tab of the same person has the same client ids.
+/// The user of a tab. Tabs of one user have the same client ids.
 pub(super) type User = u32;
 
 impl World<'_> {
-    /// A tab opens; of somebody new, if it is nobody's.
+    /// Opens a tab of this user, or of a new one.
     pub(super) fn open_tab(&mut self, user: Option<User>) -> Result<(), Violation> {
         let user = user.unwrap_or(self.tabs_created);
         self.away.retain(|(away, _)| *away != user);
@@ -69,7 +69,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Opens a tab of somebody who was here before, or of somebody new.
+    /// Opens a tab of a returning user, or of a new one.
     pub(super) fn open_some_tab(&mut self) -> Result<(), Violation> {
         let back: Vec<User> = self
             .away
@@ -78,13 +78,13 @@ impl World<'_> {
             .map(|(user, _)| *user)
             .collect();
         let user = self.prng.pick(&back).copied();
-        // Where the broker's memory is all there is, whoever comes back finds nothing that could be told in advance.
+        // If the broker's state is in memory, the oracle cannot predict what a returning user finds.
         let may_return = self.plan.guarantee != Guarantee::Memory;
         let user = user.filter(|_| may_return && self.prng.chance(600));
         self.open_tab(user)
     }
 
-    /// The tab ends. A page that closes says goodbye, after it has ended its worker.
+    /// Ends a tab. A page that closes says goodbye after it has ended its worker.
     pub(super) fn end_tab(&mut self, tab: TabId, is_crash: bool) -> Option<User> {
         let user = self.tabs.remove(&tab)?.page.user();
         let how = if is_crash { "crashes" } else { "closes" };
@@ -109,7 +109,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// The page goes into the back/forward cache: its worker ends, and another one starts when it comes back.
+    /// The page goes into the back/forward cache. Its worker ends, and a new one starts when the page is restored.
     pub(super) fn cache(&mut self, tab: TabId) {
         if let Some(user) = self.end_tab(tab, false) {
             self.oracle.tally.pages_cached += 1;

@@ -1,4 +1,4 @@
-//! Ports: how pages that speak MQTT themselves talk to their tabs.
+//! Ports: pages that speak MQTT themselves.
 
 use broker::Packet;
 use broker::codec;
@@ -13,11 +13,11 @@ use crate::trace;
 use crate::violation::Violation;
 use crate::workload::port::{Action, Port};
 
-/// Ports of one tab that are open at the same time.
+/// Maximum number of open ports per tab.
 const PORTS_MAX: usize = 2;
 
 impl World<'_> {
-    /// A page does something with one of its ports, or opens one.
+    /// A page uses one of its ports, or opens one.
     pub(super) fn on_port_turn(&mut self, tab: TabId) -> Result<(), Violation> {
         let Some(runtime) = self.tabs.get_mut(&tab) else {
             return Ok(());
@@ -58,7 +58,7 @@ impl World<'_> {
         self.act_on_port(tab, no);
     }
 
-    /// The page ends a port without a word.
+    /// The page closes a port without DISCONNECT.
     fn close_port(&mut self, tab: TabId, no: PortNo) {
         self.send_to_tab(tab, no, PortInput::Closed);
         if let Some(runtime) = self.tabs.get_mut(&tab) {
@@ -72,7 +72,7 @@ impl World<'_> {
         self.perform(tab, no, &actions);
     }
 
-    /// The client reads what has come, and sends what it may.
+    /// The client reads packets, and sends what its window allows.
     pub(super) fn on_port_tick(&mut self, tab: TabId, no: PortNo) -> Result<(), Violation> {
         let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
         let Some(port) = port else {
@@ -96,7 +96,7 @@ impl World<'_> {
         }
     }
 
-    /// The oracle is told what the client wants, and the tab is sent the bytes.
+    /// Reports actions to the oracle, and sends their bytes to the tab.
     pub(super) fn perform(&mut self, tab: TabId, no: PortNo, actions: &[Action]) {
         for action in actions {
             self.trace
@@ -114,7 +114,7 @@ impl World<'_> {
         }
     }
 
-    /// Something goes to the tab, behind what went before.
+    /// Sends something to the tab, in order.
     fn send_to_tab(&mut self, tab: TabId, no: PortNo, input: PortInput) {
         let now_us = self.now_us;
         let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
@@ -126,7 +126,7 @@ impl World<'_> {
         self.schedule(at_us, Event::Arrival(tab, Arrival::Port(no, input)));
     }
 
-    /// Something goes from the tab to the client.
+    /// Delivers a tab's output to the client.
     pub(super) fn deliver_to_port(
         &mut self,
         tab: TabId,
@@ -147,7 +147,7 @@ impl World<'_> {
                     let Some(packet) = packet.ok().flatten().filter(|_| rest.is_empty()) else {
                         return Err(Violation::PortPacketIncomplete { port: key, len });
                     };
-                    // Not the packet itself: its properties would come in another order each time.
+                    // Not the packet itself: the order of its properties is not deterministic.
                     self.trace.tab(self.now_us, tab, || {
                         let name = packet.packet_type_name();
                         format!("port {} gets {name}, {}", no.0, trace::frame(&bytes))

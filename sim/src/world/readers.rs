@@ -1,4 +1,4 @@
-//! Readers and listeners: parts of a page that come late, and go.
+//! Readers and listeners: parts of a page that start late, and stop.
 
 use tab::api::{
     ClientCommand, ClientNo, Command, ReaderNo, RequestId, RetainHandling, Subscription,
@@ -10,14 +10,14 @@ use crate::mutant::Mutant;
 use crate::violation::Violation;
 use crate::workload::page::{CLIENTS, QOS, TOPIC_FILTERS};
 
-/// Filters that only readers want.
+/// Filters that only readers use.
 const READER_FILTERS: [&str; 4] = ["a/b/+", "+/b", "c/+", "+/+/d"];
 
-/// From this number on requests are of readers.
+/// Request numbers of readers start here.
 pub(crate) const REQUESTS: u64 = 1 << 40;
 
 impl World<'_> {
-    /// Some part of a page begins to listen or to read, or leaves.
+    /// A part of a page begins to listen or to read, or stops.
     pub(super) fn on_reader_turn(&mut self, tab: TabId) -> Result<(), Violation> {
         let Some(runtime) = self.tabs.get(&tab) else {
             return Ok(());
@@ -77,7 +77,7 @@ impl World<'_> {
         }
     }
 
-    /// In the calm everybody listens.
+    /// In the recovery phase every client has a listener.
     pub(super) fn recover_readers(&mut self) -> Result<(), Violation> {
         for tab in self.tab_ids() {
             for no in self.oracle.clients_without_listener(tab) {
@@ -93,7 +93,7 @@ impl World<'_> {
         no: ClientNo,
         command: ClientCommand,
     ) -> Result<(), Violation> {
-        // What was told before is for those who were there.
+        // Earlier messages are for the earlier listeners and readers.
         self.flush(tab)?;
         self.oracle.on_reader_command(self.now(), tab, no, &command);
         if self.mutant == Some(Mutant::UnlistenDropped) && command == ClientCommand::Listen(false) {

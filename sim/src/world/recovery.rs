@@ -1,4 +1,4 @@
-//! The end of every world: no more faults, and all must be well soon.
+//! The recovery phase at the end of every world: no faults happen, and the system must recover soon.
 
 use tab::api::{ClientCommand, ClientNo, Command, QoS};
 use tab::{PortNo, TabId};
@@ -10,33 +10,33 @@ use crate::violation::Violation;
 use crate::workload::message_id::MessageId;
 use crate::workload::page::{PROBER, TOPICS};
 
-/// How long after the last fault all must be well again.
+/// Time from the last fault to full recovery.
 const SETTLE_MS: u64 = 10_000;
 
-/// How much longer where tabs may have stood still or had no disk: pauses between attempts have grown by then.
+/// The same where tabs may have stalled or had no disk, because pauses between attempts have grown by then.
 const SETTLE_ROUGH_MS: u64 = 15_000;
 
-/// How long a probe takes at most.
+/// Maximum duration of a probe.
 const PROBE_MS: u64 = 3_000;
 
-/// The same where next to nothing may be on its way at once.
+/// The same with very small windows.
 const PROBE_NARROW_MS: u64 = 20_000;
 
-/// How long an exchange with a port may take that has just begun, and how often it is looked for its end.
+/// Maximum duration of an exchange with a port that has just begun, and the interval of the checks for its end.
 const ANSWER_MS: u64 = 1_000;
 const ANSWER_STEP_MS: u64 = 10;
 
-/// How long after the last fault every roster must be right. An announcement that overtook the news of its tab's end
-/// keeps that tab in a roster until it has been silent for long.
+/// Time from the last fault until every member list must be correct. An announcement that arrives after the goodbye of
+/// its tab keeps that tab listed, until it has been silent for long.
 const ROSTER_MS: u64 = 45_000;
 
-/// The client that asks for retained messages at the end.
+/// The client that requests retained messages at the end.
 const RETAINED_PROBER: ClientNo = ClientNo(91);
 
-/// The client that gives a broker something to store.
+/// The client that makes a broker store something.
 const WRITER: ClientNo = ClientNo(92);
 
-/// From this number on clients collect what waits for sessions whose clients are away.
+/// Numbers of the clients that resume the sessions of disconnected clients.
 const COLLECTORS: u32 = 100;
 
 impl World<'_> {
@@ -47,7 +47,7 @@ impl World<'_> {
         }
     }
 
-    /// No more faults, and pages want nothing new: all must be well soon, and stay so.
+    /// Runs the recovery phase: pages issue no new commands, and the system must recover soon and stay so.
     pub(super) fn recover(&mut self) -> Result<(), Violation> {
         self.is_recovering = true;
         self.trace
@@ -86,7 +86,8 @@ impl World<'_> {
         self.oracle.check_garbage()
     }
 
-    /// All must be well, but for what has just begun: a will may be due at any moment, and what it leads to takes a while.
+    /// Checks full recovery, except for exchanges that have just begun: a will may be due at any moment, and its
+    /// delivery takes a while.
     fn check_settled(&mut self) -> Result<(), Violation> {
         for _ in 0..ANSWER_MS / ANSWER_STEP_MS {
             if self.oracle.check_ports().is_ok() {
@@ -97,7 +98,7 @@ impl World<'_> {
         self.oracle.check_settled(self.now())
     }
 
-    /// The clients behind ports read at once, and each sends something: that a frame got lost shows with the next one.
+    /// The clients behind ports read at once, and each sends a packet: a lost frame shows only with the next one.
     fn recover_ports(&mut self) {
         let tabs = self.tabs.iter();
         let ports = tabs.flat_map(|(tab, runtime)| runtime.ports.keys().map(|no| (*tab, *no)));
@@ -112,7 +113,7 @@ impl World<'_> {
         }
     }
 
-    /// Each tab publishes, and each subscriber gets it once.
+    /// Each tab publishes, and each subscriber gets each message once.
     fn probe_delivery(&mut self) -> Result<(), Violation> {
         for tab in self.tab_ids() {
             self.probe_subscribe(tab, PROBER)?;
@@ -138,7 +139,7 @@ impl World<'_> {
         self.oracle.check_probes(&probes)
     }
 
-    /// A new subscriber gets what the broker has to retain.
+    /// A new subscriber gets the retained messages of the broker.
     fn probe_retained(&mut self) -> Result<(), Violation> {
         let tabs = self.tab_ids();
         let Some(tab) = self.prng.pick(&tabs).copied() else {
@@ -163,7 +164,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Somebody connects for every session whose client is away, and gets what waits for it.
+    /// Resumes every session whose client is away, and drains its queue.
     fn collect(&mut self) -> Result<(), Violation> {
         let tabs = self.tab_ids();
         let Some(tab) = self.prng.pick(&tabs).copied() else {
@@ -177,8 +178,8 @@ impl World<'_> {
                 self.issue(tab, act)?;
             }
         }
-        // What waited for long takes long, where only few messages may be under way at once: as long as some arrive, the
-        // others may.
+        // With a small receive maximum, a long queue takes long. As long as some messages arrive, the others may
+        // follow.
         let mut left = usize::MAX;
         loop {
             self.run_for(self.probe_ms())?;

@@ -1,4 +1,4 @@
-//! What arrives at a tab, and when a tab that stood still hears of it.
+//! Arrivals at a tab, and stalls, during which a tab handles none.
 
 use tab::api::Command;
 use tab::control::ControlMessage;
@@ -12,31 +12,31 @@ use crate::browser::locks::LockNotice;
 use crate::trace;
 use crate::violation::Violation;
 
-/// Something on its way to a tab.
+/// An input on its way to a tab.
 #[derive(Debug)]
 pub(super) enum Arrival {
     Control(Sender, ControlMessage),
-    /// What the tab itself posted, as its ear gets it.
+    /// The tab's own message, as its loopback channel receives it.
     Loopback(ControlMessage),
     Frame(Posted),
-    /// The one timer, if it has not been set anew.
+    /// The one timer, unless it was set anew.
     Timer(u64),
     Stored(ConnectionNo, StorageEvent),
     /// The browser has closed the database.
     Closed,
     Lock(LockNotice),
-    /// The page has come so far.
+    /// The page has processed the notices up to this mark.
     Credit(u64),
-    /// What comes of a [`crate::mutant::Mutant`] only: the page has not come so far.
+    /// Comes from a [`crate::mutant::Mutant`] only: the page has not processed these notices.
     EarlyCredit(u64),
-    /// Of a page's port.
+    /// From a page's port.
     Port(PortNo, PortInput),
-    /// What comes of a [`crate::mutant::Mutant`] only.
+    /// Comes from a [`crate::mutant::Mutant`] only.
     Forged(Input),
 }
 
 impl Arrival {
-    /// A tab that wakes hears first what came on channels, then its timer, then all else.
+    /// A tab that wakes handles channel messages first, then its timer, then all else.
     fn rank(&self) -> u8 {
         match self {
             Self::Control(..) | Self::Loopback(_) | Self::Frame(_) | Self::Forged(_) => 0,
@@ -51,7 +51,7 @@ impl Arrival {
     }
 }
 
-/// A tab stands still: frozen, or its worker is busy. What comes meanwhile waits.
+/// A stall: the tab is frozen, or its worker is busy. Its inputs wait.
 #[derive(Debug, Default)]
 pub(super) struct Stall {
     since_us: u64,
@@ -86,7 +86,7 @@ impl World<'_> {
         self.deliver(tab, arrival)
     }
 
-    /// The tab hears of it now.
+    /// The tab handles the input now.
     fn deliver(&mut self, tab: TabId, arrival: Arrival) -> Result<(), Violation> {
         match arrival {
             Arrival::Control(from, message) => {
@@ -94,7 +94,7 @@ impl World<'_> {
                 if !self.tabs.contains_key(&sender) {
                     self.oracle.tally.messages_from_ended_tabs += 1;
                 }
-                // Only a stranger says something in the name of the tab that hears it.
+                // Only another script sends messages in the name of their receiver.
                 if matches!(&message, ControlMessage::Announce(it) if it.tab_id == tab) {
                     self.oracle.on_garbage(tab);
                 }
@@ -151,11 +151,11 @@ impl World<'_> {
         }
     }
 
-    // Standing still.
+    // Stalls.
 
-    /// The tab stands still for so long.
+    /// Stalls the tab for `ms` milliseconds.
     pub(super) fn stall(&mut self, tab: TabId, ms: u64) -> Result<(), Violation> {
-        // Whatever it is in the middle of, it ends: a turn is never cut in two.
+        // The current turn ends first: a stall never interrupts one.
         self.flush(tab)?;
         let since_us = self.now_us;
         let Some(runtime) = self.tabs.get_mut(&tab) else {
@@ -177,7 +177,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// The tab goes on, if it still stands as it did then.
+    /// Ends this stall of the tab, unless it has ended already.
     pub(super) fn wake(&mut self, tab: TabId, no: u64) -> Result<(), Violation> {
         let runtime = self.tabs.get_mut(&tab).filter(|it| it.stalls == no);
         let Some(stall) = runtime.and_then(|it| it.stall.take()) else {
@@ -195,7 +195,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// All tabs go on.
+    /// Ends all stalls.
     pub(super) fn wake_all(&mut self) -> Result<(), Violation> {
         for tab in self.tab_ids() {
             let no = self.tabs.get(&tab).map_or(0, |it| it.stalls);
@@ -204,7 +204,7 @@ impl World<'_> {
         Ok(())
     }
 
-    // What a tab does not hear, and when.
+    // Deafness and delays.
 
     pub(super) fn deafen(&mut self, tab: TabId) {
         let is_mute = self.prng.chance(500);
@@ -243,7 +243,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Tabs are told about their locks.
+    /// Schedules events of locks for their tabs.
     pub(super) fn schedule_lock_notices(&mut self, notices: Vec<LockNotice>) {
         for notice in notices {
             let tab = notice.ticket.tab;

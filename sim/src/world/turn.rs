@@ -1,4 +1,4 @@
-//! One turn of a worker's loop, and what its tab wants done.
+//! One turn of a worker's loop, and the outputs of its tab.
 
 use tab::api::{Notice, Role};
 use tab::control::ControlMessage;
@@ -14,7 +14,7 @@ use crate::trace;
 use crate::violation::Violation;
 
 impl World<'_> {
-    /// One turn of a worker's loop; the next inputs may still belong to it.
+    /// Runs one turn of a worker's loop. The next inputs may belong to the same turn.
     pub(super) fn turn(&mut self, tab: TabId, input: Input) -> Result<(), Violation> {
         let now = self.clock(tab);
         let Some(runtime) = self.tabs.get_mut(&tab) else {
@@ -69,7 +69,7 @@ impl World<'_> {
         self.carry_out(tab, outputs)
     }
 
-    /// Sets the one timer, which may run late.
+    /// Sets the one timer, which may be late.
     fn arm(&mut self, tab: TabId) {
         const THROTTLED_US: u64 = 1_000_000;
         let late_us = if self.prng.chance(200) { 50_000 } else { 2_000 };
@@ -94,7 +94,7 @@ impl World<'_> {
         }
     }
 
-    // What tabs want.
+    // Outputs.
 
     fn carry_out(&mut self, tab: TabId, outputs: Vec<Output>) -> Result<(), Violation> {
         for output in outputs {
@@ -231,7 +231,7 @@ impl World<'_> {
         if let Some((at_us, transaction)) = due {
             self.schedule(at_us, Event::Disk(transaction));
             if row.is_some() && self.prng.chance(self.plan.at_commit_per_mille) {
-                // Before it is handed over, while it is written, or before its tab hears of it.
+                // Before it is submitted, while it is written, or before its tab gets the answer.
                 self.schedule_in(0, 3_000, Event::MidCommit(tab));
             }
             if let (true, Some(seq), Some(connection)) =
@@ -291,7 +291,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// How long after its transaction an answer comes.
+    /// Time from a transaction to the arrival of its answer.
     fn answer_us(&mut self, is_in_files: bool) -> u64 {
         let after_us = self.prng.between(50, 1_000);
         if is_in_files && !self.is_recovering {

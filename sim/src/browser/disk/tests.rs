@@ -13,7 +13,7 @@ fn disk() -> Disk {
     disk
 }
 
-/// Asks, waits, and hears the answer.
+/// Makes a request and returns its answer.
 fn ask(disk: &mut Disk, tab: TabId, request: StorageRequest) -> Result<StorageEvent, Misuse> {
     let (at_us, no) = disk.request(disk.free_us, tab, request)?.expect("no turn");
     let outcome = disk.carry_out(at_us, no).expect("no outcome")?;
@@ -131,7 +131,7 @@ fn what_is_asked_of_a_removed_database_is_not_about_the_next_one() {
         pieces: Vec::new(),
         remove: vec![(Seq(1), Seq(1))],
     });
-    // Of the same numbers, and of rows that are gone.
+    // The checkpoint names the same number, and rows that no longer exist.
     assert_eq!(disk.request(0, A, checkpoint.clone()), Ok(None));
     let refused = disk.request(0, B, checkpoint);
     assert_eq!(refused, Err(Misuse::FenceRemoved { fence: Seq(1) }));
