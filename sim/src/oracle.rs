@@ -6,7 +6,7 @@
 
 mod client;
 mod commands;
-mod durability;
+mod exemptions;
 mod health;
 mod leadership;
 mod message;
@@ -34,11 +34,10 @@ use crate::tally::Tally;
 use crate::violation::Violation;
 use crate::workload::message_id::MessageId;
 use client::{Client, Subscribed};
-use durability::DurableObligation;
 use health::Health;
 use leadership::Log;
 use message::{Kind, Moment, Published};
-use obligation::TimedObligation;
+use obligation::{DurableObligation, TimedObligation};
 use port::Port;
 use session::{Session, SessionRequest};
 

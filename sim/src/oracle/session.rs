@@ -1,5 +1,7 @@
 //! Sessions as a durable broker must keep them, across tabs and brokers.
 
+mod lifecycle;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tab::api::{QoS, Subscription};

@@ -222,7 +222,7 @@ fn a_valid_request_of_a_connected_client_is_not_refused() {
 }
 
 #[test]
-fn a_second_copy_is_found_unless_the_publisher_had_to_start_over() {
+fn a_second_copy_is_found_unless_the_publisher_had_to_publish_again() {
     let mut fixture = Fixture::new();
     let (_, publication) = fixture.publish(QoS::ExactlyOnce, false);
     fixture.deliver(&publication, false).unwrap();
@@ -279,7 +279,7 @@ fn messages_out_of_order_are_found() {
 }
 
 #[test]
-fn a_message_that_nobody_published_or_that_changed_is_found() {
+fn an_unpublished_or_altered_message_is_found() {
     let mut fixture = Fixture::new();
     let (_, mut publication) = fixture.publish(QoS::AtLeastOnce, false);
     publication.payload.push(0);
@@ -314,7 +314,7 @@ fn only_the_last_acknowledged_message_may_be_retained() {
 }
 
 #[test]
-fn a_roster_that_misses_a_tab_is_found() {
+fn a_member_list_without_a_tab_is_found() {
     let mut fixture = Fixture::new();
     let notice = Notice::Roster(Vec::new());
     fixture.oracle.on_notice(fixture.now(), A, notice).unwrap();
@@ -326,7 +326,7 @@ fn a_roster_that_misses_a_tab_is_found() {
 }
 
 #[test]
-fn a_broker_goes_on_when_a_later_one_ends_whose_fence_was_not_stored() {
+fn an_earlier_broker_remains_if_a_later_one_ends_without_a_stored_fence() {
     for is_fenced in [false, true] {
         let mut oracle = Oracle::new(Plan {
             has_web_locks: false,
@@ -351,7 +351,7 @@ fn a_broker_goes_on_when_a_later_one_ends_whose_fence_was_not_stored() {
 }
 
 #[test]
-fn a_page_may_hear_of_the_connection_that_it_gave_up_before_it_connected_again() {
+fn a_page_may_get_notices_of_an_ended_connection_before_those_of_the_next() {
     let key = ClientKey { tab: A, no: PROBER };
     for gives_up in [false, true] {
         let mut fixture = Fixture::without_clients(Guarantee::Durable, &[TERM]);
@@ -383,7 +383,7 @@ fn a_page_may_hear_of_the_connection_that_it_gave_up_before_it_connected_again()
 }
 
 #[test]
-fn a_client_inherits_the_wish_of_a_reader_that_shares_a_filter_with_another_subscription() {
+fn a_client_inherits_the_options_of_a_reader_that_shares_a_filter_with_another_subscription() {
     let subscription = |qos, no_local| Subscription {
         topic_filter: "a".to_owned(),
         qos,
@@ -428,7 +428,7 @@ fn a_client_inherits_the_wish_of_a_reader_that_shares_a_filter_with_another_subs
 }
 
 #[test]
-fn a_message_may_be_dropped_on_a_narrow_way_only_where_it_is_qos_0() {
+fn a_small_window_may_drop_a_message_only_with_qos_0() {
     let key = ClientKey { tab: B, no: PROBER };
     let mut fixture = Fixture::new();
     let (_, publication) = fixture.publish(QoS::AtLeastOnce, false);
@@ -459,7 +459,7 @@ fn a_message_may_be_dropped_on_a_narrow_way_only_where_it_is_qos_0() {
 }
 
 #[test]
-fn a_client_may_get_its_own_message_back_only_if_the_record_of_its_session_may_be_damaged() {
+fn a_client_may_get_its_own_message_only_if_the_record_of_its_session_may_be_damaged() {
     let key = ClientKey { tab: A, no: PROBER };
     let mut fixture = Fixture::new();
     let (_, before) = fixture.publish(QoS::AtLeastOnce, false);
@@ -482,7 +482,7 @@ fn a_client_may_get_its_own_message_back_only_if_the_record_of_its_session_may_b
 }
 
 #[test]
-fn the_connack_of_a_connection_that_was_given_up_says_nothing_of_the_next_session() {
+fn the_connack_of_an_ended_connection_does_not_affect_the_next_session() {
     let now = |step| Moment {
         step,
         at: Time::from_ms(step),
@@ -505,7 +505,7 @@ fn the_connack_of_a_connection_that_was_given_up_says_nothing_of_the_next_sessio
 }
 
 #[test]
-fn another_broker_may_go_on_with_the_session_before_the_one_that_a_client_was_told_is_new() {
+fn another_broker_may_resume_an_older_session_than_the_one_reported_as_new() {
     let (first, without_disk, with_disk) = (TERM, Term(2), Term(3));
     for (last, may_come_again) in [(with_disk, true), (without_disk, false)] {
         let terms = [first, without_disk, with_disk];
@@ -529,7 +529,7 @@ fn another_broker_may_go_on_with_the_session_before_the_one_that_a_client_was_to
 }
 
 #[test]
-fn a_message_whose_acknowledgement_may_be_damaged_may_come_after_later_ones() {
+fn a_message_with_a_damaged_acknowledgement_may_arrive_after_later_ones() {
     let mut fixture = Fixture::new();
     let (_, published) = fixture.publish(QoS::AtLeastOnce, false);
     let id = MessageId::in_properties(&published.properties).unwrap();

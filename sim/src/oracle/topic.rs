@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filters_match_as_the_specification_says() {
+    fn filters_match_as_specified() {
         for (filter, topic) in [
             ("#", "a/b"),
             ("a/#", "a"),
