@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_says_what_is_wrong_and_how_to_replay_it() {
+    fn a_failure_displays_the_violation_and_the_replay_command() {
         let lines: Vec<String> = (0..200).map(|line| format!("line {line}")).collect();
         let violation = Violation::EventLimitReached { events: 5 };
         let failure = Failure::new(&Scenario::of(7), violation, &lines);

@@ -1,7 +1,7 @@
 //! Runs the worlds of many seeds, or replays one.
 #![allow(
     clippy::disallowed_methods,
-    reason = "worlds run in virtual time; whoever waits for them does not"
+    reason = "worlds run in virtual time, but the progress display does not"
 )]
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -15,16 +15,16 @@ use std::time::{Duration, Instant};
 use sim::{Failure, Scenario, Tally};
 
 const USAGE: &str = "\
-Usage: sim --seed SEED [--trace]             runs the world of one seed; --trace prints all that happens in it
-       sim [--seeds NUMBER] [--from SEED]    runs as many worlds, 2,000 unless told otherwise
-       sim --minutes NUMBER [--from SEED]    runs worlds for so many minutes
-Without --from, worlds begin at a random seed, which is printed. The first failure ends the run, unless told otherwise:
+Usage: sim --seed SEED [--trace]             runs the world of one seed; --trace prints each of its events
+       sim [--seeds NUMBER] [--from SEED]    runs this number of worlds, 2,000 by default
+       sim --minutes NUMBER [--from SEED]    runs worlds for this number of minutes
+Without --from, the first seed is random, and is printed. The first failure ends the run. This option changes that:
        --keep-going   runs all worlds, and lists each seed that fails
-A failure prints the command that runs its world again. It also looks for a smaller world with the same failure:
-       --no-shrink    does not look for one
-Worlds can be smaller than their seeds make them, as the command of a failure may say:
+A failure prints the command that replays its world, and searches for a smaller world with the same violation:
+       --no-shrink    omits the search
+These options restrict a world. The command of a failure may contain them:
        --without FAULT,FAULT...   --tabs NUMBER   --chaos-ms NUMBER
-and something can be broken on purpose, to see that the simulation notices:
+This option adds a deliberate error, to test that the oracle notices it:
        --mutant NAME";
 
 /// Number of worlds that the search for a smaller one may run.
@@ -101,7 +101,7 @@ fn one(task: &Task) -> ExitCode {
     match outcome {
         Ok(tally) => {
             print!("{tally}");
-            println!("seed {}: all is well", task.scenario.seed);
+            println!("seed {}: no violation", task.scenario.seed);
             ExitCode::SUCCESS
         }
         // A run with a trace is usually of a shrunk scenario.
@@ -115,13 +115,13 @@ fn fail(failure: &Failure, no_shrink: bool) -> ExitCode {
         return ExitCode::FAILURE;
     }
     eprintln!(
-        "\nseed {}: {}\nLooking for a smaller world in which this goes wrong…",
+        "\nseed {}: {}\nSearching for a smaller world with the same violation…",
         failure.scenario().seed,
         failure.sentence()
     );
     let smaller = sim::shrink(failure, SHRINK_RUNS_MAX);
     eprintln!("\n{smaller}");
-    eprintln!("as found: cargo xtask sim {}", failure.scenario());
+    eprintln!("before shrinking: cargo xtask sim {}", failure.scenario());
     ExitCode::FAILURE
 }
 
@@ -134,7 +134,7 @@ fn random_seed() -> u64 {
 /// Runs worlds on all cores, and shows the progress.
 fn many(task: &Task) -> ExitCode {
     let from = task.from.unwrap_or_else(random_seed);
-    eprintln!("Worlds from seed {from} on");
+    eprintln!("The first seed is {from}");
     let begin = Instant::now();
     let count = match (task.count, task.minutes) {
         (Some(count), _) => count,

@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scenario_is_read_as_it_is_written() {
+    fn a_scenario_parses_as_it_displays() {
         let scenario = Scenario {
             seed: 7,
             without: [Fault::Crash, Fault::SlowDisk].into(),

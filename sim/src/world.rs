@@ -301,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_does_not_go_back() {
+    fn time_never_goes_back() {
         let mut trace = Trace::off();
         let mut world = World::new(&Scenario::of(0), &mut trace);
         for until_ms in [50, 20] {

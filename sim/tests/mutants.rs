@@ -30,9 +30,10 @@ fn assert_caught_in(world: &Scenario, kinds: &[&str]) {
     let caught = first_failure(world);
     let kind = caught.as_ref().map(Failure::kind).unwrap_or_default();
     let text = caught.map(|failure| failure.to_string());
-    let text = text.unwrap_or_else(|| format!("{SEEDS_MAX} worlds did not notice: {world}"));
+    let text = text.unwrap_or_else(|| format!("no violation in {SEEDS_MAX} worlds: {world}"));
     assert!(kinds.contains(&kind), "{kind}:\n{text}");
 }
+
 #[test]
 fn an_acknowledgement_before_the_commit_is_noticed() {
     // A broker that relies on a missing row leaves a gap in the numbers of the log.
@@ -41,33 +42,33 @@ fn an_acknowledgement_before_the_commit_is_noticed() {
 }
 
 #[test]
-fn a_failed_write_that_is_taken_for_stored_is_noticed() {
+fn a_failed_write_that_is_reported_as_stored_is_noticed() {
     let kinds = ["StorageMisused", "AcknowledgedUnstored"];
     assert_caught_as(Mutant::FailureIgnored, &kinds);
 }
 
 #[test]
-fn a_fence_that_stops_nobody_is_noticed() {
+fn a_fence_that_stops_no_broker_is_noticed() {
     assert_caught_as(Mutant::FenceOverwritten, &["StaleCommit", "TermNotRising"]);
 }
 
 #[test]
-fn a_fence_that_was_removed_is_noticed() {
+fn a_removed_fence_is_noticed() {
     assert_caught_as(Mutant::FenceTruncated, &["StaleCommit", "TermNotRising"]);
 }
 
 #[test]
-fn an_acknowledgement_before_the_page_has_heard_is_noticed() {
+fn an_acknowledgement_before_the_page_has_processed_the_message_is_noticed() {
     assert_caught_as(Mutant::CreditTooEarly, &["DurableMessageLost"]);
 }
 
 #[test]
-fn a_message_that_is_told_where_nobody_listens_is_noticed() {
+fn a_message_without_a_recipient_is_noticed() {
     assert_caught_as(Mutant::UnlistenDropped, &["NoRecipient"]);
 }
 
 #[test]
-fn a_snapshot_that_is_not_whole_is_noticed() {
+fn an_incomplete_snapshot_is_noticed() {
     let kinds = [
         "SessionLost",
         "DurableMessageLost",
@@ -79,7 +80,7 @@ fn a_snapshot_that_is_not_whole_is_noticed() {
 }
 
 #[test]
-fn a_restore_that_misses_a_row_is_noticed() {
+fn a_restore_without_the_last_row_is_noticed() {
     let kinds = [
         "SessionLost",
         "DurableMessageLost",
@@ -92,12 +93,12 @@ fn a_restore_that_misses_a_row_is_noticed() {
 }
 
 #[test]
-fn a_deaf_tab_that_takes_over_is_noticed() {
+fn a_steal_by_a_deaf_tab_is_noticed() {
     assert_caught_as(Mutant::LoopbackForged, &["StealByDeafTab"]);
 }
 
 #[test]
-fn a_broker_that_stands_still_and_is_not_replaced_is_noticed() {
+fn a_stalled_broker_that_is_not_replaced_is_noticed() {
     // The faults last long enough for another tab to notice the stall, and no fault excuses a delay.
     let world = Scenario {
         mutant: Some(Mutant::PongForged),
@@ -125,18 +126,18 @@ fn two_holders_of_one_lock_are_noticed() {
 }
 
 #[test]
-fn an_answer_that_does_not_come_is_noticed() {
+fn a_dropped_answer_is_noticed() {
     assert_caught_as(Mutant::AnswerLost, &["QuestionUnanswered"]);
 }
 
 #[test]
-fn a_message_that_a_port_does_not_get_is_noticed() {
+fn a_dropped_message_for_a_port_is_noticed() {
     let kinds = ["PortMessageLost", "PortUnanswered"];
     assert_caught_as(Mutant::PortMessageLost, &kinds);
 }
 
 #[test]
-fn a_packet_that_a_port_gets_twice_is_noticed() {
+fn a_duplicated_packet_for_a_port_is_noticed() {
     let kinds = ["PortUnexpectedPacket", "TooManyCopies"];
     assert_caught_as(Mutant::PortPacketDuplicated, &kinds);
 }

@@ -46,7 +46,7 @@ fn report(line: &str) {
 }
 
 #[test]
-fn the_hash_of_a_commit_names_its_seeds() {
+fn the_hash_of_a_commit_determines_its_seeds() {
     let hash = "00000000001f2c3d4e5f60718293a4b5c6d7e8f9";
     assert_eq!(seeds_of(hash), Some(31..1_031));
     assert_eq!(seeds_of("00000000001"), None);
@@ -54,18 +54,18 @@ fn the_hash_of_a_commit_names_its_seeds() {
 }
 
 #[test]
-fn all_is_well_in_every_world_and_nothing_goes_untested() {
+fn no_world_has_a_violation_and_each_count_is_positive() {
     let mut seeds: Vec<u64> = FIXED.collect();
     report(&format!("seeds {FIXED:?}"));
     match commit() {
         Some(commit) => {
             let of_commit = seeds_of(&commit)
-                .unwrap_or_else(|| panic!("{COMMIT} is the hash of no commit: {commit}"));
+                .unwrap_or_else(|| panic!("{COMMIT} is not the hash of a commit: {commit}"));
             report(&format!("seeds {of_commit:?}, of commit {commit}"));
             seeds.extend(of_commit);
         }
         None => report(&format!(
-            "no seeds of a commit: neither {COMMIT} nor git tells its hash"
+            "no seeds of a commit: neither {COMMIT} nor git provides its hash"
         )),
     }
     let next = AtomicUsize::new(0);
@@ -89,7 +89,7 @@ fn all_is_well_in_every_world_and_nothing_goes_untested() {
 }
 
 #[test]
-fn what_went_wrong_once_goes_right() {
+fn earlier_failures_do_not_return() {
     let found = include_str!("regressions.txt");
     let mut scenarios = 0;
     for line in found.lines() {
@@ -97,7 +97,7 @@ fn what_went_wrong_once_goes_right() {
         if line.is_empty() {
             continue;
         }
-        let scenario = Scenario::parse(line).unwrap_or_else(|| panic!("no scenario: {line}"));
+        let scenario = Scenario::parse(line).unwrap_or_else(|| panic!("not a scenario: {line}"));
         if let Err(failure) = sim::run(&scenario) {
             panic!("\n{failure}\n");
         }

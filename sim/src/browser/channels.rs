@@ -260,7 +260,7 @@ mod tests {
     };
 
     #[test]
-    fn one_way_keeps_its_order_and_nobody_hears_itself() {
+    fn a_route_keeps_its_order_and_no_tab_receives_its_own_messages() {
         let mut net = Channels::new(Prng::new(1), 500);
         net.join(A);
         net.join(B);
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deaf_tab_may_still_be_heard_and_a_mute_one_is_not() {
+    fn a_deaf_tab_may_still_send_and_a_mute_one_may_not() {
         let mut net = Channels::new(Prng::new(1), 0);
         for tab in [A, B] {
             net.join(tab);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_misses_an_end_that_opens_later() {
+    fn a_frame_does_not_reach_an_end_that_opens_later() {
         let mut net = Channels::new(Prng::new(1), 0);
         assert!(net.post_frame(0, A, LANE, b"x").is_none());
         net.open(A, LANE);

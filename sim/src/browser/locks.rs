@@ -233,20 +233,23 @@ mod tests {
     }
 
     #[test]
-    fn a_thief_goes_ahead_of_the_queue_and_the_holder_hears_of_it_once() {
+    fn a_steal_goes_ahead_of_the_queue_and_the_holder_is_notified_once() {
         let (mut locks, granted) = queue();
         let notices = locks.steal(C, LOCK);
         let (lost, got) = (LockEvent::Lost(LOCK), LockEvent::Granted(LOCK));
         assert_eq!(events_of(&notices), [(A, lost), (C, got)]);
         assert!(!locks.is_current(&granted));
-        assert!(locks.acquire(A, LOCK).is_empty(), "A still believes");
+        assert!(
+            locks.acquire(A, LOCK).is_empty(),
+            "A has not received the loss yet"
+        );
         assert!(locks.is_current(&notices[0]) && !locks.is_current(&notices[0]));
         assert!(locks.acquire(A, LOCK).is_empty());
         assert_eq!(locks.first_two(LOCK), (Some(C), Some(B)));
     }
 
     #[test]
-    fn all_who_queue_behind_a_tab_get_its_lock_together() {
+    fn all_tabs_that_wait_for_the_end_of_a_tab_get_its_lock_together() {
         let lock = Lock::Tab(A);
         let mut locks = Locks::new(true, false);
         assert_eq!(locks.acquire(A, lock).len(), 1);
@@ -262,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_let_go_is_not_lost() {
+    fn a_released_lock_is_not_reported_as_lost() {
         let (mut locks, _) = queue();
         let notices = locks.steal(B, LOCK);
         assert!(locks.release(A, LOCK).is_empty());
@@ -271,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_wait_gets_a_lock_only_if_it_is_free() {
+    fn acquire_if_free_gets_a_lock_only_if_it_is_free() {
         let (mut locks, _) = queue();
         let notices = locks.acquire_if_free(B, Lock::Steal);
         assert_eq!(events_of(&notices), [(B, LockEvent::Granted(Lock::Steal))]);
@@ -280,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn without_web_locks_nothing_is_stolen() {
+    fn without_web_locks_no_lock_is_stolen() {
         let mut locks = Locks::new(false, false);
         assert_eq!(locks.acquire(A, LOCK).len(), 1);
         assert!(locks.acquire(B, LOCK).is_empty());

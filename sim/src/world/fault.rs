@@ -100,8 +100,9 @@ impl World<'_> {
             Fault::FalseClaim => self.false_claim(),
             Fault::FarRow => {
                 let seq = self.disk.add_far();
-                self.trace
-                    .note(self.now_us, || format!("row {seq} is far behind the last"));
+                self.trace.note(self.now_us, || {
+                    format!("row {seq} is far above the last number")
+                });
                 self.oracle.tally.far_rows += 1;
             }
             Fault::FarTerm => {
@@ -178,7 +179,7 @@ impl World<'_> {
         }
         self.clock_ms += by_ms;
         self.trace
-            .note(self.now_us, || format!("the clock is set by {by_ms} ms"));
+            .note(self.now_us, || format!("the clock changes by {by_ms} ms"));
         self.oracle.tally.clock_jumps += 1;
         self.oracle.on_detection_delay(self.now());
     }
@@ -187,7 +188,7 @@ impl World<'_> {
         let victim = self.prefer_broker(victim);
         let ms = self.prng.between(500, 5_000);
         self.trace.tab(self.now_us, victim, || {
-            format!("gets everything late, for {ms} ms")
+            format!("gets each message late for {ms} ms")
         });
         self.oracle.tally.channels_delayed += 1;
         self.oracle.on_delayed(self.now(), victim);
@@ -224,7 +225,10 @@ impl World<'_> {
         {
             self.trace.tab(self.now_us, posted.to, || {
                 let frame = trace::frame(&posted.frame);
-                format!("is sent again on {}: {frame}", trace::lane(posted.lane))
+                format!(
+                    "gets a frame again on {}: {frame}",
+                    trace::lane(posted.lane)
+                )
             });
             self.oracle.tally.frames_replayed += 1;
             let again = Event::Arrival(posted.to, Arrival::Frame(posted));
@@ -283,7 +287,7 @@ impl World<'_> {
     fn post_as_stranger(&mut self, message: &ControlMessage) {
         let stranger = TabId::from_entropy(self.prng.next());
         self.trace.tab(self.now_us, stranger, || {
-            format!("no tab, says {}", trace::control(message))
+            format!("unknown tab, posts {}", trace::control(message))
         });
         self.post_control(Sender::Page(stranger), message);
     }
@@ -302,8 +306,9 @@ impl World<'_> {
         let victim = self.prefer_broker(victim);
         if self.disk.kill_handle(victim) {
             self.oracle.tally.handles_killed += 1;
-            self.trace
-                .tab(self.now_us, victim, || "has a dead handle".to_owned());
+            self.trace.tab(self.now_us, victim, || {
+                "has a broken database connection".to_owned()
+            });
             self.oracle.on_detection_delay(self.now());
         }
     }
@@ -325,7 +330,7 @@ impl World<'_> {
     fn silence_opening(&mut self) {
         let ms = self.prng.one_of([1_000, 5_000, 10_000]);
         self.trace.note(self.now_us, || {
-            format!("nobody can open the database for {ms} ms")
+            format!("openings of the database get no answer for {ms} ms")
         });
         self.disk.silence_opening(self.now_us + ms * 1_000);
         self.oracle.on_detection_delay(self.now());
@@ -363,7 +368,7 @@ impl World<'_> {
     fn foreign_row(&mut self) {
         let seq = self.disk.add_foreign();
         self.trace
-            .note(self.now_us, || format!("row {seq} is somebody else's"));
+            .note(self.now_us, || format!("row {seq} is foreign"));
         self.oracle.tally.foreign_rows += 1;
     }
 }

@@ -51,7 +51,7 @@ impl World<'_> {
     pub(super) fn recover(&mut self) -> Result<(), Violation> {
         self.is_recovering = true;
         self.trace
-            .note(self.now_us, || "the calm begins".to_owned());
+            .note(self.now_us, || "the recovery phase begins".to_owned());
         let begin_ms = self.now_us / 1_000;
         self.wake_all()?;
         for tab in self.tab_ids() {

@@ -171,7 +171,7 @@ impl World<'_> {
             inbox: Vec::new(),
         });
         self.trace
-            .tab(self.now_us, tab, || format!("stands still for {ms} ms"));
+            .tab(self.now_us, tab, || format!("stalls for {ms} ms"));
         self.oracle.on_stall(self.now(), tab, ms);
         self.schedule(self.now_us + ms * 1_000, Event::Wake(tab, no));
         Ok(())
@@ -185,7 +185,7 @@ impl World<'_> {
         };
         let ms = (self.now_us - stall.since_us) / 1_000;
         self.trace
-            .tab(self.now_us, tab, || format!("goes on after {ms} ms"));
+            .tab(self.now_us, tab, || format!("wakes after {ms} ms"));
         self.oracle.on_wake(self.now(), tab, ms)?;
         let mut inbox = stall.inbox;
         inbox.sort_by_key(Arrival::rank);
@@ -230,8 +230,9 @@ impl World<'_> {
     }
 
     pub(super) fn end_impairments(&mut self, tab: TabId) -> Result<(), Violation> {
-        self.trace
-            .tab(self.now_us, tab, || "is as it should be again".to_owned());
+        self.trace.tab(self.now_us, tab, || {
+            "has no impairments any more".to_owned()
+        });
         if self.channels.undeafen(tab) {
             self.oracle.on_deaf(self.now(), tab, false);
         }

@@ -105,7 +105,8 @@ impl World<'_> {
                 Output::Post(lane, frame) => {
                     self.note_frame(tab, lane, &frame);
                     if let Some(victim) = self.channels.disrupted_tab(tab, lane) {
-                        self.trace.tab(self.now_us, tab, || "is lost".to_owned());
+                        self.trace
+                            .tab(self.now_us, tab, || "the frame is lost or late".to_owned());
                         self.oracle.on_disruption(self.now(), victim);
                     }
                     let posts = self.channels.post_frame(self.now_us, tab, lane, &frame);
@@ -147,7 +148,7 @@ impl World<'_> {
                             continue;
                         }
                         self.trace.tab(self.now_us, tab, || {
-                            format!("tells its page: {}", trace::notice(&notice))
+                            format!("notifies its page: {}", trace::notice(&notice))
                         });
                         let ended = self.oracle.on_notice(self.now(), tab, notice)?;
                         if let (Some(no), Some(runtime)) = (ended, self.tabs.get_mut(&tab)) {
@@ -164,7 +165,7 @@ impl World<'_> {
 
     fn on_control(&mut self, tab: TabId, message: &ControlMessage) {
         self.trace.tab(self.now_us, tab, || {
-            format!("says {}", trace::control(message))
+            format!("posts {}", trace::control(message))
         });
         self.post_control(Sender::Worker(tab), message);
         let ControlMessage::Probe { tab_id, number } = *message else {

@@ -15,7 +15,9 @@ fn disk() -> Disk {
 
 /// Makes a request and returns its answer.
 fn ask(disk: &mut Disk, tab: TabId, request: StorageRequest) -> Result<StorageEvent, Misuse> {
-    let (at_us, no) = disk.request(disk.free_us, tab, request)?.expect("no turn");
+    let (at_us, no) = disk
+        .request(disk.free_us, tab, request)?
+        .expect("no transaction");
     let outcome = disk.carry_out(at_us, no).expect("no outcome")?;
     assert!(disk.accept_answer(tab, outcome.connection, &outcome.answer));
     Ok(outcome.answer)
@@ -36,7 +38,7 @@ fn fence(term: u64) -> Row {
 }
 
 #[test]
-fn a_number_is_taken_once_and_none_is_left_out() {
+fn a_number_is_used_once_and_leaves_no_gap() {
     let mut disk = disk();
     let append = |seq, row| StorageRequest::Append(Seq(seq), row);
     let answer = ask(&mut disk, A, append(1, fence(1)));
@@ -52,7 +54,7 @@ fn a_number_is_taken_once_and_none_is_left_out() {
 }
 
 #[test]
-fn what_was_handed_over_outlives_its_tab_and_nothing_else_does() {
+fn only_a_submitted_transaction_outlives_its_tab() {
     for (waits_us, lands) in [(0, false), (1_000, true)] {
         let mut disk = disk();
         let begin_us = disk.free_us;
@@ -65,7 +67,7 @@ fn what_was_handed_over_outlives_its_tab_and_nothing_else_does() {
 }
 
 #[test]
-fn a_checkpoint_takes_the_place_of_rows_but_never_of_a_fence() {
+fn a_checkpoint_replaces_segments_but_no_fence() {
     let mut disk = disk();
     ask(&mut disk, A, StorageRequest::Append(Seq(1), fence(1))).unwrap();
     ask(&mut disk, A, StorageRequest::Append(Seq(2), segment(1))).unwrap();
@@ -89,7 +91,7 @@ fn a_checkpoint_takes_the_place_of_rows_but_never_of_a_fence() {
 }
 
 #[test]
-fn a_fence_in_the_place_of_a_removed_row_comes_too_late() {
+fn a_fence_under_the_number_of_a_removed_row_fails() {
     let mut disk = disk();
     ask(&mut disk, A, StorageRequest::Append(Seq(1), fence(1))).unwrap();
     ask(&mut disk, A, StorageRequest::Append(Seq(2), segment(1))).unwrap();
@@ -106,7 +108,7 @@ fn a_fence_in_the_place_of_a_removed_row_comes_too_late() {
 }
 
 #[test]
-fn a_full_disk_takes_no_segment_and_a_cleared_one_is_closed() {
+fn a_full_disk_stores_no_segment_and_a_cleared_one_is_closed() {
     let mut disk = disk();
     disk.fill_up(u64::MAX);
     let append = StorageRequest::Append(Seq(1), segment(1));
@@ -119,7 +121,7 @@ fn a_full_disk_takes_no_segment_and_a_cleared_one_is_closed() {
 }
 
 #[test]
-fn what_is_asked_of_a_removed_database_is_not_about_the_next_one() {
+fn a_request_to_a_removed_database_does_not_reach_the_next_one() {
     let mut disk = disk();
     disk.clear();
     assert!(disk.accept_closed(B));
@@ -138,7 +140,7 @@ fn what_is_asked_of_a_removed_database_is_not_about_the_next_one() {
 }
 
 #[test]
-fn a_tab_asks_for_one_thing_at_a_time() {
+fn a_tab_has_one_request_at_a_time() {
     let mut disk = disk();
     disk.request(0, A, StorageRequest::Load).unwrap();
     let second = disk.request(0, A, StorageRequest::Load);
