@@ -2,7 +2,7 @@
 
 use tab::api::{
     Audience, ClientNo, ClientNotice, ClientStatus, DisconnectCause, EventKind, Message, Notice,
-    Problem, QoS, RequestId, Role,
+    Problem, QoS, RequestId, Role, Term,
 };
 use tab::{TabId, Time};
 
@@ -183,71 +183,7 @@ impl Oracle {
                 session_present,
                 term,
                 ..
-            } => {
-                if !self.leaders.contains_key(&term) {
-                    return Err(Violation::UnknownTerm { client: key, term });
-                }
-                let has_moved = client.last_term() != Some(term);
-                let is_kept = match self.plan.guarantee {
-                    Guarantee::Memory => session_present || !client.must_resume(term),
-                    Guarantee::Durable => self.check_session(now, key, term, session_present),
-                    Guarantee::Recovery => true,
-                };
-                if !is_kept {
-                    return Err(Violation::SessionLost { client: key });
-                }
-                let may_be_full = self.may_be_full(now);
-                // If the disk is full and there is no lock to lose, a broker learns late that it was replaced. Until
-                // then it promises nothing, and resumes sessions that later brokers have ended.
-                let is_replaced = may_be_full && self.is_fenced(term);
-                // A broker without storage begins all sessions anew, and the next with storage resumes the old ones.
-                let may_have_been_away = self.plan.guarantee == Guarantee::Recovery;
-                let is_older = may_have_been_away && has_moved;
-                let is_outdated = is_replaced || self.may_hold_stale_state || is_older;
-                // Changes by other clients to a session that several clients have in turn.
-                let client_id = self.client(key).and_then(|client| client.client_id.clone());
-                let inherited = client_id
-                    .filter(|_| session_present && (is_outdated || self.was_shared(key)))
-                    .map(|client_id| self.inherited(key, &client_id))
-                    .unwrap_or_default();
-                let may_outlive_broker = self.may_outlive_brokers();
-                let Some(client) = self.client(key) else {
-                    return Ok(());
-                };
-                client.is_will_unstored = may_be_full;
-                // Another client with this id may still report messages from before this one began anew.
-                let dropped = client.client_id.clone().filter(|_| !session_present);
-                let dropped = dropped.map(|id| (id, client.of_earlier_epochs()));
-                let is_resumed = client.connected(
-                    now,
-                    term,
-                    session_present,
-                    may_outlive_broker,
-                    may_have_been_away,
-                    may_be_full,
-                );
-                client.inherit(inherited);
-                if let Some((client_id, dropped)) = dropped
-                    && may_outlive_broker
-                {
-                    self.ended_subscriptions
-                        .entry(client_id)
-                        .or_default()
-                        .extend(dropped);
-                }
-                if is_resumed {
-                    self.tally.sessions_resumed += 1;
-                } else {
-                    self.tally.sessions_begun += 1;
-                }
-                let is_publisher_unknown = self.may_lose_publisher(Some(term));
-                for published in self.messages.values_mut() {
-                    if published.publisher == key && published.is_pending() {
-                        published.is_publisher_unknown |= is_publisher_unknown;
-                        published.reconnected(term, is_resumed);
-                    }
-                }
-            }
+            } => return self.on_connected(now, key, session_present, term),
             ClientStatus::Disconnected(DisconnectCause::Requested) => client.disconnected(),
             ClientStatus::Disconnected(cause) => {
                 if !self.may_end(now, key, &cause) {
@@ -261,6 +197,83 @@ impl Oracle {
                     client.disconnected();
                 }
                 self.may_publish_wills(key.tab);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_connected(
+        &mut self,
+        now: Moment,
+        key: ClientKey,
+        session_present: bool,
+        term: Term,
+    ) -> Result<(), Violation> {
+        if !self.leaders.contains_key(&term) {
+            return Err(Violation::UnknownTerm { client: key, term });
+        }
+        let guarantee = self.plan.guarantee;
+        let Some(client) = self.client(key) else {
+            return Ok(());
+        };
+        let has_moved = client.last_term() != Some(term);
+        let is_kept = match guarantee {
+            Guarantee::Memory => session_present || !client.must_resume(term),
+            Guarantee::Durable => self.check_session(now, key, term, session_present),
+            Guarantee::Recovery => true,
+        };
+        if !is_kept {
+            return Err(Violation::SessionLost { client: key });
+        }
+        let may_be_full = self.may_be_full(now);
+        // If the disk is full and there is no lock to lose, a broker learns late that it was replaced. Until
+        // then it promises nothing, and resumes sessions that later brokers have ended.
+        let is_replaced = may_be_full && self.is_fenced(term);
+        // A broker without storage begins all sessions anew, and the next with storage resumes the old ones.
+        let may_have_been_away = self.plan.guarantee == Guarantee::Recovery;
+        let is_older = may_have_been_away && has_moved;
+        let is_outdated = is_replaced || self.may_hold_stale_state || is_older;
+        // Changes by other clients to a session that several clients have in turn.
+        let client_id = self.client(key).and_then(|client| client.client_id.clone());
+        let inherited = client_id
+            .filter(|_| session_present && (is_outdated || self.was_shared(key)))
+            .map(|client_id| self.inherited(key, &client_id))
+            .unwrap_or_default();
+        let may_outlive_broker = self.may_outlive_brokers();
+        let Some(client) = self.client(key) else {
+            return Ok(());
+        };
+        client.is_will_unstored = may_be_full;
+        // Another client with this id may still report messages from before this one began anew.
+        let dropped = client.client_id.clone().filter(|_| !session_present);
+        let dropped = dropped.map(|id| (id, client.of_earlier_epochs()));
+        let is_resumed = client.connected(
+            now,
+            term,
+            session_present,
+            may_outlive_broker,
+            may_have_been_away,
+            may_be_full,
+        );
+        client.inherit(inherited);
+        if let Some((client_id, dropped)) = dropped
+            && may_outlive_broker
+        {
+            self.ended_subscriptions
+                .entry(client_id)
+                .or_default()
+                .extend(dropped);
+        }
+        if is_resumed {
+            self.tally.sessions_resumed += 1;
+        } else {
+            self.tally.sessions_begun += 1;
+        }
+        let is_publisher_unknown = self.may_lose_publisher(Some(term));
+        for published in self.messages.values_mut() {
+            if published.publisher == key && published.is_pending() {
+                published.is_publisher_unknown |= is_publisher_unknown;
+                published.reconnected(term, is_resumed);
             }
         }
         Ok(())

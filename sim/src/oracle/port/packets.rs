@@ -5,7 +5,7 @@ use broker::{Packet, ReasonCode};
 use tab::api::QoS;
 use tab::{PortNo, TabId, Time};
 
-use super::{ERRORS, Pending, Subscribed, qos_of};
+use super::{ERRORS, Pending, Port, Subscribed, qos_of};
 use crate::client_key::ClientKey;
 use crate::oracle::client::Stream;
 use crate::oracle::message::{Kind, Moment, Published};
@@ -13,6 +13,37 @@ use crate::oracle::{Oracle, PACKET_IDENTIFIER_IN_USE, TabView};
 use crate::plan::Guarantee;
 use crate::violation::Violation;
 use crate::workload::message_id::{ID_PROPERTY, MessageId};
+
+impl Port {
+    /// A SUBACK arrived. Returns the requested QoS, or `None` if no SUBSCRIBE is pending.
+    fn subscribed(&mut self, now: Moment, packet_id: u16, codes: &[u8]) -> Option<QoS> {
+        let Some(Pending::Subscribe(qos)) = self.requests.remove(&packet_id) else {
+            return None;
+        };
+        let made = self
+            .subscriptions
+            .iter_mut()
+            .find(|made| made.packet_id == Some(packet_id));
+        if let Some(made) = made {
+            made.packet_id = None;
+            made.granted = (codes == [qos as u8]).then_some(now);
+        }
+        Some(qos)
+    }
+
+    /// An UNSUBACK arrived. Returns whether an UNSUBSCRIBE is pending.
+    fn unsubscribed(&mut self, now: Moment, packet_id: u16, is_granted: bool) -> bool {
+        let Some(Pending::Unsubscribe(filter)) = self.requests.remove(&packet_id) else {
+            return false;
+        };
+        let its = self.subscriptions.iter_mut();
+        // A later SUBSCRIBE for the same filter is not affected.
+        let is_meant = |it: &Subscribed| it.endings.contains(&packet_id);
+        let its = its.filter(|it| it.filter == filter && is_meant(it) && is_granted);
+        its.for_each(|it| it.until = it.until.or(Some(now)));
+        true
+    }
+}
 
 impl Oracle {
     /// A packet goes to the client.
@@ -90,18 +121,9 @@ impl Oracle {
                 _ => Err(unasked()),
             },
             Packet::SubAck(it) => {
-                let Some(Pending::Subscribe(qos)) = port.requests.remove(&it.packet_id) else {
-                    return Err(unasked());
-                };
                 let codes: Vec<u8> = it.reason_codes.iter().map(|it| *it as u8).collect();
-                let made = port
-                    .subscriptions
-                    .iter_mut()
-                    .find(|made| made.packet_id == Some(it.packet_id));
-                if let Some(made) = made {
-                    made.packet_id = None;
-                    made.granted = (codes == [qos as u8]).then_some(now);
-                }
+                let qos = port.subscribed(now, it.packet_id, &codes);
+                let qos = qos.ok_or_else(unasked)?;
                 self.tally.port_subscriptions_answered += 1;
                 match codes[..] {
                     [code] if code == qos as u8 => Ok(()),
@@ -110,17 +132,10 @@ impl Oracle {
                 }
             }
             Packet::UnsubAck(it) => {
-                let packet_id = it.packet_id;
-                let Some(Pending::Unsubscribe(filter)) = port.requests.remove(&packet_id) else {
-                    return Err(unasked());
-                };
-                let failure = it.reason_codes.iter().map(|it| *it as u8);
-                let failure = failure.max().filter(|code| *code >= ERRORS);
-                let its = port.subscriptions.iter_mut();
-                // A later SUBSCRIBE for the same filter is not affected.
-                let is_meant = |it: &Subscribed| it.endings.contains(&packet_id);
-                let its = its.filter(|it| it.filter == filter && is_meant(it) && failure.is_none());
-                its.for_each(|it| it.until = it.until.or(Some(now)));
+                let codes = it.reason_codes.iter().map(|it| *it as u8);
+                let failure = codes.max().filter(|code| *code >= ERRORS);
+                let is_expected = port.unsubscribed(now, it.packet_id, failure.is_none());
+                is_expected.then_some(()).ok_or_else(unasked)?;
                 self.tally.port_subscriptions_answered += 1;
                 failure.map_or(Ok(()), refused)
             }
@@ -206,36 +221,8 @@ impl Oracle {
         let Some(port) = view.ports.get_mut(&port.1) else {
             return Ok(());
         };
-        let (client, message_id) = (key, id);
-        if message.topic_name != published.publication.topic
-            || message.payload != published.publication.payload
-        {
-            return Err(Violation::MessageAltered {
-                client,
-                message: id,
-            });
-        }
-        if published.kind == (Kind::Will { is_due: false }) && guarantee != Guarantee::Recovery {
-            return Err(Violation::UnexpectedWill {
-                client,
-                message: id,
-            });
-        }
-        let qos = qos_of(message.qos);
-        let Some(granted) = port.granted(published) else {
-            return Err(Violation::DeliveredWithoutSubscription {
-                client,
-                message: id,
-                topic: message.topic_name.clone(),
-            });
-        };
-        if qos > granted.min(published.publication.qos) {
-            return Err(Violation::QoSTooHigh {
-                client,
-                message: id,
-                qos,
-            });
-        }
+        let client = key;
+        let qos = check_message(client, id, message, published, port, guarantee)?;
         // A broker that lost a damaged record does not know that the identifier is in use.
         if let (QoS::AtLeastOnce, Some(packet_id), true) = (qos, message.packet_id, is_damaged) {
             port.received.remove(&packet_id);
@@ -278,7 +265,7 @@ impl Oracle {
             published: published.publication.qos,
             delivered: qos,
         };
-        let last = port.order.insert(stream, message_id);
+        let last = port.order.insert(stream, id);
         if let Some(after) = last {
             self.tally.port_orders_compared += 1;
             if after > id {
@@ -308,4 +295,45 @@ impl Oracle {
         }
         Ok(())
     }
+}
+
+/// Checks the content, the publisher and the QoS of a message. Returns its QoS.
+fn check_message(
+    client: ClientKey,
+    id: MessageId,
+    message: &PublishPacket,
+    published: &Published,
+    port: &Port,
+    guarantee: Guarantee,
+) -> Result<QoS, Violation> {
+    if message.topic_name != published.publication.topic
+        || message.payload != published.publication.payload
+    {
+        return Err(Violation::MessageAltered {
+            client,
+            message: id,
+        });
+    }
+    if published.kind == (Kind::Will { is_due: false }) && guarantee != Guarantee::Recovery {
+        return Err(Violation::UnexpectedWill {
+            client,
+            message: id,
+        });
+    }
+    let qos = qos_of(message.qos);
+    let Some(granted) = port.granted(published) else {
+        return Err(Violation::DeliveredWithoutSubscription {
+            client,
+            message: id,
+            topic: message.topic_name.clone(),
+        });
+    };
+    if qos > granted.min(published.publication.qos) {
+        return Err(Violation::QoSTooHigh {
+            client,
+            message: id,
+            qos,
+        });
+    }
+    Ok(qos)
 }
