@@ -1,26 +1,33 @@
 //! A deterministic simulation of real [`tab::Tab`]s in virtual time, with fault injection.
 //!
 //! A world consists of tabs, models of the browser's channels, locks and database, a seeded workload, and an oracle.
-//! The seed decides everything: how many tabs there are, when they open, close, crash, freeze and hang, how long each
-//! message and each write takes, what the pages ask for, and what other scripts put on the channels.
+//! The seed decides everything: when tabs open, close, crash, freeze and hang, how long each message and each write
+//! takes, what pages ask for, and what other scripts post.
 //!
 //! The oracle sees the commands and notices of the pages, the roles of the tabs, and the stored rows. It checks that
-//! there is one leader at a time, that terms rise, that no acknowledged message is lost, that delivery follows MQTT,
-//! and that each request gets one answer. Some pages speak MQTT themselves, in bytes on ports, and must not notice a
-//! change of broker. Some query the broker.
+//! there is one leader at a time, that terms rise, and that no acknowledged message is lost. It also checks that
+//! delivery follows MQTT, and that each request gets one answer. Some pages speak MQTT themselves, in bytes on ports,
+//! and must not notice a change of broker.
 //!
-//! Each world has a fault phase and a recovery phase. Seconds after the faults end, there must be one broker, every
-//! client must be connected, every probe must be delivered once, and every tab must list the same members.
+//! Each world has a fault phase and a recovery phase. Seconds after the faults end, there must be one broker, and every
+//! client must be connected. Every probe must be delivered once, and every tab must list the same members.
 //!
-//! Contract: [`run`] and [`replay`] are pure functions of the [`Scenario`]. The same scenario gives the same trace, on
-//! each machine and each time. Nothing reads a clock or draws from another source of randomness. A panic in a tab is a
-//! violation like any other. A [`Failure`] names the violation and the arguments that replay it; [`shrink()`] searches
-//! for a smaller scenario with the same violation.
+//! # Contract
 //!
-//! Guide: `scenario` (seed and restrictions) → `plan` (what the seed decides in advance) → `world` (event loop and
-//! fault injection) with `browser` (models of the browser's APIs) and `workload` (pages and clients behind ports) →
-//! `oracle` (invariants) → `violation`. `mutant` breaks something on purpose, to test the oracle. `tally` counts
-//! events, so that no run passes by testing nothing.
+//! - [`run`] and [`replay`] are pure functions of the [`Scenario`]: the same scenario always gives the same trace.
+//! - No clock is read, and all random numbers come from the seed.
+//! - A panic in a tab is a violation like any other.
+//! - A [`Failure`] contains the violation and the arguments that replay it. [`shrink()`] searches for a smaller
+//!   scenario with the same violation.
+//!
+//! # Guide
+//!
+//! - `scenario`, `plan`: the seed with its restrictions, and what it decides in advance.
+//! - `world`: the event loop, fault injection, and the recovery phase.
+//! - `browser`, `workload`: models of the browser's APIs; pages, and the clients behind ports.
+//! - `oracle`, `violation`: the invariants, and a sentence for each.
+//! - `mutant`, `tally`: deliberate errors that test the oracle; counts, so that no run passes by testing nothing.
+//! - `shrink`, `trace`, `prng`: smaller scenarios, the text of a run, and random numbers.
 
 #![forbid(unsafe_code)]
 

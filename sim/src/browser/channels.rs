@@ -229,7 +229,7 @@ impl Channels {
         });
     }
 
-    fn arrival(&mut self, now_us: u64, way: Route, to: TabId) -> u64 {
+    fn arrival(&mut self, now_us: u64, route: Route, to: TabId) -> u64 {
         let delay_us = if self.delayed.contains(&to) {
             self.slow += 1;
             self.prng.between(500_000, 3_000_000)
@@ -239,7 +239,7 @@ impl Channels {
         } else {
             self.prng.between(0, 5_000)
         };
-        let last = self.arrivals.entry(way).or_default();
+        let last = self.arrivals.entry(route).or_default();
         *last = (now_us + delay_us).max(*last);
         *last
     }

@@ -95,7 +95,7 @@ impl World<'_> {
             Fault::FalseGoodbye => {
                 self.oracle.tally.false_goodbyes += 1;
                 let victim = self.prefer_broker(victim);
-                self.post_as_stranger(&ControlMessage::Goodbye { tab_id: victim });
+                self.post_as_unknown_tab(&ControlMessage::Goodbye { tab_id: victim });
             }
             Fault::FalseClaim => self.false_claim(),
             Fault::FarRow => {
@@ -204,8 +204,8 @@ impl World<'_> {
             let broker = self.oracle.broker().unwrap_or(victim);
             let term = self.oracle.term().unwrap_or_default();
             let now_ms = self.wall_ms();
-            let message = garbage::strange(&mut self.prng, now_ms, (broker, term));
-            self.post_as_stranger(&message);
+            let message = garbage::from_unknown_tab(&mut self.prng, now_ms, (broker, term));
+            self.post_as_unknown_tab(&message);
             return Ok(());
         }
         let frame = self.channels.recent_frame().map(|posted| posted.frame);
@@ -258,7 +258,7 @@ impl World<'_> {
                 binding: self.prng.one_of([1, 2, 3]),
             }
         };
-        self.post_as_stranger(&message);
+        self.post_as_unknown_tab(&message);
     }
 
     /// Another script claims a higher term in the broker's name, with or without lanes to the others.
@@ -281,15 +281,15 @@ impl World<'_> {
             Vec::new()
         };
         let claim = garbage::announcement(broker, now_ms, Some((term, lanes)));
-        self.post_as_stranger(&claim);
+        self.post_as_unknown_tab(&claim);
     }
 
-    fn post_as_stranger(&mut self, message: &ControlMessage) {
-        let stranger = TabId::from_entropy(self.prng.next());
-        self.trace.tab(self.now_us, stranger, || {
+    fn post_as_unknown_tab(&mut self, message: &ControlMessage) {
+        let sender = TabId::from_entropy(self.prng.next());
+        self.trace.tab(self.now_us, sender, || {
             format!("unknown tab, posts {}", trace::control(message))
         });
-        self.post_control(Sender::Page(stranger), message);
+        self.post_control(Sender::Page(sender), message);
     }
 
     // The disk.

@@ -47,7 +47,7 @@ fn implausible(prng: &mut Prng, victim: TabId) -> ControlMessage {
     let tab_id = TabId::from_entropy(prng.next());
     // Above the largest number that is exact in JavaScript, or beyond any plausible time.
     let term = Term(SAFE_INTEGER_MAX + 1 - tab_id.bits() % 3);
-    let announcement = stranger(tab_id);
+    let announcement = unknown_tab(tab_id);
     match prng.between(0, 6) {
         0 => ControlMessage::Announce(Announcement {
             build: "x".repeat(BUILD_BYTES_MAX + 1),
@@ -66,7 +66,7 @@ fn implausible(prng: &mut Prng, victim: TabId) -> ControlMessage {
             timestamp: u64::MAX,
             ..announcement
         }),
-        4 => ControlMessage::Announce(stranger(victim)),
+        4 => ControlMessage::Announce(unknown_tab(victim)),
         5 => ControlMessage::Unbind {
             lane: Lane {
                 tab: victim,
@@ -87,7 +87,7 @@ fn implausible(prng: &mut Prng, victim: TabId) -> ControlMessage {
 }
 
 /// A message that an unknown tab could send. It is not counted, and must do no harm.
-pub(crate) fn strange(
+pub(crate) fn from_unknown_tab(
     prng: &mut Prng,
     now_ms: u64,
     (broker, term): (TabId, Term),
@@ -115,7 +115,7 @@ pub(crate) fn strange(
         _ => ControlMessage::Announce(Announcement {
             timestamp: now_ms,
             since: now_ms,
-            ..stranger(tab_id)
+            ..unknown_tab(tab_id)
         }),
     }
 }
@@ -133,11 +133,11 @@ pub(crate) fn announcement(
         timestamp: now_ms,
         term,
         lanes: lanes.unwrap_or_default(),
-        ..stranger(tab_id)
+        ..unknown_tab(tab_id)
     })
 }
 
-fn stranger(tab_id: TabId) -> Announcement {
+fn unknown_tab(tab_id: TabId) -> Announcement {
     Announcement {
         tab_id,
         is_broker: false,

@@ -260,8 +260,8 @@ impl World<'_> {
         if let Sender::Worker(own) = from
             && self.tabs.get(&own).is_some_and(|it| it.has_loopback)
         {
-            let heard = Event::Arrival(own, Arrival::Loopback(message.clone()));
-            self.schedule_in(100, 4_000, heard);
+            let loopback = Event::Arrival(own, Arrival::Loopback(message.clone()));
+            self.schedule_in(100, 4_000, loopback);
         }
     }
 

@@ -173,8 +173,8 @@ impl World<'_> {
         };
         self.oracle.tally.probes += 1;
         if self.mutant == Some(Mutant::LoopbackForged) {
-            let heard = Input::Heard(message.clone());
-            let forged = Arrival::Forged(heard);
+            let loopback = Input::Heard(message.clone());
+            let forged = Arrival::Forged(loopback);
             self.schedule_in(100, 4_000, Event::Arrival(tab, forged));
         }
         if self.mutant == Some(Mutant::PongForged)
