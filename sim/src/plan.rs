@@ -55,7 +55,7 @@ pub(crate) struct Plan {
     pub(crate) has_readers: bool,
 }
 
-/// What the oracle may expect of a world.
+/// The guarantee that the oracle checks in a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guarantee {
     /// No acknowledged message is lost.

@@ -163,7 +163,7 @@ impl Scenario {
         Some(())
     }
 
-    /// Reads what [`Display`](fmt::Display) writes.
+    /// Parses the output of [`Display`](fmt::Display).
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let mut scenario = Self::default();

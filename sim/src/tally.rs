@@ -115,7 +115,7 @@ tally! {
     /// The same, void because the session ended.
     durable_obligations_void,
     /// Sessions of disconnected clients that were resumed at the end to drain their queues.
-    sessions_collected,
+    sessions_drained,
     /// Fences stored.
     fences,
     /// Fences of tabs that took the leadership without the lock.

@@ -1,4 +1,4 @@
-//! The seeded workload: what pages and the clients behind ports ask for.
+//! The seeded workload: commands of pages, and packets of the clients behind ports.
 
 pub(crate) mod message_id;
 pub(crate) mod page;

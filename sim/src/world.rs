@@ -10,8 +10,6 @@ mod recovery;
 mod stall;
 mod turn;
 
-pub(crate) use readers::REQUESTS as READER_REQUESTS;
-
 use std::collections::BTreeMap;
 
 use tab::api::{ClientCommand, Command};
@@ -230,14 +228,14 @@ impl<'t> World<'t> {
                 return Err(Violation::EventLimitReached { events });
             }
             self.oracle.check_due(self.now())?;
-            self.happen(event)?;
+            self.handle_event(event)?;
         }
         // That moment may be in the past, and time does not go back.
         self.now_us = self.now_us.max(end_us);
         Ok(())
     }
 
-    fn happen(&mut self, event: Event) -> Result<(), Violation> {
+    fn handle_event(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Arrival(tab, arrival) => self.arrive(tab, arrival),
             Event::Disk(transaction) => self.on_disk(transaction),

@@ -1,4 +1,4 @@
-//! What the oracle knows of one client, and which messages it may and must receive.
+//! The oracle's view of one client, and the messages that it may and must receive.
 
 mod delivery;
 

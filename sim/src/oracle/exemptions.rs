@@ -73,8 +73,9 @@ impl Oracle {
         refusals.peek().is_some() && refusals.all(may_be)
     }
 
-    /// Whether the broker may wait for a PUBREL that the client does not owe. The message may be of another client of
-    /// the session, its release may be in a damaged record, or a broker with a disk may have resumed an older session.
+    /// Whether the broker may wait for a PUBREL that the client does not owe. The message may be of another
+    /// client of the session, or its release may be in a damaged record. A broker with a disk may also have resumed an
+    /// older session.
     fn may_have_left_identifiers(&self, key: ClientKey) -> bool {
         self.was_shared(key)
             || self.damaged_term.is_some()

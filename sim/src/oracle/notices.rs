@@ -12,7 +12,7 @@ use crate::client_key::ClientKey;
 use crate::plan::Guarantee;
 use crate::violation::Violation;
 use crate::workload::message_id::MessageId;
-use crate::world::READER_REQUESTS;
+use crate::workload::page::READER_REQUESTS;
 
 impl Oracle {
     /// Returns the client, if it was rightly disconnected for good.

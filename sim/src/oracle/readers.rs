@@ -38,7 +38,7 @@ impl Oracle {
     }
 
     /// The page has processed all notices up to this mark.
-    pub(crate) fn on_heard(&mut self, tab: TabId, mark: u64) {
+    pub(crate) fn on_credit(&mut self, tab: TabId, mark: u64) {
         while let Some((session, message)) = self
             .tabs
             .get_mut(&tab)

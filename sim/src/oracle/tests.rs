@@ -105,7 +105,7 @@ impl Fixture {
 
     /// The page requests the session that the clients of both tabs share.
     fn connect(&mut self, tab: TabId) {
-        let connect = self.pages[0].collect(PROBER, "id".to_owned());
+        let connect = self.pages[0].resume_session(PROBER, "id".to_owned());
         self.oracle.on_act(self.now(), tab, &connect);
     }
 
@@ -355,7 +355,7 @@ fn a_page_may_get_notices_of_an_ended_connection_before_those_of_the_next() {
     let key = ClientKey { tab: A, no: PROBER };
     for gives_up in [false, true] {
         let mut fixture = Fixture::without_clients(Guarantee::Durable, &[TERM]);
-        let connect = fixture.pages[0].collect(PROBER, "id".to_owned());
+        let connect = fixture.pages[0].resume_session(PROBER, "id".to_owned());
         fixture.oracle.on_act(fixture.now(), A, &connect);
         fixture
             .notify(A, ClientNotice::Status(ClientStatus::Connecting))
@@ -510,7 +510,7 @@ fn another_broker_may_resume_an_older_session_than_the_one_reported_as_new() {
     for (last, may_come_again) in [(with_disk, true), (without_disk, false)] {
         let terms = [first, without_disk, with_disk];
         let mut fixture = Fixture::without_clients(Guarantee::Recovery, &terms);
-        let connect = fixture.pages[0].collect(PROBER, "publisher".to_owned());
+        let connect = fixture.pages[0].resume_session(PROBER, "publisher".to_owned());
         fixture.oracle.on_act(fixture.now(), A, &connect);
         let [connect, subscribe] = fixture.pages[1].probe_subscribe(PROBER);
         fixture.oracle.on_act(fixture.now(), B, &connect);

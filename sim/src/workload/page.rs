@@ -25,6 +25,9 @@ pub(crate) const TOPIC_FILTERS: [&str; 14] = [
 pub(crate) const CLIENTS: u64 = 3;
 pub(crate) const PROBER: ClientNo = ClientNo(90);
 
+/// Request numbers of readers start here.
+pub(crate) const READER_REQUESTS: u64 = 1 << 40;
+
 /// A CONNECT has no room for a larger will.
 const WILL_BYTES_MAX: usize = u16::MAX as usize;
 
@@ -317,7 +320,7 @@ impl Page {
     }
 
     /// Connects with an existing client id, and resumes the session.
-    pub(crate) fn collect(&mut self, no: ClientNo, client_id: String) -> Act {
+    pub(crate) fn resume_session(&mut self, no: ClientNo, client_id: String) -> Act {
         let options = ConnectOptions {
             client_id,
             clean_start: false,

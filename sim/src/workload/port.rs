@@ -133,7 +133,7 @@ impl Port {
     }
 
     /// Reads at once from now on. Otherwise the amount of queued packets would decide what arrives by the end.
-    pub(crate) fn end_delay(&mut self) {
+    pub(crate) fn read_at_once(&mut self) {
         self.is_slow = false;
     }
 
@@ -170,13 +170,13 @@ impl Port {
                 self.state = State::Connected;
             }
             Packet::Publish(it) => match (it.qos, it.packet_id) {
-                (QoS::AtLeastOnce, Some(id)) => self.say(&Packet::PubAck(PubAckPacket::new(id))),
-                (QoS::ExactlyOnce, Some(id)) => self.say(&Packet::PubRec(PubRecPacket::new(id))),
+                (QoS::AtLeastOnce, Some(id)) => self.queue(&Packet::PubAck(PubAckPacket::new(id))),
+                (QoS::ExactlyOnce, Some(id)) => self.queue(&Packet::PubRec(PubRecPacket::new(id))),
                 (QoS::AtMostOnce, _) | (_, None) => {}
             },
-            Packet::PubRel(it) => self.say(&Packet::PubComp(PubCompPacket::new(it.packet_id))),
+            Packet::PubRel(it) => self.queue(&Packet::PubComp(PubCompPacket::new(it.packet_id))),
             Packet::PubRec(it) if u8::from(it.reason_code) < ERRORS => {
-                self.say(&Packet::PubRel(PubRelPacket::new(it.packet_id)));
+                self.queue(&Packet::PubRel(PubRelPacket::new(it.packet_id)));
                 actions.push(Action::Release(it.packet_id));
             }
             Packet::PubRec(it) => drop(self.in_flight.remove(&it.packet_id)),
@@ -193,14 +193,14 @@ impl Port {
         match self.state {
             State::New => {
                 let connect = self.connect();
-                self.say(&connect);
+                self.queue(&connect);
                 self.state = State::Connecting;
                 Some(Action::Connect)
             }
             State::Connecting | State::Over => None,
             State::Connected => match self.prng.between(0, 99) {
                 0..2 => {
-                    self.say(&Packet::Disconnect(DisconnectPacket::new(
+                    self.queue(&Packet::Disconnect(DisconnectPacket::new(
                         ReasonCode::Success,
                     )));
                     self.state = State::Over;
@@ -208,7 +208,7 @@ impl Port {
                 }
                 2 => {
                     self.state = State::Over;
-                    Some(self.wrong())
+                    Some(self.violate())
                 }
                 3..10 => self.ping(),
                 _ if self.in_flight.len() >= IN_FLIGHT_MAX => None,
@@ -224,7 +224,7 @@ impl Port {
         if self.state != State::Connected {
             return None;
         }
-        self.say(&Packet::PingReq);
+        self.queue(&Packet::PingReq);
         Some(Action::Ping)
     }
 
@@ -268,7 +268,7 @@ impl Port {
                 ..SubscriptionOptions::default()
             },
         });
-        self.say(&Packet::Subscribe(packet));
+        self.queue(&Packet::Subscribe(packet));
         self.in_flight.insert(packet_id, qos);
         self.filters.insert(filter.clone());
         Some(Action::Subscribe {
@@ -284,7 +284,7 @@ impl Port {
         let packet_id = self.packet_id()?;
         let mut packet = UnsubscribePacket::new(packet_id);
         packet.filters.push(filter.clone());
-        self.say(&Packet::Unsubscribe(packet));
+        self.queue(&Packet::Unsubscribe(packet));
         self.in_flight.insert(packet_id, QoS::AtMostOnce);
         self.filters.remove(&filter);
         Some(Action::Unsubscribe { packet_id, filter })
@@ -309,7 +309,7 @@ impl Port {
             let properties = &mut packet.properties;
             properties.add_user_property(ID_PROPERTY.to_owned(), id.to_string());
         }
-        self.say(&Packet::Publish(packet.clone()));
+        self.queue(&Packet::Publish(packet.clone()));
         if let Some(packet_id) = packet_id {
             self.in_flight.insert(packet_id, qos);
         }
@@ -317,7 +317,7 @@ impl Port {
     }
 
     /// Violates the protocol.
-    fn wrong(&mut self) -> Action {
+    fn violate(&mut self) -> Action {
         // No packet has type 0 or QoS 3, and only a broker sends PINGRESP.
         const TYPE_0: &[u8] = &[0x00, 0x00];
         const QOS_3: &[u8] = &[0x36, 0x05, 0x00, 0x01, b'a', 0x00, 0x01];
@@ -325,7 +325,7 @@ impl Port {
         match self.prng.between(0, 3) {
             0 => {
                 let connect = self.connect();
-                self.say(&connect);
+                self.queue(&connect);
                 Action::Misuse
             }
             1 => {
@@ -353,7 +353,7 @@ impl Port {
         })
     }
 
-    fn say(&mut self, packet: &Packet) {
+    fn queue(&mut self, packet: &Packet) {
         let mut bytes = Vec::new();
         // The client makes only packets that can be encoded.
         let _ = codec::encode(packet, self.version, &mut bytes);

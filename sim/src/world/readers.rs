@@ -8,13 +8,10 @@ use tab::{Input, TabId};
 use super::{Event, World};
 use crate::mutant::Mutant;
 use crate::violation::Violation;
-use crate::workload::page::{CLIENTS, QOS, TOPIC_FILTERS};
+use crate::workload::page::{CLIENTS, QOS, READER_REQUESTS, TOPIC_FILTERS};
 
 /// Filters that only readers use.
 const READER_FILTERS: [&str; 4] = ["a/b/+", "+/b", "c/+", "+/+/d"];
-
-/// Request numbers of readers start here.
-pub(crate) const REQUESTS: u64 = 1 << 40;
 
 impl World<'_> {
     /// A part of a page begins to listen or to read, or stops.
@@ -42,21 +39,21 @@ impl World<'_> {
             }
             4..7 => {
                 self.last_reader += 1;
-                ClientCommand::Read(ReaderNo(self.last_reader), self.wanted())
+                ClientCommand::Read(ReaderNo(self.last_reader), self.random_subscription())
             }
             _ => {
                 let Some(reader) = self.reader_prng.pick(&readers).copied() else {
                     return Ok(());
                 };
                 self.last_reader += 1;
-                let request = RequestId(REQUESTS + u64::from(self.last_reader));
+                let request = RequestId(READER_REQUESTS + u64::from(self.last_reader));
                 ClientCommand::Release(request, reader)
             }
         };
         self.send_client_command(tab, no, command)
     }
 
-    fn wanted(&mut self) -> Subscription {
+    fn random_subscription(&mut self) -> Subscription {
         let prng = &mut self.reader_prng;
         let topic_filter = if prng.chance(500) {
             prng.one_of(READER_FILTERS)

@@ -77,7 +77,7 @@ impl World<'_> {
         self.probe_delivery()?;
         self.probe_retained()?;
         self.run_until(begin_ms + settle_ms + ROSTER_MS)?;
-        self.collect()?;
+        self.resume_sessions()?;
         self.check_settled()?;
         self.oracle.check_durable_obligations()?;
         self.probe_questions()?;
@@ -106,7 +106,7 @@ impl World<'_> {
         for (tab, no) in ports {
             let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
             let action = port.and_then(|port| {
-                port.end_delay();
+                port.read_at_once();
                 port.ping()
             });
             self.perform(tab, no, action.as_slice());
@@ -165,15 +165,15 @@ impl World<'_> {
     }
 
     /// Resumes every session whose client is away, and drains its queue.
-    fn collect(&mut self) -> Result<(), Violation> {
+    fn resume_sessions(&mut self) -> Result<(), Violation> {
         let tabs = self.tab_ids();
         let Some(tab) = self.prng.pick(&tabs).copied() else {
             return Ok(());
         };
         for (client_id, no) in self.oracle.sessions_away().into_iter().zip(COLLECTORS..) {
-            self.oracle.tally.sessions_collected += 1;
+            self.oracle.tally.sessions_drained += 1;
             let page = self.tabs.get_mut(&tab).map(|it| &mut it.page);
-            let act = page.map(|page| page.collect(ClientNo(no), client_id));
+            let act = page.map(|page| page.resume_session(ClientNo(no), client_id));
             if let Some(act) = act {
                 self.issue(tab, act)?;
             }

@@ -132,7 +132,7 @@ impl World<'_> {
             }
             Arrival::EarlyCredit(mark) => self.turn(tab, Input::Command(Command::Heard(mark))),
             Arrival::Credit(mark) => {
-                self.oracle.on_heard(tab, mark);
+                self.oracle.on_credit(tab, mark);
                 self.turn(tab, Input::Command(Command::Heard(mark)))
             }
             Arrival::Port(no, input) => {
