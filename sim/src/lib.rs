@@ -1,32 +1,48 @@
-//! A deterministic world of real [`tab::Tab`]s in virtual time.
+//! A deterministic simulation of real [`tab::Tab`]s in virtual time, with fault injection.
 //!
-//! A seed decides everything: how many tabs there are, when they open, close, crash, freeze and hang, how long each
-//! message and each write to the disk takes, what the pages want, and what nonsense others put on the channels. An
-//! oracle watches the pages' commands and notices, the tabs' roles and what is stored: one reign at a time and terms that
-//! rise, nothing acknowledged lost, delivery as MQTT promises it, every request answered once. Some pages speak MQTT
-//! themselves, in bytes on ports, and must not notice when the broker moves; some ask the broker, and are answered. In
-//! the end faults cease, and within seconds all must be well: one broker, every client connected, every message delivered
-//! once, every roster right.
+//! A world consists of tabs, models of the browser's channels, locks and database, a seeded workload, and an oracle.
+//! The seed decides everything: when tabs open, close, crash, freeze and hang, how long each message and each write
+//! takes, what pages ask for, and what other scripts post.
 //!
-//! The same [`Scenario`] gives the same trace; [`Failure`] says how to replay it.
+//! The oracle sees the commands and notices of the pages, the roles of the tabs, and the stored rows. It checks that
+//! there is one leader at a time, that terms rise, and that no acknowledged message is lost. It also checks that
+//! delivery follows MQTT, and that each request gets one answer. Some pages speak MQTT themselves, in bytes on ports,
+//! and must not notice a change of broker.
+//!
+//! Each world has a fault phase and a recovery phase. Seconds after the faults end, there must be one broker, and every
+//! client must be connected. Every probe must be delivered once, and every tab must list the same members.
+//!
+//! # Contract
+//!
+//! - [`run`] and [`replay`] are pure functions of the [`Scenario`]: the same scenario always gives the same trace.
+//! - No clock is read, and all random numbers come from the seed.
+//! - A panic in a tab is a violation like any other.
+//! - A [`Failure`] contains the violation and the arguments that replay it. [`shrink()`] searches for a smaller
+//!   scenario with the same violation.
+//!
+//! # Guide
+//!
+//! - `scenario`, `plan`: the seed with its restrictions, and what it decides in advance.
+//! - `world`: the event loop, fault injection, and the recovery phase.
+//! - `browser`, `workload`: models of the browser's APIs; pages, and the clients behind ports.
+//! - `oracle`, `violation`: the invariants, and a sentence for each.
+//! - `mutant`, `tally`: deliberate errors that test the oracle; counts, so that no run passes by testing nothing.
+//! - `shrink`, `trace`, `prng`: smaller scenarios, the text of a run, and random numbers.
 
 #![forbid(unsafe_code)]
 
-mod disk;
-mod garbage;
-mod locks;
+mod browser;
+mod client_key;
 mod mutant;
-mod net;
 mod oracle;
-mod page;
 mod plan;
-mod port;
 mod prng;
 mod scenario;
 mod shrink;
 mod tally;
 mod trace;
 mod violation;
+mod workload;
 mod world;
 
 use core::fmt;
@@ -39,23 +55,22 @@ pub use tally::Tally;
 use trace::Trace;
 use violation::Violation;
 
-/// How many of the last lines of a trace a [`Failure`] shows.
+/// Number of trace lines that a [`Failure`] shows, from the end.
 const LINES_SHOWN: usize = 80;
 
 /// Runs a world.
 ///
-/// # Errors
-/// The first violation that the oracle found.
+/// # Errors The first violation that the oracle finds.
 pub fn run(scenario: &Scenario) -> Result<Tally, Failure> {
     observe(scenario, &mut Trace::off()).map_err(|violation| {
-        // A trace costs time, so that it is made only when somebody wants to read it.
+        // A trace costs time, so that only a failed run is repeated with one.
         let mut trace = Trace::on();
         let _ = observe(scenario, &mut trace);
         Failure::new(scenario, violation, &trace.into_lines())
     })
 }
 
-/// Runs a world and records every event in words.
+/// Runs a world and records every event in a trace.
 pub fn replay(scenario: &Scenario) -> (Vec<String>, Result<Tally, Failure>) {
     let mut trace = Trace::on();
     let outcome = observe(scenario, &mut trace);
@@ -65,7 +80,7 @@ pub fn replay(scenario: &Scenario) -> (Vec<String>, Result<Tally, Failure>) {
 }
 
 fn observe(scenario: &Scenario, trace: &mut Trace) -> Result<Tally, Violation> {
-    // A panic in a tab is a finding like any other, and whatever it leaves behind is dropped here.
+    // A panic in a tab is a violation, and the world in which it happened is dropped here.
     catch_unwind(AssertUnwindSafe(|| world::run(scenario, trace))).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<&str>()
@@ -76,12 +91,12 @@ fn observe(scenario: &Scenario, trace: &mut Trace) -> Result<Tally, Violation> {
     })
 }
 
-/// An invariant did not hold.
+/// A violated invariant, with the scenario that replays it.
 #[derive(Clone, Debug)]
 pub struct Failure {
     scenario: Box<Scenario>,
     violation: Violation,
-    /// How long the whole trace is.
+    /// Length of the whole trace.
     lines: usize,
     last_lines: Vec<String>,
 }
@@ -97,26 +112,26 @@ impl Failure {
         }
     }
 
-    /// The world in which it happened.
+    /// The scenario in which it happened.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
     }
 
-    /// The kind of what is wrong: two failures of one kind most likely have one cause.
+    /// The kind of the violation: two failures of one kind most likely have one cause.
     #[must_use]
-    pub fn kind(&self) -> String {
+    pub fn kind(&self) -> &'static str {
         self.violation.kind()
     }
 
-    /// What is wrong, in one sentence.
+    /// The violation in one sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
         self.violation.to_string()
     }
 }
 
-/// The end of the trace, then what is wrong, then how to see it all.
+/// The end of the trace, then the violation, then the command that replays it.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in &self.last_lines {
@@ -143,15 +158,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_says_what_is_wrong_and_how_to_replay_it() {
+    fn a_failure_displays_the_violation_and_the_replay_command() {
         let lines: Vec<String> = (0..200).map(|line| format!("line {line}")).collect();
-        let violation = Violation::NoRest { events: 5 };
+        let violation = Violation::EventLimitReached { events: 5 };
         let failure = Failure::new(&Scenario::of(7), violation, &lines);
-        assert_eq!(failure.kind(), "NoRest");
+        assert_eq!(failure.kind(), "EventLimitReached");
         let text = failure.to_string();
         assert!(!text.contains("line 119\n") && text.contains("line 120\n"));
         assert!(text.ends_with(
-            "line 199\nseed 7: no end after 5 events\n\
+            "line 199\nseed 7: the world did not come to rest within 5 events\n\
              replay (200 lines): cargo xtask sim --seed 7 --trace"
         ));
     }

@@ -1,7 +1,7 @@
-//! Runs seeds, or replays one.
+//! Runs the worlds of many seeds, or replays one.
 #![allow(
     clippy::disallowed_methods,
-    reason = "worlds run in virtual time; whoever waits for them does not"
+    reason = "worlds run in virtual time, but the progress display does not"
 )]
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -15,19 +15,19 @@ use std::time::{Duration, Instant};
 use sim::{Failure, Scenario, Tally};
 
 const USAGE: &str = "\
-Usage: sim --seed SEED [--trace]             runs the world of one seed; --trace prints all that happens in it
-       sim [--seeds NUMBER] [--from SEED]    runs as many worlds, 2,000 unless told otherwise
-       sim --minutes NUMBER [--from SEED]    runs worlds for so many minutes
-Without --from, worlds begin at a random seed, which is printed. The first failure ends the run, unless told otherwise:
+Usage: sim --seed SEED [--trace]             runs the world of one seed; --trace prints each of its events
+       sim [--seeds NUMBER] [--from SEED]    runs this number of worlds, 2,000 by default
+       sim --minutes NUMBER [--from SEED]    runs worlds for this number of minutes
+Without --from, the first seed is random, and is printed. The first failure ends the run. This option changes that:
        --keep-going   runs all worlds, and lists each seed that fails
-A failure prints the command that runs its world again. It also looks for a smaller world with the same failure:
-       --no-shrink    does not look for one
-Worlds can be smaller than their seeds make them, as the command of a failure may say:
+A failure prints the command that replays its world, and searches for a smaller world with the same violation:
+       --no-shrink    omits the search
+These options restrict a world. The command of a failure may contain them:
        --without FAULT,FAULT...   --tabs NUMBER   --chaos-ms NUMBER
-and something can be broken on purpose, to see that the simulation notices:
+This option adds a deliberate error, to test that the oracle notices it:
        --mutant NAME";
 
-/// How many worlds are run to find a smaller one.
+/// Number of worlds that the search for a smaller one may run.
 const SHRINK_RUNS_MAX: usize = 400;
 
 const SEEDS: u64 = 2_000;
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         println!("{USAGE}");
         return ExitCode::SUCCESS;
     }
-    // What panics in a world is a finding, and told as one.
+    // A panic in a world is reported as a violation, and needs no message of its own.
     std::panic::set_hook(Box::new(|_| {}));
     match Task::parse(&arguments) {
         Some(task) if task.is_one => one(&task),
@@ -76,7 +76,7 @@ impl Task {
                 "--minutes" => task.minutes = Some(arguments.next()?.parse().ok()?),
                 name => {
                     task.is_one |= name == "--seed";
-                    task.scenario.take(name, arguments.next()?)?;
+                    task.scenario.set_argument(name, arguments.next()?)?;
                 }
             }
         }
@@ -101,10 +101,10 @@ fn one(task: &Task) -> ExitCode {
     match outcome {
         Ok(tally) => {
             print!("{tally}");
-            println!("seed {}: all is well", task.scenario.seed);
+            println!("seed {}: no violation", task.scenario.seed);
             ExitCode::SUCCESS
         }
-        // Whoever reads a whole trace has a small one already.
+        // A run with a trace is usually of a shrunk scenario.
         Err(failure) => fail(&failure, task.no_shrink || task.trace),
     }
 }
@@ -115,13 +115,13 @@ fn fail(failure: &Failure, no_shrink: bool) -> ExitCode {
         return ExitCode::FAILURE;
     }
     eprintln!(
-        "\nseed {}: {}\nLooking for a smaller world in which this goes wrong…",
+        "\nseed {}: {}\nSearching for a smaller world with the same violation…",
         failure.scenario().seed,
         failure.sentence()
     );
     let smaller = sim::shrink(failure, SHRINK_RUNS_MAX);
     eprintln!("\n{smaller}");
-    eprintln!("as found: cargo xtask sim {}", failure.scenario());
+    eprintln!("before shrinking: cargo xtask sim {}", failure.scenario());
     ExitCode::FAILURE
 }
 
@@ -131,10 +131,10 @@ fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish() >> 24
 }
 
-/// Runs worlds on all cores, and tells how far it is.
+/// Runs worlds on all cores, and shows the progress.
 fn many(task: &Task) -> ExitCode {
     let from = task.from.unwrap_or_else(random_seed);
-    eprintln!("Worlds from seed {from} on");
+    eprintln!("The first seed is {from}");
     let begin = Instant::now();
     let count = match (task.count, task.minutes) {
         (Some(count), _) => count,
@@ -197,7 +197,7 @@ fn many(task: &Task) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Tells every failure in a line, with the command that runs its world again.
+/// Prints a line for every failure, with the command that replays it.
 fn list(failures: &[Failure], worlds: u64) -> ExitCode {
     for failure in failures {
         eprintln!(
@@ -211,7 +211,7 @@ fn list(failures: &[Failure], worlds: u64) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A thread that panicked has told so itself; what it had counted is still right.
+/// A thread that panicked has reported it, and its counts are still right.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()

@@ -1,21 +1,21 @@
-//! What can be broken on purpose, to see that the oracle notices.
+//! Mutants: faults that are built in on purpose, to test that the oracle notices them.
 //!
-//! Each is something that the engines or the edge of the browser could do wrong. It is done at the edge of the
-//! simulation, between a tab and what it talks to, so that nothing of it is in what is shipped.
+//! Each one is an error that the engines or the browser glue could contain. The simulation makes it at the edge of a
+//! tab, so that the shipped code contains none of it.
 
 macro_rules! mutants {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// One thing that is done wrong.
+        /// A deliberate error.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Mutant {
             $($(#[doc = $doc])+ $name,)+
         }
 
         impl Mutant {
-            /// All there are.
+            /// All mutants.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// Its name on the command line.
+            /// The name on the command line.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -27,34 +27,34 @@ macro_rules! mutants {
 }
 
 mutants! {
-    /// A row is said to be stored before it is.
+    /// A row is reported as stored before it is.
     AckBeforeCommit = "ack-before-commit",
-    /// A row that could not be stored is said to be stored.
+    /// A row that could not be stored is reported as stored.
     FailureIgnored = "failure-ignored",
-    /// A number that is taken is taken again: fences stop nobody.
+    /// A used row number is used again, so that fences stop no broker.
     FenceOverwritten = "fence-overwritten",
-    /// A checkpoint removes fences, too.
+    /// A checkpoint also removes fences.
     FenceTruncated = "fence-truncated",
     /// A checkpoint loses the last piece of its snapshot.
     SnapshotTorn = "snapshot-torn",
-    /// What is read misses the last segment.
+    /// A read of the log misses the last segment.
     LastRowMissed = "last-row-missed",
-    /// The ear of a deaf tab hears.
-    EarLies = "ear-lies",
-    /// A probe is answered whether the broker lives or not.
+    /// The loopback probe of a deaf tab succeeds.
+    LoopbackForged = "loopback-forged",
+    /// A probe gets a pong even if the broker is dead.
     PongForged = "pong-forged",
-    /// A lock that somebody holds is granted to the next who asks.
+    /// A lock is granted to a second tab while it is held.
     LockShared = "lock-shared",
-    /// A message for a port does not get there.
+    /// A message for a port is dropped.
     PortMessageLost = "port-message-lost",
-    /// A packet for a port comes twice.
-    PortPacketTwice = "port-packet-twice",
-    /// An answer to a page's question does not get there.
+    /// A packet for a port is delivered twice.
+    PortPacketDuplicated = "port-packet-duplicated",
+    /// An answer to a page's question is dropped.
     AnswerLost = "answer-lost",
-    /// A tab is told that its page has heard what is on its way to it.
-    HeardTooSoon = "heard-too-soon",
-    /// A tab is not told that nobody listens any more.
-    DeafnessUntold = "deafness-untold",
+    /// A tab is told that its page has processed notices that are still on their way.
+    CreditTooEarly = "credit-too-early",
+    /// A tab is not told that the last listener has gone.
+    UnlistenDropped = "unlisten-dropped",
 }
 
 impl Mutant {

@@ -1,21 +1,21 @@
-//! What must hold: one broker per term, and what MQTT promises about delivery.
+//! The oracle: checks the invariants of leadership, and of delivery as MQTT specifies it.
 //!
-//! The oracle sees what the pages see, the commands and the notices, each tab's role, and what is stored. It knows
-//! nothing of packets, lanes and what the tabs think. Where the broker's state is in memory, a change of broker may lose
-//! and repeat what was not acknowledged, and forgets what was retained; where it is on the disk, it may not.
+//! It sees what the pages see (commands and notices), each tab's role, and the stored rows. It does not see packets,
+//! lanes and the internal state of tabs. A broker with its state in memory may lose and repeat unacknowledged messages
+//! when the broker changes, and forgets retained ones. A broker with its state on the disk may not.
 
-mod calm;
 mod client;
 mod commands;
-mod durable;
+mod exemptions;
 mod health;
+mod leadership;
 mod message;
 mod notices;
 mod obligation;
 mod port;
 mod questions;
 mod readers;
-mod reign;
+mod recovery;
 mod retained;
 mod session;
 mod topic;
@@ -28,103 +28,104 @@ use tab::api::{
 };
 use tab::{PortNo, TabId, Time};
 
-use crate::page::MessageId;
-use crate::plan::{Plan, Promise};
+use crate::client_key::ClientKey;
+use crate::plan::{Guarantee, Plan};
 use crate::tally::Tally;
-use crate::violation::{ClientKey, Violation};
+use crate::violation::Violation;
+use crate::workload::message_id::MessageId;
 use client::{Client, Subscribed};
-use durable::Debt;
 use health::Health;
+use leadership::Log;
 use message::{Kind, Moment, Published};
-use obligation::Obligation;
+use obligation::{DurableObligation, TimedObligation};
 use port::Port;
-use reign::Log;
-use session::{Ask, Session};
+use session::{Session, SessionRequest};
 
-/// Watches a world, and counts what happens in it.
+/// Checks a world, and counts events.
 #[derive(Debug)]
 pub(crate) struct Oracle {
     pub(crate) tally: Tally,
     plan: Plan,
-    /// Counts what the oracle was told.
+    /// Counts the observations.
     step: u64,
-    reigns: BTreeMap<Term, TabId>,
-    /// The broker of the highest term.
+    leaders: BTreeMap<Term, TabId>,
+    /// The broker with the highest term.
     broker: Option<(TabId, Term)>,
     /// The latest term in which the log was removed or damaged.
-    doubted: Option<Term>,
-    /// The latest term in which it was damaged.
-    damaged: Option<Term>,
-    /// Whether the log was removed while a broker did not know that it was replaced: it may have written its state anew.
-    may_be_outdated: bool,
-    /// All tabs that take themselves for the broker.
+    harmed_term: Option<Term>,
+    /// The latest term in which the log was damaged.
+    damaged_term: Option<Term>,
+    /// Whether the log was removed while a replaced broker did not know of its successor: it may have written its state
+    /// anew.
+    may_hold_stale_state: bool,
+    /// All tabs that consider themselves the broker.
     brokers: BTreeMap<TabId, Term>,
     log: Log,
     tabs: BTreeMap<TabId, TabView>,
     messages: BTreeMap<MessageId, Published>,
-    /// In the order in which they are due.
-    obligations: VecDeque<Obligation>,
-    /// By client id; where the broker's state is on the disk.
+    /// In the order of their deadlines.
+    timed_obligations: VecDeque<TimedObligation>,
+    /// By client id. Used only where the broker's state is on the disk.
     sessions: BTreeMap<String, Session>,
-    debts: Vec<Debt>,
-    /// What clients of tabs that are gone had subscribed to, by client id.
-    legacy: BTreeMap<String, Vec<Subscribed>>,
-    /// How many messages a new subscriber got as retained in the calm.
+    durable_obligations: Vec<DurableObligation>,
+    /// Subscriptions of clients whose tabs have ended, by client id.
+    ended_subscriptions: BTreeMap<String, Vec<Subscribed>>,
+    /// Number of retained messages that a new subscriber got in the recovery phase.
     retained: Option<usize>,
-    /// What pages were told.
+    /// Answers that pages got.
     answers: Vec<(TabId, Question, Answer)>,
-    /// Until when there may be no room on the disk.
+    /// The disk may be full until this time.
     full_until: Time,
-    /// When something last kept tabs from noticing that a broker is silent.
-    hindered: Option<Time>,
+    /// Time of the last event that delays failure detection.
+    detection_delayed_at: Option<Time>,
 }
 
-/// Reason code: a QoS 2 message that was not released has it.
+/// Reason code for a QoS 2 message that was not released.
 const PACKET_IDENTIFIER_IN_USE: u8 = 0x91;
 
-/// Reason code: there was nothing to unsubscribe from.
+/// Reason code for an UNSUBSCRIBE that matched no subscription.
 const NO_SUBSCRIPTION_EXISTED: u8 = 0x11;
 
-/// Reason code: there is no room for it.
+/// Reason code for a request for which there is no room.
 const QUOTA_EXCEEDED: u8 = 0x97;
 
-/// A living tab.
+/// A tab that has not ended.
 #[derive(Debug, Default)]
 struct TabView {
     role: Role,
-    /// The term of the broker that its page was told of last.
-    told_term: Option<Term>,
-    /// What came to a port behind a later message: to which, what, and behind what.
-    disorder: Vec<(ClientKey, MessageId, MessageId)>,
-    /// Whether it has the database open.
+    /// The term of the broker in the last role notice to its page.
+    notified_term: Option<Term>,
+    /// Messages that a port got after a later message: the client, the message, and the later message.
+    out_of_order: Vec<(ClientKey, MessageId, MessageId)>,
+    /// Whether the tab has the database open.
     has_database: bool,
-    /// How often its database has failed since it stored something.
+    /// Storage failures since the last successful write.
     storage_failures: u32,
-    /// Whether its last row was not stored.
-    has_unstored: bool,
-    /// Whether it has asked for the log since it last reigned.
-    is_reading: bool,
-    /// Whether the log was harmed after it asked: it may have read what is gone.
-    has_read_intact: bool,
-    /// Whether it was the broker, and has neither given that up nor followed another one: it may be about to go on.
-    claims_the_reign: bool,
+    /// Whether the last write failed.
+    has_failed_write: bool,
+    /// Whether the tab has requested the log since it was last the leader.
+    is_loading_log: bool,
+    /// Whether the log was harmed after the tab requested it: the tab may have read rows that are gone.
+    may_have_read_lost_rows: bool,
+    /// Whether it was the broker, and has neither stepped down nor followed another one. It may be about to resume.
+    claims_leadership: bool,
     visibility: Visibility,
     clients: BTreeMap<ClientNo, Client>,
     requests: BTreeMap<(ClientNo, RequestId), Request>,
     ports: BTreeMap<PortNo, Port>,
-    questions: BTreeMap<RequestId, questions::Asked>,
-    roster: Vec<TabInfo>,
+    questions: BTreeMap<RequestId, questions::PendingQuestion>,
+    members: Vec<TabInfo>,
     stats: TabStats,
-    /// Things it was sent that it has to count as foreign.
+    /// Foreign inputs that the tab has to count.
     garbage: u64,
-    unheard: readers::Unheard,
-    /// Until when its lane may break.
-    disturbed_until: Time,
+    unacknowledged: readers::Unacknowledged,
+    /// The lane of the tab may break until this time.
+    disrupted_until: Time,
     health: Health,
 }
 
 impl TabView {
-    /// Term of the broker that the tab itself takes for the broker. Another may be elected already.
+    /// Term of the broker that the tab itself follows. Another broker may be elected already.
     fn followed(&self) -> Option<Term> {
         match self.role {
             Role::Broker { term } | Role::Client { term, .. } => Some(term),
@@ -133,15 +134,15 @@ impl TabView {
     }
 }
 
-/// A request that waits for its answer.
+/// A pending request.
 #[derive(Debug)]
 struct Request {
     epoch: u32,
     is_valid: bool,
     asked: Moment,
     kind: RequestKind,
-    /// The session that it is for, where that outlives brokers.
-    ask: Option<Ask>,
+    /// The session that the request is for, where sessions outlive brokers.
+    ask: Option<SessionRequest>,
 }
 
 #[derive(Debug)]
@@ -157,33 +158,33 @@ impl Oracle {
             tally: Tally::default(),
             plan,
             step: 0,
-            reigns: BTreeMap::new(),
+            leaders: BTreeMap::new(),
             broker: None,
-            doubted: None,
-            damaged: None,
-            may_be_outdated: false,
+            harmed_term: None,
+            damaged_term: None,
+            may_hold_stale_state: false,
             brokers: BTreeMap::new(),
             log: Log::default(),
             tabs: BTreeMap::new(),
             messages: BTreeMap::new(),
-            obligations: VecDeque::new(),
+            timed_obligations: VecDeque::new(),
             sessions: BTreeMap::new(),
-            debts: Vec::new(),
-            legacy: BTreeMap::new(),
+            durable_obligations: Vec::new(),
+            ended_subscriptions: BTreeMap::new(),
             retained: None,
             answers: Vec::new(),
             full_until: Time::default(),
-            hindered: None,
+            detection_delayed_at: None,
         }
     }
 
     fn is_durable(&self) -> bool {
-        self.plan.promise == Promise::Durable
+        self.plan.guarantee == Guarantee::Durable
     }
 
-    /// Whether a session can be found again at another broker, or in another tab.
+    /// Whether another broker, or another tab, can find a session again.
     fn may_outlive_brokers(&self) -> bool {
-        self.plan.promise != Promise::Memory
+        self.plan.guarantee != Guarantee::Memory
     }
 
     fn moment(&mut self, at: Time) -> Moment {
@@ -196,14 +197,14 @@ impl Oracle {
 
     // Tabs.
 
-    pub(crate) fn on_birth(&mut self, tab: TabId) {
+    pub(crate) fn on_tab_opened(&mut self, tab: TabId) {
         self.tally.tabs_opened += 1;
         self.tabs.insert(tab, TabView::default());
     }
 
-    pub(crate) fn on_death(&mut self, now: Time, tab: TabId, is_crash: bool) {
+    pub(crate) fn on_tab_ended(&mut self, now: Time, tab: TabId, is_crash: bool) {
         let now = self.moment(now);
-        let was_broker = self.end_reign(tab);
+        let was_broker = self.end_leadership(tab);
         if was_broker {
             let in_flight = self
                 .messages
@@ -217,30 +218,33 @@ impl Oracle {
             (true, false) => self.tally.tabs_crashed += 1,
             (false, false) => self.tally.tabs_closed += 1,
         }
-        self.owe_wills(now, tab);
+        self.add_will_obligations(now, tab);
         self.may_publish_wills(tab);
         for published in self.messages.values_mut() {
             if published.publisher.tab == tab {
-                published.give_up(now);
+                published.abandon(now);
             }
         }
         self.leave_sessions(now, tab);
         if let Some(view) = self.tabs.remove(&tab) {
             let ports = view.ports.values();
-            self.tally.port_debts_void += ports.map(Port::debts).sum::<u64>();
+            self.tally.port_obligations_void += ports.map(Port::obligations).sum::<u64>();
             self.tally.lane_resets += view.stats.lane_resets;
             for client in view.clients.into_values() {
-                let bequest = client.bequest();
+                let inheritable = client.inheritable();
                 if let Some(id) = client.client_id {
-                    self.legacy.entry(id).or_default().extend(bequest);
+                    self.ended_subscriptions
+                        .entry(id)
+                        .or_default()
+                        .extend(inheritable);
                 }
             }
         }
     }
 
-    /// The lane of this tab breaks now, or when what is on its way has arrived.
-    pub(crate) fn on_disturbance(&mut self, now: Time, tab: TabId) {
-        // A gap is noticed with the next frame, which may come much later where brokers stand still.
+    /// The lane of this tab breaks now, or when the messages on their way have arrived.
+    pub(crate) fn on_disruption(&mut self, now: Time, tab: TabId) {
+        // A gap shows only with the next frame, which may come much later where brokers stall.
         let slack_ms = if self.may_outlive_brokers() {
             60_000
         } else {
@@ -248,11 +252,11 @@ impl Oracle {
         };
         self.may_publish_wills(tab);
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.disturbed_until = view.disturbed_until.max(now.plus_ms(slack_ms));
+            view.disrupted_until = view.disrupted_until.max(now.plus_ms(slack_ms));
         }
     }
 
-    /// The connections of this tab may be lost.
+    /// The clients of this tab may lose their connections.
     fn may_publish_wills(&mut self, tab: TabId) {
         for published in self.messages.values_mut() {
             if published.publisher.tab == tab && published.kind != Kind::Publish {
@@ -261,7 +265,7 @@ impl Oracle {
         }
     }
 
-    /// The tab was sent what no tab of ours sends.
+    /// The tab got an input that no tab sends.
     pub(crate) fn on_garbage(&mut self, tab: TabId) {
         self.tally.garbage += 1;
         if let Some(view) = self.tabs.get_mut(&tab) {
@@ -273,23 +277,23 @@ impl Oracle {
         self.tabs.get_mut(&key.tab)?.clients.get_mut(&key.no)
     }
 
-    /// Each request is answered once.
+    /// Removes the request: each one gets one answer.
     fn answered(&mut self, client: ClientKey, request: RequestId) -> Result<Request, Violation> {
         let view = self.tabs.get_mut(&client.tab);
         view.and_then(|view| view.requests.remove(&(client.no, request)))
-            .ok_or(Violation::AnsweredUnasked { client, request })
+            .ok_or(Violation::UnexpectedAnswer { client, request })
     }
 
     fn granted(&mut self, client: ClientKey, request: RequestId) -> Result<Request, Violation> {
         let asked = self.answered(client, request)?;
         if !asked.is_valid {
-            return Err(Violation::Accepted { client, request });
+            return Err(Violation::InvalidRequestAccepted { client, request });
         }
         Ok(asked)
     }
 }
 
-/// The client id of a client whose page names none.
+/// The client id of a client whose page specifies none.
 fn default_client_id(key: ClientKey) -> String {
     match key.no {
         ClientNo(0) => format!("tab-{}", key.tab),

@@ -1,93 +1,92 @@
-//! What a seed decides before the world begins.
+//! The plan of a world: everything that its seed decides in advance.
 
 use tab::Settings;
 use tab::api::Durability;
 
-use crate::disk::Manners;
+use crate::browser::disk::DiskBehavior;
 use crate::prng::Prng;
 use crate::scenario::{Fault, Scenario};
 
-/// Sets the choices apart that must not change the others.
+/// Separates the random streams of later features from those that must not change.
 pub(crate) const MORE: u64 = 0x7061_6765_735f_6d6f;
 const SLICES: u64 = 0x736c_6963_6573_5f6f;
 
-/// How one world differs from another. Some faults are absent from some worlds, so that a rare one is not always hidden
-/// behind a frequent one.
+/// The parameters of a world. Some faults are absent from some worlds, so that a frequent fault does not always hide a
+/// rare one.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    pub(crate) promise: Promise,
+    pub(crate) guarantee: Guarantee,
     pub(crate) durability: Durability,
     pub(crate) has_web_locks: bool,
     pub(crate) tabs_at_start: u64,
     /// The first tabs open within this time.
     pub(crate) start_ms: u64,
     pub(crate) tabs_alive_max: usize,
-    /// How long there are faults.
+    /// Duration of the fault phase.
     pub(crate) chaos_ms: u64,
     /// Average time between two faults.
     pub(crate) fault_gap_ms: u64,
-    /// Average time between two acts of a page.
+    /// Average time between two commands of a page.
     pub(crate) act_gap_ms: u64,
-    /// How often each fault comes, relative to the others.
+    /// The weight of each fault.
     pub(crate) faults: Vec<(Fault, u64)>,
-    /// How many of 1,000 elections are followed by a fault within a few milliseconds.
+    /// Elections of 1,000 that are followed by a fault within a few milliseconds.
     pub(crate) after_election_per_mille: u64,
-    /// How many of 1,000 rows are asked for or stored just before their tab ends or hangs.
+    /// Writes of 1,000 that are followed by the end or a stall of their tab.
     pub(crate) at_commit_per_mille: u64,
-    /// How many of 1,000 deliveries take longer than usual.
+    /// Deliveries of 1,000 that take longer than usual.
     pub(crate) slow_per_mille: u64,
-    /// How many of 1,000 turns of a worker's loop take up more than one input.
+    /// Turns of 1,000 of a worker's loop that handle more than one input.
     pub(crate) batch_per_mille: u64,
-    /// How many of 1,000 tabs are of another build.
+    /// Tabs of 1,000 that have another build.
     pub(crate) other_build_per_mille: u64,
-    /// Time after its acknowledgement in which a message reaches its receivers, where the broker's memory is all there
-    /// is.
+    /// Time from the acknowledgement of a message to its delivery, where the broker's state is in memory only.
     pub(crate) delivery_ms: u64,
-    pub(crate) disk: Manners,
+    pub(crate) disk: DiskBehavior,
     /// Length of a page's longest payloads.
     pub(crate) payload_bytes: usize,
-    /// Milliseconds that a page takes at most to come after with what it was told.
+    /// Maximum delay (ms) with which a page processes notices.
     pub(crate) page_ms: u64,
     pub(crate) settings: Settings,
     /// Whether pages open ports.
     pub(crate) has_ports: bool,
-    /// Whether pages ask the broker.
+    /// Whether pages query the broker.
     pub(crate) has_questions: bool,
     /// Whether parts of pages read, and listen late.
     pub(crate) has_readers: bool,
 }
 
-/// What the oracle may expect of a world.
+/// The guarantee that the oracle checks in a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Promise {
-    /// Nothing acknowledged is lost.
+pub(crate) enum Guarantee {
+    /// No acknowledged message is lost.
     Durable,
-    /// The broker keeps what it has acknowledged while it lives.
+    /// The broker keeps all acknowledged messages while it lives.
     Memory,
-    /// In the end all is well. Brokers may be deposed while they live, or hold their state in memory or on the disk as
-    /// it comes.
-    Calm,
+    /// Only the state after recovery is checked. Brokers may be replaced while they live, and may have their state in
+    /// memory or on the disk.
+    Recovery,
 }
 
 impl Plan {
     pub(crate) fn new(prng: &mut Prng, scenario: &Scenario) -> Self {
-        let promise = match prng.between(0, 99) {
-            0..65 => Promise::Durable,
-            65..85 => Promise::Memory,
-            _ => Promise::Calm,
+        let guarantee = match prng.between(0, 99) {
+            0..65 => Guarantee::Durable,
+            65..85 => Guarantee::Memory,
+            _ => Guarantee::Recovery,
         };
-        let is_rough = promise != Promise::Memory;
+        let is_rough = guarantee != Guarantee::Memory;
         let slow_per_mille = prng.one_of([0, 20, 100]);
-        // Where deliveries are slow and few may be under way at once, queues grow without end.
+        // With slow deliveries and a small receive maximum, queues would grow without end.
         let receive_maximum = match slow_per_mille {
             100 => prng.one_of([32, 1_024]),
             _ => prng.one_of([4, 32, 1_024]),
         };
         let is_crowd = prng.chance(30);
-        let durability = match promise {
-            Promise::Durable => prng.one_of([Durability::Relaxed, Durability::Strict]),
-            Promise::Memory => Durability::Memory,
-            Promise::Calm => prng.one_of([Durability::Relaxed, Durability::Memory]),
+        let durability = match guarantee {
+            Guarantee::Durable => prng.one_of([Durability::Relaxed, Durability::Strict]),
+            Guarantee::Memory => Durability::Memory,
+            Guarantee::Recovery => prng.one_of([Durability::Relaxed, Durability::Memory]),
         };
         let tabs_at_start = if is_crowd { 12 } else { prng.between(1, 5) };
         let chaos_ms = if is_rough {
@@ -101,7 +100,7 @@ impl Plan {
         let fault_gap_ms = prng.one_of([60, 200, 700]);
         let act_gap_ms = prng.one_of([30, 100]);
         let mut plan = Self {
-            promise,
+            guarantee,
             durability,
             has_web_locks: !is_rough || !prng.chance(150),
             tabs_at_start: scenario.tabs.unwrap_or(tabs_at_start).min(tabs_at_start),
@@ -124,20 +123,20 @@ impl Plan {
                 (_, 4) => 8_000,
                 (_, _) => 2_000,
             },
-            disk: Manners {
+            disk: DiskBehavior {
                 slow_per_mille: when(Fault::SlowDisk, prng.one_of([0, 20, 200])),
                 stuck_per_mille: when(Fault::StuckDisk, prng.one_of([0, 0, 0, 3])),
                 abort_per_mille: when(Fault::Abort, prng.one_of([0, 0, 10, 50])),
-                unavailable_per_mille: match promise {
-                    Promise::Calm => prng.one_of([0, 300, 1_000]),
-                    Promise::Durable | Promise::Memory => 0,
+                unavailable_per_mille: match guarantee {
+                    Guarantee::Recovery => prng.one_of([0, 300, 1_000]),
+                    Guarantee::Durable | Guarantee::Memory => 0,
                 },
             },
             payload_bytes: 20_000,
             page_ms: 0,
             settings: Settings {
                 receive_maximum,
-                // So small that there are checkpoints.
+                // Small enough to cause checkpoints.
                 checkpoint_rows: prng.one_of([8, 40, 4_096]),
                 checkpoint_bytes: prng.one_of([500, 10_000, 4 << 20]),
                 ..Settings::default()
@@ -146,26 +145,26 @@ impl Plan {
             has_questions: false,
             has_readers: false,
         };
-        // Streams of their own: a world without these is the same as if there were none in any.
+        // Separate streams: excluding these features does not change the rest of the world.
         let mut slices = Prng::new(scenario.seed ^ SLICES);
-        // So little that most of what a tab sends waits for turns of its own.
+        // A small slice makes most inputs of a tab wait for a later turn.
         plan.settings.turn_work_max = slices.one_of([40, 400, 2_000]);
         let mut more = Prng::new(scenario.seed ^ MORE);
         plan.has_ports = has(Fault::Ports) & more.chance(500);
         plan.has_questions = has(Fault::Questions) & more.chance(500);
         plan.has_readers = has(Fault::Readers) & more.chance(500);
         if plan.has_readers {
-            // Where only few messages may be under way at once, a slow page would keep them for long.
+            // With a small receive maximum, a slow page would keep messages for long.
             let slow_ms = if receive_maximum < 32 { 20 } else { 100 };
             plan.page_ms = more.one_of([0, 5, slow_ms]);
             plan.delivery_ms += 20 * plan.page_ms;
         }
-        // So few that catching up takes many steps, between which the broker may change.
+        // Small enough that catching up takes many steps, between which the broker may change.
         plan.settings.at_once_max = more.one_of([1, 2, 256]);
         plan.faults = weights(prng, is_rough);
         plan.faults.retain(|(fault, _)| has(*fault));
         if prng.chance(300) && has(Fault::Narrow) {
-            // Where deliveries are slow, too narrow a way would never let all pass.
+            // With slow deliveries, a smaller window would never let all messages pass.
             let least = if plan.slow_per_mille > 0 {
                 16_000
             } else {
@@ -175,7 +174,7 @@ impl Plan {
             plan.settings.to_tab_window_bytes = prng.one_of([2 * least, 32_000]);
             plan.settings.to_page_window_bytes = prng.one_of([2 * least, 32_000]);
             plan.page_ms = prng.one_of([1, 20, 200]);
-            // What is long takes many turns, and after each interruption all of them again.
+            // A long message takes many turns, and starts again after each interruption.
             plan.delivery_ms = plan.delivery_ms.max(8_000);
         } else if has(Fault::Large) {
             plan.payload_bytes = prng.one_of([20_000, 70_000]);
@@ -185,19 +184,19 @@ impl Plan {
         plan
     }
 
-    /// Whether next to nothing may be on its way on a lane.
+    /// Whether the windows of lanes are very small.
     pub(crate) fn is_narrow(&self) -> bool {
         self.settings.to_broker_window_bytes < Settings::default().to_broker_window_bytes
     }
 
-    /// Whether this fault can come.
+    /// Whether this fault can happen.
     pub(crate) fn has(&self, fault: Fault) -> bool {
         self.faults
             .iter()
             .any(|(it, weight)| *it == fault && *weight > 0)
     }
 
-    /// Whether tabs end and nothing else befalls them or what they talk to: then no connection is lost but with its tab.
+    /// Whether no fault affects a living tab or its channels. Then a connection is lost only with its tab.
     pub(crate) fn is_gentle(&self) -> bool {
         self.faults.iter().all(|(fault, weight)| {
             *weight == 0
@@ -218,8 +217,8 @@ impl Plan {
     }
 }
 
-/// What other scripts of the origin say and do as if they were a tab, and how the database fails. They are drawn last, so that
-/// the world of a seed stays as it was where they are left out.
+/// Faults of other scripts of the origin, and of the database. They are drawn last, so that excluding them keeps the
+/// rest of the world.
 fn later_faults(prng: &mut Prng, is_rough: bool) -> Vec<(Fault, u64)> {
     [
         (Fault::FalseGoodbye, 3, true, 600),

@@ -1,6 +1,6 @@
-//! Seeded choices.
+//! Seeded random choices.
 
-/// A stream of choices that depends on its seed only (splitmix64).
+/// A pseudorandom generator (splitmix64).
 #[derive(Clone, Debug)]
 pub(crate) struct Prng(u64);
 
@@ -9,7 +9,7 @@ impl Prng {
         Self(seed)
     }
 
-    /// A stream of its own: how much is drawn from one does not change the other.
+    /// Returns a separate stream: draws from one do not change the other.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.next())
     }
@@ -22,7 +22,7 @@ impl Prng {
         z ^ (z >> 31)
     }
 
-    /// From `low` to `high`, both included. The bias of the remainder is far below what anybody could notice here.
+    /// A number from `low` to `high`, both included. The bias of the remainder is negligible here.
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high.saturating_sub(low) + 1)
     }
@@ -32,14 +32,14 @@ impl Prng {
         self.between(0, 999) < per_mille
     }
 
-    /// One of these; `None` if there is none.
+    /// A random element; `None` if there is none.
     pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         let last = of.len().checked_sub(1)? as u64;
         let index = usize::try_from(self.between(0, last)).ok()?;
         of.get(index)
     }
 
-    /// One of these, which are at least one.
+    /// A random element of a non-empty array.
     pub(crate) fn one_of<T: Copy, const N: usize>(&mut self, of: [T; N]) -> T {
         const { assert!(N > 0, "nothing to choose from") };
         // The remainder is below N.

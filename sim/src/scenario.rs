@@ -1,4 +1,4 @@
-//! Which world is to run: a seed, and what is left out of what the seed would bring.
+//! Scenarios: a seed, and restrictions of the world that the seed makes.
 
 use core::fmt;
 use std::collections::BTreeSet;
@@ -7,17 +7,17 @@ use crate::mutant::Mutant;
 
 macro_rules! faults {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// What can befall a world.
+        /// A fault or feature that a world may have.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Fault {
             $($(#[doc = $doc])+ $name,)+
         }
 
         impl Fault {
-            /// All there are.
+            /// All faults.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// Its name on the command line.
+            /// The name on the command line.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -35,81 +35,81 @@ faults! {
     Close = "close",
     /// A tab crashes.
     Crash = "crash",
-    /// The page goes into the back/forward cache, which ends its worker, and comes back.
+    /// The page goes into the back/forward cache, which ends its worker, and is restored later.
     Cache = "cache",
     /// The browser ends with all its tabs, and starts again.
     Restart = "restart",
-    /// A tab is opened that has another one's client ids.
+    /// A tab opens with the client ids of another tab.
     Duplicate = "duplicate",
-    /// A tab is frozen, for up to a minute.
+    /// A tab is frozen for up to a minute.
     Freeze = "freeze",
     /// A worker hangs: 0.5, 2.5 or 60 s.
     Hang = "hang",
-    /// A tab gets no messages on channels, and some send none either.
+    /// A tab receives no messages on channels, and may also send none.
     Deaf = "deaf",
-    /// A tab's timers run once in a second.
+    /// A tab's timers run once a second.
     Throttle = "throttle",
-    /// The wall clock is set.
+    /// The wall clock is changed.
     Clock = "clock",
-    /// Something comes that no tab of ours sends.
+    /// A tab gets an input that no tab sends.
     Garbage = "garbage",
-    /// A frame comes twice.
+    /// A frame arrives twice.
     Replay = "replay",
-    /// A frame is held up, and later ones overtake it.
+    /// A frame is delayed, and later ones overtake it.
     Overtake = "overtake",
-    /// A frame does not arrive.
+    /// A frame is lost.
     Lose = "lose",
-    /// Everything on one way takes seconds.
+    /// Each message to a tab takes seconds.
     Delay = "delay",
-    /// A stranger says of a tab what is not so.
+    /// Another script makes a false statement about a tab.
     Slander = "slander",
-    /// A timeout that nobody asked for.
+    /// A tab gets a timeout that it did not request.
     NeedlessTimeout = "needless-timeout",
-    /// There is no more room on the disk, for a while.
+    /// The disk is full for a while.
     Full = "full",
     /// The browser removes the site's data.
     Clear = "clear",
-    /// A bit of what is stored flips.
+    /// A stored bit flips.
     Flip = "flip",
-    /// Somebody takes a number of the log for what this build does not know.
+    /// Another script uses a number of the log for a value that this build cannot read.
     ForeignRow = "foreign-row",
-    /// A tab's connection to the database fails, until the tab opens a new one.
+    /// A tab's connection to the database fails until the tab opens a new one.
     DeadHandle = "dead-handle",
-    /// Everything that some tabs, or all, ask of the database fails for a while.
+    /// All requests of some or all tabs to the database fail for a while.
     DiskDown = "disk-down",
-    /// Whoever opens the database gets no answer for a while.
+    /// Openings of the database get no answer for a while.
     SilentOpen = "silent-open",
     /// Messages take up to 200 ms.
     SlowNet = "slow-net",
-    /// Turns of the loop take up several inputs.
+    /// Turns of the loop handle several inputs.
     Batch = "batch",
-    /// The disk takes up to 80 ms.
+    /// Transactions take up to 80 ms.
     SlowDisk = "slow-disk",
-    /// The disk takes up to 3 s.
+    /// Transactions take up to 3 s.
     StuckDisk = "stuck-disk",
     /// Transactions are aborted.
     Abort = "abort",
-    /// Some payloads are so large that the browser keeps them in files, which it takes up to 500 ms to read.
+    /// Some payloads are so large that the browser keeps them in files. A read of those takes up to 500 ms.
     Large = "large",
-    /// Something befalls a broker while it writes, or as soon as it has written.
+    /// A fault affects a broker while it writes, or directly after that.
     AtCommit = "at-commit",
-    /// Something befalls a tab soon after an election.
+    /// A fault affects a tab soon after an election.
     AfterElection = "after-election",
     /// The tabs are of two builds.
     TwoBuilds = "two-builds",
-    /// Next to nothing may be on its way on a lane or to a page, and some pages are slow.
+    /// The windows of lanes and pages are very small, and some pages are slow.
     Narrow = "narrow",
-    /// A stranger says goodbye for a tab that lives.
+    /// Another script says goodbye for a living tab.
     FalseGoodbye = "false-goodbye",
-    /// A stranger claims a term in the broker's name that it does not have.
+    /// Another script claims a wrong term in the broker's name.
     FalseClaim = "false-claim",
-    /// Somebody adds a row to the log far behind the last.
+    /// Another script adds a row to the log far above the last number.
     FarRow = "far-row",
-    /// Somebody adds a row to the log with a term that no broker comes to.
+    /// Another script adds a row to the log with a term that no broker reaches.
     FarTerm = "far-term",
     /// Pages open ports and speak MQTT on them.
     Ports = "ports",
-    /// Pages ask the broker.
+    /// Pages query the broker.
     Questions = "questions",
     /// Parts of pages read, listen late, and leave.
     Readers = "readers",
@@ -121,23 +121,23 @@ impl Fault {
     }
 }
 
-/// One world. It displays as the arguments that run it again.
+/// A scenario. It displays as the arguments that run it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scenario {
     /// Decides everything else.
     pub seed: u64,
-    /// What is left out.
+    /// Excluded faults.
     pub without: BTreeSet<Fault>,
-    /// How many tabs there are at most.
+    /// Maximum number of tabs.
     pub tabs: Option<u64>,
-    /// How long there are faults.
+    /// Duration of the fault phase.
     pub chaos_ms: Option<u64>,
-    /// What is broken on purpose.
+    /// The deliberate error.
     pub mutant: Option<Mutant>,
 }
 
 impl Scenario {
-    /// The world of a seed as it is.
+    /// The world of a seed without restrictions.
     #[must_use]
     pub fn of(seed: u64) -> Self {
         Self {
@@ -146,8 +146,8 @@ impl Scenario {
         }
     }
 
-    /// Takes one argument of the command line, with its value, if it is one of a scenario's.
-    pub fn take(&mut self, name: &str, value: &str) -> Option<()> {
+    /// Sets one argument of the command line. Returns `None` if the name or the value is unknown.
+    pub fn set_argument(&mut self, name: &str, value: &str) -> Option<()> {
         match name {
             "--seed" => self.seed = value.parse().ok()?,
             "--tabs" => self.tabs = Some(value.parse().ok()?),
@@ -163,13 +163,13 @@ impl Scenario {
         Some(())
     }
 
-    /// Reads what [`Display`](fmt::Display) writes.
+    /// Parses the output of [`Display`](fmt::Display).
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let mut scenario = Self::default();
         let mut words = line.split_whitespace();
         while let Some(name) = words.next() {
-            scenario.take(name, words.next()?)?;
+            scenario.set_argument(name, words.next()?)?;
         }
         Some(scenario)
     }
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scenario_is_read_as_it_is_written() {
+    fn a_scenario_parses_as_it_displays() {
         let scenario = Scenario {
             seed: 7,
             without: [Fault::Crash, Fault::SlowDisk].into(),

@@ -1,15 +1,15 @@
-//! From a world in which something goes wrong to a smaller one in which the same goes wrong.
+//! Shrinks a failing scenario to a smaller one with the same violation.
 
 use crate::scenario::{Fault, Scenario};
 use crate::trace::Trace;
 use crate::violation::Violation;
 use crate::{Failure, observe};
 
-/// How long the first faults may last when the time of a failure is cut down, in milliseconds.
+/// Durations of the fault phase to try, in milliseconds.
 const CHAOS_MS: [u64; 8] = [200, 400, 800, 1_200, 1_800, 2_500, 3_500, 5_000];
 
-/// A smaller world than that of `failure` in which something of the same kind goes wrong: with fewer kinds of faults,
-/// fewer tabs, and a shorter trace. It runs up to `runs_max` worlds to find it.
+/// Searches for a smaller world with a violation of the same kind: with fewer kinds of faults, fewer tabs, and a trace
+/// that is not longer. It runs up to `runs_max` worlds.
 #[must_use]
 pub fn shrink(failure: &Failure, runs_max: usize) -> Failure {
     let mut search = Search {
@@ -19,13 +19,13 @@ pub fn shrink(failure: &Failure, runs_max: usize) -> Failure {
         runs_left: runs_max,
         found: failure.clone(),
     };
-    // Without one kind of fault the course of all others changes, so that what did not help at first may help later.
+    // Excluding one fault changes the course of all others, so that a failed attempt may succeed later.
     while search.runs_left > 0 && search.pass() {}
     search.found
 }
 
 struct Search {
-    kind: String,
+    kind: &'static str,
     best: Scenario,
     lines: usize,
     runs_left: usize,
@@ -33,7 +33,7 @@ struct Search {
 }
 
 impl Search {
-    /// Tries everything once. Returns whether anything helped.
+    /// Tries each reduction once. Returns whether any succeeded.
     fn pass(&mut self) -> bool {
         let mut has_helped = false;
         for chaos_ms in CHAOS_MS {
@@ -70,7 +70,7 @@ impl Search {
         has_helped
     }
 
-    /// Keeps a world if the same goes wrong in it, and sooner or with less about it.
+    /// Keeps a scenario if it has the same kind of violation, and its trace is not longer.
     fn attempt(&mut self, smaller: Scenario) -> bool {
         if self.runs_left == 0 {
             return false;

@@ -1,10 +1,10 @@
-//! What happened, so that a simulation cannot pass by testing nothing.
+//! Counts of events, so that a simulation cannot pass by testing nothing.
 
 use core::fmt;
 
 macro_rules! tally {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// How often what a simulation is for came to pass.
+        /// Number of each kind of event that the simulation must exercise.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Tally {
             $($(#[doc = $doc])+ pub $name: u64,)+
@@ -38,43 +38,43 @@ tally! {
     brokers_crashed,
     /// Elections.
     elections,
-    /// QoS 1 and 2 publications under way when the broker ended.
+    /// QoS 1 and 2 publications in flight when the broker ended.
     publications_in_flight_at_failover,
-    /// Messages that came late, when their sender had ended.
-    messages_after_the_end,
-    /// Messages whose receiver had ended or closed its end.
-    messages_to_nobody,
+    /// Messages that arrived after their sender had ended.
+    messages_from_ended_tabs,
+    /// Messages whose receiver had ended or closed its channel.
+    messages_undeliverable,
     /// Deliveries that took longer than usual.
     slow_deliveries,
-    /// Times that a page was asked how far it has come.
-    marks,
-    /// Turns of a loop that took up several inputs.
+    /// Credit marks: requests for a page's progress.
+    credit_marks,
+    /// Turns of a loop that handled several inputs.
     batched_turns,
-    /// Timeouts that nobody had asked for.
+    /// Timeouts that no tab had requested.
     needless_timeouts,
-    /// Things that no tab of ours sent.
+    /// Inputs that no tab sends.
     garbage,
-    /// Of these, counted by the tabs that lived to tell.
+    /// Of these, those counted by tabs that lived until the end.
     garbage_counted,
-    /// Messages of tabs that do not exist.
-    strangers,
-    /// Times that somebody said that the broker was none, or that a lane was closed, and it was not so.
+    /// Messages of unknown tabs.
+    messages_of_unknown_tabs,
+    /// False statements that a broker is none, or that a lane is closed.
     slanders,
-    /// Goodbyes for tabs that live.
+    /// False goodbyes for living tabs.
     false_goodbyes,
-    /// Terms claimed in the name of a broker that has another one.
+    /// False terms claimed in a broker's name.
     false_claims,
-    /// Rows far behind the last one of the log.
+    /// Rows far above the last number of the log.
     far_rows,
-    /// Rows with a term that no broker comes to.
+    /// Rows with a term that no broker reaches.
     far_terms,
-    /// Frames that came a second time.
+    /// Frames that arrived a second time.
     frames_replayed,
-    /// Frames that later ones could overtake, which is as if they had been lost.
+    /// Frames that later ones could overtake, which has the effect of a loss.
     frames_overtaken,
     /// Lanes that were set up anew.
     lane_resets,
-    /// Requests that a tab had to refuse.
+    /// Invalid requests that a tab refused.
     invalid_requests_refused,
     /// Requests that ended with the connection.
     requests_ended_by_page,
@@ -82,7 +82,7 @@ tally! {
     subscriptions_answered,
     /// QoS 1 and 2 publications acknowledged.
     publications_acknowledged,
-    /// Connections that went on with a session.
+    /// Connections that resumed a session.
     sessions_resumed,
     /// Connections that began a session.
     sessions_begun,
@@ -94,49 +94,49 @@ tally! {
     deliveries_qos2,
     /// Deliveries of retained messages to new subscriptions.
     deliveries_retained,
-    /// Deliveries of a message that the client had already, and that it may get again.
+    /// Repeated deliveries, as far as they are allowed.
     deliveries_repeated,
-    /// Wills of lost clients that the broker had to publish.
+    /// Wills of lost clients that the broker must publish.
     wills_due,
     /// Wills delivered.
     wills_delivered,
-    /// First deliveries that were compared with the one before.
+    /// First copies whose order was compared with the previous message.
     orders_compared,
-    /// Acknowledged messages that had to reach a client, and did.
-    obligations_met,
-    /// Acknowledged messages that had to reach a client, until its session or the broker ended.
-    obligations_void,
-    /// Topics whose retained message was found as expected.
+    /// Acknowledged messages that had to reach a client in time, and did.
+    timed_obligations_met,
+    /// The same, void because the session or the broker ended.
+    timed_obligations_void,
+    /// Topics with the expected retained message.
     retained_found,
-    /// Topics that had to have no retained message, or may have had none.
+    /// Topics that rightly had no retained message.
     retained_absent,
-    /// Acknowledged messages that had to reach a session, whatever became of brokers, and did.
-    debts_met,
-    /// Acknowledged messages that had to reach a session, until it ended.
-    debts_void,
-    /// Sessions whose clients were away in the end, and what waited for them.
-    sessions_collected,
+    /// Acknowledged messages that had to reach a session across brokers, and did.
+    durable_obligations_met,
+    /// The same, void because the session ended.
+    durable_obligations_void,
+    /// Sessions of disconnected clients that were resumed at the end to drain their queues.
+    sessions_drained,
     /// Fences stored.
     fences,
-    /// Fences of tabs that took the reign over without the lock.
+    /// Fences of tabs that took the leadership without the lock.
     fences_without_lock,
     /// Segments stored.
     segments,
     /// Checkpoints stored.
     checkpoints,
-    /// Rows whose number was taken.
+    /// Rows whose number was in use.
     rows_fenced_off,
     /// Rows for which there was no room.
     rows_without_room,
-    /// Connections to the database that failed from then on.
+    /// Connections to the database that were broken.
     handles_killed,
-    /// Times that the database failed for a while.
+    /// Temporary failures of the database.
     disks_down,
-    /// Attempts to open the database that got no answer.
+    /// Openings of the database that got no answer.
     openings_unanswered,
-    /// Checks that showed that the database works.
+    /// Checks that found the database working.
     checks_passed,
-    /// Checks that showed that it does not.
+    /// Checks that found the database failing.
     checks_failed,
     /// Publications refused because there was no room.
     publications_without_room,
@@ -146,79 +146,79 @@ tally! {
     reads_failed,
     /// Reads of values that the browser keeps in files.
     files_read,
-    /// Rows that were stored while another tab waited for such a read, which is out of date then.
+    /// Rows stored while another tab waited for such a read, which is then outdated.
     rows_stored_during_reads,
-    /// Times that a database could not be opened.
+    /// Failed openings of the database.
     databases_unavailable,
     /// Transactions that ended with their tab.
     transactions_lost,
-    /// Transactions carried out when their tab had ended.
-    transactions_after_the_end,
-    /// Brokers that crashed while a row of theirs was on its way.
+    /// Transactions carried out after their tab had ended.
+    transactions_of_ended_tabs,
+    /// Brokers that crashed during a write.
     crashes_in_mid_commit,
-    /// Brokers that stood still while a row of theirs was on its way.
+    /// Brokers that stalled during a write.
     hangs_in_mid_commit,
-    /// Times that the browser removed the site's data.
+    /// Removals of the site's data.
     sites_cleared,
-    /// Bits that flipped anywhere in what is stored.
+    /// Bits flipped at an unknown place.
     bits_flipped,
-    /// Bits that flipped in the record of one message.
+    /// Bits flipped in the record of one message.
     messages_damaged,
-    /// Rows of the log that this build does not know.
+    /// Rows of the log that this build cannot read.
     foreign_rows,
-    /// Tabs that stood still.
+    /// Tabs that stalled.
     tabs_stalled,
     /// Of these, frozen.
     tabs_frozen,
     /// Of these, hung.
     workers_hung,
-    /// Brokers that stood still, and woke up when another one reigned.
+    /// Stalled brokers that were replaced before they woke.
     stalled_brokers_replaced,
-    /// Times that a tab took itself for the broker when another one was.
+    /// Tabs that considered themselves the broker when another one was.
     stale_brokers,
-    /// Tabs that heard nothing for a while.
+    /// Tabs that received nothing for a while.
     tabs_deafened,
     /// Tabs with throttled timers.
     tabs_throttled,
-    /// Tabs that got everything late.
-    ways_delayed,
-    /// Times that the clock was set.
+    /// Tabs whose messages were delayed.
+    channels_delayed,
+    /// Changes of the clock.
     clock_jumps,
-    /// Frames that did not arrive.
+    /// Lost frames.
     frames_lost,
     /// Pages that went into the back/forward cache.
     pages_cached,
-    /// Times that the browser ended with all tabs.
+    /// Restarts of the browser.
     browser_restarts,
     /// Tabs opened with another one's client ids.
     tabs_duplicated,
     /// Tabs of another build.
     tabs_of_another_build,
-    /// Connections that ended for good without the page's asking.
+    /// Connections that ended for good without a request of the page.
     connections_ended,
     /// Probes.
     probes,
-    /// Messages that a tab's own ear heard.
-    own_messages_heard,
+    /// Loopback messages that a tab received.
+    loopback_messages,
     /// Locks stolen.
     locks_stolen,
     /// Deliveries of the probes at the end.
     probes_delivered,
     /// Ports opened.
     ports_opened,
-    /// Of these, such that speak MQTT 3.1.1.
+    /// Of these, those that speak MQTT 3.1.1.
     ports_v311,
-    /// Ports that their pages closed without a word.
+    /// Ports that their pages closed without DISCONNECT.
     ports_closed_by_page,
-    /// Ports whose clients said DISCONNECT.
-    ports_left,
-    /// Ports that ended because their clients sent what no client may send.
+    /// Ports whose clients sent DISCONNECT.
+    ports_disconnected,
+    /// Ports that ended because their clients violated the protocol.
     ports_malformed,
     /// Ports that ended because their sessions were lost.
     ports_ended_by_tab,
-    /// Ports that were open from one broker to the next, and to the end.
-    ports_moved,
-    /// Packets that were cut on their way to a tab.
+    /// Ports that survived a change of broker, until the end.
+    ports_kept,
+    /// Packets that reached a tab in parts.
     port_packets_cut,
     /// QoS 1 and 2 publications of ports acknowledged.
     port_publications_acknowledged,
@@ -232,15 +232,15 @@ tally! {
     port_deliveries_qos1,
     /// Deliveries to ports with QoS 2.
     port_deliveries_qos2,
-    /// First deliveries to ports that were compared with the one before.
+    /// First copies at ports whose order was compared with the previous message.
     port_orders_compared,
     /// Acknowledged messages that had to reach a port, and did.
-    port_debts_met,
-    /// Acknowledged messages that had to reach a port, until it ended.
-    port_debts_void,
-    /// Parts of pages that read a filter.
+    port_obligations_met,
+    /// The same, void because the port ended.
+    port_obligations_void,
+    /// Readers of pages.
     readers,
-    /// Listeners that came or went.
+    /// Listeners added or removed.
     listeners_changed,
     /// Messages that readers got.
     messages_read,
@@ -248,21 +248,21 @@ tally! {
     questions,
     /// Questions answered.
     questions_answered,
-    /// Of these, such that no broker was there to answer.
+    /// Of these, those refused for lack of a broker.
     questions_without_broker,
-    /// Tabs that were told in the calm what is so.
+    /// Tabs whose answers were checked in the recovery phase.
     answers_checked,
-    /// Subscriptions that the broker told as they were granted.
-    subscriptions_told,
-    /// Receivers that the broker told, and that are those of the sessions.
-    receivers_told,
-    /// Times that the broker told how many messages it retains, and it was as many as a new subscriber got.
-    retained_told,
-    /// Rosters found to be right at the end.
-    rosters_checked,
+    /// Subscriptions that the broker reported as granted.
+    subscriptions_reported,
+    /// Receivers that the broker reported and that match the sessions.
+    receivers_reported,
+    /// Reports of the number of retained messages that match what a new subscriber got.
+    retained_reported,
+    /// Member lists found correct at the end.
+    member_lists_checked,
 }
 
-/// One count to a line.
+/// One count per line.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, count) in self.counts() {

@@ -1,16 +1,16 @@
-//! What happens in a world, in words.
+//! The trace: a text line for each event of a world.
 
 use tab::api::{ClientCommand, ClientNotice, Command, Notice, Publication, Role};
 use tab::control::ControlMessage;
 use tab::storage::{Loaded, RowKind, StorageEvent, StorageRequest};
 use tab::{Input, Lane, Lock, LockEvent, LockRequest, TabId};
 
-use crate::page::MessageId;
+use crate::workload::message_id::MessageId;
 
-/// Longest line; longer ones are cut.
+/// Maximum length of a line. Longer lines are cut.
 const LINE_CHARS_MAX: usize = 400;
 
-/// The record of a run. It costs time, so that it is off until somebody wants to read it: the same seed gives the same.
+/// The trace of a run. It costs time, so that it is off by default; the same seed reproduces it.
 #[derive(Debug)]
 pub(crate) struct Trace(Option<Vec<String>>);
 
@@ -38,7 +38,7 @@ impl Trace {
         }
     }
 
-    /// Of a tab.
+    /// Notes an event of a tab.
     pub(crate) fn tab(&mut self, now_us: u64, tab: TabId, what: impl FnOnce() -> String) {
         self.note(now_us, || format!("{}  {}", tab.short(), what()));
     }
@@ -51,16 +51,16 @@ impl Trace {
 pub(crate) fn input(input: &Input) -> String {
     match input {
         Input::Command(command) => format!("page: {}", self::command(command)),
-        Input::Control(message) => format!("hears {}", control(message)),
-        Input::Frame(lane, bytes) => format!("gets on {}: {}", self::lane(*lane), frame(bytes)),
+        Input::Control(message) => format!("receives {}", control(message)),
+        Input::Frame(lane, bytes) => format!("receives on {}: {}", self::lane(*lane), frame(bytes)),
         Input::Lock(LockEvent::Granted(lock)) => format!("holds {}", self::lock(*lock)),
         Input::Lock(LockEvent::Lost(lock)) => format!("loses {}", self::lock(*lock)),
         Input::Lock(LockEvent::NotFree(lock)) => format!("does not get {}", self::lock(*lock)),
         Input::Lock(LockEvent::NotSupported(lock)) => {
-            format!("cannot get {} so", self::lock(*lock))
+            format!("cannot get {}: not supported", self::lock(*lock))
         }
-        Input::Storage(event) => format!("hears from the disk: {}", stored(event)),
-        Input::Heard(message) => format!("hears itself: {}", control(message)),
+        Input::Storage(event) => format!("gets from the disk: {}", stored(event)),
+        Input::Heard(message) => format!("receives its own message: {}", control(message)),
         Input::Port(..) | Input::Foreign(_) | Input::Trouble(_) | Input::Timeout => {
             format!("{input:?}")
         }
@@ -69,7 +69,7 @@ pub(crate) fn input(input: &Input) -> String {
 
 pub(crate) fn control(message: &ControlMessage) -> String {
     match message {
-        ControlMessage::Who { tab_id } => format!("who, of {}", tab_id.short()),
+        ControlMessage::Who { tab_id } => format!("who of {}", tab_id.short()),
         ControlMessage::Announce(it) => format!(
             "announce of {}{}, term {:?}, {} clients, {:?}",
             it.tab_id.short(),
@@ -110,7 +110,7 @@ pub(crate) fn lock_request(request: LockRequest) -> String {
         LockRequest::Acquire(lock) => format!("asks for {}", self::lock(lock)),
         LockRequest::AcquireIfFree(lock) => format!("asks for {} if free", self::lock(lock)),
         LockRequest::Steal(lock) => format!("steals {}", self::lock(lock)),
-        LockRequest::Release(lock) => format!("lets go of {}", self::lock(lock)),
+        LockRequest::Release(lock) => format!("releases {}", self::lock(lock)),
     }
 }
 
@@ -165,12 +165,12 @@ pub(crate) fn stored(event: &StorageEvent) -> String {
 fn lock(lock: Lock) -> String {
     match lock {
         Lock::Broker => "the broker's lock".to_owned(),
-        Lock::Steal => "the thieves' lock".to_owned(),
+        Lock::Steal => "the steal lock".to_owned(),
         Lock::Tab(tab) => format!("the lock of {}", tab.short()),
     }
 }
 
-/// Length and checksum, which tell two traces apart whose frames differ.
+/// Length and checksum, which distinguish two traces with different frames.
 pub(crate) fn frame(bytes: &[u8]) -> String {
     let checksum = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -234,7 +234,7 @@ pub(crate) fn notice(notice: &Notice) -> String {
                     format!("{}{star}", tab.tab_id.short())
                 })
                 .collect();
-            format!("roster {}", tabs.join(" "))
+            format!("members {}", tabs.join(" "))
         }
         Notice::Role(Role::Waiting) => "role: waiting".to_owned(),
         Notice::Role(Role::Client { broker, term }) => {

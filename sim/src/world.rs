@@ -1,79 +1,78 @@
-//! The world: tabs in virtual time, and what happens to them.
+//! The world: tabs in virtual time, and the event loop that runs them.
 
-mod calm;
 mod fault;
-mod life;
+mod garbage;
+mod lifecycle;
 mod ports;
 mod questions;
 mod readers;
+mod recovery;
 mod stall;
 mod turn;
-
-pub(crate) use readers::REQUESTS as READER_REQUESTS;
 
 use std::collections::BTreeMap;
 
 use tab::api::{ClientCommand, Command};
 use tab::{Input, PortNo, Tab, TabId, Time};
 
-use crate::disk::Disk;
-use crate::locks::Locks;
+use crate::browser::channels::Channels;
+use crate::browser::disk::Disk;
+use crate::browser::locks::Locks;
 use crate::mutant::Mutant;
-use crate::net::Net;
 use crate::oracle::Oracle;
-use crate::page::{Act, Page};
 use crate::plan::{MORE, Plan};
-use crate::port::Port;
 use crate::prng::Prng;
 use crate::scenario::Scenario;
 use crate::tally::Tally;
 use crate::trace::Trace;
 use crate::violation::Violation;
-use life::Person;
+use crate::workload::page::{Act, Page};
+use crate::workload::port::Port;
+use lifecycle::User;
 use stall::{Arrival, Stall};
 
-/// When the world begins, in Unix milliseconds.
+/// Start of the world, in Unix milliseconds.
 const BEGIN_MS: u64 = 1_790_000_000_000;
 
-/// No run needs as many events; one that does never comes to rest.
+/// Far above the number of events in any terminating run.
 const EVENTS_MAX: u64 = 1_000_000;
 
-/// One run.
+/// The state of one run.
 #[derive(Debug)]
 pub(crate) struct World<'t> {
     plan: Plan,
     mutant: Option<Mutant>,
     prng: Prng,
-    /// For the ports only: what is drawn here changes nothing else.
+    /// For ports only, so that its draws change nothing else.
     port_prng: Prng,
     last_port: u32,
-    /// For the questions only.
+    /// For questions only.
     question_prng: Prng,
     reader_prng: Prng,
     last_reader: u32,
     last_question: u64,
     now_us: u64,
-    /// By how much the wall clock is ahead of the course of the world.
+    /// Difference of the wall clock to the world's time.
     clock_ms: i64,
     /// By time, then in the order of scheduling.
     queue: BTreeMap<(u64, u64), Event>,
     scheduled: u64,
     events: u64,
-    births: u32,
-    /// People whose tabs are gone and who may come back, and since when.
-    away: Vec<(Person, u64)>,
+    tabs_created: u32,
+    /// Users whose tabs have ended and who may return, with the time of the end.
+    away: Vec<(User, u64)>,
     tabs: BTreeMap<TabId, Runtime>,
-    net: Net,
+    channels: Channels,
     locks: Locks,
     disk: Disk,
-    /// Until when each tab waits for what it has read and the browser keeps in files.
+    /// For each tab, the time at which its read of file-backed values ends.
     reading: BTreeMap<TabId, u64>,
     oracle: Oracle,
-    is_calm: bool,
+    is_recovering: bool,
     trace: &'t mut Trace,
 }
 
-/// What a worker is to its tab: the one loop that carries out what it wants.
+/// The worker around a tab: a loop that carries out the tab's outputs.
 #[derive(Debug)]
 struct Runtime {
     tab: Tab,
@@ -81,14 +80,14 @@ struct Runtime {
     is_flush_due: bool,
     armed: Option<Time>,
     timers: u64,
-    /// By how much its clock is ahead of the course of the world: that never goes back, and never stands still.
+    /// Difference of its clock to the world's time. It only grows, so that the clock never goes back or stops.
     ahead_ms: i64,
-    has_ear: bool,
+    has_loopback: bool,
     stall: Option<Stall>,
-    /// Counts the stalls, so that nothing is ended that began later.
+    /// Number of stalls, so that a wake-up ends no later stall.
     stalls: u64,
     is_throttled: bool,
-    /// The clients behind the ports that are open.
+    /// The clients behind open ports.
     ports: BTreeMap<PortNo, Port>,
 }
 
@@ -99,39 +98,39 @@ struct Runtime {
 #[derive(Debug)]
 enum Event {
     Arrival(TabId, Arrival),
-    /// A transaction has its turn.
+    /// A transaction is carried out.
     Disk(u64),
     Flush(TabId),
-    Page(TabId),
-    /// A page does something with its ports.
+    PageTurn(TabId),
+    /// A page uses or opens a port.
     PortTurn(TabId),
     /// The client behind a port reads.
     PortTick(TabId, PortNo),
-    /// A page asks something.
+    /// A page queries the broker.
     QuestionTurn(TabId),
-    /// A part of a page begins to listen or to read, or leaves.
+    /// A part of a page begins to listen or to read, or stops.
     ReaderTurn(TabId),
-    Birth(Option<Person>),
+    TabOpens(Option<User>),
     /// The browser notices the end of a tab.
     EndNoticed(TabId),
     Wake(TabId, u64),
-    /// A tab hears again, its timers are punctual again, and what is on the way comes as fast as ever.
-    Relief(TabId),
-    /// One of the faults that come all the time.
+    /// The impairments of a tab end: it receives messages again, in time, and its timers are punctual.
+    ImpairmentEnds(TabId),
+    /// One of the regular faults.
     Fault,
-    /// A fault at a bad moment.
-    Misfortune,
-    /// The tab ends or hangs, whatever it is about to do.
+    /// An additional fault at a critical moment.
+    ExtraFault,
+    /// The tab ends or hangs during a write.
     MidCommit(TabId),
 }
 
-/// Runs a world, first with faults and then in the calm, and checks it all along.
+/// Runs a world: the fault phase, then the recovery phase. The oracle checks both.
 pub(crate) fn run(scenario: &Scenario, trace: &mut Trace) -> Result<Tally, Violation> {
     let mut world = World::new(scenario, trace);
     world.begin();
     world.run_until(world.plan.chaos_ms)?;
-    world.calm()?;
-    world.oracle.tally.slow_deliveries = world.net.slow;
+    world.recover()?;
+    world.oracle.tally.slow_deliveries = world.channels.slow;
     Ok(world.oracle.tally)
 }
 
@@ -142,7 +141,7 @@ impl<'t> World<'t> {
         let mutant = scenario.mutant;
         trace.note(0, || format!("{plan:?}"));
         Self {
-            net: Net::new(prng.fork(), plan.slow_per_mille),
+            channels: Channels::new(prng.fork(), plan.slow_per_mille),
             disk: Disk::new(prng.fork(), plan.disk, mutant),
             reading: BTreeMap::new(),
             locks: Locks::new(plan.has_web_locks, mutant == Some(Mutant::LockShared)),
@@ -161,10 +160,10 @@ impl<'t> World<'t> {
             queue: BTreeMap::new(),
             scheduled: 0,
             events: 0,
-            births: 0,
+            tabs_created: 0,
             away: Vec::new(),
             tabs: BTreeMap::new(),
-            is_calm: false,
+            is_recovering: false,
             trace,
         }
     }
@@ -172,12 +171,12 @@ impl<'t> World<'t> {
     fn begin(&mut self) {
         for _ in 0..self.plan.tabs_at_start {
             let at_us = self.prng.between(0, self.plan.start_ms * 1_000);
-            self.schedule(at_us, Event::Birth(None));
+            self.schedule(at_us, Event::TabOpens(None));
         }
         self.schedule_fault();
     }
 
-    /// The time of the world, which is what the oracle goes by.
+    /// The world's time, which the oracle uses.
     fn now(&self) -> Time {
         Time::from_ms(BEGIN_MS + self.now_us / 1_000)
     }
@@ -186,7 +185,7 @@ impl<'t> World<'t> {
         self.now().as_ms().saturating_add_signed(self.clock_ms)
     }
 
-    /// The time of a tab.
+    /// The time on a tab's clock.
     fn clock(&mut self, tab: TabId) -> Time {
         let ahead_ms = self.tabs.get_mut(&tab).map_or(self.clock_ms, |runtime| {
             runtime.ahead_ms = runtime.ahead_ms.max(self.clock_ms);
@@ -195,7 +194,7 @@ impl<'t> World<'t> {
         Time::from_ms(self.now().as_ms().saturating_add_signed(ahead_ms))
     }
 
-    // The course of events.
+    // The event loop.
 
     fn schedule(&mut self, at_us: u64, event: Event) {
         self.scheduled += 1;
@@ -226,67 +225,67 @@ impl<'t> World<'t> {
             self.events += 1;
             if self.events > EVENTS_MAX {
                 let events = self.events;
-                return Err(Violation::NoRest { events });
+                return Err(Violation::EventLimitReached { events });
             }
             self.oracle.check_due(self.now())?;
-            self.happen(event)?;
+            self.handle_event(event)?;
         }
-        // That moment may be over already, and time does not go back.
+        // That moment may be in the past, and time does not go back.
         self.now_us = self.now_us.max(end_us);
         Ok(())
     }
 
-    fn happen(&mut self, event: Event) -> Result<(), Violation> {
+    fn handle_event(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Arrival(tab, arrival) => self.arrive(tab, arrival),
             Event::Disk(transaction) => self.on_disk(transaction),
             Event::Flush(tab) => self.flush_now(tab),
-            Event::Page(tab) => self.on_page(tab),
+            Event::PageTurn(tab) => self.on_page_turn(tab),
             Event::PortTurn(tab) => self.on_port_turn(tab),
             Event::PortTick(tab, no) => self.on_port_tick(tab, no),
             Event::QuestionTurn(tab) => self.on_question_turn(tab),
             Event::ReaderTurn(tab) => self.on_reader_turn(tab),
-            Event::Birth(person) => self.birth(person),
+            Event::TabOpens(user) => self.open_tab(user),
             Event::EndNoticed(tab) => self.on_end_noticed(tab),
             Event::Wake(tab, stall) => self.wake(tab, stall),
-            Event::Relief(tab) => self.relieve(tab),
+            Event::ImpairmentEnds(tab) => self.end_impairments(tab),
             Event::Fault => {
-                if !self.is_calm {
+                if !self.is_recovering {
                     self.schedule_fault();
                 }
                 self.on_fault()
             }
-            Event::Misfortune => self.on_fault(),
+            Event::ExtraFault => self.on_fault(),
             Event::MidCommit(tab) => self.on_mid_commit(tab),
         }
     }
 
     // Pages.
 
-    fn on_page(&mut self, tab: TabId) -> Result<(), Violation> {
+    fn on_page_turn(&mut self, tab: TabId) -> Result<(), Violation> {
         let Some(runtime) = self.tabs.get_mut(&tab) else {
             return Ok(());
         };
         let gap_us = self.plan.act_gap_ms * 1_000;
-        // What a page wants while its worker hangs, or itself is frozen, it wants later.
+        // While the page is frozen or its worker hangs, its commands wait.
         if runtime.stall.is_some() {
-            self.schedule_in(gap_us, 4 * gap_us, Event::Page(tab));
+            self.schedule_in(gap_us, 4 * gap_us, Event::PageTurn(tab));
             return Ok(());
         }
-        if self.is_calm {
+        if self.is_recovering {
             let open = runtime.page.open();
-            return open.map_or(Ok(()), |open| self.act(tab, open));
+            return open.map_or(Ok(()), |open| self.issue(tab, open));
         }
-        for act in runtime.page.act() {
-            self.act(tab, act)?;
+        for act in runtime.page.next_commands() {
+            self.issue(tab, act)?;
         }
-        self.schedule_in(0, 2 * gap_us, Event::Page(tab));
+        self.schedule_in(0, 2 * gap_us, Event::PageTurn(tab));
         Ok(())
     }
 
-    fn act(&mut self, tab: TabId, act: Act) -> Result<(), Violation> {
-        // A notice tells not which connection of a client it is about, so that the oracle has to hear the last ones of
-        // the one before.
+    fn issue(&mut self, tab: TabId, act: Act) -> Result<(), Violation> {
+        // A notice does not name the connection of its client. The oracle must see the last notices of the previous
+        // connection first.
         if let Command::Client(_, ClientCommand::Connect(_)) = &act.command {
             self.flush(tab)?;
         }
@@ -300,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_does_not_go_back() {
+    fn time_never_goes_back() {
         let mut trace = Trace::off();
         let mut world = World::new(&Scenario::of(0), &mut trace);
         for until_ms in [50, 20] {

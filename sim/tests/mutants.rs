@@ -1,12 +1,12 @@
-//! The simulation notices what is done wrong: each mutant is caught, by what it breaks.
+//! Mutation tests of the oracle: each mutant is caught by the violation that it causes.
 
 use sim::{Failure, Fault, Mutant, Scenario};
 
-/// How many worlds may pass before a mutant is caught.
+/// Maximum number of worlds to run until a mutant is caught.
 const SEEDS_MAX: u64 = 600;
 
-/// The first of the worlds like this one in which something goes wrong.
-fn catch(world: &Scenario) -> Option<Failure> {
+/// The first failure in the worlds like this one.
+fn first_failure(world: &Scenario) -> Option<Failure> {
     (0..SEEDS_MAX).find_map(|seed| {
         let world = Scenario {
             seed,
@@ -17,88 +17,89 @@ fn catch(world: &Scenario) -> Option<Failure> {
 }
 
 #[track_caller]
-fn is_caught_as(mutant: Mutant, kinds: &[&str]) {
+fn assert_caught_as(mutant: Mutant, kinds: &[&str]) {
     let world = Scenario {
         mutant: Some(mutant),
         ..Scenario::default()
     };
-    is_caught_in(&world, kinds);
+    assert_caught_in(&world, kinds);
 }
 
 #[track_caller]
-fn is_caught_in(world: &Scenario, kinds: &[&str]) {
-    let caught = catch(world);
+fn assert_caught_in(world: &Scenario, kinds: &[&str]) {
+    let caught = first_failure(world);
     let kind = caught.as_ref().map(Failure::kind).unwrap_or_default();
-    let told = caught.map(|failure| failure.to_string());
-    let told = told.unwrap_or_else(|| format!("{SEEDS_MAX} worlds did not notice: {world}"));
-    assert!(kinds.contains(&kind.as_str()), "{kind}:\n{told}");
+    let text = caught.map(|failure| failure.to_string());
+    let text = text.unwrap_or_else(|| format!("no violation in {SEEDS_MAX} worlds: {world}"));
+    assert!(kinds.contains(&kind), "{kind}:\n{text}");
 }
+
 #[test]
 fn an_acknowledgement_before_the_commit_is_noticed() {
-    // Whoever believes what is not so writes on behind a row that is not there.
+    // A broker that relies on a missing row leaves a gap in the numbers of the log.
     let kinds = ["AcknowledgedUnstored", "StorageMisused"];
-    is_caught_as(Mutant::AckBeforeCommit, &kinds);
+    assert_caught_as(Mutant::AckBeforeCommit, &kinds);
 }
 
 #[test]
-fn a_failed_write_that_is_taken_for_stored_is_noticed() {
+fn a_failed_write_that_is_reported_as_stored_is_noticed() {
     let kinds = ["StorageMisused", "AcknowledgedUnstored"];
-    is_caught_as(Mutant::FailureIgnored, &kinds);
+    assert_caught_as(Mutant::FailureIgnored, &kinds);
 }
 
 #[test]
-fn a_fence_that_stops_nobody_is_noticed() {
-    is_caught_as(Mutant::FenceOverwritten, &["StaleCommit", "TermNotRising"]);
+fn a_fence_that_stops_no_broker_is_noticed() {
+    assert_caught_as(Mutant::FenceOverwritten, &["StaleCommit", "TermNotRising"]);
 }
 
 #[test]
-fn a_fence_that_was_removed_is_noticed() {
-    is_caught_as(Mutant::FenceTruncated, &["StaleCommit", "TermNotRising"]);
+fn a_removed_fence_is_noticed() {
+    assert_caught_as(Mutant::FenceTruncated, &["StaleCommit", "TermNotRising"]);
 }
 
 #[test]
-fn an_acknowledgement_before_the_page_has_heard_is_noticed() {
-    is_caught_as(Mutant::HeardTooSoon, &["LostForGood"]);
+fn an_acknowledgement_before_the_page_has_processed_the_message_is_noticed() {
+    assert_caught_as(Mutant::CreditTooEarly, &["DurableMessageLost"]);
 }
 
 #[test]
-fn a_message_that_is_told_where_nobody_listens_is_noticed() {
-    is_caught_as(Mutant::DeafnessUntold, &["ToNobody"]);
+fn a_message_without_a_recipient_is_noticed() {
+    assert_caught_as(Mutant::UnlistenDropped, &["NoRecipient"]);
 }
 
 #[test]
-fn a_snapshot_that_is_not_whole_is_noticed() {
+fn an_incomplete_snapshot_is_noticed() {
     let kinds = [
         "SessionLost",
-        "LostForGood",
-        "NotSubscribed",
-        "Retained",
+        "DurableMessageLost",
+        "DeliveredWithoutSubscription",
+        "WrongRetained",
         "AcknowledgedUnstored",
     ];
-    is_caught_as(Mutant::SnapshotTorn, &kinds);
+    assert_caught_as(Mutant::SnapshotTorn, &kinds);
 }
 
 #[test]
-fn a_restore_that_misses_a_row_is_noticed() {
+fn a_restore_without_the_last_row_is_noticed() {
     let kinds = [
         "SessionLost",
-        "LostForGood",
-        "NotSubscribed",
-        "Retained",
-        "Duplicate",
+        "DurableMessageLost",
+        "DeliveredWithoutSubscription",
+        "WrongRetained",
+        "TooManyCopies",
         "AcknowledgedUnstored",
     ];
-    is_caught_as(Mutant::LastRowMissed, &kinds);
+    assert_caught_as(Mutant::LastRowMissed, &kinds);
 }
 
 #[test]
-fn a_deaf_tab_that_takes_over_is_noticed() {
-    is_caught_as(Mutant::EarLies, &["TheftByDeaf"]);
+fn a_steal_by_a_deaf_tab_is_noticed() {
+    assert_caught_as(Mutant::LoopbackForged, &["StealByDeafTab"]);
 }
 
 #[test]
-fn a_broker_that_stands_still_and_is_not_replaced_is_noticed() {
-    // For so long that somebody must have missed it, and nothing excuses that nobody did.
+fn a_stalled_broker_that_is_not_replaced_is_noticed() {
+    // The faults last long enough for another tab to notice the stall, and no fault excuses a delay.
     let world = Scenario {
         mutant: Some(Mutant::PongForged),
         chaos_ms: Some(15_000),
@@ -116,27 +117,27 @@ fn a_broker_that_stands_still_and_is_not_replaced_is_noticed() {
         .into(),
         ..Scenario::default()
     };
-    is_caught_in(&world, &["NotReplaced"]);
+    assert_caught_in(&world, &["StalledBrokerNotReplaced"]);
 }
 
 #[test]
 fn two_holders_of_one_lock_are_noticed() {
-    is_caught_as(Mutant::LockShared, &["TwoBrokers"]);
+    assert_caught_as(Mutant::LockShared, &["TwoBrokers"]);
 }
 
 #[test]
-fn an_answer_that_does_not_come_is_noticed() {
-    is_caught_as(Mutant::AnswerLost, &["QuestionUnanswered"]);
+fn a_dropped_answer_is_noticed() {
+    assert_caught_as(Mutant::AnswerLost, &["QuestionUnanswered"]);
 }
 
 #[test]
-fn a_message_that_a_port_does_not_get_is_noticed() {
-    let kinds = ["PortMissed", "PortUnanswered"];
-    is_caught_as(Mutant::PortMessageLost, &kinds);
+fn a_dropped_message_for_a_port_is_noticed() {
+    let kinds = ["PortMessageLost", "PortUnanswered"];
+    assert_caught_as(Mutant::PortMessageLost, &kinds);
 }
 
 #[test]
-fn a_packet_that_a_port_gets_twice_is_noticed() {
-    let kinds = ["PortUnasked", "Duplicate"];
-    is_caught_as(Mutant::PortPacketTwice, &kinds);
+fn a_duplicated_packet_for_a_port_is_noticed() {
+    let kinds = ["PortUnexpectedPacket", "TooManyCopies"];
+    assert_caught_as(Mutant::PortPacketDuplicated, &kinds);
 }

@@ -1,4 +1,4 @@
-//! The worlds of many seeds: some that never change, and some that each commit has for itself.
+//! Runs the worlds of many seeds: fixed ones, and some that depend on the commit.
 
 use std::env;
 use std::io::Write;
@@ -13,7 +13,7 @@ use sim::{Scenario, Tally};
 /// The seeds that every commit runs.
 const FIXED: Range<u64> = 0..2_000;
 
-/// How many more seeds a commit runs.
+/// Number of further seeds for each commit.
 const OF_COMMIT: u64 = 1_000;
 
 /// Name of the environment variable with the hash of the commit. `cargo xtask test` sets it.
@@ -27,7 +27,7 @@ fn seeds_of(commit: &str) -> Option<Range<u64>> {
     Some(first..first + OF_COMMIT)
 }
 
-/// The commit that is tested: of the environment variable, or else of the repository.
+/// The hash of the tested commit, from the environment variable or the repository.
 fn commit() -> Option<String> {
     if let Ok(commit) = env::var(COMMIT) {
         return Some(commit);
@@ -40,13 +40,13 @@ fn commit() -> Option<String> {
     Some(commit.trim().to_owned())
 }
 
-/// Tells it even if the test passes, when the test harness shows no output of `println!`.
-fn tell(line: &str) {
+/// Prints the line even if the test passes. The test harness would hide the output of `println!`.
+fn report(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 #[test]
-fn the_hash_of_a_commit_names_its_seeds() {
+fn the_hash_of_a_commit_determines_its_seeds() {
     let hash = "00000000001f2c3d4e5f60718293a4b5c6d7e8f9";
     assert_eq!(seeds_of(hash), Some(31..1_031));
     assert_eq!(seeds_of("00000000001"), None);
@@ -54,18 +54,18 @@ fn the_hash_of_a_commit_names_its_seeds() {
 }
 
 #[test]
-fn all_is_well_in_every_world_and_nothing_goes_untested() {
+fn no_world_has_a_violation_and_each_count_is_positive() {
     let mut seeds: Vec<u64> = FIXED.collect();
-    tell(&format!("seeds {FIXED:?}"));
+    report(&format!("seeds {FIXED:?}"));
     match commit() {
         Some(commit) => {
             let of_commit = seeds_of(&commit)
-                .unwrap_or_else(|| panic!("{COMMIT} is the hash of no commit: {commit}"));
-            tell(&format!("seeds {of_commit:?}, of commit {commit}"));
+                .unwrap_or_else(|| panic!("{COMMIT} is not the hash of a commit: {commit}"));
+            report(&format!("seeds {of_commit:?}, of commit {commit}"));
             seeds.extend(of_commit);
         }
-        None => tell(&format!(
-            "no seeds of a commit: neither {COMMIT} nor git tells its hash"
+        None => report(&format!(
+            "no seeds of a commit: neither {COMMIT} nor git provides its hash"
         )),
     }
     let next = AtomicUsize::new(0);
@@ -89,7 +89,7 @@ fn all_is_well_in_every_world_and_nothing_goes_untested() {
 }
 
 #[test]
-fn what_went_wrong_once_goes_right() {
+fn earlier_failures_do_not_return() {
     let found = include_str!("regressions.txt");
     let mut scenarios = 0;
     for line in found.lines() {
@@ -97,7 +97,7 @@ fn what_went_wrong_once_goes_right() {
         if line.is_empty() {
             continue;
         }
-        let scenario = Scenario::parse(line).unwrap_or_else(|| panic!("no scenario: {line}"));
+        let scenario = Scenario::parse(line).unwrap_or_else(|| panic!("not a scenario: {line}"));
         if let Err(failure) = sim::run(&scenario) {
             panic!("\n{failure}\n");
         }

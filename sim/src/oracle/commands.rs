@@ -1,12 +1,13 @@
-//! What pages ask of their tabs.
+//! Observes the commands of pages.
 
 use tab::api::{ClientCommand, Command, ConnectOptions};
 use tab::{TabId, Time};
 
 use super::message::{Kind, Moment, Published};
 use super::{Oracle, Request, RequestKind, default_client_id};
-use crate::page::{Act, MessageId};
-use crate::violation::ClientKey;
+use crate::client_key::ClientKey;
+use crate::workload::message_id::MessageId;
+use crate::workload::page::Act;
 
 impl Oracle {
     pub(crate) fn on_act(&mut self, now: Time, tab: TabId, act: &Act) {
@@ -17,7 +18,7 @@ impl Oracle {
         match &act.command {
             Command::Open(options) => view.visibility = options.visibility,
             Command::Visibility(visibility) => view.visibility = *visibility,
-            // Told apart from the acts of a page.
+            // Observed elsewhere.
             Command::Ask(..) | Command::Heard(_) | Command::Hang { .. } => {}
             Command::Client(no, command) => {
                 let key = ClientKey { tab, no: *no };
@@ -73,9 +74,9 @@ impl Oracle {
                     let mut published =
                         Published::new(key, publication, now, Kind::Publish, connection);
                     if self.was_shared(key) {
-                        published.forgive();
+                        published.exempt();
                     }
-                    published.is_anonymous = self.may_lose_publisher(connection);
+                    published.is_publisher_unknown = self.may_lose_publisher(connection);
                     self.messages.insert(id, published);
                 }
                 (*request, RequestKind::Publish(id))
@@ -106,7 +107,7 @@ impl Oracle {
             options.client_id.clone()
         };
         let inherited = self.inherited(key, &client_id);
-        self.take_session(now, key, &client_id, options);
+        self.join_session(now, key, &client_id, options);
         let may_outlive = self.may_outlive_brokers();
         let may_be_lost = self.may_lose_connection(now, &client_id, options);
         let Some(view) = self.tabs.get_mut(&key.tab) else {
@@ -120,7 +121,7 @@ impl Oracle {
         client.is_clean_start = options.clean_start;
         client.expiry = options.session_expiry_interval;
         client.has_lasting_session = options.session_expiry_interval > 0;
-        // The DISCONNECT of the connection before may find no broker.
+        // The DISCONNECT of the previous connection may reach no broker.
         if let Some(published) = old_will.and_then(|id| self.messages.get_mut(&id)) {
             published.kind = Kind::Will { is_due: true };
         }
@@ -131,7 +132,7 @@ impl Oracle {
             client.is_will_prompt =
                 will.delay_interval == 0 || options.session_expiry_interval == 0;
             let publication = will.publication.clone();
-            let is_due = may_be_lost || now.at <= view.disturbed_until || view.health.is_ill();
+            let is_due = may_be_lost || now.at <= view.disrupted_until || view.health.is_impaired();
             let kind = Kind::Will { is_due };
             let published = Published::new(key, publication, now, kind, None);
             self.messages.insert(id, published);
@@ -139,7 +140,7 @@ impl Oracle {
     }
 
     fn on_disconnect(&mut self, now: Moment, key: ClientKey, with_will: bool) {
-        // Where the broker may change meanwhile, the DISCONNECT may find none.
+        // If the broker changes meanwhile, the DISCONNECT may reach none.
         let is_due = with_will || self.may_outlive_brokers();
         self.leave_session(now, key);
         let Some(client) = self.client(key) else {

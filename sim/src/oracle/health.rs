@@ -1,60 +1,60 @@
-//! What befalls a tab, as far as it excuses what the tab does or leaves undone.
+//! Faults that affect a tab, as far as they excuse its behavior.
 
 use tab::{TabId, Time};
 
 use super::{Oracle, RequestKind};
 use crate::violation::Violation;
 
-/// How long a tab needs, after it went on, to notice what has changed.
+/// Time that a tab needs after a stall to notice all changes.
 const RECOVERY_MS: u64 = 5_000;
 
-/// How one tab fares.
+/// The faults that affect one tab.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     is_stalled: bool,
     deaf_since: Option<Time>,
     is_throttled: bool,
-    /// When it last was ill in any way, and is not any more.
+    /// When its last impairment ended.
     recovered: Time,
-    /// Whether its lock was stolen, and it has not been the broker anew since.
-    pub(super) is_robbed: bool,
-    /// Whether anything befell it since its last connection.
-    pub(super) was_ill: bool,
+    /// Whether its lock was stolen, and it has not become the broker again since.
+    pub(super) is_lock_stolen: bool,
+    /// Whether a fault affected it since its last connection.
+    pub(super) was_impaired: bool,
 }
 
 impl Health {
-    pub(super) fn is_ill(&self) -> bool {
+    pub(super) fn is_impaired(&self) -> bool {
         self.is_stalled || self.deaf_since.is_some()
     }
 
-    /// Whether it may take itself for the broker though another tab is.
+    /// Whether it may consider itself the broker although another tab is.
     pub(super) fn is_excused(&self, now: Time) -> bool {
-        self.is_ill() || self.is_robbed || now < self.recovered.plus_ms(RECOVERY_MS)
+        self.is_impaired() || self.is_lock_stolen || now < self.recovered.plus_ms(RECOVERY_MS)
     }
 
-    /// Whether nothing ails it, nor has for so long.
-    fn is_sound_for(&self, now: Time, ms: u64) -> bool {
-        !self.is_ill() && !self.is_throttled && self.recovered.plus_ms(ms) <= now
+    /// Whether it is unimpaired, and has been for `ms` milliseconds.
+    fn is_unimpaired_for(&self, now: Time, ms: u64) -> bool {
+        !self.is_impaired() && !self.is_throttled && self.recovered.plus_ms(ms) <= now
     }
 }
 
 impl Oracle {
     pub(crate) fn on_stall(&mut self, now: Time, tab: TabId, ms: u64) {
-        /// Shorter than half of the shortest keep alive.
+        /// Below half of the shortest keep alive.
         const HARMLESS_MS: u64 = 900;
         self.tally.tabs_stalled += 1;
-        self.excuse_answers(tab, ms);
-        self.on_disturbance(now.plus_ms(ms), tab);
+        self.extend_answer_deadlines(tab, ms);
+        self.on_disruption(now.plus_ms(ms), tab);
         if ms > HARMLESS_MS && self.broker() == Some(tab) {
-            self.disturb_all(now.plus_ms(ms));
+            self.disrupt_all(now.plus_ms(ms));
         }
         if let Some(view) = self.tabs.get_mut(&tab) {
             view.health.is_stalled = true;
-            view.health.was_ill = true;
+            view.health.was_impaired = true;
         }
     }
 
-    /// A tab goes on. If it was the broker for long and nobody answered meanwhile, another one is.
+    /// A stall ends. If the broker stalled for long and did not answer a waiting tab, that tab must have replaced it.
     pub(crate) fn on_wake(&mut self, now: Time, tab: TabId, ms: u64) -> Result<(), Violation> {
         self.check_replaced(now, tab, ms)?;
         let is_stale = self.brokers.contains_key(&tab) && self.broker() != Some(tab);
@@ -67,15 +67,15 @@ impl Oracle {
     }
 
     fn check_replaced(&mut self, now: Time, tab: TabId, ms: u64) -> Result<(), Violation> {
-        /// By then a tab that waits has become the broker, whatever else it had to wait for.
+        /// By then a waiting tab has become the broker, whatever delayed it.
         const REPLACED_MS: u64 = 4_000;
-        // What keeps a tab from noticing, or the next broker from beginning, and how long that may last.
-        const HINDERED_MS: u64 = 5_000;
-        let is_hindered = self.plan.disk.stuck_per_mille > 0
+        // Maximum effect of a fault that delays failure detection, or the start of the next broker.
+        const DETECTION_DELAY_MS: u64 = 5_000;
+        let is_detection_delayed = self.plan.disk.stuck_per_mille > 0
             || self
-                .hindered
-                .is_some_and(|at| now < at.plus_ms(ms + HINDERED_MS));
-        if ms < REPLACED_MS || self.broker() != Some(tab) || is_hindered {
+                .detection_delayed_at
+                .is_some_and(|at| now < at.plus_ms(ms + DETECTION_DELAY_MS));
+        if ms < REPLACED_MS || self.broker() != Some(tab) || is_detection_delayed {
             return Ok(());
         }
         for (other, view) in &self.tabs {
@@ -85,8 +85,8 @@ impl Oracle {
                 .filter(|it| it.is_valid && matches!(it.kind, RequestKind::Publish(Some(_))));
             let first = asked.map(|it| it.asked.at).min();
             let waits_ms = first.map_or(0, |first| now.ms_since(first));
-            if *other != tab && view.health.is_sound_for(now, ms) && waits_ms >= REPLACED_MS {
-                return Err(Violation::NotReplaced {
+            if *other != tab && view.health.is_unimpaired_for(now, ms) && waits_ms >= REPLACED_MS {
+                return Err(Violation::StalledBrokerNotReplaced {
                     broker: tab,
                     waiting: *other,
                     ms,
@@ -98,14 +98,14 @@ impl Oracle {
 
     pub(crate) fn on_deaf(&mut self, now: Time, tab: TabId, is_deaf: bool) {
         self.tally.tabs_deafened += u64::from(is_deaf);
-        self.on_disturbance(now, tab);
+        self.on_disruption(now, tab);
         if self.broker() == Some(tab) {
-            self.disturb_all(now);
+            self.disrupt_all(now);
         }
         if let Some(view) = self.tabs.get_mut(&tab) {
             view.health.deaf_since = is_deaf.then_some(now);
             view.health.recovered = now;
-            view.health.was_ill = true;
+            view.health.was_impaired = true;
         }
     }
 
@@ -116,51 +116,51 @@ impl Oracle {
         }
     }
 
-    /// Timers, the ways or the disk are not as they should be.
-    pub(crate) fn on_hindrance(&mut self, now: Time) {
-        self.hindered = Some(now);
+    /// Timers, channels or the disk are impaired.
+    pub(crate) fn on_detection_delay(&mut self, now: Time) {
+        self.detection_delayed_at = Some(now);
     }
 
-    /// Everything to this tab takes long.
+    /// Each message to this tab takes long.
     pub(crate) fn on_delayed(&mut self, now: Time, tab: TabId) {
-        self.on_hindrance(now);
-        self.disturb_all(now);
+        self.on_detection_delay(now);
+        self.disrupt_all(now);
         if let Some(view) = self.tabs.get_mut(&tab) {
             view.health.recovered = now;
         }
     }
 
     /// Any lane may break.
-    fn disturb_all(&mut self, now: Time) {
+    fn disrupt_all(&mut self, now: Time) {
         let tabs: Vec<TabId> = self.tabs.keys().copied().collect();
         for tab in tabs {
-            self.on_disturbance(now, tab);
+            self.on_disruption(now, tab);
         }
     }
 
-    /// A tab takes the broker's lock from its holder.
+    /// A tab steals the broker's lock from its holder.
     pub(crate) fn on_steal(
         &mut self,
         now: Time,
         tab: TabId,
         holder: Option<TabId>,
     ) -> Result<(), Violation> {
-        self.check_hears(now, tab)?;
+        self.check_not_deaf(now, tab)?;
         self.tally.locks_stolen += 1;
         if let Some(view) = holder.and_then(|holder| self.tabs.get_mut(&holder)) {
-            view.health.is_robbed = true;
+            view.health.is_lock_stolen = true;
         }
         Ok(())
     }
 
-    /// A tab that hears nothing knows nothing of whether the broker lives.
-    pub(super) fn check_hears(&self, now: Time, tab: TabId) -> Result<(), Violation> {
-        /// Whoever heard itself before it became deaf takes no longer than this.
+    /// A deaf tab cannot know whether the broker is alive.
+    pub(super) fn check_not_deaf(&self, now: Time, tab: TabId) -> Result<(), Violation> {
+        /// Maximum time from a loopback probe before the tab became deaf to its decision.
         const DECISION_MS: u64 = 2_000;
         let view = self.tabs.get(&tab);
         let since = view.and_then(|view| view.health.deaf_since);
         if since.is_some_and(|since| since.plus_ms(DECISION_MS) <= now) {
-            return Err(Violation::TheftByDeaf { tab });
+            return Err(Violation::StealByDeafTab { tab });
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
-//! What was published, and what became of it at its publisher.
+//! A published message, and its state at the publisher.
 
 use tab::Time;
 use tab::api::{Message, Publication, QoS, Term};
 
-use crate::violation::ClientKey;
+use crate::client_key::ClientKey;
 
-/// A place in the course of the world: events of one moment still come one after the other.
+/// A point in the course of the world. The step orders events at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub(crate) step: u64,
@@ -17,34 +17,34 @@ pub(crate) struct Moment {
 pub(crate) struct Published {
     pub(crate) publisher: ClientKey,
     pub(crate) publication: Publication,
-    /// For a will: the CONNECT that brought it.
+    /// For a will: the time of its CONNECT.
     pub(crate) since: Moment,
     pub(crate) kind: Kind,
-    /// Terms of the publisher's connections while it waited for an answer.
+    /// Terms of the publisher's connections while the message was pending.
     connections: Vec<Term>,
-    /// How often it may have been sent again.
+    /// Upper bound of repeated transmissions.
     resends: u32,
-    /// How often it may have been published again, because the broker had no session.
+    /// Upper bound of repeated publications because the broker had no session.
     restarts: u32,
-    /// When it was acknowledged or given up.
+    /// When it was acknowledged or abandoned.
     end: Option<Moment>,
     acknowledged: Option<Term>,
-    /// What was stored of it may be gone, whatever its publisher is told.
-    pub(super) is_forgiven: bool,
-    /// Whether the record of the session that published it may be damaged: then nobody knows whose it is.
-    pub(super) is_anonymous: bool,
-    /// Whether a port published it: its tab sends again what has no answer, and its client does not notice.
+    /// Its record may be gone, even if it was acknowledged.
+    pub(super) is_exempt: bool,
+    /// Whether the record of the publishing session may be damaged: then the broker may not know the publisher.
+    pub(super) is_publisher_unknown: bool,
+    /// Whether a port published it: its tab repeats unanswered packets without the client's knowledge.
     is_of_port: bool,
 }
 
-/// Who publishes it.
+/// The publisher of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The client.
     Publish,
     /// The broker.
     Will {
-        /// Whether the client was lost, or wants it published.
+        /// Whether the client was lost, or requested the publication.
         is_due: bool,
     },
 }
@@ -67,13 +67,13 @@ impl Published {
             restarts: 0,
             end: None,
             acknowledged: None,
-            is_forgiven: false,
-            is_anonymous: false,
+            is_exempt: false,
+            is_publisher_unknown: false,
             is_of_port: false,
         }
     }
 
-    /// A port publishes it while this broker reigns.
+    /// A port publishes it while this broker leads.
     pub(crate) fn at_port(
         publisher: ClientKey,
         publication: Publication,
@@ -86,7 +86,7 @@ impl Published {
         }
     }
 
-    /// Whether it may have been sent more than once and routed each time, and its publisher does not know.
+    /// Whether it may have been sent and routed several times without the publisher's knowledge.
     fn may_be_repeated(&self) -> bool {
         self.is_of_port && self.publication.qos == QoS::AtLeastOnce
     }
@@ -95,8 +95,8 @@ impl Published {
         self.kind == Kind::Publish && self.end.is_none()
     }
 
-    /// A CONNECT brings the will, for the first time or anew.
-    pub(crate) fn brought(&mut self, may_end_session: bool) {
+    /// A CONNECT carries the will, for the first time or again.
+    pub(crate) fn sent_with_connect(&mut self, may_end_session: bool) {
         if may_end_session && self.resends > 0 {
             self.kind = Kind::Will { is_due: true };
         }
@@ -104,16 +104,16 @@ impl Published {
     }
 
     /// The publisher has connected again.
-    pub(crate) fn reconnected(&mut self, term: Term, goes_on: bool) {
+    pub(crate) fn reconnected(&mut self, term: Term, is_resumed: bool) {
         self.connections.push(term);
         self.resends += 1;
-        if !goes_on {
+        if !is_resumed {
             self.restarts += 1;
         }
     }
 
-    /// The session that it was published in is over, and its publisher may not know.
-    pub(crate) fn begun_anew(&mut self) {
+    /// The session in which it was published is over, and the publisher may not know.
+    pub(crate) fn restarted(&mut self) {
         self.resends += 1;
         self.restarts += 1;
     }
@@ -123,40 +123,40 @@ impl Published {
         self.acknowledged = connection;
     }
 
-    pub(crate) fn give_up(&mut self, now: Moment) {
+    pub(crate) fn abandon(&mut self, now: Moment) {
         self.end.get_or_insert(now);
     }
 
-    /// Whether it was acknowledged, whichever broker did.
+    /// Whether any broker acknowledged it.
     pub(crate) fn is_acknowledged(&self) -> bool {
-        self.publication.qos != QoS::AtMostOnce && self.acknowledged.is_some() && !self.is_forgiven
+        self.publication.qos != QoS::AtMostOnce && self.acknowledged.is_some() && !self.is_exempt
     }
 
-    /// Whether any broker may have had it.
+    /// Whether any broker may have received it.
     pub(crate) fn may_have_arrived(&self) -> bool {
         self.kind == Kind::Publish && !self.connections.is_empty()
     }
 
-    /// Whether it may have been sent on more than one connection, or may come again after later ones, because the record that
-    /// it was received may be gone.
+    /// Whether it may have been sent on several connections, or may arrive again after later ones because its record
+    /// may be gone.
     pub(crate) fn is_resent(&self) -> bool {
-        self.connections.len() > 1 || self.may_be_repeated() || self.is_forgiven
+        self.connections.len() > 1 || self.may_be_repeated() || self.is_exempt
     }
 
-    /// Whether its port may have sent it again to a later broker: the one before may have sent a later message on with QoS 0, and
-    /// this one to nobody, because the receiver was slow.
+    /// Whether its port may have sent it again to a later broker. The earlier broker may have delivered a later message
+    /// with QoS 0, but dropped this one for a slow receiver.
     pub(crate) fn may_come_late(&self, term: Option<Term>) -> bool {
         let is_later = term.is_some_and(|term| !self.connections.contains(&term));
         self.is_of_port && self.publication.qos != QoS::AtMostOnce && is_later
     }
 
-    /// What is stored of it may be gone: it may be missing, and come once more if its publisher still waits.
-    pub(crate) fn forgive(&mut self) {
-        self.is_forgiven = true;
-        self.begun_anew();
+    /// Its record may be gone: it may be lost, and may arrive once more if its publisher still waits.
+    pub(crate) fn exempt(&mut self) {
+        self.is_exempt = true;
+        self.restarted();
     }
 
-    /// Whether the broker of this term, and no other, has had it and acknowledged it.
+    /// Whether only the broker of this term received it, and acknowledged it.
     pub(crate) fn is_of(&self, term: Term) -> bool {
         self.publication.qos != QoS::AtMostOnce
             && self.acknowledged == Some(term)
@@ -164,7 +164,7 @@ impl Published {
             && self.connections.iter().all(|it| *it == term)
     }
 
-    /// Whether the broker of this term may have had it.
+    /// Whether the broker of this term may have received it.
     pub(crate) fn may_be_of(&self, term: Term) -> bool {
         self.kind == Kind::Publish && self.connections.contains(&term)
     }
@@ -174,7 +174,7 @@ impl Published {
         self.connections.iter().filter(|it| **it == term).count() > 1 || self.may_be_repeated()
     }
 
-    /// When it had certainly reached the broker, if ever.
+    /// Time at which it had certainly reached the broker, if it ever did.
     pub(crate) fn arrived_by(&self, now: Moment) -> Time {
         const SLACK_MS: u64 = 1_000;
         let end = self.end.unwrap_or(now).at;
@@ -183,16 +183,18 @@ impl Published {
         end.plus_ms(if is_answered_at_arrival { 0 } else { SLACK_MS })
     }
 
-    /// How many copies of it the brokers may have routed to a client that stays connected and gets it with this QoS.
-    pub(crate) fn copies_max(&self, delivered: QoS, may_go_on: bool) -> u32 {
-        // What goes out with QoS 0 does not wait for the disk: it may go out again from the next broker.
-        let qos = match (may_go_on, delivered) {
+    /// Upper bound of the copies that brokers route to a client that stays connected and gets them with this QoS.
+    pub(crate) fn copies_max(&self, delivered: QoS, may_outlive_broker: bool) -> u32 {
+        // A delivery with QoS 0 does not wait for the disk. The next broker may repeat it.
+        let qos = match (may_outlive_broker, delivered) {
             (true, QoS::AtMostOnce) => self.publication.qos.min(QoS::AtLeastOnce),
             (true, QoS::AtLeastOnce | QoS::ExactlyOnce) | (false, _) => self.publication.qos,
         };
         match (self.kind, qos) {
-            (Kind::Will { .. }, _) if may_go_on && delivered == QoS::AtMostOnce => u32::MAX,
-            // The page of a tab that ends at once is not told of the CONNECT that brought it.
+            (Kind::Will { .. }, _) if may_outlive_broker && delivered == QoS::AtMostOnce => {
+                u32::MAX
+            }
+            // If a tab ends at once, its page gets no notice of the CONNECT with the will.
             (Kind::Will { .. }, _) => self.resends.max(1),
             (Kind::Publish, QoS::AtMostOnce) => 1,
             (Kind::Publish, QoS::AtLeastOnce) if self.is_of_port => u32::MAX,
@@ -201,11 +203,11 @@ impl Published {
         }
     }
 
-    /// Whether `message` is this one.
+    /// Whether `message` has the published content.
     pub(crate) fn is_intact(&self, message: &Message) -> bool {
         let mut properties = message.properties.clone();
         let interval = self.publication.properties.message_expiry_interval;
-        // What is left of it is smaller by the whole seconds that the message waited.
+        // The remaining interval is smaller by the whole seconds that the message waited.
         let is_plausible = properties.message_expiry_interval <= interval
             && properties.message_expiry_interval.is_some() == interval.is_some();
         properties.message_expiry_interval = interval;

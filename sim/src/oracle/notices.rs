@@ -1,20 +1,21 @@
-//! What tabs tell their pages.
+//! Observes the notices that tabs send to their pages.
 
 use tab::api::{
     Audience, ClientNo, ClientNotice, ClientStatus, DisconnectCause, EventKind, Message, Notice,
-    Problem, QoS, RequestId, Role,
+    Problem, QoS, RequestId, Role, Term,
 };
 use tab::{TabId, Time};
 
 use super::message::{Kind, Moment};
 use super::{NO_SUBSCRIPTION_EXISTED, Oracle, QUOTA_EXCEEDED, RequestKind};
-use crate::page::MessageId;
-use crate::plan::Promise;
-use crate::violation::{ClientKey, Violation};
-use crate::world::READER_REQUESTS;
+use crate::client_key::ClientKey;
+use crate::plan::Guarantee;
+use crate::violation::Violation;
+use crate::workload::message_id::MessageId;
+use crate::workload::page::READER_REQUESTS;
 
 impl Oracle {
-    /// Returns the client that was disconnected for good, as it may be.
+    /// Returns the client, if it was rightly disconnected for good.
     pub(crate) fn on_notice(
         &mut self,
         now: Time,
@@ -33,9 +34,9 @@ impl Oracle {
                 self.on_client_notice(now, key, notice)?;
                 return Ok(is_end.then_some(no));
             }
-            Notice::Roster(roster) => {
+            Notice::Roster(members) => {
                 if let Some(view) = self.tabs.get_mut(&tab) {
-                    view.roster = roster;
+                    view.members = members;
                 }
             }
             Notice::Stats(stats) => {
@@ -48,7 +49,7 @@ impl Oracle {
                 if let EventKind::Deposed { .. } = event.kind
                     && let Some(view) = self.tabs.get_mut(&tab)
                 {
-                    view.claims_the_reign = false;
+                    view.claims_leadership = false;
                 }
             }
             Notice::Answer(no, answer) => {
@@ -56,7 +57,7 @@ impl Oracle {
             }
             Notice::Role(role) => {
                 if let Some(view) = self.tabs.get_mut(&tab) {
-                    view.told_term = match role {
+                    view.notified_term = match role {
                         Role::Waiting => None,
                         Role::Client { term, .. } | Role::Broker { term } => Some(term),
                     };
@@ -68,14 +69,14 @@ impl Oracle {
         Ok(None)
     }
 
-    /// What was refused because the connection ended: that it has ended was told, too.
+    /// A request may be refused because the connection ended, if a notice reports that end, too.
     pub(crate) fn check_refusals(&mut self, tab: TabId) -> Result<(), Violation> {
         let Some(view) = self.tabs.get_mut(&tab) else {
             return Ok(());
         };
         for (no, client) in &mut view.clients {
             if let Some((request, problem)) = client.refused.take() {
-                return Err(Violation::Refused {
+                return Err(Violation::RequestRefused {
                     client: ClientKey { tab, no: *no },
                     request,
                     problem,
@@ -112,7 +113,7 @@ impl Oracle {
                 let is_current = current.is_some_and(|it| it.epoch == asked.epoch);
                 if asked.is_valid && is_current {
                     if problem != Problem::NotConnected {
-                        return Err(Violation::Refused {
+                        return Err(Violation::RequestRefused {
                             client,
                             request,
                             problem,
@@ -130,7 +131,7 @@ impl Oracle {
                 if let RequestKind::Publish(Some(id)) = asked.kind
                     && let Some(published) = self.messages.get_mut(&id)
                 {
-                    published.give_up(now);
+                    published.abandon(now);
                 }
                 Ok(())
             }
@@ -168,12 +169,13 @@ impl Oracle {
         match status {
             ClientStatus::Waiting => client.lost(),
             ClientStatus::Connecting => {
-                let has_given_up = client.connecting(view.told_term);
-                // A CONNECT that began a session, unheard, is followed by one that begins another.
+                let is_retry = client.connecting(view.notified_term);
+                // A CONNECT whose session got no CONNACK is followed by one that begins another session.
                 let may_end_one = client.is_clean_start && !client.was_connected();
                 let will = client.will.and_then(|id| self.messages.get_mut(&id));
-                will.into_iter().for_each(|will| will.brought(may_end_one));
-                if has_given_up {
+                will.into_iter()
+                    .for_each(|will| will.sent_with_connect(may_end_one));
+                if is_retry {
                     self.lose_connection(key);
                 }
             }
@@ -181,72 +183,11 @@ impl Oracle {
                 session_present,
                 term,
                 ..
-            } => {
-                if !self.reigns.contains_key(&term) {
-                    return Err(Violation::TermOfNobody { client: key, term });
-                }
-                let has_moved = client.last_term() != Some(term);
-                let is_kept = match self.plan.promise {
-                    Promise::Memory => session_present || !client.must_go_on(term),
-                    Promise::Durable => self.find_session(now, key, term, session_present),
-                    Promise::Calm => true,
-                };
-                if !is_kept {
-                    return Err(Violation::SessionLost { client: key });
-                }
-                let may_be_full = self.may_be_full(now);
-                // Without room, and without a lock that it could lose, a broker learns late that it was replaced. Until then
-                // it promises nothing, and goes on with sessions that later brokers have ended.
-                let is_replaced = may_be_full && self.is_fenced(term);
-                // A broker without storage begins all sessions anew, and the next with storage goes on with the old ones.
-                let may_have_been_away = self.plan.promise == Promise::Calm;
-                let is_older = may_have_been_away && has_moved;
-                let is_outdated = is_replaced || self.may_be_outdated || is_older;
-                // What others did to a session that several clients have in turn.
-                let client_id = self.client(key).and_then(|client| client.client_id.clone());
-                let inherited = client_id
-                    .filter(|_| session_present && (is_outdated || self.was_shared(key)))
-                    .map(|client_id| self.inherited(key, &client_id))
-                    .unwrap_or_default();
-                let may_go_on = self.may_outlive_brokers();
-                let Some(client) = self.client(key) else {
-                    return Ok(());
-                };
-                client.is_will_unstored = may_be_full;
-                // Another client of its id may still be told of what it got before this one began anew.
-                let dropped = client.client_id.clone().filter(|_| !session_present);
-                let dropped = dropped.map(|id| (id, client.of_earlier_epochs()));
-                let goes_on = client.connected(
-                    now,
-                    term,
-                    session_present,
-                    may_go_on,
-                    may_have_been_away,
-                    may_be_full,
-                );
-                client.inherit(inherited);
-                if let Some((client_id, dropped)) = dropped
-                    && may_go_on
-                {
-                    self.legacy.entry(client_id).or_default().extend(dropped);
-                }
-                if goes_on {
-                    self.tally.sessions_resumed += 1;
-                } else {
-                    self.tally.sessions_begun += 1;
-                }
-                let is_anonymous = self.may_lose_publisher(Some(term));
-                for published in self.messages.values_mut() {
-                    if published.publisher == key && published.is_pending() {
-                        published.is_anonymous |= is_anonymous;
-                        published.reconnected(term, goes_on);
-                    }
-                }
-            }
+            } => return self.on_connected(now, key, session_present, term),
             ClientStatus::Disconnected(DisconnectCause::Requested) => client.disconnected(),
             ClientStatus::Disconnected(cause) => {
                 if !self.may_end(now, key, &cause) {
-                    return Err(Violation::Ended { client: key, cause });
+                    return Err(Violation::UnrequestedDisconnect { client: key, cause });
                 }
                 self.tally.connections_ended += 1;
                 self.leave_session(now, key);
@@ -256,6 +197,83 @@ impl Oracle {
                     client.disconnected();
                 }
                 self.may_publish_wills(key.tab);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_connected(
+        &mut self,
+        now: Moment,
+        key: ClientKey,
+        session_present: bool,
+        term: Term,
+    ) -> Result<(), Violation> {
+        if !self.leaders.contains_key(&term) {
+            return Err(Violation::UnknownTerm { client: key, term });
+        }
+        let guarantee = self.plan.guarantee;
+        let Some(client) = self.client(key) else {
+            return Ok(());
+        };
+        let has_moved = client.last_term() != Some(term);
+        let is_kept = match guarantee {
+            Guarantee::Memory => session_present || !client.must_resume(term),
+            Guarantee::Durable => self.check_session(now, key, term, session_present),
+            Guarantee::Recovery => true,
+        };
+        if !is_kept {
+            return Err(Violation::SessionLost { client: key });
+        }
+        let may_be_full = self.may_be_full(now);
+        // If the disk is full and there is no lock to lose, a broker learns late that it was replaced. Until
+        // then it promises nothing, and resumes sessions that later brokers have ended.
+        let is_replaced = may_be_full && self.is_fenced(term);
+        // A broker without storage begins all sessions anew, and the next with storage resumes the old ones.
+        let may_have_been_away = self.plan.guarantee == Guarantee::Recovery;
+        let is_older = may_have_been_away && has_moved;
+        let is_outdated = is_replaced || self.may_hold_stale_state || is_older;
+        // Changes by other clients to a session that several clients have in turn.
+        let client_id = self.client(key).and_then(|client| client.client_id.clone());
+        let inherited = client_id
+            .filter(|_| session_present && (is_outdated || self.was_shared(key)))
+            .map(|client_id| self.inherited(key, &client_id))
+            .unwrap_or_default();
+        let may_outlive_broker = self.may_outlive_brokers();
+        let Some(client) = self.client(key) else {
+            return Ok(());
+        };
+        client.is_will_unstored = may_be_full;
+        // Another client with this id may still report messages from before this one began anew.
+        let dropped = client.client_id.clone().filter(|_| !session_present);
+        let dropped = dropped.map(|id| (id, client.of_earlier_epochs()));
+        let is_resumed = client.connected(
+            now,
+            term,
+            session_present,
+            may_outlive_broker,
+            may_have_been_away,
+            may_be_full,
+        );
+        client.inherit(inherited);
+        if let Some((client_id, dropped)) = dropped
+            && may_outlive_broker
+        {
+            self.ended_subscriptions
+                .entry(client_id)
+                .or_default()
+                .extend(dropped);
+        }
+        if is_resumed {
+            self.tally.sessions_resumed += 1;
+        } else {
+            self.tally.sessions_begun += 1;
+        }
+        let is_publisher_unknown = self.may_lose_publisher(Some(term));
+        for published in self.messages.values_mut() {
+            if published.publisher == key && published.is_pending() {
+                published.is_publisher_unknown |= is_publisher_unknown;
+                published.reconnected(term, is_resumed);
             }
         }
         Ok(())
@@ -280,13 +298,13 @@ impl Oracle {
             return Ok(());
         }
         if codes != requested {
-            return Err(Violation::WrongAnswer {
+            return Err(Violation::WrongReasonCodes {
                 client: key,
                 request,
                 codes,
             });
         }
-        // Meanwhile another client may have taken the session, and the answer tells of the one that was there before.
+        // Another client may have taken over the session, and the answer is about the earlier one.
         if is_of_this_session && let Some(client) = self.client(key) {
             client.subscribed(now, request);
         }
@@ -315,7 +333,7 @@ impl Oracle {
             return Ok(());
         }
         if !codes.iter().all(is_expected) || codes.len() != topic_filters.len() {
-            return Err(Violation::WrongAnswer {
+            return Err(Violation::WrongReasonCodes {
                 client: key,
                 request,
                 codes,
@@ -340,13 +358,13 @@ impl Oracle {
             if let RequestKind::Publish(Some(id)) = asked.kind
                 && let Some(published) = self.messages.get_mut(&id)
             {
-                published.give_up(now);
+                published.abandon(now);
             }
             self.tally.publications_without_room += u64::from(code == QUOTA_EXCEEDED);
             return Ok(());
         }
         if !matches!(code, 0 | NO_MATCHING_SUBSCRIBERS) {
-            return Err(Violation::WrongAnswer {
+            return Err(Violation::WrongReasonCodes {
                 client: key,
                 request,
                 codes: vec![code],
@@ -365,16 +383,16 @@ impl Oracle {
         }
         self.tally.publications_acknowledged += 1;
         let of_this_broker = self.broker.filter(|(_, term)| published.is_of(*term));
-        self.owe_to_ports(id);
-        match self.plan.promise {
-            Promise::Memory => {}
-            Promise::Durable => return self.owe_for_good(now, id),
-            Promise::Calm => return Ok(()),
+        self.add_port_obligations(id);
+        match self.plan.guarantee {
+            Guarantee::Memory => {}
+            Guarantee::Durable => return self.add_durable_obligations(now, id),
+            Guarantee::Recovery => return Ok(()),
         }
         let Some((_, term)) = of_this_broker else {
             return Ok(());
         };
-        self.owe(now, id, term, None);
+        self.add_timed_obligations(now, id, term, None);
         Ok(())
     }
 
@@ -387,15 +405,15 @@ impl Oracle {
     ) -> Result<(), Violation> {
         let published = MessageId::of(message).and_then(|id| Some((id, self.messages.get(&id)?)));
         let Some((id, published)) = published else {
-            return Err(Violation::Invented {
+            return Err(Violation::UnknownMessage {
                 client: key,
                 topic: message.topic.clone(),
             });
         };
-        // Where some brokers have no disk, one that has may know clients as connected that have left since.
+        // If some brokers have no disk, one with a disk may list clients as connected that have left since.
         let is_lost = published.kind != (Kind::Will { is_due: false });
-        if !is_lost && self.plan.promise != Promise::Calm {
-            return Err(Violation::WillWithoutLoss {
+        if !is_lost && self.plan.guarantee != Guarantee::Recovery {
+            return Err(Violation::UnexpectedWill {
                 client: key,
                 message: id,
             });
@@ -404,15 +422,15 @@ impl Oracle {
             return Ok(());
         };
         let client = view.clients.entry(key.no).or_default();
-        // What readers get at once, and the client itself when somebody hears it, is told twice.
-        if !audience.is_own && client.was_deaf {
-            self.tell(key, id, message.qos);
+        // A message reaches readers at once, and the client itself later, when it has a listener.
+        if !audience.is_own && client.had_no_listener {
+            self.deliver_to_page(key, id, message.qos);
             return self.check_audience(key, id, message, audience);
         }
-        let promise = self.plan.promise;
-        client.deliver(key, id, published, message, promise, &mut self.tally)?;
+        let guarantee = self.plan.guarantee;
+        client.deliver(key, id, published, message, guarantee, &mut self.tally)?;
         client.progress(now, id, published.since);
-        self.tell(key, id, message.qos);
+        self.deliver_to_page(key, id, message.qos);
         self.check_audience(key, id, message, audience)
     }
 }

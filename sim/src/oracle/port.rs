@@ -1,66 +1,68 @@
-//! What a port promises: its client speaks MQTT, and does not notice when the broker moves.
+//! Checks ports: their clients speak MQTT, and must not notice a change of broker.
+
+mod packets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker::codec::ProtocolVersion;
 use broker::packet::publish::PublishPacket;
-use broker::{Packet, ReasonCode};
 use tab::api::{MessageProperties, Publication, QoS, Term};
 use tab::{PortNo, TabId, Time};
 
 use super::client::Stream;
-use super::message::{Kind, Moment, Published};
-use super::{Oracle, TabView, topic};
-use crate::page::{ID_PROPERTY, MessageId};
-use crate::plan::Promise;
-use crate::port::Wish;
-use crate::violation::{ClientKey, Violation};
+use super::message::{Moment, Published};
+use super::{Oracle, topic};
+use crate::client_key::ClientKey;
+use crate::plan::Guarantee;
+use crate::violation::Violation;
+use crate::workload::message_id::{ID_PROPERTY, MessageId};
+use crate::workload::port::Action;
 
 /// Reason codes from here on are errors.
 const ERRORS: u8 = 0x80;
 
-/// One port that is open.
+/// An open port.
 #[derive(Debug)]
 pub(super) struct Port {
     client_id: String,
     version: ProtocolVersion,
-    /// Whether CONNECT has been sent and has no answer.
+    /// Whether CONNECT was sent and is not answered yet.
     is_connecting: bool,
-    /// The broker that its tab followed when CONNACK came: one that is gone may have said it.
+    /// The broker that the tab followed when CONNACK arrived. An earlier broker may have sent it.
     accepted: Option<Option<Term>>,
-    /// Whether the session has certainly been stored.
+    /// Whether the session was certainly stored.
     is_certain: bool,
-    /// The client has said DISCONNECT.
+    /// The client has sent DISCONNECT.
     is_leaving: bool,
-    /// The client has sent bytes that are no packet.
+    /// The client has sent malformed bytes.
     is_malformed: bool,
-    /// The client has sent what no client may send. The broker that gets it ends the connection; the next one does not get
-    /// it again.
+    /// The client has violated the protocol. The broker that gets the packet ends the connection; the next one does not
+    /// get it again.
     is_wrong: bool,
-    /// What DISCONNECT said.
+    /// Reason code of the DISCONNECT.
     reason: Option<u8>,
-    requests: BTreeMap<u16, Asked>,
+    requests: BTreeMap<u16, Pending>,
     pings: u64,
     subscriptions: Vec<Subscribed>,
-    /// QoS 2 messages that came and were not released.
+    /// QoS 2 messages that were received and not released.
     received: BTreeSet<u16>,
-    /// Those among them that a broker may have sent before the log was damaged or removed: one that reads it may not know
-    /// of them, and then releases none.
-    doubtful: BTreeSet<u16>,
-    /// How often each message came with which QoS, without such as came as retained ones.
+    /// Those that a broker may have sent before the log was damaged or removed. A broker that reads that log may not
+    /// know of them, and then never releases them.
+    uncertain: BTreeSet<u16>,
+    /// Number of copies of each message with each QoS, without retained ones.
     copies: BTreeMap<(MessageId, QoS), u32>,
     order: BTreeMap<Stream, MessageId>,
-    /// Messages that have to come.
-    debts: BTreeSet<MessageId>,
+    /// Messages that must arrive.
+    obligations: BTreeSet<MessageId>,
     sent: usize,
     taken: usize,
 }
 
-/// What has no answer, by its packet identifier.
+/// A pending request, by its packet identifier.
 #[derive(Debug)]
-enum Asked {
+enum Pending {
     Publish(MessageId, QoS),
-    /// PUBREC came, and the client has not answered it yet.
+    /// PUBREC arrived, and the client has not answered it yet.
     Received,
     Release,
     Subscribe(QoS),
@@ -74,7 +76,7 @@ struct Subscribed {
     filter: String,
     qos: QoS,
     granted: Option<Moment>,
-    /// The UNSUBSCRIBEs with which the client has asked for its end.
+    /// The UNSUBSCRIBEs for this subscription.
     endings: Vec<u16>,
     until: Option<Moment>,
 }
@@ -95,57 +97,57 @@ impl Port {
             pings: 0,
             subscriptions: Vec::new(),
             received: BTreeSet::new(),
-            doubtful: BTreeSet::new(),
+            uncertain: BTreeSet::new(),
             copies: BTreeMap::new(),
             order: BTreeMap::new(),
-            debts: BTreeSet::new(),
+            obligations: BTreeSet::new(),
             sent: 0,
             taken: 0,
         }
     }
 
-    pub(super) fn debts(&self) -> u64 {
-        self.debts.len() as u64
+    pub(super) fn obligations(&self) -> u64 {
+        self.obligations.len() as u64
     }
 
-    /// What its client calls itself, once it is connected.
+    /// The client id, once the client is connected.
     pub(super) fn client_id(&self) -> Option<&str> {
         self.accepted.map(|_| self.client_id.as_str())
     }
 
-    /// Whether the tab counts its client among those that are meant to be connected.
+    /// Whether the tab counts the client among those that should be connected.
     pub(super) fn is_wanted(&self) -> bool {
         self.is_connecting || self.accepted.is_some()
     }
 
-    /// What was promised may be gone.
-    pub(super) fn doubt(&mut self) {
+    /// Earlier acknowledgements cannot be relied on.
+    pub(super) fn mark_uncertain(&mut self) {
         self.is_certain = false;
-        self.doubtful.clone_from(&self.received);
-        self.debts.clear();
+        self.uncertain.clone_from(&self.received);
+        self.obligations.clear();
         for subscription in &mut self.subscriptions {
             subscription.granted = None;
             subscription.until = None;
         }
     }
 
-    fn ask(&mut self, wish: &Wish) {
-        match wish {
-            Wish::Connect => self.is_connecting = true,
-            Wish::Publish { id, packet } => {
+    fn ask(&mut self, action: &Action) {
+        match action {
+            Action::Connect => self.is_connecting = true,
+            Action::Publish { id, packet } => {
                 if let Some(packet_id) = packet.packet_id {
-                    let qos = quality(packet.qos);
-                    self.requests.insert(packet_id, Asked::Publish(*id, qos));
+                    let qos = qos_of(packet.qos);
+                    self.requests.insert(packet_id, Pending::Publish(*id, qos));
                 }
             }
-            Wish::Release(packet_id) => drop(self.requests.insert(*packet_id, Asked::Release)),
-            Wish::Subscribe {
+            Action::Release(packet_id) => drop(self.requests.insert(*packet_id, Pending::Release)),
+            Action::Subscribe {
                 packet_id,
                 filter,
                 qos,
             } => {
-                let qos = quality(*qos);
-                self.requests.insert(*packet_id, Asked::Subscribe(qos));
+                let qos = qos_of(*qos);
+                self.requests.insert(*packet_id, Pending::Subscribe(qos));
                 self.subscriptions.push(Subscribed {
                     packet_id: Some(*packet_id),
                     filter: filter.clone(),
@@ -155,23 +157,23 @@ impl Port {
                     until: None,
                 });
             }
-            Wish::Unsubscribe { packet_id, filter } => {
-                let asked = Asked::Unsubscribe(filter.clone());
+            Action::Unsubscribe { packet_id, filter } => {
+                let asked = Pending::Unsubscribe(filter.clone());
                 self.requests.insert(*packet_id, asked);
                 let its = self.subscriptions.iter_mut();
                 its.filter(|it| it.filter == *filter)
                     .for_each(|it| it.endings.push(*packet_id));
             }
-            Wish::Ping => self.pings += 1,
-            Wish::Disconnect => self.is_leaving = true,
-            Wish::Malformed => {
+            Action::Ping => self.pings += 1,
+            Action::Disconnect => self.is_leaving = true,
+            Action::Malformed => {
                 self.is_malformed = true;
                 self.is_wrong = true;
             }
-            // The client acknowledges nothing any more, so that nothing more has to come.
-            Wish::Misuse => {
+            // The client acknowledges nothing more, so that no more messages must arrive.
+            Action::Misuse => {
                 self.is_wrong = true;
-                self.debts.clear();
+                self.obligations.clear();
             }
         }
     }
@@ -185,7 +187,7 @@ impl Port {
             }
         }
         let is_old = |it: &&Subscribed| it.granted.is_some_and(|it| it.step < since.step);
-        // MQTT 3.1.1 does not tell which message it is that has no payload.
+        // In MQTT 3.1.1, nothing identifies a message without a payload.
         let is_known =
             self.version == ProtocolVersion::V5 || !published.publication.payload.is_empty();
         self.is_certain
@@ -217,15 +219,15 @@ impl Port {
         each.iter().any(|qos| self.copies.contains_key(&(id, *qos)))
     }
 
-    /// What it waits for.
+    /// The request that it waits for.
     fn open_request(&self) -> Option<String> {
         let request = self.requests.iter().next();
         request
-            .map(|(packet_id, asked)| format!("{asked:?}, number {packet_id}"))
+            .map(|(packet_id, asked)| format!("{asked:?}, packet identifier {packet_id}"))
             .or_else(|| (self.pings > 0).then(|| "PINGREQ".to_owned()))
             .or_else(|| self.is_connecting.then(|| "CONNECT".to_owned()))
             .or_else(|| {
-                let mut certain = self.received.difference(&self.doubtful);
+                let mut certain = self.received.difference(&self.uncertain);
                 certain
                     .next()
                     .map(|packet_id| format!("PUBREC {packet_id}"))
@@ -238,7 +240,7 @@ impl Oracle {
         self.tabs.get_mut(&key.0)?.ports.get_mut(&key.1)
     }
 
-    /// How the client of a port that is open speaks.
+    /// Protocol version of the client of an open port.
     pub(crate) fn port_version(&self, tab: TabId, no: PortNo) -> Option<ProtocolVersion> {
         let port = self.tabs.get(&tab)?.ports.get(&no)?;
         Some(port.version)
@@ -260,7 +262,7 @@ impl Oracle {
         }
     }
 
-    /// The tab has heard that the client is gone.
+    /// The tab has received the page's close.
     pub(crate) fn on_port_closed_by_page(&mut self, now: Time, tab: TabId, no: PortNo) {
         let now = self.moment(now);
         if self.end_port(now, tab, no).is_some() {
@@ -270,25 +272,25 @@ impl Oracle {
 
     fn end_port(&mut self, now: Moment, tab: TabId, no: PortNo) -> Option<Port> {
         let port = self.tabs.get_mut(&tab)?.ports.remove(&no)?;
-        self.tally.port_debts_void += port.debts();
+        self.tally.port_obligations_void += port.obligations();
         let key = ClientKey::of_port(tab, no);
         for published in self.messages.values_mut() {
             if published.publisher == key {
-                published.give_up(now);
+                published.abandon(now);
             }
         }
         Some(port)
     }
 
-    pub(crate) fn on_port_wish(&mut self, now: Time, tab: TabId, no: PortNo, wish: &Wish) {
+    pub(crate) fn on_port_action(&mut self, now: Time, tab: TabId, no: PortNo, action: &Action) {
         let now = self.moment(now);
         let term = self.term();
         let Some(port) = self.port((tab, no)) else {
             return;
         };
-        port.ask(wish);
+        port.ask(action);
         let version = port.version;
-        if let Wish::Publish { id, packet } = wish {
+        if let Action::Publish { id, packet } = action {
             let key = ClientKey::of_port(tab, no);
             let publication = publication(*id, packet, version);
             let published = Published::at_port(key, publication, now, term);
@@ -312,12 +314,12 @@ impl Oracle {
     ) -> Result<(), Violation> {
         let key = ClientKey::of_port(tab, no);
         let port = self.port((tab, no));
-        let port = port.ok_or(Violation::PortAfterEnd { port: key })?;
+        let port = port.ok_or(Violation::PortPacketAfterClose { port: key })?;
         port.taken += bytes;
         let (sent, taken) = (port.sent, port.taken);
         if taken > sent {
             let port = key;
-            return Err(Violation::PortNotTaken { port, sent, taken });
+            return Err(Violation::PortBytesNotConsumed { port, sent, taken });
         }
         Ok(())
     }
@@ -333,16 +335,16 @@ impl Oracle {
         let key = ClientKey::of_port(tab, no);
         let may_end = self.may_end_port(now, tab, no);
         let port = self.end_port(now, tab, no);
-        let port = port.ok_or(Violation::PortAfterEnd { port: key })?;
+        let port = port.ok_or(Violation::PortPacketAfterClose { port: key })?;
         self.check_copies(key, &port)?;
         if port.is_wrong {
             self.tally.ports_malformed += 1;
         } else if port.is_leaving {
-            self.tally.ports_left += 1;
+            self.tally.ports_disconnected += 1;
         } else if may_end {
             self.tally.ports_ended_by_tab += 1;
         } else {
-            return Err(Violation::PortEnded {
+            return Err(Violation::PortClosedUnexpectedly {
                 port: key,
                 reason: port.reason,
             });
@@ -350,7 +352,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Whether a port may end though its client has not asked for it.
+    /// Whether the tab may close a port without its client's request.
     fn may_end_port(&self, now: Moment, tab: TabId, no: PortNo) -> bool {
         const QUOTA_EXCEEDED: u8 = 0x97;
         const SERVER_SHUTTING_DOWN: u8 = 0x8B;
@@ -362,190 +364,35 @@ impl Oracle {
         };
         let is_full = self.may_be_full(now);
         let is_excused = is_full
-            || self.doubted.is_some()
+            || self.harmed_term.is_some()
             || !self.plan.is_gentle()
-            || view.health.was_ill
-            || view.disturbed_until != Time::default();
+            || view.health.was_impaired
+            || view.disrupted_until != Time::default();
         let has_moved = port
             .accepted
             .flatten()
             .is_none_or(|term| view.followed() != Some(term));
-        let may_lose_session = match self.plan.promise {
-            Promise::Durable => is_excused,
-            Promise::Memory => has_moved,
-            Promise::Calm => true,
+        let may_lose_session = match self.plan.guarantee {
+            Guarantee::Durable => is_excused,
+            Guarantee::Memory => has_moved,
+            Guarantee::Recovery => true,
         };
         match (port.version, port.reason) {
             (_, Some(SERVER_SHUTTING_DOWN)) => may_lose_session,
             (_, Some(QUOTA_EXCEEDED)) => is_full,
             (_, Some(_)) => false,
-            // Only MQTT 5.0, and only after CONNACK, has a word for it.
+            // Only MQTT 5.0 has a reason code for it, and only after CONNACK.
             (ProtocolVersion::V5, None) => port.accepted.is_none() && is_full,
             (ProtocolVersion::V31 | ProtocolVersion::V311, None) => is_full || may_lose_session,
         }
     }
 
-    /// A packet goes to the client.
-    pub(crate) fn on_port_packet(
-        &mut self,
-        now: Time,
-        tab: TabId,
-        no: PortNo,
-        packet: &Packet,
-    ) -> Result<(), Violation> {
-        let now = self.moment(now);
-        let key = ClientKey::of_port(tab, no);
-        let may_be_full = self.may_be_full(now);
-        let is_damaged = self.damaged.is_some();
-        let followed = self.tabs.get(&tab).and_then(TabView::followed);
-        let port = self.port((tab, no));
-        let port = port.ok_or(Violation::PortAfterEnd { port: key })?;
-        let named = || format!("{packet:?}");
-        let unasked = || Violation::PortUnasked {
-            port: key,
-            packet: named(),
-        };
-        // The record of a release may be damaged, and the identifier is still in use for the next broker.
-        let may_be_refused =
-            |code| may_be_full || is_damaged && code == super::PACKET_IDENTIFIER_IN_USE;
-        let refused = |code: u8| match code >= ERRORS && !may_be_refused(code) {
-            true => Err(Violation::PortRefused {
-                port: key,
-                packet: named(),
-            }),
-            false => Ok(()),
-        };
-        match packet {
-            Packet::ConnAck(it) => {
-                if !core::mem::take(&mut port.is_connecting) || it.session_present {
-                    return Err(unasked());
-                }
-                refused(u8::from(it.reason_code))?;
-                if it.reason_code == ReasonCode::Success {
-                    port.accepted = Some(followed);
-                    port.is_certain = !may_be_full;
-                }
-                Ok(())
-            }
-            Packet::PubAck(it) => {
-                refused(u8::from(it.reason_code))?;
-                match port.requests.remove(&it.packet_id) {
-                    Some(Asked::Publish(id, QoS::AtLeastOnce)) => {
-                        self.on_port_published(now, id, u8::from(it.reason_code))
-                    }
-                    _ => Err(unasked()),
-                }
-            }
-            Packet::PubRec(it) => {
-                let code = u8::from(it.reason_code);
-                refused(code)?;
-                match port.requests.remove(&it.packet_id) {
-                    Some(Asked::Publish(id, QoS::ExactlyOnce)) => {
-                        if code < ERRORS {
-                            port.requests.insert(it.packet_id, Asked::Received);
-                        }
-                        self.on_port_published(now, id, code)
-                    }
-                    _ => Err(unasked()),
-                }
-            }
-            Packet::PubComp(it) => match port.requests.remove(&it.packet_id) {
-                // A broker that lost the record of the exchange does not know it, nor does one with a disk that goes on with an
-                // older session than the one before without a disk had.
-                Some(Asked::Release)
-                    if self.doubted.is_some() || self.plan.disk.unavailable_per_mille > 0 =>
-                {
-                    Ok(())
-                }
-                Some(Asked::Release) => refused(u8::from(it.reason_code)),
-                _ => Err(unasked()),
-            },
-            Packet::SubAck(it) => {
-                let Some(Asked::Subscribe(qos)) = port.requests.remove(&it.packet_id) else {
-                    return Err(unasked());
-                };
-                let codes: Vec<u8> = it.reason_codes.iter().map(|it| *it as u8).collect();
-                let made = port
-                    .subscriptions
-                    .iter_mut()
-                    .find(|made| made.packet_id == Some(it.packet_id));
-                if let Some(made) = made {
-                    made.packet_id = None;
-                    made.granted = (codes == [qos as u8]).then_some(now);
-                }
-                self.tally.port_subscriptions_answered += 1;
-                match codes[..] {
-                    [code] if code == qos as u8 => Ok(()),
-                    [code] if code >= ERRORS => refused(code),
-                    _ => Err(unasked()),
-                }
-            }
-            Packet::UnsubAck(it) => {
-                let packet_id = it.packet_id;
-                let Some(Asked::Unsubscribe(filter)) = port.requests.remove(&packet_id) else {
-                    return Err(unasked());
-                };
-                let failure = it.reason_codes.iter().map(|it| *it as u8);
-                let failure = failure.max().filter(|code| *code >= ERRORS);
-                let its = port.subscriptions.iter_mut();
-                // A later SUBSCRIBE to the same filter is not what ended.
-                let is_meant = |it: &Subscribed| it.endings.contains(&packet_id);
-                let its = its.filter(|it| it.filter == filter && is_meant(it) && failure.is_none());
-                its.for_each(|it| it.until = it.until.or(Some(now)));
-                self.tally.port_subscriptions_answered += 1;
-                failure.map_or(Ok(()), refused)
-            }
-            Packet::PingResp => {
-                port.pings = port.pings.checked_sub(1).ok_or_else(unasked)?;
-                self.tally.port_pings_answered += 1;
-                Ok(())
-            }
-            Packet::PubRel(it) => {
-                port.received.remove(&it.packet_id);
-                port.doubtful.remove(&it.packet_id);
-                Ok(())
-            }
-            Packet::Disconnect(it) => {
-                port.reason = Some(u8::from(it.reason_code));
-                Ok(())
-            }
-            Packet::Publish(it) => self.on_port_message(key, (tab, no), it),
-            Packet::Connect(_)
-            | Packet::Subscribe(_)
-            | Packet::Unsubscribe(_)
-            | Packet::PingReq
-            | Packet::Auth(_) => Err(unasked()),
-        }
-    }
-
-    /// A publication of a port was answered.
-    fn on_port_published(&mut self, now: Moment, id: MessageId, code: u8) -> Result<(), Violation> {
-        let term = self.term();
-        let Some(published) = self.messages.get_mut(&id) else {
-            return Ok(());
-        };
-        if code >= ERRORS {
-            published.give_up(now);
-            return Ok(());
-        }
-        published.acknowledge(now, term);
-        self.tally.port_publications_acknowledged += 1;
-        let of_this_broker = term.filter(|term| published.is_of(*term));
-        self.owe_to_ports(id);
-        match (self.plan.promise, of_this_broker) {
-            (Promise::Durable, _) => self.owe_for_good(now, id)?,
-            (Promise::Memory, Some(term)) => self.owe(now, id, term, None),
-            (Promise::Memory, None) | (Promise::Calm, _) => {}
-        }
-        Ok(())
-    }
-
-    /// A message was acknowledged, whoever published it: every port that is subscribed gets it.
-    pub(super) fn owe_to_ports(&mut self, id: MessageId) {
+    /// A message of any publisher was acknowledged. Every subscribed port must get it.
+    pub(super) fn add_port_obligations(&mut self, id: MessageId) {
         let Some(published) = self.messages.get(&id) else {
             return;
         };
-        if self.plan.promise == Promise::Calm || published.is_forgiven {
+        if self.plan.guarantee == Guarantee::Recovery || published.is_exempt {
             return;
         }
         for port in self.tabs.values_mut().flat_map(|it| it.ports.values_mut()) {
@@ -553,164 +400,26 @@ impl Oracle {
                 continue;
             }
             match port.has_got(id) {
-                true => self.tally.port_debts_met += 1,
-                false => drop(port.debts.insert(id)),
+                true => self.tally.port_obligations_met += 1,
+                false => drop(port.obligations.insert(id)),
             }
         }
     }
 
-    fn on_port_message(
-        &mut self,
-        key: ClientKey,
-        port: (TabId, PortNo),
-        message: &PublishPacket,
-    ) -> Result<(), Violation> {
-        let promise = self.plan.promise;
-        let term = self.term();
-        let is_damaged = self.damaged.is_some();
-        let doubted = self.doubted;
-        let id = message.properties.get_user_property_value(ID_PROPERTY);
-        let id = id.and_then(|id| id.parse().ok());
-        let Some(id) = id.or_else(|| MessageId::all_in(&message.payload).next()) else {
-            // MQTT 3.1.1 tells nothing of a message without a payload.
-            return match message.payload.is_empty() {
-                true => Ok(()),
-                false => Err(Violation::Invented {
-                    client: key,
-                    topic: message.topic_name.clone(),
-                }),
-            };
-        };
-        let Some(published) = self.messages.get(&id) else {
-            return Err(Violation::Invented {
-                client: key,
-                topic: message.topic_name.clone(),
-            });
-        };
-        let Some(view) = self.tabs.get_mut(&port.0) else {
-            return Ok(());
-        };
-        // Its broker may have sent it before the log was harmed.
-        let may_be_forgotten =
-            doubted.is_some_and(|doubted| view.told_term.is_none_or(|term| term <= doubted));
-        let Some(port) = view.ports.get_mut(&port.1) else {
-            return Ok(());
-        };
-        let (client, message_id) = (key, id);
-        if message.topic_name != published.publication.topic
-            || message.payload != published.publication.payload
-        {
-            return Err(Violation::Altered {
-                client,
-                message: id,
-            });
-        }
-        if published.kind == (Kind::Will { is_due: false }) && promise != Promise::Calm {
-            return Err(Violation::WillWithoutLoss {
-                client,
-                message: id,
-            });
-        }
-        let qos = quality(message.qos);
-        let Some(granted) = port.granted(published) else {
-            return Err(Violation::NotSubscribed {
-                client,
-                message: id,
-                topic: message.topic_name.clone(),
-            });
-        };
-        if qos > granted.min(published.publication.qos) {
-            return Err(Violation::QoSTooHigh {
-                client,
-                message: id,
-                qos,
-            });
-        }
-        // A broker that lost a damaged record does not know that the identifier is taken.
-        if let (QoS::AtLeastOnce, Some(packet_id), true) = (qos, message.packet_id, is_damaged) {
-            port.received.remove(&packet_id);
-        }
-        // The client has it, and has not been told that the broker has its PUBREC.
-        if let (QoS::ExactlyOnce, Some(packet_id)) = (qos, message.packet_id) {
-            if !port.received.insert(packet_id) {
-                return Ok(());
-            }
-            if may_be_forgotten {
-                port.doubtful.insert(packet_id);
-            }
-        }
-        match qos {
-            QoS::AtMostOnce => self.tally.port_deliveries_qos0 += 1,
-            QoS::AtLeastOnce => self.tally.port_deliveries_qos1 += 1,
-            QoS::ExactlyOnce => self.tally.port_deliveries_qos2 += 1,
-        }
-        if message.retain {
-            return match published.publication.retain {
-                true => Ok(()),
-                false => Err(Violation::NotRetained {
-                    client,
-                    message: id,
-                }),
-            };
-        }
-        if port.debts.remove(&id) {
-            self.tally.port_debts_met += 1;
-        }
-        let is_first = !port.has_got(id);
-        *port.copies.entry((id, qos)).or_default() += 1;
-        let is_late = qos == QoS::AtMostOnce && published.may_come_late(term);
-        if !is_first || published.kind != Kind::Publish || published.is_resent() || is_late {
-            return Ok(());
-        }
-        let stream = Stream {
-            publisher: published.publisher,
-            topic: message.topic_name.clone(),
-            published: published.publication.qos,
-            delivered: qos,
-        };
-        let last = port.order.insert(stream, message_id);
-        if let Some(after) = last {
-            self.tally.port_orders_compared += 1;
-            if after > id {
-                view.disorder.push((client, id, after));
-            }
-        }
-        Ok(())
-    }
-
-    /// What came to the ports of a tab behind a later message had been sent again. Their publisher may be in the same tab, and is
-    /// told of the connection on which it did so later in the same turn.
-    pub(crate) fn check_port_order(&mut self, tab: TabId) -> Result<(), Violation> {
-        let view = self.tabs.get_mut(&tab);
-        let disorder = view.map(|view| core::mem::take(&mut view.disorder));
-        for (client, message, after) in disorder.unwrap_or_default() {
-            if !self
-                .messages
-                .get(&message)
-                .is_some_and(Published::is_resent)
-            {
-                return Err(Violation::OutOfOrder {
-                    client,
-                    message,
-                    after,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// No message came more often than it may. In the end, because what publishers are told in the same turn of a tab's
-    /// loop, they are told later than ports get something.
+    /// Checks the number of copies of each message. It runs at the end, because within one turn of a tab's loop ports
+    /// get messages before publishers get notices.
     fn check_copies(&self, key: ClientKey, port: &Port) -> Result<(), Violation> {
-        let may_go_on = self.may_outlive_brokers();
+        let may_outlive_broker = self.may_outlive_brokers();
         for ((message, qos), copies) in &port.copies {
             let allowed = match (qos, self.messages.get(message)) {
-                // What the broker before did not hear of comes again.
+                // A message whose acknowledgement the previous broker did not get is sent again.
                 (QoS::AtLeastOnce, _) | (_, None) => u32::MAX,
-                (QoS::AtMostOnce | QoS::ExactlyOnce, Some(it)) => it.copies_max(*qos, may_go_on),
+                (QoS::AtMostOnce | QoS::ExactlyOnce, Some(it)) => {
+                    it.copies_max(*qos, may_outlive_broker)
+                }
             };
             if *copies > allowed {
-                return Err(Violation::Duplicate {
+                return Err(Violation::TooManyCopies {
                     client: key,
                     message: *message,
                     qos: *qos,
@@ -722,29 +431,29 @@ impl Oracle {
         Ok(())
     }
 
-    /// Nothing that ports were promised is certain any more.
-    pub(super) fn doubt_ports(&mut self) {
+    /// Earlier acknowledgements to ports cannot be relied on.
+    pub(super) fn mark_ports_uncertain(&mut self) {
         let views = self.tabs.values_mut();
         views
             .flat_map(|view| view.ports.values_mut())
-            .for_each(Port::doubt);
+            .for_each(Port::mark_uncertain);
     }
 
     /// A message may be gone.
-    pub(super) fn forgive_at_ports(&mut self, message: MessageId) {
+    pub(super) fn exempt_at_ports(&mut self, message: MessageId) {
         for port in self.tabs.values_mut().flat_map(|it| it.ports.values_mut()) {
-            port.debts.remove(&message);
+            port.obligations.remove(&message);
         }
     }
 
-    // The calm.
+    // The recovery phase.
 
-    /// Every port has its answers, and is closed if it has to be.
+    /// Every port has its answers, and is closed if its client has ended.
     pub(crate) fn check_ports(&self) -> Result<(), Violation> {
         for (key, port) in self.ports() {
             let (sent, taken) = (port.sent, port.taken);
             if port.is_malformed || port.is_leaving {
-                return Err(Violation::PortNotEnded { port: key });
+                return Err(Violation::PortNotClosed { port: key });
             }
             if port.is_wrong {
                 continue;
@@ -754,14 +463,14 @@ impl Oracle {
             }
             if sent != taken {
                 let port = key;
-                return Err(Violation::PortNotTaken { port, sent, taken });
+                return Err(Violation::PortBytesNotConsumed { port, sent, taken });
             }
         }
         Ok(())
     }
 
-    /// Every port that is open has what was owed to it.
-    pub(crate) fn check_ports_drained(&mut self) -> Result<(), Violation> {
+    /// Every open port has got all messages that must arrive.
+    pub(crate) fn check_port_obligations(&mut self) -> Result<(), Violation> {
         let tabs: Vec<TabId> = self.tabs.keys().copied().collect();
         for tab in tabs {
             self.check_port_order(tab)?;
@@ -769,15 +478,15 @@ impl Oracle {
         let mut moved = 0;
         for (key, port) in self.ports() {
             self.check_copies(key, port)?;
-            if let Some(message) = port.debts.first() {
-                return Err(Violation::PortMissed {
+            if let Some(message) = port.obligations.first() {
+                return Err(Violation::PortMessageLost {
                     port: key,
                     message: *message,
                 });
             }
             moved += u64::from(port.accepted.is_some_and(|term| term != self.term()));
         }
-        self.tally.ports_moved += moved;
+        self.tally.ports_kept += moved;
         Ok(())
     }
 
@@ -789,7 +498,7 @@ impl Oracle {
     }
 }
 
-const fn quality(qos: broker::QoS) -> QoS {
+const fn qos_of(qos: broker::QoS) -> QoS {
     match qos {
         broker::QoS::AtMostOnce => QoS::AtMostOnce,
         broker::QoS::AtLeastOnce => QoS::AtLeastOnce,
@@ -797,7 +506,7 @@ const fn quality(qos: broker::QoS) -> QoS {
     }
 }
 
-/// What others get of a message that a port publishes.
+/// A port's message as its receivers get it.
 fn publication(id: MessageId, packet: &PublishPacket, version: ProtocolVersion) -> Publication {
     let mut properties = MessageProperties::default();
     if version == ProtocolVersion::V5 {
@@ -806,7 +515,7 @@ fn publication(id: MessageId, packet: &PublishPacket, version: ProtocolVersion) 
     Publication {
         topic: packet.topic_name.clone(),
         payload: packet.payload.to_vec(),
-        qos: quality(packet.qos),
+        qos: qos_of(packet.qos),
         retain: false,
         properties,
     }

@@ -1,4 +1,4 @@
-//! What brokers say when pages ask: one answer to each question, in time, and in the calm what is so.
+//! Checks queries to the broker: each question gets one answer in time, and a correct one in the recovery phase.
 
 use std::collections::BTreeMap;
 
@@ -6,26 +6,27 @@ use tab::api::{Answer, Granted, Load, Problem, Question, Receiver, RequestId, Se
 use tab::{TabId, Time};
 
 use super::{Oracle, topic};
-use crate::violation::{ClientKey, Violation};
+use crate::client_key::ClientKey;
+use crate::violation::Violation;
 
-/// By how much an answer may be late: timers are, by a second where they are throttled.
+/// Maximum delay of an answer: throttled timers are late by up to a second.
 const LATE_MS: u64 = 2_000;
 
-/// A question without an answer.
+/// A pending question.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct PendingQuestion {
     question: Question,
-    /// When the answer has to be there.
+    /// Deadline of the answer.
     pub(super) due: Time,
 }
 
-/// The answers to what one tab has asked in the calm.
+/// The answers to the questions of one tab in the recovery phase.
 #[derive(Debug, Default)]
 struct Answers {
     load: Option<Load>,
     sessions: Vec<SessionInfo>,
     receivers: BTreeMap<String, Vec<Receiver>>,
-    /// How many retained messages there are, all told.
+    /// Total number of retained messages.
     retained: Option<usize>,
 }
 
@@ -35,12 +36,12 @@ impl Oracle {
         let due = now.plus_ms(self.plan.settings.answer_ms + LATE_MS);
         if let Some(view) = self.tabs.get_mut(&tab) {
             let question = question.clone();
-            view.questions.insert(no, Asked { question, due });
+            view.questions.insert(no, PendingQuestion { question, due });
         }
     }
 
-    /// The tab stands still for so long, and answers nothing meanwhile.
-    pub(super) fn excuse_answers(&mut self, tab: TabId, ms: u64) {
+    /// Extends the deadlines, because the tab stalls for this long (ms).
+    pub(super) fn extend_answer_deadlines(&mut self, tab: TabId, ms: u64) {
         let view = self.tabs.get_mut(&tab);
         for asked in view.into_iter().flat_map(|it| it.questions.values_mut()) {
             asked.due = asked.due.plus_ms(ms);
@@ -56,7 +57,7 @@ impl Oracle {
     ) -> Result<(), Violation> {
         let view = self.tabs.get_mut(&tab);
         let asked = view.and_then(|view| view.questions.remove(&no));
-        let asked = asked.ok_or(Violation::QuestionNotAsked { tab, no })?;
+        let asked = asked.ok_or(Violation::QuestionUnexpectedAnswer { tab, no })?;
         if asked.due < now {
             return Err(Violation::QuestionUnanswered { tab, no });
         }
@@ -68,7 +69,7 @@ impl Oracle {
             (Question::Load, Answer::Load(_)) => true,
             (Question::Sessions { at_most }, Answer::Sessions { sessions, left_out }) => {
                 let is_limited = sessions.len() <= usize::try_from(*at_most).unwrap_or(usize::MAX);
-                // Nothing is left out but because of the limit: the simulated names are short.
+                // Only the limit may leave out sessions: the simulated names are short.
                 is_limited && (*left_out == 0 || sessions.len() as u64 == u64::from(*at_most))
             }
             (Question::Receivers { topic }, Answer::Receivers { receivers, .. }) => receivers
@@ -99,7 +100,7 @@ impl Oracle {
             ) => false,
         };
         if !is_fit {
-            return Err(Violation::WrongAnswerTo {
+            return Err(Violation::QuestionWrongAnswer {
                 tab,
                 question: format!("{:?}", asked.question),
                 wrong: format!("{answer:?}"),
@@ -110,7 +111,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Every question has its answer.
+    /// No question is overdue.
     pub(super) fn check_questions(&self, now: Time) -> Result<(), Violation> {
         for (tab, view) in &self.tabs {
             let late = view.questions.iter().find(|(_, asked)| asked.due < now);
@@ -121,12 +122,12 @@ impl Oracle {
         Ok(())
     }
 
-    /// From now on answers have to be right.
-    pub(crate) fn begin_asking(&mut self) {
+    /// Discards earlier answers. From now on answers must be correct.
+    pub(crate) fn reset_answers(&mut self) {
         self.answers.clear();
     }
 
-    /// All that was asked since has been answered by the one broker, and the answers are right.
+    /// The one broker has answered all questions since, and correctly.
     pub(crate) fn check_answers(&mut self) -> Result<(), Violation> {
         let mut answers: BTreeMap<TabId, Answers> = BTreeMap::new();
         for (tab, question, answer) in core::mem::take(&mut self.answers) {
@@ -158,25 +159,25 @@ impl Oracle {
             }
         }
         for (tab, answers) in answers {
-            self.tally.subscriptions_told += self.check_sessions(tab, &answers.sessions)?;
-            self.tally.receivers_told += check_receivers(tab, &answers)?;
+            self.tally.subscriptions_reported += self.check_sessions(tab, &answers.sessions)?;
+            self.tally.receivers_reported += check_receivers(tab, &answers)?;
             let load = check_load(tab, &answers)?;
-            let told_retained = answers.retained;
+            let reported_retained = answers.retained;
             if let Some(retained) = self.retained {
-                if load.stats.retained_messages != retained || told_retained != Some(retained) {
+                if load.stats.retained_messages != retained || reported_retained != Some(retained) {
                     return Err(wrong(tab, &Question::Load, &load));
                 }
-                self.tally.retained_told += 1;
+                self.tally.retained_reported += 1;
             }
             self.tally.answers_checked += 1;
         }
         Ok(())
     }
 
-    /// Who is connected has a session there, with what was granted to it, and nobody else is connected. Returns how many
-    /// subscriptions were compared.
+    /// Every connected client has a session with its granted subscriptions, and no other session is connected. Returns
+    /// the number of subscriptions compared.
     fn check_sessions(&self, asker: TabId, sessions: &[SessionInfo]) -> Result<u64, Violation> {
-        let mut told = 0;
+        let mut reported = 0;
         let mut connected: BTreeMap<&str, Vec<TabId>> = BTreeMap::new();
         for (tab, view) in &self.tabs {
             let wanted = view.clients.values().filter(|client| client.is_wanted);
@@ -206,7 +207,7 @@ impl Oracle {
             for (no, client) in &view.clients {
                 let key = ClientKey { tab: *tab, no: *no };
                 let client_id = client.client_id.as_deref();
-                if self.has_rivals(client_id) || self.plan.disk.unavailable_per_mille > 0 {
+                if self.has_several_holders(client_id) || self.plan.disk.unavailable_per_mille > 0 {
                     continue;
                 }
                 let session = sessions
@@ -224,24 +225,24 @@ impl Oracle {
                         let expected = format!("{key} without {options:?} in {session:?}");
                         return Err(wrong(asker, &question, &expected));
                     }
-                    told += 1;
+                    reported += 1;
                 }
             }
         }
-        Ok(told)
+        Ok(reported)
     }
 }
 
-/// A message reaches the sessions whose subscriptions match. Returns how many were compared.
+/// The receivers of a topic are the sessions with matching subscriptions. Returns the number compared.
 fn check_receivers(asker: TabId, answers: &Answers) -> Result<u64, Violation> {
     let mut count = 0;
-    // The others may end at any time.
+    // Other sessions may end at any time.
     let is_lasting = |client_id: &str| {
         let session = answers.sessions.iter().find(|it| it.client_id == client_id);
         session.is_some_and(|it| it.tab.is_some() || it.session_expiry_interval == u32::MAX)
     };
     for (topic, receivers) in &answers.receivers {
-        let told: Vec<(&str, &Granted)> = receivers
+        let reported: Vec<(&str, &Granted)> = receivers
             .iter()
             .map(|it| (it.client_id.as_str(), &it.subscription))
             .filter(|(client_id, _)| is_lasting(client_id))
@@ -256,17 +257,18 @@ fn check_receivers(asker: TabId, answers: &Answers) -> Result<u64, Violation> {
             })
             .filter(|(_, it)| topic::matches(&it.topic_filter, topic))
             .collect();
-        let is_same = told.len() == expected.len() && expected.iter().all(|it| told.contains(it));
+        let is_same =
+            reported.len() == expected.len() && expected.iter().all(|it| reported.contains(it));
         if !is_same {
             let topic = topic.clone();
-            return Err(wrong(asker, &Question::Receivers { topic }, &told));
+            return Err(wrong(asker, &Question::Receivers { topic }, &reported));
         }
-        count += told.len() as u64;
+        count += reported.len() as u64;
     }
     Ok(count)
 }
 
-/// The sums are those of the sessions.
+/// The totals equal the sums over the sessions.
 fn check_load(asker: TabId, answers: &Answers) -> Result<Load, Violation> {
     let Some(load) = answers.load else {
         return Err(wrong(asker, &Question::Load, &"nothing"));
@@ -279,7 +281,7 @@ fn check_load(asker: TabId, answers: &Answers) -> Result<Load, Violation> {
         queued += u64::from(session.queued);
         in_flight += u64::from(session.in_flight);
     }
-    // The sessions of those who are away may end at any time.
+    // Sessions of disconnected clients may end at any time.
     if load.stats.connections != count
         || load.stats.sessions < count
         || load.queued < queued
@@ -291,7 +293,7 @@ fn check_load(asker: TabId, answers: &Answers) -> Result<Load, Violation> {
 }
 
 fn wrong(tab: TabId, question: &Question, wrong: &impl core::fmt::Debug) -> Violation {
-    Violation::WrongAnswerTo {
+    Violation::QuestionWrongAnswer {
         tab,
         question: format!("{question:?}"),
         wrong: format!("{wrong:?}"),

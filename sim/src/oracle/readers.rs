@@ -1,4 +1,4 @@
-//! Who of a page hears what.
+//! Checks which listeners and readers of a page get a message.
 
 use std::collections::VecDeque;
 
@@ -6,14 +6,15 @@ use tab::api::{Audience, ClientCommand, ClientNo, Message, QoS, ReaderNo};
 use tab::{TabId, Time};
 
 use super::{Oracle, topic};
-use crate::page::MessageId;
-use crate::violation::{ClientKey, Violation};
+use crate::client_key::ClientKey;
+use crate::violation::Violation;
+use crate::workload::message_id::MessageId;
 
-/// Messages that the page was told, and has not heard yet: if it ends before, nobody has heard them.
+/// Messages that were sent to the page and are not acknowledged yet. If the page ends before, no listener got them.
 #[derive(Debug, Default)]
-pub(super) struct Unheard(VecDeque<(Option<u64>, String, MessageId)>);
+pub(super) struct Unacknowledged(VecDeque<(Option<u64>, String, MessageId)>);
 
-impl Unheard {
+impl Unacknowledged {
     fn mark(&mut self, mark: u64) {
         for (unmarked, ..) in self.0.iter_mut().rev().take_while(|it| it.0.is_none()) {
             *unmarked = Some(mark);
@@ -21,34 +22,34 @@ impl Unheard {
     }
 
     fn pop(&mut self, mark: u64) -> Option<(String, MessageId)> {
-        let is_heard = |at: Option<u64>| at.is_some_and(|at| at <= mark);
-        self.0.front().filter(|it| is_heard(it.0))?;
+        let has_listener = |at: Option<u64>| at.is_some_and(|at| at <= mark);
+        self.0.front().filter(|it| has_listener(it.0))?;
         let (_, session, message) = self.0.pop_front()?;
         Some((session, message))
     }
 }
 
 impl Oracle {
-    /// The page will say when it has heard what it was told so far.
+    /// The page will report when it has processed all notices up to this mark.
     pub(super) fn on_mark(&mut self, tab: TabId, mark: u64) {
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.unheard.mark(mark);
+            view.unacknowledged.mark(mark);
         }
     }
 
-    /// The page has heard all up to this mark.
-    pub(crate) fn on_heard(&mut self, tab: TabId, mark: u64) {
+    /// The page has processed all notices up to this mark.
+    pub(crate) fn on_credit(&mut self, tab: TabId, mark: u64) {
         while let Some((session, message)) = self
             .tabs
             .get_mut(&tab)
-            .and_then(|view| view.unheard.pop(mark))
+            .and_then(|view| view.unacknowledged.pop(mark))
         {
             self.got(&session, message);
         }
     }
 
-    /// The page is told a message, which reaches a listener when the page comes to it.
-    pub(super) fn tell(&mut self, key: ClientKey, id: MessageId, qos: QoS) {
+    /// A message is sent to the page. It reaches a listener when the page processes it.
+    pub(super) fn deliver_to_page(&mut self, key: ClientKey, id: MessageId, qos: QoS) {
         let session = self.client(key).and_then(|it| it.client_id.clone());
         let Some(session) = session else {
             return;
@@ -57,7 +58,7 @@ impl Oracle {
             return self.got(&session, id);
         }
         if let Some(view) = self.tabs.get_mut(&key.tab) {
-            view.unheard.0.push_back((None, session, id));
+            view.unacknowledged.0.push_back((None, session, id));
         }
     }
 
@@ -72,20 +73,20 @@ impl Oracle {
         client.map_or_else(Vec::new, |it| it.readers.keys().copied().collect())
     }
 
-    pub(crate) fn is_heard(&self, tab: TabId, no: ClientNo) -> bool {
+    pub(crate) fn has_listener(&self, tab: TabId, no: ClientNo) -> bool {
         let client = self.tabs.get(&tab).and_then(|view| view.clients.get(&no));
-        client.is_none_or(|it| !it.is_deaf)
+        client.is_none_or(|it| !it.has_no_listener)
     }
 
-    /// The clients to which nobody listens.
-    pub(crate) fn deaf_clients(&self, tab: TabId) -> Vec<ClientNo> {
+    /// The clients without a listener.
+    pub(crate) fn clients_without_listener(&self, tab: TabId) -> Vec<ClientNo> {
         let clients = self
             .tabs
             .get(&tab)
             .into_iter()
             .flat_map(|view| &view.clients);
         clients
-            .filter(|(_, it)| it.is_deaf)
+            .filter(|(_, it)| it.has_no_listener)
             .map(|(no, _)| *no)
             .collect()
     }
@@ -103,14 +104,14 @@ impl Oracle {
         };
         let client = view.clients.entry(no).or_default();
         match command {
-            ClientCommand::Listen(is_heard) => {
-                client.is_deaf = !is_heard;
-                client.was_deaf |= client.is_deaf;
+            ClientCommand::Listen(has_listener) => {
+                client.has_no_listener = !has_listener;
+                client.had_no_listener |= client.has_no_listener;
                 self.tally.listeners_changed += 1;
             }
             ClientCommand::Read(reader, wanted) if client.is_wanted => {
                 client.readers.insert(*reader, wanted.topic_filter.clone());
-                // What it wants the client may get from now on, and need not.
+                // Messages that the reader wants may arrive from now on, but need not.
                 let has_own = client.has_own(&wanted.topic_filter);
                 client.read(now, wanted);
                 let session = client.client_id.clone().filter(|_| !has_own);
@@ -128,7 +129,7 @@ impl Oracle {
         }
     }
 
-    /// Whoever is told a message listens or reads, and wants it.
+    /// Every recipient of a message listens or reads, and wants it.
     pub(super) fn check_audience(
         &mut self,
         key: ClientKey,
@@ -136,7 +137,7 @@ impl Oracle {
         message: &Message,
         audience: &Audience,
     ) -> Result<(), Violation> {
-        // A broker that makes sure of its reign takes up what its page wants when it is sure.
+        // A broker that verifies its leadership handles its page's wishes after that.
         let is_broker = self.brokers.contains_key(&key.tab);
         let Some(client) = self.client(key) else {
             return Ok(());
@@ -145,18 +146,18 @@ impl Oracle {
             let topic_filter = client.readers.get(reader);
             topic_filter.is_some_and(|it| topic::matches(it, &message.topic))
         };
-        // What an earlier connection had may still be told.
-        if client.is_in_question {
+        // Messages of an earlier connection may still be reported.
+        if client.is_connection_uncertain {
             return Ok(());
         }
         let is_for_somebody = audience.is_own || !audience.readers.is_empty();
-        let is_heard = !(audience.is_own && client.is_deaf) || is_broker;
+        let has_listener = !(audience.is_own && client.has_no_listener) || is_broker;
         let is_wanted = is_broker || audience.readers.iter().all(wants);
-        if is_for_somebody && is_heard && is_wanted {
+        if is_for_somebody && has_listener && is_wanted {
             self.tally.messages_read += audience.readers.len() as u64;
             return Ok(());
         }
-        Err(Violation::ToNobody {
+        Err(Violation::NoRecipient {
             client: key,
             message: id,
             audience: audience.clone(),

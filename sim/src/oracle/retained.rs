@@ -1,23 +1,24 @@
-//! Which message a topic may retain in the end.
+//! The messages that a topic may retain at the end.
 
 use std::collections::BTreeMap;
 
 use tab::api::Term;
 
 use super::message::{Moment, Published};
-use crate::page::MessageId;
+use crate::workload::message_id::MessageId;
 
-/// What a topic may retain.
+/// The candidates for the retained message of a topic.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
-    /// The messages, without such that only delete.
+    /// The messages, without those that only delete.
     pub(crate) messages: Vec<MessageId>,
-    /// Whether it may retain none.
+    /// Whether no retained message is possible, too.
     pub(crate) may_be_none: bool,
 }
 
-/// What `topic` may retain at the broker of `term`, or at any if that is `None`: any message that this broker may have had, unless a later one has
-/// certainly replaced it. Of two publishers at about the same time, who was first is not known.
+/// Returns the candidates at the broker of `term`, or at any broker if that is `None`. These are the messages that the
+/// broker may have received, without those that a later one has certainly replaced. The order of two publishers at
+/// about the same time is unknown.
 pub(crate) fn candidates(
     messages: &BTreeMap<MessageId, Published>,
     topic: &str,
@@ -43,7 +44,7 @@ pub(crate) fn candidates(
         ..Candidates::default()
     };
     for (id, published) in possible {
-        // Where brokers stand still, what was not acknowledged may come at any time.
+        // Where brokers stall, an unacknowledged message may arrive at any time.
         let is_over = term.is_some() || is_certain(published);
         if is_over && last_certain.is_some_and(|last| published.arrived_by(now) < last) {
             continue;

@@ -1,4 +1,6 @@
-//! Sessions as a durable broker must keep them: whatever tab their clients are in, and whatever becomes of brokers.
+//! Sessions as a durable broker must keep them, across tabs and brokers.
+
+mod lifecycle;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,37 +8,37 @@ use tab::api::{QoS, Subscription};
 
 use super::message::{Moment, Published};
 use super::topic;
-use crate::page::MessageId;
-use crate::violation::ClientKey;
+use crate::client_key::ClientKey;
+use crate::workload::message_id::MessageId;
 
-/// One session, by the client id.
+/// The session of one client id.
 #[derive(Debug, Default)]
 pub(super) struct Session {
-    /// Counts the sessions of this client id, as far as it is certain that one took the place of another.
+    /// Counts the sessions of this client id, as far as their succession is certain.
     pub(super) generation: u32,
-    /// When a CONNACK told that it is there; `None` if that is not certain.
+    /// When a CONNACK confirmed it; `None` if that is not certain.
     pub(super) since: Option<Moment>,
-    /// Whether it outlives its connections for longer than any world lasts.
+    /// Whether its expiry interval exceeds the duration of any world.
     pub(super) is_lasting: bool,
     filters: BTreeMap<String, Filter>,
-    /// What any client of this id got in this generation.
+    /// Messages that any client with this id got in this generation.
     seen: BTreeSet<MessageId>,
-    /// The living clients that are meant to be connected with this id.
+    /// The living clients that should be connected with this id.
     pub(super) holders: BTreeSet<ClientKey>,
-    /// Whether several clients ever had it in turn: each may have left packet identifiers that the others do not know of.
+    /// Whether several clients ever had it in turn. Each may have left packet identifiers unknown to the others.
     pub(super) was_shared: bool,
-    /// Clients that left before they were connected, and until when their CONNECT may still come.
+    /// Clients that left before they were connected, and the time until which their CONNECT may still arrive.
     pub(super) late: BTreeMap<ClientKey, u64>,
 }
 
 #[derive(Debug, Default)]
 struct Filter {
-    /// SUBSCRIBEs and UNSUBSCRIBEs without an answer: what they do, and when, is not certain.
+    /// Pending SUBSCRIBEs and UNSUBSCRIBEs, whose effect is not certain yet.
     pending: u32,
     firm: Option<Firm>,
 }
 
-/// A subscription that is there until the page asks for something else.
+/// A subscription that exists until the page changes it.
 #[derive(Clone, Debug)]
 struct Firm {
     options: Subscription,
@@ -44,7 +46,7 @@ struct Firm {
 }
 
 impl Session {
-    /// From now on it may be another one, or none.
+    /// The session may have ended, or been replaced.
     pub(super) fn end(&mut self) {
         self.generation += 1;
         self.since = None;
@@ -52,9 +54,9 @@ impl Session {
         self.seen.clear();
     }
 
-    /// Several clients take it from each other, or may do so still.
+    /// Whether several clients take it over from each other, or may still do so.
     pub(super) fn is_contested(&self, now: Moment) -> bool {
-        // The packets of one client keep their order.
+        // The packets of one client stay in order.
         let may_come = |(key, until): (&ClientKey, &u64)| {
             now.at.as_ms() < *until && !self.holders.contains(key)
         };
@@ -83,7 +85,7 @@ impl Session {
         }
     }
 
-    /// A reader takes the place of what a client of an earlier page had subscribed to, if it had: nobody knows of that.
+    /// A reader may replace the subscription of an earlier page's client. The oracle cannot tell.
     pub(super) fn read(&mut self, name: &str) {
         if let Some(filter) = self.filters.get_mut(name) {
             filter.firm = None;
@@ -123,9 +125,9 @@ impl Session {
     }
 }
 
-/// What a request asked of which session.
+/// The session that a request is for.
 #[derive(Clone, Debug)]
-pub(super) struct Ask {
+pub(super) struct SessionRequest {
     pub(super) client_id: String,
     pub(super) generation: u32,
 }

@@ -1,8 +1,8 @@
-//! Topic filters, by the letter of the specification and independent of the broker's own matching.
+//! Topic filters as specified, independent of the broker's own matching.
 
 /// Whether `filter` matches `topic`, which does not start with `$`.
 pub(crate) fn matches(filter: &str, topic: &str) -> bool {
-    // `a/#` stands for `a`, too.
+    // `a/#` also matches `a`.
     if let Some(parent) = filter.strip_suffix("/#")
         && matches(parent, topic)
     {
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filters_match_as_the_specification_says() {
+    fn filters_match_as_specified() {
         for (filter, topic) in [
             ("#", "a/b"),
             ("a/#", "a"),

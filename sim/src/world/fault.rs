@@ -1,23 +1,23 @@
-//! Faults: what befalls the tabs, their channels and the disk.
+//! Fault injection: tabs, channels and the disk.
 
 use tab::api::Term;
 use tab::control::{ControlMessage, SAFE_INTEGER_MAX};
 use tab::{Input, Lane, Lock, TabId};
 
+use super::garbage;
 use super::stall::Arrival;
 use super::{Event, World};
-use crate::garbage;
-use crate::net::Sender;
+use crate::browser::channels::Sender;
 use crate::scenario::Fault;
 use crate::trace;
 use crate::violation::Violation;
 
-/// How far the wall clock is set forward in one world: no further than what messages and grace periods allow for.
+/// Maximum advance of the wall clock in one world, which message expiry and grace periods tolerate.
 const CLOCK_AHEAD_MS_MAX: i64 = 60_000;
 
 impl World<'_> {
     pub(super) fn on_fault(&mut self) -> Result<(), Violation> {
-        if self.is_calm {
+        if self.is_recovering {
             return Ok(());
         }
         let all: u64 = self.plan.faults.iter().map(|(_, weight)| weight).sum();
@@ -27,30 +27,30 @@ impl World<'_> {
         let mut drawn = self.prng.between(1, all);
         for (fault, weight) in self.plan.faults.clone() {
             if drawn <= weight {
-                return self.strike(fault);
+                return self.inject(fault);
             }
             drawn -= weight;
         }
         Ok(())
     }
 
-    fn strike(&mut self, fault: Fault) -> Result<(), Violation> {
-        let ids = self.living();
+    fn inject(&mut self, fault: Fault) -> Result<(), Violation> {
+        let ids = self.tab_ids();
         let Some(victim) = self.prng.pick(&ids).copied() else {
             return self.open_some_tab();
         };
         match fault {
             Fault::Open => return self.open(),
             Fault::Close => {
-                let victim = self.rather_the_broker(victim);
-                self.death(victim, false);
+                let victim = self.prefer_broker(victim);
+                self.end_tab(victim, false);
             }
             Fault::Crash => {
-                let victim = self.rather_the_broker(victim);
-                self.death(victim, true);
+                let victim = self.prefer_broker(victim);
+                self.end_tab(victim, true);
             }
             Fault::Cache => {
-                let victim = self.rather_the_broker(victim);
+                let victim = self.prefer_broker(victim);
                 self.cache(victim);
             }
             Fault::Restart => self.restart(),
@@ -58,7 +58,7 @@ impl World<'_> {
             Fault::Freeze => return self.freeze(victim),
             Fault::Hang => return self.hang(victim),
             Fault::Deaf => {
-                let victim = self.rather_the_broker(victim);
+                let victim = self.prefer_broker(victim);
                 self.deafen(victim);
             }
             Fault::Throttle => self.throttle(victim),
@@ -67,15 +67,15 @@ impl World<'_> {
             Fault::Replay => self.replay(),
             Fault::Overtake => {
                 self.oracle.tally.frames_overtaken += 1;
-                self.net.hold_next = true;
+                self.channels.hold_next = true;
             }
             Fault::Lose => {
                 self.oracle.tally.frames_lost += 1;
-                self.net.lose_next = true;
+                self.channels.lose_next = true;
             }
             Fault::Delay => self.delay(victim),
             Fault::Slander => {
-                let victim = self.rather_the_broker(victim);
+                let victim = self.prefer_broker(victim);
                 self.slander(victim);
             }
             Fault::NeedlessTimeout => {
@@ -94,14 +94,15 @@ impl World<'_> {
             Fault::SilentOpen => self.silence_opening(),
             Fault::FalseGoodbye => {
                 self.oracle.tally.false_goodbyes += 1;
-                let victim = self.rather_the_broker(victim);
-                self.post_as_stranger(&ControlMessage::Goodbye { tab_id: victim });
+                let victim = self.prefer_broker(victim);
+                self.post_as_unknown_tab(&ControlMessage::Goodbye { tab_id: victim });
             }
             Fault::FalseClaim => self.false_claim(),
             Fault::FarRow => {
                 let seq = self.disk.add_far();
-                self.trace
-                    .note(self.now_us, || format!("row {seq} is far behind the last"));
+                self.trace.note(self.now_us, || {
+                    format!("row {seq} is far above the last number")
+                });
                 self.oracle.tally.far_rows += 1;
             }
             Fault::FarTerm => {
@@ -110,7 +111,7 @@ impl World<'_> {
                     .note(self.now_us, || format!("row {seq} has the highest term"));
                 self.oracle.tally.far_terms += 1;
             }
-            // What befalls a world all along is no single event.
+            // These faults are properties of the world, not events.
             Fault::SlowNet
             | Fault::Batch
             | Fault::SlowDisk
@@ -128,7 +129,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn rather_the_broker(&mut self, other: TabId) -> TabId {
+    fn prefer_broker(&mut self, other: TabId) -> TabId {
         let broker = self.oracle.broker().filter(|_| self.prng.chance(600));
         let broker = broker.filter(|broker| self.tabs.contains_key(broker));
         broker.unwrap_or(other)
@@ -141,17 +142,17 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A tab with the client ids of another.
+    /// Opens a tab with the client ids of another.
     fn duplicate(&mut self, victim: TabId) -> Result<(), Violation> {
-        let person = self.tabs.get(&victim).map(|it| it.page.person());
+        let user = self.tabs.get(&victim).map(|it| it.page.user());
         if self.tabs.len() < self.plan.tabs_alive_max {
             self.oracle.tally.tabs_duplicated += 1;
-            return self.birth(person);
+            return self.open_tab(user);
         }
         Ok(())
     }
 
-    /// Often the broker, or the tab that is to be the next one.
+    /// Often freezes the broker, or the next tab in the queue.
     fn freeze(&mut self, victim: TabId) -> Result<(), Violation> {
         let (holder, waiter) = self.locks.first_two(Lock::Broker);
         let victim = match self.prng.between(0, 3) {
@@ -165,7 +166,7 @@ impl World<'_> {
     }
 
     fn hang(&mut self, victim: TabId) -> Result<(), Violation> {
-        let victim = self.rather_the_broker(victim);
+        let victim = self.prefer_broker(victim);
         self.oracle.tally.workers_hung += 1;
         let ms = self.prng.one_of([500, 1_500, 2_500, 60_000]);
         self.stall(victim, ms)
@@ -178,53 +179,56 @@ impl World<'_> {
         }
         self.clock_ms += by_ms;
         self.trace
-            .note(self.now_us, || format!("the clock is set by {by_ms} ms"));
+            .note(self.now_us, || format!("the clock changes by {by_ms} ms"));
         self.oracle.tally.clock_jumps += 1;
-        self.oracle.on_hindrance(self.now());
+        self.oracle.on_detection_delay(self.now());
     }
 
     fn delay(&mut self, victim: TabId) {
-        let victim = self.rather_the_broker(victim);
+        let victim = self.prefer_broker(victim);
         let ms = self.prng.between(500, 5_000);
         self.trace.tab(self.now_us, victim, || {
-            format!("gets everything late, for {ms} ms")
+            format!("gets each message late for {ms} ms")
         });
-        self.oracle.tally.ways_delayed += 1;
+        self.oracle.tally.channels_delayed += 1;
         self.oracle.on_delayed(self.now(), victim);
-        self.net.delay(victim);
-        self.schedule(self.now_us + ms * 1_000, Event::Relief(victim));
+        self.channels.delay(victim);
+        self.schedule(self.now_us + ms * 1_000, Event::ImpairmentEnds(victim));
     }
 
     // The channels.
 
     fn garbage(&mut self, victim: TabId) -> Result<(), Violation> {
         if self.prng.chance(300) {
-            self.oracle.tally.strangers += 1;
+            self.oracle.tally.messages_of_unknown_tabs += 1;
             let broker = self.oracle.broker().unwrap_or(victim);
             let term = self.oracle.term().unwrap_or_default();
             let now_ms = self.wall_ms();
-            let message = garbage::strange(&mut self.prng, now_ms, (broker, term));
-            self.post_as_stranger(&message);
+            let message = garbage::from_unknown_tab(&mut self.prng, now_ms, (broker, term));
+            self.post_as_unknown_tab(&message);
             return Ok(());
         }
-        let frame = self.net.recent_frame().map(|posted| posted.frame);
+        let frame = self.channels.recent_frame().map(|posted| posted.frame);
         let input = garbage::garbage(&mut self.prng, victim, frame);
         let stalled = self.tabs.get(&victim).is_some_and(|it| it.stall.is_some());
-        if self.net.has_joined(victim) && !stalled {
+        if self.channels.has_joined(victim) && !stalled {
             self.oracle.on_garbage(victim);
             self.turn(victim, input)?;
         }
         Ok(())
     }
 
-    /// A frame comes a second time. Nobody must notice.
+    /// Delivers a frame a second time. It must have no effect.
     fn replay(&mut self) {
-        if let Some(posted) = self.net.recent_frame()
-            && self.net.is_open(&posted)
+        if let Some(posted) = self.channels.recent_frame()
+            && self.channels.is_open(&posted)
         {
             self.trace.tab(self.now_us, posted.to, || {
                 let frame = trace::frame(&posted.frame);
-                format!("is sent again on {}: {frame}", trace::lane(posted.lane))
+                format!(
+                    "gets a frame again on {}: {frame}",
+                    trace::lane(posted.lane)
+                )
             });
             self.oracle.tally.frames_replayed += 1;
             let again = Event::Arrival(posted.to, Arrival::Frame(posted));
@@ -232,14 +236,14 @@ impl World<'_> {
         }
     }
 
-    /// Somebody says that the broker is none, or that a tab's lane is closed. The tabs must find their way back.
+    /// Another script claims that the broker is none, or that a tab's lane is closed. The tabs must recover.
     fn slander(&mut self, victim: TabId) {
         let (Some(broker), Some(term)) = (self.oracle.broker(), self.oracle.term()) else {
             return;
         };
         self.oracle.tally.slanders += 1;
-        for tab in self.living() {
-            self.oracle.on_disturbance(self.now(), tab);
+        for tab in self.tab_ids() {
+            self.oracle.on_disruption(self.now(), tab);
         }
         let message = if broker == victim {
             let now_ms = self.wall_ms();
@@ -254,20 +258,20 @@ impl World<'_> {
                 binding: self.prng.one_of([1, 2, 3]),
             }
         };
-        self.post_as_stranger(&message);
+        self.post_as_unknown_tab(&message);
     }
 
-    /// Somebody says of the broker that it has a higher term, with or without lanes to the others.
+    /// Another script claims a higher term in the broker's name, with or without lanes to the others.
     fn false_claim(&mut self) {
         let (Some(broker), Some(Term(term))) = (self.oracle.broker(), self.oracle.term()) else {
             return;
         };
         self.oracle.tally.false_claims += 1;
-        // Tabs may follow it for a moment, twice at most, and suspect the broker that much later.
-        self.oracle.on_hindrance(self.now());
-        let tabs = self.living();
+        // Tabs may follow the claim for a moment, twice at most, and suspect the broker that much later.
+        self.oracle.on_detection_delay(self.now());
+        let tabs = self.tab_ids();
         for tab in &tabs {
-            self.oracle.on_disturbance(self.now(), *tab);
+            self.oracle.on_disruption(self.now(), *tab);
         }
         let term = Term(term + self.prng.between(1, 50));
         let now_ms = self.wall_ms();
@@ -277,15 +281,15 @@ impl World<'_> {
             Vec::new()
         };
         let claim = garbage::announcement(broker, now_ms, Some((term, lanes)));
-        self.post_as_stranger(&claim);
+        self.post_as_unknown_tab(&claim);
     }
 
-    fn post_as_stranger(&mut self, message: &ControlMessage) {
-        let stranger = TabId::from_entropy(self.prng.next());
-        self.trace.tab(self.now_us, stranger, || {
-            format!("no tab, says {}", trace::control(message))
+    fn post_as_unknown_tab(&mut self, message: &ControlMessage) {
+        let sender = TabId::from_entropy(self.prng.next());
+        self.trace.tab(self.now_us, sender, || {
+            format!("unknown tab, posts {}", trace::control(message))
         });
-        self.post_control(Sender::Page(stranger), message);
+        self.post_control(Sender::Page(sender), message);
     }
 
     // The disk.
@@ -299,36 +303,37 @@ impl World<'_> {
     }
 
     fn kill_handle(&mut self, victim: TabId) {
-        let victim = self.rather_the_broker(victim);
+        let victim = self.prefer_broker(victim);
         if self.disk.kill_handle(victim) {
             self.oracle.tally.handles_killed += 1;
-            self.trace
-                .tab(self.now_us, victim, || "has a dead handle".to_owned());
-            self.oracle.on_hindrance(self.now());
+            self.trace.tab(self.now_us, victim, || {
+                "has a broken database connection".to_owned()
+            });
+            self.oracle.on_detection_delay(self.now());
         }
     }
 
-    /// For all tabs, or for all but one.
+    /// Affects all tabs, or all but one.
     fn take_disk_down(&mut self, ids: &[TabId]) {
         let ms = self.prng.one_of([100, 1_000, 3_000, 6_000]);
-        let spared = self.prng.chance(500).then(|| self.prng.pick(ids).copied());
-        let spared = spared.flatten();
+        let exempt_tab = self.prng.chance(500).then(|| self.prng.pick(ids).copied());
+        let exempt_tab = exempt_tab.flatten();
         self.trace.note(self.now_us, || {
-            let spared = spared.map(|tab| format!(" for all but tab {}", tab.short()));
-            let spared = spared.unwrap_or_default();
-            format!("the database fails for {ms} ms{spared}")
+            let exempt_tab = exempt_tab.map(|tab| format!(" for all but tab {}", tab.short()));
+            let exempt_tab = exempt_tab.unwrap_or_default();
+            format!("the database fails for {ms} ms{exempt_tab}")
         });
-        self.disk.take_down(self.now_us + ms * 1_000, spared);
+        self.disk.take_down(self.now_us + ms * 1_000, exempt_tab);
         self.oracle.on_disk_down(self.now(), ms);
     }
 
     fn silence_opening(&mut self) {
         let ms = self.prng.one_of([1_000, 5_000, 10_000]);
         self.trace.note(self.now_us, || {
-            format!("nobody can open the database for {ms} ms")
+            format!("openings of the database get no answer for {ms} ms")
         });
         self.disk.silence_opening(self.now_us + ms * 1_000);
-        self.oracle.on_hindrance(self.now());
+        self.oracle.on_detection_delay(self.now());
     }
 
     fn clear(&mut self) {
@@ -340,11 +345,13 @@ impl World<'_> {
         self.oracle.on_clear(self.now());
     }
 
-    /// Half of the time it is known what is hit: then all else must be there.
+    /// In half of the cases the damaged message is known, and nothing else may be lost.
     fn flip(&mut self) {
         if self.prng.chance(500) {
             let oracle = &self.oracle;
-            let hit = self.disk.damage(|message| oracle.stands_alone(message));
+            let hit = self
+                .disk
+                .damage(|message| oracle.is_recorded_alone(message));
             let Some(message) = hit else {
                 return;
             };
@@ -361,7 +368,7 @@ impl World<'_> {
     fn foreign_row(&mut self) {
         let seq = self.disk.add_foreign();
         self.trace
-            .note(self.now_us, || format!("row {seq} is somebody else's"));
+            .note(self.now_us, || format!("row {seq} is foreign"));
         self.oracle.tally.foreign_rows += 1;
     }
 }

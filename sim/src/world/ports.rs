@@ -1,4 +1,4 @@
-//! Ports: how pages that speak MQTT themselves talk to their tabs.
+//! Ports: pages that speak MQTT themselves.
 
 use broker::Packet;
 use broker::codec;
@@ -7,21 +7,22 @@ use tab::{PortInput, PortNo, PortOutput, TabId};
 
 use super::stall::Arrival;
 use super::{Event, World};
+use crate::client_key::ClientKey;
 use crate::mutant::Mutant;
-use crate::port::{Port, Wish};
 use crate::trace;
-use crate::violation::{ClientKey, Violation};
+use crate::violation::Violation;
+use crate::workload::port::{Action, Port};
 
-/// Ports of one tab that are open at the same time.
+/// Maximum number of open ports per tab.
 const PORTS_MAX: usize = 2;
 
 impl World<'_> {
-    /// A page does something with one of its ports, or opens one.
+    /// A page uses one of its ports, or opens one.
     pub(super) fn on_port_turn(&mut self, tab: TabId) -> Result<(), Violation> {
         let Some(runtime) = self.tabs.get_mut(&tab) else {
             return Ok(());
         };
-        if self.is_calm {
+        if self.is_recovering {
             return Ok(());
         }
         let gap_us = self.plan.act_gap_ms * 1_000;
@@ -57,7 +58,7 @@ impl World<'_> {
         self.act_on_port(tab, no);
     }
 
-    /// The page ends a port without a word.
+    /// The page closes a port without DISCONNECT.
     fn close_port(&mut self, tab: TabId, no: PortNo) {
         self.send_to_tab(tab, no, PortInput::Closed);
         if let Some(runtime) = self.tabs.get_mut(&tab) {
@@ -67,22 +68,22 @@ impl World<'_> {
 
     fn act_on_port(&mut self, tab: TabId, no: PortNo) {
         let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
-        let wishes: Vec<Wish> = port.and_then(Port::act).into_iter().collect();
-        self.wish(tab, no, &wishes);
+        let actions: Vec<Action> = port.and_then(Port::next_action).into_iter().collect();
+        self.perform(tab, no, &actions);
     }
 
-    /// The client reads what has come, and sends what it may.
+    /// The client reads packets, and sends what its window allows.
     pub(super) fn on_port_tick(&mut self, tab: TabId, no: PortNo) -> Result<(), Violation> {
         let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
         let Some(port) = port else {
             return Ok(());
         };
         port.is_tick_due = false;
-        let wishes = port.read();
+        let actions = port.read();
         if port.has_unread() {
             self.tick_soon(tab, no);
         }
-        self.wish(tab, no, &wishes);
+        self.perform(tab, no, &actions);
         Ok(())
     }
 
@@ -95,12 +96,12 @@ impl World<'_> {
         }
     }
 
-    /// The oracle is told what the client wants, and the tab is sent the bytes.
-    pub(super) fn wish(&mut self, tab: TabId, no: PortNo, wishes: &[Wish]) {
-        for wish in wishes {
+    /// Reports actions to the oracle, and sends their bytes to the tab.
+    pub(super) fn perform(&mut self, tab: TabId, no: PortNo, actions: &[Action]) {
+        for action in actions {
             self.trace
-                .tab(self.now_us, tab, || format!("port {}: {wish:?}", no.0));
-            self.oracle.on_port_wish(self.now(), tab, no, wish);
+                .tab(self.now_us, tab, || format!("port {}: {action:?}", no.0));
+            self.oracle.on_port_action(self.now(), tab, no, action);
         }
         let mut parts = 0;
         while let Some(port) = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no))
@@ -113,19 +114,19 @@ impl World<'_> {
         }
     }
 
-    /// Something goes to the tab, behind what went before.
+    /// Sends something to the tab, in order.
     fn send_to_tab(&mut self, tab: TabId, no: PortNo, input: PortInput) {
         let now_us = self.now_us;
         let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
         let Some(port) = port else {
             return;
         };
-        port.last_us = port.last_us.max(now_us + port.way_us());
+        port.last_us = port.last_us.max(now_us + port.delay_us());
         let at_us = port.last_us;
         self.schedule(at_us, Event::Arrival(tab, Arrival::Port(no, input)));
     }
 
-    /// Something goes from the tab to the client.
+    /// Delivers a tab's output to the client.
     pub(super) fn deliver_to_port(
         &mut self,
         tab: TabId,
@@ -136,17 +137,17 @@ impl World<'_> {
             PortOutput::Bytes(bytes) => {
                 let key = ClientKey::of_port(tab, no);
                 let is_twice =
-                    self.mutant == Some(Mutant::PortPacketTwice) && self.port_prng.chance(100);
+                    self.mutant == Some(Mutant::PortPacketDuplicated) && self.port_prng.chance(100);
                 for _ in 0..=u64::from(is_twice) {
                     let len = bytes.len();
                     let version = self.oracle.port_version(tab, no);
-                    let version = version.ok_or(Violation::PortAfterEnd { port: key })?;
+                    let version = version.ok_or(Violation::PortPacketAfterClose { port: key })?;
                     let mut rest = Bytes::from(bytes.clone());
                     let packet = codec::decode(&mut rest, version, u32::MAX);
                     let Some(packet) = packet.ok().flatten().filter(|_| rest.is_empty()) else {
-                        return Err(Violation::PortNotWhole { port: key, len });
+                        return Err(Violation::PortPacketIncomplete { port: key, len });
                     };
-                    // Not the packet itself: its properties would come in another order each time.
+                    // Not the packet itself: the order of its properties is not deterministic.
                     self.trace.tab(self.now_us, tab, || {
                         let name = packet.packet_type_name();
                         format!("port {} gets {name}, {}", no.0, trace::frame(&bytes))

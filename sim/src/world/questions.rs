@@ -1,22 +1,22 @@
-//! Questions: pages ask the broker how much there is, and who is subscribed to what.
+//! Questions: pages query the broker for its load, sessions, receivers and retained messages.
 
 use tab::api::{Command, Question, RequestId};
 use tab::{Input, TabId};
 
 use super::{Event, World};
-use crate::page::TOPICS;
 use crate::violation::Violation;
+use crate::workload::page::TOPICS;
 
-/// How long answers take in the calm, at most.
+/// Maximum time for the answers in the recovery phase.
 const ANSWERS_MS: u64 = 2_000;
 
 impl World<'_> {
-    /// A page asks something now and then.
+    /// A page asks a question now and then.
     pub(super) fn on_question_turn(&mut self, tab: TabId) -> Result<(), Violation> {
         let Some(runtime) = self.tabs.get(&tab) else {
             return Ok(());
         };
-        if self.is_calm {
+        if self.is_recovering {
             return Ok(());
         }
         let can_ask = runtime.stall.is_none() && runtime.page.is_open();
@@ -52,13 +52,13 @@ impl World<'_> {
         self.turn(tab, Input::Command(Command::Ask(no, question)))
     }
 
-    /// In the calm every tab asks everything, and is told what is so.
+    /// In the recovery phase every tab asks all questions, and the answers must be correct.
     pub(super) fn probe_questions(&mut self) -> Result<(), Violation> {
         if !self.plan.has_questions {
             return Ok(());
         }
-        self.oracle.begin_asking();
-        for tab in self.living() {
+        self.oracle.reset_answers();
+        for tab in self.tab_ids() {
             self.ask(tab, Question::Load)?;
             self.ask(tab, Question::Sessions { at_most: u32::MAX })?;
             self.ask(tab, retained())?;
@@ -72,7 +72,7 @@ impl World<'_> {
     }
 }
 
-/// About everything that is retained.
+/// A query for all retained messages.
 pub(crate) fn retained() -> Question {
     Question::Retained {
         topic_filter: "#".to_owned(),

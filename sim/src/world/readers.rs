@@ -1,4 +1,4 @@
-//! Readers and listeners: parts of a page that come late, and go.
+//! Readers and listeners: parts of a page that start late, and stop.
 
 use tab::api::{
     ClientCommand, ClientNo, Command, ReaderNo, RequestId, RetainHandling, Subscription,
@@ -7,22 +7,19 @@ use tab::{Input, TabId};
 
 use super::{Event, World};
 use crate::mutant::Mutant;
-use crate::page::{CLIENTS, QOS, TOPIC_FILTERS};
 use crate::violation::Violation;
+use crate::workload::page::{CLIENTS, QOS, READER_REQUESTS, TOPIC_FILTERS};
 
-/// Filters that only readers want.
+/// Filters that only readers use.
 const READER_FILTERS: [&str; 4] = ["a/b/+", "+/b", "c/+", "+/+/d"];
 
-/// From this number on requests are of readers.
-pub(crate) const REQUESTS: u64 = 1 << 40;
-
 impl World<'_> {
-    /// Some part of a page begins to listen or to read, or leaves.
+    /// A part of a page begins to listen or to read, or stops.
     pub(super) fn on_reader_turn(&mut self, tab: TabId) -> Result<(), Violation> {
         let Some(runtime) = self.tabs.get(&tab) else {
             return Ok(());
         };
-        if self.is_calm {
+        if self.is_recovering {
             return Ok(());
         }
         let can_act = runtime.stall.is_none() && runtime.page.is_open();
@@ -37,26 +34,26 @@ impl World<'_> {
         let readers = self.oracle.readers(tab, no);
         let command = match self.reader_prng.between(0, 9) {
             0..4 => {
-                let is_heard = !self.oracle.is_heard(tab, no);
-                ClientCommand::Listen(is_heard)
+                let has_listener = !self.oracle.has_listener(tab, no);
+                ClientCommand::Listen(has_listener)
             }
             4..7 => {
                 self.last_reader += 1;
-                ClientCommand::Read(ReaderNo(self.last_reader), self.wanted())
+                ClientCommand::Read(ReaderNo(self.last_reader), self.random_subscription())
             }
             _ => {
                 let Some(reader) = self.reader_prng.pick(&readers).copied() else {
                     return Ok(());
                 };
                 self.last_reader += 1;
-                let request = RequestId(REQUESTS + u64::from(self.last_reader));
+                let request = RequestId(READER_REQUESTS + u64::from(self.last_reader));
                 ClientCommand::Release(request, reader)
             }
         };
-        self.tell_client(tab, no, command)
+        self.send_client_command(tab, no, command)
     }
 
-    fn wanted(&mut self) -> Subscription {
+    fn random_subscription(&mut self) -> Subscription {
         let prng = &mut self.reader_prng;
         let topic_filter = if prng.chance(500) {
             prng.one_of(READER_FILTERS)
@@ -77,26 +74,26 @@ impl World<'_> {
         }
     }
 
-    /// In the calm everybody listens.
-    pub(super) fn calm_readers(&mut self) -> Result<(), Violation> {
-        for tab in self.living() {
-            for no in self.oracle.deaf_clients(tab) {
-                self.tell_client(tab, no, ClientCommand::Listen(true))?;
+    /// In the recovery phase every client has a listener.
+    pub(super) fn recover_readers(&mut self) -> Result<(), Violation> {
+        for tab in self.tab_ids() {
+            for no in self.oracle.clients_without_listener(tab) {
+                self.send_client_command(tab, no, ClientCommand::Listen(true))?;
             }
         }
         Ok(())
     }
 
-    fn tell_client(
+    fn send_client_command(
         &mut self,
         tab: TabId,
         no: ClientNo,
         command: ClientCommand,
     ) -> Result<(), Violation> {
-        // What was told before is for those who were there.
+        // Earlier messages are for the earlier listeners and readers.
         self.flush(tab)?;
         self.oracle.on_reader_command(self.now(), tab, no, &command);
-        if self.mutant == Some(Mutant::DeafnessUntold) && command == ClientCommand::Listen(false) {
+        if self.mutant == Some(Mutant::UnlistenDropped) && command == ClientCommand::Listen(false) {
             return Ok(());
         }
         self.turn(tab, Input::Command(Command::Client(no, command)))

@@ -1,4 +1,4 @@
-//! What arrives at a tab, and when a tab that stood still hears of it.
+//! Arrivals at a tab, and stalls, during which a tab handles none.
 
 use tab::api::Command;
 use tab::control::ControlMessage;
@@ -6,52 +6,52 @@ use tab::storage::StorageEvent;
 use tab::{Input, PortInput, PortNo, TabId};
 
 use super::{Event, World};
-use crate::disk::ConnectionNo;
-use crate::locks::Word;
-use crate::net::{Posted, Sender};
+use crate::browser::channels::{Posted, Sender};
+use crate::browser::disk::ConnectionNo;
+use crate::browser::locks::LockNotice;
 use crate::trace;
 use crate::violation::Violation;
 
-/// Something on its way to a tab.
+/// An input on its way to a tab.
 #[derive(Debug)]
 pub(super) enum Arrival {
     Control(Sender, ControlMessage),
-    /// What the tab itself posted, as its ear gets it.
-    Heard(ControlMessage),
+    /// The tab's own message, as its loopback channel receives it.
+    Loopback(ControlMessage),
     Frame(Posted),
-    /// The one timer, if it has not been set anew.
+    /// The one timer, unless it was set anew.
     Timer(u64),
     Stored(ConnectionNo, StorageEvent),
     /// The browser has closed the database.
     Closed,
-    Lock(Word),
-    /// The page has come so far.
-    Marked(u64),
-    /// What comes of a [`crate::mutant::Mutant`] only: the page has not come so far.
-    Hurried(u64),
-    /// Of a page's port.
+    Lock(LockNotice),
+    /// The page has processed the notices up to this mark.
+    Credit(u64),
+    /// Comes from a [`crate::mutant::Mutant`] only: the page has not processed these notices.
+    EarlyCredit(u64),
+    /// From a page's port.
     Port(PortNo, PortInput),
-    /// What comes of a [`crate::mutant::Mutant`] only.
+    /// Comes from a [`crate::mutant::Mutant`] only.
     Forged(Input),
 }
 
 impl Arrival {
-    /// A tab that wakes hears first what came on channels, then its timer, then all else.
+    /// A tab that wakes handles channel messages first, then its timer, then all else.
     fn rank(&self) -> u8 {
         match self {
-            Self::Control(..) | Self::Heard(_) | Self::Frame(_) | Self::Forged(_) => 0,
+            Self::Control(..) | Self::Loopback(_) | Self::Frame(_) | Self::Forged(_) => 0,
             Self::Timer(_) => 1,
             Self::Stored(..)
             | Self::Closed
             | Self::Lock(_)
-            | Self::Marked(_)
-            | Self::Hurried(_)
+            | Self::Credit(_)
+            | Self::EarlyCredit(_)
             | Self::Port(..) => 2,
         }
     }
 }
 
-/// A tab stands still: frozen, or its worker is busy. What comes meanwhile waits.
+/// A stall: the tab is frozen, or its worker is busy. Its inputs wait.
 #[derive(Debug, Default)]
 pub(super) struct Stall {
     since_us: u64,
@@ -61,21 +61,21 @@ pub(super) struct Stall {
 impl World<'_> {
     pub(super) fn arrive(&mut self, tab: TabId, arrival: Arrival) -> Result<(), Violation> {
         let is_reachable = match &arrival {
-            Arrival::Control(..) | Arrival::Heard(_) => {
-                self.net.has_joined(tab) && !self.net.is_deaf(tab)
+            Arrival::Control(..) | Arrival::Loopback(_) => {
+                self.channels.has_joined(tab) && !self.channels.is_deaf(tab)
             }
-            Arrival::Frame(posted) => self.net.is_open(posted) && !self.net.is_deaf(tab),
+            Arrival::Frame(posted) => self.channels.is_open(posted) && !self.channels.is_deaf(tab),
             Arrival::Timer(_)
             | Arrival::Stored(..)
             | Arrival::Closed
             | Arrival::Lock(_)
-            | Arrival::Marked(_)
-            | Arrival::Hurried(_)
+            | Arrival::Credit(_)
+            | Arrival::EarlyCredit(_)
             | Arrival::Port(..)
             | Arrival::Forged(_) => true,
         };
         if !is_reachable {
-            self.oracle.tally.messages_to_nobody += 1;
+            self.oracle.tally.messages_undeliverable += 1;
             return Ok(());
         }
         let stalled = self.tabs.get_mut(&tab).and_then(|it| it.stall.as_mut());
@@ -83,32 +83,32 @@ impl World<'_> {
             stall.inbox.push(arrival);
             return Ok(());
         }
-        self.hear(tab, arrival)
+        self.deliver(tab, arrival)
     }
 
-    /// The tab hears of it now.
-    fn hear(&mut self, tab: TabId, arrival: Arrival) -> Result<(), Violation> {
+    /// The tab handles the input now.
+    fn deliver(&mut self, tab: TabId, arrival: Arrival) -> Result<(), Violation> {
         match arrival {
             Arrival::Control(from, message) => {
                 let (Sender::Worker(sender) | Sender::Page(sender)) = from;
                 if !self.tabs.contains_key(&sender) {
-                    self.oracle.tally.messages_after_the_end += 1;
+                    self.oracle.tally.messages_from_ended_tabs += 1;
                 }
-                // Only a stranger says something in the name of the tab that hears it.
+                // Only another script sends messages in the name of their receiver.
                 if matches!(&message, ControlMessage::Announce(it) if it.tab_id == tab) {
                     self.oracle.on_garbage(tab);
                 }
                 self.turn(tab, Input::Control(message))
             }
-            Arrival::Heard(message) => {
-                self.oracle.tally.own_messages_heard += 1;
+            Arrival::Loopback(message) => {
+                self.oracle.tally.loopback_messages += 1;
                 self.turn(tab, Input::Heard(message))
             }
             Arrival::Frame(posted) => {
-                if !self.net.is_open(&posted) {
+                if !self.channels.is_open(&posted) {
                     return Ok(());
                 }
-                self.net.note_arrived(posted.clone());
+                self.channels.note_arrived(posted.clone());
                 self.turn(tab, Input::Frame(posted.lane, posted.frame))
             }
             Arrival::Timer(no) => match self.tabs.get_mut(&tab) {
@@ -119,20 +119,20 @@ impl World<'_> {
                 Some(_) | None => Ok(()),
             },
             Arrival::Stored(connection, answer) => {
-                if self.disk.hears(tab, connection, &answer) {
+                if self.disk.accept_answer(tab, connection, &answer) {
                     self.turn(tab, Input::Storage(answer))?;
                 }
                 Ok(())
             }
             Arrival::Closed => {
-                if self.disk.hears_of_closing(tab) {
+                if self.disk.accept_closed(tab) {
                     self.turn(tab, Input::Storage(StorageEvent::Closed))?;
                 }
                 Ok(())
             }
-            Arrival::Hurried(mark) => self.turn(tab, Input::Command(Command::Heard(mark))),
-            Arrival::Marked(mark) => {
-                self.oracle.on_heard(tab, mark);
+            Arrival::EarlyCredit(mark) => self.turn(tab, Input::Command(Command::Heard(mark))),
+            Arrival::Credit(mark) => {
+                self.oracle.on_credit(tab, mark);
                 self.turn(tab, Input::Command(Command::Heard(mark)))
             }
             Arrival::Port(no, input) => {
@@ -142,20 +142,20 @@ impl World<'_> {
                 self.turn(tab, Input::Port(no, input))
             }
             Arrival::Forged(input) => self.turn(tab, input),
-            Arrival::Lock(word) => {
-                if self.locks.is_true(&word) {
-                    self.turn(tab, Input::Lock(word.event))?;
+            Arrival::Lock(notice) => {
+                if self.locks.is_current(&notice) {
+                    self.turn(tab, Input::Lock(notice.event))?;
                 }
                 Ok(())
             }
         }
     }
 
-    // Standing still.
+    // Stalls.
 
-    /// The tab stands still for so long.
+    /// Stalls the tab for `ms` milliseconds.
     pub(super) fn stall(&mut self, tab: TabId, ms: u64) -> Result<(), Violation> {
-        // Whatever it is in the middle of, it ends: a turn is never cut in two.
+        // The current turn ends first: a stall never interrupts one.
         self.flush(tab)?;
         let since_us = self.now_us;
         let Some(runtime) = self.tabs.get_mut(&tab) else {
@@ -171,13 +171,13 @@ impl World<'_> {
             inbox: Vec::new(),
         });
         self.trace
-            .tab(self.now_us, tab, || format!("stands still for {ms} ms"));
+            .tab(self.now_us, tab, || format!("stalls for {ms} ms"));
         self.oracle.on_stall(self.now(), tab, ms);
         self.schedule(self.now_us + ms * 1_000, Event::Wake(tab, no));
         Ok(())
     }
 
-    /// The tab goes on, if it still stands as it did then.
+    /// Ends this stall of the tab, unless it has ended already.
     pub(super) fn wake(&mut self, tab: TabId, no: u64) -> Result<(), Violation> {
         let runtime = self.tabs.get_mut(&tab).filter(|it| it.stalls == no);
         let Some(stall) = runtime.and_then(|it| it.stall.take()) else {
@@ -185,26 +185,26 @@ impl World<'_> {
         };
         let ms = (self.now_us - stall.since_us) / 1_000;
         self.trace
-            .tab(self.now_us, tab, || format!("goes on after {ms} ms"));
+            .tab(self.now_us, tab, || format!("wakes after {ms} ms"));
         self.oracle.on_wake(self.now(), tab, ms)?;
         let mut inbox = stall.inbox;
         inbox.sort_by_key(Arrival::rank);
         for arrival in inbox {
-            self.hear(tab, arrival)?;
+            self.deliver(tab, arrival)?;
         }
         Ok(())
     }
 
-    /// All tabs go on.
+    /// Ends all stalls.
     pub(super) fn wake_all(&mut self) -> Result<(), Violation> {
-        for tab in self.living() {
+        for tab in self.tab_ids() {
             let no = self.tabs.get(&tab).map_or(0, |it| it.stalls);
             self.wake(tab, no)?;
         }
         Ok(())
     }
 
-    // What a tab does not hear, and when.
+    // Deafness and delays.
 
     pub(super) fn deafen(&mut self, tab: TabId) {
         let is_mute = self.prng.chance(500);
@@ -213,9 +213,9 @@ impl World<'_> {
             let mute = if is_mute { " and mute" } else { "" };
             format!("is deaf{mute} for {ms} ms")
         });
-        self.net.deafen(tab, is_mute);
+        self.channels.deafen(tab, is_mute);
         self.oracle.on_deaf(self.now(), tab, true);
-        self.schedule(self.now_us + ms * 1_000, Event::Relief(tab));
+        self.schedule(self.now_us + ms * 1_000, Event::ImpairmentEnds(tab));
     }
 
     pub(super) fn throttle(&mut self, tab: TabId) {
@@ -226,16 +226,17 @@ impl World<'_> {
             runtime.is_throttled = true;
         }
         self.oracle.on_throttled(tab, true);
-        self.schedule(self.now_us + ms * 1_000, Event::Relief(tab));
+        self.schedule(self.now_us + ms * 1_000, Event::ImpairmentEnds(tab));
     }
 
-    pub(super) fn relieve(&mut self, tab: TabId) -> Result<(), Violation> {
-        self.trace
-            .tab(self.now_us, tab, || "is as it should be again".to_owned());
-        if self.net.hear_again(tab) {
+    pub(super) fn end_impairments(&mut self, tab: TabId) -> Result<(), Violation> {
+        self.trace.tab(self.now_us, tab, || {
+            "has no impairments any more".to_owned()
+        });
+        if self.channels.undeafen(tab) {
             self.oracle.on_deaf(self.now(), tab, false);
         }
-        self.net.hurry(tab);
+        self.channels.end_delay(tab);
         if let Some(runtime) = self.tabs.get_mut(&tab) {
             runtime.is_throttled = false;
         }
@@ -243,24 +244,24 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Tabs are told about their locks.
-    pub(super) fn tell(&mut self, words: Vec<Word>) {
-        for word in words {
-            let tab = word.ticket.tab;
-            self.schedule_in(0, 5_000, Event::Arrival(tab, Arrival::Lock(word)));
+    /// Schedules events of locks for their tabs.
+    pub(super) fn schedule_lock_notices(&mut self, notices: Vec<LockNotice>) {
+        for notice in notices {
+            let tab = notice.ticket.tab;
+            self.schedule_in(0, 5_000, Event::Arrival(tab, Arrival::Lock(notice)));
         }
     }
 
     pub(super) fn post_control(&mut self, from: Sender, message: &ControlMessage) {
-        for (at_us, to) in self.net.post_control(self.now_us, from) {
+        for (at_us, to) in self.channels.post_control(self.now_us, from) {
             let arrival = Arrival::Control(from, message.clone());
             self.schedule(at_us, Event::Arrival(to, arrival));
         }
         if let Sender::Worker(own) = from
-            && self.tabs.get(&own).is_some_and(|it| it.has_ear)
+            && self.tabs.get(&own).is_some_and(|it| it.has_loopback)
         {
-            let heard = Event::Arrival(own, Arrival::Heard(message.clone()));
-            self.schedule_in(100, 4_000, heard);
+            let loopback = Event::Arrival(own, Arrival::Loopback(message.clone()));
+            self.schedule_in(100, 4_000, loopback);
         }
     }
 

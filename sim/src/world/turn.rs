@@ -1,4 +1,4 @@
-//! One turn of a worker's loop, and what its tab wants done.
+//! One turn of a worker's loop, and the outputs of its tab.
 
 use tab::api::{Notice, Role};
 use tab::control::ControlMessage;
@@ -7,14 +7,14 @@ use tab::{Input, Lock, LockRequest, Output, TabId};
 
 use super::stall::Arrival;
 use super::{Event, World};
+use crate::browser::channels::Sender;
 use crate::mutant::Mutant;
-use crate::net::Sender;
 use crate::scenario::Fault;
 use crate::trace;
 use crate::violation::Violation;
 
 impl World<'_> {
-    /// One turn of a worker's loop; the next inputs may still belong to it.
+    /// Runs one turn of a worker's loop. The next inputs may belong to the same turn.
     pub(super) fn turn(&mut self, tab: TabId, input: Input) -> Result<(), Violation> {
         let now = self.clock(tab);
         let Some(runtime) = self.tabs.get_mut(&tab) else {
@@ -27,7 +27,7 @@ impl World<'_> {
         let term = self.oracle.term();
         self.oracle.on_role(self.now(), tab, role)?;
         if self.oracle.term() > term && self.prng.chance(self.plan.after_election_per_mille) {
-            self.schedule_in(0, 20_000, Event::Misfortune);
+            self.schedule_in(0, 20_000, Event::ExtraFault);
         }
         self.carry_out(tab, outputs)?;
         if self.prng.chance(self.plan.batch_per_mille) {
@@ -69,7 +69,7 @@ impl World<'_> {
         self.carry_out(tab, outputs)
     }
 
-    /// Sets the one timer, which may run late.
+    /// Sets the one timer, which may be late.
     fn arm(&mut self, tab: TabId) {
         const THROTTLED_US: u64 = 1_000_000;
         let late_us = if self.prng.chance(200) { 50_000 } else { 2_000 };
@@ -94,21 +94,22 @@ impl World<'_> {
         }
     }
 
-    // What tabs want.
+    // Outputs.
 
     fn carry_out(&mut self, tab: TabId, outputs: Vec<Output>) -> Result<(), Violation> {
         for output in outputs {
             match output {
-                Output::Join(_) => self.net.join(tab),
+                Output::Join(_) => self.channels.join(tab),
                 Output::Control(message) => self.on_control(tab, &message),
-                Output::OpenLane(lane) => self.net.open(tab, lane),
+                Output::OpenLane(lane) => self.channels.open(tab, lane),
                 Output::Post(lane, frame) => {
                     self.note_frame(tab, lane, &frame);
-                    if let Some(victim) = self.net.disturbs(tab, lane) {
-                        self.trace.tab(self.now_us, tab, || "is lost".to_owned());
-                        self.oracle.on_disturbance(self.now(), victim);
+                    if let Some(victim) = self.channels.disrupted_tab(tab, lane) {
+                        self.trace
+                            .tab(self.now_us, tab, || "the frame is lost or late".to_owned());
+                        self.oracle.on_disruption(self.now(), victim);
                     }
-                    let posts = self.net.post_frame(self.now_us, tab, lane, &frame);
+                    let posts = self.channels.post_frame(self.now_us, tab, lane, &frame);
                     let posts = posts.ok_or(Violation::PostedOnClosedLane { tab, lane })?;
                     for (at_us, posted) in posts {
                         let arrival = Event::Arrival(posted.to, Arrival::Frame(posted));
@@ -116,29 +117,29 @@ impl World<'_> {
                     }
                 }
                 Output::CloseLane(lane) => {
-                    if !self.net.close(tab, lane) {
-                        return Err(Violation::ClosedClosedLane { tab, lane });
+                    if !self.channels.close(tab, lane) {
+                        return Err(Violation::LaneClosedTwice { tab, lane });
                     }
                 }
                 Output::Lock(request) => self.on_lock_request(tab, request)?,
                 Output::Storage(request) => self.on_storage_request(tab, request)?,
-                Output::Ear(has_ear) => {
+                Output::Ear(has_loopback) => {
                     if let Some(runtime) = self.tabs.get_mut(&tab) {
-                        runtime.has_ear = has_ear;
+                        runtime.has_loopback = has_loopback;
                     }
                 }
                 Output::Port(no, output) => self.deliver_to_port(tab, no, output)?,
                 Output::Notify(notices) => {
                     for notice in notices {
                         if let Notice::Mark(mark) = notice {
-                            self.oracle.tally.marks += 1;
-                            if self.mutant == Some(Mutant::HeardTooSoon) {
-                                let hurried = Event::Arrival(tab, Arrival::Hurried(mark));
-                                self.schedule(self.now_us, hurried);
+                            self.oracle.tally.credit_marks += 1;
+                            if self.mutant == Some(Mutant::CreditTooEarly) {
+                                let early = Event::Arrival(tab, Arrival::EarlyCredit(mark));
+                                self.schedule(self.now_us, early);
                             }
                             let late_us = self.plan.page_ms * 1_000;
-                            let marked = Event::Arrival(tab, Arrival::Marked(mark));
-                            self.schedule_in(0, late_us, marked);
+                            let credit = Event::Arrival(tab, Arrival::Credit(mark));
+                            self.schedule_in(0, late_us, credit);
                         }
                         if matches!(notice, Notice::Answer(..))
                             && self.mutant == Some(Mutant::AnswerLost)
@@ -147,7 +148,7 @@ impl World<'_> {
                             continue;
                         }
                         self.trace.tab(self.now_us, tab, || {
-                            format!("tells its page: {}", trace::notice(&notice))
+                            format!("notifies its page: {}", trace::notice(&notice))
                         });
                         let ended = self.oracle.on_notice(self.now(), tab, notice)?;
                         if let (Some(no), Some(runtime)) = (ended, self.tabs.get_mut(&tab)) {
@@ -164,16 +165,16 @@ impl World<'_> {
 
     fn on_control(&mut self, tab: TabId, message: &ControlMessage) {
         self.trace.tab(self.now_us, tab, || {
-            format!("says {}", trace::control(message))
+            format!("posts {}", trace::control(message))
         });
         self.post_control(Sender::Worker(tab), message);
         let ControlMessage::Probe { tab_id, number } = *message else {
             return;
         };
         self.oracle.tally.probes += 1;
-        if self.mutant == Some(Mutant::EarLies) {
-            let heard = Input::Heard(message.clone());
-            let forged = Arrival::Forged(heard);
+        if self.mutant == Some(Mutant::LoopbackForged) {
+            let loopback = Input::Heard(message.clone());
+            let forged = Arrival::Forged(loopback);
             self.schedule_in(100, 4_000, Event::Arrival(tab, forged));
         }
         if self.mutant == Some(Mutant::PongForged)
@@ -193,7 +194,7 @@ impl World<'_> {
     fn on_lock_request(&mut self, tab: TabId, request: LockRequest) -> Result<(), Violation> {
         self.trace
             .tab(self.now_us, tab, || trace::lock_request(request));
-        let words = match request {
+        let notices = match request {
             LockRequest::Acquire(lock) => self.locks.acquire(tab, lock),
             LockRequest::AcquireIfFree(lock) => self.locks.acquire_if_free(tab, lock),
             LockRequest::Steal(lock) => {
@@ -203,7 +204,7 @@ impl World<'_> {
             }
             LockRequest::Release(lock) => self.locks.release(tab, lock),
         };
-        self.tell(words);
+        self.schedule_lock_notices(notices);
         Ok(())
     }
 
@@ -231,7 +232,7 @@ impl World<'_> {
         if let Some((at_us, transaction)) = due {
             self.schedule(at_us, Event::Disk(transaction));
             if row.is_some() && self.prng.chance(self.plan.at_commit_per_mille) {
-                // Before it is handed over, while it is written, or before its tab hears of it.
+                // Before it is submitted, while it is written, or before its tab gets the answer.
                 self.schedule_in(0, 3_000, Event::MidCommit(tab));
             }
             if let (true, Some(seq), Some(connection)) =
@@ -245,7 +246,7 @@ impl World<'_> {
     }
 
     pub(super) fn on_disk(&mut self, transaction: u64) -> Result<(), Violation> {
-        let Some(tab) = self.disk.whose(transaction) else {
+        let Some(tab) = self.disk.owner_of(transaction) else {
             self.oracle.tally.transactions_lost += 1;
             return Ok(());
         };
@@ -259,7 +260,7 @@ impl World<'_> {
         self.trace
             .tab(self.now_us, tab, || trace::stored(&outcome.answer));
         if !self.tabs.contains_key(&tab) {
-            self.oracle.tally.transactions_after_the_end += 1;
+            self.oracle.tally.transactions_of_ended_tabs += 1;
         }
         self.oracle.on_answer(self.now(), tab, &outcome.answer);
         let is_row = matches!(
@@ -275,7 +276,10 @@ impl World<'_> {
         }
         let is_promised = is_row
             && self.mutant == Some(Mutant::AckBeforeCommit)
-            && !matches!(outcome.change, Some(crate::disk::Change::Checkpoint(_)));
+            && !matches!(
+                outcome.change,
+                Some(crate::browser::disk::Change::Checkpoint(_))
+            );
         if !is_promised {
             let answer = Arrival::Stored(outcome.connection, outcome.answer);
             let at_us = self.now_us + self.answer_us(outcome.is_in_files);
@@ -288,17 +292,17 @@ impl World<'_> {
         Ok(())
     }
 
-    /// How long after its transaction an answer comes.
+    /// Time from a transaction to the arrival of its answer.
     fn answer_us(&mut self, is_in_files: bool) -> u64 {
         let after_us = self.prng.between(50, 1_000);
-        if is_in_files && !self.is_calm {
+        if is_in_files && !self.is_recovering {
             return after_us + self.prng.between(0, 500_000);
         }
         after_us
     }
 
     pub(super) fn on_mid_commit(&mut self, tab: TabId) -> Result<(), Violation> {
-        if self.is_calm || !self.tabs.contains_key(&tab) {
+        if self.is_recovering || !self.tabs.contains_key(&tab) {
             return Ok(());
         }
         if self.plan.has(Fault::Hang) && self.prng.chance(500) {
@@ -307,7 +311,7 @@ impl World<'_> {
             return self.stall(tab, ms);
         }
         self.oracle.tally.crashes_in_mid_commit += 1;
-        self.death(tab, true);
+        self.end_tab(tab, true);
         Ok(())
     }
 }

@@ -1,17 +1,15 @@
-//! What a page wants: a seeded workload.
+//! The seeded workload of a page.
 
-use core::fmt;
-use core::str::FromStr;
 use std::collections::BTreeMap;
 
 use tab::api::{
-    Candidacy, ClientCommand, ClientNo, Command, ConnectOptions, Durability, Message,
-    MessageProperties, OpenOptions, Publication, QoS, RequestId, RetainHandling, Subscription,
-    Visibility, Will,
+    Candidacy, ClientCommand, ClientNo, Command, ConnectOptions, Durability, MessageProperties,
+    OpenOptions, Publication, QoS, RequestId, RetainHandling, Subscription, Visibility, Will,
 };
 
-use crate::plan::Promise;
+use crate::plan::Guarantee;
 use crate::prng::Prng;
+use crate::workload::message_id::{ID_PROPERTY, MessageId};
 
 /// The channel that all tabs join.
 const CHANNEL: &str = "sim";
@@ -23,88 +21,19 @@ pub(crate) const TOPIC_FILTERS: [&str; 14] = [
     "d/#",
 ];
 
-/// Clients of one page. The last is the one that the probes at the end use.
+/// Number of clients of a page, without the probes at the end.
 pub(crate) const CLIENTS: u64 = 3;
 pub(crate) const PROBER: ClientNo = ClientNo(90);
 
-/// A CONNECT has no place for more.
-const WILL_BYTES_MAX: usize = u16::MAX as usize;
+/// Request numbers of readers start here.
+pub(crate) const READER_REQUESTS: u64 = 1 << 40;
 
-/// Name of the user property that carries a [`MessageId`].
-pub(crate) const ID_PROPERTY: &str = "id";
+/// A CONNECT has no room for a larger will.
+const WILL_BYTES_MAX: usize = u16::MAX as usize;
 
 pub(crate) const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
-/// Who published a message, and which of the publisher's it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct MessageId {
-    /// Number of the tab.
-    page: u32,
-    client: u32,
-    /// Rises with every message of the page.
-    no: u64,
-}
-
-impl MessageId {
-    pub(crate) const fn new(page: u32, client: u32, no: u64) -> Self {
-        Self { page, client, no }
-    }
-
-    /// The id that this message carries; MQTT 3.1.1 has no properties, and only the payload has it.
-    pub(crate) fn of(message: &Message) -> Option<Self> {
-        Self::in_properties(&message.properties).or_else(|| Self::all_in(&message.payload).next())
-    }
-
-    /// All ids in some bytes.
-    pub(crate) fn all_in(bytes: &[u8]) -> impl Iterator<Item = Self> + '_ {
-        bytes
-            .split(|byte| *byte == b'~')
-            .skip(1)
-            .filter_map(|rest| {
-                let end = rest.iter().position(|byte| *byte == b';')?;
-                let id = core::str::from_utf8(rest.get(..end)?).ok()?;
-                format!("~{id};").parse().ok()
-            })
-    }
-
-    pub(crate) fn in_properties(properties: &MessageProperties) -> Option<Self> {
-        let mut ids = properties
-            .user_properties
-            .iter()
-            .filter(|(name, _)| name == ID_PROPERTY);
-        ids.next()?.1.parse().ok()
-    }
-}
-
-/// With a beginning and an end, so that none is part of another one: they are searched for in what is stored.
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "~{}.{}.{};", self.page, self.client, self.no)
-    }
-}
-
-impl FromStr for MessageId {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let text = text.strip_prefix('~').ok_or(())?;
-        let text = text.strip_suffix(';').ok_or(())?;
-        let mut parts = text.split('.');
-        let mut part = || parts.next()?.parse::<u64>().ok();
-        let (page, client, no) = part()
-            .zip(part())
-            .zip(part())
-            .map(|((page, client), no)| (page, client, no))
-            .ok_or(())?;
-        Ok(Self {
-            page: u32::try_from(page).map_err(|_| ())?,
-            client: u32::try_from(client).map_err(|_| ())?,
-            no,
-        })
-    }
-}
-
-/// A command, and whether the tab has to accept it.
+/// A command, and whether the tab must accept it.
 #[derive(Clone, Debug)]
 pub(crate) struct Act {
     pub(crate) command: Command,
@@ -124,15 +53,15 @@ impl Act {
 #[derive(Debug)]
 pub(crate) struct Page {
     prng: Prng,
-    /// Whose it is: client ids are made of it.
-    person: u32,
-    /// Which tab it is: message ids are made of it.
+    /// The user, from whom the client ids are derived.
+    user: u32,
+    /// Number of the tab, from which message ids are derived.
     no: u32,
-    promise: Promise,
+    guarantee: Guarantee,
     durability: Durability,
     opened: bool,
     visibility: Visibility,
-    /// Whether each client is meant to be connected.
+    /// Whether each client should be connected.
     clients: BTreeMap<ClientNo, bool>,
     payload_bytes: usize,
     last_no: u64,
@@ -141,17 +70,17 @@ pub(crate) struct Page {
 impl Page {
     pub(crate) fn new(
         prng: Prng,
-        person: u32,
+        user: u32,
         no: u32,
-        promise: Promise,
+        guarantee: Guarantee,
         durability: Durability,
         payload_bytes: usize,
     ) -> Self {
         Self {
             prng,
-            person,
+            user,
             no,
-            promise,
+            guarantee,
             durability,
             opened: false,
             visibility: Visibility::Visible,
@@ -169,16 +98,16 @@ impl Page {
         self.opened
     }
 
-    pub(crate) fn person(&self) -> u32 {
-        self.person
+    pub(crate) fn user(&self) -> u32 {
+        self.user
     }
 
-    /// A client was disconnected for good, and the page had not asked for it.
+    /// A client was disconnected for good without a request of the page.
     pub(crate) fn on_ended(&mut self, no: ClientNo) {
         self.clients.insert(no, false);
     }
 
-    /// Joins the channel, unless it did.
+    /// Joins the channel. Returns `None` if the page has joined already.
     pub(crate) fn open(&mut self) -> Option<Act> {
         if self.opened {
             return None;
@@ -193,8 +122,8 @@ impl Page {
         })))
     }
 
-    /// What the page does next, all in one turn of its loop.
-    pub(crate) fn act(&mut self) -> Vec<Act> {
+    /// The next commands of the page, all in one turn of its loop.
+    pub(crate) fn next_commands(&mut self) -> Vec<Act> {
         if let Some(open) = self.open() {
             return vec![open];
         }
@@ -203,10 +132,10 @@ impl Page {
         } else {
             1
         };
-        (0..acts).map(|_| self.act_once()).collect()
+        (0..acts).map(|_| self.next_command()).collect()
     }
 
-    fn act_once(&mut self) -> Act {
+    fn next_command(&mut self) -> Act {
         if self.prng.chance(30) {
             self.visibility = match self.visibility {
                 Visibility::Visible => Visibility::Hidden,
@@ -231,13 +160,13 @@ impl Page {
 
     fn connect(&mut self, no: ClientNo) -> Act {
         self.clients.insert(no, true);
-        // A client without an id gets its tab's, so that one of a page may have none.
+        // The tab provides the id of a client without one, so that one client per page may have none.
         let client_id = if no == ClientNo(0) {
             String::new()
         } else {
-            format!("client-{}-{}", self.person, no.0)
+            format!("client-{}-{}", self.user, no.0)
         };
-        let is_durable = self.promise == Promise::Durable;
+        let is_durable = self.guarantee == Guarantee::Durable;
         let will = self.prng.chance(300).then(|| {
             let mut publication = self.publication(no);
             publication.retain = false;
@@ -302,7 +231,7 @@ impl Page {
         client(no, ClientCommand::Publish(self.request(), publication))
     }
 
-    /// What no client may ask for.
+    /// A request that no client may make.
     fn invalid(&mut self, no: ClientNo) -> Act {
         let request = self.request();
         let command = match self.prng.between(0, 3) {
@@ -350,11 +279,7 @@ impl Page {
 
     fn message(&mut self, no: ClientNo, topic: &str, qos: QoS) -> Publication {
         self.last_no += 1;
-        let id = MessageId {
-            page: self.no,
-            client: no.0,
-            no: self.last_no,
-        };
+        let id = MessageId::new(self.no, no.0, self.last_no);
         Publication {
             topic: topic.to_owned(),
             payload: id.to_string().into_bytes(),
@@ -374,7 +299,7 @@ impl Page {
 
     // The probes at the end.
 
-    /// Connects a client that starts afresh and subscribes to everything.
+    /// Connects a client with a clean start, and subscribes it to all topics.
     pub(crate) fn probe_subscribe(&mut self, no: ClientNo) -> [Act; 2] {
         let options = ConnectOptions {
             client_id: format!("prober-{}-{}", self.no, no.0),
@@ -394,8 +319,8 @@ impl Page {
         ]
     }
 
-    /// Connects with a client id of somebody's, and goes on with the session.
-    pub(crate) fn collect(&mut self, no: ClientNo, client_id: String) -> Act {
+    /// Connects with an existing client id, and resumes the session.
+    pub(crate) fn resume_session(&mut self, no: ClientNo, client_id: String) -> Act {
         let options = ConnectOptions {
             client_id,
             clean_start: false,

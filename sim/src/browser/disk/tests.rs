@@ -6,18 +6,20 @@ const A: TabId = TabId::from_entropy(1);
 const B: TabId = TabId::from_entropy(2);
 
 fn disk() -> Disk {
-    let mut disk = Disk::new(Prng::new(1), Manners::default(), None);
+    let mut disk = Disk::new(Prng::new(1), DiskBehavior::default(), None);
     for tab in [A, B] {
         ask(&mut disk, tab, StorageRequest::Open(Durability::Relaxed)).unwrap();
     }
     disk
 }
 
-/// Asks, waits, and hears the answer.
+/// Makes a request and returns its answer.
 fn ask(disk: &mut Disk, tab: TabId, request: StorageRequest) -> Result<StorageEvent, Misuse> {
-    let (at_us, no) = disk.request(disk.free_us, tab, request)?.expect("no turn");
+    let (at_us, no) = disk
+        .request(disk.free_us, tab, request)?
+        .expect("no transaction");
     let outcome = disk.carry_out(at_us, no).expect("no outcome")?;
-    assert!(disk.hears(tab, outcome.connection, &outcome.answer));
+    assert!(disk.accept_answer(tab, outcome.connection, &outcome.answer));
     Ok(outcome.answer)
 }
 
@@ -36,7 +38,7 @@ fn fence(term: u64) -> Row {
 }
 
 #[test]
-fn a_number_is_taken_once_and_none_is_left_out() {
+fn a_number_is_used_once_and_leaves_no_gap() {
     let mut disk = disk();
     let append = |seq, row| StorageRequest::Append(Seq(seq), row);
     let answer = ask(&mut disk, A, append(1, fence(1)));
@@ -52,20 +54,20 @@ fn a_number_is_taken_once_and_none_is_left_out() {
 }
 
 #[test]
-fn what_was_handed_over_outlives_its_tab_and_nothing_else_does() {
+fn only_a_submitted_transaction_outlives_its_tab() {
     for (waits_us, lands) in [(0, false), (1_000, true)] {
         let mut disk = disk();
         let begin_us = disk.free_us;
         let request = StorageRequest::Append(Seq(1), segment(1));
         let (at_us, no) = disk.request(begin_us, A, request).unwrap().unwrap();
-        disk.gone(begin_us + waits_us, A);
+        disk.on_tab_ended(begin_us + waits_us, A);
         assert_eq!(disk.carry_out(at_us, no).is_some(), lands);
         assert_eq!(disk.tail(), Seq(u64::from(lands)));
     }
 }
 
 #[test]
-fn a_checkpoint_takes_the_place_of_rows_but_never_of_a_fence() {
+fn a_checkpoint_replaces_segments_but_no_fence() {
     let mut disk = disk();
     ask(&mut disk, A, StorageRequest::Append(Seq(1), fence(1))).unwrap();
     ask(&mut disk, A, StorageRequest::Append(Seq(2), segment(1))).unwrap();
@@ -89,7 +91,7 @@ fn a_checkpoint_takes_the_place_of_rows_but_never_of_a_fence() {
 }
 
 #[test]
-fn a_fence_in_the_place_of_a_removed_row_comes_too_late() {
+fn a_fence_under_the_number_of_a_removed_row_fails() {
     let mut disk = disk();
     ask(&mut disk, A, StorageRequest::Append(Seq(1), fence(1))).unwrap();
     ask(&mut disk, A, StorageRequest::Append(Seq(2), segment(1))).unwrap();
@@ -106,7 +108,7 @@ fn a_fence_in_the_place_of_a_removed_row_comes_too_late() {
 }
 
 #[test]
-fn a_full_disk_takes_no_segment_and_a_cleared_one_is_closed() {
+fn a_full_disk_stores_no_segment_and_a_cleared_one_is_closed() {
     let mut disk = disk();
     disk.fill_up(u64::MAX);
     let append = StorageRequest::Append(Seq(1), segment(1));
@@ -114,15 +116,15 @@ fn a_full_disk_takes_no_segment_and_a_cleared_one_is_closed() {
     assert_eq!(ask(&mut disk, A, append.clone()), Ok(full));
     assert_eq!(disk.clear(), [A, B]);
     assert_eq!(disk.request(0, A, append.clone()), Ok(None));
-    assert!(disk.hears_of_closing(A));
+    assert!(disk.accept_closed(A));
     assert_eq!(disk.request(0, A, append), Err(Misuse::NotOpen));
 }
 
 #[test]
-fn what_is_asked_of_a_removed_database_is_not_about_the_next_one() {
+fn a_request_to_a_removed_database_does_not_reach_the_next_one() {
     let mut disk = disk();
     disk.clear();
-    assert!(disk.hears_of_closing(B));
+    assert!(disk.accept_closed(B));
     ask(&mut disk, B, StorageRequest::Open(Durability::Relaxed)).unwrap();
     ask(&mut disk, B, StorageRequest::Append(Seq(1), fence(2))).unwrap();
     let checkpoint = StorageRequest::Checkpoint(Checkpoint {
@@ -131,14 +133,14 @@ fn what_is_asked_of_a_removed_database_is_not_about_the_next_one() {
         pieces: Vec::new(),
         remove: vec![(Seq(1), Seq(1))],
     });
-    // Of the same numbers, and of rows that are gone.
+    // The checkpoint names the same number, and rows that no longer exist.
     assert_eq!(disk.request(0, A, checkpoint.clone()), Ok(None));
     let refused = disk.request(0, B, checkpoint);
     assert_eq!(refused, Err(Misuse::FenceRemoved { fence: Seq(1) }));
 }
 
 #[test]
-fn a_tab_asks_for_one_thing_at_a_time() {
+fn a_tab_has_one_request_at_a_time() {
     let mut disk = disk();
     disk.request(0, A, StorageRequest::Load).unwrap();
     let second = disk.request(0, A, StorageRequest::Load);

@@ -1,23 +1,23 @@
-//! What befalls the disk.
+//! Faults of the disk.
 
 use tab::TabId;
 use tab::api::Term;
 use tab::control::SAFE_INTEGER_MAX;
 use tab::storage::{Row, RowKind, Seq};
 
-use super::{Disk, Manners, Stored};
-use crate::page::MessageId;
+use super::{Disk, DiskBehavior, Stored};
+use crate::workload::message_id::MessageId;
 
 impl Disk {
-    /// The tab is gone, and what it had not handed over.
-    pub(crate) fn gone(&mut self, now_us: u64, tab: TabId) {
+    /// The tab has ended, and so have the transactions that it had not submitted.
+    pub(crate) fn on_tab_ended(&mut self, now_us: u64, tab: TabId) {
         self.connections.remove(&tab);
         self.closing.remove(&tab);
         self.under_way
-            .retain(|_, it| it.tab != tab || it.handed_us <= now_us);
+            .retain(|_, it| it.tab != tab || it.submitted_us <= now_us);
     }
 
-    /// The browser removes all data of the site. Returns which tabs had the database open.
+    /// Removes all data of the site. Returns the tabs that had the database open.
     pub(crate) fn clear(&mut self) -> Vec<TabId> {
         self.rows.clear();
         self.strays.clear();
@@ -28,51 +28,51 @@ impl Disk {
         open.into_keys().collect()
     }
 
-    /// There is no more room, until then.
+    /// The disk is full until this time.
     pub(crate) fn fill_up(&mut self, until_us: u64) {
         self.full_until_us = until_us;
     }
 
-    /// The tab's connection fails from now on, if it has one; a new one will not.
+    /// Makes all requests on the tab's connection fail, if it has one. A new connection works.
     pub(crate) fn kill_handle(&mut self, tab: TabId) -> bool {
         let connection = self.connections.get(&tab).filter(|it| !it.is_opening);
         connection.is_some_and(|it| self.dead.insert(it.no))
     }
 
-    /// Everything fails until then, for all tabs but this one.
-    pub(crate) fn take_down(&mut self, until_us: u64, spared: Option<TabId>) {
+    /// Makes all requests fail until this time, except those of one tab.
+    pub(crate) fn take_down(&mut self, until_us: u64, exempt_tab: Option<TabId>) {
         self.down_until_us = until_us;
-        self.spared = spared;
+        self.exempt_tab = exempt_tab;
     }
 
-    /// Nobody gets an answer who opens it until then.
+    /// Leaves openings unanswered until this time.
     pub(crate) fn silence_opening(&mut self, until_us: u64) {
         self.silent_until_us = until_us;
     }
 
-    /// From now on it does as it should, and fast.
-    pub(crate) fn calm(&mut self) {
+    /// Ends all faults: from now on the disk is correct and fast.
+    pub(crate) fn end_faults(&mut self) {
         self.full_until_us = 0;
         self.down_until_us = 0;
         self.silent_until_us = 0;
-        self.manners = Manners::default();
+        self.manners = DiskBehavior::default();
     }
 
-    /// Somebody puts something into the log that this build does not know. Returns its number.
+    /// Adds a row that this build cannot read, as another script could. Returns its number.
     pub(crate) fn add_foreign(&mut self) -> Seq {
         let seq = self.tail().next();
         self.rows.insert(seq, Stored::Foreign);
         seq
     }
 
-    /// Somebody adds a row under a number that the log never comes to. Returns its number.
+    /// Adds a row under a number that the log never reaches. Returns its number.
     pub(crate) fn add_far(&mut self) -> Seq {
         let seq = Seq(SAFE_INTEGER_MAX - self.prng.between(0, 1_000));
         self.strays.insert(seq);
         seq
     }
 
-    /// Somebody adds a row of this term. Returns its number.
+    /// Adds a row of this term. Returns its number.
     pub(crate) fn add_row_of(&mut self, term: Term) -> Seq {
         let seq = self.tail().next();
         let kind = RowKind::Segment(Vec::new());
@@ -80,7 +80,8 @@ impl Disk {
         seq
     }
 
-    /// A bit flips in the payload of a message that `may_go`, in the segment that brought it. Returns which.
+    /// Flips a bit in the payload of a message that satisfies `may_go`, in the segment that stored it. Returns the
+    /// message.
     pub(crate) fn damage(&mut self, may_go: impl Fn(MessageId) -> bool) -> Option<MessageId> {
         let mut found = Vec::new();
         for (seq, stored) in &self.rows {
@@ -107,7 +108,7 @@ impl Disk {
         Some(message)
     }
 
-    /// One bit of what is stored flips, if there is any.
+    /// Flips one bit of the stored data. Returns false if there is none.
     pub(crate) fn flip_a_bit(&mut self) -> bool {
         let segments = self.rows.values_mut().filter_map(|stored| match stored {
             Stored::Row(Row {

@@ -1,4 +1,4 @@
-//! BroadcastChannels: the control channel and the lanes.
+//! A model of BroadcastChannels: the control channel and the lanes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -6,35 +6,35 @@ use tab::{Lane, TabId};
 
 use crate::prng::Prng;
 
-/// How many of the last frames that have arrived are kept, to come again.
+/// Number of recently arrived frames that are kept for replays.
 const RECENT_FRAMES: usize = 32;
 
-/// How long a frame is held up that others are to overtake.
+/// Delay of a held frame, so that later frames overtake it.
 const HELD_US: u64 = 100_000;
 
-/// Who listens where, and how long a message takes.
+/// The channels of one origin: their listeners and their delays.
 ///
-/// A message goes to all who listen when it is posted, but its sender. Between one sender and one receiver order is
-/// kept; otherwise it is not. What was posted arrives, also when the sender is gone meanwhile.
+/// A message goes to all tabs that listen when it is posted, except its sender. Order is kept between one sender and
+/// one receiver only. A posted message arrives even if its sender ends before.
 #[derive(Debug)]
-pub(crate) struct Net {
+pub(crate) struct Channels {
     prng: Prng,
     slow_per_mille: u64,
-    on_control: BTreeSet<TabId>,
+    joined: BTreeSet<TabId>,
     ends: BTreeMap<Lane, BTreeMap<TabId, EndNo>>,
     last_end: u64,
-    /// When the last message arrives on each way.
-    arrivals: BTreeMap<Way, u64>,
+    /// Arrival time of the last message on each route.
+    arrivals: BTreeMap<Route, u64>,
     recent: VecDeque<Posted>,
-    /// The next frame is held up, so that later ones overtake it.
+    /// Delays the next frame, so that later frames overtake it.
     pub(crate) hold_next: bool,
-    /// The next frame does not arrive.
+    /// Drops the next frame.
     pub(crate) lose_next: bool,
-    /// Tabs that get nothing, and whether what they post gets lost, too.
+    /// Tabs that receive nothing. The value says whether their own messages are lost, too.
     deaf: BTreeMap<TabId, bool>,
-    /// Tabs to which everything takes seconds.
+    /// Tabs whose messages take seconds to arrive.
     delayed: BTreeSet<TabId>,
-    /// Deliveries that took longer than usual.
+    /// Number of deliveries that took longer than usual.
     pub(crate) slow: u64,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Net {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EndNo(u64);
 
-/// Who posts on the control channel: a worker and its page have an object each, and no order between them.
+/// The sender of a control message. A worker and its page have a channel object each, without an order between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sender {
     Worker(TabId),
@@ -50,7 +50,7 @@ pub(crate) enum Sender {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
+enum Route {
     Control(Sender, TabId),
     Lane(EndNo, EndNo),
 }
@@ -64,12 +64,12 @@ pub(crate) struct Posted {
     pub(crate) frame: Vec<u8>,
 }
 
-impl Net {
+impl Channels {
     pub(crate) fn new(prng: Prng, slow_per_mille: u64) -> Self {
         Self {
             prng,
             slow_per_mille,
-            on_control: BTreeSet::new(),
+            joined: BTreeSet::new(),
             ends: BTreeMap::new(),
             last_end: 0,
             arrivals: BTreeMap::new(),
@@ -83,28 +83,28 @@ impl Net {
     }
 
     pub(crate) fn join(&mut self, tab: TabId) {
-        self.on_control.insert(tab);
+        self.joined.insert(tab);
     }
 
     pub(crate) fn has_joined(&self, tab: TabId) -> bool {
-        self.on_control.contains(&tab)
+        self.joined.contains(&tab)
     }
 
-    /// When a message posted now arrives, and where.
+    /// Returns the arrival time of a message at each receiver.
     pub(crate) fn post_control(&mut self, now_us: u64, sender: Sender) -> Vec<(u64, TabId)> {
         let (Sender::Worker(own) | Sender::Page(own)) = sender;
         if self.is_mute(own) {
             return Vec::new();
         }
-        let others: Vec<TabId> = self.on_control.iter().copied().collect();
+        let others: Vec<TabId> = self.joined.iter().copied().collect();
         others
             .into_iter()
             .filter(|tab| *tab != own)
-            .map(|tab| (self.arrival(now_us, Way::Control(sender, tab), tab), tab))
+            .map(|tab| (self.arrival(now_us, Route::Control(sender, tab), tab), tab))
             .collect()
     }
 
-    /// Opens an end; one that is open stays open.
+    /// Opens a lane end. An open end stays open.
     pub(crate) fn open(&mut self, tab: TabId, lane: Lane) {
         let ends = self.ends.entry(lane).or_default();
         ends.entry(tab).or_insert_with(|| {
@@ -113,14 +113,14 @@ impl Net {
         });
     }
 
-    /// Whether there was an open end to close.
+    /// Closes a lane end. Returns whether it was open.
     pub(crate) fn close(&mut self, tab: TabId, lane: Lane) -> bool {
         self.ends
             .get_mut(&lane)
             .is_some_and(|ends| ends.remove(&tab).is_some())
     }
 
-    /// When a frame posted now arrives, and where; `None` if the sender's end is not open.
+    /// Returns the arrival time of a frame at each receiver; `None` if the sender's end is not open.
     pub(crate) fn post_frame(
         &mut self,
         now_us: u64,
@@ -146,7 +146,7 @@ impl Net {
                 let arrival = if core::mem::take(&mut self.hold_next) {
                     now_us + HELD_US
                 } else {
-                    self.arrival(now_us, Way::Lane(own, end), to)
+                    self.arrival(now_us, Route::Lane(own, end), to)
                 };
                 posts.push((arrival, posted));
             }
@@ -154,22 +154,22 @@ impl Net {
         Some(posts)
     }
 
-    /// Whose lane breaks if this tab posts on it now, because the frame gets lost or too late.
-    pub(crate) fn disturbs(&self, from: TabId, lane: Lane) -> Option<TabId> {
+    /// The tab whose lane breaks if `from` posts on it now, because the frame is lost or late.
+    pub(crate) fn disrupted_tab(&self, from: TabId, lane: Lane) -> Option<TabId> {
         let ends = self.ends.get(&lane).into_iter().flatten();
         let is_unheard = ends.into_iter().any(|(to, _)| self.is_deaf(*to));
-        let is_disturbed = self.lose_next || self.hold_next || self.is_mute(from) || is_unheard;
-        is_disturbed.then_some(lane.tab)
+        let is_disrupted = self.lose_next || self.hold_next || self.is_mute(from) || is_unheard;
+        is_disrupted.then_some(lane.tab)
     }
 
-    // Tabs that do not hear.
+    // Deaf tabs.
 
     pub(crate) fn deafen(&mut self, tab: TabId, is_mute: bool) {
         self.deaf.insert(tab, is_mute);
     }
 
-    /// Returns whether it was deaf.
-    pub(crate) fn hear_again(&mut self, tab: TabId) -> bool {
+    /// Returns whether the tab was deaf.
+    pub(crate) fn undeafen(&mut self, tab: TabId) -> bool {
         self.deaf.remove(&tab).is_some()
     }
 
@@ -181,30 +181,30 @@ impl Net {
         self.deaf.get(&tab).is_some_and(|is_mute| *is_mute)
     }
 
-    /// From now on everything that is posted to this tab takes seconds.
+    /// Delays each message to this tab by seconds from now on.
     pub(crate) fn delay(&mut self, tab: TabId) {
         self.delayed.insert(tab);
     }
 
-    pub(crate) fn hurry(&mut self, tab: TabId) {
+    pub(crate) fn end_delay(&mut self, tab: TabId) {
         self.delayed.remove(&tab);
     }
 
-    /// From now on everything arrives, and soon.
-    pub(crate) fn calm(&mut self) {
+    /// Ends all faults: from now on each message arrives soon.
+    pub(crate) fn end_faults(&mut self) {
         self.hold_next = false;
         self.lose_next = false;
         self.deaf.clear();
         self.delayed.clear();
     }
 
-    /// Whether the end that a frame was posted to is still open.
+    /// Whether the lane end to which a frame was posted is still open.
     pub(crate) fn is_open(&self, posted: &Posted) -> bool {
         let ends = self.ends.get(&posted.lane);
         ends.and_then(|ends| ends.get(&posted.to)) == Some(&posted.end)
     }
 
-    /// Keeps a frame that has arrived.
+    /// Keeps a frame that has arrived, for replays.
     pub(crate) fn note_arrived(&mut self, posted: Posted) {
         if self.recent.len() == RECENT_FRAMES {
             self.recent.pop_front();
@@ -212,15 +212,15 @@ impl Net {
         self.recent.push_back(posted);
     }
 
-    /// One of the last frames that have arrived.
+    /// A random frame of those that arrived recently.
     pub(crate) fn recent_frame(&mut self) -> Option<Posted> {
         let recent = self.recent.make_contiguous();
         self.prng.pick(recent).cloned()
     }
 
-    /// The tab is gone, and with it all that it listened to.
-    pub(crate) fn gone(&mut self, tab: TabId) {
-        self.on_control.remove(&tab);
+    /// The tab has ended, and its channels are closed.
+    pub(crate) fn on_tab_ended(&mut self, tab: TabId) {
+        self.joined.remove(&tab);
         self.deaf.remove(&tab);
         self.delayed.remove(&tab);
         self.ends.retain(|_, ends| {
@@ -229,7 +229,7 @@ impl Net {
         });
     }
 
-    fn arrival(&mut self, now_us: u64, way: Way, to: TabId) -> u64 {
+    fn arrival(&mut self, now_us: u64, route: Route, to: TabId) -> u64 {
         let delay_us = if self.delayed.contains(&to) {
             self.slow += 1;
             self.prng.between(500_000, 3_000_000)
@@ -239,7 +239,7 @@ impl Net {
         } else {
             self.prng.between(0, 5_000)
         };
-        let last = self.arrivals.entry(way).or_default();
+        let last = self.arrivals.entry(route).or_default();
         *last = (now_us + delay_us).max(*last);
         *last
     }
@@ -260,8 +260,8 @@ mod tests {
     };
 
     #[test]
-    fn one_way_keeps_its_order_and_nobody_hears_itself() {
-        let mut net = Net::new(Prng::new(1), 500);
+    fn a_route_keeps_its_order_and_no_tab_receives_its_own_messages() {
+        let mut net = Channels::new(Prng::new(1), 500);
         net.join(A);
         net.join(B);
         let mut last = 0;
@@ -276,28 +276,28 @@ mod tests {
     }
 
     #[test]
-    fn a_deaf_tab_may_still_be_heard_and_a_mute_one_is_not() {
-        let mut net = Net::new(Prng::new(1), 0);
+    fn a_deaf_tab_may_still_send_and_a_mute_one_may_not() {
+        let mut net = Channels::new(Prng::new(1), 0);
         for tab in [A, B] {
             net.join(tab);
             net.open(tab, LANE);
         }
         net.deafen(A, false);
-        assert_eq!(net.disturbs(B, LANE), Some(A));
+        assert_eq!(net.disrupted_tab(B, LANE), Some(A));
         assert_eq!(net.post_control(0, Sender::Worker(A)).len(), 1);
         net.deafen(A, true);
         assert!(net.post_control(0, Sender::Worker(A)).is_empty());
         assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 0);
-        assert!(net.hear_again(A) && !net.hear_again(A));
-        assert_eq!(net.disturbs(B, LANE), None);
+        assert!(net.undeafen(A) && !net.undeafen(A));
+        assert_eq!(net.disrupted_tab(B, LANE), None);
         net.lose_next = true;
         assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 0);
         assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 1);
     }
 
     #[test]
-    fn a_frame_misses_an_end_that_opens_later() {
-        let mut net = Net::new(Prng::new(1), 0);
+    fn a_frame_does_not_reach_an_end_that_opens_later() {
+        let mut net = Channels::new(Prng::new(1), 0);
         assert!(net.post_frame(0, A, LANE, b"x").is_none());
         net.open(A, LANE);
         assert_eq!(net.post_frame(0, A, LANE, b"x").unwrap().len(), 0);

@@ -1,4 +1,4 @@
-//! Reigns: who takes itself for the broker, and whose rows are stored.
+//! Leadership: which tab considers itself the broker, and whose rows are stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +7,19 @@ use tab::storage::{RowKind, StorageError, StorageEvent, StorageRequest};
 use tab::{TabId, Time};
 
 use super::Oracle;
-use crate::disk::Change;
-use crate::page::MessageId;
-use crate::plan::Promise;
+use crate::browser::disk::Change;
+use crate::plan::Guarantee;
 use crate::violation::Violation;
+use crate::workload::message_id::MessageId;
 
-/// What the disk has of reigns and messages.
+/// Terms and messages that the disk has stored.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    /// The highest term that has a fence.
+    /// The highest term with a fence.
     fence: Option<Term>,
-    /// Whose fences were stored at any time.
+    /// The tab of each fence that was ever stored.
     fences: BTreeMap<Term, TabId>,
-    /// Messages that were stored at any time.
+    /// All messages that were ever stored.
     stored: BTreeSet<MessageId>,
 }
 
@@ -33,12 +33,12 @@ impl Oracle {
             return Ok(());
         }
         match role {
-            Role::Broker { .. } => view.claims_the_reign = true,
-            Role::Client { .. } => view.claims_the_reign = false,
+            Role::Broker { .. } => view.claims_leadership = true,
+            Role::Client { .. } => view.claims_leadership = false,
             Role::Waiting => {}
         }
-        view.health.is_robbed &= matches!(role, Role::Broker { .. });
-        self.end_reign(tab);
+        view.health.is_lock_stolen &= matches!(role, Role::Broker { .. });
+        self.end_leadership(tab);
         let Role::Broker { term } = role else {
             return Ok(());
         };
@@ -54,11 +54,11 @@ impl Oracle {
         }
         self.check_term(tab, term)?;
         self.tally.elections += 1;
-        self.reigns.insert(term, tab);
+        self.leaders.insert(term, tab);
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.is_reading = false;
-            if core::mem::take(&mut view.has_read_intact) {
-                self.doubt_log();
+            view.is_loading_log = false;
+            if core::mem::take(&mut view.may_have_read_lost_rows) {
+                self.mark_log_damaged();
             }
         }
         self.brokers.insert(tab, term);
@@ -68,16 +68,16 @@ impl Oracle {
         Ok(())
     }
 
-    /// The tab does not take itself for the broker any more; whether it did.
-    pub(super) fn end_reign(&mut self, tab: TabId) -> bool {
+    /// The tab does not consider itself the broker any more. Returns whether it did.
+    pub(super) fn end_leadership(&mut self, tab: TabId) -> bool {
         let has_ended = self.brokers.remove(&tab).is_some();
         let was_latest = self.broker.take_if(|(broker, _)| *broker == tab).is_some();
         if was_latest {
-            // A fence stops the brokers of lower terms. A later broker that stored none, because it had no log or no room,
-            // stops nobody: an earlier one that has not heard of it never will.
-            let fence = match self.plan.promise {
-                Promise::Durable => self.log.fence,
-                Promise::Memory | Promise::Calm => None,
+            // A fence stops the brokers of lower terms. A later broker without a log or without room stored no fence,
+            // and so it stops no earlier broker that does not know of it.
+            let fence = match self.plan.guarantee {
+                Guarantee::Durable => self.log.fence,
+                Guarantee::Memory | Guarantee::Recovery => None,
             };
             let left = self.brokers.iter().map(|(tab, term)| (*tab, *term));
             let left = left.filter(|(_, term)| Some(*term) >= fence);
@@ -87,17 +87,17 @@ impl Oracle {
     }
 
     fn check_term(&self, tab: TabId, term: Term) -> Result<(), Violation> {
-        let before = match self.plan.promise {
-            Promise::Memory => self.reigns.last_key_value().map(|(before, _)| *before),
-            // The order of the fences is what counts: a tab that had its own stored first may hear of it last. A broker whose
-            // fence could not be stored promises nothing, and may have the term of another one.
-            Promise::Durable => {
-                let view = self.tabs.get(&tab).filter(|view| !view.has_unstored);
+        let before = match self.plan.guarantee {
+            Guarantee::Memory => self.leaders.last_key_value().map(|(before, _)| *before),
+            // The order of the fences counts: the tab with the first one may learn last that it was stored. A broker
+            // whose fence could not be stored promises nothing, and may have the term of another one.
+            Guarantee::Durable => {
+                let view = self.tabs.get(&tab).filter(|view| !view.has_failed_write);
                 view.and_then(|_| self.fence_of_another(tab, term))
             }
-            // A broker that was denied the database reads no terms there, and may not have heard of one that ended at once.
-            // Of two brokers of one term the one elected later counts.
-            Promise::Calm => {
+            // A broker that was denied the database reads no terms there, and may not know of one that ended at once.
+            // Of two brokers with one term, the one elected later counts.
+            Guarantee::Recovery => {
                 let view = self.tabs.get(&tab).filter(|view| view.has_database);
                 view.and_then(|_| self.fence_of_another(tab, term))
             }
@@ -134,8 +134,8 @@ impl Oracle {
         if let Some(view) = self.tabs.get_mut(&tab)
             && *request == StorageRequest::Load
         {
-            view.is_reading = true;
-            view.has_read_intact = false;
+            view.is_loading_log = true;
+            view.may_have_read_lost_rows = false;
         }
         if let StorageRequest::Append(_, row) = request
             && row.kind == RowKind::Fence
@@ -143,12 +143,13 @@ impl Oracle {
             && self
                 .tabs
                 .get(&tab)
-                .is_some_and(|it| !it.claims_the_reign && !it.health.is_robbed)
+                .is_some_and(|it| !it.claims_leadership && !it.health.is_lock_stolen)
         {
-            // It takes the reign over, and that without the lock. A broker that goes on, because it had no room for a fence
-            // or because the log was removed, asks nobody: its fence fails if another one came after it. One that was elected and robbed of the lock before it
-            // reigned hears that last when it stood still, and its fence tells the same.
-            self.check_hears(now, tab)?;
+            // The tab takes the leadership without the lock. A broker that resumes, because its fence found no room or
+            // the log was removed, needs no lock: a later broker's fence makes its own fail. A tab that was elected,
+            // and whose lock was stolen before it led, learns of that last if it was stalled. Its fence tells it the
+            // same.
+            self.check_not_deaf(now, tab)?;
             self.tally.fences_without_lock += 1;
         }
         Ok(())
@@ -158,56 +159,56 @@ impl Oracle {
         match answer {
             StorageEvent::Opened => self.has_database(tab, true),
             StorageEvent::Loaded(_) => {}
-            StorageEvent::Committed(_) => self.on_stored(tab),
+            StorageEvent::Committed(_) => self.on_write_stored(tab),
             StorageEvent::Checked { .. } => self.tally.checks_passed += 1,
             StorageEvent::CheckFailed(_) => {
                 self.tally.checks_failed += 1;
-                self.on_hindrance(now);
-                self.on_failure(now, tab);
+                self.on_detection_delay(now);
+                self.on_storage_failure(now, tab);
             }
             StorageEvent::Unavailable { is_lasting, .. } => {
                 self.has_database(tab, false);
                 self.tally.databases_unavailable += u64::from(*is_lasting);
-                self.on_hindrance(now);
-                self.on_failure(now, tab);
+                self.on_detection_delay(now);
+                self.on_storage_failure(now, tab);
             }
             StorageEvent::LoadFailed(_) => {
                 self.tally.reads_failed += 1;
-                self.on_hindrance(now);
-                self.on_failure(now, tab);
+                self.on_detection_delay(now);
+                self.on_storage_failure(now, tab);
             }
             StorageEvent::Failed(_, StorageError::Taken) => self.tally.rows_fenced_off += 1,
             StorageEvent::Failed(_, StorageError::Full) => {
-                self.on_not_stored(tab);
+                self.on_write_failed(tab);
                 self.tally.rows_without_room += 1;
                 self.on_full(now);
             }
             StorageEvent::Failed(_, StorageError::Other(_)) => {
-                self.on_not_stored(tab);
+                self.on_write_failed(tab);
                 self.tally.writes_aborted += 1;
-                self.on_failure(now, tab);
+                self.on_storage_failure(now, tab);
             }
-            // It answers no transaction.
+            // It is no answer to a transaction.
             StorageEvent::Closed => {}
         }
     }
 
-    fn on_stored(&mut self, tab: TabId) {
+    fn on_write_stored(&mut self, tab: TabId) {
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.has_unstored = false;
+            view.has_failed_write = false;
             view.storage_failures = 0;
         }
     }
 
-    fn on_not_stored(&mut self, tab: TabId) {
+    fn on_write_failed(&mut self, tab: TabId) {
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.has_unstored = true;
+            view.has_failed_write = true;
         }
     }
 
-    /// A broker whose database fails often in a row refuses what it would have to store, also if each failure has a cause of its
-    /// own.
-    fn on_failure(&mut self, now: Time, tab: TabId) {
+    /// A broker whose database fails several times in a row refuses what it would have to store, even if the failures
+    /// are unrelated.
+    fn on_storage_failure(&mut self, now: Time, tab: TabId) {
         let failures_max = self.plan.settings.storage_failures_max;
         let Some(view) = self.tabs.get_mut(&tab) else {
             return;
@@ -224,7 +225,7 @@ impl Oracle {
         }
     }
 
-    /// Only the reign of the last fence has rows after it.
+    /// Only the leader of the last fence stores rows after it.
     pub(crate) fn on_change(&mut self, tab: TabId, change: &Change) -> Result<(), Violation> {
         let term = match change {
             Change::Row(row) => row.term,
@@ -268,7 +269,7 @@ impl Oracle {
         self.log.stored.contains(&message)
     }
 
-    /// Nothing is stored any more, and nothing says how high terms were.
+    /// The log is empty, and nothing records the highest term.
     pub(super) fn forget_log(&mut self) {
         self.log.fence = None;
         self.log.fences.clear();

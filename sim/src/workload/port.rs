@@ -1,7 +1,7 @@
-//! The client behind a port: a page's own MQTT stack, which speaks in bytes.
+//! The workload behind a port: a page's own MQTT stack, which sends and receives bytes.
 //!
-//! It is sans-IO, too: it is told packets and its turns, and gives bytes. It is MQTT 5.0 or 3.1.1, reads at once or slowly,
-//! cuts its packets anywhere, sends no more than its window allows, and now and then sends what no client may send.
+//! It is sans-IO: packets and turns go in, bytes come out. It speaks MQTT 5.0 or 3.1.1, reads at once or slowly, and
+//! cuts its packets anywhere. It respects its window, and sometimes violates the protocol.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,18 +18,19 @@ use broker::packet::subscribe_options::SubscriptionOptions;
 use broker::packet::unsubscribe::UnsubscribePacket;
 use broker::{Packet, Properties, QoS, ReasonCode};
 
-use crate::page::{ID_PROPERTY, MessageId, TOPIC_FILTERS, TOPICS};
 use crate::prng::Prng;
+use crate::workload::message_id::{ID_PROPERTY, MessageId};
+use crate::workload::page::{TOPIC_FILTERS, TOPICS};
 
-/// Requests without an answer at most: no broker of any world allows fewer.
+/// Maximum number of pending requests. No broker of any world allows fewer.
 const IN_FLIGHT_MAX: usize = 3;
 
 /// Reason codes from here on are errors.
 const ERRORS: u8 = 0x80;
 
-/// What the client asks for, as the oracle is told.
+/// An action of the client, as the oracle observes it.
 #[derive(Clone, Debug)]
-pub(crate) enum Wish {
+pub(crate) enum Action {
     Connect,
     Publish {
         id: MessageId,
@@ -46,11 +47,11 @@ pub(crate) enum Wish {
         filter: String,
     },
     Ping,
-    /// The client leaves.
+    /// The client sends DISCONNECT.
     Disconnect,
-    /// Bytes that are no packet.
+    /// Malformed bytes.
     Malformed,
-    /// A packet that no client may send.
+    /// A packet that a client must not send.
     Misuse,
 }
 
@@ -59,33 +60,33 @@ enum State {
     New,
     Connecting,
     Connected,
-    /// It has said its last word.
+    /// It sends nothing more.
     Over,
 }
 
-/// One client, for as long as its port is open.
+/// The client of one open port.
 #[derive(Debug)]
 pub(crate) struct Port {
     prng: Prng,
     version: ProtocolVersion,
     client_id: String,
     page: u32,
-    /// Of its messages: the client that their ids name.
+    /// The client number in its message ids.
     client: u32,
     state: State,
     is_slow: bool,
-    /// Bytes that the tab has not taken at most.
+    /// Maximum number of bytes that the tab has not consumed.
     window: usize,
     last_message: u64,
     last_packet_id: u16,
-    /// Packet identifiers of what has no answer.
+    /// Packet identifiers of pending requests.
     in_flight: BTreeMap<u16, QoS>,
-    /// Topic filters it has asked for.
+    /// Topic filters that it has subscribed to.
     filters: BTreeSet<String>,
     inbox: VecDeque<Packet>,
     outbox: VecDeque<u8>,
     untaken: usize,
-    /// When the last bytes arrive at the tab.
+    /// Time at which the last bytes arrive at the tab.
     pub(crate) last_us: u64,
     pub(crate) is_tick_due: bool,
 }
@@ -125,14 +126,14 @@ impl Port {
         self.version
     }
 
-    /// Microseconds until it reads what comes now.
+    /// Microseconds until it reads new packets.
     pub(crate) fn reads_in_us(&mut self) -> u64 {
         let late_us = if self.is_slow { 200_000 } else { 2_000 };
         self.prng.between(0, late_us)
     }
 
-    /// It reads at once from now on: otherwise what has come by the end would be a matter of how much there was.
-    pub(crate) fn hurry(&mut self) {
+    /// Reads at once from now on. Otherwise the amount of queued packets would decide what arrives by the end.
+    pub(crate) fn read_at_once(&mut self) {
         self.is_slow = false;
     }
 
@@ -144,23 +145,23 @@ impl Port {
         self.untaken = self.untaken.saturating_sub(bytes);
     }
 
-    /// Reads what has come, and answers it. A slow client reads a part.
-    pub(crate) fn read(&mut self) -> Vec<Wish> {
-        let mut wishes = Vec::new();
+    /// Reads and answers packets. A slow client reads only some.
+    pub(crate) fn read(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
         let most = if self.is_slow { 3 } else { usize::MAX };
         for _ in 0..most.min(self.inbox.len()) {
             if let Some(packet) = self.inbox.pop_front() {
-                self.answer(&packet, &mut wishes);
+                self.answer(&packet, &mut actions);
             }
         }
-        wishes
+        actions
     }
 
     pub(crate) fn has_unread(&self) -> bool {
         !self.inbox.is_empty()
     }
 
-    fn answer(&mut self, packet: &Packet, wishes: &mut Vec<Wish>) {
+    fn answer(&mut self, packet: &Packet, actions: &mut Vec<Action>) {
         if self.state == State::Over {
             return;
         }
@@ -169,14 +170,14 @@ impl Port {
                 self.state = State::Connected;
             }
             Packet::Publish(it) => match (it.qos, it.packet_id) {
-                (QoS::AtLeastOnce, Some(id)) => self.say(&Packet::PubAck(PubAckPacket::new(id))),
-                (QoS::ExactlyOnce, Some(id)) => self.say(&Packet::PubRec(PubRecPacket::new(id))),
+                (QoS::AtLeastOnce, Some(id)) => self.queue(&Packet::PubAck(PubAckPacket::new(id))),
+                (QoS::ExactlyOnce, Some(id)) => self.queue(&Packet::PubRec(PubRecPacket::new(id))),
                 (QoS::AtMostOnce, _) | (_, None) => {}
             },
-            Packet::PubRel(it) => self.say(&Packet::PubComp(PubCompPacket::new(it.packet_id))),
+            Packet::PubRel(it) => self.queue(&Packet::PubComp(PubCompPacket::new(it.packet_id))),
             Packet::PubRec(it) if u8::from(it.reason_code) < ERRORS => {
-                self.say(&Packet::PubRel(PubRelPacket::new(it.packet_id)));
-                wishes.push(Wish::Release(it.packet_id));
+                self.queue(&Packet::PubRel(PubRelPacket::new(it.packet_id)));
+                actions.push(Action::Release(it.packet_id));
             }
             Packet::PubRec(it) => drop(self.in_flight.remove(&it.packet_id)),
             Packet::PubAck(it) => drop(self.in_flight.remove(&it.packet_id)),
@@ -187,27 +188,27 @@ impl Port {
         }
     }
 
-    /// Does something of its own accord.
-    pub(crate) fn act(&mut self) -> Option<Wish> {
+    /// The client's next action of its own.
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
         match self.state {
             State::New => {
                 let connect = self.connect();
-                self.say(&connect);
+                self.queue(&connect);
                 self.state = State::Connecting;
-                Some(Wish::Connect)
+                Some(Action::Connect)
             }
             State::Connecting | State::Over => None,
             State::Connected => match self.prng.between(0, 99) {
                 0..2 => {
-                    self.say(&Packet::Disconnect(DisconnectPacket::new(
+                    self.queue(&Packet::Disconnect(DisconnectPacket::new(
                         ReasonCode::Success,
                     )));
                     self.state = State::Over;
-                    Some(Wish::Disconnect)
+                    Some(Action::Disconnect)
                 }
                 2 => {
                     self.state = State::Over;
-                    Some(self.wrong())
+                    Some(self.violate())
                 }
                 3..10 => self.ping(),
                 _ if self.in_flight.len() >= IN_FLIGHT_MAX => None,
@@ -218,13 +219,13 @@ impl Port {
         }
     }
 
-    /// Asks whether the broker is there, as a client does that has been silent.
-    pub(crate) fn ping(&mut self) -> Option<Wish> {
+    /// Sends PINGREQ, as a client does after a silence.
+    pub(crate) fn ping(&mut self) -> Option<Action> {
         if self.state != State::Connected {
             return None;
         }
-        self.say(&Packet::PingReq);
-        Some(Wish::Ping)
+        self.queue(&Packet::PingReq);
+        Some(Action::Ping)
     }
 
     fn connect(&mut self) -> Packet {
@@ -242,7 +243,7 @@ impl Port {
                 ProtocolVersion::V31 => 3,
             },
             clean_start: true,
-            // What stalls a tab would silence the client, too.
+            // A stall of the tab would also silence the client.
             keep_alive: 0,
             client_id: self.client_id.clone(),
             username: None,
@@ -253,7 +254,7 @@ impl Port {
         }))
     }
 
-    fn subscribe(&mut self) -> Option<Wish> {
+    fn subscribe(&mut self) -> Option<Action> {
         let filter = self.prng.one_of(TOPIC_FILTERS).to_owned();
         let qos = self
             .prng
@@ -267,29 +268,29 @@ impl Port {
                 ..SubscriptionOptions::default()
             },
         });
-        self.say(&Packet::Subscribe(packet));
+        self.queue(&Packet::Subscribe(packet));
         self.in_flight.insert(packet_id, qos);
         self.filters.insert(filter.clone());
-        Some(Wish::Subscribe {
+        Some(Action::Subscribe {
             packet_id,
             filter,
             qos,
         })
     }
 
-    fn unsubscribe(&mut self) -> Option<Wish> {
+    fn unsubscribe(&mut self) -> Option<Action> {
         let filters: Vec<String> = self.filters.iter().cloned().collect();
         let filter = self.prng.pick(&filters)?.clone();
         let packet_id = self.packet_id()?;
         let mut packet = UnsubscribePacket::new(packet_id);
         packet.filters.push(filter.clone());
-        self.say(&Packet::Unsubscribe(packet));
+        self.queue(&Packet::Unsubscribe(packet));
         self.in_flight.insert(packet_id, QoS::AtMostOnce);
         self.filters.remove(&filter);
-        Some(Wish::Unsubscribe { packet_id, filter })
+        Some(Action::Unsubscribe { packet_id, filter })
     }
 
-    fn publish(&mut self) -> Option<Wish> {
+    fn publish(&mut self) -> Option<Action> {
         let topic = self.prng.one_of(TOPICS);
         let qos = self
             .prng
@@ -308,41 +309,41 @@ impl Port {
             let properties = &mut packet.properties;
             properties.add_user_property(ID_PROPERTY.to_owned(), id.to_string());
         }
-        self.say(&Packet::Publish(packet.clone()));
+        self.queue(&Packet::Publish(packet.clone()));
         if let Some(packet_id) = packet_id {
             self.in_flight.insert(packet_id, qos);
         }
-        Some(Wish::Publish { id, packet })
+        Some(Action::Publish { id, packet })
     }
 
-    /// What no client may send.
-    fn wrong(&mut self) -> Wish {
-        // No packet has type 0, nor QoS 3; and only the broker says PINGRESP.
+    /// Violates the protocol.
+    fn violate(&mut self) -> Action {
+        // No packet has type 0 or QoS 3, and only a broker sends PINGRESP.
         const TYPE_0: &[u8] = &[0x00, 0x00];
         const QOS_3: &[u8] = &[0x36, 0x05, 0x00, 0x01, b'a', 0x00, 0x01];
         const PINGRESP: &[u8] = &[0xD0, 0x00];
         match self.prng.between(0, 3) {
             0 => {
                 let connect = self.connect();
-                self.say(&connect);
-                Wish::Misuse
+                self.queue(&connect);
+                Action::Misuse
             }
             1 => {
                 self.outbox.extend(PINGRESP);
-                Wish::Misuse
+                Action::Misuse
             }
             2 => {
                 self.outbox.extend(TYPE_0);
-                Wish::Malformed
+                Action::Malformed
             }
             _ => {
                 self.outbox.extend(QOS_3);
-                Wish::Malformed
+                Action::Malformed
             }
         }
     }
 
-    /// The next identifier that stands for nothing.
+    /// The next free packet identifier.
     fn packet_id(&mut self) -> Option<u16> {
         const IDS: u16 = 9;
         (0..IDS).find_map(|_| {
@@ -352,14 +353,14 @@ impl Port {
         })
     }
 
-    fn say(&mut self, packet: &Packet) {
+    fn queue(&mut self, packet: &Packet) {
         let mut bytes = Vec::new();
-        // The client makes only what can be written.
+        // The client makes only packets that can be encoded.
         let _ = codec::encode(packet, self.version, &mut bytes);
         self.outbox.extend(bytes);
     }
 
-    /// The next bytes that go to the tab, cut anywhere.
+    /// The next bytes for the tab, cut anywhere.
     pub(crate) fn send(&mut self) -> Option<Vec<u8>> {
         let room = self.window.saturating_sub(self.untaken);
         let most = self.outbox.len().min(room);
@@ -374,8 +375,8 @@ impl Port {
         Some(self.outbox.drain(..count).collect())
     }
 
-    /// Microseconds that bytes need on their way to the tab.
-    pub(crate) fn way_us(&mut self) -> u64 {
+    /// Microseconds until bytes arrive at the tab.
+    pub(crate) fn delay_us(&mut self) -> u64 {
         self.prng.between(20, 1_000)
     }
 }

@@ -1,6 +1,6 @@
-//! The database of the channel, as all tabs of the origin share it.
+//! A model of IndexedDB: the database of the channel, which all tabs of the origin share.
 
-mod harm;
+mod faults;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,64 +13,65 @@ use tab::storage::{
 use crate::mutant::Mutant;
 use crate::prng::Prng;
 
-/// Chromium keeps larger values in files of their own, and reads those when the transaction that asked for them is complete.
+/// Chromium keeps larger values in separate files. It reads those after the transaction that requested them is
+/// complete.
 const VALUE_BYTES_MAX: usize = 64 << 10;
 
-/// How the database behaves in one world.
+/// How the database behaves in a world.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Manners {
-    /// How many of 1,000 transactions take up to 80 ms.
+pub(crate) struct DiskBehavior {
+    /// Transactions of 1,000 that take up to 80 ms.
     pub(crate) slow_per_mille: u64,
-    /// How many of 1,000 transactions take up to 3 s, and all others wait.
+    /// Transactions of 1,000 that take up to 3 s and delay all others.
     pub(crate) stuck_per_mille: u64,
-    /// How many of 1,000 transactions are aborted.
+    /// Transactions of 1,000 that are aborted.
     pub(crate) abort_per_mille: u64,
-    /// How many of 1,000 attempts to open it fail.
+    /// Openings of 1,000 that fail.
     pub(crate) unavailable_per_mille: u64,
 }
 
-/// One IndexedDB database. Transactions run one after the other.
+/// One IndexedDB database. It carries out one transaction at a time.
 ///
-/// A transaction is handed over when its tab has told the browser to commit it: before, it ends with its tab; later, it
-/// is carried out, whether its tab lives to hear it or not.
+/// A transaction is submitted when its tab has asked the browser to commit it. Before that, it ends with its tab. After
+/// that, it is carried out even if its tab ends.
 #[derive(Debug)]
 pub(crate) struct Disk {
     prng: Prng,
     mutant: Option<Mutant>,
-    manners: Manners,
+    manners: DiskBehavior,
     rows: BTreeMap<Seq, Stored>,
-    /// Far behind the last of the rows.
+    /// Rows with numbers far above the last row.
     strays: BTreeSet<Seq>,
     snapshot: Option<Snapshot>,
     connections: BTreeMap<TabId, Connection>,
-    /// Tabs whose connections the browser has closed and that have not heard it yet.
+    /// Tabs whose connections the browser has closed, and that have not received the event yet.
     closing: BTreeSet<TabId>,
     last_connection: u64,
     under_way: BTreeMap<u64, Transaction>,
     last_transaction: u64,
-    /// When the last transaction ends.
+    /// Time at which the last transaction ends.
     free_us: u64,
-    /// Until when there is no more room.
+    /// The disk is full until this time.
     full_until_us: u64,
-    /// Connections that fail, whatever is asked of them.
+    /// Connections on which each request fails.
     dead: BTreeSet<ConnectionNo>,
-    /// Until when everything fails.
+    /// Each request fails until this time.
     down_until_us: u64,
-    /// But not for this tab.
-    spared: Option<TabId>,
-    /// Until when there is no answer to those who open it.
+    /// This tab is exempt from `down_until_us`.
+    exempt_tab: Option<TabId>,
+    /// Openings get no answer until this time.
     silent_until_us: u64,
 }
 
-/// What a number of the log is taken by.
+/// The value under one number of the log.
 #[derive(Clone, Debug)]
 enum Stored {
     Row(Row),
-    /// Nothing that this build knows.
+    /// A value that this build cannot read.
     Foreign,
 }
 
-/// One opening of the database by one tab.
+/// Identifies one opening of the database by one tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ConnectionNo(u64);
 
@@ -78,52 +79,52 @@ pub(crate) struct ConnectionNo(u64);
 struct Connection {
     no: ConnectionNo,
     is_busy: bool,
-    /// Whether it is the answer to this very opening that is under way.
+    /// Whether the pending answer is that of the opening itself.
     is_opening: bool,
 }
 
-/// Something that a tab asked for and that has its time.
+/// A pending request of a tab.
 #[derive(Debug)]
 struct Transaction {
     tab: TabId,
     connection: ConnectionNo,
-    handed_us: u64,
+    submitted_us: u64,
     request: StorageRequest,
 }
 
-/// What became of a transaction.
+/// The result of a transaction.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) connection: ConnectionNo,
-    /// What is stored now and was not before.
+    /// The change to the stored data, if there is one.
     pub(crate) change: Option<Change>,
     pub(crate) answer: StorageEvent,
-    /// Whether files have to be read before the answer comes, while others write on.
+    /// Whether the answer waits for reads of files, during which other tabs may write.
     pub(crate) is_in_files: bool,
 }
 
-/// A change of what is stored.
+/// A change to the stored data.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     Row(Row),
     Checkpoint(Checkpoint),
 }
 
-/// What a tab must not ask for.
+/// A request that a tab must not make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Misuse {
-    /// The request before has not been answered.
+    /// The previous request is not answered yet.
     TwoAtATime,
     /// The database is not open.
     NotOpen,
-    /// It would leave a number out.
+    /// The row would leave a gap in the numbers.
     Gap { seq: Seq, tail: Seq },
-    /// A fence would be removed.
+    /// The checkpoint would remove a fence.
     FenceRemoved { fence: Seq },
 }
 
 impl Disk {
-    pub(crate) fn new(prng: Prng, manners: Manners, mutant: Option<Mutant>) -> Self {
+    pub(crate) fn new(prng: Prng, manners: DiskBehavior, mutant: Option<Mutant>) -> Self {
         Self {
             prng,
             mutant,
@@ -140,14 +141,14 @@ impl Disk {
             full_until_us: 0,
             dead: BTreeSet::new(),
             down_until_us: 0,
-            spared: None,
+            exempt_tab: None,
             silent_until_us: 0,
         }
     }
 
-    // What tabs ask for.
+    // Requests.
 
-    /// Returns which transaction is to be carried out, and when.
+    /// Returns the time and the number of the transaction to carry out.
     pub(crate) fn request(
         &mut self,
         now_us: u64,
@@ -170,7 +171,7 @@ impl Disk {
                     is_opening: true,
                 };
                 let before = self.connections.insert(tab, connection);
-                // An opening that is not answered may be given up for another one.
+                // A tab may replace an opening that got no answer by another one.
                 if before.is_some_and(|before| before.is_busy && !before.is_opening) {
                     return Err(Misuse::TwoAtATime);
                 }
@@ -186,8 +187,8 @@ impl Disk {
             | StorageRequest::Check(_)
             | StorageRequest::Checkpoint(_) => {}
         }
-        // What is asked of a database that was closed has failed, as the tab will hear. It is about nothing in the database
-        // that has taken its place.
+        // A request to a closed database fails, and the tab learns that from the close event. The request must not
+        // reach the new database.
         if self.closing.contains(&tab) {
             return Ok(None);
         }
@@ -201,18 +202,18 @@ impl Disk {
         let connection = connection.no;
         let is_held = self.mutant == Some(Mutant::AckBeforeCommit)
             && matches!(request, StorageRequest::Append(..));
-        let handed_us = if is_held {
+        let submitted_us = if is_held {
             now_us + 50_000
         } else {
             now_us + self.prng.between(50, 1_000)
         };
         let takes_us = self.takes_us(&request);
-        self.free_us = self.free_us.max(handed_us) + takes_us;
+        self.free_us = self.free_us.max(submitted_us) + takes_us;
         self.last_transaction += 1;
         let transaction = Transaction {
             tab,
             connection,
-            handed_us,
+            submitted_us,
             request,
         };
         self.under_way.insert(self.last_transaction, transaction);
@@ -252,14 +253,14 @@ impl Disk {
         Ok(())
     }
 
-    // What becomes of it.
+    // Transactions.
 
-    /// Whose transaction it is; `None` if it ended with its tab or with the database.
-    pub(crate) fn whose(&self, transaction: u64) -> Option<TabId> {
+    /// The tab of a transaction; `None` if the transaction ended with its tab or with the database.
+    pub(crate) fn owner_of(&self, transaction: u64) -> Option<TabId> {
         self.under_way.get(&transaction).map(|it| it.tab)
     }
 
-    /// A transaction has its turn; `None` if it ended with its tab or with the database.
+    /// Carries out a transaction; `None` if it ended with its tab or with the database.
     pub(crate) fn carry_out(
         &mut self,
         now_us: u64,
@@ -271,7 +272,7 @@ impl Disk {
             request,
             ..
         } = self.under_way.remove(&transaction)?;
-        let is_down = now_us < self.down_until_us && self.spared != Some(tab);
+        let is_down = now_us < self.down_until_us && self.exempt_tab != Some(tab);
         let is_aborted = self.prng.chance(self.manners.abort_per_mille)
             || is_down
             || self.dead.contains(&connection);
@@ -305,7 +306,7 @@ impl Disk {
                 match self.check(now_us, seq, size, is_aborted) {
                     Err(misuse) => return Some(Err(misuse)),
                     Ok(Some(error)) => (self.failed(seq, error), None),
-                    // It stays where it is, and stops nobody.
+                    // The row stays, but fences no broker.
                     Ok(None) if row.kind == RowKind::Fence && seq < self.tail() => {
                         self.rows.insert(seq, Stored::Row(row));
                         (StorageEvent::Failed(seq, StorageError::Taken), None)
@@ -358,7 +359,7 @@ impl Disk {
         StorageEvent::Failed(seq, error)
     }
 
-    /// Why a row cannot be stored, if it cannot.
+    /// The reason why a row cannot be stored, if there is one.
     fn check(
         &mut self,
         now_us: u64,
@@ -366,13 +367,13 @@ impl Disk {
         size: usize,
         is_aborted: bool,
     ) -> Result<Option<StorageError>, Misuse> {
-        /// A row as small as this may find room where others do not.
+        /// A row up to this size may find room when larger rows do not.
         const SMALL_BYTES: usize = 64;
         let is_taken = self.rows.contains_key(&seq) || self.strays.contains(&seq);
         if is_taken && self.mutant != Some(Mutant::FenceOverwritten) {
             return Ok(Some(StorageError::Taken));
         }
-        // A number below the tail that was removed is free, as it is in IndexedDB.
+        // As in IndexedDB, a removed number below the tail is free.
         let tail = self.tail();
         if seq > tail.next() && !self.rows.is_empty() {
             return Err(Misuse::Gap { seq, tail });
@@ -406,7 +407,7 @@ impl Disk {
         });
     }
 
-    /// Everything that is stored.
+    /// Reads all stored data.
     fn load(&self) -> Loaded {
         let mut loaded = Loaded {
             snapshot: self.snapshot.clone(),
@@ -440,13 +441,13 @@ impl Disk {
         last.map_or(Seq(0), |(seq, _)| *seq)
     }
 
-    /// The connection through which a tab has the database open.
+    /// The connection of a tab to the database.
     pub(crate) fn connection(&self, tab: TabId) -> Option<ConnectionNo> {
         self.connections.get(&tab).map(|open| open.no)
     }
 
-    /// Whether the tab still listens to this opening; if so, it may ask for the next thing.
-    pub(crate) fn hears(
+    /// Whether the tab still uses this connection. If so, it may make the next request.
+    pub(crate) fn accept_answer(
         &mut self,
         tab: TabId,
         connection: ConnectionNo,
@@ -464,8 +465,8 @@ impl Disk {
         true
     }
 
-    /// The tab hears that the browser has closed its database.
-    pub(crate) fn hears_of_closing(&mut self, tab: TabId) -> bool {
+    /// Returns whether the tab still expects the event that the browser has closed its database.
+    pub(crate) fn accept_closed(&mut self, tab: TabId) -> bool {
         self.closing.remove(&tab)
     }
 }

@@ -1,19 +1,19 @@
-//! Web Locks: exclusive, first come first served, and to be stolen.
+//! A model of Web Locks: exclusive locks with a queue, and with stealing.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tab::{Lock, LockEvent, TabId};
 
-/// All locks of the origin. Whoever stands first in a queue holds the lock.
+/// All locks of the origin. The first tab in a queue holds the lock.
 ///
-/// A tab that is frozen keeps what it holds and its place in a queue, and may be granted a lock that it cannot use.
+/// A frozen tab keeps its locks and its places in queues. It may be granted a lock that it cannot use.
 #[derive(Debug)]
 pub(crate) struct Locks {
     has_web_locks: bool,
-    /// Broken on purpose: whoever asks is granted it.
+    /// Mutant: grants the lock to each tab that requests it.
     is_shared: bool,
     queues: BTreeMap<Lock, VecDeque<Ticket>>,
-    /// Tickets whose locks were stolen and whose tabs have not heard it yet.
+    /// Tickets whose locks were stolen, and whose tabs have not received the event yet.
     stolen: BTreeSet<Ticket>,
     last_ticket: u64,
 }
@@ -26,14 +26,14 @@ pub(crate) struct Ticket {
     no: u64,
 }
 
-/// Something that a tab is to be told about its ticket, if it still holds by then.
+/// An event for the owner of a ticket. It is valid only if it is still true when it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Word {
+pub(crate) struct LockNotice {
     pub(crate) ticket: Ticket,
     pub(crate) event: LockEvent,
 }
 
-/// Who holds a lock among those who asked for it, in this order: all who queue behind a tab share its lock.
+/// The holders of a lock in a queue. All tabs that wait for the end of a tab share its lock.
 fn holders(queue: &VecDeque<Ticket>) -> Vec<Ticket> {
     match queue.front() {
         Some(first) if !first.is_shared() => vec![*first],
@@ -49,9 +49,9 @@ impl Ticket {
         matches!(self.lock, Lock::Tab(own) if own != self.tab)
     }
 
-    fn granted(self) -> Word {
+    fn granted(self) -> LockNotice {
         let event = LockEvent::Granted(self.lock);
-        Word {
+        LockNotice {
             ticket: self,
             event,
         }
@@ -59,7 +59,8 @@ impl Ticket {
 }
 
 impl Locks {
-    /// Without Web Locks what stands in for them is a mutex that passes on when its holder ends, and no more.
+    /// Without Web Locks, a mutex replaces them. It passes to the next tab when its holder ends, and supports nothing
+    /// else.
     pub(crate) fn new(has_web_locks: bool, is_shared: bool) -> Self {
         Self {
             has_web_locks,
@@ -70,8 +71,8 @@ impl Locks {
         }
     }
 
-    /// Queues; one that is held or queued for stays so.
-    pub(crate) fn acquire(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
+    /// Queues for a lock. Does nothing if the tab holds it or is in the queue.
+    pub(crate) fn acquire(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
         if self.has_asked(tab, lock) {
             return Vec::new();
         }
@@ -81,8 +82,8 @@ impl Locks {
         is_granted.then(|| ticket.granted()).into_iter().collect()
     }
 
-    /// Takes the lock if nobody holds it.
-    pub(crate) fn acquire_if_free(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
+    /// Takes the lock if it is free.
+    pub(crate) fn acquire_if_free(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
         if self.has_asked(tab, lock) {
             return Vec::new();
         }
@@ -96,40 +97,40 @@ impl Locks {
                 LockEvent::Granted(lock)
             }
         };
-        vec![Word { ticket, event }]
+        vec![LockNotice { ticket, event }]
     }
 
-    /// Takes the lock from whoever holds it, ahead of all who queue.
-    pub(crate) fn steal(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
+    /// Takes the lock from its holder, ahead of the queue.
+    pub(crate) fn steal(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
         let ticket = self.ticket(tab, lock);
         if !self.has_web_locks {
             let event = LockEvent::NotSupported(lock);
-            return vec![Word { ticket, event }];
+            return vec![LockNotice { ticket, event }];
         }
         let queue = self.queues.entry(lock).or_default();
         let holder = queue.front().copied();
         if holder.is_some_and(|holder| holder.tab == tab) {
             return Vec::new();
         }
-        let mut words = Vec::new();
+        let mut notices = Vec::new();
         if let Some(holder) = holder {
             queue.pop_front();
             self.stolen.insert(holder);
             let event = LockEvent::Lost(lock);
-            words.push(Word {
+            notices.push(LockNotice {
                 ticket: holder,
                 event,
             });
         }
         queue.retain(|ticket| ticket.tab != tab);
         queue.push_front(ticket);
-        words.push(ticket.granted());
-        words
+        notices.push(ticket.granted());
+        notices
     }
 
-    /// Lets go of the lock, or leaves the queue; one that is neither held nor queued for stays so.
-    pub(crate) fn release(&mut self, tab: TabId, lock: Lock) -> Vec<Word> {
-        // What a tab has let go of is not said to be lost.
+    /// Releases the lock, or leaves the queue. Does nothing if the tab is in neither state.
+    pub(crate) fn release(&mut self, tab: TabId, lock: Lock) -> Vec<LockNotice> {
+        // A released lock is not reported as lost.
         self.stolen
             .retain(|ticket| (ticket.tab, ticket.lock) != (tab, lock));
         let Some(queue) = self.queues.get_mut(&lock) else {
@@ -142,8 +143,8 @@ impl Locks {
         next.map(Ticket::granted).collect()
     }
 
-    /// The browser has noticed the end of a tab: its locks pass on.
-    pub(crate) fn gone(&mut self, tab: TabId) -> Vec<Word> {
+    /// The browser has noticed the end of a tab, and passes its locks to the next tabs.
+    pub(crate) fn on_tab_ended(&mut self, tab: TabId) -> Vec<LockNotice> {
         let locks: Vec<Lock> = self.queues.keys().copied().collect();
         locks
             .into_iter()
@@ -151,11 +152,11 @@ impl Locks {
             .collect()
     }
 
-    /// Whether a word still holds when its tab hears it; what was stolen is heard of once.
-    pub(crate) fn is_true(&mut self, word: &Word) -> bool {
-        match word.event {
-            LockEvent::Granted(_) => self.is_shared || self.holds(&word.ticket),
-            LockEvent::Lost(_) => self.stolen.remove(&word.ticket),
+    /// Whether an event is still true when it arrives. The loss of a stolen lock is reported once.
+    pub(crate) fn is_current(&mut self, notice: &LockNotice) -> bool {
+        match notice.event {
+            LockEvent::Granted(_) => self.is_shared || self.holds(&notice.ticket),
+            LockEvent::Lost(_) => self.stolen.remove(&notice.ticket),
             LockEvent::NotFree(_) | LockEvent::NotSupported(_) => true,
         }
     }
@@ -165,7 +166,7 @@ impl Locks {
         first.is_some_and(|ticket| ticket.tab == tab)
     }
 
-    /// The tab that holds a lock, and the one that is to get it next.
+    /// The holder of a lock, and the next tab in the queue.
     pub(crate) fn first_two(&self, lock: Lock) -> (Option<TabId>, Option<TabId>) {
         let tabs = self.queues.get(&lock).into_iter().flatten();
         let mut tabs = tabs.map(|ticket| ticket.tab);
@@ -179,7 +180,7 @@ impl Locks {
 
     fn has_asked(&self, tab: TabId, lock: Lock) -> bool {
         let queue = self.queues.get(&lock).into_iter().flatten();
-        // Whoever has not heard yet of its loss believes that it holds the lock.
+        // A tab that has not received the event of its loss believes that it holds the lock.
         queue
             .chain(&self.stolen)
             .any(|ticket| (ticket.tab, ticket.lock) == (tab, lock))
@@ -201,14 +202,14 @@ mod tests {
     const C: TabId = TabId::from_entropy(3);
     const LOCK: Lock = Lock::Broker;
 
-    fn told(words: &[Word]) -> Vec<(TabId, LockEvent)> {
-        words
+    fn events_of(notices: &[LockNotice]) -> Vec<(TabId, LockEvent)> {
+        notices
             .iter()
-            .map(|word| (word.ticket.tab, word.event))
+            .map(|notice| (notice.ticket.tab, notice.event))
             .collect()
     }
 
-    fn queue() -> (Locks, Word) {
+    fn queue() -> (Locks, LockNotice) {
         let mut locks = Locks::new(true, false);
         let granted = locks.acquire(A, LOCK)[0];
         assert!(locks.acquire(B, LOCK).is_empty());
@@ -219,68 +220,83 @@ mod tests {
     #[test]
     fn a_lock_passes_in_the_order_of_the_queue() {
         let (mut locks, granted) = queue();
-        assert!(locks.is_true(&granted));
+        assert!(locks.is_current(&granted));
         assert!(locks.acquire(C, LOCK).is_empty());
         assert!(locks.release(B, LOCK).is_empty());
-        assert_eq!(told(&locks.gone(A)), [(C, LockEvent::Granted(LOCK))]);
-        assert!(!locks.is_true(&granted));
+        assert_eq!(
+            events_of(&locks.on_tab_ended(A)),
+            [(C, LockEvent::Granted(LOCK))]
+        );
+        assert!(!locks.is_current(&granted));
         assert!(locks.release(B, LOCK).is_empty());
         assert!(locks.is_held_by(C, LOCK));
     }
 
     #[test]
-    fn a_thief_goes_ahead_of_the_queue_and_the_holder_hears_of_it_once() {
+    fn a_steal_goes_ahead_of_the_queue_and_the_holder_is_notified_once() {
         let (mut locks, granted) = queue();
-        let words = locks.steal(C, LOCK);
+        let notices = locks.steal(C, LOCK);
         let (lost, got) = (LockEvent::Lost(LOCK), LockEvent::Granted(LOCK));
-        assert_eq!(told(&words), [(A, lost), (C, got)]);
-        assert!(!locks.is_true(&granted));
-        assert!(locks.acquire(A, LOCK).is_empty(), "A still believes");
-        assert!(locks.is_true(&words[0]) && !locks.is_true(&words[0]));
+        assert_eq!(events_of(&notices), [(A, lost), (C, got)]);
+        assert!(!locks.is_current(&granted));
+        assert!(
+            locks.acquire(A, LOCK).is_empty(),
+            "A has not received the loss yet"
+        );
+        assert!(locks.is_current(&notices[0]) && !locks.is_current(&notices[0]));
         assert!(locks.acquire(A, LOCK).is_empty());
         assert_eq!(locks.first_two(LOCK), (Some(C), Some(B)));
     }
 
     #[test]
-    fn all_who_queue_behind_a_tab_get_its_lock_together() {
+    fn all_tabs_that_wait_for_the_end_of_a_tab_get_its_lock_together() {
         let lock = Lock::Tab(A);
         let mut locks = Locks::new(true, false);
         assert_eq!(locks.acquire(A, lock).len(), 1);
         assert!(locks.acquire(B, lock).is_empty());
         assert!(locks.acquire(C, lock).is_empty());
         let granted = LockEvent::Granted(lock);
-        assert_eq!(told(&locks.gone(A)), [(B, granted), (C, granted)]);
-        assert!(locks.gone(B).is_empty());
-        assert_eq!(told(&locks.acquire(B, lock)), [(B, granted)]);
+        assert_eq!(
+            events_of(&locks.on_tab_ended(A)),
+            [(B, granted), (C, granted)]
+        );
+        assert!(locks.on_tab_ended(B).is_empty());
+        assert_eq!(events_of(&locks.acquire(B, lock)), [(B, granted)]);
     }
 
     #[test]
-    fn what_was_let_go_is_not_lost() {
+    fn a_released_lock_is_not_reported_as_lost() {
         let (mut locks, _) = queue();
-        let words = locks.steal(B, LOCK);
+        let notices = locks.steal(B, LOCK);
         assert!(locks.release(A, LOCK).is_empty());
-        assert!(!locks.is_true(&words[0]));
+        assert!(!locks.is_current(&notices[0]));
         assert!(locks.is_held_by(B, LOCK));
     }
 
     #[test]
-    fn who_does_not_wait_gets_a_lock_only_if_it_is_free() {
+    fn acquire_if_free_gets_a_lock_only_if_it_is_free() {
         let (mut locks, _) = queue();
-        let words = locks.acquire_if_free(B, Lock::Steal);
-        assert_eq!(told(&words), [(B, LockEvent::Granted(Lock::Steal))]);
-        let words = locks.acquire_if_free(C, Lock::Steal);
-        assert_eq!(told(&words), [(C, LockEvent::NotFree(Lock::Steal))]);
+        let notices = locks.acquire_if_free(B, Lock::Steal);
+        assert_eq!(events_of(&notices), [(B, LockEvent::Granted(Lock::Steal))]);
+        let notices = locks.acquire_if_free(C, Lock::Steal);
+        assert_eq!(events_of(&notices), [(C, LockEvent::NotFree(Lock::Steal))]);
     }
 
     #[test]
-    fn without_web_locks_nothing_is_stolen() {
+    fn without_web_locks_no_lock_is_stolen() {
         let mut locks = Locks::new(false, false);
         assert_eq!(locks.acquire(A, LOCK).len(), 1);
         assert!(locks.acquire(B, LOCK).is_empty());
-        let words = locks.steal(B, LOCK);
-        assert_eq!(told(&words), [(B, LockEvent::NotSupported(LOCK))]);
-        let words = locks.acquire_if_free(B, Lock::Steal);
-        assert_eq!(told(&words), [(B, LockEvent::NotSupported(Lock::Steal))]);
-        assert_eq!(told(&locks.gone(A)), [(B, LockEvent::Granted(LOCK))]);
+        let notices = locks.steal(B, LOCK);
+        assert_eq!(events_of(&notices), [(B, LockEvent::NotSupported(LOCK))]);
+        let notices = locks.acquire_if_free(B, Lock::Steal);
+        assert_eq!(
+            events_of(&notices),
+            [(B, LockEvent::NotSupported(Lock::Steal))]
+        );
+        assert_eq!(
+            events_of(&locks.on_tab_ended(A)),
+            [(B, LockEvent::Granted(LOCK))]
+        );
     }
 }

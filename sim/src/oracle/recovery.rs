@@ -1,16 +1,18 @@
-//! What must hold in the calm, when there are no faults any more.
+//! Invariants of the recovery phase, in which no faults happen.
 
 use tab::api::{QoS, Role, Term};
 use tab::{TabId, Time};
 
 use super::{Oracle, retained};
-use crate::page::{MessageId, TOPICS};
-use crate::plan::Promise;
+use crate::client_key::ClientKey;
+use crate::plan::Guarantee;
 use crate::scenario::Fault;
-use crate::violation::{ClientKey, Violation};
+use crate::violation::Violation;
+use crate::workload::message_id::MessageId;
+use crate::workload::page::TOPICS;
 
 impl Oracle {
-    /// There is one broker, all tabs follow it, all clients are connected, every request is answered.
+    /// There is one broker, all tabs follow it, all clients are connected, and every request is answered.
     pub(crate) fn check_settled(&self, now: Time) -> Result<(), Violation> {
         let brokers: Vec<TabId> = self
             .tabs
@@ -19,12 +21,12 @@ impl Oracle {
             .map(|(tab, _)| *tab)
             .collect();
         let (&[_], Some((broker, term))) = (&brokers[..], self.broker) else {
-            return Err(Violation::NoOneBroker { brokers });
+            return Err(Violation::WrongBrokerCount { brokers });
         };
         for (tab, view) in &self.tabs {
             let tab = *tab;
             if view.role != (Role::Client { broker, term }) && tab != broker {
-                return Err(Violation::NotFollowing { tab, broker });
+                return Err(Violation::NotFollowingBroker { tab, broker });
             }
             for (no, client) in &view.clients {
                 if client.is_wanted && client.connection != Some(term) {
@@ -33,7 +35,7 @@ impl Oracle {
                 }
             }
             if let Some((no, request)) = view.requests.keys().next() {
-                return Err(Violation::Unanswered {
+                return Err(Violation::RequestUnanswered {
                     client: ClientKey { tab, no: *no },
                     request: *request,
                 });
@@ -43,18 +45,19 @@ impl Oracle {
         self.check_ports()
     }
 
-    /// The only tab that takes itself for the broker, if another one had written a fence and ended before it was heard of.
-    /// Without locks only the log tells that, when there is something to store: what need not be stored is safe with it.
-    pub(crate) fn replaced_unawares(&self) -> Option<TabId> {
+    /// The only tab that considers itself the broker, if another one wrote a fence and ended unnoticed. Without locks
+    /// only the log tells that, when the broker stores something. Requests that need no storage are safe with this
+    /// broker.
+    pub(crate) fn unaware_replaced_broker(&self) -> Option<TabId> {
         let mut brokers = self.brokers.keys();
         let only = brokers.next().filter(|_| brokers.next().is_none());
         only.filter(|_| !self.plan.has_web_locks && self.broker.is_none())
             .copied()
     }
 
-    /// Each client that is subscribed got these messages exactly once.
+    /// Each subscribed client got these messages exactly once.
     pub(crate) fn check_probes(&mut self, probes: &[MessageId]) -> Result<(), Violation> {
-        // Where next to nothing may be on its way, brokers drop QoS 0.
+        // With small windows, brokers drop QoS 0.
         let least = match self.plan.is_narrow() {
             true => QoS::AtLeastOnce,
             false => QoS::AtMostOnce,
@@ -67,12 +70,12 @@ impl Oracle {
                 for (no, client) in &view.clients {
                     let key = ClientKey { tab: *tab, no: *no };
                     let copies = client.copies(*message);
-                    // A broker with a disk may go on with an older session than one without it had.
+                    // A broker with a disk may resume an older session than that of a broker without one.
                     let must_come = self.plan.disk.unavailable_per_mille == 0
                         && client.is_subscribed(key, published, least)
-                        && !self.has_rivals(client.client_id.as_deref());
+                        && !self.has_several_holders(client.client_id.as_deref());
                     if copies > 1 || copies == 0 && must_come {
-                        return Err(Violation::ProbeCopies {
+                        return Err(Violation::WrongProbeCount {
                             client: key,
                             message: *message,
                             copies,
@@ -85,15 +88,14 @@ impl Oracle {
         Ok(())
     }
 
-    /// What a client that has just subscribed to everything got as retained is what the broker of this term has to
-    /// retain.
+    /// A new subscriber to all topics got the retained messages that the broker of this term must have.
     pub(crate) fn check_retained(&mut self, now: Time, key: ClientKey) -> Result<(), Violation> {
         let now = self.moment(now);
-        let term = match self.plan.promise {
-            Promise::Memory => self.term(),
-            Promise::Durable => None,
-            // State that is gone with its broker, or not, is no state to be checked.
-            Promise::Calm => return Ok(()),
+        let term = match self.plan.guarantee {
+            Guarantee::Memory => self.term(),
+            Guarantee::Durable => None,
+            // The state of a broker without a disk may or may not be gone, so that it cannot be checked.
+            Guarantee::Recovery => return Ok(()),
         };
         let Some(client) = self.client(key) else {
             return Ok(());
@@ -113,7 +115,7 @@ impl Oracle {
                 None => candidates.may_be_none,
             };
             if !is_expected {
-                return Err(Violation::Retained {
+                return Err(Violation::WrongRetained {
                     topic: topic.to_owned(),
                     found: second.or(first),
                     expected: candidates.messages,
@@ -127,9 +129,9 @@ impl Oracle {
         Ok(())
     }
 
-    /// Every tab shows the same roster: the living tabs, one broker, and what their pages want.
-    pub(crate) fn check_rosters(&mut self) -> Result<(), Violation> {
-        // Where the log is gone and the clock was set back, nothing tells a new broker how high terms were.
+    /// Every tab lists the same members: the living tabs, one broker, and the clients that their pages want.
+    pub(crate) fn check_members(&mut self) -> Result<(), Violation> {
+        // If the log is gone and the clock was set back, a new broker cannot know the highest term.
         let may_fall = self.plan.has(Fault::Clear) && self.plan.has(Fault::Clock);
         let row = |tab: TabId, is_broker, term: Option<Term>, clients, visibility| {
             let term = term.filter(|_| !may_fall);
@@ -148,7 +150,7 @@ impl Oracle {
         let expected: Vec<String> = expected.collect();
         for (tab, view) in &self.tabs {
             let shown: Vec<String> = view
-                .roster
+                .members
                 .iter()
                 .map(|it| {
                     let clients = u64::from(it.clients);
@@ -156,22 +158,22 @@ impl Oracle {
                 })
                 .collect();
             let knows_itself = view
-                .roster
+                .members
                 .iter()
                 .all(|it| it.is_self == (it.tab_id == *tab));
             if shown != expected || !knows_itself {
-                return Err(Violation::WrongRoster {
+                return Err(Violation::WrongMembers {
                     tab: *tab,
                     shown: shown.join(", "),
                     expected: expected.join(", "),
                 });
             }
-            self.tally.rosters_checked += 1;
+            self.tally.member_lists_checked += 1;
         }
         Ok(())
     }
 
-    /// Every tab has counted what no tab of ours sent it.
+    /// Every tab has counted its foreign inputs.
     pub(crate) fn check_garbage(&mut self) -> Result<(), Violation> {
         for (tab, view) in &self.tabs {
             let counted = view.stats.foreign;

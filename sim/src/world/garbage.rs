@@ -1,4 +1,4 @@
-//! What other scripts of the origin could put on our channels.
+//! Messages that other scripts of the origin could put on our channels.
 
 use tab::api::{Durability, Source, StorageState, Term, Visibility};
 use tab::control::{Announcement, BUILD_BYTES_MAX, ControlMessage, SAFE_INTEGER_MAX};
@@ -6,16 +6,16 @@ use tab::{Input, Lane, TabId};
 
 use crate::prng::Prng;
 
-/// Start of every frame of ours.
+/// Magic bytes of our frames.
 const MAGIC: &[u8] = b"TMQ1";
 
-/// Something that no tab of ours sends, as `victim` hears it: the tab has to count it and to drop it.
+/// An input for `victim` that no tab sends. The tab must count and drop it.
 pub(crate) fn garbage(prng: &mut Prng, victim: TabId, frame: Option<Vec<u8>>) -> Input {
     match prng.between(0, 4) {
         0 => Input::Foreign(prng.one_of([Source::Control, Source::Lane])),
         1 => {
             let mut bytes = MAGIC.to_vec();
-            // 255 starts no integer of bincode's.
+            // No bincode integer starts with 255.
             bytes.push(255);
             let len = prng.between(0, 60);
             bytes.extend(prng.bytes(len));
@@ -45,9 +45,9 @@ fn some_lane(prng: &mut Prng, victim: TabId) -> Lane {
 
 fn implausible(prng: &mut Prng, victim: TabId) -> ControlMessage {
     let tab_id = TabId::from_entropy(prng.next());
-    // Beyond what a number holds, or what a clock will ever say.
+    // Above the largest number that is exact in JavaScript, or beyond any plausible time.
     let term = Term(SAFE_INTEGER_MAX + 1 - tab_id.bits() % 3);
-    let announcement = stranger(tab_id);
+    let announcement = unknown_tab(tab_id);
     match prng.between(0, 6) {
         0 => ControlMessage::Announce(Announcement {
             build: "x".repeat(BUILD_BYTES_MAX + 1),
@@ -66,7 +66,7 @@ fn implausible(prng: &mut Prng, victim: TabId) -> ControlMessage {
             timestamp: u64::MAX,
             ..announcement
         }),
-        4 => ControlMessage::Announce(stranger(victim)),
+        4 => ControlMessage::Announce(unknown_tab(victim)),
         5 => ControlMessage::Unbind {
             lane: Lane {
                 tab: victim,
@@ -86,8 +86,8 @@ fn implausible(prng: &mut Prng, victim: TabId) -> ControlMessage {
     }
 }
 
-/// Something that a tab unknown to us could have sent: it is not counted, and must do no harm.
-pub(crate) fn strange(
+/// A message that an unknown tab could send. It is not counted, and must do no harm.
+pub(crate) fn from_unknown_tab(
     prng: &mut Prng,
     now_ms: u64,
     (broker, term): (TabId, Term),
@@ -115,12 +115,12 @@ pub(crate) fn strange(
         _ => ControlMessage::Announce(Announcement {
             timestamp: now_ms,
             since: now_ms,
-            ..stranger(tab_id)
+            ..unknown_tab(tab_id)
         }),
     }
 }
 
-/// An announcement in the name of this tab; a claim, if there is a term, with lanes to these tabs.
+/// An announcement in the name of this tab. With a term, it is a claim of leadership with lanes to these tabs.
 pub(crate) fn announcement(
     tab_id: TabId,
     now_ms: u64,
@@ -133,11 +133,11 @@ pub(crate) fn announcement(
         timestamp: now_ms,
         term,
         lanes: lanes.unwrap_or_default(),
-        ..stranger(tab_id)
+        ..unknown_tab(tab_id)
     })
 }
 
-fn stranger(tab_id: TabId) -> Announcement {
+fn unknown_tab(tab_id: TabId) -> Announcement {
     Announcement {
         tab_id,
         is_broker: false,
