@@ -42,31 +42,31 @@ const PROGRAMS: [Program; 5] = [
 ];
 
 /// Where the clients are that [`ensure`] has found or installed.
-pub(crate) struct Outsiders {
+pub(crate) struct Interop {
     /// The Python that has paho-mqtt.
     python: PathBuf,
     /// The folder that has MQTT.js.
     node_modules: PathBuf,
 }
 
-/// `cargo xtask test --only outsiders`
+/// `cargo xtask test --only interop`
 pub(crate) fn test(arguments: &[OsString]) -> Result<(), Error> {
-    let outsiders = ensure()?;
+    let interop = ensure()?;
     let mut test = shell::cargo(["test", "-p", "front", "--"]);
     test.args(arguments)
-        .env("TABMQ_PYTHON", outsiders.python)
-        .env("TABMQ_NODE_PATH", outsiders.node_modules);
+        .env("TABMQ_PYTHON", interop.python)
+        .env("TABMQ_NODE_PATH", interop.node_modules);
     shell::run(&mut test)
 }
 
 /// Finds the clients, installs those that are missing: programs by apt-get, libraries into the user's cache folder.
-pub(crate) fn ensure() -> Result<Outsiders, Error> {
+pub(crate) fn ensure() -> Result<Interop, Error> {
     let mut missing = missing_packages();
     if !has_venv() {
         missing.push("python3-venv");
     }
     if !missing.is_empty() {
-        apt::install(&missing, "about 1 minute, once").map_err(|packages| Error::Outsiders {
+        apt::install(&missing, "about 1 minute, once").map_err(|packages| Error::Interop {
             missing: missing.clone(),
             packages: Box::new(packages),
         })?;
@@ -78,7 +78,7 @@ pub(crate) fn ensure() -> Result<Outsiders, Error> {
         }
     }
     let tests = shell::root().join("front/tests");
-    Ok(Outsiders {
+    Ok(Interop {
         python: ensure_paho(&tests.join("paho"))?,
         node_modules: ensure_mqttjs(&tests.join("mqttjs"))?,
     })
@@ -109,7 +109,7 @@ fn ensure_paho(source: &Path) -> Result<PathBuf, Error> {
     } else {
         "bin/python"
     };
-    let folder = tool::cache_folder()?.join("outsiders-python");
+    let folder = tool::cache_folder()?.join("interop-python");
     ensure_copy_of(source, &["requirements.txt"], &folder, |unfinished| {
         shell::announce("Installing paho-mqtt", "about 20 s, once");
         let python = python().unwrap_or_else(|| PathBuf::from(PYTHON[0]));
@@ -132,7 +132,7 @@ fn ensure_paho(source: &Path) -> Result<PathBuf, Error> {
 
 /// The packages that package-lock.json names.
 fn ensure_mqttjs(source: &Path) -> Result<PathBuf, Error> {
-    let folder = tool::cache_folder()?.join("outsiders-node");
+    let folder = tool::cache_folder()?.join("interop-node");
     let files = ["package.json", "package-lock.json"];
     ensure_copy_of(source, &files, &folder, |unfinished| {
         shell::announce("Installing MQTT.js", "about 10 s, once");
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_installed_is_installed_again_only_when_its_list_changes() {
-        let folder = std::env::temp_dir().join(format!("tabmq-outsiders-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("tabmq-interop-{}", std::process::id()));
         let source = folder.join("source");
         fs::create_dir_all(&source).unwrap();
         let installed = folder.join("installed");

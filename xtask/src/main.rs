@@ -8,14 +8,15 @@ mod apt;
 mod bench;
 mod broker;
 mod browser;
+mod cargo;
 mod demo;
 mod deny;
 mod embed;
 mod error;
+mod interop;
 mod loadtest;
 mod msrv;
 mod npm;
-mod outsiders;
 mod page;
 mod screenshots;
 mod setup;
@@ -227,7 +228,7 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
         Some("vendor") => Task::Vendor,
         Some("sizes") => Task::Sizes,
         Some("bench") => Task::Bench(bench::Options {
-            what: parse_benchmark(&mut parser)?,
+            benchmark: parse_benchmark(&mut parser)?,
             ..bench::Options::default()
         }),
         Some("broker") => return Ok(Task::Broker(parser.raw_args()?.collect())),
@@ -241,17 +242,19 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
             (Long("port"), Task::Demo { port, .. }) => *port = parse_port(parser.value()?)?,
             (Long("no-open"), Task::Demo { open, .. }) => *open = false,
             (Long("only"), Task::Test(selection)) => selection.add(parser.value()?)?,
-            (Long("rounds"), Task::Bench(options)) if options.what != bench::What::Ui => {
+            (Long("rounds"), Task::Bench(options)) if options.benchmark != bench::Benchmark::Ui => {
                 options.rounds = Some(parser.value()?);
             }
-            (Long("seconds"), Task::Bench(options)) if options.what == bench::What::Ui => {
+            (Long("seconds"), Task::Bench(options))
+                if options.benchmark == bench::Benchmark::Ui =>
+            {
                 options.seconds = Some(parser.value()?);
             }
             (Long("json"), Task::Bench(options)) => options.json = Some(parser.value()?.into()),
-            (Long("svg"), Task::Bench(options)) if options.what == bench::What::Peers => {
+            (Long("svg"), Task::Bench(options)) if options.benchmark == bench::Benchmark::Peers => {
                 options.svg = Some(parser.value()?.into());
             }
-            (Value(part), Task::Bench(options)) if options.what.has_parts() => {
+            (Value(part), Task::Bench(options)) if options.benchmark.has_parts() => {
                 options.only.push(part);
             }
             (Long("out"), Task::Screenshots { out }) => *out = Some(parser.value()?.into()),
@@ -271,14 +274,14 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
 }
 
 /// The name after `bench`, if there is one before the options.
-fn parse_benchmark(parser: &mut lexopt::Parser) -> Result<bench::What, Error> {
+fn parse_benchmark(parser: &mut lexopt::Parser) -> Result<bench::Benchmark, Error> {
     let next = parser.raw_args()?.peek().map(ToOwned::to_owned);
     match next.filter(|word| !word.to_string_lossy().starts_with('-')) {
         Some(name) => {
             let _ = parser.next()?;
-            bench::What::named(&name).ok_or(Error::UnknownBenchmark(name))
+            bench::Benchmark::named(&name).ok_or(Error::UnknownBenchmark(name))
         }
-        None => Ok(bench::What::default()),
+        None => Ok(bench::Benchmark::default()),
     }
 }
 
@@ -379,7 +382,7 @@ mod tests {
         assert_eq!(
             line("bench engine --json figures.json").unwrap(),
             Task::Bench(bench::Options {
-                what: bench::What::Engine,
+                benchmark: bench::Benchmark::Engine,
                 json: Some("figures.json".into()),
                 ..bench::Options::default()
             })
@@ -387,7 +390,7 @@ mod tests {
         assert_eq!(
             line("bench failover --rounds 3 crash hang").unwrap(),
             Task::Bench(bench::Options {
-                what: bench::What::Failover,
+                benchmark: bench::Benchmark::Failover,
                 rounds: Some("3".into()),
                 only: vec!["crash".into(), "hang".into()],
                 ..bench::Options::default()
@@ -396,7 +399,7 @@ mod tests {
         assert_eq!(
             line("bench ui --seconds 5").unwrap(),
             Task::Bench(bench::Options {
-                what: bench::What::Ui,
+                benchmark: bench::Benchmark::Ui,
                 seconds: Some("5".into()),
                 ..bench::Options::default()
             })
@@ -443,7 +446,7 @@ mod tests {
         assert!(matches!(line("build now"), Err(Error::Arguments(_))));
         assert!(matches!(
             line("test --only clipy"),
-            Err(Error::UnknownStep(_))
+            Err(Error::UnknownStep { .. })
         ));
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::bench::target_folder;
+use crate::cargo::target_folder;
 use crate::error::Error;
 use crate::setup::{self, Tools};
 use crate::shell;

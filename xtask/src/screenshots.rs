@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::bench::target_folder;
 use crate::browser;
+use crate::cargo::target_folder;
 use crate::error::Error;
 use crate::setup::{self, Needs};
 use crate::shell;

@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::browser;
 use crate::deny;
 use crate::error::Error;
-use crate::outsiders;
+use crate::interop;
 use crate::shell;
 use crate::sysroot;
 use crate::tool::{self, Tool};
@@ -58,7 +58,7 @@ pub(crate) fn ensure(needs: Needs) -> Result<Tools, Error> {
 /// `cargo xtask setup`
 pub(crate) fn all() -> Result<(), Error> {
     let tools = ensure(Needs::Browser)?;
-    outsiders::ensure()?;
+    interop::ensure()?;
     deny::ensure()?;
     println!(
         "\nEverything is there. `cargo xtask demo` and `cargo xtask test` find it by themselves."
