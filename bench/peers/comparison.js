@@ -1,4 +1,4 @@
-// One tab of the contest: it is in one system at a time, and floods, counts, answers or asks.
+// One tab of the comparison: it is in one system at a time, and floods, counts, answers or asks.
 
 import { SYSTEMS } from "./systems.js";
 
@@ -23,7 +23,7 @@ const turn = (() => {
     });
 })();
 
-globalThis.contest = {
+globalThis.comparison = {
     /** Joins a system; resolves with the milliseconds that took, since the page began if it is the first one. */
     async open(name, options) {
         const begin = performance.now();

@@ -1,4 +1,4 @@
-// The systems of the contest, each behind the same few words: `open`, `subscribe(topic, hear, qos)`, `publish(topic, bytes, qos)`
+// The systems of the comparison, each behind the same few words: `open`, `subscribe(topic, hear, qos)`, `publish(topic, bytes, qos)`
 // and `close`. `publish` returns nothing where there is nothing to wait for.
 
 const channels = (make) => {
@@ -20,8 +20,8 @@ const isBelow = (topic, filter) => topic === filter || (filter.endsWith("/#") &&
 
 /** The browser's own BroadcastChannel, from page to page: what there is at most. */
 class Raw {
-    #out = channels((topic) => new BroadcastChannel(`contest/${topic}`));
-    #in = channels((topic) => new BroadcastChannel(`contest/${topic}`));
+    #out = channels((topic) => new BroadcastChannel(`comparison/${topic}`));
+    #in = channels((topic) => new BroadcastChannel(`comparison/${topic}`));
     async open() {}
     async subscribe(topic, hear) {
         this.#in.get(topic).onmessage = ({ data }) => hear(data);
@@ -37,8 +37,8 @@ class Raw {
 
 /** The same, with all messages of one turn of the loop in one post. */
 class RawBatched {
-    #out = channels((topic) => new BroadcastChannel(`contest/batched/${topic}`));
-    #in = channels((topic) => new BroadcastChannel(`contest/batched/${topic}`));
+    #out = channels((topic) => new BroadcastChannel(`comparison/batched/${topic}`));
+    #in = channels((topic) => new BroadcastChannel(`comparison/batched/${topic}`));
     #batches = new Map();
     async open() {}
     async subscribe(topic, hear) {
@@ -68,7 +68,7 @@ class BroadcastChannelPackage {
     #channels = channels((topic) => this.#make(topic));
     async open() {
         const { BroadcastChannel: Channel } = await import("./npm.js");
-        this.#make = (topic) => new Channel(`contest/package/${topic}`, { webWorkerSupport: false });
+        this.#make = (topic) => new Channel(`comparison/package/${topic}`, { webWorkerSupport: false });
     }
     async subscribe(topic, hear) {
         this.#channels.get(topic).onmessage = hear;
@@ -87,7 +87,7 @@ class Tabmq {
     #client;
     async open() {
         const { open } = await import("./tabmq/index.js");
-        this.#bus = await open({ channel: "contest", durability: this.durability() });
+        this.#bus = await open({ channel: "comparison", durability: this.durability() });
         this.#client = await this.#bus.connect();
     }
     async subscribe(topic, hear, qos) {
@@ -128,7 +128,7 @@ class Mqtt5Wasm {
             shared.onerror = () => reject(new Error("the SharedWorker does not start"));
         });
         this.#options = (qos) => Object.assign(new SubscribeOptions(), { qos });
-        this.#client = new MqttClient(`contest-${crypto.randomUUID()}`);
+        this.#client = new MqttClient(`comparison-${crypto.randomUUID()}`);
         await this.#client.connectMessagePort(port);
     }
     async subscribe(topic, hear, qos) {

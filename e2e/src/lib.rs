@@ -11,31 +11,33 @@
     reason = "the harness waits in real time, and fails tests by panicking; the engines do neither"
 )]
 
-mod appearance;
-mod browser;
-#[cfg(unix)]
-mod chromium;
+mod app;
 #[cfg(unix)]
 mod devtools;
-mod driver;
+mod environment;
 mod home;
 mod message;
-#[cfg(unix)]
-mod page;
 mod server;
-mod tab;
-mod view;
+mod wait;
 
-pub use appearance::Appearance;
-pub use browser::{Browser, ConsoleEntry, Setup, dist};
+pub use app::appearance::Appearance;
+pub use app::browser::{Browser, Setup};
+pub use app::session::ConsoleEntry;
+pub use app::tab::Tab;
+pub use app::view::{Role, RosterRow, Status, Subscription, VIEWS, View};
 #[cfg(unix)]
-pub use chromium::{Chromium, ChromiumSetup, SQLITE, page_dist};
-pub use driver::path_in;
+pub use devtools::chromium::{Chromium, ChromiumSetup, SQLITE};
+#[cfg(unix)]
+pub use devtools::page::{Ending, Life, Page};
+#[cfg(unix)]
+pub use devtools::process::Process;
+#[cfg(unix)]
+pub use devtools::worker::Worker;
+#[cfg(unix)]
+pub use environment::page_dist;
+pub use environment::{dist, path_in};
 pub use home::home;
 pub use message::Message;
-#[cfg(unix)]
-pub use page::{Ending, Life, Page, Process, Worker};
 pub use server::{Caching, Request, Server};
-pub use tab::{DEADLINE, Tab};
 pub use thirtyfour::Key;
-pub use view::{Role, RosterRow, Status, Subscription, VIEWS, View};
+pub use wait::DEADLINE;

@@ -12,6 +12,7 @@ mod node;
 mod report;
 #[cfg(feature = "peers")]
 mod rumqttd;
+mod run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,13 +1,12 @@
-use std::collections::HashMap;
-
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use bench::{Matching, workload};
 use broker::TopicName;
 
 use crate::error::Error;
-use crate::measure::{self, Run};
+use crate::run::{self, Run};
 
 /// The matcher of rumqttd 0.20. Its parts are public, but not the log that puts them together, so that is repeated here
 /// line by line: a topic that it sees for the first time is held against every filter, and what was found is kept in a
@@ -27,21 +26,21 @@ const NEW: usize = 10_000;
 const NEW_IN_A_ROUND: usize = 100;
 
 /// What it takes for topics that it has not seen, and for those that it has.
-pub(crate) fn contenders(
+pub(crate) fn implementations(
     measure: &'static str,
 ) -> Result<[(&'static str, Run<'static>); 2], Error> {
     let mut ours = Matching::new();
     let mut rumqttd = Rumqttd::new(&mut ours);
     let found = rumqttd.match_new(NEW_IN_A_ROUND);
-    measure::agrees(measure, "rumqttd", found, ours.run(NEW_IN_A_ROUND))?;
+    run::agrees(measure, "rumqttd", found, ours.run(NEW_IN_A_ROUND))?;
     let rumqttd = Rc::new(RefCell::new(rumqttd));
     let known = Rc::clone(&rumqttd);
     let new = move || {
-        let (_, seconds) = measure::timed(|| rumqttd.borrow_mut().match_new(NEW_IN_A_ROUND));
+        let (_, seconds) = run::timed(|| rumqttd.borrow_mut().match_new(NEW_IN_A_ROUND));
         Ok((NEW_IN_A_ROUND, seconds))
     };
     let known = move || {
-        let ((topics, _), seconds) = measure::timed(|| known.borrow().match_known());
+        let ((topics, _), seconds) = run::timed(|| known.borrow().match_known());
         Ok((topics, seconds))
     };
     Ok([

@@ -5,9 +5,9 @@ use std::io;
 use std::path::Path;
 
 use crate::options::LoadOptions;
+use crate::promises::broken;
 use crate::report::{rows, to_json};
 use crate::run::Record;
-use crate::verdict::broken;
 
 /// Names the folder of the plots' library: `cargo xtask loadtest` sets it.
 const UPLOT: &str = "TABMQ_UPLOT";

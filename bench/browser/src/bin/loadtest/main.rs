@@ -9,6 +9,8 @@
 mod html;
 mod options;
 mod processes;
+mod promises;
+mod record;
 mod report;
 mod run;
 mod seconds;
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    let broken = verdict::broken(&options, &record);
+    let broken = promises::broken(&options, &record);
     for sentence in &broken {
         eprintln!("error: {sentence}");
     }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::options::LoadOptions;
-use crate::run::{Record, What};
-use crate::verdict::{broken, memory_growth};
+use crate::promises::{broken, memory_growth};
+use crate::record::{Action, Record};
 
 pub(crate) const PERCENTILES: [f64; 4] = [50.0, 95.0, 99.0, 99.9];
 
@@ -19,7 +19,7 @@ pub(crate) fn rows(options: &LoadOptions, record: &Record) -> Vec<(String, Strin
         published_s,
     } = record;
     let per_s = |count: u64| format!("{:.0}", count as f64 / published_s);
-    let of = |what: What| incidents.iter().filter(|it| it.what == what).count();
+    let of = |what: Action| incidents.iter().filter(|it| it.what == what).count();
     let mut rows = vec![
         ("sent".to_owned(), totals.sent.to_string()),
         ("sent, per s".to_owned(), per_s(totals.sent)),
@@ -53,11 +53,11 @@ pub(crate) fn rows(options: &LoadOptions, record: &Record) -> Vec<(String, Strin
         format!("{:.0}", totals.gap_ms),
     ));
     if options.loses_tabs() {
-        let killed = of(What::BrokerCrashed) + of(What::BrokerClosed);
+        let killed = of(Action::BrokerCrashed) + of(Action::BrokerClosed);
         rows.push(("brokers killed".to_owned(), killed.to_string()));
         rows.push((
             "tabs replaced".to_owned(),
-            of(What::TabReplaced).to_string(),
+            of(Action::TabReplaced).to_string(),
         ));
     }
     let cpu: Vec<f64> = seconds.iter().map(|it| it.cpu_percent()).collect();

@@ -8,6 +8,7 @@ use e2e::{Chromium, Ending};
 
 use crate::options::LoadOptions;
 use crate::processes::Processes;
+use crate::record::{Action, Incident, Record};
 use crate::seconds::{PageSample, Second};
 use crate::tabs::Tabs;
 use crate::verdict::Verdict;
@@ -22,45 +23,6 @@ const ELECTION: Duration = Duration::from_secs(10);
 
 /// Width of the progress bar.
 const BAR: usize = 30;
-
-/// Something that was done to the tabs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Incident {
-    /// Seconds since the load began.
-    pub(crate) at_s: f64,
-    pub(crate) what: What,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    BrokerClosed,
-    BrokerCrashed,
-    TabReplaced,
-}
-
-impl What {
-    pub(crate) const fn words(self) -> &'static str {
-        match self {
-            Self::BrokerClosed => "the broker's tab was closed",
-            Self::BrokerCrashed => "the broker's tab crashed",
-            Self::TabReplaced => "a tab was closed",
-        }
-    }
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) seconds: Vec<Second>,
-    pub(crate) incidents: Vec<Incident>,
-    /// All that was counted.
-    pub(crate) totals: PageSample,
-    pub(crate) verdict: Verdict,
-    /// Dropped by the brokers, each receiver counted.
-    pub(crate) dropped: u64,
-    /// How long the publishers published.
-    pub(crate) published_s: f64,
-}
 
 pub(crate) fn run(options: &LoadOptions) -> Record {
     let chromium = Chromium::start();
@@ -106,8 +68,8 @@ pub(crate) fn run(options: &LoadOptions) -> Record {
             let place = broker(&tabs);
             // In turns.
             let (ending, what) = match incidents_of_brokers(&incidents) % 2 {
-                0 => (Ending::Crash, What::BrokerCrashed),
-                _ => (Ending::Close, What::BrokerClosed),
+                0 => (Ending::Crash, Action::BrokerCrashed),
+                _ => (Ending::Close, Action::BrokerClosed),
             };
             let at_s = begin.elapsed().as_secs_f64();
             incidents.push(Incident { at_s, what });
@@ -121,7 +83,7 @@ pub(crate) fn run(options: &LoadOptions) -> Record {
             && let Some(place) = tabs.bystander()
         {
             let at_s = begin.elapsed().as_secs_f64();
-            let what = What::TabReplaced;
+            let what = Action::TabReplaced;
             incidents.push(Incident { at_s, what });
             tabs.replace(place, Ending::Close);
             churn_at = churn_at.zip(churn_every).map(|(at, every)| at + every);
@@ -180,7 +142,7 @@ fn broker(tabs: &Tabs<'_>) -> usize {
 }
 
 fn incidents_of_brokers(incidents: &[Incident]) -> usize {
-    let of_brokers = incidents.iter().filter(|it| it.what != What::TabReplaced);
+    let of_brokers = incidents.iter().filter(|it| it.what != Action::TabReplaced);
     of_brokers.count()
 }
 

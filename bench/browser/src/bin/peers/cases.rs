@@ -7,7 +7,7 @@ use e2e::Chromium;
 use serde_json::{Value, json};
 
 use crate::mosquitto::Mosquitto;
-use crate::tabs::{ContestTab, flood};
+use crate::tabs::{ComparisonTab, flood};
 
 /// In the order of the tables.
 pub(crate) const SYSTEMS: [&str; 7] = [
@@ -101,13 +101,13 @@ pub(crate) fn measure(options: &Options) -> Results {
 fn one_round(system: &'static str, setup: &Value, round: &str, results: &mut Results) {
     let chromium = Chromium::start();
     chromium.wait_at_most(LONGEST);
-    let open = || ContestTab::open(&chromium);
+    let open = || ComparisonTab::open(&chromium);
     let is_mqtt = MQTT.contains(&system);
 
     // The first tab is only there. Where a tab has the broker, it is this one: what the other two say crosses two channels.
     let keeper = open();
     progress(&format!("{round}: start"));
-    let ready = format!("contest.ready({}, {setup})", json!(system));
+    let ready = format!("comparison.ready({}, {setup})", json!(system));
     results.add(
         "start to ready, first tab",
         system,
@@ -124,7 +124,7 @@ fn one_round(system: &'static str, setup: &Value, round: &str, results: &mut Res
     );
     first.join(system, setup);
     if system == OURS || system == OURS_IN_MEMORY {
-        assert_eq!(keeper.0.evaluate("contest.role()"), "broker");
+        assert_eq!(keeper.0.evaluate("comparison.role()"), "broker");
     }
 
     for qos in 0..=2 {
@@ -132,10 +132,10 @@ fn one_round(system: &'static str, setup: &Value, round: &str, results: &mut Res
             continue;
         }
         progress(&format!("{round}: echo, QoS {qos}"));
-        first.0.evaluate(&format!("contest.echo({qos})"));
+        first.0.evaluate(&format!("comparison.echo({qos})"));
         let times: Vec<f64> = from
             .0
-            .evaluate_as(&format!("contest.ping({qos}, {PINGS}, 64)"));
+            .evaluate_as(&format!("comparison.ping({qos}, {PINGS}, 64)"));
         let times: Series = times.into_iter().skip(WARM_UP).collect();
         let case = format!("echo, QoS {qos}, p50");
         results.add(&case, system, "ms", times.median());

@@ -1,4 +1,4 @@
-//! The tabs of the contest.
+//! The tabs of the comparison.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// One of them, in a system or in none.
 #[derive(Debug)]
-pub(crate) struct ContestTab<'c>(pub(crate) Page<'c>);
+pub(crate) struct ComparisonTab<'c>(pub(crate) Page<'c>);
 
 /// What one of them has counted of a flood; times in ms since the epoch.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -22,35 +22,36 @@ pub(crate) struct Counted {
     pub(crate) last: f64,
 }
 
-impl<'c> ContestTab<'c> {
+impl<'c> ComparisonTab<'c> {
     pub(crate) fn open(chromium: &'c Chromium) -> Self {
         let page = chromium.open_blank();
         page.navigate(&chromium.server().url());
-        page.until_true("the contest", "typeof contest === 'object'");
+        page.until_true("the comparison", "typeof comparison === 'object'");
         Self(page)
     }
 
     pub(crate) fn join(&self, system: &str, options: &Value) {
         self.0
-            .evaluate(&format!("contest.open({}, {options})", json!(system)));
+            .evaluate(&format!("comparison.open({}, {options})", json!(system)));
     }
 
     pub(crate) fn leave(&self) {
-        self.0.evaluate("contest.close()");
+        self.0.evaluate("comparison.close()");
     }
 
     pub(crate) fn count(&self, topic: &str) {
-        self.0.evaluate(&format!("contest.count({})", json!(topic)));
+        self.0
+            .evaluate(&format!("comparison.count({})", json!(topic)));
     }
 
     pub(crate) fn counted(&self, topic: &str) -> Counted {
         self.0
-            .evaluate_as(&format!("contest.counted({})", json!(topic)))
+            .evaluate_as(&format!("comparison.counted({})", json!(topic)))
     }
 
     pub(crate) fn forget(&self, topic: &str) {
         self.0
-            .evaluate(&format!("contest.forget({})", json!(topic)));
+            .evaluate(&format!("comparison.forget({})", json!(topic)));
     }
 }
 
@@ -65,8 +66,8 @@ pub(crate) struct Flood {
 
 /// One tab publishes, others receive.
 pub(crate) fn flood(
-    from: &ContestTab<'_>,
-    to: &[ContestTab<'_>],
+    from: &ComparisonTab<'_>,
+    to: &[ComparisonTab<'_>],
     (topic, filter): (&str, &str),
     (count, bytes, topics): (u64, usize, u32),
 ) -> Flood {
@@ -74,7 +75,7 @@ pub(crate) fn flood(
         tab.forget(filter);
     }
     let begin: f64 = from.0.evaluate_as(&format!(
-        "contest.flood({}, {count}, {bytes}, {topics})",
+        "comparison.flood({}, {count}, {bytes}, {topics})",
         json!(topic)
     ));
     let wanted = count * to.len() as u64;

@@ -1,6 +1,5 @@
 //! A Chromium without a driver: real tabs in the background, real freezing, the real back/forward cache.
 
-use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,11 +11,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::devtools::{DevTools, Event, Failure, Ticket};
-use crate::driver::path_in;
-use crate::page::Page;
+use super::connection::Connection;
+use super::page::Page;
+use super::protocol::word;
+use crate::environment::{page_dist, path_in};
 use crate::server::{Caching, Server};
-use crate::tab::{DEADLINE, POLL_INTERVAL};
+use crate::wait::{DEADLINE, POLL_INTERVAL, until};
 
 /// The page of a new tab before anything is loaded.
 const BLANK: &str = "about:blank";
@@ -61,12 +61,9 @@ const ARGUMENTS: [&str; 13] = [
 /// hidden when another one is opened or shown, and freezing and the back/forward cache are the browser's own.
 #[derive(Debug)]
 pub struct Chromium {
-    devtools: DevTools,
+    connection: Connection,
     server: Rc<Server>,
     process: Child,
-    longest: Cell<Duration>,
-    /// Of the pages that were attached to.
-    sessions: RefCell<Vec<String>>,
     profile: Profile,
 }
 
@@ -94,20 +91,6 @@ impl Profile {
             Self::Given(folder) => folder,
         }
     }
-}
-
-/// The folder with the page without a view.
-#[must_use]
-#[track_caller]
-pub fn page_dist() -> PathBuf {
-    let folder = path_in("TABMQ_PAGE");
-    let is_there = folder.join("index.html").is_file();
-    assert!(
-        is_there,
-        "no page in {}: run `cargo xtask test`",
-        folder.display()
-    );
-    folder
 }
 
 impl Chromium {
@@ -153,11 +136,9 @@ impl Chromium {
             panic!("{} has no pipes", chrome.display());
         };
         let chromium = Self {
-            devtools: DevTools::new(writer, reader),
+            connection: Connection::new(writer, reader),
             server,
             process,
-            longest: Cell::new(DEADLINE),
-            sessions: RefCell::default(),
             profile,
         };
         chromium.call("Target.setDiscoverTargets", json!({ "discover": true }));
@@ -172,7 +153,7 @@ impl Chromium {
 
     /// How long an answer is waited for from now on.
     pub fn wait_at_most(&self, longest: Duration) {
-        self.longest.set(longest);
+        self.connection.wait_at_most(longest);
     }
 
     /// Makes sure that [`SQLITE`] was understood, and all databases are there.
@@ -195,7 +176,7 @@ impl Chromium {
     #[track_caller]
     pub fn open(&self, url: &str) -> Page<'_> {
         let target = self.call("Target.createTarget", json!({ "url": url }));
-        let page = Page::attach(self, &word(&target["targetId"]));
+        let page = Page::attach(&self.connection, &self.server, &word(&target["targetId"]));
         // Until the first document has come there is an empty one, of no origin.
         if url != BLANK {
             page.until_true("the page", &format!("location.href !== '{BLANK}'"));
@@ -244,67 +225,21 @@ impl Chromium {
         page.command("Storage.overrideQuotaForOrigin", params);
     }
 
-    /// A command to the browser itself.
-    #[track_caller]
-    pub fn call(&self, method: &str, params: Value) -> Value {
-        self.command("", method, &params)
-    }
-
-    #[track_caller]
-    pub(crate) fn command(&self, session: &str, method: &str, params: &Value) -> Value {
-        match self.try_command(session, method, params) {
-            Ok(value) => value,
-            Err(error) => panic!("{method} failed: {error}"),
-        }
-    }
-
-    pub(crate) fn try_command(
-        &self,
-        session: &str,
-        method: &str,
-        params: &Value,
-    ) -> Result<Value, Failure> {
-        let ticket = self.devtools.send(session, method, params);
-        self.devtools.wait(ticket, self.longest.get())
-    }
-
-    pub(crate) fn begin(&self, session: &str, method: &str, params: &Value) -> Ticket {
-        self.devtools.send(session, method, params)
-    }
-
-    pub(crate) fn end(&self, ticket: Ticket) -> Result<Value, Failure> {
-        self.devtools.wait(ticket, self.longest.get())
-    }
-
-    /// Waits for an event.
-    #[track_caller]
-    pub(crate) fn event<T>(&self, what: &str, is_wanted: impl FnMut(&Event) -> Option<T>) -> T {
-        match self.devtools.event(self.longest.get(), is_wanted) {
-            Ok(value) => value,
-            Err(error) => panic!("{what}: {error}"),
-        }
-    }
-
-    pub(crate) fn events<T>(&self, is_wanted: impl FnMut(&Event) -> Option<T>) -> Vec<T> {
-        self.devtools.events(is_wanted)
-    }
-
-    pub(crate) fn note_page(&self, session: &str) {
-        self.sessions.borrow_mut().push(session.to_owned());
-    }
-
     /// What every page without a view knows, and what went wrong in it.
     fn report(&self) {
-        self.longest.set(Duration::from_secs(2));
-        for (index, session) in self.sessions.borrow().iter().enumerate() {
+        self.connection.wait_at_most(Duration::from_secs(2));
+        for (index, session) in self.connection.pages().iter().enumerate() {
             let params = json!({ "expression": REPORT, "returnByValue": true });
-            let told = match self.try_command(session, "Runtime.evaluate", &params) {
+            let told = match self
+                .connection
+                .try_command(session, "Runtime.evaluate", &params)
+            {
                 Ok(told) => word(&told["result"]["value"]),
                 Err(error) => error.to_string(),
             };
             eprintln!("--- Page {}\n{told}", index + 1);
         }
-        for thrown in self.events(|event| {
+        for thrown in self.connection.events(|event| {
             let is_it = event.method == "Runtime.exceptionThrown";
             is_it.then(|| event.params["exceptionDetails"]["exception"]["description"].clone())
         }) {
@@ -312,32 +247,23 @@ impl Chromium {
         }
     }
 
-    /// The processes of pages, and the seconds of processor time that each has had.
+    /// Sends a command to the browser itself, and waits for the answer.
+    #[track_caller]
+    pub fn call(&self, method: &str, params: Value) -> Value {
+        self.connection.call(method, params)
+    }
+
+    /// The processes of pages, each with its processor time in seconds.
     #[track_caller]
     #[must_use]
     pub fn renderers(&self) -> Vec<(u32, f64)> {
-        let answer = self.call("SystemInfo.getProcessInfo", json!({}));
-        let processes = answer["processInfo"].as_array().into_iter().flatten();
-        processes
-            .filter(|process| process["type"] == "renderer")
-            .filter_map(|process| {
-                let id = u32::try_from(process["id"].as_u64()?).ok()?;
-                Some((id, process["cpuTime"].as_f64()?))
-            })
-            .collect()
+        self.connection.renderers()
     }
 
-    /// Looks again and again, until `look` has found what it looks for.
+    /// Calls `look` until it returns a value.
     #[track_caller]
-    pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-        let start = Instant::now();
-        loop {
-            if let Some(found) = look() {
-                return found;
-            }
-            assert!(start.elapsed() < DEADLINE, "not in {DEADLINE:?}: {what}");
-            thread::sleep(POLL_INTERVAL);
-        }
+    pub fn until<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
+        until(what, look)
     }
 }
 
@@ -357,8 +283,4 @@ impl Drop for Chromium {
             }
         }
     }
-}
-
-pub(crate) fn word(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }

@@ -1,11 +1,13 @@
 //! The ChromeDriver process.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+
+use crate::environment::path_in;
 
 const START_MAX: Duration = Duration::from_secs(60);
 const STARTS_MAX: usize = 3;
@@ -82,16 +84,6 @@ impl Drop for Driver {
         // Both fail only if it has ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-/// The path that an environment variable names.
-#[track_caller]
-#[must_use]
-pub fn path_in(variable: &str) -> PathBuf {
-    match std::env::var_os(variable) {
-        Some(path) if !path.is_empty() => PathBuf::from(path),
-        _ => panic!("{variable} is not set: run `cargo xtask test`"),
     }
 }
 

@@ -1,21 +1,19 @@
 //! One tab.
 
+mod input;
+mod look;
+
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
+use thirtyfour::WindowHandle;
 use thirtyfour::error::WebDriverResult;
-use thirtyfour::{By, Key, WindowHandle};
 
-use crate::appearance::Appearance;
-use crate::browser::{Browser, brief};
+use super::session::{Session, brief};
+use super::view::{self, Role, Status, VIEWS, View};
 use crate::message::Message;
-use crate::view::{self, Role, Status, VIEWS, View};
-
-/// How long a test waits for what it wants to see. Far longer than anything takes: it is there to fail, not to measure.
-pub const DEADLINE: Duration = Duration::from_secs(15);
-
-pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);
+use crate::wait::{DEADLINE, POLL_INTERVAL};
 
 /// Sets fields and presses a button, as the page would see a person do it: `arguments` are the fields' values by
 /// selector, and the button's selector.
@@ -38,19 +36,16 @@ find(button).click();
 /// The form with the settings of the connection and the will.
 const CONNECTION: &str = "form:has([name=will-topic])";
 
-/// No page has so many elements that take the focus.
-const STOPS_MAX: usize = 300;
-
 /// One tab of a [`Browser`]. It stays open when this goes out of scope.
 #[derive(Debug)]
 pub struct Tab<'b> {
-    browser: &'b Browser,
+    session: &'b Session,
     window: WindowHandle,
 }
 
 impl<'b> Tab<'b> {
-    pub(crate) fn new(browser: &'b Browser, window: WindowHandle) -> Self {
-        Self { browser, window }
+    pub(crate) fn new(session: &'b Session, window: WindowHandle) -> Self {
+        Self { session, window }
     }
 
     // What the page shows.
@@ -202,45 +197,6 @@ impl<'b> Tab<'b> {
         self.execute(SUBMIT, vec![fields, json!(button)]);
     }
 
-    /// Types into a field, key by key.
-    #[track_caller]
-    pub fn type_into(&self, testid: &str, text: &str) {
-        let field = By::Css(format!("[data-testid={testid}]"));
-        self.browser.run(&format!("typing into {testid}"), async {
-            self.browser.switch_to(&self.window).await?;
-            let field = self.browser.session().find(field).await?;
-            field.clear().await?;
-            field.send_keys(text).await
-        });
-    }
-
-    /// Presses keys, one after the other, wherever the focus is.
-    #[track_caller]
-    pub fn press(&self, keys: &str) {
-        self.browser.run(&format!("pressing {keys:?}"), async {
-            self.browser.switch_to(&self.window).await?;
-            let session = self.browser.session();
-            session.active_element().await?.send_keys(keys).await
-        });
-    }
-
-    /// Brings the focus to an element as somebody without a mouse does: from the top of the page on, with the Tab key.
-    #[track_caller]
-    pub fn reach(&self, testid: &str) {
-        self.execute(
-            "document.activeElement?.blur(); document.body.focus()",
-            Vec::new(),
-        );
-        let script = "return document.activeElement?.dataset.testid ?? ''";
-        for _ in 0..STOPS_MAX {
-            if self.execute(script, Vec::new()) == testid {
-                return;
-            }
-            self.press(&Key::Tab.value().to_string());
-        }
-        panic!("the Tab key does not reach {testid}");
-    }
-
     /// Waits until a script in the page returns something true.
     #[track_caller]
     pub fn until_true(&self, what: &str, script: &str) {
@@ -257,45 +213,6 @@ impl<'b> Tab<'b> {
             }
             thread::sleep(POLL_INTERVAL);
         }
-    }
-
-    /// Clicks with the mouse.
-    #[track_caller]
-    pub fn click(&self, testid: &str) {
-        let button = By::Css(format!("[data-testid={testid}]"));
-        self.browser.run(&format!("a click on {testid}"), async {
-            self.browser.switch_to(&self.window).await?;
-            self.browser.session().find(button).await?.click().await
-        });
-    }
-
-    /// Moves the mouse to a place in the window, in CSS pixels.
-    #[track_caller]
-    pub fn point(&self, x: f64, y: f64) {
-        self.mouse("mouseMoved", x, y);
-    }
-
-    /// Presses and releases the mouse's button at a place in the window, wherever the mouse was.
-    #[track_caller]
-    pub fn press_at(&self, x: f64, y: f64) {
-        self.mouse("mousePressed", x, y);
-        self.mouse("mouseReleased", x, y);
-    }
-
-    #[track_caller]
-    fn mouse(&self, kind: &str, x: f64, y: f64) {
-        let event = json!({
-            "type": kind,
-            "x": x,
-            "y": y,
-            "button": if kind == "mouseMoved" { "none" } else { "left" },
-            "clickCount": u8::from(kind != "mouseMoved"),
-        });
-        self.browser.run(kind, async {
-            self.browser.switch_to(&self.window).await?;
-            let cdp = self.browser.session().cdp();
-            cdp.send_raw("Input.dispatchMouseEvent", event).await
-        });
     }
 
     /// The views that the page leads to.
@@ -367,63 +284,6 @@ impl<'b> Tab<'b> {
         ));
     }
 
-    /// Has the page looked at like this from now on.
-    #[track_caller]
-    pub fn appear(&self, appearance: Appearance) {
-        let media = json!({ "features": [
-            { "name": "prefers-color-scheme", "value": appearance.scheme() },
-            { "name": "prefers-reduced-motion", "value": "reduce" },
-        ] });
-        let size = json!({
-            "width": appearance.width,
-            "height": appearance.height,
-            "deviceScaleFactor": 1,
-            "mobile": false,
-        });
-        self.browser.run("another appearance", async {
-            self.browser.switch_to(&self.window).await?;
-            let cdp = self.browser.session().cdp();
-            cdp.send_raw("Emulation.setEmulatedMedia", media).await?;
-            cdp.send_raw("Emulation.setDeviceMetricsOverride", size)
-                .await
-        });
-        // What follows the size of the window does so in the next frames.
-        self.execute_async(
-            "for (let frames = 0; frames < 3; frames++) await new Promise(requestAnimationFrame);",
-        );
-    }
-
-    /// Has the page looked at in the few colours that the reader has chosen.
-    #[track_caller]
-    pub fn force_colours(&self) {
-        let media = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
-        self.browser.run("forced colours", async {
-            self.browser.switch_to(&self.window).await?;
-            let cdp = self.browser.session().cdp();
-            cdp.send_raw("Emulation.setEmulatedMedia", media).await
-        });
-    }
-
-    /// The page as a picture, a PNG: what is in the window, or the whole page, however long it is.
-    #[track_caller]
-    #[must_use]
-    pub fn picture(&self, appearance: Appearance, is_whole: bool) -> Vec<u8> {
-        self.appear(appearance);
-        if is_whole {
-            let length = self.execute("return document.documentElement.scrollHeight", Vec::new());
-            let length = length.as_u64().and_then(|it| u32::try_from(it).ok());
-            let height = length.unwrap_or(0).max(appearance.height);
-            self.appear(Appearance {
-                height,
-                ..appearance
-            });
-        }
-        self.browser.run("a picture", async {
-            self.browser.switch_to(&self.window).await?;
-            self.browser.session().screenshot_as_png().await
-        })
-    }
-
     // What happens to a page.
 
     /// Runs the body of a function in the page.
@@ -442,11 +302,11 @@ impl<'b> Tab<'b> {
             "const done = arguments[0];
             (async () => {{ {script} }})().then((value) => done({{ value }}), (error) => done({{ error: String(error) }}));"
         );
-        let end = self.browser.run("a script", async {
-            self.browser.switch_to(&self.window).await?;
+        let end = self.session.run("a script", async {
+            self.session.switch_to(&self.window).await?;
             let end = self
-                .browser
-                .session()
+                .session
+                .webdriver()
                 .execute_async(script, Vec::new())
                 .await?;
             Ok(end.json().clone())
@@ -458,9 +318,9 @@ impl<'b> Tab<'b> {
     }
 
     fn try_execute(&self, script: &str, arguments: Vec<Value>) -> WebDriverResult<Value> {
-        self.browser.block_on(async {
-            self.browser.switch_to(&self.window).await?;
-            let value = self.browser.session().execute(script, arguments).await?;
+        self.session.block_on(async {
+            self.session.switch_to(&self.window).await?;
+            let value = self.session.webdriver().execute(script, arguments).await?;
             Ok(value.json().clone())
         })
     }
@@ -468,36 +328,36 @@ impl<'b> Tab<'b> {
     /// Goes to an address.
     #[track_caller]
     pub fn go(&self, url: &str) {
-        self.browser.run(&format!("loading {url}"), async {
-            self.browser.switch_to(&self.window).await?;
-            self.browser.session().goto(url).await
+        self.session.run(&format!("loading {url}"), async {
+            self.session.switch_to(&self.window).await?;
+            self.session.webdriver().goto(url).await
         });
     }
 
     /// Goes back in the history.
     #[track_caller]
     pub fn back(&self) {
-        self.browser.run("going back", async {
-            self.browser.switch_to(&self.window).await?;
-            self.browser.session().back().await
+        self.session.run("going back", async {
+            self.session.switch_to(&self.window).await?;
+            self.session.webdriver().back().await
         });
     }
 
     /// Loads the page anew.
     #[track_caller]
     pub fn reload(&self) {
-        self.browser.run("reloading", async {
-            self.browser.switch_to(&self.window).await?;
-            self.browser.session().refresh().await
+        self.session.run("reloading", async {
+            self.session.switch_to(&self.window).await?;
+            self.session.webdriver().refresh().await
         });
     }
 
     /// Runs a script in every page this tab loads from now on, before any of the page's own.
     #[track_caller]
     pub fn before_each_page(&self, script: &str) {
-        self.browser.run("a script for new pages", async {
-            self.browser.switch_to(&self.window).await?;
-            let cdp = self.browser.session().cdp();
+        self.session.run("a script for new pages", async {
+            self.session.switch_to(&self.window).await?;
+            let cdp = self.session.webdriver().cdp();
             let source = json!({ "source": script });
             cdp.send_raw("Page.addScriptToEvaluateOnNewDocument", source)
                 .await
@@ -508,9 +368,9 @@ impl<'b> Tab<'b> {
     #[track_caller]
     pub fn set_frozen(&self, is_frozen: bool) {
         let state = if is_frozen { "frozen" } else { "active" };
-        self.browser.run(&format!("a page that is {state}"), async {
-            self.browser.switch_to(&self.window).await?;
-            let cdp = self.browser.session().cdp();
+        self.session.run(&format!("a page that is {state}"), async {
+            self.session.switch_to(&self.window).await?;
+            let cdp = self.session.webdriver().cdp();
             cdp.send_raw("Page.setWebLifecycleState", json!({ "state": state }))
                 .await
         });
@@ -519,20 +379,20 @@ impl<'b> Tab<'b> {
     /// Closes the tab.
     #[track_caller]
     pub fn close(self) {
-        self.browser.run("closing a tab", async {
-            self.browser.switch_to(&self.window).await?;
-            self.browser.session().close_window().await
+        self.session.run("closing a tab", async {
+            self.session.switch_to(&self.window).await?;
+            self.session.webdriver().close_window().await
         });
-        self.browser.go_home();
+        self.session.go_home();
     }
 
     /// Crashes the tab, and makes sure that it has.
     #[track_caller]
     pub fn crash(self) {
-        let crashed = self.browser.block_on(async {
-            self.browser.switch_to(&self.window).await?;
-            self.browser
-                .session()
+        let crashed = self.session.block_on(async {
+            self.session.switch_to(&self.window).await?;
+            self.session
+                .webdriver()
                 .cdp()
                 .send_raw("Page.crash", ())
                 .await
@@ -542,7 +402,7 @@ impl<'b> Tab<'b> {
             "a script afterwards",
             self.try_execute("return 1", Vec::new()),
         );
-        self.browser.go_home();
+        self.session.go_home();
     }
 }
 

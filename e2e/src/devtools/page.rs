@@ -1,7 +1,6 @@
 //! One page without a view.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,9 +8,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::chromium::{Chromium, word};
-use crate::devtools::{Failure, Ticket};
-use crate::tab::{DEADLINE, POLL_INTERVAL};
+use super::connection::Connection;
+use super::expression::{params_of, value_in};
+use super::process::Process;
+use super::protocol::{Failure, Ticket, word};
+use super::worker::Worker;
+use crate::server::Server;
+use crate::wait::{DEADLINE, POLL_INTERVAL, until};
 
 /// How long a page keeps its process busy, to tell it from the others.
 const BUSY_MS: u32 = 400;
@@ -19,15 +22,9 @@ const BUSY_MS: u32 = 400;
 /// A page in a tab of a [`Chromium`], attached to by the DevTools protocol. It stays open when this goes out of scope.
 #[derive(Debug)]
 pub struct Page<'c> {
-    chromium: &'c Chromium,
+    connection: &'c Connection,
+    server: &'c Server,
     target: String,
-    session: String,
-}
-
-/// A page's dedicated worker, attached to.
-#[derive(Debug)]
-pub struct Worker<'c> {
-    chromium: &'c Chromium,
     session: String,
 }
 
@@ -57,15 +54,16 @@ pub struct Life {
 
 impl<'c> Page<'c> {
     #[track_caller]
-    pub(crate) fn attach(chromium: &'c Chromium, target: &str) -> Self {
+    pub(crate) fn attach(connection: &'c Connection, server: &'c Server, target: &str) -> Self {
         let params = json!({ "targetId": target, "flatten": true });
-        let attached = chromium.call("Target.attachToTarget", params);
+        let attached = connection.call("Target.attachToTarget", params);
         let page = Self {
-            chromium,
+            connection,
+            server,
             target: target.to_owned(),
             session: word(&attached["sessionId"]),
         };
-        chromium.note_page(&page.session);
+        connection.note_page(&page.session);
         page.call("Page.enable", json!({}));
         page.call("Runtime.enable", json!({}));
         page
@@ -74,10 +72,7 @@ impl<'c> Page<'c> {
     /// Loads the page without a view and joins a channel, as the query says.
     #[track_caller]
     pub fn join(&self, channel: &str) {
-        self.load(&format!(
-            "{}?channel={channel}",
-            self.chromium.server().url()
-        ));
+        self.load(&format!("{}?channel={channel}", self.server.url()));
         self.evaluate("tab.open()");
     }
 
@@ -152,21 +147,23 @@ impl<'c> Page<'c> {
 
     /// Begins to evaluate an expression; [`Self::end`] gets its value.
     pub fn begin(&self, expression: &str) -> Ticket {
-        let params = expression_params(expression);
+        let params = params_of(expression);
         self.begin_call("Runtime.evaluate", &params)
     }
 
     /// Gets the value of what was begun.
     #[track_caller]
     pub fn end(&self, ticket: Ticket, expression: &str) -> Value {
-        match self.chromium.end(ticket).and_then(value) {
+        match self.connection.end(ticket).and_then(value_in) {
             Ok(value) => value,
             Err(error) => panic!("{expression}: {error}"),
         }
     }
 
     fn try_evaluate(&self, expression: &str) -> Result<Value, Failure> {
-        self.chromium.end(self.begin(expression)).and_then(value)
+        self.connection
+            .end(self.begin(expression))
+            .and_then(value_in)
     }
 
     /// Waits until an expression is true. A page that is loaded meanwhile is no reason to stop.
@@ -319,7 +316,7 @@ impl<'c> Page<'c> {
 
     #[track_caller]
     fn until_event(&self, method: &str) {
-        self.chromium.event(method, |event| {
+        self.connection.event(method, |event| {
             let is_it = event.method == method && event.params["targetId"] == *self.target;
             is_it.then_some(())
         });
@@ -329,29 +326,26 @@ impl<'c> Page<'c> {
     #[track_caller]
     pub fn close(&self) {
         let params = json!({ "targetId": self.target });
-        self.chromium.call("Target.closeTarget", params);
+        self.connection.call("Target.closeTarget", params);
     }
 
     /// Attaches to the tab's worker, the newest if there were several.
     #[track_caller]
     pub fn worker(&self) -> Worker<'c> {
         self.attach_workers(false);
-        let session = self.chromium.event("the tab's worker", |event| {
+        let session = self.connection.event("the tab's worker", |event| {
             let is_it = event.session == self.session
                 && event.method == "Target.attachedToTarget"
                 && word(&event.params["targetInfo"]["url"]).contains("worker-loader");
             is_it.then(|| word(&event.params["sessionId"]))
         });
-        Worker {
-            chromium: self.chromium,
-            session,
-        }
+        Worker::new(self.connection, session)
     }
 
     /// Loads the page and joins a channel; a script runs in each of the page's workers before anything else there.
     #[track_caller]
     pub fn join_with_worker_script(&self, channel: &str, script: &str) {
-        let url = format!("{}?channel={channel}", self.chromium.server().url());
+        let url = format!("{}?channel={channel}", self.server.url());
         self.join_at_with_worker_script(&url, script);
     }
 
@@ -380,18 +374,20 @@ impl<'c> Page<'c> {
     }
 
     fn prepare_workers(&self, script: &str, prepared: &mut BTreeSet<String>) {
-        let attached = self.chromium.events(|event| {
+        let attached = self.connection.events(|event| {
             let is_it = event.session == self.session && event.method == "Target.attachedToTarget";
             is_it.then(|| word(&event.params["sessionId"]))
         });
         for session in attached {
             if prepared.insert(session.clone()) {
-                let params = expression_params(script);
-                let ran = self.chromium.command(&session, "Runtime.evaluate", &params);
+                let params = params_of(script);
+                let ran = self
+                    .connection
+                    .command(&session, "Runtime.evaluate", &params);
                 let trouble = &ran["exceptionDetails"];
                 assert!(trouble.is_null(), "{script}: {trouble}");
                 let go = "Runtime.runIfWaitingForDebugger";
-                self.chromium.command(&session, go, &json!({}));
+                self.connection.command(&session, go, &json!({}));
             }
         }
     }
@@ -400,20 +396,20 @@ impl<'c> Page<'c> {
     #[track_caller]
     pub fn process(&self) -> Process {
         let busy = format!("for (const end = Date.now() + {BUSY_MS}; Date.now() < end;);");
-        let id = self.chromium.until("the process of a page", || {
-            let before = self.chromium.renderers();
+        let id = until("the process of a page", || {
+            let before = self.connection.renderers();
             self.evaluate(&busy);
             let gain = |(id, after): (u32, f64)| {
                 let earlier = before.iter().find(|(other, _)| *other == id);
                 (id, after - earlier.map_or(0.0, |(_, seconds)| *seconds))
             };
-            let mut gains: Vec<_> = self.chromium.renderers().into_iter().map(gain).collect();
+            let mut gains: Vec<_> = self.connection.renderers().into_iter().map(gain).collect();
             gains.sort_by(|a, b| b.1.total_cmp(&a.1));
             let (id, busiest) = *gains.first()?;
             let next = gains.get(1).map_or(0.0, |(_, seconds)| *seconds);
             (busiest > 2.0 * next).then_some(id)
         });
-        Process { id }
+        Process::new(id)
     }
 
     /// A command of the protocol to this page.
@@ -423,90 +419,11 @@ impl<'c> Page<'c> {
     }
 
     fn begin_call(&self, method: &str, params: &Value) -> Ticket {
-        self.chromium.begin(&self.session, method, params)
+        self.connection.begin(&self.session, method, params)
     }
 
     #[track_caller]
     fn call(&self, method: &str, params: Value) -> Value {
-        self.chromium.command(&self.session, method, &params)
+        self.connection.command(&self.session, method, &params)
     }
-}
-
-impl Worker<'_> {
-    /// Keeps the worker from doing anything else for so long, from now on.
-    pub fn hang(&self, duration: Duration) {
-        let ms = duration.as_millis();
-        let busy = format!("for (const end = Date.now() + {ms}; Date.now() < end;);");
-        let params = expression_params(&busy);
-        // Nobody waits for its end.
-        let _ = self
-            .chromium
-            .begin(&self.session, "Runtime.evaluate", &params);
-    }
-
-    /// The value of an expression in the worker; a promise is awaited.
-    #[track_caller]
-    pub fn evaluate(&self, expression: &str) -> Value {
-        let params = expression_params(expression);
-        let answer = self
-            .chromium
-            .try_command(&self.session, "Runtime.evaluate", &params);
-        match answer.and_then(value) {
-            Ok(value) => value,
-            Err(error) => panic!("{expression}: {error}"),
-        }
-    }
-}
-
-/// The process of a page. If it still stands when this goes out of scope, it goes on.
-#[derive(Debug)]
-pub struct Process {
-    id: u32,
-}
-
-impl Process {
-    /// Stops it, whatever it is doing: page, worker and all.
-    #[track_caller]
-    pub fn stop(&self) {
-        self.signal("-STOP");
-    }
-
-    /// Lets it go on.
-    #[track_caller]
-    pub fn go_on(&self) {
-        self.signal("-CONT");
-    }
-
-    /// Ends it at once.
-    #[track_caller]
-    pub fn kill(&self) {
-        self.signal("-KILL");
-    }
-
-    #[track_caller]
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([name, &self.id.to_string()])
-            .status();
-        assert!(
-            status.as_ref().is_ok_and(|it| it.success()),
-            "kill {name} {}: {status:?}",
-            self.id
-        );
-    }
-}
-
-fn expression_params(expression: &str) -> Value {
-    json!({ "expression": expression, "awaitPromise": true, "returnByValue": true })
-}
-
-/// The value in an answer to `Runtime.evaluate`, or what was thrown.
-fn value(mut answer: Value) -> Result<Value, Failure> {
-    let thrown = &answer["exceptionDetails"];
-    if thrown.is_null() {
-        return Ok(answer["result"]["value"].take());
-    }
-    let exception = &thrown["exception"]["description"];
-    let text = exception.as_str().or_else(|| thrown["text"].as_str());
-    Err(Failure::Refused(text.unwrap_or("an exception").to_owned()))
 }
