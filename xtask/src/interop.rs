@@ -1,4 +1,4 @@
-//! Other people's MQTT clients, for the tests of the front: paho-mqtt, MQTT.js, mosquitto's.
+//! Runs the tests of `front` with other MQTT clients: paho-mqtt, MQTT.js and mosquitto's.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::tool;
 
 const PYTHON: [&str; 2] = ["python3", "python"];
 
-/// A program that the tests need, and the package of Debian that has it.
+/// A program that the tests need, and the Debian package that has it.
 struct Program {
     names: &'static [&'static str],
     package: &'static str,
@@ -41,7 +41,7 @@ const PROGRAMS: [Program; 5] = [
     },
 ];
 
-/// Where the clients are that [`ensure`] has found or installed.
+/// The paths of the clients.
 pub(crate) struct Interop {
     /// The Python that has paho-mqtt.
     python: PathBuf,
@@ -59,7 +59,7 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<(), Error> {
     shell::run(&mut test)
 }
 
-/// Finds the clients, installs those that are missing: programs by apt-get, libraries into the user's cache folder.
+/// Finds or installs the clients: apt-get installs programs, and libraries go into the user's cache folder.
 pub(crate) fn ensure() -> Result<Interop, Error> {
     let mut missing = missing_packages();
     if !has_venv() {
@@ -91,7 +91,7 @@ fn missing_packages() -> Vec<&'static str> {
     missing.map(|program| program.package).collect()
 }
 
-/// Debian's Python comes without what makes virtual environments.
+/// Debian's Python cannot make virtual environments without the package python3-venv.
 fn has_venv() -> bool {
     python().is_some_and(|python| {
         shell::ask(shell::command(python).args(["-c", "import venv, ensurepip"])).is_some()
@@ -102,7 +102,7 @@ fn python() -> Option<PathBuf> {
     shell::find(&PYTHON)
 }
 
-/// A virtual environment with what requirements.txt names.
+/// A virtual environment with the packages of requirements.txt. Returns its Python.
 fn ensure_paho(source: &Path) -> Result<PathBuf, Error> {
     let program = if cfg!(windows) {
         "Scripts/python.exe"
@@ -130,7 +130,7 @@ fn ensure_paho(source: &Path) -> Result<PathBuf, Error> {
     Ok(folder.join(program))
 }
 
-/// The packages that package-lock.json names.
+/// Installs the packages of package-lock.json. Returns their folder.
 fn ensure_mqttjs(source: &Path) -> Result<PathBuf, Error> {
     let folder = tool::cache_folder()?.join("interop-node");
     let files = ["package.json", "package-lock.json"];
@@ -143,7 +143,7 @@ fn ensure_mqttjs(source: &Path) -> Result<PathBuf, Error> {
     Ok(folder.join("node_modules"))
 }
 
-/// Lets `install` fill `folder`, where copies of `files` are, unless it has done so for the very same files.
+/// Calls `install` to fill `folder`, unless that was done for the same `files`. `folder` keeps copies of them.
 fn ensure_copy_of(
     source: &Path,
     files: &[&str],
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_installed_is_installed_again_only_when_its_list_changes() {
+    fn a_changed_list_is_installed_again() {
         let folder = std::env::temp_dir().join(format!("tabmq-interop-{}", std::process::id()));
         let source = folder.join("source");
         fs::create_dir_all(&source).unwrap();
