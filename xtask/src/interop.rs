@@ -159,7 +159,7 @@ fn ensure_copy_of(
     if is_current {
         return Ok(());
     }
-    tool::in_one_piece(folder, |unfinished| {
+    tool::atomically(folder, |unfinished| {
         for file in files {
             let copy = unfinished.join(file);
             fs::copy(source.join(file), &copy).map_err(Error::at(copy))?;

@@ -65,7 +65,7 @@ pub(crate) fn ensure() -> Result<PathBuf, Error> {
     if !folder.exists() {
         let what = "Compiling Rust's standard library for WebAssembly";
         shell::announce(what, "about 1 minute, once");
-        tool::in_one_piece(&folder, |unfinished| build(unfinished, &compiler.host))?;
+        tool::atomically(&folder, |unfinished| build(unfinished, &compiler.host))?;
     }
     Ok(folder)
 }

@@ -95,7 +95,7 @@ impl Tool {
             &format!("Installing {} {}", self.name, self.version),
             self.takes,
         );
-        in_one_piece(folder, |unfinished| {
+        atomically(folder, |unfinished| {
             let mut install = shell::cargo(["install", "--debug", "--no-track", "--root"]);
             install.arg(unfinished).args(self.options).args([
                 self.package,
@@ -114,7 +114,7 @@ impl Tool {
 
 /// Calls `make` to fill a temporary folder, and renames that to `folder` when it is complete. So an interrupted
 /// installation never looks complete.
-pub(crate) fn in_one_piece(
+pub(crate) fn atomically(
     folder: &Path,
     make: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -268,12 +268,12 @@ version = "1.0.0"
         let folder = env::temp_dir()
             .join(format!("tabmq-xtask-{}", process::id()))
             .join("tool-1.0");
-        let failed = in_one_piece(&folder, |_| Err(Error::NotDebian));
+        let failed = atomically(&folder, |_| Err(Error::NotDebian));
         assert!(matches!(failed, Err(Error::NotDebian)));
         assert!(!folder.exists());
         assert_eq!(fs::read_dir(folder.parent().unwrap()).unwrap().count(), 0);
 
-        in_one_piece(&folder, |unfinished| {
+        atomically(&folder, |unfinished| {
             fs::write(unfinished.join("program"), "").unwrap();
             Ok(())
         })

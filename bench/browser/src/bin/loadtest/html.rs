@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::options::LoadOptions;
 use crate::promises::broken;
 use crate::report::{rows, to_json};
-use crate::run::Record;
+use crate::record::Record;
 
 /// Names the folder of the plots' library: `cargo xtask loadtest` sets it.
 const UPLOT: &str = "TABMQ_UPLOT";
