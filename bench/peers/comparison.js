@@ -1,11 +1,11 @@
-// One tab of the comparison: it is in one system at a time, and floods, counts, answers or asks.
+// One tab of the comparison. It uses one system at a time, and publishes, counts, echoes or measures round trips.
 
 import { SYSTEMS } from "./systems.js";
 
-/** Messages that may be on their way without the system having taken them. */
+/** Longest queue of messages that the system has not accepted yet. */
 const WINDOW = 2000;
 
-/** Messages published before the loop gets a turn, where there is nothing to wait for. */
+/** Number of messages after which the event loop runs, for systems without a promise to wait for. */
 const TURN = 500;
 
 let system;
@@ -24,7 +24,7 @@ const turn = (() => {
 })();
 
 globalThis.comparison = {
-    /** Joins a system; resolves with the milliseconds that took, since the page began if it is the first one. */
+    /** Joins a system; resolves with the duration in milliseconds. */
     async open(name, options) {
         const begin = performance.now();
         system = new SYSTEMS[name]();
@@ -40,14 +40,14 @@ globalThis.comparison = {
 
     role: () => system.role?.() ?? null,
 
-    /** Milliseconds from the beginning of the page until it is subscribed. */
+    /** Joins a system and subscribes; resolves with the milliseconds since the page began. */
     async ready(name, options) {
         await this.open(name, options);
         await system.subscribe(`ready/${crypto.randomUUID()}`, () => {}, 0);
         return performance.now();
     },
 
-    /** Counts what comes below a topic. */
+    /** Counts the messages that match a topic filter. */
     async count(topic, qos = 0) {
         counted[topic] = { count: 0, first: 0, last: 0 };
         await system.subscribe(topic, () => {
@@ -63,7 +63,7 @@ globalThis.comparison = {
         counted[topic] = { count: 0, first: 0, last: 0 };
     },
 
-    /** Publishes so many messages with QoS 0, as fast as the system takes them; to `topics` topics in turns. When it began. */
+    /** Publishes `count` messages with QoS 0 as fast as the system accepts them, to `topics` topics in turn. Resolves with the start time. */
     async flood(topic, count, bytes, topics = 1) {
         const payload = new Uint8Array(bytes).fill(46);
         const at = topics === 1 ? () => topic : (number) => `${topic}/${number % topics}`;
@@ -75,7 +75,7 @@ globalThis.comparison = {
             if (wake !== undefined && onWay < WINDOW / 2) wake();
         };
         for (let number = 0; number < count; number += 1) {
-            // A message of its own: the browser would send one that comes again only once.
+            // Each message has its own bytes, because the browser sends the same object in one post only once.
             const waits = system.publish(at(number), payload.slice(), 0);
             if (waits === undefined) {
                 if (number % TURN === TURN - 1) await turn();
@@ -91,12 +91,12 @@ globalThis.comparison = {
         return begin;
     },
 
-    /** Sends back what `ping` sends. */
+    /** Sends back the messages of `ping`. */
     async echo(qos) {
         await system.subscribe(`there/${qos}`, (bytes) => void system.publish(`back/${qos}`, bytes, qos), qos);
     },
 
-    /** Milliseconds that each of so many messages took there and back, one after the other. */
+    /** Sends messages one after the other; resolves with the round-trip time of each in milliseconds. */
     async ping(qos, count, bytes) {
         let arrived;
         await system.subscribe(`back/${qos}`, () => arrived?.(), qos);

@@ -1,5 +1,5 @@
-// The systems of the comparison, each behind the same few words: `open`, `subscribe(topic, hear, qos)`, `publish(topic, bytes, qos)`
-// and `close`. `publish` returns nothing where there is nothing to wait for.
+// The systems of the comparison, all with the same methods: `open`, `subscribe(topic, listener, qos)`, `publish(topic, bytes, qos)`
+// and `close`. `publish` returns a promise if the system has one to wait for.
 
 const channels = (make) => {
     const open = new Map();
@@ -15,10 +15,10 @@ const channels = (make) => {
     };
 };
 
-/** Whether a topic is this one, or matches this filter, which may end with `/#`. */
+/** Whether a topic matches a filter without wildcards, except `/#` at its end. */
 const isBelow = (topic, filter) => topic === filter || (filter.endsWith("/#") && topic.startsWith(filter.slice(0, -1)));
 
-/** The browser's own BroadcastChannel, from page to page: what there is at most. */
+/** The browser's BroadcastChannel from page to page, which is the upper limit. */
 class Raw {
     #out = channels((topic) => new BroadcastChannel(`comparison/${topic}`));
     #in = channels((topic) => new BroadcastChannel(`comparison/${topic}`));
@@ -35,7 +35,7 @@ class Raw {
     }
 }
 
-/** The same, with all messages of one turn of the loop in one post. */
+/** The same, with all messages of one task in one post. */
 class RawBatched {
     #out = channels((topic) => new BroadcastChannel(`comparison/batched/${topic}`));
     #in = channels((topic) => new BroadcastChannel(`comparison/batched/${topic}`));
@@ -108,7 +108,7 @@ class Tabmq {
     }
 }
 
-/** The same, without a log: it stores nothing, as the others do. */
+/** The same, without a log. Like the other systems, it stores nothing. */
 class TabmqInMemory extends Tabmq {
     durability() {
         return "memory";

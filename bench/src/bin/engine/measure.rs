@@ -7,15 +7,15 @@ use crate::error::Error;
 use crate::node::Node;
 use crate::run::{Run, agrees, timed};
 
-/// One loop, and all who ran it.
+/// The results of one loop.
 pub(crate) struct Measure {
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,
-    /// The first is what the others are compared to.
+    /// The others are compared with the first.
     pub(crate) series: Vec<Series>,
 }
 
-/// What one contender reached, round by round.
+/// The results of one implementation, one for each round.
 pub(crate) struct Series {
     pub(crate) who: &'static str,
     pub(crate) values: Vec<f64>,
@@ -27,7 +27,7 @@ pub(crate) enum Unit {
     NanosecondsEach,
     /// More is better.
     PerSecond,
-    /// Less is better: the longest step.
+    /// The longest step. Less is better.
     Milliseconds,
 }
 
@@ -37,7 +37,7 @@ struct Comparison<'a> {
     implementations: Vec<(&'static str, Run<'a>)>,
 }
 
-/// The topics of one round of matching; less for qlobber, which takes longer.
+/// The topics of one round of matching. qlobber gets fewer, because it takes longer.
 const TOPICS: usize = workload::TOPICS;
 const TOPICS_FOR_QLOBBER: usize = 200_000;
 const MESSAGES_TO_ONE: usize = 100_000;
@@ -45,7 +45,7 @@ const MESSAGES_TO_MANY: usize = 200;
 const MANY: usize = 1_000;
 const LOOKUPS: usize = 4_000;
 
-/// Runs everything, round by round, so that whatever else the machine does hits all alike.
+/// Measures all comparisons. Each round runs all implementations, so that a disturbance affects all of them.
 pub(crate) fn all(node: &Node, rounds: usize) -> Result<Vec<Measure>, Error> {
     eprintln!(
         "Setting up {} filters and {TOPICS} topics …",
@@ -88,7 +88,7 @@ pub(crate) fn all(node: &Node, rounds: usize) -> Result<Vec<Measure>, Error> {
                 .collect(),
         })
         .collect();
-    // The first round warms up, and is not counted.
+    // The first round is a warm-up, and is not counted.
     for round in 0..=rounds {
         eprintln!("Round {round} of {rounds} …");
         for (comparison, measure) in comparisons.iter_mut().zip(&mut measures) {
@@ -274,7 +274,7 @@ fn routing<'a>(
     }
 }
 
-/// The longest that others wait while one client does its worst.
+/// The longest time that other clients wait while one client causes as much work as it can.
 fn hostile(node: &Node, case: usize) -> Comparison<'_> {
     let native = move || {
         let mut hostile = Hostile::new(case, tab::Settings::default().of_broker());
@@ -298,7 +298,7 @@ fn hostile(node: &Node, case: usize) -> Comparison<'_> {
     }
 }
 
-/// An implementation that Node runs.
+/// An implementation that runs in Node.
 fn asking<'a>(
     node: &'a Node,
     who: &'static str,

@@ -1,38 +1,43 @@
-//! `cargo xtask bench failover`: how long nothing is acknowledged when the tab with the broker goes, in real Chromium with
-//! real tabs; and that nothing is lost that was acknowledged.
+//! `cargo xtask bench failover`: measures in real tabs the longest time without an acknowledgement after a fault of the
+//! broker's tab, and checks that no acknowledged message is lost.
 #![allow(
     clippy::disallowed_methods,
     clippy::panic,
-    reason = "it waits in real time, and stops by panicking, as the harness does"
+    reason = "it waits in real time, and panics on failure, as the harness does"
 )]
 
-use std::collections::BTreeMap;
+mod fault;
+mod figures;
+
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bench_browser::{Options, Series, end_progress, now_ms, progress, write_json};
+use bench_browser::{Options, end_progress, now_ms, progress, write_json};
 use e2e::{Chromium, Ending, Life, Page};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use fault::Fault;
+use figures::{Figures, print_table, to_json};
 
 const ROUNDS: usize = 5;
-/// Times as many rounds at most, if not each of them brings what it shall.
+/// Factor for the highest number of rounds, because the fault does not happen in each round.
 const TRIES: usize = 3;
 /// Tabs beside the broker's.
 const OTHERS: [usize; 2] = [5, 19];
 const RETAINED: usize = 1_000;
-/// Messages a second of each of the two tabs that publish.
+/// Messages a second of each of the two publishing tabs.
 const RATE: u32 = 200;
-/// How long is published before the fault, and after everything is well again.
+/// Time of publishing before the fault, and after the recovery.
 const CALM: Duration = Duration::from_millis(1_000);
-/// How long a reign lasts before one fault that only silence tells of: tabs suspect less eagerly what is new.
-const LONG_REIGN: Duration = Duration::from_secs(5);
+/// Age of a leadership before a fault that only the failure detector notices. The detector waits longer for a new broker.
+const LONG_LEADERSHIP: Duration = Duration::from_secs(5);
 const HANG: Duration = Duration::from_millis(2_500);
-/// Longest time that is waited for the last acknowledgement and the last message.
+/// Longest time until the last acknowledgement and the last message.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Keeps the page from hearing of its freezing, and notes it.
+/// Hides the freeze events from the page, and records them.
 const UNHANDLED: &str = "
     globalThis.unheard = [];
     for (const what of ['freeze', 'resume']) {
@@ -42,73 +47,6 @@ const UNHANDLED: &str = "
         }, true);
     }
 ";
-
-/// What happens to the tab with the broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    Close,
-    Crash,
-    /// The tab is closed, and the one that is granted the lock next is frozen.
-    CloseFrozenNext,
-    Freeze,
-    FreezeUnhandled,
-    Hang,
-    Cache,
-}
-
-impl Fault {
-    const ALL: [Self; 7] = [
-        Self::Close,
-        Self::Crash,
-        Self::CloseFrozenNext,
-        Self::Freeze,
-        Self::FreezeUnhandled,
-        Self::Hang,
-        Self::Cache,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Close => "close",
-            Self::Crash => "crash",
-            Self::CloseFrozenNext => "close, next frozen",
-            Self::Freeze => "freeze",
-            Self::FreezeUnhandled => "freeze, unhandled",
-            Self::Hang => "hang of 2.5 s",
-            Self::Cache => "back/forward cache",
-        }
-    }
-
-    /// The longest gap that is wanted in half of the rounds, and in all of them.
-    const fn goal_ms(self) -> (f64, f64) {
-        match self {
-            Self::Close | Self::Crash => (100.0, 300.0),
-            Self::CloseFrozenNext
-            | Self::Freeze
-            | Self::FreezeUnhandled
-            | Self::Hang
-            | Self::Cache => (1_000.0, 1_000.0),
-        }
-    }
-}
-
-/// What was found out of one fault with so many tabs.
-#[derive(Debug, Default)]
-struct Figures {
-    /// Longest gap between two acknowledgements, of each tab that publishes.
-    gap_ms: Series,
-    /// The same in the second before the fault: what the machine itself does.
-    calm_gap_ms: Series,
-    acknowledged: usize,
-    lost: usize,
-    duplicates: usize,
-    retained_lost: usize,
-    /// From the fault to each step, in the order of the steps.
-    steps_ms: BTreeMap<&'static str, Series>,
-}
-
-/// The steps from the fault to the first acknowledgement.
-const STEPS: [&str; 6] = ["noticed", "lock", "reign", "heard", "connected", "puback"];
 
 fn main() -> ExitCode {
     let options = match Options::from_env(ROUNDS) {
@@ -174,26 +112,11 @@ fn measure(fault: Fault, others: usize, name: &str, rounds: usize) -> Figures {
     );
 }
 
-impl Figures {
-    /// Adds those of one round.
-    fn add(&mut self, round: Self) {
-        self.gap_ms.extend(round.gap_ms);
-        self.calm_gap_ms.extend(round.calm_gap_ms);
-        self.acknowledged += round.acknowledged;
-        self.lost += round.lost;
-        self.duplicates += round.duplicates;
-        self.retained_lost += round.retained_lost;
-        for (step, ms) in round.steps_ms {
-            self.steps_ms.entry(step).or_default().extend(ms);
-        }
-    }
-}
-
-/// A tab that is connected and subscribed, as the others are.
+/// Opens a tab that is connected and subscribed.
 fn join<'c>(chromium: &'c Chromium, fault: Fault) -> Page<'c> {
     let page = chromium.open_blank();
     if matches!(fault, Fault::FreezeUnhandled | Fault::CloseFrozenNext) {
-        // As if the page did not know of freezing: then its worker keeps the lock and stands still with the page.
+        // Without the event, the worker keeps the lock and is frozen with the page.
         page.before_each_page(UNHANDLED);
     }
     page.join("failover");
@@ -205,7 +128,7 @@ fn connect(page: &Page<'_>) {
     page.evaluate("tab.connect().then(() => tab.subscribe('others/#'))");
 }
 
-/// Whether it happened: a browser may drop a page from its back/forward cache whenever it likes.
+/// Measures one round; returns whether the fault happened. A browser may drop a page from its back/forward cache at any time.
 fn one_round<'c>(
     chromium: &'c Chromium,
     pages: &mut Vec<Page<'c>>,
@@ -218,7 +141,7 @@ fn one_round<'c>(
         fault,
         Fault::FreezeUnhandled | Fault::CloseFrozenNext | Fault::Hang
     ) {
-        thread::sleep(LONG_REIGN);
+        thread::sleep(LONG_LEADERSHIP);
     }
     let broker = pages.remove(place);
     let waiter = (fault == Fault::CloseFrozenNext).then(|| {
@@ -229,7 +152,7 @@ fn one_round<'c>(
         page.until_client();
         page.evaluate("tab.settled()");
     }
-    // The oldest of the others is the next broker; the newest is the last to hear of anything.
+    // The oldest of the others is the next broker. The newest learns of it last.
     let publishers = [&pages[0], &pages[pages.len() - 1]];
     let keeper = &pages[pages.len() / 2];
     let kept: Value = keeper.evaluate(
@@ -259,7 +182,7 @@ fn one_round<'c>(
     let before = broker.id();
     let begin = now_ms();
     let hit = strike(broker, fault);
-    // All is well once both publish again.
+    // The recovery is complete when both get acknowledgements again.
     for (index, page) in publishers.iter().enumerate() {
         chromium.until("an acknowledgement after the fault", || {
             let is_there = page.evaluate(&format!(
@@ -271,7 +194,7 @@ fn one_round<'c>(
         });
     }
     if fault == Fault::Hang {
-        // Until the one that hung has come to itself.
+        // Wait for the end of the hang.
         let left = HANG.saturating_sub(Duration::from_secs_f64((now_ms() - begin) / 1_000.0));
         thread::sleep(left);
     }
@@ -308,7 +231,7 @@ fn one_round<'c>(
     has_happened
 }
 
-/// Whose request for the broker's lock is the oldest that is not granted.
+/// The page with the oldest pending request for the broker's lock.
 fn next_in_queue(pages: &[Page<'_>]) -> Option<usize> {
     let lock: Option<String> = pages[0].evaluate_as(
         "navigator.locks.query().then(({ held, pending }) => {
@@ -320,13 +243,13 @@ fn next_in_queue(pages: &[Page<'_>]) -> Option<usize> {
     pages.iter().position(|page| lock.ends_with(&page.id()))
 }
 
-/// What is left of the broker's tab.
+/// The broker's tab after the fault.
 enum Hit<'c> {
     Gone,
     Left(Page<'c>),
 }
 
-/// Lets it happen, and makes sure that it does.
+/// Causes the fault in the broker's tab.
 fn strike(broker: Page<'_>, fault: Fault) -> Hit<'_> {
     match fault {
         Fault::Close | Fault::CloseFrozenNext => {
@@ -352,7 +275,7 @@ fn strike(broker: Page<'_>, fault: Fault) -> Hit<'_> {
     }
 }
 
-/// Brings the channel back to as many tabs as before, and makes sure of what has happened to the broker's. Whether it did.
+/// Restores the number of tabs, and checks the fault of the broker's tab. Returns whether the fault happened.
 fn recover<'c>(
     chromium: &'c Chromium,
     pages: &mut Vec<Page<'c>>,
@@ -385,7 +308,7 @@ fn recover<'c>(
         Fault::Cache => {
             page.back();
             page.show();
-            // A page that was not in the cache is loaded anew.
+            // If the page was not in the cache, the browser loads it again.
             page.until_true("the page's script", "typeof life !== 'undefined'");
             let life = page.life();
             let shown = life.iter().rfind(|it| it.what == "pageshow");
@@ -397,7 +320,7 @@ fn recover<'c>(
             }
         }
     }
-    // Whoever only hangs may go on in the end, if the others were patient; that shows in the gap.
+    // After a hang, the tab may still be the broker, if no other tab replaced it in time. The gap shows that.
     if fault != Fault::Hang {
         page.until_client();
     }
@@ -406,7 +329,7 @@ fn recover<'c>(
     has_happened
 }
 
-/// Wakes a page that does not know that it was frozen, and makes sure that it was.
+/// Thaws a page that got no event, and checks that it was frozen.
 fn thaw_unheard(page: &Page<'_>) {
     page.thaw();
     let life: Vec<Life> = page.evaluate_as("unheard");
@@ -417,7 +340,7 @@ fn thaw_unheard(page: &Page<'_>) {
     );
 }
 
-/// Waits until the tab's worker is another one.
+/// Waits until the tab has a new worker.
 fn assert_new(page: &Page<'_>, before: &str) {
     page.until_true("a new worker", &format!("tab.state.tabId !== '{before}'"));
 }
@@ -428,7 +351,7 @@ struct Report {
     refused: Vec<(usize, u8)>,
 }
 
-/// The longest time between two of these times, of which the later one is within these limits.
+/// The longest difference of two successive times, if the later one is above `from` and at most `to`.
 fn longest_gap(sorted: &[f64], from: f64, to: f64) -> f64 {
     let gaps = sorted.windows(2).filter_map(|pair| match pair {
         [a, b] if *b > from && *b <= to => Some(b - a),
@@ -437,7 +360,7 @@ fn longest_gap(sorted: &[f64], from: f64, to: f64) -> f64 {
     gaps.fold(0.0, f64::max)
 }
 
-/// Waits until everything acknowledged has arrived. How many have not, and how many copies have.
+/// Waits until all acknowledged messages have arrived. Returns the numbers of lost messages and of copies.
 fn arrived(keeper: &Page<'_>, topic: &str, report: &Report) -> (usize, usize) {
     assert!(report.refused.is_empty(), "refused: {:?}", report.refused);
     let start = Instant::now();
@@ -455,7 +378,7 @@ fn arrived(keeper: &Page<'_>, topic: &str, report: &Report) -> (usize, usize) {
     }
 }
 
-/// How many of the retained messages a newcomer does not get.
+/// The number of retained messages that a new client does not get.
 fn retained_lost(page: &Page<'_>) -> usize {
     let start = Instant::now();
     page.evaluate(
@@ -477,7 +400,7 @@ fn retained_lost(page: &Page<'_>) -> usize {
     }
 }
 
-/// Notes how long after the fault each step came.
+/// Records the time from the fault to each step.
 fn trace(
     pages: &[Page<'_>],
     publishers: [&Page<'_>; 2],
@@ -508,19 +431,19 @@ fn trace(
     if let Some(next) = pages.iter().find(|page| page.is_broker()) {
         let log = log(next);
         add("lock", first(&log, &["TakingOver"]));
-        add("reign", first(&log, &["Elected"]));
+        add("leader", first(&log, &["Elected"]));
     }
     let [_, last] = publishers;
     let its_log = log(last);
     add("noticed", first(&its_log, &["BrokerLost", "Suspected"]));
-    add("heard", first(&its_log, &["Following"]));
+    add("known", first(&its_log, &["Following"]));
     let connected = its_log
         .iter()
         .find(|it| it.kind == "Status" && it.words.contains("Connected"));
     add("connected", connected.map(|it| it.at));
     if let Some(report) = reports.last() {
         let after = report.acknowledged.iter().copied();
-        // Where the gap ends.
+        // The end of the gap.
         let mut sorted: Vec<f64> = after.collect();
         sorted.sort_by(f64::total_cmp);
         let gap = longest_gap(&sorted, begin - 20.0, f64::MAX);
@@ -529,74 +452,4 @@ fn trace(
             .find(|pair| matches!(pair, [a, b] if *b > begin - 20.0 && (b - a - gap).abs() < 1e-6));
         add("puback", end.and_then(|pair| pair.last().copied()));
     }
-}
-
-fn print_table(all: &[(Fault, usize, Figures)], rounds: usize) {
-    println!(
-        "The longest gap between two acknowledgements, in ms: QoS 1, two tabs publish at {RATE}/s each, {RETAINED} retained \
-         messages, {rounds} rounds.\n\"calm\" is the longest gap before the fault. Goals: half of the gaps, and all.\n"
-    );
-    println!(
-        "{:<20}{:>7}{:>9}{:>9}{:>9}{:>9}{:>13}{:>8}{:>6}{:>6}{:>10}",
-        "fault", "others", "min", "median", "max", "calm", "goals", "", "lost", "twice", "acks"
-    );
-    for (fault, others, it) in all {
-        let (median, max) = fault.goal_ms();
-        let is_met = it.gap_ms.median() <= median && it.gap_ms.max() <= max;
-        println!(
-            "{:<20}{others:>7}{:>9.1}{:>9.1}{:>9.1}{:>9.1}{:>13}{:>8}{:>6}{:>6}{:>10}",
-            fault.name(),
-            it.gap_ms.min(),
-            it.gap_ms.median(),
-            it.gap_ms.max(),
-            it.calm_gap_ms.max(),
-            format!("{median:.0}/{max:.0}"),
-            if is_met { "met" } else { "MISSED" },
-            it.lost + it.retained_lost,
-            it.duplicates,
-            it.acknowledged,
-        );
-    }
-    println!(
-        "\nMedians from the fault to each step, in ms; those of the tab that publishes and is not the next broker.\n"
-    );
-    print!("{:<20}{:>7}", "fault", "others");
-    for step in STEPS {
-        print!("{step:>11}");
-    }
-    println!();
-    for (fault, others, it) in all {
-        print!("{:<20}{others:>7}", fault.name());
-        for step in STEPS {
-            let median = it.steps_ms.get(step).map_or(f64::NAN, Series::median);
-            print!("{median:>11.1}");
-        }
-        println!();
-    }
-}
-
-fn to_json(all: &[(Fault, usize, Figures)], rounds: usize) -> Value {
-    let figures: Vec<Value> = all
-        .iter()
-        .map(|(fault, others, it)| {
-            let steps: BTreeMap<&str, f64> = it
-                .steps_ms
-                .iter()
-                .map(|(step, series)| (*step, series.median()))
-                .collect();
-            json!({
-                "fault": fault.name(),
-                "others": others,
-                "gapMs": { "min": it.gap_ms.min(), "median": it.gap_ms.median(), "max": it.gap_ms.max() },
-                "calmGapMaxMs": it.calm_gap_ms.max(),
-                "goalMs": { "median": fault.goal_ms().0, "max": fault.goal_ms().1 },
-                "acknowledged": it.acknowledged,
-                "lost": it.lost,
-                "retainedLost": it.retained_lost,
-                "duplicates": it.duplicates,
-                "stepsMs": steps,
-            })
-        })
-        .collect();
-    json!({ "rounds": rounds, "rate": RATE, "retained": RETAINED, "figures": figures })
 }

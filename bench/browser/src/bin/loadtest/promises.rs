@@ -3,13 +3,13 @@
 use crate::options::LoadOptions;
 use crate::record::Record;
 
-/// How much more memory there may be in the last quarter of a run than in the second.
+/// Highest ratio of the memory in the last quarter of a run to that in the second quarter.
 const GROWTH_MAX: f64 = 1.5;
 
-/// Shortest run that tells whether memory grows, in seconds.
+/// Shortest run (s) for a check of growing memory.
 const GROWTH_S: f64 = 60.0;
 
-/// What was not kept, in sentences.
+/// The broken promises, a sentence each.
 pub(crate) fn broken(options: &LoadOptions, record: &Record) -> Vec<String> {
     let Record {
         totals,
@@ -24,16 +24,16 @@ pub(crate) fn broken(options: &LoadOptions, record: &Record) -> Vec<String> {
     }
     if options.qos == 0 && !options.loses_tabs() && lost > *dropped {
         broken.push(format!(
-            "{lost} messages did not arrive, and the broker says that it dropped {dropped}"
+            "{lost} messages did not arrive, and the broker reports {dropped} as dropped"
         ));
     }
     let duplicates = totals.duplicates;
     if options.qos != 1 && duplicates > 0 {
-        broken.push(format!("{duplicates} messages came twice"));
+        broken.push(format!("{duplicates} messages arrived twice"));
     }
     let out_of_order = totals.out_of_order;
     if out_of_order > 0 {
-        broken.push(format!("{out_of_order} messages came out of order"));
+        broken.push(format!("{out_of_order} messages arrived out of order"));
     }
     if totals.sent == 0 || totals.received == 0 {
         broken.push("no message arrived at all".to_owned());
@@ -46,8 +46,8 @@ pub(crate) fn broken(options: &LoadOptions, record: &Record) -> Vec<String> {
     broken
 }
 
-/// The mean of all processes' memory in the last quarter, relative to that in the second one: in the first it is still
-/// taken. None if the run was too short, or the system does not tell.
+/// The mean memory of all processes in the last quarter, divided by that in the second quarter. In the first quarter memory
+/// still grows. None if the run was too short, or the system does not report memory.
 pub(crate) fn memory_growth(record: &Record) -> Option<f64> {
     let whole = record.published_s;
     if whole < GROWTH_S {

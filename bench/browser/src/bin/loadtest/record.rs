@@ -3,7 +3,7 @@
 use crate::seconds::{PageSample, Second};
 use crate::verdict::Verdict;
 
-/// Something that was done to the tabs.
+/// An action of the test on a tab.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Incident {
     /// Seconds since the load began.
@@ -19,7 +19,7 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    pub(crate) const fn words(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::BrokerClosed => "the broker's tab was closed",
             Self::BrokerCrashed => "the broker's tab crashed",
@@ -28,16 +28,16 @@ impl Action {
     }
 }
 
-/// Action came of it.
+/// The results.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) seconds: Vec<Second>,
     pub(crate) incidents: Vec<Incident>,
-    /// All that was counted.
+    /// The sums of all counts.
     pub(crate) totals: PageSample,
     pub(crate) verdict: Verdict,
-    /// Dropped by the brokers, each receiver counted.
+    /// Messages that the brokers dropped, summed over receivers.
     pub(crate) dropped: u64,
-    /// How long the publishers published.
+    /// Duration (s) of publishing.
     pub(crate) published_s: f64,
 }

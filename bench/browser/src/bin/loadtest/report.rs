@@ -1,4 +1,4 @@
-//! The figures, for people and for programs.
+//! The figures as a table and as JSON.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::record::{Action, Record};
 
 pub(crate) const PERCENTILES: [f64; 4] = [50.0, 95.0, 99.0, 99.9];
 
-/// What was counted and measured, a name and a value each.
+/// The names and values of all figures.
 pub(crate) fn rows(options: &LoadOptions, record: &Record) -> Vec<(String, String)> {
     let Record {
         seconds,
@@ -26,7 +26,7 @@ pub(crate) fn rows(options: &LoadOptions, record: &Record) -> Vec<(String, Strin
         ("acknowledged".to_owned(), totals.acknowledged.to_string()),
         ("refused".to_owned(), totals.refused.to_string()),
         (
-            "delivered, each subscriber counted".to_owned(),
+            "delivered, summed over subscribers".to_owned(),
             totals.received.to_string(),
         ),
         ("delivered, per s".to_owned(), per_s(totals.received)),
@@ -37,10 +37,10 @@ pub(crate) fn rows(options: &LoadOptions, record: &Record) -> Vec<(String, Strin
             },
             format!("{} of {}", verdict.lost, verdict.owed),
         ),
-        ("came twice".to_owned(), totals.duplicates.to_string()),
+        ("arrived twice".to_owned(), totals.duplicates.to_string()),
         ("out of order".to_owned(), totals.out_of_order.to_string()),
         (
-            "dropped by the brokers, as they say".to_owned(),
+            "dropped, as the brokers report".to_owned(),
             dropped.to_string(),
         ),
     ];
@@ -84,7 +84,7 @@ pub(crate) fn rows(options: &LoadOptions, record: &Record) -> Vec<(String, Strin
 }
 
 pub(crate) fn print(options: &LoadOptions, record: &Record) {
-    println!("{}.\n", options.words());
+    println!("{}.\n", options.description());
     for (name, value) in rows(options, record) {
         println!("{name:<55}{value:>20}");
     }
@@ -125,10 +125,10 @@ pub(crate) fn to_json(options: &LoadOptions, record: &Record) -> Value {
     let incidents: Vec<Value> = record
         .incidents
         .iter()
-        .map(|it| json!({ "atS": it.at_s, "what": it.what.words() }))
+        .map(|it| json!({ "atS": it.at_s, "what": it.what.text() }))
         .collect();
     json!({
-        "load": options.words(),
+        "load": options.description(),
         "results": rows,
         "broken": broken(options, record),
         "percentiles": PERCENTILES,

@@ -1,4 +1,4 @@
-//! One load test, from the first tab to the last message.
+//! Runs one load test.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::verdict::Verdict;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Longest time that is waited for the last acknowledgement, and for the last message.
+/// Longest time until the last acknowledgement, and until the last message.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Longest time that is waited for a broker to be killed.
+/// Longest time until there is a broker to kill.
 const ELECTION: Duration = Duration::from_secs(10);
 
 /// Width of the progress bar.
@@ -66,7 +66,7 @@ pub(crate) fn run(options: &LoadOptions) -> Record {
         progress(&bar(begin.elapsed(), options.duration, received));
         if kill_at.is_some_and(|at| begin.elapsed() >= at) && begin.elapsed() < options.duration {
             let place = broker(&tabs);
-            // In turns.
+            // Crash and close alternate.
             let (ending, what) = match incidents_of_brokers(&incidents) % 2 {
                 0 => (Ending::Crash, Action::BrokerCrashed),
                 _ => (Ending::Close, Action::BrokerClosed),
@@ -113,7 +113,7 @@ pub(crate) fn run(options: &LoadOptions) -> Record {
     }
 }
 
-/// Waits until everything acknowledged has arrived, or no more does.
+/// Waits until all acknowledged messages have arrived, or no more arrive.
 fn settle(tabs: &mut Tabs<'_>) -> Verdict {
     let mut latest = Instant::now();
     let mut best = u64::MAX;

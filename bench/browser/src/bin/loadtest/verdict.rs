@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::tabs::{Outcome, Ranges};
 
-/// What the subscribers have, of what was acknowledged.
+/// Counts of acknowledged and received messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) acknowledged: u64,
-    /// That should have arrived, each subscriber counted.
+    /// Messages that should have arrived, summed over subscribers.
     pub(crate) owed: u64,
-    /// Of these, what has not.
+    /// Those of them that did not arrive.
     pub(crate) lost: u64,
 }
 
@@ -35,7 +35,7 @@ fn count(ranges: &Ranges) -> u64 {
     ranges.iter().map(|(from, to)| to - from).sum()
 }
 
-/// How many numbers are in both.
+/// The number of common numbers.
 fn common(a: &Ranges, b: &Ranges) -> u64 {
     let (mut i, mut j, mut count) = (0, 0, 0);
     while let (Some((a_from, a_to)), Some((b_from, b_to))) = (a.get(i), b.get(j)) {
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_acknowledged_and_is_not_there_is_lost() {
+    fn an_acknowledged_message_that_did_not_arrive_is_lost() {
         let acknowledged = [("p1".to_owned(), vec![(0, 10), (20, 30)])].into();
         let all = [
             received(&[(0, 30)]),

@@ -7,15 +7,15 @@ use e2e::{Chromium, Page};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// After so long without a message no more are waited for.
+/// Time without a message after which the missing ones count as lost.
 const QUIET: Duration = Duration::from_millis(1_500);
 const POLL: Duration = Duration::from_millis(10);
 
-/// One of them, in a system or in none.
+/// A tab of the comparison, which has joined at most one system.
 #[derive(Debug)]
 pub(crate) struct ComparisonTab<'c>(pub(crate) Page<'c>);
 
-/// What one of them has counted of a flood; times in ms since the epoch.
+/// The messages that one tab has counted; times in ms since the epoch.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Counted {
     pub(crate) count: u64,
@@ -55,16 +55,16 @@ impl<'c> ComparisonTab<'c> {
     }
 }
 
-/// What came of a flood.
+/// The result of a flood.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flood {
-    /// Messages that arrived, each receiver counted, per second from the first publish to the last arrival.
+    /// Arrived messages of all receivers per second, from the first publish to the last arrival.
     pub(crate) per_s: f64,
-    /// Messages that did not arrive, each receiver counted.
+    /// Lost messages of all receivers.
     pub(crate) missing: u64,
 }
 
-/// One tab publishes, others receive.
+/// Publishes in one tab, and counts in the others.
 pub(crate) fn flood(
     from: &ComparisonTab<'_>,
     to: &[ComparisonTab<'_>],
@@ -94,7 +94,7 @@ pub(crate) fn flood(
     let last = counted.iter().map(|it| it.last).fold(0.0, f64::max);
     let arrived = sum(&counted);
     Flood {
-        // If none has, there is no last one.
+        // Without an arrival, `last` has no meaning.
         per_s: match arrived {
             0 => 0.0,
             _ => arrived as f64 / (last - begin) * 1e3,
