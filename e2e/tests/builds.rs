@@ -9,7 +9,7 @@ use crate::until_agreed;
 #[cfg(unix)]
 use crate::{
     faults::{UNHANDLED_FREEZE, assert_unheard},
-    work::{Work, agreed, connect},
+    workload::{Work, agreed, connect},
 };
 
 /// The worker's files; trunk gives them the same names in every build.

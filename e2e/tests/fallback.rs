@@ -2,7 +2,7 @@
 
 use e2e::{Chromium, Ending, Page};
 
-use crate::work::{Work, agreed, connect, stop_between_transactions};
+use crate::workload::{Work, agreed, connect, stop_between_transactions};
 
 #[track_caller]
 fn join(chromium: &Chromium) -> Page<'_> {

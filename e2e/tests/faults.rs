@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use e2e::{Chromium, ChromiumSetup, Ending, Life, Page, SQLITE};
 
-use crate::work::{Work, agreed, connect, tabs};
+use crate::workload::{Work, agreed, connect, tabs};
 
 /// Keeps a page from hearing of its freezing, so that its worker keeps the lock and stands still with it; and notes it.
 pub(crate) const UNHANDLED_FREEZE: &str = "

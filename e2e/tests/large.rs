@@ -6,7 +6,7 @@ use e2e::{Chromium, Ending, Page};
 use serde_json::json;
 
 use crate::profile::{Format, Profile};
-use crate::work::connect;
+use crate::workload::connect;
 
 /// Retained, one message each, in this order. The first makes the log long, so everything before it is in a snapshot; all
 /// others stay in rows.

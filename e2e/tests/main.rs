@@ -16,18 +16,18 @@ mod embed;
 mod fallback;
 #[cfg(unix)]
 mod faults;
-mod foreign;
+mod garbage;
 #[cfg(unix)]
 mod large;
 mod layout;
 mod lifecycle;
 mod messages;
 #[cfg(unix)]
-mod neighbours;
+mod same_origin;
 mod page;
 mod payloads;
 #[cfg(unix)]
-mod pressure;
+mod back_pressure;
 #[cfg(unix)]
 mod profile;
 mod publish;
@@ -35,10 +35,10 @@ mod publish;
 mod storage;
 #[cfg(unix)]
 mod store;
-mod truth;
+mod display;
 mod wills;
 #[cfg(unix)]
-mod work;
+mod workload;
 
 use e2e::{Role, Tab, View};
 

@@ -4,7 +4,7 @@ use e2e::{Chromium, Ending, Page};
 use serde_json::{Value, json};
 
 use crate::profile::{Format, Profile};
-use crate::work::{connect, tabs};
+use crate::workload::{connect, tabs};
 
 /// A session of a client that is away, with a subscription and a message that waits; and a retained message.
 #[track_caller]

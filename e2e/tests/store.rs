@@ -9,7 +9,7 @@ use e2e::{Chromium, DEADLINE, Ending, Page};
 use serde::Deserialize;
 
 use crate::storage::{assert_nothing, assert_things, leave_things};
-use crate::work::connect;
+use crate::workload::connect;
 
 const FAULTS: &str = include_str!("store_faults.js");
 

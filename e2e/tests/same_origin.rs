@@ -4,9 +4,9 @@ use e2e::{Chromium, Page};
 use serde_json::json;
 
 use crate::storage::{until_told, was_told};
-use crate::work::tabs;
+use crate::workload::tabs;
 
-const SCRIPT: &str = include_str!("neighbours.js");
+const SCRIPT: &str = include_str!("same_origin.js");
 
 /// The greatest integer that a number holds exactly.
 const HIGHEST: u64 = (1 << 53) - 1;

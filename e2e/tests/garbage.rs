@@ -7,7 +7,7 @@ use crate::until_agreed;
 
 const CHANNEL: &str = "mqtt-demo";
 
-const POST: &str = include_str!("foreign.js");
+const POST: &str = include_str!("garbage.js");
 
 /// Listens to the tabs until the broker announces itself, and returns its term.
 const HEAR_TERM: &str = "

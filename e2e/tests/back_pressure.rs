@@ -3,7 +3,7 @@
 use e2e::Chromium;
 
 use crate::faults::{UNHANDLED_FREEZE, assert_unheard};
-use crate::work::connect;
+use crate::workload::connect;
 
 #[test]
 fn a_frozen_subscriber_is_spared_qos_0_and_keeps_nobody_waiting() {

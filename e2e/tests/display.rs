@@ -75,7 +75,7 @@ fn two(browser: &Browser) -> [Tab<'_>; 2] {
 }
 
 #[test]
-fn truth_drops_for_another_tab_are_said_by_the_figures_the_events_and_the_tab_itself() {
+fn drops_for_another_tab_are_said_by_the_figures_the_events_and_the_tab_itself() {
     let browser = Browser::start();
     let tab = browser.open("?durability=memory");
     let sleeper =
@@ -124,7 +124,7 @@ fn truth_drops_for_another_tab_are_said_by_the_figures_the_events_and_the_tab_it
 }
 
 #[test]
-fn truth_nothing_acknowledges_qos_0() {
+fn nothing_acknowledges_qos_0() {
     let browser = Browser::start();
     let tab = browser.open("");
     load(&tab, "100", "1");
@@ -136,7 +136,7 @@ fn truth_nothing_acknowledges_qos_0() {
 }
 
 #[test]
-fn truth_search_selection_pause_and_topic_survive_a_change_of_view_and_back_works() {
+fn search_selection_pause_and_topic_survive_a_change_of_view_and_back_works() {
     let browser = Browser::start();
     let tab = browser.open("");
     // Beside a selected message there is the log.
@@ -191,7 +191,7 @@ fn truth_search_selection_pause_and_topic_survive_a_change_of_view_and_back_work
 }
 
 #[test]
-fn truth_a_click_opens_the_message_that_was_aimed_at_while_a_thousand_a_second_come() {
+fn a_click_opens_the_message_that_was_aimed_at_while_a_thousand_a_second_come() {
     let browser = Browser::start();
     let [tab, other] = two(&browser);
     tab.appear(Appearance::new(false, 1440, 900));
@@ -253,7 +253,7 @@ fn truth_a_click_opens_the_message_that_was_aimed_at_while_a_thousand_a_second_c
 }
 
 #[test]
-fn truth_rows_of_the_tree_stand_still_under_the_pointer() {
+fn rows_of_the_tree_stand_still_under_the_pointer() {
     let browser = Browser::start();
     let tab = browser.open("?view=topics");
     for topic in ["m", "x"] {
@@ -281,7 +281,7 @@ fn truth_rows_of_the_tree_stand_still_under_the_pointer() {
 }
 
 #[test]
-fn truth_retained_is_what_the_broker_says() {
+fn retained_is_what_the_broker_says() {
     let browser = Browser::start();
     let [a, b] = two(&browser);
     for tab in [&a, &b] {
@@ -346,7 +346,7 @@ fn truth_retained_is_what_the_broker_says() {
 }
 
 #[test]
-fn truth_a_tab_without_retain_as_published_knows_what_is_retained_too() {
+fn a_tab_without_retain_as_published_knows_what_is_retained_too() {
     let browser = Browser::start();
     let a = browser.open("?subscribe=%23;rap=0&view=topics");
     let b = browser.open("?view=topics");
@@ -375,7 +375,7 @@ fn truth_a_tab_without_retain_as_published_knows_what_is_retained_too() {
 }
 
 #[test]
-fn truth_the_only_tab_cannot_stop_its_broker_and_the_hint_keeps_its_second_step() {
+fn the_only_tab_cannot_stop_its_broker_and_the_hint_keeps_its_second_step() {
     let browser = Browser::start();
     let first = browser.open("");
     let disabled = "return ['close', 'crash', 'freeze'].every((it) => document.querySelector(`[data-testid=broker-${it}]`).disabled)";
@@ -397,7 +397,7 @@ fn truth_the_only_tab_cannot_stop_its_broker_and_the_hint_keeps_its_second_step(
 }
 
 #[test]
-fn truth_a_tab_whose_worker_has_crashed_is_offline_and_says_nothing_else() {
+fn a_tab_whose_worker_has_crashed_is_offline_and_says_nothing_else() {
     let browser = Browser::start();
     let [first, second] = two(&browser);
     second.click("broker-crash");
@@ -423,7 +423,7 @@ fn truth_a_tab_whose_worker_has_crashed_is_offline_and_says_nothing_else() {
 }
 
 #[test]
-fn truth_a_cleared_log_says_so_and_the_tree_is_cleared_by_itself() {
+fn a_cleared_log_says_so_and_the_tree_is_cleared_by_itself() {
     let browser = Browser::start();
     let tab = browser.open("");
     let end = "return document.querySelector('[data-testid=message-log] .older')?.textContent";
@@ -448,7 +448,7 @@ fn truth_a_cleared_log_says_so_and_the_tree_is_cleared_by_itself() {
 }
 
 #[test]
-fn truth_a_search_looks_everywhere_and_says_how_much_it_found() {
+fn a_search_looks_everywhere_and_says_how_much_it_found() {
     let browser = Browser::start();
     let tab = browser.open("");
     tab.execute(
@@ -487,7 +487,7 @@ fn truth_a_search_looks_everywhere_and_says_how_much_it_found() {
 }
 
 #[test]
-fn truth_a_failover_says_how_the_broker_ended_and_a_frozen_tab_does_not_claim_to_be_it() {
+fn a_failover_says_how_the_broker_ended_and_a_frozen_tab_does_not_claim_to_be_it() {
     let browser = Browser::start();
     for (order, word) in [
         ("close", "closed"),
@@ -517,7 +517,7 @@ fn truth_a_failover_says_how_the_broker_ended_and_a_frozen_tab_does_not_claim_to
 }
 
 #[test]
-fn truth_a_client_id_in_two_tabs_is_said() {
+fn a_client_id_in_two_tabs_is_said() {
     let browser = Browser::start();
     let first = browser.open("?client_id=oven");
     let _second = browser.open("?client_id=oven");
@@ -529,7 +529,7 @@ fn truth_a_client_id_in_two_tabs_is_said() {
 }
 
 #[test]
-fn truth_a_link_carries_options_filter_search_and_draft_but_no_refused_filter() {
+fn a_link_carries_options_filter_search_and_draft_but_no_refused_filter() {
     let browser = Browser::start();
     let tab = browser.open("?subscribe=q/%23;qos=0;nl;rap=0;rh=1;id=7");
     until_text(&tab, "subscription", "No Local");
@@ -571,7 +571,7 @@ fn truth_a_link_carries_options_filter_search_and_draft_but_no_refused_filter() 
 }
 
 #[test]
-fn truth_the_tree_is_in_natural_order_and_works_by_keys() {
+fn the_tree_is_in_natural_order_and_works_by_keys() {
     let browser = Browser::start();
     let tab = browser.open("?view=topics");
     for topic in ["room/10/t", "room/2/t", "zoo", "a\u{202e}txt"] {
