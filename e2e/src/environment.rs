@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// The path that an environment variable names.
+/// The path in an environment variable.
 #[track_caller]
 #[must_use]
 pub fn path_in(variable: &str) -> PathBuf {
@@ -12,7 +12,7 @@ pub fn path_in(variable: &str) -> PathBuf {
     }
 }
 
-/// The folder with the app that was built.
+/// The folder of the built app.
 #[must_use]
 #[track_caller]
 pub fn dist() -> PathBuf {
@@ -26,7 +26,7 @@ pub fn dist() -> PathBuf {
     dist
 }
 
-/// The folder with the page without a view.
+/// The folder of the page without a view.
 #[cfg(unix)]
 #[must_use]
 #[track_caller]

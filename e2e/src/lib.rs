@@ -1,14 +1,14 @@
-//! TabMQ in a real browser: real tabs, a dedicated worker each, real closing and crashing.
+//! Runs TabMQ in a real browser, with real tabs that are closed and crash.
 //!
-//! A [`Browser`] is a Chromium of its own with a fresh profile and a [`Server`] for the built app. A [`Tab`] is one page
-//! of the app, acted on and read by the `data-testid`s of the page. A test waits for what it wants to see, never for a
-//! time; after [`DEADLINE`] it fails with what every tab shows, and with the console.
+//! A [`Browser`] is a Chromium with a new profile and a [`Server`] for the built app. A [`Tab`] is one page
+//! of the app; it finds elements by their `data-testid`. A test waits for a condition, never for a
+//! time. After [`DEADLINE`] it fails, and prints the contents of all tabs and the console.
 //!
 //! `cargo xtask test` builds the app, finds the browser and runs the tests.
 #![allow(
     clippy::disallowed_methods,
     clippy::panic,
-    reason = "the harness waits in real time, and fails tests by panicking; the engines do neither"
+    reason = "the harness waits in real time, and fails tests by panicking"
 )]
 
 mod app;

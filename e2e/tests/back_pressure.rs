@@ -1,4 +1,4 @@
-//! Who is slow costs the others nothing, and what is long does not hold up what is short.
+//! Back pressure: a slow subscriber does not delay others, and a long message does not delay short ones.
 
 use e2e::Chromium;
 

@@ -1,4 +1,4 @@
-//! The app says what is so, keeps what a person has typed, and its lists stand still under the pointer.
+//! The app shows the current state, keeps typed text, and its lists do not move under the pointer.
 
 use e2e::{Appearance, Browser, Key, Message, Role, Tab};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ fn key(key: Key) -> String {
     key.value().to_string()
 }
 
-/// What is typed takes the place of what is there.
+/// Replaces the text of a field.
 #[track_caller]
 fn fill(tab: &Tab, testid: &str, text: &str) {
     tab.execute(
@@ -42,7 +42,7 @@ fn until_gone(tab: &Tab, testid: &str) {
     tab.until_true_or(&format!("no {testid}"), &script, || text(tab, testid));
 }
 
-/// The place in the middle of an element.
+/// The centre of an element.
 fn place(tab: &Tab, selector: &str) -> (f64, f64) {
     let place = tab.execute(
         "const it = document.querySelector(arguments[0]).getBoundingClientRect();
@@ -53,14 +53,14 @@ fn place(tab: &Tab, selector: &str) -> (f64, f64) {
     (at(0), at(1))
 }
 
-/// The id of the row at a place in the window.
+/// The id of the row at a position in the window.
 fn row_at(tab: &Tab, (x, y): (f64, f64)) -> Value {
     let script =
         "return document.elementFromPoint(arguments[0], arguments[1])?.closest('.row')?.id ?? null";
     tab.execute(script, vec![json!(x), json!(y)])
 }
 
-/// Has a tab publish so many messages a second.
+/// Makes a tab publish at a rate.
 fn load(tab: &Tab, rate: &str, seconds: &str) {
     tab.show("performance");
     fill(tab, "load-rate", rate);
@@ -75,7 +75,7 @@ fn two(browser: &Browser) -> [Tab<'_>; 2] {
 }
 
 #[test]
-fn drops_for_another_tab_are_said_by_the_figures_the_events_and_the_tab_itself() {
+fn messages_dropped_for_another_tab_are_shown_in_figures_events_and_that_tab() {
     let browser = Browser::start();
     let tab = browser.open("?durability=memory");
     let sleeper =
@@ -111,7 +111,7 @@ fn drops_for_another_tab_are_said_by_the_figures_the_events_and_the_tab_itself()
         "in the bad tone",
         "return [...document.querySelectorAll('.event-bad')].some((it) => it.textContent.includes('for sleeper'))",
     );
-    // What waited comes, and then the sleeper says what did not.
+    // Queued messages arrive, and then the thawed tab shows the dropped ones.
     sleeper.execute(
         "document.querySelector('form:has([name=will-topic])').requestSubmit()",
         Vec::new(),
@@ -139,7 +139,7 @@ fn nothing_acknowledges_qos_0() {
 fn search_selection_pause_and_topic_survive_a_change_of_view_and_back_works() {
     let browser = Browser::start();
     let tab = browser.open("");
-    // Beside a selected message there is the log.
+    // The log is shown beside a selected message.
     tab.appear(Appearance::new(false, 1440, 900));
     for payload in ["temp 1", "temp 2", "other"] {
         tab.publish_acknowledged(&Message::new("home/a", payload).qos(1));
@@ -191,7 +191,7 @@ fn search_selection_pause_and_topic_survive_a_change_of_view_and_back_works() {
 }
 
 #[test]
-fn a_click_opens_the_message_that_was_aimed_at_while_a_thousand_a_second_come() {
+fn a_click_opens_the_message_under_the_pointer_at_a_thousand_messages_a_second() {
     let browser = Browser::start();
     let [tab, other] = two(&browser);
     tab.appear(Appearance::new(false, 1440, 900));
@@ -201,7 +201,7 @@ fn a_click_opens_the_message_that_was_aimed_at_while_a_thousand_a_second_come() 
         "document.querySelector('[data-testid=message-log]').scrollIntoView({ block: 'center' })",
         Vec::new(),
     );
-    // Also under the pill, which is none for a pointer that rests there.
+    // Also under the pill, which a resting pointer does not show.
     for row in [0, 1, 2] {
         let top = "return document.querySelector('[data-testid=message-log]').getBoundingClientRect().top";
         let top = tab.execute(top, Vec::new()).as_f64().unwrap_or_default();
@@ -211,7 +211,7 @@ fn a_click_opens_the_message_that_was_aimed_at_while_a_thousand_a_second_come() 
         tab.point(aim.0, aim.1);
         let aimed = row_at(&tab, aim);
         assert!(aimed.is_string(), "nothing to aim at: {aim:?}");
-        // It takes a person so long to press.
+        // The time of a person's press.
         std::thread::sleep(std::time::Duration::from_millis(400));
         assert_eq!(row_at(&tab, aim), aimed, "the list stands still");
         tab.press_at(aim.0, aim.1);
@@ -231,7 +231,7 @@ fn a_click_opens_the_message_that_was_aimed_at_while_a_thousand_a_second_come() 
             "the newest again",
             "return document.querySelector('[data-testid=message][aria-selected=true]') === null",
         );
-        // The pointer leaves, and the list goes on.
+        // The pointer leaves, and the list moves again.
         tab.point(2.0, 2.0);
         let first = tab.execute(
             "return document.querySelector('[data-testid=message]').id",
@@ -242,7 +242,7 @@ fn a_click_opens_the_message_that_was_aimed_at_while_a_thousand_a_second_come() 
             &format!("return document.querySelector('[data-testid=message]').id !== {first}"),
         );
     }
-    // It also stands still where it was scrolled to, and says how much is new.
+    // A scrolled list does not move, either, and shows the number of new messages.
     tab.execute(
         "document.querySelector('[data-testid=message-log]').scrollTop = 320",
         Vec::new(),
@@ -253,7 +253,7 @@ fn a_click_opens_the_message_that_was_aimed_at_while_a_thousand_a_second_come() 
 }
 
 #[test]
-fn rows_of_the_tree_stand_still_under_the_pointer() {
+fn rows_of_the_tree_do_not_move_under_the_pointer() {
     let browser = Browser::start();
     let tab = browser.open("?view=topics");
     for topic in ["m", "x"] {
@@ -281,7 +281,7 @@ fn rows_of_the_tree_stand_still_under_the_pointer() {
 }
 
 #[test]
-fn retained_is_what_the_broker_says() {
+fn retained_messages_are_those_of_the_broker() {
     let browser = Browser::start();
     let [a, b] = two(&browser);
     for tab in [&a, &b] {
@@ -302,18 +302,18 @@ fn retained_is_what_the_broker_says() {
             badge(tab, topic)
         });
     };
-    // Both tabs count alike, whatever they have heard.
+    // Both tabs have the same count, independent of the messages that they received.
     b.publish_acknowledged(&Message::new("r1", "one").qos(1).retained());
     for tab in [&a, &b] {
         until_badge(tab, "r1", "retained");
         until_text(tab, "retained-count", "1 retained");
     }
-    // What is not retained stands beside what is.
+    // Other messages are shown beside retained ones.
     b.publish_acknowledged(&Message::new("r1", "two").qos(1));
     for tab in [&a, &b] {
         until_badge(tab, "r1", "retained: one");
     }
-    // What expires is retained no longer.
+    // An expired message is no longer retained.
     a.execute(
         "document.querySelector('[name=message-expiry-interval]').value = '4'",
         Vec::new(),
@@ -328,7 +328,7 @@ fn retained_is_what_the_broker_says() {
         "document.querySelector('[name=message-expiry-interval]').value = ''",
         Vec::new(),
     );
-    // An empty one deletes, and the topic leaves the tree.
+    // An empty payload deletes the message, and the tree loses the topic.
     b.publish_acknowledged(&Message::new("r1", "").qos(1).retained());
     for tab in [&a, &b] {
         tab.until_true(
@@ -346,7 +346,7 @@ fn retained_is_what_the_broker_says() {
 }
 
 #[test]
-fn a_tab_without_retain_as_published_knows_what_is_retained_too() {
+fn a_tab_without_retain_as_published_shows_retained_messages() {
     let browser = Browser::start();
     let a = browser.open("?subscribe=%23;rap=0&view=topics");
     let b = browser.open("?view=topics");
@@ -366,7 +366,7 @@ fn a_tab_without_retain_as_published_knows_what_is_retained_too() {
             "return document.querySelector('[data-name=n1]') === null",
         );
     }
-    // The form has Retain As Published on.
+    // Retain As Published is on in the form.
     let checked = a.execute(
         "return document.querySelector('[name=retain-as-published]').checked",
         Vec::new(),
@@ -397,7 +397,7 @@ fn the_only_tab_cannot_stop_its_broker_and_the_hint_keeps_its_second_step() {
 }
 
 #[test]
-fn a_tab_whose_worker_has_crashed_is_offline_and_says_nothing_else() {
+fn a_tab_with_a_crashed_worker_is_shown_as_offline() {
     let browser = Browser::start();
     let [first, second] = two(&browser);
     second.click("broker-crash");
@@ -423,7 +423,7 @@ fn a_tab_whose_worker_has_crashed_is_offline_and_says_nothing_else() {
 }
 
 #[test]
-fn a_cleared_log_says_so_and_the_tree_is_cleared_by_itself() {
+fn a_cleared_log_is_reported_and_the_tree_is_cleared_separately() {
     let browser = Browser::start();
     let tab = browser.open("");
     let end = "return document.querySelector('[data-testid=message-log] .older')?.textContent";
@@ -448,7 +448,7 @@ fn a_cleared_log_says_so_and_the_tree_is_cleared_by_itself() {
 }
 
 #[test]
-fn a_search_looks_everywhere_and_says_how_much_it_found() {
+fn a_search_covers_all_fields_and_shows_the_number_of_results() {
     let browser = Browser::start();
     let tab = browser.open("");
     tab.execute(
@@ -487,7 +487,7 @@ fn a_search_looks_everywhere_and_says_how_much_it_found() {
 }
 
 #[test]
-fn a_failover_says_how_the_broker_ended_and_a_frozen_tab_does_not_claim_to_be_it() {
+fn a_failover_shows_how_the_broker_ended_and_a_frozen_tab_is_not_shown_as_broker() {
     let browser = Browser::start();
     for (order, word) in [
         ("close", "closed"),
@@ -517,7 +517,7 @@ fn a_failover_says_how_the_broker_ended_and_a_frozen_tab_does_not_claim_to_be_it
 }
 
 #[test]
-fn a_client_id_in_two_tabs_is_said() {
+fn a_client_id_in_two_tabs_is_reported() {
     let browser = Browser::start();
     let first = browser.open("?client_id=oven");
     let _second = browser.open("?client_id=oven");
@@ -529,7 +529,7 @@ fn a_client_id_in_two_tabs_is_said() {
 }
 
 #[test]
-fn a_link_carries_options_filter_search_and_draft_but_no_refused_filter() {
+fn a_share_link_has_options_filter_search_and_draft_but_no_refused_filter() {
     let browser = Browser::start();
     let tab = browser.open("?subscribe=q/%23;qos=0;nl;rap=0;rh=1;id=7");
     until_text(&tab, "subscription", "No Local");
@@ -571,7 +571,7 @@ fn a_link_carries_options_filter_search_and_draft_but_no_refused_filter() {
 }
 
 #[test]
-fn the_tree_is_in_natural_order_and_works_by_keys() {
+fn the_tree_has_natural_order_and_works_with_keys() {
     let browser = Browser::start();
     let tab = browser.open("?view=topics");
     for topic in ["room/10/t", "room/2/t", "zoo", "a\u{202e}txt"] {
@@ -592,7 +592,7 @@ fn the_tree_is_in_natural_order_and_works_by_keys() {
     };
     tab.press("ro");
     selected("room");
-    // To the first below it, and open that by Enter.
+    // Move to the first child, and open it by Enter.
     tab.press(&key(Key::Right));
     selected("2");
     tab.press(&key(Key::Enter));

@@ -1,4 +1,4 @@
-//! The npm package in other people's apps: each example in two tabs, and what MQTT.js's users count on.
+//! The npm package in apps: each example in two tabs, and the behaviour of MQTT.js.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ const BEHAVIOUR: &str = include_str!("embed/mqttjs.js");
 const CLIENT: &str = include_str!("embed/client.js");
 const HOOKS: &str = include_str!("embed/react.js");
 
-/// All examples, below a path that is not the root.
+/// Starts a browser and a server for all examples, below a path that is not the root.
 fn start() -> Chromium {
     let examples = path_in("TABMQ_EXAMPLES");
     let server = Server::start(&examples, "/below/a/path/", Caching::Unsaid).expect("a server");
@@ -39,7 +39,7 @@ fn open<'c>(chromium: &'c Chromium, example: &str) -> Page<'c> {
     page
 }
 
-/// Types a text and sends it, as a person does.
+/// Types a text and sends it.
 fn send(page: &Page<'_>, text: &str) {
     page.evaluate(&format!(
         "{{
@@ -59,7 +59,7 @@ fn until_messages(page: &Page<'_>, expected: &[&str]) {
     );
 }
 
-/// The broker may have ended before it stored that a message with QoS 1 was acknowledged. Then the next one sends it again.
+/// If a broker ends before it stores the acknowledgement of a message with QoS 1, the next broker sends the message again.
 fn until_messages_at_least_once(page: &Page<'_>, expected: &[&str]) {
     until_shown(
         page,
@@ -77,7 +77,7 @@ fn until_shown(page: &Page<'_>, expected: &[&str], items: &str) {
     );
 }
 
-/// Both tabs hear what either says, also after the broker's tab was closed.
+/// Both tabs receive each other's messages, also after the broker's tab was closed.
 fn chat(example: &str) {
     let chromium = start();
     let [first, second] = [(); 2].map(|()| open(&chromium, example));
@@ -105,7 +105,7 @@ fn chat(example: &str) {
 }
 
 #[test]
-fn a_plain_page_with_a_strict_policy_needs_no_tool() {
+fn a_plain_page_with_a_strict_policy_needs_no_bundler() {
     chat("plain");
 }
 
@@ -125,7 +125,7 @@ fn parcel_finds_the_worker() {
 }
 
 #[test]
-fn esbuild_is_told_where_the_worker_is() {
+fn esbuild_gets_the_workers_address() {
     chat("esbuild");
 }
 
@@ -177,7 +177,7 @@ fn yew_has_hooks() {
 }
 
 #[test]
-fn react_unsubscribes_what_is_unmounted_and_opens_it_anew() {
+fn react_unsubscribes_unmounted_components_and_subscribes_again() {
     let chromium = start();
     let [first, second] = [(); 2].map(|()| open(&chromium, "react"));
     for page in [&first, &second] {
@@ -209,7 +209,7 @@ fn react_unsubscribes_what_is_unmounted_and_opens_it_anew() {
 }
 
 #[test]
-fn react_hooks_keep_their_word() {
+fn react_hooks_pass_all_checks() {
     for (build, mounts) in [("dist", 1), ("dist/development", 2)] {
         let chromium = start();
         let page = chromium.open(&format!(
@@ -224,7 +224,7 @@ fn react_hooks_keep_their_word() {
 }
 
 #[test]
-fn mqttjs_keeps_its_promises_in_both_versions() {
+fn mqttjs_passes_all_checks_in_both_versions() {
     let chromium = start();
     let page = open(&chromium, "mqttjs");
     page.evaluate(BEHAVIOUR);
@@ -253,7 +253,7 @@ fn mqttjs_loses_nothing_acknowledged_when_the_brokers_tab_is_killed() {
             "globalThis.came = []; own.on('message', (topic, payload) => came.push(Number(payload)));
              own.subscribeAsync('load/#', { qos: 2 })",
         );
-        // The timers of a hidden page are late.
+        // Timers of a hidden page are late.
         publisher.show();
         publisher.evaluate("globalThis.work = load({ client: own, topic: 'load/1' }); 1");
         publisher.until_true("a load", "work.acknowledged.length > 100");
@@ -267,20 +267,20 @@ fn mqttjs_loses_nothing_acknowledged_when_the_brokers_tab_is_killed() {
             &format!("new Set(came).size === {sent}"),
         );
         assert_eq!(publisher.evaluate("work.failed").to_string(), "[]");
-        // The even ones have QoS 1; those of QoS 2 come once, and in order.
+        // Even numbers have QoS 1. Odd ones have QoS 2, so they arrive once and in order.
         let odd: Vec<u32> = subscriber.evaluate_as("came.filter((it) => it % 2 === 1)");
         assert!(odd.windows(2).all(|pair| pair[0] < pair[1]), "{odd:?}");
         for page in [&publisher, &subscriber] {
             assert_eq!(
                 page.evaluate("endings"),
                 0,
-                "a connection was noticed to move"
+                "a client noticed that its connection moved"
             );
         }
     }
 }
 
-/// A page of another example that has the package as it is.
+/// A page of another example, with the package itself.
 fn open_for_clients(chromium: &Chromium) -> Page<'_> {
     let page = open(chromium, "esbuild");
     page.evaluate(
@@ -291,21 +291,21 @@ fn open_for_clients(chromium: &Chromium) -> Page<'_> {
 }
 
 #[test]
-fn the_packages_client_keeps_its_word() {
+fn the_packages_client_passes_all_checks() {
     let chromium = start();
     let page = open_for_clients(&chromium);
     assert_eq!(passed(&page, "client"), 24);
 }
 
 #[test]
-fn the_packages_client_settles_everything_without_a_broker_and_without_a_listener() {
+fn the_packages_client_settles_all_promises_without_a_broker_and_without_a_listener() {
     let chromium = start();
     let page = open_for_clients(&chromium);
     assert_eq!(passed(&page, "withoutBroker"), 1);
     assert_eq!(passed(&page, "withoutListener"), 1);
 }
 
-/// Makes checks in the page; how many have passed.
+/// Runs checks in the page; returns the number of passed ones.
 #[track_caller]
 fn passed(page: &Page<'_>, checks: &str) -> usize {
     page.evaluate(&format!(
@@ -320,7 +320,7 @@ fn passed(page: &Page<'_>, checks: &str) -> usize {
 }
 
 #[test]
-fn the_packages_client_keeps_its_word_over_a_page_that_stands_still() {
+fn the_packages_client_passes_all_checks_across_a_freeze() {
     let chromium = start();
     let page = open_for_clients(&chromium);
     page.evaluate("hidden.before()");
@@ -332,7 +332,7 @@ fn the_packages_client_keeps_its_word_over_a_page_that_stands_still() {
 }
 
 #[test]
-fn the_packages_client_keeps_its_word_over_a_page_in_the_back_forward_cache() {
+fn the_packages_client_passes_all_checks_across_the_back_forward_cache() {
     let chromium = start();
     let page = open_for_clients(&chromium);
     page.evaluate("hidden.before()");
@@ -379,7 +379,7 @@ fn a_port_speaks_mqtt_in_bytes_and_stays_open_when_the_broker_moves() {
 }
 
 #[test]
-fn errors_say_what_is_wrong() {
+fn errors_name_their_cause() {
     let chromium = start();
     let page = open(&chromium, "esbuild");
     let plain = chromium.open(&url(&chromium, "plain"));
@@ -415,7 +415,7 @@ fn errors_say_what_is_wrong() {
         assert_eq!(actual, code, "{options}: {message}");
         assert!(message.contains(words), "{options}: {message}");
     }
-    // A policy that knows no other origin.
+    // A policy that allows no other origin.
     let elsewhere = "workerUrl: 'https://elsewhere.test/worker.js'";
     let [code, message] = failure(&plain, "./tabmq/index.js", elsewhere);
     assert_eq!(code, "blocked-by-csp", "{message}");
@@ -426,7 +426,7 @@ fn errors_say_what_is_wrong() {
 }
 
 #[test]
-fn a_sandboxed_frame_without_an_origin_is_told_so() {
+fn a_sandboxed_frame_gets_an_error_about_its_opaque_origin() {
     let chromium = start();
     let page = open(&chromium, "esbuild");
     let [code, message]: [String; 2] = page.evaluate_as(
@@ -447,11 +447,11 @@ fn a_sandboxed_frame_without_an_origin_is_told_so() {
     assert!(message.contains("opaque origin"), "{message}");
 }
 
-/// What the package's README says.
+/// The policy in the package's README.
 const POLICY: &str = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'";
 
 #[test]
-fn the_documented_policy_is_enough_and_one_that_forbids_more_is_named() {
+fn the_documented_policy_is_sufficient_and_an_error_names_a_missing_part() {
     for (policy, words) in [
         (POLICY.to_owned(), ""),
         (
@@ -484,7 +484,7 @@ fn the_documented_policy_is_enough_and_one_that_forbids_more_is_named() {
 }
 
 #[test]
-fn a_package_of_another_origin_starts_its_worker_through_one_of_this() {
+fn a_package_from_another_origin_starts_its_worker_through_a_local_one() {
     let folder: PathBuf = path_in("TABMQ_EXAMPLES").join("plain/dist/tabmq");
     let elsewhere = Server::start(&folder, "/cdn/", Caching::Unsaid).expect("a server");
     let origin = elsewhere.url().replace("/cdn/", "");
@@ -521,7 +521,7 @@ fn a_package_of_another_origin_starts_its_worker_through_one_of_this() {
 }
 
 #[test]
-fn a_bundle_of_another_origin_starts_the_worker_that_the_bundler_put_there() {
+fn a_bundle_from_another_origin_starts_the_bundlers_worker_from_there() {
     let chromium = start();
     let folder: PathBuf = path_in("TABMQ_EXAMPLES").join("vite-ts/dist");
     let elsewhere = Server::start(&folder, "/cdn/", Caching::Unsaid).expect("a server");
@@ -547,7 +547,7 @@ fn a_bundle_of_another_origin_starts_the_worker_that_the_bundler_put_there() {
 }
 
 #[test]
-fn everything_in_one_file_needs_no_other() {
+fn the_single_file_build_needs_no_other_file() {
     let chromium = start();
     let page = open(&chromium, "esbuild");
     let package = "./../../plain/dist/tabmq/inline.js";
@@ -595,7 +595,7 @@ fn clients_have_what_mqttjs_has_and_more() {
         text("`${one.clientId} ${two.clientId.startsWith('tab-')}`"),
         "one true"
     );
-    // Reads until it has enough, and then is subscribed no more.
+    // The loop ends its subscription when it breaks.
     assert_eq!(
         text(
             "(async () => {
@@ -615,7 +615,7 @@ fn clients_have_what_mqttjs_has_and_more() {
         ),
         "[[0,1,2],16]"
     );
-    // A question and its answer.
+    // A request and its response.
     assert_eq!(
         text(
             "(async () => {
@@ -649,7 +649,7 @@ fn clients_have_what_mqttjs_has_and_more() {
             "tabmq.open({ channel: 'clients', durability: 'strict' })",
             "invalid-option",
         ),
-        // Another client of its id.
+        // Another client with the same id.
         (
             "new Promise((_, reject) => { one.once('error', reject); bus.connect({ clientId: 'one' }); })",
             "disconnected",
@@ -664,7 +664,7 @@ fn clients_have_what_mqttjs_has_and_more() {
             "{expression}"
         );
     }
-    // More waits in the page than the worker takes at a time, and all of it counts.
+    // The page buffers more than the worker takes at a time, and all of it counts.
     assert_eq!(
         text(
             "(async () => {
@@ -685,11 +685,11 @@ fn clients_have_what_mqttjs_has_and_more() {
     );
 }
 
-/// The browser compresses everything that it stores, and noise does not become smaller.
+/// Noise, because the browser compresses stored values.
 const NOISE: &str = "crypto.getRandomValues(new Uint8Array(50_000))";
 
 #[test]
-fn every_tab_is_told_that_storage_is_full_and_that_there_is_room_again() {
+fn every_tab_gets_events_when_storage_is_full_and_when_it_has_space_again() {
     let chromium = start();
     let package = "./../../plain/dist/tabmq/index.js";
     let [broker, other] = [(); 2].map(|()| chromium.open(&url(&chromium, "esbuild")));
@@ -723,7 +723,7 @@ fn every_tab_is_told_that_storage_is_full_and_that_there_is_room_again() {
         assert_eq!(page.evaluate("bus.storage.state"), "full");
     }
     assert_eq!(broker.evaluate("codes.join()"), "storage-full");
-    // Nobody listens there.
+    // That page has no listener.
     assert_eq!(other.evaluate("said.join()"), "storage-full");
     assert_eq!(broker.evaluate("said.join()"), "");
 
@@ -736,7 +736,7 @@ fn every_tab_is_told_that_storage_is_full_and_that_there_is_room_again() {
 }
 
 #[test]
-fn a_lock_that_another_page_holds_is_an_error_and_the_bus_goes_on_once_it_is_free() {
+fn a_lock_of_another_page_is_an_error_and_the_bus_continues_when_it_is_free() {
     let chromium = start();
     let package = "./../../plain/dist/tabmq/index.js";
     let [neighbour, page] = [(); 2].map(|()| chromium.open(&url(&chromium, "esbuild")));
@@ -773,7 +773,7 @@ fn a_lock_that_another_page_holds_is_an_error_and_the_bus_goes_on_once_it_is_fre
 }
 
 #[test]
-fn the_browser_is_asked_once_to_keep_the_data_and_not_where_it_would_ask_the_person() {
+fn persistent_storage_is_requested_once_and_not_in_browsers_that_show_a_prompt() {
     let chromium = start();
     let package = "./../../plain/dist/tabmq/index.js";
     let gecko = "Object.defineProperty(navigator, 'userAgent', { value: 'Mozilla/5.0 Gecko/20100101 Firefox/153.0' });";
@@ -783,7 +783,7 @@ fn the_browser_is_asked_once_to_keep_the_data_and_not_where_it_would_ask_the_per
         ("", "durability: 'memory'", 0, "undefined"),
         (gecko, "", 0, "false"),
         (gecko, "persist: 'ask'", 1, "true"),
-        // Where the page may keep nothing beside the database, or somebody else has.
+        // Without local storage, or with another value in it.
         (
             "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } });",
             "",
@@ -797,7 +797,7 @@ fn the_browser_is_asked_once_to_keep_the_data_and_not_where_it_would_ask_the_per
             "true",
         ),
     ] {
-        // The example has a copy of the package of its own, which has asked already.
+        // The example has its own copy of the package, which has asked before.
         let page = open(&chromium, "esbuild");
         page.evaluate(&format!(
             "{preparation}
@@ -815,7 +815,7 @@ fn the_browser_is_asked_once_to_keep_the_data_and_not_where_it_would_ask_the_per
 }
 
 #[test]
-fn a_page_that_comes_back_is_told_that_the_browser_has_lost_what_was_stored() {
+fn a_returning_page_gets_an_event_when_the_browser_has_deleted_the_database() {
     let chromium = start();
     let package = "./../../plain/dist/tabmq/index.js";
     let aside = chromium.open(&url(&chromium, "esbuild"));
@@ -843,7 +843,7 @@ fn a_page_that_comes_back_is_told_that_the_browser_has_lost_what_was_stored() {
 }
 
 #[test]
-fn bytes_of_a_frame_are_taken() {
+fn bytes_from_another_frame_are_accepted() {
     let chromium = start();
     let page = open(&chromium, "esbuild");
     let package = "./../../plain/dist/tabmq/index.js";
@@ -882,7 +882,7 @@ fn bytes_of_a_frame_are_taken() {
 }
 
 #[test]
-fn a_page_that_comes_out_of_the_cache_goes_on() {
+fn a_page_from_the_back_forward_cache_continues() {
     let chromium = start();
     let [first, second] = [(); 2].map(|()| open(&chromium, "vite-ts"));
     first.show();
@@ -901,14 +901,14 @@ fn a_page_that_comes_out_of_the_cache_goes_on() {
     });
 }
 
-/// The package, of which every page may have a copy of its own.
+/// The package. Each page may have its own copy.
 const PACKAGE: &str = "./../../plain/dist/tabmq/index.js";
 
 #[test]
-fn a_script_that_is_no_worker_of_tabmq_is_named_and_a_right_one_opens_after_it() {
+fn a_script_that_is_no_tabmq_worker_is_named_and_a_valid_worker_opens_after_it() {
     let chromium = start();
     let page = open(&chromium, "esbuild");
-    // A worker says what it is before it has its WebAssembly, which may take long.
+    // A worker identifies itself before it loads its WebAssembly, which may take long.
     let build: String = page.evaluate_as(
         "new Promise((resolve) => {
             const worker = new Worker('../../plain/dist/tabmq/worker.js', { type: 'module' });
@@ -917,7 +917,7 @@ fn a_script_that_is_no_worker_of_tabmq_is_named_and_a_right_one_opens_after_it()
     );
     assert!(!build.is_empty());
     for script in ["../../plain/dist/tabmq/index.js", "data:text/javascript,1"] {
-        // Long pauses are short here. The right one waits for the wrong one, and then for its own.
+        // Long pauses are shortened. The valid worker waits for the wrong one, and then for its own WebAssembly.
         let [code, message, role]: [String; 3] = page.evaluate_as(&format!(
             "(async () => {{
                 const pause = globalThis.pause ??= setTimeout;
@@ -946,7 +946,7 @@ fn a_script_that_is_no_worker_of_tabmq_is_named_and_a_right_one_opens_after_it()
 }
 
 #[test]
-fn an_error_that_nobody_hears_is_reported_and_a_bus_without_a_worker_is_nothing() {
+fn an_error_without_a_listener_is_reported_and_a_bus_without_a_worker_has_no_role() {
     let chromium = start();
     let page = open(&chromium, "esbuild");
     let other = open(&chromium, "esbuild");
@@ -972,7 +972,7 @@ fn an_error_that_nobody_hears_is_reported_and_a_bus_without_a_worker_is_nothing(
     page.until_true("an error", "heard.join() === 'invalid-topic'");
     page.until_true("two tabs", "bus.roster.length === 2");
 
-    // Bytes that are none of its commands end the worker, here where nobody hears of it, and there where the client does.
+    // Invalid bytes end the worker: in the first page the client has a listener for the error, in the other none has.
     page.evaluate("globalThis.roles = []; bus.on('role', (it) => roles.push(it)); 1");
     for page in [&page, &other] {
         page.evaluate("worker.postMessage(new Uint8Array([255, 255, 255, 255, 255])); 1");
@@ -991,12 +991,12 @@ fn an_error_that_nobody_hears_is_reported_and_a_bus_without_a_worker_is_nothing(
         })",
     );
     assert_eq!(again, "worker-failed 16");
-    // Vue leaves them as they are.
+    // Vue does not wrap them.
     assert_eq!(page.evaluate("bus.__v_skip && client.__v_skip"), true);
 }
 
 #[test]
-fn what_is_wrong_with_a_worker_or_an_option_is_said_in_words_that_help() {
+fn errors_of_workers_and_options_explain_the_remedy() {
     let chromium = start();
     let page = open(&chromium, "esbuild");
     for (options, code, words) in [
@@ -1043,7 +1043,7 @@ fn what_is_wrong_with_a_worker_or_an_option_is_said_in_words_that_help() {
     ));
     assert_eq!([connect, port], ["invalid-option", "invalid-option"]);
 
-    // In a worker there is no page.
+    // A worker is no page.
     let [code, message]: [String; 2] = page.evaluate_as(&format!(
         "new Promise((resolve) => {{
             const script = `import('${{new URL('{PACKAGE}', location.href)}}').then(({{ open }}) => open({{ channel: 'x' }}))
@@ -1054,7 +1054,7 @@ fn what_is_wrong_with_a_worker_or_an_option_is_said_in_words_that_help() {
     assert_eq!(code, "unsupported", "{message}");
     assert!(message.contains("needs a page"), "{message}");
 
-    // One file needs other things than several do.
+    // The single-file build needs another policy.
     let plain = open(&chromium, "plain");
     let [code, message]: [String; 2] = plain.evaluate_as(
         "import('./tabmq/inline.js').then(({ open }) => open({ channel: 'x' }))
@@ -1084,7 +1084,7 @@ fn what_is_wrong_with_a_worker_or_an_option_is_said_in_words_that_help() {
 }
 
 #[test]
-fn mqttjs_hears_once_why_there_is_no_bus_and_tries_ever_more_seldom() {
+fn mqttjs_reports_a_missing_bus_once_and_retries_with_growing_pauses() {
     let chromium = start();
     let page = open(&chromium, "mqttjs");
     page.evaluate(
@@ -1107,7 +1107,7 @@ fn mqttjs_hears_once_why_there_is_no_bus_and_tries_ever_more_seldom() {
         page.evaluate("failures.map(({ code }) => code).join()"),
         "worker-missing,worker-missing,worker-missing"
     );
-    // By the page's own clock, which the pauses go by.
+    // By the page's clock, which determines the pauses.
     let gaps: [f64; 2] =
         page.evaluate_as("[1, 2].map((it) => failures[it].at - failures[it - 1].at)");
     assert!(gaps[0] >= 1_000.0 && gaps[1] >= 2_000.0, "{gaps:?}");
@@ -1116,7 +1116,7 @@ fn mqttjs_hears_once_why_there_is_no_bus_and_tries_ever_more_seldom() {
 }
 
 #[test]
-fn the_end_of_the_last_client_of_mqttjs_ends_the_worker() {
+fn the_end_of_the_last_mqttjs_client_ends_the_worker() {
     let chromium = start();
     let watcher = open(&chromium, "esbuild");
     watcher.evaluate(&format!(
@@ -1142,13 +1142,13 @@ fn the_end_of_the_last_client_of_mqttjs_ends_the_worker() {
     );
     assert!(code > 0.0);
     watcher.until_true("this tab alone", "bus.roster.length === 1");
-    // One more begins anew.
+    // Another client starts a worker again.
     page.evaluate("connect().then((it) => { globalThis.third = it; })");
     watcher.until_true("both tabs", "bus.roster.length === 2");
 }
 
 #[test]
-fn two_tabs_with_one_client_id_are_told_so_and_take_turns_ever_more_seldom() {
+fn two_tabs_with_one_client_id_report_it_and_alternate_with_growing_pauses() {
     for version in [4, 5] {
         let chromium = start();
         let pages = [(); 2].map(|()| open(&chromium, "mqttjs"));
@@ -1168,7 +1168,7 @@ fn two_tabs_with_one_client_id_are_told_so_and_take_turns_ever_more_seldom() {
             let pauses: [f64; 2] = page.evaluate_as(
                 "[1, 2].map((it) => ups[it] - downs.findLast((down) => down < ups[it]))",
             );
-            // They begin with the reason, shortly before the end.
+            // A pause begins with the DISCONNECT, shortly before the end.
             assert!(pauses[0] > 800.0 && pauses[1] > 1_800.0, "{pauses:?}");
             let said: Vec<String> = page.evaluate_as("said");
             assert_eq!(said.len(), 1, "{said:?}");

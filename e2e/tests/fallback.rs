@@ -1,4 +1,4 @@
-//! A page that is not secure: without Web Locks the database stands in for them.
+//! Insecure pages: without Web Locks, the database replaces them.
 
 use e2e::{Chromium, Ending, Page};
 
@@ -20,7 +20,7 @@ fn join(chromium: &Chromium) -> Page<'_> {
 }
 
 #[test]
-fn without_locks_one_tab_is_the_broker_and_another_takes_over_when_it_goes() {
+fn without_locks_one_tab_is_the_broker_and_another_takes_over_when_it_ends() {
     let chromium = Chromium::start();
     let mut pages: Vec<Page<'_>> = (0..4).map(|_| join(&chromium)).collect();
     pages[0].until_broker();
@@ -74,7 +74,7 @@ fn without_locks_and_without_a_database_tabs_lead_in_memory_one_after_the_other(
 }
 
 #[test]
-fn without_locks_a_broker_that_stands_still_is_taken_over_from() {
+fn without_locks_a_suspended_broker_is_replaced() {
     let chromium = Chromium::start();
     let broker = join(&chromium);
     broker.until_broker();

@@ -1,4 +1,4 @@
-//! What no tab of TabMQ sent.
+//! Messages that no tab of TabMQ has sent.
 
 use e2e::{Browser, Message, Role, Tab, View};
 use serde_json::json;
@@ -9,7 +9,7 @@ const CHANNEL: &str = "mqtt-demo";
 
 const POST: &str = include_str!("garbage.js");
 
-/// Listens to the tabs until the broker announces itself, and returns its term.
+/// Listens until the broker announces itself; returns its term.
 const HEAR_TERM: &str = "
 const control = new BroadcastChannel('mqtt-demo-control');
 const term = await new Promise((resolve) => {
@@ -23,7 +23,7 @@ return term;
 
 const DROPPED: &str = "Ignored a foreign message";
 
-/// What must be as before.
+/// The contents that must not change.
 fn essence(view: &View) -> impl PartialEq + std::fmt::Debug {
     (
         view.role,
@@ -37,7 +37,7 @@ fn essence(view: &View) -> impl PartialEq + std::fmt::Debug {
 }
 
 #[test]
-fn garbage_on_every_name_is_dropped_and_reported_and_changes_nothing() {
+fn garbage_on_every_channel_is_dropped_and_reported_and_changes_nothing() {
     let browser = Browser::start();
     let tabs = [browser.open(""), browser.open(""), browser.open("")];
     let broker = until_agreed(&tabs).id();
@@ -50,7 +50,7 @@ fn garbage_on_every_name_is_dropped_and_reported_and_changes_nothing() {
     tabs[1].publish_acknowledged(&messages[0]);
     let before = tabs.each_ref().map(|tab| tab.until_received(&messages));
 
-    // From the console of a client, and from that of the broker's own tab.
+    // From a client's tab, and from the broker's tab.
     for tab in [&tabs[1], &tabs[0]] {
         let term = tab.execute_async(HEAR_TERM);
         let posted = tab.execute(
@@ -60,7 +60,7 @@ fn garbage_on_every_name_is_dropped_and_reported_and_changes_nothing() {
         assert!(posted.as_u64() > Some(500), "{posted} posts");
     }
 
-    // Everyone listens to the control channel and to a lane of its own or, as the broker, to all lanes.
+    // Each tab listens to the control channel and to its lane; the broker listens to all lanes.
     for tab in &tabs {
         for source in ["the control channel", "a lane"] {
             let report = format!("{DROPPED} on {source}");
@@ -71,7 +71,7 @@ fn garbage_on_every_name_is_dropped_and_reported_and_changes_nothing() {
         assert_eq!(essence(&tab.until_received(&messages)), essence(before));
     }
 
-    // What is published now arrives after all that the garbage may have caused.
+    // These messages arrive after all effects of the garbage.
     for tab in &tabs {
         for qos in 0..=2 {
             let message = Message::new("after", tab.id()).qos(qos);

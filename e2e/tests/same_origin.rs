@@ -1,4 +1,4 @@
-//! Other scripts of the origin, which say and do things as if they were a tab.
+//! Other scripts of the origin that behave as if they were a tab.
 
 use e2e::{Chromium, Page};
 use serde_json::json;
@@ -8,10 +8,10 @@ use crate::workload::tabs;
 
 const SCRIPT: &str = include_str!("same_origin.js");
 
-/// The greatest integer that a number holds exactly.
+/// The largest integer that a JavaScript number holds exactly.
 const HIGHEST: u64 = (1 << 53) - 1;
 
-/// A page that has not joined the channel, and knows how to disturb it.
+/// A page that has not joined the channel, with functions that disturb it.
 #[track_caller]
 fn neighbour<'c>(chromium: &'c Chromium, channel: &str) -> Page<'c> {
     let page = chromium.open_blank();
@@ -20,7 +20,7 @@ fn neighbour<'c>(chromium: &'c Chromium, channel: &str) -> Page<'c> {
     page
 }
 
-/// Publishes so many messages one after the other, each when the one before is acknowledged.
+/// Publishes messages one after the other, each after the acknowledgement of the last one.
 #[track_caller]
 fn publish(page: &Page<'_>, topic: &str, count: usize) {
     page.evaluate(&format!(
@@ -32,8 +32,8 @@ fn publish(page: &Page<'_>, topic: &str, count: usize) {
     ));
 }
 
-/// Publishes for so long, as [`publish`] does, and returns how many messages that were. It does not pause: timers of a page that
-/// nobody sees run once in a second.
+/// Publishes like [`publish`] for a time, and returns the number of messages. It does not pause, because timers of a hidden page
+/// fire once a second.
 #[track_caller]
 fn publish_for(page: &Page<'_>, topic: &str, ms: u32) -> usize {
     page.evaluate_as(&format!(
@@ -49,7 +49,7 @@ fn publish_for(page: &Page<'_>, topic: &str, ms: u32) -> usize {
     ))
 }
 
-/// Waits until a page has all of these messages.
+/// Waits until a page has received all these messages.
 #[track_caller]
 fn until_received(page: &Page<'_>, topic: &str, count: usize) {
     page.until_true(
@@ -61,7 +61,7 @@ fn until_received(page: &Page<'_>, topic: &str, count: usize) {
 }
 
 #[test]
-fn the_highest_term_there_is_leads_nobody_astray() {
+fn a_message_with_the_highest_term_has_no_effect() {
     let chromium = Chromium::start();
     let neighbour = neighbour(&chromium, "far-term");
     let mut pages = tabs(&chromium, 3, "far-term");
@@ -94,7 +94,7 @@ fn the_highest_term_there_is_leads_nobody_astray() {
 }
 
 #[test]
-fn a_row_under_the_highest_number_is_none_of_the_logs() {
+fn a_row_with_the_highest_number_is_ignored() {
     let chromium = Chromium::start();
     let pages = tabs(&chromium, 1, "far-row");
     pages[0].evaluate("tab.publish('kept', 'as it was', { retain: true })");
@@ -104,7 +104,7 @@ fn a_row_under_the_highest_number_is_none_of_the_logs() {
     for page in pages {
         page.close();
     }
-    // Each later tab.
+    // Each later tab reports it.
     for _ in 0..2 {
         let page = chromium.join("far-row");
         page.until_broker();
@@ -117,7 +117,7 @@ fn a_row_under_the_highest_number_is_none_of_the_logs() {
 }
 
 #[test]
-fn locks_that_another_page_holds_are_told_and_used_when_they_are_free() {
+fn locks_of_another_page_are_reported_and_used_when_they_are_free() {
     let chromium = Chromium::start();
     let neighbour = neighbour(&chromium, "locks");
     neighbour.evaluate("neighbour.holdLocks()");
@@ -132,7 +132,7 @@ fn locks_that_another_page_holds_are_told_and_used_when_they_are_free() {
 }
 
 #[test]
-fn a_goodbye_for_a_living_tab_is_no_end_of_it() {
+fn a_false_goodbye_does_not_end_a_tab() {
     let chromium = Chromium::start();
     let neighbour = neighbour(&chromium, "goodbye");
     let pages = tabs(&chromium, 3, "goodbye");
@@ -142,7 +142,7 @@ fn a_goodbye_for_a_living_tab_is_no_end_of_it() {
     );
     let ids: Vec<String> = pages.iter().map(Page::id).collect();
     neighbour.evaluate(&format!("neighbour.sayGoodbyeFor({})", json!(ids)));
-    // Each tab publishes while several goodbyes are said.
+    // Each tab publishes during several false goodbyes.
     let most = pages.iter().map(|page| publish_for(page, "a", 2_500));
     until_received(&pages[1], "a", most.max().unwrap_or_default());
     neighbour.evaluate("neighbour.stop()");
@@ -156,7 +156,7 @@ fn a_goodbye_for_a_living_tab_is_no_end_of_it() {
 }
 
 #[test]
-fn claims_in_the_brokers_name_do_not_stop_the_service() {
+fn false_announcements_of_a_broker_do_not_stop_the_service() {
     for lanes in [false, true] {
         let chromium = Chromium::start();
         let neighbour = neighbour(&chromium, "claims");
@@ -172,7 +172,7 @@ fn claims_in_the_brokers_name_do_not_stop_the_service() {
 }
 
 #[test]
-fn a_transaction_that_another_page_holds_open_is_told_and_loses_nothing() {
+fn an_open_transaction_of_another_page_is_reported_and_loses_nothing() {
     let chromium = Chromium::start();
     let neighbour = neighbour(&chromium, "held");
     let pages = tabs(&chromium, 1, "held");

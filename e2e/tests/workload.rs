@@ -1,4 +1,4 @@
-//! Tabs at work: one publishes all the time, and one keeps what arrives.
+//! A workload of two tabs: one publishes continuously, and one has a session that receives.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,16 @@ use serde::Deserialize;
 
 /// Messages a second.
 const RATE: u32 = 100;
-/// No fault may stop everything for longer. The benchmark measures; this only tells a failover from none.
+/// Longest gap in the acknowledgements. The benchmark measures it; this limit only detects a missing failover.
 const GAP_MS_MAX: f64 = 8_000.0;
 
-/// A tab that publishes without end, and one with a session that keeps what arrives.
+/// A continuously publishing tab, and one with a session that receives.
 pub(crate) struct Work<'p, 'c> {
     publisher: &'p Page<'c>,
     keeper: &'p Page<'c>,
 }
 
-/// What became of the messages.
+/// The outcome of the messages.
 #[derive(Debug, Deserialize)]
 struct Report {
     sent: Vec<f64>,
@@ -24,7 +24,7 @@ struct Report {
     refused: Vec<(usize, u8)>,
 }
 
-/// So many tabs on a channel, connected; the first is the broker, and they queue for its place in this order.
+/// Connected tabs on a channel. The first is the broker, and the others are queued for its lock in this order.
 #[track_caller]
 pub(crate) fn tabs<'c>(chromium: &'c Chromium, count: usize, channel: &str) -> Vec<Page<'c>> {
     let pages: Vec<Page<'_>> = (0..count).map(|_| chromium.join(channel)).collect();
@@ -35,10 +35,10 @@ pub(crate) fn tabs<'c>(chromium: &'c Chromium, count: usize, channel: &str) -> V
     pages
 }
 
-/// Stops the process of a broker, but not between the beginning and the commit of a transaction.
+/// Stops the process of a broker, but not during a transaction.
 ///
-/// It may happen there in life as well, once in a hundred times at this rate, and then nobody can read the log until the
-/// browser has given the transaction up. How long that takes is the browser's affair.
+/// In practice it may stop there, too, once in a hundred times at this rate. Then no tab can read the log until the
+/// browser aborts the transaction, after a time of the browser's choice.
 #[track_caller]
 pub(crate) fn stop_between_transactions(
     broker: &Page<'_>,
@@ -78,7 +78,7 @@ impl<'p, 'c> Work<'p, 'c> {
         work
     }
 
-    /// Waits until what is published from now on is acknowledged.
+    /// Waits for the acknowledgement of newly published messages.
     #[track_caller]
     pub(crate) fn goes_on(&self) {
         self.publisher
@@ -90,7 +90,7 @@ impl<'p, 'c> Work<'p, 'c> {
         );
     }
 
-    /// Ends the work, and makes sure that everything was acknowledged, everything arrived, and nothing took too long.
+    /// Ends publishing, and checks that all messages were acknowledged in time and arrived.
     #[track_caller]
     pub(crate) fn end(self) {
         let mut at = self.end_at_any_time();
@@ -103,7 +103,7 @@ impl<'p, 'c> Work<'p, 'c> {
         );
     }
 
-    /// As [`Work::end`], however long it took: the publisher itself stood still. Returns when each was acknowledged.
+    /// The same as [`Work::end`], without a time limit, because the publisher was suspended. Returns the times of the acknowledgements.
     #[track_caller]
     pub(crate) fn end_at_any_time(self) -> Vec<f64> {
         self.publisher.evaluate("tab.stop()");
@@ -130,7 +130,7 @@ impl<'p, 'c> Work<'p, 'c> {
     }
 }
 
-/// The tab that is the broker, if exactly one says so and all others follow that reign.
+/// The broker's tab, if exactly one tab is the broker and all others follow its term.
 #[track_caller]
 pub(crate) fn agreed<'p, 'c>(pages: &'p [Page<'c>]) -> Option<&'p Page<'c>> {
     let terms: Vec<Option<u64>> = pages

@@ -1,11 +1,11 @@
-//! How a page is looked at.
+//! Window size and colour scheme of a page.
 
 use std::fmt;
 
-/// The colours that the reader's system asks for, and the size of the window. Nothing moves by itself.
+/// A colour scheme and a window size. Animations are off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appearance {
-    /// Light letters on dark ground, or the other way round.
+    /// Whether the colour scheme is dark.
     pub is_dark: bool,
     /// Width of the window in CSS pixels.
     pub width: u32,
@@ -14,7 +14,7 @@ pub struct Appearance {
 }
 
 impl Appearance {
-    /// On a telephone and on a laptop, by day and by night.
+    /// A telephone and a laptop, light and dark.
     pub const ALL: [Self; 4] = [
         Self::new(false, 390, 844),
         Self::new(false, 1440, 900),
@@ -22,7 +22,7 @@ impl Appearance {
         Self::new(true, 1440, 900),
     ];
 
-    /// The windows that people look at the app in: a telephone, a tablet, and laptops with more and less around the page.
+    /// Usual window sizes: a telephone, a tablet and several laptops.
     /// Width and height in CSS pixels.
     pub const WINDOWS: [(u32, u32); 8] = [
         (390, 844),
@@ -35,7 +35,7 @@ impl Appearance {
         (1536, 730),
     ];
 
-    /// A window, by day or by night.
+    /// A colour scheme and a window size.
     #[must_use]
     pub const fn new(is_dark: bool, width: u32, height: u32) -> Self {
         Self {
@@ -45,13 +45,13 @@ impl Appearance {
         }
     }
 
-    /// As CSS calls the colours.
+    /// The CSS name of the colour scheme.
     #[must_use]
     pub const fn scheme(self) -> &'static str {
         if self.is_dark { "dark" } else { "light" }
     }
 
-    /// Whether the window is as narrow as a telephone's, so that a page goes on below it.
+    /// Whether the window is as narrow as a telephone's. Then the page is longer than the window.
     #[must_use]
     pub const fn is_narrow(self) -> bool {
         self.width < 600

@@ -23,7 +23,7 @@ const CHROME_ARGUMENTS: [&str; 10] = [
     "--no-sandbox",
     "--disable-dev-shm-usage",
     "--disable-gpu",
-    // Nothing but the app uses the network.
+    // Only the app uses the network.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-quic",
@@ -31,37 +31,37 @@ const CHROME_ARGUMENTS: [&str; 10] = [
     "--no-first-run",
 ];
 
-/// A host that is the server's as well, and not local to the browser.
+/// Another name of the server, which the browser does not treat as local.
 const INSECURE_HOST: &str = "tabmq.test";
 
-/// With these, ChromeDriver would treat tabs in the background better than people's browsers do.
+/// ChromeDriver's default arguments that give background tabs more processor time than usual.
 const CHROMEDRIVER_ARGUMENTS_NOT_WANTED: [&str; 2] = [
     "disable-background-timer-throttling",
     "disable-backgrounding-occluded-windows",
 ];
 
-/// A Chromium with a fresh profile, and a server for the app that was built. Both end with it.
+/// A Chromium with a new profile, and a server for the built app. Both end when this is dropped.
 ///
-/// Its methods, and those of its tabs, wait for their outcome, so that a test reads from top to bottom and a failure
+/// Its methods, and those of its tabs, wait for their effect, so a failure
 /// names the line of the test.
 pub struct Browser {
     session: Session,
     console: RefCell<Vec<ConsoleEntry>>,
     server: Server,
     is_secure: bool,
-    // In this order: the folder can be removed once nothing uses it.
+    // In this order, because the folder is removed last.
     _driver: Driver,
     _folder: TempDir,
 }
 
-/// What is not as usual.
+/// Options that differ from the defaults.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// Path of the app on its server; starts and ends with a slash.
     pub mount: &'static str,
-    /// What the server says about caching.
+    /// The server's caching headers.
     pub caching: Caching,
-    /// Whether the app is on a host that browsers take for secure, which one that is not local is only by https.
+    /// Whether the app is in a secure context. Without https, only local hosts are.
     pub is_secure: bool,
     /// More command line arguments for Chromium.
     pub chrome_arguments: &'static [&'static str],
@@ -79,14 +79,14 @@ impl Default for Setup {
 }
 
 impl Browser {
-    /// Starts a browser in which no tab shows the app yet.
+    /// Starts a browser without a tab of the app.
     #[track_caller]
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(Setup::default())
     }
 
-    /// Starts a browser that is not as usual.
+    /// Starts a browser with options.
     #[track_caller]
     #[must_use]
     pub fn start_with(setup: Setup) -> Self {
@@ -154,19 +154,19 @@ impl Browser {
         tab
     }
 
-    /// Opens a new tab with nothing in it.
+    /// Opens an empty tab.
     #[track_caller]
     pub fn open_blank(&self) -> Tab<'_> {
         let window = self.session.open_window();
         Tab::new(&self.session, window)
     }
 
-    /// Opens the app in so many tabs at once, and waits for none of them.
+    /// Opens the app in several tabs at once, without waiting for them.
     #[track_caller]
     pub fn open_at_once(&self, count: usize, query: &str) -> Vec<Tab<'_>> {
         let home = Tab::new(&self.session, self.session.home());
         let before = self.session.windows();
-        // Without an opener, the tabs share nothing, as if a person had opened them.
+        // Without an opener, the tabs are independent, as if a person had opened them.
         let open = "for (let i = 0; i < arguments[0]; i++) window.open(arguments[1], '_blank', 'noopener')";
         home.execute(open, vec![json!(count), json!(self.app(query))]);
         let start = Instant::now();
@@ -188,7 +188,7 @@ impl Browser {
         }
     }
 
-    /// What the consoles of all tabs say since the start.
+    /// The console entries of all tabs since the start.
     #[track_caller]
     pub fn console(&self) -> Vec<ConsoleEntry> {
         let mut console = self.console.borrow_mut();
@@ -196,7 +196,7 @@ impl Browser {
         console.clone()
     }
 
-    /// What every tab shows, the console, and what the server did not have.
+    /// Prints the contents of all tabs, the console, and failed requests.
     fn report(&self) {
         let mut windows = self.session.try_windows().unwrap_or_default();
         windows.retain(|window| *window != self.session.home());
@@ -227,7 +227,7 @@ impl Drop for Browser {
         if thread::panicking() {
             self.report();
         }
-        // The profile cannot be removed while Chromium writes to it. A session that cannot be ended ends with its driver.
+        // The profile cannot be removed while Chromium writes to it.
         self.session.quit();
     }
 }

@@ -12,8 +12,8 @@ use crate::environment::path_in;
 const START_MAX: Duration = Duration::from_secs(60);
 const STARTS_MAX: usize = 3;
 
-/// A ChromeDriver on a port of its own. It ends with its owner, and its browser with it: the browser is steered through
-/// a pipe, and ends when the pipe does.
+/// A ChromeDriver on a free port. It ends when this is dropped, and its browser, too: ChromeDriver controls it through
+/// a pipe, and the browser ends with the pipe.
 #[derive(Debug)]
 pub(crate) struct Driver {
     process: Child,
@@ -21,9 +21,9 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// `folder` is for what the two leave behind.
+    /// Starts ChromeDriver. `folder` is for temporary files.
     pub(crate) fn start(folder: &Path) -> Self {
-        // It takes a free port of one address family and ends if another process has taken the same of the other.
+        // It takes a free IPv4 port, and ends if another process uses the same IPv6 port, or the other way round.
         let mut failures = Vec::new();
         for _ in 0..STARTS_MAX {
             match Self::start_once(folder) {
@@ -45,14 +45,14 @@ impl Driver {
             .spawn()
             .map_err(|error| format!("{}: {error}", program.display()))?;
         let output = process.stdout.take();
-        // Made before the wait, so that the process ends in any case.
+        // Created before the wait, so that the process ends in any case.
         let mut driver = Self { process, port: 0 };
         let (said, lines) = mpsc::channel();
         if let Some(output) = output {
-            // Read to the end, or ChromeDriver would stand still once the pipe is full.
+            // Read to the end, because a full pipe would block ChromeDriver.
             thread::spawn(move || {
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    // Nobody listens any more once the port is known.
+                    // There is no receiver once the port is known.
                     let _ = said.send(line);
                 }
             });
@@ -81,7 +81,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // Both fail only if it has ended by itself.
+        // Both fail only if the process has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -23,12 +23,12 @@ pub(crate) struct Session {
     home: WindowHandle,
 }
 
-/// Something on the console of one of the tabs.
+/// An entry on the console of a tab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsoleEntry {
     /// `SEVERE`, `WARNING`, `INFO`, …
     pub level: String,
-    /// Where it comes from, and what it says.
+    /// Its source and its text.
     pub message: String,
 }
 
@@ -152,7 +152,7 @@ impl fmt::Display for ConsoleEntry {
     }
 }
 
-/// An error without the stack of ChromeDriver, which tells nobody anything.
+/// An error without ChromeDriver's own stack trace.
 pub(crate) fn brief(error: WebDriverError) -> String {
     let text = error.to_string();
     let end = text.find("Stacktrace:").unwrap_or(text.len());

@@ -1,4 +1,4 @@
-//! One tab.
+//! One tab of the app.
 
 mod input;
 mod look;
@@ -15,7 +15,7 @@ use super::view::{self, Role, Status, VIEWS, View};
 use crate::message::Message;
 use crate::wait::{DEADLINE, POLL_INTERVAL};
 
-/// Sets fields and presses a button, as the page would see a person do it: `arguments` are the fields' values by
+/// Sets fields and presses a button, with the events of a person's input. `arguments` are the fields' values by
 /// selector, and the button's selector.
 const SUBMIT: &str = r#"
 const [fields, button] = arguments;
@@ -36,7 +36,7 @@ find(button).click();
 /// The form with the settings of the connection and the will.
 const CONNECTION: &str = "form:has([name=will-topic])";
 
-/// One tab of a [`Browser`]. It stays open when this goes out of scope.
+/// One tab of a [`Browser`]. It stays open when this is dropped.
 #[derive(Debug)]
 pub struct Tab<'b> {
     session: &'b Session,
@@ -48,9 +48,9 @@ impl<'b> Tab<'b> {
         Self { session, window }
     }
 
-    // What the page shows.
+    // Contents of the page.
 
-    /// What the page shows now.
+    /// The current contents of the page.
     #[track_caller]
     #[must_use]
     pub fn view(&self) -> View {
@@ -65,7 +65,7 @@ impl<'b> Tab<'b> {
         Ok(serde_json::from_value(value)?)
     }
 
-    /// Waits until the page shows `what`; the page as it is then.
+    /// Waits until the page shows `what`; returns its contents.
     #[track_caller]
     pub fn until(&self, what: &str, is_shown: impl Fn(&View) -> bool) -> View {
         let start = Instant::now();
@@ -117,9 +117,9 @@ impl<'b> Tab<'b> {
         view.tab_id.unwrap_or_default()
     }
 
-    // What a person does on the page.
+    // Actions of a person on the page.
 
-    /// Publishes. Whether it is acknowledged, [`View::acknowledged`] tells.
+    /// Publishes. [`View::acknowledged`] counts the acknowledgement.
     #[track_caller]
     pub fn publish(&self, message: &Message) {
         let fields = json!({
@@ -165,7 +165,7 @@ impl<'b> Tab<'b> {
         });
     }
 
-    /// Connects anew, with a will.
+    /// Connects again, with a will.
     #[track_caller]
     pub fn connect_with_will(&self, will: &Message) {
         let fields = json!({
@@ -175,7 +175,7 @@ impl<'b> Tab<'b> {
             "[name=will-retain]": will.retain,
         });
         self.submit(fields, &format!("{CONNECTION} button[type=submit]"));
-        // The page still shows the connection before for a moment. What is acknowledged now came after it.
+        // For a moment the page still shows the earlier connection. This acknowledgement is of the new one.
         self.publish_acknowledged(&Message::new("$/connected", "").qos(1));
         self.until_ready();
     }
@@ -203,7 +203,7 @@ impl<'b> Tab<'b> {
         self.until_true_or(what, script, String::new);
     }
 
-    /// The same; what there is instead is told if it does not.
+    /// The same. The panic message contains `instead`.
     #[track_caller]
     pub fn until_true_or(&self, what: &str, script: &str, instead: impl Fn() -> String) {
         let start = Instant::now();
@@ -215,7 +215,7 @@ impl<'b> Tab<'b> {
         }
     }
 
-    /// The views that the page leads to.
+    /// The views that the page has links to.
     #[track_caller]
     #[must_use]
     pub fn views(&self) -> Vec<&'static str> {
@@ -235,7 +235,7 @@ impl<'b> Tab<'b> {
         views
     }
 
-    /// Follows the link to a view, if there are several, and waits until it is there.
+    /// Follows the link to a view, if there are several, and waits until the page shows it.
     #[track_caller]
     pub fn show(&self, view: &str) {
         let follow = format!("document.querySelector('[data-testid=view-{view}]')?.click()");
@@ -251,7 +251,7 @@ impl<'b> Tab<'b> {
         }
     }
 
-    /// Does in this view what gives it something to show, where there is such a thing.
+    /// Selects or enters something in this view, so that it has contents.
     #[track_caller]
     pub fn fill(&self, view: &str) {
         let fill = match view {
@@ -284,7 +284,7 @@ impl<'b> Tab<'b> {
         ));
     }
 
-    // What happens to a page.
+    // Scripts, navigation and the end of a page.
 
     /// Runs the body of a function in the page.
     #[track_caller]
@@ -343,7 +343,7 @@ impl<'b> Tab<'b> {
         });
     }
 
-    /// Loads the page anew.
+    /// Reloads the page.
     #[track_caller]
     pub fn reload(&self) {
         self.session.run("reloading", async {
@@ -352,7 +352,7 @@ impl<'b> Tab<'b> {
         });
     }
 
-    /// Runs a script in every page this tab loads from now on, before any of the page's own.
+    /// Runs a script before the page's own scripts, in each page that this tab loads from now on.
     #[track_caller]
     pub fn before_each_page(&self, script: &str) {
         self.session.run("a script for new pages", async {
@@ -364,7 +364,7 @@ impl<'b> Tab<'b> {
         });
     }
 
-    /// Freezes the page, as browsers do with one that nobody looked at for long; or wakes it up again.
+    /// Freezes the page, as browsers do with pages that were long in the background, or thaws it.
     #[track_caller]
     pub fn set_frozen(&self, is_frozen: bool) {
         let state = if is_frozen { "frozen" } else { "active" };
@@ -386,7 +386,7 @@ impl<'b> Tab<'b> {
         self.session.go_home();
     }
 
-    /// Crashes the tab, and makes sure that it has.
+    /// Crashes the tab, and checks that it has crashed.
     #[track_caller]
     pub fn crash(self) {
         let crashed = self.session.block_on(async {
@@ -409,7 +409,7 @@ impl<'b> Tab<'b> {
 #[track_caller]
 fn assert_crashed(what: &str, result: WebDriverResult<Value>) {
     match result {
-        // ChromeDriver's own error code, which the standard does not know.
+        // ChromeDriver's own error code, which is not in the standard.
         Err(error) if error.to_string().contains("tab crashed") => {}
         other => panic!("the tab did not crash; {what} gave {other:?}"),
     }

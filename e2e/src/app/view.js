@@ -1,4 +1,4 @@
-// Everything a page shows, by its data-testids. The body of a function; what it returns is `View` in view.rs.
+// Reads the page's contents by data-testids. This is the body of a function that returns `View` in view.rs.
 const all = (testid) => [...document.querySelectorAll(`[data-testid="${testid}"]`)];
 const one = (testid) => all(testid)[0];
 const texts = (testid) => all(testid).map((element) => element.textContent.trim());
@@ -18,7 +18,7 @@ return {
         filter: item.dataset.filter,
         granted: item.dataset.granted,
     })),
-    // The page has the newest first.
+    // The page shows the newest message first.
     messages: all("message").reverse().map(({ dataset }) => ({
         topic: dataset.topic,
         payload: dataset.payload,
@@ -28,7 +28,7 @@ return {
     messageCount: Number((one("message-count")?.textContent ?? "0").replaceAll(",", "")),
     acknowledged: Number(one("publish-result")?.dataset.acknowledged ?? 0),
     publishResult: texts("publish-result")[0] ?? "",
-    // Newest first, too; a time and a sentence each.
+    // The page shows the newest event first. Each has a time and a sentence.
     events: all("event").reverse().map((event) => [...event.children].map((part) => part.textContent).join(" ")),
     errors: texts("error"),
     hint: texts("hint")[0] ?? null,

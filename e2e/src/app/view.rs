@@ -1,4 +1,4 @@
-//! What a page of the app shows.
+//! The contents of the app's page.
 
 use std::fmt;
 
@@ -9,11 +9,10 @@ use crate::message::Message;
 /// The script that reads a [`View`].
 pub(crate) const SCRIPT: &str = include_str!("view.js");
 
-/// What of the bus a page can show: names in its address and in its `data-testid`s. The first is shown unless another is
-/// asked for.
+/// The views of the page: names in its address and in its `data-testid`s. The first one is the default.
 pub const VIEWS: [&str; 5] = ["messages", "topics", "routing", "failover", "performance"];
 
-/// What a page of the app shows at one moment. What a page has in order of time, the oldest is first here.
+/// The contents of the app's page. Lists in order of time begin with the oldest entry.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct View {
@@ -23,29 +22,29 @@ pub struct View {
     pub tab_id: Option<String>,
     /// State of the client's connection; `None` on a page that is not the app.
     pub status: Option<Status>,
-    /// The same in words.
+    /// The same as text.
     pub status_text: String,
     /// The tabs on the channel.
     pub roster: Vec<RosterRow>,
-    /// How the broker keeps its state: `relaxed`, `strict` or `memory`.
+    /// The broker's durability: `relaxed`, `strict` or `memory`.
     pub kept: Option<String>,
     /// The subscriptions.
     pub subscriptions: Vec<Subscription>,
     /// The messages that are drawn: the newest 100.
     pub messages: Vec<Message>,
-    /// How many have arrived in all.
+    /// Number of received messages.
     pub message_count: u64,
-    /// How many publishes of this page were acknowledged, or sent with QoS 0.
+    /// Number of this page's publishes that were acknowledged, or sent with QoS 0.
     pub acknowledged: u64,
-    /// What became of the last one, in words.
+    /// The result of the last publish, as text.
     pub publish_result: String,
-    /// What happened, in words.
+    /// The events, as text.
     pub events: Vec<String>,
-    /// What went wrong, in words.
+    /// The errors, as text.
     pub errors: Vec<String>,
-    /// What a newcomer is told.
+    /// The hint for new users.
     pub hint: Option<String>,
-    /// What a browser is told that cannot run the app.
+    /// The text for a browser that cannot run the app.
     pub unsupported: Option<String>,
     /// Title of the document.
     pub title: String,
@@ -59,13 +58,13 @@ pub struct View {
 pub enum Role {
     /// The broker is in this tab.
     Broker,
-    /// It is in another tab.
+    /// The broker is in another tab.
     Client,
-    /// There is none.
+    /// There is no broker.
     Waiting,
     /// The tab's worker has ended.
     Offline,
-    /// The tab's worker does nothing for a while.
+    /// The tab's worker is suspended.
     Frozen,
 }
 
@@ -75,11 +74,11 @@ pub enum Role {
 pub enum Status {
     /// Waits for a broker.
     Waiting,
-    /// Under way.
+    /// A connection is being opened.
     Connecting,
     /// Connected.
     Connected,
-    /// Not connected, and will not connect by itself.
+    /// Not connected, without an automatic reconnect.
     Disconnected,
 }
 
@@ -100,7 +99,7 @@ pub struct RosterRow {
 pub struct Subscription {
     /// Topic filter.
     pub filter: String,
-    /// The QoS granted: `0`, `1`, `2`; or what stands in its way.
+    /// The granted QoS: `0`, `1`, `2`; or the reason why there is none.
     pub granted: String,
 }
 
@@ -139,7 +138,7 @@ impl View {
     }
 }
 
-/// For people who look for the cause of a failure.
+/// Prints the contents for the report of a failure.
 impl fmt::Display for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(role) = self.role else {

@@ -1,4 +1,4 @@
-//! A Chromium without a driver: real tabs in the background, real freezing, the real back/forward cache.
+//! A Chromium without a driver, with the browser's own background tabs, freezing and back/forward cache.
 
 use std::ffi::OsString;
 use std::fs;
@@ -21,18 +21,18 @@ use crate::wait::{DEADLINE, POLL_INTERVAL, until};
 /// The page of a new tab before anything is loaded.
 const BLANK: &str = "about:blank";
 
-/// Starts a program whose pipes are where Chromium wants those of the protocol: 3 and 4.
+/// Starts a program with the protocol's pipes as file descriptors 3 and 4, as Chromium expects them.
 #[cfg(unix)]
 const WITH_PIPES: &str = r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>/dev/null"#;
 
-/// What a page without a view knows, in words.
+/// The state of a page without a view, as text.
 const REPORT: &str = r#"typeof tab === "undefined" ? location.href : [
     `${tab.state.tabId} ${JSON.stringify(tab.state.role)} ${document.visibilityState}`,
     JSON.stringify(tab.state.statuses),
     ...tab.log.slice(-30).map((it) => `  ${(it.told ?? it.at).toFixed(0)} ${it.kind}: ${it.words}`),
 ].join("\n")"#;
 
-/// Has Chromium keep new databases in SQLite instead of LevelDB, as it will by itself one day.
+/// Makes Chromium store new databases in SQLite instead of LevelDB. A later version will do so by default.
 pub const SQLITE: &str = "--enable-features=IdbSqliteBackingStore";
 
 const ARGUMENTS: [&str; 13] = [
@@ -42,7 +42,7 @@ const ARGUMENTS: [&str; 13] = [
     "--no-sandbox",
     "--disable-dev-shm-usage",
     "--disable-gpu",
-    // Nothing but the page uses the network.
+    // Only the page uses the network.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-default-apps",
@@ -50,15 +50,15 @@ const ARGUMENTS: [&str; 13] = [
     "--disable-sync",
     "--no-first-run",
     "--no-default-browser-check",
-    // A host that is not this machine by name, so that a page on it is not secure.
+    // A host with a name that is not local, so a page on it is no secure context.
     "--host-resolver-rules=MAP *.test 127.0.0.1",
 ];
 
-/// A Chromium that is spoken to through nothing but the DevTools protocol, and a server for pages without a view. Both
-/// end with it.
+/// A Chromium that only the DevTools protocol controls, and a server for pages without a view. Both
+/// end when this is dropped.
 ///
-/// An automation driver makes tabs in the background look as if they were in front, and keeps them awake. Here a tab is
-/// hidden when another one is opened or shown, and freezing and the back/forward cache are the browser's own.
+/// An automation driver makes background tabs look visible, and keeps them awake. Here a tab is
+/// hidden when another one is opened or shown, and freezing and the back/forward cache work as usual.
 #[derive(Debug)]
 pub struct Chromium {
     connection: Connection,
@@ -67,12 +67,12 @@ pub struct Chromium {
     profile: Profile,
 }
 
-/// What is not as usual.
+/// Options that differ from the defaults.
 #[derive(Debug, Default)]
 pub struct ChromiumSetup<'a> {
-    /// The folder of the profile, which stays; none: a fresh one.
+    /// The folder of a profile to keep; none for a new profile.
     pub profile: Option<&'a Path>,
-    /// The server of an earlier browser, because what a site has stored goes by its address, the port included.
+    /// The server of an earlier browser. A site's storage belongs to its address, including the port.
     pub server: Option<Rc<Server>>,
     /// More command line arguments.
     pub arguments: &'a [&'a str],
@@ -94,14 +94,14 @@ impl Profile {
 }
 
 impl Chromium {
-    /// Starts a browser with no page of ours yet.
+    /// Starts a browser without a page.
     #[track_caller]
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(ChromiumSetup::default())
     }
 
-    /// Starts a browser that is not as usual.
+    /// Starts a browser with options.
     #[track_caller]
     #[must_use]
     pub fn start_with(setup: ChromiumSetup<'_>) -> Self {
@@ -151,12 +151,12 @@ impl Chromium {
         &self.server
     }
 
-    /// How long an answer is waited for from now on.
+    /// Sets the longest time for the following answers.
     pub fn wait_at_most(&self, longest: Duration) {
         self.connection.wait_at_most(longest);
     }
 
-    /// Makes sure that [`SQLITE`] was understood, and all databases are there.
+    /// Checks that [`SQLITE`] has an effect: all databases are stored by SQLite.
     #[track_caller]
     pub fn assert_sqlite(&self) {
         let folder = self.profile.path().join("Default").join("IndexedDB");
@@ -168,29 +168,29 @@ impl Chromium {
         let is_leveldb = |name: &OsString| name.to_string_lossy().ends_with(".leveldb");
         assert!(
             !names.is_empty() && !names.iter().any(is_leveldb),
-            "not in SQLite, for which this browser may be too old: {names:?}"
+            "not in SQLite; this browser may be too old: {names:?}"
         );
     }
 
-    /// Opens a page in a new tab, in front of the others, and waits for nothing.
+    /// Opens a page in a new visible tab, without waiting for it.
     #[track_caller]
     pub fn open(&self, url: &str) -> Page<'_> {
         let target = self.call("Target.createTarget", json!({ "url": url }));
         let page = Page::attach(&self.connection, &self.server, &word(&target["targetId"]));
-        // Until the first document has come there is an empty one, of no origin.
+        // Before the first document there is an empty one without an origin.
         if url != BLANK {
             page.until_true("the page", &format!("location.href !== '{BLANK}'"));
         }
         page
     }
 
-    /// Opens an empty tab, to be prepared before anything is loaded.
+    /// Opens an empty tab.
     #[track_caller]
     pub fn open_blank(&self) -> Page<'_> {
         self.open(BLANK)
     }
 
-    /// Opens a page without a view on a channel, and waits until it has joined.
+    /// Opens a page without a view, and waits until it has joined a channel.
     #[track_caller]
     pub fn join(&self, channel: &str) -> Page<'_> {
         let page = self.open_blank();
@@ -198,16 +198,16 @@ impl Chromium {
         page
     }
 
-    /// Ends the browser as a person does, and returns its server.
+    /// Ends the browser normally, and returns its server.
     #[track_caller]
     pub fn quit(mut self) -> Rc<Server> {
         self.call("Browser.close", json!({}));
-        // It has been asked to end; how it does so is its affair.
+        // The exit status does not matter.
         let _ = self.process.wait();
         Rc::clone(&self.server)
     }
 
-    /// Ends all processes of the browser at once, as a crash of the machine's user session would, and returns its server.
+    /// Kills all processes of the browser, as a crash of the user session does, and returns its server.
     #[track_caller]
     pub fn kill(mut self) -> Rc<Server> {
         let killed = self.process.kill().and_then(|()| self.process.wait());
@@ -215,7 +215,7 @@ impl Chromium {
         Rc::clone(&self.server)
     }
 
-    /// Lets a site store so many bytes and no more; none: as many as the browser sees fit.
+    /// Sets the quota (bytes) of a site's storage; none restores the browser's own.
     #[track_caller]
     pub fn override_quota(&self, page: &Page<'_>, origin: &Value, bytes: Option<u64>) {
         let mut params = json!({ "origin": origin });
@@ -225,7 +225,7 @@ impl Chromium {
         page.command("Storage.overrideQuotaForOrigin", params);
     }
 
-    /// What every page without a view knows, and what went wrong in it.
+    /// Prints the state of all pages, and uncaught errors.
     fn report(&self) {
         self.connection.wait_at_most(Duration::from_secs(2));
         for (index, session) in self.connection.pages().iter().enumerate() {
@@ -272,11 +272,11 @@ impl Drop for Chromium {
         if thread::panicking() {
             self.report();
         }
-        // Both fail only if it has ended by itself.
+        // Both fail only if the process has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
         if let Profile::Fresh(folder) = &self.profile {
-            // Its other processes end a moment later, and may still write.
+            // The browser's other processes end later, and may still write.
             let start = Instant::now();
             while fs::remove_dir_all(folder.path()).is_err() && start.elapsed() < DEADLINE {
                 thread::sleep(POLL_INTERVAL);

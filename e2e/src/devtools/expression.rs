@@ -8,7 +8,7 @@ pub(crate) fn params_of(expression: &str) -> Value {
     json!({ "expression": expression, "awaitPromise": true, "returnByValue": true })
 }
 
-/// The value in an answer to `Runtime.evaluate`, or what was thrown.
+/// The value in an answer to `Runtime.evaluate`, or the thrown error.
 pub(crate) fn value_in(mut answer: Value) -> Result<Value, Failure> {
     let thrown = &answer["exceptionDetails"];
     if thrown.is_null() {

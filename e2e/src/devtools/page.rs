@@ -1,4 +1,4 @@
-//! One page without a view.
+//! A page without a view.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -16,10 +16,10 @@ use super::worker::Worker;
 use crate::server::Server;
 use crate::wait::{DEADLINE, POLL_INTERVAL, until};
 
-/// How long a page keeps its process busy, to tell it from the others.
+/// Time (ms) for which a page keeps its process busy, so that it can be identified.
 const BUSY_MS: u32 = 400;
 
-/// A page in a tab of a [`Chromium`], attached to by the DevTools protocol. It stays open when this goes out of scope.
+/// A page in a tab of a `Chromium`, attached by the DevTools protocol. It stays open when this is dropped.
 #[derive(Debug)]
 pub struct Page<'c> {
     connection: &'c Connection,
@@ -28,7 +28,7 @@ pub struct Page<'c> {
     session: String,
 }
 
-/// How a page or its process ends, or is kept from doing anything.
+/// How a page ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The tab is closed.
@@ -37,17 +37,17 @@ pub enum Ending {
     Crash,
 }
 
-/// Something in the life of a page, as it noted it itself.
+/// A lifecycle event that the page recorded.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Life {
     /// The name of the event.
     pub what: String,
-    /// When, in milliseconds since the epoch.
+    /// Its time, in milliseconds since the epoch.
     pub at: f64,
-    /// Whether the page comes out of the back/forward cache, or may go there.
+    /// Whether the page comes from the back/forward cache, or may go there.
     #[serde(default)]
     pub persisted: bool,
-    /// `visible` or `hidden`, where that was noted.
+    /// `visible` or `hidden`, if it was recorded.
     #[serde(default)]
     pub visibility: String,
 }
@@ -69,21 +69,21 @@ impl<'c> Page<'c> {
         page
     }
 
-    /// Loads the page without a view and joins a channel, as the query says.
+    /// Loads the page and joins a channel.
     #[track_caller]
     pub fn join(&self, channel: &str) {
         self.load(&format!("{}?channel={channel}", self.server.url()));
         self.evaluate("tab.open()");
     }
 
-    /// Loads a page without a view, which joins nothing yet.
+    /// Loads the page without joining a channel.
     #[track_caller]
     pub fn load(&self, url: &str) {
         self.navigate(url);
         self.until_true("the page", "typeof tab === 'object'");
     }
 
-    /// Goes to an address; waits until the page is another one.
+    /// Goes to an address, and waits until the page is loaded.
     #[track_caller]
     pub fn navigate(&self, url: &str) {
         let answer = self.call("Page.navigate", json!({ "url": url }));
@@ -93,12 +93,12 @@ impl<'c> Page<'c> {
         self.until_true("another page", &format!("location.href === {url}"));
     }
 
-    /// Begins to go to an address, and waits for nothing; see [`Self::end`].
+    /// Begins to go to an address, without waiting; see [`Self::end`].
     pub fn begin_navigation(&self, url: &str) -> Ticket {
         self.begin_call("Page.navigate", &json!({ "url": url }))
     }
 
-    /// Goes back in the history, and waits until the page before is there.
+    /// Goes back in the history, and waits until the earlier page is shown.
     #[track_caller]
     pub fn back(&self) {
         let history = self.call("Page.getNavigationHistory", json!({}));
@@ -111,7 +111,7 @@ impl<'c> Page<'c> {
         self.until_true("the page before", &is_back);
     }
 
-    /// Loads the page anew, and joins its channel again.
+    /// Reloads the page, and joins its channel again.
     #[track_caller]
     pub fn reload(&self) {
         self.evaluate("globalThis.isOld = true");
@@ -121,21 +121,21 @@ impl<'c> Page<'c> {
         self.evaluate("tab.open()");
     }
 
-    /// Runs a script in every page this tab loads from now on, before any of the page's own.
+    /// Runs a script before the page's own scripts, in each page that this tab loads from now on.
     #[track_caller]
     pub fn before_each_page(&self, script: &str) {
         let params = json!({ "source": script });
         self.call("Page.addScriptToEvaluateOnNewDocument", params);
     }
 
-    /// The value of an expression in the page; a promise is awaited.
+    /// Evaluates an expression in the page; a promise is awaited.
     #[track_caller]
     pub fn evaluate(&self, expression: &str) -> Value {
         let ticket = self.begin(expression);
         self.end(ticket, expression)
     }
 
-    /// The value of an expression, in a shape of ours.
+    /// Evaluates an expression and deserializes its value.
     #[track_caller]
     pub fn evaluate_as<T: DeserializeOwned>(&self, expression: &str) -> T {
         let value = self.evaluate(expression);
@@ -151,7 +151,7 @@ impl<'c> Page<'c> {
         self.begin_call("Runtime.evaluate", &params)
     }
 
-    /// Gets the value of what was begun.
+    /// Waits for the value of an expression that [`Self::begin`] began.
     #[track_caller]
     pub fn end(&self, ticket: Ticket, expression: &str) -> Value {
         match self.connection.end(ticket).and_then(value_in) {
@@ -166,7 +166,7 @@ impl<'c> Page<'c> {
             .and_then(value_in)
     }
 
-    /// Waits until an expression is true. A page that is loaded meanwhile is no reason to stop.
+    /// Waits until an expression is true. Errors during a page load are ignored.
     #[track_caller]
     pub fn until_true(&self, what: &str, expression: &str) {
         let start = Instant::now();
@@ -183,9 +183,9 @@ impl<'c> Page<'c> {
         }
     }
 
-    // What a person does.
+    // Actions of a person.
 
-    /// Turns the mouse wheel over a place in the window, by so many pixels.
+    /// Turns the mouse wheel over a place in the window.
     #[track_caller]
     pub fn wheel(&self, (x, y): (f64, f64), pixels: f64) {
         let params = json!({ "type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": pixels });
@@ -201,7 +201,7 @@ impl<'c> Page<'c> {
         }
     }
 
-    /// Presses a key that writes nothing, by its name and its old number.
+    /// Presses a key that types no text, by its name and key code.
     #[track_caller]
     pub fn press(&self, key: &str, code: u32) {
         for what in ["rawKeyDown", "keyUp"] {
@@ -211,19 +211,19 @@ impl<'c> Page<'c> {
         }
     }
 
-    /// Frees what the page's scripts no longer hold.
+    /// Collects the garbage of the page's scripts.
     #[track_caller]
     pub fn collect_garbage(&self) {
         self.call("HeapProfiler.collectGarbage", json!({}));
     }
 
-    /// What the page has gone through.
+    /// The page's lifecycle events.
     #[track_caller]
     pub fn life(&self) -> Vec<Life> {
         self.evaluate_as("life")
     }
 
-    /// This tab's id, for which it waits.
+    /// Waits for this tab's id.
     #[track_caller]
     pub fn id(&self) -> String {
         self.evaluate_as("tab.until(() => tab.state.tabId)")
@@ -247,7 +247,7 @@ impl<'c> Page<'c> {
         self.evaluate_as("tab.until(() => tab.state.role?.Client?.term)")
     }
 
-    /// Whether the broker is in another tab before this time is over.
+    /// Waits until the broker is in another tab, at most for this time; returns whether it is.
     #[track_caller]
     pub fn is_client_within(&self, time: Duration) -> bool {
         let is_client = "tab.state.role?.Client !== undefined";
@@ -259,7 +259,7 @@ impl<'c> Page<'c> {
         self.evaluate(&wait) == true
     }
 
-    /// Puts the tab in front of the others, which are hidden then.
+    /// Shows the tab, which hides the others.
     #[track_caller]
     pub fn show(&self) {
         self.call("Page.bringToFront", json!({}));
@@ -272,27 +272,27 @@ impl<'c> Page<'c> {
         self.until_true("a hidden page", "document.visibilityState === 'hidden'");
     }
 
-    /// Freezes the page as Chromium does with a tab that was long in the background. It must be hidden.
+    /// Freezes the page, as Chromium does with tabs that were long in the background. The page must be hidden.
     #[track_caller]
     pub fn freeze(&self) {
         self.until_hidden();
         self.begin_freeze();
     }
 
-    /// Freezes the page without looking at it.
+    /// Freezes the page without checking that it is hidden.
     #[track_caller]
     pub fn begin_freeze(&self) {
         self.call("Page.setWebLifecycleState", json!({ "state": "frozen" }));
     }
 
-    /// Ends the freezing.
+    /// Thaws the page.
     #[track_caller]
     pub fn thaw(&self) {
         self.call("Page.setWebLifecycleState", json!({ "state": "active" }));
         self.show();
     }
 
-    /// Ends the page, and makes sure that it has ended so.
+    /// Ends the page, and checks that it has ended.
     #[track_caller]
     pub fn end_by(self, ending: Ending) {
         match ending {
@@ -301,7 +301,7 @@ impl<'c> Page<'c> {
                 self.until_event("Target.targetDestroyed");
             }
             Ending::Crash => {
-                // Nobody is left to answer it.
+                // A crashed page does not answer.
                 let _ = self.begin_call("Page.crash", &json!({}));
                 self.until_crashed();
             }
@@ -329,7 +329,7 @@ impl<'c> Page<'c> {
         self.connection.call("Target.closeTarget", params);
     }
 
-    /// Attaches to the tab's worker, the newest if there were several.
+    /// Attaches to the tab's newest worker.
     #[track_caller]
     pub fn worker(&self) -> Worker<'c> {
         self.attach_workers(false);
@@ -342,14 +342,14 @@ impl<'c> Page<'c> {
         Worker::new(self.connection, session)
     }
 
-    /// Loads the page and joins a channel; a script runs in each of the page's workers before anything else there.
+    /// Loads the page and joins a channel. A script runs first in each of the page's workers.
     #[track_caller]
     pub fn join_with_worker_script(&self, channel: &str, script: &str) {
         let url = format!("{}?channel={channel}", self.server.url());
         self.join_at_with_worker_script(&url, script);
     }
 
-    /// As [`Self::join_with_worker_script`], at an address, whose query says which channel it is.
+    /// The same as [`Self::join_with_worker_script`], at an address whose query has the channel.
     #[track_caller]
     pub fn join_at_with_worker_script(&self, url: &str, script: &str) {
         self.attach_workers(true);
@@ -392,7 +392,7 @@ impl<'c> Page<'c> {
         }
     }
 
-    /// The process that runs the page. It is kept busy for a moment, and is the one that then was by far the busiest.
+    /// Finds the process of the page: the page keeps it busy for a moment, so that it uses the most processor time.
     #[track_caller]
     pub fn process(&self) -> Process {
         let busy = format!("for (const end = Date.now() + {BUSY_MS}; Date.now() < end;);");
@@ -412,7 +412,7 @@ impl<'c> Page<'c> {
         Process::new(id)
     }
 
-    /// A command of the protocol to this page.
+    /// Sends a command of the protocol to this page.
     #[track_caller]
     pub fn command(&self, method: &str, params: Value) -> Value {
         self.call(method, params)

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-/// The process of a page. If it still stands when this goes out of scope, it goes on.
+/// The process of a page.
 #[derive(Debug)]
 pub struct Process {
     id: u32,
@@ -13,19 +13,19 @@ impl Process {
         Self { id }
     }
 
-    /// Stops it, whatever it is doing: page, worker and all.
+    /// Stops the process, with the page and its worker.
     #[track_caller]
     pub fn stop(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets it go on.
+    /// Continues the process.
     #[track_caller]
     pub fn go_on(&self) {
         self.signal("-CONT");
     }
 
-    /// Ends it at once.
+    /// Kills the process.
     #[track_caller]
     pub fn kill(&self) {
         self.signal("-KILL");

@@ -1,4 +1,4 @@
-//! The DevTools protocol over a pair of pipes: JSON, a NUL behind each message.
+//! The DevTools protocol over a pair of pipes: JSON with a NUL after each message.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// A connection to a browser. Commands may be under way at once; each answer finds its own [`Ticket`].
+/// A connection to a browser. Several commands may be in flight; a [`Ticket`] identifies each answer.
 pub(crate) struct DevTools {
     writer: Mutex<Box<dyn Write + Send>>,
-    heard: Arc<Heard>,
+    received: Arc<Received>,
     last_id: AtomicU64,
 }
 
-/// A command whose answer has not been taken yet.
+/// A command whose answer was not read yet.
 #[derive(Debug)]
 #[must_use]
 pub struct Ticket {
@@ -25,31 +25,31 @@ pub struct Ticket {
     what: String,
 }
 
-/// Something that happened in the browser or in one of its pages.
+/// An event of the browser or of one of its pages.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
-    /// Empty: the browser's.
+    /// The session of the page; empty for the browser itself.
     pub(crate) session: String,
     pub(crate) method: String,
     pub(crate) params: Value,
 }
 
-/// Why there is no answer, or not the one that is wanted.
+/// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The browser refused, in its words.
+    /// The browser's error message.
     #[error("{0}")]
     Refused(String),
-    /// It took longer than this.
+    /// There was no answer in this time.
     #[error("no answer in {0:?}")]
     Late(Duration),
-    /// The browser is gone.
+    /// The browser has ended.
     #[error("the browser has ended")]
     Ended,
 }
 
 #[derive(Default)]
-struct Heard {
+struct Received {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -66,21 +66,21 @@ impl DevTools {
         writer: impl Write + Send + 'static,
         reader: impl Read + Send + 'static,
     ) -> Self {
-        let heard = Arc::new(Heard::default());
-        let hearing = Arc::clone(&heard);
+        let received = Arc::new(Received::default());
+        let receiving = Arc::clone(&received);
         thread::spawn(move || {
             for message in BufReader::new(reader).split(0).map_while(Result::ok) {
                 match serde_json::from_slice(&message) {
-                    Ok(message) => hearing.take(message),
+                    Ok(message) => receiving.take(message),
                     Err(error) => eprintln!("not DevTools protocol: {error}"),
                 }
             }
-            hearing.lock().is_over = true;
-            hearing.changed.notify_all();
+            receiving.lock().is_over = true;
+            receiving.changed.notify_all();
         });
         Self {
             writer: Mutex::new(Box::new(writer)),
-            heard,
+            received,
             last_id: AtomicU64::new(0),
         }
     }
@@ -95,7 +95,7 @@ impl DevTools {
         let mut bytes = message.to_string().into_bytes();
         bytes.push(0);
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        // A browser that is gone gives no answer, and that is told.
+        // If the browser has ended, `wait` reports that.
         let _: io::Result<()> = writer.write_all(&bytes).and_then(|()| writer.flush());
         let what = method.to_owned();
         Ticket { id, what }
@@ -104,7 +104,7 @@ impl DevTools {
     /// Waits for an answer.
     pub(crate) fn wait(&self, ticket: Ticket, longest: Duration) -> Result<Value, Failure> {
         let answer = self
-            .heard
+            .received
             .until(longest, |state| state.answers.remove(&ticket.id))?;
         match answer.get("error") {
             None => Ok(answer.get("result").cloned().unwrap_or_default()),
@@ -115,20 +115,20 @@ impl DevTools {
         }
     }
 
-    /// Waits for an event that is wanted, which may have come before.
+    /// Waits for an event for which `is_wanted` returns a value. Earlier events count, too.
     pub(crate) fn event<T>(
         &self,
         longest: Duration,
         mut is_wanted: impl FnMut(&Event) -> Option<T>,
     ) -> Result<T, Failure> {
-        self.heard.until(longest, |state| {
+        self.received.until(longest, |state| {
             state.events.iter().rev().find_map(&mut is_wanted)
         })
     }
 
-    /// Every event so far that is wanted.
+    /// The values that `is_wanted` returns for all events so far.
     pub(crate) fn events<T>(&self, is_wanted: impl FnMut(&Event) -> Option<T>) -> Vec<T> {
-        let state = self.heard.lock();
+        let state = self.received.lock();
         state.events.iter().filter_map(is_wanted).collect()
     }
 }
@@ -139,7 +139,7 @@ impl fmt::Debug for DevTools {
     }
 }
 
-impl Heard {
+impl Received {
     fn take(&self, mut message: Value) {
         let mut state = self.lock();
         match message["id"].as_u64() {
@@ -159,7 +159,7 @@ impl Heard {
         self.changed.notify_all();
     }
 
-    /// Waits until there is what `find` looks for.
+    /// Waits until `find` returns a value.
     fn until<T>(
         &self,
         longest: Duration,
@@ -183,7 +183,7 @@ impl Heard {
         }
     }
 
-    /// What it holds is whole between any two statements.
+    /// The state is consistent between any two statements, so a poisoned lock can be used.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::connection::Connection;
 use super::expression::{params_of, value_in};
 
-/// A page's dedicated worker, attached to.
+/// A page's dedicated worker, attached by the DevTools protocol.
 #[derive(Debug)]
 pub struct Worker<'c> {
     connection: &'c Connection,
@@ -22,18 +22,18 @@ impl<'c> Worker<'c> {
         }
     }
 
-    /// Keeps the worker from doing anything else for so long, from now on.
+    /// Blocks the worker for this time.
     pub fn hang(&self, duration: Duration) {
         let ms = duration.as_millis();
         let busy = format!("for (const end = Date.now() + {ms}; Date.now() < end;);");
         let params = params_of(&busy);
-        // Nobody waits for its end.
+        // Its end is not awaited.
         let _ = self
             .connection
             .begin(&self.session, "Runtime.evaluate", &params);
     }
 
-    /// The value of an expression in the worker; a promise is awaited.
+    /// Evaluates an expression in the worker; a promise is awaited.
     #[track_caller]
     pub fn evaluate(&self, expression: &str) -> Value {
         let params = params_of(expression);

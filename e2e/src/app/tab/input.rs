@@ -5,7 +5,7 @@ use thirtyfour::{By, Key};
 
 use super::Tab;
 
-/// No page has so many elements that take the focus.
+/// More elements than the page has that take the focus.
 const STOPS_MAX: usize = 300;
 
 impl Tab<'_> {
@@ -31,7 +31,7 @@ impl Tab<'_> {
         });
     }
 
-    /// Brings the focus to an element as somebody without a mouse does: from the top of the page on, with the Tab key.
+    /// Moves the focus to an element with the Tab key, from the top of the page.
     #[track_caller]
     pub fn reach(&self, testid: &str) {
         self.execute(
@@ -64,7 +64,7 @@ impl Tab<'_> {
         self.mouse("mouseMoved", x, y);
     }
 
-    /// Presses and releases the mouse's button at a place in the window, wherever the mouse was.
+    /// Presses and releases the mouse button at a place in the window.
     #[track_caller]
     pub fn press_at(&self, x: f64, y: f64) {
         self.mouse("mousePressed", x, y);

@@ -6,7 +6,7 @@ use super::Tab;
 use crate::app::appearance::Appearance;
 
 impl Tab<'_> {
-    /// Has the page looked at like this from now on.
+    /// Sets the window size and the colour scheme.
     #[track_caller]
     pub fn appear(&self, appearance: Appearance) {
         let media = json!({ "features": [
@@ -26,13 +26,13 @@ impl Tab<'_> {
             cdp.send_raw("Emulation.setDeviceMetricsOverride", size)
                 .await
         });
-        // What follows the size of the window does so in the next frames.
+        // The page adapts to the window size in the next frames.
         self.execute_async(
             "for (let frames = 0; frames < 3; frames++) await new Promise(requestAnimationFrame);",
         );
     }
 
-    /// Has the page looked at in the few colours that the reader has chosen.
+    /// Turns on forced colours.
     #[track_caller]
     pub fn force_colours(&self) {
         let media = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
@@ -43,7 +43,7 @@ impl Tab<'_> {
         });
     }
 
-    /// The page as a picture, a PNG: what is in the window, or the whole page, however long it is.
+    /// A picture (PNG) of the window, or of the whole page.
     #[track_caller]
     #[must_use]
     pub fn picture(&self, appearance: Appearance, is_whole: bool) -> Vec<u8> {
