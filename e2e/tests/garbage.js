@@ -1,4 +1,4 @@
-// Posts what no tab of TabMQ sends, on every name that the tabs listen to, and on the channel's own, to which none does.
+// Posts messages that no tab of TabMQ sends, on every channel name of the tabs, and on the bare name, which no tab uses.
 // The body of a function; arguments: the channel, the broker's term, the broker's tab id, the ids of the other tabs.
 const [channel, term, broker, clients] = arguments;
 
@@ -51,10 +51,10 @@ const nearlyFrames = [
     magic,
     [...magic, 0],
     [...magic.map((byte) => byte ^ 0x20), 1, 1, 0, 0],
-    // Of term 1, and another with something behind its end.
+    // A message of term 1, and one with bytes after its end.
     [...magic, 1, 1, 0, 0],
     [...magic, 1, 1, 0, 0, 0],
-    // As many parcels as fit into 64 bits, and one parcel as long.
+    // The highest 64-bit number of parts, and one part of that length.
     [...magic, 1, 1, 0, 253, ...new Array(8).fill(255)],
     [...magic, 1, 1, 0, 1, 0, 1, 253, ...new Array(8).fill(255)],
     [...magic, ...crypto.getRandomValues(new Uint8Array(4096))],
@@ -76,7 +76,7 @@ for (const [name, messages] of Object.entries(posts)) {
         broadcast.postMessage(message);
         posted += 1;
     }
-    // A channel that is closed at once may take its last messages along.
+    // Messages may get lost if their channel is closed at once.
     setTimeout(() => broadcast.close(), 1000);
 }
 return posted;

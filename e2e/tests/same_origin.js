@@ -1,4 +1,4 @@
-// What another script of the origin says and does as if it were a tab of the channel. The body of a function that defines
+// Another script of the origin that behaves as if it were a tab of the channel. The body of a function that defines
 // `neighbour`; it runs in a page that has not joined.
 (() => {
     const channel = CHANNEL;
@@ -8,15 +8,15 @@
     let letGo = [];
 
     globalThis.neighbour = {
-        /** Says something, now. */
+        /** Posts a message now. */
         say: (message) => control.postMessage({ timestamp: Date.now(), ...message }),
 
-        /** Says goodbye for these tabs, ten times a second. */
+        /** Posts false goodbyes of these tabs, ten times a second. */
         sayGoodbyeFor(tabs) {
             timer = setInterval(() => tabs.forEach((tabId) => neighbour.say({ type: "goodbye", tabId })), 100);
         },
 
-        /** Claims in the name of whichever tab is the broker that it has a higher term, once a second. */
+        /** Announces a higher term in the name of the current broker, once a second. */
         claimForBroker(lanes) {
             let broker;
             control.onmessage = ({ data }) => {
@@ -31,7 +31,7 @@
             }, 1000);
         },
 
-        /** Holds the locks by which a tab becomes the broker. */
+        /** Holds the locks that a tab needs to become the broker. */
         holdLocks: () => Promise.all(["broker", "steal"].map((name) => new Promise((held) => {
             navigator.locks.request(`${channel}/v1/${name}`, () => {
                 held();
@@ -57,7 +57,7 @@
             };
         }),
 
-        /** Ends what it does. */
+        /** Ends all disturbances. */
         stop() {
             clearInterval(timer);
             letGo.forEach((release) => release());
