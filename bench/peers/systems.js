@@ -23,8 +23,8 @@ class Raw {
     #out = channels((topic) => new BroadcastChannel(`comparison/${topic}`));
     #in = channels((topic) => new BroadcastChannel(`comparison/${topic}`));
     async open() {}
-    async subscribe(topic, hear) {
-        this.#in.get(topic).onmessage = ({ data }) => hear(data);
+    async subscribe(topic, listener) {
+        this.#in.get(topic).onmessage = ({ data }) => listener(data);
     }
     publish(topic, bytes) {
         this.#out.get(topic).postMessage(bytes);
@@ -41,8 +41,8 @@ class RawBatched {
     #in = channels((topic) => new BroadcastChannel(`comparison/batched/${topic}`));
     #batches = new Map();
     async open() {}
-    async subscribe(topic, hear) {
-        this.#in.get(topic).onmessage = ({ data }) => data.forEach((bytes) => hear(bytes));
+    async subscribe(topic, listener) {
+        this.#in.get(topic).onmessage = ({ data }) => data.forEach((bytes) => listener(bytes));
     }
     publish(topic, bytes) {
         const batch = this.#batches.get(topic);
@@ -70,8 +70,8 @@ class BroadcastChannelPackage {
         const { BroadcastChannel: Channel } = await import("./npm.js");
         this.#make = (topic) => new Channel(`comparison/package/${topic}`, { webWorkerSupport: false });
     }
-    async subscribe(topic, hear) {
-        this.#channels.get(topic).onmessage = hear;
+    async subscribe(topic, listener) {
+        this.#channels.get(topic).onmessage = listener;
     }
     publish(topic, bytes) {
         return this.#channels.get(topic).postMessage(bytes);
@@ -90,8 +90,8 @@ class Tabmq {
         this.#bus = await open({ channel: "comparison", durability: this.durability() });
         this.#client = await this.#bus.connect();
     }
-    async subscribe(topic, hear, qos) {
-        this.#client.on("message", (at, payload) => isBelow(at, topic) && hear(payload));
+    async subscribe(topic, listener, qos) {
+        this.#client.on("message", (at, payload) => isBelow(at, topic) && listener(payload));
         await this.#client.subscribeAsync(topic, { qos });
     }
     publish(topic, bytes, qos) {
@@ -131,8 +131,8 @@ class Mqtt5Wasm {
         this.#client = new MqttClient(`comparison-${crypto.randomUUID()}`);
         await this.#client.connectMessagePort(port);
     }
-    async subscribe(topic, hear, qos) {
-        await this.#client.subscribeWithOptions(topic, (_, payload) => hear(payload), this.#options(qos));
+    async subscribe(topic, listener, qos) {
+        await this.#client.subscribeWithOptions(topic, (_, payload) => listener(payload), this.#options(qos));
     }
     publish(topic, bytes, qos) {
         if (qos === 0) return this.#client.publish(topic, bytes);
@@ -153,8 +153,8 @@ class MqttJs {
         const { mqtt } = await import("./npm.js");
         this.#client = await mqtt.connectAsync(mosquitto, { protocolVersion: 5 });
     }
-    async subscribe(topic, hear, qos) {
-        this.#client.on("message", (at, payload) => isBelow(at, topic) && hear(payload));
+    async subscribe(topic, listener, qos) {
+        this.#client.on("message", (at, payload) => isBelow(at, topic) && listener(payload));
         await this.#client.subscribeAsync(topic, { qos });
     }
     publish(topic, bytes, qos) {

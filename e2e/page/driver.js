@@ -14,7 +14,7 @@ let watchers = [];
 
 const state = { tabId: null, role: null, roster: [], statuses: {}, stats: null, failed: null };
 
-function hear(at, notice) {
+function onNotice(at, notice) {
     const note = (kind, words, data) => log.push({ at, kind, words, ...data });
     const [[variant, value]] = Object.entries(notice);
     switch (variant) {
@@ -31,10 +31,10 @@ function hear(at, notice) {
             state.roster = value;
             break;
         case "Event":
-            note(notice.kind, notice.words, { told: value.at });
+            note(notice.kind, notice.words, { eventAt: value.at });
             break;
         case "Client":
-            hearClient(at, value);
+            onClientNotice(at, value);
             break;
         case "Refused":
             note("Refused", JSON.stringify(value));
@@ -54,7 +54,7 @@ function hear(at, notice) {
     watchers = watchers.filter((look) => !look());
 }
 
-function hearClient(at, [client, notice]) {
+function onClientNotice(at, [client, notice]) {
     const [[variant, value]] = Object.entries(notice);
     switch (variant) {
         case "Status":
@@ -172,7 +172,7 @@ globalThis.tab = {
         role = query.get("role") ?? "auto",
     } = {}) {
         await loaded;
-        driver = new Driver(channel, durability, role, hear);
+        driver = new Driver(channel, durability, role, onNotice);
         return until(() => state.tabId ?? state.failed);
     },
 

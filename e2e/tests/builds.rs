@@ -8,7 +8,7 @@ use e2e::{Browser, Caching, Chromium, Message, Page, Role, Server, Setup, dist};
 use crate::until_agreed;
 #[cfg(unix)]
 use crate::{
-    faults::{UNHANDLED_FREEZE, assert_unheard},
+    faults::{UNHANDLED_FREEZE, assert_hidden_event},
     workload::{Work, agreed, connect},
 };
 
@@ -122,11 +122,11 @@ fn a_frozen_broker_of_an_old_build_is_replaced_by_a_new_build_and_becomes_its_cl
     others[0].evaluate("tab.publish('kept', 'by the old one', { retain: true })");
     let work = Work::begin(&others[0], &others[1]);
     old.freeze();
-    work.goes_on();
+    work.continues();
     let next = chromium.until("another broker", || agreed(&others));
     assert!(next.until_broker() > term);
     old.thaw();
-    assert_unheard(&old, |it| it.what == "freeze" && it.visibility == "hidden");
+    assert_hidden_event(&old, |it| it.what == "freeze" && it.visibility == "hidden");
     old.until_client();
     work.end();
     // Each build reads the other's storage.

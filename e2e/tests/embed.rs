@@ -430,8 +430,8 @@ fn a_sandboxed_frame_gets_an_error_about_its_opaque_origin() {
     let chromium = start();
     let page = open(&chromium, "esbuild");
     let [code, message]: [String; 2] = page.evaluate_as(
-        "new Promise((told) => {
-            addEventListener('message', ({ data }) => told(data));
+        "new Promise((resolve) => {
+            addEventListener('message', ({ data }) => resolve(data));
             const frame = document.createElement('iframe');
             frame.sandbox = 'allow-scripts';
             const script = new URL('../../plain/dist/tabmq/index.js', location.href).href;
@@ -822,11 +822,11 @@ fn a_returning_page_gets_an_event_when_the_browser_has_deleted_the_database() {
     let come = || {
         let page = chromium.open(&url(&chromium, "esbuild"));
         page.evaluate(&format!(
-            "globalThis.told = [];
+            "globalThis.events = [];
              import('{package}').then(async ({{ open }}) => {{
                 globalThis.bus = await open({{ channel: 'lost' }});
-                bus.on('storage', ({{ kind }}) => told.push(kind));
-                bus.on('error', ({{ code }}) => told.push(code));
+                bus.on('storage', ({{ kind }}) => events.push(kind));
+                bus.on('error', ({{ code }}) => events.push(code));
                 globalThis.client = await bus.connect();
                 await client.publishAsync('a', 'x', {{ qos: 1, retain: true }});
              }})"
@@ -835,11 +835,11 @@ fn a_returning_page_gets_an_event_when_the_browser_has_deleted_the_database() {
     };
     for _ in 0..2 {
         let page = come();
-        assert_eq!(page.evaluate("told.join()"), "");
+        assert_eq!(page.evaluate("events.join()"), "");
         page.end_by(Ending::Close);
     }
     evict(&aside, "lost");
-    assert_eq!(come().evaluate("told.join()"), "lost,storage-lost");
+    assert_eq!(come().evaluate("events.join()"), "lost,storage-lost");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn without_locks_one_tab_is_the_broker_and_another_takes_over_when_it_ends() {
         let others: Vec<&Page<'_>> = pages.iter().collect();
         let work = Work::begin(others[0], others[1]);
         broker.end_by(ending);
-        work.goes_on();
+        work.continues();
         chromium.until("another broker", || agreed(&pages).map(|_| ()));
         work.end();
     }
@@ -85,9 +85,9 @@ fn without_locks_a_suspended_broker_is_replaced() {
     }
     let work = Work::begin(&pages[0], &pages[1]);
     let process = stop_between_transactions(&broker, &pages[0], "insecure");
-    work.goes_on();
+    work.continues();
     chromium.until("another broker", || agreed(&pages).map(|_| ()));
-    process.go_on();
+    process.resume();
     broker.until_client();
     work.end();
 }

@@ -10,10 +10,10 @@ use crate::workload::{Work, agreed, connect, tabs};
 
 /// Hides the freeze events from the page, so its worker keeps the lock and is frozen with it. Records the events.
 pub(crate) const UNHANDLED_FREEZE: &str = "
-    globalThis.unheard = [];
+    globalThis.hiddenEvents = [];
     for (const what of ['freeze', 'resume']) {
         document.addEventListener(what, (event) => {
-            unheard.push({ what, at: 0, visibility: document.visibilityState });
+            hiddenEvents.push({ what, at: 0, visibility: document.visibilityState });
             event.stopImmediatePropagation();
         }, true);
     }
@@ -21,10 +21,10 @@ pub(crate) const UNHANDLED_FREEZE: &str = "
 
 /// The same for the back/forward cache.
 const UNHANDLED_CACHE: &str = "
-    globalThis.unheard = [];
+    globalThis.hiddenEvents = [];
     for (const what of ['pagehide', 'pageshow']) {
         window.addEventListener(what, (event) => {
-            unheard.push({ what, at: 0, persisted: event.persisted });
+            hiddenEvents.push({ what, at: 0, persisted: event.persisted });
             event.stopImmediatePropagation();
         }, true);
     }
@@ -54,7 +54,7 @@ fn hit<'c>(
     let work = Work::begin(&others[1], &others[0]);
     broker.until_hidden();
     strike(broker);
-    work.goes_on();
+    work.continues();
     let next = chromium.until("another broker", || agreed(&others));
     assert!(next.until_broker() > term, "terms rise");
     work.end();
@@ -73,8 +73,8 @@ fn assert_kept(page: &Page<'_>) {
 }
 
 #[track_caller]
-pub(crate) fn assert_unheard(page: &Page<'_>, is_it: impl Fn(&Life) -> bool) {
-    let life: Vec<Life> = page.evaluate_as("unheard");
+pub(crate) fn assert_hidden_event(page: &Page<'_>, is_it: impl Fn(&Life) -> bool) {
+    let life: Vec<Life> = page.evaluate_as("hiddenEvents");
     assert!(life.iter().any(is_it), "it did not happen: {life:?}");
 }
 
@@ -180,10 +180,10 @@ fn nothing_is_lost_when_a_broker_goes_into_the_cache_without_an_event() {
         |page| page.before_each_page(UNHANDLED_CACHE),
         Duration::from_millis(2_500),
         |broker, _| {
-            let unheard: Vec<Life> = broker.evaluate_as("unheard");
-            let has = |what: &str| unheard.iter().any(|it| it.what == what);
+            let hidden: Vec<Life> = broker.evaluate_as("hiddenEvents");
+            let has = |what: &str| hidden.iter().any(|it| it.what == what);
             has("pagehide")
-                && unheard
+                && hidden
                     .iter()
                     .any(|it| it.what == "pageshow" && it.persisted)
         },
@@ -224,7 +224,7 @@ fn nothing_is_lost_when_a_broker_is_frozen_without_an_event() {
             broker.freeze();
             thread::sleep(Duration::from_millis(2_500));
             broker.thaw();
-            assert_unheard(&broker, |it| {
+            assert_hidden_event(&broker, |it| {
                 it.what == "freeze" && it.visibility == "hidden"
             });
             // The same worker learns that its leadership is over.
@@ -246,7 +246,7 @@ fn nothing_is_lost_when_the_brokers_process_is_suspended() {
                 let process = broker.process();
                 process.stop();
                 thread::sleep(Duration::from_millis(2_500));
-                process.go_on();
+                process.resume();
                 broker.is_client_within(Duration::from_secs(3))
             });
             assert!(is_over, "the broker was left in its place {TRIES} times");
@@ -290,12 +290,12 @@ fn a_frozen_tab_at_the_head_of_the_lock_queue_does_not_prevent_a_new_leader() {
     let work = Work::begin(&others[1], &others[0]);
     frozen.freeze();
     broker.end_by(Ending::Close);
-    work.goes_on();
+    work.continues();
     let next = chromium.until("another broker", || agreed(&others));
     let term = next.until_broker();
 
     frozen.thaw();
-    assert_unheard(&frozen, |it| {
+    assert_hidden_event(&frozen, |it| {
         it.what == "freeze" && it.visibility == "hidden"
     });
     frozen.until_true(
@@ -335,11 +335,11 @@ fn a_broker_that_wakes_after_its_replacement_and_a_checkpoint_writes_nothing() {
     });
 
     stale.thaw();
-    assert_unheard(&stale, |it| {
+    assert_hidden_event(&stale, |it| {
         it.what == "freeze" && it.visibility == "hidden"
     });
     stale.until_client();
-    work.goes_on();
+    work.continues();
     work.end_at_any_time();
     // In the order of row numbers, terms never fall: all rows of the stale broker are before the fence.
     let terms: Vec<u64> =

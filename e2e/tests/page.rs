@@ -105,8 +105,8 @@ fn an_insecure_page_without_a_database_recommends_https() {
     tab.before_each_page("delete globalThis.indexedDB;");
     tab.go(&browser.app(""));
     let view = tab.until("what is missing", |view| view.unsupported.is_some());
-    let told = view.unsupported.unwrap_or_default();
-    assert!(told.contains("https://"), "{told}");
+    let text = view.unsupported.unwrap_or_default();
+    assert!(text.contains("https://"), "{text}");
     assert_eq!(named_as_missing(&tab), ["navigator.locks"]);
 }
 

@@ -3,7 +3,7 @@
 use e2e::{Chromium, Page};
 use serde_json::json;
 
-use crate::storage::{until_told, was_told};
+use crate::storage::{had_event, until_event};
 use crate::workload::tabs;
 
 const SCRIPT: &str = include_str!("same_origin.js");
@@ -73,7 +73,7 @@ fn a_message_with_the_highest_term_has_no_effect() {
         ));
     }
     let mut terms = vec![pages[0].until_broker()];
-    until_told(&pages[0], "Foreign");
+    until_event(&pages[0], "Foreign");
     for page in pages {
         publish(&page, "a", 5);
         page.close();
@@ -110,8 +110,8 @@ fn a_row_with_the_highest_number_is_ignored() {
         page.until_broker();
         page.evaluate("tab.connect().then(() => tab.subscribe('kept'))");
         until_received(&page, "kept", 1);
-        assert!(!was_told(&page, "InMemory"));
-        until_told(&page, "RecordsSkipped");
+        assert!(!had_event(&page, "InMemory"));
+        until_event(&page, "RecordsSkipped");
         page.close();
     }
 }
@@ -122,7 +122,7 @@ fn locks_of_another_page_are_reported_and_used_when_they_are_free() {
     let neighbour = neighbour(&chromium, "locks");
     neighbour.evaluate("neighbour.holdLocks()");
     let page = chromium.join("locks");
-    let words = until_told(&page, "LockHeld");
+    let words = until_event(&page, "LockHeld");
     assert!(words.contains("locks/v1/steal"), "{words}");
     assert!(!page.is_broker());
     neighbour.evaluate("neighbour.stop()");
@@ -150,8 +150,8 @@ fn a_false_goodbye_does_not_end_a_tab() {
     assert_eq!(pages[1].evaluate(has_will), false);
     assert!(pages[0].is_broker());
     for page in &pages {
-        assert!(!was_told(page, "BrokerLost"));
-        assert!(!was_told(page, "LaneReset"));
+        assert!(!had_event(page, "BrokerLost"));
+        assert!(!had_event(page, "LaneReset"));
     }
 }
 
@@ -164,7 +164,7 @@ fn false_announcements_of_a_broker_do_not_stop_the_service() {
         pages[1].evaluate("tab.subscribe('a')");
         let ids: Vec<String> = pages.iter().map(Page::id).filter(|_| lanes).collect();
         neighbour.evaluate(&format!("neighbour.claimForBroker({})", json!(ids)));
-        until_told(&pages[0], "Foreign");
+        until_event(&pages[0], "Foreign");
         let most = pages[1..].iter().map(|page| publish_for(page, "a", 3_000));
         until_received(&pages[1], "a", most.max().unwrap_or_default());
         neighbour.evaluate("neighbour.stop()");
@@ -179,7 +179,7 @@ fn an_open_transaction_of_another_page_is_reported_and_loses_nothing() {
     pages[0].evaluate("tab.subscribe('a')");
     neighbour.evaluate("neighbour.holdLog()");
     pages[0].evaluate("void (globalThis.published = tab.publish('a', '0'))");
-    until_told(&pages[0], "Storage");
+    until_event(&pages[0], "Storage");
     neighbour.evaluate("neighbour.stop()");
     pages[0].evaluate("globalThis.published");
     until_received(&pages[0], "a", 1);

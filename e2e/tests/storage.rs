@@ -61,13 +61,13 @@ pub(crate) fn assert_nothing(page: &Page<'_>) {
 }
 
 #[track_caller]
-pub(crate) fn until_told(page: &Page<'_>, kind: &str) -> String {
+pub(crate) fn until_event(page: &Page<'_>, kind: &str) -> String {
     let look = format!("tab.until(() => tab.log.find((it) => it.kind === '{kind}')?.words)");
     page.evaluate_as(&look)
 }
 
 #[track_caller]
-pub(crate) fn was_told(page: &Page<'_>, kind: &str) -> bool {
+pub(crate) fn had_event(page: &Page<'_>, kind: &str) -> bool {
     page.evaluate(&format!("tab.log.some((it) => it.kind === '{kind}')")) == true
 }
 
@@ -95,7 +95,7 @@ fn assert_survive(format: Format) {
         let term = page.until_broker();
         connect(&page);
         assert_things(&page);
-        let restored = until_told(&page, "Restored");
+        let restored = until_event(&page, "Restored");
         assert!(restored.contains("retained"), "{restored}");
         assert!(term > 0);
         profile.end(chromium, Chromium::quit);
@@ -133,7 +133,7 @@ fn a_full_storage_refuses_messages_with_quota_exceeded_until_there_is_space() {
         (code != 0 && code != 16).then_some(code)
     });
     assert_eq!(refused, 0x97, "quota exceeded");
-    until_told(&pages[0], "StorageFull");
+    until_event(&pages[0], "StorageFull");
     // Messages that are not stored still arrive, also from the next broker.
     pages[1].evaluate("tab.settled()");
     pages[1].evaluate("tab.publish('small', 'goes on', { qos: 0 })");
@@ -148,7 +148,7 @@ fn a_full_storage_refuses_messages_with_quota_exceeded_until_there_is_space() {
         (code == 0 || code == 16).then_some(code)
     });
     assert!(accepted.is_number());
-    until_told(&pages[0], "StorageHasRoom");
+    until_event(&pages[0], "StorageHasRoom");
     let mut pages = pages;
     pages.remove(0).end_by(Ending::Close);
     pages[0].until_broker();
@@ -166,7 +166,7 @@ fn removed_data_is_reported_and_written_again_from_memory() {
         "Storage.clearDataForOrigin",
         json!({ "origin": origin, "storageTypes": "indexeddb" }),
     );
-    until_told(&pages[0], "StorageRemoved");
+    until_event(&pages[0], "StorageRemoved");
     pages[0].until_true(
         "a new reign",
         &format!("tab.state.role?.Broker?.term > {term}"),
@@ -196,8 +196,8 @@ fn unreadable_rows_are_skipped_and_reported_and_the_others_are_restored() {
     pages[1].evaluate("raw.put('storage', 0, 'not a row')");
     pages.remove(0).end_by(Ending::Crash);
     pages[0].until_broker();
-    let told = until_told(&pages[0], "RecordsSkipped");
-    assert!(told.contains('2'), "{told}");
+    let text = until_event(&pages[0], "RecordsSkipped");
+    assert!(text.contains('2'), "{text}");
     assert_things(&pages[0]);
     let spoilt = "tab.messages.some((it) => it.topic === 'spoilt')";
     pages[0].evaluate("tab.connect({ client: 3 }).then(() => tab.subscribe('#', { client: 3 }))");
@@ -217,7 +217,7 @@ fn a_broker_without_a_database_reports_that_and_works_until_its_tab_ends() {
             page
         },
         |broker| {
-            let why = until_told(broker, "InMemory");
+            let why = until_event(broker, "InMemory");
             assert!(why.contains("memory only"), "{why}");
         },
     );
@@ -230,7 +230,7 @@ fn a_broker_with_durability_memory_stores_nothing() {
         &chromium,
         || chromium.join("storage&durability=memory"),
         |broker| {
-            assert!(!was_told(broker, "InMemory"), "that is not news");
+            assert!(!had_event(broker, "InMemory"), "that is not news");
             let databases: Value =
                 broker.evaluate("indexedDB.databases().then((all) => all.length)");
             assert_eq!(databases, 0);

@@ -25,7 +25,7 @@ const QUOTA_EXCEEDED: u8 = 0x97;
 
 /// Events of the storage.
 #[derive(Clone, Copy, Debug)]
-enum Told {
+enum StorageEvent {
     /// Storage fails, or does not answer.
     Fails,
     /// Storage works again.
@@ -39,32 +39,32 @@ enum Told {
 }
 
 /// The names of this event in the page's log.
-const fn kinds(told: Told) -> &'static [&'static str] {
-    match told {
-        Told::Fails => &["StorageFailing", "Storage"],
-        Told::Works => &["StorageWorks", "StorageHasRoom"],
-        Told::InMemory => &["InMemory"],
-        Told::Missing => &["RecordsSkipped", "StorageDamaged"],
-        Told::Lost => &["StorageLost"],
+const fn kinds(event: StorageEvent) -> &'static [&'static str] {
+    match event {
+        StorageEvent::Fails => &["StorageFailing", "Storage"],
+        StorageEvent::Works => &["StorageWorks", "StorageHasRoom"],
+        StorageEvent::InMemory => &["InMemory"],
+        StorageEvent::Missing => &["RecordsSkipped", "StorageDamaged"],
+        StorageEvent::Lost => &["StorageLost"],
     }
 }
 
-fn find_told(told: Told) -> String {
+fn find_event(event: StorageEvent) -> String {
     format!(
         "tab.log.find((it) => {:?}.includes(it.kind))?.words",
-        kinds(told)
+        kinds(event)
     )
 }
 
 #[track_caller]
-fn until_told(page: &Page<'_>, told: Told) -> String {
-    page.evaluate_as(&format!("tab.until(() => {})", find_told(told)))
+fn until_event(page: &Page<'_>, event: StorageEvent) -> String {
+    page.evaluate_as(&format!("tab.until(() => {})", find_event(event)))
 }
 
 #[track_caller]
-fn assert_never_told(page: &Page<'_>, told: Told) {
-    let words = page.evaluate(&find_told(told));
-    assert!(words.is_null(), "{told:?}: {words}");
+fn assert_no_event(page: &Page<'_>, event: StorageEvent) {
+    let words = page.evaluate(&find_event(event));
+    assert!(words.is_null(), "{event:?}: {words}");
 }
 
 // Tabs with storage that fails on command.
@@ -262,7 +262,7 @@ fn a_broker_with_a_closed_database_opens_it_again_and_loses_nothing() {
         leave_values(&page, "meanwhile");
         end_work(&page);
         assert_values(&page, "before");
-        assert_never_told(&page, Told::InMemory);
+        assert_no_event(&page, StorageEvent::InMemory);
         reload(&page);
         assert_values(&page, "before");
         assert_values(&page, "meanwhile");
@@ -280,12 +280,12 @@ fn a_broker_whose_writes_fail_refuses_messages_and_continues_when_they_work() {
         begin_work(&page);
         let begun = Instant::now();
         begin(&page, fault);
-        until_told(&page, Told::Fails);
+        until_event(&page, StorageEvent::Fails);
         until_refused(&page);
         pass(begun);
         assert!(page.is_broker());
         end(&page);
-        until_told(&page, Told::Works);
+        until_event(&page, StorageEvent::Works);
         // It still has the whole state.
         assert_values(&page, "before");
         until_acknowledged(&page);
@@ -294,7 +294,7 @@ fn a_broker_whose_writes_fail_refuses_messages_and_continues_when_they_work() {
         let codes: Vec<u8> = page.evaluate_as("codes");
         let refused = end_work(&page);
         assert!(refused > 0, "for five seconds nothing could be stored");
-        assert_never_told(&page, Told::InMemory);
+        assert_no_event(&page, StorageEvent::InMemory);
         reload(&page);
         assert_values(&page, "before");
         assert_values(&page, "after");
@@ -346,7 +346,7 @@ fn nothing_is_lost_when_the_databases_of_all_tabs_fail_for_a_while() {
         leave_values(&pages[2], "after");
         end_work(&pages[2]);
         for page in &pages {
-            assert_never_told(page, Told::InMemory);
+            assert_no_event(page, StorageEvent::InMemory);
         }
         // Retained messages are also in the database, for any next broker.
         while pages.len() > 1 {
@@ -392,7 +392,7 @@ fn a_tab_with_working_storage_replaces_a_broker_whose_storage_fails() {
 fn a_database_without_answer_is_reported_and_a_tab_with_working_storage_leads() {
     let chromium = Chromium::start();
     let first = join_in(&chromium, "store", Some("silentOpen"));
-    until_told(&first, Told::Fails);
+    until_event(&first, StorageEvent::Fails);
     let second = join(&chromium, "store");
     second.until_broker();
     for page in [&first, &second] {
@@ -418,8 +418,8 @@ fn a_blocked_log_is_reported_and_read_when_it_is_free() {
     holder.evaluate("raw.hold('store')");
     drop(page.worker());
     page.reload();
-    until_told(&page, Told::Fails);
-    assert_never_told(&page, Told::InMemory);
+    until_event(&page, StorageEvent::Fails);
+    assert_no_event(&page, StorageEvent::InMemory);
     holder.evaluate("raw.release()");
     page.until_broker();
     connect(&page);
@@ -433,7 +433,7 @@ fn a_blocked_log_is_reported_and_read_when_it_is_free() {
 fn assert_in_memory(page: &Page<'_>) {
     page.until_broker();
     connect(page);
-    let why = until_told(page, Told::InMemory);
+    let why = until_event(page, StorageEvent::InMemory);
     assert!(why.contains("memory only"), "{why}");
     leave_values(page, "kept");
     assert_values(page, "kept");
@@ -459,7 +459,7 @@ fn an_insecure_page_without_a_database_reports_its_state() {
         "an answer",
         &format!(
             "{} !== undefined || tab.state.failed !== null || tab.log.some((it) => it.kind === 'Refused')",
-            find_told(Told::InMemory)
+            find_event(StorageEvent::InMemory)
         ),
     );
 }
@@ -480,7 +480,7 @@ fn missing_rows_are_reported() {
     assert_eq!(removed, 1);
     pages.remove(0).end_by(Ending::Crash);
     pages[0].until_broker();
-    until_told(&pages[0], Told::Missing);
+    until_event(&pages[0], StorageEvent::Missing);
     assert_values(&pages[0], "before");
     assert_values(&pages[0], "after");
 }
@@ -499,7 +499,7 @@ fn a_checkpoint_without_its_snapshot_is_reported() {
     assert!(removed.is_u64());
     pages.remove(0).end_by(Ending::Crash);
     pages[0].until_broker();
-    until_told(&pages[0], Told::Missing);
+    until_event(&pages[0], StorageEvent::Missing);
 }
 
 // A deleted database.
@@ -540,12 +540,12 @@ fn a_returning_page_reports_a_deleted_database_and_no_kept_one() {
 
     let page = come();
     assert_values(&page, "before");
-    assert_never_told(&page, Told::Lost);
+    assert_no_event(&page, StorageEvent::Lost);
     page.end_by(Ending::Close);
 
     evict(&aside, "store");
     let page = come();
-    let words = until_told(&page, Told::Lost);
+    let words = until_event(&page, StorageEvent::Lost);
     assert!(words.contains("has lost"), "{words}");
     assert_nothing(&page);
     leave_values(&page, "after");
@@ -554,7 +554,7 @@ fn a_returning_page_reports_a_deleted_database_and_no_kept_one() {
     // From now on the page knows this log.
     let page = come();
     assert_values(&page, "after");
-    assert_never_told(&page, Told::Lost);
+    assert_no_event(&page, StorageEvent::Lost);
 }
 
 // A worker that ends.

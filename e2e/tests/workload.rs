@@ -51,7 +51,7 @@ pub(crate) fn stop_between_transactions(
         if other.evaluate(&format!("raw.isReadable('{channel}', 300)")) == true {
             return process;
         }
-        process.go_on();
+        process.resume();
         std::thread::sleep(Duration::from_millis(20));
     }
     panic!("the log of {channel} can never be read");
@@ -74,13 +74,13 @@ impl<'p, 'c> Work<'p, 'c> {
             "tab.start({{ topic: 'load/work', rate: {RATE}, window: 60000 }})"
         ));
         let work = Self { publisher, keeper };
-        work.goes_on();
+        work.continues();
         work
     }
 
     /// Waits for the acknowledgement of newly published messages.
     #[track_caller]
-    pub(crate) fn goes_on(&self) {
+    pub(crate) fn continues(&self) {
         self.publisher
             .evaluate("globalThis.mark = tab.report().sent.length");
         let is_there = "tab.report().acknowledged.slice(mark).filter((at) => at > 0).length >= 3";

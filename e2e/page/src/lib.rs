@@ -45,7 +45,7 @@ struct Book {
 
 #[wasm_bindgen]
 impl Driver {
-    /// Joins a channel. `hear(at, notice)` gets every notice except those that are counted here.
+    /// Joins a channel. `on_notice(at, notice)` gets every notice except those that are counted here.
     ///
     /// # Errors
     /// `durability` or `candidacy` is invalid.
@@ -54,7 +54,7 @@ impl Driver {
         channel: String,
         durability: JsValue,
         candidacy: JsValue,
-        hear: js_sys::Function,
+        on_notice: js_sys::Function,
     ) -> Result<Self, JsValue> {
         let durability: Durability = serde_wasm_bindgen::from_value(durability)?;
         let candidacy: Candidacy = serde_wasm_bindgen::from_value(candidacy)?;
@@ -64,18 +64,18 @@ impl Driver {
             ..BusOptions::new(channel)
         };
         let inner = Rc::new(Inner::default());
-        let hearing = Rc::downgrade(&inner);
+        let weak = Rc::downgrade(&inner);
         let bus = Bus::open(options, move |signal| {
             let now = now();
             match signal {
                 Signal::Notices(notices) => {
-                    let Some(inner) = hearing.upgrade() else {
+                    let Some(inner) = weak.upgrade() else {
                         return;
                     };
                     for notice in notices {
                         let rest = inner.book.borrow_mut().take(now, notice);
                         if let Some(notice) = rest {
-                            tell(&hear, now, &notice);
+                            notify(&on_notice, now, &notice);
                         }
                     }
                     inner.publish(now);
@@ -85,7 +85,7 @@ impl Driver {
                 Signal::Failed(why) => {
                     let failed = js_sys::Object::new();
                     set(&failed, "Failed", &why.into());
-                    call(&hear, now, &failed);
+                    call(&on_notice, now, &failed);
                 }
             }
         });
@@ -292,7 +292,7 @@ fn now() -> f64 {
     })
 }
 
-fn tell(hear: &js_sys::Function, now: f64, notice: &Notice) {
+fn notify(on_notice: &js_sys::Function, now: f64, notice: &Notice) {
     let Ok(value) = notice.serialize(&Serializer::json_compatible()) else {
         return;
     };
@@ -300,7 +300,7 @@ fn tell(hear: &js_sys::Function, now: f64, notice: &Notice) {
         set(&value, "kind", &kind(&event.kind).into());
         set(&value, "words", &event.kind.to_string().into());
     }
-    call(hear, now, &value);
+    call(on_notice, now, &value);
 }
 
 /// The name of an event's variant.
@@ -318,9 +318,9 @@ fn set(object: &JsValue, field: &str, value: &JsValue) {
     let _ = js_sys::Reflect::set(object, &field.into(), value);
 }
 
-fn call(hear: &js_sys::Function, now: f64, value: &JsValue) {
+fn call(on_notice: &js_sys::Function, now: f64, value: &JsValue) {
     // The console shows its errors.
-    let _ = hear.call2(&JsValue::UNDEFINED, &now.into(), value);
+    let _ = on_notice.call2(&JsValue::UNDEFINED, &now.into(), value);
 }
 
 /// Requests with this number or a higher one belong to loads, lower ones to `driver.js`.

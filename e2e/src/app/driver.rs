@@ -57,7 +57,7 @@ impl Driver {
                 }
             });
         }
-        let mut heard = Vec::new();
+        let mut lines_before = Vec::new();
         loop {
             match lines.recv_timeout(START_MAX) {
                 Ok(line) => match port_in(&line) {
@@ -65,10 +65,13 @@ impl Driver {
                         driver.port = port;
                         return Ok(driver);
                     }
-                    None => heard.push(line),
+                    None => lines_before.push(line),
                 },
                 Err(why) => {
-                    return Err(format!("{}: {why} after {heard:?}", program.display()));
+                    return Err(format!(
+                        "{}: {why} after {lines_before:?}",
+                        program.display()
+                    ));
                 }
             }
         }

@@ -29,7 +29,7 @@ const WITH_PIPES: &str = r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>/de
 const REPORT: &str = r#"typeof tab === "undefined" ? location.href : [
     `${tab.state.tabId} ${JSON.stringify(tab.state.role)} ${document.visibilityState}`,
     JSON.stringify(tab.state.statuses),
-    ...tab.log.slice(-30).map((it) => `  ${(it.told ?? it.at).toFixed(0)} ${it.kind}: ${it.words}`),
+    ...tab.log.slice(-30).map((it) => `  ${(it.eventAt ?? it.at).toFixed(0)} ${it.kind}: ${it.words}`),
 ].join("\n")"#;
 
 /// Makes Chromium store new databases in SQLite instead of LevelDB. A later version will do so by default.
@@ -230,14 +230,14 @@ impl Chromium {
         self.connection.wait_at_most(Duration::from_secs(2));
         for (index, session) in self.connection.pages().iter().enumerate() {
             let params = json!({ "expression": REPORT, "returnByValue": true });
-            let told = match self
+            let text = match self
                 .connection
                 .try_command(session, "Runtime.evaluate", &params)
             {
-                Ok(told) => word(&told["result"]["value"]),
+                Ok(text) => word(&text["result"]["value"]),
                 Err(error) => error.to_string(),
             };
-            eprintln!("--- Page {}\n{told}", index + 1);
+            eprintln!("--- Page {}\n{text}", index + 1);
         }
         for thrown in self.connection.events(|event| {
             let is_it = event.method == "Runtime.exceptionThrown";

@@ -21,7 +21,7 @@ impl Process {
 
     /// Continues the process.
     #[track_caller]
-    pub fn go_on(&self) {
+    pub fn resume(&self) {
         self.signal("-CONT");
     }
 

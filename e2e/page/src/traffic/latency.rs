@@ -40,10 +40,10 @@ mod tests {
         for ms in [0.01, 0.5, 1.0, 3.7, 250.0, 60_000.0] {
             let mut latency = Latency::default();
             latency.add(ms);
-            let told = latency.take();
+            let bound = latency.take();
             assert!(
-                matches!(told[..], [(at_most, 1)] if at_most >= ms * 0.999 && at_most < ms * 1.091),
-                "{ms}: {told:?}"
+                matches!(bound[..], [(at_most, 1)] if at_most >= ms * 0.999 && at_most < ms * 1.091),
+                "{ms}: {bound:?}"
             );
             assert!(latency.take().is_empty());
         }

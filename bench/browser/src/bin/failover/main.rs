@@ -39,10 +39,10 @@ const SETTLE: Duration = Duration::from_secs(30);
 
 /// Hides the freeze events from the page, and records them.
 const UNHANDLED: &str = "
-    globalThis.unheard = [];
+    globalThis.hiddenEvents = [];
     for (const what of ['freeze', 'resume']) {
         document.addEventListener(what, (event) => {
-            unheard.push({ what, at: 0, visibility: document.visibilityState });
+            hiddenEvents.push({ what, at: 0, visibility: document.visibilityState });
             event.stopImmediatePropagation();
         }, true);
     }
@@ -223,7 +223,7 @@ fn one_round<'c>(
     figures.retained_lost += retained_lost(keeper);
     let has_happened = recover(chromium, pages, hit, fault, &before);
     if let Some(waiter) = waiter {
-        thaw_unheard(&waiter);
+        thaw_without_event(&waiter);
         waiter.until_client();
         connect(&waiter);
         pages.push(waiter);
@@ -303,7 +303,7 @@ fn recover<'c>(
             );
             assert_new(&page, before);
         }
-        Fault::FreezeUnhandled => thaw_unheard(&page),
+        Fault::FreezeUnhandled => thaw_without_event(&page),
         Fault::Hang => {}
         Fault::Cache => {
             page.back();
@@ -330,9 +330,9 @@ fn recover<'c>(
 }
 
 /// Thaws a page that got no event, and checks that it was frozen.
-fn thaw_unheard(page: &Page<'_>) {
+fn thaw_without_event(page: &Page<'_>) {
     page.thaw();
-    let life: Vec<Life> = page.evaluate_as("unheard");
+    let life: Vec<Life> = page.evaluate_as("hiddenEvents");
     let frozen = life.iter().find(|it| it.what == "freeze");
     assert!(
         frozen.is_some_and(|it| it.visibility == "hidden"),
@@ -412,7 +412,8 @@ fn trace(
     struct Entry {
         kind: String,
         at: f64,
-        told: Option<f64>,
+        #[serde(rename = "eventAt")]
+        event_at: Option<f64>,
         words: String,
     }
     let log = |page: &Page<'_>| -> Vec<Entry> { page.evaluate_as("tab.log") };
@@ -423,8 +424,8 @@ fn trace(
     };
     let first = |log: &[Entry], kinds: &[&str]| {
         let is_it = |it: &&Entry| kinds.contains(&it.kind.as_str());
-        let told = log.iter().filter(is_it).filter_map(|it| it.told);
-        told.fold(None, |least: Option<f64>, at| {
+        let times = log.iter().filter(is_it).filter_map(|it| it.event_at);
+        times.fold(None, |least: Option<f64>, at| {
             Some(least.map_or(at, |least| least.min(at)))
         })
     };

@@ -7,7 +7,7 @@ use bench_browser::{Figure, Goal, Series, progress};
 use e2e::{Chromium, Page};
 use serde_json::json;
 
-use crate::watch::{IS_SUBSCRIBED, Memory, TASK_MS_MAX, memory, open_app, received, tell};
+use crate::watch::{IS_SUBSCRIBED, Memory, TASK_MS_MAX, memory, observe, open_app, received};
 
 /// Messages a second.
 pub(crate) const RATE: u32 = 10_000;
@@ -66,7 +66,7 @@ pub(crate) fn under_load<'c>(
     }
     let publishing_ms = publisher.end(publishing, &publish);
     let arrived = settle(&app, count);
-    let told = tell(&app);
+    let observed = observe(&app);
     let dropped = dropped(&publisher, f64::from(count) - arrived);
     app.collect_garbage();
     let at_end = memory(&app);
@@ -78,18 +78,23 @@ pub(crate) fn under_load<'c>(
     };
     let published = f64::from(count) * 1e3 / publishing_ms.as_f64().unwrap_or(f64::NAN);
     add("published", "per s", published, None);
-    add("received", "per s", arrived * 1e3 / told.arrived_ms, None);
+    add(
+        "received",
+        "per s",
+        arrived * 1e3 / observed.arrived_ms,
+        None,
+    );
     add("dropped, as the broker reports", "", dropped, None);
     let goal = Some(Goal::AtMost(TASK_MS_MAX));
     let what = "longest task over 50 ms, 0 if none";
-    add(what, "ms", told.longest_task(), goal);
+    add(what, "ms", observed.longest_task(), goal);
     #[allow(clippy::cast_precision_loss, reason = "there are not that many")]
-    let tasks = told.tasks.len() as f64;
+    let tasks = observed.tasks.len() as f64;
     add("tasks over 50 ms", "", tasks, Some(Goal::AtMost(0.0)));
-    let at_s = told.longest_task_at() / 1e3;
+    let at_s = observed.longest_task_at() / 1e3;
     add("the longest began after", "s", at_s, None);
-    add("frames", "per s", told.frames_per_second(), None);
-    add("longest frame", "ms", told.longest_frame, None);
+    add("frames", "per s", observed.frames_per_second(), None);
+    add("longest frame", "ms", observed.longest_frame, None);
     for (when, memory) in [
         ("at the start", Some(at_start)),
         ("in the middle", at_half.map(|(memory, _)| memory)),

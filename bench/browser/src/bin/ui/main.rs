@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use load::{BYTES, RATE, under_load};
 use payloads::payloads;
-use watch::{TASK_MS_MAX, open_app, tell};
+use watch::{TASK_MS_MAX, observe, open_app};
 
 const SECONDS: u32 = 20;
 /// Number of measured page loads.
@@ -134,7 +134,7 @@ fn loads(chromium: &Chromium, figures: &mut Vec<Figure>) {
         let ready = chromium.until("a page that is ready", || {
             page.evaluate_as::<Option<Ready>>("globalThis.watch?.ready() ?? null")
         });
-        longest.values.push(tell(&page).longest_task());
+        longest.values.push(observe(&page).longest_task());
         all.push(ready);
         page.close();
     }
@@ -170,24 +170,24 @@ fn scrolling(app: &Page<'_>, figures: &mut Vec<Figure>) {
     let mut measure = |what: &str, scroll: &dyn Fn()| {
         app.evaluate("watch.begin()");
         scroll();
-        let told = tell(app);
+        let observed = observe(app);
         let reached: f64 = app.evaluate_as(&format!(
             "Math.round(({log}.scrollTop + {log}.clientHeight) / {log}.scrollHeight * 100)"
         ));
         add(
             format!("scrolling, {what}: frames"),
             "per s",
-            told.frames_per_second(),
+            observed.frames_per_second(),
         );
         add(
             format!("scrolling, {what}: longest frame"),
             "ms",
-            told.longest_frame,
+            observed.longest_frame,
         );
         add(
             format!("scrolling, {what}: longest task over 50 ms, 0 if none"),
             "ms",
-            told.longest_task(),
+            observed.longest_task(),
         );
         add(format!("scrolling, {what}: came to"), "%", reached);
     };

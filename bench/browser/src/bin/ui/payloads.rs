@@ -3,7 +3,7 @@
 use bench_browser::{Figure, Goal, Series, progress};
 use e2e::Chromium;
 
-use crate::watch::{IS_SUBSCRIBED, TASK_MS_MAX, open_app, received, tell};
+use crate::watch::{IS_SUBSCRIBED, TASK_MS_MAX, observe, open_app, received};
 
 /// For each kind: its name, a JavaScript expression with a `seed` for 1 MB of it, and the formats to show it in.
 const PAYLOADS: [(&str, &str, &[&str]); 4] = [
@@ -83,7 +83,7 @@ pub(crate) fn payloads(chromium: &Chromium, figures: &mut Vec<Figure>) {
                 }})()"
             ));
             app.evaluate("new Promise((resolve) => setTimeout(resolve, 300))");
-            let told = tell(&app);
+            let observed = observe(&app);
             let mut add = |what: &str, value: f64, goal| {
                 let mut figure =
                     Figure::new(format!("1 MB of {kind} as {look}: {what}"), "ms", goal);
@@ -94,7 +94,7 @@ pub(crate) fn payloads(chromium: &Chromium, figures: &mut Vec<Figure>) {
             let goal = Some(Goal::AtMost(TASK_MS_MAX));
             add(
                 "longest task over 50 ms, 0 if none",
-                told.longest_task(),
+                observed.longest_task(),
                 goal,
             );
         }

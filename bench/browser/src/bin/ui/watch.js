@@ -25,7 +25,7 @@ globalThis.watch = (() => {
     requestAnimationFrame(frame);
     return {
         begin() { from = performance.now(); },
-        tell() {
+        report() {
             note(observer.takeRecords());
             const since = frames.filter((at) => at >= from);
             const gaps = since.slice(1).map((at, index) => at - since[index]);

@@ -29,7 +29,7 @@ pub(crate) fn open_app<'c>(chromium: &'c Chromium, channel: &str) -> Page<'c> {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Told {
+pub(crate) struct Observed {
     pub(crate) ms: f64,
     pub(crate) frames: u32,
     pub(crate) longest_frame: f64,
@@ -46,7 +46,7 @@ pub(crate) struct LongTask {
     pub(crate) ms: f64,
 }
 
-impl Told {
+impl Observed {
     pub(crate) fn longest_task(&self) -> f64 {
         self.tasks.iter().map(|it| it.ms).fold(0.0, f64::max)
     }
@@ -62,8 +62,8 @@ impl Told {
     }
 }
 
-pub(crate) fn tell(page: &Page<'_>) -> Told {
-    page.evaluate_as("watch.tell()")
+pub(crate) fn observe(page: &Page<'_>) -> Observed {
+    page.evaluate_as("watch.report()")
 }
 
 /// The memory (bytes) of a page's scripts and of the app's WebAssembly.
