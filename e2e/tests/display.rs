@@ -99,7 +99,7 @@ fn messages_dropped_for_another_tab_are_shown_in_figures_events_and_that_tab() {
     tab.click("load-start");
     let dropped = "const it = document.querySelector('[data-figure=dropped]');
         return Number(it?.textContent) > 0 && it.classList.contains('problem')";
-    tab.until_true_or("what was dropped for the sleeper", dropped, || {
+    tab.until_true_or("the messages dropped for the frozen tab", dropped, || {
         text(&tab, "load-figures")
     });
     assert!(text(&tab, "load-figures").contains("Lost0"));

@@ -258,7 +258,7 @@ fn mqttjs_loses_nothing_acknowledged_when_the_brokers_tab_is_killed() {
         publisher.evaluate("globalThis.work = load({ client: own, topic: 'load/1' }); 1");
         publisher.until_true("a load", "work.acknowledged.length > 100");
         broker.end_by(ending);
-        publisher.until_true("a load that goes on", "work.acknowledged.length > 400");
+        publisher.until_true("a load that continues", "work.acknowledged.length > 400");
         publisher.evaluate("work.stop()");
         publisher.until_true("all acknowledged", "work.acknowledged.length === work.sent");
         let sent: usize = publisher.evaluate_as("work.sent");

@@ -159,7 +159,7 @@ fn on_a_telephone_a_tap_opens_a_message_which_can_be_closed() {
         .map((it) => [name(it), inSight(it).height]).filter(([, height]) => height < 24).map(String)";
     assert_eq!(found(shown, in_window), [""; 0]);
     shown.click("publish-send");
-    shown.until("what was published", |view| {
+    shown.until("the published message", |view| {
         !view.payloads("hello").is_empty()
     });
     shown.click("publish-close");

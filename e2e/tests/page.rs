@@ -73,7 +73,7 @@ fn the_page_names_missing_browser_features() {
             tab.before_each_page(delete);
         }
         tab.go(&browser.app(""));
-        let view = tab.until("what is missing", |view| view.unsupported.is_some());
+        let view = tab.until("the missing features", |view| view.unsupported.is_some());
         assert_eq!(
             named_as_missing(&tab),
             missing.iter().map(|(name, _)| *name).collect::<Vec<_>>()
@@ -104,7 +104,7 @@ fn an_insecure_page_without_a_database_recommends_https() {
     let tab = browser.open_blank();
     tab.before_each_page("delete globalThis.indexedDB;");
     tab.go(&browser.app(""));
-    let view = tab.until("what is missing", |view| view.unsupported.is_some());
+    let view = tab.until("the missing features", |view| view.unsupported.is_some());
     let text = view.unsupported.unwrap_or_default();
     assert!(text.contains("https://"), "{text}");
     assert_eq!(named_as_missing(&tab), ["navigator.locks"]);

@@ -111,12 +111,12 @@ fn the_history_has_only_sent_messages() {
     for topic in ["home/+/x", "a#b"] {
         fill(&tab, "topic", &[topic]);
         tab.click("publish-send");
-        tab.until("why it was not sent", |view| {
+        tab.until("the reason", |view| {
             view.publish_result.starts_with("Not sent")
         });
         fill(&tab, "topic", &["a"]);
         tab.click("publish-send");
-        tab.until("that one was", |view| {
+        tab.until("the sent message", |view| {
             !view.publish_result.starts_with("Not sent")
         });
     }
@@ -127,7 +127,7 @@ fn the_history_has_only_sent_messages() {
     // The worker refuses an invalid name without a wildcard, and the history does not have it.
     fill(&tab, "topic", &["a\u{0}b"]);
     tab.click("publish-send");
-    tab.until("why it was not sent", |view| {
+    tab.until("the reason", |view| {
         view.publish_result.starts_with("Not sent")
     });
     until_text(&tab, "publish-sent", "History (1)");

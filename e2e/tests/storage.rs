@@ -136,10 +136,10 @@ fn a_full_storage_refuses_messages_with_quota_exceeded_until_there_is_space() {
     until_event(&pages[0], "StorageFull");
     // Messages that are not stored still arrive, also from the next broker.
     pages[1].evaluate("tab.settled()");
-    pages[1].evaluate("tab.publish('small', 'goes on', { qos: 0 })");
+    pages[1].evaluate("tab.publish('small', 'continues', { qos: 0 })");
     pages[1].until_true(
         "QoS 0",
-        "tab.messages.some((it) => it.payload === 'goes on')",
+        "tab.messages.some((it) => it.payload === 'continues')",
     );
 
     chromium.override_quota(&aside, &origin, None);
@@ -201,7 +201,10 @@ fn unreadable_rows_are_skipped_and_reported_and_the_others_are_restored() {
     assert_things(&pages[0]);
     let spoilt = "tab.messages.some((it) => it.topic === 'spoilt')";
     pages[0].evaluate("tab.connect({ client: 3 }).then(() => tab.subscribe('#', { client: 3 }))");
-    pages[0].until_true("what is kept", "tab.messages.some((it) => it.client === 3)");
+    pages[0].until_true(
+        "the kept message",
+        "tab.messages.some((it) => it.client === 3)",
+    );
     assert_eq!(pages[0].evaluate(spoilt), false);
 }
 

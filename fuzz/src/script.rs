@@ -16,7 +16,7 @@ mod packets;
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker::access::{Permission, Rule, ScramCredentials, User, Users};
-use broker::codec::{self, ProtocolVersion};
+use broker::codec;
 use broker::packet::Packet;
 use broker::{
     Broker, Config, ConnId, Input, Output, PropertyId, PropertyValue, QoS, ReasonCode, Time,

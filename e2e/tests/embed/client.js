@@ -83,7 +83,7 @@
             const asked = client.subscribeAsync('s', { qos: 1, signal: giving.signal });
             giving.abort();
             equal(await code(asked), 'aborted', 'subscribe');
-            await until('nobody', async () => await client.publishAsync('s', 'y', { qos: 1 }) === 16);
+            await until('no subscriber', async () => await client.publishAsync('s', 'y', { qos: 1 }) === 16);
         });
 
         await check('an invalid option is refused, and does not delay other calls', async (bus) => {
@@ -135,7 +135,7 @@
         });
 
         for (const [count, how] of [[1, 'listener'], [200, 'listener'], [5_000, 'listener'], [200, 'reader'], [200, 'later']]) {
-            await check(`a session goes on with a ${how} that comes after it, ${count} messages`, async (bus) => {
+            await check(`a session continues with a ${how} of the next client, ${count} messages`, async (bus) => {
                 let client = await bus.connect(DURABLE);
                 await client.subscribeAsync('q/#', { qos: 1 });
                 await client.endAsync();
@@ -178,11 +178,11 @@
             const client = await bus.connect();
             const messages = client.messages('t', { qos: 1 });
             await sleep(100);
-            equal(await client.publishAsync('t', 'one', { qos: 1 }), 0, 'somebody has subscribed');
+            equal(await client.publishAsync('t', 'one', { qos: 1 }), 0, 'a subscriber');
             await client.publishAsync('t', 'two', { qos: 1 });
             equal([(await messages.next()).value.text(), (await messages.next()).value.text()], ['one', 'two'], 'messages');
             await messages.return();
-            equal(await client.publishAsync('t', 'three', { qos: 1 }), 16, 'nobody any more');
+            equal(await client.publishAsync('t', 'three', { qos: 1 }), 16, 'no subscriber left');
             equal((await messages.next()).done, true, 'the end');
             equal(await code(client.messages('a/#/b').next()), 'invalid-topic', 'no filter');
             const waiting = client.messages('t').next();
@@ -273,7 +273,7 @@
 
         await check('a request ends with its client, its timeout, its signal and without a responder', async (bus) => {
             const client = await bus.connect();
-            equal(await client.request('service', '?').catch((error) => [error.code, error.reasonCode]), ['refused', 16], 'nobody');
+            equal(await client.request('service', '?').catch((error) => [error.code, error.reasonCode]), ['refused', 16], 'no responder');
             await client.subscribeAsync('service');
             equal(await code(client.request('service', '?', { timeout: 100 })), 'timeout', 'its time');
             equal(await code(client.request('service', '?', { signal: AbortSignal.timeout(100) })), 'aborted', 'its signal');

@@ -136,7 +136,7 @@
             root.render(null);
             await until('no client', () => !client.isConnected);
             const other = await bus.connect();
-            equal(await other.publishAsync('t', 'x', { qos: 1 }), 16, 'nobody');
+            equal(await other.publishAsync('t', 'x', { qos: 1 }), 16, 'no subscriber');
             await bus.close();
         });
 
@@ -161,7 +161,7 @@
             const read = probe(use);
             inside([publish, read]);
             await until('the hook', () => publish.value);
-            equal(await publish.value('t', 'kept', { qos: 1, retain: true }), 16, 'nobody');
+            equal(await publish.value('t', 'kept', { qos: 1, retain: true }), 16, 'no subscriber');
             equal([read.value[0].status, read.value[0].messages.length], ['pending', 0], 'state');
             filter = 't';
             inside([publish, { element: h(Probe, { ...read.element.props, key: read.element.key }) }]);
@@ -169,8 +169,8 @@
             filter = null;
             inside([publish, { element: h(Probe, { ...read.element.props, key: read.element.key }) }]);
             await until('nothing', () => read.value[0].messages.length === 0 && read.value[1].size === 0);
-            await until('nobody', () => read.value[0].status === 'pending');
-            equal(await publish.value('t', 'x', { qos: 1 }), 16, 'nobody');
+            await until('no subscriber', () => read.value[0].status === 'pending');
+            equal(await publish.value('t', 'x', { qos: 1 }), 16, 'no subscriber');
         });
 
         await check('components that are mounted later receive queued messages of the session', async ({ channel, inside }) => {
