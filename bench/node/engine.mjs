@@ -1,7 +1,7 @@
-// Times the engine's loops as WebAssembly, and qlobber, for the native half: reads one request a line, answers each
-// with the seconds it took and what came of it.
+// Measures the engine's loops as WebAssembly, and qlobber. Reads one request a line, and answers with the seconds that it took
+// and its result.
 //
-//   node engine.mjs FAST.js SMALL.js    the two builds that wasm-bindgen made
+//   node engine.mjs FAST.js SMALL.js    the two builds by wasm-bindgen
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import qlobber from 'qlobber';
@@ -10,7 +10,7 @@ const require = createRequire(import.meta.url);
 const builds = { fast: require(process.argv[2]), small: require(process.argv[3]) };
 
 const kept = new Map();
-/** What was made under `name` before, or is made now: setting up is not timed. */
+/** The value that was made under `name` before, or a new one. The time of making is not measured. */
 function once(name, make) {
     if (!kept.has(name)) kept.set(name, make());
     return kept.get(name);
@@ -40,7 +40,7 @@ const loops = {
         const loop = once(`churn ${build}`, () => new builds[build].WasmChurn());
         return timed(() => loop.unsubscribe());
     },
-    // The longest step counts: so long others wait.
+    // The longest step counts, because other clients wait for it.
     hostile(build, number) {
         const loop = new builds[build].WasmHostile(number);
         let [longest, hasMore] = [0, true];
@@ -67,7 +67,7 @@ function filled() {
     return matcher;
 }
 
-const rival = {
+const competitor = {
     matching(count) {
         const matcher = once('qlobber', filled);
         const topics = once('topics', () => builds.fast.topics(count));
@@ -98,6 +98,6 @@ const rival = {
 for await (const line of createInterface({ input: process.stdin })) {
     const [loop, who, ...numbers] = line.split(' ');
     const counts = numbers.map(Number);
-    const [seconds, result] = who === 'qlobber' ? rival[loop](...counts) : loops[loop](who, ...counts);
+    const [seconds, result] = who === 'qlobber' ? competitor[loop](...counts) : loops[loop](who, ...counts);
     console.log(`${seconds} ${result}`);
 }

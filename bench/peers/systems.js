@@ -1,5 +1,5 @@
-// The systems of the contest, each behind the same few words: `open`, `subscribe(topic, hear, qos)`, `publish(topic, bytes, qos)`
-// and `close`. `publish` returns nothing where there is nothing to wait for.
+// The systems of the comparison, all with the same methods: `open`, `subscribe(topic, listener, qos)`, `publish(topic, bytes, qos)`
+// and `close`. `publish` returns a promise if the system has one to wait for.
 
 const channels = (make) => {
     const open = new Map();
@@ -15,16 +15,16 @@ const channels = (make) => {
     };
 };
 
-/** Whether a topic is this one, or matches this filter, which may end with `/#`. */
+/** Whether a topic matches a filter without wildcards, except `/#` at its end. */
 const isBelow = (topic, filter) => topic === filter || (filter.endsWith("/#") && topic.startsWith(filter.slice(0, -1)));
 
-/** The browser's own BroadcastChannel, from page to page: what there is at most. */
+/** The browser's BroadcastChannel from page to page, which is the upper limit. */
 class Raw {
-    #out = channels((topic) => new BroadcastChannel(`contest/${topic}`));
-    #in = channels((topic) => new BroadcastChannel(`contest/${topic}`));
+    #out = channels((topic) => new BroadcastChannel(`comparison/${topic}`));
+    #in = channels((topic) => new BroadcastChannel(`comparison/${topic}`));
     async open() {}
-    async subscribe(topic, hear) {
-        this.#in.get(topic).onmessage = ({ data }) => hear(data);
+    async subscribe(topic, listener) {
+        this.#in.get(topic).onmessage = ({ data }) => listener(data);
     }
     publish(topic, bytes) {
         this.#out.get(topic).postMessage(bytes);
@@ -35,14 +35,14 @@ class Raw {
     }
 }
 
-/** The same, with all messages of one turn of the loop in one post. */
+/** The same, with all messages of one task in one post. */
 class RawBatched {
-    #out = channels((topic) => new BroadcastChannel(`contest/batched/${topic}`));
-    #in = channels((topic) => new BroadcastChannel(`contest/batched/${topic}`));
+    #out = channels((topic) => new BroadcastChannel(`comparison/batched/${topic}`));
+    #in = channels((topic) => new BroadcastChannel(`comparison/batched/${topic}`));
     #batches = new Map();
     async open() {}
-    async subscribe(topic, hear) {
-        this.#in.get(topic).onmessage = ({ data }) => data.forEach((bytes) => hear(bytes));
+    async subscribe(topic, listener) {
+        this.#in.get(topic).onmessage = ({ data }) => data.forEach((bytes) => listener(bytes));
     }
     publish(topic, bytes) {
         const batch = this.#batches.get(topic);
@@ -68,10 +68,10 @@ class BroadcastChannelPackage {
     #channels = channels((topic) => this.#make(topic));
     async open() {
         const { BroadcastChannel: Channel } = await import("./npm.js");
-        this.#make = (topic) => new Channel(`contest/package/${topic}`, { webWorkerSupport: false });
+        this.#make = (topic) => new Channel(`comparison/package/${topic}`, { webWorkerSupport: false });
     }
-    async subscribe(topic, hear) {
-        this.#channels.get(topic).onmessage = hear;
+    async subscribe(topic, listener) {
+        this.#channels.get(topic).onmessage = listener;
     }
     publish(topic, bytes) {
         return this.#channels.get(topic).postMessage(bytes);
@@ -87,11 +87,11 @@ class Tabmq {
     #client;
     async open() {
         const { open } = await import("./tabmq/index.js");
-        this.#bus = await open({ channel: "contest", durability: this.durability() });
+        this.#bus = await open({ channel: "comparison", durability: this.durability() });
         this.#client = await this.#bus.connect();
     }
-    async subscribe(topic, hear, qos) {
-        this.#client.on("message", (at, payload) => isBelow(at, topic) && hear(payload));
+    async subscribe(topic, listener, qos) {
+        this.#client.on("message", (at, payload) => isBelow(at, topic) && listener(payload));
         await this.#client.subscribeAsync(topic, { qos });
     }
     publish(topic, bytes, qos) {
@@ -108,7 +108,7 @@ class Tabmq {
     }
 }
 
-/** The same, without a log: it stores nothing, as the others do. */
+/** The same, without a log. Like the other systems, it stores nothing. */
 class TabmqInMemory extends Tabmq {
     durability() {
         return "memory";
@@ -128,11 +128,11 @@ class Mqtt5Wasm {
             shared.onerror = () => reject(new Error("the SharedWorker does not start"));
         });
         this.#options = (qos) => Object.assign(new SubscribeOptions(), { qos });
-        this.#client = new MqttClient(`contest-${crypto.randomUUID()}`);
+        this.#client = new MqttClient(`comparison-${crypto.randomUUID()}`);
         await this.#client.connectMessagePort(port);
     }
-    async subscribe(topic, hear, qos) {
-        await this.#client.subscribeWithOptions(topic, (_, payload) => hear(payload), this.#options(qos));
+    async subscribe(topic, listener, qos) {
+        await this.#client.subscribeWithOptions(topic, (_, payload) => listener(payload), this.#options(qos));
     }
     publish(topic, bytes, qos) {
         if (qos === 0) return this.#client.publish(topic, bytes);
@@ -153,8 +153,8 @@ class MqttJs {
         const { mqtt } = await import("./npm.js");
         this.#client = await mqtt.connectAsync(mosquitto, { protocolVersion: 5 });
     }
-    async subscribe(topic, hear, qos) {
-        this.#client.on("message", (at, payload) => isBelow(at, topic) && hear(payload));
+    async subscribe(topic, listener, qos) {
+        this.#client.on("message", (at, payload) => isBelow(at, topic) && listener(payload));
         await this.#client.subscribeAsync(topic, { qos });
     }
     publish(topic, bytes, qos) {

@@ -9,7 +9,7 @@ pub struct Churn {
     filters: Vec<String>,
 }
 
-/// The clients that the filters are dealt to.
+/// Number of clients. The filters are distributed among them.
 const CLIENTS: usize = 100;
 
 impl Churn {
@@ -24,7 +24,7 @@ impl Churn {
         }
     }
 
-    /// Sends one SUBSCRIBE for each filter; returns how many subscriptions there are.
+    /// Sends one SUBSCRIBE for each filter; returns the number of subscriptions.
     pub fn subscribe(&mut self) -> usize {
         for (index, filter) in self.filters.iter().enumerate() {
             self.clients
@@ -33,7 +33,7 @@ impl Churn {
         self.clients.stats().subscriptions
     }
 
-    /// Sends one UNSUBSCRIBE for each filter; returns how many subscriptions are left.
+    /// Sends one UNSUBSCRIBE for each filter; returns the number of remaining subscriptions.
     pub fn unsubscribe(&mut self) -> usize {
         for (index, filter) in self.filters.iter().enumerate() {
             self.clients.unsubscribe(index % CLIENTS, filter);

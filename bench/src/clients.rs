@@ -5,18 +5,18 @@ use broker::packet::unsubscribe::UnsubscribePacket;
 use broker::{Broker, Config, ConnId, Input, Output, Packet, QoS, Time};
 use mqtt5_protocol::ConnectOptions;
 
-/// A broker with clients that answer at once and keep nothing.
+/// A broker with clients that acknowledge at once and keep nothing.
 #[derive(Debug)]
 pub struct Clients {
     broker: Broker,
     out: Vec<Output>,
 }
 
-/// The moment at which everything happens.
+/// The time of all inputs.
 const NOW: Time = Time::from_ms(1_000);
 
 impl Clients {
-    /// A broker with its default limits, and without clients.
+    /// A broker with default limits and without clients.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -34,18 +34,18 @@ impl Clients {
         self.send(client, Packet::Connect(Box::new(connect)));
     }
 
-    /// Lets a client's connection break.
+    /// Breaks a client's connection.
     pub fn lose(&mut self, client: usize) {
         self.broker
             .handle(NOW, Input::Gone(conn(client)), &mut self.out);
         self.out.clear();
     }
 
-    /// Subscribes a client to one filter; returns how many retained messages came.
+    /// Subscribes a client to one filter; returns the number of retained messages that it gets.
     pub fn subscribe(&mut self, client: usize, filter: &str, qos: QoS) -> usize {
         let packet = SubscribePacket::new(1).add_filter(filter, qos);
         let mut messages = self.send(client, Packet::Subscribe(packet));
-        // Not all come at once.
+        // The broker sends them in several steps.
         while self
             .broker
             .next_timeout()
@@ -62,7 +62,7 @@ impl Clients {
         self.send(client, Packet::Unsubscribe(packet));
     }
 
-    /// Hands the broker a packet, and then the receivers' PUBACKs; returns how many messages were sent.
+    /// Gives the broker a packet, and then the receivers' PUBACKs; returns the number of sent messages.
     pub fn send(&mut self, client: usize, packet: Packet) -> usize {
         self.give(Input::Packet(conn(client), packet))
     }
@@ -86,7 +86,7 @@ impl Clients {
         messages
     }
 
-    /// How much the broker holds.
+    /// The broker's statistics.
     #[must_use]
     pub fn stats(&self) -> broker::Stats {
         self.broker.stats()

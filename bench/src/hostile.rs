@@ -9,24 +9,24 @@ use broker::{Broker, Config, ConnId, Input, Output, Packet, Properties, QoS, Tim
 use bytes::Bytes;
 use mqtt5_protocol::ConnectOptions;
 
-/// One client does what costs a broker much, in the tabs' limits, while two others exchange messages. They wait for the longest
-/// step at most: a broker does one thing at a time.
+/// One client causes as much work as the limits of a tab's broker allow, while two others exchange messages. Their messages wait
+/// at most for the longest step, because a broker does one step at a time.
 #[derive(Debug)]
 pub struct Hostile {
     broker: Broker,
     now: Time,
     out: Vec<Output>,
-    /// The acts of the one that are still to come.
+    /// The hostile client's remaining acts.
     acts: VecDeque<Act>,
-    /// Packet identifiers that it has still to acknowledge.
+    /// Packet identifiers that the hostile client has not acknowledged yet.
     unacknowledged: VecDeque<u16>,
     maximum_packet_size: u32,
 }
 
-/// An act of the one client.
+/// An act of the hostile client.
 #[derive(Debug)]
 enum Act {
-    /// It sends these bytes.
+    /// The client sends these bytes.
     Send(ConnId, Bytes),
     /// Its connection breaks.
     Break(ConnId),
@@ -51,7 +51,7 @@ const ATTACKER: ConnId = ConnId(3);
 const LEVELS: usize = 14;
 
 impl Hostile {
-    /// Everything up to where it begins.
+    /// Connects all clients and prepares the case, without the acts that are measured.
     #[must_use]
     pub fn new(case: usize, config: Config) -> Self {
         let maximum_packet_size = config.maximum_packet_size;
@@ -143,8 +143,8 @@ impl Hostile {
         }
     }
 
-    /// The next thing that the one client does, what is due, and a message of each kind of the others. Returns whether there is
-    /// more to come.
+    /// Handles the hostile client's next act, a due timeout, and a message of each kind of the other clients. Returns whether
+    /// steps remain.
     pub fn step(&mut self) -> bool {
         match self.acts.pop_front() {
             Some(Act::Send(conn, mut bytes)) => {
@@ -201,10 +201,10 @@ impl Hostile {
         }
     }
 
-    /// Lets the one client send a packet later.
+    /// Adds a packet to the hostile client's acts.
     fn send(&mut self, conn: ConnId, packet: &Packet) {
         let mut bytes = Vec::new();
-        // Each packet here is one that a client may send.
+        // All packets here are valid.
         let encoded = codec::encode(packet, ProtocolVersion::V5, &mut bytes);
         debug_assert!(encoded.is_ok(), "{encoded:?}");
         self.acts.push_back(Act::Send(conn, bytes.into()));
@@ -232,7 +232,7 @@ fn subscribe(filters: impl IntoIterator<Item = String>, qos: QoS) -> Packet {
     Packet::Subscribe(packet)
 }
 
-/// A PUBLISH with so many empty User Properties, which may be more than anybody would send.
+/// A PUBLISH with `count` empty User Properties.
 fn bloated(count: usize) -> Bytes {
     const USER_PROPERTY: [u8; 5] = [0x26, 0, 0, 0, 0];
     let properties = USER_PROPERTY.repeat(count);

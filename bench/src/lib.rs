@@ -1,5 +1,4 @@
-//! What is measured of the engine. These loops run natively and as WebAssembly, and neither has a clock: whoever runs
-//! them times them.
+//! The measured loops of the engine. They run natively and as WebAssembly. They have no clock: the caller measures the time.
 
 mod churn;
 mod clients;

@@ -3,7 +3,7 @@ use broker::{TopicFilter, TopicName};
 
 use crate::workload;
 
-/// Holds topics against all filters of the workload, one after the other.
+/// Matches topics against all filters of the workload.
 #[derive(Debug)]
 pub struct Matching {
     matcher: Matcher,
@@ -12,7 +12,7 @@ pub struct Matching {
 }
 
 impl Matching {
-    /// Subscribes to all filters, each as a session of its own.
+    /// Subscribes to all filters, each in its own session.
     #[must_use]
     pub fn new() -> Self {
         let mut matcher = Matcher::new();
@@ -29,7 +29,7 @@ impl Matching {
         }
     }
 
-    /// Matches the next `count` topics; returns how many subscriptions were found.
+    /// Matches the next `count` topics; returns the number of matching subscriptions.
     pub fn run(&mut self, count: usize) -> usize {
         let mut found = 0;
         for _ in 0..count {

@@ -3,13 +3,13 @@ use broker::{Packet, QoS};
 
 use crate::{Clients, workload};
 
-/// Asks for retained messages by filters with wildcards.
+/// Gets retained messages by filters with wildcards.
 #[derive(Debug)]
 pub struct RetainedLookup {
     clients: Clients,
 }
 
-/// The filters that are asked for in turn: few topics match each.
+/// The filters, which are used in turn. Few topics match each of them.
 pub const WILDCARD_FILTERS: [&str; 4] = [
     "+/line-3/machine-5/sensor-7",
     "site-3/+/machine-5/sensor-7",
@@ -21,7 +21,7 @@ const PUBLISHER: usize = 0;
 const READER: usize = 1;
 
 impl RetainedLookup {
-    /// A tenth of the workload's topics, each with a retained message.
+    /// Number of retained messages: one for each tenth topic of the workload.
     pub const MESSAGES: usize = workload::TOPICS / 10;
 
     /// Publishes the messages.
@@ -38,8 +38,7 @@ impl RetainedLookup {
         Self { clients }
     }
 
-    /// Subscribes to the filters in turn; returns how many messages came. Subscribing again to the same filter sends
-    /// them again.
+    /// Subscribes to the filters in turn; returns the number of received messages. Each SUBSCRIBE gets them again.
     pub fn run(&mut self, lookups: usize) -> usize {
         (0..lookups)
             .map(|lookup| {

@@ -3,7 +3,7 @@ use broker::{Packet, QoS};
 
 use crate::Clients;
 
-/// One client publishes, others receive.
+/// Routes the messages of one client to others.
 #[derive(Debug)]
 pub struct Routing {
     clients: Clients,
@@ -14,7 +14,7 @@ const TOPIC: &str = "site-7/line-12/machine-31/sensor-4";
 const PAYLOAD: [u8; 64] = [b'x'; 64];
 
 impl Routing {
-    /// With so many receivers, who subscribed with the QoS of the messages.
+    /// Connects a publisher and the receivers, which subscribe with the messages' QoS.
     #[must_use]
     pub fn new(receivers: usize, qos: QoS) -> Self {
         let mut clients = Clients::none();
@@ -30,7 +30,7 @@ impl Routing {
         Self { clients, publish }
     }
 
-    /// Publishes so many messages, each acknowledged by everyone before the next; returns how many were delivered.
+    /// Publishes messages; returns the number of deliveries. All receivers acknowledge a message before the next one.
     pub fn run(&mut self, messages: usize) -> usize {
         (0..messages)
             .map(|_| {

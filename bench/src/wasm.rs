@@ -1,6 +1,6 @@
-//! The loops for Node, which times them.
+//! The loops for Node, which measures their time.
 
-#![allow(unreachable_pub, reason = "JavaScript reaches it")]
+#![allow(unreachable_pub, reason = "JavaScript calls it")]
 
 use broker::QoS;
 use wasm_bindgen::prelude::wasm_bindgen;

@@ -1,10 +1,10 @@
-//! The topics and filters of a plant: `site-7/line-12/machine-31/sensor-4`.
+//! The topics and filters of a factory: `site-7/line-12/machine-31/sensor-4`.
 
-/// How many topics there are.
+/// Number of topics.
 pub const TOPICS: usize = SITES * LINES * MACHINES * SENSORS;
-/// How many filters there are, all different: 70 % without wildcard, 20 % with a `+`, 10 % with a `#`.
+/// Number of filters, all different: 70 % without wildcard, 20 % with a `+`, 10 % with a `#`.
 pub const FILTERS: usize = EXACT + SINGLE_LEVEL + MULTI_LEVEL;
-/// The filters that match a topic, on average over all topics.
+/// Number of filters that match a topic, averaged over all topics.
 pub const MATCHES_PER_TOPIC: f64 = 1.78;
 
 const SITES: usize = 20;
@@ -15,10 +15,10 @@ const SENSORS: usize = 50;
 const EXACT: usize = 70_000;
 const SINGLE_LEVEL: usize = 20_000;
 const MULTI_LEVEL: usize = 10_000;
-/// So many of those with `#` stand for all sensors of a line, the others for those of a machine.
+/// Number of filters with `#` for all sensors of a line. The other ones are for all sensors of a machine.
 const OF_A_LINE: usize = 275;
 
-/// Topic number `index`; those from 0 to [`TOPICS`] are all different and neighbours in number are none in name.
+/// Topic number `index`. Those below [`TOPICS`] are all different, and successive topics have no similar names.
 #[must_use]
 pub fn topic(index: usize) -> String {
     let [site, line, machine, sensor] = place(scattered(index, TOPICS));
@@ -30,11 +30,11 @@ pub fn topics() -> impl Iterator<Item = String> {
     (0..TOPICS).map(topic)
 }
 
-/// All filters, the kinds mixed.
+/// All filters, in mixed order.
 #[must_use]
 pub fn filters() -> Vec<String> {
     let exact = (0..EXACT).map(topic);
-    // Each level has its `+` in a quarter of these.
+    // A quarter of these has the `+` at each level.
     let single = (0..SINGLE_LEVEL).map(|index| {
         let (level, index) = (index % 4, index / 4);
         let fan = [SITES, LINES, MACHINES, SENSORS][level];
@@ -59,20 +59,20 @@ pub fn filters() -> Vec<String> {
         .chain(of_a_line)
         .chain(of_a_machine)
         .collect();
-    // One kind after the other would give each its own corner of the memory.
+    // Without mixing, filters of one kind would be neighbours in memory.
     all = (0..FILTERS)
         .map(|index| core::mem::take(&mut all[scattered(index, FILTERS)]))
         .collect();
     all
 }
 
-/// Each number below `count` for one other, in no order that a cache could guess.
+/// A permutation of the numbers below `count`, in an order that caches do not predict.
 const fn scattered(index: usize, count: usize) -> usize {
-    // A prime that divides no number of topics or filters here. WebAssembly's own numbers are too small for the product.
+    // A prime that divides no count used here. The product needs 64 bits, also in WebAssembly.
     (index as u64 * 611_953 % count as u64) as usize
 }
 
-/// Site, line, machine and sensor of one of all topics.
+/// Site, line, machine and sensor of a topic.
 const fn place(index: usize) -> [usize; 4] {
     [
         index / (SENSORS * MACHINES * LINES),
@@ -82,7 +82,7 @@ const fn place(index: usize) -> [usize; 4] {
     ]
 }
 
-/// One of all combinations of the levels but `level`, which is 0.
+/// One of the combinations of all levels except `level`, which is 0.
 fn others(level: usize, mut index: usize) -> [usize; 4] {
     let mut place = [0; 4];
     for (other, fan) in [SITES, LINES, MACHINES, SENSORS]
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_match_as_many_topics_as_is_said() {
+    fn filters_match_the_documented_number_of_topics() {
         let matched: usize = filters()
             .iter()
             .map(|filter| match filter.find(['+', '#']) {

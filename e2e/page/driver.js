@@ -1,4 +1,4 @@
-// Keeps the promises of the page without a view. `tab` is what tests and benchmarks call.
+// The page without a view. Tests and benchmarks call `tab`.
 
 import init, { Driver } from "./page.js";
 
@@ -14,7 +14,7 @@ let watchers = [];
 
 const state = { tabId: null, role: null, roster: [], statuses: {}, stats: null, failed: null };
 
-function hear(at, notice) {
+function onNotice(at, notice) {
     const note = (kind, words, data) => log.push({ at, kind, words, ...data });
     const [[variant, value]] = Object.entries(notice);
     switch (variant) {
@@ -31,10 +31,10 @@ function hear(at, notice) {
             state.roster = value;
             break;
         case "Event":
-            note(notice.kind, notice.words, { told: value.at });
+            note(notice.kind, notice.words, { eventAt: value.at });
             break;
         case "Client":
-            hearClient(at, value);
+            onClientNotice(at, value);
             break;
         case "Refused":
             note("Refused", JSON.stringify(value));
@@ -50,11 +50,11 @@ function hear(at, notice) {
             note("Failed", value);
             break;
     }
-    // Whoever waits for something looks again.
+    // Check all conditions that `until` waits for.
     watchers = watchers.filter((look) => !look());
 }
 
-function hearClient(at, [client, notice]) {
+function onClientNotice(at, [client, notice]) {
     const [[variant, value]] = Object.entries(notice);
     switch (variant) {
         case "Status":
@@ -70,7 +70,7 @@ function hearClient(at, [client, notice]) {
             answer(value[0], { refused: value[1] });
             break;
         case "Message": {
-            // With whom it is for: this page is the only one.
+            // The second value has the audience, which is always this page.
             const [message] = value;
             messages.push({ at, client, ...message, ...contents(new Uint8Array(message.payload)) });
             break;
@@ -113,8 +113,8 @@ function until(look) {
     });
 }
 
-// Timers of a hidden page tick once a second; those of a worker go on. It ticks only while something is published at a
-// rate, because the ticks of many tabs would keep the machine busy.
+// Timers of a hidden page fire once a second, but not those of a worker. This one runs only while the page publishes at a
+// rate, because the timers of many tabs would keep the machine busy.
 const metronome = new Worker(URL.createObjectURL(new Blob([`
     let timer;
     onmessage = ({ data: isWanted }) => {
@@ -149,7 +149,7 @@ globalThis.tab = {
     until,
     now: () => performance.timeOrigin + performance.now(),
 
-    /** Bytes that cannot be compressed, always the same for one seed. */
+    /** Bytes that cannot be compressed. A seed always gives the same bytes. */
     noise(seed, length) {
         const words = new Uint32Array(Math.ceil(length / 4));
         let state = Math.imul(seed + 1, 0x9e3779b1) | 1;
@@ -162,7 +162,7 @@ globalThis.tab = {
         return new Uint8Array(words.buffer, 0, length);
     },
 
-    /** A number that tells byte strings apart, their length included. */
+    /** A hash of bytes and their length. */
     hash: (bytes) => bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), bytes.length) >>> 0,
 
     /** Joins the channel; resolves once this tab has an id. */
@@ -172,7 +172,7 @@ globalThis.tab = {
         role = query.get("role") ?? "auto",
     } = {}) {
         await loaded;
-        driver = new Driver(channel, durability, role, hear);
+        driver = new Driver(channel, durability, role, onNotice);
         return until(() => state.tabId ?? state.failed);
     },
 
@@ -193,7 +193,7 @@ globalThis.tab = {
         return tab.settled(client);
     },
 
-    /** Resolves with the state of a connection that is no longer on its way. */
+    /** Resolves with the state of a connection once it is connected or disconnected. */
     settled: (client = 0) => until(() => {
         const status = state.statuses[client];
         return status?.Connected ? status.Connected : status?.Disconnected && { disconnected: status.Disconnected };
@@ -222,7 +222,7 @@ globalThis.tab = {
     /** Resolves with the broker's answer. */
     ask: (question) => numbered((number) => driver.ask(number, question)),
 
-    /** Begins to publish many; see Plan in load.rs. */
+    /** Begins to publish many messages; see Plan in load.rs. */
     start({
         client = 0, topic, topics = false, retain = false, qos = 1, bytes = 64, count = null, rate = null, window = 1000,
     }) {
@@ -259,7 +259,7 @@ globalThis.tab = {
     },
 };
 
-// What the page went through, for those who have to be sure of it. The database of a frozen page would be frozen, too.
+// The page's lifecycle events, in memory, because a frozen page cannot use a database.
 const life = [];
 const note = (what) => () => life.push({ what, at: tab.now(), visibility: document.visibilityState });
 for (const event of ["freeze", "resume", "visibilitychange"]) document.addEventListener(event, note(event), true);

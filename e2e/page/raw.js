@@ -1,5 +1,5 @@
-// What the browser gives at most, without TabMQ: a message there and back, a row added to a database.
-// Workers do it, as with TabMQ.
+// Measures the browser without TabMQ: the round trip of a message, and a row added to a database.
+// Workers do the work, as in TabMQ.
 
 const start = (body) => new Worker(URL.createObjectURL(new Blob([body])));
 const answer = (worker, question) => new Promise((resolve, reject) => {
@@ -42,7 +42,7 @@ let echo;
 let keeper;
 
 globalThis.raw = {
-    /** Sends back from now on what `ping` in another tab posts. */
+    /** Sends back the messages of `ping` in another tab. */
     echo: async () => {
         echo = start(`
             onmessage = () => {
@@ -55,7 +55,7 @@ globalThis.raw = {
         return answer(echo, null);
     },
 
-    /** Milliseconds that each of so many bytes took there and back. */
+    /** Sends messages of `bytes` bytes; resolves with the round-trip time of each in milliseconds. */
     ping: async (count, bytes) => answer(start(`
         onmessage = async ({ data: [count, bytes] }) => {
             const there = new BroadcastChannel("raw/there");
@@ -72,7 +72,7 @@ globalThis.raw = {
         };
     `), [count, bytes]),
 
-    /** Milliseconds that each row of so many bytes took, one transaction each, one after the other. */
+    /** Adds rows of `bytes` bytes one after the other, each in its transaction; resolves with the time of each in milliseconds. */
     add: async (count, bytes, durability) => answer(start(`
         ${OPEN}
         onmessage = async ({ data: [count, bytes, durability] }) => {
@@ -90,7 +90,7 @@ globalThis.raw = {
         };
     `), [count, bytes, durability]),
 
-    /** Stores from now on what `hand` in another tab posts, each in a row of its own, and sends it back. */
+    /** Stores each message of `hand` in another tab in its own row, and sends it back. */
     keep: async (durability) => {
         keeper = start(`
             ${OPEN}
@@ -109,7 +109,7 @@ globalThis.raw = {
         return answer(keeper, durability);
     },
 
-    /** Milliseconds that each of so many bytes took from this page through its worker to another tab's, into a row there, and back. */
+    /** Sends messages through this page's worker to another tab's, into a row there, and back; resolves with each time in milliseconds. */
     hand: async (count, bytes) => {
         const worker = start(`
             const there = new BroadcastChannel("raw/kept/there");
@@ -134,7 +134,7 @@ globalThis.raw = {
         return keys.map((key, index) => ({ key, term: rows[index].term, kind: rows[index].kind, bytes: rows[index].bytes?.length }));
     }),
 
-    /** Puts what `change(row)` returns in the place of each row of a channel's log that it returns something for. */
+    /** Replaces each row of a channel's log by the value of `change(row)`, if there is one. Resolves with the number of changes. */
     change: (channel, change) => inDatabase(channel, "readwrite", ["log"], async (transaction) => {
         const log = transaction.objectStore("log");
         const [keys, rows] = await Promise.all([result(log.getAllKeys()), result(log.getAll())]);
@@ -143,11 +143,11 @@ globalThis.raw = {
         return changed.length;
     }),
 
-    /** Puts something into a channel's log. */
+    /** Writes a row into a channel's log. */
     put: (channel, key, row) => inDatabase(channel, "readwrite", ["log"], (transaction) =>
         result(transaction.objectStore("log").put(row, key))),
 
-    /** Deletes the rows of a channel's log that `isMeant(key, row)`. Returns how many. */
+    /** Deletes the rows of a channel's log for which `isMeant(key, row)` is true. Resolves with their number. */
     remove: (channel, isMeant) => inDatabase(channel, "readwrite", ["log"], async (transaction) => {
         const log = transaction.objectStore("log");
         const [keys, rows] = await Promise.all([result(log.getAllKeys()), result(log.getAll())]);
@@ -156,7 +156,7 @@ globalThis.raw = {
         return meant.length;
     }),
 
-    /** Deletes the snapshot of a channel. Returns how many pieces it had. */
+    /** Deletes the snapshot of a channel. Resolves with its number of rows. */
     removeSnapshot: (channel) => inDatabase(channel, "readwrite", ["snap"], async (transaction) => {
         const pieces = transaction.objectStore("snap");
         const count = await result(pieces.count());
@@ -164,7 +164,7 @@ globalThis.raw = {
         return count;
     }),
 
-    /** Keeps a transaction over a channel's log open, so that nobody else reads or writes it, until `release` is called. */
+    /** Keeps a transaction on a channel's log open until `release` is called. It blocks all other readers and writers. */
     hold: (channel) => new Promise((resolve) => {
         let isHeld = true;
         raw.release = () => { isHeld = false; };
@@ -176,13 +176,13 @@ globalThis.raw = {
         });
     }),
 
-    /** Whether the log of a channel can be read, which it cannot while somebody has begun to write it and not committed. */
+    /** Whether the log of a channel can be read in `ms` milliseconds. An open write transaction prevents it. */
     isReadable: (channel, ms) => Promise.race([
         inDatabase(channel, "readonly", ["log"], (transaction) => result(transaction.objectStore("log").count())).then(() => true),
         new Promise((resolve) => setTimeout(resolve, ms, false)),
     ]),
 
-    /** How many bytes each row of a channel's log and each piece of its snapshot has. */
+    /** The number of bytes of each row of a channel's log, and of each row of its snapshot. */
     values: (channel) => inDatabase(channel, "readonly", ["log", "snap"], async (transaction) => {
         const all = (store) => result(transaction.objectStore(store).getAll());
         const [rows, pieces] = (await Promise.all([all("log"), all("snap")])).map((values) =>
@@ -190,7 +190,7 @@ globalThis.raw = {
         return { rows, pieces };
     }),
 
-    /** What a channel's database holds: rows and bytes of the log, pieces and bytes of the snapshot. */
+    /** The size of a channel's database: rows and bytes of the log and of the snapshot. */
     sizes: (channel) => inDatabase(channel, "readonly", ["log", "snap"], async (transaction) => {
         const all = (store) => result(transaction.objectStore(store).getAll());
         const [log, snap] = await Promise.all([all("log"), all("snap")]);

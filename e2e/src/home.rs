@@ -1,4 +1,4 @@
-//! What the things in a home publish: traffic that looks like somebody's.
+//! Simulated messages of the devices in a home.
 
 use crate::message::Message;
 
@@ -9,7 +9,7 @@ const ROOMS: [(&str, f64); 4] = [
     ("living-room", 20.5),
 ];
 
-/// What is published in this round: rounds differ as moments do.
+/// The messages of one round. Their values differ from round to round.
 #[must_use]
 pub fn home(round: u32) -> Vec<Message> {
     let time = f64::from(round);

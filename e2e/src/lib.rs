@@ -1,41 +1,43 @@
-//! TabMQ in a real browser: real tabs, a dedicated worker each, real closing and crashing.
+//! Runs TabMQ in a real browser, with real tabs that are closed and crash.
 //!
-//! A [`Browser`] is a Chromium of its own with a fresh profile and a [`Server`] for the built app. A [`Tab`] is one page
-//! of the app, acted on and read by the `data-testid`s of the page. A test waits for what it wants to see, never for a
-//! time; after [`DEADLINE`] it fails with what every tab shows, and with the console.
+//! A [`Browser`] is a Chromium with a new profile and a [`Server`] for the built app. A [`Tab`] is one page
+//! of the app; it finds elements by their `data-testid`. A test waits for a condition, never for a
+//! time. After [`DEADLINE`] it fails, and prints the contents of all tabs and the console.
 //!
 //! `cargo xtask test` builds the app, finds the browser and runs the tests.
 #![allow(
     clippy::disallowed_methods,
     clippy::panic,
-    reason = "the harness waits in real time, and fails tests by panicking; the engines do neither"
+    reason = "the harness waits in real time, and fails tests by panicking"
 )]
 
-mod appearance;
-mod browser;
-#[cfg(unix)]
-mod chromium;
+mod app;
 #[cfg(unix)]
 mod devtools;
-mod driver;
+mod environment;
 mod home;
 mod message;
-#[cfg(unix)]
-mod page;
 mod server;
-mod tab;
-mod view;
+mod wait;
 
-pub use appearance::Appearance;
-pub use browser::{Browser, ConsoleEntry, Setup, dist};
+pub use app::appearance::Appearance;
+pub use app::browser::{Browser, Setup};
+pub use app::session::ConsoleEntry;
+pub use app::tab::Tab;
+pub use app::view::{Role, RosterRow, Status, Subscription, VIEWS, View};
 #[cfg(unix)]
-pub use chromium::{Chromium, ChromiumSetup, SQLITE, page_dist};
-pub use driver::path_in;
+pub use devtools::chromium::{Chromium, ChromiumSetup, SQLITE};
+#[cfg(unix)]
+pub use devtools::page::{Ending, Life, Page};
+#[cfg(unix)]
+pub use devtools::process::Process;
+#[cfg(unix)]
+pub use devtools::worker::Worker;
+#[cfg(unix)]
+pub use environment::page_dist;
+pub use environment::{dist, path_in};
 pub use home::home;
 pub use message::Message;
-#[cfg(unix)]
-pub use page::{Ending, Life, Page, Process, Worker};
 pub use server::{Caching, Request, Server};
-pub use tab::{DEADLINE, Tab};
 pub use thirtyfour::Key;
-pub use view::{Role, RosterRow, Status, Subscription, VIEWS, View};
+pub use wait::DEADLINE;

@@ -13,14 +13,14 @@ use std::time::Duration;
 /// A browser opens connections that it may never use.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 
-/// Serves a folder on a free port of 127.0.0.1 until it is dropped, to pages of any origin. What is not in the folder is a 404.
+/// Serves a folder on a free port of 127.0.0.1 until it is dropped, to pages of any origin. Other paths get a 404.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
 }
 
-/// What a browser asked for, and got.
+/// A request and its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Path and query.
@@ -29,24 +29,24 @@ pub struct Request {
     pub status: u16,
 }
 
-/// What the server says about caching.
+/// Caching headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Caching {
     /// Nothing.
     #[default]
     Unsaid,
-    /// Every file but the page itself is good for a year. Wrong for names that stay the same from build to build, and
-    /// not rare.
+    /// All files but the page may be cached for a year. This is wrong for names that do not change between builds, but
+    /// common.
     Greedy,
 }
 
 #[derive(Debug)]
 struct Shared {
-    /// Where the folder appears; starts and ends with a slash.
+    /// The path of the folder; starts and ends with a slash.
     mount: String,
     caching: Caching,
     folder: Mutex<PathBuf>,
-    /// Sent with every answer, each with its line's end.
+    /// Sent with every answer. Each header has its line ending.
     headers: Mutex<String>,
     requests: Mutex<Vec<Request>>,
     ended: AtomicBool,
@@ -81,7 +81,7 @@ impl Server {
                     return;
                 }
                 let serving = Arc::clone(&serving);
-                // A browser that hangs up in the middle has its reasons.
+                // A browser may close a connection at any time.
                 thread::spawn(move || connection.and_then(|it| serving.converse(it)));
             }
         });
@@ -105,7 +105,7 @@ impl Server {
         folder.clone_into(&mut lock(&self.shared.folder));
     }
 
-    /// Sends this header with everything from now on.
+    /// Sends this header with all following answers.
     pub fn add_header(&self, name: &str, value: &str) {
         lock(&self.shared.headers).push_str(&format!("{name}: {value}\r\n"));
     }
@@ -126,7 +126,7 @@ impl Drop for Server {
 }
 
 impl Shared {
-    /// One request and its answer.
+    /// Reads one request and answers it.
     fn converse(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_read_timeout(Some(REQUEST_MAX))?;
         let mut head = BufReader::new(&stream).lines();
@@ -136,7 +136,7 @@ impl Shared {
                 break;
             }
         }
-        // Not a request: a connection that was not used.
+        // The browser did not use this connection.
         let Some(target) = first.split(' ').nth(1) else {
             return Ok(());
         };
@@ -201,7 +201,7 @@ fn content_type(file: &Path) -> &'static str {
     }
 }
 
-/// What the mutexes hold is whole between any two statements.
+/// The guarded values are consistent between any two statements, so a poisoned lock can be used.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

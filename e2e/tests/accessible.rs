@@ -1,4 +1,4 @@
-//! Nothing on the page keeps people out, as far as a program can tell.
+//! The page is accessible, as far as a program can check.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::until_agreed;
 
-/// Every rule of WCAG 2.0, 2.1 and 2.2 up to level AA, and what is good practice besides. One line for each element that
+/// All rules of WCAG 2.0, 2.1 and 2.2 up to level AA, and axe's best practices. One line for each element that
 /// breaks one.
 const LOOK: &str = r#"
 const { violations } = await axe.run(document, {
@@ -18,7 +18,7 @@ return violations.flatMap(({ id, help, nodes }) => nodes.map(({ target, failureS
     `${id} (${help}): ${target.join(" ")}\n    ${failureSummary.replaceAll("\n", "\n    ")}`));
 "#;
 
-/// The violations on the page as it is now.
+/// The violations on the current page.
 #[track_caller]
 fn violations(tab: &Tab) -> Vec<String> {
     lines(tab.execute_async(LOOK))
@@ -29,7 +29,7 @@ fn lines(found: Value) -> Vec<String> {
     serde_json::from_value(found).expect("an array of lines")
 }
 
-/// The narrowest and the widest window that the page is made for.
+/// The smallest and the largest supported window.
 const LIMITS: [Appearance; 2] = [
     Appearance {
         is_dark: false,
@@ -43,7 +43,7 @@ const LIMITS: [Appearance; 2] = [
     },
 ];
 
-/// What reaches beyond the right edge of the window and can neither be scrolled to nor is cut off on purpose. One line each.
+/// Elements that extend beyond the right edge of the window, if they cannot be scrolled to and are not cut off. One line each.
 const BEYOND: &str = r#"
 const edge = document.documentElement.clientWidth;
 const isShut = (element) => element !== document.documentElement
@@ -55,7 +55,7 @@ const lines = beyond.map((element) => `${element.outerHTML.slice(0, 100)} to ${e
 return document.documentElement.scrollWidth > edge ? ["the page itself", ...lines] : lines;
 "#;
 
-/// A page with something in it, and the one that it comes from.
+/// A page with messages, and the page that publishes them.
 #[track_caller]
 fn filled(browser: &Browser) -> [Tab<'_>; 2] {
     let first = browser.open("?subscribe=home/%23");
@@ -76,7 +76,7 @@ fn filled(browser: &Browser) -> [Tab<'_>; 2] {
 }
 
 #[test]
-fn nothing_is_out_of_reach_in_any_view_from_360_pixels_to_4k() {
+fn no_view_extends_beyond_the_window_from_360_pixels_to_4k() {
     let browser = Browser::start();
     let [shown, _other] = &filled(&browser);
     let beyond = || lines(shown.execute(BEYOND, Vec::new()));
@@ -93,7 +93,7 @@ fn nothing_is_out_of_reach_in_any_view_from_360_pixels_to_4k() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 
-    // It would have found something.
+    // The check finds a violation that was added.
     let wrong = "document.querySelector('main').append(Object.assign(document.createElement('hr'), { style: 'width: 5000px' }))";
     shown.execute(wrong, Vec::new());
     let found = beyond();
@@ -121,7 +121,7 @@ fn axe_finds_nothing_in_any_view_light_or_dark_narrow_or_wide() {
     }
     assert!(found.is_empty(), "{}", found.join("\n\n"));
 
-    // It would have found something.
+    // The check finds a violation that was added.
     let wrong = "document.querySelector('main').append(Object.assign(new Image(), { id: 'wrong', src: 'icon.svg' }))";
     shown.execute(wrong, Vec::new());
     let found = violations(shown);

@@ -1,4 +1,4 @@
-//! The app: what a person sees of the bus and does to it, without a mouse.
+//! The app, operated with the keyboard.
 
 use std::rc::Rc;
 
@@ -17,7 +17,7 @@ fn control(key: Key) -> String {
     format!("{}{}", Key::Control.value(), key.value())
 }
 
-/// What is typed takes the place of what is there.
+/// Replaces the text of a field.
 #[track_caller]
 fn fill(tab: &Tab, testid: &str, text: &str) {
     tab.reach(testid);
@@ -35,7 +35,7 @@ fn text(tab: &Tab, testid: &str) -> String {
         .to_owned()
 }
 
-/// How many elements have this test id.
+/// Number of elements with this test id.
 fn count(tab: &Tab, testid: &str) -> u64 {
     let script = format!("return document.querySelectorAll('[data-testid={testid}]').length");
     tab.execute(&script, Vec::new())
@@ -52,14 +52,14 @@ fn until_text(tab: &Tab, testid: &str, expected: &str) {
     tab.until_true_or(&format!("{expected:?} in {testid}"), &script, shown);
 }
 
-/// Two tabs that know each other.
+/// Two tabs that list each other.
 fn two(browser: &Browser) -> [Tab<'_>; 2] {
     let tabs = [browser.open(""), browser.open("")];
     until_agreed(&tabs);
     tabs
 }
 
-/// What the page saves as a file next.
+/// Captures the next file that the page saves.
 fn catch_file(tab: &Tab) {
     tab.execute(
         "globalThis.saved = undefined;
@@ -76,7 +76,7 @@ fn caught_file(tab: &Tab) -> String {
 }
 
 #[test]
-fn every_view_has_a_link_and_is_in_the_address() {
+fn every_view_has_a_link_and_a_name_in_the_address() {
     let browser = Browser::start();
     let tab = browser.open("");
     for view in tab.views().into_iter().rev() {
@@ -96,7 +96,7 @@ fn every_view_has_a_link_and_is_in_the_address() {
         "routing",
         "return document.querySelector('[data-testid=routing-view]') !== null",
     );
-    // What is subscribed to and typed is still there when the view is another one.
+    // Subscriptions and typed text survive a change of view.
     assert_eq!(other.view().subscriptions[0].filter, "#");
 }
 
@@ -137,7 +137,7 @@ fn a_payload_is_typed_as_text_json_hex_or_base64_and_stays_bytes() {
 }
 
 #[test]
-fn what_was_sent_is_sent_again_once_or_at_a_rate() {
+fn a_sent_message_is_sent_again_once_or_at_a_rate() {
     let browser = Browser::start();
     let tab = browser.open("");
     tab.until_ready();
@@ -212,7 +212,7 @@ fn the_log_is_searched_filtered_paused_and_saved() {
     }
     tab.until("four messages", |view| view.messages.len() == 4);
 
-    // From the page itself, the key for searching.
+    // The key for searching, with the focus on the page.
     tab.execute("document.activeElement?.blur()", Vec::new());
     tab.press("/");
     tab.press("KITCHEN");
@@ -249,10 +249,10 @@ fn the_log_is_searched_filtered_paused_and_saved() {
 }
 
 #[test]
-fn one_message_is_looked_at_in_every_way() {
+fn a_message_is_shown_in_every_format() {
     let browser = Browser::start();
     let tab = browser.open("");
-    // In a narrow window the message would lie over the log.
+    // In a narrow window the message would cover the log.
     tab.appear(Appearance::new(false, 1440, 900));
     tab.until_ready();
     for number in [1, 2] {
@@ -306,7 +306,7 @@ fn the_tree_shows_topics_retained_values_and_numbers() {
     tab.press(&key(Key::Enter));
     until_text(&tab, "topic-count", "2");
     tab.reach("topic-tree");
-    // home, attic, open it, and down to the second topic.
+    // home, attic, expand it, and down to the second topic.
     for it in [Key::Down, Key::Down, Key::Right, Key::Down, Key::Down] {
         tab.press(&key(it));
     }
@@ -356,7 +356,7 @@ fn the_routing_table_is_the_brokers_in_every_tab() {
 }
 
 #[test]
-fn the_broker_is_closed_crashed_and_frozen_and_the_timeline_tells_what_that_cost() {
+fn the_timeline_shows_the_gap_after_the_broker_is_closed_crashed_or_frozen() {
     let browser = Browser::start();
     for order in ["close", "crash", "freeze"] {
         let channel = format!("?channel={order}&view=failover");
@@ -391,7 +391,7 @@ fn the_broker_is_closed_crashed_and_frozen_and_the_timeline_tells_what_that_cost
 }
 
 #[test]
-fn a_tab_opens_many_more() {
+fn a_tab_opens_many_other_tabs() {
     let browser = Browser::start();
     let tab = browser.open("?channel=many");
     tab.until_ready();
@@ -401,7 +401,7 @@ fn a_tab_opens_many_more() {
 }
 
 #[test]
-fn the_load_generator_counts_what_arrives_and_draws_it() {
+fn the_load_generator_counts_and_charts_received_messages() {
     let browser = Browser::start();
     let [tab, _other] = two(&browser);
     tab.reach("view-performance");
@@ -450,7 +450,7 @@ fn events_are_saved_as_json_lines() {
 }
 
 #[test]
-fn charts_are_drawn_in_a_browser_whose_language_is_none() {
+fn charts_are_drawn_in_a_browser_with_an_invalid_language() {
     let server = Server::start(&path_in("TABMQ_DIST"), "/", Caching::Unsaid).expect("a server");
     let chromium = Chromium::start_with(ChromiumSetup {
         server: Some(Rc::new(server)),

@@ -1,4 +1,4 @@
-//! Two builds of TabMQ at once: who has a page open for long has an old one.
+//! Two builds of TabMQ at once: pages that are open for long have an old one.
 
 use std::fs;
 use std::path::Path;
@@ -8,14 +8,14 @@ use e2e::{Browser, Caching, Chromium, Message, Page, Role, Server, Setup, dist};
 use crate::until_agreed;
 #[cfg(unix)]
 use crate::{
-    faults::{UNHANDLED_FREEZE, assert_unheard},
-    work::{Work, agreed, connect},
+    faults::{UNHANDLED_FREEZE, assert_hidden_event},
+    workload::{Work, agreed, connect},
 };
 
-/// The worker's files; trunk gives them the same names in every build.
+/// The worker's files, whose names are the same in every build.
 pub(crate) const WORKER_FILES: [&str; 3] = ["worker-loader.js", "worker.js", "worker_bg.wasm"];
 
-/// The builds that the worker's files were asked for by, as `?v=BUILD` says.
+/// The builds in the requests for the worker's files: `?v=BUILD`.
 #[track_caller]
 fn builds_asked_for(server: &Server) -> Vec<String> {
     let requests = server.requests();
@@ -32,7 +32,7 @@ fn builds_asked_for(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn a_new_build_gets_its_own_worker_past_a_greedy_cache_and_shares_the_old_ones_broker() {
+fn a_new_build_loads_its_own_worker_despite_a_greedy_cache_and_shares_the_old_builds_broker() {
     let browser = Browser::start_with(Setup {
         caching: Caching::Greedy,
         ..Setup::default()
@@ -42,11 +42,11 @@ fn a_new_build_gets_its_own_worker_past_a_greedy_cache_and_shares_the_old_ones_b
     assert_eq!(builds.len(), 1, "{builds:?}");
     let old_build = &builds[0];
 
-    // Another build: the name of its worker's build and the hashes in trunk's file names differ.
+    // Another build has another build name of its worker, and other hashes in trunk's file names.
     let new_build = other_hex(old_build);
     let index = fs::read_to_string(dist().join("index.html")).expect("index.html");
     let words = index.split(|c: char| !c.is_ascii_alphanumeric());
-    // Trunk leaves leading zeros out.
+    // Trunk omits leading zeros.
     let hashes = words.filter(|word| {
         (12..=16).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_hexdigit())
     });
@@ -91,7 +91,7 @@ fn build_of(page: &Page<'_>) -> String {
     page.evaluate_as("tab.state.roster.find((it) => it.is_self).build")
 }
 
-/// Tabs of a new build join while one of an old build is the broker.
+/// Deploys a new build while a tab of an old build is the broker.
 #[cfg(unix)]
 #[track_caller]
 fn deploy_beside(chromium: &Chromium, old: &Page<'_>, folder: &Path) -> String {
@@ -104,7 +104,7 @@ fn deploy_beside(chromium: &Chromium, old: &Page<'_>, folder: &Path) -> String {
 
 #[cfg(unix)]
 #[test]
-fn a_broker_of_an_old_build_that_is_frozen_is_replaced_by_a_new_one_and_follows_it() {
+fn a_frozen_broker_of_an_old_build_is_replaced_by_a_new_build_and_becomes_its_client() {
     let chromium = Chromium::start();
     let old = chromium.open_blank();
     old.before_each_page(UNHANDLED_FREEZE);
@@ -122,14 +122,14 @@ fn a_broker_of_an_old_build_that_is_frozen_is_replaced_by_a_new_one_and_follows_
     others[0].evaluate("tab.publish('kept', 'by the old one', { retain: true })");
     let work = Work::begin(&others[0], &others[1]);
     old.freeze();
-    work.goes_on();
+    work.continues();
     let next = chromium.until("another broker", || agreed(&others));
     assert!(next.until_broker() > term);
     old.thaw();
-    assert_unheard(&old, |it| it.what == "freeze" && it.visibility == "hidden");
+    assert_hidden_event(&old, |it| it.what == "freeze" && it.visibility == "hidden");
     old.until_client();
     work.end();
-    // What one build has stored, the other reads.
+    // Each build reads the other's storage.
     others[1].evaluate("tab.subscribe('kept')");
     others[1].until_true(
         "the retained message",
@@ -147,7 +147,7 @@ fn a_broker_of_an_old_build_that_is_frozen_is_replaced_by_a_new_one_and_follows_
     );
 }
 
-/// Copies a build with changes in file names and contents, each to something as long.
+/// Copies a build with changes of the same length in file names and contents.
 pub(crate) fn write_build(from: &Path, to: &Path, changes: &[(String, String)]) {
     for entry in fs::read_dir(from).expect("a build") {
         let entry = entry.expect("a file");
@@ -176,7 +176,7 @@ fn replace(content: &mut [u8], old: &[u8], new: &[u8]) {
     }
 }
 
-/// Other hexadecimal digits, as many.
+/// Other hexadecimal digits of the same length.
 fn other_hex(hex: &str) -> String {
     let next = |digit: u32| char::from_digit((digit + 1) % 16, 16);
     hex.chars()

@@ -1,4 +1,4 @@
-//! Which tab is the broker.
+//! The election of the broker.
 
 use e2e::{Browser, Message, Role, Setup, Tab};
 
@@ -22,14 +22,14 @@ fn the_first_tab_is_the_broker_and_the_second_a_client() {
     let [first, second] = tabs.each_ref().map(Tab::view);
     assert!(first.title.starts_with("Broker"), "{}", first.title);
     assert!(second.title.starts_with("Client"), "{}", second.title);
-    // The first step is done; the second one is still said.
+    // The first step is done, and the hint still has the second one.
     for hint in [first.hint, second.hint] {
         assert!(hint.is_some_and(|it| it.starts_with('✓') && it.contains("stop the broker")));
     }
 }
 
 #[test]
-fn eight_tabs_opened_at_once_elect_one_broker_and_all_hear_a_message() {
+fn eight_tabs_opened_at_once_elect_one_broker_and_all_receive_a_message() {
     let browser = Browser::start();
     let tabs = browser.open_at_once(8, "");
     for tab in &tabs {
@@ -51,12 +51,12 @@ fn eight_tabs_opened_at_once_elect_one_broker_and_all_hear_a_message() {
 }
 
 #[test]
-fn another_tab_takes_over_when_the_brokers_is_closed_or_crashes_and_subscriptions_live_on() {
+fn another_tab_takes_over_from_a_closed_or_crashed_broker_and_subscriptions_continue() {
     assert_taken_over(&Browser::start());
 }
 
 #[test]
-fn so_it_does_in_a_page_that_is_not_secure_where_browsers_offer_no_locks() {
+fn another_tab_takes_over_in_an_insecure_page_without_web_locks() {
     let browser = Browser::start_with(Setup {
         is_secure: false,
         ..Setup::default()
@@ -68,14 +68,14 @@ fn so_it_does_in_a_page_that_is_not_secure_where_browsers_offer_no_locks() {
     tab.close();
     assert_taken_over(&browser);
 
-    // The broker sees to it that no tab that is gone leaves a database behind.
+    // The broker removes the databases of ended tabs.
     let tab = browser.open("?channel=another");
     let count = "for (let tries = 0; tries < 250; tries += 1) {
             const databases = await indexedDB.databases();
             if (databases.filter(({ name }) => name.includes('/tab/')).length === 3) return true;
             await new Promise((done) => setTimeout(done, 20));
         }";
-    // Of two tabs there, and of this one.
+    // Of two remaining tabs, and of this one.
     assert_eq!(tab.execute_async(count), true);
 }
 
@@ -87,7 +87,7 @@ fn assert_taken_over(browser: &Browser) {
     }
     let mut messages = Vec::new();
 
-    // In this order: the crash hits a tab that has been elected itself.
+    // In this order, so that the crashed tab was elected after a takeover.
     let ends: [fn(Tab<'_>); 2] = [|tab| tab.close(), |tab| tab.crash()];
     for end in ends {
         let broker = until_agreed(&tabs).id();

@@ -1,8 +1,8 @@
-//! A page that is not secure: without Web Locks the database stands in for them.
+//! Insecure pages: without Web Locks, the database replaces them.
 
 use e2e::{Chromium, Ending, Page};
 
-use crate::work::{Work, agreed, connect, stop_between_transactions};
+use crate::workload::{Work, agreed, connect, stop_between_transactions};
 
 #[track_caller]
 fn join(chromium: &Chromium) -> Page<'_> {
@@ -20,7 +20,7 @@ fn join(chromium: &Chromium) -> Page<'_> {
 }
 
 #[test]
-fn without_locks_one_tab_is_the_broker_and_another_takes_over_when_it_goes() {
+fn without_locks_one_tab_is_the_broker_and_another_takes_over_when_it_ends() {
     let chromium = Chromium::start();
     let mut pages: Vec<Page<'_>> = (0..4).map(|_| join(&chromium)).collect();
     pages[0].until_broker();
@@ -35,7 +35,7 @@ fn without_locks_one_tab_is_the_broker_and_another_takes_over_when_it_goes() {
         let others: Vec<&Page<'_>> = pages.iter().collect();
         let work = Work::begin(others[0], others[1]);
         broker.end_by(ending);
-        work.goes_on();
+        work.continues();
         chromium.until("another broker", || agreed(&pages).map(|_| ()));
         work.end();
     }
@@ -74,7 +74,7 @@ fn without_locks_and_without_a_database_tabs_lead_in_memory_one_after_the_other(
 }
 
 #[test]
-fn without_locks_a_broker_that_stands_still_is_taken_over_from() {
+fn without_locks_a_suspended_broker_is_replaced() {
     let chromium = Chromium::start();
     let broker = join(&chromium);
     broker.until_broker();
@@ -85,9 +85,9 @@ fn without_locks_a_broker_that_stands_still_is_taken_over_from() {
     }
     let work = Work::begin(&pages[0], &pages[1]);
     let process = stop_between_transactions(&broker, &pages[0], "insecure");
-    work.goes_on();
+    work.continues();
     chromium.until("another broker", || agreed(&pages).map(|_| ()));
-    process.go_on();
+    process.resume();
     broker.until_client();
     work.end();
 }

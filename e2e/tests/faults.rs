@@ -1,39 +1,39 @@
-//! What can happen to the tab with the broker: each time another one goes on from what is stored, and nothing is lost
-//! that was acknowledged. That it really happened is made sure of, too.
+//! Faults of the broker's tab. Each time another tab restores the stored state, and no acknowledged message is lost.
+//! The tests check that the fault happened.
 
 use std::thread;
 use std::time::Duration;
 
 use e2e::{Chromium, ChromiumSetup, Ending, Life, Page, SQLITE};
 
-use crate::work::{Work, agreed, connect, tabs};
+use crate::workload::{Work, agreed, connect, tabs};
 
-/// Keeps a page from hearing of its freezing, so that its worker keeps the lock and stands still with it; and notes it.
+/// Hides the freeze events from the page, so its worker keeps the lock and is frozen with it. Records the events.
 pub(crate) const UNHANDLED_FREEZE: &str = "
-    globalThis.unheard = [];
+    globalThis.hiddenEvents = [];
     for (const what of ['freeze', 'resume']) {
         document.addEventListener(what, (event) => {
-            unheard.push({ what, at: 0, visibility: document.visibilityState });
+            hiddenEvents.push({ what, at: 0, visibility: document.visibilityState });
             event.stopImmediatePropagation();
         }, true);
     }
 ";
 
-/// The same of the back/forward cache.
+/// The same for the back/forward cache.
 const UNHANDLED_CACHE: &str = "
-    globalThis.unheard = [];
+    globalThis.hiddenEvents = [];
     for (const what of ['pagehide', 'pageshow']) {
         window.addEventListener(what, (event) => {
-            unheard.push({ what, at: 0, persisted: event.persisted });
+            hiddenEvents.push({ what, at: 0, persisted: event.persisted });
             event.stopImmediatePropagation();
         }, true);
     }
 ";
 
-/// A browser may drop a page from its cache whenever it likes: so often it is tried.
+/// Number of attempts, because a browser may drop a page from its cache at any time.
 const TRIES: usize = 3;
 
-/// Three tabs at work, and what happens to the broker's.
+/// Runs three tabs under load, and causes a fault of the broker's.
 #[track_caller]
 fn hit<'c>(
     chromium: &'c Chromium,
@@ -54,7 +54,7 @@ fn hit<'c>(
     let work = Work::begin(&others[1], &others[0]);
     broker.until_hidden();
     strike(broker);
-    work.goes_on();
+    work.continues();
     let next = chromium.until("another broker", || agreed(&others));
     assert!(next.until_broker() > term, "terms rise");
     work.end();
@@ -73,8 +73,8 @@ fn assert_kept(page: &Page<'_>) {
 }
 
 #[track_caller]
-pub(crate) fn assert_unheard(page: &Page<'_>, is_it: impl Fn(&Life) -> bool) {
-    let life: Vec<Life> = page.evaluate_as("unheard");
+pub(crate) fn assert_hidden_event(page: &Page<'_>, is_it: impl Fn(&Life) -> bool) {
+    let life: Vec<Life> = page.evaluate_as("hiddenEvents");
     assert!(life.iter().any(is_it), "it did not happen: {life:?}");
 }
 
@@ -91,7 +91,7 @@ fn nothing_is_lost_when_the_broker_crashes() {
 }
 
 #[test]
-fn nothing_is_lost_in_databases_of_sqlite_either() {
+fn nothing_is_lost_in_sqlite_databases() {
     for ending in [Ending::Close, Ending::Crash] {
         let chromium = Chromium::start_with(ChromiumSetup {
             arguments: &[SQLITE],
@@ -129,7 +129,7 @@ fn nothing_is_lost_when_the_broker_is_reloaded() {
     );
 }
 
-/// The broker's page is left for another one, and comes back out of the cache, which `has_come` tells.
+/// Navigates away from the broker's page, and back into the cached page. `has_come` checks that it was cached.
 #[track_caller]
 fn hit_by_the_cache(
     prepare: impl Fn(&Page<'_>),
@@ -144,7 +144,7 @@ fn hit_by_the_cache(
             broker.navigate("about:blank");
             thread::sleep(away);
             broker.back();
-            // One that the browser has dropped from its cache is loaded anew.
+            // If the browser dropped the page from its cache, it loads it again.
             broker.until_true("its script", "typeof life !== 'undefined'");
             is_done = has_come(&broker, &before);
             if is_done {
@@ -157,7 +157,7 @@ fn hit_by_the_cache(
 }
 
 #[test]
-fn nothing_is_lost_when_the_broker_is_left_for_another_page_and_comes_back_out_of_the_cache() {
+fn nothing_is_lost_when_the_broker_goes_into_the_back_forward_cache_and_comes_back() {
     let away = Duration::from_millis(500);
     hit_by_the_cache(
         |_| {},
@@ -175,15 +175,15 @@ fn nothing_is_lost_when_the_broker_is_left_for_another_page_and_comes_back_out_o
 }
 
 #[test]
-fn nothing_is_lost_when_a_broker_goes_into_the_cache_that_does_not_hear_of_it() {
+fn nothing_is_lost_when_a_broker_goes_into_the_cache_without_an_event() {
     hit_by_the_cache(
         |page| page.before_each_page(UNHANDLED_CACHE),
         Duration::from_millis(2_500),
         |broker, _| {
-            let unheard: Vec<Life> = broker.evaluate_as("unheard");
-            let has = |what: &str| unheard.iter().any(|it| it.what == what);
+            let hidden: Vec<Life> = broker.evaluate_as("hiddenEvents");
+            let has = |what: &str| hidden.iter().any(|it| it.what == what);
             has("pagehide")
-                && unheard
+                && hidden
                     .iter()
                     .any(|it| it.what == "pageshow" && it.persisted)
         },
@@ -214,7 +214,7 @@ fn nothing_is_lost_when_the_broker_is_frozen() {
 }
 
 #[test]
-fn nothing_is_lost_when_a_broker_is_frozen_that_does_not_hear_of_it() {
+fn nothing_is_lost_when_a_broker_is_frozen_without_an_event() {
     let chromium = Chromium::start();
     hit(
         &chromium,
@@ -224,10 +224,10 @@ fn nothing_is_lost_when_a_broker_is_frozen_that_does_not_hear_of_it() {
             broker.freeze();
             thread::sleep(Duration::from_millis(2_500));
             broker.thaw();
-            assert_unheard(&broker, |it| {
+            assert_hidden_event(&broker, |it| {
                 it.what == "freeze" && it.visibility == "hidden"
             });
-            // The same worker learns that its reign is over.
+            // The same worker learns that its leadership is over.
             broker.until_client();
             assert_eq!(broker.id(), id);
         },
@@ -235,18 +235,18 @@ fn nothing_is_lost_when_a_broker_is_frozen_that_does_not_hear_of_it() {
 }
 
 #[test]
-fn nothing_is_lost_when_the_brokers_process_stands_still() {
+fn nothing_is_lost_when_the_brokers_process_is_suspended() {
     let chromium = Chromium::start();
     hit(
         &chromium,
         |_| {},
         |broker| {
-            // If it stands still with a transaction open, the others cannot make sure of their databases, and leave it be.
+            // If it is suspended in a transaction, the others cannot check their databases, and do not replace it.
             let is_over = (0..TRIES).any(|_| {
                 let process = broker.process();
                 process.stop();
                 thread::sleep(Duration::from_millis(2_500));
-                process.go_on();
+                process.resume();
                 broker.is_client_within(Duration::from_secs(3))
             });
             assert!(is_over, "the broker was left in its place {TRIES} times");
@@ -264,7 +264,7 @@ fn nothing_is_lost_when_the_broker_hangs() {
             let worker = broker.worker();
             worker.hang(Duration::from_millis(2_500));
             let id = broker.id();
-            // It does nothing before that.
+            // It executes nothing before.
             let ms = worker.evaluate("performance.now()");
             assert!(ms.as_f64() > Some(2_500.0));
             broker.until_client();
@@ -274,7 +274,7 @@ fn nothing_is_lost_when_the_broker_hangs() {
 }
 
 #[test]
-fn a_frozen_tab_at_the_head_of_the_queue_does_not_keep_the_others_from_reigning() {
+fn a_frozen_tab_at_the_head_of_the_lock_queue_does_not_prevent_a_new_leader() {
     let chromium = Chromium::start();
     let broker = chromium.join("faults");
     broker.until_broker();
@@ -290,23 +290,23 @@ fn a_frozen_tab_at_the_head_of_the_queue_does_not_keep_the_others_from_reigning(
     let work = Work::begin(&others[1], &others[0]);
     frozen.freeze();
     broker.end_by(Ending::Close);
-    work.goes_on();
+    work.continues();
     let next = chromium.until("another broker", || agreed(&others));
     let term = next.until_broker();
 
     frozen.thaw();
-    assert_unheard(&frozen, |it| {
+    assert_hidden_event(&frozen, |it| {
         it.what == "freeze" && it.visibility == "hidden"
     });
     frozen.until_true(
-        "the reign of the other",
+        "the leadership of the other tab",
         &format!("tab.state.role?.Client?.term >= {term}"),
     );
     work.end();
 }
 
 #[test]
-fn a_broker_that_wakes_after_a_takeover_and_a_checkpoint_writes_nothing_more() {
+fn a_broker_that_wakes_after_its_replacement_and_a_checkpoint_writes_nothing() {
     let chromium = Chromium::start();
     let stale = chromium.open_blank();
     stale.before_each_page(UNHANDLED_FREEZE);
@@ -318,14 +318,14 @@ fn a_broker_that_wakes_after_a_takeover_and_a_checkpoint_writes_nothing_more() {
         page.until_client();
         connect(page);
     }
-    // It publishes itself, so that it has something to say the moment it wakes.
+    // It publishes itself, so it has something to send at once when it wakes.
     let work = Work::begin(&stale, &others[0]);
     stale.freeze();
-    // Nobody suspects a broker of which nobody wants anything.
+    // The failure detector works only if a tab waits for the broker.
     others[0].evaluate("tab.publish('a', 'b')");
     let next = chromium.until("another broker", || agreed(&others));
     assert!(next.until_broker() > old_term);
-    // More than the log may grow to.
+    // More than the limit of the log.
     others[1].evaluate(
         "tab.start({ topic: 'big/', topics: true, retain: true, bytes: 100000, count: 60, window: 10 }); tab.done()",
     );
@@ -335,20 +335,20 @@ fn a_broker_that_wakes_after_a_takeover_and_a_checkpoint_writes_nothing_more() {
     });
 
     stale.thaw();
-    assert_unheard(&stale, |it| {
+    assert_hidden_event(&stale, |it| {
         it.what == "freeze" && it.visibility == "hidden"
     });
     stale.until_client();
-    work.goes_on();
+    work.continues();
     work.end_at_any_time();
-    // By number, terms never fall: what the stale broker wrote came before the fence.
+    // In the order of row numbers, terms never fall: all rows of the stale broker are before the fence.
     let terms: Vec<u64> =
         others[1].evaluate_as("raw.rows('faults').then((rows) => rows.map((row) => row.term))");
     assert!(terms.is_sorted(), "{terms:?}");
 }
 
 #[test]
-fn a_deaf_tab_takes_nothing() {
+fn a_deaf_tab_does_not_replace_the_broker() {
     let chromium = Chromium::start();
     let broker = chromium.join("faults");
     let term = broker.until_broker();
@@ -364,9 +364,9 @@ fn a_deaf_tab_takes_nothing() {
     deaf.until_client();
     connect(&deaf);
     deaf.worker().evaluate("globalThis.isDeaf = true");
-    // It waits for an answer that it will not hear.
+    // It waits for an answer that it does not receive.
     deaf.evaluate("tab.publish('a', 'b'), true");
-    deaf.until_true("the suspicion", "tab.log.some((it) => it.kind === 'Deaf')");
+    deaf.until_true("the event Deaf", "tab.log.some((it) => it.kind === 'Deaf')");
     thread::sleep(Duration::from_secs(3));
     assert_eq!(broker.until_broker(), term);
     assert_eq!(
@@ -421,7 +421,7 @@ fn a_change_of_broker_is_no_disconnection_and_sends_no_will() {
     watcher.until_broker();
     with_will.until_client();
     with_will.evaluate("tab.settled()");
-    // The subscription lives on without being made again by anybody: it is in the session.
+    // The subscription continues without another SUBSCRIBE, because it is in the session.
     watcher.evaluate("tab.publish('news', 'from the new broker')");
     with_will.until_true("the news", "tab.messages.some((it) => it.topic === 'news')");
     assert_eq!(watcher.evaluate("tab.messages.length"), 0);

@@ -1,4 +1,4 @@
-//! Values that a browser keeps apart because they are large and do not compress.
+//! Values that a browser stores in separate files, because they are large and do not compress.
 
 use std::time::Duration;
 
@@ -6,29 +6,29 @@ use e2e::{Chromium, Ending, Page};
 use serde_json::json;
 
 use crate::profile::{Format, Profile};
-use crate::work::connect;
+use crate::workload::connect;
 
-/// Retained, one message each, in this order. The first makes the log long, so everything before it is in a snapshot; all
+/// Retained messages, in this order. The first one makes the log long, so earlier rows go into a snapshot. The
 /// others stay in rows.
 const RETAINED_BYTES: [usize; 5] = [16_777_000, 4_000_000, 1_000_000, 66_000, 60_000];
-/// Waiting for a session that is away.
+/// Messages in the queue of a session that is away.
 const WAITING_BYTES: [usize; 3] = [1_000_000, 66_000, 60_000];
-/// Of one row: small by themselves, large together.
+/// Messages of one row: each is small, but the row is large.
 const TOGETHER: usize = 17;
 const TOGETHER_BYTES: usize = 60_000;
-/// Retained values of one snapshot, small by themselves.
+/// Retained messages of one snapshot, each small.
 const SENSORS: usize = 1_500;
 const SENSOR_BYTES: usize = 200;
-/// As many as a CONNECT can hold; with the rest of its row they are too many for the browser's common file.
+/// The most that a CONNECT can hold. With the rest of its row, it is too large for the browser's common file.
 const WILL_BYTES: usize = 65_535;
 
-/// Such messages take their time in a page that makes arrays of numbers of them.
+/// Such messages take long, because the page makes arrays of numbers of them.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Chromium keeps larger values in files of their own.
+/// Chromium stores larger values in separate files.
 const APART_BYTES: usize = 65_536;
 
-/// Publishes noise to `{prefix}/{number}` for each of these lengths, all in one turn of the loop.
+/// Publishes noise to `{prefix}/{number}` for each of these lengths, all in one task.
 #[track_caller]
 fn publish(page: &Page<'_>, prefix: &str, seed: u32, lengths: &[usize], retain: bool) {
     let publish = format!(
@@ -41,7 +41,7 @@ fn publish(page: &Page<'_>, prefix: &str, seed: u32, lengths: &[usize], retain: 
     assert!(is_accepted, "{prefix}: {codes:?}");
 }
 
-/// Waits until a client has got exactly that noise.
+/// Waits until a client has received exactly this noise.
 #[track_caller]
 fn assert_arrives(page: &Page<'_>, client: u32, prefix: &str, seed: u32, lengths: &[usize]) {
     page.evaluate(&format!(
@@ -68,7 +68,7 @@ fn sensors() -> Vec<usize> {
     vec![SENSOR_BYTES; SENSORS]
 }
 
-/// Leaves large values that are retained.
+/// Stores large retained messages.
 #[track_caller]
 fn leave_retained(page: &Page<'_>) {
     publish(page, "kept/sensor", 1, &sensors(), true);
@@ -77,7 +77,7 @@ fn leave_retained(page: &Page<'_>) {
     publish(page, "kept/other", 3, &others, true);
 }
 
-/// Leaves large values in the queue of a session that is away. Each `seed` makes other ones.
+/// Stores large messages in the queue of a session that is away. Each `seed` gives other ones.
 #[track_caller]
 fn leave_waiting(page: &Page<'_>, seed: u32) {
     page.evaluate(
@@ -91,7 +91,7 @@ fn leave_waiting(page: &Page<'_>, seed: u32) {
     publish(page, "waiting/together", seed + 100, &together(), false);
 }
 
-/// Leaves a large will, whose client ends without a word when its tab does.
+/// Stores a large will of a client that ends with its tab, without a DISCONNECT.
 #[track_caller]
 fn leave_will(page: &Page<'_>, seed: u32) {
     let connected = page.evaluate(&format!(
@@ -103,7 +103,7 @@ fn leave_will(page: &Page<'_>, seed: u32) {
     assert!(connected["term"].is_u64(), "{connected}");
 }
 
-/// Rows and pieces of the snapshot are as large as they are meant to be.
+/// Checks the sizes of the rows of log and snapshot.
 #[track_caller]
 fn assert_apart(page: &Page<'_>) {
     let sum = format!(
@@ -121,7 +121,7 @@ fn assert_apart(page: &Page<'_>) {
     ]
     .concat();
     let small = [others[3], WAITING_BYTES[2]].iter().sum::<usize>();
-    // Of those that are small by themselves the first may have a row for itself.
+    // The first of the small ones may have its own row.
     let expected = all.iter().sum::<usize>() - small - TOGETHER_BYTES;
     assert!(rows >= expected, "{rows} of {expected} bytes in large rows");
     let expected = first + SENSORS * SENSOR_BYTES;
@@ -131,7 +131,7 @@ fn assert_apart(page: &Page<'_>) {
     );
 }
 
-/// All values of [`leave_retained`] are there, byte for byte.
+/// Checks the values of [`leave_retained`] byte for byte.
 #[track_caller]
 fn assert_retained(page: &Page<'_>) {
     page.evaluate("tab.connect({ client: 3 }).then(() => tab.subscribe('kept/#', { client: 3 }))");
@@ -141,7 +141,7 @@ fn assert_retained(page: &Page<'_>) {
     assert_arrives(page, 3, "kept/other", 3, &others);
 }
 
-/// Everything is there after all tabs have ended, byte for byte.
+/// Checks all values byte for byte, after all tabs have ended.
 #[track_caller]
 fn assert_all(page: &Page<'_>, seed: u32) {
     assert_retained(page);
@@ -158,22 +158,22 @@ fn assert_all(page: &Page<'_>, seed: u32) {
 }
 
 #[test]
-fn large_values_survive_changes_of_broker_and_the_end_of_the_browser() {
+fn large_values_survive_a_takeover_and_the_end_of_the_browser() {
     assert_survive(Format::LevelDb);
 }
 
 #[test]
-fn so_they_do_in_databases_of_sqlite() {
+fn they_survive_in_sqlite_databases() {
     assert_survive(Format::Sqlite);
 }
 
 #[track_caller]
 fn assert_survive(format: Format) {
-    // In memory no browser keeps anything in files.
+    // A browser in memory has no files.
     let mut profile = Profile::new(format);
     let chromium = profile.start();
     chromium.wait_at_most(LONGEST);
-    // Alone, because it takes a while to store the largest, and no other tab shall take its place for that.
+    // Alone, because storing the largest takes long, and no other tab may replace the broker meanwhile.
     let page = chromium.join("large");
     connect(&page);
     leave_retained(&page);

@@ -1,22 +1,22 @@
-//! Everything has its place, in every window that people look at the app in: a message can be read, nothing lies over
-//! anything else, and nothing moves but for what a person does.
+//! The layout of the app in all usual windows: a message is readable, no element covers
+//! another one, and elements move only after a person's action.
 
 use e2e::{Appearance, Browser, Key, Message, Role, Tab, home};
 use serde_json::{Value, json};
 
-/// The faults that a script found, one line each.
+/// The errors that a script found, one line each.
 #[track_caller]
 fn lines(found: Value) -> Vec<String> {
     serde_json::from_value(found).expect("an array of lines")
 }
 
-/// For every script here: elements that can be seen, and where they are.
+/// Common part of the scripts: visible elements and their places.
 const BOXES: &str = r#"
 const seen = (element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true })
     && element.getBoundingClientRect().width > 1 && element.getBoundingClientRect().height > 1;
 const all = (selector) => [...document.querySelectorAll(selector)].filter(seen);
 const name = (element) => element.dataset.testid ?? (element.id || element.className || element.tagName);
-// The part of an element that is neither cut off by an element around it nor out of the window.
+// The part of an element that is in the window and not cut off by an outer element.
 const inSight = (element) => {
     let { left, top, right, bottom } = element.getBoundingClientRect();
     [left, top] = [Math.max(left, 0), Math.max(top, 0)];
@@ -38,7 +38,7 @@ const overlaps = (elements) => elements.flatMap((one, index) => elements.slice(i
 }));
 "#;
 
-/// The faults in the place of things while messages are shown.
+/// The errors in the layout while messages are shown.
 const PLACES: &str = r#"
 const wrong = [];
 const { scrollWidth, clientWidth, scrollHeight, clientHeight } = document.documentElement;
@@ -60,7 +60,7 @@ for (const tool of all(".panel-messages .tools > *")) {
 return wrong;
 "#;
 
-/// The fault of a selected message whose payload has too little room.
+/// The error of a selected message whose payload has too little space.
 const PAYLOAD: &str = r#"
 const payload = document.querySelector("[data-testid=message-detail] [data-testid=payload]");
 if (payload === null) return ["no payload"];
@@ -79,7 +79,7 @@ fn found(tab: &Tab, script: &str) -> Vec<String> {
     lines(tab.execute(&format!("{BOXES}{script}"), Vec::new()))
 }
 
-/// A message with a payload that takes more room than there is.
+/// A message whose payload needs more space than the window has.
 fn long() -> Message {
     let fields: Vec<String> = (0..40).map(|it| format!("\"field-{it}\":{it}")).collect();
     Message::new(
@@ -89,7 +89,7 @@ fn long() -> Message {
     .qos(1)
 }
 
-/// A page with a home's traffic in it, and the one that it comes from.
+/// A page with a home's messages, and the page that publishes them.
 #[track_caller]
 fn with_traffic(browser: &Browser) -> [Tab<'_>; 2] {
     let other = browser.open("?subscribe=");
@@ -106,7 +106,7 @@ fn with_traffic(browser: &Browser) -> [Tab<'_>; 2] {
 }
 
 #[test]
-fn a_message_is_read_and_nothing_lies_over_anything_in_every_window() {
+fn a_message_is_readable_and_no_element_covers_another_in_every_window() {
     let browser = Browser::start();
     let [shown, _other] = &with_traffic(&browser);
     let mut wrong = Vec::new();
@@ -138,7 +138,7 @@ fn a_message_is_read_and_nothing_lies_over_anything_in_every_window() {
 }
 
 #[test]
-fn on_a_telephone_a_tap_shows_a_message_and_there_is_a_way_back_and_to_publish() {
+fn on_a_telephone_a_tap_opens_a_message_which_can_be_closed() {
     let browser = Browser::start();
     let [shown, _other] = &with_traffic(&browser);
     shown.appear(Appearance::new(false, 390, 844));
@@ -159,14 +159,14 @@ fn on_a_telephone_a_tap_shows_a_message_and_there_is_a_way_back_and_to_publish()
         .map((it) => [name(it), inSight(it).height]).filter(([, height]) => height < 24).map(String)";
     assert_eq!(found(shown, in_window), [""; 0]);
     shown.click("publish-send");
-    shown.until("what was published", |view| {
+    shown.until("the published message", |view| {
         !view.payloads("hello").is_empty()
     });
     shown.click("publish-close");
     shown.until_true("the button", &focused("publish-open"));
 }
 
-/// Where these are: left, top, width and height of each.
+/// Left, top, width and height of each element.
 fn places(tab: &Tab, testids: &[&str]) -> Value {
     let script = "return arguments[0].map((it) => {
         const { left, top, width, height } = document.querySelector(`[data-testid=${it}]`).getBoundingClientRect();
@@ -176,7 +176,7 @@ fn places(tab: &Tab, testids: &[&str]) -> Value {
 }
 
 #[test]
-fn nothing_moves_when_messages_come_or_tabs_join() {
+fn nothing_moves_when_messages_arrive_or_tabs_join() {
     const TOOLS: [&str; 6] = [
         "message-filter",
         "message-topic-filter",
@@ -195,7 +195,7 @@ fn nothing_moves_when_messages_come_or_tabs_join() {
         "trial-stream",
     ];
     let browser = Browser::start();
-    // Two tabs: with the second one, the page stops telling a newcomer what to do.
+    // Two tabs, because the hint for new users disappears with the second one.
     let shown = browser.open("");
     let _second = browser.open("");
     shown.until("two tabs", |view| view.roster.len() == 2);
@@ -228,7 +228,7 @@ fn nothing_moves_when_messages_come_or_tabs_join() {
 }
 
 #[test]
-fn the_roster_has_the_broker_first_and_this_tab_second_and_then_goes_by_age() {
+fn the_list_of_tabs_has_the_broker_first_this_tab_second_and_the_others_by_age() {
     let browser = Browser::start();
     let tabs: Vec<Tab> = (0..5).map(|_| browser.open("")).collect();
     let ids: Vec<String> = tabs.iter().map(Tab::id).collect();
@@ -260,7 +260,7 @@ fn the_header_has_room_for_the_views_and_the_channel_on_a_tablet() {
 fn everything_that_is_pressed_is_24_pixels_high_and_wide() {
     let browser = Browser::start();
     let [shown, _other] = &with_traffic(&browser);
-    // A label is pressed as well as its control; a list's rows are high enough, and its toggles are not buttons.
+    // A label counts with its control. Rows of a list are high enough, and their toggles are no buttons.
     let small = "return all('button, a, summary, select, textarea, input, label, .topic-toggle')
         .filter((it) => it.closest('label') === null || it.localName === 'label')
         .map((it) => [name(it), it.getBoundingClientRect()])
@@ -280,7 +280,7 @@ fn everything_that_is_pressed_is_24_pixels_high_and_wide() {
 }
 
 #[test]
-fn what_is_chosen_is_seen_where_the_reader_chooses_the_colours() {
+fn a_selection_is_visible_with_forced_colours() {
     let browser = Browser::start();
     let [shown, _other] = &with_traffic(&browser);
     shown.appear(Appearance::new(false, 1440, 900));

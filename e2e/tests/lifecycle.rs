@@ -1,10 +1,10 @@
-//! Pages that are left and come back.
+//! Pages that are left and shown again.
 
 use e2e::{Browser, Message, Role, Setup, Tab};
 
 use crate::until_agreed;
 
-/// Leaves something in the page that only the very same page still has later.
+/// Sets a variable that a reloaded page does not have.
 #[track_caller]
 fn mark(tab: &Tab) {
     tab.execute("window.isSamePage = true", Vec::new());
@@ -15,7 +15,7 @@ fn is_marked(tab: &Tab) -> bool {
     tab.execute("return window.isSamePage === true", Vec::new()) == true
 }
 
-/// Both tabs agree, and hear what each of them publishes.
+/// Checks that both tabs agree, and receive each other's messages.
 #[track_caller]
 fn assert_working(tabs: &[Tab]) {
     until_agreed(tabs);
@@ -31,17 +31,17 @@ fn assert_working(tabs: &[Tab]) {
 }
 
 #[test]
-fn a_page_out_of_the_back_forward_cache_joins_again() {
+fn a_page_from_the_back_forward_cache_joins_again() {
     let browser = Browser::start();
     let tabs = [browser.open(""), browser.open("")];
-    // A browser may drop a page from its cache whenever it likes.
+    // A browser may drop a page from its cache at any time.
     let mut came_back = 0;
     for place in [0, 1, 0, 1, 0, 1] {
         let [tab, other] = [&tabs[place], &tabs[1 - place]];
         let id = tab.id();
         mark(tab);
         tab.go("about:blank");
-        // The page is in the cache, not gone; yet the other one is alone, and the broker.
+        // The page is in the cache, so the other tab is alone and the broker.
         let view = other.until_ready_as(Role::Broker);
         let alone = other.until("no other tab", |view| view.roster.len() == 1);
         assert_eq!(alone.tab_id, view.tab_id);
@@ -68,7 +68,7 @@ fn a_frozen_page_leaves_and_joins_again_once_when_it_is_resumed() {
         for (const type of ['freeze', 'resume'])
             document.addEventListener(type, () => window.heard.push(type));";
     tabs[0].execute(listen, Vec::new());
-    // The other one in front, so that this one is hidden, as every page that a browser freezes.
+    // The other tab is visible, so this one is hidden, like every page that a browser freezes.
     tabs[1].execute("return 1", Vec::new());
     tabs[0].set_frozen(true);
     tabs[1].until_ready_as(Role::Broker);
@@ -79,12 +79,12 @@ fn a_frozen_page_leaves_and_joins_again_once_when_it_is_resumed() {
     let heard = tabs[0].execute("return window.heard.join()", Vec::new());
     assert_eq!(heard, "freeze,resume");
     assert_ne!(tabs[0].id(), id);
-    // One worker, not two: else there were three tabs.
+    // With two workers there would be three tabs.
     assert_working(&tabs);
 }
 
 #[test]
-fn a_page_that_hears_of_its_end_and_of_its_return_twice_has_one_worker() {
+fn a_page_with_duplicate_lifecycle_events_has_one_worker() {
     let browser = Browser::start();
     let tabs = [browser.open(""), browser.open("")];
     tabs[0].until_ready_as(Role::Broker);
@@ -107,7 +107,7 @@ fn a_page_that_hears_of_its_end_and_of_its_return_twice_has_one_worker() {
 }
 
 #[test]
-fn a_page_that_is_loaded_again_on_the_way_back_joins_again() {
+fn a_page_that_is_reloaded_by_history_navigation_joins_again() {
     let browser = Browser::start_with(Setup {
         chrome_arguments: &["--disable-features=BackForwardCache"],
         ..Setup::default()
@@ -127,7 +127,7 @@ fn a_page_that_is_loaded_again_on_the_way_back_joins_again() {
 }
 
 #[test]
-fn a_reloaded_page_joins_again_with_its_set_up() {
+fn a_reloaded_page_joins_again_with_its_settings() {
     let browser = Browser::start();
     let tabs = [
         browser.open("?channel=set-up"),

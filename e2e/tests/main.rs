@@ -1,14 +1,17 @@
-//! TabMQ in real tabs of a real browser.
+//! Tests of TabMQ in real tabs of a real browser.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
-    reason = "these are tests, also where a helper is not marked as one, and a browser takes its time"
+    reason = "these are tests and their helpers, and they wait in real time"
 )]
 
 mod accessible;
 mod app;
+#[cfg(unix)]
+mod back_pressure;
 mod builds;
+mod display;
 mod election;
 #[cfg(unix)]
 mod embed;
@@ -16,33 +19,30 @@ mod embed;
 mod fallback;
 #[cfg(unix)]
 mod faults;
-mod foreign;
+mod garbage;
 #[cfg(unix)]
 mod large;
 mod layout;
 mod lifecycle;
 mod messages;
-#[cfg(unix)]
-mod neighbours;
 mod page;
 mod payloads;
-#[cfg(unix)]
-mod pressure;
 #[cfg(unix)]
 mod profile;
 mod publish;
 #[cfg(unix)]
+mod same_origin;
+#[cfg(unix)]
 mod storage;
 #[cfg(unix)]
 mod store;
-mod truth;
 mod wills;
 #[cfg(unix)]
-mod work;
+mod workload;
 
 use e2e::{Role, Tab, View};
 
-/// Waits until every one of these tabs knows exactly these tabs, one of them the broker, and all the same one. That tab.
+/// Waits until all tabs list exactly these tabs and agree on the broker. Returns the broker's tab.
 #[track_caller]
 fn until_agreed<'t, 'b>(tabs: &'t [Tab<'b>]) -> &'t Tab<'b> {
     let mut ids: Vec<String> = tabs.iter().map(Tab::id).collect();

@@ -1,9 +1,9 @@
-//! What is published in one tab arrives in the others.
+//! Messages between tabs.
 
 use e2e::{Browser, Message, Role, Status, Tab};
 
 #[test]
-fn what_a_person_publishes_in_the_second_tab_arrives_in_both() {
+fn a_message_from_the_form_of_the_second_tab_arrives_in_both() {
     let browser = Browser::start();
     let tabs = [browser.open("?subscribe="), browser.open("?subscribe=")];
     for tab in &tabs {
@@ -42,7 +42,7 @@ fn all_of_four_tabs_receive_a_message_exactly_once() {
         let view = tab.until_received(&expected);
         assert_eq!(view.subscriptions[0].filter, "sensors/+");
     }
-    // A second copy would arrive before what is published after it.
+    // A second copy would arrive before a later message.
     tabs[3].publish(&Message::new("sensors/last", ""));
     for tab in &tabs {
         tab.until_received(&[expected[0].clone(), Message::new("sensors/last", "")]);
@@ -67,7 +67,7 @@ fn every_qos_arrives_exactly_once_from_and_to_broker_and_clients() {
     for tab in &tabs {
         let view = tab.until_received(&expected);
         tab.until("every acknowledgement", |view| view.acknowledged == 9);
-        // In the order of their publishing, for each publisher and QoS.
+        // In the order of publishing, for each publisher and QoS.
         for publisher in &tabs {
             for qos in 0..=2 {
                 let topic = format!("from/{}/{qos}", publisher.id());
@@ -75,7 +75,7 @@ fn every_qos_arrives_exactly_once_from_and_to_broker_and_clients() {
             }
         }
     }
-    // A second copy would arrive before what is published after it.
+    // A second copy would arrive before a later message.
     let last = Message::new("last", "").qos(2);
     tabs[1].publish(&last);
     expected.push(last);
@@ -85,7 +85,7 @@ fn every_qos_arrives_exactly_once_from_and_to_broker_and_clients() {
 }
 
 #[test]
-fn a_retained_message_reaches_a_tab_that_comes_later() {
+fn a_later_tab_receives_a_retained_message() {
     let browser = Browser::start();
     let first = browser.open("?subscribe=");
     first.publish_acknowledged(&Message::new("state/lamp", "off").qos(1).retained());
@@ -95,7 +95,7 @@ fn a_retained_message_reaches_a_tab_that_comes_later() {
     let late = browser.open("?subscribe=state/%23");
     late.until_received(&[Message::new("state/lamp", "on").qos(1).retained()]);
 
-    // An empty payload deletes it; to those who are there already that is a message like any other.
+    // An empty payload deletes it. Present subscribers receive it as a normal message.
     first.publish_acknowledged(&Message::new("state/lamp", "").qos(1).retained());
     late.until("the deletion", |view| {
         view.payloads("state/lamp") == ["on", ""]
@@ -106,12 +106,12 @@ fn a_retained_message_reaches_a_tab_that_comes_later() {
 }
 
 #[test]
-fn an_ended_subscription_receives_no_more() {
+fn an_ended_subscription_receives_nothing() {
     let browser = Browser::start();
     let first = browser.open("?subscribe=");
     let second = browser.open("?subscribe=a,b");
     second.unsubscribe("a");
-    // Answered by the broker after the UNSUBSCRIBE before it.
+    // The broker answers this after the UNSUBSCRIBE.
     second.subscribe("c", 0);
     for topic in ["a", "b", "c"] {
         first.publish(&Message::new(topic, ""));
@@ -120,7 +120,7 @@ fn an_ended_subscription_receives_no_more() {
 }
 
 #[test]
-fn two_channels_do_not_hear_each_other() {
+fn channels_are_independent() {
     let browser = Browser::start();
     let channels = ["?channel=one", "?channel=two"];
     let tabs = channels.map(|channel| [browser.open(channel), browser.open(channel)]);
@@ -140,7 +140,7 @@ fn two_channels_do_not_hear_each_other() {
 }
 
 #[test]
-fn a_client_id_that_is_used_twice_belongs_to_the_later_tab() {
+fn a_later_tab_takes_over_a_client_id() {
     let browser = Browser::start();
     let earlier = browser.open("?client_id=me");
     let later = browser.open("?client_id=me");

@@ -15,7 +15,7 @@ fn complaints(browser: &Browser) -> Vec<ConsoleEntry> {
 }
 
 #[test]
-fn a_normal_run_leaves_nothing_on_the_console_and_misses_no_file() {
+fn a_normal_run_has_an_empty_console_and_no_missing_file() {
     let browser = Browser::start();
     let mut tabs = vec![browser.open(""), browser.open(""), browser.open("")];
     for qos in 0..=2 {
@@ -52,7 +52,7 @@ fn the_app_works_below_any_path() {
 }
 
 #[test]
-fn a_browser_that_lacks_something_is_told_what() {
+fn the_page_names_missing_browser_features() {
     let features = [
         ("BroadcastChannel", "delete globalThis.BroadcastChannel;"),
         (
@@ -73,7 +73,7 @@ fn a_browser_that_lacks_something_is_told_what() {
             tab.before_each_page(delete);
         }
         tab.go(&browser.app(""));
-        let view = tab.until("what is missing", |view| view.unsupported.is_some());
+        let view = tab.until("the missing features", |view| view.unsupported.is_some());
         assert_eq!(
             named_as_missing(&tab),
             missing.iter().map(|(name, _)| *name).collect::<Vec<_>>()
@@ -84,7 +84,7 @@ fn a_browser_that_lacks_something_is_told_what() {
     assert_eq!(complaints(&browser), []);
 }
 
-/// The features that the page names, ordered.
+/// The features that the page names as missing, sorted.
 #[track_caller]
 fn named_as_missing(tab: &Tab) -> Vec<String> {
     let script = "return [...document.querySelectorAll('[data-testid=unsupported] code')].map((it) => it.textContent)";
@@ -96,7 +96,7 @@ fn named_as_missing(tab: &Tab) -> Vec<String> {
 }
 
 #[test]
-fn a_page_that_is_not_secure_and_has_no_database_is_told_to_use_https() {
+fn an_insecure_page_without_a_database_recommends_https() {
     let browser = Browser::start_with(Setup {
         is_secure: false,
         ..Setup::default()
@@ -104,14 +104,14 @@ fn a_page_that_is_not_secure_and_has_no_database_is_told_to_use_https() {
     let tab = browser.open_blank();
     tab.before_each_page("delete globalThis.indexedDB;");
     tab.go(&browser.app(""));
-    let view = tab.until("what is missing", |view| view.unsupported.is_some());
-    let told = view.unsupported.unwrap_or_default();
-    assert!(told.contains("https://"), "{told}");
+    let view = tab.until("the missing features", |view| view.unsupported.is_some());
+    let text = view.unsupported.unwrap_or_default();
+    assert!(text.contains("https://"), "{text}");
     assert_eq!(named_as_missing(&tab), ["navigator.locks"]);
 }
 
 #[test]
-fn a_channel_name_that_is_none_is_refused_in_words() {
+fn an_invalid_channel_name_is_refused_with_a_reason() {
     let browser = Browser::start();
     let tab = browser.open_blank();
     tab.go(&browser.app("?channel=a/b"));
@@ -124,7 +124,7 @@ fn a_channel_name_that_is_none_is_refused_in_words() {
 }
 
 #[test]
-fn a_worker_that_was_not_deployed_is_named() {
+fn a_missing_worker_file_is_named() {
     let browser = Browser::start();
     for file in WORKER_FILES {
         let folder = tempfile::tempdir().expect("a folder");
@@ -140,7 +140,7 @@ fn a_worker_that_was_not_deployed_is_named() {
 }
 
 #[test]
-fn how_the_broker_keeps_its_state_is_chosen_in_its_own_tab_and_shown_in_all() {
+fn the_brokers_tab_chooses_the_durability_and_all_tabs_show_it() {
     let browser = Browser::start();
     let broker = browser.open("?durability=strict");
     broker.until_ready_as(Role::Broker);

@@ -1,12 +1,12 @@
-//! Payloads: what is shown is what came, large ones hold nothing up, and any number can be charted.
+//! Payloads: they are shown unchanged, large ones do not block the page, and all numbers can be charted.
 
 use e2e::{Browser, Tab};
 use serde_json::{Value, json};
 
-/// As many lines as no screen has.
+/// More lines than a screen shows.
 const LINES_MAX: u64 = 250;
 
-/// A megabyte of each kind, as an expression of JavaScript.
+/// JavaScript expressions for 1 MB of each kind.
 const LARGE: [(&str, &str, &str); 4] = [
     (
         "JSON",
@@ -42,7 +42,7 @@ globalThis.publish = (topic, payload, format) => {
 };
 "#;
 
-/// An app that is ready, and has helpers in its page.
+/// Opens the app, with helper functions in its page.
 fn open(browser: &Browser) -> Tab<'_> {
     let tab = browser.open("");
     tab.until_ready();
@@ -50,13 +50,13 @@ fn open(browser: &Browser) -> Tab<'_> {
     tab
 }
 
-/// Publishes and waits until it has arrived.
+/// Publishes, and waits until the message has arrived.
 #[track_caller]
 fn publish(tab: &Tab, topic: &str, payload: &str) {
     publish_as(tab, topic, &json!(payload).to_string(), "Text");
 }
 
-/// The same, of what an expression gives, which is typed in this format.
+/// The same for the value of an expression, typed in this format.
 #[track_caller]
 fn publish_as(tab: &Tab, topic: &str, expression: &str, format: &str) {
     let before = received(tab);
@@ -100,7 +100,7 @@ fn click(tab: &Tab, testid: &str) {
 /// Selects the newest message of the log.
 #[track_caller]
 fn select_newest(tab: &Tab) {
-    // While one is selected the list stands still.
+    // While a message is selected, the list does not move.
     if tab.execute("return of('message-detail') !== null", Vec::new()) == json!(true) {
         click(tab, "message-close");
         tab.until_true("no message", "return of('message-detail') === null");
@@ -114,7 +114,7 @@ fn select_newest(tab: &Tab) {
     tab.until_true("the message", "return of('message-detail') !== null");
 }
 
-/// The test keeps the text that the page copies next, and the bytes that it saves.
+/// Captures the next text that the page copies, and the next bytes that it saves.
 fn catch(tab: &Tab) {
     tab.execute(
         "globalThis.saved = undefined;
@@ -139,7 +139,7 @@ fn copied(tab: &Tab, button: &str) -> String {
 }
 
 #[test]
-fn json_is_shown_and_copied_as_it_came() {
+fn json_is_shown_and_copied_unchanged() {
     let browser = Browser::start();
     let tab = open(&browser);
     catch(&tab);
@@ -182,7 +182,7 @@ fn json_is_shown_and_copied_as_it_came() {
 }
 
 #[test]
-fn of_a_large_payload_only_the_lines_in_sight_exist() {
+fn a_large_payload_has_elements_only_for_visible_lines() {
     let browser = Browser::start();
     let tab = open(&browser);
     for (kind, (format, best, expression)) in LARGE.into_iter().enumerate() {
@@ -222,7 +222,7 @@ fn of_a_large_payload_only_the_lines_in_sight_exist() {
             );
         }
     }
-    // The last line is there after scrolling, too.
+    // Scrolling shows the last line.
     click(&tab, "look-hex");
     tab.until_true("hex", "return of('payload')?.dataset.lines === '65536'");
     tab.execute("of('payload').scrollTop = 1e9", Vec::new());
@@ -230,7 +230,7 @@ fn of_a_large_payload_only_the_lines_in_sight_exist() {
 }
 
 #[test]
-fn any_payload_is_saved_byte_for_byte() {
+fn a_payload_is_saved_byte_for_byte() {
     let browser = Browser::start();
     let tab = open(&browser);
     catch(&tab);
@@ -245,7 +245,7 @@ fn any_payload_is_saved_byte_for_byte() {
     tab.until_true("a file", "return globalThis.saved !== undefined");
     let is_exact = "return saved.length === 1000008 && saved[0] === 0x89 && saved[8] === 0 && saved[1000007] === 255";
     assert_eq!(tab.execute(is_exact, Vec::new()), Value::Bool(true));
-    // Of bytes that are no text, the digits can be copied.
+    // Bytes that are no text are copied as digits.
     assert_eq!(
         tab.execute("return of('copy-payload')", Vec::new()),
         Value::Null
@@ -254,7 +254,7 @@ fn any_payload_is_saved_byte_for_byte() {
 }
 
 #[test]
-fn the_tree_compares_with_the_messages_before() {
+fn the_tree_compares_a_message_with_earlier_ones() {
     let browser = Browser::start();
     let tab = open(&browser);
     for payload in ["{\"n\":1}", "{\"n\":2}", "{ \"n\": 2 }", "{ \"n\": 2 }"] {
@@ -282,7 +282,7 @@ fn the_tree_compares_with_the_messages_before() {
     until_text(&tab, "diff", "No earlier message on this topic in the log.");
 }
 
-/// The test notes the labels at the axes of charts: text, place and width.
+/// Records the labels of the charts' axes: text, place and width.
 const NOTE_TICKS: &str = "
 globalThis.ticks = [];
 const write = CanvasRenderingContext2D.prototype.fillText;
@@ -291,7 +291,7 @@ CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...more) {
     return write.call(this, text, x, y, ...more);
 };";
 
-/// The names of the lines that a chart has.
+/// The names of a chart's lines.
 fn lines(tab: &Tab) -> Vec<String> {
     let names = tab.execute(
         "return [...document.querySelectorAll('[data-testid=numbers] .u-series th')].map((it) => it.textContent.trim())",
@@ -323,7 +323,7 @@ fn open_topic(tab: &Tab, topic: &str) {
 }
 
 #[test]
-fn nested_numbers_are_charted_and_any_is_shown_or_hidden() {
+fn nested_numbers_are_charted_and_each_can_be_hidden() {
     let browser = Browser::start();
     let tab = open(&browser);
     for power in [20, 21, 22] {
@@ -360,7 +360,7 @@ fn nested_numbers_are_charted_and_any_is_shown_or_hidden() {
     until_lines(&tab, &["ts", "ENERGY › Power", "POWER1", "text"]);
     until_text(&tab, "numbers", "on");
 
-    // A cleared log ends no chart.
+    // A cleared log does not remove the chart.
     tab.show("messages");
     click(&tab, "message-clear");
     publish_as(
@@ -375,7 +375,7 @@ fn nested_numbers_are_charted_and_any_is_shown_or_hidden() {
 }
 
 #[test]
-fn times_at_an_axis_do_not_lie_upon_each_other() {
+fn time_labels_of_an_axis_do_not_overlap() {
     let browser = Browser::start();
     let tab = open(&browser);
     tab.execute(NOTE_TICKS, Vec::new());
@@ -385,7 +385,7 @@ fn times_at_an_axis_do_not_lie_upon_each_other() {
     open_topic(&tab, "number");
     let times = "ticks.filter(({ text }) => /^\\d\\d:\\d\\d/.test(text))";
     tab.until_true("times", &format!("return {times}.length > 0"));
-    // The labels of the last drawing, on each canvas.
+    // The labels of each canvas's last drawing.
     let overlapping = tab.execute(
         &format!(
             "const pairs = {times}.map((it, at, all) => [it, all[at + 1]]);

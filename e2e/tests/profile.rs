@@ -1,11 +1,11 @@
-//! A profile on disk, in which one browser starts after the other.
+//! A profile on disk for several successive browsers.
 
 use std::rc::Rc;
 
 use e2e::{Chromium, ChromiumSetup, SQLITE, Server};
 use tempfile::TempDir;
 
-/// The format in which the browser keeps databases.
+/// The browser's storage engine for databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     LevelDb,
@@ -15,7 +15,7 @@ pub(crate) enum Format {
 pub(crate) struct Profile {
     folder: TempDir,
     format: Format,
-    /// The server of the browser that has ended.
+    /// The server of the last browser.
     server: Option<Rc<Server>>,
 }
 
@@ -28,7 +28,7 @@ impl Profile {
         }
     }
 
-    /// Starts a browser, for which the site is at the same address as for the one before.
+    /// Starts a browser. The site has the same address as in the last one.
     #[track_caller]
     pub(crate) fn start(&mut self) -> Chromium {
         let arguments: &[&str] = match self.format {
@@ -42,7 +42,7 @@ impl Profile {
         })
     }
 
-    /// Ends the browser, which has stored something by now: [`Chromium::quit`] or [`Chromium::kill`].
+    /// Ends the browser by [`Chromium::quit`] or [`Chromium::kill`], after it has stored something.
     #[track_caller]
     pub(crate) fn end(&mut self, chromium: Chromium, end: fn(Chromium) -> Rc<Server>) {
         if self.format == Format::Sqlite {

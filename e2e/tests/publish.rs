@@ -1,4 +1,4 @@
-//! The form that publishes: it keeps what was typed, says what it sends, and remembers what it has sent.
+//! The form for publishing: it keeps typed text, shows what it sends, and has a history.
 
 use e2e::{Browser, Tab};
 
@@ -11,7 +11,7 @@ fn open_folds(tab: &Tab) {
     );
 }
 
-/// Types into fields as a person does, one after the other.
+/// Types into fields, one after the other.
 fn fill(tab: &Tab, name: &str, values: &[&str]) {
     let script = "const [name, values] = arguments;
         const fields = document.querySelectorAll(`[data-testid=publish] [name=${name}]`);
@@ -41,7 +41,7 @@ fn until_text(tab: &Tab, testid: &str, expected: &str) {
 }
 
 #[test]
-fn a_user_property_that_is_added_or_removed_leaves_the_others_as_they_were_typed() {
+fn adding_or_removing_a_user_property_keeps_the_others() {
     let browser = Browser::start();
     let tab = browser.open("");
     open_folds(&tab);
@@ -77,7 +77,7 @@ fn a_user_property_that_is_added_or_removed_leaves_the_others_as_they_were_typed
 }
 
 #[test]
-fn a_fold_says_how_much_of_what_is_in_it_is_sent() {
+fn a_folded_section_shows_how_many_of_its_fields_are_sent() {
     let browser = Browser::start();
     let tab = browser.open("");
     until_text(&tab, "publish-properties", "Properties");
@@ -86,7 +86,7 @@ fn a_fold_says_how_much_of_what_is_in_it_is_sent() {
     until_text(&tab, "publish-properties", "Properties (2)");
     tab.click("publish-send");
     tab.until("the message", |view| view.message_count == 1);
-    // And so it is when the message is put into the form again.
+    // The same after the message is copied from the history into the form.
     fill(&tab, "content-type", &[""]);
     until_text(&tab, "publish-properties", "Properties (1)");
     until_text(&tab, "publish-sent", "History (1)");
@@ -105,18 +105,18 @@ fn a_fold_says_how_much_of_what_is_in_it_is_sent() {
 }
 
 #[test]
-fn the_history_has_only_what_was_sent() {
+fn the_history_has_only_sent_messages() {
     let browser = Browser::start();
     let tab = browser.open("");
     for topic in ["home/+/x", "a#b"] {
         fill(&tab, "topic", &[topic]);
         tab.click("publish-send");
-        tab.until("why it was not sent", |view| {
+        tab.until("the reason", |view| {
             view.publish_result.starts_with("Not sent")
         });
         fill(&tab, "topic", &["a"]);
         tab.click("publish-send");
-        tab.until("that one was", |view| {
+        tab.until("the sent message", |view| {
             !view.publish_result.starts_with("Not sent")
         });
     }
@@ -124,10 +124,10 @@ fn the_history_has_only_what_was_sent() {
     until_text(&tab, "publish-sent", "History (1)");
     let topics = "return [...document.querySelectorAll('[data-testid=publish-again] code')].map((it) => it.textContent)";
     assert_eq!(tab.execute(topics, Vec::new()), json!(["a"]));
-    // A name without a wildcard that MQTT does not allow is refused further down, and not remembered either.
+    // The worker refuses an invalid name without a wildcard, and the history does not have it.
     fill(&tab, "topic", &["a\u{0}b"]);
     tab.click("publish-send");
-    tab.until("why it was not sent", |view| {
+    tab.until("the reason", |view| {
         view.publish_result.starts_with("Not sent")
     });
     until_text(&tab, "publish-sent", "History (1)");

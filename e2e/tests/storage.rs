@@ -1,12 +1,12 @@
-//! What the browser does to what is stored: keeps it, refuses more of it, removes it, spoils it, has none.
+//! The browser's storage: it survives, is full, is removed, is corrupted, or does not exist.
 
 use e2e::{Chromium, Ending, Page};
 use serde_json::{Value, json};
 
 use crate::profile::{Format, Profile};
-use crate::work::{connect, tabs};
+use crate::workload::{connect, tabs};
 
-/// A session of a client that is away, with a subscription and a message that waits; and a retained message.
+/// Stores a session of a client that is away, with a subscription and a queued message, and a retained message.
 #[track_caller]
 pub(crate) fn leave_things(page: &Page<'_>) {
     page.evaluate(
@@ -20,7 +20,7 @@ pub(crate) fn leave_things(page: &Page<'_>) {
     );
 }
 
-/// Everything of [`leave_things`] is there.
+/// Checks that everything of [`leave_things`] exists.
 #[track_caller]
 pub(crate) fn assert_things(page: &Page<'_>) {
     page.evaluate("tab.messages.length = 0");
@@ -43,7 +43,7 @@ pub(crate) fn assert_things(page: &Page<'_>) {
     );
 }
 
-/// Nothing of [`leave_things`] is there.
+/// Checks that nothing of [`leave_things`] exists.
 #[track_caller]
 pub(crate) fn assert_nothing(page: &Page<'_>) {
     page.evaluate("tab.messages.length = 0");
@@ -61,13 +61,13 @@ pub(crate) fn assert_nothing(page: &Page<'_>) {
 }
 
 #[track_caller]
-pub(crate) fn until_told(page: &Page<'_>, kind: &str) -> String {
+pub(crate) fn until_event(page: &Page<'_>, kind: &str) -> String {
     let look = format!("tab.until(() => tab.log.find((it) => it.kind === '{kind}')?.words)");
     page.evaluate_as(&look)
 }
 
 #[track_caller]
-pub(crate) fn was_told(page: &Page<'_>, kind: &str) -> bool {
+pub(crate) fn had_event(page: &Page<'_>, kind: &str) -> bool {
     page.evaluate(&format!("tab.log.some((it) => it.kind === '{kind}')")) == true
 }
 
@@ -77,7 +77,7 @@ fn sessions_subscriptions_and_messages_survive_the_end_of_the_browser() {
 }
 
 #[test]
-fn so_they_do_in_databases_of_sqlite() {
+fn they_survive_in_sqlite_databases() {
     assert_survive(Format::Sqlite);
 }
 
@@ -95,7 +95,7 @@ fn assert_survive(format: Format) {
         let term = page.until_broker();
         connect(&page);
         assert_things(&page);
-        let restored = until_told(&page, "Restored");
+        let restored = until_event(&page, "Restored");
         assert!(restored.contains("retained"), "{restored}");
         assert!(term > 0);
         profile.end(chromium, Chromium::quit);
@@ -103,7 +103,7 @@ fn assert_survive(format: Format) {
 }
 
 #[test]
-fn the_last_tab_that_is_reloaded_finds_everything_again() {
+fn a_reload_of_the_last_tab_restores_everything() {
     let chromium = Chromium::start();
     let page = chromium.join("storage");
     page.until_broker();
@@ -116,9 +116,9 @@ fn the_last_tab_that_is_reloaded_finds_everything_again() {
 }
 
 #[test]
-fn a_full_storage_refuses_with_quota_exceeded_what_would_have_to_be_stored_until_there_is_room() {
+fn a_full_storage_refuses_messages_with_quota_exceeded_until_there_is_space() {
     let chromium = Chromium::start();
-    // Before anything is stored, because for half a minute the browser remembers how much room it saw.
+    // Before anything is stored, because the browser caches the free space for half a minute.
     let aside = chromium.open_blank();
     aside.load(&chromium.server().url());
     let origin = aside.evaluate("location.origin");
@@ -126,20 +126,20 @@ fn a_full_storage_refuses_with_quota_exceeded_what_would_have_to_be_stored_until
     let pages = tabs(&chromium, 2, "storage");
     leave_things(&pages[1]);
     pages[1].evaluate("tab.subscribe('#')");
-    // Noise, because what the browser stores it compresses.
+    // Noise, because the browser compresses stored values.
     let noise = "[...crypto.getRandomValues(new Uint8Array(50_000))].map((it) => String.fromCharCode(33 + it % 90)).join('')";
     let refused = chromium.until("a refusal", || {
         let code = pages[1].evaluate(&format!("tab.publish('big', {noise}, {{ retain: true }})"));
         (code != 0 && code != 16).then_some(code)
     });
     assert_eq!(refused, 0x97, "quota exceeded");
-    until_told(&pages[0], "StorageFull");
-    // What need not be stored goes on, also in what stands for the broker after that.
+    until_event(&pages[0], "StorageFull");
+    // Messages that are not stored still arrive, also from the next broker.
     pages[1].evaluate("tab.settled()");
-    pages[1].evaluate("tab.publish('small', 'goes on', { qos: 0 })");
+    pages[1].evaluate("tab.publish('small', 'continues', { qos: 0 })");
     pages[1].until_true(
         "QoS 0",
-        "tab.messages.some((it) => it.payload === 'goes on')",
+        "tab.messages.some((it) => it.payload === 'continues')",
     );
 
     chromium.override_quota(&aside, &origin, None);
@@ -148,7 +148,7 @@ fn a_full_storage_refuses_with_quota_exceeded_what_would_have_to_be_stored_until
         (code == 0 || code == 16).then_some(code)
     });
     assert!(accepted.is_number());
-    until_told(&pages[0], "StorageHasRoom");
+    until_event(&pages[0], "StorageHasRoom");
     let mut pages = pages;
     pages.remove(0).end_by(Ending::Close);
     pages[0].until_broker();
@@ -156,7 +156,7 @@ fn a_full_storage_refuses_with_quota_exceeded_what_would_have_to_be_stored_until
 }
 
 #[test]
-fn what_a_person_removes_is_written_anew_from_memory_and_that_is_told() {
+fn removed_data_is_reported_and_written_again_from_memory() {
     let chromium = Chromium::start();
     let mut pages = tabs(&chromium, 2, "storage");
     leave_things(&pages[1]);
@@ -166,7 +166,7 @@ fn what_a_person_removes_is_written_anew_from_memory_and_that_is_told() {
         "Storage.clearDataForOrigin",
         json!({ "origin": origin, "storageTypes": "indexeddb" }),
     );
-    until_told(&pages[0], "StorageRemoved");
+    until_event(&pages[0], "StorageRemoved");
     pages[0].until_true(
         "a new reign",
         &format!("tab.state.role?.Broker?.term > {term}"),
@@ -178,7 +178,7 @@ fn what_a_person_removes_is_written_anew_from_memory_and_that_is_told() {
 }
 
 #[test]
-fn rows_that_cannot_be_read_are_left_out_and_told_and_the_rest_is_there() {
+fn unreadable_rows_are_skipped_and_reported_and_the_others_are_restored() {
     let chromium = Chromium::start();
     let mut pages = tabs(&chromium, 2, "storage");
     leave_things(&pages[1]);
@@ -196,17 +196,20 @@ fn rows_that_cannot_be_read_are_left_out_and_told_and_the_rest_is_there() {
     pages[1].evaluate("raw.put('storage', 0, 'not a row')");
     pages.remove(0).end_by(Ending::Crash);
     pages[0].until_broker();
-    let told = until_told(&pages[0], "RecordsSkipped");
-    assert!(told.contains('2'), "{told}");
+    let text = until_event(&pages[0], "RecordsSkipped");
+    assert!(text.contains('2'), "{text}");
     assert_things(&pages[0]);
     let spoilt = "tab.messages.some((it) => it.topic === 'spoilt')";
     pages[0].evaluate("tab.connect({ client: 3 }).then(() => tab.subscribe('#', { client: 3 }))");
-    pages[0].until_true("what is kept", "tab.messages.some((it) => it.client === 3)");
+    pages[0].until_true(
+        "the kept message",
+        "tab.messages.some((it) => it.client === 3)",
+    );
     assert_eq!(pages[0].evaluate(spoilt), false);
 }
 
 #[test]
-fn a_broker_without_a_database_says_so_and_works_until_its_tab_ends() {
+fn a_broker_without_a_database_reports_that_and_works_until_its_tab_ends() {
     let chromium = Chromium::start();
     let no_database = "Object.defineProperty(globalThis, 'indexedDB', { value: undefined })";
     assert_volatile(
@@ -217,20 +220,20 @@ fn a_broker_without_a_database_says_so_and_works_until_its_tab_ends() {
             page
         },
         |broker| {
-            let why = until_told(broker, "InMemory");
+            let why = until_event(broker, "InMemory");
             assert!(why.contains("memory only"), "{why}");
         },
     );
 }
 
 #[test]
-fn a_broker_that_is_to_keep_everything_in_memory_stores_nothing() {
+fn a_broker_with_durability_memory_stores_nothing() {
     let chromium = Chromium::start();
     assert_volatile(
         &chromium,
         || chromium.join("storage&durability=memory"),
         |broker| {
-            assert!(!was_told(broker, "InMemory"), "that is not news");
+            assert!(!had_event(broker, "InMemory"), "that is not news");
             let databases: Value =
                 broker.evaluate("indexedDB.databases().then((all) => all.length)");
             assert_eq!(databases, 0);

@@ -1,4 +1,4 @@
-//! The database fails and lives again: nothing acknowledged is lost, nothing refused arrives, and it is told.
+//! The database fails and recovers: no acknowledged message is lost, no refused message arrives, and events report it.
 //!
 //! `store_faults.js` has the faults.
 
@@ -9,11 +9,11 @@ use e2e::{Chromium, DEADLINE, Ending, Page};
 use serde::Deserialize;
 
 use crate::storage::{assert_nothing, assert_things, leave_things};
-use crate::work::connect;
+use crate::workload::connect;
 
 const FAULTS: &str = include_str!("store_faults.js");
 
-/// How long what passes by itself takes to do so: longer than six attempts in a row.
+/// Duration of a temporary fault: longer than six successive attempts.
 const PASSING: Duration = Duration::from_secs(5);
 
 /// Messages a second.
@@ -23,59 +23,59 @@ const QUOTA_EXCEEDED: u8 = 0x97;
 
 // Events.
 
-/// The events of the storage that a page has heard.
+/// Events of the storage.
 #[derive(Clone, Copy, Debug)]
-enum Told {
-    /// It fails, or does not answer.
+enum StorageEvent {
+    /// Storage fails, or does not answer.
     Fails,
-    /// It works again.
+    /// Storage works again.
     Works,
     /// The state is in memory only.
     InMemory,
-    /// Something that was stored is not there, or not as it was.
+    /// A part of the stored state is missing or corrupted.
     Missing,
-    /// All that was stored is gone.
+    /// The whole stored state is missing.
     Lost,
 }
 
-/// The names that this has in the page's log.
-const fn kinds(told: Told) -> &'static [&'static str] {
-    match told {
-        Told::Fails => &["StorageFailing", "Storage"],
-        Told::Works => &["StorageWorks", "StorageHasRoom"],
-        Told::InMemory => &["InMemory"],
-        Told::Missing => &["RecordsSkipped", "StorageDamaged"],
-        Told::Lost => &["StorageLost"],
+/// The names of this event in the page's log.
+const fn kinds(event: StorageEvent) -> &'static [&'static str] {
+    match event {
+        StorageEvent::Fails => &["StorageFailing", "Storage"],
+        StorageEvent::Works => &["StorageWorks", "StorageHasRoom"],
+        StorageEvent::InMemory => &["InMemory"],
+        StorageEvent::Missing => &["RecordsSkipped", "StorageDamaged"],
+        StorageEvent::Lost => &["StorageLost"],
     }
 }
 
-fn find_told(told: Told) -> String {
+fn find_event(event: StorageEvent) -> String {
     format!(
         "tab.log.find((it) => {:?}.includes(it.kind))?.words",
-        kinds(told)
+        kinds(event)
     )
 }
 
 #[track_caller]
-fn until_told(page: &Page<'_>, told: Told) -> String {
-    page.evaluate_as(&format!("tab.until(() => {})", find_told(told)))
+fn until_event(page: &Page<'_>, event: StorageEvent) -> String {
+    page.evaluate_as(&format!("tab.until(() => {})", find_event(event)))
 }
 
 #[track_caller]
-fn assert_never_told(page: &Page<'_>, told: Told) {
-    let words = page.evaluate(&find_told(told));
-    assert!(words.is_null(), "{told:?}: {words}");
+fn assert_no_event(page: &Page<'_>, event: StorageEvent) {
+    let words = page.evaluate(&find_event(event));
+    assert!(words.is_null(), "{event:?}: {words}");
 }
 
-// Tabs whose storage fails on command.
+// Tabs with storage that fails on command.
 
-/// Joins a channel with a worker whose storage can be made to fail.
+/// Joins a channel with a worker whose storage fails on command.
 #[track_caller]
 fn join<'c>(chromium: &'c Chromium, channel: &str) -> Page<'c> {
     join_in(chromium, channel, None)
 }
 
-/// The same, in a browser where it fails from the beginning.
+/// The same, with storage that fails from the beginning.
 #[track_caller]
 fn join_in<'c>(chromium: &'c Chromium, channel: &str, fault: Option<&str>) -> Page<'c> {
     let page = chromium.open_blank();
@@ -109,21 +109,21 @@ fn end(page: &Page<'_>) {
     page.worker().evaluate("storeFaults.end()");
 }
 
-/// Lets a fault last as long as one that passes by itself.
+/// Waits for the duration of a temporary fault.
 fn pass(begun: Instant) {
     thread::sleep(PASSING.saturating_sub(begun.elapsed()));
 }
 
-// Messages meanwhile.
+// Messages during the fault.
 
-/// The outcome of messages that were published all the time.
+/// The outcome of messages that were published during the fault.
 #[derive(Debug, Deserialize)]
 struct Report {
     sent: Vec<f64>,
     refused: Vec<(usize, u8)>,
 }
 
-/// A session that keeps what arrives, which is in the last of these tabs, as is its publisher.
+/// Begins to publish in the last of these tabs, which also has a session that receives the messages.
 #[track_caller]
 fn begin_work(page: &Page<'_>) {
     page.evaluate(
@@ -136,7 +136,7 @@ fn begin_work(page: &Page<'_>) {
     until_acknowledged(page);
 }
 
-/// Waits until something is acknowledged that is published from now on.
+/// Waits for the acknowledgement of a newly published message.
 #[track_caller]
 fn until_acknowledged(page: &Page<'_>) {
     page.evaluate("globalThis.mark = tab.report().sent.length");
@@ -148,7 +148,7 @@ fn until_acknowledged(page: &Page<'_>) {
     page.until_true("an acknowledgement", is_there);
 }
 
-/// Ends it. Everything was acknowledged or refused for want of room; the one arrives, the other never does.
+/// Ends publishing. Each message was acknowledged and arrives, or was refused for lack of space and does not arrive.
 #[track_caller]
 fn end_work(page: &Page<'_>) -> usize {
     page.evaluate("tab.stop()");
@@ -180,8 +180,8 @@ fn end_work(page: &Page<'_>) -> usize {
     }
 }
 
-/// Publishes retained messages, one after the other, until one is refused. Those before may be under way for as long as the fault
-/// lasts.
+/// Publishes retained messages one after the other until one is refused. Earlier ones may be in flight until the fault
+/// ends.
 #[track_caller]
 fn until_refused(page: &Page<'_>) {
     page.evaluate("globalThis.codes = [], true");
@@ -195,7 +195,7 @@ fn until_refused(page: &Page<'_>) {
     page.until_true("a refusal", &publish);
 }
 
-/// Of what [`until_refused`] published, exactly that is retained which was accepted.
+/// Checks that exactly the accepted messages of [`until_refused`] are retained.
 #[track_caller]
 fn assert_refusals(page: &Page<'_>, codes: &[u8]) {
     let is_accepted = |(number, code): (usize, &u8)| (*code < 0x80).then_some(number);
@@ -213,7 +213,7 @@ fn assert_refusals(page: &Page<'_>, codes: &[u8]) {
     assert_eq!(found, accepted);
 }
 
-/// Leaves retained values that a broker without its state would not know.
+/// Publishes retained values that a broker without its state does not have.
 #[track_caller]
 fn leave_values(page: &Page<'_>, prefix: &str) {
     let publish = format!(
@@ -224,7 +224,7 @@ fn leave_values(page: &Page<'_>, prefix: &str) {
     assert!(codes.iter().all(|code| [0, 16].contains(code)), "{codes:?}");
 }
 
-/// All of them are there.
+/// Checks that all of them exist.
 #[track_caller]
 fn assert_values(page: &Page<'_>, prefix: &str) {
     page.evaluate(&format!(
@@ -237,10 +237,10 @@ fn assert_values(page: &Page<'_>, prefix: &str) {
     );
 }
 
-/// The last tab is loaded anew, with a worker whose storage is well: what it finds is what was stored.
+/// Reloads the last tab with a worker whose storage works, so it shows the stored state.
 #[track_caller]
 fn reload(page: &Page<'_>) {
-    // New workers are not to wait for a script.
+    // New workers do not wait for a script.
     drop(page.worker());
     page.reload();
     page.until_broker();
@@ -250,7 +250,7 @@ fn reload(page: &Page<'_>) {
 // One tab.
 
 #[test]
-fn a_broker_whose_handle_is_dead_opens_the_database_anew_and_loses_nothing() {
+fn a_broker_with_a_closed_database_opens_it_again_and_loses_nothing() {
     for fault in ["deadHandles", "closedHandles"] {
         let chromium = Chromium::start();
         let page = join_connected(&chromium, "store", 1).remove(0);
@@ -262,7 +262,7 @@ fn a_broker_whose_handle_is_dead_opens_the_database_anew_and_loses_nothing() {
         leave_values(&page, "meanwhile");
         end_work(&page);
         assert_values(&page, "before");
-        assert_never_told(&page, Told::InMemory);
+        assert_no_event(&page, StorageEvent::InMemory);
         reload(&page);
         assert_values(&page, "before");
         assert_values(&page, "meanwhile");
@@ -271,7 +271,7 @@ fn a_broker_whose_handle_is_dead_opens_the_database_anew_and_loses_nothing() {
 }
 
 #[test]
-fn a_broker_whose_writes_fail_for_a_while_refuses_and_goes_on_when_they_work() {
+fn a_broker_whose_writes_fail_refuses_messages_and_continues_when_they_work() {
     for fault in ["abortedWrites", "fullDisk"] {
         let chromium = Chromium::start();
         let page = join_connected(&chromium, "store", 1).remove(0);
@@ -280,13 +280,13 @@ fn a_broker_whose_writes_fail_for_a_while_refuses_and_goes_on_when_they_work() {
         begin_work(&page);
         let begun = Instant::now();
         begin(&page, fault);
-        until_told(&page, Told::Fails);
+        until_event(&page, StorageEvent::Fails);
         until_refused(&page);
         pass(begun);
         assert!(page.is_broker());
         end(&page);
-        until_told(&page, Told::Works);
-        // It knows everything still.
+        until_event(&page, StorageEvent::Works);
+        // It still has the whole state.
         assert_values(&page, "before");
         until_acknowledged(&page);
         leave_values(&page, "after");
@@ -294,7 +294,7 @@ fn a_broker_whose_writes_fail_for_a_while_refuses_and_goes_on_when_they_work() {
         let codes: Vec<u8> = page.evaluate_as("codes");
         let refused = end_work(&page);
         assert!(refused > 0, "for five seconds nothing could be stored");
-        assert_never_told(&page, Told::InMemory);
+        assert_no_event(&page, StorageEvent::InMemory);
         reload(&page);
         assert_values(&page, "before");
         assert_values(&page, "after");
@@ -304,7 +304,7 @@ fn a_broker_whose_writes_fail_for_a_while_refuses_and_goes_on_when_they_work() {
 }
 
 #[test]
-fn a_client_that_needs_nothing_stored_connects_where_nothing_can_be() {
+fn a_client_without_stored_state_connects_while_storage_fails() {
     let chromium = Chromium::start();
     let page = join_connected(&chromium, "store", 1).remove(0);
     page.evaluate("tab.subscribe('now')");
@@ -319,10 +319,10 @@ fn a_client_that_needs_nothing_stored_connects_where_nothing_can_be() {
     );
 }
 
-// Three tabs, all of whose storage fails together.
+// Three tabs whose storage fails at the same time.
 
 #[test]
-fn databases_that_fail_in_all_tabs_for_a_while_lose_nothing() {
+fn nothing_is_lost_when_the_databases_of_all_tabs_fail_for_a_while() {
     for fault in [
         "deadHandles",
         "closedHandles",
@@ -346,9 +346,9 @@ fn databases_that_fail_in_all_tabs_for_a_while_lose_nothing() {
         leave_values(&pages[2], "after");
         end_work(&pages[2]);
         for page in &pages {
-            assert_never_told(page, Told::InMemory);
+            assert_no_event(page, StorageEvent::InMemory);
         }
-        // Retained messages are in the database as well, whichever tab is the broker next.
+        // Retained messages are also in the database, for any next broker.
         while pages.len() > 1 {
             let broker = chromium.until("a broker", || pages.iter().position(Page::is_broker));
             if broker == pages.len() - 1 {
@@ -365,7 +365,7 @@ fn databases_that_fail_in_all_tabs_for_a_while_lose_nothing() {
 }
 
 #[test]
-fn a_tab_whose_storage_works_takes_the_place_of_a_broker_whose_storage_does_not() {
+fn a_tab_with_working_storage_replaces_a_broker_whose_storage_fails() {
     for fault in ["abortedWrites", "lostServer"] {
         let chromium = Chromium::start();
         let pages = join_connected(&chromium, "store", 2);
@@ -376,7 +376,7 @@ fn a_tab_whose_storage_works_takes_the_place_of_a_broker_whose_storage_does_not(
         pages[1].until_broker();
         until_acknowledged(&pages[1]);
         leave_values(&pages[1], "after");
-        // A tab whose own storage fails leaves it there.
+        // A tab whose own storage fails does not replace the broker.
         pages[0].until_client();
         end_work(&pages[1]);
         assert_values(&pages[1], "before");
@@ -389,10 +389,10 @@ fn a_tab_whose_storage_works_takes_the_place_of_a_broker_whose_storage_does_not(
 // A database that does not answer.
 
 #[test]
-fn a_database_that_does_not_answer_is_told_and_a_tab_whose_storage_works_leads() {
+fn a_database_without_answer_is_reported_and_a_tab_with_working_storage_leads() {
     let chromium = Chromium::start();
     let first = join_in(&chromium, "store", Some("silentOpen"));
-    until_told(&first, Told::Fails);
+    until_event(&first, StorageEvent::Fails);
     let second = join(&chromium, "store");
     second.until_broker();
     for page in [&first, &second] {
@@ -405,7 +405,7 @@ fn a_database_that_does_not_answer_is_told_and_a_tab_whose_storage_works_leads()
 }
 
 #[test]
-fn a_log_that_somebody_keeps_from_being_read_is_told_and_read_once_that_ends() {
+fn a_blocked_log_is_reported_and_read_when_it_is_free() {
     let chromium = Chromium::start();
     let holder = chromium.open_blank();
     holder.load(&chromium.server().url());
@@ -414,12 +414,12 @@ fn a_log_that_somebody_keeps_from_being_read_is_told_and_read_once_that_ends() {
     connect(&page);
     leave_things(&page);
     leave_values(&page, "kept");
-    // As WebKit does with the transaction of a worker that has ended in the middle of it.
+    // As WebKit does with the open transaction of a worker that has ended.
     holder.evaluate("raw.hold('store')");
     drop(page.worker());
     page.reload();
-    until_told(&page, Told::Fails);
-    assert_never_told(&page, Told::InMemory);
+    until_event(&page, StorageEvent::Fails);
+    assert_no_event(&page, StorageEvent::InMemory);
     holder.evaluate("raw.release()");
     page.until_broker();
     connect(&page);
@@ -433,20 +433,20 @@ fn a_log_that_somebody_keeps_from_being_read_is_told_and_read_once_that_ends() {
 fn assert_in_memory(page: &Page<'_>) {
     page.until_broker();
     connect(page);
-    let why = until_told(page, Told::InMemory);
+    let why = until_event(page, StorageEvent::InMemory);
     assert!(why.contains("memory only"), "{why}");
     leave_values(page, "kept");
     assert_values(page, "kept");
 }
 
 #[test]
-fn a_site_that_may_store_nothing_works_in_memory_and_says_so() {
+fn a_site_without_storage_works_in_memory_and_reports_it() {
     let chromium = Chromium::start();
     assert_in_memory(&join_in(&chromium, "store", Some("blockedSite")));
 }
 
 #[test]
-fn an_insecure_page_without_a_database_says_what_becomes_of_it() {
+fn an_insecure_page_without_a_database_reports_its_state() {
     let chromium = Chromium::start();
     let page = chromium.open_blank();
     let url = format!(
@@ -454,20 +454,20 @@ fn an_insecure_page_without_a_database_says_what_becomes_of_it() {
         chromium.server().port()
     );
     page.join_at_with_worker_script(&url, &script(Some("noDatabases")));
-    // One way or the other, and not a silence.
+    // It reports one of the two.
     page.until_true(
         "an answer",
         &format!(
             "{} !== undefined || tab.state.failed !== null || tab.log.some((it) => it.kind === 'Refused')",
-            find_told(Told::InMemory)
+            find_event(StorageEvent::InMemory)
         ),
     );
 }
 
-// A database that lacks something.
+// A database with missing parts.
 
 #[test]
-fn rows_that_are_missing_are_told() {
+fn missing_rows_are_reported() {
     let chromium = Chromium::start();
     let mut pages = join_connected(&chromium, "store", 2);
     leave_values(&pages[1], "before");
@@ -480,16 +480,16 @@ fn rows_that_are_missing_are_told() {
     assert_eq!(removed, 1);
     pages.remove(0).end_by(Ending::Crash);
     pages[0].until_broker();
-    until_told(&pages[0], Told::Missing);
+    until_event(&pages[0], StorageEvent::Missing);
     assert_values(&pages[0], "before");
     assert_values(&pages[0], "after");
 }
 
 #[test]
-fn a_checkpoint_without_its_snapshot_is_told() {
+fn a_checkpoint_without_its_snapshot_is_reported() {
     let chromium = Chromium::start();
     let mut pages = join_connected(&chromium, "store", 2);
-    // More than a log may hold, so that it is replaced by a snapshot.
+    // More than the limit of the log, so a snapshot replaces it.
     pages[1].evaluate("tab.publish('large', tab.noise(1, 5_000_000), { retain: true })");
     leave_values(&pages[1], "after");
     let removed = chromium.until("a snapshot", || {
@@ -499,13 +499,13 @@ fn a_checkpoint_without_its_snapshot_is_told() {
     assert!(removed.is_u64());
     pages.remove(0).end_by(Ending::Crash);
     pages[0].until_broker();
-    until_told(&pages[0], Told::Missing);
+    until_event(&pages[0], StorageEvent::Missing);
 }
 
-// A database that is gone.
+// A deleted database.
 
-/// Deletes the database of a channel, of which no tab is open, as a browser does that needs room or drops a damaged profile. The
-/// page that does so is of the same site.
+/// Deletes the database of a channel without an open tab, as a browser does if it needs space or drops a damaged profile. The
+/// page must have the same origin.
 #[track_caller]
 pub(crate) fn evict(page: &Page<'_>, channel: &str) {
     let kept = page.evaluate(&format!("localStorage.getItem('tabmq/{channel}/log')"));
@@ -523,7 +523,7 @@ pub(crate) fn evict(page: &Page<'_>, channel: &str) {
 }
 
 #[test]
-fn a_database_that_is_gone_when_a_page_comes_back_is_told_and_one_that_was_kept_is_not() {
+fn a_returning_page_reports_a_deleted_database_and_no_kept_one() {
     let chromium = Chromium::start();
     let aside = chromium.open_blank();
     aside.load(&chromium.server().url());
@@ -540,27 +540,27 @@ fn a_database_that_is_gone_when_a_page_comes_back_is_told_and_one_that_was_kept_
 
     let page = come();
     assert_values(&page, "before");
-    assert_never_told(&page, Told::Lost);
+    assert_no_event(&page, StorageEvent::Lost);
     page.end_by(Ending::Close);
 
     evict(&aside, "store");
     let page = come();
-    let words = until_told(&page, Told::Lost);
+    let words = until_event(&page, StorageEvent::Lost);
     assert!(words.contains("has lost"), "{words}");
     assert_nothing(&page);
     leave_values(&page, "after");
     page.end_by(Ending::Close);
 
-    // That is the log which the page knows from now on.
+    // From now on the page knows this log.
     let page = come();
     assert_values(&page, "after");
-    assert_never_told(&page, Told::Lost);
+    assert_no_event(&page, StorageEvent::Lost);
 }
 
 // A worker that ends.
 
 #[test]
-fn a_worker_that_ends_at_its_start_is_told_with_its_cause_and_is_in_nobodys_way() {
+fn a_worker_that_ends_at_its_start_is_reported_with_its_cause_and_blocks_no_other_tab() {
     let chromium = Chromium::start();
     let failed = chromium.open_blank();
     let throws = "

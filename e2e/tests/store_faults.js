@@ -1,15 +1,15 @@
-// Makes the database of one worker fail as browsers do. It runs in that worker before anything else does; `storeFaults` begins
+// Makes the database of one worker fail as in browsers. It runs first in that worker; `storeFaults` begins
 // and ends faults.
 //
-// | fault            | what the browser does                                                                                |
+// | fault            | behaviour of the browser                                                                               |
 // |------------------|------------------------------------------------------------------------------------------------------|
-// | deadHandles      | each transaction on a database that is open throws, for ever; a database that is opened now works     |
-// | closedHandles    | databases that are open are closed without an event; one that is opened now works                    |
-// | abortedWrites    | each transaction that writes is aborted, for no reason that it tells                                 |
-// | fullDisk         | each transaction that writes fails with UnknownError, as on a disk without room                       |
+// | deadHandles      | each transaction on a database that is open throws; a database that is opened later works              |
+// | closedHandles    | databases that are open are closed without an event; one that is opened later works                  |
+// | abortedWrites    | each transaction that writes is aborted without a reason                                          |
+// | fullDisk         | each transaction that writes fails with UnknownError, as on a disk without space                      |
 // | lostServer       | databases that are open are closed with an event, and none can be opened                             |
 // | silentOpen       | a request to open a database is never answered                                                       |
-// | blockedSite      | a database cannot be opened, and no lock can be asked for: the site may store nothing                |
+// | blockedSite      | a database cannot be opened, and no lock requested, because the site may store nothing            |
 // | noDatabases      | there is no IndexedDB                                                                                |
 globalThis.storeFaults = (() => {
     const open = new Set();
@@ -20,7 +20,7 @@ globalThis.storeFaults = (() => {
     const opening = IDBFactory.prototype.open;
     const transaction = IDBDatabase.prototype.transaction;
 
-    // A request of nobody's, which has failed or never will.
+    // A request that has failed, or that gets no answer.
     function request(error) {
         const it = Object.assign(new EventTarget(), { readyState: "pending", result: undefined, error: null, transaction: null });
         if (error !== undefined) {
@@ -62,7 +62,7 @@ globalThis.storeFaults = (() => {
         return begun;
     };
 
-    // Before the script of a worker is loaded, no locks are offered; its first message comes later.
+    // Until the first message, which follows the load of the worker's script, there are no locks.
     addEventListener("message", () => {
         const lock = globalThis.LockManager?.prototype.request;
         if (lock !== undefined) {
@@ -91,7 +91,7 @@ globalThis.storeFaults = (() => {
             fault = name;
             begins[name]();
         },
-        /** What fails from now on is the browser's own affair. Handles that are dead stay so. */
+        /** Ends all faults. Dead handles stay dead. */
         end() {
             fault = undefined;
         },

@@ -1,9 +1,9 @@
-//! The will of a tab that is gone.
+//! The will of an ended tab.
 
 use e2e::{Browser, Message, Role};
 
 #[test]
-fn a_crashed_tab_leaves_its_will_and_a_disconnected_one_does_not() {
+fn a_crashed_tab_sends_its_will_and_a_disconnected_one_does_not() {
     let browser = Browser::start();
     let broker = browser.open("?subscribe=wills/%23");
     let crashing = browser.open("?subscribe=");
@@ -25,7 +25,7 @@ fn a_crashed_tab_leaves_its_will_and_a_disconnected_one_does_not() {
         });
     }
 
-    // A will of the tab that disconnected would arrive before what is published after it.
+    // A will of the disconnected tab would arrive before a later message.
     let last = Message::new("wills/last", "").qos(1);
     watching.publish(&last);
     for tab in [&broker, &watching] {
@@ -34,7 +34,7 @@ fn a_crashed_tab_leaves_its_will_and_a_disconnected_one_does_not() {
 }
 
 #[test]
-fn a_closed_tab_leaves_its_will() {
+fn a_closed_tab_sends_its_will() {
     let browser = Browser::start();
     let watching = browser.open("");
     let closing = browser.open("?subscribe=");

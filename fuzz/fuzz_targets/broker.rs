@@ -1,4 +1,4 @@
-//! The broker with any packets at any time: `cargo +nightly fuzz run broker`.
+//! Fuzzes the broker with any packets at any time: `cargo +nightly fuzz run broker`.
 
 #![no_main]
 

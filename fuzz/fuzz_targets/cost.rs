@@ -1,4 +1,4 @@
-//! The cost of bytes: `cargo +nightly fuzz run cost`.
+//! Fuzzes the cost of received bytes: `cargo +nightly fuzz run cost`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The log with any bytes: `cargo +nightly fuzz run log`.
+//! Fuzzes the log with any bytes: `cargo +nightly fuzz run log`.
 
 #![no_main]
 

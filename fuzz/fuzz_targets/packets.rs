@@ -1,4 +1,4 @@
-//! The packet boundary with any bytes: `cargo +nightly fuzz run packets`.
+//! Fuzzes the codec with any bytes: `cargo +nightly fuzz run packets`.
 
 #![no_main]
 

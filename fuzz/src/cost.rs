@@ -1,5 +1,5 @@
-//! The cost of bytes: a decoder and a broker allocate so many times as much memory as a client has sent and no more, and one input
-//! gives so many outputs and no more. Work that allocates no memory takes no time that counts.
+//! Checks the cost of received bytes: decoder and broker allocate at most a fixed multiple of the bytes that a client sends, and one input
+//! has a limited number of outputs. Processor time is not checked, because work without allocation is short.
 
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::Packet;
@@ -11,37 +11,37 @@ use bytes::Bytes;
 
 const MAXIMUM_PACKET_SIZE: u32 = 64 * 1024;
 
-/// Bytes that a packet may take beside those for its length: lists and maps that double, an answer, a record.
+/// Bytes that a packet may allocate in addition to those for its length: growing lists and maps, an answer, a record.
 const BASE_BYTES: usize = 4 * 1024;
 
-/// Bytes that each byte may take in the decoder: an empty User Property of five bytes takes the most.
+/// Bytes that the decoder may allocate for each byte. An empty User Property of five bytes needs the most.
 const DECODED_PER_BYTE: usize = 64;
 
-/// Bytes that each byte may take in the broker, for each of those who may get it, and once more.
+/// Bytes that the broker may allocate for each byte, for each receiver and once more.
 const HANDLED_PER_BYTE: usize = 256;
 
-/// Others that are connected and subscribed to everything.
+/// Number of other clients, which are subscribed to everything.
 const OTHERS: u64 = 3;
 
-/// So many messages go out at once: few, so that few have to be retained for more than one step.
+/// Number of retained messages in one step. It is low, so that few retained messages need several steps.
 const AT_ONCE_MAX: usize = 16;
 
-/// Messages that are retained before.
+/// Number of retained messages at the beginning.
 const RETAINED: usize = 50;
 
-/// Outputs that one input may give beside [`AT_ONCE_MAX`]: an answer, events, and a message to each of the others.
+/// Outputs that one input may have in addition to [`AT_ONCE_MAX`]: an answer, events, and a message to each of the others.
 const OUTPUTS: usize = 64;
 
 const ATTACKER: ConnId = ConnId(0);
 
-/// Decodes `bytes`, and lets a broker handle what they say. `allocated` tells how many bytes were ever allocated.
+/// Decodes `bytes`, and gives the packets to a broker. `allocated` returns the total number of bytes allocated so far.
 pub fn check(bytes: &[u8], allocated: &dyn Fn() -> usize) {
     for version in [
         ProtocolVersion::V5,
         ProtocolVersion::V311,
         ProtocolVersion::V31,
     ] {
-        // Most bytes are no packet, and need none.
+        // Most inputs have no packet, and need no broker.
         let mut world = None;
         let mut rest = Bytes::copy_from_slice(bytes);
         loop {
@@ -49,7 +49,7 @@ pub fn check(bytes: &[u8], allocated: &dyn Fn() -> usize) {
             let before = allocated();
             let decoded = codec::decode(&mut rest, version, MAXIMUM_PACKET_SIZE);
             let taken = allocated() - before;
-            // A decoder that refuses may have looked at all that there was.
+            // A decoder that refuses may have read all bytes.
             let looked_at = match &decoded {
                 Ok(_) => length - rest.len(),
                 Err(_) => length.min(MAXIMUM_PACKET_SIZE as usize),
@@ -109,7 +109,7 @@ impl World {
         let outputs = self.input(Input::Packet(ATTACKER, packet));
         let taken = allocated() - before;
         let receivers = OTHERS as usize + 2;
-        // Each of the retained messages that go out at once is a message of its own.
+        // Each retained message of a step is a separate message.
         let retained = AT_ONCE_MAX * BASE_BYTES / 4;
         let most = receivers * (BASE_BYTES + HANDLED_PER_BYTE * length) + retained;
         assert!(taken <= most, "{taken} bytes to handle {length}");

@@ -1,13 +1,13 @@
-//! Promises that hold whatever comes in: of the packet boundary, of the broker, of its log, and of the cost of all that. Each check takes
-//! any bytes and panics if the promise is broken.
+//! Properties that hold for any input: of the codec, of the broker, of its log, and of their costs. Each check takes
+//! any bytes, and panics if a property does not hold.
 
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    reason = "a broken promise ends the run"
+    reason = "a violated property ends the run"
 )]
 
-// The tests of `broker` have it in a program of its own, because of the allocator.
+// The tests of `broker` have it in a separate program, because of its allocator.
 #[cfg(not(test))]
 pub mod cost;
 pub mod log;

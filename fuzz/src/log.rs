@@ -1,8 +1,8 @@
-//! The log with any bytes: a broker restored from them is one that can be stored and restored again, and that does nothing
-//! which the broker must not do. The first two bytes say how long the log is; a script for the restored broker follows.
+//! Checks a log of any bytes: the broker restored from it can be stored and restored again, and keeps the rules
+//! of `script`. The first two bytes are the length of the log; a script for the restored broker follows.
 //!
-//! Bytes that are changed anywhere have a wrong check sum, and are skipped. So the log is taken a second time, with check
-//! sums that are right: then it says what nobody wrote.
+//! Changed bytes usually have a wrong checksum, and are skipped. So the log is checked a second time, with correct
+//! checksums and contents that no broker wrote.
 
 use broker::{Broker, Config, Time};
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
@@ -25,7 +25,7 @@ pub fn check(input: &[u8]) {
 }
 
 fn check_log(log: &[u8], script: &[u8]) {
-    // As one piece, and as two.
+    // In two parts, and as a whole.
     let (first, second) = log.split_at(log.len() / 2);
     let _ = restore(&[first, second]);
     let broker = restore(&[log]);
@@ -48,7 +48,7 @@ fn restore(pieces: &[&[u8]]) -> Broker {
     broker
 }
 
-/// Corrects the frames of a log, as far as it has any.
+/// Corrects lengths and checksums in a log.
 fn with_check_sums(log: &[u8]) -> Vec<u8> {
     let mut log = log.to_vec();
     if let Some(version) = log.first_mut() {
@@ -61,7 +61,7 @@ fn with_check_sums(log: &[u8]) -> Vec<u8> {
             at += 1;
             continue;
         }
-        // One that is too long ends where the log does.
+        // A record that is too long ends with the log.
         let left = log.len() - at - HEADER_BYTES;
         let length = log[at..at + 4]
             .iter()

@@ -1,4 +1,4 @@
-//! The packet boundary: no bytes make it panic, and what it lets through means the same after encoding.
+//! Checks the codec: it never panics, and a decoded packet has the same meaning after encoding.
 
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::Packet;
@@ -21,11 +21,11 @@ fn check_stream(bytes: &[u8], version: ProtocolVersion) {
         match codec::decode(&mut rest, version, MAXIMUM_PACKET_SIZE) {
             Ok(Some(packet)) => {
                 let came = before.slice(..before.len() - rest.len());
-                assert!(!came.is_empty(), "a packet of nothing");
+                assert!(!came.is_empty(), "a packet without bytes");
                 check_packet(&came, &packet, version);
             }
             Ok(None) => {
-                assert_eq!(rest, before, "a part of a packet was taken");
+                assert_eq!(rest, before, "the decoder consumed a part of a packet");
                 return;
             }
             Err(error) => {
@@ -44,9 +44,9 @@ fn check_packet(came: &[u8], packet: &Packet, version: ProtocolVersion) {
     assert_eq!(
         encode(&again, version),
         once,
-        "the same packet, other bytes"
+        "the packet is equal, but its bytes differ"
     );
-    // Properties may change places and what is the default may be left out, but nothing else changes.
+    // Properties may change their order, and default values may be omitted. Nothing else changes.
     if once.len() == came.len() {
         assert_eq!(sorted(&once), sorted(came), "{packet:?}");
     } else {
@@ -57,7 +57,7 @@ fn check_packet(came: &[u8], packet: &Packet, version: ProtocolVersion) {
     }
 }
 
-/// The bytes that came, without the DUP flag that MQTT 3.1 allows in these packets: it is not kept.
+/// The received bytes without the DUP flag, which MQTT 3.1 allows in these packets. The codec does not keep it.
 fn without_dup(came: &[u8], packet: &Packet, version: ProtocolVersion) -> Vec<u8> {
     let mut came = came.to_vec();
     let may_have_dup = matches!(
@@ -73,7 +73,7 @@ fn without_dup(came: &[u8], packet: &Packet, version: ProtocolVersion) -> Vec<u8
     came
 }
 
-/// Whether a reason code of 0 and an empty block of properties can be left out.
+/// Whether a reason code of 0 and an empty block of properties can be omitted.
 fn may_be_shorter(packet: &Packet) -> bool {
     matches!(
         packet,
@@ -88,7 +88,7 @@ fn may_be_shorter(packet: &Packet) -> bool {
 
 fn encode(packet: &Packet, version: ProtocolVersion) -> Vec<u8> {
     let mut bytes = Vec::new();
-    codec::encode(packet, version, &mut bytes).expect("what was decoded can be encoded");
+    codec::encode(packet, version, &mut bytes).expect("a decoded packet can be encoded");
     assert_eq!(codec::encoded_len(packet, version), Ok(bytes.len()));
     bytes
 }
@@ -96,13 +96,13 @@ fn encode(packet: &Packet, version: ProtocolVersion) -> Vec<u8> {
 fn decode(bytes: &[u8], version: ProtocolVersion) -> Packet {
     let mut bytes = Bytes::copy_from_slice(bytes);
     let packet = codec::decode(&mut bytes, version, MAXIMUM_PACKET_SIZE);
-    assert!(bytes.is_empty(), "bytes left over");
+    assert!(bytes.is_empty(), "bytes remain after decoding");
     packet
-        .expect("what was encoded can be decoded")
-        .expect("it is a whole packet")
+        .expect("an encoded packet can be decoded")
+        .expect("the packet is complete")
 }
 
-/// Everything a packet says, but for passwords, which do not print; their bytes are compared.
+/// The contents of a packet as text, without passwords, which are not printed. Their bytes are compared.
 fn meaning(packet: &Packet) -> (String, Vec<String>) {
     let mut packet = packet.clone();
     let mut blocks = Vec::new();
@@ -136,7 +136,7 @@ fn take(properties: &mut Properties) -> Vec<String> {
     lines(&core::mem::take(properties))
 }
 
-/// One line a property. The library iterates in random order, but keeps the order of those with the same identifier.
+/// One line for each property. The library iterates in random order, but keeps the order of equal identifiers.
 fn lines(properties: &Properties) -> Vec<String> {
     let mut all: Vec<_> = properties.iter().collect();
     all.sort_by_key(|(id, _)| *id as u8);

@@ -1,28 +1,31 @@
-//! The broker with any packets at any time. A script of bytes says who does what: connections open and end, time
-//! passes, packets come that make sense, that almost do, and that do not. Whatever it says,
+//! Checks the broker with any packets at any time. A script of bytes determines the steps: connections open and end, time
+//! passes, and valid, almost valid and invalid packets arrive. For each script:
 //!
-//! - nothing is sent on a connection that is not open, before its CONNACK, or after a DISCONNECT, which closes it,
-//! - a client never has more unacknowledged messages than its Receive Maximum, two with one packet identifier, a packet
-//!   above its Maximum Packet Size or a topic alias it cannot resolve,
-//! - time that was waited for is over,
-//! - no connection is left when the server shuts down,
-//! - if the broker is durable, nothing that it promises leaves before it is stored, and a broker restored from what is
-//!   stored is the same,
-//! - and when everybody has left for good and every retained message is cleared, nothing is left in the broker.
+//! - The broker sends nothing on a closed connection, before its CONNACK, or after a DISCONNECT, which closes it.
+//! - A client never gets more unacknowledged messages than its Receive Maximum, two with one packet identifier, a packet
+//!   above its Maximum Packet Size, or an unknown topic alias.
+//! - After a timeout, the next one is later.
+//! - No connection remains when the server shuts down.
+//! - A durable broker sends no promise before it is stored, and a broker restored from the
+//!   log is the same.
+//! - When all sessions have ended and all retained messages are cleared, the broker is empty.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod client;
+mod packets;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::access::{Permission, Rule, ScramCredentials, User, Users};
-use broker::codec::{self, ProtocolVersion};
+use broker::codec;
 use broker::packet::Packet;
-use broker::packet::connect::ConnectPacket;
-use broker::packet::publish::PublishPacket;
 use broker::{
     Broker, Config, ConnId, Input, Output, PropertyId, PropertyValue, QoS, ReasonCode, Time,
 };
 use bytes::Bytes;
 
 use super::wire::Fields;
+use client::Connection;
+use packets::{connect, other, publish, subscribe, unsubscribe};
 
 const STEPS_MAX: usize = 2_000;
 const CONNECTIONS: u64 = 6;
@@ -55,7 +58,7 @@ const AUTHENTICATION_DATA: [&str; 4] = [
 const WAITS_MS: [u64; 8] = [0, 1, 500, 999, 1_500, 10_000, 3_600_000, 1 << 42];
 const INTERVALS_S: [u32; 4] = [0, 1, 20, u32::MAX];
 
-/// Runs a script: every other one on a broker that is durable.
+/// Runs a script. Every second script has a durable broker.
 pub fn check(script: &[u8]) {
     let durable = script.len() % 2 == 1;
     let mut script = Script(script);
@@ -66,13 +69,13 @@ pub fn check(script: &[u8]) {
     world.check_log();
 }
 
-/// Runs a script on a broker that was restored from anything.
+/// Runs a script on a restored broker.
 pub(crate) fn check_restored(broker: Broker, now: Time, script: &[u8]) {
     let mut world = World::of(broker, now);
     world.run(Script(script));
 }
 
-/// The bytes of a broker's state.
+/// The snapshot of a broker that is restored from these bytes.
 pub(crate) fn restore_and_snapshot(pieces: &[Vec<u8>], now: Time) -> Vec<Vec<u8>> {
     let pieces = pieces.iter().map(Vec::as_slice);
     let (broker, restored) = Broker::restore(Config::default(), Box::new(users()), pieces, now);
@@ -80,7 +83,7 @@ pub(crate) fn restore_and_snapshot(pieces: &[Vec<u8>], now: Time) -> Vec<Vec<u8>
     broker.snapshot()
 }
 
-/// Decisions. When it is over, the first choice is taken.
+/// The decisions of a script. After its end, each decision is the first choice.
 struct Script<'a>(&'a [u8]);
 
 impl<'a> Script<'a> {
@@ -109,7 +112,7 @@ impl<'a> Script<'a> {
     }
 }
 
-/// Everybody is let in; one user may authenticate, and one topic and filter are closed.
+/// All clients may connect. One user may authenticate, and one topic and filter are forbidden.
 pub(crate) fn users() -> Users {
     let rules = [Permission::Publish, Permission::Subscribe]
         .map(|permission| Rule::deny(permission, "u").expect("a filter"));
@@ -122,7 +125,7 @@ pub(crate) fn users() -> Users {
     users
 }
 
-/// Limits on how much there may be; half of the scripts have none.
+/// Limits of the broker. Half of the scripts have none.
 fn limits(script: &mut Script<'_>) -> Config {
     if script.byte() & 1 == 0 {
         return Config::default();
@@ -146,30 +149,6 @@ fn limits(script: &mut Script<'_>) -> Config {
     }
 }
 
-/// A connection, as the client sees it.
-#[derive(Default)]
-struct Connection {
-    version: ProtocolVersion,
-    receive_maximum: usize,
-    maximum_packet_size: usize,
-    topic_alias_maximum: u16,
-    /// Whether it named an Authentication Method.
-    has_method: bool,
-    /// Whether it brought no client identifier, and CONNACK cannot tell it which one it was given.
-    nameless: bool,
-    /// Whether it sent a CONNECT.
-    asked: bool,
-    /// Whether a CONNACK came, of any kind.
-    answered: bool,
-    accepted: bool,
-    /// Whether it has to be closed now.
-    over: bool,
-    in_flight: BTreeSet<u16>,
-    aliases: BTreeMap<u16, String>,
-    /// What a good client does next.
-    replies: VecDeque<Vec<u8>>,
-}
-
 struct World {
     broker: Broker,
     now: Time,
@@ -177,9 +156,9 @@ struct World {
     connections: BTreeMap<ConnId, Connection>,
     client_ids: BTreeSet<String>,
     topics: BTreeSet<String>,
-    /// Sessions and retained messages that were there before.
+    /// Number of restored sessions and retained messages.
     restored: [usize; 2],
-    /// What is stored, if the broker is durable.
+    /// The stored rows of a durable broker.
     log: Vec<Vec<u8>>,
 }
 
@@ -232,7 +211,7 @@ impl World {
         }
         let stored = self.broker.snapshot();
         let restored = restore_and_snapshot(&self.log, self.now);
-        // What is retained for this moment only may be there still.
+        // Retained messages that expire at this moment may still be in the snapshot.
         assert!(
             restored == stored || restored == restore_and_snapshot(&stored, self.now),
             "a restored broker is not the same"
@@ -292,11 +271,11 @@ impl World {
         self.handle(Input::Timeout);
         assert!(
             self.broker.next_timeout().is_none_or(|at| at > self.now),
-            "a timeout that is over"
+            "the next timeout has passed"
         );
     }
 
-    /// Hands over every packet of `bytes`, and what is none.
+    /// Gives the broker all packets in `bytes`, or a decoding error.
     fn bytes(&mut self, conn: ConnId, bytes: &[u8]) {
         let mut bytes = Bytes::copy_from_slice(bytes);
         loop {
@@ -313,7 +292,7 @@ impl World {
         }
     }
 
-    /// What the rules depend on, of a packet that is about to come.
+    /// Records the parts of a received packet that the rules depend on.
     fn note(&mut self, conn: ConnId, packet: &Packet) {
         if let Packet::Connect(packet) = packet {
             self.client_ids.insert(packet.client_id.clone());
@@ -347,7 +326,7 @@ impl World {
         for output in self.store(out) {
             match output {
                 Output::Send(conn, packet) => {
-                    // What was due before is still sent to it, in vain.
+                    // The broker may still send due packets to a lost connection.
                     if gone == Some(conn) {
                         continue;
                     }
@@ -362,12 +341,12 @@ impl World {
                     assert!(closed.is_some(), "closed twice");
                 }
                 Output::Event(event) => drop(event.to_string()),
-                Output::Persist(..) => panic!("it is stored already"),
+                Output::Persist(..) => panic!("a second batch after the commit"),
             }
         }
         assert!(
             !self.connections.values().any(|connection| connection.over),
-            "a connection that is over is not closed"
+            "the broker does not close a connection that it must close"
         );
         let stats = self.broker.stats();
         let accepted = self.connections.values().filter(|c| c.accepted).count();
@@ -376,11 +355,11 @@ impl World {
         let [sessions, retained_messages] = self.restored;
         assert!(stats.sessions <= self.client_ids.len() + nameless + sessions);
         assert!(stats.connections <= stats.sessions);
-        // Each of the sessions may have had a will.
+        // Each restored session may have a will.
         assert!(stats.retained_messages <= self.topics.len() + retained_messages + sessions);
     }
 
-    /// Stores what is to be stored, and returns everything else, with what waited for that.
+    /// Stores the broker's batches, and returns all other outputs, including those that waited for the storage.
     fn store(&mut self, out: Vec<Output>) -> Vec<Output> {
         let mut others = Vec::new();
         let mut last = None;
@@ -405,17 +384,17 @@ impl World {
         others
     }
 
-    /// Ends every session and clears every retained message: nothing must be left.
+    /// Ends all sessions and clears all retained messages. The broker must be empty then.
     fn leave_for_good(&mut self) {
         let conns: Vec<_> = self.connections.keys().copied().collect();
-        // Some are lost before the server shuts down.
+        // Some connections break before the server shuts down.
         for conn in conns.into_iter().filter(|ConnId(number)| number % 2 == 0) {
             self.gone(conn);
         }
         self.handle(Input::Shutdown);
         assert!(
             self.connections.is_empty(),
-            "a connection outlives the server"
+            "a connection remains after the shutdown"
         );
         for client_id in self.client_ids.clone() {
             self.visit(&client_id, None);
@@ -433,7 +412,7 @@ impl World {
             stats.subscriptions,
             stats.retained_messages,
         );
-        assert_eq!(left, (0, 0, 0, 0), "left over");
+        assert_eq!(left, (0, 0, 0, 0), "the broker is not empty");
         assert_eq!(self.broker.next_timeout(), None, "nothing to wait for");
     }
 
@@ -456,84 +435,7 @@ impl World {
     }
 }
 
-impl Connection {
-    fn limits(&mut self, connect: &ConnectPacket) {
-        self.asked = true;
-        self.version = ProtocolVersion::of(connect);
-        self.nameless = self.version != ProtocolVersion::V5 && connect.client_id.is_empty();
-        let properties = &connect.properties;
-        self.has_method = properties.contains(PropertyId::AuthenticationMethod);
-        self.receive_maximum = properties.get_receive_maximum().unwrap_or(u16::MAX).into();
-        self.maximum_packet_size = properties
-            .get_maximum_packet_size()
-            .map_or(usize::MAX, |size| size as usize);
-        self.topic_alias_maximum = properties.get_topic_alias_maximum().unwrap_or(0);
-    }
-
-    fn receive(&mut self, packet: &Packet) {
-        assert!(!self.over, "{packet:?} after the last one");
-        let mut bytes = Vec::new();
-        codec::encode(packet, self.version, &mut bytes).expect("a packet that MQTT allows");
-        assert!(
-            bytes.len() <= self.maximum_packet_size || self.maximum_packet_size == 0,
-            "{packet:?} is too large for {}",
-            self.maximum_packet_size
-        );
-        match packet {
-            Packet::ConnAck(connack) => {
-                assert!(!self.answered, "a second CONNACK");
-                self.answered = true;
-                self.accepted = connack.reason_code == ReasonCode::Success;
-                self.over = !self.accepted;
-                return;
-            }
-            Packet::Auth(_) => {
-                assert!(self.has_method, "AUTH to a client that named no method");
-                return;
-            }
-            _ => assert!(self.accepted, "{packet:?} before CONNACK"),
-        }
-        match packet {
-            Packet::Disconnect(_) => self.over = true,
-            Packet::Publish(publish) => self.receive_publish(publish),
-            Packet::PubRec(ack) if !ack.reason_code.is_error() => {
-                self.replies.push_back(acknowledge(0x62, ack.packet_id));
-            }
-            Packet::PubRel(ack) => self.replies.push_back(acknowledge(0x70, ack.packet_id)),
-            _ => {}
-        }
-    }
-
-    fn receive_publish(&mut self, publish: &PublishPacket) {
-        if let Some(alias) = publish.topic_alias() {
-            assert!((1..=self.topic_alias_maximum).contains(&alias), "{alias}");
-            if publish.topic_name.is_empty() {
-                assert!(self.aliases.contains_key(&alias), "unknown alias {alias}");
-            } else {
-                self.aliases.insert(alias, publish.topic_name.clone());
-            }
-        }
-        let Some(packet_id) = publish.packet_id else {
-            return;
-        };
-        assert!(
-            self.in_flight.insert(packet_id),
-            "{packet_id} is in flight already"
-        );
-        assert!(
-            self.in_flight.len() <= self.receive_maximum,
-            "more than the Receive Maximum"
-        );
-        let first = if u8::from(publish.qos) == 1 {
-            0x40
-        } else {
-            0x50
-        };
-        self.replies.push_back(acknowledge(first, packet_id));
-    }
-}
-
-/// Whether a client may rely on what a packet says.
+/// Whether a packet is a promise that must be stored first.
 fn is_promise(packet: &Packet) -> bool {
     match packet {
         Packet::ConnAck(packet) => packet.reason_code == ReasonCode::Success,
@@ -553,140 +455,5 @@ fn assigned_id(packet: &Packet) -> Option<String> {
     match connack.properties.get(PropertyId::AssignedClientIdentifier) {
         Some(PropertyValue::Utf8String(id)) => Some(id.clone()),
         _ => None,
-    }
-}
-
-fn acknowledge(first: u8, packet_id: u16) -> Vec<u8> {
-    Fields::default().two(packet_id).packet(first)
-}
-
-fn connect(script: &mut Script<'_>) -> Vec<u8> {
-    let flags = script.byte();
-    let keep_alive_s = script.choose(&[0, 1, 10]);
-    let mut properties = Fields::default();
-    let given = script.byte();
-    if given & 1 != 0 {
-        properties = properties.byte(17).four(script.choose(&INTERVALS_S));
-    }
-    if given & 2 != 0 {
-        properties = properties.byte(33).two(script.choose(&[1, 2, 3, 0]));
-    }
-    if given & 4 != 0 {
-        properties = properties.byte(39).four(script.choose(&[40, 10, 4, 300]));
-    }
-    if given & 8 != 0 {
-        properties = properties.byte(34).two(script.choose(&[1, 2, 0]));
-    }
-    if given & 16 != 0 {
-        properties = properties.byte(23).byte(script.choose(&[0, 1, 2]));
-    }
-    if given & 32 != 0 {
-        properties = properties
-            .byte(21)
-            .string(script.choose(&["SCRAM-SHA-256", "x"]));
-    }
-    let client_id = script.choose(&CLIENT_IDS);
-    // A will, its QoS and its retain flag; user name and password are for others to check.
-    let (will, level) = (flags & 4 != 0, script.choose(&[5, 5, 5, 5, 4, 3, 6]));
-    let kept = if will { flags & 0x36 } else { flags & 2 };
-    let mut fields = Fields::default()
-        .string(if level == 3 { "MQIsdp" } else { "MQTT" })
-        .byte(level)
-        .byte(kept)
-        .two(keep_alive_s);
-    if level >= 5 {
-        fields = fields.properties(properties);
-    }
-    fields = fields.string(client_id);
-    if will {
-        if level >= 5 {
-            let delay = Fields::default().byte(24).four(script.choose(&INTERVALS_S));
-            fields = fields.properties(delay);
-        }
-        fields = fields.string(script.choose(&TOPICS)).string("will");
-    }
-    fields.packet(0x10)
-}
-
-fn publish(script: &mut Script<'_>) -> Vec<u8> {
-    let flags = script.byte() & 0x0F;
-    let mut fields = Fields::default().string(script.choose(&TOPICS));
-    if flags & 0x06 != 0 {
-        fields = fields.two(script.choose(&[1, 2, 3, 4, 0]));
-    }
-    let mut properties = Fields::default();
-    let given = script.byte();
-    if given & 1 != 0 {
-        properties = properties.byte(2).four(script.choose(&INTERVALS_S));
-    }
-    if given & 2 != 0 {
-        properties = properties.byte(35).two(script.choose(&[1, 2, 3, 0]));
-    }
-    if given & 4 != 0 {
-        properties = properties.byte(38).string("k").string("v");
-    }
-    if given & 8 != 0 {
-        properties = properties.byte(1).byte(1);
-    }
-    let payload = script.choose(&["", "x", "a longer payload that does not fit everywhere"]);
-    let fields = fields.properties(properties).raw(payload.as_bytes());
-    fields.packet(0x30 | flags)
-}
-
-fn subscribe(script: &mut Script<'_>) -> Vec<u8> {
-    let mut fields = Fields::default().two(script.choose(&[1, 2, 3, 0]));
-    let id = script.choose(&[0, 1, 2, 0]);
-    let properties = match id {
-        0 => Fields::default(),
-        id => Fields::default().byte(11).byte(id),
-    };
-    fields = fields.properties(properties);
-    for _ in 0..=script.byte() % 3 {
-        fields = fields
-            .string(script.choose(&FILTERS))
-            .byte(script.byte() & 0x3F);
-    }
-    fields.packet(0x82)
-}
-
-fn unsubscribe(script: &mut Script<'_>) -> Vec<u8> {
-    let mut fields = Fields::default().two(script.choose(&[1, 2, 3])).byte(0);
-    for _ in 0..=script.byte() % 3 {
-        fields = fields.string(script.choose(&FILTERS));
-    }
-    fields.packet(0xA2)
-}
-
-/// PINGREQ, DISCONNECT, AUTH, and acknowledgements out of order.
-fn other(script: &mut Script<'_>) -> Vec<u8> {
-    match script.byte() % 6 {
-        0 => Fields::default().packet(0xC0),
-        1 => Fields::default().packet(0xE0),
-        2 => {
-            let expiry = Fields::default().byte(17).four(script.choose(&INTERVALS_S));
-            let reason_code = script.choose(&[0x00, 0x04, 0x80, 0x82]);
-            Fields::default()
-                .byte(reason_code)
-                .properties(expiry)
-                .packet(0xE0)
-        }
-        3 => {
-            let method = Fields::default().byte(21).string("SCRAM-SHA-256");
-            let method = method.byte(22).string(script.choose(&AUTHENTICATION_DATA));
-            let reason_code = script.choose(&[0x18, 0x19, 0x00]);
-            Fields::default()
-                .byte(reason_code)
-                .properties(method)
-                .packet(0xF0)
-        }
-        4 => {
-            let first = script.choose(&[0x40, 0x50, 0x62, 0x70]);
-            acknowledge(first, script.choose(&[1, 2, 3, 4]))
-        }
-        _ => {
-            let first = script.choose(&[0x40, 0x50]);
-            let packet_id = script.choose(&[1, 2, 3, 4]);
-            Fields::default().two(packet_id).byte(0x80).packet(first)
-        }
     }
 }

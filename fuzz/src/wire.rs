@@ -1,4 +1,4 @@
-//! Packets as bytes, written from the specification and not with the codec that is under test.
+//! Encodes packets by the specification, without the tested codec.
 
 /// The fields of a packet, one after the other.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Packages of Debian and Ubuntu, where this user may install them.
+//! Installs packages of Debian and Ubuntu.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +6,10 @@ use std::process::Command;
 use crate::error::Error;
 use crate::shell;
 
-/// Installs `names`; never takes another package away for it.
+/// Installs `names`. It never removes another package.
+///
+/// # Errors
+/// The system has no apt-get, or this user may not install packages.
 pub(crate) fn install(names: &[&'static str], takes: &str) -> Result<(), Error> {
     if !is_debian() {
         return Err(Error::NotDebian);
@@ -34,7 +37,7 @@ pub(crate) fn install(names: &[&'static str], takes: &str) -> Result<(), Error> 
     )
 }
 
-/// The name in `/etc/os-release`: `debian`, `ubuntu`, or a descendant's own.
+/// The name in `/etc/os-release`: `debian`, `ubuntu`, or the name of a derived system.
 pub(crate) fn distribution() -> Option<String> {
     let release = fs::read_to_string("/etc/os-release").ok()?;
     release
@@ -47,7 +50,7 @@ fn is_debian() -> bool {
     cfg!(target_os = "linux") && shell::find(&["apt-get"]).is_some()
 }
 
-/// The words before a command that make it run as root: none for root, `sudo` where that asks for no password.
+/// The words before a command that make it run as root: none for root, `sudo` if it asks for no password.
 fn way_to_root() -> Option<&'static [&'static str]> {
     if shell::ask(shell::command("id").arg("-u")).is_some_and(|id| id.trim() == "0") {
         return Some(&[]);

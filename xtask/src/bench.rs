@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the engine beside others, and the whole in real tabs.
+//! `cargo xtask bench`: measures the engine, and TabMQ in real tabs, and compares both with others.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::apt;
 use crate::browser;
+use crate::cargo::target_folder;
 use crate::embed;
 use crate::error::Error;
 use crate::npm;
@@ -15,39 +16,39 @@ use crate::setup::{self, Needs, Tools};
 use crate::shell;
 use crate::tool;
 
-/// What to measure, and where to.
+/// The benchmark, its options and its output files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
-    pub(crate) what: What,
-    /// How often each is measured; nothing means the program's own choice.
+    pub(crate) benchmark: Benchmark,
+    /// Rounds; the program has a default.
     pub(crate) rounds: Option<OsString>,
-    /// How long a load lasts; nothing means the program's own choice.
+    /// Duration of a load; the program has a default.
     pub(crate) seconds: Option<OsString>,
-    /// Where the figures go for programs.
+    /// File for the figures as JSON.
     pub(crate) json: Option<PathBuf>,
-    /// Where a picture goes.
+    /// File for a picture of the figures.
     pub(crate) svg: Option<PathBuf>,
-    /// Parts of the names of what is measured; none: everything.
+    /// Parts of the names of the cases to measure; none selects all cases.
     pub(crate) only: Vec<OsString>,
 }
 
 /// One benchmark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum What {
-    /// The whole beside what else there is.
+pub(crate) enum Benchmark {
+    /// TabMQ in real tabs, compared with other systems.
     #[default]
     Peers,
     /// The engine, natively and as WebAssembly.
     Engine,
-    /// How long nothing is acknowledged when the broker moves.
+    /// The time without acknowledgements when the broker moves to another tab.
     Failover,
-    /// What is acknowledged once it is stored, and how fast.
+    /// The speed of acknowledgements that wait for storage.
     Durable,
-    /// How free the app's page stays under load, and how soon it is there.
+    /// The responsiveness of the app's page under load, and its loading time.
     Ui,
 }
 
-impl What {
+impl Benchmark {
     pub(crate) fn named(name: &std::ffi::OsStr) -> Option<Self> {
         match name.to_str()? {
             "peers" => Some(Self::Peers),
@@ -59,29 +60,29 @@ impl What {
         }
     }
 
-    /// Whether it is repeated as often as told, and has parts to choose from.
+    /// Whether the command line can select some of its cases.
     pub(crate) fn has_parts(self) -> bool {
         matches!(self, Self::Peers | Self::Failover | Self::Durable)
     }
 }
 
-/// The profile that is fast natively and as WebAssembly.
+/// The profile that optimizes for speed, natively and as WebAssembly.
 const FAST: &str = "speed";
-/// The profile in which the page's WebAssembly is built.
+/// The profile of the page's WebAssembly.
 const SMALL: &str = "release";
 
 /// `cargo xtask bench`
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
-    match options.what {
-        What::Peers => peers(options),
-        What::Engine => engine(options),
-        What::Failover => in_tabs("failover", "10 minutes", options),
-        What::Durable => in_tabs("durable", "5 minutes", options),
-        What::Ui => in_tabs("ui", "3 minutes", options),
+    match options.benchmark {
+        Benchmark::Peers => peers(options),
+        Benchmark::Engine => engine(options),
+        Benchmark::Failover => in_tabs("failover", "10 minutes", options),
+        Benchmark::Durable => in_tabs("durable", "5 minutes", options),
+        Benchmark::Ui => in_tabs("ui", "3 minutes", options),
     }
 }
 
-/// Builds the app, as visitors get it, and lets a program drive real tabs.
+/// Builds the app in release mode, and runs a program that drives real tabs.
 fn in_tabs(program: &str, takes: &str, options: &Options) -> Result<(), Error> {
     let tools = setup::ensure(Needs::Browser)?;
     let browser = browser::find()?;
@@ -97,14 +98,14 @@ fn in_tabs(program: &str, takes: &str, options: &Options) -> Result<(), Error> {
     shell::run(&mut run)
 }
 
-/// Builds what is compared, and lets a program drive real tabs with each.
+/// Builds the compared systems, and runs a program that drives real tabs with each of them.
 fn peers(options: &Options) -> Result<(), Error> {
     let tools = setup::ensure(Needs::Browser)?;
     let browser = browser::find()?;
     let mosquitto = mosquitto()?;
     tools.build()?;
     let package = embed::build()?;
-    let folder = contest(&tools, &package)?;
+    let folder = comparison(&tools, &package)?;
     shell::announce("Measuring", "15 minutes; leave the machine alone");
     let mut run = shell::cargo(["run", "-p", "bench-browser", "--bin", "peers", "--"]);
     options.pass_on(&mut run)?;
@@ -114,8 +115,8 @@ fn peers(options: &Options) -> Result<(), Error> {
     shell::run(&mut run)
 }
 
-/// The page of the contest, and all that takes part in it.
-fn contest(tools: &Tools, package: &Path) -> Result<PathBuf, Error> {
+/// Builds the page of the comparison with all compared systems. Returns the folder to serve.
+fn comparison(tools: &Tools, package: &Path) -> Result<PathBuf, Error> {
     let sources = shell::root().join("bench").join("peers");
     npm::ensure()?;
     npm::install(
@@ -123,11 +124,11 @@ fn contest(tools: &Tools, package: &Path) -> Result<PathBuf, Error> {
         "MQTT.js and broadcast-channel",
         "a few seconds, once",
     )?;
-    shell::announce("Building what is compared", "3 minutes at first");
+    shell::announce("Building the compared systems", "3 minutes at first");
     let target = target_folder()?.join("bench").join("peers");
     let site = target.join("site");
     fs::create_dir_all(&site).map_err(Error::at(&site))?;
-    for name in ["index.html", "contest.js", "systems.js", "shared.js"] {
+    for name in ["index.html", "comparison.js", "systems.js", "shared.js"] {
         fs::copy(sources.join(name), site.join(name)).map_err(Error::at(&sources))?;
     }
     page::copy_folder(package, &site.join("tabmq"))?;
@@ -155,9 +156,9 @@ fn contest(tools: &Tools, package: &Path) -> Result<PathBuf, Error> {
     Ok(site)
 }
 
-/// Where Mosquitto is, or is after this.
+/// Finds Mosquitto or installs it.
 fn mosquitto() -> Result<PathBuf, Error> {
-    // Debian keeps it from the users' PATH.
+    // Debian installs it into a folder that is not on a user's PATH.
     let find = || {
         shell::find(&["mosquitto"])
             .or_else(|| Some(PathBuf::from("/usr/sbin/mosquitto")).filter(|it| it.is_file()))
@@ -172,10 +173,10 @@ fn mosquitto() -> Result<PathBuf, Error> {
     })
 }
 
-/// The app with the page without a view below it, in `load`: of one origin, and so on one bus.
+/// Makes a folder with the app, and in `load` the page without a view. Both have one origin, so they share a broker.
 fn site(page: &Path) -> Result<PathBuf, Error> {
     let site = target_folder()?.join("bench").join("site");
-    // Without what an earlier build had.
+    // An earlier build may have left other files.
     if site.exists() {
         fs::remove_dir_all(&site).map_err(Error::at(&site))?;
     }
@@ -195,7 +196,7 @@ impl Options {
         }
         for (name, file) in [("--json", &self.json), ("--svg", &self.svg)] {
             if let Some(file) = file {
-                // Relative to where the developer stands, not to the workspace.
+                // The path is relative to the developer's folder, and the program runs in the workspace's.
                 let path = std::path::absolute(file).map_err(Error::at(file))?;
                 command.arg(name).arg(path);
             }
@@ -204,7 +205,7 @@ impl Options {
     }
 }
 
-/// Builds everything, installs what it is compared to, and runs it.
+/// Builds the benchmarks, installs qlobber, and runs them.
 fn engine(options: &Options) -> Result<(), Error> {
     let node = node()?;
     let mut tools = setup::ensure(Needs::WasmTarget)?;
@@ -232,7 +233,7 @@ fn engine(options: &Options) -> Result<(), Error> {
     shell::run(&mut engine)
 }
 
-/// The folder of what Node runs, if Node is there.
+/// The folder with Node's part of the benchmarks, after a check that Node and npm exist.
 fn node() -> Result<PathBuf, Error> {
     for program in ["node", "npm"] {
         if shell::find(&[program]).is_none() {
@@ -242,21 +243,7 @@ fn node() -> Result<PathBuf, Error> {
     Ok(shell::root().join("bench").join("node"))
 }
 
-/// Where cargo builds, which a developer may have moved.
-pub(crate) fn target_folder() -> Result<PathBuf, Error> {
-    let mut metadata = shell::cargo(["metadata", "--no-deps", "--format-version", "1"]);
-    let metadata = shell::read(&mut metadata)?;
-    named_target(&metadata).ok_or(Error::NoTargetFolder)
-}
-
-/// The value of one key in cargo's JSON: a path is all that is read of it.
-fn named_target(metadata: &str) -> Option<PathBuf> {
-    let (_, value) = metadata.split_once("\"target_directory\":\"")?;
-    let (path, _) = value.split_once('"')?;
-    Some(path.replace("\\\\", "\\").into())
-}
-
-/// Returns the JavaScript that loads the build.
+/// Builds the loops as WebAssembly. Returns the JavaScript file that loads them.
 fn build_wasm(tools: &Tools, target: &Path, profile: &str) -> Result<PathBuf, Error> {
     shell::run(&mut tools.wasm_cargo(["build", "-p", "bench", "--lib", "--profile", profile]))?;
     let wasm = target.join(setup::WASM).join(profile).join("bench.wasm");
@@ -268,18 +255,4 @@ fn build_wasm(tools: &Tools, target: &Path, profile: &str) -> Result<PathBuf, Er
         .arg(wasm);
     shell::run(&mut bindgen)?;
     Ok(folder.join("bench.js"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_target_folder_is_read_from_what_cargo_says() {
-        let unix = r#"{"packages":[],"target_directory":"/home/ada/target","version":1}"#;
-        assert_eq!(named_target(unix), Some("/home/ada/target".into()));
-        let windows = r#"{"target_directory":"C:\\ada\\target","version":1}"#;
-        assert_eq!(named_target(windows), Some(r"C:\ada\target".into()));
-        assert_eq!(named_target("{}"), None);
-    }
 }

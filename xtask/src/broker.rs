@@ -1,4 +1,4 @@
-//! `cargo xtask broker`: the engine over TCP and WebSocket.
+//! `cargo xtask broker`: serves the engine over TCP and WebSocket.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,14 +7,14 @@ use std::process::Command;
 use crate::error::Error;
 use crate::shell;
 
-/// Builds the front and becomes it, with these arguments; it has its own help.
+/// Builds `front` and replaces this process by it. `front` has its own help.
 pub(crate) fn run(arguments: &[OsString]) -> Result<(), Error> {
     let mut front = shell::cargo(["run", "--profile", "native", "--package", "front"]);
     front
         .arg("--manifest-path")
         .arg(shell::root().join("Cargo.toml"));
     front.arg("--").args(arguments);
-    // The paths among the arguments are seen from where the command was given.
+    // Paths in the arguments are relative to the developer's folder.
     if let Ok(folder) = env::current_dir() {
         front.current_dir(folder);
     }
@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), Error> {
     replace_by(&mut front)
 }
 
-/// Cargo does the same, so a signal to this process is one to the broker.
+/// Cargo replaces itself, too, so a signal to this process reaches the broker.
 #[cfg(unix)]
 fn replace_by(command: &mut Command) -> Result<(), Error> {
     use std::os::unix::process::CommandExt;
@@ -36,7 +36,7 @@ fn replace_by(command: &mut Command) -> Result<(), Error> {
 
 #[cfg(not(unix))]
 fn replace_by(command: &mut Command) -> Result<(), Error> {
-    // Ctrl+C reaches the broker by itself, and this command outlasts it.
+    // Ctrl+C reaches the broker directly. This command waits for its end.
     ctrlc::set_handler(|| {}).map_err(Error::Signals)?;
     shell::run(command)
 }

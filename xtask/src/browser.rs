@@ -1,4 +1,4 @@
-//! The browser of the tests: Chromium or Chrome, and the driver that steers it.
+//! The browser of the tests: Chromium or Chrome, and ChromeDriver.
 
 use std::env;
 use std::fs;
@@ -8,14 +8,14 @@ use crate::apt;
 use crate::error::Error;
 use crate::shell;
 
-/// Both are there.
+/// The paths of both programs.
 pub(crate) struct Browser {
     pub(crate) chrome: PathBuf,
     pub(crate) chromedriver: PathBuf,
 }
 
 impl Browser {
-    /// What tells a program that drives real tabs which browser to take.
+    /// The environment variables that name the browser to a program that drives real tabs.
     pub(crate) fn variables(&self) -> [(&'static str, &Path); 2] {
         [
             (CHROME.variable, &self.chrome),
@@ -23,7 +23,7 @@ impl Browser {
         ]
     }
 
-    /// Writes down which browser the test runner of wasm-bindgen is to ask ChromeDriver for; the file.
+    /// Writes a file that names the browser to the test runner of wasm-bindgen. Returns its path.
     pub(crate) fn write_capabilities(&self) -> Result<PathBuf, Error> {
         let folder = shell::root().join("target");
         let file = folder.join("webdriver.json");
@@ -41,10 +41,10 @@ fn capabilities(chrome: &Path) -> String {
 
 struct Program {
     name: &'static str,
-    /// Overrides what is on PATH.
+    /// The environment variable that overrides PATH.
     variable: &'static str,
     names: &'static [&'static str],
-    /// Where it is when it is not on PATH.
+    /// Paths to try if it is not on PATH.
     places: &'static [&'static str],
 }
 
@@ -75,7 +75,7 @@ const CHROMEDRIVER: Program = Program {
     ],
 };
 
-/// Finds the browser, or installs it where that is possible.
+/// Finds the browser, or installs it.
 pub(crate) fn ensure() -> Result<(), Error> {
     let missing = missing()?;
     if missing.is_empty() {
@@ -92,7 +92,7 @@ pub(crate) fn ensure() -> Result<(), Error> {
     find().map(drop)
 }
 
-/// The browser that [`ensure`] has seen to.
+/// The browser that [`ensure`] has found or installed.
 pub(crate) fn find() -> Result<Browser, Error> {
     match (CHROME.find()?, CHROMEDRIVER.find()?) {
         (Some(chrome), Some(chromedriver)) => Ok(Browser {
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_with_backslashes_is_written_as_json_wants_it() {
+    fn a_path_with_backslashes_is_escaped_in_json() {
         assert_eq!(
             capabilities(Path::new(r#"C:\a "b"\chrome.exe"#)),
             r#"{"goog:chromeOptions":{"binary":"C:\\a \"b\"\\chrome.exe"}}"#

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: from a fresh clone to the app in a browser.
+//! `cargo xtask demo`: builds the app, serves it and opens it in a browser.
 
 use std::env;
 use std::io;
@@ -14,15 +14,15 @@ use crate::setup::{self, Needs};
 use crate::shell;
 
 const POLL: Duration = Duration::from_millis(100);
-/// How long trunk may take to end: in a terminal Ctrl+C reaches it as well as us.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Longest time for trunk to end by itself. In a terminal, Ctrl+C reaches trunk, too.
+const EXIT_MAX: Duration = Duration::from_secs(2);
 
-/// Builds, serves and opens the app; returns when the server has ended.
+/// Builds, serves and opens the app. Returns when the server has ended.
 pub(crate) fn run(port: u16, open: bool) -> Result<(), Error> {
-    // Before minutes of building, not after.
+    // Fail before the build, which takes minutes.
     check_free(port)?;
     let tools = setup::ensure(Needs::Trunk)?;
-    // Trunk would serve an app that does not build, too.
+    // `trunk serve` does not fail if the app does not build.
     tools.build()?;
 
     shell::announce("Serving the app", "until Ctrl+C");
@@ -62,7 +62,7 @@ fn check_free(port: u16) -> Result<(), Error> {
         match TcpListener::bind(address).map_err(|error| (error.kind(), error)) {
             Ok(_) => {}
             Err((io::ErrorKind::AddrInUse, _)) => return Err(Error::PortTaken { port }),
-            // A machine may do without IPv6.
+            // Some machines have no IPv6.
             Err(_) if address.is_ipv6() => {}
             Err((_, source)) => return Err(Error::Port { port, source }),
         }
@@ -77,21 +77,21 @@ fn loopback(port: u16) -> [SocketAddr; 2] {
     ]
 }
 
-/// Lets the server end by itself, and ends it if it does not.
+/// Waits for the server to end, and kills it after [`EXIT_MAX`].
 fn end(server: &mut Child) {
-    let deadline = Instant::now() + FAREWELL;
+    let deadline = Instant::now() + EXIT_MAX;
     while Instant::now() < deadline {
         if matches!(server.try_wait(), Ok(Some(_))) {
             return;
         }
         thread::sleep(POLL);
     }
-    // It may have ended just now, which is what is wanted.
+    // An error means that it has just ended.
     let _ = server.kill();
     let _ = server.wait();
 }
 
-/// Tells the address once it answers, and opens it where there is a desktop.
+/// Prints the address once the server answers, and opens it if there is a desktop.
 fn greet(port: u16, open: bool, asked_to_end: &AtomicBool) {
     while !loopback(port)
         .iter()
@@ -101,23 +101,23 @@ fn greet(port: u16, open: bool, asked_to_end: &AtomicBool) {
     }
     let url = format!("http://localhost:{port}");
     println!(
-        "\nTabMQ is at {url}. Open it in two tabs, both by this name: to a browser 127.0.0.1 is another site."
+        "\nTabMQ is at {url}. Open it in two tabs, both with this address: for a browser, 127.0.0.1 is another origin."
     );
     if !open {
         return;
     }
     let Some(mut opener) = opener(&url) else {
-        println!("There is no desktop here to open a browser on.");
+        println!("No browser is opened, because there is no desktop.");
         return;
     };
-    // Some openers become the browser, talk as much as that, and end with us on Ctrl+C.
+    // Some openers become the browser, print its output, and end on Ctrl+C.
     let opened = shell::run(opener.stdout(Stdio::null()).stderr(Stdio::null()));
     if let (Err(error), false) = (opened, asked_to_end.load(Ordering::Relaxed)) {
-        println!("No browser opened by itself: {error}.");
+        println!("No browser is opened: {error}.");
     }
 }
 
-/// The command that opens `url` in the user's browser, where there is a desktop.
+/// The command that opens `url` in the user's browser; none without a desktop.
 fn opener(url: &str) -> Option<Command> {
     if cfg!(windows) {
         let mut start = shell::command("cmd");
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_in_use_is_found_before_anything_is_built() {
+    fn a_port_in_use_is_an_error() {
         let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = holder.local_addr().unwrap().port();
         assert!(matches!(check_free(port), Err(Error::PortTaken { port: taken }) if taken == port));

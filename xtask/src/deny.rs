@@ -1,4 +1,4 @@
-//! cargo-deny: whether the dependencies keep to deny.toml.
+//! Checks with cargo-deny that all dependencies conform to deny.toml.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -7,17 +7,17 @@ use crate::error::Error;
 use crate::shell;
 use crate::tool::Tool;
 
-/// The workspace, and those beside it.
+/// The workspace, and the crates outside of it.
 const MANIFESTS: [&str; 3] = [
     "Cargo.toml",
     "fuzz/Cargo.toml",
     "bench/peers/mqtt5-wasm/Cargo.toml",
 ];
 
-/// These need no network once cargo has the sources of all dependencies.
+/// Checks that need no network once cargo has the sources of all dependencies.
 const WITHOUT_NETWORK: [&str; 3] = ["bans", "licenses", "sources"];
 
-/// cargo-deny, found or installed.
+/// The program cargo-deny.
 pub(crate) struct Deny {
     program: PathBuf,
 }
@@ -63,7 +63,7 @@ fn cargo_deny() -> Tool {
 }
 
 impl Deny {
-    /// A check of a workspace by deny.toml, whose kinds are to be added.
+    /// A command that checks a manifest. The caller adds the kinds of checks.
     fn check(&self, manifest: &str) -> Command {
         let mut check = self.command();
         check.args(["--locked", "--manifest-path", manifest]);
@@ -71,11 +71,11 @@ impl Deny {
         check
     }
 
-    /// Brings the database of advisories up to date, and returns whether that worked.
+    /// Updates the database of advisories; returns whether that succeeded.
     fn fetch_advisories(&self) -> bool {
         let mut fetch = self.command();
         fetch.args(["fetch", "db"]);
-        // The error does not matter: without a network the check is left out.
+        // Without a network the caller omits the check.
         fetch.stdout(Stdio::null()).stderr(Stdio::null());
         fetch.status().is_ok_and(|status| status.success())
     }

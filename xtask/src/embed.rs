@@ -1,4 +1,4 @@
-//! `cargo xtask embed`: the npm package for other people's apps, and its examples.
+//! `cargo xtask embed`: builds and checks the npm package and its examples.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use crate::page;
 use crate::setup::{self, Needs, Tools};
 use crate::shell;
 
-/// What the page and the worker say to each other, in TypeScript.
+/// The layout of the messages between page and worker, in TypeScript.
 const WIRE: &str = "src/wire.ts";
-/// What the build of the app has made, and the package's worker is made of.
+/// The files of the app's build that become the package's worker.
 const GLUE: [&str; 2] = ["worker.js", "worker_bg.wasm"];
 const SNIPPETS: &str = "snippets";
-/// Those that npm scripts build.
+/// The examples that npm scripts build.
 const EXAMPLES: [&str; 7] = [
     "plain", "vite-ts", "webpack", "parcel", "esbuild", "react", "mqttjs",
 ];
@@ -34,7 +34,7 @@ pub(crate) fn run() -> Result<(), Error> {
     Ok(())
 }
 
-/// The step of the tests: builds the package of what is there, and fails if what is written down is of another build.
+/// `cargo xtask test --only embed`: builds the package, and fails if the layout in the repository is out of date.
 pub(crate) fn check() -> Result<(), Error> {
     let path = folder().join(WIRE);
     if fs::read_to_string(&path).map_err(Error::at(&path))? != wire()? {
@@ -44,12 +44,12 @@ pub(crate) fn check() -> Result<(), Error> {
     lint()
 }
 
-/// Where everything about the package is.
+/// The package's folder in the repository.
 pub(crate) fn folder() -> PathBuf {
     shell::root().join("embed")
 }
 
-/// Builds the package, and the examples with it. Returns the folder of all of them.
+/// Builds the package and the examples. Returns the folder of the examples.
 pub(crate) fn examples(tools: &Tools) -> Result<PathBuf, Error> {
     package()?;
     let examples = folder().join("examples");
@@ -61,18 +61,18 @@ pub(crate) fn examples(tools: &Tools) -> Result<PathBuf, Error> {
     Ok(examples)
 }
 
-/// Builds the package of the worker that is there. Returns its folder.
+/// Builds the package from the existing build of the app. Returns the package's folder.
 pub(crate) fn build() -> Result<PathBuf, Error> {
     package()?;
     Ok(folder().join("dist"))
 }
 
-/// Builds the package of the worker that is there, packs it, and unpacks it for the examples.
+/// Builds the package from the existing build of the app, packs it, and unpacks it for the examples.
 fn package() -> Result<(), Error> {
     npm::ensure()?;
     npm::install(
         &folder(),
-        "what builds and checks the package",
+        "the tools that build and check the package",
         "1 minute, once",
     )?;
     copy_glue(&folder().join("glue"))?;
@@ -84,8 +84,8 @@ fn package() -> Result<(), Error> {
     npm_run(&folder(), &["pack"])
 }
 
-/// Checks the package: an app in TypeScript and the READMEs' code compile against it, it can be required, and publint and attw
-/// find nothing. Neither the worker nor its WebAssembly has types.
+/// Checks the package: an app in TypeScript and the READMEs' code compile with it, `require` loads it, and publint and attw
+/// find nothing. The worker and its WebAssembly have no types.
 fn lint() -> Result<(), Error> {
     npm_run(&folder(), &["lint"])
 }
@@ -93,7 +93,7 @@ fn lint() -> Result<(), Error> {
 /// Runs a script of a folder's package.json.
 fn npm_run(folder: &Path, script: &[&str]) -> Result<(), Error> {
     let mut npm = npm::npm(folder);
-    // Parcel and others ask their makers whether there is a newer one, unless nobody looks on.
+    // Without `CI`, Parcel and others look for a newer version of themselves on the network.
     npm.args(["run", "--silent"]).args(script).env("CI", "1");
     shell::run(&mut npm)
 }
@@ -109,7 +109,7 @@ fn wire_command(arguments: &[&str]) -> std::process::Command {
 }
 
 fn copy_glue(to: &Path) -> Result<(), Error> {
-    // Without what an earlier build had and this one has not.
+    // An earlier build may have left other files.
     match fs::remove_dir_all(to) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(Error::at(to)(error));

@@ -1,4 +1,4 @@
-//! `cargo xtask loadtest`: many real tabs, for as long as is wanted.
+//! `cargo xtask loadtest`: publishes and receives in many real tabs.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use crate::setup::{self, Needs, Tools};
 use crate::shell;
 use crate::vendor;
 
-/// Options of the program that name a file.
+/// The options with a file name.
 const FILES: [&str; 2] = ["--json", "--html"];
 
-/// What `cargo xtask test` runs: for two minutes, the most that this project promises for ten.
+/// The load of `cargo xtask test`: two minutes of the highest load that the project promises for ten.
 const IN_TESTS: &[&str] = &[
     "--tabs",
     "32",
@@ -31,7 +31,7 @@ const IN_TESTS: &[&str] = &[
     "20",
 ];
 
-/// Builds what it needs and runs it; it has its own help.
+/// Builds the page and runs the load test, which has its own help.
 pub(crate) fn run(arguments: &[OsString]) -> Result<(), Error> {
     let tools = setup::ensure(Needs::Browser)?;
     vendor::ensure()?;
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), Error> {
     drive(&folder, &absolute(arguments)?)
 }
 
-/// The load of the tests.
+/// `cargo xtask test --only load`
 pub(crate) fn test(tools: &Tools) -> Result<(), Error> {
     let folder = page::build(tools)?;
     let arguments: Vec<OsString> = IN_TESTS.iter().map(OsString::from).collect();
@@ -56,7 +56,7 @@ fn drive(page: &Path, arguments: &[OsString]) -> Result<(), Error> {
     shell::run(&mut run)
 }
 
-/// Files are meant relative to where the developer stands, not to the workspace.
+/// Makes file names absolute. They are relative to the developer's folder, and the program runs in the workspace's.
 fn absolute(arguments: &[OsString]) -> Result<Vec<OsString>, Error> {
     let mut is_file = false;
     let all = arguments.iter().map(|argument| {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_where_the_developer_stands() {
+    fn files_are_relative_to_the_developers_folder() {
         let arguments = ["--html", "a.html", "--qos", "1"].map(OsString::from);
         let all = absolute(&arguments).unwrap();
         let here = std::env::current_dir().unwrap().join("a.html");

@@ -1,21 +1,22 @@
 //! Every developer command of TabMQ, from a fresh clone: `cargo xtask --help` lists them.
 #![allow(
     clippy::disallowed_methods,
-    reason = "the ban on clocks is for the engines; a developer waits in real time"
+    reason = "the ban on clocks is for the engines"
 )]
 
 mod apt;
 mod bench;
 mod broker;
 mod browser;
+mod cargo;
 mod demo;
 mod deny;
 mod embed;
 mod error;
+mod interop;
 mod loadtest;
 mod msrv;
 mod npm;
-mod outsiders;
 mod page;
 mod screenshots;
 mod setup;
@@ -38,112 +39,113 @@ use setup::Needs;
 const HELP: &str = "\
 cargo xtask COMMAND: every developer command of TabMQ
 
-Each command first installs what it needs and does not find, which may take 9 minutes, once: Rust's WebAssembly target
-through rustup; trunk, wasm-bindgen and cargo-deny through cargo, in the user's cache folder, one folder for each version, so
-that every clone shares them; uPlot and axe-core through npm; Chromium, ChromeDriver and other people's MQTT clients for the
-tests through apt-get, pip and npm. Elsewhere than on Debian and Ubuntu what apt-get would bring is yours to install.
+Each command first installs the tools that it needs and does not find (9 minutes, once):
+  rustup             Rust's WebAssembly target
+  cargo              trunk, wasm-bindgen and cargo-deny, in the user's cache folder, which all clones share
+  npm                uPlot and axe-core
+  apt-get, pip, npm  Chromium, ChromeDriver, Node.js and other MQTT clients for the tests
+Only Debian and Ubuntu have apt-get. On other systems you install its packages yourself.
 
 COMMANDS
   demo [--port PORT] [--no-open]
       Builds the app in release mode (2 minutes at first, seconds later), serves it on http://localhost:PORT, opens it
-      in a browser where there is a desktop, and rebuilds it when a file changes. Ctrl+C ends it.
-        --port PORT   another port than 8080
+      in a browser if there is a desktop, and rebuilds it when a file changes. Ctrl+C ends it.
+        --port PORT   the port (default: 8080)
         --no-open     opens no browser
 
   test [--only STEP]... [--keep-going] [-- ARGUMENTS]
-      Runs every check that a change must pass, as CI does (17 minutes at first, 4 later), and closes with a table.
-        --only STEP   only this step, and the build where the step needs it; may be repeated
-        --keep-going  goes on after a step that failed
-        ARGUMENTS     go to the test programs of a step given by --only: a test's name, --nocapture, …
+      Runs every check, as CI does (17 minutes at first, 4 later), and prints a table of the results.
+        --only STEP   runs only this step, and the build if the step needs it; may be repeated
+        --keep-going  continues after a failed step
+        ARGUMENTS     go to the test programs of a step named by --only: a test's name, --nocapture, …
       The steps, in their order:
 ";
 
 const HELP_REST: &str = "
   bench [peers] [--rounds NUMBER] [--json FILE] [--svg FILE] [SYSTEM...]
-      Measures TabMQ in real Chromium beside the bare BroadcastChannel, mqtt5-wasm with its broker in a SharedWorker, MQTT.js
-      with Mosquitto over WebSocket, and the package broadcast-channel, in turns: throughput, echo, fan-out, many tabs, many
-      topics, start (20 minutes).
-        --rounds NUMBER   how often all take turns, in place of 3 times
-        --json FILE       writes the figures there, too
+      Compares TabMQ in real Chromium with the bare BroadcastChannel, mqtt5-wasm with its broker in a SharedWorker, MQTT.js
+      with Mosquitto over WebSocket, and the package broadcast-channel: throughput, echo, fan-out, many tabs, many topics,
+      start (20 minutes).
+        --rounds NUMBER   rounds; each measures all systems in turn (default: 3)
+        --json FILE       also writes the figures to FILE
         --svg FILE        writes a picture of the ratios
-        SYSTEM            measures only what has this in its name, such as TabMQ
+        SYSTEM            measures only systems with this text in their name, such as TabMQ
 
   bench engine [--rounds NUMBER] [--json FILE]
-      Measures how fast the engine is, natively and as WebAssembly under Node, beside qlobber and rumqttd, and what
-      memory it takes (8 minutes at first, 3 later). It needs node and npm. bench/README.md tells how to read it.
-        --rounds NUMBER   how often all take turns, in place of 7 times
-        --json FILE       writes the figures there, too
+      Measures the speed and the memory of the engine, natively and as WebAssembly under Node, and compares it with
+      qlobber and rumqttd (8 minutes at first, 3 later). It needs node and npm. bench/README.md explains the figures.
+        --rounds NUMBER   rounds; each measures everything in turn (default: 7)
+        --json FILE       also writes the figures to FILE
 
   bench failover [--rounds NUMBER] [--json FILE] [PART...]
-      Measures in real Chromium how long nothing is acknowledged when the tab with the broker is closed, crashes, is
-      frozen, hangs or is left (10 minutes), and fails if anything is lost that was acknowledged.
-        --rounds NUMBER   how often each of them happens, in place of 5 times
-        PART              measures only what has this in its name, such as crash, or 'close, 19'
+      Measures in real Chromium the longest time without an acknowledgement after the broker's tab is closed, crashes, is
+      frozen, hangs or navigates away (10 minutes). Fails if an acknowledged message is lost.
+        --rounds NUMBER   rounds for each fault (default: 5)
+        PART              measures only faults with this text in their name, such as crash, or 'close, 19'
 
   bench durable [--rounds NUMBER] [--json FILE] [PART...]
-      Measures in real Chromium how fast messages are acknowledged that are stored first, how long a takeover with
-      10,000 retained messages takes, and what the browser would give at most (5 minutes).
+      Measures in real Chromium the speed of acknowledgements that wait for storage, the time of a leader takeover with
+      10,000 retained messages, and the limits of the browser itself (5 minutes).
         PART              one of raw, latency, pipelined, takeover
 
   bench ui [--seconds NUMBER] [--json FILE]
-      Measures in real Chromium how free the app's page stays while another tab publishes 10,000 messages a second, how
-      smoothly its log scrolls after that, how soon it shows payloads of 1 MB in each format, what memory it takes, and
-      how soon a page is there (3 minutes). Fails if a message is lost or the memory has no bounds.
-        --seconds NUMBER  how long the other tab publishes, in place of 20 seconds
+      Measures in real Chromium the app's page: long tasks while another tab publishes 10,000 messages a second, scrolling
+      of the log, the time to show payloads of 1 MB in each format, memory, and loading time (3 minutes). Fails if a
+      message is lost or the memory has no bounds.
+        --seconds NUMBER  duration of publishing (default: 20)
 
   loadtest [--tabs NUMBER] [--publishers NUMBER] [--subscribers NUMBER] [--rate NUMBER|max] [--seconds NUMBER]
            [--qos NUMBER] [--payload BYTES] [--churn NUMBER] [--kill-broker-every SECONDS] [--html FILE] [--json FILE]...
-      Lets real tabs in real Chromium publish and receive for as long as told, while others come and go and brokers are
-      killed, and tells what came of it (30 s). Fails if a guarantee is broken. `cargo xtask loadtest --help` tells all
+      Publishes and receives in real tabs in real Chromium for a given time, while other tabs are replaced and brokers
+      killed, and reports the results (30 s). Fails if a guarantee is broken. `cargo xtask loadtest --help` lists all
       options.
 
   build
       Builds the app and the worker in release mode into dist/ (2 minutes at first, seconds later).
 
   embed
-      Builds the npm package into embed/dist, from the worker and embed/src, and checks it: types, contents, sizes (2
+      Builds the npm package into embed/dist from the worker and embed/src, and checks its types, contents and sizes (2
       minutes at first, 20 s later). It needs node and npm.
 
   screenshots [--out FOLDER]
-      Takes pictures of every view of the app, with a few tabs and the traffic of a home, light and dark, 390 and 1440
-      pixels wide: messages-dark-1440.png and so on (1 minute).
-        --out FOLDER      where they go, in place of target/screenshots
+      Takes pictures of every view of the app, with a few tabs and simulated home traffic, light and dark, in windows
+      from 390 to 1920 pixels wide, such as messages-dark-1440x900.png (1 minute).
+        --out FOLDER      the folder of the pictures (default: target/screenshots)
 
   vendor
-      Brings from npm what the page has of other people's JavaScript (uPlot), where it is missing or of another version
-      than the lock file's. Trunk runs this before each build, so nobody else has to.
+      Installs uPlot, the page's only third-party JavaScript, from npm, if it is missing or has not the version of the
+      lock file. Trunk runs this before each build.
 
   sizes
-      Tells the sizes, raw and gzip, of the JavaScript and WebAssembly in dist/. Builds it first if it is missing.
+      Prints the sizes, raw and gzip, of the JavaScript and WebAssembly in dist/. Builds them first if they are missing.
 
   broker [--tcp ADDRESS] [--ws ADDRESS] [--config FILE] [--verbose]
-      Builds the front (1 minute at first) and serves MQTT with it, over TCP on 127.0.0.1:1883 and over WebSocket on
-      127.0.0.1:8083 unless told otherwise: a tool for tests and development. `cargo xtask broker --help` tells the keys
-      of the config file. Ctrl+C ends it.
+      Builds the crate `front` (1 minute at first) and serves MQTT for tests and development, by default over TCP on
+      127.0.0.1:1883 and over WebSocket on 127.0.0.1:8083. `cargo xtask broker --help` lists the keys of the config
+      file. Ctrl+C ends it.
 
   sim [--seeds NUMBER] [--from SEED] [--minutes NUMBER] [--keep-going]
   sim --seed SEED [--trace]
-      Runs tabs in virtual time through every fault there is, in as many worlds as told (2,000 take 2 minutes), and
-      checks what must hold; or runs one world, and prints what happens in it. Without --from it begins at a random
-      seed, and says which. A failure comes with a smaller world that fails in the same way, and with the command that
-      runs it again. `cargo xtask sim --help` tells the rest.
+      Simulates tabs in virtual time with all kinds of faults, and checks TabMQ's guarantees in each world (2,000 worlds
+      take 2 minutes). With --seed it runs one world, and --trace prints its events. Without --from it begins at a random
+      seed, and prints that seed. For a failure it prints a smaller world with the same failure, and the command that
+      runs it again. `cargo xtask sim --help` lists all options.
         --keep-going      runs all worlds, and lists each seed that fails
 
   setup
-      Installs everything that the commands above need, the browser included (9 minutes, once, of which
-      cargo-deny takes 4). Plain `trunk serve` needs the tools on PATH, and this tells the line that puts them there.
+      Installs everything that the commands above need, the browser included (9 minutes, once, 4 of them for
+      cargo-deny). Prints the shell command that puts the tools on PATH, which plain `trunk serve` needs.
 
 ENVIRONMENT
-  CHROME, CHROMEDRIVER    the browser and its driver for the tests, instead of those on PATH
-  TABMQ_COMMIT            the hash of the commit whose 1,000 seeds `test` runs in the simulation beside the 2,000 that
-                          never change, instead of what `git rev-parse HEAD` tells
-  TABMQ_WASM_TARGET       where the WebAssembly target of Rust comes from: `rustup`, `debian` (a private sysroot built
-                          from Debian's packages in a minute), or `auto` (the default: what is there, then rustup, then
-                          Debian)
-  XDG_CACHE_HOME          where the cache folder is, in place of ~/.cache (Linux and other Unix)
+  CHROME, CHROMEDRIVER    the browser and its driver for the tests (default: those on PATH)
+  TABMQ_COMMIT            the commit hash from which `test` derives 1,000 seeds of the simulation, in addition to 2,000
+                          fixed ones (default: the output of `git rev-parse HEAD`)
+  TABMQ_WASM_TARGET       the source of Rust's WebAssembly target: `rustup`, `debian` (a private sysroot built from
+                          Debian's packages in a minute), or `auto` (default: an installed one, then rustup, then Debian)
+  XDG_CACHE_HOME          the folder of the cache folder (Linux and other Unix; default: ~/.cache)
 ";
 
-/// One line of the command line, understood.
+/// A parsed command line.
 #[derive(Debug, PartialEq, Eq)]
 enum Task {
     Help,
@@ -161,11 +163,11 @@ enum Task {
     },
     Vendor,
     Sizes,
-    /// Its arguments are the front's.
+    /// With the arguments for `front`.
     Broker(Vec<OsString>),
-    /// Its arguments are the simulation's.
+    /// With the arguments for the simulation.
     Sim(Vec<OsString>),
-    /// Its arguments are the load test's.
+    /// With the arguments for the load test.
     Loadtest(Vec<OsString>),
 }
 
@@ -227,7 +229,7 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
         Some("vendor") => Task::Vendor,
         Some("sizes") => Task::Sizes,
         Some("bench") => Task::Bench(bench::Options {
-            what: parse_benchmark(&mut parser)?,
+            benchmark: parse_benchmark(&mut parser)?,
             ..bench::Options::default()
         }),
         Some("broker") => return Ok(Task::Broker(parser.raw_args()?.collect())),
@@ -241,22 +243,24 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
             (Long("port"), Task::Demo { port, .. }) => *port = parse_port(parser.value()?)?,
             (Long("no-open"), Task::Demo { open, .. }) => *open = false,
             (Long("only"), Task::Test(selection)) => selection.add(parser.value()?)?,
-            (Long("rounds"), Task::Bench(options)) if options.what != bench::What::Ui => {
+            (Long("rounds"), Task::Bench(options)) if options.benchmark != bench::Benchmark::Ui => {
                 options.rounds = Some(parser.value()?);
             }
-            (Long("seconds"), Task::Bench(options)) if options.what == bench::What::Ui => {
+            (Long("seconds"), Task::Bench(options))
+                if options.benchmark == bench::Benchmark::Ui =>
+            {
                 options.seconds = Some(parser.value()?);
             }
             (Long("json"), Task::Bench(options)) => options.json = Some(parser.value()?.into()),
-            (Long("svg"), Task::Bench(options)) if options.what == bench::What::Peers => {
+            (Long("svg"), Task::Bench(options)) if options.benchmark == bench::Benchmark::Peers => {
                 options.svg = Some(parser.value()?.into());
             }
-            (Value(part), Task::Bench(options)) if options.what.has_parts() => {
+            (Value(part), Task::Bench(options)) if options.benchmark.has_parts() => {
                 options.only.push(part);
             }
             (Long("out"), Task::Screenshots { out }) => *out = Some(parser.value()?.into()),
             (Long("keep-going"), Task::Test(selection)) => selection.keep_going = true,
-            // lexopt hands out what follows `--` as values.
+            // lexopt returns arguments after `--` as values.
             (Value(value), Task::Test(selection)) => {
                 selection.arguments.push(value);
                 selection.arguments.extend(parser.raw_args()?);
@@ -271,14 +275,14 @@ fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Tas
 }
 
 /// The name after `bench`, if there is one before the options.
-fn parse_benchmark(parser: &mut lexopt::Parser) -> Result<bench::What, Error> {
+fn parse_benchmark(parser: &mut lexopt::Parser) -> Result<bench::Benchmark, Error> {
     let next = parser.raw_args()?.peek().map(ToOwned::to_owned);
     match next.filter(|word| !word.to_string_lossy().starts_with('-')) {
         Some(name) => {
             let _ = parser.next()?;
-            bench::What::named(&name).ok_or(Error::UnknownBenchmark(name))
+            bench::Benchmark::named(&name).ok_or(Error::UnknownBenchmark(name))
         }
-        None => Ok(bench::What::default()),
+        None => Ok(bench::Benchmark::default()),
     }
 }
 
@@ -312,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn demo_serves_8080_and_opens_a_browser_unless_told_otherwise() {
+    fn demo_serves_8080_and_opens_a_browser_by_default() {
         assert_eq!(
             line("demo").unwrap(),
             Task::Demo {
@@ -330,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_follows_broker_is_for_the_broker() {
+    fn arguments_after_broker_go_to_the_broker() {
         assert_eq!(
             line("broker --help --tcp 127.0.0.1:0").unwrap(),
             Task::Broker(
@@ -342,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_follows_sim_is_for_the_simulation() {
+    fn arguments_after_sim_go_to_the_simulation() {
         assert_eq!(
             line("sim --seed 7 --trace").unwrap(),
             Task::Sim(["--seed", "7", "--trace"].map(OsString::from).to_vec())
@@ -350,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_follows_loadtest_is_for_the_load_test() {
+    fn arguments_after_loadtest_go_to_the_load_test() {
         assert_eq!(
             line("loadtest --tabs 3 --help").unwrap(),
             Task::Loadtest(["--tabs", "3", "--help"].map(OsString::from).to_vec())
@@ -358,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn bench_says_what_it_measures() {
+    fn bench_takes_a_benchmark_and_its_options() {
         assert_eq!(
             line("bench").unwrap(),
             Task::Bench(bench::Options::default())
@@ -379,7 +383,7 @@ mod tests {
         assert_eq!(
             line("bench engine --json figures.json").unwrap(),
             Task::Bench(bench::Options {
-                what: bench::What::Engine,
+                benchmark: bench::Benchmark::Engine,
                 json: Some("figures.json".into()),
                 ..bench::Options::default()
             })
@@ -387,7 +391,7 @@ mod tests {
         assert_eq!(
             line("bench failover --rounds 3 crash hang").unwrap(),
             Task::Bench(bench::Options {
-                what: bench::What::Failover,
+                benchmark: bench::Benchmark::Failover,
                 rounds: Some("3".into()),
                 only: vec!["crash".into(), "hang".into()],
                 ..bench::Options::default()
@@ -396,7 +400,7 @@ mod tests {
         assert_eq!(
             line("bench ui --seconds 5").unwrap(),
             Task::Bench(bench::Options {
-                what: bench::What::Ui,
+                benchmark: bench::Benchmark::Ui,
                 seconds: Some("5".into()),
                 ..bench::Options::default()
             })
@@ -412,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn screenshots_go_where_they_are_told() {
+    fn screenshots_take_an_output_folder() {
         let out = |line_of| match line(line_of).unwrap() {
             Task::Screenshots { out } => out,
             other => panic!("{other:?}"),
@@ -423,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_none_is_refused() {
+    fn an_invalid_port_is_refused() {
         for port in ["0", "65536", "http", "-1"] {
             assert!(
                 matches!(
@@ -443,7 +447,7 @@ mod tests {
         assert!(matches!(line("build now"), Err(Error::Arguments(_))));
         assert!(matches!(
             line("test --only clipy"),
-            Err(Error::UnknownStep(_))
+            Err(Error::UnknownStep { .. })
         ));
     }
 
@@ -457,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_without_a_test_to_give_them_to_are_refused() {
+    fn arguments_without_a_named_test_step_are_refused() {
         assert!(matches!(
             line("test -- takeover"),
             Err(Error::ArgumentsForNoTest)

@@ -1,4 +1,4 @@
-//! The oldest Rust that compiles the workspace: `rust-version` in Cargo.toml.
+//! Checks the workspace with the oldest Rust that it supports: `rust-version` in Cargo.toml.
 
 use std::fs;
 
@@ -44,7 +44,7 @@ fn installed(version: &str) -> Option<String> {
     names.into_iter().find(|name| is_listed(&listed, name))
 }
 
-/// `rustup toolchain list` has a toolchain in each line: its version and its host, joined by a hyphen.
+/// `rustup toolchain list` prints a toolchain in each line: version and host, joined by a hyphen.
 fn is_listed(listed: &str, name: &str) -> bool {
     let is_it = |line: &str| {
         let rest = line.strip_prefix(name);

@@ -1,4 +1,4 @@
-//! Node and npm: what is needed of them, and how they are run.
+//! Finds, installs and runs Node.js and npm.
 
 use std::fs;
 use std::path::Path;
@@ -35,7 +35,7 @@ pub(crate) fn ensure() -> Result<(), Error> {
     }
 }
 
-/// What builds the npm package asks for no older one.
+/// The oldest Node.js that the tools of the npm package support.
 const MAJOR_LEAST: u32 = 20;
 
 fn check_version() -> Result<(), Error> {
@@ -50,9 +50,9 @@ fn check_version() -> Result<(), Error> {
     }
 }
 
-/// npm, in a folder.
+/// A command of npm in a folder.
 pub(crate) fn npm(folder: &Path) -> Command {
-    // On Windows it is a script, which only its shell finds.
+    // On Windows npm is a script, which only cmd finds.
     let mut npm = if cfg!(windows) {
         let mut cmd = shell::command("cmd");
         cmd.args(["/C", "npm"]);
@@ -64,16 +64,16 @@ pub(crate) fn npm(folder: &Path) -> Command {
     npm
 }
 
-/// Whether all that the lock file of a folder names is there.
+/// Whether all packages of a folder's lock file are installed.
 pub(crate) fn is_installed(folder: &Path) -> bool {
-    // npm writes it last, and it is as old as the lock it was made from.
+    // npm writes this file last.
     let installed = folder.join("node_modules").join(".package-lock.json");
     let lock = folder.join("package-lock.json");
     let age = |path: &Path| fs::metadata(path).and_then(|file| file.modified());
     age(&installed).is_ok_and(|installed| age(&lock).is_ok_and(|lock| lock <= installed))
 }
 
-/// Installs what the lock file of a folder names, unless that has been done. No package runs scripts of its own.
+/// Installs the packages of a folder's lock file if they are not installed. Scripts of packages do not run.
 pub(crate) fn install(folder: &Path, what: &str, takes: &str) -> Result<(), Error> {
     if is_installed(folder) {
         return Ok(());

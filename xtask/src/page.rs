@@ -1,21 +1,21 @@
-//! The page without a view: what tests and benchmarks of real tabs drive.
+//! Builds the page without a view, which tests and benchmarks drive in real tabs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::bench::target_folder;
+use crate::cargo::target_folder;
 use crate::error::Error;
 use crate::setup::{self, Tools};
 use crate::shell;
 
-/// What stands in the repository as it is served.
+/// Source files that are served unchanged.
 const FILES: [&str; 3] = ["index.html", "driver.js", "raw.js"];
-/// What the build of the app has made, and what visitors get.
+/// The worker's files from the build of the app.
 const WORKER: [&str; 3] = ["worker-loader.js", "worker.js", "worker_bg.wasm"];
-/// Of the page and of the worker alike: one crate's, so each file has the same content in both.
+/// Page and worker share these files. One crate makes them, so their contents are the same.
 const SNIPPETS: &str = "snippets";
 
-/// Builds the page beside the worker of the app, which is built already. Returns the folder to serve.
+/// Builds the page, and copies the worker from the existing build of the app. Returns the folder to serve.
 pub(crate) fn build(tools: &Tools) -> Result<PathBuf, Error> {
     let target = target_folder()?;
     shell::run(&mut tools.wasm_cargo(["build", "-p", "e2e-page", "--lib", "--release"]))?;
@@ -32,7 +32,7 @@ pub(crate) fn build(tools: &Tools) -> Result<PathBuf, Error> {
     Ok(folder)
 }
 
-/// Copies what is in a folder, beside what the other has already.
+/// Copies the contents of a folder into another one.
 pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
     fs::create_dir_all(to).map_err(Error::at(to))?;
     for entry in fs::read_dir(from).map_err(Error::at(from))? {

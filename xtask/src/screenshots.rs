@@ -1,17 +1,17 @@
-//! `cargo xtask screenshots`: pictures of the app, for those who judge how it looks.
+//! `cargo xtask screenshots`: takes pictures of the app.
 
 use std::path::Path;
 
-use crate::bench::target_folder;
 use crate::browser;
+use crate::cargo::target_folder;
 use crate::error::Error;
 use crate::setup::{self, Needs};
 use crate::shell;
 
-/// Builds the app and has pictures taken of every view; into `target/screenshots` unless told otherwise.
+/// Builds the app and takes pictures of every view, by default into `target/screenshots`.
 pub(crate) fn run(out: Option<&Path>) -> Result<(), Error> {
     let folder = match out {
-        // Relative to where the developer stands, not to the workspace.
+        // The path is relative to the developer's folder, not to the workspace's.
         Some(out) => std::path::absolute(out).map_err(Error::at(out))?,
         None => target_folder()?.join("screenshots"),
     };

@@ -1,4 +1,4 @@
-//! What has to be on the machine: the WebAssembly target of Rust, trunk, wasm-bindgen, cargo-deny, uPlot, a browser.
+//! Finds or installs Rust's WebAssembly target, trunk, wasm-bindgen, cargo-deny, uPlot and a browser.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::browser;
 use crate::deny;
 use crate::error::Error;
-use crate::outsiders;
+use crate::interop;
 use crate::shell;
 use crate::sysroot;
 use crate::tool::{self, Tool};
@@ -17,7 +17,7 @@ use crate::vendor;
 
 pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 
-/// How much of the set-up a command needs; each includes those before it.
+/// The part of the set-up that a command needs. Each part includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Needs {
     Cargo,
@@ -26,19 +26,19 @@ pub(crate) enum Needs {
     Browser,
 }
 
-/// Where the things are that [`ensure`] has found or installed.
+/// The paths of the tools that [`ensure`] has found or installed.
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
-    /// Folders of tools that are not on PATH by themselves.
+    /// Folders of tools that are not on PATH.
     folders: Vec<PathBuf>,
-    /// The private sysroot, where the compiler on PATH lacks the WebAssembly target.
+    /// The private sysroot, if the compiler on PATH lacks the WebAssembly target.
     sysroot: Option<PathBuf>,
 }
 
-/// Finds what is needed, installs what is missing.
+/// Finds the needed tools, and installs missing ones.
 pub(crate) fn ensure(needs: Needs) -> Result<Tools, Error> {
     let mut tools = Tools::default();
-    // First, because what it may complain about should not come after minutes of other work.
+    // First, because it may fail, and the other installations take minutes.
     if needs >= Needs::Browser {
         browser::ensure()?;
     }
@@ -49,7 +49,7 @@ pub(crate) fn ensure(needs: Needs) -> Result<Tools, Error> {
         for tool in [tool::trunk(), tool::wasm_bindgen()?] {
             tools.folders.extend(tool.ensure()?);
         }
-        // The build would do it by itself; this says so beforehand.
+        // The build would install it silently.
         vendor::ensure()?;
     }
     Ok(tools)
@@ -58,10 +58,10 @@ pub(crate) fn ensure(needs: Needs) -> Result<Tools, Error> {
 /// `cargo xtask setup`
 pub(crate) fn all() -> Result<(), Error> {
     let tools = ensure(Needs::Browser)?;
-    outsiders::ensure()?;
+    interop::ensure()?;
     deny::ensure()?;
     println!(
-        "\nEverything is there. `cargo xtask demo` and `cargo xtask test` find it by themselves."
+        "\nEverything is installed. `cargo xtask demo` and `cargo xtask test` need no further set-up."
     );
     let folders = tools.path_folders();
     if folders.is_empty() {
@@ -83,18 +83,18 @@ impl Tools {
         shell::run(&mut self.trunk_build())
     }
 
-    /// What [`Tools::build`] runs.
+    /// The command of [`Tools::build`].
     pub(crate) fn trunk_build(&self) -> Command {
         let mut build = self.trunk("build");
         build.arg("--release");
         build
     }
 
-    /// A command of trunk, which calls cargo and wasm-bindgen by itself.
+    /// A command of trunk, which calls cargo and wasm-bindgen.
     pub(crate) fn trunk(&self, subcommand: &str) -> Command {
         let mut trunk = self.command("trunk");
         trunk.args([subcommand, "--skip-version-check"]);
-        // Trunk 0.21 takes the variable for a flag of its own and refuses every value but true and false.
+        // Trunk 0.21 parses the variable as its own flag, and accepts only true and false.
         if let Some(value) = env::var_os("NO_COLOR") {
             trunk.env("NO_COLOR", if value.is_empty() { "false" } else { "true" });
         }
@@ -111,7 +111,7 @@ impl Tools {
         cargo
     }
 
-    /// Makes of a library's WebAssembly a module for pages, `name.js`, in a folder.
+    /// Makes a module for pages, `name.js`, from a library's WebAssembly.
     pub(crate) fn web_module(&self, wasm: &Path, name: &str, folder: &Path) -> Result<(), Error> {
         let mut bindgen = self.command("wasm-bindgen");
         bindgen
@@ -123,13 +123,13 @@ impl Tools {
         shell::run(&mut bindgen)
     }
 
-    /// Installs one more tool, and finds it from now on.
+    /// Finds or installs one more tool.
     pub(crate) fn add(&mut self, tool: &Tool) -> Result<(), Error> {
         self.folders.extend(tool.ensure()?);
         Ok(())
     }
 
-    /// A command that finds the tools.
+    /// A command with the tools on its PATH.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = shell::command(program);
         command.env(
@@ -148,12 +148,12 @@ impl Tools {
     }
 }
 
-/// Where [`Tools::build`] leaves the page.
+/// The output folder of [`Tools::build`].
 pub(crate) fn dist() -> PathBuf {
     shell::root().join("dist")
 }
 
-/// Returns the private sysroot if it takes one.
+/// Finds or installs the target. Returns the private sysroot if that has the target.
 fn ensure_wasm_target() -> Result<Option<PathBuf>, Error> {
     let wanted = env::var_os("TABMQ_WASM_TARGET").unwrap_or_default();
     match wanted.to_str() {
@@ -186,7 +186,7 @@ fn ensure_wasm_target() -> Result<Option<PathBuf>, Error> {
     }
 }
 
-/// Asks the compiler itself, so that a target from any source counts.
+/// Asks the compiler, so the source of the target does not matter.
 fn has_wasm_target() -> bool {
     let Some(folder) =
         shell::ask(shell::command("rustc").args(["--print", "target-libdir", "--target", WASM]))
@@ -206,7 +206,7 @@ fn add_by_rustup() -> Result<(), Error> {
     shell::run(shell::command("rustup").args(["target", "add", WASM]))
 }
 
-/// The line that puts `folders` first on PATH.
+/// The shell command that puts `folders` first on PATH.
 fn path_advice(folders: &[PathBuf]) -> String {
     let folders: Vec<_> = folders
         .iter()

@@ -1,4 +1,4 @@
-//! Running other programs, with every slow one announced.
+//! Finds and runs other programs.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::error::Error;
 
-/// Says what comes next and how long that may take.
+/// Prints the next action and its expected duration.
 pub(crate) fn announce(what: &str, takes: &str) {
     println!("\n==> {what} ({takes})");
 }
@@ -18,8 +18,8 @@ pub(crate) fn root() -> &'static Path {
     package.parent().unwrap_or(package)
 }
 
-/// A command in the workspace's folder, without what `cargo run` told *this* program about *its* package: build scripts
-/// that watch such a variable would rebuild their crates each time the way to cargo changes.
+/// A command in the workspace's folder, without the variables that `cargo run` set for this package. Build scripts that
+/// watch such a variable would rebuild their crates whenever its value changes.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
@@ -43,7 +43,7 @@ pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> 
     cargo
 }
 
-/// Runs a program whose output the developer sees as it comes.
+/// Runs a program and shows its output.
 pub(crate) fn run(command: &mut Command) -> Result<(), Error> {
     let status = command
         .status()
@@ -58,7 +58,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Error> {
     }
 }
 
-/// What a program prints; its complaints reach the developer.
+/// Runs a program and returns its standard output. Its standard error is shown.
 pub(crate) fn read(command: &mut Command) -> Result<String, Error> {
     let output = command
         .stderr(Stdio::inherit())
@@ -74,7 +74,7 @@ pub(crate) fn read(command: &mut Command) -> Result<String, Error> {
     }
 }
 
-/// What a program prints, or nothing if it is not there or fails: for a question whose answer may be no.
+/// Runs a program and returns its standard output; none if it does not exist or fails.
 pub(crate) fn ask(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok()?;
     output

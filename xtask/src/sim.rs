@@ -1,11 +1,11 @@
-//! `cargo xtask sim`: many tabs in virtual time.
+//! `cargo xtask sim`: simulates many tabs in virtual time.
 
 use std::ffi::OsString;
 
 use crate::error::Error;
 use crate::shell;
 
-/// Builds the simulation as the tests do, so that both share one build, and runs it; it has its own help.
+/// Builds and runs the simulation, which has its own help. The tests share this build.
 pub(crate) fn run(arguments: &[OsString]) -> Result<(), Error> {
     shell::announce(
         "Building the simulation and running it",

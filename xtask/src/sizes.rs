@@ -1,4 +1,4 @@
-//! How many bytes a visitor loads.
+//! `cargo xtask sizes`: prints the sizes of the files that a visitor loads.
 
 use std::fmt;
 use std::fs;
@@ -32,7 +32,7 @@ pub(crate) fn report() -> Result<(), Error> {
     Ok(())
 }
 
-/// Which of the two programs loads a file.
+/// The program that loads a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Page,
@@ -73,7 +73,7 @@ fn measure(dist: &Path, folder: &Path, files: &mut Vec<File>) -> Result<(), io::
     Ok(())
 }
 
-/// Trunk names the worker's files after its binary; everything else belongs to the page.
+/// Trunk names the worker's files after its binary. All other files belong to the page.
 fn part(name: &str) -> Part {
     if name.starts_with("worker") {
         Part::Worker
@@ -120,7 +120,7 @@ fn table(files: &[File]) -> String {
         .collect()
 }
 
-/// A size in thousands of bytes, as browsers show it.
+/// A number of bytes, displayed in kB (1,000 bytes), as browsers do.
 struct Kilobytes(u64);
 
 impl fmt::Display for Kilobytes {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_adds_up_page_and_worker_apart() {
+    fn the_table_has_sums_for_page_and_worker() {
         let file = |part, name: &str, raw, gzip| File {
             part,
             name: name.to_owned(),
@@ -172,7 +172,7 @@ all of the worker     10.0 kB      2.0 kB
     }
 
     #[test]
-    fn the_loader_counts_to_the_worker() {
+    fn the_loader_belongs_to_the_worker() {
         for name in ["worker.js", "worker_bg.wasm", "worker-loader.js"] {
             assert_eq!(part(name), Part::Worker);
         }
@@ -180,7 +180,7 @@ all of the worker     10.0 kB      2.0 kB
     }
 
     #[test]
-    fn gzip_makes_the_repetitive_small() {
+    fn gzip_compresses_repeated_bytes() {
         assert!(gzip_size(&[7; 100_000]).unwrap() < 1_000);
     }
 }

@@ -1,5 +1,5 @@
-//! Rust's WebAssembly target where rustup cannot add it: Debian ships a compiler that knows the target and the source of
-//! the standard library, so the library is compiled from that once, into a sysroot of our own.
+//! Builds Rust's WebAssembly target from Debian's packages, for machines on which rustup cannot add it. Debian has a
+//! compiler for the target and the source of the standard library, which is compiled once into a private sysroot.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::shell;
 use crate::tool;
 
-/// Debian keeps these recent, for Firefox and Chromium are built with them.
+/// Debian keeps these packages recent, because it builds Firefox and Chromium with them.
 const PACKAGES: [&str; 5] = [
     "rustc-web",
     "cargo-web",
@@ -24,7 +24,7 @@ const CARGO: &str = "/usr/bin/cargo";
 const CARGO_CLIPPY: &str = "/usr/bin/cargo-clippy";
 const SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
 
-/// An empty package: what is wanted of its build is only the standard library.
+/// An empty package. Its build compiles the standard library.
 const EMPTY_PACKAGE: &str = r#"
 [package]
 name = "empty"
@@ -41,14 +41,14 @@ panic = "abort"
 debug = 0
 "#;
 
-/// The sysroot of Debian's present compiler, if it was built before. With its `bin` first on PATH, `cargo build` and
+/// The sysroot of Debian's current compiler, if it was built before. With its `bin` first on PATH, `cargo build` and
 /// `cargo clippy` for wasm32-unknown-unknown need no flags.
 pub(crate) fn find() -> Option<PathBuf> {
     let folder = folder(&Compiler::find()?).ok()?;
     folder.exists().then_some(folder)
 }
 
-/// Finds the sysroot or builds it, from packages that it installs where they are missing.
+/// Finds or builds the sysroot. Installs missing packages first.
 pub(crate) fn ensure() -> Result<PathBuf, Error> {
     let compiler = match Compiler::find() {
         Some(compiler) => compiler,
@@ -65,18 +65,18 @@ pub(crate) fn ensure() -> Result<PathBuf, Error> {
     if !folder.exists() {
         let what = "Compiling Rust's standard library for WebAssembly";
         shell::announce(what, "about 1 minute, once");
-        tool::in_one_piece(&folder, |unfinished| build(unfinished, &compiler.host))?;
+        tool::atomically(&folder, |unfinished| build(unfinished, &compiler.host))?;
     }
     Ok(folder)
 }
 
-/// Lets a command use the sysroot in `folder`.
+/// Makes a command use the sysroot in `folder`.
 pub(crate) fn apply(folder: &Path, command: &mut Command) {
-    // For clippy, which does not start the `rustc` in our folder.
+    // clippy does not start the `rustc` in this folder.
     command.env("SYSROOT", folder);
 }
 
-/// Debian's compiler, with everything beside it that the sysroot takes.
+/// Debian's compiler, with all other parts of the sysroot.
 struct Compiler {
     release: String,
     host: String,
@@ -102,7 +102,7 @@ impl Compiler {
     }
 }
 
-/// One for each release, because a compiler reads only its own library.
+/// Each release has its folder, because a compiler reads only its own library.
 fn folder(compiler: &Compiler) -> Result<PathBuf, Error> {
     Ok(tool::cache_folder()?.join(format!("wasm-sysroot-{}", compiler.release)))
 }
@@ -117,7 +117,7 @@ fn build(sysroot: &Path, host: &str) -> Result<(), Error> {
     ] {
         fs::create_dir_all(folder).map_err(Error::at(folder))?;
     }
-    // Scripts, because through a link the compiler would still find itself in /usr.
+    // Scripts, because a compiler behind a link still uses the sysroot in /usr.
     for program in ["rustc", "rustdoc"] {
         let script =
             format!("#!/bin/sh\nexec /usr/bin/{program} --sysroot \"${{0%/bin/*}}\" \"$@\"\n");
@@ -188,7 +188,7 @@ fn link(original: &Path, link: &Path) -> Result<(), Error> {
     std::os::unix::fs::symlink(original, link).map_err(Error::at(link))
 }
 
-// Windows never comes this far: it has no apt-get.
+// Never called on Windows, which has no apt-get.
 #[cfg(not(unix))]
 fn write_script(_path: &Path, _text: &str) -> Result<(), Error> {
     Err(Error::NotDebian)

@@ -1,4 +1,4 @@
-//! Command line tools of a fixed version, built by cargo into the user's cache folder.
+//! Finds or builds command line tools of a fixed version. cargo installs them into the user's cache folder.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,9 +11,9 @@ use crate::shell;
 
 /// A tool that `cargo install` can build.
 pub(crate) struct Tool {
-    /// The program, which answers `--version` with its name and version.
+    /// The program's name. `--version` prints its name and version.
     pub(crate) name: &'static str,
-    /// Other programs that are wanted, too, and that come with it.
+    /// Other needed programs of the same package.
     pub(crate) companions: &'static [&'static str],
     pub(crate) package: &'static str,
     pub(crate) version: String,
@@ -21,21 +21,21 @@ pub(crate) struct Tool {
     pub(crate) takes: &'static str,
 }
 
-/// Builds the app and serves it while it is worked on.
+/// The tool that builds and serves the app.
 pub(crate) fn trunk() -> Tool {
     Tool {
         name: "trunk",
         companions: &[],
         package: "trunk",
         version: "0.21.14".to_owned(),
-        // Its default features are TLS and a search for updates; nothing here needs either.
+        // The default features are TLS and a search for updates. Neither is needed.
         options: &["--locked", "--no-default-features"],
         takes: "about 3 minutes, once",
     }
 }
 
-/// Makes the JavaScript beside the WebAssembly. It reads what the library of the same name wrote, so it must be of the
-/// very version that is in Cargo.lock.
+/// The tool that generates the JavaScript for the WebAssembly. It reads the output of the library of the same name, so it
+/// must have the version of Cargo.lock.
 pub(crate) fn wasm_bindgen() -> Result<Tool, Error> {
     let path = shell::root().join("Cargo.lock");
     let lock = fs::read_to_string(&path).map_err(Error::at(&path))?;
@@ -45,18 +45,18 @@ pub(crate) fn wasm_bindgen() -> Result<Tool, Error> {
         .to_owned();
     Ok(Tool {
         name: package,
-        // Runs the tests that need a browser and nothing of the app.
+        // Runs the tests in a browser that do not need the app.
         companions: &["wasm-bindgen-test-runner"],
         package: "wasm-bindgen-cli",
         version,
-        // Not --locked: its lock file names versions that were withdrawn.
+        // Not --locked: its lock file names yanked versions.
         options: &["--no-default-features"],
         takes: "about 1 minute, once",
     })
 }
 
 impl Tool {
-    /// Finds the tool or installs it; returns the folder that has to be on PATH, or none where PATH has it already.
+    /// Finds or installs the tool. Returns the folder to put on PATH; none if the tool is on PATH.
     pub(crate) fn ensure(&self) -> Result<Option<PathBuf>, Error> {
         if shell::find(&[self.name]).is_some_and(|program| self.is(&program)) {
             return Ok(None);
@@ -88,13 +88,14 @@ impl Tool {
             })
     }
 
-    /// Builds without optimisation: that takes a third of the time, and costs two seconds in each build of the app.
+    /// Builds the tool without optimization. That takes a third of the time, and each build of the app takes two seconds
+    /// longer.
     fn install(&self, folder: &Path) -> Result<(), Error> {
         shell::announce(
             &format!("Installing {} {}", self.name, self.version),
             self.takes,
         );
-        in_one_piece(folder, |unfinished| {
+        atomically(folder, |unfinished| {
             let mut install = shell::cargo(["install", "--debug", "--no-track", "--root"]);
             install.arg(unfinished).args(self.options).args([
                 self.package,
@@ -104,16 +105,16 @@ impl Tool {
             install
                 .env("CARGO_PROFILE_DEV_DEBUG", "0")
                 .env("CARGO_PROFILE_DEV_STRIP", "symbols");
-            // Else cargo warns that the new folder is not there.
+            // Otherwise cargo warns that the folder is not on PATH.
             install.env("PATH", shell::path_with([unfinished.join("bin").as_path()]));
             shell::run(&mut install)
         })
     }
 }
 
-/// Lets `make` fill a folder beside `folder` and gives it that name when it is complete, so that an interrupted
-/// installation is never taken for a whole one.
-pub(crate) fn in_one_piece(
+/// Calls `make` to fill a temporary folder, and renames that to `folder` when it is complete. So an interrupted
+/// installation never looks complete.
+pub(crate) fn atomically(
     folder: &Path,
     make: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -122,18 +123,18 @@ pub(crate) fn in_one_piece(
     let unfinished = folder.with_file_name(name);
     fs::create_dir_all(&unfinished).map_err(Error::at(&unfinished))?;
     let made = make(&unfinished).and_then(|()| {
-        // Nothing to remove is the usual case; what cannot be removed makes the renaming fail.
+        // Usually the folder does not exist. If it cannot be removed, the renaming fails.
         let _ = fs::remove_dir_all(folder);
         fs::rename(&unfinished, folder).map_err(Error::at(folder))
     });
     if made.is_err() {
-        // The first error is the one worth telling.
+        // The first error is reported.
         let _ = fs::remove_dir_all(&unfinished);
     }
     made
 }
 
-/// The folder for everything that is installed here, shared by every clone.
+/// The folder of all installed tools, which all clones share.
 pub(crate) fn cache_folder() -> Result<PathBuf, Error> {
     cache_folder_by(env::var_os)
 }
@@ -207,12 +208,12 @@ version = "1.0.0"
     }
 
     #[test]
-    fn a_locked_version_is_never_that_of_the_next_package() {
+    fn a_package_without_a_version_has_none() {
         assert_eq!(locked_version(LOCK, "versionless"), None);
     }
 
     #[test]
-    fn trunk_is_told_the_version_that_is_locked() {
+    fn trunk_toml_names_the_locked_version() {
         let trunk = fs::read_to_string(shell::root().join("Trunk.toml")).unwrap();
         let version = wasm_bindgen().unwrap().version;
         assert!(
@@ -267,12 +268,12 @@ version = "1.0.0"
         let folder = env::temp_dir()
             .join(format!("tabmq-xtask-{}", process::id()))
             .join("tool-1.0");
-        let failed = in_one_piece(&folder, |_| Err(Error::NotDebian));
+        let failed = atomically(&folder, |_| Err(Error::NotDebian));
         assert!(matches!(failed, Err(Error::NotDebian)));
         assert!(!folder.exists());
         assert_eq!(fs::read_dir(folder.parent().unwrap()).unwrap().count(), 0);
 
-        in_one_piece(&folder, |unfinished| {
+        atomically(&folder, |unfinished| {
             fs::write(unfinished.join("program"), "").unwrap();
             Ok(())
         })

@@ -1,4 +1,4 @@
-//! Other people's JavaScript in the page: npm brings it, and index.html names its files to trunk.
+//! Installs the page's third-party JavaScript from npm. index.html names its files to trunk.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::npm;
 use crate::shell;
 
-/// Where uPlot's files are.
+/// The folder of uPlot's files.
 pub(crate) fn uplot() -> PathBuf {
     folder().join("node_modules").join("uplot").join("dist")
 }
@@ -15,7 +15,7 @@ fn folder() -> PathBuf {
     shell::root().join("assets").join("uplot")
 }
 
-/// Brings uPlot, unless what is there is of the lock file's version.
+/// Installs uPlot, unless the version of the lock file is installed.
 pub(crate) fn ensure() -> Result<(), Error> {
     let folder = folder();
     if npm::is_installed(&folder) {

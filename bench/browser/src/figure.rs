@@ -2,20 +2,20 @@ use serde_json::{Value, json};
 
 use crate::series::Series;
 
-/// One figure, measured several times.
+/// A measured figure with one value for each round.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// What was measured.
+    /// The name of the figure.
     pub what: String,
-    /// What its values are counted in.
+    /// The unit of the values.
     pub unit: &'static str,
-    /// What came out.
+    /// The values.
     pub values: Series,
-    /// What is wanted of the median.
+    /// The goal for the median.
     pub goal: Option<Goal>,
 }
 
-/// What is wanted.
+/// A goal for a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
     /// No more than this.
@@ -25,7 +25,7 @@ pub enum Goal {
 }
 
 impl Figure {
-    /// One without values yet.
+    /// A figure without values.
     #[must_use]
     pub fn new(what: impl Into<String>, unit: &'static str, goal: Option<Goal>) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl Figure {
         }
     }
 
-    /// For programs.
+    /// The figure as JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({
@@ -45,13 +45,13 @@ impl Figure {
             "min": self.values.min(),
             "median": self.values.median(),
             "max": self.values.max(),
-            "goal": self.goal.map(Goal::words),
+            "goal": self.goal.map(Goal::text),
         })
     }
 }
 
 impl Goal {
-    /// Whether it is met by this.
+    /// Whether a value meets the goal.
     #[must_use]
     pub fn is_met(self, value: f64) -> bool {
         match self {
@@ -60,7 +60,7 @@ impl Goal {
         }
     }
 
-    fn words(self) -> String {
+    fn text(self) -> String {
         match self {
             Self::AtMost(most) => format!("<= {most}"),
             Self::AtLeast(least) => format!(">= {least}"),
@@ -68,7 +68,7 @@ impl Goal {
     }
 }
 
-/// Prints a table for people.
+/// Prints a table.
 pub fn print_figures(figures: &[Figure]) {
     println!(
         "{:<72}{:>7}{:>11}{:>11}{:>11}{:>11}",
@@ -88,8 +88,8 @@ pub fn print_figures(figures: &[Figure]) {
             number(it.values.max())
         );
         match it.goal {
-            Some(goal) if goal.is_met(it.values.median()) => println!("{:>11} met", goal.words()),
-            Some(goal) => println!("{:>11} MISSED", goal.words()),
+            Some(goal) if goal.is_met(it.values.median()) => println!("{:>11} met", goal.text()),
+            Some(goal) => println!("{:>11} MISSED", goal.text()),
             None => println!(),
         }
     }

@@ -1,7 +1,7 @@
-//! What the benchmarks in real tabs share.
+//! The common parts of the benchmarks in real tabs.
 #![allow(
     clippy::disallowed_methods,
-    reason = "the ban on clocks is for the engines; here time is what is wanted"
+    reason = "the ban on clocks is for the engines; a benchmark measures time"
 )]
 
 mod figure;
@@ -18,26 +18,26 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-/// Milliseconds since the epoch by the clock that the pages read, too.
+/// Milliseconds since the epoch, by the same clock as the pages'.
 #[must_use]
 pub fn now_ms() -> f64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0.0, |it| it.as_secs_f64() * 1_000.0)
 }
 
-/// Says on one line of the terminal what is being done.
+/// Shows the current action in the last line of the terminal.
 pub fn progress(what: &str) {
     eprint!("\r\x1b[K{what}");
-    // A terminal that is gone needs no progress.
+    // An error means that the terminal is closed.
     let _ = std::io::stderr().flush();
 }
 
-/// Takes the line of progress away.
+/// Removes the line of progress.
 pub fn end_progress() {
     eprint!("\r\x1b[K");
 }
 
-/// Writes figures for programs.
+/// Writes figures as JSON.
 ///
 /// # Errors
 /// The file cannot be written.

@@ -1,30 +1,30 @@
-use std::fmt;
 use std::path::PathBuf;
 
 use lexopt::prelude::{Long, Value};
 
-/// What `xtask` tells.
+/// The command line, which `xtask` writes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How often each is measured.
+    /// Number of rounds. Each round measures all cases.
     pub rounds: usize,
-    /// Where the figures go for programs.
+    /// File for the figures as JSON.
     pub json: Option<PathBuf>,
-    /// Where a picture of them goes, from the programs that draw one.
+    /// File for a picture of the figures, if the program draws one.
     pub svg: Option<PathBuf>,
-    /// Only what has one of these words in its name; none: all.
+    /// Parts of the names of the cases to measure; none selects all cases.
     pub only: Vec<String>,
 }
 
-/// What is wrong with the command line.
-#[derive(Debug)]
+/// An error in the command line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct OptionsError(lexopt::Error);
 
 impl Options {
-    /// Reads the command line; `rounds` unless it says otherwise.
+    /// Reads the command line. `rounds` is the default number of rounds.
     ///
     /// # Errors
-    /// It is not understood.
+    /// An option is unknown, or its value is invalid.
     pub fn from_env(rounds: usize) -> Result<Self, OptionsError> {
         Self::parse(lexopt::Parser::from_env(), rounds).map_err(OptionsError)
     }
@@ -51,27 +51,19 @@ impl Options {
         Ok(options)
     }
 
-    /// Whether this is to be measured.
+    /// Whether the case of this name is selected.
     #[must_use]
     pub fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|word| name.contains(word))
     }
 }
 
-impl fmt::Display for OptionsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-impl std::error::Error for OptionsError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn words_choose_what_is_measured() {
+    fn words_select_cases() {
         let parser = lexopt::Parser::from_args(["--rounds", "0", "crash"]);
         let options = Options::parse(parser, 5).unwrap();
         assert_eq!(options.rounds, 1);

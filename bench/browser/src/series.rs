@@ -1,4 +1,4 @@
-/// Values of one thing that was measured several times.
+/// The values of one figure, sorted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series(Vec<f64>);
 
@@ -15,37 +15,37 @@ impl Series {
         self.0.sort_by(f64::total_cmp);
     }
 
-    /// How many there are.
+    /// The number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The least; NaN if there is none.
+    /// The smallest value; NaN without values.
     #[must_use]
     pub fn min(&self) -> f64 {
         self.0.first().copied().unwrap_or(f64::NAN)
     }
 
-    /// The greatest; NaN if there is none.
+    /// The largest value; NaN without values.
     #[must_use]
     pub fn max(&self) -> f64 {
         self.0.last().copied().unwrap_or(f64::NAN)
     }
 
-    /// The one in the middle; NaN if there is none.
+    /// The median; NaN without values.
     #[must_use]
     pub fn median(&self) -> f64 {
         self.percentile(50)
     }
 
-    /// The least that is not exceeded by so many of a hundred; NaN if there is none.
+    /// The smallest value that `percent` % of the values do not exceed; NaN without values.
     #[must_use]
     pub fn percentile(&self, percent: usize) -> f64 {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);

@@ -1,5 +1,5 @@
-//! Tells what a session, a subscription and a retained message take, in bytes, one to a line after its name. It is a
-//! program of its own, because counting makes allocation slower.
+//! Prints the memory (bytes) of a session, a subscription and a retained message, one in a line. It is a separate program,
+//! because counting makes allocation slower.
 
 use std::alloc::System;
 
@@ -39,7 +39,7 @@ fn main() {
     println!("retained {}", messages / RetainedLookup::MESSAGES);
 }
 
-/// What `make` leaves allocated.
+/// The bytes that `make` leaves allocated.
 fn bytes(make: impl FnOnce()) -> usize {
     let region = Region::new(ALLOCATOR);
     make();

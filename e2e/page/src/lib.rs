@@ -1,7 +1,7 @@
-//! A page without a view: one tab's [`Bus`], driven by tests and benchmarks from outside.
+//! A page without a view: one tab's [`Bus`], which tests and benchmarks drive by the DevTools protocol.
 //!
-//! [`Driver`] hands commands to the bus and what it hears to `driver.js`, which keeps the promises. What comes by the
-//! thousand stays here: the messages and acknowledgements of a load.
+//! [`Driver`] passes commands to the bus, and its notices to `driver.js`, which has the promises. Messages and
+//! acknowledgements of a load are counted here, because there are thousands of them.
 
 mod load;
 mod tally;
@@ -23,19 +23,19 @@ use load::{Load, Plan};
 use tally::Tally;
 use traffic::Traffic;
 
-/// The page's only way to its tab.
+/// The page's interface to its tab.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Driver(Rc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Empty while the bus is opened.
+    /// Empty until the bus is open.
     bus: OnceCell<Bus>,
     book: RefCell<Book>,
 }
 
-/// What is kept of what was heard.
+/// The loads, and the counts of received messages.
 #[derive(Debug, Default)]
 struct Book {
     load: Option<Load>,
@@ -45,16 +45,16 @@ struct Book {
 
 #[wasm_bindgen]
 impl Driver {
-    /// Joins a channel. `hear(at, notice)` gets every notice but those that are counted here.
+    /// Joins a channel. `on_notice(at, notice)` gets every notice except those that are counted here.
     ///
     /// # Errors
-    /// `durability` or `candidacy` is none.
+    /// `durability` or `candidacy` is invalid.
     #[wasm_bindgen(constructor)]
     pub fn open(
         channel: String,
         durability: JsValue,
         candidacy: JsValue,
-        hear: js_sys::Function,
+        on_notice: js_sys::Function,
     ) -> Result<Self, JsValue> {
         let durability: Durability = serde_wasm_bindgen::from_value(durability)?;
         let candidacy: Candidacy = serde_wasm_bindgen::from_value(candidacy)?;
@@ -64,32 +64,32 @@ impl Driver {
             ..BusOptions::new(channel)
         };
         let inner = Rc::new(Inner::default());
-        let hearing = Rc::downgrade(&inner);
+        let weak = Rc::downgrade(&inner);
         let bus = Bus::open(options, move |signal| {
             let now = now();
             match signal {
                 Signal::Notices(notices) => {
-                    let Some(inner) = hearing.upgrade() else {
+                    let Some(inner) = weak.upgrade() else {
                         return;
                     };
                     for notice in notices {
                         let rest = inner.book.borrow_mut().take(now, notice);
                         if let Some(notice) = rest {
-                            tell(&hear, now, &notice);
+                            notify(&on_notice, now, &notice);
                         }
                     }
                     inner.publish(now);
                 }
-                // The next worker is heard of, and the tests connect to it themselves.
+                // A notice announces the next worker, and the tests connect again themselves.
                 Signal::Stopped => {}
                 Signal::Failed(why) => {
                     let failed = js_sys::Object::new();
                     set(&failed, "Failed", &why.into());
-                    call(&hear, now, &failed);
+                    call(&on_notice, now, &failed);
                 }
             }
         });
-        // Only here is it filled.
+        // It is set only here.
         let _ = inner.bus.set(bus);
         Ok(Self(inner))
     }
@@ -97,7 +97,7 @@ impl Driver {
     /// Sends a command for a client, in the shape of [`ClientCommand`].
     ///
     /// # Errors
-    /// It is of another shape.
+    /// It has another shape.
     pub fn command(&self, client: u32, command: JsValue) -> Result<(), JsValue> {
         let command: ClientCommand = serde_wasm_bindgen::from_value(command)?;
         self.0.send(Command::Client(ClientNo(client), command));
@@ -107,7 +107,7 @@ impl Driver {
     /// Asks the broker, in the shape of [`Question`].
     ///
     /// # Errors
-    /// It is of another shape.
+    /// It has another shape.
     pub fn ask(&self, request: u32, question: JsValue) -> Result<(), JsValue> {
         let question: Question = serde_wasm_bindgen::from_value(question)?;
         self.0
@@ -115,10 +115,10 @@ impl Driver {
         Ok(())
     }
 
-    /// Begins to publish, as the plan says; the one before must be over.
+    /// Begins to publish by the plan. The earlier load must be over.
     ///
     /// # Errors
-    /// The plan is of another shape.
+    /// The plan has another shape.
     pub fn start(&self, plan: JsValue) -> Result<(), JsValue> {
         let plan: Plan = serde_wasm_bindgen::from_value(plan)?;
         let now = now();
@@ -127,26 +127,26 @@ impl Driver {
         Ok(())
     }
 
-    /// Publishes what is due.
+    /// Publishes the messages that are due.
     pub fn tick(&self) {
         self.0.publish(now());
     }
 
-    /// Publishes no more.
+    /// Stops publishing.
     pub fn stop(&self) {
         if let Some(load) = &mut self.0.book.borrow_mut().load {
             load.stop();
         }
     }
 
-    /// Whether everything that was published is acknowledged, and no more will be published.
+    /// Whether the load has ended, and all its messages are acknowledged.
     #[wasm_bindgen(js_name = isDone)]
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.0.book.borrow().load.as_ref().is_none_or(Load::is_done)
     }
 
-    /// What became of the load so far: the fields of `load::Report`.
+    /// The results of the load so far: the fields of `load::Report`.
     ///
     /// # Errors
     /// Never.
@@ -156,13 +156,13 @@ impl Driver {
         Ok(report.serialize(&Serializer::json_compatible())?)
     }
 
-    /// How often each number of a load arrived, by number.
+    /// How often each number of a load arrived, ordered by number.
     #[must_use]
     pub fn counts(&self, topic: &str) -> Vec<u32> {
         self.0.book.borrow().tally.counts(topic)
     }
 
-    /// How many messages of loads arrived, copies included.
+    /// Number of received messages of loads, including copies.
     #[wasm_bindgen(js_name = countAll)]
     #[must_use]
     pub fn count_all(&self) -> f64 {
@@ -171,10 +171,10 @@ impl Driver {
 
     // The traffic of load tests.
 
-    /// Begins to publish: the fields of `traffic::Plan`. What was published before must be over.
+    /// Begins to publish by the fields of `traffic::Plan`. Earlier traffic must be over.
     ///
     /// # Errors
-    /// The plan is of another shape.
+    /// The plan has another shape.
     #[wasm_bindgen(js_name = startTraffic)]
     pub fn start_traffic(&self, plan: JsValue) -> Result<(), JsValue> {
         let plan: traffic::Plan = serde_wasm_bindgen::from_value(plan)?;
@@ -184,13 +184,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Publishes no more.
+    /// Stops publishing.
     #[wasm_bindgen(js_name = stopTraffic)]
     pub fn stop_traffic(&self) {
         self.0.book.borrow_mut().traffic.stop();
     }
 
-    /// Whether everything is answered, and no more will be published.
+    /// Whether publishing has ended, and all messages are answered.
     #[wasm_bindgen(js_name = isTrafficDone)]
     #[must_use]
     pub fn is_traffic_done(&self) -> bool {
@@ -207,7 +207,7 @@ impl Driver {
         Ok(sample.serialize(&Serializer::json_compatible())?)
     }
 
-    /// Which messages were acknowledged and which have arrived: the fields of `traffic::Outcome`.
+    /// The acknowledged and the received messages: the fields of `traffic::Outcome`.
     ///
     /// # Errors
     /// Never.
@@ -220,7 +220,7 @@ impl Driver {
             .serialize(&Serializer::json_compatible())?)
     }
 
-    /// Forgets what arrived.
+    /// Resets the counts of received messages.
     #[wasm_bindgen(js_name = forgetCounts)]
     pub fn forget_counts(&self) {
         self.0.book.borrow_mut().tally = Tally::default();
@@ -244,7 +244,7 @@ impl Inner {
 }
 
 impl Book {
-    /// Takes what is counted here; the rest comes back.
+    /// Counts a notice of a load; returns any other notice.
     fn take(&mut self, now: f64, notice: Notice) -> Option<Notice> {
         match notice {
             Notice::Client(_, ClientNotice::Published(request, reason_code))
@@ -282,7 +282,7 @@ impl Book {
 /// Milliseconds since the epoch, with fractions.
 fn now() -> f64 {
     thread_local! {
-        // To ask the window for it each time would be a part of what is measured.
+        // A call of the window each time would add to the measured time.
         static PERFORMANCE: Option<web_sys::Performance> =
             web_sys::window().and_then(|window| window.performance());
     }
@@ -292,7 +292,7 @@ fn now() -> f64 {
     })
 }
 
-fn tell(hear: &js_sys::Function, now: f64, notice: &Notice) {
+fn notify(on_notice: &js_sys::Function, now: f64, notice: &Notice) {
     let Ok(value) = notice.serialize(&Serializer::json_compatible()) else {
         return;
     };
@@ -300,7 +300,7 @@ fn tell(hear: &js_sys::Function, now: f64, notice: &Notice) {
         set(&value, "kind", &kind(&event.kind).into());
         set(&value, "words", &event.kind.to_string().into());
     }
-    call(hear, now, &value);
+    call(on_notice, now, &value);
 }
 
 /// The name of an event's variant.
@@ -314,14 +314,14 @@ fn kind(kind: &EventKind) -> String {
 }
 
 fn set(object: &JsValue, field: &str, value: &JsValue) {
-    // Only frozen objects refuse it.
+    // It fails only for frozen objects.
     let _ = js_sys::Reflect::set(object, &field.into(), value);
 }
 
-fn call(hear: &js_sys::Function, now: f64, value: &JsValue) {
-    // What it throws shows up on the console.
-    let _ = hear.call2(&JsValue::UNDEFINED, &now.into(), value);
+fn call(on_notice: &js_sys::Function, now: f64, value: &JsValue) {
+    // The console shows its errors.
+    let _ = on_notice.call2(&JsValue::UNDEFINED, &now.into(), value);
 }
 
-/// Numbers of requests from here on belong to loads; those below to `driver.js`.
+/// Requests with this number or a higher one belong to loads, lower ones to `driver.js`.
 const LOADS: RequestId = RequestId(1 << 40);

@@ -1,4 +1,4 @@
-//! Publishing by the thousand, with the time of every acknowledgement.
+//! Publishes many messages, and records the time of every acknowledgement.
 
 use serde::{Deserialize, Serialize};
 use tabmq_worker::api::{
@@ -7,44 +7,44 @@ use tabmq_worker::api::{
 
 use crate::LOADS;
 
-/// What to publish: numbered messages, from 0.
+/// The messages to publish, numbered from 0.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Plan {
     client: u32,
-    /// Topic of all; with `topics`, a number is appended.
+    /// Topic of all messages; with `topics`, the number is appended.
     topic: String,
-    /// Whether each message has a topic of its own.
+    /// Whether each message has its own topic.
     topics: bool,
     retain: bool,
-    /// 0, 1 or 2. With 0, what has been sent counts as acknowledged.
+    /// 0, 1 or 2. With 0, a sent message counts as acknowledged.
     qos: u8,
     /// Length of each payload. It begins with the message's number.
     bytes: usize,
-    /// How many in all; none: until it is stopped.
+    /// Number of messages; none publishes until `stop`.
     count: Option<usize>,
-    /// How many a second; none: as fast as acknowledgements come.
+    /// Messages a second; none publishes as fast as acknowledgements arrive.
     rate: Option<f64>,
-    /// How many may be without acknowledgement.
+    /// Highest number of unacknowledged messages.
     window: usize,
 }
 
-/// Messages on their way.
+/// A running load.
 #[derive(Debug)]
 pub(crate) struct Load {
     plan: Plan,
     started: f64,
-    /// When each was published.
+    /// The time at which each message was published.
     sent: Vec<f64>,
-    /// When each was acknowledged, by number; NaN if it was not.
+    /// The time at which each number was acknowledged; NaN if it was not.
     acknowledged: Vec<f64>,
     acknowledged_count: usize,
-    /// Numbers that were refused, with the reason code.
+    /// Refused numbers, with the reason code.
     refused: Vec<(usize, u8)>,
     is_stopped: bool,
 }
 
-/// What became of a load.
+/// The results of a load.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {

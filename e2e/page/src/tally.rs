@@ -1,10 +1,10 @@
-//! Messages of loads, counted by topic and number.
+//! Counts the received messages of loads by topic and number.
 
 use std::collections::BTreeMap;
 
 use tabmq_worker::api::Message;
 
-/// Topics below this are those of loads.
+/// Prefix of the topics of loads.
 const LOADS: &str = "load/";
 
 /// How often each number arrived.
@@ -15,7 +15,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Counts the message, if it is one of a load.
+    /// Counts the message, if it belongs to a load.
     pub(crate) fn take(&mut self, message: &Message) -> bool {
         if !message.topic.starts_with(LOADS) {
             return false;
@@ -51,6 +51,6 @@ impl Tally {
 fn number(payload: &[u8]) -> Option<usize> {
     let end = payload.iter().position(|byte| *byte == b' ')?;
     let digits = std::str::from_utf8(payload.get(..end)?).ok()?;
-    // What is not ours must not make us reserve memory.
+    // Other messages must not make this allocate memory.
     digits.parse().ok().filter(|number| *number < 10_000_000)
 }

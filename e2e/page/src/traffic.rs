@@ -1,7 +1,7 @@
-//! The traffic of a load test: what a page publishes and receives, so that each message can be told from all others and
-//! nothing is kept but what is needed to say in the end that none is missing.
+//! The traffic of a load test: the messages that a page publishes and receives. Each message is identified, and
+//! only the numbers are kept, so that the test can find lost ones at the end.
 //!
-//! Each publisher counts its messages through. Message `n` goes to topic `n % topics` below the publisher's name, so that the
+//! Each publisher numbers its messages. Message `n` goes to topic `n % topics` below the publisher's name, so the
 //! numbers of one topic rise. Its payload begins with `n` and the time, in microseconds since the epoch.
 
 mod latency;
@@ -23,23 +23,23 @@ const PREFIX: &str = "traffic/";
 /// The first request of a publisher.
 const REQUESTS: RequestId = RequestId(1 << 41);
 
-/// Refused by the broker, from this reason code on.
+/// The lowest reason code of an error.
 const ERROR: u8 = 0x80;
 
-/// What to publish.
+/// The messages to publish.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Plan {
-    /// Name of this publisher: no other has ever had it.
+    /// The unique name of this publisher.
     name: String,
     topics: u64,
-    /// 0, 1 or 2. With 0, what has gone out counts as acknowledged.
+    /// 0, 1 or 2. With 0, a sent message counts as acknowledged.
     qos: u8,
-    /// Length of each payload, if that is enough for what it begins with.
+    /// Length of each payload, unless its number and time need more.
     bytes: usize,
-    /// How many a second; none: as fast as acknowledgements come.
+    /// Messages a second; none publishes as fast as acknowledgements arrive.
     rate: Option<f64>,
-    /// How many may be without acknowledgement.
+    /// Highest number of unacknowledged messages.
     window: u64,
 }
 
@@ -53,7 +53,7 @@ struct Publisher {
     is_stopped: bool,
 }
 
-/// What one publisher's messages have come to here.
+/// The received messages of one publisher.
 #[derive(Debug, Default)]
 struct Arrived {
     numbers: Ranges,
@@ -61,7 +61,7 @@ struct Arrived {
     last: BTreeMap<String, u64>,
 }
 
-/// Counts from the beginning, but for what says otherwise.
+/// Counts since the beginning, with two exceptions.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Sample {
@@ -72,15 +72,15 @@ pub(crate) struct Sample {
     /// Copies included.
     received: u64,
     duplicates: u64,
-    /// Messages that came first after a later one of the same topic and publisher.
+    /// Messages that arrived after a later one of the same topic and publisher.
     out_of_order: u64,
     /// Longest time between two acknowledgements since the last sample, in ms.
     gap_ms: f64,
-    /// How many took how long since the last sample: see [`Latency::counts`].
+    /// Latencies since the last sample: see [`Latency::take`].
     latency: Vec<(f64, u64)>,
 }
 
-/// What there is in the end: numbers from and up to, the latter not included.
+/// The final report: ranges of numbers. The end of a range is not included.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Outcome<'a> {
@@ -89,7 +89,7 @@ pub(crate) struct Outcome<'a> {
     received: BTreeMap<&'a str, &'a Ranges>,
 }
 
-/// Both sides of one page.
+/// The published and the received messages of one page.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     publisher: Option<Publisher>,
@@ -117,13 +117,13 @@ impl Traffic {
         }
     }
 
-    /// Whether everything that was published is answered, and no more will be published.
+    /// Whether publishing has ended, and all messages are answered.
     pub(crate) fn is_done(&self) -> bool {
         let is_done = |it: &Publisher| it.is_stopped && it.answered == it.sent;
         self.publisher.as_ref().is_none_or(is_done)
     }
 
-    /// Publishes what is due.
+    /// Publishes the messages that are due.
     pub(crate) fn publish(&mut self, now: f64, send: &mut impl FnMut(Command)) {
         let Some(publisher) = &mut self.publisher else {
             return;
@@ -137,7 +137,7 @@ impl Traffic {
         }
     }
 
-    /// Takes the answer to one of the requests made here. `reason_code` is none if it could not be carried out.
+    /// Handles the answer to a request. `reason_code` is none if the request was refused.
     pub(crate) fn on_answer(&mut self, now: f64, request: RequestId, reason_code: Option<u8>) {
         let Some(publisher) = &mut self.publisher else {
             return;
@@ -154,7 +154,7 @@ impl Traffic {
         self.acknowledged_at = Some(now);
     }
 
-    /// Counts a message, if it is one of a load test.
+    /// Counts a message, if it belongs to a load test.
     pub(crate) fn take(&mut self, now: f64, message: &Message) -> bool {
         let Some((name, _)) = message
             .topic
@@ -192,7 +192,7 @@ impl Traffic {
         let mut sample = self.counts.clone();
         sample.latency = self.latency.take();
         self.counts.gap_ms = 0.0;
-        // A gap that has not ended yet is one, too, while there is something to be acknowledged.
+        // A gap that has not ended yet counts, too, if a message is unacknowledged.
         let is_owed = self
             .publisher
             .as_ref()

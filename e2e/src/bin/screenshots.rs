@@ -1,7 +1,7 @@
-//! `cargo xtask screenshots`: every view of the app, with the traffic of a home in it, light and dark, narrow and wide.
+//! `cargo xtask screenshots`: takes pictures of all views of the app with a home's messages, light and dark, narrow and wide.
 #![allow(
     clippy::disallowed_methods,
-    reason = "the ban on clocks is for the engines; traffic that is to look real takes its time"
+    reason = "the ban on clocks is for the engines"
 )]
 
 use std::fs;
@@ -13,22 +13,22 @@ use std::time::Duration;
 
 use e2e::{Appearance, Browser, Message, Tab, home};
 
-/// The windows in which a page is looked at, from a telephone to a large screen.
+/// The window sizes, from a telephone to a large screen.
 const WINDOWS: [(u32, u32); 9] = {
     let [a, b, c, d, e, f, g, h] = Appearance::WINDOWS;
     [a, b, c, d, e, f, g, h, (1920, 1080)]
 };
 
-/// Rounds of what a home publishes.
+/// Rounds of a home's messages.
 const ROUNDS: u32 = 24;
-/// From one round to the next.
+/// Time from one round to the next.
 const ROUND: Duration = Duration::from_millis(250);
-/// How long the load generator runs before its charts are looked at.
+/// Time for the load generator's charts to fill.
 const LOAD: Duration = Duration::from_secs(12);
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        eprintln!("error: say which folder the pictures go to");
+        eprintln!("error: name the folder for the pictures");
         return ExitCode::FAILURE;
     };
     match run(&folder) {
@@ -65,7 +65,7 @@ fn run(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Pictures of what is shown, in every window, by day and by night. A page that goes on below a telephone's is there as a whole, too.
+/// Takes pictures in all window sizes, light and dark. Narrow windows get another one of the whole page.
 fn take(shown: &Tab<'_>, name: &str, folder: &Path) -> io::Result<()> {
     for (width, height) in WINDOWS {
         for is_dark in [false, true] {
@@ -82,7 +82,7 @@ fn take(shown: &Tab<'_>, name: &str, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A home's traffic among the tabs, and a broker that is closed meanwhile.
+/// Publishes a home's messages in the tabs, and closes the broker's tab halfway.
 fn live(broker: Tab<'_>, shown: &Tab<'_>, others: &[Tab<'_>]) {
     println!("a home of {} tabs, for {ROUNDS} rounds", others.len() + 2);
     let mut broker = Some(broker);

@@ -1,6 +1,6 @@
-// Asks the package's client in a page for what it promises: `await client(passed)` and `await
-// withoutBroker(passed)` and so on add the names of all checks that passed, or throw.
-// `await hidden.before()`, then a page that is hidden and comes back, then `await hidden.after()` do the same for clients whose worker
+// Checks the package's client in a page: `await client(passed)` and `await
+// withoutBroker(passed)` and so on add the names of all passed checks, or throw.
+// `await hidden.before()` and `await hidden.after()`, before and after the page was hidden, do the same for clients whose worker
 // ends in between.
 
 {
@@ -8,7 +8,7 @@
     let channels = 0;
     const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
     const within = (what, promise) => Promise.race([promise,
-        sleep(14_000).then(() => { throw new Error(`waited in vain: ${what}`); })]);
+        sleep(14_000).then(() => { throw new Error(`timeout: ${what}`); })]);
     const until = async (what, is) => {
         for (let i = 0; i < 1_000; i++) {
             if (is()) {
@@ -16,7 +16,7 @@
             }
             await sleep(10);
         }
-        throw new Error(`waited in vain: ${what}`);
+        throw new Error(`timeout: ${what}`);
     };
     const equal = (actual, expected, what) => {
         if (JSON.stringify(actual) !== JSON.stringify(expected)) {
@@ -25,7 +25,7 @@
     };
     const code = (promise) => promise.then((it) => it ?? 'nothing', (error) => error.code ?? String(error));
     const join = (options = {}) => open({ channel: `client-${channels += 1}`, ...options });
-    /** Another tab, which is the broker. */
+    /** The tab with the broker. */
     const tab = async (channel) => {
         const frame = document.body.appendChild(document.createElement('iframe'));
         frame.src = location.href;
@@ -60,7 +60,7 @@
     globalThis.client = async (passed) => {
         const check = checks(passed);
 
-        await check('a signal that is aborted already keeps a call from being made', async (bus) => {
+        await check('an aborted signal prevents a call', async (bus) => {
             const client = await bus.connect();
             const got = [];
             client.on('message', (topic) => got.push(topic));
@@ -71,22 +71,22 @@
             equal(await code(client.unsubscribeAsync('p', { signal })), 'aborted', 'unsubscribe');
             equal(await code(client.request('p', '', { signal })), 'aborted', 'request');
             equal((await client.messages('s', { signal }).next()).done, true, 'messages');
-            equal(await client.publishAsync('s', 'y', { qos: 1 }), 16, 'nobody has subscribed');
+            equal(await client.publishAsync('s', 'y', { qos: 1 }), 16, 'no subscriber');
             await client.publishAsync('p', 'last', { qos: 1 });
             await until('the last', () => got.length > 0);
             equal(got, ['p'], 'what came');
         });
 
-        await check('a subscription that is given up while it is under way is none', async (bus) => {
+        await check('an aborted SUBSCRIBE leaves no subscription', async (bus) => {
             const client = await bus.connect();
             const giving = new AbortController();
             const asked = client.subscribeAsync('s', { qos: 1, signal: giving.signal });
             giving.abort();
             equal(await code(asked), 'aborted', 'subscribe');
-            await until('nobody', async () => await client.publishAsync('s', 'y', { qos: 1 }) === 16);
+            await until('no subscriber', async () => await client.publishAsync('s', 'y', { qos: 1 }) === 16);
         });
 
-        await check('an option that has no meaning is refused, and keeps nothing else waiting', async (bus) => {
+        await check('an invalid option is refused, and does not delay other calls', async (bus) => {
             const client = await bus.connect();
             const before = client.publishAsync('t', 'innocent', { qos: 1 });
             const wrong = [
@@ -120,7 +120,7 @@
             equal([[...payload], [...properties.correlationData]], [[1, 0, 2, 0], [1, 0, 2, 0]], 'bytes');
         });
 
-        await check('a payload is that of the moment of the call', async (bus) => {
+        await check('a payload is copied at the call', async (bus) => {
             const client = await bus.connect();
             const got = [];
             client.on('message', (topic, payload) => got.push(payload[0]));
@@ -135,7 +135,7 @@
         });
 
         for (const [count, how] of [[1, 'listener'], [200, 'listener'], [5_000, 'listener'], [200, 'reader'], [200, 'later']]) {
-            await check(`a session goes on with a ${how} that comes after it, ${count} messages`, async (bus) => {
+            await check(`a session continues with a ${how} of the next client, ${count} messages`, async (bus) => {
                 let client = await bus.connect(DURABLE);
                 await client.subscribeAsync('q/#', { qos: 1 });
                 await client.endAsync();
@@ -160,7 +160,7 @@
             });
         }
 
-        await check('what nobody has heard is there for the next client of the session', async (bus) => {
+        await check('the next client of a session receives messages without a listener', async (bus) => {
             let client = await bus.connect(DURABLE);
             await client.subscribeAsync('q', { qos: 1 });
             const other = await bus.connect();
@@ -178,11 +178,11 @@
             const client = await bus.connect();
             const messages = client.messages('t', { qos: 1 });
             await sleep(100);
-            equal(await client.publishAsync('t', 'one', { qos: 1 }), 0, 'somebody has subscribed');
+            equal(await client.publishAsync('t', 'one', { qos: 1 }), 0, 'a subscriber');
             await client.publishAsync('t', 'two', { qos: 1 });
             equal([(await messages.next()).value.text(), (await messages.next()).value.text()], ['one', 'two'], 'messages');
             await messages.return();
-            equal(await client.publishAsync('t', 'three', { qos: 1 }), 16, 'nobody any more');
+            equal(await client.publishAsync('t', 'three', { qos: 1 }), 16, 'no subscriber left');
             equal((await messages.next()).done, true, 'the end');
             equal(await code(client.messages('a/#/b').next()), 'invalid-topic', 'no filter');
             const waiting = client.messages('t').next();
@@ -190,13 +190,13 @@
             equal((await waiting).done, true, 'the end of the client');
         });
 
-        await check('what is published goes out in the order of the calls', async (bus) => {
+        await check('messages are sent in the order of the calls', async (bus) => {
             const [client, other] = [await bus.connect(), await bus.connect()];
             const got = [];
             other.on('message', (topic, payload, message) => {
                 got.push(message.text().slice(0, 1));
                 if (got.length === 2) {
-                    // While others wait.
+                    // Other messages are waiting.
                     client.publishAsync('t', '5', { qos: 1 });
                 }
             });
@@ -209,7 +209,7 @@
             equal(got.join(''), '12345', 'order');
         });
 
-        await check('a publication that waits is given up in time', async (bus) => {
+        await check('a waiting publish ends with its timeout', async (bus) => {
             const [client, other] = [await bus.connect(), await bus.connect()];
             const got = [];
             other.on('message', (topic, payload, message) => got.push(message.text().slice(0, 1)));
@@ -226,7 +226,7 @@
             equal(client.bufferedAmount, 0, 'buffered');
         });
 
-        await check('readers of filters that overlap each get a message once', async (bus) => {
+        await check('readers of overlapping filters each get a message once', async (bus) => {
             const [client, other] = [await bus.connect(), await bus.connect()];
             await other.publishAsync('m/t', 'kept', { qos: 1, retain: true });
             const got = {};
@@ -244,14 +244,14 @@
             equal(got, { 'm/t': ['kept', 'live'], 'm/#': ['kept', 'live'], '$share/g/m/t': ['live'] }, 'messages');
         });
 
-        await check('one who reads a filter for a moment takes nothing from those who have subscribed to it', async (bus) => {
+        await check('a short reader of a filter does not affect its subscribers', async (bus) => {
             const [client, other] = [await bus.connect(DURABLE), await bus.connect()];
             const got = [];
             client.on('message', (topic, payload, message) => got.push(`${message.text()} ${message.qos}`));
             await client.subscribeAsync('w/#', { qos: 1 });
             await other.publishAsync('w/x', 'before', { qos: 1 });
             for await (const message of client.messages('w/#', { nl: true, signal: AbortSignal.timeout(100) })) {
-                throw new Error(`${message.text()} came again`);
+                throw new Error(`${message.text()} arrived again`);
             }
             await other.publishAsync('w/x', 'after', { qos: 1 });
             await client.publishAsync('w/x', 'mine', { qos: 1 });
@@ -259,7 +259,7 @@
             equal(got, ['before 1', 'after 1', 'mine 1'], 'messages');
         });
 
-        await check('a request is answered for any client id, and nobody else hears the answer', async (bus) => {
+        await check('a request works for any client id, and only its client gets the response', async (bus) => {
             await serve(await bus.connect());
             const heard = [];
             for (const clientId of ['ops+1@example.org', '#1', '#', 'fine']) {
@@ -271,9 +271,9 @@
             equal(heard, [], 'others');
         });
 
-        await check('a request ends with its client, its time, its signal and without anybody to answer', async (bus) => {
+        await check('a request ends with its client, its timeout, its signal and without a responder', async (bus) => {
             const client = await bus.connect();
-            equal(await client.request('service', '?').catch((error) => [error.code, error.reasonCode]), ['refused', 16], 'nobody');
+            equal(await client.request('service', '?').catch((error) => [error.code, error.reasonCode]), ['refused', 16], 'no responder');
             await client.subscribeAsync('service');
             equal(await code(client.request('service', '?', { timeout: 100 })), 'timeout', 'its time');
             equal(await code(client.request('service', '?', { signal: AbortSignal.timeout(100) })), 'aborted', 'its signal');
@@ -287,13 +287,13 @@
             equal(await code(asker.request('service', '?')), 'closed', 'later');
         });
 
-        await check('an answer to a question of an earlier page is nobody else\'s', async (bus) => {
+        await check('a response to a request of an earlier page is ignored', async (bus) => {
             await serve(await bus.connect(), async (message) => {
                 await sleep(Number(message.text().split(' ')[1]));
                 return `answer to ${message.text()}`;
             });
             const ask = async (what) => {
-                // As a page that is loaded again.
+                // Like a reloaded page.
                 const client = await bus.connect({ clientId: 'kitchen' });
                 client.on('error', () => undefined);
                 return client.request('service', what).then((it) => it.text(), (error) => error.code);
@@ -311,7 +311,7 @@
             equal(all.every((it) => it === 16), true, 'codes');
         });
 
-        await check('a change of broker makes no events', async () => {
+        await check('a takeover has no events', async () => {
             const frame = await tab('change');
             const bus = await open({ channel: 'change' });
             const client = await bus.connect();
@@ -328,7 +328,7 @@
             await bus.close();
         });
 
-        await check('an end waits for the next broker', async () => {
+        await check('end() waits for the next broker', async () => {
             const frame = await tab('gap');
             const bus = await open({ channel: 'gap' });
             const client = await bus.connect();
@@ -339,14 +339,14 @@
             equal(await published, 0, 'the code');
         });
 
-        await check('clients that take one session from each other are told so by connect', async (bus) => {
+        await check('connect() reports clients that take over a session from each other', async (bus) => {
             const all = await Promise.allSettled(Array.from({ length: 3 }, () => bus.connect({ clientId: 'same' })));
             const codes = all.map((it) => it.reason?.code ?? it.value.isConnected);
             equal(codes.filter((it) => it === true).length, 1, 'one is connected');
             equal(new Set(codes).size, 2, JSON.stringify(codes));
         });
 
-        await check('what waits in a session is for who listens and for who reads', async (bus) => {
+        await check('listeners and readers receive queued messages of a session', async (bus) => {
             let client = await bus.connect(DURABLE);
             await client.subscribeAsync('t/#', { qos: 1 });
             await client.endAsync();
@@ -371,7 +371,7 @@
             equal([heard, read], [[...Array(20).keys()], [...Array(20).keys()]], 'messages');
         });
 
-        await check('an error that nobody listens to is reported', async (bus) => {
+        await check('an error without a listener is reported', async (bus) => {
             const client = await bus.connect();
             const reported = new Promise((resolve) => addEventListener('error', (event) => {
                 event.preventDefault();
@@ -385,7 +385,7 @@
     globalThis.withoutBroker = async (passed) => {
         const check = checks(passed);
 
-        await check('an end waits for no broker that never comes, and says what is not known', async () => {
+        await check('end() does not wait forever for a broker, and reports unknown outcomes', async () => {
             const frame = await tab('never');
             const bus = await open({ channel: 'never', role: 'client' });
             const client = await bus.connect();
@@ -406,7 +406,7 @@
     globalThis.withoutListener = async (passed) => {
         const check = checks(passed);
 
-        await check('messages that nobody hears are told of after a while, and come to the first who does', async (bus) => {
+        await check('messages without a listener are reported after a while, and the first listener gets them', async (bus) => {
             const client = await bus.connect();
             const errors = [];
             client.on('error', (error) => errors.push(error.code));
@@ -423,7 +423,7 @@
     };
 
     const cases = {
-        'a client without an id keeps the one it got, and its session': {
+        'a client without an id keeps its assigned id and its session': {
             before: async (bus) => {
                 const other = await (await open({ channel: bus.channel })).connect();
                 const client = await bus.connect({ clean: false, properties: { sessionExpiryInterval: 600 } });
@@ -439,7 +439,7 @@
                 await until('the message', () => got.length === 1);
             },
         },
-        'a filter that was refused once is not asked for again, and the others come back': {
+        'a refused filter is not requested again, and the others are restored': {
             before: async (bus) => {
                 const client = await bus.connect();
                 const got = [];
@@ -455,7 +455,7 @@
                 await until('the message', () => got.length === 1);
             },
         },
-        'subscriptions with different identifiers come back': {
+        'subscriptions with different identifiers are restored': {
             before: async (bus) => {
                 const client = await bus.connect();
                 const got = [];
@@ -472,7 +472,7 @@
                 equal(got, [[1], [2]], 'identifiers');
             },
         },
-        'requests are answered again': {
+        'requests work again': {
             before: async (bus) => {
                 const client = await bus.connect();
                 await serve(client);
@@ -485,7 +485,7 @@
                 equal(client.clientId, id, 'id');
             },
         },
-        'a first request while there is no worker is answered when there is one': {
+        'a first request without a worker is answered when there is one': {
             before: async (bus) => {
                 const client = await bus.connect({ clientId: 'a' });
                 await serve(client);
@@ -500,7 +500,7 @@
                 equal(await client.publishAsync('service', 'x', { qos: 1 }), 0, 'subscribed');
             },
         },
-        'calls at the moment at which the page comes back are carried out in order': {
+        'calls during the return of the page are executed in order': {
             before: async (bus) => {
                 const client = await bus.connect();
                 const got = [];
@@ -514,7 +514,7 @@
                 equal(got, ['one', 'two'], 'order');
             },
         },
-        'who listens and who reads hear what came while the page was away': {
+        'listeners and readers receive the messages from the time of the absence': {
             before: async (bus) => {
                 const other = await (await open({ channel: bus.channel })).connect({ ...DURABLE, clientId: 'other' });
                 const client = await bus.connect(DURABLE);
@@ -535,7 +535,7 @@
                 await until('all', () => heard.length === 2 && read.length === 2);
             },
         },
-        'a reader reads on': {
+        'a reader continues': {
             before: async (bus) => {
                 const client = await bus.connect();
                 const got = [];
@@ -563,7 +563,7 @@
             }
             return true;
         },
-        /** While the page is hidden, if it can do anything then. */
+        /** Runs while the page is hidden, if it can execute scripts then. */
         between: async () => {
             for (const [name, it] of Object.entries(cases)) {
                 await it.between?.(states[name]);

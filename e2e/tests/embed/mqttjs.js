@@ -1,5 +1,5 @@
-// What MQTT.js promises its users, asked of MQTT.js over the tabs of this browser: `await behaviour(4)` or `(5)` gives the names of
-// all checks that passed, or throws.
+// Checks the documented behaviour of MQTT.js over the tabs of this browser: `await behaviour(4)` or `(5)` returns the names of
+// all passed checks, or throws.
 
 globalThis.behaviour = async (protocolVersion) => {
     const { mqtt, tabs } = globalThis;
@@ -8,7 +8,7 @@ globalThis.behaviour = async (protocolVersion) => {
     const clients = [];
     const text = (bytes) => new TextDecoder().decode(bytes);
     const within = (what, promise) => Promise.race([promise,
-        new Promise((_, reject) => setTimeout(reject, 10_000, new Error(`waited in vain: ${what}`)))]);
+        new Promise((_, reject) => setTimeout(reject, 10_000, new Error(`timeout: ${what}`)))]);
     const connect = async (options = {}) => {
         const client = mqtt.connect('ws://tabs.local', { ...bus, protocolVersion, ...options });
         clients.push(client);
@@ -75,7 +75,7 @@ globalThis.behaviour = async (protocolVersion) => {
         equal(new Set(all.map(({ packet }) => packet.qos)).size === 1 && all[0].packet.qos, 1, 'qos');
     });
 
-    await check('several filters are subscribed to at once, and wildcards match', async () => {
+    await check('one SUBSCRIBE has several filters, and wildcards match', async () => {
         const client = await connect();
         const grants = await client.subscribeAsync({ 'w/+/x': { qos: 0 }, 'w/#': { qos: 1 }, 'other': { qos: 2 } });
         equal(grants.map(({ qos }) => qos), [0, 1, 2], 'granted');
@@ -85,7 +85,7 @@ globalThis.behaviour = async (protocolVersion) => {
         equal(topic, 'w/1/x', 'topic');
     });
 
-    await check('what is unsubscribed from does not arrive', async () => {
+    await check('messages of an ended subscription do not arrive', async () => {
         const client = await connect();
         await client.subscribeAsync(['u/1', 'u/2']);
         await client.unsubscribeAsync('u/1');
@@ -95,7 +95,7 @@ globalThis.behaviour = async (protocolVersion) => {
         equal(text((await arriving).payload), 'yes', 'payload');
     });
 
-    await check('a retained message comes with a subscription until it is deleted', async () => {
+    await check('a subscription gets a retained message until it is deleted', async () => {
         const [publisher, first] = [await connect(), await connect()];
         await publisher.publishAsync('kept', 'value', { qos: 1, retain: true });
         const arriving = next(first);
@@ -111,7 +111,7 @@ globalThis.behaviour = async (protocolVersion) => {
         equal(heard, 0, 'messages');
     });
 
-    await check('a will is published for a client that is cut off', async () => {
+    await check('the will of a disconnected client is published', async () => {
         const watcher = await connect();
         await watcher.subscribeAsync('will', { qos: 1 });
         const arriving = next(watcher);
@@ -120,7 +120,7 @@ globalThis.behaviour = async (protocolVersion) => {
         equal(text((await arriving).payload), 'gone', 'will');
     });
 
-    await check('no will is published for a client that ends', async () => {
+    await check('the will of a client that ends is not published', async () => {
         const watcher = await connect();
         await watcher.subscribeAsync('no-will', { qos: 1 });
         let heard = 0;
@@ -131,7 +131,7 @@ globalThis.behaviour = async (protocolVersion) => {
         equal(heard, 0, 'wills');
     });
 
-    await check('a session waits for its client', async () => {
+    await check('a session queues messages for its client', async () => {
         const options = { clientId: `keeper-${protocolVersion}`, clean: false, ...protocolVersion === 5 && { properties: { sessionExpiryInterval: 100 } } };
         const first = await connect(options);
         await first.subscribeAsync('waits', { qos: 1 });
@@ -143,7 +143,7 @@ globalThis.behaviour = async (protocolVersion) => {
         equal(text((await next(second)).payload), 'missed', 'payload');
     });
 
-    await check('MQTT.js connects again by itself, and subscribes again', async () => {
+    await check('MQTT.js reconnects and subscribes again', async () => {
         const client = await connect();
         await client.subscribeAsync('again', { qos: 1 });
         const again = new Promise((resolve) => { client.once('connect', resolve); });
@@ -154,7 +154,7 @@ globalThis.behaviour = async (protocolVersion) => {
         equal(text((await arriving).payload), 'here', 'payload');
     });
 
-    await check('what is published before the connection is there goes out with it', async () => {
+    await check('messages from before the connection are sent after it', async () => {
         const subscriber = await connect();
         await subscriber.subscribeAsync('early', { qos: 1 });
         const arriving = next(subscriber);
@@ -178,7 +178,7 @@ globalThis.behaviour = async (protocolVersion) => {
         });
     }
 
-    await check('the second client of one id takes over from the first', async () => {
+    await check('a second client takes over the session of its client id', async () => {
         const first = await connect({ clientId: 'twin', reconnectPeriod: 0 });
         const closed = new Promise((resolve) => { first.once('close', resolve); });
         await connect({ clientId: 'twin' });
@@ -186,7 +186,7 @@ globalThis.behaviour = async (protocolVersion) => {
     });
 
     if (protocolVersion === 5) {
-        await check('properties travel end to end', async () => {
+        await check('properties arrive unchanged', async () => {
             const client = await connect();
             await client.subscribeAsync('properties', { qos: 1, properties: { subscriptionIdentifier: 42 } });
             const arriving = next(client);
@@ -203,7 +203,7 @@ globalThis.behaviour = async (protocolVersion) => {
             equal([properties.subscriptionIdentifier].flat(), [42], 'identifier');
         });
 
-        await check('topic aliases are understood in both directions', async () => {
+        await check('topic aliases work in both directions', async () => {
             const client = await connect({ autoAssignTopicAlias: true, properties: { topicAliasMaximum: 10 } });
             await client.subscribeAsync('alias/+', { qos: 1 });
             const arriving = next(client, 4);
@@ -215,7 +215,7 @@ globalThis.behaviour = async (protocolVersion) => {
             equal(all.map(({ topic }) => topic), ['alias/1', 'alias/2', 'alias/1', 'alias/2'], 'topics');
         });
 
-        await check('no local and retain as published are obeyed', async () => {
+        await check('No Local and Retain As Published work', async () => {
             const [own, other] = [await connect(), await connect()];
             let heard = 0;
             own.on('message', () => { heard += 1; });
@@ -233,7 +233,7 @@ globalThis.behaviour = async (protocolVersion) => {
     return passed;
 };
 
-// A load across a change of broker: every number that was acknowledged, and every number that came.
+// A load across a takeover: all acknowledged and all received numbers.
 globalThis.load = ({ client, topic }) => {
     const acknowledged = [];
     const failed = [];

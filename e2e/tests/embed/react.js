@@ -1,5 +1,5 @@
-// Checks of the package's hooks in a page with React: `await hooks(passed, mounts)` adds the names of all checks that passed, or throws.
-// In StrictMode, React mounts everything twice if it is built for development: `mounts` is 2 then.
+// Checks the package's hooks in a page with React: `await hooks(passed, mounts)` adds the names of all passed checks, or throws.
+// In StrictMode, a development build of React mounts everything twice: then `mounts` is 2.
 
 {
     const { React, createRoot, tabmq } = globalThis;
@@ -15,7 +15,7 @@
             }
             await sleep(10);
         }
-        throw new Error(`waited in vain: ${what}`);
+        throw new Error(`timeout: ${what}`);
     };
     const equal = (actual, expected, what) => {
         if (JSON.stringify(actual) !== JSON.stringify(expected)) {
@@ -26,7 +26,7 @@
     const texts = (messages) => messages.map((it) => it.text());
     const DURABLE = { clientId: 'durable', clean: false, properties: { sessionExpiryInterval: 600 } };
 
-    /** Gives what a hook returns to those outside: `seen.value`. */
+    /** Stores the return value of a hook in `seen.value`. */
     const Probe = ({ seen, use }) => {
         seen.value = use();
         return null;
@@ -39,7 +39,7 @@
 
     globalThis.hooks = async (passed, mounts) => {
         const { open } = await import(`${PACKAGE}/index.js`);
-        /** Another client on a channel, which hears everything on `seen/#`. */
+        /** Another client on a channel, which is subscribed to `seen/#`. */
         const outside = async (channel, options) => {
             const bus = await open({ channel });
             const client = await bus.connect(options);
@@ -62,7 +62,7 @@
             passed.push(name);
         };
 
-        await check('what is published before there is a client goes out in order', async ({ channel, inside }) => {
+        await check('messages that are published before the client connects are sent in order', async ({ channel, inside }) => {
             const { bus, got } = await outside(channel);
             const publish = probe(usePublish);
             let eager = 0;
@@ -91,7 +91,7 @@
             await bus.close();
         });
 
-        await check('what is published where no client comes is rejected', async ({ channel, show, inside, root }) => {
+        await check('a publish without a client is rejected', async ({ channel, show, inside, root }) => {
             const publish = probe(usePublish);
             const state = probe(useBus);
             inside([publish, state], { channel: 'no name' });
@@ -99,7 +99,7 @@
             equal(await code(publish.value('t', 'x')), 'invalid-option', 'no channel');
             equal(await code(publish.value('t', 'x')), 'invalid-option', 'later');
             await until('an error', () => state.value.error?.code === 'invalid-option');
-            // With another key the provider tries anew.
+            // With another key, the provider tries again.
             show(h(BusProvider, { channel, key: 'again' }, publish.element, state.element));
             await until('a client', () => state.value.client);
             equal([await publish.value('t', 'x', { qos: 1 }), state.value.error], [16, undefined], 'again');
@@ -121,7 +121,7 @@
             await bus.close();
         });
 
-        await check('a bus of the app stays open, also one of tabmq/inline', async ({ channel, inside, root }) => {
+        await check('a bus that the app opened stays open, also one of tabmq/inline', async ({ channel, inside, root }) => {
             const inline = await import(`${PACKAGE}/inline.js`);
             const bus = await inline.open({ channel });
             const publish = probe(usePublish);
@@ -136,11 +136,11 @@
             root.render(null);
             await until('no client', () => !client.isConnected);
             const other = await bus.connect();
-            equal(await other.publishAsync('t', 'x', { qos: 1 }), 16, 'nobody');
+            equal(await other.publishAsync('t', 'x', { qos: 1 }), 16, 'no subscriber');
             await bus.close();
         });
 
-        await check('an error is no end, and an end is an error', async ({ inside }) => {
+        await check('an error does not end a client, and the end of a client is an error', async ({ inside }) => {
             const publish = probe(usePublish);
             const state = probe(useBus);
             inside([publish, state]);
@@ -154,14 +154,14 @@
             equal(await code(publish.value('t', 'x')), 'closed', 'publish');
         });
 
-        await check('a filter that is null reads nothing', async ({ inside }) => {
+        await check('a null filter subscribes to nothing', async ({ inside }) => {
             const publish = probe(usePublish);
             let filter = null;
             const use = () => [useSubscription(filter, { qos: 1 }), useRetained(filter)];
             const read = probe(use);
             inside([publish, read]);
             await until('the hook', () => publish.value);
-            equal(await publish.value('t', 'kept', { qos: 1, retain: true }), 16, 'nobody');
+            equal(await publish.value('t', 'kept', { qos: 1, retain: true }), 16, 'no subscriber');
             equal([read.value[0].status, read.value[0].messages.length], ['pending', 0], 'state');
             filter = 't';
             inside([publish, { element: h(Probe, { ...read.element.props, key: read.element.key }) }]);
@@ -169,11 +169,11 @@
             filter = null;
             inside([publish, { element: h(Probe, { ...read.element.props, key: read.element.key }) }]);
             await until('nothing', () => read.value[0].messages.length === 0 && read.value[1].size === 0);
-            await until('nobody', () => read.value[0].status === 'pending');
-            equal(await publish.value('t', 'x', { qos: 1 }), 16, 'nobody');
+            await until('no subscriber', () => read.value[0].status === 'pending');
+            equal(await publish.value('t', 'x', { qos: 1 }), 16, 'no subscriber');
         });
 
-        await check('what waits in a session comes to components that are mounted later', async ({ channel, inside }) => {
+        await check('components that are mounted later receive queued messages of the session', async ({ channel, inside }) => {
             const { bus, client } = await outside(channel, DURABLE);
             await client.endAsync();
             const other = await bus.connect();
@@ -190,7 +190,7 @@
             await bus.close();
         });
 
-        await check('components share a filter, and one that is unmounted takes nothing from the others', async ({ channel, inside }) => {
+        await check('components share a filter, and unmounting one does not affect the others', async ({ channel, inside }) => {
             const publish = probe(usePublish);
             const weak = probe(() => useSubscription('t/#', { nl: true, limit: 2 }));
             const strong = probe(() => useSubscription('t/#', { qos: 1 }));
@@ -214,7 +214,7 @@
             await bus.close();
         });
 
-        await check('a page that comes back goes on with what is mounted', async ({ channel, inside }) => {
+        await check('a page from the back/forward cache continues with the mounted components', async ({ channel, inside }) => {
             const frame = document.body.appendChild(document.createElement('iframe'));
             frame.src = location.href;
             await new Promise((resolve) => { frame.onload = resolve; });

@@ -1,9 +1,9 @@
-//! `cargo xtask bench durable`: how fast what is stored first is acknowledged, in real Chromium with real tabs, and how
-//! long it takes to read it all again.
+//! `cargo xtask bench durable`: measures in real tabs the speed of acknowledgements that wait for storage, and the time to
+//! restore the stored state.
 #![allow(
     clippy::disallowed_methods,
     clippy::panic,
-    reason = "it waits in real time, and stops by panicking, as the harness does"
+    reason = "it waits in real time, and panics on failure, as the harness does"
 )]
 
 use std::process::ExitCode;
@@ -19,15 +19,15 @@ use serde_json::{Value, json};
 const ROUNDS: usize = 3;
 const LATENCY_MESSAGES: usize = 500;
 const PIPELINED_MESSAGES: usize = 40_000;
-/// Before anything is measured, in the way in which it will be: what the browser compiles and optimizes while it runs, it has.
+/// Messages before the measurement, published in the same way, so that the browser has compiled and optimized the code.
 const WARM_UP_MESSAGES: usize = 2_000;
 /// Unacknowledged messages of each tab.
 const WINDOW: usize = 2_000;
 const BYTES: usize = 64;
 const RETAINED: usize = 10_000;
-/// Messages in one row, for the browser's own limit.
+/// Messages in one row, to measure the browser's own limit.
 const ROW_MESSAGES: usize = 1_000;
-/// The way of a publish and of its PUBACK without TabMQ.
+/// The path of a publish and of its PUBACK without TabMQ.
 const RAW_HAND: &str = "raw: page, worker, other tab's worker, row, and back, p50";
 const LONGEST: Duration = Duration::from_secs(120);
 
@@ -95,10 +95,10 @@ fn start_with(store: Store) -> Chromium {
     chromium
 }
 
-/// Where the browser keeps databases.
+/// The browser's storage engine for databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Store {
-    /// Where this version does by itself.
+    /// The default of this version.
     AsItIs,
     Sqlite,
 }
@@ -112,7 +112,7 @@ impl Store {
     }
 }
 
-/// What the browser gives without TabMQ.
+/// Measures the browser without TabMQ.
 fn raw(options: &Options, figures: &mut Vec<Figure>) {
     let chromium = start();
     let pages = [chromium.open_blank(), chromium.open_blank()];
@@ -120,7 +120,7 @@ fn raw(options: &Options, figures: &mut Vec<Figure>) {
         page.load(chromium.server().url().as_str());
     }
     pages[0].evaluate("raw.echo()");
-    let mut echo = Figure::new("raw: message there and back, p50", "ms", None);
+    let mut echo = Figure::new("raw: message to another worker and back, p50", "ms", None);
     let mut adds = ["relaxed", "strict"].map(|durability| {
         let what = format!("raw: row of {BYTES} bytes stored, {durability}, p50");
         (durability, Figure::new(what, "ms", None))
@@ -148,7 +148,7 @@ fn raw(options: &Options, figures: &mut Vec<Figure>) {
     figures.push(bulk);
 }
 
-/// A broker's tab, and others that are connected.
+/// Opens connected tabs. The first one has the broker.
 fn tabs<'c>(
     chromium: &'c Chromium,
     channel: &str,
@@ -179,7 +179,7 @@ fn latency(
         chromium.assert_sqlite();
     }
     let is_goal = durability == "relaxed" && receiver == Receiver::Away && store == Store::AsItIs;
-    // In turn with ours, because the machine is not the same from minute to minute.
+    // Alternates with TabMQ, because the machine's speed changes from minute to minute.
     let mut hand = is_goal.then(|| Figure::new(RAW_HAND, "ms", None));
     if hand.is_some() {
         pages[0].evaluate(&format!("raw.keep('{durability}')"));
@@ -217,7 +217,7 @@ fn latency(
     figures.extend([across, within]);
 }
 
-/// The median of the times from each message to its acknowledgement, in ms.
+/// Publishes messages one after the other; returns the median time (ms) from a message to its acknowledgement.
 fn publish_one_by_one(page: &Page<'_>, topic: &str, count: usize) -> f64 {
     let report = publish(page, &format!("load/{topic}"), count, 1);
     let times = report.sent.iter().zip(&report.acknowledged);
@@ -225,14 +225,14 @@ fn publish_one_by_one(page: &Page<'_>, topic: &str, count: usize) -> f64 {
     times.median()
 }
 
-/// For whom messages are stored.
+/// The receiver of the messages, which determines what is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Receiver {
     /// A session whose client is away.
     Away,
     /// A client of another tab, with QoS 1.
     Live,
-    /// Nobody: nothing is stored.
+    /// No receiver: nothing is stored.
     None,
 }
 
@@ -241,7 +241,7 @@ impl Receiver {
         match self {
             Self::Away => "for a client that is away",
             Self::Live => "for a client in another tab",
-            Self::None => "for nobody, so nothing to store",
+            Self::None => "without receiver, so nothing to store",
         }
     }
 
@@ -279,7 +279,7 @@ fn pipelined(
     let mut rate = Figure::new(what.clone(), "per s", goal);
     for round in 1..=options.rounds {
         progress(&format!("{what}: round {round} of {}", options.rounds));
-        // Each round has a database of its own, because what waits for a client that is away would fill it.
+        // Each round has its own database, because the queue of a client that is away would fill it.
         let chromium = start();
         let pages = tabs(&chromium, "pipelined", durability, publishers + 2);
         let keeper = &pages[publishers + 1];
@@ -322,7 +322,7 @@ fn takeover(options: &Options, figures: &mut Vec<Figure>) {
     pages[1].evaluate(&format!(
         "tab.start({{ topic: 'load/kept/', topics: true, retain: true, bytes: {BYTES}, count: {RETAINED}, window: {WINDOW} }}); tab.done()"
     ));
-    let what = format!("from the lock to the reign, {RETAINED} retained messages");
+    let what = format!("from the lock to leadership, {RETAINED} retained messages");
     let mut took = Figure::new(what, "ms", Some(Goal::AtMost(150.0)));
     let mut sizes = Vec::new();
     for round in 1..=options.rounds {
@@ -333,18 +333,18 @@ fn takeover(options: &Options, figures: &mut Vec<Figure>) {
         pages.remove(0).end_by(Ending::Close);
         pages[0].until_broker();
         let times: [Option<f64>; 2] = pages[0].evaluate_as(
-            "['TakingOver', 'Elected'].map((kind) => tab.log.find((it) => it.kind === kind)?.told)",
+            "['TakingOver', 'Elected'].map((kind) => tab.log.find((it) => it.kind === kind)?.eventAt)",
         );
-        let [Some(lock), Some(reign)] = times else {
-            panic!("the new broker did not say how it came to reign: {times:?}");
+        let [Some(lock), Some(elected)] = times else {
+            panic!("the new broker did not report its election: {times:?}");
         };
         let restored: String =
             pages[0].evaluate_as("tab.log.find((it) => it.kind === 'Restored')?.words ?? ''");
         assert!(
             restored.contains(&format!("{RETAINED} retained")),
-            "not all is there again: {restored:?}"
+            "not all messages were restored: {restored:?}"
         );
-        took.values.push(reign - lock);
+        took.values.push(elected - lock);
         pages.push(chromium.join("takeover"));
         pages[1].evaluate("tab.connect()");
     }
@@ -398,7 +398,7 @@ fn print_table(figures: &[Figure], rounds: usize) {
     if let (Some(raw), Some(across)) = (median(RAW_HAND), median("to PUBACK across tabs, relaxed"))
     {
         println!(
-            "\nA publish takes {:.2} times what a message of plain JavaScript takes on the same way ({raw:.2} ms).",
+            "\nA publish takes {:.2} times as long as a message of plain JavaScript on the same path ({raw:.2} ms).",
             across / raw
         );
     }
@@ -407,7 +407,7 @@ fn print_table(figures: &[Figure], rounds: usize) {
         median("acknowledged, relaxed, from 1 tab"),
     ) {
         println!(
-            "Acknowledged are {:.0} % of what the database stores of the same bytes.",
+            "The rate of acknowledgements is {:.0} % of the rate at which the database stores the same bytes.",
             ours / raw * 100.0
         );
     }

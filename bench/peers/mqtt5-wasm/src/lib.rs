@@ -1,3 +1,3 @@
-//! What mqtt5-wasm has for JavaScript: its broker and its client.
+//! The JavaScript interface of mqtt5-wasm: its broker and its client.
 
 pub use mqtt5_wasm::*;

@@ -1,8 +1,8 @@
-//! `cargo xtask bench engine`: how fast the engine is natively and as WebAssembly, beside others, in one run in which
-//! all take turns.
+//! `cargo xtask bench engine`: measures the engine natively and as WebAssembly, and compares it with other matchers. Each
+//! round measures everything in turn.
 #![allow(
     clippy::disallowed_methods,
-    reason = "the ban on clocks is for the engines; here time is what is wanted"
+    reason = "the ban on clocks is for the engines; a benchmark measures time"
 )]
 
 mod error;
@@ -12,6 +12,7 @@ mod node;
 mod report;
 #[cfg(feature = "peers")]
 mod rumqttd;
+mod run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,11 +21,11 @@ use error::Error;
 use lexopt::prelude::{Long, Value};
 use node::Node;
 
-/// What `xtask` tells.
+/// The command line, which `xtask` writes.
 struct Options {
     rounds: usize,
     json: Option<PathBuf>,
-    /// The program for Node, the fast build and the small one.
+    /// The program for Node, the fast build and the small build.
     scripts: [PathBuf; 3],
 }
 

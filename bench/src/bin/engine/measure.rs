@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use bench::{
     Churn, HOSTILE, Hostile, Matching, RetainedLookup, Routing, WILDCARD_FILTERS, workload,
 };
@@ -7,16 +5,17 @@ use broker::{QoS, TopicFilter, TopicName};
 
 use crate::error::Error;
 use crate::node::Node;
+use crate::run::{Run, agrees, timed};
 
-/// One loop, and all who ran it.
+/// The results of one loop.
 pub(crate) struct Measure {
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,
-    /// The first is what the others are compared to.
+    /// The others are compared with the first.
     pub(crate) series: Vec<Series>,
 }
 
-/// What one contender reached, round by round.
+/// The results of one implementation, one for each round.
 pub(crate) struct Series {
     pub(crate) who: &'static str,
     pub(crate) values: Vec<f64>,
@@ -28,20 +27,17 @@ pub(crate) enum Unit {
     NanosecondsEach,
     /// More is better.
     PerSecond,
-    /// Less is better: the longest step.
+    /// The longest step. Less is better.
     Milliseconds,
 }
 
-/// What is run once in each round: how much was done in how many seconds.
-pub(crate) type Run<'a> = Box<dyn FnMut() -> Result<(usize, f64), Error> + 'a>;
-
-struct Contest<'a> {
+struct Comparison<'a> {
     name: &'static str,
     unit: Unit,
-    contenders: Vec<(&'static str, Run<'a>)>,
+    implementations: Vec<(&'static str, Run<'a>)>,
 }
 
-/// The topics of one round of matching; less for qlobber, which takes longer.
+/// The topics of one round of matching. qlobber gets fewer, because it takes longer.
 const TOPICS: usize = workload::TOPICS;
 const TOPICS_FOR_QLOBBER: usize = 200_000;
 const MESSAGES_TO_ONE: usize = 100_000;
@@ -49,15 +45,15 @@ const MESSAGES_TO_MANY: usize = 200;
 const MANY: usize = 1_000;
 const LOOKUPS: usize = 4_000;
 
-/// Runs everything, round by round, so that whatever else the machine does hits all alike.
+/// Measures all comparisons. Each round runs all implementations, so that a disturbance affects all of them.
 pub(crate) fn all(node: &Node, rounds: usize) -> Result<Vec<Measure>, Error> {
     eprintln!(
         "Setting up {} filters and {TOPICS} topics …",
         workload::FILTERS
     );
-    let mut contests = vec![matching(node)?];
-    contests.extend(churn(node));
-    contests.push(retained(node));
+    let mut comparisons = vec![matching(node)?];
+    comparisons.extend(churn(node));
+    comparisons.push(retained(node));
     for (name, receivers, messages, qos) in [
         ("publish 1→1, QoS 0", 1, MESSAGES_TO_ONE, QoS::AtMostOnce),
         ("publish 1→1, QoS 1", 1, MESSAGES_TO_ONE, QoS::AtLeastOnce),
@@ -74,16 +70,16 @@ pub(crate) fn all(node: &Node, rounds: usize) -> Result<Vec<Measure>, Error> {
             QoS::AtLeastOnce,
         ),
     ] {
-        contests.push(routing(node, name, receivers, messages, qos));
+        comparisons.push(routing(node, name, receivers, messages, qos));
     }
-    contests.extend((0..HOSTILE.len()).map(|case| hostile(node, case)));
-    let mut measures: Vec<Measure> = contests
+    comparisons.extend((0..HOSTILE.len()).map(|case| hostile(node, case)));
+    let mut measures: Vec<Measure> = comparisons
         .iter()
-        .map(|contest| Measure {
-            name: contest.name,
-            unit: contest.unit,
-            series: contest
-                .contenders
+        .map(|comparison| Measure {
+            name: comparison.name,
+            unit: comparison.unit,
+            series: comparison
+                .implementations
                 .iter()
                 .map(|&(who, _)| Series {
                     who,
@@ -92,14 +88,18 @@ pub(crate) fn all(node: &Node, rounds: usize) -> Result<Vec<Measure>, Error> {
                 .collect(),
         })
         .collect();
-    // The first round warms up, and is not counted.
+    // The first round is a warm-up, and is not counted.
     for round in 0..=rounds {
         eprintln!("Round {round} of {rounds} …");
-        for (contest, measure) in contests.iter_mut().zip(&mut measures) {
-            for ((_, run), series) in contest.contenders.iter_mut().zip(&mut measure.series) {
+        for (comparison, measure) in comparisons.iter_mut().zip(&mut measures) {
+            for ((_, run), series) in comparison
+                .implementations
+                .iter_mut()
+                .zip(&mut measure.series)
+            {
                 let (done, seconds) = run()?;
                 if round > 0 {
-                    series.values.push(contest.unit.value(done, seconds));
+                    series.values.push(comparison.unit.value(done, seconds));
                 }
             }
         }
@@ -117,13 +117,7 @@ impl Unit {
     }
 }
 
-pub(crate) fn timed<T>(run: impl FnOnce() -> T) -> (T, f64) {
-    let start = Instant::now();
-    let result = run();
-    (result, start.elapsed().as_secs_f64())
-}
-
-fn matching(node: &Node) -> Result<Contest<'_>, Error> {
+fn matching(node: &Node) -> Result<Comparison<'_>, Error> {
     let name = "match a topic";
     let mut native = Matching::new();
     let by_qlobber = native.run(TOPICS_FOR_QLOBBER);
@@ -136,9 +130,9 @@ fn matching(node: &Node) -> Result<Contest<'_>, Error> {
     }
     eprintln!("{:.2} filters match a topic", all as f64 / TOPICS as f64);
     #[cfg(feature = "peers")]
-    let rumqttd = crate::rumqttd::contenders(name)?;
+    let rumqttd = crate::rumqttd::implementations(name)?;
 
-    let contenders = vec![
+    let implementations = vec![
         (
             "native",
             Box::new(move || Ok((TOPICS, timed(|| native.run(TOPICS)).1))) as Run<'_>,
@@ -153,23 +147,23 @@ fn matching(node: &Node) -> Result<Contest<'_>, Error> {
         asking(node, "qlobber", request, TOPICS_FOR_QLOBBER),
     ];
     #[cfg(feature = "peers")]
-    let contenders = contenders.into_iter().chain(rumqttd).collect();
-    Ok(Contest {
+    let implementations = implementations.into_iter().chain(rumqttd).collect();
+    Ok(Comparison {
         name,
         unit: Unit::NanosecondsEach,
-        contenders,
+        implementations,
     })
 }
 
-fn churn(node: &Node) -> [Contest<'_>; 2] {
+fn churn(node: &Node) -> [Comparison<'_>; 2] {
     let native = std::rc::Rc::new(std::cell::RefCell::new(Churn::new()));
     let other = native.clone();
     let count = workload::FILTERS;
     [
-        Contest {
+        Comparison {
             name: "subscribe",
             unit: Unit::PerSecond,
-            contenders: vec![
+            implementations: vec![
                 (
                     "native",
                     Box::new(move || Ok((count, timed(|| native.borrow_mut().subscribe()).1))),
@@ -184,10 +178,10 @@ fn churn(node: &Node) -> [Contest<'_>; 2] {
                 ),
             ],
         },
-        Contest {
+        Comparison {
             name: "unsubscribe",
             unit: Unit::PerSecond,
-            contenders: vec![
+            implementations: vec![
                 (
                     "native",
                     Box::new(move || Ok((count, timed(|| other.borrow_mut().unsubscribe()).1))),
@@ -205,7 +199,7 @@ fn churn(node: &Node) -> [Contest<'_>; 2] {
     ]
 }
 
-fn retained(node: &Node) -> Contest<'_> {
+fn retained(node: &Node) -> Comparison<'_> {
     let mut native = RetainedLookup::new();
     let topics: Vec<TopicName> = workload::topics()
         .take(RetainedLookup::MESSAGES)
@@ -215,10 +209,10 @@ fn retained(node: &Node) -> Contest<'_> {
         .into_iter()
         .filter_map(|filter| TopicFilter::parse(filter).ok())
         .collect();
-    Contest {
+    Comparison {
         name: "retained by wildcard",
         unit: Unit::NanosecondsEach,
-        contenders: vec![
+        implementations: vec![
             (
                 "native",
                 Box::new(move || Ok((LOOKUPS, timed(|| native.run(LOOKUPS)).1))),
@@ -254,13 +248,13 @@ fn routing<'a>(
     receivers: usize,
     messages: usize,
     qos: QoS,
-) -> Contest<'a> {
+) -> Comparison<'a> {
     let mut native = Routing::new(receivers, qos);
     let numbers = format!("{messages} {receivers} {}", u8::from(qos));
-    Contest {
+    Comparison {
         name,
         unit: Unit::PerSecond,
-        contenders: vec![
+        implementations: vec![
             (
                 "native",
                 Box::new(move || {
@@ -280,8 +274,8 @@ fn routing<'a>(
     }
 }
 
-/// The longest that others wait while one client does its worst.
-fn hostile(node: &Node, case: usize) -> Contest<'_> {
+/// The longest time that other clients wait while one client causes as much work as it can.
+fn hostile(node: &Node, case: usize) -> Comparison<'_> {
     let native = move || {
         let mut hostile = Hostile::new(case, tab::Settings::default().of_broker());
         let mut longest = 0.0_f64;
@@ -293,10 +287,10 @@ fn hostile(node: &Node, case: usize) -> Contest<'_> {
             }
         }
     };
-    Contest {
+    Comparison {
         name: HOSTILE[case],
         unit: Unit::Milliseconds,
-        contenders: vec![
+        implementations: vec![
             ("native", Box::new(native)),
             asking(node, "wasm", format!("hostile fast {case}"), 1),
             asking(node, "wasm, small", format!("hostile small {case}"), 1),
@@ -304,26 +298,7 @@ fn hostile(node: &Node, case: usize) -> Contest<'_> {
     }
 }
 
-/// Everyone must find the same, or the times mean nothing.
-pub(crate) fn agrees(
-    measure: &'static str,
-    who: &'static str,
-    found: usize,
-    expected: usize,
-) -> Result<(), Error> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(Error::Disagreement {
-            measure,
-            who,
-            found,
-            expected,
-        })
-    }
-}
-
-/// A contender that Node runs.
+/// An implementation that runs in Node.
 fn asking<'a>(
     node: &'a Node,
     who: &'static str,

@@ -2,7 +2,7 @@ use std::process::Command;
 
 use crate::error::Error;
 
-/// What something takes, natively.
+/// The memory that an object takes in the native build.
 pub(crate) struct Memory {
     pub(crate) what: &'static str,
     pub(crate) bytes: usize,
@@ -15,7 +15,7 @@ const NAMES: [(&str, &str); 4] = [
     ("retained", "retained message of 32 bytes"),
 ];
 
-/// Asks the program beside this one.
+/// Runs the program `memory` of the same folder.
 pub(crate) fn all() -> Result<Vec<Memory>, Error> {
     let mut program = std::env::current_exe().map_err(Error::Pipe)?;
     program.set_file_name(format!("memory{}", std::env::consts::EXE_SUFFIX));

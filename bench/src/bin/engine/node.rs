@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::error::Error;
 
-/// The half of the run that Node does, asked line by line. It ends with this program, which closes its input.
+/// The Node process, which answers one request a line. It ends when this program closes its input.
 pub(crate) struct Node {
     pipes: RefCell<Pipes>,
 }
@@ -37,7 +37,7 @@ impl Node {
         })
     }
 
-    /// Runs a loop; returns the seconds it took and what came of it.
+    /// Runs a loop; returns the seconds that it took, and its result.
     pub(crate) fn ask(&self, request: &str) -> Result<(f64, usize), Error> {
         let mut pipes = self.pipes.borrow_mut();
         writeln!(pipes.requests, "{request}").map_err(Error::Pipe)?;

@@ -9,14 +9,14 @@ use crate::error::Error;
 use crate::measure::{Measure, Series, Unit};
 use crate::memory::Memory;
 
-/// Everything for people.
+/// The report as a table.
 pub(crate) fn table(measures: &[Measure], memory: &[Memory], rounds: usize) -> String {
     let mut text = String::new();
     // Writing into a String does not fail.
     let _ = writeln!(
         text,
-        "{} filters, {} topics; {rounds} rounds, all taking turns. The ratio is time for time: above 1 is slower than \
-         native.\n\n{:<36}{:<24}{:>8}{:>12}{:>12}{:>12}{:>9}",
+        "{} filters, {} topics; {rounds} rounds. The ratio compares times: above 1 is slower than native.\n\n\
+         {:<36}{:<24}{:>8}{:>12}{:>12}{:>12}{:>9}",
         workload::FILTERS,
         workload::TOPICS,
         "what",
@@ -48,7 +48,7 @@ pub(crate) fn table(measures: &[Measure], memory: &[Memory], rounds: usize) -> S
     text
 }
 
-/// Everything for programs.
+/// Writes the report as JSON.
 pub(crate) fn write(
     path: &Path,
     measures: &[Measure],
@@ -90,7 +90,7 @@ pub(crate) fn write(
 }
 
 impl Measure {
-    /// The time of one contender for each second of the first.
+    /// The time of an implementation, divided by that of the first one.
     fn ratio(&self, series: &Series) -> f64 {
         let Some(first) = self.series.first() else {
             return 1.0;
@@ -104,11 +104,11 @@ impl Measure {
     }
 }
 
-/// Milliseconds that others may wait while one client does its worst.
+/// Longest time (ms) that other clients may wait while one client causes as much work as it can.
 const LATENCY_GOAL_MS: f64 = 50.0;
 
 impl Series {
-    /// Whether the goal is met, where there is one.
+    /// Whether the goal is met; empty without a goal.
     fn verdict(&self, unit: Unit) -> &'static str {
         let [_, _, worst] = self.range();
         match unit {
@@ -143,7 +143,7 @@ impl Unit {
     }
 }
 
-/// In thousands where it is large: nobody reads more digits.
+/// Rounds large numbers to thousands or millions.
 fn number(value: f64, unit: Unit) -> String {
     match unit {
         Unit::PerSecond if value >= 1e6 => format!("{:.2} M", value / 1e6),

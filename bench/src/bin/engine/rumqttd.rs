@@ -1,17 +1,15 @@
-use std::collections::HashMap;
-
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use bench::{Matching, workload};
 use broker::TopicName;
 
 use crate::error::Error;
-use crate::measure::{self, Run};
+use crate::run::{self, Run};
 
-/// The matcher of rumqttd 0.20. Its parts are public, but not the log that puts them together, so that is repeated here
-/// line by line: a topic that it sees for the first time is held against every filter, and what was found is kept in a
-/// map for the next time.
+/// The matcher of rumqttd 0.20. Its function `matches` is public, but the log that calls it is private, so this repeats the
+/// log's code: it compares a new topic with every filter, and keeps the result in a map.
 struct Rumqttd {
     filters: HashMap<String, usize>,
     seen: HashMap<String, Vec<usize>>,
@@ -20,28 +18,28 @@ struct Rumqttd {
     known: Vec<String>,
 }
 
-/// So many topics are new to it: each takes milliseconds, and more of them tell no more.
+/// Number of topics that are new to it. Each takes milliseconds.
 const NEW: usize = 10_000;
 
-/// So many are timed in a round.
+/// New topics in each round.
 const NEW_IN_A_ROUND: usize = 100;
 
-/// What it takes for topics that it has not seen, and for those that it has.
-pub(crate) fn contenders(
+/// Measures new topics, and topics that it has seen before.
+pub(crate) fn implementations(
     measure: &'static str,
 ) -> Result<[(&'static str, Run<'static>); 2], Error> {
     let mut ours = Matching::new();
     let mut rumqttd = Rumqttd::new(&mut ours);
     let found = rumqttd.match_new(NEW_IN_A_ROUND);
-    measure::agrees(measure, "rumqttd", found, ours.run(NEW_IN_A_ROUND))?;
+    run::agrees(measure, "rumqttd", found, ours.run(NEW_IN_A_ROUND))?;
     let rumqttd = Rc::new(RefCell::new(rumqttd));
     let known = Rc::clone(&rumqttd);
     let new = move || {
-        let (_, seconds) = measure::timed(|| rumqttd.borrow_mut().match_new(NEW_IN_A_ROUND));
+        let (_, seconds) = run::timed(|| rumqttd.borrow_mut().match_new(NEW_IN_A_ROUND));
         Ok((NEW_IN_A_ROUND, seconds))
     };
     let known = move || {
-        let ((topics, _), seconds) = measure::timed(|| known.borrow().match_known());
+        let ((topics, _), seconds) = run::timed(|| known.borrow().match_known());
         Ok((topics, seconds))
     };
     Ok([
@@ -51,8 +49,8 @@ pub(crate) fn contenders(
 }
 
 impl Rumqttd {
-    /// Subscribes to all filters, and lets it know all topics but some. That would take it an hour by itself, so it is
-    /// told what matches.
+    /// Subscribes to all filters, and fills the map with all topics but [`NEW`]. Our matcher computes the map, because
+    /// rumqttd's would need an hour.
     fn new(matching: &mut Matching) -> Self {
         let filters = workload::filters().into_iter().zip(0..).collect();
         let new: Vec<String> = workload::topics().take(NEW).collect();
@@ -63,7 +61,7 @@ impl Rumqttd {
                 let name = TopicName::parse(topic).ok()?;
                 Some((topic.clone(), matching.matching(&name)))
             })
-            // It keeps only what matches something.
+            // It keeps only topics that match a filter.
             .filter(|(_, found)| !found.is_empty())
             .collect();
         Self {
@@ -75,7 +73,7 @@ impl Rumqttd {
         }
     }
 
-    /// Matches the next `count` topics that it has not seen.
+    /// Matches the next `count` new topics; returns the number of matching filters.
     fn match_new(&mut self, count: usize) -> usize {
         let mut found = 0;
         for _ in 0..count {
@@ -92,7 +90,7 @@ impl Rumqttd {
         found
     }
 
-    /// Matches all topics that it has seen and that match something.
+    /// Looks up all known topics; returns the number of topics in the map, and of matching filters.
     fn match_known(&self) -> (usize, usize) {
         let mut topics = 0;
         let mut found = 0;

@@ -1,14 +1,14 @@
-//! How long messages took.
+//! The latencies of messages.
 
 use std::collections::BTreeMap;
 
-/// Steps in which a latency doubles: a value is known to 9 %.
+/// Steps for a factor of two in latency, so a value is known to 9 %.
 const STEPS: f64 = 8.0;
 
-/// Shortest latency told apart, in ms.
+/// Shortest measured latency (ms).
 const LEAST_MS: f64 = 0.01;
 
-/// Counts by how long it took.
+/// The number of messages for each step of latency.
 #[derive(Debug, Default)]
 pub(super) struct Latency(BTreeMap<i32, u64>);
 
@@ -22,7 +22,7 @@ impl Latency {
         *self.0.entry(step).or_default() += 1;
     }
 
-    /// How many took at most so many ms, and more than those before; then begins anew.
+    /// Upper bounds (ms) of latencies, each with its number of messages. Resets the counts.
     pub(super) fn take(&mut self) -> Vec<(f64, u64)> {
         let counts = std::mem::take(&mut self.0).into_iter();
         counts
@@ -36,14 +36,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_latency_is_told_within_nine_per_cent_and_never_as_less() {
+    fn a_latency_is_at_most_nine_per_cent_too_high_and_never_too_low() {
         for ms in [0.01, 0.5, 1.0, 3.7, 250.0, 60_000.0] {
             let mut latency = Latency::default();
             latency.add(ms);
-            let told = latency.take();
+            let bound = latency.take();
             assert!(
-                matches!(told[..], [(at_most, 1)] if at_most >= ms * 0.999 && at_most < ms * 1.091),
-                "{ms}: {told:?}"
+                matches!(bound[..], [(at_most, 1)] if at_most >= ms * 0.999 && at_most < ms * 1.091),
+                "{ms}: {bound:?}"
             );
             assert!(latency.take().is_empty());
         }

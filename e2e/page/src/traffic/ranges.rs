@@ -1,15 +1,15 @@
-//! A set of numbers that mostly come one after the other.
+//! A set of numbers that mostly arrive in order.
 
 use serde::Serialize;
 
-/// From and up to, the latter not included; ascending, and none touches the next.
+/// Ascending ranges with a gap between any two. The end of a range is not included.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Ranges(Vec<(u64, u64)>);
 
 impl Ranges {
-    /// Adds a number; whether it is new.
+    /// Adds a number; returns whether it is new.
     pub(super) fn insert(&mut self, number: u64) -> bool {
-        // Those that begin at or before it; nearly always it belongs to the last one.
+        // Ranges that begin at or before the number. Nearly always it belongs to the last one.
         let place = match self.0.last() {
             Some((from, _)) if *from <= number => self.0.len(),
             _ => self.0.partition_point(|(from, _)| *from <= number),
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_in_any_order_are_as_few_ranges_as_can_be() {
+    fn numbers_in_any_order_form_the_fewest_ranges() {
         let mut ranges = Ranges::default();
         for number in [1, 2, 5, 0, 4, 9] {
             assert!(ranges.insert(number), "{number}");

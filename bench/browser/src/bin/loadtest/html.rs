@@ -1,24 +1,24 @@
-//! The report as one page that needs nothing else.
+//! The report as one HTML file.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use crate::options::LoadOptions;
+use crate::promises::broken;
+use crate::record::Record;
 use crate::report::{rows, to_json};
-use crate::run::Record;
-use crate::verdict::broken;
 
-/// Names the folder of the plots' library: `cargo xtask loadtest` sets it.
+/// Variable with the folder of uPlot. `cargo xtask loadtest` sets it.
 const UPLOT: &str = "TABMQ_UPLOT";
 
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
-/// The whole page.
+/// The report as HTML.
 ///
 /// # Errors
-/// The plots' library is not there.
+/// uPlot's files cannot be read.
 pub(crate) fn page(options: &LoadOptions, record: &Record) -> io::Result<String> {
     let folder = std::env::var_os(UPLOT).unwrap_or_default();
     let folder = Path::new(&folder);
@@ -42,13 +42,13 @@ pub(crate) fn page(options: &LoadOptions, record: &Record) -> io::Result<String>
             .map(|sentence| format!("<p class=broken>Broken: {}.</p>\n", escaped(sentence)))
             .collect(),
     };
-    // Nothing in it ends the element.
+    // Without `<`, the data cannot end the element.
     let data = to_json(options, record).to_string().replace('<', "\\u003c");
-    let words = escaped(&options.words());
+    let load = escaped(&options.description());
     Ok(format!(
         "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n<meta name=viewport content=\"width=device-width\">\n\
          <title>TabMQ load test</title>\n<style>{uplot_style}{STYLE}</style>\n</head>\n<body>\n<h1>TabMQ load test</h1>\n\
-         <p>{words}.</p>\n{verdict}\n<main id=plots></main>\n<table>\n{rows}</table>\n\
+         <p>{load}.</p>\n{verdict}\n<main id=plots></main>\n<table>\n{rows}</table>\n\
          <script type=application/json id=data>{data}</script>\n<script>{uplot}</script>\n<script>{SCRIPT}</script>\n\
          </body>\n</html>\n"
     ))

@@ -1,14 +1,16 @@
-//! `cargo xtask loadtest`: real tabs in real Chromium that publish and receive for as long as is wanted, while others come and
-//! go and brokers are killed; every message is numbered, so that none can be missing, come twice or too late unnoticed.
+//! `cargo xtask loadtest`: publishes and receives in real tabs in real Chromium while other tabs are replaced and brokers killed.
+//! Messages have numbers, so the test notices lost, duplicate and reordered ones.
 #![allow(
     clippy::disallowed_methods,
     clippy::panic,
-    reason = "it waits in real time, and stops by panicking, as the harness does"
+    reason = "it waits in real time, and panics on failure, as the harness does"
 )]
 
 mod html;
 mod options;
 mod processes;
+mod promises;
+mod record;
 mod report;
 mod run;
 mod seconds;
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    let broken = verdict::broken(&options, &record);
+    let broken = promises::broken(&options, &record);
     for sentence in &broken {
         eprintln!("error: {sentence}");
     }

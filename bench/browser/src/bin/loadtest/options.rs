@@ -1,6 +1,5 @@
-//! What the command line wants.
+//! The command line.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,32 +8,32 @@ use lexopt::prelude::{Long, Short, ValueExt as _};
 const HELP: &str = "\
 cargo xtask loadtest [OPTIONS]: many real tabs in real Chromium
 
-Tabs publish numbered messages, others receive all of them, and in the end every message is accounted for. The command fails
-if one was acknowledged and lost, came twice (QoS 0 and 2) or out of order, if one of QoS 0 is neither there nor counted as
-dropped, or if memory grows without end.
+Some tabs publish numbered messages, and others receive all of them. The command fails if an acknowledged message is lost, if a
+message arrives twice (QoS 0 and 2) or out of order, if one of QoS 0 is neither received nor counted as dropped, or if memory
+keeps growing.
 
 OPTIONS
-  --tabs NUMBER               all tabs (8)
+  --tabs NUMBER               number of all tabs (8)
   --publishers NUMBER         tabs that publish: the first ones (2)
   --subscribers NUMBER        tabs that receive everything: the last ones (2). They are never killed
   --topics NUMBER             topics of each publisher (10)
-  --qos 0|1|2                 of messages and subscriptions (1)
-  --payload BYTES             of each message; about 25 at least (64)
+  --qos 0|1|2                 QoS of messages and subscriptions (1)
+  --payload BYTES             payload of each message; at least about 25 (64)
   --rate NUMBER|max           messages a second of all publishers together; max: as fast as they are acknowledged (1000)
-  --seconds NUMBER            how long is published (30)
+  --seconds NUMBER            duration of publishing (30)
   --minutes NUMBER            the same in minutes
   --churn NUMBER              tabs a minute that are closed and replaced (0)
-  --kill-broker-every SECONDS kills the tab with the broker, by crash and by close in turns, and opens another (0: never)
+  --kill-broker-every SECONDS crashes and closes the tab with the broker in turn, and opens another one (0: never)
   --durability relaxed|strict|memory
-                              how the broker keeps its state (relaxed)
-  --html FILE                 writes the report as one page with plots
-  --json FILE                 writes the figures for programs, second by second
+                              durability of the broker's state (relaxed)
+  --html FILE                 writes the report as an HTML file with plots
+  --json FILE                 writes the figures of each second as JSON
 ";
 
-/// A load, and where the report goes.
+/// A load, and the files of the report.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LoadOptions {
-    /// All of them.
+    /// Number of all tabs.
     pub(crate) tabs: usize,
     /// Tabs that publish: the first ones.
     pub(crate) publishers: usize,
@@ -45,12 +44,12 @@ pub(crate) struct LoadOptions {
     pub(crate) qos: u8,
     /// Bytes of each payload.
     pub(crate) payload: usize,
-    /// Messages a second of all publishers together; none: as fast as they are acknowledged.
+    /// Messages a second of all publishers together; none publishes as fast as the broker acknowledges.
     pub(crate) rate: Option<f64>,
     pub(crate) duration: Duration,
-    /// Tabs that are closed and replaced, a minute.
+    /// Tabs that are closed and replaced in a minute.
     pub(crate) churn: f64,
-    /// How long each broker's tab is left alone.
+    /// Time from a broker's kill to the next one.
     pub(crate) kill_broker_every: Option<Duration>,
     /// `relaxed`, `strict` or `memory`.
     pub(crate) durability: String,
@@ -58,12 +57,15 @@ pub(crate) struct LoadOptions {
     pub(crate) html: Option<PathBuf>,
 }
 
-/// What is wrong with the command line.
-#[derive(Debug)]
+/// Why no load is run.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadOptionsError {
-    /// Nothing: help is wanted.
+    /// The command line asks for help.
+    #[error("{HELP}")]
     Help,
+    #[error("{0}")]
     Lexopt(lexopt::Error),
+    #[error("{0}")]
     Meaning(String),
 }
 
@@ -96,7 +98,7 @@ impl LoadOptions {
         Ok(options)
     }
 
-    /// None if help is wanted.
+    /// None if the command line asks for help.
     fn parse(mut parser: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
         let mut options = Self::default();
         while let Some(argument) = parser.next()? {
@@ -133,7 +135,7 @@ impl LoadOptions {
         Ok(Some(options))
     }
 
-    /// Whether it can be done.
+    /// Checks that the values are possible.
     fn check(&self) -> Result<(), String> {
         let ranges = [
             ("--tabs", self.tabs as f64, 1.0, 100.0),
@@ -174,31 +176,31 @@ impl LoadOptions {
         }
         if self.loses_tabs() && self.subscribers == self.tabs {
             return Err(
-                "--churn and --kill-broker-every need a tab that is no subscriber: those are left alone, because what they \
-                 have received is what tells whether something was lost"
+                "--churn and --kill-broker-every need a tab that is no subscriber: subscribers are never ended, because \
+                 their messages show whether one is lost"
                     .to_owned(),
             );
         }
         Ok(())
     }
 
-    /// Whether tabs end meanwhile.
+    /// Whether tabs end during the test.
     pub(crate) fn loses_tabs(&self) -> bool {
         self.churn > 0.0 || self.kill_broker_every.is_some()
     }
 
-    /// Whether what was acknowledged is to arrive, whatever happens.
+    /// Whether all acknowledged messages must arrive.
     pub(crate) fn promises_delivery(&self) -> bool {
         self.qos > 0 && !(self.durability == "memory" && self.loses_tabs())
     }
 
-    /// The load in words.
-    pub(crate) fn words(&self) -> String {
+    /// The load as a sentence.
+    pub(crate) fn description(&self) -> String {
         let rate = match self.rate {
             Some(rate) => format!("{rate} messages/s"),
-            None => "as many messages as go".to_owned(),
+            None => "as many messages as possible".to_owned(),
         };
-        let mut words = format!(
+        let mut text = format!(
             "{} tabs, {} of which publish {rate} of {} bytes with QoS {} to {} topics each and {} receive all, for {:.0} s; durability {}",
             self.tabs,
             self.publishers,
@@ -210,31 +212,19 @@ impl LoadOptions {
             self.durability,
         );
         if self.churn > 0.0 {
-            words.push_str(&format!("; {} tabs a minute are replaced", self.churn));
+            text.push_str(&format!("; {} tabs a minute are replaced", self.churn));
         }
         if let Some(every) = self.kill_broker_every {
             let every = every.as_secs_f64();
-            words.push_str(&format!("; the broker's tab is killed every {every} s"));
+            text.push_str(&format!("; the broker's tab is killed every {every} s"));
         }
-        words
+        text
     }
 }
 
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
-
-impl fmt::Display for LoadOptionsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Help => f.write_str(HELP),
-            Self::Lexopt(error) => write!(f, "{error}"),
-            Self::Meaning(what) => f.write_str(what),
-        }
-    }
-}
-
-impl std::error::Error for LoadOptionsError {}
 
 #[cfg(test)]
 mod tests {
@@ -246,18 +236,18 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_tells_the_load() {
+    fn the_command_line_has_the_load() {
         let options = parse("--tabs 32 --rate max --minutes 0.5 --kill-broker-every 20 --churn 6");
         assert_eq!((options.tabs, options.rate), (32, None));
         assert_eq!(options.duration, Duration::from_secs(30));
         assert_eq!(options.kill_broker_every, Some(Duration::from_secs(20)));
         assert!(options.loses_tabs() && options.check().is_ok());
         assert_eq!(parse("--kill-broker-every 0").kill_broker_every, None);
-        assert!(options.words().contains("killed every 20 s"));
+        assert!(options.description().contains("killed every 20 s"));
     }
 
     #[test]
-    fn what_cannot_be_done_is_refused_in_words() {
+    fn impossible_values_are_refused() {
         let cases = [
             ("--tabs 0", "--tabs 0: from 1 to 100"),
             ("--publishers 9", "--publishers 9: from 1 to 8"),

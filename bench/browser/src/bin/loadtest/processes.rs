@@ -1,27 +1,27 @@
-//! What the processes of pages take: one for each tab, as long as Chromium gives each its own.
+//! Processor time and memory of the pages' processes. Usually Chromium has one process for each tab.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use e2e::Chromium;
 
-/// What one process takes.
+/// The resources of one process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
-    /// Of one processor, in per cent.
+    /// Processor time, in per cent of one processor.
     pub(crate) cpu_percent: f64,
-    /// Its share of physical memory, in MB; none where the system does not tell.
+    /// Its share of physical memory (MB); none if the system does not report it.
     pub(crate) memory_mb: Option<f64>,
 }
 
-/// Remembers how much processor time each has had.
+/// Keeps each process's processor time of the last call.
 #[derive(Debug, Default)]
 pub(crate) struct Processes {
     before: BTreeMap<u32, f64>,
 }
 
 impl Processes {
-    /// What each has taken in the seconds since this was called last.
+    /// The usage of each process in the `seconds` since the last call.
     pub(crate) fn usage(&mut self, chromium: &Chromium, seconds: f64) -> BTreeMap<u32, Usage> {
         let now: BTreeMap<u32, f64> = chromium.renderers().into_iter().collect();
         let usage = now.iter().map(|(id, cpu_s)| {
@@ -38,7 +38,7 @@ impl Processes {
     }
 }
 
-/// Proportional set size: what is shared counts for each who shares it in part.
+/// Proportional set size: shared memory counts in part for each process that shares it.
 fn memory_mb(process: u32) -> Option<f64> {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
     let line = text.lines().find(|line| line.starts_with("Pss:"))?;

@@ -1,8 +1,8 @@
 "use strict";
-// Draws what the report has in #data.
+// Draws plots of the data in #data.
 const { seconds, incidents, percentiles } = JSON.parse(document.getElementById("data").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
-// `light-dark()` in a custom property is resolved only where it is used.
+// A custom property with `light-dark()` is resolved only where it is used.
 const probe = document.body.appendChild(document.createElement("i"));
 probe.hidden = true;
 const colour = (name) => {
@@ -54,7 +54,7 @@ function markIncidents(plot) {
 function draw() {
     drawn.forEach((it) => it.destroy());
     main.replaceChildren();
-    // All first: how wide one is depends on how many there are.
+    // Add all sections first, because their width depends on their number.
     const sections = plots.map(([title]) => {
         const section = main.appendChild(document.createElement("section"));
         section.appendChild(document.createElement("h2")).textContent = title;

@@ -1,14 +1,14 @@
-//! The figures, for people and for programs.
+//! The figures as a table and as JSON.
 
 use serde_json::{Value, json};
 
 use crate::options::LoadOptions;
-use crate::run::{Record, What};
-use crate::verdict::{broken, memory_growth};
+use crate::promises::{broken, memory_growth};
+use crate::record::{Action, Record};
 
 pub(crate) const PERCENTILES: [f64; 4] = [50.0, 95.0, 99.0, 99.9];
 
-/// What was counted and measured, a name and a value each.
+/// The names and values of all figures.
 pub(crate) fn rows(options: &LoadOptions, record: &Record) -> Vec<(String, String)> {
     let Record {
         seconds,
@@ -19,14 +19,14 @@ pub(crate) fn rows(options: &LoadOptions, record: &Record) -> Vec<(String, Strin
         published_s,
     } = record;
     let per_s = |count: u64| format!("{:.0}", count as f64 / published_s);
-    let of = |what: What| incidents.iter().filter(|it| it.what == what).count();
+    let of = |what: Action| incidents.iter().filter(|it| it.what == what).count();
     let mut rows = vec![
         ("sent".to_owned(), totals.sent.to_string()),
         ("sent, per s".to_owned(), per_s(totals.sent)),
         ("acknowledged".to_owned(), totals.acknowledged.to_string()),
         ("refused".to_owned(), totals.refused.to_string()),
         (
-            "delivered, each subscriber counted".to_owned(),
+            "delivered, summed over subscribers".to_owned(),
             totals.received.to_string(),
         ),
         ("delivered, per s".to_owned(), per_s(totals.received)),
@@ -37,10 +37,10 @@ pub(crate) fn rows(options: &LoadOptions, record: &Record) -> Vec<(String, Strin
             },
             format!("{} of {}", verdict.lost, verdict.owed),
         ),
-        ("came twice".to_owned(), totals.duplicates.to_string()),
+        ("arrived twice".to_owned(), totals.duplicates.to_string()),
         ("out of order".to_owned(), totals.out_of_order.to_string()),
         (
-            "dropped by the brokers, as they say".to_owned(),
+            "dropped, as the brokers report".to_owned(),
             dropped.to_string(),
         ),
     ];
@@ -53,11 +53,11 @@ pub(crate) fn rows(options: &LoadOptions, record: &Record) -> Vec<(String, Strin
         format!("{:.0}", totals.gap_ms),
     ));
     if options.loses_tabs() {
-        let killed = of(What::BrokerCrashed) + of(What::BrokerClosed);
+        let killed = of(Action::BrokerCrashed) + of(Action::BrokerClosed);
         rows.push(("brokers killed".to_owned(), killed.to_string()));
         rows.push((
             "tabs replaced".to_owned(),
-            of(What::TabReplaced).to_string(),
+            of(Action::TabReplaced).to_string(),
         ));
     }
     let cpu: Vec<f64> = seconds.iter().map(|it| it.cpu_percent()).collect();
@@ -84,7 +84,7 @@ pub(crate) fn rows(options: &LoadOptions, record: &Record) -> Vec<(String, Strin
 }
 
 pub(crate) fn print(options: &LoadOptions, record: &Record) {
-    println!("{}.\n", options.words());
+    println!("{}.\n", options.description());
     for (name, value) in rows(options, record) {
         println!("{name:<55}{value:>20}");
     }
@@ -125,10 +125,10 @@ pub(crate) fn to_json(options: &LoadOptions, record: &Record) -> Value {
     let incidents: Vec<Value> = record
         .incidents
         .iter()
-        .map(|it| json!({ "atS": it.at_s, "what": it.what.words() }))
+        .map(|it| json!({ "atS": it.at_s, "what": it.what.text() }))
         .collect();
     json!({
-        "load": options.words(),
+        "load": options.description(),
         "results": rows,
         "broken": broken(options, record),
         "percentiles": PERCENTILES,

@@ -1,4 +1,4 @@
-//! One load test, from the first tab to the last message.
+//! Runs one load test.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,59 +8,21 @@ use e2e::{Chromium, Ending};
 
 use crate::options::LoadOptions;
 use crate::processes::Processes;
+use crate::record::{Action, Incident, Record};
 use crate::seconds::{PageSample, Second};
 use crate::tabs::Tabs;
 use crate::verdict::Verdict;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Longest time that is waited for the last acknowledgement, and for the last message.
+/// Longest time until the last acknowledgement, and until the last message.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Longest time that is waited for a broker to be killed.
+/// Longest time until there is a broker to kill.
 const ELECTION: Duration = Duration::from_secs(10);
 
 /// Width of the progress bar.
 const BAR: usize = 30;
-
-/// Something that was done to the tabs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Incident {
-    /// Seconds since the load began.
-    pub(crate) at_s: f64,
-    pub(crate) what: What,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    BrokerClosed,
-    BrokerCrashed,
-    TabReplaced,
-}
-
-impl What {
-    pub(crate) const fn words(self) -> &'static str {
-        match self {
-            Self::BrokerClosed => "the broker's tab was closed",
-            Self::BrokerCrashed => "the broker's tab crashed",
-            Self::TabReplaced => "a tab was closed",
-        }
-    }
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) seconds: Vec<Second>,
-    pub(crate) incidents: Vec<Incident>,
-    /// All that was counted.
-    pub(crate) totals: PageSample,
-    pub(crate) verdict: Verdict,
-    /// Dropped by the brokers, each receiver counted.
-    pub(crate) dropped: u64,
-    /// How long the publishers published.
-    pub(crate) published_s: f64,
-}
 
 pub(crate) fn run(options: &LoadOptions) -> Record {
     let chromium = Chromium::start();
@@ -104,10 +66,10 @@ pub(crate) fn run(options: &LoadOptions) -> Record {
         progress(&bar(begin.elapsed(), options.duration, received));
         if kill_at.is_some_and(|at| begin.elapsed() >= at) && begin.elapsed() < options.duration {
             let place = broker(&tabs);
-            // In turns.
+            // Crash and close alternate.
             let (ending, what) = match incidents_of_brokers(&incidents) % 2 {
-                0 => (Ending::Crash, What::BrokerCrashed),
-                _ => (Ending::Close, What::BrokerClosed),
+                0 => (Ending::Crash, Action::BrokerCrashed),
+                _ => (Ending::Close, Action::BrokerClosed),
             };
             let at_s = begin.elapsed().as_secs_f64();
             incidents.push(Incident { at_s, what });
@@ -121,7 +83,7 @@ pub(crate) fn run(options: &LoadOptions) -> Record {
             && let Some(place) = tabs.bystander()
         {
             let at_s = begin.elapsed().as_secs_f64();
-            let what = What::TabReplaced;
+            let what = Action::TabReplaced;
             incidents.push(Incident { at_s, what });
             tabs.replace(place, Ending::Close);
             churn_at = churn_at.zip(churn_every).map(|(at, every)| at + every);
@@ -151,7 +113,7 @@ pub(crate) fn run(options: &LoadOptions) -> Record {
     }
 }
 
-/// Waits until everything acknowledged has arrived, or no more does.
+/// Waits until all acknowledged messages have arrived, or no more arrive.
 fn settle(tabs: &mut Tabs<'_>) -> Verdict {
     let mut latest = Instant::now();
     let mut best = u64::MAX;
@@ -180,7 +142,7 @@ fn broker(tabs: &Tabs<'_>) -> usize {
 }
 
 fn incidents_of_brokers(incidents: &[Incident]) -> usize {
-    let of_brokers = incidents.iter().filter(|it| it.what != What::TabReplaced);
+    let of_brokers = incidents.iter().filter(|it| it.what != Action::TabReplaced);
     of_brokers.count()
 }
 

@@ -1,4 +1,4 @@
-//! What happened from one sample to the next.
+//! The counts between two samples.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::processes::Usage;
 
-/// What a page has counted: see `traffic::Sample` in the page.
+/// The counts of a page: see `traffic::Sample` in the page.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PageSample {
@@ -21,7 +21,7 @@ pub(crate) struct PageSample {
 }
 
 impl PageSample {
-    /// Adds what another page has counted, or the same in another time.
+    /// Adds the counts of another page, or of another period.
     pub(crate) fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.acknowledged += other.acknowledged;
@@ -33,7 +33,7 @@ impl PageSample {
         self.latency.extend(&other.latency);
     }
 
-    /// What has come since an earlier sample of the same page.
+    /// The counts since an earlier sample of the same page.
     pub(crate) fn since(&self, before: &Self) -> Self {
         Self {
             sent: self.sent - before.sent,
@@ -47,7 +47,7 @@ impl PageSample {
         }
     }
 
-    /// The latency that so many of a hundred messages do not exceed, in ms; NaN without messages.
+    /// The latency (ms) that `percent` % of the messages do not exceed; NaN without messages.
     pub(crate) fn percentile(&self, percent: f64) -> f64 {
         let mut latency = self.latency.clone();
         latency.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -63,26 +63,26 @@ impl PageSample {
     }
 }
 
-/// About a second.
+/// The counts of about one second.
 #[derive(Debug)]
 pub(crate) struct Second {
-    /// Its end, in seconds since the load began.
+    /// Its end, in seconds since the begin of the load.
     pub(crate) at_s: f64,
     pub(crate) seconds: f64,
-    /// Of all pages.
+    /// The sums over all pages.
     pub(crate) counts: PageSample,
-    /// By process.
+    /// The usage of each process, by its id.
     pub(crate) usage: BTreeMap<u32, Usage>,
 }
 
 impl Second {
-    /// All processes' memory, in MB, where the system tells.
+    /// The memory (MB) of all processes; none if the system does not report it.
     pub(crate) fn memory_mb(&self) -> Option<f64> {
         let all = self.usage.values().map(|it| it.memory_mb);
         all.sum::<Option<f64>>().filter(|_| !self.usage.is_empty())
     }
 
-    /// All processes' processor time, in per cent of one processor.
+    /// The processor time of all processes, in per cent of one processor.
     pub(crate) fn cpu_percent(&self) -> f64 {
         self.usage.values().map(|it| it.cpu_percent).sum()
     }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentile_is_found_among_what_all_pages_counted() {
+    fn a_percentile_covers_the_counts_of_all_pages() {
         let mut all = PageSample::default();
         assert!(all.percentile(50.0).is_nan());
         for latency in [vec![(1.0, 90)], vec![(8.0, 1), (2.0, 9)]] {

@@ -1,4 +1,4 @@
-//! The tabs of a load test: who publishes, who receives, who is only there.
+//! The tabs of a load test: publishers, subscribers and idle tabs.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use crate::options::LoadOptions;
 use crate::seconds::PageSample;
 
-/// How many messages a publisher may have without an acknowledgement.
+/// Highest number of unacknowledged messages of a publisher.
 const WINDOW: u32 = 1_000;
 
-/// Numbers from and up to, the latter not included; ascending.
+/// Ascending ranges of numbers. The end of a range is not included.
 pub(crate) type Ranges = Vec<(u64, u64)>;
 
-/// What a page says in the end: see `traffic::Outcome` in the page.
+/// The final report of a page: see `traffic::Outcome` in the page.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Outcome {
     name: Option<String>,
@@ -23,27 +23,27 @@ pub(crate) struct Outcome {
     pub(crate) received: BTreeMap<String, Ranges>,
 }
 
-/// One of them.
+/// A tab of the load test.
 #[derive(Debug)]
 pub(crate) struct LoadTab<'c> {
     pub(crate) page: Page<'c>,
     publishes: bool,
     pub(crate) receives: bool,
-    /// What it had counted when it was looked at last.
+    /// Its counts at the last sample.
     counted: PageSample,
 }
 
-/// All that are there, and what is left of those that are not.
+/// All open tabs, and the counts of ended ones.
 #[derive(Debug)]
 pub(crate) struct Tabs<'c> {
     chromium: &'c Chromium,
     options: LoadOptions,
     pub(crate) open: Vec<LoadTab<'c>>,
-    /// By publisher.
+    /// The acknowledged numbers of each publisher.
     pub(crate) acknowledged: BTreeMap<String, Ranges>,
-    /// Counted by those that have ended, and not told yet.
+    /// Counts of ended tabs that no sample has yet.
     rest: PageSample,
-    /// Dropped by brokers that have ended.
+    /// Messages that ended brokers dropped.
     dropped: u64,
     names: usize,
 }
@@ -61,7 +61,7 @@ impl<'c> Tabs<'c> {
         }
     }
 
-    /// Opens the tab of this number: the first ones publish, the last ones receive.
+    /// Opens the tab of this number. The first tabs publish, and the last ones receive.
     pub(crate) fn open(&mut self, number: usize) {
         let options = &self.options;
         let publishes = number < options.publishers;
@@ -70,7 +70,7 @@ impl<'c> Tabs<'c> {
     }
 
     fn join(&mut self, publishes: bool, receives: bool) {
-        // Who is never the broker is never killed.
+        // A tab that is never the broker is never killed.
         let role = match receives && self.options.loses_tabs() {
             true => "client",
             false => "auto",
@@ -96,7 +96,7 @@ impl<'c> Tabs<'c> {
         });
     }
 
-    /// Lets the publishers begin, all or the newest one.
+    /// Starts all publishers, or only the newest one.
     pub(crate) fn start(&mut self, newest_only: bool) {
         let from = match newest_only {
             true => self.open.len() - 1,
@@ -128,11 +128,11 @@ impl<'c> Tabs<'c> {
         publishers.all(|tab| tab.page.evaluate("tab.traffic.isDone()") == true)
     }
 
-    /// What has been counted since the last time.
+    /// The counts since the last sample.
     pub(crate) fn sample(&mut self) -> PageSample {
         const SAMPLE: &str = "tab.traffic.sample()";
         let mut all = std::mem::take(&mut self.rest);
-        // All are asked at once: they take their time.
+        // All tabs are asked at once, because each answer takes time.
         let tickets: Vec<_> = self.open.iter().map(|it| it.page.begin(SAMPLE)).collect();
         for (tab, ticket) in self.open.iter_mut().zip(tickets) {
             let now: PageSample = parse(tab.page.end(ticket, SAMPLE));
@@ -142,12 +142,12 @@ impl<'c> Tabs<'c> {
         all
     }
 
-    /// The place of the tab with the broker, if there is one now.
+    /// The place of the tab with the broker, if there is one.
     pub(crate) fn broker(&self) -> Option<usize> {
         self.open.iter().position(|tab| tab.page.is_broker())
     }
 
-    /// A place to close a tab at: of the oldest one that is neither the broker nor receives.
+    /// The place of the oldest tab that neither has the broker nor receives.
     pub(crate) fn bystander(&self) -> Option<usize> {
         let broker = self.broker();
         let places = 0..self.open.len();
@@ -155,7 +155,7 @@ impl<'c> Tabs<'c> {
         places.find(|place| !self.open[*place].receives)
     }
 
-    /// Ends a tab and opens another one in its place.
+    /// Ends a tab and opens another one with the same task.
     pub(crate) fn replace(&mut self, place: usize, ending: Ending) {
         let tab = self.open.remove(place);
         if tab.page.is_broker() {
@@ -170,7 +170,7 @@ impl<'c> Tabs<'c> {
         self.start(true);
     }
 
-    /// What each subscriber has received; what was acknowledged is kept.
+    /// The reports of all subscribers. The acknowledged numbers of all publishers are kept.
     pub(crate) fn outcomes(&mut self) -> Vec<Outcome> {
         let mut received = Vec::new();
         for (outcome, receives) in self
@@ -193,7 +193,7 @@ impl<'c> Tabs<'c> {
         }
     }
 
-    /// What all brokers have dropped.
+    /// Number of messages that all brokers have dropped.
     pub(crate) fn dropped(&self) -> u64 {
         let broker = self.broker().map(|place| dropped(&self.open[place].page));
         self.dropped + broker.unwrap_or_default()
@@ -204,7 +204,7 @@ fn outcome(page: &Page<'_>) -> Outcome {
     parse(page.evaluate("tab.traffic.outcome()"))
 }
 
-/// What the broker in this very tab has dropped.
+/// Number of messages that the broker in this tab has dropped.
 fn dropped(page: &Page<'_>) -> u64 {
     let answer = page.evaluate("tab.ask('Load')");
     let dropped = &answer["Load"]["stats"]["messages_dropped"];
@@ -214,6 +214,6 @@ fn dropped(page: &Page<'_>) -> u64 {
 fn parse<T: for<'de> Deserialize<'de>>(value: Value) -> T {
     match serde_json::from_value(value) {
         Ok(value) => value,
-        Err(error) => panic!("the page says what it should not: {error}"),
+        Err(error) => panic!("invalid answer of the page: {error}"),
     }
 }

@@ -1,24 +1,16 @@
-//! What was promised, and whether it was kept.
+//! Compares the acknowledged messages with those that the subscribers received.
 
 use std::collections::BTreeMap;
 
-use crate::options::LoadOptions;
-use crate::run::Record;
 use crate::tabs::{Outcome, Ranges};
 
-/// How much more memory there may be in the last quarter of a run than in the second.
-const GROWTH_MAX: f64 = 1.5;
-
-/// Shortest run that tells whether memory grows, in seconds.
-const GROWTH_S: f64 = 60.0;
-
-/// What the subscribers have, of what was acknowledged.
+/// Counts of acknowledged and received messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) acknowledged: u64,
-    /// That should have arrived, each subscriber counted.
+    /// Messages that should have arrived, summed over subscribers.
     pub(crate) owed: u64,
-    /// Of these, what has not.
+    /// Those of them that did not arrive.
     pub(crate) lost: u64,
 }
 
@@ -43,7 +35,7 @@ fn count(ranges: &Ranges) -> u64 {
     ranges.iter().map(|(from, to)| to - from).sum()
 }
 
-/// How many numbers are in both.
+/// The number of common numbers.
 fn common(a: &Ranges, b: &Ranges) -> u64 {
     let (mut i, mut j, mut count) = (0, 0, 0);
     while let (Some((a_from, a_to)), Some((b_from, b_to))) = (a.get(i), b.get(j)) {
@@ -56,65 +48,9 @@ fn common(a: &Ranges, b: &Ranges) -> u64 {
     count
 }
 
-/// What was not kept, in sentences.
-pub(crate) fn broken(options: &LoadOptions, record: &Record) -> Vec<String> {
-    let Record {
-        totals,
-        verdict,
-        dropped,
-        ..
-    } = record;
-    let mut broken = Vec::new();
-    let lost = verdict.lost;
-    if options.promises_delivery() && lost > 0 {
-        broken.push(format!("{lost} messages were acknowledged and lost"));
-    }
-    if options.qos == 0 && !options.loses_tabs() && lost > *dropped {
-        broken.push(format!(
-            "{lost} messages did not arrive, and the broker says that it dropped {dropped}"
-        ));
-    }
-    let duplicates = totals.duplicates;
-    if options.qos != 1 && duplicates > 0 {
-        broken.push(format!("{duplicates} messages came twice"));
-    }
-    let out_of_order = totals.out_of_order;
-    if out_of_order > 0 {
-        broken.push(format!("{out_of_order} messages came out of order"));
-    }
-    if totals.sent == 0 || totals.received == 0 {
-        broken.push("no message arrived at all".to_owned());
-    }
-    if let Some(growth) = memory_growth(record).filter(|growth| *growth > GROWTH_MAX) {
-        broken.push(format!(
-            "memory grew: in the last quarter it was {growth:.2} times that of the second"
-        ));
-    }
-    broken
-}
-
-/// The mean of all processes' memory in the last quarter, relative to that in the second one: in the first it is still
-/// taken. None if the run was too short, or the system does not tell.
-pub(crate) fn memory_growth(record: &Record) -> Option<f64> {
-    let whole = record.published_s;
-    if whole < GROWTH_S {
-        return None;
-    }
-    let mean = |from: f64, to: f64| {
-        let within = record.seconds.iter();
-        let within = within.filter(|it| (from..to).contains(&(it.at_s / whole)));
-        let all: Vec<f64> = within
-            .filter_map(crate::seconds::Second::memory_mb)
-            .collect();
-        (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
-    };
-    Some(mean(0.75, 1.0)? / mean(0.25, 0.5)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seconds::PageSample;
 
     fn received(ranges: &[(u64, u64)]) -> Outcome {
         let mut outcome = Outcome::default();
@@ -123,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_acknowledged_and_is_not_there_is_lost() {
+    fn an_acknowledged_message_that_did_not_arrive_is_lost() {
         let acknowledged = [("p1".to_owned(), vec![(0, 10), (20, 30)])].into();
         let all = [
             received(&[(0, 30)]),
@@ -133,50 +69,5 @@ mod tests {
         let verdict = Verdict::of(&acknowledged, &all);
         assert_eq!((verdict.acknowledged, verdict.owed), (20, 60));
         assert_eq!(verdict.lost, 1 + 5 + 20);
-    }
-
-    fn record(lost: u64, duplicates: u64, dropped: u64) -> Record {
-        Record {
-            seconds: Vec::new(),
-            incidents: Vec::new(),
-            totals: PageSample {
-                sent: 10,
-                received: 10,
-                duplicates,
-                ..PageSample::default()
-            },
-            verdict: Verdict {
-                lost,
-                ..Verdict::default()
-            },
-            dropped,
-            published_s: 10.0,
-        }
-    }
-
-    #[test]
-    fn each_qos_has_its_promise() {
-        let broken = |qos, record: &Record| {
-            let options = LoadOptions {
-                qos,
-                ..LoadOptions::default()
-            };
-            super::broken(&options, record).len()
-        };
-        for qos in 0..=2 {
-            assert_eq!(broken(qos, &record(0, 0, 0)), 0);
-        }
-        assert_eq!(
-            [0, 1, 2].map(|qos| broken(qos, &record(1, 0, 1))),
-            [0, 1, 1]
-        );
-        assert_eq!(
-            [0, 1, 2].map(|qos| broken(qos, &record(1, 0, 0))),
-            [1, 1, 1]
-        );
-        assert_eq!(
-            [0, 1, 2].map(|qos| broken(qos, &record(0, 1, 0))),
-            [1, 0, 1]
-        );
     }
 }

@@ -1,4 +1,4 @@
-//! What is measured, of each system in turns.
+//! The cases, which are measured for each system in turn.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use e2e::Chromium;
 use serde_json::{Value, json};
 
 use crate::mosquitto::Mosquitto;
-use crate::tabs::{ContestTab, flood};
+use crate::tabs::{ComparisonTab, flood};
 
-/// In the order of the tables.
+/// The systems, in the order of the tables.
 pub(crate) const SYSTEMS: [&str; 7] = [
     "raw",
     "raw, batched",
@@ -20,21 +20,21 @@ pub(crate) const SYSTEMS: [&str; 7] = [
     "broadcast-channel",
 ];
 pub(crate) const OURS: &str = "TabMQ";
-/// Stores nothing, as the others do.
+/// TabMQ without storage, like the other systems.
 pub(crate) const OURS_IN_MEMORY: &str = "TabMQ, memory";
 
-/// Those that know QoS, wildcards and brokers.
+/// The systems with QoS, wildcards and a broker.
 const MQTT: [&str; 4] = [OURS, OURS_IN_MEMORY, "mqtt5-wasm", "MQTT.js, Mosquitto"];
 
-/// Messages of a flood, by the length of their payload.
+/// Payload length (bytes) and number of messages of each flood.
 const FLOODS: [(usize, u64); 3] = [(64, 50_000), (1_024, 20_000), (65_536, 400)];
 const FANS: [usize; 3] = [1, 8, 32];
-/// Messages to each of the tabs.
+/// Messages to each tab of a fan-out.
 const FAN_COUNT: u64 = 2_000;
-/// All tabs of a system, where only two of them have something to do.
+/// Number of tabs of a system while two of them exchange messages.
 const CROWDS: [usize; 2] = [2, 32];
 const PINGS: usize = 200;
-/// Of these, the first ones are not counted.
+/// Number of first pings that are not counted.
 const WARM_UP: usize = 20;
 const TOPICS: u32 = 10_000;
 const LONGEST: Duration = Duration::from_secs(120);
@@ -45,10 +45,10 @@ pub(crate) struct Measured {
     pub(crate) case: String,
     pub(crate) system: &'static str,
     pub(crate) unit: &'static str,
-    /// Whether more is better.
+    /// Whether a higher value is better.
     pub(crate) is_rate: bool,
     pub(crate) values: Series,
-    /// Messages that did not arrive, in all rounds.
+    /// Lost messages of all rounds.
     pub(crate) missing: u64,
 }
 
@@ -97,17 +97,17 @@ pub(crate) fn measure(options: &Options) -> Results {
     results
 }
 
-/// Each system has a browser of its own, so that none has to do with what another one has left.
+/// Measures one system in its own browser, so that no earlier system affects it.
 fn one_round(system: &'static str, setup: &Value, round: &str, results: &mut Results) {
     let chromium = Chromium::start();
     chromium.wait_at_most(LONGEST);
-    let open = || ContestTab::open(&chromium);
+    let open = || ComparisonTab::open(&chromium);
     let is_mqtt = MQTT.contains(&system);
 
-    // The first tab is only there. Where a tab has the broker, it is this one: what the other two say crosses two channels.
+    // The first tab is idle. If the broker is in a tab, it is in this one, so messages between the other two cross two channels.
     let keeper = open();
     progress(&format!("{round}: start"));
-    let ready = format!("contest.ready({}, {setup})", json!(system));
+    let ready = format!("comparison.ready({}, {setup})", json!(system));
     results.add(
         "start to ready, first tab",
         system,
@@ -124,7 +124,7 @@ fn one_round(system: &'static str, setup: &Value, round: &str, results: &mut Res
     );
     first.join(system, setup);
     if system == OURS || system == OURS_IN_MEMORY {
-        assert_eq!(keeper.0.evaluate("contest.role()"), "broker");
+        assert_eq!(keeper.0.evaluate("comparison.role()"), "broker");
     }
 
     for qos in 0..=2 {
@@ -132,17 +132,17 @@ fn one_round(system: &'static str, setup: &Value, round: &str, results: &mut Res
             continue;
         }
         progress(&format!("{round}: echo, QoS {qos}"));
-        first.0.evaluate(&format!("contest.echo({qos})"));
+        first.0.evaluate(&format!("comparison.echo({qos})"));
         let times: Vec<f64> = from
             .0
-            .evaluate_as(&format!("contest.ping({qos}, {PINGS}, 64)"));
+            .evaluate_as(&format!("comparison.ping({qos}, {PINGS}, 64)"));
         let times: Series = times.into_iter().skip(WARM_UP).collect();
         let case = format!("echo, QoS {qos}, p50");
         results.add(&case, system, "ms", times.median());
     }
 
     let mut receivers = vec![first];
-    // First of all: some brokers close connections under a flood, and clients are a while without theirs.
+    // Subscribe before any flood: some brokers close connections under a flood, and clients need time to reconnect.
     receivers[0].count("flood");
     if is_mqtt {
         receivers[0].count("many/#");
@@ -190,7 +190,7 @@ fn one_round(system: &'static str, setup: &Value, round: &str, results: &mut Res
             tab.join(system, setup);
             receivers.push(tab);
         }
-        // The others do not hear it: it goes on a topic of its own.
+        // Each fan-out has its own topic, so the other tabs do not receive it.
         let topic = format!("fan/{fan}");
         for tab in &receivers[..fan] {
             tab.count(&topic);

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: TabMQ in real tabs beside what else there is, all in one run and in turns.
+//! `cargo xtask bench`: compares TabMQ in real tabs with other systems. Each round measures all systems in turn.
 #![allow(
     clippy::disallowed_methods,
     clippy::panic,

@@ -1,4 +1,4 @@
-//! A Mosquitto of our own, over WebSocket on this machine.
+//! A Mosquitto process that serves WebSocket on this machine.
 
 use std::env;
 use std::fs;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 const START: Duration = Duration::from_secs(10);
 
-/// Ends with this.
+/// The process. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Mosquitto {
     process: Child,
@@ -20,13 +20,13 @@ pub(crate) struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// Starts it; `MOSQUITTO` names the program.
+    /// Starts the program that `MOSQUITTO` names.
     pub(crate) fn start() -> Self {
         let [port, unused] = free_ports();
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
         let config = folder.path().join("mosquitto.conf");
-        // Nothing that it would do by itself to be slower or to lose messages. Without a listener for TCP, some versions say that
-        // they have none and end; without the domain, they listen on more than this machine.
+        // These settings turn off delays and the limits that lose messages. Some versions end without a listener for TCP;
+        // without `socket_domain` they listen on other addresses, too.
         let text = format!(
             "listener {unused} 127.0.0.1\nlistener {port} 127.0.0.1\nsocket_domain ipv4\nprotocol websockets\n\
              allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\nmax_inflight_messages 0\nlog_type none\n"
@@ -59,9 +59,9 @@ impl Mosquitto {
     }
 }
 
-/// Two that nobody listens on.
+/// Two ports without a listener.
 fn free_ports() -> [u16; 2] {
-    // Both are held until both are known.
+    // Both listeners stay open until both ports are known, so the ports differ.
     let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
     listeners.each_ref().map(|listener| {
         let address = listener.as_ref().map(TcpListener::local_addr);
@@ -74,7 +74,7 @@ fn free_ports() -> [u16; 2] {
 
 impl Drop for Mosquitto {
     fn drop(&mut self) {
-        // Both fail only if it has ended by itself.
+        // Both fail only if the process has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

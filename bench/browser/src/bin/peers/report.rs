@@ -1,4 +1,4 @@
-//! The figures beside one another: for people, for programs, and as a picture.
+//! The figures of all systems as a table, as JSON and as a picture.
 
 use std::fmt::Write as _;
 
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::cases::{Measured, OURS, Results, SYSTEMS};
 
-/// What is wanted of a ratio.
+/// A goal for a ratio.
 struct Goal {
     what: String,
     ratio: Option<f64>,
     least: f64,
 }
 
-/// How many times as good as `other` this is; of times, less is better.
+/// The ratio of medians. Above 1, `ours` is better: a higher rate, or a shorter time.
 fn ratio(ours: &Measured, other: &Measured) -> f64 {
     let (ours, other) = match ours.is_rate {
         true => (ours.values.median(), other.values.median()),
@@ -39,7 +39,7 @@ impl Results {
         cases
     }
 
-    /// None if one of them lost messages: then there is nothing to compare.
+    /// None if one of the two lost messages, because then their figures cannot be compared.
     fn ratio(&self, case: &str, system: &str) -> Option<f64> {
         let (ours, other) = (self.find(case, OURS)?, self.find(case, system)?);
         (ours.missing + other.missing == 0).then(|| ratio(ours, other))
@@ -70,7 +70,7 @@ impl Results {
         }
         let of = |tabs: usize| self.find(&format!("one of {tabs} tabs, 64 B, QoS 0"), OURS);
         let flat = of(2).zip(of(32));
-        // What a message costs may be 1.2 times as much.
+        // A message may take 1.2 times as long.
         goal(
             "one of 32 tabs, beside one of 2".to_owned(),
             flat.map(|(few, many)| many.values.median() / few.values.median()),
@@ -97,9 +97,7 @@ fn number(value: f64) -> String {
 }
 
 pub(crate) fn print(results: &Results, rounds: usize) {
-    println!(
-        "{rounds} rounds, in turns. \"TabMQ is\" tells how many times as good it is, median by median: above 1 it is better.\n"
-    );
+    println!("{rounds} rounds. \"TabMQ is\" is the ratio of medians: above 1, TabMQ is better.\n");
     println!(
         "{:<42}{:<20}{:>6}{:>12}{:>12}{:>12}{:>10}{:>9}",
         "case", "system", "unit", "min", "median", "max", "TabMQ is", "missing"
@@ -163,7 +161,7 @@ const WIDTH: f64 = 980.0;
 /// The ratios at the ends of the picture.
 const ENDS: (f64, f64) = (0.1, 100.0);
 
-/// How many times as good TabMQ is in each case, on a logarithmic axis.
+/// The ratios of all cases on a logarithmic axis.
 pub(crate) fn to_svg(results: &Results) -> String {
     let cases = results.cases();
     let height = TOP + ROW * cases.len() as f64 + 40.0;
@@ -174,7 +172,7 @@ pub(crate) fn to_svg(results: &Results) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"system-ui, sans-serif\" \
          font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-         <text x=\"16\" y=\"24\" font-size=\"15\" font-weight=\"600\">How many times as good TabMQ is: right of 1 it is better</text>\n"
+         <text x=\"16\" y=\"24\" font-size=\"15\" font-weight=\"600\">TabMQ compared with other systems: right of 1, TabMQ is better</text>\n"
     );
     let others: Vec<&str> = SYSTEMS
         .into_iter()
@@ -226,7 +224,7 @@ pub(crate) fn to_svg(results: &Results) -> String {
     svg
 }
 
-/// Of the others, in their order.
+/// The colours of the other systems, in their order.
 const COLOURS: [&str; 6] = [
     "#555555", "#9a9a9a", "#7a3fc4", "#0969da", "#1a7f37", "#b35900",
 ];
@@ -255,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn more_a_second_and_fewer_milliseconds_are_better() {
+    fn a_higher_rate_and_a_shorter_time_are_better() {
         let results = results();
         let ratio = |case| results.ratio(case, "mqtt5-wasm");
         assert_eq!(ratio("tab to tab, 64 B, QoS 0"), Some(20.0));

@@ -1,4 +1,4 @@
-//! The tabs of the contest.
+//! The tabs of the comparison.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,66 +7,67 @@ use e2e::{Chromium, Page};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// After so long without a message no more are waited for.
+/// Time without a message after which the missing ones count as lost.
 const QUIET: Duration = Duration::from_millis(1_500);
 const POLL: Duration = Duration::from_millis(10);
 
-/// One of them, in a system or in none.
+/// A tab of the comparison, which has joined at most one system.
 #[derive(Debug)]
-pub(crate) struct ContestTab<'c>(pub(crate) Page<'c>);
+pub(crate) struct ComparisonTab<'c>(pub(crate) Page<'c>);
 
-/// What one of them has counted of a flood; times in ms since the epoch.
+/// The messages that one tab has counted; times in ms since the epoch.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Counted {
     pub(crate) count: u64,
     pub(crate) last: f64,
 }
 
-impl<'c> ContestTab<'c> {
+impl<'c> ComparisonTab<'c> {
     pub(crate) fn open(chromium: &'c Chromium) -> Self {
         let page = chromium.open_blank();
         page.navigate(&chromium.server().url());
-        page.until_true("the contest", "typeof contest === 'object'");
+        page.until_true("the comparison", "typeof comparison === 'object'");
         Self(page)
     }
 
     pub(crate) fn join(&self, system: &str, options: &Value) {
         self.0
-            .evaluate(&format!("contest.open({}, {options})", json!(system)));
+            .evaluate(&format!("comparison.open({}, {options})", json!(system)));
     }
 
     pub(crate) fn leave(&self) {
-        self.0.evaluate("contest.close()");
+        self.0.evaluate("comparison.close()");
     }
 
     pub(crate) fn count(&self, topic: &str) {
-        self.0.evaluate(&format!("contest.count({})", json!(topic)));
+        self.0
+            .evaluate(&format!("comparison.count({})", json!(topic)));
     }
 
     pub(crate) fn counted(&self, topic: &str) -> Counted {
         self.0
-            .evaluate_as(&format!("contest.counted({})", json!(topic)))
+            .evaluate_as(&format!("comparison.counted({})", json!(topic)))
     }
 
     pub(crate) fn forget(&self, topic: &str) {
         self.0
-            .evaluate(&format!("contest.forget({})", json!(topic)));
+            .evaluate(&format!("comparison.forget({})", json!(topic)));
     }
 }
 
-/// What came of a flood.
+/// The result of a flood.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flood {
-    /// Messages that arrived, each receiver counted, per second from the first publish to the last arrival.
+    /// Arrived messages of all receivers per second, from the first publish to the last arrival.
     pub(crate) per_s: f64,
-    /// Messages that did not arrive, each receiver counted.
+    /// Lost messages of all receivers.
     pub(crate) missing: u64,
 }
 
-/// One tab publishes, others receive.
+/// Publishes in one tab, and counts in the others.
 pub(crate) fn flood(
-    from: &ContestTab<'_>,
-    to: &[ContestTab<'_>],
+    from: &ComparisonTab<'_>,
+    to: &[ComparisonTab<'_>],
     (topic, filter): (&str, &str),
     (count, bytes, topics): (u64, usize, u32),
 ) -> Flood {
@@ -74,7 +75,7 @@ pub(crate) fn flood(
         tab.forget(filter);
     }
     let begin: f64 = from.0.evaluate_as(&format!(
-        "contest.flood({}, {count}, {bytes}, {topics})",
+        "comparison.flood({}, {count}, {bytes}, {topics})",
         json!(topic)
     ));
     let wanted = count * to.len() as u64;
@@ -93,7 +94,7 @@ pub(crate) fn flood(
     let last = counted.iter().map(|it| it.last).fold(0.0, f64::max);
     let arrived = sum(&counted);
     Flood {
-        // If none has, there is no last one.
+        // Without an arrival, `last` has no meaning.
         per_s: match arrived {
             0 => 0.0,
             _ => arrived as f64 / (last - begin) * 1e3,
