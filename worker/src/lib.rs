@@ -10,43 +10,20 @@
 //! A page without WebAssembly of its own attaches `MessagePort`s to the worker instead: one on which it says the same
 //! commands and hears the same notices, in bincode, and any number on which MQTT is spoken.
 
-mod attach;
-mod bus;
-mod channel;
-mod clock;
-mod codec;
-mod compaction;
-mod control;
-mod entropy;
-mod error;
-mod events;
-#[cfg(feature = "yew")]
-pub mod hooks;
-mod indexeddb;
+mod browser;
 mod locks;
-mod mutex;
 mod page;
-mod peer;
-mod ports;
-mod spawn;
+mod runtime;
 mod storage;
-#[cfg(test)]
-#[cfg(target_arch = "wasm32")]
-mod testing;
-mod turns;
-mod weblocks;
-mod worker;
 
-pub use attach::listen_for_ports;
-pub use bus::{Bus, BusOptions, Fault, Persist, Signal};
-pub use codec::Terse;
+#[cfg(feature = "yew")]
+pub use page::hooks;
 pub use page::{
-    BusHandle, BusStatus, Client, Frame, Listening, Messages, Reason, Request, RequestError, Ring,
-    StorageStatus, Subscriber, SubscriptionStatus,
+    Bus, BusHandle, BusOptions, BusStatus, Client, Fault, Frame, Listening, Messages, Persist,
+    Reason, Request, RequestError, Ring, Signal, StorageStatus, Subscriber, SubscriptionStatus,
 };
-pub use peer::{EVENTS_FOR_PORTS, NOT_FOR_PORTS};
+pub use runtime::{EVENTS_FOR_PORTS, NOT_FOR_PORTS, TabWorker, Terse, listen_for_ports};
 pub use tab::{Stats, TabId, Time, api, topic_matches};
-pub use worker::TabWorker;
 
 /// Name of this build: a hash of the sources that the worker is made of.
 pub const BUILD: &str = env!("TABMQ_BUILD");

@@ -1,5 +1,8 @@
 //! The locks of one tab, by whichever means the browser has for them here.
 
+mod indexeddb_lock;
+mod web_lock;
+
 use core::fmt;
 use std::rc::Rc;
 use tab::sorted::Map;
@@ -7,9 +10,9 @@ use tab::sorted::Map;
 use tab::{ChannelName, Lock, LockEvent, LockRequest, TabId};
 use wasm_bindgen::prelude::*;
 
-use crate::indexeddb;
-use crate::mutex::{self, Mutex};
-use crate::weblocks::{self, How, WebLock};
+use crate::browser::indexeddb;
+use indexeddb_lock::{self, Mutex};
+use web_lock::{self, How, WebLock};
 
 /// What became of a request for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +119,7 @@ impl Locks {
                 Outcome::NotFree => LockEvent::NotFree(lock),
             });
         };
-        if weblocks::are_offered() {
+        if web_lock::are_offered() {
             // A request of this tab's own that queues for the lock goes first: it is not to come after the theft.
             self.asked.remove(&lock);
             let asked = WebLock::request(&self.channel.lock(lock), how, on_outcome);
@@ -131,7 +134,7 @@ impl Locks {
                 let is_of_other_tab = self.is_of_other_tab();
                 move |outcome| {
                     if outcome == Outcome::Granted {
-                        mutex::clean_up(is_of_other_tab.clone());
+                        indexeddb_lock::clean_up(is_of_other_tab.clone());
                     }
                     on_outcome(outcome);
                 }
@@ -199,7 +202,7 @@ mod tests {
     use web_sys::WorkerGlobalScope;
 
     use super::*;
-    use crate::testing::{Lacking, Told};
+    use crate::browser::testing::{Lacking, Told};
 
     const TABS: [TabId; 2] = [TabId::from_entropy(1), TabId::from_entropy(2)];
 

@@ -4,31 +4,36 @@
 //! between is in state machines without a browser, [`session`], [`filters`] and [`standing`], which the handles
 //! around them feed.
 
+mod animation_frame;
+mod bus;
+mod bus_handle;
+mod bus_state;
 mod client;
 mod error;
-mod frame;
-mod handle;
+#[cfg(feature = "yew")]
+pub mod hooks;
 mod listeners;
 mod messages;
-pub(crate) mod persistence;
+mod persistence;
 mod reason;
 mod request;
-mod ring;
+mod ring_buffer;
 mod session;
-mod standing;
+mod spawn;
 mod subscriber;
 mod subscribers;
 
+pub use animation_frame::Frame;
+pub use bus::{Bus, BusOptions, Fault, Persist, Signal};
+pub use bus_handle::BusHandle;
+pub use bus_state::BusStatus;
 pub use client::Client;
 pub use error::RequestError;
-pub use frame::Frame;
-pub use handle::BusHandle;
 pub use listeners::Listening;
 pub use messages::Messages;
 pub use persistence::StorageStatus;
 pub use reason::Reason;
 pub use request::Request;
-pub use ring::Ring;
-pub use standing::BusStatus;
+pub use ring_buffer::Ring;
 pub use subscriber::Subscriber;
 pub use subscribers::SubscriptionStatus;

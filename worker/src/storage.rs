@@ -1,5 +1,7 @@
 //! The database that holds the broker's log.
 
+mod compaction;
+
 use core::fmt;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -14,11 +16,11 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Event, IdbKeyRange, IdbVersionChangeEvent};
 
-use crate::clock;
-use crate::compaction::{Change, Compaction};
-use crate::error::{describe, is};
-use crate::events::Listener;
-use crate::indexeddb::{self, Database, Ended, Scope, Transaction};
+use crate::browser::clock;
+use crate::browser::error::{describe, is};
+use crate::browser::events::Listener;
+use crate::browser::indexeddb::{self, Database, Ended, Scope, Transaction};
+use compaction::{Change, Compaction};
 
 /// For ever: see [`tab::ChannelName::database`].
 const VERSION: f64 = 1.0;
@@ -608,7 +610,7 @@ mod tests {
     use web_sys::{DomException, EventTarget};
 
     use super::*;
-    use crate::testing::{Told, held_open};
+    use crate::browser::testing::{Told, held_open};
 
     fn named(test: &str) -> (Storage, Told<StorageEvent>) {
         let told = Told::new();

@@ -10,8 +10,8 @@ use tab::api::{
     RequestId, Subscription,
 };
 
+use super::bus_handle::BusHandle;
 use super::error::RequestError;
-use super::handle::BusHandle;
 use super::listeners::{Listeners, Listening};
 use super::messages::Messages;
 use super::request::Request;

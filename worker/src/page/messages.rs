@@ -11,7 +11,7 @@ use futures_core::Stream;
 use tab::api::{Message, Subscription};
 
 use super::client::Client;
-use super::ring::Ring;
+use super::ring_buffer::Ring;
 use super::subscriber::Subscriber;
 
 /// The messages of a subscription, in order, as a [`Stream`] that does not end. It keeps the newest until they are taken;

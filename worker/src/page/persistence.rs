@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::StorageManager;
 
-use crate::bus::{BusOptions, Persist};
+use super::bus::{BusOptions, Persist};
 
 thread_local! {
     /// Whether this page has asked the browser to keep this site's data.

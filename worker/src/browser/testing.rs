@@ -9,9 +9,9 @@ use js_sys::{Object, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::Event;
 
-use crate::clock::pause;
-use crate::events::Listener;
-use crate::indexeddb::{self, Database};
+use crate::browser::clock::pause;
+use crate::browser::events::Listener;
+use crate::browser::indexeddb::{self, Database};
 
 const POLL_MS: i32 = 2;
 const DEADLINE_MS: i32 = 10_000;

@@ -12,11 +12,13 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{BroadcastChannel, ErrorEvent, Event, PageTransitionEvent, Url, VisibilityState};
 
-use crate::error::describe;
-use crate::events::Listener;
-use crate::page::persistence;
-use crate::worker::TabWorker;
-use crate::{BUILD, control, spawn};
+use super::persistence;
+use super::spawn;
+use crate::BUILD;
+use crate::browser::control;
+use crate::browser::error::describe;
+use crate::browser::events::Listener;
+use crate::runtime::TabWorker;
 
 /// The loader that trunk puts beside the page.
 const LOADER: &str = "worker-loader.js";

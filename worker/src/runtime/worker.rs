@@ -10,17 +10,18 @@ use tab::{ChannelName, Input, Lane, Notices, Output, PortInput, Settings, Tab, T
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
-use crate::attach::{self, Attached};
-use crate::channel::Channel;
-use crate::clock::{self, Clock, Timer};
-use crate::entropy::Entropy;
-use crate::error::describe;
+use super::event_queue::Turns;
+use super::mqtt_ports::Ports;
+use super::page_channel::{Peer, PeerPort};
+use super::port_intake::{self, Attached};
+use crate::BUILD;
+use crate::browser::broadcast_channel::Channel;
+use crate::browser::clock::{self, Clock, Timer};
+use crate::browser::control;
+use crate::browser::entropy::Entropy;
+use crate::browser::error::describe;
 use crate::locks::Locks;
-use crate::peer::{Peer, PeerPort};
-use crate::ports::Ports;
 use crate::storage::Storage;
-use crate::turns::Turns;
-use crate::{BUILD, control};
 
 /// How long after it joined, when nobody waits for it to start any more, a tab rehearses to be the broker.
 const REHEARSAL_MS: i32 = 1_000;
@@ -91,7 +92,7 @@ impl Worker for TabWorker {
         let mut turning = Turning::new(Report(turns.clone()));
         turns.begin(move |told| turning.take(told));
         let attached = turns.clone();
-        attach::tell(move |it| attached.tell(Told::Attached(it)));
+        port_intake::tell(move |it| attached.tell(Told::Attached(it)));
         Self { turns }
     }
 
@@ -398,7 +399,7 @@ mod tests {
     use web_sys::BroadcastChannel;
 
     use super::*;
-    use crate::testing::Told;
+    use crate::browser::testing::Told;
 
     #[wasm_bindgen_test]
     async fn the_ear_hears_what_this_tab_posts_and_nothing_foreign_while_it_is_there() {

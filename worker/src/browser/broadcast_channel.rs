@@ -3,7 +3,7 @@
 use wasm_bindgen::prelude::*;
 use web_sys::{BroadcastChannel, Event, MessageEvent};
 
-use crate::events::Listener;
+use crate::browser::events::Listener;
 
 /// A BroadcastChannel that listens; closed when it is dropped.
 #[derive(Debug)]

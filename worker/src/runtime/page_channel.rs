@@ -6,9 +6,9 @@ use tab::api::{Command, EventKind, Notice};
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, MessageEvent, MessagePort};
 
-use crate::codec;
-use crate::events::Listener;
-use crate::worker::TabWorker;
+use super::codec;
+use super::worker::TabWorker;
+use crate::browser::events::Listener;
 
 /// The notices that a page does not get on a port: counters, and what the broker was asked, are for people who watch the bus
 /// itself, and pages that do not should not be woken.

@@ -6,7 +6,7 @@ use tab::{PortInput, PortNo, PortOutput};
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, MessageEvent, MessagePort};
 
-use crate::events::Listener;
+use crate::browser::events::Listener;
 
 /// All that are open.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::WorkerGlobalScope;
 
-use crate::indexeddb;
+use crate::browser::indexeddb;
 
 /// After so many rows that were added or removed. Each time costs three `fdatasync` and a few milliseconds of the browser; see
 /// `bench/NOTES.md`.
@@ -94,8 +94,8 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
-    use crate::clock::pause;
-    use crate::testing::{Lacking, held_open};
+    use crate::browser::clock::pause;
+    use crate::browser::testing::{Lacking, held_open};
 
     #[wasm_bindgen_test]
     async fn a_database_is_made_and_deleted_now_and_then_and_never_two_at_once() {

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortController, WorkerGlobalScope, WorkerNavigator};
 
-use crate::locks::{Outcome, Standing};
+use super::{Outcome, Standing};
 
 #[wasm_bindgen]
 extern "C" {
@@ -157,7 +157,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
-    use crate::testing::Told;
+    use crate::browser::testing::Told;
 
     fn ask(name: &str, how: How) -> (WebLock, Told<Outcome>) {
         let told = Told::new();

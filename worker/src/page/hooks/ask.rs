@@ -8,7 +8,7 @@ use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
 use super::read::{use_bus, use_redraw};
-use crate::clock;
+use crate::browser::clock;
 use crate::page::RequestError;
 
 /// What the broker says to a question, or why there is no answer; `None` until the first one.

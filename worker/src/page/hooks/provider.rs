@@ -3,7 +3,7 @@
 use tab::api::ConnectOptions;
 use yew::prelude::*;
 
-use crate::bus::BusOptions;
+use crate::page::BusOptions;
 use crate::page::{BusHandle, Client};
 
 /// The bus, and the client that the hooks share.

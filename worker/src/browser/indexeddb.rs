@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Event, IdbDatabase, IdbFactory, IdbKeyRange, IdbRequest, WorkerGlobalScope};
 
-use crate::events::Listener;
+use crate::browser::events::Listener;
 
 // Missing in web-sys, behind its unstable APIs, or deprecated there for what was long ago.
 #[wasm_bindgen]
@@ -366,7 +366,7 @@ mod tests {
     use web_sys::{IdbTransaction, IdbTransactionMode};
 
     use super::*;
-    use crate::testing::Told;
+    use crate::browser::testing::Told;
 
     #[wasm_bindgen]
     extern "C" {

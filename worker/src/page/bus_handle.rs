@@ -14,12 +14,12 @@ use tab::api::{
     Problem, Question, RequestId, Role, TabInfo,
 };
 
+use super::bus::{Bus, BusOptions, Fault, Persist, Signal};
+use super::bus_state::{BusStatus, Standing};
 use super::client::{Client, Core};
 use super::error::RequestError;
 use super::listeners::{Listeners, Listening};
 use super::persistence::{self, StorageStatus};
-use super::standing::{BusStatus, Standing};
-use crate::bus::{Bus, BusOptions, Fault, Persist, Signal};
 
 thread_local! {
     static OPEN: RefCell<BTreeMap<String, Weak<Inner>>> = const { RefCell::new(BTreeMap::new()) };

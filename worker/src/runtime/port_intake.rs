@@ -6,7 +6,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, EventTarget, MessageEvent, MessagePort};
 
-use crate::events::Listener;
+use crate::browser::events::Listener;
 
 #[wasm_bindgen]
 extern "C" {

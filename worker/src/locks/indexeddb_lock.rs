@@ -12,10 +12,10 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Event;
 
-use crate::error::is;
-use crate::events::Listener;
-use crate::indexeddb::{self, Database};
-use crate::locks::{Outcome, Standing};
+use super::{Outcome, Standing};
+use crate::browser::error::is;
+use crate::browser::events::Listener;
+use crate::browser::indexeddb::{self, Database};
 
 /// A lock that is held or queued for; dropped, it is released or leaves the queue.
 ///
@@ -163,8 +163,8 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
-    use crate::clock::pause;
-    use crate::testing::Told;
+    use crate::browser::clock::pause;
+    use crate::browser::testing::Told;
 
     fn acquire(name: &str) -> (Mutex, Told<Outcome>) {
         let told = Told::new();

@@ -9,7 +9,7 @@ use tab::api::Notice;
 use wasm_bindgen::prelude::*;
 use web_sys::Worker;
 
-use crate::worker::TabWorker;
+use crate::runtime::TabWorker;
 
 // gloo's bridge keeps the `Worker` to itself, but only `terminate()` releases a tab's locks for certain when its page
 // is hidden for good, and only the `error` event says that a worker's script could not be loaded. So the constructor is
