@@ -19,10 +19,13 @@ mod storage;
 #[cfg(feature = "yew")]
 pub use page::hooks;
 pub use page::{
-    Bus, BusHandle, BusOptions, BusStatus, Client, Fault, Frame, Listening, Messages, Persist,
-    Reason, Request, RequestError, Ring, Signal, StorageStatus, Subscriber, SubscriptionStatus,
+    AnimationFrame, Bus, BusHandle, BusOptions, BusStatus, Client, Fault, Listening, Messages,
+    Persist, Reason, Request, RequestError, RingBuffer, Signal, StorageStatus, Subscriber,
+    SubscriptionStatus,
 };
-pub use runtime::{EVENTS_FOR_PORTS, NOT_FOR_PORTS, TabWorker, Terse, listen_for_ports};
+pub use runtime::{
+    PAGE_PORT_EVENTS, PAGE_PORT_OMITTED_NOTICES, TabWorker, Terse, listen_for_ports,
+};
 pub use tab::{Stats, TabId, Time, api, topic_matches};
 
 /// Name of this build: a hash of the sources that the worker is made of.

@@ -11,8 +11,8 @@ use tab::{ChannelName, Lock, LockEvent, LockRequest, TabId};
 use wasm_bindgen::prelude::*;
 
 use crate::browser::indexeddb;
-use indexeddb_lock::{self, Mutex};
-use web_lock::{self, How, WebLock};
+use indexeddb_lock::IndexedDbLock;
+use web_lock::{LockMode, WebLock};
 
 /// What became of a request for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +27,9 @@ pub(crate) enum Outcome {
     NotFree,
 }
 
-/// How far a request for a lock has come.
+/// LockMode far a request for a lock has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum RequestState {
     /// The lock is not held yet.
     Requested,
     /// It is held.
@@ -43,13 +43,13 @@ pub(crate) struct Locks {
     channel: ChannelName,
     tab_id: TabId,
     tell: Rc<dyn Fn(LockEvent)>,
-    asked: Map<Lock, Asked>,
+    requests: Map<Lock, LockHandle>,
 }
 
 #[derive(Debug)]
-enum Asked {
+enum LockHandle {
     Web(WebLock),
-    Mutex(Mutex),
+    IndexedDb(IndexedDbLock),
     Refused,
 }
 
@@ -63,7 +63,7 @@ impl Locks {
             channel,
             tab_id,
             tell: Rc::new(on_event),
-            asked: Map::new(),
+            requests: Map::new(),
         }
     }
 
@@ -71,18 +71,18 @@ impl Locks {
     /// is believed, see [`Self::is_current`].
     pub(crate) fn handle(&mut self, request: LockRequest) -> Result<(), JsValue> {
         match request {
-            LockRequest::Acquire(lock) if self.asked.contains_key(&lock) => Ok(()),
+            LockRequest::Acquire(lock) if self.requests.contains_key(&lock) => Ok(()),
             // It is the end of that tab that is waited for.
             LockRequest::Acquire(lock @ Lock::Tab(tab)) if tab != self.tab_id => {
-                self.ask(lock, How::Behind)
+                self.request(lock, LockMode::Behind)
             }
-            LockRequest::Acquire(lock) => self.ask(lock, How::Queue),
-            LockRequest::AcquireIfFree(lock) if self.asked.contains_key(&lock) => Ok(()),
-            LockRequest::AcquireIfFree(lock) => self.ask(lock, How::IfFree),
-            LockRequest::Steal(lock) if self.standing(lock) == Some(Standing::Held) => Ok(()),
-            LockRequest::Steal(lock) => self.ask(lock, How::Steal),
+            LockRequest::Acquire(lock) => self.request(lock, LockMode::Queue),
+            LockRequest::AcquireIfFree(lock) if self.requests.contains_key(&lock) => Ok(()),
+            LockRequest::AcquireIfFree(lock) => self.request(lock, LockMode::IfFree),
+            LockRequest::Steal(lock) if self.state(lock) == Some(RequestState::Held) => Ok(()),
+            LockRequest::Steal(lock) => self.request(lock, LockMode::Steal),
             LockRequest::Release(lock) => {
-                self.asked.remove(&lock);
+                self.requests.remove(&lock);
                 Ok(())
             }
         }
@@ -92,24 +92,24 @@ impl Locks {
     /// that is lost or refused is forgotten, so that it can be asked for again.
     pub(crate) fn is_current(&mut self, event: LockEvent) -> bool {
         match event {
-            LockEvent::Granted(lock) => self.standing(lock) == Some(Standing::Held),
+            LockEvent::Granted(lock) => self.state(lock) == Some(RequestState::Held),
             LockEvent::Lost(lock) | LockEvent::NotFree(lock) => {
-                let is_over = self.standing(lock) == Some(Standing::Over);
+                let is_over = self.state(lock) == Some(RequestState::Over);
                 if is_over {
-                    self.asked.remove(&lock);
+                    self.requests.remove(&lock);
                 }
                 is_over
             }
             LockEvent::NotSupported(lock) => {
-                if self.standing(lock) == Some(Standing::Over) {
-                    self.asked.remove(&lock);
+                if self.state(lock) == Some(RequestState::Over) {
+                    self.requests.remove(&lock);
                 }
                 true
             }
         }
     }
 
-    fn ask(&mut self, lock: Lock, how: How) -> Result<(), JsValue> {
+    fn request(&mut self, lock: Lock, mode: LockMode) -> Result<(), JsValue> {
         let tell = Rc::clone(&self.tell);
         let on_outcome = move |outcome| {
             tell(match outcome {
@@ -121,16 +121,16 @@ impl Locks {
         };
         if web_lock::are_offered() {
             // A request of this tab's own that queues for the lock goes first: it is not to come after the theft.
-            self.asked.remove(&lock);
-            let asked = WebLock::request(&self.channel.lock(lock), how, on_outcome);
-            return self.asked(lock, asked.map(Asked::Web));
+            self.requests.remove(&lock);
+            let asked = WebLock::request(&self.channel.lock(lock), mode, on_outcome);
+            return self.insert(lock, asked.map(LockHandle::Web));
         }
         if !indexeddb::is_offered() {
             let neither = "this browser offers neither Web Locks nor IndexedDB here";
-            return self.asked(lock, Err(JsValue::from_str(neither)));
+            return self.insert(lock, Err(JsValue::from_str(neither)));
         }
-        let asked = match (how, lock) {
-            (How::Queue, Lock::Broker) => Mutex::acquire(self.database(lock), {
+        let asked = match (mode, lock) {
+            (LockMode::Queue, Lock::Broker) => IndexedDbLock::acquire(self.database(lock), {
                 let is_of_other_tab = self.is_of_other_tab();
                 move |outcome| {
                     if outcome == Outcome::Granted {
@@ -139,35 +139,35 @@ impl Locks {
                     on_outcome(outcome);
                 }
             }),
-            (How::Behind, _) => Mutex::outlive(self.database(lock), on_outcome),
-            (How::Queue, Lock::Tab(_) | Lock::Steal) => {
-                Mutex::acquire(self.database(lock), on_outcome)
+            (LockMode::Behind, _) => IndexedDbLock::outlive(self.database(lock), on_outcome),
+            (LockMode::Queue, Lock::Tab(_) | Lock::Steal) => {
+                IndexedDbLock::acquire(self.database(lock), on_outcome)
             }
-            (How::IfFree | How::Steal, _) => {
+            (LockMode::IfFree | LockMode::Steal, _) => {
                 (self.tell)(LockEvent::NotSupported(lock));
                 return Ok(());
             }
         };
-        self.asked(lock, Ok(Asked::Mutex(asked)))
+        self.insert(lock, Ok(LockHandle::IndexedDb(asked)))
     }
 
-    fn asked(&mut self, lock: Lock, asked: Result<Asked, JsValue>) -> Result<(), JsValue> {
+    fn insert(&mut self, lock: Lock, asked: Result<LockHandle, JsValue>) -> Result<(), JsValue> {
         let (asked, done) = match asked {
             Ok(asked) => (asked, Ok(())),
             Err(error) => {
                 (self.tell)(LockEvent::NotSupported(lock));
-                (Asked::Refused, Err(error))
+                (LockHandle::Refused, Err(error))
             }
         };
-        self.asked.insert(lock, asked);
+        self.requests.insert(lock, asked);
         done
     }
 
-    fn standing(&self, lock: Lock) -> Option<Standing> {
-        Some(match self.asked.get(&lock)? {
-            Asked::Web(lock) => lock.standing(),
-            Asked::Mutex(lock) => lock.standing(),
-            Asked::Refused => Standing::Over,
+    fn state(&self, lock: Lock) -> Option<RequestState> {
+        Some(match self.requests.get(&lock)? {
+            LockHandle::Web(lock) => lock.state(),
+            LockHandle::IndexedDb(lock) => lock.state(),
+            LockHandle::Refused => RequestState::Over,
         })
     }
 
@@ -191,7 +191,9 @@ impl Locks {
 impl fmt::Debug for Locks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Locks");
-        debug.field("asked", &self.asked).finish_non_exhaustive()
+        debug
+            .field("requests", &self.requests)
+            .finish_non_exhaustive()
     }
 }
 
@@ -202,17 +204,17 @@ mod tests {
     use web_sys::WorkerGlobalScope;
 
     use super::*;
-    use crate::browser::testing::{Lacking, Told};
+    use crate::browser::testing::{Lacking, Received};
 
     const TABS: [TabId; 2] = [TabId::from_entropy(1), TabId::from_entropy(2)];
 
-    fn locks_of(tab_id: TabId, channel: &str) -> (Locks, Told<LockEvent>) {
-        let told = Told::new();
+    fn locks_of(tab_id: TabId, channel: &str) -> (Locks, Received<LockEvent>) {
+        let told = Received::new();
         let channel = ChannelName::parse(channel).unwrap();
-        (Locks::new(channel, tab_id, told.tell()), told)
+        (Locks::new(channel, tab_id, told.sink()), told)
     }
 
-    async fn granted((locks, told): &mut (Locks, Told<LockEvent>), request: LockRequest) {
+    async fn granted((locks, told): &mut (Locks, Received<LockEvent>), request: LockRequest) {
         let lock = match request {
             LockRequest::Acquire(lock)
             | LockRequest::AcquireIfFree(lock)
@@ -361,7 +363,7 @@ mod tests {
         assert_eq!(event, LockEvent::NotSupported(Lock::Broker));
         assert!(locks.is_current(event));
         // It can be asked for again.
-        assert_eq!(locks.standing(Lock::Broker), None);
+        assert_eq!(locks.state(Lock::Broker), None);
     }
 
     #[wasm_bindgen_test]

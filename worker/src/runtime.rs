@@ -8,6 +8,6 @@ mod port_intake;
 mod worker;
 
 pub use codec::Terse;
-pub use page_channel::{EVENTS_FOR_PORTS, NOT_FOR_PORTS};
+pub use page_channel::{PAGE_PORT_EVENTS, PAGE_PORT_OMITTED_NOTICES};
 pub use port_intake::listen_for_ports;
 pub use worker::TabWorker;

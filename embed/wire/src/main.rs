@@ -44,9 +44,9 @@ fn main() -> ExitCode {
 /// What a page that is attached by a port gets to see: not what is meant for people who watch the bus itself.
 fn pages_part(mut registry: Registry) -> Registry {
     let is_left_out = |container: &str, variant: &str| match container {
-        "Notice" => tabmq_worker::NOT_FOR_PORTS.contains(&variant),
+        "Notice" => tabmq_worker::PAGE_PORT_OMITTED_NOTICES.contains(&variant),
         "Command" => NOT_SAID.contains(&variant),
-        "EventKind" => !tabmq_worker::EVENTS_FOR_PORTS.contains(&variant),
+        "EventKind" => !tabmq_worker::PAGE_PORT_EVENTS.contains(&variant),
         _ => false,
     };
     for (name, container) in &mut registry {

@@ -7,13 +7,13 @@ use crate::browser::events::Listener;
 
 /// A BroadcastChannel that listens; closed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Channel {
+pub(crate) struct Broadcast {
     inner: BroadcastChannel,
     _message: Listener,
     _message_error: Listener,
 }
 
-impl Channel {
+impl Broadcast {
     /// Opens a channel. `on_message` gets what another page or worker posts, `None` for what could not be read.
     pub(crate) fn open(
         name: &str,
@@ -37,7 +37,7 @@ impl Channel {
     }
 }
 
-impl Drop for Channel {
+impl Drop for Broadcast {
     fn drop(&mut self) {
         self.inner.close();
     }

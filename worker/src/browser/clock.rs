@@ -44,10 +44,10 @@ impl Clock {
 
     /// What it is when the monotonic clock, which was just looked at, says `monotonic_ms`.
     pub(crate) fn at(&mut self, monotonic_ms: f64) -> Time {
-        self.tell(monotonic_ms, js_sys::Date::now())
+        self.advance(monotonic_ms, js_sys::Date::now())
     }
 
-    fn tell(&mut self, monotonic_ms: f64, wall_ms: f64) -> Time {
+    fn advance(&mut self, monotonic_ms: f64, wall_ms: f64) -> Time {
         // The wall clock jumps ahead when it is set, or when a machine wakes whose monotonic clock has slept, too.
         self.ahead_ms = self.ahead_ms.max(wall_ms - monotonic_ms);
         // Unix milliseconds are positive and far below 2^53.
@@ -173,7 +173,7 @@ mod tests {
             (60.0, 9_030.0),
             (70.0, 9_041.0),
         ] {
-            told.push(clock.tell(monotonic_ms, wall_ms).as_ms());
+            told.push(clock.advance(monotonic_ms, wall_ms).as_ms());
         }
         assert_eq!(told, [1_000, 1_010, 9_000, 9_010, 9_020, 9_030, 9_041]);
     }

@@ -366,7 +366,7 @@ mod tests {
     use web_sys::{IdbTransaction, IdbTransactionMode};
 
     use super::*;
-    use crate::browser::testing::Told;
+    use crate::browser::testing::Received;
 
     #[wasm_bindgen]
     extern "C" {
@@ -412,8 +412,8 @@ mod tests {
     }
 
     async fn end(transaction: Transaction) -> Ended {
-        let told = Told::new();
-        transaction.on_end(told.tell());
+        let told = Received::new();
+        transaction.on_end(told.sink());
         told.next().await
     }
 

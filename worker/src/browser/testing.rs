@@ -20,21 +20,21 @@ const QUIET_MS: i32 = 100;
 
 /// What was told, in order.
 #[derive(Debug)]
-pub(crate) struct Told<T>(Rc<RefCell<VecDeque<T>>>);
+pub(crate) struct Received<T>(Rc<RefCell<VecDeque<T>>>);
 
-impl<T> Clone for Told<T> {
+impl<T> Clone for Received<T> {
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))
     }
 }
 
-impl<T: Debug + 'static> Told<T> {
+impl<T: Debug + 'static> Received<T> {
     pub(crate) fn new() -> Self {
         Self(Rc::default())
     }
 
     /// Where to tell it.
-    pub(crate) fn tell(&self) -> impl Fn(T) + Clone + use<T> {
+    pub(crate) fn sink(&self) -> impl Fn(T) + Clone + use<T> {
         let told = self.clone();
         move |it| told.0.borrow_mut().push_back(it)
     }
@@ -67,11 +67,11 @@ impl<T: Debug + 'static> Told<T> {
 }
 
 /// A connection to a database, and what is told when that is to be deleted, which waits until the connection is dropped.
-pub(crate) async fn held_open(name: &str) -> (Database, Told<()>, Listener) {
+pub(crate) async fn held_open(name: &str) -> (Database, Received<()>, Listener) {
     let opened = indexeddb::open(name, Some(1.0), |_| Ok(())).await;
     let database = opened.unwrap().database;
-    let told = Told::new();
-    let tell = told.tell();
+    let told = Received::new();
+    let tell = told.sink();
     let listener = Listener::new(&database, "versionchange", move |_: Event| tell(()));
     (database, told, listener.unwrap())
 }

@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Event;
 
-use super::{Outcome, Standing};
+use super::{Outcome, RequestState};
 use crate::browser::error::is;
 use crate::browser::events::Listener;
 use crate::browser::indexeddb::{self, Database};
@@ -21,12 +21,12 @@ use crate::browser::indexeddb::{self, Database};
 ///
 /// Its place in the queue it cannot give up: when that comes to the front, it takes the lock and releases it.
 #[derive(Debug)]
-pub(crate) struct Mutex(Rc<State>);
+pub(crate) struct IndexedDbLock(Rc<State>);
 
 struct State {
     tell: Box<dyn Fn(Outcome)>,
     is_dropped: Cell<bool>,
-    standing: Cell<Standing>,
+    state: Cell<RequestState>,
     held: RefCell<Option<Held>>,
 }
 
@@ -36,7 +36,7 @@ struct Held {
     _database: Database,
 }
 
-impl Mutex {
+impl IndexedDbLock {
     /// Queues for the lock of this name.
     pub(crate) fn acquire(name: String, on_outcome: impl Fn(Outcome) + 'static) -> Self {
         let state = State::new(on_outcome);
@@ -64,12 +64,12 @@ impl Mutex {
         Self(state)
     }
 
-    pub(crate) fn standing(&self) -> Standing {
-        self.0.standing.get()
+    pub(crate) fn state(&self) -> RequestState {
+        self.0.state.get()
     }
 }
 
-impl Drop for Mutex {
+impl Drop for IndexedDbLock {
     fn drop(&mut self) {
         self.0.is_dropped.set(true);
         self.0.held.take();
@@ -109,7 +109,7 @@ impl State {
         Rc::new(Self {
             tell: Box::new(tell),
             is_dropped: Cell::new(false),
-            standing: Cell::new(Standing::Requested),
+            state: Cell::new(RequestState::Requested),
             held: RefCell::new(None),
         })
     }
@@ -118,7 +118,7 @@ impl State {
         // Else the connection is dropped, and with it the lock.
         if !self.is_dropped.get() {
             self.held.replace(held);
-            self.standing.set(Standing::Held);
+            self.state.set(RequestState::Held);
             (self.tell)(Outcome::Granted);
         }
     }
@@ -126,7 +126,7 @@ impl State {
     fn over(&self, outcome: Outcome) {
         if !self.is_dropped.get() {
             self.held.take();
-            self.standing.set(Standing::Over);
+            self.state.set(RequestState::Over);
             (self.tell)(outcome);
         }
     }
@@ -136,7 +136,7 @@ impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("State");
         debug.field("is_dropped", &self.is_dropped);
-        debug.field("standing", &self.standing);
+        debug.field("state", &self.state);
         debug.finish_non_exhaustive()
     }
 }
@@ -164,11 +164,11 @@ mod tests {
 
     use super::*;
     use crate::browser::clock::pause;
-    use crate::browser::testing::Told;
+    use crate::browser::testing::Received;
 
-    fn acquire(name: &str) -> (Mutex, Told<Outcome>) {
-        let told = Told::new();
-        (Mutex::acquire(name.to_owned(), told.tell()), told)
+    fn acquire(name: &str) -> (IndexedDbLock, Received<Outcome>) {
+        let told = Received::new();
+        (IndexedDbLock::acquire(name.to_owned(), told.sink()), told)
     }
 
     #[wasm_bindgen_test]
@@ -189,12 +189,12 @@ mod tests {
             while held.is_empty() {
                 pause(2).await;
                 held = (0..waiters.len())
-                    .filter(|it| waiters[*it].0.standing() == Standing::Held)
+                    .filter(|it| waiters[*it].0.state() == RequestState::Held)
                     .collect();
             }
             // Long enough for a second one to be granted as well.
             pause(100).await;
-            let is_held = |(mutex, _): &&(Mutex, _)| mutex.standing() == Standing::Held;
+            let is_held = |(mutex, _): &&(IndexedDbLock, _)| mutex.state() == RequestState::Held;
             assert_eq!(waiters.iter().filter(is_held).count(), 1);
             let (mutex, told) = waiters.remove(held[0]);
             assert_eq!(told.next().await, Outcome::Granted);
@@ -235,7 +235,7 @@ mod tests {
         let close = Event::new("close").unwrap();
         database.unwrap().dispatch_event(&close).unwrap();
         assert_eq!(told.next().await, Outcome::Lost);
-        assert_eq!(holder.standing(), Standing::Over);
+        assert_eq!(holder.state(), RequestState::Over);
         // It does not hold what it has lost.
         let next = acquire("tabmq/test/closed");
         assert_eq!(next.1.next().await, Outcome::Granted);
@@ -245,7 +245,7 @@ mod tests {
     async fn simultaneous_requests_have_one_winner() {
         let all: Vec<_> = (0..6).map(|_| acquire("tabmq/test/start")).collect();
         pause(500).await;
-        let is_held = |(mutex, _): &&(Mutex, _)| mutex.standing() == Standing::Held;
+        let is_held = |(mutex, _): &&(IndexedDbLock, _)| mutex.state() == RequestState::Held;
         assert_eq!(all.iter().filter(is_held).count(), 1);
     }
 
@@ -254,13 +254,13 @@ mod tests {
         let name = "tabmq/test/outlived";
         let holder = acquire(name);
         assert_eq!(holder.1.next().await, Outcome::Granted);
-        let told = [Told::new(), Told::new()];
+        let told = [Received::new(), Received::new()];
         let watchers = [
-            Mutex::outlive(name.to_owned(), told[0].tell()),
-            Mutex::outlive(name.to_owned(), told[1].tell()),
+            IndexedDbLock::outlive(name.to_owned(), told[0].sink()),
+            IndexedDbLock::outlive(name.to_owned(), told[1].sink()),
         ];
         told[0].nothing().await;
-        assert_eq!(watchers[0].standing(), Standing::Requested);
+        assert_eq!(watchers[0].state(), RequestState::Requested);
         let [_first, second] = watchers;
         drop(second);
         drop(holder);
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(left().await, [true, true, true]);
         clean_up(|name| name.starts_with("tabmq/test/clean/"));
         held.1.nothing().await;
-        assert_eq!(held.0.standing(), Standing::Held);
+        assert_eq!(held.0.state(), RequestState::Held);
         assert_eq!(left().await, [false, true, true]);
         drop(held);
         pause(100).await;

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortController, WorkerGlobalScope, WorkerNavigator};
 
-use super::{Outcome, Standing};
+use super::{Outcome, RequestState};
 
 #[wasm_bindgen]
 extern "C" {
@@ -24,9 +24,9 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 }
 
-/// How a lock is asked for.
+/// LockMode a lock is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
+pub(crate) enum LockMode {
     /// In turn.
     Queue,
     /// Behind who holds it alone, together with all others who ask like this.
@@ -68,7 +68,7 @@ fn manager() -> Option<LockManager> {
 impl WebLock {
     pub(crate) fn request(
         name: &str,
-        how: How,
+        mode: LockMode,
         on_outcome: impl Fn(Outcome) + Clone + 'static,
     ) -> Result<Self, JsValue> {
         let locks = manager().ok_or("this browser offers no Web Locks here")?;
@@ -77,17 +77,17 @@ impl WebLock {
             Reflect::set(&options, &JsValue::from_str(option), value).map(drop)
         };
         let mut abort = None;
-        if how == How::Behind {
+        if mode == LockMode::Behind {
             set("mode", &JsValue::from_str("shared"))?;
         }
-        match how {
-            How::Queue | How::Behind => {
+        match mode {
+            LockMode::Queue | LockMode::Behind => {
                 let controller = AbortController::new()?;
                 set("signal", &controller.signal())?;
                 abort = Some(controller);
             }
-            How::IfFree => set("ifAvailable", &JsValue::TRUE)?,
-            How::Steal => set("steal", &JsValue::TRUE)?,
+            LockMode::IfFree => set("ifAvailable", &JsValue::TRUE)?,
+            LockMode::Steal => set("steal", &JsValue::TRUE)?,
         }
 
         let state = Rc::new(State::default());
@@ -127,13 +127,13 @@ impl WebLock {
         Ok(Self { state, abort })
     }
 
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn state(&self) -> RequestState {
         if self.state.is_over.get() {
-            Standing::Over
+            RequestState::Over
         } else if self.state.release.borrow().is_some() {
-            Standing::Held
+            RequestState::Held
         } else {
-            Standing::Requested
+            RequestState::Requested
         }
     }
 }
@@ -157,21 +157,21 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
-    use crate::browser::testing::Told;
+    use crate::browser::testing::Received;
 
-    fn ask(name: &str, how: How) -> (WebLock, Told<Outcome>) {
-        let told = Told::new();
-        (WebLock::request(name, how, told.tell()).unwrap(), told)
+    fn ask(name: &str, mode: LockMode) -> (WebLock, Received<Outcome>) {
+        let told = Received::new();
+        (WebLock::request(name, mode, told.sink()).unwrap(), told)
     }
 
     #[wasm_bindgen_test]
     async fn a_lock_goes_to_the_next_when_it_is_released_and_past_who_left_the_queue() {
-        let first = ask("test/queue", How::Queue);
-        let second = ask("test/queue", How::Queue);
-        let third = ask("test/queue", How::Queue);
+        let first = ask("test/queue", LockMode::Queue);
+        let second = ask("test/queue", LockMode::Queue);
+        let third = ask("test/queue", LockMode::Queue);
         assert_eq!(first.1.next().await, Outcome::Granted);
-        assert_eq!(first.0.standing(), Standing::Held);
-        assert_eq!(third.0.standing(), Standing::Requested);
+        assert_eq!(first.0.state(), RequestState::Held);
+        assert_eq!(third.0.state(), RequestState::Requested);
         drop(second.0);
         drop(first.0);
         assert_eq!(third.1.next().await, Outcome::Granted);
@@ -181,26 +181,26 @@ mod tests {
 
     #[wasm_bindgen_test]
     async fn who_does_not_wait_is_told_that_the_lock_is_not_free() {
-        let holder = ask("test/if-free", How::IfFree);
+        let holder = ask("test/if-free", LockMode::IfFree);
         assert_eq!(holder.1.next().await, Outcome::Granted);
-        let other = ask("test/if-free", How::IfFree);
+        let other = ask("test/if-free", LockMode::IfFree);
         assert_eq!(other.1.next().await, Outcome::NotFree);
-        assert_eq!(other.0.standing(), Standing::Over);
+        assert_eq!(other.0.state(), RequestState::Over);
         drop(holder);
         other.1.nothing().await;
-        let other = ask("test/if-free", How::IfFree);
+        let other = ask("test/if-free", LockMode::IfFree);
         assert_eq!(other.1.next().await, Outcome::Granted);
     }
 
     #[wasm_bindgen_test]
     async fn a_thief_gets_the_lock_and_the_holder_is_told_and_the_queue_stays() {
-        let holder = ask("test/steal", How::Queue);
+        let holder = ask("test/steal", LockMode::Queue);
         assert_eq!(holder.1.next().await, Outcome::Granted);
-        let waiter = ask("test/steal", How::Queue);
-        let thief = ask("test/steal", How::Steal);
+        let waiter = ask("test/steal", LockMode::Queue);
+        let thief = ask("test/steal", LockMode::Steal);
         assert_eq!(thief.1.next().await, Outcome::Granted);
         assert_eq!(holder.1.next().await, Outcome::Lost);
-        assert_eq!(holder.0.standing(), Standing::Over);
+        assert_eq!(holder.0.state(), RequestState::Over);
         waiter.1.nothing().await;
         drop(thief.0);
         assert_eq!(waiter.1.next().await, Outcome::Granted);
@@ -208,20 +208,20 @@ mod tests {
         // What is lost already is not released a second time.
         drop(holder);
         assert_eq!(
-            ask("test/steal", How::IfFree).1.next().await,
+            ask("test/steal", LockMode::IfFree).1.next().await,
             Outcome::NotFree
         );
     }
 
     #[wasm_bindgen_test]
     async fn a_request_that_is_dropped_at_once_holds_nothing() {
-        for how in [How::Queue, How::IfFree, How::Steal] {
-            let (lock, told) = ask("test/dropped", how);
+        for mode in [LockMode::Queue, LockMode::IfFree, LockMode::Steal] {
+            let (lock, told) = ask("test/dropped", mode);
             drop(lock);
             told.nothing().await;
         }
         assert_eq!(
-            ask("test/dropped", How::IfFree).1.next().await,
+            ask("test/dropped", LockMode::IfFree).1.next().await,
             Outcome::Granted
         );
     }

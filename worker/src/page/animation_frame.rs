@@ -20,13 +20,13 @@ thread_local! {
 /// All that were asked for the same frame are called in one turn of the loop, so that nobody sees half of a change.
 ///
 /// ```no_run
-/// # use tabmq_worker::Frame;
-/// let frame = Frame::new(|| { /* draw */ });
+/// # use tabmq_worker::AnimationFrame;
+/// let frame = AnimationFrame::new(|| { /* draw */ });
 /// for _ in 0..1_000 {
 ///     frame.ask();
 /// }
 /// ```
-pub struct Frame(Rc<Inner>);
+pub struct AnimationFrame(Rc<Inner>);
 
 struct Inner {
     callback: Box<dyn Fn()>,
@@ -47,7 +47,7 @@ struct Due {
     timer: Option<i32>,
 }
 
-impl Frame {
+impl AnimationFrame {
     /// One that has not been asked yet.
     #[must_use]
     pub fn new(callback: impl Fn() + 'static) -> Self {
@@ -70,9 +70,9 @@ impl Frame {
     }
 }
 
-impl fmt::Debug for Frame {
+impl fmt::Debug for AnimationFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Frame")
+        f.debug_tuple("AnimationFrame")
             .field(&self.0.is_asked.get())
             .finish()
     }

@@ -88,7 +88,7 @@ struct Inner {
     worker: RefCell<Option<Running>>,
     outbox: RefCell<Vec<Command>>,
     /// Whether notices are being heard: what the page sends meanwhile goes as soon as it has heard them.
-    is_hearing: Cell<bool>,
+    is_delivering: Cell<bool>,
     listeners: RefCell<Vec<Listener>>,
 }
 
@@ -109,7 +109,7 @@ impl Bus {
             on_signal: Box::new(on_signal),
             worker: RefCell::new(None),
             outbox: RefCell::new(Vec::new()),
-            is_hearing: Cell::new(false),
+            is_delivering: Cell::new(false),
             listeners: RefCell::new(Vec::new()),
         });
         if let Err(error) = Inner::listen(&inner) {
@@ -273,7 +273,7 @@ impl Inner {
     fn send(this: &Rc<Self>, command: Command) {
         let is_first = this.outbox.borrow().is_empty();
         this.outbox.borrow_mut().push(command);
-        if is_first && !this.is_hearing.get() {
+        if is_first && !this.is_delivering.get() {
             Self::flush_soon(this);
         }
     }
@@ -305,9 +305,9 @@ impl Inner {
             }
             _ => true,
         });
-        this.is_hearing.set(true);
-        this.tell(notices);
-        this.is_hearing.set(false);
+        this.is_delivering.set(true);
+        this.deliver(notices);
+        this.is_delivering.set(false);
         let has_answered = !this.outbox.borrow().is_empty();
         // Once all before it has been heard.
         if let Some(mark) = mark {
@@ -319,7 +319,7 @@ impl Inner {
         }
     }
 
-    fn tell(&self, notices: Vec<Notice>) {
+    fn deliver(&self, notices: Vec<Notice>) {
         for notice in &notices {
             if let Notice::Log { identity } = notice {
                 persistence::keep_log(&self.options.channel, *identity);

@@ -15,7 +15,7 @@ use tab::api::{
 };
 
 use super::bus::{Bus, BusOptions, Fault, Persist, Signal};
-use super::bus_state::{BusStatus, Standing};
+use super::bus_state::{BusState, BusStatus};
 use super::client::{Client, Core};
 use super::error::RequestError;
 use super::listeners::{Listeners, Listening};
@@ -51,7 +51,7 @@ struct Inner {
     channel: String,
     /// Empty while it is opened, and where there is none.
     bus: OnceCell<Bus>,
-    standing: RefCell<Standing>,
+    state: RefCell<BusState>,
     clients: RefCell<BTreeMap<ClientNo, Weak<Core>>>,
     /// Numbers are not given twice, so that nothing of an earlier client reaches a later one.
     next_client: Cell<u32>,
@@ -60,7 +60,7 @@ struct Inner {
     next_question: Cell<u64>,
     on_notice: Listeners<Notice>,
     on_failure: Listeners<str>,
-    /// What the browser says of this site's data; the rest the roster tells.
+    /// What the browser says of this site's data; the rest the members tells.
     persistence: Cell<StorageStatus>,
     on_storage: Listeners<StorageStatus>,
 }
@@ -102,7 +102,7 @@ impl BusHandle {
         let hearing = Rc::downgrade(&inner);
         let bus = Bus::open(options, move |signal| {
             if let Some(inner) = hearing.upgrade() {
-                inner.hear(signal);
+                inner.on_signal(signal);
             }
         });
         // The cell is empty: this is the only place that fills it.
@@ -114,7 +114,7 @@ impl BusHandle {
     #[cfg(feature = "yew")]
     pub(crate) fn failed(why: &str) -> Self {
         let inner = Inner::new(String::new());
-        inner.standing.borrow_mut().fail(why);
+        inner.state.borrow_mut().fail(why);
         Self(Rc::new(inner))
     }
 
@@ -145,13 +145,13 @@ impl BusHandle {
     /// What has become of the worker.
     #[must_use]
     pub fn status(&self) -> BusStatus {
-        self.0.standing.borrow().status.clone()
+        self.0.state.borrow().status.clone()
     }
 
     /// The id of this tab, once it is on the channel; another one for each worker.
     #[must_use]
     pub fn tab_id(&self) -> Option<TabId> {
-        match self.0.standing.borrow().status {
+        match self.0.state.borrow().status {
             BusStatus::Open(tab_id) => Some(tab_id),
             BusStatus::Starting | BusStatus::Refused(_) | BusStatus::Failed(_) => None,
         }
@@ -160,16 +160,16 @@ impl BusHandle {
     /// This tab's part on the channel.
     #[must_use]
     pub fn role(&self) -> Role {
-        self.0.standing.borrow().role
+        self.0.state.borrow().role
     }
 
     /// The tabs on the channel, this one included, ordered by id; at most ten times a second another one.
     #[must_use]
-    pub fn roster(&self) -> Rc<[TabInfo]> {
-        Rc::clone(&self.0.standing.borrow().roster)
+    pub fn members(&self) -> Rc<[TabInfo]> {
+        Rc::clone(&self.0.state.borrow().members)
     }
 
-    /// Tells whatever is heard of this tab and its channel, in order and after it has taken effect here: role, roster,
+    /// Tells whatever is heard of this tab and its channel, in order and after it has taken effect here: role, members,
     /// events, refused commands, counters. What is about a client the client tells.
     pub fn on_notice(&self, callback: impl Fn(&Notice) + 'static) -> Listening {
         self.0.on_notice.add(callback)
@@ -281,7 +281,7 @@ impl Inner {
         Self {
             channel,
             bus: OnceCell::new(),
-            standing: RefCell::default(),
+            state: RefCell::default(),
             clients: RefCell::default(),
             next_client: Cell::new(0),
             asked: RefCell::default(),
@@ -294,8 +294,8 @@ impl Inner {
     }
 
     fn storage(&self) -> StorageStatus {
-        let roster = Rc::clone(&self.standing.borrow().roster);
-        let broker = roster.iter().find(|tab| tab.is_broker);
+        let members = Rc::clone(&self.state.borrow().members);
+        let broker = members.iter().find(|tab| tab.is_broker);
         StorageStatus {
             state: broker.map(|tab| tab.storage).unwrap_or_default(),
             ..self.persistence.get()
@@ -314,15 +314,15 @@ impl Inner {
         });
     }
 
-    fn hear(&self, signal: Signal) {
+    fn on_signal(&self, signal: Signal) {
         match signal {
             Signal::Notices(notices) => {
                 for notice in notices {
-                    self.hear_notice(notice);
+                    self.deliver_notice(notice);
                 }
             }
             Signal::Failed(why) => {
-                self.standing.borrow_mut().fail(&why);
+                self.state.borrow_mut().fail(&why);
                 drop(self.asked.take());
                 for client in self.clients() {
                     client.close(&RequestError::Closed);
@@ -330,7 +330,7 @@ impl Inner {
                 self.on_failure.tell(&why);
             }
             Signal::Stopped => {
-                self.standing.borrow_mut().stop();
+                self.state.borrow_mut().stop();
                 // What was not asked yet waits for the next worker.
                 self.asked
                     .borrow_mut()
@@ -340,13 +340,13 @@ impl Inner {
         }
     }
 
-    fn hear_notice(&self, notice: Notice) {
-        self.standing.borrow_mut().hear(&notice);
+    fn deliver_notice(&self, notice: Notice) {
+        self.state.borrow_mut().on_notice(&notice);
         match &notice {
             Notice::Client(no, _) => {
                 let client = self.clients.borrow().get(no).and_then(Weak::upgrade);
                 if let (Some(client), Notice::Client(_, notice)) = (client, notice) {
-                    client.hear(notice);
+                    client.on_notice(notice);
                 }
                 return;
             }

@@ -34,33 +34,33 @@ pub enum BusStatus {
 
 /// What was heard of this tab last.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct BusState {
     pub(crate) status: BusStatus,
     pub(crate) role: Role,
-    pub(crate) roster: Rc<[TabInfo]>,
+    pub(crate) members: Rc<[TabInfo]>,
 }
 
-impl Default for Standing {
+impl Default for BusState {
     fn default() -> Self {
         Self::new(BusStatus::Starting)
     }
 }
 
-impl Standing {
+impl BusState {
     fn new(status: BusStatus) -> Self {
         Self {
             status,
             role: Role::Waiting,
-            roster: Rc::new([]),
+            members: Rc::new([]),
         }
     }
 
-    pub(crate) fn hear(&mut self, notice: &Notice) {
+    pub(crate) fn on_notice(&mut self, notice: &Notice) {
         match notice {
             // A new worker is a new tab: what the one before knew of the others is void.
             Notice::Opened { tab_id, build: _ } => *self = Self::new(BusStatus::Open(*tab_id)),
             Notice::Role(role) => self.role = *role,
-            Notice::Roster(roster) => self.roster = roster.as_slice().into(),
+            Notice::Roster(members) => self.members = members.as_slice().into(),
             Notice::Refused(problem @ Problem::Channel(_)) => {
                 self.status = BusStatus::Refused(problem.clone());
             }
@@ -98,36 +98,36 @@ mod tests {
 
     #[test]
     fn a_new_stopped_or_failed_worker_knows_no_role() {
-        let mut standing = Standing::default();
-        assert_eq!(standing.status, BusStatus::Starting);
-        standing.hear(&opened(1));
-        standing.hear(&Notice::Role(Role::Broker { term: Term(1) }));
-        assert_eq!(standing.role, Role::Broker { term: Term(1) });
+        let mut state = BusState::default();
+        assert_eq!(state.status, BusStatus::Starting);
+        state.on_notice(&opened(1));
+        state.on_notice(&Notice::Role(Role::Broker { term: Term(1) }));
+        assert_eq!(state.role, Role::Broker { term: Term(1) });
 
-        standing.hear(&opened(2));
-        assert_eq!(standing.status, BusStatus::Open(TabId::from_entropy(2)));
-        assert_eq!(standing.role, Role::Waiting);
+        state.on_notice(&opened(2));
+        assert_eq!(state.status, BusStatus::Open(TabId::from_entropy(2)));
+        assert_eq!(state.role, Role::Waiting);
 
-        standing.hear(&Notice::Role(Role::Broker { term: Term(2) }));
-        standing.stop();
-        assert_eq!(standing.status, BusStatus::Starting);
-        assert_eq!(standing.role, Role::Waiting);
+        state.on_notice(&Notice::Role(Role::Broker { term: Term(2) }));
+        state.stop();
+        assert_eq!(state.status, BusStatus::Starting);
+        assert_eq!(state.role, Role::Waiting);
 
-        standing.hear(&opened(3));
-        standing.hear(&Notice::Role(Role::Broker { term: Term(2) }));
-        standing.fail("It crashed.");
-        assert_eq!(standing.status, BusStatus::Failed("It crashed.".to_owned()));
-        assert_eq!(standing.role, Role::Waiting);
+        state.on_notice(&opened(3));
+        state.on_notice(&Notice::Role(Role::Broker { term: Term(2) }));
+        state.fail("It crashed.");
+        assert_eq!(state.status, BusStatus::Failed("It crashed.".to_owned()));
+        assert_eq!(state.role, Role::Waiting);
     }
 
     #[test]
     fn only_a_refused_channel_keeps_a_tab_off_it() {
-        let mut standing = Standing::default();
-        standing.hear(&opened(1));
-        standing.hear(&Notice::Refused(Problem::AlreadyOpen));
-        assert_eq!(standing.status, BusStatus::Open(TabId::from_entropy(1)));
+        let mut state = BusState::default();
+        state.on_notice(&opened(1));
+        state.on_notice(&Notice::Refused(Problem::AlreadyOpen));
+        assert_eq!(state.status, BusStatus::Open(TabId::from_entropy(1)));
         let error = tab::ChannelName::parse("a/b").unwrap_err();
-        standing.hear(&Notice::Refused(Problem::Channel(error.clone())));
-        assert_eq!(standing.status, BusStatus::Refused(Problem::Channel(error)));
+        state.on_notice(&Notice::Refused(Problem::Channel(error.clone())));
+        assert_eq!(state.status, BusStatus::Refused(Problem::Channel(error)));
     }
 }

@@ -11,11 +11,11 @@ use tab::api::{
 };
 
 use super::bus_handle::BusHandle;
+use super::client_state::{Answer, ClientState, Effect};
 use super::error::RequestError;
 use super::listeners::{Listeners, Listening};
 use super::messages::Messages;
 use super::request::Request;
-use super::session::{Answer, Effect, Session};
 use super::subscriber::{Slot, Subscriber};
 use super::subscribers::SubscriberId;
 
@@ -65,7 +65,7 @@ const UNHEARD: &str = "TabMQ: nothing more comes for a client, because too many 
 pub(crate) struct Core {
     bus: BusHandle,
     no: ClientNo,
-    session: RefCell<Session>,
+    state: RefCell<ClientState>,
     answers: RefCell<BTreeMap<RequestId, Waiting>>,
     subscribers: RefCell<BTreeMap<SubscriberId, Rc<Slot>>>,
     on_status: Listeners<ClientStatus>,
@@ -78,7 +78,7 @@ impl Client {
         Self(Rc::new(Core {
             bus,
             no,
-            session: RefCell::new(Session::new(options)),
+            state: RefCell::new(ClientState::new(options)),
             answers: RefCell::default(),
             subscribers: RefCell::default(),
             on_status: Listeners::default(),
@@ -100,7 +100,7 @@ impl Client {
     /// State of the connection (MQTT 5.0, 3.1 and 3.2).
     #[must_use]
     pub fn status(&self) -> ClientStatus {
-        self.0.session.borrow().status().clone()
+        self.0.state.borrow().status().clone()
     }
 
     /// Tells every change of the connection.
@@ -111,14 +111,13 @@ impl Client {
     /// Connects anew, with other options. An earlier connection ends, and requests without an answer with it; what is
     /// subscribed to is subscribed to again. Without a client id in the options it keeps the one that it has.
     pub fn connect(&self, options: ConnectOptions) {
-        self.0.act(|session, out| session.connect(options, out));
+        self.0.act(|state, out| state.connect(options, out));
     }
 
     /// Disconnects until [`connect`](Self::connect). With its will (DISCONNECT with reason code 0x04, MQTT 5.0, 3.14.2.1)
     /// or without.
     pub fn disconnect(&self, with_will: bool) {
-        self.0
-            .act(|session, out| session.disconnect(with_will, out));
+        self.0.act(|state, out| state.disconnect(with_will, out));
     }
 
     /// Publishes (MQTT 5.0, 3.3). Waits while there is no broker, and while the page has no worker; all that a client
@@ -141,7 +140,7 @@ impl Client {
         answer: impl FnOnce(Answer) + 'static,
     ) {
         self.0
-            .request(answer, |session, out| session.publish(publication, out));
+            .request(answer, |state, out| state.publish(publication, out));
     }
 
     /// Subscribes (MQTT 5.0, 3.8), as long as the subscriber is kept. `on_message` gets each message that matches once for
@@ -203,25 +202,25 @@ impl fmt::Debug for Client {
 
 impl Core {
     pub(crate) fn open(&self) {
-        self.act(Session::open);
+        self.act(ClientState::open);
     }
 
     pub(crate) fn suspend(&self) {
-        self.act(Session::suspend);
+        self.act(ClientState::suspend);
     }
 
     pub(crate) fn close(&self, why: &RequestError) {
-        self.act(|session, out| session.close(why.clone(), out));
+        self.act(|state, out| state.close(why.clone(), out));
     }
 
-    pub(crate) fn hear(&self, notice: ClientNotice) {
-        self.act(|session, out| session.hear(notice, out));
+    pub(crate) fn on_notice(&self, notice: ClientNotice) {
+        self.act(|state, out| state.on_notice(notice, out));
     }
 
     fn subscribe(&self, subscription: Subscription, slot: Rc<Slot>) -> SubscriberId {
         let mut effects = Vec::new();
         let id = self
-            .session
+            .state
             .borrow_mut()
             .subscribe(subscription, &mut effects);
         self.subscribers.borrow_mut().insert(id, slot);
@@ -231,36 +230,36 @@ impl Core {
 
     /// A subscriber wants something else.
     pub(crate) fn change(&self, id: SubscriberId, subscription: Subscription) {
-        self.act(|session, out| session.change(id, subscription, out));
+        self.act(|state, out| state.change(id, subscription, out));
     }
 
     pub(crate) fn unsubscribe(&self, id: SubscriberId, answer: impl FnOnce(Answer) + 'static) {
         let slot = self.subscribers.borrow_mut().remove(&id);
-        self.request(answer, |session, out| session.unsubscribe(id, out));
+        self.request(answer, |state, out| state.unsubscribe(id, out));
         // At last, when nothing is borrowed: what its callback holds may act, too.
         drop(slot);
     }
 
     fn listen(&self) {
         let is_heard = !self.on_message.is_empty();
-        self.act(|session, out| session.listen(is_heard, out));
+        self.act(|state, out| state.listen(is_heard, out));
     }
 
     /// Asks for something that is answered.
     fn request(
         &self,
         answer: impl FnOnce(Answer) + 'static,
-        ask: impl FnOnce(&mut Session, &mut Vec<Effect>) -> RequestId,
+        ask: impl FnOnce(&mut ClientState, &mut Vec<Effect>) -> RequestId,
     ) {
         let mut effects = Vec::new();
-        let id = ask(&mut self.session.borrow_mut(), &mut effects);
+        let id = ask(&mut self.state.borrow_mut(), &mut effects);
         self.answers.borrow_mut().insert(id, Box::new(answer));
         self.carry_out(effects);
     }
 
-    fn act(&self, act: impl FnOnce(&mut Session, &mut Vec<Effect>)) {
+    fn act(&self, act: impl FnOnce(&mut ClientState, &mut Vec<Effect>)) {
         let mut effects = Vec::new();
-        act(&mut self.session.borrow_mut(), &mut effects);
+        act(&mut self.state.borrow_mut(), &mut effects);
         self.carry_out(effects);
     }
 
@@ -313,7 +312,7 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         self.bus.forget(self.no);
-        if self.session.get_mut().is_alive() {
+        if self.state.get_mut().is_alive() {
             let goodbye = ClientCommand::Disconnect { with_will: false };
             self.bus.send(self.no, goodbye);
         }

@@ -42,7 +42,7 @@ pub use ask::use_answer;
 pub use provider::{BusProvider, BusProviderProps};
 pub use publish::{PublishHandle, PublishStatus, Published, use_publish};
 pub use read::{
-    use_bus, use_bus_status, use_client, use_client_status, use_redraw, use_role, use_roster,
+    use_bus, use_bus_status, use_client, use_client_status, use_members, use_redraw, use_role,
     use_storage,
 };
 pub use retained::{RetainedHandle, RetainedOptions, use_retained, use_retained_with_options};

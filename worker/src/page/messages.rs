@@ -11,7 +11,7 @@ use futures_core::Stream;
 use tab::api::{Message, Subscription};
 
 use super::client::Client;
-use super::ring_buffer::Ring;
+use super::ring_buffer::RingBuffer;
 use super::subscriber::Subscriber;
 
 /// The messages of a subscription, in order, as a [`Stream`] that does not end. It keeps the newest until they are taken;
@@ -34,14 +34,14 @@ pub struct Messages {
 }
 
 struct Inbox {
-    messages: RefCell<Ring<Rc<Message>>>,
+    messages: RefCell<RingBuffer<Rc<Message>>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Messages {
     pub(crate) fn new(client: &Client, subscription: Subscription, capacity: usize) -> Self {
         let inbox = Rc::new(Inbox {
-            messages: RefCell::new(Ring::new(capacity)),
+            messages: RefCell::new(RingBuffer::new(capacity)),
             waker: RefCell::new(None),
         });
         let filled = Rc::clone(&inbox);

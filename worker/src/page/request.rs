@@ -6,9 +6,9 @@ use core::task::{Context, Poll};
 
 use futures_channel::oneshot;
 
+use super::client_state::Answer;
 use super::error::RequestError;
 use super::reason::Reason;
-use super::session::Answer;
 
 /// A request on its way: a future of its reason code. Dropping it calls nothing off.
 ///

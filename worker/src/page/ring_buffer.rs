@@ -5,21 +5,21 @@ use std::collections::VecDeque;
 /// The newest items, as many as fit, newest last; the others are only counted.
 ///
 /// ```
-/// # use tabmq_worker::Ring;
-/// let mut ring = Ring::new(2);
-/// ring.extend(["a", "b", "c"]);
-/// assert_eq!(ring.iter().collect::<Vec<_>>(), [&"b", &"c"]);
-/// assert_eq!((ring.received(), ring.dropped()), (3, 1));
+/// # use tabmq_worker::RingBuffer;
+/// let mut buffer = RingBuffer::new(2);
+/// buffer.extend(["a", "b", "c"]);
+/// assert_eq!(buffer.iter().collect::<Vec<_>>(), [&"b", &"c"]);
+/// assert_eq!((buffer.received(), buffer.dropped()), (3, 1));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ring<T> {
+pub struct RingBuffer<T> {
     kept: VecDeque<T>,
     capacity: usize,
     received: u64,
     dropped: u64,
 }
 
-impl<T> Ring<T> {
+impl<T> RingBuffer<T> {
     /// An empty one for so many items; one for none only counts.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
@@ -92,7 +92,7 @@ impl<T> Ring<T> {
     }
 }
 
-impl<T> Extend<T> for Ring<T> {
+impl<T> Extend<T> for RingBuffer<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
         items.into_iter().for_each(|item| self.push(item));
     }
@@ -104,27 +104,27 @@ mod tests {
 
     #[test]
     fn a_smaller_ring_keeps_the_newest() {
-        let mut ring = Ring::new(3);
-        ring.extend([1, 2, 3]);
-        ring.set_capacity(1);
-        assert_eq!((ring.latest(), ring.dropped()), (Some(&3), 2));
-        assert_eq!((ring.pop(), ring.pop()), (Some(3), None));
+        let mut buffer = RingBuffer::new(3);
+        buffer.extend([1, 2, 3]);
+        buffer.set_capacity(1);
+        assert_eq!((buffer.latest(), buffer.dropped()), (Some(&3), 2));
+        assert_eq!((buffer.pop(), buffer.pop()), (Some(3), None));
     }
 
     #[test]
     fn a_cleared_ring_still_knows_how_many_came() {
-        let mut ring = Ring::new(1);
-        ring.extend([1, 2]);
-        ring.clear();
-        ring.push(3);
-        assert_eq!((ring.received(), ring.dropped()), (3, 0));
-        assert_eq!(ring.iter().len(), 1);
+        let mut buffer = RingBuffer::new(1);
+        buffer.extend([1, 2]);
+        buffer.clear();
+        buffer.push(3);
+        assert_eq!((buffer.received(), buffer.dropped()), (3, 0));
+        assert_eq!(buffer.iter().len(), 1);
     }
 
     #[test]
     fn one_for_none_only_counts() {
-        let mut ring = Ring::new(0);
-        ring.push(1);
-        assert_eq!((ring.received(), ring.latest()), (1, None));
+        let mut buffer = RingBuffer::new(0);
+        buffer.push(1);
+        assert_eq!((buffer.received(), buffer.latest()), (1, None));
     }
 }

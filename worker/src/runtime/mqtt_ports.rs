@@ -1,4 +1,4 @@
-//! Ports on which MQTT is spoken: the streams between `MessagePort`s and the tab.
+//! MqttPorts on which MQTT is spoken: the streams between `MessagePort`s and the tab.
 
 use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
 use tab::sorted::Map;
@@ -10,13 +10,13 @@ use crate::browser::events::Listener;
 
 /// All that are open.
 #[derive(Debug, Default)]
-pub(crate) struct Ports {
-    open: Map<PortNo, Port>,
+pub(crate) struct MqttPorts {
+    open: Map<PortNo, MqttPort>,
     last: u32,
 }
 
 #[derive(Debug)]
-struct Port {
+struct MqttPort {
     port: MessagePort,
     wants_credit: bool,
     _message: Listener,
@@ -31,18 +31,18 @@ fn end(reason_code: u8) -> Result<Object, JsValue> {
     Ok(end)
 }
 
-impl Ports {
+impl MqttPorts {
     /// Opens a port: bytes come as `Uint8Array` or `ArrayBuffer`, cut anywhere; `null` is the end. Returns its number;
     /// what comes is told later.
     pub(crate) fn open(
         &mut self,
         port: MessagePort,
         wants_credit: bool,
-        tell: impl Fn(PortNo, PortInput) + Clone + 'static,
+        on_input: impl Fn(PortNo, PortInput) + Clone + 'static,
     ) -> Result<PortNo, JsValue> {
         self.last += 1;
         let no = PortNo(self.last);
-        let closed = tell.clone();
+        let closed = on_input.clone();
         let message = Listener::new(&port, "message", move |event: Event| {
             let data = event.unchecked_ref::<MessageEvent>().data();
             let bytes = if let Some(buffer) = data.dyn_ref::<ArrayBuffer>() {
@@ -51,14 +51,14 @@ impl Ports {
                 data.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
             };
             // Anything else is an end, too: a stream with a hole in it has no meaning.
-            tell(no, bytes.map_or(PortInput::Closed, PortInput::Bytes));
+            on_input(no, bytes.map_or(PortInput::Closed, PortInput::Bytes));
         })?;
         // Where there is such an event, it tells of a page that is gone without a word.
         let close = Listener::new(&port, "close", move |_: Event| {
             closed(no, PortInput::Closed);
         })?;
         port.start();
-        let port = Port {
+        let port = MqttPort {
             port,
             wants_credit,
             _message: message,

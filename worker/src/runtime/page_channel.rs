@@ -12,11 +12,11 @@ use crate::browser::events::Listener;
 
 /// The notices that a page does not get on a port: counters, and what the broker was asked, are for people who watch the bus
 /// itself, and pages that do not should not be woken.
-pub const NOT_FOR_PORTS: [&str; 2] = ["Stats", "Answer"];
+pub const PAGE_PORT_OMITTED_NOTICES: [&str; 2] = ["Stats", "Answer"];
 
 /// The events that a page gets on a port, for the same reason: those of `EventKind::is_of_storage`, and the lock that keeps the
 /// channel without a broker.
-pub const EVENTS_FOR_PORTS: [&str; 11] = [
+pub const PAGE_PORT_EVENTS: [&str; 11] = [
     "RecordsSkipped",
     "InMemory",
     "Storage",
@@ -32,28 +32,28 @@ pub const EVENTS_FOR_PORTS: [&str; 11] = [
 
 /// Where notices go.
 #[derive(Debug)]
-pub(crate) enum Peer {
+pub(crate) enum PageChannel {
     Bridge(WorkerScope<TabWorker>, HandlerId),
-    Port(PeerPort),
+    Port(PagePort),
 }
 
 /// A port on which commands come and notices go, batches of both in bincode as gloo's bridge has it, whose code it shares:
 /// numbers of a fixed size, lowest byte first.
 #[derive(Debug)]
-pub(crate) struct PeerPort {
+pub(crate) struct PagePort {
     port: MessagePort,
     _message: Listener,
 }
 
-impl Peer {
-    pub(crate) fn tell(&self, mut notices: Vec<Notice>) -> Result<(), JsValue> {
+impl PageChannel {
+    pub(crate) fn post(&self, mut notices: Vec<Notice>) -> Result<(), JsValue> {
         match self {
             Self::Bridge(scope, id) => {
                 scope.respond(*id, notices);
                 Ok(())
             }
             Self::Port(it) => {
-                notices.retain(is_for_ports);
+                notices.retain(is_for_page_ports);
                 if notices.is_empty() {
                     return Ok(());
                 }
@@ -66,7 +66,7 @@ impl Peer {
     }
 }
 
-fn is_for_ports(notice: &Notice) -> bool {
+fn is_for_page_ports(notice: &Notice) -> bool {
     match notice {
         Notice::Event(event) => {
             event.kind.is_of_storage() || matches!(event.kind, EventKind::LockHeld(_))
@@ -82,7 +82,7 @@ fn is_for_ports(notice: &Notice) -> bool {
     }
 }
 
-impl PeerPort {
+impl PagePort {
     /// `on_commands` gets what could be read, `None` for what could not.
     pub(crate) fn open(
         port: MessagePort,
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn of_all_events_those_that_an_app_acts_on_pass_through_a_port_and_are_named() {
         let why = || "why".to_owned();
-        let for_ports = [
+        let on_ports = [
             EventKind::RecordsSkipped {
                 skipped: 1,
                 first: None,
@@ -133,16 +133,16 @@ mod tests {
             let at = tab::Time::default();
             Notice::Event(Event { at, kind })
         };
-        for (kind, name) in for_ports.into_iter().zip(EVENTS_FOR_PORTS) {
+        for (kind, name) in on_ports.into_iter().zip(PAGE_PORT_EVENTS) {
             let debug = format!("{kind:?}");
             let starts = debug.strip_prefix(name);
             assert!(
                 starts.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)),
                 "{debug} is not {name}"
             );
-            assert!(is_for_ports(&event(kind)), "{name}");
+            assert!(is_for_page_ports(&event(kind)), "{name}");
         }
-        assert!(!is_for_ports(&event(EventKind::Joined)));
-        assert!(!is_for_ports(&Notice::Stats(TabStats::default())));
+        assert!(!is_for_page_ports(&event(EventKind::Joined)));
+        assert!(!is_for_page_ports(&Notice::Stats(TabStats::default())));
     }
 }

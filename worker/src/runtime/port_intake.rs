@@ -12,22 +12,22 @@ use crate::browser::events::Listener;
 extern "C" {
     /// What is posted.
     #[wasm_bindgen(extends = js_sys::Object)]
-    type Offer;
+    type PortMessage;
 
     #[wasm_bindgen(method, getter)]
-    fn tabmq(this: &Offer) -> Option<String>;
+    fn tabmq(this: &PortMessage) -> Option<String>;
 
     #[wasm_bindgen(method, getter)]
-    fn port(this: &Offer) -> JsValue;
+    fn port(this: &PortMessage) -> JsValue;
 
     /// Whether it wants to hear how many bytes have been taken, and why it ends.
     #[wasm_bindgen(method, getter)]
-    fn credit(this: &Offer) -> Option<bool>;
+    fn credit(this: &PortMessage) -> Option<bool>;
 }
 
 /// One end of a channel, of which the page has the other.
 #[derive(Debug)]
-pub(crate) enum Attached {
+pub(crate) enum OfferedPort {
     /// For commands and notices.
     Page(MessagePort),
     /// For MQTT.
@@ -42,13 +42,13 @@ pub(crate) enum Attached {
 
 /// What came before there was anybody to tell, and who is told now.
 #[derive(Default)]
-struct Desk {
-    waiting: Vec<Attached>,
-    tell: Option<Rc<dyn Fn(Attached)>>,
+struct Intake {
+    waiting: Vec<OfferedPort>,
+    deliver: Option<Rc<dyn Fn(OfferedPort)>>,
 }
 
 thread_local! {
-    static DESK: RefCell<Desk> = RefCell::default();
+    static INTAKE: RefCell<Intake> = RefCell::default();
 }
 
 /// Hears of what is attached. To be called before gloo listens.
@@ -68,35 +68,35 @@ pub fn listen_for_ports() {
     core::mem::forget(listener);
 }
 
-fn on_attached(attached: Attached) {
-    let tell = DESK.with_borrow(|desk| desk.tell.clone());
-    match tell {
-        Some(tell) => tell(attached),
-        None => DESK.with_borrow_mut(|desk| desk.waiting.push(attached)),
+fn on_attached(attached: OfferedPort) {
+    let deliver = INTAKE.with_borrow(|intake| intake.deliver.clone());
+    match deliver {
+        Some(deliver) => deliver(attached),
+        None => INTAKE.with_borrow_mut(|intake| intake.waiting.push(attached)),
     }
 }
 
 /// Tells what has been attached, and what will be.
-pub(crate) fn tell(tell: impl Fn(Attached) + 'static) {
-    let waiting = DESK.with_borrow_mut(|desk| core::mem::take(&mut desk.waiting));
-    waiting.into_iter().for_each(&tell);
-    DESK.with_borrow_mut(|desk| desk.tell = Some(Rc::new(tell)));
+pub(crate) fn deliver_to(deliver: impl Fn(OfferedPort) + 'static) {
+    let waiting = INTAKE.with_borrow_mut(|intake| core::mem::take(&mut intake.waiting));
+    waiting.into_iter().for_each(&deliver);
+    INTAKE.with_borrow_mut(|intake| intake.deliver = Some(Rc::new(deliver)));
 }
 
-fn attached(data: &JsValue) -> Attached {
+fn attached(data: &JsValue) -> OfferedPort {
     if !data.is_object() {
-        return Attached::Unknown;
+        return OfferedPort::Unknown;
     }
-    let offer: &Offer = data.unchecked_ref();
+    let offer: &PortMessage = data.unchecked_ref();
     let Ok(port) = offer.port().dyn_into::<MessagePort>() else {
-        return Attached::Unknown;
+        return OfferedPort::Unknown;
     };
     match offer.tabmq().as_deref() {
-        Some("page") => Attached::Page(port),
-        Some("mqtt") => Attached::Mqtt {
+        Some("page") => OfferedPort::Page(port),
+        Some("mqtt") => OfferedPort::Mqtt {
             port,
             wants_credit: offer.credit().unwrap_or_default(),
         },
-        _ => Attached::Unknown,
+        _ => OfferedPort::Unknown,
     }
 }

@@ -10,12 +10,12 @@ use tab::{ChannelName, Input, Lane, Notices, Output, PortInput, Settings, Tab, T
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
-use super::event_queue::Turns;
-use super::mqtt_ports::Ports;
-use super::page_channel::{Peer, PeerPort};
-use super::port_intake::{self, Attached};
+use super::event_queue::EventQueue;
+use super::mqtt_ports::MqttPorts;
+use super::page_channel::{PageChannel, PagePort};
+use super::port_intake::{self, OfferedPort};
 use crate::BUILD;
-use crate::browser::broadcast_channel::Channel;
+use crate::browser::broadcast_channel::Broadcast;
 use crate::browser::clock::{self, Clock, Timer};
 use crate::browser::control;
 use crate::browser::entropy::Entropy;
@@ -24,7 +24,7 @@ use crate::locks::Locks;
 use crate::storage::Storage;
 
 /// How long after it joined, when nobody waits for it to start any more, a tab rehearses to be the broker.
-const REHEARSAL_MS: i32 = 1_000;
+const WARM_UP_MS: i32 = 1_000;
 
 /// Longest time for which a page may have its worker do nothing.
 const HANG_MS_MAX: u32 = 60_000;
@@ -32,7 +32,7 @@ const HANG_MS_MAX: u32 = 60_000;
 /// The dedicated worker of one tab. Its page hears notices and sends commands, both in batches of one turn.
 #[derive(Debug)]
 pub struct TabWorker {
-    turns: Turns<Told>,
+    queue: EventQueue<WorkerEvent>,
 }
 
 /// What the worker is told, each in a turn of its own.
@@ -40,65 +40,65 @@ pub struct TabWorker {
     clippy::large_enum_variant,
     reason = "nearly all are of the large variant"
 )]
-enum Told {
+enum WorkerEvent {
     /// For the state machine.
     Input(Input),
     /// Commands of the page.
     Commands(Vec<Command>),
     /// The page is there.
-    Page(Peer),
+    Page(PageChannel),
     /// Something is attached.
-    Attached(Attached),
+    Attached(OfferedPort),
 }
 
 /// Tells the state machine what the browser reports.
 #[derive(Clone, Debug)]
-struct Report(Turns<Told>);
+struct Reporter(EventQueue<WorkerEvent>);
 
 /// The state machine, and what the browser holds for it.
-struct Turning {
+struct RunLoop {
     tab: Tab,
     clock: Clock,
     timer: Timer,
-    page: Option<Peer>,
-    ports: Ports,
+    page: Option<PageChannel>,
+    ports: MqttPorts,
     notices: Notices,
     /// What came before the page was connected.
-    unheard: Vec<Notice>,
-    joined: Option<Joined>,
-    report: Report,
+    undelivered: Vec<Notice>,
+    joined: Option<JoinedChannel>,
+    report: Reporter,
 }
 
 /// What the browser holds for a tab on a channel.
 #[derive(Debug)]
-struct Joined {
+struct JoinedChannel {
     channel: ChannelName,
-    control: Channel,
+    control: Broadcast,
     /// Hears what `control` hears, and what `control` posts.
-    ear: Option<Channel>,
-    lanes: Map<Lane, Channel>,
+    loopback: Option<Broadcast>,
+    lanes: Map<Lane, Broadcast>,
     locks: Locks,
     storage: Storage,
 }
 
 impl Worker for TabWorker {
-    // None: gloo would let each wait for a microtask of its own. See `Turns`.
+    // None: gloo would let each wait for a microtask of its own. See `EventQueue`.
     type Message = Infallible;
     type Input = Vec<Command>;
     type Output = Vec<Notice>;
 
     fn create(_scope: &WorkerScope<Self>) -> Self {
-        let turns = Turns::new();
-        let mut turning = Turning::new(Report(turns.clone()));
-        turns.begin(move |told| turning.take(told));
-        let attached = turns.clone();
-        port_intake::tell(move |it| attached.tell(Told::Attached(it)));
-        Self { turns }
+        let queue = EventQueue::new();
+        let mut run_loop = RunLoop::new(Reporter(queue.clone()));
+        queue.start(move |event| run_loop.on_event(event));
+        let attached = queue.clone();
+        port_intake::deliver_to(move |it| attached.push(WorkerEvent::Attached(it)));
+        Self { queue }
     }
 
     fn connected(&mut self, scope: &WorkerScope<Self>, id: HandlerId) {
-        let page = Peer::Bridge(scope.clone(), id);
-        self.turns.tell(Told::Page(page));
+        let page = PageChannel::Bridge(scope.clone(), id);
+        self.queue.push(WorkerEvent::Page(page));
     }
 
     fn update(&mut self, _scope: &WorkerScope<Self>, message: Infallible) {
@@ -106,18 +106,18 @@ impl Worker for TabWorker {
     }
 
     fn received(&mut self, _scope: &WorkerScope<Self>, commands: Vec<Command>, _id: HandlerId) {
-        self.turns.tell(Told::Commands(commands));
+        self.queue.push(WorkerEvent::Commands(commands));
     }
 }
 
 impl Drop for TabWorker {
     fn drop(&mut self) {
-        self.turns.end();
+        self.queue.stop();
     }
 }
 
-impl Turning {
-    fn new(report: Report) -> Self {
+impl RunLoop {
+    fn new(report: Reporter) -> Self {
         let entropy = Entropy::draw().unwrap_or_else(|error| {
             // Browsers offer `crypto` wherever they offer workers. Should one not, the tab says so.
             report.trouble("The browser gives no random numbers", &error);
@@ -131,29 +131,29 @@ impl Turning {
         Self {
             tab: Tab::new(entropy.tab_id(), BUILD.to_owned(), settings),
             clock: Clock::new(),
-            timer: Timer::new(move || on_timer.tell(Input::Timeout)),
+            timer: Timer::new(move || on_timer.input(Input::Timeout)),
             page: None,
-            ports: Ports::default(),
+            ports: MqttPorts::default(),
             notices: Notices::default(),
-            unheard: Vec::new(),
+            undelivered: Vec::new(),
             joined: None,
             report,
         }
     }
 
-    fn take(&mut self, told: Told) {
-        match told {
-            Told::Input(input) => self.on_input(input),
-            Told::Commands(commands) => self.on_commands(commands),
-            Told::Page(page) => self.page_is(page),
-            Told::Attached(attached) => self.on_attached(attached),
+    fn on_event(&mut self, event: WorkerEvent) {
+        match event {
+            WorkerEvent::Input(input) => self.on_input(input),
+            WorkerEvent::Commands(commands) => self.on_commands(commands),
+            WorkerEvent::Page(page) => self.set_page(page),
+            WorkerEvent::Attached(attached) => self.on_attached(attached),
         }
     }
 
-    fn page_is(&mut self, page: Peer) {
+    fn set_page(&mut self, page: PageChannel) {
         self.page = Some(page);
-        let unheard = core::mem::take(&mut self.unheard);
-        self.tell(unheard);
+        let undelivered = core::mem::take(&mut self.undelivered);
+        self.post_notices(undelivered);
     }
 
     fn on_input(&mut self, input: Input) {
@@ -177,7 +177,7 @@ impl Turning {
 
     fn on_commands(&mut self, commands: Vec<Command>) {
         let notices = self.notices.take();
-        self.tell(notices);
+        self.post_notices(notices);
         let mut hang_ms = 0;
         let mut commands = commands;
         commands.retain_mut(|command| match command {
@@ -200,26 +200,26 @@ impl Turning {
         }
     }
 
-    fn on_attached(&mut self, attached: Attached) {
+    fn on_attached(&mut self, attached: OfferedPort) {
         let report = self.report.clone();
         let done = match attached {
-            Attached::Page(port) => {
-                let page = PeerPort::open(port, move |commands| match commands {
-                    Some(commands) => report.0.tell(Told::Commands(commands)),
+            OfferedPort::Page(port) => {
+                let page = PagePort::open(port, move |commands| match commands {
+                    Some(commands) => report.0.push(WorkerEvent::Commands(commands)),
                     None => {
                         let why = JsValue::from_str("they are not of this build");
                         report.trouble("The page's commands cannot be read", &why);
                     }
                 });
-                page.map(|page| self.page_is(Peer::Port(page)))
+                page.map(|page| self.set_page(PageChannel::Port(page)))
             }
-            Attached::Mqtt { port, wants_credit } => {
+            OfferedPort::Mqtt { port, wants_credit } => {
                 let opened = self.ports.open(port, wants_credit, move |no, input| {
-                    report.tell(Input::Port(no, input));
+                    report.input(Input::Port(no, input));
                 });
                 opened.map(|no| self.turn([Input::Port(no, PortInput::Opened)]))
             }
-            Attached::Unknown => Err(JsValue::from_str("it is neither \"page\" nor \"mqtt\"")),
+            OfferedPort::Unknown => Err(JsValue::from_str("it is neither \"page\" nor \"mqtt\"")),
         };
         if let Err(error) = done {
             self.report
@@ -236,7 +236,7 @@ impl Turning {
         }
         self.tab.flush(now, &mut outputs);
         let notices = self.notices.take_due(now);
-        self.tell(notices);
+        self.post_notices(notices);
         for output in outputs {
             self.carry_out(now, output);
         }
@@ -251,15 +251,15 @@ impl Turning {
         self.tab.worked(worked_us as u64);
     }
 
-    fn tell(&mut self, notices: Vec<Notice>) {
+    fn post_notices(&mut self, notices: Vec<Notice>) {
         match &self.page {
             _ if notices.is_empty() => {}
             Some(page) => {
-                if let Err(error) = page.tell(notices) {
+                if let Err(error) = page.post(notices) {
                     self.report.trouble("The page cannot be told", &error);
                 }
             }
-            None => self.unheard.extend(notices),
+            None => self.undelivered.extend(notices),
         }
     }
 
@@ -267,16 +267,16 @@ impl Turning {
         let done = match output {
             Output::Join(channel) => {
                 spawn_local(async move {
-                    clock::pause(REHEARSAL_MS).await;
+                    clock::pause(WARM_UP_MS).await;
                     // What was called once is compiled when it counts.
                     let _ = tab::rehearse(now);
                 });
-                let joined = Joined::new(channel, self.tab.tab_id(), &self.report);
+                let joined = JoinedChannel::new(channel, self.tab.tab_id(), &self.report);
                 joined.map(|it| self.joined = Some(it))
             }
             Output::Notify(notices) => {
                 let notices = self.notices.add(now, notices);
-                self.tell(notices);
+                self.post_notices(notices);
                 Ok(())
             }
             Output::Port(no, output) => self.ports.carry_out(no, &output),
@@ -301,30 +301,30 @@ fn knows_durability() -> bool {
         .unwrap_or_default()
 }
 
-impl Joined {
-    fn new(channel: ChannelName, tab_id: TabId, report: &Report) -> Result<Self, JsValue> {
+impl JoinedChannel {
+    fn new(channel: ChannelName, tab_id: TabId, report: &Reporter) -> Result<Self, JsValue> {
         let heard = report.clone();
-        let control = Channel::open(&channel.control(), move |message| {
+        let control = Broadcast::open(&channel.control(), move |message| {
             let message = message.as_ref().and_then(control::from_js);
-            heard.tell(message.map_or(Input::Foreign(Source::Control), Input::Control));
+            heard.input(message.map_or(Input::Foreign(Source::Control), Input::Control));
         })?;
         let of_locks = report.clone();
         let of_storage = report.clone();
         Ok(Self {
             control,
-            ear: None,
+            loopback: None,
             lanes: Map::new(),
             locks: Locks::new(channel.clone(), tab_id, move |event| {
-                of_locks.tell(Input::Lock(event));
+                of_locks.input(Input::Lock(event));
             }),
             storage: Storage::new(channel.database(), move |event| {
-                of_storage.tell(Input::Storage(event));
+                of_storage.input(Input::Storage(event));
             }),
             channel,
         })
     }
 
-    fn carry_out(&mut self, output: Output, report: &Report) -> Result<(), JsValue> {
+    fn carry_out(&mut self, output: Output, report: &Reporter) -> Result<(), JsValue> {
         match output {
             Output::Control(message) => self.control.post(&control::to_js(&message)?),
             Output::OpenLane(lane) => self.open_lane(lane, report),
@@ -341,9 +341,9 @@ impl Joined {
                 self.storage.handle(request);
                 Ok(())
             }
-            Output::Ear(true) => self.listen_to_itself(report),
+            Output::Ear(true) => self.open_loopback(report),
             Output::Ear(false) => {
-                self.ear = None;
+                self.loopback = None;
                 Ok(())
             }
             // Carried out by the worker itself.
@@ -351,14 +351,14 @@ impl Joined {
         }
     }
 
-    fn open_lane(&mut self, lane: Lane, report: &Report) -> Result<(), JsValue> {
+    fn open_lane(&mut self, lane: Lane, report: &Reporter) -> Result<(), JsValue> {
         if self.lanes.contains_key(&lane) {
             return Ok(());
         }
         let report = report.clone();
-        let channel = Channel::open(&self.channel.lane(lane), move |message| {
+        let channel = Broadcast::open(&self.channel.lane(lane), move |message| {
             let bytes = message.and_then(|message| message.dyn_into::<Uint8Array>().ok());
-            report.tell(match bytes {
+            report.input(match bytes {
                 Some(bytes) => Input::Frame(lane, bytes.to_vec()),
                 None => Input::Foreign(Source::Lane),
             });
@@ -367,13 +367,13 @@ impl Joined {
         Ok(())
     }
 
-    fn listen_to_itself(&mut self, report: &Report) -> Result<(), JsValue> {
-        if self.ear.is_none() {
+    fn open_loopback(&mut self, report: &Reporter) -> Result<(), JsValue> {
+        if self.loopback.is_none() {
             let report = report.clone();
-            self.ear = Some(Channel::open(&self.channel.control(), move |message| {
+            self.loopback = Some(Broadcast::open(&self.channel.control(), move |message| {
                 // What is foreign, `control` has told already.
                 if let Some(message) = message.as_ref().and_then(control::from_js) {
-                    report.tell(Input::Heard(message));
+                    report.input(Input::Heard(message));
                 }
             })?);
         }
@@ -381,13 +381,13 @@ impl Joined {
     }
 }
 
-impl Report {
-    fn tell(&self, input: Input) {
-        self.0.tell(Told::Input(input));
+impl Reporter {
+    fn input(&self, input: Input) {
+        self.0.push(WorkerEvent::Input(input));
     }
 
     fn trouble(&self, what: &str, error: &JsValue) {
-        self.tell(Input::Trouble(format!("{what}: {}", describe(error))));
+        self.input(Input::Trouble(format!("{what}: {}", describe(error))));
     }
 }
 
@@ -399,19 +399,19 @@ mod tests {
     use web_sys::BroadcastChannel;
 
     use super::*;
-    use crate::browser::testing::Told;
+    use crate::browser::testing::Received;
 
     #[wasm_bindgen_test]
     async fn the_ear_hears_what_this_tab_posts_and_nothing_foreign_while_it_is_there() {
-        let told = Told::new();
-        let (turns, tell) = (Turns::new(), told.tell());
-        turns.begin(move |it| match it {
-            super::Told::Input(input) => tell(input),
+        let told = Received::new();
+        let (queue, tell) = (EventQueue::new(), told.sink());
+        queue.start(move |it| match it {
+            WorkerEvent::Input(input) => tell(input),
             _ => panic!("only inputs are reported"),
         });
-        let report = Report(turns);
-        let channel = ChannelName::parse("test-ear").unwrap();
-        let mut joined = Joined::new(channel, TabId::from_entropy(1), &report).unwrap();
+        let report = Reporter(queue);
+        let channel = ChannelName::parse("test-loopback").unwrap();
+        let mut joined = JoinedChannel::new(channel, TabId::from_entropy(1), &report).unwrap();
         let probe = ControlMessage::Probe {
             tab_id: TabId::from_entropy(1),
             number: 1,
@@ -426,7 +426,7 @@ mod tests {
             Input::Heard(heard) => assert_eq!(heard, probe),
             other => panic!("{other:?}"),
         }
-        let stranger = BroadcastChannel::new("test-ear-control").unwrap();
+        let stranger = BroadcastChannel::new("test-loopback-control").unwrap();
         stranger.post_message(&JsValue::from_str("boo")).unwrap();
         match told.next().await {
             Input::Foreign(Source::Control) => {}

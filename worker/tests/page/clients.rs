@@ -286,7 +286,7 @@ async fn one_channel_has_one_worker_until_the_last_handle_is_gone() {
     let connected = || matches!(client.status(), ClientStatus::Connected { .. });
     until("a connection", connected).await;
     let bus = client.bus().clone();
-    until("a roster", || bus.roster().len() == 1).await;
+    until("members", || bus.members().len() == 1).await;
     let tab_id = bus.tab_id();
     drop((client, bus));
 
@@ -331,7 +331,7 @@ async fn a_client_that_is_dropped_disconnects() {
     assert_eq!(client.publish(message("a", "")).await, Ok(Reason(0)));
     drop(subscriber);
     until("no client", || {
-        bus.roster()
+        bus.members()
             .iter()
             .all(|tab| !tab.is_self || tab.clients == 1)
     })

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tabmq_worker::api::{Answer, ConnectOptions, Publication, QoS, Question, Role};
 use tabmq_worker::hooks::{
-    BusProvider, SubscriptionOptions, use_answer, use_bus_status, use_publish, use_retained,
-    use_role, use_roster, use_subscription, use_subscription_with_options,
+    BusProvider, SubscriptionOptions, use_answer, use_bus_status, use_members, use_publish,
+    use_retained, use_role, use_subscription, use_subscription_with_options,
 };
 use tabmq_worker::{BusStatus, Client, Reason, SubscriptionStatus};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -189,7 +189,7 @@ async fn what_waited_in_a_session_is_for_the_component_that_comes() {
     props.is_mounted = false;
     let mut app = App::<Log>::mount(&props);
     until("both clients", || {
-        bus.roster()
+        bus.members()
             .iter()
             .any(|tab| tab.is_self && tab.clients == 2)
     })
@@ -283,13 +283,13 @@ async fn publishing_tells_what_became_of_it() {
 fn Badge(props: &Props) -> Html {
     let role = use_role();
     let is_broker = matches!(role, Role::Broker { .. });
-    let roster = use_roster();
-    let clients = roster.iter().map(|tab| tab.clients).sum::<u32>();
+    let members = use_members();
+    let clients = members.iter().map(|tab| tab.clients).sum::<u32>();
     props.drawn.draw(format!("{is_broker} {clients}"))
 }
 
 #[wasm_bindgen_test]
-async fn role_and_roster_are_drawn_and_providers_share_a_worker() {
+async fn role_and_members_are_drawn_and_providers_share_a_worker() {
     let (one, other) = (props("roles", ""), props("roles", ""));
     let _one = App::<Badge>::mount(&one);
     until("the broker", || one.drawn.is("true 1")).await;

@@ -7,7 +7,7 @@ use tab::api::{Message, Subscription};
 use yew::prelude::*;
 
 use super::read::{use_client, use_redraw};
-use crate::page::{Client, Frame, Listening, Request, Subscriber, SubscriptionStatus};
+use crate::page::{AnimationFrame, Client, Listening, Request, Subscriber, SubscriptionStatus};
 
 /// Where messages are kept, bounded.
 pub(super) trait Store: Clone + 'static {
@@ -21,7 +21,7 @@ pub(super) trait Store: Clone + 'static {
 pub(super) struct Inbox<S> {
     store: RefCell<Rc<S>>,
     subscribed: RefCell<Option<Subscribed>>,
-    redraw: Rc<Frame>,
+    redraw: Rc<AnimationFrame>,
 }
 
 struct Subscribed {
@@ -32,7 +32,7 @@ struct Subscribed {
 }
 
 impl<S: Store> Inbox<S> {
-    fn new(store: S, redraw: Rc<Frame>) -> Self {
+    fn new(store: S, redraw: Rc<AnimationFrame>) -> Self {
         Self {
             store: RefCell::new(Rc::new(store)),
             subscribed: RefCell::new(None),

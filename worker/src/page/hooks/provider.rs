@@ -8,12 +8,12 @@ use crate::page::{BusHandle, Client};
 
 /// The bus, and the client that the hooks share.
 #[derive(Clone, PartialEq)]
-pub(super) struct Place {
+pub(super) struct BusContext {
     pub(super) bus: BusHandle,
     pub(super) client: Client,
 }
 
-impl Place {
+impl BusContext {
     /// Where hooks are that have no provider above them: nothing comes of what they ask for, and the status says why.
     fn missing() -> Self {
         let why = "There is no <BusProvider> above a component that uses TabMQ's hooks.";
@@ -66,21 +66,21 @@ pub fn BusProvider(props: &BusProviderProps) -> Html {
             }
         },
     );
-    let place = Place {
+    let context = BusContext {
         bus: (*bus).clone(),
         client: (*client).clone(),
     };
     html! {
-        <ContextProvider<Place> context={place}>{ props.children.clone() }</ContextProvider<Place>>
+        <ContextProvider<BusContext> context={context}>{ props.children.clone() }</ContextProvider<BusContext>>
     }
 }
 
 #[hook]
-pub(super) fn use_place() -> Place {
-    let place = use_context::<Place>();
-    let missing = use_memo(place.is_none(), |is_missing| {
-        is_missing.then(Place::missing)
+pub(super) fn use_bus_context() -> BusContext {
+    let context = use_context::<BusContext>();
+    let missing = use_memo(context.is_none(), |is_missing| {
+        is_missing.then(BusContext::missing)
     });
-    let place = place.or_else(|| (*missing).clone());
-    place.unwrap_or_else(Place::missing)
+    let context = context.or_else(|| (*missing).clone());
+    context.unwrap_or_else(BusContext::missing)
 }

@@ -8,7 +8,7 @@ use tab::api::{Publication, QoS};
 use yew::prelude::*;
 
 use super::read::{use_client, use_redraw};
-use crate::page::{Client, Frame, Reason, Request, RequestError};
+use crate::page::{AnimationFrame, Client, Reason, Request, RequestError};
 
 /// Publishes with the shared client, and tells what became of it as it was when the component was drawn. Clones are the
 /// same.
@@ -16,7 +16,7 @@ use crate::page::{Client, Frame, Reason, Request, RequestError};
 pub struct PublishHandle {
     client: Client,
     status: Rc<PublishStatus>,
-    book: Rc<Book>,
+    tracker: Rc<Tracker>,
 }
 
 /// What became of the messages that a component has published.
@@ -43,9 +43,9 @@ pub struct Published {
     pub result: Result<Reason, RequestError>,
 }
 
-struct Book {
+struct Tracker {
     status: RefCell<Rc<PublishStatus>>,
-    redraw: Rc<Frame>,
+    redraw: Rc<AnimationFrame>,
 }
 
 impl PublishHandle {
@@ -63,16 +63,16 @@ impl PublishHandle {
     pub fn publish_with_options(&self, publication: Publication) -> Request {
         let (request, answer) = Request::new();
         let qos = publication.qos;
-        let number = self.book.change(PublishStatus::begin);
-        let book = Rc::downgrade(&self.book);
+        let number = self.tracker.change(PublishStatus::begin);
+        let tracker = Rc::downgrade(&self.tracker);
         self.client.publish_then(publication, move |result| {
-            if let Some(book) = book.upgrade() {
+            if let Some(tracker) = tracker.upgrade() {
                 let ended = Published {
                     number,
                     qos,
                     result: result.clone(),
                 };
-                book.change(|status| status.end(ended));
+                tracker.change(|status| status.end(ended));
             }
             answer(result);
         });
@@ -90,7 +90,7 @@ impl PartialEq for PublishHandle {
     fn eq(&self, other: &Self) -> bool {
         self.client == other.client
             && self.status == other.status
-            && Rc::ptr_eq(&self.book, &other.book)
+            && Rc::ptr_eq(&self.tracker, &other.tracker)
     }
 }
 
@@ -114,7 +114,7 @@ impl PublishStatus {
     }
 }
 
-impl Book {
+impl Tracker {
     fn change<T>(&self, change: impl FnOnce(&mut PublishStatus) -> T) -> T {
         let changed = change(Rc::make_mut(&mut self.status.borrow_mut()));
         self.redraw.ask();
@@ -152,14 +152,14 @@ impl Book {
 pub fn use_publish() -> PublishHandle {
     let client = use_client();
     let redraw = use_redraw();
-    let book = use_memo((), |()| {
+    let tracker = use_memo((), |()| {
         let status = RefCell::default();
-        Rc::new(Book { status, redraw })
+        Rc::new(Tracker { status, redraw })
     });
     PublishHandle {
         client,
-        status: Rc::clone(&book.status.borrow()),
-        book: Rc::clone(&book),
+        status: Rc::clone(&tracker.status.borrow()),
+        tracker: Rc::clone(&tracker),
     }
 }
 

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use tab::api::{ClientStatus, Role, TabInfo};
 use yew::prelude::*;
 
-use super::provider::{Place, use_place};
-use crate::page::{BusHandle, BusStatus, Client, Frame, StorageStatus};
+use super::provider::{BusContext, use_bus_context};
+use crate::page::{AnimationFrame, BusHandle, BusStatus, Client, StorageStatus};
 
 /// The bus of the [`BusProvider`](super::BusProvider) above: for listening, and for clients beside the shared one.
 ///
@@ -21,7 +21,7 @@ use crate::page::{BusHandle, BusStatus, Client, Frame, StorageStatus};
 /// ```
 #[hook]
 pub fn use_bus() -> BusHandle {
-    use_place().bus
+    use_bus_context().bus
 }
 
 /// The client that the hooks below a [`BusProvider`](super::BusProvider) share.
@@ -37,7 +37,7 @@ pub fn use_bus() -> BusHandle {
 /// ```
 #[hook]
 pub fn use_client() -> Client {
-    use_place().client
+    use_bus_context().client
 }
 
 /// What has become of the worker: whether the page is on its channel, and what keeps it off.
@@ -57,7 +57,7 @@ pub fn use_client() -> Client {
 /// ```
 #[hook]
 pub fn use_bus_status() -> BusStatus {
-    use_read(|place| place.bus.status())
+    use_read(|context| context.bus.status())
 }
 
 /// State of the shared client's connection.
@@ -74,7 +74,7 @@ pub fn use_bus_status() -> BusStatus {
 /// ```
 #[hook]
 pub fn use_client_status() -> ClientStatus {
-    use_read(|place| place.client.status())
+    use_read(|context| context.client.status())
 }
 
 /// This tab's part on the channel.
@@ -90,23 +90,23 @@ pub fn use_client_status() -> ClientStatus {
 /// ```
 #[hook]
 pub fn use_role() -> Role {
-    use_read(|place| place.bus.role())
+    use_read(|context| context.bus.role())
 }
 
 /// The tabs on the channel, this one included, ordered by id.
 ///
 /// ```no_run
-/// # use tabmq_worker::hooks::use_roster;
+/// # use tabmq_worker::hooks::use_members;
 /// # use yew::prelude::*;
 /// #[component]
 /// fn Tabs() -> Html {
-///     let roster = use_roster();
-///     roster.iter().map(|tab| html! { <li>{ tab.tab_id.short() }</li> }).collect()
+///     let members = use_members();
+///     members.iter().map(|tab| html! { <li>{ tab.tab_id.short() }</li> }).collect()
 /// }
 /// ```
 #[hook]
-pub fn use_roster() -> Rc<[TabInfo]> {
-    use_read(|place| place.bus.roster())
+pub fn use_members() -> Rc<[TabInfo]> {
+    use_read(|context| context.bus.members())
 }
 
 /// What is known of the storage: the state of the broker's, and whether the browser keeps this site's data.
@@ -122,22 +122,22 @@ pub fn use_roster() -> Rc<[TabInfo]> {
 /// ```
 #[hook]
 pub fn use_storage() -> StorageStatus {
-    use_read(|place| place.bus.storage())
+    use_read(|context| context.bus.storage())
 }
 
 /// Something that changes with notices; the component is drawn again when it has.
 #[hook]
-fn use_read<T: Clone + PartialEq + 'static>(read: fn(&Place) -> T) -> T {
-    let place = use_place();
+fn use_read<T: Clone + PartialEq + 'static>(read: fn(&BusContext) -> T) -> T {
+    let context = use_bus_context();
     let redraw = use_redraw();
     let drawn = use_mut_ref(|| None);
     {
         let drawn = Rc::clone(&drawn);
-        use_effect_with(place.clone(), move |place| {
+        use_effect_with(context.clone(), move |context| {
             let check = {
-                let place = place.clone();
+                let context = context.clone();
                 Rc::new(move || {
-                    if drawn.borrow().as_ref() != Some(&read(&place)) {
+                    if drawn.borrow().as_ref() != Some(&read(&context)) {
                         redraw.ask();
                     }
                 })
@@ -145,24 +145,24 @@ fn use_read<T: Clone + PartialEq + 'static>(read: fn(&Place) -> T) -> T {
             // What came between the drawing and now was told to nobody.
             check();
             let listening = (
-                place.bus.on_notice({
+                context.bus.on_notice({
                     let check = Rc::clone(&check);
                     move |_| check()
                 }),
-                place.bus.on_failure({
+                context.bus.on_failure({
                     let check = Rc::clone(&check);
                     move |_| check()
                 }),
-                place.bus.on_storage({
+                context.bus.on_storage({
                     let check = Rc::clone(&check);
                     move |_| check()
                 }),
-                place.client.on_status(move |_| check()),
+                context.client.on_status(move |_| check()),
             );
             move || drop(listening)
         });
     }
-    let value = read(&place);
+    let value = read(&context);
     drawn.replace(Some(value.clone()));
     value
 }
@@ -181,9 +181,9 @@ fn use_read<T: Clone + PartialEq + 'static>(read: fn(&Place) -> T) -> T {
 /// }
 /// ```
 #[hook]
-pub fn use_redraw() -> Rc<Frame> {
+pub fn use_redraw() -> Rc<AnimationFrame> {
     let update = use_force_update();
-    let frame = use_memo((), |()| Frame::new(move || update.force_update()));
+    let frame = use_memo((), |()| AnimationFrame::new(move || update.force_update()));
     {
         let frame = Rc::clone(&frame);
         use_effect_with((), move |()| move || frame.cancel());

@@ -7,7 +7,7 @@ use tab::api::{Message, QoS, RetainHandling, Subscription};
 use yew::prelude::*;
 
 use super::inbox::{Inbox, Store, use_inbox};
-use crate::page::{Request, Ring, SubscriptionStatus};
+use crate::page::{Request, RingBuffer, SubscriptionStatus};
 
 /// How a component subscribes (MQTT 5.0, 3.8.3.1), and how much it keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +42,9 @@ impl Default for SubscriptionOptions {
 /// What a component has received, as it was when it was drawn. Clones are the same.
 #[derive(Clone)]
 pub struct SubscriptionHandle {
-    messages: Rc<Ring<Rc<Message>>>,
+    messages: Rc<RingBuffer<Rc<Message>>>,
     status: SubscriptionStatus,
-    inbox: Rc<Inbox<Ring<Rc<Message>>>>,
+    inbox: Rc<Inbox<RingBuffer<Rc<Message>>>>,
 }
 
 impl SubscriptionHandle {
@@ -110,7 +110,7 @@ impl fmt::Debug for SubscriptionHandle {
     }
 }
 
-impl Store for Ring<Rc<Message>> {
+impl Store for RingBuffer<Rc<Message>> {
     fn keep(&mut self, message: Rc<Message>) {
         self.push(message);
     }
@@ -189,7 +189,7 @@ pub fn use_subscription_with_options(
         retain_handling,
         identifier,
     };
-    let inbox = use_inbox(subscription, move || Ring::new(buffer));
+    let inbox = use_inbox(subscription, move || RingBuffer::new(buffer));
     {
         let inbox = Rc::clone(&inbox);
         use_effect_with(buffer, move |buffer| {

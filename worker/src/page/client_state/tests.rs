@@ -4,28 +4,28 @@ use super::*;
 
 /// A session, and what its worker is told.
 struct Page {
-    session: Session,
+    state: ClientState,
     effects: Vec<Effect>,
 }
 
 impl Page {
     fn new() -> Self {
         Self {
-            session: Session::new(ConnectOptions::default()),
+            state: ClientState::new(ConnectOptions::default()),
             effects: Vec::new(),
         }
     }
 
     fn open() -> Self {
         let mut page = Self::new();
-        page.session.open(&mut page.effects);
-        page.hear(ClientNotice::Status(connected()));
+        page.state.open(&mut page.effects);
+        page.on_notice(ClientNotice::Status(connected()));
         page.effects.clear();
         page
     }
 
-    fn hear(&mut self, notice: ClientNotice) {
-        self.session.hear(notice, &mut self.effects);
+    fn on_notice(&mut self, notice: ClientNotice) {
+        self.state.on_notice(notice, &mut self.effects);
     }
 
     fn subscribe(&mut self, topic_filter: &str) -> SubscriberId {
@@ -33,7 +33,7 @@ impl Page {
             topic_filter: topic_filter.to_owned(),
             ..Subscription::default()
         };
-        self.session.subscribe(subscription, &mut self.effects)
+        self.state.subscribe(subscription, &mut self.effects)
     }
 
     fn publish(&mut self, topic: &str) -> RequestId {
@@ -46,7 +46,7 @@ impl Page {
             qos,
             ..Publication::default()
         };
-        self.session.publish(publication, &mut self.effects)
+        self.state.publish(publication, &mut self.effects)
     }
 
     /// A message comes on the topic "a" for these readers; which subscribers hear it.
@@ -66,7 +66,7 @@ impl Page {
             readers: readers.to_vec(),
         };
         self.effects.clear();
-        self.hear(ClientNotice::Message(message, audience));
+        self.on_notice(ClientNotice::Message(message, audience));
         match self.effects.as_slice() {
             [Effect::Message(_, subscribers)] => subscribers.clone(),
             other => panic!("{other:?}"),
@@ -75,8 +75,8 @@ impl Page {
 
     /// The worker ends, and another one opens.
     fn change_worker(&mut self) {
-        self.session.suspend(&mut self.effects);
-        self.session.open(&mut self.effects);
+        self.state.suspend(&mut self.effects);
+        self.state.open(&mut self.effects);
     }
 
     /// The readers of what was sent since this was last asked.
@@ -101,7 +101,7 @@ impl Page {
     }
 
     /// The commands in short, since the last time.
-    fn told(&mut self) -> Vec<String> {
+    fn sent(&mut self) -> Vec<String> {
         let (sent, rest) = core::mem::take(&mut self.effects)
             .into_iter()
             .partition(|effect| matches!(effect, Effect::Send(_)));
@@ -111,8 +111,8 @@ impl Page {
             .map(|effect| match effect {
                 Effect::Send(ClientCommand::Connect(_)) => "connect".to_owned(),
                 Effect::Send(ClientCommand::Disconnect { .. }) => "disconnect".to_owned(),
-                Effect::Send(ClientCommand::Listen(is_heard)) => {
-                    if is_heard { "listen" } else { "deaf" }.to_owned()
+                Effect::Send(ClientCommand::Listen(is_listening)) => {
+                    if is_listening { "listen" } else { "deaf" }.to_owned()
                 }
                 Effect::Send(ClientCommand::Read(_, wanted)) => {
                     format!("+{}", wanted.topic_filter)
@@ -136,7 +136,7 @@ impl Page {
     }
 
     fn status(&self, id: SubscriberId) -> SubscriptionStatus {
-        self.session.subscribers.status(id)
+        self.state.subscribers.status(id)
     }
 }
 
@@ -170,27 +170,27 @@ fn every_worker_that_opens_is_connected_with_and_has_a_reader_for_each_subscribe
     let mut page = Page::new();
     let a = page.subscribe("a");
     let also = page.subscribe("a");
-    assert!(page.told().is_empty());
-    page.session.open(&mut page.effects);
+    assert!(page.sent().is_empty());
+    page.state.open(&mut page.effects);
     let readers = page.readers();
-    assert_eq!(page.told(), ["connect", "deaf", "+a", "+a"]);
-    page.hear(ClientNotice::Status(connected()));
-    page.hear(ClientNotice::Granted(readers[0], 1));
+    assert_eq!(page.sent(), ["connect", "deaf", "+a", "+a"]);
+    page.on_notice(ClientNotice::Status(connected()));
+    page.on_notice(ClientNotice::Granted(readers[0], 1));
     let granted = SubscriptionStatus::Granted(QoS::AtLeastOnce);
     assert_eq!(page.status(a), granted);
     assert!(page.effects.contains(&Effect::Subscription(a, granted)));
     assert_eq!(page.status(also), REQUESTED);
 
-    page.session.suspend(&mut page.effects);
+    page.state.suspend(&mut page.effects);
     assert_eq!(page.status(a), SUSPENDED);
-    assert_eq!(page.session.status(), &ClientStatus::Waiting);
-    page.told();
-    page.session.open(&mut page.effects);
+    assert_eq!(page.state.status(), &ClientStatus::Waiting);
+    page.sent();
+    page.state.open(&mut page.effects);
     assert!(page.readers().iter().all(|no| !readers.contains(no)));
-    assert_eq!(page.told(), ["connect", "deaf", "+a", "+a"]);
+    assert_eq!(page.sent(), ["connect", "deaf", "+a", "+a"]);
     assert_eq!(page.status(a), REQUESTED);
     // It is of the worker before, in which this reader was another one.
-    page.hear(ClientNotice::Granted(readers[0], 1));
+    page.on_notice(ClientNotice::Granted(readers[0], 1));
     assert_eq!(page.status(a), REQUESTED);
 }
 
@@ -199,16 +199,16 @@ fn what_is_published_while_there_is_no_worker_goes_out_in_order() {
     let mut page = Page::new();
     page.publish("1");
     page.publish("2");
-    page.session.open(&mut page.effects);
-    assert_eq!(page.told(), ["connect", "deaf", "!1", "!2"]);
-    page.hear(ClientNotice::Status(connected()));
-    page.session.suspend(&mut page.effects);
+    page.state.open(&mut page.effects);
+    assert_eq!(page.sent(), ["connect", "deaf", "!1", "!2"]);
+    page.on_notice(ClientNotice::Status(connected()));
+    page.state.suspend(&mut page.effects);
     page.effects.clear();
     page.publish("3");
     page.publish_with("4", QoS::ExactlyOnce);
-    assert!(page.told().is_empty() && page.answers().is_empty());
-    page.session.open(&mut page.effects);
-    assert_eq!(page.told(), ["connect", "deaf", "!3", "!4"]);
+    assert!(page.sent().is_empty() && page.answers().is_empty());
+    page.state.open(&mut page.effects);
+    assert_eq!(page.sent(), ["connect", "deaf", "!3", "!4"]);
 }
 
 #[test]
@@ -219,15 +219,15 @@ fn what_waits_for_a_worker_is_bounded() {
         payload: vec![0; WAITING_BYTES_MAX],
         ..Publication::default()
     };
-    page.session.publish(large(), &mut page.effects);
-    let refused = page.session.publish(large(), &mut page.effects);
+    page.state.publish(large(), &mut page.effects);
+    let refused = page.state.publish(large(), &mut page.effects);
     let problem = RequestError::Problem(Problem::TooMuchWaiting);
     assert_eq!(page.answers(), [(refused, Err(problem))]);
-    page.session.open(&mut page.effects);
-    assert_eq!(page.told(), ["connect", "deaf", "!a"]);
-    page.session.suspend(&mut page.effects);
+    page.state.open(&mut page.effects);
+    assert_eq!(page.sent(), ["connect", "deaf", "!a"]);
+    page.state.suspend(&mut page.effects);
     page.effects.clear();
-    page.session.publish(large(), &mut page.effects);
+    page.state.publish(large(), &mut page.effects);
     assert!(page.answers().is_empty());
 }
 
@@ -235,12 +235,12 @@ fn what_waits_for_a_worker_is_bounded() {
 fn a_publish_ends_with_its_reason_code() {
     let mut page = Page::open();
     let ids = ["1", "2", "3"].map(|topic| page.publish(topic));
-    page.hear(ClientNotice::Published(ids[0], 0x10));
-    page.hear(ClientNotice::Published(ids[1], 0x97));
-    page.hear(ClientNotice::Refused(ids[2], Problem::TooManyInFlight));
+    page.on_notice(ClientNotice::Published(ids[0], 0x10));
+    page.on_notice(ClientNotice::Published(ids[1], 0x97));
+    page.on_notice(ClientNotice::Refused(ids[2], Problem::TooManyInFlight));
     // Answers that nobody waits for are nothing.
-    page.hear(ClientNotice::Published(ids[0], 0));
-    page.hear(ClientNotice::Published(RequestId(77), 0));
+    page.on_notice(ClientNotice::Published(ids[0], 0));
+    page.on_notice(ClientNotice::Published(RequestId(77), 0));
     let refused = RequestError::Reason(Reason(0x97));
     let problem = RequestError::Problem(Problem::TooManyInFlight);
     assert_eq!(
@@ -261,22 +261,22 @@ fn what_has_no_answer_when_the_worker_ends_goes_out_again_with_qos_1_and_ends_ot
     let two = page.publish_with("2", QoS::ExactlyOnce);
     let second = page.publish_with("3", QoS::AtLeastOnce);
     let answered = page.publish_with("4", QoS::AtLeastOnce);
-    page.hear(ClientNotice::Published(answered, 0));
+    page.on_notice(ClientNotice::Published(answered, 0));
     page.effects.clear();
-    page.session.suspend(&mut page.effects);
+    page.state.suspend(&mut page.effects);
     let closed = || Err(RequestError::Closed);
     assert_eq!(page.answers(), [(none, closed()), (two, closed())]);
     page.publish("5");
     // More than one worker may end before it is answered.
     for _ in 0..2 {
-        page.session.open(&mut page.effects);
-        assert_eq!(page.told()[..4], ["connect", "deaf", "!1", "!3"]);
-        page.session.suspend(&mut page.effects);
+        page.state.open(&mut page.effects);
+        assert_eq!(page.sent()[..4], ["connect", "deaf", "!1", "!3"]);
+        page.state.suspend(&mut page.effects);
     }
-    page.session.open(&mut page.effects);
+    page.state.open(&mut page.effects);
     page.effects.clear();
-    page.hear(ClientNotice::Published(first, 0));
-    page.hear(ClientNotice::Published(second, 0x10));
+    page.on_notice(ClientNotice::Published(first, 0));
+    page.on_notice(ClientNotice::Published(second, 0x10));
     let answers = [(first, Ok(Reason(0))), (second, Ok(Reason(0x10)))];
     assert_eq!(page.answers(), answers);
 }
@@ -284,61 +284,61 @@ fn what_has_no_answer_when_the_worker_ends_goes_out_again_with_qos_1_and_ends_ot
 #[test]
 fn a_disconnection_and_a_failed_worker_end_all_that_waits() {
     let end: [fn(&mut Page); 2] = [
-        |page| page.session.disconnect(false, &mut page.effects),
+        |page| page.state.disconnect(false, &mut page.effects),
         |page| {
             let failed = RequestError::Problem(Problem::NotConnected);
-            page.session.close(failed, &mut page.effects);
+            page.state.close(failed, &mut page.effects);
         },
     ];
     for end in end {
         let mut page = Page::open();
         let sent = page.publish_with("1", QoS::AtLeastOnce);
-        page.session.suspend(&mut page.effects);
+        page.state.suspend(&mut page.effects);
         let waiting = page.publish_with("2", QoS::AtLeastOnce);
         page.effects.clear();
         end(&mut page);
         let unsent = RequestError::Problem(Problem::NotConnected);
         let answers = [(sent, Err(RequestError::Closed)), (waiting, Err(unsent))];
         assert_eq!(page.answers(), answers);
-        page.session.open(&mut page.effects);
-        assert!(!page.told().iter().any(|it| it.starts_with('!')));
+        page.state.open(&mut page.effects);
+        assert!(!page.sent().iter().any(|it| it.starts_with('!')));
     }
 }
 
 #[test]
 fn without_a_connection_nothing_is_published() {
     let mut page = Page::open();
-    page.session.disconnect(false, &mut page.effects);
-    assert_eq!(page.told(), ["disconnect"]);
+    page.state.disconnect(false, &mut page.effects);
+    assert_eq!(page.sent(), ["disconnect"]);
     let id = page.publish("1");
     let refused = RequestError::Problem(Problem::NotConnected);
     assert_eq!(page.answers(), [(id, Err(refused))]);
     // Nor does a new worker bring it back.
     page.change_worker();
-    assert!(page.told().is_empty());
+    assert!(page.sent().is_empty());
 }
 
 #[test]
 fn a_new_worker_goes_on_with_the_client_id_and_its_session() {
     let mut page = Page::new();
-    page.session.options = lasting();
-    page.session.open(&mut page.effects);
+    page.state.options = lasting();
+    page.state.open(&mut page.effects);
     // The worker before was not connected, so there is nothing to go on with.
     page.change_worker();
     assert_eq!(page.connect(), (String::new(), true));
-    page.hear(ClientNotice::Status(connected()));
+    page.on_notice(ClientNotice::Status(connected()));
     page.change_worker();
     assert_eq!(page.connect(), ("me".to_owned(), false));
 
     // What the app asks for itself begins anew, as the same client.
-    page.session.connect(lasting(), &mut page.effects);
+    page.state.connect(lasting(), &mut page.effects);
     assert_eq!(page.connect(), ("me".to_owned(), true));
     let named = ConnectOptions {
         client_id: "you".to_owned(),
         ..ConnectOptions::default()
     };
-    page.session.connect(named, &mut page.effects);
-    page.hear(ClientNotice::Status(connected()));
+    page.state.connect(named, &mut page.effects);
+    page.on_notice(ClientNotice::Status(connected()));
     page.change_worker();
     assert_eq!(page.connect(), ("you".to_owned(), true));
 }
@@ -346,48 +346,48 @@ fn a_new_worker_goes_on_with_the_client_id_and_its_session() {
 #[test]
 fn the_worker_is_told_whether_somebody_hears_all_messages() {
     let mut page = Page::new();
-    page.session.listen(true, &mut page.effects);
-    assert!(page.told().is_empty());
-    page.session.open(&mut page.effects);
-    assert_eq!(page.told(), ["connect", "listen"]);
-    page.session.listen(true, &mut page.effects);
-    page.session.listen(false, &mut page.effects);
-    page.session.listen(false, &mut page.effects);
-    assert_eq!(page.told(), ["deaf"]);
-    page.session.listen(true, &mut page.effects);
-    page.session
+    page.state.listen(true, &mut page.effects);
+    assert!(page.sent().is_empty());
+    page.state.open(&mut page.effects);
+    assert_eq!(page.sent(), ["connect", "listen"]);
+    page.state.listen(true, &mut page.effects);
+    page.state.listen(false, &mut page.effects);
+    page.state.listen(false, &mut page.effects);
+    assert_eq!(page.sent(), ["deaf"]);
+    page.state.listen(true, &mut page.effects);
+    page.state
         .connect(ConnectOptions::default(), &mut page.effects);
-    assert_eq!(page.told(), ["listen", "connect", "listen"]);
+    assert_eq!(page.sent(), ["listen", "connect", "listen"]);
     page.effects.clear();
-    page.hear(ClientNotice::Unheard);
+    page.on_notice(ClientNotice::Unheard);
     assert_eq!(page.effects, [Effect::Unheard]);
 }
 
 #[test]
-fn connecting_again_subscribes_again_whenever_the_disconnection_is_heard() {
+fn connecting_again_subscribes_again_whenever_the_disconnection_is_listening() {
     let mut page = Page::open();
     page.subscribe("a");
-    page.session.disconnect(true, &mut page.effects);
-    page.session
+    page.state.disconnect(true, &mut page.effects);
+    page.state
         .connect(ConnectOptions::default(), &mut page.effects);
-    assert_eq!(page.told(), ["+a", "disconnect", "connect", "deaf", "+a"]);
-    page.hear(ClientNotice::Status(ClientStatus::Disconnected(
+    assert_eq!(page.sent(), ["+a", "disconnect", "connect", "deaf", "+a"]);
+    page.on_notice(ClientNotice::Status(ClientStatus::Disconnected(
         DisconnectCause::Requested,
     )));
-    assert_eq!(page.session.status(), &ClientStatus::Waiting);
+    assert_eq!(page.state.status(), &ClientStatus::Waiting);
 }
 
 #[test]
 fn a_client_that_the_broker_has_disconnected_comes_back_with_the_next_worker() {
     let mut page = Page::open();
     let a = page.subscribe("a");
-    page.hear(disconnected(0x8E));
+    page.on_notice(disconnected(0x8E));
     assert_eq!(page.status(a), SUSPENDED);
-    page.told();
+    page.sent();
     page.subscribe("b");
-    assert!(page.told().is_empty());
+    assert!(page.sent().is_empty());
     page.change_worker();
-    assert_eq!(page.told(), ["connect", "deaf", "+a", "+b"]);
+    assert_eq!(page.sent(), ["connect", "deaf", "+a", "+b"]);
 }
 
 #[test]
@@ -395,14 +395,14 @@ fn one_that_unsubscribes_hears_how_it_went() {
     let mut page = Page::open();
     let a = page.subscribe("a");
     let no = page.readers()[0];
-    let request = page.session.unsubscribe(a, &mut page.effects);
-    assert_eq!(page.told(), ["+a".to_owned(), format!("-{}", no.0)]);
+    let request = page.state.unsubscribe(a, &mut page.effects);
+    assert_eq!(page.sent(), ["+a".to_owned(), format!("-{}", no.0)]);
     assert_eq!(page.message(&[no]), []);
     page.effects.clear();
-    page.hear(ClientNotice::Unsubscribed(request, vec![0x83]));
+    page.on_notice(ClientNotice::Unsubscribed(request, vec![0x83]));
     let refused = RequestError::Reason(Reason(0x83));
     assert_eq!(page.answers(), [(request, Err(refused))]);
-    let again = page.session.unsubscribe(a, &mut page.effects);
+    let again = page.state.unsubscribe(a, &mut page.effects);
     assert_eq!(page.answers(), [(again, Ok(Reason(0)))]);
 }
 
@@ -411,28 +411,28 @@ fn another_filter_takes_the_place_of_one_without_a_gap() {
     let mut page = Page::open();
     let a = page.subscribe("a");
     let before = page.readers()[0];
-    page.told();
+    page.sent();
     let wanted = |topic_filter: &str| Subscription {
         topic_filter: topic_filter.to_owned(),
         ..Subscription::default()
     };
-    page.session.change(a, wanted("+"), &mut page.effects);
+    page.state.change(a, wanted("+"), &mut page.effects);
     let after = page.readers()[0];
-    let release = page.session.requests.keys().next().copied();
-    assert_eq!(page.told(), ["++".to_owned(), format!("-{}", before.0)]);
+    let release = page.state.requests.keys().next().copied();
+    assert_eq!(page.sent(), ["++".to_owned(), format!("-{}", before.0)]);
     // What was on its way to what it was before, if it wants that still; and once.
     assert_eq!(page.message(&[before]), [a]);
     assert_eq!(page.message(&[before, after]), [a]);
     // The answer to what it wanted before is not one to what it wants.
-    page.hear(ClientNotice::Granted(before, 2));
+    page.on_notice(ClientNotice::Granted(before, 2));
     assert_eq!(page.status(a), REQUESTED);
-    page.hear(ClientNotice::Unsubscribed(
+    page.on_notice(ClientNotice::Unsubscribed(
         release.expect("a request"),
         vec![0],
     ));
     assert_eq!(page.message(&[before]), []);
 
-    page.session.change(a, wanted("b"), &mut page.effects);
+    page.state.change(a, wanted("b"), &mut page.effects);
     assert_eq!(page.message(&[after]), []);
 }
 
@@ -445,10 +445,10 @@ fn a_refused_subscription_says_why_and_takes_no_other_with_it() {
         page.subscribe("a"),
     );
     let readers = page.readers();
-    page.hear(ClientNotice::Granted(readers[0], 0x87));
+    page.on_notice(ClientNotice::Granted(readers[0], 0x87));
     let problem = Problem::TopicFilter("why".to_owned());
-    page.hear(ClientNotice::ReaderRefused(readers[1], problem.clone()));
-    page.hear(ClientNotice::Granted(readers[2], 2));
+    page.on_notice(ClientNotice::ReaderRefused(readers[1], problem.clone()));
+    page.on_notice(ClientNotice::Granted(readers[2], 2));
     let refused = SubscriptionStatus::Refused(RequestError::Reason(Reason(0x87)));
     assert_eq!(page.status(bad), refused);
     let refused = SubscriptionStatus::Refused(RequestError::Problem(problem));
@@ -457,13 +457,13 @@ fn a_refused_subscription_says_why_and_takes_no_other_with_it() {
         page.status(good),
         SubscriptionStatus::Granted(QoS::ExactlyOnce)
     );
-    page.told();
+    page.sent();
     // The worker has no such readers.
-    let request = page.session.unsubscribe(bad, &mut page.effects);
-    assert!(page.told().is_empty());
+    let request = page.state.unsubscribe(bad, &mut page.effects);
+    assert!(page.sent().is_empty());
     assert_eq!(page.answers(), [(request, Ok(Reason(0)))]);
     page.change_worker();
-    assert_eq!(page.told(), ["connect", "deaf", "+#/", "+a"]);
+    assert_eq!(page.sent(), ["connect", "deaf", "+#/", "+a"]);
     let readers = page.readers();
     assert_eq!(page.message(&readers), []);
 }
@@ -471,29 +471,29 @@ fn a_refused_subscription_says_why_and_takes_no_other_with_it() {
 #[test]
 fn what_nobody_wants_any_more_is_unsubscribed_from_in_the_session_that_goes_on() {
     let mut page = Page::new();
-    page.session.options = lasting();
-    page.session.open(&mut page.effects);
-    page.hear(ClientNotice::Status(connected()));
+    page.state.options = lasting();
+    page.state.open(&mut page.effects);
+    page.on_notice(ClientNotice::Status(connected()));
     let (a, b, c) = (
         page.subscribe("a"),
         page.subscribe("b"),
         page.subscribe("c"),
     );
     let (also_c, never) = (page.subscribe("c"), page.subscribe("never"));
-    page.session.unsubscribe(a, &mut page.effects);
-    page.session.suspend(&mut page.effects);
+    page.state.unsubscribe(a, &mut page.effects);
+    page.state.suspend(&mut page.effects);
     let _late = page.subscribe("late");
     let later = page.subscribe("later");
-    page.session.unsubscribe(later, &mut page.effects);
-    page.session.unsubscribe(b, &mut page.effects);
-    page.session.unsubscribe(c, &mut page.effects);
-    page.session.unsubscribe(never, &mut page.effects);
+    page.state.unsubscribe(later, &mut page.effects);
+    page.state.unsubscribe(b, &mut page.effects);
+    page.state.unsubscribe(c, &mut page.effects);
+    page.state.unsubscribe(never, &mut page.effects);
     page.subscribe("never");
     page.effects.clear();
-    page.session.open(&mut page.effects);
+    page.state.open(&mut page.effects);
     let readers = page.readers();
     assert_eq!(
-        page.told(),
+        page.sent(),
         ["connect", "deaf", "+c", "+late", "+never", "+a", "+b"]
     );
     // It is heard by nobody, so that it does not wait.
@@ -502,39 +502,39 @@ fn what_nobody_wants_any_more_is_unsubscribed_from_in_the_session_that_goes_on()
         [also_c, SubscriberId(6), SubscriberId(8)]
     );
     page.effects.clear();
-    page.hear(ClientNotice::Granted(readers[3], 0));
-    assert_eq!(page.told(), [format!("-{}", readers[3].0)]);
+    page.on_notice(ClientNotice::Granted(readers[3], 0));
+    assert_eq!(page.sent(), [format!("-{}", readers[3].0)]);
     // The worker ends before the others are unsubscribed from.
     page.change_worker();
     assert_eq!(
-        page.told(),
+        page.sent(),
         ["connect", "deaf", "+c", "+late", "+never", "+a", "+b"]
     );
     // A session that begins anew has none of them.
-    page.session.connect(lasting(), &mut page.effects);
-    assert_eq!(page.told(), ["connect", "deaf", "+c", "+late", "+never"]);
+    page.state.connect(lasting(), &mut page.effects);
+    assert_eq!(page.sent(), ["connect", "deaf", "+c", "+late", "+never"]);
 }
 
 #[test]
 fn a_failed_worker_ends_all_that_waits_until_another_one_opens() {
     let mut page = Page::new();
     let waiting = page.publish("1");
-    page.session.close(RequestError::Closed, &mut page.effects);
+    page.state.close(RequestError::Closed, &mut page.effects);
     let late = page.publish("2");
     let closed = || Err(RequestError::Closed);
     assert_eq!(page.answers(), [(waiting, closed()), (late, closed())]);
-    page.session.open(&mut page.effects);
-    assert_eq!(page.told(), ["connect", "deaf"]);
+    page.state.open(&mut page.effects);
+    assert_eq!(page.sent(), ["connect", "deaf"]);
 }
 
 #[test]
 fn what_a_worker_told_that_has_ended_is_void() {
     let mut page = Page::open();
     let id = page.publish("1");
-    page.session.close(RequestError::Closed, &mut page.effects);
+    page.state.close(RequestError::Closed, &mut page.effects);
     page.effects.clear();
-    page.hear(ClientNotice::Published(id, 0));
-    page.hear(ClientNotice::Status(connected()));
+    page.on_notice(ClientNotice::Published(id, 0));
+    page.on_notice(ClientNotice::Status(connected()));
     assert!(page.effects.is_empty());
 }
 

@@ -37,7 +37,7 @@ pub(crate) enum Effect {
 
 /// One client. It connects and subscribes when a worker opens, every time, as long as the app wants it connected.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct ClientState {
     options: ConnectOptions,
     /// The client id that the broker knows it by, if the app gave none.
     assigned_id: Option<String>,
@@ -47,7 +47,7 @@ pub(crate) struct Session {
     worker: Worker,
     status: ClientStatus,
     /// Whether somebody hears all messages, whoever subscribed to them.
-    is_heard: bool,
+    is_listening: bool,
     subscribers: Subscribers,
     requests: BTreeMap<RequestId, Request>,
     /// To be published as soon as there is a worker, in this order.
@@ -81,7 +81,7 @@ struct Waiting {
     was_sent: bool,
 }
 
-impl Session {
+impl ClientState {
     pub(crate) fn new(options: ConnectOptions) -> Self {
         Self {
             options,
@@ -90,7 +90,7 @@ impl Session {
             wants_connection: true,
             worker: Worker::Starting,
             status: ClientStatus::Waiting,
-            is_heard: false,
+            is_listening: false,
             subscribers: Subscribers::default(),
             requests: BTreeMap::new(),
             waiting: Vec::new(),
@@ -193,10 +193,10 @@ impl Session {
     }
 
     /// Whether somebody hears all messages.
-    pub(crate) fn listen(&mut self, is_heard: bool, out: &mut Vec<Effect>) {
-        let has_changed = core::mem::replace(&mut self.is_heard, is_heard) != is_heard;
+    pub(crate) fn listen(&mut self, is_listening: bool, out: &mut Vec<Effect>) {
+        let has_changed = core::mem::replace(&mut self.is_listening, is_listening) != is_listening;
         if has_changed && self.is_alive() {
-            out.push(Effect::Send(ClientCommand::Listen(is_heard)));
+            out.push(Effect::Send(ClientCommand::Listen(is_listening)));
         }
     }
 
@@ -231,7 +231,7 @@ impl Session {
         request
     }
 
-    pub(crate) fn hear(&mut self, notice: ClientNotice, out: &mut Vec<Effect>) {
+    pub(crate) fn on_notice(&mut self, notice: ClientNotice, out: &mut Vec<Effect>) {
         // What a worker has told that has ended meanwhile is void, and the broker has no acknowledgement of it.
         if !matches!(self.worker, Worker::Open) {
             return;
@@ -240,7 +240,7 @@ impl Session {
             // Echo of a Disconnect that a Connect has followed since.
             ClientNotice::Status(ClientStatus::Disconnected(DisconnectCause::Requested))
                 if self.wants_connection => {}
-            ClientNotice::Status(status) => self.hear_status(status, out),
+            ClientNotice::Status(status) => self.on_status(status, out),
             ClientNotice::Published(id, reason_code) => {
                 self.answer(id, RequestError::check(reason_code), out);
             }
@@ -275,7 +275,7 @@ impl Session {
         }
     }
 
-    fn hear_status(&mut self, status: ClientStatus, out: &mut Vec<Effect>) {
+    fn on_status(&mut self, status: ClientStatus, out: &mut Vec<Effect>) {
         match &status {
             ClientStatus::Disconnected(_) => self.lose_requests(out),
             ClientStatus::Connected { client_id, .. } => {
@@ -319,7 +319,7 @@ impl Session {
             self.subscribers.forget_departed();
         }
         out.push(Effect::Send(ClientCommand::Connect(options)));
-        out.push(Effect::Send(ClientCommand::Listen(self.is_heard)));
+        out.push(Effect::Send(ClientCommand::Listen(self.is_listening)));
         for id in self.subscribers.ids() {
             self.read(id, out);
         }
