@@ -1,6 +1,7 @@
 // The bus of a channel, as an app sees it.
 
-import { Client, type ConnectOptions } from './client.js';
+import { Client } from './client.js';
+import type { ConnectOptions } from './client-options.js';
 import { Emitter } from './emitter.js';
 import { TabmqError, aborted, storageFault } from './errors.js';
 import { Hub, type HubListener } from './hub.js';

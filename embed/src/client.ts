@@ -1,100 +1,21 @@
 // A client of the bus, with the names and options of MQTT.js.
 
+import { onAbort } from './abort.js';
+import {
+    type ConnectOptions, type Filters, type PublishOptions, type SubscribeOptions, connectOptions, publicationOf, shown, string, subscriptionsOf,
+} from './client-options.js';
 import { Emitter, told } from './emitter.js';
 import { TabmqError, aborted, hex, problem, refused } from './errors.js';
 import type { Hub, HubListener } from './hub.js';
-import { checkSignal } from './options.js';
+import { type Bytes, type Message, type QoS, type Received, ReceivedMessage } from './message.js';
+import { messageStream } from './message-stream.js';
 import { decodeUtf8, encodeUtf8 } from './utf8.js';
 import type * as wire from './wire.js';
-
-export type QoS = 0 | 1 | 2;
-
-/** Bytes to send, also of another realm, such as a frame. */
-export type Bytes = ArrayBufferView | ArrayBuffer;
-
-/** Bytes as they arrive: what `Blob`, `fetch` and WebCrypto take in every version of TypeScript. */
-export type Received = ReturnType<Uint8ArrayConstructor['of']>;
-
-/** Properties of a message that travel end to end (MQTT 5.0, 3.3.2.3). */
-export interface MessageProperties {
-    /** Whether the payload is UTF-8 text. */
-    payloadFormatIndicator?: boolean | undefined;
-    /** Seconds until the message is of no more use. */
-    messageExpiryInterval?: number | undefined;
-    contentType?: string | undefined;
-    responseTopic?: string | undefined;
-    correlationData?: Bytes | undefined;
-    /** A name that comes more than once has its values in an array. */
-    userProperties?: Record<string, string | string[]> | undefined;
-}
-
-export interface PublishOptions {
-    qos?: QoS | undefined;
-    retain?: boolean | undefined;
-    properties?: MessageProperties | undefined;
-}
-
-export interface Will extends PublishOptions {
-    topic: string;
-    payload: Bytes | string;
-    properties?: MessageProperties & {
-        /** Seconds between the loss of the client and the will. */
-        willDelayInterval?: number | undefined;
-    } | undefined;
-}
-
-export interface ConnectOptions {
-    /** Of this client alone. If it is left out, it is made of the tab's id, so that no two tabs kick each other out. */
-    clientId?: string | undefined;
-    /** Starts without an earlier session of this client id; `true` if it is left out. */
-    clean?: boolean | undefined;
-    /** Seconds; 0, the default, turns it off: inside a browser nothing needs it. */
-    keepalive?: number | undefined;
-    username?: string | undefined;
-    password?: Bytes | string | undefined;
-    will?: Will | undefined;
-    properties?: {
-        /** Seconds for which the session outlives its client. */
-        sessionExpiryInterval?: number | undefined;
-    } | undefined;
-    /** Gives up waiting for the broker, and the client with it. */
-    signal?: AbortSignal | undefined;
-}
-
-export interface SubscribeOptions {
-    qos?: QoS | undefined;
-    /** No Local: not what this client publishes itself. */
-    nl?: boolean | undefined;
-    /** Retain As Published. */
-    rap?: boolean | undefined;
-    /** Retain Handling: retained messages come at every SUBSCRIBE (0), only at a new one (1), never (2). */
-    rh?: 0 | 1 | 2 | undefined;
-    properties?: { subscriptionIdentifier?: number | undefined } | undefined;
-}
-
-/** One filter, several, or several with options of their own. */
-export type Filters = string | string[] | Record<string, SubscribeOptions>;
 
 export interface Grant {
     topic: string;
     /** What the broker granted. */
     qos: QoS;
-}
-
-/** A message as it arrived. */
-export interface Message {
-    readonly topic: string;
-    readonly payload: Received;
-    readonly qos: QoS;
-    readonly retain: boolean;
-    readonly dup: boolean;
-    readonly properties: Omit<MessageProperties, 'correlationData'> & { correlationData?: Received; subscriptionIdentifier?: number[] };
-    /** When it reached this tab, in Unix milliseconds. */
-    readonly receivedAt: number;
-    /** The payload as UTF-8 text. */
-    text(): string;
-    /** The payload as JSON. Throws a SyntaxError if it is none. */
-    json(): unknown;
 }
 
 export interface Connack {
@@ -161,8 +82,6 @@ const END_MS = 5_000;
 const TIMER_MAX = 0x7fff_ffff;
 /** Milliseconds for which messages wait for a listener, and keep others waiting, before that is told. */
 const UNHEARD_MS = 3_000;
-const QOS: readonly wire.QoS[] = ['AtMostOnce', 'AtLeastOnce', 'ExactlyOnce'];
-const RETAIN_HANDLING: readonly wire.RetainHandling[] = ['SendAtSubscribe', 'SendIfNew', 'DoNotSend'];
 const NO_MATCHING_SUBSCRIBERS = 0x10;
 const SESSION_TAKEN_OVER = 0x8e;
 
@@ -328,72 +247,12 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
      * are dropped.
      */
     messages(filter: string, options: SubscribeOptions & { limit?: number | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Message, void, void> {
-        const { limit = 10_000, signal } = options ?? {};
-        const arrived: Message[] = [];
-        let waiting: Array<{ resolve(it: IteratorResult<Message, void>): void; reject(error: unknown): void }> = [];
-        let failure: TabmqError | undefined;
-        let reading: Reading | undefined;
-        let forget: (() => void) | undefined;
-        let isOver = signal?.aborted ?? false;
-        const finish = (error?: TabmqError): void => {
-            if (isOver) {
-                return;
-            }
-            isOver = true;
-            failure = error;
-            this.off('end', onEnd);
-            forget?.();
-            for (const it of waiting.splice(0)) {
-                failure === undefined ? it.resolve({ done: true, value: undefined }) : it.reject(failure);
-                failure = undefined;
-            }
-        };
-        const onEnd = (): void => finish(this.#failure);
-        const stop = async (): Promise<void> => {
-            finish();
-            arrived.length = 0;
-            await reading?.release();
-        };
-        if (!isOver) {
-            reading = this.read(filter, options ?? {}, (message) => {
-                const first = waiting.shift();
-                if (first !== undefined) {
-                    first.resolve({ done: false, value: message });
-                } else if (arrived.push(message) > limit) {
-                    arrived.shift();
-                }
-            });
-            reading.granted.catch((error: TabmqError) => finish(error));
-            this.on('end', onEnd);
-            forget = signal && onAbort(signal, () => void stop());
-        }
-        const messages = {
-            next: (): Promise<IteratorResult<Message, void>> => new Promise((resolve, reject) => {
-                const message = arrived.shift();
-                if (message !== undefined) {
-                    resolve({ done: false, value: message });
-                } else if (!isOver) {
-                    waiting.push({ resolve, reject });
-                } else if (failure === undefined) {
-                    resolve({ done: true, value: undefined });
-                } else {
-                    reject(failure);
-                    failure = undefined;
-                }
-            }),
-            return: async (): Promise<IteratorResult<Message, void>> => {
-                await stop();
-                return { done: true, value: undefined };
-            },
-            throw: async (error: unknown): Promise<IteratorResult<Message, void>> => {
-                await stop();
-                throw error;
-            },
-            [Symbol.asyncIterator]: () => messages,
-            // Not every browser has the symbol.
-            ...Symbol.asyncDispose && { [Symbol.asyncDispose]: stop },
-        } as AsyncGenerator<Message, void, void>;
-        return messages;
+        return messageStream({
+            read: (onMessage) => this.read(filter, options ?? {}, onMessage),
+            onEnd: (listener) => void this.on('end', listener),
+            offEnd: (listener) => void this.off('end', listener),
+            failure: () => this.#failure,
+        }, options ?? {});
     }
 
     /**
@@ -733,7 +592,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         } else if ('Message' in notice) {
             const [it, { is_own, readers }] = notice.Message;
             this.#heard += 1;
-            const message = new Arrived(it);
+            const message = new ReceivedMessage(it);
             if (is_own) {
                 this.#hear(message);
             }
@@ -887,206 +746,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 }
 
-class Arrived implements Message {
-    readonly topic: string;
-    readonly payload: Received;
-    readonly qos: QoS;
-    readonly retain: boolean;
-    readonly dup: boolean;
-    readonly properties: Message['properties'];
-    readonly receivedAt: number;
-
-    constructor(it: wire.Message) {
-        this.topic = it.topic;
-        this.payload = it.payload as Received;
-        this.qos = QOS.indexOf(it.qos) as QoS;
-        this.retain = it.retain;
-        this.dup = it.dup;
-        this.receivedAt = it.received_at;
-        this.properties = propertiesFrom(it.properties);
-        if (it.subscription_identifiers.length > 0) {
-            this.properties.subscriptionIdentifier = it.subscription_identifiers;
-        }
-    }
-
-    text(): string {
-        return decodeUtf8(this.payload);
-    }
-
-    json(): unknown {
-        return JSON.parse(this.text());
-    }
-}
-
-/** Callers that want to know that a signal is aborted: one listener for all of them, as there may be ten thousand. */
-const aborting = new WeakMap<AbortSignal, Set<() => void>>();
-
-/** Runs when a signal is aborted. Returns what prevents it. */
-function onAbort(signal: AbortSignal, run: () => void): () => void {
-    checkSignal({ signal });
-    let all = aborting.get(signal);
-    if (all === undefined) {
-        const created = all = new Set();
-        aborting.set(signal, all);
-        signal.addEventListener('abort', () => created.forEach((it) => it()), { once: true });
-    }
-    all.add(run);
-    return () => void all.delete(run);
-}
-
 /** Such as nobody can guess. */
 function random(): string {
     return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-/** @internal A copy. */
-export function bytesOf(payload: Bytes | string, what: string): Received {
-    if (typeof payload === 'string') {
-        return encodeUtf8(payload);
-    }
-    // Those of a frame are of other classes.
-    if (ArrayBuffer.isView(payload)) {
-        return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength).slice() as Received;
-    }
-    if (Object.prototype.toString.call(payload) === '[object ArrayBuffer]') {
-        return new Uint8Array(payload).slice();
-    }
-    throw new TabmqError('invalid-option', `${what} is a string, a Uint8Array or an ArrayBuffer, not ${shown(payload)}.`);
-}
-
-function string(value: string, what: string): string {
-    if (typeof value !== 'string') {
-        throw new TabmqError('invalid-option', `${what} is a string, not ${shown(value)}.`);
-    }
-    return value;
-}
-
-function shown(value: unknown): string {
-    if (typeof value === 'number') {
-        return String(value);
-    }
-    return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : JSON.stringify(value) ?? String(value);
-}
-
-function integer(value: number | undefined, maximum: number, what: string): number {
-    if (value === undefined) {
-        return 0;
-    }
-    if (!Number.isInteger(value) || value < 0 || value > maximum) {
-        throw new TabmqError('invalid-option', `${what} is a whole number from 0 to ${maximum}, not ${shown(value)}.`);
-    }
-    return value;
-}
-
-function qosOf(qos: QoS | undefined): wire.QoS {
-    return QOS[integer(qos, 2, 'qos')]!;
-}
-
-function publicationOf(topic: string, payload: Bytes | string, options: PublishOptions): wire.Publication {
-    return {
-        topic: string(topic, 'The topic'),
-        payload: bytesOf(payload, 'The payload'),
-        qos: qosOf(options.qos),
-        retain: options.retain === true,
-        properties: options.properties === undefined ? NO_PROPERTIES : propertiesOf(options.properties),
-    };
-}
-
-function propertiesOf(it: MessageProperties): wire.MessageProperties {
-    const user = Object.entries(it.userProperties ?? {});
-    const expiry = it.messageExpiryInterval;
-    return {
-        payload_is_utf8: it.payloadFormatIndicator === undefined ? null : Boolean(it.payloadFormatIndicator),
-        message_expiry_interval: expiry === undefined ? null : integer(expiry, 0xffff_ffff, 'messageExpiryInterval'),
-        content_type: it.contentType === undefined ? null : string(it.contentType, 'contentType'),
-        response_topic: it.responseTopic === undefined ? null : topicName(it.responseTopic, 'responseTopic'),
-        correlation_data: it.correlationData == null ? null : bytesOf(it.correlationData, 'correlationData'),
-        user_properties: user.flatMap(([name, values]) => [values].flat().map((value): [string, string] => [name, string(value, `The user property ${name}`)])),
-    };
-}
-
-const NO_PROPERTIES = propertiesOf({});
-
-function propertiesFrom(it: wire.MessageProperties): Message['properties'] {
-    const user: Record<string, string | string[]> = {};
-    for (const [name, value] of it.user_properties) {
-        const there = Object.hasOwn(user, name) ? user[name] : undefined;
-        const next = there === undefined ? value : [there, value].flat();
-        Object.defineProperty(user, name, { value: next, enumerable: true, configurable: true, writable: true });
-    }
-    return {
-        ...it.payload_is_utf8 !== null && { payloadFormatIndicator: it.payload_is_utf8 },
-        ...it.message_expiry_interval !== null && { messageExpiryInterval: it.message_expiry_interval },
-        ...it.content_type !== null && { contentType: it.content_type },
-        ...it.response_topic !== null && { responseTopic: it.response_topic },
-        ...it.correlation_data !== null && { correlationData: it.correlation_data as Received },
-        ...it.user_properties.length > 0 && { userProperties: user },
-    };
-}
-
-function subscriptionsOf(filters: Filters, options: SubscribeOptions): wire.Subscription[] {
-    if (typeof filters !== 'string' && (typeof filters !== 'object' || filters === null)) {
-        throw new TabmqError('invalid-option', `Topic filters are a string, an array or an object, not ${shown(filters)}.`);
-    }
-    const all: [string, SubscribeOptions][] = typeof filters === 'string'
-        ? [[filters, options]]
-        : Array.isArray(filters)
-            ? filters.map((filter) => [filter, options])
-            : Object.entries(filters).map(([filter, own]) => [filter, { ...options, ...own }]);
-    return all.map(([filter, given]) => {
-        const it = given ?? {};
-        const identifier = it.properties?.subscriptionIdentifier;
-        if (identifier === 0) {
-            throw new TabmqError('invalid-option', 'subscriptionIdentifier is at least 1.');
-        }
-        if (it.nl === true && string(filter, 'A topic filter').startsWith('$share/')) {
-            throw new TabmqError('invalid-option', `nl has no meaning for a shared subscription, ${filter}.`);
-        }
-        return {
-            topic_filter: string(filter, 'A topic filter'),
-            qos: qosOf(it.qos),
-            no_local: it.nl === true,
-            retain_as_published: it.rap === true,
-            retain_handling: RETAIN_HANDLING[integer(it.rh, 2, 'rh')]!,
-            identifier: identifier === undefined ? null : integer(identifier, 268_435_455, 'subscriptionIdentifier'),
-        };
-    });
-}
-
-function topicName(topic: string, what: string): string {
-    if (string(topic, what) === '' || /[#+\0]/.test(topic)) {
-        throw new TabmqError('invalid-topic', `${what} is no topic name: ${shown(topic)}.`);
-    }
-    return topic;
-}
-
-/** The longest text that fits into a CONNECT (bytes). */
-const CONNECT_BYTES_MAX = 0xffff;
-
-function short(bytes: number, what: string): void {
-    if (bytes > CONNECT_BYTES_MAX) {
-        throw new TabmqError('too-large', `${what} has ${bytes} bytes, and 65,535 at most.`);
-    }
-}
-
-function willOf(it: Will): wire.Will {
-    const publication = publicationOf(topicName(it.topic, 'The topic of the will'), it.payload, it);
-    short(publication.payload.length, 'The payload of the will');
-    return { publication, delay_interval: integer(it.properties?.willDelayInterval, 0xffff_ffff, 'willDelayInterval') };
-}
-
-function connectOptions(it: ConnectOptions): wire.ConnectOptions {
-    const clientId = string(it.clientId ?? '', 'clientId');
-    const password = it.password === undefined ? null : bytesOf(it.password, 'The password');
-    short(encodeUtf8(clientId).length, 'clientId');
-    short(password?.length ?? 0, 'The password');
-    return {
-        client_id: clientId,
-        clean_start: it.clean !== false,
-        session_expiry_interval: integer(it.properties?.sessionExpiryInterval, 0xffff_ffff, 'sessionExpiryInterval'),
-        keep_alive: integer(it.keepalive, 0xffff, 'keepalive'),
-        username: it.username === undefined ? null : string(it.username, 'username'),
-        password,
-        will: it.will === undefined ? null : willOf(it.will),
-    };
 }

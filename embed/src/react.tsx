@@ -3,8 +3,10 @@
 import { type ReactNode, createContext, createElement, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 
 import { type Bus, type BusRole, type OpenOptions, type Tab, open } from './bus.js';
-import { type Bytes, type Client, type Connack, type ConnectOptions, type Message, type PublishOptions, type SubscribeOptions, bytesOf } from './client.js';
+import type { Client, Connack } from './client.js';
+import { type ConnectOptions, type PublishOptions, type SubscribeOptions, bytesOf } from './client-options.js';
 import { TabmqError } from './errors.js';
+import type { Bytes, Message } from './message.js';
 
 /** What `useBus` returns. */
 export interface BusState {
