@@ -2,10 +2,10 @@
 
 import { checkSignal } from './options.js';
 
-/** Callers that want to know that a signal is aborted: one listener for all of them, as there may be ten thousand. */
+/** Callbacks by signal. All callbacks of a signal share one listener, because there may be ten thousand. */
 const aborting = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** Runs when a signal is aborted. Returns what prevents it. */
+/** Calls `run` when the signal is aborted. Returns a function that cancels this. */
 export function onAbort(signal: AbortSignal, run: () => void): () => void {
     checkSignal({ signal });
     let all = aborting.get(signal);

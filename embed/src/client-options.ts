@@ -15,36 +15,36 @@ export interface Will extends PublishOptions {
     topic: string;
     payload: Bytes | string;
     properties?: MessageProperties & {
-        /** Seconds between the loss of the client and the will. */
+        /** Seconds between the loss of the connection and the will. */
         willDelayInterval?: number | undefined;
     } | undefined;
 }
 
 export interface ConnectOptions {
-    /** Of this client alone. If it is left out, it is made of the tab's id, so that no two tabs kick each other out. */
+    /** Unique to this client. By default it derives from the tab's id, so that no two tabs take over each other's session. */
     clientId?: string | undefined;
-    /** Starts without an earlier session of this client id; `true` if it is left out. */
+    /** Discards an earlier session of this client id; `true` by default. */
     clean?: boolean | undefined;
-    /** Seconds; 0, the default, turns it off: inside a browser nothing needs it. */
+    /** Seconds. 0, the default, turns it off: a connection inside a browser does not need it. */
     keepalive?: number | undefined;
     username?: string | undefined;
     password?: Bytes | string | undefined;
     will?: Will | undefined;
     properties?: {
-        /** Seconds for which the session outlives its client. */
+        /** Seconds for which the session outlives its connection. */
         sessionExpiryInterval?: number | undefined;
     } | undefined;
-    /** Gives up waiting for the broker, and the client with it. */
+    /** Aborts the wait for the broker, and ends the client. */
     signal?: AbortSignal | undefined;
 }
 
 export interface SubscribeOptions {
     qos?: QoS | undefined;
-    /** No Local: not what this client publishes itself. */
+    /** No Local: excludes messages that this client publishes. */
     nl?: boolean | undefined;
     /** Retain As Published. */
     rap?: boolean | undefined;
-    /** Retain Handling: retained messages come at every SUBSCRIBE (0), only at a new one (1), never (2). */
+    /** Retain Handling: retained messages arrive at every SUBSCRIBE (0), only at a new subscription (1), or never (2). */
     rh?: 0 | 1 | 2 | undefined;
     properties?: { subscriptionIdentifier?: number | undefined } | undefined;
 }
@@ -59,7 +59,7 @@ export function bytesOf(payload: Bytes | string, what: string): Received {
     if (typeof payload === 'string') {
         return encodeUtf8(payload);
     }
-    // Those of a frame are of other classes.
+    // Objects of another realm have other classes.
     if (ArrayBuffer.isView(payload)) {
         return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength).slice() as Received;
     }

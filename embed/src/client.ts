@@ -4,7 +4,7 @@ import { onAbort } from './abort.js';
 import {
     type ConnectOptions, type Filters, type PublishOptions, type SubscribeOptions, connectOptions, publicationOf, shown, string, subscriptionsOf,
 } from './client-options.js';
-import { Emitter, told } from './emitter.js';
+import { Emitter, markReported } from './emitter.js';
 import { TabmqError, aborted, hex, problem, refused } from './errors.js';
 import type { Hub, HubListener } from './hub.js';
 import { type Bytes, type Message, type QoS, type Received, ReceivedMessage } from './message.js';
@@ -14,7 +14,7 @@ import type * as wire from './wire.js';
 
 export interface Grant {
     topic: string;
-    /** What the broker granted. */
+    /** QoS that the broker granted. */
     qos: QoS;
 }
 
@@ -24,44 +24,44 @@ export interface Connack {
 }
 
 export interface ClientEvents {
-    /** Connected again, after `offline`. A change of broker that keeps the session is none. */
+    /** The client is connected again, after `offline`. A change of broker that keeps the session is no such event. */
     connect: [Connack];
     /**
-     * A message for the client: it has subscribed to it with `subscribe`, or did so in an earlier life of its session. A message that
-     * only `messages` or a hook reads comes there. As long as nobody listens, messages with QoS 1 and 2 wait, unacknowledged.
+     * A message of a `subscribe`, also of one from an earlier connection of the session. A message that only `messages` or a hook
+     * reads arrives only there. Without a listener, messages with QoS 1 and 2 wait, unacknowledged.
      */
     message: [topic: string, payload: Received, message: Message];
-    /** Connects again. */
+    /** The client is connecting again. */
     reconnect: [];
-    /** There has been no broker for some seconds, or there is no worker, as in a page that is hidden in the back/forward cache. */
+    /** There has been no broker for some seconds, or there is no worker, as in the back/forward cache. */
     offline: [];
-    /** Comes before `offline`, and with the end. */
+    /** Precedes `offline` and `end`. */
     close: [];
     /** The broker ended the connection for good. */
     disconnect: [{ reasonCode: number }];
     error: [TabmqError];
-    /** The client is no more. */
+    /** The client has ended. */
     end: [];
 }
 
-/** Somebody who reads a topic filter. */
+/** A reader of a topic filter. */
 export interface Reading {
-    /** Resolves with what the broker grants. */
+    /** Resolves with the QoS that the broker grants. */
     readonly granted: Promise<Grant>;
-    /** Reads no more. Never rejects. */
+    /** Ends the reader. Never rejects. */
     release(): Promise<void>;
 }
 
 type Callback<T> = (error: TabmqError | null, result?: T) => void;
 
-/** A call that waits for an answer. */
+/** A request to the broker that has no answer yet. */
 interface Call {
     make(request: number): wire.ClientCommand;
     resolve(codes: Uint8Array | number): void;
     reject(error: TabmqError): void;
-    /** Whether it is made once more if the worker ends before it has answered. */
+    /** Whether it is sent again if the worker ends without an answer. */
     readonly isRepeated: boolean;
-    /** Bytes of what it publishes. */
+    /** Bytes of the message that it publishes; otherwise 0. */
     readonly size: number;
 }
 
@@ -72,49 +72,49 @@ interface Reader {
     reject(error: TabmqError): void;
 }
 
-/** Unacknowledged bytes from which on what is published waits in the page. */
+/** With more unacknowledged bytes than this, further messages wait in the page. */
 const HIGH_WATER = 2 << 20;
-/** Bytes that wait to be published, or to be acknowledged, from which on `publish` refuses more. */
+/** With more unacknowledged bytes than this, including waiting ones, `publish` refuses further messages. */
 const BUFFERED_MAX = 64 << 20;
-/** Milliseconds without any answer for which the end of a client waits for those that are due. */
+/** Maximum time without any answer (ms) for which the end of a client waits for outstanding answers. */
 const END_MS = 5_000;
 /** The longest delay that a timer accepts (ms). */
 const TIMER_MAX = 0x7fff_ffff;
-/** Milliseconds for which messages wait for a listener, and keep others waiting, before that is told. */
+/** Time (ms) for which messages that nobody reads block others before the client emits an error. */
 const UNHEARD_MS = 3_000;
 const NO_MATCHING_SUBSCRIBERS = 0x10;
 const SESSION_TAKEN_OVER = 0x8e;
 
-/** One MQTT 5 client. It lives in the tab's worker, and follows the broker wherever it moves. */
+/** One MQTT 5 client. It runs in the tab's worker, and stays connected when the broker moves to another tab. */
 export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     readonly #hub: Hub;
     readonly #no: number;
     readonly #command: wire.ConnectOptions;
     readonly #onEnd: () => void;
     readonly #listener: HubListener;
-    /** In the order in which the worker got them. */
+    /** Requests that the worker has, in order. */
     readonly #calls = new Map<number, Call>();
-    /** Calls that the worker has not got yet. */
+    /** Requests that the worker does not have yet. */
     #queue: Call[] = [];
-    /** Subscriptions that the broker has granted, for a worker that knows nothing of them. */
+    /** Granted subscriptions of `subscribe`. A new worker gets them again. */
     readonly #subscriptions = new Map<string, wire.Subscription>();
     readonly #readers = new Map<number, Reader>();
     readonly #requests = new Map<string, { resolve(message: Message): void; reject(error: TabmqError): void }>();
-    /** Callers that wait until something has been answered, or until nothing will be any more. */
-    #turns: Array<() => void> = [];
-    /** Came when nobody listened any more. */
-    #unheard: Message[] = [];
+    /** Resume the callers that wait for the next answer, or for the end of all answers. */
+    #waiters: Array<() => void> = [];
+    /** Messages that arrived after the last listener was removed. */
+    #undelivered: Message[] = [];
     #clientId = '';
-    /** Bytes that are published and not acknowledged, and of these the ones that the worker has. */
+    /** Bytes of unacknowledged messages, and the part of them that the worker has. */
     #buffered = 0;
     #sent = 0;
-    #isHeard = false;
+    #isListening = false;
     #state: 'connecting' | 'connected' | 'offline' | 'ended' = 'connecting';
     #failure: TabmqError | undefined;
     #hasBeenConnected = false;
     #lastReader = 0;
-    /** Counts messages. */
-    #heard = 0;
+    /** Number of messages received. */
+    #received = 0;
     #responses: { topic: string; reading: Reading } | undefined;
 
     /** @internal */
@@ -144,45 +144,45 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         return this.#state === 'connected';
     }
 
-    /** The same, by MQTT.js's name. */
+    /** The same as `isConnected`, under MQTT.js's name. */
     get connected(): boolean {
         return this.isConnected;
     }
 
-    /** Bytes of messages that are published and not acknowledged, or, with QoS 0, not on their way. */
+    /** Bytes of published messages that are not acknowledged, or, with QoS 0, not sent to the broker yet. */
     get bufferedAmount(): number {
         return this.#buffered;
     }
 
     override on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
         super.on(name, listener);
-        this.#mindListeners();
+        this.#updateListening();
         return this;
     }
 
     override off<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
         super.off(name, listener);
-        this.#mindListeners();
+        this.#updateListening();
         return this;
     }
 
     /**
-     * Publishes, whether or not the client is connected: what waits goes out in the order of the calls. More than 64 MiB that
-     * wait are refused with `too-many`.
+     * Publishes, whether or not the client is connected: waiting messages leave in the order of the calls. With more than 64 MiB
+     * waiting, the call fails with `too-many`.
      */
     publish(topic: string, payload: Bytes | string, options?: PublishOptions | Callback<number>, callback?: Callback<number>): this {
         const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback];
         const published = this.#buffered > BUFFERED_MAX
             ? Promise.reject(new TabmqError('too-many', 'More than 64 MiB wait to be published already.'))
             : this.#publish(topic, payload, given);
-        published.then((code) => done?.(null, code), (error) => this.#tell(error, done));
+        published.then((code) => done?.(null, code), (error) => this.#reportTo(error, done));
         return this;
     }
 
     /**
-     * Publishes, in the order of the calls. Resolves with the reason code: with QoS 0 when the message is on its way, else when the
-     * broker has it for good. If the worker ends before that, as when the page is frozen, a message with QoS 1 is published once more,
-     * and may arrive twice; with QoS 0 and 2 the promise is rejected with `not-connected`.
+     * Publishes, in the order of the calls. Resolves with the reason code: with QoS 0 when the message leaves for the broker, otherwise
+     * when the broker has stored it. If the worker ends before that, as in a frozen page, a message with QoS 1 is published again and
+     * may arrive twice. With QoS 0 and 2 the promise rejects with `not-connected`.
      *
      * @throws {TabmqError} `refused`, `invalid-option`, `invalid-topic`, `too-large`, `too-many`, `not-connected`, `aborted` or `closed`.
      */
@@ -192,14 +192,14 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
     subscribe(filters: Filters, options?: SubscribeOptions | Callback<Grant[]>, callback?: Callback<Grant[]>): this {
         const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback];
-        this.subscribeAsync(filters, given).then((grants) => done?.(null, grants), (error) => this.#tell(error, done));
+        this.subscribeAsync(filters, given).then((grants) => done?.(null, grants), (error) => this.#reportTo(error, done));
         return this;
     }
 
     /**
-     * Subscribes, until `unsubscribe` or the end of the client.
+     * Subscribes until `unsubscribe` or the end of the client.
      *
-     * @throws {TabmqError} `refused` if one of the filters was; the others are subscribed to. Others as in `publishAsync`.
+     * @throws {TabmqError} `refused` if the broker refused a filter; the others are subscribed to. Other codes as in `publishAsync`.
      */
     async subscribeAsync(filters: Filters, given: SubscribeOptions & { signal?: AbortSignal | undefined } = {}): Promise<Grant[]> {
         const options = given ?? {};
@@ -223,11 +223,11 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
     unsubscribe(filters: string | string[], options?: object | Callback<void>, callback?: Callback<void>): this {
         const done = typeof options === 'function' ? options as Callback<void> : callback;
-        this.unsubscribeAsync(filters).then(() => done?.(null), (error) => this.#tell(error, done));
+        this.unsubscribeAsync(filters).then(() => done?.(null), (error) => this.#reportTo(error, done));
         return this;
     }
 
-    /** Unsubscribes what `subscribe` has subscribed to; whoever reads the filters goes on. */
+    /** Ends subscriptions of `subscribe`. Readers of the same filters stay. */
     async unsubscribeAsync(filters: string | string[], { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
         if (typeof filters !== 'string' && !Array.isArray(filters)) {
             throw new TabmqError('invalid-option', `Topic filters are a string or an array, not ${shown(filters)}.`);
@@ -242,9 +242,8 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     /**
-     * The messages of a topic filter, from now on, for `for await`. Leaving the loop ends the subscription, unless somebody else needs it;
-     * so does `return()`, if there is no loop. What is not read waits, up to `limit` messages (10,000 if it is left out); then the oldest
-     * are dropped.
+     * The messages of a topic filter from now on, for `for await`. Leaving the loop, or `return()`, ends the subscription unless another
+     * reader needs it. Up to `limit` unread messages wait (10,000 by default); then the oldest are dropped.
      */
     messages(filter: string, options: SubscribeOptions & { limit?: number | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Message, void, void> {
         return messageStream({
@@ -256,11 +255,11 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     /**
-     * Publishes a request and resolves with the first response to it (MQTT 5.0, 4.10): whoever answers publishes to the request's
-     * `responseTopic` with its `correlationData`. Both are random, so that nobody else hears the response or makes one up.
+     * Publishes a request and resolves with the first response to it (MQTT 5.0, 4.10). A responder publishes to the request's
+     * `responseTopic` with its `correlationData`. Both are random, so no other client can receive or forge the response.
      *
-     * @throws {TabmqError} `timeout` after so many milliseconds (10,000 if it is left out); `refused` with reason code 0x10 if nobody has
-     * subscribed to the topic; others as in `publishAsync`.
+     * @throws {TabmqError} `timeout` after `timeout` milliseconds (10,000 by default); `refused` with reason code 0x10 if the topic has no
+     * subscriber; other codes as in `publishAsync`.
      */
     request(topic: string, payload: Bytes | string, given: PublishOptions & { timeout?: number | undefined; signal?: AbortSignal | undefined } = {}):
     Promise<Message> {
@@ -274,7 +273,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 return reject(aborted(signal));
             }
             if (this.#state === 'ended') {
-                return reject(this.#over());
+                return reject(this.#endReason());
             }
             if (typeof timeout !== 'number' || !(timeout >= 0)) {
                 return reject(new TabmqError('invalid-option', `timeout is a number of milliseconds, not ${shown(timeout)}.`));
@@ -284,7 +283,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             timer = setTimeout(() => reject(new TabmqError('timeout', `Nobody answered on ${topic} within ${timeout} ms.`)), Math.min(timeout, TIMER_MAX));
             const ask = async (): Promise<void> => {
                 const { topic: responseTopic, reading } = this.#listenForResponses();
-                // Nothing is lost if the answer to a request comes before that to the subscription: it was made before.
+                // The subscription precedes the request, so the response may arrive before the SUBACK.
                 reading.granted.catch(reject);
                 const properties = { ...options.properties, responseTopic, correlationData: encodeUtf8(correlation) };
                 const given = { qos: 1, ...options, properties } as const;
@@ -303,7 +302,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         });
     }
 
-    /** Disconnects for good. With `force`, what is not acknowledged is given up. */
+    /** Disconnects for good. With `force`, it does not wait for acknowledgements. */
     end(force?: boolean | (() => void), options?: object | (() => void), callback?: () => void): this {
         const done = [force, options, callback].find((it) => typeof it === 'function') as (() => void) | undefined;
         void this.endAsync(force === true).then(() => done?.());
@@ -311,8 +310,8 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     /**
-     * Waits for what is not acknowledged yet, unless `force`, and disconnects for good. After five seconds without any answer, as when
-     * there is no broker, it waits no longer: what is not acknowledged then is rejected with `closed`, and may have arrived or not.
+     * Waits for outstanding acknowledgements, unless `force`, and disconnects for good. It stops waiting after five seconds without any
+     * answer, for example without a broker. Unacknowledged messages then reject with `closed`, and may have arrived.
      */
     async endAsync(force = false): Promise<void> {
         if (this.#state === 'ended') {
@@ -331,7 +330,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         return this.endAsync();
     }
 
-    /** @internal Resolves once it is connected. */
+    /** @internal Resolves once the client is connected. */
     whenConnected(signal?: AbortSignal): Promise<void> {
         let forget: (() => void) | undefined;
         const connected = new Promise<void>((resolve, reject) => {
@@ -342,14 +341,14 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 return reject(aborted(signal));
             }
             this.once('connect', () => resolve());
-            this.once('end', () => reject(this.#over()));
+            this.once('end', () => reject(this.#endReason()));
             forget = signal && onAbort(signal, () => reject(aborted(signal)));
         });
         return connected.then(() => {
-            // A caller that waits has had no time to listen yet.
+            // The caller had no chance to add a listener yet.
             if (this.#state === 'ended') {
-                const error = this.#over();
-                told(error);
+                const error = this.#endReason();
+                markReported(error);
                 throw error;
             }
         }).catch(async (error) => {
@@ -359,8 +358,8 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     /**
-     * @internal Reads a topic filter until it is released. Those who read the same one share a subscription, with the most that any of
-     * them wants; each gets the retained messages, and each message once.
+     * @internal Reads a topic filter until the reader is released. Readers of one filter share a subscription with the sum of their
+     * options. Each reader gets the retained messages, and each message once.
      */
     read(filter: string, options: SubscribeOptions, onMessage: (message: Message) => void): Reading {
         const no = this.#lastReader += 1;
@@ -368,14 +367,14 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         const granted = new Promise<Grant>((resolve, reject) => {
             const [subscription] = subscriptionsOf(string(filter, 'A topic filter'), options);
             if (this.#state === 'ended') {
-                return reject(this.#over());
+                return reject(this.#endReason());
             }
             this.#readers.set(no, { subscription: subscription!, onMessage, resolve, reject });
             if (this.#hub.isOpen) {
                 this.#send({ Read: [no, subscription!] });
             }
         });
-        // The caller asks for the answer if it wants it.
+        // A caller that ignores the answer must not cause an unhandled rejection.
         granted.catch(() => undefined);
         return {
             granted,
@@ -388,7 +387,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 this.#readers.delete(no);
                 reader.reject(new TabmqError('closed', 'Nobody reads it any more.'));
                 if (this.#hub.isOpen && this.#state !== 'ended') {
-                    // Whatever comes of it, nobody reads any more.
+                    // The reader is gone whatever the broker answers.
                     await this.#ask((request) => ({ Release: [request, no] })).catch(() => undefined);
                 }
             },
@@ -397,22 +396,22 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
     // To the worker.
 
-    /** Tells a worker that knows nothing of this client what it wants. */
+    /** Connects through a new worker, and sends it the subscriptions and readers of this client. */
     #connect(): void {
         if (this.#state === 'ended') {
             return;
         }
-        // The broker may have the session still, if it was to outlive its client.
+        // The broker may still have the session if it has an expiry interval.
         const goesOn = this.#hasBeenConnected && this.#command.session_expiry_interval > 0;
         const clean_start = this.#command.clean_start && !goesOn;
-        // One that had no id goes on with the one that it got.
+        // A client without an id keeps the assigned one.
         this.#send({ Connect: { ...this.#command, clean_start, client_id: this.#command.client_id || this.#clientId } });
-        this.#isHeard = this.hears('message');
-        this.#send({ Listen: this.#isHeard });
+        this.#isListening = this.hasListeners('message');
+        this.#send({ Listen: this.#isListening });
         for (const [filter, subscription] of this.#subscriptions) {
             this.#call({
                 make: (request) => ({ Subscribe: [request, [subscription]] }),
-                resolve: (codes) => (codes as Uint8Array)[0]! >= 0x80 && this.#lose(filter, refused(`The subscription to ${filter}`, (codes as Uint8Array)[0]!)),
+                resolve: (codes) => (codes as Uint8Array)[0]! >= 0x80 && this.#dropSubscription(filter, refused(`The subscription to ${filter}`, (codes as Uint8Array)[0]!)),
                 reject: () => undefined,
                 isRepeated: false,
                 size: 0,
@@ -424,8 +423,8 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#pump();
     }
 
-    /** The broker does not grant anew what it had granted. */
-    #lose(filter: string, error: TabmqError): void {
+    /** The broker refused a subscription that it had granted before. */
+    #dropSubscription(filter: string, error: TabmqError): void {
         this.#subscriptions.delete(filter);
         this.emit('error', error);
     }
@@ -441,7 +440,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#send(call.make(request));
     }
 
-    /** Has the worker get what waits, in order, as much as it is to have at a time. */
+    /** Sends waiting requests to the worker, in order, up to `HIGH_WATER` unacknowledged bytes. */
     #pump(): void {
         let first: Call | undefined;
         let taken = 0;
@@ -452,7 +451,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#queue.splice(0, taken);
     }
 
-    /** Makes a call. One that is aborted before the worker gets it is not made. */
+    /** Queues a request. An abort removes it if the worker does not have it yet. */
     #ask(make: Call['make'], signal?: AbortSignal, isRepeated = true, size = 0, undo?: (codes: Uint8Array | number) => void):
     Promise<Uint8Array | number> {
         return new Promise((resolve, reject) => {
@@ -460,7 +459,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 return reject(aborted(signal));
             }
             if (this.#state === 'ended') {
-                return reject(this.#over());
+                return reject(this.#endReason());
             }
             let isAborted = false;
             const over = (): void => {
@@ -498,7 +497,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     #publish(topic: string, payload: Bytes | string, options: PublishOptions, signal?: AbortSignal): Promise<number> {
         let publication: wire.Publication;
         try {
-            // As it is now: the caller may go on with its buffer.
+            // Copied: the caller may reuse its buffer.
             publication = publicationOf(topic, payload, options);
         } catch (error) {
             return Promise.reject(error);
@@ -543,31 +542,31 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 this.#requests.get(correlationData === undefined ? '' : decodeUtf8(correlationData))?.resolve(message);
             });
             this.#responses = { topic, reading };
-            // The next request tries anew.
+            // The next request subscribes again.
             reading.granted.catch(() => { this.#responses = undefined; });
         }
         return this.#responses;
     }
 
-    #mindListeners(): void {
-        const isHeard = this.hears('message');
-        if (isHeard !== this.#isHeard && this.#state !== 'ended') {
-            this.#isHeard = isHeard;
+    #updateListening(): void {
+        const isListening = this.hasListeners('message');
+        if (isListening !== this.#isListening && this.#state !== 'ended') {
+            this.#isListening = isListening;
             if (this.#hub.isOpen) {
-                this.#send({ Listen: isHeard });
+                this.#send({ Listen: isListening });
             }
         }
-        if (isHeard && this.#unheard.length > 0) {
-            queueMicrotask(() => this.#unheard.splice(0).forEach((it) => this.#hear(it)));
+        if (isListening && this.#undelivered.length > 0) {
+            queueMicrotask(() => this.#undelivered.splice(0).forEach((it) => this.#deliver(it)));
         }
     }
 
-    /** Nothing waits for an answer, or none has come for so long that none may be waited for. */
+    /** Waits until no request is outstanding, or until `END_MS` pass without an answer. */
     async #settled(): Promise<void> {
         while (this.#calls.size + this.#queue.length > 0 && this.#state !== 'ended') {
             let timer: ReturnType<typeof setTimeout> | undefined;
             const isLate = await new Promise<boolean>((resolve) => {
-                this.#turns.push(() => resolve(false));
+                this.#waiters.push(() => resolve(false));
                 timer = setTimeout(() => resolve(true), END_MS);
             });
             clearTimeout(timer);
@@ -577,8 +576,8 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         }
     }
 
-    /** Why nothing more comes of it. */
-    #over(): TabmqError {
+    /** The error for calls after the end. */
+    #endReason(): TabmqError {
         return this.#failure ?? new TabmqError('closed', 'The client was ended.');
     }
 
@@ -586,15 +585,15 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
     #onNotice(notice: wire.ClientNotice): void {
         if (typeof notice === 'string') {
-            const heard = this.#heard;
-            setTimeout(() => heard === this.#heard && this.#state !== 'ended' && this.emit('error', new TabmqError('unheard',
+            const received = this.#received;
+            setTimeout(() => received === this.#received && this.#state !== 'ended' && this.emit('error', new TabmqError('unheard',
                 "Messages wait for a listener of 'message', and keep all others of this client waiting: add one, or end the client.")), UNHEARD_MS);
         } else if ('Message' in notice) {
             const [it, { is_own, readers }] = notice.Message;
-            this.#heard += 1;
+            this.#received += 1;
             const message = new ReceivedMessage(it);
             if (is_own) {
-                this.#hear(message);
+                this.#deliver(message);
             }
             for (const no of readers) {
                 try {
@@ -630,11 +629,11 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#readers.delete(no);
     }
 
-    #hear(message: Message): void {
-        if (this.hears('message')) {
+    #deliver(message: Message): void {
+        if (this.hasListeners('message')) {
             this.emit('message', message.topic, message.payload, message);
         } else {
-            this.#unheard.push(message);
+            this.#undelivered.push(message);
         }
     }
 
@@ -654,7 +653,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             this.#clientId = client_id;
             this.#state = 'connected';
             this.#hasBeenConnected = true;
-            // A change of broker that nobody needs to know of.
+            // If it was connected, the broker changed and the session continued.
             if (!wasConnected) {
                 this.emit('connect', { sessionPresent: session_present, clientId: client_id });
             }
@@ -682,11 +681,11 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             this.#sent -= call.size;
             this.#pump();
         }
-        this.#next();
+        this.#wakeWaiters();
         return call;
     }
 
-    /** Calls that it had not answered go to the next one, where that does no harm. */
+    /** Queues unanswered requests for the next worker if they may be repeated, and rejects the others. */
     #onWorkerStopped(): void {
         const calls = [...this.#calls.values()];
         this.#calls.clear();
@@ -696,7 +695,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             it.reject(new TabmqError('not-connected', 'The worker ended with the hidden page before it answered: the message may have arrived or not.'));
         }
         this.#goOffline();
-        this.#next();
+        this.#wakeWaiters();
     }
 
     #goOffline(): void {
@@ -719,12 +718,12 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         const calls = [...this.#calls.values()];
         this.#calls.clear();
         calls.forEach((it) => it.reject(sent!));
-        const over = this.#over();
+        const over = this.#endReason();
         this.#queue.splice(0).forEach((it) => it.reject(over));
         this.#readers.forEach((it) => it.reject(over));
         this.#readers.clear();
         this.#requests.forEach((it) => it.reject(over));
-        this.#next();
+        this.#wakeWaiters();
         if (failure !== undefined && this.#hasBeenConnected) {
             this.emit('error', failure);
         }
@@ -733,11 +732,11 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#onEnd();
     }
 
-    #next(): void {
-        this.#turns.splice(0).forEach((wake) => wake());
+    #wakeWaiters(): void {
+        this.#waiters.splice(0).forEach((wake) => wake());
     }
 
-    #tell(error: TabmqError, callback: Callback<any> | undefined): void {
+    #reportTo(error: TabmqError, callback: Callback<any> | undefined): void {
         if (callback !== undefined) {
             callback(error);
         } else {
@@ -746,7 +745,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 }
 
-/** Such as nobody can guess. */
+/** 128 random bits in hexadecimal. */
 function random(): string {
     return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

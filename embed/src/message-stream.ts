@@ -79,7 +79,7 @@ AsyncGenerator<Message, void, void> {
             throw error;
         },
         [Symbol.asyncIterator]: () => messages,
-        // Not every browser has the symbol.
+        // Some browsers lack the symbol.
         ...Symbol.asyncDispose && { [Symbol.asyncDispose]: stop },
     } as AsyncGenerator<Message, void, void>;
     return messages;

@@ -5,26 +5,26 @@ import type * as wire from './wire.js';
 
 export type QoS = 0 | 1 | 2;
 
-/** Bytes to send, also of another realm, such as a frame. */
+/** Bytes to send, also of another realm, such as an iframe. */
 export type Bytes = ArrayBufferView | ArrayBuffer;
 
-/** Bytes as they arrive: what `Blob`, `fetch` and WebCrypto take in every version of TypeScript. */
+/** Received bytes, in a type that `Blob`, `fetch` and WebCrypto accept in every version of TypeScript. */
 export type Received = ReturnType<Uint8ArrayConstructor['of']>;
 
 /** Properties of a message that travel end to end (MQTT 5.0, 3.3.2.3). */
 export interface MessageProperties {
     /** Whether the payload is UTF-8 text. */
     payloadFormatIndicator?: boolean | undefined;
-    /** Seconds until the message is of no more use. */
+    /** Seconds until the message expires. */
     messageExpiryInterval?: number | undefined;
     contentType?: string | undefined;
     responseTopic?: string | undefined;
     correlationData?: Bytes | undefined;
-    /** A name that comes more than once has its values in an array. */
+    /** A repeated name has its values in an array. */
     userProperties?: Record<string, string | string[]> | undefined;
 }
 
-/** A message as it arrived. */
+/** A received message. */
 export interface Message {
     readonly topic: string;
     readonly payload: Received;
@@ -32,11 +32,11 @@ export interface Message {
     readonly retain: boolean;
     readonly dup: boolean;
     readonly properties: Omit<MessageProperties, 'correlationData'> & { correlationData?: Received; subscriptionIdentifier?: number[] };
-    /** When it reached this tab, in Unix milliseconds. */
+    /** Time when it reached this tab, in Unix milliseconds. */
     readonly receivedAt: number;
     /** The payload as UTF-8 text. */
     text(): string;
-    /** The payload as JSON. Throws a SyntaxError if it is none. */
+    /** The parsed JSON of the payload. Throws a SyntaxError if the payload is not JSON. */
     json(): unknown;
 }
 
