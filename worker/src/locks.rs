@@ -1,4 +1,4 @@
-//! The locks of one tab, by whichever means the browser has for them here.
+//! The locks of one tab: Web Locks, or IndexedDB where there are none.
 
 mod indexeddb_lock;
 mod web_lock;
@@ -14,7 +14,7 @@ use crate::browser::indexeddb;
 use indexeddb_lock::IndexedDbLock;
 use web_lock::{LockMode, WebLock};
 
-/// What became of a request for a lock.
+/// Outcome of a request for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The lock is held.
@@ -23,22 +23,22 @@ pub(crate) enum Outcome {
     Lost,
     /// The browser refused the request.
     Refused,
-    /// Another holds the lock, and the request did not wait for that.
+    /// Another tab holds the lock, and the request does not wait.
     NotFree,
 }
 
-/// LockMode far a request for a lock has come.
+/// State of a request for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestState {
     /// The lock is not held yet.
     Requested,
-    /// It is held.
+    /// The lock is held.
     Held,
-    /// It is not held, and will not be.
+    /// The lock is not held, and will not be.
     Over,
 }
 
-/// The locks that one tab holds or has asked for. All are let go when this is dropped.
+/// The locks that one tab holds or has requested. Dropping this releases all.
 pub(crate) struct Locks {
     channel: ChannelName,
     tab_id: TabId,
@@ -67,12 +67,11 @@ impl Locks {
         }
     }
 
-    /// Begins to carry out a request. The answer comes as an event; that may be told later than what it says, so before it
-    /// is believed, see [`Self::is_current`].
+    /// Begins a request. Its outcome arrives as an event. The event may be out of date: check [`Self::is_current`] first.
     pub(crate) fn handle(&mut self, request: LockRequest) -> Result<(), JsValue> {
         match request {
             LockRequest::Acquire(lock) if self.requests.contains_key(&lock) => Ok(()),
-            // It is the end of that tab that is waited for.
+            // The request waits for the end of that tab.
             LockRequest::Acquire(lock @ Lock::Tab(tab)) if tab != self.tab_id => {
                 self.request(lock, LockMode::Behind)
             }
@@ -88,8 +87,8 @@ impl Locks {
         }
     }
 
-    /// Whether an event tells of the request that there is for its lock now, and not of one that was taken back. A lock
-    /// that is lost or refused is forgotten, so that it can be asked for again.
+    /// Whether an event belongs to the current request for its lock, and not to a cancelled one. Removes the request of a lost or
+    /// refused lock, so that the lock can be requested again.
     pub(crate) fn is_current(&mut self, event: LockEvent) -> bool {
         match event {
             LockEvent::Granted(lock) => self.state(lock) == Some(RequestState::Held),
@@ -120,7 +119,7 @@ impl Locks {
             });
         };
         if web_lock::are_offered() {
-            // A request of this tab's own that queues for the lock goes first: it is not to come after the theft.
+            // This tab's own queued request is cancelled first, so that it is not granted after the steal.
             self.requests.remove(&lock);
             let asked = WebLock::request(&self.channel.lock(lock), mode, on_outcome);
             return self.insert(lock, asked.map(LockHandle::Web));
@@ -171,12 +170,12 @@ impl Locks {
         })
     }
 
-    /// Name of the database that stands in for a lock.
+    /// Name of the database that represents a lock.
     fn database(&self, lock: Lock) -> String {
         format!("tabmq/{}", self.channel.lock(lock))
     }
 
-    /// Tells the databases that stand in for other tabs' own locks from all others.
+    /// A predicate for the names of databases that represent other tabs' own locks.
     fn is_of_other_tab(&self) -> impl Fn(&str) -> bool + Clone + use<> {
         let own = self.database(Lock::Tab(self.tab_id));
         let id = self.tab_id.to_string();
@@ -243,7 +242,7 @@ mod tests {
         let lost = holder.1.next().await;
         assert_eq!(lost, LockEvent::Lost(Lock::Broker));
         assert!(holder.0.is_current(lost));
-        // Held, it stays held, whatever is asked for.
+        // A held lock stays held after further requests.
         for request in [
             LockRequest::Steal,
             LockRequest::Acquire,
@@ -258,7 +257,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn a_lock_that_is_not_free_may_be_asked_for_again() {
+    async fn a_lock_that_is_not_free_may_be_requested_again() {
         let mut holder = locks_of(TABS[0], "test-free");
         let mut other = locks_of(TABS[1], "test-free");
         granted(&mut holder, LockRequest::AcquireIfFree(Lock::Steal)).await;
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn what_is_told_of_a_lock_that_was_let_go_meanwhile_counts_no_more() {
+    async fn events_of_a_released_lock_are_not_current() {
         let mut own = locks_of(TABS[0], "test-late");
         let mut other = locks_of(TABS[1], "test-late");
         own.0.handle(LockRequest::Acquire(Lock::Broker)).unwrap();
@@ -333,7 +332,7 @@ mod tests {
             .handle(LockRequest::AcquireIfFree(Lock::Steal))
             .unwrap();
         assert_eq!(second.1.next().await, LockEvent::NotSupported(Lock::Steal));
-        // What it queues for it still queues for.
+        // Its queued request stays.
         second.0.handle(LockRequest::Steal(Lock::Broker)).unwrap();
         assert_eq!(second.1.next().await, LockEvent::NotSupported(Lock::Broker));
         second.1.nothing().await;
@@ -351,7 +350,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn with_neither_no_lock_is_supported_and_the_reason_told() {
+    async fn without_both_apis_no_lock_is_supported_and_the_reason_is_reported() {
         let _locks = without_web_locks();
         let _databases = Lacking::new(js_sys::global(), "indexedDB");
         let (mut locks, told) = locks_of(TABS[0], "test-neither");
@@ -362,12 +361,12 @@ mod tests {
         let event = told.next().await;
         assert_eq!(event, LockEvent::NotSupported(Lock::Broker));
         assert!(locks.is_current(event));
-        // It can be asked for again.
+        // It can be requested again.
         assert_eq!(locks.state(Lock::Broker), None);
     }
 
     #[wasm_bindgen_test]
-    async fn a_lock_that_the_browser_refuses_is_not_supported_and_may_be_asked_for_again() {
+    async fn a_refused_lock_is_not_supported_and_may_be_requested_again() {
         for lacking in ["locks", "databases"] {
             let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
             let refuse = "() => Promise.reject(new DOMException('no', 'SecurityError'))";
@@ -392,7 +391,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    fn the_databases_of_other_tabs_locks_are_told_from_all_others() {
+    fn the_databases_of_other_tabs_locks_are_recognised() {
         let (locks, _) = locks_of(TABS[0], "c");
         let is_of_other_tab = locks.is_of_other_tab();
         assert!(is_of_other_tab("tabmq/c/v1/tab/0000000000000002"));

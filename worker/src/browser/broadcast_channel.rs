@@ -5,7 +5,7 @@ use web_sys::{BroadcastChannel, Event, MessageEvent};
 
 use crate::browser::events::Listener;
 
-/// A BroadcastChannel that listens; closed when it is dropped.
+/// A BroadcastChannel with a listener. Dropping it closes the channel.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
     inner: BroadcastChannel,
@@ -14,7 +14,7 @@ pub(crate) struct Broadcast {
 }
 
 impl Broadcast {
-    /// Opens a channel. `on_message` gets what another page or worker posts, `None` for what could not be read.
+    /// Opens a channel. `on_message` gets the messages of other pages and workers, or `None` for an unreadable message.
     pub(crate) fn open(
         name: &str,
         on_message: impl Fn(Option<JsValue>) + Clone + 'static,

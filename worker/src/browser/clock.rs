@@ -1,17 +1,17 @@
-//! The clock, and the one timer.
+//! The clock and the timer of the worker.
 
 use js_sys::{Function, Promise};
 use tab::Time;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-/// Longest delay that `setTimeout` takes; a longer one would fire at once.
+/// Longest delay (ms) of `setTimeout`. A longer one fires at once.
 const DELAY_MS_MAX: u64 = i32::MAX as u64;
 
 #[wasm_bindgen]
 extern "C" {
     type Performance;
-    /// Looked up once: a global that is an attribute takes longer to be found than to be asked.
+    /// Looked up once, because looking up a global attribute takes longer than the call of `now`.
     #[wasm_bindgen(thread_local_v2, js_name = performance)]
     static PERFORMANCE: Performance;
     #[wasm_bindgen(method)]
@@ -22,16 +22,16 @@ extern "C" {
     fn clear_timeout(handle: &JsValue);
 }
 
-/// Milliseconds of a clock that nobody sets.
+/// Time of the monotonic clock (ms).
 pub(crate) fn monotonic_ms() -> f64 {
     PERFORMANCE.with(Performance::now)
 }
 
-/// The wall clock, kept from going back and from standing still: when it is set back, time goes on from where it was,
-/// because a keep alive that waited for it to come there again would be too late.
+/// A wall clock that never goes back and never stands still. When the browser's clock is set back, time continues from its last
+/// value. Otherwise keep-alive timeouts would be late.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    /// By how much time is ahead of the monotonic clock.
+    /// Difference to the monotonic clock (ms).
     ahead_ms: f64,
 }
 
@@ -42,13 +42,13 @@ impl Clock {
         }
     }
 
-    /// What it is when the monotonic clock, which was just looked at, says `monotonic_ms`.
+    /// The time at `monotonic_ms`, which the caller has just read.
     pub(crate) fn at(&mut self, monotonic_ms: f64) -> Time {
         self.advance(monotonic_ms, js_sys::Date::now())
     }
 
     fn advance(&mut self, monotonic_ms: f64, wall_ms: f64) -> Time {
-        // The wall clock jumps ahead when it is set, or when a machine wakes whose monotonic clock has slept, too.
+        // The wall clock jumps ahead when it is set, or after a sleep that stopped the monotonic clock.
         self.ahead_ms = self.ahead_ms.max(wall_ms - monotonic_ms);
         // Unix milliseconds are positive and far below 2^53.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -57,25 +57,25 @@ impl Clock {
     }
 }
 
-/// Does nothing, and lets nobody else do anything in this thread.
+/// Blocks this thread for so many milliseconds.
 pub(crate) fn stand_still(ms: u32) {
     let end = monotonic_ms() + f64::from(ms);
     while monotonic_ms() < end {}
 }
 
-/// Waits.
+/// Waits for so many milliseconds.
 pub(crate) async fn pause(ms: i32) {
     let paused = Promise::new(&mut |resolve, _reject| {
         set_timeout(&resolve, ms);
     });
-    // Nothing rejects it.
+    // The promise never rejects.
     let _ = JsFuture::from(paused).await;
 }
 
-/// One timer that calls back at the time it was last set to, or earlier.
+/// A timer that fires at the time that was last set, or earlier.
 ///
-/// Most times come to nothing, because what was waited for happens. To take one back and set the next with each message costs
-/// more than a turn for nothing now and then, so it is left as it is when there is more time, and set anew once it has called.
+/// Nearly every due time moves before it is reached. Moving the browser's timer with each message costs more than an occasional
+/// turn without effect. So a later due time leaves the timer as it is, and the caller sets it again after it has fired.
 #[derive(Debug)]
 pub(crate) struct Timer {
     callback: Closure<dyn Fn()>,
@@ -90,7 +90,7 @@ impl Timer {
         }
     }
 
-    /// The timer has called back: it is to be set anew.
+    /// Records that the timer has fired. The caller sets it again.
     pub(crate) fn fired(&mut self) {
         self.armed = None;
     }

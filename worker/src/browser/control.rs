@@ -1,10 +1,10 @@
-//! Control messages as the plain objects that cross the control channel.
+//! Control messages as plain objects, which cross the control channel.
 
 use js_sys::{Array, Object, Reflect};
 use tab::control::{ControlMessage, Field, SAFE_INTEGER_MAX, VALUES_MAX, Value};
 use wasm_bindgen::prelude::*;
 
-/// A plain object with string field names.
+/// Converts a control message into a plain object.
 pub(crate) fn to_js(message: &ControlMessage) -> Result<JsValue, JsValue> {
     let object = Object::new();
     for (name, value) in message.fields() {
@@ -26,8 +26,8 @@ fn value_to_js(value: &Value) -> JsValue {
     }
 }
 
-/// `None` for what no tab of ours can have sent. Only known fields with plain values are looked at: a foreign object may be
-/// cyclic, or as deep as the stack.
+/// Reads a control message. `None` for a message that no tab of ours can have sent. It reads only known fields with plain values,
+/// because a foreign object may be cyclic or very deep.
 pub(crate) fn from_js(object: &JsValue) -> Option<ControlMessage> {
     if !object.is_object() {
         return None;

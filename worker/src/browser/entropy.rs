@@ -1,15 +1,15 @@
-//! Randomness.
+//! Random numbers.
 
 use tab::TabId;
 use wasm_bindgen::prelude::*;
 use web_sys::WorkerGlobalScope;
 
-/// Numbers that a tab draws at random when it begins.
+/// Random numbers of a tab, drawn at its start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Entropy {
-    /// Of an id that no other tab has.
+    /// Makes the tab id unique.
     id: [u8; 8],
-    /// A secret.
+    /// A secret seed for the tab's hashes and ids.
     pub(crate) seed: [u8; 32],
 }
 

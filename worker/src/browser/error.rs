@@ -3,7 +3,7 @@
 use wasm_bindgen::prelude::*;
 use web_sys::DomException;
 
-/// An error in words.
+/// The text of an error.
 pub(crate) fn describe(error: &JsValue) -> String {
     match error.dyn_ref::<js_sys::Error>() {
         Some(error) => error.to_string().into(),

@@ -3,7 +3,7 @@
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, EventTarget};
 
-/// One listener; removed when it is dropped.
+/// An event listener. Dropping it removes the listener.
 #[derive(Debug)]
 pub(crate) struct Listener {
     target: EventTarget,
@@ -30,7 +30,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         let callback = self.callback.as_ref().unchecked_ref();
-        // Fails only for a listener that is not there, which is what is wanted.
+        // This fails only if the listener is already removed.
         let _ = self
             .target
             .remove_event_listener_with_callback(self.kind, callback);

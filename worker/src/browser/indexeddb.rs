@@ -1,6 +1,6 @@
-//! IndexedDB: how its requests are made and answered, whatever is in the database.
+//! IndexedDB requests and transactions, independent of the database's contents.
 //!
-//! Nothing here can be taken back: what was begun runs to its end, and who does not want the outcome any more drops it.
+//! A request cannot be cancelled. A caller that no longer needs the outcome ignores it.
 
 use core::ops::Deref;
 use std::cell::RefCell;
@@ -13,7 +13,7 @@ use web_sys::{Event, IdbDatabase, IdbFactory, IdbKeyRange, IdbRequest, WorkerGlo
 
 use crate::browser::events::Listener;
 
-// Missing in web-sys, behind its unstable APIs, or deprecated there for what was long ago.
+// web-sys lacks these, has them behind its unstable APIs, or has deprecated them.
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(extends = IdbFactory)]
@@ -37,11 +37,11 @@ extern "C" {
     fn set_durability(this: &TransactionOptions, durability: &str);
 }
 
-// V8 freezes a worker where it calls a function of JavaScript, as every call out of WebAssembly does, or begins a loop
-// anew. There is no such place within these functions, so a transaction that they begin is committed: what is to be done for
-// each element, `map` does, which is no JavaScript, by calling the browser's own function with the element and its index.
-// Their file has the same name in every build of a version, and a cache that goes by names gives an old build's: they change
-// with the version only.
+// V8 can freeze a worker where it calls a JavaScript function, as every call out of WebAssembly does, or where it repeats a
+// loop. These functions contain no such place, so a transaction that they begin is also committed. For each element, the
+// native `map` calls the browser's own function with the element and its index.
+// The file of these functions has the same name in every build of a version, and a cache may serve an old build's. So these
+// functions change only with the version.
 #[wasm_bindgen(inline_js = r#"
 export function add(database, stores, options, store, value, key, later) {
     const transaction = database.transaction(stores, "readwrite", options);
@@ -168,41 +168,41 @@ extern "C" {
         key: &JsValue,
     ) -> Result<Transaction, JsValue>;
 
-    /// Of the two arrays that `ended` gets, once, the first has what the requests brought; or the second has the errors.
+    /// Calls `ended` once, with the results of the requests as the first argument or the errors as the second.
     fn hear(transaction: &Transaction, ended: &JsValue);
 
-    /// A transaction for which everything has been asked, and its requests.
+    /// A committed transaction and its requests.
     #[derive(Debug)]
     #[wasm_bindgen(extends = Object)]
     pub(crate) type Transaction;
 }
 
-/// An open database; closed when it is dropped.
+/// An open database. Dropping it closes the database.
 #[derive(Debug)]
 pub(crate) struct Database(IdbDatabase);
 
-/// A database that was asked for.
+/// The result of [`open`].
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) database: Database,
-    /// Whether this very request made it or raised its version; nobody else had it open then.
+    /// Whether this request created the database or raised its version. No other connection was open at that moment.
     pub(crate) is_upgraded: bool,
 }
 
-/// Which object stores a transaction is over, and how durable it is.
+/// The object stores and the durability of a transaction.
 #[derive(Debug)]
 pub(crate) struct Scope {
     stores: Array,
     options: TransactionOptions,
 }
 
-/// What the requests of a transaction brought, or every error that had a part in its failure.
+/// The results of a transaction's requests, or all errors of its failure.
 pub(crate) type Ended = Result<Array, Vec<JsValue>>;
 
-/// Opens a database at this version; `None`: as it is, or a new one. `upgrade` makes its object stores, if it is new or
-/// was of a lower version.
+/// Opens a database at this version; `None`: at its current version. `upgrade` creates the object stores of a new database or of
+/// one with a lower version.
 ///
-/// Waits as long as others have it open at a lower version.
+/// Waits while other connections have it open at a lower version.
 pub(crate) async fn open(
     name: &str,
     version: Option<f64>,
@@ -219,9 +219,9 @@ pub(crate) async fn open(
     let _upgrade = Listener::new(&request, "upgradeneeded", move |_: Event| {
         let database = upgrading.result();
         let done = database.and_then(|database| upgrade(database.unchecked_ref()));
-        // Without its object stores the database must not be.
+        // A database without its object stores must not exist.
         if let (Err(_), Some(transaction)) = (&done, upgrading.transaction()) {
-            // Fails only if it has come to its end already.
+            // This fails only if the transaction has already ended.
             let _ = transaction.abort();
         }
         outcome.replace(Some(done));
@@ -238,7 +238,7 @@ pub(crate) async fn open(
     })
 }
 
-/// Deletes a database, if there is one. Waits until nobody has it open.
+/// Deletes a database, if there is one. Waits until all connections to it are closed.
 pub(crate) async fn delete(name: &str) -> Result<(), JsValue> {
     let request = factory()?.delete_database(name)?;
     answer(&request).await.map(drop)
@@ -252,7 +252,7 @@ pub(crate) async fn names() -> Result<Vec<String>, JsValue> {
     Ok(databases.filter_map(|info| info.name()).collect())
 }
 
-/// Whether there is an IndexedDB to ask at all.
+/// Whether this browser offers IndexedDB here.
 pub(crate) fn is_offered() -> bool {
     factory().is_ok()
 }
@@ -263,7 +263,7 @@ fn factory() -> Result<IdbFactory, JsValue> {
     factory.ok_or_else(|| JsValue::from_str("this browser offers no IndexedDB here"))
 }
 
-/// What a request brings.
+/// Waits for the result of a request.
 async fn answer(request: &IdbRequest) -> Result<JsValue, JsValue> {
     let answered = Promise::new(&mut |resolve, _reject| {
         request.set_onsuccess(Some(&resolve));
@@ -288,9 +288,9 @@ impl Scope {
 }
 
 impl Database {
-    /// A transaction that adds a value to a store and, if there is a range `later`, counts what is in that then.
+    /// A transaction that adds a value to a store and, if there is a range `later`, then counts the values in that range.
     ///
-    /// It is done at one stroke: whenever the worker is frozen, this holds up nobody else's transactions.
+    /// One JavaScript call begins and commits it, so a frozen worker never blocks the transactions of other tabs.
     pub(crate) fn add(
         &self,
         scope: &Scope,
@@ -303,8 +303,8 @@ impl Database {
         add(&self.0, stores, options, store, value, key, later)
     }
 
-    /// A transaction that adds a value to the first of two stores, deletes what is in these `ranges` there, and puts `values`
-    /// under the numbers from 0 in the place of everything that is in the second. It, too, is done at one stroke.
+    /// A transaction that adds a value to the first of two stores, deletes these `ranges` there, and replaces the contents of the
+    /// second store by `values` under the numbers from 0. One JavaScript call begins and commits it.
     pub(crate) fn replace(
         &self,
         scope: &Scope,
@@ -317,13 +317,13 @@ impl Database {
         replace(&self.0, stores, options, value, key, ranges, values)
     }
 
-    /// A transaction that puts a value into the first of these stores and deletes it again, and counts what is in the second under
-    /// this key, unless it is undefined. It, too, is done at one stroke.
+    /// A transaction that puts a value into the first store and deletes it again. It counts the values under `key` in the second
+    /// store, unless the key is undefined. One JavaScript call begins and commits it.
     pub(crate) fn check(&self, scope: &Scope, key: &JsValue) -> Result<Transaction, JsValue> {
         check(&self.0, &scope.stores, &scope.options, key)
     }
 
-    /// A transaction that reads all keys and all values of two stores: four results. It, too, is done at one stroke.
+    /// A transaction that reads all keys and all values of two stores: four results. One JavaScript call begins and commits it.
     pub(crate) fn read(&self, scope: &Scope) -> Result<Transaction, JsValue> {
         read(&self.0, &scope.stores, &scope.options)
     }
@@ -344,12 +344,12 @@ impl Drop for Database {
 }
 
 impl Transaction {
-    /// Tells how it ends, in the very task in which the browser says so: a future would hear of it two microtasks later, and
+    /// Calls `tell` with the outcome, in the same task as the browser's event. A future would add two microtasks, and
     /// acknowledgements wait for this.
     pub(crate) fn on_end(&self, tell: impl FnOnce(Ended) + 'static) {
         let ended = move |results: Option<Array>, errors: Option<Array>| {
             tell(results.ok_or_else(|| {
-                // Of the requests, only some have failed.
+                // Requests that did not fail have no error.
                 let errors = errors.into_iter().flatten();
                 errors.filter(|error| !error.is_null()).collect()
             }));
@@ -392,8 +392,8 @@ mod tests {
     }
 
     impl Database {
-        /// Makes a transaction that may write, lets `ask` ask for everything, and commits it, all in this turn of the loop, but
-        /// not at one stroke.
+        /// Begins a write transaction, calls `ask` to make its requests, and commits it, in one turn of the event loop but not in
+        /// one JavaScript call.
         pub(crate) fn write(
             &self,
             scope: &Scope,

@@ -1,4 +1,4 @@
-//! What the tests in a browser share.
+//! Helpers for tests in a browser.
 
 use core::fmt::Debug;
 use std::cell::RefCell;
@@ -15,10 +15,10 @@ use crate::browser::indexeddb::{self, Database};
 
 const POLL_MS: i32 = 2;
 const DEADLINE_MS: i32 = 10_000;
-/// Long enough for what must not happen.
+/// Time to wait for an event that must not happen.
 const QUIET_MS: i32 = 100;
 
-/// What was told, in order.
+/// Received values, in order.
 #[derive(Debug)]
 pub(crate) struct Received<T>(Rc<RefCell<VecDeque<T>>>);
 
@@ -33,13 +33,13 @@ impl<T: Debug + 'static> Received<T> {
         Self(Rc::default())
     }
 
-    /// Where to tell it.
+    /// A callback that appends to the values.
     pub(crate) fn sink(&self) -> impl Fn(T) + Clone + use<T> {
         let told = self.clone();
         move |it| told.0.borrow_mut().push_back(it)
     }
 
-    /// The next that is told, or was.
+    /// Waits for the next value.
     pub(crate) async fn next(&self) -> T {
         for _ in 0..DEADLINE_MS / POLL_MS {
             if let Some(next) = self.0.borrow_mut().pop_front() {
@@ -47,15 +47,15 @@ impl<T: Debug + 'static> Received<T> {
             }
             pause(POLL_MS).await;
         }
-        panic!("nothing was told in {DEADLINE_MS} ms");
+        panic!("no value within {DEADLINE_MS} ms");
     }
 
-    /// Whether something was told that nobody has taken yet.
+    /// Whether a value is waiting.
     pub(crate) fn has_more(&self) -> bool {
         !self.0.borrow().is_empty()
     }
 
-    /// Nothing is told, for some time.
+    /// Asserts that no value arrives for some time.
     pub(crate) async fn nothing(&self) {
         self.nothing_for(QUIET_MS).await;
     }
@@ -66,7 +66,7 @@ impl<T: Debug + 'static> Received<T> {
     }
 }
 
-/// A connection to a database, and what is told when that is to be deleted, which waits until the connection is dropped.
+/// An open database that delays its deletion, and the requests for deletion that it received.
 pub(crate) async fn held_open(name: &str) -> (Database, Received<()>, Listener) {
     let opened = indexeddb::open(name, Some(1.0), |_| Ok(())).await;
     let database = opened.unwrap().database;
@@ -76,11 +76,11 @@ pub(crate) async fn held_open(name: &str) -> (Database, Received<()>, Listener) 
     (database, told, listener.unwrap())
 }
 
-/// Something that this browser lacks until this is dropped.
+/// Hides a property of the browser until it is dropped.
 pub(crate) struct Lacking {
     object: Object,
     property: JsValue,
-    /// How it was, if it was the object's own.
+    /// The own property of the object, if it had one.
     descriptor: JsValue,
 }
 
@@ -89,7 +89,7 @@ impl Lacking {
         Self::instead(object, property, &JsValue::UNDEFINED)
     }
 
-    /// What this browser has is another thing.
+    /// Replaces a property instead.
     pub(crate) fn instead(object: impl AsRef<Object>, property: &str, value: &JsValue) -> Self {
         let object = object.as_ref().clone();
         let property = JsValue::from_str(property);

@@ -1,8 +1,8 @@
-//! Mutual exclusion by IndexedDB, where browsers offer no Web Locks: in a page that is not secure.
+//! Mutual exclusion by IndexedDB, for insecure pages, where browsers offer no Web Locks.
 //!
-//! A database gets a new version only when nobody has it open at the old one any more. So a lock is a database: whoever
-//! raised its version holds the lock as long as the connection lives, at most as long as the tab, and whoever asks for
-//! the next version waits for that. The browser keeps the requests for one database in a queue.
+//! A database gets a new version only after all connections at the old version are closed. So each lock is a database. The tab
+//! that raised its version holds the lock until its connection closes, at the latest with the tab. A tab that requests the next
+//! version waits for that. The browser queues the requests for one database.
 
 use core::fmt;
 use std::cell::{Cell, RefCell};
@@ -17,9 +17,9 @@ use crate::browser::error::is;
 use crate::browser::events::Listener;
 use crate::browser::indexeddb::{self, Database};
 
-/// A lock that is held or queued for; dropped, it is released or leaves the queue.
+/// A lock that is held or requested. Dropping it releases the lock or cancels the request.
 ///
-/// Its place in the queue it cannot give up: when that comes to the front, it takes the lock and releases it.
+/// The browser cannot remove a request from its queue: a cancelled request takes the lock in its turn, and releases it.
 #[derive(Debug)]
 pub(crate) struct IndexedDbLock(Rc<State>);
 
@@ -30,7 +30,7 @@ struct State {
     held: RefCell<Option<Held>>,
 }
 
-/// A connection whose life is that of the lock. That others want it closed (`versionchange`) is none of its business.
+/// The connection that holds the lock. It ignores `versionchange`, the request of other tabs to close it.
 struct Held {
     _close: Listener,
     _database: Database,
@@ -51,7 +51,7 @@ impl IndexedDbLock {
         Self(state)
     }
 
-    /// Waits until nobody holds the lock of this name, which nobody asks for a second time, and removes its database.
+    /// Waits until the lock of this name is free, and deletes its database. The lock is never requested again.
     pub(crate) fn outlive(name: String, on_outcome: impl Fn(Outcome) + 'static) -> Self {
         let state = State::new(on_outcome);
         let queued = Rc::clone(&state);
@@ -76,14 +76,13 @@ impl Drop for IndexedDbLock {
     }
 }
 
-/// Removes the databases of locks that nobody holds any more, if `is_of_lock` says by its name that a database is one;
-/// of locks that are still held, when they are not.
+/// Deletes the databases of locks, recognised by `is_of_lock`. The deletion of a held lock's database waits for its release.
 pub(crate) fn clean_up(is_of_lock: impl Fn(&str) -> bool + 'static) {
     spawn_local(async move {
-        // A browser that does not tell its databases leaves empty ones behind, which is no trouble to anybody.
+        // A browser that does not list its databases keeps empty ones, which do no harm.
         let names = indexeddb::names().await.unwrap_or_default();
         for name in names.into_iter().filter(|name| is_of_lock(name)) {
-            // What cannot be removed now is found again by the next broker.
+            // The next broker retries a deletion that fails.
             spawn_local(async move { indexeddb::delete(&name).await.unwrap_or_default() });
         }
     });
@@ -94,14 +93,14 @@ async fn acquire(name: &str, is_dropped: &Cell<bool>) -> Result<Database, JsValu
     while !is_dropped.get() {
         match indexeddb::open(name, version, |_| Ok(())).await {
             Ok(opened) if opened.is_upgraded => return Ok(opened.database),
-            // As it was, it is open to anybody: whoever raised it to this version may hold the lock.
+            // The version did not change, so another tab may hold the lock at this version.
             Ok(opened) => version = Some(opened.database.version() + 1.0),
-            // Others raised it further meanwhile.
+            // Another tab has raised the version since.
             Err(error) if is(&error, "VersionError") => version = None,
             Err(error) => return Err(error),
         }
     }
-    Err(JsValue::from_str("it is not wanted any more"))
+    Err(JsValue::from_str("the request was cancelled"))
 }
 
 impl State {
@@ -115,7 +114,7 @@ impl State {
     }
 
     fn granted(&self, held: Option<Held>) {
-        // Else the connection is dropped, and with it the lock.
+        // Otherwise the connection is dropped, which releases the lock.
         if !self.is_dropped.get() {
             self.held.replace(held);
             self.state.set(RequestState::Held);
@@ -144,7 +143,7 @@ impl fmt::Debug for State {
 impl Held {
     fn new(database: Database, state: &Rc<State>) -> Result<Self, JsValue> {
         let lost = Rc::downgrade(state);
-        // The browser closes it when a person clears the site's data.
+        // The browser closes the connection when a person clears the site's data.
         let close = Listener::new(&database, "close", move |_: Event| {
             if let Some(state) = lost.upgrade() {
                 state.over(Outcome::Lost);
@@ -192,7 +191,7 @@ mod tests {
                     .filter(|it| waiters[*it].0.state() == RequestState::Held)
                     .collect();
             }
-            // Long enough for a second one to be granted as well.
+            // Long enough for a wrong second grant.
             pause(100).await;
             let is_held = |(mutex, _): &&(IndexedDbLock, _)| mutex.state() == RequestState::Held;
             assert_eq!(waiters.iter().filter(is_held).count(), 1);
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn who_left_the_queue_is_in_nobodys_way() {
+    async fn a_cancelled_request_does_not_delay_others() {
         let holder = acquire("tabmq/test/left");
         assert_eq!(holder.1.next().await, Outcome::Granted);
         let left = [acquire("tabmq/test/left"), acquire("tabmq/test/left")];
@@ -236,7 +235,7 @@ mod tests {
         database.unwrap().dispatch_event(&close).unwrap();
         assert_eq!(told.next().await, Outcome::Lost);
         assert_eq!(holder.state(), RequestState::Over);
-        // It does not hold what it has lost.
+        // A lost lock is free.
         let next = acquire("tabmq/test/closed");
         assert_eq!(next.1.next().await, Outcome::Granted);
     }
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn who_outlives_a_holder_leaves_no_database_behind() {
+    async fn waiting_for_a_holder_to_end_leaves_no_database_behind() {
         let name = "tabmq/test/outlived";
         let holder = acquire(name);
         assert_eq!(holder.1.next().await, Outcome::Granted);
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn only_databases_of_locks_that_nobody_holds_are_cleaned_up() {
+    async fn only_databases_of_free_locks_are_cleaned_up() {
         let gone = acquire("tabmq/test/clean/gone");
         let held = acquire("tabmq/test/clean/held");
         let other = acquire("tabmq/test/other");

@@ -1,4 +1,4 @@
-//! Web Locks. web-sys keeps them behind its unstable APIs, so the two calls needed are declared here.
+//! Web Locks. web-sys has them behind its unstable APIs, so this file declares the call that it needs.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -24,24 +24,24 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 }
 
-/// LockMode a lock is asked for.
+/// How a request treats a lock that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockMode {
-    /// In turn.
+    /// Waits in the queue.
     Queue,
-    /// Behind who holds it alone, together with all others who ask like this.
+    /// Waits for an exclusive holder, and then shares the lock with all requests of this mode.
     Behind,
-    /// Only if nobody holds it.
+    /// Takes the lock only if it is free.
     IfFree,
-    /// Now; whoever holds it loses it.
+    /// Takes the lock from its holder at once.
     Steal,
 }
 
-/// A lock that is held or asked for; dropped, it is released or leaves the queue.
+/// A lock that is held or requested. Dropping it releases the lock or cancels the request.
 #[derive(Debug)]
 pub(crate) struct WebLock {
     state: Rc<State>,
-    /// Takes the request back; the browser knows that only of one that queues.
+    /// Cancels a queued request. The browser cannot cancel other requests.
     abort: Option<AbortController>,
 }
 
@@ -49,11 +49,11 @@ pub(crate) struct WebLock {
 struct State {
     is_dropped: Cell<bool>,
     is_over: Cell<bool>,
-    /// Ends the promise for whose life the lock is held.
+    /// Resolves the promise that holds the lock.
     release: RefCell<Option<Function>>,
 }
 
-/// Whether this browser offers Web Locks here. Browsers do not in pages that are not secure.
+/// Whether this browser offers Web Locks here. Browsers do not offer them to insecure pages.
 pub(crate) fn are_offered() -> bool {
     manager().is_some()
 }
@@ -105,7 +105,7 @@ impl WebLock {
             let life = Promise::new(&mut |resolve, _reject| {
                 held.release.replace(Some(resolve));
             });
-            // Whoever is told may let it go again at once.
+            // The callback may release the lock at once.
             granted(Outcome::Granted);
             life
         });
@@ -145,7 +145,7 @@ impl Drop for WebLock {
             // A resolving function does not throw.
             (Some(release), _) => drop(release.call0(&JsValue::UNDEFINED)),
             (None, Some(abort)) => abort.abort(),
-            // Granted all the same, it is released at once.
+            // If the lock is still granted, the callback releases it at once.
             (None, None) => {}
         }
     }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn a_lock_goes_to_the_next_when_it_is_released_and_past_who_left_the_queue() {
+    async fn a_released_lock_goes_to_the_next_request_that_was_not_cancelled() {
         let first = ask("test/queue", LockMode::Queue);
         let second = ask("test/queue", LockMode::Queue);
         let third = ask("test/queue", LockMode::Queue);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn who_does_not_wait_is_told_that_the_lock_is_not_free() {
+    async fn a_request_that_does_not_wait_learns_that_the_lock_is_not_free() {
         let holder = ask("test/if-free", LockMode::IfFree);
         assert_eq!(holder.1.next().await, Outcome::Granted);
         let other = ask("test/if-free", LockMode::IfFree);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn a_thief_gets_the_lock_and_the_holder_is_told_and_the_queue_stays() {
+    async fn a_steal_takes_the_lock_and_the_holder_learns_it_and_the_queue_stays() {
         let holder = ask("test/steal", LockMode::Queue);
         assert_eq!(holder.1.next().await, Outcome::Granted);
         let waiter = ask("test/steal", LockMode::Queue);
@@ -205,7 +205,7 @@ mod tests {
         drop(thief.0);
         assert_eq!(waiter.1.next().await, Outcome::Granted);
         thief.1.nothing().await;
-        // What is lost already is not released a second time.
+        // A lost lock is not released again.
         drop(holder);
         assert_eq!(
             ask("test/steal", LockMode::IfFree).1.next().await,

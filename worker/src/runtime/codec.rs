@@ -1,4 +1,4 @@
-//! How pages and workers write what they tell each other: gloo's way, which is bincode's.
+//! The encoding between a page and its worker: bincode, as in gloo.
 
 use gloo_worker::Codec;
 use js_sys::Uint8Array;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tab::terse;
 use wasm_bindgen::{JsCast, JsValue, UnwrapThrowExt};
 
-/// Writes and reads the same bytes as gloo's own codec, which has a text for each error of which nobody hears.
+/// Writes and reads the same bytes as gloo's own codec, without the error texts that no caller sees.
 #[derive(Debug)]
 pub struct Terse;
 
@@ -16,14 +16,14 @@ impl Codec for Terse {
         Uint8Array::from(bytes.as_slice()).into()
     }
 
-    /// Only a page of this build opens the bridge, and nobody else can post on it.
+    /// Cannot fail: only a page of this build opens the bridge, and nothing else can post on it.
     fn decode<O: for<'de> Deserialize<'de>>(input: JsValue) -> O {
         let bytes = input.unchecked_into::<Uint8Array>().to_vec();
         read(&bytes).unwrap_throw()
     }
 }
 
-/// A value, as `bincode::serialize` wrote it.
+/// Reads a value that `bincode::serialize` wrote. `None` if the bytes are not such a value.
 pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
     use bincode::Options as _;
     let options = bincode::DefaultOptions::new().with_fixint_encoding();

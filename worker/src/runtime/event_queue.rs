@@ -1,23 +1,23 @@
-//! What is told, one turn after the other.
+//! The event queue of the worker.
 
 use core::fmt;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Hands over what is told: at once, but never within a turn, which ends first. Clones share it.
+/// Passes events to a handler: at once, but never while the handler runs. Clones share the queue.
 pub(crate) struct EventQueue<T>(Rc<Inner<T>>);
 
 struct Inner<T> {
     waiting: RefCell<VecDeque<T>>,
-    /// Borrowed as long as a turn lasts.
+    /// Borrowed while the handler runs.
     handler: RefCell<Option<Handler<T>>>,
 }
 
 type Handler<T> = Box<dyn FnMut(T)>;
 
 impl<T> EventQueue<T> {
-    /// What is told waits until they begin.
+    /// An empty queue. Events wait until [`Self::start`].
     pub(crate) fn new() -> Self {
         Self(Rc::new(Inner {
             waiting: RefCell::default(),
@@ -25,7 +25,7 @@ impl<T> EventQueue<T> {
         }))
     }
 
-    /// From now on `take` gets what is told, each in a turn of its own, and first what waits.
+    /// Passes waiting and future events to `handler`, one call each.
     pub(crate) fn start(&self, handler: impl FnMut(T) + 'static) {
         self.0.handler.replace(Some(Box::new(handler)));
         self.drain();
@@ -36,15 +36,15 @@ impl<T> EventQueue<T> {
         self.drain();
     }
 
-    /// No more queue, and nothing of whoever took them is left. Not to be called within one.
+    /// Drops the handler. Later events have no effect. Must not be called by the handler.
     pub(crate) fn stop(&self) {
         let handler = self.0.handler.take();
-        // What it holds may tell something as it goes.
+        // Its values may push events while they are dropped.
         drop(handler);
     }
 
     fn drain(&self) {
-        // Else a turn is under way, which goes on itself with what was told meanwhile.
+        // Otherwise the handler runs, and the loop below takes the new event next.
         let Ok(mut handler) = self.0.handler.try_borrow_mut() else {
             return;
         };
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_within_a_turn_has_a_turn_of_its_own_after_it() {
+    fn an_event_pushed_by_the_handler_is_handled_after_it_returns() {
         let queue = EventQueue::new();
         let taken = Rc::new(RefCell::new(Vec::new()));
         queue.push(3);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_took_them_is_dropped_at_the_end_though_it_tells_and_nobody_hears() {
+    fn stop_drops_the_handler_and_events_pushed_by_its_drop_are_lost() {
         struct Last(EventQueue<u32>);
         impl Drop for Last {
             fn drop(&mut self) {

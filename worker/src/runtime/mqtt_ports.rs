@@ -1,4 +1,4 @@
-//! MqttPorts on which MQTT is spoken: the streams between `MessagePort`s and the tab.
+//! Ports for MQTT in bytes: the streams between `MessagePort`s and the tab.
 
 use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
 use tab::sorted::Map;
@@ -8,7 +8,7 @@ use web_sys::{Event, MessageEvent, MessagePort};
 
 use crate::browser::events::Listener;
 
-/// All that are open.
+/// The open ports.
 #[derive(Debug, Default)]
 pub(crate) struct MqttPorts {
     open: Map<PortNo, MqttPort>,
@@ -23,7 +23,7 @@ struct MqttPort {
     _close: Listener,
 }
 
-/// `{ reasonCode }`
+/// The object `{ reasonCode }`.
 fn end(reason_code: u8) -> Result<Object, JsValue> {
     let end = Object::new();
     let code = JsValue::from(reason_code);
@@ -32,8 +32,8 @@ fn end(reason_code: u8) -> Result<Object, JsValue> {
 }
 
 impl MqttPorts {
-    /// Opens a port: bytes come as `Uint8Array` or `ArrayBuffer`, cut anywhere; `null` is the end. Returns its number;
-    /// what comes is told later.
+    /// Opens a port and returns its number. Bytes arrive as `Uint8Array` or `ArrayBuffer`, split anywhere; `null` is the end.
+    /// `on_input` is called later, never before this returns.
     pub(crate) fn open(
         &mut self,
         port: MessagePort,
@@ -50,10 +50,10 @@ impl MqttPorts {
             } else {
                 data.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
             };
-            // Anything else is an end, too: a stream with a hole in it has no meaning.
+            // Any other message ends the stream, because a stream with a gap is unreadable.
             on_input(no, bytes.map_or(PortInput::Closed, PortInput::Bytes));
         })?;
-        // Where there is such an event, it tells of a page that is gone without a word.
+        // Browsers with this event report a page that is gone without a message.
         let close = Listener::new(&port, "close", move |_: Event| {
             closed(no, PortInput::Closed);
         })?;
@@ -68,15 +68,15 @@ impl MqttPorts {
         Ok(no)
     }
 
-    /// The page has closed its end.
+    /// Closes a port whose other end the page has closed.
     pub(crate) fn forget(&mut self, no: PortNo) {
         if let Some(it) = self.open.remove(&no) {
             it.port.close();
         }
     }
 
-    /// Bytes go as a `Uint8Array`, one packet each, and the end as `null`. A port that wants credit also gets the number of
-    /// bytes taken as a number, and before the end MQTT's reason code as `{ reasonCode }`, if there is one.
+    /// Posts each packet as a `Uint8Array`, and the end as `null`. A port that wants credit also gets the count of accepted bytes
+    /// as a number, and before the end MQTT's reason code, if there is one, as `{ reasonCode }`.
     pub(crate) fn carry_out(&mut self, no: PortNo, output: &PortOutput) -> Result<(), JsValue> {
         let Some(it) = self.open.get(&no) else {
             return Ok(());
@@ -93,9 +93,9 @@ impl MqttPorts {
                 if let Some(reason) = reason.filter(|_| it.wants_credit) {
                     it.port.post_message(&end(reason as u8)?.into())?;
                 }
-                let told = it.port.post_message(&JsValue::NULL);
+                let posted = it.port.post_message(&JsValue::NULL);
                 self.forget(no);
-                told
+                posted
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The page at the other end: gloo's bridge, or a port on which the same is said.
+//! The channel to the page: gloo's bridge, or a `MessagePort` with the same protocol.
 
 use gloo_worker::{HandlerId, WorkerScope};
 use js_sys::Uint8Array;
@@ -10,12 +10,12 @@ use super::codec;
 use super::worker::TabWorker;
 use crate::browser::events::Listener;
 
-/// The notices that a page does not get on a port: counters, and what the broker was asked, are for people who watch the bus
-/// itself, and pages that do not should not be woken.
+/// The notices that a page does not get on a port. Counters and answers serve people who watch the bus, and other pages should
+/// not be woken for them.
 pub const PAGE_PORT_OMITTED_NOTICES: [&str; 2] = ["Stats", "Answer"];
 
-/// The events that a page gets on a port, for the same reason: those of `EventKind::is_of_storage`, and the lock that keeps the
-/// channel without a broker.
+/// The events that a page gets on a port: those of `EventKind::is_of_storage`, and the lock that keeps the channel without a
+/// broker. The others are left out for the same reason.
 pub const PAGE_PORT_EVENTS: [&str; 11] = [
     "RecordsSkipped",
     "InMemory",
@@ -30,15 +30,14 @@ pub const PAGE_PORT_EVENTS: [&str; 11] = [
     "LockHeld",
 ];
 
-/// Where notices go.
+/// Carries notices to the page.
 #[derive(Debug)]
 pub(crate) enum PageChannel {
     Bridge(WorkerScope<TabWorker>, HandlerId),
     Port(PagePort),
 }
 
-/// A port on which commands come and notices go, batches of both in bincode as gloo's bridge has it, whose code it shares:
-/// numbers of a fixed size, lowest byte first.
+/// A port for batches of commands and notices in the bincode of gloo's bridge: little-endian numbers of a fixed size.
 #[derive(Debug)]
 pub(crate) struct PagePort {
     port: MessagePort,
@@ -83,7 +82,7 @@ fn is_for_page_ports(notice: &Notice) -> bool {
 }
 
 impl PagePort {
-    /// `on_commands` gets what could be read, `None` for what could not.
+    /// `on_commands` gets each batch of commands, or `None` for a message that is none.
     pub(crate) fn open(
         port: MessagePort,
         on_commands: impl Fn(Option<Vec<Command>>) + 'static,
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_all_events_those_that_an_app_acts_on_pass_through_a_port_and_are_named() {
+    fn a_page_port_passes_the_named_events_and_no_others() {
         let why = || "why".to_owned();
         let on_ports = [
             EventKind::RecordsSkipped {

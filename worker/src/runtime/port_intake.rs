@@ -1,4 +1,4 @@
-//! What a page attaches to the worker: `worker.postMessage({ tabmq: "page" | "mqtt", port }, [port])`.
+//! Receives the ports that a page attaches: `worker.postMessage({ tabmq: "page" | "mqtt", port }, [port])`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use crate::browser::events::Listener;
 
 #[wasm_bindgen]
 extern "C" {
-    /// What is posted.
+    /// The message that carries a port.
     #[wasm_bindgen(extends = js_sys::Object)]
     type PortMessage;
 
@@ -20,12 +20,12 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn port(this: &PortMessage) -> JsValue;
 
-    /// Whether it wants to hear how many bytes have been taken, and why it ends.
+    /// Whether the port wants accepted byte counts and the reason of its end.
     #[wasm_bindgen(method, getter)]
     fn credit(this: &PortMessage) -> Option<bool>;
 }
 
-/// One end of a channel, of which the page has the other.
+/// A port whose other end the page has.
 #[derive(Debug)]
 pub(crate) enum OfferedPort {
     /// For commands and notices.
@@ -33,14 +33,14 @@ pub(crate) enum OfferedPort {
     /// For MQTT.
     Mqtt {
         port: MessagePort,
-        /// Whether it wants to hear how many bytes have been taken, and why it ends. and why it ends.
+        /// Whether the port wants accepted byte counts and the reason of its end.
         wants_credit: bool,
     },
-    /// Nothing that is known here.
+    /// A message without a usable port.
     Unknown,
 }
 
-/// What came before there was anybody to tell, and who is told now.
+/// Ports that wait for a receiver, and the receiver once there is one.
 #[derive(Default)]
 struct Intake {
     waiting: Vec<OfferedPort>,
@@ -51,10 +51,9 @@ thread_local! {
     static INTAKE: RefCell<Intake> = RefCell::default();
 }
 
-/// Hears of what is attached. To be called before gloo listens.
+/// Listens for attached ports. Call this before gloo listens.
 ///
-/// Whatever else the page posts is gloo's and consists of bytes. Anything that does not must not reach it: it would take
-/// the whole worker down.
+/// All other messages are gloo's, and consist of bytes. This keeps everything else from gloo, because it would trap the worker.
 pub fn listen_for_ports() {
     let scope: EventTarget = js_sys::global().unchecked_into();
     let listener = Listener::new(&scope, "message", move |event: Event| {
@@ -64,7 +63,7 @@ pub fn listen_for_ports() {
             on_attached(attached(&data));
         }
     });
-    // As long as the worker. A scope that does not take listeners has no messages either.
+    // The listener lives as long as the worker. A scope that takes no listeners gets no messages either.
     core::mem::forget(listener);
 }
 
@@ -76,7 +75,7 @@ fn on_attached(attached: OfferedPort) {
     }
 }
 
-/// Tells what has been attached, and what will be.
+/// Delivers waiting and future ports to this callback.
 pub(crate) fn deliver_to(deliver: impl Fn(OfferedPort) + 'static) {
     let waiting = INTAKE.with_borrow_mut(|intake| core::mem::take(&mut intake.waiting));
     waiting.into_iter().for_each(&deliver);

@@ -1,4 +1,4 @@
-//! The worker: one small loop around the tab's state machine.
+//! The worker: a loop around the tab's state machine.
 
 use core::convert::Infallible;
 
@@ -23,39 +23,39 @@ use crate::browser::error::describe;
 use crate::locks::Locks;
 use crate::storage::Storage;
 
-/// How long after it joined, when nobody waits for it to start any more, a tab rehearses to be the broker.
+/// Delay (ms) from joining a channel to the warm-up of the broker's code. By then no caller waits for the tab to start.
 const WARM_UP_MS: i32 = 1_000;
 
-/// Longest time for which a page may have its worker do nothing.
+/// Maximum time (ms) for which a page may block its worker.
 const HANG_MS_MAX: u32 = 60_000;
 
-/// The dedicated worker of one tab. Its page hears notices and sends commands, both in batches of one turn.
+/// The dedicated worker of one tab. Commands and notices cross between page and worker in batches, one for each turn.
 #[derive(Debug)]
 pub struct TabWorker {
     queue: EventQueue<WorkerEvent>,
 }
 
-/// What the worker is told, each in a turn of its own.
+/// An event of the worker, handled in a turn of its own.
 #[allow(
     clippy::large_enum_variant,
     reason = "nearly all are of the large variant"
 )]
 enum WorkerEvent {
-    /// For the state machine.
+    /// An input for the state machine.
     Input(Input),
     /// Commands of the page.
     Commands(Vec<Command>),
-    /// The page is there.
+    /// The page has connected.
     Page(PageChannel),
-    /// Something is attached.
+    /// The page has attached a port.
     Attached(OfferedPort),
 }
 
-/// Tells the state machine what the browser reports.
+/// Queues inputs for the state machine.
 #[derive(Clone, Debug)]
 struct Reporter(EventQueue<WorkerEvent>);
 
-/// The state machine, and what the browser holds for it.
+/// The state machine and its browser resources.
 struct RunLoop {
     tab: Tab,
     clock: Clock,
@@ -63,18 +63,18 @@ struct RunLoop {
     page: Option<PageChannel>,
     ports: MqttPorts,
     notices: Notices,
-    /// What came before the page was connected.
+    /// Notices from before the page connected.
     undelivered: Vec<Notice>,
     joined: Option<JoinedChannel>,
     report: Reporter,
 }
 
-/// What the browser holds for a tab on a channel.
+/// The browser resources of a tab on a channel.
 #[derive(Debug)]
 struct JoinedChannel {
     channel: ChannelName,
     control: Broadcast,
-    /// Hears what `control` hears, and what `control` posts.
+    /// The loopback probe: receives the messages that `control` receives, and those that `control` posts.
     loopback: Option<Broadcast>,
     lanes: Map<Lane, Broadcast>,
     locks: Locks,
@@ -82,7 +82,7 @@ struct JoinedChannel {
 }
 
 impl Worker for TabWorker {
-    // None: gloo would let each wait for a microtask of its own. See `EventQueue`.
+    // There are none, because gloo would delay each by a microtask. See `EventQueue`.
     type Message = Infallible;
     type Input = Vec<Command>;
     type Output = Vec<Notice>;
@@ -119,7 +119,7 @@ impl Drop for TabWorker {
 impl RunLoop {
     fn new(report: Reporter) -> Self {
         let entropy = Entropy::draw().unwrap_or_else(|error| {
-            // Browsers offer `crypto` wherever they offer workers. Should one not, the tab says so.
+            // Browsers with workers have `crypto`. If one does not, the tab reports it.
             report.trouble("The browser gives no random numbers", &error);
             Entropy::default()
         });
@@ -160,7 +160,7 @@ impl RunLoop {
         match &input {
             Input::Timeout => self.timer.fired(),
             Input::Port(no, PortInput::Closed) => self.ports.forget(*no),
-            // Between an event and its turn its lock may have been let go, and asked for anew.
+            // The lock may have been released and requested again between the event and its turn.
             Input::Lock(event) => {
                 let mut joined = self.joined.as_mut();
                 if joined
@@ -185,7 +185,7 @@ impl RunLoop {
                 hang_ms = hang_ms.max(*ms);
                 false
             }
-            // There `strict` is what `relaxed` is, and the roster tells.
+            // In such a browser, `strict` acts as `relaxed`, and the members see `relaxed`.
             Command::Open(options)
                 if options.durability == Durability::Strict && !knows_durability() =>
             {
@@ -268,7 +268,7 @@ impl RunLoop {
             Output::Join(channel) => {
                 spawn_local(async move {
                     clock::pause(WARM_UP_MS).await;
-                    // What was called once is compiled when it counts.
+                    // The browser compiles code when it runs first, which would delay a failover.
                     let _ = tab::rehearse(now);
                 });
                 let joined = JoinedChannel::new(channel, self.tab.tab_id(), &self.report);
@@ -291,7 +291,7 @@ impl RunLoop {
     }
 }
 
-/// Whether this browser lets a transaction say whether it is to be flushed to the disk.
+/// Whether this browser supports the durability of IndexedDB transactions.
 fn knows_durability() -> bool {
     let get = |of: JsValue, name: &str| Reflect::get(&of, &JsValue::from_str(name));
     let transaction = get(js_sys::global().into(), "IDBTransaction");
@@ -303,10 +303,10 @@ fn knows_durability() -> bool {
 
 impl JoinedChannel {
     fn new(channel: ChannelName, tab_id: TabId, report: &Reporter) -> Result<Self, JsValue> {
-        let heard = report.clone();
+        let of_control = report.clone();
         let control = Broadcast::open(&channel.control(), move |message| {
             let message = message.as_ref().and_then(control::from_js);
-            heard.input(message.map_or(Input::Foreign(Source::Control), Input::Control));
+            of_control.input(message.map_or(Input::Foreign(Source::Control), Input::Control));
         })?;
         let of_locks = report.clone();
         let of_storage = report.clone();
@@ -346,7 +346,7 @@ impl JoinedChannel {
                 self.loopback = None;
                 Ok(())
             }
-            // Carried out by the worker itself.
+            // The run loop carries these out.
             Output::Join(_) | Output::Notify(_) | Output::Port(..) => Ok(()),
         }
     }
@@ -371,7 +371,7 @@ impl JoinedChannel {
         if self.loopback.is_none() {
             let report = report.clone();
             self.loopback = Some(Broadcast::open(&self.channel.control(), move |message| {
-                // What is foreign, `control` has told already.
+                // `control` has reported foreign messages already.
                 if let Some(message) = message.as_ref().and_then(control::from_js) {
                     report.input(Input::Heard(message));
                 }
@@ -402,7 +402,7 @@ mod tests {
     use crate::browser::testing::Received;
 
     #[wasm_bindgen_test]
-    async fn the_ear_hears_what_this_tab_posts_and_nothing_foreign_while_it_is_there() {
+    async fn the_loopback_probe_receives_posts_of_this_tab_and_nothing_foreign() {
         let told = Received::new();
         let (queue, tell) = (EventQueue::new(), told.sink());
         queue.start(move |it| match it {
