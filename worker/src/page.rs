@@ -1,8 +1,8 @@
-//! What an app on a page holds: the bus, its clients and their subscriptions.
+//! The page's side: the bus, its clients and their subscriptions.
 //!
-//! [`Bus`](crate::Bus) carries commands and notices; this says what an app wants and gets. What has to be remembered in
-//! between is in state machines without a browser, [`session`], [`filters`] and [`standing`], which the handles
-//! around them feed.
+//! [`Bus`] carries commands and notices. [`BusHandle`], [`Client`] and [`Subscriber`] are the handles of an app. Their state is in
+//! state machines without a browser, [`bus_state`], [`client_state`] and [`subscribers`]. The handles feed these with notices, and
+//! carry out their commands and answers, with nothing borrowed while a callback of the app runs.
 
 mod animation_frame;
 mod bus;

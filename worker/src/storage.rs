@@ -22,27 +22,27 @@ use crate::browser::clock;
 use crate::browser::error::describe;
 use crate::browser::indexeddb::{Ended, Transaction};
 
-/// How long a failure without a known cause may have to wait for a `close` of the database that explains it.
+/// Time (ms) for which a failure without a known cause waits for a `close` of the database that explains it.
 const CLOSE_MS: i32 = 20;
 
-/// Carries out what the tab wants of the database of one channel. Closed when it is dropped.
+/// Carries out the storage requests of the tab on the database of one channel. Dropping it closes the database.
 pub(crate) struct Storage {
     name: String,
     report: Rc<dyn Fn(StorageEvent)>,
     current: Option<Rc<DatabaseUse>>,
 }
 
-/// From the request to open the database to its end.
+/// One use of the database, from the request to open it to its close.
 struct DatabaseUse {
     report: Rc<dyn Fn(StorageEvent)>,
-    /// Nothing is told any more.
+    /// Whether the use has ended. It then reports no more events.
     is_over: Cell<bool>,
     connection: RefCell<Option<Connection>>,
     compaction: Option<Compaction>,
 }
 
 impl Storage {
-    /// The database of this name, which is not open yet.
+    /// The database of this name. It is not open yet.
     pub(crate) fn new(name: String, on_event: impl Fn(StorageEvent) + 'static) -> Self {
         Self {
             name,
@@ -51,7 +51,7 @@ impl Storage {
         }
     }
 
-    /// Begins to carry out a request. The answer comes later, never before this returns.
+    /// Begins a request. `on_event` gets the outcome later, never before this returns.
     pub(crate) fn handle(&mut self, request: StorageRequest) {
         match request {
             StorageRequest::Open(durability) => self.open(durability),
@@ -147,11 +147,10 @@ impl Storage {
         );
     }
 
-    /// Begins a transaction that makes this change, and tells its outcome as `event` words it.
+    /// Begins a transaction with this change, and reports its outcome as the result of `event`.
     ///
-    /// A worker may be stopped in the middle of a turn, and a transaction that is not committed by then holds up every tab
-    /// until the browser gives it up, which takes Chromium a minute: so `begin` does nothing but ask, at one stroke, and what
-    /// that takes is made before.
+    /// The browser may stop a worker in the middle of a turn. An uncommitted transaction then blocks every tab until the browser
+    /// aborts it, in Chromium after a minute. So `begin` only makes one JavaScript call, and its arguments are prepared before.
     fn run(
         &self,
         change: Change,
@@ -172,13 +171,13 @@ impl Storage {
         };
         drop(connection);
         let report = Rc::clone(&self.report);
-        let told = move |ended| match current {
+        let on_end = move |ended| match current {
             Some(current) => current.ended(event(ended), change),
             None => report(event(ended)),
         };
         match transaction {
-            Ok(transaction) => transaction.on_end(told),
-            Err(error) => spawn_local(async move { told(Err(vec![error])) }),
+            Ok(transaction) => transaction.on_end(on_end),
+            Err(error) => spawn_local(async move { on_end(Err(vec![error])) }),
         }
     }
 }
@@ -201,14 +200,14 @@ impl Drop for Storage {
 
 impl DatabaseUse {
     fn opened(&self, connection: Connection) {
-        // Else it is dropped, and so closed: nobody wants it any more.
+        // Otherwise the connection is dropped, which closes it.
         if !self.is_over.get() {
             self.connection.replace(Some(connection));
             self.report(StorageEvent::Opened);
         }
     }
 
-    /// A transaction has ended, as `event` tells.
+    /// Reports the outcome of a transaction.
     fn ended(self: Rc<Self>, event: StorageEvent, change: Change) {
         let is_unexplained = matches!(
             event,
@@ -220,8 +219,7 @@ impl DatabaseUse {
             self.report(event);
             return self.compact(change);
         }
-        // A browser that closes the database fails first what is under way, and of the two only that it is closed is to be
-        // told.
+        // A browser that closes the database first fails the transactions under way. Only the close is to be reported.
         spawn_local(async move {
             clock::pause(CLOSE_MS).await;
             self.report(event);
@@ -236,7 +234,7 @@ impl DatabaseUse {
         }
     }
 
-    /// The database is no longer ours, or no longer there.
+    /// The browser has closed or deleted the database.
     pub(super) fn lost(&self) {
         self.report(StorageEvent::Closed);
         self.end();

@@ -7,17 +7,17 @@ use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
 use web_sys::Window;
 
-/// A hidden page gets no animation frames, but its title and icon may have something to tell.
+/// Maximum delay (ms) in a hidden page, which gets no animation frames. Its title and icon still change.
 const LATEST_MS: i32 = 250;
 
 thread_local! {
     static NEXT: Next = Next::new();
 }
 
-/// Calls back in the next animation frame after it was asked to, once, however often it was asked; in a page that gets
-/// no frames after 250 ms. Never once it is dropped.
+/// Calls back once in the next animation frame after one or more calls of [`ask`](Self::ask). In a page without frames, it calls back
+/// after 250 ms. It never calls back after it is dropped.
 ///
-/// All that were asked for the same frame are called in one turn of the loop, so that nobody sees half of a change.
+/// All callbacks of one frame run in one turn of the event loop, so that no half of a change is drawn.
 ///
 /// ```no_run
 /// # use tabmq_worker::AnimationFrame;
@@ -40,7 +40,7 @@ struct Next {
     callback: Closure<dyn Fn()>,
 }
 
-/// By an animation frame or by a timer, whichever comes first.
+/// The animation frame and the timer, of which the earlier one counts.
 #[derive(Clone, Copy)]
 struct Due {
     frame: Option<i32>,
@@ -48,7 +48,7 @@ struct Due {
 }
 
 impl AnimationFrame {
-    /// One that has not been asked yet.
+    /// One without a pending request.
     #[must_use]
     pub fn new(callback: impl Fn() + 'static) -> Self {
         Self(Rc::new(Inner {
@@ -57,14 +57,14 @@ impl AnimationFrame {
         }))
     }
 
-    /// Asks for the next frame.
+    /// Requests a call in the next frame.
     pub fn ask(&self) {
         if !self.0.is_asked.replace(true) {
             NEXT.with(|next| next.ask(Rc::downgrade(&self.0)));
         }
     }
 
-    /// Calls off what was asked for.
+    /// Cancels the request.
     pub fn cancel(&self) {
         self.0.is_asked.set(false);
     }
@@ -100,7 +100,7 @@ impl Next {
         if let (Some(due), Some(window)) = (self.due.take(), web_sys::window()) {
             due.cancel(&window);
         }
-        // Those that are asked meanwhile are for the frame after this one.
+        // Requests of the callbacks are for the frame after this one.
         for inner in self.asked.take() {
             if let Some(inner) = inner.upgrade()
                 && inner.is_asked.replace(false)
@@ -124,7 +124,7 @@ impl Due {
 
     fn cancel(self, window: &Window) {
         if let Some(frame) = self.frame {
-            // Fails only for a number that was never given out.
+            // This fails only for an unknown number.
             let _ = window.cancel_animation_frame(frame);
         }
         if let Some(timer) = self.timer {

@@ -1,4 +1,4 @@
-//! The page's side.
+//! The page's connection to its worker.
 
 use core::fmt;
 use std::cell::{Cell, RefCell};
@@ -28,11 +28,11 @@ const LOADER: &str = "worker-loader.js";
 pub struct BusOptions {
     /// Name of the channel: 1 to 64 of `A-Z a-z 0-9 . _ -`.
     pub channel: String,
-    /// Where the worker's loader is; `None`: `worker-loader.js` beside the page's base URI.
+    /// URL of the worker's loader; `None`: `worker-loader.js` beside the page's base URI.
     pub worker_url: Option<String>,
-    /// How the broker keeps its state while it is in this page's tab.
+    /// Durability of the broker's state while the broker is in this page's tab.
     pub durability: Durability,
-    /// Whether the broker may be in this page's tab at all.
+    /// Whether the broker may be in this page's tab.
     pub candidacy: Candidacy,
     /// Whether a [`BusHandle`](crate::BusHandle) asks the browser to keep this site's data.
     pub persist: Persist,
@@ -42,43 +42,42 @@ pub struct BusOptions {
 /// (`navigator.storage.persist()`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Persist {
-    /// Where the browser decides by itself.
+    /// Only in browsers that decide without a question.
     #[default]
     Auto,
-    /// Also in Firefox, which shows a question.
+    /// Also in Firefox, which asks the person.
     Ask,
-    /// The app does it, or nobody.
+    /// Does not ask.
     Never,
 }
 
-/// What a page is told.
+/// A message of the bus to its page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Signal {
-    /// From the worker: what one turn of its loop brought, in order.
+    /// Notices of one turn of the worker's loop, in order.
     Notices(Vec<Notice>),
-    /// The worker has ended, because the page is left or frozen. Another one starts if the page comes back.
+    /// The worker has ended, because the page is left or frozen. Another one starts if the page returns.
     Stopped,
     /// The worker could not be loaded, or it crashed; a sentence for people.
     Failed(String),
 }
 
-/// Something bad that can be made to happen to this page's worker, for trying what the other tabs do then.
+/// A fault to inject into this page's worker, to observe the other tabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It ends at once and without a goodbye, as when its process crashes.
+    /// The worker ends at once and without a goodbye, as in a crash of its process.
     Crash,
-    /// It does nothing for so many milliseconds, 60,000 at most, as when it hangs.
+    /// The worker hangs.
     Hang {
-        /// For how long.
+        /// Duration in milliseconds, at most 60,000.
         ms: u32,
     },
 }
 
-/// One page's hold on its tab's worker. Clones share it; the worker ends with the last of them.
+/// Owns the worker of a page. Clones share it; the worker ends with the last clone.
 ///
-/// The worker also ends when the page is left or frozen, and another one starts when the page comes back out of the
-/// back/forward cache or is resumed. Each start is a new tab to the others and is heard as [`Notice::Opened`]: connect and
-/// subscribe *then*, every time, and the page works again.
+/// The worker also ends when the page is left or frozen. Another one starts when the page returns from the back/forward cache
+/// or is resumed. The other tabs see each worker as a new tab. Connect and subscribe at every [`Notice::Opened`].
 #[derive(Clone)]
 pub struct Bus(Rc<Inner>);
 
@@ -87,7 +86,7 @@ struct Inner {
     on_signal: Box<dyn Fn(Signal)>,
     worker: RefCell<Option<Running>>,
     outbox: RefCell<Vec<Command>>,
-    /// Whether notices are being heard: what the page sends meanwhile goes as soon as it has heard them.
+    /// Whether the page is handling notices. Commands that it sends meanwhile leave right after.
     is_delivering: Cell<bool>,
     listeners: RefCell<Vec<Listener>>,
 }
@@ -96,13 +95,13 @@ struct Running {
     bridge: WorkerBridge<TabWorker>,
     native: web_sys::Worker,
     _error: Listener,
-    /// Where the last word is said; `None` if the worker refuses the name, in words.
+    /// For the goodbye; `None` if the name is invalid, which the worker reports.
     channel: Option<ChannelName>,
     tab_id: Cell<Option<TabId>>,
 }
 
 impl Bus {
-    /// Starts the worker and joins the channel. `on_signal` hears how that goes, and everything after it.
+    /// Starts the worker and joins the channel. `on_signal` gets the outcome and everything later.
     pub fn open(options: BusOptions, on_signal: impl Fn(Signal) + 'static) -> Self {
         let inner = Rc::new(Inner {
             options,
@@ -119,12 +118,12 @@ impl Bus {
         Self(inner)
     }
 
-    /// Sends a command. All that are sent in one turn of the loop, or while a batch of notices is heard, cross in one message.
+    /// Sends a command. All commands of one turn of the event loop, or of one batch of notices, go in one message.
     pub fn send(&self, command: Command) {
         Inner::send(&self.0, command);
     }
 
-    /// Makes something bad happen to the worker, if it runs. A crash is heard as [`Signal::Failed`].
+    /// Injects a fault into the worker, if it runs. A crash also gives [`Signal::Failed`].
     pub fn cause(&self, fault: Fault) {
         match fault {
             Fault::Crash => self.0.crash(),
@@ -132,7 +131,7 @@ impl Bus {
         }
     }
 
-    /// Name of the build that the page and its worker are of.
+    /// Name of the build of the page and its worker.
     #[must_use]
     pub fn build() -> &'static str {
         BUILD
@@ -152,7 +151,7 @@ impl fmt::Debug for Bus {
 }
 
 impl Inner {
-    /// Follows the page's life.
+    /// Listens for the page's lifecycle events.
     fn listen(this: &Rc<Self>) -> Result<(), JsValue> {
         let window = gloo_utils::window();
         let document = gloo_utils::document();
@@ -165,8 +164,8 @@ impl Inner {
             }
         };
         let listeners = [
-            // A page whose worker may stand still must hold no lock, and says so itself: see `end`. One that is frozen
-            // on its way into the back/forward cache hears of both.
+            // A suspended worker must hold no lock, so the page ends it and says goodbye itself: see `end`. A page that
+            // enters the back/forward cache may get both events.
             Listener::new(&window, "pagehide", on(|this, _| this.leave()))?,
             Listener::new(&window, "pageshow", on(Self::on_page_show))?,
             Listener::new(&document, "freeze", on(|this, _| this.leave()))?,
@@ -203,7 +202,7 @@ impl Inner {
                     candidacy: this.options.candidacy,
                     known_log: persistence::known_log(&this.options.channel),
                 };
-                // First, whatever else waits: a tab that is on no channel refuses everything.
+                // This must be first, because a tab without a channel refuses all other commands.
                 this.outbox.replace(vec![Command::Open(open)]);
                 Self::flush_soon(this);
             }
@@ -213,9 +212,9 @@ impl Inner {
 
     fn spawn(this: &Rc<Self>) -> Result<Running, JsValue> {
         let url = this.worker_url()?;
-        let heard = Rc::downgrade(this);
+        let receiving = Rc::downgrade(this);
         let (bridge, native) = spawn::spawn(url, move |notices| {
-            if let Some(this) = heard.upgrade() {
+            if let Some(this) = receiving.upgrade() {
                 Self::on_notices(&this, notices);
             }
         })?;
@@ -243,15 +242,15 @@ impl Inner {
         Ok(url.href())
     }
 
-    /// The page is left or frozen.
+    /// Ends the worker of a page that is left or frozen.
     fn leave(&self) {
         if self.end() {
             (self.on_signal)(Signal::Stopped);
         }
     }
 
-    /// Says goodbye and ends the worker at once, if it runs. Asking the worker to end itself is not enough: a hidden page is often
-    /// stopped before its worker has let go of the locks.
+    /// Ends the worker at once, if it runs, and says goodbye. Asking the worker to end itself is not enough, because a hidden page
+    /// is often stopped before its worker has released the locks.
     fn end(&self) -> bool {
         let running = self.worker.take();
         if let Some(running) = &running {
@@ -261,7 +260,7 @@ impl Inner {
         running.is_some()
     }
 
-    /// Ends the worker without a word to anybody but this page.
+    /// Ends the worker, and informs only this page.
     fn crash(&self) {
         if let Some(running) = self.worker.take() {
             running.native.terminate();
@@ -309,11 +308,11 @@ impl Inner {
         this.deliver(notices);
         this.is_delivering.set(false);
         let has_answered = !this.outbox.borrow().is_empty();
-        // Once all before it has been heard.
+        // The page has now handled all notices before the mark.
         if let Some(mark) = mark {
             Self::send(this, Command::Heard(mark));
         }
-        // What else the page has to say it says in microtasks, and a mark alone waits for that.
+        // The page may send further commands in microtasks. A mark without other commands waits for them.
         if has_answered {
             this.flush();
         }
@@ -340,7 +339,7 @@ impl Inner {
             let url = self.worker_url().unwrap_or_default();
             format!("The worker could not be loaded from {url}. Check that the file is there.")
         });
-        // After an exception it may do anything or nothing, and it holds locks: another tab, or another worker, does better.
+        // After an exception the state of the worker is unknown, and it holds locks that another tab needs.
         if let Some(running) = self.worker.take() {
             running.native.terminate();
         }
@@ -360,13 +359,13 @@ impl Drop for Inner {
 }
 
 impl Running {
-    /// Says it on a BroadcastChannel of the page: what a worker posts right before its end may be lost. It is opened no
-    /// sooner, because every message would wake this page then, and each change of the broker has many.
+    /// Posts the goodbye on a BroadcastChannel of the page, because a message that a worker posts right before its end may be lost.
+    /// The channel is opened only now. Otherwise every control message would wake this page.
     fn say_goodbye(&self) {
         let (Some(channel), Some(tab_id)) = (&self.channel, self.tab_id.get()) else {
             return;
         };
-        // Without it the others learn of the end from the lock, a little later.
+        // Without a goodbye, the other tabs learn of the end from the lock, a little later.
         let _ = BroadcastChannel::new(&channel.control()).and_then(|control| {
             control.post_message(&control::to_js(&ControlMessage::Goodbye { tab_id })?)?;
             control.close();

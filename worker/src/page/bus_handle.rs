@@ -1,4 +1,4 @@
-//! The bus, as an app holds it.
+//! The bus, for apps.
 
 use core::fmt;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -25,11 +25,11 @@ thread_local! {
     static OPEN: RefCell<BTreeMap<String, Weak<Inner>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// A page's part in a channel: what an app of any framework holds. Clones share it, and so do all that are opened on
-/// one channel; the worker ends with the last of them and of their clients.
+/// A page's connection to a channel, for apps of any framework. All handles of one channel share it. The worker ends with the last
+/// handle and the last client.
 ///
-/// It outlives workers. When the page comes back out of the back/forward cache or from being frozen, a new worker
-/// starts, and every [`Client`] connects and subscribes again by itself.
+/// It outlives workers. When the page returns from the back/forward cache or is resumed, a new worker starts, and every
+/// [`Client`] connects and subscribes again by itself.
 ///
 /// ```no_run
 /// use tabmq_worker::api::{ConnectOptions, Notice, Publication, Role};
@@ -49,24 +49,24 @@ pub struct BusHandle(Rc<Inner>);
 
 struct Inner {
     channel: String,
-    /// Empty while it is opened, and where there is none.
+    /// Empty while the bus opens, and for a handle without a bus.
     bus: OnceCell<Bus>,
     state: RefCell<BusState>,
     clients: RefCell<BTreeMap<ClientNo, Weak<Core>>>,
-    /// Numbers are not given twice, so that nothing of an earlier client reaches a later one.
+    /// Numbers are not reused, so that no notice for an earlier client reaches a later one.
     next_client: Cell<u32>,
-    /// Questions without an answer; those of a worker that has ended go unanswered.
+    /// Questions without an answer. The end of the worker drops those that it has.
     asked: RefCell<BTreeMap<RequestId, Asked>>,
     next_question: Cell<u64>,
     on_notice: Listeners<Notice>,
     on_failure: Listeners<str>,
-    /// What the browser says of this site's data; the rest the members tells.
+    /// The browser's report on this site's data. The state of the broker's storage comes from the members.
     persistence: Cell<StorageStatus>,
     on_storage: Listeners<StorageStatus>,
 }
 
 struct Asked {
-    /// Until there is a worker to ask.
+    /// The question, until it is sent to a worker.
     question: Option<Question>,
     answer: oneshot::Sender<Answer>,
 }
@@ -86,9 +86,9 @@ impl BusOptions {
 }
 
 impl BusHandle {
-    /// Joins the channel. If this page has joined it already, that is shared and the other options stay as they are.
+    /// Joins the channel. If this page has joined it already, the handles share it, and the other options have no effect.
     ///
-    /// It cannot fail here; what goes wrong is told by [`status`](Self::status) and [`on_failure`](Self::on_failure).
+    /// Failures are reported by [`status`](Self::status) and [`on_failure`](Self::on_failure).
     #[must_use]
     pub fn open(options: BusOptions) -> Self {
         let channel = options.channel.clone();
@@ -99,9 +99,9 @@ impl BusHandle {
         let inner = Rc::new(Inner::new(channel.clone()));
         OPEN.with_borrow_mut(|open| open.insert(channel, Rc::downgrade(&inner)));
         Inner::look_at_storage(&inner, options.clone());
-        let hearing = Rc::downgrade(&inner);
+        let receiving = Rc::downgrade(&inner);
         let bus = Bus::open(options, move |signal| {
-            if let Some(inner) = hearing.upgrade() {
+            if let Some(inner) = receiving.upgrade() {
                 inner.on_signal(signal);
             }
         });
@@ -110,7 +110,7 @@ impl BusHandle {
         Self(inner)
     }
 
-    /// A bus that has failed from the beginning.
+    /// A bus that has failed at its start.
     #[cfg(feature = "yew")]
     pub(crate) fn failed(why: &str) -> Self {
         let inner = Inner::new(String::new());
@@ -118,7 +118,7 @@ impl BusHandle {
         Self(Rc::new(inner))
     }
 
-    /// A client of its own, which connects by itself; see [`Client`].
+    /// Creates a client, which connects by itself; see [`Client`].
     #[must_use]
     pub fn client(&self, options: ConnectOptions) -> Client {
         let no = ClientNo(self.0.next_client.get());
@@ -142,13 +142,13 @@ impl BusHandle {
         &self.0.channel
     }
 
-    /// What has become of the worker.
+    /// State of the worker.
     #[must_use]
     pub fn status(&self) -> BusStatus {
         self.0.state.borrow().status.clone()
     }
 
-    /// The id of this tab, once it is on the channel; another one for each worker.
+    /// The id of this tab, once it is on the channel. Each worker has another one.
     #[must_use]
     pub fn tab_id(&self) -> Option<TabId> {
         match self.0.state.borrow().status {
@@ -157,43 +157,43 @@ impl BusHandle {
         }
     }
 
-    /// This tab's part on the channel.
+    /// Role of this tab on the channel.
     #[must_use]
     pub fn role(&self) -> Role {
         self.0.state.borrow().role
     }
 
-    /// The tabs on the channel, this one included, ordered by id; at most ten times a second another one.
+    /// The tabs on the channel, including this one, ordered by id. The list changes at most ten times a second.
     #[must_use]
     pub fn members(&self) -> Rc<[TabInfo]> {
         Rc::clone(&self.0.state.borrow().members)
     }
 
-    /// Tells whatever is heard of this tab and its channel, in order and after it has taken effect here: role, members,
-    /// events, refused commands, counters. What is about a client the client tells.
+    /// Calls back for each notice about this tab and its channel, in order and after it has taken effect here: role, members,
+    /// events, refused commands, counters. Notices about a client go to that client.
     pub fn on_notice(&self, callback: impl Fn(&Notice) + 'static) -> Listening {
         self.0.on_notice.add(callback)
     }
 
-    /// What is known of the storage: of the broker's, and of this site's in the browser.
+    /// State of the broker's storage, and of this site's storage in the browser.
     #[must_use]
     pub fn storage(&self) -> StorageStatus {
         self.0.storage()
     }
 
-    /// Tells what the browser says of this site's data, once it is known. What happens to the broker's storage is told by
-    /// [`on_notice`](Self::on_notice): to its own tab by [`Notice::Event`], see
-    /// [`EventKind::is_of_storage`](tab::api::EventKind::is_of_storage), to the others by [`TabInfo::storage`].
+    /// Calls back once the browser has reported on this site's data. Changes of the broker's storage arrive by
+    /// [`on_notice`](Self::on_notice): in its own tab by [`Notice::Event`], see
+    /// [`EventKind::is_of_storage`](tab::api::EventKind::is_of_storage), in the others by [`TabInfo::storage`].
     pub fn on_storage(&self, callback: impl Fn(&StorageStatus) + 'static) -> Listening {
         self.0.on_storage.add(callback)
     }
 
-    /// Tells that the worker could not be loaded or has crashed, in a sentence for people.
+    /// Calls back if the worker did not load or has crashed, with a sentence for people.
     pub fn on_failure(&self, callback: impl Fn(&str) + 'static) -> Listening {
         self.0.on_failure.add(callback)
     }
 
-    /// Asks the broker, in whichever tab it is. Dropping the future forgets the question.
+    /// Asks the broker, in any tab. Dropping the future drops the question.
     ///
     /// ```no_run
     /// # use tabmq_worker::api::{Answer, Question};
@@ -208,7 +208,7 @@ impl BusHandle {
     /// ```
     ///
     /// # Errors
-    /// [`Problem::NoBroker`] if there is none, or none that answers; [`Problem::Channel`] if the channel's name is none;
+    /// [`Problem::NoBroker`] if no broker answers; [`Problem::Channel`] if the channel's name is invalid;
     /// [`RequestError::Closed`] if the worker has ended.
     pub fn ask(
         &self,
@@ -232,7 +232,7 @@ impl BusHandle {
                 bus.send(Command::Ask(no, question));
             }
             (BusStatus::Refused(problem), _) => {
-                // Whoever asks holds the other end still.
+                // The receiver still exists.
                 let _ = answer.send(Answer::Refused(problem));
             }
             (BusStatus::Failed(_), _) | (_, None) => {}
@@ -246,7 +246,7 @@ impl BusHandle {
         }
     }
 
-    /// Makes something bad happen to this page's worker, for trying what the other tabs do then.
+    /// Injects a fault into this page's worker, to observe the other tabs.
     pub fn cause(&self, fault: Fault) {
         if let Some(bus) = self.0.bus.get() {
             bus.cause(fault);
@@ -331,7 +331,7 @@ impl Inner {
             }
             Signal::Stopped => {
                 self.state.borrow_mut().stop();
-                // What was not asked yet waits for the next worker.
+                // Questions that no worker has wait for the next one.
                 self.asked
                     .borrow_mut()
                     .retain(|_, asked| asked.question.is_some());
@@ -357,7 +357,7 @@ impl Inner {
             Notice::Answer(no, answer) => {
                 let asked = self.asked.borrow_mut().remove(no);
                 if let Some(asked) = asked {
-                    // Whoever asked may have gone.
+                    // The caller may have dropped the future.
                     let _ = asked.answer.send(answer.clone());
                 }
                 return;
@@ -380,7 +380,7 @@ impl Inner {
         self.on_notice.tell(&notice);
     }
 
-    /// Asks what was asked before there was a worker.
+    /// Sends the questions from before there was a worker.
     fn ask_waiting(&self) {
         let Some(bus) = self.bus.get() else { return };
         for (no, asked) in &mut *self.asked.borrow_mut() {
@@ -398,7 +398,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Unless another one has been opened since.
+        // A new handle of the channel may have replaced the entry.
         OPEN.with_borrow_mut(|open| {
             if open
                 .get(&self.channel)

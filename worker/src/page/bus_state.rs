@@ -1,11 +1,11 @@
-//! How this tab stands on its channel.
+//! State of this tab on its channel.
 
 use std::rc::Rc;
 
 use tab::TabId;
 use tab::api::{Notice, Problem, Role, TabInfo};
 
-/// What has become of the worker of this page.
+/// State of the worker of this page.
 ///
 /// ```no_run
 /// # use tabmq_worker::{BusHandle, BusStatus};
@@ -20,19 +20,18 @@ use tab::api::{Notice, Problem, Role, TabInfo};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum BusStatus {
-    /// It has not been heard of yet, or it has ended because the page was left or frozen: another one starts when the page
-    /// comes back.
+    /// The worker has not joined yet, or it ended because the page was left or frozen. Another one starts when the page returns.
     #[default]
     Starting,
-    /// It is on the channel, as this tab.
+    /// The worker is on the channel, as this tab.
     Open(TabId),
-    /// It is there, but not on the channel, because the channel's name is none.
+    /// The worker runs, but is not on the channel, because the channel's name is invalid.
     Refused(Problem),
-    /// It could not be loaded, or it crashed; a sentence for people.
+    /// The worker did not load, or it crashed; a sentence for people.
     Failed(String),
 }
 
-/// What was heard of this tab last.
+/// The last notices about this tab.
 #[derive(Debug)]
 pub(crate) struct BusState {
     pub(crate) status: BusStatus,
@@ -57,7 +56,7 @@ impl BusState {
 
     pub(crate) fn on_notice(&mut self, notice: &Notice) {
         match notice {
-            // A new worker is a new tab: what the one before knew of the others is void.
+            // A new worker is a new tab, so the members of the previous one are out of date.
             Notice::Opened { tab_id, build: _ } => *self = Self::new(BusStatus::Open(*tab_id)),
             Notice::Role(role) => self.role = *role,
             Notice::Roster(members) => self.members = members.as_slice().into(),

@@ -1,4 +1,4 @@
-//! What one client of the page has asked for, over all the workers that it lives through.
+//! State of one client of the page, over all its workers.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -12,13 +12,13 @@ use super::error::RequestError;
 use super::reason::Reason;
 use super::subscribers::{Answered, Left, Release, SubscriberId, Subscribers, SubscriptionStatus};
 
-/// How many bytes of messages wait for a worker at most; as many as wait for a broker in one.
+/// Maximum bytes of messages that wait for a worker. A worker has the same bound for messages that wait for a broker.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
-/// How a request ended.
+/// Outcome of a request.
 pub(crate) type Answer = Result<Reason, RequestError>;
 
-/// What a session wants done.
+/// An effect that the client carries out.
 #[allow(
     clippy::large_enum_variant,
     reason = "they live for one turn, and commands are moved out of them"
@@ -27,30 +27,30 @@ pub(crate) type Answer = Result<Reason, RequestError>;
 pub(crate) enum Effect {
     Send(ClientCommand),
     Answer(RequestId, Answer),
-    /// For those subscribers, and for who wants all messages.
+    /// A message for these subscribers and for the listeners of all messages.
     Message(Rc<Message>, Vec<SubscriberId>),
     Subscription(SubscriberId, SubscriptionStatus),
     Status(ClientStatus),
-    /// Nothing more comes until somebody hears what waits.
+    /// Messages without a receiver block the client.
     Unheard,
 }
 
-/// One client. It connects and subscribes when a worker opens, every time, as long as the app wants it connected.
+/// State of one client. It connects and subscribes each time a worker opens, as long as the app wants it connected.
 #[derive(Debug)]
 pub(crate) struct ClientState {
     options: ConnectOptions,
-    /// The client id that the broker knows it by, if the app gave none.
+    /// The client id that the broker assigned, if the app gave none.
     assigned_id: Option<String>,
-    /// Whether it was connected since the app asked for it: there may be a session to go on with.
+    /// Whether it was connected since the last `connect` of the app, so that there may be a session to resume.
     was_connected: bool,
     wants_connection: bool,
     worker: Worker,
     status: ClientStatus,
-    /// Whether somebody hears all messages, whoever subscribed to them.
+    /// Whether the app listens for all messages.
     is_listening: bool,
     subscribers: Subscribers,
     requests: BTreeMap<RequestId, Request>,
-    /// To be published as soon as there is a worker, in this order.
+    /// Messages that wait for a worker, in this order.
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
     last_request: u64,
@@ -58,14 +58,14 @@ pub(crate) struct ClientState {
 
 #[derive(Debug)]
 enum Worker {
-    /// It is about to open.
+    /// The worker is about to open.
     Starting,
     Open,
-    /// And why.
+    /// There is no worker, for this reason.
     Gone(RequestError),
 }
 
-/// What was asked for and has no answer.
+/// A request without an answer.
 #[derive(Debug)]
 enum Request {
     Release(Release),
@@ -103,12 +103,12 @@ impl ClientState {
         &self.status
     }
 
-    /// Whether a worker has a client that would go on by itself.
+    /// Whether the worker has a client that has not ended.
     pub(crate) fn is_alive(&self) -> bool {
         matches!(self.worker, Worker::Open) && !matches!(self.status, ClientStatus::Disconnected(_))
     }
 
-    /// There is a worker on the channel that knows nothing of this client.
+    /// A new worker has joined the channel. It does not know this client.
     pub(crate) fn open(&mut self, out: &mut Vec<Effect>) {
         self.lose_requests(out);
         self.worker = Worker::Open;
@@ -117,7 +117,7 @@ impl ClientState {
         }
     }
 
-    /// The worker has ended, and another one will open.
+    /// The worker has ended. Another one will open.
     pub(crate) fn suspend(&mut self, out: &mut Vec<Effect>) {
         self.worker = Worker::Starting;
         self.carry_over();
@@ -127,7 +127,7 @@ impl ClientState {
         }
     }
 
-    /// There is no worker, and there will be none by itself.
+    /// The worker has failed. No other one will open by itself.
     pub(crate) fn close(&mut self, why: RequestError, out: &mut Vec<Effect>) {
         self.worker = Worker::Gone(why.clone());
         self.lose_requests(out);
@@ -192,7 +192,7 @@ impl ClientState {
         id
     }
 
-    /// Whether somebody hears all messages.
+    /// Sets whether the app listens for all messages.
     pub(crate) fn listen(&mut self, is_listening: bool, out: &mut Vec<Effect>) {
         let has_changed = core::mem::replace(&mut self.is_listening, is_listening) != is_listening;
         if has_changed && self.is_alive() {
@@ -210,7 +210,7 @@ impl ClientState {
         id
     }
 
-    /// A subscriber wants something else. What it wanted ends after that has begun, so that nothing is missed which both match.
+    /// Changes the subscription of a subscriber. The old one ends after the new one begins, so that no message of both is missed.
     pub(crate) fn change(
         &mut self,
         id: SubscriberId,
@@ -223,7 +223,7 @@ impl ClientState {
         self.leave(request, left, out);
     }
 
-    /// One subscriber is no more.
+    /// Removes a subscriber.
     pub(crate) fn unsubscribe(&mut self, id: SubscriberId, out: &mut Vec<Effect>) -> RequestId {
         let request = self.next_request();
         let left = self.subscribers.remove(id);
@@ -232,19 +232,19 @@ impl ClientState {
     }
 
     pub(crate) fn on_notice(&mut self, notice: ClientNotice, out: &mut Vec<Effect>) {
-        // What a worker has told that has ended meanwhile is void, and the broker has no acknowledgement of it.
+        // A notice of an ended worker is void. The broker has no acknowledgement for its messages.
         if !matches!(self.worker, Worker::Open) {
             return;
         }
         match notice {
-            // Echo of a Disconnect that a Connect has followed since.
+            // This answers a Disconnect that was followed by a Connect.
             ClientNotice::Status(ClientStatus::Disconnected(DisconnectCause::Requested))
                 if self.wants_connection => {}
             ClientNotice::Status(status) => self.on_status(status, out),
             ClientNotice::Published(id, reason_code) => {
                 self.answer(id, RequestError::check(reason_code), out);
             }
-            // It was asked for one topic filter, so there is one reason code.
+            // The request had one topic filter, so there is one reason code.
             ClientNotice::Unsubscribed(id, reason_codes) => {
                 let reason_code = reason_codes.first().copied().unwrap_or(0x80);
                 self.answer(id, RequestError::check(reason_code), out);
@@ -270,7 +270,7 @@ impl ClientState {
                 out.push(Effect::Message(Rc::new(message), subscribers));
             }
             ClientNotice::Unheard => out.push(Effect::Unheard),
-            // The client itself subscribes to nothing.
+            // The page only uses readers.
             ClientNotice::Subscribed(..) => {}
         }
     }
@@ -290,7 +290,7 @@ impl ClientState {
     }
 
     fn answer(&mut self, id: RequestId, answer: Answer, out: &mut Vec<Effect>) {
-        // If it is not there, it was given up when the connection ended.
+        // A missing request ended with an earlier connection.
         let Some(request) = self.requests.remove(&id) else {
             return;
         };
@@ -311,7 +311,7 @@ impl ClientState {
         }
     }
 
-    /// Connects and asks for everything.
+    /// Connects, and sends all subscriptions and waiting messages.
     fn start(&mut self, out: &mut Vec<Effect>) {
         self.set_status(ClientStatus::Waiting, out);
         let options = self.connect_options();
@@ -331,7 +331,7 @@ impl ClientState {
         }
     }
 
-    /// As the app wants it connected, with the session that it had.
+    /// The options of the app, changed so that the session continues.
     fn connect_options(&self) -> ConnectOptions {
         let mut options = self.options.clone();
         if let Some(assigned) = &self.assigned_id
@@ -343,7 +343,7 @@ impl ClientState {
         options
     }
 
-    /// Has a subscriber read what it wants, if there is somebody to read it.
+    /// Sends the subscription of a subscriber, if there is a worker.
     fn read(&mut self, id: SubscriberId, out: &mut Vec<Effect>) {
         if self.is_alive() {
             let read = self.subscribers.read(id);
@@ -373,7 +373,7 @@ impl ClientState {
         out.push(Effect::Send(ClientCommand::Publish(id, publication)));
     }
 
-    /// What another worker may publish once more waits for it, before what has waited since.
+    /// Moves unanswered messages with QoS 1 before the waiting ones, for the next worker.
     fn carry_over(&mut self) {
         let mut waiting = Vec::new();
         for (id, request) in core::mem::take(&mut self.requests) {
@@ -391,7 +391,7 @@ impl ClientState {
         self.waiting_bytes = self.waiting.iter().map(|it| cost(&it.publication)).sum();
     }
 
-    /// Nothing that was asked for will be answered, and nothing is granted any more.
+    /// Ends all requests, and suspends all subscriptions.
     fn lose_requests(&mut self, out: &mut Vec<Effect>) {
         for (id, request) in core::mem::take(&mut self.requests) {
             out.push(Effect::Answer(id, Err(RequestError::Closed)));

@@ -1,8 +1,8 @@
 //! Hooks for Yew (feature `yew`).
 //!
-//! A [`BusProvider`] joins a channel; the components below it read, publish and subscribe with hooks. What a hook began
-//! ends when its component is unmounted. A component is drawn again at most once per animation frame, however much
-//! arrives; in a hidden page, which gets no frames, four times a second.
+//! A [`BusProvider`] joins a channel, and the components below it read, publish and subscribe with hooks. A subscription ends when
+//! its component is unmounted. A component is drawn again at most once per animation frame. In a hidden page, which gets no frames,
+//! it is drawn at most four times a second.
 //!
 //! ```no_run
 //! use std::rc::Rc;

@@ -1,8 +1,8 @@
-//! A buffer that forgets the oldest.
+//! A ring buffer.
 
 use std::collections::VecDeque;
 
-/// The newest items, as many as fit, newest last; the others are only counted.
+/// Keeps the newest items, newest last, up to its capacity, and counts the others.
 ///
 /// ```
 /// # use tabmq_worker::RingBuffer;
@@ -20,7 +20,7 @@ pub struct RingBuffer<T> {
 }
 
 impl<T> RingBuffer<T> {
-    /// An empty one for so many items; one for none only counts.
+    /// An empty buffer. With capacity 0 it only counts.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {
@@ -31,31 +31,31 @@ impl<T> RingBuffer<T> {
         }
     }
 
-    /// Keeps an item; the oldest makes room.
+    /// Adds an item, and drops the oldest one if the buffer is full.
     pub fn push(&mut self, item: T) {
         self.received += 1;
         self.kept.push_back(item);
         self.make_room();
     }
 
-    /// Takes the oldest out.
+    /// Removes the oldest item.
     pub fn pop(&mut self) -> Option<T> {
         self.kept.pop_front()
     }
 
-    /// Forgets the items; the count of all that came stays.
+    /// Removes the items. The number of received items stays.
     pub fn clear(&mut self) {
         self.kept.clear();
         self.dropped = 0;
     }
 
-    /// How many it keeps at most.
+    /// Maximum number of items.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Keeps so many from now on.
+    /// Changes the maximum number of items.
     pub fn set_capacity(&mut self, capacity: usize) {
         self.capacity = capacity;
         self.make_room();
@@ -72,13 +72,13 @@ impl<T> RingBuffer<T> {
         self.kept.back()
     }
 
-    /// How many have come.
+    /// Number of items received.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// How many have had to make room since the last [`clear`](Self::clear).
+    /// Number of items dropped since the last [`clear`](Self::clear).
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_smaller_ring_keeps_the_newest() {
+    fn a_smaller_buffer_keeps_the_newest() {
         let mut buffer = RingBuffer::new(3);
         buffer.extend([1, 2, 3]);
         buffer.set_capacity(1);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn one_for_none_only_counts() {
+    fn capacity_zero_only_counts() {
         let mut buffer = RingBuffer::new(0);
         buffer.push(1);
         assert_eq!((buffer.received(), buffer.latest()), (1, None));

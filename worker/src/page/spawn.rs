@@ -1,4 +1,4 @@
-//! Starts the worker, and keeps a hold on it that gloo's bridge does not give.
+//! Starts the worker, and returns its `Worker` object, which gloo's bridge hides.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,9 +11,9 @@ use web_sys::Worker;
 
 use crate::runtime::TabWorker;
 
-// gloo's bridge keeps the `Worker` to itself, but only `terminate()` releases a tab's locks for certain when its page
-// is hidden for good, and only the `error` event says that a worker's script could not be loaded. So the constructor is
-// watched for the one call that makes it. What the constructor throws is kept too: gloo turns it into a trap.
+// gloo's bridge hides the `Worker`. But only `terminate()` reliably releases a tab's locks when its page is left, and only
+// the `error` event reports that a worker's script did not load. So this replaces the constructor for the one call that
+// makes the worker. It also keeps an exception of the constructor, which gloo would turn into a trap.
 #[wasm_bindgen(inline_js = r#"
 export function watch(construct) {
     const NativeWorker = globalThis.Worker;

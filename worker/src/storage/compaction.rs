@@ -1,4 +1,4 @@
-//! Has the browser tidy up behind the transactions of a broker.
+//! Makes the browser compact its files behind the transactions of a broker.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,39 +10,39 @@ use web_sys::WorkerGlobalScope;
 
 use crate::browser::indexeddb;
 
-/// After so many rows that were added or removed. Each time costs three `fdatasync` and a few milliseconds of the browser; see
-/// `bench/NOTES.md`.
+/// Number of added or removed rows between compactions. Each compaction costs three `fdatasync` and a few milliseconds of the
+/// browser; see `bench/NOTES.md`.
 const ROWS: u64 = 128;
 
-/// If rows are so large together, LevelDB merges its files often enough by itself, and to have it do more would slow down whoever
-/// publishes as fast as possible.
+/// With this many bytes in rows, LevelDB merges its files often enough by itself. More compactions would slow down a fast
+/// publisher.
 const BYTES: usize = 1 << 20;
 
-/// What a transaction does to a database.
+/// The effect of a transaction on a database.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Change {
     /// Rows added or removed.
     pub(crate) rows: u64,
-    /// Of the rows added. A snapshot does not count: Chromium keeps values as large as its pieces in files beside LevelDB.
+    /// Bytes of the added rows, without a snapshot. Chromium keeps values as large as its pieces in files beside LevelDB.
     pub(crate) bytes: usize,
 }
 
-/// Counts what transactions do to a database, and now and then has the browser compact what they leave behind.
+/// Counts the changes of transactions, and makes the browser compact its files after [`ROWS`] of them.
 ///
-/// Chromium deletes what would have undone a transaction once that is committed, and walks over all that it deleted before:
-/// 0.04 ms of processor time at first, 0.9 ms some thousand rows later. It does so in a thread of its own, but whoever
-/// publishes next shares the processors with that. The walk is short again when LevelDB, beneath, has merged its files, and
-/// that is what Chromium has it do when a database is deleted. So one is made, with nothing in it, and deleted.
+/// After each commit, Chromium deletes the undo data of the transaction, and walks over all earlier deletions: 0.04 ms of
+/// processor time at first, 0.9 ms some thousand rows later. It does so in a thread of its own, which shares the processors
+/// with the next publisher. The walk is short again once LevelDB, beneath, has merged its files. Chromium makes LevelDB do
+/// that when a database is deleted. So a compaction creates an empty database and deletes it.
 #[derive(Debug)]
 pub(crate) struct Compaction {
-    /// Name of the database that is made and deleted.
+    /// Name of the empty database.
     scratch: String,
     since: Cell<Change>,
     is_under_way: Rc<Cell<bool>>,
 }
 
 impl Compaction {
-    /// For the transactions of the database of this name; `None` in browsers where it would be of no use.
+    /// For the transactions of this database; `None` in browsers that do not benefit.
     pub(crate) fn of(database: &str) -> Option<Self> {
         is_chromium().then(|| Self {
             scratch: format!("{database}/compaction"),
@@ -51,7 +51,7 @@ impl Compaction {
         })
     }
 
-    /// A transaction has done this.
+    /// Counts the change of a transaction.
     pub(crate) fn count(&self, change: Change) {
         let mut since = self.since.get();
         since.rows = since.rows.saturating_add(change.rows);
@@ -60,14 +60,14 @@ impl Compaction {
             since = Change::default();
         }
         self.since.set(since);
-        // A frozen tab that has the database open keeps it from its end, and another one would wait as well.
+        // A frozen tab with the scratch database open delays its deletion, and would delay a second one too.
         if since.rows < ROWS || self.is_under_way.replace(true) {
             return;
         }
         self.since.take();
         let (scratch, is_under_way) = (self.scratch.clone(), Rc::clone(&self.is_under_way));
         spawn_local(async move {
-            // If it fails, everything is as slow as it would be without.
+            // A failure costs only the speed-up.
             let _ = compact(&scratch).await;
             is_under_way.set(false);
         });
@@ -75,13 +75,13 @@ impl Compaction {
 }
 
 async fn compact(scratch: &str) -> Result<(), JsValue> {
-    // To delete one that is not there would do nothing.
+    // Deleting a missing database would do nothing.
     drop(indexeddb::open(scratch, Some(1.0), |_| Ok(())).await?);
     indexeddb::delete(scratch).await
 }
 
-/// No other browser offers this, and none keeps its databases in LevelDB. Those that Chromium makes in SQLite, as it is about to do,
-/// have no use for compaction; it costs them little, and a page cannot tell.
+/// Only Chromium offers `userAgentData`, and only Chromium keeps its databases in LevelDB. Its future databases in SQLite need no
+/// compaction. A page cannot detect them, and it costs them little.
 fn is_chromium() -> bool {
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
     let data = Reflect::get(&scope.navigator(), &JsValue::from_str("userAgentData"));
@@ -98,7 +98,7 @@ mod tests {
     use crate::browser::testing::{Lacking, held_open};
 
     #[wasm_bindgen_test]
-    async fn a_database_is_made_and_deleted_now_and_then_and_never_two_at_once() {
+    async fn a_database_is_created_and_deleted_after_enough_rows_and_never_two_at_once() {
         let compaction = Compaction::of("tabmq/test").unwrap();
         let scratch = "tabmq/test/compaction";
         let (database, told, _listener) = held_open(scratch).await;
@@ -116,14 +116,14 @@ mod tests {
             pause(1).await;
         }
         assert!(!indexeddb::names().await.unwrap().contains(&scratch.into()));
-        // What was counted meanwhile counts.
+        // Rows counted meanwhile count for the next compaction.
         let (_database, told, _listener) = held_open(scratch).await;
         count(1, 0);
         told.next().await;
     }
 
     #[wasm_bindgen_test]
-    fn other_browsers_are_left_alone() {
+    fn other_browsers_get_no_compaction() {
         let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
         let _lacking = Lacking::new(scope.navigator(), "userAgentData");
         assert!(Compaction::of("tabmq/test/other").is_none());

@@ -13,7 +13,7 @@ use crate::browser::error::is;
 use crate::browser::events::Listener;
 use crate::browser::indexeddb::{self, Database, Scope, Transaction};
 
-/// For ever: see [`tab::ChannelName::database`].
+/// Never changes: see [`tab::ChannelName::database`].
 const VERSION: f64 = 1.0;
 
 /// Rows by number.
@@ -23,12 +23,12 @@ pub(super) const SNAP: &str = "snap";
 
 pub(super) struct Connection {
     pub(super) database: Database,
-    /// Of transactions that add a row, which then wait for nothing else.
+    /// For transactions that add a row. They wait for no other transactions.
     log: Scope,
-    /// Of those that leave the log alone.
+    /// For transactions that do not use the log.
     snap: Scope,
     snap_and_log: Scope,
-    /// Of all others.
+    /// For all others.
     pub(super) both: Scope,
     _close: Listener,
     _version_change: Listener,
@@ -60,7 +60,7 @@ impl Connection {
         let deleted = Rc::downgrade(current);
         let version_change = move |event: Event| {
             let event: IdbVersionChangeEvent = event.unchecked_into();
-            // Whoever deletes it waits until it is closed here. There is no other version than this one.
+            // A deletion waits until this connection closes. A change to another version does not happen.
             if event.new_version().is_none() {
                 lost(&deleted);
             }
@@ -80,7 +80,7 @@ impl Connection {
         self.database.read(&self.both)
     }
 
-    /// Leaves the log alone, so that nobody waits for it who writes there, unless a row of it is asked for.
+    /// Uses the log only if a row is given, so that writers of the log do not wait.
     pub(super) fn check(&self, row: Option<Seq>) -> Result<Transaction, JsValue> {
         match row {
             None => self.database.check(&self.snap, &JsValue::UNDEFINED),
@@ -108,8 +108,8 @@ impl Connection {
     }
 }
 
-/// Whether a database that cannot be opened now cannot be opened later either: errors that say that there is none to be had here.
-/// One without a name is our own.
+/// Whether the error of an open is permanent, because the browser offers no usable database here. Errors of this file, which are
+/// strings, are permanent too.
 pub(super) fn is_lasting(error: &JsValue) -> bool {
     let names = [
         "SecurityError",

@@ -21,7 +21,7 @@ pub(super) fn written(seq: Seq, ended: Ended) -> StorageEvent {
     StorageEvent::Failed(seq, error)
 }
 
-/// What happened, and the first of the errors that led to it.
+/// A sentence with the failure and the first of its errors.
 pub(super) fn sentence(what: &str, errors: &[JsValue]) -> String {
     let why = errors.first().map(describe).unwrap_or_default();
     format!("{what}: {why}")

@@ -9,7 +9,7 @@ use web_sys::IdbKeyRange;
 
 #[wasm_bindgen]
 extern "C" {
-    /// A row as it is stored.
+    /// A stored row.
     #[wasm_bindgen(extends = Object)]
     type StoredRow;
     #[wasm_bindgen(method, getter)]
@@ -25,7 +25,7 @@ extern "C" {
     #[wasm_bindgen(method, setter)]
     fn set_bytes(this: &StoredRow, bytes: &Uint8Array);
 
-    /// A piece of the snapshot as it is stored.
+    /// A stored piece of the snapshot.
     #[wasm_bindgen(extends = Object)]
     type StoredPiece;
     #[wasm_bindgen(method, getter, js_name = upTo)]
@@ -42,19 +42,19 @@ extern "C" {
     fn set_bytes(this: &StoredPiece, bytes: &Uint8Array);
 }
 
-/// A row as it will be stored.
+/// A row, ready to be stored.
 pub(super) struct PreparedRow {
     pub(super) key: JsValue,
     pub(super) row: JsValue,
-    /// Where there must be nothing, if this is a fence.
+    /// For a fence: the range of later rows, which must be empty.
     pub(super) later: Option<IdbKeyRange>,
 }
 
-/// A checkpoint as it will be stored.
+/// A checkpoint, ready to be stored.
 pub(super) struct PreparedCheckpoint {
     pub(super) seq: JsValue,
     pub(super) row: JsValue,
-    /// By index.
+    /// Ordered by index.
     pub(super) pieces: Array,
     pub(super) remove: Array,
 }
@@ -74,7 +74,7 @@ impl PreparedRow {
     }
 }
 
-/// Where rows are that come after this one, if any do: what is further off is not of the log.
+/// The range of rows after this one. Rows beyond its end do not belong to the log.
 fn later(seq: Seq, key: &JsValue) -> Result<IdbKeyRange, JsValue> {
     let reach = Seq(seq.0.saturating_sub(1)).reach();
     #[allow(clippy::cast_precision_loss, reason = "it need not be exact")]
@@ -113,16 +113,16 @@ impl PreparedCheckpoint {
     }
 }
 
-/// A number as JavaScript has it, if that can tell it from the next.
+/// A number of JavaScript. Fails if JavaScript cannot represent it exactly.
 pub(super) fn number(number: u64) -> Result<JsValue, JsValue> {
     if number > SAFE_INTEGER_MAX {
         return Err(JsValue::from_str("there are no numbers left"));
     }
-    #[allow(clippy::cast_precision_loss, reason = "it was just looked at")]
+    #[allow(clippy::cast_precision_loss, reason = "the range is checked above")]
     Ok(JsValue::from_f64(number as f64))
 }
 
-/// What [`number`] made.
+/// The inverse of [`number`]. `None` for any other value.
 fn integer(value: &JsValue) -> Option<u64> {
     #[allow(clippy::cast_precision_loss, reason = "the greatest that is exact")]
     let range = 0.0..=SAFE_INTEGER_MAX as f64;
@@ -154,7 +154,7 @@ fn stored_row(row: &Row) -> Result<JsValue, JsValue> {
 }
 
 fn row(value: JsValue) -> Option<Row> {
-    // What comes out of a database has no getters that could throw, if it is an object at all.
+    // An object from a database has no getters that could throw.
     let stored: StoredRow = value.is_object().then(|| value.unchecked_into())?;
     Some(Row {
         term: Term(integer(&stored.term())?),
@@ -169,7 +169,7 @@ fn row(value: JsValue) -> Option<Row> {
 
 /// A piece of a snapshot.
 struct Piece {
-    /// Which snapshot it is of, and how many there are of it.
+    /// The snapshot of the piece, and its number of pieces.
     snapshot: (Seq, u64),
     bytes: Vec<u8>,
 }
@@ -184,7 +184,7 @@ fn piece(index: Option<u64>, value: JsValue) -> Option<Piece> {
     })
 }
 
-/// What [`Storage::load`] asked for.
+/// The log and the snapshot, from the results of [`Connection::read`](super::connection::Connection::read).
 pub(super) fn loaded(results: &Array) -> Loaded {
     let mut loaded = Loaded::default();
     let mut results = results.iter().map(|result| Array::from(&result));
@@ -202,7 +202,7 @@ pub(super) fn loaded(results: &Array) -> Loaded {
         .collect();
     if let Some(newest) = pieces.iter().map(|piece| piece.snapshot).max() {
         pieces.retain(|piece| piece.snapshot == newest);
-        // What is missing counts as well, but not twice what is there and damaged.
+        // Missing pieces count as well. A damaged piece counts once.
         let usable = pieces.len();
         let of = usize::try_from(newest.1).unwrap_or(usize::MAX);
         loaded.foreign += (in_snap - usable).max(of - usable);

@@ -90,7 +90,7 @@ fn raw_bytes(bytes: &[u8]) -> JsValue {
     Uint8Array::from(bytes).into()
 }
 
-/// Puts something into a store that is open already.
+/// Puts a value into a store of the open database.
 async fn put(storage: &Storage, store: &str, key: JsValue, value: JsValue) {
     let current = storage.current.clone().unwrap();
     let transaction = {
@@ -107,7 +107,7 @@ async fn put(storage: &Storage, store: &str, key: JsValue, value: JsValue) {
 }
 
 #[wasm_bindgen_test]
-async fn what_is_appended_is_loaded_in_order_by_whoever_reads_next() {
+async fn appended_rows_are_loaded_in_order_by_the_next_reader() {
     let mut writer = open("order").await;
     assert_eq!(load(&mut writer).await, Loaded::default());
     let rows = [
@@ -131,7 +131,7 @@ async fn what_is_appended_is_loaded_in_order_by_whoever_reads_next() {
 }
 
 #[wasm_bindgen_test]
-async fn the_browser_is_made_to_compact_now_and_then() {
+async fn the_browser_compacts_after_some_transactions() {
     let scratch = "tabmq/test/storage/compact/compaction";
     let (_database, deleted, _listener) = held_open(scratch).await;
     let mut storage = open("compact").await;
@@ -172,7 +172,7 @@ async fn a_check_leaves_nothing_behind_and_fails_on_a_closed_connection() {
 }
 
 #[wasm_bindgen_test]
-async fn a_number_is_taken_once() {
+async fn a_row_number_is_written_once() {
     let mut old = open("taken").await;
     let mut new = open("taken").await;
     assert_eq!(
@@ -193,7 +193,7 @@ async fn a_number_is_taken_once() {
     let loaded = load(&mut new).await;
     let rows = vec![(Seq(1), fence(1)), (Seq(2), fence(2))];
     assert_eq!((loaded.rows, loaded.snapshot), (rows, None));
-    // The connection of the one that failed is as good as before.
+    // The connection still works after a failure.
     assert_eq!(
         append(&mut old, 3, fence(3)).await,
         StorageEvent::Committed(Seq(3))
@@ -201,7 +201,7 @@ async fn a_number_is_taken_once() {
 }
 
 #[wasm_bindgen_test]
-async fn a_checkpoint_takes_the_place_of_the_snapshot_and_of_the_rows_it_removes() {
+async fn a_checkpoint_replaces_the_snapshot_and_the_rows_it_removes() {
     let mut storage = open("checkpoint").await;
     for seq in 1..=6 {
         let row = if seq == 3 { fence(1) } else { segment(1, &[1]) };
@@ -237,12 +237,12 @@ async fn a_checkpoint_takes_the_place_of_the_snapshot_and_of_the_rows_it_removes
 }
 
 #[wasm_bindgen_test]
-async fn a_fence_in_the_place_of_a_removed_row_comes_too_late() {
+async fn a_fence_with_the_number_of_a_removed_row_fails() {
     let mut old = open("late").await;
     append(&mut old, 1, fence(1)).await;
     append(&mut old, 2, segment(1, &[1])).await;
     write(&mut old, checkpoint(3, &[b"a"], &[(2, 2)])).await;
-    // Of a tab that has read the log before the second row came.
+    // This tab read the log before the second row was written.
     let mut new = open("late").await;
     let taken = StorageEvent::Failed(Seq(2), StorageError::Taken);
     assert_eq!(append(&mut new, 2, fence(2)).await, taken);
@@ -263,7 +263,7 @@ async fn a_checkpoint_is_stored_as_a_whole_or_not_at_all() {
     );
     assert_eq!(load(&mut storage).await, before);
 
-    // A range that ends before it begins is refused when everything before it has been asked for.
+    // An inverted range is refused after the earlier requests of the transaction.
     match write(&mut storage, checkpoint(3, &[b"x"], &[(1, 1), (2, 1)])).await {
         StorageEvent::Failed(Seq(3), StorageError::Other(why)) => {
             assert!(why.contains("DataError"), "{why}");
@@ -274,7 +274,7 @@ async fn a_checkpoint_is_stored_as_a_whole_or_not_at_all() {
 }
 
 #[wasm_bindgen_test]
-async fn what_is_foreign_is_counted_and_hides_nothing_else() {
+async fn foreign_values_are_counted_and_hide_no_rows() {
     let mut storage = open("foreign").await;
     append(&mut storage, 1, fence(1)).await;
     let term = || ("term", JsValue::from_f64(1.0));
@@ -317,7 +317,7 @@ async fn what_is_foreign_is_counted_and_hides_nothing_else() {
 }
 
 #[wasm_bindgen_test]
-async fn pieces_that_are_damaged_or_missing_are_counted_and_the_others_kept() {
+async fn damaged_and_missing_pieces_are_counted_and_the_others_kept() {
     let mut storage = open("pieces").await;
     write(&mut storage, checkpoint(5, &[b"a", b"b", b"c", b"d"], &[])).await;
     let damaged = object(&[("upTo", 5.into()), ("of", 4.into())]);
@@ -344,7 +344,7 @@ async fn pieces_that_are_damaged_or_missing_are_counted_and_the_others_kept() {
     assert_eq!(loaded.snapshot, Some(kept(&[b"a", b"c", b"d"])));
     assert_eq!(loaded.foreign, 3);
 
-    // Claims that most of it is missing.
+    // This piece claims that most of the snapshot is missing.
     put(&storage.0, SNAP, 5.into(), fields(9, 9e15)).await;
     let loaded = load(&mut storage).await;
     assert_eq!(loaded.foreign, usize::MAX - 1);
@@ -375,7 +375,7 @@ async fn a_deleted_database_is_closed_and_may_be_opened_anew() {
 }
 
 #[wasm_bindgen_test]
-async fn what_fails_with_the_end_of_the_database_is_not_told_of_by_itself() {
+async fn a_failure_caused_by_the_close_of_the_database_is_not_reported() {
     let (mut storage, told) = open("closed").await;
     storage.handle(StorageRequest::Append(Seq(u64::MAX), fence(1)));
     told.nothing_for(CLOSE_MS / 2).await;
@@ -393,7 +393,7 @@ async fn what_fails_with_the_end_of_the_database_is_not_told_of_by_itself() {
 }
 
 #[wasm_bindgen_test]
-async fn whoever_wants_another_version_waits() {
+async fn a_request_for_another_version_waits() {
     let mut storage = open("version").await;
     let opened = Received::new();
     let report = opened.sink();
@@ -421,7 +421,7 @@ async fn whoever_wants_another_version_waits() {
 }
 
 #[wasm_bindgen_test]
-async fn after_close_nothing_is_told_of_what_was_under_way() {
+async fn after_close_no_outcome_of_earlier_requests_is_reported() {
     let (mut storage, told) = named("close");
     storage.handle(StorageRequest::Open(Durability::Relaxed));
     storage.handle(StorageRequest::Close);
@@ -432,15 +432,15 @@ async fn after_close_nothing_is_told_of_what_was_under_way() {
     storage.handle(StorageRequest::Load);
     storage.handle(StorageRequest::Close);
     told.nothing().await;
-    // What was asked for was done all the same.
+    // The requests are carried out all the same.
     assert_eq!(seqs(&load(&mut open("close").await).await), [1]);
-    // Both connections are closed: nobody is in the way.
+    // Both connections are closed, so the deletion does not wait.
     drop(storage);
     indexeddb::delete("tabmq/test/storage/close").await.unwrap();
 }
 
 #[wasm_bindgen_test]
-async fn a_database_of_others_is_none_of_ours() {
+async fn a_database_without_our_stores_is_refused() {
     let others = indexeddb::open("tabmq/test/storage/others", Some(1.0), |_| Ok(()));
     drop(others.await.unwrap());
     let (mut storage, told) = named("others");
@@ -455,7 +455,7 @@ async fn a_database_of_others_is_none_of_ours() {
 }
 
 #[wasm_bindgen_test]
-async fn numbers_that_javascript_cannot_tell_apart_are_not_written() {
+async fn numbers_beyond_the_safe_integers_are_not_written() {
     let mut storage = open("numbers").await;
     let last = SAFE_INTEGER_MAX;
     assert_eq!(
@@ -471,7 +471,7 @@ async fn numbers_that_javascript_cannot_tell_apart_are_not_written() {
 }
 
 #[wasm_bindgen_test]
-async fn what_is_far_behind_the_last_row_is_not_of_the_log_and_stays_where_it_is() {
+async fn rows_far_beyond_the_last_row_are_foreign_and_stay() {
     let mut storage = open("far").await;
     append(&mut storage, 1, fence(1)).await;
     let far = Seq(1).reach().next();
@@ -481,7 +481,7 @@ async fn what_is_far_behind_the_last_row_is_not_of_the_log_and_stays_where_it_is
     let loaded = load(&mut storage).await;
     assert_eq!((seqs(&loaded), loaded.foreign), (vec![1], 2));
     assert_eq!(loaded.tail, Seq(1));
-    // They stop no fence, not even one that comes just before.
+    // They block no fence, not even one just before them.
     let committed = StorageEvent::Committed(Seq(2));
     assert_eq!(append(&mut storage, 2, fence(2)).await, committed);
     let taken = StorageEvent::Failed(far, StorageError::Taken);
@@ -503,7 +503,7 @@ async fn a_checkpoint_may_have_removed_any_number_of_rows() {
 }
 
 #[wasm_bindgen_test]
-fn the_error_that_counts_is_found_among_those_it_led_to() {
+fn the_cause_is_found_among_the_errors_that_it_led_to() {
     let errors = |names: &[&str]| {
         let error = |name: &&str| DomException::new_with_message_and_name("", name);
         Err(names

@@ -2,7 +2,7 @@ use tab::api::{Audience, MessageProperties, Term};
 
 use super::*;
 
-/// A session, and what its worker is told.
+/// A client state, and its effects.
 struct Page {
     state: ClientState,
     effects: Vec<Effect>,
@@ -49,7 +49,7 @@ impl Page {
         self.state.publish(publication, &mut self.effects)
     }
 
-    /// A message comes on the topic "a" for these readers; which subscribers hear it.
+    /// Delivers a message on the topic "a" to these readers. Returns the subscribers that get it.
     fn message(&mut self, readers: &[ReaderNo]) -> Vec<SubscriberId> {
         let message = Message {
             topic: "a".to_owned(),
@@ -79,7 +79,7 @@ impl Page {
         self.state.open(&mut self.effects);
     }
 
-    /// The readers of what was sent since this was last asked.
+    /// The readers in the commands since the last call of `sent`.
     fn readers(&self) -> Vec<ReaderNo> {
         let read = |effect: &Effect| match effect {
             Effect::Send(ClientCommand::Read(no, _)) => Some(*no),
@@ -100,7 +100,7 @@ impl Page {
         connects.next().expect("a CONNECT")
     }
 
-    /// The commands in short, since the last time.
+    /// A short form of the commands since the last call.
     fn sent(&mut self) -> Vec<String> {
         let (sent, rest) = core::mem::take(&mut self.effects)
             .into_iter()
@@ -124,7 +124,7 @@ impl Page {
             .collect()
     }
 
-    /// The answers since the last time.
+    /// The answers since the last call.
     fn answers(&mut self) -> Vec<(RequestId, Answer)> {
         core::mem::take(&mut self.effects)
             .into_iter()
@@ -166,7 +166,7 @@ fn lasting() -> ConnectOptions {
 }
 
 #[test]
-fn every_worker_that_opens_is_connected_with_and_has_a_reader_for_each_subscriber() {
+fn each_new_worker_gets_a_connect_and_a_reader_for_each_subscriber() {
     let mut page = Page::new();
     let a = page.subscribe("a");
     let also = page.subscribe("a");
@@ -189,13 +189,13 @@ fn every_worker_that_opens_is_connected_with_and_has_a_reader_for_each_subscribe
     assert!(page.readers().iter().all(|no| !readers.contains(no)));
     assert_eq!(page.sent(), ["connect", "deaf", "+a", "+a"]);
     assert_eq!(page.status(a), REQUESTED);
-    // It is of the worker before, in which this reader was another one.
+    // This answer is for a reader of the previous worker.
     page.on_notice(ClientNotice::Granted(readers[0], 1));
     assert_eq!(page.status(a), REQUESTED);
 }
 
 #[test]
-fn what_is_published_while_there_is_no_worker_goes_out_in_order() {
+fn messages_published_without_a_worker_leave_in_order() {
     let mut page = Page::new();
     page.publish("1");
     page.publish("2");
@@ -212,7 +212,7 @@ fn what_is_published_while_there_is_no_worker_goes_out_in_order() {
 }
 
 #[test]
-fn what_waits_for_a_worker_is_bounded() {
+fn messages_that_wait_for_a_worker_are_bounded() {
     let mut page = Page::new();
     let large = || Publication {
         topic: "a".to_owned(),
@@ -238,7 +238,7 @@ fn a_publish_ends_with_its_reason_code() {
     page.on_notice(ClientNotice::Published(ids[0], 0x10));
     page.on_notice(ClientNotice::Published(ids[1], 0x97));
     page.on_notice(ClientNotice::Refused(ids[2], Problem::TooManyInFlight));
-    // Answers that nobody waits for are nothing.
+    // Answers without a request have no effect.
     page.on_notice(ClientNotice::Published(ids[0], 0));
     page.on_notice(ClientNotice::Published(RequestId(77), 0));
     let refused = RequestError::Reason(Reason(0x97));
@@ -254,7 +254,7 @@ fn a_publish_ends_with_its_reason_code() {
 }
 
 #[test]
-fn what_has_no_answer_when_the_worker_ends_goes_out_again_with_qos_1_and_ends_otherwise() {
+fn an_unanswered_message_is_sent_again_with_qos_1_and_ends_otherwise() {
     let mut page = Page::open();
     let none = page.publish_with("0", QoS::AtMostOnce);
     let first = page.publish_with("1", QoS::AtLeastOnce);
@@ -267,7 +267,7 @@ fn what_has_no_answer_when_the_worker_ends_goes_out_again_with_qos_1_and_ends_ot
     let closed = || Err(RequestError::Closed);
     assert_eq!(page.answers(), [(none, closed()), (two, closed())]);
     page.publish("5");
-    // More than one worker may end before it is answered.
+    // Several workers may end before the answer.
     for _ in 0..2 {
         page.state.open(&mut page.effects);
         assert_eq!(page.sent()[..4], ["connect", "deaf", "!1", "!3"]);
@@ -313,24 +313,24 @@ fn without_a_connection_nothing_is_published() {
     let id = page.publish("1");
     let refused = RequestError::Problem(Problem::NotConnected);
     assert_eq!(page.answers(), [(id, Err(refused))]);
-    // Nor does a new worker bring it back.
+    // A new worker does not connect either.
     page.change_worker();
     assert!(page.sent().is_empty());
 }
 
 #[test]
-fn a_new_worker_goes_on_with_the_client_id_and_its_session() {
+fn a_new_worker_resumes_the_client_id_and_its_session() {
     let mut page = Page::new();
     page.state.options = lasting();
     page.state.open(&mut page.effects);
-    // The worker before was not connected, so there is nothing to go on with.
+    // The previous worker was not connected, so there is no session to resume.
     page.change_worker();
     assert_eq!(page.connect(), (String::new(), true));
     page.on_notice(ClientNotice::Status(connected()));
     page.change_worker();
     assert_eq!(page.connect(), ("me".to_owned(), false));
 
-    // What the app asks for itself begins anew, as the same client.
+    // A connect of the app starts a new session, with the same client id.
     page.state.connect(lasting(), &mut page.effects);
     assert_eq!(page.connect(), ("me".to_owned(), true));
     let named = ConnectOptions {
@@ -344,7 +344,7 @@ fn a_new_worker_goes_on_with_the_client_id_and_its_session() {
 }
 
 #[test]
-fn the_worker_is_told_whether_somebody_hears_all_messages() {
+fn the_worker_learns_whether_the_app_listens_for_all_messages() {
     let mut page = Page::new();
     page.state.listen(true, &mut page.effects);
     assert!(page.sent().is_empty());
@@ -364,7 +364,7 @@ fn the_worker_is_told_whether_somebody_hears_all_messages() {
 }
 
 #[test]
-fn connecting_again_subscribes_again_whenever_the_disconnection_is_listening() {
+fn connecting_again_subscribes_again_before_or_after_the_disconnection_arrives() {
     let mut page = Page::open();
     page.subscribe("a");
     page.state.disconnect(true, &mut page.effects);
@@ -378,7 +378,7 @@ fn connecting_again_subscribes_again_whenever_the_disconnection_is_listening() {
 }
 
 #[test]
-fn a_client_that_the_broker_has_disconnected_comes_back_with_the_next_worker() {
+fn a_client_that_the_broker_disconnected_connects_through_the_next_worker() {
     let mut page = Page::open();
     let a = page.subscribe("a");
     page.on_notice(disconnected(0x8E));
@@ -391,7 +391,7 @@ fn a_client_that_the_broker_has_disconnected_comes_back_with_the_next_worker() {
 }
 
 #[test]
-fn one_that_unsubscribes_hears_how_it_went() {
+fn an_unsubscribe_gets_its_answer() {
     let mut page = Page::open();
     let a = page.subscribe("a");
     let no = page.readers()[0];
@@ -407,7 +407,7 @@ fn one_that_unsubscribes_hears_how_it_went() {
 }
 
 #[test]
-fn another_filter_takes_the_place_of_one_without_a_gap() {
+fn a_changed_filter_replaces_the_old_one_without_a_gap() {
     let mut page = Page::open();
     let a = page.subscribe("a");
     let before = page.readers()[0];
@@ -420,10 +420,10 @@ fn another_filter_takes_the_place_of_one_without_a_gap() {
     let after = page.readers()[0];
     let release = page.state.requests.keys().next().copied();
     assert_eq!(page.sent(), ["++".to_owned(), format!("-{}", before.0)]);
-    // What was on its way to what it was before, if it wants that still; and once.
+    // A message for the old filter arrives once if the new filter matches it.
     assert_eq!(page.message(&[before]), [a]);
     assert_eq!(page.message(&[before, after]), [a]);
-    // The answer to what it wanted before is not one to what it wants.
+    // An answer for the old filter does not change the status.
     page.on_notice(ClientNotice::Granted(before, 2));
     assert_eq!(page.status(a), REQUESTED);
     page.on_notice(ClientNotice::Unsubscribed(
@@ -437,7 +437,7 @@ fn another_filter_takes_the_place_of_one_without_a_gap() {
 }
 
 #[test]
-fn a_refused_subscription_says_why_and_takes_no_other_with_it() {
+fn a_refused_subscription_has_its_error_and_affects_no_other() {
     let mut page = Page::open();
     let (bad, wrong, good) = (
         page.subscribe("bad"),
@@ -458,7 +458,7 @@ fn a_refused_subscription_says_why_and_takes_no_other_with_it() {
         SubscriptionStatus::Granted(QoS::ExactlyOnce)
     );
     page.sent();
-    // The worker has no such readers.
+    // The worker does not know these readers.
     let request = page.state.unsubscribe(bad, &mut page.effects);
     assert!(page.sent().is_empty());
     assert_eq!(page.answers(), [(request, Ok(Reason(0)))]);
@@ -469,7 +469,7 @@ fn a_refused_subscription_says_why_and_takes_no_other_with_it() {
 }
 
 #[test]
-fn what_nobody_wants_any_more_is_unsubscribed_from_in_the_session_that_goes_on() {
+fn a_resumed_session_unsubscribes_from_filters_without_subscribers() {
     let mut page = Page::new();
     page.state.options = lasting();
     page.state.open(&mut page.effects);
@@ -496,7 +496,7 @@ fn what_nobody_wants_any_more_is_unsubscribed_from_in_the_session_that_goes_on()
         page.sent(),
         ["connect", "deaf", "+c", "+late", "+never", "+a", "+b"]
     );
-    // It is heard by nobody, so that it does not wait.
+    // A reader without a receiver takes its messages, so that they do not wait.
     assert_eq!(
         page.message(&readers),
         [also_c, SubscriberId(6), SubscriberId(8)]
@@ -504,13 +504,13 @@ fn what_nobody_wants_any_more_is_unsubscribed_from_in_the_session_that_goes_on()
     page.effects.clear();
     page.on_notice(ClientNotice::Granted(readers[3], 0));
     assert_eq!(page.sent(), [format!("-{}", readers[3].0)]);
-    // The worker ends before the others are unsubscribed from.
+    // The worker ends before the other unsubscribes.
     page.change_worker();
     assert_eq!(
         page.sent(),
         ["connect", "deaf", "+c", "+late", "+never", "+a", "+b"]
     );
-    // A session that begins anew has none of them.
+    // A new session has none of them.
     page.state.connect(lasting(), &mut page.effects);
     assert_eq!(page.sent(), ["connect", "deaf", "+c", "+late", "+never"]);
 }
@@ -528,7 +528,7 @@ fn a_failed_worker_ends_all_that_waits_until_another_one_opens() {
 }
 
 #[test]
-fn what_a_worker_told_that_has_ended_is_void() {
+fn notices_of_an_ended_worker_are_void() {
     let mut page = Page::open();
     let id = page.publish("1");
     page.state.close(RequestError::Closed, &mut page.effects);

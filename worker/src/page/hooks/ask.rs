@@ -1,4 +1,4 @@
-//! What a component asks the broker.
+//! Questions of a component to the broker.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,10 +11,10 @@ use super::read::{use_bus, use_redraw};
 use crate::browser::clock;
 use crate::page::RequestError;
 
-/// What the broker says to a question, or why there is no answer; `None` until the first one.
+/// The broker's answer to a question, or an error; `None` until the first answer.
 ///
-/// It is asked when the component is mounted, when the question is another one, and again so many milliseconds after each
-/// answer. The component is drawn again when the answer differs. Without a question nothing is asked, and there is no answer.
+/// The hook asks when the component is mounted, when the question changes, and again `interval_ms` after each answer. The component
+/// is drawn again when the answer differs. Without a question there is no answer.
 ///
 /// ```no_run
 /// # use tabmq_worker::api::{Answer, Question};
@@ -38,7 +38,7 @@ pub fn use_answer(
     let bus = use_bus();
     let redraw = use_redraw();
     let latest = use_mut_ref(|| None::<Result<Rc<Answer>, RequestError>>);
-    let told = Rc::clone(&latest);
+    let shown = Rc::clone(&latest);
     use_effect_with((bus, question, interval_ms), move |asked| {
         let (bus, question, interval_ms) = asked.clone();
         let is_wanted = Rc::new(Cell::new(true));
@@ -47,15 +47,15 @@ pub fn use_answer(
             Some(question) => spawn_local(async move {
                 while wanted.get() {
                     let answer = bus.ask(question.clone()).await.map(Rc::new);
-                    if wanted.get() && told.borrow().as_ref() != Some(&answer) {
-                        told.replace(Some(answer));
+                    if wanted.get() && shown.borrow().as_ref() != Some(&answer) {
+                        shown.replace(Some(answer));
                         redraw.ask();
                     }
                     clock::pause(i32::try_from(interval_ms).unwrap_or(i32::MAX)).await;
                 }
             }),
             None => {
-                if told.take().is_some() {
+                if shown.take().is_some() {
                     redraw.ask();
                 }
             }

@@ -1,4 +1,4 @@
-//! What a subscription of a component has received.
+//! The received messages of a component.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,15 +9,15 @@ use yew::prelude::*;
 use super::read::{use_client, use_redraw};
 use crate::page::{AnimationFrame, Client, Listening, Request, Subscriber, SubscriptionStatus};
 
-/// Where messages are kept, bounded.
+/// A bounded store of messages.
 pub(super) trait Store: Clone + 'static {
     fn keep(&mut self, message: Rc<Message>);
-    /// Forgets what the component has seen.
+    /// Removes the messages.
     fn clear(&mut self);
 }
 
-/// A store and the subscription that fills it. Whoever draws has the store as it was then; it is copied when it changes
-/// meanwhile, so once per frame at most.
+/// A store and the subscription that fills it. A drawing shares the store. A change after the drawing copies it first, so at most
+/// once per frame.
 pub(super) struct Inbox<S> {
     store: RefCell<Rc<S>>,
     subscribed: RefCell<Option<Subscribed>>,
@@ -40,9 +40,9 @@ impl<S: Store> Inbox<S> {
         }
     }
 
-    /// Subscribes, instead of what it was subscribed to.
+    /// Subscribes, in place of the earlier subscription.
     fn subscribe(self: &Rc<Self>, client: &Client, subscription: &Subscription, empty: S) {
-        // Taken out, because nothing may be borrowed while others are told of it.
+        // Taken out, because nothing may be borrowed while callbacks run.
         let before = self.subscribed.take();
         let subscribed = match before {
             Some(mut before) if before.client == *client => {
@@ -100,7 +100,7 @@ impl<S: Store> Inbox<S> {
             .map_or(SubscriptionStatus::Suspended, |it| it.subscriber.status())
     }
 
-    /// Asks for the same once more.
+    /// Subscribes again with the same options.
     pub(super) fn renew(&self) {
         let subscribed = self.subscribed.take();
         if let Some(mut subscribed) = subscribed {
@@ -118,7 +118,7 @@ impl<S: Store> Inbox<S> {
     }
 }
 
-/// Subscribes while the component is mounted. `empty` makes the store, also when the filter is another one.
+/// Subscribes while the component is mounted. `empty` makes the store, also after a change of the filter.
 #[hook]
 pub(super) fn use_inbox<S: Store>(
     subscription: Subscription,

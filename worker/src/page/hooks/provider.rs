@@ -1,4 +1,4 @@
-//! What the hooks below it talk to.
+//! The provider of the bus for hooks.
 
 use tab::api::ConnectOptions;
 use yew::prelude::*;
@@ -14,7 +14,7 @@ pub(super) struct BusContext {
 }
 
 impl BusContext {
-    /// Where hooks are that have no provider above them: nothing comes of what they ask for, and the status says why.
+    /// The context of hooks without a provider: a bus that has failed, with the reason as its status.
     fn missing() -> Self {
         let why = "There is no <BusProvider> above a component that uses TabMQ's hooks.";
         web_sys::console::error_1(&why.into());
@@ -27,19 +27,19 @@ impl BusContext {
 /// Properties of [`BusProvider`].
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct BusProviderProps {
-    /// The channel to join. Another channel is joined when it changes; the other options count when a page joins.
+    /// The channel to join. When it changes, the provider joins the other channel. The other options count when a page joins.
     pub options: BusOptions,
-    /// How the client connects. It connects anew when this changes.
+    /// Options of the client. It connects again when they change.
     #[prop_or_default]
     pub connect: ConnectOptions,
-    /// Who may use the hooks.
+    /// Components that may use the hooks.
     #[prop_or_default]
     pub children: Html,
 }
 
-/// Joins a channel for the components below it, and gives them one client to share.
+/// Joins a channel for the components below it, which share one client.
 ///
-/// Providers on the same channel share one worker, which ends with the last of them, and have a client each.
+/// Providers of one channel share a worker, which ends with the last of them. Each has its own client.
 ///
 /// ```no_run
 /// # use tabmq_worker::{BusOptions, api::{ConnectOptions, Durability}, hooks::BusProvider};

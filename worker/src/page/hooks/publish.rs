@@ -1,4 +1,4 @@
-//! Publishing, and what became of it.
+//! Publishing, and the outcome of messages.
 
 use core::fmt;
 use std::cell::RefCell;
@@ -10,8 +10,7 @@ use yew::prelude::*;
 use super::read::{use_client, use_redraw};
 use crate::page::{AnimationFrame, Client, Reason, Request, RequestError};
 
-/// Publishes with the shared client, and tells what became of it as it was when the component was drawn. Clones are the
-/// same.
+/// Publishes with the shared client. Its status is that of the time when the component was drawn. Clones are equal.
 #[derive(Clone)]
 pub struct PublishHandle {
     client: Client,
@@ -19,7 +18,7 @@ pub struct PublishHandle {
     tracker: Rc<Tracker>,
 }
 
-/// What became of the messages that a component has published.
+/// Outcome of the messages that a component has published.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublishStatus {
     /// Messages in all.
@@ -28,18 +27,18 @@ pub struct PublishStatus {
     pub pending: usize,
     /// Messages that were answered with success, or sent with QoS 0.
     pub acknowledged: u64,
-    /// The message that ended last.
+    /// The message that was answered last.
     pub last: Option<Published>,
 }
 
-/// One message that is through.
+/// One message with its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// Its number: 1 for the component's first one.
     pub number: u64,
     /// Its QoS.
     pub qos: QoS,
-    /// The reason code of PUBACK or PUBREC, for QoS 0 that of success; or what went wrong.
+    /// The reason code of PUBACK or PUBREC, for QoS 0 that of success; or the error.
     pub result: Result<Reason, RequestError>,
 }
 
@@ -49,7 +48,7 @@ struct Tracker {
 }
 
 impl PublishHandle {
-    /// Publishes with QoS 1, not retained. It goes out even if the request is dropped.
+    /// Publishes with QoS 1, not retained, even if the request is dropped.
     pub fn publish(&self, topic: impl Into<String>, payload: impl Into<Vec<u8>>) -> Request {
         self.publish_with_options(Publication {
             topic: topic.into(),
@@ -79,7 +78,7 @@ impl PublishHandle {
         request
     }
 
-    /// What became of all that this component has published.
+    /// Outcome of all messages of this component.
     #[must_use]
     pub fn status(&self) -> &PublishStatus {
         &self.status
@@ -140,7 +139,7 @@ impl Tracker {
 ///             retain: true,
 ///             ..Default::default()
 ///         });
-///         // Awaits the PUBACK; whoever does not care drops the request.
+///         // Awaits the PUBACK. A caller that ignores it drops the request.
 ///         yew::platform::spawn_local(async move {
 ///             if let Err(error) = request.await { /* it displays as a sentence */ }
 ///         });

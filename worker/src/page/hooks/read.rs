@@ -1,4 +1,4 @@
-//! What a component reads of the bus.
+//! Hooks that read the state of the bus.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use yew::prelude::*;
 use super::provider::{BusContext, use_bus_context};
 use crate::page::{AnimationFrame, BusHandle, BusStatus, Client, StorageStatus};
 
-/// The bus of the [`BusProvider`](super::BusProvider) above: for listening, and for clients beside the shared one.
+/// The bus of the [`BusProvider`](super::BusProvider) above, for listeners and further clients.
 ///
 /// ```no_run
 /// # use tabmq_worker::hooks::use_bus;
@@ -40,7 +40,7 @@ pub fn use_client() -> Client {
     use_bus_context().client
 }
 
-/// What has become of the worker: whether the page is on its channel, and what keeps it off.
+/// State of the worker: whether the page is on its channel, or the reason that it is not.
 ///
 /// ```no_run
 /// # use tabmq_worker::{BusStatus, hooks::use_bus_status};
@@ -77,7 +77,7 @@ pub fn use_client_status() -> ClientStatus {
     use_read(|context| context.client.status())
 }
 
-/// This tab's part on the channel.
+/// Role of this tab on the channel.
 ///
 /// ```no_run
 /// # use tabmq_worker::{api::Role, hooks::use_role};
@@ -93,7 +93,7 @@ pub fn use_role() -> Role {
     use_read(|context| context.bus.role())
 }
 
-/// The tabs on the channel, this one included, ordered by id.
+/// The tabs on the channel, including this one, ordered by id.
 ///
 /// ```no_run
 /// # use tabmq_worker::hooks::use_members;
@@ -109,7 +109,7 @@ pub fn use_members() -> Rc<[TabInfo]> {
     use_read(|context| context.bus.members())
 }
 
-/// What is known of the storage: the state of the broker's, and whether the browser keeps this site's data.
+/// State of the broker's storage, and whether the browser keeps this site's data.
 ///
 /// ```no_run
 /// # use tabmq_worker::{api::StorageState, hooks::use_storage};
@@ -125,7 +125,7 @@ pub fn use_storage() -> StorageStatus {
     use_read(|context| context.bus.storage())
 }
 
-/// Something that changes with notices; the component is drawn again when it has.
+/// A value that changes with notices. The component is drawn again when it changes.
 #[hook]
 fn use_read<T: Clone + PartialEq + 'static>(read: fn(&BusContext) -> T) -> T {
     let context = use_bus_context();
@@ -142,7 +142,7 @@ fn use_read<T: Clone + PartialEq + 'static>(read: fn(&BusContext) -> T) -> T {
                     }
                 })
             };
-            // What came between the drawing and now was told to nobody.
+            // The value may have changed between the drawing and now.
             check();
             let listening = (
                 context.bus.on_notice({
@@ -167,7 +167,7 @@ fn use_read<T: Clone + PartialEq + 'static>(read: fn(&BusContext) -> T) -> T {
     value
 }
 
-/// Draws the component again in the next animation frame after it was asked to, for what changes without Yew's knowledge.
+/// Draws the component again in the next animation frame after a request, for changes that Yew does not see.
 ///
 /// ```no_run
 /// # use tabmq_worker::hooks::use_redraw;
@@ -175,7 +175,7 @@ fn use_read<T: Clone + PartialEq + 'static>(read: fn(&BusContext) -> T) -> T {
 /// #[component]
 /// fn Clock() -> Html {
 ///     let redraw = use_redraw();
-///     // From whatever ticks: `redraw.ask()`.
+///     // A timer calls `redraw.ask()`.
 ///     # drop(redraw);
 ///     html! { "noon" }
 /// }

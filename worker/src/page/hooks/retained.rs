@@ -10,12 +10,12 @@ use yew::prelude::*;
 use super::inbox::{Inbox, Store, use_inbox};
 use crate::page::SubscriptionStatus;
 
-/// How a component follows topics.
+/// Options of a component that follows topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetainedOptions {
-    /// Maximum QoS wanted.
+    /// Maximum QoS.
     pub qos: QoS,
-    /// Topics that are kept; the one whose message is the oldest makes room.
+    /// Maximum number of topics. The topic with the oldest message is dropped first.
     pub topics: usize,
 }
 
@@ -28,7 +28,7 @@ impl Default for RetainedOptions {
     }
 }
 
-/// The last message of each topic, as it was when the component was drawn. Clones are the same.
+/// The last message of each topic at the time when the component was drawn. Clones are equal.
 #[derive(Clone)]
 pub struct RetainedHandle {
     topics: Rc<Topics>,
@@ -51,7 +51,7 @@ impl RetainedHandle {
         self.topics.messages.get(topic).map(|(_, message)| message)
     }
 
-    /// The message that came last of all; for a filter without wildcards the only one.
+    /// The newest message of all topics; for a filter without wildcards the only one.
     #[must_use]
     pub fn latest(&self) -> Option<&Rc<Message>> {
         let newest = self.topics.messages.values().max_by_key(|(at, _)| *at);
@@ -63,7 +63,7 @@ impl RetainedHandle {
         self.topics.messages.values().map(|(_, message)| message)
     }
 
-    /// What the broker said.
+    /// State of the subscription.
     #[must_use]
     pub fn status(&self) -> &SubscriptionStatus {
         &self.status
@@ -110,7 +110,7 @@ impl Topics {
 
 impl Store for Topics {
     fn keep(&mut self, message: Rc<Message>) {
-        // Deletes the retained message of its topic [MQTT-3.3.1-6].
+        // An empty payload deletes the retained message of its topic [MQTT-3.3.1-6].
         if message.payload.is_empty() {
             self.messages.remove(&message.topic);
             return;
@@ -126,8 +126,8 @@ impl Store for Topics {
     }
 }
 
-/// The last message of each topic that matches, retained or published since, while the component is mounted, with the
-/// default [`RetainedOptions`]. A topic whose last message has no payload has none.
+/// The last message of each matching topic, retained or new, while the component is mounted, with the default [`RetainedOptions`].
+/// A topic whose last message has no payload is left out.
 ///
 /// ```no_run
 /// # use tabmq_worker::hooks::use_retained;
@@ -144,8 +144,8 @@ pub fn use_retained(topic_filter: &str) -> RetainedHandle {
     use_retained_with_options(topic_filter, RetainedOptions::default())
 }
 
-/// The last message of each topic that matches, retained or published since, while the component is mounted. A topic
-/// whose last message has no payload has none.
+/// The last message of each matching topic, retained or new, while the component is mounted. A topic whose last message has no
+/// payload is left out.
 ///
 /// ```no_run
 /// # use tabmq_worker::api::QoS;
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_topic_that_was_quiet_for_longest_makes_room() {
+    fn the_topic_with_the_oldest_message_is_dropped_first() {
         let mut topics = Topics::new(2);
         for topic in ["a", "b", "a", "c"] {
             topics.keep(message(topic, "1"));

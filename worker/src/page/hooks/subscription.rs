@@ -9,20 +9,20 @@ use yew::prelude::*;
 use super::inbox::{Inbox, Store, use_inbox};
 use crate::page::{Request, RingBuffer, SubscriptionStatus};
 
-/// How a component subscribes (MQTT 5.0, 3.8.3.1), and how much it keeps.
+/// Options of a component's subscription (MQTT 5.0, 3.8.3.1), and the size of its buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionOptions {
-    /// Maximum QoS wanted; by default the highest, so that messages arrive with the QoS they were published with.
+    /// Maximum QoS; by default the highest, so that messages keep the QoS of their publisher.
     pub qos: QoS,
-    /// Leaves out what the shared client itself publishes.
+    /// Excludes messages that the shared client publishes.
     pub no_local: bool,
-    /// Keeps the RETAIN flag as it was published.
+    /// Keeps the RETAIN flag of the publisher.
     pub retain_as_published: bool,
-    /// When retained messages are sent.
+    /// Selects when the broker sends retained messages.
     pub retain_handling: RetainHandling,
     /// Subscription Identifier, 1 to 268,435,455, that messages carry.
     pub identifier: Option<u32>,
-    /// Messages that are kept; the oldest make room. With 0 they are only counted.
+    /// Maximum number of kept messages. The oldest are dropped first. With 0 they are only counted.
     pub buffer: usize,
 }
 
@@ -39,7 +39,7 @@ impl Default for SubscriptionOptions {
     }
 }
 
-/// What a component has received, as it was when it was drawn. Clones are the same.
+/// The received messages of a component at the time when it was drawn. Clones are equal.
 #[derive(Clone)]
 pub struct SubscriptionHandle {
     messages: Rc<RingBuffer<Rc<Message>>>,
@@ -48,7 +48,7 @@ pub struct SubscriptionHandle {
 }
 
 impl SubscriptionHandle {
-    /// The messages that are kept, newest last.
+    /// The kept messages, newest last.
     pub fn messages(&self) -> impl DoubleEndedIterator<Item = &Rc<Message>> + ExactSizeIterator {
         self.messages.iter()
     }
@@ -59,35 +59,35 @@ impl SubscriptionHandle {
         self.messages.latest()
     }
 
-    /// How many have arrived since the component subscribed to this filter.
+    /// Number of messages since the component subscribed to this filter.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.messages.received()
     }
 
-    /// How many are no longer kept because newer ones came.
+    /// Number of messages that newer ones have displaced.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.messages.dropped()
     }
 
-    /// What the broker said.
+    /// State of the subscription.
     #[must_use]
     pub fn status(&self) -> &SubscriptionStatus {
         &self.status
     }
 
-    /// Asks the broker for the same once more; it sends the retained messages again, if the options say so.
+    /// Subscribes again with the same options. The broker sends the retained messages again if the options say so.
     pub fn renew(&self) {
         self.inbox.renew();
     }
 
-    /// Unsubscribes now, which the component does unasked when it is unmounted; for those who want to hear how it goes.
+    /// Unsubscribes now, before the component is unmounted, and returns the outcome.
     pub fn unsubscribe(&self) -> Request {
         self.inbox.close().unwrap_or_else(Request::done)
     }
 
-    /// Forgets the messages, and draws the component without them.
+    /// Removes the messages, and draws the component again.
     pub fn clear(&self) {
         self.inbox.clear();
     }
@@ -122,7 +122,7 @@ impl Store for RingBuffer<Rc<Message>> {
 
 /// Subscribes to a topic filter while the component is mounted, with the default [`SubscriptionOptions`].
 ///
-/// Components that subscribe to the same filter share one subscription. With another filter it begins anew.
+/// Components with the same filter share one subscription. A change of the filter empties the buffer.
 ///
 /// ```no_run
 /// # use tabmq_worker::hooks::use_subscription;
@@ -152,7 +152,7 @@ pub fn use_subscription(topic_filter: &str) -> SubscriptionHandle {
     use_subscription_with_options(topic_filter, SubscriptionOptions::default())
 }
 
-/// Subscribes to a topic filter while the component is mounted. Other options are asked for as soon as they change.
+/// Subscribes to a topic filter while the component is mounted. A change of the options subscribes again.
 ///
 /// ```no_run
 /// # use tabmq_worker::SubscriptionStatus;
