@@ -24,7 +24,7 @@ fn Tab() -> Html {
     html! { <p><b id="role">{ role }</b>{ " among " }<b id="tabs">{ members.len() }</b>{ " tabs" }</p> }
 }
 
-/// The lamp's state is a retained message, so that it is there for tabs that come later.
+/// The lamp's state is a retained message, so that later tabs get it.
 #[component]
 fn Lamp() -> Html {
     let lamp = use_retained("lamp");
