@@ -124,7 +124,7 @@ export function hear({ transaction, requests }, ended) {
     };
     transaction.oncomplete = settle;
     transaction.onabort = () => {
-        // Whoever is asked for the error of a request that is under way throws.
+        // Reading the error of a pending request throws.
         const done = requests.filter(({ readyState }) => readyState === "done");
         ended(undefined, [transaction, ...done].map(({ error }) => error));
     };

@@ -47,7 +47,7 @@ use super::subscribers::SubscriberId;
 ///     qos: QoS::AtLeastOnce,
 ///     ..Default::default()
 /// };
-/// // The reason code of the PUBACK: 0x00, or 0x10 if nobody gets it.
+/// // The reason code of the PUBACK: 0x00, or 0x10 if it has no receiver.
 /// let reason = client.publish(message).await?;
 /// # Ok(())
 /// # }

@@ -19,7 +19,7 @@ use super::reason::Reason;
 /// # use tabmq_worker::{Request, RequestError};
 /// # async fn example(request: Request) {
 /// match request.await {
-///     Ok(reason) => { /* 0x00, or 0x10: nobody is subscribed */ }
+///     Ok(reason) => { /* 0x00, or 0x10: no subscriber */ }
 ///     Err(RequestError::Closed) => { /* it may have arrived; repeat it if a duplicate does no harm */ }
 ///     Err(error) => { /* not carried out; `error` displays as a sentence */ }
 /// }
