@@ -22,7 +22,7 @@ const common = {
     logLevel: 'warning',
 };
 
-// A pass over the whole module after the compiler's makes it a few kB smaller, and no slower.
+// wasm-opt makes the compiler's module a few kB smaller, and no slower.
 const wasm = here('glue/worker_bg.wasm');
 execFileSync(process.execPath, [here('node_modules/binaryen/bin/wasm-opt'), '-O2', wasm, '-o', wasm], { stdio: 'inherit' });
 
@@ -51,8 +51,8 @@ await esbuild.build({
         },
     }],
 });
-// For `require` without a bundler, as Jest does: there is nothing to start there, so `open` says what is missing. Bundlers take
-// the others for `require`, too, which know where the worker is.
+// For `require` without a bundler, as in Jest, where `open` rejects because there is no browser. Bundlers use the other files also for
+// `require`, because those contain the URL of the worker.
 const entries = { './bus.js': 'index', './errors.js': 'index', './topics.js': 'index' };
 for (const name of ['index.ts', 'mqttjs.ts', 'react.tsx']) {
     await esbuild.build({
@@ -93,7 +93,7 @@ for (const name of await readdir(dist)) {
         declarations.set(name, await readFile(`${dist}/${name}`, 'utf8'));
     }
 }
-// Those that the entries need, directly or not; the others describe internals.
+// The declarations that the entries need, directly or not. The others describe internals.
 const needed = new Set(['index.d.ts', 'mqttjs.d.ts', 'react.d.ts', 'inline.d.ts']);
 for (const name of needed) {
     for (const [, path] of declarations.get(name).matchAll(/(?:from|import) ?\(?['"]\.\/([\w-]+)\.js['"]/g)) {
@@ -105,7 +105,7 @@ for (const [name, text] of declarations) {
         await rm(`${dist}/${name}`);
         continue;
     }
-    // Apps need not have it among their libs. The compiler leaves the line out if it is in the source.
+    // Apps may lack this lib. The compiler drops the line if it is in the source.
     const lib = /\bAsyncDisposable\b|\basyncDispose\b/.test(text) ? '/// <reference lib="esnext.disposable" />\n' : '';
     await writeFile(`${dist}/${name}`, lib + text);
     // `tabmq/inline` is the same as `tabmq` there.
@@ -115,7 +115,7 @@ for (const [name, text] of declarations) {
     }
 }
 
-// The sizes, as a server sends them, and what they may be at most.
+// The compressed sizes, and their limits.
 const gzip = async (name) => gzipSync(await readFile(`${dist}/${name}`), { level: 9 }).length;
 const sum = async (names) => (await Promise.all(names.map(gzip))).reduce((a, b) => a + b, 0);
 const shared = (await readdir(dist)).filter((name) => /^shared-.*\.js$/.test(name));

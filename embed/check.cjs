@@ -1,7 +1,7 @@
-// Checks the package as other tools take it. A test with `require` and without a browser, as in Jest, can load it, and hears that
-// there is no browser.
+// Checks the package as other tools load it. A test with `require` and without a browser, as in Jest, can load it, and gets the error
+// that there is no browser.
 
-// Jest's jsdom has none.
+// Jest's jsdom lacks these.
 const { TextEncoder, TextDecoder } = globalThis;
 delete globalThis.TextEncoder;
 delete globalThis.TextDecoder;
@@ -31,9 +31,9 @@ async function main() {
     assert.equal(typeof BusProvider, 'function');
     assert.ok(matches('a/#', 'a/b'));
     assert.equal(require('tabmq/inline').open, open);
-    // Next.js takes it for a server's component otherwise.
+    // Otherwise Next.js treats it as a server component.
     assert.match(readFileSync(require.resolve('tabmq/react').replace('.cjs', '.js'), 'utf8'), /^"use client";/);
-    // A worker of the app's own that imports this one consists of side effects.
+    // An app's own worker that imports this one uses only its side effects.
     const { outputFiles } = await esbuild.build({
         stdin: { contents: "import 'tabmq/worker.js';", resolveDir: __dirname },
         bundle: true,

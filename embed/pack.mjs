@@ -1,4 +1,4 @@
-// Packs `dist` as npm would publish it into tabmq.tgz, looks at what is in it, and installs it for the examples.
+// Packs `dist` into tabmq.tgz as npm would publish it, checks its contents, and installs it for the examples.
 
 import { execFileSync } from 'node:child_process';
 import { mkdir, rename, rm } from 'node:fs/promises';
@@ -12,7 +12,7 @@ const EXPECTED = [
     'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'package.json', 'worker.js', 'worker_bg.wasm', 'shared.js',
     ...['index', 'mqttjs', 'react', 'inline'].flatMap((name) => [`${name}.js`, `${name}.d.ts`]),
     ...['index', 'mqttjs', 'react'].flatMap((name) => [`${name}.cjs`, `${name}.d.cts`]),
-    // The types that those are made of.
+    // The declarations that these import.
     ...['bus', 'client', 'emitter', 'errors', 'socket', 'storage', 'topics', 'worker-url'].flatMap((name) => [`${name}.d.ts`, `${name}.d.cts`]),
 ];
 

@@ -1,10 +1,10 @@
-//! Names the build after what it is made of, so that a page and its worker of two builds are never mixed up.
+//! Names the build by a hash of its sources, so that a page detects a worker of another build.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Sources that decide what the worker does, relative to this crate.
+/// Sources of the worker, relative to this crate.
 const SOURCES: [&str; 4] = ["../broker/src", "../tab/src", "src", "../Cargo.lock"];
 
 fn main() -> io::Result<()> {
@@ -36,7 +36,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// FNV-1a: stable over machines and compilers, which the standard library's hasher does not promise.
+/// FNV-1a: the same on all machines and compilers. The standard library's hasher does not promise that.
 fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,4 +1,4 @@
-// Pauses that grow with each failure, for a client that tries again at once whatever happens.
+// Pauses that grow with each failure, for a client that retries without any pause of its own.
 
 import { TabmqError } from './errors.js';
 
@@ -9,7 +9,7 @@ export class Backoff {
     #delay = 0;
     #until = 0;
 
-    /** Something failed: the next attempt is due after twice the pause. */
+    /** Records a failure: the next attempt is due after twice the previous pause. */
     grow(): void {
         this.#delay = Math.min(Math.max(this.#delay * 2, FIRST_MS), LONGEST_MS);
         this.#until = performance.now() + this.#delay;
@@ -20,7 +20,7 @@ export class Backoff {
         this.#until = 0;
     }
 
-    /** Waits until the next attempt is due, for `longest` milliseconds at most: rejects if that is not enough. */
+    /** Waits until the next attempt is due, for at most `longest` milliseconds. Rejects if it is due later. */
     async wait(longest: number): Promise<void> {
         const left = this.#until - performance.now();
         if (left > 0) {

@@ -1,25 +1,24 @@
-// Commands and notices as bytes, in the layout that bincode gives them: numbers of a fixed size with the lowest byte first,
-// lengths as 64 bits, variants as 32.
+// Commands and notices in bincode: little-endian numbers of a fixed size, lengths of 64 bits, variants of 32 bits.
 
 import { decodeUtf8, encodeUtf8 } from './utf8.js';
 import { LAYOUT } from './wire.js';
 
 type Layout = string | { readonly [name: string]: unknown } | readonly unknown[];
 
-/** How values of one layout are written and read; one is missing where a page never does it. */
+/** Writes and reads values of one layout. A page that never writes or never reads them has no such function. */
 interface Codec {
     write?(to: Writer, value: any): void;
     read?(from: Reader): any;
 }
 
-/** Writes a value of the type of this name, or a list of them. */
+/** Writes a value of this layout: the name of a type, or a list of them. */
 export function encode(layout: Layout, value: unknown): Uint8Array<ArrayBuffer> {
     writer.begin();
     codec(layout).write!(writer, value);
     return writer.bytes();
 }
 
-/** Reads what `encode` wrote. Throws a RangeError if it is something else. */
+/** Reads bytes that `encode` wrote. Throws a RangeError on other bytes. */
 export function decode(layout: Layout, bytes: Uint8Array): unknown {
     const reader = new Reader(bytes);
     const value = codec(layout).read!(reader);
@@ -34,7 +33,7 @@ class Writer {
     #view = new DataView(this.#buffer.buffer);
     #length = 0;
 
-    /** Begins anew, with the room that there is. */
+    /** Empties the writer and keeps its buffer. */
     begin(): void {
         this.#length = 0;
     }
@@ -69,7 +68,7 @@ class Writer {
         this.#buffer.set(bytes, at);
     }
 
-    /** Makes room for so many bytes more, in a new buffer if need be; returns where it is. */
+    /** Makes room for `count` more bytes, in a larger buffer if necessary. Returns their offset. */
     #grow(count: number): number {
         const at = this.#length;
         this.#length += count;
@@ -125,7 +124,7 @@ class Reader {
     }
 
     char(): string {
-        // As long as its first byte says.
+        // The first byte gives the length.
         const first = this.#view.getUint8(this.#at);
         return decodeUtf8(this.bytes(first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4));
     }
@@ -139,7 +138,7 @@ class Reader {
     }
 }
 
-/** Made once for each layout: to look a layout up for each value would take most of the time. */
+/** One codec for each layout. Looking the layout up for each value would take most of the time. */
 const made = new Map<Layout, Codec>(Object.entries({
     bool: { write: (to, value) => to.u8(value ? 1 : 0), read: (from) => from.u8() !== 0 },
     u8: { write: (to, value) => to.u8(value), read: (from) => from.u8() },
@@ -210,7 +209,7 @@ function make(layout: any): Codec {
             },
         };
     }
-    // Of a tuple, the names are 0, 1, …
+    // The field names of a tuple are 0, 1, …
     return {
         write(to, value) {
             parts.forEach((part, index) => part!.write!(to, value[names[index]!]));

@@ -1,6 +1,7 @@
-// The bus of a channel, as an app sees it.
+// The bus of a channel, for apps.
 
-import { Client, type ConnectOptions } from './client.js';
+import { Client } from './client.js';
+import type { ConnectOptions } from './client-options.js';
 import { Emitter } from './emitter.js';
 import { TabmqError, aborted, storageFault } from './errors.js';
 import { Hub, type HubListener } from './hub.js';
@@ -14,31 +15,31 @@ import type { ScriptUrl } from './worker-url.js';
 export interface OpenOptions {
     /** 1 to 64 of `A-Z a-z 0-9 . _ -`. Tabs of one origin with the same name share one broker. */
     channel: string;
-    /** Where `worker.js` is, if it is not where the bundler put it. A `TrustedScriptURL` will do. */
+    /** URL of `worker.js`, unless the bundler knows it. A `TrustedScriptURL` is accepted. */
     workerUrl?: ScriptUrl | undefined;
-    /** Where `worker_bg.wasm` is, if it is not beside `worker.js`. */
+    /** URL of `worker_bg.wasm`, unless it is beside `worker.js`. */
     wasmUrl?: string | URL | undefined;
     /**
-     * How the broker keeps what it acknowledged while it is in this tab: in IndexedDB (`relaxed`, the default), in IndexedDB and
-     * flushed to the disk first (`strict`, for loss of power), or in memory, which ends with its tab (`memory`).
+     * Where the broker keeps acknowledged state while it is in this tab. `relaxed`, the default: in IndexedDB. `strict`: in IndexedDB,
+     * flushed to the disk before the acknowledgement, against loss of power. `memory`: in memory, which ends with the tab.
      */
     durability?: Durability | undefined;
     /**
-     * `auto`, the default: this tab becomes the broker when it is its turn. `client`: never, which suits a page that lives shortly or works
-     * hard; without another tab there is no broker then.
+     * `auto`, the default: this tab may become the broker. `client`: it never does, which suits a short-lived or busy page. Without
+     * another tab there is then no broker.
      */
     role?: 'auto' | 'client' | undefined;
     /**
      * Whether this page asks the browser, once, to keep this site's data even when space runs low (`navigator.storage.persist()`).
-     * `auto`, the default: where the browser decides by itself. `ask`: also in Firefox, which shows a question. `never`: the app
-     * does it, or nobody.
+     * `auto`, the default: only in browsers that decide without a question. `ask`: also in Firefox, which asks the person. `never`:
+     * TabMQ does not ask.
      */
     persist?: Persist | undefined;
-    /** Gives up waiting, and closes what was opened. */
+    /** Aborts the wait, and closes the bus. */
     signal?: AbortSignal | undefined;
 }
 
-/** What this tab is on the channel. */
+/** Role of this tab on the channel. */
 export type BusRole = 'waiting' | 'client' | 'broker';
 
 /** One tab of the channel. */
@@ -46,14 +47,14 @@ export interface Tab {
     readonly tabId: string;
     readonly isSelf: boolean;
     readonly isBroker: boolean;
-    /** When it joined and when it was last heard, in Unix milliseconds. */
+    /** Times when it joined and when its last announcement arrived, in Unix milliseconds. */
     readonly since: number;
     readonly lastSeen: number;
     readonly visible: boolean;
     /** Number of its clients. */
     readonly clients: number;
     readonly build: string;
-    /** How the broker keeps its state while it is in this tab. `relaxed` instead of `strict` where the browser does not know that. */
+    /** Durability of the broker while it is in this tab. `relaxed` instead of `strict` if the browser does not support `strict`. */
     readonly durability: Durability;
     /** State of the broker's storage, of the tab that is the broker. */
     readonly storage: StorageState;
@@ -61,7 +62,7 @@ export interface Tab {
 
 /** Another tab became the broker. */
 export interface Failover {
-    /** Rises with every broker. */
+    /** Increases with every broker. */
     readonly term: number;
     readonly broker: string | undefined;
 }
@@ -70,14 +71,14 @@ export interface BusEvents {
     role: [BusRole];
     roster: [readonly Tab[]];
     failover: [Failover];
-    /** Something happened to the broker's storage. Faults are told as `error`, too. */
+    /** An event of the broker's storage. A fault is also an `error`. */
     storage: [BusStorageEvent];
     /**
-     * Without a listener it is reported as `reportError` does, once for each code. After `worker-failed` and `build-mismatch` there
-     * is no worker any more: open the channel again.
+     * Without a listener, `reportError` reports it, once for each code. After `worker-failed` and `build-mismatch` there is no worker:
+     * open the channel again.
      */
     error: [TabmqError];
-    /** A new worker took the place of one that ended with a hidden page. */
+    /** A new worker replaced one that ended with a hidden page. */
     reopen: [];
     close: [];
 }
@@ -91,8 +92,8 @@ interface Shared {
 const shared = new Map<string, Shared>();
 
 /**
- * Joins a channel. Resolves once the worker runs; the broker may still be on its way. Each call has to be closed; the worker ends
- * with the last.
+ * Joins a channel. Resolves once the worker runs, possibly before there is a broker. Close each bus; the worker ends with the last
+ * one.
  *
  * @throws {TabmqError} `invalid-option`, `unsupported`, `worker-missing`, `wasm-missing`, `blocked-by-csp`, `build-mismatch`,
  * `worker-failed` or `aborted`.
@@ -118,7 +119,7 @@ export async function open(options: OpenOptions): Promise<Bus> {
         await bus.opened(signal);
     } catch (error) {
         await bus.close();
-        // Another caller's URLs may have been wrong, and these right.
+        // The URLs of another caller may have been wrong while these are right.
         const there = it.hub.options;
         if (!isFirst && error === it.hub.failure && (there.workerUrl !== workerUrl || there.wasmUrl !== wasmUrl)) {
             return open(options);
@@ -140,7 +141,7 @@ function release(hub: Hub): void {
     }
 }
 
-/** A page's part in a channel. */
+/** A page's connection to a channel. */
 export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
     readonly #hub: Hub;
     readonly #listener: HubListener;
@@ -176,7 +177,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
                 }
             },
             stopped: () => this.#endPorts(),
-            // `open` is rejected with the reason that keeps it from opening.
+            // Before that, `open` rejects with this error.
             failed: (error) => opened > 0 && this.fault(error),
         };
         hub.listeners.add(this.#listener);
@@ -190,28 +191,28 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
         return this.#hub.options.channel;
     }
 
-    /** This tab's id on the channel; another one after the page was hidden in the back/forward cache, or frozen. */
+    /** This tab's id on the channel. It changes after the page was in the back/forward cache or frozen. */
     get tabId(): string | undefined {
         return this.#hub.tabId;
     }
 
-    /** What this tab is: the broker, a client of another tab's, or waiting for one. */
+    /** Role of this tab: `broker`, `client` of another tab's broker, or `waiting` for one. */
     get role(): BusRole {
         return nameOf(this.#hub.role);
     }
 
-    /** All tabs of the channel that this one knows, itself included. */
+    /** All known tabs of the channel, including this one. */
     get roster(): readonly Tab[] {
         return this.#hub.roster.map(tab);
     }
 
-    /** State of the storage: of the broker's, and of this site's in the browser. */
+    /** State of the broker's storage, and of this site's storage in the browser. */
     get storage(): BusStorage {
         return { state: this.#hub.storage, ...this.#hub.persistence };
     }
 
     /**
-     * Connects a client, which then follows the broker wherever it moves.
+     * Connects a client. It stays connected when the broker moves to another tab.
      *
      * @throws {TabmqError} `refused`, `invalid-option`, `too-large`, `aborted` or `closed`.
      */
@@ -226,9 +227,9 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
     }
 
     /**
-     * A port on which MQTT 5.0, 3.1.1 or 3.1 is spoken: post packets as `Uint8Array` or `ArrayBuffer`, cut anywhere, and hear whole
-     * packets as `Uint8Array`. `null` is the end, in both directions. It stays open when the broker moves, as long as the next
-     * broker has the session.
+     * Opens a port for MQTT 5.0, 3.1.1 or 3.1 in bytes. Post packets as `Uint8Array` or `ArrayBuffer`, split anywhere. Each message
+     * from the port is a whole packet, a `Uint8Array`. `null` ends the stream in both directions. The port stays open when the broker
+     * moves, as long as the next broker has the session.
      */
     async openPort(options: { signal?: AbortSignal | undefined } = {}): Promise<MessagePort> {
         checkObject(options);
@@ -237,17 +238,17 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
         return this.attach(false);
     }
 
-    /** What MQTT.js wants: `mqtt.connect('ws://tabs.local', { createWebsocket: bus.createWebsocket })`. */
+    /** For MQTT.js: `mqtt.connect('ws://tabs.local', { createWebsocket: bus.createWebsocket })`. */
     readonly createWebsocket = (url: string, _protocols?: string | string[], options?: unknown): PortSocket =>
         new PortSocket(() => this.opened().then(() => this), url, this.channel, options as SocketClient | undefined);
 
-    /** Closes all clients and ports of this bus. The tab leaves the channel with its last bus. May be called again. */
+    /** Closes all clients and ports of this bus. The tab leaves the channel with its last bus. Later calls do nothing. */
     async close(): Promise<void> {
         if (this.#isClosed) {
             return;
         }
         this.#isClosed = true;
-        // One that cannot say goodbye any more is closed all the same.
+        // A client that fails to disconnect ends all the same.
         await Promise.all([...this.#clients].map((client) => client.endAsync().catch(() => undefined)));
         this.#endPorts();
         this.#hub.listeners.delete(this.#listener);
@@ -259,7 +260,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
         return this.close();
     }
 
-    /** @internal Resolves as soon as there is a worker on the channel. */
+    /** @internal Resolves once a worker has joined the channel. */
     opened(signal?: AbortSignal): Promise<void> {
         return new Promise((resolve, reject) => {
             const hub = this.#hub;
@@ -289,7 +290,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
         });
     }
 
-    /** @internal A port of the worker; `credit`: it says how many bytes it has taken, and why it ends. */
+    /** @internal An MQTT port of the worker. With `credit`, it reports accepted byte counts and the reason of its end. */
     attach(credit: boolean): MessagePort {
         this.#check();
         const { port1, port2 } = new MessageChannel();
@@ -301,7 +302,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
         return port1;
     }
 
-    /** @internal The port is closed at this end. */
+    /** @internal Removes a port that the page has closed. */
     forget(port: MessagePort): void {
         this.#ports.delete(port);
     }
@@ -309,7 +310,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
     /** @internal */
     fault(error: TabmqError): void {
         const { reported } = this.#hub;
-        if (this.hears('error') || !reported.has(error.code)) {
+        if (this.hasListeners('error') || !reported.has(error.code)) {
             reported.add(error.code);
             this.emit('error', error);
         }
@@ -328,7 +329,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
         }
     }
 
-    /** Their other ends are gone with the worker, which cannot say so any more. */
+    /** Ends the ports. The worker that held their other ends is gone without a message. */
     #endPorts(): void {
         for (const port of this.#ports) {
             port.dispatchEvent(new MessageEvent('message', { data: null }));

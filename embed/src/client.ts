@@ -1,100 +1,21 @@
 // A client of the bus, with the names and options of MQTT.js.
 
-import { Emitter, told } from './emitter.js';
+import { onAbort } from './abort.js';
+import {
+    type ConnectOptions, type Filters, type PublishOptions, type SubscribeOptions, connectOptions, publicationOf, shown, string, subscriptionsOf,
+} from './client-options.js';
+import { Emitter, markReported } from './emitter.js';
 import { TabmqError, aborted, hex, problem, refused } from './errors.js';
 import type { Hub, HubListener } from './hub.js';
-import { checkSignal } from './options.js';
+import { type Bytes, type Message, type QoS, type Received, ReceivedMessage } from './message.js';
+import { messageStream } from './message-stream.js';
 import { decodeUtf8, encodeUtf8 } from './utf8.js';
 import type * as wire from './wire.js';
 
-export type QoS = 0 | 1 | 2;
-
-/** Bytes to send, also of another realm, such as a frame. */
-export type Bytes = ArrayBufferView | ArrayBuffer;
-
-/** Bytes as they arrive: what `Blob`, `fetch` and WebCrypto take in every version of TypeScript. */
-export type Received = ReturnType<Uint8ArrayConstructor['of']>;
-
-/** Properties of a message that travel end to end (MQTT 5.0, 3.3.2.3). */
-export interface MessageProperties {
-    /** Whether the payload is UTF-8 text. */
-    payloadFormatIndicator?: boolean | undefined;
-    /** Seconds until the message is of no more use. */
-    messageExpiryInterval?: number | undefined;
-    contentType?: string | undefined;
-    responseTopic?: string | undefined;
-    correlationData?: Bytes | undefined;
-    /** A name that comes more than once has its values in an array. */
-    userProperties?: Record<string, string | string[]> | undefined;
-}
-
-export interface PublishOptions {
-    qos?: QoS | undefined;
-    retain?: boolean | undefined;
-    properties?: MessageProperties | undefined;
-}
-
-export interface Will extends PublishOptions {
-    topic: string;
-    payload: Bytes | string;
-    properties?: MessageProperties & {
-        /** Seconds between the loss of the client and the will. */
-        willDelayInterval?: number | undefined;
-    } | undefined;
-}
-
-export interface ConnectOptions {
-    /** Of this client alone. If it is left out, it is made of the tab's id, so that no two tabs kick each other out. */
-    clientId?: string | undefined;
-    /** Starts without an earlier session of this client id; `true` if it is left out. */
-    clean?: boolean | undefined;
-    /** Seconds; 0, the default, turns it off: inside a browser nothing needs it. */
-    keepalive?: number | undefined;
-    username?: string | undefined;
-    password?: Bytes | string | undefined;
-    will?: Will | undefined;
-    properties?: {
-        /** Seconds for which the session outlives its client. */
-        sessionExpiryInterval?: number | undefined;
-    } | undefined;
-    /** Gives up waiting for the broker, and the client with it. */
-    signal?: AbortSignal | undefined;
-}
-
-export interface SubscribeOptions {
-    qos?: QoS | undefined;
-    /** No Local: not what this client publishes itself. */
-    nl?: boolean | undefined;
-    /** Retain As Published. */
-    rap?: boolean | undefined;
-    /** Retain Handling: retained messages come at every SUBSCRIBE (0), only at a new one (1), never (2). */
-    rh?: 0 | 1 | 2 | undefined;
-    properties?: { subscriptionIdentifier?: number | undefined } | undefined;
-}
-
-/** One filter, several, or several with options of their own. */
-export type Filters = string | string[] | Record<string, SubscribeOptions>;
-
 export interface Grant {
     topic: string;
-    /** What the broker granted. */
+    /** QoS that the broker granted. */
     qos: QoS;
-}
-
-/** A message as it arrived. */
-export interface Message {
-    readonly topic: string;
-    readonly payload: Received;
-    readonly qos: QoS;
-    readonly retain: boolean;
-    readonly dup: boolean;
-    readonly properties: Omit<MessageProperties, 'correlationData'> & { correlationData?: Received; subscriptionIdentifier?: number[] };
-    /** When it reached this tab, in Unix milliseconds. */
-    readonly receivedAt: number;
-    /** The payload as UTF-8 text. */
-    text(): string;
-    /** The payload as JSON. Throws a SyntaxError if it is none. */
-    json(): unknown;
 }
 
 export interface Connack {
@@ -103,44 +24,44 @@ export interface Connack {
 }
 
 export interface ClientEvents {
-    /** Connected again, after `offline`. A change of broker that keeps the session is none. */
+    /** The client is connected again, after `offline`. A change of broker that keeps the session is no such event. */
     connect: [Connack];
     /**
-     * A message for the client: it has subscribed to it with `subscribe`, or did so in an earlier life of its session. A message that
-     * only `messages` or a hook reads comes there. As long as nobody listens, messages with QoS 1 and 2 wait, unacknowledged.
+     * A message of a `subscribe`, also of one from an earlier connection of the session. A message that only `messages` or a hook
+     * reads arrives only there. Without a listener, messages with QoS 1 and 2 wait, unacknowledged.
      */
     message: [topic: string, payload: Received, message: Message];
-    /** Connects again. */
+    /** The client is connecting again. */
     reconnect: [];
-    /** There has been no broker for some seconds, or there is no worker, as in a page that is hidden in the back/forward cache. */
+    /** There has been no broker for some seconds, or there is no worker, as in the back/forward cache. */
     offline: [];
-    /** Comes before `offline`, and with the end. */
+    /** Precedes `offline` and `end`. */
     close: [];
     /** The broker ended the connection for good. */
     disconnect: [{ reasonCode: number }];
     error: [TabmqError];
-    /** The client is no more. */
+    /** The client has ended. */
     end: [];
 }
 
-/** Somebody who reads a topic filter. */
+/** A reader of a topic filter. */
 export interface Reading {
-    /** Resolves with what the broker grants. */
+    /** Resolves with the QoS that the broker grants. */
     readonly granted: Promise<Grant>;
-    /** Reads no more. Never rejects. */
+    /** Ends the reader. Never rejects. */
     release(): Promise<void>;
 }
 
 type Callback<T> = (error: TabmqError | null, result?: T) => void;
 
-/** A call that waits for an answer. */
+/** A request to the broker that has no answer yet. */
 interface Call {
     make(request: number): wire.ClientCommand;
     resolve(codes: Uint8Array | number): void;
     reject(error: TabmqError): void;
-    /** Whether it is made once more if the worker ends before it has answered. */
+    /** Whether it is sent again if the worker ends without an answer. */
     readonly isRepeated: boolean;
-    /** Bytes of what it publishes. */
+    /** Bytes of the message that it publishes; otherwise 0. */
     readonly size: number;
 }
 
@@ -151,51 +72,49 @@ interface Reader {
     reject(error: TabmqError): void;
 }
 
-/** Unacknowledged bytes from which on what is published waits in the page. */
+/** With more unacknowledged bytes than this, further messages wait in the page. */
 const HIGH_WATER = 2 << 20;
-/** Bytes that wait to be published, or to be acknowledged, from which on `publish` refuses more. */
+/** With more unacknowledged bytes than this, including waiting ones, `publish` refuses further messages. */
 const BUFFERED_MAX = 64 << 20;
-/** Milliseconds without any answer for which the end of a client waits for those that are due. */
+/** Maximum time without any answer (ms) for which the end of a client waits for outstanding answers. */
 const END_MS = 5_000;
 /** The longest delay that a timer accepts (ms). */
 const TIMER_MAX = 0x7fff_ffff;
-/** Milliseconds for which messages wait for a listener, and keep others waiting, before that is told. */
+/** Time (ms) for which messages that nobody reads block others before the client emits an error. */
 const UNHEARD_MS = 3_000;
-const QOS: readonly wire.QoS[] = ['AtMostOnce', 'AtLeastOnce', 'ExactlyOnce'];
-const RETAIN_HANDLING: readonly wire.RetainHandling[] = ['SendAtSubscribe', 'SendIfNew', 'DoNotSend'];
 const NO_MATCHING_SUBSCRIBERS = 0x10;
 const SESSION_TAKEN_OVER = 0x8e;
 
-/** One MQTT 5 client. It lives in the tab's worker, and follows the broker wherever it moves. */
+/** One MQTT 5 client. It runs in the tab's worker, and stays connected when the broker moves to another tab. */
 export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     readonly #hub: Hub;
     readonly #no: number;
     readonly #command: wire.ConnectOptions;
     readonly #onEnd: () => void;
     readonly #listener: HubListener;
-    /** In the order in which the worker got them. */
+    /** Requests that the worker has, in order. */
     readonly #calls = new Map<number, Call>();
-    /** Calls that the worker has not got yet. */
+    /** Requests that the worker does not have yet. */
     #queue: Call[] = [];
-    /** Subscriptions that the broker has granted, for a worker that knows nothing of them. */
+    /** Granted subscriptions of `subscribe`. A new worker gets them again. */
     readonly #subscriptions = new Map<string, wire.Subscription>();
     readonly #readers = new Map<number, Reader>();
     readonly #requests = new Map<string, { resolve(message: Message): void; reject(error: TabmqError): void }>();
-    /** Callers that wait until something has been answered, or until nothing will be any more. */
-    #turns: Array<() => void> = [];
-    /** Came when nobody listened any more. */
-    #unheard: Message[] = [];
+    /** Resume the callers that wait for the next answer, or for the end of all answers. */
+    #waiters: Array<() => void> = [];
+    /** Messages that arrived after the last listener was removed. */
+    #undelivered: Message[] = [];
     #clientId = '';
-    /** Bytes that are published and not acknowledged, and of these the ones that the worker has. */
+    /** Bytes of unacknowledged messages, and the part of them that the worker has. */
     #buffered = 0;
     #sent = 0;
-    #isHeard = false;
+    #isListening = false;
     #state: 'connecting' | 'connected' | 'offline' | 'ended' = 'connecting';
     #failure: TabmqError | undefined;
     #hasBeenConnected = false;
     #lastReader = 0;
-    /** Counts messages. */
-    #heard = 0;
+    /** Number of messages received. */
+    #received = 0;
     #responses: { topic: string; reading: Reading } | undefined;
 
     /** @internal */
@@ -225,45 +144,45 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         return this.#state === 'connected';
     }
 
-    /** The same, by MQTT.js's name. */
+    /** The same as `isConnected`, under MQTT.js's name. */
     get connected(): boolean {
         return this.isConnected;
     }
 
-    /** Bytes of messages that are published and not acknowledged, or, with QoS 0, not on their way. */
+    /** Bytes of published messages that are not acknowledged, or, with QoS 0, not sent to the broker yet. */
     get bufferedAmount(): number {
         return this.#buffered;
     }
 
     override on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
         super.on(name, listener);
-        this.#mindListeners();
+        this.#updateListening();
         return this;
     }
 
     override off<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
         super.off(name, listener);
-        this.#mindListeners();
+        this.#updateListening();
         return this;
     }
 
     /**
-     * Publishes, whether or not the client is connected: what waits goes out in the order of the calls. More than 64 MiB that
-     * wait are refused with `too-many`.
+     * Publishes, whether or not the client is connected: waiting messages leave in the order of the calls. With more than 64 MiB
+     * waiting, the call fails with `too-many`.
      */
     publish(topic: string, payload: Bytes | string, options?: PublishOptions | Callback<number>, callback?: Callback<number>): this {
         const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback];
         const published = this.#buffered > BUFFERED_MAX
             ? Promise.reject(new TabmqError('too-many', 'More than 64 MiB wait to be published already.'))
             : this.#publish(topic, payload, given);
-        published.then((code) => done?.(null, code), (error) => this.#tell(error, done));
+        published.then((code) => done?.(null, code), (error) => this.#reportTo(error, done));
         return this;
     }
 
     /**
-     * Publishes, in the order of the calls. Resolves with the reason code: with QoS 0 when the message is on its way, else when the
-     * broker has it for good. If the worker ends before that, as when the page is frozen, a message with QoS 1 is published once more,
-     * and may arrive twice; with QoS 0 and 2 the promise is rejected with `not-connected`.
+     * Publishes, in the order of the calls. Resolves with the reason code: with QoS 0 when the message leaves for the broker, otherwise
+     * when the broker has stored it. If the worker ends before that, as in a frozen page, a message with QoS 1 is published again and
+     * may arrive twice. With QoS 0 and 2 the promise rejects with `not-connected`.
      *
      * @throws {TabmqError} `refused`, `invalid-option`, `invalid-topic`, `too-large`, `too-many`, `not-connected`, `aborted` or `closed`.
      */
@@ -273,14 +192,14 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
     subscribe(filters: Filters, options?: SubscribeOptions | Callback<Grant[]>, callback?: Callback<Grant[]>): this {
         const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback];
-        this.subscribeAsync(filters, given).then((grants) => done?.(null, grants), (error) => this.#tell(error, done));
+        this.subscribeAsync(filters, given).then((grants) => done?.(null, grants), (error) => this.#reportTo(error, done));
         return this;
     }
 
     /**
-     * Subscribes, until `unsubscribe` or the end of the client.
+     * Subscribes until `unsubscribe` or the end of the client.
      *
-     * @throws {TabmqError} `refused` if one of the filters was; the others are subscribed to. Others as in `publishAsync`.
+     * @throws {TabmqError} `refused` if the broker refused a filter; the others are subscribed to. Other codes as in `publishAsync`.
      */
     async subscribeAsync(filters: Filters, given: SubscribeOptions & { signal?: AbortSignal | undefined } = {}): Promise<Grant[]> {
         const options = given ?? {};
@@ -304,11 +223,11 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
     unsubscribe(filters: string | string[], options?: object | Callback<void>, callback?: Callback<void>): this {
         const done = typeof options === 'function' ? options as Callback<void> : callback;
-        this.unsubscribeAsync(filters).then(() => done?.(null), (error) => this.#tell(error, done));
+        this.unsubscribeAsync(filters).then(() => done?.(null), (error) => this.#reportTo(error, done));
         return this;
     }
 
-    /** Unsubscribes what `subscribe` has subscribed to; whoever reads the filters goes on. */
+    /** Ends subscriptions of `subscribe`. Readers of the same filters stay. */
     async unsubscribeAsync(filters: string | string[], { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
         if (typeof filters !== 'string' && !Array.isArray(filters)) {
             throw new TabmqError('invalid-option', `Topic filters are a string or an array, not ${shown(filters)}.`);
@@ -323,85 +242,24 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     /**
-     * The messages of a topic filter, from now on, for `for await`. Leaving the loop ends the subscription, unless somebody else needs it;
-     * so does `return()`, if there is no loop. What is not read waits, up to `limit` messages (10,000 if it is left out); then the oldest
-     * are dropped.
+     * The messages of a topic filter from now on, for `for await`. Leaving the loop, or `return()`, ends the subscription unless another
+     * reader needs it. Up to `limit` unread messages wait (10,000 by default); then the oldest are dropped.
      */
     messages(filter: string, options: SubscribeOptions & { limit?: number | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Message, void, void> {
-        const { limit = 10_000, signal } = options ?? {};
-        const arrived: Message[] = [];
-        let waiting: Array<{ resolve(it: IteratorResult<Message, void>): void; reject(error: unknown): void }> = [];
-        let failure: TabmqError | undefined;
-        let reading: Reading | undefined;
-        let forget: (() => void) | undefined;
-        let isOver = signal?.aborted ?? false;
-        const finish = (error?: TabmqError): void => {
-            if (isOver) {
-                return;
-            }
-            isOver = true;
-            failure = error;
-            this.off('end', onEnd);
-            forget?.();
-            for (const it of waiting.splice(0)) {
-                failure === undefined ? it.resolve({ done: true, value: undefined }) : it.reject(failure);
-                failure = undefined;
-            }
-        };
-        const onEnd = (): void => finish(this.#failure);
-        const stop = async (): Promise<void> => {
-            finish();
-            arrived.length = 0;
-            await reading?.release();
-        };
-        if (!isOver) {
-            reading = this.read(filter, options ?? {}, (message) => {
-                const first = waiting.shift();
-                if (first !== undefined) {
-                    first.resolve({ done: false, value: message });
-                } else if (arrived.push(message) > limit) {
-                    arrived.shift();
-                }
-            });
-            reading.granted.catch((error: TabmqError) => finish(error));
-            this.on('end', onEnd);
-            forget = signal && onAbort(signal, () => void stop());
-        }
-        const messages = {
-            next: (): Promise<IteratorResult<Message, void>> => new Promise((resolve, reject) => {
-                const message = arrived.shift();
-                if (message !== undefined) {
-                    resolve({ done: false, value: message });
-                } else if (!isOver) {
-                    waiting.push({ resolve, reject });
-                } else if (failure === undefined) {
-                    resolve({ done: true, value: undefined });
-                } else {
-                    reject(failure);
-                    failure = undefined;
-                }
-            }),
-            return: async (): Promise<IteratorResult<Message, void>> => {
-                await stop();
-                return { done: true, value: undefined };
-            },
-            throw: async (error: unknown): Promise<IteratorResult<Message, void>> => {
-                await stop();
-                throw error;
-            },
-            [Symbol.asyncIterator]: () => messages,
-            // Not every browser has the symbol.
-            ...Symbol.asyncDispose && { [Symbol.asyncDispose]: stop },
-        } as AsyncGenerator<Message, void, void>;
-        return messages;
+        return messageStream({
+            read: (onMessage) => this.read(filter, options ?? {}, onMessage),
+            onEnd: (listener) => void this.on('end', listener),
+            offEnd: (listener) => void this.off('end', listener),
+            failure: () => this.#failure,
+        }, options ?? {});
     }
 
     /**
-     * Publishes a request and resolves with the first response to it (MQTT 5.0, 4.10): whoever answers publishes to the request's
-     * `responseTopic` with its `correlationData`. Both are random, so that nobody else hears the response or makes one up.
+     * Publishes a request and resolves with the first response to it (MQTT 5.0, 4.10). A responder publishes to the request's
+     * `responseTopic` with its `correlationData`. Both are random, so no other client can receive or forge the response.
      *
-     * @throws {TabmqError} `timeout` after so many milliseconds (10,000 if it is left out); `refused` with reason code 0x10 if nobody has
-     * subscribed to the topic; others as in `publishAsync`.
+     * @throws {TabmqError} `timeout` after `timeout` milliseconds (10,000 by default); `refused` with reason code 0x10 if the topic has no
+     * subscriber; other codes as in `publishAsync`.
      */
     request(topic: string, payload: Bytes | string, given: PublishOptions & { timeout?: number | undefined; signal?: AbortSignal | undefined } = {}):
     Promise<Message> {
@@ -415,7 +273,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 return reject(aborted(signal));
             }
             if (this.#state === 'ended') {
-                return reject(this.#over());
+                return reject(this.#endReason());
             }
             if (typeof timeout !== 'number' || !(timeout >= 0)) {
                 return reject(new TabmqError('invalid-option', `timeout is a number of milliseconds, not ${shown(timeout)}.`));
@@ -425,7 +283,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             timer = setTimeout(() => reject(new TabmqError('timeout', `Nobody answered on ${topic} within ${timeout} ms.`)), Math.min(timeout, TIMER_MAX));
             const ask = async (): Promise<void> => {
                 const { topic: responseTopic, reading } = this.#listenForResponses();
-                // Nothing is lost if the answer to a request comes before that to the subscription: it was made before.
+                // The subscription precedes the request, so the response may arrive before the SUBACK.
                 reading.granted.catch(reject);
                 const properties = { ...options.properties, responseTopic, correlationData: encodeUtf8(correlation) };
                 const given = { qos: 1, ...options, properties } as const;
@@ -444,7 +302,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         });
     }
 
-    /** Disconnects for good. With `force`, what is not acknowledged is given up. */
+    /** Disconnects for good. With `force`, it does not wait for acknowledgements. */
     end(force?: boolean | (() => void), options?: object | (() => void), callback?: () => void): this {
         const done = [force, options, callback].find((it) => typeof it === 'function') as (() => void) | undefined;
         void this.endAsync(force === true).then(() => done?.());
@@ -452,8 +310,8 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     /**
-     * Waits for what is not acknowledged yet, unless `force`, and disconnects for good. After five seconds without any answer, as when
-     * there is no broker, it waits no longer: what is not acknowledged then is rejected with `closed`, and may have arrived or not.
+     * Waits for outstanding acknowledgements, unless `force`, and disconnects for good. It stops waiting after five seconds without any
+     * answer, for example without a broker. Unacknowledged messages then reject with `closed`, and may have arrived.
      */
     async endAsync(force = false): Promise<void> {
         if (this.#state === 'ended') {
@@ -472,7 +330,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         return this.endAsync();
     }
 
-    /** @internal Resolves once it is connected. */
+    /** @internal Resolves once the client is connected. */
     whenConnected(signal?: AbortSignal): Promise<void> {
         let forget: (() => void) | undefined;
         const connected = new Promise<void>((resolve, reject) => {
@@ -483,14 +341,14 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 return reject(aborted(signal));
             }
             this.once('connect', () => resolve());
-            this.once('end', () => reject(this.#over()));
+            this.once('end', () => reject(this.#endReason()));
             forget = signal && onAbort(signal, () => reject(aborted(signal)));
         });
         return connected.then(() => {
-            // A caller that waits has had no time to listen yet.
+            // The caller had no chance to add a listener yet.
             if (this.#state === 'ended') {
-                const error = this.#over();
-                told(error);
+                const error = this.#endReason();
+                markReported(error);
                 throw error;
             }
         }).catch(async (error) => {
@@ -500,8 +358,8 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 
     /**
-     * @internal Reads a topic filter until it is released. Those who read the same one share a subscription, with the most that any of
-     * them wants; each gets the retained messages, and each message once.
+     * @internal Reads a topic filter until the reader is released. Readers of one filter share a subscription with the sum of their
+     * options. Each reader gets the retained messages, and each message once.
      */
     read(filter: string, options: SubscribeOptions, onMessage: (message: Message) => void): Reading {
         const no = this.#lastReader += 1;
@@ -509,14 +367,14 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         const granted = new Promise<Grant>((resolve, reject) => {
             const [subscription] = subscriptionsOf(string(filter, 'A topic filter'), options);
             if (this.#state === 'ended') {
-                return reject(this.#over());
+                return reject(this.#endReason());
             }
             this.#readers.set(no, { subscription: subscription!, onMessage, resolve, reject });
             if (this.#hub.isOpen) {
                 this.#send({ Read: [no, subscription!] });
             }
         });
-        // The caller asks for the answer if it wants it.
+        // A caller that ignores the answer must not cause an unhandled rejection.
         granted.catch(() => undefined);
         return {
             granted,
@@ -529,7 +387,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 this.#readers.delete(no);
                 reader.reject(new TabmqError('closed', 'Nobody reads it any more.'));
                 if (this.#hub.isOpen && this.#state !== 'ended') {
-                    // Whatever comes of it, nobody reads any more.
+                    // The reader is gone whatever the broker answers.
                     await this.#ask((request) => ({ Release: [request, no] })).catch(() => undefined);
                 }
             },
@@ -538,22 +396,22 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
     // To the worker.
 
-    /** Tells a worker that knows nothing of this client what it wants. */
+    /** Connects through a new worker, and sends it the subscriptions and readers of this client. */
     #connect(): void {
         if (this.#state === 'ended') {
             return;
         }
-        // The broker may have the session still, if it was to outlive its client.
+        // The broker may still have the session if it has an expiry interval.
         const goesOn = this.#hasBeenConnected && this.#command.session_expiry_interval > 0;
         const clean_start = this.#command.clean_start && !goesOn;
-        // One that had no id goes on with the one that it got.
+        // A client without an id keeps the assigned one.
         this.#send({ Connect: { ...this.#command, clean_start, client_id: this.#command.client_id || this.#clientId } });
-        this.#isHeard = this.hears('message');
-        this.#send({ Listen: this.#isHeard });
+        this.#isListening = this.hasListeners('message');
+        this.#send({ Listen: this.#isListening });
         for (const [filter, subscription] of this.#subscriptions) {
             this.#call({
                 make: (request) => ({ Subscribe: [request, [subscription]] }),
-                resolve: (codes) => (codes as Uint8Array)[0]! >= 0x80 && this.#lose(filter, refused(`The subscription to ${filter}`, (codes as Uint8Array)[0]!)),
+                resolve: (codes) => (codes as Uint8Array)[0]! >= 0x80 && this.#dropSubscription(filter, refused(`The subscription to ${filter}`, (codes as Uint8Array)[0]!)),
                 reject: () => undefined,
                 isRepeated: false,
                 size: 0,
@@ -565,8 +423,8 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#pump();
     }
 
-    /** The broker does not grant anew what it had granted. */
-    #lose(filter: string, error: TabmqError): void {
+    /** The broker refused a subscription that it had granted before. */
+    #dropSubscription(filter: string, error: TabmqError): void {
         this.#subscriptions.delete(filter);
         this.emit('error', error);
     }
@@ -582,7 +440,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#send(call.make(request));
     }
 
-    /** Has the worker get what waits, in order, as much as it is to have at a time. */
+    /** Sends waiting requests to the worker, in order, up to `HIGH_WATER` unacknowledged bytes. */
     #pump(): void {
         let first: Call | undefined;
         let taken = 0;
@@ -593,7 +451,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#queue.splice(0, taken);
     }
 
-    /** Makes a call. One that is aborted before the worker gets it is not made. */
+    /** Queues a request. An abort removes it if the worker does not have it yet. */
     #ask(make: Call['make'], signal?: AbortSignal, isRepeated = true, size = 0, undo?: (codes: Uint8Array | number) => void):
     Promise<Uint8Array | number> {
         return new Promise((resolve, reject) => {
@@ -601,7 +459,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 return reject(aborted(signal));
             }
             if (this.#state === 'ended') {
-                return reject(this.#over());
+                return reject(this.#endReason());
             }
             let isAborted = false;
             const over = (): void => {
@@ -639,7 +497,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     #publish(topic: string, payload: Bytes | string, options: PublishOptions, signal?: AbortSignal): Promise<number> {
         let publication: wire.Publication;
         try {
-            // As it is now: the caller may go on with its buffer.
+            // Copied: the caller may reuse its buffer.
             publication = publicationOf(topic, payload, options);
         } catch (error) {
             return Promise.reject(error);
@@ -684,31 +542,31 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 this.#requests.get(correlationData === undefined ? '' : decodeUtf8(correlationData))?.resolve(message);
             });
             this.#responses = { topic, reading };
-            // The next request tries anew.
+            // The next request subscribes again.
             reading.granted.catch(() => { this.#responses = undefined; });
         }
         return this.#responses;
     }
 
-    #mindListeners(): void {
-        const isHeard = this.hears('message');
-        if (isHeard !== this.#isHeard && this.#state !== 'ended') {
-            this.#isHeard = isHeard;
+    #updateListening(): void {
+        const isListening = this.hasListeners('message');
+        if (isListening !== this.#isListening && this.#state !== 'ended') {
+            this.#isListening = isListening;
             if (this.#hub.isOpen) {
-                this.#send({ Listen: isHeard });
+                this.#send({ Listen: isListening });
             }
         }
-        if (isHeard && this.#unheard.length > 0) {
-            queueMicrotask(() => this.#unheard.splice(0).forEach((it) => this.#hear(it)));
+        if (isListening && this.#undelivered.length > 0) {
+            queueMicrotask(() => this.#undelivered.splice(0).forEach((it) => this.#deliver(it)));
         }
     }
 
-    /** Nothing waits for an answer, or none has come for so long that none may be waited for. */
+    /** Waits until no request is outstanding, or until `END_MS` pass without an answer. */
     async #settled(): Promise<void> {
         while (this.#calls.size + this.#queue.length > 0 && this.#state !== 'ended') {
             let timer: ReturnType<typeof setTimeout> | undefined;
             const isLate = await new Promise<boolean>((resolve) => {
-                this.#turns.push(() => resolve(false));
+                this.#waiters.push(() => resolve(false));
                 timer = setTimeout(() => resolve(true), END_MS);
             });
             clearTimeout(timer);
@@ -718,8 +576,8 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         }
     }
 
-    /** Why nothing more comes of it. */
-    #over(): TabmqError {
+    /** The error for calls after the end. */
+    #endReason(): TabmqError {
         return this.#failure ?? new TabmqError('closed', 'The client was ended.');
     }
 
@@ -727,15 +585,15 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
     #onNotice(notice: wire.ClientNotice): void {
         if (typeof notice === 'string') {
-            const heard = this.#heard;
-            setTimeout(() => heard === this.#heard && this.#state !== 'ended' && this.emit('error', new TabmqError('unheard',
+            const received = this.#received;
+            setTimeout(() => received === this.#received && this.#state !== 'ended' && this.emit('error', new TabmqError('unheard',
                 "Messages wait for a listener of 'message', and keep all others of this client waiting: add one, or end the client.")), UNHEARD_MS);
         } else if ('Message' in notice) {
             const [it, { is_own, readers }] = notice.Message;
-            this.#heard += 1;
-            const message = new Arrived(it);
+            this.#received += 1;
+            const message = new ReceivedMessage(it);
             if (is_own) {
-                this.#hear(message);
+                this.#deliver(message);
             }
             for (const no of readers) {
                 try {
@@ -771,11 +629,11 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#readers.delete(no);
     }
 
-    #hear(message: Message): void {
-        if (this.hears('message')) {
+    #deliver(message: Message): void {
+        if (this.hasListeners('message')) {
             this.emit('message', message.topic, message.payload, message);
         } else {
-            this.#unheard.push(message);
+            this.#undelivered.push(message);
         }
     }
 
@@ -795,7 +653,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             this.#clientId = client_id;
             this.#state = 'connected';
             this.#hasBeenConnected = true;
-            // A change of broker that nobody needs to know of.
+            // If it was connected, the broker changed and the session continued.
             if (!wasConnected) {
                 this.emit('connect', { sessionPresent: session_present, clientId: client_id });
             }
@@ -823,11 +681,11 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             this.#sent -= call.size;
             this.#pump();
         }
-        this.#next();
+        this.#wakeWaiters();
         return call;
     }
 
-    /** Calls that it had not answered go to the next one, where that does no harm. */
+    /** Queues unanswered requests for the next worker if they may be repeated, and rejects the others. */
     #onWorkerStopped(): void {
         const calls = [...this.#calls.values()];
         this.#calls.clear();
@@ -837,7 +695,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             it.reject(new TabmqError('not-connected', 'The worker ended with the hidden page before it answered: the message may have arrived or not.'));
         }
         this.#goOffline();
-        this.#next();
+        this.#wakeWaiters();
     }
 
     #goOffline(): void {
@@ -860,12 +718,12 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         const calls = [...this.#calls.values()];
         this.#calls.clear();
         calls.forEach((it) => it.reject(sent!));
-        const over = this.#over();
+        const over = this.#endReason();
         this.#queue.splice(0).forEach((it) => it.reject(over));
         this.#readers.forEach((it) => it.reject(over));
         this.#readers.clear();
         this.#requests.forEach((it) => it.reject(over));
-        this.#next();
+        this.#wakeWaiters();
         if (failure !== undefined && this.#hasBeenConnected) {
             this.emit('error', failure);
         }
@@ -874,11 +732,11 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#onEnd();
     }
 
-    #next(): void {
-        this.#turns.splice(0).forEach((wake) => wake());
+    #wakeWaiters(): void {
+        this.#waiters.splice(0).forEach((wake) => wake());
     }
 
-    #tell(error: TabmqError, callback: Callback<any> | undefined): void {
+    #reportTo(error: TabmqError, callback: Callback<any> | undefined): void {
         if (callback !== undefined) {
             callback(error);
         } else {
@@ -887,206 +745,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     }
 }
 
-class Arrived implements Message {
-    readonly topic: string;
-    readonly payload: Received;
-    readonly qos: QoS;
-    readonly retain: boolean;
-    readonly dup: boolean;
-    readonly properties: Message['properties'];
-    readonly receivedAt: number;
-
-    constructor(it: wire.Message) {
-        this.topic = it.topic;
-        this.payload = it.payload as Received;
-        this.qos = QOS.indexOf(it.qos) as QoS;
-        this.retain = it.retain;
-        this.dup = it.dup;
-        this.receivedAt = it.received_at;
-        this.properties = propertiesFrom(it.properties);
-        if (it.subscription_identifiers.length > 0) {
-            this.properties.subscriptionIdentifier = it.subscription_identifiers;
-        }
-    }
-
-    text(): string {
-        return decodeUtf8(this.payload);
-    }
-
-    json(): unknown {
-        return JSON.parse(this.text());
-    }
-}
-
-/** Callers that want to know that a signal is aborted: one listener for all of them, as there may be ten thousand. */
-const aborting = new WeakMap<AbortSignal, Set<() => void>>();
-
-/** Runs when a signal is aborted. Returns what prevents it. */
-function onAbort(signal: AbortSignal, run: () => void): () => void {
-    checkSignal({ signal });
-    let all = aborting.get(signal);
-    if (all === undefined) {
-        const created = all = new Set();
-        aborting.set(signal, all);
-        signal.addEventListener('abort', () => created.forEach((it) => it()), { once: true });
-    }
-    all.add(run);
-    return () => void all.delete(run);
-}
-
-/** Such as nobody can guess. */
+/** 128 random bits in hexadecimal. */
 function random(): string {
     return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-/** @internal A copy. */
-export function bytesOf(payload: Bytes | string, what: string): Received {
-    if (typeof payload === 'string') {
-        return encodeUtf8(payload);
-    }
-    // Those of a frame are of other classes.
-    if (ArrayBuffer.isView(payload)) {
-        return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength).slice() as Received;
-    }
-    if (Object.prototype.toString.call(payload) === '[object ArrayBuffer]') {
-        return new Uint8Array(payload).slice();
-    }
-    throw new TabmqError('invalid-option', `${what} is a string, a Uint8Array or an ArrayBuffer, not ${shown(payload)}.`);
-}
-
-function string(value: string, what: string): string {
-    if (typeof value !== 'string') {
-        throw new TabmqError('invalid-option', `${what} is a string, not ${shown(value)}.`);
-    }
-    return value;
-}
-
-function shown(value: unknown): string {
-    if (typeof value === 'number') {
-        return String(value);
-    }
-    return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : JSON.stringify(value) ?? String(value);
-}
-
-function integer(value: number | undefined, maximum: number, what: string): number {
-    if (value === undefined) {
-        return 0;
-    }
-    if (!Number.isInteger(value) || value < 0 || value > maximum) {
-        throw new TabmqError('invalid-option', `${what} is a whole number from 0 to ${maximum}, not ${shown(value)}.`);
-    }
-    return value;
-}
-
-function qosOf(qos: QoS | undefined): wire.QoS {
-    return QOS[integer(qos, 2, 'qos')]!;
-}
-
-function publicationOf(topic: string, payload: Bytes | string, options: PublishOptions): wire.Publication {
-    return {
-        topic: string(topic, 'The topic'),
-        payload: bytesOf(payload, 'The payload'),
-        qos: qosOf(options.qos),
-        retain: options.retain === true,
-        properties: options.properties === undefined ? NO_PROPERTIES : propertiesOf(options.properties),
-    };
-}
-
-function propertiesOf(it: MessageProperties): wire.MessageProperties {
-    const user = Object.entries(it.userProperties ?? {});
-    const expiry = it.messageExpiryInterval;
-    return {
-        payload_is_utf8: it.payloadFormatIndicator === undefined ? null : Boolean(it.payloadFormatIndicator),
-        message_expiry_interval: expiry === undefined ? null : integer(expiry, 0xffff_ffff, 'messageExpiryInterval'),
-        content_type: it.contentType === undefined ? null : string(it.contentType, 'contentType'),
-        response_topic: it.responseTopic === undefined ? null : topicName(it.responseTopic, 'responseTopic'),
-        correlation_data: it.correlationData == null ? null : bytesOf(it.correlationData, 'correlationData'),
-        user_properties: user.flatMap(([name, values]) => [values].flat().map((value): [string, string] => [name, string(value, `The user property ${name}`)])),
-    };
-}
-
-const NO_PROPERTIES = propertiesOf({});
-
-function propertiesFrom(it: wire.MessageProperties): Message['properties'] {
-    const user: Record<string, string | string[]> = {};
-    for (const [name, value] of it.user_properties) {
-        const there = Object.hasOwn(user, name) ? user[name] : undefined;
-        const next = there === undefined ? value : [there, value].flat();
-        Object.defineProperty(user, name, { value: next, enumerable: true, configurable: true, writable: true });
-    }
-    return {
-        ...it.payload_is_utf8 !== null && { payloadFormatIndicator: it.payload_is_utf8 },
-        ...it.message_expiry_interval !== null && { messageExpiryInterval: it.message_expiry_interval },
-        ...it.content_type !== null && { contentType: it.content_type },
-        ...it.response_topic !== null && { responseTopic: it.response_topic },
-        ...it.correlation_data !== null && { correlationData: it.correlation_data as Received },
-        ...it.user_properties.length > 0 && { userProperties: user },
-    };
-}
-
-function subscriptionsOf(filters: Filters, options: SubscribeOptions): wire.Subscription[] {
-    if (typeof filters !== 'string' && (typeof filters !== 'object' || filters === null)) {
-        throw new TabmqError('invalid-option', `Topic filters are a string, an array or an object, not ${shown(filters)}.`);
-    }
-    const all: [string, SubscribeOptions][] = typeof filters === 'string'
-        ? [[filters, options]]
-        : Array.isArray(filters)
-            ? filters.map((filter) => [filter, options])
-            : Object.entries(filters).map(([filter, own]) => [filter, { ...options, ...own }]);
-    return all.map(([filter, given]) => {
-        const it = given ?? {};
-        const identifier = it.properties?.subscriptionIdentifier;
-        if (identifier === 0) {
-            throw new TabmqError('invalid-option', 'subscriptionIdentifier is at least 1.');
-        }
-        if (it.nl === true && string(filter, 'A topic filter').startsWith('$share/')) {
-            throw new TabmqError('invalid-option', `nl has no meaning for a shared subscription, ${filter}.`);
-        }
-        return {
-            topic_filter: string(filter, 'A topic filter'),
-            qos: qosOf(it.qos),
-            no_local: it.nl === true,
-            retain_as_published: it.rap === true,
-            retain_handling: RETAIN_HANDLING[integer(it.rh, 2, 'rh')]!,
-            identifier: identifier === undefined ? null : integer(identifier, 268_435_455, 'subscriptionIdentifier'),
-        };
-    });
-}
-
-function topicName(topic: string, what: string): string {
-    if (string(topic, what) === '' || /[#+\0]/.test(topic)) {
-        throw new TabmqError('invalid-topic', `${what} is no topic name: ${shown(topic)}.`);
-    }
-    return topic;
-}
-
-/** The longest text that fits into a CONNECT (bytes). */
-const CONNECT_BYTES_MAX = 0xffff;
-
-function short(bytes: number, what: string): void {
-    if (bytes > CONNECT_BYTES_MAX) {
-        throw new TabmqError('too-large', `${what} has ${bytes} bytes, and 65,535 at most.`);
-    }
-}
-
-function willOf(it: Will): wire.Will {
-    const publication = publicationOf(topicName(it.topic, 'The topic of the will'), it.payload, it);
-    short(publication.payload.length, 'The payload of the will');
-    return { publication, delay_interval: integer(it.properties?.willDelayInterval, 0xffff_ffff, 'willDelayInterval') };
-}
-
-function connectOptions(it: ConnectOptions): wire.ConnectOptions {
-    const clientId = string(it.clientId ?? '', 'clientId');
-    const password = it.password === undefined ? null : bytesOf(it.password, 'The password');
-    short(encodeUtf8(clientId).length, 'clientId');
-    short(password?.length ?? 0, 'The password');
-    return {
-        client_id: clientId,
-        clean_start: it.clean !== false,
-        session_expiry_interval: integer(it.properties?.sessionExpiryInterval, 0xffff_ffff, 'sessionExpiryInterval'),
-        keep_alive: integer(it.keepalive, 0xffff, 'keepalive'),
-        username: it.username === undefined ? null : string(it.username, 'username'),
-        password,
-        will: it.will === undefined ? null : willOf(it.will),
-    };
 }

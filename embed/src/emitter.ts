@@ -1,36 +1,36 @@
-// Events as in Node's EventEmitter, the part that clients of MQTT use.
+// The part of Node's EventEmitter that MQTT clients use.
 
 import { TabmqError } from './errors.js';
 
 type Listener<T extends unknown[]> = (...args: T) => void;
 
-/** Errors that a listener got, or that were reported: one failure may end a bus and all of its clients. */
-const known = new WeakSet<object>();
+/** Errors that reached a listener or were reported. One failure may end a bus and all of its clients. */
+const reported = new WeakSet<object>();
 
-/** @internal Reports an error that nobody listened for, as `window`'s `error` event and on the console. */
+/** @internal Reports an error without a listener, as `window`'s `error` event and on the console. */
 export function report(error: object): void {
-    if (!known.has(error)) {
-        known.add(error);
+    if (!reported.has(error)) {
+        reported.add(error);
         reportError(error);
     }
 }
 
-/** @internal Somebody gets this error in another way. */
-export function told(error: object): void {
-    known.add(error);
+/** @internal Marks an error that reaches the app in another way. */
+export function markReported(error: object): void {
+    reported.add(error);
 }
 
 /**
- * Listeners by event. A listener that throws is reported, and the others are called all the same. An `error` without a listener
- * is reported, too.
+ * Listeners by event. An exception of a listener is reported, and the others are still called. An `error` without a listener is
+ * also reported.
  */
 export class Emitter<Events extends { [name in keyof Events]: unknown[] }> {
     readonly #listeners = new Map<keyof Events, Set<Listener<any>>>();
 
-    /** @internal Vue's `ref` and `reactive` leave the object as it is. Their proxies cannot read its private members. */
+    /** @internal Keeps Vue's `ref` and `reactive` from wrapping the object. Their proxies cannot read its private members. */
     readonly __v_skip = true;
 
-    /** Calls the listener at each event of this name. */
+    /** Adds a listener for events of this name. */
     on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this {
         if (typeof listener !== 'function') {
             throw new TabmqError('invalid-option', `A listener is a function, not ${String(listener)}.`);
@@ -61,7 +61,7 @@ export class Emitter<Events extends { [name in keyof Events]: unknown[] }> {
     }
 
     /** @internal */
-    protected hears(name: keyof Events): boolean {
+    protected hasListeners(name: keyof Events): boolean {
         return (this.#listeners.get(name)?.size ?? 0) > 0;
     }
 
@@ -71,9 +71,9 @@ export class Emitter<Events extends { [name in keyof Events]: unknown[] }> {
         if (name === 'error') {
             const error = args[0] as object;
             if (listeners.length > 0) {
-                known.add(error);
+                reported.add(error);
             } else {
-                // Others who share the failure may listen.
+                // Another object with the same failure may have a listener.
                 queueMicrotask(() => report(error));
             }
         }

@@ -1,11 +1,11 @@
-// What can go wrong, by a code for programs and a sentence for people.
+// Errors, each with a code for programs and a sentence for people.
 
 import { type BusStorageEvent, isFault } from './storage.js';
 import type { Problem } from './wire.js';
 
 /**
- * - `invalid-option`: an option or argument has no meaning; the sentence says which.
- * - `unsupported`: this browser lacks something that TabMQ needs, or the page has no origin of its own.
+ * - `invalid-option`: an option or argument is invalid; the sentence names it.
+ * - `unsupported`: this browser lacks an API that TabMQ needs, or the page has an opaque origin.
  * - `worker-missing`: the worker's script could not be loaded.
  * - `wasm-missing`: the worker's WebAssembly could not be loaded.
  * - `blocked-by-csp`: the page's Content Security Policy forbids the worker or its WebAssembly.
@@ -13,18 +13,18 @@ import type { Problem } from './wire.js';
  * - `worker-failed`: the worker ended with an error.
  * - `refused`: the broker refused; `reasonCode` is MQTT's.
  * - `disconnected`: the broker ended the connection; `reasonCode` is MQTT's.
- * - `not-connected`: the client is not connected and not about to be.
+ * - `not-connected`: the client is not connected, and is not connecting.
  * - `invalid-topic`: not a topic name, or not a topic filter.
- * - `too-large`: larger than what the broker accepts, or than MQTT can carry.
+ * - `too-large`: larger than the broker accepts or MQTT can carry.
  * - `too-many`: 64 MiB wait to be published already, or 65,535 subscriptions for their answer.
  * - `timeout`: no answer in time.
- * - `aborted`: the caller's `AbortSignal` said so.
+ * - `aborted`: the caller's `AbortSignal` was aborted.
  * - `closed`: the bus or the client was closed meanwhile.
- * - `unheard`: messages wait for a listener of `message`, and keep all others of the client waiting.
+ * - `unheard`: messages without a listener of `message` wait, and block all others of the client.
  * - `lock-held`: the channel has no broker, because another script of this origin holds its lock. The tab waits for the lock, and
  *   repeats the error meanwhile.
  * - `storage-full`, `storage-failing`, `storage-memory`, `storage-removed`, `storage-lost`, `storage-damaged`, `storage-skipped`: the
- *   fault that the event `storage` tells with the same word.
+ *   fault that the event `storage` reports under the same word.
  */
 export type TabmqErrorCode =
     | 'invalid-option'
@@ -53,7 +53,7 @@ export type TabmqErrorCode =
     | 'storage-damaged'
     | 'storage-skipped';
 
-/** Everything that TabMQ throws or rejects with. */
+/** The class of all errors that TabMQ throws or rejects with. */
 export class TabmqError extends Error {
     override readonly name = 'TabmqError';
     readonly code: TabmqErrorCode;
@@ -67,7 +67,7 @@ export class TabmqError extends Error {
     }
 }
 
-/** @internal The error that an event of the storage is, if it is one. */
+/** @internal The error for an event of the storage; `undefined` if the event is no fault. */
 export function storageFault({ kind, message }: BusStorageEvent): TabmqError | undefined {
     return isFault(kind) ? new TabmqError(`storage-${kind}`, message) : undefined;
 }
@@ -77,7 +77,7 @@ export function lockHeld(lock: string): TabmqError {
     return new TabmqError('lock-held', `There is no broker, because another script of this origin holds the lock ${lock}. Close its page, or release the lock.`);
 }
 
-/** @internal What the caller's signal says. */
+/** @internal The error for an aborted signal. */
 export function aborted(signal: AbortSignal): TabmqError {
     return new TabmqError('aborted', 'The caller gave it up.', { cause: signal.reason });
 }
@@ -101,10 +101,10 @@ const PROBLEMS: Partial<Record<Extract<Problem, string>, [TabmqErrorCode, string
     TooManyInFlight: ['too-many', '65,535 requests wait for an answer already.'],
 };
 
-/** @internal Why a command could not be carried out. */
+/** @internal The error for a command that failed. */
 export function problem(it: Problem): TabmqError {
     if (typeof it === 'string') {
-        // The rest are mistakes of this package.
+        // Other problems are bugs of this package.
         const [code, message] = PROBLEMS[it] ?? ['worker-failed', it];
         return new TabmqError(code, message);
     }

@@ -1,4 +1,4 @@
-// One page's hold on the worker of its tab, shared by all buses of a channel.
+// Owns the tab's worker for one channel. All buses of the channel share it.
 
 import { decode, encode } from './bincode.js';
 import { TabmqError, lockHeld, problem } from './errors.js';
@@ -8,7 +8,7 @@ import {
 import type { Candidacy, Command, ClientNotice, Durability, Notice, Role, StorageState, TabInfo } from './wire.js';
 import { type ScriptUrl, type Started, checkBrowser, hello, notLoaded, startWorker } from './worker-url.js';
 
-/** Name of the build that this page and its worker have to be of. */
+/** Name of this build. The worker must be of the same build. */
 declare const BUILD: string;
 
 const COMMANDS = { $list: 'Command' };
@@ -23,19 +23,19 @@ export interface HubOptions {
     readonly persist: Persist;
 }
 
-/** Who hears what of the worker. */
+/** Callbacks for events of the worker. */
 export interface HubListener {
-    /** There is a worker, a new one if there was one before: whoever wants something of it says so now. */
+    /** A worker joined the channel. It knows nothing of earlier workers: send it everything again. */
     opened?(): void;
     role?(role: Role, before: Role): void;
     roster?(tabs: readonly TabInfo[]): void;
     storage?(event: BusStorageEvent): void;
-    /** There is no worker any more, and for as long as the page is hidden there will not be. */
+    /** The worker ended. There is none as long as the page is hidden. */
     stopped?(): void;
     failed?(error: TabmqError): void;
 }
 
-/** What a client of this page hears. */
+/** Receives the notices of one client of this page. */
 export type ClientListener = (notice: ClientNotice) => void;
 
 export class Hub {
@@ -44,10 +44,10 @@ export class Hub {
     role: Role = 'Waiting';
     roster: readonly TabInfo[] = [];
     failure: TabmqError | undefined;
-    /** State of the broker's storage, as the listeners know it. */
+    /** State of the broker's storage that the listeners know. */
     storage: StorageState = 'ok';
     persistence: Awaited<ReturnType<typeof persistence>> = { persistent: undefined, usage: undefined, quota: undefined };
-    /** Codes of errors that were told or reported. */
+    /** Codes of errors that reached a listener or were reported. */
     readonly reported = new Set<string>();
     readonly listeners = new Set<HubListener>();
     readonly #clients = new Map<number, ClientListener>();
@@ -62,7 +62,7 @@ export class Hub {
         this.options = options;
         checkBrowser();
         const { signal } = this.#ending;
-        // A page whose worker may stand still must hold no lock, so it ends the worker, and says so itself.
+        // A suspended worker must hold no lock, so the page ends it and says goodbye to the other tabs itself.
         addEventListener('pagehide', () => this.#stop(), { signal });
         document.addEventListener('freeze', () => this.#stop(), { signal });
         addEventListener('pageshow', (event) => event.persisted && this.#start(), { signal });
@@ -80,7 +80,7 @@ export class Hub {
         return this.tabId !== undefined;
     }
 
-    /** Ends it for good. */
+    /** Ends the worker for good. */
     close(): void {
         this.#ending.abort();
         this.#stop();
@@ -88,14 +88,14 @@ export class Hub {
         this.#clients.clear();
     }
 
-    /** All that is sent in one turn of the loop crosses in one message. */
+    /** Sends a command. All commands of one turn of the event loop go to the worker in one message. */
     send(command: Command): void {
         if (this.#outbox.push(command) === 1) {
             queueMicrotask(() => this.#flush());
         }
     }
 
-    /** A number for a client of this page, whose notices are heard until it is let go. */
+    /** Registers a client of this page, and returns its number. */
     addClient(listener: ClientListener): number {
         this.#lastClient += 1;
         this.#clients.set(this.#lastClient, listener);
@@ -111,7 +111,7 @@ export class Hub {
         return this.#lastRequest;
     }
 
-    /** Attaches a port on which MQTT is spoken. Without a worker there is nobody to attach it to. */
+    /** Transfers an MQTT port to the worker. Returns `false` without a worker. */
     attach(port: MessagePort, credit: boolean): boolean {
         if (this.#running === undefined || !this.isOpen) {
             return false;
@@ -158,7 +158,7 @@ export class Hub {
         running.worker.terminate();
         running.port.close();
         if (this.tabId !== undefined) {
-            // What a worker posts right before its end may be lost.
+            // A message that a worker posts right before its end may be lost.
             const control = new BroadcastChannel(`${this.options.channel}-control`);
             control.postMessage({ type: 'goodbye', tabId: this.tabId });
             control.close();
@@ -166,7 +166,7 @@ export class Hub {
         this.tabId = undefined;
         this.storage = 'ok';
         this.#setRole('Waiting');
-        this.#tell((it) => it.stopped?.());
+        this.#notify((it) => it.stopped?.());
     }
 
     #flush(): void {
@@ -204,19 +204,19 @@ export class Hub {
                 return this.#fail(mismatch());
             }
             this.tabId = tab_id;
-            this.#tell((it) => it.opened?.());
+            this.#notify((it) => it.opened?.());
         } else if ('Role' in notice) {
             this.#setRole(notice.Role);
         } else if ('Roster' in notice) {
             this.roster = notice.Roster;
             this.#onBroker(this.roster.find((it) => it.is_broker));
-            this.#tell((it) => it.roster?.(this.roster));
+            this.#notify((it) => it.roster?.(this.roster));
         } else if ('Event' in notice) {
             const { kind } = notice.Event;
             const event = fromWorker(kind);
             if (typeof kind === 'object' && 'LockHeld' in kind) {
                 const error = lockHeld(kind.LockHeld);
-                this.#tell((it) => it.failed?.(error));
+                this.#notify((it) => it.failed?.(error));
             } else if (event !== undefined) {
                 this.storage = stateAfter(event.kind) ?? this.storage;
                 this.#onStorage(event);
@@ -225,19 +225,19 @@ export class Hub {
             keepLog(this.options.channel, notice.Log.identity);
         } else if ('Refused' in notice) {
             const error = problem(notice.Refused);
-            return this.isOpen ? this.#tell((it) => it.failed?.(error)) : this.#fail(error);
+            return this.isOpen ? this.#notify((it) => it.failed?.(error)) : this.#fail(error);
         } else if ('Mark' in notice) {
             this.send({ Heard: notice.Mark });
         }
     }
 
-    /** The broker tells all tabs the state of its storage. Its own tab has heard what happened already. */
+    /** Compares the storage state that the broker announces. In its own tab, an event has already set it. */
     #onBroker(broker: TabInfo | undefined): void {
         const before = this.storage;
         const state = broker?.storage ?? before;
         if (state !== before) {
             this.storage = state;
-            // Nobody misses what is not wanted.
+            // A tab that wants no storage gets no events of it.
             if (this.options.durability !== 'memory') {
                 this.#onStorage(storageEvent(changeOf(before, state)));
             }
@@ -246,7 +246,7 @@ export class Hub {
 
     #onStorage(event: BusStorageEvent): void {
         this.#lookAtPersistence();
-        this.#tell((it) => it.storage?.(event));
+        this.#notify((it) => it.storage?.(event));
     }
 
     #lookAtPersistence(): void {
@@ -256,21 +256,21 @@ export class Hub {
     }
 
     #setRole(role: Role): void {
-        // Without a worker nobody knows of the other tabs.
+        // Without a worker, the other tabs are unknown.
         if (this.#running === undefined && this.roster.length > 0) {
             this.roster = [];
-            this.#tell((it) => it.roster?.(this.roster));
+            this.#notify((it) => it.roster?.(this.roster));
         }
         const before = this.role;
         this.role = role;
         if (JSON.stringify(role) !== JSON.stringify(before)) {
-            this.#tell((it) => it.role?.(role, before));
+            this.#notify((it) => it.role?.(role, before));
         }
     }
 
     #onWorkerError(event: ErrorEvent, url: string | undefined): void {
         event.preventDefault();
-        // One that could not be loaded has no message. The violation is reported later than the error.
+        // An error without a message means that the script did not load. The policy violation arrives after the error.
         setTimeout(() => {
             if (event.message) {
                 this.#fail(new TabmqError('worker-failed', `The worker ended with an error: ${event.message}`));
@@ -291,11 +291,11 @@ export class Hub {
         this.tabId = undefined;
         this.storage = 'ok';
         this.#setRole('Waiting');
-        this.#tell((it) => it.failed?.(error));
-        this.#tell((it) => it.stopped?.());
+        this.#notify((it) => it.failed?.(error));
+        this.#notify((it) => it.stopped?.());
     }
 
-    #tell(how: (listener: HubListener) => void): void {
+    #notify(how: (listener: HubListener) => void): void {
         for (const listener of [...this.listeners]) {
             how(listener);
         }

@@ -10,18 +10,18 @@ import { checkBrowser } from './worker-url.js';
 
 export interface TabsOptions extends OpenOptions {
     /**
-     * Hears of errors that MQTT.js does not tell: why the channel cannot be opened, and what the bus says in its event `error`. Without
-     * it they are reported as `reportError` does, once for each code.
+     * Receives errors that MQTT.js does not report: a channel that cannot be opened, and the event `error` of the bus. Without it,
+     * `reportError` reports them, once for each code.
      */
     onError?: ((error: TabmqError) => void) | undefined;
 }
 
-/** What to spread into the options of `mqtt.connect`. */
+/** Options to spread into those of `mqtt.connect`. */
 export interface MqttjsOptions {
     createWebsocket: (url: string, protocols: string[], options: unknown) => any;
-    /** MQTT.js's own timer runs in a worker from a blob, which a strict Content Security Policy blocks without a word. */
+    /** MQTT.js's own timer runs in a worker from a blob, which a strict Content Security Policy blocks silently. */
     timerVariant: 'native';
-    /** The connection goes nowhere: nothing needs to be kept alive. */
+    /** The connection does not leave the browser, and needs no keep-alive. */
     keepalive: 0;
     reconnectPeriod: number;
 }
@@ -30,8 +30,8 @@ export interface MqttjsOptions {
 const IDLE_MS = 5_000;
 
 /**
- * Has MQTT.js speak to the bus of a channel instead of a server. The channel is opened with the first connection. It is closed a few
- * seconds after the last one ended, or with `close`.
+ * Connects MQTT.js to the bus of a channel instead of a server. The first connection opens the channel. It closes a few seconds after
+ * the last connection ends, or with `close`.
  *
  * @throws {TabmqError} `invalid-option`; with the first connection, `unsupported`.
  */
@@ -64,7 +64,7 @@ export function tabs(options: TabsOptions): MqttjsOptions & { close(): Promise<v
             pause.reset();
             return it;
         } catch (error) {
-            // The first socket to notice has the next attempt begin anew.
+            // The first socket that fails discards the bus, so the next attempt opens a new one.
             if (bus === current) {
                 bus = undefined;
                 pause.grow();
@@ -95,7 +95,7 @@ export function tabs(options: TabsOptions): MqttjsOptions & { close(): Promise<v
             socket.addEventListener('close', () => {
                 sockets.delete(socket);
                 if (sockets.size === 0) {
-                    // A client that connects again keeps the worker.
+                    // A client that reconnects meanwhile keeps the worker.
                     idle = setTimeout(() => void close(), (client.reconnectPeriod ?? 0) + IDLE_MS);
                 }
             });

@@ -1,15 +1,15 @@
-// Checks options before anything begins.
+// Checks options before the worker starts.
 
 import type { OpenOptions } from './bus.js';
 import { TabmqError } from './errors.js';
 
-/** An option or an argument has no meaning. */
+/** The error for an invalid option or argument. */
 export function invalid(sentence: string): TabmqError {
     return new TabmqError('invalid-option', sentence);
 }
 
 /**
- * Checks all that can be checked without a worker.
+ * Checks everything that can be checked without a worker.
  *
  * @throws {TabmqError} `invalid-option`
  */
@@ -41,7 +41,7 @@ function checkUrl(url: unknown): void {
     }
 }
 
-/** One of a frame is of another class. */
+/** Checks for a method, because a signal of another realm has another class. */
 export function checkSignal({ signal }: { signal?: unknown }): void {
     if (signal && !(signal as Partial<AbortSignal>).addEventListener) {
         throw invalid('signal is no AbortSignal.');

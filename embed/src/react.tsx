@@ -1,36 +1,38 @@
-// Hooks for React 18 and later. They do no harm in StrictMode: what is mounted twice is opened once.
+// Hooks for React 18 and later. In StrictMode, a component that is mounted twice opens the bus once.
 
 import { type ReactNode, createContext, createElement, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 
 import { type Bus, type BusRole, type OpenOptions, type Tab, open } from './bus.js';
-import { type Bytes, type Client, type Connack, type ConnectOptions, type Message, type PublishOptions, type SubscribeOptions, bytesOf } from './client.js';
+import type { Client, Connack } from './client.js';
+import { type ConnectOptions, type PublishOptions, type SubscribeOptions, bytesOf } from './client-options.js';
 import { TabmqError } from './errors.js';
+import type { Bytes, Message } from './message.js';
 
-/** What `useBus` returns. */
+/** Result of `useBus`. */
 export interface BusState {
-    /** `undefined` until it is open, and after it failed. */
+    /** `undefined` until the bus is open, and after it failed. */
     readonly bus: Bus | undefined;
-    /** `undefined` until it is connected, and after it ended. */
+    /** `undefined` until the client is connected, and after it ended. */
     readonly client: Client | undefined;
-    /** The last error of the bus or of the client. With a `client`, the bus works nevertheless. */
+    /** The last error of the bus or of the client. If there is a `client`, the bus still works. */
     readonly error: TabmqError | undefined;
 }
 
 export interface SubscriptionState {
-    /** The last ones, newest last, `limit` of them at most. */
+    /** The last messages, newest last, at most `limit`. */
     readonly messages: readonly Message[];
     readonly latest: Message | undefined;
-    /** `pending` until the broker has answered, and as long as the filter is `null`. */
+    /** `pending` until the broker answers, and while the filter is `null`. */
     readonly status: 'pending' | 'subscribed' | 'failed';
     readonly error: TabmqError | undefined;
-    /** Forgets the messages. */
+    /** Removes the messages. */
     clear(): void;
 }
 
-/** A channel to open, or a bus that is open already; and the options of the client. All but `channel` and `bus` are read once. */
+/** A channel to open, or an open bus; and the options of the client. Only `channel` and `bus` may change later. */
 export type BusProviderProps = { client?: Omit<ConnectOptions, 'signal'> | undefined; children?: ReactNode } & (
     | Omit<OpenOptions, 'signal'> & { bus?: undefined }
-    /** It stays open when the provider is unmounted. It may be one of `tabmq/inline`. */
+    /** It stays open when the provider is unmounted. A bus of `tabmq/inline` is accepted. */
     | { bus: Bus; channel?: undefined }
 );
 
@@ -40,7 +42,7 @@ export type Publish = (topic: string, payload: Bytes | string, options?: Publish
 const NOTHING: BusState = { bus: undefined, client: undefined, error: undefined };
 const Context = createContext<{ readonly state: BusState; readonly publish: Publish } | undefined>(undefined);
 
-/** Keeps what components publish until there is a client. */
+/** Keeps published messages until there is a client. */
 class Outbox {
     #client: Client | undefined;
     #failure: TabmqError | undefined;
@@ -54,7 +56,7 @@ class Outbox {
         if (this.#failure !== undefined) {
             throw this.#failure;
         }
-        // The caller may go on with its buffer.
+        // Copied: the caller may reuse its buffer.
         const kept = typeof payload === 'string' ? payload : bytesOf(payload, 'The payload');
         return new Promise((resolve, reject) => {
             this.#waiting.push({ send: (client) => void client.publishAsync(topic, kept, options).then(resolve, reject), reject });
@@ -66,7 +68,7 @@ class Outbox {
         this.#failure = undefined;
     }
 
-    /** StrictMode mounts again at once. Then nothing is lost. */
+    /** Waits a microtask before it fails, because StrictMode mounts again at once. */
     unmount(): void {
         this.#isMounted = false;
         this.#client = undefined;
@@ -85,7 +87,7 @@ class Outbox {
     }
 }
 
-/** Gives the bus of a channel, and one client on it, to everything inside. */
+/** Provides the bus of a channel, and one client on it, to the components inside. */
 export function BusProvider({ children, client: clientOptions, bus: existing, ...options }: BusProviderProps): ReactNode {
     const [state, setState] = useState<BusState>(NOTHING);
     const given = useRef({ options, clientOptions });
@@ -113,7 +115,7 @@ export function BusProvider({ children, client: clientOptions, bus: existing, ..
             }
             let failure: TabmqError | undefined;
             client.on('error', (error) => {
-                // One that ends the client comes right before the end.
+                // An error that ends the client precedes `end` directly.
                 failure = error;
                 queueMicrotask(() => { failure = undefined; });
                 onError(error);
@@ -136,7 +138,7 @@ export function BusProvider({ children, client: clientOptions, bus: existing, ..
     return createElement(Context.Provider, { value }, children);
 }
 
-/** The bus, its client, or what went wrong. */
+/** The bus, its client, and the last error. */
 export function useBus(): BusState {
     return useInside().state;
 }
@@ -149,7 +151,7 @@ function useInside(): { readonly state: BusState; readonly publish: Publish } {
     return inside;
 }
 
-/** What this tab is: the broker, a client of another tab's, or waiting for one. */
+/** Role of this tab: `broker`, `client` of another tab's broker, or `waiting` for one. */
 export function useRole(): BusRole {
     const { bus } = useBus();
     const subscribe = useCallback((hear: () => void) => {
@@ -175,16 +177,16 @@ export function useRoster(): readonly Tab[] {
 }
 
 /**
- * Publishes on the bus. Before the client is connected, messages wait and go out in the order of the calls. They are rejected if the
- * bus fails, or if the provider is unmounted.
+ * Publishes on the bus. Before the client is connected, messages wait, and leave in the order of the calls. They reject if the bus
+ * fails, or if the provider is unmounted.
  */
 export function usePublish(): Publish {
     return useInside().publish;
 }
 
 /**
- * The messages of a topic filter while the component is mounted, at most one render per animation frame. It reads nothing as long as the
- * filter is `null`.
+ * The messages of a topic filter while the component is mounted, with at most one render per animation frame. It reads nothing while
+ * the filter is `null`.
  */
 export function useSubscription(filter: string | null, options: SubscribeOptions & { limit?: number } = {}): SubscriptionState {
     const { limit = 100, ...subscribeOptions } = options;
@@ -203,7 +205,7 @@ export function useSubscription(filter: string | null, options: SubscribeOptions
     return { ...state, messages, latest: messages.at(-1), clear };
 }
 
-/** The last message of each topic that matches, retained or new; a retained message that was deleted is gone. */
+/** The last message of each matching topic, retained or new. A deleted retained message disappears. */
 export function useRetained(filter: string | null, options: Pick<SubscribeOptions, 'qos'> = {}): ReadonlyMap<string, Message> {
     const { bus } = useBus();
     const last = useRef(new Map<string, Message>());
@@ -222,7 +224,7 @@ export function useRetained(filter: string | null, options: Pick<SubscribeOption
     return shown;
 }
 
-/** `onRenewal`: all retained messages come once more, and what was deleted meanwhile does not. */
+/** `onRenewal` is called when all retained messages are about to arrive again, without those that were deleted meanwhile. */
 function useMessages(filter: string | null, options: SubscribeOptions, onMessage: (message: Message) => void, show: () => void, onRenewal?: () => void):
 Pick<SubscriptionState, 'status' | 'error'> {
     const { bus, client } = useBus();
@@ -273,7 +275,7 @@ Pick<SubscriptionState, 'status' | 'error'> {
     return state;
 }
 
-/** Runs with the next animation frame, or without one in a page that nobody sees. Returns what prevents it. */
+/** Runs in the next animation frame, or after 250 ms in a hidden page. Returns a function that cancels it. */
 function schedule(run: () => void): () => void {
     const cancel = (): void => {
         cancelAnimationFrame(frame);

@@ -1,4 +1,4 @@
-// What MQTT.js takes for a WebSocket: MQTT over a port of the worker.
+// A WebSocket for MQTT.js that carries MQTT over a port of the worker.
 
 import { Backoff } from './backoff.js';
 import type { Bus } from './bus.js';
@@ -12,10 +12,10 @@ const CLOSED = 3;
 
 /** MQTT's reason code for a client whose session another connection of its client id takes over. */
 const SESSION_TAKEN_OVER = 0x8e;
-/** MQTT.js gives a connection up after so many milliseconds. */
+/** Default time (ms) after which MQTT.js gives up a connection. */
 const CONNECT_TIMEOUT_MS = 30_000;
 
-/** Of the options that MQTT.js hands over, those that count here. */
+/** The options of MQTT.js that matter here. */
 export interface SocketClient {
     readonly clientId?: string | undefined;
     readonly connectTimeout?: number | undefined;
@@ -23,17 +23,17 @@ export interface SocketClient {
 }
 
 /**
- * Pauses by channel and client id. Two tabs with one client id take the session from each other, and MQTT.js connects again at
- * once: without a pause they would do nothing else.
+ * Pauses by channel and client id. Two tabs with one client id take over the session from each other. MQTT.js reconnects at once, so
+ * without a pause they would do so in a loop.
  */
 const pauses = new Map<string, Backoff>();
 
-/** How long a socket may stay in `CONNECTING`, in milliseconds, before MQTT.js takes it for an error. */
+/** Time (ms) for which a socket may stay in `CONNECTING` before MQTT.js treats it as an error. */
 export function patience(client: SocketClient): number {
     return (client.connectTimeout ?? CONNECT_TIMEOUT_MS) / 2;
 }
 
-/** The part of `WebSocket` that clients of MQTT use. Nothing goes over the network. */
+/** The part of `WebSocket` that MQTT clients use. It does not use the network. */
 export class PortSocket extends EventTarget {
     static readonly CONNECTING = CONNECTING;
     static readonly OPEN = OPEN;
@@ -47,7 +47,7 @@ export class PortSocket extends EventTarget {
     readonly url: string;
     readonly protocol = 'mqtt';
     readonly extensions = '';
-    /** `arraybuffer` whatever is set: messages are bytes. */
+    /** Always behaves as `arraybuffer`: messages are bytes. */
     binaryType: BinaryType = 'arraybuffer';
     onopen: ((event: Event) => void) | null = null;
     onmessage: ((event: MessageEvent) => void) | null = null;
@@ -58,10 +58,10 @@ export class PortSocket extends EventTarget {
     #bus: Bus | undefined;
     #port: MessagePort | undefined;
     readonly #client: SocketClient;
-    /** Of its pause. */
+    /** Key in `pauses`. */
     readonly #key: string;
 
-    /** @internal `open` is called when it is time to, unless the socket is closed before. */
+    /** @internal Calls `open` after the pause, unless the socket is closed before. */
     constructor(open: () => Promise<Bus>, url: string, channel: string, client: SocketClient = {}) {
         super();
         this.url = url;
@@ -74,7 +74,7 @@ export class PortSocket extends EventTarget {
         return this.#readyState;
     }
 
-    /** Bytes that are not on their way to the broker yet. */
+    /** Bytes that are not sent to the broker yet. */
     get bufferedAmount(): number {
         return this.#buffered;
     }
@@ -83,7 +83,7 @@ export class PortSocket extends EventTarget {
         if (this.#readyState === CONNECTING) {
             throw new DOMException('The connection is not open yet.', 'InvalidStateError');
         }
-        // The sender keeps its bytes.
+        // Copied: the sender keeps its bytes.
         const bytes = typeof data === 'string'
             ? encodeUtf8(data)
             : ArrayBuffer.isView(data)

@@ -1,4 +1,4 @@
-// The broker's storage in the browser, and the events that befall it.
+// The broker's storage in the browser, and its events.
 
 import type { EventKind } from './wire.js';
 
@@ -6,8 +6,7 @@ import type { EventKind } from './wire.js';
 export type Durability = 'relaxed' | 'strict' | 'memory';
 
 /**
- * State of the broker's storage: it works, there is no room, the database fails, or the state is in memory although it should be
- * stored.
+ * State of the broker's storage: it works, it is full, the database fails, or the state is in memory although it should be stored.
  */
 export type StorageState = 'ok' | 'full' | 'failing' | 'memory';
 
@@ -17,28 +16,28 @@ export type Persist = 'auto' | 'ask' | 'never';
 /**
  * An event of the broker's storage.
  *
- * - `full`: there is no room; the broker refuses what it would have to store. `room`: there is room again.
- * - `failing`: the database fails; `reason` says how. `working`: it works again.
+ * - `full`: there is no room; the broker refuses changes that it would have to store. `room`: there is room again.
+ * - `failing`: the database fails; `reason` has the error. `working`: it works again.
  * - `memory`: the broker keeps its state in memory, although this tab wants it stored.
- * - `removed`: the browser has removed the database while the broker used it; the broker writes anew what it knows.
- * - `lost`: the browser has lost what was stored before this broker began.
- * - `damaged`: a part of what was stored is missing. `skipped`: records that cannot be read were left out. `count` says how many.
+ * - `removed`: the browser removed the database while the broker used it; the broker writes its state again.
+ * - `lost`: the browser lost the stored state before this broker started.
+ * - `damaged`: a part of the stored state is missing. `skipped`: unreadable records were left out. `count` is their number.
  */
 export type StorageEventKind = 'full' | 'room' | 'failing' | 'working' | 'memory' | 'removed' | 'lost' | 'damaged' | 'skipped';
 
 export interface BusStorageEvent {
     readonly kind: StorageEventKind;
-    /** For people. */
+    /** A sentence for people. */
     readonly message: string;
-    /** The browser's own words, if there are any. */
+    /** The browser's own error text, if there is one. */
     readonly reason?: string;
-    /** How many records or rows, where that is known. */
+    /** Number of records or rows, if it is known. */
     readonly count?: number;
 }
 
 /** State of the storage. */
 export interface BusStorage {
-    /** State of the broker's storage, in whichever tab the broker is. */
+    /** State of the broker's storage, in any tab. */
     readonly state: StorageState;
     /** Whether the browser keeps this site's data when space runs low; `undefined` if the browser does not say. */
     readonly persistent: boolean | undefined;
@@ -59,7 +58,7 @@ const MESSAGES: Record<StorageEventKind, string> = {
     skipped: 'Stored records cannot be read.',
 };
 
-/** @internal Those that a program may have to act on: each is an error, too. */
+/** @internal Whether the event is a fault. Each fault is also an error. */
 export function isFault(kind: StorageEventKind): kind is Exclude<StorageEventKind, 'room' | 'working'> {
     return kind !== 'room' && kind !== 'working';
 }
@@ -83,7 +82,7 @@ const KINDS: { [name: string]: StorageEventKind | undefined } = {
     RecordsSkipped: 'skipped',
 };
 
-/** @internal What the broker in this tab says; `undefined` for what is no news of the storage. */
+/** @internal The storage event for an event of the broker in this tab; `undefined` for other events. */
 export function fromWorker(it: EventKind): BusStorageEvent | undefined {
     const [name, value] = typeof it === 'string' ? [it] : Object.entries(it)[0] as [string, string | { first?: string | null; skipped?: number; rows?: number }];
     const kind = KINDS[name];
@@ -91,12 +90,12 @@ export function fromWorker(it: EventKind): BusStorageEvent | undefined {
     return kind && storageEvent(kind, reason, count);
 }
 
-/** @internal The state that an event leads to; `undefined` if it changes none. */
+/** @internal The state after an event; `undefined` if the event does not change it. */
 export function stateAfter(kind: StorageEventKind): StorageState | undefined {
     return kind === 'full' || kind === 'memory' ? kind : kind === 'room' || kind === 'working' ? 'ok' : undefined;
 }
 
-/** @internal What the change from one state to another is called. */
+/** @internal The event for a change from one state to another. */
 export function changeOf(before: StorageState, after: StorageState): StorageEventKind {
     return after !== 'ok' ? after : before === 'full' ? 'room' : 'working';
 }
@@ -109,7 +108,7 @@ export function knownLog(channel: string): number | null {
         const kept = localStorage.getItem(keyOf(channel)) ?? '';
         return /^\d{1,16}$/.test(kept) && Number.isSafeInteger(+kept) ? +kept : null;
     } catch {
-        // Forbidden here: then a loss goes unnoticed.
+        // The page may not use localStorage. A loss of the log then stays undetected.
         return null;
     }
 }
@@ -119,7 +118,7 @@ export function keepLog(channel: string, identity: number): void {
     try {
         localStorage.setItem(keyOf(channel), String(identity));
     } catch {
-        // As above; or it is full.
+        // The page may not use localStorage, or it is full.
     }
 }
 
@@ -131,12 +130,12 @@ function keyOf(channel: string): string {
 
 let asked: Promise<unknown> | undefined;
 
-/** @internal Asks the browser to keep this site's data, once for each page; never again where it does already. */
+/** @internal Asks the browser to keep this site's data, once for each page, unless it already does. */
 export async function persistence(persist: Persist): Promise<Omit<BusStorage, 'state'>> {
     // Missing where the page is not secure.
     const storage = navigator.storage as StorageManager | undefined;
     let persistent = await attempt(() => storage?.persisted());
-    // Firefox asks the person, the others decide by themselves.
+    // Firefox asks the person; other browsers decide by themselves.
     const isWanted = persist === 'ask' || (persist === 'auto' && !/\bGecko\/\d/.test(navigator.userAgent));
     if (persistent === false && isWanted) {
         persistent = await (asked ??= attempt(() => storage?.persist())) as boolean | undefined;

@@ -1,4 +1,4 @@
-// Text as UTF-8. Made when first needed: importing the package has to work where there is neither, as in Jest's jsdom.
+// Text as UTF-8. The encoder and decoder are created on first use: importing the package must work without them, as in Jest's jsdom.
 
 let encoder: TextEncoder | undefined;
 let decoder: TextDecoder | undefined;

@@ -1,5 +1,5 @@
-// What a page tells its worker and what it hears, as types and as a layout of bytes (see bincode.ts).
-// Written by `cargo xtask embed` from the types of the crate `tab`; changes are made there.
+// Commands and notices between a page and its worker, as types and as a layout of bytes (see bincode.ts).
+// `cargo xtask embed` writes this file from the types of the crate `tab`. Change those instead.
 
 export type Audience = { is_own: boolean; readers: Array<ReaderNo> };
 

@@ -1,25 +1,25 @@
-// Where the worker's script is, how it is started from there, and what keeps it from starting.
+// Finds the worker's script, starts it, and explains why it does not start.
 
 import { TabmqError } from './errors.js';
 
-/** A URL, or what a page with Trusted Types makes of one. */
+/** A URL, or a `TrustedScriptURL`. */
 export type ScriptUrl = string | URL | { toString(): string };
 
-/** A worker, and the URL of its script, for people; `undefined` where the bundler keeps it to itself. */
+/** A worker, and the URL of its script for error texts; `undefined` if the bundler hides it. */
 export interface Started {
     readonly worker: Worker;
     readonly url: string | undefined;
 }
 
-/** How long a script may say nothing after it was started, in milliseconds. */
+/** Time (ms) from the start of a script after which its hello is overdue. */
 const HELLO_MS = 10_000;
-/** How long a script may say nothing after it was fetched, in milliseconds. */
+/** Time (ms) from the fetch of a script to its hello. */
 const RUN_MS = 1_000;
 
 /**
  * Starts the worker.
  *
- * @throws {TabmqError} `worker-missing` or `blocked-by-csp`, as far as the browser says so at once.
+ * @throws {TabmqError} `worker-missing` or `blocked-by-csp`, if the browser reports it at once.
  */
 export function startWorker(given: ScriptUrl | undefined): Started {
     if (given === undefined && import.meta.url === undefined) {
@@ -37,12 +37,12 @@ export function startWorker(given: ScriptUrl | undefined): Started {
     }
 }
 
-/** Bundlers recognise this line as it is, and put the worker where it belongs. */
+/** Bundlers recognise exactly this expression, and emit the worker. */
 function bundledWorker(): Worker {
     return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
 }
 
-/** Where the bundler has put the worker: evaluates the line above with a `Worker` that notes its arguments. */
+/** The URL that the bundler gave the worker: evaluates the line above with a `Worker` that records its arguments. */
 function whereBundled(): [ScriptUrl?, WorkerOptions?] {
     const real = globalThis.Worker;
     let noted: [ScriptUrl?, WorkerOptions?] = [];
@@ -50,7 +50,7 @@ function whereBundled(): [ScriptUrl?, WorkerOptions?] {
         globalThis.Worker = function (...it: typeof noted) { noted = it; } as unknown as typeof Worker;
         bundledWorker();
     } catch {
-        // The page has frozen its globals, or the real one will say what is wrong.
+        // The page froze its globals, or the real constructor will throw the same error.
     }
     if (globalThis.Worker !== real) {
         globalThis.Worker = real;
@@ -58,7 +58,7 @@ function whereBundled(): [ScriptUrl?, WorkerOptions?] {
     return noted;
 }
 
-/** Workers come from the page's own origin only; a script of that origin may import one of another. */
+/** Starts a script of another origin through a script of the page's origin that imports it, because a worker must be same-origin. */
 function startFrom(url: string, options: WorkerOptions): Worker {
     const there = JSON.stringify(url);
     const script = options.type === 'module' ? `import ${there}` : `importScripts(${there})`;
@@ -76,9 +76,9 @@ function isElsewhere(url: string): boolean {
 }
 
 /**
- * The name of the build that a worker is of, which it says as soon as its script runs. A slow network may take its time.
+ * Resolves with the build of a worker, from the hello that its script posts first. A slow network may take longer than the time-outs.
  *
- * @throws {TabmqError} `worker-failed` if the script is there and says nothing.
+ * @throws {TabmqError} `worker-failed` if the script loads and posts no hello.
  */
 export function hello({ worker, url }: Started, isWanted: () => boolean): Promise<string> {
     return new Promise((resolve, reject) => {
@@ -86,7 +86,7 @@ export function hello({ worker, url }: Started, isWanted: () => boolean): Promis
             if (!isWanted()) {
                 return;
             }
-            // Takes about as long as the worker's own request, on a slow network too.
+            // This takes about as long as the worker's own request, also on a slow network.
             await (url && fetch(url).then((it) => it.text()).catch(() => undefined));
             timer = setTimeout(() => reject(new TabmqError('worker-failed', `The script${at(url)} is no TabMQ worker of this version.`)), RUN_MS);
         }, HELLO_MS);
@@ -99,7 +99,7 @@ export function hello({ worker, url }: Started, isWanted: () => boolean): Promis
     });
 }
 
-/** Why the browser did not construct the worker. */
+/** The error for a worker that the browser did not construct. */
 function notStarted(cause: unknown, url: string | undefined): TabmqError {
     const { name, message } = cause as Error;
     const isTrusted = /Trusted/.test(message);
@@ -108,14 +108,14 @@ function notStarted(cause: unknown, url: string | undefined): TabmqError {
         + (isTrusted ? 'Say it as a TrustedScriptURL with workerUrl.' : isBlocked ? `It needs: ${policyFor(url)}` : 'Say where it is with workerUrl.'), { cause });
 }
 
-/** Why a worker's script could not be loaded; `violated` is the directive that forbids it, if one does. */
+/** The error for a script that did not load; `violated` is the directive that forbids it, if any. */
 export function notLoaded(url: string | undefined, violated: string | undefined): TabmqError {
     return new TabmqError(violated ? 'blocked-by-csp' : 'worker-missing', `TabMQ's worker${at(url)} could not be loaded. ${violated
         ? `The Content Security Policy forbids it (${violated}). It needs: ${policyFor(url)}`
         : url?.includes('vite/deps/')
             ? "Vite needs optimizeDeps: { exclude: ['tabmq'] }."
             : 'Check that worker.js is there and sent as text/javascript, or say where it is with workerUrl.'
-                // The page does not hear of what the policy forbids the worker.
+                // The page gets no event for violations inside the worker.
                 + (url && isElsewhere(url) ? ` Its server has to allow CORS, and a Content Security Policy needs: ${policyFor(url)}` : '')}`);
 }
 
@@ -131,7 +131,7 @@ function at(url: string | undefined): string {
     return url === undefined ? '' : ` at ${url.slice(0, 300)}`;
 }
 
-/** Throws what this browser or this page lacks, if it lacks anything. */
+/** Throws `unsupported` if this browser or this page lacks something that TabMQ needs. */
 export function checkBrowser(): void {
     if (typeof document === 'undefined') {
         throw new TabmqError('unsupported', 'TabMQ needs a page, not a worker or a server.');

@@ -1,7 +1,7 @@
-// The worker's script: loads the WebAssembly once the page has said where it is, and hands it what the page attaches.
+// The worker's script: loads the WebAssembly from the URL that the page names, and hands it the ports that the page attaches.
 //
-// Nothing is awaited before this listens: what the page posts in the meantime would be lost. And the page hears at once that this
-// script is the right one: it cannot tell a slow network from another script.
+// It listens before it awaits anything, because earlier messages of the page would be lost. It posts its hello at once, because the
+// page cannot tell a slow network from a wrong script.
 
 import init from '../glue/worker.js';
 

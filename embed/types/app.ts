@@ -1,11 +1,11 @@
-// An app in TypeScript, as strict as it gets and with no libs beyond es2022 and dom: compiled against the package, and never run.
+// An app in the strictest TypeScript, with only the libs es2022 and dom. It is compiled against the package, and never run.
 
 import { type BusStorageEvent, type Durability, type OpenOptions, type Tab, TabmqError, open } from 'tabmq';
 import { open as openInline } from 'tabmq/inline';
 import { type TabsOptions, tabs } from 'tabmq/mqttjs';
 import { BusProvider, useBus, usePublish, useRetained, useSubscription } from 'tabmq/react';
 
-// `undefined` is passed on as it came.
+// Options may be `undefined`.
 declare const given: { durability: Durability | undefined; signal: AbortSignal | undefined; workerUrl: URL | undefined };
 
 export const options: OpenOptions = { channel: 'app', role: 'auto', persist: undefined, wasmUrl: undefined, ...given };
@@ -18,7 +18,7 @@ export async function main(): Promise<Tab | undefined> {
     bus.on('storage', (event: BusStorageEvent) => console.log(event.kind));
     client.on('message', (topic, payload, message) => console.log(topic, payload.length, message.text()));
     for await (const { payload } of client.messages('a/#', { qos: undefined, signal: given.signal })) {
-        // What the platform takes as bytes.
+        // The platform accepts the payload as bytes.
         const bytes: ArrayBuffer = await new Blob([payload]).arrayBuffer();
         await crypto.subtle.digest('SHA-256', payload);
         await fetch('/', { method: 'POST', body: payload });

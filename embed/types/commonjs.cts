@@ -1,4 +1,4 @@
-// The same from CommonJS, as tests have it: classes and types are those of one package.
+// The same from CommonJS, as in tests. All entries share their classes and types.
 
 import { type Bus, TabmqError, matches, open } from 'tabmq';
 import { open as openInline } from 'tabmq/inline';

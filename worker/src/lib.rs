@@ -1,54 +1,48 @@
-//! The browser edge of TabMQ.
+//! The browser side of TabMQ: the dedicated worker of each tab, and the handles of a page on it.
 //!
-//! On the page's side there is [`BusHandle`], for any app that is compiled to WebAssembly: [`Client`]s that publish and
-//! subscribe, the tab's role, the roster. With the feature `yew` there are [hooks] for Yew, too. Below them is [`Bus`]: it
-//! starts the tab's dedicated worker and talks to it in [`Command`](api::Command)s and [`Notice`](api::Notice)s.
+//! | room | contents |
+//! |---|---|
+//! | `runtime` | the worker's loop around [`tab::Tab`]: event queue, page channel, MQTT ports |
+//! | `browser` | one file for each browser API |
+//! | `storage` | the IndexedDB database of the broker's log |
+//! | `locks` | Web Locks, or IndexedDB in their place |
+//! | `page` | the page's side: [`Bus`], [`BusHandle`], [`Client`], and the [hooks] for Yew |
 //!
-//! On the worker's side there is [`TabWorker`]: it carries out what the tab's state machine wants done and tells it what
-//! the browser reports. It makes no protocol decision.
+//! # Contract of the worker
 //!
-//! A page without WebAssembly of its own attaches `MessagePort`s to the worker instead: one on which it says the same
-//! commands and hears the same notices, in bincode, and any number on which MQTT is spoken.
+//! - A callback of the browser becomes an event in the queue. The loop takes one event at a time, and no event inside another.
+//! - For each event, the loop calls `Tab::handle` and `Tab::flush`, carries out the outputs in order, and sets the one timer.
+//! - The worker makes no protocol decision. It carries out outputs, and reports inputs.
+//! - Nothing panics on data from another tab, a page or a port. The worker reports such data to the tab.
+//!
+//! # Contract of the page
+//!
+//! - An app uses [`BusHandle`] and [`Client`]. Below them, [`Bus`] exchanges [`Command`](api::Command)s and
+//!   [`Notice`](api::Notice)s with the worker, in batches.
+//! - The worker ends when the page is left or frozen, and [`Bus`] starts another one when the page returns. At each
+//!   [`Notice::Opened`](api::Notice::Opened), the clients connect and subscribe again.
+//! - A page without WebAssembly attaches `MessagePort`s to the worker instead: one for commands and notices in bincode, and any
+//!   number for MQTT in bytes.
 
-mod attach;
-mod bus;
-mod channel;
-mod clock;
-mod codec;
-mod compaction;
-mod control;
-mod entropy;
-mod error;
-mod events;
-#[cfg(feature = "yew")]
-pub mod hooks;
-mod indexeddb;
+mod browser;
 mod locks;
-mod mutex;
 mod page;
-mod peer;
-mod ports;
-mod spawn;
+mod runtime;
 mod storage;
-#[cfg(test)]
-#[cfg(target_arch = "wasm32")]
-mod testing;
-mod turns;
-mod weblocks;
-mod worker;
 
-pub use attach::listen_for_ports;
-pub use bus::{Bus, BusOptions, Fault, Persist, Signal};
-pub use codec::Terse;
+#[cfg(feature = "yew")]
+pub use page::hooks;
 pub use page::{
-    BusHandle, BusStatus, Client, Frame, Listening, Messages, Reason, Request, RequestError, Ring,
-    StorageStatus, Subscriber, SubscriptionStatus,
+    AnimationFrame, Bus, BusHandle, BusOptions, BusStatus, Client, Fault, Listening, Messages,
+    Persist, Reason, Request, RequestError, RingBuffer, Signal, StorageStatus, Subscriber,
+    SubscriptionStatus,
 };
-pub use peer::{EVENTS_FOR_PORTS, NOT_FOR_PORTS};
+pub use runtime::{
+    PAGE_PORT_EVENTS, PAGE_PORT_OMITTED_NOTICES, TabWorker, Terse, listen_for_ports,
+};
 pub use tab::{Stats, TabId, Time, api, topic_matches};
-pub use worker::TabWorker;
 
-/// Name of this build: a hash of the sources that the worker is made of.
+/// Name of this build: a hash of the sources of the worker.
 pub const BUILD: &str = env!("TABMQ_BUILD");
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
-//! The locks of one tab, by whichever means the browser has for them here.
+//! The locks of one tab: Web Locks, or IndexedDB where there are none.
+
+mod indexeddb_lock;
+mod web_lock;
 
 use core::fmt;
 use std::rc::Rc;
@@ -7,11 +10,11 @@ use tab::sorted::Map;
 use tab::{ChannelName, Lock, LockEvent, LockRequest, TabId};
 use wasm_bindgen::prelude::*;
 
-use crate::indexeddb;
-use crate::mutex::{self, Mutex};
-use crate::weblocks::{self, How, WebLock};
+use crate::browser::indexeddb;
+use indexeddb_lock::IndexedDbLock;
+use web_lock::{LockMode, WebLock};
 
-/// What became of a request for a lock.
+/// Outcome of a request for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The lock is held.
@@ -20,33 +23,33 @@ pub(crate) enum Outcome {
     Lost,
     /// The browser refused the request.
     Refused,
-    /// Another holds the lock, and the request did not wait for that.
+    /// Another tab holds the lock, and the request does not wait.
     NotFree,
 }
 
-/// How far a request for a lock has come.
+/// State of a request for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum RequestState {
     /// The lock is not held yet.
     Requested,
-    /// It is held.
+    /// The lock is held.
     Held,
-    /// It is not held, and will not be.
+    /// The lock is not held, and will not be.
     Over,
 }
 
-/// The locks that one tab holds or has asked for. All are let go when this is dropped.
+/// The locks that one tab holds or has requested. Dropping this releases all.
 pub(crate) struct Locks {
     channel: ChannelName,
     tab_id: TabId,
     tell: Rc<dyn Fn(LockEvent)>,
-    asked: Map<Lock, Asked>,
+    requests: Map<Lock, LockHandle>,
 }
 
 #[derive(Debug)]
-enum Asked {
+enum LockHandle {
     Web(WebLock),
-    Mutex(Mutex),
+    IndexedDb(IndexedDbLock),
     Refused,
 }
 
@@ -60,53 +63,52 @@ impl Locks {
             channel,
             tab_id,
             tell: Rc::new(on_event),
-            asked: Map::new(),
+            requests: Map::new(),
         }
     }
 
-    /// Begins to carry out a request. The answer comes as an event; that may be told later than what it says, so before it
-    /// is believed, see [`Self::is_current`].
+    /// Begins a request. Its outcome arrives as an event. The event may be out of date: check [`Self::is_current`] first.
     pub(crate) fn handle(&mut self, request: LockRequest) -> Result<(), JsValue> {
         match request {
-            LockRequest::Acquire(lock) if self.asked.contains_key(&lock) => Ok(()),
-            // It is the end of that tab that is waited for.
+            LockRequest::Acquire(lock) if self.requests.contains_key(&lock) => Ok(()),
+            // The request waits for the end of that tab.
             LockRequest::Acquire(lock @ Lock::Tab(tab)) if tab != self.tab_id => {
-                self.ask(lock, How::Behind)
+                self.request(lock, LockMode::Behind)
             }
-            LockRequest::Acquire(lock) => self.ask(lock, How::Queue),
-            LockRequest::AcquireIfFree(lock) if self.asked.contains_key(&lock) => Ok(()),
-            LockRequest::AcquireIfFree(lock) => self.ask(lock, How::IfFree),
-            LockRequest::Steal(lock) if self.standing(lock) == Some(Standing::Held) => Ok(()),
-            LockRequest::Steal(lock) => self.ask(lock, How::Steal),
+            LockRequest::Acquire(lock) => self.request(lock, LockMode::Queue),
+            LockRequest::AcquireIfFree(lock) if self.requests.contains_key(&lock) => Ok(()),
+            LockRequest::AcquireIfFree(lock) => self.request(lock, LockMode::IfFree),
+            LockRequest::Steal(lock) if self.state(lock) == Some(RequestState::Held) => Ok(()),
+            LockRequest::Steal(lock) => self.request(lock, LockMode::Steal),
             LockRequest::Release(lock) => {
-                self.asked.remove(&lock);
+                self.requests.remove(&lock);
                 Ok(())
             }
         }
     }
 
-    /// Whether an event tells of the request that there is for its lock now, and not of one that was taken back. A lock
-    /// that is lost or refused is forgotten, so that it can be asked for again.
+    /// Whether an event belongs to the current request for its lock, and not to a cancelled one. Removes the request of a lost or
+    /// refused lock, so that the lock can be requested again.
     pub(crate) fn is_current(&mut self, event: LockEvent) -> bool {
         match event {
-            LockEvent::Granted(lock) => self.standing(lock) == Some(Standing::Held),
+            LockEvent::Granted(lock) => self.state(lock) == Some(RequestState::Held),
             LockEvent::Lost(lock) | LockEvent::NotFree(lock) => {
-                let is_over = self.standing(lock) == Some(Standing::Over);
+                let is_over = self.state(lock) == Some(RequestState::Over);
                 if is_over {
-                    self.asked.remove(&lock);
+                    self.requests.remove(&lock);
                 }
                 is_over
             }
             LockEvent::NotSupported(lock) => {
-                if self.standing(lock) == Some(Standing::Over) {
-                    self.asked.remove(&lock);
+                if self.state(lock) == Some(RequestState::Over) {
+                    self.requests.remove(&lock);
                 }
                 true
             }
         }
     }
 
-    fn ask(&mut self, lock: Lock, how: How) -> Result<(), JsValue> {
+    fn request(&mut self, lock: Lock, mode: LockMode) -> Result<(), JsValue> {
         let tell = Rc::clone(&self.tell);
         let on_outcome = move |outcome| {
             tell(match outcome {
@@ -116,64 +118,64 @@ impl Locks {
                 Outcome::NotFree => LockEvent::NotFree(lock),
             });
         };
-        if weblocks::are_offered() {
-            // A request of this tab's own that queues for the lock goes first: it is not to come after the theft.
-            self.asked.remove(&lock);
-            let asked = WebLock::request(&self.channel.lock(lock), how, on_outcome);
-            return self.asked(lock, asked.map(Asked::Web));
+        if web_lock::are_offered() {
+            // This tab's own queued request is cancelled first, so that it is not granted after the steal.
+            self.requests.remove(&lock);
+            let asked = WebLock::request(&self.channel.lock(lock), mode, on_outcome);
+            return self.insert(lock, asked.map(LockHandle::Web));
         }
         if !indexeddb::is_offered() {
             let neither = "this browser offers neither Web Locks nor IndexedDB here";
-            return self.asked(lock, Err(JsValue::from_str(neither)));
+            return self.insert(lock, Err(JsValue::from_str(neither)));
         }
-        let asked = match (how, lock) {
-            (How::Queue, Lock::Broker) => Mutex::acquire(self.database(lock), {
+        let asked = match (mode, lock) {
+            (LockMode::Queue, Lock::Broker) => IndexedDbLock::acquire(self.database(lock), {
                 let is_of_other_tab = self.is_of_other_tab();
                 move |outcome| {
                     if outcome == Outcome::Granted {
-                        mutex::clean_up(is_of_other_tab.clone());
+                        indexeddb_lock::clean_up(is_of_other_tab.clone());
                     }
                     on_outcome(outcome);
                 }
             }),
-            (How::Behind, _) => Mutex::outlive(self.database(lock), on_outcome),
-            (How::Queue, Lock::Tab(_) | Lock::Steal) => {
-                Mutex::acquire(self.database(lock), on_outcome)
+            (LockMode::Behind, _) => IndexedDbLock::outlive(self.database(lock), on_outcome),
+            (LockMode::Queue, Lock::Tab(_) | Lock::Steal) => {
+                IndexedDbLock::acquire(self.database(lock), on_outcome)
             }
-            (How::IfFree | How::Steal, _) => {
+            (LockMode::IfFree | LockMode::Steal, _) => {
                 (self.tell)(LockEvent::NotSupported(lock));
                 return Ok(());
             }
         };
-        self.asked(lock, Ok(Asked::Mutex(asked)))
+        self.insert(lock, Ok(LockHandle::IndexedDb(asked)))
     }
 
-    fn asked(&mut self, lock: Lock, asked: Result<Asked, JsValue>) -> Result<(), JsValue> {
+    fn insert(&mut self, lock: Lock, asked: Result<LockHandle, JsValue>) -> Result<(), JsValue> {
         let (asked, done) = match asked {
             Ok(asked) => (asked, Ok(())),
             Err(error) => {
                 (self.tell)(LockEvent::NotSupported(lock));
-                (Asked::Refused, Err(error))
+                (LockHandle::Refused, Err(error))
             }
         };
-        self.asked.insert(lock, asked);
+        self.requests.insert(lock, asked);
         done
     }
 
-    fn standing(&self, lock: Lock) -> Option<Standing> {
-        Some(match self.asked.get(&lock)? {
-            Asked::Web(lock) => lock.standing(),
-            Asked::Mutex(lock) => lock.standing(),
-            Asked::Refused => Standing::Over,
+    fn state(&self, lock: Lock) -> Option<RequestState> {
+        Some(match self.requests.get(&lock)? {
+            LockHandle::Web(lock) => lock.state(),
+            LockHandle::IndexedDb(lock) => lock.state(),
+            LockHandle::Refused => RequestState::Over,
         })
     }
 
-    /// Name of the database that stands in for a lock.
+    /// Name of the database that represents a lock.
     fn database(&self, lock: Lock) -> String {
         format!("tabmq/{}", self.channel.lock(lock))
     }
 
-    /// Tells the databases that stand in for other tabs' own locks from all others.
+    /// A predicate for the names of databases that represent other tabs' own locks.
     fn is_of_other_tab(&self) -> impl Fn(&str) -> bool + Clone + use<> {
         let own = self.database(Lock::Tab(self.tab_id));
         let id = self.tab_id.to_string();
@@ -188,7 +190,9 @@ impl Locks {
 impl fmt::Debug for Locks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Locks");
-        debug.field("asked", &self.asked).finish_non_exhaustive()
+        debug
+            .field("requests", &self.requests)
+            .finish_non_exhaustive()
     }
 }
 
@@ -199,17 +203,17 @@ mod tests {
     use web_sys::WorkerGlobalScope;
 
     use super::*;
-    use crate::testing::{Lacking, Told};
+    use crate::browser::testing::{Lacking, Received};
 
     const TABS: [TabId; 2] = [TabId::from_entropy(1), TabId::from_entropy(2)];
 
-    fn locks_of(tab_id: TabId, channel: &str) -> (Locks, Told<LockEvent>) {
-        let told = Told::new();
+    fn locks_of(tab_id: TabId, channel: &str) -> (Locks, Received<LockEvent>) {
+        let told = Received::new();
         let channel = ChannelName::parse(channel).unwrap();
-        (Locks::new(channel, tab_id, told.tell()), told)
+        (Locks::new(channel, tab_id, told.sink()), told)
     }
 
-    async fn granted((locks, told): &mut (Locks, Told<LockEvent>), request: LockRequest) {
+    async fn granted((locks, told): &mut (Locks, Received<LockEvent>), request: LockRequest) {
         let lock = match request {
             LockRequest::Acquire(lock)
             | LockRequest::AcquireIfFree(lock)
@@ -238,7 +242,7 @@ mod tests {
         let lost = holder.1.next().await;
         assert_eq!(lost, LockEvent::Lost(Lock::Broker));
         assert!(holder.0.is_current(lost));
-        // Held, it stays held, whatever is asked for.
+        // A held lock stays held after further requests.
         for request in [
             LockRequest::Steal,
             LockRequest::Acquire,
@@ -253,7 +257,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn a_lock_that_is_not_free_may_be_asked_for_again() {
+    async fn a_lock_that_is_not_free_may_be_requested_again() {
         let mut holder = locks_of(TABS[0], "test-free");
         let mut other = locks_of(TABS[1], "test-free");
         granted(&mut holder, LockRequest::AcquireIfFree(Lock::Steal)).await;
@@ -270,7 +274,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn what_is_told_of_a_lock_that_was_let_go_meanwhile_counts_no_more() {
+    async fn events_of_a_released_lock_are_not_current() {
         let mut own = locks_of(TABS[0], "test-late");
         let mut other = locks_of(TABS[1], "test-late");
         own.0.handle(LockRequest::Acquire(Lock::Broker)).unwrap();
@@ -328,7 +332,7 @@ mod tests {
             .handle(LockRequest::AcquireIfFree(Lock::Steal))
             .unwrap();
         assert_eq!(second.1.next().await, LockEvent::NotSupported(Lock::Steal));
-        // What it queues for it still queues for.
+        // Its queued request stays.
         second.0.handle(LockRequest::Steal(Lock::Broker)).unwrap();
         assert_eq!(second.1.next().await, LockEvent::NotSupported(Lock::Broker));
         second.1.nothing().await;
@@ -346,7 +350,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn with_neither_no_lock_is_supported_and_the_reason_told() {
+    async fn without_both_apis_no_lock_is_supported_and_the_reason_is_reported() {
         let _locks = without_web_locks();
         let _databases = Lacking::new(js_sys::global(), "indexedDB");
         let (mut locks, told) = locks_of(TABS[0], "test-neither");
@@ -357,12 +361,12 @@ mod tests {
         let event = told.next().await;
         assert_eq!(event, LockEvent::NotSupported(Lock::Broker));
         assert!(locks.is_current(event));
-        // It can be asked for again.
-        assert_eq!(locks.standing(Lock::Broker), None);
+        // It can be requested again.
+        assert_eq!(locks.state(Lock::Broker), None);
     }
 
     #[wasm_bindgen_test]
-    async fn a_lock_that_the_browser_refuses_is_not_supported_and_may_be_asked_for_again() {
+    async fn a_refused_lock_is_not_supported_and_may_be_requested_again() {
         for lacking in ["locks", "databases"] {
             let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
             let refuse = "() => Promise.reject(new DOMException('no', 'SecurityError'))";
@@ -387,7 +391,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    fn the_databases_of_other_tabs_locks_are_told_from_all_others() {
+    fn the_databases_of_other_tabs_locks_are_recognised() {
         let (locks, _) = locks_of(TABS[0], "c");
         let is_of_other_tab = locks.is_of_other_tab();
         assert!(is_of_other_tab("tabmq/c/v1/tab/0000000000000002"));

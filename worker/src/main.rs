@@ -4,7 +4,7 @@ use gloo_worker::Registrable as _;
 use tabmq_worker::{TabWorker, Terse};
 
 fn main() {
-    // The page hears of an exception in its worker, but of what stops WebAssembly only that it was unreachable.
+    // The page gets the text of an exception in its worker. A WebAssembly trap has only the text "unreachable".
     std::panic::set_hook(Box::new(|panic| {
         wasm_bindgen::throw_str(&panic.to_string());
     }));

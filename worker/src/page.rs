@@ -1,34 +1,39 @@
-//! What an app on a page holds: the bus, its clients and their subscriptions.
+//! The page's side: the bus, its clients and their subscriptions.
 //!
-//! [`Bus`](crate::Bus) carries commands and notices; this says what an app wants and gets. What has to be remembered in
-//! between is in state machines without a browser, [`session`], [`filters`] and [`standing`], which the handles
-//! around them feed.
+//! [`Bus`] carries commands and notices. [`BusHandle`], [`Client`] and [`Subscriber`] are the handles of an app. Their state is in
+//! state machines without a browser, [`bus_state`], [`client_state`] and [`subscribers`]. The handles feed these with notices, and
+//! carry out their commands and answers, with nothing borrowed while a callback of the app runs.
 
+mod animation_frame;
+mod bus;
+mod bus_handle;
+mod bus_state;
 mod client;
+mod client_state;
 mod error;
-mod frame;
-mod handle;
+#[cfg(feature = "yew")]
+pub mod hooks;
 mod listeners;
 mod messages;
-pub(crate) mod persistence;
+mod persistence;
 mod reason;
 mod request;
-mod ring;
-mod session;
-mod standing;
+mod ring_buffer;
+mod spawn;
 mod subscriber;
 mod subscribers;
 
+pub use animation_frame::AnimationFrame;
+pub use bus::{Bus, BusOptions, Fault, Persist, Signal};
+pub use bus_handle::BusHandle;
+pub use bus_state::BusStatus;
 pub use client::Client;
 pub use error::RequestError;
-pub use frame::Frame;
-pub use handle::BusHandle;
 pub use listeners::Listening;
 pub use messages::Messages;
 pub use persistence::StorageStatus;
 pub use reason::Reason;
 pub use request::Request;
-pub use ring::Ring;
-pub use standing::BusStatus;
+pub use ring_buffer::RingBuffer;
 pub use subscriber::Subscriber;
 pub use subscribers::SubscriptionStatus;

@@ -22,7 +22,7 @@ wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const DEADLINE_MS: f64 = 10_000.0;
 
-/// What `worker-loader.js` calls in the worker.
+/// `worker-loader.js` calls this in the worker.
 #[wasm_bindgen]
 pub fn register_worker() {
     TabWorker::registrar().register();
@@ -71,7 +71,7 @@ fn retained(topic: &str, payload: &str) -> Publication {
     }
 }
 
-/// The page hears that it is frozen and resumed, or the like.
+/// Dispatches a lifecycle event, such as freeze or resume.
 fn dispatch(event: &str) {
     let event = web_sys::Event::new(event).expect("an event");
     let document = gloo_utils::document();

@@ -1,4 +1,4 @@
-// Nothing is built: the package lies beside the page as it is.
+// Copies the unmodified package beside the page. There is no build.
 import { cp, mkdir, rm } from 'node:fs/promises';
 
 await rm('dist', { recursive: true, force: true });

@@ -1,9 +1,9 @@
 import { defineConfig } from 'vite';
 
 export default defineConfig({
-    // Any path will do.
+    // The app works below any path.
     base: './',
-    // The development server does not look for workers in what it prepares beforehand.
+    // The development server does not find workers in pre-bundled dependencies.
     optimizeDeps: { exclude: ['tabmq'] },
     worker: { format: 'es' },
 });

@@ -1,8 +1,8 @@
 //! Writes `wire.ts`: the commands and notices of a tab as TypeScript types, and how they are laid out in bytes.
 //!
-//! Both come from the types of `tab::api` themselves, so page and worker cannot drift apart. `cargo xtask embed` runs it
-//! before it builds the package, and the tests fail if the file in the repository is another. With the argument `build` it
-//! tells the name of the worker's build instead.
+//! Both derive from the types of `tab::api`, so page and worker cannot drift apart. `cargo xtask embed` runs this program before it
+//! builds the package. The tests fail if the file in the repository differs. With the argument `build` it prints the name of the
+//! worker's build instead.
 
 mod typescript;
 
@@ -21,8 +21,8 @@ use tab::api::{
 };
 use tab::names::ChannelError;
 
-/// Commands that the package never gives; what they look like would be bytes in every page.
-const NOT_SAID: [&str; 2] = ["Ask", "Hang"];
+/// Commands that the package never sends. Their layout would only cost bytes in every page.
+const UNUSED_COMMANDS: [&str; 2] = ["Ask", "Hang"];
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("build") {
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     }
     match registry() {
         Ok(registry) => {
-            print!("{}", typescript::write(&pages_part(registry)));
+            print!("{}", typescript::write(&page_types(registry)));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -41,12 +41,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// What a page that is attached by a port gets to see: not what is meant for people who watch the bus itself.
-fn pages_part(mut registry: Registry) -> Registry {
+/// The types for a page on a port, without the variants for people who watch the bus.
+fn page_types(mut registry: Registry) -> Registry {
     let is_left_out = |container: &str, variant: &str| match container {
-        "Notice" => tabmq_worker::NOT_FOR_PORTS.contains(&variant),
-        "Command" => NOT_SAID.contains(&variant),
-        "EventKind" => !tabmq_worker::EVENTS_FOR_PORTS.contains(&variant),
+        "Notice" => tabmq_worker::PAGE_PORT_OMITTED_NOTICES.contains(&variant),
+        "Command" => UNUSED_COMMANDS.contains(&variant),
+        "EventKind" => !tabmq_worker::PAGE_PORT_EVENTS.contains(&variant),
         _ => false,
     };
     for (name, container) in &mut registry {
@@ -65,7 +65,7 @@ fn pages_part(mut registry: Registry) -> Registry {
         if let Some(container) = registry.get(&name)
             && reached.insert(name)
         {
-            // Its errors are about formats that are not known yet, and all are.
+            // Errors would report unknown formats, and all are known.
             let _ = container.visit(&mut |format| {
                 if let Format::TypeName(name) = format {
                     next.push(name.clone());
@@ -81,12 +81,12 @@ fn pages_part(mut registry: Registry) -> Registry {
 fn registry() -> Result<Registry, Error> {
     let mut tracer = Tracer::new(TracerConfig::default());
     let mut samples = Samples::new();
-    // Not every string is one.
+    // Not every string is a tab id.
     tracer.trace_value(&mut samples, &TabId::from_entropy(1))?;
     macro_rules! trace {
         ($($kind:ty),*) => {$(tracer.trace_type::<$kind>(&samples)?;)*};
     }
-    // Enums first: what they are part of is traced with one of their variants.
+    // Enums first, because a type that contains one is traced with one of its variants.
     trace![
         Candidacy,
         ChannelError,

@@ -1,15 +1,15 @@
-//! What is known of the types, in TypeScript.
+//! Writes the traced types as TypeScript.
 
 use core::fmt::Write as _;
 
 use serde_reflection::{ContainerFormat, Format, Named, Registry, VariantFormat};
 
 const HEADER: &str = "\
-// What a page tells its worker and what it hears, as types and as a layout of bytes (see bincode.ts).
-// Written by `cargo xtask embed` from the types of the crate `tab`; changes are made there.
+// Commands and notices between a page and its worker, as types and as a layout of bytes (see bincode.ts).
+// `cargo xtask embed` writes this file from the types of the crate `tab`. Change those instead.
 ";
 
-/// Begins the name of a variant that a page neither sends nor gets: it only takes its place among the others.
+/// Prefix of a variant that a page neither sends nor receives. It only keeps its index among the others.
 const LEFT_OUT: &str = "_";
 
 pub(crate) fn left_out(index: u32) -> String {
@@ -86,7 +86,7 @@ fn object(fields: &[Named<Format>]) -> String {
     format!("{{ {} }}", fields.collect::<Vec<_>>().join("; "))
 }
 
-/// A name; `[…]`, a tuple; `{…}`, a struct; `{ $option: … }`, `{ $list: … }`; or `{ $enum: … }`, where 0 is nothing.
+/// A name; `[…]`, a tuple; `{…}`, a struct; `{ $option: … }`, `{ $list: … }`; or `{ $enum: … }`, where 0 means no content.
 fn layout(container: &ContainerFormat) -> String {
     match container {
         ContainerFormat::UnitStruct => "[]".to_owned(),
@@ -141,7 +141,7 @@ fn layout_of_struct(fields: &[Named<Format>]) -> String {
     format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
 }
 
-/// Text that no compiler takes, so that nobody overlooks it.
+/// Text that no compiler accepts, so that the omission is noticed.
 fn unsupported(format: &Format) -> String {
     format!("<<{format:?} is not supported>>")
 }

@@ -10,26 +10,25 @@ use tab::api::{
     RequestId, Subscription,
 };
 
+use super::bus_handle::BusHandle;
+use super::client_state::{Answer, ClientState, Effect};
 use super::error::RequestError;
-use super::handle::BusHandle;
 use super::listeners::{Listeners, Listening};
 use super::messages::Messages;
 use super::request::Request;
-use super::session::{Answer, Effect, Session};
 use super::subscriber::{Slot, Subscriber};
 use super::subscribers::SubscriberId;
 
-/// One MQTT client of this page. Clones share it; it disconnects, without its will, when the last of them and of its
-/// [`Subscriber`]s is dropped.
+/// One MQTT client of this page. Clones share it. When the last clone and the last [`Subscriber`] are dropped, it disconnects without
+/// its will.
 ///
-/// It connects by itself and stays connected, whatever becomes of brokers and workers. When the broker moves, its session
-/// goes on. When the *worker* is another one, because the page was frozen or in the back/forward cache, it connects with the
-/// same client id and subscribes again; its session goes on if it has a Session Expiry Interval. What is published meanwhile
-/// waits. What was published with QoS 1 and is not acknowledged is published again, so it may arrive twice; with QoS 0 or 2
-/// it ends with [`RequestError::Closed`].
+/// It connects by itself, and stays connected over changes of broker and worker. When the broker moves, the session continues. A new
+/// *worker* follows when the page was frozen or in the back/forward cache. The client then connects with the same client id and
+/// subscribes again; the session continues if it has a Session Expiry Interval. Messages published meanwhile wait. An unacknowledged
+/// message with QoS 1 is published again, so it may arrive twice; with QoS 0 or 2 it ends with [`RequestError::Closed`].
 ///
-/// A session that goes on may bring messages before anybody in the page is there to hear them. They wait, unacknowledged,
-/// until a [`subscribe`](Self::subscribe) or [`on_message`](Self::on_message) comes that hears them.
+/// A resumed session may bring messages before the page subscribes. They wait, unacknowledged, for a
+/// [`subscribe`](Self::subscribe) or [`on_message`](Self::on_message) that receives them.
 ///
 /// ```no_run
 /// use tabmq_worker::api::{ConnectOptions, Publication, QoS, Subscription};
@@ -48,7 +47,7 @@ use super::subscribers::SubscriberId;
 ///     qos: QoS::AtLeastOnce,
 ///     ..Default::default()
 /// };
-/// // The reason code of the PUBACK: 0x00, or 0x10 if nobody gets it.
+/// // The reason code of the PUBACK: 0x00, or 0x10 if it has no receiver.
 /// let reason = client.publish(message).await?;
 /// # Ok(())
 /// # }
@@ -61,11 +60,11 @@ type Waiting = Box<dyn FnOnce(Answer)>;
 const UNHEARD: &str = "TabMQ: nothing more comes for a client, because too many messages of its session wait that no \
     subscriber of the page wants. Subscribe to them, or listen with on_message.";
 
-/// What the handles share, and the bus feeds.
+/// The state that the handles share. The bus passes it the notices.
 pub(crate) struct Core {
     bus: BusHandle,
     no: ClientNo,
-    session: RefCell<Session>,
+    state: RefCell<ClientState>,
     answers: RefCell<BTreeMap<RequestId, Waiting>>,
     subscribers: RefCell<BTreeMap<SubscriberId, Rc<Slot>>>,
     on_status: Listeners<ClientStatus>,
@@ -78,7 +77,7 @@ impl Client {
         Self(Rc::new(Core {
             bus,
             no,
-            session: RefCell::new(Session::new(options)),
+            state: RefCell::new(ClientState::new(options)),
             answers: RefCell::default(),
             subscribers: RefCell::default(),
             on_status: Listeners::default(),
@@ -100,30 +99,28 @@ impl Client {
     /// State of the connection (MQTT 5.0, 3.1 and 3.2).
     #[must_use]
     pub fn status(&self) -> ClientStatus {
-        self.0.session.borrow().status().clone()
+        self.0.state.borrow().status().clone()
     }
 
-    /// Tells every change of the connection.
+    /// Calls back at every change of the connection.
     pub fn on_status(&self, callback: impl Fn(&ClientStatus) + 'static) -> Listening {
         self.0.on_status.add(callback)
     }
 
-    /// Connects anew, with other options. An earlier connection ends, and requests without an answer with it; what is
-    /// subscribed to is subscribed to again. Without a client id in the options it keeps the one that it has.
+    /// Connects again, with other options. The earlier connection ends, and with it its unanswered requests. The client subscribes
+    /// again to all filters. Without a client id in the options it keeps its current one.
     pub fn connect(&self, options: ConnectOptions) {
-        self.0.act(|session, out| session.connect(options, out));
+        self.0.act(|state, out| state.connect(options, out));
     }
 
     /// Disconnects until [`connect`](Self::connect). With its will (DISCONNECT with reason code 0x04, MQTT 5.0, 3.14.2.1)
     /// or without.
     pub fn disconnect(&self, with_will: bool) {
-        self.0
-            .act(|session, out| session.disconnect(with_will, out));
+        self.0.act(|state, out| state.disconnect(with_will, out));
     }
 
-    /// Publishes (MQTT 5.0, 3.3). Waits while there is no broker, and while the page has no worker; all that a client
-    /// publishes goes out in order. With QoS 1 it goes out again if the worker ends before the answer comes, and may arrive
-    /// twice.
+    /// Publishes (MQTT 5.0, 3.3). The message waits while there is no broker or no worker. All messages of a client leave in order.
+    /// A message with QoS 1 is sent again if the worker ends before the answer, and may arrive twice.
     ///
     /// # Errors
     /// The request ends at once for QoS 0, and for QoS 1 and 2 with the reason code of PUBACK or PUBREC. It fails with a
@@ -141,16 +138,16 @@ impl Client {
         answer: impl FnOnce(Answer) + 'static,
     ) {
         self.0
-            .request(answer, |session, out| session.publish(publication, out));
+            .request(answer, |state, out| state.publish(publication, out));
     }
 
-    /// Subscribes (MQTT 5.0, 3.8), as long as the subscriber is kept. `on_message` gets each message that matches once for
-    /// this filter, also where filters overlap.
+    /// Subscribes (MQTT 5.0, 3.8), as long as the subscriber is kept. `on_message` gets each matching message once for this
+    /// filter, also where filters overlap.
     ///
-    /// All who subscribe to the same filter share one subscription, with the highest QoS and the most that any of them
-    /// wants: No Local holds only if all want it, and Retain As Published if one does. Who comes later gets the retained
-    /// messages without the others getting them again, except with Retain As Published. The Subscription Identifiers on the
-    /// wire are this client's; messages carry the identifiers that were asked for here.
+    /// All subscribers of a filter share one subscription, with the highest QoS of all. No Local holds only if all subscribers want
+    /// it, Retain As Published if one does. A later subscriber gets the retained messages, and the others do not get them again,
+    /// except with Retain As Published. The Subscription Identifiers on the wire are this client's; messages carry the identifiers
+    /// of the app.
     pub fn subscribe(
         &self,
         subscription: Subscription,
@@ -161,16 +158,16 @@ impl Client {
         Subscriber::new(self.clone(), id, slot)
     }
 
-    /// Subscribes, and keeps the newest messages, so many at most, until they are taken.
+    /// Subscribes, and keeps the newest messages, at most `capacity`, until the app takes them.
     #[must_use]
     pub fn messages(&self, subscription: Subscription, capacity: usize) -> Messages {
         Messages::new(self, subscription, capacity)
     }
 
-    /// Tells every message that reaches this client, once, whoever subscribed to it, and before the subscribers hear it.
+    /// Calls back once for every message of this client, before its subscribers.
     ///
-    /// It also hears what no subscriber of the page wants, such as messages of a subscription that the session has from an
-    /// earlier page. Without such a listener they wait for a subscriber that wants them.
+    /// This includes messages that no subscriber of the page wants, such as those of a subscription from an earlier page of the
+    /// session. Without such a listener, they wait for a subscriber.
     pub fn on_message(&self, callback: impl Fn(&Rc<Message>) + 'static) -> Listening {
         let listening = self.0.on_message.add(callback);
         self.0.listen();
@@ -182,8 +179,8 @@ impl Client {
         })
     }
 
-    /// Tells that nothing more comes for this client, because messages which nobody hears take all the places of messages
-    /// under way: see [`on_message`](Self::on_message). Without such a listener it is a warning on the console.
+    /// Calls back when messages without a receiver use all places for messages in flight, which blocks the client: see
+    /// [`on_message`](Self::on_message). Without such a listener, the console shows a warning.
     pub fn on_unheard(&self, callback: impl Fn() + 'static) -> Listening {
         self.0.on_unheard.add(move |()| callback())
     }
@@ -203,25 +200,25 @@ impl fmt::Debug for Client {
 
 impl Core {
     pub(crate) fn open(&self) {
-        self.act(Session::open);
+        self.act(ClientState::open);
     }
 
     pub(crate) fn suspend(&self) {
-        self.act(Session::suspend);
+        self.act(ClientState::suspend);
     }
 
     pub(crate) fn close(&self, why: &RequestError) {
-        self.act(|session, out| session.close(why.clone(), out));
+        self.act(|state, out| state.close(why.clone(), out));
     }
 
-    pub(crate) fn hear(&self, notice: ClientNotice) {
-        self.act(|session, out| session.hear(notice, out));
+    pub(crate) fn on_notice(&self, notice: ClientNotice) {
+        self.act(|state, out| state.on_notice(notice, out));
     }
 
     fn subscribe(&self, subscription: Subscription, slot: Rc<Slot>) -> SubscriberId {
         let mut effects = Vec::new();
         let id = self
-            .session
+            .state
             .borrow_mut()
             .subscribe(subscription, &mut effects);
         self.subscribers.borrow_mut().insert(id, slot);
@@ -229,51 +226,51 @@ impl Core {
         id
     }
 
-    /// A subscriber wants something else.
+    /// Changes the subscription of a subscriber.
     pub(crate) fn change(&self, id: SubscriberId, subscription: Subscription) {
-        self.act(|session, out| session.change(id, subscription, out));
+        self.act(|state, out| state.change(id, subscription, out));
     }
 
     pub(crate) fn unsubscribe(&self, id: SubscriberId, answer: impl FnOnce(Answer) + 'static) {
         let slot = self.subscribers.borrow_mut().remove(&id);
-        self.request(answer, |session, out| session.unsubscribe(id, out));
-        // At last, when nothing is borrowed: what its callback holds may act, too.
+        self.request(answer, |state, out| state.unsubscribe(id, out));
+        // Dropped last, when nothing is borrowed, because values of its callback may use the client.
         drop(slot);
     }
 
     fn listen(&self) {
-        let is_heard = !self.on_message.is_empty();
-        self.act(|session, out| session.listen(is_heard, out));
+        let is_listening = !self.on_message.is_empty();
+        self.act(|state, out| state.listen(is_listening, out));
     }
 
-    /// Asks for something that is answered.
+    /// Makes a request that gets an answer.
     fn request(
         &self,
         answer: impl FnOnce(Answer) + 'static,
-        ask: impl FnOnce(&mut Session, &mut Vec<Effect>) -> RequestId,
+        ask: impl FnOnce(&mut ClientState, &mut Vec<Effect>) -> RequestId,
     ) {
         let mut effects = Vec::new();
-        let id = ask(&mut self.session.borrow_mut(), &mut effects);
+        let id = ask(&mut self.state.borrow_mut(), &mut effects);
         self.answers.borrow_mut().insert(id, Box::new(answer));
         self.carry_out(effects);
     }
 
-    fn act(&self, act: impl FnOnce(&mut Session, &mut Vec<Effect>)) {
+    fn act(&self, act: impl FnOnce(&mut ClientState, &mut Vec<Effect>)) {
         let mut effects = Vec::new();
-        act(&mut self.session.borrow_mut(), &mut effects);
+        act(&mut self.state.borrow_mut(), &mut effects);
         self.carry_out(effects);
     }
 
-    /// Commands first: a callback may send more, which come after them.
+    /// Sends the commands first, because a callback may send later ones.
     fn carry_out(&self, effects: Vec<Effect>) {
-        let mut told = Vec::new();
+        let mut rest = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Send(command) => self.bus.send(self.no, command),
-                other => told.push(other),
+                other => rest.push(other),
             }
         }
-        for effect in told {
+        for effect in rest {
             match effect {
                 Effect::Send(command) => self.bus.send(self.no, command),
                 Effect::Answer(id, answer) => {
@@ -286,7 +283,7 @@ impl Core {
                     self.on_message.tell(&message);
                     for id in subscribers {
                         if let Some(slot) = self.slot(id) {
-                            slot.tell(&message);
+                            slot.on_message(&message);
                         }
                     }
                 }
@@ -304,7 +301,7 @@ impl Core {
         }
     }
 
-    /// Who has gone meanwhile is told nothing.
+    /// The callbacks of a subscriber; `None` if it has left meanwhile.
     fn slot(&self, id: SubscriberId) -> Option<Rc<Slot>> {
         self.subscribers.borrow().get(&id).cloned()
     }
@@ -313,7 +310,7 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         self.bus.forget(self.no);
-        if self.session.get_mut().is_alive() {
+        if self.state.get_mut().is_alive() {
             let goodbye = ClientCommand::Disconnect { with_will: false };
             self.bus.send(self.no, goodbye);
         }

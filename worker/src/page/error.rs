@@ -1,4 +1,4 @@
-//! Why a request of an app was not carried out.
+//! Errors of requests.
 
 use core::fmt;
 
@@ -6,12 +6,12 @@ use tab::api::Problem;
 
 use super::reason::Reason;
 
-/// Why a request was not carried out; displays as a sentence.
+/// The error of a request. It displays as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestError {
     /// The broker refused it with this reason code, 0x80 or higher (MQTT 5.0, 2.4).
     Reason(Reason),
-    /// It could not be sent: no broker has seen it.
+    /// It could not be sent. No broker has received it.
     Problem(Problem),
     /// The connection or the worker ended before the answer came; it is not known whether it was carried out.
     Closed,

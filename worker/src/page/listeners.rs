@@ -1,4 +1,4 @@
-//! Several who listen to one thing.
+//! Lists of callbacks.
 
 use core::fmt;
 use std::cell::RefCell;
@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 type Callbacks<T> = RefCell<(u64, BTreeMap<u64, Rc<dyn Fn(&T)>>)>;
 
-/// Who listens.
+/// The callbacks of one kind of event.
 pub(crate) struct Listeners<T: ?Sized>(Rc<Callbacks<T>>);
 
 impl<T: ?Sized> Default for Listeners<T> {
@@ -32,7 +32,7 @@ impl<T: ?Sized + 'static> Listeners<T> {
         };
         let callbacks = Rc::downgrade(&self.0);
         Listening(Some(Box::new(move || {
-            // Dropped at the end, when nothing is borrowed: what the callback holds may listen, too.
+            // Dropped when nothing is borrowed, because values of the callback may add or remove listeners.
             let _removed = callbacks
                 .upgrade()
                 .and_then(|it| it.borrow_mut().1.remove(&number));
@@ -43,7 +43,7 @@ impl<T: ?Sized + 'static> Listeners<T> {
         self.0.borrow().1.is_empty()
     }
 
-    /// Tells all. They may come and go meanwhile; who has gone is told nothing.
+    /// Calls all callbacks. A callback may add and remove others; a removed one is not called.
     pub(crate) fn tell(&self, it: &T) {
         let numbers: Vec<_> = self.0.borrow().1.keys().copied().collect();
         for number in numbers {
@@ -55,21 +55,21 @@ impl<T: ?Sized + 'static> Listeners<T> {
     }
 }
 
-/// Somebody listens, until this is dropped.
+/// Keeps a callback registered until it is dropped.
 ///
 /// ```no_run
 /// # use tabmq_worker::BusHandle;
 /// # fn example(bus: &BusHandle) {
 /// let listening = bus.on_failure(|why| { /* a sentence for people */ });
-/// // Keep it as long as that matters.
+/// // Keep it as long as the callback is needed.
 /// drop(listening);
 /// # }
 /// ```
-#[must_use = "nobody listens any more when it is dropped"]
+#[must_use = "dropping it removes the callback"]
 pub struct Listening(Option<Box<dyn FnOnce()>>);
 
 impl Listening {
-    /// Does something more when it is dropped, after nobody listens any more.
+    /// Also calls `act` when it is dropped, after the callback is removed.
     pub(crate) fn and_then(self, act: impl FnOnce() + 'static) -> Self {
         Self(Some(Box::new(move || {
             drop(self);
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_hear_until_they_stop_listening() {
+    fn all_callbacks_are_called_until_they_are_removed() {
         let listeners = Listeners::<u32>::default();
         let heard = Rc::new(Cell::new(0));
         let listen = |factor| {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_is_done_when_nobody_listens_any_more() {
+    fn and_then_acts_after_the_callback_is_removed() {
         let listeners = Rc::new(Listeners::<()>::default());
         let was_empty = Rc::new(Cell::new(false));
         let listening = listeners.add(|()| {}).and_then({
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn one_may_stop_another_and_start_more_while_they_are_told() {
+    fn a_callback_may_remove_another_and_add_more() {
         let listeners = Rc::new(Listeners::<()>::default());
         let heard = Rc::new(Cell::new(0));
         let other = Rc::new(RefCell::new(None));

@@ -11,11 +11,11 @@ use futures_core::Stream;
 use tab::api::{Message, Subscription};
 
 use super::client::Client;
-use super::ring::Ring;
+use super::ring_buffer::RingBuffer;
 use super::subscriber::Subscriber;
 
-/// The messages of a subscription, in order, as a [`Stream`] that does not end. It keeps the newest until they are taken;
-/// older ones that find no room are counted. Dropping it unsubscribes.
+/// The messages of a subscription, in order, as a [`Stream`] that does not end. It keeps the newest messages until they are taken,
+/// and counts the dropped ones. Dropping it unsubscribes.
 ///
 /// ```no_run
 /// # use tabmq_worker::{Client, api::Subscription};
@@ -34,14 +34,14 @@ pub struct Messages {
 }
 
 struct Inbox {
-    messages: RefCell<Ring<Rc<Message>>>,
+    messages: RefCell<RingBuffer<Rc<Message>>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Messages {
     pub(crate) fn new(client: &Client, subscription: Subscription, capacity: usize) -> Self {
         let inbox = Rc::new(Inbox {
-            messages: RefCell::new(Ring::new(capacity)),
+            messages: RefCell::new(RingBuffer::new(capacity)),
             waker: RefCell::new(None),
         });
         let filled = Rc::clone(&inbox);
@@ -55,12 +55,12 @@ impl Messages {
         Self { subscriber, inbox }
     }
 
-    /// The next message, as soon as there is one.
+    /// Waits for the next message.
     pub async fn recv(&mut self) -> Rc<Message> {
         poll_fn(|context| self.inbox.poll(context)).await
     }
 
-    /// How many messages have found no room.
+    /// Number of messages that were dropped for lack of room.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.inbox.messages.borrow().dropped()

@@ -1,4 +1,4 @@
-//! What the browser keeps of this site, and for how long.
+//! The browser's promise to keep this site's data, and the identity of the log.
 
 use std::cell::Cell;
 
@@ -8,14 +8,14 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::StorageManager;
 
-use crate::bus::{BusOptions, Persist};
+use super::bus::{BusOptions, Persist};
 
 thread_local! {
     /// Whether this page has asked the browser to keep this site's data.
     static HAS_ASKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What is known of the storage.
+/// State of the storage.
 ///
 /// ```no_run
 /// # use tabmq_worker::BusHandle;
@@ -29,9 +29,9 @@ thread_local! {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StorageStatus {
-    /// State of the broker's storage, in whichever tab the broker is.
+    /// State of the broker's storage, in any tab.
     pub state: StorageState,
-    /// Whether the browser keeps this site's data when space runs low; `None` if it does not say.
+    /// Whether the browser keeps this site's data when space runs low; `None` if it is unknown.
     pub is_persistent: Option<bool>,
     /// Bytes that this site uses, as the browser estimates.
     pub usage_bytes: Option<u64>,
@@ -39,7 +39,7 @@ pub struct StorageStatus {
     pub quota_bytes: Option<u64>,
 }
 
-/// Asks the browser how it keeps this site's data, and to keep it, once for each page. `None`: nothing is to be stored.
+/// Asks the browser whether it keeps this site's data, and, once for each page, to keep it. `None` for durability `Memory`.
 pub(super) async fn look(options: &BusOptions) -> Option<StorageStatus> {
     if options.durability == Durability::Memory {
         return None;
@@ -51,7 +51,7 @@ pub(super) async fn look(options: &BusOptions) -> Option<StorageStatus> {
     let mut is_persistent = truth(storage.persisted()).await;
     let is_wanted = match options.persist {
         Persist::Ask => true,
-        // Firefox asks the person, the others decide by themselves; only Gecko has its version in the name.
+        // Firefox asks the person; other browsers decide by themselves. Only Gecko has its version in the user agent.
         Persist::Auto => !navigator.user_agent().is_ok_and(|it| it.contains("Gecko/")),
         Persist::Never => false,
     };
@@ -79,8 +79,8 @@ async fn answer(asked: Result<Promise, JsValue>) -> Option<JsValue> {
     JsFuture::from(asked.ok()?).await.ok()
 }
 
-/// The identity of a channel's log, kept outside the database that may get lost. Where a page may keep nothing, a loss goes
-/// unnoticed.
+/// The identity of a channel's log, kept outside the database so that its loss can be detected. `None` if the page may not use
+/// localStorage; a loss then stays undetected.
 pub(crate) fn known_log(channel: &str) -> Option<u64> {
     let kept = local_storage()?.get_item(&key(channel)).ok()??;
     kept.parse().ok()
@@ -88,7 +88,7 @@ pub(crate) fn known_log(channel: &str) -> Option<u64> {
 
 pub(crate) fn keep_log(channel: &str, identity: u64) {
     if let Some(storage) = local_storage() {
-        // It is full, or forbidden.
+        // localStorage may be full or forbidden.
         let _ = storage.set_item(&key(channel), &identity.to_string());
     }
 }

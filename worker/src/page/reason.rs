@@ -1,8 +1,8 @@
-//! Reason codes in words.
+//! Names of reason codes.
 
 use core::fmt;
 
-/// An MQTT 5 reason code (2.4); displays as its name in the specification and its number.
+/// An MQTT 5 reason code (2.4). It displays as its name in the specification and its number.
 ///
 /// ```
 /// # use tabmq_worker::Reason;
@@ -12,13 +12,13 @@ use core::fmt;
 pub struct Reason(pub u8);
 
 impl Reason {
-    /// Codes from 0x80 on say that something was refused or failed.
+    /// Whether the code is a failure: 0x80 or higher.
     #[must_use]
     pub fn is_failure(self) -> bool {
         self.0 >= 0x80
     }
 
-    /// The name in table 2-6 of MQTT 5.0. 0x00 has three names there, one for each packet; it is the general one here.
+    /// The name in table 2-6 of MQTT 5.0. For 0x00, which has three names there, it is "Success".
     fn name(self) -> &'static str {
         match self.0 {
             0x00 => "Success",
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_its_name_and_its_number() {
+    fn a_reason_displays_as_its_name_and_its_number() {
         assert_eq!(Reason(0x87).to_string(), "Not authorized (0x87)");
         assert_eq!(
             Reason(0xFF).to_string(),

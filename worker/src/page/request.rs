@@ -1,4 +1,4 @@
-//! Requests that wait for their answer.
+//! Requests of an app.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -6,21 +6,21 @@ use core::task::{Context, Poll};
 
 use futures_channel::oneshot;
 
+use super::client_state::Answer;
 use super::error::RequestError;
 use super::reason::Reason;
-use super::session::Answer;
 
-/// A request on its way: a future of its reason code. Dropping it calls nothing off.
+/// A request under way: a future of its reason code. Dropping it does not cancel the request.
 ///
-/// It ends with the reason code of the acknowledgement if that is one of success, below 0x80, and with a
-/// [`RequestError`] if not. It waits as long as there is no broker.
+/// It resolves to the reason code of the acknowledgement if that is below 0x80, and otherwise to a [`RequestError`]. It waits as
+/// long as there is no broker.
 ///
 /// ```no_run
 /// # use tabmq_worker::{Request, RequestError};
 /// # async fn example(request: Request) {
 /// match request.await {
-///     Ok(reason) => { /* 0x00, or 0x10: nobody is subscribed */ }
-///     Err(RequestError::Closed) => { /* it may have arrived; ask again if twice does no harm */ }
+///     Ok(reason) => { /* 0x00, or 0x10: no subscriber */ }
+///     Err(RequestError::Closed) => { /* it may have arrived; repeat it if a duplicate does no harm */ }
 ///     Err(error) => { /* not carried out; `error` displays as a sentence */ }
 /// }
 /// # }
@@ -29,16 +29,16 @@ use super::session::Answer;
 pub struct Request(oneshot::Receiver<Answer>);
 
 impl Request {
-    /// One, and how to answer it.
+    /// A request, and the function that answers it.
     pub(crate) fn new() -> (Self, impl FnOnce(Answer) + 'static) {
         let (answer, request) = oneshot::channel();
-        // Fails if nobody waits.
+        // This fails if the app has dropped the request.
         (Self(request), move |it| drop(answer.send(it)))
     }
 }
 
 impl Request {
-    /// One that there was nothing to do for.
+    /// A request that has succeeded already.
     #[cfg(feature = "yew")]
     pub(crate) fn done() -> Self {
         let (request, answer) = Self::new();

@@ -1,4 +1,4 @@
-//! One who is subscribed to a topic filter.
+//! A subscriber of a topic filter.
 
 use core::fmt;
 use core::future::Future;
@@ -14,7 +14,7 @@ use super::listeners::{Listeners, Listening};
 use super::request::Request;
 use super::subscribers::{SubscriberId, SubscriptionStatus};
 
-/// One subscription of an app; it unsubscribes when it is dropped, unless others want the same filter of the same client.
+/// One subscription of an app. Dropping it unsubscribes, unless another subscriber of the client has the same filter.
 ///
 /// ```no_run
 /// # use tabmq_worker::api::Subscription;
@@ -39,7 +39,7 @@ pub struct Subscriber {
     is_over: bool,
 }
 
-/// Who is told.
+/// The callbacks and the status of a subscriber.
 pub(crate) struct Slot {
     on_message: Box<dyn Fn(Rc<Message>)>,
     on_status: Listeners<SubscriptionStatus>,
@@ -56,13 +56,13 @@ impl Subscriber {
         }
     }
 
-    /// What the broker said (SUBACK, MQTT 5.0, 3.9).
+    /// The broker's answer (SUBACK, MQTT 5.0, 3.9).
     #[must_use]
     pub fn status(&self) -> SubscriptionStatus {
         self.slot.status.borrow().clone()
     }
 
-    /// Tells every change of the status.
+    /// Calls back at every change of the status.
     pub fn on_status(&self, callback: impl Fn(&SubscriptionStatus) + 'static) -> Listening {
         self.slot.on_status.add(callback)
     }
@@ -70,38 +70,38 @@ impl Subscriber {
     /// Waits for the broker's answer: the maximum QoS that it grants.
     ///
     /// # Errors
-    /// The broker refuses it with a reason code, the filter is none, or it has unsubscribed ([`RequestError::Closed`]).
+    /// The broker refuses it with a reason code, the filter is invalid, or the subscriber has unsubscribed
+    /// ([`RequestError::Closed`]).
     pub fn granted(&self) -> impl Future<Output = Result<QoS, RequestError>> + 'static {
-        let (tell, told) = oneshot::channel();
-        let tell = Cell::new(Some(tell));
-        let hear = move |status: &SubscriptionStatus| {
+        let (answer_to, answered) = oneshot::channel();
+        let answer_to = Cell::new(Some(answer_to));
+        let on_status = move |status: &SubscriptionStatus| {
             let answer = match status {
                 SubscriptionStatus::Granted(qos) => Ok(*qos),
                 SubscriptionStatus::Refused(error) => Err(error.clone()),
                 SubscriptionStatus::Suspended | SubscriptionStatus::Requested => return,
             };
-            if let Some(tell) = tell.take() {
-                // Fails if nobody waits.
-                let _ = tell.send(answer);
+            if let Some(answer_to) = answer_to.take() {
+                // This fails if the future is dropped.
+                let _ = answer_to.send(answer);
             }
         };
-        hear(&self.status());
-        let listening = self.on_status(hear);
+        on_status(&self.status());
+        let listening = self.on_status(on_status);
         async move {
-            let answer = told.await.unwrap_or(Err(RequestError::Closed));
+            let answer = answered.await.unwrap_or(Err(RequestError::Closed));
             drop(listening);
             answer
         }
     }
 
-    /// Wants another filter or other options from now on. What both match is not missed in between.
+    /// Changes the filter or the options. No message that both filters match is missed.
     pub fn change(&mut self, subscription: Subscription) {
         self.client.core().change(self.id, subscription);
     }
 
-    /// Unsubscribes (MQTT 5.0, 3.10): the reason code of UNSUBACK, or 0x00 if there was nothing to tell the broker because
-    /// others want the same filter, or because there is no worker to tell it. Another worker tells it then, if the session goes
-    /// on.
+    /// Unsubscribes (MQTT 5.0, 3.10). Resolves to the reason code of UNSUBACK. It is 0x00 without a packet if others have the same
+    /// filter, or if there is no worker. In the latter case, the next worker unsubscribes if the session continues.
     pub fn unsubscribe(mut self) -> Request {
         self.is_over = true;
         let (request, answer) = Request::new();
@@ -136,7 +136,7 @@ impl Slot {
         }
     }
 
-    pub(crate) fn tell(&self, message: &Rc<Message>) {
+    pub(crate) fn on_message(&self, message: &Rc<Message>) {
         (self.on_message)(Rc::clone(message));
     }
 

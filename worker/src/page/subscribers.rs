@@ -1,4 +1,4 @@
-//! Those of the page who subscribe, and the readers that the worker knows them as.
+//! The subscribers of a client, and their readers in the worker.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,32 +7,32 @@ use tab::topic_matches;
 
 use super::error::RequestError;
 
-/// One who subscribes; never used again.
+/// The id of a subscriber. Ids are not reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SubscriberId(pub(crate) u64);
 
-/// What the broker said about a subscription.
+/// State of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubscriptionStatus {
-    /// Not asked: there is no client to ask with. It is asked as soon as there is one.
+    /// Not requested, because there is no connected client. It is requested as soon as there is one.
     Suspended,
-    /// Asked; the answer waits for a broker, if need be.
+    /// Requested. The answer may wait for a broker.
     Requested,
-    /// Yes, with this maximum QoS.
+    /// Granted, with this maximum QoS.
     Granted(QoS),
-    /// No. It is asked again when the client connects anew.
+    /// Refused. It is requested again when the client connects again.
     Refused(RequestError),
 }
 
-/// Who subscribes.
+/// The subscribers of a client.
 ///
-/// A reader is known to one connection: each time the client connects anew, its subscribers are readers of other numbers. So what
-/// is said of an earlier connection reaches nobody.
+/// A reader belongs to one connection. Each time the client connects, its subscribers get readers with new numbers. So a notice for
+/// an earlier connection reaches no subscriber.
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
     all: BTreeMap<SubscriberId, Subscribed>,
     readers: BTreeMap<ReaderNo, Reader>,
-    /// Filters that nobody wants any more, and that the broker may have in the session.
+    /// Filters without a subscriber that the broker may still have in the session.
     departed: BTreeSet<String>,
     last_id: u64,
     last_no: u32,
@@ -41,7 +41,7 @@ pub(crate) struct Subscribers {
 #[derive(Debug)]
 struct Subscribed {
     wanted: Subscription,
-    /// As what it reads now.
+    /// Its current reader.
     no: Option<ReaderNo>,
     status: SubscriptionStatus,
     /// Whether the broker may have its filter.
@@ -50,37 +50,37 @@ struct Subscribed {
 
 #[derive(Debug)]
 enum Reader {
-    /// Of this subscriber, now or until the worker has released it.
+    /// A reader of this subscriber, current or not released yet.
     Of(SubscriberId),
-    /// It reads a filter that nobody wants, so that the filter can be unsubscribed from.
+    /// Reads a filter without a subscriber, to unsubscribe from it.
     Departed(String),
 }
 
-/// A reader that wants nothing more, and its filter.
+/// A reader to release, and its filter.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Release {
     pub(crate) no: ReaderNo,
     pub(crate) topic_filter: String,
 }
 
-/// What one that wants nothing more, or something else, leaves behind.
+/// The remains of a subscription that was changed or removed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     /// A reader.
     Reader(Release),
-    /// No reader, but a filter that the broker may have in the session.
+    /// A filter without a reader that the broker may have in the session.
     Filter(String),
     Nothing,
 }
 
-/// What comes of the broker's answer to a reader.
+/// The consequence of the broker's answer for a reader.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
-    /// This subscriber is to be told of its status.
+    /// The status of this subscriber has changed.
     Tell(SubscriberId),
-    /// There was nobody to tell, and the filter is there to be unsubscribed from.
+    /// The filter has no subscriber. Release the reader to unsubscribe.
     Release(Release),
-    /// Nobody waits for it.
+    /// The answer has no effect.
     Nobody,
 }
 
@@ -93,7 +93,7 @@ impl Subscribers {
         id
     }
 
-    /// It wants something else.
+    /// Changes the subscription of a subscriber.
     pub(crate) fn change(&mut self, id: SubscriberId, wanted: Subscription) -> Left {
         self.departed.remove(&wanted.topic_filter);
         let changed = self.all.get_mut(&id).map(|subscribed| {
@@ -103,13 +103,13 @@ impl Subscribers {
         changed.map_or(Left::Nothing, Subscribed::leave)
     }
 
-    /// It wants nothing more.
+    /// Removes a subscriber.
     pub(crate) fn remove(&mut self, id: SubscriberId) -> Left {
         let removed = self.all.remove(&id);
         removed.map_or(Left::Nothing, Subscribed::leave)
     }
 
-    /// Has the worker read what a subscriber wants.
+    /// The command that reads the filter of a subscriber.
     pub(crate) fn read(&mut self, id: SubscriberId) -> Option<ClientCommand> {
         let no = self.next_no();
         let subscribed = self.all.get_mut(&id)?;
@@ -120,8 +120,8 @@ impl Subscribers {
         Some(ClientCommand::Read(no, subscribed.wanted.clone()))
     }
 
-    /// Has the worker read a filter that is to be unsubscribed from. There is no other way to know when the broker has it, and
-    /// what waits of it is heard, by nobody, and waits no more.
+    /// The commands that read filters without a subscriber, to unsubscribe from them. A grant shows that the broker has the filter,
+    /// and waiting messages of the filter go to the reader, which drops them.
     pub(crate) fn read_departed(&mut self) -> Vec<ClientCommand> {
         let departed = core::mem::take(&mut self.departed);
         let read = departed.into_iter().map(|topic_filter| {
@@ -138,7 +138,7 @@ impl Subscribers {
         read.collect()
     }
 
-    /// The broker may have this filter in the session, and is to be told, once it can be, that nobody wants it.
+    /// Notes a filter that the broker may have in the session, to unsubscribe from it unless it has a subscriber.
     pub(crate) fn depart(&mut self, topic_filter: String) {
         let mut all = self.all.values();
         if !all.any(|it| it.wanted.topic_filter == topic_filter) {
@@ -146,17 +146,17 @@ impl Subscribers {
         }
     }
 
-    /// There is no session in which the broker could have them.
+    /// The broker has no session with these filters.
     pub(crate) fn forget_departed(&mut self) {
         self.departed.clear();
     }
 
-    /// The worker has released a reader.
+    /// Removes a reader that the worker has released.
     pub(crate) fn released(&mut self, no: ReaderNo) {
         self.readers.remove(&no);
     }
 
-    /// Nobody reads any more.
+    /// The connection has ended, and all readers with it.
     pub(crate) fn suspend(&mut self) {
         for reader in core::mem::take(&mut self.readers).into_values() {
             if let Reader::Departed(topic_filter) = reader {
@@ -169,14 +169,14 @@ impl Subscribers {
         }
     }
 
-    /// The broker has answered a reader, or the worker has for it.
+    /// Takes the answer of the broker or of the worker for a reader.
     pub(crate) fn answer(&mut self, no: ReaderNo, status: SubscriptionStatus) -> Answered {
         let is_refused = matches!(status, SubscriptionStatus::Refused(_));
         match self.readers.get(&no) {
             Some(Reader::Of(id)) => {
                 let id = *id;
                 let subscribed = self.all.get_mut(&id).filter(|it| it.no == Some(no));
-                let is_told = subscribed.map(|subscribed| {
+                let has_changed = subscribed.map(|subscribed| {
                     subscribed.status = status;
                     if is_refused {
                         subscribed.no = None;
@@ -186,7 +186,7 @@ impl Subscribers {
                 if is_refused {
                     self.readers.remove(&no);
                 }
-                is_told.map_or(Answered::Nobody, |()| Answered::Tell(id))
+                has_changed.map_or(Answered::Nobody, |()| Answered::Tell(id))
             }
             Some(Reader::Departed(_)) if is_refused => {
                 self.readers.remove(&no);
@@ -200,8 +200,8 @@ impl Subscribers {
         }
     }
 
-    /// Who gets a message that is for these readers. Who wants another filter now gets what was on its way if that
-    /// matches, too.
+    /// The subscribers of these readers. A subscriber that has changed its filter gets a message of its old reader only if the new
+    /// filter matches.
     pub(crate) fn route(&self, message: &Message, readers: &[ReaderNo]) -> Vec<SubscriberId> {
         let mut route = Vec::new();
         for no in readers {
@@ -209,10 +209,10 @@ impl Subscribers {
                 continue;
             };
             let subscribed = self.all.get(id);
-            let hears = subscribed.is_some_and(|it| {
+            let is_for_it = subscribed.is_some_and(|it| {
                 it.no == Some(*no) || topic_matches(&it.wanted.topic_filter, &message.topic)
             });
-            if hears && !route.contains(id) {
+            if is_for_it && !route.contains(id) {
                 route.push(*id);
             }
         }

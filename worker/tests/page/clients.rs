@@ -14,7 +14,7 @@ use super::{dispatch, message, open, options, retained, to, until};
 
 type Heard = Rc<RefCell<Vec<String>>>;
 
-/// Where payloads go.
+/// Collects payloads.
 fn hear(heard: &Heard) -> impl Fn(Rc<Message>) + 'static {
     let heard = Rc::clone(heard);
     move |message| {
@@ -24,7 +24,7 @@ fn hear(heard: &Heard) -> impl Fn(Rc<Message>) + 'static {
 }
 
 #[wasm_bindgen_test]
-async fn what_is_published_arrives_and_is_answered() {
+async fn a_published_message_arrives_and_is_answered() {
     let client = open("answers").client(ConnectOptions::default());
     let heard = Heard::default();
     let subscriber = client.subscribe(to("a/+"), hear(&heard));
@@ -39,7 +39,7 @@ async fn what_is_published_arrives_and_is_answered() {
 }
 
 #[wasm_bindgen_test]
-async fn what_cannot_be_carried_out_says_why() {
+async fn a_refused_request_has_its_error() {
     let client = open("problems").client(ConnectOptions::default());
     let answer = client.publish(message("a/#", "")).await;
     assert!(
@@ -59,7 +59,7 @@ async fn what_cannot_be_carried_out_says_why() {
 }
 
 #[wasm_bindgen_test]
-async fn filters_that_overlap_deliver_once_each_and_late_ones_get_what_is_retained() {
+async fn overlapping_filters_deliver_once_each_and_later_ones_get_retained_messages() {
     let client = open("overlap").client(ConnectOptions::default());
     let (all, one, late) = (Heard::default(), Heard::default(), Heard::default());
     let first = client.subscribe(to("#"), hear(&all));
@@ -77,7 +77,7 @@ async fn filters_that_overlap_deliver_once_each_and_late_ones_get_what_is_retain
     for heard in [&all, &one, &late] {
         until("both messages", || *heard.borrow() == ["1", "2"]).await;
     }
-    // Two share the filter, so the first to go takes nothing from the other.
+    // Two subscribers share the filter, so the end of the first does not affect the second.
     drop(second);
     assert!(client.publish(message("a", "3")).await.is_ok());
     until("the third", || late.borrow().len() == 3).await;
@@ -106,7 +106,7 @@ async fn messages_carry_the_identifiers_of_the_app() {
 }
 
 #[wasm_bindgen_test]
-async fn a_client_lives_through_the_end_of_its_worker() {
+async fn a_client_outlives_its_worker() {
     let bus = open("workers");
     let client = bus.client(ConnectOptions::default());
     let heard = Heard::default();
@@ -115,7 +115,7 @@ async fn a_client_lives_through_the_end_of_its_worker() {
     let tab_id = bus.tab_id();
     assert!(tab_id.is_some());
 
-    // The worker ends before it hears of these.
+    // The worker ends before it receives these.
     let again = client.publish(message("a", "1"));
     let lost = client.publish(Publication {
         qos: QoS::ExactlyOnce,
@@ -132,7 +132,7 @@ async fn a_client_lives_through_the_end_of_its_worker() {
     for request in [again, frozen, resumed] {
         assert_eq!(request.await, Ok(Reason(0)));
     }
-    // The next worker is asked; it need not know a broker yet.
+    // The question goes to the next worker, which may not have a broker yet.
     let answer = asked.await;
     let no_broker = Err(RequestError::Problem(Problem::NoBroker));
     assert!(answer.is_ok() || answer == no_broker, "{answer:?}");
@@ -172,7 +172,7 @@ async fn connected(client: &Client) -> (String, bool) {
 }
 
 #[wasm_bindgen_test]
-async fn a_session_goes_on_with_another_worker_and_forgets_what_nobody_wants() {
+async fn a_session_continues_with_another_worker_without_unwanted_filters() {
     let bus = open("sessions");
     let client = bus.client(lasting(""));
     let (kept, gone) = (Heard::default(), Heard::default());
@@ -202,7 +202,7 @@ async fn a_session_goes_on_with_another_worker_and_forgets_what_nobody_wants() {
 }
 
 #[wasm_bindgen_test]
-async fn what_waits_in_a_session_is_there_for_who_comes_late() {
+async fn messages_that_wait_in_a_session_reach_a_later_subscriber() {
     let bus = open("late");
     let other = bus.client(ConnectOptions::default());
     let (mut all, mut expected) = (Vec::new(), Vec::new());
@@ -222,7 +222,7 @@ async fn what_waits_in_a_session_is_there_for_who_comes_late() {
 
         let client = bus.client(lasting("lasting"));
         assert!(connected(&client).await.1);
-        // All would have come by now.
+        // All messages would have arrived by now.
         assert!(bus.ask(Question::Load).await.is_ok());
         let heard = Heard::default();
         let (mut subscriber, mut listening) = (None, None);
@@ -238,7 +238,7 @@ async fn what_waits_in_a_session_is_there_for_who_comes_late() {
 }
 
 #[wasm_bindgen_test]
-async fn a_refused_filter_takes_no_other_with_it_to_another_worker() {
+async fn a_refused_filter_does_not_affect_others_on_another_worker() {
     let client = open("refused").client(ConnectOptions::default());
     let heard = Heard::default();
     let good = client.subscribe(to("good"), hear(&heard));
@@ -252,7 +252,7 @@ async fn a_refused_filter_takes_no_other_with_it_to_another_worker() {
 }
 
 #[wasm_bindgen_test]
-async fn one_that_leaves_a_filter_restores_what_the_others_want() {
+async fn a_subscriber_that_leaves_restores_the_options_of_the_others() {
     let client = open("leaving").client(ConnectOptions::default());
     let other = client.bus().client(ConnectOptions::default());
     let qos = Rc::new(RefCell::new(Vec::new()));
@@ -286,7 +286,7 @@ async fn one_channel_has_one_worker_until_the_last_handle_is_gone() {
     let connected = || matches!(client.status(), ClientStatus::Connected { .. });
     until("a connection", connected).await;
     let bus = client.bus().clone();
-    until("a roster", || bus.roster().len() == 1).await;
+    until("members", || bus.members().len() == 1).await;
     let tab_id = bus.tab_id();
     drop((client, bus));
 
@@ -296,7 +296,7 @@ async fn one_channel_has_one_worker_until_the_last_handle_is_gone() {
 }
 
 #[wasm_bindgen_test]
-async fn several_listen_until_they_do_not_any_more() {
+async fn callbacks_are_called_until_they_are_removed() {
     let bus = open("listeners");
     let (roles, others) = (Heard::default(), Heard::default());
     let listening = bus.on_notice({
@@ -331,7 +331,7 @@ async fn a_client_that_is_dropped_disconnects() {
     assert_eq!(client.publish(message("a", "")).await, Ok(Reason(0)));
     drop(subscriber);
     until("no client", || {
-        bus.roster()
+        bus.members()
             .iter()
             .all(|tab| !tab.is_self || tab.clients == 1)
     })
@@ -340,7 +340,7 @@ async fn a_client_that_is_dropped_disconnects() {
 }
 
 #[wasm_bindgen_test]
-async fn who_wants_no_retained_messages_joins_in_silence() {
+async fn a_subscriber_without_retained_messages_joins_without_a_packet() {
     let client = open("silence").client(ConnectOptions::default());
     assert!(client.publish(retained("a", "1")).await.is_ok());
     let (loud, quiet) = (Heard::default(), Heard::default());
@@ -356,7 +356,7 @@ async fn who_wants_no_retained_messages_joins_in_silence() {
 }
 
 #[wasm_bindgen_test]
-async fn a_channel_that_is_none_or_a_worker_that_is_not_there_ends_requests() {
+async fn an_invalid_channel_or_a_missing_worker_ends_requests() {
     let bus = open("no channel");
     let client = bus.client(ConnectOptions::default());
     let answer = client.publish(message("a", "")).await;

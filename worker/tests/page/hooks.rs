@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tabmq_worker::api::{Answer, ConnectOptions, Publication, QoS, Question, Role};
 use tabmq_worker::hooks::{
-    BusProvider, SubscriptionOptions, use_answer, use_bus_status, use_publish, use_retained,
-    use_role, use_roster, use_subscription, use_subscription_with_options,
+    BusProvider, SubscriptionOptions, use_answer, use_bus_status, use_members, use_publish,
+    use_retained, use_role, use_subscription, use_subscription_with_options,
 };
 use tabmq_worker::{BusStatus, Client, Reason, SubscriptionStatus};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -16,7 +16,7 @@ use yew::prelude::*;
 
 use super::{message, open, options, retained, to, until};
 
-/// What the components have drawn, and how often.
+/// The drawn contents of the components, and the number of drawings.
 #[derive(Clone, Default)]
 struct Drawn(Rc<RefCell<(String, u32)>>);
 
@@ -50,7 +50,7 @@ struct Props {
     topic_filter: &'static str,
     #[prop_or(100)]
     buffer: usize,
-    /// Whether the component with the hooks is there.
+    /// Whether the component with the hooks is mounted.
     #[prop_or(true)]
     is_mounted: bool,
     #[prop_or_default]
@@ -149,7 +149,7 @@ async fn a_subscription_lives_as_long_as_its_component_and_follows_its_filter() 
     assert_eq!(client.publish(message("b", "4")).await, Ok(Reason(0)));
     until("its message", || drawn.is("granted 4")).await;
 
-    // Published before it is unmounted, and heard after that.
+    // Published before the component is unmounted, and delivered after that.
     let late = client.publish(message("b", "5"));
     props.is_mounted = false;
     app.update(props.clone());
@@ -166,7 +166,7 @@ async fn a_subscription_lives_as_long_as_its_component_and_follows_its_filter() 
 }
 
 #[wasm_bindgen_test]
-async fn what_waited_in_a_session_is_for_the_component_that_comes() {
+async fn messages_that_waited_in_a_session_reach_a_new_component() {
     let bus = open("waited");
     let connect = ConnectOptions {
         client_id: "lasting".to_owned(),
@@ -189,12 +189,12 @@ async fn what_waited_in_a_session_is_for_the_component_that_comes() {
     props.is_mounted = false;
     let mut app = App::<Log>::mount(&props);
     until("both clients", || {
-        bus.roster()
+        bus.members()
             .iter()
             .any(|tab| tab.is_self && tab.clients == 2)
     })
     .await;
-    // What waits has been sent by now.
+    // The broker has sent the waiting messages by now.
     assert_eq!(client.publish(message("a", "3")).await, Ok(Reason(0)));
     props.is_mounted = true;
     app.update(props.clone());
@@ -237,7 +237,7 @@ fn Lamp(props: &Props) -> Html {
 }
 
 #[wasm_bindgen_test]
-async fn what_is_retained_is_there_and_kept_up_to_date() {
+async fn retained_messages_are_shown_and_updated() {
     let client = client("lamp");
     assert!(client.publish(retained("lamp", "off")).await.is_ok());
     let props = props("lamp", "#");
@@ -254,7 +254,7 @@ fn Talker(props: &Props) -> Html {
     let publish = use_publish();
     let first = use_mut_ref(|| true);
     if first.replace(false) {
-        // Before there is a worker: it waits.
+        // The message waits for the worker.
         drop(publish.publish("a", "1"));
         drop(publish.publish("a/#", "not a topic name"));
     }
@@ -270,7 +270,7 @@ fn Talker(props: &Props) -> Html {
 }
 
 #[wasm_bindgen_test]
-async fn publishing_tells_what_became_of_it() {
+async fn publishing_reports_its_outcome() {
     let props = props("talk", "");
     let _app = App::<Talker>::mount(&props);
     until("both answers", || {
@@ -283,13 +283,13 @@ async fn publishing_tells_what_became_of_it() {
 fn Badge(props: &Props) -> Html {
     let role = use_role();
     let is_broker = matches!(role, Role::Broker { .. });
-    let roster = use_roster();
-    let clients = roster.iter().map(|tab| tab.clients).sum::<u32>();
+    let members = use_members();
+    let clients = members.iter().map(|tab| tab.clients).sum::<u32>();
     props.drawn.draw(format!("{is_broker} {clients}"))
 }
 
 #[wasm_bindgen_test]
-async fn role_and_roster_are_drawn_and_providers_share_a_worker() {
+async fn role_and_members_are_drawn_and_providers_share_a_worker() {
     let (one, other) = (props("roles", ""), props("roles", ""));
     let _one = App::<Badge>::mount(&one);
     until("the broker", || one.drawn.is("true 1")).await;
@@ -311,7 +311,7 @@ fn Lost(props: &Props) -> Html {
 }
 
 #[wasm_bindgen_test]
-async fn hooks_without_a_provider_say_so_and_do_nothing() {
+async fn hooks_without_a_provider_report_it_and_do_nothing() {
     let props = props("", "");
     let root = gloo_utils::document()
         .create_element("div")
@@ -323,7 +323,7 @@ async fn hooks_without_a_provider_say_so_and_do_nothing() {
     .await;
 }
 
-/// The filters of those who would receive a message on the topic.
+/// The filters of the receivers of a message on the topic.
 #[component]
 fn Receivers(props: &Props) -> Html {
     let question = (!props.topic_filter.is_empty()).then(|| Question::Receivers {
@@ -354,7 +354,7 @@ async fn an_answer_follows_the_question_and_what_has_changed() {
     let subscriber = client.subscribe(to("a/#"), |_| {});
     until("another answer", || drawn.is("a/#")).await;
 
-    // What is no other answer is not drawn again.
+    // The same answer causes no new drawing.
     let count = drawn.count();
     assert!(client.publish(message("c", "1")).await.is_ok());
     sleep(Duration::from_millis(100)).await;

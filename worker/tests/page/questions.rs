@@ -1,4 +1,4 @@
-//! What a page asks the broker, and what is done to a worker to see what the others do.
+//! Questions of a page to the broker, and injected faults of its worker.
 
 use tabmq_worker::api::{Answer, ConnectOptions, Problem, Question, Role};
 use tabmq_worker::{BusStatus, Fault, Reason, RequestError};
@@ -41,7 +41,7 @@ async fn a_page_asks_its_broker_who_would_receive_a_message() {
 #[wasm_bindgen_test]
 async fn a_question_on_a_refused_channel_ends() {
     let bus = open("no/channel");
-    // Before it is refused, and after.
+    // Before the refusal, and after it.
     let early = bus.ask(Question::Load);
     let refused = |answer: &Result<Answer, RequestError>| {
         matches!(answer, Err(RequestError::Problem(Problem::Channel(_))))
@@ -54,7 +54,7 @@ async fn a_question_on_a_refused_channel_ends() {
 }
 
 #[wasm_bindgen_test]
-async fn what_a_worker_that_has_crashed_was_asked_is_closed() {
+async fn questions_to_a_crashed_worker_end_with_closed() {
     let bus = open("crashing");
     until("it is the broker", || {
         matches!(bus.role(), Role::Broker { .. })

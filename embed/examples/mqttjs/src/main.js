@@ -18,5 +18,5 @@ element('form').addEventListener('submit', (event) => {
     client.publish('chat/all', element('text').value, { qos: 1 });
 });
 
-// For those who look in from outside.
+// For tests and the console.
 Object.assign(globalThis, { mqtt, tabs, client });

@@ -40,5 +40,5 @@ function App() {
 
 createRoot(document.getElementById('root')!).render(<StrictMode><App /></StrictMode>);
 
-// For those who look in from outside.
+// For tests and the console.
 Object.assign(globalThis, { React, createRoot, tabmq });

@@ -3,7 +3,7 @@
 use tabmq_worker::BusOptions;
 use tabmq_worker::api::{Publication, QoS, Role};
 use tabmq_worker::hooks::{
-    BusProvider, use_publish, use_retained, use_role, use_roster, use_subscription,
+    BusProvider, use_publish, use_retained, use_role, use_members, use_subscription,
 };
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
@@ -15,16 +15,16 @@ fn App() -> Html {
 
 #[component]
 fn Tab() -> Html {
-    let (role, roster) = (use_role(), use_roster());
+    let (role, members) = (use_role(), use_members());
     let role = match role {
         Role::Waiting => "waiting",
         Role::Client { .. } => "client",
         Role::Broker { .. } => "broker",
     };
-    html! { <p><b id="role">{ role }</b>{ " among " }<b id="tabs">{ roster.len() }</b>{ " tabs" }</p> }
+    html! { <p><b id="role">{ role }</b>{ " among " }<b id="tabs">{ members.len() }</b>{ " tabs" }</p> }
 }
 
-/// The lamp's state is a retained message, so that it is there for tabs that come later.
+/// The lamp's state is a retained message, so that later tabs get it.
 #[component]
 fn Lamp() -> Html {
     let lamp = use_retained("lamp");
