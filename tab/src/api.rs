@@ -3,16 +3,16 @@
 //! [`Command`]s go in, [`Notice`]s come out. Both are plain data: in the browser they cross from the page to its worker
 //! and back as bincode.
 
-mod questions;
+mod query;
 
-pub use questions::{Answer, DropReason, Dropped, Granted, Load, Question, Receiver, SessionInfo};
+pub use query::{Answer, DropReason, Dropped, Granted, Load, Question, Receiver, SessionInfo};
 
 use core::fmt;
 
 use broker::{Stats, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::names::{ChannelError, TabId};
+use crate::protocol::names::{ChannelError, TabId};
 
 /// Number of a local client of this tab; chosen by the page.
 #[derive(

@@ -6,6 +6,7 @@
 //! is posted, so a sender has to know itself how much is on its way.
 
 mod outbox;
+pub(crate) mod uplink;
 
 use core::cmp::Ordering;
 use std::collections::VecDeque;
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Answer, Question, RequestId, Term};
-use crate::names::Lane;
+use crate::protocol::names::Lane;
 use outbox::{FRAME_BYTES_FULL, Outbox};
 
 /// First bytes of every frame: what does not start with them was sent by no tab of ours.
@@ -419,7 +420,7 @@ fn rest(bytes: &[u8]) -> codec::DecodeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::TabId;
+    use crate::protocol::names::TabId;
 
     const LANE: Lane = Lane {
         tab: TabId::from_entropy(1),

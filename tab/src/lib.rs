@@ -5,34 +5,23 @@
 //! simulation are two runtimes for the same `Tab`.
 
 pub mod api;
-pub mod control;
-pub mod names;
-pub mod storage;
 
-mod client;
-mod hearing;
-mod host;
-mod inspect;
+mod election;
+mod endpoint;
+mod hosted_broker;
 mod lane;
-mod link;
-mod local;
 mod log;
-mod notices;
-mod packets;
-mod port;
-mod rehearsal;
-mod reign;
-mod roster;
+mod page;
+mod protocol;
 mod settings;
-mod suspicion;
 mod tab;
-mod takeover;
-mod terms;
 
 pub use broker::{Stats, Time, sorted, terse, topic_matches};
-pub use names::{ChannelName, Lane, Lock, TabId};
-pub use notices::Notices;
-pub use port::{PortInput, PortNo, PortOutput};
-pub use rehearsal::rehearse;
+pub use election::warm_up::rehearse;
+pub use endpoint::port::{PortInput, PortNo, PortOutput};
+pub use log::storage;
+pub use page::notices::Notices;
+pub use protocol::names::{ChannelName, Lane, Lock, TabId};
+pub use protocol::{control, names};
 pub use settings::Settings;
 pub use tab::{Input, LockEvent, LockRequest, Output, Tab};

@@ -1,13 +1,14 @@
 //! The broker's end of the log: one row under way at a time, and what arrives meanwhile is the next one.
 
+pub(crate) mod segment;
+pub mod storage;
+
 use broker::{BatchId, Time};
 
 use crate::api::Term;
-use crate::names::TabId;
+use crate::log::storage::{Checkpoint, Loaded, Row, RowKind, Seq, StorageError, StorageRequest};
+use crate::protocol::names::TabId;
 use crate::settings::Settings;
-use crate::storage::{
-    Checkpoint, Loaded, Row, RowKind, Seq, StorageError, StorageRequest, segment,
-};
 
 /// How fast a checkpoint is written at least: a slow disk on a busy machine.
 const CHECKPOINT_BYTES_PER_MS: usize = 2_000;

@@ -1,9 +1,9 @@
 //! The tab: composes election, presence, lanes, clients and, when elected, the broker.
 
+mod database;
 mod election;
+mod failure_detection;
 mod presence;
-mod storage;
-mod suspicion;
 mod traffic;
 
 use broker::sorted::{Map, Set};
@@ -15,22 +15,22 @@ use crate::api::{
     Candidacy, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, RequestId,
     Role, Source, StorageState, TabStats, Term, Visibility,
 };
-use crate::client::ClientInput;
-use crate::control::ControlMessage;
-use crate::hearing::Hearing;
+use crate::election::failure_detector::{Suspicion, Unproven};
+use crate::election::leadership::Reign;
+use crate::election::membership::Roster;
+use crate::election::promotion::Takeover;
+use crate::endpoint::client::ClientInput;
+use crate::endpoint::port::{PortInput, PortNo, PortOutput};
+use crate::endpoint::{Local, LocalNo, ToBroker};
 use crate::lane::ConnectionNo;
-use crate::link::Link;
-use crate::local::{Local, LocalNo, ToBroker};
-use crate::names::{ChannelName, Lane, Lock, TabId};
-use crate::port::{PortInput, PortNo, PortOutput};
-use crate::reign::Reign;
-use crate::roster::Roster;
+use crate::lane::uplink::Link;
+use crate::log::storage::{StorageEvent, StorageRequest};
+use crate::page::credit::Hearing;
+use crate::protocol::control::ControlMessage;
+use crate::protocol::names::{ChannelName, Lane, Lock, TabId};
+use crate::protocol::term;
 use crate::settings::Settings;
-use crate::storage::{StorageEvent, StorageRequest};
-use crate::suspicion::{Suspicion, Unproven};
-use crate::takeover::Takeover;
-use crate::terms;
-use storage::Database;
+use database::Database;
 
 /// What a tab is told.
 #[derive(Clone, Debug)]
@@ -437,7 +437,7 @@ impl Joined {
     /// Whether a tab of ours can have said this now.
     fn is_plausible(&self, message: &ControlMessage, now: Time) -> bool {
         let known = self.highest_term;
-        let can_be = |term| terms::is_plausible(term, now, known);
+        let can_be = |term| term::is_plausible(term, now, known);
         message.is_plausible() && message.term().is_none_or(can_be) && !self.is_own(message)
     }
 

@@ -2,15 +2,15 @@
 
 use super::{Announcing, Joined, Output, Part, Turn};
 use crate::api::{Candidacy, Durability, EventKind, ReignTimes, StorageState, Term};
-use crate::control::{ControlMessage, VALUES_MAX};
-use crate::host::{Host, State};
-use crate::link::Link;
+use crate::election::failure_detector::{Right, Unproven};
+use crate::election::leadership::Reign;
+use crate::election::promotion::{self, Beginning, Takeover, Why};
+use crate::hosted_broker::{Host, State};
+use crate::lane::uplink::Link;
+use crate::log::storage::Damage;
 use crate::log::{Log, Trouble};
-use crate::names::{Lane, Lock, TabId};
-use crate::reign::Reign;
-use crate::storage::Damage;
-use crate::suspicion::{Right, Unproven};
-use crate::takeover::{self, Beginning, Takeover, Why};
+use crate::protocol::control::{ControlMessage, VALUES_MAX};
+use crate::protocol::names::{Lane, Lock, TabId};
 
 /// A tab says that it is the broker.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +86,7 @@ impl Joined {
         let mut takeover = Box::new(Takeover::new(turn.now, self.durability, why, was_open));
         let in_memory = match self.durability {
             Durability::Memory => {
-                let term = takeover::next_term(turn.now, self.highest_term);
+                let term = promotion::next_term(turn.now, self.highest_term);
                 Some(takeover.in_memory(term, None))
             }
             Durability::Relaxed | Durability::Strict => None,

@@ -3,10 +3,10 @@
 use super::election::Claim;
 use super::{Joined, Part, Turn};
 use crate::api::{EventKind, Notice, Role, StorageState, Visibility};
-use crate::control::{Announcement, ControlMessage};
+use crate::election::membership;
 use crate::log::Trouble;
-use crate::names::{Lock, PROTOCOL_MAJOR, TabId};
-use crate::roster;
+use crate::protocol::control::{Announcement, ControlMessage};
+use crate::protocol::names::{Lock, PROTOCOL_MAJOR, TabId};
 
 impl Joined {
     pub(super) fn on_visibility(&mut self, visibility: Visibility) {
@@ -237,7 +237,7 @@ impl Joined {
         if !self.roster.take_due(turn.now, self.settings.roster_gap_ms) {
             return;
         }
-        let own = roster::info(&self.announcement(turn), turn.now);
+        let own = membership::info(&self.announcement(turn), turn.now);
         let broker = match self.role() {
             Role::Waiting => None,
             Role::Client { broker, .. } => Some(broker),

@@ -7,14 +7,14 @@ use super::{Joined, Output, Part, Step, Turn};
 use crate::api::{
     Answer, ClientCommand, ClientNo, EventKind, Notice, Problem, Question, RequestId, Source,
 };
-use crate::client::{self, Client, ClientInput, ClientOutput};
-use crate::control::ControlMessage;
-use crate::host::{Host, HostOutput};
+use crate::endpoint::client::{self, Client, ClientInput, ClientOutput};
+use crate::endpoint::port::{Port, PortInput, PortNo};
+use crate::endpoint::{Local, LocalNo, ToBroker};
+use crate::hosted_broker::{Host, HostOutput};
+use crate::lane::uplink::LinkEvent;
 use crate::lane::{ConnectionNo, Frame, Parcel, each_packet};
-use crate::link::LinkEvent;
-use crate::local::{Local, LocalNo, ToBroker};
-use crate::names::{Lane, TabId};
-use crate::port::{Port, PortInput, PortNo};
+use crate::protocol::control::ControlMessage;
+use crate::protocol::names::{Lane, TabId};
 
 // The lane to the broker.
 

@@ -6,7 +6,7 @@ use broker::Stats;
 use serde::{Deserialize, Serialize};
 
 use super::{Message, Problem, QoS};
-use crate::names::TabId;
+use crate::protocol::names::TabId;
 
 /// A question to the broker, wherever it is. Asking changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use broker::Time;
 use broker::sorted::Map;
 
 use crate::api::TabInfo;
-use crate::control::Announcement;
-use crate::names::TabId;
+use crate::protocol::control::Announcement;
+use crate::protocol::names::TabId;
 
 /// The other tabs, as they announced themselves.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use broker::{Packet, QoS, ReasonCode, Time, TopicName};
 
 use super::{Client, ClientOutput, InFlight, State, cost, published, refuse};
 use crate::api::{Problem, Publication, RequestId};
-use crate::packets;
+use crate::endpoint::packets;
 
 impl Client {
     pub(super) fn on_publish(

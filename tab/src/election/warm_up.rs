@@ -11,10 +11,10 @@ use crate::api::{
     Candidacy, ClientCommand, ClientNo, ClientNotice, Command, ConnectOptions, Durability, Notice,
     OpenOptions, Publication, QoS, RequestId, Subscription, Visibility,
 };
-use crate::control::ControlMessage;
-use crate::names::{Lock, TabId};
+use crate::log::storage::{Loaded, Row, Seq, StorageEvent, StorageRequest};
+use crate::protocol::control::ControlMessage;
+use crate::protocol::names::{Lock, TabId};
 use crate::settings::Settings;
-use crate::storage::{Loaded, Row, Seq, StorageEvent, StorageRequest};
 use crate::tab::{Input, LockEvent, LockRequest, Output, Tab};
 
 /// What a tab does when it is elected, with the sessions and messages of a broker before it, in tabs that do not exist and

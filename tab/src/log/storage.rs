@@ -3,8 +3,6 @@
 //! The log decides who the broker is: rows have contiguous numbers, a number is taken once, and a new broker begins by
 //! taking the next one for its fence. A broker whose reign is over finds the number of its next row taken.
 
-pub(crate) mod segment;
-
 use core::fmt;
 
 use serde::{Deserialize, Serialize};

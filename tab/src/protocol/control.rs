@@ -6,7 +6,7 @@
 use broker::Time;
 
 use crate::api::{Durability, ReignTimes, StorageState, Term, Visibility};
-use crate::names::{Lane, TabId};
+use crate::protocol::names::{Lane, TabId};
 
 /// Longest build string accepted from another tab, in bytes.
 pub const BUILD_BYTES_MAX: usize = 64;

@@ -3,10 +3,10 @@
 use broker::{ReasonCode, Time, codec};
 
 use crate::api::{Question, RequestId};
-use crate::control::ControlMessage;
+use crate::endpoint::ToBroker;
 use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Limits, OPENED, Parcel};
-use crate::local::ToBroker;
-use crate::names::{Lane, TabId};
+use crate::protocol::control::ControlMessage;
+use crate::protocol::names::{Lane, TabId};
 
 /// The client's end of a lane, and how far it is bound.
 #[derive(Debug)]

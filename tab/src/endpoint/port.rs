@@ -19,7 +19,7 @@ use broker::packet::publish::PublishPacket;
 use broker::{Packet, ReasonCode, SeededState, Time};
 use bytes::Bytes;
 
-use crate::client::{self, ClientInput, ClientOutput};
+use crate::endpoint::client::{self, ClientInput, ClientOutput};
 use crate::lane::ConnectionNo;
 use crate::settings::Settings;
 

@@ -8,7 +8,7 @@ use broker::{Packet, ReasonCode, Time, TopicFilter, topic_matches};
 use super::readers::{Added, For, Removed, granted};
 use super::{Client, ClientOutput, State, refuse};
 use crate::api::{ClientNotice, Problem, ReaderNo, RequestId, RetainHandling, Subscription};
-use crate::packets;
+use crate::endpoint::packets;
 
 /// What goes to the broker and is answered.
 #[derive(Debug)]

@@ -35,7 +35,7 @@ pub(crate) fn highest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::SAFE_INTEGER_MAX;
+    use crate::protocol::control::SAFE_INTEGER_MAX;
 
     const NOW: Time = Time::from_ms(1_800_000_000_000);
 

@@ -3,13 +3,13 @@
 use broker::{BatchId, ReasonCode, Time};
 
 use crate::api::{ClientCommand, ClientNotice, Command, Durability, EventKind, Notice, Problem};
-use crate::control::ControlMessage;
+use crate::election::failure_detector::Right;
+use crate::election::promotion::{Outcome, Why};
+use crate::endpoint::port::{PortInput, PortOutput};
+use crate::log::storage::{Seq, StorageError, StorageEvent, StorageRequest};
 use crate::log::{Log, Probe, Trouble, Written};
-use crate::names::{Lock, TabId};
-use crate::port::{PortInput, PortOutput};
-use crate::storage::{Seq, StorageError, StorageEvent, StorageRequest};
-use crate::suspicion::Right;
-use crate::takeover::{Outcome, Why};
+use crate::protocol::control::ControlMessage;
+use crate::protocol::names::{Lock, TabId};
 
 use super::{Input, Joined, LockRequest, Output, Part, Turn};
 

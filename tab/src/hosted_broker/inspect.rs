@@ -9,8 +9,8 @@ use crate::api::{
     Answer, DropReason, Dropped, Granted, Load, Message, Problem, QoS, Question, Receiver,
     SessionInfo,
 };
-use crate::names::TabId;
-use crate::packets;
+use crate::endpoint::packets;
+use crate::protocol::names::TabId;
 
 /// Sessions, or receivers, of one answer: it is one frame, which holds up all others.
 const ENTRIES_MAX: usize = 1_000;

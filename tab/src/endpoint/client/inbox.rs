@@ -15,8 +15,8 @@ use std::collections::VecDeque;
 use super::readers::IDENTIFIER_MIN;
 use super::{Client, ClientOutput};
 use crate::api::{Audience, ClientNotice, Message, ReaderNo};
+use crate::endpoint::packets;
 use crate::lane::ConnectionNo;
-use crate::packets;
 
 /// Messages with QoS 0 that wait for somebody to hear them, at most; the oldest make room.
 const QOS_0_KEPT_MAX: usize = 1_000;

@@ -4,13 +4,13 @@ use broker::Time;
 use broker::sorted::Set;
 
 use crate::api::{ClientCommand, Command, ReignTimes};
-use crate::client;
-use crate::control::ControlMessage;
-use crate::host::Host;
+use crate::endpoint::client;
+use crate::endpoint::port::PortInput;
+use crate::hosted_broker::Host;
 use crate::lane::Frame;
 use crate::log::Log;
-use crate::names::TabId;
-use crate::port::PortInput;
+use crate::protocol::control::ControlMessage;
+use crate::protocol::names::TabId;
 use crate::tab::Input;
 
 /// The broker, its log, and the tabs whose end it waits for.

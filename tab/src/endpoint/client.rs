@@ -17,9 +17,9 @@ use crate::api::{
     ClientCommand, ClientNotice, ClientStatus, ConnectOptions, Problem, Publication, RequestId,
     Subscription, Term,
 };
+use crate::endpoint::port::PortOutput;
 use crate::lane::ConnectionNo;
-use crate::names::TabId;
-use crate::port::PortOutput;
+use crate::protocol::names::TabId;
 use crate::settings::Settings;
 use inbox::Inbox;
 use readers::Readers;

@@ -8,7 +8,7 @@ use broker::{Properties, QoS};
 
 use super::*;
 use crate::api::Term;
-use crate::names::TabId;
+use crate::protocol::names::TabId;
 
 const BROKER: (Term, TabId) = (Term(1), TabId::from_entropy(1));
 

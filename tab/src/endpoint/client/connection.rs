@@ -8,9 +8,9 @@ use super::readers::For;
 use super::subscribe::Request;
 use super::{Client, ClientOutput, Connected, State, cost, notify_status, published, refuse};
 use crate::api::{ClientStatus, ConnectOptions, DisconnectCause, Problem, RetainHandling, Term};
+use crate::endpoint::packets;
 use crate::lane::ConnectionNo;
-use crate::names::TabId;
-use crate::packets;
+use crate::protocol::names::TabId;
 
 impl Client {
     pub(super) fn on_connect(&mut self, options: ConnectOptions, out: &mut Vec<ClientOutput>) {

@@ -4,11 +4,11 @@ use broker::Time;
 
 use super::{Joined, LockRequest, Output, Part, Turn};
 use crate::api::{Candidacy, EventKind, Term};
-use crate::control::ControlMessage;
-use crate::local::Local;
-use crate::names::{Lock, TabId};
-use crate::suspicion::{Right, Step, Unproven};
-use crate::takeover::Why;
+use crate::election::failure_detector::{Right, Step, Unproven};
+use crate::election::promotion::Why;
+use crate::endpoint::Local;
+use crate::protocol::control::ControlMessage;
+use crate::protocol::names::{Lock, TabId};
 
 impl Joined {
     /// Since when the broker has owed an answer, or since when there has been none.

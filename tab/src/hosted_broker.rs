@@ -1,5 +1,7 @@
 //! The broker's side of a tab: what it holds while it is elected.
 
+pub(crate) mod inspect;
+
 use broker::access::AllowAll;
 use broker::codec::{self, ProtocolVersion};
 use broker::sorted::{Map, Set};
@@ -9,10 +11,9 @@ use broker::{
 };
 
 use crate::api::{Answer, Question, Term};
-use crate::inspect;
+use crate::endpoint::ToBroker;
 use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Limits, OPENED, Parcel, each_packet};
-use crate::local::ToBroker;
-use crate::names::{Lane, TabId};
+use crate::protocol::names::{Lane, TabId};
 use crate::settings::Settings;
 
 /// A [`Broker`], the lanes to the other tabs, and which connection is whose.

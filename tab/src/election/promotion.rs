@@ -3,13 +3,13 @@
 use broker::Time;
 
 use crate::api::{Durability, Term};
-use crate::control::SAFE_INTEGER_MAX;
-use crate::log::{Log, Trouble};
-use crate::settings::Settings;
-use crate::storage::{
-    Damage, Loaded, Row, RowKind, Seq, StorageError, StorageEvent, StorageRequest, segment,
+use crate::log::storage::{
+    Damage, Loaded, Row, RowKind, Seq, StorageError, StorageEvent, StorageRequest,
 };
-use crate::terms;
+use crate::log::{Log, Trouble, segment};
+use crate::protocol::control::SAFE_INTEGER_MAX;
+use crate::protocol::term;
+use crate::settings::Settings;
 
 /// How long the news may be under way that another tab took the lock by force.
 const HESITATION_MS: u64 = 50;
@@ -235,7 +235,7 @@ impl Takeover {
                 }
                 // A row of a term that cannot be has its place in the log, and what it says may have been acknowledged.
                 let terms = loaded.rows.iter().map(|(_, row)| row.term);
-                let last = terms::highest(terms, now, heard);
+                let last = term::highest(terms, now, heard);
                 // Somebody has written meanwhile, which is a sign of life.
                 let is_stale = self.read_before.is_some_and(|tail| tail < loaded.tail);
                 if is_stale && matches!(self.why, Why::Suspected) {

@@ -1,11 +1,15 @@
 //! Who has connections in this tab: clients that the page commands, and ports that speak MQTT themselves.
 
+pub(crate) mod client;
+pub(crate) mod packets;
+pub(crate) mod port;
+
 use broker::codec::ProtocolVersion;
 use broker::{Packet, Time};
 
 use crate::api::ClientNo;
-use crate::client::{Client, ClientInput, ClientOutput};
-use crate::port::{Port, PortNo};
+use crate::endpoint::client::{Client, ClientInput, ClientOutput};
+use crate::endpoint::port::{Port, PortNo};
 
 /// Whose a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
