@@ -32,7 +32,7 @@ pub struct ReaderNo(pub u32);
 )]
 pub struct RequestId(pub u64);
 
-/// The number of a broker's reign. A later broker has a higher term, and what an earlier one still says is ignored.
+/// The number of a broker's leadership. A later broker has a higher term, and what an earlier one still says is ignored.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -85,9 +85,9 @@ pub enum Command {
     Client(ClientNo, ClientCommand),
     /// Asks the broker, wherever it is; answered by [`Notice::Answer`], at once with [`Problem::NoBroker`] if there is none.
     Ask(RequestId, Question),
-    /// The page has come as far as this [`Notice::Mark`]: what it was told before has reached whoever was to hear it, and is
+    /// The page has come as far as this [`Notice::CreditCheckpoint`]: what it was told before has reached whoever was to hear it, and is
     /// acknowledged.
-    Heard(u64),
+    Acknowledge(u64),
     /// Does nothing for so many milliseconds, 60,000 at most, as a tab that hangs: for trying what others do then. It is the
     /// worker's to carry out.
     Hang {
@@ -367,7 +367,7 @@ pub enum Notice {
     /// This tab's part on the channel changed.
     Role(Role),
     /// The tabs on the channel, this one included, ordered by id; sent when it changed.
-    Roster(Vec<TabInfo>),
+    Members(Vec<TabInfo>),
     /// About one of this tab's clients.
     Client(ClientNo, ClientNotice),
     /// Something happened.
@@ -378,9 +378,9 @@ pub enum Notice {
     Stats(TabStats),
     /// What the broker says to [`Command::Ask`].
     Answer(RequestId, Answer),
-    /// The page has been told so much, and is to say [`Command::Heard`] once it is there. If it does not, the broker keeps
+    /// The page has been told so much, and is to say [`Command::Acknowledge`] once it is there. If it does not, the broker keeps
     /// messages back, and drops those of QoS 0.
-    Mark(u64),
+    CreditCheckpoint(u64),
     /// Which log the broker keeps its state in; sent when this tab learns it. A page that keeps the number, and gives it as
     /// [`OpenOptions::known_log`] next time, learns that the browser has lost the log ([`EventKind::StorageLost`]).
     Log {
@@ -535,9 +535,9 @@ pub struct Event {
     pub kind: EventKind,
 }
 
-/// How a broker came to reign.
+/// How a broker came to leadership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReignTimes {
+pub struct LeadershipTimes {
     /// When its tab began to take over.
     pub elected: Time,
     /// When it knew what the broker before knew.
@@ -563,7 +563,7 @@ pub enum EventKind {
         after_ms: Option<u64>,
     },
     /// This tab takes the broker's place: it reads what is stored.
-    TakingOver,
+    Promoting,
     /// What the broker before knew is back.
     Restored {
         /// Milliseconds since this tab began to take over.
@@ -595,16 +595,16 @@ pub enum EventKind {
     /// The broker does not answer; it is asked whether it lives.
     Suspected,
     /// The broker gives no sign of life: this tab takes its place.
-    Ousting,
+    ReplacingBroker,
     /// This tab does not hear what is said on the channel, not even by itself.
     Deaf,
     /// This tab stood still, and makes sure that it still is the broker.
-    StoodStill {
+    Suspended {
         /// For how many milliseconds.
         ms: u64,
     },
     /// This tab is no longer the broker.
-    Deposed {
+    SteppedDown {
         /// The term that ended.
         term: Term,
     },
@@ -615,7 +615,7 @@ pub enum EventKind {
         /// Its term.
         term: Term,
         /// When its tab was elected, and when it had restored the state, as it says.
-        reign: Option<ReignTimes>,
+        leadership: Option<LeadershipTimes>,
     },
     /// The broker left; waiting for the next.
     BrokerLost {
@@ -668,13 +668,13 @@ impl EventKind {
             | Self::TabLeft(_)
             | Self::TabLost(_)
             | Self::Elected { .. }
-            | Self::TakingOver
+            | Self::Promoting
             | Self::Restored { .. }
             | Self::Suspected
-            | Self::Ousting
+            | Self::ReplacingBroker
             | Self::Deaf
-            | Self::StoodStill { .. }
-            | Self::Deposed { .. }
+            | Self::Suspended { .. }
+            | Self::SteppedDown { .. }
             | Self::Following { .. }
             | Self::BrokerLost { .. }
             | Self::Foreign(_)
@@ -700,7 +700,7 @@ impl fmt::Display for EventKind {
                 f,
                 "This tab is the broker now, {ms} ms after the last sign of the one before."
             ),
-            Self::TakingOver => f.write_str("This tab is elected and reads what is stored."),
+            Self::Promoting => f.write_str("This tab is elected and reads what is stored."),
             Self::Restored {
                 took_ms,
                 sessions,
@@ -742,15 +742,15 @@ impl fmt::Display for EventKind {
                 "The browser has removed what was stored. It is written anew from memory; what only the storage held is lost.",
             ),
             Self::Suspected => f.write_str("The broker does not answer. Asking whether it lives."),
-            Self::Ousting => {
+            Self::ReplacingBroker => {
                 f.write_str("The broker gives no sign of life. This tab takes its place.")
             }
             Self::Deaf => f.write_str("This tab does not hear the channel, not even itself."),
-            Self::StoodStill { ms } => write!(
+            Self::Suspended { ms } => write!(
                 f,
                 "This tab stood still for {ms} ms, and makes sure that it still is the broker."
             ),
-            Self::Deposed { .. } => f.write_str("This tab is no longer the broker."),
+            Self::SteppedDown { .. } => f.write_str("This tab is no longer the broker."),
             Self::Following { broker, .. } => write!(f, "Tab {} is the broker.", broker.short()),
             Self::BrokerLost { .. } => f.write_str("The broker is gone. Waiting for the next."),
             Self::Foreign(source) => write!(f, "Dropped what no tab of ours sent, on {source}."),

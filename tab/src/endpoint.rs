@@ -8,12 +8,12 @@ use broker::codec::ProtocolVersion;
 use broker::{Packet, Time};
 
 use crate::api::ClientNo;
-use crate::endpoint::client::{Client, ClientInput, ClientOutput};
+use crate::endpoint::client::{Client, EndpointInput, EndpointOutput};
 use crate::endpoint::port::{Port, PortNo};
 
 /// Whose a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum LocalNo {
+pub(crate) enum EndpointNo {
     Client(ClientNo),
     Port(PortNo),
 }
@@ -34,13 +34,18 @@ pub(crate) enum ToBroker {
     clippy::large_enum_variant,
     reason = "both are large, and there are few"
 )]
-pub(crate) enum Local {
+pub(crate) enum Endpoint {
     Client(Client),
     Port(Port),
 }
 
-impl Local {
-    pub(crate) fn handle(&mut self, now: Time, input: ClientInput, out: &mut Vec<ClientOutput>) {
+impl Endpoint {
+    pub(crate) fn handle(
+        &mut self,
+        now: Time,
+        input: EndpointInput,
+        out: &mut Vec<EndpointOutput>,
+    ) {
         match self {
             Self::Client(client) => client.handle(now, input, out),
             Self::Port(port) => port.handle(now, input, out),

@@ -12,13 +12,15 @@ use broker::{
 
 use crate::api::{Answer, Question, Term};
 use crate::endpoint::ToBroker;
-use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Limits, OPENED, Parcel, each_packet};
+use crate::lane::{
+    Arrival, ConnectionNo, Frame, LaneEnd, LaneMessage, Limits, OPENED, each_packet,
+};
 use crate::protocol::names::{Lane, TabId};
 use crate::settings::Settings;
 
 /// A [`Broker`], the lanes to the other tabs, and which connection is whose.
 #[derive(Debug)]
-pub(crate) struct Host {
+pub(crate) struct HostedBroker {
     pub(crate) term: Term,
     own_tab: TabId,
     limits: Limits,
@@ -37,7 +39,7 @@ pub(crate) struct Host {
     /// Tabs whose lane has just become full, or got a connection while it was.
     congested: Vec<TabId>,
     /// Whether the page of this very tab does not come after.
-    own_is_full: bool,
+    own_page_is_behind: bool,
     /// What clients did not get.
     drops: inspect::Drops,
     /// Empty; kept for its memory.
@@ -57,7 +59,7 @@ struct Peer {
 
 /// What the host wants done.
 #[derive(Debug)]
-pub(crate) enum HostOutput {
+pub(crate) enum HostedBrokerOutput {
     /// To a client of this very tab.
     ToOwn(ConnectionNo, Packet),
     /// A connection of this very tab is closed, for this reason.
@@ -83,13 +85,13 @@ pub(crate) enum HostOutput {
 /// What a host begins with.
 #[derive(Debug)]
 pub(crate) struct State<'a> {
-    /// Whether what changes is kept: [`HostOutput::Persist`].
+    /// Whether what changes is kept: [`HostedBrokerOutput::Persist`].
     pub(crate) is_durable: bool,
     /// What the one before knew.
     pub(crate) pieces: &'a [Vec<u8>],
 }
 
-impl Host {
+impl HostedBroker {
     pub(crate) fn new(
         now: Time,
         term: Term,
@@ -105,7 +107,7 @@ impl Host {
         };
         let pieces = state.pieces.iter().map(Vec::as_slice);
         let (broker, restored) = Broker::restore(config, Box::new(AllowAll), pieces, now);
-        let host = Self {
+        let hosted_broker = Self {
             term,
             own_tab,
             limits: settings.to_tab(),
@@ -118,11 +120,11 @@ impl Host {
             settled: now.plus_ms(settings.settle_ms),
             unsendable: Vec::new(),
             congested: Vec::new(),
-            own_is_full: false,
+            own_page_is_behind: false,
             drops: inspect::Drops::default(),
             scratch: Vec::new(),
         };
-        (host, restored)
+        (hosted_broker, restored)
     }
 
     /// Everything that the broker knows and that outlives it.
@@ -145,17 +147,22 @@ impl Host {
     }
 
     /// Everything up to this batch is stored.
-    pub(crate) fn on_committed(&mut self, now: Time, batch: BatchId, out: &mut Vec<HostOutput>) {
+    pub(crate) fn on_committed(
+        &mut self,
+        now: Time,
+        batch: BatchId,
+        out: &mut Vec<HostedBrokerOutput>,
+    ) {
         self.broker(now, Input::Committed(batch), out);
     }
 
     /// Whether there is no room to store anything.
-    pub(crate) fn on_full(&mut self, now: Time, is_full: bool, out: &mut Vec<HostOutput>) {
+    pub(crate) fn on_full(&mut self, now: Time, is_full: bool, out: &mut Vec<HostedBrokerOutput>) {
         self.broker(now, Input::StorageFull(is_full), out);
     }
 
     /// For so many milliseconds this tab stood still, or the clock was set.
-    pub(crate) fn on_stood_still(&mut self, now: Time, ms: u64, out: &mut Vec<HostOutput>) {
+    pub(crate) fn on_suspended(&mut self, now: Time, ms: u64, out: &mut Vec<HostedBrokerOutput>) {
         self.broker(now, Input::StoodStill(ms), out);
     }
 
@@ -168,7 +175,7 @@ impl Host {
         self.broker.next_timeout().into_iter().chain(settled).min()
     }
 
-    pub(crate) fn on_timeout(&mut self, now: Time, out: &mut Vec<HostOutput>) {
+    pub(crate) fn on_timeout(&mut self, now: Time, out: &mut Vec<HostedBrokerOutput>) {
         if self.broker.next_timeout().is_some_and(|due| due <= now) {
             self.broker(now, Input::Timeout, out);
         }
@@ -185,12 +192,12 @@ impl Host {
     }
 
     /// Opens this end of the lanes to tabs that have not asked for it.
-    pub(crate) fn open_lanes(&mut self, tabs: &[TabId], out: &mut Vec<HostOutput>) {
+    pub(crate) fn open_lanes(&mut self, tabs: &[TabId], out: &mut Vec<HostedBrokerOutput>) {
         for tab in tabs {
             let lane = self.lane(*tab);
             let end = LaneEnd::new(lane, OPENED, self.limits);
             self.lanes.insert(*tab, end);
-            out.push(HostOutput::OpenLane(lane));
+            out.push(HostedBrokerOutput::OpenLane(lane));
         }
     }
 
@@ -200,26 +207,26 @@ impl Host {
         now: Time,
         tab: TabId,
         binding: u32,
-        out: &mut Vec<HostOutput>,
+        out: &mut Vec<HostedBrokerOutput>,
     ) {
         let lane = self.lane(tab);
         match self.lanes.get_mut(&tab) {
             Some(end) if end.binding > binding => return,
             Some(end) if end.binding == binding => {
                 // Asked again because the confirmation is late or lost.
-                return out.push(HostOutput::Confirm(lane, end.confirmation()));
+                return out.push(HostedBrokerOutput::Confirm(lane, end.confirmation()));
             }
             Some(_) => self.end_connections(now, tab, Input::Interrupted, out),
             None => {}
         }
         let mut end = LaneEnd::new(lane, binding, self.limits);
-        out.push(HostOutput::OpenLane(lane));
-        out.push(HostOutput::Confirm(lane, end.confirmation()));
+        out.push(HostedBrokerOutput::OpenLane(lane));
+        out.push(HostedBrokerOutput::Confirm(lane, end.confirmation()));
         self.lanes.insert(tab, end);
     }
 
     /// The tab is gone: so are its connections, and wills are due.
-    pub(crate) fn on_tab_gone(&mut self, now: Time, tab: TabId, out: &mut Vec<HostOutput>) {
+    pub(crate) fn on_tab_gone(&mut self, now: Time, tab: TabId, out: &mut Vec<HostedBrokerOutput>) {
         self.close_lane(tab, out);
         self.end_connections(now, tab, Input::Gone, out);
         self.departed.insert(tab);
@@ -227,7 +234,7 @@ impl Host {
     }
 
     /// Gives up the clients of tabs that are gone, as soon as all others are back or had time enough.
-    fn settle(&mut self, now: Time, out: &mut Vec<HostOutput>) {
+    fn settle(&mut self, now: Time, out: &mut Vec<HostedBrokerOutput>) {
         if self.departed.is_empty() {
             return;
         }
@@ -241,10 +248,10 @@ impl Host {
     }
 
     /// The tab is told, for the case that it lives.
-    fn close_lane(&mut self, tab: TabId, out: &mut Vec<HostOutput>) {
+    fn close_lane(&mut self, tab: TabId, out: &mut Vec<HostedBrokerOutput>) {
         if let Some(end) = self.lanes.remove(&tab) {
-            out.push(HostOutput::CloseLane(end.lane));
-            out.push(HostOutput::Unbind(end.lane, end.binding));
+            out.push(HostedBrokerOutput::CloseLane(end.lane));
+            out.push(HostedBrokerOutput::Unbind(end.lane, end.binding));
         }
     }
 
@@ -254,7 +261,7 @@ impl Host {
         now: Time,
         tab: TabId,
         (frame, bytes): (Frame, usize),
-        out: &mut Vec<HostOutput>,
+        out: &mut Vec<HostedBrokerOutput>,
     ) {
         let Some(end) = self.lanes.get_mut(&tab) else {
             return;
@@ -267,31 +274,37 @@ impl Host {
         match arrival {
             Arrival::Stale => {}
             Arrival::Gap => {
-                out.push(HostOutput::Broken(tab));
+                out.push(HostedBrokerOutput::Broken(tab));
                 self.close_lane(tab, out);
                 self.end_connections(now, tab, Input::Interrupted, out);
             }
-            Arrival::Next(parcels) => {
-                for parcel in parcels {
-                    self.on_parcel(now, tab, parcel, out);
+            Arrival::Next(messages) => {
+                for message in messages {
+                    self.on_message(now, tab, message, out);
                 }
             }
         }
     }
 
-    fn on_parcel(&mut self, now: Time, tab: TabId, parcel: Parcel, out: &mut Vec<HostOutput>) {
-        match parcel {
-            Parcel::Closed { connection, .. } => self.on_closed(now, tab, connection, out),
-            Parcel::GoesOn { connection } => self.on_goes_on(now, tab, connection, out),
-            Parcel::Question { no, question } => {
+    fn on_message(
+        &mut self,
+        now: Time,
+        tab: TabId,
+        message: LaneMessage,
+        out: &mut Vec<HostedBrokerOutput>,
+    ) {
+        match message {
+            LaneMessage::Closed { connection, .. } => self.on_closed(now, tab, connection, out),
+            LaneMessage::GoesOn { connection } => self.on_resume(now, tab, connection, out),
+            LaneMessage::Question { no, question } => {
                 let answer = self.answer(&question);
                 if let Some(end) = self.lanes.get_mut(&tab) {
                     end.push_answer(no, answer);
                 }
             }
             // Said by brokers only; and the lane hands on whole packets.
-            Parcel::Answer { .. } | Parcel::Part { .. } => {}
-            Parcel::Packets { connection, bytes } => {
+            LaneMessage::Answer { .. } | LaneMessage::Part { .. } => {}
+            LaneMessage::Packets { connection, bytes } => {
                 let id = self.ids.get(&(tab, connection));
                 let version = id.and_then(|id| self.connections.get(id)?.version);
                 let version = version.unwrap_or_default();
@@ -314,16 +327,16 @@ impl Host {
     }
 
     /// From a connection of this very tab.
-    pub(crate) fn on_own(
+    pub(crate) fn on_own_packet(
         &mut self,
         now: Time,
         connection: ConnectionNo,
         what: ToBroker,
-        out: &mut Vec<HostOutput>,
+        out: &mut Vec<HostedBrokerOutput>,
     ) {
         let tab = self.own_tab;
         match what {
-            ToBroker::GoesOn => self.on_goes_on(now, tab, connection, out),
+            ToBroker::GoesOn => self.on_resume(now, tab, connection, out),
             ToBroker::Packet(_, packet) => self.on_packet(now, tab, connection, packet, out),
             ToBroker::Closed => self.on_closed(now, tab, connection, out),
         }
@@ -341,19 +354,24 @@ impl Host {
     }
 
     /// Whether the page of this very tab does not come after with what its clients get.
-    pub(crate) fn hold_own(&mut self, now: Time, is_full: bool, out: &mut Vec<HostOutput>) {
-        self.own_is_full = is_full;
+    pub(crate) fn hold_own_page(
+        &mut self,
+        now: Time,
+        is_full: bool,
+        out: &mut Vec<HostedBrokerOutput>,
+    ) {
+        self.own_page_is_behind = is_full;
         self.tell_congestion(now, self.own_tab, out);
     }
 
     /// Tells the broker whether the way to the connections of a tab is full.
-    fn tell_congestion(&mut self, now: Time, tab: TabId, out: &mut Vec<HostOutput>) {
+    fn tell_congestion(&mut self, now: Time, tab: TabId, out: &mut Vec<HostedBrokerOutput>) {
         let all = (tab, ConnectionNo(0))..=(tab, ConnectionNo(u64::MAX));
         let ids: Vec<ConnId> = self.ids.range(all).map(|(_, id)| *id).collect();
         for id in ids {
             // What one gets now may fill it again.
             let is_full = match tab == self.own_tab {
-                true => self.own_is_full,
+                true => self.own_page_is_behind,
                 false => self.lanes.get(&tab).is_some_and(LaneEnd::is_full),
             };
             if let Some(peer) = self.connections.get_mut(&id)
@@ -376,7 +394,7 @@ impl Host {
         tab: TabId,
         connection: ConnectionNo,
         packet: Packet,
-        out: &mut Vec<HostOutput>,
+        out: &mut Vec<HostedBrokerOutput>,
     ) {
         // Only CONNECT opens a connection: what comes late for a closed one is dropped here.
         let id = match (self.ids.get(&(tab, connection)), &packet) {
@@ -402,12 +420,12 @@ impl Host {
         self.settle(now, out);
     }
 
-    fn on_goes_on(
+    fn on_resume(
         &mut self,
         now: Time,
         tab: TabId,
         connection: ConnectionNo,
-        out: &mut Vec<HostOutput>,
+        out: &mut Vec<HostedBrokerOutput>,
     ) {
         self.id(now, tab, connection, Input::GoesOn, out);
     }
@@ -417,7 +435,7 @@ impl Host {
         now: Time,
         tab: TabId,
         connection: ConnectionNo,
-        out: &mut Vec<HostOutput>,
+        out: &mut Vec<HostedBrokerOutput>,
     ) {
         if let Some(id) = self.ids.remove(&(tab, connection)) {
             self.connections.remove(&id);
@@ -430,7 +448,7 @@ impl Host {
         now: Time,
         tab: TabId,
         how: fn(ConnId) -> Input,
-        out: &mut Vec<HostOutput>,
+        out: &mut Vec<HostedBrokerOutput>,
     ) {
         let all = (tab, ConnectionNo(0))..=(tab, ConnectionNo(u64::MAX));
         let connections: Vec<ConnectionNo> = self.ids.range(all).map(|((_, no), _)| *no).collect();
@@ -448,7 +466,7 @@ impl Host {
         tab: TabId,
         connection: ConnectionNo,
         how: fn(ConnId, Origin) -> Input,
-        out: &mut Vec<HostOutput>,
+        out: &mut Vec<HostedBrokerOutput>,
     ) -> ConnId {
         if let Some(id) = self.ids.get(&(tab, connection)) {
             return *id;
@@ -467,14 +485,16 @@ impl Host {
         id
     }
 
-    fn broker(&mut self, now: Time, input: Input, out: &mut Vec<HostOutput>) {
+    fn broker(&mut self, now: Time, input: Input, out: &mut Vec<HostedBrokerOutput>) {
         let mut outputs = core::mem::take(&mut self.scratch);
         self.broker.handle(now, input, &mut outputs);
         for output in outputs.drain(..) {
             match output {
                 Output::Send(id, packet) => self.send(id, packet, out),
                 Output::Close(id, reason) => self.close(id, reason, out),
-                Output::Persist(batch, bytes) => out.push(HostOutput::Persist(batch, bytes)),
+                Output::Persist(batch, bytes) => {
+                    out.push(HostedBrokerOutput::Persist(batch, bytes))
+                }
                 Output::Event(event) => {
                     if let BrokerEvent::MessageDropped {
                         client_id, reason, ..
@@ -482,7 +502,7 @@ impl Host {
                     {
                         self.drops.count(client_id, *reason);
                     }
-                    out.push(HostOutput::Event(event));
+                    out.push(HostedBrokerOutput::Event(event));
                 }
             }
         }
@@ -495,7 +515,7 @@ impl Host {
         }
     }
 
-    fn send(&mut self, id: ConnId, packet: Packet, out: &mut Vec<HostOutput>) {
+    fn send(&mut self, id: ConnId, packet: Packet, out: &mut Vec<HostedBrokerOutput>) {
         let Some(peer) = self.connections.get(&id).copied() else {
             return;
         };
@@ -506,7 +526,7 @@ impl Host {
             ..
         } = peer;
         if tab == self.own_tab {
-            out.push(HostOutput::ToOwn(connection, packet));
+            out.push(HostedBrokerOutput::ToOwn(connection, packet));
         } else if let Some(end) = self.lanes.get_mut(&tab) {
             let was_full = end.is_full();
             // The broker's packets are within what MQTT can carry: they came in as packets, or it made them.
@@ -515,14 +535,14 @@ impl Host {
                 // The other end would wait for it for ever.
                 end.push_closed(connection, ReasonCode::ImplementationSpecificError);
                 self.unsendable.push((tab, connection));
-                out.push(HostOutput::NotEncodable(error));
+                out.push(HostedBrokerOutput::NotEncodable(error));
             } else if end.is_full() && !was_full {
                 self.congested.push(tab);
             }
         }
     }
 
-    fn close(&mut self, id: ConnId, reason: ReasonCode, out: &mut Vec<HostOutput>) {
+    fn close(&mut self, id: ConnId, reason: ReasonCode, out: &mut Vec<HostedBrokerOutput>) {
         let Some(peer) = self.connections.remove(&id) else {
             return;
         };
@@ -531,7 +551,7 @@ impl Host {
         } = peer;
         self.ids.remove(&(tab, connection));
         if tab == self.own_tab {
-            out.push(HostOutput::CloseOwn(connection, reason));
+            out.push(HostedBrokerOutput::CloseOwn(connection, reason));
         } else if let Some(end) = self.lanes.get_mut(&tab) {
             end.push_closed(connection, reason);
         }

@@ -55,12 +55,12 @@ pub(crate) struct Frame {
     /// How many frames of the other direction have been taken.
     pub(crate) taken: u64,
     /// What it carries; nothing in the frame with which the broker confirms a `bind`.
-    pub(crate) parcels: Vec<Parcel>,
+    pub(crate) messages: Vec<LaneMessage>,
 }
 
 /// Part of a frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Parcel {
+pub(crate) enum LaneMessage {
     /// Whole MQTT packets of one connection.
     Packets {
         connection: ConnectionNo,
@@ -88,7 +88,7 @@ pub(crate) enum Parcel {
     Answer { no: RequestId, answer: Answer },
 }
 
-impl Parcel {
+impl LaneMessage {
     /// Bytes of packets in it.
     fn bytes(&self) -> usize {
         match self {
@@ -130,7 +130,7 @@ pub(crate) struct Limits {
     /// Bytes on their way to the other end from which on the lane is full. What is posted in one turn may be more.
     pub(crate) window_bytes: usize,
     /// Bytes that were taken and not told of from which on the other end is told without waiting for something to say.
-    pub(crate) untold_bytes: usize,
+    pub(crate) unacked_bytes: usize,
     /// Bytes of a packet that is taken in parts, at most.
     pub(crate) maximum_packet_size: u32,
 }
@@ -160,14 +160,14 @@ pub(crate) struct LaneEnd {
     next_in: u64,
     outbox: Outbox,
     /// What each of the last frames cost that the other end has not taken yet, as far as it has told.
-    on_way: VecDeque<usize>,
+    in_flight: VecDeque<usize>,
     /// All of them.
-    on_way_bytes: usize,
+    in_flight_bytes: usize,
     /// Whether the other end is slow: it became full, and has no room again yet.
     is_full: bool,
     /// How many frames the other end was told of as taken, and what those have cost that it was not told of.
     told: u64,
-    untold_bytes: usize,
+    unacked_bytes: usize,
     /// Whether nothing is told of as taken, because whoever it is for does not come after.
     is_held: bool,
     /// Packets that have come in part.
@@ -178,8 +178,8 @@ pub(crate) struct LaneEnd {
 /// What an arrived frame means to this end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// The next one, with these parcels.
-    Next(Vec<Parcel>),
+    /// The next one, with these messages.
+    Next(Vec<LaneMessage>),
     /// Of an earlier attempt to bind, of another term, or one that came before: to be ignored.
     Stale,
     /// One before it is missing: the lane is broken.
@@ -194,11 +194,11 @@ impl LaneEnd {
             next_out: 0,
             next_in: 0,
             outbox: Outbox::new(limits),
-            on_way: VecDeque::new(),
-            on_way_bytes: 0,
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
             is_full: false,
             told: 0,
-            untold_bytes: 0,
+            unacked_bytes: 0,
             is_held: false,
             parts: Map::new(),
             limits,
@@ -223,7 +223,7 @@ impl LaneEnd {
     }
 
     fn unsettled_bytes(&self) -> usize {
-        self.on_way_bytes + self.outbox.waiting_cost()
+        self.in_flight_bytes + self.outbox.waiting_cost()
     }
 
     fn settle(&mut self) {
@@ -250,43 +250,43 @@ impl LaneEnd {
     }
 
     /// Tells the other end that this connection, of which nothing was said yet, goes on where another was interrupted.
-    pub(crate) fn push_goes_on(&mut self, connection: ConnectionNo) {
-        self.outbox.push(Parcel::GoesOn { connection });
+    pub(crate) fn push_resume(&mut self, connection: ConnectionNo) {
+        self.outbox.push(LaneMessage::GoesOn { connection });
     }
 
     /// Asks the broker at the other end.
     pub(crate) fn push_question(&mut self, no: RequestId, question: Question) {
-        self.outbox.push(Parcel::Question { no, question });
+        self.outbox.push(LaneMessage::Question { no, question });
     }
 
     /// Tells the tab at the other end what it asked for.
     pub(crate) fn push_answer(&mut self, no: RequestId, answer: Answer) {
-        self.outbox.push(Parcel::Answer { no, answer });
+        self.outbox.push(LaneMessage::Answer { no, answer });
     }
 
     /// Hands the frames of this turn to `post`, in order.
     pub(crate) fn flush(&mut self, mut post: impl FnMut(Lane, Vec<u8>)) {
-        for parcels in self.outbox.take_whole() {
-            self.post(parcels, &mut post);
+        for messages in self.outbox.take_whole() {
+            self.post(messages, &mut post);
         }
         // Long packets leave room for others.
-        while self.on_way_bytes < self.limits.window_bytes / 2
-            && let Some(parcels) = self.outbox.take_part()
+        while self.in_flight_bytes < self.limits.window_bytes / 2
+            && let Some(messages) = self.outbox.take_part()
         {
-            self.post(parcels, &mut post);
+            self.post(messages, &mut post);
         }
-        if self.untold_bytes >= self.limits.untold_bytes && !self.is_held {
+        if self.unacked_bytes >= self.limits.unacked_bytes && !self.is_held {
             self.post(Vec::new(), &mut post);
         }
         self.settle();
     }
 
-    fn post(&mut self, parcels: Vec<Parcel>, post: &mut impl FnMut(Lane, Vec<u8>)) {
-        let frame = self.frame(self.next_out, parcels);
+    fn post(&mut self, messages: Vec<LaneMessage>, post: &mut impl FnMut(Lane, Vec<u8>)) {
+        let frame = self.frame(self.next_out, messages);
         self.next_out += 1;
         let cost = frame.len() + FRAME_OVERHEAD_BYTES;
-        self.on_way.push_back(cost);
-        self.on_way_bytes += cost;
+        self.in_flight.push_back(cost);
+        self.in_flight_bytes += cost;
         post(self.lane, frame);
     }
 
@@ -295,22 +295,22 @@ impl LaneEnd {
         if self.next_out == 0 {
             self.next_out = 1;
             // As small as it is, it may be told of as taken like any other.
-            self.on_way.push_back(0);
+            self.in_flight.push_back(0);
         }
         self.frame(0, Vec::new())
     }
 
-    fn frame(&mut self, seq: u64, parcels: Vec<Parcel>) -> Vec<u8> {
+    fn frame(&mut self, seq: u64, messages: Vec<LaneMessage>) -> Vec<u8> {
         if !self.is_held {
             self.told = self.next_in;
-            self.untold_bytes = 0;
+            self.unacked_bytes = 0;
         }
         Frame {
             term: self.lane.term,
             binding: self.binding,
             seq,
             taken: self.told,
-            parcels,
+            messages,
         }
         .encode()
     }
@@ -324,32 +324,32 @@ impl LaneEnd {
             Ordering::Less => Arrival::Stale,
             Ordering::Equal => {
                 self.next_in += 1;
-                self.untold_bytes += bytes + FRAME_OVERHEAD_BYTES;
-                self.on_taken(frame.taken);
-                Arrival::Next(self.whole(frame.parcels))
+                self.unacked_bytes += bytes + FRAME_OVERHEAD_BYTES;
+                self.on_acked(frame.taken);
+                Arrival::Next(self.whole(frame.messages))
             }
             Ordering::Greater => Arrival::Gap,
         }
     }
 
     /// The other end has taken so many frames.
-    fn on_taken(&mut self, taken: u64) {
+    fn on_acked(&mut self, taken: u64) {
         // More than there are says no end of ours.
         let left = usize::try_from(self.next_out.saturating_sub(taken)).unwrap_or(usize::MAX);
-        while self.on_way.len() > left {
-            self.on_way_bytes -= self.on_way.pop_front().unwrap_or_default();
+        while self.in_flight.len() > left {
+            self.in_flight_bytes -= self.in_flight.pop_front().unwrap_or_default();
         }
         self.settle();
     }
 
     /// Keeps parts until their packets are whole.
-    fn whole(&mut self, parcels: Vec<Parcel>) -> Vec<Parcel> {
-        let is_whole = |parcel: &Parcel| !matches!(parcel, Parcel::Part { .. });
-        if self.parts.is_empty() && parcels.iter().all(is_whole) {
-            return parcels;
+    fn whole(&mut self, messages: Vec<LaneMessage>) -> Vec<LaneMessage> {
+        let is_whole = |message: &LaneMessage| !matches!(message, LaneMessage::Part { .. });
+        if self.parts.is_empty() && messages.iter().all(is_whole) {
+            return messages;
         }
-        let parcels = parcels.into_iter().filter_map(|parcel| match parcel {
-            Parcel::Part {
+        let messages = messages.into_iter().filter_map(|message| match message {
+            LaneMessage::Part {
                 connection,
                 is_last,
                 bytes,
@@ -361,15 +361,15 @@ impl LaneEnd {
                     || part.len()
                         > self.limits.maximum_packet_size as usize + FIXED_HEADER_BYTES_MAX;
                 let bytes = is_over.then(|| self.parts.remove(&connection))??;
-                Some(Parcel::Packets { connection, bytes })
+                Some(LaneMessage::Packets { connection, bytes })
             }
-            Parcel::Closed { connection, .. } => {
+            LaneMessage::Closed { connection, .. } => {
                 self.parts.remove(&connection);
-                Some(parcel)
+                Some(message)
             }
-            parcel => Some(parcel),
+            message => Some(message),
         });
-        parcels.collect()
+        messages.collect()
     }
 }
 
@@ -432,7 +432,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         window_bytes: WINDOW_BYTES,
-        untold_bytes: WINDOW_BYTES / 32,
+        unacked_bytes: WINDOW_BYTES / 32,
         maximum_packet_size: 16 << 20,
     };
 
@@ -469,16 +469,16 @@ mod tests {
                 binding: 1,
                 seq: 0,
                 taken: 0,
-                parcels: vec![
-                    Parcel::Packets {
+                messages: vec![
+                    LaneMessage::Packets {
                         connection: ConnectionNo(1),
                         bytes: vec![0xc0, 0, 0xc0, 0]
                     },
-                    Parcel::Packets {
+                    LaneMessage::Packets {
                         connection: ConnectionNo(2),
                         bytes: vec![0xc0, 0]
                     },
-                    Parcel::Closed {
+                    LaneMessage::Closed {
                         connection: ConnectionNo(2),
                         reason_code: 0x8e,
                     },
@@ -496,8 +496,8 @@ mod tests {
         let (second, third) = (next_frame(&mut from), next_frame(&mut from));
         assert_eq!(to.accept(first.clone(), 100), Arrival::Next(vec![]));
         assert_eq!(to.accept(third, 100), Arrival::Gap);
-        let parcels = second.parcels.clone();
-        assert_eq!(to.accept(second, 100), Arrival::Next(parcels));
+        let messages = second.messages.clone();
+        assert_eq!(to.accept(second, 100), Arrival::Next(messages));
         assert_eq!(to.accept(first.clone(), 100), Arrival::Stale);
         let mut later_binding = end(2);
         assert_eq!(later_binding.accept(first.clone(), 100), Arrival::Stale);
@@ -609,10 +609,10 @@ mod tests {
     }
 
     /// The other end takes these frames; what it hands on.
-    fn take(end: &mut LaneEnd, frames: Vec<Vec<u8>>) -> Vec<Parcel> {
+    fn take(end: &mut LaneEnd, frames: Vec<Vec<u8>>) -> Vec<LaneMessage> {
         let arrivals = frames.into_iter().map(|bytes| {
             match end.accept(Frame::decode(&bytes).unwrap(), bytes.len()) {
-                Arrival::Next(parcels) => parcels,
+                Arrival::Next(messages) => messages,
                 other => panic!("{other:?}"),
             }
         });
@@ -620,9 +620,9 @@ mod tests {
     }
 
     /// What a connection said, as far as it has arrived.
-    fn said(parcels: &[Parcel], by: u64) -> Vec<u8> {
-        let of_it = parcels.iter().flat_map(|parcel| match parcel {
-            Parcel::Packets { connection, bytes } if *connection == ConnectionNo(by) => bytes,
+    fn said(messages: &[LaneMessage], by: u64) -> Vec<u8> {
+        let of_it = messages.iter().flat_map(|message| match message {
+            LaneMessage::Packets { connection, bytes } if *connection == ConnectionNo(by) => bytes,
             _ => &[][..],
         });
         of_it.copied().collect()
@@ -654,24 +654,24 @@ mod tests {
         push(&mut from, 2, &Packet::PingReq);
         let first = posted(&mut from);
         assert!(first.iter().all(|frame| frame.len() < 600_000));
-        let mut parcels = take(&mut to, first);
-        assert_eq!(said(&parcels, 2), [0xc0, 0]);
-        assert!(said(&parcels, 1).is_empty());
+        let mut messages = take(&mut to, first);
+        assert_eq!(said(&messages, 2), [0xc0, 0]);
+        assert!(said(&messages, 1).is_empty());
         assert!(!from.is_full() && from.room() >= WINDOW_BYTES / 4 - 600_000);
         // It goes on as the other end comes after, and so does what comes meanwhile.
         let mut rounds = 0;
-        while said(&parcels, 1).is_empty() {
+        while said(&messages, 1).is_empty() {
             rounds += 1;
             assert!(rounds < 40);
             take(&mut from, posted(&mut to));
             push(&mut from, 2, &Packet::PingReq);
             let more = posted(&mut from);
             assert!(more.iter().map(Vec::len).sum::<usize>() <= WINDOW_BYTES + 600_000);
-            parcels.extend(take(&mut to, more));
+            messages.extend(take(&mut to, more));
         }
-        assert_eq!(said(&parcels, 2).len(), 2 + 2 * rounds);
+        assert_eq!(said(&messages, 2).len(), 2 + 2 * rounds);
         let expected = encoded(&[publish(16_000_000), Packet::PingReq]);
-        assert!(said(&parcels, 1) == expected);
+        assert!(said(&messages, 1) == expected);
         take(&mut from, posted(&mut to));
         assert!(!from.is_full());
     }
@@ -685,23 +685,23 @@ mod tests {
         }
         from.push_closed(ConnectionNo(1), ReasonCode::Success);
         push(&mut from, 2, &Packet::PingReq);
-        let parcels = take(&mut to, posted(&mut from));
-        assert!(said(&parcels, 1) == encoded(&said_last));
-        let [.., closed, next] = &parcels[..] else {
-            panic!("{} parcels", parcels.len())
+        let messages = take(&mut to, posted(&mut from));
+        assert!(said(&messages, 1) == encoded(&said_last));
+        let [.., closed, next] = &messages[..] else {
+            panic!("{} parcels", messages.len())
         };
         let connection = ConnectionNo(1);
         let reason_code = 0;
         assert_eq!(
             *closed,
-            Parcel::Closed {
+            LaneMessage::Closed {
                 connection,
                 reason_code
             }
         );
         assert!(matches!(
             next,
-            Parcel::Packets {
+            LaneMessage::Packets {
                 connection: ConnectionNo(2),
                 ..
             }
@@ -775,17 +775,17 @@ mod tests {
             binding: 1,
             seq,
             taken: 0,
-            parcels: vec![Parcel::Part {
+            messages: vec![LaneMessage::Part {
                 connection: ConnectionNo(1),
                 is_last: false,
                 bytes: vec![0x30; 600],
             }],
         };
         assert_eq!(to.accept(part(0), 700), Arrival::Next(vec![]));
-        let Arrival::Next(parcels) = to.accept(part(1), 700) else {
+        let Arrival::Next(messages) = to.accept(part(1), 700) else {
             panic!("it is the next one")
         };
-        assert_eq!(said(&parcels, 1).len(), 1_200);
+        assert_eq!(said(&messages, 1).len(), 1_200);
         assert!(to.parts.is_empty());
     }
 
@@ -795,8 +795,8 @@ mod tests {
         for _ in 0..30 {
             let (mut from, mut to) = (end(1), end(1));
             let mut pushed = vec![Vec::new(); 4];
-            let mut parcels = Vec::new();
-            let mut on_way: Vec<Vec<u8>> = Vec::new();
+            let mut messages = Vec::new();
+            let mut in_flight: Vec<Vec<u8>> = Vec::new();
             for _ in 0..200 {
                 match below(6) {
                     0..3 => {
@@ -805,26 +805,26 @@ mod tests {
                         push(&mut from, by as u64, &packet);
                         pushed[by].push(packet);
                     }
-                    3 => on_way.extend(posted(&mut from)),
+                    3 => in_flight.extend(posted(&mut from)),
                     4 => {
-                        let some = on_way.drain(..below(on_way.len() + 1)).collect();
-                        parcels.extend(take(&mut to, some));
+                        let some = in_flight.drain(..below(in_flight.len() + 1)).collect();
+                        messages.extend(take(&mut to, some));
                     }
                     _ => drop(take(&mut from, posted(&mut to))),
                 }
             }
             // Each turn of both ends, until nothing is left to say.
             loop {
-                on_way.extend(posted(&mut from));
-                let is_over = on_way.is_empty() && from.outbox.waiting_cost() == 0;
-                parcels.extend(take(&mut to, core::mem::take(&mut on_way)));
+                in_flight.extend(posted(&mut from));
+                let is_over = in_flight.is_empty() && from.outbox.waiting_cost() == 0;
+                messages.extend(take(&mut to, core::mem::take(&mut in_flight)));
                 take(&mut from, posted(&mut to));
                 if is_over {
                     break;
                 }
             }
             for (by, packets) in pushed.iter().enumerate() {
-                assert!(said(&parcels, by as u64) == encoded(packets));
+                assert!(said(&messages, by as u64) == encoded(packets));
             }
             assert!(!from.is_full());
         }

@@ -17,7 +17,7 @@ mod settings;
 mod tab;
 
 pub use broker::{Stats, Time, sorted, terse, topic_matches};
-pub use election::warm_up::rehearse;
+pub use election::warm_up::warm_up;
 pub use endpoint::port::{PortInput, PortNo, PortOutput};
 pub use log::storage;
 pub use page::notices::Notices;

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 /// How fast a checkpoint is written at least: a slow disk on a busy machine.
 const CHECKPOINT_BYTES_PER_MS: usize = 2_000;
 
-/// What a broker writes while it reigns. It writes to the next number only, so that a row which is not its own stops it.
+/// What a broker writes while it leads. It writes to the next number only, so that a row which is not its own stops it.
 #[derive(Debug)]
 pub(crate) struct Log {
     term: Term,
@@ -27,10 +27,10 @@ pub(crate) struct Log {
     /// Whoever waits for the next row.
     probes: Vec<Probe>,
     /// Since when there is something to write that nobody waits for.
-    unawaited_since: Option<Time>,
+    deferred_since: Option<Time>,
     /// Whether the next row is written even if nothing is in it.
     wants_row: bool,
-    /// Whether the next row proves that no other broker reigns.
+    /// Whether the next row proves that no other broker leads.
     wants_proof: bool,
     /// Whether the next row is a checkpoint.
     wants_checkpoint: bool,
@@ -98,8 +98,8 @@ struct Retry {
 
 #[derive(Clone, Debug)]
 struct Limits {
-    unawaited_ms: u64,
-    unawaited_bytes: usize,
+    deferred_ms: u64,
+    deferred_bytes: usize,
     checkpoint_bytes: usize,
     checkpoint_rows: usize,
     retry_ms: u64,
@@ -119,10 +119,10 @@ pub(crate) enum Written {
         probes: Vec<Probe>,
         /// What is over with it.
         ended: Option<Trouble>,
-        /// Whether it was written after [`Log::verify`]: no other broker reigned then.
+        /// Whether it was written after [`Log::verify`]: no other broker led then.
         is_proof: bool,
     },
-    /// Another broker reigns.
+    /// Another broker leads.
     Fenced,
     /// There is no room for it: what it promises cannot be kept.
     Full,
@@ -150,7 +150,7 @@ impl Log {
             segment: Vec::new(),
             batch: None,
             probes: Vec::new(),
-            unawaited_since: None,
+            deferred_since: None,
             wants_row: false,
             wants_proof: false,
             wants_checkpoint: false,
@@ -161,8 +161,8 @@ impl Log {
             retry: None,
             trouble: None,
             limits: Limits {
-                unawaited_ms: settings.unawaited_ms,
-                unawaited_bytes: settings.unawaited_bytes,
+                deferred_ms: settings.deferred_ms,
+                deferred_bytes: settings.deferred_bytes,
                 checkpoint_bytes: settings.checkpoint_bytes,
                 checkpoint_rows: settings.checkpoint_rows,
                 retry_ms: settings.storage_retry_ms,
@@ -234,7 +234,7 @@ impl Log {
         self.wants_row = true;
     }
 
-    /// Writes a row even if there is nothing to write: if it is stored, no other broker reigns. A row that is under way proves
+    /// Writes a row even if there is nothing to write: if it is stored, no other broker leads. A row that is under way proves
     /// nothing, as it may have been stored long ago.
     pub(crate) fn verify(&mut self) {
         self.wants_proof = true;
@@ -255,12 +255,12 @@ impl Log {
         }
         match &self.retry {
             Some(retry) => Some(retry.at),
-            None => self.unawaited_since.map(|since| self.unawaited_due(since)),
+            None => self.deferred_since.map(|since| self.deferred_due(since)),
         }
     }
 
-    fn unawaited_due(&self, since: Time) -> Time {
-        since.plus_ms(self.limits.unawaited_ms)
+    fn deferred_due(&self, since: Time) -> Time {
+        since.plus_ms(self.limits.deferred_ms)
     }
 
     /// The next row, if there is something to write and nothing under way. `is_awaited`: whether somebody waits for what was
@@ -293,7 +293,7 @@ impl Log {
             return None;
         };
         self.wants_row = false;
-        self.unawaited_since = None;
+        self.deferred_since = None;
         let (term, seq) = (self.term, self.tail.next());
         self.tail = seq;
         let (request, what) = match what {
@@ -429,11 +429,11 @@ impl Log {
         if self.batch.is_none() {
             return false;
         }
-        if is_awaited || self.segment.len() >= self.limits.unawaited_bytes {
+        if is_awaited || self.segment.len() >= self.limits.deferred_bytes {
             return true;
         }
-        let since = *self.unawaited_since.get_or_insert(now);
-        self.unawaited_due(since) <= now
+        let since = *self.deferred_since.get_or_insert(now);
+        self.deferred_due(since) <= now
     }
 
     fn is_long(&self) -> bool {
@@ -591,9 +591,9 @@ mod tests {
     fn what_nobody_waits_for_is_written_with_the_next_that_somebody_waits_for() {
         let settings = Settings::default();
         let mut log = log(&settings);
-        let unawaited = |log: &mut Log, ms| log.next_request(at(ms), false, Vec::new);
+        let deferred = |log: &mut Log, ms| log.next_request(at(ms), false, Vec::new);
         log.push(BatchId(1), b"a");
-        assert_eq!(unawaited(&mut log, 0), None);
+        assert_eq!(deferred(&mut log, 0), None);
         log.push(BatchId(2), b"b");
         let both = vec![b"a".to_vec(), b"b".to_vec()];
         assert_eq!(pieces(next(&mut log, 1)), (Seq(2), both));
@@ -605,7 +605,7 @@ mod tests {
         assert_eq!(log.on_committed(Seq(3)), stored(3));
         log.push(BatchId(4), b"c");
         log.verify();
-        let row = unawaited(&mut log, 3);
+        let row = deferred(&mut log, 3);
         assert_eq!(pieces(row), (Seq(4), vec![b"c".to_vec()]));
         assert!(matches!(
             log.on_committed(Seq(4)),
@@ -616,35 +616,35 @@ mod tests {
             }
         ));
         // Whoever came next would wait for much.
-        let much = vec![b'd'; settings.unawaited_bytes];
+        let much = vec![b'd'; settings.deferred_bytes];
         log.push(BatchId(5), &much);
-        assert_eq!(pieces(unawaited(&mut log, 4)), (Seq(5), vec![much]));
+        assert_eq!(pieces(deferred(&mut log, 4)), (Seq(5), vec![much]));
     }
 
     #[test]
     fn what_nobody_waits_for_is_written_after_a_while() {
         let settings = Settings::default();
         let mut log = log(&settings);
-        let due = 7 + settings.unawaited_ms;
-        let unawaited = |log: &mut Log, ms| log.next_request(at(ms), false, Vec::new);
-        assert_eq!((unawaited(&mut log, 7), log.next_timeout()), (None, None));
+        let due = 7 + settings.deferred_ms;
+        let deferred = |log: &mut Log, ms| log.next_request(at(ms), false, Vec::new);
+        assert_eq!((deferred(&mut log, 7), log.next_timeout()), (None, None));
         log.push(BatchId(1), b"a");
-        assert_eq!(unawaited(&mut log, 7), None);
+        assert_eq!(deferred(&mut log, 7), None);
         log.push(BatchId(2), b"b");
-        assert_eq!(unawaited(&mut log, due - 1), None);
+        assert_eq!(deferred(&mut log, due - 1), None);
         assert_eq!(log.next_timeout(), Some(at(due)));
         let both = vec![b"a".to_vec(), b"b".to_vec()];
-        assert_eq!(pieces(unawaited(&mut log, due)), (Seq(2), both));
+        assert_eq!(pieces(deferred(&mut log, due)), (Seq(2), both));
         assert_eq!(log.next_timeout(), None);
         // What comes while that is under way waits from when it is stored.
         log.push(BatchId(3), b"c");
-        assert_eq!(unawaited(&mut log, due), None);
+        assert_eq!(deferred(&mut log, due), None);
         assert_eq!(log.on_committed(Seq(2)), stored(2));
-        assert_eq!(unawaited(&mut log, due + 1), None);
-        let due = due + 1 + settings.unawaited_ms;
+        assert_eq!(deferred(&mut log, due + 1), None);
+        let due = due + 1 + settings.deferred_ms;
         assert_eq!(log.next_timeout(), Some(at(due)));
         assert_eq!(
-            pieces(unawaited(&mut log, due)),
+            pieces(deferred(&mut log, due)),
             (Seq(3), vec![b"c".to_vec()])
         );
     }

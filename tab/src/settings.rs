@@ -14,8 +14,8 @@ pub struct Settings {
     /// Milliseconds between two announcements at least, but for a new broker's, which goes out at once.
     pub announce_gap_ms: u64,
     /// Milliseconds between two rosters for the page at least.
-    pub roster_gap_ms: u64,
-    /// Milliseconds without an announcement after which a tab leaves the roster. Several intervals long, because the
+    pub members_gap_ms: u64,
+    /// Milliseconds without an announcement after which a tab leaves the member list. Several intervals long, because the
     /// timers of a tab in the background run late.
     pub silence_ms: u64,
     /// Milliseconds after which an unanswered `bind` is sent again.
@@ -38,24 +38,24 @@ pub struct Settings {
     pub next_broker_ms: u64,
     /// Milliseconds without a sign of the broker before it is asked whether it lives, even if it owes no answer.
     pub broker_silence_ms: u64,
-    /// Milliseconds for which a probe's answer is awaited; doubles with every short reign.
+    /// Milliseconds for which a probe's answer is awaited; doubles with every short leadership.
     pub probe_ms: u64,
-    /// Milliseconds that a reign lasts at least, unless it is short.
-    pub short_reign_ms: u64,
+    /// Milliseconds that a leadership lasts at least, unless it is short.
+    pub short_leadership_ms: u64,
     /// Milliseconds by which a timer may be late without being taken for a standstill of this very tab.
     pub probe_lateness_ms: u64,
-    /// Milliseconds before a suspicion that came to nothing is taken up again; doubles up to 16 times that.
-    pub suspicion_pause_ms: u64,
+    /// Milliseconds before a failure detection that came to nothing is taken up again; doubles up to 16 times that.
+    pub failure_detector_pause_ms: u64,
     /// Milliseconds for which a tab that takes over answers probes although it is no broker yet.
-    pub takeover_ms: u64,
+    pub promotion_ms: u64,
     /// Milliseconds between two turns of a broker's loop at most, if it does not stand still; after twice that it makes
     /// sure that it still is the broker before anything else.
     pub heartbeat_ms: u64,
     /// Milliseconds for which a change that nobody waits for, as an acknowledgement by a subscriber, waits for one to be
     /// stored with.
-    pub unawaited_ms: u64,
+    pub deferred_ms: u64,
     /// Bytes of such changes from which on they are stored at once, because whoever comes next would wait for them.
-    pub unawaited_bytes: usize,
+    pub deferred_bytes: usize,
     /// Milliseconds before the database is asked again what it could not do; doubles.
     pub storage_retry_ms: u64,
     /// Milliseconds before it is asked again for room that it did not have; doubles.
@@ -169,7 +169,7 @@ impl Settings {
         let window_min = self.to_broker_window_bytes.min(self.to_tab_window_bytes);
         Limits {
             window_bytes,
-            untold_bytes: window_min / 8,
+            unacked_bytes: window_min / 8,
             maximum_packet_size: self.maximum_packet_size,
         }
     }
@@ -181,7 +181,7 @@ impl Default for Settings {
             seed: [0; 32],
             announce_interval_ms: 5_000,
             announce_gap_ms: 100,
-            roster_gap_ms: 100,
+            members_gap_ms: 100,
             silence_ms: 30_000,
             bind_retry_ms: 300,
             lock_retry_ms: 200,
@@ -193,13 +193,13 @@ impl Default for Settings {
             next_broker_ms: 300,
             broker_silence_ms: 12_000,
             probe_ms: 200,
-            short_reign_ms: 5_000,
+            short_leadership_ms: 5_000,
             probe_lateness_ms: 200,
-            suspicion_pause_ms: 1_000,
-            takeover_ms: 15_000,
+            failure_detector_pause_ms: 1_000,
+            promotion_ms: 15_000,
             heartbeat_ms: 1_000,
-            unawaited_ms: 2,
-            unawaited_bytes: 1_024,
+            deferred_ms: 2,
+            deferred_bytes: 1_024,
             storage_retry_ms: 50,
             storage_full_retry_ms: 1_000,
             storage_full_retry_ms_max: 10_000,

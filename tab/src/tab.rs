@@ -15,17 +15,17 @@ use crate::api::{
     Candidacy, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, RequestId,
     Role, Source, StorageState, TabStats, Term, Visibility,
 };
-use crate::election::failure_detector::{Suspicion, Unproven};
-use crate::election::leadership::Reign;
-use crate::election::membership::Roster;
-use crate::election::promotion::Takeover;
-use crate::endpoint::client::ClientInput;
+use crate::election::failure_detector::{FailureDetector, UnprovenClaims};
+use crate::election::leadership::Leadership;
+use crate::election::membership::Membership;
+use crate::election::promotion::Promotion;
+use crate::endpoint::client::EndpointInput;
 use crate::endpoint::port::{PortInput, PortNo, PortOutput};
-use crate::endpoint::{Local, LocalNo, ToBroker};
+use crate::endpoint::{Endpoint, EndpointNo, ToBroker};
 use crate::lane::ConnectionNo;
-use crate::lane::uplink::Link;
+use crate::lane::uplink::Uplink;
 use crate::log::storage::{StorageEvent, StorageRequest};
-use crate::page::credit::Hearing;
+use crate::page::credit::PageCredit;
 use crate::protocol::control::ControlMessage;
 use crate::protocol::names::{ChannelName, Lane, Lock, TabId};
 use crate::protocol::term;
@@ -49,8 +49,8 @@ pub enum Input {
     Storage(StorageEvent),
     /// From a port.
     Port(PortNo, PortInput),
-    /// From the control channel, as this tab's ear gets it: see [`Output::Ear`].
-    Heard(ControlMessage),
+    /// From the control channel, as this tab's ear gets it: see [`Output::LoopbackProbe`].
+    Loopback(ControlMessage),
     /// The runtime could not carry out an output; a sentence.
     Trouble(String),
     /// It is time, see [`Tab::next_timeout`].
@@ -90,8 +90,8 @@ pub enum Output {
     /// About the database of the channel.
     Storage(StorageRequest),
     /// Whether to listen on the control channel through a second BroadcastChannel object, too, which gets what this tab
-    /// itself posts there: each message is an [`Input::Heard`]. A tab that does not hear itself is deaf, not alone.
-    Ear(bool),
+    /// itself posts there: each message is an [`Input::Loopback`]. A tab that does not hear itself is deaf, not alone.
+    LoopbackProbe(bool),
     /// To the page.
     Notify(Vec<Notice>),
     /// To a port.
@@ -120,21 +120,21 @@ pub struct Tab {
     settings: Settings,
     joined: Option<Joined>,
     notices: Vec<Notice>,
-    hearing: Hearing,
+    page_credit: PageCredit,
 }
 
 impl Tab {
     /// A tab that is on no channel yet. `tab_id` must be random; `build` names the build to people.
     #[must_use]
     pub fn new(tab_id: TabId, build: String, settings: Settings) -> Self {
-        let hearing = Hearing::new(settings.to_page_window_bytes);
+        let page_credit = PageCredit::new(settings.to_page_window_bytes);
         Self {
             tab_id,
             build,
             settings,
             joined: None,
             notices: Vec::new(),
-            hearing,
+            page_credit,
         }
     }
 
@@ -146,15 +146,15 @@ impl Tab {
             notices: &mut self.notices,
             out,
         };
-        if let Input::Command(Command::Heard(mark)) = input {
-            self.hearing.heard(mark);
+        if let Input::Command(Command::Acknowledge(mark)) = input {
+            self.page_credit.heard(mark);
         }
         if let Some(joined) = &mut self.joined {
-            return joined.handle(input, self.hearing.is_behind(), turn);
+            return joined.handle(input, self.page_credit.is_behind(), turn);
         }
         match input {
             Input::Command(Command::Open(options)) => self.on_open(now, &options, out),
-            Input::Command(Command::Heard(_)) => {}
+            Input::Command(Command::Acknowledge(_)) => {}
             Input::Command(_) => turn.notify(Notice::Refused(Problem::NotOpen)),
             Input::Trouble(what) => turn.event(EventKind::Runtime(what)),
             Input::Control(_)
@@ -162,7 +162,7 @@ impl Tab {
             | Input::Foreign(_)
             | Input::Lock(_)
             | Input::Storage(_)
-            | Input::Heard(_)
+            | Input::Loopback(_)
             | Input::Timeout => {}
             // There is no broker that it could wait for.
             Input::Port(_, PortInput::Closed) => {}
@@ -180,8 +180,13 @@ impl Tab {
             });
         }
         if !self.notices.is_empty() {
-            let wants_mark = self.joined.as_ref().is_some_and(Joined::wants_mark);
-            let mark = self.hearing.tell(&mut self.notices, wants_mark);
+            let wants_checkpoint_of_credit = self
+                .joined
+                .as_ref()
+                .is_some_and(Joined::wants_checkpoint_of_credit);
+            let mark = self
+                .page_credit
+                .tell(&mut self.notices, wants_checkpoint_of_credit);
             if let (Some(joined), Some(mark)) = (&mut self.joined, mark) {
                 joined.mark(mark);
             }
@@ -244,12 +249,12 @@ impl Tab {
             candidacy: options.candidacy,
             last_turn: now,
             announcing: None,
-            roster: Roster::new(self.settings.tabs_max),
+            members: Membership::new(self.settings.tabs_max),
             highest_term: None,
             broker_seen: None,
             waiting_since: now,
-            suspicion: Suspicion::default(),
-            unproven: Unproven::default(),
+            failure_detector: FailureDetector::default(),
+            unproven: UnprovenClaims::default(),
             database: Database::default(),
             known_log: options.known_log,
             held: Vec::new(),
@@ -257,7 +262,7 @@ impl Tab {
             lock_retries: Map::new(),
             part: Part::Waiting,
             last_binding: 0,
-            locals: Map::new(),
+            endpoints: Map::new(),
             connections: Map::new(),
             last_connection: 0,
             asked: Map::new(),
@@ -288,18 +293,18 @@ struct Joined {
     last_turn: Time,
     /// `None` until this tab holds its own lock.
     announcing: Option<Announcing>,
-    roster: Roster,
+    members: Membership,
     highest_term: Option<Term>,
     /// When the last sign of a broker came.
     broker_seen: Option<Time>,
     /// Since when no broker is known, if none is.
     waiting_since: Time,
-    suspicion: Suspicion,
-    unproven: Unproven,
+    failure_detector: FailureDetector,
+    unproven: UnprovenClaims,
     database: Database,
     /// Identity of the log, as far as is known.
     known_log: Option<u64>,
-    /// What the page and the ports wanted during a reign that was in doubt and is over.
+    /// What the page and the ports wanted during a leadership that was in doubt and is over.
     held: Vec<Input>,
     /// Ports whose end has come and is held back: they get nothing more.
     ended: Set<PortNo>,
@@ -308,8 +313,8 @@ struct Joined {
     part: Part,
     /// Counts the attempts to bind, whatever the link: the broker takes a lower number for a late one.
     last_binding: u32,
-    locals: Map<LocalNo, Local>,
-    connections: Map<ConnectionNo, LocalNo>,
+    endpoints: Map<EndpointNo, Endpoint>,
+    connections: Map<ConnectionNo, EndpointNo>,
     last_connection: u64,
     /// What the page has asked the broker, and when it is given up.
     asked: Map<RequestId, Time>,
@@ -318,7 +323,7 @@ struct Joined {
     /// Whether something waits for room on the way to the broker.
     short_of_room: bool,
     /// Who got that first when there was some.
-    served_last: Option<LocalNo>,
+    served_last: Option<EndpointNo>,
     /// What the messages among `steps` that go to the broker cost.
     to_broker_bytes: usize,
     /// What they and the host still have to say to each other in this turn.
@@ -344,26 +349,26 @@ enum Part {
     /// No broker is known.
     Waiting,
     /// Another tab is the broker.
-    Client(Box<Link>),
+    Client(Box<Uplink>),
     /// This tab is elected, and on the way to be the broker.
-    Taking(Box<Takeover>),
+    Promoting(Box<Promotion>),
     /// This tab is the broker.
-    Broker(Box<Reign>),
+    Broker(Box<Leadership>),
 }
 
 /// One packet, or end of a connection, on its way within this tab.
 #[derive(Debug)]
 enum Step {
-    ToLocal(LocalNo, ClientInput),
+    ToLocal(EndpointNo, EndpointInput),
     ToBroker(ConnectionNo, ToBroker),
 }
 
 impl Joined {
     fn handle(&mut self, input: Input, page_is_behind: bool, turn: &mut Turn<'_>) {
-        self.check_standstill(turn);
+        self.check_suspension(turn);
         if page_is_behind != self.page_is_behind {
             self.page_is_behind = page_is_behind;
-            self.mind_page(turn);
+            self.report_page_backlog(turn);
         }
         if let Input::Port(no, PortInput::Closed) = input {
             self.ended.insert(no);
@@ -375,7 +380,7 @@ impl Joined {
                 self.take(input, turn);
                 self.run_steps(turn);
             }
-            self.suspect(turn);
+            self.check_broker(turn);
             self.ask_database(turn);
         }
         self.last_turn = turn.now;
@@ -393,7 +398,7 @@ impl Joined {
             Input::Lock(LockEvent::NotSupported(lock)) => self.on_lock_not_supported(lock, turn),
             Input::Storage(event) => self.on_storage(event, turn),
             Input::Port(no, input) => self.on_port(no, input, turn),
-            Input::Heard(message) => self.on_heard(&message),
+            Input::Loopback(message) => self.on_heard(&message),
             Input::Trouble(what) => self.event_seldom("runtime", turn, || EventKind::Runtime(what)),
             Input::Timeout => self.on_timeout(turn),
         }
@@ -405,7 +410,7 @@ impl Joined {
             Command::Visibility(visibility) => self.on_visibility(visibility),
             Command::Client(no, command) => self.on_client_command(no, command, turn),
             Command::Ask(no, question) => self.on_ask(no, question, turn),
-            Command::Heard(mark) => self.on_page_heard(mark),
+            Command::Acknowledge(mark) => self.on_page_acked(mark),
             // The worker's to carry out.
             Command::Hang { .. } => {}
         }
@@ -414,7 +419,7 @@ impl Joined {
     fn on_control(&mut self, message: ControlMessage, turn: &mut Turn<'_>) {
         if !self.is_plausible(&message, turn.now) {
             if self.is_own(&message) {
-                self.contradict(turn);
+                self.refute(turn);
             }
             return self.on_foreign(Source::Control, turn);
         }
@@ -447,8 +452,8 @@ impl Joined {
     }
 
     fn on_timeout(&mut self, turn: &mut Turn<'_>) {
-        self.mind_silence(turn);
-        // The rest waits until it is certain who reigns.
+        self.check_database_silence(turn);
+        // The rest waits until it is certain who leads.
         if self.is_in_doubt() {
             return;
         }
@@ -457,64 +462,78 @@ impl Joined {
         self.retry_locks(turn);
         self.bind_if_due(turn);
         self.give_up_old_questions(turn);
-        self.with_host(turn, |host, now, out| host.on_timeout(now, out));
-        for no in self.locals.keys() {
-            let timeout = Step::ToLocal(*no, ClientInput::Timeout);
+        self.with_broker(turn, |hosted_broker, now, out| {
+            hosted_broker.on_timeout(now, out)
+        });
+        for no in self.endpoints.keys() {
+            let timeout = Step::ToLocal(*no, EndpointInput::Timeout);
             self.steps.push_back(timeout);
         }
     }
 
     /// Whether this tab is the broker, and it is not certain that it still is.
     fn is_in_doubt(&self) -> bool {
-        matches!(&self.part, Part::Broker(reign) if reign.is_in_doubt())
+        matches!(&self.part, Part::Broker(leadership) if leadership.is_in_doubt())
     }
 
     fn next_timeout(&self) -> Option<Time> {
         let database = self.database.next_timeout();
         let part = match &self.part {
             Part::Waiting => None,
-            Part::Client(link) => link.next_timeout(),
-            Part::Taking(takeover) => takeover.next_timeout(),
-            Part::Broker(reign) => {
+            Part::Client(uplink) => uplink.next_timeout(),
+            Part::Promoting(promotion) => promotion.next_timeout(),
+            Part::Broker(leadership) => {
                 let heartbeat = self.last_turn.plus_ms(self.settings.heartbeat_ms);
-                let due = reign.next_timeout(database);
+                let due = leadership.next_timeout(database);
                 due.into_iter().chain([heartbeat]).min()
             }
         };
         if self.is_in_doubt() {
             return part;
         }
-        let locals = self.locals.values().filter_map(Local::next_timeout).min();
+        let endpoints = self
+            .endpoints
+            .values()
+            .filter_map(Endpoint::next_timeout)
+            .min();
         let announce = self.announcing.as_ref().map(|announcing| announcing.due);
-        let silence = self.roster.next_silence(self.settings.silence_ms);
-        let roster = self.roster.next_show(self.settings.roster_gap_ms);
+        let silence = self.members.next_silence(self.settings.silence_ms);
+        let members = self.members.next_show(self.settings.members_gap_ms);
         let locks = self.lock_retries.values().min().copied();
         let questions = self.asked.values().min().copied();
-        let suspicion = self
-            .suspicion
+        let failure_detector = self
+            .failure_detector
             .next_timeout(self.owed_since(), &self.settings);
         let all = [
-            part, locals, announce, silence, roster, locks, questions, suspicion, database,
+            part,
+            endpoints,
+            announce,
+            silence,
+            members,
+            locks,
+            questions,
+            failure_detector,
+            database,
         ];
         all.into_iter().flatten().min()
     }
 
     fn flush(&mut self, turn: &mut Turn<'_>) {
-        self.tell_kept(turn);
+        self.send_kept(turn);
         let mut frames = 0;
         let mut post = |lane, frame| {
             frames += 1;
             turn.out.push(Output::Post(lane, frame));
         };
         match &mut self.part {
-            Part::Waiting | Part::Taking(_) => {}
-            Part::Client(link) => link.flush(&mut post),
-            Part::Broker(reign) => reign.host.flush(&mut post),
+            Part::Waiting | Part::Promoting(_) => {}
+            Part::Client(uplink) => uplink.flush(&mut post),
+            Part::Broker(leadership) => leadership.hosted_broker.flush(&mut post),
         }
         self.stats.frames_sent += frames;
         self.write_log(turn);
-        self.mind_storage();
-        self.show_roster(turn);
+        self.announce_storage_state();
+        self.show_members(turn);
         // A failover has just cost that: the next announcement may be seconds away.
         if self.stats.resent > self.resent_told {
             self.resent_told = self.stats.resent;
@@ -524,13 +543,13 @@ impl Joined {
 
     fn role(&self) -> Role {
         match &self.part {
-            Part::Waiting | Part::Taking(_) => Role::Waiting,
-            Part::Client(link) => Role::Client {
-                broker: link.broker(),
-                term: link.lane().term,
+            Part::Waiting | Part::Promoting(_) => Role::Waiting,
+            Part::Client(uplink) => Role::Client {
+                broker: uplink.broker(),
+                term: uplink.lane().term,
             },
-            Part::Broker(reign) => Role::Broker {
-                term: reign.host.term,
+            Part::Broker(leadership) => Role::Broker {
+                term: leadership.hosted_broker.term,
             },
         }
     }
@@ -538,15 +557,15 @@ impl Joined {
     fn set_part(&mut self, part: Part, turn: &mut Turn<'_>) {
         let was_broker = matches!(self.part, Part::Broker(_));
         self.part = part;
-        self.mind_page(turn);
+        self.report_page_backlog(turn);
         self.waiting_since = turn.now;
         // That a tab waits, or follows, can wait: if all of twenty told all others at once, nobody had time for the new
         // broker.
         if was_broker || matches!(self.part, Part::Broker(_)) {
-            self.roster.touch_urgently();
+            self.members.touch_urgently();
             self.announce_soon();
         } else {
-            self.roster.touch();
+            self.members.touch();
         }
         turn.notify(Notice::Role(self.role()));
     }
@@ -609,10 +628,10 @@ impl Turn<'_> {
     }
 
     /// Gives the way to a broker up.
-    fn leave(&mut self, link: &Link) {
-        self.out.push(Output::CloseLane(link.lane()));
-        if link.is_watched {
-            self.release(Lock::Tab(link.broker()));
+    fn leave(&mut self, uplink: &Uplink) {
+        self.out.push(Output::CloseLane(uplink.lane()));
+        if uplink.is_watched {
+            self.release(Lock::Tab(uplink.broker()));
         }
     }
 

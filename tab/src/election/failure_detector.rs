@@ -1,4 +1,4 @@
-//! Suspicion: whether the broker, or whoever holds its lock, is still alive; and if not, how its place is taken.
+//! FailureDetector: whether the broker, or whoever holds its lock, is still alive; and if not, how its place is taken.
 
 use broker::Time;
 
@@ -9,20 +9,20 @@ use crate::settings::Settings;
 /// A silent broker's lock is taken only by a tab that heard its own questions, whose timers were punctual, and which got
 /// no answer to two of them; and by one tab at a time.
 #[derive(Debug, Default)]
-pub(crate) struct Suspicion {
+pub(crate) struct FailureDetector {
     state: State,
     /// The last probe's.
     number: u32,
     /// How often in a row it came to nothing, for the pause before the next.
-    in_vain: u32,
+    fruitless: u32,
     /// How often in a row a timer came too late to conclude anything from silence.
     late: u32,
     /// How often in a row the broker said that it lives although it owes an answer.
     pongs: u32,
-    /// When the reign began that is the latest known.
-    reign_began: Option<Time>,
-    /// How many reigns were short; one that was not halves it.
-    short_reigns: u32,
+    /// When the leadership began that is the latest known.
+    leadership_began: Option<Time>,
+    /// How many leads were short; one that was not halves it.
+    short_leaderships: u32,
 }
 
 #[derive(Debug, Default)]
@@ -33,14 +33,14 @@ enum State {
     /// Asks for the right to take the lock.
     Asking,
     /// Takes the broker's place, and holds that right if there is one.
-    Taking,
+    Promoting,
     /// Suspects nothing before this time.
     Resting(Time),
 }
 
 #[derive(Debug, Default)]
 struct Probing {
-    /// Those of this suspicion.
+    /// Those of this failure detection.
     probes: Vec<u32>,
     /// After how many of them this tab was there to hear an answer, and heard none.
     silent: usize,
@@ -50,11 +50,11 @@ struct Probing {
     due: Time,
 }
 
-/// What suspicion leads to.
+/// What failure detection leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Hear oneself, or no longer.
-    Ear(bool),
+    LoopbackProbe(bool),
     /// Ask whether the broker lives.
     Probe(u32),
     /// It is silent: ask for the right to take its place.
@@ -73,10 +73,10 @@ pub(crate) enum Step {
 
 /// What became of [`Step::Ask`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Right {
-    Given,
+pub(crate) enum StealRight {
+    Granted,
     /// Another tab has it.
-    NotGiven,
+    Denied,
     /// There are no locks in this browser.
     NoLocks,
 }
@@ -84,18 +84,18 @@ pub(crate) enum Right {
 /// After how many probes without an answer the broker's place is taken.
 const PROBES: usize = 2;
 
-/// How many short reigns make a tab more patient, at most.
-const SHORT_REIGNS_MAX: u32 = 4;
+/// How many short leads make a tab more patient, at most.
+const SHORT_LEADERSHIPS_MAX: u32 = 4;
 
 /// After how many answers to probes the lane is bound anew.
 const PONGS: u32 = 2;
 
 /// Brokers that this tab followed because they said that they are it, while none of them gave a proof.
 ///
-/// A new broker is given time before it is suspected. If each claim did that, somebody who claims the reign again and again
+/// A new broker is given time before it is suspected. If each claim did that, somebody who claims the leadership again and again
 /// could keep a dead broker in its place.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Unproven {
+pub(crate) struct UnprovenClaims {
     claims: u32,
     since: Option<Time>,
 }
@@ -103,7 +103,7 @@ pub(crate) struct Unproven {
 /// So many brokers may follow one after the other before one of them gives a proof.
 const UNPROVEN_MAX: u32 = 2;
 
-impl Unproven {
+impl UnprovenClaims {
     /// This tab follows one more; whether that is given time.
     pub(crate) fn follow(&mut self, now: Time) -> bool {
         self.since.get_or_insert(now);
@@ -117,7 +117,7 @@ impl Unproven {
     }
 }
 
-impl Suspicion {
+impl FailureDetector {
     /// Goes on. `owed_since`: since when the broker has owed an answer, or has been missing.
     pub(crate) fn update(
         &mut self,
@@ -130,13 +130,13 @@ impl Suspicion {
         match &mut self.state {
             State::Calm => {
                 if is_owed {
-                    out.push(Step::Ear(true));
+                    out.push(Step::LoopbackProbe(true));
                     self.state = State::Probing(Probing::default());
                     self.probe(now, settings, out);
                 }
             }
             State::Probing(_) | State::Asking if !is_owed => self.calm(out),
-            State::Resting(_) if !is_owed => *self = self.calmed(),
+            State::Resting(_) if !is_owed => *self = self.reset(),
             State::Probing(probing) if probing.due <= now => {
                 let tolerance_ms = settings.probe_lateness_ms << self.late.min(4);
                 if probing.due.plus_ms(tolerance_ms) < now {
@@ -159,11 +159,11 @@ impl Suspicion {
                 self.state = State::Calm;
                 self.update(now, owed_since, settings, out);
             }
-            State::Probing(_) | State::Asking | State::Taking | State::Resting(_) => {}
+            State::Probing(_) | State::Asking | State::Promoting | State::Resting(_) => {}
         }
     }
 
-    /// When [`Suspicion::update`] has something to do, if nothing comes before.
+    /// When [`FailureDetector::update`] has something to do, if nothing comes before.
     pub(crate) fn next_timeout(
         &self,
         owed_since: Option<Time>,
@@ -173,13 +173,13 @@ impl Suspicion {
             State::Calm => owed_since.map(|since| since.plus_ms(settings.suspect_ms)),
             State::Probing(probing) => Some(probing.due),
             State::Resting(until) => Some(*until),
-            State::Asking | State::Taking => None,
+            State::Asking | State::Promoting => None,
         }
     }
 
     /// Whether it has come to nothing before, and nobody has answered since.
-    pub(crate) fn is_in_vain(&self) -> bool {
-        self.in_vain > 0
+    pub(crate) fn has_failed_before(&self) -> bool {
+        self.fruitless > 0
     }
 
     /// This tab hears its own probe.
@@ -202,12 +202,12 @@ impl Suspicion {
         let is_meant = match &self.state {
             State::Probing(probing) => probing.probes.contains(&number),
             State::Asking => self.number == number || self.number == number + 1,
-            State::Calm | State::Taking | State::Resting(_) => false,
+            State::Calm | State::Promoting | State::Resting(_) => false,
         };
         if !is_meant {
             return;
         }
-        self.in_vain = 0;
+        self.fruitless = 0;
         self.pongs += 1;
         self.rest(now, settings, out);
         if self.pongs >= PONGS {
@@ -217,30 +217,30 @@ impl Suspicion {
     }
 
     /// Whether this tab may take the broker's place.
-    pub(crate) fn on_right(
+    pub(crate) fn on_steal_right(
         &mut self,
         now: Time,
-        right: Right,
+        right: StealRight,
         settings: &Settings,
         out: &mut Vec<Step>,
     ) {
         match (&self.state, right) {
-            (State::Asking, Right::Given) => {
-                self.state = State::Taking;
+            (State::Asking, StealRight::Granted) => {
+                self.state = State::Promoting;
                 out.push(Step::Steal);
             }
-            (State::Asking, Right::NoLocks) => {
-                self.state = State::Taking;
+            (State::Asking, StealRight::NoLocks) => {
+                self.state = State::Promoting;
                 out.push(Step::TakeOver);
             }
-            (State::Asking, Right::NotGiven) => self.rest(now, settings, out),
+            (State::Asking, StealRight::Denied) => self.rest(now, settings, out),
             // It has been answered meanwhile.
-            (_, Right::Given) => out.push(Step::LetGo),
-            (_, Right::NotGiven | Right::NoLocks) => {}
+            (_, StealRight::Granted) => out.push(Step::LetGo),
+            (_, StealRight::Denied | StealRight::NoLocks) => {}
         }
     }
 
-    /// Whether [`Step::Ask`] has not been answered by [`Suspicion::on_right`].
+    /// Whether [`Step::Ask`] has not been answered by [`FailureDetector::on_right`].
     pub(crate) fn is_asking(&self) -> bool {
         matches!(self.state, State::Asking)
     }
@@ -249,7 +249,7 @@ impl Suspicion {
     pub(crate) fn renew(&mut self, out: &mut Vec<Step>) {
         if self.is_asking() {
             self.state = State::Calm;
-            out.push(Step::Ear(false));
+            out.push(Step::LoopbackProbe(false));
         }
     }
 
@@ -257,31 +257,31 @@ impl Suspicion {
     pub(crate) fn calm(&mut self, out: &mut Vec<Step>) {
         match self.state {
             State::Calm | State::Resting(_) => {}
-            State::Probing(_) | State::Asking => out.push(Step::Ear(false)),
-            State::Taking => out.extend([Step::Ear(false), Step::LetGo]),
+            State::Probing(_) | State::Asking => out.push(Step::LoopbackProbe(false)),
+            State::Promoting => out.extend([Step::LoopbackProbe(false), Step::LetGo]),
         }
-        *self = self.calmed();
+        *self = self.reset();
     }
 
-    fn calmed(&self) -> Self {
+    fn reset(&self) -> Self {
         Self {
             number: self.number,
-            reign_began: self.reign_began,
-            short_reigns: self.short_reigns,
+            leadership_began: self.leadership_began,
+            short_leaderships: self.short_leaderships,
             ..Self::default()
         }
     }
 
-    /// Another reign begins. One that follows soon after another shows that the machine is slow, not that the brokers are
-    /// dead: if nobody became more patient then, each new broker would be ousted while it takes over.
-    pub(crate) fn on_reign(&mut self, now: Time, settings: &Settings) {
-        let is_soon = |began: Time| began.plus_ms(settings.short_reign_ms) > now;
-        self.short_reigns = if self.reign_began.is_some_and(is_soon) {
-            SHORT_REIGNS_MAX.min(self.short_reigns + 1)
+    /// Another leadership begins. One that follows soon after another shows that the machine is slow, not that the brokers are
+    /// dead: if nobody became more patient then, each new broker would be replaced while it takes over.
+    pub(crate) fn on_leadership(&mut self, now: Time, settings: &Settings) {
+        let is_soon = |began: Time| began.plus_ms(settings.short_leadership_ms) > now;
+        self.short_leaderships = if self.leadership_began.is_some_and(is_soon) {
+            SHORT_LEADERSHIPS_MAX.min(self.short_leaderships + 1)
         } else {
-            self.short_reigns / 2
+            self.short_leaderships / 2
         };
-        self.reign_began = Some(now);
+        self.leadership_began = Some(now);
     }
 
     fn probe(&mut self, now: Time, settings: &Settings, out: &mut Vec<Step>) {
@@ -291,16 +291,16 @@ impl Suspicion {
         self.number += 1;
         probing.probes.push(self.number);
         probing.is_heard = false;
-        probing.due = now.plus_ms(settings.probe_ms << self.short_reigns);
+        probing.due = now.plus_ms(settings.probe_ms << self.short_leaderships);
         out.push(Step::Probe(self.number));
     }
 
     fn rest(&mut self, now: Time, settings: &Settings, out: &mut Vec<Step>) {
-        let pause_ms = settings.suspicion_pause_ms << self.in_vain.min(4);
-        self.in_vain += 1;
+        let pause_ms = settings.failure_detector_pause_ms << self.fruitless.min(4);
+        self.fruitless += 1;
         self.late = 0;
         self.state = State::Resting(now.plus_ms(pause_ms));
-        out.push(Step::Ear(false));
+        out.push(Step::LoopbackProbe(false));
     }
 }
 
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     struct Case {
-        suspicion: Suspicion,
+        failure_detector: FailureDetector,
         settings: Settings,
         owed_since: Option<Time>,
     }
@@ -321,7 +321,7 @@ mod tests {
     impl Case {
         fn new() -> Self {
             Self {
-                suspicion: Suspicion::default(),
+                failure_detector: FailureDetector::default(),
                 settings: Settings::default(),
                 owed_since: Some(at(0)),
             }
@@ -330,24 +330,24 @@ mod tests {
         fn update(&mut self, ms: u64) -> Vec<Step> {
             let mut out = Vec::new();
             let Self {
-                suspicion,
+                failure_detector,
                 settings,
                 owed_since,
             } = self;
-            suspicion.update(at(ms), *owed_since, settings, &mut out);
+            failure_detector.update(at(ms), *owed_since, settings, &mut out);
             out
         }
 
-        fn right(&mut self, ms: u64, right: Right) -> Vec<Step> {
+        fn right(&mut self, ms: u64, right: StealRight) -> Vec<Step> {
             let mut out = Vec::new();
-            self.suspicion
-                .on_right(at(ms), right, &self.settings, &mut out);
+            self.failure_detector
+                .on_steal_right(at(ms), right, &self.settings, &mut out);
             out
         }
 
         fn pong(&mut self, ms: u64, number: u32) -> Vec<Step> {
             let mut out = Vec::new();
-            self.suspicion
+            self.failure_detector
                 .on_pong(at(ms), number, &self.settings, &mut out);
             out
         }
@@ -355,11 +355,14 @@ mod tests {
         /// Up to two probes that were heard and not answered.
         fn silent(&mut self) {
             assert_eq!(self.update(299), []);
-            assert_eq!(self.update(300), [Step::Ear(true), Step::Probe(1)]);
-            self.suspicion.on_heard(1);
+            assert_eq!(
+                self.update(300),
+                [Step::LoopbackProbe(true), Step::Probe(1)]
+            );
+            self.failure_detector.on_heard(1);
             assert_eq!(self.update(499), []);
             assert_eq!(self.update(500), [Step::Probe(2)]);
-            self.suspicion.on_heard(2);
+            self.failure_detector.on_heard(2);
             assert_eq!(self.update(700), [Step::Ask]);
         }
     }
@@ -368,24 +371,27 @@ mod tests {
     fn two_probes_without_an_answer_lead_to_the_theft_of_the_lock() {
         let mut case = Case::new();
         case.silent();
-        assert_eq!(case.right(701, Right::Given), [Step::Steal]);
+        assert_eq!(case.right(701, StealRight::Granted), [Step::Steal]);
         let mut out = Vec::new();
-        case.suspicion.calm(&mut out);
-        assert_eq!(out, [Step::Ear(false), Step::LetGo]);
+        case.failure_detector.calm(&mut out);
+        assert_eq!(out, [Step::LoopbackProbe(false), Step::LetGo]);
     }
 
     #[test]
     fn reigns_that_end_soon_make_patient_and_one_that_lasts_makes_less_so() {
         let mut case = Case::new();
-        let mut on_reign = |ms| {
-            case.suspicion.on_reign(at(ms), &case.settings);
-            case.suspicion.short_reigns
+        let mut on_leadership = |ms| {
+            case.failure_detector.on_leadership(at(ms), &case.settings);
+            case.failure_detector.short_leaderships
         };
-        assert_eq!([0, 1_000, 2_000].map(&mut on_reign), [0, 1, 2]);
-        assert_eq!(on_reign(7_000), 1);
+        assert_eq!([0, 1_000, 2_000].map(&mut on_leadership), [0, 1, 2]);
+        assert_eq!(on_leadership(7_000), 1);
         case.owed_since = Some(at(7_000));
-        assert_eq!(case.update(7_300), [Step::Ear(true), Step::Probe(1)]);
-        case.suspicion.on_heard(1);
+        assert_eq!(
+            case.update(7_300),
+            [Step::LoopbackProbe(true), Step::Probe(1)]
+        );
+        case.failure_detector.on_heard(1);
         assert_eq!(case.update(7_699), []);
         assert_eq!(case.update(7_700), [Step::Probe(2)]);
     }
@@ -394,36 +400,42 @@ mod tests {
     fn without_locks_the_place_is_taken_as_it_is() {
         let mut case = Case::new();
         case.silent();
-        assert_eq!(case.right(701, Right::NoLocks), [Step::TakeOver]);
+        assert_eq!(case.right(701, StealRight::NoLocks), [Step::TakeOver]);
     }
 
     #[test]
     fn one_tab_at_a_time_takes_the_lock_and_the_others_pause() {
         let mut case = Case::new();
         case.silent();
-        assert_eq!(case.right(701, Right::NotGiven), [Step::Ear(false)]);
+        assert_eq!(
+            case.right(701, StealRight::Denied),
+            [Step::LoopbackProbe(false)]
+        );
         assert_eq!(case.update(702), []);
-        assert_eq!(case.update(1_701), [Step::Ear(true), Step::Probe(3)]);
+        assert_eq!(
+            case.update(1_701),
+            [Step::LoopbackProbe(true), Step::Probe(3)]
+        );
     }
 
     #[test]
     fn a_tab_that_does_not_hear_itself_takes_nothing() {
         let mut case = Case::new();
         case.update(300);
-        assert_eq!(case.update(500), [Step::Deaf, Step::Ear(false)]);
+        assert_eq!(case.update(500), [Step::Deaf, Step::LoopbackProbe(false)]);
     }
 
     #[test]
     fn a_tab_that_stood_still_asks_once_more() {
         let mut case = Case::new();
         case.update(300);
-        case.suspicion.on_heard(1);
+        case.failure_detector.on_heard(1);
         assert_eq!(case.update(5_000), [Step::Probe(2)]);
-        case.suspicion.on_heard(2);
+        case.failure_detector.on_heard(2);
         assert_eq!(case.update(5_200), [Step::Probe(3)]);
-        case.suspicion.on_heard(3);
+        case.failure_detector.on_heard(3);
         assert_eq!(case.update(6_000), [Step::Probe(4)]);
-        case.suspicion.on_heard(4);
+        case.failure_detector.on_heard(4);
         assert_eq!(case.update(6_200), [Step::Ask]);
     }
 
@@ -431,37 +443,43 @@ mod tests {
     fn an_answer_to_a_probe_before_a_standstill_counts() {
         let mut case = Case::new();
         case.update(300);
-        case.suspicion.on_heard(1);
+        case.failure_detector.on_heard(1);
         assert_eq!(case.update(5_000), [Step::Probe(2)]);
-        assert_eq!(case.pong(5_001, 1), [Step::Ear(false)]);
+        assert_eq!(case.pong(5_001, 1), [Step::LoopbackProbe(false)]);
     }
 
     #[test]
     fn a_tab_that_hears_only_what_it_said_before_is_deaf() {
         let mut case = Case::new();
         case.update(300);
-        case.suspicion.on_heard(1);
+        case.failure_detector.on_heard(1);
         assert_eq!(case.update(500), [Step::Probe(2)]);
-        case.suspicion.on_heard(1);
-        assert_eq!(case.update(700), [Step::Deaf, Step::Ear(false)]);
+        case.failure_detector.on_heard(1);
+        assert_eq!(case.update(700), [Step::Deaf, Step::LoopbackProbe(false)]);
     }
 
     #[test]
     fn an_answer_that_comes_while_the_right_is_asked_for_ends_it() {
         let mut case = Case::new();
         case.silent();
-        assert_eq!(case.pong(701, 2), [Step::Ear(false)]);
-        assert_eq!(case.right(702, Right::Given), [Step::LetGo]);
+        assert_eq!(case.pong(701, 2), [Step::LoopbackProbe(false)]);
+        assert_eq!(case.right(702, StealRight::Granted), [Step::LetGo]);
     }
 
     #[test]
     fn a_broker_that_lives_and_owes_an_answer_has_a_broken_lane() {
         let mut case = Case::new();
         case.update(300);
-        assert_eq!(case.pong(310, 1), [Step::Ear(false)]);
-        assert_eq!(case.update(1_310), [Step::Ear(true), Step::Probe(2)]);
+        assert_eq!(case.pong(310, 1), [Step::LoopbackProbe(false)]);
+        assert_eq!(
+            case.update(1_310),
+            [Step::LoopbackProbe(true), Step::Probe(2)]
+        );
         assert_eq!(case.pong(1_320, 1), []);
-        assert_eq!(case.pong(1_320, 2), [Step::Ear(false), Step::Rebind]);
+        assert_eq!(
+            case.pong(1_320, 2),
+            [Step::LoopbackProbe(false), Step::Rebind]
+        );
     }
 
     #[test]
@@ -469,7 +487,7 @@ mod tests {
         let mut case = Case::new();
         case.update(300);
         case.owed_since = None;
-        assert_eq!(case.update(301), [Step::Ear(false)]);
+        assert_eq!(case.update(301), [Step::LoopbackProbe(false)]);
         assert_eq!(case.update(10_000), []);
     }
 }

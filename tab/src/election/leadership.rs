@@ -1,12 +1,12 @@
-//! A reign: what a tab holds while it is the broker.
+//! A leadership: what a tab holds while it is the broker.
 
 use broker::Time;
 use broker::sorted::Set;
 
-use crate::api::{ClientCommand, Command, ReignTimes};
+use crate::api::{ClientCommand, Command, LeadershipTimes};
 use crate::endpoint::client;
 use crate::endpoint::port::PortInput;
-use crate::hosted_broker::Host;
+use crate::hosted_broker::HostedBroker;
 use crate::lane::Frame;
 use crate::log::Log;
 use crate::protocol::control::ControlMessage;
@@ -15,17 +15,17 @@ use crate::tab::Input;
 
 /// The broker, its log, and the tabs whose end it waits for.
 #[derive(Debug)]
-pub(crate) struct Reign {
-    pub(crate) host: Host,
+pub(crate) struct Leadership {
+    pub(crate) hosted_broker: HostedBroker,
     /// `None`: the state is in memory.
     pub(crate) log: Option<Log>,
     /// The tabs whose locks are queued for.
     pub(crate) watched: Set<TabId>,
-    pub(crate) times: ReignTimes,
+    pub(crate) times: LeadershipTimes,
     /// Inputs held back since this tab stood still, if another may be the broker since then: nothing leaves until a row is stored.
     held: Option<Held>,
     /// How long this tab stood still, which the broker has not been told.
-    missed_ms: u64,
+    suspended_ms: u64,
 }
 
 /// Inputs that are held back.
@@ -36,15 +36,19 @@ struct Held {
     bytes: usize,
 }
 
-impl Reign {
-    pub(crate) fn new(host: Host, log: Option<Log>, times: ReignTimes) -> Self {
+impl Leadership {
+    pub(crate) fn new(
+        hosted_broker: HostedBroker,
+        log: Option<Log>,
+        times: LeadershipTimes,
+    ) -> Self {
         Self {
-            host,
+            hosted_broker,
             log,
             watched: Set::new(),
             times,
             held: None,
-            missed_ms: 0,
+            suspended_ms: 0,
         }
     }
 
@@ -52,14 +56,17 @@ impl Reign {
     pub(crate) fn next_timeout(&self, answer_due: Option<Time>) -> Option<Time> {
         let log = answer_due.or_else(|| self.log.as_ref().and_then(Log::next_timeout));
         // While it is in doubt, what is due waits as well.
-        let host = self.host.next_timeout().filter(|_| !self.is_in_doubt());
-        [host, log].into_iter().flatten().min()
+        let hosted_broker = self
+            .hosted_broker
+            .next_timeout()
+            .filter(|_| !self.is_in_doubt());
+        [hosted_broker, log].into_iter().flatten().min()
     }
 
-    /// This tab stood still: it must make sure that it still reigns. Without a log, or without room in it, nothing could
+    /// This tab stood still: it must make sure that it still leads. Without a log, or without room in it, nothing could
     /// prove it, and nothing is promised.
-    pub(crate) fn stood_still(&mut self, ms: u64) {
-        self.missed_ms += ms;
+    pub(crate) fn on_suspended(&mut self, ms: u64) {
+        self.suspended_ms += ms;
         let Some(log) = self.log.as_mut().filter(|log| log.trouble().is_none()) else {
             return;
         };
@@ -68,32 +75,32 @@ impl Reign {
     }
 
     /// How long this tab stood still since this was asked last.
-    pub(crate) fn take_missed_ms(&mut self) -> u64 {
-        core::mem::take(&mut self.missed_ms)
+    pub(crate) fn take_suspended_ms(&mut self) -> u64 {
+        core::mem::take(&mut self.suspended_ms)
     }
 
-    /// Whether it is not certain that this tab still reigns.
+    /// Whether it is not certain that this tab still leads.
     pub(crate) fn is_in_doubt(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Keeps an input back while it is not certain that this tab still reigns.
+    /// Keeps an input back while it is not certain that this tab still leads.
     pub(crate) fn hold_back(&mut self, input: Input) -> Option<Input> {
         let Some(held) = &mut self.held else {
             return Some(input);
         };
         match input {
-            // Who else reigns, and what the database says, decide it.
+            // Who else leads, and what the database says, decide it.
             Input::Control(ControlMessage::Announce(ref announcement))
-                if announcement.is_broker && announcement.term > Some(self.host.term) =>
+                if announcement.is_broker && announcement.term > Some(self.hosted_broker.term) =>
             {
                 Some(input)
             }
-            // What no tab of ours sent is counted, whoever reigns.
+            // What no tab of ours sent is counted, whoever leads.
             Input::Frame(_, ref bytes) if Frame::decode(bytes).is_none() => Some(input),
             Input::Lock(_)
             | Input::Storage(_)
-            | Input::Heard(_)
+            | Input::Loopback(_)
             | Input::Foreign(_)
             | Input::Trouble(_)
             | Input::Timeout => Some(input),
@@ -105,7 +112,7 @@ impl Reign {
         }
     }
 
-    /// What was held back and is not about this reign.
+    /// What was held back and is not about this leadership.
     pub(crate) fn take_own(&mut self) -> Vec<Input> {
         let held = self.held.take().unwrap_or_default();
         let inputs = held.inputs.into_iter();
@@ -114,7 +121,7 @@ impl Reign {
             .collect()
     }
 
-    /// A row has proved that this tab still reigns: what was held back until then.
+    /// A row has proved that this tab still leads: what was held back until then.
     pub(crate) fn proved(&mut self) -> Option<Vec<Input>> {
         self.held.take().map(|held| held.inputs)
     }

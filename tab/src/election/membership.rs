@@ -9,7 +9,7 @@ use crate::protocol::names::TabId;
 
 /// The other tabs, as they announced themselves.
 #[derive(Debug)]
-pub(crate) struct Roster {
+pub(crate) struct Membership {
     tabs: Map<TabId, Entry>,
     tabs_max: usize,
     changed: bool,
@@ -23,7 +23,7 @@ struct Entry {
     last_seen: Time,
 }
 
-impl Roster {
+impl Membership {
     /// An empty one, that shall be shown; it will not hold more than `tabs_max` tabs.
     pub(crate) fn new(tabs_max: usize) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl Roster {
         }
     }
 
-    /// Notes an announcement; `true` if its tab is new. When the roster is full, a new tab is not noted.
+    /// Notes an announcement; `true` if its tab is new. When the member list is full, a new tab is not noted.
     pub(crate) fn announced(&mut self, now: Time, announcement: Announcement) -> bool {
         let tab = announcement.tab_id;
         let is_new = !self.tabs.contains_key(&tab);
@@ -106,7 +106,7 @@ impl Roster {
         self.changed.then_some(earliest)
     }
 
-    /// The whole roster with `own`, ordered by id. Who is the broker, `broker` says: two tabs may both believe to be it.
+    /// The whole member list with `own`, ordered by id. Who is the broker, `broker` says: two tabs may both believe to be it.
     pub(crate) fn tabs_with(&self, own: TabInfo, broker: Option<TabId>) -> Vec<TabInfo> {
         let others = self.tabs.values();
         let others = others.map(|entry| info(&entry.announcement, entry.last_seen));

@@ -1,4 +1,4 @@
-//! Takeover: how an elected tab comes to reign. What the log holds is read, and a fence written behind it.
+//! Promotion: how an elected tab comes to leadership. What the log holds is read, and a fence written behind it.
 
 use broker::Time;
 
@@ -14,9 +14,9 @@ use crate::settings::Settings;
 /// How long the news may be under way that another tab took the lock by force.
 const HESITATION_MS: u64 = 50;
 
-/// The way from the lock to the reign.
+/// The way from the lock to the leadership.
 #[derive(Debug)]
-pub(crate) struct Takeover {
+pub(crate) struct Promotion {
     pub(crate) began: Time,
     durability: Durability,
     why: Why,
@@ -44,9 +44,9 @@ pub(crate) enum Why {
     Elected,
     /// There are no locks, and the broker gave no sign of life.
     Suspected,
-    /// This tab reigned this term, and there was no room for what it had to store: it goes on from what is stored.
+    /// This tab led this term, and there was no room for what it had to store: it goes on from what is stored.
     Full(Term),
-    /// This tab reigned this term, and the browser removed what was stored: it goes on from what it knows.
+    /// This tab led this term, and the browser removed what was stored: it goes on from what it knows.
     Removed(Term, Vec<Vec<u8>>),
 }
 
@@ -62,13 +62,13 @@ enum Step {
     Pausing(Time),
 }
 
-/// What a takeover comes to.
+/// What a promotion comes to.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// This tab is the broker.
-    Reign(Box<Beginning>),
+    Leadership(Box<Beginning>),
     /// Another tab is.
-    Ousted,
+    Superseded,
 }
 
 /// What the new broker begins with.
@@ -91,7 +91,7 @@ pub(crate) struct Beginning {
     pub(crate) identity: Option<u64>,
 }
 
-impl Takeover {
+impl Promotion {
     pub(crate) fn new(now: Time, durability: Durability, why: Why, has_had_database: bool) -> Self {
         Self {
             began: now,
@@ -133,11 +133,11 @@ impl Takeover {
     ) -> Option<Outcome> {
         self.tried_ms += settings.storage_silence_ms;
         let beginning = self.pause(now, heard, why, settings);
-        beginning.map(|beginning| Outcome::Reign(Box::new(beginning)))
+        beginning.map(|beginning| Outcome::Leadership(Box::new(beginning)))
     }
 
-    /// The last term of this tab's reign, if it is about to go on with that.
-    pub(crate) fn reigned(&self) -> Option<Term> {
+    /// The last term of this tab's leadership, if it is about to go on with that.
+    pub(crate) fn led_term(&self) -> Option<Term> {
         match self.why {
             Why::Elected | Why::Suspected => None,
             Why::Full(term) | Why::Removed(term, _) => Some(term),
@@ -156,7 +156,7 @@ impl Takeover {
                 self.step = Step::Opening;
                 Some(StorageRequest::Open(self.durability))
             }
-            // A request that was given out before this takeover is answered now.
+            // A request that was given out before this promotion is answered now.
             Step::Opening | Step::Loading(_) | Step::Fencing(..) => None,
         }
     }
@@ -168,7 +168,7 @@ impl Takeover {
         }
     }
 
-    /// A reign that begins at once, with nothing but what is in memory.
+    /// A leadership that begins at once, with nothing but what is in memory.
     pub(crate) fn in_memory(&mut self, term: Term, trouble: Option<String>) -> Beginning {
         let (pieces, was_removed) = match &mut self.why {
             Why::Elected | Why::Suspected | Why::Full(_) => (Vec::new(), false),
@@ -227,11 +227,11 @@ impl Takeover {
                 let newest = loaded.rows.last().map(|(seq, row)| (*seq, row.term));
                 if let Some((fence, term)) = self.late.take() {
                     if newest != Some((fence, term)) {
-                        return Some(Outcome::Ousted);
+                        return Some(Outcome::Superseded);
                     }
                     let log = Log::new(term, fence, &loaded, settings);
                     let beginning = self.begin(now, loaded, term, log);
-                    return Some(Outcome::Reign(Box::new(beginning)));
+                    return Some(Outcome::Leadership(Box::new(beginning)));
                 }
                 // A row of a term that cannot be has its place in the log, and what it says may have been acknowledged.
                 let terms = loaded.rows.iter().map(|(_, row)| row.term);
@@ -239,11 +239,11 @@ impl Takeover {
                 // Somebody has written meanwhile, which is a sign of life.
                 let is_stale = self.read_before.is_some_and(|tail| tail < loaded.tail);
                 if is_stale && matches!(self.why, Why::Suspected) {
-                    return Some(Outcome::Ousted);
+                    return Some(Outcome::Superseded);
                 }
-                let reigned = self.reigned();
-                if reigned.is_some() && last > reigned {
-                    return Some(Outcome::Ousted);
+                let led_term = self.led_term();
+                if led_term.is_some() && last > led_term {
+                    return Some(Outcome::Superseded);
                 }
                 let term = next_term(now, heard.max(last));
                 let kind = RowKind::Fence;
@@ -252,7 +252,7 @@ impl Takeover {
                 self.step = Step::Fencing(loaded, term, now);
                 None
             }
-            // This tab, or the database, stood still for long enough to be ousted, or another tab says that it reigns: only
+            // This tab, or the database, stood still for long enough to be replaced, or another tab says that it leads: only
             // the log knows.
             (Step::Fencing(_, term, since), StorageEvent::Committed(seq))
                 if now.ms_since(since) > settings.suspect_ms || heard > Some(term) =>
@@ -300,7 +300,7 @@ impl Takeover {
                 None
             }
         };
-        beginning.map(|beginning| Outcome::Reign(Box::new(beginning)))
+        beginning.map(|beginning| Outcome::Leadership(Box::new(beginning)))
     }
 
     /// Lets pass a moment, once, if an answer took long: this tab may have stood still, and whoever did may have been robbed

@@ -20,7 +20,7 @@ use crate::tab::{Input, LockEvent, LockRequest, Output, Tab};
 /// What a tab does when it is elected, with the sessions and messages of a broker before it, in tabs that do not exist and
 /// that nobody hears. Returns how many messages arrived, which is always the same.
 #[must_use]
-pub fn rehearse(now: Time) -> usize {
+pub fn warm_up(now: Time) -> usize {
     let mut stage = Stage {
         now,
         tabs: Vec::new(),
@@ -164,8 +164,8 @@ impl Stage {
                     matches!(notice, Notice::Client(_, ClientNotice::Message(..)))
                 };
                 self.received += messages.filter(is_message).count();
-                if let Some(Notice::Mark(mark)) = notices.last() {
-                    let heard = Input::Command(Command::Heard(*mark));
+                if let Some(Notice::CreditCheckpoint(mark)) = notices.last() {
+                    let heard = Input::Command(Command::Acknowledge(*mark));
                     self.mail.push_back((id, heard));
                 }
             }
@@ -173,7 +173,7 @@ impl Stage {
             | Output::OpenLane(_)
             | Output::CloseLane(_)
             | Output::Lock(_)
-            | Output::Ear(_)
+            | Output::LoopbackProbe(_)
             | Output::Port(..) => {}
         }
     }
@@ -205,6 +205,6 @@ mod tests {
     fn everything_is_played_through() {
         // Each of the two tabs gets what the other publishes and what it publishes itself, before and after; the third also
         // gets what is retained.
-        assert_eq!(rehearse(Time::from_ms(1_000)), 13);
+        assert_eq!(warm_up(Time::from_ms(1_000)), 13);
     }
 }

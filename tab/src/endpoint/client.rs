@@ -30,7 +30,7 @@ const MESSAGE_OVERHEAD_BYTES: usize = 64;
 
 /// What a client is told besides the page's commands.
 #[derive(Debug)]
-pub(crate) enum ClientInput {
+pub(crate) enum EndpointInput {
     /// There is a broker to talk to: its term and tab. `ConnectionNo` is free for this client.
     Up((Term, TabId), ConnectionNo),
     /// The broker is out of reach.
@@ -38,7 +38,7 @@ pub(crate) enum ClientInput {
     /// There is room again on the way to the broker.
     Room,
     /// The page has heard all that it was told up to this mark.
-    Heard(u64),
+    PageAcknowledged(u64),
     /// From the broker.
     Packet(ConnectionNo, Packet),
     /// The broker sent what is no packet.
@@ -51,7 +51,7 @@ pub(crate) enum ClientInput {
 
 /// What a client wants done.
 #[derive(Debug)]
-pub(crate) enum ClientOutput {
+pub(crate) enum EndpointOutput {
     /// This connection, of which nothing was said yet, goes on where an earlier one was interrupted.
     GoesOn(ConnectionNo),
     /// To the broker.
@@ -60,9 +60,9 @@ pub(crate) enum ClientOutput {
     Again(usize),
     /// This connection is over at this end.
     Close(ConnectionNo),
-    /// Wants [`ClientInput::Up`] now, if there is a broker.
+    /// Wants [`EndpointInput::Up`] now, if there is a broker.
     Reconnect,
-    /// The broker has not answered a CONNECT or PINGREQ: the way to it is broken. Wants [`ClientInput::Up`].
+    /// The broker has not answered a CONNECT or PINGREQ: the way to it is broken. Wants [`EndpointInput::Up`].
     Silent,
     /// To the page.
     Notify(ClientNotice),
@@ -209,7 +209,7 @@ impl Client {
         &mut self,
         now: Time,
         command: ClientCommand,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         match command {
             ClientCommand::Connect(options) => self.on_connect(options, out),
@@ -229,32 +229,37 @@ impl Client {
         }
     }
 
-    pub(crate) fn handle(&mut self, now: Time, input: ClientInput, out: &mut Vec<ClientOutput>) {
+    pub(crate) fn handle(
+        &mut self,
+        now: Time,
+        input: EndpointInput,
+        out: &mut Vec<EndpointOutput>,
+    ) {
         match input {
-            ClientInput::Up(broker, connection) => self.on_up(now, broker, connection, out),
-            ClientInput::Down => self.on_down(out),
-            ClientInput::Room => self.send_waiting(now, out),
-            ClientInput::Heard(mark) => self.on_heard(now, mark, out),
-            ClientInput::Packet(connection, packet) => {
+            EndpointInput::Up(broker, connection) => self.on_up(now, broker, connection, out),
+            EndpointInput::Down => self.on_down(out),
+            EndpointInput::Room => self.send_waiting(now, out),
+            EndpointInput::PageAcknowledged(mark) => self.on_heard(now, mark, out),
+            EndpointInput::Packet(connection, packet) => {
                 if self.is_current(connection) {
                     self.on_packet(now, packet, out);
                 }
             }
-            ClientInput::Malformed(connection, error) => {
+            EndpointInput::Malformed(connection, error) => {
                 if self.is_current(connection) {
                     self.fail(error.reason_code(), out);
                 }
             }
-            ClientInput::Closed(connection) => {
+            EndpointInput::Closed(connection) => {
                 if self.is_current(connection) {
                     self.on_closed(now, out);
                 }
             }
-            ClientInput::Timeout => self.on_timeout(now, out),
+            EndpointInput::Timeout => self.on_timeout(now, out),
         }
     }
 
-    /// When [`ClientInput::Timeout`] is due, if nothing comes before.
+    /// When [`EndpointInput::Timeout`] is due, if nothing comes before.
     pub(crate) fn next_timeout(&self) -> Option<Time> {
         let is_connected = matches!(self.state, State::Connected(_));
         let renewing_at = self.renewing_at.filter(|_| is_connected);
@@ -314,7 +319,7 @@ impl Client {
         }
     }
 
-    fn on_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+    fn on_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
         let is_answer = !matches!(packet, Packet::Publish(_) | Packet::PubRel(_));
         self.take(now, packet, out);
         // Whatever came may have made room.
@@ -336,7 +341,7 @@ impl Client {
         }
     }
 
-    fn take(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+    fn take(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
         match packet {
             Packet::ConnAck(packet) => self.on_connack(now, &packet, out),
             Packet::Disconnect(packet) => self.on_broker_disconnect(&packet, out),
@@ -363,7 +368,7 @@ impl Client {
         }
     }
 
-    fn send(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+    fn send(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
         if let Some(connection) = self.connection() {
             if let State::Connected(connected) = &mut self.state {
                 connected.last_sent = now;
@@ -375,7 +380,7 @@ impl Client {
                 let cost = cost_to_broker(publish, &self.settings);
                 self.room = self.room.saturating_sub(cost);
             }
-            out.push(ClientOutput::Send(connection, packet));
+            out.push(EndpointOutput::Send(connection, packet));
         }
     }
 
@@ -428,16 +433,16 @@ fn is_answered(packet: &Packet) -> bool {
     }
 }
 
-fn notify_status(status: ClientStatus) -> ClientOutput {
-    ClientOutput::Notify(ClientNotice::Status(status))
+fn notify_status(status: ClientStatus) -> EndpointOutput {
+    EndpointOutput::Notify(ClientNotice::Status(status))
 }
 
-fn published(request: RequestId, reason_code: ReasonCode) -> ClientOutput {
-    ClientOutput::Notify(ClientNotice::Published(request, reason_code.into()))
+fn published(request: RequestId, reason_code: ReasonCode) -> EndpointOutput {
+    EndpointOutput::Notify(ClientNotice::Published(request, reason_code.into()))
 }
 
-fn refuse(request: RequestId, problem: Problem, out: &mut Vec<ClientOutput>) {
-    out.push(ClientOutput::Notify(ClientNotice::Refused(
+fn refuse(request: RequestId, problem: Problem, out: &mut Vec<EndpointOutput>) {
+    out.push(EndpointOutput::Notify(ClientNotice::Refused(
         request, problem,
     )));
 }

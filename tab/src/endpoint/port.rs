@@ -19,7 +19,7 @@ use broker::packet::publish::PublishPacket;
 use broker::{Packet, ReasonCode, SeededState, Time};
 use bytes::Bytes;
 
-use crate::endpoint::client::{self, ClientInput, ClientOutput};
+use crate::endpoint::client::{self, EndpointInput, EndpointOutput};
 use crate::lane::ConnectionNo;
 use crate::settings::Settings;
 
@@ -160,7 +160,7 @@ impl Port {
     }
 
     /// Bytes came from the client, any number of packets or parts of them.
-    pub(crate) fn on_bytes(&mut self, now: Time, bytes: Vec<u8>, out: &mut Vec<ClientOutput>) {
+    pub(crate) fn on_bytes(&mut self, now: Time, bytes: Vec<u8>, out: &mut Vec<EndpointOutput>) {
         if matches!(self.state, State::Leaving | State::Closed) {
             return;
         }
@@ -190,47 +190,52 @@ impl Port {
     }
 
     /// The page has closed its end. Without DISCONNECT, the broker takes the client for lost.
-    pub(crate) fn on_closed_by_page(&mut self, out: &mut Vec<ClientOutput>) {
+    pub(crate) fn on_closed_by_page(&mut self, out: &mut Vec<EndpointOutput>) {
         if self.state == State::Leaving {
             return;
         }
-        out.extend(self.connection().map(ClientOutput::Close));
+        out.extend(self.connection().map(EndpointOutput::Close));
         self.state = State::Closed;
     }
 
-    pub(crate) fn handle(&mut self, now: Time, input: ClientInput, out: &mut Vec<ClientOutput>) {
+    pub(crate) fn handle(
+        &mut self,
+        now: Time,
+        input: EndpointInput,
+        out: &mut Vec<EndpointOutput>,
+    ) {
         match input {
-            ClientInput::Up(_, connection) => self.on_up(now, connection, out),
-            ClientInput::Down => self.on_down(out),
-            ClientInput::Room => {
+            EndpointInput::Up(_, connection) => self.on_up(now, connection, out),
+            EndpointInput::Down => self.on_down(out),
+            EndpointInput::Room => {
                 self.send_waiting(now, out);
                 self.take_bytes(out);
             }
-            ClientInput::Packet(connection, packet) => {
+            EndpointInput::Packet(connection, packet) => {
                 if self.connection() == Some(connection) {
                     self.on_broker_packet(now, packet, out);
                     self.take_bytes(out);
                 }
             }
-            ClientInput::Malformed(connection, error) => {
+            EndpointInput::Malformed(connection, error) => {
                 if self.connection() == Some(connection) {
                     self.fail(error.reason_code(), out);
                 }
             }
-            ClientInput::Closed(connection) => {
+            EndpointInput::Closed(connection) => {
                 if self.connection() == Some(connection) {
                     self.close(None, out);
                 }
             }
             // What the page hears is not about ports.
-            ClientInput::Heard(_) => {}
-            ClientInput::Timeout => {
+            EndpointInput::PageAcknowledged(_) => {}
+            EndpointInput::Timeout => {
                 if let State::Connecting(connection, until) = self.state
                     && until <= now
                 {
-                    out.push(ClientOutput::Close(connection));
+                    out.push(EndpointOutput::Close(connection));
                     self.on_down(out);
-                    out.push(ClientOutput::Silent);
+                    out.push(EndpointOutput::Silent);
                 }
             }
         }
@@ -243,15 +248,15 @@ impl Port {
         }
     }
 
-    fn on_up(&mut self, now: Time, connection: ConnectionNo, out: &mut Vec<ClientOutput>) {
+    fn on_up(&mut self, now: Time, connection: ConnectionNo, out: &mut Vec<EndpointOutput>) {
         let is_expected = matches!(self.state, State::Waiting | State::Leaving);
         let Some(connect) = self.connect.clone().filter(|_| is_expected) else {
-            return out.push(ClientOutput::Close(connection));
+            return out.push(EndpointOutput::Close(connection));
         };
         if self.is_accepted {
-            out.push(ClientOutput::GoesOn(connection));
+            out.push(EndpointOutput::GoesOn(connection));
         }
-        out.push(ClientOutput::Send(connection, Packet::Connect(connect)));
+        out.push(EndpointOutput::Send(connection, Packet::Connect(connect)));
         if self.state == State::Leaving {
             return self.leave(connection, out);
         }
@@ -261,18 +266,18 @@ impl Port {
     }
 
     /// Says on a new connection what the client had still to say, DISCONNECT last. Nobody waits for an answer.
-    fn leave(&mut self, connection: ConnectionNo, out: &mut Vec<ClientOutput>) {
+    fn leave(&mut self, connection: ConnectionNo, out: &mut Vec<EndpointOutput>) {
         let packets = self
             .requests
             .resend()
             .into_iter()
             .chain(self.waiting.drain(..));
-        out.extend(packets.map(|packet| ClientOutput::Send(connection, packet)));
-        out.push(ClientOutput::Close(connection));
+        out.extend(packets.map(|packet| EndpointOutput::Send(connection, packet)));
+        out.push(EndpointOutput::Close(connection));
         self.state = State::Closed;
     }
 
-    fn on_down(&mut self, out: &mut Vec<ClientOutput>) {
+    fn on_down(&mut self, out: &mut Vec<EndpointOutput>) {
         if self.connection().is_none() {
             return;
         }
@@ -290,21 +295,21 @@ impl Port {
     }
 
     /// The next broker has the session: goes on where the one before stopped. [MQTT-4.4.0-1]
-    fn resume(&mut self, now: Time, connection: ConnectionNo, out: &mut Vec<ClientOutput>) {
+    fn resume(&mut self, now: Time, connection: ConnectionNo, out: &mut Vec<EndpointOutput>) {
         self.state = State::Connected(connection);
         self.answers.begin();
         let packets = self.requests.resend();
         let counts = |packet: &&Packet| matches!(packet, Packet::Publish(_) | Packet::PubRel(_));
-        out.push(ClientOutput::Again(packets.iter().filter(counts).count()));
+        out.push(EndpointOutput::Again(packets.iter().filter(counts).count()));
         out.extend(
             packets
                 .into_iter()
-                .map(|packet| ClientOutput::Send(connection, packet)),
+                .map(|packet| EndpointOutput::Send(connection, packet)),
         );
         self.send_waiting(now, out);
     }
 
-    fn send_waiting(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+    fn send_waiting(&mut self, now: Time, out: &mut Vec<EndpointOutput>) {
         while matches!(self.state, State::Connected(_))
             && let Some(packet) = self.next_waiting()
         {
@@ -322,7 +327,7 @@ impl Port {
 
     // From the client.
 
-    fn on_client_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+    fn on_client_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
         match (packet, self.state) {
             (Packet::Connect(connect), State::New) => self.on_connect(connect, out),
             (_, State::New) => self.close(Some(ReasonCode::ProtocolError), out),
@@ -350,7 +355,7 @@ impl Port {
         }
     }
 
-    fn on_connect(&mut self, mut connect: Box<ConnectPacket>, out: &mut Vec<ClientOutput>) {
+    fn on_connect(&mut self, mut connect: Box<ConnectPacket>, out: &mut Vec<EndpointOutput>) {
         self.version = ProtocolVersion::of(&connect);
         // The broker refuses the other cases. [MQTT-3.1.3-8]
         let may_lack_id = match self.version {
@@ -364,11 +369,11 @@ impl Port {
         }
         self.connect = Some(connect);
         self.state = State::Waiting;
-        out.push(ClientOutput::Reconnect);
+        out.push(EndpointOutput::Reconnect);
     }
 
     /// Keeps for later what there is nobody to send to now.
-    fn keep(&mut self, packet: Packet, out: &mut Vec<ClientOutput>) {
+    fn keep(&mut self, packet: Packet, out: &mut Vec<EndpointOutput>) {
         match packet {
             Packet::PingReq if self.is_accepted => self.pass_to_client(Packet::PingResp, out),
             // The next broker sends again what these answer.
@@ -381,15 +386,15 @@ impl Port {
                     Some(connection) => self.leave(connection, out),
                     None => self.state = State::Leaving,
                 }
-                out.push(ClientOutput::ToPort(PortOutput::Closed(None)));
+                out.push(EndpointOutput::ToPort(PortOutput::Closed(None)));
             }
             Packet::Disconnect(_) => {
-                out.extend(self.connection().map(ClientOutput::Close));
+                out.extend(self.connection().map(EndpointOutput::Close));
                 self.close(None, out);
             }
             // It comes before CONNACK, which waits for it. [MQTT-4.12.0-2]
             Packet::Auth(_) => match self.connection() {
-                Some(connection) => out.push(ClientOutput::Send(connection, packet)),
+                Some(connection) => out.push(EndpointOutput::Send(connection, packet)),
                 None => self.waiting.push_back(packet),
             },
             packet => self.waiting.push_back(packet),
@@ -397,13 +402,13 @@ impl Port {
     }
 
     /// Sends a packet of the client.
-    fn send(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+    fn send(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
         let State::Connected(connection) = self.state else {
             return self.waiting.push_front(packet);
         };
         if let Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) = packet {
             let answers = self.answers.answered(packet, Some(connection)).into_iter();
-            out.extend(answers.map(|answer| ClientOutput::Send(connection, answer)));
+            out.extend(answers.map(|answer| EndpointOutput::Send(connection, answer)));
             return;
         }
         if matches!(packet, Packet::PingReq) {
@@ -417,9 +422,9 @@ impl Port {
             let cost = client::cost_to_broker(publish, &self.settings);
             self.room = self.room.saturating_sub(cost);
         }
-        out.push(ClientOutput::Send(connection, packet));
+        out.push(EndpointOutput::Send(connection, packet));
         if is_last {
-            out.push(ClientOutput::Close(connection));
+            out.push(EndpointOutput::Close(connection));
             self.close(None, out);
         }
     }
@@ -445,7 +450,7 @@ impl Port {
         Packet::Publish(publish)
     }
 
-    fn on_malformed(&mut self, error: &DecodeError, out: &mut Vec<ClientOutput>) {
+    fn on_malformed(&mut self, error: &DecodeError, out: &mut Vec<EndpointOutput>) {
         if self.state == State::New && matches!(error, DecodeError::InConnect(_)) {
             let connack = ConnAckPacket::new(false, error.reason_code());
             self.pass_to_client(Packet::ConnAck(connack), out);
@@ -456,7 +461,7 @@ impl Port {
 
     // From the broker.
 
-    fn on_broker_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+    fn on_broker_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
         let is_answer = !matches!(
             packet,
             Packet::Publish(_) | Packet::PubRel(_) | Packet::Disconnect(_)
@@ -468,7 +473,7 @@ impl Port {
         }
     }
 
-    fn pass_on(&mut self, now: Time, packet: Packet, out: &mut Vec<ClientOutput>) {
+    fn pass_on(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
         match packet {
             Packet::ConnAck(connack) => self.on_connack(now, connack, out),
             Packet::Publish(publish) => self.on_publish(publish, out),
@@ -483,7 +488,7 @@ impl Port {
                 self.pass_to_client(Packet::PingResp, out);
             }
             Packet::Disconnect(packet) => {
-                out.extend(self.connection().map(ClientOutput::Close));
+                out.extend(self.connection().map(EndpointOutput::Close));
                 let reason_code = packet.reason_code;
                 self.say_disconnect(packet, out);
                 self.close(Some(reason_code), out);
@@ -495,7 +500,7 @@ impl Port {
         }
     }
 
-    fn on_connack(&mut self, now: Time, mut packet: ConnAckPacket, out: &mut Vec<ClientOutput>) {
+    fn on_connack(&mut self, now: Time, mut packet: ConnAckPacket, out: &mut Vec<EndpointOutput>) {
         let State::Connecting(connection, _) = self.state else {
             return self.fail(ReasonCode::ProtocolError, out);
         };
@@ -508,7 +513,7 @@ impl Port {
                 // Whoever was to be remembered is not: the client shall begin anew, and nothing of it remain.
                 let good_bye = DisconnectPacket::new(ReasonCode::Success);
                 let good_bye = Packet::Disconnect(good_bye);
-                out.push(ClientOutput::Send(connection, good_bye));
+                out.push(EndpointOutput::Send(connection, good_bye));
                 self.fail(ReasonCode::ServerShuttingDown, out);
             }
             (true, false) => {
@@ -534,13 +539,13 @@ impl Port {
             (false, false) => {
                 let reason_code = packet.reason_code;
                 self.pass_to_client(Packet::ConnAck(packet), out);
-                out.push(ClientOutput::Close(connection));
+                out.push(EndpointOutput::Close(connection));
                 self.close(Some(reason_code), out);
             }
         }
     }
 
-    fn on_publish(&mut self, publish: PublishPacket, out: &mut Vec<ClientOutput>) {
+    fn on_publish(&mut self, publish: PublishPacket, out: &mut Vec<EndpointOutput>) {
         let came = match publish.packet_id {
             Some(packet_id) => {
                 if !publish.dup {
@@ -560,12 +565,12 @@ impl Port {
     }
 
     /// Passes on what came, unless the client has it from the broker before: then the client's answer is enough.
-    fn pass_unless_known(&mut self, came: Came, packet: Packet, out: &mut Vec<ClientOutput>) {
+    fn pass_unless_known(&mut self, came: Came, packet: Packet, out: &mut Vec<EndpointOutput>) {
         match (came, self.connection()) {
             (Came::New, _) => self.pass_to_client(packet, out),
             (Came::Known(answers), Some(connection)) => {
                 let answers = answers.into_iter();
-                out.extend(answers.map(|answer| ClientOutput::Send(connection, answer)));
+                out.extend(answers.map(|answer| EndpointOutput::Send(connection, answer)));
             }
             (Came::Known(_), None) => {}
         }
@@ -573,46 +578,46 @@ impl Port {
 
     // To the client.
 
-    fn pass_to_client(&mut self, packet: Packet, out: &mut Vec<ClientOutput>) {
+    fn pass_to_client(&mut self, packet: Packet, out: &mut Vec<EndpointOutput>) {
         let mut bytes = Vec::new();
         match codec::encode(&packet, self.version, &mut bytes) {
-            Ok(()) => out.push(ClientOutput::ToPort(PortOutput::Bytes(bytes))),
+            Ok(()) => out.push(EndpointOutput::ToPort(PortOutput::Bytes(bytes))),
             // The broker knows what this client understands.
             Err(_) => self.fail(ReasonCode::ImplementationSpecificError, out),
         }
     }
 
-    fn say_disconnect(&mut self, packet: DisconnectPacket, out: &mut Vec<ClientOutput>) {
+    fn say_disconnect(&mut self, packet: DisconnectPacket, out: &mut Vec<EndpointOutput>) {
         // MQTT 3.1.1 has no word for it.
         if self.version == ProtocolVersion::V5 && self.is_accepted {
             let mut bytes = Vec::new();
             let packet = Packet::Disconnect(packet);
             if codec::encode(&packet, self.version, &mut bytes).is_ok() {
-                out.push(ClientOutput::ToPort(PortOutput::Bytes(bytes)));
+                out.push(EndpointOutput::ToPort(PortOutput::Bytes(bytes)));
             }
         }
     }
 
     /// Ends the connection at both sides, and tells the client why if it can be told.
-    fn fail(&mut self, reason_code: ReasonCode, out: &mut Vec<ClientOutput>) {
-        out.extend(self.connection().map(ClientOutput::Close));
+    fn fail(&mut self, reason_code: ReasonCode, out: &mut Vec<EndpointOutput>) {
+        out.extend(self.connection().map(EndpointOutput::Close));
         self.say_disconnect(DisconnectPacket::new(reason_code), out);
         self.close(Some(reason_code), out);
     }
 
-    fn close(&mut self, reason: Option<ReasonCode>, out: &mut Vec<ClientOutput>) {
+    fn close(&mut self, reason: Option<ReasonCode>, out: &mut Vec<EndpointOutput>) {
         if self.state != State::Closed {
             self.state = State::Closed;
             self.unanswered_since = None;
-            out.push(ClientOutput::ToPort(PortOutput::Closed(reason)));
+            out.push(EndpointOutput::ToPort(PortOutput::Closed(reason)));
         }
     }
 
     /// Tells how many bytes have been taken, as soon as nothing waits.
-    fn take_bytes(&mut self, out: &mut Vec<ClientOutput>) {
+    fn take_bytes(&mut self, out: &mut Vec<EndpointOutput>) {
         if self.waiting.is_empty() && self.untaken > 0 && self.state != State::Closed {
             let taken = core::mem::take(&mut self.untaken);
-            out.push(ClientOutput::ToPort(PortOutput::Taken(taken)));
+            out.push(EndpointOutput::ToPort(PortOutput::Taken(taken)));
         }
     }
 }

@@ -4,13 +4,13 @@ use broker::{ReasonCode, Time, codec};
 
 use crate::api::{Question, RequestId};
 use crate::endpoint::ToBroker;
-use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, Limits, OPENED, Parcel};
+use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, LaneMessage, Limits, OPENED};
 use crate::protocol::control::ControlMessage;
 use crate::protocol::names::{Lane, TabId};
 
 /// The client's end of a lane, and how far it is bound.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct Uplink {
     /// When the broker's tab was elected, as it says.
     pub(crate) elected: Option<Time>,
     /// Whether this tab queues for the lock of the broker's tab, because that is said to leave.
@@ -25,18 +25,18 @@ pub(crate) struct Link {
 
 /// What an arrived frame means to the tab.
 #[derive(Debug)]
-pub(crate) enum LinkEvent {
+pub(crate) enum UplinkEvent {
     /// Nothing.
     Nothing,
     /// The broker has opened its end: clients can connect.
     Bound,
     /// From the broker.
-    Parcels(Vec<Parcel>),
+    Messages(Vec<LaneMessage>),
     /// A frame is missing: the lane has to be bound anew.
     Broken,
 }
 
-impl Link {
+impl Uplink {
     /// A link that is to be bound at `bind_at`.
     pub(crate) fn new(lane: Lane, binding: u32, bind_at: Time, limits: Limits) -> Self {
         Self {
@@ -111,14 +111,14 @@ impl Link {
     }
 
     /// A frame of so many bytes came.
-    pub(crate) fn on_frame(&mut self, frame: Frame, bytes: usize) -> LinkEvent {
+    pub(crate) fn on_frame(&mut self, frame: Frame, bytes: usize) -> UplinkEvent {
         match self.end.accept(frame, bytes) {
-            Arrival::Stale => LinkEvent::Nothing,
-            Arrival::Gap => LinkEvent::Broken,
-            Arrival::Next(parcels) => match self.bind_at.take() {
+            Arrival::Stale => UplinkEvent::Nothing,
+            Arrival::Gap => UplinkEvent::Broken,
+            Arrival::Next(messages) => match self.bind_at.take() {
                 // The first frame only confirms the `bind`.
-                Some(_) => LinkEvent::Bound,
-                None => LinkEvent::Parcels(parcels),
+                Some(_) => UplinkEvent::Bound,
+                None => UplinkEvent::Messages(messages),
             },
         }
     }
@@ -133,7 +133,7 @@ impl Link {
             return Ok(());
         }
         match what {
-            ToBroker::GoesOn => self.end.push_goes_on(connection),
+            ToBroker::GoesOn => self.end.push_resume(connection),
             ToBroker::Packet(version, packet) => self.end.push(connection, *version, packet)?,
             ToBroker::Closed => self.end.push_closed(connection, ReasonCode::Success),
         }

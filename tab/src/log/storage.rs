@@ -1,7 +1,7 @@
 //! What a tab wants of the database that holds the broker's log, and what it hears from it.
 //!
 //! The log decides who the broker is: rows have contiguous numbers, a number is taken once, and a new broker begins by
-//! taking the next one for its fence. A broker whose reign is over finds the number of its next row taken.
+//! taking the next one for its fence. A broker whose leadership is over finds the number of its next row taken.
 
 use core::fmt;
 
@@ -38,7 +38,7 @@ impl fmt::Display for Seq {
 /// One row of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The reign that it belongs to.
+    /// The leadership that it belongs to.
     pub term: Term,
     /// What it is.
     pub kind: RowKind,
@@ -47,7 +47,7 @@ pub struct Row {
 /// What a row of the log is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowKind {
-    /// The beginning of a reign. It is never removed: on its number a row of the reign before must fail, however late.
+    /// The beginning of a leadership. It is never removed: on its number a row of the leadership before must fail, however late.
     Fence,
     /// What the broker's state changed by, for [`broker::Broker::restore`].
     Segment(Vec<u8>),
@@ -202,7 +202,7 @@ impl Loaded {
 /// Why a row was not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageError {
-    /// Its number is taken (`ConstraintError`): another broker reigns.
+    /// Its number is taken (`ConstraintError`): another broker leads.
     Taken,
     /// There is no more room (`QuotaExceededError`).
     Full,

@@ -10,7 +10,7 @@ const NOTICE_BYTES: usize = 64;
 
 /// Counts of bytes, each from the beginning.
 #[derive(Debug)]
-pub(crate) struct Hearing {
+pub(crate) struct PageCredit {
     window_bytes: u64,
     told: u64,
     marked: u64,
@@ -18,7 +18,7 @@ pub(crate) struct Hearing {
     is_behind: bool,
 }
 
-impl Hearing {
+impl PageCredit {
     /// A page that is behind when so many bytes are on their way to it.
     pub(crate) fn new(window_bytes: usize) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Hearing {
         let is_due = is_awaited || self.told - self.marked >= self.window_bytes / 16;
         if is_due {
             self.marked = self.told;
-            notices.push(Notice::Mark(self.marked));
+            notices.push(Notice::CreditCheckpoint(self.marked));
         }
         self.settle();
         is_due.then_some(self.marked)
@@ -58,9 +58,9 @@ impl Hearing {
     }
 
     fn settle(&mut self) {
-        let on_way = self.told - self.heard;
+        let in_flight = self.told - self.heard;
         let window = self.window_bytes;
-        self.is_behind = on_way >= window || (self.is_behind && on_way > window / 2);
+        self.is_behind = in_flight >= window || (self.is_behind && in_flight > window / 2);
     }
 }
 
@@ -98,35 +98,38 @@ mod tests {
     }
 
     /// Tells the page a message; its mark, if it got one.
-    fn tell(hearing: &mut Hearing, bytes: usize) -> Option<u64> {
+    fn tell(page_credit: &mut PageCredit, bytes: usize) -> Option<u64> {
         let mut notices = vec![message(bytes)];
-        hearing.tell(&mut notices, false);
+        page_credit.tell(&mut notices, false);
         match notices.last() {
-            Some(Notice::Mark(mark)) => Some(*mark),
+            Some(Notice::CreditCheckpoint(mark)) => Some(*mark),
             _ => None,
         }
     }
 
     #[test]
     fn the_page_is_asked_now_and_then_and_is_behind_when_it_says_nothing() {
-        let mut hearing = Hearing::new(4 << 20);
-        assert_eq!(tell(&mut hearing, 1_000), None);
+        let mut page_credit = PageCredit::new(4 << 20);
+        assert_eq!(tell(&mut page_credit, 1_000), None);
         let mut marks = Vec::new();
-        while !hearing.is_behind() {
-            marks.extend(tell(&mut hearing, 100_000));
+        while !page_credit.is_behind() {
+            marks.extend(tell(&mut page_credit, 100_000));
         }
         assert_eq!(marks.len(), 14, "{marks:?}");
         let half = marks[marks.len() / 2 - 1];
-        hearing.heard(half);
-        assert!(hearing.is_behind(), "more than half is still on its way");
-        hearing.heard(marks[marks.len() - 1]);
-        assert!(!hearing.is_behind());
+        page_credit.heard(half);
+        assert!(
+            page_credit.is_behind(),
+            "more than half is still on its way"
+        );
+        page_credit.heard(marks[marks.len() - 1]);
+        assert!(!page_credit.is_behind());
         // Late, early and never said.
-        hearing.heard(half);
-        hearing.heard(u64::MAX);
-        assert!(!hearing.is_behind());
-        while !hearing.is_behind() {
-            tell(&mut hearing, 100_000);
+        page_credit.heard(half);
+        page_credit.heard(u64::MAX);
+        assert!(!page_credit.is_behind());
+        while !page_credit.is_behind() {
+            tell(&mut page_credit, 100_000);
         }
     }
 }

@@ -127,10 +127,10 @@ impl Notices {
                 ClientStatus::Disconnected(_) => false,
             },
             Notice::Role(role) => !self.is_broker && !matches!(role, Role::Broker { .. }),
-            Notice::Roster(_)
+            Notice::Members(_)
             | Notice::Event(_)
             | Notice::Stats(_)
-            | Notice::Mark(_)
+            | Notice::CreditCheckpoint(_)
             | Notice::Log { .. } => true,
             Notice::Client(..)
             | Notice::Opened { .. }
@@ -158,8 +158,8 @@ mod tests {
         let mut notices = Notices::default();
         assert_eq!(notices.add(at(0), vec![WAITING]), []);
         assert_eq!(notices.due(), Some(at(100)));
-        let told = notices.add(at(10), vec![Notice::Roster(Vec::new()), REFUSED]);
-        assert_eq!(told, [WAITING, Notice::Roster(Vec::new()), REFUSED]);
+        let told = notices.add(at(10), vec![Notice::Members(Vec::new()), REFUSED]);
+        assert_eq!(told, [WAITING, Notice::Members(Vec::new()), REFUSED]);
         assert_eq!(notices.due(), None);
         assert_eq!(notices.take_due(at(1_000)), []);
     }

@@ -5,7 +5,7 @@
 
 use broker::Time;
 
-use crate::api::{Durability, ReignTimes, StorageState, Term, Visibility};
+use crate::api::{Durability, LeadershipTimes, StorageState, Term, Visibility};
 use crate::protocol::names::{Lane, TabId};
 
 /// Longest build string accepted from another tab, in bytes.
@@ -117,7 +117,7 @@ pub struct Announcement {
     /// Of a new broker, the tabs to which its end of a lane is open already. They need not `bind`: the binding is 0.
     pub lanes: Vec<TabId>,
     /// Of a broker, how it came to be it.
-    pub reign: Option<ReignTimes>,
+    pub leadership: Option<LeadershipTimes>,
     /// Of a broker that keeps its state in a log, which log that is: see [`Notice::Log`](crate::api::Notice::Log).
     pub log: Option<u64>,
     /// Of a broker, the state of its storage.
@@ -161,9 +161,9 @@ impl ControlMessage {
                     ("visibility", text(it.visibility.name())),
                     ("durability", text(it.durability.name())),
                 ]);
-                if let Some(reign) = it.reign {
-                    fields.push(("elected", Value::Number(reign.elected.as_ms())));
-                    fields.push(("restored", Value::Number(reign.restored.as_ms())));
+                if let Some(leadership) = it.leadership {
+                    fields.push(("elected", Value::Number(leadership.elected.as_ms())));
+                    fields.push(("restored", Value::Number(leadership.restored.as_ms())));
                 }
                 fields.extend(it.log.map(|log| ("log", Value::Number(log))));
                 if it.storage != StorageState::default() {
@@ -237,12 +237,12 @@ impl ControlMessage {
                         _ => None,
                     })
                     .collect::<Option<_>>()?,
-                reign: match (fields.number("elected")?, fields.number("restored")?) {
+                leadership: match (fields.number("elected")?, fields.number("restored")?) {
                     // Nobody needs them: what cannot be is left out, and the rest of the announcement counts.
                     (Some(elected), Some(restored))
                         if elected <= restored && restored <= SAFE_INTEGER_MAX =>
                     {
-                        Some(ReignTimes {
+                        Some(LeadershipTimes {
                             elected: Time::from_ms(elected),
                             restored: Time::from_ms(restored),
                         })
@@ -441,7 +441,7 @@ mod tests {
             visibility: Visibility::Hidden,
             durability: Durability::Strict,
             lanes: Vec::new(),
-            reign: None,
+            leadership: None,
             log: None,
             storage: StorageState::Ok,
         }
@@ -548,17 +548,17 @@ mod tests {
     }
 
     #[test]
-    fn a_reign_whose_times_cannot_be_is_announced_without_them() {
+    fn impossible_leadership_times_are_left_out_of_an_announcement() {
         let parse_times = |times: &str| {
             let json = format!(
                 r#"{{"type":"announce","tabId":"0000000000000001","isBroker":true,"timestamp":5,"term":7{times}}}"#
             );
             match parse(&json) {
-                Some(ControlMessage::Announce(announcement)) => announcement.reign,
+                Some(ControlMessage::Announce(announcement)) => announcement.leadership,
                 other => panic!("{other:?}"),
             }
         };
-        let times = ReignTimes {
+        let times = LeadershipTimes {
             elected: Time::from_ms(3),
             restored: Time::from_ms(4),
         };

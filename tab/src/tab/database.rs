@@ -3,7 +3,7 @@
 use broker::{BatchId, ReasonCode, Time};
 
 use crate::api::{ClientCommand, ClientNotice, Command, Durability, EventKind, Notice, Problem};
-use crate::election::failure_detector::Right;
+use crate::election::failure_detector::StealRight;
 use crate::election::promotion::{Outcome, Why};
 use crate::endpoint::port::{PortInput, PortOutput};
 use crate::log::storage::{Seq, StorageError, StorageEvent, StorageRequest};
@@ -61,7 +61,7 @@ impl Database {
         self.is_abandoned = self.asked.is_some();
     }
 
-    /// What a takeover asks shows whether it works.
+    /// What a promotion asks shows whether it works.
     pub(super) fn forget_check(&mut self) {
         self.wants_check = false;
         self.suspects_row = false;
@@ -126,8 +126,8 @@ impl Joined {
     /// How this tab keeps what it acknowledges as the broker.
     pub(super) fn durability_now(&self) -> Durability {
         let has_log = match &self.part {
-            Part::Broker(reign) => reign.log.is_some(),
-            Part::Waiting | Part::Client(_) | Part::Taking(_) => {
+            Part::Broker(leadership) => leadership.log.is_some(),
+            Part::Waiting | Part::Client(_) | Part::Promoting(_) => {
                 self.database.unavailable.is_none()
             }
         };
@@ -147,13 +147,13 @@ impl Joined {
         }
     }
 
-    /// Asks what a takeover wants next, or whether the database works.
+    /// Asks what a promotion wants next, or whether the database works.
     pub(super) fn ask_database(&mut self, turn: &mut Turn<'_>) {
         if self.database.asked.is_some() {
             return;
         }
         let request = match &mut self.part {
-            Part::Taking(takeover) => takeover.next_request(turn.now, self.database.is_open),
+            Part::Promoting(promotion) => promotion.next_request(turn.now, self.database.is_open),
             Part::Waiting | Part::Client(_) if self.database.wants_check => {
                 Some(self.database.check(self.durability, None))
             }
@@ -169,10 +169,10 @@ impl Joined {
         if self.database.asked.is_some() {
             return;
         }
-        let Part::Broker(reign) = &mut self.part else {
+        let Part::Broker(leadership) = &mut self.part else {
             return;
         };
-        let Some(log) = &mut reign.log else {
+        let Some(log) = &mut leadership.log else {
             return;
         };
         let last = Some(log.committed()).filter(|last| *last > Seq::default());
@@ -181,8 +181,8 @@ impl Joined {
             self.database.wants_check = true;
             Some(self.database.check(self.durability, last))
         } else if self.database.is_open {
-            let is_awaited = reign.host.is_waiting();
-            log.next_request(turn.now, is_awaited, || reign.host.snapshot())
+            let is_awaited = leadership.hosted_broker.is_waiting();
+            log.next_request(turn.now, is_awaited, || leadership.hosted_broker.snapshot())
         } else {
             self.database.is_reopened = true;
             (!is_pausing).then_some(StorageRequest::Open(self.durability))
@@ -211,9 +211,9 @@ impl Joined {
         match &mut self.part {
             Part::Waiting | Part::Client(_) => self.database.wants_check = true,
             // It shows by itself.
-            Part::Taking(_) => {}
-            Part::Broker(reign) => {
-                if let Some(log) = &mut reign.log {
+            Part::Promoting(_) => {}
+            Part::Broker(leadership) => {
+                if let Some(log) = &mut leadership.log {
                     log.verify();
                 }
             }
@@ -222,7 +222,7 @@ impl Joined {
 
     /// Takes the broker's lock by force, or asks for the right to, once it is certain that this tab can do what the broker cannot:
     /// of two tabs whose databases fail, neither should take the other's place.
-    pub(super) fn ask_for_right(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn request_steal(&mut self, turn: &mut Turn<'_>) {
         if self.durability == Durability::Memory || self.database.unavailable.is_some() {
             return turn.lock(LockRequest::AcquireIfFree(Lock::Steal));
         }
@@ -232,7 +232,7 @@ impl Joined {
         self.database.wants_check = true;
         self.database.right_wanted = turn.now;
         if self.database.is_silent() {
-            self.on_right(Right::NotGiven, turn);
+            self.on_steal_right(StealRight::Denied, turn);
         }
     }
 
@@ -269,25 +269,25 @@ impl Joined {
         self.database.proved = works.then_some(turn.now);
         let is_late = self.database.right_wanted.plus_ms(LATE_MS) < turn.now;
         match &self.part {
-            Part::Waiting | Part::Client(_) if self.suspicion.is_asking() => match works {
+            Part::Waiting | Part::Client(_) if self.failure_detector.is_asking() => match works {
                 // Meanwhile the broker may have answered, and this tab may have become deaf.
-                true if is_late => self.suspect_again(turn),
+                true if is_late => self.restart_probing(turn),
                 true => turn.lock(LockRequest::AcquireIfFree(Lock::Steal)),
-                false => self.on_right(Right::NotGiven, turn),
+                false => self.on_steal_right(StealRight::Denied, turn),
             },
-            Part::Waiting | Part::Client(_) | Part::Taking(_) => {}
+            Part::Waiting | Part::Client(_) | Part::Promoting(_) => {}
             // The database works, but it does not take what the broker has to store: that is as good as no room.
-            Part::Broker(reign) if works && suspects_row => {
-                let why = Why::Full(reign.host.term);
+            Part::Broker(leadership) if works && suspects_row => {
+                let why = Why::Full(leadership.hosted_broker.term);
                 self.database.is_failing = false;
-                self.take_over(why, turn);
+                self.begin_promotion(why, turn);
             }
             Part::Broker(_) => {}
         }
     }
 
     /// Tells that the database does not answer, if it does not.
-    pub(super) fn mind_silence(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn check_database_silence(&mut self, turn: &mut Turn<'_>) {
         let silence_ms = self.settings.storage_silence_ms;
         let Some(asked) = &mut self.database.asked else {
             return;
@@ -304,19 +304,19 @@ impl Joined {
         asked.is_told = true;
         let seconds = turn.now.ms_since(asked.since) / 1_000;
         let why = format!("The database has not answered for {seconds} s.");
-        if self.suspicion.is_asking() {
-            self.on_right(Right::NotGiven, turn);
+        if self.failure_detector.is_asking() {
+            self.on_steal_right(StealRight::Denied, turn);
         }
         if !self.database.is_open {
             // It was asked to open. Another attempt may fare better, and this one is given up with that.
             self.database.asked = None;
             self.database.is_abandoned = false;
         }
-        if let Part::Taking(takeover) = &mut self.part
+        if let Part::Promoting(promotion) = &mut self.part
             && self.database.asked.is_none()
         {
             let heard = self.highest_term;
-            let outcome = takeover.on_silence(turn.now, heard, why, &self.settings);
+            let outcome = promotion.on_silence(turn.now, heard, why, &self.settings);
             return self.on_outcome(outcome, turn);
         }
         self.event_seldom("storage", turn, || EventKind::Storage(why));
@@ -336,8 +336,8 @@ impl Joined {
     }
 
     pub(super) fn persist(&mut self, batch: BatchId, bytes: &[u8]) {
-        if let Part::Broker(reign) = &mut self.part
-            && let Some(log) = &mut reign.log
+        if let Part::Broker(leadership) = &mut self.part
+            && let Some(log) = &mut leadership.log
         {
             log.push(batch, bytes);
         }
@@ -359,18 +359,18 @@ impl Joined {
                 StorageEvent::Opened | StorageEvent::Unavailable { .. } => self.changed(),
                 _ => {}
             },
-            Part::Taking(takeover) => {
+            Part::Promoting(promotion) => {
                 let mut requests = Vec::new();
                 let heard = self.highest_term;
                 let outcome =
-                    takeover.on_event(turn.now, event, heard, &self.settings, &mut requests);
+                    promotion.on_event(turn.now, event, heard, &self.settings, &mut requests);
                 for request in requests {
                     self.ask(request, turn);
                 }
                 self.on_outcome(outcome, turn);
             }
-            Part::Broker(reign) => {
-                let Some(log) = &mut reign.log else {
+            Part::Broker(leadership) => {
+                let Some(log) = &mut leadership.log else {
                     return;
                 };
                 match event {
@@ -409,12 +409,12 @@ impl Joined {
         }
     }
 
-    /// What a takeover has come to, and what it met on its way.
+    /// What a promotion has come to, and what it met on its way.
     fn on_outcome(&mut self, outcome: Option<Outcome>, turn: &mut Turn<'_>) {
-        if let Part::Taking(takeover) = &mut self.part
-            && let Some(why) = takeover.take_untold()
+        if let Part::Promoting(promotion) = &mut self.part
+            && let Some(why) = promotion.take_untold()
         {
-            let is_lasting = takeover.has_failed_often(&self.settings);
+            let is_lasting = promotion.has_failed_often(&self.settings);
             if is_lasting {
                 self.tell_failing(why, turn);
             } else {
@@ -422,8 +422,8 @@ impl Joined {
             }
         }
         match outcome {
-            Some(Outcome::Reign(beginning)) => self.begin_reign(*beginning, turn),
-            Some(Outcome::Ousted) => self.fenced(turn),
+            Some(Outcome::Leadership(beginning)) => self.begin_leadership(*beginning, turn),
+            Some(Outcome::Superseded) => self.fenced(turn),
             None => {}
         }
     }
@@ -442,29 +442,35 @@ impl Joined {
                     None => {}
                 }
                 if ended.is_some() {
-                    self.with_host(turn, |host, now, out| host.on_full(now, false, out));
+                    self.with_broker(turn, |hosted_broker, now, out| {
+                        hosted_broker.on_full(now, false, out)
+                    });
                 }
                 if let Some(batch) = batch {
-                    self.with_host(turn, |host, now, out| host.on_committed(now, batch, out));
+                    self.with_broker(turn, |hosted_broker, now, out| {
+                        hosted_broker.on_committed(now, batch, out)
+                    });
                 }
                 for probe in probes {
                     self.pong(probe, turn);
                 }
                 if is_proof {
-                    self.go_on(turn);
+                    self.resume_after_proof(turn);
                 }
             }
             Written::Fenced => self.fenced(turn),
             Written::Full => {
-                if let Part::Broker(reign) = &self.part {
-                    let why = Why::Full(reign.host.term);
-                    self.take_over(why, turn);
+                if let Part::Broker(leadership) = &self.part {
+                    let why = Why::Full(leadership.hosted_broker.term);
+                    self.begin_promotion(why, turn);
                 }
             }
             Written::Later(why) => self.event_seldom("storage", turn, || EventKind::Storage(why)),
             Written::Failing(why) => {
                 self.tell_failing(why, turn);
-                self.with_host(turn, |host, now, out| host.on_full(now, true, out));
+                self.with_broker(turn, |hosted_broker, now, out| {
+                    hosted_broker.on_full(now, true, out)
+                });
             }
             Written::Nothing => {}
         }
@@ -475,12 +481,15 @@ impl Joined {
         let (closed, settings) = (StorageEvent::Closed, &self.settings);
         match &mut self.part {
             Part::Waiting | Part::Client(_) => {}
-            Part::Taking(takeover) => {
-                takeover.on_event(turn.now, closed, None, settings, &mut Vec::new());
+            Part::Promoting(promotion) => {
+                promotion.on_event(turn.now, closed, None, settings, &mut Vec::new());
             }
-            Part::Broker(reign) if reign.log.is_some() => {
-                let why = Why::Removed(reign.host.term, reign.host.snapshot());
-                self.take_over(why, turn);
+            Part::Broker(leadership) if leadership.log.is_some() => {
+                let why = Why::Removed(
+                    leadership.hosted_broker.term,
+                    leadership.hosted_broker.snapshot(),
+                );
+                self.begin_promotion(why, turn);
             }
             Part::Broker(_) => {}
         }
@@ -493,13 +502,13 @@ impl Joined {
             Part::Waiting | Part::Client(_) => {}
             // It takes time to read a long log; for ever it must not. A tab whose database works shall take over from one whose
             // database fails.
-            Part::Taking(takeover) => {
-                let is_late = takeover.began.plus_ms(self.settings.takeover_ms) <= turn.now;
-                if !is_late && !takeover.is_failing() && !self.database.is_silent() {
+            Part::Promoting(promotion) => {
+                let is_late = promotion.began.plus_ms(self.settings.promotion_ms) <= turn.now;
+                if !is_late && !promotion.is_failing() && !self.database.is_silent() {
                     self.pong(probe, turn);
                 }
             }
-            Part::Broker(reign) => match &mut reign.log {
+            Part::Broker(leadership) => match &mut leadership.log {
                 None => self.pong(probe, turn),
                 // Storage without room cures no other tab.
                 Some(log) if log.trouble() == Some(Trouble::Full) => self.pong(probe, turn),
@@ -517,11 +526,11 @@ impl Joined {
 
     fn pong(&self, probe: Probe, turn: &mut Turn<'_>) {
         let (term, committed) = match &self.part {
-            Part::Broker(reign) => {
-                let committed = reign.log.as_ref().map(Log::committed);
-                (Some(reign.host.term), committed)
+            Part::Broker(leadership) => {
+                let committed = leadership.log.as_ref().map(Log::committed);
+                (Some(leadership.hosted_broker.term), committed)
             }
-            Part::Waiting | Part::Client(_) | Part::Taking(_) => (self.highest_term, None),
+            Part::Waiting | Part::Client(_) | Part::Promoting(_) => (self.highest_term, None),
         };
         turn.control(ControlMessage::Pong {
             tab_id: probe.tab,
@@ -534,49 +543,51 @@ impl Joined {
     // Standing still.
 
     /// A broker whose loop stood still must make sure that it still is the broker before it says anything.
-    pub(super) fn check_standstill(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn check_suspension(&mut self, turn: &mut Turn<'_>) {
         let ms = turn.now.ms_since(self.last_turn);
-        if let Part::Broker(reign) = &mut self.part
+        if let Part::Broker(leadership) = &mut self.part
             && ms > 2 * self.settings.heartbeat_ms
         {
-            let was_in_doubt = reign.is_in_doubt();
-            reign.stood_still(ms);
-            if !reign.is_in_doubt() {
-                self.blame_nobody(turn);
+            let was_in_doubt = leadership.is_in_doubt();
+            leadership.on_suspended(ms);
+            if !leadership.is_in_doubt() {
+                self.report_suspension(turn);
             } else if !was_in_doubt {
-                turn.event(EventKind::StoodStill { ms });
+                turn.event(EventKind::Suspended { ms });
             }
         }
     }
 
     /// While this tab stood still nothing was heard of its clients, whatever they said.
-    fn blame_nobody(&mut self, turn: &mut Turn<'_>) {
-        if let Part::Broker(reign) = &mut self.part {
-            let ms = reign.take_missed_ms();
-            self.with_host(turn, |host, now, out| host.on_stood_still(now, ms, out));
+    fn report_suspension(&mut self, turn: &mut Turn<'_>) {
+        if let Part::Broker(leadership) = &mut self.part {
+            let ms = leadership.take_suspended_ms();
+            self.with_broker(turn, |hosted_broker, now, out| {
+                hosted_broker.on_suspended(now, ms, out)
+            });
         }
     }
 
     pub(super) fn hold_back(&mut self, input: Input, turn: &mut Turn<'_>) -> Option<Input> {
-        // What no tab of ours said is counted, whoever reigns.
+        // What no tab of ours said is counted, whoever leads.
         if let Input::Control(message) = &input
             && !self.is_plausible(message, turn.now)
         {
             return Some(input);
         }
         let bytes_max = self.settings.waiting_bytes_max;
-        if let Part::Broker(reign) = &mut self.part
-            && reign.is_overfull_with(&input, bytes_max)
+        if let Part::Broker(leadership) = &mut self.part
+            && leadership.is_overfull_with(&input, bytes_max)
         {
             return self.refuse_held(input, turn);
         }
         match &mut self.part {
-            Part::Broker(reign) => reign.hold_back(input),
-            Part::Waiting | Part::Client(_) | Part::Taking(_) => Some(input),
+            Part::Broker(leadership) => leadership.hold_back(input),
+            Part::Waiting | Part::Client(_) | Part::Promoting(_) => Some(input),
         }
     }
 
-    /// There is no room for what the page of this very tab wants while it is not certain that the tab reigns.
+    /// There is no room for what the page of this very tab wants while it is not certain that the tab leads.
     fn refuse_held(&mut self, input: Input, turn: &mut Turn<'_>) -> Option<Input> {
         match input {
             Input::Command(Command::Client(no, ClientCommand::Publish(request, _))) => {
@@ -597,15 +608,15 @@ impl Joined {
         }
     }
 
-    /// It is certain that this tab reigns: what waited for that goes on.
-    fn go_on(&mut self, turn: &mut Turn<'_>) {
-        let Part::Broker(reign) = &mut self.part else {
+    /// It is certain that this tab leads: what waited for that goes on.
+    fn resume_after_proof(&mut self, turn: &mut Turn<'_>) {
+        let Part::Broker(leadership) = &mut self.part else {
             return;
         };
-        let Some(held) = reign.proved() else {
+        let Some(held) = leadership.proved() else {
             return;
         };
-        self.blame_nobody(turn);
+        self.report_suspension(turn);
         for input in held {
             self.take(input, turn);
             self.run_steps(turn);

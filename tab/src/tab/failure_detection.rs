@@ -4,9 +4,9 @@ use broker::Time;
 
 use super::{Joined, LockRequest, Output, Part, Turn};
 use crate::api::{Candidacy, EventKind, Term};
-use crate::election::failure_detector::{Right, Step, Unproven};
+use crate::election::failure_detector::{StealRight, Step, UnprovenClaims};
 use crate::election::promotion::Why;
-use crate::endpoint::Local;
+use crate::endpoint::Endpoint;
 use crate::protocol::control::ControlMessage;
 use crate::protocol::names::{Lock, TabId};
 
@@ -15,7 +15,7 @@ impl Joined {
     pub(super) fn owed_since(&self) -> Option<Time> {
         let settings = &self.settings;
         let sooner = |at: Time, than_ms: u64| {
-            // The suspicion itself waits a little.
+            // The failure detection itself waits a little.
             at.plus_ms(than_ms.saturating_sub(settings.suspect_ms))
         };
         let unproven = self.unproven.owed_since();
@@ -30,11 +30,11 @@ impl Joined {
                 );
                 unproven.into_iter().chain([waiting]).min()
             }
-            Part::Waiting | Part::Taking(_) | Part::Broker(_) => None,
-            Part::Client(link) => {
-                let clients = self.locals.values();
-                let clients = clients.filter_map(Local::unanswered_since);
-                let bind = link.unanswered_since();
+            Part::Waiting | Part::Promoting(_) | Part::Broker(_) => None,
+            Part::Client(uplink) => {
+                let clients = self.endpoints.values();
+                let clients = clients.filter_map(Endpoint::unanswered_since);
+                let bind = uplink.unanswered_since();
                 let silence = self
                     .broker_seen
                     .map(|seen| sooner(seen, settings.broker_silence_ms));
@@ -45,25 +45,25 @@ impl Joined {
     }
 
     /// Suspects whoever is silent although it owes an answer.
-    pub(super) fn suspect(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn check_broker(&mut self, turn: &mut Turn<'_>) {
         let owed_since = self.owed_since();
         let mut steps = Vec::new();
-        self.suspicion
+        self.failure_detector
             .update(turn.now, owed_since, &self.settings, &mut steps);
         self.carry_out(steps, turn);
     }
 
     /// Suspects once more from the beginning.
-    pub(super) fn suspect_again(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn restart_probing(&mut self, turn: &mut Turn<'_>) {
         let mut steps = Vec::new();
-        self.suspicion.renew(&mut steps);
+        self.failure_detector.renew(&mut steps);
         self.carry_out(steps, turn);
     }
 
     /// There is a broker, or this tab's attempt to become it has ended.
-    pub(super) fn calm_down(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn reset_failure_detector(&mut self, turn: &mut Turn<'_>) {
         let mut steps = Vec::new();
-        self.suspicion.calm(&mut steps);
+        self.failure_detector.calm(&mut steps);
         self.carry_out(steps, turn);
     }
 
@@ -72,7 +72,7 @@ impl Joined {
         if let ControlMessage::Probe { tab_id, number } = message
             && *tab_id == self.tab_id
         {
-            self.suspicion.on_heard(*number);
+            self.failure_detector.on_heard(*number);
         }
     }
 
@@ -80,16 +80,16 @@ impl Joined {
     pub(super) fn on_pong(&mut self, tab: TabId, number: u32, term: Term, turn: &mut Turn<'_>) {
         let is_current = match &self.part {
             // One of an earlier term lives in vain.
-            Part::Client(link) => term >= link.lane().term,
+            Part::Client(uplink) => term >= uplink.lane().term,
             Part::Waiting => true,
-            Part::Taking(_) | Part::Broker(_) => false,
+            Part::Promoting(_) | Part::Broker(_) => false,
         };
         if tab != self.tab_id || !is_current {
             return;
         }
         self.broker_lives(turn.now);
         let mut steps = Vec::new();
-        self.suspicion
+        self.failure_detector
             .on_pong(turn.now, number, &self.settings, &mut steps);
         self.carry_out(steps, turn);
     }
@@ -97,18 +97,18 @@ impl Joined {
     /// Not only its word says so.
     pub(super) fn broker_lives(&mut self, now: Time) {
         self.broker_seen = Some(now);
-        self.unproven = Unproven::default();
+        self.unproven = UnprovenClaims::default();
     }
 
     pub(super) fn on_lock_not_free(&mut self, lock: Lock, turn: &mut Turn<'_>) {
         match lock {
             Lock::Steal => {
                 // A tab of ours that takes over holds it for a moment.
-                if self.suspicion.is_in_vain() {
+                if self.failure_detector.has_failed_before() {
                     let name = self.channel.lock(lock);
                     self.event_seldom("lock", turn, || EventKind::LockHeld(name));
                 }
-                self.on_right(Right::NotGiven, turn);
+                self.on_steal_right(StealRight::Denied, turn);
             }
             // They are queued for.
             Lock::Broker | Lock::Tab(_) => {}
@@ -128,30 +128,30 @@ impl Joined {
             }
             // Its tab is missed when it is silent. Of a broker that said goodbye nothing else can tell whether it is gone.
             Lock::Tab(tab) => {
-                if let Part::Client(link) = &self.part
-                    && link.broker() == tab
-                    && link.is_watched
+                if let Part::Client(uplink) = &self.part
+                    && uplink.broker() == tab
+                    && uplink.is_watched
                 {
                     self.on_broker_gone(turn);
                 }
                 return;
             }
         }
-        self.on_right(Right::NoLocks, turn);
+        self.on_steal_right(StealRight::NoLocks, turn);
     }
 
-    pub(super) fn on_right(&mut self, right: Right, turn: &mut Turn<'_>) {
+    pub(super) fn on_steal_right(&mut self, right: StealRight, turn: &mut Turn<'_>) {
         let mut steps = Vec::new();
-        self.suspicion
-            .on_right(turn.now, right, &self.settings, &mut steps);
+        self.failure_detector
+            .on_steal_right(turn.now, right, &self.settings, &mut steps);
         self.carry_out(steps, turn);
     }
 
     fn carry_out(&mut self, steps: Vec<Step>, turn: &mut Turn<'_>) {
         for step in steps {
             match step {
-                Step::Ear(is_wanted) => {
-                    turn.out.push(Output::Ear(is_wanted));
+                Step::LoopbackProbe(is_wanted) => {
+                    turn.out.push(Output::LoopbackProbe(is_wanted));
                     if is_wanted {
                         self.event_seldom("suspected", turn, || EventKind::Suspected);
                     }
@@ -161,17 +161,17 @@ impl Joined {
                     number,
                 }),
                 Step::Ask => match self.candidacy {
-                    Candidacy::Auto => self.ask_for_right(turn),
+                    Candidacy::Auto => self.request_steal(turn),
                     // It is for others to take the broker's place.
-                    Candidacy::Client => self.on_right(Right::NotGiven, turn),
+                    Candidacy::Client => self.on_steal_right(StealRight::Denied, turn),
                 },
                 Step::Steal => {
-                    turn.event(EventKind::Ousting);
+                    turn.event(EventKind::ReplacingBroker);
                     turn.lock(LockRequest::Steal(Lock::Broker));
                 }
                 Step::TakeOver => {
-                    turn.event(EventKind::Ousting);
-                    self.take_over(Why::Suspected, turn);
+                    turn.event(EventKind::ReplacingBroker);
+                    self.begin_promotion(Why::Suspected, turn);
                 }
                 Step::LetGo => turn.release(Lock::Steal),
                 Step::Rebind => self.rebind(turn.now, turn),

@@ -37,10 +37,10 @@ impl Joined {
             tab,
             term,
             has_lane: announcement.lanes.contains(&self.tab_id),
-            reign: announcement.reign,
+            leadership: announcement.leadership,
         });
         self.highest_term = self.highest_term.max(announcement.term);
-        if self.roster.announced(turn.now, announcement) {
+        if self.members.announced(turn.now, announcement) {
             turn.event(EventKind::TabAppeared(tab));
         }
         self.watch(tab, turn);
@@ -48,8 +48,8 @@ impl Joined {
             Some(claim) => self.on_claim(claim, turn),
             None => self.on_disclaimer(tab, turn),
         }
-        if let Part::Client(link) = &self.part
-            && link.broker() == tab
+        if let Part::Client(uplink) = &self.part
+            && uplink.broker() == tab
             && let Some(identity) = log
         {
             self.on_identity(identity, true, turn);
@@ -61,24 +61,24 @@ impl Joined {
     pub(super) fn on_goodbye(&mut self, tab: TabId, turn: &mut Turn<'_>) {
         if tab == self.tab_id {
             // If the broker took this tab for gone, it closed the lane and said so.
-            return self.contradict(turn);
+            return self.refute(turn);
         }
-        if self.roster.remove(tab) {
+        if self.members.remove(tab) {
             turn.event(EventKind::TabLeft(tab));
         }
-        if let Part::Client(link) = &mut self.part
-            && link.broker() == tab
-            && !core::mem::replace(&mut link.is_watched, true)
+        if let Part::Client(uplink) = &mut self.part
+            && uplink.broker() == tab
+            && !core::mem::replace(&mut uplink.is_watched, true)
         {
             turn.acquire(Lock::Tab(tab));
         }
     }
 
     /// Somebody said of this tab what is not so, and others may believe it: its own word comes after that.
-    pub(super) fn contradict(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn refute(&mut self, turn: &mut Turn<'_>) {
         self.changed();
-        if let Part::Broker(reign) = &self.part
-            && !reign.is_in_doubt()
+        if let Part::Broker(leadership) = &self.part
+            && !leadership.is_in_doubt()
         {
             self.announce_if_due(turn);
         }
@@ -86,34 +86,36 @@ impl Joined {
 
     /// A tab is gone.
     pub(super) fn forget(&mut self, tab: TabId, how: EventKind, turn: &mut Turn<'_>) {
-        if self.roster.remove(tab) {
+        if self.members.remove(tab) {
             turn.event(how);
         }
         match &mut self.part {
-            Part::Waiting | Part::Taking(_) => {}
-            Part::Client(link) if link.broker() == tab => self.on_broker_gone(turn),
+            Part::Waiting | Part::Promoting(_) => {}
+            Part::Client(uplink) if uplink.broker() == tab => self.on_broker_gone(turn),
             Part::Client(_) => {}
-            Part::Broker(reign) => {
-                if reign.watched.remove(&tab) {
+            Part::Broker(leadership) => {
+                if leadership.watched.remove(&tab) {
                     turn.release(Lock::Tab(tab));
                 }
-                self.with_host(turn, |host, now, out| host.on_tab_gone(now, tab, out));
+                self.with_broker(turn, |hosted_broker, now, out| {
+                    hosted_broker.on_tab_gone(now, tab, out)
+                });
             }
         }
     }
 
     /// Drops the tabs that have not announced themselves for long, until they do. Whether they are gone, their locks say.
     pub(super) fn drop_silent_tabs(&mut self, turn: &mut Turn<'_>) {
-        for tab in self.roster.silent(turn.now, self.settings.silence_ms) {
+        for tab in self.members.silent(turn.now, self.settings.silence_ms) {
             match &self.part {
-                Part::Client(link) if link.broker() == tab => {
+                Part::Client(uplink) if uplink.broker() == tab => {
                     self.forget(tab, EventKind::TabLost(tab), turn);
                     turn.control(ControlMessage::Who {
                         tab_id: self.tab_id,
                     });
                 }
-                Part::Client(_) | Part::Waiting | Part::Taking(_) | Part::Broker(_) => {
-                    self.roster.remove(tab);
+                Part::Client(_) | Part::Waiting | Part::Promoting(_) | Part::Broker(_) => {
+                    self.members.remove(tab);
                     turn.event(EventKind::TabLost(tab));
                 }
             }
@@ -122,11 +124,14 @@ impl Joined {
 
     fn announcement(&self, turn: &Turn<'_>) -> Announcement {
         let term = match &self.part {
-            Part::Broker(reign) => Some(reign.host.term),
-            Part::Client(link) => Some(link.lane().term),
-            Part::Waiting | Part::Taking(_) => self.highest_term,
+            Part::Broker(leadership) => Some(leadership.hosted_broker.term),
+            Part::Client(uplink) => Some(uplink.lane().term),
+            Part::Waiting | Part::Promoting(_) => self.highest_term,
         };
-        let wanted = self.locals.values().filter(|local| local.is_wanted());
+        let wanted = self
+            .endpoints
+            .values()
+            .filter(|endpoint| endpoint.is_wanted());
         Announcement {
             tab_id: self.tab_id,
             is_broker: matches!(self.part, Part::Broker(_)),
@@ -139,13 +144,13 @@ impl Joined {
             visibility: self.visibility,
             durability: self.durability_now(),
             lanes: Vec::new(),
-            reign: match &self.part {
-                Part::Broker(reign) => Some(reign.times),
-                Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
+            leadership: match &self.part {
+                Part::Broker(leadership) => Some(leadership.times),
+                Part::Client(_) | Part::Waiting | Part::Promoting(_) => None,
             },
             log: match &self.part {
-                Part::Broker(reign) if reign.log.is_some() => self.known_log,
-                Part::Broker(_) | Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
+                Part::Broker(leadership) if leadership.log.is_some() => self.known_log,
+                Part::Broker(_) | Part::Client(_) | Part::Waiting | Part::Promoting(_) => None,
             },
             storage: self.storage_state(),
         }
@@ -166,7 +171,7 @@ impl Joined {
     /// State of the storage of the broker in this tab.
     fn storage_state(&self) -> StorageState {
         match &self.part {
-            Part::Broker(reign) => match &reign.log {
+            Part::Broker(leadership) => match &leadership.log {
                 None => StorageState::Memory,
                 Some(log) => match log.trouble() {
                     None => StorageState::Ok,
@@ -174,12 +179,12 @@ impl Joined {
                     Some(Trouble::Failing) => StorageState::Failing,
                 },
             },
-            Part::Waiting | Part::Client(_) | Part::Taking(_) => StorageState::Ok,
+            Part::Waiting | Part::Client(_) | Part::Promoting(_) => StorageState::Ok,
         }
     }
 
     /// Announces soon that the state of this tab's storage has changed, if it has.
-    pub(super) fn mind_storage(&mut self) {
+    pub(super) fn announce_storage_state(&mut self) {
         let state = self.storage_state();
         if let Some(announcing) = &mut self.announcing
             && announcing.storage != state
@@ -207,8 +212,8 @@ impl Joined {
         announcing.due = turn.now.plus_ms(self.settings.announce_interval_ms);
         turn.control(ControlMessage::Announce(announcement));
         self.stats.broker = match &self.part {
-            Part::Broker(reign) => Some(reign.host.stats()),
-            Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
+            Part::Broker(leadership) => Some(leadership.hosted_broker.stats()),
+            Part::Client(_) | Part::Waiting | Part::Promoting(_) => None,
         };
         turn.notify(Notice::Stats(self.stats.clone()));
     }
@@ -229,12 +234,15 @@ impl Joined {
 
     /// Something that this tab announces has changed.
     pub(super) fn changed(&mut self) {
-        self.roster.touch();
+        self.members.touch();
         self.announce_soon();
     }
 
-    pub(super) fn show_roster(&mut self, turn: &mut Turn<'_>) {
-        if !self.roster.take_due(turn.now, self.settings.roster_gap_ms) {
+    pub(super) fn show_members(&mut self, turn: &mut Turn<'_>) {
+        if !self
+            .members
+            .take_due(turn.now, self.settings.members_gap_ms)
+        {
             return;
         }
         let own = membership::info(&self.announcement(turn), turn.now);
@@ -243,6 +251,6 @@ impl Joined {
             Role::Client { broker, .. } => Some(broker),
             Role::Broker { .. } => Some(self.tab_id),
         };
-        turn.notify(Notice::Roster(self.roster.tabs_with(own, broker)));
+        turn.notify(Notice::Members(self.members.tabs_with(own, broker)));
     }
 }

@@ -7,12 +7,12 @@ use super::{Joined, Output, Part, Step, Turn};
 use crate::api::{
     Answer, ClientCommand, ClientNo, EventKind, Notice, Problem, Question, RequestId, Source,
 };
-use crate::endpoint::client::{self, Client, ClientInput, ClientOutput};
+use crate::endpoint::client::{self, Client, EndpointInput, EndpointOutput};
 use crate::endpoint::port::{Port, PortInput, PortNo};
-use crate::endpoint::{Local, LocalNo, ToBroker};
-use crate::hosted_broker::{Host, HostOutput};
-use crate::lane::uplink::LinkEvent;
-use crate::lane::{ConnectionNo, Frame, Parcel, each_packet};
+use crate::endpoint::{Endpoint, EndpointNo, ToBroker};
+use crate::hosted_broker::{HostedBroker, HostedBrokerOutput};
+use crate::lane::uplink::UplinkEvent;
+use crate::lane::{ConnectionNo, Frame, LaneMessage, each_packet};
 use crate::protocol::control::ControlMessage;
 use crate::protocol::names::{Lane, TabId};
 
@@ -22,8 +22,8 @@ impl Joined {
     /// The broker has closed its end of the lane.
     pub(super) fn on_unbind(&mut self, lane: Lane, binding: u32, turn: &mut Turn<'_>) {
         // An earlier binding's comes late, or for a lane that this tab has given up itself.
-        if let Part::Client(link) = &self.part
-            && (link.lane(), link.binding()) == (lane, binding)
+        if let Part::Client(uplink) = &self.part
+            && (uplink.lane(), uplink.binding()) == (lane, binding)
         {
             self.rebind(turn.now, turn);
         }
@@ -32,11 +32,11 @@ impl Joined {
     /// Sets the lane to the broker up anew, not before `at`.
     pub(super) fn rebind(&mut self, at: Time, turn: &mut Turn<'_>) {
         let binding = self.next_binding();
-        let Part::Client(link) = &mut self.part else {
+        let Part::Client(uplink) = &mut self.part else {
             return;
         };
-        link.reset(binding, at);
-        let broker = link.broker();
+        uplink.reset(binding, at);
+        let broker = uplink.broker();
         self.stats.lane_resets += 1;
         self.event_seldom("lane", turn, || EventKind::LaneReset(broker));
         self.clients_down(turn);
@@ -44,8 +44,8 @@ impl Joined {
     }
 
     pub(super) fn bind_if_due(&mut self, turn: &mut Turn<'_>) {
-        if let Part::Client(link) = &mut self.part {
-            let bind = link.bind_if_due(turn.now, self.settings.bind_retry_ms);
+        if let Part::Client(uplink) = &mut self.part {
+            let bind = uplink.bind_if_due(turn.now, self.settings.bind_retry_ms);
             turn.out.extend(bind.map(Output::Control));
         }
     }
@@ -61,62 +61,64 @@ impl Joined {
         };
         self.stats.frames_received += 1;
         match &mut self.part {
-            Part::Waiting | Part::Taking(_) => {}
-            Part::Client(link) => {
-                if lane != link.lane() {
+            Part::Waiting | Part::Promoting(_) => {}
+            Part::Client(uplink) => {
+                if lane != uplink.lane() {
                     return;
                 }
-                let event = link.on_frame(frame, bytes.len());
+                let event = uplink.on_frame(frame, bytes.len());
                 self.broker_lives(turn.now);
                 match event {
-                    LinkEvent::Nothing => {}
-                    LinkEvent::Bound => self.clients_up(),
-                    LinkEvent::Broken => self.rebind(turn.now, turn),
-                    LinkEvent::Parcels(parcels) => self.on_parcels(parcels, turn),
+                    UplinkEvent::Nothing => {}
+                    UplinkEvent::Bound => self.clients_up(),
+                    UplinkEvent::Broken => self.rebind(turn.now, turn),
+                    UplinkEvent::Messages(messages) => self.on_messages(messages, turn),
                 }
-                self.give_room();
+                self.grant_room();
             }
-            Part::Broker(reign) => {
-                if lane == reign.host.lane(lane.tab) {
-                    self.with_host(turn, |host, now, out| {
-                        host.on_frame(now, lane.tab, (frame, bytes.len()), out);
+            Part::Broker(leadership) => {
+                if lane == leadership.hosted_broker.lane(lane.tab) {
+                    self.with_broker(turn, |hosted_broker, now, out| {
+                        hosted_broker.on_frame(now, lane.tab, (frame, bytes.len()), out);
                     });
                 }
             }
         }
     }
 
-    fn on_parcels(&mut self, parcels: Vec<Parcel>, turn: &mut Turn<'_>) {
-        for parcel in parcels {
-            match parcel {
-                Parcel::Packets { connection, bytes } => {
+    fn on_messages(&mut self, messages: Vec<LaneMessage>, turn: &mut Turn<'_>) {
+        for message in messages {
+            match message {
+                LaneMessage::Packets { connection, bytes } => {
                     // What comes late for a closed connection.
                     let Some(no) = self.connections.get(&connection).copied() else {
                         continue;
                     };
-                    let version = self.locals.get(&no).map(Local::version);
+                    let version = self.endpoints.get(&no).map(Endpoint::version);
                     let version = version.unwrap_or_default();
                     let maximum = self.settings.maximum_packet_size;
                     each_packet(bytes, version, maximum, |packet| {
                         let input = match packet {
-                            Ok(packet) => ClientInput::Packet(connection, packet),
-                            Err(error) => ClientInput::Malformed(connection, error),
+                            Ok(packet) => EndpointInput::Packet(connection, packet),
+                            Err(error) => EndpointInput::Malformed(connection, error),
                         };
                         self.steps.push_back(Step::ToLocal(no, input));
                     });
                 }
-                Parcel::Closed {
+                LaneMessage::Closed {
                     connection,
                     reason_code,
                 } => self.on_connection_closed(connection, ReasonCode::from_u8(reason_code)),
-                Parcel::Answer { no, answer } => {
+                LaneMessage::Answer { no, answer } => {
                     // It was answered already, when the lane was interrupted.
                     if self.asked.remove(&no).is_some() {
                         turn.notify(Notice::Answer(no, answer));
                     }
                 }
                 // Said to brokers only; and the lane hands on whole packets.
-                Parcel::GoesOn { .. } | Parcel::Question { .. } | Parcel::Part { .. } => {}
+                LaneMessage::GoesOn { .. }
+                | LaneMessage::Question { .. }
+                | LaneMessage::Part { .. } => {}
             }
         }
     }
@@ -124,16 +126,16 @@ impl Joined {
     /// Asks the broker for the page.
     pub(super) fn on_ask(&mut self, no: RequestId, question: Question, turn: &mut Turn<'_>) {
         let answer = match &mut self.part {
-            Part::Broker(reign) => reign.host.answer(&question),
-            Part::Client(link) => {
-                if link.ask(no, question) {
+            Part::Broker(leadership) => leadership.hosted_broker.answer(&question),
+            Part::Client(uplink) => {
+                if uplink.ask(no, question) {
                     let due = turn.now.plus_ms(self.settings.answer_ms);
                     self.asked.insert(no, due);
                     return;
                 }
                 Answer::Refused(Problem::NoBroker)
             }
-            Part::Waiting | Part::Taking(_) => Answer::Refused(Problem::NoBroker),
+            Part::Waiting | Part::Promoting(_) => Answer::Refused(Problem::NoBroker),
         };
         turn.notify(Notice::Answer(no, answer));
     }
@@ -161,12 +163,12 @@ impl Joined {
             return;
         };
         // The broker sends DISCONNECT to clients of MQTT 5.0 only. A port of an earlier version gets it here.
-        if let (LocalNo::Port(_), Some(reason)) = (no, reason) {
+        if let (EndpointNo::Port(_), Some(reason)) = (no, reason) {
             let disconnect = Packet::Disconnect(DisconnectPacket::new(reason));
-            let disconnect = ClientInput::Packet(connection, disconnect);
+            let disconnect = EndpointInput::Packet(connection, disconnect);
             self.steps.push_back(Step::ToLocal(no, disconnect));
         }
-        let closed = ClientInput::Closed(connection);
+        let closed = EndpointInput::Closed(connection);
         self.steps.push_back(Step::ToLocal(no, closed));
     }
 }
@@ -185,82 +187,91 @@ impl Joined {
         turn: &mut Turn<'_>,
     ) {
         let (settings, tab_id) = (&self.settings, self.tab_id);
-        let local_no = LocalNo::Client(no);
-        self.locals.get_or_insert_with(local_no, || {
+        let endpoint_no = EndpointNo::Client(no);
+        self.endpoints.get_or_insert_with(endpoint_no, || {
             // Two clients of one id would take each other's session over for ever.
             let default_id = match no {
                 ClientNo(0) => format!("tab-{tab_id}"),
                 ClientNo(no) => format!("tab-{tab_id}-{no}"),
             };
-            Local::Client(Client::new(settings.clone(), default_id))
+            Endpoint::Client(Client::new(settings.clone(), default_id))
         });
-        self.with_local(local_no, turn, |local, now, out| {
-            if let Local::Client(client) = local {
+        self.with_endpoint(endpoint_no, turn, |endpoint, now, out| {
+            if let Endpoint::Client(client) = endpoint {
                 client.command(now, command, out);
             }
         });
     }
 
     /// The page has heard all that it was told up to this mark.
-    pub(super) fn on_page_heard(&mut self, mark: u64) {
-        let waiting = self.locals.iter().filter(|(_, local)| match local {
-            Local::Client(client) => client.waits_for(mark),
-            Local::Port(_) => false,
-        });
-        let heard = waiting.map(|(no, _)| Step::ToLocal(*no, ClientInput::Heard(mark)));
+    pub(super) fn on_page_acked(&mut self, mark: u64) {
+        let waiting = self
+            .endpoints
+            .iter()
+            .filter(|(_, endpoint)| match endpoint {
+                Endpoint::Client(client) => client.waits_for(mark),
+                Endpoint::Port(_) => false,
+            });
+        let heard =
+            waiting.map(|(no, _)| Step::ToLocal(*no, EndpointInput::PageAcknowledged(mark)));
         self.steps.extend(heard);
     }
 
     /// Whether what the page is told is to be acknowledged once it has heard it.
-    pub(super) fn wants_mark(&self) -> bool {
-        self.clients().any(Client::wants_mark)
+    pub(super) fn wants_checkpoint_of_credit(&self) -> bool {
+        self.clients().any(Client::wants_checkpoint_of_credit)
     }
 
     /// The page will say when it has heard what it was told so far.
     pub(super) fn mark(&mut self, mark: u64) {
-        for local in self.locals.values_mut() {
-            if let Local::Client(client) = local {
+        for endpoint in self.endpoints.values_mut() {
+            if let Endpoint::Client(client) = endpoint {
                 client.mark(mark);
             }
         }
     }
 
     /// Tells what has waited for somebody of the page to hear it.
-    pub(super) fn tell_kept(&mut self, turn: &mut Turn<'_>) {
-        let waiting = self.locals.iter().filter(|(_, local)| match local {
-            Local::Client(client) => client.wants_to_tell(),
-            Local::Port(_) => false,
-        });
-        let waiting: Vec<LocalNo> = waiting.map(|(no, _)| *no).collect();
+    pub(super) fn send_kept(&mut self, turn: &mut Turn<'_>) {
+        let waiting = self
+            .endpoints
+            .iter()
+            .filter(|(_, endpoint)| match endpoint {
+                Endpoint::Client(client) => client.has_kept(),
+                Endpoint::Port(_) => false,
+            });
+        let waiting: Vec<EndpointNo> = waiting.map(|(no, _)| *no).collect();
         for no in waiting {
-            self.with_local(no, turn, |local, _, out| {
-                if let Local::Client(client) = local {
-                    client.tell_kept(out);
+            self.with_endpoint(no, turn, |endpoint, _, out| {
+                if let Endpoint::Client(client) = endpoint {
+                    client.send_kept(out);
                 }
             });
         }
     }
 
     fn clients(&self) -> impl Iterator<Item = &Client> {
-        self.locals.values().filter_map(|local| match local {
-            Local::Client(client) => Some(client),
-            Local::Port(_) => None,
-        })
+        self.endpoints
+            .values()
+            .filter_map(|endpoint| match endpoint {
+                Endpoint::Client(client) => Some(client),
+                Endpoint::Port(_) => None,
+            })
     }
 
     pub(super) fn on_port(&mut self, no: PortNo, input: PortInput, turn: &mut Turn<'_>) {
-        let local_no = LocalNo::Port(no);
+        let endpoint_no = EndpointNo::Port(no);
         if input == PortInput::Closed {
             self.ended.remove(&no);
         }
         if input == PortInput::Opened {
             let default_id = format!("tab-{}-port-{}", self.tab_id, no.0);
             let port = Port::new(self.settings.clone(), default_id);
-            self.locals.insert(local_no, Local::Port(port));
+            self.endpoints.insert(endpoint_no, Endpoint::Port(port));
             return;
         }
-        self.with_local(local_no, turn, |local, now, out| {
-            if let Local::Port(port) = local {
+        self.with_endpoint(endpoint_no, turn, |endpoint, now, out| {
+            if let Endpoint::Port(port) = endpoint {
                 match input {
                     PortInput::Bytes(bytes) => port.on_bytes(now, bytes, out),
                     PortInput::Opened | PortInput::Closed => port.on_closed_by_page(out),
@@ -271,8 +282,8 @@ impl Joined {
 
     /// There is a broker to talk to.
     pub(super) fn clients_up(&mut self) {
-        let wanted = self.locals.iter().filter(|(_, it)| it.is_wanted());
-        let wanted: Vec<LocalNo> = wanted.map(|(no, _)| *no).collect();
+        let wanted = self.endpoints.iter().filter(|(_, it)| it.is_wanted());
+        let wanted: Vec<EndpointNo> = wanted.map(|(no, _)| *no).collect();
         for no in wanted {
             self.connect(no);
         }
@@ -286,23 +297,23 @@ impl Joined {
         self.steps.clear();
         self.to_broker_bytes = 0;
         self.short_of_room = false;
-        for no in self.locals.keys() {
-            let down = Step::ToLocal(*no, ClientInput::Down);
+        for no in self.endpoints.keys() {
+            let down = Step::ToLocal(*no, EndpointInput::Down);
             self.steps.push_back(down);
         }
     }
 
     /// Gives a client a connection if there is a broker; if not, [`Self::clients_up`] will.
-    fn connect(&mut self, no: LocalNo) {
+    fn connect(&mut self, no: EndpointNo) {
         let broker = match &self.part {
-            Part::Broker(reign) => (reign.host.term, self.tab_id),
-            Part::Client(link) if link.is_bound() => (link.lane().term, link.broker()),
-            Part::Client(_) | Part::Waiting | Part::Taking(_) => return,
+            Part::Broker(leadership) => (leadership.hosted_broker.term, self.tab_id),
+            Part::Client(uplink) if uplink.is_bound() => (uplink.lane().term, uplink.broker()),
+            Part::Client(_) | Part::Waiting | Part::Promoting(_) => return,
         };
         self.last_connection += 1;
         let connection = ConnectionNo(self.last_connection);
         self.connections.insert(connection, no);
-        let up = ClientInput::Up(broker, connection);
+        let up = EndpointInput::Up(broker, connection);
         self.steps.push_back(Step::ToLocal(no, up));
     }
 
@@ -310,7 +321,9 @@ impl Joined {
         while let Some(step) = self.steps.pop_front() {
             match step {
                 Step::ToLocal(no, input) => {
-                    self.with_local(no, turn, |local, now, out| local.handle(now, input, out));
+                    self.with_endpoint(no, turn, |endpoint, now, out| {
+                        endpoint.handle(now, input, out)
+                    });
                 }
                 Step::ToBroker(connection, what) => {
                     if let ToBroker::Packet(_, packet) = &what {
@@ -334,92 +347,92 @@ impl Joined {
     /// How many bytes of messages the way to the broker takes now.
     fn room(&self) -> usize {
         match &self.part {
-            Part::Waiting | Part::Taking(_) => 0,
-            Part::Client(link) => link.room().saturating_sub(self.to_broker_bytes),
+            Part::Waiting | Part::Promoting(_) => 0,
+            Part::Client(uplink) => uplink.room().saturating_sub(self.to_broker_bytes),
             // There is no way.
             Part::Broker(_) => usize::MAX,
         }
     }
 
     /// Lets those go on that wait for room, if there is some: first the one after whoever was first the last time.
-    fn give_room(&mut self) {
+    fn grant_room(&mut self) {
         // For less it is not worth to wake them.
         if !self.short_of_room || self.room() < self.settings.to_broker_window_bytes / 4 {
             return;
         }
         self.short_of_room = false;
-        let wanting = self.locals.iter().filter(|(_, it)| it.wants_room());
-        let mut wanting: Vec<LocalNo> = wanting.map(|(no, _)| *no).collect();
+        let wanting = self.endpoints.iter().filter(|(_, it)| it.wants_room());
+        let mut wanting: Vec<EndpointNo> = wanting.map(|(no, _)| *no).collect();
         let first = wanting.partition_point(|no| Some(*no) <= self.served_last);
         let turns = first.checked_rem(wanting.len()).unwrap_or_default();
         wanting.rotate_left(turns);
         self.served_last = wanting.first().copied();
         let room = wanting
             .into_iter()
-            .map(|no| Step::ToLocal(no, ClientInput::Room));
+            .map(|no| Step::ToLocal(no, EndpointInput::Room));
         self.steps.extend(room);
     }
 
     /// Lets the broker know whether the page comes after.
-    pub(super) fn mind_page(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn report_page_backlog(&mut self, turn: &mut Turn<'_>) {
         let is_behind = self.page_is_behind;
         match &mut self.part {
-            Part::Waiting | Part::Taking(_) => {}
-            Part::Client(link) => link.hold(is_behind),
-            Part::Broker(_) => self.with_host(turn, |host, now, out| {
-                host.hold_own(now, is_behind, out);
+            Part::Waiting | Part::Promoting(_) => {}
+            Part::Client(uplink) => uplink.hold(is_behind),
+            Part::Broker(_) => self.with_broker(turn, |hosted_broker, now, out| {
+                hosted_broker.hold_own_page(now, is_behind, out);
             }),
         }
     }
 
-    fn with_local(
+    fn with_endpoint(
         &mut self,
-        no: LocalNo,
+        no: EndpointNo,
         turn: &mut Turn<'_>,
-        act: impl FnOnce(&mut Local, Time, &mut Vec<ClientOutput>),
+        act: impl FnOnce(&mut Endpoint, Time, &mut Vec<EndpointOutput>),
     ) {
         let room = self.room();
-        let Some(local) = self.locals.get_mut(&no) else {
+        let Some(endpoint) = self.endpoints.get_mut(&no) else {
             return;
         };
-        let was_wanted = local.is_wanted();
+        let was_wanted = endpoint.is_wanted();
         let mut outputs = Vec::new();
-        local.set_room(room);
-        act(local, turn.now, &mut outputs);
-        self.short_of_room |= local.wants_room();
-        let (is_wanted, version) = (local.is_wanted(), local.version());
-        if local.is_over() {
-            self.locals.remove(&no);
+        endpoint.set_room(room);
+        act(endpoint, turn.now, &mut outputs);
+        self.short_of_room |= endpoint.wants_room();
+        let (is_wanted, version) = (endpoint.is_wanted(), endpoint.version());
+        if endpoint.is_over() {
+            self.endpoints.remove(&no);
         }
         if is_wanted != was_wanted {
             self.changed();
         }
         for output in outputs {
             match output {
-                ClientOutput::GoesOn(connection) => {
+                EndpointOutput::GoesOn(connection) => {
                     let goes_on = Step::ToBroker(connection, ToBroker::GoesOn);
                     self.steps.push_back(goes_on);
                 }
-                ClientOutput::Send(connection, packet) => {
+                EndpointOutput::Send(connection, packet) => {
                     self.to_broker_bytes += self.cost(&packet);
                     let packet = ToBroker::Packet(version, packet);
                     self.steps.push_back(Step::ToBroker(connection, packet));
                 }
-                ClientOutput::Again(packets) => self.stats.resent += packets as u64,
-                ClientOutput::Close(connection) => {
+                EndpointOutput::Again(packets) => self.stats.resent += packets as u64,
+                EndpointOutput::Close(connection) => {
                     self.connections.remove(&connection);
                     let closed = Step::ToBroker(connection, ToBroker::Closed);
                     self.steps.push_back(closed);
                 }
-                ClientOutput::Reconnect => self.connect(no),
-                ClientOutput::Silent => self.on_silent(no, turn),
-                ClientOutput::Notify(notice) => {
-                    if let LocalNo::Client(no) = no {
+                EndpointOutput::Reconnect => self.connect(no),
+                EndpointOutput::Silent => self.on_silent(no, turn),
+                EndpointOutput::Notify(notice) => {
+                    if let EndpointNo::Client(no) = no {
                         turn.notify(Notice::Client(no, notice));
                     }
                 }
-                ClientOutput::ToPort(output) => {
-                    if let LocalNo::Port(no) = no
+                EndpointOutput::ToPort(output) => {
+                    if let EndpointNo::Port(no) = no
                         && !self.ended.contains(&no)
                     {
                         turn.out.push(Output::Port(no, output));
@@ -430,24 +443,24 @@ impl Joined {
     }
 
     /// The broker does not answer a client.
-    fn on_silent(&mut self, no: LocalNo, turn: &mut Turn<'_>) {
+    fn on_silent(&mut self, no: EndpointNo, turn: &mut Turn<'_>) {
         match &self.part {
             // Frames got lost, or the broker is stuck: either way no other client fares better.
             Part::Client(_) => self.rebind(turn.now, turn),
-            Part::Waiting | Part::Taking(_) | Part::Broker(_) => self.connect(no),
+            Part::Waiting | Part::Promoting(_) | Part::Broker(_) => self.connect(no),
         }
     }
 
     fn tell_broker(&mut self, connection: ConnectionNo, what: ToBroker, turn: &mut Turn<'_>) {
         match &mut self.part {
-            Part::Waiting | Part::Taking(_) => {}
-            Part::Client(link) => {
-                if let Err(error) = link.push(connection, &what) {
+            Part::Waiting | Part::Promoting(_) => {}
+            Part::Client(uplink) => {
+                if let Err(error) = uplink.push(connection, &what) {
                     self.on_not_encodable(error, turn);
                 }
             }
-            Part::Broker(_) => self.with_host(turn, |host, now, out| {
-                host.on_own(now, connection, what, out);
+            Part::Broker(_) => self.with_broker(turn, |hosted_broker, now, out| {
+                hosted_broker.on_own_packet(now, connection, what, out);
             }),
         }
     }
@@ -468,56 +481,56 @@ impl Joined {
             return;
         }
         self.watch(lane.tab, turn);
-        let Part::Broker(reign) = &self.part else {
+        let Part::Broker(leadership) = &self.part else {
             return;
         };
-        if reign.host.lane(lane.tab) == lane {
-            if reign.watched.contains(&lane.tab) {
-                self.with_host(turn, |host, now, out| {
-                    host.on_bind(now, lane.tab, binding, out);
+        if leadership.hosted_broker.lane(lane.tab) == lane {
+            if leadership.watched.contains(&lane.tab) {
+                self.with_broker(turn, |hosted_broker, now, out| {
+                    hosted_broker.on_bind(now, lane.tab, binding, out);
                 });
             }
         } else if lane.broker == self.tab_id {
             // It believes somebody who said another term of this tab, and nobody would ever answer it on that lane.
-            self.contradict(turn);
+            self.refute(turn);
         }
     }
 
     /// Lets the host act, if there is one, and carries out what it wants.
-    pub(super) fn with_host(
+    pub(super) fn with_broker(
         &mut self,
         turn: &mut Turn<'_>,
-        act: impl FnOnce(&mut Host, Time, &mut Vec<HostOutput>),
+        act: impl FnOnce(&mut HostedBroker, Time, &mut Vec<HostedBrokerOutput>),
     ) {
-        let Part::Broker(reign) = &mut self.part else {
+        let Part::Broker(leadership) = &mut self.part else {
             return;
         };
         let mut outputs = Vec::new();
-        act(&mut reign.host, turn.now, &mut outputs);
+        act(&mut leadership.hosted_broker, turn.now, &mut outputs);
         for output in outputs {
             match output {
-                HostOutput::ToOwn(connection, packet) => {
+                HostedBrokerOutput::ToOwn(connection, packet) => {
                     if let Some(no) = self.connections.get(&connection) {
-                        let input = ClientInput::Packet(connection, packet);
+                        let input = EndpointInput::Packet(connection, packet);
                         self.steps.push_back(Step::ToLocal(*no, input));
                     }
                 }
-                HostOutput::CloseOwn(connection, reason) => {
+                HostedBrokerOutput::CloseOwn(connection, reason) => {
                     self.on_connection_closed(connection, Some(reason));
                 }
-                HostOutput::OpenLane(lane) => turn.out.push(Output::OpenLane(lane)),
-                HostOutput::Confirm(lane, frame) => {
+                HostedBrokerOutput::OpenLane(lane) => turn.out.push(Output::OpenLane(lane)),
+                HostedBrokerOutput::Confirm(lane, frame) => {
                     self.stats.frames_sent += 1;
                     turn.out.push(Output::Post(lane, frame));
                 }
-                HostOutput::CloseLane(lane) => turn.out.push(Output::CloseLane(lane)),
-                HostOutput::Broken(tab) => self.on_lane_broken(tab, turn),
-                HostOutput::Unbind(lane, binding) => {
+                HostedBrokerOutput::CloseLane(lane) => turn.out.push(Output::CloseLane(lane)),
+                HostedBrokerOutput::Broken(tab) => self.on_lane_broken(tab, turn),
+                HostedBrokerOutput::Unbind(lane, binding) => {
                     turn.control(ControlMessage::Unbind { lane, binding });
                 }
-                HostOutput::Persist(batch, bytes) => self.persist(batch, &bytes),
-                HostOutput::NotEncodable(error) => self.on_not_encodable(error, turn),
-                HostOutput::Event(event) => self.on_broker_event(&event, turn),
+                HostedBrokerOutput::Persist(batch, bytes) => self.persist(batch, &bytes),
+                HostedBrokerOutput::NotEncodable(error) => self.on_not_encodable(error, turn),
+                HostedBrokerOutput::Event(event) => self.on_broker_event(&event, turn),
             }
         }
     }

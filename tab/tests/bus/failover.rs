@@ -203,8 +203,8 @@ fn after_a_standstill_nothing_leaves_before_a_row_is_stored() {
     world.unstick(id(1));
     assert!(world.published(id(1)).iter().any(|it| it.0 == request));
     assert!(world.disk.tail() > tail);
-    let stood_still = |event: &&EventKind| matches!(event, EventKind::StoodStill { .. });
-    assert!(world.events(id(1)).iter().any(stood_still));
+    let on_suspended = |event: &&EventKind| matches!(event, EventKind::Suspended { .. });
+    assert!(world.events(id(1)).iter().any(on_suspended));
 }
 
 #[test]

@@ -106,11 +106,11 @@ fn a_broker_that_hears_of_a_higher_term_becomes_a_client() {
         Input::Control(ControlMessage::Announce(claim(id(9), higher))),
     );
     let events = world.events(id(1));
-    assert!(events.contains(&&EventKind::Deposed { term: Term(term) }));
+    assert!(events.contains(&&EventKind::SteppedDown { term: Term(term) }));
     assert!(events.contains(&&EventKind::Following {
         broker: id(9),
         term: higher,
-        reign: None,
+        leadership: None,
     }));
     // It gave the lock back, so that the other tab was elected, with a term that is higher still.
     assert!(matches!(world.role(id(2)), Role::Broker { term } if term > higher));
@@ -135,7 +135,7 @@ fn a_lower_claim_is_answered_and_changes_nothing() {
     world.say(ControlMessage::Announce(claim(id(9), Term(5))));
     assert_eq!([world.role(id(1)), world.role(id(2))], before);
     assert_eq!(world.announcements(id(1)).len(), announced + 1);
-    let shown = world.roster(id(2)).iter().filter(|tab| tab.is_broker);
+    let shown = world.members(id(2)).iter().filter(|tab| tab.is_broker);
     assert_eq!(shown.map(|tab| tab.tab_id).collect::<Vec<_>>(), [id(1)]);
 }
 

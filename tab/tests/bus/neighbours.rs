@@ -1,7 +1,8 @@
 //! Other scripts of the origin: what one of them says or does must not stop the tabs.
 
 use tab::api::{
-    ClientCommand, ClientStatus, ConnectOptions, EventKind, QoS, ReignTimes, RequestId, Role, Term,
+    ClientCommand, ClientStatus, ConnectOptions, EventKind, LeadershipTimes, QoS, RequestId, Role,
+    Term,
 };
 use tab::control::{Announcement, ControlMessage, SAFE_INTEGER_MAX};
 use tab::storage::{Row, RowKind, Seq};
@@ -145,7 +146,7 @@ fn of_two_brokers_of_one_term_the_one_elected_later_counts() {
     let claim_of = |number, elected| {
         let at = tab::Time::from_ms(elected);
         Input::Control(ControlMessage::Announce(Announcement {
-            reign: Some(ReignTimes {
+            leadership: Some(LeadershipTimes {
                 elected: at,
                 restored: at,
             }),
@@ -273,7 +274,7 @@ fn a_goodbye_for_a_living_tab_ends_no_session_and_sends_no_will() {
     let now = [1, 2, 3].map(|number| world.statuses(id(number)).len());
     assert_eq!(now, statuses);
     for number in 1..=3 {
-        assert_eq!(world.roster(id(number)).len(), 3);
+        assert_eq!(world.members(id(number)).len(), 3);
         assert_eq!(world.stats(id(number)).unwrap().lane_resets, 0);
     }
     // The true end of a tab is seen as it is.
@@ -337,7 +338,7 @@ fn claims_in_the_living_brokers_name_do_not_stop_the_service() {
         // Nor did the broker change.
         let term = world.term(id(1));
         assert_eq!(world.brokers(1..=3), [id(1)]);
-        let deposed = EventKind::Deposed { term };
+        let deposed = EventKind::SteppedDown { term };
         assert!(!world.events(id(1)).contains(&&deposed));
         for number in 1..=3 {
             let ended = |it: &&ClientStatus| matches!(it, ClientStatus::Disconnected(_));

@@ -296,7 +296,7 @@ fn a_new_broker_tells_when_it_was_elected_and_when_it_knew_everything() {
         .into_iter()
         .rev()
         .find_map(|it| match it {
-            EventKind::Following { reign, .. } => *reign,
+            EventKind::Following { leadership, .. } => *leadership,
             _ => None,
         });
     let times = followed.unwrap();

@@ -98,7 +98,7 @@ pub(crate) fn announcement(tab_id: TabId) -> Announcement {
         visibility: Visibility::Visible,
         durability: Durability::Relaxed,
         lanes: Vec::new(),
-        reign: None,
+        leadership: None,
         log: None,
         storage: StorageState::Ok,
     }
@@ -457,10 +457,10 @@ impl World {
             Output::Lock(LockRequest::AcquireIfFree(lock)) => self.acquire_if_free(from, lock),
             Output::Lock(LockRequest::Steal(lock)) => self.steal(from, lock),
             Output::Storage(request) => self.ask(from, request),
-            Output::Ear(is_wanted) => node.has_ear = is_wanted,
+            Output::LoopbackProbe(is_wanted) => node.has_ear = is_wanted,
             Output::Control(message) => {
                 if node.has_ear {
-                    let heard = Input::Heard(message.clone());
+                    let heard = Input::Loopback(message.clone());
                     self.arriving.push_back((from, heard));
                 }
                 self.control.push((self.now, message.clone()));
@@ -488,11 +488,11 @@ impl World {
     /// The page says how far it has come.
     fn mark(&mut self, tab_id: TabId) {
         let marks = self.notices(tab_id).filter_map(|it| match it {
-            Notice::Mark(mark) => Some(*mark),
+            Notice::CreditCheckpoint(mark) => Some(*mark),
             _ => None,
         });
         if let Some(mark) = marks.last() {
-            let heard = Input::Command(Command::Heard(mark));
+            let heard = Input::Command(Command::Acknowledge(mark));
             self.arriving.push_back((tab_id, heard));
         }
     }
@@ -694,9 +694,9 @@ impl World {
         events.collect()
     }
 
-    pub(crate) fn roster(&self, tab_id: TabId) -> &[TabInfo] {
+    pub(crate) fn members(&self, tab_id: TabId) -> &[TabInfo] {
         let rosters = self.notices(tab_id).filter_map(|notice| match notice {
-            Notice::Roster(roster) => Some(&roster[..]),
+            Notice::Members(members) => Some(&members[..]),
             _ => None,
         });
         rosters.last().unwrap_or_default()

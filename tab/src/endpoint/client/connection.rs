@@ -6,14 +6,14 @@ use broker::{Packet, PropertyId, PropertyValue, ReasonCode, Time};
 
 use super::readers::For;
 use super::subscribe::Request;
-use super::{Client, ClientOutput, Connected, State, cost, notify_status, published, refuse};
+use super::{Client, Connected, EndpointOutput, State, cost, notify_status, published, refuse};
 use crate::api::{ClientStatus, ConnectOptions, DisconnectCause, Problem, RetainHandling, Term};
 use crate::endpoint::packets;
 use crate::lane::ConnectionNo;
 use crate::protocol::names::TabId;
 
 impl Client {
-    pub(super) fn on_connect(&mut self, options: ConnectOptions, out: &mut Vec<ClientOutput>) {
+    pub(super) fn on_connect(&mut self, options: ConnectOptions, out: &mut Vec<EndpointOutput>) {
         self.hang_up(ReasonCode::Success, out);
         self.forget(&Problem::Replaced, out);
         if let Err(code) = self.check_connect(&options) {
@@ -21,10 +21,10 @@ impl Client {
         }
         self.wanted = Some(options);
         out.push(notify_status(ClientStatus::Waiting));
-        out.push(ClientOutput::Reconnect);
+        out.push(EndpointOutput::Reconnect);
     }
 
-    pub(super) fn on_disconnect(&mut self, with_will: bool, out: &mut Vec<ClientOutput>) {
+    pub(super) fn on_disconnect(&mut self, with_will: bool, out: &mut Vec<EndpointOutput>) {
         if self.wanted.is_none() {
             return;
         }
@@ -72,11 +72,11 @@ impl Client {
         now: Time,
         broker: (Term, TabId),
         connection: ConnectionNo,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let options = self.wanted.as_ref().filter(|_| self.connection().is_none());
         let Some(options) = options else {
-            return out.push(ClientOutput::Close(connection));
+            return out.push(EndpointOutput::Close(connection));
         };
         let packet = self.connect_packet(options);
         let until = now.plus_ms(self.settings.connect_timeout_ms);
@@ -86,7 +86,7 @@ impl Client {
         self.send(now, packet, out);
     }
 
-    pub(super) fn on_down(&mut self, out: &mut Vec<ClientOutput>) {
+    pub(super) fn on_down(&mut self, out: &mut Vec<EndpointOutput>) {
         if self.connection().is_some() {
             out.push(notify_status(ClientStatus::Waiting));
         }
@@ -99,7 +99,7 @@ impl Client {
         self.unanswered_since = None;
     }
 
-    pub(super) fn on_closed(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+    pub(super) fn on_closed(&mut self, now: Time, out: &mut Vec<EndpointOutput>) {
         let pause_ms = self.settings.reconnect_ms << self.attempts.min(5);
         self.attempts = self.attempts.saturating_add(1);
         self.is_unsure |= matches!(self.state, State::Connecting(..));
@@ -108,7 +108,7 @@ impl Client {
         out.push(notify_status(ClientStatus::Waiting));
     }
 
-    pub(super) fn on_timeout(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+    pub(super) fn on_timeout(&mut self, now: Time, out: &mut Vec<EndpointOutput>) {
         self.renew_refused(now, out);
         if self.next_of_connection().is_none_or(|due| due > now) {
             return;
@@ -116,16 +116,16 @@ impl Client {
         match &mut self.state {
             State::Pausing(_) => {
                 self.state = State::Offline;
-                out.push(ClientOutput::Reconnect);
+                out.push(EndpointOutput::Reconnect);
             }
             State::Connected(connected) if connected.ping_sent.is_none() => {
                 connected.ping_sent = Some(now);
                 self.send(now, Packet::PingReq, out);
             }
             State::Connecting(..) | State::Connected(_) => {
-                out.extend(self.connection().map(ClientOutput::Close));
+                out.extend(self.connection().map(EndpointOutput::Close));
                 self.on_down(out);
-                out.push(ClientOutput::Silent);
+                out.push(EndpointOutput::Silent);
             }
             State::Offline => {}
         }
@@ -135,7 +135,7 @@ impl Client {
         &mut self,
         now: Time,
         packet: &ConnAckPacket,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let (State::Connecting(connection, broker, _), Some(options)) = (&self.state, &self.wanted)
         else {
@@ -149,7 +149,7 @@ impl Client {
         }
         if packet.reason_code != ReasonCode::Success {
             self.state = State::Offline;
-            out.push(ClientOutput::Close(connection));
+            out.push(EndpointOutput::Close(connection));
             let cause = DisconnectCause::Refused(packet.reason_code.into());
             return self.give_up(cause, out);
         }
@@ -173,7 +173,7 @@ impl Client {
         });
         self.has_session = true;
         // Without a database there may be two brokers at once. One that this client comes back to has an earlier session, and so
-        // may one of an earlier reign.
+        // may one of an earlier leadership.
         let is_another = self.last_broker.replace(broker) != Some(broker);
         let is_earlier = self.highest_term >= Some(term);
         self.highest_term = self.highest_term.max(Some(term));
@@ -198,7 +198,7 @@ impl Client {
     ///
     /// If it may be one that a CONNECT of this client began whose CONNACK got lost, the subscriptions may be missing in
     /// it: they are renewed, which changes nothing if they are there.
-    fn resume(&mut self, now: Time, is_unsure: bool, out: &mut Vec<ClientOutput>) {
+    fn resume(&mut self, now: Time, is_unsure: bool, out: &mut Vec<EndpointOutput>) {
         if let State::Connected(connected) = &mut self.state {
             connected.unsent = self.in_flight.len();
         }
@@ -223,7 +223,7 @@ impl Client {
         now: Time,
         at_most: RetainHandling,
         unanswered: Vec<Request>,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         self.readers.start_over();
         self.refused.clear();
@@ -240,7 +240,12 @@ impl Client {
     }
 
     /// Sends a request that was not answered, unless it is about what readers want: that is asked for as it is now.
-    fn send_unless_of_readers(&mut self, now: Time, request: Request, out: &mut Vec<ClientOutput>) {
+    fn send_unless_of_readers(
+        &mut self,
+        now: Time,
+        request: Request,
+        out: &mut Vec<EndpointOutput>,
+    ) {
         if !matches!(request, Request::Read { .. }) {
             self.send_request(now, request, out);
         }
@@ -252,7 +257,7 @@ impl Client {
         now: Time,
         at_most: RetainHandling,
         whom: For,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         for (topic_filter, wanted) in self.readers.due() {
             let own = self.subscriptions.get(&topic_filter);
@@ -272,7 +277,7 @@ impl Client {
     }
 
     /// The broker knows nothing of this client: subscribes anew, and publishes anew what was not acknowledged.
-    fn start_over(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+    fn start_over(&mut self, now: Time, out: &mut Vec<EndpointOutput>) {
         self.inbox.lose_session();
         let mut again = 0;
         for in_flight in core::mem::take(&mut self.in_flight).into_iter().rev() {
@@ -288,7 +293,7 @@ impl Client {
                 self.waiting.push_front((in_flight.request, packet));
             }
         }
-        out.push(ClientOutput::Again(again));
+        out.push(EndpointOutput::Again(again));
         let requests = self.take_requests();
         self.renew(now, RetainHandling::SendAtSubscribe, requests, out);
     }
@@ -296,10 +301,10 @@ impl Client {
     pub(super) fn on_broker_disconnect(
         &mut self,
         packet: &DisconnectPacket,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         if let Some(connection) = self.connection() {
-            out.push(ClientOutput::Close(connection));
+            out.push(EndpointOutput::Close(connection));
         }
         self.state = State::Offline;
         let cause = DisconnectCause::ByBroker(packet.reason_code.into());
@@ -307,24 +312,24 @@ impl Client {
     }
 
     /// Says DISCONNECT, if there is anybody to say it to.
-    pub(super) fn hang_up(&mut self, reason_code: ReasonCode, out: &mut Vec<ClientOutput>) {
+    pub(super) fn hang_up(&mut self, reason_code: ReasonCode, out: &mut Vec<EndpointOutput>) {
         if let Some(connection) = self.connection() {
             // Also before CONNACK: the broker may have the CONNECT already, and with it the will. [MQTT-3.1.4-5]
             let packet = Packet::Disconnect(DisconnectPacket::new(reason_code));
-            out.push(ClientOutput::Send(connection, packet));
-            out.push(ClientOutput::Close(connection));
+            out.push(EndpointOutput::Send(connection, packet));
+            out.push(EndpointOutput::Close(connection));
         }
         self.be_offline();
     }
 
     /// The broker did what MQTT forbids; there is no use in trying again.
-    pub(super) fn fail(&mut self, reason_code: ReasonCode, out: &mut Vec<ClientOutput>) {
+    pub(super) fn fail(&mut self, reason_code: ReasonCode, out: &mut Vec<EndpointOutput>) {
         self.hang_up(reason_code, out);
         self.give_up(DisconnectCause::BrokerError(reason_code.into()), out);
     }
 
     /// Disconnected until the page asks again.
-    pub(super) fn give_up(&mut self, cause: DisconnectCause, out: &mut Vec<ClientOutput>) {
+    pub(super) fn give_up(&mut self, cause: DisconnectCause, out: &mut Vec<EndpointOutput>) {
         self.wanted = None;
         self.be_offline();
         self.forget(&Problem::NotConnected, out);
@@ -332,7 +337,7 @@ impl Client {
     }
 
     /// Forgets the session at this end; whatever waits in it is refused.
-    pub(super) fn forget(&mut self, problem: &Problem, out: &mut Vec<ClientOutput>) {
+    pub(super) fn forget(&mut self, problem: &Problem, out: &mut Vec<EndpointOutput>) {
         self.has_session = false;
         self.is_unsure = false;
         self.last_broker = None;

@@ -13,7 +13,7 @@ use core::hash::BuildHasher;
 use std::collections::VecDeque;
 
 use super::readers::IDENTIFIER_MIN;
-use super::{Client, ClientOutput};
+use super::{Client, EndpointOutput};
 use crate::api::{Audience, ClientNotice, Message, ReaderNo};
 use crate::endpoint::packets;
 use crate::lane::ConnectionNo;
@@ -181,7 +181,7 @@ impl Client {
         &mut self,
         now: Time,
         packet: PublishPacket,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let ack = self.connection().and_then(|connection| {
             let packet_id = packet.packet_id?;
@@ -210,8 +210,8 @@ impl Client {
             }
         }
         // What has waited comes before it.
-        if self.wants_to_tell() {
-            self.tell_kept(out);
+        if self.has_kept() {
+            self.send_kept(out);
         }
         self.deliver(now, packets::message(packet, now), ack, out);
     }
@@ -222,7 +222,7 @@ impl Client {
         now: Time,
         mut message: Message,
         ack: Option<Ack>,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let mut route = self.readers.route(&message, &self.subscriptions);
         if route.is_known {
@@ -256,7 +256,7 @@ impl Client {
                 ack,
             };
             if self.inbox.keep(kept) {
-                out.push(ClientOutput::Notify(ClientNotice::Unheard));
+                out.push(EndpointOutput::Notify(ClientNotice::Unheard));
             }
             return;
         }
@@ -284,12 +284,12 @@ impl Client {
     }
 
     /// Whether somebody may hear what has waited for that.
-    pub(crate) fn wants_to_tell(&self) -> bool {
+    pub(crate) fn has_kept(&self) -> bool {
         self.inbox.is_due && !self.inbox.kept.is_empty()
     }
 
     /// Tells what has waited to those who hear it now.
-    pub(crate) fn tell_kept(&mut self, out: &mut Vec<ClientOutput>) {
+    pub(crate) fn send_kept(&mut self, out: &mut Vec<EndpointOutput>) {
         self.inbox.is_due = false;
         for mut kept in core::mem::take(&mut self.inbox.kept) {
             let topic = &kept.message.topic;
@@ -318,7 +318,7 @@ impl Client {
     }
 
     /// Whether something was told since the last mark that is to be acknowledged.
-    pub(crate) fn wants_mark(&self) -> bool {
+    pub(crate) fn wants_checkpoint_of_credit(&self) -> bool {
         self.inbox.told.back().is_some_and(|it| it.mark.is_none())
     }
 
@@ -336,7 +336,7 @@ impl Client {
         first.is_some_and(|first| first <= mark)
     }
 
-    pub(super) fn on_heard(&mut self, now: Time, mark: u64, out: &mut Vec<ClientOutput>) {
+    pub(super) fn on_heard(&mut self, now: Time, mark: u64, out: &mut Vec<EndpointOutput>) {
         while self.waits_for(mark)
             && let Some(told) = self.inbox.told.pop_front()
         {
@@ -345,7 +345,7 @@ impl Client {
     }
 
     /// Acknowledges what came on this connection; what came on an earlier one the broker sends again.
-    fn settle(&mut self, now: Time, ack: Ack, out: &mut Vec<ClientOutput>) {
+    fn settle(&mut self, now: Time, ack: Ack, out: &mut Vec<EndpointOutput>) {
         if self.connection() == Some(ack.connection) {
             self.acknowledge(now, ack, out);
         } else {
@@ -353,7 +353,7 @@ impl Client {
         }
     }
 
-    fn acknowledge(&mut self, now: Time, ack: Ack, out: &mut Vec<ClientOutput>) {
+    fn acknowledge(&mut self, now: Time, ack: Ack, out: &mut Vec<EndpointOutput>) {
         let packet = match ack.qos {
             QoS::AtMostOnce => return,
             QoS::AtLeastOnce => Packet::PubAck(PubAckPacket::new(ack.packet_id)),
@@ -368,6 +368,6 @@ impl Client {
     }
 }
 
-fn told(message: Message, audience: Audience) -> ClientOutput {
-    ClientOutput::Notify(ClientNotice::Message(message, audience))
+fn told(message: Message, audience: Audience) -> EndpointOutput {
+    EndpointOutput::Notify(ClientNotice::Message(message, audience))
 }

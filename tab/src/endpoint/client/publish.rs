@@ -6,7 +6,7 @@ use broker::packet::pubrec::PubRecPacket;
 use broker::packet::pubrel::PubRelPacket;
 use broker::{Packet, QoS, ReasonCode, Time, TopicName};
 
-use super::{Client, ClientOutput, InFlight, State, cost, published, refuse};
+use super::{Client, EndpointOutput, InFlight, State, cost, published, refuse};
 use crate::api::{Problem, Publication, RequestId};
 use crate::endpoint::packets;
 
@@ -16,7 +16,7 @@ impl Client {
         now: Time,
         request: RequestId,
         publication: Publication,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         if self.wanted.is_none() {
             return refuse(request, Problem::NotConnected, out);
@@ -38,7 +38,7 @@ impl Client {
     }
 
     /// Sends as much as the broker takes now: first what an earlier connection left unacknowledged, then what waits.
-    pub(super) fn send_waiting(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+    pub(super) fn send_waiting(&mut self, now: Time, out: &mut Vec<EndpointOutput>) {
         while let State::Connected(connected) = &self.state {
             let unacknowledged = self.in_flight.len() - connected.unsent;
             // [MQTT-3.3.4-9]
@@ -58,7 +58,7 @@ impl Client {
 
     /// Sends again, with its packet identifier, what was sent first of what has not been sent on this connection yet.
     /// [MQTT-4.4.0-1] [MQTT-4.6.0-1]
-    fn send_again(&mut self, now: Time, index: usize, out: &mut Vec<ClientOutput>) -> bool {
+    fn send_again(&mut self, now: Time, index: usize, out: &mut Vec<EndpointOutput>) -> bool {
         let Some(in_flight) = self.in_flight.get_mut(index) else {
             return false;
         };
@@ -78,13 +78,13 @@ impl Client {
         if let State::Connected(connected) = &mut self.state {
             connected.unsent -= 1;
         }
-        out.push(ClientOutput::Again(1));
+        out.push(EndpointOutput::Again(1));
         self.send(now, packet, out);
         true
     }
 
     /// Sends what waits longest. QoS 0 messages wait behind others too, so that all go out in the page's order.
-    fn send_next(&mut self, now: Time, has_room: bool, out: &mut Vec<ClientOutput>) -> bool {
+    fn send_next(&mut self, now: Time, has_room: bool, out: &mut Vec<EndpointOutput>) -> bool {
         let Some((_, next)) = self.waiting.front() else {
             return false;
         };
@@ -124,7 +124,7 @@ impl Client {
         true
     }
 
-    pub(super) fn on_puback(&mut self, packet: &PubAckPacket, out: &mut Vec<ClientOutput>) {
+    pub(super) fn on_puback(&mut self, packet: &PubAckPacket, out: &mut Vec<EndpointOutput>) {
         let index = self.position(packet.packet_id, QoS::AtLeastOnce);
         self.complete(index, packet.reason_code, out);
     }
@@ -133,7 +133,7 @@ impl Client {
         &mut self,
         now: Time,
         packet: &PubRecPacket,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let index = self.position(packet.packet_id, QoS::ExactlyOnce);
         if packet.reason_code.is_error() {
@@ -153,7 +153,7 @@ impl Client {
         self.send(now, Packet::PubRel(answer), out);
     }
 
-    pub(super) fn on_pubcomp(&mut self, packet: &PubCompPacket, out: &mut Vec<ClientOutput>) {
+    pub(super) fn on_pubcomp(&mut self, packet: &PubCompPacket, out: &mut Vec<EndpointOutput>) {
         let index = self.position(packet.packet_id, QoS::ExactlyOnce);
         let in_flight = index.and_then(|index| self.in_flight.get(index));
         // Its own reason code says at most that the broker had completed the exchange before.
@@ -173,7 +173,7 @@ impl Client {
         &mut self,
         index: Option<usize>,
         reason_code: ReasonCode,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         if let Some(in_flight) = index.and_then(|index| self.take_in_flight(index)) {
             out.push(published(in_flight.request, reason_code));
@@ -196,7 +196,7 @@ impl Client {
         &mut self,
         now: Time,
         packet: &PubRelPacket,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let id = packet.packet_id;
         let answer = if self.release(id) {

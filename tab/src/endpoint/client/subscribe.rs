@@ -6,7 +6,7 @@ use broker::sorted::Map;
 use broker::{Packet, ReasonCode, Time, TopicFilter, topic_matches};
 
 use super::readers::{Added, For, Removed, granted};
-use super::{Client, ClientOutput, State, refuse};
+use super::{Client, EndpointOutput, State, refuse};
 use crate::api::{ClientNotice, Problem, ReaderNo, RequestId, RetainHandling, Subscription};
 use crate::endpoint::packets;
 
@@ -65,7 +65,7 @@ impl Client {
         now: Time,
         request: RequestId,
         subscriptions: Vec<Subscription>,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         if let Err(problem) = self.check_subscriptions(&subscriptions) {
             return refuse(request, problem, out);
@@ -101,7 +101,7 @@ impl Client {
         now: Time,
         request: RequestId,
         topic_filters: Vec<String>,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let problem = topic_filters
             .iter()
@@ -131,7 +131,7 @@ impl Client {
         now: Time,
         no: ReaderNo,
         wanted: Subscription,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let problem = match self.check_subscriptions(core::slice::from_ref(&wanted)) {
             _ if self.wanted.is_none() => Some(Problem::NotConnected),
@@ -165,7 +165,7 @@ impl Client {
         now: Time,
         request: RequestId,
         no: ReaderNo,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let (topic_filter, is_last) = match self.readers.remove(no) {
             Removed::Nobody => return unsubscribed(request, out),
@@ -187,7 +187,7 @@ impl Client {
         now: Time,
         topic_filter: &str,
         is_last: bool,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let own = self.own(topic_filter).cloned();
         if is_last {
@@ -235,7 +235,7 @@ impl Client {
     }
 
     /// Somebody reads a filter again before the broker was told that nobody does.
-    fn keep_subscribed(&mut self, topic_filter: &str, out: &mut Vec<ClientOutput>) {
+    fn keep_subscribed(&mut self, topic_filter: &str, out: &mut Vec<EndpointOutput>) {
         self.waiting_requests.retain(|request| match request {
             Request::Release(request, released) if released == topic_filter => {
                 unsubscribed(*request, out);
@@ -249,7 +249,7 @@ impl Client {
 // To the broker.
 
 impl Client {
-    pub(super) fn request(&mut self, now: Time, request: Request, out: &mut Vec<ClientOutput>) {
+    pub(super) fn request(&mut self, now: Time, request: Request, out: &mut Vec<EndpointOutput>) {
         match &self.state {
             State::Connected(_) => self.send_request(now, request, out),
             _ if self.wanted.is_none() => {
@@ -268,7 +268,7 @@ impl Client {
         topic_filter: &str,
         handling: RetainHandling,
         whom: For,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let own = self.own(topic_filter).cloned();
         let asked = self.readers.ask(topic_filter, own.as_ref(), handling, whom);
@@ -278,7 +278,7 @@ impl Client {
         }
     }
 
-    fn send_read(&mut self, now: Time, asked: Option<Subscription>, out: &mut Vec<ClientOutput>) {
+    fn send_read(&mut self, now: Time, asked: Option<Subscription>, out: &mut Vec<EndpointOutput>) {
         if let Some(asked) = asked {
             let request = Request::Read {
                 topic_filter: asked.topic_filter.clone(),
@@ -292,7 +292,7 @@ impl Client {
         &mut self,
         now: Time,
         request: Request,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         match request {
             Request::Subscribe {
@@ -336,7 +336,7 @@ impl Client {
         now: Time,
         asked: Asked,
         subscriptions: Vec<Subscription>,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let parts = self.split(asked, subscriptions, |it| &it.topic_filter);
         for (asked, subscription) in parts.shared {
@@ -401,7 +401,7 @@ impl Client {
         now: Time,
         asked: Asked,
         subscription: Subscription,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let handling = subscription.retain_handling;
         let topic_filter = &subscription.topic_filter;
@@ -423,7 +423,7 @@ impl Client {
         now: Time,
         request: Request,
         subscriptions: &[Subscription],
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let identifier = subscriptions.first().and_then(|it| it.identifier);
         let packet = |id| Packet::Subscribe(packets::subscribe(id, identifier, subscriptions));
@@ -436,7 +436,7 @@ impl Client {
         now: Time,
         asked: Asked,
         topic_filters: Vec<String>,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let parts = self.split(asked, topic_filters, |it| it);
         for (asked, topic_filter) in parts.shared {
@@ -458,7 +458,7 @@ impl Client {
         now: Time,
         asked: Asked,
         topic_filter: String,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let handling = RetainHandling::DoNotSend;
         let read = self.readers.ask(&topic_filter, None, handling, For::Nobody);
@@ -473,7 +473,7 @@ impl Client {
     }
 
     /// Renews what the broker has not taken, if it is time for that and the client still has it with the same options.
-    pub(super) fn renew_refused(&mut self, now: Time, out: &mut Vec<ClientOutput>) {
+    pub(super) fn renew_refused(&mut self, now: Time, out: &mut Vec<EndpointOutput>) {
         let is_connected = matches!(self.state, State::Connected(_));
         if !is_connected || self.renewing_at.is_none_or(|at| at > now) {
             return;
@@ -512,7 +512,7 @@ impl Client {
         now: Time,
         request: Request,
         packet: impl FnOnce(u16) -> Packet,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let Some(packet_id) = self.next_packet_id() else {
             return self.refuse_request(request, &Problem::TooManyInFlight, out);
@@ -565,7 +565,7 @@ impl Client {
         &mut self,
         now: Time,
         packet: SubAckPacket,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let mut codes: Vec<u8> = packet.reason_codes.iter().map(|code| *code as u8).collect();
         match self.answered(packet.packet_id) {
@@ -619,7 +619,7 @@ impl Client {
         }
     }
 
-    pub(super) fn on_unsuback(&mut self, packet: UnsubAckPacket, out: &mut Vec<ClientOutput>) {
+    pub(super) fn on_unsuback(&mut self, packet: UnsubAckPacket, out: &mut Vec<EndpointOutput>) {
         let codes: Vec<u8> = packet.reason_codes.iter().map(|code| *code as u8).collect();
         match self.answered(packet.packet_id) {
             Some(Request::Unsubscribe {
@@ -651,7 +651,7 @@ impl Client {
         topic_filter: &str,
         identifier: u32,
         code: u8,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         for (no, code) in self.readers.answer(topic_filter, identifier, code) {
             notify(ClientNotice::Granted(no, code), out);
@@ -664,7 +664,7 @@ impl Client {
         asked: Asked,
         codes: Vec<u8>,
         answer: impl FnOnce(RequestId, Vec<u8>) -> ClientNotice,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         let Asked { request, positions } = asked;
         let Some(positions) = positions else {
@@ -696,7 +696,7 @@ impl Client {
         &mut self,
         request: Request,
         problem: &Problem,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         match request {
             Request::Subscribe {
@@ -729,7 +729,7 @@ impl Client {
     }
 
     /// Refuses what the page asked for, unless another part of it was refused already.
-    fn refuse_part(&mut self, asked: &Asked, problem: &Problem, out: &mut Vec<ClientOutput>) {
+    fn refuse_part(&mut self, asked: &Asked, problem: &Problem, out: &mut Vec<EndpointOutput>) {
         if asked.positions.is_none() || self.gathered.remove(&asked.request).is_some() {
             refuse(asked.request, problem.clone(), out);
         }
@@ -740,7 +740,7 @@ impl Client {
         topic_filter: &str,
         identifier: u32,
         problem: &Problem,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<EndpointOutput>,
     ) {
         for (no, _) in self.readers.answer(topic_filter, identifier, 0x80) {
             notify(ClientNotice::ReaderRefused(no, problem.clone()), out);
@@ -778,15 +778,15 @@ impl Request {
     }
 }
 
-fn notify(notice: ClientNotice, out: &mut Vec<ClientOutput>) {
-    out.push(ClientOutput::Notify(notice));
+fn notify(notice: ClientNotice, out: &mut Vec<EndpointOutput>) {
+    out.push(EndpointOutput::Notify(notice));
 }
 
 /// There was nothing to tell the broker.
-fn unsubscribed(request: RequestId, out: &mut Vec<ClientOutput>) {
+fn unsubscribed(request: RequestId, out: &mut Vec<EndpointOutput>) {
     unsubscribed_from(request, vec![0], out);
 }
 
-fn unsubscribed_from(request: RequestId, codes: Vec<u8>, out: &mut Vec<ClientOutput>) {
+fn unsubscribed_from(request: RequestId, codes: Vec<u8>, out: &mut Vec<EndpointOutput>) {
     notify(ClientNotice::Unsubscribed(request, codes), out);
 }

@@ -22,7 +22,7 @@ struct Bench {
     client: Client,
     now: Time,
     connections: u64,
-    out: Vec<ClientOutput>,
+    out: Vec<EndpointOutput>,
 }
 
 impl Bench {
@@ -46,25 +46,25 @@ impl Bench {
         self.client.command(self.now, command, &mut self.out);
     }
 
-    fn input(&mut self, input: ClientInput) {
+    fn input(&mut self, input: EndpointInput) {
         self.client.handle(self.now, input, &mut self.out);
     }
 
     fn packet(&mut self, packet: Packet) {
         let connection = ConnectionNo(self.connections);
-        self.input(ClientInput::Packet(connection, packet));
+        self.input(EndpointInput::Packet(connection, packet));
     }
 
     /// Answers a new connection.
     fn up(&mut self, connack: ConnAckPacket) {
         self.connections += 1;
-        self.input(ClientInput::Up(BROKER, ConnectionNo(self.connections)));
+        self.input(EndpointInput::Up(BROKER, ConnectionNo(self.connections)));
         assert!(matches!(self.sent().pop(), Some(Packet::Connect(_))));
         self.packet(Packet::ConnAck(connack));
     }
 
     fn reconnect(&mut self, connack: ConnAckPacket) {
-        self.input(ClientInput::Down);
+        self.input(EndpointInput::Down);
         self.out.clear();
         self.up(connack);
     }
@@ -113,17 +113,17 @@ impl Bench {
         assert_eq!(self.publish_in(message, identifiers), [(false, readers)]);
     }
 
-    fn tell_kept(&mut self) -> Vec<(bool, Vec<ReaderNo>)> {
-        assert!(self.client.wants_to_tell());
+    fn send_kept(&mut self) -> Vec<(bool, Vec<ReaderNo>)> {
+        assert!(self.client.has_kept());
         let before = self.out.len();
-        self.client.tell_kept(&mut self.out);
+        self.client.send_kept(&mut self.out);
         audiences(&self.out[before..])
     }
 
     /// The page hears all that it was told.
     fn hear(&mut self) {
         self.client.mark(u64::MAX);
-        self.input(ClientInput::Heard(u64::MAX));
+        self.input(EndpointInput::PageAcknowledged(u64::MAX));
     }
 
     fn told_unheard(&mut self) -> bool {
@@ -190,14 +190,14 @@ impl Bench {
     /// Time goes on to when what a broker has not renewed is due.
     fn renew_when_due(&mut self) {
         self.now = self.client.renewing_at.expect("a time");
-        self.input(ClientInput::Timeout);
+        self.input(EndpointInput::Timeout);
     }
 
     /// The packets sent since this was last asked; what else was put out is gone too.
     fn sent(&mut self) -> Vec<Packet> {
         let outputs = self.out.drain(..);
         let packets = outputs.filter_map(|output| match output {
-            ClientOutput::Send(_, packet) => Some(packet),
+            EndpointOutput::Send(_, packet) => Some(packet),
             _ => None,
         });
         packets.collect()
@@ -217,7 +217,7 @@ impl Bench {
     fn heard(&mut self) -> Vec<ClientNotice> {
         let outputs = self.out.drain(..);
         let notices = outputs.filter_map(|output| match output {
-            ClientOutput::Notify(notice) => Some(notice),
+            EndpointOutput::Notify(notice) => Some(notice),
             _ => None,
         });
         notices.collect()
@@ -225,9 +225,9 @@ impl Bench {
 }
 
 /// The identifier of a SUBSCRIBE.
-fn subscribed_with(output: &ClientOutput) -> Option<u32> {
+fn subscribed_with(output: &EndpointOutput) -> Option<u32> {
     match output {
-        ClientOutput::Send(_, Packet::Subscribe(packet)) => {
+        EndpointOutput::Send(_, Packet::Subscribe(packet)) => {
             packet.properties.get_subscription_identifier()
         }
         _ => None,
@@ -235,9 +235,9 @@ fn subscribed_with(output: &ClientOutput) -> Option<u32> {
 }
 
 /// Whom messages are told: whether the client itself, and which readers.
-fn audiences(out: &[ClientOutput]) -> Vec<(bool, Vec<ReaderNo>)> {
+fn audiences(out: &[EndpointOutput]) -> Vec<(bool, Vec<ReaderNo>)> {
     let messages = out.iter().filter_map(|output| match output {
-        ClientOutput::Notify(ClientNotice::Message(_, audience)) => Some(audience),
+        EndpointOutput::Notify(ClientNotice::Message(_, audience)) => Some(audience),
         _ => None,
     });
     messages.map(|it| (it.is_own, it.readers.clone())).collect()
@@ -274,7 +274,7 @@ fn what_is_resent_stays_within_the_receive_maximum_and_before_what_is_new() {
         bench.publish(request, ExactlyOnce);
     }
     bench.packet(Packet::PubRec(PubRecPacket::new(1)));
-    bench.input(ClientInput::Down);
+    bench.input(EndpointInput::Down);
     bench.publish(4, AtLeastOnce);
     bench.reconnect(connack(true).with_receive_maximum(2));
     let sent = bench.sent();
@@ -325,15 +325,15 @@ fn what_an_earlier_connection_had_carried_is_counted_when_it_goes_out_again() {
         }
         // With a session this is PUBREL's turn; without one the message is the former broker's, and done.
         bench.packet(Packet::PubRec(PubRecPacket::new(1)));
-        bench.input(ClientInput::Down);
+        bench.input(EndpointInput::Down);
         bench.publish(4, AtLeastOnce);
         bench.out.clear();
         bench.connections += 1;
         let connection = ConnectionNo(bench.connections);
-        bench.input(ClientInput::Up(BROKER, connection));
+        bench.input(EndpointInput::Up(BROKER, connection));
         bench.packet(Packet::ConnAck(connack(session_present)));
         let again = bench.out.iter().map(|output| match output {
-            ClientOutput::Again(packets) => *packets,
+            EndpointOutput::Again(packets) => *packets,
             _ => 0,
         });
         assert_eq!(again.sum::<usize>(), expected);
@@ -353,11 +353,11 @@ fn a_session_that_an_unheard_connect_may_have_begun_gets_its_subscriptions_again
     suback.reason_codes = vec![SubAckReasonCode::GrantedQoS0];
     bench.packet(Packet::SubAck(suback));
     bench.publish(2, AtLeastOnce);
-    bench.input(ClientInput::Down);
+    bench.input(EndpointInput::Down);
     bench.connections += 1;
     let connection = ConnectionNo(bench.connections);
-    bench.input(ClientInput::Up((Term(TERM.0 + 1), TAB), connection));
-    bench.input(ClientInput::Down);
+    bench.input(EndpointInput::Up((Term(TERM.0 + 1), TAB), connection));
+    bench.input(EndpointInput::Down);
     bench.out.clear();
     bench.up(connack(true));
     let sent = bench.sent();
@@ -379,20 +379,20 @@ fn what_a_broker_without_room_does_not_renew_is_renewed_later() {
     bench.reconnect(connack(false));
     bench.suback(&[SubAckReasonCode::QuotaExceeded]);
     bench.out.clear();
-    bench.input(ClientInput::Timeout);
+    bench.input(EndpointInput::Timeout);
     assert!(bench.sent().is_empty());
     for code in [
         SubAckReasonCode::QuotaExceeded,
         SubAckReasonCode::GrantedQoS0,
     ] {
         bench.now = bench.client.next_timeout().expect("a time");
-        bench.input(ClientInput::Timeout);
+        bench.input(EndpointInput::Timeout);
         assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));
         bench.suback(&[code]);
     }
     bench.now = bench.now.plus_ms(10_000);
     bench.out.clear();
-    bench.input(ClientInput::Timeout);
+    bench.input(EndpointInput::Timeout);
     assert!(
         !bench
             .sent()
@@ -417,7 +417,7 @@ fn a_renewal_that_is_put_off_does_not_undo_what_the_page_has_changed_since() {
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
     bench.now = due;
     bench.out.clear();
-    bench.input(ClientInput::Timeout);
+    bench.input(EndpointInput::Timeout);
     assert!(bench.sent().is_empty());
 }
 
@@ -455,10 +455,10 @@ fn a_broker_that_has_an_earlier_session_gets_the_subscriptions_once_more() {
     bench.subscribe(1, "a");
     bench.reconnect(connack(true));
     assert!(bench.sent().is_empty());
-    bench.input(ClientInput::Down);
+    bench.input(EndpointInput::Down);
     bench.connections += 1;
     let earlier = Term(TERM.0 - 1);
-    bench.input(ClientInput::Up(
+    bench.input(EndpointInput::Up(
         (earlier, TAB),
         ConnectionNo(bench.connections),
     ));
@@ -478,10 +478,10 @@ fn a_broker_that_has_an_earlier_session_gets_the_subscriptions_once_more() {
 fn another_broker_of_the_same_term_gets_the_subscriptions_once_more() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.subscribe(1, "a");
-    bench.input(ClientInput::Down);
+    bench.input(EndpointInput::Down);
     bench.connections += 1;
     let other = (TERM, TabId::from_entropy(2));
-    bench.input(ClientInput::Up(other, ConnectionNo(bench.connections)));
+    bench.input(EndpointInput::Up(other, ConnectionNo(bench.connections)));
     bench.out.clear();
     bench.packet(Packet::ConnAck(connack(true)));
     assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));
@@ -565,7 +565,7 @@ fn a_refused_connect_disconnects_for_good() {
     let cause = DisconnectCause::Refused(ReasonCode::NotAuthorized.into());
     assert_eq!(bench.heard().last(), Some(&disconnected(cause)));
     bench.connections += 1;
-    bench.input(ClientInput::Up(BROKER, ConnectionNo(bench.connections)));
+    bench.input(EndpointInput::Up(BROKER, ConnectionNo(bench.connections)));
     assert!(bench.sent().is_empty());
     assert_eq!(bench.client.next_timeout(), None);
 }
@@ -574,7 +574,7 @@ fn a_refused_connect_disconnects_for_good() {
 fn what_waited_is_refused_if_the_next_broker_takes_less() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.publish(1, AtLeastOnce);
-    bench.input(ClientInput::Down);
+    bench.input(EndpointInput::Down);
     bench.publish(2, AtMostOnce);
     let maximum = 5;
     bench.reconnect(connack(true).with_maximum_packet_size(maximum));
@@ -590,15 +590,15 @@ fn what_waited_is_refused_if_the_next_broker_takes_less() {
 fn disconnect_before_connack_takes_the_will_back() {
     let mut bench = Bench::new();
     bench.command(ClientCommand::Connect(ConnectOptions::default()));
-    bench.input(ClientInput::Up(BROKER, ConnectionNo(1)));
+    bench.input(EndpointInput::Up(BROKER, ConnectionNo(1)));
     bench.sent();
     bench.command(ClientCommand::Disconnect { with_will: false });
     assert!(matches!(
         &bench.out[..],
         [
-            ClientOutput::Send(ConnectionNo(1), Packet::Disconnect(packet)),
-            ClientOutput::Close(ConnectionNo(1)),
-            ClientOutput::Notify(_),
+            EndpointOutput::Send(ConnectionNo(1), Packet::Disconnect(packet)),
+            EndpointOutput::Close(ConnectionNo(1)),
+            EndpointOutput::Notify(_),
         ] if packet.reason_code == ReasonCode::Success
     ));
     // The answer comes late.
@@ -612,9 +612,9 @@ fn disconnect_before_connack_takes_the_will_back() {
 fn connect_while_connecting_starts_again_on_another_connection() {
     let mut bench = Bench::new();
     bench.command(ClientCommand::Connect(ConnectOptions::default()));
-    bench.input(ClientInput::Up(BROKER, ConnectionNo(1)));
+    bench.input(EndpointInput::Up(BROKER, ConnectionNo(1)));
     bench.command(ClientCommand::Connect(ConnectOptions::default()));
-    assert!(matches!(bench.out.last(), Some(ClientOutput::Reconnect)));
+    assert!(matches!(bench.out.last(), Some(EndpointOutput::Reconnect)));
     bench.out.clear();
     bench.connections = 1;
     bench.up(connack(false));
@@ -628,13 +628,13 @@ fn a_connection_closed_without_a_reason_is_tried_again_after_growing_pauses() {
     for pause_ms in [500, 1_000, 2_000, 4_000, 8_000, 16_000, 16_000] {
         bench.connections += 1;
         let connection = ConnectionNo(bench.connections);
-        bench.input(ClientInput::Up(BROKER, connection));
-        bench.input(ClientInput::Closed(connection));
+        bench.input(EndpointInput::Up(BROKER, connection));
+        bench.input(EndpointInput::Closed(connection));
         let due = bench.now.plus_ms(pause_ms);
         assert_eq!(bench.client.next_timeout(), Some(due));
         bench.now = due;
-        bench.input(ClientInput::Timeout);
-        assert!(matches!(bench.out.last(), Some(ClientOutput::Reconnect)));
+        bench.input(EndpointInput::Timeout);
+        assert!(matches!(bench.out.last(), Some(EndpointOutput::Reconnect)));
     }
 }
 
@@ -642,9 +642,9 @@ fn a_connection_closed_without_a_reason_is_tried_again_after_growing_pauses() {
 fn a_client_that_pauses_connects_when_the_broker_is_back() {
     for is_down in [false, true] {
         let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
-        bench.input(ClientInput::Closed(ConnectionNo(1)));
+        bench.input(EndpointInput::Closed(ConnectionNo(1)));
         if is_down {
-            bench.input(ClientInput::Down);
+            bench.input(EndpointInput::Down);
         }
         bench.out.clear();
         bench.up(connack(false));
@@ -656,10 +656,10 @@ fn a_client_that_pauses_connects_when_the_broker_is_back() {
 fn a_connection_that_is_not_needed_is_given_back() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.out.clear();
-    bench.input(ClientInput::Up(BROKER, ConnectionNo(2)));
+    bench.input(EndpointInput::Up(BROKER, ConnectionNo(2)));
     assert!(matches!(
         bench.out[..],
-        [ClientOutput::Close(ConnectionNo(2))]
+        [EndpointOutput::Close(ConnectionNo(2))]
     ));
 }
 
@@ -667,22 +667,22 @@ fn a_connection_that_is_not_needed_is_given_back() {
 fn unanswered_connect_and_pingreq_show_that_the_way_is_broken() {
     let mut bench = Bench::new();
     bench.command(ClientCommand::Connect(ConnectOptions::default()));
-    bench.input(ClientInput::Up(BROKER, ConnectionNo(1)));
+    bench.input(EndpointInput::Up(BROKER, ConnectionNo(1)));
     bench.now = bench.client.next_timeout().unwrap();
     assert_eq!(bench.now, NOW.plus_ms(10_000));
-    bench.input(ClientInput::Timeout);
-    assert!(matches!(bench.out.pop(), Some(ClientOutput::Silent)));
+    bench.input(EndpointInput::Timeout);
+    assert!(matches!(bench.out.pop(), Some(EndpointOutput::Silent)));
 
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.out.clear();
     bench.now = bench.client.next_timeout().unwrap();
     assert_eq!(bench.now, NOW.plus_ms(30_000));
-    bench.input(ClientInput::Timeout);
+    bench.input(EndpointInput::Timeout);
     assert!(matches!(bench.sent()[..], [Packet::PingReq]));
     bench.now = bench.client.next_timeout().unwrap();
     assert_eq!(bench.now, NOW.plus_ms(60_000));
-    bench.input(ClientInput::Timeout);
-    assert!(matches!(bench.out.pop(), Some(ClientOutput::Silent)));
+    bench.input(EndpointInput::Timeout);
+    assert!(matches!(bench.out.pop(), Some(EndpointOutput::Silent)));
     assert_eq!(bench.client.next_timeout(), None);
 }
 
@@ -714,16 +714,16 @@ fn a_message_is_acknowledged_once_the_page_has_heard_it() {
     bench.out.clear();
     bench.message(5, QoS::AtLeastOnce, false, &[]);
     assert!(bench.sent().is_empty());
-    assert!(bench.client.wants_mark());
+    assert!(bench.client.wants_checkpoint_of_credit());
     bench.client.mark(7);
-    assert!(!bench.client.wants_mark());
+    assert!(!bench.client.wants_checkpoint_of_credit());
     bench.message(6, QoS::ExactlyOnce, false, &[]);
-    bench.input(ClientInput::Heard(6));
+    bench.input(EndpointInput::PageAcknowledged(6));
     assert!(bench.sent().is_empty());
-    bench.input(ClientInput::Heard(7));
+    bench.input(EndpointInput::PageAcknowledged(7));
     assert!(matches!(&bench.sent()[..], [Packet::PubAck(ack)] if ack.packet_id == 5));
     bench.client.mark(9);
-    bench.input(ClientInput::Heard(9));
+    bench.input(EndpointInput::PageAcknowledged(9));
     assert!(matches!(&bench.sent()[..], [Packet::PubRec(ack)] if ack.packet_id == 6));
 }
 
@@ -737,10 +737,10 @@ fn what_comes_again_on_another_connection_is_told_once_and_acknowledged_there() 
         bench.reconnect(connack(true));
         bench.out.clear();
         // The page has heard it before it comes again, or later.
-        bench.input(ClientInput::Heard(1));
+        bench.input(EndpointInput::PageAcknowledged(1));
         assert!(bench.sent().is_empty());
         bench.message(5, qos, true, &[]);
-        assert!(matches!(&bench.out[..], [ClientOutput::Send(_, ack)] if is_ack(ack)));
+        assert!(matches!(&bench.out[..], [EndpointOutput::Send(_, ack)] if is_ack(ack)));
         bench.out.clear();
 
         bench.message(6, qos, false, &[]);
@@ -749,7 +749,7 @@ fn what_comes_again_on_another_connection_is_told_once_and_acknowledged_there() 
         bench.out.clear();
         bench.message(6, qos, true, &[]);
         assert!(bench.out.is_empty(), "{:?}", bench.out);
-        bench.input(ClientInput::Heard(2));
+        bench.input(EndpointInput::PageAcknowledged(2));
         assert!(matches!(&bench.sent()[..], [ack] if is_ack(ack)));
 
         // Another session has other messages of the same identifiers.
@@ -757,7 +757,7 @@ fn what_comes_again_on_another_connection_is_told_once_and_acknowledged_there() 
         bench.client.mark(3);
         bench.reconnect(connack(false));
         bench.out.clear();
-        bench.input(ClientInput::Heard(3));
+        bench.input(EndpointInput::PageAcknowledged(3));
         assert!(bench.sent().is_empty());
         assert_eq!(bench.message(7, qos, false, &[]), [(true, vec![])]);
     }
@@ -772,7 +772,7 @@ fn another_message_that_a_broker_sends_again_under_a_known_identifier_is_told() 
             bench.client.mark(1);
             bench.reconnect(connack(true));
             if was_heard {
-                bench.input(ClientInput::Heard(1));
+                bench.input(EndpointInput::PageAcknowledged(1));
             }
             let mut other = PublishPacket::new("a", "another", qos);
             other.packet_id = Some(5);
@@ -794,7 +794,7 @@ fn the_acknowledgement_of_a_message_with_qos_2_is_sent_once_more_if_it_got_lost(
     bench.message(5, QoS::ExactlyOnce, true, &[]);
     assert!(matches!(
         &bench.out[..],
-        [ClientOutput::Send(_, Packet::PubRec(_))]
+        [EndpointOutput::Send(_, Packet::PubRec(_))]
     ));
     bench.packet(Packet::PubRel(PubRelPacket::new(5)));
     bench.out.clear();
@@ -827,7 +827,7 @@ fn what_nobody_hears_waits_and_is_not_acknowledged() {
         assert_eq!(bench.message(packet_id, QoS::AtLeastOnce, true, &[]), []);
     }
     bench.command(ClientCommand::Listen(true));
-    assert_eq!(bench.tell_kept().len(), 3);
+    assert_eq!(bench.send_kept().len(), 3);
     bench.hear();
     assert_eq!(bench.sent().len(), 3);
 }
@@ -838,11 +838,11 @@ fn what_an_earlier_life_subscribed_to_is_for_the_readers_that_come() {
     bench.command(ClientCommand::Listen(false));
     bench.message(1, QoS::AtLeastOnce, false, &[]);
     bench.read(1, "b");
-    assert_eq!(bench.tell_kept(), []);
+    assert_eq!(bench.send_kept(), []);
     bench.read(2, "a");
     bench.read(3, "+");
     let readers = vec![ReaderNo(2), ReaderNo(3)];
-    assert_eq!(bench.tell_kept(), [(false, readers)]);
+    assert_eq!(bench.send_kept(), [(false, readers)]);
 }
 
 #[test]
@@ -866,13 +866,13 @@ fn what_an_earlier_life_subscribed_to_is_for_who_listens_and_who_reads() {
         ..Subscription::default()
     };
     bench.command(ClientCommand::Subscribe(RequestId(1), vec![subscription]));
-    assert_eq!(bench.tell_kept(), [(false, one.clone())]);
+    assert_eq!(bench.send_kept(), [(false, one.clone())]);
     assert_eq!(
         bench.message(2, QoS::AtLeastOnce, false, &[]),
         [(false, one)]
     );
     bench.command(ClientCommand::Listen(true));
-    assert_eq!(bench.tell_kept(), [(true, vec![]), (true, vec![])]);
+    assert_eq!(bench.send_kept(), [(true, vec![]), (true, vec![])]);
 }
 
 #[test]
@@ -893,7 +893,7 @@ fn the_page_is_told_when_nothing_more_can_come() {
     bench.unsuback();
     assert!(bench.sent().is_empty());
     bench.command(ClientCommand::Listen(true));
-    assert_eq!(bench.tell_kept().len(), 1_025);
+    assert_eq!(bench.send_kept().len(), 1_025);
 }
 
 #[test]
@@ -904,7 +904,7 @@ fn only_so_much_with_qos_0_waits() {
         bench.message(0, QoS::AtMostOnce, false, &[]);
     }
     bench.command(ClientCommand::Listen(true));
-    assert_eq!(bench.tell_kept().len(), 1_000);
+    assert_eq!(bench.send_kept().len(), 1_000);
 }
 
 #[test]
@@ -1127,7 +1127,7 @@ fn readers_are_asked_for_as_soon_as_there_is_a_broker_and_again_by_one_that_know
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
     bench.retained(&[identifier], &[1]);
     // One that nobody reads any more, and that is read again before the broker was told.
-    bench.input(ClientInput::Down);
+    bench.input(EndpointInput::Down);
     bench.command(ClientCommand::Release(RequestId(1), ReaderNo(1)));
     bench.read(2, "a");
     bench.out.clear();

@@ -53,24 +53,24 @@ impl Case {
     fn up(&mut self) -> Vec<Vec<u8>> {
         self.connection += 1;
         let connection = ConnectionNo(self.connection);
-        self.input(ClientInput::Up(BROKER, connection)).0
+        self.input(EndpointInput::Up(BROKER, connection)).0
     }
 
     /// The broker moves, and has the session. Returns what the new one gets after CONNECT.
     fn moved(&mut self) -> Vec<Vec<u8>> {
-        self.input(ClientInput::Down);
+        self.input(EndpointInput::Down);
         self.up();
         self.broker(Packet::ConnAck(connack(true))).0
     }
 
-    fn input(&mut self, input: ClientInput) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    fn input(&mut self, input: EndpointInput) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         let mut out = Vec::new();
         self.port.handle(NOW, input, &mut out);
         sides(out)
     }
 
     fn broker(&mut self, packet: Packet) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
-        self.input(ClientInput::Packet(ConnectionNo(self.connection), packet))
+        self.input(EndpointInput::Packet(ConnectionNo(self.connection), packet))
     }
 
     fn client(&mut self, packet: Packet) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
@@ -87,12 +87,12 @@ fn wire(packet: Packet) -> Vec<u8> {
 }
 
 /// What goes to the broker, and to the client.
-fn sides(outputs: Vec<ClientOutput>) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+fn sides(outputs: Vec<EndpointOutput>) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let (mut broker, mut client) = (Vec::new(), Vec::new());
     for output in outputs {
         match output {
-            ClientOutput::Send(_, packet) => broker.push(wire(packet)),
-            ClientOutput::ToPort(PortOutput::Bytes(bytes)) => client.push(bytes),
+            EndpointOutput::Send(_, packet) => broker.push(wire(packet)),
+            EndpointOutput::ToPort(PortOutput::Bytes(bytes)) => client.push(bytes),
             _ => {}
         }
     }
@@ -229,7 +229,7 @@ fn an_answer_waits_for_the_broker_that_asks() {
 fn who_sends_too_much_while_nobody_takes_it_is_disconnected() {
     let mut case = Case::connected();
     case.port.settings.waiting_bytes_max = 1_000;
-    case.input(ClientInput::Down);
+    case.input(EndpointInput::Down);
     let packet = PublishPacket::new("t", vec![0; 400], QoS::AtMostOnce);
     for _ in 0..2 {
         assert_eq!(
@@ -257,7 +257,7 @@ fn answers_go_out_in_the_order_in_which_the_broker_asks_again() {
     }
     // The first answer is lost with the broker; the second comes when there is none.
     case.client(answer(1));
-    case.input(ClientInput::Down);
+    case.input(EndpointInput::Down);
     case.client(answer(2));
     case.up();
     case.broker(Packet::ConnAck(connack(true)));
