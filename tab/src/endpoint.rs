@@ -1,15 +1,18 @@
 //! Who has connections in this tab: clients that the page commands, and ports that speak MQTT themselves.
 
 pub(crate) mod client;
+pub(crate) mod cost;
 pub(crate) mod packets;
 pub(crate) mod port;
 
-use broker::codec::ProtocolVersion;
+use broker::codec::{self, ProtocolVersion};
 use broker::{Packet, Time};
 
-use crate::api::ClientNo;
-use crate::endpoint::client::{Client, EndpointInput, EndpointOutput};
-use crate::endpoint::port::{Port, PortNo};
+use crate::api::{ClientNo, ClientNotice, Term};
+use crate::protocol::frame::ConnectionNo;
+use crate::protocol::names::TabId;
+use client::Client;
+use port::{Port, PortNo, PortOutput};
 
 /// Whose a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,14 +21,62 @@ pub(crate) enum EndpointNo {
     Port(PortNo),
 }
 
-/// What goes to the broker over a connection.
+/// What a client is told besides the page's commands.
+#[derive(Debug)]
+pub(crate) enum EndpointInput {
+    /// There is a broker to talk to: its term and tab. `ConnectionNo` is free for this client.
+    Up((Term, TabId), ConnectionNo),
+    /// The broker is out of reach.
+    Down,
+    /// There is room again on the way to the broker.
+    Room,
+    /// The page has heard all that it was told up to this mark.
+    PageAcknowledged(u64),
+    /// From the broker.
+    Packet(ConnectionNo, Packet),
+    /// The broker sent what is no packet.
+    Malformed(ConnectionNo, codec::DecodeError),
+    /// The broker has closed the connection.
+    Closed(ConnectionNo),
+    /// See [`Client::next_timeout`].
+    Timeout,
+}
+
+/// What a client wants done.
+#[derive(Debug)]
+pub(crate) enum EndpointOutput {
+    /// To the broker, over this connection.
+    ToBroker(ConnectionNo, ToBroker),
+    /// This many PUBLISH and PUBREL packets are sent again, because an earlier connection carried them first.
+    Resent(usize),
+    /// Wants [`EndpointInput::Up`] now, if there is a broker.
+    Reconnect,
+    /// The broker has not answered a CONNECT or PINGREQ: the way to it is broken. Wants [`EndpointInput::Up`].
+    Silent,
+    /// To the page.
+    Notify(ClientNotice),
+    /// To the port, if the client is behind one.
+    ToPort(PortOutput),
+}
+
+impl EndpointOutput {
+    pub(crate) const fn send(connection: ConnectionNo, packet: Packet) -> Self {
+        Self::ToBroker(connection, ToBroker::Packet(packet))
+    }
+
+    pub(crate) const fn close(connection: ConnectionNo) -> Self {
+        Self::ToBroker(connection, ToBroker::Close)
+    }
+}
+
+/// Sent to the broker over a connection.
 #[derive(Debug)]
 pub(crate) enum ToBroker {
-    /// It goes on where an earlier one was interrupted; comes first.
-    GoesOn,
-    Packet(ProtocolVersion, Packet),
-    /// It is over; comes last.
-    Closed,
+    /// The connection resumes an interrupted one. Sent first.
+    Resume,
+    Packet(Packet),
+    /// The connection has ended at this end. Sent last.
+    Close,
 }
 
 /// One of them.

@@ -12,9 +12,8 @@ use broker::{
 
 use crate::api::{Answer, Question, Term};
 use crate::endpoint::ToBroker;
-use crate::lane::{
-    Arrival, ConnectionNo, Frame, LaneEnd, LaneMessage, Limits, OPENED, each_packet,
-};
+use crate::lane::{Arrival, LaneEnd, Limits, OPENED};
+use crate::protocol::frame::{ConnectionNo, Frame, LaneMessage, each_packet};
 use crate::protocol::names::{Lane, TabId};
 use crate::settings::Settings;
 
@@ -295,7 +294,7 @@ impl HostedBroker {
     ) {
         match message {
             LaneMessage::Closed { connection, .. } => self.on_closed(now, tab, connection, out),
-            LaneMessage::GoesOn { connection } => self.on_resume(now, tab, connection, out),
+            LaneMessage::Resume { connection } => self.on_resume(now, tab, connection, out),
             LaneMessage::Question { no, question } => {
                 let answer = self.answer(&question);
                 if let Some(end) = self.lanes.get_mut(&tab) {
@@ -336,9 +335,9 @@ impl HostedBroker {
     ) {
         let tab = self.own_tab;
         match what {
-            ToBroker::GoesOn => self.on_resume(now, tab, connection, out),
-            ToBroker::Packet(_, packet) => self.on_packet(now, tab, connection, packet, out),
-            ToBroker::Closed => self.on_closed(now, tab, connection, out),
+            ToBroker::Resume => self.on_resume(now, tab, connection, out),
+            ToBroker::Packet(packet) => self.on_packet(now, tab, connection, packet, out),
+            ToBroker::Close => self.on_closed(now, tab, connection, out),
         }
     }
 

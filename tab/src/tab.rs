@@ -2,115 +2,36 @@
 
 mod database;
 mod election;
+mod endpoints;
 mod failure_detection;
+mod hosting;
+mod lanes;
 mod presence;
-mod traffic;
-
-use broker::sorted::{Map, Set};
-use std::collections::VecDeque;
 
 use broker::Time;
+use broker::sorted::Map;
 
 use crate::api::{
-    Candidacy, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, RequestId,
-    Role, Source, StorageState, TabStats, Term, Visibility,
+    Candidacy, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, Role, Source,
+    TabStats, Term, Visibility,
 };
-use crate::election::failure_detector::{FailureDetector, UnprovenClaims};
 use crate::election::leadership::Leadership;
-use crate::election::membership::Membership;
 use crate::election::promotion::Promotion;
-use crate::endpoint::client::EndpointInput;
-use crate::endpoint::port::{PortInput, PortNo, PortOutput};
-use crate::endpoint::{Endpoint, EndpointNo, ToBroker};
-use crate::lane::ConnectionNo;
+use crate::endpoint::EndpointInput;
+use crate::endpoint::port::{PortInput, PortOutput};
+use crate::io::{Input, LockEvent, LockRequest, Output};
 use crate::lane::uplink::Uplink;
-use crate::log::storage::{StorageEvent, StorageRequest};
+use crate::log::storage::StorageRequest;
 use crate::page::credit::PageCredit;
 use crate::protocol::control::ControlMessage;
-use crate::protocol::names::{ChannelName, Lane, Lock, TabId};
+use crate::protocol::names::{ChannelName, Lock, TabId};
 use crate::protocol::term;
 use crate::settings::Settings;
 use database::Database;
-
-/// What a tab is told.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// From the page.
-    Command(Command),
-    /// From the control channel.
-    Control(ControlMessage),
-    /// From a lane.
-    Frame(Lane, Vec<u8>),
-    /// Something that no tab of ours can have sent.
-    Foreign(Source),
-    /// About a Web Lock.
-    Lock(LockEvent),
-    /// From the database.
-    Storage(StorageEvent),
-    /// From a port.
-    Port(PortNo, PortInput),
-    /// From the control channel, as this tab's ear gets it: see [`Output::LoopbackProbe`].
-    Loopback(ControlMessage),
-    /// The runtime could not carry out an output; a sentence.
-    Trouble(String),
-    /// It is time, see [`Tab::next_timeout`].
-    Timeout,
-}
-
-/// What became of a [`LockRequest`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockEvent {
-    /// The lock is held.
-    Granted(Lock),
-    /// The lock was taken away. Not said of a lock that this tab released.
-    Lost(Lock),
-    /// Another holds the lock, and [`LockRequest::AcquireIfFree`] does not wait.
-    NotFree(Lock),
-    /// This browser has no Web Locks here, and what stands in for them knows neither [`LockRequest::AcquireIfFree`] nor
-    /// [`LockRequest::Steal`]. It is also the answer to [`LockRequest::Acquire`] where nothing stands in for them, or the
-    /// browser refuses.
-    NotSupported(Lock),
-}
-
-/// What a tab wants done, in this order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// Listen on this channel's control channel; lanes and locks from here on are this channel's.
-    Join(ChannelName),
-    /// Post on the control channel.
-    Control(ControlMessage),
-    /// Open this end of a lane. One that is open stays open.
-    OpenLane(Lane),
-    /// Post a frame on an open lane.
-    Post(Lane, Vec<u8>),
-    /// Close this end of a lane.
-    CloseLane(Lane),
-    /// About a Web Lock.
-    Lock(LockRequest),
-    /// About the database of the channel.
-    Storage(StorageRequest),
-    /// Whether to listen on the control channel through a second BroadcastChannel object, too, which gets what this tab
-    /// itself posts there: each message is an [`Input::Loopback`]. A tab that does not hear itself is deaf, not alone.
-    LoopbackProbe(bool),
-    /// To the page.
-    Notify(Vec<Notice>),
-    /// To a port.
-    Port(PortNo, PortOutput),
-}
-
-/// What a tab wants of a Web Lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockRequest {
-    /// Queue for it. One that is held or queued for stays so. All who queue for the lock of another tab get it together, when
-    /// that is gone: none of them keeps it from the others.
-    Acquire(Lock),
-    /// Take it if nobody holds it; do not queue.
-    AcquireIfFree(Lock),
-    /// Take it from whoever holds it. One that is queued for leaves the queue; one that is held stays held.
-    Steal(Lock),
-    /// Let it go, or leave the queue. One that is neither held nor queued for stays so.
-    Release(Lock),
-}
+use endpoints::Endpoints;
+use failure_detection::BrokerWatch;
+use lanes::Questions;
+use presence::Presence;
 
 /// One tab.
 #[derive(Debug)]
@@ -180,15 +101,13 @@ impl Tab {
             });
         }
         if !self.notices.is_empty() {
-            let wants_checkpoint_of_credit = self
+            let wants_checkpoint = self
                 .joined
                 .as_ref()
-                .is_some_and(Joined::wants_checkpoint_of_credit);
-            let mark = self
-                .page_credit
-                .tell(&mut self.notices, wants_checkpoint_of_credit);
+                .is_some_and(|joined| joined.endpoints.want_credit_checkpoint());
+            let mark = self.page_credit.tell(&mut self.notices, wants_checkpoint);
             if let (Some(joined), Some(mark)) = (&mut self.joined, mark) {
-                joined.mark(mark);
+                joined.endpoints.on_credit_checkpoint(mark);
             }
             out.push(Output::Notify(core::mem::take(&mut self.notices)));
         }
@@ -240,107 +159,74 @@ impl Tab {
         turn.event(EventKind::Joined);
         self.joined = Some(Joined {
             tab_id: self.tab_id,
-            channel,
-            build: self.build.clone(),
+            profile: Profile {
+                channel,
+                build: self.build.clone(),
+                since: now,
+                visibility: options.visibility,
+                durability: options.durability,
+                candidacy: options.candidacy,
+            },
             settings: self.settings.clone(),
-            since: now,
-            visibility: options.visibility,
-            durability: options.durability,
-            candidacy: options.candidacy,
             last_turn: now,
-            announcing: None,
-            members: Membership::new(self.settings.tabs_max),
+            presence: Presence::new(self.settings.tabs_max),
             highest_term: None,
-            broker_seen: None,
-            waiting_since: now,
-            failure_detector: FailureDetector::default(),
-            unproven: UnprovenClaims::default(),
-            database: Database::default(),
-            known_log: options.known_log,
+            watch: BrokerWatch::new(now),
+            database: Database::new(options.known_log),
             held: Vec::new(),
-            ended: Set::new(),
             lock_retries: Map::new(),
             part: Part::Waiting,
             last_binding: 0,
-            endpoints: Map::new(),
-            connections: Map::new(),
-            last_connection: 0,
-            asked: Map::new(),
+            endpoints: Endpoints::default(),
+            questions: Questions::default(),
             page_is_behind: false,
-            short_of_room: false,
-            served_last: None,
-            to_broker_bytes: 0,
-            steps: VecDeque::new(),
             stats: TabStats::default(),
             event_gaps: Map::new(),
-            resent_told: 0,
+            resent_reported: 0,
         });
     }
 }
 
-/// A tab on a channel.
+/// A tab on a channel. Each part has its file in this folder.
 #[derive(Debug)]
 struct Joined {
     tab_id: TabId,
+    profile: Profile,
+    settings: Settings,
+    /// When the last input came.
+    last_turn: Time,
+    presence: Presence,
+    /// The highest plausible term that this tab has seen.
+    highest_term: Option<Term>,
+    watch: BrokerWatch,
+    database: Database,
+    /// Inputs of the page and of ports that a leadership held back until it ended.
+    held: Vec<Input>,
+    /// Locks that the browser refused, and when to request them again.
+    lock_retries: Map<Lock, Time>,
+    part: Part,
+    /// Counts the attempts to bind, over all uplinks: the broker ignores a lower number.
+    last_binding: u32,
+    endpoints: Endpoints,
+    questions: Questions,
+    /// Whether this tab's page is falling behind.
+    page_is_behind: bool,
+    stats: TabStats,
+    /// When an event of a kind that others could cause without end was last reported.
+    event_gaps: Map<&'static str, Time>,
+    /// The count of resent packets that the page knows.
+    resent_reported: u64,
+}
+
+/// Properties of this tab that it announces or was opened with.
+#[derive(Debug)]
+struct Profile {
     channel: ChannelName,
     build: String,
-    settings: Settings,
     since: Time,
     visibility: Visibility,
     durability: Durability,
     candidacy: Candidacy,
-    /// When this tab was last told anything.
-    last_turn: Time,
-    /// `None` until this tab holds its own lock.
-    announcing: Option<Announcing>,
-    members: Membership,
-    highest_term: Option<Term>,
-    /// When the last sign of a broker came.
-    broker_seen: Option<Time>,
-    /// Since when no broker is known, if none is.
-    waiting_since: Time,
-    failure_detector: FailureDetector,
-    unproven: UnprovenClaims,
-    database: Database,
-    /// Identity of the log, as far as is known.
-    known_log: Option<u64>,
-    /// What the page and the ports wanted during a leadership that was in doubt and is over.
-    held: Vec<Input>,
-    /// Ports whose end has come and is held back: they get nothing more.
-    ended: Set<PortNo>,
-    /// Locks that could not be queued for, and when that is tried again.
-    lock_retries: Map<Lock, Time>,
-    part: Part,
-    /// Counts the attempts to bind, whatever the link: the broker takes a lower number for a late one.
-    last_binding: u32,
-    endpoints: Map<EndpointNo, Endpoint>,
-    connections: Map<ConnectionNo, EndpointNo>,
-    last_connection: u64,
-    /// What the page has asked the broker, and when it is given up.
-    asked: Map<RequestId, Time>,
-    /// Whether the page is slow to take what it is told.
-    page_is_behind: bool,
-    /// Whether something waits for room on the way to the broker.
-    short_of_room: bool,
-    /// Who got that first when there was some.
-    served_last: Option<EndpointNo>,
-    /// What the messages among `steps` that go to the broker cost.
-    to_broker_bytes: usize,
-    /// What they and the host still have to say to each other in this turn.
-    steps: VecDeque<Step>,
-    stats: TabStats,
-    /// When an event of a kind that somebody else could cause without end was last told.
-    event_gaps: Map<&'static str, Time>,
-    /// As many packets sent again as the page knows of.
-    resent_told: u64,
-}
-
-#[derive(Debug)]
-struct Announcing {
-    last: Time,
-    due: Time,
-    /// State of the storage that was announced, or is about to be.
-    storage: StorageState,
 }
 
 /// What this tab is on the channel.
@@ -356,13 +242,6 @@ enum Part {
     Broker(Box<Leadership>),
 }
 
-/// One packet, or end of a connection, on its way within this tab.
-#[derive(Debug)]
-enum Step {
-    ToLocal(EndpointNo, EndpointInput),
-    ToBroker(ConnectionNo, ToBroker),
-}
-
 impl Joined {
     fn handle(&mut self, input: Input, page_is_behind: bool, turn: &mut Turn<'_>) {
         self.check_suspension(turn);
@@ -371,7 +250,7 @@ impl Joined {
             self.report_page_backlog(turn);
         }
         if let Input::Port(no, PortInput::Closed) = input {
-            self.ended.insert(no);
+            self.endpoints.end_port(no);
         }
         if let Some(input) = self.hold_back(input, turn) {
             self.take(input, turn);
@@ -410,7 +289,7 @@ impl Joined {
             Command::Visibility(visibility) => self.on_visibility(visibility),
             Command::Client(no, command) => self.on_client_command(no, command, turn),
             Command::Ask(no, question) => self.on_ask(no, question, turn),
-            Command::Acknowledge(mark) => self.on_page_acked(mark),
+            Command::Acknowledge(mark) => self.endpoints.on_page_acked(mark),
             // The worker's to carry out.
             Command::Hang { .. } => {}
         }
@@ -461,14 +340,11 @@ impl Joined {
         self.drop_silent_tabs(turn);
         self.retry_locks(turn);
         self.bind_if_due(turn);
-        self.give_up_old_questions(turn);
+        self.fail_overdue_questions(turn);
         self.with_broker(turn, |hosted_broker, now, out| {
             hosted_broker.on_timeout(now, out)
         });
-        for no in self.endpoints.keys() {
-            let timeout = Step::ToLocal(*no, EndpointInput::Timeout);
-            self.steps.push_back(timeout);
-        }
+        self.endpoints.push_to_all(|| EndpointInput::Timeout);
     }
 
     /// Whether this tab is the broker, and it is not certain that it still is.
@@ -491,18 +367,18 @@ impl Joined {
         if self.is_in_doubt() {
             return part;
         }
-        let endpoints = self
-            .endpoints
-            .values()
-            .filter_map(Endpoint::next_timeout)
-            .min();
-        let announce = self.announcing.as_ref().map(|announcing| announcing.due);
-        let silence = self.members.next_silence(self.settings.silence_ms);
-        let members = self.members.next_show(self.settings.members_gap_ms);
+        let endpoints = self.endpoints.next_timeout();
+        let announce = self.presence.next_announcement();
+        let silence = self.presence.members.next_silence(self.settings.silence_ms);
+        let members = self
+            .presence
+            .members
+            .next_show(self.settings.members_gap_ms);
         let locks = self.lock_retries.values().min().copied();
-        let questions = self.asked.values().min().copied();
+        let questions = self.questions.next_timeout();
         let failure_detector = self
-            .failure_detector
+            .watch
+            .detector
             .next_timeout(self.owed_since(), &self.settings);
         let all = [
             part,
@@ -535,8 +411,8 @@ impl Joined {
         self.announce_storage_state();
         self.show_members(turn);
         // A failover has just cost that: the next announcement may be seconds away.
-        if self.stats.resent > self.resent_told {
-            self.resent_told = self.stats.resent;
+        if self.stats.resent > self.resent_reported {
+            self.resent_reported = self.stats.resent;
             turn.notify(Notice::Stats(self.stats.clone()));
         }
     }
@@ -558,14 +434,14 @@ impl Joined {
         let was_broker = matches!(self.part, Part::Broker(_));
         self.part = part;
         self.report_page_backlog(turn);
-        self.waiting_since = turn.now;
+        self.watch.waiting_since = turn.now;
         // That a tab waits, or follows, can wait: if all of twenty told all others at once, nobody had time for the new
         // broker.
         if was_broker || matches!(self.part, Part::Broker(_)) {
-            self.members.touch_urgently();
+            self.presence.members.touch_urgently();
             self.announce_soon();
         } else {
-            self.members.touch();
+            self.presence.members.touch();
         }
         turn.notify(Notice::Role(self.role()));
     }

@@ -5,7 +5,8 @@ use core::fmt;
 use broker::Stats;
 use serde::{Deserialize, Serialize};
 
-use super::{Message, Problem, QoS};
+use super::message::{Message, QoS};
+use super::problem::Problem;
 use crate::protocol::names::TabId;
 
 /// A question to the broker, wherever it is. Asking changes nothing.

@@ -4,14 +4,14 @@ use broker::Time;
 use broker::sorted::Set;
 
 use crate::api::{ClientCommand, Command, LeadershipTimes};
-use crate::endpoint::client;
+use crate::endpoint::cost::publication_bytes;
 use crate::endpoint::port::PortInput;
 use crate::hosted_broker::HostedBroker;
-use crate::lane::Frame;
+use crate::io::Input;
 use crate::log::Log;
 use crate::protocol::control::ControlMessage;
+use crate::protocol::frame::Frame;
 use crate::protocol::names::TabId;
-use crate::tab::Input;
 
 /// The broker, its log, and the tabs whose end it waits for.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ impl Leadership {
 fn own_bytes(input: &Input) -> usize {
     match input {
         Input::Command(Command::Client(_, ClientCommand::Publish(_, publication))) => {
-            client::publication_bytes(publication)
+            publication_bytes(publication)
         }
         Input::Port(_, PortInput::Bytes(bytes)) => bytes.len(),
         _ => 0,

@@ -11,11 +11,12 @@ use crate::api::{
     Candidacy, ClientCommand, ClientNo, ClientNotice, Command, ConnectOptions, Durability, Notice,
     OpenOptions, Publication, QoS, RequestId, Subscription, Visibility,
 };
+use crate::io::{Input, LockEvent, LockRequest, Output};
 use crate::log::storage::{Loaded, Row, Seq, StorageEvent, StorageRequest};
 use crate::protocol::control::ControlMessage;
 use crate::protocol::names::{Lock, TabId};
 use crate::settings::Settings;
-use crate::tab::{Input, LockEvent, LockRequest, Output, Tab};
+use crate::tab::Tab;
 
 /// What a tab does when it is elected, with the sessions and messages of a broker before it, in tabs that do not exist and
 /// that nobody hears. Returns how many messages arrived, which is always the same.

@@ -14,61 +14,17 @@ use broker::packet::publish::PublishPacket;
 use broker::{Packet, ReasonCode, Time};
 
 use crate::api::{
-    ClientCommand, ClientNotice, ClientStatus, ConnectOptions, Problem, Publication, RequestId,
-    Subscription, Term,
+    ClientCommand, ClientNotice, ClientStatus, ConnectOptions, Problem, RequestId, Subscription,
+    Term,
 };
-use crate::endpoint::port::PortOutput;
-use crate::lane::ConnectionNo;
+use crate::endpoint::cost::cost_to_broker;
+use crate::endpoint::{EndpointInput, EndpointOutput, ToBroker};
+use crate::protocol::frame::ConnectionNo;
 use crate::protocol::names::TabId;
 use crate::settings::Settings;
 use inbox::Inbox;
 use readers::Readers;
 use subscribe::Request;
-
-/// What a message costs beside topic and payload, about.
-const MESSAGE_OVERHEAD_BYTES: usize = 64;
-
-/// What a client is told besides the page's commands.
-#[derive(Debug)]
-pub(crate) enum EndpointInput {
-    /// There is a broker to talk to: its term and tab. `ConnectionNo` is free for this client.
-    Up((Term, TabId), ConnectionNo),
-    /// The broker is out of reach.
-    Down,
-    /// There is room again on the way to the broker.
-    Room,
-    /// The page has heard all that it was told up to this mark.
-    PageAcknowledged(u64),
-    /// From the broker.
-    Packet(ConnectionNo, Packet),
-    /// The broker sent what is no packet.
-    Malformed(ConnectionNo, codec::DecodeError),
-    /// The broker has closed the connection.
-    Closed(ConnectionNo),
-    /// See [`Client::next_timeout`].
-    Timeout,
-}
-
-/// What a client wants done.
-#[derive(Debug)]
-pub(crate) enum EndpointOutput {
-    /// This connection, of which nothing was said yet, goes on where an earlier one was interrupted.
-    GoesOn(ConnectionNo),
-    /// To the broker.
-    Send(ConnectionNo, Packet),
-    /// So many PUBLISH and PUBREL packets go out that an earlier connection had carried.
-    Again(usize),
-    /// This connection is over at this end.
-    Close(ConnectionNo),
-    /// Wants [`EndpointInput::Up`] now, if there is a broker.
-    Reconnect,
-    /// The broker has not answered a CONNECT or PINGREQ: the way to it is broken. Wants [`EndpointInput::Up`].
-    Silent,
-    /// To the page.
-    Notify(ClientNotice),
-    /// To the port, if the client is behind one.
-    ToPort(PortOutput),
-}
 
 /// One MQTT client.
 #[derive(Debug)]
@@ -380,7 +336,7 @@ impl Client {
                 let cost = cost_to_broker(publish, &self.settings);
                 self.room = self.room.saturating_sub(cost);
             }
-            out.push(EndpointOutput::Send(connection, packet));
+            out.push(EndpointOutput::send(connection, packet));
         }
     }
 
@@ -394,30 +350,6 @@ impl Client {
         }
         None
     }
-}
-
-/// What a message costs on its way or while it waits, in bytes.
-pub(crate) fn cost(publish: &PublishPacket) -> usize {
-    let of_properties = broker::properties_bytes(&publish.properties);
-    publish.payload.len() + publish.topic_name.len() + of_properties + MESSAGE_OVERHEAD_BYTES
-}
-
-/// Bytes that a publication takes while it waits.
-pub(crate) fn publication_bytes(publication: &Publication) -> usize {
-    let Publication {
-        topic,
-        payload,
-        properties,
-        ..
-    } = publication;
-    let pairs = properties.user_properties.iter();
-    let pairs = pairs.map(|(name, value)| MESSAGE_OVERHEAD_BYTES + name.len() + value.len());
-    payload.len() + topic.len() + pairs.sum::<usize>() + MESSAGE_OVERHEAD_BYTES
-}
-
-/// What a message takes of the room on the way to the broker: a long one does not take it all.
-pub(crate) fn cost_to_broker(publish: &PublishPacket, settings: &Settings) -> usize {
-    cost(publish).min(settings.to_broker().cost_max())
 }
 
 /// Whether the broker answers such a packet.

@@ -19,8 +19,9 @@ use broker::packet::publish::PublishPacket;
 use broker::{Packet, ReasonCode, SeededState, Time};
 use bytes::Bytes;
 
-use crate::endpoint::client::{self, EndpointInput, EndpointOutput};
-use crate::lane::ConnectionNo;
+use crate::endpoint::cost::cost_to_broker;
+use crate::endpoint::{EndpointInput, EndpointOutput, ToBroker};
+use crate::protocol::frame::ConnectionNo;
 use crate::settings::Settings;
 
 use answers::{Answers, Asked, Came};
@@ -194,7 +195,7 @@ impl Port {
         if self.state == State::Leaving {
             return;
         }
-        out.extend(self.connection().map(EndpointOutput::Close));
+        out.extend(self.connection().map(EndpointOutput::close));
         self.state = State::Closed;
     }
 
@@ -233,7 +234,7 @@ impl Port {
                 if let State::Connecting(connection, until) = self.state
                     && until <= now
                 {
-                    out.push(EndpointOutput::Close(connection));
+                    out.push(EndpointOutput::close(connection));
                     self.on_down(out);
                     out.push(EndpointOutput::Silent);
                 }
@@ -251,12 +252,12 @@ impl Port {
     fn on_up(&mut self, now: Time, connection: ConnectionNo, out: &mut Vec<EndpointOutput>) {
         let is_expected = matches!(self.state, State::Waiting | State::Leaving);
         let Some(connect) = self.connect.clone().filter(|_| is_expected) else {
-            return out.push(EndpointOutput::Close(connection));
+            return out.push(EndpointOutput::close(connection));
         };
         if self.is_accepted {
-            out.push(EndpointOutput::GoesOn(connection));
+            out.push(EndpointOutput::ToBroker(connection, ToBroker::Resume));
         }
-        out.push(EndpointOutput::Send(connection, Packet::Connect(connect)));
+        out.push(EndpointOutput::send(connection, Packet::Connect(connect)));
         if self.state == State::Leaving {
             return self.leave(connection, out);
         }
@@ -272,8 +273,8 @@ impl Port {
             .resend()
             .into_iter()
             .chain(self.waiting.drain(..));
-        out.extend(packets.map(|packet| EndpointOutput::Send(connection, packet)));
-        out.push(EndpointOutput::Close(connection));
+        out.extend(packets.map(|packet| EndpointOutput::send(connection, packet)));
+        out.push(EndpointOutput::close(connection));
         self.state = State::Closed;
     }
 
@@ -300,11 +301,13 @@ impl Port {
         self.answers.begin();
         let packets = self.requests.resend();
         let counts = |packet: &&Packet| matches!(packet, Packet::Publish(_) | Packet::PubRel(_));
-        out.push(EndpointOutput::Again(packets.iter().filter(counts).count()));
+        out.push(EndpointOutput::Resent(
+            packets.iter().filter(counts).count(),
+        ));
         out.extend(
             packets
                 .into_iter()
-                .map(|packet| EndpointOutput::Send(connection, packet)),
+                .map(|packet| EndpointOutput::send(connection, packet)),
         );
         self.send_waiting(now, out);
     }
@@ -389,12 +392,12 @@ impl Port {
                 out.push(EndpointOutput::ToPort(PortOutput::Closed(None)));
             }
             Packet::Disconnect(_) => {
-                out.extend(self.connection().map(EndpointOutput::Close));
+                out.extend(self.connection().map(EndpointOutput::close));
                 self.close(None, out);
             }
             // It comes before CONNACK, which waits for it. [MQTT-4.12.0-2]
             Packet::Auth(_) => match self.connection() {
-                Some(connection) => out.push(EndpointOutput::Send(connection, packet)),
+                Some(connection) => out.push(EndpointOutput::send(connection, packet)),
                 None => self.waiting.push_back(packet),
             },
             packet => self.waiting.push_back(packet),
@@ -408,7 +411,7 @@ impl Port {
         };
         if let Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) = packet {
             let answers = self.answers.answered(packet, Some(connection)).into_iter();
-            out.extend(answers.map(|answer| EndpointOutput::Send(connection, answer)));
+            out.extend(answers.map(|answer| EndpointOutput::send(connection, answer)));
             return;
         }
         if matches!(packet, Packet::PingReq) {
@@ -419,12 +422,12 @@ impl Port {
         }
         let is_last = matches!(packet, Packet::Disconnect(_));
         if let Packet::Publish(publish) = &packet {
-            let cost = client::cost_to_broker(publish, &self.settings);
+            let cost = cost_to_broker(publish, &self.settings);
             self.room = self.room.saturating_sub(cost);
         }
-        out.push(EndpointOutput::Send(connection, packet));
+        out.push(EndpointOutput::send(connection, packet));
         if is_last {
-            out.push(EndpointOutput::Close(connection));
+            out.push(EndpointOutput::close(connection));
             self.close(None, out);
         }
     }
@@ -488,7 +491,7 @@ impl Port {
                 self.pass_to_client(Packet::PingResp, out);
             }
             Packet::Disconnect(packet) => {
-                out.extend(self.connection().map(EndpointOutput::Close));
+                out.extend(self.connection().map(EndpointOutput::close));
                 let reason_code = packet.reason_code;
                 self.say_disconnect(packet, out);
                 self.close(Some(reason_code), out);
@@ -513,7 +516,7 @@ impl Port {
                 // Whoever was to be remembered is not: the client shall begin anew, and nothing of it remain.
                 let good_bye = DisconnectPacket::new(ReasonCode::Success);
                 let good_bye = Packet::Disconnect(good_bye);
-                out.push(EndpointOutput::Send(connection, good_bye));
+                out.push(EndpointOutput::send(connection, good_bye));
                 self.fail(ReasonCode::ServerShuttingDown, out);
             }
             (true, false) => {
@@ -539,7 +542,7 @@ impl Port {
             (false, false) => {
                 let reason_code = packet.reason_code;
                 self.pass_to_client(Packet::ConnAck(packet), out);
-                out.push(EndpointOutput::Close(connection));
+                out.push(EndpointOutput::close(connection));
                 self.close(Some(reason_code), out);
             }
         }
@@ -570,7 +573,7 @@ impl Port {
             (Came::New, _) => self.pass_to_client(packet, out),
             (Came::Known(answers), Some(connection)) => {
                 let answers = answers.into_iter();
-                out.extend(answers.map(|answer| EndpointOutput::Send(connection, answer)));
+                out.extend(answers.map(|answer| EndpointOutput::send(connection, answer)));
             }
             (Came::Known(_), None) => {}
         }
@@ -600,7 +603,7 @@ impl Port {
 
     /// Ends the connection at both sides, and tells the client why if it can be told.
     fn fail(&mut self, reason_code: ReasonCode, out: &mut Vec<EndpointOutput>) {
-        out.extend(self.connection().map(EndpointOutput::Close));
+        out.extend(self.connection().map(EndpointOutput::close));
         self.say_disconnect(DisconnectPacket::new(reason_code), out);
         self.close(Some(reason_code), out);
     }

@@ -6,10 +6,8 @@ use broker::codec::{self, ProtocolVersion};
 use broker::{Packet, ReasonCode};
 use bytes::Bytes;
 
-use super::{ConnectionNo, LaneMessage, Limits};
-
-/// A frame that has grown to this many bytes is full; the next packet starts another.
-pub(super) const FRAME_BYTES_FULL: usize = 1 << 20;
+use super::Limits;
+use crate::protocol::frame::{ConnectionNo, FRAME_BYTES_FULL, LaneMessage};
 
 /// Whole packets, which leave at the end of the turn, and long ones, which leave as there is room.
 #[derive(Debug)]

@@ -1,11 +1,13 @@
 //! A tab's way to a broker in another tab.
 
-use broker::{ReasonCode, Time, codec};
+use broker::codec::{self, ProtocolVersion};
+use broker::{ReasonCode, Time};
 
 use crate::api::{Question, RequestId};
 use crate::endpoint::ToBroker;
-use crate::lane::{Arrival, ConnectionNo, Frame, LaneEnd, LaneMessage, Limits, OPENED};
+use crate::lane::{Arrival, LaneEnd, Limits, OPENED};
 use crate::protocol::control::ControlMessage;
+use crate::protocol::frame::{ConnectionNo, Frame, LaneMessage};
 use crate::protocol::names::{Lane, TabId};
 
 /// The client's end of a lane, and how far it is bound.
@@ -127,15 +129,16 @@ impl Uplink {
     pub(crate) fn push(
         &mut self,
         connection: ConnectionNo,
+        version: ProtocolVersion,
         what: &ToBroker,
     ) -> Result<(), codec::EncodeError> {
         if !self.is_bound() {
             return Ok(());
         }
         match what {
-            ToBroker::GoesOn => self.end.push_resume(connection),
-            ToBroker::Packet(version, packet) => self.end.push(connection, *version, packet)?,
-            ToBroker::Closed => self.end.push_closed(connection, ReasonCode::Success),
+            ToBroker::Resume => self.end.push_resume(connection),
+            ToBroker::Packet(packet) => self.end.push(connection, version, packet)?,
+            ToBroker::Close => self.end.push_closed(connection, ReasonCode::Success),
         }
         Ok(())
     }

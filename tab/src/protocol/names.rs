@@ -4,7 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::Term;
+use crate::protocol::term::Term;
 
 /// Major version of the protocol between tabs. It is part of every lane's and lock's name, so that two majors never
 /// speak to each other; two builds of one major share one broker.

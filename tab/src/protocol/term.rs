@@ -1,8 +1,21 @@
-//! Which terms a tab of ours can have come to.
+//! Terms: the numbers of leaderships, and which of them are plausible.
+
+use core::fmt;
 
 use broker::Time;
+use serde::{Deserialize, Serialize};
 
-use crate::api::Term;
+/// The number of a broker's leadership. A later broker has a higher term, and what an earlier one still says is ignored.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Term(pub u64);
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
 
 /// How far a term may be ahead of the clock, in milliseconds: 139 years. A clock that is set wrong is not further off.
 const AHEAD_MS: u64 = 1 << 42;

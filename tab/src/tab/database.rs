@@ -44,6 +44,8 @@ pub(super) struct Database {
     is_reopened: bool,
     /// Whether the page was told that it fails again and again, and not yet that it works.
     is_failing: bool,
+    /// Identity of the log, as far as it is known.
+    pub(super) log_identity: Option<u64>,
 }
 
 /// A request that has no answer yet.
@@ -56,6 +58,14 @@ struct Asked {
 }
 
 impl Database {
+    /// `log_identity`: the last that a page of this channel has learned.
+    pub(super) fn new(log_identity: Option<u64>) -> Self {
+        Self {
+            log_identity,
+            ..Self::default()
+        }
+    }
+
     /// Nobody waits for the answer to what is under way.
     pub(super) fn abandon(&mut self) {
         self.is_abandoned = self.asked.is_some();
@@ -132,7 +142,7 @@ impl Joined {
             }
         };
         if has_log {
-            self.durability
+            self.profile.durability
         } else {
             Durability::Memory
         }
@@ -142,8 +152,8 @@ impl Joined {
     pub(super) fn open_database(&mut self, turn: &mut Turn<'_>) {
         // A page that is shown has it checked, and opened for that, maybe before the tab holds its lock.
         let is_under_way = self.database.is_open || self.database.asked.is_some();
-        if self.durability != Durability::Memory && !is_under_way {
-            self.ask(StorageRequest::Open(self.durability), turn);
+        if self.profile.durability != Durability::Memory && !is_under_way {
+            self.ask(StorageRequest::Open(self.profile.durability), turn);
         }
     }
 
@@ -155,7 +165,7 @@ impl Joined {
         let request = match &mut self.part {
             Part::Promoting(promotion) => promotion.next_request(turn.now, self.database.is_open),
             Part::Waiting | Part::Client(_) if self.database.wants_check => {
-                Some(self.database.check(self.durability, None))
+                Some(self.database.check(self.profile.durability, None))
             }
             Part::Waiting | Part::Client(_) | Part::Broker(_) => None,
         };
@@ -179,13 +189,13 @@ impl Joined {
         let is_pausing = log.is_pausing(turn.now);
         let request = if self.database.wants_check || self.database.is_reopened && !is_pausing {
             self.database.wants_check = true;
-            Some(self.database.check(self.durability, last))
+            Some(self.database.check(self.profile.durability, last))
         } else if self.database.is_open {
             let is_awaited = leadership.hosted_broker.is_waiting();
             log.next_request(turn.now, is_awaited, || leadership.hosted_broker.snapshot())
         } else {
             self.database.is_reopened = true;
-            (!is_pausing).then_some(StorageRequest::Open(self.durability))
+            (!is_pausing).then_some(StorageRequest::Open(self.profile.durability))
         };
         if let Some(request) = request {
             self.ask(request, turn);
@@ -205,7 +215,7 @@ impl Joined {
 
     /// Sees whether the database works, if this tab keeps anything there.
     pub(super) fn check_database(&mut self) {
-        if self.durability == Durability::Memory || self.database.unavailable.is_some() {
+        if self.profile.durability == Durability::Memory || self.database.unavailable.is_some() {
             return;
         }
         match &mut self.part {
@@ -223,7 +233,7 @@ impl Joined {
     /// Takes the broker's lock by force, or asks for the right to, once it is certain that this tab can do what the broker cannot:
     /// of two tabs whose databases fail, neither should take the other's place.
     pub(super) fn request_steal(&mut self, turn: &mut Turn<'_>) {
-        if self.durability == Durability::Memory || self.database.unavailable.is_some() {
+        if self.profile.durability == Durability::Memory || self.database.unavailable.is_some() {
             return turn.lock(LockRequest::AcquireIfFree(Lock::Steal));
         }
         if self.database.has_proved(turn.now) {
@@ -269,7 +279,7 @@ impl Joined {
         self.database.proved = works.then_some(turn.now);
         let is_late = self.database.right_wanted.plus_ms(LATE_MS) < turn.now;
         match &self.part {
-            Part::Waiting | Part::Client(_) if self.failure_detector.is_asking() => match works {
+            Part::Waiting | Part::Client(_) if self.watch.detector.is_asking() => match works {
                 // Meanwhile the broker may have answered, and this tab may have become deaf.
                 true if is_late => self.restart_probing(turn),
                 true => turn.lock(LockRequest::AcquireIfFree(Lock::Steal)),
@@ -304,7 +314,7 @@ impl Joined {
         asked.is_told = true;
         let seconds = turn.now.ms_since(asked.since) / 1_000;
         let why = format!("The database has not answered for {seconds} s.");
-        if self.failure_detector.is_asking() {
+        if self.watch.detector.is_asking() {
             self.on_steal_right(StealRight::Denied, turn);
         }
         if !self.database.is_open {
@@ -597,7 +607,7 @@ impl Joined {
             }
             Input::Port(no, PortInput::Bytes(_)) => {
                 // Like one that the page has closed, once what it sent before is heard.
-                if self.ended.insert(no) {
+                if self.endpoints.end_port(no) {
                     let closed = PortOutput::Closed(Some(ReasonCode::QuotaExceeded));
                     turn.out.push(Output::Port(no, closed));
                     return self.hold_back(Input::Port(no, PortInput::Closed), turn);

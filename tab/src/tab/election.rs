@@ -1,7 +1,7 @@
 //! Election: the lock says who may be the broker, and the highest term who is.
 
-use super::{Announcing, Joined, Output, Part, Turn};
-use crate::api::{Candidacy, Durability, EventKind, LeadershipTimes, StorageState, Term};
+use super::{Joined, Output, Part, Turn};
+use crate::api::{Candidacy, Durability, EventKind, LeadershipTimes, Term};
 use crate::election::failure_detector::{StealRight, UnprovenClaims};
 use crate::election::leadership::Leadership;
 use crate::election::promotion::{self, Beginning, Promotion, Why};
@@ -34,15 +34,10 @@ impl Joined {
 
     /// Others may know of this tab now: whoever queues behind its lock waits until it is gone.
     pub(super) fn on_own_lock_granted(&mut self, turn: &mut Turn<'_>) {
-        if self.announcing.is_some() {
+        if !self.presence.begin(turn.now) {
             return;
         }
-        self.announcing = Some(Announcing {
-            last: turn.now,
-            due: turn.now,
-            storage: StorageState::default(),
-        });
-        if self.candidacy == Candidacy::Auto {
+        if self.profile.candidacy == Candidacy::Auto {
             turn.acquire(Lock::Broker);
             self.open_database(turn);
         }
@@ -83,8 +78,13 @@ impl Joined {
         turn.event(EventKind::Promoting);
         self.database.forget_check();
         let was_open = self.database.was_open();
-        let mut promotion = Box::new(Promotion::new(turn.now, self.durability, why, was_open));
-        let in_memory = match self.durability {
+        let mut promotion = Box::new(Promotion::new(
+            turn.now,
+            self.profile.durability,
+            why,
+            was_open,
+        ));
+        let in_memory = match self.profile.durability {
             Durability::Memory => {
                 let term = promotion::next_term(turn.now, self.highest_term);
                 Some(promotion.in_memory(term, None))
@@ -94,7 +94,7 @@ impl Joined {
         self.set_part(Part::Promoting(promotion), turn);
         // The right to take the lock is of use to others, should this tab never come to leadership.
         self.reset_failure_detector(turn);
-        self.clients_down(turn);
+        self.disconnect_endpoints(turn);
         if let Some(beginning) = in_memory {
             self.begin_leadership(beginning, turn);
         }
@@ -123,11 +123,10 @@ impl Joined {
         };
         let (hosted_broker, restored) =
             HostedBroker::new(turn.now, term, self.tab_id, &state, &self.settings);
-        let after_ms = self.broker_seen.map(|seen| turn.now.ms_since(seen));
+        let after_ms = self.watch.broker_seen.map(|seen| turn.now.ms_since(seen));
         self.highest_term = Some(term);
-        self.unproven = UnprovenClaims::default();
-        self.failure_detector
-            .on_leadership(turn.now, &self.settings);
+        self.watch.unproven = UnprovenClaims::default();
+        self.watch.detector.on_leadership(turn.now, &self.settings);
         turn.event(EventKind::Elected { term, after_ms });
         if let Some(why) = trouble {
             turn.event(EventKind::InMemory(why));
@@ -176,7 +175,7 @@ impl Joined {
                 hosted_broker.on_full(now, true, out)
             });
         }
-        for tab in self.members.ids().into_iter().chain(awaited) {
+        for tab in self.presence.members.ids().into_iter().chain(awaited) {
             if tab != self.tab_id {
                 self.watch(tab, turn);
             }
@@ -192,7 +191,7 @@ impl Joined {
             hosted_broker.open_lanes(&lanes, out)
         });
         self.announce_with(lanes, turn);
-        self.clients_up();
+        self.connect_endpoints();
     }
 
     pub(super) fn on_lock_lost(&mut self, lock: Lock, turn: &mut Turn<'_>) {
@@ -255,7 +254,7 @@ impl Joined {
             // The log decides: whoever leads has written its fence, or will find this tab's.
             Part::Promoting(_) => {}
             Part::Client(uplink) if uplink.broker() == tab && uplink.lane().term == term => {
-                self.broker_seen = Some(turn.now);
+                self.watch.broker_seen = Some(turn.now);
             }
             Part::Client(uplink) => {
                 // What a tab said last of itself counts: its terms rise, unless one of them was said by somebody else.
@@ -311,7 +310,7 @@ impl Joined {
         turn.acquire(Lock::Broker);
         self.set_part(Part::Waiting, turn);
         self.reset_failure_detector(turn);
-        self.clients_down(turn);
+        self.disconnect_endpoints(turn);
     }
 
     /// Another broker has written to the log.
@@ -349,7 +348,7 @@ impl Joined {
         } = claim;
         if let Part::Client(uplink) = &self.part {
             turn.leave(uplink);
-            self.clients_down(turn);
+            self.disconnect_endpoints(turn);
         }
         let lane = Lane {
             tab: self.tab_id,
@@ -364,16 +363,15 @@ impl Joined {
         };
         uplink.elected = leadership.map(|it| it.elected);
         // The others learn of its end by the lock that one of them takes then.
-        if self.candidacy == Candidacy::Client {
+        if self.profile.candidacy == Candidacy::Client {
             uplink.is_watched = true;
             turn.acquire(Lock::Tab(broker));
         }
         turn.out.push(Output::OpenLane(lane));
-        self.broker_seen = Some(turn.now);
-        let is_believed = self.unproven.follow(turn.now);
+        self.watch.broker_seen = Some(turn.now);
+        let is_believed = self.watch.unproven.follow(turn.now);
         if is_believed {
-            self.failure_detector
-                .on_leadership(turn.now, &self.settings);
+            self.watch.detector.on_leadership(turn.now, &self.settings);
         }
         turn.event(EventKind::Following {
             broker,
@@ -385,7 +383,7 @@ impl Joined {
             self.reset_failure_detector(turn);
         }
         if has_lane {
-            self.clients_up();
+            self.connect_endpoints();
         }
         self.bind_if_due(turn);
     }
@@ -400,6 +398,6 @@ impl Joined {
         });
         turn.leave(uplink);
         self.set_part(Part::Waiting, turn);
-        self.clients_down(turn);
+        self.disconnect_endpoints(turn);
     }
 }

@@ -4,11 +4,39 @@ use broker::Time;
 
 use super::{Joined, LockRequest, Output, Part, Turn};
 use crate::api::{Candidacy, EventKind, Term};
-use crate::election::failure_detector::{StealRight, Step, UnprovenClaims};
+use crate::election::failure_detector::{FailureDetector, StealRight, Step, UnprovenClaims};
 use crate::election::promotion::Why;
 use crate::endpoint::Endpoint;
 use crate::protocol::control::ControlMessage;
 use crate::protocol::names::{Lock, TabId};
+
+/// Signs of life of the broker.
+#[derive(Debug)]
+pub(super) struct BrokerWatch {
+    pub(super) detector: FailureDetector,
+    pub(super) unproven: UnprovenClaims,
+    /// When the last sign of a broker came.
+    pub(super) broker_seen: Option<Time>,
+    /// Since when no broker is known, if none is.
+    pub(super) waiting_since: Time,
+}
+
+impl BrokerWatch {
+    pub(super) fn new(now: Time) -> Self {
+        Self {
+            detector: FailureDetector::default(),
+            unproven: UnprovenClaims::default(),
+            broker_seen: None,
+            waiting_since: now,
+        }
+    }
+
+    /// The broker has proved that it lives, by more than an announcement.
+    pub(super) fn broker_lives(&mut self, now: Time) {
+        self.broker_seen = Some(now);
+        self.unproven = UnprovenClaims::default();
+    }
+}
 
 impl Joined {
     /// Since when the broker has owed an answer, or since when there has been none.
@@ -18,12 +46,12 @@ impl Joined {
             // The failure detection itself waits a little.
             at.plus_ms(than_ms.saturating_sub(settings.suspect_ms))
         };
-        let unproven = self.unproven.owed_since();
+        let unproven = self.watch.unproven.owed_since();
         match &self.part {
-            Part::Waiting if self.announcing.is_some() => {
+            Part::Waiting if self.presence.announcing.is_some() => {
                 let waiting = sooner(
-                    self.waiting_since,
-                    match self.broker_seen {
+                    self.watch.waiting_since,
+                    match self.watch.broker_seen {
                         Some(_) => settings.next_broker_ms,
                         None => settings.no_broker_ms,
                     },
@@ -32,10 +60,11 @@ impl Joined {
             }
             Part::Waiting | Part::Promoting(_) | Part::Broker(_) => None,
             Part::Client(uplink) => {
-                let clients = self.endpoints.values();
+                let clients = self.endpoints.iter();
                 let clients = clients.filter_map(Endpoint::unanswered_since);
                 let bind = uplink.unanswered_since();
                 let silence = self
+                    .watch
                     .broker_seen
                     .map(|seen| sooner(seen, settings.broker_silence_ms));
                 let others = [bind, silence, unproven];
@@ -48,7 +77,8 @@ impl Joined {
     pub(super) fn check_broker(&mut self, turn: &mut Turn<'_>) {
         let owed_since = self.owed_since();
         let mut steps = Vec::new();
-        self.failure_detector
+        self.watch
+            .detector
             .update(turn.now, owed_since, &self.settings, &mut steps);
         self.carry_out(steps, turn);
     }
@@ -56,14 +86,14 @@ impl Joined {
     /// Suspects once more from the beginning.
     pub(super) fn restart_probing(&mut self, turn: &mut Turn<'_>) {
         let mut steps = Vec::new();
-        self.failure_detector.renew(&mut steps);
+        self.watch.detector.renew(&mut steps);
         self.carry_out(steps, turn);
     }
 
     /// There is a broker, or this tab's attempt to become it has ended.
     pub(super) fn reset_failure_detector(&mut self, turn: &mut Turn<'_>) {
         let mut steps = Vec::new();
-        self.failure_detector.calm(&mut steps);
+        self.watch.detector.calm(&mut steps);
         self.carry_out(steps, turn);
     }
 
@@ -72,7 +102,7 @@ impl Joined {
         if let ControlMessage::Probe { tab_id, number } = message
             && *tab_id == self.tab_id
         {
-            self.failure_detector.on_heard(*number);
+            self.watch.detector.on_heard(*number);
         }
     }
 
@@ -87,25 +117,20 @@ impl Joined {
         if tab != self.tab_id || !is_current {
             return;
         }
-        self.broker_lives(turn.now);
+        self.watch.broker_lives(turn.now);
         let mut steps = Vec::new();
-        self.failure_detector
+        self.watch
+            .detector
             .on_pong(turn.now, number, &self.settings, &mut steps);
         self.carry_out(steps, turn);
-    }
-
-    /// Not only its word says so.
-    pub(super) fn broker_lives(&mut self, now: Time) {
-        self.broker_seen = Some(now);
-        self.unproven = UnprovenClaims::default();
     }
 
     pub(super) fn on_lock_not_free(&mut self, lock: Lock, turn: &mut Turn<'_>) {
         match lock {
             Lock::Steal => {
                 // A tab of ours that takes over holds it for a moment.
-                if self.failure_detector.has_failed_before() {
-                    let name = self.channel.lock(lock);
+                if self.watch.detector.has_failed_before() {
+                    let name = self.profile.channel.lock(lock);
                     self.event_seldom("lock", turn, || EventKind::LockHeld(name));
                 }
                 self.on_steal_right(StealRight::Denied, turn);
@@ -142,7 +167,8 @@ impl Joined {
 
     pub(super) fn on_steal_right(&mut self, right: StealRight, turn: &mut Turn<'_>) {
         let mut steps = Vec::new();
-        self.failure_detector
+        self.watch
+            .detector
             .on_steal_right(turn.now, right, &self.settings, &mut steps);
         self.carry_out(steps, turn);
     }
@@ -160,7 +186,7 @@ impl Joined {
                     tab_id: self.tab_id,
                     number,
                 }),
-                Step::Ask => match self.candidacy {
+                Step::Ask => match self.profile.candidacy {
                     Candidacy::Auto => self.request_steal(turn),
                     // It is for others to take the broker's place.
                     Candidacy::Client => self.on_steal_right(StealRight::Denied, turn),

@@ -1,17 +1,67 @@
 //! Presence: which tabs there are, and what this one tells about itself.
 
+use broker::Time;
+
 use super::election::Claim;
 use super::{Joined, Part, Turn};
 use crate::api::{EventKind, Notice, Role, StorageState, Visibility};
-use crate::election::membership;
+use crate::election::membership::{self, Membership};
 use crate::log::Trouble;
 use crate::protocol::control::{Announcement, ControlMessage};
 use crate::protocol::names::{Lock, PROTOCOL_MAJOR, TabId};
 
+/// The known tabs, and the announcements of this one.
+#[derive(Debug)]
+pub(super) struct Presence {
+    pub(super) members: Membership,
+    /// `None` until this tab holds its own lock.
+    pub(super) announcing: Option<Announcing>,
+}
+
+#[derive(Debug)]
+pub(super) struct Announcing {
+    last: Time,
+    due: Time,
+    /// State of the storage that was announced, or is about to be.
+    storage: StorageState,
+}
+
+impl Presence {
+    pub(super) fn new(tabs_max: usize) -> Self {
+        Self {
+            members: Membership::new(tabs_max),
+            announcing: None,
+        }
+    }
+
+    /// Begins to announce this tab; `false` if it did already.
+    pub(super) fn begin(&mut self, now: Time) -> bool {
+        let is_first = self.announcing.is_none();
+        self.announcing.get_or_insert(Announcing {
+            last: now,
+            due: now,
+            storage: StorageState::default(),
+        });
+        is_first
+    }
+
+    pub(super) fn next_announcement(&self) -> Option<Time> {
+        self.announcing.as_ref().map(|announcing| announcing.due)
+    }
+
+    /// Announces this tab as soon as the gap between two announcements allows.
+    pub(super) fn announce_soon(&mut self, gap_ms: u64) {
+        if let Some(announcing) = &mut self.announcing {
+            let soon = announcing.last.plus_ms(gap_ms);
+            announcing.due = announcing.due.min(soon);
+        }
+    }
+}
+
 impl Joined {
     pub(super) fn on_visibility(&mut self, visibility: Visibility) {
-        if self.visibility != visibility {
-            self.visibility = visibility;
+        if self.profile.visibility != visibility {
+            self.profile.visibility = visibility;
             self.changed();
             // Browsers end connections to databases of tabs in the background, and say nothing.
             if visibility == Visibility::Visible {
@@ -40,7 +90,7 @@ impl Joined {
             leadership: announcement.leadership,
         });
         self.highest_term = self.highest_term.max(announcement.term);
-        if self.members.announced(turn.now, announcement) {
+        if self.presence.members.announced(turn.now, announcement) {
             turn.event(EventKind::TabAppeared(tab));
         }
         self.watch(tab, turn);
@@ -63,7 +113,7 @@ impl Joined {
             // If the broker took this tab for gone, it closed the lane and said so.
             return self.refute(turn);
         }
-        if self.members.remove(tab) {
+        if self.presence.members.remove(tab) {
             turn.event(EventKind::TabLeft(tab));
         }
         if let Part::Client(uplink) = &mut self.part
@@ -86,7 +136,7 @@ impl Joined {
 
     /// A tab is gone.
     pub(super) fn forget(&mut self, tab: TabId, how: EventKind, turn: &mut Turn<'_>) {
-        if self.members.remove(tab) {
+        if self.presence.members.remove(tab) {
             turn.event(how);
         }
         match &mut self.part {
@@ -106,7 +156,11 @@ impl Joined {
 
     /// Drops the tabs that have not announced themselves for long, until they do. Whether they are gone, their locks say.
     pub(super) fn drop_silent_tabs(&mut self, turn: &mut Turn<'_>) {
-        for tab in self.members.silent(turn.now, self.settings.silence_ms) {
+        for tab in self
+            .presence
+            .members
+            .silent(turn.now, self.settings.silence_ms)
+        {
             match &self.part {
                 Part::Client(uplink) if uplink.broker() == tab => {
                     self.forget(tab, EventKind::TabLost(tab), turn);
@@ -115,7 +169,7 @@ impl Joined {
                     });
                 }
                 Part::Client(_) | Part::Waiting | Part::Promoting(_) | Part::Broker(_) => {
-                    self.members.remove(tab);
+                    self.presence.members.remove(tab);
                     turn.event(EventKind::TabLost(tab));
                 }
             }
@@ -128,20 +182,17 @@ impl Joined {
             Part::Client(uplink) => Some(uplink.lane().term),
             Part::Waiting | Part::Promoting(_) => self.highest_term,
         };
-        let wanted = self
-            .endpoints
-            .values()
-            .filter(|endpoint| endpoint.is_wanted());
+        let clients = self.endpoints.wanted();
         Announcement {
             tab_id: self.tab_id,
             is_broker: matches!(self.part, Part::Broker(_)),
             timestamp: turn.now.as_ms(),
             term,
-            since: self.since.as_ms(),
-            build: self.build.clone(),
+            since: self.profile.since.as_ms(),
+            build: self.profile.build.clone(),
             protocol: (PROTOCOL_MAJOR, PROTOCOL_MAJOR),
-            clients: u32::try_from(wanted.count()).unwrap_or(u32::MAX),
-            visibility: self.visibility,
+            clients: u32::try_from(clients).unwrap_or(u32::MAX),
+            visibility: self.profile.visibility,
             durability: self.durability_now(),
             lanes: Vec::new(),
             leadership: match &self.part {
@@ -149,7 +200,7 @@ impl Joined {
                 Part::Client(_) | Part::Waiting | Part::Promoting(_) => None,
             },
             log: match &self.part {
-                Part::Broker(leadership) if leadership.log.is_some() => self.known_log,
+                Part::Broker(leadership) if leadership.log.is_some() => self.database.log_identity,
                 Part::Broker(_) | Part::Client(_) | Part::Waiting | Part::Promoting(_) => None,
             },
             storage: self.storage_state(),
@@ -158,7 +209,7 @@ impl Joined {
 
     /// The broker's log has this identity. `is_news`: whether nobody was told yet if it is another log than before.
     pub(super) fn on_identity(&mut self, identity: u64, is_news: bool, turn: &mut Turn<'_>) {
-        let before = self.known_log.replace(identity);
+        let before = self.database.log_identity.replace(identity);
         if before == Some(identity) {
             return;
         }
@@ -186,7 +237,7 @@ impl Joined {
     /// Announces soon that the state of this tab's storage has changed, if it has.
     pub(super) fn announce_storage_state(&mut self) {
         let state = self.storage_state();
-        if let Some(announcing) = &mut self.announcing
+        if let Some(announcing) = &mut self.presence.announcing
             && announcing.storage != state
         {
             announcing.storage = state;
@@ -204,7 +255,7 @@ impl Joined {
             lanes,
             ..self.announcement(turn)
         };
-        let Some(announcing) = &mut self.announcing else {
+        let Some(announcing) = &mut self.presence.announcing else {
             return;
         };
         announcing.last = turn.now;
@@ -219,27 +270,25 @@ impl Joined {
     }
 
     pub(super) fn announce_if_due(&mut self, turn: &mut Turn<'_>) {
-        let announcing = self.announcing.as_ref();
-        if announcing.is_some_and(|announcing| announcing.due <= turn.now) {
+        let due = self.presence.next_announcement();
+        if due.is_some_and(|due| due <= turn.now) {
             self.announce(turn);
         }
     }
 
     pub(super) fn announce_soon(&mut self) {
-        if let Some(announcing) = &mut self.announcing {
-            let soon = announcing.last.plus_ms(self.settings.announce_gap_ms);
-            announcing.due = announcing.due.min(soon);
-        }
+        self.presence.announce_soon(self.settings.announce_gap_ms);
     }
 
     /// Something that this tab announces has changed.
     pub(super) fn changed(&mut self) {
-        self.members.touch();
+        self.presence.members.touch();
         self.announce_soon();
     }
 
     pub(super) fn show_members(&mut self, turn: &mut Turn<'_>) {
         if !self
+            .presence
             .members
             .take_due(turn.now, self.settings.members_gap_ms)
         {
@@ -251,6 +300,8 @@ impl Joined {
             Role::Client { broker, .. } => Some(broker),
             Role::Broker { .. } => Some(self.tab_id),
         };
-        turn.notify(Notice::Members(self.members.tabs_with(own, broker)));
+        turn.notify(Notice::Members(
+            self.presence.members.tabs_with(own, broker),
+        ));
     }
 }

@@ -6,10 +6,12 @@ use broker::{Packet, PropertyId, PropertyValue, ReasonCode, Time};
 
 use super::readers::For;
 use super::subscribe::Request;
-use super::{Client, Connected, EndpointOutput, State, cost, notify_status, published, refuse};
+use super::{Client, Connected, State, notify_status, published, refuse};
 use crate::api::{ClientStatus, ConnectOptions, DisconnectCause, Problem, RetainHandling, Term};
+use crate::endpoint::cost::cost;
 use crate::endpoint::packets;
-use crate::lane::ConnectionNo;
+use crate::endpoint::{EndpointOutput, ToBroker};
+use crate::protocol::frame::ConnectionNo;
 use crate::protocol::names::TabId;
 
 impl Client {
@@ -76,7 +78,7 @@ impl Client {
     ) {
         let options = self.wanted.as_ref().filter(|_| self.connection().is_none());
         let Some(options) = options else {
-            return out.push(EndpointOutput::Close(connection));
+            return out.push(EndpointOutput::close(connection));
         };
         let packet = self.connect_packet(options);
         let until = now.plus_ms(self.settings.connect_timeout_ms);
@@ -123,7 +125,7 @@ impl Client {
                 self.send(now, Packet::PingReq, out);
             }
             State::Connecting(..) | State::Connected(_) => {
-                out.extend(self.connection().map(EndpointOutput::Close));
+                out.extend(self.connection().map(EndpointOutput::close));
                 self.on_down(out);
                 out.push(EndpointOutput::Silent);
             }
@@ -149,7 +151,7 @@ impl Client {
         }
         if packet.reason_code != ReasonCode::Success {
             self.state = State::Offline;
-            out.push(EndpointOutput::Close(connection));
+            out.push(EndpointOutput::close(connection));
             let cause = DisconnectCause::Refused(packet.reason_code.into());
             return self.give_up(cause, out);
         }
@@ -293,7 +295,7 @@ impl Client {
                 self.waiting.push_front((in_flight.request, packet));
             }
         }
-        out.push(EndpointOutput::Again(again));
+        out.push(EndpointOutput::Resent(again));
         let requests = self.take_requests();
         self.renew(now, RetainHandling::SendAtSubscribe, requests, out);
     }
@@ -304,7 +306,7 @@ impl Client {
         out: &mut Vec<EndpointOutput>,
     ) {
         if let Some(connection) = self.connection() {
-            out.push(EndpointOutput::Close(connection));
+            out.push(EndpointOutput::close(connection));
         }
         self.state = State::Offline;
         let cause = DisconnectCause::ByBroker(packet.reason_code.into());
@@ -316,8 +318,8 @@ impl Client {
         if let Some(connection) = self.connection() {
             // Also before CONNACK: the broker may have the CONNECT already, and with it the will. [MQTT-3.1.4-5]
             let packet = Packet::Disconnect(DisconnectPacket::new(reason_code));
-            out.push(EndpointOutput::Send(connection, packet));
-            out.push(EndpointOutput::Close(connection));
+            out.push(EndpointOutput::send(connection, packet));
+            out.push(EndpointOutput::close(connection));
         }
         self.be_offline();
     }

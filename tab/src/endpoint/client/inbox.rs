@@ -12,11 +12,12 @@ use broker::{Packet, QoS, SeededState, Time, topic_matches};
 use core::hash::BuildHasher;
 use std::collections::VecDeque;
 
+use super::Client;
 use super::readers::IDENTIFIER_MIN;
-use super::{Client, EndpointOutput};
 use crate::api::{Audience, ClientNotice, Message, ReaderNo};
+use crate::endpoint::EndpointOutput;
 use crate::endpoint::packets;
-use crate::lane::ConnectionNo;
+use crate::protocol::frame::ConnectionNo;
 
 /// Messages with QoS 0 that wait for somebody to hear them, at most; the oldest make room.
 const QOS_0_KEPT_MAX: usize = 1_000;
@@ -318,12 +319,12 @@ impl Client {
     }
 
     /// Whether something was told since the last mark that is to be acknowledged.
-    pub(crate) fn wants_checkpoint_of_credit(&self) -> bool {
+    pub(crate) fn wants_credit_checkpoint(&self) -> bool {
         self.inbox.told.back().is_some_and(|it| it.mark.is_none())
     }
 
     /// The page will say when it has heard what it was told so far.
-    pub(crate) fn mark(&mut self, mark: u64) {
+    pub(crate) fn on_credit_checkpoint(&mut self, mark: u64) {
         let unmarked = self.inbox.told.iter_mut().rev();
         for told in unmarked.take_while(|it| it.mark.is_none()) {
             told.mark = Some(mark);

@@ -6,8 +6,10 @@ use broker::packet::pubrec::PubRecPacket;
 use broker::packet::pubrel::PubRelPacket;
 use broker::{Packet, QoS, ReasonCode, Time, TopicName};
 
-use super::{Client, EndpointOutput, InFlight, State, cost, published, refuse};
+use super::{Client, InFlight, State, published, refuse};
 use crate::api::{Problem, Publication, RequestId};
+use crate::endpoint::EndpointOutput;
+use crate::endpoint::cost::cost;
 use crate::endpoint::packets;
 
 impl Client {
@@ -78,7 +80,7 @@ impl Client {
         if let State::Connected(connected) = &mut self.state {
             connected.unsent -= 1;
         }
-        out.push(EndpointOutput::Again(1));
+        out.push(EndpointOutput::Resent(1));
         self.send(now, packet, out);
         true
     }

@@ -6,8 +6,9 @@ use broker::sorted::Map;
 use broker::{Packet, ReasonCode, Time, TopicFilter, topic_matches};
 
 use super::readers::{Added, For, Removed, granted};
-use super::{Client, EndpointOutput, State, refuse};
+use super::{Client, State, refuse};
 use crate::api::{ClientNotice, Problem, ReaderNo, RequestId, RetainHandling, Subscription};
+use crate::endpoint::EndpointOutput;
 use crate::endpoint::packets;
 
 /// What goes to the broker and is answered.

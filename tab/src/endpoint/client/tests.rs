@@ -122,7 +122,7 @@ impl Bench {
 
     /// The page hears all that it was told.
     fn hear(&mut self) {
-        self.client.mark(u64::MAX);
+        self.client.on_credit_checkpoint(u64::MAX);
         self.input(EndpointInput::PageAcknowledged(u64::MAX));
     }
 
@@ -197,7 +197,7 @@ impl Bench {
     fn sent(&mut self) -> Vec<Packet> {
         let outputs = self.out.drain(..);
         let packets = outputs.filter_map(|output| match output {
-            EndpointOutput::Send(_, packet) => Some(packet),
+            EndpointOutput::ToBroker(_, ToBroker::Packet(packet)) => Some(packet),
             _ => None,
         });
         packets.collect()
@@ -227,7 +227,7 @@ impl Bench {
 /// The identifier of a SUBSCRIBE.
 fn subscribed_with(output: &EndpointOutput) -> Option<u32> {
     match output {
-        EndpointOutput::Send(_, Packet::Subscribe(packet)) => {
+        EndpointOutput::ToBroker(_, ToBroker::Packet(Packet::Subscribe(packet))) => {
             packet.properties.get_subscription_identifier()
         }
         _ => None,
@@ -333,7 +333,7 @@ fn what_an_earlier_connection_had_carried_is_counted_when_it_goes_out_again() {
         bench.input(EndpointInput::Up(BROKER, connection));
         bench.packet(Packet::ConnAck(connack(session_present)));
         let again = bench.out.iter().map(|output| match output {
-            EndpointOutput::Again(packets) => *packets,
+            EndpointOutput::Resent(packets) => *packets,
             _ => 0,
         });
         assert_eq!(again.sum::<usize>(), expected);
@@ -596,8 +596,8 @@ fn disconnect_before_connack_takes_the_will_back() {
     assert!(matches!(
         &bench.out[..],
         [
-            EndpointOutput::Send(ConnectionNo(1), Packet::Disconnect(packet)),
-            EndpointOutput::Close(ConnectionNo(1)),
+            EndpointOutput::ToBroker(ConnectionNo(1), ToBroker::Packet(Packet::Disconnect(packet))),
+            EndpointOutput::ToBroker(ConnectionNo(1), ToBroker::Close),
             EndpointOutput::Notify(_),
         ] if packet.reason_code == ReasonCode::Success
     ));
@@ -659,7 +659,7 @@ fn a_connection_that_is_not_needed_is_given_back() {
     bench.input(EndpointInput::Up(BROKER, ConnectionNo(2)));
     assert!(matches!(
         bench.out[..],
-        [EndpointOutput::Close(ConnectionNo(2))]
+        [EndpointOutput::ToBroker(ConnectionNo(2), ToBroker::Close)]
     ));
 }
 
@@ -714,15 +714,15 @@ fn a_message_is_acknowledged_once_the_page_has_heard_it() {
     bench.out.clear();
     bench.message(5, QoS::AtLeastOnce, false, &[]);
     assert!(bench.sent().is_empty());
-    assert!(bench.client.wants_checkpoint_of_credit());
-    bench.client.mark(7);
-    assert!(!bench.client.wants_checkpoint_of_credit());
+    assert!(bench.client.wants_credit_checkpoint());
+    bench.client.on_credit_checkpoint(7);
+    assert!(!bench.client.wants_credit_checkpoint());
     bench.message(6, QoS::ExactlyOnce, false, &[]);
     bench.input(EndpointInput::PageAcknowledged(6));
     assert!(bench.sent().is_empty());
     bench.input(EndpointInput::PageAcknowledged(7));
     assert!(matches!(&bench.sent()[..], [Packet::PubAck(ack)] if ack.packet_id == 5));
-    bench.client.mark(9);
+    bench.client.on_credit_checkpoint(9);
     bench.input(EndpointInput::PageAcknowledged(9));
     assert!(matches!(&bench.sent()[..], [Packet::PubRec(ack)] if ack.packet_id == 6));
 }
@@ -733,18 +733,20 @@ fn what_comes_again_on_another_connection_is_told_once_and_acknowledged_there() 
         let is_ack = |packet: &Packet| matches!(packet, Packet::PubAck(_) | Packet::PubRec(_));
         let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
         bench.message(5, qos, false, &[]);
-        bench.client.mark(1);
+        bench.client.on_credit_checkpoint(1);
         bench.reconnect(connack(true));
         bench.out.clear();
         // The page has heard it before it comes again, or later.
         bench.input(EndpointInput::PageAcknowledged(1));
         assert!(bench.sent().is_empty());
         bench.message(5, qos, true, &[]);
-        assert!(matches!(&bench.out[..], [EndpointOutput::Send(_, ack)] if is_ack(ack)));
+        assert!(
+            matches!(&bench.out[..], [EndpointOutput::ToBroker(_, ToBroker::Packet(ack))] if is_ack(ack))
+        );
         bench.out.clear();
 
         bench.message(6, qos, false, &[]);
-        bench.client.mark(2);
+        bench.client.on_credit_checkpoint(2);
         bench.reconnect(connack(true));
         bench.out.clear();
         bench.message(6, qos, true, &[]);
@@ -754,7 +756,7 @@ fn what_comes_again_on_another_connection_is_told_once_and_acknowledged_there() 
 
         // Another session has other messages of the same identifiers.
         bench.message(7, qos, false, &[]);
-        bench.client.mark(3);
+        bench.client.on_credit_checkpoint(3);
         bench.reconnect(connack(false));
         bench.out.clear();
         bench.input(EndpointInput::PageAcknowledged(3));
@@ -769,7 +771,7 @@ fn another_message_that_a_broker_sends_again_under_a_known_identifier_is_told() 
         for was_heard in [false, true] {
             let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
             bench.message(5, qos, false, &[]);
-            bench.client.mark(1);
+            bench.client.on_credit_checkpoint(1);
             bench.reconnect(connack(true));
             if was_heard {
                 bench.input(EndpointInput::PageAcknowledged(1));
@@ -794,7 +796,10 @@ fn the_acknowledgement_of_a_message_with_qos_2_is_sent_once_more_if_it_got_lost(
     bench.message(5, QoS::ExactlyOnce, true, &[]);
     assert!(matches!(
         &bench.out[..],
-        [EndpointOutput::Send(_, Packet::PubRec(_))]
+        [EndpointOutput::ToBroker(
+            _,
+            ToBroker::Packet(Packet::PubRec(_))
+        )]
     ));
     bench.packet(Packet::PubRel(PubRelPacket::new(5)));
     bench.out.clear();

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use broker::Packet;
 use broker::sorted::Map;
 
-use crate::lane::ConnectionNo;
+use crate::protocol::frame::ConnectionNo;
 
 /// PUBLISH and PUBREL that were passed on and not answered, by packet identifier.
 ///

@@ -91,7 +91,7 @@ fn sides(outputs: Vec<EndpointOutput>) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let (mut broker, mut client) = (Vec::new(), Vec::new());
     for output in outputs {
         match output {
-            EndpointOutput::Send(_, packet) => broker.push(wire(packet)),
+            EndpointOutput::ToBroker(_, ToBroker::Packet(packet)) => broker.push(wire(packet)),
             EndpointOutput::ToPort(PortOutput::Bytes(bytes)) => client.push(bytes),
             _ => {}
         }

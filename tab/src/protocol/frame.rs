@@ -1,0 +1,149 @@
+//! The frames of a lane, and their bytes.
+
+use bincode::Options as _;
+use broker::codec::{self, ProtocolVersion};
+use broker::packet::PacketType;
+use broker::{Packet, terse};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Answer, Question, RequestId, Term};
+
+/// First bytes of every frame: what does not start with them was sent by no tab of ours.
+pub(crate) const MAGIC: [u8; 4] = *b"TMQ1";
+
+/// A frame that has grown to this many bytes is full; the next packet starts another.
+pub(crate) const FRAME_BYTES_FULL: usize = 1 << 20;
+
+/// Largest frame accepted: a full one and one packet of the greatest size MQTT knows.
+const FRAME_BYTES_MAX: u64 = FRAME_BYTES_FULL as u64 + (256 << 20);
+
+/// Number of one MQTT connection of a tab. A number is used once, so that a late answer to an earlier connection is
+/// never taken for one to a later connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct ConnectionNo(pub(crate) u64);
+
+/// What crosses a lane in one post.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Frame {
+    /// The broker's term.
+    pub(crate) term: Term,
+    /// Number of the attempt to bind.
+    pub(crate) binding: u32,
+    /// Number of this frame in its direction, from 0.
+    pub(crate) seq: u64,
+    /// How many frames of the other direction have been taken.
+    pub(crate) taken: u64,
+    /// What it carries; nothing in the frame with which the broker confirms a `bind`.
+    pub(crate) messages: Vec<LaneMessage>,
+}
+
+/// Part of a frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum LaneMessage {
+    /// Whole MQTT packets of one connection.
+    Packets {
+        connection: ConnectionNo,
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+    },
+    /// Bytes of a packet that does not go at once. The end that gets them hands on whole packets only.
+    Part {
+        connection: ConnectionNo,
+        is_last: bool,
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+    },
+    /// The connection has ended at the sender. A broker gives MQTT's reason code, which a client of MQTT 3.1.1 does not get
+    /// in a packet.
+    Closed {
+        connection: ConnectionNo,
+        reason_code: u8,
+    },
+    /// The connection goes on where an earlier one of this tab was interrupted; its CONNECT is the client's first one.
+    Resume { connection: ConnectionNo },
+    /// The tab's page asks the broker.
+    Question { no: RequestId, question: Question },
+    /// What the broker says to that.
+    Answer { no: RequestId, answer: Answer },
+}
+
+impl LaneMessage {
+    /// Bytes of packets in it.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Packets { bytes, .. } | Self::Part { bytes, .. } => bytes.len(),
+            Self::Closed { .. }
+            | Self::Resume { .. }
+            | Self::Question { .. }
+            | Self::Answer { .. } => 0,
+        }
+    }
+}
+
+fn options() -> impl bincode::Options {
+    bincode::DefaultOptions::new()
+        .with_limit(FRAME_BYTES_MAX)
+        .reject_trailing_bytes()
+}
+
+impl Frame {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        // Writing to memory fails only beyond FRAME_BYTES_MAX, which no frame of ours reaches: a packet that MQTT
+        // cannot carry was refused when it was pushed. An empty body is refused at the other end as foreign.
+        if options().serialize_into(&mut bytes, self).is_err() {
+            bytes.truncate(MAGIC.len());
+        }
+        bytes
+    }
+
+    /// `None` for bytes that are no frame.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        terse::read(options(), bytes.strip_prefix(&MAGIC)?).ok()
+    }
+}
+
+/// Splits `bytes` into packets and hands each to `take`, in order; what cannot be decoded comes last, as an error.
+///
+/// A frame carries whole packets, so a rest that is no whole packet is malformed too.
+pub(crate) fn each_packet(
+    bytes: Vec<u8>,
+    mut version: ProtocolVersion,
+    maximum_packet_size: u32,
+    mut take: impl FnMut(Result<Packet, codec::DecodeError>),
+) {
+    let mut bytes = Bytes::from(bytes);
+    while !bytes.is_empty() {
+        match codec::decode(&mut bytes, version, maximum_packet_size) {
+            Ok(Some(packet)) => {
+                if let Packet::Connect(connect) = &packet {
+                    version = ProtocolVersion::of(connect);
+                }
+                take(Ok(packet));
+            }
+            Ok(None) => {
+                take(Err(rest(&bytes)));
+                return;
+            }
+            Err(error) => {
+                take(Err(error));
+                return;
+            }
+        }
+    }
+}
+
+fn rest(bytes: &[u8]) -> codec::DecodeError {
+    let packet_type = bytes
+        .first()
+        .and_then(|byte| PacketType::from_u8(byte >> 4));
+    match packet_type {
+        None => codec::DecodeError::ReservedPacketType,
+        Some(packet_type) => codec::DecodeError::Truncated {
+            packet_type,
+            needed: bytes.len() + 1,
+            left: bytes.len(),
+        },
+    }
+}
