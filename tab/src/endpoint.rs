@@ -1,4 +1,7 @@
-//! Who has connections in this tab: clients that the page commands, and ports that speak MQTT themselves.
+//! Endpoints: MQTT connections of this tab. A client takes commands of the page, a port passes on a client's MQTT
+//! bytes.
+//!
+//! Both have one input and one output type.
 
 pub(crate) mod client;
 pub(crate) mod cost;
@@ -14,48 +17,48 @@ use crate::protocol::names::TabId;
 use client::Client;
 use port::{Port, PortNo, PortOutput};
 
-/// Whose a connection is.
+/// Number of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EndpointNo {
     Client(ClientNo),
     Port(PortNo),
 }
 
-/// What a client is told besides the page's commands.
+/// An input of an endpoint, besides commands and bytes.
 #[derive(Debug)]
 pub(crate) enum EndpointInput {
-    /// There is a broker to talk to: its term and tab. `ConnectionNo` is free for this client.
+    /// A broker with this term and tab is within reach. The endpoint may use this new connection.
     Up((Term, TabId), ConnectionNo),
     /// The broker is out of reach.
     Down,
-    /// There is room again on the way to the broker.
+    /// The way to the broker has room again.
     Room,
-    /// The page has heard all that it was told up to this mark.
+    /// The page has processed all notices up to this checkpoint.
     PageAcknowledged(u64),
-    /// From the broker.
+    /// A packet of the broker.
     Packet(ConnectionNo, Packet),
-    /// The broker sent what is no packet.
+    /// The broker sent malformed bytes.
     Malformed(ConnectionNo, codec::DecodeError),
     /// The broker has closed the connection.
     Closed(ConnectionNo),
-    /// See [`Client::next_timeout`].
+    /// The time of [`Endpoint::next_timeout`] has come.
     Timeout,
 }
 
-/// What a client wants done.
+/// An output of an endpoint.
 #[derive(Debug)]
 pub(crate) enum EndpointOutput {
-    /// To the broker, over this connection.
+    /// For the broker, over this connection.
     ToBroker(ConnectionNo, ToBroker),
     /// This many PUBLISH and PUBREL packets are sent again, because an earlier connection carried them first.
     Resent(usize),
-    /// Wants [`EndpointInput::Up`] now, if there is a broker.
+    /// Requests [`EndpointInput::Up`], if there is a broker.
     Reconnect,
-    /// The broker has not answered a CONNECT or PINGREQ: the way to it is broken. Wants [`EndpointInput::Up`].
+    /// The broker has not answered a CONNECT or PINGREQ: the way to it is broken. Requests [`EndpointInput::Up`].
     Silent,
-    /// To the page.
+    /// A notice of a client for the page.
     Notify(ClientNotice),
-    /// To the port, if the client is behind one.
+    /// An output of a port.
     ToPort(PortOutput),
 }
 
@@ -79,7 +82,7 @@ pub(crate) enum ToBroker {
     Close,
 }
 
-/// One of them.
+/// A client or a port.
 #[derive(Debug)]
 #[allow(
     clippy::large_enum_variant,
@@ -110,7 +113,7 @@ impl Endpoint {
         }
     }
 
-    /// Tells how many bytes of messages the way to the broker takes.
+    /// Sets how many bytes of messages the way to the broker accepts.
     pub(crate) fn set_room(&mut self, bytes: usize) {
         match self {
             Self::Client(client) => client.set_room(bytes),
@@ -118,7 +121,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether something waits for room on the way to the broker.
+    /// Whether a message waits for room on the way to the broker.
     pub(crate) fn wants_room(&self) -> bool {
         match self {
             Self::Client(client) => client.wants_room(),
@@ -126,7 +129,7 @@ impl Endpoint {
         }
     }
 
-    /// Since when the broker has owed it an answer, without having given it another.
+    /// Since when the broker has owed an answer without giving any.
     pub(crate) fn unanswered_since(&self) -> Option<Time> {
         match self {
             Self::Client(client) => client.unanswered_since(),
@@ -134,7 +137,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether it is to be connected.
+    /// Whether it wants a connection.
     pub(crate) fn is_wanted(&self) -> bool {
         match self {
             Self::Client(client) => client.is_wanted(),
@@ -142,7 +145,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether nothing can come of it any more.
+    /// Whether it has ended.
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::Client(_) => false,
@@ -150,7 +153,7 @@ impl Endpoint {
         }
     }
 
-    /// Of its packets.
+    /// MQTT version of its packets.
     pub(crate) fn version(&self) -> ProtocolVersion {
         match self {
             Self::Client(_) => ProtocolVersion::V5,

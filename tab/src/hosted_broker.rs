@@ -1,4 +1,4 @@
-//! The broker's side of a tab: what it holds while it is elected.
+//! The broker in this tab, with its lanes and connections.
 
 pub(crate) mod inspect;
 
@@ -17,7 +17,7 @@ use crate::protocol::frame::{ConnectionNo, Frame, LaneMessage, each_packet};
 use crate::protocol::names::{Lane, TabId};
 use crate::settings::Settings;
 
-/// A [`Broker`], the lanes to the other tabs, and which connection is whose.
+/// A [`Broker`], the lanes to the other tabs, and the owners of connections.
 #[derive(Debug)]
 pub(crate) struct HostedBroker {
     pub(crate) term: Term,
@@ -28,65 +28,65 @@ pub(crate) struct HostedBroker {
     ids: Map<(TabId, ConnectionNo), ConnId>,
     connections: Map<ConnId, Peer>,
     last_id: u64,
-    /// Tabs that are gone, while others are still on their way to this broker: what their clients leave behind shall reach
-    /// everybody.
+    /// Tabs that are gone, while others have not reconnected yet. Their wills wait, so that all subscribers receive
+    /// them.
     departed: Set<TabId>,
-    /// When nobody is waited for any more.
+    /// When that wait ends.
     settled: Time,
     /// Connections to which a packet could not be sent.
     unsendable: Vec<(TabId, ConnectionNo)>,
-    /// Tabs whose lane has just become full, or got a connection while it was.
+    /// Tabs whose lane has just become full, or got a connection while it was full.
     congested: Vec<TabId>,
-    /// Whether the page of this very tab does not come after.
+    /// Whether this tab's own page is falling behind.
     own_page_is_behind: bool,
-    /// What clients did not get.
+    /// Counts of dropped messages.
     drops: inspect::Drops,
-    /// Empty; kept for its memory.
+    /// An empty buffer that is reused.
     scratch: Vec<Output>,
 }
 
-/// Whose a connection is.
+/// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
 struct Peer {
     tab: TabId,
     connection: ConnectionNo,
-    /// What its CONNECT says, once that has come.
+    /// MQTT version of its CONNECT, once that has arrived.
     version: Option<ProtocolVersion>,
-    /// Whether the broker was told that the way to it is full.
+    /// Whether the broker knows that the way to it is full.
     is_congested: bool,
 }
 
-/// What the host wants done.
+/// An output of the hosted broker.
 #[derive(Debug)]
 pub(crate) enum HostedBrokerOutput {
-    /// To a client of this very tab.
+    /// A packet for an endpoint of this tab.
     ToOwn(ConnectionNo, Packet),
-    /// A connection of this very tab is closed, for this reason.
+    /// A connection of this tab is closed, for this reason.
     CloseOwn(ConnectionNo, ReasonCode),
-    /// The broker's end of a lane is to be opened.
+    /// Open the broker's end of a lane.
     OpenLane(Lane),
-    /// The tab at the other end is to be told so, with this frame.
+    /// Post this frame, which confirms that the lane is open.
     Confirm(Lane, Vec<u8>),
-    /// The broker's end of a lane is to be closed.
+    /// Close the broker's end of a lane.
     CloseLane(Lane),
     /// A lane lost a frame.
     Broken(TabId),
-    /// This end of this binding is closed; if its tab lives it is to bind again.
+    /// This binding has ended at the broker. The tab, if it lives, should bind again.
     Unbind(Lane, u32),
-    /// What the broker's state changed by.
+    /// Changes to store.
     Persist(BatchId, Vec<u8>),
-    /// A packet cannot be sent: its connection is closed.
+    /// A packet is not encodable. Its connection is closed.
     NotEncodable(codec::EncodeError),
-    /// Something happened in the broker.
+    /// An event of the broker.
     Event(BrokerEvent),
 }
 
-/// What a host begins with.
+/// The start state of a hosted broker.
 #[derive(Debug)]
 pub(crate) struct State<'a> {
-    /// Whether what changes is kept: [`HostedBrokerOutput::Persist`].
+    /// Whether changes are stored: [`HostedBrokerOutput::Persist`].
     pub(crate) is_durable: bool,
-    /// What the one before knew.
+    /// The state of the previous broker.
     pub(crate) pieces: &'a [Vec<u8>],
 }
 
@@ -99,7 +99,7 @@ impl HostedBroker {
         settings: &Settings,
     ) -> (Self, Restored) {
         let config = Config {
-            // Term and tab are no other broker's, so that the names it gives are no other's.
+            // Term and tab make assigned client identifiers unique among all brokers.
             assigned_id_prefix: format!("auto-{}-{term}-", own_tab.short()),
             durable: state.is_durable,
             ..settings.of_broker()
@@ -126,12 +126,12 @@ impl HostedBroker {
         (hosted_broker, restored)
     }
 
-    /// Everything that the broker knows and that outlives it.
+    /// The persistent state of the broker.
     pub(crate) fn snapshot(&self) -> Vec<Vec<u8>> {
         self.broker.snapshot()
     }
 
-    /// The tabs whose clients are awaited.
+    /// Tabs with sessions in reconnect grace.
     pub(crate) fn awaited(&self) -> Vec<TabId> {
         let origins = self.broker.awaited();
         origins
@@ -140,12 +140,12 @@ impl HostedBroker {
             .collect()
     }
 
-    /// Whether something is held back until what the broker's state changed by is stored.
+    /// Whether packets wait until changes are stored.
     pub(crate) fn is_waiting(&self) -> bool {
         self.broker.is_waiting()
     }
 
-    /// Everything up to this batch is stored.
+    /// All batches up to and including this one are durable.
     pub(crate) fn on_committed(
         &mut self,
         now: Time,
@@ -155,12 +155,12 @@ impl HostedBroker {
         self.broker(now, Input::Committed(batch), out);
     }
 
-    /// Whether there is no room to store anything.
+    /// Whether changes are refused because they cannot be stored.
     pub(crate) fn on_full(&mut self, now: Time, is_full: bool, out: &mut Vec<HostedBrokerOutput>) {
         self.broker(now, Input::StorageFull(is_full), out);
     }
 
-    /// For so many milliseconds this tab stood still, or the clock was set.
+    /// This tab was suspended for this long (ms), or the clock was set. Keep-alive timeouts exclude it.
     pub(crate) fn on_suspended(&mut self, now: Time, ms: u64, out: &mut Vec<HostedBrokerOutput>) {
         self.broker(now, Input::StoodStill(ms), out);
     }
@@ -181,7 +181,7 @@ impl HostedBroker {
         self.settle(now, out);
     }
 
-    /// The lane to this tab.
+    /// Returns the lane to this tab.
     pub(crate) fn lane(&self, tab: TabId) -> Lane {
         Lane {
             tab,
@@ -190,7 +190,7 @@ impl HostedBroker {
         }
     }
 
-    /// Opens this end of the lanes to tabs that have not asked for it.
+    /// Opens this end of lanes without a `bind`.
     pub(crate) fn open_lanes(&mut self, tabs: &[TabId], out: &mut Vec<HostedBrokerOutput>) {
         for tab in tabs {
             let lane = self.lane(*tab);
@@ -212,7 +212,7 @@ impl HostedBroker {
         match self.lanes.get_mut(&tab) {
             Some(end) if end.binding > binding => return,
             Some(end) if end.binding == binding => {
-                // Asked again because the confirmation is late or lost.
+                // The tab repeats `bind`, because the confirmation is late or lost.
                 return out.push(HostedBrokerOutput::Confirm(lane, end.confirmation()));
             }
             Some(_) => self.end_connections(now, tab, Input::Interrupted, out),
@@ -224,7 +224,7 @@ impl HostedBroker {
         self.lanes.insert(tab, end);
     }
 
-    /// The tab is gone: so are its connections, and wills are due.
+    /// The tab is gone: ends its connections without DISCONNECT, which makes their wills due.
     pub(crate) fn on_tab_gone(&mut self, now: Time, tab: TabId, out: &mut Vec<HostedBrokerOutput>) {
         self.close_lane(tab, out);
         self.end_connections(now, tab, Input::Gone, out);
@@ -232,7 +232,7 @@ impl HostedBroker {
         self.settle(now, out);
     }
 
-    /// Gives up the clients of tabs that are gone, as soon as all others are back or had time enough.
+    /// Ends the sessions of lost tabs' clients once all other tabs have reconnected, or had time to.
     fn settle(&mut self, now: Time, out: &mut Vec<HostedBrokerOutput>) {
         if self.departed.is_empty() {
             return;
@@ -246,7 +246,7 @@ impl HostedBroker {
         }
     }
 
-    /// The tab is told, for the case that it lives.
+    /// Sends `unbind`, in case the tab lives.
     fn close_lane(&mut self, tab: TabId, out: &mut Vec<HostedBrokerOutput>) {
         if let Some(end) = self.lanes.remove(&tab) {
             out.push(HostedBrokerOutput::CloseLane(end.lane));
@@ -254,7 +254,8 @@ impl HostedBroker {
         }
     }
 
-    /// A frame of so many bytes came from a tab. If one before it is missing, the lane is closed, and its connections are interrupted.
+    /// Handles a frame of this many bytes from a tab. After a gap the lane is closed, and its connections are
+    /// interrupted.
     pub(crate) fn on_frame(
         &mut self,
         now: Time,
@@ -301,7 +302,7 @@ impl HostedBroker {
                     end.push_answer(no, answer);
                 }
             }
-            // Said by brokers only; and the lane hands on whole packets.
+            // Only brokers send answers, and the lane reassembles packets.
             LaneMessage::Answer { .. } | LaneMessage::Part { .. } => {}
             LaneMessage::Packets { connection, bytes } => {
                 let id = self.ids.get(&(tab, connection));
@@ -319,13 +320,13 @@ impl HostedBroker {
         }
     }
 
-    /// What the broker says to a question.
+    /// Answers a question.
     pub(crate) fn answer(&self, question: &Question) -> Answer {
         let tab_of = |conn| self.connections.get(&conn).map(|peer| peer.tab);
         inspect::answer(&self.broker, &self.drops, question, tab_of)
     }
 
-    /// From a connection of this very tab.
+    /// Handles a packet, or the state of a connection, from this tab's own endpoint.
     pub(crate) fn on_own_packet(
         &mut self,
         now: Time,
@@ -341,7 +342,7 @@ impl HostedBroker {
         }
     }
 
-    /// The frames of this turn.
+    /// Posts the frames of this turn.
     pub(crate) fn flush(&mut self, mut post: impl FnMut(Lane, Vec<u8>)) {
         self.lanes.for_each_mut(|tab, end| {
             let was_full = end.is_full();
@@ -352,7 +353,7 @@ impl HostedBroker {
         });
     }
 
-    /// Whether the page of this very tab does not come after with what its clients get.
+    /// Sets whether this tab's own page is falling behind.
     pub(crate) fn hold_own_page(
         &mut self,
         now: Time,
@@ -363,12 +364,12 @@ impl HostedBroker {
         self.tell_congestion(now, self.own_tab, out);
     }
 
-    /// Tells the broker whether the way to the connections of a tab is full.
+    /// Tells the broker whether the way to a tab's connections is full.
     fn tell_congestion(&mut self, now: Time, tab: TabId, out: &mut Vec<HostedBrokerOutput>) {
         let all = (tab, ConnectionNo(0))..=(tab, ConnectionNo(u64::MAX));
         let ids: Vec<ConnId> = self.ids.range(all).map(|(_, id)| *id).collect();
         for id in ids {
-            // What one gets now may fill it again.
+            // The packets to one connection may fill it again.
             let is_full = match tab == self.own_tab {
                 true => self.own_page_is_behind,
                 false => self.lanes.get(&tab).is_some_and(LaneEnd::is_full),
@@ -382,7 +383,7 @@ impl HostedBroker {
         }
     }
 
-    /// The lanes that are open at this end.
+    /// The lanes whose broker's end is open.
     pub(crate) fn lanes(&self) -> impl Iterator<Item = Lane> + '_ {
         self.lanes.values().map(|end| end.lane)
     }
@@ -395,7 +396,7 @@ impl HostedBroker {
         packet: Packet,
         out: &mut Vec<HostedBrokerOutput>,
     ) {
-        // Only CONNECT opens a connection: what comes late for a closed one is dropped here.
+        // Only CONNECT opens a connection: late packets for a closed one are dropped here.
         let id = match (self.ids.get(&(tab, connection)), &packet) {
             (Some(id), _) => *id,
             (None, Packet::Connect(_)) => self.id(now, tab, connection, Input::OpenedBy, out),
@@ -410,7 +411,7 @@ impl HostedBroker {
         let may_begin = matches!(packet, Packet::Connect(_) | Packet::Auth(_));
         self.broker(now, Input::Packet(id, packet), out);
         if may_begin {
-            // It is news to the broker for a client that was accepted only now.
+            // A newly accepted client gets the congestion state of its lane.
             if let Some(peer) = self.connections.get_mut(&id) {
                 peer.is_congested = false;
             }
@@ -528,10 +529,10 @@ impl HostedBroker {
             out.push(HostedBrokerOutput::ToOwn(connection, packet));
         } else if let Some(end) = self.lanes.get_mut(&tab) {
             let was_full = end.is_full();
-            // The broker's packets are within what MQTT can carry: they came in as packets, or it made them.
+            // The broker's packets are encodable: they arrived as packets, or the broker made them.
             if let Err(error) = end.push(connection, version.unwrap_or_default(), &packet) {
                 debug_assert!(false, "{error} in {packet:?}");
-                // The other end would wait for it for ever.
+                // Without it, the other end would wait forever.
                 end.push_closed(connection, ReasonCode::ImplementationSpecificError);
                 self.unsendable.push((tab, connection));
                 out.push(HostedBrokerOutput::NotEncodable(error));

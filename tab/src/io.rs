@@ -6,7 +6,7 @@ use crate::log::storage::{StorageEvent, StorageRequest};
 use crate::protocol::control::ControlMessage;
 use crate::protocol::names::{ChannelName, Lane, Lock};
 
-/// What a tab is told.
+/// An input of a tab.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// From the page.
@@ -17,71 +17,73 @@ pub enum Input {
     Frame(Lane, Vec<u8>),
     /// Something that no tab of ours can have sent.
     Foreign(Source),
-    /// About a Web Lock.
+    /// An event about a Web Lock.
     Lock(LockEvent),
-    /// From the database.
+    /// The database's answer to a request.
     Storage(StorageEvent),
     /// From a port.
     Port(PortNo, PortInput),
-    /// From the control channel, as this tab's ear gets it: see [`Output::LoopbackProbe`].
+    /// A message on the control channel as the second BroadcastChannel object received it: see
+    /// [`Output::LoopbackProbe`].
     Loopback(ControlMessage),
-    /// The runtime could not carry out an output; a sentence.
+    /// The runtime could not carry out an output. Contains a sentence.
     Trouble(String),
-    /// It is time, see [`Tab::next_timeout`].
+    /// The time of [`Tab::next_timeout`](crate::Tab::next_timeout) has come.
     Timeout,
 }
 
-/// What became of a [`LockRequest`].
+/// The result of a [`LockRequest`], or the loss of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockEvent {
     /// The lock is held.
     Granted(Lock),
-    /// The lock was taken away. Not said of a lock that this tab released.
+    /// The lock was taken away. Not reported for a lock that this tab released.
     Lost(Lock),
-    /// Another holds the lock, and [`LockRequest::AcquireIfFree`] does not wait.
+    /// Another tab holds the lock, and [`LockRequest::AcquireIfFree`] does not wait.
     NotFree(Lock),
-    /// This browser has no Web Locks here, and what stands in for them knows neither [`LockRequest::AcquireIfFree`] nor
-    /// [`LockRequest::Steal`]. It is also the answer to [`LockRequest::Acquire`] where nothing stands in for them, or the
+    /// This browser has no Web Locks here, and their substitute supports neither [`LockRequest::AcquireIfFree`] nor
+    /// [`LockRequest::Steal`]. It is also the answer to [`LockRequest::Acquire`] if there is no substitute, or the
     /// browser refuses.
     NotSupported(Lock),
 }
 
-/// What a tab wants done, in this order.
+/// An effect that a tab requests. The runtime carries out effects in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Listen on this channel's control channel; lanes and locks from here on are this channel's.
+    /// Join this channel: listen on its control channel. Later lanes and locks belong to it.
     Join(ChannelName),
     /// Post on the control channel.
     Control(ControlMessage),
-    /// Open this end of a lane. One that is open stays open.
+    /// Open this end of a lane. An open lane stays open.
     OpenLane(Lane),
     /// Post a frame on an open lane.
     Post(Lane, Vec<u8>),
     /// Close this end of a lane.
     CloseLane(Lane),
-    /// About a Web Lock.
+    /// Request or release a Web Lock.
     Lock(LockRequest),
-    /// About the database of the channel.
+    /// A request to the channel's database.
     Storage(StorageRequest),
-    /// Whether to listen on the control channel through a second BroadcastChannel object, too, which gets what this tab
-    /// itself posts there: each message is an [`Input::Loopback`]. A tab that does not hear itself is deaf, not alone.
+    /// Start or stop listening on the control channel with a second BroadcastChannel object, which receives this tab's
+    /// own posts. Each message is an [`Input::Loopback`]. A tab that misses its own posts cannot conclude anything from
+    /// silence.
     LoopbackProbe(bool),
-    /// To the page.
+    /// Notices for the page.
     Notify(Vec<Notice>),
-    /// To a port.
+    /// An output for a port.
     Port(PortNo, PortOutput),
 }
 
-/// What a tab wants of a Web Lock.
+/// A request about a Web Lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockRequest {
-    /// Queue for it. One that is held or queued for stays so. All who queue for the lock of another tab get it together, when
-    /// that is gone: none of them keeps it from the others.
+    /// Queue for it. Has no effect on a lock that is held or queued for. All tabs that queue for another tab's lock get
+    /// it together when that tab ends.
     Acquire(Lock),
-    /// Take it if nobody holds it; do not queue.
+    /// Take it if it is free. Does not queue.
     AcquireIfFree(Lock),
-    /// Take it from whoever holds it. One that is queued for leaves the queue; one that is held stays held.
+    /// Take it from its holder. A queued request for it leaves the queue. Has no effect on a lock that this tab holds.
     Steal(Lock),
-    /// Let it go, or leave the queue. One that is neither held nor queued for stays so.
+    /// Release it, or leave the queue. Has no effect on other locks.
     Release(Lock),
 }

@@ -1,9 +1,9 @@
-//! One end of a lane.
+//! Lanes: numbering, acknowledgement and back-pressure of frames at one end.
 //!
-//! A lane has exactly two ends: a tab and the broker. What goes to the other end in one turn of the loop leaves as one
-//! [`Frame`] of whole MQTT packets, untouched; long ones go in parts, so that others pass them. Frames are numbered, so that
-//! a lost one is noticed, and each says how many have been taken in the other direction: the browser's channels take whatever
-//! is posted, so a sender has to know itself how much is on its way.
+//! A lane has exactly two ends: a tab and the broker. Everything for the other end leaves at the end of a turn as one
+//! [`Frame`] of whole MQTT packets. Long packets leave in parts, so that others pass them. Frames are numbered, so that
+//! a lost one is noticed. Each frame acknowledges those of the other direction: a BroadcastChannel gives no
+//! back-pressure, so the sender counts the bytes in flight itself.
 
 mod outbox;
 pub(crate) mod uplink;
@@ -20,33 +20,33 @@ use crate::protocol::frame::{ConnectionNo, Frame, LaneMessage};
 use crate::protocol::names::Lane;
 use outbox::Outbox;
 
-/// Bytes of a fixed header at most. (MQTT 5.0, 2.1)
+/// Maximum bytes of a fixed header. (MQTT 5.0, 2.1)
 const FIXED_HEADER_BYTES_MAX: usize = 5;
 
-/// What a frame costs beside its bytes, so that a great number of small ones is bounded, too.
+/// Cost of a frame in addition to its bytes, which bounds the number of small ones.
 const FRAME_OVERHEAD_BYTES: usize = 64;
 
-/// The binding of a lane that a new broker opened before it was asked to. Those that are asked for are higher.
+/// The binding of a lane that a new broker opened without a `bind`. Bindings of tabs are higher.
 pub(crate) const OPENED: u32 = 0;
 
-/// How much one end of a lane lets pass.
+/// Limits of one end of a lane.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Bytes on their way to the other end from which on the lane is full. What is posted in one turn may be more.
+    /// Bytes in flight at which the lane is full. One turn may exceed it.
     pub(crate) window_bytes: usize,
-    /// Bytes that were taken and not told of from which on the other end is told without waiting for something to say.
+    /// Unacknowledged received bytes at which an acknowledgement leaves without waiting for another frame.
     pub(crate) unacked_bytes: usize,
-    /// Bytes of a packet that is taken in parts, at most.
+    /// Maximum bytes of a packet that arrives in parts.
     pub(crate) maximum_packet_size: u32,
 }
 
 impl Limits {
-    /// What a message counts at most, so that a long one does not take all the room: there may be a few of them.
+    /// Maximum cost of a message, so that a long one leaves room for a few others.
     pub(crate) const fn cost_max(self) -> usize {
         self.window_bytes / 4
     }
 
-    /// A payload of so many bytes makes a packet long: it goes in parts, between which others pass it.
+    /// Payloads of at least this many bytes leave in parts, so that other packets pass them.
     const fn long_bytes(self) -> usize {
         self.window_bytes / 16
     }
@@ -64,30 +64,30 @@ pub(crate) struct LaneEnd {
     next_out: u64,
     next_in: u64,
     outbox: Outbox,
-    /// What each of the last frames cost that the other end has not taken yet, as far as it has told.
+    /// Cost of each frame in flight that the other end has not acknowledged.
     in_flight: VecDeque<usize>,
-    /// All of them.
+    /// Sum of `in_flight`.
     in_flight_bytes: usize,
-    /// Whether the other end is slow: it became full, and has no room again yet.
+    /// Whether the other end is slow: the lane was full and has not enough room yet.
     is_full: bool,
-    /// How many frames the other end was told of as taken, and what those have cost that it was not told of.
+    /// Number of acknowledged frames of the other end, and the cost of those that are not acknowledged.
     told: u64,
     unacked_bytes: usize,
-    /// Whether nothing is told of as taken, because whoever it is for does not come after.
+    /// Whether acknowledgements are withheld, because the receiver behind this end is slow.
     is_held: bool,
-    /// Packets that have come in part.
+    /// Packets that have arrived in part.
     parts: Map<ConnectionNo, Vec<u8>>,
     limits: Limits,
 }
 
-/// What an arrived frame means to this end.
+/// The result of a received frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// The next one, with these messages.
+    /// The next frame, with these messages.
     Next(Vec<LaneMessage>),
-    /// Of an earlier attempt to bind, of another term, or one that came before: to be ignored.
+    /// A frame of an earlier binding, another term or a lower number. It is ignored.
     Stale,
-    /// One before it is missing: the lane is broken.
+    /// An earlier frame is missing: the lane is broken.
     Gap,
 }
 
@@ -110,19 +110,19 @@ impl LaneEnd {
         }
     }
 
-    /// How many bytes may be pushed before the lane is full.
+    /// How many more bytes fit before the lane is full.
     pub(crate) fn room(&self) -> usize {
         self.limits
             .window_bytes
             .saturating_sub(self.unsettled_bytes())
     }
 
-    /// Whether the lane is full: from when too much is on its way until not much is.
+    /// Whether the lane is full. It stays full until half of the window is free.
     pub(crate) fn is_full(&self) -> bool {
         self.is_full
     }
 
-    /// Whether what this end takes counts as taken: not while whoever it is for does not come after.
+    /// Withholds acknowledgements while the receiver behind this end is slow.
     pub(crate) fn hold(&mut self, is_held: bool) {
         self.is_held = is_held;
     }
@@ -137,7 +137,7 @@ impl LaneEnd {
         self.is_full = bytes >= window || (self.is_full && bytes > window / 2);
     }
 
-    /// Puts a packet into the frame that leaves at the end of this turn.
+    /// Adds a packet to the frame of this turn.
     pub(crate) fn push(
         &mut self,
         connection: ConnectionNo,
@@ -154,7 +154,7 @@ impl LaneEnd {
         self.outbox.push_closed(connection, reason);
     }
 
-    /// Tells the other end that this connection, of which nothing was said yet, goes on where another was interrupted.
+    /// Tells the other end that this new connection resumes an interrupted one.
     pub(crate) fn push_resume(&mut self, connection: ConnectionNo) {
         self.outbox.push(LaneMessage::Resume { connection });
     }
@@ -164,7 +164,7 @@ impl LaneEnd {
         self.outbox.push(LaneMessage::Question { no, question });
     }
 
-    /// Tells the tab at the other end what it asked for.
+    /// Sends the answer to a tab's question.
     pub(crate) fn push_answer(&mut self, no: RequestId, answer: Answer) {
         self.outbox.push(LaneMessage::Answer { no, answer });
     }
@@ -174,7 +174,7 @@ impl LaneEnd {
         for messages in self.outbox.take_whole() {
             self.post(messages, &mut post);
         }
-        // Long packets leave room for others.
+        // Long packets leave only as far as there is room for others.
         while self.in_flight_bytes < self.limits.window_bytes / 2
             && let Some(messages) = self.outbox.take_part()
         {
@@ -195,11 +195,11 @@ impl LaneEnd {
         post(self.lane, frame);
     }
 
-    /// The empty first frame, with which the broker confirms a `bind`, as often as it is asked to.
+    /// The empty first frame, which confirms a `bind`. Repeated for a repeated `bind`.
     pub(crate) fn confirmation(&mut self) -> Vec<u8> {
         if self.next_out == 0 {
             self.next_out = 1;
-            // As small as it is, it may be told of as taken like any other.
+            // It is acknowledged like any other frame, and costs nothing.
             self.in_flight.push_back(0);
         }
         self.frame(0, Vec::new())
@@ -220,7 +220,7 @@ impl LaneEnd {
         .encode()
     }
 
-    /// Takes a frame that had so many bytes.
+    /// Accepts a received frame of this many bytes.
     pub(crate) fn accept(&mut self, frame: Frame, bytes: usize) -> Arrival {
         if frame.term != self.lane.term || frame.binding != self.binding {
             return Arrival::Stale;
@@ -237,9 +237,9 @@ impl LaneEnd {
         }
     }
 
-    /// The other end has taken so many frames.
+    /// The other end acknowledges this many frames.
     fn on_acked(&mut self, taken: u64) {
-        // More than there are says no end of ours.
+        // A tab of ours never acknowledges more frames than exist.
         let left = usize::try_from(self.next_out.saturating_sub(taken)).unwrap_or(usize::MAX);
         while self.in_flight.len() > left {
             self.in_flight_bytes -= self.in_flight.pop_front().unwrap_or_default();
@@ -247,7 +247,7 @@ impl LaneEnd {
         self.settle();
     }
 
-    /// Keeps parts until their packets are whole.
+    /// Reassembles packets from parts.
     fn whole(&mut self, messages: Vec<LaneMessage>) -> Vec<LaneMessage> {
         let is_whole = |message: &LaneMessage| !matches!(message, LaneMessage::Part { .. });
         if self.parts.is_empty() && messages.iter().all(is_whole) {
@@ -261,7 +261,7 @@ impl LaneEnd {
             } => {
                 let part = self.parts.get_or_insert_with(connection, Vec::new);
                 part.extend_from_slice(&bytes);
-                // Too long a packet is one already: whoever decodes it finds that out from its beginning.
+                // An oversized packet is passed on early: the decoder refuses it by its beginning.
                 let is_over = is_last
                     || part.len()
                         > self.limits.maximum_packet_size as usize + FIXED_HEADER_BYTES_MAX;

@@ -1,4 +1,4 @@
-//! The broker's end of the log: one row under way at a time, and what arrives meanwhile is the next one.
+//! Log: the broker's end. One row is pending at a time; changes meanwhile form the next row.
 
 pub(crate) mod segment;
 pub mod storage;
@@ -10,52 +10,52 @@ use crate::log::storage::{Checkpoint, Loaded, Row, RowKind, Seq, StorageError, S
 use crate::protocol::names::TabId;
 use crate::settings::Settings;
 
-/// How fast a checkpoint is written at least: a slow disk on a busy machine.
+/// Minimum speed of writing a checkpoint: a slow disk on a busy machine.
 const CHECKPOINT_BYTES_PER_MS: usize = 2_000;
 
-/// What a broker writes while it leads. It writes to the next number only, so that a row which is not its own stops it.
+/// Rows that a broker writes while it leads. It appends under the next number only, so another broker's row stops it.
 #[derive(Debug)]
 pub(crate) struct Log {
     term: Term,
-    /// The last number that is taken, as far as is known.
+    /// The last known row number.
     tail: Seq,
     under_way: Option<UnderWay>,
-    /// What waits for the next segment.
+    /// Content of the next segment.
     segment: Vec<u8>,
-    /// The last batch in it.
+    /// The last batch in `segment`.
     batch: Option<BatchId>,
-    /// Whoever waits for the next row.
+    /// Tabs whose probes the next row answers.
     probes: Vec<Probe>,
-    /// Since when there is something to write that nobody waits for.
+    /// Since when only deferred changes wait.
     deferred_since: Option<Time>,
-    /// Whether the next row is written even if nothing is in it.
+    /// Whether the next row is written even if it is empty.
     wants_row: bool,
-    /// Whether the next row proves that no other broker leads.
+    /// Whether the next row proves that this broker still leads.
     wants_proof: bool,
     /// Whether the next row is a checkpoint.
     wants_checkpoint: bool,
-    /// Runs of rows that a checkpoint may remove.
+    /// Ranges of rows that a checkpoint may remove.
     removable: Vec<(Seq, Seq)>,
-    /// Since the last checkpoint.
+    /// Counted since the last checkpoint.
     rows: usize,
     bytes: usize,
     snapshot_bytes: usize,
-    /// What could not be written, and when that is tried again.
+    /// The failed write, and when to repeat it.
     retry: Option<Retry>,
     trouble: Option<Trouble>,
     limits: Limits,
 }
 
-/// Why the log takes no rows at present.
+/// Why the log currently accepts no rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// The browser's storage has no room.
+    /// The browser's storage is full.
     Full,
-    /// The database fails, again and again.
+    /// The database fails repeatedly.
     Failing,
 }
 
-/// A tab that asks whether the broker lives.
+/// A probe of a tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Probe {
     pub(crate) tab: TabId,
@@ -67,7 +67,7 @@ struct UnderWay {
     seq: Seq,
     what: What,
     probes: Vec<Probe>,
-    /// Whether it was written after [`Log::verify`].
+    /// Whether it was written after a call of [`Log::verify`].
     is_proof: bool,
 }
 
@@ -75,12 +75,12 @@ struct UnderWay {
 enum What {
     Fence,
     Segment {
-        /// Kept to be written again.
+        /// Kept for a repetition.
         bytes: Vec<u8>,
         batch: Option<BatchId>,
     },
     Checkpoint {
-        /// Everything up to it is in the checkpoint.
+        /// The checkpoint contains all batches up to and including this one.
         batch: Option<BatchId>,
         bytes: usize,
     },
@@ -89,9 +89,9 @@ enum What {
 #[derive(Debug)]
 struct Retry {
     at: Time,
-    /// How often in a row there was no room.
+    /// Consecutive failures for lack of room.
     without_room: u32,
-    /// How often in a row it failed otherwise, which does not tell whether there is room.
+    /// Consecutive other failures, which do not show whether there is room.
     failures: u32,
     what: What,
 }
@@ -109,34 +109,34 @@ struct Limits {
     failures_max: u32,
 }
 
-/// What became of a row.
+/// The result of a row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It is stored: so is everything up to this batch.
+    /// The row is stored: all batches up to and including this one are durable.
     Stored {
         batch: Option<BatchId>,
-        /// They are to be told that the broker lives.
+        /// Probes to answer.
         probes: Vec<Probe>,
-        /// What is over with it.
+        /// The trouble that has ended.
         ended: Option<Trouble>,
-        /// Whether it was written after [`Log::verify`]: no other broker led then.
+        /// Whether it was written after [`Log::verify`]: this broker led at that time.
         is_proof: bool,
     },
     /// Another broker leads.
     Fenced,
-    /// There is no room for it: what it promises cannot be kept.
+    /// There is no room, so the promised changes cannot be stored.
     Full,
-    /// It is tried again.
+    /// The row is written again later.
     Later(String),
-    /// It is tried again and again, and the database should be [checked](StorageRequest::Check): if that works, there is
-    /// something about this row.
+    /// The row failed repeatedly. The caller should [check](StorageRequest::Check) the database: if it works, the row
+    /// is the cause.
     Failing(String),
-    /// The answer to nothing of this log's.
+    /// The event belongs to no row of this log.
     Nothing,
 }
 
 impl Log {
-    /// Goes on after what was loaded, with a fence that is stored under `fence`.
+    /// Continues the loaded log, after a fence that is stored under `fence`.
     pub(crate) fn new(term: Term, fence: Seq, loaded: &Loaded, settings: &Settings) -> Self {
         let segments = loaded.rows.iter().filter_map(|(_, row)| match &row.kind {
             RowKind::Segment(bytes) => Some(bytes.len()),
@@ -174,7 +174,7 @@ impl Log {
         };
         for (seq, row) in &loaded.rows {
             match row.kind {
-                // One of a term that cannot be is nobody's, and may have the place where a late row must fail.
+                // A row with an implausible term is kept: it may occupy the number where a late row has to fail.
                 RowKind::Segment(_) | RowKind::Checkpoint if row.term > term => {}
                 RowKind::Segment(_) | RowKind::Checkpoint => log.note_removable(*seq),
                 RowKind::Fence => {}
@@ -183,7 +183,7 @@ impl Log {
         log
     }
 
-    /// Goes on after what was loaded, although not even a fence could be stored: nothing is promised before that is.
+    /// Continues the loaded log without a stored fence. Nothing is promised before the fence is stored.
     pub(crate) fn without_fence(
         trouble: Trouble,
         term: Term,
@@ -197,7 +197,7 @@ impl Log {
         log
     }
 
-    /// Expects that there is still no room, until something has been stored.
+    /// Assumes that there is no room until a row is stored.
     pub(crate) fn expect_no_room(&mut self, now: Time) {
         self.trouble = Some(Trouble::Full);
         if self.retry.is_none() {
@@ -206,7 +206,7 @@ impl Log {
         }
     }
 
-    /// The last row that is stored, as far as is known.
+    /// The last stored row, as far as it is known.
     pub(crate) fn committed(&self) -> Seq {
         match &self.under_way {
             Some(under_way) => Seq(under_way.seq.0 - 1),
@@ -214,12 +214,12 @@ impl Log {
         }
     }
 
-    /// Why nothing can be promised at present, if it cannot.
+    /// Why no changes can be promised, if so.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.trouble
     }
 
-    /// Adds what the broker's state changed by to the next row, which is written even if that is nothing.
+    /// Adds a batch to the next row. An empty batch requires a row as well.
     pub(crate) fn push(&mut self, batch: BatchId, bytes: &[u8]) {
         if !bytes.is_empty() {
             segment::push(&mut self.segment, bytes);
@@ -227,15 +227,16 @@ impl Log {
         self.batch = Some(batch);
     }
 
-    /// Answers a probe with the next row. Of one tab, the last counts: rows may fail for long.
+    /// Answers a probe with the next row. The last probe of a tab replaces its earlier ones, because rows may fail for
+    /// long.
     pub(crate) fn probe(&mut self, probe: Probe) {
         self.probes.retain(|earlier| earlier.tab != probe.tab);
         self.probes.push(probe);
         self.wants_row = true;
     }
 
-    /// Writes a row even if there is nothing to write: if it is stored, no other broker leads. A row that is under way proves
-    /// nothing, as it may have been stored long ago.
+    /// Requires a row, even an empty one. If it is stored, no other broker leads. A pending row proves nothing: it may
+    /// have been stored long ago.
     pub(crate) fn verify(&mut self) {
         self.wants_proof = true;
         if let Some(under_way) = &mut self.under_way {
@@ -243,12 +244,12 @@ impl Log {
         }
     }
 
-    /// Writes everything anew.
+    /// Replaces the whole log with a checkpoint.
     pub(crate) fn rewrite(&mut self) {
         self.wants_checkpoint = true;
     }
 
-    /// When [`Log::next_request`] has something to write that failed before, or that nobody waits for.
+    /// When [`Log::next_request`] has a failed row or a deferred change to write.
     pub(crate) fn next_timeout(&self) -> Option<Time> {
         if self.under_way.is_some() {
             return None;
@@ -263,9 +264,8 @@ impl Log {
         since.plus_ms(self.limits.deferred_ms)
     }
 
-    /// The next row, if there is something to write and nothing under way. `is_awaited`: whether somebody waits for what was
-    /// pushed; a little for which nobody does is written later, with what comes next. `snapshot` is asked for everything if
-    /// that row is a checkpoint.
+    /// Returns the next row if one is due and none is pending. `is_awaited`: whether packets wait for pushed batches.
+    /// Otherwise small batches are deferred until the next row. `snapshot` returns the whole state for a checkpoint.
     pub(crate) fn next_request(
         &mut self,
         now: Time,
@@ -279,7 +279,7 @@ impl Log {
             if retry.at > now {
                 return None;
             }
-            // How often it has failed is kept until something is stored.
+            // The failure counts stay until a row is stored.
             let what = core::mem::replace(&mut retry.what, What::Fence);
             self.again(what)
         } else if self.wants_checkpoint || self.is_long() {
@@ -329,7 +329,7 @@ impl Log {
         Some(request)
     }
 
-    /// A row is stored.
+    /// A row was stored.
     pub(crate) fn on_committed(&mut self, seq: Seq) -> Written {
         let Some(under_way) = self.under_way.take_if(|it| it.seq == seq) else {
             return Written::Nothing;
@@ -360,7 +360,7 @@ impl Log {
         }
     }
 
-    /// A row is not stored.
+    /// A row was not stored.
     pub(crate) fn on_failed(&mut self, now: Time, seq: Seq, error: StorageError) -> Written {
         let Some(under_way) = self.under_way.take_if(|it| it.seq == seq) else {
             return Written::Nothing;
@@ -383,7 +383,7 @@ impl Log {
         }
     }
 
-    /// The database cannot be opened, or does not work: what failed waits longer.
+    /// The database does not open or work: the failed row waits longer.
     pub(crate) fn put_off(&mut self, now: Time, why: String) -> Written {
         let Some(Retry { what, .. }) = &mut self.retry else {
             return Written::Nothing;
@@ -394,7 +394,7 @@ impl Log {
     }
 
     fn failed(&mut self, failures: u32, why: String) -> Written {
-        // Without room nothing is promised anyway.
+        // A full storage promises nothing anyway.
         if failures < self.limits.failures_max || self.trouble == Some(Trouble::Full) {
             return Written::Later(why);
         }
@@ -402,12 +402,12 @@ impl Log {
         Written::Failing(why)
     }
 
-    /// Whether what failed is to be tried again later than now.
+    /// Whether the failed row has to wait.
     pub(crate) fn is_pausing(&self, now: Time) -> bool {
         self.retry.as_ref().is_some_and(|retry| retry.at > now)
     }
 
-    /// Whether a large checkpoint is under way, since then, for no longer than may be expected.
+    /// Whether a large checkpoint has been pending since `since`, within its expected duration.
     pub(crate) fn is_busy(&self, since: Time, now: Time) -> bool {
         match &self.under_way {
             Some(UnderWay {
@@ -421,7 +421,7 @@ impl Log {
         }
     }
 
-    /// Whether there is something to write now.
+    /// Whether a row is due.
     fn is_due(&mut self, now: Time, is_awaited: bool) -> bool {
         if self.wants_row || self.wants_proof {
             return true;
@@ -441,7 +441,7 @@ impl Log {
             || (self.bytes >= self.limits.checkpoint_bytes && self.bytes >= self.snapshot_bytes)
     }
 
-    /// What is in a checkpoint need not be in a segment, too.
+    /// The checkpoint contains the changes of the next segment.
     fn checkpoint(&mut self) -> What {
         self.segment.clear();
         What::Checkpoint {
@@ -450,11 +450,11 @@ impl Log {
         }
     }
 
-    /// What failed, once more, with what came meanwhile.
+    /// Returns the failed write, with the changes since then.
     fn again(&mut self, what: What) -> What {
         match what {
             What::Fence => What::Fence,
-            // A checkpoint takes less room than what it replaces, in the end.
+            // A checkpoint finally takes less room than the rows that it replaces.
             What::Segment { batch, .. } if self.trouble == Some(Trouble::Full) => {
                 self.batch = self.batch.or(batch);
                 self.checkpoint()
@@ -471,7 +471,7 @@ impl Log {
         }
     }
 
-    /// Returns how often in a row it failed for the same reason.
+    /// Returns the number of consecutive failures of that kind.
     fn try_again(&mut self, now: Time, what: What, why: Trouble) -> u32 {
         let limits = &self.limits;
         let retry = self.retry.get_or_insert(Retry {
@@ -599,7 +599,7 @@ mod tests {
         assert_eq!(pieces(next(&mut log, 1)), (Seq(2), both));
         assert_eq!(log.on_committed(Seq(2)), stored(2));
         assert_eq!(log.next_timeout(), None);
-        // An answer that changes nothing needs its row, and so does a probe.
+        // An empty batch needs its row, and so does a probe.
         log.push(BatchId(3), b"");
         assert_eq!(pieces(next(&mut log, 2)), (Seq(3), Vec::new()));
         assert_eq!(log.on_committed(Seq(3)), stored(3));
@@ -615,7 +615,7 @@ mod tests {
                 ..
             }
         ));
-        // Whoever came next would wait for much.
+        // Large changes would delay the next row.
         let much = vec![b'd'; settings.deferred_bytes];
         log.push(BatchId(5), &much);
         assert_eq!(pieces(deferred(&mut log, 4)), (Seq(5), vec![much]));
@@ -636,7 +636,7 @@ mod tests {
         let both = vec![b"a".to_vec(), b"b".to_vec()];
         assert_eq!(pieces(deferred(&mut log, due)), (Seq(2), both));
         assert_eq!(log.next_timeout(), None);
-        // What comes while that is under way waits from when it is stored.
+        // Changes during a pending row are deferred from the time when that row is stored.
         log.push(BatchId(3), b"c");
         assert_eq!(deferred(&mut log, due), None);
         assert_eq!(log.on_committed(Seq(2)), stored(2));
@@ -757,7 +757,7 @@ mod tests {
     #[test]
     fn a_long_log_makes_place_for_a_snapshot_but_keeps_its_fences() {
         let settings = Settings {
-            // Three of them are there at the beginning.
+            // Three of them exist at the start.
             checkpoint_rows: 6,
             ..Settings::default()
         };
@@ -842,7 +842,7 @@ mod tests {
         log.on_failed(at(now), Seq(1), aborted);
         now += settings.storage_retry_ms;
         assert_eq!(log.next_timeout(), Some(at(now)));
-        // It still counts how long there was no room.
+        // The count of failures without room continues.
         next(&mut log, now);
         log.on_failed(at(now), Seq(1), StorageError::Full);
         let pause_ms = 8 * settings.storage_full_retry_ms;

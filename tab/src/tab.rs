@@ -1,4 +1,4 @@
-//! The tab: composes election, presence, lanes, clients and, when elected, the broker.
+//! The tab: composes presence, lanes, endpoints and, while it leads, the broker.
 
 mod database;
 mod election;
@@ -33,7 +33,7 @@ use failure_detection::BrokerWatch;
 use lanes::Questions;
 use presence::Presence;
 
-/// One tab.
+/// One tab. Its contract stands at the top of this crate.
 #[derive(Debug)]
 pub struct Tab {
     tab_id: TabId,
@@ -45,7 +45,7 @@ pub struct Tab {
 }
 
 impl Tab {
-    /// A tab that is on no channel yet. `tab_id` must be random; `build` names the build to people.
+    /// Creates a tab on no channel. `tab_id` must be random. `build` names the build to people.
     #[must_use]
     pub fn new(tab_id: TabId, build: String, settings: Settings) -> Self {
         let page_credit = PageCredit::new(settings.to_page_window_bytes);
@@ -59,8 +59,7 @@ impl Tab {
         }
     }
 
-    /// Appends to `out` what is to be done about `input`. What goes to lanes and to the page is kept for
-    /// [`Self::flush`].
+    /// Handles one input and appends the effects to `out`. Frames and notices collect until [`Self::flush`].
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         let turn = &mut Turn {
             now,
@@ -85,13 +84,13 @@ impl Tab {
             | Input::Storage(_)
             | Input::Loopback(_)
             | Input::Timeout => {}
-            // There is no broker that it could wait for.
+            // No broker could receive a message of this port.
             Input::Port(_, PortInput::Closed) => {}
             Input::Port(no, _) => out.push(Output::Port(no, PortOutput::Closed(None))),
         }
     }
 
-    /// Ends a turn of the loop: appends one post for each lane that has something to carry, and one batch of notices.
+    /// Ends a turn: appends the frames of each lane and one batch of notices.
     pub fn flush(&mut self, now: Time, out: &mut Vec<Output>) {
         if let Some(joined) = &mut self.joined {
             joined.flush(&mut Turn {
@@ -113,14 +112,14 @@ impl Tab {
         }
     }
 
-    /// The runtime has worked for so many more microseconds; they are told with the counters.
+    /// Adds microseconds of work to the tab's counters.
     pub fn worked(&mut self, us: u64) {
         if let Some(joined) = &mut self.joined {
             joined.stats.worked_us += us;
         }
     }
 
-    /// When [`Input::Timeout`] is due, if nothing comes before. It may come early, late or too often.
+    /// When [`Input::Timeout`] is due. The caller may deliver it early, late or too often.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
         self.joined.as_ref().and_then(Joined::next_timeout)
@@ -132,7 +131,7 @@ impl Tab {
         self.tab_id
     }
 
-    /// This tab's part on its channel.
+    /// This tab's role on its channel.
     #[must_use]
     pub fn role(&self) -> Role {
         self.joined.as_ref().map_or(Role::Waiting, Joined::role)
@@ -149,7 +148,7 @@ impl Tab {
             Err(error) => return turn.notify(Notice::Refused(Problem::Channel(error))),
         };
         turn.out.push(Output::Join(channel.clone()));
-        // Before anything else: the broker takes a tab whose lock is free for gone.
+        // The tab's lock comes first: the broker treats a tab whose lock is free as gone.
         turn.acquire(Lock::Tab(self.tab_id));
         turn.notify(Notice::Opened {
             tab_id: self.tab_id,
@@ -229,14 +228,14 @@ struct Profile {
     candidacy: Candidacy,
 }
 
-/// What this tab is on the channel.
+/// The role of this tab, with its state.
 #[derive(Debug)]
 enum Part {
     /// No broker is known.
     Waiting,
     /// Another tab is the broker.
     Client(Box<Uplink>),
-    /// This tab is elected, and on the way to be the broker.
+    /// This tab is elected and restores the broker's state.
     Promoting(Box<Promotion>),
     /// This tab is the broker.
     Broker(Box<Leadership>),
@@ -290,7 +289,7 @@ impl Joined {
             Command::Client(no, command) => self.on_client_command(no, command, turn),
             Command::Ask(no, question) => self.on_ask(no, question, turn),
             Command::Acknowledge(mark) => self.endpoints.on_page_acked(mark),
-            // The worker's to carry out.
+            // The worker carries it out.
             Command::Hang { .. } => {}
         }
     }
@@ -318,21 +317,21 @@ impl Joined {
         }
     }
 
-    /// Whether a tab of ours can have said this now.
+    /// Whether a tab of ours can have sent this message now.
     fn is_plausible(&self, message: &ControlMessage, now: Time) -> bool {
         let known = self.highest_term;
         let can_be = |term| term::is_plausible(term, now, known);
         message.is_plausible() && message.term().is_none_or(can_be) && !self.is_own(message)
     }
 
-    /// Whether it is what only this tab says; a tab does not hear itself.
+    /// Whether only this tab sends this message. A tab does not receive its own posts.
     fn is_own(&self, message: &ControlMessage) -> bool {
         matches!(message, ControlMessage::Announce(it) if it.tab_id == self.tab_id)
     }
 
     fn on_timeout(&mut self, turn: &mut Turn<'_>) {
         self.check_database_silence(turn);
-        // The rest waits until it is certain who leads.
+        // The rest waits until it is certain which tab leads.
         if self.is_in_doubt() {
             return;
         }
@@ -347,7 +346,7 @@ impl Joined {
         self.endpoints.push_to_all(|| EndpointInput::Timeout);
     }
 
-    /// Whether this tab is the broker, and it is not certain that it still is.
+    /// Whether this tab is the broker, but may have been replaced.
     fn is_in_doubt(&self) -> bool {
         matches!(&self.part, Part::Broker(leadership) if leadership.is_in_doubt())
     }
@@ -410,7 +409,7 @@ impl Joined {
         self.write_log(turn);
         self.announce_storage_state();
         self.show_members(turn);
-        // A failover has just cost that: the next announcement may be seconds away.
+        // Reports resent packets now, because the next announcement may be seconds away.
         if self.stats.resent > self.resent_reported {
             self.resent_reported = self.stats.resent;
             turn.notify(Notice::Stats(self.stats.clone()));
@@ -435,8 +434,7 @@ impl Joined {
         self.part = part;
         self.report_page_backlog(turn);
         self.watch.waiting_since = turn.now;
-        // That a tab waits, or follows, can wait: if all of twenty told all others at once, nobody had time for the new
-        // broker.
+        // Other changes of the role can wait. Twenty tabs that announced them at once would delay the new broker.
         if was_broker || matches!(self.part, Part::Broker(_)) {
             self.presence.members.touch_urgently();
             self.announce_soon();
@@ -455,7 +453,7 @@ impl Joined {
         self.event_seldom(kind, turn, || EventKind::Foreign(source));
     }
 
-    /// Tells an event of a kind that somebody else could cause without end.
+    /// Reports an event at most once per gap, because others could cause its kind without end.
     fn event_seldom(
         &mut self,
         kind: &'static str,
@@ -471,7 +469,7 @@ impl Joined {
     }
 }
 
-/// When an input came, and where to put what comes of it.
+/// The time of an input, and the places for its effects.
 struct Turn<'a> {
     now: Time,
     notices: &'a mut Vec<Notice>,
@@ -503,7 +501,7 @@ impl Turn<'_> {
         self.out.push(Output::Storage(request));
     }
 
-    /// Gives the way to a broker up.
+    /// Closes the lane to a broker.
     fn leave(&mut self, uplink: &Uplink) {
         self.out.push(Output::CloseLane(uplink.lane()));
         if uplink.is_watched {

@@ -7,75 +7,77 @@ use serde::{Deserialize, Serialize};
 use super::message::{Publication, Subscription, Will};
 use super::query::Question;
 
-/// What the page wants.
+/// A command of the page.
 #[allow(
     clippy::large_enum_variant,
     reason = "nearly all commands are of the large variant"
 )]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    /// Joins a channel. Comes first and once; everything before it is refused.
+    /// Joins a channel. The first command, sent once. Earlier commands are refused.
     Open(OpenOptions),
     /// The page was shown or hidden.
     Visibility(Visibility),
-    /// Something for one of this tab's clients.
+    /// A command for one of this tab's clients.
     Client(ClientNo, ClientCommand),
-    /// Asks the broker, wherever it is; answered by [`Notice::Answer`], at once with [`Problem::NoBroker`] if there is none.
+    /// Asks the broker, in whichever tab it is. The answer is [`Notice::Answer`](super::Notice::Answer), or at once
+    /// [`Problem::NoBroker`](super::Problem::NoBroker).
     Ask(RequestId, Question),
-    /// The page has come as far as this [`Notice::CreditCheckpoint`]: what it was told before has reached whoever was to hear it, and is
-    /// acknowledged.
+    /// The page has processed all notices before this [`Notice::CreditCheckpoint`](super::Notice::CreditCheckpoint).
+    /// Their messages are acknowledged to the broker.
     Acknowledge(u64),
-    /// Does nothing for so many milliseconds, 60,000 at most, as a tab that hangs: for trying what others do then. It is the
-    /// worker's to carry out.
+    /// Blocks the worker for this many milliseconds, 60,000 at most, to test how other tabs react. The worker carries
+    /// it out.
     Hang {
-        /// For how long.
+        /// Duration in milliseconds.
         ms: u32,
     },
 }
 
-/// What the page wants of one client.
+/// A command for one client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ClientCommand {
-    /// Connects, and stays connected: when the broker moves, the client follows. An earlier connection ends, with all
-    /// that waited in it.
+    /// Connects and stays connected: the client follows the broker to other tabs. An earlier connection ends, and its
+    /// waiting requests with it.
     Connect(ConnectOptions),
-    /// Ends the connection; queued publishes are dropped.
+    /// Ends the connection and drops queued publications.
     Disconnect {
         /// Whether the broker publishes the will (DISCONNECT with reason code 0x04).
         with_will: bool,
     },
-    /// Subscribes; kept and renewed while the client lives.
+    /// Subscribes. The client renews the subscription as long as it lives.
     Subscribe(RequestId, Vec<Subscription>),
     /// Unsubscribes from these topic filters.
     Unsubscribe(RequestId, Vec<String>),
-    /// Publishes. Waits while there is no broker, and goes out in order.
+    /// Publishes, in the order of the commands. Waits while there is no broker.
     Publish(RequestId, Publication),
-    /// A part of the page wants the messages of a topic filter, with a Subscription Identifier that the messages are to
-    /// carry. Those who want the same filter share one subscription, with the most that any of them wants: the highest QoS,
-    /// No Local only if all want it, Retain As Published if one does. Whoever comes later gets the retained messages
-    /// without the others getting them again. Answered by [`ClientNotice::Granted`].
+    /// Adds a reader: a part of the page that receives the messages of one topic filter, which carry a Subscription
+    /// Identifier. Readers of one filter share a subscription with the union of their options: the highest QoS, No
+    /// Local only if all set it, Retain As Published if one sets it. A later reader gets the retained messages without
+    /// sending them to the others again. The answer is [`ClientNotice::Granted`](super::ClientNotice::Granted).
     Read(ReaderNo, Subscription),
-    /// A reader wants nothing more. The subscription ends with its last reader, unless the client has subscribed to the
-    /// filter itself, and is restored to what is wanted still. Answered by [`ClientNotice::Unsubscribed`].
+    /// Removes a reader. The subscription ends with its last reader, unless the client itself has subscribed to the
+    /// filter. Otherwise its options are reduced to those still needed. The answer is
+    /// [`ClientNotice::Unsubscribed`](super::ClientNotice::Unsubscribed).
     Release(RequestId, ReaderNo),
-    /// Whether somebody hears the messages that come for the client itself ([`Audience::is_own`]): `true` until the page
-    /// says otherwise. As long as nobody does, such messages wait, and are not acknowledged.
+    /// Whether the page listens to the client's own messages ([`Audience::is_own`](super::Audience::is_own)); `true` at
+    /// first. Without a listener such messages wait and are not acknowledged.
     Listen(bool),
 }
 
-/// Number of a local client of this tab; chosen by the page.
+/// Number of a client of this tab; chosen by the page.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct ClientNo(pub u32);
 
-/// Number of a reader of a client; chosen by the page, and never again for another one of this client.
+/// Number of a reader of a client; chosen by the page and never reused for that client.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct ReaderNo(pub u32);
 
-/// Number of a request; chosen by the page, echoed in the answer.
+/// Number of a request; chosen by the page and repeated in the answer.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -88,11 +90,11 @@ pub struct OpenOptions {
     pub channel: String,
     /// Whether the page is visible now.
     pub visibility: Visibility,
-    /// How the broker keeps its state while this tab is elected.
+    /// How the broker keeps its state while it is in this tab.
     pub durability: Durability,
     /// Whether this tab may be elected.
     pub candidacy: Candidacy,
-    /// The last [`Notice::Log`] that any page of this channel was told, if it is remembered.
+    /// Identity of the last [`Notice::Log`](super::Notice::Log) that any page of this channel got, if it is remembered.
     pub known_log: Option<u64>,
 }
 
@@ -100,32 +102,32 @@ pub struct OpenOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Candidacy {
-    /// When it is its turn.
+    /// Yes, when the tab is first in the queue.
     #[default]
     Auto,
-    /// Never: it waits until another tab is. That suits a page which lives shortly or works hard.
+    /// Never: it waits for another tab. For pages that live briefly or use much processor time.
     Client,
 }
 
-/// How the broker keeps what it has acknowledged.
+/// How the broker keeps acknowledged state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// In IndexedDB; survives the end of tabs, their processes and the browser. What was acknowledged in the last moment
-    /// before a loss of power may be lost.
+    /// In IndexedDB. Survives the end of tabs, their processes and the browser. A loss of power may lose what was
+    /// acknowledged in the last moment.
     #[default]
     Relaxed,
-    /// In IndexedDB, flushed to the disk before anything is acknowledged; survives a loss of power. Much slower.
+    /// In IndexedDB, flushed to the disk before an acknowledgement. Survives a loss of power. Much slower.
     Strict,
-    /// In memory; what the broker holds ends with its tab.
+    /// In memory. The broker's state ends with its tab.
     Memory,
 }
 
-/// Whether a person can see the page.
+/// Whether the page is visible to the user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
-    /// In front.
+    /// In the foreground.
     #[default]
     Visible,
     /// In the background.
@@ -161,16 +163,16 @@ impl Visibility {
     }
 }
 
-/// The CONNECT of a client. Its debug output leaves the password out.
+/// The CONNECT of a client. Its debug output omits the password.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConnectOptions {
-    /// Client identifier; empty: `tab-` and the tab's id, and the client's number unless that is 0.
+    /// Client identifier. If empty, it is `tab-` and the tab's id, followed by the client's number unless that is 0.
     pub client_id: String,
-    /// Starts without an earlier session of this client id.
+    /// Starts without an earlier session of this client identifier.
     pub clean_start: bool,
-    /// Seconds the session outlives the connection; `u32::MAX` never expires.
+    /// Seconds for which the session outlives the connection; `u32::MAX` never expires.
     pub session_expiry_interval: u32,
-    /// Seconds between control packets at most; 0 turns keep alive off.
+    /// Maximum seconds between two packets; 0 turns keep alive off.
     pub keep_alive: u16,
     /// User name.
     pub username: Option<String>,

@@ -8,25 +8,25 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::names::TabId;
 use crate::protocol::term::Term;
 
-/// Something that happened, for people who want to see what the bus does.
+/// An event on the bus, for people who watch it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// Time of the event.
     pub at: Time,
-    /// What.
+    /// Kind of the event.
     pub kind: EventKind,
 }
 
-/// How a broker came to leadership.
+/// Times of a promotion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeadershipTimes {
-    /// When its tab began to take over.
+    /// When its tab was elected.
     pub elected: Time,
-    /// When it knew what the broker before knew.
+    /// When it had restored the state of the broker before it.
     pub restored: Time,
 }
 
-/// What happened; displays as a sentence.
+/// Kind of an event. Displays as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EventKind {
     /// This tab joined the channel.
@@ -35,57 +35,57 @@ pub enum EventKind {
     TabAppeared(TabId),
     /// Another tab said goodbye.
     TabLeft(TabId),
-    /// Another tab is gone without a goodbye.
+    /// Another tab ended without a goodbye.
     TabLost(TabId),
-    /// This tab was elected.
+    /// This tab became the broker.
     Elected {
         /// Its term.
         term: Term,
-        /// Milliseconds since the last sign of the broker before, if there was one.
+        /// Milliseconds since the last sign of the previous broker, if there was one.
         after_ms: Option<u64>,
     },
-    /// This tab takes the broker's place: it reads what is stored.
+    /// This tab was elected and reads the stored state.
     Promoting,
-    /// What the broker before knew is back.
+    /// The previous broker's state is restored.
     Restored {
-        /// Milliseconds since this tab began to take over.
+        /// Duration of the promotion in milliseconds.
         took_ms: u64,
         /// Sessions.
         sessions: usize,
         /// Retained messages.
         retained_messages: usize,
-        /// Messages that wait for clients, each receiver counted.
+        /// Messages that wait for clients, counted for each receiver.
         messages: usize,
     },
-    /// Some of what is stored could not be read; it was left out.
+    /// Stored records were skipped because they are not readable.
     RecordsSkipped {
-        /// How many records.
+        /// Number of records.
         skipped: u64,
-        /// What is wrong with the first of them.
+        /// Error of the first of them.
         first: Option<String>,
     },
-    /// There is no database here: what the broker knows ends with its tab. A sentence says why.
+    /// There is no database here, so the broker's state ends with its tab. Contains the reason as a sentence.
     InMemory(String),
-    /// The database fails; it is tried again. A sentence says how.
+    /// The database fails and is tried again. Contains the error as a sentence.
     Storage(String),
-    /// There is no more room in the browser's storage.
+    /// The browser's storage is full.
     StorageFull,
-    /// There is room again.
+    /// The browser's storage has room again.
     StorageHasRoom,
-    /// The browser has removed what was stored.
+    /// The browser has removed the stored state.
     StorageRemoved,
-    /// The broker does not answer; it is asked whether it lives.
+    /// The broker does not answer and is probed.
     Suspected,
-    /// The broker gives no sign of life: this tab takes its place.
+    /// The broker gives no sign of life, and this tab replaces it.
     ReplacingBroker,
-    /// This tab does not hear what is said on the channel, not even by itself.
+    /// This tab receives no messages on the channel, not even its own.
     Deaf,
-    /// This tab stood still, and makes sure that it still is the broker.
+    /// This tab was suspended, and has to prove that it is still the broker.
     Suspended {
-        /// For how many milliseconds.
+        /// Duration in milliseconds.
         ms: u64,
     },
-    /// This tab is no longer the broker.
+    /// This tab has stopped being the broker.
     SteppedDown {
         /// The term that ended.
         term: Term,
@@ -96,37 +96,38 @@ pub enum EventKind {
         broker: TabId,
         /// Its term.
         term: Term,
-        /// When its tab was elected, and when it had restored the state, as it says.
+        /// When that tab was elected and had restored the state, as it announces.
         leadership: Option<LeadershipTimes>,
     },
-    /// The broker left; waiting for the next.
+    /// The broker is gone. This tab waits for the next one.
     BrokerLost {
         /// The term that ended.
         term: Term,
     },
-    /// Something arrived that no tab of ours sent; it was dropped.
+    /// A foreign message arrived, which no tab of ours can have sent. It was dropped.
     Foreign(Source),
-    /// A lane lost a frame and is set up anew.
+    /// A lane lost a frame and is bound again.
     LaneReset(TabId),
-    /// The broker in this tab reports.
+    /// A report of the broker in this tab.
     Broker(String),
-    /// The browser failed to do something.
+    /// The browser failed to carry out an output.
     Runtime(String),
-    /// The database fails again and again: until it works, the broker refuses what it would have to store. A sentence says how.
+    /// The database fails repeatedly. Until it works, the broker refuses changes that have to be stored. Contains the
+    /// error as a sentence.
     StorageFailing(String),
     /// The database works again.
     StorageWorks,
-    /// The log that was known before is gone, and with it what was stored there: the browser evicted it, somebody cleared the
-    /// site's data, or the browser dropped a damaged profile.
+    /// The known log is gone with everything in it. The browser evicted it, the user cleared the site's data, or the
+    /// browser dropped a damaged profile.
     StorageLost,
     /// Parts of the log are missing.
     StorageDamaged {
-        /// How many rows.
+        /// Number of missing rows.
         rows: u64,
         /// Whether a snapshot is missing.
         snapshot: bool,
     },
-    /// There is no broker, and this tab cannot become it, because somebody else holds the lock of this name.
+    /// There is no broker, and this tab cannot become it: a foreign script holds the lock of this name.
     LockHeld(String),
 }
 
@@ -250,7 +251,7 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// Where something came from.
+/// The channel on which something arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Source {
     /// The control channel.

@@ -45,9 +45,9 @@ pub struct Subscription {
     pub topic_filter: String,
     /// Maximum QoS wanted.
     pub qos: QoS,
-    /// Leaves out what this client itself publishes.
+    /// Excludes messages that this client itself publishes.
     pub no_local: bool,
-    /// Keeps the RETAIN flag as it was published.
+    /// Keeps the RETAIN flag of the publication.
     pub retain_as_published: bool,
     /// When retained messages are sent.
     pub retain_handling: RetainHandling,
@@ -60,12 +60,12 @@ pub struct Subscription {
 pub struct Publication {
     /// Topic name.
     pub topic: String,
-    /// Payload; bytes, never text.
+    /// Payload, as bytes.
     #[serde(with = "serde_bytes")]
     pub payload: Vec<u8>,
     /// QoS.
     pub qos: QoS,
-    /// Whether the broker keeps it as the topic's retained message; an empty payload deletes that.
+    /// Whether the broker keeps it as the topic's retained message. An empty payload deletes that.
     pub retain: bool,
     /// Properties.
     pub properties: MessageProperties,
@@ -74,26 +74,26 @@ pub struct Publication {
 /// Properties of a message that travel end to end (MQTT 5.0, 3.3.2.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageProperties {
-    /// Whether the payload is UTF-8 text; `None` says nothing.
+    /// Whether the payload is UTF-8 text. `None`: unspecified.
     pub payload_is_utf8: Option<bool>,
-    /// Seconds until the message is of no more use.
+    /// Seconds until the message expires.
     pub message_expiry_interval: Option<u32>,
-    /// MIME type or whatever the applications agree on.
+    /// MIME type, or another description that the applications agree on.
     pub content_type: Option<String>,
-    /// Topic for the answer.
+    /// Topic for the response.
     pub response_topic: Option<String>,
-    /// Ties an answer to its request.
+    /// Relates a response to its request.
     pub correlation_data: Option<Vec<u8>>,
-    /// Names and values, in order; a name may come more than once.
+    /// Names and values, in order. A name may occur more than once.
     pub user_properties: Vec<(String, String)>,
 }
 
-/// A message as it arrived.
+/// A received message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Topic name.
     pub topic: String,
-    /// Payload; bytes, never text.
+    /// Payload, as bytes.
     #[serde(with = "serde_bytes")]
     pub payload: Vec<u8>,
     /// QoS of this delivery.

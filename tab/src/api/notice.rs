@@ -11,7 +11,7 @@ use super::query::Answer;
 use crate::protocol::names::TabId;
 use crate::protocol::term::Term;
 
-/// What a page hears.
+/// A notice for the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Notice {
     /// The tab has joined its channel.
@@ -21,32 +21,34 @@ pub enum Notice {
         /// Build of the worker.
         build: String,
     },
-    /// This tab's part on the channel changed.
+    /// This tab's role on the channel changed.
     Role(Role),
-    /// The tabs on the channel, this one included, ordered by id; sent when it changed.
+    /// The tabs on the channel, this one included, ordered by id. Sent after a change.
     Members(Vec<TabInfo>),
-    /// About one of this tab's clients.
+    /// A notice about one of this tab's clients.
     Client(ClientNo, ClientNotice),
-    /// Something happened.
+    /// An event.
     Event(Event),
-    /// A command could not be carried out.
+    /// A command was refused.
     Refused(Problem),
-    /// Counters; sent with each announcement.
+    /// Counters. Sent with each announcement.
     Stats(TabStats),
-    /// What the broker says to [`Command::Ask`].
+    /// The answer to [`Command::Ask`](super::Command::Ask).
     Answer(RequestId, Answer),
-    /// The page has been told so much, and is to say [`Command::Acknowledge`] once it is there. If it does not, the broker keeps
-    /// messages back, and drops those of QoS 0.
+    /// A checkpoint of the page's credit, in bytes of notices. The page answers with
+    /// [`Command::Acknowledge`](super::Command::Acknowledge) once it has processed all earlier notices. Without the
+    /// answer, the broker holds messages back and drops those of QoS 0.
     CreditCheckpoint(u64),
-    /// Which log the broker keeps its state in; sent when this tab learns it. A page that keeps the number, and gives it as
-    /// [`OpenOptions::known_log`] next time, learns that the browser has lost the log ([`EventKind::StorageLost`]).
+    /// Identity of the broker's log. Sent when this tab learns it. A page that passes it as
+    /// [`OpenOptions::known_log`](super::OpenOptions::known_log) next time learns of a lost log
+    /// ([`EventKind::StorageLost`](super::EventKind::StorageLost)).
     Log {
-        /// Another number for each log that was made anew.
+        /// A different number for each log that is created.
         identity: u64,
     },
 }
 
-/// What a client hears.
+/// A notice about a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ClientNotice {
     /// The connection changed.
@@ -55,19 +57,19 @@ pub enum ClientNotice {
     Subscribed(RequestId, Vec<u8>),
     /// UNSUBACK: a reason code for each topic filter, in order.
     Unsubscribed(RequestId, Vec<u8>),
-    /// QoS 0: on its way. QoS 1 and 2: the exchange is over; the reason code is that of PUBACK or PUBREC.
+    /// QoS 0: the message was sent. QoS 1 and 2: the exchange has ended with this reason code of PUBACK or PUBREC.
     Published(RequestId, u8),
-    /// A request could not be carried out.
+    /// A request was refused.
     Refused(RequestId, Problem),
     /// A message arrived.
     Message(Message, Audience),
-    /// What the broker says to a reader: the QoS that it grants. From 0x80 on it is the reason code with which it refuses,
-    /// and the reader is no more.
+    /// The broker's answer for a reader: the granted QoS, or from 0x80 on a reason code. After a reason code the reader
+    /// is removed.
     Granted(ReaderNo, u8),
-    /// What a reader wants is no topic filter, or cannot be subscribed to; the reader is no more.
+    /// A reader's filter is invalid or cannot be subscribed to. The reader is removed.
     ReaderRefused(ReaderNo, Problem),
-    /// Messages that nobody hears ([`ClientCommand::Listen`]) take all the places of messages under way: nothing more comes
-    /// for this client until somebody hears them.
+    /// Messages without a listener ([`ClientCommand::Listen`](super::ClientCommand::Listen)) use up the client's
+    /// Receive Maximum. No more arrive until the page listens.
     Unheard,
 }
 
@@ -75,12 +77,12 @@ pub enum ClientNotice {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StorageState {
-    /// It works; also where nothing is known of it.
+    /// It works, or its state is unknown.
     #[default]
     Ok,
-    /// It has no room: the broker refuses what it would have to store.
+    /// It is full: the broker refuses changes that have to be stored.
     Full,
-    /// It fails, and the broker tries again.
+    /// It fails, and the broker retries.
     Failing,
     /// The broker keeps its state in memory.
     Memory,
@@ -96,7 +98,7 @@ impl StorageState {
         }
     }
 
-    /// The state of this name; a name that this build does not know tells nothing.
+    /// Parses a name. Unknown names count as `Ok`.
     pub(crate) fn named(name: &str) -> Self {
         let all = [Self::Full, Self::Failing, Self::Memory];
         let named = all.into_iter().find(|it| it.name() == name);
@@ -104,10 +106,10 @@ impl StorageState {
     }
 }
 
-/// A tab's part on its channel.
+/// A tab's role on its channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
-    /// No broker is known; waiting for one, or to become it.
+    /// No broker is known. The tab waits for one, or to become it.
     #[default]
     Waiting,
     /// Another tab is the broker.
@@ -124,12 +126,12 @@ pub enum Role {
     },
 }
 
-/// What one tab tells the others about itself, and when it was last heard.
+/// The announced properties of a tab, and when its last message came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TabInfo {
     /// The tab.
     pub tab_id: TabId,
-    /// Whether it is this very tab.
+    /// Whether it is this tab.
     pub is_self: bool,
     /// Whether it is the broker.
     pub is_broker: bool,
@@ -137,36 +139,37 @@ pub struct TabInfo {
     pub term: Option<Term>,
     /// When it joined.
     pub since: Time,
-    /// When it was last heard.
+    /// When its last message came.
     pub last_seen: Time,
     /// Whether its page is visible.
     pub visibility: Visibility,
-    /// Number of its local clients.
+    /// Number of its clients and ports.
     pub clients: u32,
     /// Build of its worker.
     pub build: String,
-    /// How the broker keeps its state while it is in this tab; for another tab, how it would.
+    /// How the broker keeps its state in this tab, now or if it were elected.
     pub durability: Durability,
     /// State of its storage, if it is the broker.
     pub storage: StorageState,
 }
 
-/// Who gets a message.
+/// The receivers of a message within its client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audience {
-    /// The client itself: it has subscribed to what matches ([`ClientCommand::Subscribe`]), or no reader gets the message, or
-    /// the message is of an earlier life of its session and somebody listens.
+    /// The client itself: it has subscribed to a matching filter
+    /// ([`ClientCommand::Subscribe`](super::ClientCommand::Subscribe)), no reader gets the message, or the message
+    /// precedes the session's readers and the page listens.
     pub is_own: bool,
-    /// These readers.
+    /// Readers that get the message.
     pub readers: Vec<ReaderNo>,
 }
 
 /// State of a client's connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClientStatus {
-    /// Waits for a broker; connects by itself.
+    /// Waits for a broker and connects then.
     Waiting,
-    /// CONNECT is under way.
+    /// CONNECT was sent.
     Connecting,
     /// Connected.
     Connected {
@@ -177,41 +180,40 @@ pub enum ClientStatus {
         /// The broker's term.
         term: Term,
     },
-    /// Not connected, and will not connect by itself.
+    /// Disconnected. Connects only after another command.
     Disconnected(DisconnectCause),
 }
 
-/// Why a client is disconnected for good.
+/// Why a client is disconnected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DisconnectCause {
-    /// The page asked for it.
+    /// The page requested it.
     Requested,
     /// The broker refused the CONNECT with this reason code.
     Refused(u8),
     /// The broker ended the connection with this reason code.
     ByBroker(u8),
-    /// The broker sent what no broker may send; reason code of the violation.
+    /// The broker violated the protocol. Reason code of the violation.
     BrokerError(u8),
 }
 
 /// Counters of one tab since it joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TabStats {
-    /// Things dropped because no tab of ours sent them.
+    /// Foreign messages that were dropped.
     pub foreign: u64,
     /// Frames sent on lanes.
     pub frames_sent: u64,
     /// Frames received on lanes.
     pub frames_received: u64,
-    /// Lanes set up anew after a lost frame.
+    /// Lanes that were bound again after a lost frame.
     pub lane_resets: u64,
-    /// Stored records that could not be read.
+    /// Stored records that were not readable.
     pub records_skipped: u64,
-    /// PUBLISH and PUBREL packets that this tab's clients and ports sent again, because the broker or the connection was
-    /// another one.
+    /// PUBLISH and PUBREL packets that this tab's clients and ports sent again on another connection.
     pub resent: u64,
-    /// Microseconds that the worker has worked; 0 where nobody tells the tab.
+    /// Microseconds for which the worker has worked; 0 where the runtime does not report them.
     pub worked_us: u64,
-    /// The broker's own counters, in the tab that holds it.
+    /// The broker's counters, in the tab that contains it.
     pub broker: Option<Stats>,
 }

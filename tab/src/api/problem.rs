@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::names::ChannelError;
 
-/// Why a command or request could not be carried out.
+/// Why a command or a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Problem {
     /// The channel's name is not valid.
@@ -15,28 +15,28 @@ pub enum Problem {
     AlreadyOpen,
     /// The tab is on no channel yet.
     NotOpen,
-    /// This client is not connected and not about to be.
+    /// This client is not connected and does not try to be.
     NotConnected,
-    /// A topic name that cannot be published to.
+    /// The topic name is invalid.
     Topic(String),
-    /// A topic filter that cannot be subscribed to.
+    /// The topic filter is invalid.
     TopicFilter(String),
-    /// A request without a topic filter.
+    /// The request has no topic filter.
     NoTopicFilter,
-    /// The packet would be larger than the broker accepts.
+    /// The packet is larger than the broker accepts.
     TooLarge {
-        /// Bytes accepted at most.
+        /// Maximum size in bytes.
         maximum: u32,
     },
-    /// A string, a binary or a property that MQTT cannot carry.
+    /// MQTT cannot carry a string, a binary or a property of the packet.
     NotEncodable(String),
     /// All 65,535 packet identifiers are in use.
     TooManyInFlight,
-    /// The page asked for another connection before the broker answered.
+    /// The page requested another connection before the broker answered.
     Replaced,
-    /// There is nobody to ask.
+    /// There is no broker.
     NoBroker,
-    /// What this client has to publish comes faster than it can go out, and too much waits already.
+    /// This client publishes faster than its messages leave, and too many bytes wait.
     TooMuchWaiting,
 }
 

@@ -1,4 +1,4 @@
-//! What a page may ask the broker, and what it says.
+//! Queries: questions of a page to the broker, and the answers.
 
 use core::fmt;
 
@@ -9,17 +9,17 @@ use super::message::{Message, QoS};
 use super::problem::Problem;
 use crate::protocol::names::TabId;
 
-/// A question to the broker, wherever it is. Asking changes nothing.
+/// A question to the broker, in whichever tab it is. It changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
-    /// How much there is, and how much of it waits. Answer: [`Answer::Load`].
+    /// Sizes and queues of the broker. Answer: [`Answer::Load`].
     Load,
-    /// The sessions and what they are subscribed to, ordered by client id. Answer: [`Answer::Sessions`].
+    /// The sessions and their subscriptions, ordered by client identifier. Answer: [`Answer::Sessions`].
     Sessions {
-        /// So many at most; never more than 1,000, or 1 MiB, are told.
+        /// Maximum number; never more than 1,000, or 1 MiB.
         at_most: u32,
     },
-    /// Who would receive a message that is published to this topic now. Answer: [`Answer::Receivers`].
+    /// The receivers of a message on this topic. Answer: [`Answer::Receivers`].
     Receivers {
         /// Topic name.
         topic: String,
@@ -28,74 +28,74 @@ pub enum Question {
     Retained {
         /// Topic filter.
         topic_filter: String,
-        /// Only topics after this one; `None`: from the first on.
+        /// Only topics after this one; `None`: all.
         after: Option<String>,
-        /// So many at most; never more than 1,000, or 1 MiB, are told.
+        /// Maximum number; never more than 1,000, or 1 MiB.
         at_most: u32,
-        /// Bytes that are told of each payload, at most.
+        /// Maximum bytes of each payload.
         payload_bytes: u32,
     },
-    /// For whom messages were dropped since this broker began, and why. Answer: [`Answer::Dropped`].
+    /// Messages that were dropped since this broker began, by client and reason. Answer: [`Answer::Dropped`].
     Dropped,
 }
 
-/// What the broker says to a [`Question`].
+/// The answer to a [`Question`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// How much there is.
+    /// Sizes and queues of the broker.
     Load(Load),
     /// The sessions.
     Sessions {
         /// Ordered by client id.
         sessions: Vec<SessionInfo>,
-        /// How many more there are.
+        /// How many were left out.
         left_out: u32,
     },
-    /// Who would receive a message.
+    /// The receivers of a message.
     Receivers {
-        /// Ordered by client id, one for each topic filter that matches. Of a share, one member gets each message. Who has
-        /// subscribed with No Local does not get what it publishes itself.
+        /// Ordered by client identifier, one for each matching topic filter. Of a shared subscription one member gets
+        /// each message. A client with No Local does not get its own messages.
         receivers: Vec<Receiver>,
-        /// How many more there are.
+        /// How many were left out.
         left_out: u32,
     },
-    /// There is no answer.
+    /// The question was refused.
     Refused(Problem),
     /// Retained messages.
     Retained {
         /// Ordered by topic, byte by byte; received when they were published, with the beginning of their payload.
         messages: Vec<Message>,
-        /// The topic to go on after, if there may be more. Up to it, these are all.
+        /// The last topic of this answer, if there may be more. Pass it as `after` to continue.
         reached: Option<String>,
     },
-    /// For whom messages were dropped.
+    /// Dropped messages.
     Dropped {
-        /// Ordered by client id; one for each client and reason. At most 1,000.
+        /// Ordered by client identifier; one for each client and reason. At most 1,000.
         drops: Vec<Dropped>,
     },
 }
 
-/// Messages that one client did not get, for one reason.
+/// Messages that one client missed for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// Client identifier.
     pub client_id: String,
-    /// Why.
+    /// The reason.
     pub reason: DropReason,
-    /// How many, since this broker began.
+    /// Number of messages since this broker began.
     pub messages: u64,
 }
 
-/// Why a client did not get a message; displays as the end of a sentence.
+/// Why a message was dropped for a client. Displays as the end of a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DropReason {
-    /// It expired while it waited.
+    /// It expired in the queue.
     Expired,
-    /// Too many messages wait for the client.
+    /// The client's queue is full.
     QueueFull,
     /// It is larger than the client accepts.
     TooLarge,
-    /// It has QoS 0, and the client takes what it is sent too slowly.
+    /// It has QoS 0, and the client is too slow.
     Congested,
 }
 
@@ -110,14 +110,14 @@ impl fmt::Display for DropReason {
     }
 }
 
-/// How much there is in the broker.
+/// Sizes and queues of the broker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     /// Counters.
     pub stats: Stats,
-    /// Messages that wait for clients, each receiver counted.
+    /// Messages that wait for clients, counted for each receiver.
     pub queued: u64,
-    /// Messages that were sent with QoS 1 or 2 and are not acknowledged, each receiver counted.
+    /// Messages of QoS 1 and 2 that were sent and not acknowledged, counted for each receiver.
     pub in_flight: u64,
 }
 
@@ -126,39 +126,39 @@ pub struct Load {
 pub struct SessionInfo {
     /// Client identifier.
     pub client_id: String,
-    /// The tab of its connection; `None`: its client is away.
+    /// The tab of its connection; `None`: its client is disconnected.
     pub tab: Option<TabId>,
-    /// Seconds it outlives its connection; `u32::MAX` never expires.
+    /// Seconds for which it outlives its connection; `u32::MAX` never expires.
     pub session_expiry_interval: u32,
     /// Messages that wait.
     pub queued: u32,
-    /// Messages that were sent and are not acknowledged.
+    /// Messages that were sent and not acknowledged.
     pub in_flight: u32,
-    /// What it is subscribed to, ordered by topic filter.
+    /// Subscriptions, ordered by topic filter.
     pub subscriptions: Vec<Granted>,
 }
 
 /// A subscription as the broker granted it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
-    /// Topic filter; of a shared subscription with `$share/` and the share name.
+    /// Topic filter; `$share/`, the share name and the filter for a shared subscription.
     pub topic_filter: String,
     /// Maximum QoS.
     pub qos: QoS,
-    /// Whether what the client itself publishes is left out.
+    /// No Local: whether the client's own messages are excluded.
     pub no_local: bool,
-    /// Whether the RETAIN flag stays as it was published.
+    /// Retain As Published: whether the RETAIN flag stays as it was published.
     pub retain_as_published: bool,
     /// Subscription Identifier.
     pub identifier: Option<u32>,
 }
 
-/// Who would receive a message, and by which subscription.
+/// A receiver of a message, and the subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receiver {
     /// Client identifier.
     pub client_id: String,
-    /// The tab of its connection; `None`: its client is away, and the message waits for it, unless it has QoS 0.
+    /// The tab of its connection. `None`: the client is disconnected, and messages of QoS 1 and 2 wait for it.
     pub tab: Option<TabId>,
     /// The subscription.
     pub subscription: Granted,

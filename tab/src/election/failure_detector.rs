@@ -1,27 +1,27 @@
-//! FailureDetector: whether the broker, or whoever holds its lock, is still alive; and if not, how its place is taken.
+//! Failure detector: decides by probes that the broker, or the holder of its lock, is dead, and replaces it.
 
 use broker::Time;
 
 use crate::settings::Settings;
 
-/// Suspects on demand: as long as everybody is answered, nothing is asked.
+/// Probes the broker only while it owes an answer.
 ///
-/// A silent broker's lock is taken only by a tab that heard its own questions, whose timers were punctual, and which got
-/// no answer to two of them; and by one tab at a time.
+/// A tab steals the broker's lock only if it received its own probes, its timers were punctual, and two probes got no
+/// answer. The steal lock admits one tab at a time.
 #[derive(Debug, Default)]
 pub(crate) struct FailureDetector {
     state: State,
-    /// The last probe's.
+    /// Number of the last probe.
     number: u32,
-    /// How often in a row it came to nothing, for the pause before the next.
+    /// Consecutive detections without a result. Determines the pause before the next.
     fruitless: u32,
-    /// How often in a row a timer came too late to conclude anything from silence.
+    /// Consecutive timers that were too late for a conclusion.
     late: u32,
-    /// How often in a row the broker said that it lives although it owes an answer.
+    /// Consecutive pongs of a broker that owed an answer.
     pongs: u32,
-    /// When the leadership began that is the latest known.
+    /// Start of the latest known leadership.
     leadership_began: Option<Time>,
-    /// How many leads were short; one that was not halves it.
+    /// Number of short leaderships. A longer one halves it.
     short_leaderships: u32,
 }
 
@@ -30,95 +30,95 @@ enum State {
     #[default]
     Calm,
     Probing(Probing),
-    /// Asks for the right to take the lock.
+    /// Requests the steal lock.
     Asking,
-    /// Takes the broker's place, and holds that right if there is one.
+    /// Replaces the broker, and holds the steal lock if there is one.
     Promoting,
-    /// Suspects nothing before this time.
+    /// Pauses until this time.
     Resting(Time),
 }
 
 #[derive(Debug, Default)]
 struct Probing {
-    /// Those of this failure detection.
+    /// Probes of this detection.
     probes: Vec<u32>,
-    /// After how many of them this tab was there to hear an answer, and heard none.
+    /// Number of probes that this tab was able to hear an answer to, without an answer.
     silent: usize,
-    /// Whether this tab heard the last one itself.
+    /// Whether this tab received its own last probe.
     is_heard: bool,
-    /// Until when an answer to the last one is awaited.
+    /// When the wait for an answer to the last probe ends.
     due: Time,
 }
 
-/// What failure detection leads to.
+/// An effect of the failure detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Hear oneself, or no longer.
+    /// Start or stop the loopback probe.
     LoopbackProbe(bool),
-    /// Ask whether the broker lives.
+    /// Send a probe.
     Probe(u32),
-    /// It is silent: ask for the right to take its place.
+    /// The broker is silent: request the steal lock.
     Ask,
-    /// Take the broker's lock.
+    /// Steal the broker's lock.
     Steal,
-    /// Take the broker's place without a lock.
+    /// Replace the broker without a lock.
     TakeOver,
-    /// Let the right go.
+    /// Release the steal lock.
     LetGo,
-    /// The broker lives and does not answer: the lane to it is broken.
+    /// The broker lives but does not answer: bind the lane again.
     Rebind,
-    /// This tab does not hear itself.
+    /// This tab does not receive its own messages.
     Deaf,
 }
 
-/// What became of [`Step::Ask`].
+/// The result of [`Step::Ask`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StealRight {
     Granted,
     /// Another tab has it.
     Denied,
-    /// There are no locks in this browser.
+    /// This browser has no locks.
     NoLocks,
 }
 
-/// After how many probes without an answer the broker's place is taken.
+/// Number of unanswered probes after which the broker is replaced.
 const PROBES: usize = 2;
 
-/// How many short leads make a tab more patient, at most.
+/// Number of short leaderships that lengthen the timeout, at most.
 const SHORT_LEADERSHIPS_MAX: u32 = 4;
 
-/// After how many answers to probes the lane is bound anew.
+/// Number of pongs after which the lane is bound again.
 const PONGS: u32 = 2;
 
-/// Brokers that this tab followed because they said that they are it, while none of them gave a proof.
+/// Counts followed brokers that only claimed to lead and gave no proof.
 ///
-/// A new broker is given time before it is suspected. If each claim did that, somebody who claims the leadership again and again
-/// could keep a dead broker in its place.
+/// A new broker gets time before it is probed. If every claim got time, repeated claims could keep a dead broker in its
+/// place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UnprovenClaims {
     claims: u32,
     since: Option<Time>,
 }
 
-/// So many brokers may follow one after the other before one of them gives a proof.
+/// Number of consecutive claims without a proof that get time.
 const UNPROVEN_MAX: u32 = 2;
 
 impl UnprovenClaims {
-    /// This tab follows one more; whether that is given time.
+    /// Counts one more claim. Returns whether its broker gets time.
     pub(crate) fn follow(&mut self, now: Time) -> bool {
         self.since.get_or_insert(now);
         self.claims += 1;
         self.claims <= UNPROVEN_MAX
     }
 
-    /// Since when a proof has been owed, if too many have owed it.
+    /// Since when a proof has been owed, if too many claims lack one.
     pub(crate) fn owed_since(self) -> Option<Time> {
         self.since.filter(|_| self.claims > UNPROVEN_MAX)
     }
 }
 
 impl FailureDetector {
-    /// Goes on. `owed_since`: since when the broker has owed an answer, or has been missing.
+    /// Runs the detector. `owed_since`: since when the broker has owed an answer, or has been missing.
     pub(crate) fn update(
         &mut self,
         now: Time,
@@ -140,8 +140,8 @@ impl FailureDetector {
             State::Probing(probing) if probing.due <= now => {
                 let tolerance_ms = settings.probe_lateness_ms << self.late.min(4);
                 if probing.due.plus_ms(tolerance_ms) < now {
-                    // This tab stood still, and what came meanwhile has not been heard yet: the silence after this probe
-                    // tells nothing. That after the one before it still does.
+                    // This tab was suspended and has not received the messages of that time yet. The silence after this
+                    // probe proves nothing. The silence after the one before it still does.
                     self.late += 1;
                     self.probe(now, settings, out);
                 } else if !probing.is_heard {
@@ -163,7 +163,7 @@ impl FailureDetector {
         }
     }
 
-    /// When [`FailureDetector::update`] has something to do, if nothing comes before.
+    /// When [`FailureDetector::update`] is due.
     pub(crate) fn next_timeout(
         &self,
         owed_since: Option<Time>,
@@ -177,12 +177,12 @@ impl FailureDetector {
         }
     }
 
-    /// Whether it has come to nothing before, and nobody has answered since.
+    /// Whether the last detection had no result, and no answer has come since.
     pub(crate) fn has_failed_before(&self) -> bool {
         self.fruitless > 0
     }
 
-    /// This tab hears its own probe.
+    /// This tab received its own probe.
     pub(crate) fn on_heard(&mut self, number: u32) {
         if let State::Probing(probing) = &mut self.state
             && self.number == number
@@ -191,7 +191,7 @@ impl FailureDetector {
         }
     }
 
-    /// The broker answers.
+    /// The broker answered a probe.
     pub(crate) fn on_pong(
         &mut self,
         now: Time,
@@ -216,7 +216,7 @@ impl FailureDetector {
         }
     }
 
-    /// Whether this tab may take the broker's place.
+    /// Handles the result of the request for the steal lock.
     pub(crate) fn on_steal_right(
         &mut self,
         now: Time,
@@ -234,18 +234,18 @@ impl FailureDetector {
                 out.push(Step::TakeOver);
             }
             (State::Asking, StealRight::Denied) => self.rest(now, settings, out),
-            // It has been answered meanwhile.
+            // The broker has answered meanwhile.
             (_, StealRight::Granted) => out.push(Step::LetGo),
             (_, StealRight::Denied | StealRight::NoLocks) => {}
         }
     }
 
-    /// Whether [`Step::Ask`] has not been answered by [`FailureDetector::on_right`].
+    /// Whether [`Step::Ask`] still waits for [`FailureDetector::on_steal_right`].
     pub(crate) fn is_asking(&self) -> bool {
         matches!(self.state, State::Asking)
     }
 
-    /// What led to [`Step::Ask`] is too long ago: the broker is asked once more.
+    /// Starts again, because [`Step::Ask`] is too old.
     pub(crate) fn renew(&mut self, out: &mut Vec<Step>) {
         if self.is_asking() {
             self.state = State::Calm;
@@ -253,7 +253,7 @@ impl FailureDetector {
         }
     }
 
-    /// There is a broker, or this tab's attempt to become it has ended.
+    /// Ends the detection: there is a broker, or this tab's promotion has ended.
     pub(crate) fn calm(&mut self, out: &mut Vec<Step>) {
         match self.state {
             State::Calm | State::Resting(_) => {}
@@ -272,8 +272,8 @@ impl FailureDetector {
         }
     }
 
-    /// Another leadership begins. One that follows soon after another shows that the machine is slow, not that the brokers are
-    /// dead: if nobody became more patient then, each new broker would be replaced while it takes over.
+    /// Counts a new leadership. Leaderships in quick succession show a slow machine, not dead brokers. Without longer
+    /// timeouts each new broker would be replaced during its promotion.
     pub(crate) fn on_leadership(&mut self, now: Time, settings: &Settings) {
         let is_soon = |began: Time| began.plus_ms(settings.short_leadership_ms) > now;
         self.short_leaderships = if self.leadership_began.is_some_and(is_soon) {
@@ -352,7 +352,7 @@ mod tests {
             out
         }
 
-        /// Up to two probes that were heard and not answered.
+        /// Runs until two probes were received and not answered.
         fn silent(&mut self) {
             assert_eq!(self.update(299), []);
             assert_eq!(

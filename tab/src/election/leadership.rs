@@ -1,4 +1,4 @@
-//! A leadership: what a tab holds while it is the broker.
+//! Leadership: the state of a tab while it is the broker.
 
 use broker::Time;
 use broker::sorted::Set;
@@ -17,14 +17,14 @@ use crate::protocol::names::TabId;
 #[derive(Debug)]
 pub(crate) struct Leadership {
     pub(crate) hosted_broker: HostedBroker,
-    /// `None`: the state is in memory.
+    /// `None`: the state is in memory only.
     pub(crate) log: Option<Log>,
-    /// The tabs whose locks are queued for.
+    /// Tabs whose locks this tab queues for.
     pub(crate) watched: Set<TabId>,
     pub(crate) times: LeadershipTimes,
-    /// Inputs held back since this tab stood still, if another may be the broker since then: nothing leaves until a row is stored.
+    /// Inputs that are held back since a suspension, until a stored row proves that this tab still leads.
     held: Option<Held>,
-    /// How long this tab stood still, which the broker has not been told.
+    /// Duration of suspensions (ms) that the broker has not been told.
     suspended_ms: u64,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Leadership {
 #[derive(Debug, Default)]
 struct Held {
     inputs: Vec<Input>,
-    /// Of messages and packets that the page wants to publish.
+    /// Bytes of messages and packets that the page publishes.
     bytes: usize,
 }
 
@@ -52,10 +52,11 @@ impl Leadership {
         }
     }
 
-    /// `answer_due`: when the silence of the database is told, if it was asked something. Until it answers, nothing is written.
+    /// When the leadership needs a timeout. `answer_due`: when to report a silent database. Until the database answers,
+    /// nothing is written.
     pub(crate) fn next_timeout(&self, answer_due: Option<Time>) -> Option<Time> {
         let log = answer_due.or_else(|| self.log.as_ref().and_then(Log::next_timeout));
-        // While it is in doubt, what is due waits as well.
+        // While the leadership is in doubt, the broker's timers wait as well.
         let hosted_broker = self
             .hosted_broker
             .next_timeout()
@@ -63,8 +64,8 @@ impl Leadership {
         [hosted_broker, log].into_iter().flatten().min()
     }
 
-    /// This tab stood still: it must make sure that it still leads. Without a log, or without room in it, nothing could
-    /// prove it, and nothing is promised.
+    /// This tab was suspended and must prove that it still leads. Without a working log there is no proof, and nothing
+    /// is promised.
     pub(crate) fn on_suspended(&mut self, ms: u64) {
         self.suspended_ms += ms;
         let Some(log) = self.log.as_mut().filter(|log| log.trouble().is_none()) else {
@@ -74,29 +75,29 @@ impl Leadership {
         self.held.get_or_insert_default();
     }
 
-    /// How long this tab stood still since this was asked last.
+    /// Returns the duration of suspensions since the last call, in ms.
     pub(crate) fn take_suspended_ms(&mut self) -> u64 {
         core::mem::take(&mut self.suspended_ms)
     }
 
-    /// Whether it is not certain that this tab still leads.
+    /// Whether it is uncertain that this tab still leads.
     pub(crate) fn is_in_doubt(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Keeps an input back while it is not certain that this tab still leads.
+    /// Holds an input back while it is uncertain that this tab still leads. Returns the input otherwise.
     pub(crate) fn hold_back(&mut self, input: Input) -> Option<Input> {
         let Some(held) = &mut self.held else {
             return Some(input);
         };
         match input {
-            // Who else leads, and what the database says, decide it.
+            // These inputs decide whether the tab still leads.
             Input::Control(ControlMessage::Announce(ref announcement))
                 if announcement.is_broker && announcement.term > Some(self.hosted_broker.term) =>
             {
                 Some(input)
             }
-            // What no tab of ours sent is counted, whoever leads.
+            // Foreign messages are counted, whichever tab leads.
             Input::Frame(_, ref bytes) if Frame::decode(bytes).is_none() => Some(input),
             Input::Lock(_)
             | Input::Storage(_)
@@ -112,7 +113,7 @@ impl Leadership {
         }
     }
 
-    /// What was held back and is not about this leadership.
+    /// Removes the held inputs that do not depend on this leadership.
     pub(crate) fn take_own(&mut self) -> Vec<Input> {
         let held = self.held.take().unwrap_or_default();
         let inputs = held.inputs.into_iter();
@@ -121,13 +122,13 @@ impl Leadership {
             .collect()
     }
 
-    /// A row has proved that this tab still leads: what was held back until then.
+    /// A row has proved that this tab still leads: returns the held inputs.
     pub(crate) fn proved(&mut self) -> Option<Vec<Input>> {
         self.held.take().map(|held| held.inputs)
     }
 
-    /// Whether one more input of this tab's page finds no room among those that are held back. The windows of their
-    /// lanes bound the inputs of other tabs.
+    /// Whether one more input of this tab's page exceeds the limit. The windows of their lanes bound the inputs of
+    /// other tabs.
     pub(crate) fn is_overfull_with(&self, input: &Input, bytes_max: usize) -> bool {
         let held = self.held.as_ref();
         let bytes = own_bytes(input);
@@ -135,7 +136,7 @@ impl Leadership {
     }
 }
 
-/// Bytes of an input that this tab's page may send without end.
+/// Bytes of an input that the page may send without a limit.
 fn own_bytes(input: &Input) -> usize {
     match input {
         Input::Command(Command::Client(_, ClientCommand::Publish(_, publication))) => {

@@ -1,4 +1,4 @@
-//! Who is on the channel.
+//! Membership: the tabs on the channel.
 
 use broker::Time;
 use broker::sorted::Map;
@@ -7,13 +7,13 @@ use crate::api::TabInfo;
 use crate::protocol::control::Announcement;
 use crate::protocol::names::TabId;
 
-/// The other tabs, as they announced themselves.
+/// The other tabs, by their announcements.
 #[derive(Debug)]
 pub(crate) struct Membership {
     tabs: Map<TabId, Entry>,
     tabs_max: usize,
     changed: bool,
-    /// When it was shown last.
+    /// When the page last got the list.
     shown: Option<Time>,
 }
 
@@ -24,7 +24,7 @@ struct Entry {
 }
 
 impl Membership {
-    /// An empty one, that shall be shown; it will not hold more than `tabs_max` tabs.
+    /// Creates an empty list that is due for the page. It holds at most `tabs_max` tabs.
     pub(crate) fn new(tabs_max: usize) -> Self {
         Self {
             tabs: Map::new(),
@@ -34,7 +34,7 @@ impl Membership {
         }
     }
 
-    /// Notes an announcement; `true` if its tab is new. When the member list is full, a new tab is not noted.
+    /// Notes an announcement. Returns `true` if its tab is new. A full list ignores new tabs.
     pub(crate) fn announced(&mut self, now: Time, announcement: Announcement) -> bool {
         let tab = announcement.tab_id;
         let is_new = !self.tabs.contains_key(&tab);
@@ -50,7 +50,7 @@ impl Membership {
         is_new
     }
 
-    /// Forgets a tab; `true` if it was known.
+    /// Removes a tab. Returns `true` if it was known.
     pub(crate) fn remove(&mut self, tab: TabId) -> bool {
         let known = self.tabs.remove(&tab).is_some();
         self.changed |= known;
@@ -61,7 +61,7 @@ impl Membership {
         self.tabs.keys().copied().collect()
     }
 
-    /// Tabs not heard for `silence_ms`.
+    /// Tabs whose last announcement is `silence_ms` old.
     pub(crate) fn silent(&self, now: Time, silence_ms: u64) -> Vec<TabId> {
         self.tabs
             .iter()
@@ -81,14 +81,14 @@ impl Membership {
         self.changed = true;
     }
 
-    /// This tab has changed so much that it is to be shown at once.
+    /// This tab has changed, and the page should get the list at once.
     pub(crate) fn touch_urgently(&mut self) {
         self.changed = true;
         self.shown = None;
     }
 
-    /// Whether it is to be shown now: something has changed, and the last time was `gap_ms` ago. While many tabs tell what
-    /// is new, as when the broker changes, nobody could follow, and everybody has other things to do.
+    /// Whether the page should get the list now: it has changed, and the last one is `gap_ms` old. During a change of
+    /// broker, many announcements arrive at once.
     pub(crate) fn take_due(&mut self, now: Time, gap_ms: u64) -> bool {
         let is_due = self.next_show(gap_ms).is_some_and(|at| at <= now);
         if is_due {
@@ -98,7 +98,7 @@ impl Membership {
         is_due
     }
 
-    /// When it is to be shown next.
+    /// When the page should get the list next.
     pub(crate) fn next_show(&self, gap_ms: u64) -> Option<Time> {
         let earliest = self
             .shown
@@ -106,7 +106,8 @@ impl Membership {
         self.changed.then_some(earliest)
     }
 
-    /// The whole member list with `own`, ordered by id. Who is the broker, `broker` says: two tabs may both believe to be it.
+    /// All tabs including `own`, ordered by id. `broker` decides which one is the broker, because two tabs may both
+    /// claim to be it.
     pub(crate) fn tabs_with(&self, own: TabInfo, broker: Option<TabId>) -> Vec<TabInfo> {
         let others = self.tabs.values();
         let others = others.map(|entry| info(&entry.announcement, entry.last_seen));
@@ -126,7 +127,7 @@ impl Membership {
     }
 }
 
-/// What the page sees of a tab.
+/// The properties of a tab that the page gets.
 pub(crate) fn info(announcement: &Announcement, last_seen: Time) -> TabInfo {
     TabInfo {
         tab_id: announcement.tab_id,

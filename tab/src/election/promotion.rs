@@ -1,4 +1,4 @@
-//! Promotion: how an elected tab comes to leadership. What the log holds is read, and a fence written behind it.
+//! Promotion: an elected tab becomes the broker. It reads the log and writes a fence behind it.
 
 use broker::Time;
 
@@ -11,42 +11,42 @@ use crate::protocol::control::SAFE_INTEGER_MAX;
 use crate::protocol::term;
 use crate::settings::Settings;
 
-/// How long the news may be under way that another tab took the lock by force.
+/// Maximum delay (ms) of the notification that another tab stole the lock.
 const HESITATION_MS: u64 = 50;
 
-/// The way from the lock to the leadership.
+/// The steps from the lock to the leadership.
 #[derive(Debug)]
 pub(crate) struct Promotion {
     pub(crate) began: Time,
     durability: Durability,
     why: Why,
     step: Step,
-    /// A fence that took so long to be stored that somebody may have written behind it.
+    /// A fence that was stored so late that another broker may have written behind it.
     late: Option<(Seq, Term)>,
-    /// Whether it has let pass a moment because an answer took long.
+    /// Whether it has waited for a moment because an answer took long.
     has_hesitated: bool,
-    /// The last row that was read before that.
+    /// The last row that was read before that wait.
     read_before: Option<Seq>,
-    /// Whether this tab ever had the database open. If it never could, there may be none to wait for.
+    /// Whether this tab has ever opened the database. If not, there may be none.
     has_had_database: bool,
-    /// How often in a row the database failed.
+    /// Consecutive failures of the database.
     failures: u32,
-    /// How long it was tried, in milliseconds, not by the clock, which can be set.
+    /// Duration of the attempts in milliseconds. It does not follow the clock, which can be set.
     tried_ms: u64,
-    /// How it failed last, until somebody is told.
+    /// The last failure, until it is reported.
     untold: Option<String>,
 }
 
-/// What led to it.
+/// The reason for a promotion.
 #[derive(Debug)]
 pub(crate) enum Why {
     /// This tab has the broker's lock.
     Elected,
     /// There are no locks, and the broker gave no sign of life.
     Suspected,
-    /// This tab led this term, and there was no room for what it had to store: it goes on from what is stored.
+    /// This tab led with this term and had no room for its changes. It continues from the stored state.
     Full(Term),
-    /// This tab led this term, and the browser removed what was stored: it goes on from what it knows.
+    /// This tab led with this term, and the browser removed the stored state. It continues from the state in memory.
     Removed(Term, Vec<Vec<u8>>),
 }
 
@@ -58,36 +58,36 @@ enum Step {
     Loading(Time),
     /// Since this time.
     Fencing(Loaded, Term, Time),
-    /// Begins again at this time.
+    /// Starts again at this time.
     Pausing(Time),
 }
 
-/// What a promotion comes to.
+/// The result of a promotion.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// This tab is the broker.
     Leadership(Box<Beginning>),
-    /// Another tab is.
+    /// Another tab is the broker.
     Superseded,
 }
 
-/// What the new broker begins with.
+/// The start state of the new broker.
 #[derive(Debug)]
 pub(crate) struct Beginning {
     pub(crate) term: Term,
-    /// `None`: it keeps its state in memory.
+    /// `None`: the state is in memory only.
     pub(crate) log: Option<Log>,
-    /// For [`broker::Broker::restore`].
+    /// Input of [`broker::Broker::restore`].
     pub(crate) pieces: Vec<Vec<u8>>,
     /// Rows that no build of this major version can have written.
     pub(crate) foreign: usize,
-    /// Why there is no log although one is wanted; a sentence.
+    /// Why a wanted log is missing, as a sentence.
     pub(crate) trouble: Option<String>,
-    /// Whether what was stored has been removed by the browser.
+    /// Whether the browser has removed the stored state.
     pub(crate) was_removed: bool,
-    /// Parts of the log that are not there.
+    /// Missing parts of the log.
     pub(crate) damage: Damage,
-    /// The log's, which a log that was made anew does not have.
+    /// Identity of the log. A log that was created anew has none yet.
     pub(crate) identity: Option<u64>,
 }
 
@@ -108,7 +108,7 @@ impl Promotion {
         }
     }
 
-    /// Whether the database fails: another tab may fare better.
+    /// Whether the database fails. Another tab's database may work.
     pub(crate) fn is_failing(&self) -> bool {
         self.failures > 0
     }
@@ -118,12 +118,12 @@ impl Promotion {
         self.failures >= settings.storage_failures_max
     }
 
-    /// How the database failed, once; a sentence.
+    /// Returns the last failure once, as a sentence.
     pub(crate) fn take_untold(&mut self) -> Option<String> {
         self.untold.take()
     }
 
-    /// The database has not answered for long, and was asked to open. Another attempt may fare better.
+    /// The database did not answer a request to open it. Another attempt may succeed.
     pub(crate) fn on_silence(
         &mut self,
         now: Time,
@@ -136,7 +136,7 @@ impl Promotion {
         beginning.map(|beginning| Outcome::Leadership(Box::new(beginning)))
     }
 
-    /// The last term of this tab's leadership, if it is about to go on with that.
+    /// The term of this tab's last leadership, if it continues that state.
     pub(crate) fn led_term(&self) -> Option<Term> {
         match self.why {
             Why::Elected | Why::Suspected => None,
@@ -144,7 +144,7 @@ impl Promotion {
         }
     }
 
-    /// What is wanted of the database next; nothing else is under way there.
+    /// The next request for the database. No other request is pending.
     pub(crate) fn next_request(&mut self, now: Time, is_open: bool) -> Option<StorageRequest> {
         match &self.step {
             Step::Pausing(until) if *until > now => None,
@@ -156,7 +156,7 @@ impl Promotion {
                 self.step = Step::Opening;
                 Some(StorageRequest::Open(self.durability))
             }
-            // A request that was given out before this promotion is answered now.
+            // The answer to an earlier request is still pending.
             Step::Opening | Step::Loading(_) | Step::Fencing(..) => None,
         }
     }
@@ -168,7 +168,7 @@ impl Promotion {
         }
     }
 
-    /// A leadership that begins at once, with nothing but what is in memory.
+    /// Begins the leadership at once, with only the state in memory.
     pub(crate) fn in_memory(&mut self, term: Term, trouble: Option<String>) -> Beginning {
         let (pieces, was_removed) = match &mut self.why {
             Why::Elected | Why::Suspected | Why::Full(_) => (Vec::new(), false),
@@ -186,7 +186,7 @@ impl Promotion {
         }
     }
 
-    /// The database has answered. `heard`: the highest term that was heard of.
+    /// Handles an answer of the database. `heard`: the highest known term.
     pub(crate) fn on_event(
         &mut self,
         now: Time,
@@ -206,7 +206,7 @@ impl Promotion {
                 None
             }
             (Step::Opening, StorageEvent::Unavailable { why, is_lasting }) => {
-                // Of a database that was removed everything is in memory. The browser may still be about to remove it.
+                // The state of a removed database is in memory. The browser may still be about to remove it.
                 let is_over = match self.why {
                     Why::Removed(..) => self.failures >= settings.storage_failures_max,
                     Why::Elected | Why::Suspected | Why::Full(_) => !self.has_had_database,
@@ -233,10 +233,11 @@ impl Promotion {
                     let beginning = self.begin(now, loaded, term, log);
                     return Some(Outcome::Leadership(Box::new(beginning)));
                 }
-                // A row of a term that cannot be has its place in the log, and what it says may have been acknowledged.
+                // A row with an implausible term keeps its place in the log, and its content may have been
+                // acknowledged.
                 let terms = loaded.rows.iter().map(|(_, row)| row.term);
                 let last = term::highest(terms, now, heard);
-                // Somebody has written meanwhile, which is a sign of life.
+                // Another broker has written meanwhile, which is a sign of life.
                 let is_stale = self.read_before.is_some_and(|tail| tail < loaded.tail);
                 if is_stale && matches!(self.why, Why::Suspected) {
                     return Some(Outcome::Superseded);
@@ -252,8 +253,8 @@ impl Promotion {
                 self.step = Step::Fencing(loaded, term, now);
                 None
             }
-            // This tab, or the database, stood still for long enough to be replaced, or another tab says that it leads: only
-            // the log knows.
+            // This tab or the database was suspended long enough to be replaced, or another tab claims to lead. Only
+            // the log decides.
             (Step::Fencing(_, term, since), StorageEvent::Committed(seq))
                 if now.ms_since(since) > settings.suspect_ms || heard > Some(term) =>
             {
@@ -264,7 +265,7 @@ impl Promotion {
                 let log = Log::new(term, seq, &loaded, settings);
                 Some(self.begin(now, loaded, term, log))
             }
-            // Somebody wrote between the two: what that was must be read.
+            // Another broker wrote in between. Its row must be read.
             (Step::Fencing(..), StorageEvent::Failed(_, StorageError::Taken)) => None,
             (Step::Fencing(_, term, since), StorageEvent::Failed(_, StorageError::Full))
                 if heard > Some(term) && self.hesitate(now)
@@ -276,7 +277,7 @@ impl Promotion {
                 let log = Log::without_fence(Trouble::Full, term, &loaded, settings, now);
                 Some(self.begin(now, loaded, term, log))
             }
-            // What is stored can be read. With that, what need not be stored goes on.
+            // The stored state is readable. The broker continues without new changes to store.
             (
                 Step::Fencing(loaded, term, since),
                 StorageEvent::Failed(_, StorageError::Other(why)),
@@ -292,9 +293,9 @@ impl Promotion {
                 Step::Loading(_) | Step::Fencing(..),
                 StorageEvent::LoadFailed(why) | StorageEvent::Failed(_, StorageError::Other(why)),
             ) => self.pause(now, heard, why, settings),
-            // From the beginning.
+            // Starts from the beginning.
             (_, StorageEvent::Closed) => None,
-            // The answer to nothing that was asked.
+            // The answer belongs to no request.
             (step, _) => {
                 self.step = step;
                 None
@@ -303,8 +304,8 @@ impl Promotion {
         beginning.map(|beginning| Outcome::Leadership(Box::new(beginning)))
     }
 
-    /// Lets pass a moment, once, if an answer took long: this tab may have stood still, and whoever did may have been robbed
-    /// of the lock, and hears that only after everything else.
+    /// Waits for a moment, once, if an answer took long. This tab may have been suspended and have lost its lock. The
+    /// browser reports the loss after all other events.
     fn hesitates(&mut self, since: Time, now: Time, settings: &Settings) -> bool {
         now.ms_since(since) > settings.suspect_ms && self.hesitate(now)
     }
@@ -318,8 +319,8 @@ impl Promotion {
         true
     }
 
-    /// Begins again after a pause, unless there was never a database and most likely will be none. What is stored is not
-    /// given up for less: a broker without it would forget what was acknowledged.
+    /// Starts again after a pause, unless there was never a database and most likely will be none. Stored state is not
+    /// given up early: a broker without it would forget what it acknowledged.
     fn pause(
         &mut self,
         now: Time,
@@ -386,10 +387,10 @@ fn into_pieces(loaded: Loaded) -> Vec<Vec<u8>> {
     pieces
 }
 
-/// Higher than every term that is known. The clock keeps terms rising also for a tab that knows of none.
+/// A term above every known one. The clock keeps terms rising for a tab that knows none.
 pub(crate) fn next_term(now: Time, known: Option<Term>) -> Term {
     let floor = now.as_ms();
     let next = known.map_or(floor, |Term(term)| term + 1);
-    // Whoever claimed the highest term there is shall not keep later ones from being believed.
+    // A claim of the highest possible term must not invalidate later ones.
     Term(next.max(floor).min(SAFE_INTEGER_MAX))
 }

@@ -1,7 +1,7 @@
-//! A change of broker, played through for nobody.
+//! Warm-up: runs a change of broker without effect.
 //!
-//! A browser compiles a function of WebAssembly when it is called first. Of the way from the lock to the first message a
-//! tab in the queue has called none, and when it is called, everybody waits.
+//! A browser compiles a WebAssembly function at its first call. Without a warm-up a newly elected tab would compile the
+//! whole failover code while all tabs wait.
 
 use std::collections::VecDeque;
 
@@ -18,8 +18,8 @@ use crate::protocol::names::{Lock, TabId};
 use crate::settings::Settings;
 use crate::tab::Tab;
 
-/// What a tab does when it is elected, with the sessions and messages of a broker before it, in tabs that do not exist and
-/// that nobody hears. Returns how many messages arrived, which is always the same.
+/// Simulates an election with sessions and messages of an earlier broker, in tabs that do not exist. Returns how many
+/// messages arrived, which is always the same.
 #[must_use]
 pub fn warm_up(now: Time) -> usize {
     let mut stage = Stage {
@@ -34,9 +34,9 @@ pub fn warm_up(now: Time) -> usize {
     stage.enter();
     stage.publish(1);
     stage.enter();
-    // What nobody waits for is stored, too.
+    // Also stores the changes that wait for the next row.
     stage.pass();
-    // The first leaves, and the second gets its place.
+    // The first tab leaves, and the second replaces it.
     let tab_id = stage.tabs.remove(0).tab_id();
     for place in 0..stage.tabs.len() {
         stage.input(place, Input::Control(ControlMessage::Goodbye { tab_id }));
@@ -49,7 +49,7 @@ pub fn warm_up(now: Time) -> usize {
 #[derive(Debug)]
 struct Stage {
     now: Time,
-    /// In the order in which they entered; the first has the broker's lock.
+    /// In the order of their arrival. The first holds the broker's lock.
     tabs: Vec<Tab>,
     entered: u64,
     rows: Vec<(Seq, Row)>,
@@ -90,7 +90,7 @@ impl Stage {
         self.pass();
     }
 
-    /// Lets everything happen for which a moment has to pass.
+    /// Lets time pass until all timers have run.
     fn pass(&mut self) {
         self.now = self.now.plus_ms(500);
         for place in 0..self.tabs.len() {
@@ -115,7 +115,7 @@ impl Stage {
         }
     }
 
-    /// Tells one tab something, and carries out what comes of it until nothing more does.
+    /// Gives one tab an input, and carries out outputs until none is left.
     fn input(&mut self, place: usize, input: Input) {
         let Some(tab) = self.tabs.get(place) else {
             return;
@@ -142,7 +142,7 @@ impl Stage {
                 self.mail.extend(mail);
             }
             Output::Post(lane, frame) => {
-                // A lane has two ends: its tab's, and the broker's.
+                // The two ends of a lane: its tab's, and the broker's.
                 let end = others.into_iter().next();
                 let end = if lane.tab == id { end } else { Some(lane.tab) };
                 self.mail
@@ -204,8 +204,8 @@ mod tests {
 
     #[test]
     fn everything_is_played_through() {
-        // Each of the two tabs gets what the other publishes and what it publishes itself, before and after; the third also
-        // gets what is retained.
+        // Each of the two tabs receives its own and the other's messages, before and after. The third also receives the
+        // retained one.
         assert_eq!(warm_up(Time::from_ms(1_000)), 13);
     }
 }

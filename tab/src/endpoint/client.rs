@@ -1,4 +1,4 @@
-//! A local client: one MQTT client of this tab, which follows the broker wherever it moves.
+//! Client: an MQTT client of the page, which follows the broker to other tabs.
 
 mod connection;
 mod inbox;
@@ -18,7 +18,7 @@ use crate::api::{
     Term,
 };
 use crate::endpoint::cost::cost_to_broker;
-use crate::endpoint::{EndpointInput, EndpointOutput, ToBroker};
+use crate::endpoint::{EndpointInput, EndpointOutput};
 use crate::protocol::frame::ConnectionNo;
 use crate::protocol::names::TabId;
 use crate::settings::Settings;
@@ -30,57 +30,57 @@ use subscribe::Request;
 #[derive(Debug)]
 pub(crate) struct Client {
     settings: Settings,
-    /// Client id for options without one.
+    /// Client identifier for options without one.
     default_id: String,
-    /// What the page asked for; `None` after a disconnection for good.
+    /// The page's CONNECT; `None` while the client is disconnected.
     wanted: Option<ConnectOptions>,
-    /// Whether a broker has accepted this client since the page asked for it: later CONNECTs keep the session.
+    /// Whether a broker has accepted this client since the page's command: later CONNECTs keep the session.
     has_session: bool,
-    /// Whether a CONNECT was sent since the last CONNACK came: the session may be one that it began, and empty.
+    /// Whether a CONNECT was sent without a CONNACK: it may have begun a session that is empty.
     is_unsure: bool,
-    /// Term and tab of the broker that has accepted this client last.
+    /// Term and tab of the last broker that accepted this client.
     last_broker: Option<(Term, TabId)>,
-    /// The highest term of a broker that has accepted this client.
+    /// The highest term of a broker that accepted this client.
     highest_term: Option<Term>,
-    /// Since when the broker has owed an answer, without having given another.
+    /// Since when the broker has owed an answer without giving any.
     unanswered_since: Option<Time>,
     state: State,
-    /// Of the client itself, as the broker has granted them.
+    /// The client's own subscriptions, as the broker granted them.
     subscriptions: Map<String, Subscription>,
     readers: Readers,
-    /// Of the client itself, and not taken by the broker when they were renewed.
+    /// The client's own subscriptions that the broker refused to renew.
     refused: Vec<Subscription>,
-    /// When that is tried once more, if there is a connection.
+    /// When to renew them again, if there is a connection.
     renewing_at: Option<Time>,
     inbox: Inbox,
-    /// Not sent yet, in the page's order.
+    /// Publications to send, in the page's order.
     waiting: VecDeque<(RequestId, PublishPacket)>,
-    /// What all that waits costs.
+    /// Cost of `waiting`.
     waiting_bytes: usize,
-    /// Bytes of messages that the way to the broker takes now.
+    /// Bytes of messages that the way to the broker accepts now.
     room: usize,
     /// Sent and not acknowledged, in the order of sending. [MQTT-4.6.0-1]
     in_flight: VecDeque<InFlight>,
-    /// SUBSCRIBE and UNSUBSCRIBE with their packet identifiers, until answered, in the order of sending.
+    /// Unanswered SUBSCRIBE and UNSUBSCRIBE with their packet identifiers, in the order of sending.
     requests: VecDeque<(u16, Request)>,
-    /// Requests of the page made while there was no connection.
+    /// The page's requests without a connection.
     waiting_requests: Vec<Request>,
-    /// Reason codes of requests that went to the broker in parts, as far as they have come.
+    /// Reason codes of requests that were sent in parts, as far as they have arrived.
     gathered: Map<RequestId, Vec<Option<u8>>>,
     last_packet_id: u16,
     /// Packet identifiers of `in_flight` and `requests`.
     packet_ids: Set<u16>,
-    /// Failed attempts in a row, for the pause before the next.
+    /// Consecutive failed attempts, for the pause before the next.
     attempts: u32,
 }
 
 #[derive(Debug)]
 enum State {
-    /// No broker in reach, or nothing wanted.
+    /// No broker within reach, or disconnected by the page.
     Offline,
-    /// The broker closed the connection without a reason; connects again at this time.
+    /// The broker closed the connection without a reason. The client reconnects at this time.
     Pausing(Time),
-    /// CONNECT is under way, and its answer is due at this time.
+    /// CONNECT was sent, and its answer is due at this time.
     Connecting(ConnectionNo, (Term, TabId), Time),
     Connected(Connected),
 }
@@ -93,7 +93,7 @@ struct Connected {
     ping_sent: Option<Time>,
     receive_maximum: u16,
     maximum_packet_size: u32,
-    /// How many in flight, the last ones, are of an earlier connection and not sent again yet.
+    /// Number of the last entries in flight that an earlier connection carried, and this one has not.
     unsent: usize,
 }
 
@@ -102,7 +102,7 @@ struct InFlight {
     request: RequestId,
     packet_id: u16,
     packet: PublishPacket,
-    /// What PUBREC said, once it came; then PUBREL was sent.
+    /// Reason code of PUBREC, after which PUBREL was sent.
     received: Option<ReasonCode>,
 }
 
@@ -139,18 +139,17 @@ impl Client {
         }
     }
 
-    /// Since when the broker has owed this client an answer, without having given it another.
+    /// Since when the broker has owed an answer without giving any.
     pub(crate) fn unanswered_since(&self) -> Option<Time> {
         self.unanswered_since
     }
 
-    /// Tells how many bytes of messages the way to the broker takes.
+    /// Sets how many bytes of messages the way to the broker accepts.
     pub(crate) fn set_room(&mut self, bytes: usize) {
         self.room = bytes;
     }
 
-    /// Whether something waits that more room on the way to the broker may let go out. How much there was when it was told last
-    /// says nothing of that: it may have had no reason to look.
+    /// Whether a message waits that more room may release. `room` itself may be outdated, so it is not used.
     pub(crate) fn wants_room(&self) -> bool {
         let waits = |connected: &Connected| connected.unsent > 0 || !self.waiting.is_empty();
         matches!(&self.state, State::Connected(connected) if waits(connected))
@@ -215,7 +214,7 @@ impl Client {
         }
     }
 
-    /// When [`EndpointInput::Timeout`] is due, if nothing comes before.
+    /// When [`EndpointInput::Timeout`] is due.
     pub(crate) fn next_timeout(&self) -> Option<Time> {
         let is_connected = matches!(self.state, State::Connected(_));
         let renewing_at = self.renewing_at.filter(|_| is_connected);
@@ -253,15 +252,15 @@ impl Client {
         }
     }
 
-    /// Whether a broker could take this packet: what could not be sent must not wait.
+    /// Whether a broker could accept this packet. Packets that could not be sent must not wait.
     fn check(&self, packet: &Packet) -> Result<(), Problem> {
         codec::encode(packet, ProtocolVersion::V5, &mut Vec::new())
             .map_err(|error| Problem::NotEncodable(error.to_string()))?;
         self.check_size(packet)
     }
 
-    /// Whether the broker takes a packet of this size: another than the one that was there when it began to wait may
-    /// take less. [MQTT-3.2.2-15]
+    /// Whether the broker accepts a packet of this size. A new broker may accept less than the one before.
+    /// [MQTT-3.2.2-15]
     fn check_size(&self, packet: &Packet) -> Result<(), Problem> {
         let maximum = match &self.state {
             State::Connected(connected) => connected.maximum_packet_size,
@@ -278,7 +277,7 @@ impl Client {
     fn on_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
         let is_answer = !matches!(packet, Packet::Publish(_) | Packet::PubRel(_));
         self.take(now, packet, out);
-        // Whatever came may have made room.
+        // Any packet may have made room.
         self.send_waiting(now, out);
         if is_answer {
             self.unanswered_since = self.is_owed_an_answer().then_some(now);
@@ -340,7 +339,7 @@ impl Client {
         }
     }
 
-    /// A packet identifier that is not in use, now in use.
+    /// Reserves a free packet identifier.
     fn next_packet_id(&mut self) -> Option<u16> {
         for _ in 0..u16::MAX {
             self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);

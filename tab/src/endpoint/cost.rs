@@ -5,16 +5,16 @@ use broker::packet::publish::PublishPacket;
 use crate::api::Publication;
 use crate::settings::Settings;
 
-/// What a message costs beside topic and payload, about.
+/// Approximate size of a message without topic and payload.
 pub(crate) const MESSAGE_OVERHEAD_BYTES: usize = 64;
 
-/// What a message costs on its way or while it waits, in bytes.
+/// Cost of a message in flight or in a queue, in bytes.
 pub(crate) fn cost(publish: &PublishPacket) -> usize {
     let of_properties = broker::properties_bytes(&publish.properties);
     publish.payload.len() + publish.topic_name.len() + of_properties + MESSAGE_OVERHEAD_BYTES
 }
 
-/// Bytes that a publication takes while it waits.
+/// Bytes that a waiting publication uses.
 pub(crate) fn publication_bytes(publication: &Publication) -> usize {
     let Publication {
         topic,
@@ -27,7 +27,7 @@ pub(crate) fn publication_bytes(publication: &Publication) -> usize {
     payload.len() + topic.len() + pairs.sum::<usize>() + MESSAGE_OVERHEAD_BYTES
 }
 
-/// What a message takes of the room on the way to the broker: a long one does not take it all.
+/// Cost of a message on the way to the broker. A long one counts in part, so that it leaves room for others.
 pub(crate) fn cost_to_broker(publish: &PublishPacket, settings: &Settings) -> usize {
     cost(publish).min(settings.to_broker().cost_max())
 }

@@ -1,4 +1,4 @@
-//! From what a page wants to MQTT packets, and from packets to what a page hears.
+//! Conversion between the page's types and MQTT packets.
 
 use broker::packet::connect::ConnectPacket;
 use broker::packet::publish::PublishPacket;
@@ -16,7 +16,7 @@ use crate::api::{
 
 const MQTT_5: u8 = 5;
 
-/// The CONNECT of a client; `client_id` and `clean_start` differ from the options' when it connects again.
+/// The CONNECT of a client. For a reconnection, `client_id` and `clean_start` differ from the options.
 pub(crate) fn connect(
     options: &ConnectOptions,
     client_id: &str,
@@ -75,7 +75,7 @@ fn will(will: &Will) -> WillMessage {
     }
 }
 
-/// The PUBLISH of a publication; its packet identifier, if it needs one, stands for the one it will get.
+/// The PUBLISH of a publication. Its packet identifier is a placeholder.
 pub(crate) fn publish(publication: Publication) -> PublishPacket {
     let mut packet = PublishPacket::new(
         publication.topic,
@@ -107,7 +107,7 @@ pub(crate) fn publish(publication: Publication) -> PublishPacket {
     packet
 }
 
-/// One SUBSCRIBE for these subscriptions. They share `identifier`, because a SUBSCRIBE has but one.
+/// One SUBSCRIBE for these subscriptions. They share `identifier`, because a SUBSCRIBE has only one.
 pub(crate) fn subscribe(
     packet_id: u16,
     identifier: Option<u32>,
@@ -139,7 +139,7 @@ pub(crate) fn unsubscribe(packet_id: u16, topic_filters: &[String]) -> Unsubscri
     packet
 }
 
-/// What the page hears of an arrived PUBLISH.
+/// The page's message for a received PUBLISH.
 pub(crate) fn message(packet: PublishPacket, received_at: Time) -> Message {
     let mut properties = MessageProperties::default();
     let mut subscription_identifiers = packet.properties.subscription_identifiers();

@@ -1,8 +1,7 @@
-//! A port: a client of this tab that speaks MQTT itself, in bytes, and does not notice when the broker moves.
+//! Port: passes on the MQTT bytes of a client that does not notice a change of broker.
 //!
-//! What goes through is looked at, because somebody has to remember what a broker that is gone did not answer: the next
-//! one gets the CONNECT once more, and then what was not answered, and the client hears nothing of it. If the next broker
-//! does not have the session, the client is told by the end of its connection.
+//! The port remembers the packets that a broker did not answer. The next broker gets the client's CONNECT and these
+//! packets again. If it does not have the session, the port closes the client's connection.
 
 mod answers;
 mod requests;
@@ -27,78 +26,78 @@ use crate::settings::Settings;
 use answers::{Answers, Asked, Came};
 use requests::Requests;
 
-/// Number of a port of this tab; chosen by the runtime, and used once.
+/// Number of a port of this tab; chosen by the runtime and never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortNo(pub u32);
 
-/// What came from a port.
+/// An input from a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PortInput {
-    /// It is there. Comes first.
+    /// The port was opened. The first input.
     Opened,
-    /// Part of a stream of MQTT packets, of version 5.0, 3.1.1 or 3.1 as CONNECT says, cut anywhere.
+    /// Bytes of MQTT packets, cut anywhere. CONNECT selects version 5.0, 3.1.1 or 3.1.
     Bytes(Vec<u8>),
-    /// The client is gone. The last input of a port.
+    /// The client is gone. The last input.
     Closed,
 }
 
-/// What goes to a port.
+/// An output to a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PortOutput {
     /// One whole packet.
     Bytes(Vec<u8>),
-    /// So many more bytes are on their way to the broker. Those that wait for a broker are not.
-    Taken(usize),
-    /// The connection is over, for this reason if the broker or the tab ended it. The last output to a port.
+    /// This many more bytes are on their way to the broker. Bytes that wait for a broker do not count.
+    Accepted(usize),
+    /// The connection has ended, for this reason if the broker or the tab ended it. The last output.
     Closed(Option<ReasonCode>),
 }
 
-/// One port, from its opening to its end.
+/// A port from its opening to its end.
 #[derive(Debug)]
 pub(crate) struct Port {
     settings: Settings,
-    /// For a client that leaves it to the broker, which could not know it again by that.
+    /// Client identifier for a client without one. Each broker would assign another one.
     default_id: String,
     state: State,
-    /// As the client sent it, and with a client id.
+    /// The client's CONNECT, with a client identifier.
     connect: Option<Box<ConnectPacket>>,
-    /// Whether the client has no id of its own.
+    /// Whether the client sent no client identifier.
     id_is_assigned: bool,
     version: ProtocolVersion,
     /// Whether a broker has accepted the client.
     is_accepted: bool,
-    /// The beginning of a packet.
+    /// The beginning of an incomplete packet.
     rest: Vec<u8>,
-    /// Of what came, how many bytes have not been taken.
+    /// Number of received bytes that were not reported as [`PortOutput::Accepted`].
     untaken: usize,
-    /// What came and cannot be sent yet.
+    /// Packets that cannot be sent yet.
     waiting: VecDeque<Packet>,
     requests: Requests,
     answers: Answers,
-    /// What the client's topic aliases stand for: they end with a connection, and the client's does not.
+    /// The client's topic aliases. They end with a connection to a broker, but the client's connection continues.
     aliases: Map<u16, String>,
-    /// The highest topic alias that the broker allows. [MQTT-3.2.2-17]
+    /// The broker's Topic Alias Maximum. [MQTT-3.2.2-17]
     alias_maximum: u16,
-    /// PINGREQs that the broker has not answered.
+    /// Number of PINGREQs that the broker has not answered.
     pings: usize,
-    /// Since when the broker has owed an answer, without having given another.
+    /// Since when the broker has owed an answer without giving any.
     unanswered_since: Option<Time>,
-    /// Bytes of messages that the way to the broker takes now.
+    /// Bytes of messages that the way to the broker accepts now.
     room: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// CONNECT has not come.
+    /// CONNECT has not arrived.
     New,
-    /// No broker in reach.
+    /// No broker within reach.
     Waiting,
-    /// CONNECT is under way, and its answer is due at this time.
+    /// CONNECT was sent, and its answer is due at this time.
     Connecting(ConnectionNo, Time),
     Connected(ConnectionNo),
-    /// The client has said DISCONNECT while there was no broker, which is to hear it still.
+    /// The client sent DISCONNECT without a broker. The next broker still gets it.
     Leaving,
-    /// Over.
+    /// The port has ended.
     Closed,
 }
 
@@ -125,12 +124,12 @@ impl Port {
         }
     }
 
-    /// Tells how many bytes of messages the way to the broker takes.
+    /// Sets how many bytes of messages the way to the broker accepts.
     pub(crate) fn set_room(&mut self, bytes: usize) {
         self.room = bytes;
     }
 
-    /// Whether something waits for room on the way to the broker.
+    /// Whether a packet waits for room on the way to the broker.
     pub(crate) fn wants_room(&self) -> bool {
         matches!(self.state, State::Connected(_)) && !self.waiting.is_empty()
     }
@@ -139,7 +138,7 @@ impl Port {
         self.version
     }
 
-    /// Since when the broker has owed this client an answer, without having given it another.
+    /// Since when the broker has owed an answer without giving any.
     pub(crate) fn unanswered_since(&self) -> Option<Time> {
         self.unanswered_since
     }
@@ -160,7 +159,7 @@ impl Port {
         }
     }
 
-    /// Bytes came from the client, any number of packets or parts of them.
+    /// Handles bytes of the client: any number of packets or parts of them.
     pub(crate) fn on_bytes(&mut self, now: Time, bytes: Vec<u8>, out: &mut Vec<EndpointOutput>) {
         if matches!(self.state, State::Leaving | State::Closed) {
             return;
@@ -190,7 +189,7 @@ impl Port {
         self.take_bytes(out);
     }
 
-    /// The page has closed its end. Without DISCONNECT, the broker takes the client for lost.
+    /// The page has closed its end. Without DISCONNECT, the broker publishes the client's will.
     pub(crate) fn on_closed_by_page(&mut self, out: &mut Vec<EndpointOutput>) {
         if self.state == State::Leaving {
             return;
@@ -228,7 +227,7 @@ impl Port {
                     self.close(None, out);
                 }
             }
-            // What the page hears is not about ports.
+            // Ports do not depend on the page's acknowledgements.
             EndpointInput::PageAcknowledged(_) => {}
             EndpointInput::Timeout => {
                 if let State::Connecting(connection, until) = self.state
@@ -266,7 +265,7 @@ impl Port {
         self.unanswered_since = Some(now);
     }
 
-    /// Says on a new connection what the client had still to say, DISCONNECT last. Nobody waits for an answer.
+    /// Sends the client's last packets on a new connection, DISCONNECT last. No answer is awaited.
     fn leave(&mut self, connection: ConnectionNo, out: &mut Vec<EndpointOutput>) {
         let packets = self
             .requests
@@ -286,7 +285,7 @@ impl Port {
         let connect = self.connect.as_ref();
         let method = connect.and_then(|it| it.properties.get_authentication_method());
         if self.is_accepted && method.is_some() {
-            // Nobody but the client could authenticate it to the next broker.
+            // Only the client could authenticate itself to the next broker.
             return self.fail(ReasonCode::ServerShuttingDown, out);
         }
         self.state = State::Waiting;
@@ -295,7 +294,7 @@ impl Port {
         }
     }
 
-    /// The next broker has the session: goes on where the one before stopped. [MQTT-4.4.0-1]
+    /// The next broker has the session: resumes it. [MQTT-4.4.0-1]
     fn resume(&mut self, now: Time, connection: ConnectionNo, out: &mut Vec<EndpointOutput>) {
         self.state = State::Connected(connection);
         self.answers.begin();
@@ -320,7 +319,7 @@ impl Port {
         }
     }
 
-    /// What waits longest, if it may go out now.
+    /// Returns the first waiting packet, if it may be sent now.
     fn next_waiting(&mut self) -> Option<Packet> {
         match self.waiting.front() {
             Some(Packet::Publish(_)) if self.room == 0 => None,
@@ -337,9 +336,10 @@ impl Port {
             (packet, State::Connected(_)) => {
                 let packet = self.without_alias(packet);
                 match packet {
-                    // Nobody waits for room any more.
+                    // The last packets need no room.
                     Packet::Disconnect(_) => self.room = usize::MAX,
-                    // Whatever waits, these keep the exchanges going, and stand in no order with it.
+                    // These packets overtake waiting ones, so that exchanges continue. MQTT requires no order between
+                    // them.
                     Packet::PubAck(_)
                     | Packet::PubRec(_)
                     | Packet::PubRel(_)
@@ -375,11 +375,11 @@ impl Port {
         out.push(EndpointOutput::Reconnect);
     }
 
-    /// Keeps for later what there is nobody to send to now.
+    /// Keeps a packet until there is a broker.
     fn keep(&mut self, packet: Packet, out: &mut Vec<EndpointOutput>) {
         match packet {
             Packet::PingReq if self.is_accepted => self.pass_to_client(Packet::PingResp, out),
-            // The next broker sends again what these answer.
+            // The next broker repeats the packets that these answer.
             Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) if self.is_accepted => {
                 let _ = self.answers.answered(packet, None);
             }
@@ -395,7 +395,7 @@ impl Port {
                 out.extend(self.connection().map(EndpointOutput::close));
                 self.close(None, out);
             }
-            // It comes before CONNACK, which waits for it. [MQTT-4.12.0-2]
+            // AUTH precedes CONNACK, which waits for it. [MQTT-4.12.0-2]
             Packet::Auth(_) => match self.connection() {
                 Some(connection) => out.push(EndpointOutput::send(connection, packet)),
                 None => self.waiting.push_back(packet),
@@ -432,7 +432,7 @@ impl Port {
         }
     }
 
-    /// A PUBLISH with its topic in words.
+    /// Replaces a topic alias by its topic.
     fn without_alias(&mut self, packet: Packet) -> Packet {
         let Packet::Publish(mut publish) = packet else {
             return packet;
@@ -449,7 +449,7 @@ impl Port {
                 publish.properties.remove_topic_alias();
             }
         }
-        // One that stands for nothing, or must not be, is left to the broker, which has the right words for it.
+        // An invalid alias is left to the broker, which answers with the right reason code.
         Packet::Publish(publish)
     }
 
@@ -508,19 +508,19 @@ impl Port {
             return self.fail(ReasonCode::ProtocolError, out);
         };
         let is_success = packet.reason_code == ReasonCode::Success;
-        // A CONNACK of MQTT 3.1 cannot say it. A connection that goes on is accepted with its session only.
+        // MQTT 3.1 has no Session Present flag. A resumed connection is accepted only with its session.
         let is_present = packet.session_present || self.version == ProtocolVersion::V31;
         match (self.is_accepted, is_success) {
             (true, true) if is_present => self.resume(now, connection, out),
             (true, true) => {
-                // Whoever was to be remembered is not: the client shall begin anew, and nothing of it remain.
+                // The session is lost. The client has to start anew, and the broker's new session ends.
                 let good_bye = DisconnectPacket::new(ReasonCode::Success);
                 let good_bye = Packet::Disconnect(good_bye);
                 out.push(EndpointOutput::send(connection, good_bye));
                 self.fail(ReasonCode::ServerShuttingDown, out);
             }
             (true, false) => {
-                // The broker does not have the session, which only a CONNACK says so.
+                // The broker does not have the session. Only a CONNACK can report that.
                 let reason = match packet.reason_code {
                     ReasonCode::ServerUnavailable => ReasonCode::ServerShuttingDown,
                     reason => reason,
@@ -552,11 +552,11 @@ impl Port {
         let came = match publish.packet_id {
             Some(packet_id) => {
                 if !publish.dup {
-                    // The identifier of one that is not sent again is free: the answer that was owed has arrived, or this
-                    // broker knows nothing of the one that had it.
+                    // An identifier without DUP is free: the answer has arrived, or this broker does not know the
+                    // earlier exchange.
                     self.answers.forget(packet_id);
                 }
-                // Not of the topic: a topic alias may stand for it the first time.
+                // The digest excludes the topic: a topic alias may replace it the first time.
                 let digests = SeededState::new(&self.settings.seed);
                 let asked = Asked::Publish(digests.hash_one(&publish.payload));
                 self.answers
@@ -567,7 +567,7 @@ impl Port {
         self.pass_unless_known(came, Packet::Publish(publish), out);
     }
 
-    /// Passes on what came, unless the client has it from the broker before: then the client's answer is enough.
+    /// Passes a packet to the client, unless the client has it from an earlier broker. Then its answer is enough.
     fn pass_unless_known(&mut self, came: Came, packet: Packet, out: &mut Vec<EndpointOutput>) {
         match (came, self.connection()) {
             (Came::New, _) => self.pass_to_client(packet, out),
@@ -585,13 +585,13 @@ impl Port {
         let mut bytes = Vec::new();
         match codec::encode(&packet, self.version, &mut bytes) {
             Ok(()) => out.push(EndpointOutput::ToPort(PortOutput::Bytes(bytes))),
-            // The broker knows what this client understands.
+            // The broker knows the client's limits.
             Err(_) => self.fail(ReasonCode::ImplementationSpecificError, out),
         }
     }
 
     fn say_disconnect(&mut self, packet: DisconnectPacket, out: &mut Vec<EndpointOutput>) {
-        // MQTT 3.1.1 has no word for it.
+        // MQTT 3.1.1 has no DISCONNECT from a server.
         if self.version == ProtocolVersion::V5 && self.is_accepted {
             let mut bytes = Vec::new();
             let packet = Packet::Disconnect(packet);
@@ -601,7 +601,7 @@ impl Port {
         }
     }
 
-    /// Ends the connection at both sides, and tells the client why if it can be told.
+    /// Closes both connections, and sends the client the reason if its protocol allows.
     fn fail(&mut self, reason_code: ReasonCode, out: &mut Vec<EndpointOutput>) {
         out.extend(self.connection().map(EndpointOutput::close));
         self.say_disconnect(DisconnectPacket::new(reason_code), out);
@@ -616,16 +616,16 @@ impl Port {
         }
     }
 
-    /// Tells how many bytes have been taken, as soon as nothing waits.
+    /// Reports accepted bytes once no packet waits.
     fn take_bytes(&mut self, out: &mut Vec<EndpointOutput>) {
         if self.waiting.is_empty() && self.untaken > 0 && self.state != State::Closed {
             let taken = core::mem::take(&mut self.untaken);
-            out.push(EndpointOutput::ToPort(PortOutput::Taken(taken)));
+            out.push(EndpointOutput::ToPort(PortOutput::Accepted(taken)));
         }
     }
 }
 
-/// Whether the broker said that it knows no such exchange.
+/// Whether the broker does not know the exchange.
 fn is_unknown(code: ReasonCode) -> bool {
     code == ReasonCode::PacketIdentifierNotFound
 }

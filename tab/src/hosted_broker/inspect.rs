@@ -1,4 +1,4 @@
-//! What the broker answers to questions.
+//! Answers to questions about the hosted broker.
 
 use std::sync::Arc;
 
@@ -12,19 +12,19 @@ use crate::api::{
 use crate::endpoint::packets;
 use crate::protocol::names::TabId;
 
-/// Sessions, or receivers, of one answer: it is one frame, which holds up all others.
+/// Maximum entries of an answer. An answer is one frame, which delays others.
 const ENTRIES_MAX: usize = 1_000;
 
-/// Bytes of one answer, about: names may be 65,535 bytes long. [MQTT-1.5.4]
+/// Approximate maximum bytes of an answer. Names may have 65,535 bytes. [MQTT-1.5.4]
 const BYTES_MAX: usize = 1 << 20;
 
-/// Bytes of an entry beside its names, at most.
+/// Maximum bytes of an entry without its names.
 const ENTRY_BYTES: usize = 64;
 
-/// Retained messages that are looked at for one answer.
+/// Maximum number of retained messages that one answer examines.
 const LOOKS_MAX: usize = 10_000;
 
-/// Counts what clients did not get.
+/// Counts dropped messages by client and reason.
 #[derive(Debug, Default)]
 pub(crate) struct Drops(Map<(Arc<str>, DropReason), u64>);
 
@@ -37,7 +37,7 @@ impl Drops {
             broker::DropReason::Congested => DropReason::Congested,
         };
         let key = (Arc::clone(client_id), reason);
-        // Of more clients nobody could be told.
+        // An answer has no room for more clients.
         if self.0.len() < ENTRIES_MAX || self.0.contains_key(&key) {
             *self.0.get_or_insert_with(key, || 0) += 1;
         }
@@ -59,7 +59,7 @@ impl Drops {
     }
 }
 
-/// The answer to a question; `tab_of` tells whose a connection is.
+/// Answers a question. `tab_of` returns the tab of a connection.
 pub(crate) fn answer(
     broker: &Broker,
     drops: &Drops,
@@ -156,7 +156,7 @@ fn retained(
         Err(error) => return Answer::Refused(Problem::Topic(error.to_string())),
     };
     let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
-    // Also an answer to somebody who wants none goes on: else it would never come to the end.
+    // Moves on even with `at_most` 0, so that repeated questions end.
     let at_most = size(at_most).clamp(1, ENTRIES_MAX);
     let (found, mut reached) = broker.retained(&topic_filter, after.as_ref(), at_most, LOOKS_MAX);
     let mut room = BYTES_MAX;
@@ -169,7 +169,7 @@ fn retained(
             + ENTRY_BYTES;
         match room.checked_sub(bytes) {
             Some(left) => room = left,
-            // One always fits, so that there is a topic to go on after.
+            // Contains at least one message, so that there is a topic to continue after.
             None if messages.is_empty() => room = 0,
             None => {
                 let last = messages.last();

@@ -1,4 +1,4 @@
-//! What waits at one end of a lane to be posted.
+//! Outbox: packets that wait at one end of a lane.
 
 use std::collections::VecDeque;
 
@@ -9,27 +9,27 @@ use bytes::Bytes;
 use super::Limits;
 use crate::protocol::frame::{ConnectionNo, FRAME_BYTES_FULL, LaneMessage};
 
-/// Whole packets, which leave at the end of the turn, and long ones, which leave as there is room.
+/// Whole packets, which leave at the end of the turn, and long ones, which leave in parts as there is room.
 #[derive(Debug)]
 pub(super) struct Outbox {
     full: Vec<Vec<LaneMessage>>,
     messages: Vec<LaneMessage>,
-    /// Of `messages`.
+    /// Bytes of `messages`.
     bytes: usize,
-    /// At most one of each connection, in turn.
+    /// At most one for each connection. The connections take turns.
     long: VecDeque<Long>,
     limits: Limits,
-    /// What `full`, `messages` and `long` count.
+    /// Cost of `full`, `messages` and `long`.
     waiting_cost: usize,
 }
 
-/// A long packet, and what its connection says after it.
+/// A long packet, and the later messages of its connection.
 #[derive(Debug)]
 struct Long {
     connection: ConnectionNo,
-    /// Up to the payload.
+    /// The encoded packet up to its payload.
     head: Bytes,
-    /// Not copied before it is posted: others may have it, too.
+    /// Shared with other receivers, so it is copied only into a frame.
     payload: Bytes,
     behind: VecDeque<Behind>,
 }
@@ -52,7 +52,7 @@ impl Outbox {
         }
     }
 
-    /// How many bytes wait; of a long packet only as many count as keep it from taking all the room.
+    /// How many bytes wait. A long packet counts up to its maximum cost.
     pub(super) fn waiting_cost(&self) -> usize {
         self.waiting_cost
     }
@@ -100,13 +100,13 @@ impl Outbox {
         Ok(())
     }
 
-    /// What is no packet and waits for none.
+    /// Adds a message that waits for no long packet.
     pub(super) fn push(&mut self, message: LaneMessage) {
         self.messages.push(message);
     }
 
-    /// A connection is over, and what it has to say with it: that leaves at the end of this turn, however long. The same
-    /// client's next connection must not overtake it.
+    /// Adds the end of a connection after all its waiting messages, which leave in this turn whatever their size. The
+    /// client's next connection must not overtake them.
     pub(super) fn push_closed(&mut self, connection: ConnectionNo, reason: ReasonCode) {
         let place = self.long.iter().position(|it| it.connection == connection);
         if let Some(mut long) = place.and_then(|place| self.long.remove(place)) {
@@ -149,7 +149,7 @@ impl Outbox {
         }
     }
 
-    /// The whole packets, frame by frame.
+    /// Removes the whole packets, frame by frame.
     pub(super) fn take_whole(&mut self) -> Vec<Vec<LaneMessage>> {
         let mut frames = core::mem::take(&mut self.full);
         frames.push(core::mem::take(&mut self.messages));
@@ -160,7 +160,8 @@ impl Outbox {
         frames
     }
 
-    /// The next part of a long packet, those of all connections in turn. With the last one comes what stands behind it.
+    /// Removes the next part of a long packet. The connections take turns. The last part is followed by the messages
+    /// behind it.
     pub(super) fn take_part(&mut self) -> Option<Vec<LaneMessage>> {
         let mut long = self.long.pop_front()?;
         self.waiting_cost -= long.cost(self.limits.cost_max());
@@ -182,7 +183,8 @@ impl Long {
         self.head.is_empty() && self.payload.is_empty()
     }
 
-    /// The next part; with the last one what stands behind it, up to the next long one. None if nothing is left.
+    /// Removes the next part. The last part is followed by the messages up to the next long packet. `None`: nothing is
+    /// left.
     fn next(&mut self, part_bytes: usize) -> Option<Vec<LaneMessage>> {
         if self.is_over() {
             return None;

@@ -117,13 +117,13 @@ fn foreign_bytes_are_no_frame() {
     let mut longer = frame.clone();
     longer.push(0);
     assert_eq!(Frame::decode(&longer), None);
-    // A length of 2^64 - 1 must not be believed.
+    // A length of 2^64 - 1 must be refused.
     let mut lie = MAGIC.to_vec();
     lie.extend([1, 1, 0, 253, 255, 255, 255, 255, 255, 255, 255, 255]);
     assert_eq!(Frame::decode(&lie), None);
 }
 
-/// A sequence that looks random and is the same each time.
+/// A pseudorandom sequence that is the same each time.
 fn numbers() -> impl FnMut(usize) -> usize {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     move |below| {
@@ -189,7 +189,7 @@ fn posted(end: &mut LaneEnd) -> Vec<Vec<u8>> {
     frames
 }
 
-/// The other end takes these frames; what it hands on.
+/// The other end accepts these frames. Returns its messages.
 fn take(end: &mut LaneEnd, frames: Vec<Vec<u8>>) -> Vec<LaneMessage> {
     let arrivals = frames.into_iter().map(|bytes| {
         match end.accept(Frame::decode(&bytes).unwrap(), bytes.len()) {
@@ -200,7 +200,7 @@ fn take(end: &mut LaneEnd, frames: Vec<Vec<u8>>) -> Vec<LaneMessage> {
     arrivals.flatten().collect()
 }
 
-/// What a connection said, as far as it has arrived.
+/// The bytes of one connection that have arrived.
 fn said(messages: &[LaneMessage], by: u64) -> Vec<u8> {
     let of_it = messages.iter().flat_map(|message| match message {
         LaneMessage::Packets { connection, bytes } if *connection == ConnectionNo(by) => bytes,
@@ -239,7 +239,7 @@ fn a_long_packet_goes_in_parts_and_others_pass_it() {
     assert_eq!(said(&messages, 2), [0xc0, 0]);
     assert!(said(&messages, 1).is_empty());
     assert!(!from.is_full() && from.room() >= WINDOW_BYTES / 4 - 600_000);
-    // It goes on as the other end comes after, and so does what comes meanwhile.
+    // The rest follows as the other end acknowledges, between other packets.
     let mut rounds = 0;
     while said(&messages, 1).is_empty() {
         rounds += 1;
@@ -287,7 +287,7 @@ fn nothing_overtakes_what_a_connection_says_in_the_end() {
             ..
         }
     ));
-    // What the other end does not take makes the lane full all the same.
+    // Frames that are not acknowledged fill the lane nevertheless.
     assert!(from.is_full());
 }
 
@@ -316,7 +316,7 @@ fn what_is_held_does_not_count_as_taken_until_it_is_let_go() {
         let silence = posted(&mut to);
         assert!(silence.is_empty());
     }
-    // Other news tells nothing of it.
+    // Other frames do not acknowledge it.
     push(&mut to, 1, &Packet::PingResp);
     take(&mut from, posted(&mut to));
     assert!(from.is_full());
@@ -394,7 +394,7 @@ fn whatever_is_pushed_arrives_whole_and_in_the_order_of_its_connection() {
                 _ => drop(take(&mut from, posted(&mut to))),
             }
         }
-        // Each turn of both ends, until nothing is left to say.
+        // Both ends take turns until nothing is left to send.
         loop {
             in_flight.extend(posted(&mut from));
             let is_over = in_flight.is_empty() && from.outbox.waiting_cost() == 0;

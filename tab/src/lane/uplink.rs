@@ -1,4 +1,4 @@
-//! A tab's way to a broker in another tab.
+//! Uplink: a tab's connection to the broker in another tab.
 
 use broker::codec::{self, ProtocolVersion};
 use broker::{ReasonCode, Time};
@@ -10,36 +10,36 @@ use crate::protocol::control::ControlMessage;
 use crate::protocol::frame::{ConnectionNo, Frame, LaneMessage};
 use crate::protocol::names::{Lane, TabId};
 
-/// The client's end of a lane, and how far it is bound.
+/// The tab's end of a lane, and the state of its binding.
 #[derive(Debug)]
 pub(crate) struct Uplink {
-    /// When the broker's tab was elected, as it says.
+    /// When the broker's tab was elected, as it announces.
     pub(crate) elected: Option<Time>,
-    /// Whether this tab queues for the lock of the broker's tab, because that is said to leave.
+    /// Whether this tab queues for the lock of the broker's tab, which is said to leave.
     pub(crate) is_watched: bool,
     end: LaneEnd,
     limits: Limits,
-    /// When `bind` goes out, again if it did before; `None` once the broker has confirmed it.
+    /// When to send `bind`, first or again. `None` after the broker's confirmation.
     bind_at: Option<Time>,
-    /// When `bind` went out first.
+    /// When `bind` was first sent.
     since: Time,
 }
 
-/// What an arrived frame means to the tab.
+/// The result of a received frame.
 #[derive(Debug)]
 pub(crate) enum UplinkEvent {
     /// Nothing.
     Nothing,
-    /// The broker has opened its end: clients can connect.
+    /// The broker has opened its end. Endpoints can connect.
     Bound,
-    /// From the broker.
+    /// Messages of the broker.
     Messages(Vec<LaneMessage>),
-    /// A frame is missing: the lane has to be bound anew.
+    /// A frame is missing: the lane has to be bound again.
     Broken,
 }
 
 impl Uplink {
-    /// A link that is to be bound at `bind_at`.
+    /// Creates an uplink that sends `bind` at `bind_at`.
     pub(crate) fn new(lane: Lane, binding: u32, bind_at: Time, limits: Limits) -> Self {
         Self {
             elected: None,
@@ -51,7 +51,8 @@ impl Uplink {
         }
     }
 
-    /// A link to a broker whose end is open already. Should that not be so, nothing is answered, and it is bound anew.
+    /// Creates an uplink to a broker that has opened its end already. If it has not, the missing answers lead to a new
+    /// binding.
     pub(crate) fn bound(lane: Lane, now: Time, limits: Limits) -> Self {
         Self {
             bind_at: None,
@@ -85,7 +86,7 @@ impl Uplink {
         self.bind_at
     }
 
-    /// The `bind` to post, if it is due.
+    /// Returns the `bind` to post, if it is due.
     pub(crate) fn bind_if_due(&mut self, now: Time, retry_ms: u64) -> Option<ControlMessage> {
         self.bind_at.take_if(|at| *at <= now)?;
         self.bind_at = Some(now.plus_ms(retry_ms));
@@ -102,17 +103,17 @@ impl Uplink {
         self.since = bind_at;
     }
 
-    /// How many bytes of messages the broker takes now.
+    /// How many bytes of messages the broker accepts now.
     pub(crate) fn room(&self) -> usize {
         self.end.room()
     }
 
-    /// Whether the broker is not to send more, because the page does not come after.
+    /// Asks the broker to pause, or to continue, because the page is slow.
     pub(crate) fn hold(&mut self, is_held: bool) {
         self.end.hold(is_held);
     }
 
-    /// A frame of so many bytes came.
+    /// Handles a frame of this many bytes.
     pub(crate) fn on_frame(&mut self, frame: Frame, bytes: usize) -> UplinkEvent {
         match self.end.accept(frame, bytes) {
             Arrival::Stale => UplinkEvent::Nothing,
@@ -125,7 +126,7 @@ impl Uplink {
         }
     }
 
-    /// Until the lane is bound there is nobody to hear it.
+    /// Sends a packet or a change of a connection. Without a binding there is no receiver.
     pub(crate) fn push(
         &mut self,
         connection: ConnectionNo,
@@ -143,7 +144,7 @@ impl Uplink {
         Ok(())
     }
 
-    /// Asks the broker; `false` while nobody would hear it.
+    /// Asks the broker. Returns `false` without a binding.
     pub(crate) fn ask(&mut self, no: RequestId, question: Question) -> bool {
         if self.is_bound() {
             self.end.push_question(no, question);
@@ -151,7 +152,7 @@ impl Uplink {
         self.is_bound()
     }
 
-    /// The frames of this turn.
+    /// Posts the frames of this turn.
     pub(crate) fn flush(&mut self, post: impl FnMut(Lane, Vec<u8>)) {
         self.end.flush(post);
     }

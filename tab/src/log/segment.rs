@@ -1,17 +1,17 @@
-//! What is in a row: pieces of records, each behind its length.
+//! The content of a segment: framed records, each after its length.
 
 /// Bytes of a length.
 const LENGTH_BYTES: usize = size_of::<u32>();
 
-/// Appends a piece.
+/// Appends one part.
 pub(crate) fn push(segment: &mut Vec<u8>, piece: &[u8]) {
-    // The engine's packets end far below 4 GiB.
+    // The engine's packets are far smaller than 4 GiB.
     let length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
     segment.extend(length.to_le_bytes());
     segment.extend(piece);
 }
 
-/// The pieces, in order. What follows a length that points beyond the end is one piece, for the engine to report.
+/// Returns the parts, in order. Bytes after an impossible length are one part, which the engine reports.
 pub(crate) fn pieces(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = segment;
     core::iter::from_fn(move || {

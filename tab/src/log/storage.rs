@@ -1,7 +1,7 @@
-//! What a tab wants of the database that holds the broker's log, and what it hears from it.
+//! The interface to the database with the broker's log: requests and events.
 //!
-//! The log decides who the broker is: rows have contiguous numbers, a number is taken once, and a new broker begins by
-//! taking the next one for its fence. A broker whose leadership is over finds the number of its next row taken.
+//! The log decides which tab is the broker. Rows have contiguous numbers, and each number is taken once. A new broker
+//! takes the next number for its fence. A replaced broker finds the number of its next row taken.
 
 use core::fmt;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{Durability, Term};
 
-/// Number of a row in the log, from 1 without gaps.
+/// Number of a row in the log. Numbers begin with 1 and have no gaps.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -22,7 +22,7 @@ impl Seq {
         Self(self.0 + 1)
     }
 
-    /// The last number that a row after this one can have, if this one is the last that is known.
+    /// The greatest number that the row after this one can have.
     #[must_use]
     pub const fn reach(self) -> Self {
         Self(self.0.saturating_add(GAP_MAX))
@@ -38,130 +38,130 @@ impl fmt::Display for Seq {
 /// One row of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The leadership that it belongs to.
+    /// The leadership that wrote it.
     pub term: Term,
-    /// What it is.
+    /// Its kind and content.
     pub kind: RowKind,
 }
 
-/// What a row of the log is.
+/// Kind of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowKind {
-    /// The beginning of a leadership. It is never removed: on its number a row of the leadership before must fail, however late.
+    /// The start of a leadership. Fences are never removed: a late row of the earlier leadership must fail on its
+    /// number.
     Fence,
-    /// What the broker's state changed by, for [`broker::Broker::restore`].
+    /// Changes of the broker's state, for [`broker::Broker::restore`].
     Segment(Vec<u8>),
-    /// The state up to here is in the snapshot.
+    /// Marks that a snapshot contains all earlier rows.
     Checkpoint,
 }
 
-/// Everything that the broker's state was up to a row, in the pieces that [`broker::Broker::snapshot`] gives.
+/// The whole state of the broker up to a row, as [`broker::Broker::snapshot`] returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The row [`RowKind::Checkpoint`] that was written with it.
+    /// Number of its row [`RowKind::Checkpoint`].
     pub up_to: Seq,
-    /// The pieces, in order.
+    /// Its parts, in order.
     pub pieces: Vec<Vec<u8>>,
 }
 
-/// A checkpoint: one transaction, or nothing of it.
+/// A checkpoint, written in one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The number of its row [`RowKind::Checkpoint`].
+    /// Number of its row [`RowKind::Checkpoint`].
     pub seq: Seq,
     /// The broker's term.
     pub term: Term,
-    /// Takes the place of every earlier snapshot.
+    /// The snapshot, which replaces every earlier one.
     pub pieces: Vec<Vec<u8>>,
-    /// The rows that go: from the first number to the second, both included. No fence is among them.
+    /// Ranges of rows to remove, from the first number to the second inclusive. They contain no fence.
     pub remove: Vec<(Seq, Seq)>,
 }
 
-/// What a tab wants of the database. One request is under way at a time.
+/// A request to the database. One request is pending at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageRequest {
-    /// Open the database of the channel. Answer: [`StorageEvent::Opened`] or [`StorageEvent::Unavailable`].
+    /// Opens the channel's database. Answer: [`StorageEvent::Opened`] or [`StorageEvent::Unavailable`].
     Open(Durability),
-    /// Read everything. Answer: [`StorageEvent::Loaded`] or [`StorageEvent::LoadFailed`].
+    /// Reads everything. Answer: [`StorageEvent::Loaded`] or [`StorageEvent::LoadFailed`].
     Load,
-    /// Add a row under this number, unless the number is taken. Answer: [`StorageEvent::Committed`] or
-    /// [`StorageEvent::Failed`]. A fence behind which there are rows already, within the [reach](Seq::reach) of the row
-    /// before it, comes too late, as if its number were taken: a checkpoint has removed the row that it found there when it
-    /// looked, and it would stop nobody.
+    /// Appends a row under this number, unless the number is taken. Answer: [`StorageEvent::Committed`] or
+    /// [`StorageEvent::Failed`]. A fence also fails as taken if later rows exist within the [reach](Seq::reach) of the
+    /// row before it. Then a checkpoint has removed the row under that number, and the fence would stop no broker.
     Append(Seq, Row),
-    /// Write a checkpoint. Answer: [`StorageEvent::Committed`] or [`StorageEvent::Failed`].
+    /// Writes a checkpoint. Answer: [`StorageEvent::Committed`] or [`StorageEvent::Failed`].
     Checkpoint(Checkpoint),
-    /// Write a little and remove it again, which shows whether the database works at this moment, and look for the row of this
+    /// Writes and removes a small entry, which shows whether the database works, and looks for the row with this
     /// number. Answer: [`StorageEvent::Checked`] or [`StorageEvent::CheckFailed`].
     Check(Option<Seq>),
-    /// Close the database. There is no answer to this, nor any more to what was under way.
+    /// Closes the database. It has no answer, and the pending request gets none either.
     Close,
 }
 
-/// What the database says.
+/// An event of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageEvent {
-    /// It is open.
+    /// The database is open.
     Opened,
-    /// The database could not be opened.
+    /// The database is not available.
     Unavailable {
-        /// A sentence.
+        /// The reason, as a sentence.
         why: String,
-        /// Whether a later attempt would fail in the same way: this browser offers no database here, or forbids it.
+        /// Whether later attempts would fail as well: this browser offers or allows no database here.
         is_lasting: bool,
     },
-    /// What it holds.
+    /// The content of the database.
     Loaded(Loaded),
-    /// It could not be read; a sentence says why.
+    /// Reading failed. Contains the error as a sentence.
     LoadFailed(String),
-    /// The row of this number is stored, and will be there whoever reads next.
+    /// The row with this number is stored, and every later reader finds it.
     Committed(Seq),
-    /// The row of this number was not stored, nor anything else of its transaction.
+    /// The row with this number, and its whole transaction, was not stored.
     Failed(Seq, StorageError),
-    /// The browser has closed it, and most likely removed what it held. What was under way has failed without further
-    /// word.
+    /// The browser has closed the database, and has probably removed it. The pending request has failed without another
+    /// event.
     Closed,
     /// The database works.
     Checked {
-        /// Whether it has the row that was asked for; true if none was.
+        /// Whether the requested row exists; true if none was requested.
         is_there: bool,
     },
-    /// The database does not work; a sentence says how.
+    /// The database does not work. Contains the error as a sentence.
     CheckFailed(String),
 }
 
-/// Everything that the database holds.
+/// The content of the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// The newest snapshot.
     pub snapshot: Option<Snapshot>,
     /// All rows, by number.
     pub rows: Vec<(Seq, Row)>,
-    /// What is there but is not of a shape that this build knows; it is left where it is.
+    /// Number of entries with a shape that this build does not know. They stay in the database.
     pub foreign: usize,
-    /// The greatest number of the log that is taken, also by what is foreign; 0 if none is.
+    /// The greatest row number of the log, foreign entries included; 0 if there is none.
     pub tail: Seq,
 }
 
-/// Parts of a log that should be there and are not: somebody, or a damaged disk, took them.
+/// Missing parts of a log: another script or a damaged disk removed them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Damage {
-    /// How many rows are missing.
+    /// Number of missing rows.
     pub(crate) rows: u64,
-    /// Whether there is a checkpoint without its snapshot.
+    /// Whether the snapshot of a checkpoint is missing.
     pub(crate) snapshot: bool,
 }
 
 impl Loaded {
-    /// Tells this log from one that was made anew after it was lost: its first fence, which is never removed, and whose term
-    /// no other log's first fence has.
+    /// Distinguishes this log from one that was created after a loss. It is the term of the first fence, which is never
+    /// removed and is unique.
     pub(crate) fn identity(&self) -> Option<Term> {
         let mut fences = self.rows.iter().map(|(_, row)| row);
         let first = fences.find(|row| row.kind == RowKind::Fence);
         first.map(|row| row.term)
     }
 
-    /// What is missing: rows have numbers without gaps, but for those that a checkpoint has removed.
+    /// Returns the missing parts. Row numbers have no gaps, except for rows that a checkpoint has removed.
     pub(crate) fn damage(&self) -> Damage {
         let is_checkpoint = |row: &Row| row.kind == RowKind::Checkpoint;
         let checkpoint = self.rows.iter().rfind(|(_, row)| is_checkpoint(row));
@@ -177,15 +177,15 @@ impl Loaded {
     }
 }
 
-/// How far a row may be behind the one before it. Rows have contiguous numbers; more of them than this are not lost.
+/// Maximum distance of a row from the one before it. Row numbers are contiguous, and no more rows than this get lost.
 const GAP_MAX: u64 = 1 << 20;
 
 impl Loaded {
-    /// Takes the next of what the log holds, in the order of the numbers, once the snapshot is known; `None` for what is not
-    /// of a shape that this build knows.
+    /// Adds the next row, in the order of the numbers. The snapshot must be known before. `None` is an entry with an
+    /// unknown shape.
     ///
-    /// What is far behind the last row is not of the log, and no row comes after it. A checkpoint removes rows, so that there
-    /// may be as many between two that are left up to its own.
+    /// A row that is too far behind the one before it is foreign, and no row follows it. Up to a checkpoint's own row
+    /// any distance is possible, because the checkpoint removed rows.
     pub fn add(&mut self, seq: Seq, row: Option<Row>) {
         let up_to = self.snapshot.as_ref().map(|snapshot| snapshot.up_to);
         let is_ours = seq <= self.tail.max(up_to.unwrap_or_default()).reach();
@@ -204,9 +204,9 @@ impl Loaded {
 pub enum StorageError {
     /// Its number is taken (`ConstraintError`): another broker leads.
     Taken,
-    /// There is no more room (`QuotaExceededError`).
+    /// The storage is full (`QuotaExceededError`).
     Full,
-    /// Something else; a sentence.
+    /// Another error, as a sentence.
     Other(String),
 }
 
@@ -251,7 +251,7 @@ mod tests {
         let gap = [(1, RowKind::Fence), (2, segment()), (5, segment())];
         assert_eq!(damage(&gap, None), (2, false));
         assert_eq!(damage(&[(3, segment())], None), (2, false));
-        // A checkpoint removes all but the fences before it.
+        // A checkpoint removes all rows before it except fences.
         let checkpoint = [
             (1, RowKind::Fence),
             (9, RowKind::Checkpoint),

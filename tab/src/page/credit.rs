@@ -1,14 +1,14 @@
-//! How far the page has come with what it was told.
+//! Page credit: flow control between the worker and its page.
 //!
-//! A worker may tell its page as much as it likes, and the browser keeps it all until the page gets to it. So the page is
-//! asked now and then to say how far it has come; if that is too little, the broker is let know by way of the lane.
+//! The browser queues messages to a page without a limit. So the page acknowledges checkpoints. If it falls behind, the
+//! tab makes the broker hold back messages on the lane.
 
 use crate::api::{ClientNotice, Notice};
 
-/// What a notice costs beside a topic and a payload, about.
+/// Approximate size of a notice without topic and payload.
 const NOTICE_BYTES: usize = 64;
 
-/// Counts of bytes, each from the beginning.
+/// Byte counts since the start.
 #[derive(Debug)]
 pub(crate) struct PageCredit {
     window_bytes: u64,
@@ -19,7 +19,7 @@ pub(crate) struct PageCredit {
 }
 
 impl PageCredit {
-    /// A page that is behind when so many bytes are on their way to it.
+    /// Creates the credit of a page that is behind when this many bytes are in flight.
     pub(crate) fn new(window_bytes: usize) -> Self {
         Self {
             window_bytes: window_bytes as u64,
@@ -30,10 +30,10 @@ impl PageCredit {
         }
     }
 
-    /// Counts what the page is about to be told, and adds a mark if it is time for one, or if somebody waits for the page to
-    /// have heard this. Returns the mark.
+    /// Counts notices that are about to be sent. Adds a checkpoint if one is due, or `is_awaited`. Returns the
+    /// checkpoint.
     pub(crate) fn tell(&mut self, notices: &mut Vec<Notice>, is_awaited: bool) -> Option<u64> {
-        // A long message does not keep all that come after it away.
+        // Counts a long message in part, so that it does not block the messages after it.
         let cost_max = self.window_bytes / 4;
         let costs = notices.iter().map(|it| (cost(it) as u64).min(cost_max));
         self.told += costs.sum::<u64>();
@@ -46,13 +46,13 @@ impl PageCredit {
         is_due.then_some(self.marked)
     }
 
-    /// The page has come as far as this mark.
+    /// The page has acknowledged this checkpoint.
     pub(crate) fn heard(&mut self, mark: u64) {
         self.heard = self.heard.max(mark.min(self.marked));
         self.settle();
     }
 
-    /// Whether the page is slow: from when too much is on its way to it until not much is.
+    /// Whether the page is behind. It stays behind until half of the window is acknowledged.
     pub(crate) fn is_behind(&self) -> bool {
         self.is_behind
     }
@@ -97,7 +97,7 @@ mod tests {
         )
     }
 
-    /// Tells the page a message; its mark, if it got one.
+    /// Sends the page a message. Returns the checkpoint, if there is one.
     fn tell(page_credit: &mut PageCredit, bytes: usize) -> Option<u64> {
         let mut notices = vec![message(bytes)];
         page_credit.tell(&mut notices, false);
@@ -124,7 +124,7 @@ mod tests {
         );
         page_credit.heard(marks[marks.len() - 1]);
         assert!(!page_credit.is_behind());
-        // Late, early and never said.
+        // A late checkpoint, an early one and one that was never sent.
         page_credit.heard(half);
         page_credit.heard(u64::MAX);
         assert!(!page_credit.is_behind());

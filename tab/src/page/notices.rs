@@ -1,32 +1,33 @@
-//! When the page is told what.
+//! Notices: when they leave for the page.
 
 use broker::Time;
 use broker::sorted::{Map, Set};
 
 use crate::api::{ClientNo, ClientNotice, ClientStatus, Notice, Role};
 
-/// Milliseconds for which notices on which nobody waits may wait for others.
+/// How long (ms) notices that are not urgent may wait for others.
 const GAP_MS: u64 = 100;
 
-/// Milliseconds that a client may have no broker without its page being told: a change of broker is no disconnection.
+/// How long (ms) a client may have no broker before its page learns of it. A change of broker is no disconnection.
 const CHANGE_MS: u64 = 5_000;
 
-/// Notices on their way to the page. While the broker changes, each tab has several in a few milliseconds; pages that are
-/// woken for each of them would take the time from the new broker.
+/// Notices on their way to the page. During a change of broker each tab gets several in a few milliseconds. Waking
+/// pages for each of them would delay the new broker.
 #[derive(Debug, Default)]
 pub struct Notices {
     waiting: Vec<Notice>,
     due: Option<Time>,
-    /// Whether the last part that the page was told of is the broker's.
+    /// Whether the last role that the page knows is the broker's.
     is_broker: bool,
-    /// The clients that the page takes for connected.
+    /// The clients that are connected as far as the page knows.
     connected: Set<ClientNo>,
-    /// Of these, the ones that are not, since when, and what the page is told of that unless they are again in time.
+    /// Those of them that are not connected: since when, and the notices about it. The notices are dropped if the
+    /// client reconnects in time.
     changing: Map<ClientNo, (Time, Vec<Notice>)>,
 }
 
 impl Notices {
-    /// Adds those of one turn; returns what is to be told now, in order.
+    /// Adds the notices of one turn. Returns those to send now, in order.
     #[must_use]
     pub fn add(&mut self, now: Time, notices: Vec<Notice>) -> Vec<Notice> {
         let mut is_urgent = false;
@@ -58,7 +59,7 @@ impl Notices {
                 session_present, ..
             } => {
                 let changed = self.changing.remove(&no);
-                // That the session is another one the page has to know.
+                // The page must learn of another session.
                 let untold = changed.filter(|_| !session_present);
                 self.waiting.extend(untold.into_iter().flat_map(|it| it.1));
                 self.connected.insert(no);
@@ -68,7 +69,7 @@ impl Notices {
         self.waiting.push(notice);
     }
 
-    /// The page is told that a client is not connected.
+    /// Sends the notices about a lost connection.
     fn tell_of(&mut self, no: ClientNo) {
         if let Some((_, notices)) = self.changing.remove(&no) {
             self.waiting.extend(notices);
@@ -76,7 +77,7 @@ impl Notices {
         self.connected.remove(&no);
     }
 
-    /// What has waited for long enough.
+    /// Returns the notices that have waited long enough.
     #[must_use]
     pub fn take_due(&mut self, now: Time) -> Vec<Notice> {
         let is_over = |since: Time| since.plus_ms(CHANGE_MS) <= now;
@@ -95,7 +96,7 @@ impl Notices {
         }
     }
 
-    /// Everything: the page is told what was before it asked for something before what comes of that.
+    /// Returns all notices, so that they precede the effects of a command.
     #[must_use]
     pub fn take(&mut self) -> Vec<Notice> {
         self.due = None;
@@ -107,7 +108,7 @@ impl Notices {
         core::mem::take(&mut self.waiting)
     }
 
-    /// When [`Notices::take_due`] has something.
+    /// When [`Notices::take_due`] returns notices.
     #[must_use]
     pub fn due(&self) -> Option<Time> {
         let changes = self.changing.values();
@@ -115,7 +116,7 @@ impl Notices {
         self.due.into_iter().chain(changes).min()
     }
 
-    /// Whether a notice is about how this tab is getting on. That it is the broker, or is not any more, is told at once.
+    /// Whether a notice is not urgent. Becoming the broker, or stopping to be it, is urgent.
     fn can_wait(&self, notice: &Notice) -> bool {
         match notice {
             Notice::Client(no, ClientNotice::Status(status)) => match status {
@@ -201,7 +202,7 @@ mod tests {
         let told = notices.add(at(0), vec![connected(false)]);
         assert_eq!(told, [connected(false)]);
         assert_eq!(notices.add(at(100), vec![WAITING]), []);
-        // Whatever else the page is told meanwhile, or asks for.
+        // Other notices do not change that.
         assert_eq!(notices.add(at(200), vec![REFUSED]), [REFUSED]);
         assert_eq!(notices.take(), []);
         assert_eq!(notices.take_due(at(5_099)), []);

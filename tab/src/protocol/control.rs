@@ -1,20 +1,20 @@
-//! Messages on the control channel, on which the tabs of one channel find each other.
+//! Messages on the control channel, by which the tabs of one channel find each other.
 //!
-//! In the browser they are plain objects with string field names, readable in its developer tools. Fields that are not
-//! known are ignored, and so are types that are not known: a later build of the same major version may send them.
+//! In the browser they are plain objects with string field names, readable in its developer tools. Unknown fields and
+//! types are ignored: a later build of the same major version may send them.
 
 use broker::Time;
 
 use crate::api::{Durability, LeadershipTimes, StorageState, Term, Visibility};
 use crate::protocol::names::{Lane, TabId};
 
-/// Longest build string accepted from another tab, in bytes.
+/// Longest accepted build string, in bytes.
 pub const BUILD_BYTES_MAX: usize = 64;
 
-/// Greatest integer that a number in JavaScript holds exactly; terms and times beyond it are refused.
+/// Greatest integer that a JavaScript number holds exactly. Greater terms and times are refused.
 pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
 
-/// How many values a field may have at most.
+/// Maximum number of values in a list.
 pub const VALUES_MAX: usize = 512;
 
 /// Value of a field.
@@ -33,74 +33,74 @@ pub enum Value {
 /// What an object has for a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// Nothing, `undefined` or `null`.
+    /// Missing, `undefined` or `null`.
     Missing,
     /// A value.
     Value(Value),
-    /// Something that is no [`Value`].
+    /// Anything that is no [`Value`].
     Foreign,
 }
 
 /// One message on the control channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ControlMessage {
-    /// Who is there? Every tab answers with an announcement.
+    /// Asks for announcements. Every tab answers with one.
     Who {
-        /// Who asks.
+        /// The sender.
         tab_id: TabId,
     },
-    /// A tab tells about itself: at start, on every change, in answer to `who`, and every 5 s.
+    /// Properties of a tab: at start, on every change, in answer to `who`, and every 5 s.
     Announce(Announcement),
-    /// A tab has left. Its page says so, or the broker that noticed the loss.
+    /// A tab has left. Sent by its page, or by the broker that noticed the loss.
     Goodbye {
-        /// Who left.
+        /// The tab that left.
         tab_id: TabId,
     },
     /// A tab has opened its end of the lane and asks the broker to open the other one.
     Bind {
-        /// The lane; its tab asks.
+        /// The lane; its tab is the sender.
         lane: Lane,
         /// Number of this attempt; frames of earlier attempts are ignored.
         binding: u32,
     },
-    /// Whether the broker lives, and its storage: see `pong`.
+    /// Asks whether the broker and its storage work. The answer is `pong`.
     Probe {
-        /// Who asks.
+        /// The sender.
         tab_id: TabId,
-        /// Tells the probes of a tab apart.
+        /// Number of the probe, per tab.
         number: u32,
     },
-    /// The broker answers a `probe` when it has written to the log after it came: a broker whose storage is stuck is as
-    /// good as dead.
+    /// The broker answers a `probe` after it has stored a row that is newer than the probe. A broker whose storage
+    /// hangs does not answer.
     Pong {
-        /// Who asked.
+        /// The sender of the probe.
         tab_id: TabId,
-        /// Which probe it answers.
+        /// Number of the probe.
         number: u32,
         /// The broker's term.
         term: Term,
-        /// The last row of the log that is stored; 0 if there is no log.
+        /// The last stored row of the log; 0 without a log.
         committed: u64,
     },
-    /// The broker has closed its end of a lane; the tab is to bind again.
+    /// The broker has closed its end of a lane. The tab should bind again.
     Unbind {
-        /// Which lane.
+        /// The lane.
         lane: Lane,
-        /// Number of the attempt whose lane it was; of an earlier one it comes late and is ignored.
+        /// Number of the attempt that opened it. The tab ignores earlier attempts.
         binding: u32,
     },
 }
 
-/// What a tab tells about itself.
+/// The properties that a tab announces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
-    /// Who.
+    /// The tab.
     pub tab_id: TabId,
     /// Whether it is the broker.
     pub is_broker: bool,
-    /// When it said so, in Unix milliseconds.
+    /// Time of the announcement, in Unix milliseconds.
     pub timestamp: u64,
-    /// The broker's term, its own or that of the broker it follows; without a broker, the highest it has heard of.
+    /// The term of the broker, which may be this tab; without a broker, the highest known term.
     pub term: Option<Term>,
     /// When it joined, in Unix milliseconds.
     pub since: u64,
@@ -108,24 +108,24 @@ pub struct Announcement {
     pub build: String,
     /// Versions of the protocol it speaks: lowest and highest major.
     pub protocol: (u32, u32),
-    /// Number of its local clients.
+    /// Number of its clients and ports.
     pub clients: u32,
     /// Whether its page is visible.
     pub visibility: Visibility,
-    /// How it keeps what it acknowledges while it is the broker; for another tab, what it would do.
+    /// How it keeps acknowledged state as the broker, now or if it were elected.
     pub durability: Durability,
-    /// Of a new broker, the tabs to which its end of a lane is open already. They need not `bind`: the binding is 0.
+    /// From a new broker: the tabs whose lanes it has opened. They need no `bind`: the binding is 0.
     pub lanes: Vec<TabId>,
-    /// Of a broker, how it came to be it.
+    /// From a broker: the times of its promotion.
     pub leadership: Option<LeadershipTimes>,
-    /// Of a broker that keeps its state in a log, which log that is: see [`Notice::Log`](crate::api::Notice::Log).
+    /// From a broker with a log: the log's identity, see [`Notice::Log`](crate::api::Notice::Log).
     pub log: Option<u64>,
-    /// Of a broker, the state of its storage.
+    /// From a broker: the state of its storage.
     pub storage: StorageState,
 }
 
 impl ControlMessage {
-    /// Its fields, in the order in which people read them.
+    /// The fields, in an order for human readers.
     #[must_use]
     pub fn fields(&self) -> Vec<(&'static str, Value)> {
         let text = |text: &str| Value::Text(text.to_owned());
@@ -198,7 +198,7 @@ impl ControlMessage {
         }
     }
 
-    /// Reads a message whose fields `field` gives. `None` for what no tab of ours can have sent.
+    /// Parses a message. `field` returns its fields. `None`: no tab of ours can have sent it.
     pub fn from_fields(field: &dyn Fn(&'static str) -> Field) -> Option<Self> {
         let fields = Fields(field);
         let tab_id = fields.tab("tabId")?;
@@ -238,7 +238,7 @@ impl ControlMessage {
                     })
                     .collect::<Option<_>>()?,
                 leadership: match (fields.number("elected")?, fields.number("restored")?) {
-                    // Nobody needs them: what cannot be is left out, and the rest of the announcement counts.
+                    // The times are optional: impossible ones are ignored, and the rest of the announcement counts.
                     (Some(elected), Some(restored))
                         if elected <= restored && restored <= SAFE_INTEGER_MAX =>
                     {
@@ -250,7 +250,7 @@ impl ControlMessage {
                     _ => None,
                 },
                 log: fields.number("log")?.filter(|log| *log <= SAFE_INTEGER_MAX),
-                // Only people need it: what is not known, and what is no name, tells nothing.
+                // The state is only displayed: unknown values are ignored.
                 storage: match (fields.0)("storage") {
                     Field::Value(Value::Text(name)) => StorageState::named(&name),
                     Field::Value(_) | Field::Missing | Field::Foreign => StorageState::default(),
@@ -278,7 +278,7 @@ impl ControlMessage {
         })
     }
 
-    /// The term that it names, if it does.
+    /// The term in this message, if it has one.
     #[must_use]
     pub fn term(&self) -> Option<Term> {
         match self {
@@ -289,7 +289,7 @@ impl ControlMessage {
         }
     }
 
-    /// Whether every value is in its range. What is not was sent by no tab of ours.
+    /// Whether every value is in its range. No tab of ours sends other values.
     #[must_use]
     pub fn is_plausible(&self) -> bool {
         let term_fits = |term: &Term| term.0 <= SAFE_INTEGER_MAX;
@@ -311,7 +311,7 @@ impl ControlMessage {
     }
 }
 
-/// Reads fields: the outer `None` is for what no tab of ours can have sent, the inner one for nothing.
+/// Reads fields. Outer `None`: no tab of ours can have sent it. Inner `None`: missing.
 struct Fields<'a>(&'a dyn Fn(&'static str) -> Field);
 
 impl Fields<'_> {
@@ -366,7 +366,7 @@ impl Fields<'_> {
         TabId::parse(&self.text(name)??)
     }
 
-    /// The lane between this tab and the broker that the fields name.
+    /// The lane between this tab and the broker in the fields.
     fn lane(&self, tab: TabId) -> Option<Lane> {
         Some(Lane {
             tab,

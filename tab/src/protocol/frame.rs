@@ -9,36 +9,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{Answer, Question, RequestId, Term};
 
-/// First bytes of every frame: what does not start with them was sent by no tab of ours.
+/// The first bytes of every frame. Bytes without them are foreign.
 pub(crate) const MAGIC: [u8; 4] = *b"TMQ1";
 
 /// A frame that has grown to this many bytes is full; the next packet starts another.
 pub(crate) const FRAME_BYTES_FULL: usize = 1 << 20;
 
-/// Largest frame accepted: a full one and one packet of the greatest size MQTT knows.
+/// Largest accepted frame: a full one and one packet of MQTT's maximum size.
 const FRAME_BYTES_MAX: u64 = FRAME_BYTES_FULL as u64 + (256 << 20);
 
-/// Number of one MQTT connection of a tab. A number is used once, so that a late answer to an earlier connection is
-/// never taken for one to a later connection.
+/// Number of one MQTT connection of a tab. Numbers are never reused, so a late answer to an earlier connection reaches
+/// no later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct ConnectionNo(pub(crate) u64);
 
-/// What crosses a lane in one post.
+/// All that crosses a lane in one post.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Frame {
     /// The broker's term.
     pub(crate) term: Term,
-    /// Number of the attempt to bind.
+    /// Number of the attempt to bind the lane.
     pub(crate) binding: u32,
     /// Number of this frame in its direction, from 0.
     pub(crate) seq: u64,
-    /// How many frames of the other direction have been taken.
+    /// How many frames of the other direction have been acknowledged.
     pub(crate) taken: u64,
-    /// What it carries; nothing in the frame with which the broker confirms a `bind`.
+    /// The messages. None in the frame with which the broker confirms a `bind`.
     pub(crate) messages: Vec<LaneMessage>,
 }
 
-/// Part of a frame.
+/// One message in a frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum LaneMessage {
     /// Whole MQTT packets of one connection.
@@ -47,29 +47,29 @@ pub(crate) enum LaneMessage {
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
-    /// Bytes of a packet that does not go at once. The end that gets them hands on whole packets only.
+    /// Part of a long packet. The receiving end reassembles it.
     Part {
         connection: ConnectionNo,
         is_last: bool,
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
-    /// The connection has ended at the sender. A broker gives MQTT's reason code, which a client of MQTT 3.1.1 does not get
-    /// in a packet.
+    /// The connection has ended at the sender. The broker adds MQTT's reason code, because MQTT 3.1.1 has no packet for
+    /// it.
     Closed {
         connection: ConnectionNo,
         reason_code: u8,
     },
-    /// The connection goes on where an earlier one of this tab was interrupted; its CONNECT is the client's first one.
+    /// The connection resumes an interrupted one of this tab. Its CONNECT is the client's first one.
     Resume { connection: ConnectionNo },
-    /// The tab's page asks the broker.
+    /// A question of the tab's page to the broker.
     Question { no: RequestId, question: Question },
-    /// What the broker says to that.
+    /// The broker's answer.
     Answer { no: RequestId, answer: Answer },
 }
 
 impl LaneMessage {
-    /// Bytes of packets in it.
+    /// Bytes of packets in this message.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Packets { bytes, .. } | Self::Part { bytes, .. } => bytes.len(),
@@ -90,23 +90,23 @@ fn options() -> impl bincode::Options {
 impl Frame {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        // Writing to memory fails only beyond FRAME_BYTES_MAX, which no frame of ours reaches: a packet that MQTT
-        // cannot carry was refused when it was pushed. An empty body is refused at the other end as foreign.
+        // Serialization fails only beyond FRAME_BYTES_MAX, which no frame reaches: oversized packets were refused
+        // earlier. The receiver refuses an empty body as foreign.
         if options().serialize_into(&mut bytes, self).is_err() {
             bytes.truncate(MAGIC.len());
         }
         bytes
     }
 
-    /// `None` for bytes that are no frame.
+    /// `None`: the bytes are no frame.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         terse::read(options(), bytes.strip_prefix(&MAGIC)?).ok()
     }
 }
 
-/// Splits `bytes` into packets and hands each to `take`, in order; what cannot be decoded comes last, as an error.
+/// Decodes `bytes` and passes each packet to `take`, in order. An error comes last.
 ///
-/// A frame carries whole packets, so a rest that is no whole packet is malformed too.
+/// A frame contains whole packets, so an incomplete rest is malformed.
 pub(crate) fn each_packet(
     bytes: Vec<u8>,
     mut version: ProtocolVersion,

@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::term::Term;
 
-/// Major version of the protocol between tabs. It is part of every lane's and lock's name, so that two majors never
-/// speak to each other; two builds of one major share one broker.
+/// Major version of the protocol between tabs, a part of the names of lanes and locks. Tabs of different major versions
+/// never communicate. All builds of one major version share one broker.
 pub const PROTOCOL_MAJOR: u32 = 1;
 
-/// Version of what the database holds; part of its name.
+/// Version of the database's contents; part of its name.
 pub const SCHEMA: u32 = 1;
 
-/// Longest name of a channel in bytes.
+/// Maximum length of a channel's name in bytes.
 pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
 
-/// Name of a channel; valid by construction.
+/// Name of a channel. Always valid.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelName(Box<str>);
 
@@ -70,20 +70,21 @@ impl ChannelName {
         }
     }
 
-    /// Name of the database that holds the broker's log. Its version is 1 for ever, because an upgrade waits for every
-    /// tab that has it open, frozen ones too: a new schema is a new database.
+    /// Name of the database with the broker's log. Its version is always 1, because an upgrade waits for every tab that
+    /// has it open, frozen ones too. A new schema is a new database.
     #[must_use]
     pub fn database(&self) -> String {
         format!("tabmq/{}/s{SCHEMA}", self.0)
     }
 }
 
-/// The lane between one tab and one broker. Without a database two brokers may choose one term: the term alone names neither.
+/// The lane between one tab and one broker. The term alone does not identify a broker: without a database two brokers
+/// may choose the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Lane {
-    /// The tab at the client's end.
+    /// The tab at one end.
     pub tab: TabId,
-    /// The tab of the broker at the other end.
+    /// The broker's tab at the other end.
     pub broker: TabId,
     /// The term of that broker.
     pub term: Term,
@@ -94,13 +95,13 @@ pub struct Lane {
 pub enum Lock {
     /// Held by the broker; every other tab queues for it.
     Broker,
-    /// Held by this tab as long as it lives; the broker queues behind it and so learns of a crash.
+    /// Held by this tab while it lives. The broker queues for it and so learns of a crash.
     Tab(TabId),
-    /// Held by the one tab that takes the broker's lock from a holder that gives no sign of life.
+    /// Held by the one tab that may take the broker's lock from a silent holder.
     Steal,
 }
 
-/// What is wrong with a channel's name.
+/// Why a channel's name is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChannelError {
     /// It is empty.
@@ -110,11 +111,11 @@ pub enum ChannelError {
         /// Its length.
         bytes: usize,
     },
-    /// It has a character that is not allowed.
+    /// It contains a character that is not allowed.
     Character {
-        /// Where, in bytes.
+        /// Offset in bytes.
         offset: usize,
-        /// Which.
+        /// The character.
         found: char,
     },
 }
@@ -137,8 +138,8 @@ impl fmt::Display for ChannelError {
 
 impl core::error::Error for ChannelError {}
 
-/// Id of one start of one tab's worker: 64 random bits, written as 16 hex digits. Never stored, because "Duplicate tab"
-/// copies what is stored.
+/// Id of one start of one tab's worker: 64 random bits, written as 16 hex digits. It is never stored, because
+/// "Duplicate tab" copies stored values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TabId(u64);
 
@@ -165,7 +166,7 @@ impl TabId {
         u64::from_str_radix(text, 16).ok().map(Self)
     }
 
-    /// The first four digits: enough for a person to tell tabs apart.
+    /// The first four digits, with which people tell tabs apart.
     #[must_use]
     pub fn short(self) -> String {
         format!("{:04x}", self.0 >> 48)
@@ -178,7 +179,7 @@ impl fmt::Display for TabId {
     }
 }
 
-/// How a tab id travels: as text, under its own name for those who look at the types.
+/// Serialized form of a tab id: text, under its own type name for code generators.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "TabId")]
 struct TabIdText(String);

@@ -5,7 +5,7 @@ use core::fmt;
 use broker::Time;
 use serde::{Deserialize, Serialize};
 
-/// The number of a broker's leadership. A later broker has a higher term, and what an earlier one still says is ignored.
+/// The number of a broker's leadership. A later broker has a higher term, and messages of earlier terms are ignored.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -17,21 +17,21 @@ impl fmt::Display for Term {
     }
 }
 
-/// How far a term may be ahead of the clock, in milliseconds: 139 years. A clock that is set wrong is not further off.
+/// How far a term may be ahead of the clock, in milliseconds: 139 years. No clock is that wrong.
 const AHEAD_MS: u64 = 1 << 42;
 
-/// How far a term may be ahead of the highest one that is known: so many brokers are not missed.
+/// How far a term may be ahead of the highest known one. No tab misses that many brokers.
 const STEPS: u64 = 1 << 20;
 
-/// Whether a broker of ours can have this term. Each takes the one after the highest that it knows, or the clock's time. A
-/// term without a bound could be the highest that there is, after which no later broker has a higher one.
+/// Whether a broker of ours can have this term. Each takes the successor of the highest known term, or the clock's
+/// time. Without a bound, a forged term could be the greatest number, which no later broker exceeds.
 pub(crate) fn is_plausible(term: Term, now: Time, known: Option<Term>) -> bool {
     let by_clock = now.as_ms().saturating_add(AHEAD_MS);
     let by_known = known.map_or(0, |Term(known)| known.saturating_add(STEPS));
     term.0 <= by_clock.max(by_known)
 }
 
-/// The highest of these terms that can be believed, in the order in which they came to be; `heard` is known already.
+/// The highest plausible one of these terms, in chronological order. `heard` is known already.
 pub(crate) fn highest(
     terms: impl Iterator<Item = Term>,
     now: Time,
@@ -62,11 +62,11 @@ mod tests {
         assert!(is_plausible(term(AHEAD_MS), NOW, None));
         assert!(!is_plausible(term(AHEAD_MS + 1), NOW, None));
         assert!(!is_plausible(Term(SAFE_INTEGER_MAX), NOW, Some(term(0))));
-        // A term that is known is no lie for being far ahead, nor are those soon after it.
+        // A known term is plausible however far ahead it is, and so are the terms soon after it.
         let known = term(2 * AHEAD_MS);
         assert!(is_plausible(Term(known.0 + STEPS), NOW, Some(known)));
         assert!(!is_plausible(Term(known.0 + STEPS + 1), NOW, Some(known)));
-        // A clock that begins in 1970 still believes the terms of this century.
+        // A clock that begins in 1970 accepts the terms of this century.
         assert!(is_plausible(Term(NOW.as_ms()), Time::from_ms(0), None));
     }
 

@@ -1,4 +1,4 @@
-//! The database: who asks it what, and where its answers go.
+//! The database: which part of the tab sends requests, and which part gets the answers.
 
 use broker::{BatchId, ReasonCode, Time};
 
@@ -13,52 +13,52 @@ use crate::protocol::names::{Lock, TabId};
 
 use super::{Input, Joined, LockRequest, Output, Part, Turn};
 
-/// How long a database that works is taken to work on.
+/// How long the result of a successful check is valid, in ms.
 const PROOF_MS: u64 = 2_000;
 
-/// After how long a check tells nothing of the broker any more that it was to take the place of.
+/// Maximum age (ms) of a request to replace the broker. After that, the broker has to be probed again.
 const LATE_MS: u64 = 500;
 
-/// What is known of the database.
+/// State of the database.
 #[derive(Debug, Default)]
 pub(super) struct Database {
     is_open: bool,
-    /// Whether this tab ever had it open.
+    /// Whether this tab has ever opened it.
     was_open: bool,
-    /// Why there is none, and will be none.
+    /// Why this browser offers no database. `None` if it does or may.
     unavailable: Option<String>,
     asked: Option<Asked>,
-    /// Whether nobody waits for the answer any more.
+    /// Whether the answer to the pending request is ignored.
     is_abandoned: bool,
-    /// Whether it is to be seen whether it works.
+    /// Whether a check is to be made.
     wants_check: bool,
-    /// Whether a check has failed and is repeated on a new connection.
+    /// Whether a check failed and is repeated on a new connection.
     is_rechecked: bool,
-    /// When a check last showed that it works.
+    /// When a check last succeeded.
     proved: Option<Time>,
-    /// When this tab last wanted to take the broker's place.
+    /// When this tab last requested to replace the broker.
     right_wanted: Time,
-    /// Whether a row has failed so often that there may be something about it.
+    /// Whether a row failed so often that the row itself may be the cause.
     suspects_row: bool,
-    /// Whether the broker in this tab has opened it anew, and what it finds may be another log than before.
+    /// Whether this broker has reopened it. It may contain another log than before.
     is_reopened: bool,
-    /// Whether the page was told that it fails again and again, and not yet that it works.
+    /// Whether repeated failure was reported, and recovery was not.
     is_failing: bool,
     /// Identity of the log, as far as it is known.
     pub(super) log_identity: Option<u64>,
 }
 
-/// A request that has no answer yet.
+/// The pending request.
 #[derive(Debug)]
 struct Asked {
     since: Time,
-    /// When the silence is told, or told again.
+    /// When to report that the database is silent, first or again.
     silence_due: Time,
     is_told: bool,
 }
 
 impl Database {
-    /// `log_identity`: the last that a page of this channel has learned.
+    /// `log_identity`: the last one that a page of this channel has learned.
     pub(super) fn new(log_identity: Option<u64>) -> Self {
         Self {
             log_identity,
@@ -66,19 +66,19 @@ impl Database {
         }
     }
 
-    /// Nobody waits for the answer to what is under way.
+    /// Ignores the answer to the pending request.
     pub(super) fn abandon(&mut self) {
         self.is_abandoned = self.asked.is_some();
     }
 
-    /// What a promotion asks shows whether it works.
+    /// Cancels the check: the requests of a promotion show whether the database works.
     pub(super) fn forget_check(&mut self) {
         self.wants_check = false;
         self.suspects_row = false;
         self.is_reopened = false;
     }
 
-    /// Whether this tab ever had it open.
+    /// Whether this tab has ever opened it.
     pub(super) fn was_open(&self) -> bool {
         self.was_open
     }
@@ -87,17 +87,17 @@ impl Database {
         self.asked.as_ref().map(|asked| asked.silence_due)
     }
 
-    /// Whether a check has shown a moment ago that it works.
+    /// Whether a check succeeded a moment ago.
     fn has_proved(&self, now: Time) -> bool {
         self.proved.is_some_and(|at| at.plus_ms(PROOF_MS) > now)
     }
 
-    /// Whether it has not answered for long.
+    /// Whether its silence was reported.
     fn is_silent(&self) -> bool {
         self.asked.as_ref().is_some_and(|asked| asked.is_told)
     }
 
-    /// Opens it, if it is not open, and sees whether it works and has this row.
+    /// Returns the request that opens it, if necessary, or checks that it works and contains this row.
     fn check(&self, durability: Durability, row: Option<Seq>) -> StorageRequest {
         match self.is_open {
             true => StorageRequest::Check(row),
@@ -105,7 +105,7 @@ impl Database {
         }
     }
 
-    /// Notes an answer; whether somebody waits for it.
+    /// Notes an answer. Returns whether the answer is expected.
     fn on_event(&mut self, event: &StorageEvent) -> bool {
         match event {
             StorageEvent::Opened => {
@@ -117,7 +117,7 @@ impl Database {
                 self.is_open = false;
                 self.unavailable = is_lasting.then(|| why.clone());
             }
-            // A browser may end a connection without a word, and every transaction fails from then on: a new one may work.
+            // A browser may close a connection silently. All its transactions fail then, and a new connection may work.
             StorageEvent::Closed
             | StorageEvent::LoadFailed(_)
             | StorageEvent::CheckFailed(_)
@@ -133,7 +133,7 @@ impl Database {
 }
 
 impl Joined {
-    /// How this tab keeps what it acknowledges as the broker.
+    /// The durability of this tab's broker, now or if it were elected.
     pub(super) fn durability_now(&self) -> Durability {
         let has_log = match &self.part {
             Part::Broker(leadership) => leadership.log.is_some(),
@@ -148,16 +148,16 @@ impl Joined {
         }
     }
 
-    /// Opens the database before it is needed, because that takes time.
+    /// Opens the database early, because opening takes time.
     pub(super) fn open_database(&mut self, turn: &mut Turn<'_>) {
-        // A page that is shown has it checked, and opened for that, maybe before the tab holds its lock.
+        // A page that becomes visible has it checked, and opened for that, perhaps before the tab holds its lock.
         let is_under_way = self.database.is_open || self.database.asked.is_some();
         if self.profile.durability != Durability::Memory && !is_under_way {
             self.ask(StorageRequest::Open(self.profile.durability), turn);
         }
     }
 
-    /// Asks what a promotion wants next, or whether the database works.
+    /// Sends the next request of a promotion, or a check.
     pub(super) fn ask_database(&mut self, turn: &mut Turn<'_>) {
         if self.database.asked.is_some() {
             return;
@@ -174,7 +174,7 @@ impl Joined {
         }
     }
 
-    /// Writes the next row, if there is something to write.
+    /// Writes the next row, if there is one.
     pub(super) fn write_log(&mut self, turn: &mut Turn<'_>) {
         if self.database.asked.is_some() {
             return;
@@ -211,16 +211,16 @@ impl Joined {
         turn.storage(request);
     }
 
-    // Whether it works.
+    // Checks.
 
-    /// Sees whether the database works, if this tab keeps anything there.
+    /// Requests a check of the database, if this tab uses one.
     pub(super) fn check_database(&mut self) {
         if self.profile.durability == Durability::Memory || self.database.unavailable.is_some() {
             return;
         }
         match &mut self.part {
             Part::Waiting | Part::Client(_) => self.database.wants_check = true,
-            // It shows by itself.
+            // The requests of a promotion show whether it works.
             Part::Promoting(_) => {}
             Part::Broker(leadership) => {
                 if let Some(log) = &mut leadership.log {
@@ -230,8 +230,8 @@ impl Joined {
         }
     }
 
-    /// Takes the broker's lock by force, or asks for the right to, once it is certain that this tab can do what the broker cannot:
-    /// of two tabs whose databases fail, neither should take the other's place.
+    /// Requests the steal lock once this tab's own database works. If the databases of two tabs fail, neither should
+    /// replace the other.
     pub(super) fn request_steal(&mut self, turn: &mut Turn<'_>) {
         if self.profile.durability == Durability::Memory || self.database.unavailable.is_some() {
             return turn.lock(LockRequest::AcquireIfFree(Lock::Steal));
@@ -246,13 +246,13 @@ impl Joined {
         }
     }
 
-    /// A step of a check has been answered; the next one may be wanted.
+    /// Handles the answer to one step of a check. The check may need another step.
     fn on_checked(&mut self, event: &StorageEvent, turn: &mut Turn<'_>) {
         let works = match event {
-            // Somebody has removed the log, and this is another one.
+            // The log was removed, and this is another one.
             StorageEvent::Checked { is_there: false } => return self.on_database_closed(turn),
             StorageEvent::Checked { is_there: true } => true,
-            // Perhaps it is the connection that does not work.
+            // The connection may be the cause.
             StorageEvent::CheckFailed(_) if !self.database.is_rechecked => {
                 self.database.is_rechecked = true;
                 self.database.wants_check = true;
@@ -262,7 +262,7 @@ impl Joined {
                 self.event_seldom("storage", turn, || EventKind::Storage(why.clone()));
                 false
             }
-            // It is open now, or what was asked before has been answered.
+            // The database has just been opened, or the answer belongs to an earlier request.
             StorageEvent::Opened
             | StorageEvent::Loaded(_)
             | StorageEvent::LoadFailed(_)
@@ -280,13 +280,13 @@ impl Joined {
         let is_late = self.database.right_wanted.plus_ms(LATE_MS) < turn.now;
         match &self.part {
             Part::Waiting | Part::Client(_) if self.watch.detector.is_asking() => match works {
-                // Meanwhile the broker may have answered, and this tab may have become deaf.
+                // The broker may have answered meanwhile, and this tab may have stopped receiving messages.
                 true if is_late => self.restart_probing(turn),
                 true => turn.lock(LockRequest::AcquireIfFree(Lock::Steal)),
                 false => self.on_steal_right(StealRight::Denied, turn),
             },
             Part::Waiting | Part::Client(_) | Part::Promoting(_) => {}
-            // The database works, but it does not take what the broker has to store: that is as good as no room.
+            // The database works but does not accept the broker's row. The broker handles this like missing room.
             Part::Broker(leadership) if works && suspects_row => {
                 let why = Why::Full(leadership.hosted_broker.term);
                 self.database.is_failing = false;
@@ -296,7 +296,7 @@ impl Joined {
         }
     }
 
-    /// Tells that the database does not answer, if it does not.
+    /// Reports that the database does not answer, if that is so.
     pub(super) fn check_database_silence(&mut self, turn: &mut Turn<'_>) {
         let silence_ms = self.settings.storage_silence_ms;
         let Some(asked) = &mut self.database.asked else {
@@ -305,7 +305,7 @@ impl Joined {
         if asked.silence_due > turn.now {
             return;
         }
-        // A tab that stood still hears its timer first, and the answer after that.
+        // A suspended tab gets its timer first and the answer after that.
         let is_late = asked.silence_due.plus_ms(self.settings.probe_lateness_ms) < turn.now;
         asked.silence_due = turn.now.plus_ms(silence_ms);
         if is_late {
@@ -318,7 +318,7 @@ impl Joined {
             self.on_steal_right(StealRight::Denied, turn);
         }
         if !self.database.is_open {
-            // It was asked to open. Another attempt may fare better, and this one is given up with that.
+            // The pending request would open it. It is given up, because another attempt may succeed.
             self.database.asked = None;
             self.database.is_abandoned = false;
         }
@@ -338,7 +338,7 @@ impl Joined {
         }
     }
 
-    /// Tells that the database works, if it was told that it does not.
+    /// Reports that the database works, if a failure was reported.
     pub(super) fn tell_working(&mut self, turn: &mut Turn<'_>) {
         if core::mem::take(&mut self.database.is_failing) {
             turn.event(EventKind::StorageWorks);
@@ -395,13 +395,13 @@ impl Joined {
                         self.database.suspects_row = is_failing;
                         self.on_written(written, turn);
                     }
-                    // What failed before waits for another attempt already.
+                    // The failed row waits for another attempt already.
                     StorageEvent::Unavailable { .. } if log.is_pausing(turn.now) => {}
                     StorageEvent::Unavailable { why, .. } => {
                         let written = log.put_off(turn.now, why);
                         self.on_written(written, turn);
                     }
-                    // It was opened anew, and does not work either.
+                    // It was reopened and still does not work.
                     StorageEvent::CheckFailed(why)
                         if !self.database.wants_check && !log.is_pausing(turn.now) =>
                     {
@@ -419,7 +419,7 @@ impl Joined {
         }
     }
 
-    /// What a promotion has come to, and what it met on its way.
+    /// Handles the result of a promotion step, and reports failures on the way.
     fn on_outcome(&mut self, outcome: Option<Outcome>, turn: &mut Turn<'_>) {
         if let Part::Promoting(promotion) = &mut self.part
             && let Some(why) = promotion.take_untold()
@@ -486,7 +486,7 @@ impl Joined {
         }
     }
 
-    /// The browser has closed the database, and most likely removed it.
+    /// The browser has closed the database, and has probably removed it.
     fn on_database_closed(&mut self, turn: &mut Turn<'_>) {
         let (closed, settings) = (StorageEvent::Closed, &self.settings);
         match &mut self.part {
@@ -505,12 +505,12 @@ impl Joined {
         }
     }
 
-    /// Whether this broker lives, somebody asks.
+    /// Another tab asks whether this broker lives.
     pub(super) fn on_probe(&mut self, tab: TabId, number: u32, turn: &mut Turn<'_>) {
         let probe = Probe { tab, number };
         match &mut self.part {
             Part::Waiting | Part::Client(_) => {}
-            // It takes time to read a long log; for ever it must not. A tab whose database works shall take over from one whose
+            // Reading a long log takes time, but it must end. A tab whose database works should replace one whose
             // database fails.
             Part::Promoting(promotion) => {
                 let is_late = promotion.began.plus_ms(self.settings.promotion_ms) <= turn.now;
@@ -520,7 +520,7 @@ impl Joined {
             }
             Part::Broker(leadership) => match &mut leadership.log {
                 None => self.pong(probe, turn),
-                // Storage without room cures no other tab.
+                // No other tab would have more room.
                 Some(log) if log.trouble() == Some(Trouble::Full) => self.pong(probe, turn),
                 Some(log) => {
                     let since = self.database.asked.as_ref().map(|asked| asked.since);
@@ -550,9 +550,9 @@ impl Joined {
         });
     }
 
-    // Standing still.
+    // Suspension.
 
-    /// A broker whose loop stood still must make sure that it still is the broker before it says anything.
+    /// A broker whose loop was suspended must prove that it still leads before it sends anything.
     pub(super) fn check_suspension(&mut self, turn: &mut Turn<'_>) {
         let ms = turn.now.ms_since(self.last_turn);
         if let Part::Broker(leadership) = &mut self.part
@@ -568,7 +568,7 @@ impl Joined {
         }
     }
 
-    /// While this tab stood still nothing was heard of its clients, whatever they said.
+    /// Tells the broker how long the tab was suspended. Keep-alive timeouts exclude that time.
     fn report_suspension(&mut self, turn: &mut Turn<'_>) {
         if let Part::Broker(leadership) = &mut self.part {
             let ms = leadership.take_suspended_ms();
@@ -579,7 +579,7 @@ impl Joined {
     }
 
     pub(super) fn hold_back(&mut self, input: Input, turn: &mut Turn<'_>) -> Option<Input> {
-        // What no tab of ours said is counted, whoever leads.
+        // Foreign messages are counted, whichever tab leads.
         if let Input::Control(message) = &input
             && !self.is_plausible(message, turn.now)
         {
@@ -597,7 +597,7 @@ impl Joined {
         }
     }
 
-    /// There is no room for what the page of this very tab wants while it is not certain that the tab leads.
+    /// Refuses an input of the page, because the inputs that are held back fill their limit.
     fn refuse_held(&mut self, input: Input, turn: &mut Turn<'_>) -> Option<Input> {
         match input {
             Input::Command(Command::Client(no, ClientCommand::Publish(request, _))) => {
@@ -606,7 +606,7 @@ impl Joined {
                 None
             }
             Input::Port(no, PortInput::Bytes(_)) => {
-                // Like one that the page has closed, once what it sent before is heard.
+                // The port ends as if the page had closed it, after its earlier input was handled.
                 if self.endpoints.end_port(no) {
                     let closed = PortOutput::Closed(Some(ReasonCode::QuotaExceeded));
                     turn.out.push(Output::Port(no, closed));
@@ -618,7 +618,7 @@ impl Joined {
         }
     }
 
-    /// It is certain that this tab leads: what waited for that goes on.
+    /// This tab has proved that it leads: handles the inputs that were held back.
     fn resume_after_proof(&mut self, turn: &mut Turn<'_>) {
         let Part::Broker(leadership) = &mut self.part else {
             return;

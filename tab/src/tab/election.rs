@@ -1,4 +1,4 @@
-//! Election: the lock says who may be the broker, and the highest term who is.
+//! Election: the lock decides which tab may become the broker, and the highest term decides which tab is the broker.
 
 use super::{Joined, Output, Part, Turn};
 use crate::api::{Candidacy, Durability, EventKind, LeadershipTimes, Term};
@@ -12,7 +12,7 @@ use crate::log::{Log, Trouble};
 use crate::protocol::control::{ControlMessage, VALUES_MAX};
 use crate::protocol::names::{Lane, Lock, TabId};
 
-/// A tab says that it is the broker.
+/// A tab claims to be the broker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
     pub(super) tab: TabId,
@@ -32,7 +32,7 @@ impl Joined {
         }
     }
 
-    /// Others may know of this tab now: whoever queues behind its lock waits until it is gone.
+    /// Announces this tab now that it holds its lock. The broker queues behind that lock to learn of the tab's end.
     pub(super) fn on_own_lock_granted(&mut self, turn: &mut Turn<'_>) {
         if !self.presence.begin(turn.now) {
             return;
@@ -68,7 +68,7 @@ impl Joined {
         }
     }
 
-    /// Begins to take the broker's place, whoever has it.
+    /// Begins to replace the broker, whichever tab it is in.
     pub(super) fn begin_promotion(&mut self, why: Why, turn: &mut Turn<'_>) {
         match &self.part {
             Part::Client(uplink) => turn.leave(uplink),
@@ -92,7 +92,7 @@ impl Joined {
             Durability::Relaxed | Durability::Strict => None,
         };
         self.set_part(Part::Promoting(promotion), turn);
-        // The right to take the lock is of use to others, should this tab never come to leadership.
+        // Releases the steal lock, which other tabs need if this tab never becomes the broker.
         self.reset_failure_detector(turn);
         self.disconnect_endpoints(turn);
         if let Some(beginning) = in_memory {
@@ -180,8 +180,8 @@ impl Joined {
                 self.watch(tab, turn);
             }
         }
-        // Before it is announced, so that whoever hears of it can connect at once: to bind, every tab would have to speak to
-        // all others when there is most to do.
+        // Opens the lanes before the announcement, so that tabs connect at once. With `bind`, every tab would send
+        // messages to all others at the busiest moment.
         let mut lanes: Vec<TabId> = match &self.part {
             Part::Broker(leadership) => leadership.watched.iter().copied().collect(),
             Part::Waiting | Part::Client(_) | Part::Promoting(_) => Vec::new(),
@@ -206,13 +206,13 @@ impl Joined {
             (Lock::Tab(tab), _) if tab != self.tab_id => {}
             (Lock::Steal, _) => self.on_steal_right(StealRight::Denied, turn),
             (Lock::Broker | Lock::Tab(_), _) => {
-                // Not at once: a browser that refuses locks refuses the next request as well.
+                // Waits, because a browser that refuses a lock refuses the next request as well.
                 self.ask_again(lock, self.settings.lock_retry_ms, turn);
             }
         }
     }
 
-    /// Asks for a lock again after so many milliseconds.
+    /// Requests a lock again after this many milliseconds.
     pub(super) fn ask_again(&mut self, lock: Lock, after_ms: u64, turn: &Turn<'_>) {
         self.lock_retries.insert(lock, turn.now.plus_ms(after_ms));
     }
@@ -227,7 +227,7 @@ impl Joined {
         });
     }
 
-    /// Queues, as the broker, behind the lock of another tab, to learn when that is gone.
+    /// Queues, as the broker, behind the lock of another tab to learn of its end.
     pub(super) fn watch(&mut self, tab: TabId, turn: &mut Turn<'_>) {
         if let Part::Broker(leadership) = &mut self.part
             && leadership.watched.len() < self.settings.tabs_max
@@ -237,7 +237,7 @@ impl Joined {
         }
     }
 
-    /// A tab says that it is the broker: the highest term counts.
+    /// Handles a claim to be the broker. The claim with the highest term wins.
     pub(super) fn on_claim(&mut self, claim: Claim, turn: &mut Turn<'_>) {
         let Claim {
             tab,
@@ -245,19 +245,18 @@ impl Joined {
             leadership,
             ..
         } = claim;
-        // Of two brokers of one term the one elected later counts. Should that be equal, too, the higher id is as good a
-        // choice as any, if all make it.
+        // With equal terms, the broker that was elected later wins. With equal times, the higher id does.
         let elected = leadership.map(|it| it.elected);
         let rival = (term, elected, tab);
         match &self.part {
             Part::Waiting => self.follow(claim, turn),
-            // The log decides: whoever leads has written its fence, or will find this tab's.
+            // The log decides: the other broker has written its fence, or will find this tab's fence.
             Part::Promoting(_) => {}
             Part::Client(uplink) if uplink.broker() == tab && uplink.lane().term == term => {
                 self.watch.broker_seen = Some(turn.now);
             }
             Part::Client(uplink) => {
-                // What a tab said last of itself counts: its terms rise, unless one of them was said by somebody else.
+                // The last announcement of a tab counts. Its own terms rise, unless another tab forged one.
                 if uplink.broker() == tab
                     || rival > (uplink.lane().term, uplink.elected, uplink.broker())
                 {
@@ -282,7 +281,7 @@ impl Joined {
         }
     }
 
-    /// A tab says that it is not the broker.
+    /// A tab announces that it is not the broker.
     pub(super) fn on_disclaimer(&mut self, tab: TabId, turn: &mut Turn<'_>) {
         if let Part::Client(uplink) = &self.part
             && uplink.broker() == tab
@@ -320,7 +319,7 @@ impl Joined {
         self.ask_who(turn);
     }
 
-    /// Whoever is the broker now has announced itself already.
+    /// Asks for announcements, because the new broker has announced itself already.
     fn ask_who(&self, turn: &mut Turn<'_>) {
         turn.control(ControlMessage::Who {
             tab_id: self.tab_id,
@@ -362,7 +361,7 @@ impl Joined {
             Uplink::new(lane, self.next_binding(), turn.now, limits)
         };
         uplink.elected = leadership.map(|it| it.elected);
-        // The others learn of its end by the lock that one of them takes then.
+        // Other tabs learn of the broker's end through the broker's lock. This tab never queues for that lock.
         if self.profile.candidacy == Candidacy::Client {
             uplink.is_watched = true;
             turn.acquire(Lock::Tab(broker));
@@ -388,7 +387,7 @@ impl Joined {
         self.bind_if_due(turn);
     }
 
-    /// The tab that is the broker is gone.
+    /// The broker's tab is gone.
     pub(super) fn on_broker_gone(&mut self, turn: &mut Turn<'_>) {
         let Part::Client(uplink) = &self.part else {
             return;

@@ -1,4 +1,4 @@
-//! What this tab suspects, and what it does about it.
+//! Failure detection: its inputs from this tab, and its effects.
 
 use broker::Time;
 
@@ -43,7 +43,7 @@ impl Joined {
     pub(super) fn owed_since(&self) -> Option<Time> {
         let settings = &self.settings;
         let sooner = |at: Time, than_ms: u64| {
-            // The failure detection itself waits a little.
+            // The failure detector adds `suspect_ms` itself.
             at.plus_ms(than_ms.saturating_sub(settings.suspect_ms))
         };
         let unproven = self.watch.unproven.owed_since();
@@ -73,7 +73,7 @@ impl Joined {
         }
     }
 
-    /// Suspects whoever is silent although it owes an answer.
+    /// Runs the failure detector.
     pub(super) fn check_broker(&mut self, turn: &mut Turn<'_>) {
         let owed_since = self.owed_since();
         let mut steps = Vec::new();
@@ -83,21 +83,21 @@ impl Joined {
         self.carry_out(steps, turn);
     }
 
-    /// Suspects once more from the beginning.
+    /// Runs the failure detector from the beginning.
     pub(super) fn restart_probing(&mut self, turn: &mut Turn<'_>) {
         let mut steps = Vec::new();
         self.watch.detector.renew(&mut steps);
         self.carry_out(steps, turn);
     }
 
-    /// There is a broker, or this tab's attempt to become it has ended.
+    /// Ends the failure detection: there is a broker, or this tab's promotion has ended.
     pub(super) fn reset_failure_detector(&mut self, turn: &mut Turn<'_>) {
         let mut steps = Vec::new();
         self.watch.detector.calm(&mut steps);
         self.carry_out(steps, turn);
     }
 
-    /// This tab hears what it said itself.
+    /// This tab received its own message.
     pub(super) fn on_heard(&mut self, message: &ControlMessage) {
         if let ControlMessage::Probe { tab_id, number } = message
             && *tab_id == self.tab_id
@@ -106,10 +106,10 @@ impl Joined {
         }
     }
 
-    /// The broker lives.
+    /// The broker has answered a probe.
     pub(super) fn on_pong(&mut self, tab: TabId, number: u32, term: Term, turn: &mut Turn<'_>) {
         let is_current = match &self.part {
-            // One of an earlier term lives in vain.
+            // A pong of an earlier term is ignored.
             Part::Client(uplink) => term >= uplink.lane().term,
             Part::Waiting => true,
             Part::Promoting(_) | Part::Broker(_) => false,
@@ -128,14 +128,14 @@ impl Joined {
     pub(super) fn on_lock_not_free(&mut self, lock: Lock, turn: &mut Turn<'_>) {
         match lock {
             Lock::Steal => {
-                // A tab of ours that takes over holds it for a moment.
+                // A tab of ours that replaces the broker holds it for a moment.
                 if self.watch.detector.has_failed_before() {
                     let name = self.profile.channel.lock(lock);
                     self.event_seldom("lock", turn, || EventKind::LockHeld(name));
                 }
                 self.on_steal_right(StealRight::Denied, turn);
             }
-            // They are queued for.
+            // These locks are always queued for.
             Lock::Broker | Lock::Tab(_) => {}
         }
     }
@@ -144,14 +144,14 @@ impl Joined {
         let later_ms = self.settings.announce_interval_ms;
         match lock {
             Lock::Steal => {}
-            // It may be had later; one that is queued for stays so.
+            // The lock may be available later. A queued request stays queued.
             Lock::Broker => self.ask_again(lock, later_ms, turn),
-            // There are no locks at all, so nobody could wait for this one.
+            // Without locks, no tab waits for this one.
             Lock::Tab(tab) if tab == self.tab_id => {
                 self.ask_again(lock, later_ms, turn);
                 return self.on_own_lock_granted(turn);
             }
-            // Its tab is missed when it is silent. Of a broker that said goodbye nothing else can tell whether it is gone.
+            // A tab without locks is noticed by its silence. For a broker that said goodbye there is no other sign.
             Lock::Tab(tab) => {
                 if let Part::Client(uplink) = &self.part
                     && uplink.broker() == tab
@@ -188,7 +188,7 @@ impl Joined {
                 }),
                 Step::Ask => match self.profile.candidacy {
                     Candidacy::Auto => self.request_steal(turn),
-                    // It is for others to take the broker's place.
+                    // Only other tabs may replace the broker.
                     Candidacy::Client => self.on_steal_right(StealRight::Denied, turn),
                 },
                 Step::Steal => {

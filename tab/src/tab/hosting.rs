@@ -26,12 +26,12 @@ impl Joined {
                 });
             }
         } else if lane.broker == self.tab_id {
-            // It believes somebody who said another term of this tab, and nobody would ever answer it on that lane.
+            // The tab believes a forged term of this broker, and would wait in vain on that lane.
             self.refute(turn);
         }
     }
 
-    /// Lets the host act, if there is one, and carries out what it wants.
+    /// Calls the hosted broker, if there is one, and carries out its outputs.
     pub(super) fn with_broker(
         &mut self,
         turn: &mut Turn<'_>,

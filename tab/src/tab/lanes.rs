@@ -52,7 +52,7 @@ impl Questions {
 impl Joined {
     /// The broker has closed its end of the lane.
     pub(super) fn on_unbind(&mut self, lane: Lane, binding: u32, turn: &mut Turn<'_>) {
-        // An earlier binding's comes late, or for a lane that this tab has given up itself.
+        // The message may be late: of an earlier binding, or of a lane that this tab has closed.
         if let Part::Client(uplink) = &self.part
             && (uplink.lane(), uplink.binding()) == (lane, binding)
         {
@@ -60,7 +60,7 @@ impl Joined {
         }
     }
 
-    /// Sets the lane to the broker up anew, not before `at`.
+    /// Binds the lane to the broker again, not before `at`.
     pub(super) fn rebind(&mut self, at: Time, turn: &mut Turn<'_>) {
         let binding = self.next_binding();
         let Part::Client(uplink) = &mut self.part else {
@@ -121,7 +121,7 @@ impl Joined {
         for message in messages {
             match message {
                 LaneMessage::Packets { connection, bytes } => {
-                    // What comes late for a closed connection.
+                    // The packets are late: their connection is closed.
                     let Some(no) = self.endpoints.of_connection(connection) else {
                         continue;
                     };
@@ -143,12 +143,12 @@ impl Joined {
                     self.endpoints.on_connection_closed(connection, reason);
                 }
                 LaneMessage::Answer { no, answer } => {
-                    // It was answered already, when the lane was interrupted.
+                    // An interrupted lane has answered it already.
                     if self.questions.answered(no) {
                         turn.notify(Notice::Answer(no, answer));
                     }
                 }
-                // Said to brokers only; and the lane hands on whole packets.
+                // Only brokers receive these, and the lane reassembles packets.
                 LaneMessage::Resume { .. }
                 | LaneMessage::Question { .. }
                 | LaneMessage::Part { .. } => {}
@@ -156,7 +156,7 @@ impl Joined {
         }
     }
 
-    /// Asks the broker for the page.
+    /// Sends the page's question to the broker.
     pub(super) fn on_ask(&mut self, no: RequestId, question: Question, turn: &mut Turn<'_>) {
         let answer = match &mut self.part {
             Part::Broker(leadership) => leadership.hosted_broker.answer(&question),

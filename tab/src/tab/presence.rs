@@ -1,4 +1,4 @@
-//! Presence: which tabs there are, and what this one tells about itself.
+//! Presence: which tabs exist, and this tab's announcements.
 
 use broker::Time;
 
@@ -22,7 +22,7 @@ pub(super) struct Presence {
 pub(super) struct Announcing {
     last: Time,
     due: Time,
-    /// State of the storage that was announced, or is about to be.
+    /// The storage state that was announced, or is about to be.
     storage: StorageState,
 }
 
@@ -63,7 +63,7 @@ impl Joined {
         if self.profile.visibility != visibility {
             self.profile.visibility = visibility;
             self.changed();
-            // Browsers end connections to databases of tabs in the background, and say nothing.
+            // Browsers silently close database connections of background tabs.
             if visibility == Visibility::Visible {
                 self.check_database();
             }
@@ -73,7 +73,7 @@ impl Joined {
     /// Answers as soon as the gap between two announcements allows.
     pub(super) fn on_who(&mut self, turn: &mut Turn<'_>) {
         self.announce_soon();
-        // Whoever asks needs the broker; the others may answer together.
+        // The sender needs the broker. Other tabs may answer together.
         if matches!(self.part, Part::Broker(_)) {
             self.announce_if_due(turn);
         }
@@ -106,11 +106,11 @@ impl Joined {
         }
     }
 
-    /// A page says that its tab leaves, or somebody says so. Whether that is true, the tab's lock decides, behind which the
-    /// broker queues: no session ends with a word.
+    /// A page, or another sender, says that a tab leaves. Only the tab's lock proves it: the broker queues for that
+    /// lock, and ends no session because of a message.
     pub(super) fn on_goodbye(&mut self, tab: TabId, turn: &mut Turn<'_>) {
         if tab == self.tab_id {
-            // If the broker took this tab for gone, it closed the lane and said so.
+            // A broker that took this tab for gone has closed the lane and sent `unbind`.
             return self.refute(turn);
         }
         if self.presence.members.remove(tab) {
@@ -124,7 +124,7 @@ impl Joined {
         }
     }
 
-    /// Somebody said of this tab what is not so, and others may believe it: its own word comes after that.
+    /// Another sender spread a wrong statement about this tab. A new announcement corrects it.
     pub(super) fn refute(&mut self, turn: &mut Turn<'_>) {
         self.changed();
         if let Part::Broker(leadership) = &self.part
@@ -154,7 +154,7 @@ impl Joined {
         }
     }
 
-    /// Drops the tabs that have not announced themselves for long, until they do. Whether they are gone, their locks say.
+    /// Removes silent tabs until they announce themselves again. Only their locks show whether they are gone.
     pub(super) fn drop_silent_tabs(&mut self, turn: &mut Turn<'_>) {
         for tab in self
             .presence
@@ -207,7 +207,7 @@ impl Joined {
         }
     }
 
-    /// The broker's log has this identity. `is_news`: whether nobody was told yet if it is another log than before.
+    /// Notes the identity of the broker's log. `is_news`: whether a change has not been reported yet.
     pub(super) fn on_identity(&mut self, identity: u64, is_news: bool, turn: &mut Turn<'_>) {
         let before = self.database.log_identity.replace(identity);
         if before == Some(identity) {
@@ -219,7 +219,7 @@ impl Joined {
         }
     }
 
-    /// State of the storage of the broker in this tab.
+    /// State of the storage of this tab's broker.
     fn storage_state(&self) -> StorageState {
         match &self.part {
             Part::Broker(leadership) => match &leadership.log {
@@ -234,7 +234,7 @@ impl Joined {
         }
     }
 
-    /// Announces soon that the state of this tab's storage has changed, if it has.
+    /// Announces a change of this tab's storage state.
     pub(super) fn announce_storage_state(&mut self) {
         let state = self.storage_state();
         if let Some(announcing) = &mut self.presence.announcing
@@ -249,7 +249,7 @@ impl Joined {
         self.announce_with(Vec::new(), turn);
     }
 
-    /// Announces this tab, which is the broker now, with the tabs to which a lane is open.
+    /// Announces this tab, which has become the broker, with the tabs whose lanes are open.
     pub(super) fn announce_with(&mut self, lanes: Vec<TabId>, turn: &mut Turn<'_>) {
         let announcement = Announcement {
             lanes,
@@ -280,7 +280,7 @@ impl Joined {
         self.presence.announce_soon(self.settings.announce_gap_ms);
     }
 
-    /// Something that this tab announces has changed.
+    /// A property that this tab announces has changed.
     pub(super) fn changed(&mut self) {
         self.presence.members.touch();
         self.announce_soon();

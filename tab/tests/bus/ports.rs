@@ -87,7 +87,7 @@ impl Raw {
             assert!(!self.is_closed, "{output:?} after the end");
             match output {
                 PortOutput::Bytes(bytes) => stream.extend_from_slice(&bytes),
-                PortOutput::Taken(count) => self.taken += count,
+                PortOutput::Accepted(count) => self.taken += count,
                 PortOutput::Closed(reason) => {
                     self.is_closed = true;
                     self.reason = reason;

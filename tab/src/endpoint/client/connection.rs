@@ -1,4 +1,4 @@
-//! A client's connection: how it begins, goes on with another broker, and ends.
+//! A client's connection: how it begins, resumes with another broker, and ends.
 
 use broker::packet::connack::ConnAckPacket;
 use broker::packet::disconnect::DisconnectPacket;
@@ -8,9 +8,9 @@ use super::readers::For;
 use super::subscribe::Request;
 use super::{Client, Connected, State, notify_status, published, refuse};
 use crate::api::{ClientStatus, ConnectOptions, DisconnectCause, Problem, RetainHandling, Term};
+use crate::endpoint::EndpointOutput;
 use crate::endpoint::cost::cost;
 use crate::endpoint::packets;
-use crate::endpoint::{EndpointOutput, ToBroker};
 use crate::protocol::frame::ConnectionNo;
 use crate::protocol::names::TabId;
 
@@ -39,7 +39,7 @@ impl Client {
         self.give_up(DisconnectCause::Requested, out);
     }
 
-    /// Whether a broker could take this CONNECT.
+    /// Whether a broker could accept this CONNECT.
     fn check_connect(&self, options: &ConnectOptions) -> Result<(), ReasonCode> {
         match self.check(&self.connect_packet(options)) {
             Ok(()) => Ok(()),
@@ -64,7 +64,7 @@ impl Client {
         )))
     }
 
-    /// Only the first CONNECT drops an earlier session; the later ones follow the broker.
+    /// Only the first CONNECT starts a clean session. The later ones keep it.
     fn starts_clean(&self, options: &ConnectOptions) -> bool {
         options.clean_start && !self.has_session
     }
@@ -174,8 +174,8 @@ impl Client {
             unsent: 0,
         });
         self.has_session = true;
-        // Without a database there may be two brokers at once. One that this client comes back to has an earlier session, and so
-        // may one of an earlier leadership.
+        // Without a database there may be two brokers at once. A broker to which this client returns has an outdated
+        // session, and so may one with a lower term.
         let is_another = self.last_broker.replace(broker) != Some(broker);
         let is_earlier = self.highest_term >= Some(term);
         self.highest_term = self.highest_term.max(Some(term));
@@ -196,10 +196,10 @@ impl Client {
         }
     }
 
-    /// The broker has the session: goes on where it stopped. [MQTT-4.4.0-1]
+    /// The broker has the session: resumes it. [MQTT-4.4.0-1]
     ///
-    /// If it may be one that a CONNECT of this client began whose CONNACK got lost, the subscriptions may be missing in
-    /// it: they are renewed, which changes nothing if they are there.
+    /// A CONNECT whose CONNACK got lost may have begun that session, without subscriptions. So they are renewed, which
+    /// changes nothing if they exist.
     fn resume(&mut self, now: Time, is_unsure: bool, out: &mut Vec<EndpointOutput>) {
         if let State::Connected(connected) = &mut self.state {
             connected.unsent = self.in_flight.len();
@@ -219,7 +219,7 @@ impl Client {
         self.ask_for_readers(now, RetainHandling::SendAtSubscribe, For::New, out);
     }
 
-    /// Subscribes anew, and sends once more what was not answered.
+    /// Renews subscriptions, and repeats unanswered requests.
     fn renew(
         &mut self,
         now: Time,
@@ -241,7 +241,7 @@ impl Client {
         self.ask_for_readers(now, at_most, For::All, out);
     }
 
-    /// Sends a request that was not answered, unless it is about what readers want: that is asked for as it is now.
+    /// Repeats an unanswered request. Requests of readers are built anew from their current state.
     fn send_unless_of_readers(
         &mut self,
         now: Time,
@@ -253,7 +253,7 @@ impl Client {
         }
     }
 
-    /// Asks for the filters of readers that are not asked for yet.
+    /// Subscribes to filters of readers that were not sent yet.
     fn ask_for_readers(
         &mut self,
         now: Time,
@@ -278,14 +278,14 @@ impl Client {
         }
     }
 
-    /// The broker knows nothing of this client: subscribes anew, and publishes anew what was not acknowledged.
+    /// The broker has no session of this client: subscribes and publishes unacknowledged messages anew.
     fn start_over(&mut self, now: Time, out: &mut Vec<EndpointOutput>) {
         self.inbox.lose_session();
         let mut again = 0;
         for in_flight in core::mem::take(&mut self.in_flight).into_iter().rev() {
             self.packet_ids.remove(&in_flight.packet_id);
             if let Some(reason_code) = in_flight.received {
-                // The broker before had taken the message over with its PUBREC.
+                // The previous broker had accepted the message with its PUBREC.
                 out.push(published(in_flight.request, reason_code));
             } else {
                 let mut packet = in_flight.packet;
@@ -313,10 +313,10 @@ impl Client {
         self.give_up(cause, out);
     }
 
-    /// Says DISCONNECT, if there is anybody to say it to.
+    /// Sends DISCONNECT, if there is a connection.
     pub(super) fn hang_up(&mut self, reason_code: ReasonCode, out: &mut Vec<EndpointOutput>) {
         if let Some(connection) = self.connection() {
-            // Also before CONNACK: the broker may have the CONNECT already, and with it the will. [MQTT-3.1.4-5]
+            // DISCONNECT may precede CONNACK: the broker may have the CONNECT and its will already. [MQTT-3.1.4-5]
             let packet = Packet::Disconnect(DisconnectPacket::new(reason_code));
             out.push(EndpointOutput::send(connection, packet));
             out.push(EndpointOutput::close(connection));
@@ -324,13 +324,13 @@ impl Client {
         self.be_offline();
     }
 
-    /// The broker did what MQTT forbids; there is no use in trying again.
+    /// The broker violated the protocol. Another attempt would be useless.
     pub(super) fn fail(&mut self, reason_code: ReasonCode, out: &mut Vec<EndpointOutput>) {
         self.hang_up(reason_code, out);
         self.give_up(DisconnectCause::BrokerError(reason_code.into()), out);
     }
 
-    /// Disconnected until the page asks again.
+    /// Disconnects until the page's next command.
     pub(super) fn give_up(&mut self, cause: DisconnectCause, out: &mut Vec<EndpointOutput>) {
         self.wanted = None;
         self.be_offline();
@@ -338,7 +338,7 @@ impl Client {
         out.push(notify_status(ClientStatus::Disconnected(cause)));
     }
 
-    /// Forgets the session at this end; whatever waits in it is refused.
+    /// Discards the session at this end, and refuses the waiting requests.
     pub(super) fn forget(&mut self, problem: &Problem, out: &mut Vec<EndpointOutput>) {
         self.has_session = false;
         self.is_unsure = false;

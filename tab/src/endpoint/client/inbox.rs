@@ -1,8 +1,7 @@
-//! Messages on their way from the broker to whoever hears them in the page.
+//! Inbox: messages on their way from the broker to the page.
 //!
-//! What is acknowledged is the page's: so nothing is, before the page says that it has heard it. And what comes for the client
-//! itself while nobody hears it waits here, such as the messages of a session that goes on before the page has got to
-//! listening.
+//! The page has to process a message before it is acknowledged. A client's own messages wait here while the page does
+//! not listen, for example those of a resumed session.
 
 use broker::packet::puback::PubAckPacket;
 use broker::packet::publish::PublishPacket;
@@ -19,53 +18,55 @@ use crate::endpoint::EndpointOutput;
 use crate::endpoint::packets;
 use crate::protocol::frame::ConnectionNo;
 
-/// Messages with QoS 0 that wait for somebody to hear them, at most; the oldest make room.
+/// Maximum number of QoS 0 messages that wait for a listener. The oldest are dropped.
 const QOS_0_KEPT_MAX: usize = 1_000;
 
-/// What has come and is not acknowledged.
+/// Received and not acknowledged messages.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    /// Messages under way at most.
+    /// Receive Maximum.
     receive_maximum: usize,
-    /// Whether somebody hears what comes for the client itself.
+    /// Whether the page listens to the client's own messages.
     is_heard: bool,
-    /// What nobody hears yet, the oldest first.
+    /// Messages without a listener, the oldest first.
     kept: VecDeque<Kept>,
-    /// What the page is told, in this order.
+    /// Notices for the page, in order.
     told: VecDeque<Told>,
-    /// What the page has heard, and the broker is to be told as soon as it sends it once more: it was another connection.
+    /// Messages that the page has processed, but whose acknowledgement belonged to an earlier connection. They are
+    /// acknowledged when the broker repeats them.
     heard: Vec<Ack>,
-    /// Whether something of these may be of an earlier connection.
+    /// Whether some of these may belong to an earlier connection.
     has_earlier: bool,
-    /// QoS 2 messages received and not released: the packet identifier and the digest of each.
+    /// Received and unreleased QoS 2 messages: packet identifier and digest.
     received: Map<u16, u64>,
-    /// Whether somebody may want what is kept now.
+    /// Whether a kept message may have a listener now.
     is_due: bool,
-    /// Whether the page has been told that nothing more comes.
+    /// Whether the page knows that no more messages arrive.
     is_stuck: bool,
 }
 
 #[derive(Debug)]
 struct Kept {
     message: Message,
-    /// Whether readers have got it, or need not: then it waits for the client itself. Else nobody has wanted it so far.
+    /// Whether readers have got it, or need not. Then it waits for the client's own listener. Otherwise no listener was
+    /// found.
     is_read: bool,
     ack: Option<Ack>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ack {
-    /// On which it came last.
+    /// The last connection that carried it.
     connection: ConnectionNo,
     packet_id: u16,
     qos: QoS,
-    /// Of the message, to tell it from another one that a broker sends under its packet identifier.
+    /// Digest of the message, which distinguishes it from another one with the same packet identifier.
     digest: u64,
 }
 
 #[derive(Debug)]
 struct Told {
-    /// The mark after it, once there is one.
+    /// The credit checkpoint after it, once there is one.
     mark: Option<u64>,
     ack: Ack,
 }
@@ -85,18 +86,18 @@ impl Inbox {
         }
     }
 
-    /// Whether somebody hears what comes for the client itself.
+    /// Sets whether the page listens to the client's own messages.
     pub(super) fn listen(&mut self, is_heard: bool) {
         self.is_heard = is_heard;
         self.is_due |= is_heard;
     }
 
-    /// Somebody reads a filter from now on.
+    /// A reader was added.
     pub(super) fn expect_reader(&mut self) {
         self.is_due = true;
     }
 
-    /// The broker has lost the session: it waits for no acknowledgement any more.
+    /// The broker has lost the session and waits for no acknowledgement.
     pub(super) fn lose_session(&mut self) {
         self.told.clear();
         self.heard.clear();
@@ -112,8 +113,8 @@ impl Inbox {
         self.is_stuck = false;
     }
 
-    /// The broker sends what it may have sent on an earlier connection. A packet identifier alone does not say that it did: a broker
-    /// that has lost a damaged record gives its identifier to another message.
+    /// Handles a message that an earlier connection may have carried. The packet identifier alone does not prove that:
+    /// a broker with a damaged log may reuse it.
     fn again(&mut self, ack: Ack) -> Again {
         let is_it = |it: &Ack| (it.packet_id, it.digest) == (ack.packet_id, ack.digest);
         let told = self.told.iter_mut().map(|it| &mut it.ack);
@@ -133,7 +134,7 @@ impl Inbox {
         Again::Unknown
     }
 
-    /// Another message comes under this packet identifier: the broker waits for no acknowledgement of an earlier one.
+    /// Another message has this packet identifier: the broker waits for no acknowledgement of the earlier one.
     fn forget(&mut self, ack: Ack) {
         if !self.has_earlier {
             return;
@@ -151,7 +152,7 @@ impl Inbox {
         self.has_earlier = all.any(is_earlier);
     }
 
-    /// The session goes on with another connection.
+    /// The session continues on another connection.
     pub(super) fn resume(&mut self) {
         self.has_earlier = true;
     }
@@ -170,9 +171,9 @@ impl Inbox {
 }
 
 enum Again {
-    /// It waits to be heard.
+    /// It waits for a listener.
     Waits,
-    /// The page has heard it.
+    /// The page has processed it.
     Heard,
     Unknown,
 }
@@ -203,21 +204,20 @@ impl Client {
                     Again::Unknown => {}
                 }
             }
-            // It is another message than the one that was received under its identifier: the session may be another one, too.
-            // [MQTT-3.3.1-1]
+            // Another message has the identifier, so the session may be another one, too. [MQTT-3.3.1-1]
             self.inbox.forget(ack);
             if ack.qos == QoS::ExactlyOnce {
                 self.inbox.received.insert(ack.packet_id, ack.digest);
             }
         }
-        // What has waited comes before it.
+        // Kept messages precede it.
         if self.has_kept() {
             self.send_kept(out);
         }
         self.deliver(now, packets::message(packet, now), ack, out);
     }
 
-    /// Tells whoever wants a message, or keeps it until somebody does.
+    /// Notifies the listeners of a message, or keeps it until there is one.
     fn deliver(
         &mut self,
         now: Time,
@@ -230,8 +230,8 @@ impl Client {
             let is_plain = |it: &str| !it.starts_with("$share/");
             route.is_own |= route.is_common && self.has_subscribed(&message.topic, is_plain);
         } else {
-            // It is of the client's own, or of an earlier life of its session, of which nobody knows whose it was: all who want
-            // such messages get it.
+            // It is the client's own, or of an earlier session state whose readers are unknown: all listeners of such
+            // messages get it.
             route.readers = self.readers.matching(&message.topic);
             route.is_own = self.is_for_itself(&message.topic, &route.readers);
         }
@@ -262,7 +262,7 @@ impl Client {
             return;
         }
         if !route.is_own && audience.readers.is_empty() {
-            // It came for a reader that has left.
+            // Its reader was removed.
             return ack.map_or((), |ack| self.settle(now, ack, out));
         }
         out.push(told(message, audience));
@@ -270,13 +270,13 @@ impl Client {
         self.inbox.told.extend(told);
     }
 
-    /// Whether the client itself has subscribed to a topic, with one of these filters.
+    /// Whether one of the client's own filters matches a topic.
     fn has_subscribed(&self, topic: &str, is_one: impl Fn(&str) -> bool) -> bool {
         let mut filters = self.subscriptions.keys();
         filters.any(|it| is_one(it) && topic_matches(it, topic))
     }
 
-    /// Whether a message that no reader has asked for is for the client itself, too: it listens, or will, having subscribed.
+    /// Whether a message without a reader is the client's own: the page listens, or the client has subscribed.
     fn is_for_itself(&self, topic: &str, readers: &[ReaderNo]) -> bool {
         readers.is_empty()
             || self.inbox.is_heard
@@ -284,12 +284,12 @@ impl Client {
             || self.is_subscribing(topic)
     }
 
-    /// Whether somebody may hear what has waited for that.
+    /// Whether a kept message may have a listener.
     pub(crate) fn has_kept(&self) -> bool {
         self.inbox.is_due && !self.inbox.kept.is_empty()
     }
 
-    /// Tells what has waited to those who hear it now.
+    /// Notifies new listeners of kept messages.
     pub(crate) fn send_kept(&mut self, out: &mut Vec<EndpointOutput>) {
         self.inbox.is_due = false;
         for mut kept in core::mem::take(&mut self.inbox.kept) {
@@ -318,12 +318,12 @@ impl Client {
         }
     }
 
-    /// Whether something was told since the last mark that is to be acknowledged.
+    /// Whether a notice since the last checkpoint has to be acknowledged.
     pub(crate) fn wants_credit_checkpoint(&self) -> bool {
         self.inbox.told.back().is_some_and(|it| it.mark.is_none())
     }
 
-    /// The page will say when it has heard what it was told so far.
+    /// The page will acknowledge all notices so far with this checkpoint.
     pub(crate) fn on_credit_checkpoint(&mut self, mark: u64) {
         let unmarked = self.inbox.told.iter_mut().rev();
         for told in unmarked.take_while(|it| it.mark.is_none()) {
@@ -331,7 +331,7 @@ impl Client {
         }
     }
 
-    /// Whether something is to be acknowledged once the page has come as far as this mark.
+    /// Whether messages wait for the page's acknowledgement of this checkpoint.
     pub(crate) fn waits_for(&self, mark: u64) -> bool {
         let first = self.inbox.told.front().and_then(|it| it.mark);
         first.is_some_and(|first| first <= mark)
@@ -345,7 +345,7 @@ impl Client {
         }
     }
 
-    /// Acknowledges what came on this connection; what came on an earlier one the broker sends again.
+    /// Acknowledges messages of this connection. The broker repeats those of an earlier one.
     fn settle(&mut self, now: Time, ack: Ack, out: &mut Vec<EndpointOutput>) {
         if self.connection() == Some(ack.connection) {
             self.acknowledge(now, ack, out);
@@ -363,7 +363,7 @@ impl Client {
         self.send(now, packet, out);
     }
 
-    /// Whether a QoS 2 message of this packet identifier was received; it is released.
+    /// Releases a QoS 2 message. Returns whether it was received.
     pub(super) fn release(&mut self, packet_id: u16) -> bool {
         self.inbox.received.remove(&packet_id).is_some()
     }

@@ -1,4 +1,4 @@
-//! Messages of a client, in both directions.
+//! Publications of a client.
 
 use broker::packet::puback::PubAckPacket;
 use broker::packet::pubcomp::PubCompPacket;
@@ -39,13 +39,14 @@ impl Client {
         self.send_waiting(now, out);
     }
 
-    /// Sends as much as the broker takes now: first what an earlier connection left unacknowledged, then what waits.
+    /// Sends as much as the broker accepts: first messages that an earlier connection left unacknowledged, then waiting
+    /// ones.
     pub(super) fn send_waiting(&mut self, now: Time, out: &mut Vec<EndpointOutput>) {
         while let State::Connected(connected) = &self.state {
             let unacknowledged = self.in_flight.len() - connected.unsent;
             // [MQTT-3.3.4-9]
             let may_be_unacknowledged = unacknowledged < usize::from(connected.receive_maximum);
-            // What was released costs nothing, but stands in the same order.
+            // A released message costs nothing, but keeps its place in the order.
             let has_room = may_be_unacknowledged && self.room > 0;
             let has_sent = if connected.unsent > 0 {
                 has_room && self.send_again(now, unacknowledged, out)
@@ -58,8 +59,8 @@ impl Client {
         }
     }
 
-    /// Sends again, with its packet identifier, what was sent first of what has not been sent on this connection yet.
-    /// [MQTT-4.4.0-1] [MQTT-4.6.0-1]
+    /// Repeats the first message that this connection has not carried yet, with its packet identifier. [MQTT-4.4.0-1]
+    /// [MQTT-4.6.0-1]
     fn send_again(&mut self, now: Time, index: usize, out: &mut Vec<EndpointOutput>) -> bool {
         let Some(in_flight) = self.in_flight.get_mut(index) else {
             return false;
@@ -85,7 +86,7 @@ impl Client {
         true
     }
 
-    /// Sends what waits longest. QoS 0 messages wait behind others too, so that all go out in the page's order.
+    /// Sends the first waiting message. QoS 0 messages wait as well, so that the page's order is kept.
     fn send_next(&mut self, now: Time, has_room: bool, out: &mut Vec<EndpointOutput>) -> bool {
         let Some((_, next)) = self.waiting.front() else {
             return false;
@@ -139,7 +140,7 @@ impl Client {
     ) {
         let index = self.position(packet.packet_id, QoS::ExactlyOnce);
         if packet.reason_code.is_error() {
-            // There is no PUBREL after it. [MQTT-4.3.3-4]
+            // No PUBREL follows a failed PUBREC. [MQTT-4.3.3-4]
             return self.complete(index, packet.reason_code, out);
         }
         let answer = match index.and_then(|index| self.in_flight.get_mut(index)) {
@@ -158,14 +159,14 @@ impl Client {
     pub(super) fn on_pubcomp(&mut self, packet: &PubCompPacket, out: &mut Vec<EndpointOutput>) {
         let index = self.position(packet.packet_id, QoS::ExactlyOnce);
         let in_flight = index.and_then(|index| self.in_flight.get(index));
-        // Its own reason code says at most that the broker had completed the exchange before.
+        // Its reason code can only say that the broker had completed the exchange before.
         if let Some(reason_code) = in_flight.and_then(|it| it.received) {
             self.complete(index, reason_code, out);
         }
     }
 
     fn position(&self, packet_id: u16, qos: QoS) -> Option<usize> {
-        // Acknowledgements come in order, so that this looks at the first one only.
+        // Acknowledgements arrive in order, so this finds the first entry.
         self.in_flight
             .iter()
             .position(|it| it.packet_id == packet_id && it.packet.qos == qos)
@@ -182,7 +183,7 @@ impl Client {
         }
     }
 
-    /// Takes a message out of those in flight; its packet identifier is free again.
+    /// Removes a message in flight and frees its packet identifier.
     fn take_in_flight(&mut self, index: usize) -> Option<InFlight> {
         let in_flight = self.in_flight.remove(index)?;
         self.packet_ids.remove(&in_flight.packet_id);

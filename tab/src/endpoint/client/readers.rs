@@ -1,22 +1,22 @@
-//! Those of the page who read a topic filter.
+//! Readers: parts of a page that read a topic filter.
 //!
-//! MQTT has one subscription for each client and filter, so those who want the same filter share it with the sum of their
-//! options, and with those of the client itself. Who comes later and wants the retained messages makes it be asked for
-//! again, which is how MQTT sends them (MQTT 5.0, 3.8.4). The others are not to get them a second time, so these alone carry
-//! the Subscription Identifier of that SUBSCRIBE: another one follows at once, whose identifier the new messages carry. The
-//! RETAIN flag does not tell them apart: with Retain As Published new messages have it, too, and one message is sent once for
-//! all subscriptions that match.
+//! MQTT has one subscription for each client and filter. Readers of one filter share it, with the union of their
+//! options and those of the client itself. If a later reader wants the retained messages, the client subscribes again,
+//! which is how MQTT sends them (MQTT 5.0, 3.8.4). The other readers must not get them again, so these messages carry
+//! the Subscription Identifier of that SUBSCRIBE. A second SUBSCRIBE follows at once, whose identifier new messages
+//! carry. The RETAIN flag does not distinguish them: with Retain As Published new messages have it too, and one message
+//! is sent once for all matching subscriptions.
 
 use broker::sorted::Map;
 use broker::topic_matches;
 
 use crate::api::{Message, ReaderNo, RetainHandling, Subscription};
 
-/// Smallest Subscription Identifier that is ours; those that pages choose are rarely as large.
+/// Smallest Subscription Identifier that the client assigns. Pages rarely choose ones as large.
 pub(super) const IDENTIFIER_MIN: u32 = 1 << 27;
 /// Largest Subscription Identifier (MQTT 5.0, 3.8.2.1.2).
 const IDENTIFIER_MAX: u32 = (1 << 28) - 1;
-/// Earlier Subscription Identifiers of a filter that are remembered, for messages that were on their way.
+/// Number of earlier Subscription Identifiers that are remembered for each filter, for messages in flight.
 const IDENTIFIERS_MAX: usize = 16;
 
 /// The readers of one client, by filter.
@@ -24,7 +24,7 @@ const IDENTIFIERS_MAX: usize = 16;
 pub(super) struct Readers {
     filters: Map<String, Filter>,
     readers: Map<ReaderNo, String>,
-    /// Whose filter an identifier stands for.
+    /// The filter of each assigned identifier.
     identifiers: Map<u32, String>,
     last_identifier: u32,
 }
@@ -33,28 +33,28 @@ pub(super) struct Readers {
 struct Filter {
     holders: Map<ReaderNo, Holder>,
     state: State,
-    /// QoS that the broker granted last.
+    /// The last granted QoS.
     granted: Option<u8>,
-    /// As it was asked for last; its identifier is ours.
+    /// The last SUBSCRIBE. Its identifier is assigned by the client.
     asked: Subscription,
-    /// All that it was asked for with, the latest last.
+    /// All identifiers of its SUBSCRIBEs, the latest last.
     identifiers: Vec<u32>,
-    /// Of these, the ones that only retained messages carry, for those who asked for them.
+    /// Those of them that only retained messages carry, with the readers that get them.
     stored: Vec<u32>,
-    /// The one with which retained messages were asked for last.
+    /// The last identifier with which retained messages were requested.
     retained: Option<u32>,
-    /// Whether one has come since: who comes now has missed it.
+    /// Whether a retained message has arrived since. A new reader has missed it.
     has_retained: bool,
-    /// The identifier with which the client itself gets the retained messages that it asked for.
+    /// The identifier of the retained messages that the client itself requested.
     own_retained_by: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
-    /// It is to be asked for as soon as there is a connection.
+    /// To be sent as soon as there is a connection.
     #[default]
     Due,
-    /// Asked for, and not answered.
+    /// Sent and not answered.
     Asked,
     Granted,
 }
@@ -62,17 +62,17 @@ enum State {
 #[derive(Debug)]
 struct Holder {
     wanted: Subscription,
-    /// The identifier with which its retained messages come.
+    /// The identifier of its retained messages.
     retained_by: Option<u32>,
-    /// Whether the broker has granted it its filter.
+    /// Whether the broker has granted its filter.
     is_granted: bool,
 }
 
-/// For whom a filter is asked for: who gets the retained messages that come of it.
+/// The reason for a SUBSCRIBE: the receivers of its retained messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum For {
     Reader(ReaderNo),
-    /// Those whom the broker has not granted it yet.
+    /// Readers without a grant.
     New,
     /// The client itself.
     Own,
@@ -80,45 +80,45 @@ pub(super) enum For {
     Nobody,
 }
 
-/// Which readers get a message.
+/// The receivers of a message within its client.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Route {
     pub(super) readers: Vec<ReaderNo>,
-    /// Whether a filter of readers brought it, whoever gets it.
+    /// Whether it carries an identifier of a filter of readers.
     pub(super) is_known: bool,
-    /// Whether the client itself gets it by such a filter.
+    /// Whether the client itself receives it by such a filter.
     pub(super) is_own: bool,
-    /// Whether the client itself may get it by another of its filters: it is a new message, and not a copy of its own for
-    /// a shared subscription.
+    /// Whether another filter of the client itself may match: the message is new, and no copy for a shared
+    /// subscription.
     pub(super) is_common: bool,
     /// The identifiers that these readers have chosen.
     pub(super) identifiers: Vec<u32>,
 }
 
-/// What comes of a reader that wants a filter.
+/// The effect of a new reader.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Added {
-    /// The broker is to be asked for the filter.
+    /// The filter has to be subscribed to.
     Ask(RetainHandling),
-    /// The answer to what was asked already is its answer, too.
+    /// The pending answer is its answer, too.
     Wait,
-    /// It misses nothing of what the broker has granted.
+    /// The granted subscription is sufficient.
     Granted(u8),
 }
 
-/// What comes of one that wants nothing more.
+/// The effect of a removed reader.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Removed {
-    /// It was none.
+    /// There was no such reader.
     Nobody,
-    /// Others read the filter.
+    /// The filter has other readers.
     Shared(String),
-    /// It was the last; and whether the broker may have the filter.
+    /// It was the last one. Contains whether the broker may have the filter.
     Last(String, bool),
 }
 
 impl Readers {
-    /// `seed` tells the identifiers of this client from those of an earlier life of its session.
+    /// `seed` separates this client's identifiers from those of an earlier life of its session.
     pub(super) fn new(seed: u32) -> Self {
         Self {
             filters: Map::new(),
@@ -134,7 +134,7 @@ impl Readers {
         self.identifiers.clear();
     }
 
-    /// Whether somebody reads this filter.
+    /// Whether this filter has a reader.
     pub(super) fn has(&self, topic_filter: &str) -> bool {
         self.filters.contains_key(topic_filter)
     }
@@ -148,7 +148,7 @@ impl Readers {
             .collect()
     }
 
-    /// Somebody wants a filter, which the client itself may have subscribed to as well.
+    /// Adds a reader. The client itself may have subscribed to the same filter.
     pub(super) fn add(
         &mut self,
         no: ReaderNo,
@@ -184,7 +184,7 @@ impl Readers {
             holder.is_granted = true;
             return Added::Granted(self::granted(granted, &holder.wanted));
         }
-        // Retained messages of a new subscription are not for one who is new to one that is there.
+        // With "send if new", a new reader of an existing subscription gets no retained messages.
         let is_there = filter.state != State::Due || own.is_some();
         Added::Ask(match handling {
             RetainHandling::SendIfNew if is_there => RetainHandling::DoNotSend,
@@ -192,7 +192,7 @@ impl Readers {
         })
     }
 
-    /// Somebody wants nothing more.
+    /// Removes a reader.
     pub(super) fn remove(&mut self, no: ReaderNo) -> Removed {
         let Some(topic_filter) = self.readers.remove(&no) else {
             return Removed::Nobody;
@@ -209,13 +209,13 @@ impl Readers {
         Removed::Last(topic_filter, may_be_there)
     }
 
-    /// Whether all that is wanted of a filter has been asked for, and no more.
+    /// Whether the last SUBSCRIBE has exactly the needed options.
     pub(super) fn is_asked(&self, topic_filter: &str, own: Option<&Subscription>) -> bool {
         let filter = self.filters.get(topic_filter);
         filter.is_none_or(|filter| filter.state == State::Due || filter.is_asked(own))
     }
 
-    /// What to ask the broker for now, and what right after that.
+    /// Returns the SUBSCRIBE to send now, and the one to send right after it.
     pub(super) fn ask(
         &mut self,
         topic_filter: &str,
@@ -248,7 +248,7 @@ impl Readers {
         Some((first, Some(second)))
     }
 
-    /// The filters that are to be asked for, now that there is a connection, and for what retained messages.
+    /// Returns the filters to subscribe to, now that there is a connection, and with which retained messages.
     pub(super) fn due(&self) -> Vec<(String, RetainHandling)> {
         let filters = self.filters.iter();
         filters
@@ -257,19 +257,19 @@ impl Readers {
             .collect()
     }
 
-    /// A filter is to be asked for as soon as there is a connection.
+    /// Marks a filter to be subscribed to as soon as there is a connection.
     pub(super) fn be_due(&mut self, topic_filter: &str) {
         if let Some(filter) = self.filters.get_mut(topic_filter) {
             filter.state = State::Due;
         }
     }
 
-    /// Whether this one reads.
+    /// Whether this reader exists.
     pub(super) fn is_there(&self, no: ReaderNo) -> bool {
         self.readers.contains_key(&no)
     }
 
-    /// The broker knows nothing of this client: all is to be asked for.
+    /// The broker has no session of this client: all filters have to be subscribed to.
     pub(super) fn start_over(&mut self) {
         for filter in self.filters.values_mut() {
             filter.state = State::Due;
@@ -280,7 +280,7 @@ impl Readers {
         }
     }
 
-    /// What was asked and is not answered is to be asked once more: there was no connection in between.
+    /// There was no connection: unanswered SUBSCRIBEs have to be repeated.
     pub(super) fn be_unanswered(&mut self) {
         for filter in self.filters.values_mut() {
             if filter.state == State::Asked {
@@ -289,8 +289,8 @@ impl Readers {
         }
     }
 
-    /// The broker has answered what was asked with this identifier. Returns who is to be told, and with which code: nobody is
-    /// granted more than it wants. Those who are refused are no more.
+    /// Handles the broker's answer to the SUBSCRIBE with this identifier. Returns the readers to notify, with their
+    /// codes. A reader gets no more than it requested. Refused readers are removed.
     pub(super) fn answer(
         &mut self,
         topic_filter: &str,
@@ -300,7 +300,7 @@ impl Readers {
         let Some(filter) = self.filters.get_mut(topic_filter) else {
             return Vec::new();
         };
-        // If it is not what was asked last, the answer to that is on its way.
+        // A later SUBSCRIBE is unanswered, and its answer follows.
         if filter.identifiers.last() != Some(&identifier) {
             return Vec::new();
         }
@@ -328,10 +328,10 @@ impl Readers {
         new
     }
 
-    /// Which readers get a message, as its Subscription Identifiers tell: with filters that overlap, matching by topic alone
-    /// would give all a copy for each of them.
+    /// Returns the readers of a message by its Subscription Identifiers. With overlapping filters, matching by topic
+    /// alone would give every reader a copy for each.
     ///
-    /// `own` is what the client itself has subscribed to.
+    /// `own` are the client's own subscriptions.
     pub(super) fn route(&mut self, message: &Message, own: &Map<String, Subscription>) -> Route {
         let mut route = Route::default();
         let mut seen: Vec<&str> = Vec::new();
@@ -360,7 +360,7 @@ impl Readers {
         }
     }
 
-    /// One that no filter has, for this one.
+    /// An identifier that no filter of this reader has.
     fn next_identifier(&mut self, topic_filter: &str) -> Option<u32> {
         let filter = self.filters.get_mut(topic_filter)?;
         loop {
@@ -384,7 +384,7 @@ impl Readers {
     }
 }
 
-/// What one is granted of what the broker grants to all who share a filter.
+/// The QoS of a reader, when the broker grants the shared subscription.
 pub(super) fn granted(code: u8, wanted: &Subscription) -> u8 {
     if code < 0x80 {
         code.min(wanted.qos as u8)
@@ -394,7 +394,7 @@ pub(super) fn granted(code: u8, wanted: &Subscription) -> u8 {
 }
 
 impl Filter {
-    /// Whether all that is wanted together has been asked for, and no more.
+    /// Whether the last SUBSCRIBE has exactly the needed options.
     fn is_asked(&self, own: Option<&Subscription>) -> bool {
         let wanted = self.wanted(own);
         self.asked.qos == wanted.qos
@@ -402,7 +402,7 @@ impl Filter {
             && self.asked.retain_as_published == wanted.retain_as_published
     }
 
-    /// What all want together, so that none of them misses anything.
+    /// The union of all readers' options, so that no reader misses a message.
     fn wanted(&self, own: Option<&Subscription>) -> Subscription {
         let wanted = || self.holders.values().map(|it| &it.wanted).chain(own);
         Subscription {
@@ -413,7 +413,7 @@ impl Filter {
         }
     }
 
-    /// What retained messages those want whom the broker has not granted it yet.
+    /// The retained messages that readers without a grant need.
     fn retain_handling(&self) -> RetainHandling {
         let is_wanted = |handling| {
             let mut new = self.holders.values().filter(|it| !it.is_granted);
@@ -425,7 +425,7 @@ impl Filter {
             .unwrap_or(RetainHandling::DoNotSend)
     }
 
-    /// Those for whom it is asked get the retained messages.
+    /// The readers of this SUBSCRIBE get the retained messages.
     fn let_have_retained(&mut self, whom: For, own: Option<&Subscription>, identifier: u32) {
         let wants = |it: &Subscription| it.retain_handling != RetainHandling::DoNotSend;
         self.holders.for_each_mut(|no, holder| {

@@ -11,54 +11,54 @@ use crate::api::{ClientNotice, Problem, ReaderNo, RequestId, RetainHandling, Sub
 use crate::endpoint::EndpointOutput;
 use crate::endpoint::packets;
 
-/// What goes to the broker and is answered.
+/// A request to the broker that has an answer.
 #[derive(Debug)]
 pub(super) enum Request {
     /// The client subscribes.
     Subscribe {
         asked: Asked,
         subscriptions: Vec<Subscription>,
-        /// The identifier that it went out with, if readers share it: then there is one subscription.
+        /// Its identifier, if the filter has readers: then there is one shared subscription.
         shared_by: Option<u32>,
     },
-    /// Once more what the client has subscribed to, for which nobody waits.
+    /// Renews the client's own subscriptions. The page does not wait for the answer.
     Renew(Vec<Subscription>),
     /// The client unsubscribes.
     Unsubscribe {
         asked: Asked,
         topic_filters: Vec<String>,
     },
-    /// The client unsubscribes from what readers read: the broker is asked for what they want alone.
+    /// The client unsubscribes from a filter with readers: the subscription keeps only the readers' options.
     Leave {
         asked: Asked,
         topic_filter: String,
         identifier: u32,
     },
-    /// What readers want of a filter, with the identifier that it went out with.
+    /// Readers subscribe to a filter, with this identifier.
     Read {
         topic_filter: String,
         identifier: u32,
     },
-    /// The last reader of a filter wants nothing more.
+    /// The last reader of a filter was removed.
     Release(RequestId, String),
 }
 
-/// A request of the page, and the positions of the topic filters in it that this part is about; `None`: all of them.
+/// A request of the page, and the positions of its topic filters in this part; `None`: all of them.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     request: RequestId,
     positions: Option<Vec<usize>>,
 }
 
-/// A request, divided.
+/// A divided request.
 struct Parts<T> {
-    /// The topic filters that readers share, each a part.
+    /// Topic filters with readers, each a part of its own.
     shared: Vec<(Asked, T)>,
-    /// The client's own.
+    /// The client's own topic filters.
     alone: Option<(Asked, Vec<T>)>,
 }
 
-// What the page wants.
+// Requests of the page.
 
 impl Client {
     pub(super) fn on_subscribe(
@@ -136,7 +136,7 @@ impl Client {
     ) {
         let problem = match self.check_subscriptions(core::slice::from_ref(&wanted)) {
             _ if self.wanted.is_none() => Some(Problem::NotConnected),
-            // Whoever is asked for again is asked for as it is now.
+            // The readers' current options are sent.
             _ if self.readers.is_there(no) => Some(Problem::Replaced),
             checked => checked.err(),
         };
@@ -149,7 +149,7 @@ impl Client {
         let own = self.own(&topic_filter).cloned();
         let added = self.readers.add(no, wanted, own.as_ref());
         match added {
-            // It is asked for as soon as there is a connection.
+            // It is sent as soon as there is a connection.
             Added::Ask(_) if !matches!(self.state, State::Connected(_)) => {
                 self.readers.be_due(&topic_filter);
             }
@@ -182,7 +182,7 @@ impl Client {
         unsubscribed(request, out);
     }
 
-    /// Somebody wants less of a filter now, which others want still.
+    /// The remaining readers need fewer options.
     fn restore(
         &mut self,
         now: Time,
@@ -209,13 +209,13 @@ impl Client {
         }
     }
 
-    /// The client's own subscription with this filter, as it will be once all that was asked for is answered.
+    /// The client's own subscription to this filter, as it will be after all pending answers.
     fn own(&self, topic_filter: &str) -> Option<&Subscription> {
         let change = self.change(topic_filter);
         change.unwrap_or_else(|| self.subscriptions.get(topic_filter))
     }
 
-    /// The client's own subscription with this filter after the unanswered requests, if one of them changes it.
+    /// The client's own subscription to this filter after the pending requests, if one of them changes it.
     fn change(&self, topic_filter: &str) -> Option<Option<&Subscription>> {
         let sent = self.requests.iter().map(|(_, request)| request);
         sent.chain(&self.waiting_requests)
@@ -223,7 +223,7 @@ impl Client {
             .find_map(|it| it.changes(topic_filter))
     }
 
-    /// Whether the client has asked for a filter that matches this topic, and has no answer.
+    /// Whether a pending request subscribes to a filter that matches this topic.
     pub(super) fn is_subscribing(&self, topic: &str) -> bool {
         let sent = self.requests.iter().map(|(_, request)| request);
         let mut asked = sent
@@ -235,7 +235,7 @@ impl Client {
         asked.any(|it| it.iter().any(|it| topic_matches(&it.topic_filter, topic)))
     }
 
-    /// Somebody reads a filter again before the broker was told that nobody does.
+    /// A new reader precedes the UNSUBSCRIBE.
     fn keep_subscribed(&mut self, topic_filter: &str, out: &mut Vec<EndpointOutput>) {
         self.waiting_requests.retain(|request| match request {
             Request::Release(request, released) if released == topic_filter => {
@@ -262,7 +262,7 @@ impl Client {
         }
     }
 
-    /// Asks the broker for what readers want of a filter, together with the client itself.
+    /// Subscribes to a filter with the options of its readers and the client itself.
     pub(super) fn ask_for(
         &mut self,
         now: Time,
@@ -331,7 +331,7 @@ impl Client {
         }
     }
 
-    /// Subscribes: to the client's own filters in one SUBSCRIBE, and to each that readers share in one of its own.
+    /// Subscribes: to the client's own filters in one SUBSCRIBE, and to each filter with readers in one of its own.
     fn send_subscriptions(
         &mut self,
         now: Time,
@@ -354,7 +354,7 @@ impl Client {
         }
     }
 
-    /// Tells the filters that readers share from the client's own. If there are several, the answers to the parts are gathered.
+    /// Separates filters with readers from the client's own. The answers to several parts are gathered.
     fn split<T>(
         &mut self,
         asked: Asked,
@@ -431,7 +431,7 @@ impl Client {
         self.send_numbered(now, request, packet, out);
     }
 
-    /// Unsubscribes. Filters that readers share go on, with the readers' options alone.
+    /// Unsubscribes. Filters with readers keep the readers' options.
     fn send_unsubscribe(
         &mut self,
         now: Time,
@@ -473,7 +473,7 @@ impl Client {
         }
     }
 
-    /// Renews what the broker has not taken, if it is time for that and the client still has it with the same options.
+    /// Renews refused subscriptions, if that is due and the client still has them with the same options.
     pub(super) fn renew_refused(&mut self, now: Time, out: &mut Vec<EndpointOutput>) {
         let is_connected = matches!(self.state, State::Connected(_));
         if !is_connected || self.renewing_at.is_none_or(|at| at > now) {
@@ -481,7 +481,7 @@ impl Client {
         }
         self.renewing_at = None;
         for refused in core::mem::take(&mut self.refused) {
-            // The broker may refuse the change as well: then the client has what it had.
+            // The broker may refuse the change, too. Then the client keeps the granted subscription.
             if self.change(&refused.topic_filter).is_some() {
                 self.put_off(now, [refused]);
                 continue;
@@ -501,7 +501,7 @@ impl Client {
         }
     }
 
-    /// Renews later what the broker has not taken.
+    /// Renews refused subscriptions later.
     fn put_off(&mut self, now: Time, refused: impl IntoIterator<Item = Subscription>) {
         self.refused.extend(refused);
         let pause_ms = self.settings.storage_full_retry_ms;
@@ -527,7 +527,7 @@ impl Client {
         self.send(now, packet, out);
     }
 
-    /// The unanswered requests; their packet identifiers are free again.
+    /// Removes the unanswered requests and frees their packet identifiers.
     pub(super) fn take_requests(&mut self) -> Vec<Request> {
         let requests = core::mem::take(&mut self.requests);
         for (packet_id, _) in &requests {
@@ -536,8 +536,8 @@ impl Client {
         requests.into_iter().map(|(_, request)| request).collect()
     }
 
-    /// What the client alone has subscribed to, in batches that share an identifier and fit into one packet, with no more
-    /// retained messages than `at_most` brings.
+    /// The client's own subscriptions, in batches that share an identifier and fit into one packet, with the retained
+    /// messages that `at_most` allows.
     pub(super) fn renewals(&self, at_most: RetainHandling) -> Vec<Vec<Subscription>> {
         const FILTERS_MAX: usize = 64;
         let mut batches: Map<Option<u32>, Vec<Vec<Subscription>>> = Map::new();
@@ -587,7 +587,7 @@ impl Client {
                 }
                 self.gather(asked, codes, ClientNotice::Subscribed, out);
             }
-            // The broker may have them still, if it does not take them once more. It may have no room for them.
+            // A broker that refuses the renewal may still have the subscription. It may lack room.
             Some(Request::Renew(subscriptions)) => {
                 let refused = subscriptions.into_iter().zip(&codes);
                 let refused = refused.filter(|(_, code)| **code >= 0x80);
@@ -600,7 +600,7 @@ impl Client {
             }) => {
                 let code = codes.first().copied().unwrap_or(0x80);
                 self.tell_readers(&topic_filter, identifier, code, out);
-                // A broker that does not take it goes on with what the client has.
+                // A broker that refuses it keeps the existing subscription.
                 let code = if code < 0x80 { 0 } else { code };
                 if code == 0 {
                     self.subscriptions.remove(&topic_filter);
@@ -659,7 +659,7 @@ impl Client {
         }
     }
 
-    /// Answers the page as soon as all parts of what it asked for are answered.
+    /// Answers the page once all parts of its request are answered.
     fn gather(
         &mut self,
         asked: Asked,
@@ -692,7 +692,7 @@ impl Client {
         Some(request)
     }
 
-    /// A request cannot be carried out.
+    /// A request was refused.
     pub(super) fn refuse_request(
         &mut self,
         request: Request,
@@ -724,12 +724,12 @@ impl Client {
                 topic_filter,
                 identifier,
             } => self.refuse_readers(&topic_filter, identifier, problem, out),
-            // It is the client's own, and nobody waits for it.
+            // It renews the client's own subscriptions, and the page does not wait for it.
             Request::Renew(_) => {}
         }
     }
 
-    /// Refuses what the page asked for, unless another part of it was refused already.
+    /// Refuses a request of the page, unless another part of it was refused before.
     fn refuse_part(&mut self, asked: &Asked, problem: &Problem, out: &mut Vec<EndpointOutput>) {
         if asked.positions.is_none() || self.gathered.remove(&asked.request).is_some() {
             refuse(asked.request, problem.clone(), out);
@@ -750,7 +750,7 @@ impl Client {
 }
 
 impl Asked {
-    /// Which of the topic filters that the page has named this one is.
+    /// Position of a topic filter in the page's request.
     fn position(&self, index: usize) -> usize {
         match &self.positions {
             Some(positions) => positions.get(index).copied().unwrap_or_default(),
@@ -760,7 +760,7 @@ impl Asked {
 }
 
 impl Request {
-    /// What it makes of the client's own subscription with this filter, if it changes it.
+    /// The client's own subscription to this filter after the request, if the request changes it.
     fn changes(&self, topic_filter: &str) -> Option<Option<&Subscription>> {
         match self {
             Self::Subscribe { subscriptions, .. } => {
@@ -783,7 +783,7 @@ fn notify(notice: ClientNotice, out: &mut Vec<EndpointOutput>) {
     out.push(EndpointOutput::Notify(notice));
 }
 
-/// There was nothing to tell the broker.
+/// There was nothing to send to the broker.
 fn unsubscribed(request: RequestId, out: &mut Vec<EndpointOutput>) {
     unsubscribed_from(request, vec![0], out);
 }

@@ -1,4 +1,4 @@
-//! What the broker wants of the client and has no answer to.
+//! Answers that the client owes to the broker.
 
 use std::collections::VecDeque;
 
@@ -7,55 +7,57 @@ use broker::sorted::Map;
 
 use crate::protocol::frame::ConnectionNo;
 
-/// PUBLISH and PUBREL that were passed on and not answered, by packet identifier.
+/// PUBLISH and PUBREL packets that were passed on and not answered, by packet identifier.
 ///
-/// What the broker before sent, the next one sends again, and the client has it already. The client answers once, whenever
-/// it likes, and the answer goes to the broker that asked last: any other would take it for one to something else.
+/// The next broker repeats the packets of the one before, but the client has them already. The client answers once, at
+/// any time. The answer goes to the broker that asked last: an earlier broker could take it for the answer to another
+/// packet.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     owed: Map<u16, Owed>,
-    /// The PUBLISHes that the present broker sent again, in its order, which is that of the answers, too. [MQTT-4.6.0-2]
-    /// [MQTT-4.6.0-3] The client may have seen them in another one: some before the broker moved, others now.
+    /// The PUBLISHes that the current broker repeated, in its order, which the answers must have, too. [MQTT-4.6.0-2]
+    /// [MQTT-4.6.0-3] The client may have received them in another order: some before the change of broker, others
+    /// after it.
     again: VecDeque<u16>,
-    /// How many answers the client has still to give to what no broker asks any more.
+    /// Number of answers that the client still owes, but no broker expects.
     stale: Map<u16, u32>,
 }
 
 #[derive(Debug)]
 struct Owed {
     asked: Asked,
-    /// The connection on which it came last.
+    /// The last connection that carried it.
     connection: Option<ConnectionNo>,
-    /// What the client has answered, if that could not be passed on yet.
+    /// The client's answer, if it could not be passed on yet.
     answer: Option<Packet>,
 }
 
-/// The packet that an answer is owed to.
+/// The packet to be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// A PUBLISH, with a digest of its message.
+    /// A PUBLISH, with the digest of its message.
     Publish(u64),
     /// A PUBREL.
     Release,
 }
 
-/// What the client knows of something that the broker sent.
+/// Whether the client knows a packet of the broker.
 #[derive(Debug)]
 pub(super) enum Came {
-    /// Nothing.
+    /// No.
     New,
-    /// It has it. These answers can be passed on now.
+    /// Yes. These answers can be passed on now.
     Known(Vec<Packet>),
 }
 
 impl Answers {
-    /// Another broker goes on.
+    /// Another broker resumes the session.
     pub(super) fn begin(&mut self) {
         self.again.clear();
     }
 
-    /// The broker sent a PUBLISH or, as `is_again` never is, a PUBREL with this identifier. If another answer is owed under it, a
-    /// broker that has lost a damaged record has given the identifier to something else.
+    /// The broker sent a PUBLISH or a PUBREL with this identifier; `is_again` is only set for a PUBLISH. If another
+    /// answer is owed under the identifier, a broker with a damaged log has reused it.
     pub(super) fn came(
         &mut self,
         packet_id: u16,
@@ -94,7 +96,7 @@ impl Answers {
         }
     }
 
-    /// The client answers. Returns what can be passed on now, if there is a broker on this connection.
+    /// The client answers. Returns the answers to pass on now, if `connection` leads to a broker.
     pub(super) fn answered(
         &mut self,
         packet: Packet,
@@ -122,12 +124,12 @@ impl Answers {
                 self.owed.remove(&packet_id);
                 vec![packet]
             }
-            // To nothing that was asked: without a broker nobody's, and with one the broker's to judge.
+            // The answer belongs to no packet. Without a broker it is dropped; otherwise the broker judges it.
             None => connection.map(|_| packet).into_iter().collect(),
         }
     }
 
-    /// The identifier stands for something else now. What the client has still to answer, it answers first.
+    /// The identifier is used for another packet now. The client answers the earlier one first.
     pub(super) fn forget(&mut self, packet_id: u16) {
         let owed = self.owed.remove(&packet_id);
         if owed.is_some_and(|owed| owed.answer.is_none()) {
@@ -136,7 +138,7 @@ impl Answers {
         self.again.retain(|it| *it != packet_id);
     }
 
-    /// Whether the client answers what no broker asks any more.
+    /// Whether the answer is one that no broker expects.
     fn is_stale(&mut self, packet_id: u16) -> bool {
         let Some(count) = self.stale.get_mut(&packet_id) else {
             return false;
@@ -148,7 +150,7 @@ impl Answers {
         true
     }
 
-    /// The answers to what was sent again, up to the first that is missing.
+    /// Returns the answers to repeated packets, up to the first that is missing.
     fn due(&mut self) -> Vec<Packet> {
         let mut answers = Vec::new();
         while let Some(packet_id) = self.again.front() {

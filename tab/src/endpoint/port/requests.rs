@@ -1,4 +1,4 @@
-//! What the client wants of the broker and has no answer to.
+//! Requests of the client that the broker has not answered.
 
 use broker::packet::publish::PublishPacket;
 use broker::packet::pubrel::PubRelPacket;
@@ -50,7 +50,7 @@ impl Requests {
             Packet::Unsubscribe(it) => Request::Other(it.packet_id, packet.clone()),
             _ => return false,
         };
-        // One that the client itself sends again takes the place of the first.
+        // A repetition by the client replaces the first one.
         let packet_id = request.packet_id();
         match self.0.iter_mut().find(|it| it.packet_id() == packet_id) {
             Some(place) => *place = request,
@@ -59,17 +59,17 @@ impl Requests {
         true
     }
 
-    /// Forgets what this packet answers. Returns what the client is to hear of it.
+    /// Removes the request that this packet answers. Returns the answer for the client.
     pub(super) fn answered(&mut self, packet: Packet) -> Packet {
         match packet {
             Packet::PubAck(ref it) => drop(self.remove(it.packet_id)),
-            // PUBREL is the client's turn.
+            // The client sends PUBREL next.
             Packet::PubRec(ref it) => drop(self.remove(it.packet_id)),
             Packet::SubAck(ref it) => drop(self.remove(it.packet_id)),
             Packet::UnsubAck(ref it) => drop(self.remove(it.packet_id)),
             Packet::PubComp(mut it) => {
                 let request = self.remove(it.packet_id);
-                // To the broker before it was news; that this one has nothing left to release is as it should be.
+                // The previous broker has completed the exchange, so an unknown identifier is no error.
                 if matches!(request, Some(Request::Release { is_again: true, .. }))
                     && is_unknown(it.reason_code)
                 {
@@ -82,7 +82,7 @@ impl Requests {
         packet
     }
 
-    /// What the next broker has to be sent, in order. [MQTT-4.4.0-1]
+    /// Returns the packets for the next broker, in order. [MQTT-4.4.0-1]
     pub(super) fn resend(&mut self) -> Vec<Packet> {
         let packets = self.0.iter_mut().map(|request| match request {
             Request::Publish(publish) => {
