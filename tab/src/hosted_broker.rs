@@ -269,7 +269,7 @@ impl HostedBroker {
         let was_full = end.is_full();
         let arrival = end.accept(frame, bytes);
         if was_full && !end.is_full() {
-            self.tell_congestion(now, tab, out);
+            self.report_congestion(now, tab, out);
         }
         match arrival {
             Arrival::Stale => {}
@@ -361,11 +361,11 @@ impl HostedBroker {
         out: &mut Vec<HostedBrokerOutput>,
     ) {
         self.own_page_is_behind = is_full;
-        self.tell_congestion(now, self.own_tab, out);
+        self.report_congestion(now, self.own_tab, out);
     }
 
     /// Tells the broker whether the way to a tab's connections is full.
-    fn tell_congestion(&mut self, now: Time, tab: TabId, out: &mut Vec<HostedBrokerOutput>) {
+    fn report_congestion(&mut self, now: Time, tab: TabId, out: &mut Vec<HostedBrokerOutput>) {
         let all = (tab, ConnectionNo(0))..=(tab, ConnectionNo(u64::MAX));
         let ids: Vec<ConnId> = self.ids.range(all).map(|(_, id)| *id).collect();
         for id in ids {
@@ -415,7 +415,7 @@ impl HostedBroker {
             if let Some(peer) = self.connections.get_mut(&id) {
                 peer.is_congested = false;
             }
-            self.tell_congestion(now, tab, out);
+            self.report_congestion(now, tab, out);
         }
         self.settle(now, out);
     }
@@ -511,7 +511,7 @@ impl HostedBroker {
             self.on_closed(now, tab, connection, out);
         }
         for tab in core::mem::take(&mut self.congested) {
-            self.tell_congestion(now, tab, out);
+            self.report_congestion(now, tab, out);
         }
     }
 

@@ -61,8 +61,8 @@ impl Limits {
 pub(crate) struct LaneEnd {
     pub(crate) lane: Lane,
     pub(crate) binding: u32,
-    next_out: u64,
-    next_in: u64,
+    next_sent: u64,
+    next_received: u64,
     outbox: Outbox,
     /// Cost of each frame in flight that the other end has not acknowledged.
     in_flight: VecDeque<usize>,
@@ -71,7 +71,7 @@ pub(crate) struct LaneEnd {
     /// Whether the other end is slow: the lane was full and has not enough room yet.
     is_full: bool,
     /// Number of acknowledged frames of the other end, and the cost of those that are not acknowledged.
-    told: u64,
+    acked: u64,
     unacked_bytes: usize,
     /// Whether acknowledgements are withheld, because the receiver behind this end is slow.
     is_held: bool,
@@ -96,13 +96,13 @@ impl LaneEnd {
         Self {
             lane,
             binding,
-            next_out: 0,
-            next_in: 0,
+            next_sent: 0,
+            next_received: 0,
             outbox: Outbox::new(limits),
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             is_full: false,
-            told: 0,
+            acked: 0,
             unacked_bytes: 0,
             is_held: false,
             parts: Map::new(),
@@ -114,7 +114,7 @@ impl LaneEnd {
     pub(crate) fn room(&self) -> usize {
         self.limits
             .window_bytes
-            .saturating_sub(self.unsettled_bytes())
+            .saturating_sub(self.outstanding_bytes())
     }
 
     /// Whether the lane is full. It stays full until half of the window is free.
@@ -127,12 +127,12 @@ impl LaneEnd {
         self.is_held = is_held;
     }
 
-    fn unsettled_bytes(&self) -> usize {
+    fn outstanding_bytes(&self) -> usize {
         self.in_flight_bytes + self.outbox.waiting_cost()
     }
 
-    fn settle(&mut self) {
-        let bytes = self.unsettled_bytes();
+    fn update_fullness(&mut self) {
+        let bytes = self.outstanding_bytes();
         let window = self.limits.window_bytes;
         self.is_full = bytes >= window || (self.is_full && bytes > window / 2);
     }
@@ -145,7 +145,7 @@ impl LaneEnd {
         packet: &Packet,
     ) -> Result<(), codec::EncodeError> {
         self.outbox.push_packet(connection, version, packet)?;
-        self.settle();
+        self.update_fullness();
         Ok(())
     }
 
@@ -183,12 +183,12 @@ impl LaneEnd {
         if self.unacked_bytes >= self.limits.unacked_bytes && !self.is_held {
             self.post(Vec::new(), &mut post);
         }
-        self.settle();
+        self.update_fullness();
     }
 
     fn post(&mut self, messages: Vec<LaneMessage>, post: &mut impl FnMut(Lane, Vec<u8>)) {
-        let frame = self.frame(self.next_out, messages);
-        self.next_out += 1;
+        let frame = self.frame(self.next_sent, messages);
+        self.next_sent += 1;
         let cost = frame.len() + FRAME_OVERHEAD_BYTES;
         self.in_flight.push_back(cost);
         self.in_flight_bytes += cost;
@@ -197,8 +197,8 @@ impl LaneEnd {
 
     /// The empty first frame, which confirms a `bind`. Repeated for a repeated `bind`.
     pub(crate) fn confirmation(&mut self) -> Vec<u8> {
-        if self.next_out == 0 {
-            self.next_out = 1;
+        if self.next_sent == 0 {
+            self.next_sent = 1;
             // It is acknowledged like any other frame, and costs nothing.
             self.in_flight.push_back(0);
         }
@@ -207,14 +207,14 @@ impl LaneEnd {
 
     fn frame(&mut self, seq: u64, messages: Vec<LaneMessage>) -> Vec<u8> {
         if !self.is_held {
-            self.told = self.next_in;
+            self.acked = self.next_received;
             self.unacked_bytes = 0;
         }
         Frame {
             term: self.lane.term,
             binding: self.binding,
             seq,
-            taken: self.told,
+            acked: self.acked,
             messages,
         }
         .encode()
@@ -225,12 +225,12 @@ impl LaneEnd {
         if frame.term != self.lane.term || frame.binding != self.binding {
             return Arrival::Stale;
         }
-        match frame.seq.cmp(&self.next_in) {
+        match frame.seq.cmp(&self.next_received) {
             Ordering::Less => Arrival::Stale,
             Ordering::Equal => {
-                self.next_in += 1;
+                self.next_received += 1;
                 self.unacked_bytes += bytes + FRAME_OVERHEAD_BYTES;
-                self.on_acked(frame.taken);
+                self.on_acked(frame.acked);
                 Arrival::Next(self.whole(frame.messages))
             }
             Ordering::Greater => Arrival::Gap,
@@ -238,13 +238,13 @@ impl LaneEnd {
     }
 
     /// The other end acknowledges this many frames.
-    fn on_acked(&mut self, taken: u64) {
+    fn on_acked(&mut self, acked: u64) {
         // A tab of ours never acknowledges more frames than exist.
-        let left = usize::try_from(self.next_out.saturating_sub(taken)).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.next_sent.saturating_sub(acked)).unwrap_or(usize::MAX);
         while self.in_flight.len() > left {
             self.in_flight_bytes -= self.in_flight.pop_front().unwrap_or_default();
         }
-        self.settle();
+        self.update_fullness();
     }
 
     /// Reassembles packets from parts.

@@ -66,8 +66,8 @@ impl Tab {
             notices: &mut self.notices,
             out,
         };
-        if let Input::Command(Command::Acknowledge(mark)) = input {
-            self.page_credit.heard(mark);
+        if let Input::Command(Command::Acknowledge(checkpoint)) = input {
+            self.page_credit.acknowledge(checkpoint);
         }
         if let Some(joined) = &mut self.joined {
             return joined.handle(input, self.page_credit.is_behind(), turn);
@@ -104,9 +104,9 @@ impl Tab {
                 .joined
                 .as_ref()
                 .is_some_and(|joined| joined.endpoints.want_credit_checkpoint());
-            let mark = self.page_credit.tell(&mut self.notices, wants_checkpoint);
-            if let (Some(joined), Some(mark)) = (&mut self.joined, mark) {
-                joined.endpoints.on_credit_checkpoint(mark);
+            let checkpoint = self.page_credit.count(&mut self.notices, wants_checkpoint);
+            if let (Some(joined), Some(checkpoint)) = (&mut self.joined, checkpoint) {
+                joined.endpoints.on_credit_checkpoint(checkpoint);
             }
             out.push(Output::Notify(core::mem::take(&mut self.notices)));
         }
@@ -276,7 +276,7 @@ impl Joined {
             Input::Lock(LockEvent::NotSupported(lock)) => self.on_lock_not_supported(lock, turn),
             Input::Storage(event) => self.on_storage(event, turn),
             Input::Port(no, input) => self.on_port(no, input, turn),
-            Input::Loopback(message) => self.on_heard(&message),
+            Input::Loopback(message) => self.on_loopback(&message),
             Input::Trouble(what) => self.event_seldom("runtime", turn, || EventKind::Runtime(what)),
             Input::Timeout => self.on_timeout(turn),
         }
@@ -288,7 +288,7 @@ impl Joined {
             Command::Visibility(visibility) => self.on_visibility(visibility),
             Command::Client(no, command) => self.on_client_command(no, command, turn),
             Command::Ask(no, question) => self.on_ask(no, question, turn),
-            Command::Acknowledge(mark) => self.endpoints.on_page_acked(mark),
+            Command::Acknowledge(checkpoint) => self.endpoints.on_page_acked(checkpoint),
             // The worker carries it out.
             Command::Hang { .. } => {}
         }

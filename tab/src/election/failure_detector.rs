@@ -45,7 +45,7 @@ struct Probing {
     /// Number of probes that this tab was able to hear an answer to, without an answer.
     silent: usize,
     /// Whether this tab received its own last probe.
-    is_heard: bool,
+    is_received: bool,
     /// When the wait for an answer to the last probe ends.
     due: Time,
 }
@@ -144,7 +144,7 @@ impl FailureDetector {
                     // probe proves nothing. The silence after the one before it still does.
                     self.late += 1;
                     self.probe(now, settings, out);
-                } else if !probing.is_heard {
+                } else if !probing.is_received {
                     out.push(Step::Deaf);
                     self.rest(now, settings, out);
                 } else if probing.silent + 1 < PROBES {
@@ -183,11 +183,11 @@ impl FailureDetector {
     }
 
     /// This tab received its own probe.
-    pub(crate) fn on_heard(&mut self, number: u32) {
+    pub(crate) fn on_loopback(&mut self, number: u32) {
         if let State::Probing(probing) = &mut self.state
             && self.number == number
         {
-            probing.is_heard = true;
+            probing.is_received = true;
         }
     }
 
@@ -290,7 +290,7 @@ impl FailureDetector {
         };
         self.number += 1;
         probing.probes.push(self.number);
-        probing.is_heard = false;
+        probing.is_received = false;
         probing.due = now.plus_ms(settings.probe_ms << self.short_leaderships);
         out.push(Step::Probe(self.number));
     }
@@ -359,10 +359,10 @@ mod tests {
                 self.update(300),
                 [Step::LoopbackProbe(true), Step::Probe(1)]
             );
-            self.failure_detector.on_heard(1);
+            self.failure_detector.on_loopback(1);
             assert_eq!(self.update(499), []);
             assert_eq!(self.update(500), [Step::Probe(2)]);
-            self.failure_detector.on_heard(2);
+            self.failure_detector.on_loopback(2);
             assert_eq!(self.update(700), [Step::Ask]);
         }
     }
@@ -391,7 +391,7 @@ mod tests {
             case.update(7_300),
             [Step::LoopbackProbe(true), Step::Probe(1)]
         );
-        case.failure_detector.on_heard(1);
+        case.failure_detector.on_loopback(1);
         assert_eq!(case.update(7_699), []);
         assert_eq!(case.update(7_700), [Step::Probe(2)]);
     }
@@ -429,13 +429,13 @@ mod tests {
     fn a_tab_that_stood_still_asks_once_more() {
         let mut case = Case::new();
         case.update(300);
-        case.failure_detector.on_heard(1);
+        case.failure_detector.on_loopback(1);
         assert_eq!(case.update(5_000), [Step::Probe(2)]);
-        case.failure_detector.on_heard(2);
+        case.failure_detector.on_loopback(2);
         assert_eq!(case.update(5_200), [Step::Probe(3)]);
-        case.failure_detector.on_heard(3);
+        case.failure_detector.on_loopback(3);
         assert_eq!(case.update(6_000), [Step::Probe(4)]);
-        case.failure_detector.on_heard(4);
+        case.failure_detector.on_loopback(4);
         assert_eq!(case.update(6_200), [Step::Ask]);
     }
 
@@ -443,7 +443,7 @@ mod tests {
     fn an_answer_to_a_probe_before_a_standstill_counts() {
         let mut case = Case::new();
         case.update(300);
-        case.failure_detector.on_heard(1);
+        case.failure_detector.on_loopback(1);
         assert_eq!(case.update(5_000), [Step::Probe(2)]);
         assert_eq!(case.pong(5_001, 1), [Step::LoopbackProbe(false)]);
     }
@@ -452,9 +452,9 @@ mod tests {
     fn a_tab_that_hears_only_what_it_said_before_is_deaf() {
         let mut case = Case::new();
         case.update(300);
-        case.failure_detector.on_heard(1);
+        case.failure_detector.on_loopback(1);
         assert_eq!(case.update(500), [Step::Probe(2)]);
-        case.failure_detector.on_heard(1);
+        case.failure_detector.on_loopback(1);
         assert_eq!(case.update(700), [Step::Deaf, Step::LoopbackProbe(false)]);
     }
 

@@ -34,7 +34,7 @@ pub(crate) struct Promotion {
     /// Duration of the attempts in milliseconds. It does not follow the clock, which can be set.
     tried_ms: u64,
     /// The last failure, until it is reported.
-    untold: Option<String>,
+    unreported: Option<String>,
 }
 
 /// The reason for a promotion.
@@ -104,7 +104,7 @@ impl Promotion {
             has_had_database,
             failures: 0,
             tried_ms: 0,
-            untold: None,
+            unreported: None,
         }
     }
 
@@ -119,20 +119,20 @@ impl Promotion {
     }
 
     /// Returns the last failure once, as a sentence.
-    pub(crate) fn take_untold(&mut self) -> Option<String> {
-        self.untold.take()
+    pub(crate) fn take_unreported(&mut self) -> Option<String> {
+        self.unreported.take()
     }
 
     /// The database did not answer a request to open it. Another attempt may succeed.
     pub(crate) fn on_silence(
         &mut self,
         now: Time,
-        heard: Option<Term>,
+        highest_term: Option<Term>,
         why: String,
         settings: &Settings,
     ) -> Option<Outcome> {
         self.tried_ms += settings.storage_silence_ms;
-        let beginning = self.pause(now, heard, why, settings);
+        let beginning = self.pause(now, highest_term, why, settings);
         beginning.map(|beginning| Outcome::Leadership(Box::new(beginning)))
     }
 
@@ -186,12 +186,12 @@ impl Promotion {
         }
     }
 
-    /// Handles an answer of the database. `heard`: the highest known term.
+    /// Handles an answer of the database. `highest_term`: the highest known term.
     pub(crate) fn on_event(
         &mut self,
         now: Time,
         event: StorageEvent,
-        heard: Option<Term>,
+        highest_term: Option<Term>,
         settings: &Settings,
         out: &mut Vec<StorageRequest>,
     ) -> Option<Outcome> {
@@ -212,9 +212,9 @@ impl Promotion {
                     Why::Elected | Why::Suspected | Why::Full(_) => !self.has_had_database,
                 };
                 if is_lasting && is_over {
-                    Some(self.in_memory(next_term(now, heard), Some(why)))
+                    Some(self.in_memory(next_term(now, highest_term), Some(why)))
                 } else {
-                    self.pause(now, heard, why, settings)
+                    self.pause(now, highest_term, why, settings)
                 }
             }
             (Step::Loading(since), StorageEvent::Loaded(loaded))
@@ -236,7 +236,7 @@ impl Promotion {
                 // A row with an implausible term keeps its place in the log, and its content may have been
                 // acknowledged.
                 let terms = loaded.rows.iter().map(|(_, row)| row.term);
-                let last = term::highest(terms, now, heard);
+                let last = term::highest(terms, now, highest_term);
                 // Another broker has written meanwhile, which is a sign of life.
                 let is_stale = self.read_before.is_some_and(|tail| tail < loaded.tail);
                 if is_stale && matches!(self.why, Why::Suspected) {
@@ -246,7 +246,7 @@ impl Promotion {
                 if led_term.is_some() && last > led_term {
                     return Some(Outcome::Superseded);
                 }
-                let term = next_term(now, heard.max(last));
+                let term = next_term(now, highest_term.max(last));
                 let kind = RowKind::Fence;
                 let fence = StorageRequest::Append(loaded.tail.next(), Row { term, kind });
                 out.push(fence);
@@ -256,7 +256,7 @@ impl Promotion {
             // This tab or the database was suspended long enough to be replaced, or another tab claims to lead. Only
             // the log decides.
             (Step::Fencing(_, term, since), StorageEvent::Committed(seq))
-                if now.ms_since(since) > settings.suspect_ms || heard > Some(term) =>
+                if now.ms_since(since) > settings.suspect_ms || highest_term > Some(term) =>
             {
                 self.late = Some((seq, term));
                 None
@@ -268,7 +268,7 @@ impl Promotion {
             // Another broker wrote in between. Its row must be read.
             (Step::Fencing(..), StorageEvent::Failed(_, StorageError::Taken)) => None,
             (Step::Fencing(_, term, since), StorageEvent::Failed(_, StorageError::Full))
-                if heard > Some(term) && self.hesitate(now)
+                if highest_term > Some(term) && self.hesitate(now)
                     || self.hesitates(since, now, settings) =>
             {
                 None
@@ -282,17 +282,17 @@ impl Promotion {
                 Step::Fencing(loaded, term, since),
                 StorageEvent::Failed(_, StorageError::Other(why)),
             ) if self.failures + 1 >= settings.storage_failures_max
-                && !(heard > Some(term) && self.hesitate(now))
+                && !(highest_term > Some(term) && self.hesitate(now))
                 && !self.hesitates(since, now, settings) =>
             {
-                self.untold = Some(why);
+                self.unreported = Some(why);
                 let log = Log::without_fence(Trouble::Failing, term, &loaded, settings, now);
                 Some(self.begin(now, loaded, term, log))
             }
             (
                 Step::Loading(_) | Step::Fencing(..),
                 StorageEvent::LoadFailed(why) | StorageEvent::Failed(_, StorageError::Other(why)),
-            ) => self.pause(now, heard, why, settings),
+            ) => self.pause(now, highest_term, why, settings),
             // Starts from the beginning.
             (_, StorageEvent::Closed) => None,
             // The answer belongs to no request.
@@ -324,15 +324,15 @@ impl Promotion {
     fn pause(
         &mut self,
         now: Time,
-        heard: Option<Term>,
+        highest_term: Option<Term>,
         why: String,
         settings: &Settings,
     ) -> Option<Beginning> {
         self.failures = self.failures.saturating_add(1);
         if self.tried_ms >= settings.storage_open_ms && !self.has_had_database {
-            return Some(self.in_memory(next_term(now, heard), Some(why)));
+            return Some(self.in_memory(next_term(now, highest_term), Some(why)));
         }
-        self.untold = Some(why);
+        self.unreported = Some(why);
         let pause_ms = settings.storage_retry_ms << self.failures.min(16);
         let pause_ms = pause_ms.min(settings.storage_retry_ms_max);
         self.tried_ms += pause_ms;

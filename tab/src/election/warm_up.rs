@@ -165,9 +165,9 @@ impl Stage {
                     matches!(notice, Notice::Client(_, ClientNotice::Message(..)))
                 };
                 self.received += messages.filter(is_message).count();
-                if let Some(Notice::CreditCheckpoint(mark)) = notices.last() {
-                    let heard = Input::Command(Command::Acknowledge(*mark));
-                    self.mail.push_back((id, heard));
+                if let Some(Notice::CreditCheckpoint(checkpoint)) = notices.last() {
+                    let acknowledge = Input::Command(Command::Acknowledge(*checkpoint));
+                    self.mail.push_back((id, acknowledge));
                 }
             }
             Output::Join(_)

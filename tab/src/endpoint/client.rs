@@ -194,7 +194,7 @@ impl Client {
             EndpointInput::Up(broker, connection) => self.on_up(now, broker, connection, out),
             EndpointInput::Down => self.on_down(out),
             EndpointInput::Room => self.send_waiting(now, out),
-            EndpointInput::PageAcknowledged(mark) => self.on_heard(now, mark, out),
+            EndpointInput::PageAcknowledged(checkpoint) => self.on_page_acked(now, checkpoint, out),
             EndpointInput::Packet(connection, packet) => {
                 if self.is_current(connection) {
                     self.on_packet(now, packet, out);

@@ -69,7 +69,7 @@ pub(crate) struct Port {
     /// The beginning of an incomplete packet.
     rest: Vec<u8>,
     /// Number of received bytes that were not reported as [`PortOutput::Accepted`].
-    untaken: usize,
+    unaccepted_bytes: usize,
     /// Packets that cannot be sent yet.
     waiting: VecDeque<Packet>,
     requests: Requests,
@@ -112,7 +112,7 @@ impl Port {
             version: ProtocolVersion::default(),
             is_accepted: false,
             rest: Vec::new(),
-            untaken: 0,
+            unaccepted_bytes: 0,
             waiting: VecDeque::new(),
             requests: Requests::default(),
             answers: Answers::default(),
@@ -164,7 +164,7 @@ impl Port {
         if matches!(self.state, State::Leaving | State::Closed) {
             return;
         }
-        self.untaken += bytes.len();
+        self.unaccepted_bytes += bytes.len();
         let mut bytes = match self.rest.is_empty() {
             true => Bytes::from(bytes),
             false => {
@@ -183,10 +183,10 @@ impl Port {
                 Err(error) => self.on_malformed(&error, out),
             }
         }
-        if self.untaken > self.settings.waiting_bytes_max {
+        if self.unaccepted_bytes > self.settings.waiting_bytes_max {
             self.fail(ReasonCode::QuotaExceeded, out);
         }
-        self.take_bytes(out);
+        self.report_accepted(out);
     }
 
     /// The page has closed its end. Without DISCONNECT, the broker publishes the client's will.
@@ -209,12 +209,12 @@ impl Port {
             EndpointInput::Down => self.on_down(out),
             EndpointInput::Room => {
                 self.send_waiting(now, out);
-                self.take_bytes(out);
+                self.report_accepted(out);
             }
             EndpointInput::Packet(connection, packet) => {
                 if self.connection() == Some(connection) {
                     self.on_broker_packet(now, packet, out);
-                    self.take_bytes(out);
+                    self.report_accepted(out);
                 }
             }
             EndpointInput::Malformed(connection, error) => {
@@ -493,7 +493,7 @@ impl Port {
             Packet::Disconnect(packet) => {
                 out.extend(self.connection().map(EndpointOutput::close));
                 let reason_code = packet.reason_code;
-                self.say_disconnect(packet, out);
+                self.send_disconnect(packet, out);
                 self.close(Some(reason_code), out);
             }
             packet => {
@@ -590,7 +590,7 @@ impl Port {
         }
     }
 
-    fn say_disconnect(&mut self, packet: DisconnectPacket, out: &mut Vec<EndpointOutput>) {
+    fn send_disconnect(&mut self, packet: DisconnectPacket, out: &mut Vec<EndpointOutput>) {
         // MQTT 3.1.1 has no DISCONNECT from a server.
         if self.version == ProtocolVersion::V5 && self.is_accepted {
             let mut bytes = Vec::new();
@@ -604,7 +604,7 @@ impl Port {
     /// Closes both connections, and sends the client the reason if its protocol allows.
     fn fail(&mut self, reason_code: ReasonCode, out: &mut Vec<EndpointOutput>) {
         out.extend(self.connection().map(EndpointOutput::close));
-        self.say_disconnect(DisconnectPacket::new(reason_code), out);
+        self.send_disconnect(DisconnectPacket::new(reason_code), out);
         self.close(Some(reason_code), out);
     }
 
@@ -617,9 +617,9 @@ impl Port {
     }
 
     /// Reports accepted bytes once no packet waits.
-    fn take_bytes(&mut self, out: &mut Vec<EndpointOutput>) {
-        if self.waiting.is_empty() && self.untaken > 0 && self.state != State::Closed {
-            let taken = core::mem::take(&mut self.untaken);
+    fn report_accepted(&mut self, out: &mut Vec<EndpointOutput>) {
+        if self.waiting.is_empty() && self.unaccepted_bytes > 0 && self.state != State::Closed {
+            let taken = core::mem::take(&mut self.unaccepted_bytes);
             out.push(EndpointOutput::ToPort(PortOutput::Accepted(taken)));
         }
     }

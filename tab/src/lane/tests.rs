@@ -49,7 +49,7 @@ fn one_turn_is_one_frame_and_one_connection_is_one_parcel() {
             term: Term(5),
             binding: 1,
             seq: 0,
-            taken: 0,
+            acked: 0,
             messages: vec![
                 LaneMessage::Packets {
                     connection: ConnectionNo(1),
@@ -334,7 +334,7 @@ fn no_more_frames_are_on_their_way_than_were_posted() {
     take(&mut to, frames);
     push(&mut to, 1, &Packet::PingResp);
     let mut answer = Frame::decode(&posted(&mut to)[0]).unwrap();
-    answer.taken = u64::MAX;
+    answer.acked = u64::MAX;
     assert!(matches!(from.accept(answer, 100), Arrival::Next(_)));
     assert_eq!(from.room(), WINDOW_BYTES);
     push(&mut from, 1, &publish(1_000));
@@ -355,7 +355,7 @@ fn a_packet_in_parts_that_is_too_long_is_handed_on_as_soon_as_it_is() {
         term: LANE.term,
         binding: 1,
         seq,
-        taken: 0,
+        acked: 0,
         messages: vec![LaneMessage::Part {
             connection: ConnectionNo(1),
             is_last: false,

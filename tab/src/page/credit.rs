@@ -12,9 +12,9 @@ const NOTICE_BYTES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct PageCredit {
     window_bytes: u64,
-    told: u64,
-    marked: u64,
-    heard: u64,
+    sent: u64,
+    checkpoint: u64,
+    acknowledged: u64,
     is_behind: bool,
 }
 
@@ -23,33 +23,33 @@ impl PageCredit {
     pub(crate) fn new(window_bytes: usize) -> Self {
         Self {
             window_bytes: window_bytes as u64,
-            told: 0,
-            marked: 0,
-            heard: 0,
+            sent: 0,
+            checkpoint: 0,
+            acknowledged: 0,
             is_behind: false,
         }
     }
 
     /// Counts notices that are about to be sent. Adds a checkpoint if one is due, or `is_awaited`. Returns the
     /// checkpoint.
-    pub(crate) fn tell(&mut self, notices: &mut Vec<Notice>, is_awaited: bool) -> Option<u64> {
+    pub(crate) fn count(&mut self, notices: &mut Vec<Notice>, is_awaited: bool) -> Option<u64> {
         // Counts a long message in part, so that it does not block the messages after it.
         let cost_max = self.window_bytes / 4;
         let costs = notices.iter().map(|it| (cost(it) as u64).min(cost_max));
-        self.told += costs.sum::<u64>();
-        let is_due = is_awaited || self.told - self.marked >= self.window_bytes / 16;
+        self.sent += costs.sum::<u64>();
+        let is_due = is_awaited || self.sent - self.checkpoint >= self.window_bytes / 16;
         if is_due {
-            self.marked = self.told;
-            notices.push(Notice::CreditCheckpoint(self.marked));
+            self.checkpoint = self.sent;
+            notices.push(Notice::CreditCheckpoint(self.checkpoint));
         }
-        self.settle();
-        is_due.then_some(self.marked)
+        self.update();
+        is_due.then_some(self.checkpoint)
     }
 
     /// The page has acknowledged this checkpoint.
-    pub(crate) fn heard(&mut self, mark: u64) {
-        self.heard = self.heard.max(mark.min(self.marked));
-        self.settle();
+    pub(crate) fn acknowledge(&mut self, checkpoint: u64) {
+        self.acknowledged = self.acknowledged.max(checkpoint.min(self.checkpoint));
+        self.update();
     }
 
     /// Whether the page is behind. It stays behind until half of the window is acknowledged.
@@ -57,8 +57,8 @@ impl PageCredit {
         self.is_behind
     }
 
-    fn settle(&mut self) {
-        let in_flight = self.told - self.heard;
+    fn update(&mut self) {
+        let in_flight = self.sent - self.acknowledged;
         let window = self.window_bytes;
         self.is_behind = in_flight >= window || (self.is_behind && in_flight > window / 2);
     }
@@ -98,11 +98,11 @@ mod tests {
     }
 
     /// Sends the page a message. Returns the checkpoint, if there is one.
-    fn tell(page_credit: &mut PageCredit, bytes: usize) -> Option<u64> {
+    fn count(page_credit: &mut PageCredit, bytes: usize) -> Option<u64> {
         let mut notices = vec![message(bytes)];
-        page_credit.tell(&mut notices, false);
+        page_credit.count(&mut notices, false);
         match notices.last() {
-            Some(Notice::CreditCheckpoint(mark)) => Some(*mark),
+            Some(Notice::CreditCheckpoint(checkpoint)) => Some(*checkpoint),
             _ => None,
         }
     }
@@ -110,26 +110,26 @@ mod tests {
     #[test]
     fn the_page_is_asked_now_and_then_and_is_behind_when_it_says_nothing() {
         let mut page_credit = PageCredit::new(4 << 20);
-        assert_eq!(tell(&mut page_credit, 1_000), None);
-        let mut marks = Vec::new();
+        assert_eq!(count(&mut page_credit, 1_000), None);
+        let mut checkpoints = Vec::new();
         while !page_credit.is_behind() {
-            marks.extend(tell(&mut page_credit, 100_000));
+            checkpoints.extend(count(&mut page_credit, 100_000));
         }
-        assert_eq!(marks.len(), 14, "{marks:?}");
-        let half = marks[marks.len() / 2 - 1];
-        page_credit.heard(half);
+        assert_eq!(checkpoints.len(), 14, "{checkpoints:?}");
+        let half = checkpoints[checkpoints.len() / 2 - 1];
+        page_credit.acknowledge(half);
         assert!(
             page_credit.is_behind(),
             "more than half is still on its way"
         );
-        page_credit.heard(marks[marks.len() - 1]);
+        page_credit.acknowledge(checkpoints[checkpoints.len() - 1]);
         assert!(!page_credit.is_behind());
         // A late checkpoint, an early one and one that was never sent.
-        page_credit.heard(half);
-        page_credit.heard(u64::MAX);
+        page_credit.acknowledge(half);
+        page_credit.acknowledge(u64::MAX);
         assert!(!page_credit.is_behind());
         while !page_credit.is_behind() {
-            tell(&mut page_credit, 100_000);
+            count(&mut page_credit, 100_000);
         }
     }
 }

@@ -33,7 +33,7 @@ impl Notices {
         let mut is_urgent = false;
         for notice in notices {
             is_urgent |= !self.can_wait(&notice);
-            self.keep(now, notice);
+            self.push(now, notice);
         }
         if is_urgent {
             return self.take();
@@ -44,7 +44,7 @@ impl Notices {
         self.take_due(now)
     }
 
-    fn keep(&mut self, now: Time, notice: Notice) {
+    fn push(&mut self, now: Time, notice: Notice) {
         let Notice::Client(no, ClientNotice::Status(status)) = &notice else {
             return self.waiting.push(notice);
         };
@@ -60,17 +60,17 @@ impl Notices {
             } => {
                 let changed = self.changing.remove(&no);
                 // The page must learn of another session.
-                let untold = changed.filter(|_| !session_present);
-                self.waiting.extend(untold.into_iter().flat_map(|it| it.1));
+                let unsent = changed.filter(|_| !session_present);
+                self.waiting.extend(unsent.into_iter().flat_map(|it| it.1));
                 self.connected.insert(no);
             }
-            ClientStatus::Disconnected(_) => self.tell_of(no),
+            ClientStatus::Disconnected(_) => self.report_disconnection(no),
         }
         self.waiting.push(notice);
     }
 
     /// Sends the notices about a lost connection.
-    fn tell_of(&mut self, no: ClientNo) {
+    fn report_disconnection(&mut self, no: ClientNo) {
         if let Some((_, notices)) = self.changing.remove(&no) {
             self.waiting.extend(notices);
         }
@@ -87,7 +87,7 @@ impl Notices {
             .filter(|(_, (since, _))| is_over(*since));
         let over: Vec<ClientNo> = over.map(|(no, _)| *no).collect();
         for no in &over {
-            self.tell_of(*no);
+            self.report_disconnection(*no);
         }
         match self.due {
             Some(due) if due <= now => self.take(),
@@ -159,8 +159,8 @@ mod tests {
         let mut notices = Notices::default();
         assert_eq!(notices.add(at(0), vec![WAITING]), []);
         assert_eq!(notices.due(), Some(at(100)));
-        let told = notices.add(at(10), vec![Notice::Members(Vec::new()), REFUSED]);
-        assert_eq!(told, [WAITING, Notice::Members(Vec::new()), REFUSED]);
+        let sent = notices.add(at(10), vec![Notice::Members(Vec::new()), REFUSED]);
+        assert_eq!(sent, [WAITING, Notice::Members(Vec::new()), REFUSED]);
         assert_eq!(notices.due(), None);
         assert_eq!(notices.take_due(at(1_000)), []);
     }
@@ -192,15 +192,15 @@ mod tests {
     fn that_a_client_is_connected_is_told_at_once() {
         let mut notices = Notices::default();
         assert_eq!(notices.add(at(0), vec![WAITING]), []);
-        let told = notices.add(at(1), vec![connected(true)]);
-        assert_eq!(told, [WAITING, connected(true)]);
+        let sent = notices.add(at(1), vec![connected(true)]);
+        assert_eq!(sent, [WAITING, connected(true)]);
     }
 
     #[test]
     fn a_change_of_broker_that_is_over_soon_is_no_disconnection() {
         let mut notices = Notices::default();
-        let told = notices.add(at(0), vec![connected(false)]);
-        assert_eq!(told, [connected(false)]);
+        let sent = notices.add(at(0), vec![connected(false)]);
+        assert_eq!(sent, [connected(false)]);
         assert_eq!(notices.add(at(100), vec![WAITING]), []);
         // Other notices do not change that.
         assert_eq!(notices.add(at(200), vec![REFUSED]), [REFUSED]);
@@ -218,12 +218,12 @@ mod tests {
         assert_eq!(notices.add(at(100), vec![WAITING]), []);
         assert_eq!(notices.due(), Some(at(5_100)));
         assert_eq!(notices.take_due(at(5_100)), [WAITING]);
-        let told = notices.add(at(6_000), vec![connected(true)]);
-        assert_eq!(told, [connected(true)], "at once");
+        let sent = notices.add(at(6_000), vec![connected(true)]);
+        assert_eq!(sent, [connected(true)], "at once");
 
         assert_eq!(notices.add(at(7_000), vec![WAITING]), []);
-        let told = notices.add(at(7_001), vec![connected(false)]);
-        assert_eq!(told, [WAITING, connected(false)]);
+        let sent = notices.add(at(7_001), vec![connected(false)]);
+        assert_eq!(sent, [WAITING, connected(false)]);
 
         let cause = crate::api::DisconnectCause::Requested;
         let ended = ClientNotice::Status(ClientStatus::Disconnected(cause));

@@ -33,7 +33,7 @@ pub(crate) struct Frame {
     /// Number of this frame in its direction, from 0.
     pub(crate) seq: u64,
     /// How many frames of the other direction have been acknowledged.
-    pub(crate) taken: u64,
+    pub(crate) acked: u64,
     /// The messages. None in the frame with which the broker confirms a `bind`.
     pub(crate) messages: Vec<LaneMessage>,
 }

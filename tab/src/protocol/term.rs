@@ -31,14 +31,14 @@ pub(crate) fn is_plausible(term: Term, now: Time, known: Option<Term>) -> bool {
     term.0 <= by_clock.max(by_known)
 }
 
-/// The highest plausible one of these terms, in chronological order. `heard` is known already.
+/// The highest plausible one of these terms, in chronological order. `known` is known already.
 pub(crate) fn highest(
     terms: impl Iterator<Item = Term>,
     now: Time,
-    heard: Option<Term>,
+    known: Option<Term>,
 ) -> Option<Term> {
     terms.fold(None, |highest, term| {
-        match is_plausible(term, now, highest.max(heard)) {
+        match is_plausible(term, now, highest.max(known)) {
             true => highest.max(Some(term)),
             false => highest,
         }

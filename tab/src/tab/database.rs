@@ -54,7 +54,7 @@ struct Asked {
     since: Time,
     /// When to report that the database is silent, first or again.
     silence_due: Time,
-    is_told: bool,
+    is_reported: bool,
 }
 
 impl Database {
@@ -94,7 +94,7 @@ impl Database {
 
     /// Whether its silence was reported.
     fn is_silent(&self) -> bool {
-        self.asked.as_ref().is_some_and(|asked| asked.is_told)
+        self.asked.as_ref().is_some_and(|asked| asked.is_reported)
     }
 
     /// Returns the request that opens it, if necessary, or checks that it works and contains this row.
@@ -206,7 +206,7 @@ impl Joined {
         self.database.asked = Some(Asked {
             since: turn.now,
             silence_due: turn.now.plus_ms(self.settings.storage_silence_ms),
-            is_told: false,
+            is_reported: false,
         });
         turn.storage(request);
     }
@@ -311,7 +311,7 @@ impl Joined {
         if is_late {
             return;
         }
-        asked.is_told = true;
+        asked.is_reported = true;
         let seconds = turn.now.ms_since(asked.since) / 1_000;
         let why = format!("The database has not answered for {seconds} s.");
         if self.watch.detector.is_asking() {
@@ -325,21 +325,21 @@ impl Joined {
         if let Part::Promoting(promotion) = &mut self.part
             && self.database.asked.is_none()
         {
-            let heard = self.highest_term;
-            let outcome = promotion.on_silence(turn.now, heard, why, &self.settings);
+            let highest_term = self.highest_term;
+            let outcome = promotion.on_silence(turn.now, highest_term, why, &self.settings);
             return self.on_outcome(outcome, turn);
         }
         self.event_seldom("storage", turn, || EventKind::Storage(why));
     }
 
-    fn tell_failing(&mut self, why: String, turn: &mut Turn<'_>) {
+    fn report_failure(&mut self, why: String, turn: &mut Turn<'_>) {
         if !core::mem::replace(&mut self.database.is_failing, true) {
             turn.event(EventKind::StorageFailing(why));
         }
     }
 
     /// Reports that the database works, if a failure was reported.
-    pub(super) fn tell_working(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn report_recovery(&mut self, turn: &mut Turn<'_>) {
         if core::mem::take(&mut self.database.is_failing) {
             turn.event(EventKind::StorageWorks);
         }
@@ -371,9 +371,14 @@ impl Joined {
             },
             Part::Promoting(promotion) => {
                 let mut requests = Vec::new();
-                let heard = self.highest_term;
-                let outcome =
-                    promotion.on_event(turn.now, event, heard, &self.settings, &mut requests);
+                let highest_term = self.highest_term;
+                let outcome = promotion.on_event(
+                    turn.now,
+                    event,
+                    highest_term,
+                    &self.settings,
+                    &mut requests,
+                );
                 for request in requests {
                     self.ask(request, turn);
                 }
@@ -422,11 +427,11 @@ impl Joined {
     /// Handles the result of a promotion step, and reports failures on the way.
     fn on_outcome(&mut self, outcome: Option<Outcome>, turn: &mut Turn<'_>) {
         if let Part::Promoting(promotion) = &mut self.part
-            && let Some(why) = promotion.take_untold()
+            && let Some(why) = promotion.take_unreported()
         {
             let is_lasting = promotion.has_failed_often(&self.settings);
             if is_lasting {
-                self.tell_failing(why, turn);
+                self.report_failure(why, turn);
             } else {
                 self.event_seldom("storage", turn, || EventKind::Storage(why));
             }
@@ -448,7 +453,7 @@ impl Joined {
             } => {
                 match ended {
                     Some(Trouble::Full) => turn.event(EventKind::StorageHasRoom),
-                    Some(Trouble::Failing) => self.tell_working(turn),
+                    Some(Trouble::Failing) => self.report_recovery(turn),
                     None => {}
                 }
                 if ended.is_some() {
@@ -477,7 +482,7 @@ impl Joined {
             }
             Written::Later(why) => self.event_seldom("storage", turn, || EventKind::Storage(why)),
             Written::Failing(why) => {
-                self.tell_failing(why, turn);
+                self.report_failure(why, turn);
                 self.with_broker(turn, |hosted_broker, now, out| {
                     hosted_broker.on_full(now, true, out)
                 });

@@ -166,7 +166,7 @@ impl Joined {
             turn,
         );
         match log_trouble {
-            None => self.tell_working(turn),
+            None => self.report_recovery(turn),
             Some(Trouble::Full) => turn.event(EventKind::StorageFull),
             Some(Trouble::Failing) => {}
         }
@@ -198,7 +198,7 @@ impl Joined {
         match (lock, &mut self.part) {
             (Lock::Broker, Part::Broker(_) | Part::Promoting(_)) => {
                 self.step_down(turn);
-                self.ask_who(turn);
+                self.request_announcements(turn);
             }
             (Lock::Tab(tab), Part::Broker(leadership)) if tab != self.tab_id => {
                 leadership.watched.remove(&tab);
@@ -316,11 +316,11 @@ impl Joined {
     pub(super) fn fenced(&mut self, turn: &mut Turn<'_>) {
         turn.release(Lock::Broker);
         self.step_down(turn);
-        self.ask_who(turn);
+        self.request_announcements(turn);
     }
 
     /// Asks for announcements, because the new broker has announced itself already.
-    fn ask_who(&self, turn: &mut Turn<'_>) {
+    fn request_announcements(&self, turn: &mut Turn<'_>) {
         turn.control(ControlMessage::Who {
             tab_id: self.tab_id,
         });

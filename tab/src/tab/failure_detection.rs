@@ -98,11 +98,11 @@ impl Joined {
     }
 
     /// This tab received its own message.
-    pub(super) fn on_heard(&mut self, message: &ControlMessage) {
+    pub(super) fn on_loopback(&mut self, message: &ControlMessage) {
         if let ControlMessage::Probe { tab_id, number } = message
             && *tab_id == self.tab_id
         {
-            self.watch.detector.on_heard(*number);
+            self.watch.detector.on_loopback(*number);
         }
     }
 

@@ -31,10 +31,10 @@ pub(super) struct Inbox {
     /// Messages without a listener, the oldest first.
     kept: VecDeque<Kept>,
     /// Notices for the page, in order.
-    told: VecDeque<Told>,
+    notified: VecDeque<Notified>,
     /// Messages that the page has processed, but whose acknowledgement belonged to an earlier connection. They are
     /// acknowledged when the broker repeats them.
-    heard: Vec<Ack>,
+    processed: Vec<Ack>,
     /// Whether some of these may belong to an earlier connection.
     has_earlier: bool,
     /// Received and unreleased QoS 2 messages: packet identifier and digest.
@@ -65,9 +65,9 @@ struct Ack {
 }
 
 #[derive(Debug)]
-struct Told {
+struct Notified {
     /// The credit checkpoint after it, once there is one.
-    mark: Option<u64>,
+    checkpoint: Option<u64>,
     ack: Ack,
 }
 
@@ -77,8 +77,8 @@ impl Inbox {
             receive_maximum: usize::from(receive_maximum),
             is_heard: true,
             kept: VecDeque::new(),
-            told: VecDeque::new(),
-            heard: Vec::new(),
+            notified: VecDeque::new(),
+            processed: Vec::new(),
             has_earlier: false,
             received: Map::new(),
             is_due: false,
@@ -99,8 +99,8 @@ impl Inbox {
 
     /// The broker has lost the session and waits for no acknowledgement.
     pub(super) fn lose_session(&mut self) {
-        self.told.clear();
-        self.heard.clear();
+        self.notified.clear();
+        self.processed.clear();
         self.received.clear();
         for kept in &mut self.kept {
             kept.ack = None;
@@ -117,19 +117,19 @@ impl Inbox {
     /// a broker with a damaged log may reuse it.
     fn again(&mut self, ack: Ack) -> Again {
         let is_it = |it: &Ack| (it.packet_id, it.digest) == (ack.packet_id, ack.digest);
-        let told = self.told.iter_mut().map(|it| &mut it.ack);
+        let notified = self.notified.iter_mut().map(|it| &mut it.ack);
         let kept = self.kept.iter_mut().filter_map(|it| it.ack.as_mut());
-        if let Some(waiting) = told.chain(kept).find(|it| is_it(it)) {
+        if let Some(waiting) = notified.chain(kept).find(|it| is_it(it)) {
             *waiting = ack;
             return Again::Waits;
         }
-        if let Some(index) = self.heard.iter().position(is_it) {
-            self.heard.remove(index);
-            return Again::Heard;
+        if let Some(index) = self.processed.iter().position(is_it) {
+            self.processed.remove(index);
+            return Again::Processed;
         }
         // Only its acknowledgement got lost.
         if ack.qos == QoS::ExactlyOnce && self.received.get(&ack.packet_id) == Some(&ack.digest) {
-            return Again::Heard;
+            return Again::Processed;
         }
         Again::Unknown
     }
@@ -140,15 +140,15 @@ impl Inbox {
             return;
         }
         let is_other = |it: &Ack| it.packet_id != ack.packet_id;
-        self.told.retain(|it| is_other(&it.ack));
-        self.heard.retain(is_other);
+        self.notified.retain(|it| is_other(&it.ack));
+        self.processed.retain(is_other);
         for kept in &mut self.kept {
             kept.ack = kept.ack.filter(is_other);
         }
         let is_earlier = |it: &Ack| it.connection != ack.connection;
-        let told = self.told.iter().map(|it| &it.ack);
+        let notified = self.notified.iter().map(|it| &it.ack);
         let kept = self.kept.iter().filter_map(|it| it.ack.as_ref());
-        let mut all = told.chain(kept).chain(&self.heard);
+        let mut all = notified.chain(kept).chain(&self.processed);
         self.has_earlier = all.any(is_earlier);
     }
 
@@ -174,7 +174,7 @@ enum Again {
     /// It waits for a listener.
     Waits,
     /// The page has processed it.
-    Heard,
+    Processed,
     Unknown,
 }
 
@@ -200,7 +200,7 @@ impl Client {
             if packet.dup {
                 match self.inbox.again(ack) {
                     Again::Waits => return,
-                    Again::Heard => return self.acknowledge(now, ack, out),
+                    Again::Processed => return self.acknowledge(now, ack, out),
                     Again::Unknown => {}
                 }
             }
@@ -249,7 +249,7 @@ impl Client {
         if route.is_own && !self.inbox.is_heard {
             let is_read = route.is_known || !audience.readers.is_empty();
             if !audience.readers.is_empty() {
-                out.push(told(message.clone(), audience));
+                out.push(notified(message.clone(), audience));
             }
             let kept = Kept {
                 message,
@@ -263,11 +263,14 @@ impl Client {
         }
         if !route.is_own && audience.readers.is_empty() {
             // Its reader was removed.
-            return ack.map_or((), |ack| self.settle(now, ack, out));
+            return ack.map_or((), |ack| self.finish(now, ack, out));
         }
-        out.push(told(message, audience));
-        let told = ack.map(|ack| Told { mark: None, ack });
-        self.inbox.told.extend(told);
+        out.push(notified(message, audience));
+        let notified = ack.map(|ack| Notified {
+            checkpoint: None,
+            ack,
+        });
+        self.inbox.notified.extend(notified);
     }
 
     /// Whether one of the client's own filters matches a topic.
@@ -304,14 +307,17 @@ impl Client {
                 if !readers.is_empty() {
                     kept.is_read = true;
                     let is_own = false;
-                    out.push(told(kept.message.clone(), Audience { is_own, readers }));
+                    out.push(notified(kept.message.clone(), Audience { is_own, readers }));
                 }
                 self.inbox.kept.push_back(kept);
                 continue;
             }
-            out.push(told(kept.message, Audience { is_own, readers }));
-            let told = kept.ack.map(|ack| Told { mark: None, ack });
-            self.inbox.told.extend(told);
+            out.push(notified(kept.message, Audience { is_own, readers }));
+            let notified = kept.ack.map(|ack| Notified {
+                checkpoint: None,
+                ack,
+            });
+            self.inbox.notified.extend(notified);
         }
         if self.inbox.kept.is_empty() {
             self.inbox.is_stuck = false;
@@ -320,37 +326,45 @@ impl Client {
 
     /// Whether a notice since the last checkpoint has to be acknowledged.
     pub(crate) fn wants_credit_checkpoint(&self) -> bool {
-        self.inbox.told.back().is_some_and(|it| it.mark.is_none())
+        self.inbox
+            .notified
+            .back()
+            .is_some_and(|it| it.checkpoint.is_none())
     }
 
     /// The page will acknowledge all notices so far with this checkpoint.
-    pub(crate) fn on_credit_checkpoint(&mut self, mark: u64) {
-        let unmarked = self.inbox.told.iter_mut().rev();
-        for told in unmarked.take_while(|it| it.mark.is_none()) {
-            told.mark = Some(mark);
+    pub(crate) fn on_credit_checkpoint(&mut self, checkpoint: u64) {
+        let without_checkpoint = self.inbox.notified.iter_mut().rev();
+        for notified in without_checkpoint.take_while(|it| it.checkpoint.is_none()) {
+            notified.checkpoint = Some(checkpoint);
         }
     }
 
     /// Whether messages wait for the page's acknowledgement of this checkpoint.
-    pub(crate) fn waits_for(&self, mark: u64) -> bool {
-        let first = self.inbox.told.front().and_then(|it| it.mark);
-        first.is_some_and(|first| first <= mark)
+    pub(crate) fn waits_for(&self, checkpoint: u64) -> bool {
+        let first = self.inbox.notified.front().and_then(|it| it.checkpoint);
+        first.is_some_and(|first| first <= checkpoint)
     }
 
-    pub(super) fn on_heard(&mut self, now: Time, mark: u64, out: &mut Vec<EndpointOutput>) {
-        while self.waits_for(mark)
-            && let Some(told) = self.inbox.told.pop_front()
+    pub(super) fn on_page_acked(
+        &mut self,
+        now: Time,
+        checkpoint: u64,
+        out: &mut Vec<EndpointOutput>,
+    ) {
+        while self.waits_for(checkpoint)
+            && let Some(notified) = self.inbox.notified.pop_front()
         {
-            self.settle(now, told.ack, out);
+            self.finish(now, notified.ack, out);
         }
     }
 
     /// Acknowledges messages of this connection. The broker repeats those of an earlier one.
-    fn settle(&mut self, now: Time, ack: Ack, out: &mut Vec<EndpointOutput>) {
+    fn finish(&mut self, now: Time, ack: Ack, out: &mut Vec<EndpointOutput>) {
         if self.connection() == Some(ack.connection) {
             self.acknowledge(now, ack, out);
         } else {
-            self.inbox.heard.push(ack);
+            self.inbox.processed.push(ack);
         }
     }
 
@@ -369,6 +383,6 @@ impl Client {
     }
 }
 
-fn told(message: Message, audience: Audience) -> EndpointOutput {
+fn notified(message: Message, audience: Audience) -> EndpointOutput {
     EndpointOutput::Notify(ClientNotice::Message(message, audience))
 }

@@ -11,6 +11,7 @@ use broker::packet::unsuback::{UnsubAckPacket, UnsubAckReasonCode};
 use super::*;
 use crate::api::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use crate::api::{DisconnectCause, Publication, ReaderNo};
+use crate::endpoint::ToBroker;
 
 const NOW: Time = Time::from_ms(1_000);
 const TERM: Term = Term(1);
