@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_while_a_row_is_under_way_is_the_next_row() {
+    fn changes_during_a_pending_row_form_the_next_row() {
         let mut log = log(&Settings::default());
         assert_eq!(next(&mut log, 0), None);
         log.push(BatchId(1), b"a");
@@ -566,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_row_that_is_written_after_the_question_proves_who_reigns() {
+    fn only_a_row_that_is_written_after_verify_proves_the_leadership() {
         let proves = |written| matches!(written, Written::Stored { is_proof: true, .. });
         let mut log = log(&Settings::default());
         log.push(BatchId(1), b"a");
@@ -588,7 +588,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_is_written_with_the_next_that_somebody_waits_for() {
+    fn deferred_changes_are_written_with_the_next_awaited_one() {
         let settings = Settings::default();
         let mut log = log(&settings);
         let deferred = |log: &mut Log, ms| log.next_request(at(ms), false, Vec::new);
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_is_written_after_a_while() {
+    fn deferred_changes_are_written_after_a_while() {
         let settings = Settings::default();
         let mut log = log(&settings);
         let due = 7 + settings.deferred_ms;
@@ -673,7 +673,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_number_ends_the_reign() {
+    fn a_taken_number_ends_the_leadership() {
         let mut log = log(&Settings::default());
         log.push(BatchId(1), b"a");
         pieces(next(&mut log, 0));
@@ -682,7 +682,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_written_again_under_its_number_with_what_came_meanwhile() {
+    fn a_failed_row_is_written_again_under_its_number_with_later_changes() {
         let settings = Settings::default();
         let mut log = log(&settings);
         log.push(BatchId(1), b"a");
@@ -704,7 +704,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_fails_again_and_again_is_tried_for_ever_and_success_forgives_all() {
+    fn a_failing_database_is_tried_forever_and_success_resets_the_count() {
         let settings = Settings::default();
         let mut log = log(&settings);
         let mut now = 0;
@@ -736,7 +736,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_cannot_be_opened_again_puts_off_what_failed() {
+    fn a_database_that_does_not_reopen_delays_the_failed_row() {
         let settings = Settings::default();
         let mut log = log(&settings);
         assert_eq!(log.put_off(at(0), "why".to_owned()), Written::Nothing);
@@ -755,7 +755,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_log_makes_place_for_a_snapshot_but_keeps_its_fences() {
+    fn a_checkpoint_removes_a_long_log_except_its_fences() {
         let settings = Settings {
             // Three of them exist at the start.
             checkpoint_rows: 6,
@@ -795,7 +795,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_a_reign_promises_nothing_until_its_fence_is_stored() {
+    fn without_room_a_leadership_promises_nothing_until_its_fence_is_stored() {
         let settings = Settings::default();
         let mut log = Log::without_fence(Trouble::Full, TERM, &Loaded::default(), &settings, at(0));
         assert_eq!(log.trouble(), Some(Trouble::Full));
@@ -827,7 +827,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_that_does_not_tell_whether_there_is_room_is_tried_again_soon() {
+    fn a_failure_for_another_reason_than_room_is_retried_soon() {
         let settings = Settings::default();
         let mut log = Log::without_fence(Trouble::Full, TERM, &Loaded::default(), &settings, at(0));
         let mut now = settings.storage_full_retry_ms;
@@ -850,7 +850,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_time_without_room_breaks_what_was_to_be_promised() {
+    fn the_first_row_without_room_cannot_keep_its_promise() {
         let mut log = log(&Settings::default());
         log.push(BatchId(1), b"a");
         pieces(next(&mut log, 0));

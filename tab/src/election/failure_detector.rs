@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn two_probes_without_an_answer_lead_to_the_theft_of_the_lock() {
+    fn two_unanswered_probes_lead_to_stealing_the_lock() {
         let mut case = Case::new();
         case.silent();
         assert_eq!(case.right(701, StealRight::Granted), [Step::Steal]);
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn reigns_that_end_soon_make_patient_and_one_that_lasts_makes_less_so() {
+    fn short_leaderships_lengthen_the_probe_timeout_and_a_long_one_shortens_it() {
         let mut case = Case::new();
         let mut on_leadership = |ms| {
             case.failure_detector.on_leadership(at(ms), &case.settings);
@@ -397,14 +397,14 @@ mod tests {
     }
 
     #[test]
-    fn without_locks_the_place_is_taken_as_it_is() {
+    fn without_locks_the_broker_is_replaced_directly() {
         let mut case = Case::new();
         case.silent();
         assert_eq!(case.right(701, StealRight::NoLocks), [Step::TakeOver]);
     }
 
     #[test]
-    fn one_tab_at_a_time_takes_the_lock_and_the_others_pause() {
+    fn one_tab_at_a_time_steals_the_lock_and_the_others_pause() {
         let mut case = Case::new();
         case.silent();
         assert_eq!(
@@ -419,14 +419,14 @@ mod tests {
     }
 
     #[test]
-    fn a_tab_that_does_not_hear_itself_takes_nothing() {
+    fn a_tab_that_misses_its_own_probes_steals_no_lock() {
         let mut case = Case::new();
         case.update(300);
         assert_eq!(case.update(500), [Step::Deaf, Step::LoopbackProbe(false)]);
     }
 
     #[test]
-    fn a_tab_that_stood_still_asks_once_more() {
+    fn a_suspended_tab_probes_once_more() {
         let mut case = Case::new();
         case.update(300);
         case.failure_detector.on_loopback(1);
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_a_probe_before_a_standstill_counts() {
+    fn a_pong_for_a_probe_before_a_suspension_counts() {
         let mut case = Case::new();
         case.update(300);
         case.failure_detector.on_loopback(1);
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tab_that_hears_only_what_it_said_before_is_deaf() {
+    fn a_tab_that_receives_only_an_earlier_probe_is_deaf() {
         let mut case = Case::new();
         case.update(300);
         case.failure_detector.on_loopback(1);
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_comes_while_the_right_is_asked_for_ends_it() {
+    fn a_pong_during_the_request_for_the_steal_lock_ends_it() {
         let mut case = Case::new();
         case.silent();
         assert_eq!(case.pong(701, 2), [Step::LoopbackProbe(false)]);
@@ -483,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_answered_suspects_nobody() {
+    fn an_answered_tab_does_not_probe() {
         let mut case = Case::new();
         case.update(300);
         case.owed_since = None;

@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_played_through() {
+    fn a_warm_up_runs_the_whole_failover() {
         // Each of the two tabs receives its own and the other's messages, before and after. The third also receives the
         // retained one.
         assert_eq!(warm_up(Time::from_ms(1_000)), 13);

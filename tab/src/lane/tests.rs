@@ -34,7 +34,7 @@ fn next_frame(end: &mut LaneEnd) -> Frame {
 }
 
 #[test]
-fn one_turn_is_one_frame_and_one_connection_is_one_parcel() {
+fn one_turn_is_one_frame_and_one_connection_is_one_message() {
     let mut end = end(1);
     end.push(ConnectionNo(1), ProtocolVersion::V5, &Packet::PingReq)
         .unwrap();
@@ -94,7 +94,7 @@ fn frames_arrive_in_order_or_the_lane_is_broken() {
 }
 
 #[test]
-fn a_bind_that_is_repeated_is_confirmed_again_without_a_gap() {
+fn a_repeated_bind_is_confirmed_again_without_a_gap() {
     let mut from = end(1);
     let mut to = end(1);
     let lost = from.confirmation();
@@ -135,7 +135,7 @@ fn numbers() -> impl FnMut(usize) -> usize {
 }
 
 #[test]
-fn whatever_decodes_encodes_to_the_same_frame() {
+fn every_decoded_frame_encodes_to_itself() {
     let mut below = numbers();
     let mut end = end(1);
     end.push(ConnectionNo(300), ProtocolVersion::V5, &Packet::PingReq)
@@ -258,7 +258,7 @@ fn a_long_packet_goes_in_parts_and_others_pass_it() {
 }
 
 #[test]
-fn nothing_overtakes_what_a_connection_says_in_the_end() {
+fn nothing_overtakes_the_end_of_a_connection() {
     let (mut from, mut to) = (end(1), end(1));
     let said_last = [publish(9_000_000), Packet::PingReq, publish(3_000_000)];
     for packet in &said_last {
@@ -292,7 +292,7 @@ fn nothing_overtakes_what_a_connection_says_in_the_end() {
 }
 
 #[test]
-fn an_end_that_takes_nothing_gets_no_more_than_half_a_window_of_parts() {
+fn an_end_that_acknowledges_nothing_gets_at_most_half_a_window_of_parts() {
     let mut from = end(1);
     for connection in 1..=8 {
         push(&mut from, connection, &publish(4_000_000));
@@ -306,7 +306,7 @@ fn an_end_that_takes_nothing_gets_no_more_than_half_a_window_of_parts() {
 }
 
 #[test]
-fn what_is_held_does_not_count_as_taken_until_it_is_let_go() {
+fn held_frames_are_not_acknowledged_until_released() {
     let (mut from, mut to) = (end(1), end(1));
     to.hold(true);
     while !from.is_full() {
@@ -327,7 +327,7 @@ fn what_is_held_does_not_count_as_taken_until_it_is_let_go() {
 }
 
 #[test]
-fn no_more_frames_are_on_their_way_than_were_posted() {
+fn an_acknowledgement_covers_at_most_the_posted_frames() {
     let (mut from, mut to) = (end(1), end(1));
     push(&mut from, 1, &publish(1_000));
     let frames = posted(&mut from);
@@ -342,7 +342,7 @@ fn no_more_frames_are_on_their_way_than_were_posted() {
 }
 
 #[test]
-fn a_packet_in_parts_that_is_too_long_is_handed_on_as_soon_as_it_is() {
+fn an_oversized_packet_in_parts_is_passed_on_early() {
     let mut to = LaneEnd::new(
         LANE,
         1,
@@ -371,7 +371,7 @@ fn a_packet_in_parts_that_is_too_long_is_handed_on_as_soon_as_it_is() {
 }
 
 #[test]
-fn whatever_is_pushed_arrives_whole_and_in_the_order_of_its_connection() {
+fn pushed_packets_arrive_whole_and_in_the_order_of_their_connection() {
     let mut below = numbers();
     for _ in 0..30 {
         let (mut from, mut to) = (end(1), end(1));

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_come_back_as_they_were() {
+    fn parts_are_read_as_they_were_written() {
         let mut segment = Vec::new();
         for piece in [&b"a"[..], b"", b"bcd"] {
             push(&mut segment, piece);
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_one_last_piece() {
+    fn a_truncated_part_is_one_last_part() {
         let mut segment = Vec::new();
         push(&mut segment, b"a");
         push(&mut segment, b"bcd");

@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_and_snapshots_that_are_missing_are_noticed() {
+    fn missing_rows_and_snapshots_are_noticed() {
         let segment = || RowKind::Segment(Vec::new());
         let damage = |rows: &[(u64, RowKind)], snapshot| {
             let Damage { rows, snapshot } = loaded(rows, snapshot).damage();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_far_behind_the_one_before_is_foreign_and_the_log_goes_on_before_it() {
+    fn a_row_far_behind_the_one_before_is_foreign_and_the_log_ends_before_it() {
         let last = u64::MAX;
         assert_eq!(added(None, &[1, 2, last]), (vec![1, 2], 1, 2));
         assert_eq!(added(None, &[last]), (vec![], 1, 0));
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_taken_by_what_is_of_no_known_shape_too() {
+    fn foreign_entries_take_numbers_too() {
         let mut loaded = Loaded::default();
         loaded.add(Seq(1), None);
         assert_eq!((loaded.foreign, loaded.tail), (1, Seq(1)));

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_asked_now_and_then_and_is_behind_when_it_says_nothing() {
+    fn a_page_that_does_not_acknowledge_checkpoints_is_behind() {
         let mut page_credit = PageCredit::new(4 << 20);
         assert_eq!(count(&mut page_credit, 1_000), None);
         let mut checkpoints = Vec::new();

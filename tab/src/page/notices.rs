@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_wait_is_told_with_what_cannot_and_before_it() {
+    fn an_urgent_notice_takes_waiting_ones_along_before_it() {
         let mut notices = Notices::default();
         assert_eq!(notices.add(at(0), vec![WAITING]), []);
         assert_eq!(notices.due(), Some(at(100)));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_waits_for_longer_than_the_first() {
+    fn later_notices_do_not_delay_the_first() {
         let mut notices = Notices::default();
         assert_eq!(notices.add(at(0), Vec::new()), []);
         assert_eq!(notices.due(), None);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn that_a_client_is_connected_is_told_at_once() {
+    fn a_connected_client_is_reported_at_once() {
         let mut notices = Notices::default();
         assert_eq!(notices.add(at(0), vec![WAITING]), []);
         let sent = notices.add(at(1), vec![connected(true)]);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_told_that_there_is_no_broker_for_long_and_that_a_session_is_lost() {
+    fn a_long_absence_of_a_broker_and_a_lost_session_are_reported() {
         let mut notices = Notices::default();
         let _ = notices.add(at(0), vec![connected(false)]);
         assert_eq!(notices.add(at(100), vec![WAITING]), []);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn that_a_tab_is_or_was_the_broker_is_told_at_once() {
+    fn becoming_and_ceasing_to_be_the_broker_is_reported_at_once() {
         let mut notices = Notices::default();
         let broker = || Notice::Role(Role::Broker { term: Term(1) });
         let waiting = || Notice::Role(Role::Waiting);

@@ -520,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_tab_says_is_refused() {
+    fn foreign_messages_are_refused() {
         for json in [
             r#"{"type":"shout","tabId":"0000000000000001"}"#,
             r#"{"tabId":"0000000000000001"}"#,
@@ -574,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_of_the_storage_is_announced_and_what_is_no_state_tells_nothing() {
+    fn the_storage_state_is_announced_and_unknown_states_are_ignored() {
         let parse_state = |storage: &str| {
             let json = format!(
                 r#"{{"type":"announce","tabId":"0000000000000001","isBroker":true,"timestamp":5,"term":7{storage}}}"#

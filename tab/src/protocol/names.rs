@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_channel_name_says_what_is_wrong_with_it() {
+    fn an_invalid_channel_name_returns_the_reason() {
         assert!(ChannelName::parse("mqtt-demo").is_ok());
         assert_eq!(ChannelName::parse(""), Err(ChannelError::Empty));
         assert_eq!(
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn names_carry_the_major_version_and_cannot_collide() {
+    fn names_contain_the_major_version_and_cannot_collide() {
         let channel = ChannelName::parse("c").unwrap();
         let tab = TabId::from_entropy(0xab);
         let term = Term(7);

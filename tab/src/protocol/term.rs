@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_term_that_cannot_be_does_not_count_among_others() {
+    fn an_implausible_term_is_ignored_among_others() {
         let terms = [term(1), Term(SAFE_INTEGER_MAX), term(2)];
         assert_eq!(highest(terms.into_iter(), NOW, None), Some(term(2)));
         assert_eq!(highest(terms.into_iter().take(0), NOW, Some(term(3))), None);

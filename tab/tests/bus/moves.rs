@@ -42,7 +42,7 @@ fn the_next_tab_takes_over_and_subscriptions_live_on() {
 }
 
 #[test]
-fn a_move_is_no_disconnection_and_publishes_no_will() {
+fn a_change_of_broker_is_no_disconnection_and_publishes_no_will() {
     let mut world = World::with_tabs(3);
     world.connect(id(2));
     world.subscribe(id(2), "will");
@@ -56,7 +56,7 @@ fn a_move_is_no_disconnection_and_publishes_no_will() {
 }
 
 #[test]
-fn what_was_not_acknowledged_and_what_waits_goes_to_the_next_broker_in_order() {
+fn unacknowledged_and_waiting_messages_go_to_the_next_broker_in_order() {
     let mut world = World::connected(3);
     world.subscribe(id(2), "a");
     world.vanish(id(1));
@@ -140,7 +140,7 @@ fn a_lower_claim_is_answered_and_changes_nothing() {
 }
 
 #[test]
-fn the_highest_term_there_is_does_not_stop_the_election_for_ever() {
+fn the_greatest_term_does_not_stop_the_election() {
     let mut world = World::connected(3);
     world.say(ControlMessage::Announce(claim(
         id(9),
@@ -154,7 +154,7 @@ fn the_highest_term_there_is_does_not_stop_the_election_for_ever() {
 }
 
 #[test]
-fn a_lock_that_is_refused_is_not_asked_for_in_a_loop() {
+fn a_refused_lock_is_not_requested_in_a_loop() {
     let mut world = World::with_tabs(2);
     world.input(id(2), Input::Lock(LockEvent::Lost(Lock::Broker)));
     let lock = Lock::Tab(id(2));

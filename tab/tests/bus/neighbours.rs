@@ -90,7 +90,7 @@ fn a_term_far_ahead_of_the_clock_is_dropped_and_counted() {
 }
 
 #[test]
-fn a_term_that_cannot_be_in_a_row_of_the_log_does_not_count() {
+fn an_implausible_term_in_a_row_is_ignored() {
     let mut world = World::durable_connected(2);
     world.subscribe(id(2), "a");
     let row = |kind| Row {
@@ -120,7 +120,7 @@ fn a_term_that_cannot_be_in_a_row_of_the_log_does_not_count() {
 }
 
 #[test]
-fn a_tab_leaves_a_broker_that_says_itself_that_it_is_none() {
+fn a_tab_leaves_a_broker_that_announces_it_is_none() {
     let mut world = World::durable_connected(3);
     let term = world.term(id(1));
     world.freeze(id(1));
@@ -140,7 +140,7 @@ fn a_tab_leaves_a_broker_that_says_itself_that_it_is_none() {
 }
 
 #[test]
-fn of_two_brokers_of_one_term_the_one_elected_later_counts() {
+fn of_two_brokers_of_one_term_the_one_elected_later_wins() {
     let mut world = World::with_tabs(2);
     let term = world.term(id(1));
     let claim_of = |number, elected| {
@@ -212,7 +212,7 @@ fn a_row_far_behind_the_last_is_no_row_of_the_log() {
 // Locks.
 
 #[test]
-fn locks_that_another_script_holds_are_told_and_used_again_when_they_are_free() {
+fn locks_of_another_script_are_reported_and_used_when_they_are_free() {
     let mut world = World::durable(0);
     let stranger = id(99);
     world.hold(stranger, Lock::Broker);
@@ -240,7 +240,7 @@ fn locks_that_another_script_holds_are_told_and_used_again_when_they_are_free() 
 }
 
 #[test]
-fn a_tab_that_is_about_to_take_over_is_no_other_script() {
+fn a_promotion_is_not_reported_as_a_foreign_lock() {
     let mut world = World::durable_connected(4);
     world.freeze(id(1));
     for number in 2..=4 {
@@ -256,7 +256,7 @@ fn a_tab_that_is_about_to_take_over_is_no_other_script() {
 // Goodbyes.
 
 #[test]
-fn a_goodbye_for_a_living_tab_ends_no_session_and_sends_no_will() {
+fn a_forged_goodbye_ends_no_session_and_sends_no_will() {
     let mut world = World::durable_connected(3);
     world.subscribe(id(2), "will");
     world.connect_with_will(id(3), "will", "");
@@ -302,7 +302,7 @@ fn the_end_of_a_broker_that_said_goodbye_is_known_as_soon_as_its_lock_is_free() 
 }
 
 #[test]
-fn a_lie_about_a_broker_leaves_nobody_in_the_queue_for_its_lock() {
+fn a_forged_message_about_a_broker_leaves_no_tab_in_the_queue_for_its_lock() {
     let mut world = World::durable_connected(3);
     for number in 1..=3 {
         world.say(ControlMessage::Goodbye { tab_id: id(number) });
@@ -322,7 +322,7 @@ fn a_lie_about_a_broker_leaves_nobody_in_the_queue_for_its_lock() {
 // Claims.
 
 #[test]
-fn claims_in_the_living_brokers_name_do_not_stop_the_service() {
+fn forged_claims_of_a_living_broker_do_not_stop_the_service() {
     for (has_lanes, rises) in [(false, true), (true, true), (false, false), (true, false)] {
         let mut world = World::durable_connected(3);
         is_served(&mut world, &[1, 2, 3], 10, |world, second| {
@@ -349,7 +349,7 @@ fn claims_in_the_living_brokers_name_do_not_stop_the_service() {
 
 /// Two posts from different senders may arrive in another order at each tab.
 #[test]
-fn a_claim_that_a_tab_hears_after_its_contradiction_is_contradicted_again() {
+fn a_forged_claim_after_its_refutation_is_refuted_again() {
     let mut world = World::durable_connected(2);
     let term = world.term(id(1));
     is_served(&mut world, &[1, 2], 10, |world, second| {
@@ -361,7 +361,7 @@ fn a_claim_that_a_tab_hears_after_its_contradiction_is_contradicted_again() {
 }
 
 #[test]
-fn claims_in_the_name_of_a_broker_that_stands_still_do_not_keep_it_in_its_place() {
+fn forged_claims_of_a_suspended_broker_do_not_keep_it_in_its_place() {
     for has_lanes in [false, true] {
         let mut world = World::durable_connected(3);
         let term = world.term(id(1));

@@ -218,7 +218,7 @@ fn is_broker(world: &World, tab: TabId) -> bool {
 }
 
 #[test]
-fn both_versions_are_spoken_in_any_tab_and_between_them() {
+fn both_mqtt_versions_work_in_any_tab_and_between_them() {
     for (tab, version) in [(1, V5), (1, V311), (3, V5), (3, V311)] {
         let mut world = World::durable(3);
         let mut one = Raw::connected(&mut world, id(tab), 1, version);
@@ -268,7 +268,7 @@ fn packets_may_be_cut_anywhere() {
 }
 
 #[test]
-fn a_client_notices_nothing_of_a_change_of_broker() {
+fn a_client_does_not_notice_a_change_of_broker() {
     for version in [V5, V311] {
         let (mut world, mut receiver, mut sender) = world(version);
         receiver.subscribe(&mut world, 1, "a");
@@ -292,7 +292,7 @@ fn a_client_notices_nothing_of_a_change_of_broker() {
 }
 
 #[test]
-fn what_is_published_without_a_broker_goes_out_in_order_and_is_taken_then() {
+fn publications_without_a_broker_leave_in_order_and_are_accepted_then() {
     let (mut world, mut receiver, mut sender) = world(V311);
     receiver.subscribe(&mut world, 1, "a");
     world.freeze(id(2));
@@ -335,7 +335,7 @@ fn ask_in_vain(world: &mut World, raw: &mut Raw, packets: Vec<Packet>) {
 }
 
 #[test]
-fn what_the_broker_did_not_answer_the_next_one_answers() {
+fn the_next_broker_answers_unanswered_requests() {
     for version in [V5, V311] {
         let (mut world, mut receiver, mut sender) = world(version);
         sender.subscribe(&mut world, 1, "a");
@@ -378,7 +378,7 @@ fn what_the_broker_did_not_answer_the_next_one_answers() {
 }
 
 #[test]
-fn what_the_client_has_it_does_not_get_again_and_its_answer_reaches_the_broker_that_asks() {
+fn a_client_gets_no_message_twice_and_its_answer_reaches_the_broker_that_asks() {
     for version in [V5, V311] {
         for answers_early in [true, false] {
             let (mut world, mut receiver, mut sender) = world(version);
@@ -415,7 +415,7 @@ fn what_the_client_has_it_does_not_get_again_and_its_answer_reaches_the_broker_t
 }
 
 #[test]
-fn a_client_whose_session_is_lost_is_told_by_the_end_of_its_connection() {
+fn the_connection_of_a_client_whose_session_is_lost_ends() {
     for version in [V5, V311, V31] {
         let mut world = World::with_tabs(2);
         let mut raw = Raw::connected(&mut world, id(2), 1, version);
@@ -452,7 +452,7 @@ fn a_port_learns_that_another_client_took_its_session() {
 }
 
 #[test]
-fn a_will_is_sent_for_a_client_that_is_cut_off_and_not_for_one_that_says_goodbye() {
+fn a_will_is_sent_for_a_lost_client_and_not_after_disconnect() {
     for is_polite in [true, false] {
         for is_late in [true, false] {
             let (mut world, mut receiver, _) = world(V5);
@@ -519,7 +519,7 @@ fn a_client_of_3_1_without_identifier_is_refused() {
 }
 
 #[test]
-fn a_client_of_3_1_asks_again_with_dup_and_notices_nothing_when_the_broker_moves() {
+fn a_client_of_3_1_repeats_with_dup_and_does_not_notice_a_change_of_broker() {
     let (mut world, ..) = world(V5);
     let mut raw = Raw::connected(&mut world, id(3), 3, V31);
     raw.subscribe(&mut world, 1, "a");
@@ -531,7 +531,7 @@ fn a_client_of_3_1_asks_again_with_dup_and_notices_nothing_when_the_broker_moves
 }
 
 #[test]
-fn what_is_no_topic_filter_ends_its_own_connection_only() {
+fn an_invalid_topic_filter_ends_its_own_connection_only() {
     // SUBSCRIBE to `a+`.
     for (version, bytes) in [
         (V5, &b"\x82\x08\x00\x01\x00\x00\x02a+\x00"[..]),
@@ -615,7 +615,7 @@ fn a_broker_that_does_not_answer_a_port_is_suspected() {
 }
 
 #[test]
-fn a_port_gets_nothing_after_its_end_and_the_broker_all_that_came_before() {
+fn a_port_gets_no_output_after_its_end_and_the_broker_gets_all_earlier_input() {
     let mut world = World::durable(2);
     let mut receiver = Raw::connected(&mut world, id(2), 1, V5);
     receiver.subscribe(&mut world, 1, "a");
@@ -732,7 +732,7 @@ impl Dice {
 }
 
 #[test]
-fn whatever_happens_to_brokers_nothing_is_lost_and_qos_2_comes_once_and_in_order() {
+fn across_broker_failures_nothing_is_lost_and_qos_2_arrives_once_in_order() {
     for seed in 1..=1_000 {
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (seed << 20));
         let mut world = World::durable(6);
@@ -823,7 +823,7 @@ fn whatever_happens_to_brokers_nothing_is_lost_and_qos_2_comes_once_and_in_order
 }
 
 #[test]
-fn a_client_is_told_what_was_taken_only_when_there_is_room_for_more() {
+fn a_port_reports_accepted_bytes_only_when_there_is_room() {
     let mut world = World::with_tabs(3);
     let mut publisher = Raw::connected(&mut world, id(2), 1, V5);
     let mut subscriber = Raw::connected(&mut world, id(3), 2, V5);

@@ -18,7 +18,7 @@ fn ids(members: &[TabInfo]) -> Vec<TabId> {
 }
 
 #[test]
-fn the_roster_tells_who_is_there_in_the_order_of_ids() {
+fn the_members_are_ordered_by_id() {
     let mut world = World::with_tabs(0);
     let since = world.now;
     world.open(id(2));
@@ -41,7 +41,7 @@ fn the_roster_tells_who_is_there_in_the_order_of_ids() {
 }
 
 #[test]
-fn tabs_are_seen_to_come_to_leave_and_to_be_lost() {
+fn arriving_leaving_and_lost_tabs_are_reported() {
     let mut world = World::with_tabs(3);
     world.close(id(2));
     world.crash(id(3));
@@ -162,7 +162,7 @@ fn every_tab_learns_the_state_of_the_brokers_storage() {
 }
 
 #[test]
-fn a_roster_flooded_with_strangers_is_bounded_and_recovers() {
+fn a_member_list_flooded_with_foreign_tabs_is_bounded_and_recovers() {
     let tabs_max = Settings::default().tabs_max;
     let mut world = World::with_tabs(2);
     for stranger in 0..2 * tabs_max as u64 {
@@ -178,7 +178,7 @@ fn a_roster_flooded_with_strangers_is_bounded_and_recovers() {
 }
 
 #[test]
-fn who_holds_no_lock_is_seen_off_by_the_broker() {
+fn a_claim_without_the_lock_is_refuted_by_the_broker() {
     let mut world = World::with_tabs(2);
     world.say(ControlMessage::Announce(announcement(id(9))));
     world.pass(Settings::default().members_gap_ms);

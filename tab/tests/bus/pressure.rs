@@ -51,7 +51,7 @@ fn dropped(world: &mut World, broker: TabId) -> u64 {
 }
 
 #[test]
-fn a_frozen_subscriber_costs_a_window_and_the_others_get_everything() {
+fn a_frozen_subscriber_holds_one_window_and_the_others_get_everything() {
     let mut world = World::connected(3);
     for tab in [id(1), id(2)] {
         subscribe(&mut world, tab, "#", QoS::ExactlyOnce);
@@ -76,7 +76,7 @@ fn a_frozen_subscriber_costs_a_window_and_the_others_get_everything() {
 }
 
 #[test]
-fn who_publishes_faster_than_the_broker_takes_waits_and_nothing_is_lost() {
+fn a_publisher_faster_than_the_broker_waits_and_loses_nothing() {
     let mut world = World::connected(3);
     subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
     world.freeze(id(1));
@@ -93,7 +93,7 @@ fn who_publishes_faster_than_the_broker_takes_waits_and_nothing_is_lost() {
 }
 
 #[test]
-fn who_waits_for_room_is_not_forgotten_when_a_timer_runs_meanwhile() {
+fn an_endpoint_that_waits_for_room_survives_a_timer() {
     let mut world = World::connected(3);
     subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
     world.restless.insert(id(2));
@@ -106,7 +106,7 @@ fn who_waits_for_room_is_not_forgotten_when_a_timer_runs_meanwhile() {
 }
 
 #[test]
-fn what_waits_for_room_goes_to_the_next_broker_if_there_is_another() {
+fn messages_that_wait_for_room_go_to_the_next_broker() {
     let mut world = World::durable(3);
     for number in 1..=3 {
         world.connect(id(number));
@@ -125,7 +125,7 @@ fn what_waits_for_room_goes_to_the_next_broker_if_there_is_another() {
 }
 
 #[test]
-fn who_has_much_to_say_leaves_room_for_the_other_clients_of_its_tab() {
+fn a_busy_client_leaves_room_for_the_other_clients_of_its_tab() {
     let mut world = World::connected(3);
     subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
     for client in [1, 2] {
@@ -173,7 +173,7 @@ fn a_long_message_lets_the_short_ones_of_others_pass() {
 }
 
 #[test]
-fn a_page_that_does_not_come_after_is_spared_qos_0_and_gets_the_rest_later() {
+fn a_slow_page_misses_qos_0_and_gets_the_rest_later() {
     // The broker is in another tab, or in its own.
     for slow in [id(2), id(1)] {
         let mut world = World::connected(3);
@@ -198,7 +198,7 @@ fn a_page_that_does_not_come_after_is_spared_qos_0_and_gets_the_rest_later() {
 }
 
 #[test]
-fn what_a_page_publishes_without_waiting_has_a_limit() {
+fn waiting_publications_are_bounded() {
     let mut world = World::connected(2);
     world.freeze(id(1));
     let maximum = Settings::default().waiting_bytes_max;
@@ -222,7 +222,7 @@ fn what_a_page_publishes_without_waiting_has_a_limit() {
 }
 
 #[test]
-fn what_a_page_publishes_while_its_broker_may_be_replaced_has_a_limit() {
+fn publications_during_a_leadership_in_doubt_are_bounded() {
     let mut world = World::durable_connected(1);
     world.freeze(id(1));
     world.pass(3_000);

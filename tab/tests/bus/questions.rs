@@ -51,7 +51,7 @@ fn clients(answer: &Answer) -> Vec<(&str, Option<TabId>)> {
 }
 
 #[test]
-fn every_tab_is_told_the_same_whose_broker_it_may_be() {
+fn every_tab_gives_the_same_answer_whichever_tab_has_the_broker() {
     let mut world = World::connected(3);
     world.subscribe(id(3), "a/+");
     let all: Vec<Answer> = (1..=3)
@@ -77,7 +77,7 @@ fn every_tab_is_told_the_same_whose_broker_it_may_be() {
 }
 
 #[test]
-fn who_would_receive_a_message_is_who_does() {
+fn the_predicted_receivers_get_the_message() {
     let mut world = World::connected(3);
     for (number, filter) in [
         (1, "b"),
@@ -115,7 +115,7 @@ fn who_would_receive_a_message_is_who_does() {
 }
 
 #[test]
-fn an_answer_is_as_long_as_was_asked_for() {
+fn an_answer_has_the_requested_length() {
     let mut world = World::connected(3);
     let Answer::Sessions { sessions, left_out } =
         told(&mut world, id(2), Question::Sessions { at_most: 1 })
@@ -139,7 +139,7 @@ fn a_topic_that_cannot_be_published_to_has_no_receivers() {
 }
 
 #[test]
-fn what_waits_and_what_is_dropped_is_counted() {
+fn waiting_and_dropped_messages_are_counted() {
     let mut world = World::connected(2);
     let away = tab::api::ClientNo(7);
     let options = tab::api::ConnectOptions {
@@ -174,7 +174,7 @@ fn what_waits_and_what_is_dropped_is_counted() {
 }
 
 #[test]
-fn without_a_broker_that_hears_it_a_question_is_refused_at_once() {
+fn a_question_without_a_broker_is_refused_at_once() {
     let mut world = World::connected(2);
     let refused = Answer::Refused(Problem::NoBroker);
     // It hangs: the question is on its way when another tab takes over.
@@ -189,7 +189,7 @@ fn without_a_broker_that_hears_it_a_question_is_refused_at_once() {
 }
 
 #[test]
-fn a_question_that_got_lost_ends_although_nothing_else_is_said() {
+fn a_lost_question_ends_without_further_traffic() {
     let mut world = World::connected(2);
     for lost in ["the question", "the answer"] {
         let before = answers(&world, id(2)).len();
@@ -273,7 +273,7 @@ fn an_answer_does_not_hold_up_the_lane_however_long_the_names_are() {
 }
 
 #[test]
-fn before_it_has_joined_a_tab_asks_nobody() {
+fn a_tab_refuses_questions_before_it_has_joined() {
     let mut world = World::with_tabs(1);
     world.start(id(5));
     world.input(id(5), Input::Command(Command::Ask(RequestId(1), QUESTION)));
@@ -282,7 +282,7 @@ fn before_it_has_joined_a_tab_asks_nobody() {
 }
 
 #[test]
-fn a_new_broker_tells_when_it_was_elected_and_when_it_knew_everything() {
+fn a_new_broker_announces_when_it_was_elected_and_restored() {
     let mut world = World::durable(3);
     for number in 1..=3 {
         world.connect(id(number));
@@ -310,7 +310,7 @@ fn resent(world: &World, tab: TabId) -> u64 {
 }
 
 #[test]
-fn what_is_sent_again_is_counted() {
+fn resent_packets_are_counted() {
     // With a log the session goes on; without one, everything is published anew to a broker that knows nothing.
     for mut world in [World::durable(2), World::with_tabs(2)] {
         for number in [1, 2] {
@@ -350,7 +350,7 @@ fn retained(
 }
 
 #[test]
-fn what_is_retained_is_told_page_by_page() {
+fn retained_messages_are_listed_page_by_page() {
     let mut world = World::connected(2);
     for topic in ["b", "a", "c", "$x"] {
         world.retain(id(1), topic, "value");

@@ -478,7 +478,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_so_many_identifiers_of_a_filter_are_remembered() {
+    fn the_number_of_remembered_identifiers_is_bounded() {
         let mut readers = Readers::new(0);
         let wanted = || Subscription {
             topic_filter: "a".to_owned(),

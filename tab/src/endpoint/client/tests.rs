@@ -257,7 +257,7 @@ fn disconnected(cause: DisconnectCause) -> ClientNotice {
 }
 
 #[test]
-fn qos_0_waits_behind_what_the_receive_maximum_holds_back() {
+fn qos_0_waits_behind_messages_that_the_receive_maximum_holds_back() {
     let connack = connack(false).with_receive_maximum(1);
     let mut bench = Bench::connected(ConnectOptions::default(), connack);
     bench.publish(1, AtLeastOnce);
@@ -269,7 +269,7 @@ fn qos_0_waits_behind_what_the_receive_maximum_holds_back() {
 }
 
 #[test]
-fn what_is_resent_stays_within_the_receive_maximum_and_before_what_is_new() {
+fn resent_messages_respect_the_receive_maximum_and_precede_new_ones() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     for request in 1..=3 {
         bench.publish(request, ExactlyOnce);
@@ -292,7 +292,7 @@ fn what_is_resent_stays_within_the_receive_maximum_and_before_what_is_new() {
 }
 
 #[test]
-fn an_acknowledgement_of_what_was_not_resent_yet_is_taken() {
+fn an_acknowledgement_of_a_message_that_is_not_resent_yet_is_accepted() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     for request in 1..=3 {
         bench.publish(request, AtLeastOnce);
@@ -318,7 +318,7 @@ fn without_a_session_everything_unacknowledged_is_published_anew() {
 }
 
 #[test]
-fn what_an_earlier_connection_had_carried_is_counted_when_it_goes_out_again() {
+fn resent_packets_of_an_earlier_connection_are_counted() {
     for (session_present, expected) in [(true, 3), (false, 2)] {
         let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
         for (request, qos) in [(1, ExactlyOnce), (2, ExactlyOnce), (3, AtLeastOnce)] {
@@ -342,7 +342,7 @@ fn what_an_earlier_connection_had_carried_is_counted_when_it_goes_out_again() {
 }
 
 #[test]
-fn a_session_that_an_unheard_connect_may_have_begun_gets_its_subscriptions_again() {
+fn a_session_that_a_lost_connect_may_have_begun_gets_its_subscriptions_again() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     let subscription = Subscription {
         topic_filter: "a".to_owned(),
@@ -374,7 +374,7 @@ fn a_session_that_an_unheard_connect_may_have_begun_gets_its_subscriptions_again
 }
 
 #[test]
-fn what_a_broker_without_room_does_not_renew_is_renewed_later() {
+fn a_subscription_that_a_full_broker_refused_is_renewed_later() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.subscribe(1, "a");
     bench.reconnect(connack(false));
@@ -403,7 +403,7 @@ fn what_a_broker_without_room_does_not_renew_is_renewed_later() {
 }
 
 #[test]
-fn a_renewal_that_is_put_off_does_not_undo_what_the_page_has_changed_since() {
+fn a_delayed_renewal_does_not_undo_later_changes() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.subscribe(1, "a");
     bench.reconnect(connack(false));
@@ -423,7 +423,7 @@ fn a_renewal_that_is_put_off_does_not_undo_what_the_page_has_changed_since() {
 }
 
 #[test]
-fn a_renewal_that_is_put_off_waits_for_the_answer_to_what_the_page_changes() {
+fn a_delayed_renewal_waits_for_the_answer_to_a_change() {
     for (code, is_renewed) in [
         (SubAckReasonCode::GrantedQoS0, false),
         (SubAckReasonCode::QuotaExceeded, true),
@@ -451,7 +451,7 @@ fn a_renewal_that_is_put_off_waits_for_the_answer_to_what_the_page_changes() {
 }
 
 #[test]
-fn a_broker_that_has_an_earlier_session_gets_the_subscriptions_once_more() {
+fn a_broker_with_an_earlier_session_gets_the_subscriptions_again() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.subscribe(1, "a");
     bench.reconnect(connack(true));
@@ -476,7 +476,7 @@ fn a_broker_that_has_an_earlier_session_gets_the_subscriptions_once_more() {
 }
 
 #[test]
-fn another_broker_of_the_same_term_gets_the_subscriptions_once_more() {
+fn another_broker_of_the_same_term_gets_the_subscriptions_again() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.subscribe(1, "a");
     bench.input(EndpointInput::Down);
@@ -489,7 +489,7 @@ fn another_broker_of_the_same_term_gets_the_subscriptions_once_more() {
 }
 
 #[test]
-fn what_is_not_sent_again_is_new_under_a_known_identifier_too() {
+fn a_message_without_dup_is_new_even_with_a_known_identifier() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     let mut message = PublishPacket::new("t", "", QoS::ExactlyOnce);
     message.packet_id = Some(1);
@@ -515,7 +515,7 @@ fn pubrec_with_an_error_ends_the_exchange_without_pubrel() {
 }
 
 #[test]
-fn acknowledgements_of_nothing_change_nothing() {
+fn unexpected_acknowledgements_are_ignored() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.publish(1, ExactlyOnce);
     bench.sent();
@@ -550,7 +550,7 @@ fn a_session_present_after_clean_start_is_a_protocol_error() {
 }
 
 #[test]
-fn a_session_present_from_before_this_client_is_welcome() {
+fn a_session_from_before_this_client_is_accepted() {
     let options = ConnectOptions {
         clean_start: false,
         ..ConnectOptions::default()
@@ -572,7 +572,7 @@ fn a_refused_connect_disconnects_for_good() {
 }
 
 #[test]
-fn what_waited_is_refused_if_the_next_broker_takes_less() {
+fn a_waiting_packet_is_refused_if_the_next_broker_accepts_less() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.publish(1, AtLeastOnce);
     bench.input(EndpointInput::Down);
@@ -588,7 +588,7 @@ fn what_waited_is_refused_if_the_next_broker_takes_less() {
 }
 
 #[test]
-fn disconnect_before_connack_takes_the_will_back() {
+fn disconnect_before_connack_removes_the_will() {
     let mut bench = Bench::new();
     bench.command(ClientCommand::Connect(ConnectOptions::default()));
     bench.input(EndpointInput::Up(BROKER, ConnectionNo(1)));
@@ -654,7 +654,7 @@ fn a_client_that_pauses_connects_when_the_broker_is_back() {
 }
 
 #[test]
-fn a_connection_that_is_not_needed_is_given_back() {
+fn an_unneeded_connection_is_closed() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.out.clear();
     bench.input(EndpointInput::Up(BROKER, ConnectionNo(2)));
@@ -710,7 +710,7 @@ fn unanswered_requests_are_sent_again_in_order() {
 }
 
 #[test]
-fn a_message_is_acknowledged_once_the_page_has_heard_it() {
+fn a_message_is_acknowledged_once_the_page_has_processed_it() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.out.clear();
     bench.message(5, QoS::AtLeastOnce, false, &[]);
@@ -729,7 +729,7 @@ fn a_message_is_acknowledged_once_the_page_has_heard_it() {
 }
 
 #[test]
-fn what_comes_again_on_another_connection_is_told_once_and_acknowledged_there() {
+fn a_message_repeated_on_another_connection_is_delivered_once_and_acknowledged_there() {
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
         let is_ack = |packet: &Packet| matches!(packet, Packet::PubAck(_) | Packet::PubRec(_));
         let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
@@ -767,7 +767,7 @@ fn what_comes_again_on_another_connection_is_told_once_and_acknowledged_there() 
 }
 
 #[test]
-fn another_message_that_a_broker_sends_again_under_a_known_identifier_is_told() {
+fn a_repeated_message_with_an_identifier_of_another_one_is_delivered() {
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
         for was_heard in [false, true] {
             let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
@@ -788,7 +788,7 @@ fn another_message_that_a_broker_sends_again_under_a_known_identifier_is_told() 
 }
 
 #[test]
-fn the_acknowledgement_of_a_message_with_qos_2_is_sent_once_more_if_it_got_lost() {
+fn a_lost_acknowledgement_of_a_qos_2_message_is_repeated() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.message(5, QoS::ExactlyOnce, false, &[]);
     bench.hear();
@@ -811,7 +811,7 @@ fn the_acknowledgement_of_a_message_with_qos_2_is_sent_once_more_if_it_got_lost(
 }
 
 #[test]
-fn what_nobody_hears_waits_and_is_not_acknowledged() {
+fn messages_without_a_listener_wait_and_are_not_acknowledged() {
     let mut bench = Bench::new();
     let options = ConnectOptions {
         clean_start: false,
@@ -839,7 +839,7 @@ fn what_nobody_hears_waits_and_is_not_acknowledged() {
 }
 
 #[test]
-fn what_an_earlier_life_subscribed_to_is_for_the_readers_that_come() {
+fn messages_of_earlier_subscriptions_go_to_new_readers() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.command(ClientCommand::Listen(false));
     bench.message(1, QoS::AtLeastOnce, false, &[]);
@@ -852,7 +852,7 @@ fn what_an_earlier_life_subscribed_to_is_for_the_readers_that_come() {
 }
 
 #[test]
-fn what_an_earlier_life_subscribed_to_is_for_who_listens_and_who_reads() {
+fn messages_of_earlier_subscriptions_go_to_listeners_and_readers() {
     // The client listens: it gets what readers get, too.
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.read(1, "a");
@@ -882,7 +882,7 @@ fn what_an_earlier_life_subscribed_to_is_for_who_listens_and_who_reads() {
 }
 
 #[test]
-fn the_page_is_told_when_nothing_more_can_come() {
+fn the_page_is_notified_when_no_more_messages_can_arrive() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.subscribe(1, "a");
     bench.command(ClientCommand::Listen(false));
@@ -903,7 +903,7 @@ fn the_page_is_told_when_nothing_more_can_come() {
 }
 
 #[test]
-fn only_so_much_with_qos_0_waits() {
+fn the_number_of_waiting_qos_0_messages_is_bounded() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.command(ClientCommand::Listen(false));
     for _ in 0..1_500 {
@@ -944,7 +944,7 @@ fn readers_share_a_filter_and_each_gets_a_message_once() {
 }
 
 #[test]
-fn what_readers_and_the_client_want_adds_up_and_is_restored() {
+fn options_of_readers_and_the_client_are_united_and_restored() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.subscribe(1, "a");
     let quiet = Subscription {
@@ -1052,7 +1052,7 @@ fn one_request_of_the_client_for_filters_of_readers_and_others_is_answered_once(
 }
 
 #[test]
-fn a_reader_that_is_refused_is_asked_for_no_more() {
+fn a_refused_reader_is_not_subscribed_again() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.read(1, "a").expect("a SUBSCRIBE");
     bench.out.clear();
@@ -1079,7 +1079,7 @@ fn a_reader_that_is_refused_is_asked_for_no_more() {
 }
 
 #[test]
-fn what_is_no_topic_filter_is_refused_before_anything_is_sent() {
+fn an_invalid_topic_filter_is_refused_before_anything_is_sent() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.out.clear();
     for (filter, why) in [
@@ -1119,7 +1119,7 @@ fn what_is_no_topic_filter_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn readers_are_asked_for_as_soon_as_there_is_a_broker_and_again_by_one_that_knows_nothing() {
+fn readers_are_subscribed_at_the_first_connection_and_again_without_a_session() {
     let mut bench = Bench::new();
     bench.command(ClientCommand::Connect(ConnectOptions::default()));
     bench.read(1, "a");
@@ -1155,7 +1155,7 @@ fn granted(no: u32, code: u8) -> ClientNotice {
 }
 
 #[test]
-fn readers_that_come_before_the_answer_share_it_and_the_last_to_go_unsubscribes() {
+fn readers_share_a_pending_answer_and_the_last_one_unsubscribes() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.read(1, "a").expect("a SUBSCRIBE");
     assert_eq!(bench.read(2, "a"), None);
@@ -1172,7 +1172,7 @@ fn readers_that_come_before_the_answer_share_it_and_the_last_to_go_unsubscribes(
 }
 
 #[test]
-fn who_comes_while_the_retained_messages_arrive_gets_all_of_them() {
+fn a_reader_added_while_retained_messages_arrive_gets_all_of_them() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     let first = bench.read(1, "a").expect("a SUBSCRIBE");
     let request = bench.client.requests.back().expect("a request").0;
@@ -1193,7 +1193,7 @@ fn who_comes_while_the_retained_messages_arrive_gets_all_of_them() {
 }
 
 #[test]
-fn who_wants_no_retained_messages_joins_without_a_packet_and_gets_none() {
+fn a_reader_without_retained_messages_joins_without_a_packet() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     let first = bench.read(1, "a").expect("a SUBSCRIBE");
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
@@ -1210,7 +1210,7 @@ fn who_wants_no_retained_messages_joins_without_a_packet_and_gets_none() {
 }
 
 #[test]
-fn what_readers_want_adds_up_and_shrinks_when_one_leaves() {
+fn options_of_readers_are_united_and_reduced_when_one_leaves() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     let quiet = Subscription {
         no_local: true,
@@ -1298,7 +1298,7 @@ fn messages_carry_the_identifiers_that_the_page_chose() {
 }
 
 #[test]
-fn a_filter_that_was_refused_is_asked_for_again_by_who_comes_next() {
+fn a_refused_filter_is_subscribed_to_again_by_the_next_reader() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     for no in [1, 2] {
         bench.command(ClientCommand::Read(ReaderNo(no), unretained("a")));

@@ -114,7 +114,7 @@ fn subscribe(packet_id: u16) -> Packet {
 }
 
 #[test]
-fn what_was_not_answered_is_sent_again_in_order_and_marked() {
+fn unanswered_packets_are_repeated_in_order_with_dup() {
     let mut case = Case::connected();
     case.client(Packet::Publish(publish(1, QoS::AtLeastOnce)));
     case.client(subscribe(2));
@@ -142,7 +142,7 @@ fn what_was_not_answered_is_sent_again_in_order_and_marked() {
 }
 
 #[test]
-fn a_release_that_the_broker_before_took_is_complete() {
+fn a_pubrel_that_the_previous_broker_accepted_is_complete() {
     let unknown = |packet_id| {
         let code = ReasonCode::PacketIdentifierNotFound;
         Packet::PubComp(PubCompPacket::new_with_reason(packet_id, code))
@@ -158,7 +158,7 @@ fn a_release_that_the_broker_before_took_is_complete() {
 }
 
 #[test]
-fn an_identifier_that_stands_for_another_message_is_no_repetition() {
+fn another_message_with_a_known_identifier_is_no_repetition() {
     let mut case = Case::connected();
     let first = Packet::Publish(publish(1, QoS::AtLeastOnce));
     assert_eq!(case.broker(first.clone()).1, [wire(first.clone())]);
@@ -168,7 +168,7 @@ fn an_identifier_that_stands_for_another_message_is_no_repetition() {
 }
 
 #[test]
-fn the_answer_to_a_message_whose_identifier_stands_for_another_one_goes_to_no_broker() {
+fn an_answer_whose_identifier_belongs_to_another_message_goes_to_no_broker() {
     let mut case = Case::connected();
     case.broker(Packet::Publish(publish(1, QoS::AtLeastOnce)));
     case.moved();
@@ -182,7 +182,7 @@ fn the_answer_to_a_message_whose_identifier_stands_for_another_one_goes_to_no_br
 }
 
 #[test]
-fn an_answer_goes_to_what_was_asked_and_not_to_another_message_that_is_sent_again() {
+fn an_answer_does_not_go_to_another_repeated_message_with_its_identifier() {
     let mut case = Case::connected();
     case.broker(Packet::PubRel(PubRelPacket::new(1)));
     case.moved();
@@ -205,7 +205,7 @@ fn an_answer_goes_to_what_was_asked_and_not_to_another_message_that_is_sent_agai
 }
 
 #[test]
-fn an_answer_waits_for_the_broker_that_asks() {
+fn an_answer_waits_for_the_broker_that_expects_it() {
     let mut case = Case::connected();
     let mut message = publish(1, QoS::AtLeastOnce);
     case.broker(Packet::Publish(message.clone()));
@@ -226,7 +226,7 @@ fn an_answer_waits_for_the_broker_that_asks() {
 }
 
 #[test]
-fn who_sends_too_much_while_nobody_takes_it_is_disconnected() {
+fn a_port_that_sends_too_much_without_a_broker_is_disconnected() {
     let mut case = Case::connected();
     case.port.settings.waiting_bytes_max = 1_000;
     case.input(EndpointInput::Down);
@@ -244,7 +244,7 @@ fn who_sends_too_much_while_nobody_takes_it_is_disconnected() {
 }
 
 #[test]
-fn answers_go_out_in_the_order_in_which_the_broker_asks_again() {
+fn answers_follow_the_order_of_the_brokers_repetitions() {
     let message = |packet_id, dup| {
         let mut packet = publish(packet_id, QoS::ExactlyOnce);
         packet.dup = dup;
@@ -276,7 +276,7 @@ fn answers_go_out_in_the_order_in_which_the_broker_asks_again() {
 }
 
 #[test]
-fn authentication_goes_on_before_connack() {
+fn authentication_precedes_connack() {
     let mut case = Case::connecting();
     let mut challenge = AuthPacket::new(ReasonCode::ContinueAuthentication);
     let properties = &mut challenge.properties;
