@@ -1,4 +1,4 @@
-//! The protocol between tabs: names, terms, control messages and the frames of a lane.
+//! The protocol between tabs: names, terms, control messages and frames of a lane.
 
 pub mod control;
 pub(crate) mod frame;

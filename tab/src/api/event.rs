@@ -183,7 +183,7 @@ impl fmt::Display for EventKind {
                 f,
                 "This tab is the broker now, {ms} ms after the last sign of the one before."
             ),
-            Self::Promoting => f.write_str("This tab is elected and reads what is stored."),
+            Self::Promoting => f.write_str("This tab is elected and reads the stored state."),
             Self::Restored {
                 took_ms,
                 sessions,
@@ -191,10 +191,10 @@ impl fmt::Display for EventKind {
                 messages,
             } => write!(
                 f,
-                "Restored in {took_ms} ms: {sessions} sessions, {retained_messages} retained messages, {messages} messages on their way."
+                "Restored in {took_ms} ms: {sessions} sessions, {retained_messages} retained messages, {messages} queued messages."
             ),
             Self::RecordsSkipped { skipped, first } => {
-                write!(f, "Left out {skipped} stored records that cannot be read")?;
+                write!(f, "Skipped {skipped} stored records that are not readable")?;
                 match first {
                     Some(first) => write!(f, "; the first: {first}."),
                     None => f.write_str("."),
@@ -204,17 +204,17 @@ impl fmt::Display for EventKind {
                 f,
                 "The broker keeps its state in memory only, so it ends with this tab: {why}"
             ),
-            Self::Storage(why) => write!(f, "The database fails; trying again. {why}"),
+            Self::Storage(why) => write!(f, "The database fails and is tried again. {why}"),
             Self::StorageFull => f.write_str(
-                "The browser's storage is full: what would have to be stored is refused.",
+                "The browser's storage is full: changes that have to be stored are refused.",
             ),
             Self::StorageFailing(why) => write!(
                 f,
-                "The database fails again and again: what would have to be stored is refused until it works. {why}"
+                "The database fails repeatedly: changes that have to be stored are refused until it works. {why}"
             ),
             Self::StorageWorks => f.write_str("The database works again."),
             Self::StorageLost => f.write_str(
-                "The browser has lost what was stored here: sessions, retained messages and messages that waited are gone.",
+                "The browser has lost the state stored here: sessions, retained messages and queued messages are gone.",
             ),
             Self::StorageDamaged { rows, snapshot } => {
                 write!(f, "Parts of the stored log are missing: {rows} rows")?;
@@ -222,30 +222,30 @@ impl fmt::Display for EventKind {
             }
             Self::StorageHasRoom => f.write_str("There is room in the browser's storage again."),
             Self::StorageRemoved => f.write_str(
-                "The browser has removed what was stored. It is written anew from memory; what only the storage held is lost.",
+                "The browser has removed the stored state. It is written anew from memory; data that only the storage held is lost.",
             ),
-            Self::Suspected => f.write_str("The broker does not answer. Asking whether it lives."),
+            Self::Suspected => f.write_str("The broker does not answer and is probed."),
             Self::ReplacingBroker => {
-                f.write_str("The broker gives no sign of life. This tab takes its place.")
+                f.write_str("The broker gives no sign of life. This tab replaces it.")
             }
-            Self::Deaf => f.write_str("This tab does not hear the channel, not even itself."),
+            Self::Deaf => f.write_str("This tab receives no messages on the channel, not even its own."),
             Self::Suspended { ms } => write!(
                 f,
-                "This tab stood still for {ms} ms, and makes sure that it still is the broker."
+                "This tab was suspended for {ms} ms, and checks that it is still the broker."
             ),
             Self::SteppedDown { .. } => f.write_str("This tab is no longer the broker."),
             Self::Following { broker, .. } => write!(f, "Tab {} is the broker.", broker.short()),
-            Self::BrokerLost { .. } => f.write_str("The broker is gone. Waiting for the next."),
-            Self::Foreign(source) => write!(f, "Dropped what no tab of ours sent, on {source}."),
+            Self::BrokerLost { .. } => f.write_str("The broker is gone. This tab waits for the next one."),
+            Self::Foreign(source) => write!(f, "Dropped a foreign message on {source}."),
             Self::LaneReset(tab) => write!(
                 f,
-                "The lane to tab {} lost a frame; set up anew.",
+                "The lane to tab {} lost a frame and is bound again.",
                 tab.short()
             ),
             Self::Broker(what) | Self::Runtime(what) => f.write_str(what),
             Self::LockHeld(lock) => write!(
                 f,
-                "Another script of this origin holds the lock {lock}, and no broker answers. Waiting for either."
+                "Another script of this origin holds the lock {lock}, and no broker answers. This tab waits for either."
             ),
         }
     }

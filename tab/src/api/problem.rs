@@ -59,7 +59,7 @@ impl fmt::Display for Problem {
                 f.write_str("65,535 messages are waiting for their acknowledgement already.")
             }
             Self::NoBroker => f.write_str("There is no broker at the moment."),
-            Self::TooMuchWaiting => f.write_str("Too much waits to be published already."),
+            Self::TooMuchWaiting => f.write_str("Too many bytes wait to be published already."),
             Self::Replaced => f.write_str("Another connection took the place of this one."),
         }
     }

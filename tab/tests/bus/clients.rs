@@ -57,7 +57,7 @@ fn clients_of_one_tab_receive_each_others_messages() {
     let publish = ClientCommand::Publish(RequestId(9), publication);
     world.command(id(1), Command::Client(other, publish));
     assert_eq!(world.messages(id(1)).len(), 1);
-    // They have no client id of their own, and yet are two.
+    // They have no client identifier of their own, and are two clients.
     assert!(world.is_connected(id(1)));
 }
 

@@ -1,4 +1,4 @@
-//! What a broker acknowledged is there under the next one.
+//! State that a broker acknowledged exists under the next one.
 
 use tab::api::{ClientCommand, ClientStatus, ConnectOptions, Notice, QoS, Role, TabStats};
 use tab::storage::RowKind;
@@ -29,7 +29,7 @@ fn retained_messages_and_sessions_outlive_the_broker() {
         let mut world = World::durable_connected(3);
         world.subscribe(id(3), "a/#");
         retain_now(&mut world, id(2), "a/b", "kept");
-        // That it has arrived is stored, too: else it would come again.
+        // The arrival is stored as well: otherwise the message would arrive again.
         world.pass(10);
         if crashes {
             world.crash(id(1));

@@ -1,4 +1,4 @@
-//! Brokers that fail in other ways than by going away.
+//! Brokers that fail without ending.
 
 use tab::Input;
 use tab::api::{Candidacy, Durability, EventKind, QoS, Role, Term};
@@ -7,7 +7,7 @@ use tab::storage::{RowKind, Seq, StorageEvent};
 
 use crate::world::{World, id};
 
-/// The terms of all rows, in order; of fences, too.
+/// The terms of all rows in order, including fences.
 fn terms(world: &World) -> Vec<Term> {
     world.disk.rows.values().map(|row| row.term).collect()
 }
@@ -81,7 +81,7 @@ fn a_broker_whose_database_hangs_is_replaced() {
     world.pass(1_000);
     assert_eq!(world.brokers(1..=2), [id(2)]);
     assert!(terms(&world).is_sorted());
-    // Whether it needed a row or not.
+    // Whether or not it needed a row.
     assert!(world.published(id(2)).iter().any(|it| it.0 == request));
     let _ = subscribed;
 }
@@ -138,7 +138,7 @@ fn without_locks_and_without_a_database_one_tab_leads_in_memory_and_another_afte
     let in_memory = EventKind::InMemory("there is none".to_owned());
     assert!(world.events(id(1)).contains(&&in_memory));
 
-    // Two at once are told of the broker, and wait for no lock.
+    // Two tabs learn of the broker at once, and wait for no lock.
     world.open(id(2));
     world.open(id(3));
     world.pass(3_000);
@@ -252,7 +252,7 @@ fn when_the_browser_removes_the_log_a_new_leadership_writes_it_anew() {
     let before = world.term(id(1));
     world.disk.rows.clear();
     world.disk.snapshot = None;
-    // While the browser is about it, there is none to be had.
+    // While the browser removes it, the database does not open.
     world.disk.is_missing = true;
     world.input(id(1), Input::Storage(StorageEvent::Closed));
     world.pass(50);
@@ -286,7 +286,7 @@ fn a_tab_with_candidacy_client_waits_for_a_broker_and_never_becomes_it() {
     assert!(matches!(world.role(id(2)), Role::Broker { .. }));
     assert_eq!(world.published(id(1)), [(request, 0x10)]);
 
-    // Whoever is left, and even if the broker does not answer it.
+    // Any remaining tab, even if the broker does not answer it.
     world.freeze(id(2));
     world.publish(id(1), "a", "y", QoS::AtLeastOnce);
     world.pass(20_000);

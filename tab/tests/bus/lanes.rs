@@ -85,7 +85,7 @@ fn a_new_broker_opens_the_lanes_of_known_tabs_without_bind() {
     assert_works_between(&mut world, id(2), id(3));
 }
 
-/// The second tab, and nobody else, hears that the first is not the broker any more.
+/// Only the second tab receives that the first is no longer the broker.
 fn say_that_there_is_no_broker(world: &mut World) {
     let announcement = world.announcements(id(1)).pop();
     let (_, announcement) = announcement.unwrap_or_else(|| unreachable!("it is the broker"));
@@ -100,7 +100,7 @@ fn say_that_there_is_no_broker(world: &mut World) {
 #[test]
 fn a_lane_that_is_announced_but_not_open_is_bound() {
     let mut world = two_tabs();
-    // As it was announced once; the broker has another binding by now.
+    // An old announcement; the broker has another binding by now.
     let announcement = world.announcements(id(1)).last().unwrap().1.clone();
     say_that_there_is_no_broker(&mut world);
     world.input(
@@ -111,7 +111,7 @@ fn a_lane_that_is_announced_but_not_open_is_bound() {
         })),
     );
     assert!(!world.is_connected(id(2)));
-    // The broker says twice that it lives, and still owes an answer.
+    // The broker answers two probes, and still owes an answer.
     world.pass(3_000);
     assert!(world.is_connected(id(2)));
     assert_works(&mut world);
@@ -144,7 +144,7 @@ fn a_lost_connect_is_repeated() {
 #[test]
 fn a_living_tab_that_the_broker_gave_up_binds_again() {
     let mut world = two_tabs();
-    // Its lock was taken from it.
+    // Another tab stole its lock.
     let granted = LockEvent::Granted(Lock::Tab(id(2)));
     world.input(id(1), Input::Lock(granted));
     let resets = |world: &World| world.stats(id(2)).unwrap().lane_resets;

@@ -60,7 +60,7 @@ fn unacknowledged_and_waiting_messages_go_to_the_next_broker_in_order() {
     let mut world = World::connected(3);
     world.subscribe(id(2), "a");
     world.vanish(id(1));
-    // It is next, and cannot know yet.
+    // It is the next broker, and does not know it yet.
     world.freeze(id(2));
     let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce];
     let sent = qos.map(|qos| world.publish(id(3), "a", "sent into the void", qos));
@@ -112,7 +112,7 @@ fn a_broker_that_hears_of_a_higher_term_becomes_a_client() {
         term: higher,
         leadership: None,
     }));
-    // It gave the lock back, so that the other tab was elected, with a term that is higher still.
+    // It released the lock, so the other tab was elected with a higher term.
     assert!(matches!(world.role(id(2)), Role::Broker { term } if term > higher));
     assert!(matches!(world.role(id(1)), Role::Client { broker, .. } if broker == id(2)));
     assert!(world.is_connected(id(1)));

@@ -1,4 +1,4 @@
-//! Other scripts of the origin: what one of them says or does must not stop the tabs.
+//! Other scripts of the origin, whose messages and locks must not stop the tabs.
 
 use tab::api::{
     ClientCommand, ClientStatus, ConnectOptions, EventKind, LeadershipTimes, QoS, RequestId, Role,
@@ -14,8 +14,8 @@ fn after(term: Term, steps: u64) -> Term {
     Term(term.0 + steps)
 }
 
-/// Publishes with QoS 1 from these tabs, once in 100 ms for so long, while `act` happens once in a second. Everything must
-/// be acknowledged in the end, and more than half of it in the second in which it was published.
+/// Publishes with QoS 1 from these tabs every 100 ms for this long, and calls `act` every second. All messages must be
+/// acknowledged in the end, and more than half of them within their second.
 #[track_caller]
 fn is_served(world: &mut World, tabs: &[u64], seconds: u64, mut act: impl FnMut(&mut World, u64)) {
     let mut requests: Vec<(TabId, RequestId)> = Vec::new();
@@ -196,7 +196,7 @@ fn a_row_far_behind_the_last_is_no_row_of_the_log() {
         world.freeze(id(1));
         let request = world.publish(id(2), "a", "x", QoS::AtLeastOnce);
         world.pass(3_000);
-        // The session is there, and the row is where it was.
+        // The session exists, and the row is still in the log.
         assert_eq!(world.brokers([2]), [id(2)]);
         assert_eq!(world.published(id(2)).last(), Some(&(request, 0)));
         assert_eq!(world.payloads(id(2)), ["x"]);
@@ -270,14 +270,14 @@ fn a_forged_goodbye_ends_no_session_and_sends_no_will() {
     });
     assert!(world.payloads(id(2)).is_empty());
     assert_eq!([1, 2, 3].map(|number| world.role(id(number))), before);
-    // Nor was any connection interrupted.
+    // No connection was interrupted either.
     let now = [1, 2, 3].map(|number| world.statuses(id(number)).len());
     assert_eq!(now, statuses);
     for number in 1..=3 {
         assert_eq!(world.members(id(number)).len(), 3);
         assert_eq!(world.stats(id(number)).unwrap().lane_resets, 0);
     }
-    // The true end of a tab is seen as it is.
+    // The real end of a tab is noticed as such.
     world.close(id(3));
     assert_eq!(world.payloads(id(2)), [""]);
 }
@@ -288,7 +288,7 @@ fn the_end_of_a_broker_that_said_goodbye_is_known_as_soon_as_its_lock_is_free() 
     let goodbye = ControlMessage::Goodbye { tab_id: id(1) };
     let term = world.term(id(1));
     let lost = EventKind::BrokerLost { term };
-    // Somebody lies, and then it is true.
+    // A forged message, which then becomes true.
     world.say(goodbye.clone());
     world.pass(1_000);
     world.vanish(id(1));
@@ -335,7 +335,7 @@ fn forged_claims_of_a_living_broker_do_not_stop_the_service() {
                 ..claim(broker, term)
             }));
         });
-        // Nor did the broker change.
+        // The broker did not change either.
         let term = world.term(id(1));
         assert_eq!(world.brokers(1..=3), [id(1)]);
         let deposed = EventKind::SteppedDown { term };
@@ -347,7 +347,7 @@ fn forged_claims_of_a_living_broker_do_not_stop_the_service() {
     }
 }
 
-/// Two posts from different senders may arrive in another order at each tab.
+/// Posts of different senders may arrive in different orders at each tab.
 #[test]
 fn a_forged_claim_after_its_refutation_is_refuted_again() {
     let mut world = World::durable_connected(2);

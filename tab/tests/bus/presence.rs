@@ -1,4 +1,4 @@
-//! Who is there, and how often it is said.
+//! Presence: the known tabs, and how often they are announced.
 
 use tab::api::{
     ClientCommand, Command, ConnectOptions, EventKind, QoS, StorageState, TabInfo, Visibility,
@@ -169,7 +169,7 @@ fn a_member_list_flooded_with_foreign_tabs_is_bounded_and_recovers() {
         let announcement = ControlMessage::Announce(announcement(id(1_000 + stranger)));
         world.input(id(2), Input::Control(announcement));
     }
-    // However many come, the page is told from time to time.
+    // The page gets updates at intervals, however many tabs appear.
     assert_eq!(world.members(id(2)).len(), 2);
     world.pass(Settings::default().members_gap_ms);
     assert_eq!(world.members(id(2)).len(), tabs_max + 1);

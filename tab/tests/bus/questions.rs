@@ -1,4 +1,4 @@
-//! What the broker says when a page asks.
+//! The broker's answers to questions of a page.
 
 use tab::api::{
     Answer, Command, EventKind, Notice, Problem, QoS, Question, RequestId, Subscription,
@@ -23,7 +23,7 @@ fn answers(world: &World, tab: TabId) -> Vec<(RequestId, Answer)> {
     answers.collect()
 }
 
-/// The answer to the only question that was asked since.
+/// The answer to the only question since the last call.
 fn told(world: &mut World, tab: TabId, question: Question) -> Answer {
     let before = answers(world, tab).len();
     let no = ask(world, tab, question);
@@ -110,7 +110,7 @@ fn the_predicted_receivers_get_the_message() {
     world.publish(id(1), "a/b", "x", QoS::AtMostOnce);
     let received = (1..=3).map(|number| world.messages(id(number)).len());
     let received: Vec<usize> = received.collect();
-    // One member of the share, and everybody else once.
+    // One member of the shared subscription, and each other client once.
     assert_eq!((received[0] + received[2], received[1]), (1, 1));
 }
 
@@ -177,7 +177,7 @@ fn waiting_and_dropped_messages_are_counted() {
 fn a_question_without_a_broker_is_refused_at_once() {
     let mut world = World::connected(2);
     let refused = Answer::Refused(Problem::NoBroker);
-    // It hangs: the question is on its way when another tab takes over.
+    // The broker hangs: the question is in flight when another tab takes over.
     world.freeze(id(1));
     ask(&mut world, id(2), QUESTION);
     assert_eq!(answers(&world, id(2)), []);
@@ -208,7 +208,7 @@ fn a_lost_question_ends_without_further_traffic() {
         world.pass(1);
         let (_, last) = answers(&world, id(2)).pop().unwrap();
         assert_eq!(last, Answer::Refused(Problem::NoBroker), "{lost}");
-        // The gap is noticed now, and mended.
+        // Now the gap is noticed and repaired.
         ask(&mut world, id(2), QUESTION);
         world.pass(1_000);
         let answer = told(&mut world, id(2), QUESTION);
@@ -261,7 +261,7 @@ fn an_answer_does_not_hold_up_the_lane_however_long_the_names_are() {
         });
         wanted.collect::<Vec<_>>()
     };
-    // More than a MiB in the first session; the second is told all the same.
+    // The first session has more than 1 MiB. The second is included nevertheless.
     let subscribe = tab::api::ClientCommand::Subscribe(RequestId(1), filters(0));
     world.client(id(1), subscribe);
     let Answer::Sessions { sessions, left_out } = told(&mut world, id(2), QUESTION) else {
@@ -311,7 +311,7 @@ fn resent(world: &World, tab: TabId) -> u64 {
 
 #[test]
 fn resent_packets_are_counted() {
-    // With a log the session goes on; without one, everything is published anew to a broker that knows nothing.
+    // With a log the session resumes. Without one, messages are published anew to a broker without the session.
     for mut world in [World::durable(2), World::with_tabs(2)] {
         for number in [1, 2] {
             world.connect(id(number));
@@ -328,7 +328,7 @@ fn resent_packets_are_counted() {
     }
 }
 
-/// What is retained, with so many bytes of each payload, and the topic to go on after; nothing of a refusal.
+/// Retained messages with this many bytes of each payload, and the topic to continue after. A refusal is empty.
 fn retained(
     world: &mut World,
     after: Option<&str>,
@@ -361,7 +361,7 @@ fn retained_messages_are_listed_page_by_page() {
     assert_eq!(reached.as_deref(), Some("b"));
     let (messages, reached) = retained(&mut world, reached.as_deref(), 2);
     assert_eq!((messages, reached), (vec![entry("c")], None));
-    // Nobody asks for ever: one is told to those who want none.
+    // An answer contains at least one message, so repeated questions end.
     let (messages, reached) = retained(&mut world, None, 0);
     assert_eq!((messages.len(), reached.as_deref()), (1, Some("a")));
     let wrong = Question::Retained {

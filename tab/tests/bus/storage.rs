@@ -1,4 +1,4 @@
-//! Databases that fail, stay silent, or have lost something.
+//! Databases that fail, hang, or have lost data.
 
 use tab::api::{
     Candidacy, Command, Durability, EventKind, Notice, OpenOptions, RequestId, Role, Visibility,
@@ -17,7 +17,7 @@ fn is_accepted(world: &World, tab: TabId, request: RequestId) -> bool {
     code.is_some_and(|code| code != QUOTA_EXCEEDED)
 }
 
-/// What a new client in this tab gets of all retained messages.
+/// The retained messages that a new client in this tab gets.
 fn retained(world: &mut World, tab: u64) -> Vec<String> {
     let before = world.payloads(id(tab)).len();
     world.subscribe(id(tab), "#");
@@ -49,7 +49,7 @@ fn a_failed_database_connection_is_replaced_without_loss() {
         world.pass(100);
         assert!(world.reason_code(id(1), request).is_some());
     }
-    // The broker has lost nothing, so it need not begin anew.
+    // The broker has lost nothing, so it need not restart.
     assert_eq!(world.term(id(1)), term);
     assert_eq!(world.opened, opened + 20);
     assert!(!was_told(&world, 1, is_failing));
@@ -77,7 +77,7 @@ fn while_the_database_fails_a_lone_broker_keeps_its_state_and_acknowledges_nothi
     assert!(was_told(&world, 1, |it| *it == EventKind::StorageWorks));
     assert_eq!(world.term(id(1)), term);
     assert_eq!(retained(&mut world, 1), ["before", "waits"]);
-    // The next broker knows all of it.
+    // The next broker has all of it.
     world.crash(id(1));
     world.open(id(2));
     world.pass(1_000);
@@ -159,7 +159,7 @@ fn an_elected_tab_that_cannot_read_the_log_waits_and_does_not_begin_empty() {
     world.pass(40_000);
     assert!(world.brokers([2]).is_empty());
     assert!(was_told(&world, 2, is_failing) && !was_told(&world, 2, is_in_memory));
-    // A tab whose database works comes, and leads.
+    // A tab whose database works arrives, and leads.
     world.disk.is_down = false;
     world.down.insert(id(2));
     world.open(id(3));
@@ -242,7 +242,7 @@ fn a_late_answer_does_not_hide_the_next_one() {
     world.stuck.insert(id(2));
     world.open(id(2));
     world.pass(200);
-    // It is elected, and loses the lock again, while the first opening has no answer.
+    // It is elected and loses the lock again while the first request to open has no answer.
     world.input(id(2), Input::Lock(LockEvent::Granted(Lock::Broker)));
     world.input(id(2), Input::Lock(LockEvent::Lost(Lock::Broker)));
     world.crash(id(1));
@@ -309,7 +309,7 @@ fn a_database_that_stays_silent_after_a_suspension_is_reopened() {
     world.thaw(id(1));
     let waits = world.retain(id(1), "a", "1");
     world.stuck.insert(id(1));
-    // The row has failed, and the next opening has no answer, ever.
+    // The row has failed, and the next request to open never gets an answer.
     world.pass(1_000);
     world.stuck.clear();
     world.pass(1_000);
@@ -344,7 +344,7 @@ fn a_pending_large_checkpoint_is_a_sign_of_life() {
     }
     world.stuck.insert(id(1));
     world.retain(id(2), "next", "1");
-    // The row that makes the log long enough, and then the checkpoint.
+    // The row that makes the log long enough, and the checkpoint.
     world.unstick(id(1));
     assert!(world.disk.snapshot.is_some());
     world.stuck.insert(id(1));
@@ -473,7 +473,7 @@ fn a_probe_of_a_broker_whose_database_fails_is_not_answered() {
     assert!(pongs(&world).is_empty());
     world.disk.is_down = false;
     world.pass(2_000);
-    // One answer for each tab, however often it asked.
+    // One pong for each tab, however often it sent probes.
     assert_eq!(pongs(&world).last(), Some(&100));
     assert!(pongs(&world).len() <= 2, "{:?}", pongs(&world));
 }

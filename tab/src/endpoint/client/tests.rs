@@ -18,7 +18,7 @@ const TERM: Term = Term(1);
 const TAB: TabId = TabId::from_entropy(1);
 const BROKER: (Term, TabId) = (TERM, TAB);
 
-/// A client, and the broker's part in its test.
+/// A client, and the test in the role of its broker.
 struct Bench {
     client: Client,
     now: Time,
@@ -79,7 +79,7 @@ impl Bench {
         self.command(ClientCommand::Publish(RequestId(request), publication));
     }
 
-    /// A message on the topic "a" arrives: what the page is told of it, and who is to hear it.
+    /// A message on the topic "a" arrives: its notices and audience.
     fn message(
         &mut self,
         packet_id: u16,
@@ -106,7 +106,7 @@ impl Bench {
         audiences(&self.out[before..])
     }
 
-    /// A retained message of these subscriptions comes for these readers.
+    /// A retained message of these subscriptions arrives for these readers.
     #[track_caller]
     fn retained(&mut self, identifiers: &[u32], readers: &[u32]) {
         let message = PublishPacket::new("a", "", QoS::AtMostOnce).with_retain(true);
@@ -121,7 +121,7 @@ impl Bench {
         audiences(&self.out[before..])
     }
 
-    /// The page hears all that it was told.
+    /// The page acknowledges all notices.
     fn hear(&mut self) {
         self.client.on_credit_checkpoint(u64::MAX);
         self.input(EndpointInput::PageAcknowledged(u64::MAX));
@@ -143,7 +143,7 @@ impl Bench {
         self.suback(&[SubAckReasonCode::GrantedQoS0]);
     }
 
-    /// Somebody reads a filter; the identifier with which the broker is asked for it.
+    /// Adds a reader. Returns the identifier of its SUBSCRIBE.
     fn read(&mut self, no: u32, topic_filter: &str) -> Option<u32> {
         let subscription = Subscription {
             topic_filter: topic_filter.to_owned(),
@@ -165,7 +165,7 @@ impl Bench {
         ((options.qos, options.no_local), identifier)
     }
 
-    /// Answers every request alike.
+    /// Answers every request in the same way.
     fn suback(&mut self, codes: &[SubAckReasonCode]) {
         let requests: Vec<u16> = self.client.requests.iter().map(|it| it.0).collect();
         assert!(!requests.is_empty());
@@ -188,13 +188,13 @@ impl Bench {
         self.packet(Packet::UnsubAck(packet));
     }
 
-    /// Time goes on to when what a broker has not renewed is due.
+    /// Lets time pass until refused subscriptions are renewed.
     fn renew_when_due(&mut self) {
         self.now = self.client.renewing_at.expect("a time");
         self.input(EndpointInput::Timeout);
     }
 
-    /// The packets sent since this was last asked; what else was put out is gone too.
+    /// The packets sent since the last call. Drops other outputs.
     fn sent(&mut self) -> Vec<Packet> {
         let outputs = self.out.drain(..);
         let packets = outputs.filter_map(|output| match output {
@@ -235,7 +235,7 @@ fn subscribed_with(output: &EndpointOutput) -> Option<u32> {
     }
 }
 
-/// Whom messages are told: whether the client itself, and which readers.
+/// The audience of messages: whether the client itself, and the readers.
 fn audiences(out: &[EndpointOutput]) -> Vec<(bool, Vec<ReaderNo>)> {
     let messages = out.iter().filter_map(|output| match output {
         EndpointOutput::Notify(ClientNotice::Message(_, audience)) => Some(audience),
@@ -324,7 +324,7 @@ fn resent_packets_of_an_earlier_connection_are_counted() {
         for (request, qos) in [(1, ExactlyOnce), (2, ExactlyOnce), (3, AtLeastOnce)] {
             bench.publish(request, qos);
         }
-        // With a session this is PUBREL's turn; without one the message is the former broker's, and done.
+        // With a session PUBREL follows. Without one, the previous broker has the message.
         bench.packet(Packet::PubRec(PubRecPacket::new(1)));
         bench.input(EndpointInput::Down);
         bench.publish(4, AtLeastOnce);
@@ -467,7 +467,7 @@ fn a_broker_with_an_earlier_session_gets_the_subscriptions_again() {
     bench.packet(Packet::ConnAck(connack(true)));
     assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
-    // The later one does not know what has changed since.
+    // The later one does not know later changes.
     bench.reconnect(connack(true));
     assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
@@ -602,7 +602,7 @@ fn disconnect_before_connack_removes_the_will() {
             EndpointOutput::Notify(_),
         ] if packet.reason_code == ReasonCode::Success
     ));
-    // The answer comes late.
+    // The answer is late.
     bench.out.clear();
     bench.connections = 1;
     bench.packet(Packet::ConnAck(connack(false)));
@@ -737,7 +737,7 @@ fn a_message_repeated_on_another_connection_is_delivered_once_and_acknowledged_t
         bench.client.on_credit_checkpoint(1);
         bench.reconnect(connack(true));
         bench.out.clear();
-        // The page has heard it before it comes again, or later.
+        // The page processes it before its repetition, or later.
         bench.input(EndpointInput::PageAcknowledged(1));
         assert!(bench.sent().is_empty());
         bench.message(5, qos, true, &[]);
@@ -755,7 +755,7 @@ fn a_message_repeated_on_another_connection_is_delivered_once_and_acknowledged_t
         bench.input(EndpointInput::PageAcknowledged(2));
         assert!(matches!(&bench.sent()[..], [ack] if is_ack(ack)));
 
-        // Another session has other messages of the same identifiers.
+        // Another session has other messages with the same identifiers.
         bench.message(7, qos, false, &[]);
         bench.client.on_credit_checkpoint(3);
         bench.reconnect(connack(false));
@@ -779,7 +779,7 @@ fn a_repeated_message_with_an_identifier_of_another_one_is_delivered() {
             }
             let mut other = PublishPacket::new("a", "another", qos);
             other.packet_id = Some(5);
-            // The first time it was sent got lost.
+            // The first transmission got lost.
             other.dup = true;
             bench.out.clear();
             assert_eq!(bench.publish_in(other, &[]), [(true, vec![])]);
@@ -826,7 +826,7 @@ fn messages_without_a_listener_wait_and_are_not_acknowledged() {
     }
     bench.hear();
     assert!(bench.sent().is_empty());
-    // On another connection it comes again, and there is one of each still.
+    // Another connection repeats it, and there is still one of each.
     bench.reconnect(connack(true));
     bench.out.clear();
     for packet_id in 1..=3 {
@@ -853,7 +853,7 @@ fn messages_of_earlier_subscriptions_go_to_new_readers() {
 
 #[test]
 fn messages_of_earlier_subscriptions_go_to_listeners_and_readers() {
-    // The client listens: it gets what readers get, too.
+    // The page listens: the client gets the readers' messages, too.
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.read(1, "a");
     let one = vec![ReaderNo(1)];
@@ -862,7 +862,7 @@ fn messages_of_earlier_subscriptions_go_to_listeners_and_readers() {
         [(true, one.clone())]
     );
 
-    // It does not listen yet and has subscribed, or is about to: what readers get waits for it.
+    // The page does not listen yet, and the client has subscribed or is about to: messages of readers wait for it.
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.command(ClientCommand::Listen(false));
     bench.message(1, QoS::AtLeastOnce, false, &[]);
@@ -893,7 +893,7 @@ fn the_page_is_notified_when_no_more_messages_can_arrive() {
     }
     bench.message(1_025, QoS::AtLeastOnce, false, &[]);
     assert!(!bench.told_unheard(), "once");
-    // Also what is not wanted any more: an earlier life of the session may have wanted it, too.
+    // Also without a current subscription: an earlier life of the session may have had one.
     let unsubscribe = ClientCommand::Unsubscribe(RequestId(2), vec!["a".to_owned()]);
     bench.command(unsubscribe);
     bench.unsuback();
@@ -930,7 +930,7 @@ fn readers_share_a_filter_and_each_gets_a_message_once() {
         bench.message(0, QoS::AtMostOnce, false, &[all]),
         [(false, second)]
     );
-    // Retained messages come again for who is new, and for nobody else.
+    // Retained messages arrive again only for the new reader.
     bench.retained(&[a], &[1]);
     let again = bench.read(3, "a").expect("a SUBSCRIBE");
     assert_ne!(again, a);
@@ -964,9 +964,9 @@ fn options_of_readers_and_the_client_are_united_and_restored() {
         bench.message(0, QoS::AtMostOnce, false, &[identifier]),
         [(true, vec![ReaderNo(1)])]
     );
-    // The retained messages were the reader's alone: the client has had them.
+    // The retained messages were for the reader only. The client has them already.
     bench.retained(&[first.expect("an identifier")], &[1]);
-    // One that is new is for both, whatever its flag is.
+    // A new message is for both, whatever its flag.
     let message = PublishPacket::new("a", "", QoS::AtMostOnce).with_retain(true);
     assert_eq!(
         bench.publish_in(message, &[identifier]),
@@ -989,7 +989,7 @@ fn a_client_that_unsubscribes_leaves_its_readers_alone() {
     bench.read(1, "a").expect("a SUBSCRIBE");
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
     bench.out.clear();
-    // The one that is read is asked for as its reader wants it; a broker that refuses that leaves the client subscribed.
+    // The filter with a reader is subscribed to with the reader's options. A refusal leaves the client subscribed.
     for (code, told) in [
         (SubAckReasonCode::QuotaExceeded, 0x97),
         (SubAckReasonCode::GrantedQoS0, 0),
@@ -1024,7 +1024,7 @@ fn one_request_of_the_client_for_filters_of_readers_and_others_is_answered_once(
         ..Subscription::default()
     });
     bench.command(ClientCommand::Subscribe(RequestId(1), wanted.to_vec()));
-    // The one that is shared is followed by one without retained messages.
+    // A second SUBSCRIBE without retained messages follows the shared one.
     assert_eq!(bench.client.requests.len(), 3);
     bench.reconnect(connack(true));
     assert_eq!(bench.client.requests.len(), 3, "all go out again");
@@ -1114,7 +1114,7 @@ fn an_invalid_topic_filter_is_refused_before_anything_is_sent() {
         assert_eq!(bench.heard(), expected);
         assert_eq!(count, expected.len(), "nothing is sent");
     }
-    // The connection is as good as before.
+    // The connection continues.
     bench.read(4, "fine").expect("a SUBSCRIBE");
 }
 
@@ -1132,7 +1132,7 @@ fn readers_are_subscribed_at_the_first_connection_and_again_without_a_session() 
     let identifier = bench.last_subscribe().1.expect("an identifier");
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
     bench.retained(&[identifier], &[1]);
-    // One that nobody reads any more, and that is read again before the broker was told.
+    // A filter without readers, which gets one again before the UNSUBSCRIBE.
     bench.input(EndpointInput::Down);
     bench.command(ClientCommand::Release(RequestId(1), ReaderNo(1)));
     bench.read(2, "a");
@@ -1141,7 +1141,7 @@ fn readers_are_subscribed_at_the_first_connection_and_again_without_a_session() 
     assert!(bench.last_subscribe().1.is_some());
 }
 
-/// What a reader wants that wants no retained messages.
+/// The options of a reader that wants no retained messages.
 fn unretained(topic_filter: &str) -> Subscription {
     Subscription {
         topic_filter: topic_filter.to_owned(),
@@ -1166,7 +1166,7 @@ fn readers_share_a_pending_answer_and_the_last_one_unsubscribes() {
     assert!(bench.sent().is_empty());
     bench.command(ClientCommand::Release(RequestId(2), ReaderNo(2)));
     assert!(matches!(&bench.sent()[..], [Packet::Unsubscribe(it)] if it.filters == ["a"]));
-    // It is no reader any more.
+    // The reader was removed.
     bench.command(ClientCommand::Release(RequestId(3), ReaderNo(2)));
     assert!(bench.sent().is_empty());
 }
@@ -1179,7 +1179,7 @@ fn a_reader_added_while_retained_messages_arrive_gets_all_of_them() {
     bench.retained(&[first], &[1]);
     let second = bench.read(2, "a").expect("a SUBSCRIBE");
     bench.out.clear();
-    // The answer to what the first asked is not what they wait for.
+    // They do not wait for the answer to the first SUBSCRIBE.
     bench.suback_to(request, &[SubAckReasonCode::GrantedQoS0]);
     assert_eq!(bench.heard(), []);
     bench.retained(&[second], &[2]);
@@ -1227,7 +1227,7 @@ fn options_of_readers_are_united_and_reduced_when_one_leaves() {
     let (options, identifier) = bench.last_subscribe();
     assert_eq!(options, (QoS::ExactlyOnce, false));
     bench.suback(&[SubAckReasonCode::GrantedQoS2]);
-    // One takes the place of another.
+    // One replaces another.
     bench.command(ClientCommand::Read(ReaderNo(3), unretained("a")));
     bench.command(ClientCommand::Release(RequestId(1), ReaderNo(2)));
     assert_eq!(bench.last_subscribe().0, (QoS::AtMostOnce, false));

@@ -14,7 +14,7 @@ const BROKER: (Term, TabId) = (Term(1), TabId::from_entropy(1));
 
 const NOW: Time = Time::from_ms(1_000);
 
-/// A port, and both sides of it.
+/// A port, with the test at both ends.
 struct Case {
     port: Port,
     connection: u64,
@@ -28,7 +28,7 @@ impl Case {
         case
     }
 
-    /// A client whose CONNECT is under way.
+    /// A client that has sent CONNECT.
     fn connecting() -> Self {
         let port = Port::new(Settings::default(), "default".to_owned());
         let mut case = Self {
@@ -56,7 +56,7 @@ impl Case {
         self.input(EndpointInput::Up(BROKER, connection)).0
     }
 
-    /// The broker moves, and has the session. Returns what the new one gets after CONNECT.
+    /// The broker changes, and the next one has the session. Returns the packets after CONNECT.
     fn moved(&mut self) -> Vec<Vec<u8>> {
         self.input(EndpointInput::Down);
         self.up();
@@ -86,7 +86,7 @@ fn wire(packet: Packet) -> Vec<u8> {
     bytes
 }
 
-/// What goes to the broker, and to the client.
+/// Packets to the broker, and to the client.
 fn sides(outputs: Vec<EndpointOutput>) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let (mut broker, mut client) = (Vec::new(), Vec::new());
     for output in outputs {
@@ -152,7 +152,7 @@ fn a_pubrel_that_the_previous_broker_accepted_is_complete() {
     case.moved();
     let (_, client) = case.broker(unknown(3));
     assert_eq!(client, [wire(Packet::PubComp(PubCompPacket::new(3)))]);
-    // The first broker that is asked says what it says.
+    // The answer of the first broker.
     case.client(Packet::PubRel(PubRelPacket::new(4)));
     assert_eq!(case.broker(unknown(4)).1, [wire(unknown(4))]);
 }
@@ -163,7 +163,7 @@ fn another_message_with_a_known_identifier_is_no_repetition() {
     let first = Packet::Publish(publish(1, QoS::AtLeastOnce));
     assert_eq!(case.broker(first.clone()).1, [wire(first.clone())]);
     case.moved();
-    // The next broker has dropped the first, whose time was over.
+    // The next broker has dropped the first one, which expired.
     assert_eq!(case.broker(first.clone()).1, [wire(first)]);
 }
 
@@ -174,7 +174,7 @@ fn an_answer_whose_identifier_belongs_to_another_message_goes_to_no_broker() {
     case.moved();
     let second = Packet::Publish(publish(1, QoS::ExactlyOnce));
     assert_eq!(case.broker(second.clone()).1, [wire(second)]);
-    // The client answers the first one, of which the present broker does not know.
+    // The client answers the first one, which the current broker does not know.
     let nothing = (vec![], vec![]);
     assert_eq!(case.client(Packet::PubAck(PubAckPacket::new(1))), nothing);
     let answer = Packet::PubRec(broker::packet::pubrec::PubRecPacket::new(1));
@@ -190,7 +190,7 @@ fn an_answer_does_not_go_to_another_repeated_message_with_its_identifier() {
         case.client(Packet::PubComp(PubCompPacket::new(1))),
         (vec![], vec![])
     );
-    // The next broker has lost the record of it, and its first sending of another message got lost.
+    // The next broker has lost its record, and the first transmission of another message got lost.
     let mut other = publish(1, QoS::AtLeastOnce);
     for payload in ["y", "z"] {
         other.payload = payload.into();
@@ -211,7 +211,7 @@ fn an_answer_waits_for_the_broker_that_expects_it() {
     case.broker(Packet::Publish(message.clone()));
     case.moved();
     let answer = Packet::PubAck(PubAckPacket::new(1));
-    // The next broker may have freed the number already, and given it to another message.
+    // The next broker may have reused the identifier for another message.
     assert_eq!(case.client(answer.clone()), (vec![], vec![]));
     message.dup = true;
     let again = Packet::Publish(message);
@@ -219,7 +219,7 @@ fn an_answer_waits_for_the_broker_that_expects_it() {
         case.broker(again.clone()),
         (vec![wire(answer.clone())], vec![])
     );
-    // That one may not have arrived; the client has forgotten it.
+    // That message may not have arrived. The client has no state of it.
     case.moved();
     assert_eq!(case.broker(again.clone()), (vec![], vec![wire(again)]));
     assert_eq!(case.client(answer.clone()), (vec![wire(answer)], vec![]));
@@ -255,7 +255,7 @@ fn answers_follow_the_order_of_the_brokers_repetitions() {
     for packet_id in 1..=4 {
         case.broker(message(packet_id, false));
     }
-    // The first answer is lost with the broker; the second comes when there is none.
+    // The first answer is lost with the broker. The second comes without a broker.
     case.client(answer(1));
     case.input(EndpointInput::Down);
     case.client(answer(2));
@@ -268,7 +268,7 @@ fn answers_follow_the_order_of_the_brokers_repetitions() {
     for packet_id in 2..=4 {
         assert_eq!(case.broker(message(packet_id, true)), (vec![], vec![]));
     }
-    // The client has had the third for longer than it has the first anew.
+    // The client has had the third for longer than the repeated first.
     assert_eq!(case.client(answer(3)), (vec![], vec![]));
     let three = [1, 2, 3].map(|packet_id| wire(answer(packet_id)));
     assert_eq!(case.client(answer(1)), (three.to_vec(), vec![]));
