@@ -7,12 +7,13 @@ mod failure_detection;
 mod hosting;
 mod lanes;
 mod presence;
+mod turn;
 
 use broker::Time;
 use broker::sorted::Map;
 
 use crate::api::{
-    Candidacy, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, Role, Source,
+    Candidacy, Command, Durability, EventKind, Notice, OpenOptions, Problem, Role, Source,
     TabStats, Term, Visibility,
 };
 use crate::election::leadership::Leadership;
@@ -21,7 +22,6 @@ use crate::endpoint::EndpointInput;
 use crate::endpoint::port::{PortInput, PortOutput};
 use crate::io::{Input, LockEvent, LockRequest, Output};
 use crate::lane::uplink::Uplink;
-use crate::log::storage::StorageRequest;
 use crate::page::credit::PageCredit;
 use crate::protocol::control::ControlMessage;
 use crate::protocol::names::{ChannelName, Lock, TabId};
@@ -32,6 +32,7 @@ use endpoints::Endpoints;
 use failure_detection::BrokerWatch;
 use lanes::Questions;
 use presence::Presence;
+use turn::Turn;
 
 /// One tab. Its contract stands at the top of this crate.
 #[derive(Debug)]
@@ -259,7 +260,7 @@ impl Joined {
                 self.run_steps(turn);
             }
             self.check_broker(turn);
-            self.ask_database(turn);
+            self.request_database(turn);
         }
         self.last_turn = turn.now;
     }
@@ -466,50 +467,5 @@ impl Joined {
             self.event_gaps.insert(kind, turn.now);
             turn.event(what());
         }
-    }
-}
-
-/// The time of an input, and the places for its effects.
-struct Turn<'a> {
-    now: Time,
-    notices: &'a mut Vec<Notice>,
-    out: &'a mut Vec<Output>,
-}
-
-impl Turn<'_> {
-    fn notify(&mut self, notice: Notice) {
-        self.notices.push(notice);
-    }
-
-    fn event(&mut self, kind: EventKind) {
-        self.notify(Notice::Event(Event { at: self.now, kind }));
-    }
-
-    fn control(&mut self, message: ControlMessage) {
-        self.out.push(Output::Control(message));
-    }
-
-    fn acquire(&mut self, lock: Lock) {
-        self.out.push(Output::Lock(LockRequest::Acquire(lock)));
-    }
-
-    fn lock(&mut self, request: LockRequest) {
-        self.out.push(Output::Lock(request));
-    }
-
-    fn storage(&mut self, request: StorageRequest) {
-        self.out.push(Output::Storage(request));
-    }
-
-    /// Closes the lane to a broker.
-    fn leave(&mut self, uplink: &Uplink) {
-        self.out.push(Output::CloseLane(uplink.lane()));
-        if uplink.is_watched {
-            self.release(Lock::Tab(uplink.broker()));
-        }
-    }
-
-    fn release(&mut self, lock: Lock) {
-        self.out.push(Output::Lock(LockRequest::Release(lock)));
     }
 }

@@ -31,7 +31,7 @@ enum State {
     Calm,
     Probing(Probing),
     /// Requests the steal lock.
-    Asking,
+    Requesting,
     /// Replaces the broker, and holds the steal lock if there is one.
     Promoting,
     /// Pauses until this time.
@@ -58,20 +58,20 @@ pub(crate) enum Step {
     /// Send a probe.
     Probe(u32),
     /// The broker is silent: request the steal lock.
-    Ask,
+    RequestSteal,
     /// Steal the broker's lock.
     Steal,
     /// Replace the broker without a lock.
-    TakeOver,
+    Replace,
     /// Release the steal lock.
-    LetGo,
+    ReleaseSteal,
     /// The broker lives but does not answer: bind the lane again.
     Rebind,
     /// This tab does not receive its own messages.
     Deaf,
 }
 
-/// The result of [`Step::Ask`].
+/// The result of [`Step::RequestSteal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StealRight {
     Granted,
@@ -135,7 +135,7 @@ impl FailureDetector {
                     self.probe(now, settings, out);
                 }
             }
-            State::Probing(_) | State::Asking if !is_owed => self.calm(out),
+            State::Probing(_) | State::Requesting if !is_owed => self.calm(out),
             State::Resting(_) if !is_owed => *self = self.reset(),
             State::Probing(probing) if probing.due <= now => {
                 let tolerance_ms = settings.probe_lateness_ms << self.late.min(4);
@@ -151,15 +151,15 @@ impl FailureDetector {
                     probing.silent += 1;
                     self.probe(now, settings, out);
                 } else {
-                    self.state = State::Asking;
-                    out.push(Step::Ask);
+                    self.state = State::Requesting;
+                    out.push(Step::RequestSteal);
                 }
             }
             State::Resting(until) if *until <= now => {
                 self.state = State::Calm;
                 self.update(now, owed_since, settings, out);
             }
-            State::Probing(_) | State::Asking | State::Promoting | State::Resting(_) => {}
+            State::Probing(_) | State::Requesting | State::Promoting | State::Resting(_) => {}
         }
     }
 
@@ -173,7 +173,7 @@ impl FailureDetector {
             State::Calm => owed_since.map(|since| since.plus_ms(settings.suspect_ms)),
             State::Probing(probing) => Some(probing.due),
             State::Resting(until) => Some(*until),
-            State::Asking | State::Promoting => None,
+            State::Requesting | State::Promoting => None,
         }
     }
 
@@ -201,7 +201,7 @@ impl FailureDetector {
     ) {
         let is_meant = match &self.state {
             State::Probing(probing) => probing.probes.contains(&number),
-            State::Asking => self.number == number || self.number == number + 1,
+            State::Requesting => self.number == number || self.number == number + 1,
             State::Calm | State::Promoting | State::Resting(_) => false,
         };
         if !is_meant {
@@ -225,29 +225,29 @@ impl FailureDetector {
         out: &mut Vec<Step>,
     ) {
         match (&self.state, right) {
-            (State::Asking, StealRight::Granted) => {
+            (State::Requesting, StealRight::Granted) => {
                 self.state = State::Promoting;
                 out.push(Step::Steal);
             }
-            (State::Asking, StealRight::NoLocks) => {
+            (State::Requesting, StealRight::NoLocks) => {
                 self.state = State::Promoting;
-                out.push(Step::TakeOver);
+                out.push(Step::Replace);
             }
-            (State::Asking, StealRight::Denied) => self.rest(now, settings, out),
+            (State::Requesting, StealRight::Denied) => self.rest(now, settings, out),
             // The broker has answered meanwhile.
-            (_, StealRight::Granted) => out.push(Step::LetGo),
+            (_, StealRight::Granted) => out.push(Step::ReleaseSteal),
             (_, StealRight::Denied | StealRight::NoLocks) => {}
         }
     }
 
-    /// Whether [`Step::Ask`] still waits for [`FailureDetector::on_steal_right`].
-    pub(crate) fn is_asking(&self) -> bool {
-        matches!(self.state, State::Asking)
+    /// Whether [`Step::RequestSteal`] still waits for [`FailureDetector::on_steal_right`].
+    pub(crate) fn is_requesting(&self) -> bool {
+        matches!(self.state, State::Requesting)
     }
 
-    /// Starts again, because [`Step::Ask`] is too old.
+    /// Starts again, because [`Step::RequestSteal`] is too old.
     pub(crate) fn renew(&mut self, out: &mut Vec<Step>) {
-        if self.is_asking() {
+        if self.is_requesting() {
             self.state = State::Calm;
             out.push(Step::LoopbackProbe(false));
         }
@@ -257,8 +257,8 @@ impl FailureDetector {
     pub(crate) fn calm(&mut self, out: &mut Vec<Step>) {
         match self.state {
             State::Calm | State::Resting(_) => {}
-            State::Probing(_) | State::Asking => out.push(Step::LoopbackProbe(false)),
-            State::Promoting => out.extend([Step::LoopbackProbe(false), Step::LetGo]),
+            State::Probing(_) | State::Requesting => out.push(Step::LoopbackProbe(false)),
+            State::Promoting => out.extend([Step::LoopbackProbe(false), Step::ReleaseSteal]),
         }
         *self = self.reset();
     }
@@ -363,7 +363,7 @@ mod tests {
             assert_eq!(self.update(499), []);
             assert_eq!(self.update(500), [Step::Probe(2)]);
             self.failure_detector.on_loopback(2);
-            assert_eq!(self.update(700), [Step::Ask]);
+            assert_eq!(self.update(700), [Step::RequestSteal]);
         }
     }
 
@@ -374,7 +374,7 @@ mod tests {
         assert_eq!(case.right(701, StealRight::Granted), [Step::Steal]);
         let mut out = Vec::new();
         case.failure_detector.calm(&mut out);
-        assert_eq!(out, [Step::LoopbackProbe(false), Step::LetGo]);
+        assert_eq!(out, [Step::LoopbackProbe(false), Step::ReleaseSteal]);
     }
 
     #[test]
@@ -400,7 +400,7 @@ mod tests {
     fn without_locks_the_broker_is_replaced_directly() {
         let mut case = Case::new();
         case.silent();
-        assert_eq!(case.right(701, StealRight::NoLocks), [Step::TakeOver]);
+        assert_eq!(case.right(701, StealRight::NoLocks), [Step::Replace]);
     }
 
     #[test]
@@ -436,7 +436,7 @@ mod tests {
         case.failure_detector.on_loopback(3);
         assert_eq!(case.update(6_000), [Step::Probe(4)]);
         case.failure_detector.on_loopback(4);
-        assert_eq!(case.update(6_200), [Step::Ask]);
+        assert_eq!(case.update(6_200), [Step::RequestSteal]);
     }
 
     #[test]
@@ -463,7 +463,7 @@ mod tests {
         let mut case = Case::new();
         case.silent();
         assert_eq!(case.pong(701, 2), [Step::LoopbackProbe(false)]);
-        assert_eq!(case.right(702, StealRight::Granted), [Step::LetGo]);
+        assert_eq!(case.right(702, StealRight::Granted), [Step::ReleaseSteal]);
     }
 
     #[test]

@@ -4,26 +4,24 @@
 //! packets again. If it does not have the session, the port closes the client's connection.
 
 mod answers;
+mod from_broker;
+mod from_client;
 mod requests;
 
 use broker::sorted::Map;
-use core::hash::BuildHasher;
 use std::collections::VecDeque;
 
-use broker::codec::{self, DecodeError, ProtocolVersion};
-use broker::packet::connack::ConnAckPacket;
+use broker::codec::{self, ProtocolVersion};
 use broker::packet::connect::ConnectPacket;
 use broker::packet::disconnect::DisconnectPacket;
-use broker::packet::publish::PublishPacket;
-use broker::{Packet, ReasonCode, SeededState, Time};
+use broker::{Packet, ReasonCode, Time};
 use bytes::Bytes;
 
-use crate::endpoint::cost::cost_to_broker;
 use crate::endpoint::{EndpointInput, EndpointOutput, ToBroker};
 use crate::protocol::frame::ConnectionNo;
 use crate::settings::Settings;
 
-use answers::{Answers, Asked, Came};
+use answers::Answers;
 use requests::Requests;
 
 /// Number of a port of this tab; chosen by the runtime and never reused.
@@ -324,258 +322,6 @@ impl Port {
         match self.waiting.front() {
             Some(Packet::Publish(_)) if self.room == 0 => None,
             _ => self.waiting.pop_front(),
-        }
-    }
-
-    // From the client.
-
-    fn on_client_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
-        match (packet, self.state) {
-            (Packet::Connect(connect), State::New) => self.on_connect(connect, out),
-            (_, State::New) => self.close(Some(ReasonCode::ProtocolError), out),
-            (packet, State::Connected(_)) => {
-                let packet = self.without_alias(packet);
-                match packet {
-                    // The last packets need no room.
-                    Packet::Disconnect(_) => self.room = usize::MAX,
-                    // These packets overtake waiting ones, so that exchanges continue. MQTT requires no order between
-                    // them.
-                    Packet::PubAck(_)
-                    | Packet::PubRec(_)
-                    | Packet::PubRel(_)
-                    | Packet::PubComp(_)
-                    | Packet::PingReq
-                    | Packet::Auth(_) => return self.send(now, packet, out),
-                    _ => {}
-                }
-                self.waiting.push_back(packet);
-                self.send_waiting(now, out);
-            }
-            (packet, _) => {
-                let packet = self.without_alias(packet);
-                self.keep(packet, out);
-            }
-        }
-    }
-
-    fn on_connect(&mut self, mut connect: Box<ConnectPacket>, out: &mut Vec<EndpointOutput>) {
-        self.version = ProtocolVersion::of(&connect);
-        // The broker refuses the other cases. [MQTT-3.1.3-8]
-        let may_lack_id = match self.version {
-            ProtocolVersion::V5 => true,
-            ProtocolVersion::V311 => connect.clean_start,
-            ProtocolVersion::V31 => false,
-        };
-        if connect.client_id.is_empty() && may_lack_id {
-            connect.client_id.clone_from(&self.default_id);
-            self.id_is_assigned = true;
-        }
-        self.connect = Some(connect);
-        self.state = State::Waiting;
-        out.push(EndpointOutput::Reconnect);
-    }
-
-    /// Keeps a packet until there is a broker.
-    fn keep(&mut self, packet: Packet, out: &mut Vec<EndpointOutput>) {
-        match packet {
-            Packet::PingReq if self.is_accepted => self.pass_to_client(Packet::PingResp, out),
-            // The next broker repeats the packets that these answer.
-            Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) if self.is_accepted => {
-                let _ = self.answers.answered(packet, None);
-            }
-            Packet::Disconnect(_) if self.is_accepted => {
-                self.waiting.push_back(packet);
-                match self.connection() {
-                    Some(connection) => self.leave(connection, out),
-                    None => self.state = State::Leaving,
-                }
-                out.push(EndpointOutput::ToPort(PortOutput::Closed(None)));
-            }
-            Packet::Disconnect(_) => {
-                out.extend(self.connection().map(EndpointOutput::close));
-                self.close(None, out);
-            }
-            // AUTH precedes CONNACK, which waits for it. [MQTT-4.12.0-2]
-            Packet::Auth(_) => match self.connection() {
-                Some(connection) => out.push(EndpointOutput::send(connection, packet)),
-                None => self.waiting.push_back(packet),
-            },
-            packet => self.waiting.push_back(packet),
-        }
-    }
-
-    /// Sends a packet of the client.
-    fn send(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
-        let State::Connected(connection) = self.state else {
-            return self.waiting.push_front(packet);
-        };
-        if let Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) = packet {
-            let answers = self.answers.answered(packet, Some(connection)).into_iter();
-            out.extend(answers.map(|answer| EndpointOutput::send(connection, answer)));
-            return;
-        }
-        if matches!(packet, Packet::PingReq) {
-            self.pings += 1;
-        }
-        if self.requests.sent(&packet) || matches!(packet, Packet::PingReq) {
-            self.unanswered_since.get_or_insert(now);
-        }
-        let is_last = matches!(packet, Packet::Disconnect(_));
-        if let Packet::Publish(publish) = &packet {
-            let cost = cost_to_broker(publish, &self.settings);
-            self.room = self.room.saturating_sub(cost);
-        }
-        out.push(EndpointOutput::send(connection, packet));
-        if is_last {
-            out.push(EndpointOutput::close(connection));
-            self.close(None, out);
-        }
-    }
-
-    /// Replaces a topic alias by its topic.
-    fn without_alias(&mut self, packet: Packet) -> Packet {
-        let Packet::Publish(mut publish) = packet else {
-            return packet;
-        };
-        if let Some(alias) = publish.properties.get_topic_alias()
-            && (1..=self.alias_maximum).contains(&alias)
-        {
-            let known = self.aliases.get(&alias);
-            if !publish.topic_name.is_empty() {
-                self.aliases.insert(alias, publish.topic_name.clone());
-                publish.properties.remove_topic_alias();
-            } else if let Some(topic) = known {
-                publish.topic_name.clone_from(topic);
-                publish.properties.remove_topic_alias();
-            }
-        }
-        // An invalid alias is left to the broker, which answers with the right reason code.
-        Packet::Publish(publish)
-    }
-
-    fn on_malformed(&mut self, error: &DecodeError, out: &mut Vec<EndpointOutput>) {
-        if self.state == State::New && matches!(error, DecodeError::InConnect(_)) {
-            let connack = ConnAckPacket::new(false, error.reason_code());
-            self.pass_to_client(Packet::ConnAck(connack), out);
-            return self.close(Some(error.reason_code()), out);
-        }
-        self.fail(error.reason_code(), out);
-    }
-
-    // From the broker.
-
-    fn on_broker_packet(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
-        let is_answer = !matches!(
-            packet,
-            Packet::Publish(_) | Packet::PubRel(_) | Packet::Disconnect(_)
-        );
-        self.pass_on(now, packet, out);
-        if is_answer && self.connection().is_some() {
-            let owes = self.pings > 0 || !self.requests.is_empty();
-            self.unanswered_since = owes.then_some(now);
-        }
-    }
-
-    fn pass_on(&mut self, now: Time, packet: Packet, out: &mut Vec<EndpointOutput>) {
-        match packet {
-            Packet::ConnAck(connack) => self.on_connack(now, connack, out),
-            Packet::Publish(publish) => self.on_publish(publish, out),
-            Packet::PubRel(pubrel) => {
-                let came =
-                    self.answers
-                        .came(pubrel.packet_id, Asked::Release, self.connection(), false);
-                self.pass_unless_known(came, Packet::PubRel(pubrel), out);
-            }
-            Packet::PingResp => {
-                self.pings = self.pings.saturating_sub(1);
-                self.pass_to_client(Packet::PingResp, out);
-            }
-            Packet::Disconnect(packet) => {
-                out.extend(self.connection().map(EndpointOutput::close));
-                let reason_code = packet.reason_code;
-                self.send_disconnect(packet, out);
-                self.close(Some(reason_code), out);
-            }
-            packet => {
-                let packet = self.requests.answered(packet);
-                self.pass_to_client(packet, out);
-            }
-        }
-    }
-
-    fn on_connack(&mut self, now: Time, mut packet: ConnAckPacket, out: &mut Vec<EndpointOutput>) {
-        let State::Connecting(connection, _) = self.state else {
-            return self.fail(ReasonCode::ProtocolError, out);
-        };
-        let is_success = packet.reason_code == ReasonCode::Success;
-        // MQTT 3.1 has no Session Present flag. A resumed connection is accepted only with its session.
-        let is_present = packet.session_present || self.version == ProtocolVersion::V31;
-        match (self.is_accepted, is_success) {
-            (true, true) if is_present => self.resume(now, connection, out),
-            (true, true) => {
-                // The session is lost. The client has to start anew, and the broker's new session ends.
-                let good_bye = DisconnectPacket::new(ReasonCode::Success);
-                let good_bye = Packet::Disconnect(good_bye);
-                out.push(EndpointOutput::send(connection, good_bye));
-                self.fail(ReasonCode::ServerShuttingDown, out);
-            }
-            (true, false) => {
-                // The broker does not have the session. Only a CONNACK can report that.
-                let reason = match packet.reason_code {
-                    ReasonCode::ServerUnavailable => ReasonCode::ServerShuttingDown,
-                    reason => reason,
-                };
-                self.fail(reason, out);
-            }
-            (false, true) => {
-                if self.id_is_assigned && self.version == ProtocolVersion::V5 {
-                    let id = self.default_id.clone();
-                    packet.properties.set_assigned_client_identifier(id);
-                }
-                let maximum = packet.properties.get_topic_alias_maximum();
-                self.alias_maximum = maximum.unwrap_or_default();
-                self.is_accepted = true;
-                self.state = State::Connected(connection);
-                self.pass_to_client(Packet::ConnAck(packet), out);
-                self.send_waiting(now, out);
-            }
-            (false, false) => {
-                let reason_code = packet.reason_code;
-                self.pass_to_client(Packet::ConnAck(packet), out);
-                out.push(EndpointOutput::close(connection));
-                self.close(Some(reason_code), out);
-            }
-        }
-    }
-
-    fn on_publish(&mut self, publish: PublishPacket, out: &mut Vec<EndpointOutput>) {
-        let came = match publish.packet_id {
-            Some(packet_id) => {
-                if !publish.dup {
-                    // An identifier without DUP is free: the answer has arrived, or this broker does not know the
-                    // earlier exchange.
-                    self.answers.forget(packet_id);
-                }
-                // The digest excludes the topic: a topic alias may replace it the first time.
-                let digests = SeededState::new(&self.settings.seed);
-                let asked = Asked::Publish(digests.hash_one(&publish.payload));
-                self.answers
-                    .came(packet_id, asked, self.connection(), publish.dup)
-            }
-            None => Came::New,
-        };
-        self.pass_unless_known(came, Packet::Publish(publish), out);
-    }
-
-    /// Passes a packet to the client, unless the client has it from an earlier broker. Then its answer is enough.
-    fn pass_unless_known(&mut self, came: Came, packet: Packet, out: &mut Vec<EndpointOutput>) {
-        match (came, self.connection()) {
-            (Came::New, _) => self.pass_to_client(packet, out),
-            (Came::Known(answers), Some(connection)) => {
-                let answers = answers.into_iter();
-                out.extend(answers.map(|answer| EndpointOutput::send(connection, answer)));
-            }
-            (Came::Known(_), None) => {}
         }
     }
 

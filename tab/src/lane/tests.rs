@@ -364,7 +364,7 @@ fn an_oversized_packet_in_parts_is_passed_on_early() {
     };
     assert_eq!(to.accept(part(0), 700), Arrival::Next(vec![]));
     let Arrival::Next(messages) = to.accept(part(1), 700) else {
-        panic!("it is the next one")
+        panic!("the frame is not the next one")
     };
     assert_eq!(said(&messages, 1).len(), 1_200);
     assert!(to.parts.is_empty());

@@ -118,10 +118,7 @@ mod tests {
         assert_eq!(checkpoints.len(), 14, "{checkpoints:?}");
         let half = checkpoints[checkpoints.len() / 2 - 1];
         page_credit.acknowledge(half);
-        assert!(
-            page_credit.is_behind(),
-            "more than half is still on its way"
-        );
+        assert!(page_credit.is_behind(), "more than half is still in flight");
         page_credit.acknowledge(checkpoints[checkpoints.len() - 1]);
         assert!(!page_credit.is_behind());
         // A late checkpoint, an early one and one that was never sent.

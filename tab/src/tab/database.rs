@@ -158,7 +158,7 @@ impl Joined {
     }
 
     /// Sends the next request of a promotion, or a check.
-    pub(super) fn ask_database(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn request_database(&mut self, turn: &mut Turn<'_>) {
         if self.database.asked.is_some() {
             return;
         }
@@ -279,7 +279,7 @@ impl Joined {
         self.database.proved = works.then_some(turn.now);
         let is_late = self.database.right_wanted.plus_ms(LATE_MS) < turn.now;
         match &self.part {
-            Part::Waiting | Part::Client(_) if self.watch.detector.is_asking() => match works {
+            Part::Waiting | Part::Client(_) if self.watch.detector.is_requesting() => match works {
                 // The broker may have answered meanwhile, and this tab may have stopped receiving messages.
                 true if is_late => self.restart_probing(turn),
                 true => turn.lock(LockRequest::AcquireIfFree(Lock::Steal)),
@@ -314,7 +314,7 @@ impl Joined {
         asked.is_reported = true;
         let seconds = turn.now.ms_since(asked.since) / 1_000;
         let why = format!("The database has not answered for {seconds} s.");
-        if self.watch.detector.is_asking() {
+        if self.watch.detector.is_requesting() {
             self.on_steal_right(StealRight::Denied, turn);
         }
         if !self.database.is_open {

@@ -1,5 +1,7 @@
 //! Election: the lock decides which tab may become the broker, and the highest term decides which tab is the broker.
 
+use broker::Restored;
+
 use super::{Joined, Output, Part, Turn};
 use crate::api::{Candidacy, Durability, EventKind, LeadershipTimes, Term};
 use crate::election::failure_detector::{StealRight, UnprovenClaims};
@@ -107,19 +109,10 @@ impl Joined {
         };
         let began = promotion.began;
         let took_ms = turn.now.ms_since(began);
-        let Beginning {
-            term,
-            log,
-            pieces,
-            foreign,
-            trouble,
-            was_removed,
-            damage,
-            identity,
-        } = beginning;
+        let term = beginning.term;
         let state = State {
-            is_durable: log.is_some(),
-            pieces: &pieces,
+            is_durable: beginning.log.is_some(),
+            pieces: &beginning.pieces,
         };
         let (hosted_broker, restored) =
             HostedBroker::new(turn.now, term, self.tab_id, &state, &self.settings);
@@ -128,33 +121,8 @@ impl Joined {
         self.watch.unproven = UnprovenClaims::default();
         self.watch.detector.on_leadership(turn.now, &self.settings);
         turn.event(EventKind::Elected { term, after_ms });
-        if let Some(why) = trouble {
-            turn.event(EventKind::InMemory(why));
-        }
-        if was_removed {
-            turn.event(EventKind::StorageRemoved);
-        }
-        if !pieces.is_empty() {
-            turn.event(EventKind::Restored {
-                took_ms,
-                sessions: restored.sessions,
-                retained_messages: restored.retained_messages,
-                messages: restored.messages,
-            });
-        }
-        let skipped = restored.skipped + foreign as u64;
-        if skipped > 0 {
-            self.stats.records_skipped += skipped;
-            let first = restored.errors.first().map(ToString::to_string);
-            turn.event(EventKind::RecordsSkipped { skipped, first });
-        }
-        if damage != Damage::default() {
-            let Damage { rows, snapshot } = damage;
-            turn.event(EventKind::StorageDamaged { rows, snapshot });
-        }
-        if let Some(identity) = identity {
-            self.on_identity(identity, !was_removed, turn);
-        }
+        self.report_restored(&beginning, &restored, took_ms, turn);
+        let log = beginning.log;
         let log_trouble = log.as_ref().and_then(Log::trouble);
         let awaited = hosted_broker.awaited();
         let times = LeadershipTimes {
@@ -194,6 +162,43 @@ impl Joined {
         self.connect_endpoints();
     }
 
+    /// Reports what the new broker restored, and what was missing.
+    fn report_restored(
+        &mut self,
+        beginning: &Beginning,
+        restored: &Restored,
+        took_ms: u64,
+        turn: &mut Turn<'_>,
+    ) {
+        if let Some(why) = &beginning.trouble {
+            turn.event(EventKind::InMemory(why.clone()));
+        }
+        if beginning.was_removed {
+            turn.event(EventKind::StorageRemoved);
+        }
+        if !beginning.pieces.is_empty() {
+            turn.event(EventKind::Restored {
+                took_ms,
+                sessions: restored.sessions,
+                retained_messages: restored.retained_messages,
+                messages: restored.messages,
+            });
+        }
+        let skipped = restored.skipped + beginning.foreign as u64;
+        if skipped > 0 {
+            self.stats.records_skipped += skipped;
+            let first = restored.errors.first().map(ToString::to_string);
+            turn.event(EventKind::RecordsSkipped { skipped, first });
+        }
+        if beginning.damage != Damage::default() {
+            let Damage { rows, snapshot } = beginning.damage;
+            turn.event(EventKind::StorageDamaged { rows, snapshot });
+        }
+        if let Some(identity) = beginning.identity {
+            self.on_identity(identity, !beginning.was_removed, turn);
+        }
+    }
+
     pub(super) fn on_lock_lost(&mut self, lock: Lock, turn: &mut Turn<'_>) {
         match (lock, &mut self.part) {
             (Lock::Broker, Part::Broker(_) | Part::Promoting(_)) => {
@@ -207,13 +212,13 @@ impl Joined {
             (Lock::Steal, _) => self.on_steal_right(StealRight::Denied, turn),
             (Lock::Broker | Lock::Tab(_), _) => {
                 // Waits, because a browser that refuses a lock refuses the next request as well.
-                self.ask_again(lock, self.settings.lock_retry_ms, turn);
+                self.retry_lock_later(lock, self.settings.lock_retry_ms, turn);
             }
         }
     }
 
     /// Requests a lock again after this many milliseconds.
-    pub(super) fn ask_again(&mut self, lock: Lock, after_ms: u64, turn: &Turn<'_>) {
+    pub(super) fn retry_lock_later(&mut self, lock: Lock, after_ms: u64, turn: &Turn<'_>) {
         self.lock_retries.insert(lock, turn.now.plus_ms(after_ms));
     }
 

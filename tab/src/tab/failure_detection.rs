@@ -145,10 +145,10 @@ impl Joined {
         match lock {
             Lock::Steal => {}
             // The lock may be available later. A queued request stays queued.
-            Lock::Broker => self.ask_again(lock, later_ms, turn),
+            Lock::Broker => self.retry_lock_later(lock, later_ms, turn),
             // Without locks, no tab waits for this one.
             Lock::Tab(tab) if tab == self.tab_id => {
-                self.ask_again(lock, later_ms, turn);
+                self.retry_lock_later(lock, later_ms, turn);
                 return self.on_own_lock_granted(turn);
             }
             // A tab without locks is noticed by its silence. For a broker that said goodbye there is no other sign.
@@ -186,7 +186,7 @@ impl Joined {
                     tab_id: self.tab_id,
                     number,
                 }),
-                Step::Ask => match self.profile.candidacy {
+                Step::RequestSteal => match self.profile.candidacy {
                     Candidacy::Auto => self.request_steal(turn),
                     // Only other tabs may replace the broker.
                     Candidacy::Client => self.on_steal_right(StealRight::Denied, turn),
@@ -195,11 +195,11 @@ impl Joined {
                     turn.event(EventKind::ReplacingBroker);
                     turn.lock(LockRequest::Steal(Lock::Broker));
                 }
-                Step::TakeOver => {
+                Step::Replace => {
                     turn.event(EventKind::ReplacingBroker);
                     self.begin_promotion(Why::Suspected, turn);
                 }
-                Step::LetGo => turn.release(Lock::Steal),
+                Step::ReleaseSteal => turn.release(Lock::Steal),
                 Step::Rebind => self.rebind(turn.now, turn),
                 Step::Deaf => self.event_seldom("deaf", turn, || EventKind::Deaf),
             }

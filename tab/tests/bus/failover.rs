@@ -296,7 +296,11 @@ fn a_tab_with_candidacy_client_waits_for_a_broker_and_never_becomes_it() {
     assert_eq!(world.published(id(1)).len(), 2);
     assert!(matches!(world.role(id(1)), Role::Client { .. }));
     world.crash(id(2));
-    assert_eq!(world.role(id(1)), Role::Waiting, "the lock tells at once");
+    assert_eq!(
+        world.role(id(1)),
+        Role::Waiting,
+        "the loss of the lock is reported at once"
+    );
     world.pass(20_000);
     assert!(world.brokers([1]).is_empty());
 }

@@ -217,7 +217,10 @@ fn an_unbind_leads_to_a_new_binding() {
     let unbind = |binding| ControlMessage::Unbind { lane, binding };
     world.heard(id(2));
     world.say(unbind(binding - 1));
-    assert!(world.statuses(id(2)).is_empty(), "an old one is ignored");
+    assert!(
+        world.statuses(id(2)).is_empty(),
+        "an old message is ignored"
+    );
     world.say(unbind(binding));
     assert!(world.is_connected(id(2)));
     assert_works(&mut world);

@@ -578,7 +578,7 @@ impl Client {
                 for (subscription, code) in subscriptions.into_iter().zip(&mut codes) {
                     let topic_filter = subscription.topic_filter.clone();
                     if let Some(identifier) = shared_by {
-                        self.tell_readers(&topic_filter, identifier, *code, out);
+                        self.notify_readers(&topic_filter, identifier, *code, out);
                         *code = granted(*code, &subscription);
                     }
                     if *code < 0x80 {
@@ -599,7 +599,7 @@ impl Client {
                 identifier,
             }) => {
                 let code = codes.first().copied().unwrap_or(0x80);
-                self.tell_readers(&topic_filter, identifier, code, out);
+                self.notify_readers(&topic_filter, identifier, code, out);
                 // A broker that refuses it keeps the existing subscription.
                 let code = if code < 0x80 { 0 } else { code };
                 if code == 0 {
@@ -612,7 +612,7 @@ impl Client {
                 identifier,
             }) => {
                 let code = codes.first().copied().unwrap_or(0x80);
-                self.tell_readers(&topic_filter, identifier, code, out);
+                self.notify_readers(&topic_filter, identifier, code, out);
             }
             Some(Request::Unsubscribe { .. } | Request::Release(..)) | None => {
                 self.fail(ReasonCode::ProtocolError, out);
@@ -647,7 +647,7 @@ impl Client {
         }
     }
 
-    fn tell_readers(
+    fn notify_readers(
         &mut self,
         topic_filter: &str,
         identifier: u32,

@@ -2,6 +2,7 @@ use broker::packet::auth::AuthPacket;
 use broker::packet::connack::ConnAckPacket;
 use broker::packet::puback::PubAckPacket;
 use broker::packet::pubcomp::PubCompPacket;
+use broker::packet::publish::PublishPacket;
 use broker::packet::pubrel::PubRelPacket;
 use broker::packet::subscribe::{SubscribePacket, TopicFilter};
 use broker::{Properties, QoS};
