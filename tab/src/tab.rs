@@ -7,6 +7,7 @@ mod failure_detection;
 mod hosting;
 mod lanes;
 mod presence;
+mod suspension;
 mod turn;
 
 use broker::Time;

@@ -140,7 +140,7 @@ impl Joined {
         }
         if log_trouble.is_some() {
             self.with_broker(turn, |hosted_broker, now, out| {
-                hosted_broker.on_full(now, true, out)
+                hosted_broker.on_full(now, true, out);
             });
         }
         for tab in self.presence.members.ids().into_iter().chain(awaited) {
@@ -156,7 +156,7 @@ impl Joined {
         };
         lanes.truncate(VALUES_MAX);
         self.with_broker(turn, |hosted_broker, _, out| {
-            hosted_broker.open_lanes(&lanes, out)
+            hosted_broker.open_lanes(&lanes, out);
         });
         self.announce_with(lanes, turn);
         self.connect_endpoints();

@@ -148,7 +148,7 @@ impl Joined {
                     turn.release(Lock::Tab(tab));
                 }
                 self.with_broker(turn, |hosted_broker, now, out| {
-                    hosted_broker.on_tab_gone(now, tab, out)
+                    hosted_broker.on_tab_gone(now, tab, out);
                 });
             }
         }
