@@ -27,7 +27,7 @@ function onNotice(at, notice) {
             state.role = value;
             note("Role", JSON.stringify(value));
             break;
-        case "Roster":
+        case "Members":
             state.roster = value;
             break;
         case "Event":

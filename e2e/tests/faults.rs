@@ -370,11 +370,11 @@ fn a_deaf_tab_does_not_replace_the_broker() {
     thread::sleep(Duration::from_secs(3));
     assert_eq!(broker.until_broker(), term);
     assert_eq!(
-        broker.evaluate("tab.log.some((it) => it.kind === 'Deposed')"),
+        broker.evaluate("tab.log.some((it) => it.kind === 'SteppedDown')"),
         false
     );
     assert_eq!(
-        deaf.evaluate("tab.log.some((it) => it.kind === 'Ousting')"),
+        deaf.evaluate("tab.log.some((it) => it.kind === 'ReplacingBroker')"),
         false
     );
 }

@@ -207,8 +207,8 @@ export class Hub {
             this.#notify((it) => it.opened?.());
         } else if ('Role' in notice) {
             this.#setRole(notice.Role);
-        } else if ('Roster' in notice) {
-            this.roster = notice.Roster;
+        } else if ('Members' in notice) {
+            this.roster = notice.Members;
             this.#onBroker(this.roster.find((it) => it.is_broker));
             this.#notify((it) => it.roster?.(this.roster));
         } else if ('Event' in notice) {
@@ -226,8 +226,8 @@ export class Hub {
         } else if ('Refused' in notice) {
             const error = problem(notice.Refused);
             return this.isOpen ? this.#notify((it) => it.failed?.(error)) : this.#fail(error);
-        } else if ('Mark' in notice) {
-            this.send({ Heard: notice.Mark });
+        } else if ('CreditCheckpoint' in notice) {
+            this.send({ Acknowledge: notice.CreditCheckpoint });
         }
     }
 

@@ -60,7 +60,7 @@ pub(crate) fn input(input: &Input) -> String {
             format!("cannot get {}: not supported", self::lock(*lock))
         }
         Input::Storage(event) => format!("gets from the disk: {}", stored(event)),
-        Input::Heard(message) => format!("receives its own message: {}", control(message)),
+        Input::Loopback(message) => format!("receives its own message: {}", control(message)),
         Input::Port(..) | Input::Foreign(_) | Input::Trouble(_) | Input::Timeout => {
             format!("{input:?}")
         }
@@ -192,7 +192,7 @@ fn command(command: &Command) -> String {
         Command::Open(_)
         | Command::Visibility(_)
         | Command::Ask(..)
-        | Command::Heard(_)
+        | Command::Acknowledge(_)
         | Command::Hang { .. } => {
             format!("{command:?}")
         }
@@ -226,7 +226,7 @@ pub(crate) fn notice(notice: &Notice) -> String {
             )
         }
         Notice::Client(no, notice) => format!("client {} {notice:?}", no.0),
-        Notice::Roster(tabs) => {
+        Notice::Members(tabs) => {
             let tabs: Vec<String> = tabs
                 .iter()
                 .map(|tab| {
@@ -246,7 +246,7 @@ pub(crate) fn notice(notice: &Notice) -> String {
         | Notice::Refused(_)
         | Notice::Stats(_)
         | Notice::Answer(..)
-        | Notice::Mark(_)
+        | Notice::CreditCheckpoint(_)
         | Notice::Log { .. } => format!("{notice:?}"),
     }
 }

@@ -97,10 +97,10 @@ impl Store {
                 }
                 Notice::Opened { .. }
                 | Notice::Role(_)
-                | Notice::Roster(_)
+                | Notice::Members(_)
                 | Notice::Client(..)
                 | Notice::Answer(..)
-                | Notice::Mark(_)
+                | Notice::CreditCheckpoint(_)
                 | Notice::Log { .. } => {}
             }),
             client.on_message(move |message| {

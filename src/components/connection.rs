@@ -1,7 +1,7 @@
 //! The channel of this tab, and the connection of its client.
 
 use tabmq_worker::api::{ConnectOptions, StorageState};
-use tabmq_worker::hooks::{use_client, use_roster, use_storage};
+use tabmq_worker::hooks::{use_client, use_members, use_storage};
 use web_sys::HtmlFormElement;
 use yew::prelude::*;
 
@@ -77,7 +77,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
         is_open.set(!**is_open)
     });
     let storage = use_storage();
-    let members = use_roster();
+    let members = use_members();
     let broker = members.iter().find(|tab| tab.is_broker);
     let kept = broker.map(|tab| tab.durability);
     let is_stored = broker.is_some() && storage.state != StorageState::Memory;

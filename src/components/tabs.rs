@@ -1,7 +1,7 @@
 //! The tabs on the channel, and which of them is the broker.
 
 use tabmq_worker::api::{TabInfo, Visibility};
-use tabmq_worker::hooks::use_roster;
+use tabmq_worker::hooks::use_members;
 use tabmq_worker::{BusStatus, TabId};
 use web_sys::HtmlFormElement;
 use yew::prelude::*;
@@ -38,7 +38,7 @@ pub(super) struct TabsProps {
 #[component]
 pub(super) fn Tabs(props: &TabsProps) -> Html {
     let now = time::use_now(AGE_INTERVAL_MS);
-    let members = use_roster();
+    let members = use_members();
     let met_another_tab = use_mut_ref(|| false);
     // A hint for a first-time visitor.
     let hint = {

@@ -21,7 +21,7 @@ pub(crate) fn event(kind: &EventKind) -> String {
             count(*ms)
         ),
         EventKind::Elected { after_ms: None, .. } => "This tab is the broker.".to_owned(),
-        EventKind::TakingOver => "Elected as broker; loading saved state.".to_owned(),
+        EventKind::Promoting => "Elected as broker; loading saved state.".to_owned(),
         EventKind::Restored {
             took_ms,
             sessions,
@@ -59,9 +59,9 @@ pub(crate) fn event(kind: &EventKind) -> String {
         }
         EventKind::StorageHasRoom => "Storage has room again.".to_owned(),
         EventKind::Suspected => "Broker not responding; checking.".to_owned(),
-        EventKind::Ousting => "Still no reply; taking over.".to_owned(),
+        EventKind::ReplacingBroker => "Still no reply; taking over.".to_owned(),
         EventKind::Deaf => "This tab does not receive what it sends on the channel.".to_owned(),
-        EventKind::StoodStill { ms } => format!(
+        EventKind::Suspended { ms } => format!(
             "This tab was suspended for {} ms; checking whether it is still the broker.",
             count(*ms)
         ),
@@ -81,7 +81,7 @@ pub(crate) fn event(kind: &EventKind) -> String {
         | EventKind::StorageLost
         | EventKind::StorageDamaged { .. }
         | EventKind::StorageRemoved
-        | EventKind::Deposed { .. }
+        | EventKind::SteppedDown { .. }
         | EventKind::Following { .. }
         | EventKind::Broker(_)
         | EventKind::Runtime(_) => kind.to_string(),

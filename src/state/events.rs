@@ -105,10 +105,10 @@ impl LoggedEvent {
             | EventKind::StorageLost
             | EventKind::StorageDamaged { .. }
             | EventKind::Suspected
-            | EventKind::Ousting
+            | EventKind::ReplacingBroker
             | EventKind::Deaf
-            | EventKind::StoodStill { .. }
-            | EventKind::Deposed { .. }
+            | EventKind::Suspended { .. }
+            | EventKind::SteppedDown { .. }
             | EventKind::BrokerLost { .. }
             | EventKind::Foreign(_)
             | EventKind::LaneReset(_)
@@ -117,7 +117,7 @@ impl LoggedEvent {
             EventKind::Joined
             | EventKind::TabAppeared(_)
             | EventKind::TabLeft(_)
-            | EventKind::TakingOver
+            | EventKind::Promoting
             | EventKind::Broker(_) => Tone::Neutral,
         }
     }

@@ -102,16 +102,16 @@ impl Failovers {
     fn hear_event(&mut self, at: f64, event: &EventKind, own: Option<TabId>) {
         match event {
             EventKind::BrokerLost { .. } => self.lost(at, Cause::Gone),
-            EventKind::Ousting => {
+            EventKind::ReplacingBroker => {
                 self.lost(at, Cause::Froze);
                 if let Some(open) = self.open() {
                     open.cause = Cause::Froze;
                 }
             }
-            EventKind::Deposed { .. } => self.lost(at, Cause::Deposed),
+            EventKind::SteppedDown { .. } => self.lost(at, Cause::Deposed),
             EventKind::TabLeft(tab) => self.ended(*tab, Cause::Closed),
             EventKind::TabLost(tab) => self.ended(*tab, Cause::Crashed),
-            EventKind::TakingOver => {
+            EventKind::Promoting => {
                 // The lock can be granted before the goodbye arrives. A broker that is elected again has lost no broker.
                 if self.broker.is_some() && self.broker != own {
                     self.lost(at, Cause::Gone);
@@ -246,7 +246,7 @@ impl Failover {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tabmq_worker::api::{ReignTimes, Term};
+    use tabmq_worker::api::{LeadershipTimes, Term};
 
     const TERM: Term = Term(1);
 
@@ -266,7 +266,7 @@ mod tests {
         EventKind::Following {
             broker: tab(bits),
             term: TERM,
-            reign: times.map(|(elected, restored)| ReignTimes {
+            reign: times.map(|(elected, restored)| LeadershipTimes {
                 elected: Time::from_ms(elected),
                 restored: Time::from_ms(restored),
             }),
@@ -306,8 +306,8 @@ mod tests {
         };
         let failovers = observed(&[
             (10.0, following(2, None)),
-            (100.0, EventKind::Ousting),
-            (101.0, EventKind::TakingOver),
+            (100.0, EventKind::ReplacingBroker),
+            (101.0, EventKind::Promoting),
             (102.0, EventKind::BrokerLost { term: TERM }),
             (106.0, elected),
             (106.0, restored),
@@ -339,11 +339,11 @@ mod tests {
         };
         let observations = [
             (10.0, following(2, None)),
-            (100.0, EventKind::TakingOver),
+            (100.0, EventKind::Promoting),
             (101.0, EventKind::TabLeft(tab(2))),
             (105.0, elected.clone()),
             // Because the storage was full.
-            (200.0, EventKind::TakingOver),
+            (200.0, EventKind::Promoting),
             (201.0, elected),
         ];
         let mut failovers = observed(&observations[..4]);
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn the_first_broker_of_a_channel_is_no_failover() {
-        let mut failovers = observed(&[(1.0, EventKind::TakingOver), (2.0, following(2, None))]);
+        let mut failovers = observed(&[(1.0, EventKind::Promoting), (2.0, following(2, None))]);
         failovers.observe(3.0, &Observation::Connected);
         assert_eq!(failovers.newest_first().len(), 0);
     }

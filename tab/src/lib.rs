@@ -1,39 +1,54 @@
-//! One tab of TabMQ: election, presence, lanes and local clients.
+//! One tab of TabMQ: election, presence, lanes to the broker, and the endpoints of a page.
 //!
-//! [`Tab`] is sans-IO: it is told what happened ([`Input`]) and what time it is, and appends what is to be done
-//! ([`Output`]) to a list, in order. It cannot read a clock, draw a random number or await. The browser's worker and the
-//! simulation are two runtimes for the same `Tab`.
+//! # Contract
+//!
+//! [`Tab`] is sans-IO. The browser's worker and the simulation are two runtimes for it.
+//!
+//! - The runtime calls [`Tab::handle`] with the time and one [`Input`]. The tab appends [`Output`]s to a list, and the
+//!   runtime carries them out in order.
+//! - A turn is one or more calls of `handle`. The runtime then calls [`Tab::flush`], which appends the frames and notices
+//!   of the turn.
+//! - After each turn the runtime sets its timer to [`Tab::next_timeout`] and delivers [`Input::Timeout`]. A timer may be
+//!   early, late or repeated.
+//! - Each [`LockRequest`] and [`storage::StorageRequest`] states its answers. They come as later inputs. At most one
+//!   storage request is pending.
+//! - Time never goes backwards. After a late input the tab assumes that it was suspended.
+//!
+//! A tab reads no clock, draws no random number, starts no thread and does not await. It never panics on input from
+//! another tab, a page, a port or the database: it counts, reports and drops foreign input.
+//!
+//! # Guide
+//!
+//! - [`api`]: commands and notices between a page and its tab.
+//! - `protocol`: [`names`], terms, [`control`] messages and lane frames, which other tabs receive.
+//! - `tab`: composes the parts below. One file for each part, with the rules between parts.
+//! - `election`: failure detector, promotion, leadership, membership, and the warm-up.
+//! - `lane`: one end of a lane with its back-pressure, and the uplink to a broker in another tab.
+//! - `endpoint`: MQTT connections of this tab: clients and ports.
+//! - `hosted_broker`: the broker in this tab, with its lanes and connections.
+//! - `log`: the log of a leading broker, and the interface to its database, [`storage`].
+//! - `page`: the page's credit, and when [`Notices`] leave.
 
 pub mod api;
-pub mod control;
-pub mod names;
-pub mod storage;
 
-mod client;
-mod hearing;
-mod host;
-mod inspect;
-mod intake;
+mod election;
+mod endpoint;
+mod hosted_broker;
+mod io;
 mod lane;
-mod link;
-mod local;
 mod log;
-mod notices;
-mod packets;
-mod port;
-mod rehearsal;
-mod reign;
-mod roster;
+mod page;
+mod protocol;
 mod settings;
-mod suspicion;
 mod tab;
-mod takeover;
-mod terms;
 
-pub use broker::{Stats, Time, sorted, terse, topic_matches};
-pub use names::{ChannelName, Lane, Lock, TabId};
-pub use notices::Notices;
-pub use port::{PortInput, PortNo, PortOutput};
-pub use rehearsal::rehearse;
+pub use broker::{Stats, Time, sorted, lean_bincode, topic_matches};
+pub use election::warm_up::warm_up;
+pub use endpoint::port::{PortInput, PortNo, PortOutput};
+pub use io::{Input, LockEvent, LockRequest, Output};
+pub use log::storage;
+pub use page::notices::Notices;
+pub use protocol::names::{ChannelName, Lane, Lock, TabId};
+pub use protocol::{control, names};
 pub use settings::Settings;
-pub use tab::{Input, LockEvent, LockRequest, Output, Tab};
+pub use tab::Tab;

@@ -1,60 +1,61 @@
-//! The broker's end of the log: one row under way at a time, and what arrives meanwhile is the next one.
+//! Log: the broker's end. One row is pending at a time; changes meanwhile form the next row.
+
+pub(crate) mod segment;
+pub mod storage;
 
 use broker::{BatchId, Time};
 
 use crate::api::Term;
-use crate::names::TabId;
+use crate::log::storage::{Checkpoint, Loaded, Row, RowKind, Seq, StorageError, StorageRequest};
+use crate::protocol::names::TabId;
 use crate::settings::Settings;
-use crate::storage::{
-    Checkpoint, Loaded, Row, RowKind, Seq, StorageError, StorageRequest, segment,
-};
 
-/// How fast a checkpoint is written at least: a slow disk on a busy machine.
+/// Minimum speed of writing a checkpoint: a slow disk on a busy machine.
 const CHECKPOINT_BYTES_PER_MS: usize = 2_000;
 
-/// What a broker writes while it reigns. It writes to the next number only, so that a row which is not its own stops it.
+/// Rows that a broker writes while it leads. It appends under the next number only, so another broker's row stops it.
 #[derive(Debug)]
 pub(crate) struct Log {
     term: Term,
-    /// The last number that is taken, as far as is known.
+    /// The last known row number.
     tail: Seq,
     under_way: Option<UnderWay>,
-    /// What waits for the next segment.
+    /// Content of the next segment.
     segment: Vec<u8>,
-    /// The last batch in it.
+    /// The last batch in `segment`.
     batch: Option<BatchId>,
-    /// Whoever waits for the next row.
+    /// Tabs whose probes the next row answers.
     probes: Vec<Probe>,
-    /// Since when there is something to write that nobody waits for.
-    unawaited_since: Option<Time>,
-    /// Whether the next row is written even if nothing is in it.
+    /// Since when only deferred changes wait.
+    deferred_since: Option<Time>,
+    /// Whether the next row is written even if it is empty.
     wants_row: bool,
-    /// Whether the next row proves that no other broker reigns.
+    /// Whether the next row proves that this broker still leads.
     wants_proof: bool,
     /// Whether the next row is a checkpoint.
     wants_checkpoint: bool,
-    /// Runs of rows that a checkpoint may remove.
+    /// Ranges of rows that a checkpoint may remove.
     removable: Vec<(Seq, Seq)>,
-    /// Since the last checkpoint.
+    /// Counted since the last checkpoint.
     rows: usize,
     bytes: usize,
     snapshot_bytes: usize,
-    /// What could not be written, and when that is tried again.
+    /// The failed write, and when to repeat it.
     retry: Option<Retry>,
     trouble: Option<Trouble>,
     limits: Limits,
 }
 
-/// Why the log takes no rows at present.
+/// Why the log currently accepts no rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// The browser's storage has no room.
+    /// The browser's storage is full.
     Full,
-    /// The database fails, again and again.
+    /// The database fails repeatedly.
     Failing,
 }
 
-/// A tab that asks whether the broker lives.
+/// A probe of a tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Probe {
     pub(crate) tab: TabId,
@@ -66,7 +67,7 @@ struct UnderWay {
     seq: Seq,
     what: What,
     probes: Vec<Probe>,
-    /// Whether it was written after [`Log::verify`].
+    /// Whether it was written after a call of [`Log::verify`].
     is_proof: bool,
 }
 
@@ -74,12 +75,12 @@ struct UnderWay {
 enum What {
     Fence,
     Segment {
-        /// Kept to be written again.
+        /// Kept for a repetition.
         bytes: Vec<u8>,
         batch: Option<BatchId>,
     },
     Checkpoint {
-        /// Everything up to it is in the checkpoint.
+        /// The checkpoint contains all batches up to and including this one.
         batch: Option<BatchId>,
         bytes: usize,
     },
@@ -88,17 +89,17 @@ enum What {
 #[derive(Debug)]
 struct Retry {
     at: Time,
-    /// How often in a row there was no room.
+    /// Consecutive failures for lack of room.
     without_room: u32,
-    /// How often in a row it failed otherwise, which does not tell whether there is room.
+    /// Consecutive other failures, which do not show whether there is room.
     failures: u32,
     what: What,
 }
 
 #[derive(Clone, Debug)]
 struct Limits {
-    unawaited_ms: u64,
-    unawaited_bytes: usize,
+    deferred_ms: u64,
+    deferred_bytes: usize,
     checkpoint_bytes: usize,
     checkpoint_rows: usize,
     retry_ms: u64,
@@ -108,34 +109,34 @@ struct Limits {
     failures_max: u32,
 }
 
-/// What became of a row.
+/// The result of a row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It is stored: so is everything up to this batch.
+    /// The row is stored: all batches up to and including this one are durable.
     Stored {
         batch: Option<BatchId>,
-        /// They are to be told that the broker lives.
+        /// Probes to answer.
         probes: Vec<Probe>,
-        /// What is over with it.
+        /// The trouble that has ended.
         ended: Option<Trouble>,
-        /// Whether it was written after [`Log::verify`]: no other broker reigned then.
+        /// Whether it was written after [`Log::verify`]: this broker led at that time.
         is_proof: bool,
     },
-    /// Another broker reigns.
+    /// Another broker leads.
     Fenced,
-    /// There is no room for it: what it promises cannot be kept.
+    /// There is no room, so the promised changes cannot be stored.
     Full,
-    /// It is tried again.
+    /// The row is written again later.
     Later(String),
-    /// It is tried again and again, and the database should be [checked](StorageRequest::Check): if that works, there is
-    /// something about this row.
+    /// The row failed repeatedly. The caller should [check](StorageRequest::Check) the database: if it works, the row
+    /// is the cause.
     Failing(String),
-    /// The answer to nothing of this log's.
+    /// The event belongs to no row of this log.
     Nothing,
 }
 
 impl Log {
-    /// Goes on after what was loaded, with a fence that is stored under `fence`.
+    /// Continues the loaded log, after a fence that is stored under `fence`.
     pub(crate) fn new(term: Term, fence: Seq, loaded: &Loaded, settings: &Settings) -> Self {
         let segments = loaded.rows.iter().filter_map(|(_, row)| match &row.kind {
             RowKind::Segment(bytes) => Some(bytes.len()),
@@ -149,7 +150,7 @@ impl Log {
             segment: Vec::new(),
             batch: None,
             probes: Vec::new(),
-            unawaited_since: None,
+            deferred_since: None,
             wants_row: false,
             wants_proof: false,
             wants_checkpoint: false,
@@ -160,8 +161,8 @@ impl Log {
             retry: None,
             trouble: None,
             limits: Limits {
-                unawaited_ms: settings.unawaited_ms,
-                unawaited_bytes: settings.unawaited_bytes,
+                deferred_ms: settings.deferred_ms,
+                deferred_bytes: settings.deferred_bytes,
                 checkpoint_bytes: settings.checkpoint_bytes,
                 checkpoint_rows: settings.checkpoint_rows,
                 retry_ms: settings.storage_retry_ms,
@@ -173,7 +174,7 @@ impl Log {
         };
         for (seq, row) in &loaded.rows {
             match row.kind {
-                // One of a term that cannot be is nobody's, and may have the place where a late row must fail.
+                // A row with an implausible term is kept: it may occupy the number where a late row has to fail.
                 RowKind::Segment(_) | RowKind::Checkpoint if row.term > term => {}
                 RowKind::Segment(_) | RowKind::Checkpoint => log.note_removable(*seq),
                 RowKind::Fence => {}
@@ -182,7 +183,7 @@ impl Log {
         log
     }
 
-    /// Goes on after what was loaded, although not even a fence could be stored: nothing is promised before that is.
+    /// Continues the loaded log without a stored fence. Nothing is promised before the fence is stored.
     pub(crate) fn without_fence(
         trouble: Trouble,
         term: Term,
@@ -196,7 +197,7 @@ impl Log {
         log
     }
 
-    /// Expects that there is still no room, until something has been stored.
+    /// Assumes that there is no room until a row is stored.
     pub(crate) fn expect_no_room(&mut self, now: Time) {
         self.trouble = Some(Trouble::Full);
         if self.retry.is_none() {
@@ -205,7 +206,7 @@ impl Log {
         }
     }
 
-    /// The last row that is stored, as far as is known.
+    /// The last stored row, as far as it is known.
     pub(crate) fn committed(&self) -> Seq {
         match &self.under_way {
             Some(under_way) => Seq(under_way.seq.0 - 1),
@@ -213,12 +214,12 @@ impl Log {
         }
     }
 
-    /// Why nothing can be promised at present, if it cannot.
+    /// Why no changes can be promised, if so.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.trouble
     }
 
-    /// Adds what the broker's state changed by to the next row, which is written even if that is nothing.
+    /// Adds a batch to the next row. An empty batch requires a row as well.
     pub(crate) fn push(&mut self, batch: BatchId, bytes: &[u8]) {
         if !bytes.is_empty() {
             segment::push(&mut self.segment, bytes);
@@ -226,15 +227,16 @@ impl Log {
         self.batch = Some(batch);
     }
 
-    /// Answers a probe with the next row. Of one tab, the last counts: rows may fail for long.
+    /// Answers a probe with the next row. The last probe of a tab replaces its earlier ones, because rows may fail for
+    /// long.
     pub(crate) fn probe(&mut self, probe: Probe) {
         self.probes.retain(|earlier| earlier.tab != probe.tab);
         self.probes.push(probe);
         self.wants_row = true;
     }
 
-    /// Writes a row even if there is nothing to write: if it is stored, no other broker reigns. A row that is under way proves
-    /// nothing, as it may have been stored long ago.
+    /// Requires a row, even an empty one. If it is stored, no other broker leads. A pending row proves nothing: it may
+    /// have been stored long ago.
     pub(crate) fn verify(&mut self) {
         self.wants_proof = true;
         if let Some(under_way) = &mut self.under_way {
@@ -242,29 +244,28 @@ impl Log {
         }
     }
 
-    /// Writes everything anew.
+    /// Replaces the whole log with a checkpoint.
     pub(crate) fn rewrite(&mut self) {
         self.wants_checkpoint = true;
     }
 
-    /// When [`Log::next_request`] has something to write that failed before, or that nobody waits for.
+    /// When [`Log::next_request`] has a failed row or a deferred change to write.
     pub(crate) fn next_timeout(&self) -> Option<Time> {
         if self.under_way.is_some() {
             return None;
         }
         match &self.retry {
             Some(retry) => Some(retry.at),
-            None => self.unawaited_since.map(|since| self.unawaited_due(since)),
+            None => self.deferred_since.map(|since| self.deferred_due(since)),
         }
     }
 
-    fn unawaited_due(&self, since: Time) -> Time {
-        since.plus_ms(self.limits.unawaited_ms)
+    fn deferred_due(&self, since: Time) -> Time {
+        since.plus_ms(self.limits.deferred_ms)
     }
 
-    /// The next row, if there is something to write and nothing under way. `is_awaited`: whether somebody waits for what was
-    /// pushed; a little for which nobody does is written later, with what comes next. `snapshot` is asked for everything if
-    /// that row is a checkpoint.
+    /// Returns the next row if one is due and none is pending. `is_awaited`: whether packets wait for pushed batches.
+    /// Otherwise small batches are deferred until the next row. `snapshot` returns the whole state for a checkpoint.
     pub(crate) fn next_request(
         &mut self,
         now: Time,
@@ -278,7 +279,7 @@ impl Log {
             if retry.at > now {
                 return None;
             }
-            // How often it has failed is kept until something is stored.
+            // The failure counts stay until a row is stored.
             let what = core::mem::replace(&mut retry.what, What::Fence);
             self.again(what)
         } else if self.wants_checkpoint || self.is_long() {
@@ -292,7 +293,7 @@ impl Log {
             return None;
         };
         self.wants_row = false;
-        self.unawaited_since = None;
+        self.deferred_since = None;
         let (term, seq) = (self.term, self.tail.next());
         self.tail = seq;
         let (request, what) = match what {
@@ -328,7 +329,7 @@ impl Log {
         Some(request)
     }
 
-    /// A row is stored.
+    /// A row was stored.
     pub(crate) fn on_committed(&mut self, seq: Seq) -> Written {
         let Some(under_way) = self.under_way.take_if(|it| it.seq == seq) else {
             return Written::Nothing;
@@ -359,7 +360,7 @@ impl Log {
         }
     }
 
-    /// A row is not stored.
+    /// A row was not stored.
     pub(crate) fn on_failed(&mut self, now: Time, seq: Seq, error: StorageError) -> Written {
         let Some(under_way) = self.under_way.take_if(|it| it.seq == seq) else {
             return Written::Nothing;
@@ -382,7 +383,7 @@ impl Log {
         }
     }
 
-    /// The database cannot be opened, or does not work: what failed waits longer.
+    /// The database does not open or work: the failed row waits longer.
     pub(crate) fn put_off(&mut self, now: Time, why: String) -> Written {
         let Some(Retry { what, .. }) = &mut self.retry else {
             return Written::Nothing;
@@ -393,7 +394,7 @@ impl Log {
     }
 
     fn failed(&mut self, failures: u32, why: String) -> Written {
-        // Without room nothing is promised anyway.
+        // A full storage promises nothing anyway.
         if failures < self.limits.failures_max || self.trouble == Some(Trouble::Full) {
             return Written::Later(why);
         }
@@ -401,12 +402,12 @@ impl Log {
         Written::Failing(why)
     }
 
-    /// Whether what failed is to be tried again later than now.
+    /// Whether the failed row has to wait.
     pub(crate) fn is_pausing(&self, now: Time) -> bool {
         self.retry.as_ref().is_some_and(|retry| retry.at > now)
     }
 
-    /// Whether a large checkpoint is under way, since then, for no longer than may be expected.
+    /// Whether a large checkpoint has been pending since `since`, within its expected duration.
     pub(crate) fn is_busy(&self, since: Time, now: Time) -> bool {
         match &self.under_way {
             Some(UnderWay {
@@ -420,7 +421,7 @@ impl Log {
         }
     }
 
-    /// Whether there is something to write now.
+    /// Whether a row is due.
     fn is_due(&mut self, now: Time, is_awaited: bool) -> bool {
         if self.wants_row || self.wants_proof {
             return true;
@@ -428,11 +429,11 @@ impl Log {
         if self.batch.is_none() {
             return false;
         }
-        if is_awaited || self.segment.len() >= self.limits.unawaited_bytes {
+        if is_awaited || self.segment.len() >= self.limits.deferred_bytes {
             return true;
         }
-        let since = *self.unawaited_since.get_or_insert(now);
-        self.unawaited_due(since) <= now
+        let since = *self.deferred_since.get_or_insert(now);
+        self.deferred_due(since) <= now
     }
 
     fn is_long(&self) -> bool {
@@ -440,7 +441,7 @@ impl Log {
             || (self.bytes >= self.limits.checkpoint_bytes && self.bytes >= self.snapshot_bytes)
     }
 
-    /// What is in a checkpoint need not be in a segment, too.
+    /// The checkpoint contains the changes of the next segment.
     fn checkpoint(&mut self) -> What {
         self.segment.clear();
         What::Checkpoint {
@@ -449,11 +450,11 @@ impl Log {
         }
     }
 
-    /// What failed, once more, with what came meanwhile.
+    /// Returns the failed write, with the changes since then.
     fn again(&mut self, what: What) -> What {
         match what {
             What::Fence => What::Fence,
-            // A checkpoint takes less room than what it replaces, in the end.
+            // A checkpoint finally takes less room than the rows that it replaces.
             What::Segment { batch, .. } if self.trouble == Some(Trouble::Full) => {
                 self.batch = self.batch.or(batch);
                 self.checkpoint()
@@ -470,7 +471,7 @@ impl Log {
         }
     }
 
-    /// Returns how often in a row it failed for the same reason.
+    /// Returns the number of consecutive failures of that kind.
     fn try_again(&mut self, now: Time, what: What, why: Trouble) -> u32 {
         let limits = &self.limits;
         let retry = self.retry.get_or_insert(Retry {
@@ -504,356 +505,4 @@ impl Log {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TERM: Term = Term(7);
-
-    fn at(ms: u64) -> Time {
-        Time::from_ms(ms)
-    }
-
-    fn log(settings: &Settings) -> Log {
-        Log::new(TERM, Seq(1), &Loaded::default(), settings)
-    }
-
-    fn next(log: &mut Log, ms: u64) -> Option<StorageRequest> {
-        log.next_request(at(ms), true, || vec![b"all".to_vec()])
-    }
-
-    fn pieces(request: Option<StorageRequest>) -> (Seq, Vec<Vec<u8>>) {
-        match request {
-            Some(StorageRequest::Append(
-                seq,
-                Row {
-                    term: TERM,
-                    kind: RowKind::Segment(bytes),
-                },
-            )) => {
-                let pieces = segment::pieces(&bytes);
-                (seq, pieces.map(<[u8]>::to_vec).collect())
-            }
-            other => panic!("no segment: {other:?}"),
-        }
-    }
-
-    fn stored(batch: u64) -> Written {
-        Written::Stored {
-            batch: Some(BatchId(batch)),
-            probes: Vec::new(),
-            ended: None,
-            is_proof: false,
-        }
-    }
-
-    #[test]
-    fn what_comes_while_a_row_is_under_way_is_the_next_row() {
-        let mut log = log(&Settings::default());
-        assert_eq!(next(&mut log, 0), None);
-        log.push(BatchId(1), b"a");
-        assert_eq!(pieces(next(&mut log, 0)), (Seq(2), vec![b"a".to_vec()]));
-        log.push(BatchId(2), b"b");
-        log.push(BatchId(3), b"c");
-        assert_eq!(next(&mut log, 0), None);
-        assert_eq!(log.committed(), Seq(1));
-        assert_eq!(log.on_committed(Seq(2)), stored(1));
-        let both = vec![b"b".to_vec(), b"c".to_vec()];
-        assert_eq!(pieces(next(&mut log, 0)), (Seq(3), both));
-        assert_eq!(log.on_committed(Seq(3)), stored(3));
-        assert_eq!(log.on_committed(Seq(3)), Written::Nothing);
-        assert_eq!(log.committed(), Seq(3));
-    }
-
-    #[test]
-    fn only_a_row_that_is_written_after_the_question_proves_who_reigns() {
-        let proves = |written| matches!(written, Written::Stored { is_proof: true, .. });
-        let mut log = log(&Settings::default());
-        log.push(BatchId(1), b"a");
-        assert!(next(&mut log, 0).is_some());
-        log.verify();
-        assert!(!proves(log.on_committed(Seq(2))));
-        assert!(next(&mut log, 0).is_some());
-        log.verify();
-        assert!(!proves(log.on_committed(Seq(3))));
-        assert!(next(&mut log, 0).is_some());
-        let why = StorageError::Other("dead".to_owned());
-        assert!(matches!(
-            log.on_failed(at(0), Seq(4), why),
-            Written::Later(_)
-        ));
-        assert!(next(&mut log, 1_000).is_some());
-        assert!(proves(log.on_committed(Seq(4))));
-        assert_eq!(next(&mut log, 1_000), None);
-    }
-
-    #[test]
-    fn what_nobody_waits_for_is_written_with_the_next_that_somebody_waits_for() {
-        let settings = Settings::default();
-        let mut log = log(&settings);
-        let unawaited = |log: &mut Log, ms| log.next_request(at(ms), false, Vec::new);
-        log.push(BatchId(1), b"a");
-        assert_eq!(unawaited(&mut log, 0), None);
-        log.push(BatchId(2), b"b");
-        let both = vec![b"a".to_vec(), b"b".to_vec()];
-        assert_eq!(pieces(next(&mut log, 1)), (Seq(2), both));
-        assert_eq!(log.on_committed(Seq(2)), stored(2));
-        assert_eq!(log.next_timeout(), None);
-        // An answer that changes nothing needs its row, and so does a probe.
-        log.push(BatchId(3), b"");
-        assert_eq!(pieces(next(&mut log, 2)), (Seq(3), Vec::new()));
-        assert_eq!(log.on_committed(Seq(3)), stored(3));
-        log.push(BatchId(4), b"c");
-        log.verify();
-        let row = unawaited(&mut log, 3);
-        assert_eq!(pieces(row), (Seq(4), vec![b"c".to_vec()]));
-        assert!(matches!(
-            log.on_committed(Seq(4)),
-            Written::Stored {
-                batch: Some(BatchId(4)),
-                is_proof: true,
-                ..
-            }
-        ));
-        // Whoever came next would wait for much.
-        let much = vec![b'd'; settings.unawaited_bytes];
-        log.push(BatchId(5), &much);
-        assert_eq!(pieces(unawaited(&mut log, 4)), (Seq(5), vec![much]));
-    }
-
-    #[test]
-    fn what_nobody_waits_for_is_written_after_a_while() {
-        let settings = Settings::default();
-        let mut log = log(&settings);
-        let due = 7 + settings.unawaited_ms;
-        let unawaited = |log: &mut Log, ms| log.next_request(at(ms), false, Vec::new);
-        assert_eq!((unawaited(&mut log, 7), log.next_timeout()), (None, None));
-        log.push(BatchId(1), b"a");
-        assert_eq!(unawaited(&mut log, 7), None);
-        log.push(BatchId(2), b"b");
-        assert_eq!(unawaited(&mut log, due - 1), None);
-        assert_eq!(log.next_timeout(), Some(at(due)));
-        let both = vec![b"a".to_vec(), b"b".to_vec()];
-        assert_eq!(pieces(unawaited(&mut log, due)), (Seq(2), both));
-        assert_eq!(log.next_timeout(), None);
-        // What comes while that is under way waits from when it is stored.
-        log.push(BatchId(3), b"c");
-        assert_eq!(unawaited(&mut log, due), None);
-        assert_eq!(log.on_committed(Seq(2)), stored(2));
-        assert_eq!(unawaited(&mut log, due + 1), None);
-        let due = due + 1 + settings.unawaited_ms;
-        assert_eq!(log.next_timeout(), Some(at(due)));
-        assert_eq!(
-            pieces(unawaited(&mut log, due)),
-            (Seq(3), vec![b"c".to_vec()])
-        );
-    }
-
-    #[test]
-    fn a_probe_is_answered_with_the_next_row_and_no_earlier_one() {
-        let mut log = log(&Settings::default());
-        log.push(BatchId(1), b"a");
-        pieces(next(&mut log, 0));
-        let probe = Probe {
-            tab: TabId::from_entropy(1),
-            number: 4,
-        };
-        log.probe(probe);
-        assert_eq!(log.on_committed(Seq(2)), stored(1));
-        assert_eq!(pieces(next(&mut log, 0)), (Seq(3), Vec::new()));
-        assert_eq!(
-            log.on_committed(Seq(3)),
-            Written::Stored {
-                batch: None,
-                probes: vec![probe],
-                ended: None,
-                is_proof: false,
-            }
-        );
-    }
-
-    #[test]
-    fn a_taken_number_ends_the_reign() {
-        let mut log = log(&Settings::default());
-        log.push(BatchId(1), b"a");
-        pieces(next(&mut log, 0));
-        let written = log.on_failed(at(0), Seq(2), StorageError::Taken);
-        assert_eq!(written, Written::Fenced);
-    }
-
-    #[test]
-    fn what_failed_is_written_again_under_its_number_with_what_came_meanwhile() {
-        let settings = Settings::default();
-        let mut log = log(&settings);
-        log.push(BatchId(1), b"a");
-        pieces(next(&mut log, 0));
-        log.push(BatchId(2), b"b");
-        let error = StorageError::Other("why".to_owned());
-        let written = log.on_failed(at(0), Seq(2), error);
-        assert_eq!(written, Written::Later("why".to_owned()));
-        assert_eq!(next(&mut log, 0), None);
-        let due = log.next_timeout();
-        assert_eq!(due, Some(at(settings.storage_retry_ms)));
-        let both = vec![b"a".to_vec(), b"b".to_vec()];
-        assert_eq!(
-            pieces(next(&mut log, settings.storage_retry_ms)),
-            (Seq(2), both)
-        );
-        assert_eq!(log.on_committed(Seq(2)), stored(2));
-        assert_eq!(log.next_timeout(), None);
-    }
-
-    #[test]
-    fn a_database_that_fails_again_and_again_is_tried_for_ever_and_success_forgives_all() {
-        let settings = Settings::default();
-        let mut log = log(&settings);
-        let mut now = 0;
-        for round in 1..=2 {
-            log.push(BatchId(round), b"a");
-            for failure in 1..=3 * settings.storage_failures_max {
-                assert_eq!(
-                    pieces(next(&mut log, now)),
-                    (Seq(1 + round), vec![b"a".to_vec()])
-                );
-                let error = StorageError::Other("why".to_owned());
-                let written = log.on_failed(at(now), Seq(1 + round), error);
-                let is_failing = failure >= settings.storage_failures_max;
-                assert_eq!(written == Written::Failing("why".to_owned()), is_failing);
-                assert_eq!(log.trouble(), is_failing.then_some(Trouble::Failing));
-                assert!(log.next_timeout() <= Some(at(now + settings.storage_retry_ms_max)));
-                now += settings.storage_retry_ms_max;
-            }
-            next(&mut log, now);
-            let stored = Written::Stored {
-                batch: Some(BatchId(round)),
-                probes: Vec::new(),
-                ended: Some(Trouble::Failing),
-                is_proof: false,
-            };
-            assert_eq!(log.on_committed(Seq(1 + round)), stored);
-            assert_eq!((log.trouble(), log.next_timeout()), (None, None));
-        }
-    }
-
-    #[test]
-    fn a_database_that_cannot_be_opened_again_puts_off_what_failed() {
-        let settings = Settings::default();
-        let mut log = log(&settings);
-        assert_eq!(log.put_off(at(0), "why".to_owned()), Written::Nothing);
-        log.push(BatchId(1), b"a");
-        next(&mut log, 0);
-        log.on_failed(at(0), Seq(2), StorageError::Other("why".to_owned()));
-        let first = settings.storage_retry_ms;
-        assert!(log.is_pausing(at(first - 1)) && !log.is_pausing(at(first)));
-        let written = log.put_off(at(first), "gone".to_owned());
-        assert_eq!(written, Written::Later("gone".to_owned()));
-        assert_eq!(log.next_timeout(), Some(at(3 * first)));
-        assert_eq!(
-            pieces(next(&mut log, 3 * first)),
-            (Seq(2), vec![b"a".to_vec()])
-        );
-    }
-
-    #[test]
-    fn a_long_log_makes_place_for_a_snapshot_but_keeps_its_fences() {
-        let settings = Settings {
-            // Three of them are there at the beginning.
-            checkpoint_rows: 6,
-            ..Settings::default()
-        };
-        let row = |term, kind| Row { term, kind };
-        let loaded = Loaded {
-            rows: vec![
-                (Seq(1), row(Term(5), RowKind::Fence)),
-                (Seq(2), row(Term(5), RowKind::Segment(b"x".to_vec()))),
-                (Seq(3), row(Term(5), RowKind::Segment(b"y".to_vec()))),
-                (Seq(4), row(Term(6), RowKind::Fence)),
-                (Seq(5), row(Term(6), RowKind::Segment(b"z".to_vec()))),
-            ],
-            tail: Seq(5),
-            ..Loaded::default()
-        };
-        let mut log = Log::new(TERM, Seq(6), &loaded, &settings);
-        for batch in 1..=3 {
-            log.push(BatchId(batch), b"a");
-            let (seq, _) = pieces(next(&mut log, 0));
-            assert_eq!(log.on_committed(seq), stored(batch));
-        }
-        log.push(BatchId(4), b"in the snapshot");
-        let checkpoint = next(&mut log, 0);
-        assert_eq!(
-            checkpoint,
-            Some(StorageRequest::Checkpoint(Checkpoint {
-                seq: Seq(10),
-                term: TERM,
-                pieces: vec![b"all".to_vec()],
-                remove: vec![(Seq(2), Seq(3)), (Seq(5), Seq(5)), (Seq(7), Seq(9))],
-            }))
-        );
-        assert_eq!(log.on_committed(Seq(10)), stored(4));
-        assert_eq!(next(&mut log, 0), None);
-    }
-
-    #[test]
-    fn without_room_a_reign_promises_nothing_until_its_fence_is_stored() {
-        let settings = Settings::default();
-        let mut log = Log::without_fence(Trouble::Full, TERM, &Loaded::default(), &settings, at(0));
-        assert_eq!(log.trouble(), Some(Trouble::Full));
-        log.push(BatchId(1), b"a");
-        assert_eq!(next(&mut log, 0), None);
-        let mut now = settings.storage_full_retry_ms;
-        for _ in 0..2 {
-            let fence = Row {
-                term: TERM,
-                kind: RowKind::Fence,
-            };
-            let request = next(&mut log, now);
-            assert_eq!(request, Some(StorageRequest::Append(Seq(1), fence)));
-            let written = log.on_failed(at(now), Seq(1), StorageError::Full);
-            assert!(matches!(written, Written::Later(_)));
-            now += settings.storage_full_retry_ms_max;
-        }
-        next(&mut log, now);
-        assert_eq!(
-            log.on_committed(Seq(1)),
-            Written::Stored {
-                batch: None,
-                probes: Vec::new(),
-                ended: Some(Trouble::Full),
-                is_proof: false,
-            }
-        );
-        assert_eq!(pieces(next(&mut log, now)), (Seq(2), vec![b"a".to_vec()]));
-    }
-
-    #[test]
-    fn a_failure_that_does_not_tell_whether_there_is_room_is_tried_again_soon() {
-        let settings = Settings::default();
-        let mut log = Log::without_fence(Trouble::Full, TERM, &Loaded::default(), &settings, at(0));
-        let mut now = settings.storage_full_retry_ms;
-        for pause_ms in [2, 4].map(|times| times * settings.storage_full_retry_ms) {
-            next(&mut log, now);
-            log.on_failed(at(now), Seq(1), StorageError::Full);
-            assert_eq!(log.next_timeout(), Some(at(now + pause_ms)));
-            now += pause_ms;
-        }
-        next(&mut log, now);
-        let aborted = StorageError::Other("aborted".to_owned());
-        log.on_failed(at(now), Seq(1), aborted);
-        now += settings.storage_retry_ms;
-        assert_eq!(log.next_timeout(), Some(at(now)));
-        // It still counts how long there was no room.
-        next(&mut log, now);
-        log.on_failed(at(now), Seq(1), StorageError::Full);
-        let pause_ms = 8 * settings.storage_full_retry_ms;
-        assert_eq!(log.next_timeout(), Some(at(now + pause_ms)));
-    }
-
-    #[test]
-    fn the_first_time_without_room_breaks_what_was_to_be_promised() {
-        let mut log = log(&Settings::default());
-        log.push(BatchId(1), b"a");
-        pieces(next(&mut log, 0));
-        let written = log.on_failed(at(0), Seq(2), StorageError::Full);
-        assert_eq!(written, Written::Full);
-    }
-}
+mod tests;

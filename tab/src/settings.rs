@@ -1,130 +1,130 @@
-//! Named limits and intervals of a tab.
+//! Settings: the limits and intervals of a tab.
 
 use broker::Config;
 
 use crate::lane::Limits;
 
-/// Limits and intervals, with defaults fit for a browser.
+/// Limits and intervals, with defaults for a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// A secret, drawn at random for every tab: without it nobody finds topics or messages that are taken for each other.
+    /// A secret, drawn at random for each tab, so that nobody can construct hash collisions of topics or messages.
     pub seed: [u8; 32],
-    /// Milliseconds between two announcements when nothing changes.
+    /// Interval (ms) between announcements when nothing changes.
     pub announce_interval_ms: u64,
-    /// Milliseconds between two announcements at least, but for a new broker's, which goes out at once.
+    /// Minimum gap (ms) between announcements, except a new broker's, which leaves at once.
     pub announce_gap_ms: u64,
-    /// Milliseconds between two rosters for the page at least.
-    pub roster_gap_ms: u64,
-    /// Milliseconds without an announcement after which a tab leaves the roster. Several intervals long, because the
-    /// timers of a tab in the background run late.
+    /// Minimum gap (ms) between two member lists for the page.
+    pub members_gap_ms: u64,
+    /// Age (ms) of the last announcement after which a tab is removed from the members. Several intervals, because
+    /// timers of background tabs are late.
     pub silence_ms: u64,
-    /// Milliseconds after which an unanswered `bind` is sent again.
+    /// Delay (ms) before an unanswered `bind` is repeated.
     pub bind_retry_ms: u64,
-    /// Milliseconds before a Web Lock is asked for again that the browser refused.
+    /// Delay (ms) before a refused Web Lock is requested again.
     pub lock_retry_ms: u64,
-    /// Milliseconds after which an unanswered CONNECT shows that the lane is broken.
+    /// Timeout (ms) of a CONNECT, after which the lane counts as broken.
     pub connect_timeout_ms: u64,
-    /// Milliseconds for which the answer to a page's question is awaited.
+    /// Timeout (ms) of a page's question.
     pub answer_ms: u64,
-    /// Milliseconds before a client connects again whose connection the broker closed without a reason; doubles up to
-    /// 32 times that.
+    /// Delay (ms) before a client reconnects after the broker closed its connection without a reason. Doubles up to 32
+    /// times.
     pub reconnect_ms: u64,
-    /// Milliseconds for which an answer is awaited before the broker is asked whether it lives.
+    /// How long (ms) the broker may owe an answer before it is probed.
     pub suspect_ms: u64,
-    /// Milliseconds for which a new tab knows of no broker before it asks whether there is one.
+    /// How long (ms) a new tab waits for a broker before it probes.
     pub no_broker_ms: u64,
-    /// Milliseconds for which the next broker is awaited after one that has gone, before somebody asks whether there is
-    /// one: whoever is granted the lock may be frozen.
+    /// How long (ms) to wait for the next broker before probing: the tab that is granted the lock may be frozen.
     pub next_broker_ms: u64,
-    /// Milliseconds without a sign of the broker before it is asked whether it lives, even if it owes no answer.
+    /// How long (ms) the broker may be silent before it is probed, even if it owes no answer.
     pub broker_silence_ms: u64,
-    /// Milliseconds for which a probe's answer is awaited; doubles with every short reign.
+    /// Timeout (ms) of a probe. Doubles with each short leadership.
     pub probe_ms: u64,
-    /// Milliseconds that a reign lasts at least, unless it is short.
-    pub short_reign_ms: u64,
-    /// Milliseconds by which a timer may be late without being taken for a standstill of this very tab.
+    /// A leadership that ends within this time (ms) is short.
+    pub short_leadership_ms: u64,
+    /// How late (ms) a timer may be before this tab counts as suspended.
     pub probe_lateness_ms: u64,
-    /// Milliseconds before a suspicion that came to nothing is taken up again; doubles up to 16 times that.
-    pub suspicion_pause_ms: u64,
-    /// Milliseconds for which a tab that takes over answers probes although it is no broker yet.
-    pub takeover_ms: u64,
-    /// Milliseconds between two turns of a broker's loop at most, if it does not stand still; after twice that it makes
-    /// sure that it still is the broker before anything else.
+    /// Pause (ms) after a failure detection without a result. Doubles up to 16 times.
+    pub failure_detector_pause_ms: u64,
+    /// How long (ms) a tab answers probes during its promotion.
+    pub promotion_ms: u64,
+    /// Maximum time (ms) between two turns of a broker's loop. After twice that time it was suspended, and proves that
+    /// it still leads before anything else.
     pub heartbeat_ms: u64,
-    /// Milliseconds for which a change that nobody waits for, as an acknowledgement by a subscriber, waits for one to be
-    /// stored with.
-    pub unawaited_ms: u64,
-    /// Bytes of such changes from which on they are stored at once, because whoever comes next would wait for them.
-    pub unawaited_bytes: usize,
-    /// Milliseconds before the database is asked again what it could not do; doubles.
+    /// How long (ms) a deferred change waits for the next row. Nothing waits for such a change, for example a
+    /// subscriber's acknowledgement.
+    pub deferred_ms: u64,
+    /// Bytes of deferred changes that are written at once, because they would delay the next row.
+    pub deferred_bytes: usize,
+    /// First delay (ms) before a failed database request is repeated. Doubles.
     pub storage_retry_ms: u64,
-    /// Milliseconds before it is asked again for room that it did not have; doubles.
+    /// First delay (ms) before a write is repeated that found the storage full. Doubles.
     pub storage_full_retry_ms: u64,
-    /// Milliseconds between two attempts to find room at most.
+    /// Maximum delay (ms) while the storage is full.
     pub storage_full_retry_ms_max: u64,
-    /// Milliseconds between two attempts at most while the database fails in other ways.
+    /// Maximum delay (ms) while the database fails otherwise.
     pub storage_retry_ms_max: u64,
-    /// How often in a row the database may fail before the broker refuses what it would have to store.
+    /// Consecutive failures of the database after which the broker refuses changes that have to be stored.
     pub storage_failures_max: u32,
-    /// Milliseconds without an answer of the database before that is told.
+    /// How long (ms) the database may be silent before that is reported.
     pub storage_silence_ms: u64,
-    /// Milliseconds for which an elected tab that never had the database open tries to open it, before its broker keeps
-    /// the state in memory.
+    /// How long (ms) an elected tab tries to open a database that it has never opened. After that its broker keeps its
+    /// state in memory.
     pub storage_open_ms: u64,
-    /// Bytes of the log from which on it is replaced by a snapshot, if it is larger than that, too.
+    /// Bytes of the log after which a snapshot replaces it, unless the last snapshot is larger.
     pub checkpoint_bytes: usize,
-    /// Rows of the log from which on it is replaced by a snapshot.
+    /// Rows of the log after which a snapshot replaces it.
     pub checkpoint_rows: usize,
-    /// Milliseconds for which what the clients of a lost tab leave behind waits for the clients of the others to come to a
-    /// new broker.
+    /// Maximum delay (ms) of the wills of a lost tab's clients after a change of broker, so that the other tabs'
+    /// clients can reconnect before.
     pub settle_ms: u64,
-    /// Milliseconds for which a new broker waits for the clients of living tabs.
-    pub rebind_grace_ms: u64,
-    /// Milliseconds between two events of one kind at least, where somebody else could cause them without end.
+    /// Reconnect grace (ms) of a new broker for the clients of living tabs.
+    pub reconnect_grace_ms: u64,
+    /// Minimum gap (ms) between two events of a kind that other tabs could cause without end.
     pub event_gap_ms: u64,
-    /// Tabs that are known of at most; others are not noted, and not served by a broker in this tab.
+    /// Maximum number of known tabs. Further ones are ignored, also by this tab's broker.
     pub tabs_max: usize,
-    /// Bytes of what one client wants to publish that wait at most, because there is no broker or it takes them slower than
-    /// they come. More is refused; a port that sends more is disconnected.
+    /// Maximum bytes of a client's publications that wait for the broker. Further ones are refused. A port that exceeds
+    /// it is disconnected.
     pub waiting_bytes_max: usize,
-    /// Bytes on their way from a tab to the broker from which on messages wait in the tab.
+    /// Bytes in flight from a tab to the broker at which messages wait in the tab.
     pub to_broker_window_bytes: usize,
-    /// Bytes on their way from the broker to a tab from which on that tab is slow: QoS 0 is dropped for it, and the rest waits.
-    /// More than in the other direction, so that no single tab can send as much at once.
+    /// Bytes in flight from the broker to a tab at which the tab is slow: QoS 0 is dropped for it, and the rest waits.
+    /// Larger than the other direction, so that no tab can send as much at once.
     pub to_tab_window_bytes: usize,
-    /// Bytes on their way from a tab's worker to its page from which on the tab is slow, too.
+    /// Bytes in flight from a tab's worker to its page at which the tab is slow as well.
     pub to_page_window_bytes: usize,
-    /// Bytes of one MQTT packet at most, in both directions.
+    /// Maximum bytes of an MQTT packet, in both directions.
     pub maximum_packet_size: u32,
-    /// QoS 1 and 2 publications under way at most in each direction of a connection.
+    /// Maximum number of QoS 1 and 2 publications in flight in each direction of a connection.
     pub receive_maximum: u16,
-    /// Clients that may be connected to the broker. One more is refused with 0x97.
+    /// Maximum number of clients connected to the broker. Further ones are refused with 0x97.
     pub clients_max: usize,
-    /// Sessions that the broker keeps at most. A client that would need one more is refused with 0x97.
+    /// Maximum number of sessions. A client that needs a further one is refused with 0x97.
     pub sessions_max: usize,
-    /// Subscriptions of one session at most. One more is refused with 0x97.
+    /// Maximum number of subscriptions of a session. Further ones are refused with 0x97.
     pub session_subscriptions_max: usize,
-    /// Patterns of wildcards in the filters of one session at most: where `+` and `#` stand, and among how many levels. Each costs
-    /// every message whose topic has as many levels a look-up. A filter of one more is refused with 0x97.
+    /// Maximum number of wildcard patterns in a session's filters: the positions of `+` and `#`, and the number of
+    /// levels. Each pattern costs one look-up for each message with that many levels. Filters with a further one are
+    /// refused with 0x97.
     pub session_patterns_max: usize,
-    /// Subscriptions of all sessions at most. One more is refused with 0x97.
+    /// Maximum number of subscriptions of all sessions. Further ones are refused with 0x97.
     pub subscriptions_max: usize,
-    /// QoS 1 and 2 messages that wait at the broker for one session at most. A message without room is dropped, and refused with
-    /// 0x97 if nobody else gets it.
+    /// Maximum number of QoS 1 and 2 messages that wait for a session. Further ones are dropped, and refused with 0x97
+    /// if no other session gets them.
     pub queue_messages_max: usize,
-    /// Bytes of these, of topics, payloads and properties, at most.
+    /// Maximum bytes of these messages: topics, payloads and properties.
     pub queue_bytes_max: usize,
-    /// Levels of a topic or of a topic filter at most. One of more is refused with 0x90 or 0x8F.
+    /// Maximum levels of a topic or a topic filter. Longer ones are refused with 0x90 or 0x8F.
     pub topic_levels_max: usize,
-    /// Topics that the broker remembers for one connection, to send a number in their place.
+    /// Maximum number of topic aliases that the broker uses on one connection.
     pub outbound_topic_alias_maximum: u16,
-    /// Retained messages that the broker keeps at most. One more is refused with 0x97.
+    /// Maximum number of retained messages. Further ones are refused with 0x97.
     pub retained_messages_max: usize,
-    /// Bytes of retained messages, of topics, payloads and properties, that the broker keeps at most: each new broker has to read
-    /// all of them before it begins.
+    /// Maximum bytes of retained messages: topics, payloads and properties. Each new broker reads all of them before it
+    /// begins.
     pub retained_bytes_max: usize,
-    /// Messages that one input of the broker sends at most to those who subscribe to retained ones, or moves from one member of a
-    /// shared subscription to another. Others come between, and then it goes on.
+    /// Maximum number of messages that one input of the broker sends to a new subscription, or moves to another member
+    /// of a shared subscription. Other inputs follow before it continues.
     pub at_once_max: usize,
     /// Work of the broker in one turn at most: packets that it gets and sends, and each kilobyte of them. What is left waits for the next
     /// turn, and the tabs are served in rotation. One input may take more: a message to many receivers is one.
@@ -132,17 +132,17 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Of the end of a lane at a tab.
+    /// Limits at the tab's end of a lane.
     pub(crate) fn to_broker(&self) -> Limits {
         self.limits(self.to_broker_window_bytes)
     }
 
-    /// Of the end of a lane at the broker.
+    /// Limits at the broker's end of a lane.
     pub(crate) fn to_tab(&self) -> Limits {
         self.limits(self.to_tab_window_bytes)
     }
 
-    /// Of the broker in a tab that is elected.
+    /// Configuration of this tab's broker.
     #[must_use]
     pub fn of_broker(&self) -> Config {
         Config {
@@ -162,17 +162,17 @@ impl Settings {
             retained_messages_max: self.retained_messages_max,
             retained_bytes_max: self.retained_bytes_max,
             at_once_max: self.at_once_max,
-            rebind_grace_ms: self.rebind_grace_ms,
+            reconnect_grace_ms: self.reconnect_grace_ms,
             ..Config::default()
         }
     }
 
     fn limits(&self, window_bytes: usize) -> Limits {
-        // Of either direction, so that who waits for room hears of it in time.
+        // The smaller window of both directions, so that a waiting sender learns of room in time.
         let window_min = self.to_broker_window_bytes.min(self.to_tab_window_bytes);
         Limits {
             window_bytes,
-            untold_bytes: window_min / 8,
+            unacked_bytes: window_min / 8,
             maximum_packet_size: self.maximum_packet_size,
         }
     }
@@ -184,7 +184,7 @@ impl Default for Settings {
             seed: [0; 32],
             announce_interval_ms: 5_000,
             announce_gap_ms: 100,
-            roster_gap_ms: 100,
+            members_gap_ms: 100,
             silence_ms: 30_000,
             bind_retry_ms: 300,
             lock_retry_ms: 200,
@@ -196,13 +196,13 @@ impl Default for Settings {
             next_broker_ms: 300,
             broker_silence_ms: 12_000,
             probe_ms: 200,
-            short_reign_ms: 5_000,
+            short_leadership_ms: 5_000,
             probe_lateness_ms: 200,
-            suspicion_pause_ms: 1_000,
-            takeover_ms: 15_000,
+            failure_detector_pause_ms: 1_000,
+            promotion_ms: 15_000,
             heartbeat_ms: 1_000,
-            unawaited_ms: 2,
-            unawaited_bytes: 1_024,
+            deferred_ms: 2,
+            deferred_bytes: 1_024,
             storage_retry_ms: 50,
             storage_full_retry_ms: 1_000,
             storage_full_retry_ms_max: 10_000,
@@ -213,7 +213,7 @@ impl Default for Settings {
             checkpoint_bytes: 4 << 20,
             checkpoint_rows: 1_024,
             settle_ms: 1_000,
-            rebind_grace_ms: 30_000,
+            reconnect_grace_ms: 30_000,
             event_gap_ms: 1_000,
             tabs_max: 512,
             waiting_bytes_max: 64 << 20,

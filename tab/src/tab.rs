@@ -1,118 +1,41 @@
-//! The tab: composes election, presence, lanes, clients and, when elected, the broker.
+//! The tab: composes presence, lanes, endpoints and, while it leads, the broker.
 
+mod database;
 mod election;
+mod endpoints;
+mod failure_detection;
+mod hosting;
+mod lanes;
 mod presence;
-mod storage;
-mod suspicion;
-mod traffic;
-
-use broker::sorted::{Map, Set};
-use std::collections::VecDeque;
+mod suspension;
+mod turn;
 
 use broker::Time;
+use broker::sorted::Map;
 
 use crate::api::{
-    Candidacy, Command, Durability, Event, EventKind, Notice, OpenOptions, Problem, RequestId,
-    Role, Source, StorageState, TabStats, Term, Visibility,
+    Candidacy, Command, Durability, EventKind, Notice, OpenOptions, Problem, Role, Source,
+    TabStats, Term, Visibility,
 };
-use crate::client::ClientInput;
-use crate::control::ControlMessage;
-use crate::hearing::Hearing;
-use crate::lane::ConnectionNo;
-use crate::link::Link;
-use crate::local::{Local, LocalNo, ToBroker};
-use crate::names::{ChannelName, Lane, Lock, TabId};
-use crate::port::{PortInput, PortNo, PortOutput};
-use crate::reign::Reign;
-use crate::roster::Roster;
+use crate::election::leadership::Leadership;
+use crate::election::promotion::Promotion;
+use crate::endpoint::EndpointInput;
+use crate::endpoint::port::{PortInput, PortOutput};
+use crate::io::{Input, LockEvent, LockRequest, Output};
+use crate::lane::uplink::Uplink;
+use crate::page::credit::PageCredit;
+use crate::protocol::control::ControlMessage;
+use crate::protocol::names::{ChannelName, Lock, TabId};
+use crate::protocol::term;
 use crate::settings::Settings;
-use crate::storage::{StorageEvent, StorageRequest};
-use crate::suspicion::{Suspicion, Unproven};
-use crate::takeover::Takeover;
-use crate::terms;
-use storage::Database;
+use database::Database;
+use endpoints::Endpoints;
+use failure_detection::BrokerWatch;
+use lanes::Questions;
+use presence::Presence;
+use turn::Turn;
 
-/// What a tab is told.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// From the page.
-    Command(Command),
-    /// From the control channel.
-    Control(ControlMessage),
-    /// From a lane.
-    Frame(Lane, Vec<u8>),
-    /// Something that no tab of ours can have sent.
-    Foreign(Source),
-    /// About a Web Lock.
-    Lock(LockEvent),
-    /// From the database.
-    Storage(StorageEvent),
-    /// From a port.
-    Port(PortNo, PortInput),
-    /// From the control channel, as this tab's ear gets it: see [`Output::Ear`].
-    Heard(ControlMessage),
-    /// The runtime could not carry out an output; a sentence.
-    Trouble(String),
-    /// It is time, see [`Tab::next_timeout`].
-    Timeout,
-}
-
-/// What became of a [`LockRequest`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockEvent {
-    /// The lock is held.
-    Granted(Lock),
-    /// The lock was taken away. Not said of a lock that this tab released.
-    Lost(Lock),
-    /// Another holds the lock, and [`LockRequest::AcquireIfFree`] does not wait.
-    NotFree(Lock),
-    /// This browser has no Web Locks here, and what stands in for them knows neither [`LockRequest::AcquireIfFree`] nor
-    /// [`LockRequest::Steal`]. It is also the answer to [`LockRequest::Acquire`] where nothing stands in for them, or the
-    /// browser refuses.
-    NotSupported(Lock),
-}
-
-/// What a tab wants done, in this order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// Listen on this channel's control channel; lanes and locks from here on are this channel's.
-    Join(ChannelName),
-    /// Post on the control channel.
-    Control(ControlMessage),
-    /// Open this end of a lane. One that is open stays open.
-    OpenLane(Lane),
-    /// Post a frame on an open lane.
-    Post(Lane, Vec<u8>),
-    /// Close this end of a lane.
-    CloseLane(Lane),
-    /// About a Web Lock.
-    Lock(LockRequest),
-    /// About the database of the channel.
-    Storage(StorageRequest),
-    /// Whether to listen on the control channel through a second BroadcastChannel object, too, which gets what this tab
-    /// itself posts there: each message is an [`Input::Heard`]. A tab that does not hear itself is deaf, not alone.
-    Ear(bool),
-    /// To the page.
-    Notify(Vec<Notice>),
-    /// To a port.
-    Port(PortNo, PortOutput),
-}
-
-/// What a tab wants of a Web Lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockRequest {
-    /// Queue for it. One that is held or queued for stays so. All who queue for the lock of another tab get it together, when
-    /// that is gone: none of them keeps it from the others.
-    Acquire(Lock),
-    /// Take it if nobody holds it; do not queue.
-    AcquireIfFree(Lock),
-    /// Take it from whoever holds it. One that is queued for leaves the queue; one that is held stays held.
-    Steal(Lock),
-    /// Let it go, or leave the queue. One that is neither held nor queued for stays so.
-    Release(Lock),
-}
-
-/// One tab.
+/// One tab. Its contract stands at the top of this crate.
 #[derive(Debug)]
 pub struct Tab {
     tab_id: TabId,
@@ -120,41 +43,40 @@ pub struct Tab {
     settings: Settings,
     joined: Option<Joined>,
     notices: Vec<Notice>,
-    hearing: Hearing,
+    page_credit: PageCredit,
 }
 
 impl Tab {
-    /// A tab that is on no channel yet. `tab_id` must be random; `build` names the build to people.
+    /// Creates a tab on no channel. `tab_id` must be random. `build` names the build to people.
     #[must_use]
     pub fn new(tab_id: TabId, build: String, settings: Settings) -> Self {
-        let hearing = Hearing::new(settings.to_page_window_bytes);
+        let page_credit = PageCredit::new(settings.to_page_window_bytes);
         Self {
             tab_id,
             build,
             settings,
             joined: None,
             notices: Vec::new(),
-            hearing,
+            page_credit,
         }
     }
 
-    /// Appends to `out` what is to be done about `input`. What goes to lanes and to the page is kept for
-    /// [`Self::flush`].
+    /// Handles one input and appends the effects to `out`. Frames and notices collect until [`Self::flush`].
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         let turn = &mut Turn {
             now,
             notices: &mut self.notices,
             out,
         };
-        if let Input::Command(Command::Heard(mark)) = input {
-            self.hearing.heard(mark);
+        if let Input::Command(Command::Acknowledge(checkpoint)) = input {
+            self.page_credit.acknowledge(checkpoint);
         }
         if let Some(joined) = &mut self.joined {
-            return joined.handle(input, self.hearing.is_behind(), turn);
+            return joined.handle(input, self.page_credit.is_behind(), turn);
         }
         match input {
             Input::Command(Command::Open(options)) => self.on_open(now, &options, out),
-            Input::Command(Command::Heard(_)) => {}
+            Input::Command(Command::Acknowledge(_)) => {}
             Input::Command(_) => turn.notify(Notice::Refused(Problem::NotOpen)),
             Input::Trouble(what) => turn.event(EventKind::Runtime(what)),
             Input::Control(_)
@@ -162,15 +84,15 @@ impl Tab {
             | Input::Foreign(_)
             | Input::Lock(_)
             | Input::Storage(_)
-            | Input::Heard(_)
+            | Input::Loopback(_)
             | Input::Timeout => {}
-            // There is no broker that it could wait for.
+            // No broker could receive a message of this port.
             Input::Port(_, PortInput::Closed) => {}
             Input::Port(no, _) => out.push(Output::Port(no, PortOutput::Closed(None))),
         }
     }
 
-    /// Ends a turn of the loop: appends one post for each lane that has something to carry, and one batch of notices.
+    /// Ends a turn: appends the frames of each lane and one batch of notices.
     pub fn flush(&mut self, now: Time, out: &mut Vec<Output>) {
         if let Some(joined) = &mut self.joined {
             joined.flush(&mut Turn {
@@ -180,34 +102,37 @@ impl Tab {
             });
         }
         if !self.notices.is_empty() {
-            let wants_mark = self.joined.as_ref().is_some_and(Joined::wants_mark);
-            let mark = self.hearing.tell(&mut self.notices, wants_mark);
-            if let (Some(joined), Some(mark)) = (&mut self.joined, mark) {
-                joined.mark(mark);
+            let wants_checkpoint = self
+                .joined
+                .as_ref()
+                .is_some_and(|joined| joined.endpoints.want_credit_checkpoint());
+            let checkpoint = self.page_credit.count(&mut self.notices, wants_checkpoint);
+            if let (Some(joined), Some(checkpoint)) = (&mut self.joined, checkpoint) {
+                joined.endpoints.on_credit_checkpoint(checkpoint);
             }
             out.push(Output::Notify(core::mem::take(&mut self.notices)));
         }
     }
 
-    /// The runtime has worked for so many more microseconds; they are told with the counters.
+    /// Adds microseconds of work to the tab's counters.
     pub fn worked(&mut self, us: u64) {
         if let Some(joined) = &mut self.joined {
             joined.stats.worked_us += us;
         }
     }
 
-    /// When [`Input::Timeout`] is due, if nothing comes before. It may come early, late or too often.
+    /// When [`Input::Timeout`] is due. The caller may deliver it early, late or too often.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
         self.joined.as_ref().and_then(Joined::next_timeout)
     }
 
-    /// Whether inputs wait for which the last turn had no time. Then [`Input::Timeout`] is due as soon as the events that wait already
-    /// have been handled, with no pause between.
+    /// Whether this tab's broker has inputs that the last turn did not handle. [`Input::Timeout`] is then due as soon as the runtime has
+    /// handled the events that already wait, without a pause.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         let part = self.joined.as_ref().map(|joined| &joined.part);
-        matches!(part, Some(Part::Broker(reign)) if reign.is_behind())
+        matches!(part, Some(Part::Broker(leadership)) if leadership.is_behind())
     }
 
     /// This tab's id.
@@ -216,7 +141,7 @@ impl Tab {
         self.tab_id
     }
 
-    /// This tab's part on its channel.
+    /// This tab's role on its channel.
     #[must_use]
     pub fn role(&self) -> Role {
         self.joined.as_ref().map_or(Role::Waiting, Joined::role)
@@ -233,7 +158,7 @@ impl Tab {
             Err(error) => return turn.notify(Notice::Refused(Problem::Channel(error))),
         };
         turn.out.push(Output::Join(channel.clone()));
-        // Before anything else: the broker takes a tab whose lock is free for gone.
+        // The tab's lock comes first: the broker treats a tab whose lock is free as gone.
         turn.acquire(Lock::Tab(self.tab_id));
         turn.notify(Notice::Opened {
             tab_id: self.tab_id,
@@ -243,138 +168,98 @@ impl Tab {
         turn.event(EventKind::Joined);
         self.joined = Some(Joined {
             tab_id: self.tab_id,
-            channel,
-            build: self.build.clone(),
+            profile: Profile {
+                channel,
+                build: self.build.clone(),
+                since: now,
+                visibility: options.visibility,
+                durability: options.durability,
+                candidacy: options.candidacy,
+            },
             settings: self.settings.clone(),
-            since: now,
-            visibility: options.visibility,
-            durability: options.durability,
-            candidacy: options.candidacy,
             last_turn: now,
-            announcing: None,
-            roster: Roster::new(self.settings.tabs_max),
+            presence: Presence::new(self.settings.tabs_max),
             highest_term: None,
-            broker_seen: None,
-            waiting_since: now,
-            suspicion: Suspicion::default(),
-            unproven: Unproven::default(),
-            database: Database::default(),
-            known_log: options.known_log,
+            watch: BrokerWatch::new(now),
+            database: Database::new(options.known_log),
             held: Vec::new(),
-            ended: Set::new(),
             lock_retries: Map::new(),
             part: Part::Waiting,
             last_binding: 0,
-            locals: Map::new(),
-            connections: Map::new(),
-            last_connection: 0,
-            asked: Map::new(),
+            endpoints: Endpoints::default(),
+            questions: Questions::default(),
             page_is_behind: false,
-            short_of_room: false,
-            served_last: None,
-            to_broker_bytes: 0,
-            steps: VecDeque::new(),
             stats: TabStats::default(),
             event_gaps: Map::new(),
-            resent_told: 0,
+            resent_reported: 0,
         });
     }
 }
 
-/// A tab on a channel.
+/// A tab on a channel. Each part has its file in this folder.
 #[derive(Debug)]
 struct Joined {
     tab_id: TabId,
+    profile: Profile,
+    settings: Settings,
+    /// When the last input came.
+    last_turn: Time,
+    presence: Presence,
+    /// The highest plausible term that this tab has seen.
+    highest_term: Option<Term>,
+    watch: BrokerWatch,
+    database: Database,
+    /// Inputs of the page and of ports that a leadership held back until it ended.
+    held: Vec<Input>,
+    /// Locks that the browser refused, and when to request them again.
+    lock_retries: Map<Lock, Time>,
+    part: Part,
+    /// Counts the attempts to bind, over all uplinks: the broker ignores a lower number.
+    last_binding: u32,
+    endpoints: Endpoints,
+    questions: Questions,
+    /// Whether this tab's page is falling behind.
+    page_is_behind: bool,
+    stats: TabStats,
+    /// When an event of a kind that others could cause without end was last reported.
+    event_gaps: Map<&'static str, Time>,
+    /// The count of resent packets that the page knows.
+    resent_reported: u64,
+}
+
+/// Properties of this tab that it announces or was opened with.
+#[derive(Debug)]
+struct Profile {
     channel: ChannelName,
     build: String,
-    settings: Settings,
     since: Time,
     visibility: Visibility,
     durability: Durability,
     candidacy: Candidacy,
-    /// When this tab was last told anything.
-    last_turn: Time,
-    /// `None` until this tab holds its own lock.
-    announcing: Option<Announcing>,
-    roster: Roster,
-    highest_term: Option<Term>,
-    /// When the last sign of a broker came.
-    broker_seen: Option<Time>,
-    /// Since when no broker is known, if none is.
-    waiting_since: Time,
-    suspicion: Suspicion,
-    unproven: Unproven,
-    database: Database,
-    /// Identity of the log, as far as is known.
-    known_log: Option<u64>,
-    /// What the page and the ports wanted during a reign that was in doubt and is over.
-    held: Vec<Input>,
-    /// Ports whose end has come and is held back: they get nothing more.
-    ended: Set<PortNo>,
-    /// Locks that could not be queued for, and when that is tried again.
-    lock_retries: Map<Lock, Time>,
-    part: Part,
-    /// Counts the attempts to bind, whatever the link: the broker takes a lower number for a late one.
-    last_binding: u32,
-    locals: Map<LocalNo, Local>,
-    connections: Map<ConnectionNo, LocalNo>,
-    last_connection: u64,
-    /// What the page has asked the broker, and when it is given up.
-    asked: Map<RequestId, Time>,
-    /// Whether the page is slow to take what it is told.
-    page_is_behind: bool,
-    /// Whether something waits for room on the way to the broker.
-    short_of_room: bool,
-    /// Who got that first when there was some.
-    served_last: Option<LocalNo>,
-    /// What the messages among `steps` that go to the broker cost.
-    to_broker_bytes: usize,
-    /// What they and the host still have to say to each other in this turn.
-    steps: VecDeque<Step>,
-    stats: TabStats,
-    /// When an event of a kind that somebody else could cause without end was last told.
-    event_gaps: Map<&'static str, Time>,
-    /// As many packets sent again as the page knows of.
-    resent_told: u64,
 }
 
-#[derive(Debug)]
-struct Announcing {
-    last: Time,
-    due: Time,
-    /// State of the storage that was announced, or is about to be.
-    storage: StorageState,
-}
-
-/// What this tab is on the channel.
+/// The role of this tab, with its state.
 #[derive(Debug)]
 enum Part {
     /// No broker is known.
     Waiting,
     /// Another tab is the broker.
-    Client(Box<Link>),
-    /// This tab is elected, and on the way to be the broker.
-    Taking(Box<Takeover>),
+    Client(Box<Uplink>),
+    /// This tab is elected and restores the broker's state.
+    Promoting(Box<Promotion>),
     /// This tab is the broker.
-    Broker(Box<Reign>),
-}
-
-/// One packet, or end of a connection, on its way within this tab.
-#[derive(Debug)]
-enum Step {
-    ToLocal(LocalNo, ClientInput),
-    ToBroker(ConnectionNo, ToBroker),
+    Broker(Box<Leadership>),
 }
 
 impl Joined {
     fn handle(&mut self, input: Input, page_is_behind: bool, turn: &mut Turn<'_>) {
-        self.check_standstill(turn);
+        self.check_suspension(turn);
         if page_is_behind != self.page_is_behind {
             self.page_is_behind = page_is_behind;
-            self.mind_page(turn);
+            self.report_page_backlog(turn);
         }
         if let Input::Port(no, PortInput::Closed) = input {
-            self.ended.insert(no);
+            self.endpoints.end_port(no);
         }
         if let Some(input) = self.hold_back(input, turn) {
             self.take(input, turn);
@@ -383,8 +268,8 @@ impl Joined {
                 self.take(input, turn);
                 self.run_steps(turn);
             }
-            self.suspect(turn);
-            self.ask_database(turn);
+            self.check_broker(turn);
+            self.request_database(turn);
         }
         self.last_turn = turn.now;
     }
@@ -401,7 +286,7 @@ impl Joined {
             Input::Lock(LockEvent::NotSupported(lock)) => self.on_lock_not_supported(lock, turn),
             Input::Storage(event) => self.on_storage(event, turn),
             Input::Port(no, input) => self.on_port(no, input, turn),
-            Input::Heard(message) => self.on_heard(&message),
+            Input::Loopback(message) => self.on_loopback(&message),
             Input::Trouble(what) => self.event_seldom("runtime", turn, || EventKind::Runtime(what)),
             Input::Timeout => self.on_timeout(turn),
         }
@@ -413,8 +298,8 @@ impl Joined {
             Command::Visibility(visibility) => self.on_visibility(visibility),
             Command::Client(no, command) => self.on_client_command(no, command, turn),
             Command::Ask(no, question) => self.on_ask(no, question, turn),
-            Command::Heard(mark) => self.on_page_heard(mark),
-            // The worker's to carry out.
+            Command::Acknowledge(checkpoint) => self.endpoints.on_page_acked(checkpoint),
+            // The worker carries it out.
             Command::Hang { .. } => {}
         }
     }
@@ -422,7 +307,7 @@ impl Joined {
     fn on_control(&mut self, message: ControlMessage, turn: &mut Turn<'_>) {
         if !self.is_plausible(&message, turn.now) {
             if self.is_own(&message) {
-                self.contradict(turn);
+                self.refute(turn);
             }
             return self.on_foreign(Source::Control, turn);
         }
@@ -442,21 +327,21 @@ impl Joined {
         }
     }
 
-    /// Whether a tab of ours can have said this now.
+    /// Whether a tab of ours can have sent this message now.
     fn is_plausible(&self, message: &ControlMessage, now: Time) -> bool {
         let known = self.highest_term;
-        let can_be = |term| terms::is_plausible(term, now, known);
+        let can_be = |term| term::is_plausible(term, now, known);
         message.is_plausible() && message.term().is_none_or(can_be) && !self.is_own(message)
     }
 
-    /// Whether it is what only this tab says; a tab does not hear itself.
+    /// Whether only this tab sends this message. A tab does not receive its own posts.
     fn is_own(&self, message: &ControlMessage) -> bool {
         matches!(message, ControlMessage::Announce(it) if it.tab_id == self.tab_id)
     }
 
     fn on_timeout(&mut self, turn: &mut Turn<'_>) {
-        self.mind_silence(turn);
-        // The rest waits until it is certain who reigns.
+        self.check_database_silence(turn);
+        // The rest waits until it is certain which tab leads.
         if self.is_in_doubt() {
             return;
         }
@@ -464,82 +349,93 @@ impl Joined {
         self.drop_silent_tabs(turn);
         self.retry_locks(turn);
         self.bind_if_due(turn);
-        self.give_up_old_questions(turn);
-        self.with_host(turn, |host, now, out| host.on_timeout(now, out));
-        self.give_room();
-        for no in self.locals.keys() {
-            let timeout = Step::ToLocal(*no, ClientInput::Timeout);
-            self.steps.push_back(timeout);
-        }
+        self.fail_overdue_questions(turn);
+        self.with_broker(turn, |hosted_broker, now, out| {
+            hosted_broker.on_timeout(now, out)
+        });
+        self.grant_room();
+        self.endpoints.push_to_all(|| EndpointInput::Timeout);
     }
 
-    /// Whether this tab is the broker, and it is not certain that it still is.
+    /// Whether this tab is the broker, but may have been replaced.
     fn is_in_doubt(&self) -> bool {
-        matches!(&self.part, Part::Broker(reign) if reign.is_in_doubt())
+        matches!(&self.part, Part::Broker(leadership) if leadership.is_in_doubt())
     }
 
     fn next_timeout(&self) -> Option<Time> {
         let database = self.database.next_timeout();
         let part = match &self.part {
             Part::Waiting => None,
-            Part::Client(link) => link.next_timeout(),
-            Part::Taking(takeover) => takeover.next_timeout(),
-            Part::Broker(reign) => {
+            Part::Client(uplink) => uplink.next_timeout(),
+            Part::Promoting(promotion) => promotion.next_timeout(),
+            Part::Broker(leadership) => {
                 let heartbeat = self.last_turn.plus_ms(self.settings.heartbeat_ms);
-                let due = reign.next_timeout(database);
+                let due = leadership.next_timeout(database);
                 due.into_iter().chain([heartbeat]).min()
             }
         };
         if self.is_in_doubt() {
             return part;
         }
-        let locals = self.locals.values().filter_map(Local::next_timeout).min();
-        let announce = self.announcing.as_ref().map(|announcing| announcing.due);
-        let silence = self.roster.next_silence(self.settings.silence_ms);
-        let roster = self.roster.next_show(self.settings.roster_gap_ms);
+        let endpoints = self.endpoints.next_timeout();
+        let announce = self.presence.next_announcement();
+        let silence = self.presence.members.next_silence(self.settings.silence_ms);
+        let members = self
+            .presence
+            .members
+            .next_show(self.settings.members_gap_ms);
         let locks = self.lock_retries.values().min().copied();
-        let questions = self.asked.values().min().copied();
-        let suspicion = self
-            .suspicion
+        let questions = self.questions.next_timeout();
+        let failure_detector = self
+            .watch
+            .detector
             .next_timeout(self.owed_since(), &self.settings);
         let all = [
-            part, locals, announce, silence, roster, locks, questions, suspicion, database,
+            part,
+            endpoints,
+            announce,
+            silence,
+            members,
+            locks,
+            questions,
+            failure_detector,
+            database,
         ];
         all.into_iter().flatten().min()
     }
 
     fn flush(&mut self, turn: &mut Turn<'_>) {
-        self.tell_kept(turn);
+        self.send_kept(turn);
         let mut frames = 0;
         let mut post = |lane, frame| {
             frames += 1;
             turn.out.push(Output::Post(lane, frame));
         };
         match &mut self.part {
-            Part::Waiting | Part::Taking(_) => {}
-            Part::Client(link) => link.flush(&mut post),
-            Part::Broker(reign) => reign.host.flush(&mut post),
+            Part::Waiting | Part::Promoting(_) => {}
+            Part::Client(uplink) => uplink.flush(&mut post),
+            Part::Broker(leadership) => leadership.hosted_broker.flush(&mut post),
         }
         self.stats.frames_sent += frames;
         self.write_log(turn);
-        self.mind_storage();
-        self.show_roster(turn);
-        // A failover has just cost that: the next announcement may be seconds away.
-        if self.stats.resent > self.resent_told {
-            self.resent_told = self.stats.resent;
+        self.announce_storage_state();
+        self.show_members(turn);
+        // Reports resent packets now, because the next announcement may be seconds away.
+        if self.stats.resent > self.resent_reported {
+            self.resent_reported = self.stats.resent;
             turn.notify(Notice::Stats(self.stats.clone()));
         }
     }
 
     fn role(&self) -> Role {
         match &self.part {
-            Part::Waiting | Part::Taking(_) => Role::Waiting,
-            Part::Client(link) => Role::Client {
-                broker: link.broker(),
-                term: link.lane().term,
+            Part::Waiting | Part::Promoting(_) => Role::Waiting,
+            Part::Client(uplink) => Role::Client {
+                broker: uplink.broker(),
+                term: uplink.lane().term,
             },
-            Part::Broker(reign) => Role::Broker {
-                term: reign.host.term,
+            Part::Broker(leadership) => Role::Broker {
+                term: leadership.hosted_broker.term,
             },
         }
     }
@@ -547,15 +443,14 @@ impl Joined {
     fn set_part(&mut self, part: Part, turn: &mut Turn<'_>) {
         let was_broker = matches!(self.part, Part::Broker(_));
         self.part = part;
-        self.mind_page(turn);
-        self.waiting_since = turn.now;
-        // That a tab waits, or follows, can wait: if all of twenty told all others at once, nobody had time for the new
-        // broker.
+        self.report_page_backlog(turn);
+        self.watch.waiting_since = turn.now;
+        // Other changes of the role can wait. Twenty tabs that announced them at once would delay the new broker.
         if was_broker || matches!(self.part, Part::Broker(_)) {
-            self.roster.touch_urgently();
+            self.presence.members.touch_urgently();
             self.announce_soon();
         } else {
-            self.roster.touch();
+            self.presence.members.touch();
         }
         turn.notify(Notice::Role(self.role()));
     }
@@ -569,7 +464,7 @@ impl Joined {
         self.event_seldom(kind, turn, || EventKind::Foreign(source));
     }
 
-    /// Tells an event of a kind that somebody else could cause without end.
+    /// Reports an event at most once per gap, because others could cause its kind without end.
     fn event_seldom(
         &mut self,
         kind: &'static str,
@@ -582,50 +477,5 @@ impl Joined {
             self.event_gaps.insert(kind, turn.now);
             turn.event(what());
         }
-    }
-}
-
-/// When an input came, and where to put what comes of it.
-struct Turn<'a> {
-    now: Time,
-    notices: &'a mut Vec<Notice>,
-    out: &'a mut Vec<Output>,
-}
-
-impl Turn<'_> {
-    fn notify(&mut self, notice: Notice) {
-        self.notices.push(notice);
-    }
-
-    fn event(&mut self, kind: EventKind) {
-        self.notify(Notice::Event(Event { at: self.now, kind }));
-    }
-
-    fn control(&mut self, message: ControlMessage) {
-        self.out.push(Output::Control(message));
-    }
-
-    fn acquire(&mut self, lock: Lock) {
-        self.out.push(Output::Lock(LockRequest::Acquire(lock)));
-    }
-
-    fn lock(&mut self, request: LockRequest) {
-        self.out.push(Output::Lock(request));
-    }
-
-    fn storage(&mut self, request: StorageRequest) {
-        self.out.push(Output::Storage(request));
-    }
-
-    /// Gives the way to a broker up.
-    fn leave(&mut self, link: &Link) {
-        self.out.push(Output::CloseLane(link.lane()));
-        if link.is_watched {
-            self.release(Lock::Tab(link.broker()));
-        }
-    }
-
-    fn release(&mut self, lock: Lock) {
-        self.out.push(Output::Lock(LockRequest::Release(lock)));
     }
 }

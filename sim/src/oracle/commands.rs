@@ -19,7 +19,7 @@ impl Oracle {
             Command::Open(options) => view.visibility = options.visibility,
             Command::Visibility(visibility) => view.visibility = *visibility,
             // Observed elsewhere.
-            Command::Ask(..) | Command::Heard(_) | Command::Hang { .. } => {}
+            Command::Ask(..) | Command::Acknowledge(_) | Command::Hang { .. } => {}
             Command::Client(no, command) => {
                 let key = ClientKey { tab, no: *no };
                 self.on_client_command(now, key, command, act.valid);

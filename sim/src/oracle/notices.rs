@@ -34,7 +34,7 @@ impl Oracle {
                 self.on_client_notice(now, key, notice)?;
                 return Ok(is_end.then_some(no));
             }
-            Notice::Roster(members) => {
+            Notice::Members(members) => {
                 if let Some(view) = self.tabs.get_mut(&tab) {
                     view.members = members;
                 }
@@ -46,7 +46,7 @@ impl Oracle {
             }
             Notice::Refused(problem) => return Err(Violation::CommandRefused { tab, problem }),
             Notice::Event(event) => {
-                if let EventKind::Deposed { .. } = event.kind
+                if let EventKind::SteppedDown { .. } = event.kind
                     && let Some(view) = self.tabs.get_mut(&tab)
                 {
                     view.claims_leadership = false;
@@ -63,7 +63,7 @@ impl Oracle {
                     };
                 }
             }
-            Notice::Mark(mark) => self.on_mark(tab, mark),
+            Notice::CreditCheckpoint(mark) => self.on_mark(tab, mark),
             Notice::Opened { .. } | Notice::Log { .. } => {}
         }
         Ok(None)

@@ -316,7 +316,7 @@ fn only_the_last_acknowledged_message_may_be_retained() {
 #[test]
 fn a_member_list_without_a_tab_is_found() {
     let mut fixture = Fixture::new();
-    let notice = Notice::Roster(Vec::new());
+    let notice = Notice::Members(Vec::new());
     fixture.oracle.on_notice(fixture.now(), A, notice).unwrap();
     let outcome = fixture.oracle.check_members();
     assert!(matches!(

@@ -165,7 +165,7 @@ impl World<'_> {
                     }
                 }
             }
-            PortOutput::Taken(count) => {
+            PortOutput::Accepted(count) => {
                 self.oracle.on_port_taken(tab, no, count)?;
                 let port = self.tabs.get_mut(&tab).and_then(|it| it.ports.get_mut(&no));
                 if let Some(port) = port {

@@ -102,7 +102,7 @@ impl World<'_> {
             }
             Arrival::Loopback(message) => {
                 self.oracle.tally.loopback_messages += 1;
-                self.turn(tab, Input::Heard(message))
+                self.turn(tab, Input::Loopback(message))
             }
             Arrival::Frame(posted) => {
                 if !self.channels.is_open(&posted) {
@@ -130,10 +130,10 @@ impl World<'_> {
                 }
                 Ok(())
             }
-            Arrival::EarlyCredit(mark) => self.turn(tab, Input::Command(Command::Heard(mark))),
+            Arrival::EarlyCredit(mark) => self.turn(tab, Input::Command(Command::Acknowledge(mark))),
             Arrival::Credit(mark) => {
                 self.oracle.on_credit(tab, mark);
-                self.turn(tab, Input::Command(Command::Heard(mark)))
+                self.turn(tab, Input::Command(Command::Acknowledge(mark)))
             }
             Arrival::Port(no, input) => {
                 if input == PortInput::Closed {

@@ -123,7 +123,7 @@ impl World<'_> {
                 }
                 Output::Lock(request) => self.on_lock_request(tab, request)?,
                 Output::Storage(request) => self.on_storage_request(tab, request)?,
-                Output::Ear(has_loopback) => {
+                Output::LoopbackProbe(has_loopback) => {
                     if let Some(runtime) = self.tabs.get_mut(&tab) {
                         runtime.has_loopback = has_loopback;
                     }
@@ -131,7 +131,7 @@ impl World<'_> {
                 Output::Port(no, output) => self.deliver_to_port(tab, no, output)?,
                 Output::Notify(notices) => {
                     for notice in notices {
-                        if let Notice::Mark(mark) = notice {
+                        if let Notice::CreditCheckpoint(mark) = notice {
                             self.oracle.tally.credit_marks += 1;
                             if self.mutant == Some(Mutant::CreditTooEarly) {
                                 let early = Event::Arrival(tab, Arrival::EarlyCredit(mark));
@@ -173,7 +173,7 @@ impl World<'_> {
         };
         self.oracle.tally.probes += 1;
         if self.mutant == Some(Mutant::LoopbackForged) {
-            let loopback = Input::Heard(message.clone());
+            let loopback = Input::Loopback(message.clone());
             let forged = Arrival::Forged(loopback);
             self.schedule_in(100, 4_000, Event::Arrival(tab, forged));
         }

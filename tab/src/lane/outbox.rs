@@ -1,4 +1,4 @@
-//! What waits at one end of a lane to be posted.
+//! Outbox: packets that wait at one end of a lane.
 
 use std::collections::VecDeque;
 
@@ -6,39 +6,37 @@ use broker::codec::{self, ProtocolVersion};
 use broker::{Packet, ReasonCode};
 use bytes::Bytes;
 
-use super::{ConnectionNo, Limits, Parcel};
+use super::Limits;
+use crate::protocol::frame::{ConnectionNo, FRAME_BYTES_FULL, LaneMessage};
 
-/// A frame that has grown to this many bytes is full; the next packet starts another.
-pub(super) const FRAME_BYTES_FULL: usize = 1 << 20;
-
-/// Whole packets, which leave at the end of the turn, and long ones, which leave as there is room.
+/// Whole packets, which leave at the end of the turn, and long ones, which leave in parts as there is room.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    full: Vec<Vec<Parcel>>,
-    parcels: Vec<Parcel>,
-    /// Of `parcels`.
+    full: Vec<Vec<LaneMessage>>,
+    messages: Vec<LaneMessage>,
+    /// Bytes of `messages`.
     bytes: usize,
-    /// At most one of each connection, in turn.
+    /// At most one for each connection. The connections take turns.
     long: VecDeque<Long>,
     limits: Limits,
-    /// What `full`, `parcels` and `long` count.
+    /// Cost of `full`, `messages` and `long`.
     waiting_cost: usize,
 }
 
-/// A long packet, and what its connection says after it.
+/// A long packet, and the later messages of its connection.
 #[derive(Debug)]
 struct Long {
     connection: ConnectionNo,
-    /// Up to the payload.
+    /// The encoded packet up to its payload.
     head: Bytes,
-    /// Not copied before it is posted: others may have it, too.
+    /// Shared with other receivers, so it is copied only into a frame.
     payload: Bytes,
     behind: VecDeque<Behind>,
 }
 
 #[derive(Debug)]
 enum Behind {
-    Parcel(Parcel),
+    LaneMessage(LaneMessage),
     Long(Bytes, Bytes),
 }
 
@@ -46,7 +44,7 @@ impl Outbox {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             full: Vec::new(),
-            parcels: Vec::new(),
+            messages: Vec::new(),
             bytes: 0,
             long: VecDeque::new(),
             limits,
@@ -54,7 +52,7 @@ impl Outbox {
         }
     }
 
-    /// How many bytes wait; of a long packet only as many count as keep it from taking all the room.
+    /// How many bytes wait. A long packet counts up to its maximum cost.
     pub(super) fn waiting_cost(&self) -> usize {
         self.waiting_cost
     }
@@ -77,13 +75,13 @@ impl Outbox {
             let mut bytes = Vec::new();
             codec::encode(packet, version, &mut bytes)?;
             let len = bytes.len();
-            long.behind(Parcel::Packets { connection, bytes });
+            long.behind(LaneMessage::Packets { connection, bytes });
             self.waiting_cost += len;
             return Ok(());
         }
         let mut fresh = Vec::new();
-        let (bytes, is_new) = match self.parcels.last_mut() {
-            Some(Parcel::Packets {
+        let (bytes, is_new) = match self.messages.last_mut() {
+            Some(LaneMessage::Packets {
                 connection: last,
                 bytes,
             }) if *last == connection => (bytes, false),
@@ -94,32 +92,33 @@ impl Outbox {
         let len = bytes.len() - before;
         if is_new {
             let bytes = fresh;
-            self.parcels.push(Parcel::Packets { connection, bytes });
+            self.messages
+                .push(LaneMessage::Packets { connection, bytes });
         }
         self.waiting_cost += len;
         self.count(len);
         Ok(())
     }
 
-    /// What is no packet and waits for none.
-    pub(super) fn push(&mut self, parcel: Parcel) {
-        self.parcels.push(parcel);
+    /// Adds a message that waits for no long packet.
+    pub(super) fn push(&mut self, message: LaneMessage) {
+        self.messages.push(message);
     }
 
-    /// A connection is over, and what it has to say with it: that leaves at the end of this turn, however long. The same
-    /// client's next connection must not overtake it.
+    /// Adds the end of a connection after all its waiting messages, which leave in this turn whatever their size. The
+    /// client's next connection must not overtake them.
     pub(super) fn push_closed(&mut self, connection: ConnectionNo, reason: ReasonCode) {
         let place = self.long.iter().position(|it| it.connection == connection);
         if let Some(mut long) = place.and_then(|place| self.long.remove(place)) {
-            while let Some(parcels) = long.next(self.limits.part_bytes()) {
-                for parcel in parcels {
-                    let bytes = parcel.bytes();
-                    self.parcels.push(parcel);
+            while let Some(messages) = long.next(self.limits.part_bytes()) {
+                for message in messages {
+                    let bytes = message.bytes();
+                    self.messages.push(message);
                     self.count(bytes);
                 }
             }
         }
-        self.parcels.push(Parcel::Closed {
+        self.messages.push(LaneMessage::Closed {
             connection,
             reason_code: reason as u8,
         });
@@ -145,52 +144,54 @@ impl Outbox {
     fn count(&mut self, bytes: usize) {
         self.bytes += bytes;
         if self.bytes >= FRAME_BYTES_FULL {
-            self.full.push(core::mem::take(&mut self.parcels));
+            self.full.push(core::mem::take(&mut self.messages));
             self.bytes = 0;
         }
     }
 
-    /// The whole packets, frame by frame.
-    pub(super) fn take_whole(&mut self) -> Vec<Vec<Parcel>> {
+    /// Removes the whole packets, frame by frame.
+    pub(super) fn take_whole(&mut self) -> Vec<Vec<LaneMessage>> {
         let mut frames = core::mem::take(&mut self.full);
-        frames.push(core::mem::take(&mut self.parcels));
+        frames.push(core::mem::take(&mut self.messages));
         self.bytes = 0;
-        frames.retain(|parcels| !parcels.is_empty());
+        frames.retain(|messages| !messages.is_empty());
         let long = self.long.iter().map(|it| it.cost(self.limits.cost_max()));
         self.waiting_cost = long.sum();
         frames
     }
 
-    /// The next part of a long packet, those of all connections in turn. With the last one comes what stands behind it.
-    pub(super) fn take_part(&mut self) -> Option<Vec<Parcel>> {
+    /// Removes the next part of a long packet. The connections take turns. The last part is followed by the messages
+    /// behind it.
+    pub(super) fn take_part(&mut self) -> Option<Vec<LaneMessage>> {
         let mut long = self.long.pop_front()?;
         self.waiting_cost -= long.cost(self.limits.cost_max());
-        let parcels = long.next(self.limits.part_bytes());
+        let messages = long.next(self.limits.part_bytes());
         if !long.is_over() {
             self.waiting_cost += long.cost(self.limits.cost_max());
             self.long.push_back(long);
         }
-        parcels
+        messages
     }
 }
 
 impl Long {
-    fn behind(&mut self, parcel: Parcel) {
-        self.behind.push_back(Behind::Parcel(parcel));
+    fn behind(&mut self, message: LaneMessage) {
+        self.behind.push_back(Behind::LaneMessage(message));
     }
 
     fn is_over(&self) -> bool {
         self.head.is_empty() && self.payload.is_empty()
     }
 
-    /// The next part; with the last one what stands behind it, up to the next long one. None if nothing is left.
-    fn next(&mut self, part_bytes: usize) -> Option<Vec<Parcel>> {
+    /// Removes the next part. The last part is followed by the messages up to the next long packet. `None`: nothing is
+    /// left.
+    fn next(&mut self, part_bytes: usize) -> Option<Vec<LaneMessage>> {
         if self.is_over() {
             return None;
         }
         let bytes = self.take_part(part_bytes);
         let is_last = self.is_over();
-        let mut parcels = vec![Parcel::Part {
+        let mut messages = vec![LaneMessage::Part {
             connection: self.connection,
             is_last,
             bytes,
@@ -199,17 +200,17 @@ impl Long {
             && let Some(behind) = self.behind.pop_front()
         {
             match behind {
-                Behind::Parcel(parcel) => parcels.push(parcel),
+                Behind::LaneMessage(message) => messages.push(message),
                 Behind::Long(head, payload) => (self.head, self.payload) = (head, payload),
             }
         }
-        Some(parcels)
+        Some(messages)
     }
 
     fn cost(&self, max: usize) -> usize {
         let long = |head: &Bytes, payload: &Bytes| (head.len() + payload.len()).min(max);
         let behind = self.behind.iter().map(|it| match it {
-            Behind::Parcel(parcel) => parcel.bytes(),
+            Behind::LaneMessage(message) => message.bytes(),
             Behind::Long(head, payload) => long(head, payload),
         });
         long(&self.head, &self.payload) + behind.sum::<usize>()

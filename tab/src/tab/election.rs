@@ -1,25 +1,27 @@
-//! Election: the lock says who may be the broker, and the highest term who is.
+//! Election: the lock decides which tab may become the broker, and the highest term decides which tab is the broker.
 
-use super::{Announcing, Joined, Output, Part, Turn};
-use crate::api::{Candidacy, Durability, EventKind, ReignTimes, StorageState, Term};
-use crate::control::{ControlMessage, VALUES_MAX};
-use crate::host::{Host, State};
-use crate::link::Link;
+use broker::Restored;
+
+use super::{Joined, Output, Part, Turn};
+use crate::api::{Candidacy, Durability, EventKind, LeadershipTimes, Term};
+use crate::election::failure_detector::{StealRight, UnprovenClaims};
+use crate::election::leadership::Leadership;
+use crate::election::promotion::{self, Beginning, Promotion, Why};
+use crate::hosted_broker::{HostedBroker, State};
+use crate::lane::uplink::Uplink;
+use crate::log::storage::Damage;
 use crate::log::{Log, Trouble};
-use crate::names::{Lane, Lock, TabId};
-use crate::reign::Reign;
-use crate::storage::Damage;
-use crate::suspicion::{Right, Unproven};
-use crate::takeover::{self, Beginning, Takeover, Why};
+use crate::protocol::control::{ControlMessage, VALUES_MAX};
+use crate::protocol::names::{Lane, Lock, TabId};
 
-/// A tab says that it is the broker.
+/// A tab claims to be the broker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
     pub(super) tab: TabId,
     pub(super) term: Term,
     /// Whether its end of the lane to this tab is open.
     pub(super) has_lane: bool,
-    pub(super) reign: Option<ReignTimes>,
+    pub(super) leadership: Option<LeadershipTimes>,
 }
 
 impl Joined {
@@ -28,21 +30,16 @@ impl Joined {
             Lock::Tab(tab) if tab == self.tab_id => self.on_own_lock_granted(turn),
             Lock::Tab(tab) => self.on_tab_lost(tab, turn),
             Lock::Broker => self.on_elected(turn),
-            Lock::Steal => self.on_right(Right::Given, turn),
+            Lock::Steal => self.on_steal_right(StealRight::Granted, turn),
         }
     }
 
-    /// Others may know of this tab now: whoever queues behind its lock waits until it is gone.
+    /// Announces this tab now that it holds its lock. The broker queues behind that lock to learn of the tab's end.
     pub(super) fn on_own_lock_granted(&mut self, turn: &mut Turn<'_>) {
-        if self.announcing.is_some() {
+        if !self.presence.begin(turn.now) {
             return;
         }
-        self.announcing = Some(Announcing {
-            last: turn.now,
-            due: turn.now,
-            storage: StorageState::default(),
-        });
-        if self.candidacy == Candidacy::Auto {
+        if self.profile.candidacy == Candidacy::Auto {
             turn.acquire(Lock::Broker);
             self.open_database(turn);
         }
@@ -55,12 +52,12 @@ impl Joined {
     /// The lock of a tab is free: the tab is gone, with or without a goodbye.
     fn on_tab_lost(&mut self, tab: TabId, turn: &mut Turn<'_>) {
         match &self.part {
-            Part::Broker(reign) if reign.watched.contains(&tab) => {
+            Part::Broker(leadership) if leadership.watched.contains(&tab) => {
                 turn.control(ControlMessage::Goodbye { tab_id: tab });
                 self.forget(tab, EventKind::TabLost(tab), turn);
             }
-            Part::Client(link) if link.broker() == tab => self.on_broker_gone(turn),
-            Part::Broker(_) | Part::Taking(_) | Part::Client(_) | Part::Waiting => {
+            Part::Client(uplink) if uplink.broker() == tab => self.on_broker_gone(turn),
+            Part::Broker(_) | Part::Promoting(_) | Part::Client(_) | Part::Waiting => {
                 turn.release(Lock::Tab(tab));
             }
         }
@@ -68,72 +65,118 @@ impl Joined {
 
     fn on_elected(&mut self, turn: &mut Turn<'_>) {
         match &self.part {
-            Part::Taking(_) | Part::Broker(_) => {}
-            Part::Client(_) | Part::Waiting => self.take_over(Why::Elected, turn),
+            Part::Promoting(_) | Part::Broker(_) => {}
+            Part::Client(_) | Part::Waiting => self.begin_promotion(Why::Elected, turn),
         }
     }
 
-    /// Begins to take the broker's place, whoever has it.
-    pub(super) fn take_over(&mut self, why: Why, turn: &mut Turn<'_>) {
+    /// Begins to replace the broker, whichever tab it is in.
+    pub(super) fn begin_promotion(&mut self, why: Why, turn: &mut Turn<'_>) {
         match &self.part {
-            Part::Client(link) => turn.leave(link),
-            Part::Broker(_) => self.end_reign(turn),
-            Part::Waiting | Part::Taking(_) => {}
+            Part::Client(uplink) => turn.leave(uplink),
+            Part::Broker(_) => self.end_leadership(turn),
+            Part::Waiting | Part::Promoting(_) => {}
         }
-        turn.event(EventKind::TakingOver);
+        turn.event(EventKind::Promoting);
         self.database.forget_check();
         let was_open = self.database.was_open();
-        let mut takeover = Box::new(Takeover::new(turn.now, self.durability, why, was_open));
-        let in_memory = match self.durability {
+        let mut promotion = Box::new(Promotion::new(
+            turn.now,
+            self.profile.durability,
+            why,
+            was_open,
+        ));
+        let in_memory = match self.profile.durability {
             Durability::Memory => {
-                let term = takeover::next_term(turn.now, self.highest_term);
-                Some(takeover.in_memory(term, None))
+                let term = promotion::next_term(turn.now, self.highest_term);
+                Some(promotion.in_memory(term, None))
             }
             Durability::Relaxed | Durability::Strict => None,
         };
-        self.set_part(Part::Taking(takeover), turn);
-        // The right to take the lock is of use to others, should this tab never come to reign.
-        self.calm_down(turn);
-        self.clients_down(turn);
+        self.set_part(Part::Promoting(promotion), turn);
+        // Releases the steal lock, which other tabs need if this tab never becomes the broker.
+        self.reset_failure_detector(turn);
+        self.disconnect_endpoints(turn);
         if let Some(beginning) = in_memory {
-            self.begin_reign(beginning, turn);
+            self.begin_leadership(beginning, turn);
         }
     }
 
     /// Becomes the broker.
-    pub(super) fn begin_reign(&mut self, beginning: Beginning, turn: &mut Turn<'_>) {
-        let Part::Taking(takeover) = &self.part else {
+    pub(super) fn begin_leadership(&mut self, beginning: Beginning, turn: &mut Turn<'_>) {
+        let Part::Promoting(promotion) = &self.part else {
             return;
         };
-        let began = takeover.began;
+        let began = promotion.began;
         let took_ms = turn.now.ms_since(began);
-        let Beginning {
-            term,
-            log,
-            pieces,
-            foreign,
-            trouble,
-            was_removed,
-            damage,
-            identity,
-        } = beginning;
+        let term = beginning.term;
         let state = State {
-            is_durable: log.is_some(),
-            pieces: &pieces,
+            is_durable: beginning.log.is_some(),
+            pieces: &beginning.pieces,
         };
-        let (host, restored) = Host::new(turn.now, term, self.tab_id, &state, &self.settings);
-        let after_ms = self.broker_seen.map(|seen| turn.now.ms_since(seen));
+        let (hosted_broker, restored) =
+            HostedBroker::new(turn.now, term, self.tab_id, &state, &self.settings);
+        let after_ms = self.watch.broker_seen.map(|seen| turn.now.ms_since(seen));
         self.highest_term = Some(term);
-        self.unproven = Unproven::default();
-        self.suspicion.on_reign(turn.now, &self.settings);
+        self.watch.unproven = UnprovenClaims::default();
+        self.watch.detector.on_leadership(turn.now, &self.settings);
         turn.event(EventKind::Elected { term, after_ms });
-        if let Some(why) = trouble {
-            turn.event(EventKind::InMemory(why));
+        self.report_restored(&beginning, &restored, took_ms, turn);
+        let log = beginning.log;
+        let log_trouble = log.as_ref().and_then(Log::trouble);
+        let awaited = hosted_broker.awaited();
+        let times = LeadershipTimes {
+            elected: began,
+            restored: turn.now,
+        };
+        self.set_part(
+            Part::Broker(Box::new(Leadership::new(hosted_broker, log, times))),
+            turn,
+        );
+        match log_trouble {
+            None => self.report_recovery(turn),
+            Some(Trouble::Full) => turn.event(EventKind::StorageFull),
+            Some(Trouble::Failing) => {}
         }
-        if was_removed {
+        if log_trouble.is_some() {
+            self.with_broker(turn, |hosted_broker, now, out| {
+                hosted_broker.on_full(now, true, out);
+            });
+        }
+        for tab in self.presence.members.ids().into_iter().chain(awaited) {
+            if tab != self.tab_id {
+                self.watch(tab, turn);
+            }
+        }
+        // Opens the lanes before the announcement, so that tabs connect at once. With `bind`, every tab would send
+        // messages to all others at the busiest moment.
+        let mut lanes: Vec<TabId> = match &self.part {
+            Part::Broker(leadership) => leadership.watched.iter().copied().collect(),
+            Part::Waiting | Part::Client(_) | Part::Promoting(_) => Vec::new(),
+        };
+        lanes.truncate(VALUES_MAX);
+        self.with_broker(turn, |hosted_broker, _, out| {
+            hosted_broker.open_lanes(&lanes, out);
+        });
+        self.announce_with(lanes, turn);
+        self.connect_endpoints();
+    }
+
+    /// Reports what the new broker restored, and what was missing.
+    fn report_restored(
+        &mut self,
+        beginning: &Beginning,
+        restored: &Restored,
+        took_ms: u64,
+        turn: &mut Turn<'_>,
+    ) {
+        if let Some(why) = &beginning.trouble {
+            turn.event(EventKind::InMemory(why.clone()));
+        }
+        if beginning.was_removed {
             turn.event(EventKind::StorageRemoved);
         }
-        if !pieces.is_empty() {
+        if !beginning.pieces.is_empty() {
             turn.event(EventKind::Restored {
                 took_ms,
                 sessions: restored.sessions,
@@ -141,71 +184,41 @@ impl Joined {
                 messages: restored.messages,
             });
         }
-        let skipped = restored.skipped + foreign as u64;
+        let skipped = restored.skipped + beginning.foreign as u64;
         if skipped > 0 {
             self.stats.records_skipped += skipped;
             let first = restored.errors.first().map(ToString::to_string);
             turn.event(EventKind::RecordsSkipped { skipped, first });
         }
-        if damage != Damage::default() {
-            let Damage { rows, snapshot } = damage;
+        if beginning.damage != Damage::default() {
+            let Damage { rows, snapshot } = beginning.damage;
             turn.event(EventKind::StorageDamaged { rows, snapshot });
         }
-        if let Some(identity) = identity {
-            self.on_identity(identity, !was_removed, turn);
+        if let Some(identity) = beginning.identity {
+            self.on_identity(identity, !beginning.was_removed, turn);
         }
-        let log_trouble = log.as_ref().and_then(Log::trouble);
-        let awaited = host.awaited();
-        let times = ReignTimes {
-            elected: began,
-            restored: turn.now,
-        };
-        self.set_part(Part::Broker(Box::new(Reign::new(host, log, times))), turn);
-        match log_trouble {
-            None => self.tell_working(turn),
-            Some(Trouble::Full) => turn.event(EventKind::StorageFull),
-            Some(Trouble::Failing) => {}
-        }
-        if log_trouble.is_some() {
-            self.with_host(turn, |host, now, out| host.on_full(now, true, out));
-        }
-        for tab in self.roster.ids().into_iter().chain(awaited) {
-            if tab != self.tab_id {
-                self.watch(tab, turn);
-            }
-        }
-        // Before it is announced, so that whoever hears of it can connect at once: to bind, every tab would have to speak to
-        // all others when there is most to do.
-        let mut lanes: Vec<TabId> = match &self.part {
-            Part::Broker(reign) => reign.watched.iter().copied().collect(),
-            Part::Waiting | Part::Client(_) | Part::Taking(_) => Vec::new(),
-        };
-        lanes.truncate(VALUES_MAX);
-        self.with_host(turn, |host, _, out| host.open_lanes(&lanes, out));
-        self.announce_with(lanes, turn);
-        self.clients_up();
     }
 
     pub(super) fn on_lock_lost(&mut self, lock: Lock, turn: &mut Turn<'_>) {
         match (lock, &mut self.part) {
-            (Lock::Broker, Part::Broker(_) | Part::Taking(_)) => {
-                self.depose(turn);
-                self.ask_who(turn);
+            (Lock::Broker, Part::Broker(_) | Part::Promoting(_)) => {
+                self.step_down(turn);
+                self.request_announcements(turn);
             }
-            (Lock::Tab(tab), Part::Broker(reign)) if tab != self.tab_id => {
-                reign.watched.remove(&tab);
+            (Lock::Tab(tab), Part::Broker(leadership)) if tab != self.tab_id => {
+                leadership.watched.remove(&tab);
             }
             (Lock::Tab(tab), _) if tab != self.tab_id => {}
-            (Lock::Steal, _) => self.on_right(Right::NotGiven, turn),
+            (Lock::Steal, _) => self.on_steal_right(StealRight::Denied, turn),
             (Lock::Broker | Lock::Tab(_), _) => {
-                // Not at once: a browser that refuses locks refuses the next request as well.
-                self.ask_again(lock, self.settings.lock_retry_ms, turn);
+                // Waits, because a browser that refuses a lock refuses the next request as well.
+                self.retry_lock_later(lock, self.settings.lock_retry_ms, turn);
             }
         }
     }
 
-    /// Asks for a lock again after so many milliseconds.
-    pub(super) fn ask_again(&mut self, lock: Lock, after_ms: u64, turn: &Turn<'_>) {
+    /// Requests a lock again after this many milliseconds.
+    pub(super) fn retry_lock_later(&mut self, lock: Lock, after_ms: u64, turn: &Turn<'_>) {
         self.lock_retries.insert(lock, turn.now.plus_ms(after_ms));
     }
 
@@ -219,43 +232,51 @@ impl Joined {
         });
     }
 
-    /// Queues, as the broker, behind the lock of another tab, to learn when that is gone.
+    /// Queues, as the broker, behind the lock of another tab to learn of its end.
     pub(super) fn watch(&mut self, tab: TabId, turn: &mut Turn<'_>) {
-        if let Part::Broker(reign) = &mut self.part
-            && reign.watched.len() < self.settings.tabs_max
-            && reign.watched.insert(tab)
+        if let Part::Broker(leadership) = &mut self.part
+            && leadership.watched.len() < self.settings.tabs_max
+            && leadership.watched.insert(tab)
         {
             turn.acquire(Lock::Tab(tab));
         }
     }
 
-    /// A tab says that it is the broker: the highest term counts.
+    /// Handles a claim to be the broker. The claim with the highest term wins.
     pub(super) fn on_claim(&mut self, claim: Claim, turn: &mut Turn<'_>) {
         let Claim {
-            tab, term, reign, ..
+            tab,
+            term,
+            leadership,
+            ..
         } = claim;
-        // Of two brokers of one term the one elected later counts. Should that be equal, too, the higher id is as good a
-        // choice as any, if all make it.
-        let elected = reign.map(|it| it.elected);
+        // With equal terms, the broker that was elected later wins. With equal times, the higher id does.
+        let elected = leadership.map(|it| it.elected);
         let rival = (term, elected, tab);
         match &self.part {
             Part::Waiting => self.follow(claim, turn),
-            // The log decides: whoever reigns has written its fence, or will find this tab's.
-            Part::Taking(_) => {}
-            Part::Client(link) if link.broker() == tab && link.lane().term == term => {
-                self.broker_seen = Some(turn.now);
+            // The log decides: the other broker has written its fence, or will find this tab's fence.
+            Part::Promoting(_) => {}
+            Part::Client(uplink) if uplink.broker() == tab && uplink.lane().term == term => {
+                self.watch.broker_seen = Some(turn.now);
             }
-            Part::Client(link) => {
-                // What a tab said last of itself counts: its terms rise, unless one of them was said by somebody else.
-                if link.broker() == tab || rival > (link.lane().term, link.elected, link.broker()) {
+            Part::Client(uplink) => {
+                // The last announcement of a tab counts. Its own terms rise, unless another tab forged one.
+                if uplink.broker() == tab
+                    || rival > (uplink.lane().term, uplink.elected, uplink.broker())
+                {
                     self.follow(claim, turn);
                 }
             }
-            Part::Broker(reign) => {
-                let own = (reign.host.term, Some(reign.times.elected), self.tab_id);
+            Part::Broker(leadership) => {
+                let own = (
+                    leadership.hosted_broker.term,
+                    Some(leadership.times.elected),
+                    self.tab_id,
+                );
                 if rival > own {
                     turn.release(Lock::Broker);
-                    self.depose(turn);
+                    self.step_down(turn);
                     self.follow(claim, turn);
                 } else {
                     self.announce_soon();
@@ -265,58 +286,59 @@ impl Joined {
         }
     }
 
-    /// A tab says that it is not the broker.
+    /// A tab announces that it is not the broker.
     pub(super) fn on_disclaimer(&mut self, tab: TabId, turn: &mut Turn<'_>) {
-        if let Part::Client(link) = &self.part
-            && link.broker() == tab
+        if let Part::Client(uplink) = &self.part
+            && uplink.broker() == tab
         {
             self.on_broker_gone(turn);
         }
     }
 
     /// Stops being the broker, or becoming it, and queues for the lock again.
-    pub(super) fn depose(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn step_down(&mut self, turn: &mut Turn<'_>) {
         match &mut self.part {
             Part::Waiting | Part::Client(_) => return,
-            Part::Taking(takeover) => {
-                if let Some(term) = takeover.reigned() {
-                    turn.event(EventKind::Deposed { term });
+            Part::Promoting(promotion) => {
+                if let Some(term) = promotion.led_term() {
+                    turn.event(EventKind::SteppedDown { term });
                 }
             }
-            Part::Broker(reign) => {
-                let term = reign.host.term;
-                turn.event(EventKind::Deposed { term });
-                self.end_reign(turn);
+            Part::Broker(leadership) => {
+                let term = leadership.hosted_broker.term;
+                turn.event(EventKind::SteppedDown { term });
+                self.end_leadership(turn);
             }
         }
         self.database.abandon();
         turn.acquire(Lock::Broker);
         self.set_part(Part::Waiting, turn);
-        self.calm_down(turn);
-        self.clients_down(turn);
+        self.reset_failure_detector(turn);
+        self.disconnect_endpoints(turn);
     }
 
     /// Another broker has written to the log.
     pub(super) fn fenced(&mut self, turn: &mut Turn<'_>) {
         turn.release(Lock::Broker);
-        self.depose(turn);
-        self.ask_who(turn);
+        self.step_down(turn);
+        self.request_announcements(turn);
     }
 
-    /// Whoever is the broker now has announced itself already.
-    fn ask_who(&self, turn: &mut Turn<'_>) {
+    /// Asks for announcements, because the new broker has announced itself already.
+    fn request_announcements(&self, turn: &mut Turn<'_>) {
         turn.control(ControlMessage::Who {
             tab_id: self.tab_id,
         });
     }
 
-    fn end_reign(&mut self, turn: &mut Turn<'_>) {
-        if let Part::Broker(reign) = &mut self.part {
-            turn.out.extend(reign.host.lanes().map(Output::CloseLane));
-            for tab in reign.watched.iter() {
+    fn end_leadership(&mut self, turn: &mut Turn<'_>) {
+        if let Part::Broker(leadership) = &mut self.part {
+            turn.out
+                .extend(leadership.hosted_broker.lanes().map(Output::CloseLane));
+            for tab in leadership.watched.iter() {
                 turn.release(Lock::Tab(*tab));
             }
-            self.held = reign.take_own();
+            self.held = leadership.take_own();
         }
     }
 
@@ -326,11 +348,11 @@ impl Joined {
             tab: broker,
             term,
             has_lane,
-            reign,
+            leadership,
         } = claim;
-        if let Part::Client(link) = &self.part {
-            turn.leave(link);
-            self.clients_down(turn);
+        if let Part::Client(uplink) = &self.part {
+            turn.leave(uplink);
+            self.disconnect_endpoints(turn);
         }
         let lane = Lane {
             tab: self.tab_id,
@@ -338,48 +360,48 @@ impl Joined {
             term,
         };
         let limits = self.settings.to_broker();
-        let mut link = if has_lane {
-            Link::bound(lane, turn.now, limits)
+        let mut uplink = if has_lane {
+            Uplink::bound(lane, turn.now, limits)
         } else {
-            Link::new(lane, self.next_binding(), turn.now, limits)
+            Uplink::new(lane, self.next_binding(), turn.now, limits)
         };
-        link.elected = reign.map(|it| it.elected);
-        // The others learn of its end by the lock that one of them takes then.
-        if self.candidacy == Candidacy::Client {
-            link.is_watched = true;
+        uplink.elected = leadership.map(|it| it.elected);
+        // Other tabs learn of the broker's end through the broker's lock. This tab never queues for that lock.
+        if self.profile.candidacy == Candidacy::Client {
+            uplink.is_watched = true;
             turn.acquire(Lock::Tab(broker));
         }
         turn.out.push(Output::OpenLane(lane));
-        self.broker_seen = Some(turn.now);
-        let is_believed = self.unproven.follow(turn.now);
+        self.watch.broker_seen = Some(turn.now);
+        let is_believed = self.watch.unproven.follow(turn.now);
         if is_believed {
-            self.suspicion.on_reign(turn.now, &self.settings);
+            self.watch.detector.on_leadership(turn.now, &self.settings);
         }
         turn.event(EventKind::Following {
             broker,
             term,
-            reign,
+            leadership,
         });
-        self.set_part(Part::Client(Box::new(link)), turn);
+        self.set_part(Part::Client(Box::new(uplink)), turn);
         if is_believed {
-            self.calm_down(turn);
+            self.reset_failure_detector(turn);
         }
         if has_lane {
-            self.clients_up();
+            self.connect_endpoints();
         }
         self.bind_if_due(turn);
     }
 
-    /// The tab that is the broker is gone.
+    /// The broker's tab is gone.
     pub(super) fn on_broker_gone(&mut self, turn: &mut Turn<'_>) {
-        let Part::Client(link) = &self.part else {
+        let Part::Client(uplink) = &self.part else {
             return;
         };
         turn.event(EventKind::BrokerLost {
-            term: link.lane().term,
+            term: uplink.lane().term,
         });
-        turn.leave(link);
+        turn.leave(uplink);
         self.set_part(Part::Waiting, turn);
-        self.clients_down(turn);
+        self.disconnect_endpoints(turn);
     }
 }

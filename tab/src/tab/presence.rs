@@ -1,19 +1,69 @@
-//! Presence: which tabs there are, and what this one tells about itself.
+//! Presence: which tabs exist, and this tab's announcements.
+
+use broker::Time;
 
 use super::election::Claim;
 use super::{Joined, Part, Turn};
 use crate::api::{EventKind, Notice, Role, StorageState, Visibility};
-use crate::control::{Announcement, ControlMessage};
+use crate::election::membership::{self, Membership};
 use crate::log::Trouble;
-use crate::names::{Lock, PROTOCOL_MAJOR, TabId};
-use crate::roster;
+use crate::protocol::control::{Announcement, ControlMessage};
+use crate::protocol::names::{Lock, PROTOCOL_MAJOR, TabId};
+
+/// The known tabs, and the announcements of this one.
+#[derive(Debug)]
+pub(super) struct Presence {
+    pub(super) members: Membership,
+    /// `None` until this tab holds its own lock.
+    pub(super) announcing: Option<Announcing>,
+}
+
+#[derive(Debug)]
+pub(super) struct Announcing {
+    last: Time,
+    due: Time,
+    /// The storage state that was announced, or is about to be.
+    storage: StorageState,
+}
+
+impl Presence {
+    pub(super) fn new(tabs_max: usize) -> Self {
+        Self {
+            members: Membership::new(tabs_max),
+            announcing: None,
+        }
+    }
+
+    /// Begins to announce this tab; `false` if it did already.
+    pub(super) fn begin(&mut self, now: Time) -> bool {
+        let is_first = self.announcing.is_none();
+        self.announcing.get_or_insert(Announcing {
+            last: now,
+            due: now,
+            storage: StorageState::default(),
+        });
+        is_first
+    }
+
+    pub(super) fn next_announcement(&self) -> Option<Time> {
+        self.announcing.as_ref().map(|announcing| announcing.due)
+    }
+
+    /// Announces this tab as soon as the gap between two announcements allows.
+    pub(super) fn announce_soon(&mut self, gap_ms: u64) {
+        if let Some(announcing) = &mut self.announcing {
+            let soon = announcing.last.plus_ms(gap_ms);
+            announcing.due = announcing.due.min(soon);
+        }
+    }
+}
 
 impl Joined {
     pub(super) fn on_visibility(&mut self, visibility: Visibility) {
-        if self.visibility != visibility {
-            self.visibility = visibility;
+        if self.profile.visibility != visibility {
+            self.profile.visibility = visibility;
             self.changed();
-            // Browsers end connections to databases of tabs in the background, and say nothing.
+            // Browsers silently close database connections of background tabs.
             if visibility == Visibility::Visible {
                 self.check_database();
             }
@@ -23,7 +73,7 @@ impl Joined {
     /// Answers as soon as the gap between two announcements allows.
     pub(super) fn on_who(&mut self, turn: &mut Turn<'_>) {
         self.announce_soon();
-        // Whoever asks needs the broker; the others may answer together.
+        // The sender needs the broker. Other tabs may answer together.
         if matches!(self.part, Part::Broker(_)) {
             self.announce_if_due(turn);
         }
@@ -37,10 +87,10 @@ impl Joined {
             tab,
             term,
             has_lane: announcement.lanes.contains(&self.tab_id),
-            reign: announcement.reign,
+            leadership: announcement.leadership,
         });
         self.highest_term = self.highest_term.max(announcement.term);
-        if self.roster.announced(turn.now, announcement) {
+        if self.presence.members.announced(turn.now, announcement) {
             turn.event(EventKind::TabAppeared(tab));
         }
         self.watch(tab, turn);
@@ -48,37 +98,37 @@ impl Joined {
             Some(claim) => self.on_claim(claim, turn),
             None => self.on_disclaimer(tab, turn),
         }
-        if let Part::Client(link) = &self.part
-            && link.broker() == tab
+        if let Part::Client(uplink) = &self.part
+            && uplink.broker() == tab
             && let Some(identity) = log
         {
             self.on_identity(identity, true, turn);
         }
     }
 
-    /// A page says that its tab leaves, or somebody says so. Whether that is true, the tab's lock decides, behind which the
-    /// broker queues: no session ends with a word.
+    /// A page, or another sender, says that a tab leaves. Only the tab's lock proves it: the broker queues for that
+    /// lock, and ends no session because of a message.
     pub(super) fn on_goodbye(&mut self, tab: TabId, turn: &mut Turn<'_>) {
         if tab == self.tab_id {
-            // If the broker took this tab for gone, it closed the lane and said so.
-            return self.contradict(turn);
+            // A broker that took this tab for gone has closed the lane and sent `unbind`.
+            return self.refute(turn);
         }
-        if self.roster.remove(tab) {
+        if self.presence.members.remove(tab) {
             turn.event(EventKind::TabLeft(tab));
         }
-        if let Part::Client(link) = &mut self.part
-            && link.broker() == tab
-            && !core::mem::replace(&mut link.is_watched, true)
+        if let Part::Client(uplink) = &mut self.part
+            && uplink.broker() == tab
+            && !core::mem::replace(&mut uplink.is_watched, true)
         {
             turn.acquire(Lock::Tab(tab));
         }
     }
 
-    /// Somebody said of this tab what is not so, and others may believe it: its own word comes after that.
-    pub(super) fn contradict(&mut self, turn: &mut Turn<'_>) {
+    /// Another sender spread a wrong statement about this tab. A new announcement corrects it.
+    pub(super) fn refute(&mut self, turn: &mut Turn<'_>) {
         self.changed();
-        if let Part::Broker(reign) = &self.part
-            && !reign.is_in_doubt()
+        if let Part::Broker(leadership) = &self.part
+            && !leadership.is_in_doubt()
         {
             self.announce_if_due(turn);
         }
@@ -86,34 +136,40 @@ impl Joined {
 
     /// A tab is gone.
     pub(super) fn forget(&mut self, tab: TabId, how: EventKind, turn: &mut Turn<'_>) {
-        if self.roster.remove(tab) {
+        if self.presence.members.remove(tab) {
             turn.event(how);
         }
         match &mut self.part {
-            Part::Waiting | Part::Taking(_) => {}
-            Part::Client(link) if link.broker() == tab => self.on_broker_gone(turn),
+            Part::Waiting | Part::Promoting(_) => {}
+            Part::Client(uplink) if uplink.broker() == tab => self.on_broker_gone(turn),
             Part::Client(_) => {}
-            Part::Broker(reign) => {
-                if reign.watched.remove(&tab) {
+            Part::Broker(leadership) => {
+                if leadership.watched.remove(&tab) {
                     turn.release(Lock::Tab(tab));
                 }
-                self.with_host(turn, |host, now, out| host.on_tab_gone(now, tab, out));
+                self.with_broker(turn, |hosted_broker, now, out| {
+                    hosted_broker.on_tab_gone(now, tab, out);
+                });
             }
         }
     }
 
-    /// Drops the tabs that have not announced themselves for long, until they do. Whether they are gone, their locks say.
+    /// Removes silent tabs until they announce themselves again. Only their locks show whether they are gone.
     pub(super) fn drop_silent_tabs(&mut self, turn: &mut Turn<'_>) {
-        for tab in self.roster.silent(turn.now, self.settings.silence_ms) {
+        for tab in self
+            .presence
+            .members
+            .silent(turn.now, self.settings.silence_ms)
+        {
             match &self.part {
-                Part::Client(link) if link.broker() == tab => {
+                Part::Client(uplink) if uplink.broker() == tab => {
                     self.forget(tab, EventKind::TabLost(tab), turn);
                     turn.control(ControlMessage::Who {
                         tab_id: self.tab_id,
                     });
                 }
-                Part::Client(_) | Part::Waiting | Part::Taking(_) | Part::Broker(_) => {
-                    self.roster.remove(tab);
+                Part::Client(_) | Part::Waiting | Part::Promoting(_) | Part::Broker(_) => {
+                    self.presence.members.remove(tab);
                     turn.event(EventKind::TabLost(tab));
                 }
             }
@@ -122,38 +178,38 @@ impl Joined {
 
     fn announcement(&self, turn: &Turn<'_>) -> Announcement {
         let term = match &self.part {
-            Part::Broker(reign) => Some(reign.host.term),
-            Part::Client(link) => Some(link.lane().term),
-            Part::Waiting | Part::Taking(_) => self.highest_term,
+            Part::Broker(leadership) => Some(leadership.hosted_broker.term),
+            Part::Client(uplink) => Some(uplink.lane().term),
+            Part::Waiting | Part::Promoting(_) => self.highest_term,
         };
-        let wanted = self.locals.values().filter(|local| local.is_wanted());
+        let clients = self.endpoints.wanted();
         Announcement {
             tab_id: self.tab_id,
             is_broker: matches!(self.part, Part::Broker(_)),
             timestamp: turn.now.as_ms(),
             term,
-            since: self.since.as_ms(),
-            build: self.build.clone(),
+            since: self.profile.since.as_ms(),
+            build: self.profile.build.clone(),
             protocol: (PROTOCOL_MAJOR, PROTOCOL_MAJOR),
-            clients: u32::try_from(wanted.count()).unwrap_or(u32::MAX),
-            visibility: self.visibility,
+            clients: u32::try_from(clients).unwrap_or(u32::MAX),
+            visibility: self.profile.visibility,
             durability: self.durability_now(),
             lanes: Vec::new(),
-            reign: match &self.part {
-                Part::Broker(reign) => Some(reign.times),
-                Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
+            leadership: match &self.part {
+                Part::Broker(leadership) => Some(leadership.times),
+                Part::Client(_) | Part::Waiting | Part::Promoting(_) => None,
             },
             log: match &self.part {
-                Part::Broker(reign) if reign.log.is_some() => self.known_log,
-                Part::Broker(_) | Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
+                Part::Broker(leadership) if leadership.log.is_some() => self.database.log_identity,
+                Part::Broker(_) | Part::Client(_) | Part::Waiting | Part::Promoting(_) => None,
             },
             storage: self.storage_state(),
         }
     }
 
-    /// The broker's log has this identity. `is_news`: whether nobody was told yet if it is another log than before.
+    /// Notes the identity of the broker's log. `is_news`: whether a change has not been reported yet.
     pub(super) fn on_identity(&mut self, identity: u64, is_news: bool, turn: &mut Turn<'_>) {
-        let before = self.known_log.replace(identity);
+        let before = self.database.log_identity.replace(identity);
         if before == Some(identity) {
             return;
         }
@@ -163,10 +219,10 @@ impl Joined {
         }
     }
 
-    /// State of the storage of the broker in this tab.
+    /// State of the storage of this tab's broker.
     fn storage_state(&self) -> StorageState {
         match &self.part {
-            Part::Broker(reign) => match &reign.log {
+            Part::Broker(leadership) => match &leadership.log {
                 None => StorageState::Memory,
                 Some(log) => match log.trouble() {
                     None => StorageState::Ok,
@@ -174,14 +230,14 @@ impl Joined {
                     Some(Trouble::Failing) => StorageState::Failing,
                 },
             },
-            Part::Waiting | Part::Client(_) | Part::Taking(_) => StorageState::Ok,
+            Part::Waiting | Part::Client(_) | Part::Promoting(_) => StorageState::Ok,
         }
     }
 
-    /// Announces soon that the state of this tab's storage has changed, if it has.
-    pub(super) fn mind_storage(&mut self) {
+    /// Announces a change of this tab's storage state.
+    pub(super) fn announce_storage_state(&mut self) {
         let state = self.storage_state();
-        if let Some(announcing) = &mut self.announcing
+        if let Some(announcing) = &mut self.presence.announcing
             && announcing.storage != state
         {
             announcing.storage = state;
@@ -193,13 +249,13 @@ impl Joined {
         self.announce_with(Vec::new(), turn);
     }
 
-    /// Announces this tab, which is the broker now, with the tabs to which a lane is open.
+    /// Announces this tab, which has become the broker, with the tabs whose lanes are open.
     pub(super) fn announce_with(&mut self, lanes: Vec<TabId>, turn: &mut Turn<'_>) {
         let announcement = Announcement {
             lanes,
             ..self.announcement(turn)
         };
-        let Some(announcing) = &mut self.announcing else {
+        let Some(announcing) = &mut self.presence.announcing else {
             return;
         };
         announcing.last = turn.now;
@@ -207,42 +263,45 @@ impl Joined {
         announcing.due = turn.now.plus_ms(self.settings.announce_interval_ms);
         turn.control(ControlMessage::Announce(announcement));
         self.stats.broker = match &self.part {
-            Part::Broker(reign) => Some(reign.host.stats()),
-            Part::Client(_) | Part::Waiting | Part::Taking(_) => None,
+            Part::Broker(leadership) => Some(leadership.hosted_broker.stats()),
+            Part::Client(_) | Part::Waiting | Part::Promoting(_) => None,
         };
         turn.notify(Notice::Stats(self.stats.clone()));
     }
 
     pub(super) fn announce_if_due(&mut self, turn: &mut Turn<'_>) {
-        let announcing = self.announcing.as_ref();
-        if announcing.is_some_and(|announcing| announcing.due <= turn.now) {
+        let due = self.presence.next_announcement();
+        if due.is_some_and(|due| due <= turn.now) {
             self.announce(turn);
         }
     }
 
     pub(super) fn announce_soon(&mut self) {
-        if let Some(announcing) = &mut self.announcing {
-            let soon = announcing.last.plus_ms(self.settings.announce_gap_ms);
-            announcing.due = announcing.due.min(soon);
-        }
+        self.presence.announce_soon(self.settings.announce_gap_ms);
     }
 
-    /// Something that this tab announces has changed.
+    /// A property that this tab announces has changed.
     pub(super) fn changed(&mut self) {
-        self.roster.touch();
+        self.presence.members.touch();
         self.announce_soon();
     }
 
-    pub(super) fn show_roster(&mut self, turn: &mut Turn<'_>) {
-        if !self.roster.take_due(turn.now, self.settings.roster_gap_ms) {
+    pub(super) fn show_members(&mut self, turn: &mut Turn<'_>) {
+        if !self
+            .presence
+            .members
+            .take_due(turn.now, self.settings.members_gap_ms)
+        {
             return;
         }
-        let own = roster::info(&self.announcement(turn), turn.now);
+        let own = membership::info(&self.announcement(turn), turn.now);
         let broker = match self.role() {
             Role::Waiting => None,
             Role::Client { broker, .. } => Some(broker),
             Role::Broker { .. } => Some(self.tab_id),
         };
-        turn.notify(Notice::Roster(self.roster.tabs_with(own, broker)));
+        turn.notify(Notice::Members(
+            self.presence.members.tabs_with(own, broker),
+        ));
     }
 }

@@ -24,7 +24,7 @@ fn the_first_tab_is_the_broker_and_the_second_its_client() {
 }
 
 #[test]
-fn what_one_tab_publishes_reaches_the_other_once_with_every_qos() {
+fn a_publication_reaches_another_tab_once_with_every_qos() {
     for (from, to) in [(id(1), id(2)), (id(2), id(1)), (id(2), id(3))] {
         let mut world = World::with_tabs(3);
         world.connect(from);
@@ -43,7 +43,7 @@ fn what_one_tab_publishes_reaches_the_other_once_with_every_qos() {
 }
 
 #[test]
-fn clients_of_one_tab_hear_each_other() {
+fn clients_of_one_tab_receive_each_others_messages() {
     let mut world = World::with_tabs(1);
     let other = ClientNo(7);
     world.connect(id(1));
@@ -57,12 +57,12 @@ fn clients_of_one_tab_hear_each_other() {
     let publish = ClientCommand::Publish(RequestId(9), publication);
     world.command(id(1), Command::Client(other, publish));
     assert_eq!(world.messages(id(1)).len(), 1);
-    // They have no client id of their own, and yet are two.
+    // They have no client identifier of their own, and are two clients.
     assert!(world.is_connected(id(1)));
 }
 
 #[test]
-fn a_retained_message_reaches_a_tab_that_comes_later() {
+fn a_retained_message_reaches_a_later_tab() {
     let mut world = World::with_tabs(1);
     world.connect(id(1));
     let publication = Publication {

@@ -12,13 +12,13 @@ pub(crate) struct Disk {
     pub(crate) snapshot: Option<Snapshot>,
     /// Opening fails.
     pub(crate) is_missing: bool,
-    /// Nothing more finds room.
+    /// Further writes find no room.
     pub(crate) is_full: bool,
-    /// Nothing works for the moment.
+    /// All requests fail for the moment.
     pub(crate) is_down: bool,
-    /// Rows that are not small fail.
+    /// Large rows fail.
     pub(crate) refuses_large: bool,
-    /// So many writes fail.
+    /// This many writes fail.
     pub(crate) failures: usize,
 }
 

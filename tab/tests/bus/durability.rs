@@ -1,4 +1,4 @@
-//! What a broker acknowledged is there under the next one.
+//! State that a broker acknowledged exists under the next one.
 
 use tab::api::{ClientCommand, ClientStatus, ConnectOptions, Notice, QoS, Role, TabStats};
 use tab::storage::RowKind;
@@ -29,7 +29,7 @@ fn retained_messages_and_sessions_outlive_the_broker() {
         let mut world = World::durable_connected(3);
         world.subscribe(id(3), "a/#");
         retain_now(&mut world, id(2), "a/b", "kept");
-        // That it has arrived is stored, too: else it would come again.
+        // The arrival is stored as well: otherwise the message would arrive again.
         world.pass(10);
         if crashes {
             world.crash(id(1));
@@ -49,7 +49,7 @@ fn retained_messages_and_sessions_outlive_the_broker() {
 }
 
 #[test]
-fn everything_outlives_the_browser() {
+fn persistent_state_outlives_the_browser() {
     let mut world = World::durable_connected(1);
     let away = ConnectOptions {
         client_id: "away".to_owned(),
@@ -117,7 +117,7 @@ fn a_tab_that_ends_while_there_is_no_broker_counts_as_lost() {
 }
 
 #[test]
-fn a_lost_frame_costs_no_session_and_brings_no_will() {
+fn a_lost_frame_ends_no_session_and_sends_no_will() {
     let mut world = World::durable_connected(3);
     world.connect_with_will(id(2), "will", "");
     world.subscribe(id(2), "a");
@@ -132,7 +132,7 @@ fn a_lost_frame_costs_no_session_and_brings_no_will() {
 }
 
 #[test]
-fn without_room_what_must_be_stored_is_refused_and_the_rest_goes_on() {
+fn without_room_changes_to_store_are_refused_and_the_rest_works() {
     let mut world = World::durable_connected(2);
     world.subscribe(id(2), "a");
     world.disk.is_full = true;
@@ -150,7 +150,7 @@ fn without_room_what_must_be_stored_is_refused_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_damaged_row_is_left_out_and_told_and_nothing_else_is_lost() {
+fn a_damaged_row_is_skipped_and_reported_and_nothing_else_is_lost() {
     let mut world = World::durable_connected(2);
     retain_now(&mut world, id(2), "a", "1");
     let damaged = world.disk.tail();
@@ -176,7 +176,7 @@ fn a_damaged_row_is_left_out_and_told_and_nothing_else_is_lost() {
 }
 
 #[test]
-fn a_broker_that_loses_its_lock_and_gets_it_back_goes_on_from_the_log() {
+fn a_broker_that_loses_its_lock_and_regains_it_continues_from_the_log() {
     let mut world = World::durable_connected(1);
     retain_now(&mut world, id(1), "a", "kept");
     world.input(id(1), Input::Lock(LockEvent::Lost(Lock::Broker)));
@@ -188,7 +188,7 @@ fn a_broker_that_loses_its_lock_and_gets_it_back_goes_on_from_the_log() {
 }
 
 #[test]
-fn a_long_log_is_replaced_by_a_snapshot_that_says_the_same() {
+fn a_long_log_is_replaced_by_an_equivalent_snapshot() {
     let mut world = World::durable_connected(2);
     world.subscribe(id(2), "a");
     retain_now(&mut world, id(2), "r", "kept");

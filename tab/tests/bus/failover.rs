@@ -1,4 +1,4 @@
-//! Brokers that fail in other ways than by going away.
+//! Brokers that fail without ending.
 
 use tab::Input;
 use tab::api::{Candidacy, Durability, EventKind, QoS, Role, Term};
@@ -7,7 +7,7 @@ use tab::storage::{RowKind, Seq, StorageEvent};
 
 use crate::world::{World, id};
 
-/// The terms of all rows, in order; of fences, too.
+/// The terms of all rows in order, including fences.
 fn terms(world: &World) -> Vec<Term> {
     world.disk.rows.values().map(|row| row.term).collect()
 }
@@ -35,7 +35,7 @@ fn each_broker_begins_with_a_fence_behind_the_last_row() {
 }
 
 #[test]
-fn a_broker_that_stands_still_is_ousted_by_one_of_those_it_owes_an_answer() {
+fn a_suspended_broker_is_replaced_by_a_tab_that_waits_for_an_answer() {
     let mut world = World::durable_connected(3);
     world.freeze(id(1));
     let requests = [2, 3].map(|number| world.publish(id(number), "a", "x", QoS::AtLeastOnce));
@@ -54,7 +54,7 @@ fn a_broker_that_stands_still_is_ousted_by_one_of_those_it_owes_an_answer() {
 }
 
 #[test]
-fn whoever_was_ousted_writes_nothing_more_and_its_client_is_answered_by_the_next() {
+fn a_replaced_broker_writes_nothing_and_the_next_one_answers_its_client() {
     let mut world = World::durable_connected(2);
     world.freeze(id(1));
     let request = world.publish(id(1), "a", "late", QoS::AtLeastOnce);
@@ -70,7 +70,7 @@ fn whoever_was_ousted_writes_nothing_more_and_its_client_is_answered_by_the_next
 }
 
 #[test]
-fn a_broker_whose_database_is_stuck_is_as_good_as_dead() {
+fn a_broker_whose_database_hangs_is_replaced() {
     let mut world = World::durable_connected(2);
     world.stuck.insert(id(1));
     let request = world.publish(id(2), "a", "x", QoS::AtLeastOnce);
@@ -81,13 +81,13 @@ fn a_broker_whose_database_is_stuck_is_as_good_as_dead() {
     world.pass(1_000);
     assert_eq!(world.brokers(1..=2), [id(2)]);
     assert!(terms(&world).is_sorted());
-    // Whether it needed a row or not.
+    // Whether or not it needed a row.
     assert!(world.published(id(2)).iter().any(|it| it.0 == request));
     let _ = subscribed;
 }
 
 #[test]
-fn a_tab_that_took_the_lock_and_cannot_read_the_log_is_ousted_in_turn() {
+fn a_tab_that_stole_the_lock_and_cannot_read_the_log_is_replaced_in_turn() {
     let mut world = World::durable_connected(3);
     world.freeze(id(1));
     let request = world.publish(id(2), "a", "x", QoS::AtLeastOnce);
@@ -101,7 +101,7 @@ fn a_tab_that_took_the_lock_and_cannot_read_the_log_is_ousted_in_turn() {
 }
 
 #[test]
-fn a_frozen_tab_at_the_head_of_the_queue_is_passed_over() {
+fn a_frozen_tab_at_the_head_of_the_queue_is_skipped() {
     let mut world = World::durable_connected(3);
     world.freeze(id(2));
     world.close(id(1));
@@ -114,7 +114,7 @@ fn a_frozen_tab_at_the_head_of_the_queue_is_passed_over() {
 }
 
 #[test]
-fn without_locks_a_silent_broker_is_fenced_all_the_same() {
+fn without_locks_a_silent_broker_is_fenced() {
     let mut world = World::durable_connected(2);
     world.has_no_locks = true;
     world.freeze(id(1));
@@ -138,7 +138,7 @@ fn without_locks_and_without_a_database_one_tab_leads_in_memory_and_another_afte
     let in_memory = EventKind::InMemory("there is none".to_owned());
     assert!(world.events(id(1)).contains(&&in_memory));
 
-    // Two at once are told of the broker, and wait for no lock.
+    // Two tabs learn of the broker at once, and wait for no lock.
     world.open(id(2));
     world.open(id(3));
     world.pass(3_000);
@@ -175,7 +175,7 @@ fn without_locks_tabs_that_start_together_agree_on_one_broker() {
 }
 
 #[test]
-fn a_broker_that_answers_is_left_in_peace() {
+fn a_broker_that_answers_is_not_probed() {
     let mut world = World::durable_connected(2);
     let before = world.term(id(1));
     world.stuck.insert(id(1));
@@ -188,7 +188,7 @@ fn a_broker_that_answers_is_left_in_peace() {
 }
 
 #[test]
-fn after_a_standstill_nothing_leaves_before_a_row_is_stored() {
+fn after_a_suspension_nothing_leaves_before_a_row_is_stored() {
     let mut world = World::durable_connected(1);
     let tail = world.disk.tail();
     world.freeze(id(1));
@@ -203,12 +203,12 @@ fn after_a_standstill_nothing_leaves_before_a_row_is_stored() {
     world.unstick(id(1));
     assert!(world.published(id(1)).iter().any(|it| it.0 == request));
     assert!(world.disk.tail() > tail);
-    let stood_still = |event: &&EventKind| matches!(event, EventKind::StoodStill { .. });
-    assert!(world.events(id(1)).iter().any(stood_still));
+    let on_suspended = |event: &&EventKind| matches!(event, EventKind::Suspended { .. });
+    assert!(world.events(id(1)).iter().any(on_suspended));
 }
 
 #[test]
-fn without_a_database_the_broker_says_that_its_state_is_in_memory() {
+fn without_a_database_the_broker_reports_that_its_state_is_in_memory() {
     let mut world = World::durable(0);
     world.disk.is_missing = true;
     for number in 1..=2 {
@@ -247,12 +247,12 @@ fn has_pong(world: &World) -> bool {
 }
 
 #[test]
-fn when_the_browser_removes_what_was_stored_a_new_reign_writes_it_anew() {
+fn when_the_browser_removes_the_log_a_new_leadership_writes_it_anew() {
     let mut world = World::durable_connected(2);
     let before = world.term(id(1));
     world.disk.rows.clear();
     world.disk.snapshot = None;
-    // While the browser is about it, there is none to be had.
+    // While the browser removes it, the database does not open.
     world.disk.is_missing = true;
     world.input(id(1), Input::Storage(StorageEvent::Closed));
     world.pass(50);
@@ -272,7 +272,7 @@ fn when_the_browser_removes_what_was_stored_a_new_reign_writes_it_anew() {
 }
 
 #[test]
-fn a_tab_that_shall_not_be_the_broker_waits_for_one_and_never_is() {
+fn a_tab_with_candidacy_client_waits_for_a_broker_and_never_becomes_it() {
     let mut world = World::durable(0);
     world.open_as(id(1), Candidacy::Client);
     world.connect(id(1));
@@ -286,7 +286,7 @@ fn a_tab_that_shall_not_be_the_broker_waits_for_one_and_never_is() {
     assert!(matches!(world.role(id(2)), Role::Broker { .. }));
     assert_eq!(world.published(id(1)), [(request, 0x10)]);
 
-    // Whoever is left, and even if the broker does not answer it.
+    // Any remaining tab, even if the broker does not answer it.
     world.freeze(id(2));
     world.publish(id(1), "a", "y", QoS::AtLeastOnce);
     world.pass(20_000);
@@ -296,7 +296,11 @@ fn a_tab_that_shall_not_be_the_broker_waits_for_one_and_never_is() {
     assert_eq!(world.published(id(1)).len(), 2);
     assert!(matches!(world.role(id(1)), Role::Client { .. }));
     world.crash(id(2));
-    assert_eq!(world.role(id(1)), Role::Waiting, "the lock tells at once");
+    assert_eq!(
+        world.role(id(1)),
+        Role::Waiting,
+        "the loss of the lock is reported at once"
+    );
     world.pass(20_000);
     assert!(world.brokers([1]).is_empty());
 }

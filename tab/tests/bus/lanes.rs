@@ -41,7 +41,7 @@ fn assert_works_between(world: &mut World, subscriber: TabId, publisher: TabId) 
 }
 
 #[test]
-fn a_frame_lost_on_the_way_to_the_broker_is_made_up_for() {
+fn a_frame_lost_to_the_broker_loses_no_message() {
     let mut world = two_tabs();
     world.subscribe(id(1), "a");
     world.frames_to_lose = 1;
@@ -54,7 +54,7 @@ fn a_frame_lost_on_the_way_to_the_broker_is_made_up_for() {
 }
 
 #[test]
-fn a_frame_lost_on_the_way_from_the_broker_is_made_up_for() {
+fn a_frame_lost_from_the_broker_loses_no_message() {
     let mut world = two_tabs();
     world.subscribe(id(2), "a");
     world.frames_to_lose = 1;
@@ -65,7 +65,7 @@ fn a_frame_lost_on_the_way_from_the_broker_is_made_up_for() {
 }
 
 #[test]
-fn a_new_broker_has_opened_the_lanes_of_those_it_knows_and_nobody_has_to_ask() {
+fn a_new_broker_opens_the_lanes_of_known_tabs_without_bind() {
     let mut world = World::with_tabs(3);
     for tab in [id(1), id(2), id(3)] {
         world.connect(tab);
@@ -85,7 +85,7 @@ fn a_new_broker_has_opened_the_lanes_of_those_it_knows_and_nobody_has_to_ask() {
     assert_works_between(&mut world, id(2), id(3));
 }
 
-/// The second tab, and nobody else, hears that the first is not the broker any more.
+/// Only the second tab receives that the first is no longer the broker.
 fn say_that_there_is_no_broker(world: &mut World) {
     let announcement = world.announcements(id(1)).pop();
     let (_, announcement) = announcement.unwrap_or_else(|| unreachable!("it is the broker"));
@@ -98,9 +98,9 @@ fn say_that_there_is_no_broker(world: &mut World) {
 }
 
 #[test]
-fn a_lane_that_is_said_to_be_open_and_is_not_is_bound() {
+fn a_lane_that_is_announced_but_not_open_is_bound() {
     let mut world = two_tabs();
-    // As it was announced once; the broker has another binding by now.
+    // An old announcement; the broker has another binding by now.
     let announcement = world.announcements(id(1)).last().unwrap().1.clone();
     say_that_there_is_no_broker(&mut world);
     world.input(
@@ -111,7 +111,7 @@ fn a_lane_that_is_said_to_be_open_and_is_not_is_bound() {
         })),
     );
     assert!(!world.is_connected(id(2)));
-    // The broker says twice that it lives, and still owes an answer.
+    // The broker answers two probes, and still owes an answer.
     world.pass(3_000);
     assert!(world.is_connected(id(2)));
     assert_works(&mut world);
@@ -131,7 +131,7 @@ fn a_lost_confirmation_is_repeated() {
 }
 
 #[test]
-fn a_connect_that_nobody_hears_is_made_again() {
+fn a_lost_connect_is_repeated() {
     let mut world = World::with_tabs(2);
     world.connect(id(1));
     world.frames_to_lose = 1;
@@ -142,9 +142,9 @@ fn a_connect_that_nobody_hears_is_made_again() {
 }
 
 #[test]
-fn a_tab_that_the_broker_takes_for_gone_hears_of_it_and_binds_anew() {
+fn a_living_tab_that_the_broker_gave_up_binds_again() {
     let mut world = two_tabs();
-    // Its lock was taken from it.
+    // Another tab stole its lock.
     let granted = LockEvent::Granted(Lock::Tab(id(2)));
     world.input(id(1), Input::Lock(granted));
     let resets = |world: &World| world.stats(id(2)).unwrap().lane_resets;
@@ -155,7 +155,7 @@ fn a_tab_that_the_broker_takes_for_gone_hears_of_it_and_binds_anew() {
 }
 
 #[test]
-fn a_broker_that_is_said_to_be_gone_stays_the_broker() {
+fn a_forged_goodbye_does_not_end_a_broker() {
     let mut world = two_tabs();
     let roles = [world.role(id(1)), world.role(id(2))];
     world.heard(id(2));
@@ -176,7 +176,7 @@ fn last_binding(world: &World) -> u32 {
 
 /// Without a database two brokers may choose one term.
 #[test]
-fn what_is_for_another_broker_of_the_same_term_is_not_for_this_one() {
+fn frames_for_another_broker_of_the_same_term_are_ignored() {
     let mut world = two_tabs();
     world.subscribe(id(1), "a");
     world.frames_to_lose = 1;
@@ -217,14 +217,17 @@ fn an_unbind_leads_to_a_new_binding() {
     let unbind = |binding| ControlMessage::Unbind { lane, binding };
     world.heard(id(2));
     world.say(unbind(binding - 1));
-    assert!(world.statuses(id(2)).is_empty(), "an old one is ignored");
+    assert!(
+        world.statuses(id(2)).is_empty(),
+        "an old message is ignored"
+    );
     world.say(unbind(binding));
     assert!(world.is_connected(id(2)));
     assert_works(&mut world);
 }
 
 #[test]
-fn a_tab_that_gave_the_broker_up_by_mistake_finds_back_to_it() {
+fn a_tab_that_left_the_broker_by_mistake_returns_to_it() {
     let mut world = two_tabs();
     say_that_there_is_no_broker(&mut world);
     world.pass(5_000);
@@ -233,7 +236,7 @@ fn a_tab_that_gave_the_broker_up_by_mistake_finds_back_to_it() {
 }
 
 #[test]
-fn garbage_is_counted_changes_nothing_and_is_told_once_a_second() {
+fn garbage_is_counted_and_reported_once_a_second_and_changes_nothing() {
     let mut world = two_tabs();
     let lane = lane(&world, id(2));
     let roles = [world.role(id(1)), world.role(id(2))];

@@ -1,4 +1,4 @@
-//! Two or three tabs on one channel: what the pages hear of it.
+//! Two or three tabs on one channel, and the notices of their pages.
 
 mod clients;
 mod disk;

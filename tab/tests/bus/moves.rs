@@ -42,7 +42,7 @@ fn the_next_tab_takes_over_and_subscriptions_live_on() {
 }
 
 #[test]
-fn a_move_is_no_disconnection_and_publishes_no_will() {
+fn a_change_of_broker_is_no_disconnection_and_publishes_no_will() {
     let mut world = World::with_tabs(3);
     world.connect(id(2));
     world.subscribe(id(2), "will");
@@ -56,11 +56,11 @@ fn a_move_is_no_disconnection_and_publishes_no_will() {
 }
 
 #[test]
-fn what_was_not_acknowledged_and_what_waits_goes_to_the_next_broker_in_order() {
+fn unacknowledged_and_waiting_messages_go_to_the_next_broker_in_order() {
     let mut world = World::connected(3);
     world.subscribe(id(2), "a");
     world.vanish(id(1));
-    // It is next, and cannot know yet.
+    // It is the next broker, and does not know it yet.
     world.freeze(id(2));
     let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce];
     let sent = qos.map(|qos| world.publish(id(3), "a", "sent into the void", qos));
@@ -106,13 +106,13 @@ fn a_broker_that_hears_of_a_higher_term_becomes_a_client() {
         Input::Control(ControlMessage::Announce(claim(id(9), higher))),
     );
     let events = world.events(id(1));
-    assert!(events.contains(&&EventKind::Deposed { term: Term(term) }));
+    assert!(events.contains(&&EventKind::SteppedDown { term: Term(term) }));
     assert!(events.contains(&&EventKind::Following {
         broker: id(9),
         term: higher,
-        reign: None,
+        leadership: None,
     }));
-    // It gave the lock back, so that the other tab was elected, with a term that is higher still.
+    // It released the lock, so the other tab was elected with a higher term.
     assert!(matches!(world.role(id(2)), Role::Broker { term } if term > higher));
     assert!(matches!(world.role(id(1)), Role::Client { broker, .. } if broker == id(2)));
     assert!(world.is_connected(id(1)));
@@ -135,12 +135,12 @@ fn a_lower_claim_is_answered_and_changes_nothing() {
     world.say(ControlMessage::Announce(claim(id(9), Term(5))));
     assert_eq!([world.role(id(1)), world.role(id(2))], before);
     assert_eq!(world.announcements(id(1)).len(), announced + 1);
-    let shown = world.roster(id(2)).iter().filter(|tab| tab.is_broker);
+    let shown = world.members(id(2)).iter().filter(|tab| tab.is_broker);
     assert_eq!(shown.map(|tab| tab.tab_id).collect::<Vec<_>>(), [id(1)]);
 }
 
 #[test]
-fn the_highest_term_there_is_does_not_stop_the_election_for_ever() {
+fn the_greatest_term_does_not_stop_the_election() {
     let mut world = World::connected(3);
     world.say(ControlMessage::Announce(claim(
         id(9),
@@ -154,7 +154,7 @@ fn the_highest_term_there_is_does_not_stop_the_election_for_ever() {
 }
 
 #[test]
-fn a_lock_that_is_refused_is_not_asked_for_in_a_loop() {
+fn a_refused_lock_is_not_requested_in_a_loop() {
     let mut world = World::with_tabs(2);
     world.input(id(2), Input::Lock(LockEvent::Lost(Lock::Broker)));
     let lock = Lock::Tab(id(2));

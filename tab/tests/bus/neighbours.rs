@@ -1,7 +1,8 @@
-//! Other scripts of the origin: what one of them says or does must not stop the tabs.
+//! Other scripts of the origin, whose messages and locks must not stop the tabs.
 
 use tab::api::{
-    ClientCommand, ClientStatus, ConnectOptions, EventKind, QoS, ReignTimes, RequestId, Role, Term,
+    ClientCommand, ClientStatus, ConnectOptions, EventKind, LeadershipTimes, QoS, RequestId, Role,
+    Term,
 };
 use tab::control::{Announcement, ControlMessage, SAFE_INTEGER_MAX};
 use tab::storage::{Row, RowKind, Seq};
@@ -13,8 +14,8 @@ fn after(term: Term, steps: u64) -> Term {
     Term(term.0 + steps)
 }
 
-/// Publishes with QoS 1 from these tabs, once in 100 ms for so long, while `act` happens once in a second. Everything must
-/// be acknowledged in the end, and more than half of it in the second in which it was published.
+/// Publishes with QoS 1 from these tabs every 100 ms for this long, and calls `act` every second. All messages must be
+/// acknowledged in the end, and more than half of them within their second.
 #[track_caller]
 fn is_served(world: &mut World, tabs: &[u64], seconds: u64, mut act: impl FnMut(&mut World, u64)) {
     let mut requests: Vec<(TabId, RequestId)> = Vec::new();
@@ -89,7 +90,7 @@ fn a_term_far_ahead_of_the_clock_is_dropped_and_counted() {
 }
 
 #[test]
-fn a_term_that_cannot_be_in_a_row_of_the_log_does_not_count() {
+fn an_implausible_term_in_a_row_is_ignored() {
     let mut world = World::durable_connected(2);
     world.subscribe(id(2), "a");
     let row = |kind| Row {
@@ -119,7 +120,7 @@ fn a_term_that_cannot_be_in_a_row_of_the_log_does_not_count() {
 }
 
 #[test]
-fn a_tab_leaves_a_broker_that_says_itself_that_it_is_none() {
+fn a_tab_leaves_a_broker_that_announces_it_is_none() {
     let mut world = World::durable_connected(3);
     let term = world.term(id(1));
     world.freeze(id(1));
@@ -139,13 +140,13 @@ fn a_tab_leaves_a_broker_that_says_itself_that_it_is_none() {
 }
 
 #[test]
-fn of_two_brokers_of_one_term_the_one_elected_later_counts() {
+fn of_two_brokers_of_one_term_the_one_elected_later_wins() {
     let mut world = World::with_tabs(2);
     let term = world.term(id(1));
     let claim_of = |number, elected| {
         let at = tab::Time::from_ms(elected);
         Input::Control(ControlMessage::Announce(Announcement {
-            reign: Some(ReignTimes {
+            leadership: Some(LeadershipTimes {
                 elected: at,
                 restored: at,
             }),
@@ -195,7 +196,7 @@ fn a_row_far_behind_the_last_is_no_row_of_the_log() {
         world.freeze(id(1));
         let request = world.publish(id(2), "a", "x", QoS::AtLeastOnce);
         world.pass(3_000);
-        // The session is there, and the row is where it was.
+        // The session exists, and the row is still in the log.
         assert_eq!(world.brokers([2]), [id(2)]);
         assert_eq!(world.published(id(2)).last(), Some(&(request, 0)));
         assert_eq!(world.payloads(id(2)), ["x"]);
@@ -211,7 +212,7 @@ fn a_row_far_behind_the_last_is_no_row_of_the_log() {
 // Locks.
 
 #[test]
-fn locks_that_another_script_holds_are_told_and_used_again_when_they_are_free() {
+fn locks_of_another_script_are_reported_and_used_when_they_are_free() {
     let mut world = World::durable(0);
     let stranger = id(99);
     world.hold(stranger, Lock::Broker);
@@ -239,7 +240,7 @@ fn locks_that_another_script_holds_are_told_and_used_again_when_they_are_free() 
 }
 
 #[test]
-fn a_tab_that_is_about_to_take_over_is_no_other_script() {
+fn a_promotion_is_not_reported_as_a_foreign_lock() {
     let mut world = World::durable_connected(4);
     world.freeze(id(1));
     for number in 2..=4 {
@@ -255,7 +256,7 @@ fn a_tab_that_is_about_to_take_over_is_no_other_script() {
 // Goodbyes.
 
 #[test]
-fn a_goodbye_for_a_living_tab_ends_no_session_and_sends_no_will() {
+fn a_forged_goodbye_ends_no_session_and_sends_no_will() {
     let mut world = World::durable_connected(3);
     world.subscribe(id(2), "will");
     world.connect_with_will(id(3), "will", "");
@@ -269,14 +270,14 @@ fn a_goodbye_for_a_living_tab_ends_no_session_and_sends_no_will() {
     });
     assert!(world.payloads(id(2)).is_empty());
     assert_eq!([1, 2, 3].map(|number| world.role(id(number))), before);
-    // Nor was any connection interrupted.
+    // No connection was interrupted either.
     let now = [1, 2, 3].map(|number| world.statuses(id(number)).len());
     assert_eq!(now, statuses);
     for number in 1..=3 {
-        assert_eq!(world.roster(id(number)).len(), 3);
+        assert_eq!(world.members(id(number)).len(), 3);
         assert_eq!(world.stats(id(number)).unwrap().lane_resets, 0);
     }
-    // The true end of a tab is seen as it is.
+    // The real end of a tab is noticed as such.
     world.close(id(3));
     assert_eq!(world.payloads(id(2)), [""]);
 }
@@ -287,7 +288,7 @@ fn the_end_of_a_broker_that_said_goodbye_is_known_as_soon_as_its_lock_is_free() 
     let goodbye = ControlMessage::Goodbye { tab_id: id(1) };
     let term = world.term(id(1));
     let lost = EventKind::BrokerLost { term };
-    // Somebody lies, and then it is true.
+    // A forged message, which then becomes true.
     world.say(goodbye.clone());
     world.pass(1_000);
     world.vanish(id(1));
@@ -301,7 +302,7 @@ fn the_end_of_a_broker_that_said_goodbye_is_known_as_soon_as_its_lock_is_free() 
 }
 
 #[test]
-fn a_lie_about_a_broker_leaves_nobody_in_the_queue_for_its_lock() {
+fn a_forged_message_about_a_broker_leaves_no_tab_in_the_queue_for_its_lock() {
     let mut world = World::durable_connected(3);
     for number in 1..=3 {
         world.say(ControlMessage::Goodbye { tab_id: id(number) });
@@ -321,7 +322,7 @@ fn a_lie_about_a_broker_leaves_nobody_in_the_queue_for_its_lock() {
 // Claims.
 
 #[test]
-fn claims_in_the_living_brokers_name_do_not_stop_the_service() {
+fn forged_claims_of_a_living_broker_do_not_stop_the_service() {
     for (has_lanes, rises) in [(false, true), (true, true), (false, false), (true, false)] {
         let mut world = World::durable_connected(3);
         is_served(&mut world, &[1, 2, 3], 10, |world, second| {
@@ -334,10 +335,10 @@ fn claims_in_the_living_brokers_name_do_not_stop_the_service() {
                 ..claim(broker, term)
             }));
         });
-        // Nor did the broker change.
+        // The broker did not change either.
         let term = world.term(id(1));
         assert_eq!(world.brokers(1..=3), [id(1)]);
-        let deposed = EventKind::Deposed { term };
+        let deposed = EventKind::SteppedDown { term };
         assert!(!world.events(id(1)).contains(&&deposed));
         for number in 1..=3 {
             let ended = |it: &&ClientStatus| matches!(it, ClientStatus::Disconnected(_));
@@ -346,9 +347,9 @@ fn claims_in_the_living_brokers_name_do_not_stop_the_service() {
     }
 }
 
-/// Two posts from different senders may arrive in another order at each tab.
+/// Posts of different senders may arrive in different orders at each tab.
 #[test]
-fn a_claim_that_a_tab_hears_after_its_contradiction_is_contradicted_again() {
+fn a_forged_claim_after_its_refutation_is_refuted_again() {
     let mut world = World::durable_connected(2);
     let term = world.term(id(1));
     is_served(&mut world, &[1, 2], 10, |world, second| {
@@ -360,7 +361,7 @@ fn a_claim_that_a_tab_hears_after_its_contradiction_is_contradicted_again() {
 }
 
 #[test]
-fn claims_in_the_name_of_a_broker_that_stands_still_do_not_keep_it_in_its_place() {
+fn forged_claims_of_a_suspended_broker_do_not_keep_it_in_its_place() {
     for has_lanes in [false, true] {
         let mut world = World::durable_connected(3);
         let term = world.term(id(1));

@@ -1,4 +1,4 @@
-//! Clients that speak MQTT themselves, and what they notice when the broker moves: nothing.
+//! Clients that speak MQTT themselves and do not notice a change of broker.
 
 #![expect(
     clippy::panic,
@@ -39,7 +39,7 @@ struct Raw {
     taken: usize,
     sent: usize,
     is_closed: bool,
-    /// Why it was closed, as the worker tells its page.
+    /// The reason for its end, as the worker reports it to its page.
     reason: Option<ReasonCode>,
 }
 
@@ -58,7 +58,7 @@ impl Raw {
         }
     }
 
-    /// One that is connected with a clean start.
+    /// A client that is connected with a clean start.
     fn connected(world: &mut World, tab: TabId, no: u32, version: ProtocolVersion) -> Self {
         let mut raw = Self::open(world, tab, no, version);
         raw.send(world, connect(version, &format!("raw-{no}")));
@@ -87,7 +87,7 @@ impl Raw {
             assert!(!self.is_closed, "{output:?} after the end");
             match output {
                 PortOutput::Bytes(bytes) => stream.extend_from_slice(&bytes),
-                PortOutput::Taken(count) => self.taken += count,
+                PortOutput::Accepted(count) => self.taken += count,
                 PortOutput::Closed(reason) => {
                     self.is_closed = true;
                     self.reason = reason;
@@ -99,7 +99,7 @@ impl Raw {
             .collect()
     }
 
-    /// What it heard, a line each.
+    /// Packets that it received, one line each.
     fn lines(&mut self, world: &mut World) -> Vec<String> {
         self.heard(world).iter().map(line).collect()
     }
@@ -218,7 +218,7 @@ fn is_broker(world: &World, tab: TabId) -> bool {
 }
 
 #[test]
-fn both_versions_are_spoken_in_any_tab_and_between_them() {
+fn both_mqtt_versions_work_in_any_tab_and_between_them() {
     for (tab, version) in [(1, V5), (1, V311), (3, V5), (3, V311)] {
         let mut world = World::durable(3);
         let mut one = Raw::connected(&mut world, id(tab), 1, version);
@@ -268,7 +268,7 @@ fn packets_may_be_cut_anywhere() {
 }
 
 #[test]
-fn a_client_notices_nothing_of_a_change_of_broker() {
+fn a_client_does_not_notice_a_change_of_broker() {
     for version in [V5, V311] {
         let (mut world, mut receiver, mut sender) = world(version);
         receiver.subscribe(&mut world, 1, "a");
@@ -292,12 +292,12 @@ fn a_client_notices_nothing_of_a_change_of_broker() {
 }
 
 #[test]
-fn what_is_published_without_a_broker_goes_out_in_order_and_is_taken_then() {
+fn publications_without_a_broker_leave_in_order_and_are_accepted_then() {
     let (mut world, mut receiver, mut sender) = world(V311);
     receiver.subscribe(&mut world, 1, "a");
     world.freeze(id(2));
     world.close(id(1));
-    // The lock is the frozen tab's.
+    // The frozen tab holds the lock.
     for number in 1..=3 {
         receiver.send(&mut world, publish(number, "a", &number.to_string(), QOS1));
     }
@@ -323,7 +323,7 @@ fn what_is_published_without_a_broker_goes_out_in_order_and_is_taken_then() {
     assert!(sender.heard(&mut world).is_empty());
 }
 
-/// The broker stands still, then its tab is gone: what it was told last, it never answered.
+/// The broker is suspended, and then its tab ends. It never answered the last packets.
 fn ask_in_vain(world: &mut World, raw: &mut Raw, packets: Vec<Packet>) {
     world.freeze(id(1));
     for packet in packets {
@@ -335,7 +335,7 @@ fn ask_in_vain(world: &mut World, raw: &mut Raw, packets: Vec<Packet>) {
 }
 
 #[test]
-fn what_the_broker_did_not_answer_the_next_one_answers() {
+fn the_next_broker_answers_unanswered_requests() {
     for version in [V5, V311] {
         let (mut world, mut receiver, mut sender) = world(version);
         sender.subscribe(&mut world, 1, "a");
@@ -378,7 +378,7 @@ fn what_the_broker_did_not_answer_the_next_one_answers() {
 }
 
 #[test]
-fn what_the_client_has_it_does_not_get_again_and_its_answer_reaches_the_broker_that_asks() {
+fn a_client_gets_no_message_twice_and_its_answer_reaches_the_broker_that_asks() {
     for version in [V5, V311] {
         for answers_early in [true, false] {
             let (mut world, mut receiver, mut sender) = world(version);
@@ -389,7 +389,7 @@ fn what_the_client_has_it_does_not_get_again_and_its_answer_reaches_the_broker_t
                 receiver.lines(&mut world),
                 ["PUBLISH a one qos1 #1", "PUBLISH a two qos2 #2"]
             );
-            // The lock goes to a tab that cannot use it yet.
+            // A tab gets the lock that cannot use it yet.
             world.freeze(id(2));
             world.close(id(1));
             if answers_early {
@@ -405,7 +405,7 @@ fn what_the_client_has_it_does_not_get_again_and_its_answer_reaches_the_broker_t
             }
             assert_eq!(receiver.lines(&mut world), ["PUBREL 2"]);
             receiver.send(&mut world, pubcomp(2));
-            // Nothing is owed any more, once that is stored: the next broker says nothing of it.
+            // Once that is stored, no answer is owed, and the next broker repeats nothing.
             world.pass(10);
             world.open(id(4));
             move_broker(&mut world);
@@ -415,7 +415,7 @@ fn what_the_client_has_it_does_not_get_again_and_its_answer_reaches_the_broker_t
 }
 
 #[test]
-fn a_client_whose_session_is_lost_is_told_by_the_end_of_its_connection() {
+fn the_connection_of_a_client_whose_session_is_lost_ends() {
     for version in [V5, V311, V31] {
         let mut world = World::with_tabs(2);
         let mut raw = Raw::connected(&mut world, id(2), 1, version);
@@ -443,7 +443,7 @@ fn a_port_learns_that_another_client_took_its_session() {
         assert_eq!(told.len(), usize::from(version == V5), "{told:?}");
         assert!(first.is_closed);
         assert_eq!(first.reason, Some(ReasonCode::SessionTakenOver));
-        // A client that says goodbye itself needs no reason.
+        // A client that sends DISCONNECT needs no reason.
         second.send(&mut world, disconnect());
         second.heard(&mut world);
         assert!(second.is_closed);
@@ -452,7 +452,7 @@ fn a_port_learns_that_another_client_took_its_session() {
 }
 
 #[test]
-fn a_will_is_sent_for_a_client_that_is_cut_off_and_not_for_one_that_says_goodbye() {
+fn a_will_is_sent_for_a_lost_client_and_not_after_disconnect() {
     for is_polite in [true, false] {
         for is_late in [true, false] {
             let (mut world, mut receiver, _) = world(V5);
@@ -465,7 +465,7 @@ fn a_will_is_sent_for_a_client_that_is_cut_off_and_not_for_one_that_says_goodbye
             mortal.send(&mut world, Packet::Connect(packet));
             mortal.connack(&mut world);
             if is_late {
-                // There is no broker to hear it.
+                // There is no broker that could receive it.
                 world.freeze(id(2));
                 world.close(id(1));
             }
@@ -519,7 +519,7 @@ fn a_client_of_3_1_without_identifier_is_refused() {
 }
 
 #[test]
-fn a_client_of_3_1_asks_again_with_dup_and_notices_nothing_when_the_broker_moves() {
+fn a_client_of_3_1_repeats_with_dup_and_does_not_notice_a_change_of_broker() {
     let (mut world, ..) = world(V5);
     let mut raw = Raw::connected(&mut world, id(3), 3, V31);
     raw.subscribe(&mut world, 1, "a");
@@ -531,7 +531,7 @@ fn a_client_of_3_1_asks_again_with_dup_and_notices_nothing_when_the_broker_moves
 }
 
 #[test]
-fn what_is_no_topic_filter_ends_its_own_connection_only() {
+fn an_invalid_topic_filter_ends_its_own_connection_only() {
     // SUBSCRIBE to `a+`.
     for (version, bytes) in [
         (V5, &b"\x82\x08\x00\x01\x00\x00\x02a+\x00"[..]),
@@ -615,13 +615,13 @@ fn a_broker_that_does_not_answer_a_port_is_suspected() {
 }
 
 #[test]
-fn a_port_gets_nothing_after_its_end_and_the_broker_all_that_came_before() {
+fn a_port_gets_no_output_after_its_end_and_the_broker_gets_all_earlier_input() {
     let mut world = World::durable(2);
     let mut receiver = Raw::connected(&mut world, id(2), 1, V5);
     receiver.subscribe(&mut world, 1, "a");
     let mut raw = Raw::connected(&mut world, id(1), 2, V5);
     world.freeze(id(1));
-    // Not for so long that another tab becomes the broker.
+    // Too short a time for another tab to become the broker.
     world.pass(3_000);
     raw.send(&mut world, publish(1, "a", "x", QOS1));
     world.input(id(1), Input::Port(raw.no, PortInput::Closed));
@@ -634,17 +634,17 @@ fn a_port_gets_nothing_after_its_end_and_the_broker_all_that_came_before() {
     assert_eq!(world.port_outputs(id(1), raw.no), []);
 }
 
-/// A client that publishes numbers, and hears those of everybody.
+/// A client that publishes numbers, and receives those of all clients.
 struct Chatter {
     raw: Raw,
-    /// Its own, by packet identifier; `true` once PUBREC came.
+    /// Its publications, by packet identifier; `true` after PUBREC.
     open: BTreeMap<u16, (u32, bool)>,
     acknowledged: BTreeSet<u32>,
-    /// What came, and how.
+    /// Received messages.
     came: Vec<(u32, QoS)>,
-    /// QoS 2 messages that came and are not released, which is when this client takes them up.
+    /// Received and unreleased QoS 2 messages. This client processes them at the release.
     unreleased: BTreeMap<u16, u32>,
-    /// Answers that it has not given yet.
+    /// Answers that it has not sent yet.
     owed: Vec<Packet>,
 }
 
@@ -719,7 +719,7 @@ impl Chatter {
     }
 }
 
-/// Numbers without an order, the same for the same seed.
+/// Pseudorandom numbers, the same for the same seed.
 struct Dice(u64);
 
 impl Dice {
@@ -732,7 +732,7 @@ impl Dice {
 }
 
 #[test]
-fn whatever_happens_to_brokers_nothing_is_lost_and_qos_2_comes_once_and_in_order() {
+fn across_broker_failures_nothing_is_lost_and_qos_2_arrives_once_in_order() {
     for seed in 1..=1_000 {
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (seed << 20));
         let mut world = World::durable(6);
@@ -757,7 +757,7 @@ fn whatever_happens_to_brokers_nothing_is_lost_and_qos_2_comes_once_and_in_order
                 8..=9 => chatters[who].answer(&mut world),
                 10 => world.frames_to_lose = 1,
                 11 if frozen.len() < 2 => {
-                    // Also one that clients live in.
+                    // Including the tabs of clients.
                     let tab = dice.below(next_tab - 1) + 1;
                     if world.has(id(tab)) && !frozen.contains(&tab) {
                         world.freeze(id(tab));
@@ -787,7 +787,7 @@ fn whatever_happens_to_brokers_nothing_is_lost_and_qos_2_comes_once_and_in_order
         for _ in 0..60 {
             world.pass(1_000);
             for chatter in &mut chatters {
-                // That the last frame on a lane is lost, only the next one tells.
+                // The loss of the last frame on a lane is noticed only with the next one.
                 chatter.raw.send(&mut world, Packet::PingReq);
                 chatter.hear(&mut world);
                 chatter.answer(&mut world);
@@ -823,7 +823,7 @@ fn whatever_happens_to_brokers_nothing_is_lost_and_qos_2_comes_once_and_in_order
 }
 
 #[test]
-fn a_client_is_told_what_was_taken_only_when_there_is_room_for_more() {
+fn a_port_reports_accepted_bytes_only_when_there_is_room() {
     let mut world = World::with_tabs(3);
     let mut publisher = Raw::connected(&mut world, id(2), 1, V5);
     let mut subscriber = Raw::connected(&mut world, id(3), 2, V5);

@@ -1,4 +1,4 @@
-//! Who is there, and how often it is said.
+//! Presence: the known tabs, and how often they are announced.
 
 use tab::api::{
     ClientCommand, Command, ConnectOptions, EventKind, QoS, StorageState, TabInfo, Visibility,
@@ -13,12 +13,12 @@ fn times(world: &World, tab: TabId) -> Vec<Time> {
     announcements.into_iter().map(|(at, _)| at).collect()
 }
 
-fn ids(roster: &[TabInfo]) -> Vec<TabId> {
-    roster.iter().map(|tab| tab.tab_id).collect()
+fn ids(members: &[TabInfo]) -> Vec<TabId> {
+    members.iter().map(|tab| tab.tab_id).collect()
 }
 
 #[test]
-fn the_roster_tells_who_is_there_in_the_order_of_ids() {
+fn the_members_are_ordered_by_id() {
     let mut world = World::with_tabs(0);
     let since = world.now;
     world.open(id(2));
@@ -27,9 +27,9 @@ fn the_roster_tells_who_is_there_in_the_order_of_ids() {
     world.connect(id(2));
     world.pass(1_000);
     for tab in [id(1), id(2), id(3)] {
-        let roster = world.roster(tab);
-        assert_eq!(ids(roster), [id(1), id(2), id(3)]);
-        for info in roster {
+        let members = world.members(tab);
+        assert_eq!(ids(members), [id(1), id(2), id(3)]);
+        for info in members {
             assert_eq!(info.is_self, info.tab_id == tab);
             assert_eq!(info.is_broker, info.tab_id == id(2));
             assert_eq!(info.clients, u32::from(info.tab_id == id(2)));
@@ -41,12 +41,12 @@ fn the_roster_tells_who_is_there_in_the_order_of_ids() {
 }
 
 #[test]
-fn tabs_are_seen_to_come_to_leave_and_to_be_lost() {
+fn arriving_leaving_and_lost_tabs_are_reported() {
     let mut world = World::with_tabs(3);
     world.close(id(2));
     world.crash(id(3));
-    world.pass(Settings::default().roster_gap_ms);
-    assert_eq!(ids(world.roster(id(1))), [id(1)]);
+    world.pass(Settings::default().members_gap_ms);
+    assert_eq!(ids(world.members(id(1))), [id(1)]);
     let expected = [
         EventKind::TabAppeared(id(2)),
         EventKind::TabAppeared(id(3)),
@@ -123,8 +123,8 @@ fn a_client_that_disconnects_for_good_is_announced() {
 }
 
 fn storage_of_broker(world: &World, tab: u64) -> Option<StorageState> {
-    let roster = world.roster(id(tab));
-    let broker = roster.iter().find(|it| it.is_broker);
+    let members = world.members(id(tab));
+    let broker = members.iter().find(|it| it.is_broker);
     broker.map(|it| it.storage)
 }
 
@@ -157,31 +157,31 @@ fn every_tab_learns_the_state_of_the_brokers_storage() {
         [1, 2].map(|tab| storage_of_broker(&world, tab)),
         [Some(StorageState::Memory); 2]
     );
-    let own = world.roster(id(1)).iter().find(|it| it.tab_id == id(2));
+    let own = world.members(id(1)).iter().find(|it| it.tab_id == id(2));
     assert_eq!(own.map(|it| it.storage), Some(StorageState::Ok));
 }
 
 #[test]
-fn a_roster_flooded_with_strangers_is_bounded_and_recovers() {
+fn a_member_list_flooded_with_foreign_tabs_is_bounded_and_recovers() {
     let tabs_max = Settings::default().tabs_max;
     let mut world = World::with_tabs(2);
     for stranger in 0..2 * tabs_max as u64 {
         let announcement = ControlMessage::Announce(announcement(id(1_000 + stranger)));
         world.input(id(2), Input::Control(announcement));
     }
-    // However many come, the page is told from time to time.
-    assert_eq!(world.roster(id(2)).len(), 2);
-    world.pass(Settings::default().roster_gap_ms);
-    assert_eq!(world.roster(id(2)).len(), tabs_max + 1);
+    // The page gets updates at intervals, however many tabs appear.
+    assert_eq!(world.members(id(2)).len(), 2);
+    world.pass(Settings::default().members_gap_ms);
+    assert_eq!(world.members(id(2)).len(), tabs_max + 1);
     world.pass(60_000);
-    assert_eq!(ids(world.roster(id(2))), [id(1), id(2)]);
+    assert_eq!(ids(world.members(id(2))), [id(1), id(2)]);
 }
 
 #[test]
-fn who_holds_no_lock_is_seen_off_by_the_broker() {
+fn a_claim_without_the_lock_is_refuted_by_the_broker() {
     let mut world = World::with_tabs(2);
     world.say(ControlMessage::Announce(announcement(id(9))));
-    world.pass(Settings::default().roster_gap_ms);
-    assert_eq!(ids(world.roster(id(1))), [id(1), id(2)]);
-    assert_eq!(ids(world.roster(id(2))), [id(1), id(2)]);
+    world.pass(Settings::default().members_gap_ms);
+    assert_eq!(ids(world.members(id(1))), [id(1), id(2)]);
+    assert_eq!(ids(world.members(id(2))), [id(1), id(2)]);
 }

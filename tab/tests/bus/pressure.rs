@@ -1,4 +1,4 @@
-//! Who is slow costs the others nothing, and no more memory than is his.
+//! A slow subscriber does not delay others, and the memory it can hold is bounded.
 
 use tab::api::{
     Answer, ClientCommand, ClientNo, ClientNotice, Command, ConnectOptions, Notice, Problem,
@@ -8,8 +8,8 @@ use tab::{Settings, TabId};
 
 use crate::world::{World, id};
 
-/// Bytes that are on their way to somebody who takes nothing, at most: what a lane lets pass, and what was said in the turn in
-/// which it became full.
+/// Maximum bytes in flight to a receiver that acknowledges nothing: a lane's window, and the turn in which it became
+/// full.
 const ON_WAY_MAX: usize = 6 << 20;
 
 const KB: usize = 1_000;
@@ -51,7 +51,7 @@ fn dropped(world: &mut World, broker: TabId) -> u64 {
 }
 
 #[test]
-fn a_frozen_subscriber_costs_a_window_and_the_others_get_everything() {
+fn a_frozen_subscriber_holds_one_window_and_the_others_get_everything() {
     let mut world = World::connected(3);
     for tab in [id(1), id(2)] {
         subscribe(&mut world, tab, "#", QoS::ExactlyOnce);
@@ -70,20 +70,20 @@ fn a_frozen_subscriber_costs_a_window_and_the_others_get_everything() {
     let came = received(&world, id(2), "some");
     assert!((10..200).contains(&came), "{came}");
     assert_eq!(dropped(&mut world, id(1)), 300 - came as u64);
-    // From then on it gets everything again.
+    // From then on it gets all messages again.
     publish(&mut world, id(3), 0, "some", 100 * KB, QoS::AtMostOnce);
     assert_eq!(received(&world, id(2), "some"), came + 1);
 }
 
 #[test]
-fn who_publishes_faster_than_the_broker_takes_waits_and_nothing_is_lost() {
+fn a_publisher_faster_than_the_broker_waits_and_loses_nothing() {
     let mut world = World::connected(3);
     subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
     world.freeze(id(1));
     for _ in 0..200 {
         publish(&mut world, id(2), 0, "a", 100 * KB, QoS::AtMostOnce);
     }
-    // The page knows which ones have gone out.
+    // The page knows which ones have left.
     let gone = world.published(id(2)).len();
     assert!((10..15).contains(&gone), "{gone}");
     assert!(world.held_bytes(id(1)) < ON_WAY_MAX);
@@ -93,7 +93,7 @@ fn who_publishes_faster_than_the_broker_takes_waits_and_nothing_is_lost() {
 }
 
 #[test]
-fn who_waits_for_room_is_not_forgotten_when_a_timer_runs_meanwhile() {
+fn an_endpoint_that_waits_for_room_survives_a_timer() {
     let mut world = World::connected(3);
     subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
     world.restless.insert(id(2));
@@ -106,7 +106,7 @@ fn who_waits_for_room_is_not_forgotten_when_a_timer_runs_meanwhile() {
 }
 
 #[test]
-fn what_waits_for_room_goes_to_the_next_broker_if_there_is_another() {
+fn messages_that_wait_for_room_go_to_the_next_broker() {
     let mut world = World::durable(3);
     for number in 1..=3 {
         world.connect(id(number));
@@ -125,7 +125,7 @@ fn what_waits_for_room_goes_to_the_next_broker_if_there_is_another() {
 }
 
 #[test]
-fn who_has_much_to_say_leaves_room_for_the_other_clients_of_its_tab() {
+fn a_busy_client_leaves_room_for_the_other_clients_of_its_tab() {
     let mut world = World::connected(3);
     subscribe(&mut world, id(3), "#", QoS::AtMostOnce);
     for client in [1, 2] {
@@ -146,7 +146,7 @@ fn who_has_much_to_say_leaves_room_for_the_other_clients_of_its_tab() {
         .collect();
     assert_eq!(topics.len(), 501);
     let place = topics.iter().position(|it| *it == "little");
-    // Behind what was on its way and the next share of the other one.
+    // They follow the bytes in flight and the next share of the other client.
     assert!(place.is_some_and(|it| it < 40), "{place:?}");
 }
 
@@ -197,13 +197,13 @@ fn a_long_message_lets_the_short_ones_of_others_pass() {
         .iter()
         .map(|it| (it.topic.as_str(), it.payload.len()))
         .collect();
-    // A client's own messages stay in their order.
+    // A client's own messages keep their order.
     assert_eq!(topics, [("short", 1), ("long", 16_000 * KB), ("after", 1)]);
 }
 
 #[test]
-fn a_page_that_does_not_come_after_is_spared_qos_0_and_gets_the_rest_later() {
-    // The broker is in another tab, or in its own.
+fn a_slow_page_misses_qos_0_and_gets_the_rest_later() {
+    // The broker is in another tab, or in the same one.
     for slow in [id(2), id(1)] {
         let mut world = World::connected(3);
         for tab in [slow, id(3)] {
@@ -220,14 +220,14 @@ fn a_page_that_does_not_come_after_is_spared_qos_0_and_gets_the_rest_later() {
         assert!(received(&world, slow, "all") < 300);
         world.answer_marks(slow);
         assert_eq!(received(&world, slow, "all"), 300);
-        // With what was on its way.
+        // Including the bytes in flight.
         let came = received(&world, slow, "some");
         assert_eq!(dropped(&mut world, id(1)), 300 - came as u64);
     }
 }
 
 #[test]
-fn what_a_page_publishes_without_waiting_has_a_limit() {
+fn waiting_publications_are_bounded() {
     let mut world = World::connected(2);
     world.freeze(id(1));
     let maximum = Settings::default().waiting_bytes_max;
@@ -242,7 +242,7 @@ fn what_a_page_publishes_without_waiting_has_a_limit() {
         });
         refused.count()
     };
-    // Ten more than wait, and some have gone out.
+    // Ten more than can wait, and some have left.
     assert!((1..10).contains(&refused(&world)), "{}", refused(&world));
     world.thaw(id(1));
     let before = refused(&world);
@@ -251,7 +251,7 @@ fn what_a_page_publishes_without_waiting_has_a_limit() {
 }
 
 #[test]
-fn what_a_page_publishes_while_its_broker_may_be_replaced_has_a_limit() {
+fn publications_during_a_leadership_in_doubt_are_bounded() {
     let mut world = World::durable_connected(1);
     world.freeze(id(1));
     world.pass(3_000);

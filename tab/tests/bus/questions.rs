@@ -1,4 +1,4 @@
-//! What the broker says when a page asks.
+//! The broker's answers to questions of a page.
 
 use tab::api::{
     Answer, Command, EventKind, Notice, Problem, QoS, Question, RequestId, Subscription,
@@ -23,7 +23,7 @@ fn answers(world: &World, tab: TabId) -> Vec<(RequestId, Answer)> {
     answers.collect()
 }
 
-/// The answer to the only question that was asked since.
+/// The answer to the only question since the last call.
 fn told(world: &mut World, tab: TabId, question: Question) -> Answer {
     let before = answers(world, tab).len();
     let no = ask(world, tab, question);
@@ -51,7 +51,7 @@ fn clients(answer: &Answer) -> Vec<(&str, Option<TabId>)> {
 }
 
 #[test]
-fn every_tab_is_told_the_same_whose_broker_it_may_be() {
+fn every_tab_gives_the_same_answer_whichever_tab_has_the_broker() {
     let mut world = World::connected(3);
     world.subscribe(id(3), "a/+");
     let all: Vec<Answer> = (1..=3)
@@ -77,7 +77,7 @@ fn every_tab_is_told_the_same_whose_broker_it_may_be() {
 }
 
 #[test]
-fn who_would_receive_a_message_is_who_does() {
+fn the_predicted_receivers_get_the_message() {
     let mut world = World::connected(3);
     for (number, filter) in [
         (1, "b"),
@@ -110,12 +110,12 @@ fn who_would_receive_a_message_is_who_does() {
     world.publish(id(1), "a/b", "x", QoS::AtMostOnce);
     let received = (1..=3).map(|number| world.messages(id(number)).len());
     let received: Vec<usize> = received.collect();
-    // One member of the share, and everybody else once.
+    // One member of the shared subscription, and each other client once.
     assert_eq!((received[0] + received[2], received[1]), (1, 1));
 }
 
 #[test]
-fn an_answer_is_as_long_as_was_asked_for() {
+fn an_answer_has_the_requested_length() {
     let mut world = World::connected(3);
     let Answer::Sessions { sessions, left_out } =
         told(&mut world, id(2), Question::Sessions { at_most: 1 })
@@ -139,7 +139,7 @@ fn a_topic_that_cannot_be_published_to_has_no_receivers() {
 }
 
 #[test]
-fn what_waits_and_what_is_dropped_is_counted() {
+fn waiting_and_dropped_messages_are_counted() {
     let mut world = World::connected(2);
     let away = tab::api::ClientNo(7);
     let options = tab::api::ConnectOptions {
@@ -174,10 +174,10 @@ fn what_waits_and_what_is_dropped_is_counted() {
 }
 
 #[test]
-fn without_a_broker_that_hears_it_a_question_is_refused_at_once() {
+fn a_question_without_a_broker_is_refused_at_once() {
     let mut world = World::connected(2);
     let refused = Answer::Refused(Problem::NoBroker);
-    // It hangs: the question is on its way when another tab takes over.
+    // The broker hangs: the question is in flight when another tab takes over.
     world.freeze(id(1));
     ask(&mut world, id(2), QUESTION);
     assert_eq!(answers(&world, id(2)), []);
@@ -189,7 +189,7 @@ fn without_a_broker_that_hears_it_a_question_is_refused_at_once() {
 }
 
 #[test]
-fn a_question_that_got_lost_ends_although_nothing_else_is_said() {
+fn a_lost_question_ends_without_further_traffic() {
     let mut world = World::connected(2);
     for lost in ["the question", "the answer"] {
         let before = answers(&world, id(2)).len();
@@ -208,7 +208,7 @@ fn a_question_that_got_lost_ends_although_nothing_else_is_said() {
         world.pass(1);
         let (_, last) = answers(&world, id(2)).pop().unwrap();
         assert_eq!(last, Answer::Refused(Problem::NoBroker), "{lost}");
-        // The gap is noticed now, and mended.
+        // Now the gap is noticed and repaired.
         ask(&mut world, id(2), QUESTION);
         world.pass(1_000);
         let answer = told(&mut world, id(2), QUESTION);
@@ -261,7 +261,7 @@ fn an_answer_does_not_hold_up_the_lane_however_long_the_names_are() {
         });
         wanted.collect::<Vec<_>>()
     };
-    // More than a MiB in the first session; the second is told all the same.
+    // The first session has more than 1 MiB. The second is included nevertheless.
     let subscribe = tab::api::ClientCommand::Subscribe(RequestId(1), filters(0));
     world.client(id(1), subscribe);
     let Answer::Sessions { sessions, left_out } = told(&mut world, id(2), QUESTION) else {
@@ -273,7 +273,7 @@ fn an_answer_does_not_hold_up_the_lane_however_long_the_names_are() {
 }
 
 #[test]
-fn before_it_has_joined_a_tab_asks_nobody() {
+fn a_tab_refuses_questions_before_it_has_joined() {
     let mut world = World::with_tabs(1);
     world.start(id(5));
     world.input(id(5), Input::Command(Command::Ask(RequestId(1), QUESTION)));
@@ -282,7 +282,7 @@ fn before_it_has_joined_a_tab_asks_nobody() {
 }
 
 #[test]
-fn a_new_broker_tells_when_it_was_elected_and_when_it_knew_everything() {
+fn a_new_broker_announces_when_it_was_elected_and_restored() {
     let mut world = World::durable(3);
     for number in 1..=3 {
         world.connect(id(number));
@@ -296,7 +296,7 @@ fn a_new_broker_tells_when_it_was_elected_and_when_it_knew_everything() {
         .into_iter()
         .rev()
         .find_map(|it| match it {
-            EventKind::Following { reign, .. } => *reign,
+            EventKind::Following { leadership, .. } => *leadership,
             _ => None,
         });
     let times = followed.unwrap();
@@ -310,8 +310,8 @@ fn resent(world: &World, tab: TabId) -> u64 {
 }
 
 #[test]
-fn what_is_sent_again_is_counted() {
-    // With a log the session goes on; without one, everything is published anew to a broker that knows nothing.
+fn resent_packets_are_counted() {
+    // With a log the session resumes. Without one, messages are published anew to a broker without the session.
     for mut world in [World::durable(2), World::with_tabs(2)] {
         for number in [1, 2] {
             world.connect(id(number));
@@ -328,7 +328,7 @@ fn what_is_sent_again_is_counted() {
     }
 }
 
-/// What is retained, with so many bytes of each payload, and the topic to go on after; nothing of a refusal.
+/// Retained messages with this many bytes of each payload, and the topic to continue after. A refusal is empty.
 fn retained(
     world: &mut World,
     after: Option<&str>,
@@ -350,7 +350,7 @@ fn retained(
 }
 
 #[test]
-fn what_is_retained_is_told_page_by_page() {
+fn retained_messages_are_listed_page_by_page() {
     let mut world = World::connected(2);
     for topic in ["b", "a", "c", "$x"] {
         world.retain(id(1), topic, "value");
@@ -361,7 +361,7 @@ fn what_is_retained_is_told_page_by_page() {
     assert_eq!(reached.as_deref(), Some("b"));
     let (messages, reached) = retained(&mut world, reached.as_deref(), 2);
     assert_eq!((messages, reached), (vec![entry("c")], None));
-    // Nobody asks for ever: one is told to those who want none.
+    // An answer contains at least one message, so repeated questions end.
     let (messages, reached) = retained(&mut world, None, 0);
     assert_eq!((messages.len(), reached.as_deref()), (1, Some("a")));
     let wrong = Question::Retained {

@@ -1,4 +1,4 @@
-//! Databases that fail, stay silent, or have lost something.
+//! Databases that fail, hang, or have lost data.
 
 use tab::api::{
     Candidacy, Command, Durability, EventKind, Notice, OpenOptions, RequestId, Role, Visibility,
@@ -17,7 +17,7 @@ fn is_accepted(world: &World, tab: TabId, request: RequestId) -> bool {
     code.is_some_and(|code| code != QUOTA_EXCEEDED)
 }
 
-/// What a new client in this tab gets of all retained messages.
+/// The retained messages that a new client in this tab gets.
 fn retained(world: &mut World, tab: u64) -> Vec<String> {
     let before = world.payloads(id(tab)).len();
     world.subscribe(id(tab), "#");
@@ -38,7 +38,7 @@ fn is_in_memory(event: &EventKind) -> bool {
 }
 
 #[test]
-fn a_connection_that_fails_is_replaced_and_costs_nothing() {
+fn a_failed_database_connection_is_replaced_without_loss() {
     let mut world = World::durable_connected(1);
     world.retain(id(1), "a", "1");
     let (term, opened) = (world.term(id(1)), world.opened);
@@ -49,7 +49,7 @@ fn a_connection_that_fails_is_replaced_and_costs_nothing() {
         world.pass(100);
         assert!(world.reason_code(id(1), request).is_some());
     }
-    // The broker has lost nothing, so it need not begin anew.
+    // The broker has lost nothing, so it need not restart.
     assert_eq!(world.term(id(1)), term);
     assert_eq!(world.opened, opened + 20);
     assert!(!was_told(&world, 1, is_failing));
@@ -57,7 +57,7 @@ fn a_connection_that_fails_is_replaced_and_costs_nothing() {
 }
 
 #[test]
-fn while_the_database_fails_a_lone_broker_keeps_its_state_and_promises_nothing() {
+fn while_the_database_fails_a_lone_broker_keeps_its_state_and_acknowledges_nothing() {
     let mut world = World::durable_connected(1);
     world.retain(id(1), "a", "before");
     let term = world.term(id(1));
@@ -77,7 +77,7 @@ fn while_the_database_fails_a_lone_broker_keeps_its_state_and_promises_nothing()
     assert!(was_told(&world, 1, |it| *it == EventKind::StorageWorks));
     assert_eq!(world.term(id(1)), term);
     assert_eq!(retained(&mut world, 1), ["before", "waits"]);
-    // The next broker knows all of it.
+    // The next broker has all of it.
     world.crash(id(1));
     world.open(id(2));
     world.pass(1_000);
@@ -86,7 +86,7 @@ fn while_the_database_fails_a_lone_broker_keeps_its_state_and_promises_nothing()
 }
 
 #[test]
-fn a_database_that_opens_and_fails_in_all_else_is_tried_with_pauses_and_refused_from() {
+fn a_database_that_only_opens_is_tried_with_pauses_and_changes_are_refused() {
     let mut world = World::durable_connected(1);
     world.retain(id(1), "a", "before");
     let opened = world.opened;
@@ -104,7 +104,7 @@ fn a_database_that_opens_and_fails_in_all_else_is_tried_with_pauses_and_refused_
 }
 
 #[test]
-fn a_tab_whose_database_works_takes_the_place_of_a_broker_whose_does_not() {
+fn a_tab_whose_database_works_replaces_a_broker_whose_database_fails() {
     let mut world = World::durable_connected(3);
     world.retain(id(2), "a", "kept");
     world.down.extend([id(1), id(2)]);
@@ -151,7 +151,7 @@ fn tabs_whose_databases_all_fail_do_not_replace_each_other_and_forget_nothing() 
 }
 
 #[test]
-fn an_elected_tab_that_cannot_read_what_is_stored_waits_and_does_not_begin_empty() {
+fn an_elected_tab_that_cannot_read_the_log_waits_and_does_not_begin_empty() {
     let mut world = World::durable_connected(2);
     world.retain(id(1), "a", "kept");
     world.disk.is_down = true;
@@ -159,7 +159,7 @@ fn an_elected_tab_that_cannot_read_what_is_stored_waits_and_does_not_begin_empty
     world.pass(40_000);
     assert!(world.brokers([2]).is_empty());
     assert!(was_told(&world, 2, is_failing) && !was_told(&world, 2, is_in_memory));
-    // A tab whose database works comes, and leads.
+    // A tab whose database works arrives, and leads.
     world.disk.is_down = false;
     world.down.insert(id(2));
     world.open(id(3));
@@ -184,7 +184,7 @@ fn a_database_that_works_again_serves_the_elected_tab_that_waited_for_it() {
 }
 
 #[test]
-fn a_tab_whose_own_database_fails_takes_no_frozen_brokers_place() {
+fn a_tab_whose_own_database_fails_does_not_replace_a_frozen_broker() {
     let mut world = World::durable_connected(2);
     world.retain(id(1), "a", "kept");
     world.down.insert(id(2));
@@ -199,7 +199,7 @@ fn a_tab_whose_own_database_fails_takes_no_frozen_brokers_place() {
 }
 
 #[test]
-fn a_database_that_never_opens_is_told_and_a_tab_whose_database_opens_leads() {
+fn a_database_that_never_opens_is_reported_and_a_tab_whose_database_opens_leads() {
     let mut world = World::durable(0);
     world.stuck.insert(id(1));
     world.open(id(1));
@@ -218,7 +218,7 @@ fn a_database_that_never_opens_is_told_and_a_tab_whose_database_opens_leads() {
 }
 
 #[test]
-fn a_lone_tab_whose_database_never_opens_keeps_its_state_in_memory_in_the_end() {
+fn a_lone_tab_whose_database_never_opens_finally_keeps_its_state_in_memory() {
     for is_silent in [false, true] {
         let mut world = World::durable(0);
         match is_silent {
@@ -237,12 +237,12 @@ fn a_lone_tab_whose_database_never_opens_keeps_its_state_in_memory_in_the_end() 
 }
 
 #[test]
-fn an_answer_that_nobody_waits_for_any_more_does_not_hide_the_next_one() {
+fn a_late_answer_does_not_hide_the_next_one() {
     let mut world = World::durable(1);
     world.stuck.insert(id(2));
     world.open(id(2));
     world.pass(200);
-    // It is elected, and loses the lock again, while the first opening has no answer.
+    // It is elected and loses the lock again while the first request to open has no answer.
     world.input(id(2), Input::Lock(LockEvent::Granted(Lock::Broker)));
     world.input(id(2), Input::Lock(LockEvent::Lost(Lock::Broker)));
     world.crash(id(1));
@@ -253,7 +253,7 @@ fn an_answer_that_nobody_waits_for_any_more_does_not_hide_the_next_one() {
 }
 
 #[test]
-fn a_clock_that_is_set_ahead_does_not_make_a_tab_give_up_what_is_stored() {
+fn a_clock_that_is_set_ahead_does_not_discard_the_stored_state() {
     let mut world = World::durable(0);
     world.down.insert(id(1));
     world.open(id(1));
@@ -271,7 +271,7 @@ fn a_clock_that_is_set_ahead_does_not_make_a_tab_give_up_what_is_stored() {
 }
 
 #[test]
-fn a_row_that_does_not_answer_is_told() {
+fn a_pending_row_without_an_answer_is_reported() {
     let mut world = World::durable_connected(1);
     world.stuck.insert(id(1));
     let request = world.retain(id(1), "a", "1");
@@ -285,7 +285,7 @@ fn a_row_that_does_not_answer_is_told() {
 }
 
 #[test]
-fn a_row_that_fails_after_a_standstill_proves_who_reigns_when_it_is_stored() {
+fn a_row_that_fails_after_a_suspension_proves_the_leadership_when_it_is_stored() {
     let mut world = World::durable_connected(1);
     world.stuck.insert(id(1));
     let under_way = world.retain(id(1), "a", "1");
@@ -301,7 +301,7 @@ fn a_row_that_fails_after_a_standstill_proves_who_reigns_when_it_is_stored() {
 }
 
 #[test]
-fn a_database_that_stays_silent_after_a_standstill_is_opened_again() {
+fn a_database_that_stays_silent_after_a_suspension_is_reopened() {
     let mut world = World::durable_connected(1);
     world.freeze(id(1));
     world.pass(3_000);
@@ -309,7 +309,7 @@ fn a_database_that_stays_silent_after_a_standstill_is_opened_again() {
     world.thaw(id(1));
     let waits = world.retain(id(1), "a", "1");
     world.stuck.insert(id(1));
-    // The row has failed, and the next opening has no answer, ever.
+    // The row has failed, and the next request to open never gets an answer.
     world.pass(1_000);
     world.stuck.clear();
     world.pass(1_000);
@@ -319,7 +319,7 @@ fn a_database_that_stays_silent_after_a_standstill_is_opened_again() {
 }
 
 #[test]
-fn a_database_that_works_but_does_not_take_a_row_counts_as_full() {
+fn a_database_that_works_but_does_not_accept_a_row_counts_as_full() {
     let mut world = World::durable_connected(2);
     world.retain(id(2), "a", "kept");
     world.disk.refuses_large = true;
@@ -336,7 +336,7 @@ fn a_database_that_works_but_does_not_take_a_row_counts_as_full() {
 }
 
 #[test]
-fn a_large_checkpoint_under_way_is_a_sign_of_life() {
+fn a_pending_large_checkpoint_is_a_sign_of_life() {
     let mut world = World::durable_connected(2);
     for number in 0..6 {
         let payload = "x".repeat(1 << 20);
@@ -344,7 +344,7 @@ fn a_large_checkpoint_under_way_is_a_sign_of_life() {
     }
     world.stuck.insert(id(1));
     world.retain(id(2), "next", "1");
-    // The row that makes the log long enough, and then the checkpoint.
+    // The row that makes the log long enough, and the checkpoint.
     world.unstick(id(1));
     assert!(world.disk.snapshot.is_some());
     world.stuck.insert(id(1));
@@ -363,7 +363,7 @@ fn a_large_checkpoint_under_way_is_a_sign_of_life() {
 }
 
 #[test]
-fn a_log_that_was_lost_between_two_visits_is_told_and_one_that_was_kept_is_not() {
+fn a_log_that_was_lost_between_two_visits_is_reported_and_a_kept_one_is_not() {
     let identity = |world: &World, tab| {
         let notices = world.notices(id(tab));
         let logs = notices.filter_map(|it| match it {
@@ -397,7 +397,7 @@ fn a_log_that_was_lost_between_two_visits_is_told_and_one_that_was_kept_is_not()
 }
 
 #[test]
-fn rows_that_are_missing_are_told() {
+fn missing_rows_are_reported() {
     let mut world = World::durable_connected(2);
     for number in 0..10 {
         world.retain(id(2), &format!("a/{number}"), "x");
@@ -440,7 +440,7 @@ fn a_page_that_is_shown_again_has_its_database_checked() {
 }
 
 #[test]
-fn a_session_that_needs_nothing_stored_begins_without_room() {
+fn a_session_without_stored_state_begins_with_a_full_storage() {
     let mut world = World::durable_connected(2);
     world.disk.is_full = true;
     let refused = world.retain(id(2), "a", "1");
@@ -473,7 +473,7 @@ fn a_probe_of_a_broker_whose_database_fails_is_not_answered() {
     assert!(pongs(&world).is_empty());
     world.disk.is_down = false;
     world.pass(2_000);
-    // One answer for each tab, however often it asked.
+    // One pong for each tab, however often it sent probes.
     assert_eq!(pongs(&world).last(), Some(&100));
     assert!(pongs(&world).len() <= 2, "{:?}", pongs(&world));
 }

@@ -1,4 +1,4 @@
-//! A few tabs on one channel, joined by a wire without delays. Time passes only in [`World::pass`].
+//! A few tabs on one channel, connected without delays. Time passes only in [`World::pass`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,21 +18,21 @@ use crate::disk::Disk;
 
 pub(crate) const CLIENT: ClientNo = ClientNo(0);
 
-/// A tab that has not settled after so many timeouts at one moment never will.
+/// A tab that is not idle after this many timeouts at one moment never will be.
 const ROUNDS_MAX: usize = 10;
 
 pub(crate) struct World {
     pub(crate) now: Time,
     tabs: BTreeMap<TabId, Node>,
-    /// Who holds a lock, and behind it who waits for it.
+    /// Each lock's holder, and the queue behind it.
     locks: BTreeMap<Lock, VecDeque<TabId>>,
     arriving: VecDeque<(TabId, Input)>,
-    /// Everything posted on the control channel, and when.
+    /// All posts on the control channel, with their times.
     pub(crate) control: Vec<(Time, ControlMessage)>,
     pub(crate) frames_to_lose: usize,
-    /// The frames that were lost.
+    /// Lost frames.
     pub(crate) lost: Vec<(Lane, Vec<u8>)>,
-    /// What the tabs want of it while they are elected.
+    /// Requests of the tabs to the database.
     durability: Durability,
     pub(crate) disk: Disk,
     /// Tabs whose database does not answer.
@@ -41,21 +41,21 @@ pub(crate) struct World {
     pub(crate) dead: BTreeSet<TabId>,
     /// Tabs whose database fails, whatever they ask of it.
     pub(crate) down: BTreeSet<TabId>,
-    /// Tabs whose database opens, and fails in everything else.
+    /// Tabs whose database opens, and then fails all requests.
     pub(crate) aborting: BTreeSet<TabId>,
     /// How often tabs have opened the database.
     pub(crate) opened: usize,
-    /// What pages remember of the log from an earlier visit.
+    /// The log identity that pages remember from an earlier visit.
     pub(crate) known_log: Option<u64>,
-    /// Tabs that are told nothing, until they thaw.
+    /// Frozen tabs, which get no inputs.
     frozen: BTreeMap<TabId, Vec<Input>>,
-    /// Tabs whose pages do not say how far they have come.
+    /// Tabs whose pages acknowledge no checkpoints.
     pub(crate) silent_pages: BTreeSet<TabId>,
     /// Tabs whose timer runs after each of their turns.
     pub(crate) restless: BTreeSet<TabId>,
-    /// There are no Web Locks, but what stands in for them.
+    /// There are no Web Locks, but a substitute.
     pub(crate) has_no_locks: bool,
-    /// Nothing stands in for Web Locks, either.
+    /// There is no substitute for Web Locks either.
     pub(crate) has_no_mutex: bool,
     requests: u64,
 }
@@ -64,14 +64,14 @@ struct Node {
     tab: Tab,
     lanes: BTreeSet<Lane>,
     notices: Vec<Notice>,
-    /// What went to ports.
+    /// Outputs to ports.
     ports: Vec<(PortNo, PortOutput)>,
     has_ear: bool,
-    /// What the database was asked and has not answered.
+    /// Pending requests to the database.
     asked: Vec<StorageRequest>,
 }
 
-/// Who holds a lock among those who asked for it, in this order: all who queue behind a tab share its lock.
+/// The holders among those that requested a lock, in this order. All tabs that queue for another tab's lock share it.
 fn holders(lock: Lock, queue: &VecDeque<TabId>) -> Vec<TabId> {
     let is_shared = |tab: &TabId| matches!(lock, Lock::Tab(own) if own != *tab);
     match queue.front() {
@@ -84,7 +84,7 @@ pub(crate) fn id(number: u64) -> TabId {
     TabId::from_entropy(number)
 }
 
-/// How a tab announces itself that is not the broker.
+/// The announcement of a tab that is not the broker.
 pub(crate) fn announcement(tab_id: TabId) -> Announcement {
     Announcement {
         tab_id,
@@ -98,13 +98,13 @@ pub(crate) fn announcement(tab_id: TabId) -> Announcement {
         visibility: Visibility::Visible,
         durability: Durability::Relaxed,
         lanes: Vec::new(),
-        reign: None,
+        leadership: None,
         log: None,
         storage: StorageState::Ok,
     }
 }
 
-/// How a tab announces that it is the broker.
+/// The announcement of a broker.
 pub(crate) fn claim(tab_id: TabId, term: Term) -> Announcement {
     Announcement {
         is_broker: true,
@@ -114,7 +114,7 @@ pub(crate) fn claim(tab_id: TabId, term: Term) -> Announcement {
 }
 
 impl World {
-    /// So many tabs with ids from 1, opened one after the other: the first is the broker, and its state is in memory.
+    /// This many tabs with ids from 1, opened one after the other. The first is the broker, with its state in memory.
     pub(crate) fn with_tabs(count: u64) -> Self {
         Self::with(count, Durability::Memory)
     }
@@ -131,7 +131,7 @@ impl World {
         world
     }
 
-    /// As [`Self::durable`], with a client in each tab; what it takes to store that is over.
+    /// As [`Self::durable`], with a client in each tab, after the storing of that state.
     pub(crate) fn durable_connected(count: u64) -> Self {
         let mut world = Self::durable(count);
         world.connect_all(count);
@@ -205,12 +205,12 @@ impl World {
         self.command(tab_id, Command::Open(options));
     }
 
-    /// The tab stands still: it keeps its locks and hears nothing.
+    /// Suspends the tab: it keeps its locks and gets no input.
     pub(crate) fn freeze(&mut self, tab_id: TabId) {
         self.frozen.insert(tab_id, Vec::new());
     }
 
-    /// The tab goes on, with what came meanwhile.
+    /// Resumes the tab, which gets its delayed inputs.
     pub(crate) fn thaw(&mut self, tab_id: TabId) {
         for input in self.frozen.remove(&tab_id).unwrap_or_default() {
             self.arriving.push_back((tab_id, input));
@@ -218,7 +218,7 @@ impl World {
         self.run();
     }
 
-    /// The database answers again, if it did not.
+    /// The database answers again.
     pub(crate) fn unstick(&mut self, tab_id: TabId) {
         self.stuck.remove(&tab_id);
         let node = self.tabs.get_mut(&tab_id);
@@ -229,7 +229,7 @@ impl World {
         self.run();
     }
 
-    /// Whether the database, which does not answer this tab, has been asked to write a checkpoint.
+    /// Whether this tab's unanswered request is a checkpoint.
     pub(crate) fn is_asked_for_checkpoint(&self, tab_id: TabId) -> bool {
         let asked = self.tabs.get(&tab_id).map(|node| &node.asked);
         let asked = asked.into_iter().flatten();
@@ -238,7 +238,7 @@ impl World {
             .any(|it| matches!(it, StorageRequest::Checkpoint(_)))
     }
 
-    /// The database, which does not answer this tab, answers one request all the same.
+    /// Answers one request of this tab, although the database hangs.
     pub(crate) fn answer_one(&mut self, tab_id: TabId) {
         let asked = self.tabs.get_mut(&tab_id);
         let request = asked.map(|node| node.asked.remove(0));
@@ -250,19 +250,19 @@ impl World {
         self.run();
     }
 
-    /// The tab is gone, and nobody has noticed yet.
+    /// Ends the tab. The other tabs have not noticed yet.
     pub(crate) fn vanish(&mut self, tab_id: TabId) {
         self.tabs.remove(&tab_id);
     }
 
-    /// Somebody who is none of the tabs takes a lock that is free.
+    /// A foreign script takes a free lock.
     pub(crate) fn hold(&mut self, stranger: TabId, lock: Lock) {
         let queue = self.locks.entry(lock).or_default();
         assert!(queue.is_empty(), "{lock:?} is not free");
         queue.push_back(stranger);
     }
 
-    /// Who holds a lock, and who waits for it.
+    /// The holder of a lock, and the queue.
     pub(crate) fn queue(&self, lock: Lock) -> Vec<TabId> {
         self.locks
             .get(&lock)
@@ -272,7 +272,7 @@ impl World {
             .collect()
     }
 
-    /// The browser notices that the tab is gone.
+    /// The browser notices the end of the tab.
     pub(crate) fn free_locks(&mut self, tab_id: TabId) {
         let locks: Vec<Lock> = self.locks.keys().copied().collect();
         for lock in locks {
@@ -286,14 +286,14 @@ impl World {
         self.free_locks(tab_id);
     }
 
-    /// The page says goodbye, and the tab is gone.
+    /// The page says goodbye, and the tab ends.
     pub(crate) fn close(&mut self, tab_id: TabId) {
         self.vanish(tab_id);
         self.say(ControlMessage::Goodbye { tab_id });
         self.free_locks(tab_id);
     }
 
-    /// Somebody who is none of the tabs posts on the control channel.
+    /// A foreign script posts on the control channel.
     pub(crate) fn say(&mut self, message: ControlMessage) {
         for tab in self.tabs.keys() {
             let input = Input::Control(message.clone());
@@ -390,7 +390,7 @@ impl World {
         RequestId(self.requests)
     }
 
-    /// Lets time pass; every tab is told at once when its timeout is due.
+    /// Lets time pass. Each tab gets its timeouts on time.
     pub(crate) fn pass(&mut self, ms: u64) {
         let end = self.now.plus_ms(ms);
         let mut rounds = 0;
@@ -469,10 +469,10 @@ impl World {
             Output::Lock(LockRequest::AcquireIfFree(lock)) => self.acquire_if_free(from, lock),
             Output::Lock(LockRequest::Steal(lock)) => self.steal(from, lock),
             Output::Storage(request) => self.ask(from, request),
-            Output::Ear(is_wanted) => node.has_ear = is_wanted,
+            Output::LoopbackProbe(is_wanted) => node.has_ear = is_wanted,
             Output::Control(message) => {
                 if node.has_ear {
-                    let heard = Input::Heard(message.clone());
+                    let heard = Input::Loopback(message.clone());
                     self.arriving.push_back((from, heard));
                 }
                 self.control.push((self.now, message.clone()));
@@ -497,26 +497,26 @@ impl World {
         }
     }
 
-    /// The page says how far it has come.
+    /// The page acknowledges its checkpoint.
     fn mark(&mut self, tab_id: TabId) {
         let marks = self.notices(tab_id).filter_map(|it| match it {
-            Notice::Mark(mark) => Some(*mark),
+            Notice::CreditCheckpoint(mark) => Some(*mark),
             _ => None,
         });
         if let Some(mark) = marks.last() {
-            let heard = Input::Command(Command::Heard(mark));
+            let heard = Input::Command(Command::Acknowledge(mark));
             self.arriving.push_back((tab_id, heard));
         }
     }
 
-    /// A page that has said nothing of how far it has come says so from now on.
+    /// A page that acknowledged nothing does so from now on.
     pub(crate) fn answer_marks(&mut self, tab_id: TabId) {
         self.silent_pages.remove(&tab_id);
         self.mark(tab_id);
         self.run();
     }
 
-    /// What waits for a frozen tab on its lanes, in bytes.
+    /// Bytes of delayed frames for a frozen tab.
     pub(crate) fn held_bytes(&self, tab_id: TabId) -> usize {
         let held = self.frozen.get(&tab_id).into_iter().flatten();
         let bytes = held.map(|input| match input {
@@ -606,16 +606,16 @@ impl World {
         self.arriving.push_back((tab_id, granted));
     }
 
-    // What the pages heard.
+    // Received notices of the pages.
 
-    /// The notices of a tab since this was last asked.
+    /// The notices of a tab since the last call.
     pub(crate) fn heard(&mut self, tab_id: TabId) -> Vec<Notice> {
         let node = self.tabs.get_mut(&tab_id);
         node.map(|node| core::mem::take(&mut node.notices))
             .unwrap_or_default()
     }
 
-    /// What went to a port since this was last asked.
+    /// Outputs to a port since the last call.
     pub(crate) fn port_outputs(&mut self, tab_id: TabId, no: PortNo) -> Vec<PortOutput> {
         let node = self.tabs.get_mut(&tab_id);
         let ports = node.map(|node| &mut node.ports);
@@ -632,7 +632,7 @@ impl World {
         self.tabs[&tab_id].tab.role()
     }
 
-    /// Those of these tabs that are the broker.
+    /// The tabs among these that are the broker.
     pub(crate) fn brokers(&self, tabs: impl IntoIterator<Item = u64>) -> Vec<TabId> {
         let tabs = tabs.into_iter().map(id);
         tabs.filter(|tab| matches!(self.role(*tab), Role::Broker { .. }))
@@ -676,7 +676,7 @@ impl World {
         published.collect()
     }
 
-    /// The reason code that a publication was acknowledged with, if it was.
+    /// The reason code of a publication's acknowledgement.
     pub(crate) fn reason_code(&self, tab_id: TabId, request: RequestId) -> Option<u8> {
         let published = self.published(tab_id);
         let found = published.into_iter().find(|(it, _)| *it == request);
@@ -706,9 +706,9 @@ impl World {
         events.collect()
     }
 
-    pub(crate) fn roster(&self, tab_id: TabId) -> &[TabInfo] {
+    pub(crate) fn members(&self, tab_id: TabId) -> &[TabInfo] {
         let rosters = self.notices(tab_id).filter_map(|notice| match notice {
-            Notice::Roster(roster) => Some(&roster[..]),
+            Notice::Members(members) => Some(&members[..]),
             _ => None,
         });
         rosters.last().unwrap_or_default()
@@ -722,7 +722,7 @@ impl World {
         stats.last()
     }
 
-    /// When a tab announced itself, and how.
+    /// The announcements of a tab, with their times.
     pub(crate) fn announcements(&self, tab: TabId) -> Vec<(Time, &Announcement)> {
         let announcements = self
             .control

@@ -298,7 +298,7 @@ impl Inner {
     fn on_notices(this: &Rc<Self>, mut notices: Vec<Notice>) {
         let mut mark = None;
         notices.retain(|notice| match notice {
-            Notice::Mark(latest) => {
+            Notice::CreditCheckpoint(latest) => {
                 mark = Some(*latest);
                 false
             }
@@ -310,7 +310,7 @@ impl Inner {
         let has_answered = !this.outbox.borrow().is_empty();
         // The page has now handled all notices before the mark.
         if let Some(mark) = mark {
-            Self::send(this, Command::Heard(mark));
+            Self::send(this, Command::Acknowledge(mark));
         }
         // The page may send further commands in microtasks. A mark without other commands waits for them.
         if has_answered {

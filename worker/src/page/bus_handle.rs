@@ -370,11 +370,11 @@ impl Inner {
                 }
             }
             Notice::Role(_)
-            | Notice::Roster(_)
+            | Notice::Members(_)
             | Notice::Event(_)
             | Notice::Refused(_)
             | Notice::Stats(_)
-            | Notice::Mark(_)
+            | Notice::CreditCheckpoint(_)
             | Notice::Log { .. } => {}
         }
         self.on_notice.tell(&notice);

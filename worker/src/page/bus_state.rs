@@ -59,7 +59,7 @@ impl BusState {
             // A new worker is a new tab, so the members of the previous one are out of date.
             Notice::Opened { tab_id, build: _ } => *self = Self::new(BusStatus::Open(*tab_id)),
             Notice::Role(role) => self.role = *role,
-            Notice::Roster(members) => self.members = members.as_slice().into(),
+            Notice::Members(members) => self.members = members.as_slice().into(),
             Notice::Refused(problem @ Problem::Channel(_)) => {
                 self.status = BusStatus::Refused(problem.clone());
             }
@@ -68,7 +68,7 @@ impl BusState {
             | Notice::Event(_)
             | Notice::Stats(_)
             | Notice::Answer(..)
-            | Notice::Mark(_)
+            | Notice::CreditCheckpoint(_)
             | Notice::Log { .. } => {}
         }
     }

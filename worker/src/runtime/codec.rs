@@ -3,7 +3,7 @@
 use gloo_worker::Codec;
 use js_sys::Uint8Array;
 use serde::{Deserialize, Serialize};
-use tab::terse;
+use tab::lean_bincode;
 use wasm_bindgen::{JsCast, JsValue, UnwrapThrowExt};
 
 /// Writes and reads the same bytes as gloo's own codec, without the error texts that no caller sees.
@@ -27,5 +27,5 @@ impl Codec for Terse {
 pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
     use bincode::Options as _;
     let options = bincode::DefaultOptions::new().with_fixint_encoding();
-    terse::read(options.allow_trailing_bytes(), bytes).ok()
+    lean_bincode::read(options.allow_trailing_bytes(), bytes).ok()
 }

@@ -83,8 +83,8 @@ impl MqttPorts {
         };
         match output {
             PortOutput::Bytes(bytes) => it.port.post_message(&Uint8Array::from(bytes.as_slice())),
-            PortOutput::Taken(_) if !it.wants_credit => Ok(()),
-            PortOutput::Taken(count) =>
+            PortOutput::Accepted(_) if !it.wants_credit => Ok(()),
+            PortOutput::Accepted(count) =>
             {
                 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
                 it.port.post_message(&JsValue::from_f64(*count as f64))

@@ -73,10 +73,10 @@ fn is_for_page_ports(notice: &Notice) -> bool {
         Notice::Stats(_) | Notice::Answer(..) => false,
         Notice::Opened { .. }
         | Notice::Role(_)
-        | Notice::Roster(_)
+        | Notice::Members(_)
         | Notice::Client(..)
         | Notice::Refused(_)
-        | Notice::Mark(_)
+        | Notice::CreditCheckpoint(_)
         | Notice::Log { .. } => true,
     }
 }

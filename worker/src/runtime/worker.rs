@@ -271,7 +271,7 @@ impl RunLoop {
                 spawn_local(async move {
                     clock::pause(WARM_UP_MS).await;
                     // The browser compiles code when it runs first, which would delay a failover.
-                    let _ = tab::rehearse(now);
+                    let _ = tab::warm_up(now);
                 });
                 let joined = JoinedChannel::new(channel, self.tab.tab_id(), &self.report);
                 joined.map(|it| self.joined = Some(it))
@@ -343,8 +343,8 @@ impl JoinedChannel {
                 self.storage.handle(request);
                 Ok(())
             }
-            Output::Ear(true) => self.open_loopback(report),
-            Output::Ear(false) => {
+            Output::LoopbackProbe(true) => self.open_loopback(report),
+            Output::LoopbackProbe(false) => {
                 self.loopback = None;
                 Ok(())
             }
@@ -375,7 +375,7 @@ impl JoinedChannel {
             self.loopback = Some(Broadcast::open(&self.channel.control(), move |message| {
                 // `control` has reported foreign messages already.
                 if let Some(message) = message.as_ref().and_then(control::from_js) {
-                    report.input(Input::Heard(message));
+                    report.input(Input::Loopback(message));
                 }
             })?);
         }
@@ -419,13 +419,13 @@ mod tests {
             number: 1,
         };
         for _ in 0..2 {
-            joined.carry_out(Output::Ear(true), &report).unwrap();
+            joined.carry_out(Output::LoopbackProbe(true), &report).unwrap();
         }
         joined
             .carry_out(Output::Control(probe.clone()), &report)
             .unwrap();
         match told.next().await {
-            Input::Heard(heard) => assert_eq!(heard, probe),
+            Input::Loopback(heard) => assert_eq!(heard, probe),
             other => panic!("{other:?}"),
         }
         let stranger = BroadcastChannel::new("test-loopback-control").unwrap();
@@ -434,7 +434,7 @@ mod tests {
             Input::Foreign(Source::Control) => {}
             other => panic!("{other:?}"),
         }
-        joined.carry_out(Output::Ear(false), &report).unwrap();
+        joined.carry_out(Output::LoopbackProbe(false), &report).unwrap();
         joined.carry_out(Output::Control(probe), &report).unwrap();
         told.nothing().await;
         stranger.close();

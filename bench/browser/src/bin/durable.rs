@@ -333,7 +333,7 @@ fn takeover(options: &Options, figures: &mut Vec<Figure>) {
         pages.remove(0).end_by(Ending::Close);
         pages[0].until_broker();
         let times: [Option<f64>; 2] = pages[0].evaluate_as(
-            "['TakingOver', 'Elected'].map((kind) => tab.log.find((it) => it.kind === kind)?.eventAt)",
+            "['Promoting', 'Elected'].map((kind) => tab.log.find((it) => it.kind === kind)?.eventAt)",
         );
         let [Some(lock), Some(elected)] = times else {
             panic!("the new broker did not report its election: {times:?}");

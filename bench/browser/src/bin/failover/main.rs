@@ -431,7 +431,7 @@ fn trace(
     };
     if let Some(next) = pages.iter().find(|page| page.is_broker()) {
         let log = log(next);
-        add("lock", first(&log, &["TakingOver"]));
+        add("lock", first(&log, &["Promoting"]));
         add("leader", first(&log, &["Elected"]));
     }
     let [_, last] = publishers;
