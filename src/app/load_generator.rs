@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use tabmq_worker::api::{Message, Publication, QoS, Subscription};
-use tabmq_worker::{Client, Frame, Subscriber};
+use tabmq_worker::{AnimationFrame, Client, Subscriber};
 use yew::platform::spawn_local;
 
 use crate::browser::time;
@@ -27,7 +27,7 @@ struct Inner {
     runs: Cell<u32>,
     /// Messages that the broker had dropped for other clients when the run began.
     dropped_before: Cell<u64>,
-    tick: Frame,
+    tick: AnimationFrame,
 }
 
 /// How far a run has come.
@@ -55,7 +55,7 @@ impl LoadGenerator {
                 pending: Cell::default(),
                 runs: Cell::default(),
                 dropped_before: Cell::default(),
-                tick: Frame::new(move || {
+                tick: AnimationFrame::new(move || {
                     if let Some(inner) = weak.upgrade() {
                         inner.tick();
                     }

@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 
 use tabmq_worker::api::Notice;
 use tabmq_worker::hooks::use_client;
-use tabmq_worker::{Client, Frame, Listening};
+use tabmq_worker::{AnimationFrame, Client, Listening};
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
@@ -20,7 +20,7 @@ pub(crate) struct Store(Rc<Shared>);
 
 struct Shared {
     state: RefCell<Rc<State>>,
-    frame: Frame,
+    frame: AnimationFrame,
     view: RefCell<Option<Box<dyn Fn()>>>,
     /// Listeners for every event and every message, in order: a log omits nothing.
     listening: OnceCell<[Listening; 3]>,
@@ -61,7 +61,7 @@ impl Store {
             let weak = weak.clone();
             Shared {
                 state: RefCell::new(Rc::new(State::new(share_url))),
-                frame: Frame::new(move || {
+                frame: AnimationFrame::new(move || {
                     if let Some(shared) = weak.upgrade() {
                         Self(shared).draw();
                     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tabmq_worker::Frame;
+use tabmq_worker::AnimationFrame;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{Element, ResizeObserver};
@@ -49,7 +49,7 @@ pub(crate) fn top_of(element: &web_sys::Element) -> Option<f64> {
 
 /// Asks for a frame after the first drawing, and after each change of the element's size.
 #[hook]
-pub(crate) fn use_size(element: &NodeRef, frame: &Rc<Frame>) {
+pub(crate) fn use_size(element: &NodeRef, frame: &Rc<AnimationFrame>) {
     let (element, frame) = (element.clone(), Rc::clone(frame));
     use_effect_with((), move |()| {
         frame.ask();

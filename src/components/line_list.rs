@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use tabmq_worker::Frame;
+use tabmq_worker::AnimationFrame;
 use web_sys::{Element, HtmlElement};
 use yew::prelude::*;
 
@@ -86,7 +86,7 @@ fn use_measure(
     probe: &NodeRef,
     window: &UseStateHandle<Window>,
     oncolumns: &Callback<usize>,
-) -> Rc<Frame> {
+) -> Rc<AnimationFrame> {
     let set = window.setter();
     let latest = use_mut_ref(|| oncolumns.clone());
     latest.replace(oncolumns.clone());
@@ -95,7 +95,7 @@ fn use_measure(
         use_memo((), move |()| {
             let last = Cell::new(None);
             let last_columns = Cell::new(0);
-            Frame::new(move || {
+            AnimationFrame::new(move || {
                 let Some((list, probe)) = list.cast::<HtmlElement>().zip(probe.cast::<Element>())
                 else {
                     return;

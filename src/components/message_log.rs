@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tabmq_worker::Frame;
+use tabmq_worker::AnimationFrame;
 use tabmq_worker::api::DropReason;
 use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlInputElement;
@@ -231,7 +231,7 @@ struct Found {
 /// Searches the log, some thousand messages in each frame; `None`: every message matches.
 #[hook]
 fn use_search(log: &Rc<MessageLog>, wanted: &Criteria) -> Option<Rc<Found>> {
-    let redraw: Rc<Frame> = use_redraw();
+    let redraw: Rc<AnimationFrame> = use_redraw();
     let search = use_mut_ref(Search::default);
     if wanted.is_all() {
         return None;
@@ -251,7 +251,7 @@ fn use_search(log: &Rc<MessageLog>, wanted: &Criteria) -> Option<Rc<Found>> {
 /// Number of matching messages that arrived since the log was held.
 #[hook]
 fn use_new_matches(log: &Rc<MessageLog>, wanted: &Criteria, held: Option<&HeldLog>) -> u64 {
-    let redraw: Rc<Frame> = use_redraw();
+    let redraw: Rc<AnimationFrame> = use_redraw();
     let new_rows = use_mut_ref(NewMatches::default);
     let Some(held) = held else { return 0 };
     let since = held.log.received();

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use tabmq_worker::Frame;
+use tabmq_worker::AnimationFrame;
 use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
@@ -231,7 +231,7 @@ struct DrawnRows {
     /// Number of rows that the tree has gained since it was held.
     new_rows: u64,
     held: Rc<RefCell<Option<Rc<[Row]>>>>,
-    redraw: Rc<Frame>,
+    redraw: Rc<AnimationFrame>,
 }
 
 #[hook]

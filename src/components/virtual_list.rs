@@ -1,6 +1,6 @@
 //! A virtual list: only visible rows exist in the page, and a held list does not move.
 
-use tabmq_worker::Frame;
+use tabmq_worker::AnimationFrame;
 use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlElement;
 use yew::prelude::*;
@@ -262,13 +262,17 @@ fn use_hold(onhold: &Callback<bool>, is_at_top: bool) -> Callback<Touch> {
 
 /// Reads the layout in the frame after a request, and after each change of the list's size.
 #[hook]
-fn use_measure(list: &NodeRef, window: &UseStateHandle<Window>, narrow: i32) -> std::rc::Rc<Frame> {
+fn use_measure(
+    list: &NodeRef,
+    window: &UseStateHandle<Window>,
+    narrow: i32,
+) -> std::rc::Rc<AnimationFrame> {
     let set = window.setter();
     let frame = {
         let list = list.clone();
         use_memo(narrow, move |&narrow| {
             let last = std::cell::Cell::new(Window::default());
-            Frame::new(move || {
+            AnimationFrame::new(move || {
                 let Some(list) = list.cast::<HtmlElement>() else {
                     return;
                 };

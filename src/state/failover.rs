@@ -132,18 +132,22 @@ impl Failovers {
                     open.restored.get_or_insert(at);
                 }
             }
-            EventKind::Following { broker, reign, .. } => {
+            EventKind::Following {
+                broker, leadership, ..
+            } => {
                 // The new broker's announcement can arrive before the loss is noticed. The loss was the reason for the election.
                 if self.broker.is_some_and(|before| before != *broker) {
-                    let elected = reign.map_or(at, |it| it.elected.as_ms() as f64);
+                    let elected = leadership.map_or(at, |it| it.elected.as_ms() as f64);
                     self.lost(elected.min(at), Cause::Gone);
                 }
                 self.follows(Some(*broker));
-                if let (Some(open), Some(reign)) = (self.open(), reign) {
+                if let (Some(open), Some(leadership)) = (self.open(), leadership) {
                     // The promotion can begin before this tab notices the loss.
                     let since_lost = |time: Time| Some((time.as_ms() as f64).max(open.lost));
-                    (open.elected, open.restored) =
-                        (since_lost(reign.elected), since_lost(reign.restored));
+                    (open.elected, open.restored) = (
+                        since_lost(leadership.elected),
+                        since_lost(leadership.restored),
+                    );
                 }
             }
             _ => {}
@@ -266,7 +270,7 @@ mod tests {
         EventKind::Following {
             broker: tab(bits),
             term: TERM,
-            reign: times.map(|(elected, restored)| LeadershipTimes {
+            leadership: times.map(|(elected, restored)| LeadershipTimes {
                 elected: Time::from_ms(elected),
                 restored: Time::from_ms(restored),
             }),

@@ -1,6 +1,6 @@
 //! The samples that the performance view draws: one per second.
 
-use tabmq_worker::Ring;
+use tabmq_worker::RingBuffer;
 
 use super::numbered_stream::Latency;
 
@@ -39,11 +39,11 @@ pub(crate) struct BrokerSample {
 
 /// The last five minutes.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Samples(Ring<Sample>);
+pub(crate) struct Samples(RingBuffer<Sample>);
 
 impl Default for Samples {
     fn default() -> Self {
-        Self(Ring::new(SECONDS))
+        Self(RingBuffer::new(SECONDS))
     }
 }
 

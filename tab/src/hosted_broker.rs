@@ -407,7 +407,8 @@ impl HostedBroker {
                 }
             }
             // Only brokers send answers, the lane reassembles packets, and the intake splits them.
-            LaneMessage::Answer { .. } | LaneMessage::Part { .. } | LaneMessage::Packets { .. } => {}
+            LaneMessage::Answer { .. } | LaneMessage::Part { .. } | LaneMessage::Packets { .. } => {
+            }
         }
     }
 

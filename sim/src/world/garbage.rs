@@ -150,7 +150,7 @@ fn unknown_tab(tab_id: TabId) -> Announcement {
         visibility: Visibility::Hidden,
         durability: Durability::default(),
         lanes: Vec::new(),
-        reign: None,
+        leadership: None,
         log: None,
         storage: StorageState::Ok,
     }

@@ -130,7 +130,9 @@ impl World<'_> {
                 }
                 Ok(())
             }
-            Arrival::EarlyCredit(mark) => self.turn(tab, Input::Command(Command::Acknowledge(mark))),
+            Arrival::EarlyCredit(mark) => {
+                self.turn(tab, Input::Command(Command::Acknowledge(mark)))
+            }
             Arrival::Credit(mark) => {
                 self.oracle.on_credit(tab, mark);
                 self.turn(tab, Input::Command(Command::Acknowledge(mark)))

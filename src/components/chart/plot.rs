@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use tabmq_worker::Frame;
+use tabmq_worker::AnimationFrame;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{CssStyleDeclaration, HtmlElement, MediaQueryList, ResizeObserver, Window};
@@ -50,7 +50,7 @@ pub(super) struct PlotHandle {
 struct Shared {
     place: HtmlElement,
     spec: PlotSpec,
-    frame: Frame,
+    frame: AnimationFrame,
     data: Rc<RefCell<Rc<ChartData>>>,
     drawn: RefCell<Option<Drawn>>,
     missing: Box<dyn Fn(Missing)>,
@@ -77,7 +77,7 @@ impl PlotHandle {
             Shared {
                 place,
                 spec,
-                frame: Frame::new(move || {
+                frame: AnimationFrame::new(move || {
                     if let Some(shared) = weak.upgrade() {
                         shared.draw();
                     }

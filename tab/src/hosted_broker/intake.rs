@@ -64,7 +64,9 @@ impl Intake {
     pub(crate) fn pass(&mut self, now: Time) {
         let ms = now.ms_since(self.at).min(SLICE_MS) as usize;
         if ms > 0 {
-            self.work = self.work.saturating_sub(ms * self.work_max / SLICE_MS as usize);
+            self.work = self
+                .work
+                .saturating_sub(ms * self.work_max / SLICE_MS as usize);
             self.at = now;
         }
     }

@@ -103,7 +103,7 @@ mod tests {
                 visibility: Visibility::Hidden,
                 durability: Durability::Memory,
                 lanes: vec![TabId::from_entropy(8), TabId::from_entropy(9)],
-                reign: Some(tab::api::LeadershipTimes {
+                leadership: Some(tab::api::LeadershipTimes {
                     elected: tab::Time::from_ms(3),
                     restored: tab::Time::from_ms(1 << 40),
                 }),

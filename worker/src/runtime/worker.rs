@@ -419,7 +419,9 @@ mod tests {
             number: 1,
         };
         for _ in 0..2 {
-            joined.carry_out(Output::LoopbackProbe(true), &report).unwrap();
+            joined
+                .carry_out(Output::LoopbackProbe(true), &report)
+                .unwrap();
         }
         joined
             .carry_out(Output::Control(probe.clone()), &report)
@@ -434,7 +436,9 @@ mod tests {
             Input::Foreign(Source::Control) => {}
             other => panic!("{other:?}"),
         }
-        joined.carry_out(Output::LoopbackProbe(false), &report).unwrap();
+        joined
+            .carry_out(Output::LoopbackProbe(false), &report)
+            .unwrap();
         joined.carry_out(Output::Control(probe), &report).unwrap();
         told.nothing().await;
         stranger.close();

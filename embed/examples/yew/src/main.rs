@@ -3,7 +3,7 @@
 use tabmq_worker::BusOptions;
 use tabmq_worker::api::{Publication, QoS, Role};
 use tabmq_worker::hooks::{
-    BusProvider, use_publish, use_retained, use_role, use_members, use_subscription,
+    BusProvider, use_members, use_publish, use_retained, use_role, use_subscription,
 };
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
