@@ -25,7 +25,7 @@ pub(crate) use figures::{
     count, counted, duration, expiry, messages, qos_level, step_ms, yes_or_no,
 };
 pub(crate) use losses::{loss, own_loss};
-pub(crate) use message_log::{EndOfLog, end_of_log, new_rows};
+pub(crate) use message_log::{EndOfLog, end_of_log, new_rows, paused};
 pub(crate) use requests::{grant_of, publish_result};
 pub(crate) use share_button::left_out_of_link;
 pub(crate) use status::{Halt, badge, durability, offline, persistence, status, title, view};

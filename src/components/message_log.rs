@@ -140,7 +140,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                 }
                 if is_paused {
                     <span class="paused">
-                        { format!("Paused · {} new", labels::count(props.log.received() - log.received())) }
+                        { labels::paused(new_rows, found.is_some()) }
                     </span>
                 }
                 if let Some((dropped, reason)) = props.dropped {
@@ -205,7 +205,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
             >
                 { match problem {
                     Some(problem) => html! { <p class="older problem" role="presentation" data-testid="filter-problem">{ problem }</p> },
-                    None => end_of_log(log, found.as_deref(), len, props.is_offline),
+                    None => end_of_log(log, found.as_deref(), len, new_rows, props.is_offline),
                 } }
             </VirtualList>
             if let Some(message) = detail {
@@ -262,13 +262,19 @@ fn use_new_matches(log: &Rc<MessageLog>, wanted: &Criteria, held: Option<&HeldLo
     number
 }
 
-fn end_of_log(log: &MessageLog, found: Option<&Found>, len: usize, is_offline: bool) -> Html {
+fn end_of_log(
+    log: &MessageLog,
+    found: Option<&Found>,
+    len: usize,
+    new_rows: u64,
+    is_offline: bool,
+) -> Html {
     let end = match found {
         Some(found) if !found.is_through => EndOfLog::Searching,
         _ if log.kept() == 0 && log.forgotten() == 0 && is_offline => EndOfLog::Offline,
         _ if log.is_cleared() && log.forgotten() == 0 => EndOfLog::Cleared,
         _ if log.kept() == 0 && log.forgotten() == 0 => EndOfLog::Empty,
-        Some(_) if len == 0 => EndOfLog::NoMatch(log.kept() as u64),
+        Some(_) if len == 0 => EndOfLog::NoMatch(log.kept() as u64, new_rows),
         _ if log.forgotten() > 0 => {
             EndOfLog::Discarded(log.forgotten(), MESSAGES_MAX as u64, MEBIBYTES_MAX)
         }
