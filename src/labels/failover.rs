@@ -1,6 +1,6 @@
 //! Failovers: causes, costs, and counts in progress.
 
-use super::figures::{count, counted};
+use super::figures::{count, counted, duration, step_ms};
 use crate::state::failover::{Cause, Failover, StreamFigures};
 
 /// The costs of a failover, or a note that they are still being counted.
@@ -39,7 +39,7 @@ pub(crate) fn failover_counts(failover: &Failover, counting: Option<&str>) -> St
     }
 }
 
-/// The cause of a failover.
+/// The cause of a failover, after the broker's name.
 pub(crate) fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Gone => "is gone",
@@ -47,6 +47,15 @@ pub(crate) fn cause(cause: Cause) -> &'static str {
         Cause::Crashed => "crashed",
         Cause::Froze => "froze",
         Cause::Deposed => "is no longer the broker",
+    }
+}
+
+/// What happened to this tab, which was the broker until another tab replaced it.
+pub(crate) fn replaced(frozen_ms: Option<u64>) -> String {
+    match frozen_ms {
+        Some(ms @ 0..1_000) => format!("This tab was frozen for {}", step_ms(ms as f64)),
+        Some(ms) => format!("This tab was frozen for {}", duration(ms)),
+        None => "This tab is no longer the broker".to_owned(),
     }
 }
 
