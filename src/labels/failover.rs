@@ -64,5 +64,14 @@ pub(crate) fn counting(left_ms: f64) -> String {
     format!("Counting… {:.0} s", (left_ms / 1e3).ceil().max(1.0))
 }
 
+/// The choice to count lost and duplicate messages, or why there is none in the broker's own tab.
+pub(crate) fn count_losses(rate: u32, is_own: bool) -> String {
+    match is_own {
+        true => "Count lost and duplicate messages: only from another tab, because this one stops."
+            .to_owned(),
+        false => format!("Count lost and duplicate messages (sends {rate} per second)"),
+    }
+}
+
 /// Why the broker cannot be stopped.
 pub(crate) const SECOND_TAB_FIRST: &str = "Open a second tab first: it will take over.";
