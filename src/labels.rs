@@ -20,7 +20,9 @@ pub(crate) mod topic_names;
 
 pub(crate) use alerts::{CHANNEL_REFUSED, LOADING};
 pub(crate) use events::{is_about_a_drop, is_about_the_app};
-pub(crate) use failover::{SECOND_TAB_FIRST, cause, count_losses, counting, failover_counts, replaced};
+pub(crate) use failover::{
+    SECOND_TAB_FIRST, cause, count_losses, counting, failover_counts, replaced,
+};
 pub(crate) use figures::{
     count, counted, duration, expiry, messages, qos_level, step_ms, yes_or_no,
 };

@@ -79,6 +79,9 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
         let (problem, repeated) = (problem.clone(), repeated.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
+            if repeated.is_some() {
+                return;
+            }
             let form = event.target_dyn_into::<HtmlFormElement>();
             let Some(form) = form.and_then(|form| Form::of(&form)) else {
                 return;
@@ -170,19 +173,24 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
                 >
                     { problem.as_ref().unwrap_or(&props.result) }
                 </p>
-                if repeated.is_some() {
-                    <button type="button" onclick={stop} data-testid="publish-stop">{ labels::publish::STOP }</button>
-                }
                 <button
                     type="submit"
                     class="primary"
                     title="Ctrl+Enter"
                     aria-keyshortcuts="Control+Enter"
+                    aria-disabled={repeated.is_some().then_some("true")}
                     data-testid="publish-send"
                 >
                     { labels::publish::PUBLISH }
                 </button>
             </div>
+            // On a row of its own, so that the second click of a double click does not stop the repetition.
+            if repeated.is_some() {
+                <div class="publish-row publish-repeating">
+                    <p class="publish-result">{ labels::publish::REPEATING }</p>
+                    <button type="button" onclick={stop} data-testid="publish-stop">{ labels::publish::STOP }</button>
+                </div>
+            }
             <details>
                 <summary data-testid="publish-properties">{ labels::publish::properties(folded.properties) }</summary>
                 <Properties properties={publication.properties.clone()} onrows={count} />
