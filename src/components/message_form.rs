@@ -62,6 +62,7 @@ pub(super) struct MessageFormProps {
     pub(super) on_sent: Callback<TypedMessage>,
     pub(super) result: String,
     pub(super) acknowledged: u64,
+    pub(super) is_offline: bool,
 }
 
 /// The fields of one message.
@@ -178,7 +179,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
                     class="primary"
                     title="Ctrl+Enter"
                     aria-keyshortcuts="Control+Enter"
-                    aria-disabled={repeated.is_some().then_some("true")}
+                    aria-disabled={(repeated.is_some() || props.is_offline).then_some("true")}
                     data-testid="publish-send"
                 >
                     { labels::publish::PUBLISH }

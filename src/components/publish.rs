@@ -29,7 +29,7 @@ pub(super) struct PublishProps {
 #[component]
 pub(super) fn Publish(props: &PublishProps) -> Html {
     let bus = use_bus_status();
-    let is_offline = matches!(bus, BusStatus::Failed(_));
+    let is_offline = matches!(bus, BusStatus::Failed(_) | BusStatus::Refused(_));
     let publish = use_publish();
     let role = use_role();
     let history = use_reducer(History::default);
@@ -89,7 +89,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
                     </button>
                 }
             </div>
-            <MessageForm key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {result} {acknowledged} />
+            <MessageForm key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {result} {acknowledged} {is_offline} />
             if !history.0.is_empty() {
                 <details>
                     <summary data-testid="publish-sent">{ labels::publish::history(history.0.len()) }</summary>

@@ -60,7 +60,7 @@ fn Page(props: &AppProps) -> Html {
     let dispatch = use_callback(store, |action: Action, store| store.dispatch(action));
     use_remote_commands(&dispatch);
     let bus = use_bus_status();
-    let is_offline = matches!(bus, BusStatus::Failed(_));
+    let is_offline = matches!(bus, BusStatus::Failed(_) | BusStatus::Refused(_));
     let halt = match state.frozen_until {
         _ if is_offline => Some(Halt::Offline),
         Some(_) => Some(Halt::Frozen),

@@ -122,7 +122,7 @@ pub(crate) fn badge(role: Role, halt: Option<Halt>) -> &'static str {
 /// Why this tab has no role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Halt {
-    /// Its worker has ended.
+    /// Its worker has ended, or its channel's name is not valid.
     Offline,
     /// Its worker is frozen by a remote command.
     Frozen,

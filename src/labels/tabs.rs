@@ -4,6 +4,7 @@ use super::figures::count;
 
 pub(crate) const MEMBERS: &str = "Tabs on this channel";
 pub(crate) const THIS: &str = "this tab";
+pub(crate) const NO_CHANNEL: &str = "This tab has joined no channel.";
 pub(crate) const AGE: &str = "Since it joined";
 pub(crate) const OPEN_ONE: &str = "Open a tab";
 pub(crate) const OPEN_MANY: &str = "Open";
