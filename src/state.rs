@@ -163,6 +163,8 @@ pub(crate) enum Action {
         field: usize,
         is_shown: bool,
     },
+    /// Notes on invalid values in the page's address.
+    InvalidAddress(Vec<String>),
     DismissRefusal,
 }
 
@@ -356,6 +358,9 @@ impl State {
             } => self
                 .charts
                 .change(|charts| charts.show(&topic, field, is_shown)),
+            Action::InvalidAddress(notes) => {
+                self.refusal = Some(labels::alerts::invalid_address(&notes));
+            }
             Action::DismissRefusal => self.refusal = None,
         }
     }
