@@ -149,6 +149,8 @@ fn pop_ups_are_not_mentioned_once_several_tabs_have_joined() {
 fn the_hint_shows_both_steps_until_they_are_done() {
     assert!(hint(1, false, 0).is_some_and(|it| it.contains("second tab")));
     assert!(hint(2, true, 0).is_some_and(|it| it.starts_with('✓') && it.contains("stop")));
+    assert!(hint(1, true, 0).is_some_and(|it| it.starts_with('1')));
+    assert_eq!(hint(1, true, 1), None);
     assert_eq!(hint(2, true, 1), None);
     assert_eq!(hint(9, true, 0), None);
 }
