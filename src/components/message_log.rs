@@ -166,8 +166,8 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                         type="search"
                         aria-label="Search messages"
                         aria-keyshortcuts="/"
-                        placeholder="Search (/)"
-                        title="Finds messages with all these words in topic, payload or properties; also qos:1, retained, dup, and bytes like 89504e"
+                        placeholder="Search"
+                        title="Key: /. Finds messages with all these words in topic, payload or properties; also qos:1, retained, dup, and bytes like 89504e"
                         value={text.clone()}
                         oninput={set_text}
                         autocomplete="off"

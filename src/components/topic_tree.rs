@@ -156,8 +156,8 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                             type="search"
                             aria-label="Search topics"
                             aria-keyshortcuts="/"
-                            placeholder="Search (/)"
-                            title="Finds topics whose full names contain all these words"
+                            placeholder="Search"
+                            title="Key: /. Finds topics whose full names contain all these words"
                             value={text.clone()}
                             oninput={set_wanted}
                             autocomplete="off"
