@@ -7,7 +7,7 @@ mod failover;
 pub(crate) mod fields;
 pub(crate) mod figures;
 mod losses;
-mod message_log;
+pub(crate) mod message_log;
 pub(crate) mod payload;
 pub(crate) mod publish;
 mod requests;
@@ -18,7 +18,7 @@ pub(crate) mod tabs;
 mod text;
 pub(crate) mod topic_names;
 
-pub(crate) use alerts::{CHANNEL_REFUSED, LOADING};
+pub(crate) use alerts::{CHANNEL_REFUSED, LOADING, retained_expires};
 pub(crate) use events::{is_about_a_drop, is_about_the_app};
 pub(crate) use failover::{
     SECOND_TAB_FIRST, cause, count_losses, counting, failover_counts, replaced,

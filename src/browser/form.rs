@@ -86,7 +86,10 @@ impl Form {
                 content_type: self.optional("content-type"),
                 response_topic: self.optional("response-topic"),
                 correlation_data: match correlation_data {
-                    Some(typed) => Some(Format::Hex.parse(&typed)?),
+                    Some(typed) => {
+                        let data = Format::Hex.parse(&typed);
+                        Some(data.map_err(|why| labels::publish::correlation_data(&why))?)
+                    }
                     None => None,
                 },
                 user_properties: user_properties.filter(is_given).collect(),

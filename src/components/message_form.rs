@@ -61,6 +61,8 @@ pub(super) struct MessageFormProps {
     pub(super) sent: Rc<TypedMessage>,
     pub(super) on_sent: Callback<TypedMessage>,
     pub(super) result: String,
+    /// Whether the result is a problem.
+    pub(super) has_failed: bool,
     pub(super) acknowledged: u64,
     pub(super) is_offline: bool,
 }
@@ -167,7 +169,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
             </div>
             <div class="publish-row">
                 <p
-                    class={classes!("publish-result", problem.is_some().then_some("problem"))}
+                    class={classes!("publish-result", (problem.is_some() || props.has_failed).then_some("problem"))}
                     role="status"
                     data-testid="publish-result"
                     data-acknowledged={props.acknowledged.to_string()}

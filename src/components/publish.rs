@@ -42,6 +42,8 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
         )
     });
     let result = labels::publish_result(publish.status(), role);
+    let last = publish.status().last.as_ref();
+    let has_failed = publish.status().pending == 0 && last.is_some_and(|it| it.result.is_err());
     let acknowledged = publish.status().acknowledged;
     let on_sent = use_callback(history.dispatcher(), |sent: TypedMessage, history| {
         history.dispatch(sent)
@@ -89,7 +91,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
                     </button>
                 }
             </div>
-            <MessageForm key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {result} {acknowledged} {is_offline} />
+            <MessageForm key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {result} {has_failed} {acknowledged} {is_offline} />
             if !history.0.is_empty() {
                 <details>
                     <summary data-testid="publish-sent">{ labels::publish::history(history.0.len()) }</summary>

@@ -153,6 +153,7 @@ fn Page(props: &AppProps) -> Html {
                             view={state.log_view.clone()}
                             dropped={state.client_id().and_then(|it| state.drops.of(it))}
                             {is_offline}
+                            has_subscriptions={!state.subscriptions.is_empty()}
                             dispatch={dispatch.clone()}
                         />
                     }

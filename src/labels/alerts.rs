@@ -7,6 +7,14 @@ pub(crate) const DISMISS: &str = "Dismiss";
 /// The channel's name is not valid.
 pub(crate) const CHANNEL_REFUSED: &str = "Channel names may contain letters, digits, “.”, “_” and “-”, but no spaces. This tab can join no channel until you choose another name under “Settings…”.";
 
+/// When a retained message expires; 0: it has expired.
+pub(crate) fn retained_expires(seconds: u64) -> String {
+    match seconds {
+        0 => "The retained message has expired.".to_owned(),
+        seconds => format!("The retained message expires in {seconds} s."),
+    }
+}
+
 /// While the broker's answer about a topic is missing.
 pub(crate) const LOADING: &str = "Loading…";
 

@@ -2,9 +2,13 @@
 
 use super::figures::{count, counted, messages};
 
+/// The meaning of the number of messages.
+pub(crate) const RECEIVED: &str = "Received since the page was opened or the log was cleared";
+
 /// The note at the end of the list of messages.
 pub(crate) enum EndOfLog {
     Offline,
+    NoSubscriptions,
     Empty,
     Cleared,
     Searching,
@@ -17,6 +21,7 @@ pub(crate) enum EndOfLog {
 pub(crate) fn end_of_log(end: &EndOfLog) -> String {
     match end {
         EndOfLog::Offline => "No messages. This tab is offline.".to_owned(),
+        EndOfLog::NoSubscriptions => "No subscriptions, so no messages arrive here.".to_owned(),
         EndOfLog::Empty => "No messages yet. Publish one, here or in another tab.".to_owned(),
         EndOfLog::Cleared => "Log cleared. New messages appear here.".to_owned(),
         EndOfLog::Searching => "Searching older messages…".to_owned(),

@@ -45,3 +45,8 @@ pub(crate) fn repeat(is_on: bool) -> &'static str {
 pub(crate) fn history(sent: usize) -> String {
     folded("History", sent)
 }
+
+/// An error in the correlation data.
+pub(crate) fn correlation_data(why: &str) -> String {
+    format!("Not sent: the correlation data is not hex. {why}")
+}

@@ -3,7 +3,7 @@
 use tabmq_worker::api::{ClientStatus, DisconnectCause, Durability, Role};
 use tabmq_worker::{BusStatus, Reason, StorageStatus};
 
-use super::figures::megabytes;
+use super::figures::storage_size;
 use super::text::short_ids;
 use crate::state::share_url::View;
 
@@ -101,9 +101,9 @@ pub(crate) fn persistence(status: &StorageStatus) -> Option<String> {
     Some(match (status.usage_bytes, status.quota_bytes) {
         (Some(usage), Some(quota)) => {
             format!(
-                "{keeps}. {} of {} MB used.",
-                megabytes(usage),
-                megabytes(quota)
+                "{keeps}. {} of {} used.",
+                storage_size(usage),
+                storage_size(quota)
             )
         }
         (Some(_) | None, _) => format!("{keeps}."),
