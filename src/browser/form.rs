@@ -9,6 +9,7 @@ use web_sys::{FormData, HtmlFormElement};
 
 use crate::labels;
 use crate::payload::Format;
+use crate::state::share_url::Draft;
 
 /// The fields of a form by name.
 pub(crate) struct Form(FormData);
@@ -95,6 +96,17 @@ impl Form {
                 user_properties: user_properties.filter(is_given).collect(),
             },
         })
+    }
+
+    /// The message as it is typed, without its properties.
+    pub(crate) fn draft(&self) -> Draft {
+        Draft {
+            topic: self.text("topic"),
+            payload: self.text("payload"),
+            format: self.payload_format(),
+            qos: self.qos("qos"),
+            retain: self.is_on("retain"),
+        }
     }
 
     /// Number of properties of the message. A user property counts once it has a name or a value.

@@ -25,6 +25,8 @@ const RATE_MAX: u32 = 50;
 pub(super) struct TypedMessage {
     pub(super) publication: Publication,
     pub(super) format: Format,
+    /// The payload as it was typed, if it can be one that does not fit the format.
+    pub(super) typed: Option<String>,
 }
 
 impl TypedMessage {
@@ -39,7 +41,22 @@ impl TypedMessage {
                 ..Publication::default()
             },
             format: draft.format,
+            typed: None,
         })
+    }
+
+    /// The message that this tab kept. Its payload can be half typed.
+    pub(super) fn of_kept(draft: share_url::Draft) -> Self {
+        Self {
+            publication: Publication {
+                topic: draft.topic,
+                qos: draft.qos,
+                retain: draft.retain,
+                ..Publication::default()
+            },
+            format: draft.format,
+            typed: Some(draft.payload),
+        }
     }
 
     /// The first message in the form.
@@ -51,6 +68,7 @@ impl TypedMessage {
                 ..Publication::default()
             },
             format: Format::Text,
+            typed: None,
         }
     }
 }
@@ -60,6 +78,8 @@ pub(super) struct MessageFormProps {
     pub(super) publish: PublishHandle,
     pub(super) sent: Rc<TypedMessage>,
     pub(super) on_sent: Callback<TypedMessage>,
+    /// Called after each change of the message.
+    pub(super) on_draft: Callback<share_url::Draft>,
     pub(super) result: String,
     /// Whether the result is a problem.
     pub(super) has_failed: bool,
@@ -73,6 +93,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
     let TypedMessage {
         publication,
         format,
+        typed,
     } = &*props.sent;
     let form = use_node_ref();
     let problem = use_state(|| None::<String>);
@@ -105,6 +126,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
                             on_sent.emit(TypedMessage {
                                 publication,
                                 format,
+                                typed: None,
                             });
                         }
                     });
@@ -126,12 +148,16 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
     let stop = use_callback(repeated.setter(), |_: MouseEvent, repeated| {
         repeated.set(None)
     });
-    let typed = format.typed(&publication.payload).unwrap_or_default();
+    let typed = typed.clone();
+    let typed = typed.or_else(|| format.typed(&publication.payload));
+    let typed = typed.unwrap_or_default();
     // The summary names folded fields that are sent.
     let folded = use_state_eq(|| FoldedContent::of(publication));
-    let count = use_callback((form.clone(), folded.setter()), |(), (form, folded)| {
+    let with = (form.clone(), folded.setter(), props.on_draft.clone());
+    let count = use_callback(with, |(), (form, folded, on_draft)| {
         let form = form.cast::<HtmlFormElement>();
         if let Some(form) = form.and_then(|form| Form::of(&form)) {
+            on_draft.emit(form.draft());
             folded.set(FoldedContent {
                 properties: form.properties_count(),
                 repeats: form.is_on("repeat"),

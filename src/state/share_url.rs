@@ -52,6 +52,22 @@ pub(crate) struct Draft {
     pub(crate) retain: bool,
 }
 
+impl Draft {
+    /// The draft as the query string of a URL.
+    pub(crate) fn query(&self) -> String {
+        let share_url = ShareUrl {
+            draft: Some(self.clone()),
+            ..ShareUrl::default()
+        };
+        share_url.query()
+    }
+
+    /// The inverse of [`query`](Self::query); `None`: it has no topic.
+    pub(crate) fn of_query(query: &str) -> Option<Self> {
+        ShareUrl::parse(query).draft
+    }
+}
+
 /// Bytes of a payload that a URL carries. Servers and messengers cut longer URLs.
 pub(crate) const DRAFT_BYTES_MAX: usize = 2_000;
 
@@ -541,6 +557,19 @@ mod tests {
         };
         assert_eq!(ShareUrl::parse(&share_url.query()), share_url);
         assert!(share_url.query().is_ascii());
+    }
+
+    #[test]
+    fn a_draft_survives_a_round_trip_through_a_query() {
+        let draft = Draft {
+            topic: "a/b".to_owned(),
+            payload: "{\"a\": 1, half &".to_owned(),
+            format: Format::Json,
+            qos: QoS::AtLeastOnce,
+            retain: true,
+        };
+        assert_eq!(Draft::of_query(&draft.query()), Some(draft));
+        assert_eq!(Draft::of_query(""), None);
     }
 
     #[test]
