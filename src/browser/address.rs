@@ -100,7 +100,9 @@ fn window_history() -> Option<web_sys::History> {
 }
 
 fn is_overlay(history: &web_sys::History) -> bool {
-    history.state().is_ok_and(|it| it == JsValue::from(OVERLAY))
+    history
+        .state()
+        .is_ok_and(|it| it.as_string().as_deref() == Some(OVERLAY))
 }
 
 /// Loads this page with this query string.
