@@ -355,8 +355,8 @@ mod tests {
         let mut failovers = observed(&[
             (10.0, following(2, None)),
             (3_500.0, EventKind::Suspected),
-            (4_000.0, EventKind::Ousting),
-            (4_001.0, EventKind::TakingOver),
+            (4_000.0, EventKind::ReplacingBroker),
+            (4_001.0, EventKind::Promoting),
             (4_100.0, elected),
         ]);
         failovers.observe(4_150.0, &Observation::Connected);
