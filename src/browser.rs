@@ -7,5 +7,6 @@ pub(crate) mod favicon;
 pub(crate) mod files;
 pub(crate) mod focus;
 pub(crate) mod form;
+pub(crate) mod session_storage;
 pub(crate) mod time;
 pub(crate) mod uplot;

@@ -7,7 +7,7 @@ mod failover;
 pub(crate) mod fields;
 pub(crate) mod figures;
 mod losses;
-mod message_log;
+pub(crate) mod message_log;
 pub(crate) mod payload;
 pub(crate) mod publish;
 mod requests;
@@ -18,14 +18,16 @@ pub(crate) mod tabs;
 mod text;
 pub(crate) mod topic_names;
 
-pub(crate) use alerts::{CHANNEL_REFUSED, LOADING};
+pub(crate) use alerts::{CHANNEL_REFUSED, LOADING, retained_expires};
 pub(crate) use events::{is_about_a_drop, is_about_the_app};
-pub(crate) use failover::{SECOND_TAB_FIRST, cause, counting, failover_counts};
+pub(crate) use failover::{
+    SECOND_TAB_FIRST, cause, count_losses, counting, failover_counts, replaced,
+};
 pub(crate) use figures::{
     count, counted, duration, expiry, messages, qos_level, step_ms, yes_or_no,
 };
 pub(crate) use losses::{loss, own_loss};
-pub(crate) use message_log::{EndOfLog, end_of_log, new_rows};
+pub(crate) use message_log::{EndOfLog, end_of_log, new_rows, paused};
 pub(crate) use requests::{grant_of, publish_result};
 pub(crate) use share_button::left_out_of_link;
 pub(crate) use status::{Halt, badge, durability, offline, persistence, status, title, view};

@@ -24,6 +24,6 @@ use state::share_url::ShareUrl;
 
 fn main() {
     dom::show_panics();
-    let share_url = ShareUrl::parse(&address::query());
-    yew::Renderer::<App>::with_props(AppProps { share_url }).render();
+    let (share_url, notes) = ShareUrl::parse_with_notes(&address::query());
+    yew::Renderer::<App>::with_props(AppProps { share_url, notes }).render();
 }

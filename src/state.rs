@@ -163,6 +163,8 @@ pub(crate) enum Action {
         field: usize,
         is_shown: bool,
     },
+    /// Notes on invalid values in the page's address.
+    InvalidAddress(Vec<String>),
     DismissRefusal,
 }
 
@@ -286,8 +288,14 @@ impl State {
             Action::StillSubscribed(topic_filter, why) => {
                 self.refusal = Some(format!("Still subscribed to {topic_filter}: {why}"));
             }
-            Action::FilterMessages(topic_filter) => self.topic_filter = topic_filter,
-            Action::SearchMessages(text) => self.log_view.text = text,
+            Action::FilterMessages(topic_filter) => {
+                self.topic_filter = topic_filter;
+                self.hold_current();
+            }
+            Action::SearchMessages(text) => {
+                self.log_view.text = text;
+                self.hold_current();
+            }
             Action::SelectMessage(number, drawn) => {
                 self.log_view.selected = number;
                 if number.is_some() {
@@ -350,6 +358,9 @@ impl State {
             } => self
                 .charts
                 .change(|charts| charts.show(&topic, field, is_shown)),
+            Action::InvalidAddress(notes) => {
+                self.refusal = Some(labels::alerts::invalid_address(&notes));
+            }
             Action::DismissRefusal => self.refusal = None,
         }
     }
@@ -369,6 +380,15 @@ impl State {
                 is_paused: false,
             });
         }
+    }
+
+    /// A held log becomes the current one, so that a new search examines all messages. A paused log stays.
+    fn hold_current(&mut self) {
+        let held = self.log_view.held.as_mut().filter(|it| !it.is_paused);
+        let Some(held) = held else { return };
+        held.log = Rc::clone(&self.messages);
+        let is_kept = |number: &u64| self.messages.get(*number).is_some();
+        self.log_view.selected = self.log_view.selected.filter(is_kept);
     }
 
     fn observe(&mut self, at: f64, observation: &Observation<'_>) {
@@ -449,6 +469,25 @@ mod tests {
         assert_eq!(held(&page), Some(1), "it is paused");
         page.reduce(Action::PauseMessages(false));
         assert_eq!(held(&page), None);
+    }
+
+    #[test]
+    fn a_new_search_examines_the_messages_that_arrived_while_the_log_was_held() {
+        let mut page = page();
+        log_of("a", &mut page);
+        page.reduce(Action::SelectMessage(Some(1), Rc::clone(&page.messages)));
+        log_of("b", &mut page);
+        let held = |page: &State| page.log_view.held.as_ref().map(|it| it.log.received());
+        assert_eq!(held(&page), Some(1));
+        page.reduce(Action::SearchMessages("b".to_owned()));
+        assert_eq!((held(&page), page.log_view.selected), (Some(2), Some(1)));
+        log_of("b", &mut page);
+        page.reduce(Action::FilterMessages("b".to_owned()));
+        assert_eq!(held(&page), Some(3));
+        page.reduce(Action::PauseMessages(true));
+        log_of("b", &mut page);
+        page.reduce(Action::SearchMessages("c".to_owned()));
+        assert_eq!(held(&page), Some(3), "it is paused");
     }
 
     #[test]

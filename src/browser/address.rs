@@ -66,6 +66,45 @@ pub(crate) fn use_history(on_move: Callback<()>) {
     });
 }
 
+/// The state of a history entry that belongs to something that lies over the page.
+const OVERLAY: &str = "overlay";
+
+/// Adds a history entry while `is_open`, so that Back closes what lies over the page instead of leaving the page. Returns the
+/// callback for its close button, which removes the entry.
+#[hook]
+pub(crate) fn use_overlay(is_open: bool, on_close: Callback<()>) -> Callback<()> {
+    use_effect_with(is_open, |is_open| {
+        let history = window_history();
+        if let Some(history) = history.filter(|it| *is_open && !is_overlay(it)) {
+            // Without the entry, Back leaves the page.
+            let _ = history.push_state_with_url(&OVERLAY.into(), "", None);
+        }
+    });
+    let moved = use_callback((is_open, on_close.clone()), |(), (is_open, on_close)| {
+        if *is_open && !window_history().is_some_and(|it| is_overlay(&it)) {
+            on_close.emit(());
+        }
+    });
+    use_history(moved);
+    use_callback((is_open, on_close), |(), (is_open, on_close)| {
+        let history = window_history().filter(|it| *is_open && is_overlay(it));
+        // Going back closes it, too.
+        if history.is_none_or(|it| it.back().is_err()) {
+            on_close.emit(());
+        }
+    })
+}
+
+fn window_history() -> Option<web_sys::History> {
+    web_sys::window()?.history().ok()
+}
+
+fn is_overlay(history: &web_sys::History) -> bool {
+    history
+        .state()
+        .is_ok_and(|it| it.as_string().as_deref() == Some(OVERLAY))
+}
+
 /// Loads this page with this query string.
 pub(crate) fn navigate(query: &str) {
     if let Some(window) = web_sys::window() {

@@ -9,6 +9,7 @@ use web_sys::{FormData, HtmlFormElement};
 
 use crate::labels;
 use crate::payload::Format;
+use crate::state::share_url::Draft;
 
 /// The fields of a form by name.
 pub(crate) struct Form(FormData);
@@ -86,12 +87,26 @@ impl Form {
                 content_type: self.optional("content-type"),
                 response_topic: self.optional("response-topic"),
                 correlation_data: match correlation_data {
-                    Some(typed) => Some(Format::Hex.parse(&typed)?),
+                    Some(typed) => {
+                        let data = Format::Hex.parse(&typed);
+                        Some(data.map_err(|why| labels::publish::correlation_data(&why))?)
+                    }
                     None => None,
                 },
                 user_properties: user_properties.filter(is_given).collect(),
             },
         })
+    }
+
+    /// The message as it is typed, without its properties.
+    pub(crate) fn draft(&self) -> Draft {
+        Draft {
+            topic: self.text("topic"),
+            payload: self.text("payload"),
+            format: self.payload_format(),
+            qos: self.qos("qos"),
+            retain: self.is_on("retain"),
+        }
     }
 
     /// Number of properties of the message. A user property counts once it has a name or a value.

@@ -4,6 +4,8 @@ use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::HtmlElement;
 
+use crate::labels;
+
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_name = uPlot)]
@@ -38,9 +40,33 @@ pub(crate) struct Style {
 pub(crate) struct Line<'a> {
     pub(crate) name: &'a str,
     pub(crate) shape: Shape,
-    /// Whether it has a scale of its own and takes the whole height.
-    pub(crate) is_on_own_scale: bool,
+    pub(crate) scale: Scale,
 }
+
+/// The scale of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// The scale with the axis of numbers.
+    Shared,
+    /// A scale without an axis: the line takes the whole height.
+    Own,
+    /// The scale with the axis that reads off and on.
+    OnOff,
+}
+
+impl Scale {
+    /// Its name for uPlot, for the line with this index; `None`: uPlot's default.
+    fn name(self, index: usize) -> Option<String> {
+        match self {
+            Self::Shared => None,
+            Self::Own => Some(format!("own-{index}")),
+            Self::OnOff => Some(ON_OFF.to_owned()),
+        }
+    }
+}
+
+/// The name of the scale of lines that are on or off.
+const ON_OFF: &str = "on-off";
 
 /// How a line goes from one value to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,8 +215,8 @@ fn options<'a>(
             ("width", 1.5.into()),
             ("value", legend.clone()),
         ]);
-        if line.is_on_own_scale {
-            set(&series, "scale", &own_scale(index).into());
+        if let Some(scale) = line.scale.name(index) {
+            set(&series, "scale", &scale.into());
         }
         if line.shape == Shape::Steps
             && let Some(steps) = steps()
@@ -219,17 +245,37 @@ fn options<'a>(
         "space",
         &(letter.unwrap_or(12) * TIME_LETTERS).into(),
     );
-    let axes = Array::of2(&times, &axis(callbacks.value_ticks.as_ref(), 64));
+    let axes = Array::of1(&times);
+    let has = |scale: Scale| lines.clone().any(|it| it.scale == scale);
+    let has_numbers = has(Scale::Shared) || !has(Scale::OnOff);
+    if has_numbers {
+        axes.push(&axis(callbacks.value_ticks.as_ref(), 64));
+    }
+    if has(Scale::OnOff) {
+        let ticks = [false, true].map(|it| JsValue::from(labels::payload::on_or_off(it)));
+        let on_off = axis(&ticks.into_iter().collect::<Array>(), 40);
+        set(&on_off, "scale", &ON_OFF.into());
+        set(&on_off, "splits", &Array::of2(&0.into(), &1.into()));
+        if has_numbers {
+            // Sides are numbered clockwise from the top. The grid belongs to the numbers.
+            set(&on_off, "side", &1.into());
+            set(&on_off, "grid", &object([("show", false.into())]));
+        }
+        axes.push(&on_off);
+    }
     // 1 is linear, 3 logarithmic.
     let distribution = if is_logarithmic { 3 } else { 1 };
     let scales = object([("y", object([("distr", distribution.into())]).into())]);
-    for (index, line) in lines.enumerate().filter(|(_, it)| it.is_on_own_scale) {
+    for (index, line) in lines.enumerate() {
+        let Some(name) = line.scale.name(index) else {
+            continue;
+        };
         let scale = Object::new();
-        if line.shape == Shape::Steps {
+        if line.scale == Scale::OnOff {
             // A margin between the line and the edges of the chart.
             set(&scale, "range", &Array::of2(&(-0.05).into(), &1.05.into()));
         }
-        set(&scales, &own_scale(index), &scale);
+        set(&scales, &name, &scale);
     }
     // No dragging: the chart advances by itself.
     let drag = object([("x", false.into()), ("y", false.into())]);
@@ -259,10 +305,6 @@ fn table(seconds: &[f64], series: &[Vec<f64>], count: usize) -> Array {
         table.push(&column);
     }
     table
-}
-
-fn own_scale(index: usize) -> String {
-    format!("own-{index}")
 }
 
 /// uPlot's function that draws steps.

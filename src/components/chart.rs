@@ -5,7 +5,7 @@ use std::rc::Rc;
 use web_sys::HtmlElement;
 use yew::prelude::*;
 
-use crate::browser::uplot::{Line, Shape};
+use crate::browser::uplot::{Line, Scale, Shape};
 use figures::{BYTES, bare, read};
 use plot::{HEIGHT, Missing, PlotHandle, PlotSpec};
 
@@ -37,6 +37,8 @@ pub(super) enum Axis {
     Shared,
     /// An axis that is not drawn: the line takes the whole height, and its values are in the legend.
     Own,
+    /// The axis of lines that are on or off.
+    OnOff,
 }
 
 impl SeriesSpec {
@@ -56,7 +58,11 @@ impl SeriesSpec {
                 ValueKind::Number => Shape::Straight,
                 ValueKind::OnOff => Shape::Steps,
             },
-            is_on_own_scale: self.axis == Axis::Own,
+            scale: match self.axis {
+                Axis::Shared => Scale::Shared,
+                Axis::Own => Scale::Own,
+                Axis::OnOff => Scale::OnOff,
+            },
         }
     }
 }

@@ -107,9 +107,12 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                     { labels::connection::settings(*is_open) }
                 </button>
             </div>
-            <p class="kept" data-testid="kept" data-durability={kept.map(durability_name)}>
-                { labels::connection::kept(kept, storage.state) }
-            </p>
+            // A tab that can join nothing waits for no broker.
+            if !is_disconnected || props.can_connect {
+                <p class="kept" data-testid="kept" data-durability={kept.map(durability_name)}>
+                    { labels::connection::kept(kept, storage.state) }
+                </p>
+            }
             // Folded forms stay mounted and keep their text.
             <div id="connection-settings" class="connection-settings" hidden={!*is_open}>
                 <form class="join" onsubmit={join}>

@@ -5,7 +5,7 @@ use yew::prelude::*;
 
 use crate::browser::time;
 use crate::labels;
-use crate::state::failover::{Failover, Failovers};
+use crate::state::failover::{Cause, Failover, Failovers};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct TimelineProps {
@@ -54,6 +54,9 @@ fn failover(it: &Failover, counting: Option<&str>) -> Html {
     let took = it.steps().last().map(|(_, ms)| labels::step_ms(ms));
     let whole = it.steps().map(|(_, ms)| ms).fold(1.0, f64::max);
     let steps: Vec<_> = it.steps().collect();
+    if it.cause == Cause::Deposed {
+        return replaced(it, counting);
+    }
     html! {
         <li class="failover" key={it.number} data-testid="failover" data-resumed={it.resumed.is_some().to_string()}>
             <p class="failover-head">
@@ -82,6 +85,27 @@ fn failover(it: &Failover, counting: Option<&str>) -> Html {
                 }
             </ol>
             <p class="failover-counts" data-testid="failover-counts">{ labels::failover_counts(it, counting) }</p>
+        </li>
+    }
+}
+
+/// A failover from this tab. Its times are those of the other tabs, which have logged them.
+fn replaced(it: &Failover, counting: Option<&str>) -> Html {
+    html! {
+        <li class="failover" key={it.number} data-testid="failover" data-resumed={it.resumed.is_some().to_string()}>
+            <p class="failover-head">
+                <time>{ time::time_of_day(it.lost as u64) }</time>
+                <span>
+                    { labels::replaced(it.frozen_ms) }{ "; " }
+                    { match it.to {
+                        Some(to) => html! { <>{ tab(Some(to)) }{ " took over meanwhile." }</> },
+                        None => html! { "nobody has taken over yet." },
+                    } }
+                </span>
+            </p>
+            if it.stream.is_some() || counting.is_some() {
+                <p class="failover-counts" data-testid="failover-counts">{ labels::failover_counts(it, counting) }</p>
+            }
         </li>
     }
 }

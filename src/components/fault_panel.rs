@@ -59,8 +59,8 @@ pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
         let send = move |_: MouseEvent| {
             let Some(broker) = broker else { return };
             let (client, dispatch) = (client.clone(), dispatch.clone());
-            // A tab that ends cannot count.
-            if !wants_stream || (is_own && command != RemoteCommand::Freeze) {
+            // A tab that ends or is frozen cannot count.
+            if !wants_stream || is_own {
                 return remote_commands::send(&client, broker, command, &dispatch);
             }
             let (stream, until) = (stream.clone(), until.clone());
@@ -121,10 +121,16 @@ pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
                 <p id="trial-reason" class="check" data-testid="trial-reason">{ labels::SECOND_TAB_FIRST }</p>
             } else {
                 <label class="check">
-                    <input type="checkbox" checked={*wants_stream} onchange={toggle} data-testid="trial-stream" />
+                    <input
+                        type="checkbox"
+                        checked={*wants_stream && !props.is_own}
+                        disabled={props.is_own}
+                        onchange={toggle}
+                        data-testid="trial-stream"
+                    />
                     { match *until {
                         Some(until) => labels::counting(until - time::unix_ms()),
-                        None => format!("Count lost and duplicate messages (sends {STREAM_RATE} per second)"),
+                        None => labels::count_losses(STREAM_RATE, props.is_own),
                     } }
                 </label>
             }

@@ -7,7 +7,7 @@ use yew::prelude::*;
 
 use super::copy_buttons::Copy;
 use super::payload::PayloadView;
-use crate::browser::{dom, focus, time};
+use crate::browser::{address, dom, focus, time};
 use crate::labels;
 use crate::payload::Preview;
 use crate::state::messages::{MessageLog, Received};
@@ -25,8 +25,9 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
     let message = &props.message.message;
     let close = use_node_ref();
     // In a narrow page it lies over everything: it takes the focus, and returns it to the log.
-    use_effect_with(close.clone(), |close| {
-        let is_over_all = dom::is_narrow();
+    let is_over_all = *use_memo((), |()| dom::is_narrow());
+    let onclose = address::use_overlay(is_over_all, props.onclose.clone());
+    use_effect_with(close.clone(), move |close| {
         if is_over_all {
             focus::focus(close);
         }
@@ -36,7 +37,7 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
             }
         }
     });
-    let on_key = use_callback(props.onclose.clone(), |event: KeyboardEvent, onclose| {
+    let on_key = use_callback(onclose.clone(), |event: KeyboardEvent, onclose| {
         if event.key() == "Escape" {
             onclose.emit(());
         }
@@ -61,7 +62,7 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
                     type="button"
                     class="quiet detail-close"
                     aria-label="Close the message, back to the log"
-                    onclick={props.onclose.reform(|_: MouseEvent| ())}
+                    onclick={onclose.reform(|_: MouseEvent| ())}
                     data-testid="message-close"
                 >
                     <span class="if-wide">{ "×" }</span>

@@ -25,6 +25,8 @@ const RATE_MAX: u32 = 50;
 pub(super) struct TypedMessage {
     pub(super) publication: Publication,
     pub(super) format: Format,
+    /// The payload as it was typed, if it can be one that does not fit the format.
+    pub(super) typed: Option<String>,
 }
 
 impl TypedMessage {
@@ -39,7 +41,22 @@ impl TypedMessage {
                 ..Publication::default()
             },
             format: draft.format,
+            typed: None,
         })
+    }
+
+    /// The message that this tab kept. Its payload can be half typed.
+    pub(super) fn of_kept(draft: share_url::Draft) -> Self {
+        Self {
+            publication: Publication {
+                topic: draft.topic,
+                qos: draft.qos,
+                retain: draft.retain,
+                ..Publication::default()
+            },
+            format: draft.format,
+            typed: Some(draft.payload),
+        }
     }
 
     /// The first message in the form.
@@ -51,6 +68,7 @@ impl TypedMessage {
                 ..Publication::default()
             },
             format: Format::Text,
+            typed: None,
         }
     }
 }
@@ -60,8 +78,13 @@ pub(super) struct MessageFormProps {
     pub(super) publish: PublishHandle,
     pub(super) sent: Rc<TypedMessage>,
     pub(super) on_sent: Callback<TypedMessage>,
+    /// Called after each change of the message.
+    pub(super) on_draft: Callback<share_url::Draft>,
     pub(super) result: String,
+    /// Whether the result is a problem.
+    pub(super) has_failed: bool,
     pub(super) acknowledged: u64,
+    pub(super) is_offline: bool,
 }
 
 /// The fields of one message.
@@ -70,6 +93,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
     let TypedMessage {
         publication,
         format,
+        typed,
     } = &*props.sent;
     let form = use_node_ref();
     let problem = use_state(|| None::<String>);
@@ -79,6 +103,9 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
         let (problem, repeated) = (problem.clone(), repeated.clone());
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
+            if repeated.is_some() {
+                return;
+            }
             let form = event.target_dyn_into::<HtmlFormElement>();
             let Some(form) = form.and_then(|form| Form::of(&form)) else {
                 return;
@@ -99,6 +126,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
                             on_sent.emit(TypedMessage {
                                 publication,
                                 format,
+                                typed: None,
                             });
                         }
                     });
@@ -120,12 +148,16 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
     let stop = use_callback(repeated.setter(), |_: MouseEvent, repeated| {
         repeated.set(None)
     });
-    let typed = format.typed(&publication.payload).unwrap_or_default();
+    let typed = typed.clone();
+    let typed = typed.or_else(|| format.typed(&publication.payload));
+    let typed = typed.unwrap_or_default();
     // The summary names folded fields that are sent.
     let folded = use_state_eq(|| FoldedContent::of(publication));
-    let count = use_callback((form.clone(), folded.setter()), |(), (form, folded)| {
+    let with = (form.clone(), folded.setter(), props.on_draft.clone());
+    let count = use_callback(with, |(), (form, folded, on_draft)| {
         let form = form.cast::<HtmlFormElement>();
         if let Some(form) = form.and_then(|form| Form::of(&form)) {
+            on_draft.emit(form.draft());
             folded.set(FoldedContent {
                 properties: form.properties_count(),
                 repeats: form.is_on("repeat"),
@@ -163,26 +195,31 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
             </div>
             <div class="publish-row">
                 <p
-                    class={classes!("publish-result", problem.is_some().then_some("problem"))}
+                    class={classes!("publish-result", (problem.is_some() || props.has_failed).then_some("problem"))}
                     role="status"
                     data-testid="publish-result"
                     data-acknowledged={props.acknowledged.to_string()}
                 >
                     { problem.as_ref().unwrap_or(&props.result) }
                 </p>
-                if repeated.is_some() {
-                    <button type="button" onclick={stop} data-testid="publish-stop">{ labels::publish::STOP }</button>
-                }
                 <button
                     type="submit"
                     class="primary"
                     title="Ctrl+Enter"
                     aria-keyshortcuts="Control+Enter"
+                    aria-disabled={(repeated.is_some() || props.is_offline).then_some("true")}
                     data-testid="publish-send"
                 >
                     { labels::publish::PUBLISH }
                 </button>
             </div>
+            // On a row of its own, so that the second click of a double click does not stop the repetition.
+            if repeated.is_some() {
+                <div class="publish-row publish-repeating">
+                    <p class="publish-result">{ labels::publish::REPEATING }</p>
+                    <button type="button" onclick={stop} data-testid="publish-stop">{ labels::publish::STOP }</button>
+                </div>
+            }
             <details>
                 <summary data-testid="publish-properties">{ labels::publish::properties(folded.properties) }</summary>
                 <Properties properties={publication.properties.clone()} onrows={count} />

@@ -29,6 +29,7 @@ pub(super) struct MessagesProps {
     /// Messages that the broker has dropped for this tab, and the reason.
     pub(super) dropped: Option<(u64, DropReason)>,
     pub(super) is_offline: bool,
+    pub(super) has_subscriptions: bool,
     pub(super) dispatch: Callback<Action>,
 }
 
@@ -130,8 +131,8 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
         <section class="panel panel-messages" aria-labelledby="messages-title" data-testid="messages-view">
             <div class="panel-head">
                 <h2 id="messages-title">{ "Messages" }</h2>
-                <span class="panel-count" data-testid="message-count" title="Received since the page was opened">
-                    { labels::count(props.log.received()) }
+                <span class="panel-count" data-testid="message-count" title={labels::message_log::RECEIVED}>
+                    { labels::count(props.log.received_since_clear()) }
                 </span>
                 if let Some(found) = &found {
                     <span class="panel-count" role="status" data-testid="message-found">
@@ -140,7 +141,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                 }
                 if is_paused {
                     <span class="paused">
-                        { format!("Paused · {} new", labels::count(props.log.received() - log.received())) }
+                        { labels::paused(new_rows, found.is_some()) }
                     </span>
                 }
                 if let Some((dropped, reason)) = props.dropped {
@@ -166,8 +167,8 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                         type="search"
                         aria-label="Search messages"
                         aria-keyshortcuts="/"
-                        placeholder="Search (/)"
-                        title="Finds messages with all these words in topic, payload or properties; also qos:1, retained, dup, and bytes like 89504e"
+                        placeholder="Search"
+                        title="Key: /. Finds messages with all these words in topic, payload or properties; also qos:1, retained, dup, and bytes like 89504e"
                         value={text.clone()}
                         oninput={set_text}
                         autocomplete="off"
@@ -205,7 +206,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
             >
                 { match problem {
                     Some(problem) => html! { <p class="older problem" role="presentation" data-testid="filter-problem">{ problem }</p> },
-                    None => end_of_log(log, found.as_deref(), len, props.is_offline),
+                    None => end_of_log(log, found.as_deref(), len, new_rows, props),
                 } }
             </VirtualList>
             if let Some(message) = detail {
@@ -262,13 +263,22 @@ fn use_new_matches(log: &Rc<MessageLog>, wanted: &Criteria, held: Option<&HeldLo
     number
 }
 
-fn end_of_log(log: &MessageLog, found: Option<&Found>, len: usize, is_offline: bool) -> Html {
+fn end_of_log(
+    log: &MessageLog,
+    found: Option<&Found>,
+    len: usize,
+    new_rows: u64,
+    props: &MessagesProps,
+) -> Html {
     let end = match found {
         Some(found) if !found.is_through => EndOfLog::Searching,
-        _ if log.kept() == 0 && log.forgotten() == 0 && is_offline => EndOfLog::Offline,
+        _ if log.kept() == 0 && log.forgotten() == 0 && props.is_offline => EndOfLog::Offline,
+        _ if log.kept() == 0 && log.forgotten() == 0 && !props.has_subscriptions => {
+            EndOfLog::NoSubscriptions
+        }
         _ if log.is_cleared() && log.forgotten() == 0 => EndOfLog::Cleared,
         _ if log.kept() == 0 && log.forgotten() == 0 => EndOfLog::Empty,
-        Some(_) if len == 0 => EndOfLog::NoMatch(log.kept() as u64),
+        Some(_) if len == 0 => EndOfLog::NoMatch(log.kept() as u64, new_rows),
         _ if log.forgotten() > 0 => {
             EndOfLog::Discarded(log.forgotten(), MESSAGES_MAX as u64, MEBIBYTES_MAX)
         }

@@ -116,7 +116,6 @@ pub(super) fn Properties(props: &PropertiesProps) -> Html {
                     name="correlation-data"
                     class="mono"
                     ~defaultValue={correlation.unwrap_or_default()}
-                    pattern="([0-9A-Fa-f]{2}\\s*)*"
                     title={labels::publish::CORRELATION_DATA_FORMAT}
                     autocomplete="off"
                     autocapitalize="none"

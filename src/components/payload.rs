@@ -294,7 +294,7 @@ fn DiffView(props: &DiffViewProps) -> Html {
                 <time>{ time::time_of_day(earlier.received_at.as_ms()) }</time>
                 { " → " }
                 <time>{ time::time_of_day(message.received_at.as_ms()) }</time>
-                <span>{ labels::payload::earlier_by(elapsed_ms) }</span>
+                <span>{ labels::payload::later_by(elapsed_ms) }</span>
                 { step(&back, labels::payload::OLDER, "diff-older", Some(*back + 1)) }
                 { step(&back, labels::payload::NEWER, "diff-newer", back.checked_sub(1).filter(|it| *it > 0)) }
             </div>

@@ -8,13 +8,19 @@ use tabmq_worker::hooks::{use_bus_status, use_publish, use_role};
 use yew::prelude::*;
 
 use super::message_form::{MessageForm, TypedMessage};
-use crate::browser::focus;
+use crate::browser::{focus, session_storage};
 use crate::labels;
 use crate::payload::Preview;
 use crate::state::share_url;
 
 /// Messages in the history.
 const HISTORY_MAX: usize = 20;
+
+/// Key of the typed message in the session storage, so that a reload keeps it.
+const KEPT: &str = "tabmq.draft";
+
+/// Bytes of a payload that is kept there. Each key press writes it.
+const KEPT_BYTES_MAX: usize = 1 << 16;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct PublishProps {
@@ -29,22 +35,28 @@ pub(super) struct PublishProps {
 #[component]
 pub(super) fn Publish(props: &PublishProps) -> Html {
     let bus = use_bus_status();
-    let is_offline = matches!(bus, BusStatus::Failed(_));
+    let is_offline = matches!(bus, BusStatus::Failed(_) | BusStatus::Refused(_));
     let publish = use_publish();
     let role = use_role();
     let history = use_reducer(History::default);
     // Another draft is another form, because fields keep their own text.
     let draft = use_state(|| {
         let of_share_url = props.draft.as_ref().and_then(TypedMessage::of_share_url);
-        (
-            0_u32,
-            Rc::new(of_share_url.unwrap_or_else(TypedMessage::first)),
-        )
+        let kept = || session_storage::read(KEPT).and_then(|it| share_url::Draft::of_query(&it));
+        let typed = of_share_url.or_else(|| kept().map(TypedMessage::of_kept));
+        (0_u32, Rc::new(typed.unwrap_or_else(TypedMessage::first)))
     });
     let result = labels::publish_result(publish.status(), role);
+    let last = publish.status().last.as_ref();
+    let has_failed = publish.status().pending == 0 && last.is_some_and(|it| it.result.is_err());
     let acknowledged = publish.status().acknowledged;
     let on_sent = use_callback(history.dispatcher(), |sent: TypedMessage, history| {
         history.dispatch(sent)
+    });
+    let on_draft = use_callback((), |draft: share_url::Draft, ()| {
+        let is_kept = draft.payload.len() <= KEPT_BYTES_MAX;
+        let kept = is_kept.then(|| draft.query());
+        session_storage::write(KEPT, &kept.unwrap_or_default());
     });
     let again = |sent: &Rc<TypedMessage>| {
         let (draft, sent) = (draft.clone(), Rc::clone(sent));
@@ -89,7 +101,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
                     </button>
                 }
             </div>
-            <MessageForm key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {result} {acknowledged} />
+            <MessageForm key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {on_draft} {result} {has_failed} {acknowledged} {is_offline} />
             if !history.0.is_empty() {
                 <details>
                     <summary data-testid="publish-sent">{ labels::publish::history(history.0.len()) }</summary>

@@ -34,6 +34,8 @@ use crate::state::{Action, State};
 #[derive(PartialEq, Properties)]
 pub(crate) struct AppProps {
     pub(crate) share_url: ShareUrl,
+    /// Notes on invalid values in the URL.
+    pub(crate) notes: Vec<String>,
 }
 
 /// The whole page, on the channel of its URL.
@@ -41,7 +43,7 @@ pub(crate) struct AppProps {
 pub(crate) fn App(props: &AppProps) -> Html {
     html! {
         <BusProvider options={props.share_url.bus_options()} connect={props.share_url.connect_options()}>
-            <Page share_url={props.share_url.clone()} />
+            <Page share_url={props.share_url.clone()} notes={props.notes.clone()} />
         </BusProvider>
     }
 }
@@ -59,8 +61,16 @@ fn Page(props: &AppProps) -> Html {
     use_drops(&store, state.view);
     let dispatch = use_callback(store, |action: Action, store| store.dispatch(action));
     use_remote_commands(&dispatch);
+    use_effect_with(
+        (props.notes.clone(), dispatch.clone()),
+        |(notes, dispatch)| {
+            if !notes.is_empty() {
+                dispatch.emit(Action::InvalidAddress(notes.clone()));
+            }
+        },
+    );
     let bus = use_bus_status();
-    let is_offline = matches!(bus, BusStatus::Failed(_));
+    let is_offline = matches!(bus, BusStatus::Failed(_) | BusStatus::Refused(_));
     let halt = match state.frozen_until {
         _ if is_offline => Some(Halt::Offline),
         Some(_) => Some(Halt::Frozen),
@@ -143,6 +153,7 @@ fn Page(props: &AppProps) -> Html {
                             view={state.log_view.clone()}
                             dropped={state.client_id().and_then(|it| state.drops.of(it))}
                             {is_offline}
+                            has_subscriptions={!state.subscriptions.is_empty()}
                             dispatch={dispatch.clone()}
                         />
                     }

@@ -17,6 +17,10 @@ const INTERVAL_MS: u32 = 1_000;
 /// Most sessions that are drawn.
 const SESSIONS_MAX: u32 = 500;
 
+/// Smallest subscription identifier that a page's client chooses by itself, to know which subscription a message is for. Such
+/// identifiers are not shown.
+const OWN_IDENTIFIER_MIN: u32 = 1 << 27;
+
 #[derive(PartialEq, Properties)]
 pub(super) struct RoutingProps {
     /// The topic about whose receivers the broker is asked.
@@ -193,7 +197,9 @@ fn facts(subscription: &Granted) -> Vec<String> {
     facts.extend(subscription.no_local.then(|| "No Local".to_owned()));
     let as_published = subscription.retain_as_published;
     facts.extend(as_published.then(|| "Retain As Published".to_owned()));
-    facts.extend(subscription.identifier.map(|id| format!("id {id}")));
+    let identifier = subscription.identifier;
+    let identifier = identifier.filter(|id| *id < OWN_IDENTIFIER_MIN);
+    facts.extend(identifier.map(|id| format!("id {id}")));
     facts
 }
 
@@ -210,5 +216,26 @@ fn more(left_out: u32) -> Html {
         left_out => {
             html! { <p class="older">{ format!("{} more not shown.", labels::count(left_out.into())) }</p> }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tabmq_worker::api::QoS;
+
+    #[test]
+    fn an_identifier_that_the_client_chose_by_itself_is_not_shown() {
+        let facts = |identifier| {
+            facts(&Granted {
+                topic_filter: "a".to_owned(),
+                qos: QoS::AtLeastOnce,
+                no_local: false,
+                retain_as_published: false,
+                identifier,
+            })
+        };
+        assert_eq!(facts(Some(7)), ["QoS 1", "id 7"]);
+        assert_eq!(facts(Some(257_057_806)), ["QoS 1"]);
     }
 }

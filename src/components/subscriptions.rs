@@ -53,7 +53,7 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
     );
     let forget = use_callback(options.setter(), |_: Event, options| options.set((QOS, 0)));
     let bus = use_bus_status();
-    let is_offline = matches!(bus, BusStatus::Failed(_));
+    let is_offline = matches!(bus, BusStatus::Failed(_) | BusStatus::Refused(_));
     html! {
         <section class="panel panel-subscriptions" aria-labelledby="subscriptions-title" hidden={props.is_hidden} inert={is_offline}>
             <div class="panel-head">
@@ -74,7 +74,13 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
                             data-testid="subscribe-filter"
                         />
                     </Field>
-                    <button type="submit" data-testid="subscribe-add">{ labels::subscriptions::SUBSCRIBE }</button>
+                    <button
+                        type="submit"
+                        aria-disabled={is_offline.then_some("true")}
+                        data-testid="subscribe-add"
+                    >
+                        { labels::subscriptions::SUBSCRIBE }
+                    </button>
                 </div>
                 <details>
                     <summary data-testid="subscribe-options">{ labels::subscriptions::options(options.0, options.1) }</summary>

@@ -54,6 +54,15 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
             </section>
         };
     }
+    // A tab without a channel has no members and can open no useful tabs.
+    if let BusStatus::Refused(_) = &props.bus {
+        return html! {
+            <section class="panel" aria-labelledby="tabs-title">
+                <div class="panel-head"><h2 id="tabs-title">{ "Tabs" }</h2></div>
+                <p class="empty">{ labels::tabs::NO_CHANNEL }</p>
+            </section>
+        };
+    }
     let broker = members.iter().find(|tab| tab.is_broker);
     html! {
         <section class="panel panel-tabs" aria-labelledby="tabs-title">

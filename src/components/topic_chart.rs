@@ -134,12 +134,10 @@ fn plot(numbers: &TopicNumbers) -> Plotted {
     let fields: Vec<_> = fields
         .filter(|(index, _)| shown.get(*index) == Some(&true))
         .collect();
-    let are_steps = fields.iter().all(|(_, it)| it.kind == FieldKind::OnOff);
     let series = fields.iter().map(|(index, field)| {
         let (value_kind, axis) = match field.kind {
             FieldKind::Number | FieldKind::TextWithNumber => (ValueKind::Number, Axis::Shared),
-            FieldKind::OnOff if are_steps => (ValueKind::OnOff, Axis::Shared),
-            FieldKind::OnOff => (ValueKind::OnOff, Axis::Own),
+            FieldKind::OnOff => (ValueKind::OnOff, Axis::OnOff),
             FieldKind::Time | FieldKind::Identifier => (ValueKind::Number, Axis::Own),
         };
         let colour = u8::try_from(index % 8).unwrap_or(0);

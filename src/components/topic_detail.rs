@@ -54,8 +54,12 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
     let (retained, expires) = use_retained_of(topic).unzip();
     let retained = retained.as_ref();
     let now_ms = time::use_now(CLOCK_MS);
+    // The broker has no expired message, but the latest message can be one.
+    let was_retained = last.as_ref().filter(|it| retained.is_none() && it.retain);
+    let was_retained = was_retained.and_then(|it| retained::expires(it));
     let expires = expires
         .flatten()
+        .or(was_retained.filter(|at| *at <= now_ms))
         .map(|at| at.saturating_sub(now_ms).div_ceil(1_000));
     let is_retained_last = retained.zip(last.as_ref()).is_some_and(|(retained, last)| {
         retained.payload == last.payload && retained.qos == last.qos
@@ -76,7 +80,7 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
                     ),
                 } }
                 if let Some(seconds) = expires {
-                    <span data-testid="retained-expires">{ format!(" · The retained message expires in {seconds} s.") }</span>
+                    <span data-testid="retained-expires">{ " · " }{ labels::retained_expires(seconds) }</span>
                 }
             </p>
             <TopicChart

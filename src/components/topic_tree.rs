@@ -52,8 +52,13 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
     } else {
         topics.rows().into()
     };
-    let drawn_rows = use_drawn_rows(fresh);
-    let rows = Rc::clone(&drawn_rows.rows);
+    let number = if is_found {
+        fresh.len()
+    } else {
+        topics.topics()
+    };
+    let drawn_rows = use_drawn_rows(fresh, number);
+    let rows = Rc::clone(&drawn_rows.drawn.rows);
     let release = drawn_rows.release();
     let place = selected.and_then(|node| rows.iter().position(|row| row.node == node));
     let open = |is_open: bool| {
@@ -156,8 +161,8 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                             type="search"
                             aria-label="Search topics"
                             aria-keyshortcuts="/"
-                            placeholder="Search (/)"
-                            title="Finds topics whose full names contain all these words"
+                            placeholder="Search"
+                            title="Key: /. Finds topics whose full names contain all these words"
                             value={text.clone()}
                             oninput={set_wanted}
                             autocomplete="off"
@@ -185,7 +190,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                     selected_id={place.and(selected).map(row_id)}
                     onselect={on_select}
                     onkey={on_key}
-                    new_rows={drawn_rows.new_rows}
+                    new_rows={drawn_rows.new_topics}
                     onhold={drawn_rows.on_hold()}
                     onresume={drawn_rows.on_resume()}
                     {row}
@@ -225,23 +230,34 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
     }
 }
 
+/// Rows, and the number of topics with messages. A branch is a row too, and a closed branch hides topics.
+#[derive(Clone)]
+struct CountedRows {
+    rows: Rc<[Row]>,
+    topics: usize,
+}
+
 /// The rows as they are drawn: the current ones, or earlier ones while the tree is held. So the person acts on the drawn rows.
 struct DrawnRows {
-    rows: Rc<[Row]>,
-    /// Number of rows that the tree has gained since it was held.
-    new_rows: u64,
-    held: Rc<RefCell<Option<Rc<[Row]>>>>,
+    drawn: CountedRows,
+    /// Number of topics that the tree has gained since it was held.
+    new_topics: u64,
+    held: Rc<RefCell<Option<CountedRows>>>,
     redraw: Rc<AnimationFrame>,
 }
 
 #[hook]
-fn use_drawn_rows(fresh: Rc<[Row]>) -> DrawnRows {
-    let held = use_mut_ref(|| None::<Rc<[Row]>>);
+fn use_drawn_rows(fresh: Rc<[Row]>, topics: usize) -> DrawnRows {
+    let held = use_mut_ref(|| None::<CountedRows>);
     let redraw = use_redraw();
-    let rows = held.borrow().clone().unwrap_or_else(|| Rc::clone(&fresh));
+    let fresh = CountedRows {
+        rows: fresh,
+        topics,
+    };
+    let drawn = held.borrow().clone().unwrap_or(fresh);
     DrawnRows {
-        new_rows: fresh.len().saturating_sub(rows.len()) as u64,
-        rows,
+        new_topics: topics.saturating_sub(drawn.topics) as u64,
+        drawn,
         held,
         redraw,
     }
@@ -255,12 +271,12 @@ impl DrawnRows {
     }
 
     fn on_hold(&self) -> Callback<bool> {
-        let (held, rows) = (Rc::clone(&self.held), Rc::clone(&self.rows));
+        let (held, drawn) = (Rc::clone(&self.held), self.drawn.clone());
         let redraw = Rc::clone(&self.redraw);
         Callback::from(move |is_held: bool| {
             let mut held = held.borrow_mut();
             if is_held {
-                held.get_or_insert_with(|| Rc::clone(&rows));
+                held.get_or_insert_with(|| drawn.clone());
             } else {
                 *held = None;
             }

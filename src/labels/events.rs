@@ -17,7 +17,7 @@ pub(crate) fn event(kind: &EventKind) -> String {
         EventKind::Elected {
             after_ms: Some(ms), ..
         } => format!(
-            "This tab is the broker ({} ms after the last one was heard).",
+            "This tab is the broker ({} ms after the last sign of the previous one).",
             count(*ms)
         ),
         EventKind::Elected { after_ms: None, .. } => "This tab is the broker.".to_owned(),

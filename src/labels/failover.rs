@@ -1,6 +1,6 @@
 //! Failovers: causes, costs, and counts in progress.
 
-use super::figures::{count, counted};
+use super::figures::{count, counted, duration, step_ms};
 use crate::state::failover::{Cause, Failover, StreamFigures};
 
 /// The costs of a failover, or a note that they are still being counted.
@@ -39,7 +39,7 @@ pub(crate) fn failover_counts(failover: &Failover, counting: Option<&str>) -> St
     }
 }
 
-/// The cause of a failover.
+/// The cause of a failover, after the broker's name.
 pub(crate) fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Gone => "is gone",
@@ -50,9 +50,27 @@ pub(crate) fn cause(cause: Cause) -> &'static str {
     }
 }
 
+/// What happened to this tab, which was the broker until another tab replaced it.
+pub(crate) fn replaced(frozen_ms: Option<u64>) -> String {
+    match frozen_ms {
+        Some(ms @ 0..1_000) => format!("This tab was frozen for {}", step_ms(ms as f64)),
+        Some(ms) => format!("This tab was frozen for {}", duration(ms)),
+        None => "This tab is no longer the broker".to_owned(),
+    }
+}
+
 /// A count that ends in this many milliseconds.
 pub(crate) fn counting(left_ms: f64) -> String {
     format!("Counting… {:.0} s", (left_ms / 1e3).ceil().max(1.0))
+}
+
+/// The choice to count lost and duplicate messages, or why there is none in the broker's own tab.
+pub(crate) fn count_losses(rate: u32, is_own: bool) -> String {
+    match is_own {
+        true => "Count lost and duplicate messages: only from another tab, because this one stops."
+            .to_owned(),
+        false => format!("Count lost and duplicate messages (sends {rate} per second)"),
+    }
 }
 
 /// Why the broker cannot be stopped.

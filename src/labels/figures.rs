@@ -76,6 +76,24 @@ pub(super) fn folded(name: &str, filled: usize) -> String {
     }
 }
 
-pub(super) fn megabytes(bytes: u64) -> String {
-    count(bytes.div_ceil(1_000_000))
+/// The size of a storage: `1 MB`, `10.7 GB`.
+pub(super) fn storage_size(bytes: u64) -> String {
+    match bytes.div_ceil(1_000_000) {
+        megabytes @ 0..1_000 => format!("{megabytes} MB"),
+        _ => {
+            let gigabytes = format!("{:.1}", bytes as f64 / 1e9);
+            format!("{} GB", gigabytes.trim_end_matches(".0"))
+        }
+    }
+}
+
+/// A limit in bytes: `16 MiB`, `64 KiB`, `1,000 bytes`.
+pub(super) fn limit(bytes: u32) -> String {
+    const MIB: u32 = 1 << 20;
+    const KIB: u32 = 1 << 10;
+    match bytes {
+        MIB.. if bytes.is_multiple_of(MIB) => format!("{} MiB", count((bytes / MIB).into())),
+        KIB.. if bytes.is_multiple_of(KIB) => format!("{} KiB", count((bytes / KIB).into())),
+        _ => counted(bytes.into(), "byte", "bytes"),
+    }
 }

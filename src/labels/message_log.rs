@@ -2,14 +2,18 @@
 
 use super::figures::{count, counted, messages};
 
+/// The meaning of the number of messages.
+pub(crate) const RECEIVED: &str = "Received since the page was opened or the log was cleared";
+
 /// The note at the end of the list of messages.
 pub(crate) enum EndOfLog {
     Offline,
+    NoSubscriptions,
     Empty,
     Cleared,
     Searching,
-    /// None of this many messages matches.
-    NoMatch(u64),
+    /// None of this many messages matches, but this many new ones do.
+    NoMatch(u64, u64),
     /// Number of discarded messages, and limits of the log in messages and mebibytes.
     Discarded(u64, u64, usize),
 }
@@ -17,10 +21,16 @@ pub(crate) enum EndOfLog {
 pub(crate) fn end_of_log(end: &EndOfLog) -> String {
     match end {
         EndOfLog::Offline => "No messages. This tab is offline.".to_owned(),
+        EndOfLog::NoSubscriptions => "No subscriptions, so no messages arrive here.".to_owned(),
         EndOfLog::Empty => "No messages yet. Publish one, here or in another tab.".to_owned(),
         EndOfLog::Cleared => "Log cleared. New messages appear here.".to_owned(),
         EndOfLog::Searching => "Searching older messages…".to_owned(),
-        EndOfLog::NoMatch(all) => format!("No match in {}.", messages(*all)),
+        EndOfLog::NoMatch(all, 0) => format!("No match in {}.", messages(*all)),
+        EndOfLog::NoMatch(all, new) => format!(
+            "No match in {}; {} among the new messages.",
+            messages(*all),
+            counted(*new, "match", "matches")
+        ),
         EndOfLog::Discarded(discarded, kept, mebibytes) => format!(
             "{} discarded. The log keeps the newest {} ({mebibytes} MiB at most).",
             counted(*discarded, "older message was", "older messages were"),
@@ -32,4 +42,12 @@ pub(crate) fn end_of_log(end: &EndOfLog) -> String {
 /// The number of new rows above a held list.
 pub(crate) fn new_rows(number: u64) -> String {
     format!("▲ {} new", count(number))
+}
+
+/// A paused list, and the number of new messages that are not in it. `is_search`: only matches count.
+pub(crate) fn paused(new: u64, is_search: bool) -> String {
+    match is_search {
+        true => format!("Paused · {}", counted(new, "new match", "new matches")),
+        false => format!("Paused · {} new", count(new)),
+    }
 }

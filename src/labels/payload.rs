@@ -163,11 +163,11 @@ pub(crate) fn unchanged(lines: usize) -> String {
     format!("{} unchanged", counted(lines, "line", "lines"))
 }
 
-/// How much earlier the other message arrived.
-pub(crate) fn earlier_by(ms: u64) -> String {
+/// How much later this message arrived than the earlier one.
+pub(crate) fn later_by(ms: u64) -> String {
     match ms {
-        0..10_000 => format!("{} ms earlier", count(ms)),
-        ms => format!("{} earlier", duration(ms)),
+        0..10_000 => format!("{} ms later", count(ms)),
+        ms => format!("{} later", duration(ms)),
     }
 }
 

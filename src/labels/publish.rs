@@ -8,6 +8,7 @@ pub(crate) const PUBLISH: &str = "Publish";
 pub(crate) const FIRST: &str = "Ctrl+Enter to publish";
 pub(crate) const FORMAT: &str = "Format";
 pub(crate) const STOP: &str = "Stop";
+pub(crate) const REPEATING: &str = "This message is sent again and again.";
 pub(crate) const AGAIN: &str = "Load into the form";
 pub(crate) const REPEAT: &str = "Repeat until stopped";
 pub(crate) const RATE: &str = "Messages per second";
@@ -43,4 +44,9 @@ pub(crate) fn repeat(is_on: bool) -> &'static str {
 
 pub(crate) fn history(sent: usize) -> String {
     folded("History", sent)
+}
+
+/// An error in the correlation data.
+pub(crate) fn correlation_data(why: &str) -> String {
+    format!("Not sent: the correlation data is not hex. {why}")
 }

@@ -1,10 +1,10 @@
 //! The results of publishing and subscribing.
 
-use tabmq_worker::api::{QoS, Role, Subscription};
+use tabmq_worker::api::{Problem, QoS, Role, Subscription};
 use tabmq_worker::hooks::{PublishStatus, Published};
 use tabmq_worker::{Reason, RequestError, SubscriptionStatus};
 
-use super::figures::{count, qos_level};
+use super::figures::{count, limit, qos_level};
 use super::publish;
 use super::topic_names::filter_problem;
 
@@ -43,6 +43,10 @@ pub(crate) fn publish_result(status: &PublishStatus, role: Role) -> String {
         (Err(RequestError::Reason(reason)), _) => {
             format!("Message {number} refused by the broker: {reason}.")
         }
+        (Err(RequestError::Problem(Problem::TooLarge { maximum })), _) => format!(
+            "Not sent. The message is larger than the {} that the broker accepts.",
+            limit(*maximum)
+        ),
         (Err(RequestError::Problem(why)), _) => format!("Not sent. {why}"),
         (Err(RequestError::Closed), _) => format!(
             "The connection ended before message {number} was acknowledged. It may or may not have arrived."

@@ -3,7 +3,7 @@
 use tabmq_worker::api::{ClientStatus, DisconnectCause, Durability, Role};
 use tabmq_worker::{BusStatus, Reason, StorageStatus};
 
-use super::figures::megabytes;
+use super::figures::storage_size;
 use super::text::short_ids;
 use crate::state::share_url::View;
 
@@ -101,9 +101,9 @@ pub(crate) fn persistence(status: &StorageStatus) -> Option<String> {
     Some(match (status.usage_bytes, status.quota_bytes) {
         (Some(usage), Some(quota)) => {
             format!(
-                "{keeps}. {} of {} MB used.",
-                megabytes(usage),
-                megabytes(quota)
+                "{keeps}. {} of {} used.",
+                storage_size(usage),
+                storage_size(quota)
             )
         }
         (Some(_) | None, _) => format!("{keeps}."),
@@ -122,7 +122,7 @@ pub(crate) fn badge(role: Role, halt: Option<Halt>) -> &'static str {
 /// Why this tab has no role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Halt {
-    /// Its worker has ended.
+    /// Its worker has ended, or its channel's name is not valid.
     Offline,
     /// Its worker is frozen by a remote command.
     Frozen,

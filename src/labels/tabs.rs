@@ -4,6 +4,7 @@ use super::figures::count;
 
 pub(crate) const MEMBERS: &str = "Tabs on this channel";
 pub(crate) const THIS: &str = "this tab";
+pub(crate) const NO_CHANNEL: &str = "This tab has joined no channel.";
 pub(crate) const AGE: &str = "Since it joined";
 pub(crate) const OPEN_ONE: &str = "Open a tab";
 pub(crate) const OPEN_MANY: &str = "Open";
@@ -24,10 +25,11 @@ pub(crate) fn build(build: &str) -> String {
 /// The hint for a first-time visitor; `None` once both steps are done.
 pub(crate) fn hint(tabs: usize, has_met_another: bool, failovers: u64) -> Option<&'static str> {
     match (tabs, has_met_another, failovers) {
-        (0 | 1, false, _) => Some(
+        // Without the second tab, the first step is to do again.
+        (0 | 1, false, _) | (0 | 1, true, 0) => Some(
             "1. Open a second tab: what you publish in one arrives in both. 2. Then stop the broker: the other tab takes over.",
         ),
-        (0..=2, true, 0) => Some(
+        (2, _, 0) => Some(
             "✓ A second tab is open. 2. Now stop the broker (Close, Crash or Freeze): the other tab takes over.",
         ),
         _ => None,

@@ -1,6 +1,6 @@
-use tabmq_worker::api::{DropReason, Durability, EventKind, QoS, Role, StorageState};
+use tabmq_worker::api::{DropReason, Durability, EventKind, Problem, QoS, Role, StorageState};
 use tabmq_worker::hooks::{PublishStatus, Published};
-use tabmq_worker::{Reason, StorageStatus};
+use tabmq_worker::{Reason, RequestError, StorageStatus};
 
 use super::*;
 use crate::state::drops::Loss;
@@ -25,13 +25,13 @@ fn the_note_about_storage_matches_its_state() {
     let status = StorageStatus {
         is_persistent: Some(false),
         usage_bytes: Some(1),
-        quota_bytes: Some(2_000_000_000),
+        quota_bytes: Some(10_737_418_240),
         ..StorageStatus::default()
     };
     assert_eq!(
         persistence(&status).as_deref(),
         Some(
-            "The browser may remove it when space runs low, and does when a private window closes. 1 of 2,000 MB used."
+            "The browser may remove it when space runs low, and does when a private window closes. 1 MB of 10.7 GB used."
         )
     );
 }
@@ -58,6 +58,27 @@ fn a_publish_says_whether_it_waits_for_a_broker_or_for_its_answer() {
         publish_result(&answered, Role::Waiting),
         "Message 2 published, but nobody is subscribed to its topic (0x10)."
     );
+}
+
+#[test]
+fn a_message_above_the_limit_is_refused_with_a_readable_limit() {
+    let refused = |maximum| {
+        let status = PublishStatus {
+            last: Some(Published {
+                number: 1,
+                qos: QoS::AtLeastOnce,
+                result: Err(RequestError::Problem(Problem::TooLarge { maximum })),
+            }),
+            ..PublishStatus::default()
+        };
+        publish_result(&status, Role::Waiting)
+    };
+    assert_eq!(
+        refused(16_777_216),
+        "Not sent. The message is larger than the 16 MiB that the broker accepts."
+    );
+    assert!(refused(65_536).contains("64 KiB"));
+    assert!(refused(1_001).contains("1,001 bytes"));
 }
 
 #[test]
@@ -149,6 +170,8 @@ fn pop_ups_are_not_mentioned_once_several_tabs_have_joined() {
 fn the_hint_shows_both_steps_until_they_are_done() {
     assert!(hint(1, false, 0).is_some_and(|it| it.contains("second tab")));
     assert!(hint(2, true, 0).is_some_and(|it| it.starts_with('✓') && it.contains("stop")));
+    assert!(hint(1, true, 0).is_some_and(|it| it.starts_with('1')));
+    assert_eq!(hint(1, true, 1), None);
     assert_eq!(hint(2, true, 1), None);
     assert_eq!(hint(9, true, 0), None);
 }

@@ -19,7 +19,15 @@ pub(crate) struct Failovers {
     resent: u64,
     /// The tabs that ended last, and how.
     ends: VecDeque<(TabId, Cause)>,
+    /// When this tab last suspected that its broker is frozen.
+    suspected: Option<f64>,
+    /// When this tab was last frozen as the broker, and for how many milliseconds.
+    stood_still: Option<(f64, u64)>,
 }
+
+/// How long a suspicion or a freeze can precede the loss that it explains, in milliseconds. No event reports that it had no
+/// consequence.
+const REASON_MS: f64 = 3_000.0;
 
 /// Ends of tabs that are remembered: a tab's end can be reported before the loss of its broker.
 const ENDS_MAX: usize = 8;
@@ -33,8 +41,10 @@ pub(crate) struct Failover {
     /// The tab that became the broker.
     pub(crate) to: Option<TabId>,
     pub(crate) cause: Cause,
-    /// When this tab noticed the loss of the broker.
+    /// When this tab noticed the loss of the broker; if the broker froze, when it gave its last sign of life.
     pub(crate) lost: f64,
+    /// How long this tab itself was frozen, in milliseconds, if it was the broker.
+    pub(crate) frozen_ms: Option<u64>,
     /// When the new broker was elected.
     pub(crate) elected: Option<f64>,
     /// When the new broker had restored the stored state.
@@ -108,6 +118,8 @@ impl Failovers {
                     open.cause = Cause::Froze;
                 }
             }
+            EventKind::Suspected => self.suspected = Some(at),
+            EventKind::Suspended { ms } => self.stood_still = Some((at, *ms)),
             EventKind::SteppedDown { .. } => self.lost(at, Cause::Deposed),
             EventKind::TabLeft(tab) => self.ended(*tab, Cause::Closed),
             EventKind::TabLost(tab) => self.ended(*tab, Cause::Crashed),
@@ -125,9 +137,14 @@ impl Failovers {
                     open.restored = Some(at);
                 }
             }
-            EventKind::Elected { .. } => {
+            EventKind::Elected { after_ms, .. } => {
                 self.follows(own);
                 if let Some(open) = self.open() {
+                    // A frozen broker is noticed a second after its last sign of life.
+                    let seen = after_ms.map(|ms| at - ms as f64);
+                    if let Some(seen) = seen.filter(|_| open.cause == Cause::Froze) {
+                        open.lost = open.lost.min(seen);
+                    }
                     // Without stored state there is no event for its restoration.
                     open.restored.get_or_insert(at);
                 }
@@ -162,6 +179,10 @@ impl Failovers {
         self.kept.truncate(KEPT_MAX - 1);
         let from = self.broker.take();
         let end = self.ends.iter().find(|(tab, _)| Some(*tab) == from);
+        let suspected = self.suspected.take();
+        let suspected = suspected.filter(|since| at - since <= REASON_MS);
+        let stood_still = self.stood_still.take();
+        let stood_still = stood_still.filter(|(since, _)| at - since <= REASON_MS);
         self.kept.push_front(Failover {
             number: self.seen,
             from,
@@ -170,7 +191,10 @@ impl Failovers {
                 (Cause::Gone, Some((_, end))) => *end,
                 (cause, _) => cause,
             },
-            lost: at,
+            lost: suspected.map_or(at, |since| since.min(at)),
+            frozen_ms: stood_still
+                .map(|(_, ms)| ms)
+                .filter(|_| cause == Cause::Deposed),
             elected: None,
             restored: None,
             resumed: None,
@@ -320,6 +344,54 @@ mod tests {
         assert_eq!((last.cause, last.to), (Cause::Froze, Some(tab(1))));
         assert_eq!(last.steps().last(), Some(("restored", 6.0)));
         assert_eq!(failovers.newest_first().len(), 1);
+    }
+
+    #[test]
+    fn a_failover_from_a_frozen_broker_begins_with_its_last_sign_of_life() {
+        let elected = EventKind::Elected {
+            term: TERM,
+            after_ms: Some(1_200),
+        };
+        let mut failovers = observed(&[
+            (10.0, following(2, None)),
+            (3_500.0, EventKind::Suspected),
+            (4_000.0, EventKind::ReplacingBroker),
+            (4_001.0, EventKind::Promoting),
+            (4_100.0, elected),
+        ]);
+        failovers.observe(4_150.0, &Observation::Connected);
+        let last = failovers.newest_first().next().unwrap();
+        assert_eq!((last.cause, last.lost), (Cause::Froze, 2_900.0));
+        assert_eq!(last.steps().last(), Some(("resumed", 1_250.0)));
+        // A tab that does not take over knows when it suspected the broker.
+        let failovers = observed(&[
+            (10.0, following(2, None)),
+            (3_500.0, EventKind::Suspected),
+            (4_200.0, following(3, Some((4_100, 4_150)))),
+        ]);
+        let last = failovers.newest_first().next().unwrap();
+        assert_eq!(last.lost, 3_500.0);
+        // An old suspicion was wrong.
+        let failovers = observed(&[
+            (10.0, following(2, None)),
+            (20.0, EventKind::Suspected),
+            (9_000.0, EventKind::BrokerLost { term: TERM }),
+        ]);
+        assert_eq!(failovers.newest_first().next().unwrap().lost, 9_000.0);
+    }
+
+    #[test]
+    fn a_tab_that_was_frozen_knows_for_how_long() {
+        let mut failovers = observed(&[
+            (10.0, following(1, None)),
+            (9_999.0, EventKind::Suspended { ms: 9_980 }),
+            (10_000.0, EventKind::SteppedDown { term: TERM }),
+            (10_010.0, following(2, Some((1_000, 1_010)))),
+        ]);
+        failovers.observe(10_020.0, &Observation::Connected);
+        let last = failovers.newest_first().next().unwrap();
+        assert_eq!(last.cause, Cause::Deposed);
+        assert_eq!((last.frozen_ms, last.to), (Some(9_980), Some(tab(2))));
     }
 
     #[test]

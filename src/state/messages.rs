@@ -103,6 +103,11 @@ impl MessageLog {
         self.received
     }
 
+    /// Messages that have arrived since the log was cleared, or since the page was opened.
+    pub(crate) fn received_since_clear(&self) -> u64 {
+        self.received - self.cleared
+    }
+
     /// Number of the oldest kept message; without one, the number of the next message.
     pub(crate) fn oldest(&self) -> u64 {
         self.received + 1 - self.kept as u64

@@ -1,10 +1,12 @@
 //! The part of the state that is in the page's URL, so that a set-up can be shared as a link.
 
 use std::fmt::Write as _;
+use std::str::FromStr;
 
 use tabmq_worker::BusOptions;
 use tabmq_worker::api::{ConnectOptions, Durability, QoS, RetainHandling, Subscription};
 
+use crate::labels::alerts;
 use crate::labels::figures::qos_level;
 use crate::labels::topic_names::filter_problem;
 use crate::payload::Format;
@@ -48,6 +50,22 @@ pub(crate) struct Draft {
     pub(crate) format: Format,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
+}
+
+impl Draft {
+    /// The draft as the query string of a URL.
+    pub(crate) fn query(&self) -> String {
+        let share_url = ShareUrl {
+            draft: Some(self.clone()),
+            ..ShareUrl::default()
+        };
+        share_url.query()
+    }
+
+    /// The inverse of [`query`](Self::query); `None`: it has no topic.
+    pub(crate) fn of_query(query: &str) -> Option<Self> {
+        ShareUrl::parse(query).draft
+    }
 }
 
 /// Bytes of a payload that a URL carries. Servers and messengers cut longer URLs.
@@ -137,43 +155,52 @@ impl Default for ShareUrl {
 impl ShareUrl {
     /// Reads a query string, with or without its `?`. Unknown and invalid values keep their defaults.
     pub(crate) fn parse(query: &str) -> Self {
+        Self::parse_with_notes(query).0
+    }
+
+    /// The same, with a note on each invalid value: the value, and what is used instead.
+    pub(crate) fn parse_with_notes(query: &str) -> (Self, Vec<String>) {
         let mut share_url = Self::default();
+        let mut notes = Notes::default();
         let mut subscriptions = None;
         let mut draft = None::<Draft>;
         for pair in query.trim_start_matches('?').split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = decode(value);
+            let mut check = Checked {
+                name,
+                value: &value,
+                notes: &mut notes,
+            };
             match name {
                 "channel" => share_url.channel = value,
-                "durability" => {
-                    share_url.durability = durability(&value).unwrap_or(share_url.durability)
-                }
+                "durability" => check.set(&mut share_url.durability, durability, |it| {
+                    durability_name(*it).to_owned()
+                }),
                 "client_id" => share_url.client_id = value,
-                "clean_start" => {
-                    share_url.clean_start = value.parse().unwrap_or(share_url.clean_start)
-                }
-                "session_expiry" => {
-                    share_url.session_expiry_interval =
-                        value.parse().unwrap_or(share_url.session_expiry_interval);
-                }
-                "keep_alive" => {
-                    share_url.keep_alive = value.parse().unwrap_or(share_url.keep_alive)
-                }
-                "subscribe" => subscriptions
-                    .get_or_insert_with(Vec::new)
-                    .extend(value.split(',').filter(|f| !f.is_empty()).map(parse_one)),
-                "view" => share_url.view = View::named(&value).unwrap_or(share_url.view),
+                "clean_start" => check.set_parsed(&mut share_url.clean_start),
+                "session_expiry" => check.set_parsed(&mut share_url.session_expiry_interval),
+                "keep_alive" => check.set_parsed(&mut share_url.keep_alive),
+                "subscribe" => subscriptions.get_or_insert_with(Vec::new).extend(
+                    value
+                        .split(',')
+                        .filter(|f| !f.is_empty())
+                        .map(|it| parse_one(it, &mut notes)),
+                ),
+                "view" => check.set(&mut share_url.view, View::named, |it| it.name().to_owned()),
                 "filter" => share_url.filter = value,
                 "search" => share_url.search = value,
                 "topic" => draft.get_or_insert_default().topic = value,
                 "payload" => draft.get_or_insert_default().payload = value,
-                "format" => {
-                    let format = Format::ALL
-                        .into_iter()
-                        .find(|it| it.name().eq_ignore_ascii_case(&value));
-                    draft.get_or_insert_default().format = format.unwrap_or_default();
-                }
-                "qos" => draft.get_or_insert_default().qos = parse_qos(&value).unwrap_or_default(),
+                "format" => check.set(
+                    &mut draft.get_or_insert_default().format,
+                    |name| {
+                        let mut all = Format::ALL.into_iter();
+                        all.find(|it| it.name().eq_ignore_ascii_case(name))
+                    },
+                    |it| it.name().to_lowercase(),
+                ),
+                "qos" => check.set_qos(&mut draft.get_or_insert_default().qos),
                 "retain" => draft.get_or_insert_default().retain = value != "false",
                 _ => {}
             }
@@ -181,7 +208,14 @@ impl ShareUrl {
         share_url.subscriptions = subscriptions.unwrap_or(share_url.subscriptions);
         // A payload without a topic is ignored.
         share_url.draft = draft.filter(|it| !it.topic.is_empty());
-        share_url
+        if let Some(draft) = &share_url.draft
+            && draft.format.parse(&draft.payload).is_err()
+        {
+            notes
+                .0
+                .push(alerts::payload_not_understood(draft.format.name()));
+        }
+        (share_url, notes.0)
     }
 
     /// The options to join the channel.
@@ -272,29 +306,73 @@ impl ShareUrl {
     }
 }
 
+/// Notes on invalid values.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+/// A value of a URL, and the notes that it is added to if it is invalid.
+struct Checked<'a> {
+    name: &'a str,
+    value: &'a str,
+    notes: &'a mut Notes,
+}
+
+impl Checked<'_> {
+    /// Sets `target` to the value; an invalid value leaves it as it is. `written` is the target as a URL has it.
+    fn set<T>(
+        &mut self,
+        target: &mut T,
+        read: impl Fn(&str) -> Option<T>,
+        written: impl Fn(&T) -> String,
+    ) {
+        match read(self.value) {
+            Some(value) => *target = value,
+            None => self.notes.0.push(alerts::not_understood(
+                self.name,
+                self.value,
+                &written(target),
+            )),
+        }
+    }
+
+    fn set_parsed<T: FromStr + ToString>(&mut self, target: &mut T) {
+        self.set(target, |it| it.parse().ok(), T::to_string);
+    }
+
+    fn set_qos(&mut self, target: &mut QoS) {
+        self.set(target, parse_qos, |it| qos_level(*it).to_string());
+    }
+}
+
 /// Reads a subscription from a decoded `subscribe` value.
-fn parse_one(text: &str) -> Subscription {
+fn parse_one(text: &str, notes: &mut Notes) -> Subscription {
     let mut parts = text.split(';');
     let mut it = subscription(&decode(parts.next().unwrap_or_default()));
     for part in parts {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let mut check = Checked { name, value, notes };
         match name {
-            "qos" => it.qos = parse_qos(value).unwrap_or(it.qos),
+            "qos" => check.set_qos(&mut it.qos),
             "nl" => it.no_local = true,
             "rap" => it.retain_as_published = value != "0",
-            "rh" => {
-                it.retain_handling = match value {
-                    "1" => RetainHandling::SendIfNew,
-                    "2" => RetainHandling::DoNotSend,
-                    _ => RetainHandling::SendAtSubscribe,
-                }
-            }
-            "id" => {
-                it.identifier = value
-                    .parse()
-                    .ok()
-                    .filter(|id| (1..=268_435_455).contains(id))
-            }
+            "rh" => check.set(
+                &mut it.retain_handling,
+                |value| match value {
+                    "0" => Some(RetainHandling::SendAtSubscribe),
+                    "1" => Some(RetainHandling::SendIfNew),
+                    "2" => Some(RetainHandling::DoNotSend),
+                    _ => None,
+                },
+                |_| "0".to_owned(),
+            ),
+            "id" => check.set(
+                &mut it.identifier,
+                |value| {
+                    let id = value.parse().ok();
+                    id.filter(|id| (1..=268_435_455).contains(id)).map(Some)
+                },
+                |_| alerts::NO_IDENTIFIER.to_owned(),
+            ),
             _ => {}
         }
     }
@@ -482,9 +560,47 @@ mod tests {
     }
 
     #[test]
+    fn a_draft_survives_a_round_trip_through_a_query() {
+        let draft = Draft {
+            topic: "a/b".to_owned(),
+            payload: "{\"a\": 1, half &".to_owned(),
+            format: Format::Json,
+            qos: QoS::AtLeastOnce,
+            retain: true,
+        };
+        assert_eq!(Draft::of_query(&draft.query()), Some(draft));
+        assert_eq!(Draft::of_query(""), None);
+    }
+
+    #[test]
     fn invalid_values_keep_their_defaults() {
         let query = "?keep_alive=99999&clean_start=maybe&session_expiry=-1&durability=eternal&view=none&x=y&&=&%";
         assert_eq!(ShareUrl::parse(query), ShareUrl::default());
+    }
+
+    #[test]
+    fn an_invalid_value_has_a_note_that_names_it_and_its_replacement() {
+        let notes = |query: &str| ShareUrl::parse_with_notes(query).1;
+        assert_eq!(
+            notes("?keep_alive=99999&view=none&subscribe=a;qos=7;id=0&x=y&retain"),
+            [
+                "keep_alive=99999 (60 is used)",
+                "view=none (messages is used)",
+                "qos=7 (2 is used)",
+                "id=0 (none is used)",
+            ]
+        );
+        assert_eq!(
+            notes("?topic=a&format=hex&payload=xyz"),
+            ["payload, which is not Hex (the usual message is used)"]
+        );
+        for valid in [
+            "",
+            "?channel=c&qos=2&topic=t",
+            "?subscribe=a;rh=0;nl;rap=0;id=7",
+        ] {
+            assert_eq!(notes(valid), [""; 0], "{valid}");
+        }
     }
 
     #[test]

@@ -10,6 +10,9 @@ pub(super) const BYTES: &str = "B";
 /// The unit that has one decimal digit.
 const PERCENT: &str = "%";
 
+/// The unit that has three digits, because the last ones of a rate change all the time.
+const RATE: &str = "messages/s";
+
 /// The placeholder of a missing value.
 pub(super) const NONE: &str = "–";
 
@@ -19,6 +22,7 @@ pub(super) fn bare(value: Option<f64>, value_kind: ValueKind, unit: &str) -> Str
         (ValueKind::Number, BYTES | "", _) | (ValueKind::OnOff, ..) | (.., None) => {
             read(value, value_kind, "")
         }
+        (ValueKind::Number, RATE, Some(value)) => rate(value),
         (ValueKind::Number, _, Some(value)) => number(value),
     }
 }
@@ -44,6 +48,7 @@ fn with_unit(value: Option<f64>, unit: &str) -> String {
             let (value, prefix) = with_prefix(value);
             format!("{} {prefix}B", number(value))
         }
+        (Some(value), RATE) => format!("{} {RATE}", rate(value)),
         (Some(value), unit) => format!("{} {unit}", number(value)),
     }
 }
@@ -82,6 +87,16 @@ fn number(value: f64) -> String {
         1.0.. => 3,
         0.001.. => 4,
         _ => return format!("{value:.3e}"),
+    };
+    grouped(&format!("{value:.places$}"))
+}
+
+/// A number with three significant digits, or with all digits before its decimal point.
+fn rate(value: f64) -> String {
+    let places = match value.abs() {
+        99.95.. => 0,
+        9.995.. => 1,
+        _ => 2,
     };
     grouped(&format!("{value:.places$}"))
 }
@@ -128,6 +143,23 @@ pub(super) fn time_tick(seconds: f64, step: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_have_three_significant_digits() {
+        for (value, shown) in [
+            (0.0, "0"),
+            (999.9, "1,000"),
+            (12_345.6, "12,346"),
+            (99.97, "100"),
+            (12.34, "12.3"),
+            (1.234, "1.23"),
+        ] {
+            assert_eq!(
+                read(Some(value), ValueKind::Number, RATE),
+                format!("{shown} messages/s")
+            );
+        }
+    }
 
     #[test]
     fn numbers_have_four_significant_digits() {
