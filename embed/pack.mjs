@@ -13,7 +13,7 @@ const EXPECTED = [
     ...['index', 'mqttjs', 'react', 'inline'].flatMap((name) => [`${name}.js`, `${name}.d.ts`]),
     ...['index', 'mqttjs', 'react'].flatMap((name) => [`${name}.cjs`, `${name}.d.cts`]),
     // The declarations that these import.
-    ...['bus', 'client', 'emitter', 'errors', 'socket', 'storage', 'topics', 'worker-url'].flatMap((name) => [`${name}.d.ts`, `${name}.d.cts`]),
+    ...['bus', 'client', 'client-options', 'emitter', 'errors', 'message', 'socket', 'storage', 'topics', 'worker-url'].flatMap((name) => [`${name}.d.ts`, `${name}.d.cts`]),
 ];
 
 const [{ filename, files, size }] = JSON.parse(run('npm', 'pack', './dist', '--json', '--pack-destination', '.'));

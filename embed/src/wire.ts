@@ -45,7 +45,7 @@ export type Command =
     | { Open: OpenOptions }
     | { Visibility: Visibility }
     | { Client: [ClientNo, ClientCommand] }
-    | { Heard: number };
+    | { Acknowledge: number };
 
 export type ConnectOptions = { client_id: string; clean_start: boolean; session_expiry_interval: number; keep_alive: number; username: string | null; password: Uint8Array | null; will: Will | null };
 
@@ -82,11 +82,11 @@ export type MessageProperties = { payload_is_utf8: boolean | null; message_expir
 export type Notice = 
     | { Opened: { tab_id: TabId; build: string } }
     | { Role: Role }
-    | { Roster: Array<TabInfo> }
+    | { Members: Array<TabInfo> }
     | { Client: [ClientNo, ClientNotice] }
     | { Event: Event }
     | { Refused: Problem }
-    | { Mark: number }
+    | { CreditCheckpoint: number }
     | { Log: { identity: number } };
 
 export type OpenOptions = { channel: string; visibility: Visibility; durability: Durability; candidacy: Candidacy; known_log: number | null };
@@ -157,7 +157,7 @@ export const LAYOUT = {
     ClientNo: 'u32',
     ClientNotice: { $enum: { Status: 'ClientStatus', Subscribed: ['RequestId', 'bytes'], Unsubscribed: ['RequestId', 'bytes'], Published: ['RequestId', 'u8'], Refused: ['RequestId', 'Problem'], Message: ['Message', 'Audience'], Granted: ['ReaderNo', 'u8'], ReaderRefused: ['ReaderNo', 'Problem'], Unheard: 0 } },
     ClientStatus: { $enum: { Waiting: 0, Connecting: 0, Connected: { client_id: 'str', session_present: 'bool', term: 'Term' }, Disconnected: 'DisconnectCause' } },
-    Command: { $enum: { Open: 'OpenOptions', Visibility: 'Visibility', Client: ['ClientNo', 'ClientCommand'], _3: 0, Heard: 'u64', _5: 0 } },
+    Command: { $enum: { Open: 'OpenOptions', Visibility: 'Visibility', Client: ['ClientNo', 'ClientCommand'], _3: 0, Acknowledge: 'u64', _5: 0 } },
     ConnectOptions: { client_id: 'str', clean_start: 'bool', session_expiry_interval: 'u32', keep_alive: 'u16', username: { $option: 'str' }, password: { $option: 'bytes' }, will: { $option: 'Will' } },
     DisconnectCause: { $enum: { Requested: 0, Refused: 'u8', ByBroker: 'u8', BrokerError: 'u8' } },
     Durability: { $enum: { relaxed: 0, strict: 0, memory: 0 } },
@@ -165,7 +165,7 @@ export const LAYOUT = {
     EventKind: { $enum: { _0: 0, _1: 0, _2: 0, _3: 0, _4: 0, _5: 0, _6: 0, RecordsSkipped: { skipped: 'u64', first: { $option: 'str' } }, InMemory: 'str', Storage: 'str', StorageFull: 0, StorageHasRoom: 0, StorageRemoved: 0, _13: 0, _14: 0, _15: 0, _16: 0, _17: 0, _18: 0, _19: 0, _20: 0, _21: 0, _22: 0, _23: 0, StorageFailing: 'str', StorageWorks: 0, StorageLost: 0, StorageDamaged: { rows: 'u64', snapshot: 'bool' }, LockHeld: 'str' } },
     Message: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', dup: 'bool', properties: 'MessageProperties', subscription_identifiers: { $list: 'u32' }, received_at: 'Time' },
     MessageProperties: { payload_is_utf8: { $option: 'bool' }, message_expiry_interval: { $option: 'u32' }, content_type: { $option: 'str' }, response_topic: { $option: 'str' }, correlation_data: { $option: 'bytes' }, user_properties: { $list: ['str', 'str'] } },
-    Notice: { $enum: { Opened: { tab_id: 'TabId', build: 'str' }, Role: 'Role', Roster: { $list: 'TabInfo' }, Client: ['ClientNo', 'ClientNotice'], Event: 'Event', Refused: 'Problem', _6: 0, _7: 0, Mark: 'u64', Log: { identity: 'u64' } } },
+    Notice: { $enum: { Opened: { tab_id: 'TabId', build: 'str' }, Role: 'Role', Members: { $list: 'TabInfo' }, Client: ['ClientNo', 'ClientNotice'], Event: 'Event', Refused: 'Problem', _6: 0, _7: 0, CreditCheckpoint: 'u64', Log: { identity: 'u64' } } },
     OpenOptions: { channel: 'str', visibility: 'Visibility', durability: 'Durability', candidacy: 'Candidacy', known_log: { $option: 'u64' } },
     Problem: { $enum: { Channel: 'ChannelError', AlreadyOpen: 0, NotOpen: 0, NotConnected: 0, Topic: 'str', TopicFilter: 'str', NoTopicFilter: 0, TooLarge: { maximum: 'u32' }, NotEncodable: 'str', TooManyInFlight: 0, Replaced: 0, NoBroker: 0, TooMuchWaiting: 0 } },
     Publication: { topic: 'str', payload: 'bytes', qos: 'QoS', retain: 'bool', properties: 'MessageProperties' },

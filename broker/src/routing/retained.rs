@@ -2,11 +2,11 @@
 
 use core::borrow::Borrow;
 use core::ops::Bound;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::routing::message::Message;
 use crate::topic::wildcard;
+use crate::util::sorted::Map;
 use crate::util::timers::Timers;
 use crate::{Time, TopicFilter, TopicName};
 
@@ -15,7 +15,7 @@ use crate::{Time, TopicFilter, TopicName};
 /// Their order by topic suffices for wildcards: see [`Step`].
 #[derive(Debug)]
 pub(crate) struct Retained {
-    messages: BTreeMap<Topic, Arc<Message>>,
+    messages: Map<Topic, Arc<Message>>,
     /// The part that clients published.
     of_clients: Usage,
     expiries: Timers<TopicName>,
@@ -75,7 +75,7 @@ pub(crate) struct Found {
 impl Retained {
     pub(crate) const fn new() -> Self {
         Self {
-            messages: BTreeMap::new(),
+            messages: Map::new(),
             of_clients: Usage {
                 messages: 0,
                 bytes: 0,
@@ -214,7 +214,7 @@ impl Retained {
     }
 
     fn from(&self, topic: Bound<&str>) -> impl Iterator<Item = (&Topic, &Arc<Message>)> + use<'_> {
-        self.messages.range::<str, _>((topic, Bound::Unbounded))
+        self.messages.from(topic)
     }
 }
 
