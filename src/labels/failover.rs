@@ -50,7 +50,7 @@ pub(crate) fn cause(cause: Cause) -> &'static str {
     }
 }
 
-/// What happened to this tab, which was the broker until another tab replaced it.
+/// The reason for which this tab is no longer the broker.
 pub(crate) fn replaced(frozen_ms: Option<u64>) -> String {
     match frozen_ms {
         Some(ms @ 0..1_000) => format!("This tab was frozen for {}", step_ms(ms as f64)),
@@ -67,8 +67,7 @@ pub(crate) fn counting(left_ms: f64) -> String {
 /// The choice to count lost and duplicate messages, or why there is none in the broker's own tab.
 pub(crate) fn count_losses(rate: u32, is_own: bool) -> String {
     match is_own {
-        true => "Count lost and duplicate messages: only from another tab, because this one stops."
-            .to_owned(),
+        true => "Count lost messages: only from another tab.".to_owned(),
         false => format!("Count lost and duplicate messages (sends {rate} per second)"),
     }
 }

@@ -332,7 +332,7 @@ impl HostedBroker {
         while self.intake.has_time()
             && let Some((tab, waiting)) = self.intake.pop()
         {
-            self.handle(now, tab, waiting, PACKETS_IN_A_ROW, out);
+            self.handle(now, tab, waiting, out);
             if !self.intake.contains(tab) {
                 self.hold(tab);
             }
@@ -342,7 +342,7 @@ impl HostedBroker {
     /// Handles all inputs of a tab whose lane ends.
     fn serve_all_of(&mut self, now: Time, tab: TabId, out: &mut Vec<HostedBrokerOutput>) {
         while let Some(waiting) = self.intake.pop_of(tab) {
-            self.handle(now, tab, waiting, usize::MAX, out);
+            self.handle(now, tab, waiting, out);
         }
     }
 
@@ -354,12 +354,12 @@ impl HostedBroker {
         }
     }
 
+    /// Handles an input. The rest of many packets returns to the front of the queue, after at least one packet.
     fn handle(
         &mut self,
         now: Time,
         tab: TabId,
         waiting: Waiting,
-        packets_max: usize,
         out: &mut Vec<HostedBrokerOutput>,
     ) {
         match waiting {
@@ -370,7 +370,7 @@ impl HostedBroker {
                 if let Some(version) = id.and_then(|id| self.connections.get(id)?.version) {
                     packets.set_version(version);
                 }
-                for packet in packets.by_ref().take(packets_max) {
+                for packet in packets.by_ref().take(PACKETS_IN_A_ROW) {
                     match packet {
                         Ok(packet) => self.on_packet(now, tab, connection, packet, out),
                         Err(error) => {
@@ -378,7 +378,7 @@ impl HostedBroker {
                             self.broker(now, Input::Malformed(id, error), out);
                         }
                     }
-                    if packets_max < usize::MAX && !self.intake.has_time() {
+                    if !self.intake.has_time() {
                         break;
                     }
                 }

@@ -126,8 +126,8 @@ pub struct Settings {
     /// Maximum number of messages that one input of the broker sends to a new subscription, or moves to another member
     /// of a shared subscription. Other inputs follow before it continues.
     pub at_once_max: usize,
-    /// Work of the broker in one turn at most: packets that it gets and sends, and each kilobyte of them. What is left waits for the next
-    /// turn, and the tabs are served in rotation. One input may take more: a message to many receivers is one.
+    /// Maximum work of the broker in one turn: packets that it receives and sends, and kilobytes of the messages that it sends. Later
+    /// turns handle the rest and serve the tabs in rotation. One input may exceed it, such as a message to many receivers.
     pub turn_work_max: usize,
 }
 

@@ -89,7 +89,7 @@ pub enum CloseReason {
     },
     /// A QoS 0 message is invalid, and has no other answer.
     PublishRefused {
-        /// What is wrong.
+        /// The reason for the refusal.
         code: ReasonCode,
     },
     /// PUBLISH has a topic alias above the Topic Alias Maximum. [MQTT-3.3.2-9]

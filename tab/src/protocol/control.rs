@@ -30,7 +30,7 @@ pub enum Value {
     List(Vec<Self>),
 }
 
-/// What an object has for a field.
+/// The content of an object's field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Field {
     /// Missing, `undefined` or `null`.

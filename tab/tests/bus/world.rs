@@ -435,7 +435,7 @@ impl World {
         }
     }
 
-    /// What arrives next; if nothing does, a tab that is behind continues.
+    /// The next input. Without one, a tab that is behind continues.
     fn next_input(&mut self) -> Option<(TabId, Input)> {
         self.arriving.pop_front().or_else(|| {
             let mut tabs = self.tabs.iter();
