@@ -36,7 +36,7 @@ find(button).click();
 /// The form with the settings of the connection and the will.
 const CONNECTION: &str = "form:has([name=will-topic])";
 
-/// One tab of a [`Browser`](super::Browser). It stays open when this is dropped.
+/// One tab of a [`Browser`](crate::Browser). It stays open when this is dropped.
 #[derive(Debug)]
 pub struct Tab<'b> {
     session: &'b Session,
