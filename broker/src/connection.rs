@@ -9,13 +9,14 @@ pub(crate) mod keep_alive;
 pub(crate) mod limits;
 pub(crate) mod topic_aliases;
 
+use crate::codec::Publication;
 use crate::connection::authentication::{Authentication, Pending};
 use crate::connection::limits::ClientLimits;
 use crate::connection::limits::ServerLimits;
 use crate::connection::topic_aliases::OutboundTopicAliases;
 use crate::packet::publish::PublishPacket;
 use crate::util::sorted::{Map, Set};
-use crate::{CloseReason, ConnId, Origin, Packet, SessionId, Time, TopicName, codec};
+use crate::{CloseReason, ConnId, Origin, SessionId, Time, TopicName, codec};
 
 /// A network connection.
 #[derive(Debug)]
@@ -123,34 +124,33 @@ impl Connection {
 
     /// The packet that carries a message to the client, with a topic alias if the client allows any; `None` if it is larger
     /// than the client accepts. [MQTT-3.1.2-26] [MQTT-3.1.2-27]
-    pub(crate) fn message(&mut self, publish: PublishPacket) -> Option<Packet> {
+    pub(crate) fn message(&mut self, publication: Publication) -> Option<Publication> {
         if !self.outbound_aliases.is_empty()
-            && let Ok(topic) = TopicName::parse(&publish.topic_name)
+            && let Ok(topic) = TopicName::parse(&publication.packet.topic_name)
         {
             let known = self.outbound_aliases.get(&topic);
             if let Some(alias) = known.or_else(|| self.outbound_aliases.next()) {
+                let with_alias = |mut publication: Publication| {
+                    publication.packet = publication.packet.with_topic_alias(alias);
+                    if known.is_some() {
+                        publication.packet.topic_name.clear();
+                    }
+                    publication
+                };
                 // A client without a size limit gets this packet in any case, so the original is not kept.
                 if self.client.maximum_packet_size.is_none() {
-                    let mut packet = publish.with_topic_alias(alias);
-                    if known.is_some() {
-                        packet.topic_name.clear();
-                    }
                     self.outbound_aliases.sent(topic, alias);
-                    return Some(Packet::Publish(packet));
+                    return Some(with_alias(publication));
                 }
-                let mut packet = publish.clone().with_topic_alias(alias);
-                if known.is_some() {
-                    packet.topic_name.clear();
-                }
-                let packet = Packet::Publish(packet);
-                if self.client.fits(&packet) {
+                let shorter = with_alias(publication.clone());
+                if self.client.fits_publication(&shorter) {
                     self.outbound_aliases.sent(topic, alias);
-                    return Some(packet);
+                    return Some(shorter);
                 }
             }
         }
         // A new topic, or one of one or two bytes, is shorter without an alias.
-        Some(Packet::Publish(publish)).filter(|packet| self.client.fits(packet))
+        Some(publication).filter(|publication| self.client.fits_publication(publication))
     }
 
     /// Counts a published message against the rate limit. A burst may have as many messages as a second.

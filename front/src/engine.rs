@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
 
-use broker::codec::{self, DecodeError, ProtocolVersion};
+use broker::codec::{self, DecodeError, EncodeError, ProtocolVersion};
+use broker::packet::publish::PublishPacket;
 use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, QoS};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -230,7 +231,17 @@ impl Engine {
     fn carry_out(&mut self, out: &mut Vec<Output>) {
         for output in out.drain(..) {
             match output {
-                Output::Send(conn, packet) => self.send(conn, &packet),
+                Output::Send(conn, packet) => {
+                    self.send(conn, false, |version, bytes| {
+                        codec::encode(&packet, version, bytes)
+                    });
+                }
+                Output::Publish(conn, publication) => {
+                    let may_be_lost = may_be_lost(&publication.packet);
+                    self.send(conn, may_be_lost, |version, bytes| {
+                        publication.encode(version, bytes)
+                    });
+                }
                 Output::Close(conn, _) => {
                     self.forget(conn);
                 }
@@ -251,12 +262,17 @@ impl Engine {
         }
     }
 
-    fn send(&mut self, conn: ConnId, packet: &Packet) {
+    fn send(
+        &mut self,
+        conn: ConnId,
+        may_be_lost: bool,
+        encode: impl FnOnce(ProtocolVersion, &mut Vec<u8>) -> Result<(), EncodeError>,
+    ) {
         let Some(link) = self.links.get(&conn) else {
             return;
         };
         let mut bytes = Vec::new();
-        if let Err(error) = codec::encode(packet, link.version, &mut bytes) {
+        if let Err(error) = encode(link.version, &mut bytes) {
             eprintln!("A packet to connection {} was not sent: {error}.", conn.0);
             return;
         }
@@ -264,7 +280,7 @@ impl Engine {
             Ok(Pushed::Waits) => {}
             Ok(Pushed::Congested) => self.congested.push(conn),
             // The broker learns of a congestion after what it has just sent.
-            Err(Full) if may_be_lost(packet) => {}
+            Err(Full) if may_be_lost => {}
             Err(Full) => {
                 eprintln!(
                     "Connection {} does not read what it is sent, and is closed.",
@@ -277,8 +293,7 @@ impl Engine {
 }
 
 /// Whether nothing but this packet is lost with it. One that gives a topic its alias is needed to read those after it.
-fn may_be_lost(packet: &Packet) -> bool {
-    matches!(packet, Packet::Publish(publish)
-        if publish.qos == QoS::AtMostOnce
-            && (publish.topic_name.is_empty() || publish.properties.get_topic_alias().is_none()))
+fn may_be_lost(publish: &PublishPacket) -> bool {
+    publish.qos == QoS::AtMostOnce
+        && (publish.topic_name.is_empty() || publish.properties.get_topic_alias().is_none())
 }

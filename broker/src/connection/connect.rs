@@ -11,6 +11,7 @@ use crate::connection::limits::ClientLimits;
 use crate::connection::{Connection, ConnectionState};
 use crate::packet::connect::ConnectPacket;
 use crate::persistence::record::Record;
+use crate::routing::message::is_as_announced;
 use crate::session::will::Will;
 use crate::{
     Broker, BrokerEvent, CloseReason, ConnId, Origin, Output, Packet, Properties, ReasonCode,
@@ -192,7 +193,7 @@ impl Broker {
         }
         let will = Will::of(connect, &client_id, now)?;
         let username = identity.username.as_deref();
-        self.check_will(&client_id, username, will.as_ref(), client.version())?;
+        self.check_will(connect, &client_id, username, will.as_ref())?;
         self.check_room(&client_id)?;
         let Granted {
             expiry_interval_s,
@@ -264,20 +265,23 @@ impl Broker {
     /// Checks that the will may be published, while CONNACK can still refuse it. [MQTT-3.2.2-12]
     fn check_will(
         &mut self,
+        connect: &ConnectPacket,
         client_id: &str,
         username: Option<&str>,
         will: Option<&Will>,
-        version: ProtocolVersion,
     ) -> Result<(), CloseReason> {
         let Some(Will { message, .. }) = will else {
             return Ok(());
         };
         let maximum = self.config.maximum_qos;
+        let version = ProtocolVersion::of_level(connect.protocol_version);
         if version == ProtocolVersion::V5 && u8::from(message.qos) > u8::from(maximum) {
             return Err(CloseReason::QoSNotSupported { maximum });
         }
         accepted(self.config.topic_code(&message.topic))?;
-        if self.config.payload_format_checked && !message.is_as_announced() {
+        if self.config.payload_format_checked
+            && !is_as_announced(&message.payload, &connect.will_properties)
+        {
             return accepted(ReasonCode::PayloadFormatInvalid);
         }
         let client = Client {

@@ -1,6 +1,6 @@
 //! Views of the broker's state. Reading them changes nothing.
 
-use crate::packet::publish::PublishPacket;
+use crate::codec::Publication;
 use crate::routing::delivery::Delivery;
 use crate::session::Session;
 use crate::util::sorted::Map;
@@ -49,7 +49,7 @@ impl Broker {
         after: Option<&TopicName>,
         messages_max: usize,
         looks_max: usize,
-    ) -> (Vec<(Time, PublishPacket)>, Option<TopicName>) {
+    ) -> (Vec<(Time, Publication)>, Option<TopicName>) {
         let found = self
             .retained
             .matching_after(topic_filter, after, messages_max, looks_max);
@@ -63,7 +63,7 @@ impl Broker {
                 share: None,
                 message,
             };
-            (published, delivery.packet(None, false, published))
+            (published, delivery.publication(None, false, published))
         });
         (messages.collect(), found.reached)
     }

@@ -22,9 +22,10 @@ impl Session {
         };
         let reason = if connection.is_congested {
             DropReason::Congested
-        } else if let Some(packet) = connection.message(delivery.packet(None, false, now)) {
+        } else if let Some(publication) = connection.message(delivery.publication(None, false, now))
+        {
             stats.messages_delivered += 1;
-            return out.push(Output::Send(connection.conn, packet));
+            return out.push(Output::Publish(connection.conn, publication));
         } else {
             DropReason::TooLarge
         };
@@ -61,8 +62,8 @@ impl Session {
                     return false;
                 }
                 // A packet that is too large counts as delivered. [MQTT-3.1.2-25]
-                let packet = delivery.packet(Some(packet_id), dup, now);
-                let Some(packet) = connection.message(packet) else {
+                let publication = delivery.publication(Some(packet_id), dup, now);
+                let Some(publication) = connection.message(publication) else {
                     out.push(dropped(
                         client_id,
                         &delivery.message,
@@ -74,7 +75,7 @@ impl Session {
                 if !dup {
                     stats.messages_delivered += 1;
                 }
-                out.push(Output::Send(connection.conn, packet));
+                out.push(Output::Publish(connection.conn, publication));
                 true
             },
         );

@@ -306,7 +306,8 @@ fn a_session_has_no_more_subscriptions_and_patterns_than_it_may() {
 #[test]
 fn properties_count_as_what_is_kept() {
     let mut load = Load::new(Config {
-        retained_bytes_max: 10_000,
+        // A User Property without name and value has five bytes.
+        retained_bytes_max: 5_000,
         ..Config::default()
     });
     load.connect(A, client("a"));

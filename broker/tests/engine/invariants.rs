@@ -491,7 +491,7 @@ impl Chaos {
             *packet = through_codec(packet, version);
         }
         self.broker.handle(self.now, input, &mut out);
-        for output in out {
+        for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Send(conn, packet) => {
                     self.trace.extend(conn.0.to_be_bytes());
@@ -508,6 +508,7 @@ impl Chaos {
                     self.disconnected(conn);
                 }
                 Output::Event(_) => {}
+                Output::Publish(..) => unreachable!("every packet is whole"),
                 Output::Persist(..) => panic!("it is stored already"),
             }
         }

@@ -356,7 +356,7 @@ impl Run {
         let mut out = Vec::new();
         let now = Time::from_ms(self.reference.now);
         self.broker.handle(now, input, &mut out);
-        for output in out {
+        for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Send(conn, packet) => {
                     let packet = through_codec(&packet, self.versions[&conn]);
@@ -371,6 +371,7 @@ impl Run {
                     }
                 }
                 Output::Event(_) => {}
+                Output::Publish(..) => unreachable!("every packet is whole"),
                 Output::Persist(..) => panic!("it is stored already"),
             }
         }
