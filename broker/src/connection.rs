@@ -56,6 +56,8 @@ pub(crate) struct Connection {
     pub(crate) authentication: Option<Authentication>,
     /// The topics of the client's topic aliases.
     inbound_aliases: Map<u16, TopicName>,
+    /// The bytes of these topics.
+    pub(crate) inbound_alias_bytes: usize,
     /// The topic aliases towards the client.
     outbound_aliases: OutboundTopicAliases,
     /// How many messages the client might publish at `rate_counted`.
@@ -83,6 +85,7 @@ impl Connection {
             unreleased: Set::new(),
             authentication,
             inbound_aliases: Map::new(),
+            inbound_alias_bytes: 0,
             outbound_aliases: OutboundTopicAliases::new(client.topic_alias_maximum),
             rate_left: 0,
             rate_counted: Time::from_ms(0),
@@ -117,18 +120,22 @@ impl Connection {
         let topic = TopicName::parse(&publish.topic_name)
             .map_err(|error| codec::DecodeError::from(codec::Violation::TopicName(error)))?;
         if let Some(alias) = alias {
-            self.inbound_aliases.insert(alias, topic.clone());
+            let former = self.inbound_aliases.insert(alias, topic.clone());
+            self.inbound_alias_bytes += topic.as_str().len();
+            self.inbound_alias_bytes -= former.map_or(0, |former| former.as_str().len());
         }
         Ok(topic)
     }
 
     /// The packet that carries a message to the client, with a topic alias if the client allows any; `None` if it is larger
     /// than the client accepts. [MQTT-3.1.2-26] [MQTT-3.1.2-27]
-    pub(crate) fn message(&mut self, publication: Publication) -> Option<Publication> {
-        if !self.outbound_aliases.is_empty()
-            && let Ok(topic) = TopicName::parse(&publication.packet.topic_name)
-        {
-            let known = self.outbound_aliases.get(&topic);
+    pub(crate) fn message(
+        &mut self,
+        topic: &TopicName,
+        publication: Publication,
+    ) -> Option<Publication> {
+        if !self.outbound_aliases.is_empty() {
+            let known = self.outbound_aliases.get(topic);
             if let Some(alias) = known.or_else(|| self.outbound_aliases.next()) {
                 let with_alias = |mut publication: Publication| {
                     publication.packet = publication.packet.with_topic_alias(alias);
@@ -139,12 +146,12 @@ impl Connection {
                 };
                 // A client without a size limit gets this packet in any case, so the original is not kept.
                 if self.client.maximum_packet_size.is_none() {
-                    self.outbound_aliases.sent(topic, alias);
+                    self.outbound_aliases.sent(topic.clone(), alias);
                     return Some(with_alias(publication));
                 }
                 let shorter = with_alias(publication.clone());
                 if self.client.fits_publication(&shorter) {
-                    self.outbound_aliases.sent(topic, alias);
+                    self.outbound_aliases.sent(topic.clone(), alias);
                     return Some(shorter);
                 }
             }

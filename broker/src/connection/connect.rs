@@ -12,6 +12,7 @@ use crate::connection::{Connection, ConnectionState};
 use crate::packet::connect::ConnectPacket;
 use crate::persistence::record::Record;
 use crate::routing::message::is_as_announced;
+use crate::session::Session;
 use crate::session::will::Will;
 use crate::{
     Broker, BrokerEvent, CloseReason, ConnId, Origin, Output, Packet, Properties, ReasonCode,
@@ -194,7 +195,7 @@ impl Broker {
         let will = Will::of(connect, &client_id, now)?;
         let username = identity.username.as_deref();
         self.check_will(connect, &client_id, username, will.as_ref())?;
-        self.check_room(&client_id)?;
+        self.check_room(&client_id, username, will.as_ref())?;
         let Granted {
             expiry_interval_s,
             keep_alive_s,
@@ -259,6 +260,7 @@ impl Broker {
             session_present,
         }));
         self.redeliver(now, id, out);
+        self.sessions.recount(id);
         Ok(())
     }
 
@@ -292,9 +294,24 @@ impl Broker {
     }
 
     /// Checks that there is room for one more client and its session.
-    fn check_room(&self, client_id: &str) -> Result<(), CloseReason> {
-        let session = self.sessions.id_of(client_id);
-        let session = session.map(|id| &self.sessions[id]);
+    fn check_room(
+        &self,
+        client_id: &str,
+        username: Option<&str>,
+        will: Option<&Will>,
+    ) -> Result<(), CloseReason> {
+        let id = self.sessions.id_of(client_id);
+        let session = id.map(|id| &self.sessions[id]);
+        // A client may always come back for its messages, however many there are.
+        let held = session.map_or(0, Session::bytes_without_messages);
+        let will = will.map_or(0, |will| will.message.bytes());
+        let stated = client_id.len() + username.map_or(0, str::len) + will;
+        let more = stated.saturating_sub(session.map_or(0, Session::connect_bytes));
+        let max = self.config.sessions_bytes_max;
+        if more > 0 && !self.sessions.has_room(held, more, max) {
+            let limit = "sessions_bytes_max";
+            return Err(CloseReason::QuotaExceeded { limit });
+        }
         if session.is_none() && self.sessions.len() >= self.config.sessions_max {
             let limit = "sessions_max";
             return Err(CloseReason::QuotaExceeded { limit });

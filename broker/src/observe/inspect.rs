@@ -19,6 +19,8 @@ pub struct SessionView<'a> {
     pub queued: usize,
     /// Messages that were sent and not acknowledged.
     pub in_flight: usize,
+    /// The bytes that it holds; see [`Config::sessions_bytes_max`](crate::Config::sessions_bytes_max).
+    pub bytes: usize,
     /// Its subscriptions, ordered by topic filter.
     pub subscriptions: Vec<SubscriptionView<'a>>,
 }
@@ -91,6 +93,12 @@ impl Broker {
             .collect()
     }
 
+    /// The bytes that all sessions hold; see [`Config::sessions_bytes_max`](crate::Config::sessions_bytes_max).
+    #[must_use]
+    pub fn session_bytes(&self) -> usize {
+        self.sessions.bytes()
+    }
+
     /// The number of queued messages and of unacknowledged ones, counted for each receiver.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
@@ -115,6 +123,7 @@ impl Broker {
             expiry_interval_s: session.expiry_interval_s,
             queued: session.outbound.queued(),
             in_flight: session.outbound.in_flight(),
+            bytes: session.bytes(),
             subscriptions: filters.filter_map(|it| self.granted(it, id)).collect(),
         }
     }

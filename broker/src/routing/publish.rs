@@ -40,6 +40,14 @@ impl Broker {
         }
         connection.check_rate(now, self.config.publish_rate_max)?;
         let topic = connection.topic(&publish)?;
+        if publish.topic_alias().is_some() {
+            self.sessions.recount(id);
+            let max = self.config.sessions_bytes_max;
+            if !self.sessions.has_room(self.sessions[id].bytes(), 0, max) {
+                let limit = "sessions_bytes_max";
+                return Err(CloseReason::QuotaExceeded { limit });
+            }
+        }
         match (publish.qos, publish.packet_id) {
             (QoS::AtMostOnce, _) => self.on_publish_qos0(now, id, topic, publish, out),
             (QoS::AtLeastOnce, Some(packet_id)) => {

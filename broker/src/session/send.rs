@@ -22,8 +22,10 @@ impl Session {
         };
         let reason = if connection.is_congested {
             DropReason::Congested
-        } else if let Some(publication) = connection.message(delivery.publication(None, false, now))
-        {
+        } else if let Some(publication) = connection.message(
+            &delivery.message.topic,
+            delivery.publication(None, false, now),
+        ) {
             stats.messages_delivered += 1;
             return out.push(Output::Publish(connection.conn, publication));
         } else {
@@ -35,6 +37,7 @@ impl Session {
     /// Sends as many queued messages as the client accepts now.
     pub(crate) fn pump(
         &mut self,
+        config: &Config,
         now: Time,
         stats: &mut Stats,
         log: &mut DeliveryLog<'_>,
@@ -49,6 +52,7 @@ impl Session {
         let client_id = &self.client_id;
         self.outbound.pump(
             connection.client.receive_maximum,
+            config.queue_bytes_max,
             log,
             |delivery, packet_id, dup| {
                 // A sent message is repeated even after its expiry. [MQTT-4.3.3-7]
@@ -63,7 +67,8 @@ impl Session {
                 }
                 // A packet that is too large counts as delivered. [MQTT-3.1.2-25]
                 let publication = delivery.publication(Some(packet_id), dup, now);
-                let Some(publication) = connection.message(publication) else {
+                let Some(publication) = connection.message(&delivery.message.topic, publication)
+                else {
                     out.push(dropped(
                         client_id,
                         &delivery.message,
@@ -81,17 +86,18 @@ impl Session {
         );
     }
 
-    /// Drops the newest message if the queue exceeds its limits.
+    /// Drops the newest message if the queue exceeds its limits, or if all sessions have no room for it.
     pub(crate) fn shed(
         &mut self,
         config: &Config,
+        has_room: bool,
         now: Time,
         stats: &mut Stats,
         log: &mut DeliveryLog<'_>,
         out: &mut Vec<Output>,
     ) -> Routed {
         let client_id = &self.client_id;
-        let newest = self.outbound.shed(config, now, log, |message| {
+        let newest = self.outbound.shed(config, has_room, now, log, |message| {
             out.push(dropped(client_id, message, DropReason::Expired, stats));
         });
         let Some(newest) = newest else {

@@ -491,6 +491,8 @@ impl Chaos {
             *packet = through_codec(packet, version);
         }
         self.broker.handle(self.now, input, &mut out);
+        let sessions = self.broker.sessions().map(|session| session.bytes);
+        assert_eq!(self.broker.session_bytes(), sessions.sum::<usize>());
         for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Send(conn, packet) => {

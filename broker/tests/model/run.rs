@@ -356,6 +356,8 @@ impl Run {
         let mut out = Vec::new();
         let now = Time::from_ms(self.reference.now);
         self.broker.handle(now, input, &mut out);
+        let sessions = self.broker.sessions().map(|session| session.bytes);
+        assert_eq!(self.broker.session_bytes(), sessions.sum::<usize>());
         for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Send(conn, packet) => {
