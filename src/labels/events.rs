@@ -69,7 +69,7 @@ pub(crate) fn event(kind: &EventKind) -> String {
         EventKind::Foreign(source) => format!("Ignored a foreign message on {source}."),
         EventKind::LaneReset(tab) => {
             format!(
-                "The connection to tab {} lost a frame and was reset.",
+                "The connection to tab {} was reset: a frame is missing, or too much was sent at once.",
                 tab.short()
             )
         }

@@ -2,6 +2,8 @@
 
 pub(crate) mod inspect;
 mod intake;
+#[cfg(test)]
+mod tests;
 
 use broker::access::AllowAll;
 use broker::codec::{self, ProtocolVersion, Publication};
@@ -25,6 +27,8 @@ pub(crate) struct HostedBroker {
     pub(crate) term: Term,
     own_tab: TabId,
     limits: Limits,
+    /// Bytes of a tab in the intake at which its lane is reset. Tabs of ours keep to the window and stay far below.
+    backlog_bytes_max: usize,
     broker: Broker,
     lanes: Map<TabId, LaneEnd>,
     intake: Intake,
@@ -72,7 +76,7 @@ pub(crate) enum HostedBrokerOutput {
     Confirm(Lane, Vec<u8>),
     /// Close the broker's end of a lane.
     CloseLane(Lane),
-    /// A lane lost a frame.
+    /// A lane lost a frame, or the tab ignores its window.
     Broken(TabId),
     /// This binding has ended at the broker. The tab, if it lives, should bind again.
     Unbind(Lane, u32),
@@ -113,6 +117,7 @@ impl HostedBroker {
             term,
             own_tab,
             limits: settings.to_tab(),
+            backlog_bytes_max: settings.waiting_bytes_max,
             broker,
             lanes: Map::new(),
             intake: Intake::new(now, settings.turn_work_max),
@@ -279,8 +284,8 @@ impl HostedBroker {
         }
     }
 
-    /// Handles a frame of this many bytes from a tab. After a gap the lane is closed, and its connections are
-    /// interrupted.
+    /// Handles a frame of this many bytes from a tab. After a gap, or with too large a backlog, the lane is closed, and
+    /// its connections are interrupted.
     pub(crate) fn on_frame(
         &mut self,
         now: Time,
@@ -292,7 +297,10 @@ impl HostedBroker {
             return;
         };
         let was_full = end.is_full();
-        let arrival = end.accept(frame, bytes);
+        let mut arrival = end.accept(frame, bytes);
+        if end.unacked_bytes() > self.backlog_bytes_max {
+            arrival = Arrival::Gap;
+        }
         if was_full && !end.is_full() {
             self.report_congestion(now, tab, out);
         }

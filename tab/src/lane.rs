@@ -127,6 +127,11 @@ impl LaneEnd {
         self.is_held = is_held;
     }
 
+    /// The cost of received frames that are not acknowledged.
+    pub(crate) fn unacked_bytes(&self) -> usize {
+        self.unacked_bytes
+    }
+
     fn outstanding_bytes(&self) -> usize {
         self.in_flight_bytes + self.outbox.waiting_cost()
     }

@@ -106,7 +106,7 @@ pub enum EventKind {
     },
     /// A foreign message arrived, which no tab of ours can have sent. It was dropped.
     Foreign(Source),
-    /// A lane lost a frame and is bound again.
+    /// A lane lost a frame, or the other tab sent more than it may. It is bound again.
     LaneReset(TabId),
     /// A report of the broker in this tab.
     Broker(String),
@@ -239,7 +239,7 @@ impl fmt::Display for EventKind {
             Self::Foreign(source) => write!(f, "Dropped a foreign message on {source}."),
             Self::LaneReset(tab) => write!(
                 f,
-                "The lane to tab {} lost a frame and is bound again.",
+                "The lane to tab {} was reset: a frame is missing, or too much was sent at once.",
                 tab.short()
             ),
             Self::Broker(what) | Self::Runtime(what) => f.write_str(what),
