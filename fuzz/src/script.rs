@@ -127,10 +127,14 @@ pub(crate) fn users() -> Users {
 
 /// Limits of the broker. Half of the scripts have none.
 fn limits(script: &mut Script<'_>) -> Config {
-    if script.byte() & 1 == 0 {
+    let first = script.byte();
+    if first & 1 == 0 {
         return Config::default();
     }
+    let or_none = |is_set: bool, limit: usize| if is_set { limit } else { usize::MAX };
     Config {
+        sessions_bytes_max: or_none(first & 2 != 0, 400),
+        patterns_max: or_none(first & 4 != 0, 2),
         keep_alive_max_s: script.choose(&[0, 5]),
         clients_max: script.choose(&[usize::MAX, 2]),
         sessions_max: script.choose(&[usize::MAX, 2]),
@@ -349,6 +353,8 @@ impl World {
             !self.connections.values().any(|connection| connection.over),
             "the broker does not close a connection that it must close"
         );
+        let held = self.broker.sessions().map(|session| session.bytes);
+        assert_eq!(self.broker.session_bytes(), held.sum::<usize>());
         let stats = self.broker.stats();
         let accepted = self.connections.values().filter(|c| c.accepted).count();
         assert_eq!(stats.connections, accepted);
@@ -414,6 +420,7 @@ impl World {
             stats.retained_messages,
         );
         assert_eq!(left, (0, 0, 0, 0), "the broker is not empty");
+        assert_eq!(self.broker.session_bytes(), 0, "bytes of no session");
         assert_eq!(self.broker.next_timeout(), None, "nothing to wait for");
     }
 
