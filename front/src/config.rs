@@ -57,6 +57,7 @@ pub(crate) struct Config {
     topic_levels_max: usize,
     outbox_bytes_max: usize,
     at_once_max: usize,
+    turn_work_max: NonZeroU32,
     connect_timeout_ms: NonZeroU32,
     payload_format_checked: bool,
     sys_interval_s: u32,
@@ -148,6 +149,7 @@ impl Default for Config {
             topic_levels_max: broker.topic_levels_max,
             outbox_bytes_max: 64 * 1024 * 1024,
             at_once_max: broker.at_once_max,
+            turn_work_max: NonZeroU32::MIN.saturating_add(1_999),
             connect_timeout_ms: NonZeroU32::MIN.saturating_add(9_999),
             payload_format_checked: broker.payload_format_checked,
             sys_interval_s: broker.sys_interval_s,
@@ -238,6 +240,10 @@ impl Config {
 
     pub(crate) fn connecting_max(&self) -> usize {
         usize::from(self.connecting_max.get())
+    }
+
+    pub(crate) fn turn_work_max(&self) -> usize {
+        self.turn_work_max.get() as usize
     }
 
     pub(crate) fn connect_timeout(&self) -> Duration {

@@ -5,16 +5,19 @@ use std::future::Future;
 use std::io;
 use std::mem;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::codec::{self, DecodeError, ProtocolVersion};
 use broker::{ConnId, Packet};
 use bytes::{Bytes, BytesMut};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::engine::{Place, Said, ToEngine};
+use crate::intake::{BATCHES_MAX, Batch};
 use crate::outbox::{Outgoing, outbox};
-use crate::takeover::{Asked, read_first};
+use crate::takeover::{Asked, ReadFirst, read_first};
 
 /// How long a client may take to read what was sent before its connection is closed.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -86,7 +89,7 @@ pub(crate) async fn serve(
 ) {
     let (outbox, outgoing, closed) = outbox(bounds.outbox_bytes_max);
     let (ask, asked) = Asked::new();
-    engine.say(conn, Said::Opened { outbox, ask, place }).await;
+    engine.say(conn, Said::Opened { outbox, ask, place });
 
     let mut ending = Ending::Normal;
     let sent = {
@@ -114,7 +117,7 @@ pub(crate) async fn serve(
         }
     };
     // Nothing new to the broker if it closed the connection.
-    engine.say(conn, Said::Gone).await;
+    engine.say(conn, Said::Gone);
     if sent.is_ok() && within(FAREWELL, sink.finish(ending)).await.is_ok() {
         // Whether the client ends it or the time does.
         let _ = timeout(FAREWELL, drain(&mut source)).await;
@@ -135,12 +138,16 @@ async fn read(
     bounds: Bounds,
 ) -> Ending {
     let mut frames = Frames::new(bounds.maximum_packet_size);
+    let credits = Arc::new(Semaphore::new(BATCHES_MAX));
     let ending = loop {
         let before = frames.buffer.len();
         let read = tokio::select! {
             biased;
             read = source.read(&mut frames.buffer) => read,
-            () = asked.nothing_to_read() => continue,
+            done = asked.nothing_to_read() => {
+                hand_in(conn, done, engine);
+                continue;
+            }
         };
         match read {
             Ok(true) => {}
@@ -158,21 +165,35 @@ async fn read(
                 if is_first {
                     let_the_other_be_read(conn, packets.first(), engine, bounds).await;
                 }
-                engine.say(conn, Said::Packets(packets)).await;
+                // While earlier packets wait, nothing more is read. The credits are never closed.
+                let Ok(credit) = Arc::clone(&credits).acquire_owned().await else {
+                    return Ending::Normal;
+                };
+                engine.say(conn, Said::Packets(Batch::new(packets, credit)));
             }
             match decoded {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    engine.say(conn, Said::Malformed(error)).await;
+                    engine.say(conn, Said::Malformed(error));
+                    hand_in(conn, asked.end(), engine);
                     return Ending::Normal;
                 }
             }
         }
-        asked.handed_in(count);
+        hand_in(conn, asked.handed_in(count), engine);
     };
-    engine.say(conn, Said::Gone).await;
+    engine.say(conn, Said::Gone);
+    // A reconnecting client also waits for the end of this connection.
+    hand_in(conn, asked.end(), engine);
     ending
+}
+
+/// Answers requests behind everything that was handed in before.
+fn hand_in(conn: ConnId, done: Vec<ReadFirst>, engine: &ToEngine) {
+    if !done.is_empty() {
+        engine.say(conn, Said::HandedIn(done));
+    }
 }
 
 /// A reconnecting client may have sent more on its old connection: see [`crate::takeover`].
@@ -187,7 +208,7 @@ async fn let_the_other_be_read(
     {
         let (request, answer) = read_first();
         let client_id = connect.client_id.as_str().into();
-        engine.say(conn, Said::Arriving(client_id, request)).await;
+        engine.say(conn, Said::Arriving(client_id, request));
         answer.within(bounds.takeover_wait).await;
     }
 }
@@ -202,7 +223,7 @@ async fn write(
     while outgoing.next(&mut batch).await {
         sink.write(&batch).await?;
         if outgoing.written(&batch) {
-            engine.say(conn, Said::HasRoom).await;
+            engine.say(conn, Said::HasRoom);
         }
         batch.clear();
     }

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod engine;
 mod error;
+mod intake;
 mod outbox;
 mod server;
 mod takeover;

@@ -64,7 +64,11 @@ async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<()
         }
     }
 
-    let (engine, to_engine) = Engine::new(config.broker(&fill_randomly), options.verbose);
+    let (engine, to_engine) = Engine::new(
+        config.broker(&fill_randomly),
+        config.turn_work_max(),
+        options.verbose,
+    );
     let (end, ended) = oneshot::channel();
     let engine = tokio::spawn(engine.run(ended));
 

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use crate::harness::{Front, PATIENCE};
 
 /// Protocol level 5, clean start, no keep alive, no properties, the client identifier `a`.
-const CONNECT: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01a";
-const PINGREQ: &[u8] = b"\xc0\x00";
-const PINGRESP: &[u8] = b"\xd0\x00";
+pub(crate) const CONNECT: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01a";
+pub(crate) const PINGREQ: &[u8] = b"\xc0\x00";
+pub(crate) const PINGRESP: &[u8] = b"\xd0\x00";
 const DISCONNECT: &[u8] = b"\xe0\x00";
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.set_nodelay(true).unwrap();
@@ -21,7 +21,7 @@ fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// The next packet, whole; its fixed header has two bytes.
-fn packet(stream: &mut impl Read) -> Vec<u8> {
+pub(crate) fn packet(stream: &mut impl Read) -> Vec<u8> {
     let mut packet = vec![0; 2];
     stream.read_exact(&mut packet).unwrap();
     assert!(packet[1] < 0x80);
@@ -31,7 +31,7 @@ fn packet(stream: &mut impl Read) -> Vec<u8> {
 }
 
 /// The next packet, whole, of any length.
-fn any_packet(stream: &mut impl Read) -> Vec<u8> {
+pub(crate) fn any_packet(stream: &mut impl Read) -> Vec<u8> {
     let mut packet = vec![0; 2];
     stream.read_exact(&mut packet).unwrap();
     let mut length = usize::from(packet[1] & 0x7f);
@@ -51,13 +51,13 @@ fn any_packet(stream: &mut impl Read) -> Vec<u8> {
 }
 
 /// [`CONNECT`] with another client identifier of one byte.
-fn connect_as(client_id: &[u8; 1]) -> Vec<u8> {
+pub(crate) fn connect_as(client_id: &[u8; 1]) -> Vec<u8> {
     let start = CONNECT.strip_suffix(b"a").unwrap();
     [start, client_id].concat()
 }
 
 /// Whether the front has ended the connection, without anything more.
-fn has_ended(socket: &mut TcpStream) -> bool {
+pub(crate) fn has_ended(socket: &mut TcpStream) -> bool {
     match socket.read(&mut [0; 16]) {
         Ok(count) => count == 0,
         Err(error) => error.kind() == ErrorKind::ConnectionReset,
@@ -65,7 +65,7 @@ fn has_ended(socket: &mut TcpStream) -> bool {
 }
 
 /// A QoS 0 PUBLISH of the topic `t`.
-fn publish(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn publish(payload: &[u8]) -> Vec<u8> {
     let mut length = payload.len() + 4;
     let mut packet = vec![0x30];
     while length >= 0x80 {

@@ -1,0 +1,99 @@
+//! One client cannot harm the others: counts of packets and connections, and no times.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+
+use crate::harness::Front;
+use crate::transport::{
+    CONNECT, PINGREQ, PINGRESP, any_packet, connect, connect_as, has_ended, packet, publish,
+};
+
+const SUBSCRIBE_T: &[u8] = b"\x82\x07\x00\x01\x00\x00\x01t\x00";
+
+/// A client with this identifier of one byte.
+fn client(front: &Front, client_id: &[u8; 1]) -> TcpStream {
+    let mut socket = connect(front.tcp);
+    socket.write_all(&connect_as(client_id)).unwrap();
+    assert_eq!(packet(&mut socket)[0], 0x20);
+    socket
+}
+
+fn subscriber(front: &Front, client_id: &[u8; 1]) -> TcpStream {
+    let mut socket = client(front, client_id);
+    socket.write_all(SUBSCRIBE_T).unwrap();
+    assert_eq!(packet(&mut socket)[0], 0x90);
+    socket
+}
+
+/// Reads and drops everything that comes.
+fn read_on(mut socket: TcpStream) {
+    thread::spawn(move || {
+        let mut bytes = vec![0; 1 << 20];
+        while socket.read(&mut bytes).is_ok_and(|count| count > 0) {}
+    });
+}
+
+#[test]
+fn a_flood_of_one_client_delays_a_message_of_another_by_little() {
+    let front = Front::start();
+    let mut observer = subscriber(&front, b"0");
+    for number in 0..50 {
+        read_on(subscriber(&front, &[b'A' + number]));
+    }
+    let mut flooder = client(&front, b"1");
+    let mut other = client(&front, b"2");
+
+    let count = 20_000;
+    let flood = publish(b"").repeat(count);
+    let flooding = thread::spawn(move || {
+        flooder.write_all(&flood).unwrap();
+        flooder
+    });
+    // The flood is under way.
+    for _ in 0..100 {
+        assert_eq!(any_packet(&mut observer), publish(b""));
+    }
+    // Each answer comes with a message of this client to the observer, while the flood goes on.
+    let rounds = 20;
+    for round in 0..rounds {
+        other.write_all(&publish(&[round])).unwrap();
+        other.write_all(PINGREQ).unwrap();
+        assert_eq!(packet(&mut other), PINGRESP);
+    }
+    let mut flooded = 100;
+    let mut next = 0;
+    let mut before_last = 0;
+    while flooded < count || next < rounds {
+        let message = any_packet(&mut observer);
+        if message == publish(b"") {
+            flooded += 1;
+        } else {
+            assert_eq!(message, publish(&[next]));
+            next += 1;
+            before_last = flooded;
+        }
+    }
+    assert!(
+        before_last < count,
+        "the flood was over before the messages of the other client"
+    );
+    drop(flooding.join().unwrap());
+}
+
+#[test]
+fn a_client_reconnects_among_many_connections_that_end() {
+    let front = Front::start();
+    let mut observer = subscriber(&front, b"o");
+    let many: Vec<_> = (0..200).map(|_| connect(front.tcp)).collect();
+    let mut other = client(&front, b"a");
+    drop(many);
+    other.write_all(&publish(b"x")).unwrap();
+    assert_eq!(any_packet(&mut observer), publish(b"x"));
+    // The same client anew.
+    let mut again = connect(front.tcp);
+    again.write_all(CONNECT).unwrap();
+    assert_eq!(packet(&mut again)[0], 0x20);
+    let _ = packet(&mut other);
+    assert!(has_ended(&mut other));
+}
