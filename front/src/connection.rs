@@ -14,9 +14,10 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::engine::{Place, Said, ToEngine};
+use crate::engine::{Said, ToEngine};
 use crate::intake::{BATCHES_MAX, Batch};
 use crate::outbox::{Outgoing, outbox};
+use crate::places::Place;
 use crate::takeover::{Asked, ReadFirst, read_first};
 
 /// How long a client may take to read what was sent before its connection is closed.

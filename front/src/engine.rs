@@ -7,17 +7,15 @@ use std::sync::Arc;
 use broker::codec::{self, DecodeError, ProtocolVersion};
 use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, QoS};
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::intake::{Batch, ENDS_AT_ONCE, Intake, Queue, ROW_WORK, Waiting};
 use crate::outbox::{Full, Outbox, Pushed};
+use crate::places::Place;
 use crate::takeover::{Ask, Holders, ReadFirst};
-
-/// One of the places for connections whose client is not accepted yet; dropped when it is, or with the connection.
-pub(crate) type Place = OwnedSemaphorePermit;
 
 /// A report of a connection to the engine.
 #[derive(Debug)]
@@ -61,7 +59,7 @@ struct Link {
     version: ProtocolVersion,
     /// Where it is asked to read its socket.
     ask: Ask,
-    /// None since its client was accepted.
+    /// For connections whose client is not accepted yet; none since it was.
     place: Option<Place>,
     /// The client identifier.
     client_id: Option<Arc<str>>,
@@ -257,6 +255,9 @@ impl Engine {
     fn on_packet(&mut self, conn: ConnId, packet: Packet, out: &mut Vec<Output>) {
         if let (Packet::Connect(connect), Some(link)) = (&packet, self.links.get_mut(&conn)) {
             link.version = ProtocolVersion::of(connect);
+            if let Some(place) = &mut link.place {
+                place.has_sent_connect();
+            }
         }
         self.handle(Input::Packet(conn, packet), out);
     }
@@ -387,6 +388,7 @@ fn may_be_lost(packet: &Packet) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::sync::Arc;
     use std::thread;
     use std::time::Duration;
@@ -397,6 +399,7 @@ mod tests {
 
     use super::*;
     use crate::outbox::{Outgoing, outbox};
+    use crate::places::Places;
     use crate::takeover::{Asked, read_first};
 
     /// The work of a slice in these tests.
@@ -442,7 +445,11 @@ mod tests {
             let conn = ConnId(self.last);
             let (outbox, outgoing, _closed) = outbox(10_000_000);
             let (ask, asked) = Asked::new();
-            let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+            let places = Places::new(1);
+            let (place, _lost) = places
+                .take(Ipv4Addr::LOCALHOST.into())
+                .now_or_never()
+                .unwrap();
             self.say(conn, Said::Opened { outbox, ask, place });
             Client {
                 conn,

@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod intake;
 mod outbox;
+mod places;
 mod server;
 mod takeover;
 mod tcp;

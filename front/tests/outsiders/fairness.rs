@@ -3,10 +3,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
+use std::time::Duration;
 
 use crate::harness::Front;
 use crate::transport::{
-    CONNECT, PINGREQ, PINGRESP, any_packet, connect, connect_as, has_ended, packet, publish,
+    CONNECT, PINGREQ, PINGRESP, any_packet, connect, connect_as, handshake, has_ended, packet,
+    publish,
 };
 
 const SUBSCRIBE_T: &[u8] = b"\x82\x07\x00\x01\x00\x00\x01t\x00";
@@ -96,4 +98,31 @@ fn a_client_reconnects_among_many_connections_that_end() {
     assert_eq!(packet(&mut again)[0], 0x20);
     let _ = packet(&mut other);
     assert!(has_ended(&mut other));
+}
+
+#[test]
+fn silent_connections_lock_no_newcomer_out() {
+    let front = Front::configured(r#"{"connecting_max": 4, "connect_timeout_ms": 60000}"#);
+    // The one that was accepted takes no place.
+    let mut accepted = client(&front, b"1");
+    let mut silent: Vec<_> = (0..12).map(|_| connect(front.tcp)).collect();
+    let mut newcomer = client(&front, b"2");
+    // Those that came first lost their places, and the last three have theirs.
+    for socket in &mut silent[..9] {
+        assert!(has_ended(socket));
+    }
+    for socket in &mut silent[9..] {
+        let briefly = Some(Duration::from_millis(20));
+        socket.set_read_timeout(briefly).unwrap();
+        socket.read(&mut [0]).unwrap_err();
+    }
+    // Over WebSocket, silent connections wait for the handshake.
+    let silent: Vec<_> = (0..12).map(|_| connect(front.ws)).collect();
+    let (_, head) = handshake(front.ws, "mqtt");
+    assert!(head.starts_with("http/1.1 101 "), "{head}");
+    drop(silent);
+    for socket in [&mut accepted, &mut newcomer] {
+        socket.write_all(PINGREQ).unwrap();
+        assert_eq!(packet(socket), PINGRESP);
+    }
 }

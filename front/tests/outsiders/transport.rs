@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::harness::{Front, PATIENCE};
 
@@ -259,31 +259,6 @@ fn a_slow_reader_is_still_answered_and_keeps_qos_1_and_2() {
     }
 }
 
-#[test]
-fn no_more_connections_than_allowed_are_served_before_their_connect() {
-    let front = Front::configured(r#"{"connecting_max": 1, "connect_timeout_ms": 60000}"#);
-    // One who was accepted, and one who left, take no place.
-    let mut accepted = connect(front.tcp);
-    accepted.write_all(CONNECT).unwrap();
-    assert_eq!(packet(&mut accepted)[0], 0x20);
-    drop(connect(front.tcp));
-
-    let mut silent = connect(front.tcp);
-    silent.write_all(&CONNECT[..1]).unwrap();
-    let mut next = connect(front.tcp);
-    next.write_all(&connect_as(b"b")).unwrap();
-    let briefly = Some(Duration::from_millis(100));
-    next.set_read_timeout(briefly).unwrap();
-    let nothing = next.read(&mut [0]).unwrap_err();
-    assert!(matches!(
-        nothing.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut
-    ));
-    drop(silent);
-    next.set_read_timeout(Some(PATIENCE)).unwrap();
-    assert_eq!(packet(&mut next)[0], 0x20);
-}
-
 /// A client that has a will, publishes, disconnects, and connects anew at once. `send` opens a connection with its CONNECT
 /// and waits for the CONNACK; then it sends the packets it is given, and closes.
 fn reconnect_at_once(front: &Front, send: impl Fn(&[u8], &[u8])) {
@@ -347,7 +322,7 @@ fn a_client_that_sends_without_end_does_not_keep_itself_out() {
 }
 
 /// Shakes hands for WebSocket; returns the socket and the head of the answer.
-fn handshake(address: SocketAddr, subprotocols: &str) -> (TcpStream, String) {
+pub(crate) fn handshake(address: SocketAddr, subprotocols: &str) -> (TcpStream, String) {
     let mut socket = connect(address);
     let mut request = format!(
         "GET /mqtt HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
