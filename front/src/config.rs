@@ -55,6 +55,7 @@ pub(crate) struct Config {
     publish_rate_max: u32,
     topic_bytes_max: usize,
     topic_levels_max: usize,
+    received_bytes_max: usize,
     outbox_bytes_max: usize,
     at_once_max: usize,
     turn_work_max: NonZeroU32,
@@ -147,6 +148,7 @@ impl Default for Config {
             publish_rate_max: broker.publish_rate_max,
             topic_bytes_max: broker.topic_bytes_max,
             topic_levels_max: broker.topic_levels_max,
+            received_bytes_max: 512 * 1024 * 1024,
             outbox_bytes_max: 64 * 1024 * 1024,
             at_once_max: broker.at_once_max,
             turn_work_max: NonZeroU32::MIN.saturating_add(1_999),
@@ -240,6 +242,10 @@ impl Config {
 
     pub(crate) fn connecting_max(&self) -> usize {
         usize::from(self.connecting_max.get())
+    }
+
+    pub(crate) fn received_bytes_max(&self) -> usize {
+        self.received_bytes_max
     }
 
     pub(crate) fn turn_work_max(&self) -> usize {

@@ -18,6 +18,7 @@ use crate::engine::{Said, ToEngine};
 use crate::intake::{BATCHES_MAX, Batch};
 use crate::outbox::{Outgoing, outbox};
 use crate::places::Place;
+use crate::receive_budget::{ReceiveBudget, Receiving};
 use crate::takeover::{Asked, ReadFirst, read_first};
 
 /// How long a client may take to read what was sent before its connection is closed.
@@ -30,6 +31,10 @@ pub(crate) const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
 
 /// The maximum number of packets that the engine gets at once: a packet of two bytes is many times larger in memory.
 const PACKETS_AT_ONCE: usize = 256;
+
+/// Why a connection ends whose unfinished packet is the largest when there is no room for more.
+pub(crate) const NO_ROOM: &str =
+    "no room for this packet: unfinished packets of all clients reach the server's limit";
 
 /// Where bytes come from.
 pub(crate) trait Source: Send {
@@ -68,6 +73,8 @@ pub(crate) enum Ending {
     Normal,
     NotBinary,
     NotAllowed,
+    /// The unfinished packets of all connections take all room, and its own is the largest.
+    NoRoom,
 }
 
 /// The limits of every connection.
@@ -79,6 +86,14 @@ pub(crate) struct Bounds {
     pub(crate) takeover_wait: Duration,
 }
 
+/// A connection's part of the limits for all connections.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) place: Place,
+    pub(crate) budget: ReceiveBudget,
+    pub(crate) receiving: Arc<Receiving>,
+}
+
 /// Serves a connection to its end.
 pub(crate) async fn serve(
     conn: ConnId,
@@ -86,8 +101,13 @@ pub(crate) async fn serve(
     mut sink: impl Sink,
     engine: ToEngine,
     bounds: Bounds,
-    place: Place,
+    admission: Admission,
 ) {
+    let Admission {
+        place,
+        budget,
+        receiving,
+    } = admission;
     let (outbox, outgoing, closed) = outbox(bounds.outbox_bytes_max);
     let (ask, asked) = Asked::new();
     engine.say(conn, Said::Opened { outbox, ask, place });
@@ -95,7 +115,15 @@ pub(crate) async fn serve(
     let mut ending = Ending::Normal;
     let sent = {
         // On the heap, so that it can be dropped early.
-        let mut reading = Box::pin(read(conn, &mut source, &engine, asked, bounds));
+        let mut reading = Box::pin(read(
+            conn,
+            &mut source,
+            &engine,
+            asked,
+            bounds,
+            &budget,
+            &receiving,
+        ));
         let mut writing = pin!(write(conn, &mut sink, &engine, outgoing));
         tokio::select! {
             sent = &mut writing => {
@@ -121,7 +149,7 @@ pub(crate) async fn serve(
     engine.say(conn, Said::Gone);
     if sent.is_ok() && within(FAREWELL, sink.finish(ending)).await.is_ok() {
         // Whether the client ends it or the time does.
-        let _ = timeout(FAREWELL, drain(&mut source)).await;
+        let _ = timeout(FAREWELL, drain(&mut source, &receiving)).await;
     }
 }
 
@@ -137,13 +165,18 @@ async fn read(
     engine: &ToEngine,
     mut asked: Asked,
     bounds: Bounds,
+    budget: &ReceiveBudget,
+    receiving: &Receiving,
 ) -> Ending {
+    // Whatever ends the reading, its buffer is gone then.
+    let _keeps_nothing = KeepsNothing(receiving);
     let mut frames = Frames::new(bounds.maximum_packet_size);
     let credits = Arc::new(Semaphore::new(BATCHES_MAX));
     let ending = loop {
         let before = frames.buffer.len();
         let read = tokio::select! {
             biased;
+            () = receiving.end() => break Ending::NoRoom,
             read = source.read(&mut frames.buffer) => read,
             done = asked.nothing_to_read() => {
                 hand_in(conn, done, engine);
@@ -160,7 +193,9 @@ async fn read(
         loop {
             let is_first = frames.version.is_none();
             let mut packets = Vec::new();
+            let before = frames.taken.len() + frames.buffer.len();
             let decoded = frames.decode(&mut packets);
+            let bytes = before - frames.taken.len() - frames.buffer.len();
             if !packets.is_empty() {
                 source.trust();
                 if is_first {
@@ -170,11 +205,15 @@ async fn read(
                 let Ok(credit) = Arc::clone(&credits).acquire_owned().await else {
                     return Ending::Normal;
                 };
-                engine.say(conn, Said::Packets(Batch::new(packets, credit)));
+                let room = budget.complete(bytes).await;
+                engine.say(conn, Said::Packets(Batch::new(packets, credit, room)));
             }
             match decoded {
                 Ok(true) => {}
-                Ok(false) => break,
+                Ok(false) => {
+                    receiving.keeps(frames.buffer.len());
+                    break;
+                }
                 Err(error) => {
                     engine.say(conn, Said::Malformed(error));
                     hand_in(conn, asked.end(), engine);
@@ -184,10 +223,25 @@ async fn read(
         }
         hand_in(conn, asked.handed_in(count), engine);
     };
-    engine.say(conn, Said::Gone);
+    engine.say(
+        conn,
+        match ending {
+            Ending::Normal | Ending::NotBinary | Ending::NotAllowed => Said::Gone,
+            Ending::NoRoom => Said::NoRoom,
+        },
+    );
     // A reconnecting client also waits for the end of this connection.
     hand_in(conn, asked.end(), engine);
     ending
+}
+
+/// The room that a connection takes is free again when this is dropped.
+struct KeepsNothing<'a>(&'a Receiving);
+
+impl Drop for KeepsNothing<'_> {
+    fn drop(&mut self) {
+        self.0.keeps(0);
+    }
 }
 
 /// Answers requests behind everything that was handed in before.
@@ -231,10 +285,11 @@ async fn write(
     Ok(())
 }
 
-async fn drain(source: &mut impl Source) {
+async fn drain(source: &mut impl Source, receiving: &Receiving) {
     let mut ignored = BytesMut::new();
     while let Ok(true) = source.read(&mut ignored).await {
         ignored.clear();
+        receiving.keeps(0);
     }
 }
 
@@ -305,6 +360,7 @@ impl fmt::Display for Ending {
             Self::Normal => "",
             Self::NotBinary => "MQTT is sent in binary messages",
             Self::NotAllowed => "a message too long, or against the rules",
+            Self::NoRoom => NO_ROOM,
         })
     }
 }

@@ -5,14 +5,16 @@ use std::future::pending;
 use std::sync::Arc;
 
 use broker::codec::{self, DecodeError, ProtocolVersion};
-use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, QoS};
+use broker::packet::disconnect::DisconnectPacket;
+use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, QoS, ReasonCode};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::intake::{Batch, ENDS_AT_ONCE, Intake, Queue, ROW_WORK, Waiting};
+use crate::connection::NO_ROOM;
+use crate::intake::{Batch, ENDS_AT_ONCE, End, Intake, Queue, ROW_WORK, Waiting};
 use crate::outbox::{Full, Outbox, Pushed};
 use crate::places::Place;
 use crate::takeover::{Ask, Holders, ReadFirst};
@@ -38,6 +40,8 @@ pub(crate) enum Said {
     HandedIn(Vec<ReadFirst>),
     /// It ended.
     Gone,
+    /// There is no room for its packet.
+    NoRoom,
 }
 
 /// The way to the broker, for a connection.
@@ -57,6 +61,8 @@ impl ToEngine {
 struct Link {
     outbox: Outbox,
     version: ProtocolVersion,
+    /// Whether it takes packets of any size.
+    takes_reasons: bool,
     /// Where it is asked to read its socket.
     ask: Ask,
     /// For connections whose client is not accepted yet; none since it was.
@@ -155,7 +161,11 @@ impl Engine {
             let Some((conn, queue)) = self.intake.next_end() else {
                 break;
             };
-            self.end(conn, out);
+            if let Some(Waiting::End(End::NoRoom)) = queue.front() {
+                self.refuse(conn);
+            }
+            self.forget(conn);
+            self.handle(Input::Gone(conn), out);
             // Those who waited for this end are answered.
             drop(queue);
         }
@@ -192,6 +202,7 @@ impl Engine {
                 let link = Link {
                     outbox,
                     version: ProtocolVersion::default(),
+                    takes_reasons: false,
                     ask,
                     place: Some(place),
                     client_id: None,
@@ -204,7 +215,8 @@ impl Engine {
             Said::Malformed(error) => self.wait(conn, Waiting::Malformed(error)),
             Said::HasRoom => self.wait(conn, Waiting::HasRoom),
             Said::HandedIn(requests) => self.wait(conn, Waiting::ReadFirst(requests)),
-            Said::Gone => self.wait(conn, Waiting::End),
+            Said::Gone => self.wait(conn, Waiting::End(End::Gone)),
+            Said::NoRoom => self.wait(conn, Waiting::End(End::NoRoom)),
         }
     }
 
@@ -242,7 +254,7 @@ impl Engine {
                     }
                 }
                 Some(Waiting::ReadFirst(_)) => {}
-                Some(Waiting::End) | None => break,
+                Some(Waiting::End(_)) | None => break,
             }
             queue.pop_front();
         }
@@ -255,6 +267,8 @@ impl Engine {
     fn on_packet(&mut self, conn: ConnId, packet: Packet, out: &mut Vec<Output>) {
         if let (Packet::Connect(connect), Some(link)) = (&packet, self.links.get_mut(&conn)) {
             link.version = ProtocolVersion::of(connect);
+            // A client with a limit gets the reason code alone, which always fits.
+            link.takes_reasons = connect.properties.get_maximum_packet_size().is_none();
             if let Some(place) = &mut link.place {
                 place.has_sent_connect();
             }
@@ -262,9 +276,21 @@ impl Engine {
         self.handle(Input::Packet(conn, packet), out);
     }
 
-    fn end(&mut self, conn: ConnId, out: &mut Vec<Output>) {
-        self.forget(conn);
-        self.handle(Input::Gone(conn), out);
+    /// Tells a client why its connection ends. A session goes on as after any lost connection.
+    fn refuse(&mut self, conn: ConnId) {
+        eprintln!("Connection {} is closed: {NO_ROOM}.", conn.0);
+        // Before CONNACK a server sends no DISCONNECT, and before MQTT 5.0 it has none.
+        let Some(link) = self.links.get(&conn) else {
+            return;
+        };
+        if link.place.is_some() || link.version != ProtocolVersion::V5 {
+            return;
+        }
+        let mut disconnect = DisconnectPacket::new(ReasonCode::QuotaExceeded);
+        if link.takes_reasons {
+            disconnect = disconnect.with_reason_string(NO_ROOM.to_owned());
+        }
+        self.send(conn, &Packet::Disconnect(disconnect));
     }
 
     /// Asks the connections that have the identifier of a client to read what has arrived there, before that client connects.
@@ -299,7 +325,7 @@ impl Engine {
     /// Closes a connection from here: the broker learns of its end in turn.
     fn give_up(&mut self, conn: ConnId) {
         self.forget(conn);
-        self.intake.push(conn, Waiting::End);
+        self.intake.push(conn, Waiting::End(End::Gone));
     }
 
     /// Sends nothing more to a connection, and drops what it has reported.
@@ -487,7 +513,10 @@ mod tests {
                 packets.push(packet);
             }
             let credit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-            self.say(client.conn, Said::Packets(Batch::new(packets, credit)));
+            self.say(
+                client.conn,
+                Said::Packets(Batch::new(packets, credit, None)),
+            );
         }
     }
 
@@ -664,7 +693,7 @@ mod tests {
         let credit = Arc::clone(&credits).try_acquire_owned().unwrap();
         // A second CONNECT closes the connection.
         world.packets(&client, &connect(client.conn.0).repeat(2));
-        let batch = Batch::new(vec![Packet::PingReq], credit);
+        let batch = Batch::new(vec![Packet::PingReq], credit, None);
         world.say(client.conn, Said::Packets(batch));
         world.say(client.conn, Said::Gone);
         world.turn();

@@ -58,7 +58,15 @@ pub(crate) enum Waiting {
         Vec<ReadFirst>,
     ),
     /// The connection ended.
-    End,
+    End(End),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Gone,
+    /// There was no room for its packet.
+    NoRoom,
 }
 
 /// Packets of one connection that arrived together.
@@ -67,13 +75,20 @@ pub(crate) struct Batch {
     pub(crate) packets: vec::IntoIter<Packet>,
     /// Lets the connection hand in another batch when this one is dropped.
     _credit: OwnedSemaphorePermit,
+    /// The room of large packets.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Batch {
-    pub(crate) fn new(packets: Vec<Packet>, credit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(
+        packets: Vec<Packet>,
+        credit: OwnedSemaphorePermit,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         Self {
             packets: packets.into_iter(),
             _credit: credit,
+            _room: room,
         }
     }
 }
@@ -101,7 +116,7 @@ impl Intake {
             Entry::Vacant(place) => match waiting {
                 // Nothing is before it.
                 Waiting::ReadFirst(_) => {}
-                Waiting::End => {
+                Waiting::End(_) => {
                     place.insert(Queue::from([waiting]));
                     self.ends.push_back(conn);
                 }
@@ -133,13 +148,13 @@ impl Intake {
     pub(crate) fn put_back(&mut self, conn: ConnId, queue: Queue) {
         match queue.front() {
             None => return,
-            Some(Waiting::End) => self.ends.push_back(conn),
+            Some(Waiting::End(_)) => self.ends.push_back(conn),
             Some(_) => self.rotation.push_back(conn),
         }
         self.queues.insert(conn, queue);
     }
 
-    /// Takes a connection that ends, with what waits for its end.
+    /// Takes a connection that ends: its end, and what waits for that.
     pub(crate) fn next_end(&mut self) -> Option<(ConnId, Queue)> {
         while let Some(conn) = self.ends.pop_front() {
             if let Some(queue) = self.queues.remove(&conn) {
@@ -210,9 +225,9 @@ mod tests {
     #[test]
     fn an_end_follows_what_the_connection_has_sent_and_delays_no_other() {
         let mut intake = Intake::new(10);
-        intake.push(A, Waiting::End);
+        intake.push(A, Waiting::End(End::Gone));
         intake.push(B, Waiting::HasRoom);
-        intake.push(B, Waiting::End);
+        intake.push(B, Waiting::End(End::Gone));
         let (conn, mut queue) = intake.next_row().unwrap();
         assert_eq!(conn, B);
         queue.pop_front();
@@ -227,7 +242,7 @@ mod tests {
     fn a_forgotten_connection_is_not_served() {
         let mut intake = Intake::new(10);
         intake.push(A, Waiting::HasRoom);
-        intake.push(B, Waiting::End);
+        intake.push(B, Waiting::End(End::Gone));
         intake.push(C, Waiting::HasRoom);
         intake.forget(A);
         intake.forget(B);

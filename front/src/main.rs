@@ -13,6 +13,7 @@ mod error;
 mod intake;
 mod outbox;
 mod places;
+mod receive_budget;
 mod server;
 mod takeover;
 mod tcp;

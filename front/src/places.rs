@@ -113,11 +113,7 @@ impl Places {
     }
 
     /// The error is when a connection may lose its place.
-    fn try_take(
-        &self,
-        address: IpAddr,
-        now: Instant,
-    ) -> Result<(Place, PlaceLost), Instant> {
+    fn try_take(&self, address: IpAddr, now: Instant) -> Result<(Place, PlaceLost), Instant> {
         let (sender, receiver) = oneshot::channel();
         let mut taken = self.taken();
         if taken.count >= taken.max {

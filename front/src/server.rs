@@ -17,10 +17,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::args::Serve;
 use crate::config::Config;
-use crate::connection::{Bounds, Sink, Source, serve};
+use crate::connection::{Admission, Bounds, Sink, Source, serve};
 use crate::engine::{Engine, Said, ToEngine};
 use crate::error::Error;
 use crate::places::{Place, PlaceLost, Places};
+use crate::receive_budget::{ReceiveBudget, Receiving};
 use crate::{tcp, websocket};
 
 const TCP: &str = "MQTT over TCP";
@@ -78,6 +79,7 @@ async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<()
         bounds: config.bounds(),
         handshake_time: config.connect_timeout(),
         places: Places::new(config.connecting_max()),
+        budget: ReceiveBudget::new(config.received_bytes_max()),
         next: Arc::new(AtomicU64::new(0)),
     };
     let mut accepting = JoinSet::new();
@@ -122,6 +124,7 @@ struct Door {
     handshake_time: Duration,
     /// For connections whose client is not accepted yet.
     places: Places,
+    budget: ReceiveBudget,
     next: Arc<AtomicU64>,
 }
 
@@ -162,20 +165,35 @@ impl Door {
     }
 
     async fn serve_tcp(self, conn: ConnId, socket: TcpStream, place: Place) {
-        let (source, sink) = tcp::split(socket);
-        self.serve(conn, source, sink, place).await;
+        let receiving = Arc::new(self.budget.connection());
+        let (source, sink) = tcp::split(socket, Arc::clone(&receiving));
+        self.serve(conn, source, sink, place, receiving).await;
     }
 
     async fn serve_websocket(self, conn: ConnId, socket: TcpStream, place: Place) {
         let maximum = self.bounds.maximum_packet_size;
-        if let Some((source, sink)) = websocket::accept(socket, maximum, self.handshake_time).await
-        {
-            self.serve(conn, source, sink, place).await;
+        let receiving = Arc::new(self.budget.connection());
+        let shared = Arc::clone(&receiving);
+        let time = self.handshake_time;
+        if let Some((source, sink)) = websocket::accept(socket, shared, maximum, time).await {
+            self.serve(conn, source, sink, place, receiving).await;
         }
     }
 
-    async fn serve(self, conn: ConnId, source: impl Source, sink: impl Sink, place: Place) {
-        serve(conn, source, sink, self.to_engine, self.bounds, place).await;
+    async fn serve(
+        self,
+        conn: ConnId,
+        source: impl Source,
+        sink: impl Sink,
+        place: Place,
+        receiving: Arc<Receiving>,
+    ) {
+        let admission = Admission {
+            place,
+            budget: self.budget,
+            receiving,
+        };
+        serve(conn, source, sink, self.to_engine, self.bounds, admission).await;
     }
 
     fn number(&self) -> ConnId {

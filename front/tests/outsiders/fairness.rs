@@ -5,10 +5,10 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::Front;
+use crate::harness::{Front, PATIENCE};
 use crate::transport::{
-    CONNECT, PINGREQ, PINGRESP, any_packet, connect, connect_as, handshake, has_ended, packet,
-    publish,
+    BINARY, CONNECT, PINGREQ, PINGRESP, any_packet, connect, connect_as, frame, handshake,
+    has_ended, next_frame, packet, publish,
 };
 
 const SUBSCRIBE_T: &[u8] = b"\x82\x07\x00\x01\x00\x00\x01t\x00";
@@ -125,4 +125,99 @@ fn silent_connections_lock_no_newcomer_out() {
         socket.write_all(PINGREQ).unwrap();
         assert_eq!(packet(socket), PINGRESP);
     }
+}
+
+/// A client that has sent a part of a large PUBLISH with QoS 1.
+struct Sender {
+    socket: TcpStream,
+    over_websocket: bool,
+    rest: Vec<u8>,
+}
+
+impl Sender {
+    fn new(front: &Front, over_websocket: bool, client_id: &[u8; 1]) -> Self {
+        // 3 MiB, with the packet identifier 1.
+        let mut message = b"\x32\x86\x80\xc0\x01\x00\x01u\x00\x01\x00".to_vec();
+        message.resize(message.len() + (3 << 20), 7);
+        let mut socket = if over_websocket {
+            let mut socket = handshake(front.ws, "mqtt").0;
+            let hello = connect_as(client_id);
+            socket.write_all(&frame(BINARY, &hello)).unwrap();
+            assert_eq!(next_frame(&mut socket).1[0], 0x20);
+            let length = (message.len() as u64).to_be_bytes();
+            let header = [&[BINARY, 0xff][..], &length, &[0; 4]].concat();
+            socket.write_all(&header).unwrap();
+            socket
+        } else {
+            client(front, client_id)
+        };
+        let rest = message.split_off(1_900_000);
+        socket.write_all(&message).unwrap();
+        Self {
+            socket,
+            over_websocket,
+            rest,
+        }
+    }
+
+    fn next_packet(&mut self) -> Vec<u8> {
+        if self.over_websocket {
+            next_frame(&mut self.socket).1
+        } else {
+            packet(&mut self.socket)
+        }
+    }
+
+    /// Whether something can be read.
+    fn has_news(&self) -> bool {
+        let briefly = Some(Duration::from_millis(10));
+        self.socket.set_read_timeout(briefly).unwrap();
+        let has_news = self.socket.peek(&mut [0]).is_ok();
+        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        has_news
+    }
+}
+
+#[test]
+fn without_room_for_unfinished_packets_one_client_is_closed_and_the_others_go_on() {
+    for over_websocket in [false, true] {
+        // 2 MiB for unfinished packets.
+        let front = Front::configured(r#"{"received_bytes_max": 4194304}"#);
+        let mut small = client(&front, b"s");
+        let mut two: Vec<_> = [b"1", b"2"]
+            .map(|client_id| Sender::new(&front, over_websocket, client_id))
+            .into();
+        let ended = loop {
+            if let Some(ended) = two.iter().position(Sender::has_news) {
+                break ended;
+            }
+        };
+        let disconnect = two[ended].next_packet();
+        assert_eq!((disconnect[0], disconnect[2]), (0xe0, 0x97));
+        let mut other = two.remove(1 - ended);
+        other.socket.write_all(&other.rest).unwrap();
+        assert_eq!(other.next_packet()[0], 0x40);
+        small.write_all(PINGREQ).unwrap();
+        assert_eq!(packet(&mut small), PINGRESP);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn unfinished_packets_of_many_clients_take_bounded_memory() {
+    let front = Front::configured(r#"{"received_bytes_max": 8388608}"#);
+    let before = front.memory();
+    let unfinished = [&b"\x30\x80\x80\x80\x01"[..], &[0, 1, b't'], &[0; 1_500_000]].concat();
+    let mut sockets = Vec::new();
+    for number in 0..50 {
+        let mut socket = client(&front, &[b'A' + number]);
+        // It may be closed meanwhile.
+        let _ = socket.write_all(&unfinished);
+        sockets.push(socket);
+    }
+    let mut other = client(&front, b"1");
+    other.write_all(PINGREQ).unwrap();
+    assert_eq!(packet(&mut other), PINGRESP);
+    let kept = front.memory().saturating_sub(before);
+    assert!(kept < 40_000_000, "{kept} bytes");
 }

@@ -343,19 +343,19 @@ pub(crate) fn handshake(address: SocketAddr, subprotocols: &str) -> (TcpStream, 
 }
 
 /// A frame from a client, with a mask that changes nothing.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     assert!(payload.len() < 126);
     let length = 0x80 | payload.len() as u8;
     [&[first, length, 0, 0, 0, 0], payload].concat()
 }
 
 /// The next frame from the front: its first byte and what it carries.
-fn next_frame(socket: &mut TcpStream) -> (u8, Vec<u8>) {
+pub(crate) fn next_frame(socket: &mut TcpStream) -> (u8, Vec<u8>) {
     let frame = packet(socket);
     (frame[0], frame[2..].to_vec())
 }
 
-const BINARY: u8 = 0x82;
+pub(crate) const BINARY: u8 = 0x82;
 const BINARY_BEGIN: u8 = 0x02;
 const CONTINUATION_END: u8 = 0x80;
 const TEXT: u8 = 0x81;
