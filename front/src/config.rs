@@ -57,6 +57,7 @@ pub(crate) struct Config {
     topic_levels_max: usize,
     received_bytes_max: usize,
     outbox_bytes_max: usize,
+    outboxes_bytes_max: usize,
     at_once_max: usize,
     turn_work_max: NonZeroU32,
     connect_timeout_ms: NonZeroU32,
@@ -150,6 +151,7 @@ impl Default for Config {
             topic_levels_max: broker.topic_levels_max,
             received_bytes_max: 512 * 1024 * 1024,
             outbox_bytes_max: 64 * 1024 * 1024,
+            outboxes_bytes_max: 1024 * 1024 * 1024,
             at_once_max: broker.at_once_max,
             turn_work_max: NonZeroU32::MIN.saturating_add(1_999),
             connect_timeout_ms: NonZeroU32::MIN.saturating_add(9_999),
@@ -246,6 +248,10 @@ impl Config {
 
     pub(crate) fn received_bytes_max(&self) -> usize {
         self.received_bytes_max
+    }
+
+    pub(crate) fn outboxes_bytes_max(&self) -> usize {
+        self.outboxes_bytes_max
     }
 
     pub(crate) fn turn_work_max(&self) -> usize {

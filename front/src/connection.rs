@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::engine::{Said, ToEngine};
 use crate::intake::{BATCHES_MAX, Batch};
-use crate::outbox::{Outgoing, outbox};
+use crate::outbox::{Outboxes, Outgoing};
 use crate::places::Place;
 use crate::receive_budget::{ReceiveBudget, Receiving};
 use crate::takeover::{Asked, ReadFirst, read_first};
@@ -35,6 +35,9 @@ const PACKETS_AT_ONCE: usize = 256;
 /// Why a connection ends whose unfinished packet is the largest when there is no room for more.
 pub(crate) const NO_ROOM: &str =
     "no room for this packet: unfinished packets of all clients reach the server's limit";
+
+/// The bytes of packets that are written at once, unless one packet has more.
+const PART_BYTES: usize = 256 * 1024;
 
 /// Where bytes come from.
 pub(crate) trait Source: Send {
@@ -92,6 +95,7 @@ pub(crate) struct Admission {
     pub(crate) place: Place,
     pub(crate) budget: ReceiveBudget,
     pub(crate) receiving: Arc<Receiving>,
+    pub(crate) outboxes: Outboxes,
 }
 
 /// Serves a connection to its end.
@@ -107,8 +111,9 @@ pub(crate) async fn serve(
         place,
         budget,
         receiving,
+        outboxes,
     } = admission;
-    let (outbox, outgoing, closed) = outbox(bounds.outbox_bytes_max);
+    let (outbox, outgoing, closed) = outboxes.open(bounds.outbox_bytes_max);
     let (ask, asked) = Asked::new();
     engine.say(conn, Said::Opened { outbox, ask, place });
 
@@ -274,15 +279,43 @@ async fn write(
     engine: &ToEngine,
     mut outgoing: Outgoing,
 ) -> io::Result<()> {
-    let mut batch = Vec::new();
-    while outgoing.next(&mut batch).await {
-        sink.write(&batch).await?;
-        if outgoing.written(&batch) {
-            engine.say(conn, Said::HasRoom);
+    let discarded = outgoing.discarded();
+    let writing = async {
+        let mut batch = Vec::new();
+        while outgoing.next(&mut batch).await {
+            let mut rest = &batch[..];
+            while let Some(part) = first_part(&mut rest) {
+                sink.write(part).await?;
+                if outgoing.written(part) {
+                    engine.say(conn, Said::HasRoom);
+                }
+            }
+            batch.clear();
         }
-        batch.clear();
+        Ok(())
+    };
+    tokio::select! {
+        biased;
+        // Nothing of it is of use to a client that does not read.
+        () = discarded => Err(io::ErrorKind::TimedOut.into()),
+        sent = writing => sent,
     }
-    Ok(())
+}
+
+/// Takes packets off the front that are written at once: their room is free before later ones are written.
+fn first_part<'a>(packets: &mut &'a [Bytes]) -> Option<&'a [Bytes]> {
+    let mut bytes = 0;
+    let count = packets
+        .iter()
+        .take_while(|packet| {
+            let fits = bytes == 0 || bytes + packet.len() <= PART_BYTES;
+            bytes += packet.len();
+            fits
+        })
+        .count();
+    let (part, rest) = packets.split_at_checked(count)?;
+    *packets = rest;
+    (!part.is_empty()).then_some(part)
 }
 
 async fn drain(source: &mut impl Source, receiving: &Receiving) {
@@ -368,6 +401,17 @@ impl fmt::Display for Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packets_are_written_in_parts() {
+        let packets =
+            [1, PART_BYTES - 1, 1, PART_BYTES + 1, 0, 2].map(|bytes| Bytes::from(vec![0; bytes]));
+        let mut rest = &packets[..];
+        let counts: Vec<_> = std::iter::from_fn(|| first_part(&mut rest))
+            .map(<[Bytes]>::len)
+            .collect();
+        assert_eq!(counts, [2, 1, 1, 2]);
+    }
 
     #[test]
     fn a_great_many_packets_are_handed_over_in_steps() {

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Instant;
 
 use broker::codec::{self, DecodeError, ProtocolVersion};
 use broker::packet::disconnect::DisconnectPacket;
-use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, QoS, ReasonCode};
+use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, QoS, ReasonCode, Time};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
@@ -15,9 +16,12 @@ use tokio::time::sleep;
 use crate::clock::Clock;
 use crate::connection::NO_ROOM;
 use crate::intake::{Batch, ENDS_AT_ONCE, End, Intake, Queue, ROW_WORK, Waiting};
-use crate::outbox::{Full, Outbox, Pushed};
+use crate::outbox::{Full, Outbox, Outboxes, Pushed};
 use crate::places::Place;
 use crate::takeover::{Ask, Holders, ReadFirst};
+
+/// How long to wait before another look for connections that do not read.
+const LOOK_PAUSE_MS: u64 = 100;
 
 /// A report of a connection to the engine.
 #[derive(Debug)]
@@ -82,6 +86,9 @@ pub(crate) struct Engine {
     holders: Holders,
     /// Connections that have become congested, for the next report to the broker.
     congested: Vec<ConnId>,
+    outboxes: Outboxes,
+    /// When to look next for connections that do not read.
+    next_look: Time,
     /// A timeout is due, and is handled after this row of the intake.
     timeout_after: Option<u64>,
     /// Whether to print events.
@@ -89,7 +96,12 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(broker: Broker, turn_work_max: usize, verbose: bool) -> (Self, ToEngine) {
+    pub(crate) fn new(
+        broker: Broker,
+        turn_work_max: usize,
+        outboxes: Outboxes,
+        verbose: bool,
+    ) -> (Self, ToEngine) {
         let (sender, inbox) = mpsc::unbounded_channel();
         let engine = Self {
             broker,
@@ -99,6 +111,8 @@ impl Engine {
             links: HashMap::new(),
             holders: Holders::default(),
             congested: Vec::new(),
+            outboxes,
+            next_look: Time::default(),
             timeout_after: None,
             verbose,
         };
@@ -170,6 +184,25 @@ impl Engine {
             drop(queue);
         }
         self.check_timeout(out);
+        self.check_outboxes();
+    }
+
+    /// Closes connections that do not read, if there is no room for the others. A look costs in proportion to all connections.
+    fn check_outboxes(&mut self) {
+        if !self.outboxes.exceed() {
+            return;
+        }
+        let now = self.clock.now();
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now.plus_ms(LOOK_PAUSE_MS);
+        let count = self.outboxes.discard_still(Instant::now());
+        if count > 0 {
+            eprintln!(
+                "Connections that do not read what they are sent are closed, because more than outboxes_bytes_max waits: {count}."
+            );
+        }
     }
 
     /// A client whose packets wait is not silent, so a timeout follows the packets that waited when it became due.
@@ -381,11 +414,12 @@ impl Engine {
             eprintln!("A packet to connection {} was not sent: {error}.", conn.0);
             return;
         }
-        match link.outbox.push(Bytes::from(bytes)) {
+        let may_be_lost = may_be_lost(packet);
+        match link.outbox.push(Bytes::from(bytes), may_be_lost) {
             Ok(Pushed::Waits) => {}
             Ok(Pushed::Congested) => self.congested.push(conn),
             // The broker learns of a congestion after what it has just sent.
-            Err(Full) if may_be_lost(packet) => {}
+            Err(Full) if may_be_lost => {}
             Err(Full) => {
                 eprintln!(
                     "Connection {} does not read what it is sent, and is closed.",
@@ -424,12 +458,13 @@ mod tests {
     use tokio::sync::mpsc::error::TryRecvError;
 
     use super::*;
-    use crate::outbox::{Outgoing, outbox};
+    use crate::outbox::Outgoing;
     use crate::places::Places;
     use crate::takeover::{Asked, read_first};
 
     /// The work of a slice in these tests.
     const WORK: usize = 200;
+    const OUTBOXES_BYTES: usize = 100_000_000;
 
     struct World {
         engine: Engine,
@@ -446,7 +481,12 @@ mod tests {
 
     impl World {
         fn new(config: broker::Config) -> Self {
-            let (engine, to_engine) = Engine::new(Broker::new(config), WORK, false);
+            let (engine, to_engine) = Engine::new(
+                Broker::new(config),
+                WORK,
+                Outboxes::new(OUTBOXES_BYTES),
+                false,
+            );
             Self {
                 engine,
                 to_engine,
@@ -469,7 +509,7 @@ mod tests {
         fn open(&mut self) -> Client {
             self.last += 1;
             let conn = ConnId(self.last);
-            let (outbox, outgoing, _closed) = outbox(10_000_000);
+            let (outbox, outgoing, _closed) = self.engine.outboxes.open(10_000_000);
             let (ask, asked) = Asked::new();
             let places = Places::new(1);
             let (place, _lost) = places

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::connection::{Admission, Bounds, Sink, Source, serve};
 use crate::engine::{Engine, Said, ToEngine};
 use crate::error::Error;
+use crate::outbox::Outboxes;
 use crate::places::{Place, PlaceLost, Places};
 use crate::receive_budget::{ReceiveBudget, Receiving};
 use crate::{tcp, websocket};
@@ -66,9 +67,11 @@ async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<()
         }
     }
 
+    let outboxes = Outboxes::new(config.outboxes_bytes_max());
     let (engine, to_engine) = Engine::new(
         config.broker(&fill_randomly),
         config.turn_work_max(),
+        outboxes.clone(),
         options.verbose,
     );
     let (end, ended) = oneshot::channel();
@@ -80,6 +83,7 @@ async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<()
         handshake_time: config.connect_timeout(),
         places: Places::new(config.connecting_max()),
         budget: ReceiveBudget::new(config.received_bytes_max()),
+        outboxes,
         next: Arc::new(AtomicU64::new(0)),
     };
     let mut accepting = JoinSet::new();
@@ -125,6 +129,7 @@ struct Door {
     /// For connections whose client is not accepted yet.
     places: Places,
     budget: ReceiveBudget,
+    outboxes: Outboxes,
     next: Arc<AtomicU64>,
 }
 
@@ -192,6 +197,7 @@ impl Door {
             place,
             budget: self.budget,
             receiving,
+            outboxes: self.outboxes,
         };
         serve(conn, source, sink, self.to_engine, self.bounds, admission).await;
     }

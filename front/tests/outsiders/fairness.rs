@@ -221,3 +221,55 @@ fn unfinished_packets_of_many_clients_take_bounded_memory() {
     let kept = front.memory().saturating_sub(before);
     assert!(kept < 40_000_000, "{kept} bytes");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn clients_that_do_not_read_take_bounded_memory_and_leave_room_for_one_that_does() {
+    let front = Front::configured(r#"{"outboxes_bytes_max": 4000000}"#);
+    let idle: Vec<_> = (0..20)
+        .map(|number| subscriber(&front, &[b'A' + number]))
+        .collect();
+    let mut reader = subscriber(&front, b"r");
+    let mut publisher = client(&front, b"p");
+    let before = front.memory();
+    let message = publish(&[7; 10_000]);
+    // More than the system keeps for the sockets.
+    let flooding = thread::spawn(move || {
+        for _ in 0..10_000 {
+            publisher.write_all(&message).unwrap();
+        }
+        publisher.write_all(PINGREQ).unwrap();
+        assert_eq!(packet(&mut publisher), PINGRESP);
+        publisher
+    });
+    let mut messages = 0;
+    let mut read_until_answered = |socket: &mut TcpStream| {
+        socket.write_all(PINGREQ).unwrap();
+        let mut last = Vec::new();
+        loop {
+            let packet = any_packet(socket);
+            if packet == PINGRESP {
+                return last;
+            }
+            messages += 1;
+            last = packet;
+        }
+    };
+    while !flooding.is_finished() {
+        read_until_answered(&mut reader);
+    }
+    let mut publisher = flooding.join().unwrap();
+    let kept = front.memory().saturating_sub(before);
+    assert!(kept < 40_000_000, "{kept} bytes");
+    // The reader may still be congested at first.
+    let found = (0..100).any(|_| {
+        let last_message = publish(b"last");
+        publisher.write_all(&last_message).unwrap();
+        publisher.write_all(PINGREQ).unwrap();
+        assert_eq!(packet(&mut publisher), PINGRESP);
+        read_until_answered(&mut reader) == last_message
+    });
+    assert!(found);
+    assert!(messages > 100, "{messages} messages");
+    drop(idle);
+}
