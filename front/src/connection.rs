@@ -14,11 +14,12 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::encoded::Encoded;
 use crate::engine::{Said, ToEngine};
 use crate::intake::{BATCHES_MAX, Batch};
 use crate::outbox::{Outboxes, Outgoing};
 use crate::places::Place;
-use crate::receive_budget::{ReceiveBudget, Receiving};
+use crate::receive_budget::{NO_ROOM, ReceiveBudget, Receiving};
 use crate::takeover::{Asked, ReadFirst, read_first};
 
 /// How long a client may take to read what was sent before its connection is closed.
@@ -31,10 +32,6 @@ pub(crate) const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
 
 /// The maximum number of packets that the engine gets at once: a packet of two bytes is many times larger in memory.
 const PACKETS_AT_ONCE: usize = 256;
-
-/// Why a connection ends whose unfinished packet is the largest when there is no room for more.
-pub(crate) const NO_ROOM: &str =
-    "no room for this packet: unfinished packets of all clients reach the server's limit";
 
 /// The bytes of packets that are written at once, unless one packet has more.
 const PART_BYTES: usize = 256 * 1024;
@@ -53,7 +50,7 @@ pub(crate) trait Source: Send {
 
 /// Where packets go.
 pub(crate) trait Sink: Send {
-    fn write(&mut self, packets: &[Bytes]) -> impl Future<Output = io::Result<()>> + Send;
+    fn write(&mut self, packets: &[Encoded]) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Says that nothing more follows.
     fn finish(&mut self, ending: Ending) -> impl Future<Output = io::Result<()>> + Send;
@@ -303,7 +300,7 @@ async fn write(
 }
 
 /// Takes packets off the front that are written at once: their room is free before later ones are written.
-fn first_part<'a>(packets: &mut &'a [Bytes]) -> Option<&'a [Bytes]> {
+fn first_part<'a>(packets: &mut &'a [Encoded]) -> Option<&'a [Encoded]> {
     let mut bytes = 0;
     let count = packets
         .iter()
@@ -404,11 +401,11 @@ mod tests {
 
     #[test]
     fn packets_are_written_in_parts() {
-        let packets =
-            [1, PART_BYTES - 1, 1, PART_BYTES + 1, 0, 2].map(|bytes| Bytes::from(vec![0; bytes]));
+        let packets = [1, PART_BYTES - 1, 1, PART_BYTES + 1, 0, 2]
+            .map(|bytes| Encoded::test(bytes, true, false));
         let mut rest = &packets[..];
         let counts: Vec<_> = std::iter::from_fn(|| first_part(&mut rest))
-            .map(<[Bytes]>::len)
+            .map(<[Encoded]>::len)
             .collect();
         assert_eq!(counts, [2, 1, 1, 2]);
     }

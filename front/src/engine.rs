@@ -5,19 +5,19 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Instant;
 
-use broker::codec::{self, DecodeError, ProtocolVersion};
+use broker::codec::{DecodeError, ProtocolVersion};
 use broker::packet::disconnect::DisconnectPacket;
-use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, QoS, ReasonCode, Time};
-use bytes::Bytes;
+use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, ReasonCode, Time};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::connection::NO_ROOM;
+use crate::encoded::Encoded;
 use crate::intake::{Batch, ENDS_AT_ONCE, End, Intake, Queue, ROW_WORK, Waiting};
 use crate::outbox::{Full, Outbox, Outboxes, Pushed};
 use crate::places::Place;
+use crate::receive_budget::NO_ROOM;
 use crate::takeover::{Ask, Holders, ReadFirst};
 
 /// How long to wait before another look for connections that do not read.
@@ -323,7 +323,7 @@ impl Engine {
         if link.takes_reasons {
             disconnect = disconnect.with_reason_string(NO_ROOM.to_owned());
         }
-        self.send(conn, &Packet::Disconnect(disconnect));
+        self.send(conn, Packet::Disconnect(disconnect));
     }
 
     /// Asks the connections that have the identifier of a client to read what has arrived there, before that client connects.
@@ -383,7 +383,7 @@ impl Engine {
     fn carry_out(&mut self, out: &mut Vec<Output>) {
         for output in out.drain(..) {
             match output {
-                Output::Send(conn, packet) => self.send(conn, &packet),
+                Output::Send(conn, packet) => self.send(conn, packet),
                 Output::Close(conn, _) => {
                     self.forget(conn);
                 }
@@ -404,18 +404,20 @@ impl Engine {
         }
     }
 
-    fn send(&mut self, conn: ConnId, packet: &Packet) {
-        self.intake.count(work(packet));
+    fn send(&mut self, conn: ConnId, packet: Packet) {
+        self.intake.count(work(&packet));
         let Some(link) = self.links.get(&conn) else {
             return;
         };
-        let mut bytes = Vec::new();
-        if let Err(error) = codec::encode(packet, link.version, &mut bytes) {
-            eprintln!("A packet to connection {} was not sent: {error}.", conn.0);
-            return;
-        }
-        let may_be_lost = may_be_lost(packet);
-        match link.outbox.push(Bytes::from(bytes), may_be_lost) {
+        let encoded = match Encoded::new(packet, link.version) {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                eprintln!("A packet to connection {} was not sent: {error}.", conn.0);
+                return;
+            }
+        };
+        let may_be_lost = encoded.may_be_lost();
+        match link.outbox.push(encoded) {
             Ok(Pushed::Waits) => {}
             Ok(Pushed::Congested) => self.congested.push(conn),
             // The broker learns of a congestion after what it has just sent.
@@ -439,13 +441,6 @@ fn work(packet: &Packet) -> usize {
     }
 }
 
-/// Whether nothing but this packet is lost with it. One that gives a topic its alias is needed to read those after it.
-fn may_be_lost(packet: &Packet) -> bool {
-    matches!(packet, Packet::Publish(publish)
-        if publish.qos == QoS::AtMostOnce
-            && (publish.topic_name.is_empty() || publish.properties.get_topic_alias().is_none()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -453,6 +448,8 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use broker::codec;
+    use bytes::Bytes;
     use futures_util::FutureExt;
     use tokio::sync::Semaphore;
     use tokio::sync::mpsc::error::TryRecvError;
@@ -566,7 +563,10 @@ mod tests {
             let mut received = Vec::new();
             let mut batch = Vec::new();
             while let Some(true) = self.outgoing.next(&mut batch).now_or_never() {
-                received.extend(batch.iter().map(|packet| packet[0]));
+                received.extend(batch.iter().map(|packet| {
+                    let head = packet.parts().next().unwrap();
+                    head[0]
+                }));
                 let _ = self.outgoing.written(&batch);
                 batch.clear();
             }

@@ -8,6 +8,7 @@ mod args;
 mod clock;
 mod config;
 mod connection;
+mod encoded;
 mod engine;
 mod error;
 mod intake;

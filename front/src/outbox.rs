@@ -13,16 +13,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 
-/// The assumed overhead of a packet in bytes, which also bounds the number of tiny packets.
-const PACKET_OVERHEAD_BYTES: usize = 64;
+use crate::encoded::Encoded;
+
 /// How many packets are taken out at once.
 const BATCH_PACKETS: usize = 256;
-/// The type of a PUBLISH, as its first byte tells it.
-const PUBLISH: u8 = 3;
 /// How long a connection may read nothing before it can be closed for the bound of all outboxes.
 const STILL: Duration = Duration::from_secs(1);
 /// The room for the answers of one connection while all outboxes exceed their bound, in bytes.
@@ -44,7 +41,7 @@ struct All {
 /// The engine's end: never waits, and never holds more than its bound.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    packets: UnboundedSender<Bytes>,
+    packets: UnboundedSender<Encoded>,
     waiting: Arc<Waiting>,
     /// Dropped with the outbox, which the other end sees.
     _open: oneshot::Sender<()>,
@@ -53,7 +50,7 @@ pub(crate) struct Outbox {
 /// The connection's end.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    packets: UnboundedReceiver<Bytes>,
+    packets: UnboundedReceiver<Encoded>,
     waiting: Arc<Waiting>,
     number: u64,
 }
@@ -176,8 +173,8 @@ impl Outboxes {
 
 impl Outbox {
     /// A packet that may be lost gets no room that others need.
-    pub(crate) fn push(&self, packet: Bytes, may_be_lost: bool) -> Result<Pushed, Full> {
-        let pushed = self.waiting.add(&packet, may_be_lost)?;
+    pub(crate) fn push(&self, packet: Encoded) -> Result<Pushed, Full> {
+        let pushed = self.waiting.add(&packet)?;
         // A connection that has just ended takes nothing more, and says so itself.
         let _ = self.packets.send(packet);
         Ok(pushed)
@@ -197,13 +194,13 @@ impl Drop for Outbox {
 
 impl Outgoing {
     /// Waits for packets and appends them to `batch`; false once the engine has closed the connection and all is taken.
-    pub(crate) async fn next(&mut self, batch: &mut Vec<Bytes>) -> bool {
+    pub(crate) async fn next(&mut self, batch: &mut Vec<Encoded>) -> bool {
         self.packets.recv_many(batch, BATCH_PACKETS).await > 0
     }
 
     /// Makes room: `packets` are written. Returns whether that ended a congestion.
     #[must_use]
-    pub(crate) fn written(&self, packets: &[Bytes]) -> bool {
+    pub(crate) fn written(&self, packets: &[Encoded]) -> bool {
         self.waiting.remove(packets)
     }
 
@@ -222,21 +219,21 @@ impl Drop for Outgoing {
 }
 
 impl Waiting {
-    fn add(&self, packet: &Bytes, may_be_lost: bool) -> Result<Pushed, Full> {
+    fn add(&self, packet: &Encoded) -> Result<Pushed, Full> {
         let mut counts = lock(&self.counts);
         if counts.is_discarded {
             return Ok(Pushed::Waits);
         }
         let free = self.free();
-        let is_message = is_message(packet);
+        let is_message = packet.is_message();
         let (waiting, maximum) = match is_message {
             true => (counts.messages, self.messages_max),
             false if free == 0 => (counts.answers, self.answers_max.min(ANSWERS_BYTES)),
             false => (counts.answers, self.answers_max),
         };
-        let cost = cost(packet);
+        let cost = packet.cost();
         let together = waiting.saturating_add(cost);
-        if (waiting > 0 && together > maximum) || (may_be_lost && together > free) {
+        if (waiting > 0 && together > maximum) || (packet.may_be_lost() && together > free) {
             return Err(Full);
         }
         if counts.bytes() == 0 {
@@ -254,16 +251,16 @@ impl Waiting {
         Ok(Pushed::Congested)
     }
 
-    fn remove(&self, packets: &[Bytes]) -> bool {
+    fn remove(&self, packets: &[Encoded]) -> bool {
         let mut counts = lock(&self.counts);
         if counts.is_discarded {
             return false;
         }
         let before = counts.bytes();
         for packet in packets {
-            match is_message(packet) {
-                true => counts.messages -= cost(packet),
-                false => counts.answers -= cost(packet),
+            match packet.is_message() {
+                true => counts.messages -= packet.cost(),
+                false => counts.answers -= packet.cost(),
             }
         }
         // Once, because the engine's processor has to fetch the number back.
@@ -311,14 +308,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn is_message(packet: &Bytes) -> bool {
-    packet.first().is_some_and(|first| first >> 4 == PUBLISH)
-}
-
-fn cost(packet: &Bytes) -> usize {
-    packet.len() + PACKET_OVERHEAD_BYTES
-}
-
 #[cfg(test)]
 mod tests {
     use std::thread;
@@ -327,13 +316,16 @@ mod tests {
 
     use super::*;
 
-    /// Costs a hundred.
-    const MESSAGE: Bytes = Bytes::from_static(&[0x30; 36]);
-    const ANSWER: Bytes = Bytes::from_static(&[0xd0; 36]);
+    /// Which costs a hundred, and must not be lost.
+    #[derive(Clone, Copy)]
+    enum Packet {
+        Message,
+        Answer,
+    }
+    use Packet::{Answer, Message};
 
-    /// Pushes a packet that must not be lost.
-    fn push(outbox: &Outbox, packet: &Bytes) -> Result<Pushed, Full> {
-        outbox.push(packet.clone(), false)
+    fn push(outbox: &Outbox, packet: Packet) -> Result<Pushed, Full> {
+        outbox.push(Encoded::test(36, matches!(packet, Message), false))
     }
 
     fn later() -> Instant {
@@ -345,45 +337,45 @@ mod tests {
         // 600 for messages, 200 for answers.
         let (outbox, mut outgoing, _closed) = Outboxes::new(100_000).open(800);
         for _ in 0..3 {
-            assert_eq!(push(&outbox, &MESSAGE), Ok(Pushed::Waits));
+            assert_eq!(push(&outbox, Message), Ok(Pushed::Waits));
         }
-        assert_eq!(push(&outbox, &MESSAGE), Ok(Pushed::Congested));
+        assert_eq!(push(&outbox, Message), Ok(Pushed::Congested));
         assert!(outbox.is_congested());
         for _ in 0..2 {
-            assert_eq!(push(&outbox, &MESSAGE), Ok(Pushed::Waits));
+            assert_eq!(push(&outbox, Message), Ok(Pushed::Waits));
         }
-        assert_eq!(push(&outbox, &MESSAGE), Err(Full));
+        assert_eq!(push(&outbox, Message), Err(Full));
         for _ in 0..2 {
-            assert_eq!(push(&outbox, &ANSWER), Ok(Pushed::Waits), "kept for it");
+            assert_eq!(push(&outbox, Answer), Ok(Pushed::Waits), "kept for it");
         }
-        assert_eq!(push(&outbox, &ANSWER), Err(Full));
+        assert_eq!(push(&outbox, Answer), Err(Full));
 
         let mut batch = Vec::new();
         assert!(outgoing.next(&mut batch).await);
         assert_eq!(batch.len(), 8);
-        assert_eq!(push(&outbox, &ANSWER), Err(Full), "not written yet");
+        assert_eq!(push(&outbox, Answer), Err(Full), "not written yet");
         assert!(!outgoing.written(&batch[..4]), "200 are left");
         assert!(outgoing.written(&batch[4..5]), "100 are left");
         assert!(!outbox.is_congested());
         assert!(!outgoing.written(&batch[5..]));
-        assert_eq!(push(&outbox, &ANSWER), Ok(Pushed::Waits));
-        assert_eq!(push(&outbox, &MESSAGE), Ok(Pushed::Waits));
+        assert_eq!(push(&outbox, Answer), Ok(Pushed::Waits));
+        assert_eq!(push(&outbox, Message), Ok(Pushed::Waits));
     }
 
     #[test]
     fn one_message_and_one_answer_fit_however_large() {
         let (outbox, _outgoing, _closed) = Outboxes::new(1).open(1);
-        let message = Bytes::from(vec![0x30; 1000]);
-        assert_eq!(push(&outbox, &message), Ok(Pushed::Congested));
-        assert_eq!(push(&outbox, &MESSAGE), Err(Full));
-        assert_eq!(push(&outbox, &ANSWER), Ok(Pushed::Waits));
-        assert_eq!(push(&outbox, &ANSWER), Err(Full));
+        let message = Encoded::test(1000, true, false);
+        assert_eq!(outbox.push(message), Ok(Pushed::Congested));
+        assert_eq!(push(&outbox, Message), Err(Full));
+        assert_eq!(push(&outbox, Answer), Ok(Pushed::Waits));
+        assert_eq!(push(&outbox, Answer), Err(Full));
     }
 
     #[tokio::test]
     async fn queued_packets_are_still_sent_after_the_engine_has_closed() {
         let (outbox, mut outgoing, mut closed) = Outboxes::new(1000).open(200);
-        push(&outbox, &Bytes::from_static(b"last")).unwrap();
+        push(&outbox, Answer).unwrap();
         assert!(
             closed
                 .try_recv()
@@ -393,7 +385,7 @@ mod tests {
         assert!(closed.await.is_err());
         let mut batch = Vec::new();
         assert!(outgoing.next(&mut batch).await);
-        assert_eq!(batch, [Bytes::from_static(b"last")]);
+        assert_eq!(batch.len(), 1);
         assert!(!outgoing.next(&mut batch).await);
     }
 
@@ -403,7 +395,7 @@ mod tests {
         let open: Vec<_> = (0..3).map(|_| outboxes.open(1_000_000)).collect();
         let fill = |outbox: &Outbox| {
             let mut count = 0;
-            while outbox.push(MESSAGE, true).is_ok() {
+            while outbox.push(Encoded::test(36, true, true)).is_ok() {
                 count += 1;
             }
             count
@@ -416,7 +408,7 @@ mod tests {
         // What must not be lost is taken, and the connection is congested at once.
         let (outbox, _outgoing, _closed) = outboxes.open(1_000_000);
         for _ in 0..50 {
-            push(&outbox, &MESSAGE).unwrap();
+            push(&outbox, Message).unwrap();
         }
         assert!(outbox.is_congested());
         assert!(outboxes.exceed());
@@ -428,7 +420,7 @@ mod tests {
         let mut open: Vec<_> = (0..4).map(|_| outboxes.open(8_000)).collect();
         for ((outbox, ..), count) in open.iter().zip([40, 50, 45, 1]) {
             for _ in 0..count {
-                push(outbox, &MESSAGE).unwrap();
+                push(outbox, Message).unwrap();
             }
         }
         assert!(outboxes.exceed());
@@ -450,7 +442,7 @@ mod tests {
         assert_eq!(discarded, [false, false, true, false]);
         // Nothing more is counted for it.
         let before = outboxes.0.bytes.load(Ordering::Relaxed);
-        push(&open[2].0, &MESSAGE).unwrap();
+        push(&open[2].0, Message).unwrap();
         assert_eq!(outboxes.0.bytes.load(Ordering::Relaxed), before);
         drop(open);
         assert_eq!(outboxes.0.bytes.load(Ordering::Relaxed), 0);
@@ -462,9 +454,9 @@ mod tests {
         let outboxes = Outboxes::new(1_000);
         let (outbox, outgoing, _closed) = outboxes.open(8_000);
         let (other, _outgoing, _closed) = outboxes.open(8_000);
-        push(&other, &ANSWER).unwrap();
+        push(&other, Answer).unwrap();
         for _ in 0..10 {
-            push(&outbox, &ANSWER).unwrap();
+            push(&outbox, Answer).unwrap();
         }
         assert_eq!(outboxes.discard_still(later()), 0, "they may be read");
         drop(outbox);
@@ -477,7 +469,7 @@ mod tests {
         let outboxes = Outboxes::new(1);
         let (outbox, _outgoing, _closed) = outboxes.open(100_000_000);
         let mut count = 0;
-        while push(&outbox, &ANSWER).is_ok() {
+        while push(&outbox, Answer).is_ok() {
             count += 1;
         }
         assert_eq!(count, ANSWERS_BYTES / 100);

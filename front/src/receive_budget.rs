@@ -12,6 +12,10 @@ const UNCOUNTED_BYTES: usize = 64 * 1024;
 /// The unit in which complete packets are counted, in bytes.
 const UNIT_BYTES: usize = 1024;
 
+/// Why a connection ends whose unfinished packet is the largest when there is no room for more.
+pub(crate) const NO_ROOM: &str =
+    "no room for this packet: unfinished packets of all clients reach the server's limit";
+
 /// The bound has two halves, because what helps differs:
 ///
 /// - Complete packets leave as soon as the broker has handled them, which depends on no client. A connection with more waits and is

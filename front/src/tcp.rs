@@ -4,12 +4,13 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::connection::{Ending, Sink, Source, SourceError};
+use crate::encoded::Encoded;
 use crate::receive_budget::Receiving;
 
 /// How much is read at once at least, in bytes.
@@ -64,15 +65,15 @@ impl Source for TcpSource {
 }
 
 impl Sink for TcpSink {
-    async fn write(&mut self, packets: &[Bytes]) -> io::Result<()> {
-        for packet in packets {
-            if self.joined.len() + packet.len() > JOIN_BYTES {
+    async fn write(&mut self, packets: &[Encoded]) -> io::Result<()> {
+        for part in packets.iter().flat_map(Encoded::parts) {
+            if self.joined.len() + part.len() > JOIN_BYTES {
                 self.flush().await?;
             }
-            if packet.len() > JOIN_BYTES {
-                self.socket.write_all(packet).await?;
+            if part.len() > JOIN_BYTES {
+                self.socket.write_all(part).await?;
             } else {
-                self.joined.extend_from_slice(packet);
+                self.joined.extend_from_slice(part);
             }
         }
         self.flush().await

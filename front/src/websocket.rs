@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,12 +23,15 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use crate::connection::{CONNECT_BYTES_MAX, Ending, Sink, Source, SourceError};
+use crate::encoded::Encoded;
 use crate::receive_budget::Receiving;
 
 /// The subprotocol names of MQTT: since 3.1.1, and before.
 const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 /// The bytes that a message may have beside the largest packet: other packets, whole or in part.
 const MESSAGE_EXTRA_BYTES: usize = 1024 * 1024;
+/// The bytes of a message that is sent. A packet with more spans several, because the WebSocket library copies a whole message.
+const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// The bytes of a client's control frame before its payload: two, and the mask.
 const CONTROL_HEADER_BYTES: usize = 6;
 
@@ -130,10 +133,14 @@ impl Source for WebSocketSource {
 }
 
 impl Sink for WebSocketSink {
-    async fn write(&mut self, packets: &[Bytes]) -> io::Result<()> {
-        for packet in packets {
-            let message = Message::Binary(packet.clone());
-            self.0.feed(message).await.map_err(io::Error::other)?;
+    async fn write(&mut self, packets: &[Encoded]) -> io::Result<()> {
+        for part in packets.iter().flat_map(Encoded::parts) {
+            let mut rest = part.clone();
+            while !rest.is_empty() {
+                let message = rest.split_to(rest.len().min(MESSAGE_BYTES_MAX));
+                let message = Message::Binary(message);
+                self.0.feed(message).await.map_err(io::Error::other)?;
+            }
         }
         self.0.flush().await.map_err(io::Error::other)
     }

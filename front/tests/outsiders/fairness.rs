@@ -273,3 +273,42 @@ fn clients_that_do_not_read_take_bounded_memory_and_leave_room_for_one_that_does
     assert!(messages > 100, "{messages} messages");
     drop(idle);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_message_to_many_receivers_is_in_memory_once() {
+    let front = Front::start();
+    // SUBSCRIBE to `u` with QoS 1.
+    let subscribe = b"\x82\x07\x00\x01\x00\x00\x01u\x01";
+    let mut over_tcp: Vec<_> = (0..20)
+        .map(|number| {
+            let mut socket = client(&front, &[b'A' + number]);
+            socket.write_all(subscribe).unwrap();
+            assert_eq!(packet(&mut socket)[0], 0x90);
+            socket
+        })
+        .collect();
+    let over_websocket: Vec<_> = (0..20)
+        .map(|number| {
+            let mut socket = handshake(front.ws, "mqtt").0;
+            let hello = connect_as(&[b'a' + number]);
+            socket.write_all(&frame(BINARY, &hello)).unwrap();
+            assert_eq!(next_frame(&mut socket).1[0], 0x20);
+            socket.write_all(&frame(BINARY, subscribe)).unwrap();
+            assert_eq!(next_frame(&mut socket).1[0], 0x90);
+            socket
+        })
+        .collect();
+    let mut publisher = client(&front, b"1");
+    let before = front.memory();
+    // 12 MiB, with the packet identifier 1.
+    let mut message = b"\x32\x86\x80\x80\x06\x00\x01u\x00\x01\x00".to_vec();
+    message.resize(message.len() + (12 << 20), 7);
+    publisher.write_all(&message).unwrap();
+    assert_eq!(packet(&mut publisher)[0], 0x40);
+    let kept = front.memory().saturating_sub(before);
+    assert!(kept < 100_000_000, "{kept} bytes");
+    // It arrives as it was sent.
+    assert_eq!(any_packet(&mut over_tcp[0]), message);
+    drop(over_websocket);
+}

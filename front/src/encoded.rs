@@ -1,0 +1,123 @@
+//! A packet in bytes, as it waits in an outbox.
+
+use broker::codec::{self, EncodeError, ProtocolVersion};
+use broker::{Packet, QoS};
+use bytes::Bytes;
+
+/// From this size on, in bytes, all receivers of a message share its payload. Below it, a copy costs less than the sharing.
+const SHARED_BYTES: usize = 4 * 1024;
+/// The assumed overhead of a packet in bytes, which also bounds the number of tiny packets.
+const OVERHEAD_BYTES: usize = 64;
+
+/// A packet in bytes. A large payload is not copied, so a message to many receivers is in memory once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Encoded {
+    head: Bytes,
+    payload: Bytes,
+    is_message: bool,
+    may_be_lost: bool,
+}
+
+impl Encoded {
+    pub(crate) fn new(packet: Packet, version: ProtocolVersion) -> Result<Self, EncodeError> {
+        let is_message = matches!(packet, Packet::Publish(_));
+        let may_be_lost = may_be_lost(&packet);
+        let mut head = Vec::new();
+        let payload = match packet {
+            Packet::Publish(publish) if publish.payload.len() >= SHARED_BYTES => {
+                codec::encode_head(publish, version, &mut head)?
+            }
+            other => {
+                codec::encode(&other, version, &mut head)?;
+                Bytes::new()
+            }
+        };
+        Ok(Self {
+            head: Bytes::from(head),
+            payload,
+            is_message,
+            may_be_lost,
+        })
+    }
+
+    /// The bytes, in one part or two.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Bytes> {
+        let payload = (!self.payload.is_empty()).then_some(&self.payload);
+        [&self.head].into_iter().chain(payload)
+    }
+
+    /// The number of bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.head.len() + self.payload.len()
+    }
+
+    /// For how many bytes it counts.
+    pub(crate) fn cost(&self) -> usize {
+        self.len() + OVERHEAD_BYTES
+    }
+
+    /// Whether it is a message, and no answer.
+    pub(crate) fn is_message(&self) -> bool {
+        self.is_message
+    }
+
+    /// Whether nothing but this packet is lost with it.
+    pub(crate) fn may_be_lost(&self) -> bool {
+        self.may_be_lost
+    }
+
+    #[cfg(test)]
+    pub(crate) fn test(bytes: usize, is_message: bool, may_be_lost: bool) -> Self {
+        Self {
+            head: Bytes::from(vec![if is_message { 0x30 } else { 0xd0 }; bytes]),
+            payload: Bytes::new(),
+            is_message,
+            may_be_lost,
+        }
+    }
+}
+
+/// A message that gives a topic its alias is needed to read those after it.
+fn may_be_lost(packet: &Packet) -> bool {
+    matches!(packet, Packet::Publish(publish)
+        if publish.qos == QoS::AtMostOnce
+            && (publish.topic_name.is_empty() || publish.properties.get_topic_alias().is_none()))
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::packet::publish::PublishPacket;
+
+    use super::*;
+
+    #[test]
+    fn receivers_share_a_large_payload() {
+        for size in [0, 1, SHARED_BYTES - 1, SHARED_BYTES, 300_000] {
+            let payload = Bytes::from(vec![7; size]);
+            let publish = PublishPacket::new("t", payload.clone(), QoS::AtMostOnce);
+            let packet = Packet::Publish(publish);
+            let mut whole = Vec::new();
+            codec::encode(&packet, ProtocolVersion::V5, &mut whole).unwrap();
+            let encoded = Encoded::new(packet, ProtocolVersion::V5).unwrap();
+            let parts: Vec<_> = encoded.parts().cloned().collect();
+            assert_eq!(parts.concat(), whole);
+            assert_eq!(encoded.len(), whole.len());
+            let is_shared = parts.last().unwrap().as_ptr() == payload.as_ptr();
+            assert_eq!(is_shared, size >= SHARED_BYTES, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_packet_knows_whether_it_may_be_lost() {
+        let encoded = |packet| Encoded::new(packet, ProtocolVersion::V5).unwrap();
+        let message = |qos| PublishPacket::new("t", "x", qos).with_packet_id(1);
+        let lost = encoded(Packet::Publish(message(QoS::AtMostOnce)));
+        assert!(lost.may_be_lost() && lost.is_message());
+        let kept = encoded(Packet::Publish(message(QoS::AtLeastOnce)));
+        assert!(!kept.may_be_lost() && kept.is_message());
+        let with_alias = message(QoS::AtMostOnce).with_topic_alias(1);
+        assert!(!encoded(Packet::Publish(with_alias)).may_be_lost());
+        let answer = encoded(Packet::PingResp);
+        assert!(!answer.may_be_lost() && !answer.is_message());
+    }
+}
