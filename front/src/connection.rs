@@ -11,12 +11,11 @@ use std::time::Duration;
 use broker::codec::{self, DecodeError, ProtocolVersion};
 use broker::{ConnId, Packet};
 use bytes::{Bytes, BytesMut};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::encoded::Encoded;
 use crate::engine::{Said, ToEngine};
-use crate::intake::{BATCHES_MAX, Batch};
+use crate::intake::Batch;
 use crate::outbox::{Outboxes, Outgoing};
 use crate::places::Place;
 use crate::receive_budget::{NO_ROOM, ReceiveBudget, Receiving};
@@ -173,7 +172,6 @@ async fn read(
     // Whatever ends the reading, its buffer is gone then.
     let _keeps_nothing = KeepsNothing(receiving);
     let mut frames = Frames::new(bounds.maximum_packet_size);
-    let credits = Arc::new(Semaphore::new(BATCHES_MAX));
     let ending = loop {
         let before = frames.buffer.len();
         let read = tokio::select! {
@@ -204,7 +202,7 @@ async fn read(
                     let_the_other_be_read(conn, packets.first(), engine, bounds).await;
                 }
                 // While earlier packets wait, nothing more is read. The credits are never closed.
-                let Ok(credit) = Arc::clone(&credits).acquire_owned().await else {
+                let Some(credit) = receiving.batch().await else {
                     return Ending::Normal;
                 };
                 let room = budget.complete(bytes).await;

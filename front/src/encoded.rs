@@ -13,7 +13,8 @@ const OVERHEAD_BYTES: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Encoded {
     head: Bytes,
-    payload: Bytes,
+    /// In a box, because most packets have none, and thousands of them may wait.
+    payload: Option<Box<Bytes>>,
     is_message: bool,
     may_be_lost: bool,
 }
@@ -25,11 +26,11 @@ impl Encoded {
         let mut head = Vec::new();
         let payload = match packet {
             Packet::Publish(publish) if publish.payload.len() >= SHARED_BYTES => {
-                codec::encode_head(publish, version, &mut head)?
+                Some(Box::new(codec::encode_head(publish, version, &mut head)?))
             }
             other => {
                 codec::encode(&other, version, &mut head)?;
-                Bytes::new()
+                None
             }
         };
         Ok(Self {
@@ -42,13 +43,12 @@ impl Encoded {
 
     /// The bytes, in one part or two.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &Bytes> {
-        let payload = (!self.payload.is_empty()).then_some(&self.payload);
-        [&self.head].into_iter().chain(payload)
+        [&self.head].into_iter().chain(self.payload.as_deref())
     }
 
     /// The number of bytes.
     pub(crate) fn len(&self) -> usize {
-        self.head.len() + self.payload.len()
+        self.parts().map(Bytes::len).sum()
     }
 
     /// For how many bytes it counts.
@@ -70,7 +70,7 @@ impl Encoded {
     pub(crate) fn test(bytes: usize, is_message: bool, may_be_lost: bool) -> Self {
         Self {
             head: Bytes::from(vec![if is_message { 0x30 } else { 0xd0 }; bytes]),
-            payload: Bytes::new(),
+            payload: None,
             is_message,
             may_be_lost,
         }

@@ -14,8 +14,6 @@ use crate::takeover::ReadFirst;
 pub(crate) const ROW_WORK: usize = 64;
 /// How many connections end in one turn at most. The end of a session costs several times as much as a packet.
 pub(crate) const ENDS_AT_ONCE: usize = 32;
-/// How many batches of one connection may wait. The connection decodes the second one while the broker handles the first one.
-pub(crate) const BATCHES_MAX: usize = 2;
 
 /// One queue for each connection of which something waits. The broker serves these connections in rotation, a slice of work in each
 /// turn. A connection that sends much, or to many receivers, therefore delays another one by one row of its work.
@@ -23,7 +21,8 @@ pub(crate) const BATCHES_MAX: usize = 2;
 /// Ends of connections do not join the rotation, because thousands may come at once, and each is a connection of its own. A turn
 /// handles a limited number of them after its slice.
 ///
-/// A connection is not read while [`BATCHES_MAX`] of its batches wait, so each queue is bounded.
+/// Each batch needs a [credit](crate::receive_budget::Receiving::batch), and a connection without one is not read. So each queue is
+/// bounded.
 #[derive(Debug)]
 pub(crate) struct Intake {
     queues: HashMap<ConnId, Queue>,

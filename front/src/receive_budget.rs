@@ -9,6 +9,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// So many bytes of each connection do not count. A client whose packets are smaller neither waits nor is closed for the bound.
 const UNCOUNTED_BYTES: usize = 64 * 1024;
+/// How many batches of one connection may wait for the broker at least. The connection decodes the second one while the broker
+/// handles the first one.
+const OWN_BATCHES: usize = 2;
+/// How many batches may wait beside those, of all connections together. A connection that is alone has most of them, so it and the
+/// broker need not wait for each other after each batch.
+const SPARE_BATCHES: usize = 256;
 /// The unit in which complete packets are counted, in bytes.
 const UNIT_BYTES: usize = 1024;
 
@@ -30,6 +36,7 @@ pub(crate) const NO_ROOM: &str =
 #[derive(Clone, Debug)]
 pub(crate) struct ReceiveBudget {
     unfinished: Arc<Mutex<Unfinished>>,
+    spare_batches: Arc<Semaphore>,
     complete: Arc<Semaphore>,
     /// All units of `complete`.
     units: u32,
@@ -59,9 +66,11 @@ struct Counted {
     waker: Option<Waker>,
 }
 
-/// The unfinished packet of one connection.
+/// The unfinished packet of one connection, and its batches.
 #[derive(Debug)]
 pub(crate) struct Receiving {
+    own_batches: Arc<Semaphore>,
+    spare_batches: Arc<Semaphore>,
     unfinished: Arc<Mutex<Unfinished>>,
     number: u64,
     bytes: AtomicUsize,
@@ -84,6 +93,7 @@ impl ReceiveBudget {
                 ending: 0,
                 waiting: VecDeque::new(),
             })),
+            spare_batches: Arc::new(Semaphore::new(SPARE_BATCHES)),
             complete: Arc::new(Semaphore::new(units as usize)),
             units,
         }
@@ -103,6 +113,8 @@ impl ReceiveBudget {
         };
         unfinished.connections.insert(number, counted);
         Receiving {
+            own_batches: Arc::new(Semaphore::new(OWN_BATCHES)),
+            spare_batches: Arc::clone(&self.spare_batches),
             unfinished: Arc::clone(&self.unfinished),
             number,
             bytes: AtomicUsize::new(0),
@@ -124,6 +136,16 @@ impl ReceiveBudget {
 }
 
 impl Receiving {
+    /// Waits until another batch of packets may wait for the broker. None if that is never.
+    pub(crate) async fn batch(&self) -> Option<OwnedSemaphorePermit> {
+        let of = |batches: &Arc<Semaphore>| Arc::clone(batches).try_acquire_owned();
+        if let Ok(credit) = of(&self.own_batches).or_else(|_| of(&self.spare_batches)) {
+            return Some(credit);
+        }
+        // An own one, so that no other connection can delay it.
+        Arc::clone(&self.own_batches).acquire_owned().await.ok()
+    }
+
     /// Waits until more may be read.
     pub(crate) fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
         if self.bytes.load(Ordering::Relaxed) < UNCOUNTED_BYTES {
@@ -367,6 +389,21 @@ mod tests {
             done.push(task.await.unwrap());
         }
         assert!(!done.iter().any(is_ended));
+    }
+
+    #[test]
+    fn each_connection_has_batches_that_no_other_can_take() {
+        let budget = budget();
+        let busy = budget.connection();
+        let take_all = |connection: &Receiving| -> Vec<_> {
+            std::iter::from_fn(|| connection.batch().now_or_never()).collect()
+        };
+        let mut credits = take_all(&busy);
+        assert_eq!(credits.len(), OWN_BATCHES + SPARE_BATCHES);
+        let other = budget.connection();
+        assert_eq!(take_all(&other).len(), OWN_BATCHES);
+        credits.pop();
+        assert_eq!(take_all(&busy).len(), 1);
     }
 
     #[test]
