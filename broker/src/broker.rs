@@ -185,6 +185,7 @@ impl Broker {
                 if let Err(reason) = self.on_client_packet(now, id, packet, out) {
                     self.close(now, id, reason, out);
                 }
+                self.sessions.recount(id);
             }
         }
     }

@@ -11,6 +11,7 @@
 
 mod check;
 mod property;
+mod publication;
 mod read;
 mod version;
 mod write;
@@ -19,12 +20,13 @@ use core::fmt;
 
 use bytes::{Buf, Bytes};
 use mqtt5_protocol::ReasonCode;
-use mqtt5_protocol::packet::publish::PublishPacket;
 use mqtt5_protocol::packet::{Packet, PacketType};
 
 pub(crate) use check::has_reason_code;
 pub use check::{FILTERS_MAX, Many, USER_PROPERTIES_MAX, USER_PROPERTY_BYTES_MAX, Violation};
 pub use property::PropertyOwner;
+pub(crate) use publication::SharedValue;
+pub use publication::{Publication, SharedProperties};
 pub use version::ProtocolVersion;
 pub(crate) use version::{V5_LEVEL, V31_LEVEL, V311_LEVEL};
 
@@ -82,23 +84,6 @@ pub fn encode(
 ) -> Result<(), EncodeError> {
     check::packet(packet, version)?;
     write::packet(packet, version, out)
-}
-
-/// Appends a PUBLISH up to its payload, and returns that: [`encode`] would append it, for which there may be a better place.
-///
-/// # Errors
-///
-/// Why `publish` cannot be sent; `out` is then as it was.
-pub fn encode_head(
-    mut publish: PublishPacket,
-    version: ProtocolVersion,
-    out: &mut Vec<u8>,
-) -> Result<Bytes, EncodeError> {
-    let packet = Packet::Publish(publish.clone());
-    check::packet(&packet, version)?;
-    let payload = core::mem::take(&mut publish.payload);
-    write::head(&Packet::Publish(publish), payload.len(), version, out)?;
-    Ok(payload)
 }
 
 /// The number of bytes that [`encode`] would append.

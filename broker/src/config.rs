@@ -38,6 +38,14 @@ pub struct Config {
     pub session_patterns_max: usize,
     /// The maximum number of subscriptions of all sessions. One more is refused with 0x97. Default: no limit.
     pub subscriptions_max: usize,
+    /// The maximum number of wildcard patterns of all sessions. Patterns of shared subscriptions count by themselves. A
+    /// filter with one more is refused with 0x97. Default: no limit.
+    pub patterns_max: usize,
+    /// The maximum bytes that all sessions hold: client identifiers, user names, topic filters, topics behind the
+    /// aliases of clients, wills, and messages that are queued or in flight. Beyond it, each session may still hold its
+    /// even share: this maximum, divided by the number of sessions. A connection, a subscription or an alias that needs
+    /// more is refused with 0x97, and a message that would have to be queued is dropped. Default: no limit.
+    pub sessions_bytes_max: usize,
     /// The maximum number of retained messages, without those of [`Config::sys_interval_s`]. A message for one more
     /// topic is refused with 0x97; if its QoS is 0, it is routed and not retained. Default: no limit.
     pub retained_messages_max: usize,
@@ -47,8 +55,8 @@ pub struct Config {
     /// The maximum number of queued QoS 1 and QoS 2 messages of a session, without those in flight. A full queue keeps
     /// the oldest and drops new ones. Default: 1000.
     pub queue_messages_max: usize,
-    /// The maximum bytes of the queued messages of a session. A full queue keeps the oldest and drops new ones.
-    /// Default: no limit.
+    /// The maximum bytes of the queued messages of a session. A full queue keeps the oldest and drops new ones. No
+    /// further message is sent while so many bytes are in flight. Default: no limit.
     pub queue_bytes_max: usize,
     /// The maximum number of messages in flight to a client, if its Receive Maximum is not lower. It is clamped to 1
     /// to 32,767. Further messages wait. Default: 32,767.
@@ -110,6 +118,8 @@ impl Default for Config {
             session_subscriptions_max: usize::MAX,
             session_patterns_max: usize::MAX,
             subscriptions_max: usize::MAX,
+            patterns_max: usize::MAX,
+            sessions_bytes_max: usize::MAX,
             retained_messages_max: usize::MAX,
             retained_bytes_max: usize::MAX,
             queue_messages_max: 1000,

@@ -9,13 +9,14 @@ pub(crate) mod keep_alive;
 pub(crate) mod limits;
 pub(crate) mod topic_aliases;
 
+use crate::codec::Publication;
 use crate::connection::authentication::{Authentication, Pending};
 use crate::connection::limits::ClientLimits;
 use crate::connection::limits::ServerLimits;
 use crate::connection::topic_aliases::OutboundTopicAliases;
 use crate::packet::publish::PublishPacket;
 use crate::util::sorted::{Map, Set};
-use crate::{CloseReason, ConnId, Origin, Packet, SessionId, Time, TopicName, codec};
+use crate::{CloseReason, ConnId, Origin, SessionId, Time, TopicName, codec};
 
 /// A network connection.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub(crate) struct Connection {
     pub(crate) authentication: Option<Authentication>,
     /// The topics of the client's topic aliases.
     inbound_aliases: Map<u16, TopicName>,
+    /// The bytes of these topics.
+    pub(crate) inbound_alias_bytes: usize,
     /// The topic aliases towards the client.
     outbound_aliases: OutboundTopicAliases,
     /// How many messages the client might publish at `rate_counted`.
@@ -82,6 +85,7 @@ impl Connection {
             unreleased: Set::new(),
             authentication,
             inbound_aliases: Map::new(),
+            inbound_alias_bytes: 0,
             outbound_aliases: OutboundTopicAliases::new(client.topic_alias_maximum),
             rate_left: 0,
             rate_counted: Time::from_ms(0),
@@ -116,41 +120,44 @@ impl Connection {
         let topic = TopicName::parse(&publish.topic_name)
             .map_err(|error| codec::DecodeError::from(codec::Violation::TopicName(error)))?;
         if let Some(alias) = alias {
-            self.inbound_aliases.insert(alias, topic.clone());
+            let former = self.inbound_aliases.insert(alias, topic.clone());
+            self.inbound_alias_bytes += topic.as_str().len();
+            self.inbound_alias_bytes -= former.map_or(0, |former| former.as_str().len());
         }
         Ok(topic)
     }
 
     /// The packet that carries a message to the client, with a topic alias if the client allows any; `None` if it is larger
     /// than the client accepts. [MQTT-3.1.2-26] [MQTT-3.1.2-27]
-    pub(crate) fn message(&mut self, publish: PublishPacket) -> Option<Packet> {
-        if !self.outbound_aliases.is_empty()
-            && let Ok(topic) = TopicName::parse(&publish.topic_name)
-        {
-            let known = self.outbound_aliases.get(&topic);
+    pub(crate) fn message(
+        &mut self,
+        topic: &TopicName,
+        publication: Publication,
+    ) -> Option<Publication> {
+        if !self.outbound_aliases.is_empty() {
+            let known = self.outbound_aliases.get(topic);
             if let Some(alias) = known.or_else(|| self.outbound_aliases.next()) {
+                let with_alias = |mut publication: Publication| {
+                    publication.packet = publication.packet.with_topic_alias(alias);
+                    if known.is_some() {
+                        publication.packet.topic_name.clear();
+                    }
+                    publication
+                };
                 // A client without a size limit gets this packet in any case, so the original is not kept.
                 if self.client.maximum_packet_size.is_none() {
-                    let mut packet = publish.with_topic_alias(alias);
-                    if known.is_some() {
-                        packet.topic_name.clear();
-                    }
-                    self.outbound_aliases.sent(topic, alias);
-                    return Some(Packet::Publish(packet));
+                    self.outbound_aliases.sent(topic.clone(), alias);
+                    return Some(with_alias(publication));
                 }
-                let mut packet = publish.clone().with_topic_alias(alias);
-                if known.is_some() {
-                    packet.topic_name.clear();
-                }
-                let packet = Packet::Publish(packet);
-                if self.client.fits(&packet) {
-                    self.outbound_aliases.sent(topic, alias);
-                    return Some(packet);
+                let shorter = with_alias(publication.clone());
+                if self.client.fits_publication(&shorter) {
+                    self.outbound_aliases.sent(topic.clone(), alias);
+                    return Some(shorter);
                 }
             }
         }
         // A new topic, or one of one or two bytes, is shorter without an alias.
-        Some(Packet::Publish(publish)).filter(|packet| self.client.fits(packet))
+        Some(publication).filter(|publication| self.client.fits_publication(publication))
     }
 
     /// Counts a published message against the rate limit. A burst may have as many messages as a second.

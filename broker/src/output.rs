@@ -1,12 +1,15 @@
 //! Outputs: everything that the broker asks of its caller.
 
+use crate::codec::Publication;
 use crate::{BatchId, BrokerEvent, ConnId, Packet, ReasonCode};
 
 /// One output of a [`Broker`](crate::Broker). The caller carries outputs out in order.
 #[derive(Debug)]
 pub enum Output {
-    /// Send a packet. The caller must not drop any, because a later packet may use its topic alias.
+    /// Send a packet, which is no PUBLISH.
     Send(ConnId, Packet),
+    /// Send a PUBLISH. The caller must not drop any, because a later packet may use its topic alias.
+    Publish(ConnId, Publication),
     /// Close the connection after the packets before this output. The broker has forgotten it: its number is free, and
     /// the caller reports no [`Input::Gone`](crate::Input::Gone).
     Close(ConnId, ReasonCode),
@@ -16,4 +19,16 @@ pub enum Output {
     Persist(BatchId, Vec<u8>),
     /// An event, for logs.
     Event(BrokerEvent),
+}
+
+impl Output {
+    /// The same output, with each PUBLISH as a whole packet in [`Output::Send`]. Its properties are copied, so a caller
+    /// with many receivers does better to encode the [`Publication`].
+    #[must_use]
+    pub fn whole(self) -> Self {
+        match self {
+            Self::Publish(conn, publication) => Self::Send(conn, publication.into_packet()),
+            Self::Send(..) | Self::Close(..) | Self::Persist(..) | Self::Event(_) => self,
+        }
+    }
 }

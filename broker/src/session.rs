@@ -53,6 +53,8 @@ pub(crate) struct Session {
     pub(crate) will_due: Option<Time>,
     /// When the session expires, if its client is disconnected.
     pub(crate) expires: Option<Time>,
+    /// Its bytes, as they were counted last.
+    counted: usize,
 }
 
 /// A deadline of a session whose client is disconnected. At the same time, the will comes first.
@@ -83,7 +85,27 @@ impl Session {
             will: None,
             will_due: None,
             expires: None,
+            counted: 0,
         }
+    }
+
+    /// The bytes that it holds, by their variable parts.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes_without_messages() + self.outbound.bytes()
+    }
+
+    /// The bytes that it holds, without the messages for its client.
+    pub(crate) fn bytes_without_messages(&self) -> usize {
+        let connection = self.connection.as_ref();
+        let aliases = connection.map_or(0, |connection| connection.inbound_alias_bytes);
+        self.connect_bytes() + self.filters.bytes() + aliases
+    }
+
+    /// The bytes of what CONNECT states: the names and the will.
+    pub(crate) fn connect_bytes(&self) -> usize {
+        let username = self.username.as_ref().map_or(0, String::len);
+        let will = self.will.as_ref().map_or(0, |will| will.message.bytes());
+        self.client_id.len() + username + will
     }
 
     /// The client, as access control sees it.
@@ -185,6 +207,7 @@ impl Broker {
         }
         self.reassign_from(now, id, out);
         self.execute_will(now, id, out);
+        self.sessions.recount(id);
         let session = &self.sessions[id];
         self.persistence.journal.record(|| session.away());
     }
@@ -200,6 +223,7 @@ impl Broker {
                     self.persistence.journal.record(|| Record::WillOver {
                         session: session.number,
                     });
+                    self.sessions.recount(id);
                     if let Some(will) = will {
                         self.publish_will(now, will, out);
                     }

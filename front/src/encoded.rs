@@ -1,6 +1,7 @@
 //! A packet in bytes, as it waits in an outbox.
 
-use broker::codec::{self, EncodeError, ProtocolVersion};
+use broker::codec::{self, EncodeError, ProtocolVersion, Publication};
+use broker::packet::publish::PublishPacket;
 use broker::{Packet, QoS};
 use bytes::Bytes;
 
@@ -20,23 +21,35 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    pub(crate) fn new(packet: Packet, version: ProtocolVersion) -> Result<Self, EncodeError> {
-        let is_message = matches!(packet, Packet::Publish(_));
-        let may_be_lost = may_be_lost(&packet);
+    /// A packet that is no PUBLISH.
+    pub(crate) fn answer(packet: &Packet, version: ProtocolVersion) -> Result<Self, EncodeError> {
+        let mut bytes = Vec::new();
+        codec::encode(packet, version, &mut bytes)?;
+        Ok(Self {
+            head: Bytes::from(bytes),
+            payload: None,
+            is_message: false,
+            may_be_lost: false,
+        })
+    }
+
+    pub(crate) fn message(
+        publication: Publication,
+        version: ProtocolVersion,
+    ) -> Result<Self, EncodeError> {
+        let may_be_lost = may_be_lost(&publication.packet);
         let mut head = Vec::new();
-        let payload = match packet {
-            Packet::Publish(publish) if publish.payload.len() >= SHARED_BYTES => {
-                Some(Box::new(codec::encode_head(publish, version, &mut head)?))
-            }
-            other => {
-                codec::encode(&other, version, &mut head)?;
-                None
-            }
+        let payload = if publication.packet.payload.len() < SHARED_BYTES {
+            publication.encode(version, &mut head)?;
+            None
+        } else {
+            publication.encode_head(version, &mut head)?;
+            Some(Box::new(publication.packet.payload))
         };
         Ok(Self {
             head: Bytes::from(head),
             payload,
-            is_message,
+            is_message: true,
             may_be_lost,
         })
     }
@@ -78,27 +91,28 @@ impl Encoded {
 }
 
 /// A message that gives a topic its alias is needed to read those after it.
-fn may_be_lost(packet: &Packet) -> bool {
-    matches!(packet, Packet::Publish(publish)
-        if publish.qos == QoS::AtMostOnce
-            && (publish.topic_name.is_empty() || publish.properties.get_topic_alias().is_none()))
+fn may_be_lost(publish: &PublishPacket) -> bool {
+    publish.qos == QoS::AtMostOnce
+        && (publish.topic_name.is_empty() || publish.properties.get_topic_alias().is_none())
 }
 
 #[cfg(test)]
 mod tests {
-    use broker::packet::publish::PublishPacket;
-
     use super::*;
+
+    fn message(publish: PublishPacket) -> Encoded {
+        Encoded::message(publish.into(), ProtocolVersion::V5).unwrap()
+    }
 
     #[test]
     fn receivers_share_a_large_payload() {
         for size in [0, 1, SHARED_BYTES - 1, SHARED_BYTES, 300_000] {
             let payload = Bytes::from(vec![7; size]);
             let publish = PublishPacket::new("t", payload.clone(), QoS::AtMostOnce);
-            let packet = Packet::Publish(publish);
+            let packet = Packet::Publish(publish.clone());
             let mut whole = Vec::new();
             codec::encode(&packet, ProtocolVersion::V5, &mut whole).unwrap();
-            let encoded = Encoded::new(packet, ProtocolVersion::V5).unwrap();
+            let encoded = message(publish);
             let parts: Vec<_> = encoded.parts().cloned().collect();
             assert_eq!(parts.concat(), whole);
             assert_eq!(encoded.len(), whole.len());
@@ -109,15 +123,14 @@ mod tests {
 
     #[test]
     fn a_packet_knows_whether_it_may_be_lost() {
-        let encoded = |packet| Encoded::new(packet, ProtocolVersion::V5).unwrap();
-        let message = |qos| PublishPacket::new("t", "x", qos).with_packet_id(1);
-        let lost = encoded(Packet::Publish(message(QoS::AtMostOnce)));
+        let publish = |qos| PublishPacket::new("t", "x", qos).with_packet_id(1);
+        let lost = message(publish(QoS::AtMostOnce));
         assert!(lost.may_be_lost() && lost.is_message());
-        let kept = encoded(Packet::Publish(message(QoS::AtLeastOnce)));
+        let kept = message(publish(QoS::AtLeastOnce));
         assert!(!kept.may_be_lost() && kept.is_message());
-        let with_alias = message(QoS::AtMostOnce).with_topic_alias(1);
-        assert!(!encoded(Packet::Publish(with_alias)).may_be_lost());
-        let answer = encoded(Packet::PingResp);
+        let with_alias = message(publish(QoS::AtMostOnce).with_topic_alias(1));
+        assert!(!with_alias.may_be_lost());
+        let answer = Encoded::answer(&Packet::PingResp, ProtocolVersion::V5).unwrap();
         assert!(!answer.may_be_lost() && !answer.is_message());
     }
 }

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Instant;
 
-use broker::codec::{DecodeError, ProtocolVersion};
+use broker::codec::{DecodeError, EncodeError, ProtocolVersion, Publication};
 use broker::packet::disconnect::DisconnectPacket;
 use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, ReasonCode, Time};
 use tokio::sync::{mpsc, oneshot};
@@ -331,7 +331,8 @@ impl Engine {
         if link.takes_reasons {
             disconnect = disconnect.with_reason_string(NO_ROOM.to_owned());
         }
-        self.send(conn, Packet::Disconnect(disconnect));
+        let packet = Packet::Disconnect(disconnect);
+        self.send(conn, |version| Encoded::answer(&packet, version));
     }
 
     /// Asks the connections that have the identifier of a client to read what has arrived there, before that client connects.
@@ -391,7 +392,14 @@ impl Engine {
     fn carry_out(&mut self, out: &mut Vec<Output>) {
         for output in out.drain(..) {
             match output {
-                Output::Send(conn, packet) => self.send(conn, packet),
+                Output::Send(conn, packet) => {
+                    self.intake.count(1);
+                    self.send(conn, |version| Encoded::answer(&packet, version));
+                }
+                Output::Publish(conn, publication) => {
+                    self.intake.count(work(&publication));
+                    self.send(conn, |version| Encoded::message(publication, version));
+                }
                 Output::Close(conn, _) => {
                     self.forget(conn);
                 }
@@ -412,12 +420,15 @@ impl Engine {
         }
     }
 
-    fn send(&mut self, conn: ConnId, packet: Packet) {
-        self.intake.count(work(&packet));
+    fn send(
+        &mut self,
+        conn: ConnId,
+        encode: impl FnOnce(ProtocolVersion) -> Result<Encoded, EncodeError>,
+    ) {
         let Some(link) = self.links.get(&conn) else {
             return;
         };
-        let encoded = match Encoded::new(packet, link.version) {
+        let encoded = match encode(link.version) {
             Ok(encoded) => encoded,
             Err(error) => {
                 eprintln!("A packet to connection {} was not sent: {error}.", conn.0);
@@ -441,12 +452,9 @@ impl Engine {
     }
 }
 
-/// The work of sending a packet.
-fn work(packet: &Packet) -> usize {
-    match packet {
-        Packet::Publish(publish) => 1 + publish.payload.len() / 1024,
-        _ => 1,
-    }
+/// The work of sending a message.
+fn work(publication: &Publication) -> usize {
+    1 + (publication.packet.payload.len() + publication.shared.len()) / 1024
 }
 
 #[cfg(test)]

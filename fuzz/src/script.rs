@@ -323,7 +323,7 @@ impl World {
             _ => None,
         };
         self.broker.handle(self.now, input, &mut out);
-        for output in self.store(out) {
+        for output in self.store(out).into_iter().map(Output::whole) {
             match output {
                 Output::Send(conn, packet) => {
                     // The broker may still send due packets to a lost connection.
@@ -341,6 +341,7 @@ impl World {
                     assert!(closed.is_some(), "closed twice");
                 }
                 Output::Event(event) => drop(event.to_string()),
+                Output::Publish(..) => unreachable!("every packet is whole"),
                 Output::Persist(..) => panic!("a second batch after the commit"),
             }
         }
@@ -363,7 +364,7 @@ impl World {
     fn store(&mut self, out: Vec<Output>) -> Vec<Output> {
         let mut others = Vec::new();
         let mut last = None;
-        for output in out {
+        for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Persist(batch, bytes) => {
                     self.log.push(bytes);
@@ -374,7 +375,7 @@ impl World {
                     assert!(!waits, "{packet:?} before it is stored");
                     others.push(output);
                 }
-                Output::Close(..) | Output::Event(_) => others.push(output),
+                Output::Publish(..) | Output::Close(..) | Output::Event(_) => others.push(output),
             }
         }
         if let Some(batch) = last {

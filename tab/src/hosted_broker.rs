@@ -4,7 +4,7 @@ pub(crate) mod inspect;
 mod intake;
 
 use broker::access::AllowAll;
-use broker::codec::{self, ProtocolVersion};
+use broker::codec::{self, ProtocolVersion, Publication};
 use broker::sorted::{Map, Set};
 use broker::{
     BatchId, Broker, BrokerEvent, Config, ConnId, Input, Origin, Output, Packet, ReasonCode,
@@ -599,6 +599,7 @@ impl HostedBroker {
         for output in outputs.drain(..) {
             match output {
                 Output::Send(id, packet) => self.send(id, packet, out),
+                Output::Publish(id, publication) => self.publish(id, publication, out),
                 Output::Close(id, reason) => self.close(id, reason, out),
                 Output::Persist(batch, bytes) => {
                     out.push(HostedBrokerOutput::Persist(batch, bytes))
@@ -624,23 +625,53 @@ impl HostedBroker {
     }
 
     fn send(&mut self, id: ConnId, packet: Packet, out: &mut Vec<HostedBrokerOutput>) {
-        self.intake.count(work(&packet));
+        self.intake.count(1);
         let Some(peer) = self.connections.get(&id).copied() else {
             return;
         };
+        if peer.tab == self.own_tab {
+            out.push(HostedBrokerOutput::ToOwn(peer.connection, packet));
+        } else {
+            self.push(peer, out, |end, version| {
+                end.push(peer.connection, version, &packet)
+            });
+        }
+    }
+
+    fn publish(&mut self, id: ConnId, publication: Publication, out: &mut Vec<HostedBrokerOutput>) {
+        let bytes = publication.packet.payload.len() + publication.shared.len();
+        self.intake.count(1 + bytes / 1_024);
+        let Some(peer) = self.connections.get(&id).copied() else {
+            return;
+        };
+        if peer.tab == self.own_tab {
+            let packet = publication.into_packet();
+            out.push(HostedBrokerOutput::ToOwn(peer.connection, packet));
+        } else {
+            self.push(peer, out, |end, version| {
+                end.push_publication(peer.connection, version, &publication)
+            });
+        }
+    }
+
+    /// Adds a packet to the lane of another tab.
+    fn push(
+        &mut self,
+        peer: Peer,
+        out: &mut Vec<HostedBrokerOutput>,
+        push: impl FnOnce(&mut LaneEnd, ProtocolVersion) -> Result<(), codec::EncodeError>,
+    ) {
         let Peer {
             tab,
             connection,
             version,
             ..
         } = peer;
-        if tab == self.own_tab {
-            out.push(HostedBrokerOutput::ToOwn(connection, packet));
-        } else if let Some(end) = self.lanes.get_mut(&tab) {
+        if let Some(end) = self.lanes.get_mut(&tab) {
             let was_full = end.is_full();
             // The broker's packets are encodable: they arrived as packets, or the broker made them.
-            if let Err(error) = end.push(connection, version.unwrap_or_default(), &packet) {
-                debug_assert!(false, "{error} in {packet:?}");
+            if let Err(error) = push(end, version.unwrap_or_default()) {
+                debug_assert!(false, "{error}");
                 // Without it, the other end would wait forever.
                 end.push_closed(connection, ReasonCode::ImplementationSpecificError);
                 self.unsendable.push((tab, connection));
@@ -669,11 +700,3 @@ impl HostedBroker {
 
 /// Packets of a connection that are handled before another tab is served.
 const PACKETS_IN_A_ROW: usize = 32;
-
-/// The work of sending a packet.
-fn work(packet: &Packet) -> usize {
-    match packet {
-        Packet::Publish(publish) => 1 + publish.payload.len() / 1_024,
-        _ => 1,
-    }
-}

@@ -11,7 +11,7 @@ pub(crate) mod uplink;
 use core::cmp::Ordering;
 use std::collections::VecDeque;
 
-use broker::codec::{self, ProtocolVersion};
+use broker::codec::{self, ProtocolVersion, Publication};
 use broker::sorted::Map;
 use broker::{Packet, ReasonCode};
 
@@ -145,6 +145,19 @@ impl LaneEnd {
         packet: &Packet,
     ) -> Result<(), codec::EncodeError> {
         self.outbox.push_packet(connection, version, packet)?;
+        self.update_fullness();
+        Ok(())
+    }
+
+    /// Adds a publication to the frame of this turn.
+    pub(crate) fn push_publication(
+        &mut self,
+        connection: ConnectionNo,
+        version: ProtocolVersion,
+        publication: &Publication,
+    ) -> Result<(), codec::EncodeError> {
+        self.outbox
+            .push_publication(connection, version, publication)?;
         self.update_fullness();
         Ok(())
     }

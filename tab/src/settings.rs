@@ -109,11 +109,19 @@ pub struct Settings {
     pub session_patterns_max: usize,
     /// Maximum number of subscriptions of all sessions. Further ones are refused with 0x97.
     pub subscriptions_max: usize,
+    /// Maximum number of wildcard patterns of all sessions. Filters with a further one are refused with 0x97.
+    pub patterns_max: usize,
+    /// Maximum bytes that all sessions hold: names, topic filters, wills, and messages that are queued or in flight.
+    /// Beyond it, each session may still hold its even share. What needs more is refused with 0x97, and a message that
+    /// would have to wait is dropped.
+    pub sessions_bytes_max: usize,
     /// Maximum number of QoS 1 and 2 messages that wait for a session. Further ones are dropped, and refused with 0x97
     /// if no other session gets them.
     pub queue_messages_max: usize,
     /// Maximum bytes of these messages: topics, payloads and properties.
     pub queue_bytes_max: usize,
+    /// Maximum bytes of a topic or a topic filter. Longer ones are refused with 0x90 or 0x8F.
+    pub topic_bytes_max: usize,
     /// Maximum levels of a topic or a topic filter. Longer ones are refused with 0x90 or 0x8F.
     pub topic_levels_max: usize,
     /// Maximum number of topic aliases that the broker uses on one connection.
@@ -152,9 +160,12 @@ impl Settings {
             session_subscriptions_max: self.session_subscriptions_max,
             session_patterns_max: self.session_patterns_max,
             subscriptions_max: self.subscriptions_max,
+            patterns_max: self.patterns_max,
+            sessions_bytes_max: self.sessions_bytes_max,
             receive_maximum: self.receive_maximum,
             in_flight_max: self.receive_maximum,
             maximum_packet_size: self.maximum_packet_size,
+            topic_bytes_max: self.topic_bytes_max,
             topic_levels_max: self.topic_levels_max,
             outbound_topic_alias_maximum: self.outbound_topic_alias_maximum,
             queue_messages_max: self.queue_messages_max,
@@ -227,8 +238,11 @@ impl Default for Settings {
             session_subscriptions_max: 10_000,
             session_patterns_max: 256,
             subscriptions_max: 200_000,
+            patterns_max: 4_096,
+            sessions_bytes_max: 256 << 20,
             queue_messages_max: 100_000,
             queue_bytes_max: 64 << 20,
+            topic_bytes_max: 4_096,
             topic_levels_max: 128,
             outbound_topic_alias_maximum: 256,
             retained_messages_max: 100_000,

@@ -49,8 +49,7 @@ pub enum Violation {
     TopicFilter(TopicError),
     /// A shared subscription has No Local. [MQTT-3.8.3-4]
     NoLocalOnSharedSubscription,
-    /// There is more of something than is accepted here: a few bytes of it take a hundred in memory, or each receiver of a message
-    /// has its own copy.
+    /// There is more of something than is accepted here: a few bytes of it take a hundred in memory.
     TooMany(Many),
     /// A list of topic filters or reason codes is empty. [MQTT-3.8.3-2] [MQTT-3.10.3-2]
     EmptyPayload {
@@ -322,7 +321,7 @@ fn connect(packet: &ConnectPacket) -> Result<(), Violation> {
     Ok(())
 }
 
-fn publish(packet: &PublishPacket, version: ProtocolVersion) -> Result<(), Violation> {
+pub(super) fn publish(packet: &PublishPacket, version: ProtocolVersion) -> Result<(), Violation> {
     match (packet.qos, packet.packet_id) {
         (QoS::AtMostOnce, None) => {}
         (QoS::AtLeastOnce | QoS::ExactlyOnce, Some(id)) => packet_id(PacketType::Publish, id)?,

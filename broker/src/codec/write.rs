@@ -3,11 +3,15 @@
 use mqtt5_protocol::encoding::VARIABLE_INT_MAX;
 use mqtt5_protocol::packet::connack::ConnAckPacket;
 use mqtt5_protocol::packet::connect::ConnectPacket;
+use mqtt5_protocol::packet::publish::PublishPacket;
 use mqtt5_protocol::packet::suback::SubAckReasonCode;
 use mqtt5_protocol::packet::{MqttPacket, Packet, PacketType};
-use mqtt5_protocol::{ConnAckFlags, ConnectFlags, Properties, PropertyValue, QoS, ReasonCode};
+use mqtt5_protocol::{
+    ConnAckFlags, ConnectFlags, Properties, PropertyId, PropertyValue, QoS, ReasonCode,
+};
 
 use super::property::PropertyOwner;
+use super::publication::{Publication, SharedProperties};
 use super::read::RETURN_CODES;
 use super::version;
 use super::{EncodeError, ProtocolVersion, packet_type};
@@ -18,22 +22,58 @@ pub(super) fn packet(
     version: ProtocolVersion,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    head(packet, 0, version, out)
+    let remaining_length = remaining_length(packet, version)?;
+    let first = u8::from(packet_type(packet)) << 4 | flags(packet);
+    fixed_header(first, remaining_length, remaining_length, out);
+    body(packet, version, out)
 }
 
-/// Appends a packet to which so many bytes more belong, which the caller has.
-pub(super) fn head(
-    packet: &Packet,
-    rest: usize,
+/// Appends a publication up to its payload. Nothing is written unless all of it can be.
+pub(super) fn publication(
+    publication: &Publication,
     version: ProtocolVersion,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let length = remaining_length(packet, version)?;
-    let remaining_length = within_limit(length + rest)?;
-    out.reserve(fixed_header_len(remaining_length) + length);
-    out.u8(u8::from(packet_type(packet)) << 4 | flags(packet));
+    let Publication { packet, shared } = publication;
+    let mut length = Length(0);
+    publish_head(packet, shared, version, &mut length)?;
+    let remaining_length = within_limit(length.0 + packet.payload.len())?;
+    let first = u8::from(PacketType::Publish) << 4 | packet.flags();
+    fixed_header(first, remaining_length, length.0, out);
+    publish_head(packet, shared, version, out)
+}
+
+pub(super) fn publication_len(
+    publication: &Publication,
+    version: ProtocolVersion,
+) -> Result<usize, EncodeError> {
+    let Publication { packet, shared } = publication;
+    let mut length = Length(packet.payload.len());
+    publish_head(packet, shared, version, &mut length)?;
+    let remaining_length = within_limit(length.0)?;
+    Ok(fixed_header_len(remaining_length) + remaining_length)
+}
+
+/// The properties of these identifiers that can be written, without the length in front.
+pub(super) fn properties(ids: &[PropertyId], block: &Properties) -> Vec<u8> {
+    let mut out = Vec::new();
+    for &id in ids {
+        for value in block.get_all(id).unwrap_or_default() {
+            let before = out.len();
+            out.u8(id as u8);
+            if out.property_value(value).is_err() {
+                out.truncate(before);
+            }
+        }
+    }
+    out
+}
+
+/// Appends a fixed header, and makes room for the bytes that the caller appends next.
+fn fixed_header(first: u8, remaining_length: usize, next: usize, out: &mut Vec<u8>) {
+    out.reserve(fixed_header_len(remaining_length) + next);
+    out.u8(first);
     out.variable_byte_integer(remaining_length);
-    body(packet, version, out)
 }
 
 pub(super) fn encoded_len(packet: &Packet, version: ProtocolVersion) -> Result<usize, EncodeError> {
@@ -144,14 +184,26 @@ trait Sink {
         owner: PropertyOwner,
         block: &Properties,
     ) -> Result<(), EncodeError> {
-        if block.is_empty() {
-            self.variable_byte_integer(0);
-            return Ok(());
+        self.property_block_with(owner, block, &[])
+    }
+
+    /// A block of properties, of which the last ones are encoded already.
+    fn property_block_with(
+        &mut self,
+        owner: PropertyOwner,
+        block: &Properties,
+        last: &[u8],
+    ) -> Result<(), EncodeError> {
+        let mut length = Length(last.len());
+        if !block.is_empty() {
+            length.properties(owner, block)?;
         }
-        let mut length = Length(0);
-        length.properties(owner, block)?;
         self.variable_byte_integer(length.0);
-        self.properties(owner, block)
+        if !block.is_empty() {
+            self.properties(owner, block)?;
+        }
+        self.put(last);
+        Ok(())
     }
 }
 
@@ -200,11 +252,12 @@ fn body_v5(packet: &Packet, out: &mut impl Sink) -> Result<(), EncodeError> {
         Packet::Connect(packet) => connect(packet, out),
         Packet::ConnAck(packet) => connack(packet, out),
         Packet::Publish(packet) => {
-            out.string(&packet.topic_name)?;
-            if let Some(packet_id) = packet.packet_id {
-                out.u16(packet_id);
-            }
-            out.property_block(owner, &packet.properties)?;
+            publish_head(
+                packet,
+                &SharedProperties::default(),
+                ProtocolVersion::V5,
+                out,
+            )?;
             out.put(&packet.payload);
             Ok(())
         }
@@ -284,10 +337,7 @@ fn body_v311(
         Packet::Connect(packet) => connect(packet, out)?,
         Packet::ConnAck(packet) => connack(packet, out)?,
         Packet::Publish(packet) => {
-            out.string(&packet.topic_name)?;
-            if let Some(packet_id) = packet.packet_id {
-                out.u16(packet_id);
-            }
+            publish_head(packet, &SharedProperties::default(), version, out)?;
             out.put(&packet.payload);
         }
         Packet::PubAck(packet) => out.u16(packet.packet_id),
@@ -324,6 +374,26 @@ fn body_v311(
         }
     }
     Ok(())
+}
+
+/// The variable header of a PUBLISH.
+fn publish_head(
+    packet: &PublishPacket,
+    shared: &SharedProperties,
+    version: ProtocolVersion,
+    out: &mut impl Sink,
+) -> Result<(), EncodeError> {
+    out.string(&packet.topic_name)?;
+    if let Some(packet_id) = packet.packet_id {
+        out.u16(packet_id);
+    }
+    match version {
+        ProtocolVersion::V5 => {
+            let owner = PropertyOwner::Packet(PacketType::Publish);
+            out.property_block_with(owner, &packet.properties, shared.as_bytes())
+        }
+        ProtocolVersion::V31 | ProtocolVersion::V311 => Ok(()),
+    }
 }
 
 /// It is of the version that it states.

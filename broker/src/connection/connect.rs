@@ -11,6 +11,8 @@ use crate::connection::limits::ClientLimits;
 use crate::connection::{Connection, ConnectionState};
 use crate::packet::connect::ConnectPacket;
 use crate::persistence::record::Record;
+use crate::routing::message::is_as_announced;
+use crate::session::Session;
 use crate::session::will::Will;
 use crate::{
     Broker, BrokerEvent, CloseReason, ConnId, Origin, Output, Packet, Properties, ReasonCode,
@@ -192,8 +194,8 @@ impl Broker {
         }
         let will = Will::of(connect, &client_id, now)?;
         let username = identity.username.as_deref();
-        self.check_will(&client_id, username, will.as_ref(), client.version())?;
-        self.check_room(&client_id)?;
+        self.check_will(connect, &client_id, username, will.as_ref())?;
+        self.check_room(&client_id, username, will.as_ref())?;
         let Granted {
             expiry_interval_s,
             keep_alive_s,
@@ -258,26 +260,30 @@ impl Broker {
             session_present,
         }));
         self.redeliver(now, id, out);
+        self.sessions.recount(id);
         Ok(())
     }
 
     /// Checks that the will may be published, while CONNACK can still refuse it. [MQTT-3.2.2-12]
     fn check_will(
         &mut self,
+        connect: &ConnectPacket,
         client_id: &str,
         username: Option<&str>,
         will: Option<&Will>,
-        version: ProtocolVersion,
     ) -> Result<(), CloseReason> {
         let Some(Will { message, .. }) = will else {
             return Ok(());
         };
         let maximum = self.config.maximum_qos;
+        let version = ProtocolVersion::of_level(connect.protocol_version);
         if version == ProtocolVersion::V5 && u8::from(message.qos) > u8::from(maximum) {
             return Err(CloseReason::QoSNotSupported { maximum });
         }
         accepted(self.config.topic_code(&message.topic))?;
-        if self.config.payload_format_checked && !message.is_as_announced() {
+        if self.config.payload_format_checked
+            && !is_as_announced(&message.payload, &connect.will_properties)
+        {
             return accepted(ReasonCode::PayloadFormatInvalid);
         }
         let client = Client {
@@ -288,9 +294,24 @@ impl Broker {
     }
 
     /// Checks that there is room for one more client and its session.
-    fn check_room(&self, client_id: &str) -> Result<(), CloseReason> {
-        let session = self.sessions.id_of(client_id);
-        let session = session.map(|id| &self.sessions[id]);
+    fn check_room(
+        &self,
+        client_id: &str,
+        username: Option<&str>,
+        will: Option<&Will>,
+    ) -> Result<(), CloseReason> {
+        let id = self.sessions.id_of(client_id);
+        let session = id.map(|id| &self.sessions[id]);
+        // A client may always come back for its messages, however many there are.
+        let held = session.map_or(0, Session::bytes_without_messages);
+        let will = will.map_or(0, |will| will.message.bytes());
+        let stated = client_id.len() + username.map_or(0, str::len) + will;
+        let more = stated.saturating_sub(session.map_or(0, Session::connect_bytes));
+        let max = self.config.sessions_bytes_max;
+        if more > 0 && !self.sessions.has_room(held, more, max) {
+            let limit = "sessions_bytes_max";
+            return Err(CloseReason::QuotaExceeded { limit });
+        }
         if session.is_none() && self.sessions.len() >= self.config.sessions_max {
             let limit = "sessions_max";
             return Err(CloseReason::QuotaExceeded { limit });

@@ -1,6 +1,6 @@
 //! The limits that a client and the broker set for each other.
 
-use crate::codec::ProtocolVersion;
+use crate::codec::{ProtocolVersion, Publication};
 use crate::packet::PacketType;
 use crate::packet::connect::ConnectPacket;
 use crate::packet::disconnect::DisconnectPacket;
@@ -50,6 +50,14 @@ impl ClientLimits {
     pub(crate) fn fits(&self, packet: &Packet) -> bool {
         self.maximum_packet_size.is_none_or(|maximum| {
             codec::encoded_len(packet, self.version()).is_ok_and(|size| size <= maximum)
+        })
+    }
+
+    /// Whether a message's packet is no larger than the client accepts. [MQTT-3.1.2-24]
+    pub(crate) fn fits_publication(&self, publication: &Publication) -> bool {
+        self.maximum_packet_size.is_none_or(|maximum| {
+            let size = publication.encoded_len(self.version());
+            size.is_ok_and(|size| size <= maximum)
         })
     }
 

@@ -1,6 +1,6 @@
 //! Views of the broker's state. Reading them changes nothing.
 
-use crate::packet::publish::PublishPacket;
+use crate::codec::Publication;
 use crate::routing::delivery::Delivery;
 use crate::session::Session;
 use crate::util::sorted::Map;
@@ -19,6 +19,8 @@ pub struct SessionView<'a> {
     pub queued: usize,
     /// Messages that were sent and not acknowledged.
     pub in_flight: usize,
+    /// The bytes that it holds; see [`Config::sessions_bytes_max`](crate::Config::sessions_bytes_max).
+    pub bytes: usize,
     /// Its subscriptions, ordered by topic filter.
     pub subscriptions: Vec<SubscriptionView<'a>>,
 }
@@ -49,7 +51,7 @@ impl Broker {
         after: Option<&TopicName>,
         messages_max: usize,
         looks_max: usize,
-    ) -> (Vec<(Time, PublishPacket)>, Option<TopicName>) {
+    ) -> (Vec<(Time, Publication)>, Option<TopicName>) {
         let found = self
             .retained
             .matching_after(topic_filter, after, messages_max, looks_max);
@@ -63,7 +65,7 @@ impl Broker {
                 share: None,
                 message,
             };
-            (published, delivery.packet(None, false, published))
+            (published, delivery.publication(None, false, published))
         });
         (messages.collect(), found.reached)
     }
@@ -91,6 +93,12 @@ impl Broker {
             .collect()
     }
 
+    /// The bytes that all sessions hold; see [`Config::sessions_bytes_max`](crate::Config::sessions_bytes_max).
+    #[must_use]
+    pub fn session_bytes(&self) -> usize {
+        self.sessions.bytes()
+    }
+
     /// The number of queued messages and of unacknowledged ones, counted for each receiver.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
@@ -115,6 +123,7 @@ impl Broker {
             expiry_interval_s: session.expiry_interval_s,
             queued: session.outbound.queued(),
             in_flight: session.outbound.in_flight(),
+            bytes: session.bytes(),
             subscriptions: filters.filter_map(|it| self.granted(it, id)).collect(),
         }
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::codec::SharedProperties;
 use crate::routing::message::Message;
-use crate::{Broker, Output, Properties, QoS, Time, TopicName};
+use crate::{Broker, Output, QoS, Time, TopicName};
 
 /// The topics below it are the broker's own.
 pub(crate) const PREFIX: &str = "$SYS/broker/";
@@ -63,7 +64,7 @@ impl Broker {
                 qos: QoS::AtMostOnce,
                 retain: true,
                 expiry_interval_s: None,
-                properties: Properties::new(),
+                properties: SharedProperties::default(),
             };
             self.publish_message(now, message, out);
         }

@@ -55,6 +55,13 @@ impl CommitGate {
                     let is_bearable = is_full && (is_unstored || is_bearable(packet));
                     (*conn, !is_stored && is_promise(packet) && !is_bearable)
                 }
+                Output::Publish(conn, publication) => {
+                    let qos = publication.packet.qos;
+                    let is_promise = qos != QoS::AtMostOnce;
+                    // With full storage, waiting could take very long, and a QoS 1 message may arrive twice.
+                    let is_bearable = is_full && qos == QoS::AtLeastOnce;
+                    (*conn, !is_stored && is_promise && !is_bearable)
+                }
                 Output::Close(conn, _) => (*conn, false),
                 Output::Persist(..) | Output::Event(_) => {
                     out.push(output);
@@ -120,12 +127,12 @@ impl CommitGate {
 fn is_promise(packet: &Packet) -> bool {
     match packet {
         Packet::ConnAck(connack) => connack.reason_code == ReasonCode::Success,
-        Packet::Publish(publish) => publish.qos != QoS::AtMostOnce,
         Packet::PubAck(puback) => !puback.reason_code.is_error(),
         Packet::PubRec(pubrec) => !pubrec.reason_code.is_error(),
         Packet::SubAck(suback) => suback.reason_codes.iter().any(SubAckReasonCode::is_success),
         Packet::PubRel(_) | Packet::PubComp(_) | Packet::UnsubAck(_) => true,
         Packet::Connect(_)
+        | Packet::Publish(_)
         | Packet::Subscribe(_)
         | Packet::Unsubscribe(_)
         | Packet::PingReq
@@ -138,30 +145,26 @@ fn is_promise(packet: &Packet) -> bool {
 /// Whether an output promises something in answer to a packet.
 pub(crate) fn is_answer(output: &Output) -> bool {
     match output {
-        Output::Send(_, Packet::Publish(_) | Packet::PubRel(_)) => false,
+        Output::Send(_, Packet::PubRel(_)) => false,
         Output::Send(_, packet) => is_promise(packet),
-        Output::Close(..) | Output::Persist(..) | Output::Event(_) => false,
+        Output::Publish(..) | Output::Close(..) | Output::Persist(..) | Output::Event(_) => false,
     }
 }
 
-/// Whether a packet may leave although its cause may never be stored: the session is stored, or a QoS 1 message may
-/// arrive twice. With full storage, waiting could take very long.
+/// Whether a packet may leave although its cause may never be stored, because the session is stored. With full storage,
+/// waiting could take very long.
 fn is_bearable(packet: &Packet) -> bool {
-    match packet {
-        Packet::ConnAck(connack) => connack.session_present,
-        Packet::Publish(publish) => publish.qos == QoS::AtLeastOnce,
-        _ => false,
-    }
+    matches!(packet, Packet::ConnAck(connack) if connack.session_present)
 }
 
 /// Whether an output may overtake outputs that wait for full storage. A message may not overtake another one, whose
 /// topic alias it may use. No packet overtakes CONNACK [MQTT-3.2.0-1].
 fn may_overtake(output: &Output, queue: &VecDeque<Waiting>) -> bool {
-    let is_message = matches!(output, Output::Send(_, Packet::Publish(_)));
+    let is_message = matches!(output, Output::Publish(..));
     let is_close = matches!(output, Output::Close(..));
     !queue.iter().any(|waiting| match &waiting.output {
         Output::Send(_, Packet::ConnAck(_)) => !is_close,
-        Output::Send(_, Packet::Publish(_)) => is_message,
+        Output::Publish(..) => is_message,
         _ => false,
     })
 }

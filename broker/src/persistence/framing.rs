@@ -162,12 +162,13 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::codec::SharedProperties;
     use crate::persistence::record::{Receiver, RecordedMessage, RecordedWill};
-    use crate::routing::message::Message;
+    use crate::routing::message::{Message, forwarded};
     use crate::routing::subscription::Subscription;
     use crate::{Origin, Properties, QoS, Time, TopicFilter, TopicName};
 
-    fn message(properties: Properties) -> Message {
+    fn message(properties: SharedProperties) -> Message {
         Message {
             number: 300,
             publisher: Arc::from("ann"),
@@ -181,7 +182,7 @@ mod tests {
         }
     }
 
-    fn all_properties() -> Properties {
+    fn all_properties() -> SharedProperties {
         let mut properties = Properties::new();
         properties.set_payload_format_indicator(true);
         properties.set_content_type("text".into());
@@ -189,7 +190,7 @@ mod tests {
         properties.set_correlation_data(Bytes::from_static(&[0, 255]));
         properties.add_user_property("b".into(), "1".into());
         properties.add_user_property("a".into(), "2".into());
-        properties
+        forwarded(&properties)
     }
 
     fn receivers() -> Vec<Receiver> {
@@ -216,7 +217,7 @@ mod tests {
 
     /// Hands `see` a record of every kind, with its bytes as they stand in the logs that were written up to now.
     fn each_record(mut see: impl FnMut(Record<'_>, &str)) {
-        let plain = message(Properties::new());
+        let plain = message(SharedProperties::default());
         let rich = message(all_properties());
         let receivers = receivers();
         let subscription = Subscription {

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::codec::{SharedProperties, SharedValue};
 use crate::packet::publish::PublishPacket;
 use crate::routing::delivery::Delivery;
-use crate::routing::message::Message;
+use crate::routing::message::{Message, forwarded};
 use crate::routing::subscription::Subscription;
 use crate::session::will::Will;
 use crate::{
@@ -348,13 +349,13 @@ impl<'a> RecordedMessage<'a> {
     pub(crate) fn read(&self, number: u64, publisher: Arc<str>) -> Option<Message> {
         let properties = self.properties.as_ref().map(RecordedProperties::read);
         let properties = match properties {
-            None => Properties::new(),
+            None => SharedProperties::default(),
             Some(properties) => {
                 let mut probe = PublishPacket::new("t", Bytes::new(), QoS::AtMostOnce);
                 probe.properties = properties?;
                 let packet = Packet::Publish(probe.clone());
                 codec::encoded_len(&packet, codec::ProtocolVersion::V5).ok()?;
-                probe.properties
+                forwarded(&probe.properties)
             }
         };
         Some(Message {
@@ -373,36 +374,39 @@ impl<'a> RecordedMessage<'a> {
 
 impl<'a> RecordedProperties<'a> {
     /// `None` if there are none, as in most messages.
-    fn new(properties: &'a Properties) -> Option<Self> {
+    fn new(properties: &'a SharedProperties) -> Option<Self> {
         if properties.is_empty() {
             return None;
         }
-        let text = |id| match properties.get(id) {
-            Some(PropertyValue::Utf8String(text)) => Some(text.as_str()),
-            _ => None,
+        let mut recorded = Self {
+            payload_format_indicator: None,
+            content_type: None,
+            response_topic: None,
+            correlation_data: None,
+            user_properties: Vec::new(),
         };
-        let user_properties = properties.get_all(PropertyId::UserProperty);
-        let user_properties = user_properties.unwrap_or_default().iter();
-        Some(Self {
-            payload_format_indicator: match properties.get(PropertyId::PayloadFormatIndicator) {
-                Some(&PropertyValue::Byte(indicator)) => Some(indicator),
-                _ => None,
-            },
-            content_type: text(PropertyId::ContentType),
-            response_topic: text(PropertyId::ResponseTopic),
-            correlation_data: match properties.get(PropertyId::CorrelationData) {
-                Some(PropertyValue::BinaryData(data)) => Some(&data[..]),
-                _ => None,
-            },
-            user_properties: user_properties
-                .filter_map(|value| match value {
-                    PropertyValue::Utf8StringPair(name, value) => {
-                        Some((name.as_str(), value.as_str()))
-                    }
-                    _ => None,
-                })
-                .collect(),
-        })
+        for property in properties.iter() {
+            match property {
+                (PropertyId::PayloadFormatIndicator, SharedValue::Byte(indicator)) => {
+                    recorded.payload_format_indicator = Some(indicator);
+                }
+                (PropertyId::ContentType, SharedValue::Text(text)) => {
+                    recorded.content_type = Some(text);
+                }
+                (PropertyId::ResponseTopic, SharedValue::Text(text)) => {
+                    recorded.response_topic = Some(text);
+                }
+                (PropertyId::CorrelationData, SharedValue::Binary(data)) => {
+                    recorded.correlation_data = Some(data);
+                }
+                (PropertyId::UserProperty, SharedValue::Pair(name, value)) => {
+                    recorded.user_properties.push((name, value));
+                }
+                // No other property is forwarded.
+                _ => {}
+            }
+        }
+        Some(recorded)
     }
 
     fn read(&self) -> Option<Properties> {

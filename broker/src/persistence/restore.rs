@@ -112,6 +112,9 @@ impl Replay {
         broker.retained.drop_expired(now);
         let grace_ms = broker.config.reconnect_grace_ms;
         broker.reconnect_grace.wait_until(now.plus_ms(grace_ms));
+        for id in self.sessions.values() {
+            broker.sessions.recount(*id);
+        }
         let stats = broker.stats();
         restored.sessions = stats.sessions;
         restored.in_reconnect_grace = broker.reconnect_grace.len();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::codec::Publication;
 use crate::packet::publish::PublishPacket;
 use crate::routing::message::{Message, max_qos, min_qos};
 use crate::routing::subscription::Subscription;
@@ -46,20 +47,22 @@ impl Delivery {
         delivery
     }
 
-    pub(crate) fn packet(&self, packet_id: Option<u16>, dup: bool, now: Time) -> PublishPacket {
+    pub(crate) fn publication(&self, packet_id: Option<u16>, dup: bool, now: Time) -> Publication {
         let message = &*self.message;
-        let mut publish =
+        let mut packet =
             PublishPacket::new(message.topic.as_str(), message.payload.clone(), self.qos);
-        publish.packet_id = packet_id;
-        publish.dup = dup;
-        publish.retain = self.retain;
-        publish.properties = message.properties.clone();
+        packet.packet_id = packet_id;
+        packet.dup = dup;
+        packet.retain = self.retain;
         if let Some(remaining_s) = message.remaining_s(now) {
-            publish.properties.set_message_expiry_interval(remaining_s);
+            packet.properties.set_message_expiry_interval(remaining_s);
         }
         for &id in &self.subscription_ids {
-            publish.properties.set_subscription_identifier(id);
+            packet.properties.set_subscription_identifier(id);
         }
-        publish
+        Publication {
+            packet,
+            shared: message.properties.clone(),
+        }
     }
 }

@@ -102,8 +102,18 @@ impl Broker {
         } else {
             let log = &mut self.persistence.journal.of(session.number);
             session.outbound.push(delivery, log);
-            session.pump(now, &mut self.stats, log, out);
-            session.shed(&self.config, now, &mut self.stats, log, out)
+            session.pump(&self.config, now, &mut self.stats, log, out);
+            self.sessions.recount(id);
+            let held = self.sessions[id].bytes();
+            let has_room = self
+                .sessions
+                .has_room(held, 0, self.config.sessions_bytes_max);
+            let session = &mut self.sessions[id];
+            let routed = session.shed(&self.config, has_room, now, &mut self.stats, log, out);
+            if routed == Routed::NoRoom {
+                self.sessions.recount(id);
+            }
+            routed
         }
     }
 }

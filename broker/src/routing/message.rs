@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::codec::SharedProperties;
 use crate::{Properties, PropertyId, PropertyValue, QoS, Time, TopicName};
 use bytes::Bytes;
 
@@ -20,7 +21,7 @@ pub(crate) struct Message {
     pub(crate) retain: bool,
     pub(crate) expiry_interval_s: Option<u32>,
     /// The properties that are forwarded unaltered, see [`forwarded`].
-    pub(crate) properties: Properties,
+    pub(crate) properties: SharedProperties,
 }
 
 impl Message {
@@ -40,11 +41,6 @@ impl Message {
         !self.publisher.is_empty()
     }
 
-    /// Whether the payload is UTF-8 if its Payload Format Indicator says so.
-    pub(crate) fn is_as_announced(&self) -> bool {
-        is_as_announced(&self.payload, &self.properties)
-    }
-
     /// Whether delivery must not start any more. [MQTT-3.3.2-5]
     pub(crate) fn is_expired(&self, now: Time) -> bool {
         // Even with an interval of 0, current receivers get it at its publication.
@@ -62,26 +58,20 @@ impl Message {
 /// The properties that belong to the message and reach its receivers unaltered. The others belong to the connection it
 /// came by, or change on the way. [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-18]
 /// [MQTT-3.3.2-20]
-pub(crate) fn forwarded(properties: &Properties) -> Properties {
-    let mut kept = Properties::new();
-    for id in [
+pub(crate) fn forwarded(properties: &Properties) -> SharedProperties {
+    const FORWARDED: &[PropertyId] = &[
         PropertyId::PayloadFormatIndicator,
         PropertyId::ContentType,
         PropertyId::ResponseTopic,
         PropertyId::CorrelationData,
         PropertyId::UserProperty,
-    ] {
-        for value in properties.get_all(id).unwrap_or_default() {
-            // It fails on a wrong type and on a second value, and `properties` has neither.
-            let _ = kept.add(id, value.clone());
-        }
-    }
-    kept
+    ];
+    SharedProperties::new(FORWARDED, properties)
 }
 
 /// The bytes of a message's topic, payload and forwarded properties.
-pub(crate) fn bytes(topic: &TopicName, payload: &[u8], properties: &Properties) -> usize {
-    topic.as_str().len() + payload.len() + properties_bytes(properties)
+pub(crate) fn bytes(topic: &TopicName, payload: &[u8], properties: &SharedProperties) -> usize {
+    topic.as_str().len() + payload.len() + properties.len()
 }
 
 /// The memory of properties in bytes, by their variable parts.
@@ -132,7 +122,7 @@ mod tests {
             qos: QoS::AtMostOnce,
             retain: false,
             expiry_interval_s,
-            properties: Properties::new(),
+            properties: SharedProperties::default(),
         }
     }
 
@@ -178,6 +168,6 @@ mod tests {
         expected.set_content_type("text/plain".into());
         expected.add_user_property("b".into(), "1".into());
         expected.add_user_property("a".into(), "2".into());
-        assert_eq!(forwarded(&properties), expected);
+        assert_eq!(forwarded(&properties).to_properties(), expected);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::access::{Access, Client};
-use crate::codec::{self, DecodeError, Violation};
+use crate::codec::{self, DecodeError, SharedProperties, Violation};
 use crate::observe::sys_topics;
 use crate::packet::PacketType;
 use crate::packet::puback::PubAckPacket;
@@ -15,8 +15,8 @@ use crate::persistence::record::Record;
 use crate::routing::fan_out::Routed;
 use crate::routing::message::{self, Message, forwarded, is_as_announced};
 use crate::{
-    Broker, BrokerEvent, CloseReason, Config, Output, Packet, Properties, QoS, ReasonCode,
-    SessionId, Time, TopicName,
+    Broker, BrokerEvent, CloseReason, Config, Output, Packet, QoS, ReasonCode, SessionId, Time,
+    TopicName,
 };
 
 impl Broker {
@@ -40,6 +40,14 @@ impl Broker {
         }
         connection.check_rate(now, self.config.publish_rate_max)?;
         let topic = connection.topic(&publish)?;
+        if publish.topic_alias().is_some() {
+            self.sessions.recount(id);
+            let max = self.config.sessions_bytes_max;
+            if !self.sessions.has_room(self.sessions[id].bytes(), 0, max) {
+                let limit = "sessions_bytes_max";
+                return Err(CloseReason::QuotaExceeded { limit });
+            }
+        }
         match (publish.qos, publish.packet_id) {
             (QoS::AtMostOnce, _) => self.on_publish_qos0(now, id, topic, publish, out),
             (QoS::AtLeastOnce, Some(packet_id)) => {
@@ -60,15 +68,9 @@ impl Broker {
         now: Time,
         id: SessionId,
         topic: TopicName,
-        mut publish: PublishPacket,
+        publish: PublishPacket,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        if publish.retain
-            && (self.persistence.is_full()
-                || !self.has_room_for_retained(&topic, &publish.payload, &publish.properties))
-        {
-            publish.retain = false;
-        }
         match self.accept(now, id, topic, publish, out) {
             code @ (ReasonCode::TopicNameInvalid | ReasonCode::PayloadFormatInvalid) => {
                 Err(CloseReason::PublishRefused { code })
@@ -205,10 +207,15 @@ impl Broker {
         now: Time,
         id: SessionId,
         topic: TopicName,
-        publish: PublishPacket,
+        mut publish: PublishPacket,
         out: &mut Vec<Output>,
     ) -> ReasonCode {
-        let reason_code = self.publish_code(id, &topic, &publish);
+        let properties = forwarded(&publish.properties);
+        let may_be_retained = !self.persistence.is_full()
+            && self.has_room_for_retained(&topic, &publish.payload, &properties);
+        // QoS 0 has no answer that could say so.
+        publish.retain &= may_be_retained || publish.qos != QoS::AtMostOnce;
+        let reason_code = self.publish_code(id, &topic, &publish, may_be_retained);
         if reason_code.is_error() {
             out.push(Output::Event(BrokerEvent::PublishRefused {
                 client_id: Arc::clone(&self.sessions[id].client_id),
@@ -226,7 +233,7 @@ impl Broker {
             qos: publish.qos,
             retain: publish.retain,
             expiry_interval_s: publish.message_expiry_interval(),
-            properties: forwarded(&publish.properties),
+            properties,
             payload: publish.payload,
         };
         let is_retained = message.retain;
@@ -247,6 +254,7 @@ impl Broker {
         id: SessionId,
         topic: &TopicName,
         publish: &PublishPacket,
+        may_be_retained: bool,
     ) -> ReasonCode {
         let code = self.config.topic_code(topic);
         if code != ReasonCode::Success {
@@ -261,12 +269,10 @@ impl Broker {
         {
             return ReasonCode::PayloadFormatInvalid;
         }
-        if publish.retain
-            && !self.has_room_for_retained(topic, &publish.payload, &publish.properties)
-        {
+        if publish.retain && !may_be_retained {
             return ReasonCode::QuotaExceeded;
         }
-        if self.persistence.is_full() && (publish.retain || publish.qos != QoS::AtMostOnce) {
+        if self.persistence.is_full() && publish.qos != QoS::AtMostOnce {
             return ReasonCode::QuotaExceeded;
         }
         ReasonCode::Success
@@ -287,7 +293,7 @@ impl Broker {
         &self,
         topic: &TopicName,
         payload: &[u8],
-        properties: &Properties,
+        properties: &SharedProperties,
     ) -> bool {
         if payload.is_empty() {
             return true;

@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 
 use crate::persistence::record::Record;
 use crate::routing::delivery::Delivery;
-use crate::routing::shared_subscriptions::SharedSubscriptions;
 use crate::util::sorted::{Map, Set};
 use crate::{Broker, Output, SessionId, Time, TopicFilter};
 
@@ -112,10 +111,8 @@ impl Broker {
         for filter in session.outbound.shared_filters() {
             if !has_others.contains_key(filter) {
                 let is_there = |id: SessionId| id != from && self.sessions[id].connection.is_some();
-                has_others.insert(
-                    filter,
-                    self.subscriptions.shared.members(filter).any(is_there),
-                );
+                let shared = &mut self.subscriptions.shared;
+                has_others.insert(filter, shared.has_connected(filter, is_there));
             }
         }
         let wanted = has_others.into_iter().filter(|(_, has_others)| *has_others);
@@ -204,6 +201,7 @@ impl Broker {
             .journal
             .of(session.number)
             .done(next.position);
+        self.sessions.recount(leaver.id);
         Some(next)
     }
 
@@ -212,13 +210,5 @@ impl Broker {
         if let Some(filter) = delivery.share {
             self.publish_to_group(now, &filter, &delivery.message, out);
         }
-    }
-}
-
-impl SharedSubscriptions {
-    /// The members of the group of a filter.
-    fn members(&self, filter: &TopicFilter) -> impl Iterator<Item = SessionId> {
-        let group = self.group(filter).into_iter();
-        group.flat_map(|group| group.members().map(|(id, _)| id))
     }
 }

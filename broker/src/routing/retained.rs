@@ -342,7 +342,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{Properties, QoS};
+    use crate::QoS;
+    use crate::codec::SharedProperties;
 
     fn message(topic: &str, payload: &'static str, expiry_interval_s: Option<u32>) -> Arc<Message> {
         Arc::new(Message {
@@ -354,7 +355,7 @@ mod tests {
             qos: QoS::AtMostOnce,
             retain: true,
             expiry_interval_s,
-            properties: Properties::new(),
+            properties: SharedProperties::default(),
         })
     }
 

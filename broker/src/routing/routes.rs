@@ -35,6 +35,16 @@ impl<K: Copy + Ord, V: Copy> Routes<K, V> {
         self.subscriptions
     }
 
+    /// The number of wildcard patterns of all filters.
+    pub(crate) fn patterns(&self) -> usize {
+        self.wildcards.shapes()
+    }
+
+    /// Whether a filter has no wildcards, or a pattern that another filter has.
+    pub(crate) fn has_pattern(&self, filter: &TopicFilter) -> bool {
+        !filter.has_wildcards() || self.wildcards.has_shape(filter)
+    }
+
     /// Adds a subscription, or replaces it and returns the former one. [MQTT-3.8.4-3]
     pub(crate) fn insert(&mut self, filter: &TopicFilter, key: K, value: V) -> Option<V> {
         let former = if filter.has_wildcards() {

@@ -54,8 +54,8 @@ impl Broker {
         let mut second_best = None;
         let mut third_best = None;
         let mut best = None;
-        for chosen @ (_, session, subscription) in group.in_turn() {
-            let session = &sessions[session];
+        for chosen @ (_, member) in group.in_turn() {
+            let session = &sessions[member.session];
             match &session.connection {
                 Some(connection)
                     if !connection.is_congested
@@ -65,15 +65,15 @@ impl Broker {
                     break;
                 }
                 Some(_) => second_best = second_best.or(Some(chosen)),
-                None if min_qos(qos, subscription.qos) != QoS::AtMostOnce => {
+                None if min_qos(qos, member.subscription.qos) != QoS::AtMostOnce => {
                     third_best = third_best.or(Some(chosen));
                 }
                 None => {}
             }
         }
-        let (position, session, subscription) = best.or(second_best).or(third_best)?;
-        self.subscriptions.shared.groups[id.0].next = position + 1;
-        Some((session, subscription))
+        let (place, member) = best.or(second_best).or(third_best)?;
+        self.subscriptions.shared.groups[id.0].next = place + 1;
+        Some((member.session, member.subscription))
     }
 
     fn deliver_shared(

@@ -26,9 +26,22 @@ pub(super) struct GroupId(pub(super) usize);
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(super) filter: TopicFilter,
-    members: Vec<(SessionId, Subscription)>,
-    /// The index of the next member.
-    pub(super) next: usize,
+    /// By place: the order in which they joined.
+    members: Map<u64, Member>,
+    /// The place of each member.
+    places: Map<SessionId, u64>,
+    /// The place of the next one to join.
+    last: u64,
+    /// The first place that may be next in turn.
+    pub(super) next: u64,
+    /// Where a connected member was found last.
+    connected: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    pub(super) session: SessionId,
+    pub(super) subscription: Subscription,
 }
 
 impl SharedSubscriptions {
@@ -47,6 +60,16 @@ impl SharedSubscriptions {
         self.members
     }
 
+    /// The number of wildcard patterns of all filters.
+    pub(crate) fn patterns(&self) -> usize {
+        self.routes.patterns()
+    }
+
+    /// Whether a filter has no pattern that the others have not.
+    pub(crate) fn has_pattern(&self, filter: &TopicFilter) -> bool {
+        self.routes.has_pattern(filter)
+    }
+
     /// Adds a session to the group of `filter`, or changes its subscription.
     pub(crate) fn insert(
         &mut self,
@@ -59,43 +82,56 @@ impl SharedSubscriptions {
             None => {
                 let id = GroupId(self.groups.insert(Group {
                     filter: filter.clone(),
-                    members: Vec::new(),
+                    members: Map::new(),
+                    places: Map::new(),
+                    last: 0,
                     next: 0,
+                    connected: 0,
                 }));
                 self.ids.insert(filter.clone(), id);
                 self.routes.insert(filter, id, ());
                 id
             }
         };
-        let members = &mut self.groups[index].members;
-        match members.iter_mut().find(|(member, _)| *member == session) {
-            Some((_, former)) => *former = subscription,
-            None => {
-                members.push((session, subscription));
-                self.members += 1;
-            }
-        }
+        let group = &mut self.groups[index];
+        let place = group.places.get(&session).copied();
+        let place = place.unwrap_or_else(|| {
+            let place = group.last;
+            group.last += 1;
+            group.places.insert(session, place);
+            self.members += 1;
+            place
+        });
+        let member = Member {
+            session,
+            subscription,
+        };
+        group.members.insert(place, member);
     }
 
     /// The subscription of a member.
     pub(crate) fn get(&self, filter: &TopicFilter, session: SessionId) -> Option<Subscription> {
-        let mut members = self.group(filter)?.members();
-        let member = members.find(|(member, _)| *member == session);
-        member.map(|(_, subscription)| subscription)
+        let group = &self.groups[self.ids.get(filter)?.0];
+        let member = group.members.get(group.places.get(&session)?)?;
+        Some(member.subscription)
     }
 
-    /// The group of a filter.
-    pub(crate) fn group(&self, filter: &TopicFilter) -> Option<&Group> {
-        let id = self.ids.get(filter)?;
-        Some(&self.groups[id.0])
+    /// Whether the group of a filter has a connected member.
+    pub(super) fn has_connected(
+        &mut self,
+        filter: &TopicFilter,
+        is_connected: impl Fn(SessionId) -> bool,
+    ) -> bool {
+        let id = self.ids.get(filter);
+        id.is_some_and(|id| self.groups[id.0].has_connected(is_connected))
     }
 
     /// All members, in the order of their filters and in that of each group.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicFilter, SessionId, Subscription)> {
         let groups = self.ids.values().map(|id| &self.groups[id.0]);
         groups.flat_map(|group| {
-            let members = group.members.iter();
-            members.map(|&(session, subscription)| (&group.filter, session, subscription))
+            let members = group.members.values();
+            members.map(|member| (&group.filter, member.session, member.subscription))
         })
     }
 
@@ -105,16 +141,11 @@ impl SharedSubscriptions {
             return;
         };
         let group = &mut self.groups[id.0];
-        let position = group
-            .members
-            .iter()
-            .position(|(member, _)| *member == session);
-        let Some(position) = position else { return };
-        group.members.remove(position);
+        let Some(place) = group.places.remove(&session) else {
+            return;
+        };
+        group.members.remove(&place);
         self.members -= 1;
-        if position < group.next {
-            group.next -= 1;
-        }
         if group.members.is_empty() {
             self.groups.remove(id.0);
             self.ids.remove(filter);
@@ -136,16 +167,25 @@ impl SharedSubscriptions {
 }
 
 impl Group {
-    pub(crate) fn members(&self) -> impl Iterator<Item = (SessionId, Subscription)> {
-        self.members.iter().copied()
+    /// Whether a member is connected. Members leave one by one, so the search begins where the last one ended.
+    fn has_connected(&mut self, is_connected: impl Fn(SessionId) -> bool) -> bool {
+        let mut members = self.beginning_at(self.connected);
+        let found = members.find(|(_, member)| is_connected(member.session));
+        let place = found.map(|(place, _)| place);
+        drop(members);
+        self.connected = place.unwrap_or(self.connected);
+        place.is_some()
     }
 
-    /// The members, beginning with the next one.
-    pub(super) fn in_turn(&self) -> impl Iterator<Item = (usize, SessionId, Subscription)> {
-        let (before, from) = self.members.split_at(self.next.min(self.members.len()));
-        let from = from.iter().zip(self.next..);
-        let before = before.iter().zip(0..);
-        from.chain(before)
-            .map(|(&(session, subscription), position)| (position, session, subscription))
+    /// The members with their places, beginning with the next one.
+    pub(super) fn in_turn(&self) -> impl Iterator<Item = (u64, Member)> {
+        self.beginning_at(self.next)
+    }
+
+    fn beginning_at(&self, place: u64) -> impl Iterator<Item = (u64, Member)> {
+        let from = self.members.range(place..);
+        let before = self.members.range(..place);
+        let all = from.chain(before);
+        all.map(|(place, member)| (*place, *member))
     }
 }

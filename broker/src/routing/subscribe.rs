@@ -10,6 +10,7 @@ use crate::packet::unsubscribe::UnsubscribePacket;
 use crate::persistence::record::Record;
 use crate::routing::message::min_qos;
 use crate::routing::subscription::Subscription;
+use crate::session::filters;
 use crate::{
     Broker, BrokerEvent, CloseReason, Output, Packet, QoS, ReasonCode, SessionId, TopicFilter,
 };
@@ -50,6 +51,7 @@ impl Broker {
                 catch_up: 0,
             };
             let is_new = self.sessions[id].filters.insert(filter.clone());
+            self.sessions.recount(id);
             let subscription = self.subscribe(&filter, id, subscription);
             let session = self.sessions[id].number;
             self.persistence.journal.record(|| Record::Subscribed {
@@ -214,7 +216,14 @@ impl Broker {
             return Some(SubAckReasonCode::QuotaExceeded);
         }
         let config = &self.config;
+        let bytes = filters::bytes(filter);
         let is_full = session.filters.len() >= config.session_subscriptions_max
+            || !self
+                .sessions
+                .has_room(session.bytes(), bytes, config.sessions_bytes_max)
+            || !self
+                .subscriptions
+                .has_pattern_within(filter, config.patterns_max)
             || !session
                 .filters
                 .has_pattern_within(filter, config.session_patterns_max)

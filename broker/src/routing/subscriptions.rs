@@ -28,6 +28,16 @@ impl Subscriptions {
         self.routes.len() + self.shared.len()
     }
 
+    /// Whether there are at most `max` wildcard patterns, that of `filter` included.
+    pub(crate) fn has_pattern_within(&self, filter: &TopicFilter, max: usize) -> bool {
+        let patterns = self.routes.patterns() + self.shared.patterns();
+        patterns < max
+            || match filter.share() {
+                Some(_) => self.shared.has_pattern(filter),
+                None => self.routes.has_pattern(filter),
+            }
+    }
+
     /// The subscription of a session to a filter.
     pub(crate) fn get(&self, filter: &TopicFilter, id: SessionId) -> Option<Subscription> {
         match filter.share() {

@@ -25,7 +25,7 @@ impl Broker {
             connection.is_congested = is_congested;
         }
         let log = &mut self.persistence.journal.of(session.number);
-        session.pump(now, &mut self.stats, log, out);
+        session.pump(&self.config, now, &mut self.stats, log, out);
         self.queue_catch_up(id);
     }
 
@@ -44,7 +44,7 @@ impl Broker {
             }));
         }
         let log = &mut self.persistence.journal.of(session.number);
-        session.pump(now, &mut self.stats, log, out);
+        session.pump(&self.config, now, &mut self.stats, log, out);
         self.queue_catch_up(id);
     }
 
@@ -59,7 +59,7 @@ impl Broker {
         let session = &mut self.sessions[id];
         let log = &mut self.persistence.journal.of(session.number);
         session.outbound.puback(puback.packet_id, log)?;
-        session.pump(now, &mut self.stats, log, out);
+        session.pump(&self.config, now, &mut self.stats, log, out);
         self.queue_catch_up(id);
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Broker {
                 PubRelPacket::new_with_reason(packet_id, ReasonCode::PacketIdentifierNotFound)
             }
             PubRecOutcome::Over => {
-                session.pump(now, &mut self.stats, log, out);
+                session.pump(&self.config, now, &mut self.stats, log, out);
                 self.queue_catch_up(id);
                 return Ok(());
             }
@@ -103,7 +103,7 @@ impl Broker {
         let session = &mut self.sessions[id];
         let log = &mut self.persistence.journal.of(session.number);
         session.outbound.pubcomp(pubcomp.packet_id, log)?;
-        session.pump(now, &mut self.stats, log, out);
+        session.pump(&self.config, now, &mut self.stats, log, out);
         self.queue_catch_up(id);
         Ok(())
     }

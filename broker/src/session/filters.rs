@@ -13,6 +13,16 @@ pub(crate) struct Filters {
     all: HashSet<TopicFilter, SeededState>,
     /// The number of filters with each pattern.
     patterns: Map<Box<str>, u32>,
+    /// The bytes of all filters.
+    bytes: usize,
+}
+
+/// The approximate bytes of a subscription beside its topic filter.
+const SUBSCRIPTION_BYTES: usize = 128;
+
+/// The bytes of a subscription.
+pub(crate) fn bytes(filter: &TopicFilter) -> usize {
+    SUBSCRIPTION_BYTES + filter.as_str().len()
 }
 
 impl Filters {
@@ -20,11 +30,17 @@ impl Filters {
         Self {
             all: HashSet::with_hasher(state),
             patterns: Map::new(),
+            bytes: 0,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// The bytes of all subscriptions.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// All filters, in the order of their texts.
@@ -47,7 +63,11 @@ impl Filters {
     /// Adds a filter. Returns whether it is new.
     pub(crate) fn insert(&mut self, filter: TopicFilter) -> bool {
         let pattern = pattern(&filter);
+        let bytes = bytes(&filter);
         let is_new = self.all.insert(filter);
+        if is_new {
+            self.bytes += bytes;
+        }
         if is_new && let Some(pattern) = pattern {
             *self.patterns.get_or_insert_with(pattern, || 0) += 1;
         }
@@ -57,6 +77,9 @@ impl Filters {
     /// Removes a filter. Returns whether it was there.
     pub(crate) fn remove(&mut self, filter: &TopicFilter) -> bool {
         let was_there = self.all.remove(filter);
+        if was_there {
+            self.bytes -= bytes(filter);
+        }
         if was_there
             && let Some(pattern) = pattern(filter)
             && let Some(count) = self.patterns.get_mut(&pattern)

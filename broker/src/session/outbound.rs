@@ -23,6 +23,8 @@ pub(crate) struct Outbound {
     leaving: VecDeque<Delivery>,
     /// The bytes of the queue.
     queue_bytes: usize,
+    /// The bytes of the leaving messages.
+    leaving_bytes: usize,
     /// No queued message expires before this time; `None` if none ever expires.
     queue_expires: Option<Time>,
     /// When the queue may be searched for expired messages again.
@@ -36,6 +38,9 @@ pub(crate) struct Outbound {
     /// The number of messages in flight on this connection.
     unacknowledged: usize,
 }
+
+/// The approximate bytes of a queued message beside its parts.
+const DELIVERY_BYTES: usize = 96;
 
 #[derive(Debug)]
 struct InFlight {
@@ -51,6 +56,13 @@ impl InFlight {
             packet_id,
             stage,
             counted: true,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.stage {
+            Stage::Publish(delivery) => delivery.message.bytes(),
+            Stage::PubRel => 0,
         }
     }
 
@@ -93,6 +105,12 @@ impl Outbound {
         self.in_flight.len()
     }
 
+    /// The bytes of all messages.
+    pub(crate) fn bytes(&self) -> usize {
+        let deliveries = self.queued() + self.in_flight();
+        self.queue_bytes + self.leaving_bytes + self.in_flight.bytes() + deliveries * DELIVERY_BYTES
+    }
+
     /// Queues a message. [`Outbound::pump`] may send it at once, and [`Outbound::shed`] enforces the limits
     /// afterwards.
     pub(crate) fn push(&mut self, mut delivery: Delivery, log: &mut DeliveryLog<'_>) {
@@ -111,15 +129,18 @@ impl Outbound {
         };
     }
 
-    /// Returns the newest message if the queue exceeds its limits. Expired messages are removed first.
+    /// Returns the newest message if the queue exceeds its limits, or if all sessions have no room for it. Expired
+    /// messages are removed first.
     pub(crate) fn shed(
         &mut self,
         config: &Config,
+        has_room: bool,
         now: Time,
         log: &mut DeliveryLog<'_>,
         mut expired: impl FnMut(&Message),
     ) -> Option<Delivery> {
-        if !self.is_overfull(config) {
+        let is_full = |it: &Self| !has_room || it.is_overfull(config);
+        if !is_full(self) {
             return None;
         }
         // A search for each message would cost as much as the whole queue.
@@ -140,7 +161,7 @@ impl Outbound {
             });
             self.queue_expires = self.queue.iter().filter_map(|d| d.message.expires()).min();
         }
-        if !self.is_overfull(config) {
+        if !is_full(self) {
             return None;
         }
         let newest = self.queue.pop_back()?;
@@ -176,7 +197,9 @@ impl Outbound {
     pub(crate) fn set_leaving(&mut self, wanted: impl Fn(&TopicFilter) -> bool) {
         for delivery in core::mem::take(&mut self.queue) {
             if delivery.share.as_ref().is_some_and(&wanted) {
-                self.queue_bytes -= delivery.message.bytes();
+                let bytes = delivery.message.bytes();
+                self.queue_bytes -= bytes;
+                self.leaving_bytes += bytes;
                 self.leaving.push_back(delivery);
             } else {
                 self.queue.push_back(delivery);
@@ -207,7 +230,9 @@ impl Outbound {
             }
         }
         *looks = looks.checked_sub(1)?;
-        self.leaving.pop_front()
+        let next = self.leaving.pop_front()?;
+        self.leaving_bytes -= next.message.bytes();
+        Some(next)
     }
 
     /// Takes out all messages that can move to another member of a shared subscription, in order.
@@ -226,9 +251,7 @@ impl Outbound {
         if self.leaving.is_empty() {
             return;
         }
-        for delivery in &self.leaving {
-            self.queue_bytes += delivery.message.bytes();
-        }
+        self.queue_bytes += core::mem::take(&mut self.leaving_bytes);
         let mut waiting = core::mem::take(&mut self.queue);
         let mut leaving = core::mem::take(&mut self.leaving);
         loop {
@@ -267,13 +290,15 @@ impl Outbound {
         release
     }
 
-    /// Sends messages until `receive_maximum` are unacknowledged. [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
+    /// Sends messages until `receive_maximum` are unacknowledged, or as many bytes as a queue may have.
+    /// [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
     ///
     /// `send` gets a message, its packet identifier, and whether it is a repetition. It returns whether the message
     /// was sent; otherwise the message counts as delivered.
     pub(crate) fn pump(
         &mut self,
         receive_maximum: u16,
+        bytes_max: usize,
         log: &mut DeliveryLog<'_>,
         mut send: impl FnMut(&Delivery, u16, bool) -> bool,
     ) {
@@ -294,7 +319,9 @@ impl Outbound {
                     log.done(position);
                     self.in_flight.remove(packet_id);
                 }
-            } else if let Some(delivery) = self.queue.pop_front() {
+            } else if self.in_flight.bytes() < bytes_max
+                && let Some(delivery) = self.queue.pop_front()
+            {
                 self.queue_bytes -= delivery.message.bytes();
                 let packet_id = self.free_packet_id();
                 let position = delivery.position;

@@ -22,9 +22,12 @@ impl Session {
         };
         let reason = if connection.is_congested {
             DropReason::Congested
-        } else if let Some(packet) = connection.message(delivery.packet(None, false, now)) {
+        } else if let Some(publication) = connection.message(
+            &delivery.message.topic,
+            delivery.publication(None, false, now),
+        ) {
             stats.messages_delivered += 1;
-            return out.push(Output::Send(connection.conn, packet));
+            return out.push(Output::Publish(connection.conn, publication));
         } else {
             DropReason::TooLarge
         };
@@ -34,6 +37,7 @@ impl Session {
     /// Sends as many queued messages as the client accepts now.
     pub(crate) fn pump(
         &mut self,
+        config: &Config,
         now: Time,
         stats: &mut Stats,
         log: &mut DeliveryLog<'_>,
@@ -48,6 +52,7 @@ impl Session {
         let client_id = &self.client_id;
         self.outbound.pump(
             connection.client.receive_maximum,
+            config.queue_bytes_max,
             log,
             |delivery, packet_id, dup| {
                 // A sent message is repeated even after its expiry. [MQTT-4.3.3-7]
@@ -61,8 +66,9 @@ impl Session {
                     return false;
                 }
                 // A packet that is too large counts as delivered. [MQTT-3.1.2-25]
-                let packet = delivery.packet(Some(packet_id), dup, now);
-                let Some(packet) = connection.message(packet) else {
+                let publication = delivery.publication(Some(packet_id), dup, now);
+                let Some(publication) = connection.message(&delivery.message.topic, publication)
+                else {
                     out.push(dropped(
                         client_id,
                         &delivery.message,
@@ -74,23 +80,24 @@ impl Session {
                 if !dup {
                     stats.messages_delivered += 1;
                 }
-                out.push(Output::Send(connection.conn, packet));
+                out.push(Output::Publish(connection.conn, publication));
                 true
             },
         );
     }
 
-    /// Drops the newest message if the queue exceeds its limits.
+    /// Drops the newest message if the queue exceeds its limits, or if all sessions have no room for it.
     pub(crate) fn shed(
         &mut self,
         config: &Config,
+        has_room: bool,
         now: Time,
         stats: &mut Stats,
         log: &mut DeliveryLog<'_>,
         out: &mut Vec<Output>,
     ) -> Routed {
         let client_id = &self.client_id;
-        let newest = self.outbound.shed(config, now, log, |message| {
+        let newest = self.outbound.shed(config, has_room, now, log, |message| {
             out.push(dropped(client_id, message, DropReason::Expired, stats));
         });
         let Some(newest) = newest else {

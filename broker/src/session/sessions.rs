@@ -14,6 +14,8 @@ use crate::util::sorted::Map;
 pub(crate) struct Sessions {
     sessions: Slab<Session>,
     ids: Map<Arc<str>, SessionId>,
+    /// The bytes of all sessions, as they were counted last.
+    bytes: usize,
 }
 
 impl Sessions {
@@ -21,7 +23,29 @@ impl Sessions {
         Self {
             sessions: Slab::new(),
             ids: Map::new(),
+            bytes: 0,
         }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Counts the bytes of a session again. It may be gone.
+    pub(crate) fn recount(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(id.0) {
+            let bytes = session.bytes();
+            self.bytes = self.bytes - session.counted + bytes;
+            session.counted = bytes;
+        }
+    }
+
+    /// Whether a session that holds so many bytes may hold `more` when all may hold `max`. Each may always hold its even
+    /// share, so that no other session can take it. So all together hold at most twice as many.
+    pub(crate) fn has_room(&self, held: usize, more: usize, max: usize) -> bool {
+        // One that begins now is counted, too.
+        let share = max / (self.len() + 1);
+        self.bytes.saturating_add(more) <= max || held.saturating_add(more) <= share
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -55,6 +79,7 @@ impl Sessions {
         let client_id = Arc::clone(&session.client_id);
         let id = SessionId(self.sessions.insert(session));
         self.ids.insert(client_id, id);
+        self.recount(id);
         id
     }
 
@@ -62,6 +87,7 @@ impl Sessions {
     pub(crate) fn remove(&mut self, id: SessionId) -> Session {
         let session = self.sessions.remove(id.0);
         self.ids.remove(&session.client_id);
+        self.bytes -= session.counted;
         session
     }
 }

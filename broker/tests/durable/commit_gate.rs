@@ -29,7 +29,7 @@ impl Slow {
         let mut out = Vec::new();
         self.broker.handle(Time::from_ms(1_000), input, &mut out);
         let mut lines = Vec::new();
-        for output in out {
+        for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Persist(BatchId(batch), bytes) => {
                     self.issued += 1;
@@ -41,7 +41,7 @@ impl Slow {
                     lines.push(format!("{} {}", name(conn), show(&packet)))
                 }
                 Output::Close(conn, _) => lines.push(format!("{} closed", name(conn))),
-                Output::Event(_) => {}
+                Output::Publish(..) | Output::Event(_) => {}
             }
         }
         lines

@@ -257,7 +257,7 @@ impl Script {
                     open.take_if(|open| open == conn);
                 }
             }
-            Output::Persist(..) | Output::Event(_) => {}
+            Output::Publish(..) | Output::Persist(..) | Output::Event(_) => {}
         }
     }
 }
@@ -348,7 +348,7 @@ impl Pair {
             let mut out = Vec::new();
             let committed = Input::Committed(BatchId(self.committed));
             self.durable.handle(self.script.now, committed, &mut out);
-            return self.settle(out);
+            return self.settle(whole(out));
         }
         for told in self.script.told(step) {
             self.tell(&told);
@@ -363,6 +363,7 @@ impl Pair {
         if let Told::Gone(conn) = told {
             self.owed.remove(conn);
         }
+        let [out, expected] = [out, expected].map(whole);
         for output in &out {
             if let Output::Persist(BatchId(batch), bytes) = output {
                 self.log.push(bytes.clone());
@@ -440,6 +441,7 @@ fn check_behave_alike(mut a: Broker, mut b: Broker, steps: &[Step], now: Time) {
             let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
             a.handle(script.now, told.input(), &mut of_a);
             b.handle(script.now, told.input(), &mut of_b);
+            let [of_a, of_b] = [of_a, of_b].map(whole);
             of_a.iter().for_each(|output| script.sees(output));
             assert_eq!(by_connection(&of_a), by_connection(&of_b), "after {told:?}");
         }
@@ -461,8 +463,12 @@ fn line(output: &Output) -> String {
     match output {
         Output::Send(_, packet) => show(packet),
         Output::Close(_, reason_code) => format!("closed {reason_code:?}"),
-        Output::Persist(..) | Output::Event(_) => String::new(),
+        Output::Publish(..) | Output::Persist(..) | Output::Event(_) => String::new(),
     }
+}
+
+fn whole(outputs: Vec<Output>) -> Vec<Output> {
+    outputs.into_iter().map(Output::whole).collect()
 }
 
 /// The connection of an output, and whether it promises something.
@@ -470,6 +476,6 @@ fn addressed(output: &Output) -> Option<(ConnId, bool)> {
     match output {
         Output::Send(conn, packet) => Some((*conn, is_promise(packet))),
         Output::Close(conn, _) => Some((*conn, false)),
-        Output::Persist(..) | Output::Event(_) => None,
+        Output::Publish(..) | Output::Persist(..) | Output::Event(_) => None,
     }
 }

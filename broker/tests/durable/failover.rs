@@ -321,7 +321,7 @@ impl Failover {
     fn tell(&mut self, input: Input) {
         let mut out = Vec::new();
         self.broker.handle(self.now, input, &mut out);
-        for output in out {
+        for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Send(conn, packet) => {
                     let who = self.owners[&conn];
@@ -334,7 +334,7 @@ impl Failover {
                     assert_ne!(self.clients[who].conn, Some(conn), "closed: {reason:?}");
                 }
                 Output::Persist(BatchId(batch), bytes) => self.issued.push_back((batch, bytes)),
-                Output::Event(_) => {}
+                Output::Publish(..) | Output::Event(_) => {}
             }
         }
     }

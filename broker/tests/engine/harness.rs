@@ -87,7 +87,7 @@ impl World {
         self.broker.handle(self.now, input, &mut out);
         self.sent.clear();
         let mut lines = Vec::new();
-        for output in out {
+        for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Send(conn, packet) => {
                     let version = self.version(conn);
@@ -102,6 +102,7 @@ impl World {
                     lines.push(format!("{} closed {reason:?}", name(conn)))
                 }
                 Output::Event(event) => self.events.push(event),
+                Output::Publish(..) => unreachable!("every packet is whole"),
                 Output::Persist(..) => panic!("it is stored already"),
             }
         }

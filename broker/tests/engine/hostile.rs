@@ -306,7 +306,8 @@ fn a_session_has_no_more_subscriptions_and_patterns_than_it_may() {
 #[test]
 fn properties_count_as_what_is_kept() {
     let mut load = Load::new(Config {
-        retained_bytes_max: 10_000,
+        // A User Property without name and value has five bytes.
+        retained_bytes_max: 5_000,
         ..Config::default()
     });
     load.connect(A, client("a"));
@@ -354,4 +355,170 @@ fn more_than_anybody_needs_is_refused_before_it_is_kept() {
         };
         assert_eq!(disconnect.reason_code, broker::ReasonCode::QuotaExceeded);
     }
+}
+
+/// A client whose session stays for an hour.
+fn lasting_client(name: &str) -> broker::packet::connect::ConnectPacket {
+    let mut connect = client(name);
+    connect.clean_start = false;
+    connect.properties.set_session_expiry_interval(3_600);
+    connect
+}
+
+#[test]
+fn a_session_cannot_take_the_even_share_of_another_one() {
+    const MAX: usize = 100_000;
+    let mut load = Load::new(Config {
+        queue_messages_max: usize::MAX,
+        sessions_bytes_max: MAX,
+        ..Config::default()
+    });
+    load.connect(A, client("a"));
+    for (conn, name) in [(B, "b"), (C, "c")] {
+        load.connect(conn, lasting_client(name));
+        load.packet(conn, subscribe(1, &format!("{name}/#"), QOS1));
+        load.input(Input::Gone(conn));
+    }
+    let send = |load: &mut Load, topic: &str, payload: &str| {
+        let out = load.packet(A, publish1(1, topic, payload));
+        let [Output::Send(_, Packet::PubAck(puback))] = &out[..] else {
+            panic!("{out:?}")
+        };
+        puback.reason_code
+    };
+    let payload = "x".repeat(900);
+    // One session takes all that there is, and no more.
+    let accepted =
+        (0..1_000).take_while(|_| send(&mut load, "b/1", &payload) == broker::ReasonCode::Success);
+    assert_eq!(accepted.count(), 99);
+    assert!(load.broker.session_bytes() <= MAX);
+    // The other one has its share: a quarter, since a session that begins would have one, too.
+    let accepted =
+        (0..1_000).take_while(|_| send(&mut load, "c/1", &payload) == broker::ReasonCode::Success);
+    assert_eq!(accepted.count(), 24);
+    assert!(load.broker.session_bytes() <= 2 * MAX);
+    // The owner of a full queue may come back with a will, and gets all that was accepted.
+    let mut back = lasting_client("b");
+    back.will = Some(broker::WillMessage::new("w", "x".repeat(900)));
+    let mut out = Vec::new();
+    load.input(Input::Opened(B));
+    out.extend(load.packet(B, back));
+    assert_eq!(publishes(&out, B).count(), 99);
+}
+
+#[test]
+fn what_a_connect_states_is_bounded_together() {
+    let mut load = Load::new(Config {
+        sessions_bytes_max: 10_000,
+        ..Config::default()
+    });
+    let with_will = |name: &str| {
+        let mut connect = client(name);
+        connect.will = Some(broker::WillMessage::new("w", "x".repeat(2_000)));
+        connect
+    };
+    let mut code = |number: u64| {
+        let conn = ConnId(100 + number);
+        load.input(Input::Opened(conn));
+        let out = load.packet(conn, with_will(&format!("client {number}")));
+        match &out[0] {
+            Output::Send(_, Packet::ConnAck(connack)) => connack.reason_code,
+            other => panic!("{other:?}"),
+        }
+    };
+    for number in 0..4 {
+        assert_eq!(code(number), broker::ReasonCode::Success, "{number}");
+    }
+    assert_eq!(code(4), broker::ReasonCode::QuotaExceeded);
+}
+
+#[test]
+fn topics_behind_aliases_are_bounded_together() {
+    let mut load = Load::new(Config {
+        sessions_bytes_max: 10_000,
+        ..Config::default()
+    });
+    load.connect(A, client("a"));
+    let mut sent = 0;
+    let closed = (1..=16).find(|&alias| {
+        let topic = format!("{alias}/{}", "x".repeat(1_000));
+        let packet = publish(&topic, "x").with_topic_alias(alias);
+        let out = load.packet(A, packet);
+        sent += 1;
+        out.iter().any(|output| matches!(output, Output::Close(..)))
+    });
+    assert_eq!((closed, sent), (Some(10), 10));
+}
+
+#[test]
+fn bytes_in_flight_are_bounded_as_those_that_wait_are() {
+    let mut load = Load::new(Config {
+        queue_bytes_max: 10_000,
+        ..Config::default()
+    });
+    load.connect(A, client("a"));
+    load.connect(B, client("b"));
+    load.packet(B, subscribe(1, "#", QOS1));
+    let payload = "x".repeat(999);
+    let mut out = Vec::new();
+    for _ in 0..50 {
+        out.extend(load.packet(A, publish1(1, "t", &payload)));
+    }
+    // Ten are in flight and ten wait; the others were dropped.
+    assert_eq!(publishes(&out, B).count(), 10);
+    let views: Vec<_> = load.broker.sessions().collect();
+    assert_eq!((views[1].in_flight, views[1].queued), (10, 10));
+    drop(views);
+    // An acknowledgement makes room for the next one.
+    let packet_id = publishes(&out, B).next().and_then(|it| it.packet_id);
+    let out = load.packet(B, puback(packet_id.unwrap()));
+    assert_eq!(publishes(&out, B).count(), 1);
+}
+
+#[test]
+fn patterns_are_bounded_together() {
+    let mut load = Load::new(Config {
+        patterns_max: 2,
+        ..Config::default()
+    });
+    let mut codes = |conn, name: &str, all: [&str; 3]| {
+        load.connect(conn, client(name));
+        let out = load.packet(conn, filters(all.map(str::to_owned), QOS0));
+        match out.into_iter().next() {
+            Some(Output::Send(_, Packet::SubAck(suback))) => suback.reason_codes,
+            other => panic!("{other:?}"),
+        }
+    };
+    let granted = SubAckReasonCode::GrantedQoS0;
+    let full = SubAckReasonCode::QuotaExceeded;
+    let of_a = codes(A, "a", ["a/+", "#", "+/a"]);
+    assert_eq!(of_a, [granted, granted, full]);
+    // A pattern that is in use costs nothing, and neither does a filter without wildcards.
+    let of_b = codes(B, "b", ["b/+", "+/+", "b"]);
+    assert_eq!(of_b, [granted, full, granted]);
+}
+
+#[test]
+fn a_large_group_ends_in_linear_time() {
+    const MEMBERS: u64 = 20_000;
+    let mut load = Load::new(Config::default());
+    for number in 0..MEMBERS {
+        load.connect(ConnId(1_000 + number), client(&format!("{number}")));
+        load.packet(ConnId(1_000 + number), subscribe(1, "$share/g/t", QOS1));
+    }
+    load.connect(A, client("a"));
+    for _ in 0..MEMBERS {
+        load.packet(A, publish1(1, "t", "x"));
+    }
+    // Each has a message in flight, which moves on to the others as long as there are any. With a step for each member
+    // and each end, this would take minutes.
+    for number in 0..MEMBERS - 1 {
+        load.input(Input::Gone(ConnId(1_000 + number)));
+        if number % 1_000 == 0 {
+            load.settle();
+        }
+    }
+    load.settle();
+    let views: Vec<_> = load.broker.sessions().collect();
+    assert_eq!(views.len(), 2);
 }

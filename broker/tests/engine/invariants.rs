@@ -491,7 +491,9 @@ impl Chaos {
             *packet = through_codec(packet, version);
         }
         self.broker.handle(self.now, input, &mut out);
-        for output in out {
+        let sessions = self.broker.sessions().map(|session| session.bytes);
+        assert_eq!(self.broker.session_bytes(), sessions.sum::<usize>());
+        for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Send(conn, packet) => {
                     self.trace.extend(conn.0.to_be_bytes());
@@ -508,6 +510,7 @@ impl Chaos {
                     self.disconnected(conn);
                 }
                 Output::Event(_) => {}
+                Output::Publish(..) => unreachable!("every packet is whole"),
                 Output::Persist(..) => panic!("it is stored already"),
             }
         }

@@ -176,7 +176,7 @@ impl Lifetimes {
         let mut out = Vec::new();
         self.broker.handle(self.now, input, &mut out);
         let mut sent = Vec::new();
-        for output in out {
+        for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Send(_, packet) => sent.push(packet),
                 Output::Close(conn, reason) => {
@@ -190,6 +190,7 @@ impl Lifetimes {
                 }
                 Output::Event(BrokerEvent::WillPublished { .. }) => self.wills_published += 1,
                 Output::Event(_) => {}
+                Output::Publish(..) => unreachable!("every packet is whole"),
                 Output::Persist(..) => panic!("it is stored already"),
             }
         }

@@ -272,7 +272,7 @@ impl Crowd {
     fn handle(&mut self, input: Input) {
         let mut out = Vec::new();
         self.broker.handle(self.now, input, &mut out);
-        for output in out {
+        for output in out.into_iter().map(Output::whole) {
             let Output::Send(conn, packet) = output else {
                 continue;
             };

@@ -356,7 +356,9 @@ impl Run {
         let mut out = Vec::new();
         let now = Time::from_ms(self.reference.now);
         self.broker.handle(now, input, &mut out);
-        for output in out {
+        let sessions = self.broker.sessions().map(|session| session.bytes);
+        assert_eq!(self.broker.session_bytes(), sessions.sum::<usize>());
+        for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Send(conn, packet) => {
                     let packet = through_codec(&packet, self.versions[&conn]);
@@ -371,6 +373,7 @@ impl Run {
                     }
                 }
                 Output::Event(_) => {}
+                Output::Publish(..) => unreachable!("every packet is whole"),
                 Output::Persist(..) => panic!("it is stored already"),
             }
         }

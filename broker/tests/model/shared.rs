@@ -177,13 +177,14 @@ impl Groups {
     fn tell(&mut self, input: Input) {
         let mut out = Vec::new();
         self.broker.handle(Time::from_ms(1_000), input, &mut out);
-        for output in out {
+        for output in out.into_iter().map(Output::whole) {
             match output {
                 Output::Send(conn, packet) => {
                     self.receive(conn, &through_codec(&packet, ProtocolVersion::V5))
                 }
                 Output::Close(_, reason) => panic!("closed: {reason:?}"),
                 Output::Event(_) => {}
+                Output::Publish(..) => unreachable!("every packet is whole"),
                 Output::Persist(..) => panic!("it is stored already"),
             }
         }

@@ -39,7 +39,14 @@ impl Stored {
         }
     }
 
+    /// Handles an input, and appends the outputs, with each packet as a whole.
     pub(crate) fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        let mut outputs = Vec::new();
+        self.handle_input(now, input, &mut outputs);
+        out.extend(outputs.into_iter().map(Output::whole));
+    }
+
+    fn handle_input(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         if !self.config.durable {
             return self.broker.handle(now, input, out);
         }
@@ -49,7 +56,7 @@ impl Stored {
         let mut outputs = Vec::new();
         self.broker.handle(now, input, &mut outputs);
         let mut is_stored = true;
-        for output in outputs {
+        for output in outputs.into_iter().map(Output::whole) {
             match output {
                 Output::Persist(BatchId(batch), bytes) => {
                     self.last_batch += 1;
@@ -70,7 +77,9 @@ impl Stored {
                 Output::Send(_, packet) if is_stored && is_answer(&packet) && !self.is_full => {
                     panic!("{packet:?} though another broker may reign")
                 }
-                Output::Send(..) | Output::Close(..) | Output::Event(_) => out.push(output),
+                Output::Send(..) | Output::Publish(..) | Output::Close(..) | Output::Event(_) => {
+                    out.push(output);
+                }
             }
         }
         if !is_stored {

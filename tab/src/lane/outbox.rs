@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use broker::codec::{self, ProtocolVersion};
+use broker::codec::{self, ProtocolVersion, Publication};
 use broker::{Packet, ReasonCode};
 use bytes::Bytes;
 
@@ -63,17 +63,39 @@ impl Outbox {
         version: ProtocolVersion,
         packet: &Packet,
     ) -> Result<(), codec::EncodeError> {
-        if let Packet::Publish(publish) = packet
-            && publish.payload.len() >= self.limits.long_bytes()
-        {
-            let mut head = Vec::new();
-            let payload = codec::encode_head(publish.clone(), version, &mut head)?;
-            self.push_long(connection, head.into(), payload);
-            return Ok(());
+        match packet {
+            Packet::Publish(publish) if publish.payload.len() >= self.limits.long_bytes() => {
+                self.push_publication(connection, version, &publish.clone().into())
+            }
+            _ => self.push_short(connection, |bytes| codec::encode(packet, version, bytes)),
         }
+    }
+
+    pub(super) fn push_publication(
+        &mut self,
+        connection: ConnectionNo,
+        version: ProtocolVersion,
+        publication: &Publication,
+    ) -> Result<(), codec::EncodeError> {
+        let payload = &publication.packet.payload;
+        if payload.len() < self.limits.long_bytes() {
+            return self.push_short(connection, |bytes| publication.encode(version, bytes));
+        }
+        let mut head = Vec::new();
+        publication.encode_head(version, &mut head)?;
+        self.push_long(connection, head.into(), payload.clone());
+        Ok(())
+    }
+
+    /// Adds what `encode` appends, which it does as a whole or not at all.
+    fn push_short(
+        &mut self,
+        connection: ConnectionNo,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), codec::EncodeError>,
+    ) -> Result<(), codec::EncodeError> {
         if let Some(long) = self.long_of(connection) {
             let mut bytes = Vec::new();
-            codec::encode(packet, version, &mut bytes)?;
+            encode(&mut bytes)?;
             let len = bytes.len();
             long.behind(LaneMessage::Packets { connection, bytes });
             self.waiting_cost += len;
@@ -88,7 +110,7 @@ impl Outbox {
             _ => (&mut fresh, true),
         };
         let before = bytes.len();
-        codec::encode(packet, version, bytes).inspect_err(|_| bytes.truncate(before))?;
+        encode(bytes)?;
         let len = bytes.len() - before;
         if is_new {
             let bytes = fresh;

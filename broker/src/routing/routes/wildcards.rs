@@ -25,6 +25,8 @@ pub(super) struct Wildcards<K, V> {
     depths: Map<usize, Depth<K, V>>,
     numbers: Numbers,
     state: SeededState,
+    /// How many shapes are in use.
+    shapes: usize,
 }
 
 /// The shapes of filters with equally many levels.
@@ -78,14 +80,37 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
             depths: Map::new(),
             numbers: Numbers::new(state),
             state,
+            shapes: 0,
         }
+    }
+
+    /// How many shapes are in use.
+    pub(super) fn shapes(&self) -> usize {
+        self.shapes
+    }
+
+    /// Whether the shape of a filter is in use.
+    pub(super) fn has_shape(&self, filter: &TopicFilter) -> bool {
+        let parts = Parts::of(filter);
+        self.depths.get(&parts.depth).is_some_and(|depth| {
+            let shapes = if parts.below {
+                &depth.below
+            } else {
+                &depth.here
+            };
+            shapes.contains_key(&parts.named)
+        })
     }
 
     pub(super) fn insert(&mut self, filter: &TopicFilter, key: K, value: V) -> Option<V> {
         let parts = Parts::of(filter);
         let depth = self.depths.get_or_insert_with(parts.depth, Depth::new);
         let shapes = depth.shapes(parts.below);
-        let shape = shapes.get_or_insert_with(parts.named.clone(), Shape::new);
+        let count = &mut self.shapes;
+        let shape = shapes.get_or_insert_with(parts.named.clone(), || {
+            *count += 1;
+            Shape::new()
+        });
         let known = parts
             .levels(&self.numbers, self.state)
             .and_then(|levels| shape.find(&levels));
@@ -137,6 +162,7 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
         }
         if shape.lists.is_empty() {
             shapes.remove(&parts.named);
+            self.shapes -= 1;
             if depth.is_empty() {
                 self.depths.remove(&parts.depth);
             }

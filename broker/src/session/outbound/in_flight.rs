@@ -15,6 +15,8 @@ pub(super) struct Flights {
     releases: Line,
     /// The position of each packet identifier.
     positions: HashMap<u16, u64, SeededState>,
+    /// The bytes of all messages.
+    bytes: usize,
 }
 
 /// In the order of their positions.
@@ -36,6 +38,7 @@ impl Default for Flights {
             releases: Line::default(),
             // The broker chooses the identifiers, so clients cannot make them collide.
             positions: HashMap::with_hasher(SeededState::new(&[0; 32])),
+            bytes: 0,
         }
     }
 }
@@ -43,6 +46,11 @@ impl Default for Flights {
 impl Flights {
     pub(super) fn len(&self) -> usize {
         self.positions.len()
+    }
+
+    /// The bytes of all messages.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn get(&self, position: u64) -> Option<&InFlight> {
@@ -61,6 +69,7 @@ impl Flights {
 
     pub(super) fn insert(&mut self, position: u64, entry: InFlight) {
         self.positions.insert(entry.packet_id, position);
+        self.bytes += entry.bytes();
         match entry.stage {
             Stage::Publish(_) => self.messages.insert(position, entry),
             Stage::PubRel => self.releases.insert(position, entry),
@@ -70,7 +79,9 @@ impl Flights {
     pub(super) fn remove(&mut self, packet_id: u16) -> Option<InFlight> {
         let position = self.positions.remove(&packet_id)?;
         let message = self.messages.remove(position);
-        message.or_else(|| self.releases.remove(position))
+        let removed = message.or_else(|| self.releases.remove(position))?;
+        self.bytes -= removed.bytes();
+        Some(removed)
     }
 
     /// The messages from a position on, in order.
