@@ -46,6 +46,8 @@ pub(crate) struct Config {
     sessions_max: usize,
     session_subscriptions_max: usize,
     session_patterns_max: usize,
+    patterns_max: usize,
+    sessions_bytes_max: usize,
     subscriptions_max: usize,
     retained_messages_max: usize,
     retained_bytes_max: usize,
@@ -55,8 +57,11 @@ pub(crate) struct Config {
     publish_rate_max: u32,
     topic_bytes_max: usize,
     topic_levels_max: usize,
+    received_bytes_max: usize,
     outbox_bytes_max: usize,
+    outboxes_bytes_max: usize,
     at_once_max: usize,
+    turn_work_max: NonZeroU32,
     connect_timeout_ms: NonZeroU32,
     payload_format_checked: bool,
     sys_interval_s: u32,
@@ -137,6 +142,8 @@ impl Default for Config {
             sessions_max: broker.sessions_max,
             session_subscriptions_max: broker.session_subscriptions_max,
             session_patterns_max: broker.session_patterns_max,
+            patterns_max: broker.patterns_max,
+            sessions_bytes_max: broker.sessions_bytes_max,
             subscriptions_max: broker.subscriptions_max,
             retained_messages_max: broker.retained_messages_max,
             retained_bytes_max: broker.retained_bytes_max,
@@ -146,8 +153,11 @@ impl Default for Config {
             publish_rate_max: broker.publish_rate_max,
             topic_bytes_max: broker.topic_bytes_max,
             topic_levels_max: broker.topic_levels_max,
+            received_bytes_max: 512 * 1024 * 1024,
             outbox_bytes_max: 64 * 1024 * 1024,
+            outboxes_bytes_max: 1024 * 1024 * 1024,
             at_once_max: broker.at_once_max,
+            turn_work_max: NonZeroU32::MIN.saturating_add(1_999),
             connect_timeout_ms: NonZeroU32::MIN.saturating_add(9_999),
             payload_format_checked: broker.payload_format_checked,
             sys_interval_s: broker.sys_interval_s,
@@ -189,6 +199,8 @@ impl Config {
             sessions_max: self.sessions_max,
             session_subscriptions_max: self.session_subscriptions_max,
             session_patterns_max: self.session_patterns_max,
+            patterns_max: self.patterns_max,
+            sessions_bytes_max: self.sessions_bytes_max,
             subscriptions_max: self.subscriptions_max,
             retained_messages_max: self.retained_messages_max,
             retained_bytes_max: self.retained_bytes_max,
@@ -238,6 +250,18 @@ impl Config {
 
     pub(crate) fn connecting_max(&self) -> usize {
         usize::from(self.connecting_max.get())
+    }
+
+    pub(crate) fn received_bytes_max(&self) -> usize {
+        self.received_bytes_max
+    }
+
+    pub(crate) fn outboxes_bytes_max(&self) -> usize {
+        self.outboxes_bytes_max
+    }
+
+    pub(crate) fn turn_work_max(&self) -> usize {
+        self.turn_work_max.get() as usize
     }
 
     pub(crate) fn connect_timeout(&self) -> Duration {

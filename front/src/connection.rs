@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::mem;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::codec::{self, DecodeError, ProtocolVersion};
@@ -12,9 +13,13 @@ use broker::{ConnId, Packet};
 use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 
-use crate::engine::{Place, Said, ToEngine};
-use crate::outbox::{Outgoing, outbox};
-use crate::takeover::{Asked, read_first};
+use crate::encoded::Encoded;
+use crate::engine::{Said, ToEngine};
+use crate::intake::Batch;
+use crate::outbox::{Outboxes, Outgoing};
+use crate::places::Place;
+use crate::receive_budget::{NO_ROOM, ReceiveBudget, Receiving};
+use crate::takeover::{Asked, ReadFirst, read_first};
 
 /// How long a client may take to read what was sent before its connection is closed.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -26,6 +31,9 @@ pub(crate) const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
 
 /// The maximum number of packets that the engine gets at once: a packet of two bytes is many times larger in memory.
 const PACKETS_AT_ONCE: usize = 256;
+
+/// The bytes of packets that are written at once, unless one packet has more.
+const PART_BYTES: usize = 256 * 1024;
 
 /// Where bytes come from.
 pub(crate) trait Source: Send {
@@ -41,7 +49,7 @@ pub(crate) trait Source: Send {
 
 /// Where packets go.
 pub(crate) trait Sink: Send {
-    fn write(&mut self, packets: &[Bytes]) -> impl Future<Output = io::Result<()>> + Send;
+    fn write(&mut self, packets: &[Encoded]) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Says that nothing more follows.
     fn finish(&mut self, ending: Ending) -> impl Future<Output = io::Result<()>> + Send;
@@ -64,6 +72,8 @@ pub(crate) enum Ending {
     Normal,
     NotBinary,
     NotAllowed,
+    /// The unfinished packets of all connections take all room, and its own is the largest.
+    NoRoom,
 }
 
 /// The limits of every connection.
@@ -75,6 +85,15 @@ pub(crate) struct Bounds {
     pub(crate) takeover_wait: Duration,
 }
 
+/// A connection's part of the limits for all connections.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) place: Place,
+    pub(crate) budget: ReceiveBudget,
+    pub(crate) receiving: Arc<Receiving>,
+    pub(crate) outboxes: Outboxes,
+}
+
 /// Serves a connection to its end.
 pub(crate) async fn serve(
     conn: ConnId,
@@ -82,16 +101,30 @@ pub(crate) async fn serve(
     mut sink: impl Sink,
     engine: ToEngine,
     bounds: Bounds,
-    place: Place,
+    admission: Admission,
 ) {
-    let (outbox, outgoing, closed) = outbox(bounds.outbox_bytes_max);
+    let Admission {
+        place,
+        budget,
+        receiving,
+        outboxes,
+    } = admission;
+    let (outbox, outgoing, closed) = outboxes.open(bounds.outbox_bytes_max);
     let (ask, asked) = Asked::new();
-    engine.say(conn, Said::Opened { outbox, ask, place }).await;
+    engine.say(conn, Said::Opened { outbox, ask, place });
 
     let mut ending = Ending::Normal;
     let sent = {
         // On the heap, so that it can be dropped early.
-        let mut reading = Box::pin(read(conn, &mut source, &engine, asked, bounds));
+        let mut reading = Box::pin(read(
+            conn,
+            &mut source,
+            &engine,
+            asked,
+            bounds,
+            &budget,
+            &receiving,
+        ));
         let mut writing = pin!(write(conn, &mut sink, &engine, outgoing));
         tokio::select! {
             sent = &mut writing => {
@@ -114,10 +147,10 @@ pub(crate) async fn serve(
         }
     };
     // Nothing new to the broker if it closed the connection.
-    engine.say(conn, Said::Gone).await;
+    engine.say(conn, Said::Gone);
     if sent.is_ok() && within(FAREWELL, sink.finish(ending)).await.is_ok() {
         // Whether the client ends it or the time does.
-        let _ = timeout(FAREWELL, drain(&mut source)).await;
+        let _ = timeout(FAREWELL, drain(&mut source, &receiving)).await;
     }
 }
 
@@ -133,14 +166,22 @@ async fn read(
     engine: &ToEngine,
     mut asked: Asked,
     bounds: Bounds,
+    budget: &ReceiveBudget,
+    receiving: &Receiving,
 ) -> Ending {
+    // Whatever ends the reading, its buffer is gone then.
+    let _keeps_nothing = KeepsNothing(receiving);
     let mut frames = Frames::new(bounds.maximum_packet_size);
     let ending = loop {
         let before = frames.buffer.len();
         let read = tokio::select! {
             biased;
+            () = receiving.end() => break Ending::NoRoom,
             read = source.read(&mut frames.buffer) => read,
-            () = asked.nothing_to_read() => continue,
+            done = asked.nothing_to_read() => {
+                hand_in(conn, done, engine);
+                continue;
+            }
         };
         match read {
             Ok(true) => {}
@@ -152,27 +193,62 @@ async fn read(
         loop {
             let is_first = frames.version.is_none();
             let mut packets = Vec::new();
+            let before = frames.taken.len() + frames.buffer.len();
             let decoded = frames.decode(&mut packets);
+            let bytes = before - frames.taken.len() - frames.buffer.len();
             if !packets.is_empty() {
                 source.trust();
                 if is_first {
                     let_the_other_be_read(conn, packets.first(), engine, bounds).await;
                 }
-                engine.say(conn, Said::Packets(packets)).await;
+                // While earlier packets wait, nothing more is read. The credits are never closed.
+                let Some(credit) = receiving.batch().await else {
+                    return Ending::Normal;
+                };
+                let room = budget.complete(bytes).await;
+                engine.say(conn, Said::Packets(Batch::new(packets, credit, room)));
             }
             match decoded {
                 Ok(true) => {}
-                Ok(false) => break,
+                Ok(false) => {
+                    receiving.keeps(frames.buffer.len());
+                    break;
+                }
                 Err(error) => {
-                    engine.say(conn, Said::Malformed(error)).await;
+                    engine.say(conn, Said::Malformed(error));
+                    hand_in(conn, asked.end(), engine);
                     return Ending::Normal;
                 }
             }
         }
-        asked.handed_in(count);
+        hand_in(conn, asked.handed_in(count), engine);
     };
-    engine.say(conn, Said::Gone).await;
+    engine.say(
+        conn,
+        match ending {
+            Ending::Normal | Ending::NotBinary | Ending::NotAllowed => Said::Gone,
+            Ending::NoRoom => Said::NoRoom,
+        },
+    );
+    // A reconnecting client also waits for the end of this connection.
+    hand_in(conn, asked.end(), engine);
     ending
+}
+
+/// The room that a connection takes is free again when this is dropped.
+struct KeepsNothing<'a>(&'a Receiving);
+
+impl Drop for KeepsNothing<'_> {
+    fn drop(&mut self) {
+        self.0.keeps(0);
+    }
+}
+
+/// Answers requests behind everything that was handed in before.
+fn hand_in(conn: ConnId, done: Vec<ReadFirst>, engine: &ToEngine) {
+    if !done.is_empty() {
+        engine.say(conn, Said::HandedIn(done));
+    }
 }
 
 /// A reconnecting client may have sent more on its old connection: see [`crate::takeover`].
@@ -187,7 +263,7 @@ async fn let_the_other_be_read(
     {
         let (request, answer) = read_first();
         let client_id = connect.client_id.as_str().into();
-        engine.say(conn, Said::Arriving(client_id, request)).await;
+        engine.say(conn, Said::Arriving(client_id, request));
         answer.within(bounds.takeover_wait).await;
     }
 }
@@ -198,21 +274,50 @@ async fn write(
     engine: &ToEngine,
     mut outgoing: Outgoing,
 ) -> io::Result<()> {
-    let mut batch = Vec::new();
-    while outgoing.next(&mut batch).await {
-        sink.write(&batch).await?;
-        if outgoing.written(&batch) {
-            engine.say(conn, Said::HasRoom).await;
+    let discarded = outgoing.discarded();
+    let writing = async {
+        let mut batch = Vec::new();
+        while outgoing.next(&mut batch).await {
+            let mut rest = &batch[..];
+            while let Some(part) = first_part(&mut rest) {
+                sink.write(part).await?;
+                if outgoing.written(part) {
+                    engine.say(conn, Said::HasRoom);
+                }
+            }
+            batch.clear();
         }
-        batch.clear();
+        Ok(())
+    };
+    tokio::select! {
+        biased;
+        // Nothing of it is of use to a client that does not read.
+        () = discarded => Err(io::ErrorKind::TimedOut.into()),
+        sent = writing => sent,
     }
-    Ok(())
 }
 
-async fn drain(source: &mut impl Source) {
+/// Takes packets off the front that are written at once: their room is free before later ones are written.
+fn first_part<'a>(packets: &mut &'a [Encoded]) -> Option<&'a [Encoded]> {
+    let mut bytes = 0;
+    let count = packets
+        .iter()
+        .take_while(|packet| {
+            let fits = bytes == 0 || bytes + packet.len() <= PART_BYTES;
+            bytes += packet.len();
+            fits
+        })
+        .count();
+    let (part, rest) = packets.split_at_checked(count)?;
+    *packets = rest;
+    (!part.is_empty()).then_some(part)
+}
+
+async fn drain(source: &mut impl Source, receiving: &Receiving) {
     let mut ignored = BytesMut::new();
     while let Ok(true) = source.read(&mut ignored).await {
         ignored.clear();
+        receiving.keeps(0);
     }
 }
 
@@ -283,6 +388,7 @@ impl fmt::Display for Ending {
             Self::Normal => "",
             Self::NotBinary => "MQTT is sent in binary messages",
             Self::NotAllowed => "a message too long, or against the rules",
+            Self::NoRoom => NO_ROOM,
         })
     }
 }
@@ -290,6 +396,17 @@ impl fmt::Display for Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packets_are_written_in_parts() {
+        let packets = [1, PART_BYTES - 1, 1, PART_BYTES + 1, 0, 2]
+            .map(|bytes| Encoded::test(bytes, true, false));
+        let mut rest = &packets[..];
+        let counts: Vec<_> = std::iter::from_fn(|| first_part(&mut rest))
+            .map(<[Encoded]>::len)
+            .collect();
+        assert_eq!(counts, [2, 1, 1, 2]);
+    }
 
     #[test]
     fn a_great_many_packets_are_handed_over_in_steps() {

@@ -3,23 +3,28 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Instant;
 
-use broker::codec::{self, DecodeError, EncodeError, ProtocolVersion};
-use broker::packet::publish::PublishPacket;
-use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, QoS};
-use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use broker::codec::{DecodeError, EncodeError, ProtocolVersion, Publication};
+use broker::packet::disconnect::DisconnectPacket;
+use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, ReasonCode, Time};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::outbox::{Full, Outbox, Pushed};
+use crate::encoded::Encoded;
+use crate::intake::{Batch, ENDS_AT_ONCE, End, Intake, Queue, ROW_WORK, Waiting};
+use crate::outbox::{Full, Outbox, Outboxes, Pushed};
+use crate::places::Place;
+use crate::receive_budget::NO_ROOM;
 use crate::takeover::{Ask, Holders, ReadFirst};
 
-/// The capacity of the queue to the broker. A connection with more waits, and so does its client.
-const INBOX: usize = 256;
-
-/// One of the places for connections whose client is not accepted yet; dropped when it is, or with the connection.
-pub(crate) type Place = OwnedSemaphorePermit;
+/// How many turns may follow each other before other tasks run on this thread. A change of tasks after each turn would cost a
+/// pipelining client a tenth of its speed.
+const TURNS_IN_A_ROW: u32 = 4;
+/// How long to wait before another look for connections that do not read.
+const LOOK_PAUSE_MS: u64 = 100;
 
 /// A report of a connection to the engine.
 #[derive(Debug)]
@@ -33,23 +38,28 @@ pub(crate) enum Said {
     /// A client with this identifier is about to connect.
     Arriving(Arc<str>, ReadFirst),
     /// Packets arrived.
-    Packets(Vec<Packet>),
+    Packets(Batch),
     /// Invalid bytes arrived.
     Malformed(DecodeError),
     /// It is no longer congested.
     HasRoom,
+    /// It has handed in everything for which these wait.
+    HandedIn(Vec<ReadFirst>),
     /// It ended.
     Gone,
+    /// There is no room for its packet.
+    NoRoom,
 }
 
 /// The way to the broker, for a connection.
 #[derive(Clone, Debug)]
-pub(crate) struct ToEngine(mpsc::Sender<(ConnId, Said)>);
+pub(crate) struct ToEngine(mpsc::UnboundedSender<(ConnId, Said)>);
 
 impl ToEngine {
-    /// Waits while the queue is full. After the broker's end, reports are dropped.
-    pub(crate) async fn say(&self, conn: ConnId, said: Said) {
-        let _ = self.0.send((conn, said)).await;
+    /// Never waits: a connection has few reports under way, because each batch of packets needs a credit. After the broker's end,
+    /// reports are dropped.
+    pub(crate) fn say(&self, conn: ConnId, said: Said) {
+        let _ = self.0.send((conn, said));
     }
 }
 
@@ -58,9 +68,11 @@ impl ToEngine {
 struct Link {
     outbox: Outbox,
     version: ProtocolVersion,
+    /// Whether it takes packets of any size.
+    takes_reasons: bool,
     /// Where it is asked to read its socket.
     ask: Ask,
-    /// None since its client was accepted.
+    /// For connections whose client is not accepted yet; none since it was.
     place: Option<Place>,
     /// The client identifier.
     client_id: Option<Arc<str>>,
@@ -71,28 +83,40 @@ struct Link {
 pub(crate) struct Engine {
     broker: Broker,
     clock: Clock,
-    inbox: mpsc::Receiver<(ConnId, Said)>,
+    inbox: mpsc::UnboundedReceiver<(ConnId, Said)>,
+    intake: Intake,
     links: HashMap<ConnId, Link>,
     holders: Holders,
     /// Connections that have become congested, for the next report to the broker.
     congested: Vec<ConnId>,
-    /// Connections that do not read, to be closed.
-    stuck: Vec<ConnId>,
+    outboxes: Outboxes,
+    /// When to look next for connections that do not read.
+    next_look: Time,
+    /// A timeout is due, and is handled after this row of the intake.
+    timeout_after: Option<u64>,
     /// Whether to print events.
     verbose: bool,
 }
 
 impl Engine {
-    pub(crate) fn new(broker: Broker, verbose: bool) -> (Self, ToEngine) {
-        let (sender, inbox) = mpsc::channel(INBOX);
+    pub(crate) fn new(
+        broker: Broker,
+        turn_work_max: usize,
+        outboxes: Outboxes,
+        verbose: bool,
+    ) -> (Self, ToEngine) {
+        let (sender, inbox) = mpsc::unbounded_channel();
         let engine = Self {
             broker,
             clock: Clock::start(),
             inbox,
+            intake: Intake::new(turn_work_max),
             links: HashMap::new(),
             holders: Holders::default(),
             congested: Vec::new(),
-            stuck: Vec::new(),
+            outboxes,
+            next_look: Time::default(),
+            timeout_after: None,
             verbose,
         };
         (engine, ToEngine(sender))
@@ -101,47 +125,125 @@ impl Engine {
     /// Runs until `end` is given or dropped. Then it disconnects the clients, and returns after all connections have
     /// ended.
     pub(crate) async fn run(mut self, mut end: oneshot::Receiver<()>) {
-        let mut said = Vec::with_capacity(INBOX);
         let mut out = Vec::new();
+        let mut turns = 0_u32;
         loop {
-            let timeout = self.broker.next_timeout();
-            let silence = timeout.map(|time| self.clock.until(time));
-            let time_is_up = async {
-                match silence {
-                    Some(duration) => sleep(duration).await,
-                    None => pending().await,
+            if self.intake.is_empty() {
+                turns = 0;
+                let timeout = self.broker.next_timeout();
+                let silence = timeout.map(|time| self.clock.until(time));
+                let time_is_up = async {
+                    match silence {
+                        Some(duration) => sleep(duration).await,
+                        None => pending().await,
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    _ = &mut end => break,
+                    // Packets come before timeouts, so that a busy broker closes no client that has sent in time.
+                    report = self.inbox.recv() => match report {
+                        Some((conn, said)) => self.take_in(conn, said, &mut out),
+                        None => return,
+                    },
+                    () = time_is_up => {}
                 }
-            };
-            tokio::select! {
-                biased;
-                _ = &mut end => break,
-                // Packets come before timeouts, so that a busy broker closes no client that has sent in time.
-                count = self.inbox.recv_many(&mut said, INBOX) => if count == 0 {
-                    return;
-                },
-                () = time_is_up => {}
+            } else {
+                // Other threads read and write sockets meanwhile, but a system with one core has no other thread.
+                turns += 1;
+                if turns.is_multiple_of(TURNS_IN_A_ROW) {
+                    yield_now().await;
+                }
+                if end.try_recv() != Err(oneshot::error::TryRecvError::Empty) {
+                    break;
+                }
             }
-            for (conn, said) in said.drain(..) {
-                self.hear(conn, said, &mut out);
-            }
-            let now = self.clock.now();
-            if self.broker.next_timeout().is_some_and(|due| due <= now) {
-                self.handle(Input::Timeout, &mut out);
-            }
+            self.turn(&mut out);
         }
         self.handle(Input::Shutdown, &mut out);
         self.links.clear();
-        while self.inbox.recv_many(&mut said, INBOX).await > 0 {
-            said.clear();
+        self.intake = Intake::new(1);
+        while self.inbox.recv().await.is_some() {}
+    }
+
+    /// Takes in all reports, and has the broker handle a slice of them and a few ends of connections.
+    fn turn(&mut self, out: &mut Vec<Output>) {
+        self.take_in_all(out);
+        self.intake.begin_slice();
+        while self.intake.has_time()
+            && let Some((conn, queue)) = self.intake.next_row()
+        {
+            self.serve(conn, queue, out);
+        }
+        self.intake.begin_slice();
+        for _ in 0..ENDS_AT_ONCE {
+            if !self.intake.has_time() {
+                break;
+            }
+            let Some((conn, queue)) = self.intake.next_end() else {
+                break;
+            };
+            if let Some(Waiting::End(End::NoRoom)) = queue.front() {
+                self.refuse(conn);
+            }
+            self.forget(conn);
+            self.handle(Input::Gone(conn), out);
+            // Those who waited for this end are answered.
+            drop(queue);
+        }
+        self.check_timeout(out);
+        self.check_outboxes();
+    }
+
+    /// Closes connections that do not read, if there is no room for the others. A look costs in proportion to all connections.
+    fn check_outboxes(&mut self) {
+        if !self.outboxes.exceed() {
+            return;
+        }
+        let now = self.clock.now();
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now.plus_ms(LOOK_PAUSE_MS);
+        let count = self.outboxes.discard_still(Instant::now());
+        if count > 0 {
+            eprintln!(
+                "Connections that do not read what they are sent are closed, because more than outboxes_bytes_max waits: {count}."
+            );
         }
     }
 
-    fn hear(&mut self, conn: ConnId, said: Said, out: &mut Vec<Output>) {
+    /// A client whose packets wait is not silent, so a timeout follows the packets that waited when it became due.
+    fn check_timeout(&mut self, out: &mut Vec<Output>) {
+        let now = self.clock.now();
+        if self.broker.next_timeout().is_none_or(|due| due > now) {
+            self.timeout_after = None;
+            return;
+        }
+        let last_row = self.intake.last_row();
+        let row = *self.timeout_after.get_or_insert(last_row);
+        if self.intake.has_passed(row) {
+            self.timeout_after = None;
+            self.handle(Input::Timeout, out);
+        }
+    }
+
+    fn take_in_all(&mut self, out: &mut Vec<Output>) {
+        // No more than are here now: others may go on reporting.
+        for _ in 0..self.inbox.len() {
+            if let Ok((conn, said)) = self.inbox.try_recv() {
+                self.take_in(conn, said, out);
+            }
+        }
+    }
+
+    fn take_in(&mut self, conn: ConnId, said: Said, out: &mut Vec<Output>) {
         match said {
             Said::Opened { outbox, ask, place } => {
                 let link = Link {
                     outbox,
                     version: ProtocolVersion::default(),
+                    takes_reasons: false,
                     ask,
                     place: Some(place),
                     client_id: None,
@@ -150,29 +252,87 @@ impl Engine {
                 self.handle(Input::Opened(conn), out);
             }
             Said::Arriving(client_id, request) => self.arrive(conn, client_id, &request),
-            Said::Packets(packets) => {
-                for packet in packets {
-                    if let (Packet::Connect(connect), Some(link)) =
-                        (&packet, self.links.get_mut(&conn))
-                    {
-                        link.version = ProtocolVersion::of(connect);
+            Said::Packets(batch) => self.wait(conn, Waiting::Packets(batch)),
+            Said::Malformed(error) => self.wait(conn, Waiting::Malformed(error)),
+            Said::HasRoom => self.wait(conn, Waiting::HasRoom),
+            Said::HandedIn(requests) => self.wait(conn, Waiting::ReadFirst(requests)),
+            Said::Gone => self.wait(conn, Waiting::End(End::Gone)),
+            Said::NoRoom => self.wait(conn, Waiting::End(End::NoRoom)),
+        }
+    }
+
+    /// Puts a report into the queue of its connection. The broker has no use for reports of a connection that is closed.
+    fn wait(&mut self, conn: ConnId, waiting: Waiting) {
+        if self.links.contains_key(&conn) {
+            self.intake.push(conn, waiting);
+        }
+    }
+
+    /// Handles a row of a connection's reports.
+    fn serve(&mut self, conn: ConnId, mut queue: Queue, out: &mut Vec<Output>) {
+        let enough = self.intake.work().saturating_add(ROW_WORK);
+        while self.intake.has_time() && self.intake.work() < enough {
+            match queue.front_mut() {
+                Some(Waiting::Packets(batch)) => {
+                    if let Some(packet) = batch.packets.next() {
+                        self.on_packet(conn, packet, out);
                     }
-                    self.handle(Input::Packet(conn, packet), out);
+                    if batch.packets.len() > 0 {
+                        continue;
+                    }
                 }
-            }
-            Said::Malformed(error) => self.handle(Input::Malformed(conn, error), out),
-            Said::HasRoom => {
-                // It may be congested again by now, and then reports again.
-                let link = self.links.get(&conn);
-                if link.is_some_and(|link| !link.outbox.is_congested()) {
-                    self.handle(Input::Congested(conn, false), out);
+                Some(Waiting::Malformed(_)) => {
+                    if let Some(Waiting::Malformed(error)) = queue.pop_front() {
+                        self.handle(Input::Malformed(conn, error), out);
+                    }
+                    continue;
                 }
+                Some(Waiting::HasRoom) => {
+                    // It may be congested again by now, and then reports again.
+                    let link = self.links.get(&conn);
+                    if link.is_some_and(|link| !link.outbox.is_congested()) {
+                        self.handle(Input::Congested(conn, false), out);
+                    }
+                }
+                Some(Waiting::ReadFirst(_)) => {}
+                Some(Waiting::End(_)) | None => break,
             }
-            Said::Gone => {
-                self.forget(conn);
-                self.handle(Input::Gone(conn), out);
+            queue.pop_front();
+        }
+        // The broker may have closed it.
+        if self.links.contains_key(&conn) {
+            self.intake.put_back(conn, queue);
+        }
+    }
+
+    fn on_packet(&mut self, conn: ConnId, packet: Packet, out: &mut Vec<Output>) {
+        if let (Packet::Connect(connect), Some(link)) = (&packet, self.links.get_mut(&conn)) {
+            link.version = ProtocolVersion::of(connect);
+            // A client with a limit gets the reason code alone, which always fits.
+            link.takes_reasons = connect.properties.get_maximum_packet_size().is_none();
+            if let Some(place) = &mut link.place {
+                place.has_sent_connect();
             }
         }
+        self.handle(Input::Packet(conn, packet), out);
+    }
+
+    /// Tells a client why its connection ends. A session goes on as after any lost connection.
+    fn refuse(&mut self, conn: ConnId) {
+        eprintln!("Connection {} is closed: {NO_ROOM}.", conn.0);
+        // Before CONNACK a server sends no DISCONNECT, and before MQTT 5.0 it has none.
+        let Some(link) = self.links.get(&conn) else {
+            return;
+        };
+        if link.place.is_some() || link.version != ProtocolVersion::V5 {
+            return;
+        }
+        let mut disconnect = DisconnectPacket::new(ReasonCode::QuotaExceeded);
+        if link.takes_reasons {
+            disconnect = disconnect.with_reason_string(NO_ROOM.to_owned());
+        }
+        let packet = Packet::Disconnect(disconnect);
+        self.send(conn, |version| Encoded::answer(&packet, version));
     }
 
     /// Asks the connections that have the identifier of a client to read what has arrived there, before that client connects.
@@ -182,41 +342,42 @@ impl Engine {
         };
         link.client_id = Some(Arc::clone(&client_id));
         for other in self.holders.arriving(client_id, conn) {
-            if let Some(link) = self.links.get(&other) {
-                // An ending connection reads no more.
-                let _ = link.ask.send(request.clone());
+            if let Some(link) = self.links.get(&other)
+                // An ending connection reads no more, but its last reports may wait.
+                && let Err(unsent) = link.ask.send(request.clone())
+            {
+                self.intake.push(other, Waiting::ReadFirst(vec![unsent.0]));
             }
         }
     }
 
     fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
-        self.broker.handle(self.clock.now(), input, out);
-        self.carry_out(out);
-        loop {
-            let input = if let Some(conn) = self.stuck.pop() {
-                if !self.forget(conn) {
-                    continue;
-                }
-                Input::Gone(conn)
-            } else if let Some(conn) = self.congested.pop() {
-                Input::Congested(conn, true)
-            } else {
-                break;
-            };
-            self.broker.handle(self.clock.now(), input, out);
-            self.carry_out(out);
+        self.handle_one(input, out);
+        while let Some(conn) = self.congested.pop() {
+            self.handle_one(Input::Congested(conn, true), out);
         }
     }
 
-    /// Sends nothing more to a connection; returns whether it was there.
-    fn forget(&mut self, conn: ConnId) -> bool {
-        let Some(link) = self.links.remove(&conn) else {
-            return false;
-        };
-        if let Some(client_id) = link.client_id {
+    fn handle_one(&mut self, input: Input, out: &mut Vec<Output>) {
+        self.intake.count(1);
+        self.broker.handle(self.clock.now(), input, out);
+        self.carry_out(out);
+    }
+
+    /// Closes a connection from here: the broker learns of its end in turn.
+    fn give_up(&mut self, conn: ConnId) {
+        self.forget(conn);
+        self.intake.push(conn, Waiting::End(End::Gone));
+    }
+
+    /// Sends nothing more to a connection, and drops what it has reported.
+    fn forget(&mut self, conn: ConnId) {
+        self.intake.forget(conn);
+        if let Some(link) = self.links.remove(&conn)
+            && let Some(client_id) = link.client_id
+        {
             self.holders.gone(&client_id, conn);
         }
-        true
     }
 
     /// The client of a connection was accepted.
@@ -232,15 +393,12 @@ impl Engine {
         for output in out.drain(..) {
             match output {
                 Output::Send(conn, packet) => {
-                    self.send(conn, false, |version, bytes| {
-                        codec::encode(&packet, version, bytes)
-                    });
+                    self.intake.count(1);
+                    self.send(conn, |version| Encoded::answer(&packet, version));
                 }
                 Output::Publish(conn, publication) => {
-                    let may_be_lost = may_be_lost(&publication.packet);
-                    self.send(conn, may_be_lost, |version, bytes| {
-                        publication.encode(version, bytes)
-                    });
+                    self.intake.count(work(&publication));
+                    self.send(conn, |version| Encoded::message(publication, version));
                 }
                 Output::Close(conn, _) => {
                     self.forget(conn);
@@ -265,18 +423,20 @@ impl Engine {
     fn send(
         &mut self,
         conn: ConnId,
-        may_be_lost: bool,
-        encode: impl FnOnce(ProtocolVersion, &mut Vec<u8>) -> Result<(), EncodeError>,
+        encode: impl FnOnce(ProtocolVersion) -> Result<Encoded, EncodeError>,
     ) {
         let Some(link) = self.links.get(&conn) else {
             return;
         };
-        let mut bytes = Vec::new();
-        if let Err(error) = encode(link.version, &mut bytes) {
-            eprintln!("A packet to connection {} was not sent: {error}.", conn.0);
-            return;
-        }
-        match link.outbox.push(Bytes::from(bytes)) {
+        let encoded = match encode(link.version) {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                eprintln!("A packet to connection {} was not sent: {error}.", conn.0);
+                return;
+            }
+        };
+        let may_be_lost = encoded.may_be_lost();
+        match link.outbox.push(encoded) {
             Ok(Pushed::Waits) => {}
             Ok(Pushed::Congested) => self.congested.push(conn),
             // The broker learns of a congestion after what it has just sent.
@@ -286,14 +446,318 @@ impl Engine {
                     "Connection {} does not read what it is sent, and is closed.",
                     conn.0
                 );
-                self.stuck.push(conn);
+                self.give_up(conn);
             }
         }
     }
 }
 
-/// Whether nothing but this packet is lost with it. One that gives a topic its alias is needed to read those after it.
-fn may_be_lost(publish: &PublishPacket) -> bool {
-    publish.qos == QoS::AtMostOnce
-        && (publish.topic_name.is_empty() || publish.properties.get_topic_alias().is_none())
+/// The work of sending a message.
+fn work(publication: &Publication) -> usize {
+    1 + (publication.packet.payload.len() + publication.shared.len()) / 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use broker::codec;
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+    use tokio::sync::Semaphore;
+    use tokio::sync::mpsc::error::TryRecvError;
+
+    use super::*;
+    use crate::outbox::Outgoing;
+    use crate::places::Places;
+    use crate::takeover::{Asked, read_first};
+
+    /// The work of a slice in these tests.
+    const WORK: usize = 200;
+    const OUTBOXES_BYTES: usize = 100_000_000;
+
+    struct World {
+        engine: Engine,
+        to_engine: ToEngine,
+        out: Vec<Output>,
+        last: u64,
+    }
+
+    struct Client {
+        conn: ConnId,
+        outgoing: Outgoing,
+        asked: Asked,
+    }
+
+    impl World {
+        fn new(config: broker::Config) -> Self {
+            let (engine, to_engine) = Engine::new(
+                Broker::new(config),
+                WORK,
+                Outboxes::new(OUTBOXES_BYTES),
+                false,
+            );
+            Self {
+                engine,
+                to_engine,
+                out: Vec::new(),
+                last: 0,
+            }
+        }
+
+        fn turn(&mut self) {
+            self.engine.turn(&mut self.out);
+        }
+
+        fn turn_until_idle(&mut self) {
+            self.turn();
+            while !self.engine.intake.is_empty() {
+                self.turn();
+            }
+        }
+
+        fn open(&mut self) -> Client {
+            self.last += 1;
+            let conn = ConnId(self.last);
+            let (outbox, outgoing, _closed) = self.engine.outboxes.open(10_000_000);
+            let (ask, asked) = Asked::new();
+            let places = Places::new(1);
+            let (place, _lost) = places
+                .take(Ipv4Addr::LOCALHOST.into())
+                .now_or_never()
+                .unwrap();
+            self.say(conn, Said::Opened { outbox, ask, place });
+            Client {
+                conn,
+                outgoing,
+                asked,
+            }
+        }
+
+        fn connect(&mut self) -> Client {
+            let mut client = self.open();
+            self.packets(&client, &connect(client.conn.0));
+            self.turn_until_idle();
+            assert_eq!(client.received(), [0x20]);
+            client
+        }
+
+        fn subscribe(&mut self) -> Client {
+            let mut client = self.connect();
+            self.packets(&client, b"\x82\x07\x00\x01\x00\x00\x01t\x00");
+            self.turn_until_idle();
+            assert_eq!(client.received(), [0x90]);
+            client
+        }
+
+        fn say(&self, conn: ConnId, said: Said) {
+            self.to_engine.say(conn, said);
+        }
+
+        fn packets(&self, client: &Client, bytes: &[u8]) {
+            let mut bytes = Bytes::copy_from_slice(bytes);
+            let mut packets = Vec::new();
+            while let Some(packet) =
+                codec::decode(&mut bytes, ProtocolVersion::V5, 1_000_000).unwrap()
+            {
+                packets.push(packet);
+            }
+            let credit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+            self.say(
+                client.conn,
+                Said::Packets(Batch::new(packets, credit, None)),
+            );
+        }
+    }
+
+    impl Client {
+        /// The first bytes of the packets that came.
+        fn received(&mut self) -> Vec<u8> {
+            let mut received = Vec::new();
+            let mut batch = Vec::new();
+            while let Some(true) = self.outgoing.next(&mut batch).now_or_never() {
+                received.extend(batch.iter().map(|packet| {
+                    let head = packet.parts().next().unwrap();
+                    head[0]
+                }));
+                let _ = self.outgoing.written(&batch);
+                batch.clear();
+            }
+            received
+        }
+    }
+
+    fn connect(number: u64) -> Vec<u8> {
+        let start = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01";
+        [&start[..], &[b'A' + (number % 50) as u8]].concat()
+    }
+
+    const PUBLISH: &[u8] = b"\x30\x04\x00\x01t\x00";
+    const PINGREQ: &[u8] = b"\xc0\x00";
+
+    #[test]
+    fn a_flood_to_many_receivers_delays_another_client_by_one_row() {
+        let mut world = World::new(broker::Config::default());
+        let mut receivers: Vec<_> = (0..40).map(|_| world.subscribe()).collect();
+        let flooder = world.connect();
+        let mut other = world.connect();
+        world.packets(&flooder, &PUBLISH.repeat(200));
+        world.packets(&other, PINGREQ);
+        world.turn();
+        assert_eq!(other.received(), [0xd0]);
+        let messages = receivers[0].received().len();
+        // Each has 41 units of work: two fill a row, and the slice has room for three rows.
+        assert_eq!(messages, 5);
+        world.turn_until_idle();
+        assert_eq!(receivers[0].received().len(), 200 - messages);
+    }
+
+    #[test]
+    fn the_payload_counts_as_work() {
+        let mut world = World::new(broker::Config::default());
+        let mut receiver = world.subscribe();
+        let flooder = world.connect();
+        // 100 KiB each.
+        let packet = [&b"\x30\x84\xa0\x06\x00\x01t\x00"[..], &[7; 100 * 1024]].concat();
+        world.packets(&flooder, &packet.repeat(20));
+        world.turn();
+        assert_eq!(receiver.received().len(), 2);
+    }
+
+    #[test]
+    fn many_ends_come_a_few_in_a_turn() {
+        let mut world = World::new(broker::Config::default());
+        let ending: Vec<_> = (0..3 * ENDS_AT_ONCE).map(|_| world.open()).collect();
+        world.turn_until_idle();
+        let mut other = world.connect();
+        for client in &ending {
+            world.say(client.conn, Said::Gone);
+        }
+        world.packets(&other, PINGREQ);
+        let mut links = world.engine.links.len();
+        world.turn();
+        assert_eq!(other.received(), [0xd0], "it is served before the ends");
+        while !world.engine.intake.is_empty() {
+            world.turn();
+            links -= ENDS_AT_ONCE;
+            assert_eq!(world.engine.links.len(), links - ENDS_AT_ONCE);
+        }
+        assert_eq!(world.engine.links.len(), 1);
+    }
+
+    #[test]
+    fn ends_go_on_during_a_flood() {
+        let mut world = World::new(broker::Config::default());
+        let ending: Vec<_> = (0..3 * ENDS_AT_ONCE).map(|_| world.open()).collect();
+        let flooder = world.connect();
+        world.packets(&flooder, &PINGREQ.repeat(2 * WORK));
+        for client in &ending {
+            world.say(client.conn, Said::Gone);
+        }
+        for _ in 0..3 {
+            assert!(world.engine.links.len() > 1);
+            world.turn();
+        }
+        assert_eq!(world.engine.links.len(), 1);
+    }
+
+    #[test]
+    fn a_client_that_reconnects_waits_for_the_packets_of_its_old_connection() {
+        let mut world = World::new(broker::Config::default());
+        let mut receiver = world.subscribe();
+        let old = world.connect();
+        let new = world.open();
+        world.packets(&old, &PUBLISH.repeat(WORK));
+        let (request, mut answer) = read_first();
+        world.say(old.conn, Said::Gone);
+        world.say(old.conn, Said::HandedIn(vec![request]));
+        world.turn();
+        assert!(!answer.is_there());
+        let mut messages = receiver.received().len();
+        assert!(messages < WORK);
+        while world.engine.links.contains_key(&old.conn) {
+            assert!(!answer.is_there());
+            world.turn();
+        }
+        messages += receiver.received().len();
+        assert_eq!(messages, WORK);
+        assert!(answer.is_there());
+        drop(new);
+    }
+
+    #[test]
+    fn a_request_to_a_connection_that_has_stopped_reading_waits_for_its_reports() {
+        let mut world = World::new(broker::Config::default());
+        let mut old = world.connect();
+        let new = world.open();
+        world.packets(&old, &PINGREQ.repeat(WORK));
+        world.turn();
+        // Its reading task has ended.
+        drop(old.asked.end());
+        let (request, mut answer) = read_first();
+        let client_id = Arc::from(format!("{}", char::from(connect(old.conn.0)[15])).as_str());
+        world.say(new.conn, Said::Arriving(client_id, request));
+        let mut turns = 0;
+        loop {
+            world.turn();
+            turns += 1;
+            if answer.is_there() {
+                break;
+            }
+        }
+        assert!(turns > 1, "{turns}");
+        old.outgoing.next(&mut Vec::new()).now_or_never().unwrap();
+    }
+
+    #[test]
+    fn a_timeout_follows_the_packets_that_waited_when_it_was_due() {
+        let config = broker::Config {
+            connect_timeout_ms: 1,
+            ..broker::Config::default()
+        };
+        let mut world = World::new(config);
+        let flooders: Vec<_> = (0..5).map(|_| world.connect()).collect();
+        let mut client = world.open();
+        let silent = world.open();
+        world.engine.take_in_all(&mut world.out);
+        thread::sleep(Duration::from_millis(5));
+        for flooder in &flooders {
+            world.packets(flooder, &PINGREQ.repeat(10 * WORK));
+        }
+        world.packets(&client, &connect(client.conn.0));
+        world.turn();
+        assert!(
+            client.received().is_empty(),
+            "the slice ended before its row"
+        );
+        assert!(world.engine.links.contains_key(&silent.conn));
+        world.turn();
+        world.turn();
+        assert_eq!(client.received(), [0x20]);
+        assert!(!world.engine.links.contains_key(&silent.conn));
+        assert!(!world.engine.intake.is_empty(), "the flood goes on");
+    }
+
+    #[test]
+    fn reports_of_a_closed_connection_are_dropped() {
+        let mut world = World::new(broker::Config::default());
+        let client = world.connect();
+        let credits = Arc::new(Semaphore::new(1));
+        let credit = Arc::clone(&credits).try_acquire_owned().unwrap();
+        // A second CONNECT closes the connection.
+        world.packets(&client, &connect(client.conn.0).repeat(2));
+        let batch = Batch::new(vec![Packet::PingReq], credit, None);
+        world.say(client.conn, Said::Packets(batch));
+        world.say(client.conn, Said::Gone);
+        world.turn();
+        assert!(world.engine.intake.is_empty());
+        assert_eq!(credits.available_permits(), 1);
+        assert!(matches!(
+            world.engine.inbox.try_recv(),
+            Err(TryRecvError::Empty)
+        ));
+    }
 }

@@ -3,24 +3,45 @@
 //! Messages and answers are counted apart, so that a flood of messages leaves room for a PINGRESP: three quarters of the
 //! bytes are for messages, a quarter is for everything else. The connection is congested from half of the messages' room on,
 //! until no more than a quarter of it is taken.
+//!
+//! All outboxes together have a bound, too. The messages of one may take at most as much as all others leave free, so the more
+//! connections do not read, the less each of them gets, and some room is left for those that do. What the broker must not lose may
+//! exceed the bound. Then connections that have read nothing for a second are closed, those with the most bytes first.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
-/// The assumed overhead of a packet in bytes, which also bounds the number of tiny packets.
-const PACKET_OVERHEAD_BYTES: usize = 64;
+use crate::encoded::Encoded;
+
 /// How many packets are taken out at once.
 const BATCH_PACKETS: usize = 256;
-/// The type of a PUBLISH, as its first byte tells it.
-const PUBLISH: u8 = 3;
+/// How long a connection may read nothing before it can be closed for the bound of all outboxes.
+const STILL: Duration = Duration::from_secs(1);
+/// The room for the answers of one connection while all outboxes exceed their bound, in bytes.
+const ANSWERS_BYTES: usize = 64 * 1024;
+
+/// The outboxes of all connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Outboxes(Arc<All>);
+
+#[derive(Debug)]
+struct All {
+    bytes_max: usize,
+    bytes: AtomicUsize,
+    by_number: Mutex<HashMap<u64, Weak<Waiting>>>,
+    /// The number of the next outbox.
+    next: AtomicUsize,
+}
 
 /// The engine's end: never waits, and never holds more than its bound.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    packets: UnboundedSender<Bytes>,
+    packets: UnboundedSender<Encoded>,
     waiting: Arc<Waiting>,
     /// Dropped with the outbox, which the other end sees.
     _open: oneshot::Sender<()>,
@@ -29,8 +50,9 @@ pub(crate) struct Outbox {
 /// The connection's end.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    packets: UnboundedReceiver<Bytes>,
+    packets: UnboundedReceiver<Encoded>,
     waiting: Arc<Waiting>,
+    number: u64,
 }
 
 /// How much waits, and how much may.
@@ -39,14 +61,28 @@ struct Waiting {
     messages_max: usize,
     answers_max: usize,
     counts: Mutex<Counts>,
+    all: Arc<All>,
+    discard: Notify,
 }
 
 /// In bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
     messages: usize,
     answers: usize,
     is_congested: bool,
+    /// The engine has closed the connection.
+    is_closed: bool,
+    /// What waits will not be written.
+    is_discarded: bool,
+    /// When the connection last took something, or began to wait.
+    moved_at: Instant,
+}
+
+impl Counts {
+    fn bytes(&self) -> usize {
+        self.messages + self.answers
+    }
 }
 
 /// The outcome for a packet that has room.
@@ -65,30 +101,79 @@ pub(crate) struct Full;
 /// Resolves when the engine has dropped the [`Outbox`]: nothing more follows what waits.
 pub(crate) type Closed = oneshot::Receiver<()>;
 
-/// The two ends of a queue of at most `bytes_max` bytes; one message and one answer always fit, however large.
-pub(crate) fn outbox(bytes_max: usize) -> (Outbox, Outgoing, Closed) {
-    let (sender, receiver) = unbounded_channel();
-    let (open, closed) = oneshot::channel();
-    let answers_max = bytes_max / 4;
-    let waiting = Arc::new(Waiting {
-        messages_max: bytes_max - answers_max,
-        answers_max,
-        counts: Mutex::default(),
-    });
-    let outbox = Outbox {
-        packets: sender,
-        waiting: Arc::clone(&waiting),
-        _open: open,
-    };
-    let outgoing = Outgoing {
-        packets: receiver,
-        waiting,
-    };
-    (outbox, outgoing, closed)
+impl Outboxes {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self(Arc::new(All {
+            bytes_max,
+            bytes: AtomicUsize::new(0),
+            by_number: Mutex::default(),
+            next: AtomicUsize::new(0),
+        }))
+    }
+
+    /// The two ends of a queue of at most `bytes_max` bytes; one message and one answer that must not be lost always fit, however
+    /// large.
+    pub(crate) fn open(&self, bytes_max: usize) -> (Outbox, Outgoing, Closed) {
+        let (sender, receiver) = unbounded_channel();
+        let (open, closed) = oneshot::channel();
+        let answers_max = bytes_max / 4;
+        let waiting = Arc::new(Waiting {
+            messages_max: bytes_max - answers_max,
+            answers_max,
+            counts: Mutex::new(Counts {
+                messages: 0,
+                answers: 0,
+                is_congested: false,
+                is_closed: false,
+                is_discarded: false,
+                moved_at: Instant::now(),
+            }),
+            all: Arc::clone(&self.0),
+            discard: Notify::new(),
+        });
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed) as u64;
+        lock(&self.0.by_number).insert(number, Arc::downgrade(&waiting));
+        let outbox = Outbox {
+            packets: sender,
+            waiting: Arc::clone(&waiting),
+            _open: open,
+        };
+        let outgoing = Outgoing {
+            packets: receiver,
+            waiting,
+            number,
+        };
+        (outbox, outgoing, closed)
+    }
+
+    /// Whether more waits than the bound.
+    pub(crate) fn exceed(&self) -> bool {
+        self.0.bytes.load(Ordering::Relaxed) > self.0.bytes_max
+    }
+
+    /// Discards what waits for connections that have read nothing for a second, those with the most bytes first, until no more waits
+    /// than the bound. Their connections end. Returns how many.
+    pub(crate) fn discard_still(&self, now: Instant) -> usize {
+        let mut still: Vec<_> = lock(&self.0.by_number)
+            .values()
+            .filter_map(Weak::upgrade)
+            .filter_map(|waiting| Some((waiting.still_bytes(now)?, waiting)))
+            .collect();
+        still.sort_unstable_by_key(|(bytes, _)| *bytes);
+        let mut count = 0;
+        while self.exceed()
+            && let Some((_, waiting)) = still.pop()
+        {
+            waiting.discard();
+            count += 1;
+        }
+        count
+    }
 }
 
 impl Outbox {
-    pub(crate) fn push(&self, packet: Bytes) -> Result<Pushed, Full> {
+    /// A packet that may be lost gets no room that others need.
+    pub(crate) fn push(&self, packet: Encoded) -> Result<Pushed, Full> {
         let pushed = self.waiting.add(&packet)?;
         // A connection that has just ended takes nothing more, and says so itself.
         let _ = self.packets.send(packet);
@@ -97,123 +182,200 @@ impl Outbox {
 
     /// Whether so much waits that no message should follow.
     pub(crate) fn is_congested(&self) -> bool {
-        self.waiting.counts().is_congested
+        lock(&self.waiting.counts).is_congested
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        lock(&self.waiting.counts).is_closed = true;
     }
 }
 
 impl Outgoing {
     /// Waits for packets and appends them to `batch`; false once the engine has closed the connection and all is taken.
-    pub(crate) async fn next(&mut self, batch: &mut Vec<Bytes>) -> bool {
+    pub(crate) async fn next(&mut self, batch: &mut Vec<Encoded>) -> bool {
         self.packets.recv_many(batch, BATCH_PACKETS).await > 0
     }
 
     /// Makes room: `packets` are written. Returns whether that ended a congestion.
     #[must_use]
-    pub(crate) fn written(&self, packets: &[Bytes]) -> bool {
+    pub(crate) fn written(&self, packets: &[Encoded]) -> bool {
         self.waiting.remove(packets)
+    }
+
+    /// Resolves when what waits is discarded, because the connection does not read and others need the room.
+    pub(crate) fn discarded(&self) -> impl Future<Output = ()> + use<> {
+        let waiting = Arc::clone(&self.waiting);
+        async move { waiting.discard.notified().await }
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.waiting.discard();
+        lock(&self.waiting.all.by_number).remove(&self.number);
     }
 }
 
 impl Waiting {
-    fn add(&self, packet: &Bytes) -> Result<Pushed, Full> {
-        let mut counts = self.counts();
-        let (waiting, maximum) = match is_message(packet) {
-            true => (&mut counts.messages, self.messages_max),
-            false => (&mut counts.answers, self.answers_max),
+    fn add(&self, packet: &Encoded) -> Result<Pushed, Full> {
+        let mut counts = lock(&self.counts);
+        if counts.is_discarded {
+            return Ok(Pushed::Waits);
+        }
+        let free = self.free();
+        let is_message = packet.is_message();
+        let (waiting, maximum) = match is_message {
+            true => (counts.messages, self.messages_max),
+            false if free == 0 => (counts.answers, self.answers_max.min(ANSWERS_BYTES)),
+            false => (counts.answers, self.answers_max),
         };
-        let together = waiting.saturating_add(cost(packet));
-        if *waiting > 0 && together > maximum {
+        let cost = packet.cost();
+        let together = waiting.saturating_add(cost);
+        if (waiting > 0 && together > maximum) || (packet.may_be_lost() && together > free) {
             return Err(Full);
         }
-        *waiting = together;
-        if counts.is_congested || counts.messages <= self.messages_max / 2 {
+        if counts.bytes() == 0 {
+            counts.moved_at = Instant::now();
+        }
+        match is_message {
+            true => counts.messages = together,
+            false => counts.answers = together,
+        }
+        self.all.bytes.fetch_add(cost, Ordering::Relaxed);
+        if counts.is_congested || counts.messages <= self.messages_room() / 2 {
             return Ok(Pushed::Waits);
         }
         counts.is_congested = true;
         Ok(Pushed::Congested)
     }
 
-    fn remove(&self, packets: &[Bytes]) -> bool {
-        let mut counts = self.counts();
+    fn remove(&self, packets: &[Encoded]) -> bool {
+        let mut counts = lock(&self.counts);
+        if counts.is_discarded {
+            return false;
+        }
+        let before = counts.bytes();
         for packet in packets {
-            match is_message(packet) {
-                true => counts.messages -= cost(packet),
-                false => counts.answers -= cost(packet),
+            match packet.is_message() {
+                true => counts.messages -= packet.cost(),
+                false => counts.answers -= packet.cost(),
             }
         }
-        let is_over = counts.is_congested && counts.messages <= self.messages_max / 4;
+        // Once, because the engine's processor has to fetch the number back.
+        let written = before - counts.bytes();
+        self.all.bytes.fetch_sub(written, Ordering::Relaxed);
+        counts.moved_at = Instant::now();
+        let is_over = counts.is_congested && counts.messages <= self.messages_room() / 4;
         if is_over {
             counts.is_congested = false;
         }
         is_over
     }
 
-    /// Nothing that is done under the lock leaves it half done.
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The room that all outboxes leave.
+    fn free(&self) -> usize {
+        let bytes = self.all.bytes.load(Ordering::Relaxed);
+        self.all.bytes_max.saturating_sub(bytes)
+    }
+
+    fn messages_room(&self) -> usize {
+        self.messages_max.min(self.free())
+    }
+
+    /// How much waits, if nothing of it was written for long, and it is too much or the last of the connection.
+    fn still_bytes(&self, now: Instant) -> Option<usize> {
+        let counts = lock(&self.counts);
+        let is_still = now.saturating_duration_since(counts.moved_at) >= STILL;
+        let bytes = counts.bytes();
+        let may_be = counts.is_congested || counts.is_closed || counts.answers > ANSWERS_BYTES;
+        (may_be && is_still && bytes > 0 && !counts.is_discarded).then_some(bytes)
+    }
+
+    fn discard(&self) {
+        let mut counts = lock(&self.counts);
+        if !counts.is_discarded {
+            counts.is_discarded = true;
+            self.all.bytes.fetch_sub(counts.bytes(), Ordering::Relaxed);
+            self.discard.notify_one();
+        }
     }
 }
 
-fn is_message(packet: &Bytes) -> bool {
-    packet.first().is_some_and(|first| first >> 4 == PUBLISH)
-}
-
-fn cost(packet: &Bytes) -> usize {
-    packet.len() + PACKET_OVERHEAD_BYTES
+/// Nothing that is done under the locks leaves it half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
+    use futures_util::FutureExt;
+
     use super::*;
 
-    /// Costs a hundred.
-    const MESSAGE: Bytes = Bytes::from_static(&[0x30; 36]);
-    const ANSWER: Bytes = Bytes::from_static(&[0xd0; 36]);
+    /// Which costs a hundred, and must not be lost.
+    #[derive(Clone, Copy)]
+    enum Packet {
+        Message,
+        Answer,
+    }
+    use Packet::{Answer, Message};
+
+    fn push(outbox: &Outbox, packet: Packet) -> Result<Pushed, Full> {
+        outbox.push(Encoded::test(36, matches!(packet, Message), false))
+    }
+
+    fn later() -> Instant {
+        Instant::now() + STILL
+    }
 
     #[tokio::test]
     async fn no_more_waits_than_the_bound_until_something_is_written() {
         // 600 for messages, 200 for answers.
-        let (outbox, mut outgoing, _closed) = outbox(800);
+        let (outbox, mut outgoing, _closed) = Outboxes::new(100_000).open(800);
         for _ in 0..3 {
-            assert_eq!(outbox.push(MESSAGE), Ok(Pushed::Waits));
+            assert_eq!(push(&outbox, Message), Ok(Pushed::Waits));
         }
-        assert_eq!(outbox.push(MESSAGE), Ok(Pushed::Congested));
+        assert_eq!(push(&outbox, Message), Ok(Pushed::Congested));
         assert!(outbox.is_congested());
         for _ in 0..2 {
-            assert_eq!(outbox.push(MESSAGE), Ok(Pushed::Waits));
+            assert_eq!(push(&outbox, Message), Ok(Pushed::Waits));
         }
-        assert_eq!(outbox.push(MESSAGE), Err(Full));
+        assert_eq!(push(&outbox, Message), Err(Full));
         for _ in 0..2 {
-            assert_eq!(outbox.push(ANSWER), Ok(Pushed::Waits), "kept for it");
+            assert_eq!(push(&outbox, Answer), Ok(Pushed::Waits), "kept for it");
         }
-        assert_eq!(outbox.push(ANSWER), Err(Full));
+        assert_eq!(push(&outbox, Answer), Err(Full));
 
         let mut batch = Vec::new();
         assert!(outgoing.next(&mut batch).await);
         assert_eq!(batch.len(), 8);
-        assert_eq!(outbox.push(ANSWER), Err(Full), "not written yet");
+        assert_eq!(push(&outbox, Answer), Err(Full), "not written yet");
         assert!(!outgoing.written(&batch[..4]), "200 are left");
         assert!(outgoing.written(&batch[4..5]), "100 are left");
         assert!(!outbox.is_congested());
         assert!(!outgoing.written(&batch[5..]));
-        assert_eq!(outbox.push(ANSWER), Ok(Pushed::Waits));
-        assert_eq!(outbox.push(MESSAGE), Ok(Pushed::Waits));
+        assert_eq!(push(&outbox, Answer), Ok(Pushed::Waits));
+        assert_eq!(push(&outbox, Message), Ok(Pushed::Waits));
     }
 
     #[test]
     fn one_message_and_one_answer_fit_however_large() {
-        let (outbox, _outgoing, _closed) = outbox(1);
-        let message = Bytes::from(vec![0x30; 1000]);
+        let (outbox, _outgoing, _closed) = Outboxes::new(1).open(1);
+        let message = Encoded::test(1000, true, false);
         assert_eq!(outbox.push(message), Ok(Pushed::Congested));
-        assert_eq!(outbox.push(MESSAGE), Err(Full));
-        assert_eq!(outbox.push(ANSWER), Ok(Pushed::Waits));
-        assert_eq!(outbox.push(ANSWER), Err(Full));
+        assert_eq!(push(&outbox, Message), Err(Full));
+        assert_eq!(push(&outbox, Answer), Ok(Pushed::Waits));
+        assert_eq!(push(&outbox, Answer), Err(Full));
     }
 
     #[tokio::test]
     async fn queued_packets_are_still_sent_after_the_engine_has_closed() {
-        let (outbox, mut outgoing, mut closed) = outbox(200);
-        outbox.push(Bytes::from_static(b"last")).unwrap();
+        let (outbox, mut outgoing, mut closed) = Outboxes::new(1000).open(200);
+        push(&outbox, Answer).unwrap();
         assert!(
             closed
                 .try_recv()
@@ -223,7 +385,93 @@ mod tests {
         assert!(closed.await.is_err());
         let mut batch = Vec::new();
         assert!(outgoing.next(&mut batch).await);
-        assert_eq!(batch, [Bytes::from_static(b"last")]);
+        assert_eq!(batch.len(), 1);
         assert!(!outgoing.next(&mut batch).await);
+    }
+
+    #[test]
+    fn messages_that_may_be_lost_leave_room_for_other_connections() {
+        let outboxes = Outboxes::new(10_000);
+        let open: Vec<_> = (0..3).map(|_| outboxes.open(1_000_000)).collect();
+        let fill = |outbox: &Outbox| {
+            let mut count = 0;
+            while outbox.push(Encoded::test(36, true, true)).is_ok() {
+                count += 1;
+            }
+            count
+        };
+        let counts: Vec<_> = open.iter().map(|(outbox, ..)| fill(outbox)).collect();
+        // Each takes as much as it leaves for the rest.
+        assert_eq!(counts, [50, 25, 13]);
+        assert!(open.iter().all(|(outbox, ..)| outbox.is_congested()));
+        assert!(!outboxes.exceed());
+        // What must not be lost is taken, and the connection is congested at once.
+        let (outbox, _outgoing, _closed) = outboxes.open(1_000_000);
+        for _ in 0..50 {
+            push(&outbox, Message).unwrap();
+        }
+        assert!(outbox.is_congested());
+        assert!(outboxes.exceed());
+    }
+
+    #[tokio::test]
+    async fn connections_that_read_nothing_are_discarded_when_there_is_no_room() {
+        let outboxes = Outboxes::new(10_000);
+        let mut open: Vec<_> = (0..4).map(|_| outboxes.open(8_000)).collect();
+        for ((outbox, ..), count) in open.iter().zip([40, 50, 45, 1]) {
+            for _ in 0..count {
+                push(outbox, Message).unwrap();
+            }
+        }
+        assert!(outboxes.exceed());
+        assert_eq!(outboxes.discard_still(Instant::now()), 0, "not yet");
+        // The largest has just read something.
+        let mut batch = Vec::new();
+        assert!(open[1].1.next(&mut batch).await);
+        thread::sleep(Duration::from_millis(2));
+        let _ = open[1].1.written(&batch[..1]);
+        let moved_at = lock(&open[1].1.waiting.counts).moved_at;
+        let almost = moved_at + STILL - Duration::from_millis(1);
+        assert_eq!(outboxes.discard_still(almost), 1);
+        assert!(!outboxes.exceed());
+        assert_eq!(outboxes.discard_still(later()), 0);
+        let discarded: Vec<_> = open
+            .iter()
+            .map(|(_, outgoing, _)| outgoing.discarded().now_or_never().is_some())
+            .collect();
+        assert_eq!(discarded, [false, false, true, false]);
+        // Nothing more is counted for it.
+        let before = outboxes.0.bytes.load(Ordering::Relaxed);
+        push(&open[2].0, Message).unwrap();
+        assert_eq!(outboxes.0.bytes.load(Ordering::Relaxed), before);
+        drop(open);
+        assert_eq!(outboxes.0.bytes.load(Ordering::Relaxed), 0);
+        assert!(lock(&outboxes.0.by_number).is_empty());
+    }
+
+    #[test]
+    fn the_last_packets_of_a_closed_connection_are_discarded_too() {
+        let outboxes = Outboxes::new(1_000);
+        let (outbox, outgoing, _closed) = outboxes.open(8_000);
+        let (other, _outgoing, _closed) = outboxes.open(8_000);
+        push(&other, Answer).unwrap();
+        for _ in 0..10 {
+            push(&outbox, Answer).unwrap();
+        }
+        assert_eq!(outboxes.discard_still(later()), 0, "they may be read");
+        drop(outbox);
+        assert_eq!(outboxes.discard_still(later()), 1);
+        assert!(outgoing.discarded().now_or_never().is_some());
+    }
+
+    #[test]
+    fn without_room_a_connection_has_little_for_its_answers() {
+        let outboxes = Outboxes::new(1);
+        let (outbox, _outgoing, _closed) = outboxes.open(100_000_000);
+        let mut count = 0;
+        while push(&outbox, Answer).is_ok() {
+            count += 1;
+        }
+        assert_eq!(count, ANSWERS_BYTES / 100);
     }
 }

@@ -11,15 +11,18 @@ use std::time::Duration;
 use broker::ConnId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::args::Serve;
 use crate::config::Config;
-use crate::connection::{Bounds, Sink, Source, serve};
-use crate::engine::{Engine, Place, ToEngine};
+use crate::connection::{Admission, Bounds, Sink, Source, serve};
+use crate::engine::{Engine, Said, ToEngine};
 use crate::error::Error;
+use crate::outbox::Outboxes;
+use crate::places::{Place, PlaceLost, Places};
+use crate::receive_budget::{ReceiveBudget, Receiving};
 use crate::{tcp, websocket};
 
 const TCP: &str = "MQTT over TCP";
@@ -64,7 +67,13 @@ async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<()
         }
     }
 
-    let (engine, to_engine) = Engine::new(config.broker(&fill_randomly), options.verbose);
+    let outboxes = Outboxes::new(config.outboxes_bytes_max());
+    let (engine, to_engine) = Engine::new(
+        config.broker(&fill_randomly),
+        config.turn_work_max(),
+        outboxes.clone(),
+        options.verbose,
+    );
     let (end, ended) = oneshot::channel();
     let engine = tokio::spawn(engine.run(ended));
 
@@ -72,7 +81,9 @@ async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<()
         to_engine,
         bounds: config.bounds(),
         handshake_time: config.connect_timeout(),
-        places: Arc::new(Semaphore::new(config.connecting_max())),
+        places: Places::new(config.connecting_max()),
+        budget: ReceiveBudget::new(config.received_bytes_max()),
+        outboxes,
         next: Arc::new(AtomicU64::new(0)),
     };
     let mut accepting = JoinSet::new();
@@ -116,7 +127,9 @@ struct Door {
     bounds: Bounds,
     handshake_time: Duration,
     /// For connections whose client is not accepted yet.
-    places: Arc<Semaphore>,
+    places: Places,
+    budget: ReceiveBudget,
+    outboxes: Outboxes,
     next: Arc<AtomicU64>,
 }
 
@@ -124,19 +137,12 @@ impl Door {
     async fn accept(self, what: &'static str, listener: TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((socket, _)) => {
+                Ok((socket, address)) => {
                     // Without it small packets wait for one another; a socket that refuses is slow, not wrong.
                     let _ = socket.set_nodelay(true);
-                    // Others wait in the system's queue meanwhile. The places are never closed.
-                    let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-                        return;
-                    };
-                    let door = self.clone();
-                    if what == TCP {
-                        tokio::spawn(door.serve_tcp(socket, place));
-                    } else {
-                        tokio::spawn(door.serve_websocket(socket, place));
-                    }
+                    // Here, so that places go in the order of arrival. Others wait in the system's queue meanwhile.
+                    let (place, lost) = self.places.take(address.ip()).await;
+                    tokio::spawn(self.clone().admit(what, socket, place, lost));
                 }
                 Err(error) => {
                     eprintln!("A connection was not accepted: {error}.");
@@ -146,22 +152,54 @@ impl Door {
         }
     }
 
-    async fn serve_tcp(self, socket: TcpStream, place: Place) {
-        let (source, sink) = tcp::split(socket);
-        self.serve(source, sink, place).await;
-    }
-
-    async fn serve_websocket(self, socket: TcpStream, place: Place) {
-        let maximum = self.bounds.maximum_packet_size;
-        if let Some((source, sink)) = websocket::accept(socket, maximum, self.handshake_time).await
-        {
-            self.serve(source, sink, place).await;
+    /// Serves a connection to its end, or until it loses its place.
+    async fn admit(self, what: &'static str, socket: TcpStream, place: Place, lost: PlaceLost) {
+        let conn = self.number();
+        let to_engine = self.to_engine.clone();
+        let serving = async {
+            if what == TCP {
+                self.serve_tcp(conn, socket, place).await;
+            } else {
+                self.serve_websocket(conn, socket, place).await;
+            }
+        };
+        tokio::select! {
+            () = serving => {}
+            () = lost.wait() => to_engine.say(conn, Said::Gone),
         }
     }
 
-    async fn serve(self, source: impl Source, sink: impl Sink, place: Place) {
-        let number = self.number();
-        serve(number, source, sink, self.to_engine, self.bounds, place).await;
+    async fn serve_tcp(self, conn: ConnId, socket: TcpStream, place: Place) {
+        let receiving = Arc::new(self.budget.connection());
+        let (source, sink) = tcp::split(socket, Arc::clone(&receiving));
+        self.serve(conn, source, sink, place, receiving).await;
+    }
+
+    async fn serve_websocket(self, conn: ConnId, socket: TcpStream, place: Place) {
+        let maximum = self.bounds.maximum_packet_size;
+        let receiving = Arc::new(self.budget.connection());
+        let shared = Arc::clone(&receiving);
+        let time = self.handshake_time;
+        if let Some((source, sink)) = websocket::accept(socket, shared, maximum, time).await {
+            self.serve(conn, source, sink, place, receiving).await;
+        }
+    }
+
+    async fn serve(
+        self,
+        conn: ConnId,
+        source: impl Source,
+        sink: impl Sink,
+        place: Place,
+        receiving: Arc<Receiving>,
+    ) {
+        let admission = Admission {
+            place,
+            budget: self.budget,
+            receiving,
+            outboxes: self.outboxes,
+        };
+        serve(conn, source, sink, self.to_engine, self.bounds, admission).await;
     }
 
     fn number(&self) -> ConnId {

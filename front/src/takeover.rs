@@ -3,11 +3,12 @@
 //! A client that publishes, disconnects and reconnects at once has two sockets for a moment. Nothing orders the tasks
 //! that read them, so its CONNECT could overtake its DISCONNECT: its last messages would be lost, and its will
 //! published. A new connection therefore asks the engine for the connection with its client identifier. It hands in
-//! its CONNECT after that one has handed in all received packets.
+//! its CONNECT after the engine has handled all packets that the other one had received.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::pending;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tokio::time::timeout;
 /// client that keeps sending on its old connection delays its new one by at most this.
 const READ_FIRST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Asks a connection to hand in what has arrived. It is dropped when that is done, or need not be done any more.
+/// Asks a connection to hand in what has arrived. It is dropped when the engine has handled that, or need not any more.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadFirst(
     /// Never used: that it is dropped is the answer.
@@ -44,6 +45,12 @@ impl Answer {
         // Whether all have answered or the time is over.
         let _ = timeout(limit, self.0.recv()).await;
     }
+
+    /// Whether all asked connections have answered.
+    #[cfg(test)]
+    pub(crate) fn is_there(&mut self) -> bool {
+        self.0.try_recv() == Err(mpsc::error::TryRecvError::Disconnected)
+    }
 }
 
 /// Where a connection is asked. The connections that wait for an answer bound how much waits here.
@@ -64,30 +71,47 @@ impl Asked {
         (ask, Self { requests, open })
     }
 
-    /// To be polled whenever the socket had nothing to read: that answers what was asked before. Resolves when the socket
-    /// has to be looked at again.
-    pub(crate) async fn nothing_to_read(&mut self) {
+    /// To be polled whenever the socket had nothing to read. Resolves when the socket has to be looked at again, and returns the
+    /// requests for which there is nothing more to hand in.
+    pub(crate) async fn nothing_to_read(&mut self) -> Vec<ReadFirst> {
         // Without budget the runtime says of any socket that it has nothing.
         if !coop::has_budget_remaining() {
-            return yield_now().await;
+            yield_now().await;
+            return Vec::new();
         }
-        self.open.clear();
+        if !self.open.is_empty() {
+            return self.open.drain(..).map(|(request, _)| request).collect();
+        }
         match self.requests.recv().await {
             Some(request) => self.open.push((request, READ_FIRST_BYTES_MAX)),
             // The engine has no more questions.
             None => pending().await,
         }
+        Vec::new()
     }
 
-    /// So many bytes were read and handed in.
-    pub(crate) fn handed_in(&mut self, bytes: usize) {
-        self.open.retain_mut(|(_, left)| {
-            *left = left.saturating_sub(bytes);
-            *left > 0
-        });
+    /// So many bytes were read and handed in. Returns the requests that have waited for enough.
+    pub(crate) fn handed_in(&mut self, bytes: usize) -> Vec<ReadFirst> {
+        let mut done = Vec::new();
+        for (request, left) in mem::take(&mut self.open) {
+            match left.saturating_sub(bytes) {
+                0 => done.push(request),
+                left => self.open.push((request, left)),
+            }
+        }
         while let Ok(request) = self.requests.try_recv() {
             self.open.push((request, READ_FIRST_BYTES_MAX));
         }
+        done
+    }
+
+    /// Nothing more is read: returns all requests. Later ones go back to the engine.
+    pub(crate) fn end(mut self) -> Vec<ReadFirst> {
+        self.requests.close();
+        // What a request may still wait for is no longer of interest.
+        let mut all = self.handed_in(usize::MAX);
+        all.extend(self.open.drain(..).map(|(request, _)| request));
+        all
     }
 }
 
@@ -165,33 +189,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_is_answered_when_there_is_nothing_to_read() {
+    async fn a_request_is_returned_when_there_is_nothing_to_read() {
         let (ask, mut asked) = Asked::new();
-        let (request, Answer(mut answer)) = read_first();
+        let (request, mut answer) = read_first();
         ask.send(request).unwrap();
-        asked.nothing_to_read().await;
-        assert!(answer.try_recv().is_err_and(is_open), "not looked yet");
-        asked.handed_in(1000);
-        assert!(answer.try_recv().is_err_and(is_open), "there may be more");
+        assert!(asked.nothing_to_read().await.is_empty(), "not looked yet");
+        assert!(asked.handed_in(1000).is_empty(), "there may be more");
+        let done = asked.nothing_to_read().await;
+        assert_eq!(done.len(), 1);
         drop(ask);
         let waits = timeout(Duration::ZERO, asked.nothing_to_read()).await;
         waits.expect_err("nobody asks any more");
-        assert!(answer.recv().await.is_none());
+        assert!(!answer.is_there(), "not handled yet");
+        drop(done);
+        assert!(answer.is_there());
     }
 
     #[tokio::test]
     async fn a_client_that_never_stops_sending_is_read_up_to_the_bound() {
         let (ask, mut asked) = Asked::new();
-        let (request, Answer(mut answer)) = read_first();
+        let (request, _answer) = read_first();
         ask.send(request).unwrap();
-        asked.handed_in(1);
-        asked.handed_in(READ_FIRST_BYTES_MAX - 1);
-        assert!(answer.try_recv().is_err_and(is_open));
-        asked.handed_in(1);
-        assert!(answer.recv().await.is_none());
+        assert!(asked.handed_in(1).is_empty());
+        assert!(asked.handed_in(READ_FIRST_BYTES_MAX - 1).is_empty());
+        assert_eq!(asked.handed_in(1).len(), 1);
     }
 
-    fn is_open(why: mpsc::error::TryRecvError) -> bool {
-        why == mpsc::error::TryRecvError::Empty
+    #[tokio::test]
+    async fn no_request_is_lost_at_the_end() {
+        let (ask, mut asked) = Asked::new();
+        let (request, _answer) = read_first();
+        ask.send(request.clone()).unwrap();
+        asked.nothing_to_read().await;
+        ask.send(request.clone()).unwrap();
+        assert_eq!(asked.end().len(), 2);
+        ask.send(request).unwrap_err();
     }
 }

@@ -1,21 +1,30 @@
 //! MQTT over TCP.
 
+use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::connection::{Ending, Sink, Source, SourceError};
+use crate::encoded::Encoded;
+use crate::receive_budget::Receiving;
 
 /// How much is read at once at least, in bytes.
 const READ_BYTES: usize = 16 * 1024;
+/// How much is read at once at most, in bytes: so much may exceed the bound for all connections.
+const READ_BYTES_MAX: usize = 256 * 1024;
 /// Packets below this size are written together.
 const JOIN_BYTES: usize = 32 * 1024;
 
 #[derive(Debug)]
-pub(crate) struct TcpSource(OwnedReadHalf);
+pub(crate) struct TcpSource {
+    socket: OwnedReadHalf,
+    receiving: Arc<Receiving>,
+}
 
 #[derive(Debug)]
 pub(crate) struct TcpSink {
@@ -23,20 +32,29 @@ pub(crate) struct TcpSink {
     joined: Vec<u8>,
 }
 
-pub(crate) fn split(socket: TcpStream) -> (TcpSource, TcpSink) {
+pub(crate) fn split(socket: TcpStream, receiving: Arc<Receiving>) -> (TcpSource, TcpSink) {
     let (reader, writer) = socket.into_split();
     let sink = TcpSink {
         socket: writer,
         joined: Vec::new(),
     };
-    (TcpSource(reader), sink)
+    let source = TcpSource {
+        socket: reader,
+        receiving,
+    };
+    (source, sink)
 }
 
 impl Source for TcpSource {
     async fn read(&mut self, buffer: &mut BytesMut) -> Result<bool, SourceError> {
+        poll_fn(|context| self.receiving.poll_room(context)).await;
         buffer.reserve(READ_BYTES);
-        match self.0.read_buf(buffer).await {
-            Ok(count) => Ok(count > 0),
+        let mut room = buffer.limit(READ_BYTES_MAX);
+        match self.socket.read_buf(&mut room).await {
+            Ok(count) => {
+                self.receiving.received(count);
+                Ok(count > 0)
+            }
             Err(_) => Err(SourceError::Broken),
         }
     }
@@ -47,15 +65,15 @@ impl Source for TcpSource {
 }
 
 impl Sink for TcpSink {
-    async fn write(&mut self, packets: &[Bytes]) -> io::Result<()> {
-        for packet in packets {
-            if self.joined.len() + packet.len() > JOIN_BYTES {
+    async fn write(&mut self, packets: &[Encoded]) -> io::Result<()> {
+        for part in packets.iter().flat_map(Encoded::parts) {
+            if self.joined.len() + part.len() > JOIN_BYTES {
                 self.flush().await?;
             }
-            if packet.len() > JOIN_BYTES {
-                self.socket.write_all(packet).await?;
+            if part.len() > JOIN_BYTES {
+                self.socket.write_all(part).await?;
             } else {
-                self.joined.extend_from_slice(packet);
+                self.joined.extend_from_slice(part);
             }
         }
         self.flush().await

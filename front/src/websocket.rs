@@ -5,10 +5,10 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,16 +23,23 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use crate::connection::{CONNECT_BYTES_MAX, Ending, Sink, Source, SourceError};
+use crate::encoded::Encoded;
+use crate::receive_budget::Receiving;
 
 /// The subprotocol names of MQTT: since 3.1.1, and before.
 const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 /// The bytes that a message may have beside the largest packet: other packets, whole or in part.
 const MESSAGE_EXTRA_BYTES: usize = 1024 * 1024;
+/// The bytes of a message that is sent. A packet with more spans several, because the WebSocket library copies a whole message.
+const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// The bytes of a client's control frame before its payload: two, and the mask.
+const CONTROL_HEADER_BYTES: usize = 6;
 
 #[derive(Debug)]
 pub(crate) struct WebSocketSource {
     messages: SplitStream<WebSocketStream<Gate>>,
     allowance: Arc<AtomicUsize>,
+    receiving: Arc<Receiving>,
 }
 
 #[derive(Debug)]
@@ -41,6 +48,7 @@ pub(crate) struct WebSocketSink(SplitSink<WebSocketStream<Gate>, Message>);
 /// Shakes hands; none if the other side does not speak MQTT over WebSocket, or not in time.
 pub(crate) async fn accept(
     socket: TcpStream,
+    receiving: Arc<Receiving>,
     maximum_packet_size: u32,
     time: Duration,
 ) -> Option<(WebSocketSource, WebSocketSink)> {
@@ -50,6 +58,7 @@ pub(crate) async fn accept(
     let gate = Gate {
         socket,
         allowance: Arc::clone(&allowance),
+        receiving: Arc::clone(&receiving),
     };
     let message_bytes_max = maximum_packet_size as usize + MESSAGE_EXTRA_BYTES;
     let config = WebSocketConfig::default()
@@ -60,6 +69,7 @@ pub(crate) async fn accept(
     let source = WebSocketSource {
         messages,
         allowance,
+        receiving,
     };
     Some((source, WebSocketSink(sink)))
 }
@@ -103,7 +113,11 @@ impl Source for WebSocketSource {
                 Some(Ok(Message::Text(_)) | Err(Error::Utf8(_))) => {
                     return Err(SourceError::NotBinary);
                 }
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Ping(bytes) | Message::Pong(bytes))) => {
+                    // It may have come between two parts of a message.
+                    self.receiving.dropped(CONTROL_HEADER_BYTES + bytes.len());
+                }
+                Some(Ok(Message::Frame(_))) => {}
                 Some(Ok(Message::Close(_))) | None => return Ok(false),
                 Some(Err(Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed)) => {
                     return Err(SourceError::Broken);
@@ -119,10 +133,14 @@ impl Source for WebSocketSource {
 }
 
 impl Sink for WebSocketSink {
-    async fn write(&mut self, packets: &[Bytes]) -> io::Result<()> {
-        for packet in packets {
-            let message = Message::Binary(packet.clone());
-            self.0.feed(message).await.map_err(io::Error::other)?;
+    async fn write(&mut self, packets: &[Encoded]) -> io::Result<()> {
+        for part in packets.iter().flat_map(Encoded::parts) {
+            let mut rest = part.clone();
+            while !rest.is_empty() {
+                let message = rest.split_to(rest.len().min(MESSAGE_BYTES_MAX));
+                let message = Message::Binary(message);
+                self.0.feed(message).await.map_err(io::Error::other)?;
+            }
         }
         self.0.flush().await.map_err(io::Error::other)
     }
@@ -132,6 +150,7 @@ impl Sink for WebSocketSink {
             Ending::Normal => CloseCode::Normal,
             Ending::NotBinary => CloseCode::Unsupported,
             Ending::NotAllowed => CloseCode::Policy,
+            Ending::NoRoom => CloseCode::Again,
         };
         let frame = CloseFrame {
             code,
@@ -146,13 +165,14 @@ impl Sink for WebSocketSink {
     }
 }
 
-/// A socket that yields only so many bytes: the WebSocket library buffers a whole message first, which must stay small
-/// before CONNECT.
+/// A socket that yields only so many bytes, and only while there is room for them: the WebSocket library buffers a whole message
+/// first, which must stay small before CONNECT.
 #[derive(Debug)]
 struct Gate {
     socket: TcpStream,
     /// The bytes that may still be read; `usize::MAX` is no limit.
     allowance: Arc<AtomicUsize>,
+    receiving: Arc<Receiving>,
 }
 
 impl AsyncRead for Gate {
@@ -161,9 +181,11 @@ impl AsyncRead for Gate {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.receiving.poll_room(context));
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.socket).poll_read(context, buffer);
         let count = buffer.filled().len() - before;
+        self.receiving.received(count);
         let allowance = self.allowance.load(Ordering::Relaxed);
         if allowance != usize::MAX {
             let Some(left) = allowance.checked_sub(count) else {

@@ -11,6 +11,7 @@
 )]
 
 mod command;
+mod fairness;
 mod harness;
 mod mosquitto;
 mod mqttjs;

@@ -3,17 +3,17 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::harness::{Front, PATIENCE};
 
 /// Protocol level 5, clean start, no keep alive, no properties, the client identifier `a`.
-const CONNECT: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01a";
-const PINGREQ: &[u8] = b"\xc0\x00";
-const PINGRESP: &[u8] = b"\xd0\x00";
+pub(crate) const CONNECT: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01a";
+pub(crate) const PINGREQ: &[u8] = b"\xc0\x00";
+pub(crate) const PINGRESP: &[u8] = b"\xd0\x00";
 const DISCONNECT: &[u8] = b"\xe0\x00";
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.set_nodelay(true).unwrap();
@@ -21,7 +21,7 @@ fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// The next packet, whole; its fixed header has two bytes.
-fn packet(stream: &mut impl Read) -> Vec<u8> {
+pub(crate) fn packet(stream: &mut impl Read) -> Vec<u8> {
     let mut packet = vec![0; 2];
     stream.read_exact(&mut packet).unwrap();
     assert!(packet[1] < 0x80);
@@ -31,7 +31,7 @@ fn packet(stream: &mut impl Read) -> Vec<u8> {
 }
 
 /// The next packet, whole, of any length.
-fn any_packet(stream: &mut impl Read) -> Vec<u8> {
+pub(crate) fn any_packet(stream: &mut impl Read) -> Vec<u8> {
     let mut packet = vec![0; 2];
     stream.read_exact(&mut packet).unwrap();
     let mut length = usize::from(packet[1] & 0x7f);
@@ -51,13 +51,13 @@ fn any_packet(stream: &mut impl Read) -> Vec<u8> {
 }
 
 /// [`CONNECT`] with another client identifier of one byte.
-fn connect_as(client_id: &[u8; 1]) -> Vec<u8> {
+pub(crate) fn connect_as(client_id: &[u8; 1]) -> Vec<u8> {
     let start = CONNECT.strip_suffix(b"a").unwrap();
     [start, client_id].concat()
 }
 
 /// Whether the front has ended the connection, without anything more.
-fn has_ended(socket: &mut TcpStream) -> bool {
+pub(crate) fn has_ended(socket: &mut TcpStream) -> bool {
     match socket.read(&mut [0; 16]) {
         Ok(count) => count == 0,
         Err(error) => error.kind() == ErrorKind::ConnectionReset,
@@ -65,7 +65,7 @@ fn has_ended(socket: &mut TcpStream) -> bool {
 }
 
 /// A QoS 0 PUBLISH of the topic `t`.
-fn publish(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn publish(payload: &[u8]) -> Vec<u8> {
     let mut length = payload.len() + 4;
     let mut packet = vec![0x30];
     while length >= 0x80 {
@@ -259,31 +259,6 @@ fn a_slow_reader_is_still_answered_and_keeps_qos_1_and_2() {
     }
 }
 
-#[test]
-fn no_more_connections_than_allowed_are_served_before_their_connect() {
-    let front = Front::configured(r#"{"connecting_max": 1, "connect_timeout_ms": 60000}"#);
-    // One who was accepted, and one who left, take no place.
-    let mut accepted = connect(front.tcp);
-    accepted.write_all(CONNECT).unwrap();
-    assert_eq!(packet(&mut accepted)[0], 0x20);
-    drop(connect(front.tcp));
-
-    let mut silent = connect(front.tcp);
-    silent.write_all(&CONNECT[..1]).unwrap();
-    let mut next = connect(front.tcp);
-    next.write_all(&connect_as(b"b")).unwrap();
-    let briefly = Some(Duration::from_millis(100));
-    next.set_read_timeout(briefly).unwrap();
-    let nothing = next.read(&mut [0]).unwrap_err();
-    assert!(matches!(
-        nothing.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut
-    ));
-    drop(silent);
-    next.set_read_timeout(Some(PATIENCE)).unwrap();
-    assert_eq!(packet(&mut next)[0], 0x20);
-}
-
 /// A client that has a will, publishes, disconnects, and connects anew at once. `send` opens a connection with its CONNECT
 /// and waits for the CONNACK; then it sends the packets it is given, and closes.
 fn reconnect_at_once(front: &Front, send: impl Fn(&[u8], &[u8])) {
@@ -347,7 +322,7 @@ fn a_client_that_sends_without_end_does_not_keep_itself_out() {
 }
 
 /// Shakes hands for WebSocket; returns the socket and the head of the answer.
-fn handshake(address: SocketAddr, subprotocols: &str) -> (TcpStream, String) {
+pub(crate) fn handshake(address: SocketAddr, subprotocols: &str) -> (TcpStream, String) {
     let mut socket = connect(address);
     let mut request = format!(
         "GET /mqtt HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -368,19 +343,19 @@ fn handshake(address: SocketAddr, subprotocols: &str) -> (TcpStream, String) {
 }
 
 /// A frame from a client, with a mask that changes nothing.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     assert!(payload.len() < 126);
     let length = 0x80 | payload.len() as u8;
     [&[first, length, 0, 0, 0, 0], payload].concat()
 }
 
 /// The next frame from the front: its first byte and what it carries.
-fn next_frame(socket: &mut TcpStream) -> (u8, Vec<u8>) {
+pub(crate) fn next_frame(socket: &mut TcpStream) -> (u8, Vec<u8>) {
     let frame = packet(socket);
     (frame[0], frame[2..].to_vec())
 }
 
-const BINARY: u8 = 0x82;
+pub(crate) const BINARY: u8 = 0x82;
 const BINARY_BEGIN: u8 = 0x02;
 const CONTINUATION_END: u8 = 0x80;
 const TEXT: u8 = 0x81;

@@ -1,0 +1,339 @@
+//! Places for connections whose client is not accepted yet.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::pending;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+/// How long a connection keeps its place at least: time for the handshake of WebSocket and for CONNECT. Meanwhile newcomers wait in
+/// the system's queue, so of thousands of clients that connect at once none loses its place.
+const KEPT: Duration = Duration::from_millis(200);
+
+/// A limited number of places. A newcomer always gets one: when all are taken, another connection loses its place and is closed.
+///
+/// It is a connection of the address that has the most places, so an address with fewer places than another one loses none. Among
+/// those it is the oldest that has sent no CONNECT, and the oldest of all if every one has sent its CONNECT. A connection that is
+/// silent on purpose is soon the oldest. Behind a proxy all connections have one address. Whatever others do, each of them then has
+/// [`KEPT`] to send its CONNECT, and a newcomer waits no longer than that for each time that the places were filled before it.
+#[derive(Clone, Debug)]
+pub(crate) struct Places(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    taken: Mutex<Taken>,
+    /// A place was given back.
+    freed: Notify,
+}
+
+#[derive(Debug)]
+struct Taken {
+    max: usize,
+    count: usize,
+    /// The number of the next place.
+    next: u64,
+    by_address: HashMap<IpAddr, BTreeMap<Rank, Holder>>,
+    /// How many places each address has.
+    counts: BTreeSet<(usize, IpAddr)>,
+    /// How many connections have lost their place.
+    lost: u64,
+}
+
+/// The order in which the connections of an address lose their places: those without CONNECT first, and older ones first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    has_sent_connect: bool,
+    number: u64,
+}
+
+/// A connection that has a place.
+#[derive(Debug)]
+struct Holder {
+    /// Until then it keeps its place.
+    keeps_until: Instant,
+    sender: oneshot::Sender<Lost>,
+}
+
+/// A connection has lost its place to a newcomer.
+#[derive(Debug)]
+struct Lost;
+
+/// The place of a connection. It is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    places: Places,
+    address: IpAddr,
+    rank: Rank,
+}
+
+/// Tells a connection that it has lost its place.
+#[derive(Debug)]
+pub(crate) struct PlaceLost(oneshot::Receiver<Lost>);
+
+impl PlaceLost {
+    /// Resolves when the place is lost, and never if the connection gave it back.
+    pub(crate) async fn wait(self) {
+        if self.0.await.is_err() {
+            pending().await
+        }
+    }
+}
+
+impl Places {
+    pub(crate) fn new(max: usize) -> Self {
+        Self(Arc::new(Shared {
+            taken: Mutex::new(Taken {
+                max: max.max(1),
+                count: 0,
+                next: 0,
+                by_address: HashMap::new(),
+                counts: BTreeSet::new(),
+                lost: 0,
+            }),
+            freed: Notify::new(),
+        }))
+    }
+
+    /// Takes a place, if need be that of another connection.
+    pub(crate) async fn take(&self, address: IpAddr) -> (Place, PlaceLost) {
+        loop {
+            // Before the look, so that no place is missed that is given back after it.
+            let freed = self.0.freed.notified();
+            match self.try_take(address, Instant::now()) {
+                Ok(place) => return place,
+                // Whether a place is free or a connection may lose its own.
+                Err(until) => {
+                    let _ = timeout_at(until, freed).await;
+                }
+            }
+        }
+    }
+
+    /// The error is when a connection may lose its place.
+    fn try_take(&self, address: IpAddr, now: Instant) -> Result<(Place, PlaceLost), Instant> {
+        let (sender, receiver) = oneshot::channel();
+        let mut taken = self.taken();
+        if taken.count >= taken.max {
+            taken.free_one(now)?;
+        }
+        let rank = Rank {
+            has_sent_connect: false,
+            number: taken.next,
+        };
+        taken.next += 1;
+        let holder = Holder {
+            keeps_until: now + KEPT,
+            sender,
+        };
+        taken.insert(address, rank, holder);
+        let place = Place {
+            places: self.clone(),
+            address,
+            rank,
+        };
+        Ok((place, PlaceLost(receiver)))
+    }
+
+    /// Nothing that is done under the lock leaves it half done.
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// The client has sent its CONNECT.
+    pub(crate) fn has_sent_connect(&mut self) {
+        let mut taken = self.places.taken();
+        if let Some(holder) = taken.remove(self.address, self.rank) {
+            self.rank.has_sent_connect = true;
+            taken.insert(self.address, self.rank, holder);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.taken().remove(self.address, self.rank);
+        self.places.0.freed.notify_waiters();
+    }
+}
+
+impl Taken {
+    fn insert(&mut self, address: IpAddr, rank: Rank, holder: Holder) {
+        let places = self.by_address.entry(address).or_default();
+        let before = places.len();
+        places.insert(rank, holder);
+        self.count += 1;
+        self.counts.remove(&(before, address));
+        self.counts.insert((before + 1, address));
+    }
+
+    /// None if the place was lost.
+    fn remove(&mut self, address: IpAddr, rank: Rank) -> Option<Holder> {
+        let places = self.by_address.get_mut(&address)?;
+        let before = places.len();
+        let holder = places.remove(&rank)?;
+        self.count -= 1;
+        self.counts.remove(&(before, address));
+        if before > 1 {
+            self.counts.insert((before - 1, address));
+        } else {
+            self.by_address.remove(&address);
+        }
+        Some(holder)
+    }
+
+    /// The error is when a connection may lose its place.
+    fn free_one(&mut self, now: Instant) -> Result<(), Instant> {
+        let Some((_, address)) = self.counts.last().copied() else {
+            return Ok(());
+        };
+        let places = self.by_address.get(&address);
+        let Some((rank, holder)) = places.and_then(BTreeMap::first_key_value) else {
+            return Ok(());
+        };
+        if now < holder.keeps_until {
+            return Err(holder.keeps_until);
+        }
+        let rank = *rank;
+        if let Some(holder) = self.remove(address, rank) {
+            // A connection that has just ended needs no word of it.
+            let _ = holder.sender.send(Lost);
+            self.lost += 1;
+            // So few lines that nobody can fill a disk with them.
+            if self.lost.is_power_of_two() {
+                eprintln!(
+                    "Connections that were closed for newer ones before their client was accepted: {}. The last one was of {address}. \
+                     connecting_max is {}.",
+                    self.lost, self.max
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+    /// Places and a clock that goes on by [`KEPT`] with each newcomer.
+    struct Door {
+        places: Places,
+        now: Instant,
+    }
+
+    impl Door {
+        fn new(max: usize) -> Self {
+            Self {
+                places: Places::new(max),
+                now: Instant::now(),
+            }
+        }
+
+        fn take(&mut self, address: IpAddr) -> (Place, PlaceLost) {
+            self.now += KEPT;
+            self.places.try_take(address, self.now).unwrap()
+        }
+    }
+
+    fn is_lost((_, lost): &mut (Place, PlaceLost)) -> bool {
+        lost.0.try_recv().is_ok()
+    }
+
+    #[test]
+    fn a_newcomer_takes_the_place_of_the_oldest_connection_without_connect() {
+        let mut door = Door::new(3);
+        let mut all: Vec<_> = (0..3).map(|_| door.take(HERE)).collect();
+        all[0].0.has_sent_connect();
+        assert!(!all.iter_mut().any(is_lost));
+        all.push(door.take(HERE));
+        assert!(is_lost(&mut all[1]));
+        all.push(door.take(HERE));
+        assert!(is_lost(&mut all[2]));
+        all[3].0.has_sent_connect();
+        all[4].0.has_sent_connect();
+        all.push(door.take(HERE));
+        assert!(is_lost(&mut all[0]), "all have sent their CONNECT");
+    }
+
+    #[test]
+    fn a_connection_has_time_to_send_its_connect() {
+        let door = Door::new(2);
+        let begin = door.now;
+        let take = |now| door.places.try_take(HERE, now);
+        let mut first = take(begin).unwrap();
+        let second = take(begin + KEPT / 2).unwrap();
+        assert_eq!(take(begin + KEPT / 2).unwrap_err(), begin + KEPT);
+        assert!(!is_lost(&mut first));
+        let third = take(begin + KEPT).unwrap();
+        assert!(is_lost(&mut first));
+        take(begin + KEPT).unwrap_err();
+        drop(second);
+        take(begin + KEPT).unwrap();
+        drop(third);
+    }
+
+    #[tokio::test]
+    async fn a_newcomer_that_waits_takes_a_place_that_is_given_back() {
+        let places = Places::new(1);
+        let (place, mut lost) = places.take(HERE).await;
+        let newcomer = tokio::spawn({
+            let places = places.clone();
+            async move { places.take(HERE).await }
+        });
+        drop(place);
+        drop(newcomer.await.unwrap());
+        assert!(lost.0.try_recv().is_err(), "nobody has lost a place");
+        assert_eq!(places.taken().lost, 0);
+    }
+
+    #[test]
+    fn the_address_with_the_most_places_loses_one() {
+        let mut door = Door::new(3);
+        let mut first = door.take(THERE);
+        let mut many = vec![door.take(HERE), door.take(HERE)];
+        many[0].0.has_sent_connect();
+        many[1].0.has_sent_connect();
+        for round in 0..10 {
+            many.push(door.take(HERE));
+            assert!(!is_lost(&mut first), "round {round}");
+        }
+        many.push(door.take(THERE));
+        assert!(!is_lost(&mut first));
+        assert_eq!(door.places.taken().count, 3);
+    }
+
+    #[test]
+    fn a_place_that_was_given_back_is_free() {
+        let mut door = Door::new(1);
+        let (place, mut lost) = door.take(HERE);
+        drop(place);
+        let mut next = door.take(HERE);
+        assert!(lost.0.try_recv().is_err());
+        assert!(!is_lost(&mut next));
+        drop(next);
+        let taken = door.places.taken();
+        assert!(taken.count == 0 && taken.by_address.is_empty() && taken.counts.is_empty());
+    }
+
+    #[test]
+    fn a_place_that_was_lost_is_not_given_back_again() {
+        let mut door = Door::new(1);
+        let mut first = door.take(HERE);
+        let mut second = door.take(HERE);
+        assert!(is_lost(&mut first));
+        first.0.has_sent_connect();
+        drop(first);
+        assert!(!is_lost(&mut second));
+        assert_eq!(door.places.taken().count, 1);
+    }
+}
