@@ -107,7 +107,7 @@ pub(crate) fn config_file(json: &str) -> PathBuf {
 /// The value of an environment variable that `cargo xtask test` sets.
 pub(crate) fn tool(variable: &str) -> PathBuf {
     let value = env::var_os(variable).unwrap_or_else(|| {
-        panic!("{variable} is not set: run `cargo xtask test --only outsiders`, which installs what these tests need")
+        panic!("{variable} is not set: run `cargo xtask test --only interop`, which installs what these tests need")
     });
     value.into()
 }

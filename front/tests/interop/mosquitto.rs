@@ -45,7 +45,7 @@ fn subscribe(front: &Front, version: &str, count: usize, arguments: &[&str]) -> 
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| {
-            panic!("mosquitto_sub does not start ({error}): run `cargo xtask test --only outsiders`, which installs it")
+            panic!("mosquitto_sub does not start ({error}): run `cargo xtask test --only interop`, which installs it")
         });
     let mut says = BufReader::new(process.stderr.take().unwrap());
     let stdout = process.stdout.as_mut().unwrap();
