@@ -24,7 +24,7 @@ const common = {
 
 // wasm-opt makes the compiler's module a few kB smaller, and no slower.
 const wasm = here('glue/worker_bg.wasm');
-execFileSync(process.execPath, [here('node_modules/binaryen/bin/wasm-opt'), '-Os', '--low-memory-unused', wasm, '-o', wasm], { stdio: 'inherit' });
+execFileSync(process.execPath, [here('node_modules/binaryen/bin/wasm-opt'), '-Oz', '--low-memory-unused', wasm, '-o', wasm], { stdio: 'inherit' });
 
 // One file, so that a cache cannot mix parts of two builds.
 await esbuild.build({ ...common, entryPoints: [here('src/worker.js')], outfile: `${dist}/worker.js` });

@@ -640,7 +640,7 @@ impl HostedBroker {
         if peer.tab == self.own_tab {
             out.push(HostedBrokerOutput::ToOwn(peer.connection, packet));
         } else {
-            self.push(peer, out, |end, version| {
+            self.push(peer, out, &|end, version| {
                 end.push(peer.connection, version, &packet)
             });
         }
@@ -656,7 +656,7 @@ impl HostedBroker {
             let packet = publication.into_packet();
             out.push(HostedBrokerOutput::ToOwn(peer.connection, packet));
         } else {
-            self.push(peer, out, |end, version| {
+            self.push(peer, out, &|end, version| {
                 end.push_publication(peer.connection, version, &publication)
             });
         }
@@ -667,7 +667,7 @@ impl HostedBroker {
         &mut self,
         peer: Peer,
         out: &mut Vec<HostedBrokerOutput>,
-        push: impl FnOnce(&mut LaneEnd, ProtocolVersion) -> Result<(), codec::EncodeError>,
+        push: &dyn Fn(&mut LaneEnd, ProtocolVersion) -> Result<(), codec::EncodeError>,
     ) {
         let Peer {
             tab,

@@ -47,8 +47,7 @@ impl Publication {
     ///
     /// Why the packet cannot be sent; `out` is then as it was.
     pub fn encode(&self, version: ProtocolVersion, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        check::publish(&self.packet, version)?;
-        write::publication(self, version, out)?;
+        self.encode_head(version, out)?;
         out.extend_from_slice(&self.packet.payload);
         Ok(())
     }
@@ -64,7 +63,7 @@ impl Publication {
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
         check::publish(&self.packet, version)?;
-        write::publication(self, version, out)
+        write::publish(&self.packet, &self.shared.encoded, version, out)
     }
 
     /// The number of bytes that [`Publication::encode`] would append.
@@ -73,7 +72,7 @@ impl Publication {
     ///
     /// The packet has no length, because a part of it cannot be written.
     pub fn encoded_len(&self, version: ProtocolVersion) -> Result<usize, EncodeError> {
-        write::publication_len(self, version)
+        write::publish_len(&self.packet, &self.shared.encoded, version)
     }
 }
 
@@ -133,10 +132,6 @@ impl SharedProperties {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.encoded.is_empty()
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.encoded
     }
 }
 

@@ -11,7 +11,6 @@ use mqtt5_protocol::{
 };
 
 use super::property::PropertyOwner;
-use super::publication::{Publication, SharedProperties};
 use super::read::RETURN_CODES;
 use super::version;
 use super::{EncodeError, ProtocolVersion, packet_type};
@@ -28,13 +27,14 @@ pub(super) fn packet(
     body(packet, version, out)
 }
 
-/// Appends a publication up to its payload. Nothing is written unless all of it can be.
-pub(super) fn publication(
-    publication: &Publication,
+/// Appends a PUBLISH up to its payload. `shared` are more properties, encoded already. Nothing is written unless all of
+/// it can be.
+pub(super) fn publish(
+    packet: &PublishPacket,
+    shared: &[u8],
     version: ProtocolVersion,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let Publication { packet, shared } = publication;
     let mut length = Length(0);
     publish_head(packet, shared, version, &mut length)?;
     let remaining_length = within_limit(length.0 + packet.payload.len())?;
@@ -43,11 +43,11 @@ pub(super) fn publication(
     publish_head(packet, shared, version, out)
 }
 
-pub(super) fn publication_len(
-    publication: &Publication,
+pub(super) fn publish_len(
+    packet: &PublishPacket,
+    shared: &[u8],
     version: ProtocolVersion,
 ) -> Result<usize, EncodeError> {
-    let Publication { packet, shared } = publication;
     let mut length = Length(packet.payload.len());
     publish_head(packet, shared, version, &mut length)?;
     let remaining_length = within_limit(length.0)?;
@@ -252,12 +252,7 @@ fn body_v5(packet: &Packet, out: &mut impl Sink) -> Result<(), EncodeError> {
         Packet::Connect(packet) => connect(packet, out),
         Packet::ConnAck(packet) => connack(packet, out),
         Packet::Publish(packet) => {
-            publish_head(
-                packet,
-                &SharedProperties::default(),
-                ProtocolVersion::V5,
-                out,
-            )?;
+            publish_head(packet, &[], ProtocolVersion::V5, out)?;
             out.put(&packet.payload);
             Ok(())
         }
@@ -337,7 +332,7 @@ fn body_v311(
         Packet::Connect(packet) => connect(packet, out)?,
         Packet::ConnAck(packet) => connack(packet, out)?,
         Packet::Publish(packet) => {
-            publish_head(packet, &SharedProperties::default(), version, out)?;
+            publish_head(packet, &[], version, out)?;
             out.put(&packet.payload);
         }
         Packet::PubAck(packet) => out.u16(packet.packet_id),
@@ -379,7 +374,7 @@ fn body_v311(
 /// The variable header of a PUBLISH.
 fn publish_head(
     packet: &PublishPacket,
-    shared: &SharedProperties,
+    shared: &[u8],
     version: ProtocolVersion,
     out: &mut impl Sink,
 ) -> Result<(), EncodeError> {
@@ -390,7 +385,7 @@ fn publish_head(
     match version {
         ProtocolVersion::V5 => {
             let owner = PropertyOwner::Packet(PacketType::Publish);
-            out.property_block_with(owner, &packet.properties, shared.as_bytes())
+            out.property_block_with(owner, &packet.properties, shared)
         }
         ProtocolVersion::V31 | ProtocolVersion::V311 => Ok(()),
     }

@@ -26,10 +26,9 @@ pub(super) struct GroupId(pub(super) usize);
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(super) filter: TopicFilter,
-    /// By place: the order in which they joined.
-    members: Map<u64, Member>,
-    /// The place of each member.
-    places: Map<SessionId, u64>,
+    members: Map<SessionId, Member>,
+    /// The members by place: the order in which they joined.
+    order: Map<u64, SessionId>,
     /// The place of the next one to join.
     last: u64,
     /// The first place that may be next in turn.
@@ -39,9 +38,9 @@ pub(crate) struct Group {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Member {
-    pub(super) session: SessionId,
-    pub(super) subscription: Subscription,
+struct Member {
+    place: u64,
+    subscription: Subscription,
 }
 
 impl SharedSubscriptions {
@@ -83,7 +82,7 @@ impl SharedSubscriptions {
                 let id = GroupId(self.groups.insert(Group {
                     filter: filter.clone(),
                     members: Map::new(),
-                    places: Map::new(),
+                    order: Map::new(),
                     last: 0,
                     next: 0,
                     connected: 0,
@@ -94,26 +93,24 @@ impl SharedSubscriptions {
             }
         };
         let group = &mut self.groups[index];
-        let place = group.places.get(&session).copied();
-        let place = place.unwrap_or_else(|| {
-            let place = group.last;
-            group.last += 1;
-            group.places.insert(session, place);
-            self.members += 1;
-            place
-        });
+        if let Some(member) = group.members.get_mut(&session) {
+            member.subscription = subscription;
+            return;
+        }
+        let place = group.last;
+        group.last += 1;
+        group.order.insert(place, session);
         let member = Member {
-            session,
+            place,
             subscription,
         };
-        group.members.insert(place, member);
+        group.members.insert(session, member);
+        self.members += 1;
     }
 
     /// The subscription of a member.
     pub(crate) fn get(&self, filter: &TopicFilter, session: SessionId) -> Option<Subscription> {
-        let group = &self.groups[self.ids.get(filter)?.0];
-        let member = group.members.get(group.places.get(&session)?)?;
-        Some(member.subscription)
+        self.groups[self.ids.get(filter)?.0].subscription(session)
     }
 
     /// Whether the group of a filter has a connected member.
@@ -130,8 +127,9 @@ impl SharedSubscriptions {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicFilter, SessionId, Subscription)> {
         let groups = self.ids.values().map(|id| &self.groups[id.0]);
         groups.flat_map(|group| {
-            let members = group.members.values();
-            members.map(|member| (&group.filter, member.session, member.subscription))
+            let sessions = group.order.values();
+            sessions
+                .filter_map(|&session| Some((&group.filter, session, group.subscription(session)?)))
         })
     }
 
@@ -141,10 +139,10 @@ impl SharedSubscriptions {
             return;
         };
         let group = &mut self.groups[id.0];
-        let Some(place) = group.places.remove(&session) else {
+        let Some(member) = group.members.remove(&session) else {
             return;
         };
-        group.members.remove(&place);
+        group.order.remove(&member.place);
         self.members -= 1;
         if group.members.is_empty() {
             self.groups.remove(id.0);
@@ -170,22 +168,28 @@ impl Group {
     /// Whether a member is connected. Members leave one by one, so the search begins where the last one ended.
     fn has_connected(&mut self, is_connected: impl Fn(SessionId) -> bool) -> bool {
         let mut members = self.beginning_at(self.connected);
-        let found = members.find(|(_, member)| is_connected(member.session));
+        let found = members.find(|(_, session)| is_connected(*session));
         let place = found.map(|(place, _)| place);
         drop(members);
         self.connected = place.unwrap_or(self.connected);
         place.is_some()
     }
 
+    /// The subscription of a member.
+    pub(super) fn subscription(&self, session: SessionId) -> Option<Subscription> {
+        let member = self.members.get(&session)?;
+        Some(member.subscription)
+    }
+
     /// The members with their places, beginning with the next one.
-    pub(super) fn in_turn(&self) -> impl Iterator<Item = (u64, Member)> {
+    pub(super) fn in_turn(&self) -> impl Iterator<Item = (u64, SessionId)> {
         self.beginning_at(self.next)
     }
 
-    fn beginning_at(&self, place: u64) -> impl Iterator<Item = (u64, Member)> {
-        let from = self.members.range(place..);
-        let before = self.members.range(..place);
+    fn beginning_at(&self, place: u64) -> impl Iterator<Item = (u64, SessionId)> {
+        let from = self.order.range(place..);
+        let before = self.order.range(..place);
         let all = from.chain(before);
-        all.map(|(place, member)| (*place, *member))
+        all.map(|(place, session)| (*place, *session))
     }
 }

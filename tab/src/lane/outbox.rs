@@ -67,7 +67,7 @@ impl Outbox {
             Packet::Publish(publish) if publish.payload.len() >= self.limits.long_bytes() => {
                 self.push_publication(connection, version, &publish.clone().into())
             }
-            _ => self.push_short(connection, |bytes| codec::encode(packet, version, bytes)),
+            _ => self.push_short(connection, &|bytes| codec::encode(packet, version, bytes)),
         }
     }
 
@@ -79,7 +79,7 @@ impl Outbox {
     ) -> Result<(), codec::EncodeError> {
         let payload = &publication.packet.payload;
         if payload.len() < self.limits.long_bytes() {
-            return self.push_short(connection, |bytes| publication.encode(version, bytes));
+            return self.push_short(connection, &|bytes| publication.encode(version, bytes));
         }
         let mut head = Vec::new();
         publication.encode_head(version, &mut head)?;
@@ -91,7 +91,7 @@ impl Outbox {
     fn push_short(
         &mut self,
         connection: ConnectionNo,
-        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), codec::EncodeError>,
+        encode: &dyn Fn(&mut Vec<u8>) -> Result<(), codec::EncodeError>,
     ) -> Result<(), codec::EncodeError> {
         if let Some(long) = self.long_of(connection) {
             let mut bytes = Vec::new();
