@@ -77,6 +77,9 @@ impl Joined {
     }
 
     fn on_broker_event(&mut self, event: &BrokerEvent, turn: &mut Turn<'_>) {
+        if self.last_subscribed.is_repeated_by(event) {
+            return;
+        }
         let kind = || EventKind::Broker(event.to_string());
         match event {
             BrokerEvent::MessageDropped { .. } => self.event_seldom("dropped", turn, kind),
@@ -91,6 +94,56 @@ impl Joined {
             | BrokerEvent::Subscribed { .. }
             | BrokerEvent::Unsubscribed { .. }
             | BrokerEvent::WillPublished { .. } => turn.event(kind()),
+        }
+    }
+}
+
+/// The last event of the hosted broker, if it was a subscription.
+///
+/// A page's client sends two SUBSCRIBEs for a filter with retained messages. The second one changes only the identifier, which no
+/// event has, so its event would repeat the first.
+#[derive(Debug, Default)]
+pub(super) struct LastSubscribed(Option<BrokerEvent>);
+
+impl LastSubscribed {
+    /// Whether this event repeats the one before it. Remembers it.
+    fn is_repeated_by(&mut self, event: &BrokerEvent) -> bool {
+        if self.0.as_ref() == Some(event) {
+            return true;
+        }
+        let is_subscription = matches!(event, BrokerEvent::Subscribed { .. });
+        self.0 = is_subscription.then(|| event.clone());
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use broker::{QoS, TopicFilter};
+
+    #[test]
+    fn only_a_subscription_that_changes_nothing_is_a_repeat() {
+        let subscribed = |qos| BrokerEvent::Subscribed {
+            client_id: "a".into(),
+            topic_filter: TopicFilter::parse("x/#").unwrap(),
+            qos,
+        };
+        let unsubscribed = BrokerEvent::Unsubscribed {
+            client_id: "a".into(),
+            topic_filter: TopicFilter::parse("x/#").unwrap(),
+        };
+        let mut last = LastSubscribed::default();
+        for (event, is_repeat) in [
+            (subscribed(QoS::AtMostOnce), false),
+            (subscribed(QoS::AtMostOnce), true),
+            (subscribed(QoS::AtLeastOnce), false),
+            (unsubscribed.clone(), false),
+            (unsubscribed, false),
+            (subscribed(QoS::AtLeastOnce), false),
+            (subscribed(QoS::AtLeastOnce), true),
+        ] {
+            assert_eq!(last.is_repeated_by(&event), is_repeat, "{event}");
         }
     }
 }
