@@ -2,6 +2,7 @@
 
 pub(crate) mod broker_polling;
 pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod load_generator;
 pub(crate) mod remote_commands;
 pub(crate) mod sampler;

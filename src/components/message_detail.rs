@@ -6,6 +6,7 @@ use tabmq_worker::api::Message;
 use yew::prelude::*;
 
 use super::copy_buttons::Copy;
+use super::message_form;
 use super::payload::PayloadView;
 use crate::browser::{address, dom, focus, time};
 use crate::labels;
@@ -17,6 +18,8 @@ pub(super) struct MessageDetailProps {
     pub(super) message: Rc<Received>,
     /// Contains the messages before it.
     pub(super) log: Rc<MessageLog>,
+    /// Called to put the message into the form.
+    pub(super) onagain: Callback<Rc<Message>>,
     pub(super) onclose: Callback<()>,
 }
 
@@ -57,6 +60,7 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
                     text={message.topic.clone()}
                     testid="copy-topic"
                 />
+                <PublishAgain message={Rc::clone(message)} onagain={props.onagain.clone()} />
                 <button
                     ref={close}
                     type="button"
@@ -75,6 +79,36 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
     }
 }
 
+#[derive(PartialEq, Properties)]
+pub(super) struct PublishAgainProps {
+    pub(super) message: Rc<Message>,
+    pub(super) onagain: Callback<Rc<Message>>,
+}
+
+/// A button that puts a received message into the form.
+#[component]
+pub(super) fn PublishAgain(props: &PublishAgainProps) -> Html {
+    let fits = message_form::fits(&props.message);
+    let again = {
+        let message = Rc::clone(&props.message);
+        props
+            .onagain
+            .reform(move |_: MouseEvent| Rc::clone(&message))
+    };
+    html! {
+        <button
+            type="button"
+            class="quiet"
+            onclick={again}
+            disabled={!fits}
+            title={if fits { labels::publish::PUBLISH_AGAIN_HINT } else { labels::publish::TOO_LARGE_TO_EDIT }}
+            data-testid="message-again"
+        >
+            { labels::publish::PUBLISH_AGAIN }
+        </button>
+    }
+}
+
 /// The properties of the message, by their names in the specification.
 pub(super) fn properties(message: &Message) -> Html {
     let properties = &message.properties;
@@ -90,7 +124,7 @@ pub(super) fn properties(message: &Message) -> Html {
         ),
         (
             "Received".to_owned(),
-            time::time_of_day(message.received_at.as_ms()),
+            time::date_and_time(message.received_at.as_ms()),
         ),
     ];
     let mut add = |name: &str, value: Option<String>| {

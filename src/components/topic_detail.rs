@@ -7,7 +7,7 @@ use tabmq_worker::hooks::{use_answer, use_client};
 use yew::prelude::*;
 
 use super::copy_buttons::Copy;
-use super::message_detail::properties;
+use super::message_detail::{PublishAgain, properties};
 use super::payload::PayloadView;
 use super::topic_chart::TopicChart;
 use crate::browser::time;
@@ -28,6 +28,8 @@ pub(super) struct TopicDetailProps {
     pub(super) last: Option<Rc<Message>>,
     pub(super) charts: SharedCharts,
     pub(super) log: Rc<MessageLog>,
+    /// Called to put a message into the form.
+    pub(super) onagain: Callback<Rc<Message>>,
     pub(super) dispatch: Callback<Action>,
 }
 
@@ -69,6 +71,9 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
             <div class="panel-head">
                 <code class="detail-topic">{ topic }</code>
                 <Copy label="Copy topic" text={topic.clone()} testid="copy-topic" />
+                if let Some(last) = last {
+                    <PublishAgain message={Rc::clone(last)} onagain={props.onagain.clone()} />
+                }
             </div>
             <p class="kept">
                 { match topics_below {

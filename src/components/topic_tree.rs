@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use tabmq_worker::AnimationFrame;
+use tabmq_worker::api::Message;
 use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
@@ -34,6 +35,8 @@ pub(super) struct TopicsProps {
     pub(super) view: TreeView,
     pub(super) retained: Rc<Retained>,
     pub(super) log: Rc<MessageLog>,
+    /// Called to put a message into the form.
+    pub(super) onagain: Callback<Rc<Message>>,
     pub(super) dispatch: Callback<Action>,
 }
 
@@ -219,6 +222,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                     last={node.last.clone()}
                     charts={props.charts.clone()}
                     log={Rc::clone(&props.log)}
+                    onagain={props.onagain.clone()}
                     dispatch={props.dispatch.clone()}
                 />
             } else {

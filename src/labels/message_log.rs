@@ -1,6 +1,49 @@
 //! The log of messages.
 
 use super::figures::{count, counted, messages};
+use crate::state::opened_file::{Broken, Skipped};
+
+pub(crate) const EXPORT: &str = "Export";
+pub(crate) const EXPORT_HINT: &str = "Download the messages shown (JSON Lines)";
+pub(crate) const IMPORT: &str = "Import…";
+pub(crate) const IMPORT_HINT: &str =
+    "Opens a file that Export has written, beside the received messages. Nothing is published.";
+pub(crate) const SOURCES: &str = "Messages to show";
+pub(crate) const LIVE: &str = "Live";
+pub(crate) const CLOSE_FILE: &str = "Close file";
+pub(crate) const FROM_FILE: &str = "From a file. These messages are not received now.";
+
+/// The choice of the messages of a file.
+pub(crate) fn file(name: &str, messages: u64) -> String {
+    format!("{name} ({})", count(messages))
+}
+
+/// The lines of a file that are no messages.
+pub(crate) fn skipped(skipped: &Skipped) -> String {
+    let Skipped { lines, place, why } = skipped;
+    let lines = counted(*lines, "line is no message", "lines are no messages");
+    let place = count(*place as u64);
+    format!("{lines}. The first is line {place}: {}.", broken(*why))
+}
+
+/// A file without messages.
+pub(crate) fn file_refused(name: &str, skipped: Option<&Skipped>) -> String {
+    match skipped {
+        Some(Skipped { place, why, .. }) => format!(
+            "{name} has no messages as Export writes them. Line {}: {}.",
+            count(*place as u64),
+            broken(*why)
+        ),
+        None => format!("{name} is empty, or the browser cannot read it."),
+    }
+}
+
+fn broken(why: Broken) -> String {
+    match why {
+        Broken::NoObject => "it is no JSON object".to_owned(),
+        Broken::Field(name) => format!("{name} is missing or not valid"),
+    }
+}
 
 /// The meaning of the number of messages.
 pub(crate) const RECEIVED: &str = "Received since the page was opened or the log was cleared";
