@@ -11,6 +11,7 @@ pub(crate) mod message_log;
 pub(crate) mod payload;
 pub(crate) mod publish;
 mod requests;
+pub(crate) mod retained;
 mod share_button;
 mod status;
 pub(crate) mod subscriptions;

@@ -11,6 +11,7 @@ mod natural_order;
 pub(crate) mod numbered_stream;
 pub(crate) mod opened_file;
 pub(crate) mod retained;
+pub(crate) mod retained_set;
 pub(crate) mod samples;
 pub(crate) mod search;
 pub(crate) mod search_query;
@@ -34,6 +35,7 @@ use failover::{Failovers, Observation, StreamFigures};
 use messages::MessageLog;
 use opened_file::{OpenedFile, Skipped};
 use retained::Retained;
+use retained_set::Clearing;
 use samples::{Sample, Samples};
 use share_url::{Draft, ShareUrl, View};
 use subscriptions::Subscriptions;
@@ -62,6 +64,7 @@ pub(crate) struct State {
     pub(crate) charts: SharedCharts,
     pub(crate) tree_view: TreeView,
     pub(crate) retained: Rc<Retained>,
+    pub(crate) clearing: Option<Clearing>,
     pub(crate) drops: Rc<Drops>,
     /// The topic about whose receivers the broker is asked.
     pub(crate) receivers_topic: String,
@@ -105,6 +108,8 @@ pub(crate) struct TreeView {
     /// The search, as it was typed.
     pub(crate) text: String,
     pub(crate) selected: Option<NodeId>,
+    /// Whether the retained messages are listed in the place of the tree.
+    pub(crate) is_retained_list: bool,
 }
 
 /// The current tree of topics, shared with the view. A copy for each drawing would cost too much.
@@ -151,6 +156,8 @@ pub(crate) enum Action {
     SearchTopics(String),
     SelectTopic(Option<NodeId>),
     ClearTopics,
+    /// Lists the retained messages, or shows the tree.
+    ListRetained(bool),
     AskReceivers(String),
     /// The broker's answer about retained messages after the topic `after`, up to `reached` or to the end.
     Retained {
@@ -160,6 +167,10 @@ pub(crate) enum Action {
     },
     /// No broker answers about retained messages.
     RetainedUnknown,
+    /// The broker did not answer about the retained messages to clear.
+    RetainedUnreadable(RequestError),
+    /// Retained messages are to be confirmed, cleared or restored; `None`: this is over.
+    Clearing(Option<Clearing>),
     /// The broker's answer about dropped messages, at this time in Unix milliseconds.
     Dropped(f64, Vec<Dropped>),
     /// The worker is frozen until this time in Unix milliseconds; `None`: it runs again.
@@ -204,6 +215,7 @@ impl State {
             charts: SharedCharts::default(),
             tree_view: TreeView::default(),
             retained: Rc::default(),
+            clearing: None,
             drops: Rc::default(),
             receivers_topic: RECEIVERS_TOPIC.to_owned(),
             connected: None,
@@ -349,6 +361,7 @@ impl State {
                 self.topics.change(Topics::clear);
                 self.tree_view.selected = None;
             }
+            Action::ListRetained(is_list) => self.tree_view.is_retained_list = is_list,
             Action::AskReceivers(topic) => self.receivers_topic = topic,
             Action::Retained {
                 after,
@@ -362,6 +375,10 @@ impl State {
                 }
             }
             Action::RetainedUnknown => Rc::make_mut(&mut self.retained).on_no_answer(),
+            Action::RetainedUnreadable(why) => {
+                self.refusal = Some(labels::retained::unreadable(&why.to_string()));
+            }
+            Action::Clearing(clearing) => self.clearing = clearing,
             Action::Dropped(at, drops) => {
                 let losses = Rc::make_mut(&mut self.drops).on_answer(at, &drops);
                 for loss in losses {

@@ -15,6 +15,7 @@ use super::header::Header;
 use super::message_log::Messages;
 use super::performance::Performance;
 use super::publish::Publish;
+use super::retained_clearing::RetainedClearing;
 use super::routing::Routing;
 use super::subscriptions::SubscriptionList;
 use super::tabs::Tabs;
@@ -225,6 +226,7 @@ fn Page(props: &AppProps) -> Html {
                     } }
                 </div>
             </main>
+            <RetainedClearing clearing={state.clearing.clone()} dispatch={dispatch.clone()} />
             <Alerts refusal={state.refusal.clone()} {dispatch} />
         </>
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tabmq_worker::api::{Answer, Message, Publication, QoS, Question};
+use tabmq_worker::api::{Answer, Message, Question};
 use tabmq_worker::hooks::{use_answer, use_client};
 use yew::prelude::*;
 
@@ -10,6 +10,7 @@ use super::copy_buttons::Copy;
 use super::message_detail::{PublishAgain, properties};
 use super::payload::PayloadView;
 use super::topic_chart::TopicChart;
+use crate::app::retained_clearing::{self, Wanted};
 use crate::browser::time;
 use crate::labels;
 use crate::state::Action;
@@ -26,6 +27,8 @@ pub(super) struct TopicDetailProps {
     pub(super) messages: u64,
     pub(super) topics_below: usize,
     pub(super) last: Option<Rc<Message>>,
+    /// Number of retained messages on this topic and below.
+    pub(super) retained_in_branch: usize,
     pub(super) charts: SharedCharts,
     pub(super) log: Rc<MessageLog>,
     /// Called to put a message into the form.
@@ -44,15 +47,10 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
         ..
     } = props;
     let client = use_client();
-    let delete = use_callback((client, topic.clone()), |_: MouseEvent, (client, topic)| {
-        // The tree shows the result, because the broker sends the deletion to all subscribers.
-        drop(client.publish(Publication {
-            topic: topic.clone(),
-            retain: true,
-            qos: QoS::AtLeastOnce,
-            ..Publication::default()
-        }));
-    });
+    let clear = |wanted: Wanted| {
+        let (client, dispatch) = (client.clone(), props.dispatch.clone());
+        move |_: MouseEvent| retained_clearing::begin(&client, wanted.clone(), &dispatch)
+    };
     let (retained, expires) = use_retained_of(topic).unzip();
     let retained = retained.as_ref();
     let now_ms = time::use_now(CLOCK_MS);
@@ -105,8 +103,18 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
                     <PayloadView message={Rc::clone(retained)} log={Rc::clone(&props.log)} />
                     { properties(retained) }
                 }
-                <button type="button" onclick={delete} data-testid="delete-retained">
-                    { "Clear retained value" }
+                <button type="button" onclick={clear(Wanted::Topics(vec![topic.clone()]))} data-testid="delete-retained">
+                    { labels::retained::CLEAR }
+                </button>
+            }
+            if props.retained_in_branch > usize::from(retained.is_some()) {
+                <button
+                    type="button"
+                    class="danger"
+                    onclick={clear(Wanted::Branch(topic.clone()))}
+                    data-testid="clear-branch"
+                >
+                    { labels::retained::clear_branch(props.retained_in_branch) }
                 </button>
             }
         </section>

@@ -9,6 +9,7 @@ use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
+use super::retained_list::RetainedList;
 use super::topic_detail::TopicDetail;
 use super::virtual_list::{ListRole, VirtualList};
 use crate::app::broker_polling::use_retained;
@@ -44,7 +45,12 @@ pub(super) struct TopicsProps {
 pub(super) fn TopicTree(props: &TopicsProps) -> Html {
     use_retained(props.dispatch.clone());
     let now_ms = time::use_now(CLOCK_MS);
-    let TreeView { text, selected } = &props.view;
+    let TreeView {
+        text,
+        selected,
+        is_retained_list,
+    } = &props.view;
+    let is_retained_list = *is_retained_list;
     let (selected, dispatch) = (*selected, &props.dispatch);
     let search_input = use_node_ref();
     focus::use_focus_key("/", search_input.clone());
@@ -153,7 +159,19 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                             None => "… retained".to_owned(),
                         } }
                     </span>
-                    if is_found {
+                    <div class="segmented at-end" role="group" aria-label={labels::retained::SHOW}>
+                        { for [(false, labels::retained::TREE, "show-tree"), (true, labels::retained::LIST, "show-retained")].map(|(is_list, label, testid)| html! {
+                            <button
+                                type="button"
+                                onclick={dispatch.reform(move |_: MouseEvent| Action::ListRetained(is_list))}
+                                aria-pressed={(is_list == is_retained_list).to_string()}
+                                data-testid={testid}
+                            >
+                                { label }
+                            </button>
+                        }) }
+                    </div>
+                    if is_found && !is_retained_list {
                         <span class="paused" role="status" data-testid="topics-found">
                             { format!("{} found", labels::count(rows.len() as u64)) }
                         </span>
@@ -162,18 +180,19 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                         <input
                             ref={search_input}
                             type="search"
-                            aria-label="Search topics"
+                            aria-label="Search topic names"
                             aria-keyshortcuts="/"
-                            placeholder="Search"
-                            title="Key: /. Finds topics whose full names contain all these words"
+                            placeholder="Search topic names"
+                            title="Key: /. Finds topics whose full names contain all these words. The log’s search looks into messages, too."
                             value={text.clone()}
                             oninput={set_wanted}
                             autocomplete="off"
                             spellcheck="false"
                             data-testid="topic-search"
                         />
-                        <button type="button" onclick={open(true)}>{ "Expand all" }</button>
-                        <button type="button" onclick={open(false)}>{ "Collapse all" }</button>
+                        if !is_retained_list {
+                            <button type="button" onclick={open(true)}>{ "Expand all" }</button>
+                            <button type="button" onclick={open(false)}>{ "Collapse all" }</button>
                         <button
                             type="button"
                             onclick={clear}
@@ -182,8 +201,18 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                         >
                             { "Clear" }
                         </button>
+                        }
                     </div>
                 </div>
+                if is_retained_list {
+                    <RetainedList
+                        retained={Rc::clone(&props.retained)}
+                        text={text.clone()}
+                        topics={props.topics.clone()}
+                        {now_ms}
+                        dispatch={dispatch.clone()}
+                    />
+                } else {
                 <VirtualList
                     role={ListRole::Tree}
                     label="Topics"
@@ -212,6 +241,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                         </p>
                     }
                 </VirtualList>
+                }
             </section>
             if let Some((id, node)) = chosen.and_then(|id| Some((id, topics.get(id)?))) {
                 <TopicDetail
@@ -220,6 +250,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                     messages={node.messages}
                     topics_below={node.topics_below}
                     last={node.last.clone()}
+                    retained_in_branch={props.retained.in_branch(&topics.path(id), now_ms)}
                     charts={props.charts.clone()}
                     log={Rc::clone(&props.log)}
                     onagain={props.onagain.clone()}
