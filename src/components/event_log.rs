@@ -30,6 +30,7 @@ pub(super) fn Events(props: &EventsProps) -> Html {
                     type="button"
                     class="at-end"
                     onclick={export}
+                    aria-label={labels::events::EXPORT_NAME}
                     title={labels::events::EXPORT_TITLE}
                     data-testid="events-export"
                 >

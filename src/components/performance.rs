@@ -33,6 +33,7 @@ pub(super) struct PerformanceProps {
     pub(super) load: LoadGenerator,
     /// Messages that the broker has dropped for other clients.
     pub(super) dropped: u64,
+    pub(super) is_offline: bool,
 }
 
 #[component]
@@ -40,7 +41,7 @@ pub(super) fn Performance(props: &PerformanceProps) -> Html {
     let samples = &props.samples;
     html! {
         <div class="performance" data-testid="performance-view">
-            <LoadPanel load={props.load.clone()} dropped={props.dropped} />
+            <LoadPanel load={props.load.clone()} dropped={props.dropped} is_offline={props.is_offline} />
             <div class="charts">
                 { plot(samples, "Throughput (this page)", "messages/s", &[
                     ("received", 0, |it| Some(it.received)),
@@ -90,6 +91,7 @@ fn plot(samples: &Samples, title: &'static str, unit: &'static str, lines: &[Lin
 struct LoadPanelProps {
     load: LoadGenerator,
     dropped: u64,
+    is_offline: bool,
 }
 
 #[component]
@@ -115,7 +117,7 @@ fn LoadPanel(props: &LoadPanelProps) -> Html {
             <div class="panel-head">
                 <h2 id="load-title">{ "Load generator" }</h2>
             </div>
-            <form onsubmit={start}>
+            <form onsubmit={start} inert={props.is_offline}>
                 <div class="fields">
                     <Field label="Messages per second">
                         <input

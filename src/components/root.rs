@@ -221,6 +221,7 @@ fn Page(props: &AppProps) -> Html {
                                 samples={Rc::clone(&state.samples)}
                                 load={(*load).clone()}
                                 dropped={state.drops.of_others(state.client_id())}
+                                {is_offline}
                             />
                         },
                     } }

@@ -73,14 +73,23 @@ fn Receivers(props: &RoutingProps) -> Html {
                 None if topic.is_empty() => html! { <p class="empty">{ "Enter a topic." }</p> },
                 None => html! { <p class="empty">{ labels::LOADING }</p> },
                 Some(Err(why)) => html! { <p class="empty" data-testid="receivers-none">{ why.to_string() }</p> },
-                Some(Ok(Answer::Receivers { receivers, left_out })) => receivers_table(receivers, *left_out),
+                Some(Ok(Answer::Receivers { receivers, left_out })) => html! { <ReceiversTable receivers={receivers.clone()} left_out={*left_out} /> },
                 Some(Ok(_)) => html! {},
             } }
         </section>
     }
 }
 
-fn receivers_table(receivers: &[Receiver], left_out: u32) -> Html {
+#[derive(PartialEq, Properties)]
+struct ReceiversTableProps {
+    receivers: Vec<Receiver>,
+    left_out: u32,
+}
+
+#[component]
+fn ReceiversTable(props: &ReceiversTableProps) -> Html {
+    let receivers = &props.receivers;
+    let order = use_state(Order::default);
     if receivers.is_empty() {
         return html! { <p class="empty" data-testid="receivers-none">{ "Nobody is subscribed to this topic." }</p> };
     }
@@ -92,7 +101,7 @@ fn receivers_table(receivers: &[Receiver], left_out: u32) -> Html {
         }
         html! {
             <tr data-testid="receiver" data-client={it.client_id.clone()}>
-                <td><code>{ &it.client_id }</code></td>
+                <td>{ client(&it.client_id) }</td>
                 <td>{ tab(it.tab) }</td>
                 <td><code>{ labels::visible(&it.subscription.topic_filter).into_owned() }</code></td>
                 <td>{ for facts.iter().map(|fact| html! { <span class="badge">{ fact }</span> }) }</td>
@@ -102,19 +111,19 @@ fn receivers_table(receivers: &[Receiver], left_out: u32) -> Html {
     html! {
         <>
             <div class="table-space" tabindex="0" role="region" aria-label="Table of receivers">
-                <table>
+                <table class="routes">
                     <thead>
                         <tr>
-                            <th scope="col">{ "Client" }</th>
-                            <th scope="col">{ "Tab" }</th>
-                            <th scope="col">{ "Matching filter" }</th>
+                            <SortHead name="Client" column={Column::Client} order={order.clone()} class="column-client" />
+                            <SortHead name="Tab" column={Column::Tab} order={order.clone()} class="column-tab" />
+                            <SortHead name="Matching filter" column={Column::Filter} order={order.clone()} />
                             <th scope="col">{ "Options" }</th>
                         </tr>
                     </thead>
-                    <tbody>{ for receivers.iter().map(row) }</tbody>
+                    <tbody>{ for order.sorted(receivers, receiver_key).into_iter().map(row) }</tbody>
                 </table>
             </div>
-            { more(left_out) }
+            { more(props.left_out) }
         </>
     }
 }
@@ -138,14 +147,22 @@ fn Sessions() -> Html {
             { match answer.as_ref().map(|answer| answer.as_deref()) {
                 None => html! { <p class="empty">{ labels::LOADING }</p> },
                 Some(Err(why)) => html! { <p class="empty">{ why.to_string() }</p> },
-                Some(Ok(Answer::Sessions { sessions, left_out })) => sessions_table(sessions, *left_out),
+                Some(Ok(Answer::Sessions { sessions, left_out })) => html! { <SessionsTable sessions={sessions.clone()} left_out={*left_out} /> },
                 Some(Ok(_)) => html! {},
             } }
         </section>
     }
 }
 
-fn sessions_table(sessions: &[SessionInfo], left_out: u32) -> Html {
+#[derive(PartialEq, Properties)]
+struct SessionsTableProps {
+    sessions: Vec<SessionInfo>,
+    left_out: u32,
+}
+
+#[component]
+fn SessionsTable(props: &SessionsTableProps) -> Html {
+    let order = use_state(Order::default);
     let row = |it: &SessionInfo| {
         let filters = it.subscriptions.iter();
         let filters = filters.filter(|it| !remote_commands::is_own(&it.topic_filter));
@@ -159,7 +176,7 @@ fn sessions_table(sessions: &[SessionInfo], left_out: u32) -> Html {
         });
         html! {
             <tr data-testid="session" data-client={it.client_id.clone()}>
-                <td><code>{ &it.client_id }</code></td>
+                <td>{ client(&it.client_id) }</td>
                 <td>{ tab(it.tab) }</td>
                 <td><ul class="filters">{ for filters }</ul></td>
                 <td class="number">{ labels::count(it.queued.into()) }</td>
@@ -171,23 +188,152 @@ fn sessions_table(sessions: &[SessionInfo], left_out: u32) -> Html {
     html! {
         <>
             <div class="table-space" tabindex="0" role="region" aria-label="Table of sessions">
-                <table>
+                <table class="routes">
                     <thead>
                         <tr>
-                            <th scope="col">{ "Client" }</th>
-                            <th scope="col">{ "Tab" }</th>
+                            <SortHead name="Client" column={Column::Client} order={order.clone()} class="column-client" />
+                            <SortHead name="Tab" column={Column::Tab} order={order.clone()} class="column-tab" />
                             <th scope="col">{ "Subscriptions" }</th>
-                            <th scope="col" class="number">{ "Queued" }</th>
-                            <th scope="col" class="number">{ "In flight" }</th>
-                            <th scope="col">{ "Session ends" }</th>
+                            <SortHead name="Queued" column={Column::Queued} order={order.clone()} class="number column-number" />
+                            <SortHead name="In flight" column={Column::InFlight} order={order.clone()} class="number column-number" />
+                            <SortHead name="Session ends" column={Column::Ends} order={order.clone()} class="column-ends" />
                         </tr>
                     </thead>
-                    <tbody>{ for sessions.iter().map(row) }</tbody>
+                    <tbody>{ for order.sorted(&props.sessions, session_key).into_iter().map(row) }</tbody>
                 </table>
             </div>
-            { more(left_out) }
+            { more(props.left_out) }
         </>
     }
+}
+
+/// A column by which a table can be sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Client,
+    Tab,
+    Filter,
+    Queued,
+    InFlight,
+    Ends,
+}
+
+/// The value of a cell, for sorting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum SortKey<'a> {
+    Text(&'a str),
+    Tab(Option<TabId>),
+    Number(u32),
+}
+
+fn receiver_key(it: &Receiver, column: Column) -> SortKey<'_> {
+    match column {
+        Column::Tab => SortKey::Tab(it.tab),
+        Column::Filter => SortKey::Text(&it.subscription.topic_filter),
+        Column::Client | Column::Queued | Column::InFlight | Column::Ends => {
+            SortKey::Text(&it.client_id)
+        }
+    }
+}
+
+fn session_key(it: &SessionInfo, column: Column) -> SortKey<'_> {
+    match column {
+        Column::Tab => SortKey::Tab(it.tab),
+        Column::Queued => SortKey::Number(it.queued),
+        Column::InFlight => SortKey::Number(it.in_flight),
+        Column::Ends => SortKey::Number(it.session_expiry_interval),
+        Column::Client | Column::Filter => SortKey::Text(&it.client_id),
+    }
+}
+
+/// The order of a table's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Order {
+    by: Column,
+    is_descending: bool,
+}
+
+impl Default for Order {
+    fn default() -> Self {
+        Self {
+            by: Column::Client,
+            is_descending: false,
+        }
+    }
+}
+
+impl Order {
+    /// The order after a click on the head of a column. The largest numbers come first.
+    fn after_click(self, column: Column) -> Self {
+        let is_number = matches!(column, Column::Queued | Column::InFlight | Column::Ends);
+        Self {
+            by: column,
+            is_descending: match self.by == column {
+                true => !self.is_descending,
+                false => is_number,
+            },
+        }
+    }
+
+    /// Equal rows stay in the broker's order.
+    fn sorted<'a, T>(
+        self,
+        rows: &'a [T],
+        key: impl Fn(&'a T, Column) -> SortKey<'a>,
+    ) -> Vec<&'a T> {
+        let mut sorted: Vec<&T> = rows.iter().collect();
+        sorted.sort_by(|one, other| {
+            let order = key(one, self.by).cmp(&key(other, self.by));
+            match self.is_descending {
+                true => order.reverse(),
+                false => order,
+            }
+        });
+        sorted
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct SortHeadProps {
+    name: &'static str,
+    column: Column,
+    order: UseStateHandle<Order>,
+    #[prop_or_default]
+    class: &'static str,
+}
+
+/// The head of a column, which sorts the table.
+#[component]
+fn SortHead(props: &SortHeadProps) -> Html {
+    let SortHeadProps {
+        name,
+        column,
+        order,
+        class,
+    } = props;
+    let sorted = (order.by == *column).then_some(order.is_descending);
+    let (word, mark) = match sorted {
+        Some(true) => (Some("descending"), "▼"),
+        Some(false) => (Some("ascending"), "▲"),
+        None => (None, ""),
+    };
+    let onclick = {
+        let (order, column) = (order.clone(), *column);
+        move |_: MouseEvent| order.set(order.after_click(column))
+    };
+    html! {
+        <th scope="col" class={*class} aria-sort={word}>
+            <button type="button" class="sort" {onclick} data-testid="sort">
+                { *name }
+                <span class="sort-mark" aria-hidden="true">{ mark }</span>
+            </button>
+        </th>
+    }
+}
+
+/// A client's identifier, which is short if it was made from a tab's id.
+fn client(client_id: &str) -> Html {
+    html! { <code class="client" title={client_id.to_owned()}>{ labels::short_ids(&labels::visible(client_id)) }</code> }
 }
 
 /// The options of a subscription.
@@ -223,6 +369,32 @@ fn more(left_out: u32) -> Html {
 mod tests {
     use super::*;
     use tabmq_worker::api::QoS;
+
+    fn session(client_id: &str, queued: u32) -> SessionInfo {
+        SessionInfo {
+            client_id: client_id.to_owned(),
+            tab: None,
+            session_expiry_interval: 0,
+            queued,
+            in_flight: 0,
+            subscriptions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_click_on_a_head_sorts_and_a_second_one_reverses() {
+        let sessions = [session("a", 2), session("b", 10), session("c", 2)];
+        let order = |order: Order| {
+            let sorted = order.sorted(&sessions, session_key).into_iter();
+            sorted.map(|it| it.client_id.as_str()).collect::<Vec<_>>()
+        };
+        let first = Order::default();
+        assert_eq!(order(first), ["a", "b", "c"]);
+        assert_eq!(order(first.after_click(Column::Client)), ["c", "b", "a"]);
+        let queued = first.after_click(Column::Queued);
+        assert_eq!(order(queued), ["b", "a", "c"]);
+        assert_eq!(order(queued.after_click(Column::Queued)), ["a", "c", "b"]);
+    }
 
     #[test]
     fn an_identifier_that_the_client_chose_by_itself_is_not_shown() {
