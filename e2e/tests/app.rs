@@ -274,6 +274,13 @@ fn a_message_is_shown_in_every_format() {
         tab.press(&key(Key::Enter));
         until_text(&tab, "payload", shown);
     }
+    // Lines of hex do not wrap, so that their columns stay aligned.
+    tab.reach("look-hex");
+    tab.press(&key(Key::Enter));
+    until_text(&tab, "payload", "7b 22 6e 22");
+    let space =
+        "return getComputedStyle(document.querySelector('[data-testid=payload]')).whiteSpace";
+    assert_eq!(tab.execute(space, Vec::new()), "pre");
     tab.reach("look-diff");
     tab.press(&key(Key::Enter));
     until_text(&tab, "diff", "−   \"n\": 1,");
@@ -353,6 +360,64 @@ fn the_routing_table_is_the_brokers_in_every_tab() {
         fill(tab, "receivers-topic", "a/#");
         until_text(tab, "receivers-none", "Not a topic name");
     }
+    // Both tables have their first columns in one place.
+    fill(&second, "receivers-topic", "home/attic/lamp");
+    second.until_count("receiver", 3);
+    let places = "return [...document.querySelectorAll('.routes')].map((table) =>
+        [...table.querySelectorAll('th')].slice(0, 3).map((it) => Math.round(it.getBoundingClientRect().left)).join())";
+    let places = second.execute(places, Vec::new());
+    assert_eq!(places[0], places[1]);
+    // Identifiers that nobody has chosen are not shown.
+    assert!(!text(&second, "routing-view").contains("id "));
+}
+
+#[test]
+fn the_sessions_are_sorted_by_a_click_and_one_never_expires() {
+    let browser = Browser::start();
+    let tab = browser.open("?client_id=b-oven");
+    let other = browser.open("?client_id=a-lamp");
+    other.click("connection-settings");
+    assert_eq!(tab.value("[data-testid=session-never-expires]"), false);
+    other.click("session-never-expires");
+    let is_disabled = "return document.querySelector('[data-testid=session-expiry]').disabled";
+    other.until_true("no number", is_disabled);
+    other.execute(
+        "document.querySelector('#connect').requestSubmit()",
+        Vec::new(),
+    );
+    tab.show("routing");
+    let ends = "[...document.querySelectorAll('[data-testid=session]')].map((it) =>
+        [it.dataset.client, it.lastElementChild.textContent].join(': ')).join(', ')";
+    let until = |expected: &str| {
+        tab.until_true_or(
+            expected,
+            &format!("return ({ends}) === '{expected}'"),
+            || {
+                tab.execute(&format!("return {ends}"), Vec::new())
+                    .to_string()
+            },
+        );
+    };
+    until("a-lamp: never, b-oven: on disconnect");
+    let sort = |name: &str| {
+        let script = "[...document.querySelectorAll('[data-testid=session]')][0].closest('table')
+            .querySelectorAll('[data-testid=sort]').forEach((it) => { if (it.textContent.includes(arguments[0])) it.click(); })";
+        tab.execute(script, vec![name.into()]);
+    };
+    sort("Client");
+    until("b-oven: on disconnect, a-lamp: never");
+    sort("Session ends");
+    until("a-lamp: never, b-oven: on disconnect");
+    let sorted = "return [...document.querySelectorAll('[aria-sort]')].map((it) => it.textContent + it.ariaSort).join()";
+    assert_eq!(
+        tab.execute(sorted, Vec::new()),
+        "Client▲ascending,Session ends▼descending"
+    );
+    // The address has it, too.
+    other.until_true(
+        "the address",
+        "return location.search.includes('session_expiry=4294967295')",
+    );
 }
 
 #[test]

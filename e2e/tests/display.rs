@@ -60,6 +60,16 @@ fn row_at(tab: &Tab, (x, y): (f64, f64)) -> Value {
     tab.execute(script, vec![json!(x), json!(y)])
 }
 
+/// The number in milliseconds after these words; below 1 ms, it is 0.
+#[track_caller]
+fn number_after(text: &str, words: &str) -> f64 {
+    let (_, after) = text
+        .split_once(words)
+        .unwrap_or_else(|| panic!("no {words:?} in {text:?}"));
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_default()
+}
+
 /// Makes a tab publish at a rate.
 fn load(tab: &Tab, rate: &str, seconds: &str) {
     tab.show("performance");
@@ -270,14 +280,16 @@ fn rows_of_the_tree_do_not_move_under_the_pointer() {
     let aim = place(&tab, "[data-testid=topic][data-name=m]");
     tab.point(aim.0, aim.1);
     let aimed = row_at(&tab, aim);
-    tab.publish_acknowledged(&Message::new("a", "1").qos(1));
+    // One topic brings three levels, and so three rows.
+    tab.publish_acknowledged(&Message::new("a/b/c", "1").qos(1));
     until_text(&tab, "rows-resume", "▲ 1 new");
     assert_eq!(row_at(&tab, aim), aimed);
     tab.point(2.0, 2.0);
     tab.until_true(
-        "three topics",
-        "return document.querySelectorAll('[data-testid=topic]').length === 3",
+        "the new topic",
+        "return document.querySelectorAll('[data-testid=topic]').length > 2",
     );
+    assert_eq!(text(&tab, "topic-count"), "3");
 }
 
 #[test]
@@ -392,6 +404,11 @@ fn the_only_tab_cannot_stop_its_broker_and_the_hint_keeps_its_second_step() {
         "return !document.querySelector('[data-testid=broker-crash]').disabled",
     );
     until_text(&second, "hint", "2. Now stop the broker");
+    // Without the second tab, the first step is to do again.
+    second.close();
+    until_text(&first, "hint", "1. Open a second tab");
+    let second = browser.open("");
+    until_text(&second, "hint", "2. Now stop the broker");
     second.click("broker-crash");
     until_gone(&second, "hint");
 }
@@ -415,11 +432,22 @@ fn a_tab_with_a_crashed_worker_is_shown_as_offline() {
         "return document.querySelector('[data-testid=publish-send]').closest('[inert]') !== null
         && document.querySelector('[data-testid=subscribe-add]').closest('[inert]') !== null";
     assert_eq!(first.execute(inert, Vec::new()), true);
-    let said = first.execute("return document.body.innerText", Vec::new());
-    let said = said.as_str().unwrap_or_default();
-    for wrong in ["No broker keeps", "Publish one", "Nothing has arrived"] {
-        assert!(!said.contains(wrong), "{wrong}");
+    for view in first.views() {
+        first.show(view);
+        let said = first.execute("return document.body.innerText", Vec::new());
+        let said = said.as_str().unwrap_or_default();
+        for wrong in ["Waiting for a broker", "Publish one", "Loading…"] {
+            assert!(!said.contains(wrong), "{view}: {wrong}\n{said}");
+        }
+        // Only the channel can be changed, which loads the page anew.
+        let enabled = first.execute(
+            "return [...document.querySelectorAll('form')].filter((it) => it.closest('[inert]') === null).map((it) => it.className)",
+            Vec::new(),
+        );
+        assert_eq!(enabled, json!(["join"]), "{view}");
     }
+    // The others go on.
+    second.until_ready_as(Role::Broker);
 }
 
 #[test]
@@ -433,13 +461,24 @@ fn a_cleared_log_is_reported_and_the_tree_is_cleared_separately() {
     );
     tab.publish_acknowledged(&Message::new("a/b", "1").qos(1));
     tab.until("the message", |view| view.message_count == 1);
+    for number in 1..=3 {
+        tab.publish_acknowledged(&Message::new("n", number.to_string()).qos(1));
+    }
+    tab.until("four messages", |view| view.message_count == 4);
     tab.click("message-clear");
     let is_cleared = format!("{end} === 'Log cleared. New messages appear here.'");
     tab.until_true_or("cleared", &is_cleared, || {
         format!("{} {}", tab.execute(end, Vec::new()), tab.view())
     });
+    assert_eq!(tab.view().message_count, 0);
     tab.show("topics");
-    until_text(&tab, "topic-count", "1");
+    until_text(&tab, "topic-count", "2");
+    // The chart outlives the log.
+    tab.execute(
+        "document.querySelector('[data-testid=topic][data-name=n]').click()",
+        Vec::new(),
+    );
+    until_text(&tab, "chart-bounds", "3 points");
     tab.click("topics-clear");
     tab.until_true(
         "no topics",
@@ -487,6 +526,83 @@ fn a_search_covers_all_fields_and_shows_the_number_of_results() {
 }
 
 #[test]
+fn a_new_search_in_a_held_log_finds_the_messages_that_have_arrived_since() {
+    let browser = Browser::start();
+    let tab = browser.open("");
+    tab.appear(Appearance::new(false, 1440, 900));
+    tab.publish_acknowledged(&Message::new("a", "old").qos(1));
+    tab.until("the message", |view| view.message_count == 1);
+    // A selected row holds the log.
+    tab.click("message");
+    tab.publish_acknowledged(&Message::new("a", "new").qos(1));
+    until_text(&tab, "rows-resume", "▲ 1 new");
+    assert_eq!(tab.view().messages.len(), 1);
+    fill(&tab, "message-filter", "new");
+    until_text(&tab, "message-found", "1 found");
+    assert_eq!(tab.view().payloads("a"), ["new"]);
+    // A paused log stays, and its note counts the matches.
+    tab.click("message-pause");
+    for payload in ["new again", "other"] {
+        tab.publish_acknowledged(&Message::new("a", payload).qos(1));
+    }
+    tab.until_true(
+        "the note",
+        "return [...document.querySelectorAll('.paused')].some((it) => it.textContent.includes('Paused · 1 new match'))",
+    );
+    fill(&tab, "message-filter", "other");
+    tab.until_true(
+        "the note at the end",
+        "return document.querySelector('[data-testid=message-log] .older')?.textContent.includes('1 match among the new messages') ?? false",
+    );
+}
+
+#[test]
+fn no_script_runs_from_a_message_a_filter_or_a_topic() {
+    const HOSTILE: &str = "<img src=x onerror=\"globalThis.isHacked = true\"><script>globalThis.isHacked = true</script>";
+    let browser = Browser::start();
+    let tab = browser.open("");
+    tab.appear(Appearance::new(false, 1440, 900));
+    tab.execute(
+        "for (const it of ['alert', 'confirm', 'prompt']) globalThis[it] = () => { globalThis.isHacked = true; }",
+        Vec::new(),
+    );
+    tab.unfold();
+    let publish = |name: &str| tab.enter(&format!("[data-testid=publish] [name={name}]"), HOSTILE);
+    for field in [
+        "content-type",
+        "response-topic",
+        "user-property-name",
+        "user-property-value",
+    ] {
+        publish(field);
+    }
+    let topic = HOSTILE.replace('+', "");
+    tab.publish_acknowledged(&Message::new(topic.as_str(), HOSTILE).qos(1).retained());
+    tab.publish_acknowledged(&Message::new(topic.as_str(), format!("<html>{HOSTILE}")).qos(1));
+    tab.subscribe(HOSTILE, 1);
+    tab.click("message");
+    for look in ["json", "text", "hex", "base64", "diff"] {
+        tab.click(&format!("look-{look}"));
+    }
+    tab.until_text("message-detail", "onerror");
+    fill(&tab, "message-filter", "onerror");
+    until_text(&tab, "message-found", "2 found");
+    tab.show("topics");
+    tab.execute(
+        "[...document.querySelectorAll('button')].find((it) => it.textContent === 'Expand all').click()",
+        Vec::new(),
+    );
+    tab.click("show-retained");
+    tab.until_count("retained-row", 1);
+    tab.show("routing");
+    tab.enter("[data-testid=receivers-topic]", HOSTILE);
+    tab.until_count("receiver", 2);
+    tab.execute_async("await new Promise((done) => setTimeout(done, 200));");
+    let hacked = "return globalThis.isHacked ?? document.querySelectorAll('img[src=x], body script:not([src])').length";
+    assert_eq!(tab.execute(hacked, Vec::new()), 0);
+}
+
+#[test]
 fn a_failover_shows_how_the_broker_ended_and_a_frozen_tab_is_not_shown_as_broker() {
     let browser = Browser::start();
     for (order, word) in [
@@ -499,6 +615,9 @@ fn a_failover_shows_how_the_broker_ended_and_a_frozen_tab_is_not_shown_as_broker
         first.until_ready_as(Role::Broker);
         let second = browser.open(&channel);
         second.until("two", |view| view.roster.len() == 2 && view.is_ready());
+        // A tab that ends or is frozen cannot count.
+        until_text(&first, "trial", "only from another tab");
+        until_text(&second, "trial", "Count lost and duplicate messages");
         second.click(&format!("broker-{order}"));
         until_text(&second, "failover", word);
         until_text(&second, "failover", "took over after");
@@ -507,8 +626,18 @@ fn a_failover_shows_how_the_broker_ended_and_a_frozen_tab_is_not_shown_as_broker
             let view = first.until("frozen", |view| view.role == Some(Role::Frozen));
             assert!(view.title.starts_with("Frozen"), "{}", view.title);
             first.until_ready_as(Role::Client);
+            // It saw no failover itself, and says for how long it was frozen.
+            until_text(&first, "failover", "This tab was frozen for");
+            until_text(&first, "failover", "took over meanwhile");
         }
         until_text(&second, "failover-counts", "none lost");
+        // The failover begins with the broker's last sign of life, so it takes about as long as the pause.
+        let took = number_after(&text(&second, "failover"), "took over after ");
+        let pause = number_after(&text(&second, "failover-counts"), "longest pause ");
+        assert!(
+            (took - pause).abs() < 500.0,
+            "{order}: {took} ms, {pause} ms"
+        );
         second.close();
         if order != "close" {
             first.close();

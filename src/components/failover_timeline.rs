@@ -70,6 +70,12 @@ fn failover(it: &Failover, counting: Option<&str>) -> Html {
                 </span>
             </p>
             <div class="track" aria-hidden="true">
+                { for parts(&steps, whole).into_iter().map(|(name, left, width)| html! {
+                    <span
+                        class={format!("track-part track-{name}")}
+                        style={format!("inset-inline-start:{left:.2}%;width:{width:.2}%")}
+                    />
+                }) }
                 { for steps.iter().map(|(name, ms)| html! {
                     <span class={format!("mark mark-{name}")} style={format!("inset-inline-start:{:.2}%", ms / whole * 100.0)} />
                 }) }
@@ -87,6 +93,18 @@ fn failover(it: &Failover, counting: Option<&str>) -> Html {
             <p class="failover-counts" data-testid="failover-counts">{ labels::failover_counts(it, counting) }</p>
         </li>
     }
+}
+
+/// The part of the track for each step: the step's name, where the part begins and how wide it is, in percent.
+fn parts(steps: &[(&'static str, f64)], whole: f64) -> Vec<(&'static str, f64, f64)> {
+    let mut begin = 0.0;
+    let part = |(name, ms): &(&'static str, f64)| {
+        let end = (ms / whole * 100.0).max(begin);
+        let part = (*name, begin, end - begin);
+        begin = end;
+        part
+    };
+    steps.iter().map(part).collect()
 }
 
 /// A failover from this tab. Its times are those of the other tabs, which have logged them.
@@ -114,5 +132,28 @@ fn tab(tab: Option<TabId>) -> Html {
     match tab {
         Some(tab) => html! { <code title={tab.to_string()}>{ tab.short() }</code> },
         None => html! { "?" },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_track_are_as_long_as_their_steps() {
+        let steps = [("elected", 20.0), ("restored", 50.0), ("resumed", 100.0)];
+        assert_eq!(
+            parts(&steps, 100.0),
+            [
+                ("elected", 0.0, 20.0),
+                ("restored", 20.0, 30.0),
+                ("resumed", 50.0, 50.0)
+            ]
+        );
+        // Clocks of two tabs can differ.
+        assert_eq!(
+            parts(&[("a", 10.0), ("b", 5.0)], 10.0)[1],
+            ("b", 100.0, 0.0)
+        );
     }
 }

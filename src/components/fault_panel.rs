@@ -112,7 +112,7 @@ pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
         }
     };
     html! {
-        <fieldset class="fault-panel">
+        <fieldset class="fault-panel" data-testid="trial">
             <legend class="field-label">
                 { if props.is_own { "Test failover: stop the broker (this tab)" } else { "Test failover: stop the broker" } }
             </legend>

@@ -122,8 +122,8 @@ pub(super) fn RetainedList(props: &RetainedListProps) -> Html {
                     }
                 </td>
                 <td class="cell-value">{ preview }</td>
-                <td class="number">{ labels::qos_level(value.qos) }</td>
-                <td class="number">{ expires.map_or("never".to_owned(), |seconds| labels::duration(seconds * 1_000)) }</td>
+                <td class="number cell-qos">{ labels::qos_level(value.qos) }</td>
+                <td class="number">{ labels::retained::expires(expires) }</td>
             </tr>
         }
     };
@@ -155,8 +155,8 @@ pub(super) fn RetainedList(props: &RetainedListProps) -> Html {
                             </td>
                             <th scope="col">{ "Topic" }</th>
                             <th scope="col">{ "Value" }</th>
-                            <th scope="col" class="number">{ "QoS" }</th>
-                            <th scope="col" class="number">{ "Expires in" }</th>
+                            <th scope="col" class="number cell-qos">{ "QoS" }</th>
+                            <th scope="col" class="number">{ "Expires" }</th>
                         </tr>
                     </thead>
                     <tbody>{ for shown.iter().map(row) }</tbody>

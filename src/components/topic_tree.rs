@@ -153,12 +153,19 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                 <div class="panel-head">
                     <h2 id="topics-title">{ "Topics" }</h2>
                     <span class="panel-count" data-testid="topic-count">{ labels::count(topics.topics() as u64) }</span>
-                    <span class="paused" data-testid="retained-count" title="As the broker says">
-                        { match props.retained.count(now_ms) {
-                            Some(count) => format!("{} retained", labels::count(count as u64)),
-                            None => "… retained".to_owned(),
-                        } }
-                    </span>
+                    // One of both notes, so that a search moves nothing.
+                    if is_found && !is_retained_list {
+                        <span class="paused" role="status" data-testid="topics-found">
+                            { format!("{} found", labels::count(rows.len() as u64)) }
+                        </span>
+                    } else {
+                        <span class="paused" data-testid="retained-count" title="As the broker says">
+                            { match props.retained.count(now_ms) {
+                                Some(count) => format!("{} retained", labels::count(count as u64)),
+                                None => "… retained".to_owned(),
+                            } }
+                        </span>
+                    }
                     <div class="segmented at-end" role="group" aria-label={labels::retained::SHOW}>
                         { for [(false, labels::retained::TREE, "show-tree"), (true, labels::retained::LIST, "show-retained")].map(|(is_list, label, testid)| html! {
                             <button
@@ -171,11 +178,6 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                             </button>
                         }) }
                     </div>
-                    if is_found && !is_retained_list {
-                        <span class="paused" role="status" data-testid="topics-found">
-                            { format!("{} found", labels::count(rows.len() as u64)) }
-                        </span>
-                    }
                     <div class="tools">
                         <input
                             ref={search_input}
@@ -466,6 +468,7 @@ fn tree_row(
         text.chars().take(PREVIEW_CHARS).collect()
     };
     let value = node.last.as_ref().map(|message| preview(&message.payload));
+    let below = labels::counted(node.topics_below as u64, "topic", "topics");
     // Beside another value, the badge alone would mean that this value is retained.
     let retained = retained.map(|it| {
         let is_last = node.last.as_ref().is_some_and(|last| it.is_of(last));
@@ -493,13 +496,17 @@ fn tree_row(
                 { match is_open { Some(true) => "▾", Some(false) => "▸", None => "" } }
             </span>
             <code class="topic-name">{ if name.is_empty() { "(empty)".into() } else { name.clone() } }</code>
-            <span class="message-preview">{ value.unwrap_or_default() }</span>
+            if let Some(value) = &value {
+                <span class="message-preview">{ value }</span>
+            } else {
+                <span class="message-preview topic-below">{ &below }</span>
+            }
             <span class="message-facts">
                 if let Some(retained) = retained {
                     <span class="badge badge-retained" data-testid="topic-retained">{ retained }</span>
                 }
-                if node.topics_below > 0 {
-                    <span class="badge">{ labels::counted(node.topics_below as u64, "topic", "topics") }</span>
+                if node.topics_below > 0 && value.is_some() {
+                    <span class="badge">{ below }</span>
                 }
                 <span class="topic-count">{ labels::count(node.messages) }</span>
             </span>

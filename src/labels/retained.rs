@@ -1,6 +1,6 @@
 //! Retained messages: the list, clearing and restoring.
 
-use super::figures::{count, counted};
+use super::figures::{count, counted, duration};
 use crate::state::retained_set::{Outcome, RetainedSet};
 
 pub(crate) const CLEAR: &str = "Clear retained value";
@@ -14,6 +14,14 @@ pub(crate) const LIST: &str = "Retained";
 pub(crate) const ALL: &str = "Select all shown";
 pub(crate) const NONE: &str = "No retained messages.";
 pub(crate) const NO_MATCH: &str = "No retained message on a matching topic.";
+
+/// When a retained message expires, in seconds from now.
+pub(crate) fn expires(seconds: Option<u64>) -> String {
+    match seconds {
+        Some(seconds) => format!("in {}", duration(seconds * 1_000)),
+        None => "never".to_owned(),
+    }
+}
 
 fn values(number: usize) -> String {
     counted(number as u64, "retained value", "retained values")

@@ -14,7 +14,7 @@ pub(crate) const IDENTIFIER: &str = "Subscription identifier";
 /// By MQTT's number.
 pub(crate) const RETAIN_HANDLING: [&str; 3] = [
     "0 – on every subscribe",
-    "1 – only for a new subscription",
+    "1 – for new subscriptions",
     "2 – never",
 ];
 
