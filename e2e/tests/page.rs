@@ -122,6 +122,7 @@ fn an_invalid_channel_name_is_refused_with_a_reason() {
         view.errors
     );
     // The form names the format, before the browser's own message could.
+    tab.click("connection-settings");
     tab.type_into("channel", "a b");
     let said = "return document.querySelector('[data-testid=channel]').validationMessage";
     let said = tab.execute(said, Vec::new());
