@@ -31,7 +31,9 @@ pub(crate) use losses::{loss, own_loss};
 pub(crate) use message_log::{EndOfLog, end_of_log, new_rows, paused};
 pub(crate) use requests::{grant_of, publish_result};
 pub(crate) use share_button::left_out_of_link;
-pub(crate) use status::{Halt, badge, durability, offline, persistence, status, title, view};
+pub(crate) use status::{
+    Halt, badge, durability, offline, persistence, skip_to, status, title, view,
+};
 pub(crate) use tabs::{hint, joined};
 pub(crate) use text::{short_ids, visible};
 pub(crate) use topic_names::{filter_problem, topic_problem};

@@ -4,7 +4,7 @@ use tabmq_worker::TabId;
 use yew::prelude::*;
 
 use super::share_button::Share;
-use crate::browser::address;
+use crate::browser::{address, focus};
 use crate::labels;
 use crate::state::Action;
 use crate::state::share_url::{ShareUrl, View};
@@ -20,11 +20,19 @@ pub(super) struct HeaderProps {
     pub(super) dispatch: Callback<Action>,
 }
 
+/// What the view begins with: its list, or its first field.
+const VIEW: &str = ".column-log:not([hidden]) [role=listbox], .column-view:not([hidden]) :is([role=tree], input, [tabindex=\"0\"])";
+
 #[component]
 pub(super) fn Header(props: &HeaderProps) -> Html {
     let role = props.badge;
+    let skip = Callback::from(|_: MouseEvent| focus::focus_on(VIEW));
     html! {
         <header class="header">
+            // For the keyboard: the list is many stops away.
+            <button type="button" class="skip" onclick={skip} data-testid="skip">
+                { labels::skip_to(props.share_url.view) }
+            </button>
             <h1 class="brand">
                 <img src="icon.svg" alt="" width="28" height="28" />
                 { "TabMQ" }

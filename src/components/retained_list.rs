@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use tabmq_worker::hooks::use_client;
+use tabmq_worker::BusStatus;
+use tabmq_worker::hooks::{use_bus_status, use_client};
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
@@ -38,7 +39,7 @@ pub(super) fn RetainedList(props: &RetainedListProps) -> Html {
         now_ms,
         dispatch,
     } = props;
-    let client = use_client();
+    let (client, bus) = (use_client(), use_bus_status());
     let marked = use_state(BTreeSet::<Rc<str>>::new);
     let found = retained.found(text, *now_ms);
     let shown = found.get(..ROWS_MAX).unwrap_or(&found);
@@ -83,11 +84,14 @@ pub(super) fn RetainedList(props: &RetainedListProps) -> Html {
     };
     if found.is_empty() {
         let is_search = !text.trim().is_empty();
-        return html! {
-            <p class="empty" data-testid="retained-list">
-                { if is_search { labels::retained::NO_MATCH } else { labels::retained::NONE } }
-            </p>
+        let is_offline = matches!(bus, BusStatus::Failed(_) | BusStatus::Refused(_));
+        let why = match retained.count(*now_ms) {
+            None if is_offline => labels::retained::OFFLINE,
+            None => labels::LOADING,
+            Some(_) if is_search => labels::retained::NO_MATCH,
+            Some(_) => labels::retained::NONE,
         };
+        return html! { <p class="empty" data-testid="retained-list">{ why }</p> };
     }
     let row = |(topic, value): &(&Rc<str>, &Value)| {
         let node = topics.get().find(topic);

@@ -12,6 +12,7 @@ pub(crate) const SHOW: &str = "Topics to show";
 pub(crate) const TREE: &str = "Tree";
 pub(crate) const LIST: &str = "Retained";
 pub(crate) const ALL: &str = "Select all shown";
+pub(crate) const OFFLINE: &str = "Not known, because this tab is offline.";
 pub(crate) const NONE: &str = "No retained messages.";
 pub(crate) const NO_MATCH: &str = "No retained message on a matching topic.";
 
