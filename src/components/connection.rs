@@ -94,7 +94,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
     let is_stored = broker.is_some() && storage.state != StorageState::Memory;
     html! {
         <section class="panel panel-connection" aria-labelledby="connection-title">
-            <h2 id="connection-title" class="unseen">{ "Connection" }</h2>
+            <h2 id="connection-title" class="unseen">{ labels::connection::TITLE }</h2>
             <div class="connection-line">
                 <p class="status" role="status" data-testid="status" data-status={props.status}>
                     if props.status == "connected" {
@@ -216,13 +216,13 @@ fn settings(options: &ConnectOptions) -> Html {
                 />
             </Field>
             <SessionExpiry interval_s={options.session_expiry_interval} />
-            <Field label="User name">
+            <Field label={labels::connection::USER_NAME}>
                 <input name="username" autocomplete="username" autocapitalize="none" spellcheck="false" />
             </Field>
-            <Field label="Password">
+            <Field label={labels::connection::PASSWORD}>
                 <input type="password" name="password" autocomplete="current-password" />
             </Field>
-            <Check name="clean-start" label="Clean start" checked={options.clean_start} />
+            <Check name="clean-start" label={labels::connection::CLEAN_START} checked={options.clean_start} />
         </div>
     }
 }
@@ -274,10 +274,10 @@ fn SessionExpiry(props: &SessionExpiryProps) -> Html {
 fn will() -> Html {
     html! {
         <div class="fields">
-            <Field label="Topic" hint={labels::connection::WILL_HINT} wide=true>
+            <Field label={labels::fields::TOPIC} hint={labels::connection::WILL_HINT} wide=true>
                 <input name="will-topic" autocomplete="off" autocapitalize="none" spellcheck="false" />
             </Field>
-            <Field label="Payload" wide=true>
+            <Field label={labels::fields::PAYLOAD} wide=true>
                 <textarea name="will-payload" rows="2" spellcheck="false" />
             </Field>
             <QosSelect name="will-qos" />
@@ -291,7 +291,7 @@ fn will() -> Html {
                     required=true
                 />
             </Field>
-            <Check name="will-retain" label="Retain" />
+            <Check name="will-retain" label={labels::fields::RETAIN} />
             <Check name="with-will" label={labels::connection::WILL_ON_DISCONNECT} />
         </div>
     }

@@ -25,7 +25,7 @@ pub(super) fn Events(props: &EventsProps) -> Html {
     html! {
         <section class="panel panel-events" aria-labelledby="events-title">
             <div class="panel-head">
-                <h2 id="events-title">{ "Events" }</h2>
+                <h2 id="events-title">{ labels::events::TITLE }</h2>
                 <button
                     type="button"
                     class="at-end"

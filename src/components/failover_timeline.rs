@@ -28,12 +28,12 @@ pub(super) fn Timeline(props: &TimelineProps) -> Html {
     html! {
         <section class="panel panel-failover" aria-labelledby="failover-title" data-testid="failover-view">
             <div class="panel-head">
-                <h2 id="failover-title">{ "Failovers" }</h2>
+                <h2 id="failover-title">{ labels::failover::TITLE }</h2>
                 <span class="panel-count" data-testid="failover-count">{ failovers.seen() }</span>
             </div>
             if failovers.newest_first().len() == 0 {
                 <p class="empty">
-                    { "No failover yet. Open a second tab, then stop the broker with Close, Crash or Freeze." }
+                    { labels::failover::NONE }
                 </p>
             }
             <ol class="failovers">
@@ -44,7 +44,7 @@ pub(super) fn Timeline(props: &TimelineProps) -> Html {
                 }) }
             </ol>
             if failovers.forgotten() > 0 {
-                <p class="older">{ format!("{} discarded.", labels::counted(failovers.forgotten(), "older failover", "older failovers")) }</p>
+                <p class="older">{ labels::failover::forgotten(failovers.forgotten()) }</p>
             }
         </section>
     }
@@ -64,8 +64,8 @@ fn failover(it: &Failover, counting: Option<&str>) -> Html {
                 <span>
                     { tab(it.from) }{ " " }{ labels::cause(it.cause) }{ "; " }
                     { match (it.to, &took) {
-                        (Some(to), Some(took)) => html! { <>{ tab(Some(to)) }{ format!(" took over after {took}.") }</> },
-                        _ => html! { "nobody has taken over yet." },
+                        (Some(to), Some(took)) => html! { <>{ tab(Some(to)) }{ labels::failover::took_over(took) }</> },
+                        _ => html! { { labels::failover::NOBODY_YET } },
                     } }
                 </span>
             </p>
@@ -87,7 +87,7 @@ fn failover(it: &Failover, counting: Option<&str>) -> Html {
                     </li>
                 }) }
                 if it.resumed.is_none() {
-                    <li class="step">{ "waiting" }</li>
+                    <li class="step">{ labels::failover::WAITING }</li>
                 }
             </ol>
             <p class="failover-counts" data-testid="failover-counts">{ labels::failover_counts(it, counting) }</p>
@@ -116,8 +116,8 @@ fn replaced(it: &Failover, counting: Option<&str>) -> Html {
                 <span>
                     { labels::replaced(it.frozen_ms) }{ "; " }
                     { match it.to {
-                        Some(to) => html! { <>{ tab(Some(to)) }{ " took over meanwhile." }</> },
-                        None => html! { "nobody has taken over yet." },
+                        Some(to) => html! { <>{ tab(Some(to)) }{ labels::failover::TOOK_OVER_MEANWHILE }</> },
+                        None => html! { { labels::failover::NOBODY_YET } },
                     } }
                 </span>
             </p>

@@ -37,8 +37,8 @@ pub(super) fn Header(props: &HeaderProps) -> Html {
                 <img src="icon.svg" alt="" width="28" height="28" />
                 { "TabMQ" }
             </h1>
-            <p class="header-channel" title="Channel">{ &props.share_url.channel }</p>
-            <nav class="views" aria-label="Views">
+            <p class="header-channel" title={labels::connection::CHANNEL}>{ &props.share_url.channel }</p>
+            <nav class="views" aria-label={labels::tabs::VIEWS}>
                 { for View::ALL.map(|view| view_link(props, view)) }
             </nav>
             <Share share_url={props.share_url.clone()} left_out={props.left_out.clone()} />
@@ -48,13 +48,13 @@ pub(super) fn Header(props: &HeaderProps) -> Html {
                 data-tab-id={props.tab_id.map(|tab_id| tab_id.to_string())}
                 title={props.tab_id.map(|tab_id| tab_id.to_string())}
             >
-                <span class="header-tab-word">{ "Tab " }</span>
+                <span class="header-tab-word">{ labels::tabs::TAB }{ " " }</span>
                 <code>{ props.tab_id.map_or("····".to_owned(), |tab_id| tab_id.short()) }</code>
             </p>
             <p
                 class="role"
                 role="status"
-                aria-label="Role of this tab"
+                aria-label={labels::tabs::ROLE}
                 data-testid="role-badge"
                 data-role={role.to_lowercase()}
             >

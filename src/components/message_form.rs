@@ -200,7 +200,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
     });
     html! {
         <form ref={form} onsubmit={on_submit} onkeydown={on_key} oninput={count.reform(|_: InputEvent| ())}>
-            <Field label="Topic">
+            <Field label={labels::fields::TOPIC}>
                 <input
                     name="topic"
                     class="mono"
@@ -212,7 +212,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
                     data-testid="publish-topic"
                 />
             </Field>
-            <Field label="Payload">
+            <Field label={labels::fields::PAYLOAD}>
                 <textarea
                     name="payload"
                     rows="3"
@@ -225,7 +225,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
             <div class="publish-row">
                 <FormatSelect selected={*format} />
                 <QosSelect name="qos" testid="publish-qos" selected={publication.qos} />
-                <Check name="retain" label="Retain" testid="publish-retain" checked={publication.retain} />
+                <Check name="retain" label={labels::fields::RETAIN} testid="publish-retain" checked={publication.retain} />
             </div>
             <div class="publish-row">
                 <p
@@ -239,7 +239,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
                 <button
                     type="submit"
                     class="primary"
-                    title="Ctrl+Enter"
+                    title={labels::publish::KEYS}
                     aria-keyshortcuts="Control+Enter"
                     aria-disabled={(repeated.is_some() || props.is_offline).then_some("true")}
                     data-testid="publish-send"

@@ -142,13 +142,13 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
     html! {
         <section class="panel panel-messages" aria-labelledby="messages-title" data-testid="messages-view">
             <div class="panel-head">
-                <h2 id="messages-title">{ "Messages" }</h2>
+                <h2 id="messages-title">{ labels::message_log::TITLE }</h2>
                 <span class="panel-count" data-testid="message-count" title={is_live.then_some(labels::message_log::RECEIVED)}>
                     { labels::count(if is_live { &props.log } else { log }.received_since_clear()) }
                 </span>
                 if let Some(found) = &found {
                     <span class="panel-count" role="status" data-testid="message-found">
-                        { format!("{} found", labels::count(found.numbers.len() as u64)) }
+                        { labels::message_log::found(found.numbers.len() as u64) }
                     </span>
                 }
                 if is_paused {
@@ -164,8 +164,8 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                 <div class="tools">
                     <input
                         type="text"
-                        aria-label="Show topics that match this topic filter"
-                        placeholder="Topic filter"
+                        aria-label={labels::message_log::FILTER_NAME}
+                        placeholder={labels::message_log::FILTER}
                         value={props.topic_filter.clone()}
                         oninput={set_filter}
                         aria-invalid={problem.is_some().to_string()}
@@ -177,10 +177,10 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                     <input
                         ref={search_input}
                         type="search"
-                        aria-label="Search messages"
+                        aria-label={labels::message_log::SEARCH_NAME}
                         aria-keyshortcuts="/"
-                        placeholder="Search"
-                        title="Key: /. Finds messages with all these words in topic, payload or properties; also qos:1, retained, dup, and bytes like 89504e"
+                        placeholder={labels::message_log::SEARCH}
+                        title={labels::message_log::SEARCH_HINT}
                         value={text.clone()}
                         oninput={set_text}
                         autocomplete="off"
@@ -195,9 +195,9 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                         aria-pressed={is_paused.to_string()}
                         data-testid="message-pause"
                     >
-                        { if is_paused { "Resume" } else { "Pause" } }
+                        { labels::message_log::pause(is_paused) }
                     </button>
-                    <button type="button" onclick={clear} disabled={!is_live} data-testid="message-clear">{ "Clear" }</button>
+                    <button type="button" onclick={clear} disabled={!is_live} data-testid="message-clear">{ labels::message_log::CLEAR }</button>
                     <Export log={Rc::clone(log)} numbers={found.as_ref().map(|it| Rc::clone(&it.numbers))} />
                     <Import dispatch={dispatch.clone()} />
                 </div>
@@ -209,7 +209,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
             <VirtualList
                 key={format!("{is_live} {} {}", wanted.topic_filter, wanted.text)}
                 role={ListRole::ListBox}
-                label="Messages, the newest first"
+                label={labels::message_log::LIST}
                 testid="message-log"
                 {len}
                 {added}
@@ -354,9 +354,9 @@ fn message_row(
             <code class="message-topic">{ labels::visible(&message.topic).into_owned() }</code>
             <span class="message-preview">
                 if is_deletion {
-                    <i>{ "deletes the retained message" }</i>
+                    <i>{ labels::message_log::DELETES }</i>
                 } else if preview.is_empty() {
-                    <i>{ "empty payload" }</i>
+                    <i>{ labels::message_log::EMPTY_PAYLOAD }</i>
                 } else {
                     { preview }
                 }
@@ -364,15 +364,15 @@ fn message_row(
             // Short, for rows of two lines.
             <span class="message-facts">
                 if is_deletion {
-                    <span class="badge">{ "deletion" }</span>
+                    <span class="badge">{ labels::message_log::DELETION }</span>
                 } else if message.retain {
-                    <span class="badge badge-retained" data-short="R">{ "retained" }</span>
+                    <span class="badge badge-retained" data-short="R">{ labels::message_log::RETAINED }</span>
                 }
                 if message.dup {
-                    <span class="badge" data-short="D">{ "dup" }</span>
+                    <span class="badge" data-short="D">{ labels::message_log::DUP }</span>
                 }
                 if qos > 0 {
-                    <span class="badge" data-short={format!("Q{qos}")}>{ "QoS " }{ qos }</span>
+                    <span class="badge" data-short={format!("Q{qos}")}>{ labels::message_log::qos(qos) }</span>
                 }
                 <span class="message-size">{ Size(message.payload.len()).to_string() }</span>
             </span>

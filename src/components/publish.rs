@@ -111,7 +111,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
             data-testid="publish"
         >
             <div class="panel-head">
-                <h2 id="publish-title">{ "Publish" }</h2>
+                <h2 id="publish-title">{ labels::publish::PUBLISH }</h2>
                 if is_sheet {
                     <button
                         type="button"

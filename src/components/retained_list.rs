@@ -142,7 +142,7 @@ pub(super) fn RetainedList(props: &RetainedListProps) -> Html {
             >
                 { labels::retained::clear_selected(selected.len()) }
             </button>
-            <div class="table-space" tabindex="0" role="region" aria-label="Table of retained messages">
+            <div class="table-space" tabindex="0" role="region" aria-label={labels::retained::TABLE}>
                 <table>
                     <thead>
                         <tr>
@@ -157,10 +157,10 @@ pub(super) fn RetainedList(props: &RetainedListProps) -> Html {
                                     <span class="unseen">{ labels::retained::ALL }</span>
                                 </label>
                             </td>
-                            <th scope="col">{ "Topic" }</th>
-                            <th scope="col">{ "Value" }</th>
-                            <th scope="col" class="number cell-qos">{ "QoS" }</th>
-                            <th scope="col" class="number">{ "Expires" }</th>
+                            <th scope="col">{ labels::fields::TOPIC }</th>
+                            <th scope="col">{ labels::retained::VALUE }</th>
+                            <th scope="col" class="number cell-qos">{ labels::fields::QOS }</th>
+                            <th scope="col" class="number">{ labels::retained::EXPIRES }</th>
                         </tr>
                     </thead>
                     <tbody>{ for shown.iter().map(row) }</tbody>

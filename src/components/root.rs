@@ -241,10 +241,10 @@ fn left_out_of_link(state: &State) -> Vec<&'static str> {
         .iter()
         .any(|it| !is_grantable(&it.subscription));
     let all = [
-        (options.username.is_some(), "user name"),
-        (options.password.is_some(), "password"),
-        (options.will.is_some(), "will"),
-        (has_refused, "filters that the broker refuses"),
+        (options.username.is_some(), labels::share_button::USER_NAME),
+        (options.password.is_some(), labels::share_button::PASSWORD),
+        (options.will.is_some(), labels::share_button::WILL),
+        (has_refused, labels::share_button::REFUSED_FILTERS),
     ];
     let left_out = all.into_iter().filter(|(is_set, _)| *is_set);
     left_out.map(|(_, name)| name).collect()

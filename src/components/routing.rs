@@ -54,9 +54,9 @@ fn Receivers(props: &RoutingProps) -> Html {
     html! {
         <section class="panel" aria-labelledby="receivers-title">
             <div class="panel-head">
-                <h2 id="receivers-title">{ "Who would receive a message?" }</h2>
+                <h2 id="receivers-title">{ labels::routing::RECEIVERS }</h2>
             </div>
-            <Field label="Topic">
+            <Field label={labels::fields::TOPIC}>
                 <input
                     class="mono"
                     value={topic.clone()}
@@ -70,7 +70,7 @@ fn Receivers(props: &RoutingProps) -> Html {
             </Field>
             { match answer.as_ref().map(|answer| answer.as_deref()) {
                 _ if problem.is_some() => html! { <p class="empty problem" data-testid="receivers-none">{ problem }</p> },
-                None if topic.is_empty() => html! { <p class="empty">{ "Enter a topic." }</p> },
+                None if topic.is_empty() => html! { <p class="empty">{ labels::routing::ENTER_TOPIC }</p> },
                 None => html! { <p class="empty">{ labels::LOADING }</p> },
                 Some(Err(why)) => html! { <p class="empty" data-testid="receivers-none">{ why.to_string() }</p> },
                 Some(Ok(Answer::Receivers { receivers, left_out })) => html! { <ReceiversTable receivers={receivers.clone()} left_out={*left_out} /> },
@@ -91,13 +91,13 @@ fn ReceiversTable(props: &ReceiversTableProps) -> Html {
     let receivers = &props.receivers;
     let order = use_state(Order::default);
     if receivers.is_empty() {
-        return html! { <p class="empty" data-testid="receivers-none">{ "Nobody is subscribed to this topic." }</p> };
+        return html! { <p class="empty" data-testid="receivers-none">{ labels::routing::NOBODY }</p> };
     }
     let row = |it: &Receiver| {
         let mut facts = facts(&it.subscription);
         let shared = it.subscription.topic_filter.strip_prefix("$share/");
         if let Some((group, _)) = shared.and_then(|it| it.split_once('/')) {
-            facts.push(format!("one member of group {group}"));
+            facts.push(labels::routing::member_of(group));
         }
         html! {
             <tr data-testid="receiver" data-client={it.client_id.clone()}>
@@ -110,14 +110,14 @@ fn ReceiversTable(props: &ReceiversTableProps) -> Html {
     };
     html! {
         <>
-            <div class="table-space" tabindex="0" role="region" aria-label="Table of receivers">
+            <div class="table-space" tabindex="0" role="region" aria-label={labels::routing::RECEIVERS_TABLE}>
                 <table class="routes">
                     <thead>
                         <tr>
-                            <SortHead name="Client" column={Column::Client} order={order.clone()} class="column-client" />
-                            <SortHead name="Tab" column={Column::Tab} order={order.clone()} class="column-tab" />
-                            <SortHead name="Matching filter" column={Column::Filter} order={order.clone()} />
-                            <th scope="col">{ "Options" }</th>
+                            <SortHead name={labels::routing::CLIENT} column={Column::Client} order={order.clone()} class="column-client" />
+                            <SortHead name={labels::routing::TAB} column={Column::Tab} order={order.clone()} class="column-tab" />
+                            <SortHead name={labels::routing::MATCHING_FILTER} column={Column::Filter} order={order.clone()} />
+                            <th scope="col">{ labels::routing::OPTIONS }</th>
                         </tr>
                     </thead>
                     <tbody>{ for order.sorted(receivers, receiver_key).into_iter().map(row) }</tbody>
@@ -139,7 +139,7 @@ fn Sessions() -> Html {
     html! {
         <section class="panel panel-sessions" aria-labelledby="sessions-title">
             <div class="panel-head">
-                <h2 id="sessions-title">{ "Broker sessions" }</h2>
+                <h2 id="sessions-title">{ labels::routing::SESSIONS }</h2>
                 if let Some(Ok(Answer::Sessions { sessions, left_out })) = answer.as_ref().map(|answer| answer.as_deref()) {
                     <span class="panel-count">{ labels::count(sessions.len() as u64 + u64::from(*left_out)) }</span>
                 }
@@ -187,16 +187,16 @@ fn SessionsTable(props: &SessionsTableProps) -> Html {
     };
     html! {
         <>
-            <div class="table-space" tabindex="0" role="region" aria-label="Table of sessions">
+            <div class="table-space" tabindex="0" role="region" aria-label={labels::routing::SESSIONS_TABLE}>
                 <table class="routes">
                     <thead>
                         <tr>
-                            <SortHead name="Client" column={Column::Client} order={order.clone()} class="column-client" />
-                            <SortHead name="Tab" column={Column::Tab} order={order.clone()} class="column-tab" />
-                            <th scope="col">{ "Subscriptions" }</th>
-                            <SortHead name="Queued" column={Column::Queued} order={order.clone()} class="number column-number" />
-                            <SortHead name="In flight" column={Column::InFlight} order={order.clone()} class="number column-number" />
-                            <SortHead name="Session ends" column={Column::Ends} order={order.clone()} class="column-ends" />
+                            <SortHead name={labels::routing::CLIENT} column={Column::Client} order={order.clone()} class="column-client" />
+                            <SortHead name={labels::routing::TAB} column={Column::Tab} order={order.clone()} class="column-tab" />
+                            <th scope="col">{ labels::routing::SUBSCRIPTIONS }</th>
+                            <SortHead name={labels::routing::QUEUED} column={Column::Queued} order={order.clone()} class="number column-number" />
+                            <SortHead name={labels::routing::IN_FLIGHT} column={Column::InFlight} order={order.clone()} class="number column-number" />
+                            <SortHead name={labels::routing::SESSION_ENDS} column={Column::Ends} order={order.clone()} class="column-ends" />
                         </tr>
                     </thead>
                     <tbody>{ for order.sorted(&props.sessions, session_key).into_iter().map(row) }</tbody>
@@ -338,21 +338,24 @@ fn client(client_id: &str) -> Html {
 
 /// The options of a subscription.
 fn facts(subscription: &Granted) -> Vec<String> {
-    let qos = labels::qos_level(subscription.qos);
-    let mut facts = vec![format!("QoS {qos}")];
-    facts.extend(subscription.no_local.then(|| "No Local".to_owned()));
+    let mut facts = vec![labels::routing::qos(subscription.qos)];
+    facts.extend(
+        subscription
+            .no_local
+            .then(|| labels::subscriptions::NO_LOCAL.to_owned()),
+    );
     let as_published = subscription.retain_as_published;
-    facts.extend(as_published.then(|| "Retain As Published".to_owned()));
+    facts.extend(as_published.then(|| labels::subscriptions::AS_PUBLISHED.to_owned()));
     let identifier = subscription.identifier;
     let identifier = identifier.filter(|id| *id < OWN_IDENTIFIER_MIN);
-    facts.extend(identifier.map(|id| format!("id {id}")));
+    facts.extend(identifier.map(labels::routing::identifier));
     facts
 }
 
 fn tab(tab: Option<TabId>) -> Html {
     match tab {
         Some(tab) => html! { <code title={tab.to_string()}>{ tab.short() }</code> },
-        None => html! { <span class="away">{ "offline" }</span> },
+        None => html! { <span class="away">{ labels::routing::OFFLINE }</span> },
     }
 }
 
@@ -360,7 +363,7 @@ fn more(left_out: u32) -> Html {
     match left_out {
         0 => html! {},
         left_out => {
-            html! { <p class="older">{ format!("{} more not shown.", labels::count(left_out.into())) }</p> }
+            html! { <p class="older">{ labels::routing::more(left_out) }</p> }
         }
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
     if let BusStatus::Failed(why) = &props.bus {
         return html! {
             <section class="panel" aria-labelledby="tabs-title">
-                <div class="panel-head"><h2 id="tabs-title">{ "Tabs" }</h2></div>
+                <div class="panel-head"><h2 id="tabs-title">{ labels::tabs::TITLE }</h2></div>
                 <Offline why={why.clone()} />
             </section>
         };
@@ -58,7 +58,7 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
     if let BusStatus::Refused(_) = &props.bus {
         return html! {
             <section class="panel" aria-labelledby="tabs-title">
-                <div class="panel-head"><h2 id="tabs-title">{ "Tabs" }</h2></div>
+                <div class="panel-head"><h2 id="tabs-title">{ labels::tabs::TITLE }</h2></div>
                 <p class="empty">{ labels::tabs::NO_CHANNEL }</p>
             </section>
         };
@@ -67,7 +67,7 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
     html! {
         <section class="panel panel-tabs" aria-labelledby="tabs-title">
             <div class="panel-head">
-                <h2 id="tabs-title">{ "Tabs" }</h2>
+                <h2 id="tabs-title">{ labels::tabs::TITLE }</h2>
                 <span class="panel-count">{ members.len() }</span>
             </div>
             // All buttons are above the list, so that a joining or leaving tab moves none of them.
@@ -119,14 +119,14 @@ fn own_build(members: &[TabInfo]) -> Option<&str> {
 fn member_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u64) -> Html {
     // The last report of a frozen worker is outdated.
     let role = match (tab.is_broker, tab.is_self && is_frozen) {
-        (_, true) => "Frozen",
-        (true, false) => "Broker",
-        (false, false) => "Client",
+        (_, true) => labels::tabs::FROZEN,
+        (true, false) => labels::tabs::BROKER,
+        (false, false) => labels::tabs::CLIENT,
     };
     let age = labels::duration(now.saturating_sub(tab.since.as_ms()));
     let visibility = match tab.visibility {
-        Visibility::Visible => "visible",
-        Visibility::Hidden => "hidden",
+        Visibility::Visible => labels::tabs::VISIBLE,
+        Visibility::Hidden => labels::tabs::HIDDEN,
     };
     html! {
         <li

@@ -46,6 +46,7 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
         last,
         ..
     } = props;
+    let branch = (*topics_below > 0).then_some(*topics_below + usize::from(last.is_some()));
     let client = use_client();
     let clear = |wanted: Wanted| {
         let (client, dispatch) = (client.clone(), props.dispatch.clone());
@@ -65,23 +66,16 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
         retained.payload == last.payload && retained.qos == last.qos
     });
     html! {
-        <section class="panel panel-topic" aria-label="The selected topic" data-testid="topic-detail">
+        <section class="panel panel-topic" aria-label={labels::topics::SELECTED} data-testid="topic-detail">
             <div class="panel-head">
                 <code class="detail-topic">{ topic }</code>
-                <Copy label="Copy topic" text={topic.clone()} testid="copy-topic" />
+                <Copy label={labels::payload::COPY_TOPIC} text={topic.clone()} testid="copy-topic" />
                 if let Some(last) = last {
                     <PublishAgain message={Rc::clone(last)} onagain={props.onagain.clone()} />
                 }
             </div>
             <p class="kept">
-                { match topics_below {
-                    0 => labels::messages(*messages),
-                    below => format!(
-                        "{} on {}",
-                        labels::messages(*messages),
-                        labels::counted((*below + usize::from(last.is_some())) as u64, "topic", "topics"),
-                    ),
-                } }
+                { labels::topics::received(*messages, branch) }
                 if let Some(seconds) = expires {
                     <span data-testid="retained-expires">{ " · " }{ labels::retained_expires(seconds) }</span>
                 }
@@ -93,13 +87,13 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
                 dispatch={props.dispatch.clone()}
             />
             if let Some(last) = last {
-                <h3>{ if is_retained_last { "Latest message (retained)" } else { "Latest message" } }</h3>
+                <h3>{ labels::topics::latest(is_retained_last) }</h3>
                 <PayloadView message={Rc::clone(last)} log={Rc::clone(&props.log)} />
                 { properties(last) }
             }
             if let Some(retained) = retained {
                 if !is_retained_last {
-                    <h3>{ "Retained message" }</h3>
+                    <h3>{ labels::topics::RETAINED_MESSAGE }</h3>
                     <PayloadView message={Rc::clone(retained)} log={Rc::clone(&props.log)} />
                     { properties(retained) }
                 }

@@ -151,19 +151,16 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
         <div class="topics" data-testid="topics-view">
             <section class="panel panel-tree" aria-labelledby="topics-title">
                 <div class="panel-head">
-                    <h2 id="topics-title">{ "Topics" }</h2>
+                    <h2 id="topics-title">{ labels::topics::TITLE }</h2>
                     <span class="panel-count" data-testid="topic-count">{ labels::count(topics.topics() as u64) }</span>
                     // One of both notes, so that a search moves nothing.
                     if is_found && !is_retained_list {
                         <span class="paused" role="status" data-testid="topics-found">
-                            { format!("{} found", labels::count(rows.len() as u64)) }
+                            { labels::topics::found(rows.len()) }
                         </span>
                     } else {
-                        <span class="paused" data-testid="retained-count" title="As the broker says">
-                            { match props.retained.count(now_ms) {
-                                Some(count) => format!("{} retained", labels::count(count as u64)),
-                                None => "… retained".to_owned(),
-                            } }
+                        <span class="paused" data-testid="retained-count" title={labels::topics::RETAINED_HINT}>
+                            { labels::topics::retained(props.retained.count(now_ms)) }
                         </span>
                     }
                     <div class="segmented at-end" role="group" aria-label={labels::retained::SHOW}>
@@ -182,10 +179,10 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                         <input
                             ref={search_input}
                             type="search"
-                            aria-label="Search topic names"
+                            aria-label={labels::topics::SEARCH}
                             aria-keyshortcuts="/"
-                            placeholder="Search topic names"
-                            title="Key: /. Finds topics whose full names contain all these words. The log’s search looks into messages, too."
+                            placeholder={labels::topics::SEARCH}
+                            title={labels::topics::SEARCH_HINT}
                             value={text.clone()}
                             oninput={set_wanted}
                             autocomplete="off"
@@ -193,15 +190,15 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                             data-testid="topic-search"
                         />
                         if !is_retained_list {
-                            <button type="button" onclick={open(true)}>{ "Expand all" }</button>
-                            <button type="button" onclick={open(false)}>{ "Collapse all" }</button>
+                            <button type="button" onclick={open(true)}>{ labels::topics::EXPAND }</button>
+                            <button type="button" onclick={open(false)}>{ labels::topics::COLLAPSE }</button>
                         <button
                             type="button"
                             onclick={clear}
-                            title="Forget the topics seen so far. Retained messages stay in the broker."
+                            title={labels::topics::CLEAR_HINT}
                             data-testid="topics-clear"
                         >
-                            { "Clear" }
+                            { labels::topics::CLEAR }
                         </button>
                         }
                     </div>
@@ -217,7 +214,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                 } else {
                 <VirtualList
                     role={ListRole::Tree}
-                    label="Topics"
+                    label={labels::topics::TITLE}
                     testid="topic-tree"
                     len={rows.len()}
                     selected={place}
@@ -231,15 +228,11 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                 >
                     if topics.left_out() > 0 {
                         <p class="older" role="presentation">
-                            { format!(
-                                "{} on other topics not shown (limit: {} topics).",
-                                labels::counted(topics.left_out(), "message", "messages"),
-                                labels::count(NODES_MAX as u64),
-                            ) }
+                            { labels::topics::left_out(topics.left_out(), NODES_MAX) }
                         </p>
                     } else if rows.is_empty() {
                         <p class="empty" role="presentation">
-                            { if is_found { "No topic matches." } else { "No topics yet. They appear with their first message." } }
+                            { if is_found { labels::topics::NO_MATCH } else { labels::topics::NONE } }
                         </p>
                     }
                 </VirtualList>
@@ -259,8 +252,8 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                     dispatch={props.dispatch.clone()}
                 />
             } else {
-                <section class="panel" aria-label="The selected topic">
-                    <p class="empty">{ "Select a topic to see its latest and retained values, and charts of its numbers." }</p>
+                <section class="panel" aria-label={labels::topics::SELECTED}>
+                    <p class="empty">{ labels::topics::SELECT }</p>
                 </section>
             }
         </div>
@@ -468,13 +461,13 @@ fn tree_row(
         text.chars().take(PREVIEW_CHARS).collect()
     };
     let value = node.last.as_ref().map(|message| preview(&message.payload));
-    let below = labels::counted(node.topics_below as u64, "topic", "topics");
+    let below = labels::topics::topics(node.topics_below);
     // Beside another value, the badge alone would mean that this value is retained.
     let retained = retained.map(|it| {
         let is_last = node.last.as_ref().is_some_and(|last| it.is_of(last));
         match is_last {
-            true => "retained".to_owned(),
-            false => format!("retained: {}", preview(&it.payload)),
+            true => labels::topics::RETAINED.to_owned(),
+            false => labels::topics::retained_value(&preview(&it.payload)),
         }
     });
     html! {
@@ -495,7 +488,7 @@ fn tree_row(
             <span class="topic-toggle" aria-hidden="true" onclick={toggle}>
                 { match is_open { Some(true) => "▾", Some(false) => "▸", None => "" } }
             </span>
-            <code class="topic-name">{ if name.is_empty() { "(empty)".into() } else { name.clone() } }</code>
+            <code class="topic-name">{ if name.is_empty() { labels::topics::EMPTY_NAME.into() } else { name.clone() } }</code>
             if let Some(value) = &value {
                 <span class="message-preview">{ value }</span>
             } else {

@@ -2,6 +2,7 @@
 
 use tabmq_worker::api::{Durability, StorageState};
 
+pub(crate) const TITLE: &str = "Connection";
 pub(crate) const CHANNEL: &str = "Channel";
 pub(crate) const CHANNEL_FORMAT: &str =
     "Channel names may contain letters, digits, “.”, “_” and “-”, but no spaces.";
@@ -17,6 +18,9 @@ pub(crate) const EXPIRY: &str = "Session expiry (seconds)";
 pub(crate) const NEVER_EXPIRES: &str = "The session never expires";
 pub(crate) const KEEP_ALIVE: &str = "Keep alive (seconds)";
 pub(crate) const KEEP_ALIVE_HINT: &str = "0 turns it off.";
+pub(crate) const USER_NAME: &str = "User name";
+pub(crate) const PASSWORD: &str = "Password";
+pub(crate) const CLEAN_START: &str = "Clean start";
 pub(crate) const WILL_HINT: &str = "Leave empty for no will.";
 pub(crate) const WILL_DELAY: &str = "Delay (seconds)";
 pub(crate) const WILL_ON_DISCONNECT: &str = "Also publish the will when I disconnect";

@@ -6,6 +6,7 @@ pub(crate) const OPEN: &str = "+ Publish";
 pub(crate) const CLOSE: &str = "Close";
 pub(crate) const PUBLISH: &str = "Publish";
 pub(crate) const FIRST: &str = "Ctrl+Enter to publish";
+pub(crate) const KEYS: &str = "Ctrl+Enter";
 pub(crate) const FORMAT: &str = "Format";
 pub(crate) const STOP: &str = "Stop";
 pub(crate) const REPEATING: &str = "This message is sent again and again.";
