@@ -507,8 +507,8 @@ fn the_load_generator_counts_and_charts_received_messages() {
 fn events_are_saved_as_json_lines() {
     let browser = Browser::start();
     let tab = browser.open("");
-    tab.until("the broker", |view| {
-        view.has_event("This tab is the broker")
+    tab.until("the subscription", |view| {
+        view.has_event("This tab is the broker") && view.has_event("subscribed to #")
     });
     catch_file(&tab);
     tab.reach("events-export");
@@ -517,6 +517,9 @@ fn events_are_saved_as_json_lines() {
     let first: serde_json::Value =
         serde_json::from_str(file.lines().next().expect("a line")).expect("JSON");
     assert_eq!(first["event"], "This tab joined the channel.");
+    // The client subscribes twice for the retained messages, which is one event.
+    let subscribed = file.lines().filter(|it| it.contains(" subscribed to # "));
+    assert_eq!(subscribed.count(), 1, "{file}");
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::state::Action;
 use crate::state::messages::MessageLog;
 use crate::state::opened_file::{Broken, OpenedFile, Skipped};
 
-/// Lines that are read before the page can draw again.
-const STEP: usize = 2_000;
+/// Milliseconds for reading lines before the page can draw again.
+const STEP_MS: f64 = 8.0;
 
 /// Reads a file that the person has chosen. The action shows its messages, or says why there are none.
 pub(crate) async fn read(file: web_sys::File) -> Action {
@@ -23,6 +23,7 @@ pub(crate) async fn read(file: web_sys::File) -> Action {
     };
     let mut log = MessageLog::default();
     let mut skipped = None::<Skipped>;
+    let mut until = time::now_ms() + STEP_MS;
     for (place, line) in (1..).zip(text.lines()) {
         if line.trim().is_empty() {
             continue;
@@ -38,8 +39,9 @@ pub(crate) async fn read(file: web_sys::File) -> Action {
                 skipped.get_or_insert(first).lines += 1;
             }
         }
-        if place % STEP == 0 {
+        if time::now_ms() > until {
             time::next_task().await;
+            until = time::now_ms() + STEP_MS;
         }
     }
     if log.received() == 0 {

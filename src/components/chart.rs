@@ -141,7 +141,7 @@ pub(super) fn Chart(props: &ChartProps) -> Html {
                 </p>
             } else {
                 <div
-                    class="chart-plot"
+                    class={classes!("chart-plot", (props.series.len() == 1).then_some("chart-single"))}
                     role="img"
                     aria-label={description(&props.label, &props.unit, &summaries)}
                 >

@@ -15,7 +15,7 @@ use crate::state::retained::{Retained, Value};
 use crate::state::{Action, SharedTopics};
 
 /// Most rows that are drawn.
-const ROWS_MAX: usize = 500;
+const ROWS_MAX: usize = 200;
 
 /// Characters of a value that fit in a row.
 const PREVIEW_CHARS: usize = 120;

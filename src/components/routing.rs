@@ -188,7 +188,7 @@ fn SessionsTable(props: &SessionsTableProps) -> Html {
     html! {
         <>
             <div class="table-space" tabindex="0" role="region" aria-label={labels::routing::SESSIONS_TABLE}>
-                <table class="routes">
+                <table class="routes routes-sessions">
                     <thead>
                         <tr>
                             <SortHead name={labels::routing::CLIENT} column={Column::Client} order={order.clone()} class="column-client" />

@@ -179,7 +179,7 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                         <input
                             ref={search_input}
                             type="search"
-                            aria-label={labels::topics::SEARCH}
+                            aria-label={labels::topics::SEARCH_NAME}
                             aria-keyshortcuts="/"
                             placeholder={labels::topics::SEARCH}
                             title={labels::topics::SEARCH_HINT}

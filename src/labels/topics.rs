@@ -4,7 +4,8 @@ use super::figures::{count, counted, messages};
 
 pub(crate) const TITLE: &str = "Topics";
 pub(crate) const RETAINED_HINT: &str = "As the broker says";
-pub(crate) const SEARCH: &str = "Search topic names";
+pub(crate) const SEARCH: &str = "Search names";
+pub(crate) const SEARCH_NAME: &str = "Search topic names";
 pub(crate) const SEARCH_HINT: &str = "Key: /. Finds topics whose full names contain all these words. The log’s search looks into messages, too.";
 pub(crate) const EXPAND: &str = "Expand all";
 pub(crate) const COLLAPSE: &str = "Collapse all";
