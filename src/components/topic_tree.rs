@@ -192,14 +192,14 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                         if !is_retained_list {
                             <button type="button" onclick={open(true)}>{ labels::topics::EXPAND }</button>
                             <button type="button" onclick={open(false)}>{ labels::topics::COLLAPSE }</button>
-                        <button
-                            type="button"
-                            onclick={clear}
-                            title={labels::topics::CLEAR_HINT}
-                            data-testid="topics-clear"
-                        >
-                            { labels::topics::CLEAR }
-                        </button>
+                            <button
+                                type="button"
+                                onclick={clear}
+                                title={labels::topics::CLEAR_HINT}
+                                data-testid="topics-clear"
+                            >
+                                { labels::topics::CLEAR }
+                            </button>
                         }
                     </div>
                 </div>
@@ -212,30 +212,30 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                         dispatch={dispatch.clone()}
                     />
                 } else {
-                <VirtualList
-                    role={ListRole::Tree}
-                    label={labels::topics::TITLE}
-                    testid="topic-tree"
-                    len={rows.len()}
-                    selected={place}
-                    selected_id={place.and(selected).map(row_id)}
-                    onselect={on_select}
-                    onkey={on_key}
-                    new_rows={drawn_rows.new_topics}
-                    onhold={drawn_rows.on_hold()}
-                    onresume={drawn_rows.on_resume()}
-                    {row}
-                >
-                    if topics.left_out() > 0 {
-                        <p class="older" role="presentation">
-                            { labels::topics::left_out(topics.left_out(), NODES_MAX) }
-                        </p>
-                    } else if rows.is_empty() {
-                        <p class="empty" role="presentation">
-                            { if is_found { labels::topics::NO_MATCH } else { labels::topics::NONE } }
-                        </p>
-                    }
-                </VirtualList>
+                    <VirtualList
+                        role={ListRole::Tree}
+                        label={labels::topics::TITLE}
+                        testid="topic-tree"
+                        len={rows.len()}
+                        selected={place}
+                        selected_id={place.and(selected).map(row_id)}
+                        onselect={on_select}
+                        onkey={on_key}
+                        new_rows={drawn_rows.new_topics}
+                        onhold={drawn_rows.on_hold()}
+                        onresume={drawn_rows.on_resume()}
+                        {row}
+                    >
+                        if topics.left_out() > 0 {
+                            <p class="older" role="presentation">
+                                { labels::topics::left_out(topics.left_out(), NODES_MAX) }
+                            </p>
+                        } else if rows.is_empty() {
+                            <p class="empty" role="presentation">
+                                { if is_found { labels::topics::NO_MATCH } else { labels::topics::NONE } }
+                            </p>
+                        }
+                    </VirtualList>
                 }
             </section>
             if let Some((id, node)) = chosen.and_then(|id| Some((id, topics.get(id)?))) {
