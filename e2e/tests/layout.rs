@@ -225,6 +225,15 @@ fn nothing_moves_when_messages_arrive_or_tabs_join() {
         assert_eq!(places(&shown, &TOOLS), tools, "{width}x{height}");
         assert_eq!(places(&shown, &ROSTER), roster, "{width}x{height}");
     }
+    // A browser that blocks pop-ups opens one tab of many. The note about it moves no button.
+    let before = places(&shown, &ROSTER);
+    shown.execute("HTMLAnchorElement.prototype.click = () => {}", Vec::new());
+    shown.click("tabs-open");
+    shown.until_text(
+        "tabs-missing",
+        "The browser opened 0 of 5 tabs. Allow pop-ups",
+    );
+    assert_eq!(places(&shown, &ROSTER), before, "a note on missing tabs");
 }
 
 #[test]

@@ -157,7 +157,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                     </span>
                 }
                 if let Some((dropped, reason)) = props.dropped.filter(|_| is_live) {
-                    <span class="problem" role="status" data-testid="message-dropped">
+                    <span class="problem" role="status" title={labels::own_loss(dropped, reason)} data-testid="message-dropped">
                         { labels::own_loss(dropped, reason) }
                     </span>
                 }
