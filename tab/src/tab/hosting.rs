@@ -1,6 +1,8 @@
 //! The broker in this tab.
 
-use broker::{BrokerEvent, Time};
+use std::sync::Arc;
+
+use broker::{BrokerEvent, QoS, Time, TopicFilter};
 
 use super::{Joined, Output, Part, Turn};
 use crate::api::EventKind;
@@ -103,24 +105,33 @@ impl Joined {
 /// A page's client sends two SUBSCRIBEs for a filter with retained messages. The second one changes only the identifier, which no
 /// event has, so its event would repeat the first.
 #[derive(Debug, Default)]
-pub(super) struct LastSubscribed(Option<BrokerEvent>);
+pub(super) struct LastSubscribed(Option<(Arc<str>, TopicFilter, QoS)>);
 
 impl LastSubscribed {
     /// Whether this event repeats the one before it. Remembers it.
     fn is_repeated_by(&mut self, event: &BrokerEvent) -> bool {
-        if self.0.as_ref() == Some(event) {
-            return true;
+        let BrokerEvent::Subscribed {
+            client_id,
+            topic_filter,
+            qos,
+        } = event
+        else {
+            self.0 = None;
+            return false;
+        };
+        let is_repeated = self.0.as_ref().is_some_and(|last| {
+            last.0 == *client_id && last.1.as_str() == topic_filter.as_str() && last.2 == *qos
+        });
+        if !is_repeated {
+            self.0 = Some((Arc::clone(client_id), topic_filter.clone(), *qos));
         }
-        let is_subscription = matches!(event, BrokerEvent::Subscribed { .. });
-        self.0 = is_subscription.then(|| event.clone());
-        false
+        is_repeated
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use broker::{QoS, TopicFilter};
 
     #[test]
     fn only_a_subscription_that_changes_nothing_is_a_repeat() {
