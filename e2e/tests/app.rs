@@ -25,31 +25,12 @@ fn fill(tab: &Tab, testid: &str, text: &str) {
     tab.press(text);
 }
 
-/// The text of the first element with this test id.
-fn text(tab: &Tab, testid: &str) -> String {
-    let script =
-        format!("return document.querySelector('[data-testid={testid}]')?.textContent ?? ''");
-    tab.execute(&script, Vec::new())
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
-}
-
 /// Number of elements with this test id.
 fn count(tab: &Tab, testid: &str) -> u64 {
     let script = format!("return document.querySelectorAll('[data-testid={testid}]').length");
     tab.execute(&script, Vec::new())
         .as_u64()
         .unwrap_or_default()
-}
-
-#[track_caller]
-fn until_text(tab: &Tab, testid: &str, expected: &str) {
-    let script = format!(
-        "return document.querySelector('[data-testid={testid}]')?.textContent.includes({expected:?}) ?? false"
-    );
-    let shown = || text(tab, testid);
-    tab.until_true_or(&format!("{expected:?} in {testid}"), &script, shown);
 }
 
 /// Two tabs that list each other.
@@ -136,7 +117,7 @@ fn a_payload_is_typed_as_text_json_hex_or_base64_and_stays_bytes() {
         tab.press(format);
         fill(&tab, "publish-payload", wrong);
         tab.press(&control(Key::Enter));
-        until_text(&tab, "publish-result", told);
+        tab.until_text("publish-result", told);
     }
     assert_eq!(tab.view().message_count, 4);
 }
@@ -269,7 +250,7 @@ fn a_message_is_shown_in_every_format() {
     tab.until("two messages", |view| view.messages.len() == 2);
     tab.reach("message-log");
     tab.press(&key(Key::Down));
-    until_text(&tab, "payload", "\"n\": 2");
+    tab.until_text("payload", "\"n\": 2");
     for (look, shown) in [
         ("look-hex", "7b 22 6e 22"),
         ("look-base64", "eyJuIjoy"),
@@ -277,19 +258,19 @@ fn a_message_is_shown_in_every_format() {
     ] {
         tab.reach(look);
         tab.press(&key(Key::Enter));
-        until_text(&tab, "payload", shown);
+        tab.until_text("payload", shown);
     }
     // Lines of hex do not wrap, so that their columns stay aligned.
     tab.reach("look-hex");
     tab.press(&key(Key::Enter));
-    until_text(&tab, "payload", "7b 22 6e 22");
+    tab.until_text("payload", "7b 22 6e 22");
     let space =
         "return getComputedStyle(document.querySelector('[data-testid=payload]')).whiteSpace";
     assert_eq!(tab.execute(space, Vec::new()), "pre");
     tab.reach("look-diff");
     tab.press(&key(Key::Enter));
-    until_text(&tab, "diff", "−   \"n\": 1,");
-    until_text(&tab, "diff", "+   \"n\": 2,");
+    tab.until_text("diff", "−   \"n\": 1,");
+    tab.until_text("diff", "+   \"n\": 2,");
 
     tab.reach("message-log");
     tab.press(&key(Key::End));
@@ -316,14 +297,14 @@ fn the_tree_shows_topics_retained_values_and_numbers() {
     tab.until("four messages", |view| view.message_count == 4);
     tab.reach("view-topics");
     tab.press(&key(Key::Enter));
-    until_text(&tab, "topic-count", "2");
+    tab.until_text("topic-count", "2");
     tab.reach("topic-tree");
     // home, attic, expand it, and down to the second topic.
     for it in [Key::Down, Key::Down, Key::Right, Key::Down, Key::Down] {
         tab.press(&key(it));
     }
-    until_text(&tab, "topic-detail", "home/attic/temperature");
-    until_text(&tab, "payload", "21.5");
+    tab.until_text("topic-detail", "home/attic/temperature");
+    tab.until_text("payload", "21.5");
     tab.until_true(
         "a chart of three numbers",
         "const chart = document.querySelector('[data-testid=topic-detail] [data-testid=chart]');
@@ -361,9 +342,9 @@ fn the_routing_table_is_the_brokers_in_every_tab() {
              return filters.sort().join() === '#,#,home/+/lamp'",
         );
         fill(tab, "receivers-topic", "$other");
-        until_text(tab, "receivers-none", "Nobody");
+        tab.until_text("receivers-none", "Nobody");
         fill(tab, "receivers-topic", "a/#");
-        until_text(tab, "receivers-none", "Not a topic name");
+        tab.until_text("receivers-none", "Not a topic name");
     }
     // Both tables have their first columns in one place.
     fill(&second, "receivers-topic", "home/attic/lamp");
@@ -373,7 +354,7 @@ fn the_routing_table_is_the_brokers_in_every_tab() {
     let places = second.execute(places, Vec::new());
     assert_eq!(places[0], places[1]);
     // Identifiers that nobody has chosen are not shown.
-    assert!(!text(&second, "routing-view").contains("id "));
+    assert!(!second.text("routing-view").contains("id "));
 }
 
 #[test]
@@ -445,11 +426,11 @@ fn the_timeline_shows_the_gap_after_the_broker_is_closed_crashed_or_frozen() {
             let resumed = "return document.querySelector('[data-testid=failover]')?.dataset.resumed === 'true'";
             tab.until_true(&format!("{order}: another broker"), resumed);
             for step in ["elected", "restored", "resumed"] {
-                until_text(tab, &format!("step-{step}"), "ms");
+                tab.until_text(&format!("step-{step}"), "ms");
             }
         }
-        until_text(watching, "failover-counts", "none lost");
-        let counts = text(watching, "failover-counts");
+        watching.until_text("failover-counts", "none lost");
+        let counts = watching.text("failover-counts");
         assert!(!counts.starts_with("0 acknowledged"), "{counts}");
         for tab in tabs {
             tab.close();
